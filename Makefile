@@ -1,0 +1,66 @@
+# The two commands of the README, and what CI runs. Everything lives in .venv and build/.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+CLEAN_ENV := env -u GITHUB_ACTIONS -u GITHUB_OUTPUT -u GITHUB_STEP_SUMMARY
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint unit web golden schema bench lock test-container clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
+
+demo: $(VENV)/runtime ## an event run on sample data: prints the summary, says where the rest is
+	@PYTHONPATH=src $(VENV)/bin/python -m dora_metrics demo --output build/demo
+
+test: lint unit ## everything that is checked here; says what this machine lacks
+
+lint: $(VENV)/dev
+	$(RUN) ruff format --check
+	$(RUN) ruff check
+	$(RUN) mypy
+
+unit: $(VENV)/dev web
+	$(CLEAN_ENV) $(RUN) pytest -n 2 --dist loadfile
+
+web: tests/web/node_modules/.installed
+
+tests/web/node_modules/.installed: tests/web/package-lock.json
+	@if command -v npm >/dev/null; then \
+		cd tests/web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules/.installed; \
+	else echo "make: npm is missing: tests on GitHub's own example payloads are left out"; fi
+
+golden: $(VENV)/dev ## regenerates the golden files; review the diff
+	DORA_GOLDEN=write $(RUN) pytest -q tests/golden
+
+schema: $(VENV)/dev ## regenerates schema/ from the models
+	$(RUN) dora_metrics.schemas schema
+
+bench: $(VENV)/dev ## speed and size, the figures of docs/performance.md
+	$(VENV)/bin/python bench/run.py
+
+test-container: $(VENV)/dev ## builds and runs the Dockerfile without a daemon; needs root, buildah, debootstrap
+	bash tests/container/run.sh
+
+lock: $(VENV)/dev ## the newest versions that pyproject.toml allows, with hashes and no addresses
+	$(RUN) uv pip compile -q --upgrade pyproject.toml $(LOCK_OPTIONS) -o requirements/runtime.txt
+	$(RUN) uv pip compile -q --upgrade pyproject.toml --group dev $(LOCK_OPTIONS) -o requirements/dev.txt
+
+LOCK_OPTIONS := --universal --generate-hashes --no-emit-index-url --no-header
+
+$(VENV)/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dora-metrics needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+# One environment: the development lock holds everything of the runtime lock.
+$(VENV)/runtime: requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
+	@$(RUN) pip install -q --disable-pip-version-check --require-hashes -r requirements/runtime.txt
+	@touch $@
+
+$(VENV)/dev: requirements/dev.txt pyproject.toml | $(VENV)/bin/python
+	$(RUN) pip install -q --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(RUN) pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@touch $@ $(VENV)/runtime
+
+clean: ## removes what make made
+	rm -rf $(VENV) build dist tests/web/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis

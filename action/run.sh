@@ -1,0 +1,250 @@
+#!/usr/bin/env bash
+# Starts `dora-metrics action`: in a container where a Linux engine works, else with the runner's own Python.
+#
+# Reads DORA_RUNTIME (auto, container or python) and DORA_ACTION_PATH (where the action lies). Everything else is for
+# the program, which reads the environment itself; its exit code is this script's.
+set -euo pipefail
+
+main() {
+  action_path=$(unix_path "$DORA_ACTION_PATH")
+  temp=$(unix_path "$RUNNER_TEMP")
+  case "${DORA_RUNTIME:-auto}" in
+    auto) run_anyhow ;;
+    container) run_in_container_only ;;
+    python) run_with_python ;;
+    *)
+      annotate error "The input runtime is '$DORA_RUNTIME', which is none of auto, container, python."
+      exit 2
+      ;;
+  esac
+}
+
+run_anyhow() {
+  if find_engine; then
+    run_in_container
+    annotate warning "The container could not be started (the log says why), so the runner's own Python is used." \
+      "Set runtime: python to skip the attempt."
+  fi
+  run_with_python
+}
+
+run_in_container_only() {
+  find_engine || fail "runtime: container needs Docker or Podman on Linux, working for this job, and found none." \
+    "Use a runner that has one, or runtime: python."
+  run_in_container
+  fail "The container could not be started; the log above says why. With runtime: auto, Python would be used instead."
+}
+
+# --- Container ------------------------------------------------------------------------------------------------------
+
+# Sets engine and rootless. A container's engine does not see the files of a job that runs in a container itself, which
+# are below /__w: https://docs.github.com/en/actions/how-tos/write-workflows/choose-where-workflows-run/run-jobs-in-a-container
+find_engine() {
+  [[ $(uname -s) == Linux && ${GITHUB_WORKSPACE:-} != /__w/* ]] || return 1
+  local info
+  for engine in docker podman; do
+    # `info` asks the engine itself; a client without a daemon answers `version`.
+    info=$(timeout 15 "$engine" info 2>/dev/null) || continue
+    rootless=false
+    if grep -qE '^ *(name=)?rootless(: true)?$' <<<"$info"; then rootless=true; fi
+    return 0
+  done
+  return 1
+}
+
+# Leaves the script with the program's exit code; comes back only when the program could not be started.
+run_in_container() {
+  find_image || return 0
+  collect_mounts
+  collect_variables
+  local status=0
+  # --network host: a Pushgateway on the runner's localhost is meant to be reached.
+  "$engine" run --rm --pull never --network host --cap-drop ALL --security-opt no-new-privileges \
+    --user "$(container_user)" --workdir "$GITHUB_WORKSPACE" "${mounts[@]}" "${variables[@]}" "$image" action ||
+    status=$?
+  # 125 to 127 are the engine's own, and the program uses none of them:
+  # https://docs.docker.com/engine/containers/run/#exit-status
+  if ((status < 125 || status > 127)); then exit "$status"; fi
+}
+
+# Root inside would leave files behind that the runner cannot remove, and needs a capability to write the runner's.
+# In a rootless engine, root inside is the runner's user outside.
+container_user() {
+  if [[ $rootless == true ]]; then echo 0:0; else echo "$(id -u):$(id -g)"; fi
+}
+
+# Sets image: the one of the release (action/image holds its digest) or, between releases, one built from this commit.
+# Both stay for later steps of the job.
+find_image() {
+  if [[ -f $action_path/action/image ]]; then
+    image=$(tr -d '[:space:]' <"$action_path/action/image")
+    have_image || in_group "Pull $image" "$engine" pull "$image"
+  else
+    image=localhost/dora-metrics:$(sources_hash)
+    have_image || build_image
+  fi
+}
+
+have_image() { "$engine" image inspect "$image" >/dev/null 2>&1; }
+
+build_image() {
+  local name arguments=()
+  for name in $(compgen -e | grep -iE '^(https?|no)_proxy$'); do arguments+=(--build-arg "$name"); done
+  in_group "Build the action's image" "$engine" build --tag "$image" \
+    ${arguments[@]+"${arguments[@]}"} --file "$action_path/Dockerfile" "$action_path"
+}
+
+sources_hash() {
+  (
+    cd "$action_path"
+    find Dockerfile requirements/runtime.txt src -type f ! -name '*.pyc' -print0 | LC_ALL=C sort -z |
+      xargs -0 cat -- | hash_of
+  )
+}
+
+# The runner's folders at their own paths, so that every path in GITHUB_* means the same inside.
+collect_mounts() {
+  mounts=()
+  mounted=()
+  mount "$GITHUB_WORKSPACE"
+  mount "$RUNNER_TEMP"
+  local file
+  for file in "${GITHUB_EVENT_PATH:-}" "${GITHUB_OUTPUT:-}" "${GITHUB_STEP_SUMMARY:-}"; do
+    if [[ -n $file ]]; then mount "$(dirname "$file")"; fi
+  done
+  # The certificate authority of a GitHub Enterprise Server.
+  for file in "${SSL_CERT_FILE:-}" "${REQUESTS_CA_BUNDLE:-}"; do
+    if [[ -f $file ]]; then mount "$file" readonly; fi
+  done
+}
+
+# --mount, since an engine that does not see the folder refuses it; --volume would make an empty one:
+# https://docs.docker.com/engine/storage/bind-mounts/#differences-between--v-and---mount-behavior
+mount() {
+  local other
+  for other in ${mounted[@]+"${mounted[@]}"}; do
+    if [[ $1/ == "$other"/* ]]; then return; fi
+  done
+  mounted+=("$1")
+  mounts+=(--mount "type=bind,source=$1,target=$1${2:+,$2}")
+}
+
+# By name only: a value on a command line can be read by every process of the machine.
+collect_variables() {
+  variables=()
+  local name
+  for name in $(compgen -e); do
+    case $name in
+      DORA_INPUTS | CI | GITHUB_* | RUNNER_* | ACTIONS_ID_TOKEN_REQUEST_* | SSL_CERT_FILE | REQUESTS_CA_BUNDLE | \
+        HTTP_PROXY | HTTPS_PROXY | NO_PROXY | http_proxy | https_proxy | no_proxy)
+        variables+=(--env "$name")
+        ;;
+    esac
+  done
+}
+
+# --- Python ---------------------------------------------------------------------------------------------------------
+
+run_with_python() {
+  find_python || fail "No Python 3.11 or newer was found on this runner (as python3, python or py)." \
+    "Add a step with actions/setup-python before this one, or use a Linux runner with Docker or Podman."
+  prepare_environment || fail "The action's Python packages could not be installed; the log above says why." \
+    "It needs uv or pip, and the package index; without them, use a Linux runner with Docker or Podman."
+  # PYTHONSAFEPATH: the workspace is the current directory, and a yaml.py in it is not ours.
+  export PYTHONSAFEPATH=1 PYTHONUTF8=1 PYTHONUNBUFFERED=1
+  PYTHONPATH=$(native_path "$action_path/src") exec "$(python_of "$environment")" -m dora_metrics action
+}
+
+# Sets python. The option -P exists since 3.11, so that an older Python fails by itself.
+find_python() {
+  local candidate words
+  for candidate in python3 python python3.14 python3.13 python3.12 python3.11 "py -3"; do
+    read -ra words <<<"$candidate"
+    python=$("${words[@]}" -I -P -c 'import sys; print(sys.executable)' 2>/dev/null) || continue
+    python=${python%$'\r'}
+    return 0
+  done
+  return 1
+}
+
+# Sets environment: a virtual environment with the locked packages, made once per job. It gets its name only when it is
+# whole, so that an installation that was cut short is never taken for one.
+prepare_environment() {
+  local key draft
+  key=$({ "$python" -VV && cat "$action_path/requirements/runtime.txt"; } | hash_of)
+  environment=$temp/dora-metrics-$key
+  if [[ -d $environment ]]; then return 0; fi
+  draft=$(mktemp -d "$temp/dora-metrics-draft.XXXXXX")
+  if in_group "Install the action's Python packages" install_packages "$draft/venv"; then
+    # Another step may have been faster; what it made is as good.
+    [[ -d $environment ]] || mv "$draft/venv" "$environment"
+  fi
+  rm -rf "$draft"
+  [[ -d $environment ]]
+}
+
+install_packages() {
+  if command -v uv >/dev/null && install_with_uv "$1"; then return 0; fi
+  rm -rf "$1"
+  install_with_pip "$1"
+}
+
+# Wheels only: what building a source package needs is not in the lock file.
+install_options=(--quiet --no-deps --only-binary :all: --require-hashes)
+
+# Not from the workspace, whose pyproject.toml or uv.toml would configure uv.
+install_with_uv() (
+  cd "$temp" &&
+    uv venv --quiet --no-project --python "$python" "$1" &&
+    uv pip install "${install_options[@]}" --python "$(python_of "$1")" \
+      --requirement "$action_path/requirements/runtime.txt"
+)
+
+# pip of the base installation works on the new environment: giving it a pip of its own takes seconds.
+# -I: neither the workspace nor PYTHONPATH has a say in what is imported.
+install_with_pip() {
+  "$python" -I -m venv --without-pip "$1" &&
+    "$python" -I -m pip --python "$(python_of "$1")" install "${install_options[@]}" \
+      --disable-pip-version-check --no-input --requirement "$action_path/requirements/runtime.txt"
+}
+
+python_of() {
+  if [[ -d $1/Scripts ]]; then echo "$1/Scripts/python.exe"; else echo "$1/bin/python"; fi
+}
+
+# --- Small things ---------------------------------------------------------------------------------------------------
+
+fail() {
+  annotate error "$@"
+  exit 1
+}
+
+annotate() {
+  local text="${*:2}"
+  text=${text//'%'/%25}
+  text=${text//$'\r'/%0D}
+  echo "::$1 title=DORA metrics::${text//$'\n'/%0A}"
+}
+
+in_group() {
+  local status=0
+  echo "::group::$1"
+  "${@:2}" 2>&1 || status=$?
+  echo "::endgroup::"
+  return "$status"
+}
+
+# macOS has shasum only.
+hash_of() {
+  if command -v sha256sum >/dev/null; then sha256sum; else shasum -a 256; fi | cut -c 1-16
+}
+
+# On Windows, bash speaks of /d/a and the rest of the world of D:\a.
+unix_path() {
+  if command -v cygpath >/dev/null; then cygpath -u "$1"; else echo "$1"; fi
+}
+native_path() {
+  if command -v cygpath >/dev/null; then cygpath -w "$1"; else echo "$1"; fi
+}
+
+main

@@ -1,0 +1,80 @@
+"""Writes N plausible facts of about 530 bytes each: `python bench/facts.py N FILE`.
+
+One deployment, two changes and, for every tenth deployment, an incident, in 40 repositories over a year.
+"""
+
+import json
+import random
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+START = datetime(2025, 11, 1, tzinfo=UTC)
+SIZE = 530
+
+
+def facts(count: int, seed: int = 7) -> "list[dict[str, object]]":
+    chance = random.Random(seed)
+    made: list[dict[str, object]] = []
+    step = timedelta(days=365) / max(1, count // 3)
+    for number in range(count // 3 + 1):
+        repository = f"acme/service-{number % 40}"
+        at = START + number * step
+        common = {"v": 1, "repository": repository, "service": repository[5:], "retracted": False}
+        changes = [f"github:pull:{repository}#{number * 2 + i}" for i in (0, 1)]
+        made.append(_deployment(common, number, at, changes, chance))
+        made += [_change(common, change, at, chance) for change in changes]
+        if number % 10 == 0:
+            made.append(_incident(common, number, at, chance))
+    return made[:count]
+
+
+def _deployment(
+    common: "dict[str, object]", number: int, at: datetime, changes: list[str], chance: random.Random
+) -> "dict[str, object]":
+    return common | {
+        "kind": "deployment", "id": f"github:deployment:{number}", "environment": "production",
+        "sha": f"{chance.getrandbits(160):040x}", "ref": "main", "version": f"v{number}", "source": "deployments",
+        "status": "success" if number % 17 else "failure", "started_at": _text(at - timedelta(minutes=9)),
+        "finished_at": _text(at), "observed_at": _text(at), "changes": changes,
+    }  # fmt: skip
+
+
+def _change(common: "dict[str, object]", identity: str, at: datetime, chance: random.Random) -> "dict[str, object]":
+    start = at - timedelta(hours=chance.lognormvariate(3, 1))
+    return common | {
+        "kind": "change", "id": identity, "sha": f"{chance.getrandbits(160):040x}", "source": "github",
+        "title": "Make the basket keep its contents over a restart", "first_commit_at": _text(start),
+        "opened_at": _text(start + (at - start) / 4), "merged_at": _text(start + (at - start) / 2),
+        "observed_at": _text(at), "labels": ["feature", "backend"], "branch": "basket", "bot": chance.random() < 0.1,
+    }  # fmt: skip
+
+
+def _incident(common: "dict[str, object]", number: int, at: datetime, chance: random.Random) -> "dict[str, object]":
+    detected = at + timedelta(minutes=chance.uniform(1, 300))
+    return common | {
+        "kind": "incident", "id": f"github:issue:{common['repository']}#{number}", "environment": "production",
+        "severity": "high", "title": "Checkout answers 500", "detected_at": _text(detected), "source": "github",
+        "resolved_at": _text(detected + timedelta(minutes=chance.uniform(5, 900))), "observed_at": _text(at),
+    }  # fmt: skip
+
+
+def _text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def line(fact: "dict[str, object]") -> str:
+    """One line of about SIZE bytes: the url is as long as it takes."""
+    short = json.dumps(fact | {"url": ""}, sort_keys=True, separators=(",", ":"))
+    return (
+        short[:-1].replace(
+            '"url":""',
+            f'"url":"https://github.com/{fact["repository"]}/{"x" * max(0, SIZE - len(short) - 40)}"',
+        )
+        + "}\n"
+    )
+
+
+if __name__ == "__main__":
+    with Path(sys.argv[2]).open("w", encoding="utf-8") as file:
+        file.writelines(line(fact) for fact in facts(int(sys.argv[1])))

@@ -1,0 +1,110 @@
+"""The shell of an action run: gather → decide → apply; the only place that owns the exit code."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from dora_metrics import inputs
+from dora_metrics.computing import template
+from dora_metrics.core import render, report
+from dora_metrics.core.report import Told
+from dora_metrics.core.story import Happening
+from dora_metrics.delivering import deliver
+from dora_metrics.errors import EventError, LedgerError, SettingsError
+from dora_metrics.github.events import Observed, observe
+from dora_metrics.github.runner import Runner
+from dora_metrics.ledgers.none import NoLedger
+from dora_metrics.ledgers.port import Ledger
+from dora_metrics.outputs import main_scope, outputs
+from dora_metrics.recording import Observer, Recorded, open_ledger, record
+from dora_metrics.sinks.port import NotSent, Outcome, Sent
+from dora_metrics.world import World
+
+
+def action(world: World) -> int:
+    """One run of the action: records the event, computes, sends, writes summary and outputs.
+
+    Returns:
+        0 done, also with failed sinks; 1 something failed and `strict` is on; 2 the settings are wrong.
+    """
+    runner = Runner.of(world.environment, world.stdout)
+    try:
+        given = inputs.gather(world.environment, world.now)
+        told: list[Told] = [Told(name, "skipped", "has no effect in this version") for name in given.without_effect]
+        recorded, ledger = _recorded(given, world, told)
+    except SettingsError as error:
+        for problem in error.problems:
+            runner.annotate("error", "dora-metrics: settings", problem)
+        return 2
+    told += [_worded(outcome) for outcome in deliver(recorded, ledger, given.settings, given.run, world.patience)]
+    _publish(recorded, given, told, runner)
+    return int(given.settings.strict and any(one.how == "failed" for one in told))
+
+
+def _recorded(given: inputs.Inputs, world: World, told: list[Told]) -> tuple[Recorded, Ledger]:
+    """The event in the ledger; what cannot be used is told, and the run goes on with what is left."""
+    look: Observer = _observer(given, world, told)
+    try:
+        ledger = open_ledger(given.settings, given.workspace)
+        recorded = record(look, ledger, given.settings, given.run, world.pause)
+        told += [Told("event", "done", note) for note in recorded.observed.notes]
+        told.append(_ledger_told(recorded))
+        told += _aside_told(recorded)
+    except LedgerError as problem:
+        ledger = NoLedger()
+        told.append(Told("ledger", "failed", str(problem)))
+        recorded = record(look, ledger, given.settings, given.run, world.pause)
+    return recorded, ledger
+
+
+def _observer(given: inputs.Inputs, world: World, told: list[Told]) -> Observer:
+    """An unreadable event is told once, and is an event without facts."""
+    try:
+        payload = inputs.payload(world.environment)
+        observe(given.run, payload, given.settings, frozenset())
+    except EventError as error:
+        told += [Told("event", "failed", problem) for problem in error.problems]
+        return lambda _: Observed((), f"This {given.run.event} event could not be read, so nothing was recorded")
+    return partial(observe, given.run, payload, given.settings)
+
+
+def _ledger_told(recorded: Recorded) -> Told:
+    if recorded.saved.sequence is None:
+        return Told("ledger", "skipped", "none: only this event is known")
+    many = len(recorded.plan.news)
+    return Told("ledger", "done", f"+{many} fact{'s' if many != 1 else ''}" if many else "nothing new")
+
+
+def _aside_told(recorded: Recorded) -> Iterator[Told]:
+    """Broken lines of the ledger: set aside, and said."""
+    for aside in recorded.plan.after.aside[:10]:
+        yield Told(
+            "ledger",
+            "failed",
+            f"{aside.path}:{aside.bad.number}: {aside.bad.problem}; kept in quarantine.jsonl",
+        )
+
+
+def _worded(outcome: Outcome) -> Told:
+    match outcome:
+        case Sent():
+            return Told(outcome.sink, "done", outcome.detail)
+        case NotSent():
+            return Told(outcome.sink, "failed", outcome.reason)
+        case _:
+            return Told(outcome.sink, "skipped", outcome.reason)
+
+
+def _publish(recorded: Recorded, given: inputs.Inputs, told: Sequence[Told], runner: Runner) -> None:
+    """Summary, outputs, annotations, and the gist in the log."""
+    happening = Happening(recorded.observed.title, recorded.facts)
+    main = main_scope(recorded, given.run)
+    built = report.build(recorded.subject, main, happening, recorded.earlier, told)
+    if given.settings.summary:
+        runner.summarise(render.markdown(built, template("summary.md.j2")))
+    runner.outputs(outputs(recorded, main))
+    runner.say(recorded.observed.title)
+    for one in told:
+        if one.how == "failed":
+            runner.annotate("warning", f"dora-metrics: {one.name}", one.text)
+        else:
+            runner.say(f"{one.name}: {one.text or one.how}")

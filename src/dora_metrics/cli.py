@@ -1,0 +1,102 @@
+"""Arguments → app. The only place, with `__main__`, that touches the process's environment."""
+
+import argparse
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from dora_metrics import __version__
+from dora_metrics.core import values
+from dora_metrics.errors import DoraError
+from dora_metrics.settings import DEFAULT_CONFIG, FLAGS, Layer, Settings
+from dora_metrics.world import World
+
+FORMATS = ("json", "markdown", "prometheus")
+
+
+def run(arguments: Sequence[str], world: World) -> int:
+    """Runs one command and returns its exit code; wrong settings and facts are exit code 2."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options, world))
+    except DoraError as error:
+        for problem in error.problems:
+            print(f"dora-metrics: {problem}", file=world.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dora-metrics", description="DORA metrics: facts in, metrics out.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_compute(commands.add_parser("compute", help="metrics from facts files; no network", allow_abbrev=False))
+    _add_action(commands.add_parser("action", help="what the GitHub Action runs", allow_abbrev=False))
+    _add_demo(commands.add_parser("demo", help="an event run on sample data", allow_abbrev=False))
+    return parser
+
+
+def _add_action(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_action)
+
+
+def _action(_: argparse.Namespace, world: World) -> int:
+    from dora_metrics import app  # noqa: PLC0415 - `compute` needs none of what it imports
+
+    return app.action(world)
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_demo)
+    parser.add_argument("--output", type=Path, default=Path("dora-demo"), metavar="DIR", help="default: dora-demo")
+
+
+def _demo(options: argparse.Namespace, world: World) -> int:
+    from dora_metrics import demo  # noqa: PLC0415 - as above
+
+    return demo.run(options.output, world)
+
+
+def _add_compute(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_compute)
+    parser.add_argument("--facts", required=True, metavar="FILE|DIR|-", help="facts, one JSON object a line")
+    parser.add_argument("--format", choices=FORMATS, default="json", help="default: json")
+    _add_settings(parser)
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help=f"default: {DEFAULT_CONFIG}, if it is there")
+    parser.add_argument("--now", metavar="TIME", help="compute as of this time, such as 2026-11-21T12:00:00Z")
+    group = parser.add_argument_group("settings", "the same as in the config file; they win over it")
+    for name in FLAGS:
+        field = Settings.model_fields[name.replace("-", "_")]
+        group.add_argument(f"--{name}", metavar="VALUE", help=(field.description or "").replace("%", "%%"))
+
+
+def _flags(options: argparse.Namespace) -> Layer:
+    given = ((name, getattr(options, name.replace("-", "_"))) for name in FLAGS)
+    return Layer("flag", {f"{name}": value for name, value in given if value is not None})
+
+
+def _compute(options: argparse.Namespace, world: World) -> int:
+    from dora_metrics import compute  # noqa: PLC0415 - the action needs none of what it imports
+
+    request = compute.Request(
+        facts=options.facts,
+        format=options.format,
+        config=options.config,
+        flags=_flags(options),
+        now=_moment(options.now, world.now),
+    )
+    compute.run(request, world.stdin, world.stdout)
+    return 0
+
+
+def _moment(text: str | None, now: datetime) -> datetime:
+    if text is None:
+        return now
+    try:
+        return values.instant(text)
+    except ValueError as problem:
+        raise DoraError(f"flag now: {problem}") from None

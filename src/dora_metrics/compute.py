@@ -1,0 +1,72 @@
+"""`compute`: facts in, metrics out; no network."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, TextIO
+
+import msgspec
+
+from dora_metrics import config
+from dora_metrics.computing import families_of, subject_of, template
+from dora_metrics.core import exposition, render, report
+from dora_metrics.core.facts import Fact
+from dora_metrics.core.report import Subject
+from dora_metrics.settings import DEFAULT_CONFIG, Layer, load, without_effect
+from dora_metrics.sources import factfiles
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for."""
+
+    facts: str
+    format: str
+    config: Path | None
+    flags: Layer
+    now: datetime
+
+
+def run(request: Request, stdin: BinaryIO, stdout: TextIO) -> None:
+    """Prints the metrics of the facts.
+
+    Raises:
+        SettingsError: with every problem of the settings.
+        FactsError: with every line that is no fact.
+    """
+    layers = (
+        config.read(request.config or DEFAULT_CONFIG, required=request.config is not None),
+        request.flags,
+    )
+    settings = load(layers)
+    found = factfiles.read(request.facts, stdin)
+    notes = (
+        *(f"{name} is set, and has no effect in this version." for name in without_effect(layers)),
+        *found.notes,
+    )
+    subject = subject_of(found.facts, settings, request.now, notes)
+    stdout.write(_WRITERS[request.format](subject, found.facts))
+
+
+def _json(subject: Subject, _: list[Fact]) -> str:
+    return msgspec.json.encode(subject.document).decode() + "\n"
+
+
+def _markdown(subject: Subject, _: list[Fact]) -> str:
+    """The scope that was deployed last in full, the others in a line each."""
+    deployed = [record for record in subject.records.records if record.deployments]
+    latest = max(deployed, key=lambda record: record.deployments[-1].finished_at, default=None)
+    built = report.build(subject, latest.scope if latest else None, None, None)
+    return render.markdown(built, template("summary.md.j2"))
+
+
+def _prometheus(subject: Subject, facts: list[Fact]) -> str:
+    return exposition.text(families_of(subject, facts, None))
+
+
+_WRITERS: dict[str, Callable[[Subject, list[Fact]], str]] = {
+    "json": _json,
+    "markdown": _markdown,
+    "prometheus": _prometheus,
+}

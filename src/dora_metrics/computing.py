@@ -1,0 +1,43 @@
+"""Facts and settings become numbers: what `compute` and an action run have in common."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from importlib.resources import files
+
+from dora_metrics import __version__
+from dora_metrics.core.document import document
+from dora_metrics.core.exposition import Families, LedgerInfo
+from dora_metrics.core.facts import Fact
+from dora_metrics.core.judging import judge_all
+from dora_metrics.core.report import Subject
+from dora_metrics.errors import SettingsError
+from dora_metrics.settings import Settings, policy
+
+
+def subject_of(facts: Iterable[Fact], settings: Settings, now: datetime, notes: Sequence[str] = ()) -> Subject:
+    """The numbers of these facts, as of `now`.
+
+    Raises:
+        SettingsError: if the window cannot be.
+    """
+    rules, spec = policy(settings), settings.window_spec
+    records = judge_all(facts, rules)
+    try:
+        return Subject(records, document(records, rules, spec, now, notes), spec, rules, now)
+    except ValueError as problem:
+        raise SettingsError(f"window: {problem}") from None
+
+
+def families_of(
+    subject: Subject, facts: Iterable[Fact], sequence: int | None, repository: str | None = None
+) -> Families:
+    """The Prometheus families of a repository, or of all."""
+    wanted = [record for record in subject.records.records if repository in (None, record.scope.repository)]
+    counted = Counter(fact.repository for fact in facts if repository in (None, fact.repository))
+    return Families(wanted, subject.policy, subject.now, LedgerInfo(counted, sequence, __version__))
+
+
+def template(name: str) -> str:
+    """A template of the package."""
+    return (files("dora_metrics") / "templates" / name).read_text("utf-8")

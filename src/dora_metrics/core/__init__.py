@@ -1,0 +1,1 @@
+"""The pure part: no clock, environment, disk, network or logging. `now` is an argument."""

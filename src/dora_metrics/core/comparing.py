@@ -1,0 +1,54 @@
+"""Is it better than in the window before, or may it be chance? (DEFINITIONS §5)"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from dora_metrics.core import contract
+from dora_metrics.core.judging import Record, cut
+from dora_metrics.core.metrics import failures_in
+from dora_metrics.core.statistics import compare_counts, fisher, mann_whitney
+from dora_metrics.core.values import Window
+
+Verdict = Literal["better", "worse", "no clear change"]
+SIGNIFICANT = 0.05
+
+
+def compare(record: Record, window: Window, now: contract.Metrics, before: contract.Metrics) -> dict[str, Verdict]:
+    """For each metric that has a value in both windows of equal length: whether the change is clear at p < 0.05."""
+    earlier = window.before()
+    found: dict[str, Verdict] = {}
+    one, other = now.deployment_frequency, before.deployment_frequency
+    if one.per_day is not None and other.per_day is not None:
+        p = compare_counts(one.deployments, window.days, other.deployments, earlier.days)
+        found["deployment_frequency"] = _verdict(p, one.per_day > other.per_day)
+    for name, sample in _DURATIONS.items():
+        samples = sample(record, window), sample(record, earlier)
+        if all(samples):
+            better = getattr(now, name).p50_seconds < getattr(before, name).p50_seconds
+            found[name] = _verdict(mann_whitney(*samples), better)
+    for name, hits in (("change_failure_rate", "failed"), ("rework_rate", "rework")):
+        rate, rate_before = getattr(now, name), getattr(before, name)
+        if rate.ratio is not None and rate_before.ratio is not None:
+            p = fisher(getattr(rate, hits), rate.deployments, getattr(rate_before, hits), rate_before.deployments)
+            found[name] = _verdict(p, rate.ratio < rate_before.ratio)
+    return found
+
+
+def _verdict(p: float, better: bool) -> Verdict:  # noqa: FBT001 - private, one caller shape
+    if p >= SIGNIFICANT:
+        return "no clear change"
+    return "better" if better else "worse"
+
+
+def _leads(record: Record, window: Window) -> Sequence[float]:
+    return sorted(lead.seconds for lead in cut(record.leads.measured, window, lambda lead: lead.at))
+
+
+def _recoveries(record: Record, window: Window) -> Sequence[float]:
+    return sorted(f.seconds for f in failures_in(record, window) if f.seconds is not None)
+
+
+_DURATIONS: dict[str, Callable[[Record, Window], Sequence[float]]] = {
+    "lead_time": _leads,
+    "recovery_time": _recoveries,
+}

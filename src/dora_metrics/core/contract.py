@@ -1,0 +1,232 @@
+"""The shape of the answer (`compute --format json`, `metrics.json`): schema dora-metrics/1.
+
+A value that is not known is None and has a `reason`; a count that is truly nought is 0.
+"""
+
+from datetime import datetime
+
+from msgspec import UNSET, Struct, UnsetType
+
+SCHEMA = "dora-metrics/1"
+
+Pair = tuple[float, float]
+Levels = tuple[str, str]
+
+
+class Judged(Struct, frozen=True, kw_only=True):
+    """What a metric's deciding value is worth: its uncertainty, its level, or why there is none.
+
+    `level_span`: the lowest and the highest level inside the 95 % interval.
+    """
+
+    interval95: Pair | None = None
+    level: str | None = None
+    level_span: Levels | None = None
+    reason: str | None = None
+
+
+class DeploymentFrequency(Judged, frozen=True, kw_only=True):
+    """Successful production deployments. Decided by `per_day`."""
+
+    deployments: int
+    per_day: float | None
+    per_week: float | None
+    deployment_days: int
+    median_deployment_days_per_week: float | None
+
+
+class Stage(Struct, frozen=True, kw_only=True):
+    p50_seconds: float | None
+
+
+class Stages(Struct, frozen=True, kw_only=True):
+    """Coding: first commit → opened; pickup: opened → first review; review: opened → merged; delivery: merged → live"""
+
+    coding: Stage
+    pickup: Stage
+    review: Stage
+    delivery: Stage
+
+
+class Excluded(Struct, frozen=True, kw_only=True):
+    """Delivered changes that are in no lead time, each counted by the first reason that holds."""
+
+    first_deployment: int
+    bots: int
+    no_start: int
+    negative: int
+
+
+class LeadTime(Judged, frozen=True, kw_only=True):
+    """From a change's start to the first successful production deployment with it. Decided by `p50_seconds`."""
+
+    changes: int
+    p50_seconds: float | None
+    p75_seconds: float | None
+    p90_seconds: float | None
+    p95_seconds: float | None
+    mean_seconds: float | None
+    stages: Stages
+    excluded: Excluded
+
+
+class ChangeFailureRate(Judged, frozen=True, kw_only=True):
+    """Failed deployments / deployments that reached users. Decided by `ratio`."""
+
+    failed: int
+    deployments: int
+    ratio: float | None
+
+
+class RecoveryTime(Judged, frozen=True, kw_only=True):
+    """From a failed deployment to its remediation. Decided by `p50_seconds`."""
+
+    recovered: int
+    open: int
+    p50_seconds: float | None
+    p90_seconds: float | None
+    mean_seconds: float | None
+
+
+class ReworkRate(Judged, frozen=True, kw_only=True):
+    """Deployments that repaired production / those that reached users. Decided by `ratio`; no levels."""
+
+    rework: int
+    deployments: int
+    ratio: float | None
+
+
+class IncidentRestore(Struct, frozen=True, kw_only=True):
+    """Detected → resolved, of all incidents of the scope."""
+
+    incidents: int
+    resolved: int
+    open: int
+    unmatched: int
+    p50_seconds: float | None
+    p90_seconds: float | None
+    mean_seconds: float | None
+
+
+class Pipeline(Struct, frozen=True, kw_only=True):
+    """Runs that failed, and how long until the same source succeeded again."""
+
+    failed_runs: int
+    recovery_p50_seconds: float | None
+
+
+class Security(Struct, frozen=True, kw_only=True):
+    """Vulnerabilities of one severity."""
+
+    detected: int
+    fixed: int
+    open: int
+    remediation_p50_seconds: float | None
+
+
+class OverallLevel(Struct, frozen=True, kw_only=True):
+    """The lowest level among the metrics that have one."""
+
+    level: str
+    rests_on: list[str]
+
+
+class Metrics(Struct, frozen=True, kw_only=True):
+    """Everything about one scope in one window."""
+
+    deployment_frequency: DeploymentFrequency
+    lead_time: LeadTime
+    change_failure_rate: ChangeFailureRate
+    recovery_time: RecoveryTime
+    rework_rate: ReworkRate
+    incident_restore: IncidentRestore
+    pipeline: Pipeline
+    security: dict[str, Security]
+    overall_level: OverallLevel | None
+
+
+class Week(Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
+    """One ISO week, Monday to Monday; a partial one counts only what the window holds of it."""
+
+    week: str
+    start: datetime
+    end: datetime
+    partial: bool
+    deployments: int
+    deployment_days: int
+    lead_time_p50_seconds: float | None
+    change_failure_ratio: float | None
+    recovery_p50_seconds: float | None
+    rework_ratio: float | None
+    incidents: int
+
+
+class DeploymentEvidence(Struct, frozen=True, kw_only=True):
+    deployment: str
+    sha: str | None
+    finished_at: datetime
+    status: str
+    commit_count: int | None
+    changes: tuple[str, ...] | None
+
+
+class FailureEvidence(Struct, frozen=True, kw_only=True):
+    deployment: str
+    rule: str
+    because: str
+    url: str | None
+    remediated_by: str | None
+    recovered_at: datetime | None
+
+
+class LeadTimeEvidence(Struct, frozen=True, kw_only=True):
+    """`sha` only where each commit is measured by itself."""
+
+    change: str
+    deployment: str
+    seconds: float
+    sha: str | UnsetType = UNSET
+
+
+class UnmatchedIncident(Struct, frozen=True, kw_only=True):
+    incident: str
+    because: str
+
+
+class Evidence(Struct, frozen=True, kw_only=True):
+    """What the numbers of the window were made from."""
+
+    deployments: list[DeploymentEvidence]
+    failed_deployments: list[FailureEvidence]
+    lead_times: list[LeadTimeEvidence]
+    unmatched_incidents: list[UnmatchedIncident]
+
+
+class ScopeMetrics(Struct, frozen=True, kw_only=True):
+    """One (repository, service, environment); `previous` is None where no window comes before."""
+
+    repository: str
+    service: str
+    environment: str
+    metrics: Metrics
+    previous: Metrics | None
+    weeks: list[Week]
+    evidence: Evidence
+
+
+class WindowBounds(Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
+    start: datetime
+    end: datetime
+    days: float
+
+
+class Document(Struct, frozen=True, kw_only=True):
+    """The whole answer."""
+
+    schema: str = SCHEMA
+    generated_at: datetime
+    window: WindowBounds
+    timezone: str
+    benchmark: str
+    scopes: list[ScopeMetrics]
+    notes: list[str]

@@ -1,0 +1,118 @@
+"""The whole answer: all scopes in a window, the window before, the weeks, and the evidence (DESIGN §4)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import UNSET
+
+from dora_metrics.core import contract
+from dora_metrics.core.failures import counts
+from dora_metrics.core.judging import Record, Records, cut
+from dora_metrics.core.linking import reached_users
+from dora_metrics.core.metrics import deployments_in, failures_in, metrics, ratio, share, successes
+from dora_metrics.core.policy import Policy
+from dora_metrics.core.values import Window, WindowSpec
+from dora_metrics.core.weeks import IsoWeek, local_days, weeks
+
+
+def document(
+    records: Records, policy: Policy, spec: WindowSpec, now: datetime, notes: Sequence[str] = ()
+) -> contract.Document:
+    """The answer at `now`.
+
+    Raises:
+        ValueError: if the window would not start before it ends.
+    """
+    window = spec.resolve(now, records.began)
+    return contract.Document(
+        generated_at=now,
+        window=contract.WindowBounds(start=window.start, end=window.end, days=window.days),
+        timezone=policy.zone.key,
+        benchmark=policy.benchmark.name,
+        scopes=[_scope(record, window, spec, policy, now) for record in records.records],
+        notes=[*notes, *records.notes, *(_later_scopes(records) if spec.everything else ())],
+    )
+
+
+def _later_scopes(records: Records) -> list[str]:
+    return [
+        f"{' '.join(record.scope)} began later, on {record.began:%Y-%m-%d}."
+        for record in records.records
+        if record.began and record.began != records.began
+    ]
+
+
+def _scope(record: Record, window: Window, spec: WindowSpec, policy: Policy, now: datetime) -> contract.ScopeMetrics:
+    touched = list(weeks(window, policy.zone, now, record.began))
+    before = window.before()
+    earlier = list(weeks(before, policy.zone, now, record.began))
+    return contract.ScopeMetrics(
+        repository=record.scope.repository,
+        service=record.scope.service,
+        environment=record.scope.environment,
+        metrics=metrics(record, window, touched, policy),
+        previous=None if spec.everything else metrics(record, before, earlier, policy),
+        weeks=[_week(record, week, window, policy) for week in touched],
+        evidence=_evidence(record, window),
+    )
+
+
+def _week(record: Record, week: IsoWeek, window: Window, policy: Policy) -> contract.Week:
+    """What the window holds of a week."""
+    span = Window(max(week.span.start, window.start), min(week.span.end, window.end))
+    deployments = deployments_in(record, span)
+    failures = failures_in(record, span)
+    delivered = successes(deployments)
+    reached = [deployment.id for deployment in deployments if reached_users(deployment)]
+    seconds = sorted(lead.seconds for lead in cut(record.leads.measured, span, lambda lead: lead.at))
+    return contract.Week(
+        week=week.name,
+        start=week.span.start,
+        end=week.span.end,
+        partial=not week.complete,
+        deployments=len(delivered),
+        deployment_days=local_days((d.finished_at for d in delivered), policy.zone),
+        lead_time_p50_seconds=share(seconds, 0.5),
+        change_failure_ratio=ratio(len(failures), sum(counts(d, policy) for d in deployments)),
+        recovery_p50_seconds=share(sorted(f.seconds for f in failures if f.seconds is not None), 0.5),
+        rework_ratio=ratio(sum(identity in record.rework for identity in reached), len(reached)),
+        incidents=len(cut(record.incidents, span, lambda one: one.incident.detected_at)),
+    )
+
+
+def _evidence(record: Record, window: Window) -> contract.Evidence:
+    return contract.Evidence(
+        deployments=[
+            contract.DeploymentEvidence(
+                deployment=d.id,
+                sha=d.sha,
+                finished_at=d.finished_at,
+                status=d.status,
+                commit_count=d.commit_count,
+                changes=d.changes,
+            )
+            for d in deployments_in(record, window)
+        ],
+        failed_deployments=[
+            contract.FailureEvidence(
+                deployment=failure.deployment.id,
+                rule=failure.rule,
+                because=failure.because,
+                url=failure.url,
+                remediated_by=failure.remediated_by,
+                recovered_at=failure.recovered_at,
+            )
+            for failure in failures_in(record, window)
+        ],
+        lead_times=[
+            contract.LeadTimeEvidence(
+                change=lead.change, deployment=lead.deployment, seconds=lead.seconds, sha=lead.sha or UNSET
+            )
+            for lead in cut(record.leads.measured, window, lambda lead: lead.at)
+        ],
+        unmatched_incidents=[
+            contract.UnmatchedIncident(incident=one.incident.id, because=one.because)
+            for one in cut(record.incidents, window, lambda one: one.incident.detected_at)
+            if one.blamed is None
+        ],
+    )

@@ -1,0 +1,147 @@
+"""What was observed: deployments, changes, incidents, vulnerabilities (record format 1).
+
+Facts are msgspec structs and not pydantic models: a ledger is decoded whole, and typed structs take
+about 1.5 µs a fact where pydantic takes 13 (`make bench`). They read the same, validate the same and
+yield the same JSON Schema; pydantic keeps what comes from people and strangers: settings and payloads.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal, get_args
+
+from msgspec import Meta, Struct
+
+VERSION = 1
+
+Text = Annotated[str, Meta(min_length=1)]
+Sha = Annotated[str, Meta(pattern="^[0-9a-f]{40}$")]
+Time = Annotated[datetime, Meta(tz=True)]
+Count = Annotated[int, Meta(ge=0)]
+
+Status = Literal["success", "failure", "cancelled"]
+Health = Literal["passed", "failed"]
+Severity = Literal["critical", "high", "medium", "low"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+CHOICES: dict[str, tuple[str, ...]] = {
+    "status": get_args(Status),
+    "health": get_args(Health),
+    "severity": SEVERITIES,
+}
+
+
+class _Record(Struct, frozen=True, kw_only=True, gc=False, tag_field="kind"):
+    id: Text
+    repository: Text
+    observed_at: Time
+    v: Annotated[int, Meta(ge=1)] = VERSION
+    service: str | None = None
+    source: str | None = None
+    url: str | None = None
+    retracted: bool = False
+
+
+class Commit(Struct, frozen=True, gc=False):
+    """One commit of a change; merge commits are left out."""
+
+    sha: Sha
+    authored_at: Time
+
+
+class Deployment(_Record, frozen=True, kw_only=True, gc=False, tag="deployment"):
+    """One attempt to bring a version to an environment, with an end.
+
+    `changes` None: not known yet; empty: none. `previous` is the successful deployment that it was
+    compared with. `commit_count` counts the newly reachable commits, merges included.
+    """
+
+    finished_at: Time
+    status: Status
+    environment: str | None = None
+    sha: Sha | None = None
+    ref: str | None = None
+    version: str | None = None
+    started_at: Time | None = None
+    changes: tuple[Text, ...] | None = None
+    previous: str | None = None
+    remediates: str | None = None
+    reached_users: bool = False
+    commit_count: Count | None = None
+    health: Health | None = None
+
+    @property
+    def defining_time(self) -> datetime:
+        return self.finished_at
+
+
+class Change(_Record, frozen=True, kw_only=True, gc=False, tag="change"):
+    """A merged pull request, or a commit that reached the deployed history without one."""
+
+    sha: Sha | None = None
+    title: str | None = None
+    first_commit_at: Time | None = None
+    opened_at: Time | None = None
+    first_review_at: Time | None = None
+    merged_at: Time | None = None
+    labels: tuple[str, ...] | None = None
+    branch: str | None = None
+    bot: bool = False
+    reverts: str | None = None
+    commits: tuple[Commit, ...] | None = None
+
+    @property
+    def defining_time(self) -> datetime:
+        return self.merged_at or self.first_commit_at or self.observed_at
+
+
+class Incident(_Record, frozen=True, kw_only=True, gc=False, tag="incident"):
+    """Degraded service. `deployment` is the id, sha, tag or version that it blames."""
+
+    detected_at: Time
+    environment: str | None = None
+    severity: Severity | None = None
+    title: str | None = None
+    resolved_at: Time | None = None
+    deployment: str | None = None
+
+    @property
+    def defining_time(self) -> datetime:
+        return self.detected_at
+
+
+class Vulnerability(_Record, frozen=True, kw_only=True, gc=False, tag="vulnerability"):
+    """A security alert."""
+
+    detected_at: Time
+    severity: Severity | None = None
+    introduced_at: Time | None = None
+    fixed_at: Time | None = None
+    dismissed_at: Time | None = None
+    package: str | None = None
+
+    @property
+    def defining_time(self) -> datetime:
+        return self.detected_at
+
+
+class Unknown(Struct, frozen=True, gc=False):
+    """A record of a kind or version that this program does not know: kept, never used."""
+
+    id: Text
+    kind: Text
+    observed_at: datetime
+
+    @property
+    def defining_time(self) -> datetime:
+        return self.observed_at
+
+
+Fact = Deployment | Change | Incident | Vulnerability
+Record = Fact | Unknown
+
+TIME_FIELDS: dict[type[Fact], tuple[str, ...]] = {
+    Deployment: ("observed_at", "finished_at", "started_at"),
+    Change: ("observed_at", "first_commit_at", "opened_at", "first_review_at", "merged_at"),
+    Incident: ("observed_at", "detected_at", "resolved_at"),
+    Vulnerability: ("observed_at", "detected_at", "introduced_at", "fixed_at", "dismissed_at"),
+}
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

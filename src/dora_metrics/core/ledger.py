@@ -1,0 +1,176 @@
+"""How facts lie in the ledger's files, and which files a run changes (DESIGN §3).
+
+Pure: a ledger is a mapping of paths to contents, wherever it is kept.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dora_metrics.core.facts import Fact, Record, Unknown
+from dora_metrics.core.records import (
+    BadLine,
+    NotAFactError,
+    canonical,
+    canonical_line,
+    decode,
+    encode,
+    numbered,
+)
+
+FACTS = "facts/"
+QUARANTINE = "quarantine.jsonl"
+OUTBOX = "outbox.jsonl"
+NOT_FACTS = frozenset({QUARANTINE, OUTBOX})
+"""Files of a ledger that end like facts files and are none."""
+
+LARGEST = 400_000
+"""A file is split before it passes this many bytes: GraphQL cuts blobs at 512,000."""
+
+
+class Entry(NamedTuple):
+    """A record and its canonical line, which keeps the keys that this version does not know."""
+
+    record: Record
+    line: bytes
+
+    @property
+    def month(self) -> str:
+        return f"{FACTS}{self.record.defining_time:%Y/%m}"
+
+
+class Aside(NamedTuple):
+    """A line of the ledger that is no fact."""
+
+    path: str
+    bad: BadLine
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A ledger as it was read: the newest entry of each id, the months each id lies in, lines that are no facts."""
+
+    files: Mapping[str, bytes]
+    entries: Mapping[str, Entry]
+    places: Mapping[str, set[str]]
+    aside: tuple[Aside, ...]
+
+    @property
+    def facts(self) -> list[Fact]:
+        return [entry.record for entry in self.entries.values() if not isinstance(entry.record, Unknown)]
+
+    def known(self, identity: str) -> Fact | None:
+        entry = self.entries.get(identity)
+        return None if entry is None or isinstance(entry.record, Unknown) else entry.record
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does to a ledger.
+
+    `after`: the ledger with what was seen. `news`: the facts that changed it. `changes`: new contents by
+    path, in an order in which being interrupted loses nothing; empty contents mean that the file goes.
+    """
+
+    after: Contents
+    news: tuple[Fact, ...]
+    changes: dict[str, bytes]
+
+
+def read(files: Mapping[str, bytes]) -> Contents:
+    """What lies in a ledger's files."""
+    entries: dict[str, Entry] = {}
+    places: dict[str, set[str]] = defaultdict(set)
+    aside: list[Aside] = []
+    for path in sorted(path for path in files if path.startswith(FACTS)):
+        for entry in _entries(path, files[path], aside):
+            places[entry.record.id].add(month_of(path))
+            _take(entries, entry)
+    return Contents(files, entries, places, tuple(aside))
+
+
+def plan(contents: Contents, seen: Iterable[Fact]) -> Plan:
+    """The ledger after it has taken in what was seen.
+
+    A file is rewritten only where a fact in it changed or a line of it is no fact; such lines go to
+    `quarantine.jsonl`.
+    """
+    entries = dict(contents.entries)
+    news = tuple(fact for fact in seen if _take(entries, Entry(fact, encode(fact))))
+    after = Contents(contents.files, entries, contents.places, contents.aside)
+    changes = _rewritten(after, {fact.id for fact in news}, {month_of(bad.path) for bad in contents.aside})
+    if contents.aside:
+        quarantined = b"".join(_set_aside(bad) for bad in contents.aside)
+        changes = {QUARANTINE: contents.files.get(QUARANTINE, b"") + quarantined, **changes}
+    return Plan(after, news, changes)
+
+
+def _entries(path: str, content: bytes, aside: list[Aside]) -> Iterable[Entry]:
+    for number, line in numbered(content):
+        try:
+            yield Entry(decode(line), line)
+        except NotAFactError as problem:
+            aside.append(Aside(path, BadLine(number, str(problem), line)))
+
+
+def _take(entries: dict[str, Entry], entry: Entry) -> bool:
+    """Keeps the greater of two records of the same id; whether the new one was kept."""
+    known = entries.get(entry.record.id)
+    if known is not None and _key(known, entry) >= _key(entry, known):
+        return False
+    entries[entry.record.id] = entry
+    return True
+
+
+def _key(entry: Entry, other: Entry) -> tuple[object, bytes]:
+    """The merge key; the costly half only where the other is as old."""
+    tied = entry.record.observed_at == other.record.observed_at
+    return entry.record.observed_at, canonical_line(entry.line) if tied else b""
+
+
+def month_of(path: str) -> str:
+    """`facts/2026/11` for `facts/2026/11.jsonl` and `facts/2026/11-2.jsonl`."""
+    return path.removesuffix(".jsonl").partition("-")[0]
+
+
+def _rewritten(after: Contents, changed: set[str], broken: set[str]) -> dict[str, bytes]:
+    """New contents of the months that gain, lose or clean a line; those that gain come first."""
+    gaining = {after.entries[identity].month for identity in changed}
+    losing = {month for identity in changed for month in after.places.get(identity, ())} | broken
+    by_month: dict[str, list[Entry]] = defaultdict(list)
+    for identity, entry in after.entries.items():
+        at_home = identity in changed or entry.month in after.places[identity]
+        for month in {entry.month} if at_home else after.places[identity]:
+            by_month[month].append(entry)
+    changes: dict[str, bytes] = {}
+    for month in (*sorted(gaining), *sorted(losing - gaining)):
+        parts = {f"{month}{suffix}.jsonl": content for suffix, content in _split(by_month[month])}
+        stale = {path: b"" for path in after.files if _is_stale(path, month, parts)}
+        new = {**parts, **stale}
+        changes.update((path, content) for path, content in new.items() if after.files.get(path) != content)
+    return changes
+
+
+def _is_stale(path: str, month: str, parts: Mapping[str, bytes]) -> bool:
+    return path.startswith(FACTS) and month_of(path) == month and path not in parts
+
+
+def _split(entries: list[Entry]) -> Iterable[tuple[str, bytes]]:
+    """The lines of a month in the order of their times, in parts that stay below the limit."""
+    lines = [entry.line + b"\n" for entry in sorted(entries, key=lambda e: (e.record.defining_time, e.record.id))]
+    part: list[bytes] = []
+    number = size = 0
+    for line in (*lines, None):
+        if part and (line is None or size + len(line) > LARGEST):
+            number += 1
+            yield "" if number == 1 else f"-{number}", b"".join(part)
+            part, size = [], 0
+        if line is not None:
+            part.append(line)
+            size += len(line)
+
+
+def _set_aside(aside: Aside) -> bytes:
+    text = aside.bad.text.decode("utf-8", "backslashreplace")
+    return canonical({"file": aside.path, "line": aside.bad.number, "problem": aside.bad.problem, "text": text}) + b"\n"

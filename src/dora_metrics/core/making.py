@@ -1,0 +1,113 @@
+"""How the numbers of a report were made: window, numerators, denominators, rules, evidence."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from dora_metrics.core import contract, words
+from dora_metrics.core.judging import Record, cut
+from dora_metrics.core.markdown import Md, joined, link, md
+from dora_metrics.core.metrics import failures_in
+from dora_metrics.core.policy import Policy
+from dora_metrics.core.story import name, readable
+from dora_metrics.core.table import left_out
+from dora_metrics.core.values import Window
+
+_MOST = 10
+
+
+@dataclass(frozen=True)
+class Making:
+    """One line about the window, one a metric, one a failure, one an incident without a deployment."""
+
+    window: str
+    metrics: list[Md]
+    failures: list[Md]
+    unmatched: list[Md]
+
+
+def making(record: Record, scope: contract.ScopeMetrics, window: Window, policy: Policy) -> Making:
+    """The derivation of a scope's numbers."""
+    start, end = (words.minute(moment, policy.zone) for moment in (window.start, window.end))
+    unmatched = [one for one in cut(record.incidents, window, lambda one: one.incident.detected_at) if not one.blamed]
+    return Making(
+        window=f"{start} – {end} {policy.zone.key}, half-open: {window.days:g} days; "
+        f"scope {record.scope.repository}, service {record.scope.service}, environment {record.scope.environment}",
+        metrics=list(_metrics(scope.metrics, window, policy)),
+        failures=_most(
+            md(
+                "{} by `{}`: {}; {}",
+                name(f.deployment),
+                Md(f.rule),
+                link(readable(f.because, record), f.url),
+                readable(_end(f.seconds, f.remediated_by), record),
+            )
+            for f in failures_in(record, window)
+        ),
+        unmatched=_most(
+            md("{}: {}", link(one.incident.title or one.incident.id, one.incident.url), one.because)
+            for one in unmatched
+        ),
+    )
+
+
+def _most(lines: Iterable[Md]) -> list[Md]:
+    found = list(lines)
+    return [*found[:_MOST], *([Md(f"and {len(found) - _MOST} more")] if len(found) > _MOST else [])]
+
+
+def _end(seconds: float | None, by: str | None) -> str:
+    if seconds is None:
+        return "still open" if by is None else "its recorded end lies before it"
+    return f"over after {words.duration(seconds)} ({by})"
+
+
+def _metrics(found: contract.Metrics, window: Window, policy: Policy) -> Iterator[Md]:
+    frequency, lead = found.deployment_frequency, found.lead_time
+    median = frequency.median_deployment_days_per_week
+    yield md(
+        "**Deployment frequency**: {} in {} days. Median of days with a deployment in a complete week: {}.",
+        words.count(frequency.deployments, "successful deployment"),
+        f"{window.days:g}",
+        words.NOTHING if median is None else f"{median:g}",
+    )
+    yield md(
+        "**Lead time**: median over {}, from {} to the end of the first successful production deployment with it{}.{}",
+        words.count(lead.changes, "change"),
+        _STARTS[policy.lead_time_start],
+        left_out(lead.excluded, "; left out: {}"),
+        _stages(lead),
+    )
+    yield from _rates(found)
+
+
+_STARTS = {
+    "first-commit": "a change's first commit",
+    "commit": "each commit by itself",
+    "opened": "the opening of the pull request",
+    "merged": "the merge",
+}
+
+
+def _stages(lead: contract.LeadTime) -> Md:
+    known = [(stage, getattr(lead.stages, stage).p50_seconds) for stage in ("coding", "pickup", "review", "delivery")]
+    shown = [md("{} {}", stage, words.duration(seconds)) for stage, seconds in known if seconds is not None]
+    return Md(f" Medians of its stages: {joined(', ', shown)}." if shown else "")
+
+
+def _rates(found: contract.Metrics) -> Iterator[Md]:
+    failed, recovery, rework = found.change_failure_rate, found.recovery_time, found.rework_rate
+    yield md("**Change failure rate**: {} failed / {} that reached users.", failed.failed, failed.deployments)
+    yield md("**Recovery time**: median over {} recovered; {} open.", recovery.recovered, recovery.open)
+    yield md(
+        "**Rework rate**: {} that repaired production / {} that reached users.",
+        rework.rework,
+        rework.deployments,
+    )
+    restore, pipeline = found.incident_restore, found.pipeline
+    yield md(
+        "Beside them: {}, median time to restore {}; {}, median pipeline recovery {}.",
+        words.count(restore.incidents, "incident"),
+        words.duration(restore.p50_seconds),
+        words.count(pipeline.failed_runs, "failed run"),
+        words.duration(pipeline.recovery_p50_seconds),
+    )

@@ -1,0 +1,74 @@
+"""Untrusted text in Markdown (DESIGN §9): whatever is not `Md` is escaped when it is rendered.
+
+GitHub turns mentions, references and shas into links after it has rendered the Markdown, so that no
+escape helps against them (github/markup#1168); a zero-width space does.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from urllib.parse import quote, urlsplit
+
+_BREAK = "\N{ZERO WIDTH SPACE}"
+
+
+class Md(str):
+    """Markdown that is safe as it is."""
+
+    __slots__ = ()
+
+
+def escape(text: object) -> Md:
+    """Text that renders as itself, on one line: no markup, no HTML, nobody pinged, nothing referenced."""
+    if isinstance(text, Md):
+        return text
+    plain = " ".join(_visible(str(text)).split())
+    plain = re.sub(r"@(?=\w)", f"@{_BREAK}", plain)
+    plain = re.sub(r"#(?=\d)", f"#{_BREAK}", plain)
+    plain = re.sub(r"\bGH-(?=\d)", f"GH{_BREAK}-", plain, flags=re.IGNORECASE)
+    plain = re.sub(r"\b(https?|ftp)(?=://)", rf"\1{_BREAK}", plain, flags=re.IGNORECASE)
+    plain = re.sub(r"\bwww(?=\.)", f"www{_BREAK}", plain, flags=re.IGNORECASE)
+    plain = re.sub(r"\b(?=[a-f]*\d)([0-9a-f]{3})(?=[0-9a-f]{4,37}\b)", rf"\1{_BREAK}", plain)
+    plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    plain = re.sub(r"([\\`*_\[\]|~$])", r"\\\1", plain)
+    return Md(re.sub(r"^(\d*)([#+.)-])(?=[#\s]|$)", r"\1\\\2", plain))
+
+
+def _visible(text: str) -> str:
+    """Without control characters and without those that turn the direction of a line."""
+    return "".join(
+        " " if (kind := unicodedata.category(c)) in ("Cc", "Zl", "Zp") else "" if kind in ("Cf", "Cs") else c
+        for c in text
+    )
+
+
+def code(text: str) -> Md:
+    """A code span where the text is a plain name, else escaped text."""
+    return Md(f"`{text}`") if re.fullmatch(r"[\w./+-]{1,100}", text, re.ASCII) else escape(text)
+
+
+def link(text: object, url: str | None) -> Md:
+    """A link where the address is http or https, else the text alone."""
+    shown = escape(text)
+    try:
+        usable = url is not None and urlsplit(url).scheme in ("http", "https")
+    except ValueError:
+        usable = False
+    return Md(f"[{shown}]({quote(url, safe=_URL_SAFE)})") if url and usable else shown
+
+
+_URL_SAFE = ":/?#@!$&'*+,;=%~-._"
+
+
+def strong(text: object) -> Md:
+    return Md(f"**{escape(text)}**")
+
+
+def md(template: str, *parts: object) -> Md:
+    """`template` with each `{}` replaced by an escaped part."""
+    return Md(template.format(*(escape(part) for part in parts)))
+
+
+def joined(separator: str, parts: Iterable[Md]) -> Md:
+    """The parts that are not empty."""
+    return Md(separator.join(part for part in parts if part))

@@ -1,0 +1,52 @@
+"""What the numbers depend on besides the facts: the settings that the pure part reads."""
+
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from dora_metrics.core.benchmarks import NEWEST_MONOTONE, Benchmark, published
+
+DAY = timedelta(hours=24)
+RULES = ("explicit", "rollback", "revert", "hotfix", "incident", "health-check")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """One reading of the facts; the defaults are those of the settings."""
+
+    production_environments: tuple[str, ...] = ("production", "prod", "live", "prd")
+    failure_rules: frozenset[str] = frozenset(RULES)
+    count_failed_runs: bool = False
+    incident_window: timedelta = DAY
+    hotfix_labels: tuple[str, ...] = ("hotfix",)
+    hotfix_branches: tuple[str, ...] = ("hotfix/", "hotfix-")
+    hotfix_window: timedelta = DAY
+    lead_time_start: str = "first-commit"
+    exclude_bots: bool = True
+    zone: ZoneInfo = ZoneInfo("UTC")
+    benchmark: Benchmark = field(default_factory=lambda: published(NEWEST_MONOTONE))
+
+    def is_production(self, environment: str) -> bool:
+        """Whether an environment is one of the production names, or such a name with more behind it."""
+        return self._production.fullmatch(environment) is not None
+
+    @cached_property
+    def _production(self) -> re.Pattern[str]:
+        names = "|".join(re.escape(name) for name in self.production_environments)
+        return re.compile(rf"(?:{names})(?:[-/_.].+)?", re.IGNORECASE | re.DOTALL)
+
+    @cached_property
+    def folded_hotfix_labels(self) -> frozenset[str]:
+        return frozenset(label.casefold() for label in self.hotfix_labels)
+
+    @cached_property
+    def folded_hotfix_branches(self) -> tuple[str, ...]:
+        return tuple(prefix.casefold() for prefix in self.hotfix_branches)
+
+    @cached_property
+    def hotfix_title(self) -> re.Pattern[str]:
+        """A title that begins with a hotfix label as a word: `hotfix: …`, not `hotfixes …`."""
+        labels = "|".join(re.escape(label) for label in self.hotfix_labels) or "(?!)"
+        return re.compile(rf"\s*(?:{labels})(?!\w)", re.IGNORECASE)

@@ -1,0 +1,21 @@
+"""Report and template become Markdown."""
+
+from jinja2 import Environment, StrictUndefined
+
+from dora_metrics.core.markdown import escape
+from dora_metrics.core.report import Report
+
+LARGEST = 1_000_000
+"""GitHub drops a step summary above 1 MiB (1,048,576 bytes)."""
+
+
+def markdown(report: Report, template: str) -> str:
+    """The template filled with the report. Every value that is not `Md` is escaped on its way in."""
+    environment = Environment(  # noqa: S701 - `finalize` escapes, for Markdown instead of HTML
+        finalize=escape,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    return environment.from_string(template).render(report=report)

@@ -1,0 +1,182 @@
+"""What a run has to say, in words; templates only loop over it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from dora_metrics.core import contract, words
+from dora_metrics.core.comparing import compare
+from dora_metrics.core.judging import Record, Records
+from dora_metrics.core.linking import Scope, default_service
+from dora_metrics.core.making import Making, making
+from dora_metrics.core.markdown import Md, md
+from dora_metrics.core.policy import Policy
+from dora_metrics.core.story import Happening, Setting, Story, tell
+from dora_metrics.core.table import Row, rows
+from dora_metrics.core.values import Window, WindowSpec
+
+_MOST_OTHERS = 200
+
+
+@dataclass(frozen=True)
+class Told:
+    """How one effect of the run went: a sink, the ledger, an input."""
+
+    name: str
+    how: Literal["done", "failed", "skipped"]
+    text: str
+
+    @property
+    def mark(self) -> str:
+        return {"done": "✓", "failed": "✗", "skipped": "–"}[self.how]
+
+
+@dataclass(frozen=True)
+class Other:
+    """One line about a scope that the event is not about."""
+
+    name: str
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A summary, ready to be rendered; plain texts are untrusted, `Md` is not."""
+
+    story: Story
+    heading: str
+    before: str
+    benchmark: str
+    rows: Sequence[Row] = ()
+    overall: str = ""
+    insight: Md | None = None
+    others: Sequence[Other] = ()
+    others_more: int = 0
+    told: Sequence[Told] = ()
+    making: Making | None = None
+    notes: Sequence[str] = field(default=())
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Everything that a report is made from."""
+
+    records: Records
+    document: contract.Document
+    spec: WindowSpec
+    policy: Policy
+    now: datetime
+
+    def scope(self, wanted: Scope) -> contract.ScopeMetrics | None:
+        return next((s for s in self.document.scopes if (s.repository, s.service, s.environment) == wanted), None)
+
+    @property
+    def window(self) -> Window:
+        return Window(self.document.window.start, self.document.window.end)
+
+    @property
+    def span(self) -> str:
+        """The window, as in `last 30 days`."""
+        days = self.document.window.days
+        if self.spec.span:
+            return "last " + (words.count(round(days), "day") if days >= 1 else words.duration(days * 86400))
+        start, end = (words.day(moment, self.policy.zone) for moment in (self.window.start, self.window.end))
+        return f"since {start}" if self.spec.everything else f"{start} – {end}"
+
+
+def build(
+    subject: Subject,
+    main: Scope | None,
+    happening: Happening | None,
+    earlier: Subject | None,
+    told: Sequence[Told] = (),
+) -> Report:
+    """The report about one scope and, in a line each, all others.
+
+    Args:
+        subject: the numbers.
+        main: the scope that the event is about; None where there is none yet.
+        happening: the event; None for a report that no event started.
+        earlier: the numbers without this event's facts, to say what it changed.
+        told: how the effects of the run went.
+    """
+    record = next((record for record in subject.records.records if record.scope == main), None)
+    scope = subject.scope(main) if main else None
+    was = earlier.scope(main) if earlier and main else None
+    story = tell(happening, Setting(record, scope, was, subject.policy, subject.span))
+    if record is None or scope is None:
+        return Report(story, subject.span, "", subject.document.benchmark, told=told, notes=subject.document.notes)
+    others = [_other(one) for one in subject.document.scopes if one is not scope]
+    return Report(
+        story=story,
+        heading=f"{subject.span}, {_name(record.scope)}",
+        before=_before(subject),
+        benchmark=subject.document.benchmark,
+        rows=rows(scope, _verdicts(subject, record, scope)),
+        overall=_overall(scope),
+        insight=_insight(scope),
+        others=others[:_MOST_OTHERS],
+        others_more=len(others[_MOST_OTHERS:]),
+        told=told,
+        making=making(record, scope, subject.window, subject.policy),
+        notes=subject.document.notes,
+    )
+
+
+def _name(scope: Scope) -> str:
+    """The environment, with the service where it is not simply the repository."""
+    if scope.service == default_service(scope.repository):
+        return scope.environment
+    return f"{scope.service} {scope.environment}"
+
+
+def _before(subject: Subject) -> str:
+    if subject.spec.everything:
+        return ""
+    return f"{subject.span.removeprefix('last ')} before" if subject.spec.span else "the same time before"
+
+
+def _verdicts(subject: Subject, record: Record, scope: contract.ScopeMetrics) -> dict[str, str]:
+    if scope.previous is None:
+        return {}
+    return dict(compare(record, subject.window, scope.metrics, scope.previous))
+
+
+def _overall(scope: contract.ScopeMetrics) -> str:
+    overall = scope.metrics.overall_level
+    if overall is None:
+        return ""
+    return f"{overall.level}, the lowest of {words.count(len(overall.rests_on), 'metric')} with data"
+
+
+_STAGES = {
+    "coding": ("Coding takes longest", "pass between the first commit and the pull request"),
+    "review": ("Review takes longest", "pass between the opening of a pull request and its merge"),
+    "delivery": ("Delivery waits", "lie between merge and deployment"),
+}
+
+
+def _insight(scope: contract.ScopeMetrics) -> Md | None:
+    """The stage that takes at least half of the median lead time."""
+    lead = scope.metrics.lead_time
+    spans = {name: getattr(lead.stages, name).p50_seconds for name in _STAGES}
+    longest = max(_STAGES, key=lambda name: spans[name] or 0)
+    if not lead.p50_seconds or (spans[longest] or 0) * 2 < lead.p50_seconds:
+        return None
+    title, where = _STAGES[longest]
+    whole, part = words.duration(lead.p50_seconds), words.duration(spans[longest])
+    return md(f"{title}: with a median lead time of {{}}, **{{}} {where}** (median).", whole, part)
+
+
+def _other(scope: contract.ScopeMetrics) -> Other:
+    found = scope.metrics
+    name = f"{scope.repository} · {_name(Scope(scope.repository, scope.service, scope.environment))}"
+    cells = (
+        words.frequency(found.deployment_frequency.per_day),
+        words.duration(found.lead_time.p50_seconds),
+        words.percent(found.change_failure_rate.ratio),
+        words.duration(found.recovery_time.p50_seconds),
+        found.overall_level.level if found.overall_level else words.NOTHING,
+    )
+    return Other(name, cells)

@@ -1,0 +1,204 @@
+"""The first lines of a summary: what this event was, what it meant, and what it changed."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dora_metrics.core import contract, words
+from dora_metrics.core.facts import Change, Deployment, Fact, Incident
+from dora_metrics.core.judging import Record
+from dora_metrics.core.markdown import Md, code, joined, link, md
+from dora_metrics.core.marks import label
+from dora_metrics.core.policy import Policy
+from dora_metrics.core.statistics import quantile
+from dora_metrics.core.table import NAMES, plain
+
+_MOST = 5
+
+
+@dataclass(frozen=True)
+class Story:
+    """A headline and the sentences under it."""
+
+    headline: Md
+    sentences: tuple[Md, ...] = ()
+
+
+@dataclass(frozen=True)
+class Happening:
+    """What started the run, in one plain sentence, and the facts it brought."""
+
+    title: str
+    facts: tuple[Fact, ...] = ()
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The scope that a story plays in: judged, and in numbers with and without the event; `span` names the window."""
+
+    record: Record | None
+    scope: contract.ScopeMetrics | None
+    was: contract.ScopeMetrics | None
+    policy: Policy
+    span: str
+
+
+def tell(happening: Happening | None, setting: Setting) -> Story:
+    """What happened, in the light of the scope it belongs to."""
+    story = _event(happening, setting) if happening else _standing(setting)
+    if setting.scope is None:
+        return Story(story.headline, (*story.sentences, *_nothing_yet()))
+    return Story(story.headline, (*story.sentences, *_changed(setting.scope, setting.was)))
+
+
+def _standing(setting: Setting) -> Story:
+    where = setting.record.scope.repository if setting.record else "nothing"
+    return Story(md("📊 Delivery of {}, {}", where, setting.span))
+
+
+def _event(happening: Happening, setting: Setting) -> Story:
+    fact = next((f for kind in (Deployment, Incident, Change) for f in happening.facts if isinstance(f, kind)), None)
+    match fact:
+        case Deployment():
+            return _deployment(fact, setting.record, setting.policy)
+        case Incident():
+            return _incident(fact, setting.record)
+        case Change():
+            return _change(fact, setting.policy)
+        case _:
+            return Story(md("ℹ️ {}", happening.title))
+
+
+def _nothing_yet() -> tuple[Md, ...]:
+    return (
+        Md("**No production deployment is known yet**, so there are no numbers."),
+        Md(
+            "They begin with the first deployment that is recorded: a deployment to an environment named like "
+            "`production`, a published release, a run of a deploy workflow, or a deploy job that calls this action "
+            "with `environment:`."
+        ),
+    )
+
+
+def name(deployment: Deployment) -> Md:
+    """A deployment as people call it, linked to where it is."""
+    return link(code(label(deployment)), deployment.url)
+
+
+_IDENTITY = re.compile(r"\b[a-z]+:[^\s;,()]*[^\s;,().:]")
+
+
+def readable(text: str, record: Record) -> str:
+    """A sentence about facts, with the ids in it as people call them: a version, `#12`, a short sha."""
+    used = set(_IDENTITY.findall(text))
+    labels = {deployment.id: label(deployment) for deployment in record.deployments if deployment.id in used}
+
+    def called(found: re.Match[str]) -> str:
+        return labels.get(found[0]) or _short(found[0])
+
+    return _IDENTITY.sub(called, text)
+
+
+def _short(identity: str) -> str:
+    if re.fullmatch(r"github:(?:pull|issue):.*#\d+", identity):
+        return f"#{identity.rpartition('#')[2]}"
+    return identity[7:14] if identity.startswith("commit:") else identity
+
+
+def change_name(identity: str, change: Change | None) -> Md:
+    """`#481` for a pull request, the short sha for a commit; linked."""
+    shown = _short(identity)
+    return link(Md(shown) if shown.startswith("#") else code(shown), change.url if change else None)
+
+
+def _deployment(deployment: Deployment, record: Record | None, policy: Policy) -> Story:
+    environment = deployment.environment or "production"
+    if deployment.status == "cancelled":
+        return Story(md("⏹️ Deployment of {} to {} was cancelled: it counts nowhere", name(deployment), environment))
+    if deployment.status == "failure":
+        return Story(md("❌ Deployment of {} to {} failed", name(deployment), environment), tuple(_failed_run(policy)))
+    if record is None or not policy.is_production(environment):
+        return Story(md("📦 {} reached {}, which is not production", name(deployment), environment))
+    leads = sorted(lead.seconds for lead in record.leads.measured if lead.deployment == deployment.id)
+    headline = md("🚀 {} reached {}", name(deployment), environment)
+    if leads:
+        many, middle = words.count(len(leads), "change"), words.duration(quantile(leads, 0.5))
+        headline = md("{} · {}, median lead time **{}**", headline, many, middle)
+    return Story(headline, (joined(" ", _success(deployment, record, leads)),))
+
+
+def _failed_run(policy: Policy) -> Iterator[Md]:
+    if policy.count_failed_runs:
+        yield Md("It counts as a failed deployment, because `count-failed-runs` is on.")
+    else:
+        yield Md("It did not reach users, so it is a pipeline failure and in no failure rate.")
+
+
+def _success(deployment: Deployment, record: Record, leads: list[float]) -> Iterator[Md]:
+    done = [d.id for d in record.deployments if d.status == "success"]
+    if deployment.id in done:
+        yield md("The {} deployment that is known here.", words.ordinal(done.index(deployment.id) + 1))
+    if deployment.changes:
+        yield _delivered(deployment, record, leads)
+    elif deployment.changes is None:
+        yield Md("What it delivered is not known yet.")
+    else:
+        yield Md("It delivered nothing new.")
+    for failure in record.failures:
+        if failure.remediated_by == deployment.id:
+            yield md(
+                "It ended the failure of {} ({}, {}).",
+                name(failure.deployment),
+                failure.rule,
+                words.duration(failure.seconds),
+            )
+        if failure.deployment.id == deployment.id:
+            yield md("It is marked as failed by `{}`: {}.", Md(failure.rule), readable(failure.because, record))
+    if reason := record.rework.get(deployment.id):
+        yield md("It was rework ({}).", readable(reason, record))
+
+
+def _delivered(deployment: Deployment, record: Record, leads: list[float]) -> Md:
+    links = [change_name(identity, record.changes.get(identity)) for identity in deployment.changes or ()]
+    shown = joined(", ", links[:_MOST]) + (f" and {len(links) - _MOST} more" if len(links) > _MOST else "")
+    if not leads:
+        return Md(f"It delivered {shown}.")
+    return Md(f"It delivered {shown}, the oldest {words.duration(leads[-1])} after its start.")
+
+
+def _incident(incident: Incident, record: Record | None) -> Story:
+    title = link(incident.title or incident.id, incident.url)
+    if incident.retracted:
+        return Story(md("Not an incident after all: {}", title))
+    placed = next((one for one in record.incidents if one.incident.id == incident.id), None) if record else None
+    if incident.resolved_at:
+        span = (incident.resolved_at - incident.detected_at).total_seconds()
+        headline = md("✅ Incident over after {}: {}", words.duration(max(span, 0)), title)
+    else:
+        headline = md("🔥 Incident: {}", title)
+    if placed is None:
+        return Story(headline)
+    if placed.blamed is None:
+        return Story(headline, (md("It is blamed on no deployment: {}.", placed.because),))
+    return Story(headline, (md("It is blamed on {}: {}.", name(placed.blamed), placed.because),))
+
+
+def _change(change: Change, policy: Policy) -> Story:
+    headline = md("🔀 {} was merged: {}", change_name(change.id, change), change.title or "without a title")
+    left_out = change.bot and policy.exclude_bots
+    return Story(
+        headline,
+        (Md("By a bot: it is in no lead time.") if left_out else Md("It counts once it is deployed."),),
+    )
+
+
+def _changed(scope: contract.ScopeMetrics, was: contract.ScopeMetrics | None) -> Iterator[Md]:
+    """The numbers whose words this event changed."""
+    if was is None:
+        return
+    pairs = (
+        (title, plain(getattr(was.metrics, key)), plain(getattr(scope.metrics, key))) for key, title in NAMES.items()
+    )
+    moved = [md("{} {} → **{}**", title.lower(), before, after) for title, before, after in pairs if before != after]
+    if moved:
+        yield Md(f"It changed: {joined(' · ', moved)}.")

@@ -1,0 +1,125 @@
+"""The table of five metrics."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dora_metrics.core import contract, words
+from dora_metrics.core.markdown import Md, escape, md
+
+
+@dataclass(frozen=True)
+class Row:
+    """One metric: its value, its level, the window before with what the change is worth, and its n."""
+
+    name: str
+    value: Md
+    level: str
+    before: Md
+    n: str
+
+
+def rows(scope: contract.ScopeMetrics, verdicts: Mapping[str, str]) -> list[Row]:
+    """The five metrics of a scope; `verdicts` by metric say whether a change is clear."""
+    found, previous = scope.metrics, scope.previous
+    return [
+        Row(title, show(part), level(part), _before(name, part, previous, verdicts), _n(part))
+        for name, title in NAMES.items()
+        for part in [getattr(found, name)]
+    ]
+
+
+NAMES = {
+    "deployment_frequency": "Deployment frequency",
+    "lead_time": "Lead time for changes",
+    "change_failure_rate": "Change failure rate",
+    "recovery_time": "Recovery time",
+    "rework_rate": "Rework rate",
+}
+
+
+def plain(part: contract.Judged) -> str:
+    """The deciding value in words."""
+    match part:
+        case contract.DeploymentFrequency():
+            return words.frequency(part.per_day)
+        case contract.ChangeFailureRate() | contract.ReworkRate():
+            return words.percent(part.ratio)
+        case contract.LeadTime() | contract.RecoveryTime():
+            return words.duration(part.p50_seconds)
+        case _:
+            raise TypeError(part)
+
+
+def show(part: contract.Judged) -> Md:
+    """The deciding value, and beside it the one figure that says how far to trust it."""
+    value = escape(plain(part))
+    match part:
+        case contract.LeadTime() if part.p50_seconds is not None:
+            return md("**{}** (p90 {})", value, words.duration(part.p90_seconds))
+        case contract.ChangeFailureRate() | contract.ReworkRate() if part.ratio is not None:
+            return md("**{}** ({})", value, words.band(part.interval95))
+        case _:
+            return Md(f"**{value}**") if value != words.NOTHING else value
+
+
+def level(part: contract.Judged) -> str:
+    """`high, could be elite to medium` where the interval does not decide it."""
+    if part.level is None:
+        return words.NOTHING
+    others = [name for name in reversed(part.level_span or ()) if name != part.level]
+    return f"{part.level}, could be {' to '.join(others)}" if others else part.level
+
+
+def _before(name: str, part: contract.Judged, previous: contract.Metrics | None, verdicts: Mapping[str, str]) -> Md:
+    if previous is None:
+        return Md(words.NOTHING)
+    earlier = getattr(previous, name)
+    verdict = verdicts.get(name)
+    if verdict is None:
+        return escape(plain(earlier))
+    if verdict == "no clear change":
+        return md("{} · no clear change", plain(earlier))
+    return md("{} · {} **{}**", plain(earlier), _arrow(part, earlier), verdict)
+
+
+def _arrow(part: contract.Judged, earlier: contract.Judged) -> str:
+    return "↑" if deciding(part) > deciding(earlier) else "↓"
+
+
+def deciding(part: contract.Judged) -> float:
+    """The deciding value of a metric that has one."""
+    for key in ("per_day", "p50_seconds", "ratio"):
+        value = getattr(part, key, None)
+        if value is not None:
+            return float(value)
+    raise ValueError("no value")
+
+
+def _n(part: contract.Judged) -> str:
+    match part:
+        case contract.DeploymentFrequency() if part.per_day is not None:
+            return f"{words.count(part.deployments, 'deployment')} on {words.count(part.deployment_days, 'day')}"
+        case contract.LeadTime() if part.p50_seconds is not None:
+            return words.count(part.changes, "change") + left_out(part.excluded, " ({} left out)")
+        case contract.ChangeFailureRate() if part.ratio is not None:
+            return f"{part.failed} of {part.deployments}"
+        case contract.ReworkRate() if part.ratio is not None:
+            return f"{part.rework} of {part.deployments}"
+        case contract.RecoveryTime() if part.p50_seconds is not None:
+            return f"{part.recovered} recovered, {part.open} open"
+        case _:
+            return part.reason or ""
+
+
+_LEFT_OUT = {
+    "first_deployment": "{} of the first deployment",
+    "bots": "{} by bots",
+    "no_start": "{} without a known start",
+    "negative": "{} deployed before their start",
+}
+
+
+def left_out(excluded: contract.Excluded, wrap: str) -> str:
+    """Which delivered changes are in no lead time, wrapped; empty without any."""
+    said = [text.format(count) for reason, text in _LEFT_OUT.items() if (count := getattr(excluded, reason))]
+    return wrap.format(", ".join(said)) if said else ""

@@ -1,0 +1,82 @@
+"""Numbers become words here, once: the only place that rounds."""
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+NOTHING = "–"
+
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def duration(seconds: float | None) -> str:
+    """`1 d 4 h`, `41 min`, `52 s`: the two greatest units, the second only where it is not nought."""
+    if seconds is None:
+        return NOTHING
+    whole = round(seconds)
+    for position, (unit, size) in enumerate(_UNITS):
+        if whole >= size:
+            return _two_units(whole, position, unit, size)
+    return "0 s"
+
+
+def _two_units(whole: int, position: int, unit: str, size: int) -> str:
+    if unit in ("min", "s") or (unit == "d" and whole >= 100 * size):
+        return f"{round(whole / size)} {unit}" if round(whole / size) != 60 else "1 h"  # noqa: PLR2004 - minutes
+    smaller, step = _UNITS[position + 1]
+    count, rest = divmod(round(whole / step), size // step)
+    if unit == "h" and count == 24:  # noqa: PLR2004 - hours
+        return "1 d"
+    return f"{count} {unit} {rest} {smaller}" if rest else f"{count} {unit}"
+
+
+def percent(ratio: float | None) -> str:
+    """`16.7 %`; whole numbers without the comma."""
+    if ratio is None:
+        return NOTHING
+    return f"{round(ratio * 100, 1):g} %"
+
+
+def band(interval: tuple[float, float] | None) -> str:
+    """An interval of a ratio: `5-45 %`."""
+    return f"{round(interval[0] * 100):d}–{round(interval[1] * 100):d} %" if interval else ""
+
+
+def frequency(per_day: float | None) -> str:
+    """Per day, week, month or half-year: the smallest of them in which it is at least one."""
+    if per_day is None:
+        return NOTHING
+    if per_day == 0:
+        return "none"
+    for days, unit in ((1, "day"), (7, "week"), (730 / 24, "month")):
+        if per_day * days >= 1:
+            return f"{_short(per_day * days)} a {unit}"
+    return f"{_short(per_day * 4380 / 24)} in six months"
+
+
+def _short(number: float) -> str:
+    return f"{number:.1f}".removesuffix(".0") if number < 10 else f"{number:,.0f}"  # noqa: PLR2004 - one digit
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """`1 change`, `2 changes`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def ordinal(number: int) -> str:
+    suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")  # noqa: PLR2004
+    return f"{number:,}{suffix}"
+
+
+def day(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d}"
+
+
+def minute(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"
+
+
+def listing(items: list[str], most: int = 3) -> str:
+    """`a, b and c`; the rest as a number."""
+    if len(items) > most:
+        return ", ".join(items[:most]) + f" and {len(items) - most} more"
+    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))

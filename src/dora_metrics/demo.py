@@ -1,0 +1,56 @@
+"""`demo`: one event on shipped sample data, through the whole path, with a ledger in a folder."""
+
+import json
+import shutil
+from contextlib import suppress
+from dataclasses import replace
+from importlib.resources import as_file, files
+from io import StringIO
+from pathlib import Path
+
+from dora_metrics import app
+from dora_metrics.core import values
+from dora_metrics.world import World
+
+NOW = "2026-11-21T09:05:00Z"
+"""When the sample event happened; the demo's clock."""
+
+
+def run(output: Path, world: World) -> int:
+    """Runs the sample event, prints its summary, says where everything is, and returns the exit code."""
+    output = output.resolve()
+    ledger, summary, outputs = output / "ledger", output / "summary.md", output / "outputs.txt"
+    for stale in (ledger, summary, outputs):
+        _remove(stale)
+    with as_file(files("dora_metrics") / "sample") as sample:
+        shutil.copytree(sample / "ledger", ledger)
+        environment = {
+            "GITHUB_EVENT_NAME": "repository_dispatch",
+            "GITHUB_EVENT_PATH": str(sample / "event.json"),
+            "GITHUB_REPOSITORY": "acme/shop",
+            "GITHUB_WORKSPACE": str(output),
+            "GITHUB_OUTPUT": str(outputs),
+            "GITHUB_STEP_SUMMARY": str(summary),
+            "DORA_INPUTS": json.dumps({"ledger": "dir:ledger"}),
+        }
+        code = app.action(replace(world, environment=environment, stdout=StringIO(), now=values.instant(NOW)))
+    world.stdout.write(summary.read_text("utf-8") + _places(ledger, summary, outputs))
+    return code
+
+
+def _remove(path: Path) -> None:
+    """Only what an earlier demo left."""
+    with suppress(FileNotFoundError):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _places(ledger: Path, summary: Path, outputs: Path) -> str:
+    return f"""
+---
+This was one event (a deployment of acme/shop) on sample data: recorded, computed, summarised. Look at:
+  {summary}  the summary above, as GitHub shows it
+  {ledger / "metrics.json"}  the numbers with their evidence
+  {ledger / "metrics.prom"}  the same for Prometheus
+  {ledger / "facts"}  what they are computed from, one fact a line
+  {outputs}  the step's outputs
+"""

@@ -1,0 +1,34 @@
+"""What can go wrong, as types. Each message says what happened, why usually, and what to do.
+
+DoraError
+├── SettingsError    inputs, flags or the config file are wrong (exit 2)
+├── FactsError       a facts file is wrong (exit 2)
+├── EventError       the event file cannot be read (exit 2)
+└── LedgerError      the ledger cannot be read or written; the run goes on without it
+"""
+
+from collections.abc import Sequence
+
+
+class DoraError(Exception):
+    """Several problems, told at once, one a line."""
+
+    def __init__(self, problems: Sequence[str] | str) -> None:
+        self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class SettingsError(DoraError):
+    """An input, a flag or a line of the config file cannot be used."""
+
+
+class FactsError(DoraError):
+    """A facts file holds lines that are no facts; each problem reads `file:line: what`."""
+
+
+class EventError(DoraError):
+    """The event that started the run cannot be read."""
+
+
+class LedgerError(DoraError):
+    """The ledger cannot be read or written."""

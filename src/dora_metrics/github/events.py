@@ -1,0 +1,92 @@
+"""The event that started the run becomes facts. Pure: the same run and payload always give the same facts."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import msgspec
+
+from dora_metrics.core.facts import Deployment, Fact, Incident
+from dora_metrics.github import changes, deployments, dispatch, incidents, sources, text, workflow_runs
+from dora_metrics.github.observed import Observed, Run, ended, nothing
+from dora_metrics.github.payloads import (
+    DeploymentEvent,
+    DeploymentStatusEvent,
+    DispatchEvent,
+    IssuesEvent,
+    PullRequestEvent,
+    PushEvent,
+    ReleaseEvent,
+    WorkflowRun,
+    WorkflowRunEvent,
+)
+from dora_metrics.github.reading import read
+from dora_metrics.settings import Settings
+
+__all__ = ["Observed", "Run", "observe"]
+
+
+def observe(run: Run, payload: Mapping[str, object], settings: Settings, known_sources: frozenset[str]) -> Observed:
+    """What an event says.
+
+    `known_sources` are the sources of the deployments that the ledger holds of this repository; they
+    decide what `deployment-source: auto` takes.
+
+    Raises:
+        EventError: with every field of the payload that is wrong.
+    """
+    observed = _of_event(run, payload, settings)
+    if settings.environment:
+        observed = _of_job(run, payload, settings, settings.environment, observed)
+    elif run.event != "repository_dispatch":
+        observed = sources.admitted(observed, settings.deployment_source, known_sources)
+    return replace(
+        observed,
+        facts=tuple(_served(fact, settings.service) for fact in observed.facts),
+        title=text.one_line(observed.title),
+        notes=tuple(map(text.one_line, observed.notes)),
+    )
+
+
+def _of_event(run: Run, payload: Mapping[str, object], settings: Settings) -> Observed:
+    if run.event in ("workflow_dispatch", "schedule"):
+        return nothing("the numbers are computed again")
+    if mapper := _MAPPERS.get(run.event):
+        return mapper(run, payload, settings)
+    recorded = ", ".join(name for name in _MAPPERS if name != "deployment")
+    return nothing(f"{run.event} events are not recorded; recorded are {recorded}")
+
+
+_MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings], Observed]] = {
+    "deployment": lambda _run, payload, _: deployments.started(read(DeploymentEvent, payload)),
+    "deployment_status": lambda run, payload, _: deployments.status(run, read(DeploymentStatusEvent, payload)),
+    "workflow_run": lambda run, payload, settings: workflow_runs.completed(
+        run, read(WorkflowRunEvent, payload), settings.deploy_workflows
+    ),
+    "release": lambda run, payload, _: deployments.released(run, read(ReleaseEvent, payload)),
+    "push": lambda run, payload, _: deployments.pushed(run, read(PushEvent, payload)),
+    "pull_request": lambda run, payload, _: changes.closed(run, read(PullRequestEvent, payload)),
+    "pull_request_target": lambda run, payload, _: changes.closed(run, read(PullRequestEvent, payload)),
+    "issues": lambda run, payload, settings: incidents.seen(run, read(IssuesEvent, payload), settings.incident_labels),
+    "repository_dispatch": lambda run, payload, _: dispatch.seen(run, read(DispatchEvent, payload)),
+}
+
+
+def _of_job(
+    run: Run, payload: Mapping[str, object], settings: Settings, environment: str, observed: Observed
+) -> Observed:
+    """The deployment of the job that calls the action, with the event's facts that are no deployments."""
+    deployed = ended(deployments.job(run, environment, settings, _watched_run(run, payload)))
+    others = tuple(fact for fact in observed.facts if not isinstance(fact, Deployment))
+    notes = (observed.title, *observed.notes) if others else ()
+    return Observed((*deployed.facts, *others), deployed.title, notes)
+
+
+def _watched_run(run: Run, payload: Mapping[str, object]) -> WorkflowRun | None:
+    return read(WorkflowRunEvent, payload).workflow_run if run.event == "workflow_run" else None
+
+
+def _served(fact: Fact, service: str | None) -> Fact:
+    """With the setting's service. An incident has one only if it names it: whoever opens it may not know."""
+    if service is None or fact.service or isinstance(fact, Incident):
+        return fact
+    return msgspec.structs.replace(fact, service=service)

@@ -1,0 +1,73 @@
+"""The runner's files and log: outputs, step summary, annotations (DESIGN §6, §9).
+
+A line of the log that looks like a command is one, whoever wrote it: `::cmd::` at the start of a line,
+`##[cmd]` anywhere in it. Texts from outside are made harmless before they get there.
+"""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TextIO
+
+_BREAK = "\N{ZERO WIDTH SPACE}"
+
+
+def harmless(text: str) -> str:
+    """One line of text that no runner takes for a command."""
+    one_line = text.replace("\r", "%0D").replace("\n", "%0A")
+    return one_line.replace("::", f":{_BREAK}:").replace("##[", f"##{_BREAK}[")
+
+
+def _data(text: str) -> str:
+    escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return escaped.replace("##[", f"##{_BREAK}[")
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Where a step of a workflow leaves its results; files that are not there are left out."""
+
+    log: TextIO
+    output_path: Path | None
+    summary_path: Path | None
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str], log: TextIO) -> "Runner":
+        output, summary = (environment.get(name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"))
+        return cls(log, Path(output) if output else None, Path(summary) if summary else None)
+
+    def say(self, text: str) -> None:
+        """A line in the log."""
+        self.log.write(harmless(text) + "\n")
+
+    def annotate(self, level: Literal["notice", "warning", "error"], title: str, text: str) -> None:
+        """Something that the user must act on."""
+        self.log.write(f"::{level} title={_property(title)}::{_data(text)}\n")
+
+    def outputs(self, values: Mapping[str, str]) -> None:
+        """Sets the step's outputs, each behind a random delimiter that its value does not hold."""
+        if self.output_path is None:
+            return
+        lines = []
+        for name, value in values.items():
+            delimiter = f"dora_{secrets.token_hex(16)}"
+            lines.append(f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
+        _append(self.output_path, "".join(lines))
+
+    def summarise(self, markdown: str) -> None:
+        """Adds to the step's summary; without one, to the log."""
+        if self.summary_path is None:
+            for line in markdown.splitlines():
+                self.say(line)
+        else:
+            _append(self.summary_path, markdown)
+
+
+def _append(path: Path, text: str) -> None:
+    with path.open("a", encoding="utf-8", newline="\n") as file:
+        file.write(text)

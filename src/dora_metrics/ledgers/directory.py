@@ -1,0 +1,109 @@
+"""`ledger: dir:PATH`: a folder, for local runs, tests and runners that keep a disk or a cache."""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock, Timeout
+
+from dora_metrics.core.ledger import FACTS, OUTBOX, QUARANTINE
+from dora_metrics.errors import LedgerError
+from dora_metrics.ledgers.port import Snapshot
+
+CHECKPOINT = "checkpoint.json"
+_LOCK = ".lock"
+_LOCK_SECONDS = 30
+
+
+class _Checkpoint(msgspec.Struct):
+    sequence: int = 0
+
+
+class DirectoryLedger:
+    """A ledger in a folder. Each file is replaced whole, so that a killed run leaves old or new, never half."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def name(self) -> str:
+        return f"dir:{self._root}"
+
+    def read(self) -> Snapshot:
+        """All facts, and what is pending.
+
+        Raises:
+            LedgerError: if the folder cannot be read.
+        """
+        sequence = self.sequence()  # first: what is written meanwhile must look newer, never older
+        try:
+            paths = [p for p in (self._root / FACTS).rglob("*.jsonl") if p.is_file()]
+            paths += [p for name in (OUTBOX, QUARANTINE) if (p := self._root / name).is_file()]
+            files = {path.relative_to(self._root).as_posix(): path.read_bytes() for path in paths}
+        except OSError as problem:
+            raise self._unusable("read", problem) from None
+        return Snapshot(files, sequence)
+
+    def write(self, seen: Snapshot, changes: Mapping[str, bytes]) -> Snapshot | None:
+        """See the port; `changes` are made in their order.
+
+        Raises:
+            LedgerError: if the folder cannot be written, or another run holds it for half a minute.
+        """
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._root / _LOCK, timeout=_LOCK_SECONDS):
+                if self.sequence() != seen.sequence:
+                    return None
+                return self._changed(seen, changes)
+        except Timeout:
+            raise LedgerError(
+                f"{self.name}: another run has held it for {_LOCK_SECONDS} s; it is not written"
+            ) from None
+        except OSError as problem:
+            raise self._unusable("written", problem) from None
+
+    def _changed(self, seen: Snapshot, changes: Mapping[str, bytes]) -> Snapshot:
+        sequence = seen.sequence
+        if any(path.startswith((FACTS, QUARANTINE, OUTBOX)) for path in changes):
+            sequence = (sequence or 0) + 1
+            changes = {**changes, CHECKPOINT: msgspec.json.encode(_Checkpoint(sequence))}
+        for path, content in changes.items():
+            _replace(self._root / path, content)
+        files = {path: content for path, content in {**seen.files, **changes}.items() if content}
+        return Snapshot(files, sequence)
+
+    def sequence(self) -> int:
+        """See the port."""
+        try:
+            return msgspec.json.decode((self._root / CHECKPOINT).read_bytes(), type=_Checkpoint).sequence
+        except FileNotFoundError:
+            return 0
+        except msgspec.DecodeError:
+            return 0  # edited by hand; it is derived, and written anew by the next change
+        except OSError as problem:
+            raise self._unusable("read", problem) from None
+
+    def _unusable(self, done: str, problem: OSError) -> LedgerError:
+        return LedgerError(f"{self.name}: cannot be {done} ({problem.strerror}); check the path and its permissions")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """The file with this content, whole or not at all; without content the file goes."""
+    if not content:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)  # the container's root writes, other steps of the job read
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,81 @@
+"""The step's outputs (DESIGN §6): a metric without data is an empty text."""
+
+import msgspec
+from msgspec.structs import replace
+
+from dora_metrics.core import contract
+from dora_metrics.core.judging import Record
+from dora_metrics.core.linking import Scope
+from dora_metrics.github.events import Run
+from dora_metrics.recording import Recorded
+
+LARGEST = 400_000
+"""GitHub passes an environment of about 1 MB between steps; the evidence goes before that."""
+
+
+def main_scope(recorded: Recorded, run: Run) -> Scope | None:
+    """The scope that the outputs and the table are about: the event's, else the one deployed last."""
+    event = {fact.id for fact in recorded.facts}
+    ours = [record for record in recorded.subject.records.records if record.scope.repository == run.repository]
+    if touched := next((record for record in ours if event & _members(record)), None):
+        return touched.scope
+    deployed = [record for record in ours if record.deployments]
+    latest = max(deployed, key=lambda record: record.deployments[-1].finished_at, default=None)
+    return latest.scope if latest else None
+
+
+def _members(record: Record) -> set[str]:
+    """The ids of a scope's deployments and incidents."""
+    return {deployment.id for deployment in record.deployments} | {one.incident.id for one in record.incidents}
+
+
+def outputs(recorded: Recorded, main: Scope | None) -> dict[str, str]:
+    """Every output of action.yml as text."""
+    scope = recorded.subject.scope(main) if main else None
+    return {
+        **_numbers(scope.metrics if scope else None),
+        "metrics": _metrics(recorded.subject.document),
+        "facts": msgspec.json.encode(recorded.facts, order="sorted").decode(),
+    }
+
+
+def _numbers(found: contract.Metrics | None) -> dict[str, str]:
+    if found is None:
+        return dict.fromkeys(NUMBERS, "")
+    values = (
+        found.deployment_frequency.per_day,
+        found.lead_time.p50_seconds,
+        found.change_failure_rate.ratio,
+        found.recovery_time.p50_seconds,
+        found.rework_rate.ratio,
+    )
+    numbers = dict(zip(NUMBERS, map(_text, values), strict=False))
+    return {**numbers, "overall-level": found.overall_level.level if found.overall_level else ""}
+
+
+NUMBERS = (
+    "deployment-frequency",
+    "lead-time-seconds",
+    "change-failure-rate",
+    "recovery-time-seconds",
+    "rework-rate",
+    "overall-level",
+)
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None else f"{value:.10g}"
+
+
+def _metrics(document: contract.Document) -> str:
+    """The document on one line; without its evidence where that is too much to pass on."""
+    whole = msgspec.json.encode(document)
+    if len(whole) > LARGEST:
+        nothing = contract.Evidence(deployments=[], failed_deployments=[], lead_times=[], unmatched_incidents=[])
+        notes = [
+            *document.notes,
+            "The evidence is left out here for its size; metrics.json in the ledger has it.",
+        ]
+        bare = [replace(scope, evidence=nothing) for scope in document.scopes]
+        whole = msgspec.json.encode(replace(document, scopes=bare, notes=notes))
+    return whole.decode()

@@ -1,0 +1,122 @@
+"""The event's facts into the ledger, and the numbers out of it: read, decide, write; again if overtaken."""
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from dora_metrics.computing import families_of, subject_of
+from dora_metrics.core import ledger as layout
+from dora_metrics.core import outbox
+from dora_metrics.core.exposition import text
+from dora_metrics.core.facts import Deployment, Fact
+from dora_metrics.core.observing import completed, reobserved
+from dora_metrics.core.report import Subject
+from dora_metrics.errors import LedgerError
+from dora_metrics.github.events import Observed, Run
+from dora_metrics.ledgers.directory import DirectoryLedger
+from dora_metrics.ledgers.none import NoLedger
+from dora_metrics.ledgers.port import Ledger, Snapshot
+from dora_metrics.settings import Settings, policy
+
+TRIES = 12
+
+Observer = Callable[[frozenset[str]], Observed]
+"""From the sources whose deployments the ledger knows of this repository to what the event says."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run's facts in the ledger, and the numbers with them; `earlier` without them, where they are news."""
+
+    observed: Observed
+    facts: tuple[Fact, ...]
+    plan: layout.Plan
+    subject: Subject
+    earlier: Subject | None
+    saved: Snapshot
+
+
+def open_ledger(settings: Settings, workspace: Path) -> Ledger:
+    """The ledger that the settings name.
+
+    Raises:
+        LedgerError: for a ledger that this version does not have.
+    """
+    kind, _, place = settings.ledger.partition(":")
+    match kind:
+        case "dir":
+            return DirectoryLedger(workspace / place)
+        case "none":
+            return NoLedger()
+        case _:
+            raise LedgerError(
+                f"{settings.ledger} is not in this version, so only this event is known; set `ledger: dir:PATH` "
+                "and keep that folder, with actions/cache or on the runner's disk"
+            )
+
+
+def record(observe: Observer, ledger: Ledger, settings: Settings, run: Run, pause: Callable[[float], None]) -> Recorded:
+    """Writes what the event says; where another run was faster, reads and decides again, with jitter.
+
+    Raises:
+        LedgerError: if the ledger cannot be read or written, or others were faster every time.
+        EventError: if the event is not of the expected shape.
+        SettingsError: if the window cannot be.
+    """
+    for attempt in range(TRIES):
+        seen = ledger.read()
+        before = layout.read(seen.files)
+        observed = observe(_sources(before.facts, run.repository, settings))
+        facts = tuple(_enriched(before.known(fact.id), fact) for fact in observed.facts)
+        plan = layout.plan(before, facts)
+        subject = subject_of(plan.after.facts, settings, run.now)
+        changes = {**plan.changes, **_outbox(seen, facts, settings)}
+        sequence = None if seen.sequence is None else seen.sequence + bool(changes)
+        saved = ledger.write(seen, {**changes, **_derived(subject, plan, sequence)})
+        if saved is not None:
+            earlier = subject_of(before.facts, settings, run.now) if plan.news else None
+            return Recorded(observed, facts, plan, subject, earlier, saved)
+        pause(random.uniform(0, 0.05 * 2 ** min(attempt, 6)))  # noqa: S311 - jitter
+    raise LedgerError(f"{ledger.name}: other runs wrote first {TRIES} times; give the workflow a `concurrency:` group")
+
+
+def _sources(facts: Iterable[Fact], repository: str, settings: Settings) -> frozenset[str]:
+    """Where this repository's production deployments have come from so far."""
+    rules = policy(settings)
+    deployments = (f for f in facts if isinstance(f, Deployment) and f.repository == repository and not f.retracted)
+    return frozenset(d.source for d in deployments if d.source and rules.is_production(d.environment or "production"))
+
+
+def _enriched(known: Fact | None, seen: Fact) -> Fact:
+    fact = completed(known, seen)
+    if isinstance(fact, Deployment) and (known is None or isinstance(known, Deployment)):
+        return reobserved(known, fact)
+    return fact
+
+
+def _outbox(seen: Snapshot, facts: Iterable[Fact], settings: Settings) -> dict[str, bytes]:
+    """What an endpoint is owed from now on; kept before it is sent, so that a killed run forgets nothing."""
+    if settings.endpoint_url is None:
+        return {}
+    waiting = outbox.contents(outbox.added(outbox.owed(seen.files), (fact.id for fact in facts)))
+    return {layout.OUTBOX: waiting} if waiting != seen.files.get(layout.OUTBOX, b"") else {}
+
+
+def _derived(subject: Subject, plan: layout.Plan, sequence: int | None) -> Mapping[str, bytes]:
+    """Files that are served as they are and can be computed again from the facts."""
+    families = families_of(subject, plan.after.facts, sequence)
+    return {
+        "README.md": README,
+        "metrics.json": msgspec.json.encode(subject.document) + b"\n",
+        "metrics.prom": text(families).encode(),
+    }
+
+
+README = b"""# The ledger of dora-metrics
+
+What was observed, one fact a line, in `facts/` by month; `metrics.json` and `metrics.prom` are computed from it.
+It is written by the dora-metrics action. Facts are only ever added: please do not edit or delete files by hand.
+"""

@@ -1,0 +1,311 @@
+"""Action inputs, `.github/dora.yml` and flags become one frozen model; every problem is reported at once.
+
+A name is written the same everywhere. What is set in several places is taken from the flag, then the
+input, then the file. An empty text is no value: action inputs are never absent, only empty.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+
+from dora_metrics.core import benchmarks, values
+from dora_metrics.core.policy import Policy
+from dora_metrics.errors import SettingsError
+
+DEFAULT_CONFIG = Path(".github/dora.yml")
+Rule = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
+Source = Literal["auto", "deployments", "workflow-runs", "releases", "pushes", "none"]
+
+LATER = frozenset({
+    "repositories", "endpoint-template", "health-check-url", "report", "report-day", "report-labels", "page",
+    "services", "goals", "fail-on", "warn-on",
+})  # fmt: skip
+"""Names of the contract whose capability has not landed: accepted, without effect, and said so."""
+
+
+def _boolean(value: object) -> object:
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is not a boolean; write true or false")  # noqa: TRY004 - pydantic wants it
+    return value
+
+
+def _duration(value: object) -> object:
+    return value if isinstance(value, timedelta) else values.duration(str(value))
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{value!r} is no time zone; write a name such as UTC or Europe/Berlin") from None
+    return value
+
+
+def _url(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if scheme not in ("http", "https") or not rest.strip("/"):
+        raise ValueError("is no address; it begins with http:// or https:// and a host")
+    return value
+
+
+def _window(value: str) -> str:
+    values.window(value, ZoneInfo("UTC"))
+    return value
+
+
+def _ledger(value: str) -> str:
+    kind, _, place = value.partition(":")
+    if value != "none" and (kind not in ("branch", "dir") or not place):
+        raise ValueError(f"{value!r} is none of branch:NAME, dir:PATH, none")
+    return value
+
+
+def _custom(value: dict[str, Any]) -> dict[str, Any]:
+    benchmarks.custom(value)
+    return value
+
+
+Boolean = Annotated[bool, BeforeValidator(_boolean)]
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+List = Annotated[tuple[str, ...], BeforeValidator(values.listed)]
+Url = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(_url(str(value))))]
+
+
+class Settings(BaseModel):
+    """Everything that a user can set. Descriptions are the README's."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        coerce_numbers_to_str=True,
+        alias_generator=lambda name: name.replace("_", "-"),
+        validate_by_name=True,
+    )
+
+    github_token: SecretStr | None = Field(None, description="Token for GitHub's API.")
+    mode: Literal["auto", "sync", "report", "rebuild"] = Field(
+        "auto",
+        description="`auto` records what the event says; `rebuild` computes everything again from the ledger.",
+    )
+    environment: str | None = Field(
+        None, description="Inside a deploy job: the environment it deployed to. Records that deployment."
+    )
+    status: Literal["success", "failure", "cancelled"] = Field(
+        "success", description="Inside a deploy job: how it went, `${{ job.status }}`."
+    )
+    version: str | None = Field(None, description="Inside a deploy job: the version it deployed.")
+    config: Path = Field(DEFAULT_CONFIG, description="File in the checkout with any of these settings.")
+    ledger: Annotated[str, AfterValidator(_ledger)] = Field(
+        "branch:dora-metrics", description="Where history lives: `dir:PATH`, or `none` for this event alone."
+    )
+    deployment_source: Annotated[tuple[Source, ...], BeforeValidator(values.listed)] = Field(
+        ("auto",),
+        description="What counts as a deployment: deployments, workflow-runs, releases, pushes, none; several allowed.",
+    )
+    deploy_workflows: List = Field(
+        (),
+        description="Names or files of the workflows that deploy; default: those named like deploy or release.",
+    )
+    production_environments: List = Field(
+        ("production", "prod", "live", "prd"),
+        description="Environments that are production, also with `-`, `/`, `_` or `.` and more behind.",
+    )
+    service: str | None = Field(None, description="Service that this repository delivers; default its name.")
+    incident_labels: List = Field(("incident",), description="Issues with one of these labels are incidents.")
+    incident_window: Duration = Field(
+        timedelta(hours=24),
+        description="How old a deployment may be to be blamed for an incident that names none.",
+    )
+    hotfix_labels: List = Field(
+        ("hotfix",), description="Labels, or first words of a title, that make a change a hotfix."
+    )
+    hotfix_branches: List = Field(
+        ("hotfix/", "hotfix-"), description="Beginnings of branch names that make a change a hotfix."
+    )
+    hotfix_window: Duration = Field(
+        timedelta(hours=24), description="How soon after a deployment a hotfix marks it as failed."
+    )
+    failure_rules: Annotated[tuple[Rule, ...], BeforeValidator(values.listed)] = Field(
+        ("explicit", "rollback", "revert", "hotfix", "incident", "health-check"),
+        description="The rules that mark a deployment as failed.",
+    )
+    count_failed_runs: Boolean = Field(
+        default=False, description="Count runs that failed before they reached users as failed deployments."
+    )
+    lead_time_start: Literal["first-commit", "commit", "opened", "merged"] = Field(
+        "first-commit",
+        description="Where lead time starts: first-commit, commit (each by itself), opened, merged.",
+    )
+    exclude_bots: Boolean = Field(default=True, description="Leave changes by bots out of lead time.")
+    benchmark: Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"] = Field(
+        "2023", description="The table that levels are read from: 2019, 2021, 2022, 2023, 2024, none, custom."
+    )
+    custom: Annotated[dict[str, Any], AfterValidator(_custom)] | None = Field(
+        None, description="Edges of the custom benchmark; config file only."
+    )
+    window: Annotated[str, AfterValidator(_window)] = Field(
+        "30d", description="Span that the numbers are for: 30d, 12w, all, 2026-01-01..2026-04-01."
+    )
+    timezone: Annotated[str, AfterValidator(_zone)] = Field("UTC", description="Time zone of days and weeks.")
+    pushgateway_url: Url | None = Field(None, description="Prometheus Pushgateway to push to.")
+    pushgateway_username: str | None = Field(None, description="User for its basic authentication.")
+    pushgateway_password: SecretStr | None = Field(None, description="Password for it.")
+    pushgateway_job: str = Field("dora", description="The `job` of the pushed group.")
+    endpoint_url: Url | None = Field(None, description="HTTP endpoint that gets facts and metrics as JSON.")
+    endpoint_token: SecretStr | None = Field(None, description="Bearer token for it.")
+    endpoint_secret: SecretStr | None = Field(None, description="Key that signs the body (HMAC-SHA256).")
+    summary: Boolean = Field(default=True, description="Write the job summary.")
+    strict: Boolean = Field(
+        default=False, description="End with exit code 1 when something failed that is otherwise a warning."
+    )
+    runtime: Literal["auto", "container", "python"] = Field(
+        "auto", description="How the action runs: in a container, or with Python on the runner."
+    )
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def window_spec(self) -> values.WindowSpec:
+        return values.window(self.window, self.zone)
+
+    @property
+    def levels(self) -> benchmarks.Benchmark:
+        return (
+            benchmarks.custom(self.custom or {}) if self.benchmark == "custom" else benchmarks.published(self.benchmark)
+        )
+
+
+FILE_ONLY = frozenset({"custom"})
+NAMES = tuple(name.replace("_", "-") for name in Settings.model_fields)
+INPUTS = tuple(name for name in NAMES if name not in FILE_ONLY)
+FLAGS = tuple(
+    name
+    for name in INPUTS
+    if name not in ("github-token", "mode", "environment", "status", "version", "config", "runtime")
+)
+"""Settings that are also flags of `compute`: those that change numbers or where they go."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings from one place; `where` names it in messages, as in `input window`."""
+
+    where: str
+    values: Mapping[str, object]
+
+
+def load(layers: Iterable[Layer]) -> Settings:
+    """One model from several places, the later ones winning.
+
+    Raises:
+        SettingsError: with every problem, each with its place, its value unless secret, and the choices.
+    """
+    given: dict[str, tuple[str, object]] = {}
+    problems: list[str] = []
+    for layer in layers:
+        for name, value in layer.values.items():
+            if name in NAMES and value not in ("", None):
+                given[name] = (layer.where, value)
+            elif name not in NAMES and name not in LATER:
+                problems.append(_unknown(layer.where, name))
+    problems += _invalid(given) + _incomplete(given)
+    if problems:
+        raise SettingsError(problems)
+    return Settings.model_validate({name: value for name, (_, value) in given.items()})
+
+
+def without_effect(layers: Iterable[Layer]) -> tuple[str, ...]:
+    """Names that were set and that this version does not use yet."""
+    return tuple(
+        name for layer in layers for name, value in layer.values.items() if name in LATER and value not in ("", None)
+    )
+
+
+def _unknown(where: str, name: str) -> str:
+    near = difflib.get_close_matches(name, NAMES, 1)
+    return f"{where} {name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _invalid(given: Mapping[str, tuple[str, object]]) -> list[str]:
+    try:
+        Settings.model_validate({name: value for name, (_, value) in given.items()})
+    except ValidationError as error:
+        return [_worded(given, detail) for detail in error.errors(include_url=False, include_context=True)]
+    return []
+
+
+def _incomplete(given: Mapping[str, tuple[str, object]]) -> list[str]:
+    """Settings that need another one beside them."""
+    problems = []
+    if given.get("benchmark", ("", None))[1] == "custom" and "custom" not in given:
+        problems.append(f"{given['benchmark'][0]} benchmark: custom needs a `custom:` table in the config file")
+    for name, other in (("username", "password"), ("password", "username")):
+        if f"pushgateway-{name}" in given and f"pushgateway-{other}" not in given:
+            problems.append(
+                f"{given[f'pushgateway-{name}'][0]} pushgateway-{name}: needs pushgateway-{other} beside it"
+            )
+    return problems
+
+
+def _worded(given: Mapping[str, tuple[str, object]], detail: Any) -> str:  # noqa: ANN401 - pydantic's dict
+    name = str(detail["loc"][0])
+    where, value = given.get(name, ("default", None))
+    field = Settings.model_fields[name.replace("-", "_")]
+    secret = "SecretStr" in str(field.annotation)
+    shown = "" if secret else f"{value!r} "
+    match detail["type"]:
+        case "value_error":
+            return f"{where} {name}: {detail['ctx']['error']}"
+        case "literal_error":
+            item = "" if secret else f"{detail['input']!r} "
+            return f"{where} {name}: {item}is none of {detail['ctx']['expected'].replace(' or ', ', ')}"
+        case _:
+            return f"{where} {name}: {shown}cannot be used: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+
+
+def policy(settings: Settings) -> Policy:
+    """The settings that the numbers depend on."""
+    return Policy(
+        production_environments=settings.production_environments,
+        failure_rules=frozenset(settings.failure_rules),
+        count_failed_runs=settings.count_failed_runs,
+        incident_window=settings.incident_window,
+        hotfix_labels=settings.hotfix_labels,
+        hotfix_branches=settings.hotfix_branches,
+        hotfix_window=settings.hotfix_window,
+        lead_time_start=settings.lead_time_start,
+        exclude_bots=settings.exclude_bots,
+        zone=settings.zone,
+        benchmark=settings.levels,
+    )
+
+
+def default_text(name: str) -> str:  # noqa: PLR0911 - one a type
+    """A setting's default as it is written in action.yml; empty where it has none."""
+    if name == "github-token":
+        return "${{ github.token }}"
+    value = Settings.model_fields[name.replace("-", "_")].default
+    match value:
+        case None | ():
+            return ""
+        case tuple():
+            return ", ".join(value)
+        case bool():
+            return str(value).lower()
+        case timedelta():
+            return f"{value // timedelta(hours=1)}h"
+        case Path():
+            return value.as_posix()
+        case _:
+            return str(value)

@@ -1,0 +1,45 @@
+"""Prometheus Pushgateway: one group a repository, replaced whole by one PUT (DESIGN §7)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, push_to_gateway
+from requests.auth import HTTPBasicAuth
+
+from dora_metrics.sinks.http import Message, Patience, SendError, send
+from dora_metrics.sinks.port import Delivery, NotSent, Outcome, Sent
+
+
+@dataclass(frozen=True)
+class Pushgateway:
+    """A gateway, with basic authentication where a user is given."""
+
+    url: str = field(repr=False)
+    job: str
+    auth: HTTPBasicAuth | None = field(default=None, repr=False)
+    patience: Patience = Patience()
+    name: str = "Pushgateway"
+
+    def send(self, delivery: Delivery) -> Outcome:
+        """Replaces the repository's group. The client escapes the grouping key, `/` included."""
+        registry = CollectorRegistry()
+        registry.register(delivery.families)
+        try:
+            push_to_gateway(
+                self.url,
+                self.job,
+                registry,
+                grouping_key={"repository": delivery.repository},
+                handler=self._handler,
+            )
+        except SendError as problem:
+            return NotSent(self.name, str(problem))
+        return Sent(self.name)
+
+    def _handler(
+        self, url: str, method: str, _: float | None, headers: list[tuple[str, str]], data: bytes
+    ) -> Callable[[], None]:
+        def put() -> None:
+            send(Message(method, url, data, dict(headers), self.auth), self.patience)
+
+        return put

@@ -1,0 +1,83 @@
+"""action.yml as GitHub and a careful reviewer read it."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+ACTION = ROOT / "action.yml"
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
+
+
+@pytest.fixture(scope="module")
+def action() -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(ACTION.read_text(encoding="utf-8"))
+    return content
+
+
+def uses_of(path: Path) -> list[str]:
+    return re.findall(r"^\s*(?:- )?uses: *(\S+)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [("vendor.github-actions", ACTION), *(("vendor.github-workflows", path) for path in WORKFLOWS)],
+    ids=lambda value: value.name if isinstance(value, Path) else "",
+)
+def test_github_accepts_the_file(schema: str, path: Path) -> None:
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(path)]
+    result = subprocess.run(check, capture_output=True, text=True, check=False)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_action_is_one_step_that_runs_the_script(action: dict[str, Any]) -> None:
+    assert action["runs"]["using"] == "composite"
+    (step,) = action["runs"]["steps"]
+    assert step["run"] == 'bash "$DORA_ACTION_PATH/action/run.sh"'
+
+
+def test_no_expression_reaches_a_shell(action: dict[str, Any]) -> None:
+    assert [step["run"] for step in action["runs"]["steps"] if "${{" in step.get("run", "")] == []
+
+
+def test_all_inputs_travel_as_one_object(action: dict[str, Any]) -> None:
+    (step,) = action["runs"]["steps"]
+
+    assert step["env"]["DORA_INPUTS"] == "${{ toJSON(inputs) }}"
+
+
+def test_every_input_is_optional_and_explained(action: dict[str, Any]) -> None:
+    for name, declared in action["inputs"].items():
+        assert set(declared) == {"description", "default"}, name
+        assert isinstance(declared["default"], str), name
+        assert declared["description"].endswith("."), name
+
+
+def test_every_output_is_the_step_output_of_the_same_name(action: dict[str, Any]) -> None:
+    for name, declared in action["outputs"].items():
+        assert declared["value"] == f"${{{{ steps.dora.outputs.{name} }}}}"
+
+
+@pytest.mark.parametrize("path", [ACTION, *WORKFLOWS], ids=lambda path: path.name)
+def test_every_action_used_is_pinned_to_a_commit(path: Path) -> None:
+    assert [used for used in uses_of(path) if used != "./" and not PINNED.fullmatch(used)] == []
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_has_only_the_permissions_that_its_jobs_name(path: Path) -> None:
+    assert yaml.safe_load(path.read_text(encoding="utf-8"))["permissions"] == {}
+
+
+def test_the_base_image_is_pinned_to_a_digest() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+
+    (base,) = re.findall(r"^ARG BASE=(\S+)$", dockerfile, flags=re.MULTILINE)
+    assert re.fullmatch(r"python:[\w.-]+@sha256:[0-9a-f]{64}", base)
+    assert set(re.findall(r"^FROM (\S+)", dockerfile, flags=re.MULTILINE)) == {"${BASE}"}

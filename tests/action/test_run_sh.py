@@ -1,0 +1,575 @@
+"""action/run.sh with real bash; engines, Python and uv are stand-ins that record how they are called."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from support.tools import needs
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the stand-ins are made for Linux")
+
+SCRIPT = Path(__file__).parents[2] / "action" / "run.sh"
+COREUTILS = [
+    *("bash", "cat", "cp", "cut", "dirname", "env", "find", "grep", "id", "mkdir", "mktemp", "mv", "rm"),
+    *("sha256sum", "sort", "timeout", "tr", "uname", "xargs"),
+]
+SECRET = "t0p-s3cret"
+
+# Every stand-in begins with this: it appends its name and arguments to a file, one call a line.
+RECORD = """#!/usr/bin/env bash
+( IFS=$'\\x1f'; printf '%s\\n' "${0##*/}"$'\\x1f'"$*" >> "$CALLS" )
+"""
+
+PYTHON = """
+case "$*" in
+  "-I -P -c "*) ((@old@)) && exit 2; printf '%s\\n' "$0" ;;
+  -VV) echo "Python 3.13.1" ;;
+  "-I -m venv "*) mkdir -p "${!#}/@bin@" && cp "$0" "${!#}/@bin@/@made@" ;;
+  "-I -m pip "*) exit @pip@ ;;
+  "-m dora_metrics action")
+    printf '%s\\n' "ran in $PWD with PYTHONPATH=$PYTHONPATH PYTHONSAFEPATH=$PYTHONSAFEPATH"
+    exit @program@ ;;
+esac
+"""
+
+UV = """
+case "$1" in
+  venv) echo "uv runs in $PWD"; mkdir -p "${!#}/bin" && cp "@python@" "${!#}/bin/python"; exit @status@ ;;
+  pip) exit @status@ ;;
+esac
+"""
+
+ENGINE = """
+case "$1" in
+  info) echo "@info@"; exit @info_status@ ;;
+  image) exit @missing@ ;;
+  pull | build) exit @fetch@ ;;
+  run) exit @run@ ;;
+esac
+"""
+
+
+@dataclass
+class Runner:
+    """A runner of GitHub's with only those programs that a test puts on it."""
+
+    root: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for folder in (self.bin, self.action / "src", self.action / "requirements", self.action / "action"):
+            folder.mkdir(parents=True)
+        for folder in (self.workspace, self.temp / "_github_workflow", self.temp / "_runner_file_commands"):
+            folder.mkdir(parents=True)
+        for name in COREUTILS:
+            (self.bin / name).symlink_to(shutil.which(name) or pytest.fail(f"{name} is missing"))
+        (self.action / "Dockerfile").write_text("FROM somewhere\n")
+        (self.action / "requirements" / "runtime.txt").write_text("somepackage==1 --hash=sha256:0\n")
+        (self.action / "src" / "program.py").write_text("")
+
+    @property
+    def bin(self) -> Path:
+        return self.root / "bin"
+
+    @property
+    def action(self) -> Path:
+        return self.root / "the action"
+
+    @property
+    def workspace(self) -> Path:
+        return self.root / "my work" / "repository"
+
+    @property
+    def temp(self) -> Path:
+        return self.root / "my work" / "_temp"
+
+    def add(self, name: str, script: str, **values: object) -> None:
+        for key, value in values.items():
+            script = script.replace(f"@{key}@", str(value))
+        (self.bin / name).write_text(RECORD + script)
+        (self.bin / name).chmod(0o755)
+
+    def add_python(
+        self,
+        name: str = "python3",
+        *,
+        old: bool = False,
+        pip: int = 0,
+        program: int = 0,
+        windows: bool = False,
+    ) -> None:
+        place, made = ("Scripts", "python.exe") if windows else ("bin", "python")
+        self.add(name, PYTHON, old=int(old), pip=pip, program=program, bin=place, made=made)
+
+    def add_uv(self, *, status: int = 0) -> None:
+        self.add("uv", UV, python=self.bin / "python3", status=status)
+
+    def add_engine(
+        self,
+        name: str = "docker",
+        *,
+        info: str = "Server:",
+        works: bool = True,
+        has_image: bool = False,
+        fetch: int = 0,
+        run: int = 0,
+    ) -> None:
+        self.add(
+            name,
+            ENGINE,
+            info=info,
+            info_status=int(not works),
+            missing=int(not has_image),
+            fetch=fetch,
+            run=run,
+        )
+
+    def use(self, runtime: str = "auto") -> subprocess.CompletedProcess[str]:
+        environment = {
+            "PATH": str(self.bin),
+            "CALLS": str(self.root / "calls"),
+            "DORA_ACTION_PATH": str(self.action),
+            "DORA_RUNTIME": runtime,
+            "DORA_INPUTS": f'{{"github-token": "{SECRET}"}}',
+            "GITHUB_WORKSPACE": str(self.workspace),
+            "GITHUB_EVENT_PATH": str(self.temp / "_github_workflow" / "event.json"),
+            "GITHUB_OUTPUT": str(self.temp / "_runner_file_commands" / "set_output"),
+            "GITHUB_STEP_SUMMARY": str(self.temp / "_runner_file_commands" / "step_summary"),
+            "GITHUB_TOKEN": SECRET,
+            "RUNNER_TEMP": str(self.temp),
+            "HOME": str(self.root),
+            **self.variables,
+        }
+        return subprocess.run(
+            [str(self.bin / "bash"), str(SCRIPT)],
+            cwd=self.workspace,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def calls(self, *beginning: str) -> list[list[str]]:
+        """Return the recorded calls that begin with these words, each without them."""
+        file = self.root / "calls"
+        lines = file.read_text().splitlines() if file.exists() else []
+        words = [line.split("\x1f") for line in lines]
+        return [call[len(beginning) :] for call in words if call[: len(beginning)] == list(beginning)]
+
+    def run_options(self, engine: str = "docker") -> list[str]:
+        (call,) = self.calls(engine, "run")
+        return call
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    return Runner(tmp_path / "a runner")
+
+
+def after(option: str, words: list[str]) -> list[str]:
+    return [words[place + 1] for place, word in enumerate(words) if word == option]
+
+
+def test_the_script_is_valid_bash() -> None:
+    result = subprocess.run([needs("bash"), "-n", SCRIPT], capture_output=True, text=True, check=False)
+
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+class TestChoice:
+    def test_takes_the_container_where_an_engine_works(self, runner: Runner) -> None:
+        runner.add_engine()
+        runner.add_python()
+
+        assert runner.use().returncode == 0
+        assert len(runner.calls("docker", "run")) == 1
+        assert runner.calls("python3") == []
+
+    def test_takes_podman_where_docker_has_no_daemon(self, runner: Runner) -> None:
+        runner.add_engine("docker", works=False)
+        runner.add_engine("podman")
+
+        assert runner.use().returncode == 0
+        assert len(runner.calls("podman", "run")) == 1
+
+    def test_takes_python_without_a_word_where_no_engine_is(self, runner: Runner) -> None:
+        runner.add_python()
+
+        result = runner.use()
+
+        assert result.returncode == 0
+        assert "ran in" in result.stdout
+        assert "::warning" not in result.stdout
+
+    def test_takes_python_inside_a_container_job_whose_files_the_engine_does_not_see(self, runner: Runner) -> None:
+        runner.add_engine()
+        runner.add_python()
+        runner.variables["GITHUB_WORKSPACE"] = "/__w/repository/repository"
+
+        assert "ran in" in runner.use().stdout
+        assert runner.calls("docker") == []
+
+    @pytest.mark.parametrize("system", ["Darwin", "MINGW64_NT-10.0-26100"])
+    def test_takes_python_on_other_systems_whatever_engine_they_have(self, runner: Runner, system: str) -> None:
+        (runner.bin / "uname").unlink()
+        runner.add("uname", f"echo {system}")
+        runner.add_engine()
+        runner.add_python()
+
+        assert "ran in" in runner.use().stdout
+        assert runner.calls("docker") == []
+
+    def test_takes_python_when_told_to(self, runner: Runner) -> None:
+        runner.add_engine()
+        runner.add_python()
+
+        assert "ran in" in runner.use("python").stdout
+        assert runner.calls("docker") == []
+
+    def test_an_unknown_runtime_is_an_error_that_names_the_choices(self, runner: Runner) -> None:
+        result = runner.use("dokcer")
+
+        assert result.returncode == 2
+        assert result.stdout == (
+            "::error title=DORA metrics::The input runtime is 'dokcer', which is none of auto, container, python.\n"
+        )
+
+    def test_a_value_cannot_smuggle_a_command_into_the_log(self, runner: Runner) -> None:
+        result = runner.use("x\n::set-output name=a::b")
+
+        assert "%0A::set-output" in result.stdout
+        assert len(result.stdout.splitlines()) == 1
+
+    def test_runtime_container_without_an_engine_is_an_error_that_says_what_to_do(self, runner: Runner) -> None:
+        runner.add_python()
+
+        result = runner.use("container")
+
+        assert result.returncode == 1
+        assert result.stdout.startswith("::error title=DORA metrics::runtime: container needs Docker or Podman")
+        assert runner.calls("python3") == []
+
+
+class TestContainer:
+    def test_no_secret_is_on_a_command_line(self, runner: Runner) -> None:
+        runner.add_engine()
+
+        runner.use()
+
+        assert SECRET not in (runner.root / "calls").read_text()
+
+    def test_passes_the_variables_by_name(self, runner: Runner) -> None:
+        runner.add_engine()
+        runner.variables |= {
+            "CI": "true",
+            "https_proxy": f"http://me:{SECRET}@proxy",
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN": SECRET,
+            "ACTIONS_RUNTIME_TOKEN": SECRET,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+        }
+
+        runner.use()
+
+        assert set(after("--env", runner.run_options())) == {
+            "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+            "CI",
+            "DORA_INPUTS",
+            "GITHUB_EVENT_PATH",
+            "GITHUB_OUTPUT",
+            "GITHUB_STEP_SUMMARY",
+            "GITHUB_TOKEN",
+            "GITHUB_WORKSPACE",
+            "RUNNER_TEMP",
+            "https_proxy",
+        }
+
+    def test_mounts_the_runners_folders_at_their_own_paths(self, runner: Runner) -> None:
+        runner.add_engine()
+
+        runner.use()
+
+        options = runner.run_options()
+        assert after("--mount", options) == [
+            f"type=bind,source={folder},target={folder}" for folder in (runner.workspace, runner.temp)
+        ]
+        assert after("--workdir", options) == [str(runner.workspace)]
+
+    def test_mounts_the_folders_of_files_that_lie_elsewhere(self, runner: Runner) -> None:
+        runner.add_engine()
+        runner.variables["GITHUB_OUTPUT"] = str(runner.root / "else where" / "output")
+
+        runner.use()
+
+        assert f"type=bind,source={runner.root}/else where,target={runner.root}/else where" in after(
+            "--mount", runner.run_options()
+        )
+
+    def test_mounts_a_certificate_authority_once_and_read_only(self, runner: Runner) -> None:
+        runner.add_engine()
+        certificates = runner.root / "ca.pem"
+        certificates.write_text("")
+        runner.variables |= {"SSL_CERT_FILE": str(certificates), "REQUESTS_CA_BUNDLE": str(certificates)}
+
+        runner.use()
+
+        mounts = after("--mount", runner.run_options())
+        assert mounts[2:] == [f"type=bind,source={certificates},target={certificates},readonly"]
+
+    def test_gives_the_container_no_right_that_it_does_not_need(self, runner: Runner) -> None:
+        runner.add_engine()
+
+        runner.use()
+
+        options = runner.run_options()
+        assert after("--cap-drop", options) == ["ALL"]
+        assert after("--cap-add", options) == []
+        assert after("--security-opt", options) == ["no-new-privileges"]
+        assert "--privileged" not in options
+        assert not any("docker.sock" in word for word in options)
+
+    def test_writes_as_the_runners_user(self, runner: Runner) -> None:
+        runner.add_engine()
+        (runner.bin / "id").unlink()
+        runner.add("id", 'case "$1" in -u) echo 1001 ;; -g) echo 118 ;; esac')
+
+        runner.use()
+
+        assert after("--user", runner.run_options()) == ["1001:118"]
+
+    @pytest.mark.parametrize("info", [" Security Options:\n  seccomp\n  rootless", "    rootless: true"])
+    def test_writes_as_root_in_a_rootless_engine_where_that_is_the_runners_user(
+        self, runner: Runner, info: str
+    ) -> None:
+        runner.add_engine(info=info)
+
+        runner.use()
+
+        assert after("--user", runner.run_options()) == ["0:0"]
+
+    def test_reaches_the_runners_own_localhost(self, runner: Runner) -> None:
+        runner.add_engine()
+
+        runner.use()
+
+        assert after("--network", runner.run_options()) == ["host"]
+
+    @pytest.mark.parametrize("code", [0, 1, 2, 137])
+    def test_the_programs_exit_code_is_the_scripts(self, runner: Runner, code: int) -> None:
+        runner.add_engine(run=code)
+        runner.add_python()
+
+        assert runner.use().returncode == code
+        assert runner.calls("python3") == []
+
+
+class TestImage:
+    digest = "registry.example/dora-metrics@sha256:" + "0" * 64
+
+    def release(self, runner: Runner) -> None:
+        (runner.action / "action" / "image").write_text(self.digest + "\n")
+
+    def test_a_release_pulls_its_image_by_digest(self, runner: Runner) -> None:
+        runner.add_engine()
+        self.release(runner)
+
+        runner.use()
+
+        assert runner.calls("docker", "pull") == [[self.digest]]
+        assert runner.calls("docker", "build") == []
+        assert runner.run_options()[-2:] == [self.digest, "action"]
+
+    def test_between_releases_it_is_built_from_the_sources(self, runner: Runner) -> None:
+        runner.add_engine()
+
+        runner.use()
+
+        (build,) = runner.calls("docker", "build")
+        assert build[-1] == str(runner.action)
+        assert runner.run_options()[-2:] == [*after("--tag", build), "action"]
+
+    def test_a_second_step_uses_what_the_first_built(self, runner: Runner) -> None:
+        runner.add_engine(has_image=True)
+
+        runner.use()
+
+        assert runner.calls("docker", "build") == []
+        assert len(runner.calls("docker", "run")) == 1
+
+    def test_a_changed_source_is_another_image(self, runner: Runner) -> None:
+        runner.add_engine()
+
+        runner.use()
+        (runner.action / "src" / "program.py").write_text("changed")
+        runner.use()
+
+        first, second = runner.calls("docker", "build")
+        assert after("--tag", first) != after("--tag", second)
+
+    def test_compiled_files_are_no_change(self, runner: Runner) -> None:
+        runner.add_engine()
+
+        runner.use()
+        (runner.action / "src" / "program.cpython-313.pyc").write_text("")
+        runner.use()
+
+        first, second = runner.calls("docker", "build")
+        assert first == second
+
+    def test_the_build_gets_the_proxies_by_name(self, runner: Runner) -> None:
+        runner.add_engine()
+        runner.variables["HTTPS_PROXY"] = f"http://me:{SECRET}@proxy"
+
+        runner.use()
+
+        (build,) = runner.calls("docker", "build")
+        assert after("--build-arg", build) == ["HTTPS_PROXY"]
+
+    def test_its_output_is_folded_away(self, runner: Runner) -> None:
+        runner.add_engine()
+        self.release(runner)
+
+        assert runner.use().stdout == f"::group::Pull {self.digest}\n::endgroup::\n"
+
+    def test_one_that_cannot_be_fetched_is_a_warning_and_python_runs(self, runner: Runner) -> None:
+        runner.add_engine(fetch=1)
+        runner.add_python(program=1)
+
+        result = runner.use()
+
+        assert result.returncode == 1
+        assert "::warning title=DORA metrics::The container could not be started" in result.stdout
+        assert "ran in" in result.stdout
+
+    @pytest.mark.parametrize("code", [125, 126, 127])
+    def test_one_that_the_engine_cannot_start_is_a_warning_and_python_runs(self, runner: Runner, code: int) -> None:
+        runner.add_engine(run=code)
+        runner.add_python()
+
+        result = runner.use()
+
+        assert result.returncode == 0
+        assert "::warning" in result.stdout
+        assert "ran in" in result.stdout
+
+    @pytest.mark.parametrize(("fetch", "run"), [(1, 0), (0, 125)])
+    def test_with_runtime_container_that_is_an_error(self, runner: Runner, fetch: int, run: int) -> None:
+        runner.add_engine(fetch=fetch, run=run)
+        runner.add_python()
+
+        result = runner.use("container")
+
+        assert result.returncode == 1
+        assert "::error title=DORA metrics::The container could not be started" in result.stdout
+        assert runner.calls("python3") == []
+
+
+class TestPython:
+    def test_runs_the_sources_in_the_workspace_which_has_no_say_in_imports(self, runner: Runner) -> None:
+        runner.add_python()
+
+        result = runner.use()
+
+        assert f"ran in {runner.workspace} with PYTHONPATH={runner.action}/src PYTHONSAFEPATH=1" in result.stdout
+
+    @pytest.mark.parametrize("code", [0, 1, 2])
+    def test_the_programs_exit_code_is_the_scripts(self, runner: Runner, code: int) -> None:
+        runner.add_python(program=code)
+
+        assert runner.use().returncode == code
+
+    def test_none_is_an_error_that_says_what_to_do(self, runner: Runner) -> None:
+        result = runner.use()
+
+        assert result.returncode == 1
+        assert "::error title=DORA metrics::No Python 3.11 or newer" in result.stdout
+        assert "actions/setup-python" in result.stdout
+
+    def test_one_that_is_too_old_is_passed_over(self, runner: Runner) -> None:
+        runner.add_python("python3", old=True)
+        runner.add_python("python3.12")
+
+        assert runner.use().returncode == 0
+        assert len(runner.calls("python3.12", "-I", "-m", "venv")) == 1
+
+    def test_only_one_that_is_too_old_is_as_good_as_none(self, runner: Runner) -> None:
+        runner.add_python(old=True)
+
+        assert "::error title=DORA metrics::No Python 3.11 or newer" in runner.use().stdout
+
+    def test_windows_has_its_own_launcher_and_folders(self, runner: Runner) -> None:
+        (runner.bin / "uname").unlink()
+        runner.add("uname", "echo MINGW64_NT-10.0-26100")
+        runner.add("cygpath", """case "$1" in -w) echo "D:$2" ;; *) echo "$2" ;; esac""")
+        runner.add_python("py", windows=True)
+        (runner.bin / "py").write_text((runner.bin / "py").read_text().replace("-I -P -c", "-3 -I -P -c"))
+
+        result = runner.use()
+
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert f"PYTHONPATH=D:{runner.action}/src" in result.stdout
+
+    def test_uv_installs_where_it_is_there_and_is_not_configured_by_the_workspace(self, runner: Runner) -> None:
+        runner.add_python()
+        runner.add_uv()
+
+        result = runner.use()
+
+        assert result.returncode == 0
+        (install,) = runner.calls("uv", "pip", "install")
+        assert "--require-hashes" in install
+        assert f"uv runs in {runner.temp}" in result.stdout
+        assert runner.calls("python3", "-I", "-m", "pip") == []
+
+    def test_pip_installs_with_hashes_where_there_is_no_uv(self, runner: Runner) -> None:
+        runner.add_python()
+
+        runner.use()
+
+        (install,) = runner.calls("python3", "-I", "-m", "pip")
+        assert "--require-hashes" in install
+        assert after("--requirement", install) == [f"{runner.action}/requirements/runtime.txt"]
+
+    def test_pip_installs_where_uv_fails(self, runner: Runner) -> None:
+        runner.add_python()
+        runner.add_uv(status=2)
+
+        assert runner.use().returncode == 0
+        assert len(runner.calls("python3", "-I", "-m", "pip")) == 1
+
+    def test_a_second_use_installs_nothing(self, runner: Runner) -> None:
+        runner.add_python()
+
+        runner.use()
+        result = runner.use()
+
+        assert "ran in" in result.stdout
+        assert len(runner.calls("python3", "-I", "-m", "pip")) == 1
+
+    def test_another_lock_file_is_another_environment(self, runner: Runner) -> None:
+        runner.add_python()
+
+        runner.use()
+        (runner.action / "requirements" / "runtime.txt").write_text("somepackage==2 --hash=sha256:1\n")
+        runner.use()
+
+        assert len(runner.calls("python3", "-I", "-m", "pip")) == 2
+
+    def test_a_failed_installation_is_an_error_and_leaves_nothing_behind(self, runner: Runner) -> None:
+        runner.add_python(pip=1)
+
+        result = runner.use()
+
+        assert result.returncode == 1
+        assert "::error title=DORA metrics::The action's Python packages could not be installed" in result.stdout
+        assert list(runner.temp.glob("dora-metrics-*")) == []
+
+    def test_half_an_environment_is_never_used(self, runner: Runner) -> None:
+        runner.add_python()
+        (runner.temp / "dora-metrics-draft.killed" / "venv" / "bin").mkdir(parents=True)
+
+        assert runner.use().returncode == 0
+        assert len(runner.calls("python3", "-I", "-m", "pip")) == 1

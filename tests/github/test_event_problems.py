@@ -1,0 +1,159 @@
+"""Payloads of the wrong shape: a problem that names each field, never a traceback and never a value."""
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dora_metrics.core import records
+from dora_metrics.core.facts import Fact
+from dora_metrics.errors import EventError
+from dora_metrics.github.events import observe
+from support import events
+from support.events import Payload, run, seen, settings
+
+SECRET = "hunter2"
+
+PAYLOADS: dict[str, Callable[[], Payload]] = {
+    "deployment_status": events.deployment_status,
+    "deployment": events.deployment_status,
+    "workflow_run": events.workflow_run,
+    "release": events.release,
+    "push": events.push,
+    "pull_request": lambda: {"action": "closed", "pull_request": PULL, "repository": events.REPOSITORY},
+    "issues": lambda: events.issue(
+        body=events.form(severity="high", detected_at="2026-11-20T14:05Z", deployment="v1"),
+        event={"label": {"name": "incident"}, "changes": {"old_issue": events.issue()["issue"]}},
+    ),
+    "repository_dispatch": lambda: events.dispatch("dora-deployment", deployment=DEPLOYMENT),
+}
+PULL: Payload = {
+    "number": 42,
+    "merged": True,
+    "merge_commit_sha": events.SHA,
+    "title": "Add express checkout",
+    "body": "Reverts #12",
+    "user": {"login": "ada", "type": "User"},
+    "labels": [{"name": "feature"}],
+    "base": {"ref": "main"},
+    "head": {"ref": "express"},
+    "created_at": "2026-11-18T09:00:00Z",
+    "merged_at": "2026-11-20T10:30:05Z",
+    "closed_at": "2026-11-20T10:30:05Z",
+}
+DEPLOYMENT: Payload = {
+    "id": "1",
+    "environment": "eu",
+    "sha": events.SHA,
+    "status": "failure",
+    "started_at": "2026-11-20T10:00:00Z",
+    "changes": ["commit:1"],
+    "reached_users": True,
+    "commit_count": 3,
+    "health": "passed",
+}
+
+
+def problems(event: str, payload: Payload) -> tuple[str, ...]:
+    with pytest.raises(EventError) as raised:
+        seen(event, payload)
+    assert raised.value.__cause__ is None
+    assert raised.value.__context__ is None
+    return raised.value.problems
+
+
+def test_every_wrong_field_is_named_with_what_was_expected_and_what_is_there() -> None:
+    payload = events.deployment_status(created_at=SECRET, target_url=5, deployed={"id": None, "sha": ["x"]})
+    del payload["deployment_status"]["state"]
+    assert set(problems("deployment_status", payload)) == {
+        "deployment.id: expected a whole number, it is null",
+        "deployment.sha: expected text, it is a list",
+        "deployment_status.state: expected text, it is missing",
+        "deployment_status.created_at: expected a time such as 2026-11-21T12:00:00Z, it is another text",
+        "deployment_status.target_url: expected text, it is another number",
+    }
+
+
+def test_a_missing_object_and_a_wrong_item_of_a_list() -> None:
+    assert problems("push", {"ref": "refs/heads/main", "after": events.SHA, "deleted": "no"}) == (
+        "repository: expected an object, it is missing",
+        "deleted: expected true or false, it is another text",
+    )
+    assert problems("pull_request", events.pull_request(labels=[{"name": "a"}, {"name": 1}, "b"])) == (
+        "pull_request.labels.1.name: expected text, it is another number",
+        "pull_request.labels.2: expected an object, it is another text",
+    )
+
+
+def test_values_are_nobodys_business() -> None:
+    payload = events.deployment_status(created_at=SECRET, updated_at=SECRET)
+    assert SECRET not in "".join(problems("deployment_status", payload))
+
+
+def test_numbers_are_no_times_and_true_is_no_number() -> None:
+    assert len(problems("deployment_status", events.deployment_status(created_at=1763640000))) == 1
+    assert len(problems("deployment_status", events.deployment_status(deployed={"id": True}))) == 1
+
+
+def _places(value: object, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, part in inner:
+        yield (*place, step)
+        yield from _places(part, (*place, step))
+
+
+JUNK = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(),
+    st.sampled_from(["\0", "\ud800", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00Z", "x" * 10_000, "0" * 40]),
+    st.lists(st.none() | st.text(), max_size=2),
+    st.dictionaries(st.text(max_size=5), st.none() | st.text(), max_size=2),
+)
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> tuple[str, Payload]:
+    event = draw(st.sampled_from(sorted(PAYLOADS)))
+    payload = copy.deepcopy(PAYLOADS[event]())
+    for _ in range(draw(st.integers(1, 4))):
+        *path, last = draw(st.sampled_from(list(_places(payload)) or [("action",)]))
+        parent: Any = payload
+        for step in path:
+            parent = parent[step]
+        if draw(st.booleans()):
+            parent[last] = draw(JUNK)
+        else:
+            parent.pop(last, None) if isinstance(parent, dict) else parent.pop(last)
+    return event, payload
+
+
+@given(mutated(), st.sampled_from([None, "production"]))
+def test_mutated_payloads_give_facts_or_nothing_or_a_problem(change: tuple[str, Payload], job: str | None) -> None:
+    event, payload = change
+    check(*outcome(event, payload, job))
+
+
+@given(st.sampled_from(sorted(PAYLOADS)), st.dictionaries(st.text(), JUNK))
+def test_any_object_at_all(event: str, payload: Payload) -> None:
+    check(*outcome(event, payload, None))
+
+
+def outcome(event: str, payload: Payload, job: str | None) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
+    """The facts and the sentences that an event leads to."""
+    try:
+        observed = observe(run(event), payload, settings(environment=job), frozenset())
+    except EventError as error:
+        return (), error.problems
+    return observed.facts, (observed.title, *observed.notes)
+
+
+def check(facts: tuple[Fact, ...], sentences: tuple[str, ...]) -> None:
+    assert sentences
+    assert all("\n" not in sentence for sentence in sentences)
+    assert [records.decode(records.encode(fact)) for fact in facts] == list(facts)

@@ -1,0 +1,148 @@
+"""The end of a deployment with several statuses, and what the ledger knows better than an event."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from dora_metrics.core.facts import Change, Commit, Deployment, Incident, Status
+from dora_metrics.core.observing import completed, reobserved
+from dora_metrics.core.records import canonical
+from support.events import SHA, at
+
+START = at("20T10:00")
+
+
+def status(minute: int, outcome: Status, **fields: object) -> Deployment:
+    time = START + timedelta(minutes=minute)
+    usual: dict[str, Any] = {
+        "id": "github:deployment:5",
+        "repository": "acme/shop",
+        "observed_at": time,
+        "finished_at": time,
+        "status": outcome,
+    }
+    given: dict[str, Any] = {**usual, **fields}
+    return Deployment(**given)
+
+
+def merged(known: Deployment | None, seen: Deployment) -> Deployment:
+    """What the ledger does with an observation."""
+    filled = completed(known, seen)
+    assert isinstance(filled, Deployment)
+    records = [reobserved(known, filled), *([known] if known else [])]
+    return max(records, key=lambda fact: (fact.observed_at, canonical(fact)))
+
+
+def after(*seen: Deployment, known: Deployment | None = None) -> Deployment:
+    for fact in seen:
+        known = merged(known, fact)
+    assert known is not None
+    return known
+
+
+def test_a_failure_after_a_success_does_not_undo_it() -> None:
+    end = after(status(1, "success"), status(2, "failure"))
+    assert (end.status, end.finished_at) == ("success", START + timedelta(minutes=1))
+
+
+def test_a_success_that_arrives_late_wins_over_a_failure_that_came_after_it() -> None:
+    end = after(status(2, "failure"), status(1, "success"))
+    assert (end.status, end.finished_at) == ("success", START + timedelta(minutes=1))
+    assert end == after(status(1, "success"), status(2, "failure"))
+
+
+def test_the_newest_success_counts_even_when_an_older_one_was_observed_again() -> None:
+    end = after(status(1, "success"), status(3, "failure"), status(2, "success"))
+    assert (end.status, end.finished_at) == ("success", START + timedelta(minutes=2))
+
+
+def test_of_failures_alone_the_newest_counts() -> None:
+    assert after(status(2, "failure"), status(1, "failure")) == status(2, "failure")
+
+
+def test_a_single_status_keeps_its_own_time() -> None:
+    assert after(status(1, "success")) == status(1, "success")
+
+
+def test_attempts_of_a_workflow_run_follow_the_newest() -> None:
+    run = "github:run:7"
+    assert after(status(1, "success", id=run), status(2, "failure", id=run)).status == "failure"
+
+
+STATUSES = st.builds(
+    lambda minute, outcome, delay, url: status(
+        minute, outcome, url=url, observed_at=START + timedelta(minutes=minute, seconds=delay)
+    ),
+    st.integers(0, 5),
+    st.sampled_from(["success", "failure"]),
+    st.sampled_from([0, 0, 30]),
+    st.sampled_from(["https://a", "https://b", None]),
+)
+KNOWN = st.none() | st.builds(
+    lambda known, changes: replace(known, changes=changes, previous="github:deployment:4", commit_count=2),
+    STATUSES,
+    st.sampled_from([(), ("github:pull:acme/shop#1",)]),
+)
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> tuple[list[Deployment], list[Deployment]]:
+    """The same statuses twice, in two orders and with repetitions of their own."""
+    once = draw(st.lists(STATUSES, min_size=1, max_size=5))
+    again = [once + draw(st.lists(st.sampled_from(once), max_size=4)) for _ in range(2)]
+    return draw(st.permutations(again[0])), draw(st.permutations(again[1]))
+
+
+@given(deliveries(), KNOWN)
+def test_any_order_and_repetition_ends_in_the_same_record(
+    orders: tuple[list[Deployment], list[Deployment]], known: Deployment | None
+) -> None:
+    assert after(*orders[0], known=known) == after(*orders[1], known=known)
+
+
+@given(st.lists(st.builds(replace, STATUSES, environment=st.sampled_from(["a", "b"])), min_size=1, max_size=6))
+def test_the_end_is_the_newest_success_if_there_is_one(seen: list[Deployment]) -> None:
+    end = after(*seen)
+    successes = [fact.finished_at for fact in seen if fact.status == "success"]
+    assert (end.status == "success") == bool(successes)
+    assert not successes or end.finished_at == max(successes)
+
+
+def test_what_the_ledger_knows_is_not_lost_to_an_event_that_does_not() -> None:
+    known = status(
+        1,
+        "success",
+        changes=(),
+        previous="p",
+        commit_count=0,
+        health="failed",
+        remediates="r",
+        url="https://a",
+    )
+    filled = completed(known, status(2, "success"))
+    assert filled == replace(
+        known, observed_at=filled.observed_at, finished_at=status(2, "success").finished_at, url=None
+    )
+    seen = status(2, "success", changes=("x",), health="passed")
+    assert completed(known, seen) == replace(seen, previous="p", commit_count=0, remediates="r")
+
+
+def test_changes_keep_their_history() -> None:
+    seen = Change(id="c", repository="r", observed_at=START, title="new")
+    commits = (Commit(SHA, START),)
+    known = replace(seen, title="old", first_commit_at=START, first_review_at=START, commits=commits, reverts="d")
+    assert completed(known, seen) == replace(known, title="new")
+
+
+def test_an_incident_that_is_open_again_stays_open() -> None:
+    seen = Incident(id="i", repository="r", observed_at=START, detected_at=START)
+    assert completed(replace(seen, resolved_at=START), seen) == seen
+
+
+@pytest.mark.parametrize("known", [None, Change(id="c", repository="r", observed_at=START)])
+def test_nothing_is_taken_from_nothing_or_another_kind(known: Change | None) -> None:
+    assert completed(known, status(1, "success")) == status(1, "success")

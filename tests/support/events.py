@@ -1,0 +1,139 @@
+"""Payloads and runs as small as they can be; what a test is about is given by keyword."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from dora_metrics.core.facts import Change, Deployment, Incident
+from dora_metrics.github.events import Observed, Run, observe
+from dora_metrics.settings import Settings
+
+SAMPLES = Path(__file__).parent.parent / "github" / "samples"
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+SHA = "a" * 40
+REPOSITORY = {"default_branch": "main"}
+
+Payload = dict[str, Any]
+
+
+def at(text: str) -> datetime:
+    """A time such as `20T14:05` of November 2026."""
+    return datetime.fromisoformat(f"2026-11-{text}Z")
+
+
+def run(event: str, **fields: object) -> Run:
+    usual: Payload = {
+        "event": event,
+        "repository": "acme/shop",
+        "sha": "f" * 40,
+        "ref": "refs/heads/main",
+        "run_id": "99",
+        "server_url": "https://github.com",
+        "workflow": "DORA",
+        "now": NOW,
+    }
+    given: Payload = {**usual, **fields}
+    return Run(**given)
+
+
+def settings(**given: object) -> Settings:
+    return Settings.model_validate(given)
+
+
+def seen(event: str, payload: Payload, *known: str, **given: object) -> Observed:
+    """What an event of acme/shop says; `known` are the ledger's sources, `given` are settings."""
+    return observe(run(event), payload, settings(**given), frozenset(known))
+
+
+def deployment(observed: Observed) -> Deployment:
+    (fact,) = observed.facts
+    assert isinstance(fact, Deployment)
+    return fact
+
+
+def change(observed: Observed) -> Change:
+    (fact,) = observed.facts
+    assert isinstance(fact, Change)
+    return fact
+
+
+def incident(observed: Observed) -> Incident:
+    (fact,) = observed.facts
+    assert isinstance(fact, Incident)
+    return fact
+
+
+def sample(name: str) -> Payload:
+    payload: Payload = json.loads((SAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+    return payload
+
+
+def deployment_status(state: str = "success", deployed: Payload | None = None, **fields: object) -> Payload:
+    about = {
+        "id": 5,
+        "sha": SHA,
+        "ref": "main",
+        "environment": "production",
+        "created_at": "2026-11-20T10:00:00Z",
+    }
+    status = {"state": state, "created_at": "2026-11-20T10:05:00Z", **fields}
+    return {"deployment_status": status, "deployment": about | (deployed or {}), "repository": REPOSITORY}
+
+
+def workflow_run(action: str = "completed", *, name: str = "Deploy", path: str = "", **fields: object) -> Payload:
+    about = {
+        "id": 77,
+        "event": "push",
+        "head_sha": SHA,
+        "head_branch": "main",
+        "head_repository": {"full_name": "acme/shop"},
+        "conclusion": "success",
+        "run_started_at": "2026-11-20T10:00:00Z",
+        "updated_at": "2026-11-20T10:05:00Z",
+    }
+    workflow = {"name": name, "path": path}
+    return {"action": action, "workflow_run": about | fields, "workflow": workflow, "repository": REPOSITORY}
+
+
+def release(action: str = "published", **fields: object) -> Payload:
+    about = {
+        "id": 3,
+        "tag_name": "v1.4.0",
+        "created_at": "2026-11-01T00:00:00Z",
+        "published_at": "2026-11-20T10:00:00Z",
+    }
+    return {"action": action, "release": about | fields, "repository": REPOSITORY}
+
+
+def push(**fields: object) -> Payload:
+    commit = {"timestamp": "2026-11-20T12:00:00+02:00"}
+    return {"ref": "refs/heads/main", "after": SHA, "head_commit": commit, "repository": REPOSITORY} | fields
+
+
+def pull_request(**fields: object) -> Payload:
+    payload = sample("pull_request.closed.merged")
+    payload["pull_request"] |= fields
+    return payload
+
+
+def issue(action: str = "opened", *labels: str, event: Payload | None = None, **fields: object) -> Payload:
+    about = {
+        "number": 7,
+        "title": "Checkout answers 500",
+        "state": "open",
+        "labels": [{"name": label} for label in labels or ("incident",)],
+        "created_at": "2026-11-20T14:12:30Z",
+        "updated_at": "2026-11-20T14:12:30Z",
+    }
+    return {"action": action, "issue": about | fields, **(event or {})}
+
+
+def form(**answers: str) -> str:
+    """The body that GitHub makes of a form; `detected_at` is the field Detected at."""
+    texts = ((name.capitalize().replace("_", " "), answer) for name, answer in answers.items())
+    return "\r\n".join(f"### {label}\r\n\r\n{answer}\r\n" for label, answer in texts)
+
+
+def dispatch(action: str, **fields: object) -> Payload:
+    return {"action": action, "branch": "main", "client_payload": fields, "repository": REPOSITORY}
