@@ -1,6 +1,6 @@
 """Writes N plausible facts of about 530 bytes each: `python bench/facts.py N FILE`.
 
-One deployment, two changes and, for every tenth deployment, an incident, in 40 repositories over a year.
+One deployment, two changes and, for every tenth deployment, an incident, over a year, in 40 repositories.
 """
 
 import json
@@ -13,12 +13,12 @@ START = datetime(2025, 11, 1, tzinfo=UTC)
 SIZE = 530
 
 
-def facts(count: int, seed: int = 7) -> "list[dict[str, object]]":
+def facts(count: int, repositories: int = 40, seed: int = 7) -> "list[dict[str, object]]":
     chance = random.Random(seed)
     made: list[dict[str, object]] = []
     step = timedelta(days=365) / max(1, count // 3)
     for number in range(count // 3 + 1):
-        repository = f"acme/service-{number % 40}"
+        repository = f"acme/service-{number % repositories}"
         at = START + number * step
         common = {"v": 1, "repository": repository, "service": repository[5:], "retracted": False}
         changes = [f"github:pull:{repository}#{number * 2 + i}" for i in (0, 1)]

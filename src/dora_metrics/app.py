@@ -8,9 +8,8 @@ from dora_metrics.computing import template
 from dora_metrics.core import render, report
 from dora_metrics.core.report import Told
 from dora_metrics.core.story import Happening
-from dora_metrics.delivering import deliver
 from dora_metrics.errors import EventError, LedgerError, SettingsError
-from dora_metrics.github.events import Observed, observe
+from dora_metrics.github.events import Observed, nothing, observe
 from dora_metrics.github.runner import Runner
 from dora_metrics.ledgers.none import NoLedger
 from dora_metrics.ledgers.port import Ledger
@@ -29,13 +28,13 @@ def action(world: World) -> int:
     runner = Runner.of(world.environment, world.stdout)
     try:
         given = inputs.gather(world.environment, world.now)
-        told: list[Told] = [Told(name, "skipped", "has no effect in this version") for name in given.without_effect]
+        told = [Told(name, "skipped", "has no effect in this version") for name in given.without_effect]
         recorded, ledger = _recorded(given, world, told)
     except SettingsError as error:
         for problem in error.problems:
             runner.annotate("error", "dora-metrics: settings", problem)
         return 2
-    told += [_worded(outcome) for outcome in deliver(recorded, ledger, given.settings, given.run, world.patience)]
+    told += [_worded(outcome) for outcome in _delivered(recorded, ledger, given, world)]
     _publish(recorded, given, told, runner)
     return int(given.settings.strict and any(one.how == "failed" for one in told))
 
@@ -58,6 +57,8 @@ def _recorded(given: inputs.Inputs, world: World, told: list[Told]) -> tuple[Rec
 
 def _observer(given: inputs.Inputs, world: World, told: list[Told]) -> Observer:
     """An unreadable event is told once, and is an event without facts."""
+    if given.settings.mode != "auto":
+        return lambda _: nothing(f"mode is {given.settings.mode}, so everything was computed again from the ledger")
     try:
         payload = inputs.payload(world.environment)
         observe(given.run, payload, given.settings, frozenset())
@@ -82,6 +83,13 @@ def _aside_told(recorded: Recorded) -> Iterator[Told]:
             "failed",
             f"{aside.path}:{aside.bad.number}: {aside.bad.problem}; kept in quarantine.jsonl",
         )
+
+
+def _delivered(recorded: Recorded, ledger: Ledger, given: inputs.Inputs, world: World) -> Iterator[Outcome]:
+    if given.settings.pushgateway_url or given.settings.endpoint_url:
+        from dora_metrics.delivering import deliver  # noqa: PLC0415 - its libraries are for those who send
+
+        yield from deliver(recorded, ledger, given.settings, given.run, world.patience)
 
 
 def _worded(outcome: Outcome) -> Told:

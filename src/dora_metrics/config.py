@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import yaml
-
 from dora_metrics.errors import SettingsError
 from dora_metrics.settings import Layer
 
@@ -35,6 +33,8 @@ def parse(name: str, text: str) -> dict[str, object]:
     Raises:
         SettingsError: if it is no YAML, or no mapping of names to values.
     """
+    import yaml  # noqa: PLC0415 - a run without a config file need not wait for it
+
     try:
         found = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as problem:

@@ -15,7 +15,7 @@ from dora_metrics.ledgers.port import Ledger
 from dora_metrics.recording import Recorded
 from dora_metrics.settings import Settings
 from dora_metrics.sinks.endpoint import Endpoint
-from dora_metrics.sinks.http import Patience
+from dora_metrics.sinks.patience import Patience
 from dora_metrics.sinks.port import Delivery, NotSent, Outcome, Sent, Sink, Skipped
 from dora_metrics.sinks.pushgateway import Pushgateway
 

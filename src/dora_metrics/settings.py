@@ -4,15 +4,23 @@ A name is written the same everywhere. What is set in several places is taken fr
 input, then the file. An empty text is no value: action inputs are never absent, only empty.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    WithJsonSchema,
+)
 
 from dora_metrics.core import benchmarks, values
 from dora_metrics.core.policy import Policy
@@ -20,6 +28,7 @@ from dora_metrics.errors import SettingsError
 
 DEFAULT_CONFIG = Path(".github/dora.yml")
 Rule = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
+Table = Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"]
 Source = Literal["auto", "deployments", "workflow-runs", "releases", "pushes", "none"]
 
 LATER = frozenset({
@@ -73,10 +82,26 @@ def _custom(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
-Boolean = Annotated[bool, BeforeValidator(_boolean)]
-Duration = Annotated[timedelta, BeforeValidator(_duration)]
-List = Annotated[tuple[str, ...], BeforeValidator(values.listed)]
+def _choices(*names: str) -> WithJsonSchema:
+    """A list of these names as people write it: as a list, or in one text."""
+    return WithJsonSchema({"anyOf": [{"items": {"enum": names}, "type": "array"}, {"type": "string"}]})
+
+
+Boolean = Annotated[
+    bool, BeforeValidator(_boolean), WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]})
+]
+Duration = Annotated[
+    timedelta, BeforeValidator(_duration), WithJsonSchema({"pattern": "^[0-9]+ *[mhdw]$", "type": "string"})
+]
+List = Annotated[
+    tuple[str, ...],
+    BeforeValidator(values.listed),
+    WithJsonSchema({"anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": "string"}]}),
+]
 Url = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(_url(str(value))))]
+
+
+_TABLES = WithJsonSchema({"enum": [*get_args(Table), *map(int, benchmarks.PUBLISHED)]})
 
 
 class Settings(BaseModel):
@@ -91,10 +116,13 @@ class Settings(BaseModel):
         validate_by_name=True,
     )
 
-    github_token: SecretStr | None = Field(None, description="Token for GitHub's API.")
+    github_token: SecretStr | None = Field(
+        None, description="Token for GitHub's API. This version asks GitHub nothing yet."
+    )
     mode: Literal["auto", "sync", "report", "rebuild"] = Field(
         "auto",
-        description="`auto` records what the event says; `rebuild` computes everything again from the ledger.",
+        description="`auto` records what the event says; `rebuild` computes everything again from the ledger; "
+        "`sync` and `report` are as `rebuild` in this version.",
     )
     environment: str | None = Field(
         None, description="Inside a deploy job: the environment it deployed to. Records that deployment."
@@ -107,9 +135,11 @@ class Settings(BaseModel):
     ledger: Annotated[str, AfterValidator(_ledger)] = Field(
         "branch:dora-metrics", description="Where history lives: `dir:PATH`, or `none` for this event alone."
     )
-    deployment_source: Annotated[tuple[Source, ...], BeforeValidator(values.listed)] = Field(
-        ("auto",),
-        description="What counts as a deployment: deployments, workflow-runs, releases, pushes, none; several allowed.",
+    deployment_source: Annotated[tuple[Source, ...], BeforeValidator(values.listed), _choices(*get_args(Source))] = (
+        Field(
+            ("auto",),
+            description="What counts as a deployment: auto, deployments, workflow-runs, releases, pushes, none.",
+        )
     )
     deploy_workflows: List = Field(
         (),
@@ -134,7 +164,7 @@ class Settings(BaseModel):
     hotfix_window: Duration = Field(
         timedelta(hours=24), description="How soon after a deployment a hotfix marks it as failed."
     )
-    failure_rules: Annotated[tuple[Rule, ...], BeforeValidator(values.listed)] = Field(
+    failure_rules: Annotated[tuple[Rule, ...], BeforeValidator(values.listed), _choices(*get_args(Rule))] = Field(
         ("explicit", "rollback", "revert", "hotfix", "incident", "health-check"),
         description="The rules that mark a deployment as failed.",
     )
@@ -146,7 +176,7 @@ class Settings(BaseModel):
         description="Where lead time starts: first-commit, commit (each by itself), opened, merged.",
     )
     exclude_bots: Boolean = Field(default=True, description="Leave changes by bots out of lead time.")
-    benchmark: Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"] = Field(
+    benchmark: Annotated[Table, _TABLES] = Field(
         "2023", description="The table that levels are read from: 2019, 2021, 2022, 2023, 2024, none, custom."
     )
     custom: Annotated[dict[str, Any], AfterValidator(_custom)] | None = Field(
@@ -233,6 +263,8 @@ def without_effect(layers: Iterable[Layer]) -> tuple[str, ...]:
 
 
 def _unknown(where: str, name: str) -> str:
+    import difflib  # noqa: PLC0415 - only for those who misspell
+
     near = difflib.get_close_matches(name, NAMES, 1)
     return f"{where} {name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
 

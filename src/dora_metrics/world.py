@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, TextIO
 
-from dora_metrics.sinks.http import Patience
+from dora_metrics.sinks.patience import Patience
 
 
 @dataclass(frozen=True)

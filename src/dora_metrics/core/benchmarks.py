@@ -155,6 +155,8 @@ def _checked(metric: Metric, rows: object) -> tuple[Edge, ...]:
     ordered = sorted(set(numbers), reverse=higher_is_better(metric))
     if numbers != ordered:
         raise ValueError(f"edges must grow strictly {'smaller' if higher_is_better(metric) else 'greater'}, best first")
+    if metric == "change_failure_rate" and any(number > 1 for number in numbers):
+        raise ValueError("edges are ratios, 0.15 for 15 %")
     if len({name for name, _ in edges}) < len(edges):
         raise ValueError("a level is named twice")
     return edges

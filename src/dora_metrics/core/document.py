@@ -44,17 +44,19 @@ def _later_scopes(records: Records) -> list[str]:
 
 def _scope(record: Record, window: Window, spec: WindowSpec, policy: Policy, now: datetime) -> contract.ScopeMetrics:
     touched = list(weeks(window, policy.zone, now, record.began))
-    before = window.before()
-    earlier = list(weeks(before, policy.zone, now, record.began))
     return contract.ScopeMetrics(
         repository=record.scope.repository,
         service=record.scope.service,
         environment=record.scope.environment,
         metrics=metrics(record, window, touched, policy),
-        previous=None if spec.everything else metrics(record, before, earlier, policy),
+        previous=None if spec.everything else _before(record, window.before(), policy, now),
         weeks=[_week(record, week, window, policy) for week in touched],
         evidence=_evidence(record, window),
     )
+
+
+def _before(record: Record, window: Window, policy: Policy, now: datetime) -> contract.Metrics:
+    return metrics(record, window, weeks(window, policy.zone, now, record.began), policy)
 
 
 def _week(record: Record, week: IsoWeek, window: Window, policy: Policy) -> contract.Week:

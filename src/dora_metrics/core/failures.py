@@ -29,7 +29,7 @@ class Verdicts:
 
 def judge(history: History, policy: Policy) -> Verdicts:
     """Every failure, every rework and every incident of a history."""
-    names = Names(history, _names_used(history))
+    names = Names(history, _names_used(history), lambda deployment: counts(deployment, policy))
     placed = place(history, names, policy)
     links = list(_remediations(history, names))
     verdicts = Verdicts()

@@ -3,13 +3,13 @@
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from dora_metrics.core.facts import Deployment, Incident
-from dora_metrics.core.linking import History, Line, Scope, default_service, order, reached_users
+from dora_metrics.core.linking import History, Line, Scope, default_service, order
 from dora_metrics.core.policy import Policy
 
 
@@ -43,7 +43,9 @@ class Hit:
 class Names:
     """What the names that incidents use may mean: a deployment's id, sha, tag or version, or a commit in it."""
 
-    def __init__(self, history: History, wanted: Iterable[str]) -> None:
+    def __init__(self, history: History, wanted: Iterable[str], counts: Callable[[Deployment], bool]) -> None:
+        """`counts`: whether a deployment can fail at all; a name that leads to another leads nowhere."""
+        self._counts = counts
         self._hits: dict[str, list[Hit]] = {bare(name): [] for name in wanted}
         if self._hits:
             for line in history.lines.values():
@@ -54,7 +56,7 @@ class Names:
 
     def _add_deployments(self, line: Line) -> None:
         for deployment in line.deployments:
-            if reached_users(deployment):
+            if self._counts(deployment):
                 for name in {deployment.id, deployment.sha, deployment.version, deployment.ref} - {None}:
                     self._add(str(name), Hit(deployment, line.scope))
 
@@ -117,6 +119,12 @@ class Latest:
         _, hits = self._candidates(incident)
         return hits[0] if hits else None
 
+    def attempted(self, incident: Incident) -> Scope | None:
+        """The scope of the latest attempt, for where none has succeeded yet."""
+        fitting = [line for line in self._lines[incident.repository] if _fits(line.scope, _near(incident))]
+        latest = max(fitting, key=lambda line: order(line.deployments[-1]), default=None)
+        return latest.scope if latest else None
+
     def _candidates(self, incident: Incident) -> tuple[list[datetime], list[Hit]]:
         near = _near(incident)
         if near not in self._known:
@@ -152,7 +160,7 @@ def _blame(incident: Incident, names: Names, latest: Latest, policy: Policy) -> 
     if incident.deployment:
         hit = names.find(incident.deployment, _near(incident))
         return hit, f"names {incident.deployment}" + (
-            "" if hit else ", which is no production deployment that is known"
+            "" if hit else ", which is no production deployment that is known and counts"
         )
     hit = latest.before(incident)
     if hit is None:
@@ -176,5 +184,7 @@ def _scope(incident: Incident, blamed: Hit | None, latest: Latest) -> Scope:
         return Scope(incident.repository, incident.service, incident.environment)
     if hit := blamed or latest.before(incident) or latest.first(incident):
         return hit.scope
+    if scope := latest.attempted(incident):
+        return scope
     service = incident.service or default_service(incident.repository)
     return Scope(incident.repository, service, incident.environment or "production")

@@ -68,13 +68,17 @@ def judge_all(facts: Iterable[Fact], policy: Policy) -> Records:
                 leads=leads(line, history.changes, policy),
                 failures=verdicts.failures.get(scope, []),
                 rework=verdicts.rework,
-                incidents=sorted(verdicts.incidents.get(scope, []), key=lambda one: one.incident.detected_at),
+                incidents=sorted(verdicts.incidents.get(scope, []), key=_order),
                 streaks=streaks(line),
                 vulnerabilities=vulnerabilities[scope.repository, scope.service]
                 + vulnerabilities[scope.repository, None],
             )
         )
     return Records(records, history.notes)
+
+
+def _order(one: Placed) -> tuple[datetime, str]:
+    return one.incident.detected_at, one.incident.id
 
 
 def _by_service(history: History) -> defaultdict[tuple[str, str | None], list[Vulnerability]]:

@@ -1,6 +1,6 @@
 """Lead times: for each delivered change, how long it took and through which stages (DEFINITIONS §2, metric 2)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -13,14 +13,17 @@ STAGES = ("coding", "pickup", "review", "delivery")
 
 
 class Lead(NamedTuple):
-    """One measured change, or one commit of it; `at` is when it was deployed. A stage that is not known is None."""
+    """One measured change, or one commit of it; `at` is when it was deployed.
+
+    `staged` is the change that its stages are read from: None for all commits of a change but the first.
+    """
 
     at: datetime
     change: str
     deployment: str
     seconds: float
     sha: str | None
-    stages: tuple[float | None, ...]
+    staged: Change | None
 
 
 class Exclusion(NamedTuple):
@@ -86,7 +89,6 @@ def _measure(
     found: Leads, delivery: Delivery, change: Change | None, starts: list[tuple[datetime | None, str | None]]
 ) -> None:
     at = delivery.deployment.finished_at
-    stages = tuple(_stages(change, at)) if change else ()
     for start, sha in starts:
         if start is None:
             found.excluded.append(Exclusion(at, "no_start", 1))
@@ -94,18 +96,25 @@ def _measure(
             found.excluded.append(Exclusion(at, "negative", 1))
         else:
             seconds = (at - start).total_seconds()
-            found.measured.append(Lead(at, delivery.change, delivery.deployment.id, seconds, sha, stages))
-            stages = (None,) * len(stages)
+            found.measured.append(Lead(at, delivery.change, delivery.deployment.id, seconds, sha, change))
+            change = None
 
 
-def _stages(change: Change, at: datetime) -> Iterator[float | None]:
-    """A change's stages, in the order of STAGES; a negative span is dropped. A direct commit only waits."""
-    merged = change.merged_at or (change.first_commit_at if change.id.startswith("commit:") else None)
-    spans = (
-        (change.first_commit_at, change.opened_at),
-        (change.opened_at, change.first_review_at),
-        (change.opened_at, change.merged_at),
-        (merged, at),
-    )
-    for start, end in spans:
-        yield (end - start).total_seconds() if start and end and start <= end else None
+def stages(leads: Iterable[Lead]) -> dict[str, list[float]]:
+    """The seconds of each stage, sorted, where they are known; a negative span is dropped."""
+    found: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    for lead in leads:
+        for stage, (start, end) in _spans(lead.staged, lead.at):
+            if start and end and start <= end:
+                found[stage].append((end - start).total_seconds())
+    return {stage: sorted(seconds) for stage, seconds in found.items()}
+
+
+def _spans(change: Change | None, at: datetime) -> Iterator[tuple[str, tuple[datetime | None, datetime | None]]]:
+    """A direct commit has no stages but delivery, for which it has waited since it was made."""
+    if change is not None:
+        merged = change.merged_at or (change.first_commit_at if change.id.startswith("commit:") else None)
+        yield "coding", (change.first_commit_at, change.opened_at)
+        yield "pickup", (change.opened_at, change.first_review_at)
+        yield "review", (change.opened_at, change.merged_at)
+        yield "delivery", (merged, at)

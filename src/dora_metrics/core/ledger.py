@@ -9,15 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dora_metrics.core.facts import Fact, Record, Unknown
-from dora_metrics.core.records import (
-    BadLine,
-    NotAFactError,
-    canonical,
-    canonical_line,
-    decode,
-    encode,
-    numbered,
-)
+from dora_metrics.core.records import BadLine, canonical, canonical_line, decode_with_lines, encode
 
 FACTS = "facts/"
 QUARANTINE = "quarantine.jsonl"
@@ -49,7 +41,7 @@ class Aside(NamedTuple):
 
 @dataclass(frozen=True)
 class Contents:
-    """A ledger as it was read: the newest entry of each id, the months each id lies in, lines that are no facts."""
+    """A ledger as it was read: the newest entry of each id, the ids that lie in each month, lines that are no facts."""
 
     files: Mapping[str, bytes]
     entries: Mapping[str, Entry]
@@ -84,9 +76,11 @@ def read(files: Mapping[str, bytes]) -> Contents:
     places: dict[str, set[str]] = defaultdict(set)
     aside: list[Aside] = []
     for path in sorted(path for path in files if path.startswith(FACTS)):
-        for entry in _entries(path, files[path], aside):
-            places[entry.record.id].add(month_of(path))
-            _take(entries, entry)
+        pairs, bad = decode_with_lines(files[path])
+        places[month_of(path)].update(record.id for record, _ in pairs)
+        aside += [Aside(path, one) for one in bad]
+        for record, line in pairs:
+            _take(entries, Entry(record, line))
     return Contents(files, entries, places, tuple(aside))
 
 
@@ -104,14 +98,6 @@ def plan(contents: Contents, seen: Iterable[Fact]) -> Plan:
         quarantined = b"".join(_set_aside(bad) for bad in contents.aside)
         changes = {QUARANTINE: contents.files.get(QUARANTINE, b"") + quarantined, **changes}
     return Plan(after, news, changes)
-
-
-def _entries(path: str, content: bytes, aside: list[Aside]) -> Iterable[Entry]:
-    for number, line in numbered(content):
-        try:
-            yield Entry(decode(line), line)
-        except NotAFactError as problem:
-            aside.append(Aside(path, BadLine(number, str(problem), line)))
 
 
 def _take(entries: dict[str, Entry], entry: Entry) -> bool:
@@ -137,19 +123,24 @@ def month_of(path: str) -> str:
 def _rewritten(after: Contents, changed: set[str], broken: set[str]) -> dict[str, bytes]:
     """New contents of the months that gain, lose or clean a line; those that gain come first."""
     gaining = {after.entries[identity].month for identity in changed}
-    losing = {month for identity in changed for month in after.places.get(identity, ())} | broken
-    by_month: dict[str, list[Entry]] = defaultdict(list)
-    for identity, entry in after.entries.items():
-        at_home = identity in changed or entry.month in after.places[identity]
-        for month in {entry.month} if at_home else after.places[identity]:
-            by_month[month].append(entry)
+    losing = broken | {month for month, here in after.places.items() if not changed.isdisjoint(here)}
     changes: dict[str, bytes] = {}
     for month in (*sorted(gaining), *sorted(losing - gaining)):
-        parts = {f"{month}{suffix}.jsonl": content for suffix, content in _split(by_month[month])}
+        parts = {f"{month}{suffix}.jsonl": content for suffix, content in _split(_month(after, month, changed))}
         stale = {path: b"" for path in after.files if _is_stale(path, month, parts)}
         new = {**parts, **stale}
         changes.update((path, content) for path, content in new.items() if after.files.get(path) != content)
     return changes
+
+
+def _month(after: Contents, month: str, changed: set[str]) -> list[Entry]:
+    """What a month holds from now on: a fact that changed lies where it belongs, any other stays where it was."""
+    entries = [entry for identity in changed if (entry := after.entries[identity]).month == month]
+    for identity in after.places.get(month, set()) - changed:
+        entry = after.entries[identity]
+        if entry.month == month or identity not in after.places.get(entry.month, ()):
+            entries.append(entry)
+    return entries
 
 
 def _is_stale(path: str, month: str, parts: Mapping[str, bytes]) -> bool:

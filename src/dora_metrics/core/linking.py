@@ -102,10 +102,11 @@ def _into_scopes(history: History, deployments: list[Deployment], policy: Policy
     assumed: set[str] = set()
     for deployment in deployments:
         environment = deployment.environment or ""
-        if not environment and deployment.repository not in named:
+        unnamed = deployment.repository not in named
+        if unnamed:
             environment = "production"
             assumed.add(deployment.repository)
-        if policy.is_production(environment):
+        if unnamed or policy.is_production(environment):
             service = deployment.service or default_service(deployment.repository)
             scope = Scope(deployment.repository, service, environment)
             (history.lines.get(scope) or history.lines.setdefault(scope, Line(scope))).deployments.append(deployment)
@@ -135,7 +136,7 @@ def deliveries(attempts: Iterable[Deployment]) -> list[Delivery]:
             waiting += deployment.changes or ()
             continue
         if deployment.sha is None or deployment.sha not in shas:
-            bounding = not shas and deployment.previous is None
+            bounding = not shas and not deployment.previous
             for change in (*waiting, *(deployment.changes or ())):
                 if change not in seen:
                     seen.add(change)

@@ -31,6 +31,7 @@ def escape(text: object) -> Md:
     plain = re.sub(r"\b(?=[a-f]*\d)([0-9a-f]{3})(?=[0-9a-f]{4,37}\b)", rf"\1{_BREAK}", plain)
     plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     plain = re.sub(r"([\\`*_\[\]|~$])", r"\\\1", plain)
+    plain = re.sub(r"^(?=[-=:\s]+$)", r"\\", plain)
     return Md(re.sub(r"^(\d*)([#+.)-])(?=[#\s]|$)", r"\1\\\2", plain))
 
 

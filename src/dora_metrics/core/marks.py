@@ -75,6 +75,8 @@ class _Spans:
 
 
 def _reverts(line: Line, changes: dict[str, Change]) -> Iterator[Mark]:
+    if not any(is_revert(changes.get(delivery.change)) for delivery in line.deliveries):
+        return
     earlier = _Delivered()
     for _, group in groupby(line.deliveries, key=lambda delivery: delivery.deployment.id):
         together = [(delivery, changes.get(delivery.change)) for delivery in group]

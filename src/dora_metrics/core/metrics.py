@@ -1,7 +1,7 @@
 """The metrics of one scope in one window (DEFINITIONS §2)."""
 
+import math
 from collections.abc import Iterable, Sequence
-from statistics import fmean
 from typing import TypedDict
 
 from dora_metrics.core import contract
@@ -9,7 +9,7 @@ from dora_metrics.core.benchmarks import METRICS, Benchmark, Metric
 from dora_metrics.core.facts import SEVERITIES, Deployment, Vulnerability
 from dora_metrics.core.failures import counts
 from dora_metrics.core.judging import Record, cut
-from dora_metrics.core.leads import STAGES
+from dora_metrics.core.leads import stages
 from dora_metrics.core.linking import reached_users
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.recovery import Failure
@@ -23,7 +23,7 @@ NO_DEPLOYMENT = "no deployment that reached users in the window"
 
 def metrics(record: Record, window: Window, weeks: Iterable[IsoWeek], policy: Policy) -> contract.Metrics:
     """Everything about one scope in one window; `weeks` are those that the window touches."""
-    known = record.began is not None and record.began < window.end
+    known = record.began is not None and max(record.began, window.start) < window.end
     deployments = deployments_in(record, window)
     frequency = _frequency(record, window, weeks, policy) if known else _no_frequency()
     lead_time = _lead_time(record, window, policy)
@@ -93,7 +93,7 @@ def share(ordered: Sequence[float], part: float) -> float | None:
 
 
 def _mean(values: Sequence[float]) -> float | None:
-    return fmean(values) if values else None
+    return math.fsum(values) / len(values) if values else None
 
 
 def _frequency(
@@ -136,16 +136,13 @@ def _lead_time(record: Record, window: Window, policy: Policy) -> contract.LeadT
         excluded[exclusion.reason] += exclusion.changes
     seconds = sorted(lead.seconds for lead in found)
     interval = quantile_interval(seconds, 0.5) if seconds else None
-    stages = {
-        stage: contract.Stage(p50_seconds=share(sorted(s for lead in found if (s := lead.stages[i]) is not None), 0.5))
-        for i, stage in enumerate(STAGES)
-    }
+    parts = {stage: contract.Stage(p50_seconds=share(spans, 0.5)) for stage, spans in stages(found).items()}
     return contract.LeadTime(
         changes=len(found),
         p75_seconds=share(seconds, 0.75),
         p95_seconds=share(seconds, 0.95),
         **_quantiles(seconds),
-        stages=contract.Stages(**stages),
+        stages=contract.Stages(**parts),
         excluded=contract.Excluded(**excluded),
         **_verdict(
             "lead_time",

@@ -34,7 +34,7 @@ class Policy:
 
     @cached_property
     def _production(self) -> re.Pattern[str]:
-        names = "|".join(re.escape(name) for name in self.production_environments)
+        names = "|".join(re.escape(name) for name in self.production_environments) or "(?!)"
         return re.compile(rf"(?:{names})(?:[-/_.].+)?", re.IGNORECASE | re.DOTALL)
 
     @cached_property

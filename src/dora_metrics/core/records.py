@@ -66,10 +66,37 @@ def decode_many(chunk: bytes, first_number: int = 1) -> tuple[list[Record], list
 
     The fast path decodes the chunk in one call; only a chunk with something unusual is read line by line.
     """
+    found = _all_at_once(chunk)
+    return (found, []) if found is not None else _decode_each(numbered(chunk, first_number))
+
+
+def decode_with_lines(chunk: bytes) -> tuple[list[tuple[Record, bytes]], list[BadLine]]:
+    """The same, each record with its line."""
+    found, lines = _all_at_once(chunk), chunk.rstrip(b"\n").split(b"\n")
+    if found is not None and len(found) == len(lines):
+        return list(zip(found, lines, strict=True)), []
+    bad: list[BadLine] = []
+    pairs: list[tuple[Record, bytes]] = []
+    for number, line in numbered(chunk):
+        records, problems = _decode_each([(number, line)])
+        pairs += [(record, line) for record in records]
+        bad += problems
+    return pairs, bad
+
+
+def _all_at_once(chunk: bytes) -> list[Record] | None:
+    """The facts of a chunk that holds nothing but one fact a line, else None.
+
+    msgspec takes several objects on a line, and one over several. Only between two objects lies `}` newline `{`:
+    where all newlines are such, and the objects one more, there is one a line.
+    """
     try:
-        return [_in_utc(fact) for fact in _decoder.decode_lines(chunk)], []
+        found: list[Record] = [_in_utc(fact) for fact in _decoder.decode_lines(chunk)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
-        return _decode_each(numbered(chunk, first_number))
+        return None
+    text = chunk.strip()
+    one_a_line = text.count(b"\n") == text.count(b"}\n{") == len(found) - 1
+    return found if one_a_line or not text else None
 
 
 def numbered(chunk: bytes, first_number: int = 1) -> Iterator[tuple[int, bytes]]:

@@ -6,6 +6,7 @@ Intervals are 95 % and two-sided; a comparison returns a two-sided p value.
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from itertools import groupby
 
 Interval = tuple[float, float]
@@ -67,6 +68,7 @@ def wilson(hits: int, n: int) -> Interval | None:
     return (0.0 if hits == 0 else max(0.0, centre - half)), (1.0 if hits == n else min(1.0, centre + half))
 
 
+@lru_cache(maxsize=4096)
 def poisson(count: int) -> Interval:
     """Exact interval of a Poisson mean from one count (Garwood 1936)."""
     low = 0.0 if count == 0 else _solve(lambda mean: gamma_p(count, mean), TAIL, count)

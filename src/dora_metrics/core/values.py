@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from dora_metrics.core.facts import EPOCH
+
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _LONGEST = timedelta(days=365_000)
 
@@ -76,13 +78,13 @@ class WindowSpec:
 
         Args:
             now: the moment of the computation.
-            first: finish of the first deployment known, which `all` starts with.
+            first: finish of the first deployment known, which `all` starts with; a time before 1970 is a slip.
 
         Raises:
             ValueError: if it would not start before it ends.
         """
         if self.everything:
-            return Window(min(first or now, now), now)
+            return Window(min(max(first or now, EPOCH), now), now)
         end = min(self.end or now, now)
         start = self.start or end - (self.span or timedelta())
         if start >= end:

@@ -48,7 +48,7 @@ def frequency(per_day: float | None) -> str:
     if per_day == 0:
         return "none"
     for days, unit in ((1, "day"), (7, "week"), (730 / 24, "month")):
-        if per_day * days >= 1:
+        if per_day * days > 1 - 1e-9:
             return f"{_short(per_day * days)} a {unit}"
     return f"{_short(per_day * 4380 / 24)} in six months"
 

@@ -22,7 +22,7 @@ from dora_metrics.github.payloads import (
 from dora_metrics.github.reading import read
 from dora_metrics.settings import Settings
 
-__all__ = ["Observed", "Run", "observe"]
+__all__ = ["Observed", "Run", "nothing", "observe"]
 
 
 def observe(run: Run, payload: Mapping[str, object], settings: Settings, known_sources: frozenset[str]) -> Observed:

@@ -25,7 +25,7 @@ Time = Annotated[datetime, BeforeValidator(_time)]
 
 
 class Payload(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

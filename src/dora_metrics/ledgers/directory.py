@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from dora_metrics.core.ledger import FACTS, OUTBOX, QUARANTINE
 from dora_metrics.errors import LedgerError
+from dora_metrics.ledgers.lock import locked
 from dora_metrics.ledgers.port import Snapshot
 
 CHECKPOINT = "checkpoint.json"
@@ -54,11 +54,11 @@ class DirectoryLedger:
         """
         try:
             self._root.mkdir(parents=True, exist_ok=True)
-            with FileLock(self._root / _LOCK, timeout=_LOCK_SECONDS):
+            with locked(self._root / _LOCK, _LOCK_SECONDS):
                 if self.sequence() != seen.sequence:
                     return None
                 return self._changed(seen, changes)
-        except Timeout:
+        except TimeoutError:
             raise LedgerError(
                 f"{self.name}: another run has held it for {_LOCK_SECONDS} s; it is not written"
             ) from None

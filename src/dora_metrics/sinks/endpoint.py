@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from dora_metrics.core.contract import SCHEMA
 from dora_metrics.core.records import canonical
-from dora_metrics.sinks.http import Bearer, Message, Patience, SendError, send
+from dora_metrics.sinks.http import Bearer, Message, SendError, send
+from dora_metrics.sinks.patience import Patience
 from dora_metrics.sinks.port import Delivery, NotSent, Outcome, Sent
 
 

@@ -8,6 +8,8 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.util import Retry
 
+from dora_metrics.sinks.patience import Patience
+
 _WORTH_A_RETRY = (429, 500, 502, 503, 504)
 _QUOTED = 200
 _SERVER = 500
@@ -15,20 +17,6 @@ _SERVER = 500
 
 class SendError(Exception):
     """It was not accepted; the message says what happened, why usually, and what to do."""
-
-
-@dataclass(frozen=True)
-class Patience:
-    """Seconds to connect, seconds for an answer, tries; seconds before the second try, then doubled."""
-
-    connect_seconds: float = 5
-    read_seconds: float = 10
-    tries: int = 3
-    pause_seconds: float = 1
-
-    @property
-    def in_words(self) -> str:
-        return f"{self.tries} tries of {self.read_seconds:g} s"
 
 
 class Bearer(AuthBase):

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry, push_to_gateway
 from requests.auth import HTTPBasicAuth
 
-from dora_metrics.sinks.http import Message, Patience, SendError, send
+from dora_metrics.sinks.http import Message, SendError, send
+from dora_metrics.sinks.patience import Patience
 from dora_metrics.sinks.port import Delivery, NotSent, Outcome, Sent
 
 

@@ -1,0 +1,154 @@
+"""The figures of docs/performance.md, on this machine: `make bench`. Ratios count, seconds only illustrate."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+WORK = ROOT / "build" / "bench"
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "bench")]
+
+import facts as made  # noqa: E402 - beside this file
+
+from dora_metrics.core import ledger, records  # noqa: E402 - from src
+
+IMPORTS = "import pydantic, jinja2, prometheus_client, requests"
+NOW = "2026-11-01T00:00:00Z"
+
+
+@dataclass(frozen=True)
+class Took:
+    seconds: float
+    megabytes: float
+
+
+def took(command: list[str], environment: dict[str, str] | None = None, times: int = 1) -> Took:
+    """The fastest of several runs, and its greatest memory."""
+    return min((_once(command, environment) for _ in range(times)), key=lambda found: found.seconds)
+
+
+def _once(command: list[str], environment: dict[str, str] | None) -> Took:
+    script = (
+        "import resource, subprocess, sys, time; s = time.perf_counter();"
+        "code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode;"
+        "print(time.perf_counter() - s, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, code)"
+    )
+    path = {"PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *command],
+        capture_output=True, text=True, check=True, env={**os.environ, **path, **(environment or {})},
+    )  # fmt: skip
+    seconds, kilobytes, code = done.stdout.split()
+    if code != "0":
+        sys.exit(f"{command[:4]} ended with {code}: {done.stderr[-500:]}")
+    return Took(float(seconds), int(kilobytes) / 1024)
+
+
+def file_of(count: int) -> Path:
+    path = WORK / f"{count}.jsonl"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(made.line(fact) for fact in made.facts(count))
+    return path
+
+
+def compute(count: int, times: int) -> Took:
+    command = [sys.executable, "-m", "dora_metrics", "compute", "--facts", str(file_of(count)), "--now", NOW]
+    return took(command, times=times)
+
+
+def event_run(count: int) -> Took:
+    """One event on a local ledger of so many facts, each time from the same ledger."""
+    folder = WORK / "event"
+    folder.mkdir(parents=True, exist_ok=True)
+    event = {
+        "action": "created",
+        "deployment_status": {"id": 1, "state": "success", "environment": "production",
+                              "created_at": NOW, "updated_at": NOW},
+        "deployment": {"id": 10**9, "sha": "a" * 40, "ref": "main", "task": "deploy", "environment": "production",
+                       "payload": {}, "created_at": NOW},
+        "repository": {"name": "service-0", "full_name": "acme/service-0", "default_branch": "main"},
+    }  # fmt: skip
+    (folder / "event.json").write_text(json.dumps(event), "utf-8")
+    environment = {
+        "GITHUB_EVENT_NAME": "deployment_status", "GITHUB_EVENT_PATH": str(folder / "event.json"),
+        "GITHUB_REPOSITORY": "acme/service-0", "GITHUB_WORKSPACE": str(folder),
+        "GITHUB_OUTPUT": str(folder / "output"), "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+        "DORA_INPUTS": '{"ledger": "dir:ledger"}',
+    }  # fmt: skip
+    best = None
+    for _ in range(5):
+        _ledger_of(count, folder / "ledger")
+        found = _once([sys.executable, "-m", "dora_metrics", "action"], environment)
+        best = found if best is None or found.seconds < best.seconds else best
+    assert best is not None
+    return best
+
+
+def _ledger_of(count: int, folder: Path) -> None:
+    """A ledger as the action would have written it."""
+    found = [records.decode(made.line(fact).encode()) for fact in made.facts(count, repositories=1)]
+    for path, content in ledger.plan(ledger.read({}), found).changes.items():  # type: ignore[arg-type]
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+
+
+def pile_up(count: int) -> Took:
+    """As many incidents as deployments in one scope, most of them on few deployments, half of them by name."""
+    path = WORK / f"pile-{count}.jsonl"
+    common = {"v": 1, "repository": "acme/shop", "service": "shop", "environment": "production", "observed_at": NOW}
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(count):
+            at = f"2026-09-{number * 28 // count + 1:02}T{number % 24:02}:{number % 60:02}:{number % 59:02}Z"
+            sha = f"{number % 997:040x}"
+            deployment = {"kind": "deployment", "id": f"d{number}", "sha": sha, "status": "success", "finished_at": at}
+            named = sha if number % 2 else None
+            incident = {
+                "kind": "incident",
+                "id": f"i{number}",
+                "detected_at": "2026-09-30T00:00:00Z",
+                "deployment": named,
+            }
+            file.writelines(json.dumps(common | fact) + "\n" for fact in (deployment, incident))
+    return took(
+        [sys.executable, "-m", "dora_metrics", "compute", "--facts", str(path), "--now", NOW, "--window", "all"]
+    )
+
+
+def decoding(count: int) -> float:
+    """Microseconds a fact for decoding alone."""
+    chunk = file_of(count).read_bytes()
+    start = time.perf_counter()
+    records.decode_many(chunk)
+    return (time.perf_counter() - start) / count * 1e6
+
+
+def main() -> None:
+    imports = took([sys.executable, "-c", IMPORTS], times=5)
+    event = event_run(10_000)
+    small, large = compute(100_000, 3), compute(1_000_000, 1)
+    half, whole = pile_up(10_000), pile_up(20_000)
+    rows = [
+        ("event run on 10,000 facts, times the import of its libraries", event.seconds / imports.seconds, "<= 2"),
+        ("compute on 1,000,000 facts, seconds", large.seconds, "<= 20, stretch 8"),
+        ("its memory, GB", large.megabytes / 1024, "<= 2.5, stretch 1"),
+        ("its time, times that of 100,000 facts", large.seconds / small.seconds, "<= 11"),
+        ("20,000 incidents on 20,000 deployments, seconds", whole.seconds, ""),
+        ("its time, times that of half as many", whole.seconds / half.seconds, "no quadratic step: below 4"),
+        ("decoding one fact, microseconds", decoding(100_000), ""),
+    ]
+    print("| what | figure | goal |\n|---|---|---|")
+    for what, figure, goal in rows:
+        print(f"| {what} | {figure:.2f} | {goal} |")
+    print(
+        f"\nPython {sys.version.split()[0]}, {os.cpu_count()} cores; import {imports.seconds:.2f} s, event {event.seconds:.2f} s"
+    )
+
+
+if __name__ == "__main__":
+    main()

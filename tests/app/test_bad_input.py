@@ -1,0 +1,126 @@
+"""Whatever a run is given: a clear message, the right exit code, never a traceback."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.runs import deployment_status, run
+
+
+def test_all_problems_of_the_settings_are_told_at_once_and_end_with_two(tmp_path: Path) -> None:
+    inputs = {"window": "soon", "strict": "ture", "benchmark": "2020", "windw": "1d"}
+    ran = run(tmp_path, "deployment_status", deployment_status(), inputs)
+    assert ran.code == 2
+    for said in ("input window: 'soon'", "input strict: 'ture'", "input benchmark: '2020'", "did you mean window?"):
+        assert said in ran.log
+    assert ran.summary == ""
+
+
+def test_a_wrong_config_file_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / ".github").mkdir()
+    (tmp_path / ".github" / "dora.yml").write_text("window: 30d\nbenchmark: [", "utf-8")
+    ran = run(tmp_path, "deployment_status", deployment_status())
+    assert ran.code == 2
+    assert "dora.yml" in ran.log
+    assert "not YAML" in ran.log
+
+
+def test_the_config_file_counts_where_an_input_only_has_its_default(tmp_path: Path) -> None:
+    (tmp_path / ".github").mkdir()
+    (tmp_path / ".github" / "dora.yml").write_text("window: 7d\nbenchmark: 2021", "utf-8")
+    ran = run(tmp_path, "deployment_status", deployment_status(), {"window": "30d", "benchmark": "2019"})
+    document = json.loads(ran.outputs["metrics"])
+    assert (document["window"]["days"], document["benchmark"]) == (7, "2019")
+
+
+def test_a_secret_in_a_wrong_place_is_not_shown(tmp_path: Path) -> None:
+    ran = run(
+        tmp_path, "deployment_status", deployment_status(), {"endpoint-url": "s3cret", "pushgateway-password": "s3cret"}
+    )
+    assert ran.code == 2
+    assert "endpoint-url" in ran.log
+    assert "s3cret" not in ran.log
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "the event file is not JSON"),
+        (b"[]", "holds no JSON object"),
+        (b"\xff\xfe", "not UTF-8"),
+        (b"{" * 100_000, "the event file is not JSON"),
+        (b'{"deployment_status": {"state": 1}}', "deployment_status"),
+        (None, "cannot be read"),
+    ],
+)
+def test_an_unreadable_event_is_named_and_spares_the_job(tmp_path: Path, content: bytes | None, said: str) -> None:
+    ran = run(tmp_path, "deployment_status", content)
+    assert ran.code == 0
+    assert said in ran.log
+    assert "::warning title=dora-metrics%3A event::" in ran.log
+    assert "nothing was recorded" in ran.summary
+
+
+def test_an_unreadable_event_fails_a_strict_job(tmp_path: Path) -> None:
+    assert run(tmp_path, "deployment_status", b"", {"strict": "true"}).code == 1
+
+
+def test_an_event_of_thirty_megabytes_is_read(tmp_path: Path) -> None:
+    payload = {**deployment_status(), "noise": "x" * 30_000_000}
+    assert len(run(tmp_path, "deployment_status", payload).facts) == 1
+
+
+def test_an_unknown_event_is_nothing_to_record(tmp_path: Path) -> None:
+    ran = run(tmp_path, "gollum", {})
+    assert ran.code == 0
+    assert "Nothing to record: gollum events are not recorded" in ran.summary
+
+
+def test_a_broken_ledger_line_is_set_aside_and_told_and_nothing_else_is_lost(tmp_path: Path) -> None:
+    run(tmp_path, "deployment_status", deployment_status(1))
+    file = tmp_path / "ledger" / "facts" / "2026" / "11.jsonl"
+    file.write_bytes(b'{"id":"cut\n' + file.read_bytes())
+    ran = run(tmp_path, "deployment_status", deployment_status(2))
+    assert ran.code == 0
+    assert "facts/2026/11.jsonl:1:" in ran.log
+    aside = json.loads((tmp_path / "ledger" / "quarantine.jsonl").read_text("utf-8"))
+    assert (aside["file"], aside["line"], aside["text"]) == ("facts/2026/11.jsonl", 1, '{"id":"cut')
+    assert len(file.read_bytes().splitlines()) == 2
+
+
+def test_a_ledger_that_cannot_be_used_leaves_the_event_alone_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "ledger").write_text("a file", "utf-8")
+    ran = run(tmp_path, "deployment_status", deployment_status())
+    assert ran.code == 0
+    assert "reached production" in ran.summary
+    assert "check the path and its permissions" in ran.log
+
+
+def test_outside_of_a_runner_the_missing_variables_are_named(tmp_path: Path) -> None:
+    ran = run(tmp_path, "", {}, environment={"GITHUB_REPOSITORY": ""})
+    assert ran.code == 2
+    assert "GITHUB_EVENT_NAME: not set" in ran.log
+    assert "GITHUB_REPOSITORY: not set" in ran.log
+
+
+def test_inputs_that_are_no_object_are_named(tmp_path: Path) -> None:
+    ran = run(tmp_path, "push", {}, environment={"DORA_INPUTS": "[1]"})
+    assert ran.code == 2
+    assert "DORA_INPUTS: not a JSON object" in ran.log
+
+
+def test_settings_of_later_versions_are_accepted_and_said_to_do_nothing(tmp_path: Path) -> None:
+    ran = run(tmp_path, "deployment_status", deployment_status(), {"report": "weekly", "page": "true"})
+    assert ran.code == 0
+    assert "report – has no effect in this version" in ran.summary
+
+
+def test_input_variables_of_the_image_are_read_too(tmp_path: Path) -> None:
+    ran = run(
+        tmp_path,
+        "deployment_status",
+        deployment_status(),
+        environment={"INPUT_WINDOW": "7d", "INPUT_REPOSITORY": "of another step"},
+    )
+    assert json.loads(ran.outputs["metrics"])["window"]["days"] == 7

@@ -1,0 +1,60 @@
+"""action.yml, the settings model, the program's outputs and schema/ say the same."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from dora_metrics import outputs
+from dora_metrics.schemas import schemas
+from dora_metrics.settings import FLAGS, INPUTS, LATER, NAMES, Settings, default_text
+
+ROOT = Path(__file__).parents[2]
+ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
+
+
+def test_action_yml_has_exactly_the_inputs_of_the_settings_in_the_same_order() -> None:
+    assert list(INPUTS) == list(ACTION["inputs"])
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_an_inputs_default_is_the_settings_default(name: str) -> None:
+    assert default_text(name) == ACTION["inputs"][name]["default"]
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_an_inputs_description_is_the_settings_description(name: str) -> None:
+    described = " ".join(ACTION["inputs"][name]["description"].split())
+    assert Settings.model_fields[name.replace("-", "_")].description == described
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_a_default_written_as_text_is_read_as_the_default(name: str) -> None:
+    if name == "github-token":
+        return
+    field = Settings.model_fields[name.replace("-", "_")]
+    given = {name: default_text(name)} if default_text(name) else {}
+    assert getattr(Settings.model_validate(given), name.replace("-", "_")) == field.default
+
+
+def test_the_program_sets_exactly_the_outputs_that_action_yml_declares() -> None:
+    assert {*outputs.NUMBERS, "metrics", "facts"} == set(ACTION["outputs"])
+
+
+def test_every_output_is_passed_on_under_its_own_name() -> None:
+    for name, output in ACTION["outputs"].items():
+        assert output["value"] == f"${{{{ steps.dora.outputs.{name} }}}}"
+
+
+def test_names_of_later_versions_are_no_names_of_this_one() -> None:
+    assert not LATER & set(NAMES)
+
+
+def test_every_flag_is_a_setting() -> None:
+    assert set(FLAGS) <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", sorted(schemas()))
+def test_the_schema_in_the_repository_is_the_one_the_models_make(name: str) -> None:
+    """`make schema` writes them."""
+    assert schemas()[name] == (ROOT / "schema" / name).read_text("utf-8")

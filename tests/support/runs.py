@@ -1,0 +1,138 @@
+"""Event runs in tests: the real program on a made environment, with its streams and files caught."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import BytesIO, StringIO
+from pathlib import Path
+
+from dora_metrics import app
+from dora_metrics.sinks.patience import Patience
+from dora_metrics.world import World
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+HASTE = Patience(connect_seconds=0.5, read_seconds=0.5, tries=2, pause_seconds=0)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one run left behind."""
+
+    code: int
+    log: str
+    summary: str
+    outputs: dict[str, str]
+
+    @property
+    def facts(self) -> list[dict[str, object]]:
+        found: list[dict[str, object]] = json.loads(self.outputs["facts"])
+        return found
+
+
+def run(
+    folder: Path,
+    event: str,
+    payload: Mapping[str, object] | str | bytes | None,
+    inputs: Mapping[str, object] | None = None,
+    *,
+    now: datetime = NOW,
+    environment: Mapping[str, str] | None = None,
+) -> Ran:
+    """Runs the action in `folder` on an event; `payload` None: there is no event file."""
+    paths = {name: folder / f"{name}.txt" for name in ("output", "summary", "event")}
+    for name in ("output", "summary"):
+        paths[name].write_text("", "utf-8")
+    if payload is not None:
+        raw = (
+            payload
+            if isinstance(payload, bytes)
+            else payload.encode()
+            if isinstance(payload, str)
+            else json.dumps(payload).encode()
+        )
+        paths["event"].write_bytes(raw)
+    made = {
+        "GITHUB_EVENT_NAME": event,
+        "GITHUB_EVENT_PATH": str(paths["event"]),
+        "GITHUB_REPOSITORY": "acme/shop",
+        "GITHUB_SHA": "f" * 40,
+        "GITHUB_REF": "refs/heads/main",
+        "GITHUB_RUN_ID": "77",
+        "GITHUB_WORKSPACE": str(folder),
+        "GITHUB_OUTPUT": str(paths["output"]),
+        "GITHUB_STEP_SUMMARY": str(paths["summary"]),
+        "DORA_INPUTS": json.dumps({"ledger": "dir:ledger", **(inputs or {})}),
+        **(environment or {}),
+    }
+    log, errors = StringIO(), StringIO()
+    world = World(made, BytesIO(), log, errors, now, lambda _: None, HASTE)
+    code = app.action(world)
+    text = paths["output"].read_text("utf-8")
+    return Ran(code, log.getvalue() + errors.getvalue(), paths["summary"].read_text("utf-8"), parse_outputs(text))
+
+
+def parse_outputs(text: str) -> dict[str, str]:
+    """GITHUB_OUTPUT as the runner reads it: `name<<delimiter`, lines, the delimiter alone on a line."""
+    found: dict[str, str] = {}
+    lines = iter(text.splitlines())
+    for line in lines:
+        name, _, delimiter = line.partition("<<")
+        value = []
+        for part in lines:
+            if part == delimiter:
+                break
+            value.append(part)
+        found[name] = "\n".join(value)
+    return found
+
+
+def deployment_status(
+    number: int = 1, *, state: str = "success", at: str = "2026-11-21T11:00:00Z", **deployment: object
+) -> dict[str, object]:
+    """A `deployment_status` payload of a deployment to production."""
+    return {
+        "action": "created",
+        "deployment_status": {
+            "id": number * 10,
+            "state": state,
+            "environment": "production",
+            "created_at": at,
+            "updated_at": at,
+        },
+        "deployment": {
+            "id": number,
+            "sha": f"{number:040x}",
+            "ref": f"v1.{number}.0",
+            "task": "deploy",
+            "environment": "production",
+            "payload": {},
+            "created_at": at,
+            **deployment,
+        },
+        "repository": {"name": "shop", "full_name": "acme/shop", "default_branch": "main"},
+    }
+
+
+def incident(number: int = 9, title: str = "Checkout answers 500", **issue: object) -> dict[str, object]:
+    """An `issues` payload of an open incident."""
+    return {
+        "action": "opened",
+        "issue": {
+            "id": number,
+            "node_id": f"I_{number}",
+            "number": number,
+            "title": title,
+            "body": None,
+            "state": "open",
+            "state_reason": None,
+            "labels": [{"name": "incident"}],
+            "user": None,
+            "html_url": f"https://github.com/acme/shop/issues/{number}",
+            "created_at": "2026-11-21T11:30:00Z",
+            "updated_at": "2026-11-21T11:30:00Z",
+            "closed_at": None,
+            **issue,
+        },
+        "repository": {"name": "shop", "full_name": "acme/shop", "default_branch": "main"},
+    }
