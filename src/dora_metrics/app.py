@@ -1,6 +1,7 @@
 """The shell of an action run: gather → decide → apply; the only place that owns the exit code."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 from dora_metrics import inputs
@@ -45,7 +46,6 @@ def _recorded(given: inputs.Inputs, world: World, told: list[Told]) -> tuple[Rec
     try:
         ledger = open_ledger(given.settings, given.workspace)
         recorded = record(look, ledger, given.settings, given.run, world.pause)
-        told += [Told("event", "done", note) for note in recorded.observed.notes]
         told.append(_ledger_told(recorded))
         told += _aside_told(recorded)
     except LedgerError as problem:
@@ -107,6 +107,7 @@ def _publish(recorded: Recorded, given: inputs.Inputs, told: Sequence[Told], run
     happening = Happening(recorded.observed.title, recorded.facts)
     main = main_scope(recorded, given.run)
     built = report.build(recorded.subject, main, happening, recorded.earlier, told)
+    built = replace(built, notes=[*recorded.observed.notes, *built.notes])
     if given.settings.summary:
         runner.summarise(render.markdown(built, template("summary.md.j2")))
     runner.outputs(outputs(recorded, main))

@@ -19,10 +19,21 @@ class Md(str):
 
 
 def escape(text: object) -> Md:
-    """Text that renders as itself, on one line: no markup, no HTML, nobody pinged, nothing referenced."""
+    """Text that renders as itself, on one line: no markup, no HTML, nobody pinged, nothing referenced.
+
+    Only plain names in backticks stay code, which is inert.
+    """
     if isinstance(text, Md):
         return text
     plain = " ".join(_visible(str(text)).split())
+    parts = (part if _CODE.fullmatch(part) else _inert(part) for part in _CODE.split(plain))
+    return Md(re.sub(r"^(\d*)([#+.)-])(?=[#\s]|$)", r"\1\\\2", "".join(parts)))
+
+
+_CODE = re.compile(r"(`[A-Za-z][\w.:-]{0,60}`)", re.ASCII)
+
+
+def _inert(plain: str) -> str:
     plain = re.sub(r"@(?=\w)", f"@{_BREAK}", plain)
     plain = re.sub(r"#(?=\d)", f"#{_BREAK}", plain)
     plain = re.sub(r"\bGH-(?=\d)", f"GH{_BREAK}-", plain, flags=re.IGNORECASE)
@@ -30,9 +41,7 @@ def escape(text: object) -> Md:
     plain = re.sub(r"\bwww(?=\.)", f"www{_BREAK}", plain, flags=re.IGNORECASE)
     plain = re.sub(r"\b(?=[a-f]*\d)([0-9a-f]{3})(?=[0-9a-f]{4,37}\b)", rf"\1{_BREAK}", plain)
     plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    plain = re.sub(r"([\\`*_\[\]|~$])", r"\\\1", plain)
-    plain = re.sub(r"^(?=[-=:\s]+$)", r"\\", plain)
-    return Md(re.sub(r"^(\d*)([#+.)-])(?=[#\s]|$)", r"\1\\\2", plain))
+    return re.sub(r"([\\`*_\[\]|~$])", r"\\\1", plain)
 
 
 def _visible(text: str) -> str:

@@ -52,8 +52,19 @@ def tell(happening: Happening | None, setting: Setting) -> Story:
 
 
 def _standing(setting: Setting) -> Story:
-    where = setting.record.scope.repository if setting.record else "nothing"
-    return Story(md("📊 Delivery of {}, {}", where, setting.span))
+    """Where delivery stands, in one line."""
+    if setting.record is None or setting.scope is None:
+        return Story(Md("📊 Delivery"))
+    found = setting.scope.metrics
+    return Story(
+        md(
+            "📊 {}: {}, lead time {}, {} failed",
+            setting.record.scope.repository,
+            words.frequency(found.deployment_frequency.per_day).replace("none", "no deployment"),
+            words.duration(found.lead_time.p50_seconds),
+            words.percent(found.change_failure_rate.ratio),
+        )
+    )
 
 
 def _event(happening: Happening, setting: Setting) -> Story:
@@ -65,6 +76,8 @@ def _event(happening: Happening, setting: Setting) -> Story:
             return _incident(fact, setting.record)
         case Change():
             return _change(fact, setting.policy)
+        case _ if setting.scope:
+            return Story(_standing(setting).headline, (md("{}.", happening.title),))
         case _:
             return Story(md("ℹ️ {}", happening.title))
 

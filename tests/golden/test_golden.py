@@ -1,0 +1,74 @@
+"""Whole answers, kept as files: a folder a case, with what goes in and everything that comes out.
+
+`make golden` writes the answers anew; the diff is the review. A case holds `case.json` (event, payload, inputs, now) and
+`facts.jsonl` (the ledger before the run); `demo` takes its input from the shipped sample.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from dora_metrics.core import values
+from dora_metrics.core.ledger import plan, read
+from dora_metrics.core.records import decode_many
+from dora_metrics.demo import NOW
+from support.runs import run
+
+HERE = Path(__file__).parent
+CASES = sorted(path.parent.name for path in HERE.glob("*/summary.md"))
+WRITE = os.environ.get("DORA_GOLDEN") == "write"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One event on a ledger."""
+
+    event: str
+    payload: dict[str, object]
+    inputs: dict[str, object]
+    now: datetime
+    ledger: dict[str, bytes]
+
+
+def load(name: str) -> Case:
+    if name == "demo":
+        sample = files("dora_metrics") / "sample"
+        payload = json.loads((sample / "event.json").read_text("utf-8"))
+        ledger = {path: content for path, content in _files(Path(str(sample / "ledger")))}
+        return Case("repository_dispatch", payload, {}, values.instant(NOW), ledger)
+    case = json.loads((HERE / name / "case.json").read_text("utf-8"))
+    facts, _ = decode_many((HERE / name / "facts.jsonl").read_bytes())
+    ledger = plan(read({}), facts).changes  # type: ignore[arg-type]
+    return Case(case["event"], case["payload"], case.get("inputs", {}), values.instant(case["now"]), ledger)
+
+
+def _files(root: Path) -> Iterator[tuple[str, bytes]]:
+    for path in sorted(root.rglob("*.jsonl")):
+        yield path.relative_to(root).as_posix(), path.read_bytes()
+
+
+@pytest.mark.parametrize("name", sorted({*CASES, *(path.parent.name for path in HERE.glob("*/case.json")), "demo"}))
+def test_the_answer_is_the_one_that_was_reviewed(name: str, tmp_path: Path) -> None:
+    case = load(name)
+    for path, content in case.ledger.items():
+        (tmp_path / "ledger" / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "ledger" / path).write_bytes(content)
+    ran = run(tmp_path, case.event, case.payload, case.inputs, now=case.now)
+    metrics = json.dumps(json.loads(ran.outputs["metrics"]), indent=1, ensure_ascii=False) + "\n"
+    found = {
+        "summary.md": ran.summary,
+        "log.txt": ran.log,
+        "metrics.json": metrics,
+        "metrics.prom": (tmp_path / "ledger" / "metrics.prom").read_text("utf-8"),
+    }
+    for file, text in found.items():
+        if WRITE:
+            (HERE / name).mkdir(exist_ok=True)
+            (HERE / name / file).write_text(text, "utf-8", newline="\n")
+        assert (HERE / name / file).read_text("utf-8") == text
