@@ -1,6 +1,8 @@
-"""Whole answers, kept as files: a folder a case, with what goes in and everything that comes out.
+"""Whole answers, kept as files: a folder a case, with what goes in and all that comes out.
 
-`make golden` writes the answers anew; the diff is the review. A case holds `case.json` (event, payload, inputs, now) and
+`make golden` writes the answers anew; the diff is the review.
+
+A case holds `case.json` (event, payload, inputs, now) and
 `facts.jsonl` (the ledger before the run); `demo` takes its input from the shipped sample.
 """
 
@@ -40,7 +42,7 @@ def load(name: str) -> Case:
     if name == "demo":
         sample = files("dora_metrics") / "sample"
         payload = json.loads((sample / "event.json").read_text("utf-8"))
-        ledger = {path: content for path, content in _files(Path(str(sample / "ledger")))}
+        ledger = dict(_files(Path(str(sample / "ledger"))))
         return Case("repository_dispatch", payload, {}, values.instant(NOW), ledger)
     case = json.loads((HERE / name / "case.json").read_text("utf-8"))
     facts, _ = decode_many((HERE / name / "facts.jsonl").read_bytes())

@@ -30,7 +30,7 @@ def escape(text: object) -> Md:
     return Md(re.sub(r"^(\d*)([#+.)-])(?=[#\s]|$)", r"\1\\\2", "".join(parts)))
 
 
-_CODE = re.compile(r"(`[A-Za-z][\w.:-]{0,60}`)", re.ASCII)
+_CODE = re.compile(r"(`[A-Za-z][\w.: -]{0,60}`)", re.ASCII)
 
 
 def _inert(plain: str) -> str:

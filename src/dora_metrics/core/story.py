@@ -60,11 +60,15 @@ def _standing(setting: Setting) -> Story:
         md(
             "📊 {}: {}, lead time {}, {} failed",
             setting.record.scope.repository,
-            words.frequency(found.deployment_frequency.per_day).replace("none", "no deployment"),
+            _deployments(found.deployment_frequency.per_day),
             words.duration(found.lead_time.p50_seconds),
             words.percent(found.change_failure_rate.ratio),
         )
     )
+
+
+def _deployments(per_day: float | None) -> str:
+    return words.frequency(per_day).replace(" ", " deployments ", 1) if per_day else "no deployments"
 
 
 def _event(happening: Happening, setting: Setting) -> Story:
