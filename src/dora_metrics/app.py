@@ -6,13 +6,13 @@ from functools import partial
 
 from dora_metrics import inputs
 from dora_metrics.computing import template
-from dora_metrics.core import render, report
+from dora_metrics.core import render, report, words
 from dora_metrics.core.report import Told
 from dora_metrics.core.story import Happening
 from dora_metrics.errors import EventError, LedgerError, SettingsError
 from dora_metrics.github.events import Observed, nothing, observe
 from dora_metrics.github.runner import Runner
-from dora_metrics.ledgers.none import NoLedger
+from dora_metrics.ledgers.none import NoLedger, ReadOnly
 from dora_metrics.ledgers.port import Ledger
 from dora_metrics.outputs import main_scope, outputs
 from dora_metrics.recording import Observer, Recorded, open_ledger, record
@@ -41,18 +41,33 @@ def action(world: World) -> int:
 
 
 def _recorded(given: inputs.Inputs, world: World, told: list[Told]) -> tuple[Recorded, Ledger]:
-    """The event in the ledger; what cannot be used is told, and the run goes on with what is left."""
-    look: Observer = _observer(given, world, told)
+    """The event in the ledger; where that cannot be, with what can be read of the ledger, or else alone."""
+    look = _observer(given, world, told)
+    for ledger in _ledgers(given, world, told):
+        try:
+            recorded = record(look, ledger, given.settings, given.run, world.pause)
+        except LedgerError as problem:
+            _tell_once(told, Told("ledger", "failed", str(problem)))
+        else:
+            told += [*_ledger_told(recorded, ledger), *_aside_told(recorded)]
+            return recorded, ledger
+    raise AssertionError
+
+
+def _ledgers(given: inputs.Inputs, world: World, told: list[Told]) -> Iterator[Ledger]:
+    """From the one that was asked for down to none at all."""
     try:
-        ledger = open_ledger(given.settings, given.workspace)
-        recorded = record(look, ledger, given.settings, given.run, world.pause)
-        told.append(_ledger_told(recorded))
-        told += _aside_told(recorded)
+        ledger = open_ledger(given, world.pause)
+        yield ledger
+        yield ReadOnly(ledger)
     except LedgerError as problem:
-        ledger = NoLedger()
-        told.append(Told("ledger", "failed", str(problem)))
-        recorded = record(look, ledger, given.settings, given.run, world.pause)
-    return recorded, ledger
+        _tell_once(told, Told("ledger", "failed", str(problem)))
+    yield NoLedger()
+
+
+def _tell_once(told: list[Told], one: Told) -> None:
+    if one not in told:
+        told.append(one)
 
 
 def _observer(given: inputs.Inputs, world: World, told: list[Told]) -> Observer:
@@ -68,11 +83,14 @@ def _observer(given: inputs.Inputs, world: World, told: list[Told]) -> Observer:
     return partial(observe, given.run, payload, given.settings)
 
 
-def _ledger_told(recorded: Recorded) -> Told:
-    if recorded.saved.sequence is None:
-        return Told("ledger", "skipped", "none: only this event is known")
+def _ledger_told(recorded: Recorded, ledger: Ledger) -> Iterator[Told]:
     many = len(recorded.plan.news)
-    return Told("ledger", "done", f"+{many} fact{'s' if many != 1 else ''}" if many else "nothing new")
+    if ledger.remembers:
+        yield Told("ledger", "done", f"+{words.count(many, 'fact')}" if many else "nothing new")
+    elif recorded.saved.sequence is None:
+        yield Told("ledger", "skipped", "none: only this event is known")
+    else:
+        yield Told("ledger", "skipped", "only read: what this run adds is shown and not kept")
 
 
 def _aside_told(recorded: Recorded) -> Iterator[Told]:

@@ -19,6 +19,9 @@ from dora_metrics.sinks.patience import Patience
 from dora_metrics.sinks.port import Delivery, NotSent, Outcome, Sent, Sink, Skipped
 from dora_metrics.sinks.pushgateway import Pushgateway
 
+_TRIES = 3
+_ACKNOWLEDGED = "Note what the endpoint has acknowledged"
+
 
 def deliver(recorded: Recorded, ledger: Ledger, settings: Settings, run: Run, patience: Patience) -> Iterator[Outcome]:
     """Sends to every sink that is set."""
@@ -34,16 +37,18 @@ def _delivery(recorded: Recorded, run: Run, facts: list[Fact]) -> Delivery:
 
 
 def _push(recorded: Recorded, ledger: Ledger, settings: Settings, run: Run, patience: Patience) -> Outcome:
-    """A counter that falls is read as a reset, so whoever has been overtaken leaves the push to the newer run."""
+    """A counter that falls is read as a reset, so only a run that knows everything, and is the newest, pushes."""
     sink = Pushgateway(_plain(settings.pushgateway_url), settings.pushgateway_job, _basic(settings), patience)
     if _overtaken(recorded, ledger):
         return Skipped(sink.name, "a newer run has written the ledger since, and pushes more than this one knows")
+    if not ledger.remembers and settings.ledger != "none":
+        return Skipped(sink.name, "the ledger was not written, and its counters must not fall again at the next run")
     return sink.send(_delivery(recorded, run, []))
 
 
 def _overtaken(recorded: Recorded, ledger: Ledger) -> bool:
     try:
-        return ledger.sequence() != recorded.saved.sequence
+        return ledger.overtaken(recorded.saved)
     except LedgerError:
         return False
 
@@ -74,11 +79,13 @@ def _acknowledged(recorded: Recorded, ledger: Ledger, batch: set[str], sent: Sen
     if recorded.saved.sequence is None:
         return sent
     try:
-        for _ in range(3):
-            now = ledger.read()
+        now = recorded.saved
+        for _ in range(_TRIES):
             left = outbox.contents(identity for identity in outbox.owed(now.files) if identity not in batch)
-            if left == now.files.get(layout.OUTBOX, b"") or ledger.write(now, {layout.OUTBOX: left}) is not None:
+            done = left == now.files.get(layout.OUTBOX, b"")
+            if done or ledger.write(now, {layout.OUTBOX: left}, _ACKNOWLEDGED) is not None:
                 break
+            now = ledger.read()
     except LedgerError as problem:
         return Sent(sent.sink, f"{sent.detail}; the ledger does not know it, so they are sent again ({problem})")
     return sent

@@ -19,6 +19,7 @@ class Inputs:
     settings: Settings
     run: Run
     workspace: Path
+    api_url: str
     without_effect: tuple[str, ...]
 
 
@@ -34,7 +35,8 @@ def gather(environment: Mapping[str, str], now: datetime) -> Inputs:
     path = workspace / (named or default_text("config"))
     layers = (config.read(path, required=named is not None), *given)
     settings = load(layers)
-    return Inputs(settings, _run(environment, now), workspace, without_effect(layers))
+    api_url = environment.get("GITHUB_API_URL") or "https://api.github.com"
+    return Inputs(settings, _run(environment, now), workspace, api_url, without_effect(layers))
 
 
 def _json(environment: Mapping[str, str]) -> Layer:

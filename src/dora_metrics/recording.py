@@ -1,9 +1,8 @@
 """The event's facts into the ledger, and the numbers out of it: read, decide, write; again if overtaken."""
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
@@ -16,6 +15,7 @@ from dora_metrics.core.observing import completed, reobserved
 from dora_metrics.core.report import Subject
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.events import Observed, Run
+from dora_metrics.inputs import Inputs
 from dora_metrics.ledgers.directory import DirectoryLedger
 from dora_metrics.ledgers.none import NoLedger
 from dora_metrics.ledgers.port import Ledger, Snapshot
@@ -39,23 +39,31 @@ class Recorded:
     saved: Snapshot
 
 
-def open_ledger(settings: Settings, workspace: Path) -> Ledger:
+def open_ledger(given: Inputs, pause: Callable[[float], None]) -> Ledger:
     """The ledger that the settings name.
 
     Raises:
-        LedgerError: for a ledger that this version does not have.
+        LedgerError: if there is no token for a branch.
     """
-    kind, _, place = settings.ledger.partition(":")
+    kind, _, place = given.settings.ledger.partition(":")
     match kind:
         case "dir":
-            return DirectoryLedger(workspace / place)
-        case "none":
-            return NoLedger()
+            return DirectoryLedger(given.workspace / place)
+        case "branch":
+            return _branch(given, place, pause)
         case _:
-            raise LedgerError(
-                f"{settings.ledger} is not in this version, so only this event is known; set `ledger: dir:PATH` "
-                "and keep that folder, with actions/cache or on the runner's disk"
-            )
+            return NoLedger()
+
+
+def _branch(given: Inputs, place: str, pause: Callable[[float], None]) -> Ledger:
+    if given.settings.github_token is None:
+        raise LedgerError("ledger branch: no `github-token`, so only this event is known")
+    from dora_metrics.github.client import Client  # noqa: PLC0415 - other ledgers need not wait for PyGithub
+    from dora_metrics.ledgers.branch import BranchLedger  # noqa: PLC0415
+
+    branch, _, repository = place.partition("@")
+    client = Client(given.settings.github_token.get_secret_value(), given.api_url, pause)
+    return BranchLedger(client, repository or given.run.repository, branch)
 
 
 def record(observe: Observer, ledger: Ledger, settings: Settings, run: Run, pause: Callable[[float], None]) -> Recorded:
@@ -75,12 +83,19 @@ def record(observe: Observer, ledger: Ledger, settings: Settings, run: Run, paus
         subject = subject_of(plan.after.facts, settings, run.now)
         changes = {**plan.changes, **_outbox(seen, facts, settings)}
         sequence = None if seen.sequence is None else seen.sequence + bool(changes)
-        saved = ledger.write(seen, {**changes, **_derived(subject, plan, sequence)})
+        saved = ledger.write(seen, {**changes, **_derived(subject, plan, sequence)}, _message(plan.news))
         if saved is not None:
             earlier = subject_of(before.facts, settings, run.now) if plan.news else None
             return Recorded(observed, facts, plan, subject, earlier, saved)
         pause(random.uniform(0, 0.05 * 2 ** min(attempt, 6)))  # noqa: S311 - jitter
     raise LedgerError(f"{ledger.name}: other runs wrote first {TRIES} times; give the workflow a `concurrency:` group")
+
+
+def _message(news: Sequence[Fact]) -> str:
+    """What was recorded, as a commit's headline."""
+    if len(news) == 1:
+        return f"Record {news[0].id}"
+    return f"Record {len(news)} facts" if news else "Compute the metrics again"
 
 
 def _sources(facts: Iterable[Fact], repository: str, settings: Settings) -> frozenset[str]:

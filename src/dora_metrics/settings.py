@@ -4,6 +4,7 @@ A name is written the same everywhere. What is set in several places is taken fr
 input, then the file. An empty text is no value: action inputs are never absent, only empty.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -71,9 +72,8 @@ def _window(value: str) -> str:
 
 
 def _ledger(value: str) -> str:
-    kind, _, place = value.partition(":")
-    if value != "none" and (kind not in ("branch", "dir") or not place):
-        raise ValueError(f"{value!r} is none of branch:NAME, dir:PATH, none")
+    if not re.fullmatch(r"none|dir:.+|branch:[^@\s]+(@[^@/\s]+/[^@/\s]+)?", value):
+        raise ValueError(f"{value!r} is none of branch:NAME, branch:NAME@owner/repo, dir:PATH, none")
     return value
 
 
@@ -117,7 +117,7 @@ class Settings(BaseModel):
     )
 
     github_token: SecretStr | None = Field(
-        None, description="Token for GitHub's API. This version asks GitHub nothing yet."
+        None, description="Token for GitHub's API: it reads and writes the ledger's branch."
     )
     mode: Literal["auto", "sync", "report", "rebuild"] = Field(
         "auto",
@@ -133,7 +133,8 @@ class Settings(BaseModel):
     version: str | None = Field(None, description="Inside a deploy job: the version it deployed.")
     config: Path = Field(DEFAULT_CONFIG, description="File in the checkout with any of these settings.")
     ledger: Annotated[str, AfterValidator(_ledger)] = Field(
-        "branch:dora-metrics", description="Where history lives: `dir:PATH`, or `none` for this event alone."
+        "branch:dora-metrics",
+        description="Where history lives: `branch:NAME`, `branch:NAME@owner/repo`, `dir:PATH`, or `none` for the event alone.",
     )
     deployment_source: Annotated[tuple[Source, ...], BeforeValidator(values.listed), _choices(*get_args(Source))] = (
         Field(

@@ -56,19 +56,20 @@ def _standing(setting: Setting) -> Story:
     if setting.record is None or setting.scope is None:
         return Story(Md("📊 Delivery"))
     found = setting.scope.metrics
-    return Story(
-        md(
-            "📊 {}: {}, lead time {}, {} failed",
-            setting.record.scope.repository,
-            _deployments(found.deployment_frequency.per_day),
-            words.duration(found.lead_time.p50_seconds),
-            words.percent(found.change_failure_rate.ratio),
-        )
-    )
+    parts = [_deployments(found.deployment_frequency.per_day)]
+    if found.lead_time.p50_seconds is not None:
+        parts.append(f"lead time {words.duration(found.lead_time.p50_seconds)}")
+    if found.change_failure_rate.ratio is not None:
+        parts.append(f"{words.percent(found.change_failure_rate.ratio)} failed")
+    return Story(md("📊 {}: {}", setting.record.scope.repository, ", ".join(parts)))
 
 
 def _deployments(per_day: float | None) -> str:
-    return words.frequency(per_day).replace(" ", " deployments ", 1) if per_day else "no deployments"
+    """`2.3 deployments a week`."""
+    if not per_day:
+        return "no deployments"
+    number, _, rest = words.frequency(per_day).partition(" ")
+    return f"{number} deployment{'' if number == '1' else 's'} {rest}"
 
 
 def _event(happening: Happening, setting: Setting) -> Story:

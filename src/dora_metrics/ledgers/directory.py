@@ -5,24 +5,20 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from dora_metrics.core.ledger import FACTS, OUTBOX, QUARANTINE
 from dora_metrics.errors import LedgerError
+from dora_metrics.ledgers import checkpoint
 from dora_metrics.ledgers.lock import locked
 from dora_metrics.ledgers.port import Snapshot
 
-CHECKPOINT = "checkpoint.json"
 _LOCK = ".lock"
 _LOCK_SECONDS = 30
 
 
-class _Checkpoint(msgspec.Struct):
-    sequence: int = 0
-
-
 class DirectoryLedger:
     """A ledger in a folder. Each file is replaced whole, so that a killed run leaves old or new, never half."""
+
+    remembers = True
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -37,7 +33,7 @@ class DirectoryLedger:
         Raises:
             LedgerError: if the folder cannot be read.
         """
-        sequence = self.sequence()  # first: what is written meanwhile must look newer, never older
+        sequence = self._sequence()  # first: what is written meanwhile must look newer, never older
         try:
             paths = [p for p in (self._root / FACTS).rglob("*.jsonl") if p.is_file()]
             paths += [p for name in (OUTBOX, QUARANTINE) if (p := self._root / name).is_file()]
@@ -46,7 +42,7 @@ class DirectoryLedger:
             raise self._unusable("read", problem) from None
         return Snapshot(files, sequence)
 
-    def write(self, seen: Snapshot, changes: Mapping[str, bytes]) -> Snapshot | None:
+    def write(self, seen: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
         """See the port; `changes` are made in their order.
 
         Raises:
@@ -55,7 +51,7 @@ class DirectoryLedger:
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             with locked(self._root / _LOCK, _LOCK_SECONDS):
-                if self.sequence() != seen.sequence:
+                if self._sequence() != seen.sequence:
                     return None
                 return self._changed(seen, changes)
         except TimeoutError:
@@ -65,24 +61,22 @@ class DirectoryLedger:
         except OSError as problem:
             raise self._unusable("written", problem) from None
 
+    def overtaken(self, seen: Snapshot) -> bool:
+        """See the port."""
+        return self._sequence() != seen.sequence
+
     def _changed(self, seen: Snapshot, changes: Mapping[str, bytes]) -> Snapshot:
-        sequence = seen.sequence
-        if any(path.startswith((FACTS, QUARANTINE, OUTBOX)) for path in changes):
-            sequence = (sequence or 0) + 1
-            changes = {**changes, CHECKPOINT: msgspec.json.encode(_Checkpoint(sequence))}
+        sequence, changes = checkpoint.counted(seen.sequence, changes)
         for path, content in changes.items():
             _replace(self._root / path, content)
         files = {path: content for path, content in {**seen.files, **changes}.items() if content}
         return Snapshot(files, sequence)
 
-    def sequence(self) -> int:
-        """See the port."""
+    def _sequence(self) -> int:
         try:
-            return msgspec.json.decode((self._root / CHECKPOINT).read_bytes(), type=_Checkpoint).sequence
+            return checkpoint.sequence((self._root / checkpoint.CHECKPOINT).read_bytes())
         except FileNotFoundError:
             return 0
-        except msgspec.DecodeError:
-            return 0  # edited by hand; it is derived, and written anew by the next change
         except OSError as problem:
             raise self._unusable("read", problem) from None
 

@@ -1,22 +1,44 @@
-"""`ledger: none`, and any ledger that cannot be used: the event alone."""
+"""Ledgers that keep nothing: the one that was asked for, and the one that another becomes when it cannot be written."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dora_metrics.ledgers.port import Snapshot
+from dora_metrics.ledgers.port import Ledger, Snapshot
 
 
 @dataclass(frozen=True)
 class NoLedger:
-    """Remembers nothing."""
+    """`ledger: none`: the event alone."""
 
     name: str = "none"
+    remembers: bool = False
 
     def read(self) -> Snapshot:
         return Snapshot()
 
-    def sequence(self) -> int | None:
-        return None
-
-    def write(self, seen: Snapshot, changes: Mapping[str, bytes]) -> Snapshot | None:  # noqa: ARG002 - the port's
+    def write(self, seen: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
         return seen
+
+    def overtaken(self, seen: Snapshot) -> bool:  # noqa: ARG002
+        return False
+
+
+@dataclass(frozen=True)
+class ReadOnly:
+    """A ledger that can be read and not written: history is there, and what this run adds is only shown."""
+
+    ledger: Ledger
+    remembers: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.ledger.name
+
+    def read(self) -> Snapshot:
+        return self.ledger.read()
+
+    def write(self, seen: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
+        return seen
+
+    def overtaken(self, seen: Snapshot) -> bool:  # noqa: ARG002
+        return False

@@ -10,10 +10,12 @@ class Snapshot:
     """A ledger's files at one version.
 
     `sequence` grows by one with every change of its facts; None for a ledger that remembers nothing.
+    `version` names the state exactly, where the ledger has a name for it.
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     sequence: int | None = None
+    version: str = ""
 
 
 class Ledger(Protocol):
@@ -24,12 +26,20 @@ class Ledger(Protocol):
         """How a reader is told where it is."""
         ...
 
-    def read(self) -> Snapshot: ...
-
-    def sequence(self) -> int | None:
-        """The ledger's present sequence: greater than that of a snapshot if a newer run has changed it."""
+    @property
+    def remembers(self) -> bool:
+        """Whether what is written is there for the next run."""
         ...
 
-    def write(self, seen: Snapshot, changes: Mapping[str, bytes]) -> Snapshot | None:
-        """The ledger with these files changed (empty contents: removed); None if it is no longer as it was seen."""
+    def read(self) -> Snapshot: ...
+
+    def overtaken(self, seen: Snapshot) -> bool:
+        """Whether another run has changed the ledger since."""
+        ...
+
+    def write(self, seen: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:
+        """The ledger with these files changed (empty contents: removed); None if it is no longer as it was seen.
+
+        `message` says what was recorded, where the ledger keeps such a thing.
+        """
         ...

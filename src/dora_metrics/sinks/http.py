@@ -1,18 +1,24 @@
 """HTTP for sinks: bounded in time and tries, silent about secrets, failures as words."""
 
-from collections.abc import Mapping
+import base64
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError, InvalidHeader, LocationValueError, ProtocolError, ReadTimeoutError
 from urllib3.util import Retry
 
 from dora_metrics.sinks.patience import Patience
 
 _WORTH_A_RETRY = (429, 500, 502, 503, 504)
+_READ = 10_000
 _QUOTED = 200
-_SERVER = 500
+_HIDDEN = "***"
+_SHORTEST_SECRET = 4
 
 
 class SendError(Exception):
@@ -23,7 +29,7 @@ class Bearer(AuthBase):
     """A token, given as `auth` because requests would let a netrc entry replace a plain header."""
 
     def __init__(self, token: str) -> None:
-        self._token = token
+        self._token = token.strip()
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._token}"
@@ -41,13 +47,29 @@ class Message:
     auth: AuthBase | None = field(default=None, repr=False)
 
 
-def send(message: Message, patience: Patience) -> requests.Response:
+class _Retry(Retry):
+    """Again, and after the pause that the server asks for, where that is a time at all."""
+
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        try:
+            return super().get_retry_after(response)
+        except (InvalidHeader, ValueError, OverflowError):
+            return None
+
+
+class _Session(requests.Session):
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - requests' name
+        """Nowhere: requests would read the whole body of a redirect, and stumble over a broken address in it."""
+        return None
+
+
+def send(message: Message, patience: Patience) -> None:
     """Sends a message, again while that may help. Redirects are not followed.
 
     Raises:
         SendError: unless the answer is a success.
     """
-    retry = Retry(
+    retry = _Retry(
         total=patience.tries - 1,
         backoff_factor=patience.pause_seconds,
         status_forcelist=_WORTH_A_RETRY,
@@ -55,10 +77,9 @@ def send(message: Message, patience: Patience) -> requests.Response:
         raise_on_status=False,
         retry_after_max=int(patience.read_seconds),
     )
-    with requests.Session() as session:
+    with _Session() as session:
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(max_retries=retry))
-        timeout = (patience.connect_seconds, patience.read_seconds)
         try:
             answer = session.request(
                 message.method,
@@ -66,14 +87,15 @@ def send(message: Message, patience: Patience) -> requests.Response:
                 data=message.body,
                 headers=dict(message.headers),
                 auth=message.auth,
-                timeout=timeout,
+                timeout=(patience.connect_seconds, patience.read_seconds),
                 allow_redirects=False,
+                stream=True,
             )
         except (requests.RequestException, ValueError) as problem:
             raise SendError(_unreachable(problem, patience)) from None
-    if not answer.ok or answer.is_redirect:
-        raise SendError(_refused(answer))
-    return answer
+        with answer:
+            if answer.status_code // 100 != _SUCCESS:
+                raise SendError(_refused(answer, patience))
 
 
 def _unreachable(problem: Exception, patience: Patience) -> str:
@@ -84,19 +106,34 @@ def _unreachable(problem: Exception, patience: Patience) -> str:
         case requests.exceptions.ConnectTimeout():
             seconds = f"{patience.connect_seconds:g} s"
             return f"no connection in {seconds} ({patience.tries} tries); check host, port and firewall"
-        case requests.exceptions.Timeout():
-            return f"no answer ({patience.in_words}); the server hangs or is overloaded"
-        case requests.exceptions.ConnectionError() if "timed out" in str(problem).lower():
-            return f"no answer ({patience.in_words}); the server hangs or is overloaded"
         case requests.exceptions.ConnectionError():
-            return f"no connection ({patience.tries} tries); it is down, or its host or port are wrong for this runner"
-        case _:
+            return _broken(problem, patience)
+        case requests.exceptions.InvalidHeader() | UnicodeEncodeError():
+            return _NO_HEADER
+        case requests.RequestException() | LocationValueError():
             return "the address cannot be used; it begins with http:// or https:// and a host"
+        case _:
+            return _NO_HEADER
 
 
+_NO_HEADER = "the token cannot be sent: it holds a line break or letters outside Latin-1; paste it again"
+
+
+def _broken(problem: requests.ConnectionError, patience: Patience) -> str:
+    tried = problem.args[0] if problem.args else None
+    match getattr(tried, "reason", tried):
+        case ReadTimeoutError():
+            return f"no answer ({patience.in_words}); the server hangs or is overloaded"
+        case ProtocolError():
+            tries = f"{patience.tries} tries"
+            return f"the connection was cut before an answer ({tries}); look into the log of the server or its proxy"
+        case _:
+            return f"no connection ({patience.tries} tries); it is down, or its host or port are wrong for this runner"
+
+
+_SUCCESS, _REDIRECT, _SERVER = 2, 3, 5
 _HINTS = {
     301: "the address has moved; use the new one",
-    302: "it redirects; use the final address",
     400: "it does not take what was sent",
     401: "user, password or token are missing or wrong",
     403: "the credentials may not do this",
@@ -104,9 +141,43 @@ _HINTS = {
     413: "it takes no body of this size",
     429: "it is asked too often",
 }
+_CLASSES = {_REDIRECT: "it redirects; use the final address", _SERVER: "the server has a problem"}
 
 
-def _refused(answer: requests.Response) -> str:
-    hint = _HINTS.get(answer.status_code, "the server has a problem" if answer.status_code >= _SERVER else "it refused")
-    said = " ".join(answer.text[:_QUOTED].split())
-    return f"HTTP {answer.status_code}: {hint}" + (f" (it said: {said})" if said else "")
+def _refused(answer: requests.Response, patience: Patience) -> str:
+    status = answer.status_code
+    hint = _HINTS.get(status) or _CLASSES.get(status // 100, "it refused")
+    said = _said(answer, patience)
+    return f"HTTP {status}: {hint}" + (f" (it said: {said})" if said else "")
+
+
+def _said(answer: requests.Response, patience: Patience) -> str:
+    """The beginning of the body on one line, without what servers like to repeat of a request: its secrets."""
+    text = _beginning(answer, patience).decode(errors="replace")
+    for secret in sorted(_secrets(answer.request), key=len, reverse=True):
+        text = text.replace(secret, _HIDDEN)
+    line = " ".join(text.split())
+    return "".join(letter if letter.isprintable() else "?" for letter in line[:_QUOTED])
+
+
+def _beginning(answer: requests.Response, patience: Patience) -> bytes:
+    """What came of the body in good time; it may be endless, broken off, or not what its headers say."""
+    read, end = b"", time.monotonic() + patience.read_seconds
+    try:
+        while len(read) < _READ and time.monotonic() < end:
+            part = answer.raw.read1(_READ, decode_content=True)
+            if not part:
+                break
+            read += part
+    except (HTTPError, OSError):
+        pass  # the status has said what matters
+    return read
+
+
+def _secrets(request: requests.PreparedRequest) -> Iterator[str]:
+    """The address behind the host, which may hold a key, and the credentials."""
+    scheme, _, credentials = str(request.headers.get("Authorization", "")).partition(" ")
+    found = [request.path_url, request.path_url.partition("?")[0], credentials]
+    if scheme == "Basic":
+        found.append(base64.b64decode(credentials).decode(errors="replace").partition(":")[2])
+    yield from (secret for secret in found if len(secret) >= _SHORTEST_SECRET)

@@ -38,7 +38,12 @@ class Pushgateway:
         return Sent(self.name)
 
     def _handler(
-        self, url: str, method: str, _: float | None, headers: list[tuple[str, str]], data: bytes
+        self,
+        url: str,
+        method: str,
+        timeout: float | None,  # noqa: ARG002 - the client passes it by name; patience is ours
+        headers: list[tuple[str, str]],
+        data: bytes,
     ) -> Callable[[], None]:
         def put() -> None:
             send(Message(method, url, data, dict(headers), self.auth), self.patience)

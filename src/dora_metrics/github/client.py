@@ -1,0 +1,149 @@
+"""GitHub's API through PyGithub: bounded in time, no POST repeated blindly, every failure with a meaning.
+
+PyGithub's own defaults would send a POST ten times, wait an hour for a rate limit, and pause a quarter of a second
+before every request. GraphQL is POST, so what may be repeated is repeated here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.resources import files
+from typing import Any
+
+from requests import RequestException
+
+from github import Auth, Github, GithubException, GithubRetry
+
+_TRIES = 3
+_SERVER_ERRORS = range(500, 600)
+
+
+class GitHubError(Exception):
+    """GitHub did not do what was asked; the message says what happened, why usually, and what to do."""
+
+
+class StaleHeadError(GitHubError):
+    """Somebody else wrote first."""
+
+
+class NotFoundError(GitHubError):
+    """It is not there, or the token may not see it."""
+
+
+class ForbiddenError(GitHubError):
+    """The token may not do this."""
+
+
+class UnsureError(GitHubError):
+    """No answer came: it may have been done or not."""
+
+
+@dataclass
+class Client:
+    """One token's view of one GitHub; counts its requests."""
+
+    token: str = field(repr=False)
+    api_url: str
+    pause: Callable[[float], None]
+    timeout_seconds: int = 15
+    requests: int = 0
+
+    @cached_property
+    def _github(self) -> Github:
+        retry = GithubRetry(total=_TRIES - 1, backoff_factor=1, allowed_methods={"GET", "HEAD"}, max_rate_limit_wait=60)
+        return Github(
+            auth=Auth.Token(self.token),
+            base_url=self.api_url.rstrip("/"),
+            timeout=self.timeout_seconds,
+            retry=retry,
+            per_page=100,
+            seconds_between_requests=None,
+            seconds_between_writes=None,
+            lazy=True,
+        )
+
+    def query(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
+        """The data of a query of `queries/`; asked again after a server's failure.
+
+        Raises:
+            GitHubError: by meaning.
+        """
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return self._graphql(name, variables)
+            except UnsureError:
+                if attempt == _TRIES:
+                    raise
+                self.pause(attempt)
+        raise AssertionError
+
+    def mutate(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
+        """The data of a mutation, asked once.
+
+        Raises:
+            GitHubError: by meaning; UnsureError where it may have been done.
+        """
+        return self._graphql(name, variables)
+
+    def post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
+        """A REST POST, once.
+
+        Raises:
+            GitHubError: by meaning.
+        """
+        return self._asked(lambda: self._github.requester.requestJsonAndCheck("POST", path, input=dict(body))[1])
+
+    def _graphql(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
+        text = query_text(name)
+        answer = self._asked(lambda: self._github.requester.graphql_query(text, dict(variables))[1])
+        found: dict[str, Any] = answer["data"]
+        return found
+
+    def _asked(self, ask: Callable[[], Any]) -> dict[str, Any]:
+        self.requests += 1
+        try:
+            found: dict[str, Any] = ask()
+        except GithubException as problem:
+            raise _meaning(problem) from None
+        except RequestException as problem:
+            raise UnsureError(
+                f"GitHub gave no answer ({type(problem).__name__}); it may be down or out of reach"
+            ) from None
+        return found
+
+
+def query_text(name: str) -> str:
+    """The text of a query or mutation."""
+    return (files("dora_metrics.github") / "queries" / f"{name}.graphql").read_text("utf-8")
+
+
+def _meaning(problem: GithubException) -> GitHubError:  # noqa: PLR0911 - one a meaning
+    """What an answer of GitHub's means, whether it came as a status or inside an HTTP 200."""
+    kind, said = _first_error(problem)
+    match kind, problem.status:
+        case ("STALE_DATA", _):
+            return StaleHeadError(said)
+        case ("NOT_FOUND", _) | (_, 404):
+            return NotFoundError(f"not found, or the token may not see it ({said})")
+        case ("RATE_LIMITED" | "RATE_LIMIT", _) | (_, 429):
+            return GitHubError(f"the token's rate limit is used up ({said}); it is renewed every hour")
+        case (_, 403) if "rate limit" in said.lower():
+            return GitHubError(f"the token's rate limit is used up ({said}); it is renewed every hour")
+        case ("FORBIDDEN", _) | (_, 403):
+            return ForbiddenError(said)
+        case (_, 401):
+            return ForbiddenError(f"the token is not valid ({said})")
+        case (_, status) if status in _SERVER_ERRORS:
+            return UnsureError(f"GitHub answered {status}; try again later")
+        case _:
+            return GitHubError(said)
+
+
+def _first_error(problem: GithubException) -> tuple[str, str]:
+    match problem.data:
+        case {"errors": [{"message": str(said), **rest}, *_]}:
+            return str(rest.get("type", "")), said
+        case {"message": str(said)}:
+            return "", said
+        case _:
+            return "", f"status {problem.status}"

@@ -1,0 +1,29 @@
+"""`checkpoint.json`: what a ledger says about itself."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from dora_metrics.core.ledger import FACTS, OUTBOX, QUARANTINE
+
+CHECKPOINT = "checkpoint.json"
+
+
+class _Checkpoint(msgspec.Struct):
+    sequence: int = 0
+
+
+def sequence(content: bytes) -> int:
+    """The ledger's sequence; 0 for a file that is not there or was edited by hand: the next change writes it anew."""
+    try:
+        return msgspec.json.decode(content or b"{}", type=_Checkpoint).sequence
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return 0
+
+
+def counted(seen: int | None, changes: Mapping[str, bytes]) -> tuple[int, dict[str, bytes]]:
+    """The sequence after these changes, and the changes with it: it grows where more than derived files change."""
+    now = seen or 0
+    if not any(path.startswith((FACTS, QUARANTINE, OUTBOX)) for path in changes):
+        return now, dict(changes)
+    return now + 1, {**changes, CHECKPOINT: msgspec.json.encode(_Checkpoint(now + 1))}
