@@ -1,6 +1,7 @@
 """What was computed, to where it is wanted; each sink's failure is a value."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from pydantic import SecretStr
 from requests.auth import HTTPBasicAuth
@@ -11,10 +12,10 @@ from dora_metrics.core import outbox
 from dora_metrics.core.facts import Fact
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.events import Run
-from dora_metrics.ledgers.port import Ledger
+from dora_metrics.ledgers.port import Ledger, Snapshot
 from dora_metrics.recording import Recorded
 from dora_metrics.settings import Settings
-from dora_metrics.sinks.endpoint import Endpoint
+from dora_metrics.sinks.endpoint import Endpoint, counted
 from dora_metrics.sinks.patience import Patience
 from dora_metrics.sinks.port import Delivery, NotSent, Outcome, Sent, Sink, Skipped
 from dora_metrics.sinks.pushgateway import Pushgateway
@@ -47,10 +48,15 @@ def _push(recorded: Recorded, ledger: Ledger, settings: Settings, run: Run, pati
 
 
 def _overtaken(recorded: Recorded, ledger: Ledger) -> bool:
+    """Whether the ledger has other facts by now; a change of anything else pushes nothing newer."""
     try:
-        return ledger.overtaken(recorded.saved)
+        return ledger.overtaken(recorded.saved) and _facts(ledger.read()) != _facts(recorded.saved)
     except LedgerError:
         return False
+
+
+def _facts(snapshot: Snapshot) -> dict[str, bytes]:
+    return {path: content for path, content in snapshot.files.items() if path.startswith(layout.FACTS)}
 
 
 def _post(recorded: Recorded, ledger: Ledger, settings: Settings, run: Run, patience: Patience) -> Outcome:
@@ -62,39 +68,47 @@ def _post(recorded: Recorded, ledger: Ledger, settings: Settings, run: Run, pati
         patience,
     )
     waiting = outbox.added(outbox.owed(recorded.saved.files), (fact.id for fact in recorded.facts))
-    batch = waiting[: outbox.LARGEST_BATCH]
     known = {fact.id: fact for fact in recorded.plan.after.facts}
-    outcome = sink.send(_delivery(recorded, run, [known[identity] for identity in batch if identity in known]))
+    batch = {identity: known.get(identity) for identity in waiting[: outbox.LARGEST_BATCH]}
+    outcome = sink.send(_delivery(recorded, run, [fact for fact in batch.values() if fact]))
     match outcome:
         case Sent():
-            return _acknowledged(recorded, ledger, set(batch), outcome)
-        case NotSent() if recorded.saved.sequence is not None and waiting:
-            return NotSent(outcome.sink, f"{outcome.reason}; {len(waiting)} facts are kept for the next run")
+            return _acknowledged(recorded, ledger, batch, outcome)
+        case NotSent() if ledger.remembers and waiting:
+            return NotSent(outcome.sink, f"{outcome.reason}; kept for the next run: {counted(len(waiting))}")
         case _:
             return outcome
 
 
-def _acknowledged(recorded: Recorded, ledger: Ledger, batch: set[str], sent: Sent) -> Outcome:
+def _acknowledged(recorded: Recorded, ledger: Ledger, batch: Mapping[str, Fact | None], sent: Sent) -> Outcome:
     """Takes what arrived out of the outbox; where that fails it is sent once more, which does no harm."""
-    if recorded.saved.sequence is None:
+    if not ledger.remembers:
         return sent
     try:
-        now = recorded.saved
+        now, arrived = recorded.saved, batch.keys()
         for _ in range(_TRIES):
-            left = outbox.contents(identity for identity in outbox.owed(now.files) if identity not in batch)
+            left = outbox.contents(identity for identity in outbox.owed(now.files) if identity not in arrived)
             done = left == now.files.get(layout.OUTBOX, b"")
             if done or ledger.write(now, {layout.OUTBOX: left}, _ACKNOWLEDGED) is not None:
                 break
             now = ledger.read()
+            arrived = _unchanged(now, batch)
     except LedgerError as problem:
         return Sent(sent.sink, f"{sent.detail}; the ledger does not know it, so they are sent again ({problem})")
     return sent
 
 
+def _unchanged(now: Snapshot, batch: Mapping[str, Fact | None]) -> AbstractSet[str]:
+    """What is still as it was sent; what has changed since is owed anew, whoever sends it."""
+    contents = layout.read(now.files)
+    return {identity for identity, fact in batch.items() if contents.known(identity) == fact}
+
+
 def _basic(settings: Settings) -> HTTPBasicAuth | None:
     if settings.pushgateway_username is None or settings.pushgateway_password is None:
         return None
-    return HTTPBasicAuth(settings.pushgateway_username, settings.pushgateway_password.get_secret_value())
+    password = settings.pushgateway_password.get_secret_value()
+    return HTTPBasicAuth(settings.pushgateway_username.encode(), password.encode())  # texts would be Latin-1
 
 
 def _secret(value: object) -> str | None:

@@ -134,7 +134,7 @@ class Settings(BaseModel):
     config: Path = Field(DEFAULT_CONFIG, description="File in the checkout with any of these settings.")
     ledger: Annotated[str, AfterValidator(_ledger)] = Field(
         "branch:dora-metrics",
-        description="Where history lives: `branch:NAME`, `branch:NAME@owner/repo`, `dir:PATH`, or `none` (this event alone).",
+        description="Where history lives: `branch:NAME`, `branch:NAME@owner/repo`, `dir:PATH`, or `none`: nowhere.",
     )
     deployment_source: Annotated[tuple[Source, ...], BeforeValidator(values.listed), _choices(*get_args(Source))] = (
         Field(

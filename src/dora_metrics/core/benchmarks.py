@@ -163,14 +163,15 @@ def _checked(metric: Metric, rows: object) -> tuple[Edge, ...]:
 
 
 def _edge(metric: Metric, row: object) -> Edge:
+    lasting = metric in ("lead_time", "recovery_time")
     match row:
         case [str(name), None]:
             return name, None
-        case [str(name), str(text)] if metric in ("lead_time", "recovery_time"):
+        case [str(name), str(text)] if lasting:
             return name, duration(text).total_seconds()
         case [str(name), bool()]:
             pass
-        case [str(name), int() | float() as number] if number >= 0:
+        case [str(name), int() | float() as number] if not lasting and number >= 0:
             return name, float(number)
-    wanted = "a duration such as 6h" if metric in ("lead_time", "recovery_time") else "a number"
+    wanted = "a duration such as 6h" if lasting else "a number"
     raise ValueError(f"{row!r} is no [name, edge]; an edge is {wanted}, or null for the last")

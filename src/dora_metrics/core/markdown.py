@@ -27,19 +27,24 @@ def escape(text: object) -> Md:
         return text
     plain = " ".join(_visible(str(text)).split())
     parts = (part if _CODE.fullmatch(part) else _inert(part) for part in _CODE.split(plain))
-    return Md(re.sub(r"^(\d*)([#+.)-])(?=[#\s]|$)", r"\1\\\2", "".join(parts)))
+    line = re.sub(r"^(?=[-=:\s]+$)", r"\\", "".join(parts))
+    return Md(re.sub(r"^(\d*)([#+.)-])(?=[#\s]|$)", r"\1\\\2", line))
 
 
 _CODE = re.compile(r"(`[A-Za-z][\w.: -]{0,60}`)", re.ASCII)
 
 
+_SHA = re.compile(r"(?<![^\W_])[0-9a-f]{7,40}(?![^\W_])", re.IGNORECASE)
+"""What GitHub takes for a commit: seven characters are enough, so that none of its parts may have them."""
+
+
 def _inert(plain: str) -> str:
     plain = re.sub(r"@(?=\w)", f"@{_BREAK}", plain)
     plain = re.sub(r"#(?=\d)", f"#{_BREAK}", plain)
-    plain = re.sub(r"\bGH-(?=\d)", f"GH{_BREAK}-", plain, flags=re.IGNORECASE)
-    plain = re.sub(r"\b(https?|ftp)(?=://)", rf"\1{_BREAK}", plain, flags=re.IGNORECASE)
-    plain = re.sub(r"\bwww(?=\.)", f"www{_BREAK}", plain, flags=re.IGNORECASE)
-    plain = re.sub(r"\b(?=[a-f]*\d)([0-9a-f]{3})(?=[0-9a-f]{4,37}\b)", rf"\1{_BREAK}", plain)
+    plain = re.sub(r"(GH)(?=-\d)", rf"\1{_BREAK}", plain, flags=re.IGNORECASE)
+    plain = re.sub(r"(https?|ftp)(?=://)", rf"\1{_BREAK}", plain, flags=re.IGNORECASE)
+    plain = re.sub(r"(www)(?=\.)", rf"\1{_BREAK}", plain, flags=re.IGNORECASE)
+    plain = _SHA.sub(lambda found: re.sub(r"(.{6})(?=.)", rf"\1{_BREAK}", found[0]), plain)
     plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|~$])", r"\\\1", plain)
 

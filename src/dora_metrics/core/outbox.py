@@ -1,6 +1,6 @@
 """Facts that an endpoint has not acknowledged: remembered by id, oldest first, sent in bounded batches."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -18,11 +18,15 @@ _decoder = msgspec.json.Decoder(_Owed)
 
 
 def owed(files: Mapping[str, bytes]) -> list[str]:
-    """The ids that wait, oldest first; a broken outbox is an empty one, since `sync` sends what is missing."""
+    """The ids that wait, oldest first; a broken line is left out, since `sync` sends what is missing."""
+    return [identity for line in files.get(OUTBOX, b"").splitlines() for identity in _decoded(line)]
+
+
+def _decoded(line: bytes) -> Iterator[str]:
     try:
-        return [one.id for one in _decoder.decode_lines(files.get(OUTBOX, b""))]
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return []
+        yield _decoder.decode(line).id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
 
 
 def added(waiting: Iterable[str], new: Iterable[str]) -> list[str]:

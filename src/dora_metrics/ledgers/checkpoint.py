@@ -17,7 +17,7 @@ def sequence(content: bytes) -> int:
     """The ledger's sequence; 0 for a file that is not there or was edited by hand: the next change writes it anew."""
     try:
         return msgspec.json.decode(content or b"{}", type=_Checkpoint).sequence
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return 0
 
 

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dora_metrics.core.ledger import FACTS, OUTBOX, QUARANTINE
@@ -35,9 +35,8 @@ class DirectoryLedger:
         """
         sequence = self._sequence()  # first: what is written meanwhile must look newer, never older
         try:
-            paths = [p for p in (self._root / FACTS).rglob("*.jsonl") if p.is_file()]
-            paths += [p for name in (OUTBOX, QUARANTINE) if (p := self._root / name).is_file()]
-            files = {path.relative_to(self._root).as_posix(): path.read_bytes() for path in paths}
+            paths = [*_facts_files(self._root / FACTS), *(self._root / name for name in (OUTBOX, QUARANTINE))]
+            files = {path.relative_to(self._root).as_posix(): path.read_bytes() for path in paths if path.is_file()}
         except OSError as problem:
             raise self._unusable("read", problem) from None
         return Snapshot(files, sequence)
@@ -51,7 +50,7 @@ class DirectoryLedger:
         try:
             self._root.mkdir(parents=True, exist_ok=True)
             with locked(self._root / _LOCK, _LOCK_SECONDS):
-                if self._sequence() != seen.sequence:
+                if self._sequence() != seen.sequence or self._torn(seen, changes):
                     return None
                 return self._changed(seen, changes)
         except TimeoutError:
@@ -60,6 +59,11 @@ class DirectoryLedger:
             ) from None
         except OSError as problem:
             raise self._unusable("written", problem) from None
+
+    def _torn(self, seen: Snapshot, changes: Mapping[str, bytes]) -> bool:
+        """Whether a run that was killed before it could count its change has written one of these files."""
+        kept = [path for path in changes if path.startswith((FACTS, QUARANTINE, OUTBOX))]
+        return any(_content(self._root / path) != seen.files.get(path, b"") for path in kept)
 
     def overtaken(self, seen: Snapshot) -> bool:
         """See the port."""
@@ -82,6 +86,21 @@ class DirectoryLedger:
 
     def _unusable(self, done: str, problem: OSError) -> LedgerError:
         return LedgerError(f"{self.name}: cannot be {done} ({problem.strerror}); check the path and its permissions")
+
+
+def _facts_files(folder: Path) -> Iterator[Path]:
+    """All `*.jsonl`, at any depth; a folder that cannot be read is an error, never an empty one."""
+    for place, _, names in os.walk(folder, onerror=_raise):
+        yield from (Path(place, name) for name in names if name.endswith(".jsonl"))
+
+
+def _raise(problem: OSError) -> None:
+    if not isinstance(problem, FileNotFoundError):
+        raise problem
+
+
+def _content(path: Path) -> bytes:
+    return path.read_bytes() if path.is_file() else b""
 
 
 def _replace(path: Path, content: bytes) -> None:

@@ -11,6 +11,10 @@ from dora_metrics.sinks.patience import Patience
 from dora_metrics.sinks.port import Delivery, NotSent, Outcome, Sent
 
 
+def counted(facts: int) -> str:
+    return "1 fact" if facts == 1 else f"{facts} facts"
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """An address that takes a POST; a token and a signing key where they are given."""
@@ -37,7 +41,7 @@ class Endpoint:
             send(Message("POST", self.url, body, self._headers(delivery, body), auth), self.patience)
         except SendError as problem:
             return NotSent(self.name, str(problem))
-        return Sent(self.name, f"{len(delivery.facts)} facts")
+        return Sent(self.name, counted(len(delivery.facts)))
 
     def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
         headers = {

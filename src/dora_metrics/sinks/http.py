@@ -111,11 +111,12 @@ def _unreachable(problem: Exception, patience: Patience) -> str:
         case requests.exceptions.InvalidHeader() | UnicodeEncodeError():
             return _NO_HEADER
         case requests.RequestException() | LocationValueError():
-            return "the address cannot be used; it begins with http:// or https:// and a host"
+            return BAD_ADDRESS
         case _:
             return _NO_HEADER
 
 
+BAD_ADDRESS = "the address cannot be used; it begins with http:// or https:// and a host"
 _NO_HEADER = "the token cannot be sent: it holds a line break or letters outside Latin-1; paste it again"
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry, push_to_gateway
 from requests.auth import HTTPBasicAuth
 
-from dora_metrics.sinks.http import Message, SendError, send
+from dora_metrics.sinks.http import BAD_ADDRESS, Message, SendError, send
 from dora_metrics.sinks.patience import Patience
 from dora_metrics.sinks.port import Delivery, NotSent, Outcome, Sent
 
@@ -35,6 +35,8 @@ class Pushgateway:
             )
         except SendError as problem:
             return NotSent(self.name, str(problem))
+        except ValueError:  # from the client, which takes the address apart before anybody else looks at it
+            return NotSent(self.name, BAD_ADDRESS)
         return Sent(self.name)
 
     def _handler(
