@@ -24,7 +24,8 @@ LABEL org.opencontainers.image.title="dora-metrics" \
 COPY --from=build /venv /venv
 COPY --from=build /app /app
 # PYTHONSAFEPATH: the current directory is the user's workspace, and a yaml.py in it is not ours.
-ENV PYTHONPATH=/app/src PYTHONSAFEPATH=1 PYTHONUTF8=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+ENV PYTHONPATH=/app/src PYTHONSAFEPATH=1 PYTHONUTF8=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
+    DORA_IN_CONTAINER=true
 # No USER, on purpose: as a `docker://` step the image must be able to write $GITHUB_OUTPUT, which belongs to the
 # runner's user, whoever that is. action/run.sh starts it as that user. No WORKDIR: the runner sets it.
 # https://docs.github.com/en/actions/reference/workflows-and-actions/dockerfile-support#user

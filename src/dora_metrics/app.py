@@ -49,7 +49,9 @@ def _recorded(given: inputs.Inputs, world: World, told: list[Told]) -> tuple[Rec
         except LedgerError as problem:
             _tell_once(told, Told("ledger", "failed", str(problem)))
         else:
-            told += [*_ledger_told(recorded, ledger), *_aside_told(recorded)]
+            if not any(one.name == "ledger" for one in told):
+                told.append(_ledger_told(recorded, ledger))
+            told += _aside_told(recorded)
             return recorded, ledger
     raise AssertionError
 
@@ -83,14 +85,11 @@ def _observer(given: inputs.Inputs, world: World, told: list[Told]) -> Observer:
     return partial(observe, given.run, payload, given.settings)
 
 
-def _ledger_told(recorded: Recorded, ledger: Ledger) -> Iterator[Told]:
+def _ledger_told(recorded: Recorded, ledger: Ledger) -> Told:
+    if not ledger.remembers:
+        return Told("ledger", "skipped", "none: only this event is known")
     many = len(recorded.plan.news)
-    if ledger.remembers:
-        yield Told("ledger", "done", f"+{words.count(many, 'fact')}" if many else "nothing new")
-    elif recorded.saved.sequence is None:
-        yield Told("ledger", "skipped", "none: only this event is known")
-    else:
-        yield Told("ledger", "skipped", "only read: what this run adds is shown and not kept")
+    return Told("ledger", "done", f"+{words.count(many, 'fact')}" if many else "nothing new")
 
 
 def _aside_told(recorded: Recorded) -> Iterator[Told]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from dora_metrics.errors import SettingsError
-from dora_metrics.settings import Layer
+from dora_metrics.settings import INPUT_ONLY, SECRETS, Layer
 
 
 def read(path: Path, *, required: bool) -> Layer:
@@ -20,7 +20,15 @@ def read(path: Path, *, required: bool) -> Layer:
         return Layer(str(path), {})
     except (OSError, UnicodeDecodeError) as problem:
         raise SettingsError(f"config {path}: cannot be read ({_why(problem)})") from None
-    return Layer(str(path), parse(str(path), text))
+    found = parse(str(path), text)
+    misplaced = [name for name in found if name in INPUT_ONLY | SECRETS]
+    if misplaced:
+        raise SettingsError([f"{path} {name}: {_why_not(name)}; set it as an input" for name in misplaced])
+    return Layer(str(path), found)
+
+
+def _why_not(name: str) -> str:
+    return "a secret does not belong into a file" if name in SECRETS else "says something about one run"
 
 
 def _why(problem: OSError | UnicodeDecodeError) -> str:

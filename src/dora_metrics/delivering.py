@@ -42,8 +42,8 @@ def _push(recorded: Recorded, ledger: Ledger, settings: Settings, run: Run, pati
     sink = Pushgateway(_plain(settings.pushgateway_url), settings.pushgateway_job, _basic(settings), patience)
     if _overtaken(recorded, ledger):
         return Skipped(sink.name, "a newer run has written the ledger since, and pushes more than this one knows")
-    if not ledger.remembers and settings.ledger != "none":
-        return Skipped(sink.name, "the ledger was not written, and its counters must not fall again at the next run")
+    if not ledger.remembers:
+        return Skipped(sink.name, "it gets totals of everything recorded, and no ledger was written that has them")
     return sink.send(_delivery(recorded, run, []))
 
 
@@ -85,7 +85,8 @@ def _acknowledged(recorded: Recorded, ledger: Ledger, batch: Mapping[str, Fact |
     if not ledger.remembers:
         return sent
     try:
-        now, arrived = recorded.saved, batch.keys()
+        now = recorded.saved
+        arrived: AbstractSet[str] = batch.keys()
         for _ in range(_TRIES):
             left = outbox.contents(identity for identity in outbox.owed(now.files) if identity not in arrived)
             done = left == now.files.get(layout.OUTBOX, b"")

@@ -3,7 +3,7 @@
 DoraError
 ├── SettingsError    inputs, flags or the config file are wrong (exit 2)
 ├── FactsError       a facts file is wrong (exit 2)
-├── EventError       the event file cannot be read (exit 2)
+├── EventError       the event cannot be read; the run goes on without it
 └── LedgerError      the ledger cannot be read or written; the run goes on without it
 """
 

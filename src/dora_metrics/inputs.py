@@ -20,6 +20,7 @@ class Inputs:
     run: Run
     workspace: Path
     api_url: str
+    contained: bool
     without_effect: tuple[str, ...]
 
 
@@ -36,7 +37,8 @@ def gather(environment: Mapping[str, str], now: datetime) -> Inputs:
     layers = (config.read(path, required=named is not None), *given)
     settings = load(layers)
     api_url = environment.get("GITHUB_API_URL") or "https://api.github.com"
-    return Inputs(settings, _run(environment, now), workspace, api_url, without_effect(layers))
+    contained = environment.get("DORA_IN_CONTAINER") == "true"
+    return Inputs(settings, _run(environment, now), workspace, api_url, contained, without_effect(layers))
 
 
 def _json(environment: Mapping[str, str]) -> Layer:

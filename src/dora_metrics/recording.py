@@ -3,6 +3,8 @@
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
 
 import msgspec
 
@@ -22,6 +24,8 @@ from dora_metrics.ledgers.port import Ledger, Snapshot
 from dora_metrics.settings import Settings, policy
 
 TRIES = 12
+_TICK = timedelta(microseconds=1)
+_CLOCKS = timedelta(minutes=5)
 
 Observer = Callable[[frozenset[str]], Observed]
 """From the sources whose deployments the ledger knows of this repository to what the event says."""
@@ -48,11 +52,20 @@ def open_ledger(given: Inputs, pause: Callable[[float], None]) -> Ledger:
     kind, _, place = given.settings.ledger.partition(":")
     match kind:
         case "dir":
-            return DirectoryLedger(given.workspace / place)
+            return _directory(given, given.workspace / place)
         case "branch":
             return _branch(given, place, pause)
         case _:
             return NoLedger()
+
+
+def _directory(given: Inputs, root: Path) -> Ledger:
+    """A folder that would be written into the container would be gone with it."""
+    if given.contained and not root.exists() and given.workspace.resolve() not in root.resolve().parents:
+        raise LedgerError(
+            f"dir:{root} is outside of what the container sees; name one in the workspace, or set `runtime: python`"
+        )
+    return DirectoryLedger(root)
 
 
 def _branch(given: Inputs, place: str, pause: Callable[[float], None]) -> Ledger:
@@ -80,15 +93,21 @@ def record(observe: Observer, ledger: Ledger, settings: Settings, run: Run, paus
         observed = observe(_sources(before.facts, run.repository, settings))
         facts = tuple(_enriched(before.known(fact.id), fact) for fact in observed.facts)
         plan = layout.plan(before, facts)
-        subject = subject_of(plan.after.facts, settings, run.now)
+        now = _after(run.now, facts)
+        subject = subject_of(plan.after.facts, settings, now)
         changes = {**plan.changes, **_outbox(seen, facts, settings)}
         sequence = None if seen.sequence is None else seen.sequence + bool(changes)
         saved = ledger.write(seen, {**changes, **_derived(subject, plan, sequence)}, _message(plan.news))
         if saved is not None:
-            earlier = subject_of(before.facts, settings, run.now) if plan.news else None
+            earlier = subject_of(before.facts, settings, now) if plan.news else None
             return Recorded(observed, facts, plan, subject, earlier, saved)
         pause(random.uniform(0, 0.05 * 2 ** min(attempt, 6)))  # noqa: S311 - jitter
     raise LedgerError(f"{ledger.name}: other runs wrote first {TRIES} times; give the workflow a `concurrency:` group")
+
+
+def _after(now: datetime, facts: Sequence[Fact]) -> datetime:
+    """A moment that comes after what has just been seen: windows are half-open, and clocks differ a little."""
+    return max((now, *(fact.defining_time for fact in facts if fact.defining_time - now < _CLOCKS))) + _TICK
 
 
 def _message(news: Sequence[Fact]) -> str:

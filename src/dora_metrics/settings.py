@@ -128,7 +128,7 @@ class Settings(BaseModel):
         None, description="Inside a deploy job: the environment it deployed to. Records that deployment."
     )
     status: Literal["success", "failure", "cancelled"] = Field(
-        "success", description="Inside a deploy job: how it went, `${{ job.status }}`."
+        "success", description="Inside a deploy job: how it went, from the `job` context's `status`."
     )
     version: str | None = Field(None, description="Inside a deploy job: the version it deployed.")
     config: Path = Field(DEFAULT_CONFIG, description="File in the checkout with any of these settings.")
@@ -218,14 +218,12 @@ class Settings(BaseModel):
 
 
 FILE_ONLY = frozenset({"custom"})
+INPUT_ONLY = frozenset({"github-token", "mode", "environment", "status", "version", "config", "runtime"})
+SECRETS = frozenset({"github-token", "pushgateway-password", "endpoint-token", "endpoint-secret"})
 NAMES = tuple(name.replace("_", "-") for name in Settings.model_fields)
 INPUTS = tuple(name for name in NAMES if name not in FILE_ONLY)
-FLAGS = tuple(
-    name
-    for name in INPUTS
-    if name not in ("github-token", "mode", "environment", "status", "version", "config", "runtime")
-)
-"""Settings that are also flags of `compute`: those that change numbers or where they go."""
+FLAGS = tuple(name for name in INPUTS if name not in INPUT_ONLY | SECRETS)
+"""Settings that are also flags of `compute`; a secret on a command line is one that every process can read."""
 
 
 @dataclass(frozen=True)

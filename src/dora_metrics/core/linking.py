@@ -9,6 +9,8 @@ from typing import NamedTuple
 from dora_metrics.core.facts import EPOCH, Change, Deployment, Fact, Incident, Vulnerability
 from dora_metrics.core.policy import Policy
 
+_RUN = 2  # colons in github:run:<id>
+
 
 class Scope(NamedTuple):
     """What metrics are computed for; compared as written."""
@@ -88,12 +90,23 @@ def link(facts: Iterable[Fact], policy: Policy) -> History:
                 history.incidents.append(fact)
             case Vulnerability():
                 history.vulnerabilities.append(fact)
-    _into_scopes(history, deployments, policy)
+    _into_scopes(history, _without_observed_runs(deployments), policy)
     for line in history.lines.values():
         line.deployments.sort(key=order)
         line.deliveries = deliveries(line.deployments)
     _note_unknown_changes(history)
     return history
+
+
+def _without_observed_runs(deployments: list[Deployment]) -> list[Deployment]:
+    """A run whose deploy job told of its deployment (`github:run:<id>:<environment>`) counts by that alone.
+
+    A workflow that watches the run (`github:run:<id>`) would count it a second time.
+    """
+    told = {
+        ":".join(d.id.split(":")[:3]) for d in deployments if d.id.startswith("github:run:") and d.id.count(":") > _RUN
+    }
+    return [deployment for deployment in deployments if deployment.id not in told]
 
 
 def _into_scopes(history: History, deployments: list[Deployment], policy: Policy) -> None:

@@ -51,7 +51,7 @@ def _rollbacks(line: Line) -> Iterator[Mark]:
             continue
         undone.add(before + 1, position)
         blamed = successes[before + 1]
-        because = f"{label(successes[before])} was deployed again by {deployment.id}"
+        because = f"{label(successes[before])} was deployed again"
         yield Mark(blamed, "rollback", because, deployment.url, deployment)
 
 

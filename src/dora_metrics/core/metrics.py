@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TypedDict
 
-from dora_metrics.core import contract
+from dora_metrics.core import contract, words
 from dora_metrics.core.benchmarks import METRICS, Benchmark, Metric
 from dora_metrics.core.facts import SEVERITIES, Deployment, Vulnerability
 from dora_metrics.core.failures import counts
@@ -160,7 +160,7 @@ def _no_lead_time(record: Record, window: Window, excluded: dict[str, int]) -> s
     if not delivered:
         return "no successful deployment in the window"
     if any(excluded.values()):
-        counted = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in excluded.items() if count)
+        counted = ", ".join(words.LEFT_OUT[reason].format(count) for reason, count in excluded.items() if count)
         return f"every change delivered is left out ({counted})"
     if any(deployment.changes is None for deployment in delivered):
         return "what the deployments delivered is not known yet"

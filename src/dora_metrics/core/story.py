@@ -76,7 +76,7 @@ def _event(happening: Happening, setting: Setting) -> Story:
     fact = next((f for kind in (Deployment, Incident, Change) for f in happening.facts if isinstance(f, kind)), None)
     match fact:
         case Deployment():
-            return _deployment(fact, setting.record, setting.policy)
+            return _deployment(fact, setting)
         case Incident():
             return _incident(fact, setting.record)
         case Change():
@@ -129,20 +129,31 @@ def change_name(identity: str, change: Change | None) -> Md:
     return link(Md(shown) if shown.startswith("#") else code(shown), change.url if change else None)
 
 
-def _deployment(deployment: Deployment, record: Record | None, policy: Policy) -> Story:
-    environment = deployment.environment or "production"
+def _deployment(deployment: Deployment, setting: Setting) -> Story:
+    environment, record = deployment.environment or "production", setting.record
     if deployment.status == "cancelled":
         return Story(md("⏹️ Deployment of {} to {} was cancelled: it counts nowhere", name(deployment), environment))
     if deployment.status == "failure":
-        return Story(md("❌ Deployment of {} to {} failed", name(deployment), environment), tuple(_failed_run(policy)))
-    if record is None or not policy.is_production(environment):
+        return Story(
+            md("❌ Deployment of {} to {} failed", name(deployment), environment), tuple(_failed_run(setting.policy))
+        )
+    if record is None or not setting.policy.is_production(environment):
         return Story(md("📦 {} reached {}, which is not production", name(deployment), environment))
     leads = sorted(lead.seconds for lead in record.leads.measured if lead.deployment == deployment.id)
     headline = md("🚀 {} reached {}", name(deployment), environment)
     if leads:
-        many, middle = words.count(len(leads), "change"), words.duration(quantile(leads, 0.5))
+        many, middle = words.count(len(deployment.changes or ()), "change"), words.duration(quantile(leads, 0.5))
         headline = md("{} · {}, median lead time **{}**", headline, many, middle)
-    return Story(headline, (joined(" ", _success(deployment, record, leads)),))
+    return Story(headline, (joined(" ", (_place(deployment, setting), *_success(deployment, record, leads))),))
+
+
+def _place(deployment: Deployment, setting: Setting) -> Md:
+    """Which one it is in the window, where it is the newest."""
+    done = [d for d in setting.record.deployments if d.status == "success"] if setting.record else []
+    if not done or not setting.scope or done[-1].id != deployment.id:
+        return Md("")
+    number = words.ordinal(setting.scope.metrics.deployment_frequency.deployments)
+    return md("The {} deployment in the {}.", number, setting.span if setting.span.startswith("last") else "window")
 
 
 def _failed_run(policy: Policy) -> Iterator[Md]:
@@ -153,9 +164,6 @@ def _failed_run(policy: Policy) -> Iterator[Md]:
 
 
 def _success(deployment: Deployment, record: Record, leads: list[float]) -> Iterator[Md]:
-    done = [d.id for d in record.deployments if d.status == "success"]
-    if deployment.id in done:
-        yield md("The {} deployment that is known here.", words.ordinal(done.index(deployment.id) + 1))
     if deployment.changes:
         yield _delivered(deployment, record, leads)
     elif deployment.changes is None:

@@ -64,10 +64,18 @@ def show(part: contract.Judged) -> Md:
 
 def level(part: contract.Judged) -> str:
     """`high, could be elite to medium` where the interval does not decide it."""
-    if part.level is None:
-        return words.NOTHING
-    others = [name for name in reversed(part.level_span or ()) if name != part.level]
-    return f"{part.level}, could be {' to '.join(others)}" if others else part.level
+    if part.level is None or part.level_span is None:
+        return part.level or words.NOTHING
+    lowest, highest = part.level_span
+    match part.level == lowest, part.level == highest:
+        case True, True:
+            return part.level
+        case True, False:
+            return f"{part.level}, could be up to {highest}"
+        case False, True:
+            return f"{part.level}, could be down to {lowest}"
+        case _:
+            return f"{part.level}, could be {highest} to {lowest}"
 
 
 def _before(name: str, part: contract.Judged, previous: contract.Metrics | None, verdicts: Mapping[str, str]) -> Md:
@@ -111,15 +119,7 @@ def _n(part: contract.Judged) -> str:
             return part.reason or ""
 
 
-_LEFT_OUT = {
-    "first_deployment": "{} of the first deployment",
-    "bots": "{} by bots",
-    "no_start": "{} without a known start",
-    "negative": "{} deployed before their start",
-}
-
-
 def left_out(excluded: contract.Excluded, wrap: str) -> str:
     """Which delivered changes are in no lead time, wrapped; empty without any."""
-    said = [text.format(count) for reason, text in _LEFT_OUT.items() if (count := getattr(excluded, reason))]
+    said = [text.format(count) for reason, text in words.LEFT_OUT.items() if (count := getattr(excluded, reason))]
     return wrap.format(", ".join(said)) if said else ""

@@ -148,7 +148,7 @@ def _moment(text: str, zone: ZoneInfo) -> datetime:
     text = text.strip()
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
         try:
-            return _plausible(datetime.combine(date.fromisoformat(text), time(), zone).astimezone(UTC))
+            return _plausible(datetime.combine(date.fromisoformat(text), time(), zone)).astimezone(UTC)
         except (ValueError, OverflowError):
             raise ValueError(f"{text!r} is no date between 1970 and 2199") from None
     return instant(text)

@@ -5,6 +5,14 @@ from zoneinfo import ZoneInfo
 
 NOTHING = "–"
 
+LEFT_OUT = {
+    "first_deployment": "{} of the first deployment",
+    "bots": "{} by bots",
+    "no_start": "{} without a known start",
+    "negative": "{} deployed before their start",
+}
+"""Why delivered changes are in no lead time, by the names of the contract."""
+
 _UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 

@@ -10,9 +10,8 @@ from functools import cached_property
 from importlib.resources import files
 from typing import Any
 
-from requests import RequestException
-
 from github import Auth, Github, GithubException, GithubRetry
+from requests import RequestException
 
 _TRIES = 3
 _SERVER_ERRORS = range(500, 600)

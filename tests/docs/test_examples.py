@@ -1,0 +1,156 @@
+"""examples/ can be pasted: GitHub accepts them, they are pinned and least-privileged, and what they set exists."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dora_metrics import config
+from dora_metrics.settings import NAMES, Layer, Settings, load, without_effect
+from support.tools import needs
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+FORM = EXAMPLES / "incident-form.yml"
+SETTINGS = EXAMPLES / "dora.yml"
+WORKFLOWS = sorted(set(EXAMPLES.glob("*.yml")) - {FORM, SETTINGS})
+OURS = "OWNER/dora-metrics@main"
+
+PINS = {
+    "actions/checkout": ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
+    "actions/cache": ("27d5ce7f107fe9357f9df03efb73ab90386fccae", "v5.0.5"),
+}
+"""Commits that are known to be those of these tags. Whoever moves a pin moves it here as well."""
+
+ONE_CALL = {"mode", "environment", "status", "version", "config", "runtime"}
+SECRET = {"github-token", "pushgateway-password", "endpoint-token", "endpoint-secret"}
+
+each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+
+
+def read(path: Path) -> dict[Any, Any]:
+    content: dict[Any, Any] = yaml.safe_load(path.read_text("utf-8"))
+    return content
+
+
+def jobs(path: Path) -> list[dict[str, Any]]:
+    return list(read(path)["jobs"].values())
+
+
+def steps(path: Path) -> list[dict[str, Any]]:
+    return [step for job in jobs(path) for step in job["steps"]]
+
+
+def our_steps(path: Path) -> list[dict[str, Any]]:
+    return [step for step in steps(path) if step.get("uses") == OURS]
+
+
+@each_workflow
+def test_github_accepts_the_workflow(path: Path) -> None:
+    schema = ["--builtin-schema", "vendor.github-workflows"]
+    result = subprocess.run(
+        [sys.executable, "-m", "check_jsonschema", *schema, str(path)], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_zizmor_finds_nothing() -> None:
+    """Exceptions stand in the examples with their reason, or in zizmor.yml beside this file."""
+    options = ["--offline", "--no-progress", "--config", str(Path(__file__).with_name("zizmor.yml"))]
+    result = subprocess.run(
+        [str(needs("zizmor")), *options, *map(str, WORKFLOWS)], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@each_workflow
+def test_an_exception_for_zizmor_has_a_reason(path: Path) -> None:
+    reasons = re.findall(r"# zizmor: ignore\[[\w-]+\](.*)", path.read_text("utf-8"))
+    assert [reason for reason in reasons if len(reason.split()) < 3] == []
+
+
+@each_workflow
+def test_every_action_of_others_is_pinned_to_the_commit_of_its_tag(path: Path) -> None:
+    found = re.findall(r"^\s*(?:- )?uses: (\S+?)@(\S+)(?: # (\S+))?", path.read_text("utf-8"), flags=re.MULTILINE)
+    others = [use for use in found if f"{use[0]}@{use[1]}" != OURS]
+    assert [use for use in others if PINS.get("/".join(use[0].split("/")[:2])) != (use[1], use[2])] == []
+
+
+@each_workflow
+def test_the_reader_is_told_what_to_put_for_the_placeholder(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert text.count("OWNER is where you keep this action") == text.count(OURS) > 0
+
+
+@each_workflow
+def test_a_workflow_has_only_the_permissions_that_its_jobs_name(path: Path) -> None:
+    assert read(path)["permissions"] == {}
+
+
+@each_workflow
+def test_every_permission_has_a_reason_beside_it(path: Path) -> None:
+    granted = re.findall(r"^ {6}[\w-]+: (?:read|write)\b(.*)$", path.read_text("utf-8"), flags=re.MULTILINE)
+    assert len(granted) == sum(len(job.get("permissions", {})) for job in jobs(path))
+    assert all(reason.strip().startswith("# ") for reason in granted)
+
+
+@each_workflow
+def test_a_job_ends_by_itself(path: Path) -> None:
+    assert all("timeout-minutes" in job for job in jobs(path))
+
+
+@each_workflow
+def test_a_checkout_leaves_no_token_behind(path: Path) -> None:
+    checkouts = [step for step in steps(path) if step.get("uses", "").startswith("actions/checkout@")]
+    assert [step for step in checkouts if step["with"]["persist-credentials"] is not False] == []
+
+
+@each_workflow
+def test_no_text_of_an_event_reaches_a_shell(path: Path) -> None:
+    assert [step for step in steps(path) if "${{" in step.get("run", "")] == []
+
+
+@each_workflow
+def test_every_input_exists_and_its_value_can_be_used(path: Path) -> None:
+    declared = read(ROOT / "action.yml")["inputs"]
+    for step in our_steps(path):
+        given = step.get("with", {})
+        assert set(given) <= set(declared)
+        plain = {name: value for name, value in given.items() if "${{" not in str(value)}
+        Settings.model_validate(plain)
+
+
+@each_workflow
+def test_every_output_that_is_used_exists(path: Path) -> None:
+    used = set(re.findall(r"steps\.dora\.outputs\.([\w-]+)", path.read_text("utf-8")))
+    assert used <= set(read(ROOT / "action.yml")["outputs"])
+
+
+@each_workflow
+def test_a_ledger_in_a_folder_is_kept_under_a_key_that_is_new_in_every_run(path: Path) -> None:
+    """A cache is immutable: with a key of its own a run can save, by the prefix it begins where the last one ended."""
+    folders = {ledger.partition(":")[2] for step in our_steps(path) if (ledger := step.get("with", {}).get("ledger"))}
+    kept = [step["with"] for step in steps(path) if step.get("uses", "").startswith("actions/cache@")]
+    assert {options["path"] for options in kept} == folders
+    for options in kept:
+        assert options["key"] == options["restore-keys"] + "${{ github.run_id }}-${{ github.run_attempt }}"
+        assert read(path)["concurrency"] == {"group": "dora-metrics", "queue": "max"}
+
+
+def test_the_settings_file_names_every_setting_that_belongs_into_it() -> None:
+    assert set(read(SETTINGS)) == set(NAMES) - ONE_CALL - SECRET
+
+
+def test_the_settings_file_as_it_stands_changes_nothing() -> None:
+    layer = config.read(SETTINGS, required=True)
+    assert without_effect([layer]) == ()
+    assert load([layer]) == Settings(custom=read(SETTINGS)["custom"])
+
+
+def test_the_example_of_a_table_of_levels_can_be_used() -> None:
+    layers = [config.read(SETTINGS, required=True), Layer("input", {"benchmark": "custom"})]
+    assert load(layers).levels.name == "custom"

@@ -1,0 +1,274 @@
+"""The README and the other pages say what is true of the program beside them."""
+
+import os
+import re
+import subprocess
+import sys
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import as_file, files
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+import responses
+import yaml
+
+from dora_metrics.computing import families_of, subject_of
+from dora_metrics.core import benchmarks, exposition
+from dora_metrics.core.failures import ORDER
+from dora_metrics.settings import NAMES, Settings, policy
+from dora_metrics.sinks.endpoint import Endpoint
+from dora_metrics.sinks.port import Delivery
+from dora_metrics.sources import factfiles
+from support.tools import needs
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text("utf-8")
+PROMETHEUS = (ROOT / "docs" / "prometheus.md").read_text("utf-8")
+DEFINITIONS = (ROOT / "docs" / "definitions.md").read_text("utf-8")
+ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "tests" / "README.md"])
+EXAMPLES = sorted((ROOT / "examples").glob("*.yml"))
+NOW = datetime(2026, 11, 21, 9, 5, tzinfo=UTC)
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
+
+
+def rows(text: str, heading: str) -> list[list[str]]:
+    """The cells of the table that stands first after a text."""
+    _, _, rest = text.partition(heading)
+    table = re.search(r"(?:^\|.*\|\n)+", rest, flags=re.MULTILINE)
+    assert table, heading
+    return [re.split(r" *\| *", line.strip("| ")) for line in table[0].splitlines()[2:]]
+
+
+# --- Length, quick start, inputs, outputs, commands ---
+
+
+def test_the_readme_is_as_long_as_people_read() -> None:
+    assert 245 <= len(README.splitlines()) <= 360
+
+
+def test_the_two_commands_are_on_the_first_screen() -> None:
+    first_screen = "\n".join(README.splitlines()[:20])
+    assert "make demo" in first_screen
+    assert "make test" in first_screen
+
+
+def generated(shown: str, expected: str) -> None:
+    """A part of the README that is made from another file. `DORA_GOLDEN=write` writes it, as it does golden files."""
+    if os.environ.get("DORA_GOLDEN") == "write":
+        path = ROOT / "README.md"
+        path.write_text(path.read_text("utf-8").replace(shown, expected), "utf-8", newline="\n")
+    else:
+        assert shown == expected
+
+
+def yaml_block(beginning: str) -> str:
+    (block,) = (block for block in blocks(README, "yaml") if block.startswith(beginning))
+    return block
+
+
+def test_the_quick_start_is_an_example_word_for_word() -> None:
+    assert README.index("## Quick start") < README.index("```yaml")
+    generated(yaml_block("# Records every run"), (ROOT / "examples" / "workflow-run.yml").read_text("utf-8"))
+
+
+INPUTS = "- uses: OWNER/dora-metrics@main\n  with:\n"
+
+
+def test_the_block_of_inputs_says_what_action_yml_says() -> None:
+    lines = (
+        f"    {name}: {_written(declared['default'])} # {declared['description'].strip().rstrip('.')}\n"
+        for name, declared in ACTION["inputs"].items()
+    )
+    generated(yaml_block(INPUTS), INPUTS + "".join(lines))
+
+
+def _written(default: str) -> str:
+    """A text in YAML; in quotes where it would be something else without them."""
+    return default if isinstance(yaml.safe_load(default), str) else f'"{default}"'
+
+
+def test_the_block_of_inputs_can_be_pasted() -> None:
+    (step,) = yaml.safe_load(yaml_block(INPUTS))
+    assert step["with"] == {name: declared["default"] for name, declared in ACTION["inputs"].items()}
+
+
+def test_the_table_of_outputs_has_exactly_the_outputs() -> None:
+    assert [row[0].strip("`") for row in rows(README, "## Outputs")] == list(ACTION["outputs"])
+
+
+def test_the_example_of_an_output_uses_one() -> None:
+    used = set(re.findall(r"steps\.dora\.outputs\.([\w-]+)", README))
+    assert used
+    assert used <= set(ACTION["outputs"])
+
+
+@cache
+def help_of(*command: str) -> str:
+    """What the program says about itself."""
+    result = subprocess.run(
+        [sys.executable, "-m", "dora_metrics", *command, "--help"],
+        env={"PYTHONPATH": str(ROOT / "src"), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return result.stdout
+
+
+def commands() -> list[str]:
+    return re.findall(r"^ {4}(\w+) {2,}\S", help_of(), flags=re.MULTILINE)
+
+
+def test_every_command_is_mentioned() -> None:
+    assert commands()
+    assert [name for name in commands() if f"dora-metrics {name}" not in README] == []
+
+
+def test_every_option_that_is_no_setting_is_mentioned() -> None:
+    texts = [help_of(), *(help_of(name) for name in commands())]
+    options = {option for text in texts for option in re.findall(r"(?<![\w-])--([a-z][\w-]*)", text)}
+    missing = {name for name in options - set(NAMES) - {"help"} if f"--{name}" not in README}
+    assert missing == set()
+    assert "--config" in README  # a setting and an option
+
+
+# --- Links, paths, examples of text ---
+
+
+def anchors(text: str) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@each_page
+def test_a_link_inside_the_repository_leads_somewhere(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```$|`[^`\n]*`", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if target.startswith(("https://", "http://")):
+            continue
+        path, _, anchor = target.partition("#")
+        there = (page.parent / path).resolve() if path else page
+        assert there.exists(), target
+        assert not anchor or anchor in anchors(there.read_text("utf-8")), target
+
+
+@each_page
+def test_a_module_that_is_named_exists(page: Path) -> None:
+    package = ROOT / "src" / "dora_metrics"
+    named = re.findall(r"`((?:(?:core|github|ledgers|sinks|sources)/)?\w+\.py)`", page.read_text("utf-8"))
+    assert [name for name in named if not (package / name).is_file() and not name.startswith("yaml")] == [
+        name for name in named if name in ("support/tools.py", "support/web.py")
+    ]
+
+
+_NOT_FOR_READERS = re.compile(
+    r"(?<![\w.])/(?:work|opt|home|root|tmp|Users|mnt)/|\b[A-Z]:\\\\"
+    r"|pypi\.|pythonhosted|npmjs|index-url|registry=|docker\.io|ghcr\.io|localhost:\d",
+)
+
+
+@pytest.mark.parametrize("path", [*PAGES, *EXAMPLES], ids=lambda path: path.name)
+def test_no_machine_and_no_package_registry_is_named(path: Path) -> None:
+    assert [line for line in path.read_text("utf-8").splitlines() if _NOT_FOR_READERS.search(line)] == []
+
+
+def test_the_fact_that_is_shown_is_one_of_the_demos() -> None:
+    (shown,) = (block for block in blocks(README, "json") if '"kind":"deployment"' in block)
+    month = files("dora_metrics") / "sample" / "ledger" / "facts" / "2026" / "11.jsonl"
+    assert shown in month.read_text("utf-8")
+
+
+@responses.activate
+def test_the_check_of_the_signature_accepts_what_is_sent_and_nothing_else() -> None:
+    responses.post("http://endpoint.example/")
+    subject = subject_of([], Settings(), NOW)
+    sent = Delivery("acme/shop", "release", [], subject.document, families_of(subject, [], None))
+    Endpoint("http://endpoint.example/", secret="secret").send(sent)
+    request: Any = responses.calls[0].request
+    header, body = request.headers["X-Dora-Signature-256"], request.body
+
+    (snippet,) = blocks(README, "python")
+    names: dict[str, Any] = {}
+    exec(snippet, names)
+    assert names["is_genuine"]("secret", body, header)
+    assert not names["is_genuine"]("secret", body + b" ", header)
+    assert not names["is_genuine"]("other", body, header)
+    assert not names["is_genuine"]("secret", body, None)
+
+
+# --- Metrics for Prometheus ---
+
+
+@cache
+def exposed() -> str:
+    """What is exposed of the sample ledger."""
+    with as_file(files("dora_metrics") / "sample" / "ledger") as ledger:
+        facts = factfiles.read(str(ledger), BytesIO()).facts
+    return exposition.text(families_of(subject_of(facts, Settings(), NOW), facts, 1))
+
+
+def metric_rows() -> list[list[str]]:
+    return rows(PROMETHEUS, "## Metrics")
+
+
+def test_every_metric_is_in_the_table_with_its_type() -> None:
+    said = [(row[0].strip("`"), row[1]) for row in metric_rows()]
+    assert said == re.findall(r"^# TYPE (\S+) (\w+)$", exposed(), flags=re.MULTILINE)
+
+
+def test_every_label_is_in_the_table() -> None:
+    scope = {"repository", "service", "environment"}
+    for name, _, further, _ in metric_rows():
+        bare = name.strip("`")
+        found = re.findall(rf"^{bare}(?:_bucket)?(?:{{(.*?)}})? ", exposed(), flags=re.MULTILINE)
+        labels = {label for one in found for label in re.findall(r'(\w+)="', one)} - {"le"}
+        said = set(re.findall(r"`(\w+)`", further))
+        if found:
+            assert labels == (said if re.search("only|none", further) else said | scope), bare
+
+
+@pytest.mark.parametrize("text", [README, PROMETHEUS], ids=["README.md", "prometheus.md"])
+def test_no_metric_is_named_that_is_not_exposed(text: str) -> None:
+    known = {name for name, _ in re.findall(r"^# TYPE (\S+) (\w+)$", exposed(), flags=re.MULTILINE)}
+    named = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"\bdora_[a-z0-9_]+", text)}
+    assert named - {"dora_metrics"} <= known
+
+
+def test_the_readmes_queries_are_those_of_the_page() -> None:
+    assert set(blocks(README, "promql")) <= set(blocks(PROMETHEUS, "promql"))
+
+
+def test_prometheus_takes_the_queries_the_alerts_and_the_scrape_configuration(tmp_path: Path) -> None:
+    promtool = str(needs("promtool"))
+    recorded = [{"record": f"a:query{i}", "expr": query} for i, query in enumerate(blocks(PROMETHEUS, "promql"))]
+    rules, scrape, alerts = (tmp_path / f"{name}.yml" for name in ("rules", "scrape", "alerts"))
+    rules.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": recorded}]}), "utf-8")
+    scrape_text, alerts_text = blocks(PROMETHEUS, "yaml")
+    scrape.write_text(scrape_text, "utf-8")
+    alerts.write_text(alerts_text, "utf-8")
+    for command in (["rules", str(rules), str(alerts)], ["config", str(scrape)]):
+        result = subprocess.run([promtool, "check", *command], capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stdout + result.stderr
+    assert scrape_text in blocks(README, "yaml")
+
+
+# --- Definitions ---
+
+
+def test_the_rules_are_told_in_the_order_in_which_they_hit() -> None:
+    assert [row[0].strip("`") for row in rows(DEFINITIONS, "## What marks a deployment as failed")] == list(ORDER)
+
+
+def test_the_levels_are_told_of_every_published_table() -> None:
+    told = [row[0].partition("`,")[0].strip("`") for row in rows(DEFINITIONS, "## Levels")]
+    assert tuple(told) == benchmarks.PUBLISHED
+    assert f"`{policy(Settings()).benchmark.name}`, the default" in DEFINITIONS

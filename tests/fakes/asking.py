@@ -1,0 +1,67 @@
+"""Plain requests to the fake GitHub, and the queries of its own tests."""
+
+import base64
+from datetime import UTC, datetime
+from typing import Any
+
+import requests
+
+from fakes.github import FakeGitHub
+
+DAY = datetime(2026, 11, 20, 10, tzinfo=UTC)
+HEAD = 'query Head { repository(owner: "acme", name: "shop") { id defaultBranchRef { name target { oid } } } }'
+COMMIT = """
+mutation Record($input: CreateCommitOnBranchInput!) {
+  createCommitOnBranch(input: $input) { commit { oid message parents(first: 1) { nodes { oid } } } }
+}
+"""
+DEEP = """
+pullRequests(first: 100) {
+  nodes { commits(first: 100) { nodes { commit { associatedPullRequests(first: 100) { totalCount } } } } }
+}
+"""
+REFS = "mutation Refs($input: UpdateRefsInput!) { updateRefs(input: $input) { clientMutationId } }"
+
+Json = dict[str, Any]
+
+
+def get(github: FakeGitHub, path: str, token: str | None = None, **query: str) -> requests.Response:
+    headers = {"Authorization": f"Bearer {token or github.token}"}
+    return requests.get(f"{github.root_url}/repos/acme/shop{path}", params=query, headers=headers, timeout=5)
+
+
+def post(github: FakeGitHub, path: str, body: Json) -> requests.Response:
+    headers = {"Authorization": f"Bearer {github.token}"}
+    return requests.post(f"{github.root_url}/repos/acme/shop{path}", json=body, headers=headers, timeout=5)
+
+
+def ask(github: FakeGitHub, query: str, token: str | None = None, timeout: float = 5, **variables: object) -> Json:
+    """What GraphQL answers, its errors included."""
+    headers = {"Authorization": f"Bearer {token or github.token}"}
+    body = {"query": query, "variables": variables}
+    got = requests.post(github.graphql_url, json=body, headers=headers, timeout=timeout)
+    got.raise_for_status()
+    found: Json = got.json()
+    return found
+
+
+def about(github: FakeGitHub, fields: str) -> Json:
+    """Fields of acme/shop."""
+    found = ask(github, f'{{ repository(owner: "acme", name: "shop") {{ {fields} }} }}')
+    assert "errors" not in found, found
+    repository: Json = found["data"]["repository"]
+    return repository
+
+
+def commit(expected: str | None, branch: str = "main", **files: str) -> Json:
+    """Input of createCommitOnBranch."""
+    return {
+        "branch": {"repositoryNameWithOwner": "acme/shop", "branchName": branch},
+        "expectedHeadOid": expected,
+        "message": {"headline": "Record 1 fact"},
+        "fileChanges": {
+            "additions": [
+                {"path": name, "contents": base64.b64encode(text.encode()).decode()} for name, text in files.items()
+            ]
+        },
+    }

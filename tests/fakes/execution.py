@@ -1,0 +1,61 @@
+"""A GraphQL request answered as GitHub answers: HTTP 200 with `data`, with `errors`, or with both."""
+
+from pathlib import Path
+from typing import Any
+
+from graphql import GraphQLError, execute_sync
+
+from fakes import git_queries, mutations, queries, record_queries, resolving
+from fakes.resolving import Context, TypedError
+from fakes.schema import NODE_LIMIT, checked, places, schema, size
+from fakes.world import Token, World
+
+__all__ = ["answer", "git_queries", "mutations", "queries", "record_queries"]
+
+Json = dict[str, Any]
+
+
+def answer(world: World, token: Token, request: Json, path: Path, problems: list[str]) -> Json:
+    """`problems` gets what is the fake's own fault: a field it does not know, a resolver that broke."""
+    query, name, variables = request.get("query"), request.get("operationName"), request.get("variables") or {}
+    if not isinstance(query, str):
+        return {"errors": [{"message": "A query attribute must be specified and must be a string."}]}
+    document = checked(query, path)
+    if document.errors or document.ast is None:
+        return {"errors": list(document.errors)}
+    asked = size(document, name, variables)
+    if asked.nodes > NODE_LIMIT:
+        return {"errors": [_too_many(asked.nodes)]}
+    world.budgets["graphql"].used += asked.cost
+    done = execute_sync(
+        schema(path),
+        document.ast,
+        context_value=Context(world, token, asked),
+        variable_values=variables,
+        operation_name=name,
+        field_resolver=resolving.resolve,
+        type_resolver=resolving.type_of,
+    )
+    errors = [_formatted(error, problems) for error in done.errors or ()]
+    if done.data is None and not any("path" in error for error in errors):
+        return {"errors": errors}
+    return {"data": done.data} | ({"errors": errors} if errors else {})
+
+
+def _too_many(nodes: int) -> Json:
+    message = (
+        f"This query requests up to {nodes:,} possible nodes which exceeds the maximum limit of {NODE_LIMIT:,} nodes."
+    )
+    return {"type": "MAX_NODE_LIMIT_EXCEEDED", "message": message}
+
+
+def _formatted(error: GraphQLError, problems: list[str]) -> Json:
+    cause = error.original_error
+    made: Json = {"path": list(error.path)} if error.path else {}
+    made |= {"locations": places(error), "message": error.message}
+    if isinstance(cause, TypedError):
+        extensions = {"extensions": {"saml_failure": False}} if cause.kind == "FORBIDDEN" else {}
+        return {"type": cause.kind, **made, **extensions}
+    if error.path:
+        problems.append(f"{'.'.join(map(str, error.path))}: {cause or error!r}")
+    return made

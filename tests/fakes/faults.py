@@ -1,0 +1,238 @@
+"""What can go wrong on the way to GitHub and back, to be switched on for the next requests of a kind."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+from fakes.repository import Repository
+from fakes.store import Files
+from fakes.wire import Answer, HttpError, Logged, Request
+
+LONG = 600.0
+
+
+class DroppedError(Exception):
+    """The connection goes without an answer."""
+
+
+class Instead(Exception):  # noqa: N818 - no error of the fake's, an answer in another's place
+    """An answer given before the request reached anything."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+@dataclass(frozen=True)
+class Passing:
+    """A request on its way, as a fault meets it."""
+
+    request: Request
+    closing: threading.Event
+
+
+class Fault:
+    def before(self, passing: Passing) -> None:
+        """Happens before the request reaches GitHub; raising keeps it away."""
+
+    def after(self, passing: Passing, answer: Answer) -> Answer:
+        """Happens when the request has done its work."""
+        del passing
+        return answer
+
+
+@dataclass(frozen=True)
+class latency(Fault):  # noqa: N801 - read as a verb: `fail(latency(0.2))`
+    """Every answer comes so much later."""
+
+    seconds: float
+
+    def before(self, passing: Passing) -> None:
+        passing.closing.wait(self.seconds)
+
+
+@dataclass(frozen=True)
+class unavailable(Fault):  # noqa: N801
+    """502, 503 and their like; with `applied` after the request has done its work."""
+
+    status: int = 502
+    applied: bool = False
+
+    def before(self, passing: Passing) -> None:
+        del passing
+        if not self.applied:
+            raise Instead(self.answer)
+
+    def after(self, passing: Passing, answer: Answer) -> Answer:
+        del passing, answer
+        return self.answer
+
+    @property
+    def answer(self) -> Answer:
+        return Answer(self.status, b"<html><body><h1>Unicorn!</h1></body></html>", {"Content-Type": "text/html"})
+
+
+@dataclass(frozen=True)
+class hang(Fault):  # noqa: N801
+    """No answer, on an open connection, for longer than anybody waits; `applied`: though the work is done."""
+
+    seconds: float = LONG
+    applied: bool = False
+
+    def before(self, passing: Passing) -> None:
+        if not self.applied:
+            self._hang(passing)
+
+    def after(self, passing: Passing, answer: Answer) -> Answer:
+        del answer
+        return self._hang(passing)
+
+    def _hang(self, passing: Passing) -> NoReturn:
+        passing.closing.wait(self.seconds)
+        raise DroppedError
+
+
+@dataclass(frozen=True)
+class dropped(Fault):  # noqa: N801
+    """The connection closes without an answer; with `applied` after the request has done its work."""
+
+    applied: bool = False
+
+    def before(self, passing: Passing) -> None:
+        del passing
+        if not self.applied:
+            raise DroppedError
+
+    def after(self, passing: Passing, answer: Answer) -> Answer:
+        del passing, answer
+        raise DroppedError
+
+
+@dataclass(frozen=True)
+class primary_limit(Fault):  # noqa: N801
+    """The hour's requests are used up: 403 or 429, but HTTP 200 with an error of this type for GraphQL."""
+
+    status: int = 403
+    reset_in: int = 3600
+    kind: str = "RATE_LIMITED"
+    message: str = "API rate limit exceeded for installation ID 1."
+
+    def before(self, passing: Passing) -> None:
+        graphql = passing.request.is_graphql
+        body = HttpError(self.status, self.message).answer.body
+        typed = {"errors": [{"type": self.kind, "message": self.message}]}
+        raise Instead(Answer(200 if graphql else self.status, typed if graphql else body, self._headers(graphql)))
+
+    def _headers(self, graphql: bool) -> dict[str, str]:  # noqa: FBT001 - one of two
+        return {
+            "X-RateLimit-Limit": "1000",
+            "X-RateLimit-Remaining": "0",
+            "X-RateLimit-Used": "1000",
+            "X-RateLimit-Reset": str(int(time.time()) + self.reset_in),
+            "X-RateLimit-Resource": "graphql" if graphql else "core",
+        }
+
+
+@dataclass(frozen=True)
+class secondary_limit(Fault):  # noqa: N801
+    """Too much at once: 403 or 429, most times with Retry-After."""
+
+    retry_after: int | None = 1
+    status: int = 403
+
+    def before(self, passing: Passing) -> None:
+        del passing
+        message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
+        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        raise Instead(replace(HttpError(self.status, message).answer, headers=headers))
+
+
+@dataclass(frozen=True)
+class partial_errors(Fault):  # noqa: N801
+    """GraphQL answers with data and errors: what stands at the path is null. No path: nothing but errors."""
+
+    path: str = ""
+    kind: str | None = None
+    message: str = "Something went wrong while executing your query."
+
+    def after(self, passing: Passing, answer: Answer) -> Answer:
+        del passing
+        steps = [int(step) if step.isdigit() else step for step in self.path.split(".") if step]
+        body = dict(answer.body)
+        if steps:
+            _blank(body["data"], steps)
+        else:
+            body["data"] = None
+        error = {"path": steps, "message": self.message} | ({"type": self.kind} if self.kind else {})
+        return replace(answer, body=body | {"errors": [*body.get("errors", []), error]})
+
+
+def _blank(data: Any, steps: list[int | str]) -> None:  # noqa: ANN401 - JSON
+    for step in steps[:-1]:
+        data = data[step]
+    data[steps[-1]] = None
+
+
+@dataclass(frozen=True)
+class meanwhile(Fault):  # noqa: N801
+    """Something happens just before the request arrives; `applied`: when its work is done, before the answer."""
+
+    happens: Callable[[], object]
+    applied: bool = False
+
+    def before(self, passing: Passing) -> None:
+        del passing
+        if not self.applied:
+            self.happens()
+
+    def after(self, passing: Passing, answer: Answer) -> Answer:
+        del passing
+        if self.applied:
+            self.happens()
+        return answer
+
+
+def stale_head(repository: Repository, branch: str, files: Files | None = None) -> Fault:
+    """Another writer commits to the branch just before."""
+    return meanwhile(
+        lambda: repository.commit(files or {"other.txt": "other"}, message="Another writer", branch=branch)
+    )
+
+
+@dataclass
+class _Planned:
+    fault: Fault
+    to: str
+    left: int | None
+    skip: int
+
+    def meets(self, logged: Logged) -> bool:
+        """Whether this request is one of those meant; it counts the request."""
+        if self.left == 0 or not logged.fits(self.to):
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        self.left = None if self.left is None else self.left - 1
+        return True
+
+
+class Faults:
+    def __init__(self) -> None:
+        self._planned: list[_Planned] = []
+        self._lock = threading.Lock()
+
+    def add(self, fault: Fault, to: str, times: int | None, skip: int) -> None:
+        with self._lock:
+            self._planned.append(_Planned(fault, to, times, skip))
+
+    def clear(self) -> None:
+        with self._lock:
+            self._planned.clear()
+
+    def take(self, logged: Logged) -> list[Fault]:
+        """The faults that meet this request."""
+        with self._lock:
+            return [plan.fault for plan in self._planned if plan.meets(logged)]

@@ -1,0 +1,271 @@
+"""A bare git repository: loose objects written here, read by one `git cat-file`, refs moved by `git update-ref`."""
+
+import hashlib
+import os
+import re
+import subprocess
+import threading
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+NOTHING = "0" * 40
+TREE = "40000"
+FILE = "100644"
+Leaf = tuple[str, str]
+"""Mode and object id of what stands at a path."""
+
+_ENVIRONMENT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "LC_ALL": "C"}
+_BAD_REF = re.compile(r"[\x00-\x20~^:?*\[\\\x7f]|\.\.|@\{|//|/$|\.lock$|\.$|/\.")
+
+
+class RefConflictError(Exception):
+    """A ref is not where the update expected it, or its name is taken by a folder of refs."""
+
+
+@dataclass(frozen=True)
+class Object:
+    oid: str
+    kind: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Entry:
+    mode: str
+    name: str
+    oid: str
+
+    @property
+    def kind(self) -> str:
+        return {TREE: "tree", "160000": "commit"}.get(self.mode, "blob")
+
+
+@dataclass(frozen=True)
+class Signature:
+    name: str
+    email: str
+    at: datetime
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.email}> {int(self.at.timestamp())} {self.at:%z}"
+
+
+@dataclass(frozen=True)
+class Commit:
+    oid: str
+    tree: str
+    parents: tuple[str, ...]
+    author: Signature
+    committer: Signature
+    message: str
+
+
+class Git:
+    def __init__(self, folder: Path, branch: str) -> None:
+        self.folder = folder
+        self._lock = threading.Lock()
+        self._reader: subprocess.Popen[bytes] | None = None
+        self._folders: set[str] = set()
+        self._commits: dict[str, Commit] = {}
+        self._walks: dict[tuple[str, ...], tuple[str, ...]] = {}
+        git("init", "-q", "--bare", "--template=", "-b", branch, str(folder))
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.communicate()
+
+    def run(self, *arguments: str, given: str = "") -> str:
+        return git("--git-dir", str(self.folder), *arguments, given=given)
+
+    # objects
+
+    def write(self, kind: str, data: bytes) -> str:
+        """A new object, and its id; nothing names it yet, so nobody reads it half written."""
+        body = f"{kind} {len(data)}\0".encode() + data
+        oid = hashlib.sha1(body, usedforsecurity=False).hexdigest()
+        folder = self.folder / "objects" / oid[:2]
+        if oid[:2] not in self._folders:
+            folder.mkdir(exist_ok=True)
+            self._folders.add(oid[:2])
+        with suppress(FileExistsError), (folder / oid[2:]).open("xb") as file:
+            file.write(zlib.compress(body, 1))
+        return oid
+
+    def read(self, name: str) -> Object | None:
+        """What a name or expression stands for, as `git rev-parse` reads it: an id, a ref, `main:facts/2026`."""
+        if not name or "\n" in name:
+            return None
+        with self._lock:
+            reader = self._reader = self._reader or self._start()
+            assert reader.stdin is not None
+            assert reader.stdout is not None
+            reader.stdin.write(name.encode() + b"\n")
+            reader.stdin.flush()
+            header = reader.stdout.readline().rstrip(b"\n")
+            if header.endswith((b" missing", b" ambiguous")):
+                return None
+            oid, kind, size = header.decode().split()
+            return Object(oid, kind, reader.stdout.read(int(size) + 1)[:-1])
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = ["git", "--git-dir", str(self.folder), "cat-file", "--batch"]
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env={**os.environ, **_ENVIRONMENT}
+        )
+
+    def commit(self, oid: str) -> Commit | None:
+        """The commit of an id; for names see `resolve`."""
+        if oid not in self._commits:
+            found = self.read(oid)
+            if found is None or found.oid != oid or found.kind != "commit":
+                return None
+            self._commits[oid] = _commit(found)
+        return self._commits[oid]
+
+    def resolve(self, name: str) -> str | None:
+        """The commit that a branch, tag or id stands for."""
+        found = self.read(name + "^{commit}") if name else None
+        return found.oid if found else None
+
+    def write_commit(
+        self, tree: str, parents: Sequence[str], author: Signature, committer: Signature, message: str
+    ) -> str:
+        lines = [f"tree {tree}", *(f"parent {oid}" for oid in parents), f"author {author}", f"committer {committer}"]
+        return self.write("commit", "\n".join([*lines, "", message]).encode())
+
+    # trees
+
+    def entries(self, tree: str) -> list[Entry]:
+        found = self.read(tree)
+        return list(_entries(found.data)) if found else []
+
+    def write_tree(self, leaves: Mapping[str, Leaf]) -> str:
+        ordered = sorted(leaves.items(), key=lambda item: item[0] + ("/" if item[1][0] == TREE else ""))
+        return self.write("tree", b"".join(f"{m} {n}\0".encode() + bytes.fromhex(oid) for n, (m, oid) in ordered))
+
+    def amend(self, tree: str | None, changes: Mapping[str, Leaf | None]) -> str:
+        """The tree with some paths replaced, or removed where None is given; folders that get empty go as well."""
+        leaves = {entry.name: (entry.mode, entry.oid) for entry in self.entries(tree)} if tree else {}
+        deeper: dict[str, dict[str, Leaf | None]] = {}
+        for path, leaf in changes.items():
+            name, _, rest = path.partition("/")
+            if rest:
+                deeper.setdefault(name, {})[rest] = leaf
+            elif leaf is None:
+                leaves.pop(name, None)
+            else:
+                leaves[name] = leaf
+        for name, below in deeper.items():
+            mode, oid = leaves.pop(name, ("", ""))
+            amended = self.amend(oid if mode == TREE else None, below)
+            if self.entries(amended):
+                leaves[name] = (TREE, amended)
+        return self.write_tree(leaves)
+
+    def changes(self, before: str | None, after: str, prefix: str = "") -> dict[str, Leaf | None]:
+        """Path by path what turns one tree into the other; None where a file goes."""
+        old = {entry.name: entry for entry in self.entries(before)} if before else {}
+        new = {entry.name: entry for entry in self.entries(after)} if after else {}
+        found: dict[str, Leaf | None] = {}
+        for name in sorted(old.keys() | new.keys()):
+            was, now = old.get(name), new.get(name)
+            if was == now:
+                continue
+            trees = [entry.oid if entry and entry.mode == TREE else "" for entry in (was, now)]
+            if was and was.mode != TREE and not (now and now.mode != TREE):
+                found[prefix + name] = None
+            if now and now.mode != TREE:
+                found[prefix + name] = (now.mode, now.oid)
+            if any(trees):
+                found |= self.changes(trees[0], trees[1], f"{prefix}{name}/")
+        return found
+
+    # history
+
+    def walk(self, *arguments: str) -> tuple[str, ...]:
+        """`git rev-list`; the arguments name commits by id, so the answer stays true."""
+        if arguments not in self._walks:
+            self._walks[arguments] = tuple(self.run("rev-list", *arguments).split())
+        return self._walks[arguments]
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        try:
+            return self.run("merge-base", one, other).strip()
+        except subprocess.CalledProcessError:
+            return None
+
+    def contains(self, descendant: str, ancestor: str) -> bool:
+        return self.merge_base(descendant, ancestor) == ancestor
+
+    # refs
+
+    def ref(self, name: str) -> str | None:
+        found = self.read(name) if valid_ref(name) else None
+        return found.oid if found else None
+
+    def refs(self, prefix: str) -> dict[str, str]:
+        lines = self.run("for-each-ref", "--format=%(refname) %(objectname)", prefix).splitlines()
+        return dict(line.rsplit(" ", 1) for line in lines)
+
+    def put(self, name: str, oid: str) -> None:
+        """Sets one ref wherever it was, without a process of git: for those who prepare a repository."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f"{path.name}.lock")
+        part.write_text(f"{oid}\n", "ascii")
+        part.replace(path)
+
+    def move(self, *updates: tuple[str, str, str | None]) -> None:
+        """Sets refs, all or none: (name, after, before); 40 zeros mean absent, before None means wherever it is."""
+        lines = [f"update {name} {after}" + (f" {before}" if before else "") for name, after, before in updates]
+        try:
+            self.run("update-ref", "--stdin", given="\n".join(["start", *lines, "prepare", "commit", ""]))
+        except subprocess.CalledProcessError as error:
+            raise RefConflictError(error.stderr.strip()) from error
+
+
+def git(*arguments: str, given: str = "") -> str:
+    done = subprocess.run(
+        ["git", *arguments],
+        input=given,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        env={**os.environ, **_ENVIRONMENT},
+    )
+    return done.stdout
+
+
+def valid_ref(name: str) -> bool:
+    return name.startswith("refs/") and name.count("/") > 1 and not _BAD_REF.search(name)
+
+
+def _entries(data: bytes) -> Iterator[Entry]:
+    start = 0
+    while start < len(data):
+        end = data.index(b"\0", start)
+        mode, name = data[start:end].decode("utf-8", "surrogateescape").split(" ", 1)
+        yield Entry(mode, name, data[end + 1 : end + 21].hex())
+        start = end + 21
+
+
+def _commit(found: Object) -> Commit:
+    head, _, message = found.data.decode("utf-8", "replace").partition("\n\n")
+    pairs = [line.partition(" ") for line in head.split("\n") if not line.startswith(" ")]
+    first = {key: value for key, _, value in reversed(pairs)}
+    parents = tuple(value for key, _, value in pairs if key == "parent")
+    author, committer = signature(first["author"]), signature(first["committer"])
+    return Commit(found.oid, first["tree"], parents, author, committer, message)
+
+
+def signature(line: str) -> Signature:
+    who, seconds, zone = line.rsplit(" ", 2)
+    name, _, email = who.rpartition(" <")
+    minutes = int(zone[:1] + "1") * (int(zone[1:3]) * 60 + int(zone[3:]))
+    offset = timezone(timedelta(minutes=minutes)) if minutes else UTC
+    return Signature(name, email.rstrip(">"), datetime.fromtimestamp(int(seconds), offset))

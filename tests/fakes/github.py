@@ -1,0 +1,180 @@
+"""A GitHub of one's own: real HTTP, real git, GitHub's published GraphQL schema, and faults to switch on.
+
+    with FakeGitHub() as github:
+        shop = github.repository("acme/shop")
+        shop.merge_pull(shop.pull("Faster checkout", files={"a.txt": "1"}), how="squash")
+        github.fail(unavailable(502), to="createCommitOnBranch", times=2)
+        client = Github(base_url=github.api_url, auth=Auth.Token(github.token))
+
+What it does not know (a field, a path) fails the test when the `with` ends. Not as on GitHub: merges
+know no conflicts, there are no ETags, nothing is compressed, and what is written is there at once for every reader.
+"""
+
+import json
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import TracebackType
+from typing import Any, Self
+
+from fakes import execution, rest, rest_git, rest_refs, schema
+from fakes.faults import DroppedError, Fault, Faults, Instead, Passing, primary_limit
+from fakes.repository import Repository
+from fakes.server import Server
+from fakes.wire import Answer, Call, HttpError, Logged, Request, dispatch
+from fakes.world import Token, World
+
+__all__ = ["FakeGitHub", "rest", "rest_git", "rest_refs"]
+
+
+class FakeGitHub:
+    """`now` is GitHub's clock; with `graphql` False node_modules is not needed."""
+
+    def __init__(self, *, now: Callable[[], datetime] | None = None, graphql: bool = True) -> None:
+        self._schema: Path | None = schema.published() if graphql else None
+        self._folder = TemporaryDirectory(prefix="fake-github-", ignore_cleanup_errors=True)
+        self._closing = threading.Event()
+        self._faults = Faults()
+        self._server: Server | None = None
+        self.world = World(Path(self._folder.name), now)
+        self.token = self.world.grant()
+        self.requests: list[Logged] = []
+        self.problems: list[str] = []
+
+    def __enter__(self) -> Self:
+        self._server = Server(self.answer)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        if self._server:
+            self._server.close()
+        with self.world.lock:
+            self.world.close()
+        self._folder.cleanup()
+        if kind is None and self.problems:
+            raise AssertionError("the fake GitHub could not do what was asked: " + "; ".join(self.problems))
+
+    @property
+    def root_url(self) -> str:
+        """Addresses as on github.com: /repos/…, /graphql."""
+        assert self._server is not None
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def api_url(self) -> str:
+        """Addresses as on a GitHub Enterprise Server: …/api/v3, from which clients derive …/api/graphql."""
+        return f"{self.root_url}/api/v3"
+
+    @property
+    def graphql_url(self) -> str:
+        return f"{self.root_url}/api/graphql"
+
+    def repository(
+        self, name: str = "acme/shop", *, private: bool = False, default_branch: str = "main", empty: bool = False
+    ) -> Repository:
+        return self.world.repository(name, private=private, default_branch=default_branch, empty=empty)
+
+    def grant(self, *, default: str = "write", repositories: set[str] | None = None, **permissions: str) -> str:
+        """A token with other permissions: `grant(contents="read")`, `grant(default="none", issues="write")`."""
+        return self.world.grant(default=default, repositories=repositories, **permissions)
+
+    def fail(self, fault: Fault, to: str = "*", times: int | None = 1, skip: int = 0) -> None:
+        """Lets the next requests meet a fault, after those to skip; times None: all from then on.
+
+        `to` is a pattern over `GET /repos/acme/shop/pulls` (no /api/v3), an operation's name or a field at its top.
+        """
+        self._faults.add(fault, to, times, skip)
+
+    def heal(self) -> None:
+        self._faults.clear()
+
+    def sent(self, to: str = "*") -> list[Logged]:
+        """The requests so far that fit a pattern such as `fail` takes."""
+        return [logged for logged in list(self.requests) if logged.fits(to)]
+
+    # answering
+
+    def answer(self, request: Request) -> Answer:
+        logged = self._log(request)
+        passing = Passing(request, self._closing)
+        faults = self._faults.take(logged)
+        try:
+            for fault in faults:
+                fault.before(passing)
+            with self.world.lock:
+                answer = self._work(request)
+            for fault in faults:
+                answer = fault.after(passing, answer)
+        except Instead as instead:
+            answer = instead.answer
+        except DroppedError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the fake's own fault, told when the test ends
+            self.problems.append(f"{request.method} {request.path}: {error!r}")
+            answer = HttpError(500, "Server Error").answer
+        logged.status, logged.sent = answer.status, len(answer.data)
+        return answer
+
+    def _log(self, request: Request) -> Logged:
+        name, fields = _asked(request) if request.is_graphql else (None, ())
+        logged = Logged(request.method, request.path, name, fields, len(request.body))
+        self.requests.append(logged)
+        return logged
+
+    def _work(self, request: Request) -> Answer:
+        budget = self.world.budgets["graphql" if request.is_graphql else "core"]
+        try:
+            token = self._token(request)
+            if request.path == "/rate_limit":
+                return Answer(200, self._limits())
+            if not budget.remaining:
+                primary_limit().before(Passing(request, self._closing))
+            answer = self._graphql(token, request) if request.is_graphql else self._rest(token, request)
+        except HttpError as error:
+            answer = error.answer
+        return Answer(answer.status, answer.body, budget.headers() | dict(answer.headers))
+
+    def _token(self, request: Request) -> Token:
+        if "User-Agent" not in request.headers:
+            raise HttpError(
+                403, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header."
+            )
+        text = request.headers.get("Authorization", "").rpartition(" ")[2]
+        found = self.world.tokens.get(text)
+        if found is None:
+            raise HttpError(401, "Bad credentials" if text else "Requires authentication")
+        return found
+
+    def _limits(self) -> dict[str, Any]:
+        budgets = self.world.budgets.values()
+        rows = {
+            one.resource: {"limit": one.limit, "used": one.used, "remaining": one.remaining, "reset": one.reset}
+            for one in budgets
+        }
+        return {"resources": rows, "rate": rows["core"]}
+
+    def _rest(self, token: Token, request: Request) -> Answer:
+        self.world.budgets["core"].used += 1
+        return dispatch(Call(self.world, token, request))
+
+    def _graphql(self, token: Token, request: Request) -> Answer:
+        if self._schema is None or request.method != "POST":
+            raise HttpError(404, "Not Found")
+        return Answer(200, execution.answer(self.world, token, request.json(), self._schema, self.problems))
+
+
+def _asked(request: Request) -> tuple[str | None, tuple[str, ...]]:
+    """Name and top fields of a GraphQL request, for the log."""
+    try:
+        given = json.loads(request.body)
+        document = schema.read(given["query"])
+    except (ValueError, KeyError, TypeError):
+        return None, ()
+    operation = document.operation(given.get("operationName"))
+    name = operation.name.value if operation and operation.name else None
+    return name, document.roots(given.get("operationName"))

@@ -1,0 +1,242 @@
+"""What GitHub keeps beside git: people, pull requests, deployments, releases, issues and workflow runs."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fakes.repository import Repository
+
+WEB = "https://github.com"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """A person, or a bot, whose name ends in `[bot]` in REST and in commits, but not in GraphQL."""
+
+    name: str
+
+    @property
+    def typename(self) -> str:
+        return "Bot" if self.name.endswith("[bot]") else "User"
+
+    @property
+    def login(self) -> str:
+        return self.name.removesuffix("[bot]")
+
+    @property
+    def url(self) -> str:
+        return f"{WEB}/apps/{self.login}" if self.typename == "Bot" else f"{WEB}/{self.login}"
+
+    @property
+    def email(self) -> str:
+        return f"{self.name}@users.noreply.github.com"
+
+    @property
+    def database_id(self) -> int:
+        return sum(self.name.encode())
+
+
+@dataclass(frozen=True)
+class Label:
+    name: str
+    typename = "Label"
+
+    @property
+    def id(self) -> str:
+        return f"LA_{self.name}"
+
+    color = "ededed"
+    description = ""
+    is_default = False
+
+
+@dataclass
+class Record:
+    """What every record has: a home and a number that becomes its node id."""
+
+    repository: "Repository"
+    database_id: int
+    created_at: datetime
+    typename = "Record"
+    prefix = "X"
+
+    @property
+    def id(self) -> str:
+        return f"{self.prefix}_{self.database_id}"
+
+
+@dataclass(frozen=True)
+class Review:
+    author: Actor | None
+    submitted_at: datetime
+    state: str
+    database_id: int
+    typename = "PullRequestReview"
+
+    @property
+    def id(self) -> str:
+        return f"PRR_{self.database_id}"
+
+    @property
+    def created_at(self) -> datetime:
+        return self.submitted_at
+
+
+@dataclass
+class Issue(Record):
+    number: int
+    title: str
+    body: str
+    labels: list[str]
+    author: Actor | None
+    updated_at: datetime
+    closed_at: datetime | None = None
+    state_reason: str | None = None
+    typename = "Issue"
+    prefix = "I"
+    path = "issues"
+
+    @property
+    def state(self) -> str:
+        return "CLOSED" if self.closed_at else "OPEN"
+
+    @property
+    def closed(self) -> bool:
+        return self.closed_at is not None
+
+    @property
+    def url(self) -> str:
+        return f"{WEB}/{self.repository.name_with_owner}/{self.path}/{self.number}"
+
+
+@dataclass
+class PullRequest(Issue):
+    head_ref_name: str = ""
+    base_ref_name: str = ""
+    head_ref_oid: str = ""
+    base_ref_oid: str = ""
+    shas: list[str] = field(default_factory=list)
+    merged_at: datetime | None = None
+    merged_by: Actor | None = None
+    merge_commit_sha: str | None = None
+    reviews: list[Review] = field(default_factory=list)
+    is_draft: bool = False
+    is_cross_repository: bool = False
+    typename = "PullRequest"
+    prefix = "PR"
+    path = "pull"
+
+    @property
+    def state(self) -> str:
+        return "MERGED" if self.merged_at else super().state
+
+    @property
+    def merged(self) -> bool:
+        return self.merged_at is not None
+
+    @property
+    def permalink(self) -> str:
+        return self.url
+
+
+@dataclass
+class DeploymentStatus(Record):
+    deployment: "Deployment"
+    state: str
+    creator: Actor
+    description: str = ""
+    environment_url: str | None = None
+    log_url: str | None = None
+    typename = "DeploymentStatus"
+    prefix = "DES"
+
+    @property
+    def updated_at(self) -> datetime:
+        return self.created_at
+
+    @property
+    def environment(self) -> str:
+        return self.deployment.environment
+
+
+@dataclass
+class Deployment(Record):
+    commit_oid: str
+    ref_name: str
+    environment: str
+    task: str
+    creator: Actor
+    payload: object
+    description: str
+    production: bool
+    transient: bool
+    history: list[DeploymentStatus] = field(default_factory=list)
+    typename = "Deployment"
+    prefix = "DE"
+
+    @property
+    def latest_status(self) -> DeploymentStatus | None:
+        return self.history[-1] if self.history else None
+
+    @property
+    def state(self) -> str:
+        latest = self.latest_status.state if self.latest_status else "pending"
+        return "ACTIVE" if latest == "success" else latest.upper()
+
+    @property
+    def updated_at(self) -> datetime:
+        return self.latest_status.created_at if self.latest_status else self.created_at
+
+    @property
+    def latest_environment(self) -> str:
+        return self.environment
+
+    @property
+    def original_environment(self) -> str:
+        return self.environment
+
+
+@dataclass
+class Release(Record):
+    """`created_at` is the date of the tagged commit, as on GitHub; a draft has no `published_at`."""
+
+    tag_name: str
+    sha: str
+    name: str
+    description: str
+    author: Actor
+    published_at: datetime | None
+    is_draft: bool
+    is_prerelease: bool
+    typename = "Release"
+    prefix = "RE"
+
+    @property
+    def updated_at(self) -> datetime:
+        return self.published_at or self.created_at
+
+    @property
+    def url(self) -> str:
+        return f"{WEB}/{self.repository.name_with_owner}/releases/tag/{self.tag_name}"
+
+
+@dataclass
+class WorkflowRun(Record):
+    name: str
+    path: str
+    event: str
+    head_sha: str
+    head_branch: str
+    status: str
+    conclusion: str | None
+    run_started_at: datetime
+    updated_at: datetime
+    run_attempt: int
+    run_number: int
+    typename = "WorkflowRun"
+    prefix = "WFR"
+
+    @property
+    def url(self) -> str:
+        return f"{WEB}/{self.repository.name_with_owner}/actions/runs/{self.database_id}"

@@ -1,0 +1,112 @@
+"""A repository and what happens in it: deployments, releases, issues and runs, beside commits and pull requests."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from fakes.git import NOTHING
+from fakes.pulls import Pulls
+from fakes.records import Actor, Deployment, DeploymentStatus, Issue, Release, WorkflowRun
+
+
+class Repository(Pulls):
+    def deployment(
+        self,
+        environment: str = "production",
+        *,
+        sha: str | None = None,
+        ref: str | None = None,
+        status: str | None = "success",
+        at: datetime | None = None,
+        finished_at: datetime | None = None,
+        creator: str = "github-actions[bot]",
+        task: str = "deploy",
+        payload: object = "",
+        production: bool | None = None,
+        transient: bool = False,
+    ) -> Deployment:
+        """A deployment with its status; status None leaves it without one."""
+        is_production = environment == "production" if production is None else production
+        target = sha or self.head() or NOTHING
+        made = Deployment(
+            *self._made(at), target, ref or self.default_branch, environment, task, Actor(creator), payload, "",
+            is_production, transient,
+        )  # fmt: skip
+        self.keep(made)
+        if status:
+            self.deployment_status(made, status, at=finished_at or at)
+        return made
+
+    def deployment_status(self, deployment: Deployment, state: str, *, at: datetime | None = None) -> DeploymentStatus:
+        """A new status; a success makes the environment's earlier deployments inactive, as GitHub does."""
+        if state == "success":
+            for other in self.every(Deployment):
+                same = other.environment == deployment.environment and not other.transient
+                if same and other.state == "ACTIVE" and other is not deployment:
+                    self.deployment_status(other, "inactive", at=at)
+        made = DeploymentStatus(*self._made(at), deployment, state, deployment.creator)
+        deployment.history.append(made)
+        return made
+
+    def release(
+        self,
+        tag: str,
+        *,
+        sha: str | None = None,
+        published_at: datetime | None = None,
+        name: str | None = None,
+        body: str = "",
+        author: str = "octocat",
+        draft: bool = False,
+        prerelease: bool = False,
+    ) -> Release:
+        target = self.git.resolve(f"refs/tags/{tag}") or sha or self.head() or NOTHING
+        if not draft and self.git.ref(f"refs/tags/{tag}") is None:
+            self.tag(tag, target)
+        commit = self.git.commit(target)
+        _, database_id, at = self._made(published_at)
+        return self.keep(Release(
+            self, database_id, commit.committer.at if commit else at, tag, target, name or tag, body, Actor(author),
+            None if draft else at, draft, prerelease,
+        ))  # fmt: skip
+
+    def issue(
+        self,
+        title: str,
+        *,
+        body: str = "",
+        labels: Sequence[str] = (),
+        author: str | None = "octocat",
+        created_at: datetime | None = None,
+        closed_at: datetime | None = None,
+        state_reason: str | None = None,
+    ) -> Issue:
+        home, database_id, at = self._made(created_at)
+        reason = state_reason or ("completed" if closed_at else None)
+        who = Actor(author) if author else None
+        made = Issue(
+            home, database_id, at, self._number(), title, body, list(labels), who, closed_at or at, closed_at, reason
+        )
+        return self.keep(made)
+
+    def run(
+        self,
+        name: str = "Deploy",
+        *,
+        sha: str | None = None,
+        branch: str | None = None,
+        event: str = "push",
+        conclusion: str | None = "success",
+        path: str | None = None,
+        at: datetime | None = None,
+        finished_at: datetime | None = None,
+        attempt: int = 1,
+    ) -> WorkflowRun:
+        """A workflow run; conclusion None: still in progress."""
+        home, database_id, start = self._made(at)
+        file = path or f".github/workflows/{name.lower()}.yml"
+        status = "completed" if conclusion else "in_progress"
+        number = 1 + len([run for run in self.every(WorkflowRun) if run.path == file])
+        return self.keep(WorkflowRun(
+            home, database_id, start, name, file, event, sha or self.head() or NOTHING,
+            branch or self.default_branch, status, conclusion, start, finished_at or start, attempt, number,
+        ))  # fmt: skip

@@ -1,0 +1,152 @@
+"""GitHub's published GraphQL schema, and documents checked against it once: valid, how large, how dear."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLSchema,
+    GraphQLSyntaxError,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableNode,
+    build_ast_schema,
+    parse,
+    validate,
+)
+
+from support import web
+
+NODE_LIMIT = 500_000
+_UNKNOWN_FIELD = re.compile(r"Cannot query field '(\w+)' on type '(\w+)'")
+
+Json = dict[str, Any]
+
+
+def published() -> Path:
+    """Where the schema is; skips the test where npm has not installed it, and fails in CI."""
+    return web.package("@octokit/graphql-schema") / "schema.graphql"
+
+
+@lru_cache(maxsize=1)
+def schema(path: Path) -> GraphQLSchema:
+    """Parsing takes most of a second, so once a process."""
+    return build_ast_schema(parse(path.read_text("utf-8"), no_location=True), assume_valid=True)
+
+
+@dataclass(frozen=True)
+class Document:
+    """A query text: what it asks for, and what is wrong with it."""
+
+    ast: DocumentNode | None
+    errors: tuple[Json, ...] = ()
+
+    def operation(self, name: str | None) -> OperationDefinitionNode | None:
+        """The operation of that name; without a name the first."""
+        found = (node for node in self._definitions() if isinstance(node, OperationDefinitionNode))
+        return next((node for node in found if name is None or (node.name and node.name.value == name)), None)
+
+    def fragments(self) -> dict[str, FragmentDefinitionNode]:
+        return {node.name.value: node for node in self._definitions() if isinstance(node, FragmentDefinitionNode)}
+
+    def roots(self, name: str | None) -> tuple[str, ...]:
+        """The fields at the top of an operation, as in `createCommitOnBranch`."""
+        operation = self.operation(name)
+        selections = operation.selection_set.selections if operation else ()
+        return tuple(node.name.value for node in selections if isinstance(node, FieldNode))
+
+    def _definitions(self) -> tuple[object, ...]:
+        return tuple(self.ast.definitions) if self.ast else ()
+
+
+@lru_cache(maxsize=256)
+def read(query: str) -> Document:
+    """A query text parsed, without a look at the schema."""
+    try:
+        return Document(parse(query))
+    except GraphQLSyntaxError as error:
+        return Document(None, ({"message": error.message, "locations": places(error)},))
+
+
+@lru_cache(maxsize=256)
+def checked(query: str, path: Path) -> Document:
+    """A query text parsed and validated."""
+    document = read(query)
+    if document.ast is None:
+        return document
+    return Document(document.ast, tuple(_as_github_says(error) for error in validate(schema(path), document.ast)))
+
+
+def places(error: GraphQLError) -> list[Json]:
+    return [{"line": place.line, "column": place.column} for place in error.locations or ()]
+
+
+def _as_github_says(error: GraphQLError) -> Json:
+    """A validation error in GitHub's words where they are known."""
+    found = _UNKNOWN_FIELD.match(error.message)
+    if found is None:
+        return {"message": error.message, "locations": places(error)}
+    name, kind = found.groups()
+    extensions = {"code": "undefinedField", "typeName": kind, "fieldName": name}
+    message = f"Field '{name}' doesn't exist on type '{kind}'"
+    return {"path": ["query", name], "extensions": extensions, "locations": places(error), "message": message}
+
+
+@dataclass(frozen=True)
+class Size:
+    """Nodes that a query may return at most, and connections it opens: what GitHub's limit and price go by."""
+
+    nodes: int
+    calls: int
+
+    @property
+    def cost(self) -> int:
+        return max(1, round(self.calls / 100))
+
+
+def size(document: Document, name: str | None, variables: Mapping[str, Any]) -> Size:
+    operation = document.operation(name)
+    if operation is None:
+        return Size(0, 0)
+    pages = list(_pages(operation.selection_set, document.fragments(), variables, 1))
+    return Size(sum(calls * each for calls, each in pages), sum(calls for calls, _ in pages))
+
+
+def _pages(
+    selections: SelectionSetNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    variables: Mapping[str, Any],
+    times: int,
+) -> Iterator[tuple[int, int]]:
+    """How often each connection is opened, and how many nodes it gives at most."""
+    for node in selections.selections:
+        if isinstance(node, FragmentSpreadNode):
+            yield from _pages(fragments[node.name.value].selection_set, fragments, variables, times)
+        elif isinstance(node, InlineFragmentNode):
+            yield from _pages(node.selection_set, fragments, variables, times)
+        elif isinstance(node, FieldNode) and node.selection_set:
+            each = _first(node, variables)
+            if each is not None:
+                yield times, each
+            yield from _pages(node.selection_set, fragments, variables, times * (1 if each is None else each))
+
+
+def _first(node: FieldNode, variables: Mapping[str, Any]) -> int | None:
+    for argument in node.arguments or ():
+        if argument.name.value in {"first", "last"}:
+            if isinstance(argument.value, IntValueNode):
+                return int(argument.value.value)
+            if isinstance(argument.value, VariableNode):
+                found = variables.get(argument.value.name.value)
+                return found if isinstance(found, int) else None
+    return None

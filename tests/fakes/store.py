@@ -1,0 +1,140 @@
+"""What a repository stands on: its git store, its records, and the methods that make commits, branches and tags."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from fakes.git import FILE, NOTHING, Commit, Git, Leaf, Signature
+from fakes.records import WEB, Actor, PullRequest, Record
+
+if TYPE_CHECKING:
+    from fakes.repository import Repository
+    from fakes.world import World
+
+Files = Mapping[str, str | bytes | None]
+"""Contents by path; None removes the file."""
+R = TypeVar("R", bound=Record)
+
+GITHUB = Actor("web-flow")
+
+
+class Store:
+    typename = "Repository"
+
+    def __init__(self, world: "World", name_with_owner: str, default_branch: str, *, is_private: bool) -> None:
+        self.world = world
+        self.name_with_owner = name_with_owner
+        self.owner_login, self.name = name_with_owner.split("/")
+        self.default_branch = default_branch
+        self.is_private = is_private
+        self.database_id = next(world.ids)
+        self.created_at = world.now()
+        self.git = Git(world.folder / f"{self.database_id}.git", default_branch)
+        self.records: list[Record] = []
+        self.numbers = 0
+        self.protected: dict[str, str] = {}
+        self.landed: dict[str, list[PullRequest]] = {}
+        """Pull requests by the commits they hold or made."""
+
+    @property
+    def id(self) -> str:
+        return f"R_{self.database_id}"
+
+    @property
+    def url(self) -> str:
+        return f"{WEB}/{self.name_with_owner}"
+
+    def every(self, kind: type[R]) -> list[R]:
+        return [record for record in self.records if type(record) is kind]
+
+    def keep(self, record: R) -> R:
+        self.records.append(record)
+        self.world.nodes[record.id] = record
+        return record
+
+    def _made(self, at: datetime | None) -> tuple["Repository", int, datetime]:
+        """How every record starts: its home, its number, its time."""
+        return cast("Repository", self), next(self.world.ids), at or self.world.now()
+
+    def _number(self) -> int:
+        self.numbers += 1
+        return self.numbers
+
+    def head(self, branch: str | None = None) -> str | None:
+        return self.git.ref(f"refs/heads/{branch or self.default_branch}")
+
+    def commit(
+        self,
+        files: Files,
+        *,
+        message: str = "Change",
+        branch: str | None = None,
+        parents: Sequence[str] | None = None,
+        author: str | Actor = "octocat",
+        author_date: datetime | None = None,
+        committer_date: datetime | None = None,
+    ) -> str:
+        """A commit on a branch (the default one; a new one starts there), on its head unless parents are given."""
+        name = f"refs/heads/{branch or self.default_branch}"
+        with self.world.lock:
+            above = [oid for oid in (self.git.ref(name) or self.head(),) if oid] if parents is None else parents
+            base = self.git.commit(above[0]) if above else None
+            tree = self.git.amend(base.tree if base else None, self.leaves(files))
+            sha = self.write(
+                tree, above, message, author=author, author_date=author_date, committer_date=committer_date
+            )
+            self.git.put(name, sha)
+        return sha
+
+    def leaves(self, files: Files) -> dict[str, Leaf | None]:
+        raw = {path: text.encode() if isinstance(text, str) else text for path, text in files.items()}
+        return {path: None if data is None else (FILE, self.git.write("blob", data)) for path, data in raw.items()}
+
+    def write(
+        self,
+        tree: str,
+        parents: Sequence[str],
+        message: str,
+        *,
+        author: str | Actor = GITHUB,
+        author_date: datetime | None = None,
+        committer_date: datetime | None = None,
+    ) -> str:
+        who = author if isinstance(author, Actor) else Actor(author)
+        wrote = author_date or self.world.now()
+        by = Signature(who.name, who.email, wrote)
+        committer = Signature("GitHub", "noreply@github.com", committer_date or wrote)
+        return self.git.write_commit(tree, parents, by, committer, message)
+
+    def branch(self, name: str, sha: str | None = None) -> str:
+        """Makes or moves a branch, by force if need be."""
+        target = sha or self.head() or NOTHING
+        self.git.put(f"refs/heads/{name}", target)
+        return target
+
+    def delete_branch(self, name: str) -> None:
+        self.git.move((f"refs/heads/{name}", NOTHING, None))
+
+    def tag(self, name: str, sha: str | None = None, *, message: str = "", at: datetime | None = None) -> str:
+        """A light tag, or with a message an annotated one."""
+        target = sha or self.head() or NOTHING
+        if message:
+            tagger = Signature("octocat", Actor("octocat").email, at or self.world.now())
+            body = f"object {target}\ntype commit\ntag {name}\ntagger {tagger}\n\n{message}\n"
+            target = self.git.write("tag", body.encode())
+        self.git.put(f"refs/tags/{name}", target)
+        return target
+
+    def protect(self, branch: str, why: str = "Changes must be made through a pull request.") -> None:
+        self.protected[branch] = why
+
+    def read(self, path: str, branch: str | None = None) -> bytes | None:
+        """A file as it stands on a branch, for assertions."""
+        found = self.git.read(f"refs/heads/{branch or self.default_branch}:{path}")
+        return found.data if found else None
+
+    def log(self, branch: str | None = None) -> list[Commit]:
+        """The commits of a branch, newest first, for assertions."""
+        head = self.head(branch)
+        found = [self.git.commit(oid) for oid in self.git.walk(head)] if head else []
+        return [commit for commit in found if commit]

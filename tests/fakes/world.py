@@ -1,0 +1,99 @@
+"""The state of the fake GitHub: repositories, tokens and what they may, the clock and the rate limits."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fakes.records import Actor
+from fakes.repository import Repository
+
+LEVELS = ("none", "read", "write")
+
+
+@dataclass(frozen=True)
+class Token:
+    """`permissions` as in a workflow (`contents: read`); what is not named is written `default`."""
+
+    text: str
+    permissions: dict[str, str]
+    default: str = "write"
+    repositories: frozenset[str] | None = None
+    actor: Actor = field(default=Actor("github-actions[bot]"))
+
+    def may(self, capability: str, level: str, repository: Repository) -> bool:
+        """Everybody reads what is public; all else needs the repository and the permission."""
+        if level == "read" and not repository.is_private:
+            return True
+        granted = self.permissions.get(capability, self.default)
+        return self.covers(repository) and LEVELS.index(granted) >= LEVELS.index(level)
+
+    def covers(self, repository: Repository) -> bool:
+        return self.repositories is None or repository.name_with_owner in self.repositories
+
+    def sees(self, repository: Repository) -> bool:
+        return not repository.is_private or self.covers(repository)
+
+
+@dataclass
+class Budget:
+    """A primary rate limit: so many points an hour, counted as they are used."""
+
+    resource: str
+    limit: int = 1000
+    used: int = 0
+    reset: int = field(default_factory=lambda: int(time.time()) + 3600)
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.limit - self.used)
+
+    def headers(self) -> dict[str, str]:
+        return {
+            "X-RateLimit-Limit": str(self.limit),
+            "X-RateLimit-Remaining": str(self.remaining),
+            "X-RateLimit-Reset": str(self.reset),
+            "X-RateLimit-Used": str(self.used),
+            "X-RateLimit-Resource": self.resource,
+        }
+
+
+class World:
+    def __init__(self, folder: Path, now: Callable[[], datetime] | None = None) -> None:
+        self.folder = folder
+        self.now = now or (lambda: datetime.now(UTC).replace(microsecond=0))
+        self.lock = threading.RLock()
+        self.ids = itertools.count(1001)
+        self.repositories: dict[str, Repository] = {}
+        self.tokens: dict[str, Token] = {}
+        self.nodes: dict[str, object] = {}
+        self.budgets = {resource: Budget(resource) for resource in ("core", "graphql")}
+
+    def close(self) -> None:
+        for repository in self.repositories.values():
+            repository.git.close()
+
+    def repository(
+        self, name: str = "acme/shop", *, private: bool = False, default_branch: str = "main", empty: bool = False
+    ) -> Repository:
+        """A repository with one commit, or without any."""
+        made = Repository(self, name, default_branch, is_private=private)
+        self.repositories[name.lower()] = self.nodes[made.id] = made
+        if not empty:
+            made.commit({"README.md": f"# {made.name}\n"}, message="Initial commit")
+        return made
+
+    def grant(self, *, default: str = "write", repositories: set[str] | None = None, **permissions: str) -> str:
+        """A new token: `grant(default="none", contents="read", pull_requests="read")`."""
+        text = f"ghs_{len(self.tokens):036d}"
+        named = {key.replace("_", "-"): level for key, level in permissions.items()}
+        self.tokens[text] = Token(text, named, default, None if repositories is None else frozenset(repositories))
+        return text
+
+    def find(self, name: str, token: Token) -> Repository | None:
+        """The repository of that name, if the token may know that it exists."""
+        found = self.repositories.get(name.lower())
+        return found if found and token.sees(found) else None
