@@ -14,8 +14,9 @@ from dora_metrics.github.events import Observed, nothing, observe
 from dora_metrics.github.runner import Runner
 from dora_metrics.ledgers.none import NoLedger, ReadOnly
 from dora_metrics.ledgers.port import Ledger
+from dora_metrics.opening import Opening
 from dora_metrics.outputs import main_scope, outputs
-from dora_metrics.recording import Observer, Recorded, open_ledger, record
+from dora_metrics.recording import Eyes, Observer, Recorded, record
 from dora_metrics.sinks.port import NotSent, Outcome, Sent
 from dora_metrics.world import World
 
@@ -42,24 +43,27 @@ def action(world: World) -> int:
 
 def _recorded(given: inputs.Inputs, world: World, told: list[Told]) -> tuple[Recorded, Ledger]:
     """The event in the ledger; where that cannot be, with what can be read of the ledger, or else alone."""
-    look = _observer(given, world, told)
-    for ledger in _ledgers(given, world, told):
+    opening = Opening(given, world.pause, lambda problem: _tell_once(told, Told("changes", "failed", problem)))
+    eyes = Eyes(_observer(given, world, told), opening.ask)
+    for ledger in _ledgers(opening, told):
         try:
-            recorded = record(look, ledger, given.settings, given.run, world.pause)
+            recorded = record(eyes, ledger, given.settings, given.run, world.pause)
         except LedgerError as problem:
             _tell_once(told, Told("ledger", "failed", str(problem)))
         else:
             if not any(one.name == "ledger" for one in told):
                 told.append(_ledger_told(recorded, ledger))
             told += _aside_told(recorded)
+            if opening.requests:
+                told.append(Told("GitHub", "done", words.count(opening.requests, "request")))
             return recorded, ledger
     raise AssertionError
 
 
-def _ledgers(given: inputs.Inputs, world: World, told: list[Told]) -> Iterator[Ledger]:
+def _ledgers(opening: Opening, told: list[Told]) -> Iterator[Ledger]:
     """From the one that was asked for down to none at all."""
     try:
-        ledger = open_ledger(given, world.pause)
+        ledger = opening.ledger()
         yield ledger
         yield ReadOnly(ledger)
     except LedgerError as problem:

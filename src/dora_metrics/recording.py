@@ -4,7 +4,6 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import msgspec
 
@@ -17,9 +16,6 @@ from dora_metrics.core.observing import completed, reobserved
 from dora_metrics.core.report import Subject
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.events import Observed, Run
-from dora_metrics.inputs import Inputs
-from dora_metrics.ledgers.directory import DirectoryLedger
-from dora_metrics.ledgers.none import NoLedger
 from dora_metrics.ledgers.port import Ledger, Snapshot
 from dora_metrics.settings import Settings, policy
 
@@ -29,6 +25,10 @@ _CLOCKS = timedelta(minutes=5)
 
 Observer = Callable[[frozenset[str]], Observed]
 """From the sources whose deployments the ledger knows of this repository to what the event says."""
+
+
+Asking = Callable[[tuple[Fact, ...], layout.Contents], tuple[Fact, ...]]
+"""From the event's facts and the ledger to the facts with what GitHub adds to them."""
 
 
 @dataclass(frozen=True)
@@ -43,43 +43,15 @@ class Recorded:
     saved: Snapshot
 
 
-def open_ledger(given: Inputs, pause: Callable[[float], None]) -> Ledger:
-    """The ledger that the settings name.
+@dataclass(frozen=True)
+class Eyes:
+    """How a run sees: `observe` what its event says, `ask` what GitHub adds to it."""
 
-    Raises:
-        LedgerError: if there is no token for a branch.
-    """
-    kind, _, place = given.settings.ledger.partition(":")
-    match kind:
-        case "dir":
-            return _directory(given, given.workspace / place)
-        case "branch":
-            return _branch(given, place, pause)
-        case _:
-            return NoLedger()
+    observe: Observer
+    ask: Asking
 
 
-def _directory(given: Inputs, root: Path) -> Ledger:
-    """A folder that would be written into the container would be gone with it."""
-    if given.contained and not root.exists() and given.workspace.resolve() not in root.resolve().parents:
-        raise LedgerError(
-            f"dir:{root} is outside of what the container sees; name one in the workspace, or set `runtime: python`"
-        )
-    return DirectoryLedger(root)
-
-
-def _branch(given: Inputs, place: str, pause: Callable[[float], None]) -> Ledger:
-    if given.settings.github_token is None:
-        raise LedgerError("ledger branch: no `github-token`, so only this event is known")
-    from dora_metrics.github.client import Client  # noqa: PLC0415 - other ledgers need not wait for PyGithub
-    from dora_metrics.ledgers.branch import BranchLedger  # noqa: PLC0415
-
-    branch, _, repository = place.partition("@")
-    client = Client(given.settings.github_token.get_secret_value(), given.api_url, pause)
-    return BranchLedger(client, repository or given.run.repository, branch)
-
-
-def record(observe: Observer, ledger: Ledger, settings: Settings, run: Run, pause: Callable[[float], None]) -> Recorded:
+def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Callable[[float], None]) -> Recorded:
     """Writes what the event says; where another run was faster, reads and decides again, with jitter.
 
     Raises:
@@ -90,8 +62,8 @@ def record(observe: Observer, ledger: Ledger, settings: Settings, run: Run, paus
     for attempt in range(TRIES):
         seen = ledger.read()
         before = layout.read(seen.files)
-        observed = observe(_sources(before.facts, run.repository, settings))
-        facts = tuple(_enriched(before.known(fact.id), fact) for fact in observed.facts)
+        observed = eyes.observe(_sources(before.facts, run.repository, settings))
+        facts = eyes.ask(tuple(_enriched(before.known(fact.id), fact) for fact in observed.facts), before)
         plan = layout.plan(before, facts)
         now = _after(run.now, facts)
         subject = subject_of(plan.after.facts, settings, now)

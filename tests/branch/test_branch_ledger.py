@@ -25,12 +25,12 @@ class Shop:
         self.repository = github.repository("acme/shop")
         self.repository.commit({"README.md": "shop"}, message="Begin")
 
-    def run(self, number: int, token: str | None = None, **inputs: object) -> Ran:
+    def run(self, number: int, token: str | None = None, state: str = "success", **inputs: object) -> Ran:
         folder = self.folder / str(random.random())
         folder.mkdir()
         given = {"ledger": f"branch:{BRANCH}", "github-token": token or self.github.token, **inputs}
         environment = {"GITHUB_API_URL": self.github.api_url}
-        return run(folder, "deployment_status", deployment_status(number), given, environment=environment)
+        return run(folder, "deployment_status", deployment_status(number, state=state), given, environment=environment)
 
     def facts(self, branch: str = BRANCH) -> list[str]:
         text = self.repository.read(FILE, branch) or b""
@@ -55,7 +55,7 @@ def test_the_first_run_begins_an_orphan_branch_that_says_what_it_is(shop: Shop) 
 def test_every_later_run_reads_once_and_writes_once(shop: Shop) -> None:
     shop.run(1)
     shop.github.requests.clear()
-    ran = shop.run(2)
+    ran = shop.run(2, state="failure")
     assert ran.code == 0
     assert [logged.operation for logged in shop.github.requests] == ["Ledger", "Append"]
     assert shop.facts() == ["github:deployment:1", "github:deployment:2"]

@@ -69,6 +69,24 @@ def order(deployment: Deployment) -> tuple[datetime, datetime, str]:
     return deployment.finished_at, deployment.started_at or EPOCH, deployment.id
 
 
+def scope_of(deployment: Deployment) -> tuple[str, str, str]:
+    """What a deployment is compared within, as it was recorded."""
+    service = deployment.service or default_service(deployment.repository)
+    return deployment.repository, service, deployment.environment or "production"
+
+
+def previous_success(deployment: Deployment, facts: Iterable[Fact]) -> Deployment | None:
+    """The latest success of the same scope before a deployment."""
+    scope = scope_of(deployment)
+    earlier = (
+        fact
+        for fact in facts
+        if isinstance(fact, Deployment) and fact.status == "success" and not fact.retracted
+        if scope_of(fact) == scope and order(fact) < order(deployment) and fact.id != deployment.id
+    )
+    return max(earlier, key=order, default=None)
+
+
 def default_service(repository: str) -> str:
     """The repository's name without its owner."""
     return repository.rpartition("/")[2]

@@ -5,7 +5,7 @@ import re
 from dora_metrics.core.facts import Change
 from dora_metrics.github import text
 from dora_metrics.github.observed import Observed, Run, nothing
-from dora_metrics.github.payloads import PullRequest, PullRequestEvent, User
+from dora_metrics.github.payloads import PullRequestEvent, User
 
 _REVERTED_PULL = re.compile(r"^[ \t]*Reverts[ \t]+([\w.-]+/[\w.-]+)?#(\d{1,18})\b", re.MULTILINE | re.ASCII)
 _REVERTED_COMMIT = re.compile(r"\bThis reverts commit ([0-9a-f]{40})\b")
@@ -34,7 +34,7 @@ def closed(run: Run, event: PullRequestEvent) -> Observed:
         labels=tuple(label.name for label in pull.labels or ()),
         branch=pull.head.ref if pull.head else None,
         bot=_is_bot(pull.user),
-        reverts=_reverts(run, pull),
+        reverts=reverted(run.repository, pull.body),
     )
     return Observed((change,), f"{name[0].upper()}{name[1:]} was merged")
 
@@ -44,12 +44,11 @@ def _is_bot(user: User | None) -> bool:
     return user is not None and (user.type == "Bot" or (user.login or "").endswith("[bot]"))
 
 
-def _reverts(run: Run, pull: PullRequest) -> str | None:
-    """What GitHub's Revert button and `git revert` write into the body."""
-    body = pull.body or ""
-    if found := _REVERTED_PULL.search(body):
-        repository = found[1] or run.repository
-        own = repository.lower() == run.repository.lower()
-        return f"github:pull:{run.repository if own else repository}#{int(found[2])}"
-    commit = _REVERTED_COMMIT.search(body)
+def reverted(repository: str, body: str | None) -> str | None:
+    """What a text says that it takes back, as GitHub's Revert button and `git revert` write it: a change or a sha."""
+    if found := _REVERTED_PULL.search(body or ""):
+        named = found[1] or repository
+        own = named.lower() == repository.lower()
+        return f"github:pull:{repository if own else named}#{int(found[2])}"
+    commit = _REVERTED_COMMIT.search(body or "")
     return commit[1] if commit else None

@@ -4,6 +4,7 @@ PyGithub's own defaults would send a POST ten times, wait an hour for a rate lim
 before every request. GraphQL is POST, so what may be repeated is repeated here.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -84,6 +85,16 @@ class Client:
         """
         return self._graphql(name, variables)
 
+    def get(self, path: str, parameters: Mapping[str, object]) -> dict[str, Any]:
+        """A REST GET; PyGithub asks again after a server's failure.
+
+        Raises:
+            GitHubError: by meaning.
+        """
+        return self._asked(
+            lambda: self._github.requester.requestJsonAndCheck("GET", path, parameters=dict(parameters))[1]
+        )
+
     def post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         """A REST POST, once.
 
@@ -112,8 +123,12 @@ class Client:
 
 
 def query_text(name: str) -> str:
-    """The text of a query or mutation."""
-    return (files("dora_metrics.github") / "queries" / f"{name}.graphql").read_text("utf-8")
+    """The text of a query or mutation, with the fragments that it uses."""
+    folder = files("dora_metrics.github") / "queries"
+    text = (folder / f"{name}.graphql").read_text("utf-8")
+    own = set(re.findall(r"^fragment (\w+)", text, re.MULTILINE))
+    used = sorted(set(re.findall(r"\.\.\.(\w+)", text)) - own)
+    return "\n".join((text, *((folder / f"{fragment}.fragment.graphql").read_text("utf-8") for fragment in used)))
 
 
 def _meaning(problem: GithubException) -> GitHubError:  # noqa: PLR0911 - one a meaning

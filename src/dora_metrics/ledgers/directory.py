@@ -1,7 +1,6 @@
 """`ledger: dir:PATH`: a folder, for local runs, tests and runners that keep a disk or a cache."""
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -109,14 +108,14 @@ def _replace(path: Path, content: bytes) -> None:
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name}.new")  # one name, so that killed runs leave one such file at most
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)  # the container's root writes, other steps of the job read
-        Path(temporary).replace(path)
+        temporary.chmod(0o644)  # the container's root writes, other steps of the job read
+        temporary.replace(path)
     except OSError:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise

@@ -1,0 +1,185 @@
+"""What a deployment delivered, asked of GitHub: the commits since the one before, and their pull requests.
+
+One comparison and one page of history for most deployments, whatever the number of changes; nothing is asked once per
+change. Squash, merge and rebase look the same from here: a commit belongs to the merged pull request that brought it.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+
+from dora_metrics.core.facts import Change, Commit, Deployment
+from dora_metrics.core.values import instant
+from dora_metrics.github import changes, text
+from dora_metrics.github.client import Client, GitHubError
+
+_PAGE = 100
+_MOST_PAGES = 10
+
+
+class TooMuchError(GitHubError):
+    """More commits than one run asks for."""
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A deployment with what it delivered, and the changes themselves."""
+
+    deployment: Deployment
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True)
+class History:
+    """One repository's history on GitHub."""
+
+    client: Client
+    repository: str
+
+    def delivered(self, deployment: Deployment, previous: Deployment) -> Delivered:
+        """What a deployment brought that the one before had not.
+
+        Raises:
+            GitHubError: if GitHub does not say.
+        """
+        commits = list(self._between(str(previous.sha), str(deployment.sha)))
+        pulls = self._pulls(str(deployment.sha), {commit["sha"] for commit in commits})
+        found: dict[str, Change] = {}
+        for commit in commits:
+            change = self._change_of(commit, pulls.get(commit["sha"], []), deployment)
+            if change:
+                found.setdefault(change.id, change)
+        linked = replace(deployment, changes=tuple(found), previous=previous.id, commit_count=len(commits))
+        return Delivered(linked, tuple(found.values()))
+
+    def completed(self, change: Change) -> Change:
+        """A merged pull request with its commits and reviews.
+
+        Raises:
+            GitHubError: if GitHub does not say.
+        """
+        variables = {**self._names, "number": int(change.id.rpartition("#")[2])}
+        pull = self.client.query("MergedPull", variables)["repository"]["pullRequest"]
+        return replace(change, **_from_commits(pull), first_review_at=_first_review(pull))
+
+    @property
+    def _names(self) -> dict[str, object]:
+        owner, _, name = self.repository.partition("/")
+        return {"owner": owner, "name": name}
+
+    def _between(self, base: str, head: str) -> Iterator[Mapping[str, Any]]:
+        """The commits that head reaches and base does not; GitHub shows 250 unless it is asked by the page."""
+        if base == head:
+            return
+        for page in range(1, _MOST_PAGES + 1):
+            path = f"/repos/{self.repository}/compare/{base}...{head}"
+            answer = self.client.get(path, {"per_page": _PAGE, "page": page})
+            yield from answer["commits"]
+            if page * _PAGE >= answer["total_commits"]:
+                return
+        raise TooMuchError(f"more than {_PAGE * _MOST_PAGES} commits since the deployment before")
+
+    def _pulls(self, head: str, wanted: set[str]) -> dict[str, list[Mapping[str, Any]]]:
+        """The merged pull requests of each wanted commit, read from the history behind head."""
+        found: dict[str, list[Mapping[str, Any]]] = {}
+        after: str | None = None
+        for _ in range(len(wanted) // (_PAGE // 2) + 2):
+            if wanted <= found.keys():
+                break
+            answer = self.client.query("Commits", {**self._names, "sha": head, "after": after})
+            history = answer["repository"]["object"]["history"]
+            for node in history["nodes"]:
+                pulls = node["associatedPullRequests"]["nodes"]
+                found[node["oid"]] = [pull for pull in pulls if pull["mergedAt"]]
+            after = history["pageInfo"]["endCursor"]
+            if not history["pageInfo"]["hasNextPage"]:
+                break
+        return found
+
+    def _change_of(
+        self, commit: Mapping[str, Any], pulls: list[Mapping[str, Any]], deployment: Deployment
+    ) -> Change | None:
+        """The pull request that was merged first with this commit, else the commit itself; a mere merge is neither."""
+        if pulls:
+            return self._from_pull(min(pulls, key=lambda pull: str(pull["mergedAt"])), deployment)
+        return None if len(commit["parents"]) > 1 else self._from_commit(commit, deployment)
+
+    def _from_pull(self, pull: Mapping[str, Any], deployment: Deployment) -> Change:
+        merged_at = instant(pull["mergedAt"])
+        return Change(
+            id=f"github:pull:{self.repository}#{pull['number']}",
+            repository=self.repository,
+            service=deployment.service,
+            source="github",
+            observed_at=merged_at,
+            url=text.link(pull["url"]),
+            sha=pull["mergeCommit"] and pull["mergeCommit"]["oid"],
+            title=text.title(pull["title"]),
+            opened_at=_time(pull["createdAt"]),
+            first_review_at=_first_review(pull),
+            merged_at=merged_at,
+            labels=tuple(label["name"] for label in pull["labels"]["nodes"]),
+            branch=pull["headRefName"],
+            bot=_is_bot(pull["author"]),
+            reverts=changes.reverted(self.repository, pull["body"]),
+            **_from_commits(pull),
+        )
+
+    def _from_commit(self, commit: Mapping[str, Any], deployment: Deployment) -> Change:
+        inner = commit["commit"]
+        authored_at = _time(inner["author"]["date"])
+        return Change(
+            id=f"commit:{commit['sha']}",
+            repository=self.repository,
+            service=deployment.service,
+            source="github",
+            observed_at=authored_at or deployment.finished_at,
+            url=text.link(commit.get("html_url")),
+            sha=commit["sha"],
+            title=text.title(inner["message"].split("\n", 1)[0]),
+            first_commit_at=authored_at,
+            bot=_is_bot({"__typename": (commit.get("author") or {}).get("type"), "login": inner["author"]["name"]}),
+            reverts=changes.reverted(self.repository, inner["message"]),
+        )
+
+
+def _from_commits(pull: Mapping[str, Any]) -> dict[str, Any]:
+    """When a pull request began, and its commits without merges; those are unknown where there are over a hundred."""
+    commits = [node["commit"] for node in pull["commits"]["nodes"]]
+    own = [commit for commit in commits if not _MERGE.match(commit["messageHeadline"])] or commits
+    listed = tuple(Commit(sha=c["oid"], authored_at=at) for c in own if (at := _time(c["authoredDate"])))
+    started = min((commit.authored_at for commit in listed), default=None)
+    whole = pull["commits"]["totalCount"] <= len(commits)
+    return {"first_commit_at": started, "commits": listed if whole else None}
+
+
+# A merge is known by git's own words: asking for every commit's parents costs 250 points of the hour's 1,000.
+# https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#predicting-the-point-value-of-a-query
+_MERGE = re.compile(r"Merge (?:branch|pull request|remote-tracking branch|commit|tag) ")
+
+
+def _first_review(pull: Mapping[str, Any]) -> datetime | None:
+    """The first review by someone else who is no bot."""
+    author = (pull["author"] or {}).get("login")
+    by_others = (
+        review
+        for review in pull["reviews"]["nodes"]
+        if review["author"] and review["author"]["login"] != author and not _is_bot(review["author"])
+    )
+    return min((at for review in by_others if (at := _time(review["submittedAt"]))), default=None)
+
+
+def _time(written: str | None) -> datetime | None:
+    """A time; None where a clock was so wrong that git wrote nonsense."""
+    try:
+        return instant(written or "")
+    except ValueError:
+        return None
+
+
+def _is_bot(author: Mapping[str, Any] | None) -> bool:
+    return author is not None and (author["__typename"] == "Bot" or str(author["login"] or "").endswith("[bot]"))
