@@ -8,7 +8,8 @@ from pathlib import Path
 from dora_metrics import __version__
 from dora_metrics.core import values
 from dora_metrics.errors import DoraError
-from dora_metrics.settings import DEFAULT_CONFIG, FLAGS, Layer, Settings
+from dora_metrics.layers import Layer
+from dora_metrics.settings import DEFAULT_CONFIG, FLAGS, Settings
 from dora_metrics.world import World
 
 FORMATS = ("json", "markdown", "prometheus")

@@ -13,7 +13,8 @@ from dora_metrics.computing import families_of, subject_of, template
 from dora_metrics.core import exposition, render, report
 from dora_metrics.core.facts import Fact
 from dora_metrics.core.report import Subject
-from dora_metrics.settings import DEFAULT_CONFIG, Layer, load, without_effect
+from dora_metrics.layers import Layer, load, without_effect
+from dora_metrics.settings import DEFAULT_CONFIG
 from dora_metrics.sources import factfiles
 
 

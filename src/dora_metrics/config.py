@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from dora_metrics.errors import SettingsError
-from dora_metrics.settings import INPUT_ONLY, SECRETS, Layer
+from dora_metrics.layers import Layer
+from dora_metrics.settings import INPUT_ONLY, SECRETS
 
 
 def read(path: Path, *, required: bool) -> Layer:

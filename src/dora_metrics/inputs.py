@@ -9,7 +9,8 @@ from pathlib import Path
 from dora_metrics import config
 from dora_metrics.errors import EventError, SettingsError
 from dora_metrics.github.events import Run
-from dora_metrics.settings import INPUTS, LATER, Layer, Settings, default_text, load, without_effect
+from dora_metrics.layers import Layer, load, without_effect
+from dora_metrics.settings import INPUTS, LATER, Settings, default_text
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,6 @@
-"""Action inputs, `.github/dora.yml` and flags become one frozen model; every problem is reported at once.
-
-A name is written the same everywhere. What is set in several places is taken from the flag, then the
-input, then the file. An empty text is no value: action inputs are never absent, only empty.
-"""
+"""Everything that a user can set, as one frozen model; a name is written the same everywhere."""
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -19,13 +13,11 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    ValidationError,
     WithJsonSchema,
 )
 
 from dora_metrics.core import benchmarks, values
 from dora_metrics.core.policy import Policy
-from dora_metrics.errors import SettingsError
 
 DEFAULT_CONFIG = Path(".github/dora.yml")
 Rule = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
@@ -49,6 +41,11 @@ def _boolean(value: object) -> object:
 
 def _duration(value: object) -> object:
     return value if isinstance(value, timedelta) else values.duration(str(value))
+
+
+def _year(value: object) -> object:
+    """YAML reads 2023 as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _zone(value: str) -> str:
@@ -177,7 +174,7 @@ class Settings(BaseModel):
         description="Where lead time starts: first-commit, commit (each by itself), opened, merged.",
     )
     exclude_bots: Boolean = Field(default=True, description="Leave changes by bots out of lead time.")
-    benchmark: Annotated[Table, _TABLES] = Field(
+    benchmark: Annotated[Table, BeforeValidator(_year), _TABLES] = Field(
         "2023", description="The table that levels are read from: 2019, 2021, 2022, 2023, 2024, none, custom."
     )
     custom: Annotated[dict[str, Any], AfterValidator(_custom)] | None = Field(
@@ -224,85 +221,6 @@ NAMES = tuple(name.replace("_", "-") for name in Settings.model_fields)
 INPUTS = tuple(name for name in NAMES if name not in FILE_ONLY)
 FLAGS = tuple(name for name in INPUTS if name not in INPUT_ONLY | SECRETS)
 """Settings that are also flags of `compute`; a secret on a command line is one that every process can read."""
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Settings from one place; `where` names it in messages, as in `input window`."""
-
-    where: str
-    values: Mapping[str, object]
-
-
-def load(layers: Iterable[Layer]) -> Settings:
-    """One model from several places, the later ones winning.
-
-    Raises:
-        SettingsError: with every problem, each with its place, its value unless secret, and the choices.
-    """
-    given: dict[str, tuple[str, object]] = {}
-    problems: list[str] = []
-    for layer in layers:
-        for name, value in layer.values.items():
-            if name in NAMES and value not in ("", None):
-                given[name] = (layer.where, value)
-            elif name not in NAMES and name not in LATER:
-                problems.append(_unknown(layer.where, name))
-    problems += _invalid(given) + _incomplete(given)
-    if problems:
-        raise SettingsError(problems)
-    return Settings.model_validate({name: value for name, (_, value) in given.items()})
-
-
-def without_effect(layers: Iterable[Layer]) -> tuple[str, ...]:
-    """Names that were set and that this version does not use yet."""
-    return tuple(
-        name for layer in layers for name, value in layer.values.items() if name in LATER and value not in ("", None)
-    )
-
-
-def _unknown(where: str, name: str) -> str:
-    import difflib  # noqa: PLC0415 - only for those who misspell
-
-    near = difflib.get_close_matches(name, NAMES, 1)
-    return f"{where} {name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
-
-
-def _invalid(given: Mapping[str, tuple[str, object]]) -> list[str]:
-    try:
-        Settings.model_validate({name: value for name, (_, value) in given.items()})
-    except ValidationError as error:
-        return [_worded(given, detail) for detail in error.errors(include_url=False, include_context=True)]
-    return []
-
-
-def _incomplete(given: Mapping[str, tuple[str, object]]) -> list[str]:
-    """Settings that need another one beside them."""
-    problems = []
-    if given.get("benchmark", ("", None))[1] == "custom" and "custom" not in given:
-        problems.append(f"{given['benchmark'][0]} benchmark: custom needs a `custom:` table in the config file")
-    for name, other in (("username", "password"), ("password", "username")):
-        if f"pushgateway-{name}" in given and f"pushgateway-{other}" not in given:
-            problems.append(
-                f"{given[f'pushgateway-{name}'][0]} pushgateway-{name}: needs pushgateway-{other} beside it"
-            )
-    return problems
-
-
-def _worded(given: Mapping[str, tuple[str, object]], detail: Any) -> str:  # noqa: ANN401 - pydantic's dict
-    name = str(detail["loc"][0])
-    where, value = given.get(name, ("default", None))
-    field = Settings.model_fields[name.replace("-", "_")]
-    secret = "SecretStr" in str(field.annotation)
-    shown = "" if secret else f"{value!r} "
-    match detail["type"]:
-        case "value_error":
-            return f"{where} {name}: {detail['ctx']['error']}"
-        case "literal_error":
-            item = "" if secret else f"{detail['input']!r} "
-            return f"{where} {name}: {item}is none of {detail['ctx']['expected'].replace(' or ', ', ')}"
-        case _:
-            return f"{where} {name}: {shown}cannot be used: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
 
 
 def policy(settings: Settings) -> Policy:

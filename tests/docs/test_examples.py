@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from dora_metrics import config
-from dora_metrics.settings import NAMES, Layer, Settings, load, without_effect
+from dora_metrics.layers import Layer, load, without_effect
+from dora_metrics.settings import NAMES, Settings
 from support.tools import needs
 
 ROOT = Path(__file__).parents[2]
