@@ -67,7 +67,8 @@ def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Call
         plan = layout.plan(before, facts)
         now = _after(run.now, facts)
         subject = subject_of(plan.after.facts, settings, now)
-        changes = {**plan.changes, **_outbox(seen, facts, settings)}
+        # The outbox first: owed without being there does no harm, there without being owed would be forgotten.
+        changes = {**_outbox(seen, facts, settings), **plan.changes}
         sequence = None if seen.sequence is None else seen.sequence + bool(changes)
         saved = ledger.write(seen, {**changes, **_derived(subject, plan, sequence)}, _message(plan.news))
         if saved is not None:

@@ -1,0 +1,39 @@
+"""One writer of a ledger in a folder: a run that saw these facts. As a script, many runs in a process of their own."""
+
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from dora_metrics.core.facts import Deployment, Fact
+from dora_metrics.github.events import Observed, Run
+from dora_metrics.ledgers.directory import DirectoryLedger
+from dora_metrics.recording import Eyes, Recorded, record
+from dora_metrics.settings import Settings
+
+RUN = Run("push", "acme/shop", "", "", "1", "https://github.com", "", datetime(2026, 11, 21, 12, tzinfo=UTC))
+
+
+def recorded(root: Path, *facts: Fact, **given: object) -> Recorded:
+    """A run that saw these facts; `given` are settings."""
+    eyes = Eyes(lambda _: Observed(facts, ""), lambda seen, _: seen)
+    return record(eyes, DirectoryLedger(root), Settings.model_validate(given), RUN, time.sleep)
+
+
+def deployment(name: str, finished: datetime) -> Deployment:
+    return Deployment(
+        id=f"test:{name}", repository="acme/shop", observed_at=finished, finished_at=finished, status="success"
+    )
+
+
+def main(root: str, name: str, count: str) -> None:
+    """Records so many facts, one a run, over three months, and says which are done."""
+    for number in range(int(count)):
+        fact = deployment(f"{name}-{number}", datetime(2026, 9, 1, tzinfo=UTC) + timedelta(days=number * 7 % 80))
+        recorded(Path(root), fact, endpoint_url="http://127.0.0.1:1")
+        sys.stdout.write(fact.id + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,278 @@
+"""The endpoint: what is posted, how it is signed, and that nothing is lost on the way (DESIGN §8).
+
+Facts that were not acknowledged wait in the ledger's outbox and go with the next run, oldest first: at
+least once, however a run ends.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from deliveries import deployment, recorded
+
+from dora_metrics.core import outbox
+from dora_metrics.core.ledger import OUTBOX
+from dora_metrics.core.records import encode
+from dora_metrics.delivering import deliver
+from dora_metrics.ledgers.directory import DirectoryLedger
+from dora_metrics.recording import Recorded
+from dora_metrics.settings import Settings
+from dora_metrics.sinks.port import NotSent, Outcome, Sent
+from support import events
+from support.runs import HASTE, Ran, deployment_status, incident, run
+from support.servers import OK, Answer, Listener, Request, listening
+
+DOWN = Answer(503)
+TOKEN, KEY = "endpoint-t0ken", "hm4c-k3y"
+
+
+def deployed(folder: Path, listener: Listener, number: int, **inputs: object) -> Ran:
+    """A run on a deployment of its own."""
+    given = {"endpoint-url": f"{listener.url}/hook", **inputs}
+    ran = run(folder, "deployment_status", deployment_status(number), given)
+    assert ran.code == 0
+    return ran
+
+
+def ids(request: Request) -> list[str]:
+    return [fact["id"] for fact in request.json["facts"]]
+
+
+def deployment_ids(*numbers: int) -> list[str]:
+    return [f"github:deployment:{number}" for number in numbers]
+
+
+def waiting(folder: Path) -> list[str]:
+    """The ids in the outbox, which is no file at all while nothing waits."""
+    file = folder / "ledger" / OUTBOX
+    return [json.loads(line)["id"] for line in file.read_text("utf-8").splitlines()] if file.exists() else []
+
+
+def test_the_body_holds_the_events_facts_and_the_metrics(tmp_path: Path) -> None:
+    with listening() as listener:
+        ran = deployed(tmp_path, listener, 3)
+    (request,) = listener.requests
+    assert (request.method, request.path, request.headers["Content-Type"]) == ("POST", "/hook", "application/json")
+    body = request.json
+    assert set(body) == {"schema", "repository", "event", "facts", "metrics"}
+    assert (body["schema"], body["repository"], body["event"]) == ("dora-metrics/1", "acme/shop", "deployment_status")
+    assert body["facts"] == ran.facts
+    assert body["metrics"] == json.loads(ran.outputs["metrics"])
+    lines = (tmp_path / "ledger" / "facts" / "2026" / "11.jsonl").read_text("utf-8").splitlines()
+    assert body["facts"] == [json.loads(line) for line in lines]
+
+
+def test_an_event_without_facts_is_posted_with_the_metrics_alone(tmp_path: Path) -> None:
+    with listening() as listener:
+        run(tmp_path, "schedule", {}, {"endpoint-url": listener.url})
+    assert (ids(listener.requests[0]), listener.requests[0].json["event"]) == ([], "schedule")
+
+
+def test_the_token_is_a_bearer_token(tmp_path: Path) -> None:
+    with listening() as listener:
+        deployed(tmp_path, listener, 1, **{"endpoint-token": TOKEN})
+        deployed(tmp_path, listener, 2)
+    first, second = listener.requests
+    assert first.headers["Authorization"] == f"Bearer {TOKEN}"
+    assert "Authorization" not in second.headers
+
+
+def test_a_netrc_entry_does_not_replace_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password other\ndefault login any password other\n", "utf-8")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    with listening() as listener:
+        deployed(tmp_path, listener, 1, **{"endpoint-token": TOKEN})
+    assert listener.requests[0].headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+def test_the_signature_is_that_of_the_body_that_arrived(tmp_path: Path) -> None:
+    with listening() as listener:
+        deployed(tmp_path, listener, 1, **{"endpoint-secret": KEY})
+        deployed(tmp_path, listener, 2)
+    signed, unsigned = listener.requests
+    digest = hmac.new(KEY.encode(), signed.body, hashlib.sha256).hexdigest()
+    assert signed.headers["X-Dora-Signature-256"] == f"sha256={digest}"
+    assert "X-Dora-Signature-256" not in unsigned.headers
+
+
+def test_the_idempotency_key_is_that_of_the_facts_and_their_states(tmp_path: Path) -> None:
+    over_at = "2026-11-21T11:50:00Z"
+    closed = incident(state="closed", state_reason="completed", closed_at=over_at, updated_at=over_at)
+    resolved = {**closed, "action": "closed"}
+    with listening() as listener:
+        for payload in (incident(), incident(), resolved, resolved, incident(10)):
+            run(tmp_path, "issues", payload, {"endpoint-url": listener.url})
+    opened, again, over, over_again, other = [request.headers["Idempotency-Key"] for request in listener.requests]
+    assert opened == again
+    assert over == over_again
+    assert len({opened, over, other}) == 3
+
+
+def test_a_second_try_has_the_same_idempotency_key(tmp_path: Path) -> None:
+    with listening(DOWN, OK) as listener:
+        deployed(tmp_path, listener, 1)
+    first, second = listener.requests
+    assert first == second
+    assert waiting(tmp_path) == []
+
+
+def test_what_could_not_be_sent_goes_with_the_next_run_oldest_first_and_once(tmp_path: Path) -> None:
+    with listening(DOWN) as down:
+        deployed(tmp_path, down, 7)
+        ran = deployed(tmp_path, down, 5)
+    assert waiting(tmp_path) == deployment_ids(7, 5)
+    assert "endpoint ✗ HTTP 503: the server has a problem; kept for the next run: 2 facts" in ran.summary
+    with listening() as up:
+        deployed(tmp_path, up, 6)
+        assert waiting(tmp_path) == []
+        deployed(tmp_path, up, 8)
+    assert [ids(request) for request in up.requests] == [deployment_ids(7, 5, 6), deployment_ids(8)]
+    assert not (tmp_path / "ledger" / OUTBOX).exists()
+
+
+def test_a_run_without_facts_sends_what_waits(tmp_path: Path) -> None:
+    with listening(DOWN) as down:
+        deployed(tmp_path, down, 1)
+    with listening() as up:
+        run(tmp_path, "schedule", {}, {"endpoint-url": up.url})
+    assert ids(up.requests[0]) == deployment_ids(1)
+    assert waiting(tmp_path) == []
+
+
+def test_a_fact_that_changed_while_it_waited_is_sent_once_in_its_newest_state(tmp_path: Path) -> None:
+    with listening(DOWN) as down:
+        for payload in (incident(), incident(title="Checkout is slow", updated_at="2026-11-21T11:45:00Z")):
+            run(tmp_path, "issues", payload, {"endpoint-url": down.url})
+    with listening() as up:
+        run(tmp_path, "schedule", {}, {"endpoint-url": up.url})
+    assert [fact["title"] for fact in up.requests[0].json["facts"]] == ["Checkout is slow"]
+
+
+def test_a_killed_run_loses_nothing(tmp_path: Path) -> None:
+    with listening(Answer(hang=True)) as hanging:
+        process = started(tmp_path, hanging, deployment_status(1))
+        with process:
+            assert hanging.called.wait(30)
+            process.kill()
+    assert waiting(tmp_path) == deployment_ids(1)
+    with listening() as up:
+        deployed(tmp_path, up, 2)
+    assert ids(up.requests[0]) == deployment_ids(1, 2)
+    assert waiting(tmp_path) == []
+
+
+def started(folder: Path, listener: Listener, payload: dict[str, object]) -> "subprocess.Popen[bytes]":
+    """An event run as a process of its own."""
+    event = folder / "killed.json"
+    event.write_text(json.dumps(payload), "utf-8")
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("GITHUB_", "INPUT_", "DORA_"))},
+        "GITHUB_EVENT_NAME": "deployment_status",
+        "GITHUB_EVENT_PATH": str(event),
+        "GITHUB_REPOSITORY": "acme/shop",
+        "GITHUB_WORKSPACE": str(folder),
+        "DORA_INPUTS": json.dumps({"ledger": "dir:ledger", "endpoint-url": listener.url}),
+    }
+    command = [sys.executable, "-m", "dora_metrics", "action"]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+
+
+def test_batches_are_bounded_and_the_rest_goes_with_the_runs_after(tmp_path: Path) -> None:
+    facts = [deployment(number, days_ago=2) for number in range(1, 251)]
+    month = tmp_path / "ledger" / "facts" / "2026" / "11.jsonl"
+    month.parent.mkdir(parents=True)
+    month.write_bytes(b"".join(encode(fact) + b"\n" for fact in facts))
+    (tmp_path / "ledger" / OUTBOX).write_bytes(outbox.contents(fact.id for fact in facts))
+    with listening() as listener:
+        for number in (251, 252, 253):
+            deployed(tmp_path, listener, number)
+    assert [ids(request) for request in listener.requests] == [
+        deployment_ids(*range(1, 201)),
+        deployment_ids(*range(201, 253)),
+        deployment_ids(253),
+    ]
+    assert waiting(tmp_path) == []
+
+
+def test_without_a_ledger_nothing_is_kept_and_nothing_is_promised(tmp_path: Path) -> None:
+    with listening(DOWN) as listener:
+        ran = deployed(tmp_path, listener, 1, ledger="none")
+    assert "endpoint ✗ HTTP 503: the server has a problem" in ran.summary
+    assert "kept for the next run" not in ran.summary
+    assert not (tmp_path / "ledger").exists()
+
+
+def test_without_an_endpoint_there_is_no_outbox(tmp_path: Path) -> None:
+    run(tmp_path, "deployment_status", deployment_status())
+    assert not (tmp_path / "ledger" / OUTBOX).exists()
+
+
+def test_a_broken_outbox_does_no_harm_and_what_is_whole_in_it_is_sent(tmp_path: Path) -> None:
+    with listening(DOWN) as down:
+        deployed(tmp_path, down, 1)
+    file = tmp_path / "ledger" / OUTBOX
+    nested = b'{"id":"x","y":' + b"[" * 100_000
+    broken = [b'{"id":"github:depl', b"\xff\xfe", b"[]", b'{"id":7}', b"", nested, b'{"id":"nobody knows"}']
+    file.write_bytes(b"\n".join([*broken, file.read_bytes()]))
+    with listening() as up:
+        deployed(tmp_path, up, 2)
+    assert ids(up.requests[0]) == deployment_ids(1, 2)
+    assert waiting(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [b"\x00" * 1000, b"{}", b"<<<<<<< HEAD\n=======\n>>>>>>> x\n", b"\xef\xbb\xbf"])
+def test_an_outbox_that_is_none_does_no_harm(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / "ledger" / OUTBOX).write_bytes(content)
+    with listening() as listener:
+        deployed(tmp_path, listener, 1)
+    assert ids(listener.requests[0]) == deployment_ids(1)
+    assert waiting(tmp_path) == []
+
+
+class Race:
+    """Two runs of one repository, step by step."""
+
+    def __init__(self, folder: Path) -> None:
+        self.ledger = DirectoryLedger(folder)
+
+    def record(self, number: int = 1, days_ago: float = 1, version: str = "v1") -> Recorded:
+        fact = deployment(number, days_ago, version=version)
+        settings = Settings.model_validate({"endpoint-url": "http://127.0.0.1:1"})
+        return recorded(self.ledger, settings, events.run("push"), fact)
+
+    def deliver(self, recorded: Recorded, url: str) -> Outcome:
+        settings = Settings.model_validate({"endpoint-url": url})
+        (outcome,) = deliver(recorded, self.ledger, settings, events.run("push"), HASTE)
+        return outcome
+
+    @property
+    def owed(self) -> list[str]:
+        return outbox.owed(self.ledger.read().files)
+
+
+def test_an_acknowledgement_keeps_what_other_runs_have_added(tmp_path: Path) -> None:
+    race = Race(tmp_path)
+    first = race.record()
+    race.record(2)
+    with listening() as up:
+        assert isinstance(race.deliver(first, up.url), Sent)
+    assert race.owed == deployment_ids(2)
+
+
+def test_an_acknowledgement_of_an_older_state_leaves_the_newer_one_owed(tmp_path: Path) -> None:
+    race = Race(tmp_path)
+    older = race.record()
+    newer = race.record(version="v2", days_ago=0.5)
+    with listening(DOWN) as down:
+        assert isinstance(race.deliver(newer, down.url), NotSent)
+    with listening() as up:
+        assert isinstance(race.deliver(older, up.url), Sent)
+    assert race.owed == deployment_ids(1)

@@ -1,0 +1,309 @@
+"""A real Pushgateway and a real Prometheus: what is pushed is right where it is read.
+
+A run lives for seconds, so what it pushes is cumulative over the ledger. The experiment shows that
+`increase()`, `rate()` and `histogram_quantile()` then agree with the truth, and that the usual way, a
+fresh counter of 1 a run, does not. The rest is the gateway's own ways: groups, grouping keys, passwords.
+"""
+
+import statistics
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import isnan
+from pathlib import Path
+
+import pytest
+from deliveries import NOW, SHOP, delivery, deployment, recorded
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, push_to_gateway
+from requests.auth import HTTPBasicAuth
+
+from dora_metrics.core.exposition import BUCKETS
+from dora_metrics.core.facts import Deployment
+from dora_metrics.core.ledger import OUTBOX
+from dora_metrics.delivering import deliver
+from dora_metrics.github.events import Run
+from dora_metrics.ledgers.directory import DirectoryLedger
+from dora_metrics.ledgers.port import Ledger
+from dora_metrics.recording import Recorded
+from dora_metrics.settings import Settings
+from dora_metrics.sinks.patience import Patience
+from dora_metrics.sinks.port import NotSent, Outcome, Sent, Skipped
+from dora_metrics.sinks.pushgateway import Pushgateway
+from support import events
+from support.runs import run
+from support.servers import Groups, Prometheus, prometheus, pushgateway
+
+UNHURRIED = Patience(connect_seconds=5, read_seconds=10, tries=2, pause_seconds=0.1)
+
+LEAD_HOURS = (2, 14, 30, 3, 60, 15, 20, 16, 90, 4, 18, 200)
+FAILED = (3, 7, 11)
+FAILURE_SHARE = len(FAILED) / len(LEAD_HOURS)
+MEDIAN = statistics.median(LEAD_HOURS) * 3600.0
+MEAN = statistics.mean(LEAD_HOURS) * 3600.0
+MEDIANS_BUCKET = (43200.0, 86400.0)
+SCRAPES = "count_over_time(dora_ledger_facts[2m])"
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with pushgateway(tmp_path_factory.mktemp("pushgateway")) as url:
+        yield url
+
+
+@dataclass(frozen=True)
+class Read:
+    """What Prometheus says after all runs: of ours (prefix `dora`) and of the naive way (prefix `naive`)."""
+
+    prometheus: Prometheus
+
+    @property
+    def extrapolation(self) -> float:
+        """`increase` goes on beyond the first and the last scrape, by half a scrape or 1.1 of one."""
+        return 2 / ((self.prometheus.value(SCRAPES) or 0) - 1)
+
+    def increase(self, prefix: str) -> float | None:
+        return self.prometheus.value(f"sum(increase({prefix}_deployments_total[2m]))")
+
+    def mean(self) -> float | None:
+        return self.prometheus.value(
+            "sum(rate(dora_lead_time_seconds_sum[2m])) / sum(rate(dora_lead_time_seconds_count[2m]))"
+        )
+
+    def failure_share(self) -> float | None:
+        return self.prometheus.value(
+            "sum(increase(dora_deployment_failures_total[2m])) / sum(increase(dora_deployments_total[2m]))"
+        )
+
+    def naive_failure_share(self) -> float | None:
+        failures = 'sum(increase(naive_deployments_total{status="failure"}[2m]))'
+        return self.prometheus.value(f"{failures} / sum(increase(naive_deployments_total[2m]))")
+
+    def median(self, prefix: str) -> float | None:
+        rates = f"sum by (le) (rate({prefix}_lead_time_seconds_bucket[2m]))"
+        return self.prometheus.value(f"histogram_quantile(0.5, {rates})")
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Read]:
+    """Twelve deployments, three of which fail, each pushed by its own run and scraped before the next."""
+    folder = tmp_path_factory.mktemp("experiment")
+    with pushgateway(folder) as url, prometheus(folder, url) as server:
+        deploy(folder, url, 0, lead_hours=1)
+        server.await_at_least("sum(dora_deployments_total)", 1)
+        for number, lead_hours in enumerate(LEAD_HOURS, 1):
+            push_naively(url, "failure" if number in FAILED else "success", lead_hours * 3600)
+            deploy(folder, url, number, lead_hours)
+            if number in FAILED:
+                fail(folder, url, number)
+            server.await_at_least("sum(dora_deployments_total)", number + 1)
+            time.sleep(0.7)
+        server.await_at_least("sum(dora_deployment_failures_total)", len(FAILED))
+        server.await_at_least(SCRAPES, 20)
+        yield Read(server)
+
+
+def deploy(folder: Path, url: str, number: int, lead_hours: float) -> None:
+    """Two runs: a pull request is merged, and a deployment delivers it."""
+    finished = NOW - timedelta(days=13 - number)
+    opened = finished - timedelta(hours=lead_hours)
+    merged = {"merged_at": text(opened), "closed_at": text(opened), "updated_at": text(opened)}
+    pull = events.pull_request(number=number + 1, created_at=text(opened), **merged)
+    event_run(folder, url, "pull_request", pull, number)
+    change = f"github:pull:{SHOP}#{number + 1}"
+    fields = {"id": str(number), "finished_at": text(finished), "sha": f"{number + 1:040x}", "changes": [change]}
+    event_run(folder, url, "repository_dispatch", events.dispatch("dora-deployment", **fields), number)
+
+
+def fail(folder: Path, url: str, number: int) -> None:
+    """A run more: an incident that names the deployment."""
+    about = {"id": f"i{number}", "title": "Checkout answers 500", "deployment": f"dispatch:{number}"}
+    detected = text(NOW - timedelta(days=13 - number, hours=-1))
+    event_run(
+        folder, url, "repository_dispatch", events.dispatch("dora-incident", detected_at=detected, **about), number
+    )
+
+
+def event_run(folder: Path, url: str, event: str, payload: events.Payload, number: int) -> None:
+    inputs = {"pushgateway-url": url, "lead-time-start": "opened", "incident-window": "1h"}
+    ran = run(folder, event, payload, inputs, now=NOW - timedelta(days=13 - number, hours=-2))
+    assert (ran.code, "Pushgateway ✓" in ran.summary) == (0, True), ran.log
+
+
+def text(moment: datetime) -> str:
+    return moment.isoformat().replace("+00:00", "Z")
+
+
+def push_naively(url: str, status: str, seconds: float) -> None:
+    """As actions do that keep no history: a fresh registry, a counter of 1, one observation."""
+    registry = CollectorRegistry()
+    Counter("naive_deployments", "Deployments.", ["status"], registry=registry).labels(status).inc()
+    histogram = Histogram("naive_lead_time_seconds", "Lead time.", registry=registry, buckets=BUCKETS)
+    histogram.observe(seconds)
+    push_to_gateway(url, "naive", registry)
+
+
+def test_the_increase_of_deployments_is_their_number(read: Read) -> None:
+    assert read.increase("dora") == pytest.approx(len(LEAD_HOURS), rel=read.extrapolation)
+
+
+def test_the_share_of_failures_by_increase_is_the_change_failure_rate(read: Read) -> None:
+    assert read.failure_share() == pytest.approx(FAILURE_SHARE, rel=read.extrapolation)
+
+
+def test_the_quantile_of_the_histogram_lies_in_the_bucket_of_the_median_lead_time(read: Read) -> None:
+    low, high = MEDIANS_BUCKET
+    assert low < MEDIAN <= high
+    assert low < (read.median("dora") or 0) <= high
+
+
+def test_the_mean_of_the_histogram_is_the_mean_lead_time(read: Read) -> None:
+    assert read.mean() == pytest.approx(MEAN)
+
+
+def test_the_gauges_are_exact(read: Read) -> None:
+    deployments = len(LEAD_HOURS) + 1
+    for name, expected in {
+        "dora_lead_time_p50_seconds": MEDIAN,
+        "dora_change_failure_ratio": len(FAILED) / deployments,
+        "dora_deployment_frequency_per_day": deployments / 30,
+    }.items():
+        assert read.prometheus.value(f'{name}{{window="30d"}}') == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_series_are_one_a_source_however_many_runs_there_were(read: Read) -> None:
+    assert read.prometheus.value("count(dora_deployments_total)") == 5
+    assert read.prometheus.value("sum(resets(dora_deployments_total[2m]))") == 0
+
+
+def test_counters_of_one_a_run_are_wrong_in_every_window(read: Read) -> None:
+    assert read.increase("naive") == 0
+    share = read.naive_failure_share()
+    assert share is None or isnan(share)
+    low, high = MEDIANS_BUCKET
+    assert not low < (read.median("naive") or 0) <= high
+
+
+def pushed(url: str, *facts: Deployment, repository: str = SHOP, user: tuple[str, str] | None = None) -> Outcome:
+    auth = HTTPBasicAuth(user[0].encode(), user[1].encode()) if user else None
+    return Pushgateway(url, "dora", auth, UNHURRIED).send(delivery(facts, repository))
+
+
+@pytest.mark.parametrize(
+    "name", ["acme/shop", "acme/shop.js", 'a b/ü"\n', "a/b/c", "%2F/+ ?#", "acme/\\{}", "日本/語", "-/_", "a/="]
+)
+def test_any_repository_name_arrives_intact_as_grouping_key_and_label(gateway: str, name: str) -> None:
+    assert isinstance(pushed(gateway, deployment(repository=name), repository=name), Sent)
+    ((labels, value),) = [
+        (labels, value)
+        for labels, value in Groups.of(gateway).samples(name, "dora_deployments_total")
+        if labels["source"] == "deployments"
+    ]
+    assert (labels["repository"], value) == (name, 1)
+
+
+def test_a_push_replaces_its_group_and_no_other(gateway: str) -> None:
+    other = "acme/other"
+    pushed(gateway, deployment(repository=other, environment="live"), repository=other)
+    before = Groups.of(gateway).group(other)
+    pushed(gateway, deployment(1), deployment(2, environment="prod"))
+    assert environments(gateway) == {"production", "prod"}
+    pushed(gateway, deployment(1))
+    assert environments(gateway) == {"production"}
+    assert before is not None
+    assert Groups.of(gateway).group(other) == before
+
+
+def environments(url: str) -> set[str]:
+    return {labels["environment"] for labels, _ in Groups.of(url).samples(SHOP, "dora_changes_total")}
+
+
+def test_what_the_gateway_does_not_take_is_quoted(tmp_path: Path) -> None:
+    registry = CollectorRegistry()
+    Gauge("dora_deployments_total", "Of another type.", registry=registry)
+    with pushgateway(tmp_path) as url:
+        push_to_gateway(url, "other", registry)
+        outcome = pushed(url, deployment())
+    assert isinstance(outcome, NotSent)
+    assert outcome.reason.startswith("HTTP 400: it does not take what was sent (it said: pushed metrics are invalid")
+
+
+# Made with crypt(3) of these passwords; cost 4, the least there is.
+PASSWORDS = {"pusher": "correct horse", "drücker": "pässwörd ł"}
+WEB_CONFIG = """
+basic_auth_users:
+  pusher: $2b$04$doraMetricsTestSalt20uuDlmZXM8dmoN5dJrHZpyjXMOVQWaYKm
+  drücker: $2b$04$doraMetricsTestSalt20uD1k.klVPr.J0VrjiKEjNUO2hrd.gji2
+"""
+
+
+@pytest.fixture(scope="module")
+def locked_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("locked")
+    config = folder / "web.yml"
+    config.write_text(WEB_CONFIG, "utf-8")
+    with pushgateway(folder, f"--web.config.file={config}") as url:
+        yield url
+
+
+@pytest.mark.parametrize("user", list(PASSWORDS.items()), ids=["ascii", "unicode"])
+def test_the_right_password_opens_the_gateway(locked_gateway: str, user: tuple[str, str]) -> None:
+    assert isinstance(pushed(locked_gateway, deployment(), user=user), Sent)
+
+
+@pytest.mark.parametrize("user", [("pusher", "wrong"), ("nobody", "correct horse"), None])
+def test_a_wrong_password_is_named(locked_gateway: str, user: tuple[str, str] | None) -> None:
+    outcome = pushed(locked_gateway, deployment(), user=user)
+    assert isinstance(outcome, NotSent)
+    assert outcome.reason.startswith("HTTP 401: user, password or token are missing or wrong")
+
+
+@pytest.mark.parametrize("user", list(PASSWORDS.items()), ids=["ascii", "unicode"])
+def test_user_and_password_of_the_inputs_are_used(tmp_path: Path, locked_gateway: str, user: tuple[str, str]) -> None:
+    name, password = user
+    for given, mark in ((password, "✓"), (f"{password}!", "✗ HTTP 401: user, password or token")):
+        inputs = {"pushgateway-url": locked_gateway, "pushgateway-username": name, "pushgateway-password": given}
+        ran = run(tmp_path, "repository_dispatch", events.dispatch("dora-deployment", id="1"), inputs)
+        assert f"Pushgateway {mark}" in ran.summary
+        assert given not in ran.log + ran.summary
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Runs of one repository that share a ledger and a gateway."""
+
+    ledger: Ledger
+    settings: Settings
+    run: Run
+
+    def record(self, number: int) -> Recorded:
+        fact = deployment(number, 10 - number, repository=self.run.repository)
+        return recorded(self.ledger, self.settings, self.run, fact)
+
+    def deliver(self, recorded: Recorded) -> Outcome:
+        (outcome,) = deliver(recorded, self.ledger, self.settings, self.run, UNHURRIED)
+        return outcome
+
+    def pushed(self, url: str) -> float:
+        return sum(value for _, value in Groups.of(url).samples(self.run.repository, "dora_deployments_total"))
+
+
+@pytest.fixture
+def writer(tmp_path: Path, gateway: str, request: pytest.FixtureRequest) -> Writer:
+    settings = Settings.model_validate({"pushgateway-url": gateway})
+    return Writer(DirectoryLedger(tmp_path), settings, events.run("push", repository=f"acme/{request.node.name}"))
+
+
+def test_a_run_that_was_overtaken_leaves_the_push_to_the_newer_one(writer: Writer, gateway: str) -> None:
+    older, newer = writer.record(1), writer.record(2)
+    assert isinstance(writer.deliver(newer), Sent)
+    assert isinstance(writer.deliver(older), Skipped)
+    assert writer.pushed(gateway) == 2
+
+
+def test_a_run_is_not_overtaken_by_one_that_brought_no_facts(writer: Writer, gateway: str) -> None:
+    """Else it would leave the push to one that has left it to this one."""
+    recorded = writer.record(1)
+    assert writer.ledger.write(writer.ledger.read(), {OUTBOX: b'{"id":"x"}\n'}, "acknowledge") is not None
+    assert isinstance(writer.deliver(recorded), Sent)
+    assert writer.pushed(gateway) == 1

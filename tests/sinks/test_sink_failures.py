@@ -1,0 +1,307 @@
+"""A sink that fails: a value that says what happened, why usually and what to do, and never a secret.
+
+Each failure is a real one, of a real server or of none, for every sink there is. What a server says is
+quoted, but bounded, on one line, and without what it may have been sent.
+"""
+
+import base64
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from deliveries import delivery
+from requests.auth import HTTPBasicAuth
+
+from dora_metrics.sinks.endpoint import Endpoint
+from dora_metrics.sinks.patience import Patience
+from dora_metrics.sinks.port import NotSent, Outcome, Sent, Sink
+from dora_metrics.sinks.pushgateway import Pushgateway
+from support.runs import Ran, deployment_status, run
+from support.servers import OK, Answer, Listener, free_port, listening, self_signed
+
+HASTE = Patience(connect_seconds=0.4, read_seconds=0.4, tries=2, pause_seconds=0)
+USER, PASSWORD = "pusher", "gateway-pa55word"
+IN_URL, TOKEN, KEY = "url-pa55word", "endpoint-t0ken", "hm4c-k3y"
+SECRETS = (
+    PASSWORD,
+    IN_URL,
+    TOKEN,
+    KEY,
+    base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode(),
+    base64.b64encode(f"someone:{IN_URL}".encode()).decode(),
+)
+
+Aim = Callable[[str], Sink]
+
+
+def to_pushgateway(url: str) -> Sink:
+    return Pushgateway(_with_password(url), "dora", HTTPBasicAuth(USER, PASSWORD), HASTE)
+
+
+def to_endpoint(url: str) -> Sink:
+    return Endpoint(_with_password(f"{url}/hook"), TOKEN, KEY, HASTE)
+
+
+def _with_password(url: str) -> str:
+    return url.replace("://", f"://someone:{IN_URL}@")
+
+
+@pytest.fixture(params=[to_pushgateway, to_endpoint], ids=["pushgateway", "endpoint"])
+def aim(request: pytest.FixtureRequest) -> Aim:
+    made: Aim = request.param
+    return made
+
+
+@pytest.fixture(autouse=True)
+def keeps_secrets(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """Whatever a test does: no log and no stream shows a secret."""
+    caplog.set_level("DEBUG")
+    yield
+    streams = capfd.readouterr()
+    assert_no_secret(caplog.text + streams.out + streams.err)
+
+
+def assert_no_secret(text: str) -> None:
+    assert [secret for secret in SECRETS if secret in text or quote(secret) in text] == []
+
+
+def reason(sink: Sink, outcome: Outcome) -> str:
+    """Why it did not arrive."""
+    assert isinstance(outcome, NotSent)
+    assert outcome.sink == sink.name
+    assert_no_secret(repr(sink) + repr(outcome) + outcome.reason)
+    assert outcome.reason.isprintable()
+    return outcome.reason
+
+
+def failing(aim: Aim, *answers: Answer) -> tuple[str, Listener]:
+    with listening(*answers) as listener:
+        sink = aim(listener.url)
+        return reason(sink, sink.send(delivery())), listener
+
+
+def test_nobody_listens(aim: Aim) -> None:
+    sink = aim(f"http://127.0.0.1:{free_port()}")
+    assert reason(sink, sink.send(delivery())) == (
+        "no connection (2 tries); it is down, or its host or port are wrong for this runner"
+    )
+
+
+def test_a_host_that_does_not_exist(aim: Aim) -> None:
+    sink = aim("http://nowhere.invalid:9091")
+    assert reason(sink, sink.send(delivery())).startswith("no connection (2 tries); it is down, or its host")
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "[::1", "host:port", "-", "exa mple"])
+def test_an_address_that_is_none(aim: Aim, host: str) -> None:
+    sink = aim(f"http://{host}/")
+    assert "the address cannot be used" in reason(sink, sink.send(delivery())) or host == "-"
+
+
+def test_a_server_that_never_answers(aim: Aim) -> None:
+    said, listener = failing(aim, Answer(hang=True))
+    assert said == "no answer (2 tries of 0.4 s); the server hangs or is overloaded"
+    assert len(listener.requests) == 2
+
+
+def test_a_connection_that_is_cut_before_the_answer(aim: Aim) -> None:
+    said, listener = failing(aim, Answer(drop=True))
+    assert said == "the connection was cut before an answer (2 tries); look into the log of the server or its proxy"
+    assert len(listener.requests) == 2
+
+
+def test_https_where_the_server_speaks_http(aim: Aim) -> None:
+    with listening() as listener:
+        sink = aim(listener.url.replace("http:", "https:"))
+        said = reason(sink, sink.send(delivery()))
+    assert said == "the TLS connection failed; check the certificate, and that the address is right about https"
+    assert listener.requests == []
+
+
+def test_what_was_refused_is_quoted_on_one_bounded_line(aim: Aim) -> None:
+    said, listener = failing(aim, Answer(400, b"line 3:\r\n\tduplicate\x1b[31m \xff ::error::x" + b" x" * 100_000))
+    assert said.startswith("HTTP 400: it does not take what was sent (it said: line 3: duplicate")
+    assert len(said) < 300
+    assert len(listener.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [
+        (401, "user, password or token are missing or wrong"),
+        (403, "the credentials may not do this"),
+        (404, "nothing is at this address; check the path"),
+        (413, "it takes no body of this size"),
+        (422, "it refused"),
+        (500, "the server has a problem"),
+        (501, "the server has a problem"),
+    ],
+)
+def test_a_status_says_what_to_look_at(aim: Aim, status: int, hint: str) -> None:
+    assert failing(aim, Answer(status))[0] == f"HTTP {status}: {hint}"
+
+
+def test_a_server_that_is_back_at_the_second_try_gets_everything(aim: Aim) -> None:
+    with listening(Answer(503), OK) as listener:
+        assert isinstance(aim(listener.url).send(delivery()), Sent)
+    first, second = listener.requests
+    assert first.body == second.body
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504])
+def test_a_server_with_a_problem_is_asked_so_many_times_and_no_more(aim: Aim, status: int) -> None:
+    said, listener = failing(aim, Answer(status, b"upstream is gone"))
+    assert said == f"HTTP {status}: the server has a problem (it said: upstream is gone)"
+    assert len(listener.requests) == 2
+
+
+@pytest.mark.parametrize(
+    "after", ["3600", "Fri, 31 Dec 2199 23:59:59 GMT", "soon", "9" * 5000, "Fri, 31 Dec 99999 23:59:59 GMT", "-1"]
+)
+def test_a_wish_to_be_asked_later_is_granted_within_bounds(aim: Aim, after: str) -> None:
+    """It ends at all: an hour is longer than any test."""
+    said, listener = failing(aim, Answer(429, headers={"Retry-After": after}))
+    assert said == "HTTP 429: it is asked too often"
+    assert len(listener.requests) == 2
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(aim: Aim, status: int) -> None:
+    with listening() as elsewhere:
+        said, _ = failing(aim, Answer(status, headers={"Location": f"{elsewhere.url}/{IN_URL}"}))
+    assert said.startswith(f"HTTP {status}: ")
+    assert "use the" in said
+    assert elsewhere.requests == []
+
+
+@pytest.mark.parametrize("location", [None, "", "http://[", "\xff\xfe"])
+def test_a_redirect_to_nowhere_is_no_success(aim: Aim, location: str | None) -> None:
+    headers = {} if location is None else {"Location": location}
+    assert failing(aim, Answer(302, headers=headers))[0] == "HTTP 302: it redirects; use the final address"
+
+
+def test_a_success_whose_body_breaks_off_is_a_success(aim: Aim) -> None:
+    with listening(Answer(200, b"thank you", cut_after=3)) as listener:
+        assert isinstance(aim(listener.url).send(delivery()), Sent)
+
+
+def test_a_success_whose_body_never_ends_is_a_success(aim: Aim) -> None:
+    with listening(Answer(200, b"ok", {"Content-Length": "1000000"})) as listener:
+        assert isinstance(aim(listener.url).send(delivery()), Sent)
+
+
+def test_a_refusal_whose_body_breaks_off_is_quoted_as_far_as_it_came(aim: Aim) -> None:
+    said, _ = failing(aim, Answer(400, b"bad label name", cut_after=9))
+    assert said == "HTTP 400: it does not take what was sent (it said: bad label)"
+
+
+def test_a_refusal_that_cannot_be_decoded_is_a_refusal(aim: Aim) -> None:
+    said, _ = failing(aim, Answer(400, b"no gzip", {"Content-Encoding": "gzip"}))
+    assert said.startswith("HTTP 400: it does not take what was sent")
+
+
+def test_a_server_that_repeats_what_it_was_sent_makes_no_secret_public(aim: Aim) -> None:
+    with listening() as listener:
+        aim(listener.url).send(delivery())
+    (sent,) = listener.requests
+    seen = f"Cannot {sent.method} {sent.path} with {sent.headers['Authorization']} {IN_URL} {PASSWORD} {TOKEN}"
+    echo = Answer(400, seen.encode())
+    with listening(echo) as listener:
+        sink = aim(listener.url)
+        outcome = sink.send(delivery())
+    assert isinstance(outcome, NotSent)
+    own = sent.headers["Authorization"].partition(" ")[2]
+    assert own not in outcome.reason
+    assert sent.path not in outcome.reason
+    assert outcome.reason.startswith("HTTP 400: it does not take what was sent (it said: Cannot P")
+
+
+def test_a_certificate_that_nobody_vouches_for(aim: Aim, tmp_path: Path) -> None:
+    with listening(tls=self_signed(tmp_path)) as listener:
+        sink = aim(listener.url.replace("http:", "https:"))
+        said = reason(sink, sink.send(delivery()))
+    assert said == "the TLS connection failed; check the certificate, and that the address is right about https"
+    assert listener.requests == []
+
+
+@pytest.mark.parametrize("token", ["endpoint-t0ken\n", " endpoint-t0ken", "endpoint-t0ken\r\n"])
+def test_a_token_that_was_pasted_with_its_line_break_works(token: str) -> None:
+    with listening() as listener:
+        assert isinstance(Endpoint(listener.url, token, patience=HASTE).send(delivery()), Sent)
+    assert listener.requests[0].headers["Authorization"] == "Bearer endpoint-t0ken"
+
+
+@pytest.mark.parametrize("token", ["endpoint-\nt0ken", "endpoint-t0ken\u0142", "endpoint-t0ken\ud800"])
+def test_a_token_that_no_header_can_carry_is_named_and_not_shown(token: str) -> None:
+    with listening() as listener:
+        sink = Endpoint(listener.url, token, patience=HASTE)
+        said = reason(sink, sink.send(delivery()))
+    assert said == "the token cannot be sent: it holds a line break or letters outside Latin-1; paste it again"
+    assert token not in said
+
+
+def in_a_run(folder: Path, listener: Listener, **inputs: object) -> Ran:
+    """A run with both sinks at a listener."""
+    given = {
+        "pushgateway-url": _with_password(listener.url),
+        "pushgateway-username": USER,
+        "pushgateway-password": PASSWORD,
+        "endpoint-url": _with_password(listener.url),
+        "endpoint-token": TOKEN,
+        "endpoint-secret": KEY,
+        **inputs,
+    }
+    ran = run(folder, "deployment_status", deployment_status(), given)
+    assert_no_secret(ran.log + ran.summary + str(ran.outputs))
+    return ran
+
+
+@pytest.mark.parametrize("answer", [Answer(503), Answer(401), Answer(drop=True), Answer(hang=True), Answer(302)])
+def test_failed_sinks_are_warnings_named_in_the_summary_and_spare_the_job(tmp_path: Path, answer: Answer) -> None:
+    with listening(answer) as listener:
+        ran = in_a_run(tmp_path, listener)
+    assert ran.code == 0
+    for name in ("Pushgateway", "endpoint"):
+        assert f"::warning title=dora-metrics%3A {name}::" in ran.log
+        assert f"{name} ✗ " in ran.summary
+    assert "reached production" in ran.summary
+    assert ran.outputs["deployment-frequency"] != ""
+
+
+def test_failed_sinks_fail_a_strict_job_after_everything_else_is_done(tmp_path: Path) -> None:
+    with listening(Answer(503)) as listener:
+        ran = in_a_run(tmp_path, listener, strict="true")
+    assert ran.code == 1
+    assert "reached production" in ran.summary
+    assert ran.outputs["metrics"] != ""
+
+
+def test_sinks_that_work_leave_a_strict_job_in_peace(tmp_path: Path) -> None:
+    with listening() as listener:
+        ran = in_a_run(tmp_path, listener, strict="true")
+    assert ran.code == 0
+    assert "Pushgateway ✓" in ran.summary
+    assert "endpoint ✓ 1 fact" in ran.summary
+    assert "::warning" not in ran.log
+
+
+def test_a_sink_that_fails_does_not_stop_the_other(tmp_path: Path) -> None:
+    with listening() as listener:
+        ran = in_a_run(tmp_path, listener, **{"pushgateway-url": f"http://127.0.0.1:{free_port()}"})
+    assert ran.code == 0
+    assert "Pushgateway ✗ no connection" in ran.summary
+    assert "endpoint ✓" in ran.summary
+
+
+def test_what_a_server_says_is_text_in_the_log_and_the_summary(tmp_path: Path) -> None:
+    hostile = "\n::set-output name=x::y\n##[error]z <img src=x> @everyone | `a` \u202egnp"
+    with listening(Answer(400, hostile.encode())) as listener:
+        ran = in_a_run(tmp_path, listener)
+    commands = [line for line in ran.log.splitlines() if line.startswith("::")]
+    assert all(line.startswith("::warning title=dora-metrics%3A ") for line in commands)
+    assert len(commands) == 2
+    assert "##[" not in ran.log
+    assert "<img" not in ran.summary
+    assert "@everyone" not in ran.summary
+    assert "\u202e" not in ran.summary + ran.log

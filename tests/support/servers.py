@@ -1,0 +1,256 @@
+"""Real servers on loopback ports for tests: a listener that answers as it is told, Pushgateway, Prometheus.
+
+Each is a context manager, and what it starts it ends, by its process id.
+"""
+
+import json
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import requests
+
+from support.tools import needs
+
+_READY_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a client sent."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.body)
+        return found
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a listener does with a request: a status with a body, silence, or a cut line.
+
+    `cut_after`: so many bytes of the body are sent, and no more although more was promised.
+    """
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    hang: bool = False
+    drop: bool = False
+    cut_after: int | None = None
+
+
+OK = Answer()
+
+
+class Listener:
+    """A small HTTP server: its answers in their order, the last one again and again."""
+
+    def __init__(self, server: ThreadingHTTPServer, answers: Sequence[Answer]) -> None:
+        self._answers = answers
+        self.port = int(server.server_address[1])
+        self.requests: list[Request] = []
+        self.called = Event()
+        self.released = Event()
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}"
+
+    def take(self, request: Request) -> Answer:
+        self.requests.append(request)
+        self.called.set()
+        return self._answers[min(len(self.requests), len(self._answers)) - 1]
+
+
+@contextmanager
+def listening(*answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Listener]:
+    """A listener with these answers; without any it says 200."""
+    server = _Server(("127.0.0.1", 0), _Handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    server.listener = listener = Listener(server, answers or (OK,))
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield listener
+    finally:
+        listener.released.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = False  # closing waits for them, so that none outlives its test
+    listener: Listener
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that has gone away is part of the tests."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 5
+    server: _Server
+
+    def handle_any(self) -> None:
+        self.close_connection = True
+        length = int(self.headers.get("Content-Length", 0))
+        request = Request(self.command, self.path, dict(self.headers.items()), self.rfile.read(length))
+        answer = self.server.listener.take(request)
+        if answer.hang:
+            self.server.listener.released.wait(_READY_SECONDS)
+        elif not answer.drop:
+            self._say(answer)
+
+    do_GET = do_POST = do_PUT = handle_any  # noqa: N815 - http.server's names
+
+    def _say(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        for name, value in {"Content-Length": str(len(answer.body)), "Connection": "close", **answer.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(answer.body[: answer.cut_after])
+
+    def log_message(self, *_: object) -> None:
+        """Silence."""
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    """TLS for a listener, by a certificate that nobody vouches for."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    command = [str(needs("openssl")), "req", *options, "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(command, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _running(command: Sequence[str], url: str, log: Path) -> Iterator[str]:
+    """A program that serves `url`, from when it is ready until the end of the block."""
+    with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
+        try:
+            _await_ready(process, f"{url}/-/ready", log)
+            yield url
+        finally:
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def _await_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> None:
+    end = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        try:
+            if requests.get(url, timeout=1).status_code in (200, 401):
+                return
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"{process.args!r} did not start: {log.read_text(errors='replace')[-2000:]}")
+
+
+@contextmanager
+def pushgateway(folder: Path, *options: str) -> Iterator[str]:
+    """The address of a Pushgateway that forgets everything at its end (Debian's keeps a file otherwise)."""
+    program, port = needs("prometheus-pushgateway"), free_port()
+    command = [str(program), f"--web.listen-address=127.0.0.1:{port}", "--persistence.file=", *options]
+    with _running(command, f"http://127.0.0.1:{port}", folder / "pushgateway.log") as url:
+        yield url
+
+
+@dataclass(frozen=True)
+class Groups:
+    """What a Pushgateway holds: each group's labels, and its metrics as `GET /api/v1/metrics` shows them."""
+
+    found: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, url: str) -> "Groups":
+        answer = requests.get(f"{url}/api/v1/metrics", timeout=5)
+        answer.raise_for_status()
+        return cls(answer.json()["data"])
+
+    def group(self, repository: str, job: str = "dora") -> dict[str, Any] | None:
+        wanted = {"job": job, "repository": repository}
+        return next((group for group in self.found if group["labels"] == wanted), None)
+
+    def samples(self, repository: str, metric: str) -> list[tuple[dict[str, str], float]]:
+        """The series of one counter or gauge of a repository, each with its labels and its value."""
+        family = (self.group(repository) or {}).get(metric, {"metrics": []})
+        return [(one["labels"], float(one["value"])) for one in family["metrics"]]
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """A running Prometheus, to be asked."""
+
+    url: str
+
+    def vector(self, query: str) -> list[dict[str, Any]]:
+        answer = requests.get(f"{self.url}/api/v1/query", params={"query": query}, timeout=10)
+        answer.raise_for_status()
+        found: list[dict[str, Any]] = answer.json()["data"]["result"]
+        return found
+
+    def value(self, query: str) -> float | None:
+        """The one value of a query; None without a result."""
+        found = self.vector(query)
+        assert len(found) <= 1, f"{query} has {len(found)} results"
+        return float(found[0]["value"][1]) if found else None
+
+    def await_at_least(self, query: str, expected: float) -> None:
+        """Waits for the scrape that makes it so."""
+        end = time.monotonic() + _READY_SECONDS
+        while (seen := self.value(query) or 0) < expected:
+            assert time.monotonic() < end, f"{query} is {seen}, not {expected}"
+            time.sleep(0.1)
+
+
+@contextmanager
+def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes `target` every second, as a Pushgateway wants it."""
+    program, port, settings = needs("prometheus"), free_port(), folder / "prometheus.yml"
+    gateway = {
+        "job_name": "pushgateway",
+        "honor_labels": True,
+        "static_configs": [{"targets": [target.removeprefix("http://")]}],
+    }
+    settings.write_text(json.dumps({"global": {"scrape_interval": "1s"}, "scrape_configs": [gateway]}), "utf-8")
+    command = [
+        str(program),
+        f"--config.file={settings}",
+        f"--storage.tsdb.path={folder / 'tsdb'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    with _running(command, f"http://127.0.0.1:{port}", folder / "prometheus.log") as url:
+        yield Prometheus(url)
