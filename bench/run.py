@@ -145,9 +145,8 @@ def main() -> None:
     print("| what | figure | goal |\n|---|---|---|")
     for what, figure, goal in rows:
         print(f"| {what} | {figure:.2f} | {goal} |")
-    print(
-        f"\nPython {sys.version.split()[0]}, {os.cpu_count()} cores; import {imports.seconds:.2f} s, event {event.seconds:.2f} s"
-    )
+    python, cores = sys.version.split()[0], os.cpu_count()
+    print(f"\nPython {python}, {cores} cores; import {imports.seconds:.2f} s, event run {event.seconds:.2f} s")
 
 
 if __name__ == "__main__":

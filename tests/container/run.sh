@@ -133,7 +133,8 @@ JSON
 
 check_results() {
   local files=$runner/work/_temp/_runner_file_commands
-  check "the outputs are written" grep -qE '^deployment-frequency=0\.0' "$files/output"
+  # name<<delimiter, then the value on a line of its own
+  check "the outputs are written" grep -Pzq 'deployment-frequency<<\w+\n0\.0' "$files/output"
   check "the summary is written" grep -q production "$files/summary"
   check "the ledger has the deployment" grep -rqs github:deployment:145988746 "$runner/work/shop/ledger"
   check "all files belong to the runner's user" test -z "$(find "$runner/work" -not -user "${owner%:*}")"

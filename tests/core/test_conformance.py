@@ -1,0 +1,29 @@
+"""The whole conformance collection beside this repository, each case against the program in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COLLECTION = Path(__file__).parents[3] / "shared" / "conformance"
+
+
+def test_the_program_passes_the_conformance_collection() -> None:
+    runner = COLLECTION / "run.py"
+    if not runner.is_file():
+        reason = "there is no ../shared/conformance beside this checkout"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    program = f"{sys.executable} -m dora_metrics"
+    ran = subprocess.run(
+        [sys.executable, str(runner), "--program", program, "--jobs", "2", "--strict"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ", 0 failed, " in ran.stdout

@@ -1,0 +1,148 @@
+"""DESIGN §1 and style.md rule 11: who may import whom, what the core may not touch, and how long things may be."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+PACKAGE = "dora_metrics"
+SOURCE = Path(__file__).parents[2] / "src" / PACKAGE
+MODULES = {
+    path.relative_to(SOURCE).with_suffix("").as_posix().replace("/", "."): path for path in sorted(SOURCE.rglob("*.py"))
+}
+
+LONGEST_FUNCTION = 45
+LONGEST_FILE = 300
+
+EDGES = ("github", "sources", "sinks", "ledgers")
+SHELL = (
+    *("app", "asking", "cli", "compute", "computing", "config", "delivering", "demo", "inputs", "layers", "opening"),
+    *("outputs", "recording", "schemas", "world", "__main__"),
+)
+BESIDES = {"ledgers.branch": "github.client"}
+"""One edge that stands on another: a ledger on a branch lies behind GitHub's API."""
+
+PURE_PACKAGES = {"msgspec", "prometheus_client", "jinja2"}
+IMPURE = {
+    "asyncio", "ctypes", "glob", "http", "importlib", "io", "locale", "logging", "mmap", "multiprocessing", "os",
+    "pathlib",
+    "pickle", "random", "secrets", "select", "shelve", "shutil", "signal", "socket", "socketserver", "sqlite3", "ssl",
+    "subprocess", "sys", "tempfile", "threading", "time", "urllib.request", "uuid", "warnings", "webbrowser",
+}  # fmt: skip
+"""Of the standard library: clock, environment, disk, network, logging, chance."""
+
+CLOCKS = {"now", "utcnow", "today", "fromtimestamp"}
+IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "__import__", "breakpoint"}
+
+
+class Import(NamedTuple):
+    line: int
+    name: str
+
+
+def imports(path: Path) -> Iterator[Import]:
+    """Every module that a file imports, by its full name; also inside functions."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (Import(node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: relative imports hide the direction"
+            module = str(node.module)
+            yield from (Import(node.lineno, f"{module}.{alias.name}") for alias in node.names)
+
+
+def own(path: Path) -> set[str]:
+    """The modules of this package that a file imports: `core.facts` for `dora_metrics.core.facts.Fact`."""
+    found = set()
+    for _, name in imports(path):
+        if name.split(".")[0] == PACKAGE:
+            parts = name.split(".")[1:]
+            while parts and ".".join(parts) not in MODULES and f"{'.'.join(parts)}.__init__" not in MODULES:
+                parts.pop()
+            found.add(".".join(parts) or "__init__")
+    return found
+
+
+def foreign(path: Path) -> set[str]:
+    """Everything else that a file imports: modules, and names of modules."""
+    return {name for _, name in imports(path) if name.split(".")[0] != PACKAGE}
+
+
+def of(*packages: str) -> list[str]:
+    return [name for name in MODULES if name.split(".")[0] in packages]
+
+
+def within(module: str, *allowed: str) -> bool:
+    return any(module == one or module.startswith(f"{one}.") for one in allowed)
+
+
+@pytest.mark.parametrize("module", of("core"))
+def test_the_core_imports_the_core_the_standard_library_and_three_packages(module: str) -> None:
+    outside = {name for name in own(MODULES[module]) if not within(name, "core")}
+    assert not outside
+    tops = {name.split(".")[0] for name in foreign(MODULES[module])}
+    assert tops <= PURE_PACKAGES | sys.stdlib_module_names
+
+
+@pytest.mark.parametrize("module", of("core"))
+def test_the_core_has_no_clock_environment_disk_network_logging_or_chance(module: str) -> None:
+    for line, name in imports(MODULES[module]):
+        assert not any(within(name, impure) for impure in IMPURE), f"line {line} imports {name}"
+    for node in ast.walk(ast.parse(MODULES[module].read_text("utf-8"))):
+        if isinstance(node, ast.Attribute):
+            on_a_class = isinstance(node.value, ast.Name) and node.value.id in ("datetime", "date", "time")
+            assert not (node.attr in CLOCKS and on_a_class), f"line {node.lineno} reads a clock"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in IMPURE_CALLS, f"line {node.lineno} calls {node.func.id}"
+
+
+def test_settings_import_only_the_core_and_errors() -> None:
+    assert all(within(name, "core", "errors") for name in own(MODULES["settings"]))
+
+
+def test_errors_import_nothing_of_the_package() -> None:
+    assert own(MODULES["errors"]) == set()
+
+
+@pytest.mark.parametrize("module", of(*EDGES))
+def test_an_edge_imports_the_core_errors_settings_and_its_own_package(module: str) -> None:
+    allowed = ("core", "errors", "settings", "__init__", module.split(".", maxsplit=1)[0], BESIDES.get(module, "core"))
+    assert not {name for name in own(MODULES[module]) if not within(name, *allowed)}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if not within(name, *SHELL)])
+def test_nothing_but_the_shell_imports_the_shell(module: str) -> None:
+    assert not {name for name in own(MODULES[module]) if within(name, *SHELL)}
+
+
+def test_the_command_line_calls_the_app_and_nobody_calls_the_command_line() -> None:
+    assert "app" in own(MODULES["cli"])
+    assert [name for name in MODULES if within("cli", *own(MODULES[name])) and "cli" in own(MODULES[name])] == [
+        "__main__"
+    ]
+
+
+def test_the_process_environment_is_touched_in_one_place() -> None:
+    touching = {
+        name
+        for name, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "argv", "getenv")
+    }
+    assert touching <= {"__main__", "cli", "schemas"}, "schemas is a script of the repository's own"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_function_is_longer_than_45_lines_and_no_file_than_300(module: str) -> None:
+    text = MODULES[module].read_text("utf-8")
+    long = {
+        f"{node.name}: {lines}"
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or 0) - node.lineno + 1) > LONGEST_FUNCTION
+    }
+    assert not long
+    assert text.count("\n") <= LONGEST_FILE
