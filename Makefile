@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m
 CLEAN_ENV := env -u GITHUB_ACTIONS -u GITHUB_OUTPUT -u GITHUB_STEP_SUMMARY
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit web golden schema bench lock test-container clean
+.PHONY: help demo test lint unit web golden schema picture bench lock test-container clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -32,6 +32,9 @@ tests/web/node_modules/.installed: tests/web/package-lock.json
 
 golden: $(VENV)/dev ## regenerates the golden files; review the diff
 	DORA_GOLDEN=write $(RUN) pytest -q tests/golden
+
+picture: demo $(VENV)/dev ## takes the README's picture anew; needs Chromium
+	$(VENV)/bin/python docs/images/picture.py build/demo/summary.md docs/images/summary.png
 
 schema: $(VENV)/dev ## regenerates schema/ from the models
 	$(RUN) dora_metrics.schemas schema

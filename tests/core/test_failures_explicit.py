@@ -145,6 +145,11 @@ def test_a_deployment_that_remediates_an_incident_makes_no_second_failure() -> N
     assert blamed(*facts) == {1: "incident"}
 
 
+def test_a_cancelled_deployment_remediates_nothing() -> None:
+    facts = (ONE, deployment(2, "03-02", status="cancelled", remediates=deployed(1)))
+    assert blamed(*facts, count_failed_runs=True) == {}
+
+
 @pytest.mark.parametrize("name", [deployed(2), "2.0", sha(deployed(2)), "nothing known", ""])
 def test_a_deployment_that_remediates_itself_or_nothing_known_makes_no_failure(name: str) -> None:
     assert blamed(ONE, deployment(2, "03-02", version="2.0", remediates=name)) == {}

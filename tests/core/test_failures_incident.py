@@ -151,6 +151,12 @@ def test_six_incidents_on_four_of_23_deployments_are_17_percent() -> None:
     assert (found.failed, found.deployments, found.ratio) == (4, 23, 4 / 23)
 
 
+def test_incidents_of_one_second_are_listed_by_id_whichever_came_first() -> None:
+    tied = [incident(n, "03-01") for n in (1, 2, 3)]
+    for order in (tied, tied[::-1]):
+        assert list(unmatched(BEFORE, *order)) == [1, 2, 3]
+
+
 def test_the_direction_is_from_the_deployment_to_the_incident() -> None:
     """Trap 14: an incident right before a deployment is not that deployment's."""
     assert blamed(deployment(1, "03-05T13:00:01"), incident(1, "03-05T13:00")) == {}

@@ -238,6 +238,17 @@ def test_incidents_count_by_detection_and_durations_by_resolution() -> None:
     assert found.p50_seconds == 3 * DAY
 
 
+def test_the_window_is_half_open_for_incidents_too() -> None:
+    facts = (
+        FAILED,
+        incident(1, "02-29", resolved_at="03-01"),
+        incident(2, "03-01", resolved_at="04-01"),
+        incident(3, "04-01"),
+    )
+    found = metrics_of(*facts, now="05-01").incident_restore
+    assert (found.incidents, found.resolved, found.p50_seconds) == (1, 1, DAY)
+
+
 def test_resolved_before_detected_is_in_no_duration() -> None:
     found = metrics_of(FAILED, incident(1, "03-05T13:00", resolved_at="03-05T12:30")).incident_restore
     assert (found.incidents, found.resolved, found.open, found.p50_seconds) == (1, 1, 0, None)

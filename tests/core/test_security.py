@@ -37,6 +37,16 @@ def test_detected_and_open_go_by_detection_and_fixed_by_the_fix() -> None:
     assert found == contract.Security(detected=1, fixed=1, open=0, remediation_p50_seconds=10 * DAY)
 
 
+def test_the_window_is_half_open_for_them_too() -> None:
+    facts = (
+        vulnerability(1, "03-01", fixed_at="04-01"),
+        vulnerability(2, "04-01"),
+        vulnerability(3, "02-28", fixed_at="03-01"),
+    )
+    found = security(*facts, now="05-01")["high"]
+    assert (found.detected, found.fixed, found.remediation_p50_seconds) == (1, 1, 2 * DAY)  # 29 February lies between
+
+
 def test_time_to_remediate_is_from_detection_whenever_it_was_introduced() -> None:
     found = security(vulnerability(1, introduced_at="2020-01-01", fixed_at="03-06"))["high"]
     assert found.remediation_p50_seconds == DAY
