@@ -32,7 +32,7 @@ CHROMIUM = (
     "--disable-sync",
     "--hide-scrollbars",
     "--force-device-scale-factor=1.5",
-    "--window-size=1240,690",
+    "--window-size=1240,530",
 )
 
 

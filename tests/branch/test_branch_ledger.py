@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from dora_metrics.github.client import query_text
 from fakes.faults import dropped, stale_head, unavailable
 from fakes.github import FakeGitHub
 from support.runs import Ran, deployment_status, run
@@ -152,8 +151,3 @@ def test_a_central_repository_can_hold_the_ledger(shop: Shop) -> None:
     central.commit({"README.md": "metrics"}, message="Begin")
     shop.run(1, ledger="branch:all@acme/metrics")
     assert b"github:deployment:1" in (central.read(FILE, "all") or b"")
-
-
-@pytest.mark.parametrize("name", ["Ledger", "Head", "Append"])
-def test_every_query_is_named_as_its_file(name: str) -> None:
-    assert f" {name}(" in query_text(name)

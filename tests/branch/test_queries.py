@@ -1,0 +1,28 @@
+"""Every query that is sent to GitHub is valid by GitHub's published schema, and none costs more than it must."""
+
+from pathlib import Path
+
+import pytest
+from graphql import build_schema, parse, validate
+
+from dora_metrics.github.client import query_text
+from support.web import package
+
+FOLDER = Path(__file__).parents[2] / "src" / "dora_metrics" / "github" / "queries"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.graphql") if not path.stem.endswith(".fragment"))
+
+
+@pytest.fixture(scope="module")
+def schema() -> object:
+    text = (package("@octokit/graphql-schema") / "schema.graphql").read_text("utf-8")
+    return build_schema(text, assume_valid=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_query_fits_githubs_schema(name: str, schema: object) -> None:
+    assert validate(schema, parse(query_text(name))) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_query_is_named_as_its_file(name: str) -> None:
+    assert f" {name}(" in query_text(name)
