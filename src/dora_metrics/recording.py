@@ -19,7 +19,8 @@ from dora_metrics.github.events import Observed, Run
 from dora_metrics.ledgers.port import Ledger, Snapshot
 from dora_metrics.settings import Settings, policy
 
-TRIES = 12
+TRIES = 40
+_LONGEST_PAUSE_SECONDS = 2
 _TICK = timedelta(microseconds=1)
 _CLOCKS = timedelta(minutes=5)
 
@@ -74,7 +75,7 @@ def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Call
         if saved is not None:
             earlier = subject_of(before.facts, settings, now) if plan.news else None
             return Recorded(observed, facts, plan, subject, earlier, saved)
-        pause(random.uniform(0, 0.05 * 2 ** min(attempt, 6)))  # noqa: S311 - jitter
+        pause(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.05 * 2**attempt)))  # noqa: S311 - jitter
     raise LedgerError(f"{ledger.name}: other runs wrote first {TRIES} times; give the workflow a `concurrency:` group")
 
 

@@ -1,7 +1,7 @@
 """Event runs in tests: the real program on a made environment, with its streams and files caught."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO, StringIO
@@ -38,6 +38,7 @@ def run(
     *,
     now: datetime = NOW,
     environment: Mapping[str, str] | None = None,
+    pause: Callable[[float], None] = lambda _: None,
 ) -> Ran:
     """Runs the action in `folder` on an event; `payload` None: there is no event file."""
     paths = {name: folder / f"{name}.txt" for name in ("output", "summary", "event")}
@@ -66,7 +67,7 @@ def run(
         **(environment or {}),
     }
     log, errors = StringIO(), StringIO()
-    world = World(made, BytesIO(), log, errors, now, lambda _: None, HASTE)
+    world = World(made, BytesIO(), log, errors, now, pause, HASTE)
     code = app.action(world)
     text = paths["output"].read_text("utf-8")
     return Ran(code, log.getvalue() + errors.getvalue(), paths["summary"].read_text("utf-8"), parse_outputs(text))
