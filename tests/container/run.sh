@@ -144,12 +144,13 @@ check_results() {
 lacks() { ! grep -qF "$1" "$2"; }
 
 print_sizes() {
-  local image layout=$work/layout
+  local image manifest layout=$work/layout
   image=$(sed -nE 's/^docker run .* (localhost[^ ]*) action$/\1/p' "$DOCKER_CALLS" | tail -n 1)
   rm -rf "$layout"
   buildah push --quiet "$image" "oci:$layout" >/dev/null
+  manifest=$layout/blobs/sha256/$(sed -nE 's/.*"digest":"sha256:([0-9a-f]+)".*/\1/p' "$layout/index.json")
   # Layers in order; the first is the base, whose size says nothing of the release's.
-  sed -E 's/.*"layers":\[//; s/\}/\n/g' "$(grep -rl '"layers"' "$layout/blobs" | head -n 1)" |
+  tr -d ' \n' <"$manifest" | sed -E 's/.*"layers":\[//; s/\}/\n/g' |
     sed -nE 's/.*"size":([0-9]+).*/\1/p' |
     awk 'NR == 1 { base = $1 } NR > 1 { own += $1 }
          END { printf "compressed: %.1f MB, and the base (here Debian) %.1f MB\n", own / 1e6, base / 1e6 }'
