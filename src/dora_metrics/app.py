@@ -31,19 +31,22 @@ def action(world: World) -> int:
     try:
         given = inputs.gather(world.environment, world.now)
         told = [Told(name, "skipped", "has no effect in this version") for name in given.without_effect]
-        recorded, ledger = _recorded(given, world, told)
+        opening = Opening(given, world.pause, lambda problem: _tell_once(told, Told("changes", "failed", problem)))
+        recorded, ledger = _recorded(opening, world, told)
     except SettingsError as error:
         for problem in error.problems:
             runner.annotate("error", "dora-metrics: settings", problem)
         return 2
     told += [_worded(outcome) for outcome in _delivered(recorded, ledger, given, world)]
+    if opening.requests:
+        told.append(Told("GitHub", "done", words.count(opening.requests, "request")))
     _publish(recorded, given, told, runner)
     return int(given.settings.strict and any(one.how == "failed" for one in told))
 
 
-def _recorded(given: inputs.Inputs, world: World, told: list[Told]) -> tuple[Recorded, Ledger]:
+def _recorded(opening: Opening, world: World, told: list[Told]) -> tuple[Recorded, Ledger]:
     """The event in the ledger; where that cannot be, with what can be read of the ledger, or else alone."""
-    opening = Opening(given, world.pause, lambda problem: _tell_once(told, Told("changes", "failed", problem)))
+    given = opening.given
     eyes = Eyes(_observer(given, world, told), opening.ask)
     for ledger in _ledgers(opening, told):
         try:
@@ -54,8 +57,6 @@ def _recorded(given: inputs.Inputs, world: World, told: list[Told]) -> tuple[Rec
             if not any(one.name == "ledger" for one in told):
                 told.append(_ledger_told(recorded, ledger))
             told += _aside_told(recorded)
-            if opening.requests:
-                told.append(Told("GitHub", "done", words.count(opening.requests, "request")))
             return recorded, ledger
     raise AssertionError
 

@@ -151,3 +151,12 @@ def test_a_central_repository_can_hold_the_ledger(shop: Shop) -> None:
     central.commit({"README.md": "metrics"}, message="Begin")
     shop.run(1, ledger="branch:all@acme/metrics")
     assert b"github:deployment:1" in (central.read(FILE, "all") or b"")
+
+
+def test_writes_that_are_never_answered_are_given_up_after_three(shop: Shop) -> None:
+    shop.run(1)
+    shop.github.fail(unavailable(502), to="createCommitOnBranch", times=None)
+    ran = shop.run(2, state="failure")
+    assert ran.code == 0
+    assert len(shop.github.sent("createCommitOnBranch")) == 3
+    assert "cannot be written: GitHub answered 502" in ran.log

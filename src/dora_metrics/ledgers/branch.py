@@ -19,14 +19,18 @@ _ROOT_FILES = {"checkpoint": checkpoint.CHECKPOINT, "outbox": OUTBOX, "quarantin
 _ALREADY_THERE = "reference already exists"
 
 
-@dataclass(frozen=True)
+_UNANSWERED = 3
+
+
+@dataclass
 class BranchLedger:
-    """A branch of a repository on GitHub."""
+    """A branch of a repository on GitHub. Writes without an answer are given up after a few."""
 
     client: Client
     repository: str
     branch: str
     remembers: bool = True
+    _unanswered: int = 0
 
     @property
     def name(self) -> str:
@@ -72,7 +76,12 @@ class BranchLedger:
         files = {path: content for path, content in {**seen.files, **changes}.items() if content}
         try:
             version = self._append(seen.version, changes, message) if seen.version else self._begin(changes, message)
-        except (StaleHeadError, UnsureError):
+        except StaleHeadError:
+            return None
+        except UnsureError as problem:
+            self._unanswered += 1
+            if self._unanswered == _UNANSWERED:
+                raise self._unusable("written", problem) from None
             return None
         except GitHubError as problem:
             raise self._unusable("written", problem) from None
