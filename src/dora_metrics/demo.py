@@ -10,6 +10,8 @@ from pathlib import Path
 
 from dora_metrics import app
 from dora_metrics.core import values
+from dora_metrics.core.ledger import README, TITLE
+from dora_metrics.errors import DoraError
 from dora_metrics.world import World
 
 NOW = "2026-11-21T09:05:00Z"
@@ -20,6 +22,8 @@ def run(output: Path, world: World) -> int:
     """Runs the sample event, prints its summary, says where everything is, and returns the exit code."""
     output = output.resolve()
     ledger, summary, outputs = output / "ledger", output / "summary.md", output / "outputs.txt"
+    if ledger.exists() and not _is_ours(ledger / README):
+        raise DoraError(f"{ledger} is no earlier demo's; name another folder with --output")
     for stale in (ledger, summary, outputs):
         _remove(stale)
     with as_file(files("dora_metrics") / "sample") as sample:
@@ -36,6 +40,10 @@ def run(output: Path, world: World) -> int:
         code = app.action(replace(world, environment=environment, stdout=StringIO(), now=values.instant(NOW)))
     world.stdout.write(summary.read_text("utf-8") + _places(ledger, summary, outputs))
     return code
+
+
+def _is_ours(readme: Path) -> bool:
+    return readme.is_file() and readme.read_bytes().startswith(TITLE)
 
 
 def _remove(path: Path) -> None:

@@ -62,6 +62,8 @@ def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Call
     """
     for attempt in range(TRIES):
         seen = ledger.read()
+        if layout.is_foreign(seen.files, seen.sequence):
+            raise LedgerError(f"{ledger.name} holds something else, which stays as it is; name a place of its own")
         before = layout.read(seen.files)
         observed = eyes.observe(_sources(before.facts, run.repository, settings))
         facts = eyes.ask(tuple(_enriched(before.known(fact.id), fact) for fact in observed.facts), before)
@@ -117,14 +119,7 @@ def _derived(subject: Subject, plan: layout.Plan, sequence: int | None) -> Mappi
     """Files that are served as they are and can be computed again from the facts."""
     families = families_of(subject, plan.after.facts, sequence)
     return {
-        "README.md": README,
+        layout.README: layout.WELCOME,
         "metrics.json": msgspec.json.encode(subject.document) + b"\n",
         "metrics.prom": text(families).encode(),
     }
-
-
-README = b"""# The ledger of dora-metrics
-
-What was observed, one fact a line, in `facts/` by month; `metrics.json` and `metrics.prom` are computed from it.
-It is written by the dora-metrics action. Facts are only ever added: please do not edit or delete files by hand.
-"""

@@ -124,3 +124,12 @@ def test_input_variables_of_the_image_are_read_too(tmp_path: Path) -> None:
         environment={"INPUT_WINDOW": "7d", "INPUT_REPOSITORY": "of another step"},
     )
     assert json.loads(ran.outputs["metrics"])["window"]["days"] == 7
+
+
+def test_a_folder_with_a_readme_of_its_own_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("# Shop", "utf-8")
+    ran = run(tmp_path, "deployment_status", deployment_status(), {"ledger": "dir:."})
+    assert ran.code == 0
+    assert "holds something else" in ran.log
+    assert (tmp_path / "README.md").read_text("utf-8") == "# Shop"
+    assert not (tmp_path / "metrics.json").exists()

@@ -160,3 +160,11 @@ def test_writes_that_are_never_answered_are_given_up_after_three(shop: Shop) -> 
     assert ran.code == 0
     assert len(shop.github.sent("createCommitOnBranch")) == 3
     assert "cannot be written: GitHub answered 502" in ran.log
+
+
+def test_a_branch_of_code_is_refused_and_stays_as_it_is(shop: Shop) -> None:
+    head = shop.repository.head("main")
+    ran = shop.run(1, ledger="branch:main")
+    assert ran.code == 0
+    assert "holds something else" in ran.log
+    assert shop.repository.head("main") == head

@@ -17,6 +17,19 @@ OUTBOX = "outbox.jsonl"
 NOT_FACTS = frozenset({QUARANTINE, OUTBOX})
 """Files of a ledger that end like facts files and are none."""
 
+README = "README.md"
+CHECKPOINT = "checkpoint.json"
+TITLE = b"# The ledger of dora-metrics"
+WELCOME = (
+    TITLE
+    + b"""
+
+What was observed, one fact a line, in `facts/` by month; `metrics.json` and `metrics.prom` are computed from it.
+It is written by the dora-metrics action. Facts are only ever added: please do not edit or delete files by hand.
+"""
+)
+"""The README of a ledger, for who stumbles on it."""
+
 LARGEST = 400_000
 """A file is split before it passes this many bytes: GraphQL cuts blobs at 512,000."""
 
@@ -68,6 +81,11 @@ class Plan:
     after: Contents
     news: tuple[Fact, ...]
     changes: dict[str, bytes]
+
+
+def is_foreign(files: Mapping[str, bytes], sequence: int | None) -> bool:
+    """Whether a place is somebody else's: its README is not a ledger's, and no ledger was ever written there."""
+    return README in files and not files[README].startswith(TITLE) and not sequence
 
 
 def read(files: Mapping[str, bytes]) -> Contents:

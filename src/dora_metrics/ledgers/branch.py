@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dora_metrics.core.ledger import FACTS, OUTBOX, QUARANTINE
+from dora_metrics.core.ledger import CHECKPOINT, FACTS, OUTBOX, QUARANTINE, README
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.client import Client, ForbiddenError, GitHubError, NotFoundError, StaleHeadError, UnsureError
 from dora_metrics.ledgers import checkpoint
 from dora_metrics.ledgers.port import Snapshot
 
-_ROOT_FILES = {"checkpoint": checkpoint.CHECKPOINT, "outbox": OUTBOX, "quarantine": QUARANTINE}
+_ROOT_FILES = {"readme": README, "checkpoint": CHECKPOINT, "outbox": OUTBOX, "quarantine": QUARANTINE}
 _ALREADY_THERE = "reference already exists"
 
 
@@ -49,7 +49,7 @@ class BranchLedger:
             return Snapshot({}, 0)
         target = found["ref"]["target"]
         files = dict(self._files(target))
-        return Snapshot(files, checkpoint.sequence(files.get(checkpoint.CHECKPOINT, b"")), target["oid"])
+        return Snapshot(files, checkpoint.sequence(files.get(CHECKPOINT, b"")), target["oid"])
 
     def _files(self, target: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
         for key, path in _ROOT_FILES.items():

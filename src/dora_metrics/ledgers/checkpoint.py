@@ -4,9 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from dora_metrics.core.ledger import FACTS, OUTBOX, QUARANTINE
-
-CHECKPOINT = "checkpoint.json"
+from dora_metrics.core.ledger import CHECKPOINT, FACTS, OUTBOX, QUARANTINE
 
 
 class _Checkpoint(msgspec.Struct):

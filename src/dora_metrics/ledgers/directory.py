@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from dora_metrics.core.ledger import FACTS, OUTBOX, QUARANTINE
+from dora_metrics.core.ledger import CHECKPOINT, FACTS, OUTBOX, QUARANTINE, README
 from dora_metrics.errors import LedgerError
 from dora_metrics.ledgers import checkpoint
 from dora_metrics.ledgers.lock import locked
@@ -34,7 +34,10 @@ class DirectoryLedger:
         """
         sequence = self._sequence()  # first: what is written meanwhile must look newer, never older
         try:
-            paths = [*_facts_files(self._root / FACTS), *(self._root / name for name in (OUTBOX, QUARANTINE))]
+            paths = [
+                *_facts_files(self._root / FACTS),
+                *(self._root / name for name in (README, CHECKPOINT, OUTBOX, QUARANTINE)),
+            ]
             files = {path.relative_to(self._root).as_posix(): path.read_bytes() for path in paths if path.is_file()}
         except OSError as problem:
             raise self._unusable("read", problem) from None
@@ -77,7 +80,7 @@ class DirectoryLedger:
 
     def _sequence(self) -> int:
         try:
-            return checkpoint.sequence((self._root / checkpoint.CHECKPOINT).read_bytes())
+            return checkpoint.sequence((self._root / CHECKPOINT).read_bytes())
         except FileNotFoundError:
             return 0
         except OSError as problem:
