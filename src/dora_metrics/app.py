@@ -40,8 +40,9 @@ def action(world: World) -> int:
     told += [_worded(outcome) for outcome in _delivered(recorded, ledger, given, world)]
     if opening.requests:
         told.append(Told("GitHub", "done", words.count(opening.requests, "request")))
-    _publish(recorded, given, told, runner)
-    return int(given.settings.strict and any(one.how == "failed" for one in told))
+    published = _publish(recorded, given, told, runner)
+    failed = not published or any(one.how == "failed" for one in told)
+    return int(given.settings.strict and failed)
 
 
 def _recorded(opening: Opening, world: World, told: list[Told]) -> tuple[Recorded, Ledger]:
@@ -124,18 +125,18 @@ def _worded(outcome: Outcome) -> Told:
             return Told(outcome.sink, "skipped", outcome.reason)
 
 
-def _publish(recorded: Recorded, given: inputs.Inputs, told: Sequence[Told], runner: Runner) -> None:
-    """Summary, outputs, annotations, and the gist in the log."""
+def _publish(recorded: Recorded, given: inputs.Inputs, told: Sequence[Told], runner: Runner) -> bool:
+    """Summary, outputs, annotations, and the gist in the log; whether all could be written."""
     happening = Happening(recorded.observed.title, recorded.facts)
     main = main_scope(recorded, given.run)
     built = report.build(recorded.subject, main, happening, recorded.earlier, told)
     built = replace(built, notes=[*recorded.observed.notes, *built.notes])
-    if given.settings.summary:
-        runner.summarise(render.markdown(built, template("summary.md.j2")))
-    runner.outputs(outputs(recorded, main))
+    summary = render.markdown(built, template("summary.md.j2"))
+    written = [not given.settings.summary or runner.summarise(summary), runner.outputs(outputs(recorded, main))]
     runner.say(recorded.observed.title)
     for one in told:
         if one.how == "failed":
             runner.annotate("warning", f"dora-metrics: {one.name}", one.text)
         else:
             runner.say(f"{one.name}: {one.text or one.how}")
+    return all(written)

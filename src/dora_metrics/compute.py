@@ -9,7 +9,7 @@ from typing import BinaryIO, TextIO
 import msgspec
 
 from dora_metrics import config
-from dora_metrics.computing import families_of, subject_of, template
+from dora_metrics.computing import families_of, latest_of, subject_of, template
 from dora_metrics.core import exposition, render, report
 from dora_metrics.core.facts import Fact
 from dora_metrics.core.report import Subject
@@ -56,8 +56,7 @@ def _json(subject: Subject, _: list[Fact]) -> str:
 
 def _markdown(subject: Subject, _: list[Fact]) -> str:
     """The scope that was deployed last in full, the others in a line each."""
-    deployed = [record for record in subject.records.records if record.deployments]
-    latest = max(deployed, key=lambda record: record.deployments[-1].finished_at, default=None)
+    latest = latest_of(subject.records.records)
     built = report.build(subject, latest.scope if latest else None, None, None)
     return render.markdown(built, template("summary.md.j2"))
 

@@ -9,7 +9,7 @@ from dora_metrics import __version__
 from dora_metrics.core.document import document
 from dora_metrics.core.exposition import Families, LedgerInfo
 from dora_metrics.core.facts import Fact
-from dora_metrics.core.judging import judge_all
+from dora_metrics.core.judging import Record, judge_all
 from dora_metrics.core.report import Subject
 from dora_metrics.errors import SettingsError
 from dora_metrics.settings import Settings, policy
@@ -36,6 +36,14 @@ def families_of(
     wanted = [record for record in subject.records.records if repository in (None, record.scope.repository)]
     counted = Counter(fact.repository for fact in facts if repository in (None, fact.repository))
     return Families(wanted, subject.policy, subject.now, LedgerInfo(counted, sequence, __version__))
+
+
+def latest_of(records: Sequence[Record]) -> Record | None:
+    """The scope that was deployed last, else any that there is."""
+    deployed = [record for record in records if record.deployments]
+    if deployed:
+        return max(deployed, key=lambda record: record.deployments[-1].finished_at)
+    return records[0] if records else None
 
 
 def template(name: str) -> str:

@@ -19,7 +19,7 @@ def read(path: Path, *, required: bool) -> Layer:
         if required:
             raise SettingsError(f"config {path}: there is no such file") from None
         return Layer(str(path), {})
-    except (OSError, UnicodeDecodeError) as problem:
+    except (OSError, ValueError) as problem:
         raise SettingsError(f"config {path}: cannot be read ({_why(problem)})") from None
     found = parse(str(path), text)
     misplaced = [name for name in found if name in INPUT_ONLY | SECRETS]
@@ -32,8 +32,10 @@ def _why_not(name: str) -> str:
     return "a secret does not belong into a file" if name in SECRETS else "says something about one run"
 
 
-def _why(problem: OSError | UnicodeDecodeError) -> str:
-    return "it is not UTF-8" if isinstance(problem, UnicodeDecodeError) else str(problem.strerror)
+def _why(problem: OSError | ValueError) -> str:
+    if isinstance(problem, OSError):
+        return str(problem.strerror)
+    return "it is not UTF-8" if isinstance(problem, UnicodeDecodeError) else "its name cannot be one"
 
 
 def parse(name: str, text: str) -> dict[str, object]:

@@ -98,7 +98,7 @@ def payload(environment: Mapping[str, str]) -> dict[str, object]:
     if not place:
         raise EventError("GITHUB_EVENT_PATH: not set; GitHub's runner sets it to the file with the event")
     try:
-        found = json.loads(Path(place).read_text("utf-8"))
+        found = json.loads(Path(place).read_text("utf-8-sig"))
     except OSError as problem:
         raise EventError(f"{place}: the event file cannot be read ({problem.strerror})") from None
     except UnicodeDecodeError:

@@ -3,6 +3,7 @@
 import msgspec
 from msgspec.structs import replace
 
+from dora_metrics.computing import latest_of
 from dora_metrics.core import contract
 from dora_metrics.core.judging import Record
 from dora_metrics.core.linking import Scope
@@ -19,8 +20,7 @@ def main_scope(recorded: Recorded, run: Run) -> Scope | None:
     ours = [record for record in recorded.subject.records.records if record.scope.repository == run.repository]
     if touched := next((record for record in ours if event & _members(record)), None):
         return touched.scope
-    deployed = [record for record in ours if record.deployments]
-    latest = max(deployed, key=lambda record: record.deployments[-1].finished_at, default=None)
+    latest = latest_of(ours)
     return latest.scope if latest else None
 
 

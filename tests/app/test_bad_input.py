@@ -133,3 +133,24 @@ def test_a_folder_with_a_readme_of_its_own_is_refused_and_stays_as_it_is(tmp_pat
     assert "holds something else" in ran.log
     assert (tmp_path / "README.md").read_text("utf-8") == "# Shop"
     assert not (tmp_path / "metrics.json").exists()
+
+
+@pytest.mark.parametrize("name", ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"])
+def test_a_file_of_the_runner_that_cannot_be_written_is_told_and_spares_the_job(tmp_path: Path, name: str) -> None:
+    gone = {name: str(tmp_path / "nowhere" / "file")}
+    ran = run(tmp_path, "deployment_status", deployment_status(), environment=gone)
+    assert ran.code == 0
+    assert "cannot be written" in ran.log
+    assert run(tmp_path, "deployment_status", deployment_status(), {"strict": "true"}, environment=gone).code == 1
+
+
+def test_texts_of_any_length_are_cut_before_they_are_kept(tmp_path: Path) -> None:
+    ran = run(tmp_path, "deployment_status", deployment_status(payload={"version": "v" * 600_000}))
+    assert ran.code == 0
+    assert len(str(ran.facts[0]["version"])) == 300
+    assert len(ran.summary) < 10_000
+
+
+@pytest.mark.parametrize("inputs", [{"ledger": "dir:\0"}, {"config": "a\0b"}], ids=["ledger", "config"])
+def test_a_name_that_no_file_can_have_is_a_problem_of_the_settings(tmp_path: Path, inputs: dict[str, object]) -> None:
+    assert run(tmp_path, "deployment_status", deployment_status(), inputs).code == 2

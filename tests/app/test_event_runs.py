@@ -29,7 +29,7 @@ def test_a_metric_without_data_is_an_empty_output_and_a_reason_in_the_summary(tm
     ran = run(tmp_path, "deployment_status", deployment_status(3))
     assert (ran.outputs["lead-time-seconds"], ran.outputs["recovery-time-seconds"]) == ("", "")
     assert ran.outputs["change-failure-rate"] == "0"
-    assert "what the deployments delivered is not known yet" in ran.summary
+    assert "the first known deployment only bounds the next one" in ran.summary
     assert "no failed deployment in the window" in ran.summary
 
 

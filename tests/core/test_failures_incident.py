@@ -33,7 +33,7 @@ def test_the_age_limit_includes_its_end() -> None:
     assert blamed(BEFORE, LATEST, incident(1, "03-06T12:00")) == {2: "incident"}
     facts = (BEFORE, LATEST, incident(1, "03-06T12:00:00.000001"))
     assert blamed(*facts) == {}
-    assert unmatched(*facts) == {1: "the latest deployment before it was 24 h earlier, more than 24 h"}
+    assert unmatched(*facts) == {1: "the latest deployment before it was more than 24 h earlier (24 h)"}
     assert blamed(*facts, incident_window=timedelta(days=2)) == {2: "incident"}
 
 

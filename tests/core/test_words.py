@@ -62,9 +62,3 @@ def test_days_and_minutes_are_those_of_the_time_zone() -> None:
 
 def test_a_band_is_two_whole_percentages() -> None:
     assert (words.band((0.0179, 0.4042)), words.band(None)) == ("2–40 %", "")
-
-
-def test_a_listing_names_some_and_counts_the_rest() -> None:
-    assert [words.listing(list("abcde"[:n])) for n in range(6)] == [
-        "", "a", "a and b", "a, b and c", "a, b, c and 1 more", "a, b, c and 2 more"
-    ]  # fmt: skip

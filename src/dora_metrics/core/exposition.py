@@ -61,7 +61,7 @@ class Families(Collector):
         policy = self._policy
         deployments = CounterMetricFamily(
             "dora_deployments_total",
-            "Production deployments that reached users, the denominator of the failure rate.",
+            "Production deployments in the denominator of the failure rate: those that reached users.",
             labels=(*_SCOPE, "source"),
         )
         for record in self._records:

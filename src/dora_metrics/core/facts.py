@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 VERSION = 1
 
 Text = Annotated[str, Meta(min_length=1)]
-Sha = Annotated[str, Meta(pattern="^[0-9a-f]{40}$")]
+Sha = Annotated[str, Meta(pattern="^[0-9a-f]{40}$", max_length=40)]
 Time = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0)]
 

@@ -57,7 +57,7 @@ class Names:
     def _add_deployments(self, line: Line) -> None:
         for deployment in line.deployments:
             if self._counts(deployment):
-                for name in {deployment.id, deployment.sha, deployment.version, deployment.ref} - {None}:
+                for name in {deployment.id, deployment.sha, deployment.version, _tag(deployment)} - {None}:
                     self._add(str(name), Hit(deployment, line.scope))
 
     def _add_contents(self, line: Line, history: History) -> None:
@@ -78,6 +78,15 @@ class Names:
         """The first success in order: in the scope it was used in, else its repository, else anywhere."""
         hits = self._hits.get(bare(name), [])
         return min(hits, key=lambda hit: _distance(hit.scope, near), default=None)
+
+
+def _tag(deployment: Deployment) -> str | None:
+    """The ref where it is a tag. A branch names no deployment: it would be the oldest one from it."""
+    ref = deployment.ref or ""
+    is_tag = (
+        ref.startswith("refs/tags/") or deployment.source in ("releases", "git") or re.match(r"[A-Za-z-]*v?\d", ref)
+    )
+    return ref if is_tag and not ref.startswith("refs/heads/") else None
 
 
 def bare(name: str) -> str:
@@ -169,7 +178,7 @@ def _blame(incident: Incident, names: Names, latest: Latest, policy: Policy) -> 
     if age > policy.incident_window:
         return (
             None,
-            f"the latest deployment before it was {_hours(age)} earlier, more than {_hours(policy.incident_window)}",
+            f"the latest deployment before it was more than {_hours(policy.incident_window)} earlier ({_hours(age)})",
         )
     return hit, f"detected {_hours(age)} after it"
 

@@ -76,15 +76,20 @@ def scope_of(deployment: Deployment) -> tuple[str, str, str]:
 
 
 def previous_success(deployment: Deployment, facts: Iterable[Fact]) -> Deployment | None:
-    """The latest success of the same scope before a deployment."""
+    """What to compare a deployment with: the latest success before it in its scope whose changes are known.
+
+    Without one it is the first success there is, which only bounds what comes after it. So what a failed
+    comparison left open is found by the next one.
+    """
     scope = scope_of(deployment)
-    earlier = (
+    earlier = [
         fact
         for fact in facts
         if isinstance(fact, Deployment) and fact.status == "success" and not fact.retracted
         if scope_of(fact) == scope and order(fact) < order(deployment) and fact.id != deployment.id
-    )
-    return max(earlier, key=order, default=None)
+    ]
+    known = [fact for fact in earlier if fact.changes is not None]
+    return max(known, key=order) if known else min(earlier, key=order, default=None)
 
 
 def default_service(repository: str) -> str:
@@ -108,7 +113,7 @@ def link(facts: Iterable[Fact], policy: Policy) -> History:
                 history.incidents.append(fact)
             case Vulnerability():
                 history.vulnerabilities.append(fact)
-    _into_scopes(history, _without_observed_runs(deployments), policy)
+    _into_scopes(history, _without_observed_runs(deployments, policy), policy)
     for line in history.lines.values():
         line.deployments.sort(key=order)
         line.deliveries = deliveries(line.deployments)
@@ -116,13 +121,16 @@ def link(facts: Iterable[Fact], policy: Policy) -> History:
     return history
 
 
-def _without_observed_runs(deployments: list[Deployment]) -> list[Deployment]:
-    """A run whose deploy job told of its deployment (`github:run:<id>:<environment>`) counts by that alone.
+def _without_observed_runs(deployments: list[Deployment], policy: Policy) -> list[Deployment]:
+    """A run whose deploy job told of its production deployment (`github:run:<id>:<environment>`) counts by that alone.
 
     A workflow that watches the run (`github:run:<id>`) would count it a second time.
     """
     told = {
-        ":".join(d.id.split(":")[:3]) for d in deployments if d.id.startswith("github:run:") and d.id.count(":") > _RUN
+        ":".join(deployment.id.split(":")[:3])
+        for deployment in deployments
+        if deployment.id.startswith("github:run:") and deployment.id.count(":") > _RUN
+        if policy.is_production(deployment.environment or "")
     }
     return [deployment for deployment in deployments if deployment.id not in told]
 

@@ -75,10 +75,6 @@ def link(text: object, url: str | None) -> Md:
 _URL_SAFE = ":/?#@!$&'*+,;=%~-._"
 
 
-def strong(text: object) -> Md:
-    return Md(f"**{escape(text)}**")
-
-
 def md(template: str, *parts: object) -> Md:
     """`template` with each `{}` replaced by an escaped part."""
     return Md(template.format(*(escape(part) for part in parts)))

@@ -37,7 +37,8 @@ def _rollbacks(line: Line) -> Iterator[Mark]:
     """V1 V2 V3 V1 blames V2, the first deployment after the last one of the sha that came back.
 
     The deployments between were rolled back; one of their shas that is released again later is no
-    second rollback. Their positions are kept as disjoint spans, so that the whole is n log n.
+    second rollback. Directly after a deployment without a sha nothing can be said. Positions are kept as
+    disjoint spans, so that the whole is n log n.
     """
     successes = line.successes
     last: dict[str, int] = {}
@@ -47,7 +48,7 @@ def _rollbacks(line: Line) -> Iterator[Mark]:
             continue
         before = last.get(deployment.sha)
         last[deployment.sha] = position
-        if before is None or before == position - 1 or before in undone:
+        if before is None or before == position - 1 or before in undone or successes[position - 1].sha is None:
             continue
         undone.add(before + 1, position)
         blamed = successes[before + 1]

@@ -18,6 +18,7 @@ from dora_metrics.core.values import Window
 from dora_metrics.core.weeks import IsoWeek, local_days
 
 NO_HISTORY = "no deployment is known yet"
+CONTRADICTORY = "every recorded recovery lies before its failure"
 NO_DEPLOYMENT = "no deployment that reached users in the window"
 
 
@@ -162,7 +163,10 @@ def _no_lead_time(record: Record, window: Window, excluded: dict[str, int]) -> s
     if any(excluded.values()):
         counted = ", ".join(words.LEFT_OUT[reason].format(count) for reason, count in excluded.items() if count)
         return f"every change delivered is left out ({counted})"
-    if any(deployment.changes is None for deployment in delivered):
+    first = successes(record.deployments)[0]
+    if delivered == [first]:
+        return "the first known deployment only bounds the next one"
+    if any(deployment.changes is None for deployment in delivered if deployment is not first):
         return "what the deployments delivered is not known yet"
     return "the deployments in the window delivered no change"
 
@@ -187,7 +191,7 @@ def _recovery(failures: Sequence[Failure], policy: Policy) -> contract.RecoveryT
     if not failures:
         reason = "no failed deployment in the window"
     else:
-        reason = f"no failed deployment has recovered yet ({still_open} open)"
+        reason = f"no failed deployment has recovered yet ({still_open} open)" if still_open else CONTRADICTORY
     return contract.RecoveryTime(
         recovered=len(seconds),
         open=still_open,

@@ -13,7 +13,7 @@ from dora_metrics.core.making import Making, making
 from dora_metrics.core.markdown import Md, md
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.story import Happening, Setting, Story, tell
-from dora_metrics.core.table import Row, rows
+from dora_metrics.core.table import NAMES, Row, rows
 from dora_metrics.core.values import Window, WindowSpec
 
 _MOST_OTHERS = 200
@@ -147,7 +147,8 @@ def _overall(scope: contract.ScopeMetrics) -> str:
     overall = scope.metrics.overall_level
     if overall is None:
         return ""
-    return f"{overall.level}, the lowest of {words.count(len(overall.rests_on), 'metric')} with data"
+    lowest = [NAMES[name].lower() for name in overall.rests_on if getattr(scope.metrics, name).level == overall.level]
+    return f"{overall.level}, by {' and '.join(lowest)}: the lowest of {len(overall.rests_on)} metrics with data"
 
 
 _STAGES = {

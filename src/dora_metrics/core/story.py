@@ -152,8 +152,14 @@ def _place(deployment: Deployment, setting: Setting) -> Md:
     done = [d for d in setting.record.deployments if d.status == "success"] if setting.record else []
     if not done or not setting.scope or done[-1].id != deployment.id:
         return Md("")
-    number = words.ordinal(setting.scope.metrics.deployment_frequency.deployments)
-    return md("The {} deployment in the {}.", number, setting.span if setting.span.startswith("last") else "window")
+    number = setting.scope.metrics.deployment_frequency.deployments
+    if not number:
+        return Md("It lies outside of the window of the numbers below.")
+    return md(
+        "The {} deployment in the {}.",
+        words.ordinal(number),
+        setting.span if setting.span.startswith("last") else "window",
+    )
 
 
 def _failed_run(policy: Policy) -> Iterator[Md]:

@@ -64,8 +64,10 @@ def show(part: contract.Judged) -> Md:
 
 def level(part: contract.Judged) -> str:
     """`high, could be elite to medium` where the interval does not decide it."""
-    if part.level is None or part.level_span is None:
-        return part.level or words.NOTHING
+    if part.level is None:
+        return words.NOTHING
+    if part.level_span is None:
+        return f"{part.level}, too few to be sure"
     lowest, highest = part.level_span
     match part.level == lowest, part.level == highest:
         case True, True:

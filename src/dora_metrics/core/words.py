@@ -81,10 +81,3 @@ def day(moment: datetime, zone: ZoneInfo) -> str:
 
 def minute(moment: datetime, zone: ZoneInfo) -> str:
     return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"
-
-
-def listing(items: list[str], most: int = 3) -> str:
-    """`a, b and c`; the rest as a number."""
-    if len(items) > most:
-        return ", ".join(items[:most]) + f" and {len(items) - most} more"
-    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))

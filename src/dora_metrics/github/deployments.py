@@ -95,18 +95,19 @@ def pushed(run: Run, event: PushEvent) -> Observed:
         return nothing(f"the push was to {event.ref}; pushes to {branch} count")
     if event.deleted or sha is None or event.head_commit is None:
         return nothing(f"the push brought no commit to {branch}")
+    at = event.repository.pushed_at or event.head_commit.timestamp
     return ended(
         Deployment(
             id=f"github:push:{sha}",
             repository=run.repository,
             source="pushes",
-            observed_at=event.head_commit.timestamp,
+            observed_at=at,
             url=text.link(f"{run.home}/commit/{sha}"),
             environment="production",
             status="success",
             sha=sha,
             ref=branch,
-            finished_at=event.head_commit.timestamp,
+            finished_at=at,
         )
     )
 

@@ -41,9 +41,9 @@ def observe(run: Run, payload: Mapping[str, object], settings: Settings, known_s
         observed = sources.admitted(observed, settings.deployment_source, known_sources)
     return replace(
         observed,
-        facts=tuple(_served(fact, settings.service) for fact in observed.facts),
-        title=text.one_line(observed.title),
-        notes=tuple(map(text.one_line, observed.notes)),
+        facts=tuple(_bounded(_served(fact, settings.service)) for fact in observed.facts),
+        title=text.one_line(observed.title)[:_LONGEST_TEXT],
+        notes=tuple(text.one_line(note)[:_LONGEST_TEXT] for note in observed.notes),
     )
 
 
@@ -83,6 +83,25 @@ def _of_job(
 
 def _watched_run(run: Run, payload: Mapping[str, object]) -> WorkflowRun | None:
     return read(WorkflowRunEvent, payload).workflow_run if run.event == "workflow_run" else None
+
+
+_LONGEST_TEXT = 300
+_LONGEST_ADDRESS = 2000
+_MOST_ITEMS = 100
+
+
+def _bounded(fact: Fact) -> Fact:
+    """With texts of a size that a ledger, a table and a log can hold. Lists of changes are counted, so never cut."""
+    cut: dict[str, object] = {}
+    for name in fact.__struct_fields__:
+        match name, getattr(fact, name):
+            case "url", str(address) if len(address) > _LONGEST_ADDRESS:
+                cut[name] = None
+            case "labels", tuple(labels):
+                cut[name] = tuple(label[:_LONGEST_TEXT] for label in labels[:_MOST_ITEMS])
+            case _, str(words) if len(words) > _LONGEST_TEXT and name != "url":
+                cut[name] = words[:_LONGEST_TEXT]
+    return msgspec.structs.replace(fact, **cut) if cut else fact
 
 
 def _served(fact: Fact, service: str | None) -> Fact:

@@ -18,7 +18,7 @@ from dora_metrics.github import changes, text
 from dora_metrics.github.client import Client, GitHubError
 
 _PAGE = 100
-_MOST_PAGES = 10
+_MOST_PAGES = 30
 
 
 class TooMuchError(GitHubError):
@@ -84,17 +84,22 @@ class History:
         raise TooMuchError(f"more than {_PAGE * _MOST_PAGES} commits since the deployment before")
 
     def _pulls(self, head: str, wanted: set[str]) -> dict[str, list[Mapping[str, Any]]]:
-        """The merged pull requests of each wanted commit, read from the history behind head."""
+        """The merged pull requests of each wanted commit, read from the history behind head.
+
+        Those into the default branch count; others, into a feature branch, came with one of them.
+        """
         found: dict[str, list[Mapping[str, Any]]] = {}
         after: str | None = None
         for _ in range(len(wanted) // (_PAGE // 2) + 2):
             if wanted <= found.keys():
                 break
             answer = self.client.query("Commits", {**self._names, "sha": head, "after": after})
+            default = (answer["repository"]["defaultBranchRef"] or {}).get("name")
             history = answer["repository"]["object"]["history"]
             for node in history["nodes"]:
-                pulls = node["associatedPullRequests"]["nodes"]
-                found[node["oid"]] = [pull for pull in pulls if pull["mergedAt"]]
+                merged = [pull for pull in node["associatedPullRequests"]["nodes"] if pull["mergedAt"]]
+                landed = [pull for pull in merged if pull["baseRefName"] == default]
+                found[node["oid"]] = landed or merged
             after = history["pageInfo"]["endCursor"]
             if not history["pageInfo"]["hasNextPage"]:
                 break

@@ -3,11 +3,14 @@
 A field is required only where nothing could be said without it. Schemas: @octokit/webhooks-schemas.
 """
 
-from dora_metrics.github.reading import Flag, Number, Payload, Text, Time
+from dora_metrics.github.reading import Flag, Moment, Number, Payload, Text, Time
 
 
 class Repository(Payload):
+    """`pushed_at` is in seconds since 1970 in a push event, and a text elsewhere."""
+
     default_branch: Text
+    pushed_at: Moment = None
 
 
 class Action(Payload):

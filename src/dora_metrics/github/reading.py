@@ -1,7 +1,7 @@
 """Reading JSON from strangers: pydantic does it, and its problems are reworded without the values."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -18,10 +18,21 @@ def _time(value: object) -> object:
         raise ValueError("a time such as 2026-11-21T12:00:00Z") from None
 
 
+def _moment(value: object) -> datetime | None:
+    """A time as a text or in seconds since 1970; None where it is neither."""
+    try:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return values.instant(datetime.fromtimestamp(value, UTC).isoformat())
+        return values.instant(value if isinstance(value, str) else "")
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
 Text = Annotated[str, BeforeValidator(text.clean)]
 Number = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 Flag = Annotated[bool, Field(strict=True)]
 Time = Annotated[datetime, BeforeValidator(_time)]
+Moment = Annotated[datetime | None, BeforeValidator(_moment)]
 
 
 class Payload(BaseModel):

@@ -4,6 +4,7 @@ A line of the log that looks like a command is one, whoever wrote it: `::cmd::` 
 `##[cmd]` anywhere in it. Texts from outside are made harmless before they get there.
 """
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +14,13 @@ from typing import Literal, TextIO
 _BREAK = "\N{ZERO WIDTH SPACE}"
 
 
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+"""Marks that turn the direction of a line."""
+
+
 def harmless(text: str) -> str:
     """One line of text that no runner takes for a command."""
-    one_line = text.replace("\r", "%0D").replace("\n", "%0A")
+    one_line = _TURNING.sub("", text).replace("\r", "%0D").replace("\n", "%0A")
     return one_line.replace("::", f":{_BREAK}:").replace("##[", f"##{_BREAK}[")
 
 
@@ -49,25 +54,29 @@ class Runner:
         """Something that the user must act on."""
         self.log.write(f"::{level} title={_property(title)}::{_data(text)}\n")
 
-    def outputs(self, values: Mapping[str, str]) -> None:
-        """Sets the step's outputs, each behind a random delimiter that its value does not hold."""
+    def outputs(self, values: Mapping[str, str]) -> bool:
+        """Sets the step's outputs, each behind a random delimiter; whether that could be done, else it is told."""
         if self.output_path is None:
-            return
+            return True
         lines = []
         for name, value in values.items():
             delimiter = f"dora_{secrets.token_hex(16)}"
             lines.append(f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
-        _append(self.output_path, "".join(lines))
+        return self._append(self.output_path, "".join(lines), "outputs")
 
-    def summarise(self, markdown: str) -> None:
-        """Adds to the step's summary; without one, to the log."""
+    def summarise(self, markdown: str) -> bool:
+        """Adds to the step's summary; without one, to the log; whether that could be done, else it is told."""
         if self.summary_path is None:
             for line in markdown.splitlines():
                 self.say(line)
-        else:
-            _append(self.summary_path, markdown)
+            return True
+        return self._append(self.summary_path, markdown, "summary")
 
-
-def _append(path: Path, text: str) -> None:
-    with path.open("a", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+    def _append(self, path: Path, text: str, what: str) -> bool:
+        try:
+            with path.open("a", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+        except OSError as problem:
+            self.annotate("warning", f"dora-metrics: {what}", f"{path} cannot be written ({problem.strerror})")
+            return False
+        return True

@@ -36,7 +36,7 @@ class DirectoryLedger:
         try:
             paths = [
                 *_facts_files(self._root / FACTS),
-                *(self._root / name for name in (README, CHECKPOINT, OUTBOX, QUARANTINE)),
+                *(self._root / name for name in (README, OUTBOX, QUARANTINE)),
             ]
             files = {path.relative_to(self._root).as_posix(): path.read_bytes() for path in paths if path.is_file()}
         except OSError as problem:
