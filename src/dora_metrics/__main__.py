@@ -18,7 +18,14 @@ def main() -> int:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
     world = World(os.environ, sys.stdin.buffer, sys.stdout, sys.stderr, datetime.now(UTC), time.sleep)
-    return run(sys.argv[1:], world)
+    try:
+        code = run(sys.argv[1:], world)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads has seen enough, as `head` has: https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code
 
 
 if __name__ == "__main__":

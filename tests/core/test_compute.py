@@ -1,6 +1,8 @@
 """DESIGN §4: `compute`, from bytes and flags to an answer or to every problem at once."""
 
 import json
+import subprocess
+import sys
 from dataclasses import dataclass
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -367,3 +369,11 @@ def test_no_setting_of_the_process_leaks_in(compute: Compute, monkeypatch: pytes
     monkeypatch.setenv("INPUT_WINDOW", "7d")
     monkeypatch.setenv("DORA_INPUTS", '{"window": "7d"}')
     assert compute().answer["window"]["days"] == 30
+
+
+def test_a_reader_that_has_seen_enough_gets_no_traceback(tmp_path: Path) -> None:
+    facts = Path(__file__).parents[2] / "src" / "dora_metrics" / "sample" / "ledger"
+    command = f"{sys.executable} -m dora_metrics compute --facts {facts} | head -c 1"
+    done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "{"
+    assert done.stderr == ""

@@ -37,7 +37,7 @@ def judge(history: History, policy: Policy) -> Verdicts:
     for mark in (*_blamed(placed), *_remediated(links)):
         marks[mark.deployment.id].append(mark)
     for line in history.lines.values():
-        for mark in from_line(line, history.changes, policy):
+        for mark in from_line(line, policy):
             marks[mark.deployment.id].append(mark)
             if mark.repaired_by:
                 verdicts.rework.setdefault(mark.repaired_by.id, f"{mark.rule}: {mark.because}")

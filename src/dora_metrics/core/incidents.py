@@ -50,7 +50,7 @@ class Names:
         if self._hits:
             for line in history.lines.values():
                 self._add_deployments(line)
-                self._add_contents(line, history)
+                self._add_contents(line)
         for hits in self._hits.values():
             hits.sort(key=lambda hit: (hit.deployment.status != "success", order(hit.deployment)))
 
@@ -60,12 +60,12 @@ class Names:
                 for name in {deployment.id, deployment.sha, deployment.version, _tag(deployment)} - {None}:
                     self._add(str(name), Hit(deployment, line.scope))
 
-    def _add_contents(self, line: Line, history: History) -> None:
+    def _add_contents(self, line: Line) -> None:
         """A sha also means the first success that contains that commit."""
         for delivery in line.deliveries:
             hit = Hit(delivery.deployment, line.scope)
             self._add(delivery.change.removeprefix("commit:"), hit)
-            if change := history.changes.get(delivery.change):
+            if change := delivery.fact:
                 for sha in {change.sha, *(commit.sha for commit in change.commits or ())} - {None}:
                     self._add(str(sha), hit)
 

@@ -65,7 +65,7 @@ def judge_all(facts: Iterable[Fact], policy: Policy) -> Records:
                 scope=scope,
                 deployments=line.deployments,
                 changes=history.changes,
-                leads=leads(line, history.changes, policy),
+                leads=leads(line, policy),
                 failures=verdicts.failures.get(scope, []),
                 rework=verdicts.rework,
                 incidents=sorted(verdicts.incidents.get(scope, []), key=_order),

@@ -42,12 +42,12 @@ class Leads:
     excluded: list[Exclusion] = field(default_factory=list)
 
 
-def leads(line: Line, changes: dict[str, Change], policy: Policy) -> Leads:
+def leads(line: Line, policy: Policy) -> Leads:
     """What everything that a scope delivered counts for; each exclusion by the first reason that holds."""
     found = Leads()
     seen: set[str] = set()
     for delivery in line.deliveries:
-        change = changes.get(delivery.change)
+        change = delivery.fact
         starts = [(start, sha) for start, sha in _starts(change, policy) if sha not in seen]
         seen.update(sha for _, sha in starts if sha)
         if reason := _excluded_whole(delivery, change, policy):

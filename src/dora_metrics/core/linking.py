@@ -1,7 +1,7 @@
 """From facts to scopes: which deployments belong together, and what each of them delivered."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -21,12 +21,13 @@ class Scope(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """A change and the first successful deployment that contains it.
+    """A change and the first successful deployment that contains it; `fact` is None for one that is only listed.
 
     `bounding`: it came with the scope's first known deployment, so that nobody knows since when it waited.
     """
 
     change: str
+    fact: Change | None
     deployment: Deployment
     bounding: bool
 
@@ -116,7 +117,7 @@ def link(facts: Iterable[Fact], policy: Policy) -> History:
     _into_scopes(history, _without_observed_runs(deployments, policy), policy)
     for line in history.lines.values():
         line.deployments.sort(key=order)
-        line.deliveries = deliveries(line.deployments)
+        line.deliveries = deliveries(line.deployments, history.changes)
     _note_unknown_changes(history)
     return history
 
@@ -160,7 +161,7 @@ def _into_scopes(history: History, deployments: list[Deployment], policy: Policy
         history.notes.append(f"Deployments that are not production, and in no number: {counts}.")
 
 
-def deliveries(attempts: Iterable[Deployment]) -> list[Delivery]:
+def deliveries(attempts: Iterable[Deployment], changes: Mapping[str, Change]) -> list[Delivery]:
     """What each deployment of a scope was the first to deliver, in order.
 
     The changes of an attempt that did not succeed go to the next success. A sha that succeeded before
@@ -179,7 +180,7 @@ def deliveries(attempts: Iterable[Deployment]) -> list[Delivery]:
             for change in (*waiting, *(deployment.changes or ())):
                 if change not in seen:
                     seen.add(change)
-                    found.append(Delivery(change, deployment, bounding))
+                    found.append(Delivery(change, changes.get(change), deployment, bounding))
             waiting.clear()
         shas.add(deployment.sha)
     return found

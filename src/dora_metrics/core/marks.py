@@ -26,11 +26,11 @@ class Mark:
     stands: bool = True
 
 
-def from_line(line: Line, changes: dict[str, Change], policy: Policy) -> Iterator[Mark]:
+def from_line(line: Line, policy: Policy) -> Iterator[Mark]:
     """Everything that a scope's own deployments and changes say about each other."""
     yield from _rollbacks(line)
-    yield from _reverts(line, changes)
-    yield from _hotfixes(line, changes, policy)
+    yield from _reverts(line)
+    yield from _hotfixes(line, policy)
 
 
 def _rollbacks(line: Line) -> Iterator[Mark]:
@@ -75,41 +75,42 @@ class _Spans:
         return found >= 0 and position < self._ends[found]
 
 
-def _reverts(line: Line, changes: dict[str, Change]) -> Iterator[Mark]:
-    if not any(is_revert(changes.get(delivery.change)) for delivery in line.deliveries):
+def _reverts(line: Line) -> Iterator[Mark]:
+    if not any(is_revert(delivery.fact) for delivery in line.deliveries):
         return
     earlier = _Delivered()
     for _, group in groupby(line.deliveries, key=lambda delivery: delivery.deployment.id):
-        together = [(delivery, changes.get(delivery.change)) for delivery in group]
-        for delivery, change in together:
-            original = change and earlier.reverted_by(change)
-            if change and original and not is_revert(original[1]):
-                because = f"{change.id} reverts {original[0].change}"
-                yield Mark(original[0].deployment, "revert", because, change.url, delivery.deployment)
-        for delivery, change in together:
-            earlier.add(delivery, change)
+        together = list(group)
+        for delivery in together:
+            change = delivery.fact
+            original = earlier.reverted_by(change) if change else None
+            if change and original and not is_revert(original.fact):
+                because = f"{change.id} reverts {original.change}"
+                yield Mark(original.deployment, "revert", because, change.url, delivery.deployment)
+        for delivery in together:
+            earlier.add(delivery)
 
 
 class _Delivered:
     """What earlier deployments of a scope delivered, by id, by commit and by title."""
 
     def __init__(self) -> None:
-        self._by_name: dict[str, tuple[Delivery, Change | None]] = {}
-        self._by_title: dict[str, tuple[Delivery, Change | None]] = {}
+        self._by_name: dict[str, Delivery] = {}
+        self._by_title: dict[str, Delivery] = {}
 
-    def add(self, delivery: Delivery, change: Change | None) -> None:
-        found = (delivery, change)
-        self._by_name[delivery.change] = found
-        self._by_name.setdefault(delivery.change.removeprefix("commit:"), found)
+    def add(self, delivery: Delivery) -> None:
+        change = delivery.fact
+        self._by_name[delivery.change] = delivery
+        self._by_name.setdefault(delivery.change.removeprefix("commit:"), delivery)
         if change is None:
             return
         for sha in (change.sha, *(commit.sha for commit in change.commits or ())):
             if sha:
-                self._by_name.setdefault(sha, found)
+                self._by_name.setdefault(sha, delivery)
         if change.title:
-            self._by_title[change.title] = found
+            self._by_title[change.title] = delivery
 
-    def reverted_by(self, change: Change) -> tuple[Delivery, Change | None] | None:
+    def reverted_by(self, change: Change) -> Delivery | None:
         """What a change takes back: named by id or sha; its title counts only where it names nothing."""
         if change.reverts:
             return self._by_name.get(change.reverts)
@@ -124,11 +125,11 @@ def is_revert(change: Change | None) -> bool:
     return change is not None and bool(change.reverts or _REVERT_TITLE.fullmatch(change.title or ""))
 
 
-def _hotfixes(line: Line, changes: dict[str, Change], policy: Policy) -> Iterator[Mark]:
+def _hotfixes(line: Line, policy: Policy) -> Iterator[Mark]:
     reached = line.reached
     position = {deployment.id: index for index, deployment in enumerate(reached)}
     for delivery in line.deliveries:
-        change = changes.get(delivery.change)
+        change = delivery.fact
         index = position[delivery.deployment.id]
         if change is None or index == 0 or not (sign := hotfix_sign(change, policy)):
             continue

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -13,6 +14,7 @@ from dora_metrics.core.facts import CHOICES, EPOCH, TIME_FIELDS, VERSION, Fact, 
 
 _decoder = msgspec.json.Decoder(Fact)
 _plain = msgspec.json.Decoder(dict[str, object])
+_times = {kind: attrgetter(*names) for kind, names in TIME_FIELDS.items()}
 _ALL_TIMES = frozenset(name for names in TIME_FIELDS.values() for name in names)
 
 
@@ -119,12 +121,14 @@ def _decode_each(lines: Iterable[tuple[int, bytes]]) -> tuple[list[Record], list
 
 def _in_utc(fact: Fact) -> Fact:
     """Other offsets than `Z` are accepted and become UTC, so that dates and comparisons have one clock."""
-    moved: dict[str, datetime] = {}
-    for name in TIME_FIELDS[type(fact)]:
-        time: datetime | None = getattr(fact, name)
+    times = _times[type(fact)](fact)
+    for time in times:
         if time is not None and time.tzinfo is not UTC:
-            moved[name] = time.astimezone(UTC)
-    return replace(fact, **moved) if moved else fact
+            break
+    else:
+        return fact
+    names = TIME_FIELDS[type(fact)]
+    return replace(fact, **{name: time.astimezone(UTC) for name, time in zip(names, times, strict=True) if time})
 
 
 def _unknown(line: bytes, problem: Exception) -> Unknown:
