@@ -52,8 +52,8 @@ lock: $(VENV)/dev ## the newest versions that pyproject.toml allows, with hashes
 LOCK_OPTIONS := --universal --generate-hashes --no-emit-index-url --no-header
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dora-metrics needs Python 3.11 or newer; try make PYTHON=python3.12")'
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "dora-metrics needs Python 3.11 or newer; try make PYTHON=python3.12")'
+	@$(PYTHON) -m venv $(VENV)
 
 # One environment: the development lock holds everything of the runtime lock.
 $(VENV)/runtime: requirements/runtime.txt pyproject.toml | $(VENV)/bin/python

@@ -28,6 +28,12 @@ def test_an_inputs_description_is_the_settings_description(name: str) -> None:
     assert Settings.model_fields[name.replace("-", "_")].description == described
 
 
+def test_no_description_holds_an_expression() -> None:
+    """GitHub evaluates expressions there too, and fails on a context that an action does not have."""
+    described = [*ACTION["inputs"].values(), *ACTION["outputs"].values()]
+    assert not [item["description"] for item in described if "${{" in item["description"]]
+
+
 @pytest.mark.parametrize("name", INPUTS)
 def test_a_default_written_as_text_is_read_as_the_default(name: str) -> None:
     if name == "github-token":
