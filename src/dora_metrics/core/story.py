@@ -172,6 +172,8 @@ def _failed_run(policy: Policy) -> Iterator[Md]:
 def _success(deployment: Deployment, record: Record, leads: list[float]) -> Iterator[Md]:
     if deployment.changes:
         yield _delivered(deployment, record, leads)
+    elif deployment.changes is None and deployment == next(d for d in record.deployments if d.status == "success"):
+        yield Md("As the first that is known here, it only bounds what the next one delivers.")
     elif deployment.changes is None:
         yield Md("What it delivered is not known yet.")
     else:
