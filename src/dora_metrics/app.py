@@ -7,6 +7,7 @@ from functools import partial
 from dora_metrics import inputs
 from dora_metrics.computing import template
 from dora_metrics.core import render, report, words
+from dora_metrics.core.linking import Scope
 from dora_metrics.core.report import Told
 from dora_metrics.core.story import Happening
 from dora_metrics.errors import EventError, LedgerError, SettingsError
@@ -127,12 +128,10 @@ def _worded(outcome: Outcome) -> Told:
 
 def _publish(recorded: Recorded, given: inputs.Inputs, told: Sequence[Told], runner: Runner) -> bool:
     """Summary, outputs, annotations, and the gist in the log; whether all could be written."""
-    happening = Happening(recorded.observed.title, recorded.facts)
     main = main_scope(recorded, given.run)
-    built = report.build(recorded.subject, main, happening, recorded.earlier, told)
-    built = replace(built, notes=[*recorded.observed.notes, *built.notes])
-    summary = render.markdown(built, template("summary.md.j2"))
-    written = [not given.settings.summary or runner.summarise(summary), runner.outputs(outputs(recorded, main))]
+    written = [runner.outputs(outputs(recorded, main))]
+    if given.settings.summary:
+        written.append(runner.summarise(_summary(recorded, main, told)))
     runner.say(recorded.observed.title)
     for one in told:
         if one.how == "failed":
@@ -140,3 +139,9 @@ def _publish(recorded: Recorded, given: inputs.Inputs, told: Sequence[Told], run
         else:
             runner.say(f"{one.name}: {one.text or one.how}")
     return all(written)
+
+
+def _summary(recorded: Recorded, main: Scope | None, told: Sequence[Told]) -> str:
+    happening = Happening(recorded.observed.title, recorded.facts)
+    built = report.build(recorded.subject, main, happening, recorded.earlier, told)
+    return render.markdown(replace(built, notes=[*recorded.observed.notes, *built.notes]), template("summary.md.j2"))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -15,20 +16,12 @@ from dora_metrics.core.policy import Policy
 _LATER = timedelta(microseconds=1)
 
 
-class Delivered(Protocol):
-    """A deployment with its changes."""
-
-    @property
-    def deployment(self) -> Deployment: ...
-
-    @property
-    def changes(self) -> tuple[Change, ...]: ...
-
-
 class History(Protocol):
     """The port: what a repository's history says. Failures are `failure`s."""
 
-    def delivered(self, deployment: Deployment, previous: Deployment) -> Delivered: ...
+    def delivered(self, deployment: Deployment, previous: Deployment) -> tuple[Fact, ...]:
+        """The deployment with its changes' ids, and then those changes."""
+        ...
 
     def completed(self, change: Change) -> Change: ...
 
@@ -61,18 +54,13 @@ class Asker:
                 fact.environment or "production"
             ):
                 previous = previous_success(fact, before.facts)
-                return self._deployment(fact, previous) if fact.sha and previous and previous.sha else (fact,)
+                if not (fact.sha and previous and previous.sha):
+                    return (fact,)
+                return self._once((fact.id, previous.id), partial(self.history.delivered, fact, previous)) or (fact,)
             case Change(first_commit_at=None) if fact.id.startswith("github:pull:") and not fact.retracted:
                 return self._once((fact.id, ""), lambda: (self.history.completed(fact),)) or (fact,)
             case _:
                 return (fact,)
-
-    def _deployment(self, fact: Deployment, previous: Deployment) -> tuple[Fact, ...]:
-        def ask() -> tuple[Fact, ...]:
-            answer = self.history.delivered(fact, previous)
-            return answer.deployment, *answer.changes
-
-        return self._once((fact.id, previous.id), ask) or (fact,)
 
     def _once(self, question: tuple[str, str], ask: Callable[[], tuple[Fact, ...]]) -> tuple[Fact, ...]:
         if question not in self._answers:

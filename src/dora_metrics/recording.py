@@ -16,6 +16,7 @@ from dora_metrics.core.observing import completed, reobserved
 from dora_metrics.core.report import Subject
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.events import Observed, Run
+from dora_metrics.ledgers import checkpoint
 from dora_metrics.ledgers.port import Ledger, Snapshot
 from dora_metrics.settings import Settings, policy
 
@@ -27,14 +28,16 @@ _CLOCKS = timedelta(minutes=5)
 Observer = Callable[[frozenset[str]], Observed]
 """From the sources whose deployments the ledger knows of this repository to what the event says."""
 
-
 Asking = Callable[[tuple[Fact, ...], layout.Contents], tuple[Fact, ...]]
 """From the event's facts and the ledger to the facts with what GitHub adds to them."""
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A run's facts in the ledger, and the numbers with them; `earlier` without them, where they are news."""
+    """A run's facts in the ledger, and the numbers with them.
+
+    `earlier`: the numbers without them, where they are news and a summary will say what they changed.
+    """
 
     observed: Observed
     facts: tuple[Fact, ...]
@@ -72,10 +75,10 @@ def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Call
         subject = subject_of(plan.after.facts, settings, now)
         # The outbox first: owed without being there does no harm, there without being owed would be forgotten.
         changes = {**_outbox(seen, facts, settings), **plan.changes}
-        sequence = None if seen.sequence is None else seen.sequence + bool(changes)
+        sequence = None if seen.sequence is None else checkpoint.counted(seen.sequence, changes)[0]
         saved = ledger.write(seen, {**changes, **_derived(subject, plan, sequence)}, _message(plan.news))
         if saved is not None:
-            earlier = subject_of(before.facts, settings, now) if plan.news else None
+            earlier = subject_of(before.facts, settings, now) if plan.news and settings.summary else None
             return Recorded(observed, facts, plan, subject, earlier, saved)
         pause(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.05 * 2**attempt)))  # noqa: S311 - jitter
     raise LedgerError(f"{ledger.name}: other runs wrote first {TRIES} times; give the workflow a `concurrency:` group")

@@ -38,6 +38,11 @@ class Record:
         """Finish of the scope's first known deployment."""
         return self.deployments[0].finished_at if self.deployments else None
 
+    @property
+    def first_success(self) -> Deployment | None:
+        """The scope's first known successful deployment, which only bounds the next one."""
+        return next((deployment for deployment in self.deployments if deployment.status == "success"), None)
+
 
 @dataclass
 class Records:

@@ -163,7 +163,7 @@ def _no_lead_time(record: Record, window: Window, excluded: dict[str, int]) -> s
     if any(excluded.values()):
         counted = ", ".join(words.LEFT_OUT[reason].format(count) for reason, count in excluded.items() if count)
         return f"every change delivered is left out ({counted})"
-    first = successes(record.deployments)[0]
+    first = record.first_success
     if delivered == [first]:
         return "the first known deployment only bounds the next one"
     if any(deployment.changes is None for deployment in delivered if deployment is not first):

@@ -172,7 +172,7 @@ def _failed_run(policy: Policy) -> Iterator[Md]:
 def _success(deployment: Deployment, record: Record, leads: list[float]) -> Iterator[Md]:
     if deployment.changes:
         yield _delivered(deployment, record, leads)
-    elif deployment.changes is None and deployment == _first_success(record):
+    elif deployment.changes is None and deployment == record.first_success:
         yield Md("As the first that is known here, it only bounds what the next one delivers.")
     elif deployment.changes is None:
         yield Md("What it delivered is not known yet.")
@@ -190,10 +190,6 @@ def _success(deployment: Deployment, record: Record, leads: list[float]) -> Iter
             yield md("It is marked as failed by `{}`: {}.", Md(failure.rule), readable(failure.because, record))
     if reason := record.rework.get(deployment.id):
         yield md("It was rework ({}).", readable(reason, record))
-
-
-def _first_success(record: Record) -> Deployment | None:
-    return next((deployment for deployment in record.deployments if deployment.status == "success"), None)
 
 
 def _delivered(deployment: Deployment, record: Record, leads: list[float]) -> Md:

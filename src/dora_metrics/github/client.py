@@ -16,6 +16,7 @@ from requests import RequestException
 
 _TRIES = 3
 _SERVER_ERRORS = range(500, 600)
+_FORBIDDEN, _TOO_MANY = 403, 429
 
 
 class GitHubError(Exception):
@@ -122,6 +123,12 @@ class Client:
         return found
 
 
+def owner_and_name(repository: str) -> dict[str, object]:
+    """`owner/name` as the variables of a query."""
+    owner, _, name = repository.partition("/")
+    return {"owner": owner, "name": name}
+
+
 def query_text(name: str) -> str:
     """The text of a query or mutation, with the fragments that it uses."""
     folder = files("dora_metrics.github") / "queries"
@@ -139,9 +146,7 @@ def _meaning(problem: GithubException) -> GitHubError:  # noqa: PLR0911 - one a 
             return StaleHeadError(said)
         case ("NOT_FOUND", _) | (_, 404):
             return NotFoundError(f"not found, or the token may not see it ({said})")
-        case ("RATE_LIMITED" | "RATE_LIMIT", _) | (_, 429):
-            return GitHubError(f"the token's rate limit is used up ({said}); it is renewed every hour")
-        case (_, 403) if "rate limit" in said.lower():
+        case _ if _is_limit(kind, problem.status, said):
             return GitHubError(f"the token's rate limit is used up ({said}); it is renewed every hour")
         case ("FORBIDDEN", _) | (_, 403):
             return ForbiddenError(said)
@@ -151,6 +156,12 @@ def _meaning(problem: GithubException) -> GitHubError:  # noqa: PLR0911 - one a 
             return UnsureError(f"GitHub answered {status}; try again later")
         case _:
             return GitHubError(said)
+
+
+def _is_limit(kind: str, status: int, said: str) -> bool:
+    """A 403 may also be a missing permission; only its words tell."""
+    by_words = status == _FORBIDDEN and "rate limit" in said.lower()
+    return kind in ("RATE_LIMITED", "RATE_LIMIT") or status == _TOO_MANY or by_words
 
 
 def _first_error(problem: GithubException) -> tuple[str, str]:

@@ -12,10 +12,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dora_metrics.core.facts import Change, Commit, Deployment
+from dora_metrics.core.facts import Change, Commit, Deployment, Fact
 from dora_metrics.core.values import instant
 from dora_metrics.github import changes, text
-from dora_metrics.github.client import Client, GitHubError
+from dora_metrics.github.client import Client, GitHubError, owner_and_name
 
 _PAGE = 100
 _MOST_PAGES = 30
@@ -26,22 +26,14 @@ class TooMuchError(GitHubError):
 
 
 @dataclass(frozen=True)
-class Delivered:
-    """A deployment with what it delivered, and the changes themselves."""
-
-    deployment: Deployment
-    changes: tuple[Change, ...]
-
-
-@dataclass(frozen=True)
 class History:
     """One repository's history on GitHub."""
 
     client: Client
     repository: str
 
-    def delivered(self, deployment: Deployment, previous: Deployment) -> Delivered:
-        """What a deployment brought that the one before had not.
+    def delivered(self, deployment: Deployment, previous: Deployment) -> tuple[Fact, ...]:
+        """A deployment with what it brought that the one before had not, and then those changes.
 
         Raises:
             GitHubError: if GitHub does not say.
@@ -54,7 +46,7 @@ class History:
             if change:
                 found.setdefault(change.id, change)
         linked = replace(deployment, changes=tuple(found), previous=previous.id, commit_count=len(commits))
-        return Delivered(linked, tuple(found.values()))
+        return linked, *found.values()
 
     def completed(self, change: Change) -> Change:
         """A merged pull request with its commits and reviews.
@@ -68,8 +60,7 @@ class History:
 
     @property
     def _names(self) -> dict[str, object]:
-        owner, _, name = self.repository.partition("/")
-        return {"owner": owner, "name": name}
+        return owner_and_name(self.repository)
 
     def _between(self, base: str, head: str) -> Iterator[Mapping[str, Any]]:
         """The commits that head reaches and base does not; GitHub shows 250 unless it is asked by the page."""

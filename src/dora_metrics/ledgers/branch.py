@@ -11,14 +11,20 @@ from typing import Any
 
 from dora_metrics.core.ledger import CHECKPOINT, FACTS, OUTBOX, QUARANTINE, README
 from dora_metrics.errors import LedgerError
-from dora_metrics.github.client import Client, ForbiddenError, GitHubError, NotFoundError, StaleHeadError, UnsureError
+from dora_metrics.github.client import (
+    Client,
+    ForbiddenError,
+    GitHubError,
+    NotFoundError,
+    StaleHeadError,
+    UnsureError,
+    owner_and_name,
+)
 from dora_metrics.ledgers import checkpoint
 from dora_metrics.ledgers.port import Snapshot
 
 _ROOT_FILES = {"readme": README, "checkpoint": CHECKPOINT, "outbox": OUTBOX, "quarantine": QUARANTINE}
 _ALREADY_THERE = "reference already exists"
-
-
 _UNANSWERED = 3
 
 
@@ -97,8 +103,7 @@ class BranchLedger:
         return (ref["target"]["oid"] if ref else "") != seen.version
 
     def _asked(self, query: str) -> dict[str, Any]:
-        owner, _, name = self.repository.partition("/")
-        variables = {"owner": owner, "name": name, "ref": f"refs/heads/{self.branch}"}
+        variables = {**owner_and_name(self.repository), "ref": f"refs/heads/{self.branch}"}
         try:
             found: dict[str, Any] = self.client.query(query, variables)["repository"]
         except GitHubError as problem:

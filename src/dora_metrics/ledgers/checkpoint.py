@@ -19,9 +19,14 @@ def sequence(content: bytes) -> int:
         return 0
 
 
+def is_kept(path: str) -> bool:
+    """Whether a file is more than derived: it cannot be computed again from the others."""
+    return path.startswith((FACTS, QUARANTINE, OUTBOX))
+
+
 def counted(seen: int | None, changes: Mapping[str, bytes]) -> tuple[int, dict[str, bytes]]:
     """The sequence after these changes, and the changes with it: it grows where more than derived files change."""
     now = seen or 0
-    if not any(path.startswith((FACTS, QUARANTINE, OUTBOX)) for path in changes):
+    if not any(map(is_kept, changes)):
         return now, dict(changes)
     return now + 1, {**changes, CHECKPOINT: msgspec.json.encode(_Checkpoint(now + 1))}

@@ -64,7 +64,7 @@ class DirectoryLedger:
 
     def _torn(self, seen: Snapshot, changes: Mapping[str, bytes]) -> bool:
         """Whether a run that was killed before it could count its change has written one of these files."""
-        kept = [path for path in changes if path.startswith((FACTS, QUARANTINE, OUTBOX))]
+        kept = filter(checkpoint.is_kept, changes)
         return any(_content(self._root / path) != seen.files.get(path, b"") for path in kept)
 
     def overtaken(self, seen: Snapshot) -> bool:

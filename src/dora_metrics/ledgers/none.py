@@ -6,15 +6,10 @@ from dataclasses import dataclass
 from dora_metrics.ledgers.port import Ledger, Snapshot
 
 
-@dataclass(frozen=True)
-class NoLedger:
-    """`ledger: none`: the event alone."""
+class _Forgetful:
+    """What is written is gone after the run, so that nobody can overtake it."""
 
-    name: str = "none"
-    remembers: bool = False
-
-    def read(self) -> Snapshot:
-        return Snapshot()
+    remembers = False
 
     def write(self, seen: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
         return seen
@@ -23,12 +18,20 @@ class NoLedger:
         return False
 
 
+class NoLedger(_Forgetful):
+    """`ledger: none`: the event alone."""
+
+    name = "none"
+
+    def read(self) -> Snapshot:
+        return Snapshot()
+
+
 @dataclass(frozen=True)
-class ReadOnly:
+class ReadOnly(_Forgetful):
     """A ledger that can be read and not written: history is there, and what this run adds is only shown."""
 
     ledger: Ledger
-    remembers: bool = False
 
     @property
     def name(self) -> str:
@@ -36,9 +39,3 @@ class ReadOnly:
 
     def read(self) -> Snapshot:
         return self.ledger.read()
-
-    def write(self, seen: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
-        return seen
-
-    def overtaken(self, seen: Snapshot) -> bool:  # noqa: ARG002
-        return False
