@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from dora_metrics.core.doubles import without_doubles
 from dora_metrics.core.facts import EPOCH, Change, Deployment, Fact, Incident, Vulnerability
 from dora_metrics.core.policy import Policy
-
-_RUN = 2  # colons in github:run:<id>
 
 
 class Scope(NamedTuple):
@@ -114,26 +113,14 @@ def link(facts: Iterable[Fact], policy: Policy) -> History:
                 history.incidents.append(fact)
             case Vulnerability():
                 history.vulnerabilities.append(fact)
-    _into_scopes(history, _without_observed_runs(deployments, policy), policy)
+    counted = without_doubles(deployments, policy)
+    history.notes += counted.notes
+    _into_scopes(history, counted.kept, policy)
     for line in history.lines.values():
         line.deployments.sort(key=order)
         line.deliveries = deliveries(line.deployments, history.changes)
     _note_unknown_changes(history)
     return history
-
-
-def _without_observed_runs(deployments: list[Deployment], policy: Policy) -> list[Deployment]:
-    """A run whose deploy job told of its production deployment (`github:run:<id>:<environment>`) counts by that alone.
-
-    A workflow that watches the run (`github:run:<id>`) would count it a second time.
-    """
-    told = {
-        ":".join(deployment.id.split(":")[:3])
-        for deployment in deployments
-        if deployment.id.startswith("github:run:") and deployment.id.count(":") > _RUN
-        if policy.is_production(deployment.environment or "")
-    }
-    return [deployment for deployment in deployments if deployment.id not in told]
 
 
 def _into_scopes(history: History, deployments: list[Deployment], policy: Policy) -> None:

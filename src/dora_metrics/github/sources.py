@@ -3,9 +3,8 @@
 from collections.abc import Set as AbstractSet
 
 from dora_metrics.core.facts import Deployment
+from dora_metrics.core.sourcing import BEST_FIRST
 from dora_metrics.github.observed import Observed, nothing
-
-BEST_FIRST = ("deployments", "releases", "workflow-runs", "pushes")
 
 
 def admitted(observed: Observed, asked: tuple[str, ...], known: AbstractSet[str]) -> Observed:

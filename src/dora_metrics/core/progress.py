@@ -1,0 +1,24 @@
+"""How far GitHub's history was read, as plain data that a ledger can keep."""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+
+class Cursor(Struct, frozen=True, omit_defaults=True):
+    """How far one kind of things was read.
+
+    `newest`: everything that changed up to then is known, back to `reached`; `after`: GitHub's place where older ones
+    follow, None where there are none. `open`: GitHub's ids of things that had not ended. `anchors`: commits behind
+    which nothing needs to be read again.
+    """
+
+    newest: datetime | None = None
+    reached: datetime | None = None
+    after: str | None = None
+    open: tuple[str, ...] = ()
+    anchors: tuple[str, ...] = ()
+
+    def goes_on(self, since: datetime | None) -> bool:
+        """Whether older things are left that were asked for."""
+        return self.after is not None and (since is None or self.reached is None or self.reached > since)
