@@ -34,6 +34,11 @@ def _node(_: object, info: Info, *, id: str) -> object:  # noqa: A002 - GraphQL'
     return found
 
 
+@field("Query", "nodes")
+def _nodes(_: object, info: Info, *, ids: list[str]) -> list[object]:
+    return [_node(None, info, id=one) for one in ids]
+
+
 @field("Query", "viewer")
 def _viewer(_: object, info: Info) -> Actor:
     return context(info).token.actor
@@ -127,9 +132,10 @@ def _pulls(home: Repository, info: Info, **arguments: Value) -> Page:
 def _issues(home: Repository, info: Info, **arguments: Value) -> Page:
     need(info, home, "issues")
     narrow = arguments.get("filterBy") or {}
-    since = narrow.get("since")
+    since = stamp(datetime.fromisoformat(narrow["since"])) if narrow.get("since") else None
     asked = {key: narrow.get(key) or arguments.get(key) for key in ("labels", "states")}
-    found = [issue for issue in _issues_like(home.every(Issue), asked) if not since or stamp(issue.updated_at) >= since]
+    every = home.every(Issue) if home.has_issues_enabled else []
+    found = [issue for issue in _issues_like(every, asked) if not since or stamp(issue.updated_at) >= since]
     return connection(info, ordered(found, arguments), arguments)
 
 

@@ -17,6 +17,21 @@ def _labels(record: Issue, info: Info, **arguments: Value) -> Page:
     return connection(info, [Label(name) for name in record.labels], arguments)
 
 
+@field("Issue", "stateReason")
+def _state_reason(issue: Issue, _: Info, *, enableDuplicate: bool = False) -> str | None:  # noqa: N803
+    """Without being asked for, duplicates are not told."""
+    if issue.state_reason == "duplicate" and not enableDuplicate:
+        return "NOT_PLANNED"
+    return issue.state_reason and issue.state_reason.upper()
+
+
+@field("Issue", "timelineItems")
+def _timeline(issue: Issue, info: Info, **arguments: Value) -> Page:
+    kinds = arguments.get("itemTypes") or ()
+    found = [one for one in issue.labelled if not kinds or one.kind in kinds]
+    return connection(info, found, arguments)
+
+
 @field("PullRequest", "mergeCommit")
 def _merge_commit(pull: PullRequest, _: Info) -> CommitNode | None:
     return nodes.commit(pull.repository, pull.merge_commit_sha or NOTHING)

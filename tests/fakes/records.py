@@ -83,6 +83,23 @@ class Review:
         return self.submitted_at
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """A label that was given to an issue or taken away."""
+
+    label: Label
+    created_at: datetime
+    given: bool
+
+    @property
+    def typename(self) -> str:
+        return "LabeledEvent" if self.given else "UnlabeledEvent"
+
+    @property
+    def kind(self) -> str:
+        return "LABELED_EVENT" if self.given else "UNLABELED_EVENT"
+
+
 @dataclass
 class Issue(Record):
     number: int
@@ -93,6 +110,7 @@ class Issue(Record):
     updated_at: datetime
     closed_at: datetime | None = None
     state_reason: str | None = None
+    labelled: list[Labelled] = field(default_factory=list)
     typename = "Issue"
     prefix = "I"
     path = "issues"

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from fakes.git import NOTHING
 from fakes.pulls import Pulls
-from fakes.records import Actor, Deployment, DeploymentStatus, Issue, Release, WorkflowRun
+from fakes.records import Actor, Deployment, DeploymentStatus, Issue, Label, Labelled, Release, WorkflowRun
 
 
 class Repository(Pulls):
@@ -87,6 +87,31 @@ class Repository(Pulls):
             home, database_id, at, self._number(), title, body, list(labels), who, closed_at or at, closed_at, reason
         )
         return self.keep(made)
+
+    def label(self, issue: Issue, name: str, *, at: datetime | None = None) -> None:
+        self._labelled(issue, name, at, given=True)
+        issue.labels.append(name)
+
+    def unlabel(self, issue: Issue, name: str, *, at: datetime | None = None) -> None:
+        self._labelled(issue, name, at, given=False)
+        issue.labels.remove(name)
+
+    def _labelled(self, issue: Issue, name: str, at: datetime | None, *, given: bool) -> None:
+        issue.updated_at = at or self.world.now()
+        issue.labelled.append(Labelled(Label(name), issue.updated_at, given))
+
+    def close(self, issue: Issue, reason: str = "completed", *, at: datetime | None = None) -> None:
+        issue.closed_at = issue.updated_at = at or self.world.now()
+        issue.state_reason = reason
+
+    def reopen(self, issue: Issue, *, at: datetime | None = None) -> None:
+        issue.updated_at = at or self.world.now()
+        issue.closed_at, issue.state_reason = None, "reopened"
+
+    def workflows(self) -> dict[int, tuple[str, str]]:
+        """Name and path of each workflow that ran, by its number."""
+        paths = {run.path: run.name for run in self.every(WorkflowRun)}
+        return {number: (paths[path], path) for number, path in enumerate(sorted(paths), 1)}
 
     def run(
         self,

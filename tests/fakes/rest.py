@@ -176,15 +176,39 @@ def update_issue(call: Call, home: Repository, number: str) -> Answer:
     return Answer(200, views.issue(call.base, made))
 
 
+@route("GET", "/actions/workflows")
+def workflows(call: Call, home: Repository) -> Answer:
+    call.need(home, "actions")
+    found = home.workflows()
+    shown, headers = call.page(
+        list(found), lambda number: {"id": number, "name": found[number][0], "path": found[number][1]}
+    )
+    return Answer(200, {"total_count": len(found), "workflows": shown}, headers)
+
+
+@route("GET", "/actions/workflows/{number}/runs")
+def workflow_runs(call: Call, home: Repository, number: str) -> Answer:
+    call.need(home, "actions")
+    known = home.workflows()
+    if int(number) not in known:
+        raise HttpError(404, "Not Found")
+    return _runs(call, home, known[int(number)][1])
+
+
 @route("GET", "/actions/runs")
 def runs(call: Call, home: Repository) -> Answer:
     call.need(home, "actions")
+    return _runs(call, home)
+
+
+def _runs(call: Call, home: Repository, path: str | None = None) -> Answer:
     names = {"branch": "head_branch", "event": "event", "head_sha": "head_sha"}
     wanted = {names[key]: value for key, value in call.query.items() if key in names}
     found = [
         run
         for run in home.every(WorkflowRun)
-        if all(getattr(run, key) == wanted[key] for key in wanted)
+        if path in {None, run.path}
+        and all(getattr(run, key) == wanted[key] for key in wanted)
         and call.query.get("status") in {None, run.status, run.conclusion}
         and _within(stamp(run.created_at), call.query.get("created", ""))
     ]

@@ -32,6 +32,7 @@ class Store:
         self.git = Git(world.folder / f"{self.database_id}.git", default_branch)
         self.records: list[Record] = []
         self.numbers = 0
+        self.has_issues_enabled = True
         self.protected: dict[str, str] = {}
         self.landed: dict[str, list[PullRequest]] = {}
         """Pull requests by the commits they hold or made."""

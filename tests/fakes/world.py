@@ -86,6 +86,12 @@ class World:
             made.commit({"README.md": f"# {made.name}\n"}, message="Initial commit")
         return made
 
+    def rename(self, old: str, new: str) -> None:
+        """A repository gets another name or owner; it is still found by the old one."""
+        renamed = self.repositories[new.lower()] = self.repositories[old.lower()]
+        renamed.name_with_owner = new
+        renamed.owner_login, renamed.name = new.split("/")
+
     def grant(self, *, default: str = "write", repositories: set[str] | None = None, **permissions: str) -> str:
         """A new token: `grant(default="none", contents="read", pull_requests="read")`."""
         text = f"ghs_{len(self.tokens):036d}"

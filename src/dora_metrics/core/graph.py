@@ -19,7 +19,7 @@ from dora_metrics.core.policy import Policy
 from dora_metrics.core.progress import Cursor
 
 LAGGING = timedelta(days=30)
-"""A scope that was not deployed for longer keeps nobody reading old commits; it is compared when it deploys again."""
+"""A scope that is so far behind the others keeps nobody reading old commits; it is compared when it deploys again."""
 
 
 class Landed(NamedTuple):
@@ -125,7 +125,7 @@ class Linked:
     notes: tuple[str, ...]
 
 
-def linked(facts: Iterable[Fact], graph: Graph, rules: Policy, now: datetime) -> Linked:
+def linked(facts: Iterable[Fact], graph: Graph, rules: Policy) -> Linked:
     """What the history says about the production deployments among `facts`.
 
     A deployment that knows its changes already keeps them, and a scope's first success only bounds the next one.
@@ -146,7 +146,7 @@ def linked(facts: Iterable[Fact], graph: Graph, rules: Policy, now: datetime) ->
             else:
                 apart.append(deployment)
         bounds += [latest] if latest else []
-    return Linked(tuple(told.values()), tuple(apart), _cursor(graph, bounds, now), _notes(apart, graph))
+    return Linked(tuple(told.values()), tuple(apart), _cursor(graph, bounds), _notes(apart, graph))
 
 
 def _lines(facts: Iterable[Fact], rules: Policy) -> Iterator[list[Deployment]]:
@@ -176,10 +176,11 @@ def _identity(change: str | Change) -> str:
     return change if isinstance(change, str) else change.id
 
 
-def _cursor(graph: Graph, bounds: Iterable[Deployment], now: datetime) -> Cursor | None:
+def _cursor(graph: Graph, bounds: list[Deployment]) -> Cursor | None:
     if not graph.whole or graph.head is None:
         return None
-    recent = {str(bound.sha) for bound in bounds if now - bound.finished_at < LAGGING}
+    newest = max((bound.finished_at for bound in bounds), default=None)
+    recent = {str(bound.sha) for bound in bounds if newest and newest - bound.finished_at < LAGGING}
     anchors = tuple(sorted(recent)) or (graph.head,)
     times = [at for anchor in anchors if (at := graph.commits[anchor].committed_at)]
     return Cursor(anchors=anchors, reached=min(times, default=None))
@@ -191,8 +192,8 @@ def _notes(apart: list[Deployment], graph: Graph) -> tuple[str, ...]:
     notes = []
     if elsewhere:
         notes.append(
-            "Deployments of commits that are not in the history of the default branch as it was read (of another branch, "
-            f"or pushed away by force), whose changes have to be asked for one by one: {elsewhere}."
+            "Deployments of commits that the history of the default branch does not have (of another branch, or pushed "
+            f"away by force), whose changes have to be asked for one by one: {elsewhere}."
         )
     if beyond:
         notes.append(

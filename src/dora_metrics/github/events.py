@@ -41,7 +41,7 @@ def observe(run: Run, payload: Mapping[str, object], settings: Settings, known_s
         observed = sources.admitted(observed, settings.deployment_source, known_sources)
     return replace(
         observed,
-        facts=tuple(_bounded(_served(fact, settings.service)) for fact in observed.facts),
+        facts=tuple(kept(fact, settings.service) for fact in observed.facts),
         title=text.one_line(observed.title)[:_LONGEST_TEXT],
         notes=tuple(text.one_line(note)[:_LONGEST_TEXT] for note in observed.notes),
     )
@@ -83,6 +83,11 @@ def _of_job(
 
 def _watched_run(run: Run, payload: Mapping[str, object]) -> WorkflowRun | None:
     return read(WorkflowRunEvent, payload).workflow_run if run.event == "workflow_run" else None
+
+
+def kept(fact: Fact, service: str | None) -> Fact:
+    """A fact as it is recorded: of the setting's service, and of a bounded size."""
+    return _bounded(_served(fact, service))
 
 
 _LONGEST_TEXT = 300

@@ -101,15 +101,16 @@ class History:
     ) -> Change | None:
         """The pull request that was merged first with this commit, else the commit itself; a mere merge is neither."""
         if pulls:
-            return self._from_pull(min(pulls, key=lambda pull: str(pull["mergedAt"])), deployment)
-        return None if len(commit["parents"]) > 1 else self._from_commit(commit, deployment)
+            return self.from_pull(min(pulls, key=lambda pull: str(pull["mergedAt"])), deployment.service)
+        return None if len(commit["parents"]) > 1 else self.from_commit(commit, deployment)
 
-    def _from_pull(self, pull: Mapping[str, Any], deployment: Deployment) -> Change:
+    def from_pull(self, pull: Mapping[str, Any], service: str | None) -> Change:
+        """A merged pull request, as the fragment `Pull` asks for it."""
         merged_at = instant(pull["mergedAt"])
         return Change(
             id=f"github:pull:{self.repository}#{pull['number']}",
             repository=self.repository,
-            service=deployment.service,
+            service=service,
             source="github",
             observed_at=merged_at,
             url=text.link(pull["url"]),
@@ -125,7 +126,8 @@ class History:
             **_from_commits(pull),
         )
 
-    def _from_commit(self, commit: Mapping[str, Any], deployment: Deployment) -> Change:
+    def from_commit(self, commit: Mapping[str, Any], deployment: Deployment) -> Change:
+        """A commit, as REST shows it, that a deployment delivered."""
         inner = commit["commit"]
         authored_at = _time(inner["author"]["date"])
         return Change(
@@ -170,11 +172,15 @@ def _first_review(pull: Mapping[str, Any]) -> datetime | None:
 
 
 def _time(written: str | None) -> datetime | None:
-    """A time; None where a clock was so wrong that git wrote nonsense."""
+    """A time; None where a clock was so wrong that git wrote nonsense, or that no commit can be as old."""
     try:
-        return instant(written or "")
+        found = instant(written or "")
     except ValueError:
         return None
+    return found if found.year >= _OLDEST_YEAR else None
+
+
+_OLDEST_YEAR = 1990
 
 
 def _is_bot(author: Mapping[str, Any] | None) -> bool:

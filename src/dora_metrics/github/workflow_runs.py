@@ -52,7 +52,7 @@ def _why_not(run: Run, event: WorkflowRunEvent, deploy_workflows: tuple[str, ...
     head = seen.head_repository.full_name if seen.head_repository else None
     if event.action != "completed":
         return f"the run was {event.action}; runs count when they are completed"
-    if not _deploys(workflow, deploy_workflows):
+    if not deploys(workflow, deploy_workflows):
         name = workflow.name or workflow.path
         return f"the workflow {name} does not deploy; `deploy-workflows` names those that do"
     if (seen.event or "").startswith("pull_request"):
@@ -76,7 +76,7 @@ def _workflow(event: WorkflowRunEvent) -> Workflow:
     return Workflow(name=workflow.name or seen.name, path=path.partition("@")[0])
 
 
-def _deploys(workflow: Workflow, deploy_workflows: tuple[str, ...]) -> bool:
+def deploys(workflow: Workflow, deploy_workflows: tuple[str, ...]) -> bool:
     name, path = workflow.name or "", workflow.path or ""
     file = path.rpartition("/")[2]
     if deploy_workflows:

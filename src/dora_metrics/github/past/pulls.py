@@ -1,0 +1,39 @@
+"""Merged pull requests with their commits, reviews, labels and what they revert."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from dora_metrics.core.facts import Fact
+from dora_metrics.core.values import instant
+from dora_metrics.github.history import History
+from dora_metrics.github.past.asking import Asking
+from dora_metrics.github.past.parts import Part
+from dora_metrics.github.past.traps import Traps
+
+
+def pulls(asking: Asking) -> Iterator[Part]:
+    """Those into the default branch: others reach it with one of them, or are found behind its commits.
+
+    301 connections and 17,100 nodes a page of a hundred: 3 points.
+
+    Raises:
+        GitHubError: by meaning.
+    """
+    traps = Traps()
+    pages = asking.pages("PastPulls", "pullRequests")
+    for stretch in asking.reading("pulls", pages, "updatedAt").stretches():
+        landed = [node for node in stretch.nodes if _counts(asking, node)]
+        traps.look(landed)
+        notes = traps.notes() if stretch.done else ()
+        yield Part("pulls", changes(asking, landed), stretch.cursor, stretch.reached, stretch.done, notes)
+
+
+def changes(asking: Asking, nodes: Iterable[Mapping[str, Any]]) -> tuple[Fact, ...]:
+    history = History(asking.client, asking.home.name)
+    service = asking.wanted.settings.service
+    return tuple(asking.kept(history.from_pull(node, service)) for node in nodes)
+
+
+def _counts(asking: Asking, node: Mapping[str, Any]) -> bool:
+    since = asking.wanted.since
+    return node["baseRefName"] == asking.home.branch and (since is None or instant(node["mergedAt"]) >= since)
