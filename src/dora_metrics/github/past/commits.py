@@ -12,6 +12,7 @@ from dora_metrics.github.past.asking import Asking
 from dora_metrics.github.past.pages import Page
 from dora_metrics.github.past.parts import Part
 from dora_metrics.github.past.pulls import changes
+from dora_metrics.github.past.traps import Traps
 
 _MOST_IDS = 100
 
@@ -30,13 +31,18 @@ def commits(asking: Asking) -> Iterator[Part]:
         yield Part("commits", done=True, notes=(f"{home.name} has no commits on a default branch.",))
         return
     others: dict[str, str] = {}
+    traps = Traps("Commits without a pull request", asking.run.now)
     pages = asking.pages("PastCommits", "object", "history", head=home.head)
     for page in pages.after(None, asking.firsts.get("commits")):
         landed = tuple(_landed(asking, node) for node in page.nodes)
         graph.add(landed)
         others.update(pair for node in page.nodes for pair in _elsewhere(asking, node))
+        for node, commit in zip(page.nodes, landed, strict=True):
+            if isinstance(commit.change, Change):
+                traps.clock([node["authoredDate"]], node["committedDate"])
         done = _is_enough(asking, graph, landed, page)
-        yield Part("commits", reached=_oldest(landed), done=done, landed=landed)
+        notes = traps.notes() if done else ()
+        yield Part("commits", reached=_oldest(landed), done=done, landed=landed, notes=notes)
         if done:
             break
     yield from _pulls_elsewhere(asking, list(others))

@@ -19,11 +19,12 @@ def pulls(asking: Asking) -> Iterator[Part]:
     Raises:
         GitHubError: by meaning.
     """
-    traps = Traps()
+    traps = Traps("Pull requests with commits", asking.run.now)
     pages = asking.pages("PastPulls", "pullRequests")
     for stretch in asking.reading("pulls", pages, "updatedAt").stretches():
         landed = [node for node in stretch.nodes if _counts(asking, node)]
-        traps.look(landed)
+        for node in landed:
+            traps.pull(node)
         notes = traps.notes() if stretch.done else ()
         yield Part("pulls", changes(asking, landed), stretch.cursor, stretch.reached, stretch.done, notes)
 

@@ -1,0 +1,51 @@
+"""Streams that are read at the same time."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from dora_metrics.github.past.side_by_side import side_by_side
+
+
+def test_all_items_come_and_those_of_a_stream_in_their_order() -> None:
+    found = list(side_by_side([iter("abc"), iter("123"), iter("")]))
+    assert sorted(found) == list("123abc")
+    assert [item for item in found if item.isalpha()] == list("abc")
+
+
+def test_no_stream_waits_for_another() -> None:
+    """Each waits for the other to have begun: one after the other they would wait for ever."""
+    both = threading.Barrier(2, timeout=5)
+
+    def stream(name: str) -> Iterator[str]:
+        both.wait()
+        yield name
+
+    assert sorted(side_by_side([stream("a"), stream("b")])) == ["a", "b"]
+
+
+def test_what_breaks_in_a_stream_breaks_for_who_listens() -> None:
+    def broken() -> Iterator[str]:
+        yield "a"
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        list(side_by_side([broken(), iter("b")]))
+
+
+def test_streams_end_when_nobody_listens_any_more() -> None:
+    ended = threading.Event()
+
+    def endless() -> Iterator[int]:
+        number = 0
+        try:
+            while True:
+                yield (number := number + 1)
+        finally:
+            ended.set()
+
+    listening = side_by_side([endless()])
+    assert next(listening) == 1
+    listening.close()  # type: ignore[attr-defined]
+    assert ended.wait(5)
