@@ -111,6 +111,20 @@ def test_a_limit_in_the_middle_keeps_what_there_is_and_the_next_reading_goes_on(
     assert third.cursors["pulls"] == second.cursors["pulls"]
 
 
+def test_incidents_that_a_limit_left_unread_come_with_the_next_reading(github: FakeGitHub, shop: Repository) -> None:
+    for number in range(80):
+        shop.issue(f"Issue {number}", labels=["incident"], created_at=at(number))
+        shop.issue(f"Question {number}", created_at=at(number))
+    github.fail(primary_limit(), to="PastIssues", times=None)
+    first = read(github)
+    assert len(first.incidents) == 25
+    github.heal()
+    second, found = again(github, first)
+    assert len(found) == 55
+    assert str(second.gathered.reached["issues"]) == "all incidents"
+    assert again(github, second)[0].requests == 1
+
+
 def test_whoever_stops_listening_keeps_what_came_until_then(github: FakeGitHub, shop: Repository) -> None:
     for number in range(60):
         merged(shop, f"Pull {number}", 1 + number)
