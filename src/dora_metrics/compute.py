@@ -9,7 +9,7 @@ from typing import BinaryIO, TextIO
 import msgspec
 
 from dora_metrics import config
-from dora_metrics.computing import families_of, latest_of, subject_of, template
+from dora_metrics.computing import families_of, latest_of, subject_of, template, totals_of
 from dora_metrics.core import exposition, render, report
 from dora_metrics.core.facts import Fact
 from dora_metrics.core.report import Subject
@@ -62,7 +62,7 @@ def _markdown(subject: Subject, _: list[Fact]) -> str:
 
 
 def _prometheus(subject: Subject, facts: list[Fact]) -> str:
-    return exposition.text(families_of(subject, facts, None))
+    return exposition.text(families_of(subject, totals_of(subject, facts), None))
 
 
 _WRITERS: dict[str, Callable[[Subject, list[Fact]], str]] = {

@@ -6,7 +6,7 @@ from collections.abc import Set as AbstractSet
 from pydantic import SecretStr
 from requests.auth import HTTPBasicAuth
 
-from dora_metrics.computing import families_of
+from dora_metrics.computing import families_of, totals_of
 from dora_metrics.core import ledger as layout
 from dora_metrics.core import outbox
 from dora_metrics.core.facts import Fact
@@ -33,7 +33,12 @@ def deliver(recorded: Recorded, ledger: Ledger, settings: Settings, run: Run, pa
 
 
 def _delivery(recorded: Recorded, run: Run, facts: list[Fact]) -> Delivery:
-    families = families_of(recorded.subject, recorded.plan.after.facts, recorded.saved.sequence, run.repository)
+    families = families_of(
+        recorded.subject,
+        totals_of(recorded.subject, recorded.plan.after.facts),
+        recorded.saved.sequence,
+        run.repository,
+    )
     return Delivery(run.repository, run.event, facts, recorded.subject.document, families)
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from dora_metrics.computing import families_of, subject_of
+from dora_metrics.computing import families_of, subject_of, totals_of
 from dora_metrics.core import ledger as layout
 from dora_metrics.core import outbox
 from dora_metrics.core.exposition import text
@@ -120,7 +120,7 @@ def _outbox(seen: Snapshot, facts: Iterable[Fact], settings: Settings) -> dict[s
 
 def _derived(subject: Subject, plan: layout.Plan, sequence: int | None) -> Mapping[str, bytes]:
     """Files that are served as they are and can be computed again from the facts."""
-    families = families_of(subject, plan.after.facts, sequence)
+    families = families_of(subject, totals_of(subject, plan.after.facts), sequence)
     return {
         layout.README: layout.WELCOME,
         "metrics.json": msgspec.json.encode(subject.document) + b"\n",
