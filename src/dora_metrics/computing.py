@@ -30,6 +30,11 @@ def subject_of(facts: Iterable[Fact], settings: Settings, now: datetime, notes: 
         raise SettingsError(f"window: {problem}") from None
 
 
+def rules_of(settings: Settings) -> str:
+    """A name for everything that totals are judged by: the settings that matter, and this version."""
+    return f"{__version__} {policy(settings).fingerprint}"
+
+
 def totals_of(subject: Subject, facts: Iterable[Fact]) -> Totals:
     """What is counted of the facts that the subject was made from."""
     return totals(subject.records.records, facts, subject.policy)

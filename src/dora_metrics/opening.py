@@ -86,7 +86,7 @@ class Opening:
         from dora_metrics.ledgers.branch import BranchLedger  # noqa: PLC0415 - as above
 
         branch, _, repository = place.partition("@")
-        return BranchLedger(self._client, repository or self.given.run.repository, branch)
+        return BranchLedger(self._client, repository or self.given.run.repository, branch, self.given.run.now)
 
 
 def _directory(given: Inputs, root: Path) -> Ledger:

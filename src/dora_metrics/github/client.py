@@ -4,15 +4,15 @@ PyGithub's own defaults would send a POST ten times, wait an hour for a rate lim
 before every request. GraphQL is POST, so what may be repeated is repeated here.
 """
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.resources import files
 from typing import Any
 
 from github import Auth, Github, GithubException, GithubRetry
 from requests import RequestException
+
+from dora_metrics.github import queries
 
 _TRIES = 3
 _SERVER_ERRORS = range(500, 600)
@@ -63,15 +63,24 @@ class Client:
             lazy=True,
         )
 
-    def query(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
+    def query(self, name: str, variables: Mapping[str, object], slots: Sequence[str] = ()) -> dict[str, Any]:
         """The data of a query of `queries/`; asked again after a server's failure.
+
+        Args:
+            name: of the query.
+            variables: of the query.
+            slots: where the query has a line for one, what each of its copies is asked for (`queries.repeated`).
 
         Raises:
             GitHubError: by meaning.
         """
+        text = queries.text(name)
+        if slots:
+            text = queries.repeated(text, len(slots))
+        given = {**variables, **{f"slot{number}": slot for number, slot in enumerate(slots)}}
         for attempt in range(1, _TRIES + 1):
             try:
-                return self._graphql(name, variables)
+                return self._graphql(text, given)
             except UnsureError:
                 if attempt == _TRIES:
                     raise
@@ -84,7 +93,7 @@ class Client:
         Raises:
             GitHubError: by meaning; UnsureError where it may have been done.
         """
-        return self._graphql(name, variables)
+        return self._graphql(queries.text(name), variables)
 
     def get(self, path: str, parameters: Mapping[str, object]) -> dict[str, Any]:
         """A REST GET; PyGithub asks again after a server's failure.
@@ -104,8 +113,7 @@ class Client:
         """
         return self._asked(lambda: self._github.requester.requestJsonAndCheck("POST", path, input=dict(body))[1])
 
-    def _graphql(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
-        text = query_text(name)
+    def _graphql(self, text: str, variables: Mapping[str, object]) -> dict[str, Any]:
         answer = self._asked(lambda: self._github.requester.graphql_query(text, dict(variables))[1])
         found: dict[str, Any] = answer["data"]
         return found
@@ -127,15 +135,6 @@ def owner_and_name(repository: str) -> dict[str, object]:
     """`owner/name` as the variables of a query."""
     owner, _, name = repository.partition("/")
     return {"owner": owner, "name": name}
-
-
-def query_text(name: str) -> str:
-    """The text of a query or mutation, with the fragments that it uses."""
-    folder = files("dora_metrics.github") / "queries"
-    text = (folder / f"{name}.graphql").read_text("utf-8")
-    own = set(re.findall(r"^fragment (\w+)", text, re.MULTILINE))
-    used = sorted(set(re.findall(r"\.\.\.(\w+)", text)) - own)
-    return "\n".join((text, *((folder / f"{fragment}.fragment.graphql").read_text("utf-8") for fragment in used)))
 
 
 def _meaning(problem: GithubException) -> GitHubError:  # noqa: PLR0911 - one a meaning

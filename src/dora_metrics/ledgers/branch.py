@@ -1,15 +1,16 @@
 """`ledger: branch:NAME` or `branch:NAME@owner/repo`: an orphan branch that is only ever appended to.
 
-Read in one request and written in one: a commit that GitHub makes only on top of the head that was read. Nothing is
-checked out, nothing forced.
+Read in one request, or a few for a large ledger, and written in one: a commit that GitHub makes only on top of the head
+that was read. Nothing is checked out, nothing forced.
 """
 
 import base64
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
-from dora_metrics.core.ledger import CHECKPOINT, FACTS, OUTBOX, QUARANTINE, README
+from dora_metrics.core.ledger import EVERYTHING, ROOT_FILES, SEQUENCE, Reach, month_at, month_of
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.client import (
     Client,
@@ -20,21 +21,27 @@ from dora_metrics.github.client import (
     UnsureError,
     owner_and_name,
 )
-from dora_metrics.ledgers import checkpoint
 from dora_metrics.ledgers.port import Snapshot
+from dora_metrics.ledgers.sequence import counted, sequence
 
-_ROOT_FILES = {"readme": README, "checkpoint": CHECKPOINT, "outbox": OUTBOX, "quarantine": QUARANTINE}
 _ALREADY_THERE = "reference already exists"
 _UNANSWERED = 3
+_MONTHS = 8
+_MOST_FILES = 50
+"""Files in one request; of a ledger's they come to 20 MB at most."""
 
 
 @dataclass
 class BranchLedger:
-    """A branch of a repository on GitHub. Writes without an answer are given up after a few."""
+    """A branch of a repository on GitHub. Writes without an answer are given up after a few.
+
+    `now`: which months are looked for first.
+    """
 
     client: Client
     repository: str
     branch: str
+    now: datetime
     remembers: bool = True
     _unanswered: int = 0
 
@@ -42,35 +49,64 @@ class BranchLedger:
     def name(self) -> str:
         return f"branch:{self.branch} of {self.repository}"
 
-    def read(self) -> Snapshot:
-        """All facts at the branch's head, and what is pending; nothing where there is no branch yet.
+    def read(self, reach: Reach = EVERYTHING) -> Snapshot:
+        """See the port: in one request, if the months are few and small; nothing where there is no branch yet.
 
         Raises:
             LedgerError: if GitHub does not show it.
         """
-        found = self._asked("Ledger")
+        months = list(filter(reach.holds, _last_months(self.now)))
+        years = sorted({month.rpartition("/")[0] for month in months})
+        paths = [*ROOT_FILES, "facts", *years, *(f"{month}.jsonl" for month in months)]
+        found = self._asked("Ledger", {"ref": self._ref}, paths)
         if found["isEmpty"]:
             raise LedgerError(f"{self.name}: the repository has no commit yet, so it can have no branch")
         if found["ref"] is None:
-            return Snapshot({}, 0)
+            return Snapshot({}, 0, reach=reach)
         target = found["ref"]["target"]
-        files = dict(self._files(target))
-        return Snapshot(files, checkpoint.sequence(files.get(CHECKPOINT, b"")), target["oid"])
+        objects = {path: (target[f"slot{n}"] or {}).get("object") for n, path in enumerate(paths)}
+        folders = {
+            "": tuple(entry["name"] for entry in target["tree"]["entries"]),
+            **_folders(objects, "facts", *years),
+        }
+        files = self._files(objects)
+        number = sequence(files.pop(SEQUENCE, b""))
+        return self.more(Snapshot(files, number, target["oid"], reach, folders), reach)
 
-    def _files(self, target: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
-        for key, path in _ROOT_FILES.items():
-            if target[key]:
-                yield path, self._content(path, target[key]["object"])
-        for year in _entries(target["facts"]):
-            for file in _entries(year):
-                path = f"{FACTS}{year['name']}/{file['name']}"
-                if path.endswith(".jsonl"):
-                    yield path, self._content(path, file["object"])
+    def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
+        """See the port: in one request for every fifty files.
+
+        Raises:
+            LedgerError: if GitHub does not show it.
+        """
+        unknown = [path for path, names in seen.folders.items() if names is None and reach.touches(path)]
+        folders = {**seen.folders, **_folders(self._objects(seen.version, unknown), *unknown)}
+        facts = (f"{folder}/{name}" for folder, names in folders.items() if folder for name in names or ())
+        wanted = [path for path in facts if path.endswith(".jsonl") and reach.holds(month_of(path))]
+        missing = [path for path in wanted if path not in seen.files]
+        files = {**seen.files, **self._files(self._objects(seen.version, missing))}
+        return replace(seen, files=files, reach=reach, folders=folders)
+
+    def _objects(self, version: str, paths: Sequence[str]) -> dict[str, Mapping[str, Any] | None]:
+        found: dict[str, Mapping[str, Any] | None] = {}
+        for start in range(0, len(paths), _MOST_FILES):
+            some = paths[start : start + _MOST_FILES]
+            answer = self._asked("Objects", {}, [f"{version}:{path}" for path in some])
+            found.update((path, answer[f"slot{n}"]) for n, path in enumerate(some))
+        return found
+
+    def _files(self, objects: Mapping[str, Mapping[str, Any] | None]) -> dict[str, bytes]:
+        return {path: self._content(path, found) for path, found in objects.items() if found and "oid" in found}
 
     def _content(self, path: str, blob: Mapping[str, Any]) -> bytes:
-        if blob.get("isTruncated") or blob.get("text") is None:
-            raise LedgerError(f"{self.name}: {path} is too large or no text; split it into files below 400 kB")
-        return str(blob["text"]).encode()
+        """A file's bytes; GraphQL shows no more than 512,000 of them, and only of text."""
+        if not blob["isTruncated"] and blob["text"] is not None:
+            return str(blob["text"]).encode()
+        try:
+            whole = self.client.get(f"/repos/{self.repository}/git/blobs/{blob['oid']}", {})
+        except GitHubError as problem:
+            raise self._unusable(f"read ({path})", problem) from None
+        return base64.b64decode(whole["content"])
 
     def write(self, seen: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:
         """See the port. An answer that got lost counts as overtaken: the next read shows whether it was done.
@@ -78,20 +114,20 @@ class BranchLedger:
         Raises:
             LedgerError: if GitHub refuses.
         """
-        sequence, changes = checkpoint.counted(seen.sequence, changes)
-        files = {path: content for path, content in {**seen.files, **changes}.items() if content}
+        number, changes = counted(seen.sequence, changes)
         try:
             version = self._append(seen.version, changes, message) if seen.version else self._begin(changes, message)
         except StaleHeadError:
             return None
-        except UnsureError as problem:
+        except (UnsureError, NotFoundError) as problem:
             self._unanswered += 1
             if self._unanswered == _UNANSWERED:
                 raise self._unusable("written", problem) from None
             return None
         except GitHubError as problem:
             raise self._unusable("written", problem) from None
-        return Snapshot(files, sequence, version) if version else None
+        files = {path: content for path, content in {**seen.files, **changes}.items() if content and path != SEQUENCE}
+        return replace(seen, files=files, sequence=number, version=version) if version else None
 
     def overtaken(self, seen: Snapshot) -> bool:
         """See the port.
@@ -99,15 +135,19 @@ class BranchLedger:
         Raises:
             LedgerError: if GitHub does not show it.
         """
-        ref = self._asked("Head")["ref"]
+        ref = self._asked("Head", {"ref": self._ref})["ref"]
         return (ref["target"]["oid"] if ref else "") != seen.version
 
-    def _asked(self, query: str) -> dict[str, Any]:
-        variables = {**owner_and_name(self.repository), "ref": f"refs/heads/{self.branch}"}
+    @property
+    def _ref(self) -> str:
+        return f"refs/heads/{self.branch}"
+
+    def _asked(self, query: str, variables: Mapping[str, object], slots: Sequence[str] = ()) -> dict[str, Any]:
         try:
-            found: dict[str, Any] = self.client.query(query, variables)["repository"]
+            answer = self.client.query(query, {**owner_and_name(self.repository), **variables}, slots)
         except GitHubError as problem:
             raise self._unusable("read", problem) from None
+        found: dict[str, Any] = answer["repository"]
         return found
 
     def _append(self, head: str, changes: Mapping[str, bytes], message: str) -> str:
@@ -158,7 +198,19 @@ class BranchLedger:
         return LedgerError(f"{self.name}: cannot be {done}: {problem}{advice}")
 
 
-def _entries(place: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
-    """The entries of a folder; a file has none."""
-    found = ((place or {}).get("object") or {}).get("entries")
-    return list(found or ())
+def _last_months(now: datetime) -> list[str]:
+    """The months up to the next one, since clocks differ."""
+    count = now.year * 12 + now.month
+    return [month_at(datetime(n // 12, n % 12 + 1, 1, tzinfo=UTC)) for n in range(count - _MONTHS + 1, count + 1)]
+
+
+def _folders(objects: Mapping[str, Mapping[str, Any] | None], *paths: str) -> dict[str, tuple[str, ...] | None]:
+    """The names of the files in each of these folders; the folders in them as not looked into yet."""
+    found: dict[str, tuple[str, ...] | None] = {}
+    for path in paths:
+        entries = (objects.get(path) or {}).get("entries") or ()
+        for entry in entries:
+            if entry["type"] == "tree":
+                found.setdefault(f"{path}/{entry['name']}", None)
+        found[path] = tuple(entry["name"] for entry in entries if entry["type"] == "blob")
+    return found
