@@ -30,9 +30,10 @@ def action(world: World) -> int:
     """
     runner = Runner.of(world.environment, world.stdout)
     try:
-        given = inputs.gather(world.environment, world.now)
-        told = [Told(name, "skipped", "has no effect in this version") for name in given.without_effect]
-        opening = Opening(given, world.pause, lambda problem: _tell_once(told, Told("changes", "failed", problem)))
+        told: list[Told] = []
+        opening = Opening(inputs.gather(world.environment, world.now), world.pause, partial(_tell_once, told))
+        given = opening.settle()
+        told += [Told(name, "skipped", "has no effect in this version") for name in given.without_effect]
         recorded, ledger = _recorded(opening, world, told)
     except SettingsError as error:
         for problem in error.problems:

@@ -6,11 +6,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dora_metrics import config
 from dora_metrics.asking import Asker
 from dora_metrics.core.facts import Change, Deployment, Fact
 from dora_metrics.core.ledger import Contents
+from dora_metrics.core.report import Told
 from dora_metrics.errors import LedgerError
 from dora_metrics.inputs import Inputs
+from dora_metrics.layers import Layer
 from dora_metrics.ledgers.directory import DirectoryLedger
 from dora_metrics.ledgers.none import NoLedger
 from dora_metrics.ledgers.port import Ledger
@@ -18,6 +21,7 @@ from dora_metrics.settings import policy
 
 if TYPE_CHECKING:
     from dora_metrics.github.client import Client
+    from dora_metrics.ledgers.branch import BranchLedger
 
 
 @dataclass
@@ -26,7 +30,20 @@ class Opening:
 
     given: Inputs
     pause: Callable[[float], None]
-    tell: Callable[[str], None]
+    tell: Callable[[Told], None]
+    _begun: "BranchLedger | None" = None
+
+    def settle(self) -> Inputs:
+        """All settings: the config file is the checkout's, else, where there is none, the default branch's.
+
+        Raises:
+            SettingsError: with every problem.
+        """
+        file = self.given.local_config()
+        if file is None and not self.given.has_checkout and self.client_wanted:
+            file = self._remote_config()
+        self.given = self.given.settled(file)
+        return self.given
 
     def ledger(self) -> Ledger:
         """The ledger that the settings name.
@@ -78,7 +95,7 @@ class Opening:
 
         lacking = isinstance(problem, ForbiddenError | NotFoundError)
         advice = "; give the job `permissions: contents: read` and `pull-requests: read`" if lacking else ""
-        self.tell(f"GitHub did not say what was delivered: {problem}{advice}")
+        self.tell(Told("changes", "failed", f"GitHub did not say what was delivered: {problem}{advice}"))
 
     def _branch(self, place: str) -> Ledger:
         if not self.client_wanted:
@@ -86,7 +103,37 @@ class Opening:
         from dora_metrics.ledgers.branch import BranchLedger  # noqa: PLC0415 - as above
 
         branch, _, repository = place.partition("@")
-        return BranchLedger(self._client, repository or self.given.run.repository, branch, self.given.run.now)
+        found = BranchLedger(self._client, repository or self.given.run.repository, branch, self.given.run.now)
+        begun, self._begun = self._begun, None
+        return begun if begun and begun.name == found.name else found
+
+    def _remote_config(self) -> Layer | None:
+        """The config file on the default branch, in one request with the ledger if that is a branch."""
+        from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as above
+
+        repository, path = self.given.run.repository, self.given.config
+        try:
+            found = self._begin(repository, path)
+        except (GitHubError, LedgerError) as problem:
+            self.tell(
+                Told(
+                    "config",
+                    "skipped",
+                    f"{path} cannot be read from the default branch, so only inputs count: {problem}",
+                )
+            )
+            return None
+        return None if found is None else config.layer(path, found)
+
+    def _begin(self, repository: str, path: str) -> bytes | None:
+        from dora_metrics.github.contents import content, objects  # noqa: PLC0415 - as above
+        from dora_metrics.ledgers.branch import BranchLedger  # noqa: PLC0415 - as above
+
+        if self.given.settings.ledger.startswith("branch:") and isinstance(ledger := self.ledger(), BranchLedger):
+            self._begun = ledger
+            return ledger.begin(repository, path)
+        (found,) = objects(self._client, repository, [f"HEAD:{path}"])
+        return content(self._client, repository, found)
 
 
 def _directory(given: Inputs, root: Path) -> Ledger:

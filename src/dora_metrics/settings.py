@@ -128,7 +128,7 @@ class Settings(BaseModel):
         "success", description="Inside a deploy job: how it went, from the `job` context's `status`."
     )
     version: str | None = Field(None, description="Inside a deploy job: the version it deployed.")
-    config: Path = Field(DEFAULT_CONFIG, description="File in the checkout with any of these settings.")
+    config: Path = Field(DEFAULT_CONFIG, description="File with any of these settings: the checkout's, or the default branch's where there is no checkout.")
     ledger: Annotated[str, AfterValidator(_ledger)] = Field(
         "branch:dora-metrics",
         description="Where history lives: `branch:NAME`, `branch:NAME@owner/repo`, `dir:PATH`, or `none`: nowhere.",

@@ -1,5 +1,6 @@
 """Every query that is sent to GitHub is valid by GitHub's published schema, and none costs more than it must."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -33,4 +34,4 @@ def test_a_query_is_named_as_its_file(name: str) -> None:
 def test_a_query_for_several_things_fits_as_well(name: str, times: int, schema: object) -> None:
     repeated = queries.repeated(queries.text(name), times)
     assert validate(schema, parse(repeated)) == []  # type: ignore[arg-type]
-    assert repeated.count("...Content") == times
+    assert len(re.findall(r"^ *slot\d+: ", repeated, re.MULTILINE)) == times

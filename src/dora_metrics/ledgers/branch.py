@@ -5,10 +5,10 @@ that was read. Nothing is checked out, nothing forced.
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
 
 from dora_metrics.core.ledger import EVERYTHING, ROOT_FILES, SEQUENCE, Reach, month_at, month_of
 from dora_metrics.errors import LedgerError
@@ -21,14 +21,14 @@ from dora_metrics.github.client import (
     UnsureError,
     owner_and_name,
 )
+from dora_metrics.github.contents import Found, content, objects
 from dora_metrics.ledgers.port import Snapshot
 from dora_metrics.ledgers.sequence import counted, sequence
 
+_NO_CONFIG: Mapping[str, object] = {"configOwner": "", "configName": "", "config": "", "asksConfig": False}
 _ALREADY_THERE = "reference already exists"
 _UNANSWERED = 3
 _MONTHS = 8
-_MOST_FILES = 50
-"""Files in one request; of a ledger's they come to 20 MB at most."""
 
 
 @dataclass
@@ -44,10 +44,22 @@ class BranchLedger:
     now: datetime
     remembers: bool = True
     _unanswered: int = 0
+    _begun: Snapshot | None = None
 
     @property
     def name(self) -> str:
         return f"branch:{self.branch} of {self.repository}"
+
+    def begin(self, repository: str, path: str) -> bytes | None:
+        """A file on a repository's default branch, None where there is none; read in one request with the ledger.
+
+        Raises:
+            LedgerError: if GitHub does not show both.
+        """
+        config = dict(zip(("configOwner", "configName"), owner_and_name(repository).values(), strict=True))
+        self._begun, found = self._first(EVERYTHING, {**config, "config": f"HEAD:{path}", "asksConfig": True})
+        with self._told(f"read ({path})"):
+            return content(self.client, repository, found)
 
     def read(self, reach: Reach = EVERYTHING) -> Snapshot:
         """See the port: in one request, if the months are few and small; nothing where there is no branch yet.
@@ -55,23 +67,28 @@ class BranchLedger:
         Raises:
             LedgerError: if GitHub does not show it.
         """
+        seen, self._begun = self._begun or self._first(reach, _NO_CONFIG)[0], None
+        return self.more(seen, reach)
+
+    def _first(self, reach: Reach, config: Mapping[str, object]) -> tuple[Snapshot, Found]:
+        """The branch as far as one request shows it, and the config file if that is asked for."""
         months = list(filter(reach.holds, _last_months(self.now)))
         years = sorted({month.rpartition("/")[0] for month in months})
         paths = [*ROOT_FILES, "facts", *years, *(f"{month}.jsonl" for month in months)]
-        found = self._asked("Ledger", {"ref": self._ref}, paths)
+        with self._told("read"):
+            answer = self.client.query("Ledger", {**self._place, **config}, paths)
+        found, asked = answer["repository"], answer.get("config") or {}
         if found["isEmpty"]:
             raise LedgerError(f"{self.name}: the repository has no commit yet, so it can have no branch")
         if found["ref"] is None:
-            return Snapshot({}, 0, reach=reach)
+            return Snapshot({}, 0, reach=reach), asked.get("object")
         target = found["ref"]["target"]
         objects = {path: (target[f"slot{n}"] or {}).get("object") for n, path in enumerate(paths)}
-        folders = {
-            "": tuple(entry["name"] for entry in target["tree"]["entries"]),
-            **_folders(objects, "facts", *years),
-        }
+        root = tuple(entry["name"] for entry in target["tree"]["entries"])
         files = self._files(objects)
         number = sequence(files.pop(SEQUENCE, b""))
-        return self.more(Snapshot(files, number, target["oid"], reach, folders), reach)
+        folders = {"": root, **_folders(objects, "facts", *years)}
+        return Snapshot(files, number, target["oid"], reach, folders), asked.get("object")
 
     def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
         """See the port: in one request for every fifty files.
@@ -87,26 +104,15 @@ class BranchLedger:
         files = {**seen.files, **self._files(self._objects(seen.version, missing))}
         return replace(seen, files=files, reach=reach, folders=folders)
 
-    def _objects(self, version: str, paths: Sequence[str]) -> dict[str, Mapping[str, Any] | None]:
-        found: dict[str, Mapping[str, Any] | None] = {}
-        for start in range(0, len(paths), _MOST_FILES):
-            some = paths[start : start + _MOST_FILES]
-            answer = self._asked("Objects", {}, [f"{version}:{path}" for path in some])
-            found.update((path, answer[f"slot{n}"]) for n, path in enumerate(some))
-        return found
+    def _objects(self, version: str, paths: Sequence[str]) -> dict[str, Found]:
+        with self._told("read"):
+            found = objects(self.client, self.repository, [f"{version}:{path}" for path in paths])
+        return dict(zip(paths, found, strict=True))
 
-    def _files(self, objects: Mapping[str, Mapping[str, Any] | None]) -> dict[str, bytes]:
-        return {path: self._content(path, found) for path, found in objects.items() if found and "oid" in found}
-
-    def _content(self, path: str, blob: Mapping[str, Any]) -> bytes:
-        """A file's bytes; GraphQL shows no more than 512,000 of them, and only of text."""
-        if not blob["isTruncated"] and blob["text"] is not None:
-            return str(blob["text"]).encode()
-        try:
-            whole = self.client.get(f"/repos/{self.repository}/git/blobs/{blob['oid']}", {})
-        except GitHubError as problem:
-            raise self._unusable(f"read ({path})", problem) from None
-        return base64.b64decode(whole["content"])
+    def _files(self, found: Mapping[str, Found]) -> dict[str, bytes]:
+        with self._told("read"):
+            contents = {path: content(self.client, self.repository, one) for path, one in found.items()}
+        return {path: text for path, text in contents.items() if text is not None}
 
     def write(self, seen: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:
         """See the port. An answer that got lost counts as overtaken: the next read shows whether it was done.
@@ -135,20 +141,21 @@ class BranchLedger:
         Raises:
             LedgerError: if GitHub does not show it.
         """
-        ref = self._asked("Head", {"ref": self._ref})["ref"]
+        with self._told("read"):
+            ref = self.client.query("Head", self._place)["repository"]["ref"]
         return (ref["target"]["oid"] if ref else "") != seen.version
 
     @property
-    def _ref(self) -> str:
-        return f"refs/heads/{self.branch}"
+    def _place(self) -> dict[str, object]:
+        return {**owner_and_name(self.repository), "ref": f"refs/heads/{self.branch}"}
 
-    def _asked(self, query: str, variables: Mapping[str, object], slots: Sequence[str] = ()) -> dict[str, Any]:
+    @contextmanager
+    def _told(self, done: str) -> Iterator[None]:
+        """What GitHub refuses is a ledger that cannot be used."""
         try:
-            answer = self.client.query(query, {**owner_and_name(self.repository), **variables}, slots)
+            yield
         except GitHubError as problem:
-            raise self._unusable("read", problem) from None
-        found: dict[str, Any] = answer["repository"]
-        return found
+            raise self._unusable(done, problem) from None
 
     def _append(self, head: str, changes: Mapping[str, bytes], message: str) -> str:
         additions = [
@@ -204,7 +211,7 @@ def _last_months(now: datetime) -> list[str]:
     return [month_at(datetime(n // 12, n % 12 + 1, 1, tzinfo=UTC)) for n in range(count - _MONTHS + 1, count + 1)]
 
 
-def _folders(objects: Mapping[str, Mapping[str, Any] | None], *paths: str) -> dict[str, tuple[str, ...] | None]:
+def _folders(objects: Mapping[str, Found], *paths: str) -> dict[str, tuple[str, ...] | None]:
     """The names of the files in each of these folders; the folders in them as not looked into yet."""
     found: dict[str, tuple[str, ...] | None] = {}
     for path in paths:
