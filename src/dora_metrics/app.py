@@ -32,7 +32,9 @@ def action(world: World) -> int:
     try:
         given = inputs.gather(world.environment, world.now)
         told = [Told(name, "skipped", "has no effect in this version") for name in given.without_effect]
-        opening = Opening(given, world.pause, lambda problem: _tell_once(told, Told("changes", "failed", problem)))
+        opening = Opening(
+            given, world.pause, lambda problem: _tell_once(told, Told("changes", "failed", problem)), runner.say
+        )
         recorded, ledger = _recorded(opening, world, told)
     except SettingsError as error:
         for problem in error.problems:

@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Opening:
-    """The outside of one run; `tell` is told what GitHub did not say, and why."""
+    """The outside of one run; `tell` is told what GitHub did not say, and why; `say` is the log."""
 
     given: Inputs
     pause: Callable[[float], None]
     tell: Callable[[str], None]
+    say: Callable[[str], None]
 
     def ledger(self) -> Ledger:
         """The ledger that the settings name.
@@ -63,7 +64,9 @@ class Opening:
         from dora_metrics.github.client import Client  # noqa: PLC0415 - a run without it need not wait for PyGithub
 
         token = self.given.settings.github_token
-        return Client(token.get_secret_value() if token else "", self.given.api_url, self.pause)
+        most = self.given.settings.max_rate_limit_wait
+        secret = token.get_secret_value() if token else ""
+        return Client(secret, self.given.api_url, self.pause, max_rate_limit_wait=most, tell=self.say)
 
     @cached_property
     def _asker(self) -> Asker:

@@ -1,13 +1,16 @@
 """GitHub's rate limits, on a GitHub of our own: what is waited for, for how long, and what is told of it."""
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from dora_metrics.github.client import Client, ForbiddenError, GitHubError, RateLimitError
 from fakes.faults import Fault, answered, marked, primary_limit, secondary_limit, unavailable
 from fakes.github import FakeGitHub
+from support.runs import Ran, deployment_status, run
 
 NOON = int(datetime(2026, 11, 21, 12, 0, tzinfo=UTC).timestamp())
 SHOP: dict[str, object] = {"owner": "acme", "name": "shop", "ref": "refs/heads/main"}
@@ -217,3 +220,35 @@ def test_nonsense_beside_an_answer_does_no_harm_to_it(desk: Desk) -> None:
     assert one.mutate("Append", desk.addition)
     assert one.get(COMPARE, {})
     assert one.requests == 2
+
+
+# --- In a run ---
+
+
+def deployed(desk: Desk, folder: Path, **inputs: object) -> Ran:
+    given = {"ledger": "branch:dora-metrics", "github-token": desk.github.token, **inputs}
+    environment = {"GITHUB_API_URL": desk.github.api_url}
+    return run(folder, "deployment_status", deployment_status(), given, environment=environment, pause=desk.pause)
+
+
+def test_a_run_says_in_its_log_that_it_waits_and_records_all_the_same(desk: Desk, tmp_path: Path) -> None:
+    desk.fails(secondary_limit(7), to="Ledger").fails(secondary_limit(8), to="POST */git/trees")
+    ran = deployed(desk, tmp_path)
+    assert ran.code == 0
+    assert ran.log.splitlines()[:2] == [
+        f"GitHub's secondary rate limit is reached (too much at once); waiting {seconds} s (at most 60 s in a run)"
+        for seconds in (7, 8)
+    ]
+    assert "::warning" not in ran.log
+    (fact,) = (desk.shop.read("facts/2026/11.jsonl", "dora-metrics") or b"").splitlines()
+    assert json.loads(fact)["id"] == "github:deployment:1"
+
+
+def test_a_run_waits_no_longer_than_its_setting_and_warns_with_the_end_of_the_limit(desk: Desk, tmp_path: Path) -> None:
+    desk.fails(secondary_limit(200), to="Ledger", times=None)
+    ran = deployed(desk, tmp_path, **{"max-rate-limit-wait": "3m"})
+    assert ran.code == 0
+    assert desk.waits == []
+    assert "cannot be read: GitHub's secondary rate limit is reached" in ran.log
+    assert "UTC, in 4 min, and this run may wait 3 min more" in ran.log
+    assert "reached production" in ran.summary
