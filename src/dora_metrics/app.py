@@ -31,7 +31,9 @@ def action(world: World) -> int:
     runner = Runner.of(world.environment, world.stdout)
     try:
         told: list[Told] = []
-        opening = Opening(inputs.gather(world.environment, world.now), world.pause, partial(_tell_once, told))
+        opening = Opening(
+            inputs.gather(world.environment, world.now), world.pause, partial(_tell_once, told), runner.say
+        )
         given = opening.settle()
         told += [Told(name, "skipped", "has no effect in this version") for name in given.without_effect]
         recorded, ledger = _recorded(opening, world, told)

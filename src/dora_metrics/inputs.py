@@ -12,7 +12,7 @@ from dora_metrics.github.events import Run
 from dora_metrics.layers import Layer, load, without_effect
 from dora_metrics.settings import INPUTS, LATER, Settings, default_text
 
-_ACCESS = ("github-token", "ledger")
+_ACCESS = ("github-token", "ledger", "max-rate-limit-wait")
 """What is needed to ask GitHub for the config file."""
 
 

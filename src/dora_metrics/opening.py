@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Opening:
-    """The outside of one run; `tell` is told what GitHub did not say, and why."""
+    """The outside of one run; `tell` is told what GitHub did not say, and why; `say` is the log."""
 
     given: Inputs
     pause: Callable[[float], None]
     tell: Callable[[Told], None]
+    say: Callable[[str], None]
     _begun: "BranchLedger | None" = None
 
     def settle(self) -> Inputs:
@@ -43,6 +44,8 @@ class Opening:
         if file is None and not self.given.has_checkout and self.client_wanted:
             file = self._remote_config()
         self.given = self.given.settled(file)
+        if "_client" in self.__dict__:
+            self._client.max_rate_limit_wait = self.given.settings.max_rate_limit_wait
         return self.given
 
     def ledger(self) -> Ledger:
@@ -80,7 +83,9 @@ class Opening:
         from dora_metrics.github.client import Client  # noqa: PLC0415 - a run without it need not wait for PyGithub
 
         token = self.given.settings.github_token
-        return Client(token.get_secret_value() if token else "", self.given.api_url, self.pause)
+        most = self.given.settings.max_rate_limit_wait
+        secret = token.get_secret_value() if token else ""
+        return Client(secret, self.given.api_url, self.pause, max_rate_limit_wait=most, tell=self.say)
 
     @cached_property
     def _asker(self) -> Asker:

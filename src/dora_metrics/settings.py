@@ -128,7 +128,10 @@ class Settings(BaseModel):
         "success", description="Inside a deploy job: how it went, from the `job` context's `status`."
     )
     version: str | None = Field(None, description="Inside a deploy job: the version it deployed.")
-    config: Path = Field(DEFAULT_CONFIG, description="File with any of these settings: the checkout's, or the default branch's where there is no checkout.")
+    config: Path = Field(
+        DEFAULT_CONFIG,
+        description="File with any of these settings: the checkout's, else, without a checkout, the default branch's.",
+    )
     ledger: Annotated[str, AfterValidator(_ledger)] = Field(
         "branch:dora-metrics",
         description="Where history lives: `branch:NAME`, `branch:NAME@owner/repo`, `dir:PATH`, or `none`: nowhere.",
@@ -195,6 +198,9 @@ class Settings(BaseModel):
     strict: Boolean = Field(
         default=False, description="End with exit code 1 when something failed that is otherwise a warning."
     )
+    max_rate_limit_wait: Duration = Field(
+        timedelta(minutes=1), description="How long a run may wait in all for GitHub's rate limits to be renewed."
+    )
     runtime: Literal["auto", "container", "python"] = Field(
         "auto", description="How the action runs: in a container, or with Python on the runner."
     )
@@ -253,7 +259,8 @@ def default_text(name: str) -> str:  # noqa: PLR0911 - one a type
         case bool():
             return str(value).lower()
         case timedelta():
-            return f"{value // timedelta(hours=1)}h"
+            hours, rest = divmod(value, timedelta(hours=1))
+            return f"{value // timedelta(minutes=1)}m" if rest else f"{hours}h"
         case Path():
             return value.as_posix()
         case _:
