@@ -38,7 +38,9 @@ class Inputs:
 
     @property
     def _named(self) -> str | None:
-        return next((str(layer.values["config"]) for layer in self.layers if layer.values.get("config")), None)
+        return next(
+            (str(layer.values["config"]) for layer in reversed(self.layers) if layer.values.get("config")), None
+        )
 
     @property
     def has_checkout(self) -> bool:
@@ -64,13 +66,18 @@ class Inputs:
         return replace(self, layers=layers, settings=load(layers))
 
 
-def gather(environment: Mapping[str, str], now: datetime) -> Inputs:
+def gather(environment: Mapping[str, str], now: datetime, flags: Layer | None = None) -> Inputs:
     """What `DORA_INPUTS` and `INPUT_*` say, and the run from `GITHUB_*`; of the settings only what gives access.
+
+    Args:
+        environment: that of the process.
+        now: when the run began.
+        flags: settings that win over those.
 
     Raises:
         SettingsError: with every problem.
     """
-    layers = (_direct(environment), _json(environment))
+    layers = (_direct(environment), _json(environment), *([flags] if flags else ()))
     return Inputs(
         layers=layers,
         settings=_access(layers),

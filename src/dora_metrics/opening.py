@@ -17,7 +17,7 @@ from dora_metrics.layers import Layer
 from dora_metrics.ledgers.directory import DirectoryLedger
 from dora_metrics.ledgers.none import NoLedger
 from dora_metrics.ledgers.port import Ledger
-from dora_metrics.settings import policy
+from dora_metrics.settings import EVERY_REPOSITORY, policy
 
 if TYPE_CHECKING:
     from dora_metrics.github.client import Client
@@ -41,7 +41,8 @@ class Opening:
             SettingsError: with every problem.
         """
         file = self.given.local_config()
-        if file is None and not self.given.has_checkout and self.client_wanted:
+        remote = self.client_wanted and self.given.run.repository != EVERY_REPOSITORY
+        if file is None and remote and not self.given.has_checkout:
             file = self._remote_config()
         self.given = self.given.settled(file)
         if "_client" in self.__dict__:
@@ -105,6 +106,8 @@ class Opening:
     def _branch(self, place: str) -> Ledger:
         if not self.client_wanted:
             raise LedgerError("ledger branch: no `github-token`, so only this event is known")
+        if "@" not in place and self.given.run.repository == EVERY_REPOSITORY:
+            raise LedgerError(f"ledger branch:{place}: of which repository? Say `--repository OWNER/NAME`")
         from dora_metrics.ledgers.branch import BranchLedger  # noqa: PLC0415 - as above
 
         branch, _, repository = place.partition("@")

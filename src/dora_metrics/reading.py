@@ -14,6 +14,11 @@ from dora_metrics.errors import LedgerError, SettingsError
 from dora_metrics.ledgers.port import Ledger, Snapshot
 from dora_metrics.settings import Settings
 
+_CARRIED = (
+    "by the last of those before: what was not delivered, not ended or deployed since then. "
+    "`mode: rebuild` judges by all."
+)
+
 
 @dataclass(frozen=True)
 class Book:
@@ -31,6 +36,12 @@ class Book:
     @property
     def whole(self) -> bool:
         return self.checkpoint.until is None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know about how far back it was read."""
+        until = self.checkpoint.until
+        return (f"Judged by all facts since {until:%Y-%m}, and {_CARRIED}",) if until else ()
 
     def lacks(self, plan: Plan) -> Reach | None:
         """What has to be read before this can be planned; None if nothing.

@@ -59,7 +59,7 @@ class Recorded:
     """A run's facts in the ledger, and the numbers with them.
 
     `earlier`: the numbers without them, where they are news and a summary will say what they changed.
-    `totals`: what is counted of everything that was ever recorded.
+    `totals`: what is counted of everything that was ever recorded. `begun`: there was no ledger before.
     """
 
     observed: Observed
@@ -69,6 +69,7 @@ class Recorded:
     earlier: Subject | None
     totals: Totals
     saved: Snapshot
+    begun: bool
 
 
 def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Callable[[float], None]) -> Recorded:
@@ -105,7 +106,7 @@ def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run) -> Reco
     """The ledger with the event and all that follows from it; None if another run was faster."""
     plan, seen, now = entry.plan, entry.book.seen, _after(run.now, entry.facts)
     facts = plan.after.facts
-    subject = subject_of(facts, settings, now)
+    subject = subject_of(facts, settings, now, entry.book.notes)
     state = Judged(facts, subject.records, subject.policy)
     beside = entry.book.carrying(plan.after, subject.policy)
     totals = added(beside.base, state.totals)
@@ -118,7 +119,7 @@ def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run) -> Reco
     if saved is None:
         return None
     earlier = subject_of(entry.book.contents.facts, settings, now) if plan.news and settings.summary else None
-    return Recorded(entry.observed, entry.facts, plan, subject, earlier, totals, saved)
+    return Recorded(entry.observed, entry.facts, plan, subject, earlier, totals, saved, begun=not seen.files)
 
 
 def _checkpoint(seen: Snapshot, kept: Checkpoint) -> dict[str, bytes]:

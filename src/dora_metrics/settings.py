@@ -20,6 +20,9 @@ from dora_metrics.core import benchmarks, values
 from dora_metrics.core.policy import Policy
 
 DEFAULT_CONFIG = Path(".github/dora.yml")
+EVERY_REPOSITORY = "*"
+"""The repository of a run that is about all that a ledger holds."""
+
 Rule = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
 Table = Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"]
 Source = Literal["auto", "deployments", "workflow-runs", "releases", "pushes", "none"]
