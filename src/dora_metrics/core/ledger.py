@@ -209,25 +209,26 @@ def month_of(path: str) -> str:
 
 def _rewritten(after: Contents, changed: set[str], broken: set[str]) -> dict[str, bytes]:
     """New contents of the months that gain, lose or clean a line; those that gain come first."""
-    gaining = {after.entries[identity].month for identity in changed}
+    gaining: dict[str, list[Entry]] = defaultdict(list)
+    for identity in changed:
+        gaining[after.entries[identity].month].append(after.entries[identity])
     losing = broken | {month for month, here in after.places.items() if not changed.isdisjoint(here)}
     changes: dict[str, bytes] = {}
-    for month in (*sorted(gaining), *sorted(losing - gaining)):
-        parts = {f"{month}{suffix}.jsonl": content for suffix, content in _split(_month(after, month, changed))}
+    for month in (*sorted(gaining), *sorted(losing - gaining.keys())):
+        entries = [*gaining.get(month, ()), *_staying(after, month, changed)]
+        parts = {f"{month}{suffix}.jsonl": content for suffix, content in _split(entries)}
         stale = {path: b"" for path in after.files if _is_stale(path, month, parts)}
         new = {**parts, **stale}
         changes.update((path, content) for path, content in new.items() if after.files.get(path) != content)
     return changes
 
 
-def _month(after: Contents, month: str, changed: set[str]) -> list[Entry]:
-    """What a month holds from now on: a fact that changed lies where it belongs, any other stays where it was."""
-    entries = [entry for identity in changed if (entry := after.entries[identity]).month == month]
+def _staying(after: Contents, month: str, changed: set[str]) -> Iterable[Entry]:
+    """What stays in a month: a fact that changed lies where it belongs, any other where it was."""
     for identity in after.places.get(month, set()) - changed:
         entry = after.entries[identity]
         if entry.month == month or identity not in after.places.get(entry.month, ()):
-            entries.append(entry)
-    return entries
+            yield entry
 
 
 def _is_stale(path: str, month: str, parts: Mapping[str, bytes]) -> bool:
