@@ -111,7 +111,7 @@ class History:
             after = history["pageInfo"]["endCursor"]
             if not history["pageInfo"]["hasNextPage"]:
                 break
-        return found
+        return _with_own_commits(found)
 
     def _brought(
         self, commit: Mapping[str, Any], pulls: list[Mapping[str, Any]], deployment: Deployment
@@ -161,9 +161,20 @@ class History:
         )
 
 
+def _with_own_commits(found: dict[str, list[Mapping[str, Any]]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The same, with commits that a found pull request lists: those of a long-lived branch lie far back in history."""
+    listed = [(node["commit"]["oid"], pull) for pulls in found.values() for pull in pulls for node in _commits(pull)]
+    return {**{oid: [pull] for oid, pull in listed}, **found}
+
+
+def _commits(pull: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    nodes: Sequence[Mapping[str, Any]] = pull["commits"]["nodes"]
+    return nodes
+
+
 def _from_commits(pull: Mapping[str, Any]) -> dict[str, Any]:
     """When a pull request began, and its commits without merges; those are unknown where there are over a hundred."""
-    commits = [node["commit"] for node in pull["commits"]["nodes"]]
+    commits = [node["commit"] for node in _commits(pull)]
     own = [commit for commit in commits if not _MERGE.match(commit["messageHeadline"])] or commits
     listed = tuple(Commit(sha=c["oid"], authored_at=at) for c in own if (at := _time(c["authoredDate"])))
     started = min((commit.authored_at for commit in listed), default=None)
