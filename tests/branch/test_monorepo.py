@@ -69,6 +69,15 @@ def test_a_service_without_paths_gets_all_changes(shop: Monorepo, service: str |
     assert services(shop.deploy(service, hours=6)) == {pay: "checkout", f"commit:{none}": None}
 
 
+def test_a_deployment_that_names_no_service_is_of_the_one_with_the_repositorys_name(
+    github: FakeGitHub, tmp_path: Path
+) -> None:
+    shop = Monorepo(github, tmp_path, {"shop": "web/**"})
+    page = shop.pull("Page", ["web/a"], hours=1)
+    shop.pull("Pay", ["libs/payments/a"], hours=2)
+    assert services(shop.deploy(None, hours=6)) == {page: "shop"}
+
+
 @pytest.mark.parametrize("how", HOWS)
 def test_a_pull_request_of_more_files_than_are_listed_is_told_by_its_commits(shop: Monorepo, how: How) -> None:
     large = shop.pull("Large", [f"web/{number}" for number in range(101)], how=how, hours=1)
