@@ -93,8 +93,9 @@ class Opening:
         from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as above
         from dora_metrics.github.history import History  # noqa: PLC0415
 
-        history = History(self._client, self.given.run.repository)
-        return Asker(history, policy(self.given.settings), GitHubError, self._unanswered)
+        rules = policy(self.given.settings)
+        history = History(self._client, self.given.run.repository, rules.services)
+        return Asker(history, rules, GitHubError, self._unanswered)
 
     def _unanswered(self, problem: Exception) -> None:
         from dora_metrics.github.client import ForbiddenError, NotFoundError  # noqa: PLC0415 - as above

@@ -16,7 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from dora_metrics.core import benchmarks, values
+from dora_metrics.core import benchmarks, paths, values
 from dora_metrics.core.policy import Policy
 
 DEFAULT_CONFIG = Path(".github/dora.yml")
@@ -29,7 +29,7 @@ Source = Literal["auto", "deployments", "workflow-runs", "releases", "pushes", "
 
 LATER = frozenset({
     "repositories", "endpoint-template", "health-check-url", "report", "report-day", "report-labels", "page",
-    "services", "goals", "fail-on", "warn-on",
+    "goals", "fail-on", "warn-on",
 })  # fmt: skip
 """Names of the contract whose capability has not landed: accepted, without effect, and said so."""
 
@@ -99,6 +99,18 @@ List = Annotated[
     WithJsonSchema({"anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": "string"}]}),
 ]
 Url = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(_url(str(value))))]
+Services = Annotated[
+    dict[str, tuple[str, ...]],
+    BeforeValidator(paths.read),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": {
+                "anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": "string"}]
+            },
+        }
+    ),
+]
 
 
 _TABLES = WithJsonSchema({"enum": [*get_args(Table), *map(int, benchmarks.PUBLISHED)]})
@@ -154,6 +166,9 @@ class Settings(BaseModel):
         description="Environments that are production, also with `-`, `/`, `_` or `.` and more behind.",
     )
     service: str | None = Field(None, description="Service that this repository delivers; default its name.")
+    services: Services = Field(
+        {}, description="Services of a monorepo, each with the patterns of its paths; config file only."
+    )
     incident_labels: List = Field(("incident",), description="Issues with one of these labels are incidents.")
     incident_window: Duration = Field(
         timedelta(hours=24),
@@ -223,7 +238,7 @@ class Settings(BaseModel):
         )
 
 
-FILE_ONLY = frozenset({"custom"})
+FILE_ONLY = frozenset({"custom", "services"})
 INPUT_ONLY = frozenset({"github-token", "mode", "environment", "status", "version", "config", "runtime"})
 SECRETS = frozenset({"github-token", "pushgateway-password", "endpoint-token", "endpoint-secret"})
 NAMES = tuple(name.replace("_", "-") for name in Settings.model_fields)
@@ -246,6 +261,7 @@ def policy(settings: Settings) -> Policy:
         exclude_bots=settings.exclude_bots,
         zone=settings.zone,
         benchmark=settings.levels,
+        services=paths.Services.of(settings.services),
     )
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from dora_metrics.core.benchmarks import NEWEST_MONOTONE, Benchmark, published
+from dora_metrics.core.paths import Services
 
 DAY = timedelta(hours=24)
 RULES = ("explicit", "rollback", "revert", "hotfix", "incident", "health-check")
@@ -28,6 +29,7 @@ class Policy:
     exclude_bots: bool = True
     zone: ZoneInfo = ZoneInfo("UTC")
     benchmark: Benchmark = field(default_factory=lambda: published(NEWEST_MONOTONE))
+    services: Services = field(default_factory=Services)
 
     @property
     def fingerprint(self) -> str:
