@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -81,21 +82,23 @@ def event_run(count: int) -> Took:
         "GITHUB_OUTPUT": str(folder / "output"), "GITHUB_STEP_SUMMARY": str(folder / "summary"),
         "DORA_INPUTS": '{"ledger": "dir:ledger"}',
     }  # fmt: skip
-    best = None
+    kept, best = WORK / "ledger", Took(float("inf"), 0)
+    _ledger_of(count, kept)
     for _ in range(5):
-        _ledger_of(count, folder / "ledger")
-        found = _once([sys.executable, "-m", "dora_metrics", "action"], environment)
-        best = found if best is None or found.seconds < best.seconds else best
-    assert best is not None
+        shutil.rmtree(folder / "ledger", ignore_errors=True)
+        shutil.copytree(kept, folder / "ledger")
+        best = min(best, _once([sys.executable, "-m", "dora_metrics", "action"], environment), key=lambda t: t.seconds)
     return best
 
 
 def _ledger_of(count: int, folder: Path) -> None:
-    """A ledger as the action would have written it."""
+    """A ledger as the action would have written it: months that no window reaches are sealed."""
+    shutil.rmtree(folder, ignore_errors=True)
     found = [records.decode(made.line(fact).encode()) for fact in made.facts(count, repositories=1)]
     for path, content in ledger.plan(ledger.read({}), found).changes.items():  # type: ignore[arg-type]
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
+    _once([sys.executable, "-m", "dora_metrics", "rebuild", "--ledger", f"dir:{folder}", "--now", NOW], None)
 
 
 def pile_up(count: int) -> Took:

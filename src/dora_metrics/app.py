@@ -13,6 +13,7 @@ from dora_metrics.core.story import Happening
 from dora_metrics.errors import EventError, LedgerError, SettingsError
 from dora_metrics.github.events import Observed, nothing, observe
 from dora_metrics.github.runner import Runner
+from dora_metrics.layers import Layer
 from dora_metrics.ledgers.none import NoLedger, ReadOnly
 from dora_metrics.ledgers.port import Ledger
 from dora_metrics.opening import Opening
@@ -22,17 +23,24 @@ from dora_metrics.sinks.port import NotSent, Outcome, Sent
 from dora_metrics.world import World
 
 
-def action(world: World) -> int:
+def action(world: World, flags: Layer | None = None) -> int:
     """One run of the action: records the event, computes, sends, writes summary and outputs.
+
+    Args:
+        world: everything real.
+        flags: settings that win over all others.
 
     Returns:
         0 done, also with failed sinks; 1 something failed and `strict` is on; 2 the settings are wrong.
     """
     runner = Runner.of(world.environment, world.stdout)
     try:
-        given = inputs.gather(world.environment, world.now)
-        told = [Told(name, "skipped", "has no effect in this version") for name in given.without_effect]
-        opening = Opening(given, world.pause, lambda problem: _tell_once(told, Told("changes", "failed", problem)))
+        told: list[Told] = []
+        opening = Opening(
+            inputs.gather(world.environment, world.now, flags), world.pause, partial(_tell_once, told), runner.say
+        )
+        given = opening.settle()
+        told += [Told(name, "skipped", "has no effect in this version") for name in given.without_effect]
         recorded, ledger = _recorded(opening, world, told)
     except SettingsError as error:
         for problem in error.problems:

@@ -46,7 +46,7 @@ class Asker:
             yield fact  # it changes nothing, so there is nothing to ask
             return
         for one in self._answer(fact, before):
-            yield one if one is fact else _newer(one, before.known(one.id))
+            yield one if one is fact else self._newer(one, before.known(one.id))
 
     def _answer(self, fact: Fact, before: Contents) -> tuple[Fact, ...]:
         match fact:
@@ -71,11 +71,16 @@ class Asker:
                 self.tell(problem)
         return self._answers[question]
 
+    def _newer(self, fact: Fact, known: Fact | None) -> Fact:
+        """An answer of GitHub's is newer than what the ledger knows, unless it says the same.
 
-def _newer(fact: Fact, known: Fact | None) -> Fact:
-    """An answer of GitHub's is newer than what the ledger knows, unless it says the same."""
-    if known is None:
-        return fact
-    if replace(fact, observed_at=known.observed_at) == known:
-        return known
-    return replace(fact, observed_at=max(fact.observed_at, known.observed_at + _LATER))
+        Only a monorepo says which service a change has. Else it keeps the one of the deployment that brought it first,
+        so that the next one, of another service, does not rewrite it.
+        """
+        if known is None:
+            return fact
+        if isinstance(fact, Change) and known.service and not self.rules.services:
+            fact = replace(fact, service=known.service)
+        if replace(fact, observed_at=known.observed_at) == known:
+            return known
+        return replace(fact, observed_at=max(fact.observed_at, known.observed_at + _LATER))

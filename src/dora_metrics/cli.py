@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from dora_metrics import __version__
 from dora_metrics.core import values
 from dora_metrics.errors import DoraError
 from dora_metrics.layers import Layer
-from dora_metrics.settings import DEFAULT_CONFIG, FLAGS, Settings
+from dora_metrics.settings import DEFAULT_CONFIG, EVERY_REPOSITORY, FLAGS, Settings
 from dora_metrics.world import World
 
 FORMATS = ("json", "markdown", "prometheus")
@@ -34,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_compute(commands.add_parser("compute", help="metrics from facts files; no network", allow_abbrev=False))
     _add_action(commands.add_parser("action", help="what the GitHub Action runs", allow_abbrev=False))
+    _add_rebuild(commands.add_parser("rebuild", help="a ledger's derived files from its facts", allow_abbrev=False))
     _add_demo(commands.add_parser("demo", help="an event run on sample data", allow_abbrev=False))
     return parser
 
@@ -46,6 +48,27 @@ def _action(_: argparse.Namespace, world: World) -> int:
     from dora_metrics import app  # noqa: PLC0415 - `compute` needs none of what it imports
 
     return app.action(world)
+
+
+def _add_rebuild(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_rebuild)
+    parser.description = (
+        "Computes everything again from all facts of a ledger, and changes no fact. A branch needs a token in "
+        "GITHUB_TOKEN and the repository, by --repository or in GITHUB_REPOSITORY."
+    )
+    parser.add_argument("--repository", metavar="OWNER/NAME", help="whose ledger it is")
+    _add_settings(parser)
+
+
+def _rebuild(options: argparse.Namespace, world: World) -> int:
+    from dora_metrics import app  # noqa: PLC0415 - as above
+
+    token, now = world.environment.get("GITHUB_TOKEN"), _moment(options.now, world.now)
+    asked = {"mode": "rebuild", "github-token": token, "config": options.config and str(options.config)}
+    flags = Layer("flag", {"strict": "true", **_flags(options).values, **asked})
+    repository = options.repository or world.environment.get("GITHUB_REPOSITORY") or EVERY_REPOSITORY
+    here = {"GITHUB_EVENT_NAME": "workflow_dispatch", "GITHUB_REPOSITORY": repository}
+    return app.action(replace(world, environment={**world.environment, **here}, now=now), flags)
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:

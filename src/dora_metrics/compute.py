@@ -9,10 +9,11 @@ from typing import BinaryIO, TextIO
 import msgspec
 
 from dora_metrics import config
-from dora_metrics.computing import families_of, latest_of, subject_of, template
+from dora_metrics.computing import families_of, latest_of, subject_of, template, totals_of
 from dora_metrics.core import exposition, render, report
 from dora_metrics.core.facts import Fact
 from dora_metrics.core.report import Subject
+from dora_metrics.errors import SettingsError
 from dora_metrics.layers import Layer, load, without_effect
 from dora_metrics.settings import DEFAULT_CONFIG
 from dora_metrics.sources import factfiles
@@ -36,10 +37,10 @@ def run(request: Request, stdin: BinaryIO, stdout: TextIO) -> None:
         SettingsError: with every problem of the settings.
         FactsError: with every line that is no fact.
     """
-    layers = (
-        config.read(request.config or DEFAULT_CONFIG, required=request.config is not None),
-        request.flags,
-    )
+    file = config.read(request.config or DEFAULT_CONFIG)
+    if request.config and file is None:
+        raise SettingsError(f"config {request.config}: there is no such file")
+    layers = (*([file] if file else ()), request.flags)
     settings = load(layers)
     found = factfiles.read(request.facts, stdin)
     notes = (
@@ -62,7 +63,7 @@ def _markdown(subject: Subject, _: list[Fact]) -> str:
 
 
 def _prometheus(subject: Subject, facts: list[Fact]) -> str:
-    return exposition.text(families_of(subject, facts, None))
+    return exposition.text(families_of(subject, totals_of(subject, facts), None))
 
 
 _WRITERS: dict[str, Callable[[Subject, list[Fact]], str]] = {

@@ -7,10 +7,11 @@ from importlib.resources import files
 
 from dora_metrics import __version__
 from dora_metrics.core.document import document
-from dora_metrics.core.exposition import Families, LedgerInfo
+from dora_metrics.core.exposition import Families
 from dora_metrics.core.facts import Fact
 from dora_metrics.core.judging import Record, judge_all
 from dora_metrics.core.report import Subject
+from dora_metrics.core.totals import Totals, totals
 from dora_metrics.errors import SettingsError
 from dora_metrics.settings import Settings, policy
 
@@ -29,13 +30,21 @@ def subject_of(facts: Iterable[Fact], settings: Settings, now: datetime, notes: 
         raise SettingsError(f"window: {problem}") from None
 
 
-def families_of(
-    subject: Subject, facts: Iterable[Fact], sequence: int | None, repository: str | None = None
-) -> Families:
+def rules_of(settings: Settings) -> str:
+    """A name for everything that totals are judged by: the settings that matter, and this version."""
+    return f"{__version__} {policy(settings).fingerprint}"
+
+
+def totals_of(subject: Subject, facts: Iterable[Fact]) -> Totals:
+    """What is counted of the facts that the subject was made from."""
+    return totals(subject.records.records, facts, subject.policy)
+
+
+def families_of(subject: Subject, found: Totals, sequence: int | None, repository: str | None = None) -> Families:
     """The Prometheus families of a repository, or of all."""
-    wanted = [record for record in subject.records.records if repository in (None, record.scope.repository)]
-    counted = Counter(fact.repository for fact in facts if repository in (None, fact.repository))
-    return Families(wanted, subject.policy, subject.now, LedgerInfo(counted, sequence, __version__))
+    records = [record for record in subject.records.records if repository in (None, record.scope.repository)]
+    wanted = Counter({s: number for s, number in found.items() if repository in (None, s.scope.repository)})
+    return Families(records, wanted, subject.policy, subject.now, sequence, __version__)
 
 
 def latest_of(records: Sequence[Record]) -> Record | None:

@@ -7,25 +7,35 @@ from dora_metrics.layers import Layer
 from dora_metrics.settings import INPUT_ONLY, SECRETS
 
 
-def read(path: Path, *, required: bool) -> Layer:
-    """The settings of a file; none where it does not exist and need not.
+def read(path: Path) -> Layer | None:
+    """The settings of a file; None where there is none.
 
     Raises:
         SettingsError: if it cannot be read, with file and line.
     """
     try:
-        text = path.read_text("utf-8-sig")
+        content = path.read_bytes()
     except FileNotFoundError:
-        if required:
-            raise SettingsError(f"config {path}: there is no such file") from None
-        return Layer(str(path), {})
+        return None
     except (OSError, ValueError) as problem:
         raise SettingsError(f"config {path}: cannot be read ({_why(problem)})") from None
-    found = parse(str(path), text)
-    misplaced = [name for name in found if name in INPUT_ONLY | SECRETS]
+    return layer(str(path), content)
+
+
+def layer(name: str, content: bytes) -> Layer:
+    """The settings in a config file; `name` is how it is called in messages.
+
+    Raises:
+        SettingsError: with file and line, or every setting that does not belong there.
+    """
+    try:
+        found = parse(name, content.decode("utf-8-sig"))
+    except UnicodeDecodeError:
+        raise SettingsError(f"config {name}: cannot be read (it is not UTF-8)") from None
+    misplaced = [setting for setting in found if setting in INPUT_ONLY | SECRETS]
     if misplaced:
-        raise SettingsError([f"{path} {name}: {_why_not(name)}; set it as an input" for name in misplaced])
-    return Layer(str(path), found)
+        raise SettingsError([f"{name} {setting}: {_why_not(setting)}; set it as an input" for setting in misplaced])
+    return Layer(name, found)
 
 
 def _why_not(name: str) -> str:
@@ -33,9 +43,7 @@ def _why_not(name: str) -> str:
 
 
 def _why(problem: OSError | ValueError) -> str:
-    if isinstance(problem, OSError):
-        return str(problem.strerror)
-    return "it is not UTF-8" if isinstance(problem, UnicodeDecodeError) else "its name cannot be one"
+    return str(problem.strerror) if isinstance(problem, OSError) else "its name cannot be one"
 
 
 def parse(name: str, text: str) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """What was computed, to where it is wanted; each sink's failure is a value."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from pydantic import SecretStr
@@ -10,6 +10,8 @@ from dora_metrics.computing import families_of
 from dora_metrics.core import ledger as layout
 from dora_metrics.core import outbox
 from dora_metrics.core.facts import Fact
+from dora_metrics.core.ledger import EVERYTHING, Reach
+from dora_metrics.core.outbox import Owed
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.events import Run
 from dora_metrics.ledgers.port import Ledger, Snapshot
@@ -33,7 +35,7 @@ def deliver(recorded: Recorded, ledger: Ledger, settings: Settings, run: Run, pa
 
 
 def _delivery(recorded: Recorded, run: Run, facts: list[Fact]) -> Delivery:
-    families = families_of(recorded.subject, recorded.plan.after.facts, recorded.saved.sequence, run.repository)
+    families = families_of(recorded.subject, recorded.totals, recorded.saved.sequence, run.repository)
     return Delivery(run.repository, run.event, facts, recorded.subject.document, families)
 
 
@@ -50,7 +52,7 @@ def _push(recorded: Recorded, ledger: Ledger, settings: Settings, run: Run, pati
 def _overtaken(recorded: Recorded, ledger: Ledger) -> bool:
     """Whether the ledger has other facts by now; a change of anything else pushes nothing newer."""
     try:
-        return ledger.overtaken(recorded.saved) and _facts(ledger.read()) != _facts(recorded.saved)
+        return ledger.overtaken(recorded.saved) and _facts(ledger.read(recorded.saved.reach)) != _facts(recorded.saved)
     except LedgerError:
         return False
 
@@ -67,32 +69,46 @@ def _post(recorded: Recorded, ledger: Ledger, settings: Settings, run: Run, pati
         _secret(settings.endpoint_secret),
         patience,
     )
-    waiting = outbox.added(outbox.owed(recorded.saved.files), (fact.id for fact in recorded.facts))
-    known = {fact.id: fact for fact in recorded.plan.after.facts}
-    batch = {identity: known.get(identity) for identity in waiting[: outbox.LARGEST_BATCH]}
+    waiting = outbox.added(outbox.owed(recorded.saved.files), recorded.facts)
+    try:
+        saved, batch = _batch(recorded, ledger, waiting[: outbox.LARGEST_BATCH])
+    except LedgerError as problem:
+        return NotSent(sink.name, f"what is owed to it cannot be read: {problem}")
     outcome = sink.send(_delivery(recorded, run, [fact for fact in batch.values() if fact]))
     match outcome:
         case Sent():
-            return _acknowledged(recorded, ledger, batch, outcome)
+            return _acknowledged(saved, ledger, batch, outcome)
         case NotSent() if ledger.remembers and waiting:
             return NotSent(outcome.sink, f"{outcome.reason}; kept for the next run: {counted(len(waiting))}")
         case _:
             return outcome
 
 
-def _acknowledged(recorded: Recorded, ledger: Ledger, batch: Mapping[str, Fact | None], sent: Sent) -> Outcome:
+def _batch(recorded: Recorded, ledger: Ledger, waiting: Sequence[Owed]) -> tuple[Snapshot, dict[str, Fact | None]]:
+    """What is owed, by id, and the ledger read as far back as that lies; None for what is no longer there."""
+    reach, known = recorded.saved.reach, recorded.plan.after
+    missing = [one for one in waiting if known.known(one.id) is None]
+    months = frozenset(one.month for one in missing if not reach.holds(one.month))
+    if not months:
+        return recorded.saved, {one.id: known.known(one.id) for one in waiting}
+    saved = ledger.more(recorded.saved, Reach(reach.since, reach.also | months) if all(months) else EVERYTHING)
+    contents = layout.read(saved.files)
+    return saved, {one.id: known.known(one.id) or contents.known(one.id) for one in waiting}
+
+
+def _acknowledged(saved: Snapshot, ledger: Ledger, batch: Mapping[str, Fact | None], sent: Sent) -> Outcome:
     """Takes what arrived out of the outbox; where that fails it is sent once more, which does no harm."""
     if not ledger.remembers:
         return sent
     try:
-        now = recorded.saved
+        now = saved
         arrived: AbstractSet[str] = batch.keys()
         for _ in range(_TRIES):
-            left = outbox.contents(identity for identity in outbox.owed(now.files) if identity not in arrived)
+            left = outbox.contents(one for one in outbox.owed(now.files) if one.id not in arrived)
             done = left == now.files.get(layout.OUTBOX, b"")
             if done or ledger.write(now, {layout.OUTBOX: left}, _ACKNOWLEDGED) is not None:
                 break
-            now = ledger.read()
+            now = ledger.read(saved.reach)
             arrived = _unchanged(now, batch)
     except LedgerError as problem:
         return Sent(sent.sink, f"{sent.detail}; the ledger does not know it, so they are sent again ({problem})")

@@ -1,8 +1,8 @@
 """The environment of an action run, read once: settings, the run, the event."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -12,34 +12,89 @@ from dora_metrics.github.events import Run
 from dora_metrics.layers import Layer, load, without_effect
 from dora_metrics.settings import INPUTS, LATER, Settings, default_text
 
+_ACCESS = ("github-token", "ledger", "max-rate-limit-wait")
+"""What is needed to ask GitHub for the config file."""
+
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything that the environment says."""
+    """Everything that the environment says: `layers` as they were given, `settings` as far as they are known."""
 
+    layers: tuple[Layer, ...]
     settings: Settings
     run: Run
     workspace: Path
     api_url: str
     contained: bool
-    without_effect: tuple[str, ...]
+
+    @property
+    def config(self) -> str:
+        """The path of the config file in the repository."""
+        return self._named or default_text("config")
+
+    @property
+    def without_effect(self) -> tuple[str, ...]:
+        return without_effect(self.layers)
+
+    @property
+    def _named(self) -> str | None:
+        return next(
+            (str(layer.values["config"]) for layer in reversed(self.layers) if layer.values.get("config")), None
+        )
+
+    @property
+    def has_checkout(self) -> bool:
+        return (self.workspace / ".git").exists()
+
+    def local_config(self) -> Layer | None:
+        """The config file of the workspace, None where it has none.
+
+        Raises:
+            SettingsError: if it cannot be read.
+        """
+        return config.read(self.workspace / self.config)
+
+    def settled(self, file: Layer | None) -> "Inputs":
+        """The settings with those of the config file, None if there is no such file.
+
+        Raises:
+            SettingsError: with every problem.
+        """
+        if file is None and self._named:
+            raise SettingsError(f"config {self._named}: there is no such file")
+        layers = (*([file] if file else ()), *self.layers)
+        return replace(self, layers=layers, settings=load(layers))
 
 
-def gather(environment: Mapping[str, str], now: datetime) -> Inputs:
-    """Settings from `DORA_INPUTS`, `INPUT_*` and the config file; the run from `GITHUB_*`.
+def gather(environment: Mapping[str, str], now: datetime, flags: Layer | None = None) -> Inputs:
+    """What `DORA_INPUTS` and `INPUT_*` say, and the run from `GITHUB_*`; of the settings only what gives access.
+
+    Args:
+        environment: that of the process.
+        now: when the run began.
+        flags: settings that win over those.
 
     Raises:
         SettingsError: with every problem.
     """
-    workspace = Path(environment.get("GITHUB_WORKSPACE") or ".")
-    given = (_direct(environment), _json(environment))
-    named = next((str(layer.values["config"]) for layer in reversed(given) if layer.values.get("config")), None)
-    path = workspace / (named or default_text("config"))
-    layers = (config.read(path, required=named is not None), *given)
-    settings = load(layers)
-    api_url = environment.get("GITHUB_API_URL") or "https://api.github.com"
-    contained = environment.get("DORA_IN_CONTAINER") == "true"
-    return Inputs(settings, _run(environment, now), workspace, api_url, contained, without_effect(layers))
+    layers = (_direct(environment), _json(environment), *([flags] if flags else ()))
+    return Inputs(
+        layers=layers,
+        settings=_access(layers),
+        run=_run(environment, now),
+        workspace=Path(environment.get("GITHUB_WORKSPACE") or "."),
+        api_url=environment.get("GITHUB_API_URL") or "https://api.github.com",
+        contained=environment.get("DORA_IN_CONTAINER") == "true",
+    )
+
+
+def _access(layers: Iterable[Layer]) -> Settings:
+    """Nothing where it is wrong: that is told with all other problems, once they are known."""
+    known = (Layer(one.where, {name: one.values[name] for name in _ACCESS if name in one.values}) for one in layers)
+    try:
+        return load(known)
+    except SettingsError:
+        return Settings(ledger="none")
 
 
 def _json(environment: Mapping[str, str]) -> Layer:

@@ -60,7 +60,8 @@ def _invalid(given: Mapping[str, tuple[str, object]]) -> list[str]:
     try:
         Settings.model_validate({name: value for name, (_, value) in given.items()})
     except ValidationError as error:
-        return [_worded(given, detail) for detail in error.errors(include_url=False, include_context=True)]
+        details = error.errors(include_url=False, include_context=True)
+        return [problem for detail in details for problem in _worded(given, detail)]
     return []
 
 
@@ -77,7 +78,7 @@ def _incomplete(given: Mapping[str, tuple[str, object]]) -> list[str]:
     return problems
 
 
-def _worded(given: Mapping[str, tuple[str, object]], detail: Any) -> str:  # noqa: ANN401 - pydantic's dict
+def _worded(given: Mapping[str, tuple[str, object]], detail: Any) -> list[str]:  # noqa: ANN401 - pydantic's dict
     name = str(detail["loc"][0])
     where, value = given.get(name, ("default", None))
     field = Settings.model_fields[name.replace("-", "_")]
@@ -85,9 +86,9 @@ def _worded(given: Mapping[str, tuple[str, object]], detail: Any) -> str:  # noq
     shown = "" if secret else f"{value!r} "
     match detail["type"]:
         case "value_error":
-            return f"{where} {name}: {detail['ctx']['error']}"
+            return [f"{where} {name}: {problem}" for problem in detail["ctx"]["error"].args]
         case "literal_error":
             item = "" if secret else f"{detail['input']!r} "
-            return f"{where} {name}: {item}is none of {detail['ctx']['expected'].replace(' or ', ', ')}"
+            return [f"{where} {name}: {item}is none of {detail['ctx']['expected'].replace(' or ', ', ')}"]
         case _:
-            return f"{where} {name}: {shown}cannot be used: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+            return [f"{where} {name}: {shown}cannot be used: {detail['msg'][:1].lower()}{detail['msg'][1:]}"]

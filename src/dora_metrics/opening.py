@@ -6,27 +6,48 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dora_metrics import config
 from dora_metrics.asking import Asker
 from dora_metrics.core.facts import Change, Deployment, Fact
 from dora_metrics.core.ledger import Contents
+from dora_metrics.core.report import Told
 from dora_metrics.errors import LedgerError
 from dora_metrics.inputs import Inputs
+from dora_metrics.layers import Layer
 from dora_metrics.ledgers.directory import DirectoryLedger
 from dora_metrics.ledgers.none import NoLedger
 from dora_metrics.ledgers.port import Ledger
-from dora_metrics.settings import policy
+from dora_metrics.settings import EVERY_REPOSITORY, policy
 
 if TYPE_CHECKING:
     from dora_metrics.github.client import Client
+    from dora_metrics.ledgers.branch import BranchLedger
 
 
 @dataclass
 class Opening:
-    """The outside of one run; `tell` is told what GitHub did not say, and why."""
+    """The outside of one run; `tell` is told what GitHub did not say, and why; `say` is the log."""
 
     given: Inputs
     pause: Callable[[float], None]
-    tell: Callable[[str], None]
+    tell: Callable[[Told], None]
+    say: Callable[[str], None]
+    _begun: "BranchLedger | None" = None
+
+    def settle(self) -> Inputs:
+        """All settings: the config file is the checkout's, else, where there is none, the default branch's.
+
+        Raises:
+            SettingsError: with every problem.
+        """
+        file = self.given.local_config()
+        remote = self.client_wanted and self.given.run.repository != EVERY_REPOSITORY
+        if file is None and remote and not self.given.has_checkout:
+            file = self._remote_config()
+        self.given = self.given.settled(file)
+        if "_client" in self.__dict__:
+            self._client.max_rate_limit_wait = self.given.settings.max_rate_limit_wait
+        return self.given
 
     def ledger(self) -> Ledger:
         """The ledger that the settings name.
@@ -63,30 +84,65 @@ class Opening:
         from dora_metrics.github.client import Client  # noqa: PLC0415 - a run without it need not wait for PyGithub
 
         token = self.given.settings.github_token
-        return Client(token.get_secret_value() if token else "", self.given.api_url, self.pause)
+        most = self.given.settings.max_rate_limit_wait
+        secret = token.get_secret_value() if token else ""
+        return Client(secret, self.given.api_url, self.pause, max_rate_limit_wait=most, tell=self.say)
 
     @cached_property
     def _asker(self) -> Asker:
         from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as above
         from dora_metrics.github.history import History  # noqa: PLC0415
 
-        history = History(self._client, self.given.run.repository)
-        return Asker(history, policy(self.given.settings), GitHubError, self._unanswered)
+        rules = policy(self.given.settings)
+        history = History(self._client, self.given.run.repository, rules.services)
+        return Asker(history, rules, GitHubError, self._unanswered)
 
     def _unanswered(self, problem: Exception) -> None:
         from dora_metrics.github.client import ForbiddenError, NotFoundError  # noqa: PLC0415 - as above
 
         lacking = isinstance(problem, ForbiddenError | NotFoundError)
         advice = "; give the job `permissions: contents: read` and `pull-requests: read`" if lacking else ""
-        self.tell(f"GitHub did not say what was delivered: {problem}{advice}")
+        self.tell(Told("changes", "failed", f"GitHub did not say what was delivered: {problem}{advice}"))
 
     def _branch(self, place: str) -> Ledger:
         if not self.client_wanted:
             raise LedgerError("ledger branch: no `github-token`, so only this event is known")
+        if "@" not in place and self.given.run.repository == EVERY_REPOSITORY:
+            raise LedgerError(f"ledger branch:{place}: of which repository? Say `--repository OWNER/NAME`")
         from dora_metrics.ledgers.branch import BranchLedger  # noqa: PLC0415 - as above
 
         branch, _, repository = place.partition("@")
-        return BranchLedger(self._client, repository or self.given.run.repository, branch)
+        found = BranchLedger(self._client, repository or self.given.run.repository, branch, self.given.run.now)
+        begun, self._begun = self._begun, None
+        return begun if begun and begun.name == found.name else found
+
+    def _remote_config(self) -> Layer | None:
+        """The config file on the default branch, in one request with the ledger if that is a branch."""
+        from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as above
+
+        repository, path = self.given.run.repository, self.given.config
+        try:
+            found = self._begin(repository, path)
+        except (GitHubError, LedgerError) as problem:
+            self.tell(
+                Told(
+                    "config",
+                    "skipped",
+                    f"{path} cannot be read from the default branch, so only inputs count: {problem}",
+                )
+            )
+            return None
+        return None if found is None else config.layer(path, found)
+
+    def _begin(self, repository: str, path: str) -> bytes | None:
+        from dora_metrics.github.contents import content, objects  # noqa: PLC0415 - as above
+        from dora_metrics.ledgers.branch import BranchLedger  # noqa: PLC0415 - as above
+
+        if self.given.settings.ledger.startswith("branch:") and isinstance(ledger := self.ledger(), BranchLedger):
+            self._begun = ledger
+            return ledger.begin(repository, path)
+        (found,) = objects(self._client, repository, [f"HEAD:{path}"])
+        return content(self._client, repository, found)
 
 
 def _directory(given: Inputs, root: Path) -> Ledger:

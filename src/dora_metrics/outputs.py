@@ -9,6 +9,7 @@ from dora_metrics.core.judging import Record
 from dora_metrics.core.linking import Scope
 from dora_metrics.github.events import Run
 from dora_metrics.recording import Recorded
+from dora_metrics.settings import EVERY_REPOSITORY
 
 LARGEST = 400_000
 """GitHub passes an environment of about 1 MB between steps; the evidence goes before that."""
@@ -17,7 +18,8 @@ LARGEST = 400_000
 def main_scope(recorded: Recorded, run: Run) -> Scope | None:
     """The scope that the outputs and the table are about: the event's, else the one deployed last."""
     event = {fact.id for fact in recorded.facts}
-    ours = [record for record in recorded.subject.records.records if record.scope.repository == run.repository]
+    records = recorded.subject.records.records
+    ours = [record for record in records if run.repository in (EVERY_REPOSITORY, record.scope.repository)]
     if touched := next((record for record in ours if event & _members(record)), None):
         return touched.scope
     latest = latest_of(ours)

@@ -7,17 +7,21 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from dora_metrics.computing import families_of, subject_of
+from dora_metrics.computing import families_of, rules_of, subject_of
 from dora_metrics.core import ledger as layout
 from dora_metrics.core import outbox
-from dora_metrics.core.exposition import text
+from dora_metrics.core.checkpoint import Checkpoint, encode
+from dora_metrics.core.exposition import Families, text
 from dora_metrics.core.facts import Deployment, Fact
 from dora_metrics.core.observing import completed, reobserved
 from dora_metrics.core.report import Subject
+from dora_metrics.core.sealing import Judged
+from dora_metrics.core.totals import Totals, added
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.events import Observed, Run
-from dora_metrics.ledgers import checkpoint
 from dora_metrics.ledgers.port import Ledger, Snapshot
+from dora_metrics.ledgers.sequence import counted
+from dora_metrics.reading import Book, opened, widened
 from dora_metrics.settings import Settings, policy
 
 TRIES = 40
@@ -33,10 +37,29 @@ Asking = Callable[[tuple[Fact, ...], layout.Contents], tuple[Fact, ...]]
 
 
 @dataclass(frozen=True)
+class Eyes:
+    """How a run sees: `observe` what its event says, `ask` what GitHub adds to it."""
+
+    observe: Observer
+    ask: Asking
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What a run's event says, and what it does to the ledger."""
+
+    book: Book
+    observed: Observed
+    facts: tuple[Fact, ...]
+    plan: layout.Plan
+
+
+@dataclass(frozen=True)
 class Recorded:
     """A run's facts in the ledger, and the numbers with them.
 
     `earlier`: the numbers without them, where they are news and a summary will say what they changed.
+    `totals`: what is counted of everything that was ever recorded. `begun`: there was no ledger before.
     """
 
     observed: Observed
@@ -44,15 +67,9 @@ class Recorded:
     plan: layout.Plan
     subject: Subject
     earlier: Subject | None
+    totals: Totals
     saved: Snapshot
-
-
-@dataclass(frozen=True)
-class Eyes:
-    """How a run sees: `observe` what its event says, `ask` what GitHub adds to it."""
-
-    observe: Observer
-    ask: Asking
+    begun: bool
 
 
 def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Callable[[float], None]) -> Recorded:
@@ -64,24 +81,50 @@ def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Call
         SettingsError: if the window cannot be.
     """
     for attempt in range(TRIES):
-        seen = ledger.read()
-        if layout.is_foreign(seen.files, seen.sequence):
-            raise LedgerError(f"{ledger.name} holds something else, which stays as it is; name a place of its own")
-        before = layout.read(seen.files)
+        entry = _entered(eyes, ledger, settings, run)
+        if recorded := _written(entry, ledger, settings, run):
+            return recorded
+        pause(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.05 * 2**attempt)))  # noqa: S311 - jitter
+    raise LedgerError(f"{ledger.name}: other runs wrote first {TRIES} times; give the workflow a `concurrency:` group")
+
+
+def _entered(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run) -> Entry:
+    """The event in the ledger as it is now, read as far back as that needs."""
+    book = opened(ledger, settings, run.now, rules_of(settings))
+    while True:
+        before = book.contents
         observed = eyes.observe(_sources(before.facts, run.repository, settings))
         facts = eyes.ask(tuple(_enriched(before.known(fact.id), fact) for fact in observed.facts), before)
         plan = layout.plan(before, facts)
-        now = _after(run.now, facts)
-        subject = subject_of(plan.after.facts, settings, now)
-        # The outbox first: owed without being there does no harm, there without being owed would be forgotten.
-        changes = {**_outbox(seen, facts, settings), **plan.changes}
-        sequence = None if seen.sequence is None else checkpoint.counted(seen.sequence, changes)[0]
-        saved = ledger.write(seen, {**changes, **_derived(subject, plan, sequence)}, _message(plan.news))
-        if saved is not None:
-            earlier = subject_of(before.facts, settings, now) if plan.news and settings.summary else None
-            return Recorded(observed, facts, plan, subject, earlier, saved)
-        pause(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.05 * 2**attempt)))  # noqa: S311 - jitter
-    raise LedgerError(f"{ledger.name}: other runs wrote first {TRIES} times; give the workflow a `concurrency:` group")
+        lacking = book.lacks(plan)
+        if lacking is None:
+            return Entry(book, observed, facts, plan)
+        book = widened(ledger, book, lacking)
+
+
+def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run) -> Recorded | None:
+    """The ledger with the event and all that follows from it; None if another run was faster."""
+    plan, seen, now = entry.plan, entry.book.seen, _after(run.now, entry.facts)
+    facts = plan.after.facts
+    subject = subject_of(facts, settings, now, entry.book.notes)
+    state = Judged(facts, subject.records, subject.policy)
+    beside = entry.book.carrying(plan.after, subject.policy)
+    totals = added(beside.base, state.totals)
+    kept = entry.book.sealed_anew(beside, plan.after, state)
+    # The outbox first: owed without being there does no harm, there without being owed would be forgotten.
+    changes = {**_outbox(seen, entry.facts, settings), **plan.changes, **_checkpoint(seen, kept)}
+    sequence = None if seen.sequence is None else counted(seen.sequence, changes)[0]
+    families = families_of(subject, totals, sequence)
+    saved = ledger.write(seen, {**changes, **_derived(subject, families)}, _message(plan.news))
+    if saved is None:
+        return None
+    earlier = subject_of(entry.book.contents.facts, settings, now) if plan.news and settings.summary else None
+    return Recorded(entry.observed, entry.facts, plan, subject, earlier, totals, saved, begun=not seen.files)
+
+
+def _checkpoint(seen: Snapshot, kept: Checkpoint) -> dict[str, bytes]:
+    content = encode(kept)
+    return {layout.CHECKPOINT: content} if content != seen.files.get(layout.CHECKPOINT, b"") else {}
 
 
 def _after(now: datetime, facts: Sequence[Fact]) -> datetime:
@@ -114,13 +157,12 @@ def _outbox(seen: Snapshot, facts: Iterable[Fact], settings: Settings) -> dict[s
     """What an endpoint is owed from now on; kept before it is sent, so that a killed run forgets nothing."""
     if settings.endpoint_url is None:
         return {}
-    waiting = outbox.contents(outbox.added(outbox.owed(seen.files), (fact.id for fact in facts)))
+    waiting = outbox.contents(outbox.added(outbox.owed(seen.files), facts))
     return {layout.OUTBOX: waiting} if waiting != seen.files.get(layout.OUTBOX, b"") else {}
 
 
-def _derived(subject: Subject, plan: layout.Plan, sequence: int | None) -> Mapping[str, bytes]:
+def _derived(subject: Subject, families: Families) -> Mapping[str, bytes]:
     """Files that are served as they are and can be computed again from the facts."""
-    families = families_of(subject, plan.after.facts, sequence)
     return {
         layout.README: layout.WELCOME,
         "metrics.json": msgspec.json.encode(subject.document) + b"\n",

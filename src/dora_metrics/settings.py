@@ -16,17 +16,20 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from dora_metrics.core import benchmarks, values
+from dora_metrics.core import benchmarks, paths, values
 from dora_metrics.core.policy import Policy
 
 DEFAULT_CONFIG = Path(".github/dora.yml")
+EVERY_REPOSITORY = "*"
+"""The repository of a run that is about all that a ledger holds."""
+
 Rule = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
 Table = Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"]
 Source = Literal["auto", "deployments", "workflow-runs", "releases", "pushes", "none"]
 
 LATER = frozenset({
     "repositories", "endpoint-template", "health-check-url", "report", "report-day", "report-labels", "page",
-    "services", "goals", "fail-on", "warn-on",
+    "goals", "fail-on", "warn-on",
 })  # fmt: skip
 """Names of the contract whose capability has not landed: accepted, without effect, and said so."""
 
@@ -96,6 +99,18 @@ List = Annotated[
     WithJsonSchema({"anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": "string"}]}),
 ]
 Url = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(_url(str(value))))]
+Services = Annotated[
+    dict[str, tuple[str, ...]],
+    BeforeValidator(paths.read),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": {
+                "anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": "string"}]
+            },
+        }
+    ),
+]
 
 
 _TABLES = WithJsonSchema({"enum": [*get_args(Table), *map(int, benchmarks.PUBLISHED)]})
@@ -128,7 +143,10 @@ class Settings(BaseModel):
         "success", description="Inside a deploy job: how it went, from the `job` context's `status`."
     )
     version: str | None = Field(None, description="Inside a deploy job: the version it deployed.")
-    config: Path = Field(DEFAULT_CONFIG, description="File in the checkout with any of these settings.")
+    config: Path = Field(
+        DEFAULT_CONFIG,
+        description="File with any of these settings: the checkout's, else, without a checkout, the default branch's.",
+    )
     ledger: Annotated[str, AfterValidator(_ledger)] = Field(
         "branch:dora-metrics",
         description="Where history lives: `branch:NAME`, `branch:NAME@owner/repo`, `dir:PATH`, or `none`: nowhere.",
@@ -148,6 +166,9 @@ class Settings(BaseModel):
         description="Environments that are production, also with `-`, `/`, `_` or `.` and more behind.",
     )
     service: str | None = Field(None, description="Service that this repository delivers; default its name.")
+    services: Services = Field(
+        {}, description="Services of a monorepo, each with the patterns of its paths; config file only."
+    )
     incident_labels: List = Field(("incident",), description="Issues with one of these labels are incidents.")
     incident_window: Duration = Field(
         timedelta(hours=24),
@@ -195,6 +216,9 @@ class Settings(BaseModel):
     strict: Boolean = Field(
         default=False, description="End with exit code 1 when something failed that is otherwise a warning."
     )
+    max_rate_limit_wait: Duration = Field(
+        timedelta(minutes=1), description="How long a run may wait in all for GitHub's rate limits to be renewed."
+    )
     runtime: Literal["auto", "container", "python"] = Field(
         "auto", description="How the action runs: in a container, or with Python on the runner."
     )
@@ -214,7 +238,7 @@ class Settings(BaseModel):
         )
 
 
-FILE_ONLY = frozenset({"custom"})
+FILE_ONLY = frozenset({"custom", "services"})
 INPUT_ONLY = frozenset({"github-token", "mode", "environment", "status", "version", "config", "runtime"})
 SECRETS = frozenset({"github-token", "pushgateway-password", "endpoint-token", "endpoint-secret"})
 NAMES = tuple(name.replace("_", "-") for name in Settings.model_fields)
@@ -237,6 +261,7 @@ def policy(settings: Settings) -> Policy:
         exclude_bots=settings.exclude_bots,
         zone=settings.zone,
         benchmark=settings.levels,
+        services=paths.Services.of(settings.services),
     )
 
 
@@ -253,7 +278,8 @@ def default_text(name: str) -> str:  # noqa: PLR0911 - one a type
         case bool():
             return str(value).lower()
         case timedelta():
-            return f"{value // timedelta(hours=1)}h"
+            hours, rest = divmod(value, timedelta(hours=1))
+            return f"{value // timedelta(minutes=1)}m" if rest else f"{hours}h"
         case Path():
             return value.as_posix()
         case _:

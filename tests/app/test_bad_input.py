@@ -26,6 +26,35 @@ def test_a_wrong_config_file_is_named_with_its_line(tmp_path: Path) -> None:
     assert "not YAML" in ran.log
 
 
+def test_everything_that_is_wrong_with_services_is_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / ".github").mkdir()
+    written = 'window: soon\nservices:\n  web: [/web/**, "a\\\\b"]\n  api: []\n  "": x\n  docs: "../docs"\n'
+    (tmp_path / ".github" / "dora.yml").write_text(written, "utf-8")
+    ran = run(tmp_path, "deployment_status", deployment_status())
+    assert ran.code == 2
+    for said in (
+        "dora.yml window: 'soon'",
+        "dora.yml services: web: '/web/**' begins with /",
+        "dora.yml services: web: 'a\\\\b' has a backslash",
+        "dora.yml services: api: has no paths",
+        "dora.yml services: a service has no name",
+        "dora.yml services: docs: '../docs' has ..",
+    ):
+        assert said in ran.log
+
+
+def test_services_that_are_no_mapping_are_a_problem_and_none_at_all_are_none(tmp_path: Path) -> None:
+    (tmp_path / ".github").mkdir()
+    file = tmp_path / ".github" / "dora.yml"
+    file.write_text("services: [web]", "utf-8")
+    ran = run(tmp_path, "deployment_status", deployment_status())
+    assert ran.code == 2
+    assert "services: ['web'] is no mapping" in ran.log
+    for nothing in ("services: {}", "services:"):
+        file.write_text(nothing, "utf-8")
+        assert run(tmp_path, "deployment_status", deployment_status()).code == 0
+
+
 def test_the_config_file_counts_where_an_input_only_has_its_default(tmp_path: Path) -> None:
     (tmp_path / ".github").mkdir()
     (tmp_path / ".github" / "dora.yml").write_text("window: 7d\nbenchmark: 2021", "utf-8")

@@ -1,14 +1,18 @@
 """What GitHub's failures mean, on a GitHub of our own with faults to switch on."""
 
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
 from dora_metrics.github.client import Client, ForbiddenError, GitHubError, NotFoundError, UnsureError
-from fakes.faults import Fault, dropped, hang, partial_errors, primary_limit, secondary_limit, unavailable
+from fakes.faults import Fault, answered, dropped, hang, partial_errors, primary_limit, unavailable
 from fakes.github import FakeGitHub
 
 SHOP = {"owner": "acme", "name": "shop", "ref": "refs/heads/main"}
+REFS = "/repos/acme/shop/git/refs"
+COMPARE = "/repos/acme/shop/compare/main...main"
 
 
 @pytest.fixture
@@ -18,8 +22,14 @@ def github() -> Iterator[FakeGitHub]:
         yield made
 
 
-def client(github: FakeGitHub, token: str | None = None, url: str | None = None) -> Client:
-    return Client(token or github.token, url or github.api_url, lambda _: None, timeout_seconds=1)
+def client(
+    github: FakeGitHub,
+    token: str | None = None,
+    url: str | None = None,
+    pause: Callable[[float], None] = lambda _: None,
+    timeout: int = 15,
+) -> Client:
+    return Client(token or github.token, url or github.api_url, pause, timeout_seconds=timeout)
 
 
 def test_a_query_works_on_a_server_of_ones_own_and_on_github_com(github: FakeGitHub) -> None:
@@ -27,35 +37,57 @@ def test_a_query_works_on_a_server_of_ones_own_and_on_github_com(github: FakeGit
         assert client(github, url=url).query("Head", SHOP)["repository"]["ref"]["target"]["oid"]
 
 
-@pytest.mark.parametrize("fault", [unavailable(502), unavailable(503), dropped(), hang(2)])
+GONE = [unavailable(502), unavailable(503), dropped(), hang(2), answered(200, b"<html>Sign in</html>")]
+
+
+@pytest.mark.parametrize("fault", GONE, ids=repr)
 def test_a_query_is_asked_three_times_before_it_is_given_up(github: FakeGitHub, fault: Fault) -> None:
     github.fail(fault, to="Head", times=2)
-    one = client(github)
+    one = client(github, timeout=1)
     assert one.query("Head", SHOP)["repository"]["ref"]
     assert one.requests == 3
 
 
+@pytest.mark.parametrize("fault", [*GONE, answered(202, {})], ids=repr)
+def test_a_get_is_asked_three_times_too_and_waits_by_the_pause_it_was_given(github: FakeGitHub, fault: Fault) -> None:
+    github.fail(fault, times=2)
+    waits: list[float] = []
+    one = client(github, pause=waits.append, timeout=1)
+    assert one.get(COMPARE, {"per_page": 100})["total_commits"] == 0
+    assert (one.requests, len(github.requests), waits) == (3, 3, [1, 2])
+
+
 def test_a_server_that_stays_down_is_said_to_be_down(github: FakeGitHub) -> None:
-    github.fail(unavailable(502), to="Head", times=None)
-    with pytest.raises(UnsureError, match="502"):
-        client(github).query("Head", SHOP)
-
-
-def test_a_mutation_is_never_sent_twice(github: FakeGitHub) -> None:
-    github.fail(unavailable(502), to="*", times=None)
+    github.fail(unavailable(502), times=None)
     one = client(github)
+    with pytest.raises(UnsureError, match="502"):
+        one.query("Head", SHOP)
+    with pytest.raises(UnsureError, match="502"):
+        one.get(COMPARE, {})
+    assert (one.requests, len(github.requests)) == (6, 6)
+
+
+@pytest.mark.parametrize("fault", [*GONE, *(kind(applied=True) for kind in (unavailable, dropped))], ids=repr)
+def test_a_write_that_may_have_been_done_is_never_sent_twice(github: FakeGitHub, fault: Fault) -> None:
+    github.fail(fault, times=None)
+    one = client(github, timeout=1)
     with pytest.raises(UnsureError):
         one.mutate("Append", {"input": {}})
     assert len(github.requests) == 1
+    with pytest.raises(UnsureError):
+        one.post(REFS, {"ref": "refs/heads/new"})
+    assert len(github.requests) == one.requests == 2
 
 
-@pytest.mark.parametrize(
-    "fault", [primary_limit(), primary_limit(kind="RATE_LIMIT"), secondary_limit(retry_after=None)], ids=repr
-)
-def test_a_rate_limit_is_told_and_not_waited_for(github: FakeGitHub, fault: Fault) -> None:
-    github.fail(fault, to="Head", times=None)
-    with pytest.raises(GitHubError, match="rate limit"):
-        client(github).query("Head", SHOP)
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_not_followed_but_told(github: FakeGitHub, status: int) -> None:
+    github.fail(answered(status, {"message": "Moved"}, {"Location": f"{github.api_url}/repositories/1"}), times=None)
+    one = client(github)
+    with pytest.raises(GitHubError, match="renamed"):
+        one.get(COMPARE, {})
+    with pytest.raises(GitHubError, match="renamed"):
+        one.post(REFS, {})
+    assert len(github.requests) == one.requests == 2
 
 
 def test_a_partial_answer_is_no_answer(github: FakeGitHub) -> None:
@@ -64,11 +96,38 @@ def test_a_partial_answer_is_no_answer(github: FakeGitHub) -> None:
         client(github).query("Head", SHOP)
 
 
-def test_a_wrong_token_is_forbidden_and_not_shown(github: FakeGitHub) -> None:
-    one = client(github, token="ghs_wrong")
-    with pytest.raises(ForbiddenError) as told:
+ECHO = answered(400, {"message": "unknown header: Authorization: token SECRET"})
+
+
+@pytest.mark.parametrize("fault", [None, unavailable(), dropped(), primary_limit(), partial_errors(), ECHO], ids=repr)
+def test_the_token_is_in_nothing_that_is_shown_or_raised(github: FakeGitHub, fault: Fault | None) -> None:
+    if fault:
+        github.fail(fault, times=None)
+    one = client(github, token="SECRET")
+    asks = [partial(one.query, "Head", SHOP), partial(one.get, COMPARE, {}), partial(one.mutate, "Append", SHOP)]
+    for ask in asks:
+        with pytest.raises(GitHubError) as told:
+            ask()
+        assert (told.value.__context__, told.value.__cause__) == (None, None), "the request would hang on them"
+        assert "SECRET" not in "".join(traceback.format_exception(told.value)) + repr(told.value) + repr(one)
+
+
+def test_a_wrong_token_is_forbidden(github: FakeGitHub) -> None:
+    with pytest.raises(ForbiddenError, match="the token is not valid"):
+        client(github, token="ghs_wrong").query("Head", SHOP)
+
+
+def test_a_token_is_used_without_the_line_break_behind_it(github: FakeGitHub) -> None:
+    assert client(github, token=f" {github.token}\n").query("Head", SHOP)
+
+
+@pytest.mark.parametrize("token", ["ghs\nSECRET", "SECRET ✓", " ", "SECRET\r\nX: y"])
+def test_a_token_that_no_header_can_hold_is_forbidden_and_not_shown(github: FakeGitHub, token: str) -> None:
+    one = client(github, token=token)
+    with pytest.raises(ForbiddenError, match="the token cannot be sent") as told:
         one.query("Head", SHOP)
-    assert "ghs_wrong" not in str(told.value) + repr(one)
+    assert "SECRET" not in str(told.value)
+    assert one.requests == len(github.requests) == 0
 
 
 def test_a_repository_that_the_token_may_not_see_is_not_found(github: FakeGitHub) -> None:

@@ -64,6 +64,15 @@ def test_a_pull_request_is_one_change_however_it_was_merged(shop: Shop, how: str
     assert float(ran.outputs["lead-time-seconds"]) > 0
 
 
+def test_a_branch_that_waited_behind_many_commits_is_still_one_change(shop: Shop) -> None:
+    waited = shop.repository.pull("Slow", files={"slow.txt": "1"}, created_at=at(-50))
+    for number in range(150):
+        shop.repository.commit({"n.txt": str(number)}, author_date=at(-40 + number / 10))
+    shop.deploy(2, shop.repository.head(), at(0.5))
+    shop.repository.merge_pull(waited, how="merge", at=at(1))
+    assert list(changes(shop.deploy(3, shop.repository.head(), at(6)))) == ["github:pull:acme/shop#1"]
+
+
 def test_a_direct_commit_is_a_change_by_itself(shop: Shop) -> None:
     sha = shop.repository.commit({"b.txt": "b"}, message="By hand", author_date=at(2))
     ran = shop.deploy(2, sha, at(6))

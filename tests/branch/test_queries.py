@@ -1,11 +1,12 @@
 """Every query that is sent to GitHub is valid by GitHub's published schema, and none costs more than it must."""
 
+import re
 from pathlib import Path
 
 import pytest
 from graphql import build_schema, parse, validate
 
-from dora_metrics.github.client import query_text
+from dora_metrics.github import queries
 from support.web import package
 
 FOLDER = Path(__file__).parents[2] / "src" / "dora_metrics" / "github" / "queries"
@@ -20,9 +21,17 @@ def schema() -> object:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_query_fits_githubs_schema(name: str, schema: object) -> None:
-    assert validate(schema, parse(query_text(name))) == []  # type: ignore[arg-type]
+    assert validate(schema, parse(queries.text(name))) == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_query_is_named_as_its_file(name: str) -> None:
-    assert f" {name}(" in query_text(name)
+    assert f" {name}(" in queries.text(name)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if "slot:" in queries.text(name)])
+@pytest.mark.parametrize("times", [1, 50])
+def test_a_query_for_several_things_fits_as_well(name: str, times: int, schema: object) -> None:
+    repeated = queries.repeated(queries.text(name), times)
+    assert validate(schema, parse(repeated)) == []  # type: ignore[arg-type]
+    assert len(re.findall(r"^ *slot\d+: ", repeated, re.MULTILINE)) == times

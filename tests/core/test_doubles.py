@@ -84,6 +84,20 @@ def test_a_push_loses_against_anything_of_its_commit(better: str) -> None:
     assert left(push, made(better, sha=sha("b"))) == ["push:a", better]
 
 
+def test_services_of_a_monorepo_do_not_take_each_others_deployments() -> None:
+    web = {"service": "web", "ref": "v1"}
+    for better in ("deployment:1", "release:1"):
+        other = made(better, service="api", ref="v1")
+        weaker = made("push:a" if better == "release:1" else "release:2", **web)
+        assert left(weaker, other) == [weaker.id.removeprefix("github:"), better]
+
+
+@pytest.mark.parametrize("kind", ["release", "push"])
+def test_what_each_service_told_of_its_part_wins_over_the_whole(kind: str) -> None:
+    assert left(made(f"{kind}:5"), made(f"{kind}:5:web", service="web")) == [f"{kind}:5:web"]
+    assert left(made(f"{kind}:5"), made(f"{kind}:55:web", service="web")) == [f"{kind}:5", f"{kind}:55:web"]
+
+
 def test_what_is_not_production_takes_nothing_away() -> None:
     staging = made("deployment:1", environment="staging")
     assert left(staging, made("run:7")) == ["deployment:1", "run:7"]

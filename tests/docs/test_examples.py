@@ -146,12 +146,15 @@ def test_the_settings_file_names_every_setting_that_belongs_into_it() -> None:
     assert set(read(SETTINGS)) == set(NAMES) - ONE_CALL - SECRET
 
 
+def settings_file() -> Layer:
+    return config.layer("dora.yml", SETTINGS.read_bytes())
+
+
 def test_the_settings_file_as_it_stands_changes_nothing() -> None:
-    layer = config.read(SETTINGS, required=True)
-    assert without_effect([layer]) == ()
-    assert load([layer]) == Settings(custom=read(SETTINGS)["custom"])
+    assert without_effect([settings_file()]) == ()
+    assert load([settings_file()]) == Settings(custom=read(SETTINGS)["custom"])
 
 
 def test_the_example_of_a_table_of_levels_can_be_used() -> None:
-    layers = [config.read(SETTINGS, required=True), Layer("input", {"benchmark": "custom"})]
+    layers = [settings_file(), Layer("input", {"benchmark": "custom"})]
     assert load(layers).levels.name == "custom"

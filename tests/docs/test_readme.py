@@ -15,7 +15,7 @@ import pytest
 import responses
 import yaml
 
-from dora_metrics.computing import families_of, subject_of
+from dora_metrics.computing import families_of, subject_of, totals_of
 from dora_metrics.core import benchmarks, exposition
 from dora_metrics.core.failures import ORDER
 from dora_metrics.settings import NAMES, Settings, policy
@@ -191,7 +191,7 @@ def test_the_fact_that_is_shown_is_one_of_the_demos() -> None:
 def test_the_check_of_the_signature_accepts_what_is_sent_and_nothing_else() -> None:
     responses.post("http://endpoint.example/")
     subject = subject_of([], Settings(), NOW)
-    sent = Delivery("acme/shop", "release", [], subject.document, families_of(subject, [], None))
+    sent = Delivery("acme/shop", "release", [], subject.document, families_of(subject, totals_of(subject, []), None))
     Endpoint("http://endpoint.example/", secret="secret").send(sent)
     request: Any = responses.calls[0].request
     header, body = request.headers["X-Dora-Signature-256"], request.body
@@ -213,7 +213,8 @@ def exposed() -> str:
     """What is exposed of the sample ledger."""
     with as_file(files("dora_metrics") / "sample" / "ledger") as ledger:
         facts = factfiles.read(str(ledger), BytesIO()).facts
-    return exposition.text(families_of(subject_of(facts, Settings(), NOW), facts, 1))
+    subject = subject_of(facts, Settings(), NOW)
+    return exposition.text(families_of(subject, totals_of(subject, facts), 1))
 
 
 def metric_rows() -> list[list[str]]:

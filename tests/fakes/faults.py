@@ -2,8 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from fakes.repository import Repository
@@ -11,6 +11,7 @@ from fakes.store import Files
 from fakes.wire import Answer, HttpError, Logged, Request
 
 LONG = 600.0
+_OK = 200
 
 
 class DroppedError(Exception):
@@ -112,41 +113,73 @@ class dropped(Fault):  # noqa: N801
 
 @dataclass(frozen=True)
 class primary_limit(Fault):  # noqa: N801
-    """The hour's requests are used up: 403 or 429, but HTTP 200 with an error of this type for GraphQL."""
+    """The hour's requests are used up: 403 or 429, but HTTP 200 with an error of this type for GraphQL.
+
+    `reset` is an exact time, or nonsense; GraphQL also refuses what costs more than what is `remaining`.
+    """
 
     status: int = 403
     reset_in: int = 3600
     kind: str = "RATE_LIMITED"
     message: str = "API rate limit exceeded for installation ID 1."
+    reset: object = None
+    remaining: int = 0
 
     def before(self, passing: Passing) -> None:
         graphql = passing.request.is_graphql
         body = HttpError(self.status, self.message).answer.body
         typed = {"errors": [{"type": self.kind, "message": self.message}]}
-        raise Instead(Answer(200 if graphql else self.status, typed if graphql else body, self._headers(graphql)))
+        raise Instead(
+            Answer(200 if graphql else self.status, typed if graphql else body, self.headers(graphql=graphql))
+        )
 
-    def _headers(self, graphql: bool) -> dict[str, str]:  # noqa: FBT001 - one of two
+    def headers(self, *, graphql: bool) -> dict[str, str]:
         return {
             "X-RateLimit-Limit": "1000",
-            "X-RateLimit-Remaining": "0",
-            "X-RateLimit-Used": "1000",
-            "X-RateLimit-Reset": str(int(time.time()) + self.reset_in),
+            "X-RateLimit-Remaining": str(self.remaining),
+            "X-RateLimit-Used": str(1000 - self.remaining),
+            "X-RateLimit-Reset": str(int(time.time()) + self.reset_in if self.reset is None else self.reset),
             "X-RateLimit-Resource": "graphql" if graphql else "core",
         }
 
 
 @dataclass(frozen=True)
 class secondary_limit(Fault):  # noqa: N801
-    """Too much at once: 403 or 429, most times with Retry-After."""
+    """Too much at once: 403 or 429, most times with Retry-After; 200 for GraphQL, with an error. The hour has more."""
 
-    retry_after: int | None = 1
+    retry_after: object = 1
     status: int = 403
 
     def before(self, passing: Passing) -> None:
-        del passing
         message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
-        headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
-        raise Instead(replace(HttpError(self.status, message).answer, headers=headers))
+        body = {"errors": [{"message": message}]} if self.status == _OK else HttpError(self.status, message).answer.body
+        budget = primary_limit(remaining=900).headers(graphql=passing.request.is_graphql)
+        given = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        raise Instead(Answer(self.status, body, budget | given))
+
+
+@dataclass(frozen=True)
+class answered(Fault):  # noqa: N801
+    """Something else answers, a proxy perhaps, or GitHub in a way that is rare; the request reaches nothing."""
+
+    status: int
+    body: object = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def before(self, passing: Passing) -> None:
+        del passing
+        raise Instead(Answer(self.status, self.body, self.headers))
+
+
+@dataclass(frozen=True)
+class marked(Fault):  # noqa: N801
+    """GitHub's own answer, with these headers instead of its own."""
+
+    headers: Mapping[str, str]
+
+    def after(self, passing: Passing, answer: Answer) -> Answer:
+        del passing
+        return replace(answer, headers={**answer.headers, **self.headers})
 
 
 @dataclass(frozen=True)

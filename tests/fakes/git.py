@@ -18,7 +18,12 @@ FILE = "100644"
 Leaf = tuple[str, str]
 """Mode and object id of what stands at a path."""
 
-_ENVIRONMENT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "LC_ALL": "C"}
+_ENVIRONMENT = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "LC_ALL": "C",
+    "GIT_LITERAL_PATHSPECS": "1",  # a path is a path, and no pattern
+}
 _BAD_REF = re.compile(r"[\x00-\x20~^:?*\[\\\x7f]|\.\.|@\{|//|/$|\.lock$|\.$|/\.")
 
 

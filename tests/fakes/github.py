@@ -133,7 +133,7 @@ class FakeGitHub:
             if request.path == "/rate_limit":
                 return Answer(200, self._limits())
             if not budget.remaining:
-                primary_limit().before(Passing(request, self._closing))
+                primary_limit(reset=budget.reset).before(Passing(request, self._closing))
             answer = self._graphql(token, request) if request.is_graphql else self._rest(token, request)
         except HttpError as error:
             answer = error.answer

@@ -18,11 +18,13 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     OperationDefinitionNode,
+    SelectionNode,
     SelectionSetNode,
     VariableNode,
     build_ast_schema,
     parse,
     validate,
+    value_from_ast_untyped,
 )
 
 from support import web
@@ -118,7 +120,12 @@ def size(document: Document, name: str | None, variables: Mapping[str, Any]) -> 
     operation = document.operation(name)
     if operation is None:
         return Size(0, 0)
-    pages = list(_pages(operation.selection_set, document.fragments(), variables, 1))
+    defaults = {
+        one.variable.name.value: value_from_ast_untyped(one.default_value)
+        for one in operation.variable_definitions or ()
+        if one.default_value
+    }
+    pages = list(_pages(operation.selection_set, document.fragments(), defaults | dict(variables), 1))
     return Size(sum(calls * each for calls, each in pages), sum(calls for calls, _ in pages))
 
 
@@ -128,8 +135,10 @@ def _pages(
     variables: Mapping[str, Any],
     times: int,
 ) -> Iterator[tuple[int, int]]:
-    """How often each connection is opened, and how many nodes it gives at most."""
+    """How often each connection is opened, and how many nodes it gives at most; what is left out opens none."""
     for node in selections.selections:
+        if _is_left_out(node, variables):
+            continue
         if isinstance(node, FragmentSpreadNode):
             yield from _pages(fragments[node.name.value].selection_set, fragments, variables, times)
         elif isinstance(node, InlineFragmentNode):
@@ -139,6 +148,13 @@ def _pages(
             if each is not None:
                 yield times, each
             yield from _pages(node.selection_set, fragments, variables, times * (1 if each is None else each))
+
+
+def _is_left_out(node: SelectionNode, variables: Mapping[str, Any]) -> bool:
+    """Whether `@include` or `@skip` leaves it out."""
+    conditions = {each.name.value: each.arguments[0].value for each in node.directives or () if each.arguments}
+    met = {name: value_from_ast_untyped(condition, dict(variables)) for name, condition in conditions.items()}
+    return not met.get("include", True) or met.get("skip", False)
 
 
 def _first(node: FieldNode, variables: Mapping[str, Any]) -> int | None:

@@ -1,7 +1,7 @@
 """The fake GitHub itself: what tests rest on must be true. Driven through PyGithub and through plain requests."""
 
 import subprocess
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 import pytest
@@ -133,6 +133,53 @@ def test_history_is_paged_by_cursor(github: FakeGitHub, shop: Repository) -> Non
         after = f'"{page["pageInfo"]["endCursor"]}"' if page["pageInfo"]["hasNextPage"] else ""
     assert len(seen) == page["totalCount"] == 6
     assert set(made) < set(seen)
+
+
+def test_history_can_be_that_of_a_path_and_since_a_time(github: FakeGitHub, shop: Repository) -> None:
+    def at(hours: int) -> datetime:
+        return DAY + timedelta(hours=hours)
+
+    made = [("web/deep/a", "1"), ("web/b", "1"), ("webs/a", "1"), ("web/b", "2")]
+    folder, file, other, later = (
+        shop.commit({name: text}, author_date=at(hours)) for hours, (name, text) in enumerate(made)
+    )
+    pull = shop.pull("Fix", files={"web/c": "1"}, created_at=at(4))
+    shop.merge_pull(pull, "merge", at=at(5))
+
+    def history(arguments: str) -> list[str]:
+        found = about(
+            github,
+            f"defaultBranchRef {{ target {{ ... on Commit {{ history(first: 9, {arguments}) {{ nodes {{ oid }} }}"
+            " } } }",
+        )
+        return [row["oid"] for row in found["defaultBranchRef"]["target"]["history"]["nodes"]]
+
+    assert history('path: "web"') == [*pull.shas, later, file, folder]
+    assert history('path: "web/b"') == [later, file]
+    assert history(f'path: "web", since: "{at(3):%Y-%m-%dT%H:%M:%SZ}"') == [*pull.shas, later]
+    assert history('path: "webs"') == [other]
+    assert history('path: "web/*"') == history('path: "nowhere"') == []
+
+
+def test_files_of_a_pull_request_are_listed_a_hundred_at_a_time_and_counted(
+    github: FakeGitHub, shop: Repository
+) -> None:
+    shop.pull("Large", files={f"{number:03}": "1" for number in range(120)})
+    found = about(github, "pullRequest(number: 1) { files(first: 100) { totalCount nodes { path } } }")
+    assert (found["pullRequest"]["files"]["totalCount"], len(found["pullRequest"]["files"]["nodes"])) == (120, 100)
+
+
+def test_what_is_left_out_of_a_query_costs_nothing(github: FakeGitHub, shop: Repository) -> None:
+    files = "files(first: 100) @include(if: $files) { nodes { path } }"
+    query = (
+        "query Cost($files: Boolean = false) { rateLimit { nodeCount }"
+        f' repository(owner: "acme", name: "{shop.name}") {{ pullRequests(first: 100) {{ nodes {{ {files} }} }} }} }}'
+    )
+    without, left_out, asked = (
+        found["data"]["rateLimit"]["nodeCount"]
+        for found in (ask(github, query), ask(github, query, files=False), ask(github, query, files=True))
+    )
+    assert (without, left_out, asked) == (100, 100, 10_100)
 
 
 @pytest.mark.parametrize("how", ["squash", "merge", "rebase"])

@@ -75,3 +75,8 @@ def test_redeliveries_are_the_same_fact() -> None:
     again = run("pull_request", run_id="100", now=NOW.replace(year=2027))
     known = frozenset({"pushes"})
     assert observe(again, pull_request(), settings(), known) == seen("pull_request", pull_request())
+
+
+def test_a_change_has_the_settings_service_but_in_a_monorepo_that_of_its_paths() -> None:
+    assert change(seen("pull_request", pull_request(), service="till")).service == "till"
+    assert change(seen("pull_request", pull_request(), service="till", services={"web": "web/**"})).service is None

@@ -254,6 +254,48 @@ def test_service_is_set_on_deployments_and_never_on_incidents() -> None:
     assert fact.service is None
 
 
+@pytest.mark.parametrize(
+    ("payload", "service"),
+    [
+        ({"service": "till"}, "till"),
+        ({"service": " till\0 "}, "till"),
+        ({"service": "x" * 600_000}, "x" * 300),
+        ({"service": " "}, "shop"),
+        ({"service": 7}, "shop"),
+        ({"service": ["till"]}, "shop"),
+        ({"version": "v1"}, "shop"),
+        ('{"service": "till"}', "shop"),
+        ("till", "shop"),
+        (None, "shop"),
+    ],
+)
+def test_a_deployments_payload_names_its_service_before_the_setting_does(payload: object, service: str) -> None:
+    seen_here = seen("deployment_status", deployment_status(deployed={"payload": payload}), service="shop")
+    assert deployment(seen_here).service == service
+
+
+def test_services_of_a_monorepo_that_one_event_brings_are_deployments_of_their_own() -> None:
+    services = {"till": "till/**", "web": "web/**"}
+    inside = {"environment": "production"}
+    for event, payload, given, whole in (
+        ("push", push(), {}, f"github:push:{SHA}"),
+        ("release", release(), {}, "github:release:3"),
+        ("push", push(), inside, "github:run:99:production"),
+    ):
+        ids = {
+            deployment(seen(event, payload, service=service, services=services, **given)).id
+            for service in ("till", "web", "shop")
+        }
+        assert ids == {f"{whole}:till", f"{whole}:web", whole}
+        assert deployment(seen(event, payload, services=services, **given)).id == whole
+
+
+def test_a_deployment_or_run_that_github_numbers_keeps_its_id_in_a_monorepo() -> None:
+    given = {"service": "till", "services": {"till": "till/**"}}
+    assert deployment(seen("deployment_status", deployment_status(), **given)).id == "github:deployment:5"
+    assert deployment(seen("workflow_run", workflow_run(), **given)).id == "github:run:77"
+
+
 def test_events_of_other_kinds_say_what_is_recorded() -> None:
     assert "workflow_run" in seen("merge_group", {"action": "checks_requested"}).title
     assert seen("schedule", {"schedule": "17 5 * * 1"}).title == "Nothing to record: the numbers are computed again"

@@ -136,6 +136,7 @@ def test_changes_keep_their_history() -> None:
     commits = (Commit(SHA, START),)
     known = replace(seen, title="old", first_commit_at=START, first_review_at=START, commits=commits, reverts="d")
     assert completed(known, seen) == replace(known, title="new")
+    assert completed(replace(known, service="till"), seen).service == "till"
 
 
 def test_an_incident_that_is_open_again_stays_open() -> None:

@@ -114,11 +114,11 @@ def test_the_sequence_grows_with_facts_and_not_with_what_is_computed_from_them(t
     assert "dora_ledger_sequence 2.0" in (tmp_path / "metrics.prom").read_text("utf-8")
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b'{"sequence":"2"}', b'{"x":' + b"[" * 100_000])
-def test_a_broken_checkpoint_is_made_anew(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"-3", b"2.5", b"9" * 5000])
+def test_a_broken_sequence_begins_anew(tmp_path: Path, content: bytes) -> None:
     recorded(tmp_path, deployment("a"))
-    (tmp_path / "checkpoint.json").write_bytes(content)
-    recorded(tmp_path, deployment("b"))
+    (tmp_path / "sequence").write_bytes(content)
+    assert recorded(tmp_path, deployment("b")).saved.sequence == 1
     assert ids(tmp_path) == ["test:a", "test:b"]
 
 
@@ -191,7 +191,7 @@ def test_a_writer_that_is_killed_leaves_a_ledger_that_reads_whole(tmp_path: Path
 def test_wherever_a_run_is_killed_the_ledger_reads_whole_and_the_next_run_goes_on(
     tmp_path: Path, dies_after: int
 ) -> None:
-    """The files of a run: facts, outbox, README, JSON, text, checkpoint."""
+    """The files of a run: outbox, facts, README, JSON, text, sequence."""
     recorded(tmp_path, deployment("before"))
     with writing(tmp_path, "killed", 1, dies_after=dies_after) as process:
         assert process.wait(60) == -9
@@ -332,7 +332,7 @@ def test_files_of_the_user_stay_as_they_are(tmp_path: Path) -> None:
     found = files(tmp_path)
     assert {path: found[path] for path in own} == own
     assert found.keys() - own.keys() == {
-        "README.md", "checkpoint.json", "facts/2026/11.jsonl", "metrics.json", "metrics.prom",
+        "README.md", "facts/2026/11.jsonl", "metrics.json", "metrics.prom", "sequence",
     }  # fmt: skip
 
 
@@ -353,7 +353,7 @@ def with_a_file_for_facts(folder: Path) -> Path:
 
 
 def with_a_folder_for_a_file(folder: Path) -> Path:
-    (folder / "ledger" / "checkpoint.json").mkdir(parents=True)
+    (folder / "ledger" / "sequence").mkdir(parents=True)
     return folder / "ledger"
 
 

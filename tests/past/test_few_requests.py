@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dora_metrics.core.reconciling import news
-from dora_metrics.github.client import query_text
+from dora_metrics.github import queries
 from fakes import schema
 from fakes.faults import latency
 from fakes.github import FakeGitHub
@@ -106,6 +106,6 @@ def test_later_a_few_changes_cost_no_more(github: FakeGitHub) -> None:
 )
 def test_no_query_comes_near_githubs_limits(name: str, points: int) -> None:
     """https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api."""
-    size = schema.size(schema.read(query_text(name)), name, WIDEST)
+    size = schema.size(schema.read(queries.text(name)), name, WIDEST)
     assert size.nodes <= schema.NODE_LIMIT / 20
     assert size.cost <= points

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dora_metrics.computing import families_of, subject_of
+from dora_metrics.computing import families_of, subject_of, totals_of
 from dora_metrics.core.facts import Deployment, Fact
 from dora_metrics.github.events import Observed, Run
 from dora_metrics.ledgers.port import Ledger
@@ -48,4 +48,6 @@ def delivery(
     """Facts on their way to a sink, all of them new."""
     known = list(facts)
     subject = subject_of(known, Settings.model_validate(settings or {}), NOW)
-    return Delivery(repository, "push", known, subject.document, families_of(subject, known, 1, repository))
+    return Delivery(
+        repository, "push", known, subject.document, families_of(subject, totals_of(subject, known), 1, repository)
+    )

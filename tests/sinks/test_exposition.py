@@ -20,7 +20,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 import dora_metrics
-from dora_metrics.computing import families_of, subject_of
+from dora_metrics.computing import families_of, subject_of, totals_of
 from dora_metrics.core.exposition import text
 from dora_metrics.core.facts import SEVERITIES, Change, Commit, Deployment, Fact, Incident, Vulnerability
 from dora_metrics.settings import Settings
@@ -45,7 +45,7 @@ def exposed(facts: Iterable[Fact], given: Mapping[str, object] = DEFAULTS, seque
     """The text of a ledger with these facts."""
     known = list(facts)
     subject = subject_of(known, Settings.model_validate(given), NOW)
-    return text(families_of(subject, known, sequence))
+    return text(families_of(subject, totals_of(subject, known), sequence))
 
 
 def families(facts: Iterable[Fact], given: Mapping[str, object] = DEFAULTS) -> dict[str, Metric]:

@@ -18,9 +18,9 @@ from deliveries import NOW, SHOP, delivery, deployment, recorded
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, push_to_gateway
 from requests.auth import HTTPBasicAuth
 
-from dora_metrics.core.exposition import BUCKETS
 from dora_metrics.core.facts import Deployment
 from dora_metrics.core.ledger import OUTBOX
+from dora_metrics.core.totals import BUCKETS_SECONDS
 from dora_metrics.delivering import deliver
 from dora_metrics.github.events import Run
 from dora_metrics.ledgers.directory import DirectoryLedger
@@ -138,7 +138,7 @@ def push_naively(url: str, status: str, seconds: float) -> None:
     """As actions do that keep no history: a fresh registry, a counter of 1, one observation."""
     registry = CollectorRegistry()
     Counter("naive_deployments", "Deployments.", ["status"], registry=registry).labels(status).inc()
-    histogram = Histogram("naive_lead_time_seconds", "Lead time.", registry=registry, buckets=BUCKETS)
+    histogram = Histogram("naive_lead_time_seconds", "Lead time.", registry=registry, buckets=BUCKETS_SECONDS)
     histogram.observe(seconds)
     push_to_gateway(url, "naive", registry)
 

@@ -6,7 +6,7 @@ workflow run, the push. Only what GitHub itself tells is compared; a deployment 
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from dora_metrics.core.facts import Deployment
 from dora_metrics.core.policy import Policy
 
 _RUN = re.compile(r"/actions/runs/(\d+)(?:/|\?|#|$)")
+_BETTER = ("deployment", "release", "run", "job")
 _NAMES = {
     "deployment": ("GitHub deployments", "the job that deployed"),
     "release": ("releases", "the GitHub deployment of their tag"),
@@ -67,9 +68,9 @@ class _Known:
     """Production deployments by what others can be recognised by."""
 
     jobs: set[tuple[str | None, str | None]] = field(default_factory=set)
-    told: set[str] = field(default_factory=set)
+    parts: set[tuple[str, str]] = field(default_factory=set)
     runs: set[str] = field(default_factory=set)
-    tags: set[tuple[str, str]] = field(default_factory=set)
+    tags: defaultdict[tuple[str, str], set[str | None]] = field(default_factory=lambda: defaultdict(set))
     shas: defaultdict[tuple[str, str], list[tuple[str, Deployment]]] = field(default_factory=lambda: defaultdict(list))
 
     @classmethod
@@ -82,41 +83,53 @@ class _Known:
     def _take(self, deployment: Deployment, kind: str, number: str) -> None:
         if kind == "job":
             self.jobs.add((number, deployment.environment))
-            self.told.add(number)
+            self.parts.add(("run", number))
         if kind == "deployment" and (run := _run_of(deployment)):
             self.runs.add(run)
+        if kind in ("release", "push") and ":" in number:
+            self.parts.add((kind, number.partition(":")[0]))
         if kind in ("deployment", "release") and deployment.ref:
-            self.tags.add((f"{kind} {deployment.repository}", deployment.ref))
-        if kind in ("deployment", "release", "run", "job") and deployment.sha:
+            self.tags[f"{kind} {deployment.repository}", deployment.ref].add(deployment.service)
+        if kind in _BETTER and deployment.sha:
             self.shas[deployment.repository, deployment.sha].append((kind, deployment))
 
     def tells(self, deployment: Deployment) -> str | None:
         """The kind of a double; empty for one that needs no words, None for what is no double."""
         kind, number = _kind(deployment)
         match kind:
+            case "run" | "release" | "push" if (kind, number) in self.parts:
+                return ""  # the jobs of a run, the services of a monorepo tell of their own parts
             case "deployment" if (_run_of(deployment), deployment.environment) in self.jobs:
                 return kind
-            case "release" if (f"deployment {deployment.repository}", str(deployment.ref)) in self.tags:
+            case "release" if self._tagged("deployment", deployment):
                 return kind
-            case "run" if number in self.told:
-                return ""
             case "run" if number in self.runs or self._made_by(deployment):
                 return kind
-            case "push" if self.shas.get((deployment.repository, str(deployment.sha))):
+            case "push" if any(_same_service(deployment, made) for made in self._beside(deployment, _BETTER)):
                 return kind
             case _:
                 return None
 
     def _made_by(self, run: Deployment) -> bool:
         """Whether a deployment or release of the run's commit began while it ran, or is of the tag it ran for."""
-        if (f"release {run.repository}", str(run.ref)) in self.tags:
+        if self._tagged("release", run):
             return True
-        return any(_during(run, made) for made in self._beside(run))
+        return any(_during(run, made) for made in self._beside(run, ("deployment", "release")))
 
-    def _beside(self, run: Deployment) -> Iterator[Deployment]:
-        for kind, made in self.shas.get((run.repository, str(run.sha)), ()):
-            if kind in ("deployment", "release"):
+    def _tagged(self, kind: str, deployment: Deployment) -> bool:
+        services = self.tags.get((f"{kind} {deployment.repository}", str(deployment.ref)), set())
+        return bool(services) and (deployment.service is None or not services.isdisjoint({deployment.service, None}))
+
+    def _beside(self, deployment: Deployment, kinds: Collection[str]) -> Iterator[Deployment]:
+        """Deployments of the same commit."""
+        for kind, made in self.shas.get((deployment.repository, str(deployment.sha)), ()):
+            if kind in kinds:
                 yield made
+
+
+def _same_service(one: Deployment, other: Deployment) -> bool:
+    """Where neither names another one."""
+    return one.service == other.service or one.service is None or other.service is None
 
 
 def _during(run: Deployment, made: Deployment) -> bool:

@@ -141,7 +141,8 @@ def linked(facts: Iterable[Fact], graph: Graph, rules: Policy) -> Linked:
             latest = deployment if isinstance(share, Share) else latest
             if deployment.changes is not None or not number:
                 continue
-            if isinstance(share, Share) and share.whole and share.bound:
+            by_path = scope_of(deployment)[1] in rules.services
+            if isinstance(share, Share) and share.whole and share.bound and not by_path:
                 told.update((fact.id, fact) for fact in _delivered(share, share.bound, ranks))
             else:
                 apart.append(deployment)

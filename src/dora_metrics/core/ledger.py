@@ -5,10 +5,12 @@ Pure: a ledger is a mapping of paths to contents, wherever it is kept.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import NamedTuple
 
-from dora_metrics.core.facts import Fact, Record, Unknown
+from dora_metrics.core.facts import Deployment, Fact, Record, Unknown
 from dora_metrics.core.records import BadLine, canonical, canonical_line, decode_with_lines, encode
 
 FACTS = "facts/"
@@ -19,6 +21,10 @@ NOT_FACTS = frozenset({QUARANTINE, OUTBOX})
 
 README = "README.md"
 CHECKPOINT = "checkpoint.json"
+SEQUENCE = "sequence"
+ROOT_FILES = (README, SEQUENCE, CHECKPOINT, OUTBOX, QUARANTINE)
+"""What a run reads besides facts."""
+
 TITLE = b"# The ledger of dora-metrics"
 WELCOME = (
     TITLE
@@ -34,6 +40,23 @@ LARGEST = 400_000
 """A file is split before it passes this many bytes: GraphQL cuts blobs at 512,000."""
 
 
+class Reach(NamedTuple):
+    """Which months of a ledger: all from `since` on, and `also` single ones before it; by default all there are."""
+
+    since: str = ""
+    also: frozenset[str] = frozenset()
+
+    def holds(self, month: str) -> bool:
+        return month >= self.since or month in self.also
+
+    def touches(self, year: str) -> bool:
+        """Whether any month of a folder such as `facts/2026` is within reach."""
+        return f"{year}/99" >= self.since or any(month.startswith(f"{year}/") for month in self.also)
+
+
+EVERYTHING = Reach()
+
+
 class Entry(NamedTuple):
     """A record and its canonical line, which keeps the keys that this version does not know."""
 
@@ -42,7 +65,7 @@ class Entry(NamedTuple):
 
     @property
     def month(self) -> str:
-        return f"{FACTS}{self.record.defining_time:%Y/%m}"
+        return month_at(self.record.defining_time)
 
 
 class Aside(NamedTuple):
@@ -54,20 +77,49 @@ class Aside(NamedTuple):
 
 @dataclass(frozen=True)
 class Contents:
-    """A ledger as it was read: the newest entry of each id, the ids that lie in each month, lines that are no facts."""
+    """A ledger as it was read: the newest entry of each id, the ids that lie in each month, lines that are no facts.
+
+    Months before `sealed` are judged already; of their facts only those that are `carried` still count.
+    """
 
     files: Mapping[str, bytes]
     entries: Mapping[str, Entry]
     places: Mapping[str, set[str]]
     aside: tuple[Aside, ...]
+    sealed: str = ""
+    carried: frozenset[str] = frozenset()
 
     @property
     def facts(self) -> list[Fact]:
-        return [entry.record for entry in self.entries.values() if not isinstance(entry.record, Unknown)]
+        """The facts to judge by."""
+        counting = self._counting()
+        return [
+            entry.record
+            for identity, entry in self.entries.items()
+            if identity in counting and not isinstance(entry.record, Unknown)
+        ]
 
     def known(self, identity: str) -> Fact | None:
         entry = self.entries.get(identity)
         return None if entry is None or isinstance(entry.record, Unknown) else entry.record
+
+    def old(self, since: str) -> AbstractSet[str]:
+        """The facts that lie in months before this one, and in no later one."""
+        later = (here for month, here in self.places.items() if month >= since)
+        elsewhere = self.entries.keys() - set().union(*later)
+        return {identity for identity in elsewhere if self.entries[identity].month < since}
+
+    def delivered(self) -> AbstractSet[str]:
+        """The changes that deployments in sight have delivered."""
+        recent = self.entries.keys() - self.old(self.sealed)
+        records = (self.entries[identity].record for identity in recent)
+        return {change for d in records if isinstance(d, Deployment) for change in d.changes or ()}
+
+    def _counting(self) -> AbstractSet[str]:
+        if not self.sealed:
+            return self.entries.keys()
+        recent = self.entries.keys() - self.old(self.sealed)
+        return recent | self.carried | (self.delivered() & self.entries.keys())
 
 
 @dataclass(frozen=True)
@@ -83,13 +135,21 @@ class Plan:
     changes: dict[str, bytes]
 
 
-def is_foreign(files: Mapping[str, bytes], sequence: int | None) -> bool:
-    """Whether a place is somebody else's: its README is not a ledger's, and no ledger was ever written there."""
-    return README in files and not files[README].startswith(TITLE) and not sequence
+def is_foreign(files: Mapping[str, bytes], beside: Iterable[str], sequence: int | None) -> bool:
+    """Whether a place is somebody else's: no ledger was ever written there, and its files are not a ledger's.
+
+    `beside`: the names of everything that lies there, where the place could not hold anything else.
+    """
+    if sequence:
+        return False
+    if README in files:
+        return not files[README].startswith(TITLE)
+    names = set(beside)
+    return bool(names) and FACTS.rstrip("/") not in names
 
 
-def read(files: Mapping[str, bytes]) -> Contents:
-    """What lies in a ledger's files."""
+def read(files: Mapping[str, bytes], carried: Iterable[Fact] = (), until: datetime | None = None) -> Contents:
+    """What lies in a ledger's files, and what is carried of those that were not read."""
     entries: dict[str, Entry] = {}
     places: dict[str, set[str]] = defaultdict(set)
     aside: list[Aside] = []
@@ -99,7 +159,11 @@ def read(files: Mapping[str, bytes]) -> Contents:
         aside += [Aside(path, one) for one in bad]
         for record, line in pairs:
             _take(entries, Entry(record, line))
-    return Contents(files, entries, places, tuple(aside))
+    for fact in carried:
+        if month_at(fact.defining_time) not in places:
+            entries.setdefault(fact.id, Entry(fact, encode(fact)))
+    ids = frozenset(fact.id for fact in carried if fact.id in entries)
+    return Contents(files, entries, places, tuple(aside), month_at(until) if until else "", ids)
 
 
 def plan(contents: Contents, seen: Iterable[Fact]) -> Plan:
@@ -110,7 +174,7 @@ def plan(contents: Contents, seen: Iterable[Fact]) -> Plan:
     """
     entries = dict(contents.entries)
     news = tuple(fact for fact in seen if _take(entries, Entry(fact, encode(fact))))
-    after = Contents(contents.files, entries, contents.places, contents.aside)
+    after = replace(contents, entries=entries, carried=contents.carried | {fact.id for fact in news})
     changes = _rewritten(after, {fact.id for fact in news}, {month_of(bad.path) for bad in contents.aside})
     if contents.aside:
         quarantined = b"".join(_set_aside(bad) for bad in contents.aside)
@@ -133,6 +197,11 @@ def _key(entry: Entry, other: Entry) -> tuple[object, bytes]:
     return entry.record.observed_at, canonical_line(entry.line) if tied else b""
 
 
+def month_at(moment: datetime) -> str:
+    """`facts/2026/11`."""
+    return f"{FACTS}{moment:%Y/%m}"
+
+
 def month_of(path: str) -> str:
     """`facts/2026/11` for `facts/2026/11.jsonl` and `facts/2026/11-2.jsonl`."""
     return path.removesuffix(".jsonl").partition("-")[0]
@@ -140,25 +209,26 @@ def month_of(path: str) -> str:
 
 def _rewritten(after: Contents, changed: set[str], broken: set[str]) -> dict[str, bytes]:
     """New contents of the months that gain, lose or clean a line; those that gain come first."""
-    gaining = {after.entries[identity].month for identity in changed}
+    gaining: dict[str, list[Entry]] = defaultdict(list)
+    for identity in changed:
+        gaining[after.entries[identity].month].append(after.entries[identity])
     losing = broken | {month for month, here in after.places.items() if not changed.isdisjoint(here)}
     changes: dict[str, bytes] = {}
-    for month in (*sorted(gaining), *sorted(losing - gaining)):
-        parts = {f"{month}{suffix}.jsonl": content for suffix, content in _split(_month(after, month, changed))}
+    for month in (*sorted(gaining), *sorted(losing - gaining.keys())):
+        entries = [*gaining.get(month, ()), *_staying(after, month, changed)]
+        parts = {f"{month}{suffix}.jsonl": content for suffix, content in _split(entries)}
         stale = {path: b"" for path in after.files if _is_stale(path, month, parts)}
         new = {**parts, **stale}
         changes.update((path, content) for path, content in new.items() if after.files.get(path) != content)
     return changes
 
 
-def _month(after: Contents, month: str, changed: set[str]) -> list[Entry]:
-    """What a month holds from now on: a fact that changed lies where it belongs, any other stays where it was."""
-    entries = [entry for identity in changed if (entry := after.entries[identity]).month == month]
+def _staying(after: Contents, month: str, changed: set[str]) -> Iterable[Entry]:
+    """What stays in a month: a fact that changed lies where it belongs, any other where it was."""
     for identity in after.places.get(month, set()) - changed:
         entry = after.entries[identity]
         if entry.month == month or identity not in after.places.get(entry.month, ()):
-            entries.append(entry)
-    return entries
+            yield entry
 
 
 def _is_stale(path: str, month: str, parts: Mapping[str, bytes]) -> bool:

@@ -13,7 +13,7 @@ from dora_metrics.core.records import canonical
 
 ENRICHED: dict[type[Fact], tuple[str, ...]] = {
     Deployment: ("changes", "previous", "commit_count", "health", "remediates"),
-    Change: ("first_commit_at", "first_review_at", "commits", "reverts"),
+    Change: ("service", "first_commit_at", "first_review_at", "commits", "reverts"),
 }
 """Fields that are found out after the event, which knows nothing of them."""
 

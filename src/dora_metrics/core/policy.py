@@ -1,12 +1,14 @@
 """What the numbers depend on besides the facts: the settings that the pure part reads."""
 
+import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from dora_metrics.core.benchmarks import NEWEST_MONOTONE, Benchmark, published
+from dora_metrics.core.paths import Services
 
 DAY = timedelta(hours=24)
 RULES = ("explicit", "rollback", "revert", "hotfix", "incident", "health-check")
@@ -27,6 +29,14 @@ class Policy:
     exclude_bots: bool = True
     zone: ZoneInfo = ZoneInfo("UTC")
     benchmark: Benchmark = field(default_factory=lambda: published(NEWEST_MONOTONE))
+    services: Services = field(default_factory=Services)
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for policies that judge facts alike, whatever they show of them."""
+        named = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("zone", "benchmark")}
+        plain = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in named.items()}
+        return hashlib.sha256(repr(plain).encode()).hexdigest()[:16]
 
     def is_production(self, environment: str) -> bool:
         """Whether an environment is one of the production names, or such a name with more behind it."""

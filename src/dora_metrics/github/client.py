@@ -1,22 +1,24 @@
-"""GitHub's API through PyGithub: bounded in time, no POST repeated blindly, every failure with a meaning.
+"""GitHub's API: bounded in time, no write repeated blindly, every failure with a meaning.
 
-PyGithub's own defaults would send a POST ten times, wait an hour for a rate limit, and pause a quarter of a second
-before every request. GraphQL is POST, so what may be repeated is repeated here.
+What may be repeated is repeated here and nowhere else. A read without an answer is asked again; a write is not, because
+it may have been done. What a rate limit refused was not done, so it is sent again, as long as a run may wait.
 """
 
 import re
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
-from importlib.resources import files
+from itertools import count
 from typing import Any
 
-from github import Auth, Github, GithubException, GithubRetry
-from requests import RequestException
+from dora_metrics.github import limits, queries
+from dora_metrics.github.transport import Answer, NoAnswer, Transport
 
 _TRIES = 3
-_SERVER_ERRORS = range(500, 600)
-_FORBIDDEN, _TOO_MANY = 403, 429
+_DONE, _REDIRECTS, _SERVER_ERRORS = range(200, 300), range(300, 400), range(500, 600)
+_SENDABLE = re.compile(r"[!-~]+")
 
 
 class GitHubError(Exception):
@@ -39,44 +41,51 @@ class UnsureError(GitHubError):
     """No answer came: it may have been done or not."""
 
 
+class RateLimitError(GitHubError):
+    """A rate limit lasts longer than this run may wait; nothing was done."""
+
+
+def _nobody(_: str) -> None:
+    """Is told nothing."""
+
+
 @dataclass
 class Client:
-    """One token's view of one GitHub; counts its requests."""
+    """One token's view of one GitHub; counts its requests.
+
+    All waits for rate limits together are at most `max_rate_limit_wait`; `tell` is told of each before it begins.
+    """
 
     token: str = field(repr=False)
     api_url: str
     pause: Callable[[float], None]
     timeout_seconds: int = 15
     requests: int = 0
+    max_rate_limit_wait: timedelta = timedelta(minutes=1)
+    clock: Callable[[], float] = time.time
+    tell: Callable[[str], None] = _nobody
+    _waited: int = field(default=0, init=False)
 
     @cached_property
-    def _github(self) -> Github:
-        retry = GithubRetry(total=_TRIES - 1, backoff_factor=1, allowed_methods={"GET", "HEAD"}, max_rate_limit_wait=60)
-        return Github(
-            auth=Auth.Token(self.token),
-            base_url=self.api_url.rstrip("/"),
-            timeout=self.timeout_seconds,
-            retry=retry,
-            per_page=100,
-            seconds_between_requests=None,
-            seconds_between_writes=None,
-            lazy=True,
-        )
+    def _transport(self) -> Transport:
+        return Transport(self.token.strip(), self.api_url, self.timeout_seconds)
 
-    def query(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
-        """The data of a query of `queries/`; asked again after a server's failure.
+    def query(self, name: str, variables: Mapping[str, object], slots: Sequence[str] = ()) -> dict[str, Any]:
+        """The data of a query of `queries/`; asked again where no answer came.
+
+        Args:
+            name: of the query.
+            variables: of the query.
+            slots: where the query has a line for one, what each of its copies is asked for (`queries.repeated`).
 
         Raises:
             GitHubError: by meaning.
         """
-        for attempt in range(1, _TRIES + 1):
-            try:
-                return self._graphql(name, variables)
-            except UnsureError:
-                if attempt == _TRIES:
-                    raise
-                self.pause(attempt)
-        raise AssertionError
+        text = queries.text(name)
+        if slots:
+            text = queries.repeated(text, len(slots))
+        given = {**variables, **{f"slot{number}": slot for number, slot in enumerate(slots)}}
+        return self._read(lambda: self._graphql(text, given))
 
     def mutate(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
         """The data of a mutation, asked once.
@@ -84,43 +93,77 @@ class Client:
         Raises:
             GitHubError: by meaning; UnsureError where it may have been done.
         """
-        return self._graphql(name, variables)
+        return self._graphql(queries.text(name), variables)
 
     def get(self, path: str, parameters: Mapping[str, object]) -> dict[str, Any]:
-        """A REST GET; PyGithub asks again after a server's failure.
+        """A REST GET; asked again where no answer came.
 
         Raises:
             GitHubError: by meaning.
         """
-        return self._asked(
-            lambda: self._github.requester.requestJsonAndCheck("GET", path, parameters=dict(parameters))[1]
-        )
+        return self._read(lambda: self._rest("GET", path, parameters=parameters))
 
     def post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         """A REST POST, once.
 
         Raises:
-            GitHubError: by meaning.
+            GitHubError: by meaning; UnsureError where it may have been done.
         """
-        return self._asked(lambda: self._github.requester.requestJsonAndCheck("POST", path, input=dict(body))[1])
+        return self._rest("POST", path, body=dict(body))
 
-    def _graphql(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
-        text = query_text(name)
-        answer = self._asked(lambda: self._github.requester.graphql_query(text, dict(variables))[1])
-        found: dict[str, Any] = answer["data"]
+    def _read(self, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Nothing is done by asking, so what is unsure is asked again."""
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return ask()
+            except UnsureError:
+                if attempt == _TRIES:
+                    raise
+                self.pause(attempt)
+        raise AssertionError
+
+    def _rest(
+        self, verb: str, path: str, parameters: Mapping[str, object] | None = None, body: object = None
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = self._asked(lambda: self._transport.rest(verb, path, parameters, body))
         return found
 
-    def _asked(self, ask: Callable[[], Any]) -> dict[str, Any]:
+    def _graphql(self, text: str, variables: Mapping[str, object]) -> dict[str, Any]:
+        match self._asked(lambda: self._transport.graphql(text, variables)):
+            case {"data": dict(found)}:
+                return found
+        raise UnsureError(_UNREADABLE)
+
+    def _asked(self, send: Callable[[], Answer | NoAnswer]) -> Any:  # noqa: ANN401 - JSON
+        """The data of an answer, asked for again after each wait for a rate limit."""
+        if not _SENDABLE.fullmatch(self.token.strip()):
+            raise ForbiddenError("the token cannot be sent: it holds spaces, line breaks or other letters; set it anew")
+        for refusals in count():
+            answer = self._sent(send)
+            limit = limits.refusal(answer, self.clock(), refusals)
+            if limit is None:
+                break
+            self._wait(limit)
+        if problem := _meaning(answer, self.token.strip()):
+            raise problem
+        return answer.data
+
+    def _sent(self, send: Callable[[], Answer | NoAnswer]) -> Answer:
         self.requests += 1
-        try:
-            found: dict[str, Any] = ask()
-        except GithubException as problem:
-            raise _meaning(problem) from None
-        except RequestException as problem:
-            raise UnsureError(
-                f"GitHub gave no answer ({type(problem).__name__}); it may be down or out of reach"
-            ) from None
-        return found
+        answer = send()
+        if isinstance(answer, NoAnswer):
+            raise UnsureError(f"GitHub gave no answer ({answer.reason}); it may be down or out of reach")
+        return answer
+
+    def _wait(self, limit: limits.Refusal) -> None:
+        """Until a limit is over, if all waits of this client together may be so long."""
+        most = self.max_rate_limit_wait.total_seconds()
+        left = most - self._waited
+        if limit.seconds > left:
+            raise RateLimitError(limit.too_long(left, most))
+        self._waited += limit.seconds
+        self.tell(limit.waiting(most))
+        self.pause(limit.seconds)
 
 
 def owner_and_name(repository: str) -> dict[str, object]:
@@ -129,46 +172,27 @@ def owner_and_name(repository: str) -> dict[str, object]:
     return {"owner": owner, "name": name}
 
 
-def query_text(name: str) -> str:
-    """The text of a query or mutation, with the fragments that it uses."""
-    folder = files("dora_metrics.github") / "queries"
-    text = (folder / f"{name}.graphql").read_text("utf-8")
-    own = set(re.findall(r"^fragment (\w+)", text, re.MULTILINE))
-    used = sorted(set(re.findall(r"\.\.\.(\w+)", text)) - own)
-    return "\n".join((text, *((folder / f"{fragment}.fragment.graphql").read_text("utf-8") for fragment in used)))
+_UNREADABLE = "GitHub's answer has no data: it is not ready, or a proxy answered in its place; try again later"
 
 
-def _meaning(problem: GithubException) -> GitHubError:  # noqa: PLR0911 - one a meaning
-    """What an answer of GitHub's means, whether it came as a status or inside an HTTP 200."""
-    kind, said = _first_error(problem)
-    match kind, problem.status:
+def _meaning(answer: Answer, token: str) -> GitHubError | None:  # noqa: PLR0911 - one a meaning
+    """What is wrong with an answer; nothing if it has what was asked for."""
+    kind, said = answer.complaint
+    said = said.replace(token, "***")
+    match kind, answer.status:
+        case (_, status) if status in _DONE:
+            return UnsureError(_UNREADABLE) if answer.data is None else None
         case ("STALE_DATA", _):
             return StaleHeadError(said)
         case ("NOT_FOUND", _) | (_, 404):
             return NotFoundError(f"not found, or the token may not see it ({said})")
-        case _ if _is_limit(kind, problem.status, said):
-            return GitHubError(f"the token's rate limit is used up ({said}); it is renewed every hour")
         case ("FORBIDDEN", _) | (_, 403):
             return ForbiddenError(said)
         case (_, 401):
             return ForbiddenError(f"the token is not valid ({said})")
         case (_, status) if status in _SERVER_ERRORS:
             return UnsureError(f"GitHub answered {status}; try again later")
+        case (_, status) if status in _REDIRECTS:
+            return GitHubError(f"GitHub redirects ({status}); a repository that was renamed needs its new name here")
         case _:
             return GitHubError(said)
-
-
-def _is_limit(kind: str, status: int, said: str) -> bool:
-    """A 403 may also be a missing permission; only its words tell."""
-    by_words = status == _FORBIDDEN and "rate limit" in said.lower()
-    return kind in ("RATE_LIMITED", "RATE_LIMIT") or status == _TOO_MANY or by_words
-
-
-def _first_error(problem: GithubException) -> tuple[str, str]:
-    match problem.data:
-        case {"errors": [{"message": str(said), **rest}, *_]}:
-            return str(rest.get("type", "")), said
-        case {"message": str(said)}:
-            return "", said
-        case _:
-            return "", f"status {problem.status}"

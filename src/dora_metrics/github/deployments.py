@@ -40,6 +40,7 @@ def _of_status(run: Run, event: DeploymentStatusEvent, outcome: Status) -> Deplo
     return Deployment(
         id=f"github:deployment:{deployment.id}",
         repository=run.repository,
+        service=_service(deployment),
         source="deployments",
         observed_at=seen.updated_at or seen.created_at,
         url=text.link(seen.target_url, seen.log_url, seen.environment_url, f"{run.home}/deployments"),
@@ -53,6 +54,15 @@ def _of_status(run: Run, event: DeploymentStatusEvent, outcome: Status) -> Deplo
     )
 
 
+def _service(deployment: DeploymentObject) -> str | None:
+    """The payload's `service`, for a repository that holds several."""
+    match deployment.payload:
+        case {"service": str(service)}:
+            return str(text.clean(service)).strip() or None
+        case _:
+            return None
+
+
 def _version(deployment: DeploymentObject) -> str | None:
     """The payload's `version`, which the deployer chose, else the ref if it looks like one."""
     match deployment.payload:
@@ -62,7 +72,7 @@ def _version(deployment: DeploymentObject) -> str | None:
             return text.version(text.short_ref(deployment.ref))
 
 
-def released(run: Run, event: ReleaseEvent) -> Observed:
+def released(run: Run, event: ReleaseEvent, settings: Settings) -> Observed:
     """A published release, stable or not.
 
     `released` would count a prerelease that turns stable twice, and `created_at` is the commit's time:
@@ -73,7 +83,7 @@ def released(run: Run, event: ReleaseEvent) -> Observed:
         return nothing(f"release {release.tag_name} was {event.action}; releases count when they are published")
     return ended(
         Deployment(
-            id=f"github:release:{release.id}",
+            id=f"github:release:{release.id}{_apart(settings)}",
             repository=run.repository,
             source="releases",
             observed_at=release.published_at,
@@ -88,7 +98,7 @@ def released(run: Run, event: ReleaseEvent) -> Observed:
     )
 
 
-def pushed(run: Run, event: PushEvent) -> Observed:
+def pushed(run: Run, event: PushEvent, settings: Settings) -> Observed:
     """A push to the default branch, which deploys where no better source is known."""
     branch, sha = event.repository.default_branch, text.full_sha(event.after)
     if event.ref != f"refs/heads/{branch}":
@@ -98,7 +108,7 @@ def pushed(run: Run, event: PushEvent) -> Observed:
     at = event.repository.pushed_at or event.head_commit.timestamp
     return ended(
         Deployment(
-            id=f"github:push:{sha}",
+            id=f"github:push:{sha}{_apart(settings)}",
             repository=run.repository,
             source="pushes",
             observed_at=at,
@@ -119,7 +129,7 @@ def job(run: Run, environment: str, settings: Settings, watched: WorkflowRun | N
     """
     sha, ref = (watched.head_sha, watched.head_branch) if watched else (run.sha, run.ref)
     return Deployment(
-        id=f"github:run:{run.run_id}:{environment}",
+        id=f"github:run:{run.run_id}:{environment}{_apart(settings)}",
         repository=run.repository,
         source="workflow-runs",
         observed_at=run.now,
@@ -131,3 +141,8 @@ def job(run: Run, environment: str, settings: Settings, watched: WorkflowRun | N
         version=settings.version,
         finished_at=run.now,
     )
+
+
+def _apart(settings: Settings) -> str:
+    """The end of an id: one push, release or run may bring several services of a monorepo, each by itself."""
+    return f":{settings.service}" if settings.service in settings.services else ""

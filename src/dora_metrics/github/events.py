@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import msgspec
 
-from dora_metrics.core.facts import Deployment, Fact, Incident
+from dora_metrics.core.facts import Change, Deployment, Fact, Incident
 from dora_metrics.github import changes, deployments, dispatch, incidents, sources, text, workflow_runs
 from dora_metrics.github.observed import Observed, Run, ended, nothing
 from dora_metrics.github.payloads import (
@@ -41,7 +41,7 @@ def observe(run: Run, payload: Mapping[str, object], settings: Settings, known_s
         observed = sources.admitted(observed, settings.deployment_source, known_sources)
     return replace(
         observed,
-        facts=tuple(kept(fact, settings.service) for fact in observed.facts),
+        facts=tuple(kept(fact, settings) for fact in observed.facts),
         title=text.one_line(observed.title)[:_LONGEST_TEXT],
         notes=tuple(text.one_line(note)[:_LONGEST_TEXT] for note in observed.notes),
     )
@@ -62,8 +62,8 @@ _MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings], Observed]] =
     "workflow_run": lambda run, payload, settings: workflow_runs.completed(
         run, read(WorkflowRunEvent, payload), settings.deploy_workflows
     ),
-    "release": lambda run, payload, _: deployments.released(run, read(ReleaseEvent, payload)),
-    "push": lambda run, payload, _: deployments.pushed(run, read(PushEvent, payload)),
+    "release": lambda run, payload, settings: deployments.released(run, read(ReleaseEvent, payload), settings),
+    "push": lambda run, payload, settings: deployments.pushed(run, read(PushEvent, payload), settings),
     "pull_request": lambda run, payload, _: changes.closed(run, read(PullRequestEvent, payload)),
     "pull_request_target": lambda run, payload, _: changes.closed(run, read(PullRequestEvent, payload)),
     "issues": lambda run, payload, settings: incidents.seen(run, read(IssuesEvent, payload), settings.incident_labels),
@@ -85,9 +85,9 @@ def _watched_run(run: Run, payload: Mapping[str, object]) -> WorkflowRun | None:
     return read(WorkflowRunEvent, payload).workflow_run if run.event == "workflow_run" else None
 
 
-def kept(fact: Fact, service: str | None) -> Fact:
-    """A fact as it is recorded: of the setting's service, and of a bounded size."""
-    return _bounded(_served(fact, service))
+def kept(fact: Fact, settings: Settings) -> Fact:
+    """A fact as it is recorded: of the service that the settings name, and of a bounded size."""
+    return _bounded(_served(fact, settings))
 
 
 _LONGEST_TEXT = 300
@@ -109,8 +109,12 @@ def _bounded(fact: Fact) -> Fact:
     return msgspec.structs.replace(fact, **cut) if cut else fact
 
 
-def _served(fact: Fact, service: str | None) -> Fact:
-    """With the setting's service. An incident has one only if it names it: whoever opens it may not know."""
-    if service is None or fact.service or isinstance(fact, Incident):
+def _served(fact: Fact, settings: Settings) -> Fact:
+    """With the setting's service. An incident has one only if it names it: whoever opens it may not know.
+
+    In a monorepo a change has the service whose paths it touches, whoever records it.
+    """
+    by_path = isinstance(fact, Change) and bool(settings.services)
+    if settings.service is None or fact.service or by_path or isinstance(fact, Incident):
         return fact
-    return msgspec.structs.replace(fact, service=service)
+    return msgspec.structs.replace(fact, service=settings.service)

@@ -5,32 +5,32 @@ change. Squash, merge and rebase look the same from here: a commit belongs to th
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from msgspec.structs import replace
 
 from dora_metrics.core.facts import Change, Commit, Deployment, Fact
+from dora_metrics.core.linking import scope_of
+from dora_metrics.core.paths import Services
 from dora_metrics.core.values import instant
-from dora_metrics.github import changes, text
-from dora_metrics.github.client import Client, GitHubError, owner_and_name
+from dora_metrics.github import changes, text, touching
+from dora_metrics.github.client import Client, owner_and_name
+from dora_metrics.github.touching import Brought, TooMuchError, Touching
 
 _PAGE = 100
 _MOST_PAGES = 30
 
 
-class TooMuchError(GitHubError):
-    """More commits than one run asks for."""
-
-
 @dataclass(frozen=True)
 class History:
-    """One repository's history on GitHub."""
+    """One repository's history on GitHub, and its services where it is a monorepo."""
 
     client: Client
     repository: str
+    services: Services = field(default_factory=Services)
 
     def delivered(self, deployment: Deployment, previous: Deployment) -> tuple[Fact, ...]:
         """A deployment with what it brought that the one before had not, and then those changes.
@@ -40,27 +40,44 @@ class History:
         """
         commits = list(self._between(str(previous.sha), str(deployment.sha)))
         pulls = self._pulls(str(deployment.sha), {commit["sha"] for commit in commits})
-        found: dict[str, Change] = {}
+        found: dict[str, Brought] = {}
         for commit in commits:
-            change = self._change_of(commit, pulls.get(commit["sha"], []), deployment)
-            if change:
-                found.setdefault(change.id, change)
-        linked = replace(deployment, changes=tuple(found), previous=previous.id, commit_count=len(commits))
-        return linked, *found.values()
+            brought = self._brought(commit, pulls.get(commit["sha"], []), deployment)
+            if brought:
+                found.setdefault(brought.change.id, brought).commits.add(commit["sha"])
+        own = list(self._own(deployment, list(found.values()), commits))
+        ids = tuple(change.id for change in own)
+        return replace(deployment, changes=ids, previous=previous.id, commit_count=len(commits)), *own
+
+    def _own(
+        self, deployment: Deployment, brought: Sequence[Brought], commits: Sequence[Mapping[str, Any]]
+    ) -> Iterator[Change]:
+        """The changes that touch the paths of the deployment's service; all of them where it has none."""
+        if not self.services:
+            yield from (one.change for one in brought)
+            return
+        service = scope_of(deployment)[1]
+        served = Touching(self.client, self.repository, self.services).served(brought, str(deployment.sha), commits)
+        yield from (change for change, touched in served if service in touched or service not in self.services)
 
     def completed(self, change: Change) -> Change:
-        """A merged pull request with its commits and reviews.
+        """A merged pull request with its commits and reviews, and in a monorepo with its service.
+
+        Where not all files are listed, the deployment that brings it tells the service, by the commits that landed.
 
         Raises:
             GitHubError: if GitHub does not say.
         """
-        variables = {**self._names, "number": int(change.id.rpartition("#")[2])}
+        variables = {**self._asked, "number": int(change.id.rpartition("#")[2])}
         pull = self.client.query("MergedPull", variables)["repository"]["pullRequest"]
-        return replace(change, **_from_commits(pull), first_review_at=_first_review(pull))
+        listed = touching.files(pull)
+        service = change.service if listed is None else touching.only(self.services.touched(listed))
+        return replace(change, **_from_commits(pull), first_review_at=_first_review(pull), service=service)
 
     @property
-    def _names(self) -> dict[str, object]:
-        return owner_and_name(self.repository)
+    def _asked(self) -> dict[str, object]:
+        """What is asked of pull requests: the files only where they matter."""
+        return {**owner_and_name(self.repository), "files": bool(self.services)}
 
     def _between(self, base: str, head: str) -> Iterator[Mapping[str, Any]]:
         """The commits that head reaches and base does not; GitHub shows 250 unless it is asked by the page."""
@@ -84,7 +101,7 @@ class History:
         for _ in range(len(wanted) // (_PAGE // 2) + 2):
             if wanted <= found.keys():
                 break
-            answer = self.client.query("Commits", {**self._names, "sha": head, "after": after})
+            answer = self.client.query("Commits", {**self._asked, "sha": head, "after": after})
             default = (answer["repository"]["defaultBranchRef"] or {}).get("name")
             history = answer["repository"]["object"]["history"]
             for node in history["nodes"]:
@@ -94,15 +111,16 @@ class History:
             after = history["pageInfo"]["endCursor"]
             if not history["pageInfo"]["hasNextPage"]:
                 break
-        return found
+        return _with_own_commits(found)
 
-    def _change_of(
+    def _brought(
         self, commit: Mapping[str, Any], pulls: list[Mapping[str, Any]], deployment: Deployment
-    ) -> Change | None:
+    ) -> Brought | None:
         """The pull request that was merged first with this commit, else the commit itself; a mere merge is neither."""
         if pulls:
-            return self.from_pull(min(pulls, key=lambda pull: str(pull["mergedAt"])), deployment.service)
-        return None if len(commit["parents"]) > 1 else self.from_commit(commit, deployment)
+            pull = min(pulls, key=lambda pull: str(pull["mergedAt"]))
+            return Brought(self.from_pull(pull, deployment.service), touching.files(pull))
+        return None if len(commit["parents"]) > 1 else Brought(self.from_commit(commit, deployment), None)
 
     def from_pull(self, pull: Mapping[str, Any], service: str | None) -> Change:
         """A merged pull request, as the fragment `Pull` asks for it."""
@@ -145,9 +163,20 @@ class History:
         )
 
 
+def _with_own_commits(found: dict[str, list[Mapping[str, Any]]]) -> dict[str, list[Mapping[str, Any]]]:
+    """The same, with commits that a found pull request lists: those of a long-lived branch lie far back in history."""
+    listed = [(node["commit"]["oid"], pull) for pulls in found.values() for pull in pulls for node in _commits(pull)]
+    return {**{oid: [pull] for oid, pull in listed}, **found}
+
+
+def _commits(pull: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    nodes: Sequence[Mapping[str, Any]] = pull["commits"]["nodes"]
+    return nodes
+
+
 def _from_commits(pull: Mapping[str, Any]) -> dict[str, Any]:
     """When a pull request began, and its commits without merges; those are unknown where there are over a hundred."""
-    commits = [node["commit"] for node in pull["commits"]["nodes"]]
+    commits = [node["commit"] for node in _commits(pull)]
     own = [commit for commit in commits if not _MERGE.match(commit["messageHeadline"])] or commits
     listed = tuple(Commit(sha=c["oid"], authored_at=at) for c in own if (at := _time(c["authoredDate"])))
     started = min((commit.authored_at for commit in listed), default=None)

@@ -1,15 +1,16 @@
 """`ledger: branch:NAME` or `branch:NAME@owner/repo`: an orphan branch that is only ever appended to.
 
-Read in one request and written in one: a commit that GitHub makes only on top of the head that was read. Nothing is
-checked out, nothing forced.
+Read in one request, or a few for a large ledger, and written in one: a commit that GitHub makes only on top of the head
+that was read. Nothing is checked out, nothing forced.
 """
 
 import base64
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
-from dora_metrics.core.ledger import CHECKPOINT, FACTS, OUTBOX, QUARANTINE, README
+from dora_metrics.core.ledger import EVERYTHING, ROOT_FILES, SEQUENCE, Reach, month_at, month_of
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.client import (
     Client,
@@ -20,57 +21,98 @@ from dora_metrics.github.client import (
     UnsureError,
     owner_and_name,
 )
-from dora_metrics.ledgers import checkpoint
+from dora_metrics.github.contents import Found, content, objects
 from dora_metrics.ledgers.port import Snapshot
+from dora_metrics.ledgers.sequence import counted, sequence
 
-_ROOT_FILES = {"readme": README, "checkpoint": CHECKPOINT, "outbox": OUTBOX, "quarantine": QUARANTINE}
+_NO_CONFIG: Mapping[str, object] = {"configOwner": "", "configName": "", "config": "", "asksConfig": False}
 _ALREADY_THERE = "reference already exists"
 _UNANSWERED = 3
+_MONTHS = 8
 
 
 @dataclass
 class BranchLedger:
-    """A branch of a repository on GitHub. Writes without an answer are given up after a few."""
+    """A branch of a repository on GitHub. Writes without an answer are given up after a few.
+
+    `now`: which months are looked for first.
+    """
 
     client: Client
     repository: str
     branch: str
+    now: datetime
     remembers: bool = True
     _unanswered: int = 0
+    _begun: Snapshot | None = None
 
     @property
     def name(self) -> str:
         return f"branch:{self.branch} of {self.repository}"
 
-    def read(self) -> Snapshot:
-        """All facts at the branch's head, and what is pending; nothing where there is no branch yet.
+    def begin(self, repository: str, path: str) -> bytes | None:
+        """A file on a repository's default branch, None where there is none; read in one request with the ledger.
+
+        Raises:
+            LedgerError: if GitHub does not show both.
+        """
+        config = dict(zip(("configOwner", "configName"), owner_and_name(repository).values(), strict=True))
+        self._begun, found = self._first(EVERYTHING, {**config, "config": f"HEAD:{path}", "asksConfig": True})
+        with self._told(f"read ({path})"):
+            return content(self.client, repository, found)
+
+    def read(self, reach: Reach = EVERYTHING) -> Snapshot:
+        """See the port: in one request, if the months are few and small; nothing where there is no branch yet.
 
         Raises:
             LedgerError: if GitHub does not show it.
         """
-        found = self._asked("Ledger")
+        seen, self._begun = self._begun or self._first(reach, _NO_CONFIG)[0], None
+        return self.more(seen, reach)
+
+    def _first(self, reach: Reach, config: Mapping[str, object]) -> tuple[Snapshot, Found]:
+        """The branch as far as one request shows it, and the config file if that is asked for."""
+        months = list(filter(reach.holds, _last_months(self.now)))
+        years = sorted({month.rpartition("/")[0] for month in months})
+        paths = [*ROOT_FILES, "facts", *years, *(f"{month}.jsonl" for month in months)]
+        with self._told("read"):
+            answer = self.client.query("Ledger", {**self._place, **config}, paths)
+        found, asked = answer["repository"], answer.get("config") or {}
         if found["isEmpty"]:
             raise LedgerError(f"{self.name}: the repository has no commit yet, so it can have no branch")
         if found["ref"] is None:
-            return Snapshot({}, 0)
+            return Snapshot({}, 0, reach=reach), asked.get("object")
         target = found["ref"]["target"]
-        files = dict(self._files(target))
-        return Snapshot(files, checkpoint.sequence(files.get(CHECKPOINT, b"")), target["oid"])
+        objects = {path: (target[f"slot{n}"] or {}).get("object") for n, path in enumerate(paths)}
+        root = tuple(entry["name"] for entry in target["tree"]["entries"])
+        files = self._files(objects)
+        number = sequence(files.pop(SEQUENCE, b""))
+        folders = {"": root, **_folders(objects, "facts", *years)}
+        return Snapshot(files, number, target["oid"], reach, folders), asked.get("object")
 
-    def _files(self, target: Mapping[str, Any]) -> Iterator[tuple[str, bytes]]:
-        for key, path in _ROOT_FILES.items():
-            if target[key]:
-                yield path, self._content(path, target[key]["object"])
-        for year in _entries(target["facts"]):
-            for file in _entries(year):
-                path = f"{FACTS}{year['name']}/{file['name']}"
-                if path.endswith(".jsonl"):
-                    yield path, self._content(path, file["object"])
+    def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
+        """See the port: in one request for every fifty files.
 
-    def _content(self, path: str, blob: Mapping[str, Any]) -> bytes:
-        if blob.get("isTruncated") or blob.get("text") is None:
-            raise LedgerError(f"{self.name}: {path} is too large or no text; split it into files below 400 kB")
-        return str(blob["text"]).encode()
+        Raises:
+            LedgerError: if GitHub does not show it.
+        """
+        unknown = [path for path, names in seen.folders.items() if names is None and reach.touches(path)]
+        folders = {**seen.folders, **_folders(self._objects(seen.version, unknown), *unknown)}
+        facts = (f"{folder}/{name}" for folder, names in folders.items() if folder for name in names or ())
+        wanted = [path for path in facts if path.endswith(".jsonl") and reach.holds(month_of(path))]
+        missing = [path for path in wanted if path not in seen.files]
+        files = {**seen.files, **self._files(self._objects(seen.version, missing))}
+        return replace(seen, files=files, reach=reach, folders=folders)
+
+    def _objects(self, version: str, paths: Sequence[str]) -> dict[str, Found]:
+        with self._told("read"):
+            found = objects(self.client, self.repository, [f"{version}:{path}" for path in paths])
+        return dict(zip(paths, found, strict=True))
+
+    def _files(self, found: Mapping[str, Found]) -> dict[str, bytes]:
+        with self._told("read"):
+            contents = {path: content(self.client, self.repository, one) for path, one in found.items()}
+        return {path: text for path, text in contents.items() if text is not None}
 
     def write(self, seen: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:
         """See the port. An answer that got lost counts as overtaken: the next read shows whether it was done.
@@ -78,20 +120,20 @@ class BranchLedger:
         Raises:
             LedgerError: if GitHub refuses.
         """
-        sequence, changes = checkpoint.counted(seen.sequence, changes)
-        files = {path: content for path, content in {**seen.files, **changes}.items() if content}
+        number, changes = counted(seen.sequence, changes)
         try:
             version = self._append(seen.version, changes, message) if seen.version else self._begin(changes, message)
         except StaleHeadError:
             return None
-        except UnsureError as problem:
+        except (UnsureError, NotFoundError) as problem:
             self._unanswered += 1
             if self._unanswered == _UNANSWERED:
                 raise self._unusable("written", problem) from None
             return None
         except GitHubError as problem:
             raise self._unusable("written", problem) from None
-        return Snapshot(files, sequence, version) if version else None
+        files = {path: content for path, content in {**seen.files, **changes}.items() if content and path != SEQUENCE}
+        return replace(seen, files=files, sequence=number, version=version) if version else None
 
     def overtaken(self, seen: Snapshot) -> bool:
         """See the port.
@@ -99,16 +141,21 @@ class BranchLedger:
         Raises:
             LedgerError: if GitHub does not show it.
         """
-        ref = self._asked("Head")["ref"]
+        with self._told("read"):
+            ref = self.client.query("Head", self._place)["repository"]["ref"]
         return (ref["target"]["oid"] if ref else "") != seen.version
 
-    def _asked(self, query: str) -> dict[str, Any]:
-        variables = {**owner_and_name(self.repository), "ref": f"refs/heads/{self.branch}"}
+    @property
+    def _place(self) -> dict[str, object]:
+        return {**owner_and_name(self.repository), "ref": f"refs/heads/{self.branch}"}
+
+    @contextmanager
+    def _told(self, done: str) -> Iterator[None]:
+        """What GitHub refuses is a ledger that cannot be used."""
         try:
-            found: dict[str, Any] = self.client.query(query, variables)["repository"]
+            yield
         except GitHubError as problem:
-            raise self._unusable("read", problem) from None
-        return found
+            raise self._unusable(done, problem) from None
 
     def _append(self, head: str, changes: Mapping[str, bytes], message: str) -> str:
         additions = [
@@ -158,7 +205,19 @@ class BranchLedger:
         return LedgerError(f"{self.name}: cannot be {done}: {problem}{advice}")
 
 
-def _entries(place: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
-    """The entries of a folder; a file has none."""
-    found = ((place or {}).get("object") or {}).get("entries")
-    return list(found or ())
+def _last_months(now: datetime) -> list[str]:
+    """The months up to the next one, since clocks differ."""
+    count = now.year * 12 + now.month
+    return [month_at(datetime(n // 12, n % 12 + 1, 1, tzinfo=UTC)) for n in range(count - _MONTHS + 1, count + 1)]
+
+
+def _folders(objects: Mapping[str, Found], *paths: str) -> dict[str, tuple[str, ...] | None]:
+    """The names of the files in each of these folders; the folders in them as not looked into yet."""
+    found: dict[str, tuple[str, ...] | None] = {}
+    for path in paths:
+        entries = (objects.get(path) or {}).get("entries") or ()
+        for entry in entries:
+            if entry["type"] == "tree":
+                found.setdefault(f"{path}/{entry['name']}", None)
+        found[path] = tuple(entry["name"] for entry in entries if entry["type"] == "blob")
+    return found

@@ -1,14 +1,15 @@
 """`ledger: dir:PATH`: a folder, for local runs, tests and runners that keep a disk or a cache."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from dora_metrics.core.ledger import CHECKPOINT, FACTS, OUTBOX, QUARANTINE, README
+from dora_metrics.core.ledger import CHECKPOINT, EVERYTHING, FACTS, ROOT_FILES, SEQUENCE, Reach, month_of
 from dora_metrics.errors import LedgerError
-from dora_metrics.ledgers import checkpoint
 from dora_metrics.ledgers.lock import locked
 from dora_metrics.ledgers.port import Snapshot
+from dora_metrics.ledgers.sequence import counted, is_kept, sequence
 
 _LOCK = ".lock"
 _LOCK_SECONDS = 30
@@ -26,22 +27,42 @@ class DirectoryLedger:
     def name(self) -> str:
         return f"dir:{self._root}"
 
-    def read(self) -> Snapshot:
-        """All facts, and what is pending.
+    def read(self, reach: Reach = EVERYTHING) -> Snapshot:
+        """See the port.
 
         Raises:
             LedgerError: if the folder cannot be read.
         """
         sequence = self._sequence()  # first: what is written meanwhile must look newer, never older
+        files = self._contents(self._root / name for name in ROOT_FILES if name != SEQUENCE)
+        return self.more(Snapshot(files, sequence), reach)
+
+    def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
+        """See the port. What was written since may be among it; then `write` refuses.
+
+        Raises:
+            LedgerError: if the folder cannot be read.
+        """
+        paths = (path for path in self._facts_files() if reach.holds(month_of(self._path(path))))
+        facts = self._contents(path for path in paths if self._path(path) not in seen.files)
+        return replace(seen, files={**seen.files, **facts}, reach=reach)
+
+    def _facts_files(self) -> Iterator[Path]:
+        """All `*.jsonl`, at any depth; a folder that cannot be read is an error, never an empty one."""
         try:
-            paths = [
-                *_facts_files(self._root / FACTS),
-                *(self._root / name for name in (README, OUTBOX, QUARANTINE)),
-            ]
-            files = {path.relative_to(self._root).as_posix(): path.read_bytes() for path in paths if path.is_file()}
+            for place, _, names in os.walk(self._root / FACTS, onerror=_raise):
+                yield from (Path(place, name) for name in names if name.endswith(".jsonl"))
         except OSError as problem:
             raise self._unusable("read", problem) from None
-        return Snapshot(files, sequence)
+
+    def _contents(self, paths: Iterable[Path]) -> dict[str, bytes]:
+        try:
+            return {self._path(path): path.read_bytes() for path in paths if path.is_file()}
+        except OSError as problem:
+            raise self._unusable("read", problem) from None
+
+    def _path(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
 
     def write(self, seen: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
         """See the port; `changes` are made in their order.
@@ -64,23 +85,25 @@ class DirectoryLedger:
 
     def _torn(self, seen: Snapshot, changes: Mapping[str, bytes]) -> bool:
         """Whether a run that was killed before it could count its change has written one of these files."""
-        kept = filter(checkpoint.is_kept, changes)
-        return any(_content(self._root / path) != seen.files.get(path, b"") for path in kept)
+        return any(_content(self._root / path) != seen.files.get(path, b"") for path in filter(is_kept, changes))
 
     def overtaken(self, seen: Snapshot) -> bool:
         """See the port."""
         return self._sequence() != seen.sequence
 
     def _changed(self, seen: Snapshot, changes: Mapping[str, bytes]) -> Snapshot:
-        sequence, changes = checkpoint.counted(seen.sequence, changes)
+        """A checkpoint that no longer holds goes first: a run that is killed here leaves none, not a wrong one."""
+        number, changes = counted(seen.sequence, changes)
+        if CHECKPOINT in changes:
+            _replace(self._root / CHECKPOINT, b"")
         for path, content in changes.items():
             _replace(self._root / path, content)
-        files = {path: content for path, content in {**seen.files, **changes}.items() if content}
-        return Snapshot(files, sequence)
+        files = {path: content for path, content in {**seen.files, **changes}.items() if content and path != SEQUENCE}
+        return replace(seen, files=files, sequence=number)
 
     def _sequence(self) -> int:
         try:
-            return checkpoint.sequence((self._root / CHECKPOINT).read_bytes())
+            return sequence((self._root / SEQUENCE).read_bytes())
         except FileNotFoundError:
             return 0
         except OSError as problem:
@@ -88,12 +111,6 @@ class DirectoryLedger:
 
     def _unusable(self, done: str, problem: OSError) -> LedgerError:
         return LedgerError(f"{self.name}: cannot be {done} ({problem.strerror}); check the path and its permissions")
-
-
-def _facts_files(folder: Path) -> Iterator[Path]:
-    """All `*.jsonl`, at any depth; a folder that cannot be read is an error, never an empty one."""
-    for place, _, names in os.walk(folder, onerror=_raise):
-        yield from (Path(place, name) for name in names if name.endswith(".jsonl"))
 
 
 def _raise(problem: OSError) -> None:

@@ -1,8 +1,9 @@
 """Ledgers that keep nothing: the one that was asked for, and the one that another becomes when it cannot be written."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from dora_metrics.core.ledger import EVERYTHING, Reach
 from dora_metrics.ledgers.port import Ledger, Snapshot
 
 
@@ -23,8 +24,11 @@ class NoLedger(_Forgetful):
 
     name = "none"
 
-    def read(self) -> Snapshot:
-        return Snapshot()
+    def read(self, reach: Reach = EVERYTHING) -> Snapshot:
+        return Snapshot(reach=reach)
+
+    def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
+        return replace(seen, reach=reach)
 
 
 @dataclass(frozen=True)
@@ -37,5 +41,8 @@ class ReadOnly(_Forgetful):
     def name(self) -> str:
         return self.ledger.name
 
-    def read(self) -> Snapshot:
-        return self.ledger.read()
+    def read(self, reach: Reach = EVERYTHING) -> Snapshot:
+        return self.ledger.read(reach)
+
+    def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
+        return self.ledger.more(seen, reach)

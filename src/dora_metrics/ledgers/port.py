@@ -1,21 +1,26 @@
-"""The port of all ledgers: read everything that a run needs, write it back only if nobody wrote between."""
+"""The port of all ledgers: read what a run needs, write it back only if nobody wrote between."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from dora_metrics.core.ledger import EVERYTHING, Reach
+
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A ledger's files at one version.
+    """A ledger's files at one version: those beside the facts, and the facts of the months within reach.
 
     `sequence` grows by one with every change of its facts; None for a ledger that remembers nothing.
     `version` names the state exactly, where the ledger has a name for it.
+    `folders`: what is known to lie in each folder of facts, None for one that nobody has looked into yet.
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     sequence: int | None = None
     version: str = ""
+    reach: Reach = EVERYTHING
+    folders: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
 
 
 class Ledger(Protocol):
@@ -31,7 +36,13 @@ class Ledger(Protocol):
         """Whether what is written is there for the next run."""
         ...
 
-    def read(self) -> Snapshot: ...
+    def read(self, reach: Reach = EVERYTHING) -> Snapshot:
+        """The newest state."""
+        ...
+
+    def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
+        """The same state, as far as it reaches now."""
+        ...
 
     def overtaken(self, seen: Snapshot) -> bool:
         """Whether another run has changed the ledger since."""

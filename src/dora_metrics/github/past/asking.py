@@ -48,12 +48,17 @@ class Asking:
     def names(self) -> dict[str, object]:
         return owner_and_name(self.home.name)
 
+    @property
+    def files(self) -> bool:
+        """Whether the files of pull requests matter."""
+        return bool(self.wanted.settings.services)
+
     def cursor(self, kind: Kind) -> Cursor:
         return self.wanted.cursors.get(kind, Cursor())
 
     def kept(self, fact: Fact) -> Fact:
         """As an event would have been recorded."""
-        return kept(fact, self.wanted.settings.service)
+        return kept(fact, self.wanted.settings)
 
     def reading(self, kind: Kind, pages: Pages, time: str, older: Pages | None = None) -> Reading:
         """A list from its newest on; `older` where the rest of the past is asked for in another way."""

@@ -88,8 +88,8 @@ def _elsewhere(asking: Asking, node: Mapping[str, Any]) -> Iterator[tuple[str, s
 
 def _pulls_elsewhere(asking: Asking, ids: list[str]) -> Iterator[Part]:
     for start in range(0, len(ids), _MOST_IDS):
-        nodes = asking.client.query("PullsById", {"ids": ids[start : start + _MOST_IDS]})["nodes"]
-        yield Part("commits", changes(asking, filter(None, nodes)))
+        some = {"ids": ids[start : start + _MOST_IDS], "files": asking.files}
+        yield Part("commits", changes(asking, filter(None, asking.client.query("PullsById", some)["nodes"])))
 
 
 def _direct(asking: Asking, node: Mapping[str, Any]) -> Change:

@@ -5,10 +5,12 @@ from typing import Any
 
 from dora_metrics.core.facts import Fact
 from dora_metrics.core.values import instant
+from dora_metrics.github import touching
 from dora_metrics.github.history import History
 from dora_metrics.github.past.asking import Asking
 from dora_metrics.github.past.parts import Part
 from dora_metrics.github.past.traps import Traps
+from dora_metrics.settings import policy
 
 
 def pulls(asking: Asking) -> Iterator[Part]:
@@ -20,7 +22,7 @@ def pulls(asking: Asking) -> Iterator[Part]:
         GitHubError: by meaning.
     """
     traps = Traps("Pull requests with commits", asking.run.now)
-    pages = asking.pages("PastPulls", "pullRequests")
+    pages = asking.pages("PastPulls", "pullRequests", files=asking.files)
     for stretch in asking.reading("pulls", pages, "updatedAt").stretches():
         landed = [node for node in stretch.nodes if _counts(asking, node)]
         for node in landed:
@@ -31,8 +33,15 @@ def pulls(asking: Asking) -> Iterator[Part]:
 
 def changes(asking: Asking, nodes: Iterable[Mapping[str, Any]]) -> tuple[Fact, ...]:
     history = History(asking.client, asking.home.name)
-    service = asking.wanted.settings.service
-    return tuple(asking.kept(history.from_pull(node, service)) for node in nodes)
+    return tuple(asking.kept(history.from_pull(node, _service(asking, node))) for node in nodes)
+
+
+def _service(asking: Asking, node: Mapping[str, Any]) -> str | None:
+    """In a monorepo the one service that it touches, as far as its files are listed."""
+    settings, listed = asking.wanted.settings, touching.files(node)
+    if not settings.services:
+        return settings.service
+    return None if listed is None else touching.only(policy(settings).services.touched(listed))
 
 
 def _counts(asking: Asking, node: Mapping[str, Any]) -> bool:

@@ -16,7 +16,8 @@ _NOTE = "Of the past only merges are known as pushes; commits that were pushed d
 def pushes(asking: Asking, merged: Iterable[Fact]) -> Part:
     """What the push events of merges would have left behind; GitHub keeps no list of pushes."""
     changes = [fact for fact in merged if isinstance(fact, Change) and fact.sha and fact.merged_at]
-    facts = tuple(asking.kept(fact) for change in changes for fact in pushed(asking.run, _event(asking, change)).facts)
+    seen = (pushed(asking.run, _event(asking, change), asking.wanted.settings) for change in changes)
+    facts = tuple(asking.kept(fact) for one in seen for fact in one.facts)
     return Part("pushes", facts, done=True, notes=(_NOTE,) if facts else ())
 
 

@@ -43,4 +43,4 @@ def _facts(asking: Asking, node: Mapping[str, Any]) -> Iterator[Fact]:
         },
     }
     run = replace(asking.run, sha=(node["tagCommit"] or {}).get("oid") or "")
-    yield from map(asking.kept, released(run, read(ReleaseEvent, event)).facts)
+    yield from map(asking.kept, released(run, read(ReleaseEvent, event), asking.wanted.settings).facts)

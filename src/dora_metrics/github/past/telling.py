@@ -95,7 +95,7 @@ def _opened(client: Client, wanted: Wanted) -> Asking:
     names = owner_and_name(wanted.run.repository)
     ids = list(wanted.cursors.get("deployments", Cursor()).open)
     try:
-        answer = client.query("News", {**names, **asked(wanted), "open": ids})
+        answer = client.query("News", {**names, **asked(wanted), "open": ids, "files": bool(wanted.settings.services)})
     except GitHubError:
         found = client.query("Home", names)["repository"]
         return Asking(client, Home.of(found), wanted)

@@ -1,0 +1,85 @@
+"""`dora-metrics rebuild`: everything that is derived, again, from all facts of a ledger."""
+
+import json
+from io import BytesIO, StringIO
+from pathlib import Path
+
+import pytest
+
+from dora_metrics import cli
+from dora_metrics.world import World
+from fakes.github import FakeGitHub
+from support.runs import NOW, deployment_status, run
+
+
+def rebuilt(environment: dict[str, str], *arguments: str) -> tuple[int, str]:
+    """The exit code and what was printed."""
+    out = StringIO()
+    world = World(environment, BytesIO(), out, out, NOW, lambda _: None)
+    return cli.run(["rebuild", *arguments], world), out.getvalue()
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    for number in (1, 2):
+        run(tmp_path, "deployment_status", deployment_status(number))
+    return tmp_path / "ledger"
+
+
+def scopes(ledger: Path) -> object:
+    return json.loads((ledger / "metrics.json").read_text("utf-8"))["scopes"]
+
+
+def test_lost_derived_files_come_back_as_they_were(ledger: Path) -> None:
+    before = scopes(ledger)
+    for name in ("metrics.json", "metrics.prom"):
+        (ledger / name).unlink()
+    code, said = rebuilt({}, "--ledger", f"dir:{ledger}")
+    assert code == 0
+    assert "acme/shop" in said
+    assert scopes(ledger) == before
+    assert (ledger / "metrics.prom").exists()
+
+
+def test_no_fact_changes(ledger: Path) -> None:
+    facts = {path: path.read_bytes() for path in ledger.rglob("*.jsonl")}
+    rebuilt({}, "--ledger", f"dir:{ledger}")
+    assert {path: path.read_bytes() for path in ledger.rglob("*.jsonl")} == facts
+
+
+def test_a_flag_wins_even_where_it_says_the_default(ledger: Path) -> None:
+    config = ledger.parent / "dora.yml"
+    config.write_text("window: 7d", "utf-8")
+    for arguments, days in (([], 7), (["--window", "30d"], 30)):
+        rebuilt({}, "--ledger", f"dir:{ledger}", "--config", str(config), *arguments)
+        assert json.loads((ledger / "metrics.json").read_text("utf-8"))["window"]["days"] == days
+
+
+def test_a_branch_needs_a_token_and_its_repository(tmp_path: Path) -> None:
+    workspace = {"GITHUB_WORKSPACE": str(tmp_path)}
+    code, said = rebuilt(workspace)
+    assert (code, "no `github-token`" in said) == (1, True)
+    code, said = rebuilt({**workspace, "GITHUB_TOKEN": "ghs_x"})
+    assert (code, "--repository OWNER/NAME" in said) == (1, True)
+
+
+def test_a_branch_is_rebuilt(tmp_path: Path) -> None:
+    with FakeGitHub() as github:
+        repository = github.repository("acme/shop")
+        repository.commit({"a": "1"}, message="Begin")
+        given = {"ledger": "branch:dora-metrics", "github-token": github.token}
+        url = {"GITHUB_API_URL": github.api_url}
+        run(tmp_path, "deployment_status", deployment_status(1), given, environment=url)
+        repository.commit({"metrics.json": "{}"}, message="By hand", branch="dora-metrics")
+        environment = {**url, "GITHUB_TOKEN": github.token, "GITHUB_WORKSPACE": str(tmp_path)}
+        code, _ = rebuilt(environment, "--repository", "acme/shop")
+        document = json.loads(repository.read("metrics.json", "dora-metrics") or b"")
+    assert code == 0
+    assert document["scopes"][0]["repository"] == "acme/shop"
+
+
+def test_wrong_flags_are_all_told(tmp_path: Path) -> None:
+    code, said = rebuilt({"GITHUB_WORKSPACE": str(tmp_path)}, "--window", "soon", "--benchmark", "2020")
+    assert code == 2
+    assert "flag window: 'soon'" in said
+    assert "flag benchmark: '2020'" in said
