@@ -1,13 +1,16 @@
 """The shell of an action run: gather → decide → apply; the only place that owns the exit code."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
 from dora_metrics import inputs
 from dora_metrics.computing import template
 from dora_metrics.core import render, report, words
+from dora_metrics.core.facts import Fact
+from dora_metrics.core.ledger import Contents
 from dora_metrics.core.linking import Scope
+from dora_metrics.core.observing import enriched
 from dora_metrics.core.report import Told
 from dora_metrics.core.story import Happening
 from dora_metrics.errors import EventError, LedgerError, SettingsError
@@ -18,9 +21,12 @@ from dora_metrics.ledgers.none import NoLedger, ReadOnly
 from dora_metrics.ledgers.port import Ledger
 from dora_metrics.opening import Opening
 from dora_metrics.outputs import main_scope, outputs
-from dora_metrics.recording import Eyes, Observer, Recorded, record
+from dora_metrics.recording import Eyes, Observer, Recorded, known_sources, record
+from dora_metrics.settings import EVERY_REPOSITORY
 from dora_metrics.sinks.port import NotSent, Outcome, Sent
 from dora_metrics.world import World
+
+_AGAIN = "everything was computed again from the ledger"
 
 
 def action(world: World, flags: Layer | None = None) -> int:
@@ -55,12 +61,11 @@ def action(world: World, flags: Layer | None = None) -> int:
 
 
 def _recorded(opening: Opening, world: World, told: list[Told]) -> tuple[Recorded, Ledger]:
-    """The event in the ledger; where that cannot be, with what can be read of the ledger, or else alone."""
-    given = opening.given
-    eyes = Eyes(_observer(given, world, told), opening.ask)
+    """The run's work in the ledger; where that cannot be, with what can be read of the ledger, or else alone."""
+    work = _work(opening, world, told)
     for ledger in _ledgers(opening, told):
         try:
-            recorded = record(eyes, ledger, given.settings, given.run, world.pause)
+            recorded = work(ledger)
         except LedgerError as problem:
             _tell_once(told, Told("ledger", "failed", str(problem)))
         else:
@@ -69,6 +74,26 @@ def _recorded(opening: Opening, world: World, told: list[Told]) -> tuple[Recorde
             told += _aside_told(recorded)
             return recorded, ledger
     raise AssertionError
+
+
+def _work(opening: Opening, world: World, told: list[Told]) -> Callable[[Ledger], Recorded]:
+    """What this run does to a ledger."""
+    given = opening.given
+    match given.work:
+        case "sync" if opening.client_wanted:
+            sync = opening.sync()
+            return lambda ledger: sync.into(ledger, world.pause)
+        case "record":
+            eyes = Eyes(_observer(given, world, told), opening.ask)
+        case "sync":
+            asked = given.settings.mode == "sync"
+            told.append(
+                Told("sync", "failed" if asked else "skipped", "no `github-token` to read GitHub's history with")
+            )
+            eyes = Eyes(lambda _: nothing(_AGAIN), whole=True)
+        case _:
+            eyes = Eyes(lambda _: nothing(f"mode is {given.settings.mode}, so {_AGAIN}"), whole=True)
+    return lambda ledger: record(eyes, ledger, given.settings, given.run, world.pause)
 
 
 def _ledgers(opening: Opening, told: list[Told]) -> Iterator[Ledger]:
@@ -89,15 +114,19 @@ def _tell_once(told: list[Told], one: Told) -> None:
 
 def _observer(given: inputs.Inputs, world: World, told: list[Told]) -> Observer:
     """An unreadable event is told once, and is an event without facts."""
-    if given.settings.mode != "auto":
-        return lambda _: nothing(f"mode is {given.settings.mode}, so everything was computed again from the ledger")
+    run, settings = given.run, given.settings
     try:
         payload = inputs.payload(world.environment)
-        observe(given.run, payload, given.settings, frozenset())
+        observe(run, payload, settings, frozenset())
     except EventError as error:
         told += [Told("event", "failed", problem) for problem in error.problems]
-        return lambda _: Observed((), f"This {given.run.event} event could not be read, so nothing was recorded")
-    return partial(observe, given.run, payload, given.settings)
+        return lambda _: Observed((), f"This {run.event} event could not be read, so nothing was recorded")
+
+    def observer(before: Contents) -> Observed:
+        observed = observe(run, payload, settings, known_sources(before.facts, run.repository, settings))
+        return replace(observed, facts=tuple(enriched(before.known(fact.id), fact) for fact in observed.facts))
+
+    return observer
 
 
 def _ledger_told(recorded: Recorded, ledger: Ledger) -> Told:
@@ -136,10 +165,11 @@ def _worded(outcome: Outcome) -> Told:
 
 def _publish(recorded: Recorded, given: inputs.Inputs, told: Sequence[Told], runner: Runner) -> bool:
     """Summary, outputs, annotations, and the gist in the log; whether all could be written."""
-    main = main_scope(recorded, given.run)
+    main = main_scope(recorded, EVERY_REPOSITORY if given.settings.repositories else given.run.repository)
     written = [runner.outputs(outputs(recorded, main))]
     if given.settings.summary:
-        written.append(runner.summarise(_summary(recorded, main, told)))
+        facts = recorded.facts if given.work == "record" else ()
+        written.append(runner.summarise(_summary(recorded, main, told, facts)))
     runner.say(recorded.observed.title)
     for one in told:
         if one.how == "failed":
@@ -149,7 +179,8 @@ def _publish(recorded: Recorded, given: inputs.Inputs, told: Sequence[Told], run
     return all(written)
 
 
-def _summary(recorded: Recorded, main: Scope | None, told: Sequence[Told]) -> str:
-    happening = Happening(recorded.observed.title, recorded.facts)
+def _summary(recorded: Recorded, main: Scope | None, told: Sequence[Told], facts: tuple[Fact, ...]) -> str:
+    """`facts`: what the story is about; many facts of the past are none."""
+    happening = Happening(recorded.observed.title, facts)
     built = report.build(recorded.subject, main, happening, recorded.earlier, told)
     return render.markdown(replace(built, notes=[*recorded.observed.notes, *built.notes]), template("summary.md.j2"))

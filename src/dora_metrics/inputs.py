@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from dora_metrics import config
 from dora_metrics.errors import EventError, SettingsError
@@ -31,6 +32,18 @@ class Inputs:
     def config(self) -> str:
         """The path of the config file in the repository."""
         return self._named or default_text("config")
+
+    @property
+    def work(self) -> Literal["record", "sync", "rebuild"]:
+        """What this run is for. A job that says what it deployed is an event, whatever started it."""
+        quiet = self.run.event in ("schedule", "workflow_dispatch") and self.settings.environment is None
+        match self.settings.mode:
+            case "auto":
+                return "sync" if quiet else "record"
+            case "sync":
+                return "sync"
+            case _:
+                return "rebuild"
 
     @property
     def without_effect(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from dora_metrics.settings import EVERY_REPOSITORY, policy
 if TYPE_CHECKING:
     from dora_metrics.github.client import Client
     from dora_metrics.ledgers.branch import BranchLedger
+    from dora_metrics.syncing import Sync
 
 
 @dataclass
@@ -133,6 +134,22 @@ class Opening:
             )
             return None
         return None if found is None else config.layer(path, found)
+
+    def sync(self) -> "Sync":
+        """GitHub's past, to be recorded."""
+        from dora_metrics.github.history import History  # noqa: PLC0415 - as above
+        from dora_metrics.syncing import Sync  # noqa: PLC0415 - as above
+
+        given = self.given
+        services = policy(given.settings).services
+        return Sync(
+            client=self._client,
+            settings=given.settings,
+            run=given.run,
+            history=lambda repository: History(self._client, repository, services),
+            tell=self.tell,
+            say=self.say,
+        )
 
     def _begin(self, repository: str, path: str) -> bytes | None:
         from dora_metrics.github.contents import content, objects  # noqa: PLC0415 - as above

@@ -1,13 +1,15 @@
 """The step's outputs (DESIGN §6): a metric without data is an empty text."""
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec.structs import replace
 
 from dora_metrics.computing import latest_of
 from dora_metrics.core import contract
+from dora_metrics.core.facts import Fact
 from dora_metrics.core.judging import Record
 from dora_metrics.core.linking import Scope
-from dora_metrics.github.events import Run
 from dora_metrics.recording import Recorded
 from dora_metrics.settings import EVERY_REPOSITORY
 
@@ -15,14 +17,12 @@ LARGEST = 400_000
 """GitHub passes an environment of about 1 MB between steps; the evidence goes before that."""
 
 
-def main_scope(recorded: Recorded, run: Run) -> Scope | None:
-    """The scope that the outputs and the table are about: the event's, else the one deployed last."""
+def main_scope(recorded: Recorded, repository: str) -> Scope | None:
+    """The scope of a repository that the outputs and the table are about: the event's, else the one deployed last."""
     event = {fact.id for fact in recorded.facts}
     records = recorded.subject.records.records
-    ours = [record for record in records if run.repository in (EVERY_REPOSITORY, record.scope.repository)]
-    if touched := next((record for record in ours if event & _members(record)), None):
-        return touched.scope
-    latest = latest_of(ours)
+    ours = [record for record in records if repository in (EVERY_REPOSITORY, record.scope.repository)]
+    latest = latest_of([record for record in ours if event & _members(record)]) or latest_of(ours)
     return latest.scope if latest else None
 
 
@@ -37,7 +37,7 @@ def outputs(recorded: Recorded, main: Scope | None) -> dict[str, str]:
     return {
         **_numbers(scope.metrics if scope else None),
         "metrics": _metrics(recorded.subject.document),
-        "facts": msgspec.json.encode(recorded.facts, order="sorted").decode(),
+        "facts": _facts(recorded.facts),
     }
 
 
@@ -67,6 +67,12 @@ NUMBERS = (
 
 def _text(value: float | None) -> str:
     return "" if value is None else f"{value:.10g}"
+
+
+def _facts(facts: Sequence[Fact]) -> str:
+    """What was seen, on one line; nothing where the past of a repository is too much to pass on."""
+    whole = msgspec.json.encode(facts, order="sorted")
+    return whole.decode() if len(whole) <= LARGEST else "[]"
 
 
 def _metrics(document: contract.Document) -> str:

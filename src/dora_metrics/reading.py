@@ -86,8 +86,8 @@ class Book:
         return replace(self.checkpoint, base=base, carried=tuple(facts[one] for one in carried if one in facts))
 
 
-def opened(ledger: Ledger, settings: Settings, now: datetime, rules: str) -> Book:
-    """The ledger as far as the settings' windows reach.
+def opened(ledger: Ledger, settings: Settings, now: datetime, rules: str, *, whole: bool) -> Book:
+    """The ledger as far as the settings' windows reach, or `whole`.
 
     Raises:
         LedgerError: if it cannot be read, or is something else.
@@ -97,7 +97,7 @@ def opened(ledger: Ledger, settings: Settings, now: datetime, rules: str) -> Boo
         since = sealing.needed_since(settings.window_spec, now)
     except ValueError as problem:
         raise SettingsError(f"window: {problem}") from None
-    seen = ledger.read(Reach(month_at(since)) if since and settings.mode == "auto" else EVERYTHING)
+    seen = ledger.read(Reach(month_at(since)) if since and not whole else EVERYTHING)
     if layout.is_foreign(seen.files, seen.folders.get("") or (), seen.sequence):
         raise LedgerError(f"{ledger.name} holds something else, which stays as it is; name a place of its own")
     kept = checkpoint.decode(seen.files.get(CHECKPOINT, b""), rules)

@@ -10,10 +10,9 @@ import msgspec
 from dora_metrics.computing import families_of, rules_of, subject_of
 from dora_metrics.core import ledger as layout
 from dora_metrics.core import outbox
-from dora_metrics.core.checkpoint import Checkpoint, encode
+from dora_metrics.core.checkpoint import encode
 from dora_metrics.core.exposition import Families, text
 from dora_metrics.core.facts import Deployment, Fact
-from dora_metrics.core.observing import completed, reobserved
 from dora_metrics.core.report import Subject
 from dora_metrics.core.sealing import Judged
 from dora_metrics.core.totals import Totals, added
@@ -29,8 +28,8 @@ _LONGEST_PAUSE_SECONDS = 2
 _TICK = timedelta(microseconds=1)
 _CLOCKS = timedelta(minutes=5)
 
-Observer = Callable[[frozenset[str]], Observed]
-"""From the sources whose deployments the ledger knows of this repository to what the event says."""
+Observer = Callable[[layout.Contents], Observed]
+"""From the ledger to what is new about it: what an event says, or GitHub's past."""
 
 Asking = Callable[[tuple[Fact, ...], layout.Contents], tuple[Fact, ...]]
 """From the event's facts and the ledger to the facts with what GitHub adds to them."""
@@ -38,10 +37,16 @@ Asking = Callable[[tuple[Fact, ...], layout.Contents], tuple[Fact, ...]]
 
 @dataclass(frozen=True)
 class Eyes:
-    """How a run sees: `observe` what its event says, `ask` what GitHub adds to it."""
+    """How a run sees: `observe` what happened, `ask` what GitHub adds to it.
+
+    `whole`: all facts of the ledger are needed for that. `idle`: if nothing is new, what was computed from the ledger
+    so short a time ago is left as it is.
+    """
 
     observe: Observer
-    ask: Asking
+    ask: Asking = lambda facts, _: facts
+    whole: bool = False
+    idle: timedelta = timedelta()
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,7 @@ def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Call
     """
     for attempt in range(TRIES):
         entry = _entered(eyes, ledger, settings, run)
-        if recorded := _written(entry, ledger, settings, run):
+        if recorded := _written(entry, ledger, settings, run, eyes.idle):
             return recorded
         pause(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.05 * 2**attempt)))  # noqa: S311 - jitter
     raise LedgerError(f"{ledger.name}: other runs wrote first {TRIES} times; give the workflow a `concurrency:` group")
@@ -90,11 +95,11 @@ def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Call
 
 def _entered(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run) -> Entry:
     """The event in the ledger as it is now, read as far back as that needs."""
-    book = opened(ledger, settings, run.now, rules_of(settings))
+    book = opened(ledger, settings, run.now, rules_of(settings), whole=eyes.whole)
     while True:
         before = book.contents
-        observed = eyes.observe(_sources(before.facts, run.repository, settings))
-        facts = eyes.ask(tuple(_enriched(before.known(fact.id), fact) for fact in observed.facts), before)
+        observed = eyes.observe(before)
+        facts = eyes.ask(observed.facts, before)
         plan = layout.plan(before, facts)
         lacking = book.lacks(plan)
         if lacking is None:
@@ -102,7 +107,7 @@ def _entered(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run) -> Entry:
         book = widened(ledger, book, lacking)
 
 
-def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run) -> Recorded | None:
+def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run, idle: timedelta) -> Recorded | None:
     """The ledger with the event and all that follows from it; None if another run was faster."""
     plan, seen, now = entry.plan, entry.book.seen, _after(run.now, entry.facts)
     facts = plan.after.facts
@@ -112,19 +117,22 @@ def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run) -> Reco
     totals = added(beside.base, state.totals)
     kept = entry.book.sealed_anew(beside, plan.after, state)
     # The outbox first: owed without being there does no harm, there without being owed would be forgotten.
-    changes = {**_outbox(seen, entry.facts, settings), **plan.changes, **_checkpoint(seen, kept)}
+    also = {layout.CHECKPOINT: encode(kept), **entry.observed.files}
+    changes = {**_outbox(seen, entry.facts, settings), **plan.changes, **_unlike(seen, also)}
     sequence = None if seen.sequence is None else counted(seen.sequence, changes)[0]
     families = families_of(subject, totals, sequence)
-    saved = ledger.write(seen, {**changes, **_derived(subject, families)}, _message(plan.news))
+    if not changes and seen.written_at and timedelta() <= run.now - seen.written_at < idle:
+        saved: Snapshot | None = seen
+    else:
+        saved = ledger.write(seen, {**changes, **_derived(subject, families)}, _message(plan.news))
     if saved is None:
         return None
     earlier = subject_of(entry.book.contents.facts, settings, now) if plan.news and settings.summary else None
     return Recorded(entry.observed, entry.facts, plan, subject, earlier, totals, saved, begun=not seen.files)
 
 
-def _checkpoint(seen: Snapshot, kept: Checkpoint) -> dict[str, bytes]:
-    content = encode(kept)
-    return {layout.CHECKPOINT: content} if content != seen.files.get(layout.CHECKPOINT, b"") else {}
+def _unlike(seen: Snapshot, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {path: content for path, content in files.items() if content != seen.files.get(path, b"")}
 
 
 def _after(now: datetime, facts: Sequence[Fact]) -> datetime:
@@ -139,18 +147,11 @@ def _message(news: Sequence[Fact]) -> str:
     return f"Record {len(news)} facts" if news else "Compute the metrics again"
 
 
-def _sources(facts: Iterable[Fact], repository: str, settings: Settings) -> frozenset[str]:
+def known_sources(facts: Iterable[Fact], repository: str, settings: Settings) -> frozenset[str]:
     """Where this repository's production deployments have come from so far."""
     rules = policy(settings)
     deployments = (f for f in facts if isinstance(f, Deployment) and f.repository == repository and not f.retracted)
     return frozenset(d.source for d in deployments if d.source and rules.is_production(d.environment or "production"))
-
-
-def _enriched(known: Fact | None, seen: Fact) -> Fact:
-    fact = completed(known, seen)
-    if isinstance(fact, Deployment) and (known is None or isinstance(known, Deployment)):
-        return reobserved(known, fact)
-    return fact
 
 
 def _outbox(seen: Snapshot, facts: Iterable[Fact], settings: Settings) -> dict[str, bytes]:
@@ -165,6 +166,6 @@ def _derived(subject: Subject, families: Families) -> Mapping[str, bytes]:
     """Files that are served as they are and can be computed again from the facts."""
     return {
         layout.README: layout.WELCOME,
-        "metrics.json": msgspec.json.encode(subject.document) + b"\n",
+        layout.METRICS: msgspec.json.encode(subject.document) + b"\n",
         "metrics.prom": text(families).encode(),
     }

@@ -1,119 +1,40 @@
 """Everything that a user can set, as one frozen model; a name is written the same everywhere."""
 
-import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    WithJsonSchema,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from dora_metrics.core import benchmarks, paths, values
 from dora_metrics.core.policy import Policy
+from dora_metrics.fields import (
+    Boolean,
+    Custom,
+    Duration,
+    LedgerPlace,
+    List,
+    Repositories,
+    Rules,
+    Services,
+    Since,
+    Sources,
+    Tables,
+    Url,
+    Window,
+    Zone,
+)  # fmt: skip
 
 DEFAULT_CONFIG = Path(".github/dora.yml")
 EVERY_REPOSITORY = "*"
 """The repository of a run that is about all that a ledger holds."""
 
-Rule = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
-Table = Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"]
-Source = Literal["auto", "deployments", "workflow-runs", "releases", "pushes", "none"]
-
 LATER = frozenset({
-    "repositories", "endpoint-template", "health-check-url", "report", "report-day", "report-labels", "page",
+    "endpoint-template", "health-check-url", "report", "report-day", "report-labels", "page",
     "goals", "fail-on", "warn-on",
 })  # fmt: skip
 """Names of the contract whose capability has not landed: accepted, without effect, and said so."""
-
-
-def _boolean(value: object) -> object:
-    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
-        return value.strip().lower() == "true"
-    if not isinstance(value, bool):
-        raise ValueError(f"{value!r} is not a boolean; write true or false")  # noqa: TRY004 - pydantic wants it
-    return value
-
-
-def _duration(value: object) -> object:
-    return value if isinstance(value, timedelta) else values.duration(str(value))
-
-
-def _year(value: object) -> object:
-    """YAML reads 2023 as a number."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"{value!r} is no time zone; write a name such as UTC or Europe/Berlin") from None
-    return value
-
-
-def _url(value: str) -> str:
-    scheme, _, rest = value.partition("://")
-    if scheme not in ("http", "https") or not rest.strip("/"):
-        raise ValueError("is no address; it begins with http:// or https:// and a host")
-    return value
-
-
-def _window(value: str) -> str:
-    values.window(value, ZoneInfo("UTC"))
-    return value
-
-
-def _ledger(value: str) -> str:
-    if "\0" in value or not re.fullmatch(r"none|dir:.+|branch:[^@\s]+(@[^@/\s]+/[^@/\s]+)?", value):
-        raise ValueError(f"{value!r} is none of branch:NAME, branch:NAME@owner/repo, dir:PATH, none")
-    return value
-
-
-def _custom(value: dict[str, Any]) -> dict[str, Any]:
-    benchmarks.custom(value)
-    return value
-
-
-def _choices(*names: str) -> WithJsonSchema:
-    """A list of these names as people write it: as a list, or in one text."""
-    return WithJsonSchema({"anyOf": [{"items": {"enum": names}, "type": "array"}, {"type": "string"}]})
-
-
-Boolean = Annotated[
-    bool, BeforeValidator(_boolean), WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]})
-]
-Duration = Annotated[
-    timedelta, BeforeValidator(_duration), WithJsonSchema({"pattern": "^[0-9]+ *[mhdw]$", "type": "string"})
-]
-List = Annotated[
-    tuple[str, ...],
-    BeforeValidator(values.listed),
-    WithJsonSchema({"anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": "string"}]}),
-]
-Url = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(_url(str(value))))]
-Services = Annotated[
-    dict[str, tuple[str, ...]],
-    BeforeValidator(paths.read),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "additionalProperties": {
-                "anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": "string"}]
-            },
-        }
-    ),
-]
-
-
-_TABLES = WithJsonSchema({"enum": [*get_args(Table), *map(int, benchmarks.PUBLISHED)]})
 
 
 class Settings(BaseModel):
@@ -133,8 +54,9 @@ class Settings(BaseModel):
     )
     mode: Literal["auto", "sync", "report", "rebuild"] = Field(
         "auto",
-        description="`auto` records what the event says; `rebuild` computes everything again from the ledger; "
-        "`sync` and `report` are as `rebuild` in this version.",
+        description="`auto` records what the event says, and reads GitHub's history where a schedule or a person "
+        "started the run; `sync` reads it in any case; `rebuild` computes everything again from the ledger; "
+        "`report` is as `rebuild` in this version.",
     )
     environment: str | None = Field(
         None, description="Inside a deploy job: the environment it deployed to. Records that deployment."
@@ -147,15 +69,13 @@ class Settings(BaseModel):
         DEFAULT_CONFIG,
         description="File with any of these settings: the checkout's, else, without a checkout, the default branch's.",
     )
-    ledger: Annotated[str, AfterValidator(_ledger)] = Field(
+    ledger: LedgerPlace = Field(
         "branch:dora-metrics",
         description="Where history lives: `branch:NAME`, `branch:NAME@owner/repo`, `dir:PATH`, or `none`: nowhere.",
     )
-    deployment_source: Annotated[tuple[Source, ...], BeforeValidator(values.listed), _choices(*get_args(Source))] = (
-        Field(
-            ("auto",),
-            description="What counts as a deployment: auto, deployments, workflow-runs, releases, pushes, none.",
-        )
+    deployment_source: Sources = Field(
+        ("auto",),
+        description="What counts as a deployment: auto, deployments, workflow-runs, releases, pushes, none.",
     )
     deploy_workflows: List = Field(
         (),
@@ -183,7 +103,7 @@ class Settings(BaseModel):
     hotfix_window: Duration = Field(
         timedelta(hours=24), description="How soon after a deployment a hotfix marks it as failed."
     )
-    failure_rules: Annotated[tuple[Rule, ...], BeforeValidator(values.listed), _choices(*get_args(Rule))] = Field(
+    failure_rules: Rules = Field(
         ("explicit", "rollback", "revert", "hotfix", "incident", "health-check"),
         description="The rules that mark a deployment as failed.",
     )
@@ -195,16 +115,12 @@ class Settings(BaseModel):
         description="Where lead time starts: first-commit, commit (each by itself), opened, merged.",
     )
     exclude_bots: Boolean = Field(default=True, description="Leave changes by bots out of lead time.")
-    benchmark: Annotated[Table, BeforeValidator(_year), _TABLES] = Field(
+    benchmark: Tables = Field(
         "2023", description="The table that levels are read from: 2019, 2021, 2022, 2023, 2024, none, custom."
     )
-    custom: Annotated[dict[str, Any], AfterValidator(_custom)] | None = Field(
-        None, description="Edges of the custom benchmark; config file only."
-    )
-    window: Annotated[str, AfterValidator(_window)] = Field(
-        "30d", description="Span that the numbers are for: 30d, 12w, all, 2026-01-01..2026-04-01."
-    )
-    timezone: Annotated[str, AfterValidator(_zone)] = Field("UTC", description="Time zone of days and weeks.")
+    custom: Custom | None = Field(None, description="Edges of the custom benchmark; config file only.")
+    window: Window = Field("30d", description="Span that the numbers are for: 30d, 12w, all, 2026-01-01..2026-04-01.")
+    timezone: Zone = Field("UTC", description="Time zone of days and weeks.")
     pushgateway_url: Url | None = Field(None, description="Prometheus Pushgateway to push to.")
     pushgateway_username: str | None = Field(None, description="User for its basic authentication.")
     pushgateway_password: SecretStr | None = Field(None, description="Password for it.")
@@ -212,6 +128,10 @@ class Settings(BaseModel):
     endpoint_url: Url | None = Field(None, description="HTTP endpoint that gets facts and metrics as JSON.")
     endpoint_token: SecretStr | None = Field(None, description="Bearer token for it.")
     endpoint_secret: SecretStr | None = Field(None, description="Key that signs the body (HMAC-SHA256).")
+    since: Since = Field("90d", description="How far back the first `sync` reads GitHub's history: 90d, 12w, all.")
+    repositories: Repositories = Field(
+        (), description="Repositories that `sync` reads: owner/*, owner/name, !owner/sandbox; default this one."
+    )
     summary: Boolean = Field(default=True, description="Write the job summary.")
     strict: Boolean = Field(
         default=False, description="End with exit code 1 when something failed that is otherwise a warning."
@@ -226,6 +146,10 @@ class Settings(BaseModel):
     @property
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
+
+    def since_moment(self, now: datetime) -> datetime | None:
+        """How far back to read; None: to the beginning."""
+        return None if self.since == "all" else now - values.duration(self.since)
 
     @property
     def window_spec(self) -> values.WindowSpec:

@@ -20,7 +20,7 @@ LONGEST_FILE = 300
 EDGES = ("github", "sources", "sinks", "ledgers")
 SHELL = (
     *("app", "asking", "cli", "compute", "computing", "config", "delivering", "demo", "inputs", "layers", "opening"),
-    *("outputs", "recording", "schemas", "world", "__main__"),
+    *("outputs", "reading", "recording", "schemas", "syncing", "world", "__main__"),
 )
 BESIDES = {"ledgers.branch": ("github.client", "github.contents")}
 """One edge that stands on another: a ledger on a branch lies behind GitHub's API."""
@@ -100,7 +100,8 @@ def test_the_core_has_no_clock_environment_disk_network_logging_or_chance(module
 
 
 def test_settings_import_only_the_core_and_errors() -> None:
-    assert all(within(name, "core", "errors") for name in own(MODULES["settings"]))
+    assert all(within(name, "core", "errors", "fields") for name in own(MODULES["settings"]))
+    assert all(within(name, "core") for name in own(MODULES["fields"]))
 
 
 def test_errors_import_nothing_of_the_package() -> None:

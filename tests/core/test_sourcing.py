@@ -56,6 +56,12 @@ def test_it_does_not_say_that_something_is_not_there_which_could_not_be_read() -
     assert why.endswith("acme/shop has published releases; `deployments` could not be read.")
 
 
+def test_nothing_lesser_is_taken_where_something_better_could_not_be_read() -> None:
+    unsure = Sources(AUTO, unread=["deployments"])
+    assert [source for source in BEST_FIRST if unsure.wants(source)] == ["deployments"]
+    assert Sources(("pushes",), unread=["deployments"]).wants("pushes")
+
+
 def test_a_repository_with_nothing_has_no_deployments() -> None:
     assert Sources(AUTO).why("acme/shop") == (
         "acme/shop has no production deployment, no published release, no successful run of a workflow that deploys, "

@@ -1,6 +1,7 @@
 """What can be asked of GitHub's GraphQL at the top, and of a repository."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -24,6 +25,38 @@ def named(info: Info, name: str) -> Repository:
     if found is None:
         raise TypedError("NOT_FOUND", f"Could not resolve to a Repository with the name '{name}'.")
     return found
+
+
+@dataclass(frozen=True)
+class Owner:
+    """An organisation or person, as far as it has repositories."""
+
+    login: str
+    repositories_seen: list[Repository]
+    typename = "Organization"
+
+
+@field("Query", "repositoryOwner")
+def _repository_owner(_: object, info: Info, *, login: str) -> Owner | None:
+    world, token = context(info).world, context(info).token
+    seen = {one.name_with_owner: one for one in world.repositories.values() if token.sees(one)}
+    owned = [one for name, one in sorted(seen.items()) if one.owner_login.lower() == login.lower()]
+    return Owner(login, owned) if owned else None
+
+
+@field("Organization", "repositories")
+def _owned(owner: Owner, info: Info, **arguments: Value) -> Page:
+    return connection(info, owner.repositories_seen, arguments)
+
+
+@field("Repository", "isArchived")
+def _is_archived(home: Repository, _: Info) -> bool:
+    return home.is_archived
+
+
+@field("Repository", "isFork")
+def _is_fork(home: Repository, _: Info) -> bool:
+    return home.is_fork
 
 
 @field("Query", "node")

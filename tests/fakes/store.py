@@ -27,6 +27,7 @@ class Store:
         self.owner_login, self.name = name_with_owner.split("/")
         self.default_branch = default_branch
         self.is_private = is_private
+        self.is_archived = self.is_fork = False
         self.database_id = next(world.ids)
         self.created_at = world.now()
         self.git = Git(world.folder / f"{self.database_id}.git", default_branch)

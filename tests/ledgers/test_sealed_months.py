@@ -31,7 +31,7 @@ MONTH = "facts/2025/01.jsonl"
 
 def recorded(root: Path, now: datetime, *facts: Fact, **given: object) -> Recorded:
     """A run at that time which saw these facts; `given` are settings."""
-    eyes = Eyes(lambda _: Observed(facts, ""), lambda seen, _: seen)
+    eyes = Eyes(lambda _: Observed(facts, ""), whole=given.get("mode") == "rebuild")
     settings = Settings.model_validate(given)
     return record(eyes, DirectoryLedger(root), settings, replace(writer.RUN, now=now), time.sleep)
 

@@ -42,14 +42,16 @@ def test_without_pull_requests_no_change_is_guessed_from_commits(github: FakeGit
     assert {deployment.changes for deployment in one.deployments.values()} == {None}
 
 
-def test_without_deployments_the_next_source_is_taken_and_the_note_says_so(
+def test_without_deployments_nothing_lesser_is_taken_in_their_place_and_the_note_says_so(
     github: FakeGitHub, private: Repository
 ) -> None:
     private.release("v1", published_at=at(5))
     one = read(github, token=github.grant(deployments="none"))
     assert kinds(one) == {"deployments": "deployments: read"}
-    assert [deployment.source for deployment in one.deployments.values()] == ["releases"]
-    assert "`deployments` could not be read" in one.notes
+    assert one.deployments == {}
+    assert "`deployments` of acme/shop could not be read" in one.notes
+    named = read(github, token=github.grant(deployments="none"), deployment_source="releases")
+    assert [deployment.source for deployment in named.deployments.values()] == ["releases"]
 
 
 def test_without_actions_the_rest_is_there(github: FakeGitHub) -> None:

@@ -22,7 +22,9 @@ NOT_FACTS = frozenset({QUARANTINE, OUTBOX})
 README = "README.md"
 CHECKPOINT = "checkpoint.json"
 SEQUENCE = "sequence"
-ROOT_FILES = (README, SEQUENCE, CHECKPOINT, OUTBOX, QUARANTINE)
+CURSORS = "cursors.json"
+METRICS = "metrics.json"
+ROOT_FILES = (README, SEQUENCE, CHECKPOINT, CURSORS, OUTBOX, QUARANTINE)
 """What a run reads besides facts."""
 
 TITLE = b"# The ledger of dora-metrics"

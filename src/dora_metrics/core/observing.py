@@ -20,6 +20,14 @@ ENRICHED: dict[type[Fact], tuple[str, ...]] = {
 _AFTER = timedelta(microseconds=1)
 
 
+def enriched(known: Fact | None, seen: Fact) -> Fact:
+    """What an event says of a thing, as it is to be merged with what the ledger knows of it."""
+    fact = completed(known, seen)
+    if isinstance(fact, Deployment) and (known is None or isinstance(known, Deployment)):
+        return reobserved(known, fact)
+    return fact
+
+
 def completed(known: Fact | None, seen: Fact) -> Fact:
     """`seen`, with the enriched fields that it lacks taken from `known`."""
     if known is None or type(known) is not type(seen):

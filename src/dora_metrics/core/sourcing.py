@@ -22,7 +22,8 @@ _SOME_OF = {
 class Sources:
     """What was found so far; `asked` is the setting, `known` are the sources of what the ledger holds.
 
-    A source is looked at in the order of `BEST_FIRST`, and only if none before it has anything.
+    A source is looked at in the order of `BEST_FIRST`, and only if none before it has anything. Where one before it
+    could not be read, nobody knows that: a guess would be recorded for good.
     """
 
     asked: tuple[str, ...]
@@ -34,7 +35,8 @@ class Sources:
         """Whether this source counts, as far as is known yet."""
         if source in self.asked:
             return True
-        return "auto" in self.asked and self._best(BEST_FIRST[: BEST_FIRST.index(source)]) is None
+        better = BEST_FIRST[: BEST_FIRST.index(source)]
+        return "auto" in self.asked and self._best(better) is None and not set(better) & set(self.unread)
 
     def _best(self, sources: tuple[str, ...]) -> str | None:
         return next((source for source in sources if source in self.found | self.known), None)
@@ -64,6 +66,7 @@ class Sources:
     def _missing(self, repository: str) -> str:
         if "auto" not in self.asked:
             return "`deployment-source` is none"
-        words = ", ".join(_NONE_OF[name] for name in BEST_FIRST if name not in self.unread)
-        unread = f"; {', '.join(f'`{name}`' for name in self.unread)} could not be read" if self.unread else ""
-        return f"{repository} has {words}{unread}"
+        if self.unread:
+            names = ", ".join(f"`{name}`" for name in self.unread)
+            return f"{names} of {repository} could not be read, and nothing lesser is taken in their place"
+        return f"{repository} has {', '.join(_NONE_OF.values())}"

@@ -1,6 +1,7 @@
 """The two ends of the mapping: the run that we are in, and what its event says."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from dora_metrics.core.facts import Deployment, Fact, Incident
@@ -27,11 +28,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Observed:
-    """Facts of one event. `title` is one sentence on what it was, or why there is nothing to record."""
+    """Facts of one event. `title` is one sentence on what it was, or why there is nothing to record.
+
+    `files`: what the ledger should remember besides.
+    """
 
     facts: tuple[Fact, ...]
     title: str
     notes: tuple[str, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def nothing(why: str) -> Observed:

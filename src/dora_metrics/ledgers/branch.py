@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from dora_metrics.core.ledger import EVERYTHING, ROOT_FILES, SEQUENCE, Reach, month_at, month_of
+from dora_metrics.core.values import instant
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.client import (
     Client,
@@ -88,7 +89,8 @@ class BranchLedger:
         files = self._files(objects)
         number = sequence(files.pop(SEQUENCE, b""))
         folders = {"": root, **_folders(objects, "facts", *years)}
-        return Snapshot(files, number, target["oid"], reach, folders), asked.get("object")
+        seen = Snapshot(files, number, target["oid"], reach, instant(target["committedDate"]), folders)
+        return seen, asked.get("object")
 
     def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
         """See the port: in one request for every fifty files.

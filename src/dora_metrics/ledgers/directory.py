@@ -3,9 +3,10 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
-from dora_metrics.core.ledger import CHECKPOINT, EVERYTHING, FACTS, ROOT_FILES, SEQUENCE, Reach, month_of
+from dora_metrics.core.ledger import CHECKPOINT, EVERYTHING, FACTS, METRICS, ROOT_FILES, SEQUENCE, Reach, month_of
 from dora_metrics.errors import LedgerError
 from dora_metrics.ledgers.lock import locked
 from dora_metrics.ledgers.port import Snapshot
@@ -35,7 +36,7 @@ class DirectoryLedger:
         """
         sequence = self._sequence()  # first: what is written meanwhile must look newer, never older
         files = self._contents(self._root / name for name in ROOT_FILES if name != SEQUENCE)
-        return self.more(Snapshot(files, sequence), reach)
+        return self.more(Snapshot(files, sequence, written_at=self._written_at()), reach)
 
     def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
         """See the port. What was written since may be among it; then `write` refuses.
@@ -100,6 +101,13 @@ class DirectoryLedger:
             _replace(self._root / path, content)
         files = {path: content for path, content in {**seen.files, **changes}.items() if content and path != SEQUENCE}
         return replace(seen, files=files, sequence=number)
+
+    def _written_at(self) -> datetime | None:
+        """When the numbers were computed last."""
+        try:
+            return datetime.fromtimestamp((self._root / METRICS).stat().st_mtime, UTC)
+        except OSError:
+            return None
 
     def _sequence(self) -> int:
         try:

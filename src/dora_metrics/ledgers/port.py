@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from dora_metrics.core.ledger import EVERYTHING, Reach
@@ -13,6 +14,7 @@ class Snapshot:
 
     `sequence` grows by one with every change of its facts; None for a ledger that remembers nothing.
     `version` names the state exactly, where the ledger has a name for it.
+    `written_at`: when it was last written, if that is known.
     `folders`: what is known to lie in each folder of facts, None for one that nobody has looked into yet.
     """
 
@@ -20,6 +22,7 @@ class Snapshot:
     sequence: int | None = None
     version: str = ""
     reach: Reach = EVERYTHING
+    written_at: datetime | None = None
     folders: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
 
 

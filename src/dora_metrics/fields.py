@@ -1,0 +1,123 @@
+"""What the text of a setting may be: the types of `settings`, each with its check and its JSON Schema."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any, Literal, get_args
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr, WithJsonSchema
+
+from dora_metrics.core import benchmarks, paths, values
+
+Rule = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
+Table = Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"]
+Source = Literal["auto", "deployments", "workflow-runs", "releases", "pushes", "none"]
+
+
+def _boolean(value: object) -> object:
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is not a boolean; write true or false")  # noqa: TRY004 - pydantic wants it
+    return value
+
+
+def _duration(value: object) -> object:
+    return value if isinstance(value, timedelta) else values.duration(str(value))
+
+
+def _year(value: object) -> object:
+    """YAML reads 2023 as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{value!r} is no time zone; write a name such as UTC or Europe/Berlin") from None
+    return value
+
+
+def _url(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if scheme not in ("http", "https") or not rest.strip("/"):
+        raise ValueError("is no address; it begins with http:// or https:// and a host")
+    return value
+
+
+def _window(value: str) -> str:
+    values.window(value, ZoneInfo("UTC"))
+    return value
+
+
+def _ledger(value: str) -> str:
+    if "\0" in value or not re.fullmatch(r"none|dir:.+|branch:[^@\s]+(@[^@/\s]+/[^@/\s]+)?", value):
+        raise ValueError(f"{value!r} is none of branch:NAME, branch:NAME@owner/repo, dir:PATH, none")
+    return value
+
+
+def _since(value: str) -> str:
+    if value != "all":
+        values.duration(value)
+    return value
+
+
+def _repository(value: str) -> str:
+    if not re.fullmatch(r"!?[A-Za-z0-9-]+/[A-Za-z0-9._*-]+", value):
+        raise ValueError(f"{value!r} is no repository; write owner/name, owner/*, or !owner/name to leave one out")
+    return value
+
+
+def _custom(value: dict[str, Any]) -> dict[str, Any]:
+    benchmarks.custom(value)
+    return value
+
+
+def choices(*names: str) -> WithJsonSchema:
+    """A list of these names as people write it: as a list, or in one text."""
+    return WithJsonSchema({"anyOf": [{"items": {"enum": names}, "type": "array"}, {"type": "string"}]})
+
+
+Boolean = Annotated[
+    bool, BeforeValidator(_boolean), WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]})
+]
+Duration = Annotated[
+    timedelta, BeforeValidator(_duration), WithJsonSchema({"pattern": "^[0-9]+ *[mhdw]$", "type": "string"})
+]
+List = Annotated[
+    tuple[str, ...],
+    BeforeValidator(values.listed),
+    WithJsonSchema({"anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": "string"}]}),
+]
+Repositories = Annotated[
+    tuple[Annotated[str, AfterValidator(_repository)], ...],
+    BeforeValidator(values.listed),
+    WithJsonSchema({"anyOf": [{"items": {"type": "string"}, "type": "array"}, {"type": "string"}]}),
+]
+Url = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(_url(str(value))))]
+Services = Annotated[
+    dict[str, tuple[str, ...]],
+    BeforeValidator(paths.read),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "additionalProperties": {
+                "anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": "string"}]
+            },
+        }
+    ),
+]
+
+Tables = Annotated[
+    Table,
+    BeforeValidator(_year),
+    WithJsonSchema({"enum": [*get_args(Table), *map(int, benchmarks.PUBLISHED)]}),
+]
+Custom = Annotated[dict[str, Any], AfterValidator(_custom)]
+Window = Annotated[str, AfterValidator(_window)]
+Zone = Annotated[str, AfterValidator(_zone)]
+LedgerPlace = Annotated[str, AfterValidator(_ledger)]
+Since = Annotated[str, AfterValidator(_since)]
+Rules = Annotated[tuple[Rule, ...], BeforeValidator(values.listed), choices(*get_args(Rule))]
+Sources = Annotated[tuple[Source, ...], BeforeValidator(values.listed), choices(*get_args(Source))]

@@ -1,0 +1,181 @@
+"""`sync`: what GitHub knows and the ledger does not, from any number of repositories, kept as it comes."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+import msgspec
+
+from dora_metrics.asking import History
+from dora_metrics.core import ledger as layout
+from dora_metrics.core import words
+from dora_metrics.core.facts import Change, Deployment, Fact, Incident
+from dora_metrics.core.graph import linked
+from dora_metrics.core.ledger import CURSORS, EVERYTHING, Contents
+from dora_metrics.core.linking import order, previous_success
+from dora_metrics.core.progress import Cursor
+from dora_metrics.core.reconciling import news
+from dora_metrics.core.report import Told
+from dora_metrics.github.client import Client, GitHubError, NotFoundError
+from dora_metrics.github.observed import Observed, Run
+from dora_metrics.github.past import Failed, Gathered, Part, Wanted, past
+from dora_metrics.github.repositories import named
+from dora_metrics.ledgers.port import Ledger
+from dora_metrics.ledgers.primed import Primed
+from dora_metrics.recording import Eyes, Recorded, known_sources, record
+from dora_metrics.settings import Settings, policy
+
+Cursors = dict[str, dict[str, Cursor]]
+
+APART = "apart"
+"""Where it is remembered which deployments GitHub cannot compare."""
+
+MOST_COMPARISONS = 25
+IDLE = timedelta(hours=1)
+_FACTS_AT_ONCE = 2_000
+_SECONDS_AT_ONCE = 30
+
+
+@dataclass
+class Sync:
+    """One reading of GitHub's past: asked once, however often the ledger has to be read again.
+
+    `history`: compares the deployments of a repository that the default branch's history does not link.
+    `tell`: gets what failed. `say`: gets how far it is.
+    """
+
+    client: Client
+    settings: Settings
+    run: Run
+    history: Callable[[str], History]
+    tell: Callable[[Told], None]
+    say: Callable[[str], None]
+    _gathered: dict[str, Gathered] = field(default_factory=dict)
+    _compared: dict[str, tuple[Fact, ...]] = field(default_factory=dict)
+    _complete: bool = False
+
+    def into(self, ledger: Ledger, pause: Callable[[float], None]) -> Recorded:
+        """Records everything that is new; in steps, so that a run that is stopped has kept what it had.
+
+        Raises:
+            LedgerError: if the ledger cannot be read or written.
+            SettingsError: if the window cannot be.
+        """
+        eyes = Eyes(self.observe, whole=True, idle=IDLE)
+        seen = ledger.read(EVERYTHING)
+        contents = layout.read(seen.files)
+        if not self._complete:
+            for _ in self._gather(contents):
+                record(eyes, ledger, self.settings, self.run, pause)
+        self._complete = True
+        return record(eyes, Primed(ledger, seen), self.settings, self.run, pause)
+
+    def _repositories(self) -> list[str]:
+        """Those that the settings name, else this one."""
+        try:
+            return named(self.client, self.settings.repositories or (self.run.repository,))
+        except GitHubError as problem:
+            self.tell(Told("sync", "failed", f"GitHub did not say which repositories there are: {problem}"))
+            return []
+
+    def _gather(self, contents: Contents) -> Iterator[None]:
+        """Reads the past; yields when enough has come together to be kept."""
+        cursors, began, count = decoded(contents.files.get(CURSORS, b"")), time.monotonic(), 0
+        for repository in self._repositories():
+            gathered = self._gathered.setdefault(repository, Gathered())
+            for part in past(self.client, self._wanted(repository, cursors, contents)):
+                gathered.add(part)
+                self._tell(repository, part)
+                count += len(part.facts) if isinstance(part, Part) else 0
+                if count >= _FACTS_AT_ONCE or time.monotonic() - began > _SECONDS_AT_ONCE:
+                    yield
+                    began, count = time.monotonic(), 0
+
+    def _wanted(self, repository: str, cursors: Cursors, contents: Contents) -> Wanted:
+        known = known_sources(contents.facts, repository, self.settings)
+        since = self.settings.since_moment(self.run.now)
+        run = replace(self.run, repository=repository)
+        return Wanted(run, self.settings, since, cursors.get(repository, {}), known)
+
+    def _tell(self, repository: str, part: Part | Failed) -> None:
+        if isinstance(part, Failed):
+            self.tell(Told("sync", "failed", f"{repository}: {part}"))
+        elif part.facts or part.done:
+            self.say(f"{repository}: {part}, {words.count(len(part.facts), 'fact')}")
+
+    def observe(self, before: Contents) -> Observed:
+        """What was read, as far as the ledger does not know it, and the cursors that go with it."""
+        known = {fact.id: fact for fact in before.facts}
+        cursors = decoded(before.files.get(CURSORS, b""))
+        seen: dict[str, Fact] = {}
+        notes: list[str] = []
+        for repository, gathered in self._gathered.items():
+            own = cursors.setdefault(repository, {})
+            own.update(gathered.cursors)
+            seen.update((fact.id, fact) for fact in news(known, gathered.facts.values()))
+            notes += gathered.notes
+            if self._complete:
+                seen.update((fact.id, fact) for fact in self._linked(repository, own, known | seen, notes))
+        facts = tuple(seen.values())
+        return Observed(facts, _title(facts, self._gathered), tuple(notes), {CURSORS: encoded(cursors)})
+
+    def _linked(
+        self, repository: str, cursors: dict[str, Cursor], known: Mapping[str, Fact], notes: list[str]
+    ) -> Iterator[Fact]:
+        """What the history of commits says that deployments delivered; comparisons say it of the others."""
+        gathered, rules = self._gathered[repository], policy(self.settings)
+        names = {repository, *(fact.repository for fact in gathered.facts.values())}
+        here = [fact for fact in known.values() if fact.repository in names]
+        done = linked(here, gathered.graph, rules)
+        told = {fact.id: fact for fact in news(known, done.facts)}
+        if done.cursor:
+            cursors["commits"] = done.cursor
+        hopeless = cursors.get(APART, Cursor()).open
+        waiting = [one for one in sorted(done.apart, key=order) if one.id not in hopeless]
+        for deployment in waiting[:MOST_COMPARISONS]:
+            told.update((fact.id, fact) for fact in news(known, self._delivered(deployment, {**known, **told})))
+            if deployment.id in self._compared and not self._compared[deployment.id]:
+                hopeless = (*hopeless, deployment.id)
+        if hopeless:
+            cursors[APART] = Cursor(open=hopeless)
+        notes += done.notes
+        yield from told.values()
+
+    def _delivered(self, deployment: Deployment, known: Mapping[str, Fact]) -> tuple[Fact, ...]:
+        """What a comparison says; nothing where there is nothing to compare with, or GitHub does not say."""
+        previous = previous_success(deployment, known.values())
+        if not (deployment.sha and previous and previous.sha):
+            return ()
+        if deployment.id not in self._compared:
+            try:
+                found = self.history(deployment.repository).delivered(deployment, previous)
+            except NotFoundError:
+                found = ()
+            except GitHubError as problem:
+                self.tell(Told("changes", "failed", f"GitHub did not say what {deployment.id} delivered: {problem}"))
+                return ()
+            self._compared[deployment.id] = found
+        return self._compared[deployment.id]
+
+
+def decoded(content: bytes) -> Cursors:
+    """How far each repository was read; nothing for a file that is not there or is broken: then all is read again."""
+    try:
+        return msgspec.json.decode(content or b"{}", type=Cursors)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+
+
+def encoded(cursors: Cursors) -> bytes:
+    kept = {repository: own for repository, own in cursors.items() if own}
+    return msgspec.json.encode(kept, order="sorted") + b"\n" if kept else b""
+
+
+def _title(facts: tuple[Fact, ...], gathered: Mapping[str, Gathered]) -> str:
+    """`Read the past of acme/shop: 12 deployments, 34 changes and 2 incidents are new`."""
+    whose = next(iter(gathered)) if len(gathered) == 1 else words.count(len(gathered), "repository", "repositories")
+    kinds = ((Deployment, "deployment"), (Change, "change"), (Incident, "incident"))
+    counts = ((sum(isinstance(fact, kind) for fact in facts), name) for kind, name in kinds)
+    new = [words.count(count, name) for count, name in counts if count]
+    return f"The past of {whose}: {', '.join(new)} new or changed" if new else f"The past of {whose}: nothing new"

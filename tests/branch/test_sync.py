@@ -1,0 +1,197 @@
+"""`sync`: the first run brings the past of a repository into the ledger, later ones what no event told of."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from fakes.faults import primary_limit, unavailable
+from fakes.github import FakeGitHub
+from fakes.repository import Repository
+from support.runs import Ran, deployment_status, run
+from support.worlds import NOW, at, deployed
+
+
+class Shop:
+    """A repository with a past, and runs in it."""
+
+    def __init__(self, github: FakeGitHub, folder: Path) -> None:
+        self.github, self.folder = github, folder
+        self.repository = github.repository("acme/shop", empty=True)
+        self.repository.commit({"README.md": "shop"}, message="Begin", author_date=at(0))
+        for number in range(6):
+            self.pull(number)
+
+    def pull(self, number: int) -> None:
+        """A pull request that was merged and then deployed."""
+        made = self.repository.pull(f"Pull {number}", files={f"{number}.txt": "x"}, created_at=at(24 * number + 1))
+        self.repository.merge_pull(made, how="squash", at=at(24 * number + 5))
+        deployed(self.repository, 24 * number + 6)
+
+    def run(
+        self, event: str = "schedule", payload: object = None, later: timedelta = timedelta(), **inputs: object
+    ) -> Ran:
+        given = {"ledger": "branch:dora-metrics", "github-token": self.github.token, **inputs}
+        environment = {"GITHUB_API_URL": self.github.api_url, "GITHUB_REPOSITORY": "acme/shop"}
+        self.github.requests.clear()
+        sent = payload if isinstance(payload, dict) else {"schedule": "17 5 * * *"}
+        return run(self.folder, event, sent, given, now=NOW + later, environment=environment)
+
+    def facts(self) -> dict[str, dict[str, object]]:
+        return facts_of(self.repository)
+
+    @property
+    def asked(self) -> list[str | None]:
+        return [logged.operation or logged.path for logged in self.github.requests]
+
+
+def facts_of(repository: Repository, branch: str = "dora-metrics") -> dict[str, dict[str, object]]:
+    months = [f"facts/2026/{month:02}.jsonl" for month in range(1, 13)] if repository.head(branch) else []
+    lines = [line for path in months for line in (repository.read(path, branch) or b"").splitlines()]
+    found = [json.loads(line) for line in lines]
+    assert len({fact["id"] for fact in found}) == len(found)
+    return {fact["id"]: fact for fact in found}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    with FakeGitHub(now=lambda: NOW) as github:
+        yield Shop(github, tmp_path)
+
+
+@pytest.mark.parametrize(("event", "mode"), [("schedule", "auto"), ("workflow_dispatch", "auto"), ("push", "sync")])
+def test_the_first_run_shows_the_numbers_of_the_past(shop: Shop, event: str, mode: str) -> None:
+    ran = shop.run(event, mode=mode, window="90d")
+    assert ran.code == 0
+    found = json.loads(ran.outputs["metrics"])["scopes"][0]["metrics"]
+    assert found["deployment_frequency"]["deployments"] == 6
+    assert found["lead_time"]["changes"] == 5
+    assert found["lead_time"]["p50_seconds"] == 5 * 3600
+    assert "6 deployments" in ran.summary
+    assert len(shop.facts()) == 12
+
+
+def test_a_second_sync_writes_nothing_and_costs_little(shop: Shop) -> None:
+    shop.run()
+    head = shop.repository.head("dora-metrics")
+    ran = shop.run()
+    assert ran.code == 0
+    assert shop.repository.head("dora-metrics") == head
+    assert len(shop.asked) <= 4
+    assert "nothing new" in ran.summary
+
+
+def test_numbers_are_computed_again_the_next_day(shop: Shop) -> None:
+    shop.run()
+    head = shop.repository.head("dora-metrics")
+    shop.run(later=timedelta(days=1))
+    assert shop.repository.head("dora-metrics") != head
+
+
+def test_what_no_event_told_of_comes_with_the_next_sync(shop: Shop) -> None:
+    shop.run()
+    before = shop.facts()
+    shop.pull(6)
+    ran = shop.run()
+    new = {identity: fact for identity, fact in shop.facts().items() if identity not in before}
+    assert {fact["kind"] for fact in new.values()} == {"deployment", "change"}
+    deployment = next(fact for fact in new.values() if fact["kind"] == "deployment")
+    assert deployment["changes"] == [fact["id"] for fact in new.values() if fact["kind"] == "change"]
+    assert "1 deployment" in ran.log
+
+
+def test_a_sync_after_an_event_changes_nothing_that_the_event_told(shop: Shop) -> None:
+    shop.run()
+    last = max(shop.facts().values(), key=lambda fact: str(fact.get("finished_at") or ""))
+    number = int(str(last["id"]).rpartition(":")[2])
+    payload = deployment_status(
+        number, at=str(last["finished_at"]), sha=last["sha"], ref=last["ref"], created_at=last["started_at"]
+    )
+    shop.run("deployment_status", payload)
+    facts = shop.facts()
+    shop.run()
+    assert shop.facts() == facts
+
+
+def test_a_limit_in_the_middle_keeps_what_there_is_says_so_and_the_next_sync_goes_on(shop: Shop) -> None:
+    shop.github.fail(primary_limit(), to="PastDeployments", times=None)
+    shop.github.fail(primary_limit(), to="News", times=None)
+    ran = shop.run(since="all")
+    assert ran.code == 0
+    assert "GitHub did not tell deployments" in ran.log
+    assert "rate limit" in ran.log
+    kept = shop.facts()
+    assert {fact["kind"] for fact in kept.values()} == {"change"}
+    shop.github.heal()
+    shop.run(since="all")
+    assert len(shop.facts()) == 12
+
+
+def test_github_being_down_leaves_the_ledger_as_it_was_and_the_run_done(shop: Shop) -> None:
+    shop.run()
+    facts = shop.facts()
+    shop.github.fail(unavailable(502), to="*", times=None)
+    ran = shop.run()
+    assert ran.code == 0
+    assert "GitHub did not tell" in ran.log
+    shop.github.heal()
+    assert shop.facts() == facts
+
+
+def test_only_what_is_asked_for_is_read(shop: Shop) -> None:
+    shop.run(since="1w")
+    assert "deployment" not in {fact["kind"] for fact in shop.facts().values()}
+    shop.run(since="all")
+    assert len(shop.facts()) == 12
+
+
+def test_several_repositories_come_into_one_ledger_and_one_that_fails_stops_no_other(shop: Shop) -> None:
+    other = shop.github.repository("acme/api", empty=True)
+    other.commit({"a": "1"}, message="Begin", author_date=at(0))
+    deployed(other, 5)
+    shop.github.repository("acme/sandbox")
+    ran = shop.run(repositories="acme/*, !acme/sandbox, acme/gone")
+    assert ran.code == 0
+    found = {(scope["repository"]) for scope in json.loads(ran.outputs["metrics"])["scopes"]}
+    assert found == {"acme/api", "acme/shop"}
+    assert "acme/gone: GitHub did not tell" in ran.log
+    assert "sandbox" not in ran.log
+    assert "1 other scope" in ran.summary
+
+
+def test_archived_repositories_and_forks_are_left_out_unless_named(shop: Shop) -> None:
+    for name, what in (("acme/old", "is_archived"), ("acme/copy", "is_fork")):
+        setattr(shop.github.repository(name), what, True)
+        assert name not in shop.run(repositories="acme/*").log
+        assert name in shop.run(repositories=name).log
+
+
+def test_without_a_token_the_ledger_is_computed_again_and_that_is_said(shop: Shop) -> None:
+    ran = run(shop.folder, "schedule", {"schedule": "17 5 * * *"}, {"mode": "sync"})
+    assert ran.code == 0
+    assert "no `github-token` to read GitHub's history with" in ran.log
+
+
+def test_a_folder_takes_the_past_as_well(shop: Shop) -> None:
+    shop.run(ledger="dir:ledger")
+    texts = [path.read_text("utf-8") for path in (shop.folder / "ledger" / "facts").rglob("*.jsonl")]
+    assert sum(text.count("\n") for text in texts) == 12
+
+
+def test_no_ledger_shows_the_past_and_keeps_nothing(shop: Shop) -> None:
+    ran = shop.run(ledger="none", window="90d")
+    assert "6 deployments" in ran.summary
+    assert shop.repository.head("dora-metrics") is None
+
+
+def test_a_deployment_that_github_cannot_compare_is_asked_about_once(shop: Shop) -> None:
+    shop.run()
+    lost = deployment_status(9_000, at="2026-11-01T12:00:00Z", sha="9" * 40)
+    shop.run("deployment_status", lost)
+    shop.run()
+    assert any("compare" in str(asked) for asked in shop.asked)
+    shop.run()
+    assert not any("compare" in str(asked) for asked in shop.asked)
+    assert len(shop.asked) <= 4
