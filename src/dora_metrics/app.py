@@ -81,7 +81,10 @@ def _work(opening: Opening, world: World, told: list[Told]) -> Callable[[Ledger]
     given = opening.given
     match given.work:
         case "sync" if opening.client_wanted:
-            sync = opening.sync()
+            from dora_metrics.progress import progress  # noqa: PLC0415 - a run of one event has none
+
+            since = given.settings.since_moment(world.now)
+            sync = opening.sync(progress(Runner.of(world.environment, world.stdout), world.stderr, world.now, since))
             return lambda ledger: sync.into(ledger, world.pause)
         case "record":
             eyes = Eyes(_observer(given, world, told), opening.ask)

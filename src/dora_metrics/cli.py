@@ -35,7 +35,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_compute(commands.add_parser("compute", help="metrics from facts files; no network", allow_abbrev=False))
     _add_action(commands.add_parser("action", help="what the GitHub Action runs", allow_abbrev=False))
-    _add_rebuild(commands.add_parser("rebuild", help="a ledger's derived files from its facts", allow_abbrev=False))
+    for mode, (told, description) in _ON_A_LEDGER.items():
+        _add_on_a_ledger(commands.add_parser(mode, help=told, description=description, allow_abbrev=False), mode)
     _add_demo(commands.add_parser("demo", help="an event run on sample data", allow_abbrev=False))
     return parser
 
@@ -50,21 +51,30 @@ def _action(_: argparse.Namespace, world: World) -> int:
     return app.action(world)
 
 
-def _add_rebuild(parser: argparse.ArgumentParser) -> None:
-    parser.set_defaults(command=_rebuild)
-    parser.description = (
-        "Computes everything again from all facts of a ledger, and changes no fact. A branch needs a token in "
-        "GITHUB_TOKEN and the repository, by --repository or in GITHUB_REPOSITORY."
-    )
+_ACCESS = "A branch needs a token in GITHUB_TOKEN, and the repository by --repository or in GITHUB_REPOSITORY."
+_ON_A_LEDGER = {
+    "sync": (
+        "GitHub's history into a ledger",
+        f"Brings into a ledger what GitHub knows and it does not; goes on where it stopped. {_ACCESS}",
+    ),
+    "rebuild": (
+        "a ledger's derived files from its facts",
+        f"Computes everything again from all facts of a ledger, and changes no fact. {_ACCESS}",
+    ),
+}
+
+
+def _add_on_a_ledger(parser: argparse.ArgumentParser, mode: str) -> None:
+    parser.set_defaults(command=_on_a_ledger, mode=mode)
     parser.add_argument("--repository", metavar="OWNER/NAME", help="whose ledger it is")
     _add_settings(parser)
 
 
-def _rebuild(options: argparse.Namespace, world: World) -> int:
+def _on_a_ledger(options: argparse.Namespace, world: World) -> int:
     from dora_metrics import app  # noqa: PLC0415 - as above
 
     token, now = world.environment.get("GITHUB_TOKEN"), _moment(options.now, world.now)
-    asked = {"mode": "rebuild", "github-token": token, "config": options.config and str(options.config)}
+    asked = {"mode": options.mode, "github-token": token, "config": options.config and str(options.config)}
     flags = Layer("flag", {"strict": "true", **_flags(options).values, **asked})
     repository = options.repository or world.environment.get("GITHUB_REPOSITORY") or EVERY_REPOSITORY
     here = {"GITHUB_EVENT_NAME": "workflow_dispatch", "GITHUB_REPOSITORY": repository}

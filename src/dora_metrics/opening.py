@@ -22,6 +22,7 @@ from dora_metrics.settings import EVERY_REPOSITORY, policy
 if TYPE_CHECKING:
     from dora_metrics.github.client import Client
     from dora_metrics.ledgers.branch import BranchLedger
+    from dora_metrics.progress import Progress
     from dora_metrics.syncing import Sync
 
 
@@ -135,7 +136,7 @@ class Opening:
             return None
         return None if found is None else config.layer(path, found)
 
-    def sync(self) -> "Sync":
+    def sync(self, progress: "Progress") -> "Sync":
         """GitHub's past, to be recorded."""
         from dora_metrics.github.history import History  # noqa: PLC0415 - as above
         from dora_metrics.syncing import Sync  # noqa: PLC0415 - as above
@@ -148,7 +149,7 @@ class Opening:
             run=given.run,
             history=lambda repository: History(self._client, repository, services),
             tell=self.tell,
-            say=self.say,
+            progress=progress,
         )
 
     def _begin(self, repository: str, path: str) -> bytes | None:

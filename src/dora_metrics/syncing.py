@@ -23,8 +23,9 @@ from dora_metrics.github.past import Failed, Gathered, Part, Wanted, past
 from dora_metrics.github.repositories import named
 from dora_metrics.ledgers.port import Ledger
 from dora_metrics.ledgers.primed import Primed
+from dora_metrics.progress import Progress
 from dora_metrics.recording import Eyes, Recorded, known_sources, record
-from dora_metrics.settings import Settings, policy
+from dora_metrics.settings import EVERY_REPOSITORY, Settings, policy
 
 Cursors = dict[str, dict[str, Cursor]]
 
@@ -42,7 +43,7 @@ class Sync:
     """One reading of GitHub's past: asked once, however often the ledger has to be read again.
 
     `history`: compares the deployments of a repository that the default branch's history does not link.
-    `tell`: gets what failed. `say`: gets how far it is.
+    `tell`: gets what failed. `progress`: shows how far it is.
     """
 
     client: Client
@@ -50,7 +51,7 @@ class Sync:
     run: Run
     history: Callable[[str], History]
     tell: Callable[[Told], None]
-    say: Callable[[str], None]
+    progress: Progress
     _gathered: dict[str, Gathered] = field(default_factory=dict)
     _compared: dict[str, tuple[Fact, ...]] = field(default_factory=dict)
     _complete: bool = False
@@ -66,13 +67,17 @@ class Sync:
         seen = ledger.read(EVERYTHING)
         contents = layout.read(seen.files)
         if not self._complete:
-            for _ in self._gather(contents):
-                record(eyes, ledger, self.settings, self.run, pause)
+            with self.progress:
+                for _ in self._gather(contents):
+                    record(eyes, ledger, self.settings, self.run, pause)
         self._complete = True
         return record(eyes, Primed(ledger, seen), self.settings, self.run, pause)
 
     def _repositories(self) -> list[str]:
         """Those that the settings name, else this one."""
+        if self.run.repository == EVERY_REPOSITORY and not self.settings.repositories:
+            self.tell(Told("sync", "failed", "of which repository? Say `--repository OWNER/NAME` or `--repositories`"))
+            return []
         try:
             return named(self.client, self.settings.repositories or (self.run.repository,))
         except GitHubError as problem:
@@ -99,10 +104,9 @@ class Sync:
         return Wanted(run, self.settings, since, cursors.get(repository, {}), known)
 
     def _tell(self, repository: str, part: Part | Failed) -> None:
+        self.progress.show(repository, part)
         if isinstance(part, Failed):
             self.tell(Told("sync", "failed", f"{repository}: {part}"))
-        elif part.facts or part.done:
-            self.say(f"{repository}: {part}, {words.count(len(part.facts), 'fact')}")
 
     def observe(self, before: Contents) -> Observed:
         """What was read, as far as the ledger does not know it, and the cursors that go with it."""

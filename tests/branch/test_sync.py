@@ -3,10 +3,13 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
 
+from dora_metrics import cli
+from dora_metrics.world import World
 from fakes.faults import primary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
@@ -195,3 +198,33 @@ def test_a_deployment_that_github_cannot_compare_is_asked_about_once(shop: Shop)
     shop.run()
     assert not any("compare" in str(asked) for asked in shop.asked)
     assert len(shop.asked) <= 4
+
+
+def test_the_command_reads_the_past_into_a_folder(shop: Shop) -> None:
+    out = StringIO()
+    environment = {
+        "GITHUB_TOKEN": shop.github.token,
+        "GITHUB_API_URL": shop.github.api_url,
+        "GITHUB_WORKSPACE": str(shop.folder),
+    }
+    world = World(environment, BytesIO(), out, out, NOW, lambda _: None)
+    arguments = ["sync", "--repository", "acme/shop", "--ledger", "dir:ledger", "--window", "90d"]
+    assert cli.run(arguments, world) == 0
+    assert "acme/shop: all pull requests, 6 facts" in out.getvalue()
+    assert "6 deployments" in out.getvalue()
+    assert cli.run(["sync", "--ledger", "dir:ledger"], world) == 1
+    assert "of which repository?" in out.getvalue()
+
+
+def test_the_past_of_a_monorepo_is_told_apart_by_paths(shop: Shop) -> None:
+    shop.repository.commit({".github/dora.yml": "services: {web: 'web/**'}"}, message="Configure")
+    for number, path in enumerate(("web/a", "api/a", "web/b", "api/b")):
+        made = shop.repository.pull(f"Part {path}", files={path: "x"}, created_at=at(300 + 24 * number))
+        shop.repository.merge_pull(made, how="squash", at=at(301 + 24 * number))
+        shop.repository.deployment(
+            payload={"service": "web"}, at=at(302 + 24 * number), finished_at=at(302.1 + 24 * number)
+        )
+    shop.run()
+    deployments = [fact for fact in shop.facts().values() if fact.get("service") == "web" and "status" in fact]
+    changes = [fact["changes"] for fact in sorted(deployments, key=lambda fact: str(fact["finished_at"]))]
+    assert changes == [None, [], ["github:pull:acme/shop#9"], []]

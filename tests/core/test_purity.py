@@ -20,7 +20,7 @@ LONGEST_FILE = 300
 EDGES = ("github", "sources", "sinks", "ledgers")
 SHELL = (
     *("app", "asking", "cli", "compute", "computing", "config", "delivering", "demo", "inputs", "layers", "opening"),
-    *("outputs", "reading", "recording", "schemas", "syncing", "world", "__main__"),
+    *("outputs", "progress", "reading", "recording", "schemas", "syncing", "world", "__main__"),
 )
 BESIDES = {"ledgers.branch": ("github.client", "github.contents")}
 """One edge that stands on another: a ledger on a branch lies behind GitHub's API."""

@@ -50,6 +50,13 @@ class Runner:
         """A line in the log."""
         self.log.write(harmless(text) + "\n")
 
+    def group(self, title: str) -> None:
+        """Lines until `end_group` are folded in a workflow's log."""
+        self.log.write(f"::group::{_data(title)}\n")
+
+    def end_group(self) -> None:
+        self.log.write("::endgroup::\n")
+
     def annotate(self, level: Literal["notice", "warning", "error"], title: str, text: str) -> None:
         """Something that the user must act on."""
         self.log.write(f"::{level} title={_property(title)}::{_data(text)}\n")
