@@ -1,10 +1,10 @@
-"""`compute`: facts in, metrics out; no network."""
+"""Facts from a source become numbers on standard output: what `compute` and `report` have in common; no network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 import msgspec
 
@@ -15,33 +15,32 @@ from dora_metrics.core.facts import Fact
 from dora_metrics.core.report import Subject
 from dora_metrics.layers import Layer, load, without_effect
 from dora_metrics.settings import DEFAULT_CONFIG
-from dora_metrics.sources import factfiles
+from dora_metrics.sources.port import Source
 
 
 @dataclass(frozen=True)
 class Request:
     """What was asked for."""
 
-    facts: str
     format: str
     config: Path | None
     flags: Layer
     now: datetime
 
 
-def run(request: Request, stdin: BinaryIO, stdout: TextIO) -> None:
-    """Prints the metrics of the facts.
+def run(request: Request, source: Source, stdout: TextIO) -> None:
+    """Prints the metrics of what a source holds.
 
     Raises:
         SettingsError: with every problem of the settings.
-        FactsError: with every line that is no fact.
+        DoraError: if the source cannot be read.
     """
     layers = (
         config.read(request.config or DEFAULT_CONFIG, required=request.config is not None),
         request.flags,
     )
     settings = load(layers)
-    found = factfiles.read(request.facts, stdin)
+    found = source(settings, request.now)
     notes = (
         *(f"{name} is set, and has no effect in this version." for name in without_effect(layers)),
         *found.notes,

@@ -22,8 +22,11 @@ SHELL = (
     *("app", "asking", "cli", "compute", "computing", "config", "delivering", "demo", "inputs", "layers", "opening"),
     *("outputs", "recording", "schemas", "world", "__main__"),
 )
-BESIDES = {"ledgers.branch": "github.client"}
-"""One edge that stands on another: a ledger on a branch lies behind GitHub's API."""
+BESIDES = {
+    "ledgers.branch": ("github.client",),
+    "sources.git_changes": ("github.changes", "github.text"),
+}
+"""Edges that stand on another: a ledger on a branch lies behind GitHub's API, and a commit's message may be GitHub's."""
 
 PURE_PACKAGES = {"msgspec", "prometheus_client", "jinja2"}
 IMPURE = {
@@ -109,7 +112,7 @@ def test_errors_import_nothing_of_the_package() -> None:
 
 @pytest.mark.parametrize("module", of(*EDGES))
 def test_an_edge_imports_the_core_errors_settings_and_its_own_package(module: str) -> None:
-    allowed = ("core", "errors", "settings", "__init__", module.split(".", maxsplit=1)[0], BESIDES.get(module, "core"))
+    allowed = ("core", "errors", "settings", "__init__", module.split(".", maxsplit=1)[0], *BESIDES.get(module, ()))
     assert not {name for name in own(MODULES[module]) if not within(name, *allowed)}
 
 
