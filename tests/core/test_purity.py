@@ -26,7 +26,7 @@ BESIDES = {
     "ledgers.branch": ("github.client",),
     "sources.git_changes": ("github.changes", "github.text"),
 }
-"""Edges that stand on another: a ledger on a branch lies behind GitHub's API, and a commit's message may be GitHub's."""
+"""Edges that stand on another: a ledger on a branch lies behind GitHub's API; GitHub writes messages of commits."""
 
 PURE_PACKAGES = {"msgspec", "prometheus_client", "jinja2"}
 IMPURE = {

@@ -10,7 +10,8 @@ from support.histories import Report, Repository
     "name",
     [
         "v1.2.0-rc.1", "1.2.0-alpha", "v1.2.0-0.3.7", "1.2.0-0.3.7", "v1.2.0-x.7.z.92+build.5", "api/v1.2.0-beta.2",
-        "app@1.2.0-rc1", "v6.1-rc3", "5.0a1", "3.12.0b4", "v3.12.0rc1", "1.2.0.beta1", "2.0.0.M1", "v2.0-SNAPSHOT", "2026.11.21-rc1",
+        "app@1.2.0-rc1", "v6.1-rc3", "5.0a1", "3.12.0b4", "v3.12.0rc1", "1.2.0.beta1", "2.0.0.M1", "v2.0-SNAPSHOT",
+        "2026.11.21-rc1",
     ],
 )  # fmt: skip
 def test_these_are_prereleases(name: str) -> None:
