@@ -104,7 +104,7 @@ def _report(options: argparse.Namespace, world: World) -> int:
     from dora_metrics.sources import git  # noqa: PLC0415 - as above
 
     def source(settings: Settings, now: datetime) -> Read:
-        return git.read(git.Asked(options.git, options.tags, settings, now), world.environment)
+        return git.read(git.Asked(options.git, options.tags or None, settings, now), world.environment)
 
     return _print(source, options, world)
 

@@ -10,7 +10,7 @@ import msgspec
 
 from dora_metrics import config
 from dora_metrics.computing import families_of, latest_of, subject_of, template
-from dora_metrics.core import exposition, render, report
+from dora_metrics.core import exposition, report
 from dora_metrics.core.facts import Fact
 from dora_metrics.core.report import Subject
 from dora_metrics.layers import Layer, load, without_effect
@@ -55,6 +55,8 @@ def _json(subject: Subject, _: list[Fact]) -> str:
 
 def _markdown(subject: Subject, _: list[Fact]) -> str:
     """The scope that was deployed last in full, the others in a line each."""
+    from dora_metrics.core import render  # noqa: PLC0415 - its template engine is for Markdown alone
+
     latest = latest_of(subject.records.records)
     built = report.build(subject, latest.scope if latest else None, None, None)
     return render.markdown(built, template("summary.md.j2"))

@@ -17,3 +17,8 @@ def repository(tmp_path: Path) -> Repository:
 @pytest.fixture
 def report(tmp_path: Path) -> Report:
     return Report(tmp_path)
+
+
+@pytest.fixture
+def start(repository: Repository) -> str:
+    return repository.release("v1.0.0", "Start", at="03-01")

@@ -1,20 +1,11 @@
-"""Commits become changes: merged and squashed pull requests, direct commits, bots, reverts."""
+"""Commits become changes: merged and squashed pull requests, direct commits, bots, hotfixes."""
 
 import pytest
 
-from support.histories import Report, Repository, seconds
+from support.histories import Report, Repository, merge, seconds
 
 BOT = "dependabot[bot] <49699333+dependabot[bot]@users.noreply.github.com>"
 GITHUB = "GitHub <noreply@github.com>"
-
-
-def merge(number: int, branch: str = "acme/topic", title: str = "A title") -> str:
-    return f"Merge pull request #{number} from {branch}\n\n{title}"
-
-
-@pytest.fixture
-def start(repository: Repository) -> str:
-    return repository.release("v1.0.0", "Start", at="03-01")
 
 
 def test_a_merge_without_a_pull_request_is_no_change_but_its_commits_are(
@@ -176,116 +167,6 @@ def test_a_hotfix_branch_without_a_pull_request_is_known_too(
     topic = repository.commit("Mend", start, at="03-01T02:00")
     repository.release("v1.1.0", "Merge branch 'hotfix/till'", start, topic, at="03-01T03:00")
     assert report(repository.folder).failures == {"v1.0.0": "hotfix"}
-
-
-# Reverts. Each is of what v1.1.0 brought, and comes days later, so that no quick patch has a part in it.
-
-
-class Reverting:
-    """v1.1.0 brings #7, merged; #8, squashed; and a direct commit."""
-
-    def __init__(self, repository: Repository, start: str) -> None:
-        self._repository = repository
-        self.topic = repository.commit("Topic", start, at="03-02")
-        self.merged = repository.commit(merge(7, title="Add the basket"), start, self.topic, at="03-02")
-        self.squashed = repository.commit("Add the till (#8)", self.merged, at="03-03")
-        self.direct = repository.release("v1.1.0", "Tidy up", self.squashed, at="03-03")
-
-    def by(self, message: str, *behind: str) -> None:
-        """Something that lands with v1.2.0; `behind`: with these commits behind a merge."""
-        tip = self.direct
-        for text in behind:
-            tip = self._repository.commit(text, tip, at="03-08")
-        parents = (self.direct, tip) if behind else (self.direct,)
-        self._repository.release("v1.2.0", message, *parents, at="03-08")
-
-
-@pytest.fixture
-def reverting(repository: Repository, start: str) -> Reverting:
-    return Reverting(repository, start)
-
-
-def test_a_revert_is_known_by_the_commit_that_it_names(
-    repository: Repository, report: Report, reverting: Reverting
-) -> None:
-    for target in (reverting.topic, reverting.squashed, reverting.direct):
-        reverting.by(f"Take it back\n\nThis reverts commit {target}.")
-        assert report(repository.folder).failures == {"v1.1.0": "revert"}
-
-
-def test_a_revert_of_a_merge_is_known_by_the_merge(
-    repository: Repository, report: Report, reverting: Reverting
-) -> None:
-    reverting.by(f"Take it back\n\nThis reverts commit {reverting.merged}, reversing\nchanges made to {'0' * 40}.")
-    assert report(repository.folder).failures == {"v1.1.0": "revert"}
-
-
-def test_a_revert_by_reference_names_a_short_sha(repository: Repository, report: Report, reverting: Reverting) -> None:
-    reverting.by(f"Take it back\n\nThis reverts commit {reverting.squashed[:8]} (Add the till (#8), 2024-03-03).")
-    assert report(repository.folder).failures == {"v1.1.0": "revert"}
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        'Revert "Add the till (#8)"',
-        'Revert "Add the till" (#9)',
-        'Revert "Add the till (#8)" (#9)',
-        'Revert "Tidy up"',
-        'Revert "Merge pull request #7 from acme/topic"',
-        "Take it back (#9)\n\nReverts #8",
-        "Take it back (#9)\n\nReverts acme/shop#8",
-        "Take it back (#9)\n\nReverts upstream/shop#8",
-    ],
-)
-def test_a_revert_is_known_by_its_title_and_by_what_githubs_button_writes(
-    repository: Repository, report: Report, reverting: Reverting, message: str
-) -> None:
-    reverting.by(message)
-    assert report(repository.folder).failures == {"v1.1.0": "revert"}
-
-
-def test_a_merged_pull_request_that_only_reverts_is_a_revert(
-    repository: Repository, report: Report, reverting: Reverting
-) -> None:
-    back = f"Back\n\nThis reverts commit {reverting.squashed}."
-    reverting.by(merge(9), back)
-    assert report(repository.folder).failures == {"v1.1.0": "revert"}
-    reverting.by(merge(9, "acme/revert-8-till"), "Prepare", back)
-    assert report(repository.folder).failures == {"v1.1.0": "revert"}
-    reverting.by(merge(9), back, "And a new thing")
-    assert report(repository.folder).failures == {}
-
-
-def test_a_revert_within_a_pull_request_or_a_release_marks_nothing(
-    repository: Repository, report: Report, start: str
-) -> None:
-    topic = repository.commit("Try it", start, at="03-02")
-    back = repository.commit(f"Back\n\nThis reverts commit {topic}.", topic, at="03-02")
-    merged = repository.commit(merge(7), start, back, at="03-03")
-    again = repository.commit("Try more (#8)", merged, at="03-03")
-    repository.release("v1.1.0", f"Back\n\nThis reverts commit {again}.", again, at="03-04")
-    assert report(repository.folder).failures == {}
-
-
-def test_a_revert_of_a_revert_marks_nothing(repository: Repository, report: Report, reverting: Reverting) -> None:
-    reverting.by(f"Back\n\nThis reverts commit {reverting.direct}.")
-    back = repository.git("rev-parse", "v1.2.0")
-    repository.release("v1.3.0", f"Anew\n\nThis reverts commit {back}.", back, at="03-12")
-    assert report(repository.folder).failures == {"v1.1.0": "revert"}
-
-
-def test_a_revert_of_what_is_not_there_marks_nothing(
-    repository: Repository, report: Report, reverting: Reverting
-) -> None:
-    for text in (
-        f"This reverts commit {'1' * 40}.",
-        "This reverts commit 1111111.",
-        "Reverts #77",
-        "It reverts nothing",
-    ):
-        reverting.by(f"Back\n\n{text}")
-        assert report(repository.folder).failures == {}
 
 
 def test_prefixes_and_fixtures_are_no_hotfixes(repository: Repository, report: Report, start: str) -> None:

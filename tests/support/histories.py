@@ -100,6 +100,16 @@ class Repository:
         return sha
 
 
+def merge(number: int, branch: str = "acme/topic", title: str = "A title") -> str:
+    return f"Merge pull request #{number} from {branch}\n\n{title}"
+
+
+def two(repository: Repository) -> tuple[str, str]:
+    """Two releases; the second brings one commit that waited a day."""
+    first = repository.release("v1.0.0", "Start", at="03-01")
+    return first, repository.release("v1.1.0", "More", first, at="03-02", tagged="03-03")
+
+
 def seconds(text: str) -> int:
     """A time, or the number itself that git is to write."""
     return int(text) if text.lstrip("-").isdecimal() else int(at(text).timestamp())

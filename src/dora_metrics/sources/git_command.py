@@ -34,6 +34,7 @@ _OF_ANOTHER_REPOSITORY = frozenset({
 
 _CAREFUL = {
     "GIT_ALLOW_PROTOCOL": "none",  # also forbids the fetches that git before 2.45, without the next one, would do
+    "GIT_FLUSH": "0",  # else `rev-list` writes each commit by itself, which takes as long as reading it
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
@@ -50,7 +51,7 @@ class Git:
         Raises:
             GitError: if there is no such folder.
         """
-        if "\0" in place or not Path(place).is_dir():
+        if not _is_folder(place):
             raise GitError(f"{place}: there is no such folder; --git names a checkout, a bare repository or a mirror")
         self.place = place
         settings = (part for one in _HARMLESS for part in ("-c", one))
@@ -100,6 +101,13 @@ class Git:
             return _NOT_YOURS.format(self.place, named[1].strip() if named else self.place)
         fatal = re.findall(r"^(?:fatal|error): (.+)$", complaint, re.MULTILINE)
         return f"{self.place}: git cannot read it: {' / '.join(fatal[:3]) or 'it does not say why'}"
+
+
+def _is_folder(place: str) -> bool:
+    try:
+        return Path(place).is_dir()
+    except (OSError, ValueError):  # one that this user may not look into, or no name that a file can have
+        return False
 
 
 def _pieces(process: subprocess.Popen[bytes], given: bytes) -> Iterator[bytes]:

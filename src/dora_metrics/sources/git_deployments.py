@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
+from urllib.parse import quote
 
 from dora_metrics.core.facts import Deployment
 from dora_metrics.settings import Settings
@@ -106,7 +107,7 @@ class Deployments:
             service=self.settings.service,
             source="git",
             observed_at=release.at,
-            url=self.project.page("releases/tag", release.name),
+            url=self.project.page("releases/tag", quote(release.name)),
             environment=release.environment,
             sha=release.commit,
             ref=release.name,

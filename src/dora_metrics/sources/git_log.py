@@ -85,16 +85,9 @@ def _commits(fields: list[str]) -> Iterator[Commit]:
     for head, authored_at, committed_at, name, email, committer, message in rows:
         _, sha, *parents = head.split()
         subject, _, body = message.lstrip("\n").partition("\n")
-        yield Commit(
-            sha,
-            tuple(parents),
-            _time(authored_at),
-            _time(committed_at),
-            name.endswith("[bot]") or "[bot]@users.noreply." in email,
-            committer == _GITHUB,
-            subject.strip(),
-            body,
-        )
+        bot = name.endswith("[bot]") or "[bot]@users.noreply." in email
+        times = _time(authored_at), _time(committed_at)
+        yield Commit(sha, tuple(parents), *times, bot, committer == _GITHUB, subject.strip(), body)
 
 
 def _time(seconds: str) -> int | None:

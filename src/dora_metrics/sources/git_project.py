@@ -1,9 +1,9 @@
 """What a repository is called: `owner/name` from where it was cloned, else `local/` and its folder's name."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
 
 from dora_metrics.errors import GitError
 from dora_metrics.sources.git_command import Git
@@ -22,7 +22,7 @@ class Project:
         return f"github:pull:{self.repository}#{number}"
 
     def page(self, kind: str, name: object) -> str | None:
-        return f"{self.web}/{kind}/{quote(str(name))}" if self.web else None
+        return f"{self.web}/{kind}/{name}" if self.web else None
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ def place(git: Git) -> Place:
     Raises:
         GitError: if it is no repository that git reads.
     """
-    shallow, _, where = git.read("rev-parse", "--is-shallow-repository", "--git-common-dir").decode().partition("\n")
+    said = git.read("rev-parse", "--is-shallow-repository", "--git-common-dir")
+    shallow, _, where = os.fsdecode(said).partition("\n")
     folder = (Path(git.place) / where.removesuffix("\n")).resolve()
     return Place(folder, frozenset((folder / "shallow").read_text("ascii").split() if shallow == "true" else ()))
 

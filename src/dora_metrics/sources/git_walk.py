@@ -60,19 +60,11 @@ class _Side(NamedTuple):
     branch: str | None = None
 
 
-class _Step(NamedTuple):
-    """Down to `sha`; or, where `commit` is known, back up past it."""
-
-    side: _Side
-    sha: str
-    commit: Commit | None = None
-    landing: Landing | None = None
-
-
 def newly(commits: Mapping[str, Commit], tip: str, met: set[str]) -> Newly:
     """Everything behind `tip` that is not in `met`, which then holds it too. What is not known ends the walk."""
     found = Newly()
-    pending = [_Step(_Side(), tip)]
+    # Down to a sha; or, where the commit is known already, back up past it.
+    pending: list[tuple[_Side, str, Commit | None, Landing | None]] = [(_Side(), tip, None, None)]
     while pending:
         side, sha, commit, landing = pending.pop()
         if commit is not None:
@@ -81,11 +73,12 @@ def newly(commits: Mapping[str, Commit], tip: str, met: set[str]) -> Newly:
             met.add(sha)
             found.commits.append(commit)
             landing = _landing(commit, side)
-            pending.append(_Step(side, sha, commit, landing))
+            pending.append((side, sha, commit, landing))
             if len(commit.parents) > 1:
                 beside = _beside(commit, landing, side)
-                pending += (_Step(beside, parent) for parent in reversed(commit.parents[1:]))
-            pending += (_Step(side, parent) for parent in commit.parents[:1])
+                pending.extend((beside, parent, None, None) for parent in reversed(commit.parents[1:]))
+            if commit.parents:
+                pending.append((side, commit.parents[0], None, None))
     return found
 
 
