@@ -31,7 +31,9 @@ class Changes:
         found: dict[str, Landing] = {}
         for landing in landings:
             identity = self._identity(landing)
-            found[identity] = _joined(found.get(identity), landing)
+            if identity in found:
+                found[identity].join(landing)
+            found.setdefault(identity, landing)
             for commit in (landing.commit, *landing.brought):
                 self._owners[commit.sha] = identity
         self._known.update(found)
@@ -81,7 +83,7 @@ class Changes:
         return None
 
     def _named(self, body: str) -> str | None:
-        if "everts" not in body:
+        if not body:
             return None
         named = reverted(self._project.repository, body)
         if named is None:
@@ -103,14 +105,6 @@ class Changes:
 
 def moment(seconds: int | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-
-
-def _joined(first: Landing | None, second: Landing) -> Landing:
-    """Several commits of one deployment with one number are one change, which ends with the last of them."""
-    if first:
-        second.brought[:0] = first.brought
-        second.begin(first.began)
-    return second
 
 
 def _title(landing: Landing) -> str:

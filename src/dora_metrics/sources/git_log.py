@@ -23,7 +23,8 @@ EARLIEST, LATEST = 631_152_000, 7_258_118_400
 class Commit(Struct, frozen=True, gc=False):
     """What a commit says of itself; times in seconds since 1970, None where they cannot be.
 
-    `by_github`: GitHub made the commit, as it does when somebody presses one of its buttons.
+    `by_github`: GitHub made the commit, as it does when somebody presses one of its buttons. `body` is empty where
+    nothing can be read from it, for the texts of a long history are most of it.
     """
 
     sha: str
@@ -68,15 +69,18 @@ def log(git: Git, tips: Iterable[str]) -> Log:
 
 def _fields(pieces: Iterable[bytes]) -> Iterator[list[str]]:
     """The fields of whole commits at a time."""
-    rest, fields = b"", list[str]()
+    begun, fields = [b""], list[str]()
     for piece in pieces:
-        whole, end, rest = (rest + piece).rpartition(b"\0")
-        if end:
-            fields += whole.decode("utf-8", "replace").split("\0")
-            ready = len(fields) - len(fields) % _FIELDS
-            yield fields[:ready]
-            del fields[:ready]
-    if fields or rest.strip():
+        end, nul, beginning = piece.rpartition(b"\0")
+        if not nul:
+            begun.append(piece)
+            continue
+        fields += b"".join((*begun, end)).decode("utf-8", "replace").split("\0")
+        begun = [beginning]
+        ready = len(fields) - len(fields) % _FIELDS
+        yield fields[:ready]
+        del fields[:ready]
+    if fields or b"".join(begun).strip():
         raise GitError("git's answer ends in the middle of a commit; `git fsck` may say why")
 
 
@@ -87,7 +91,8 @@ def _commits(fields: list[str]) -> Iterator[Commit]:
         subject, _, body = message.lstrip("\n").partition("\n")
         bot = name.endswith("[bot]") or "[bot]@users.noreply." in email
         times = _time(authored_at), _time(committed_at)
-        yield Commit(sha, tuple(parents), *times, bot, committer == _GITHUB, subject.strip(), body)
+        kept = body if "everts" in body or subject.startswith("Merge pull request ") else ""
+        yield Commit(sha, tuple(parents), *times, bot, committer == _GITHUB, subject.strip(), kept)
 
 
 def _time(seconds: str) -> int | None:

@@ -44,6 +44,12 @@ class Landing:
         if at is not None and (self.began is None or at < self.began):
             self.began = at
 
+    def join(self, later: "Landing") -> None:
+        """Several commits of one deployment with one number are one change, which ends with the last of them."""
+        self.commit, self.branch = later.commit, later.branch or self.branch
+        self.brought += later.brought
+        self.begin(later.began)
+
 
 @dataclass(slots=True)
 class Newly:
