@@ -11,6 +11,7 @@ from dora_metrics.core import values
 from dora_metrics.errors import DoraError
 from dora_metrics.layers import Layer
 from dora_metrics.settings import DEFAULT_CONFIG, EVERY_REPOSITORY, FLAGS, Settings
+from dora_metrics.sources.port import Read, Source
 from dora_metrics.world import World
 
 FORMATS = ("json", "markdown", "prometheus")
@@ -34,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_compute(commands.add_parser("compute", help="metrics from facts files; no network", allow_abbrev=False))
+    _add_report(commands.add_parser("report", help="metrics from a git history; no network", allow_abbrev=False))
     _add_action(commands.add_parser("action", help="what the GitHub Action runs", allow_abbrev=False))
     for mode, (told, description) in _ON_A_LEDGER.items():
         _add_on_a_ledger(commands.add_parser(mode, help=told, description=description, allow_abbrev=False), mode)
@@ -95,6 +97,18 @@ def _demo(options: argparse.Namespace, world: World) -> int:
 def _add_compute(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_compute)
     parser.add_argument("--facts", required=True, metavar="FILE|DIR|-", help="facts, one JSON object a line")
+    _add_common(parser)
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_report)
+    parser.add_argument("--git", required=True, metavar="DIR", help="a checkout, a bare repository or a mirror")
+    parser.add_argument("--tags", metavar="GLOB", help="the tags that are deployments, such as 'v*'; default: all")
+    _add_common(parser)
+
+
+def _add_common(parser: argparse.ArgumentParser) -> None:
+    """What every command has that prints numbers."""
     parser.add_argument("--format", choices=FORMATS, default="json", help="default: json")
     _add_settings(parser)
 
@@ -114,16 +128,30 @@ def _flags(options: argparse.Namespace) -> Layer:
 
 
 def _compute(options: argparse.Namespace, world: World) -> int:
-    from dora_metrics import compute  # noqa: PLC0415 - the action needs none of what it imports
+    from dora_metrics.sources import factfiles  # noqa: PLC0415 - the action needs none of what it imports
+
+    return _print(lambda _settings, _now: factfiles.read(options.facts, world.stdin), options, world)
+
+
+def _report(options: argparse.Namespace, world: World) -> int:
+    from dora_metrics.sources import git  # noqa: PLC0415 - as above
+
+    def source(settings: Settings, now: datetime) -> Read:
+        return git.read(git.Asked(options.git, options.tags or None, settings, now), world.environment)
+
+    return _print(source, options, world)
+
+
+def _print(source: Source, options: argparse.Namespace, world: World) -> int:
+    from dora_metrics import compute  # noqa: PLC0415 - as above
 
     request = compute.Request(
-        facts=options.facts,
         format=options.format,
         config=options.config,
         flags=_flags(options),
         now=_moment(options.now, world.now),
     )
-    compute.run(request, world.stdin, world.stdout)
+    compute.run(request, source, world.stdout)
     return 0
 
 

@@ -1,48 +1,47 @@
-"""`compute`: facts in, metrics out; no network."""
+"""Facts from a source become numbers on standard output: what `compute` and `report` have in common; no network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import TextIO
 
 import msgspec
 
 from dora_metrics import config
 from dora_metrics.computing import families_of, latest_of, subject_of, template, totals_of
-from dora_metrics.core import exposition, render, report
+from dora_metrics.core import exposition, report
 from dora_metrics.core.facts import Fact
 from dora_metrics.core.report import Subject
 from dora_metrics.errors import SettingsError
 from dora_metrics.layers import Layer, load, without_effect
 from dora_metrics.settings import DEFAULT_CONFIG
-from dora_metrics.sources import factfiles
+from dora_metrics.sources.port import Source
 
 
 @dataclass(frozen=True)
 class Request:
     """What was asked for."""
 
-    facts: str
     format: str
     config: Path | None
     flags: Layer
     now: datetime
 
 
-def run(request: Request, stdin: BinaryIO, stdout: TextIO) -> None:
-    """Prints the metrics of the facts.
+def run(request: Request, source: Source, stdout: TextIO) -> None:
+    """Prints the metrics of what a source holds.
 
     Raises:
         SettingsError: with every problem of the settings.
-        FactsError: with every line that is no fact.
+        DoraError: if the source cannot be read.
     """
     file = config.read(request.config or DEFAULT_CONFIG)
     if request.config and file is None:
         raise SettingsError(f"config {request.config}: there is no such file")
     layers = (*([file] if file else ()), request.flags)
     settings = load(layers)
-    found = factfiles.read(request.facts, stdin)
+    found = source(settings, request.now)
     notes = (
         *(f"{name} is set, and has no effect in this version." for name in without_effect(layers)),
         *found.notes,
@@ -57,6 +56,8 @@ def _json(subject: Subject, _: list[Fact]) -> str:
 
 def _markdown(subject: Subject, _: list[Fact]) -> str:
     """The scope that was deployed last in full, the others in a line each."""
+    from dora_metrics.core import render  # noqa: PLC0415 - its template engine is for Markdown alone
+
     latest = latest_of(subject.records.records)
     built = report.build(subject, latest.scope if latest else None, None, None)
     return render.markdown(built, template("summary.md.j2"))

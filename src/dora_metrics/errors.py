@@ -3,6 +3,7 @@
 DoraError
 ├── SettingsError    inputs, flags or the config file are wrong (exit 2)
 ├── FactsError       a facts file is wrong (exit 2)
+├── GitError         a git repository cannot be read (exit 2)
 ├── EventError       the event cannot be read; the run goes on without it
 └── LedgerError      the ledger cannot be read or written; the run goes on without it
 """
@@ -24,6 +25,10 @@ class SettingsError(DoraError):
 
 class FactsError(DoraError):
     """A facts file holds lines that are no facts; each problem reads `file:line: what`."""
+
+
+class GitError(DoraError):
+    """A git repository cannot be read."""
 
 
 class EventError(DoraError):

@@ -168,7 +168,7 @@ SECRETS = frozenset({"github-token", "pushgateway-password", "endpoint-token", "
 NAMES = tuple(name.replace("_", "-") for name in Settings.model_fields)
 INPUTS = tuple(name for name in NAMES if name not in FILE_ONLY)
 FLAGS = tuple(name for name in INPUTS if name not in INPUT_ONLY | SECRETS)
-"""Settings that are also flags of `compute`; a secret on a command line is one that every process can read."""
+"""Settings that are also flags of `compute` and `report`; every process can read a secret on a command line."""
 
 
 def policy(settings: Settings) -> Policy:

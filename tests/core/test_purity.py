@@ -22,8 +22,11 @@ SHELL = (
     *("app", "asking", "cli", "compute", "computing", "config", "delivering", "demo", "inputs", "layers", "opening"),
     *("outputs", "progress", "reading", "recording", "schemas", "syncing", "world", "__main__"),
 )
-BESIDES = {"ledgers.branch": ("github.client", "github.contents")}
-"""One edge that stands on another: a ledger on a branch lies behind GitHub's API."""
+BESIDES = {
+    "ledgers.branch": ("github.client", "github.contents"),
+    "sources.git_changes": ("github.changes", "github.text"),
+}
+"""Edges that stand on another: a ledger on a branch lies behind GitHub's API; GitHub writes messages of commits."""
 
 PURE_PACKAGES = {"msgspec", "prometheus_client", "jinja2"}
 IMPURE = {

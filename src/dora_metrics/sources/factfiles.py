@@ -7,23 +7,16 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from dora_metrics.core.facts import Fact, Record, Unknown
+from dora_metrics.core.facts import Record, Unknown
 from dora_metrics.core.ledger import NOT_FACTS
 from dora_metrics.core.merging import State
 from dora_metrics.core.records import BadLine, decode, decode_many, numbered
 from dora_metrics.errors import FactsError
+from dora_metrics.sources.port import Read
 
 _CHUNK = 8 << 20
 _BOM = b"\xef\xbb\xbf"
 _MOST_PROBLEMS = 100
-
-
-@dataclass(frozen=True)
-class Read:
-    """Facts, each in its newest state, and what a reader must know about the rest."""
-
-    facts: list[Fact]
-    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)

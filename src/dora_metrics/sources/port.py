@@ -1,0 +1,20 @@
+"""What every source gives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from dora_metrics.core.facts import Fact
+from dora_metrics.settings import Settings
+
+
+@dataclass(frozen=True)
+class Read:
+    """Facts, each in its newest state, and what a reader must know about the rest."""
+
+    facts: list[Fact]
+    notes: tuple[str, ...]
+
+
+Source = Callable[[Settings, datetime], Read]
+"""Reads facts, by the settings and as of a moment."""
