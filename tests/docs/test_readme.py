@@ -196,7 +196,7 @@ def test_the_check_of_the_signature_accepts_what_is_sent_and_nothing_else() -> N
     request: Any = responses.calls[0].request
     header, body = request.headers["X-Dora-Signature-256"], request.body
 
-    (snippet,) = blocks(README, "python")
+    (snippet,) = blocks((ROOT / "docs" / "endpoint.md").read_text("utf-8"), "python")
     names: dict[str, Any] = {}
     exec(snippet, names)
     assert names["is_genuine"]("secret", body, header)
