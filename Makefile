@@ -41,6 +41,7 @@ schema: $(VENV)/dev ## regenerates schema/ from the models
 
 bench: $(VENV)/dev ## speed and size, the figures of docs/performance.md
 	$(VENV)/bin/python bench/run.py
+	$(VENV)/bin/python bench/past.py
 
 test-container: $(VENV)/dev ## builds and runs the Dockerfile without a daemon; needs root, buildah, debootstrap
 	bash tests/container/run.sh
