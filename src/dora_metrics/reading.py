@@ -104,7 +104,7 @@ def opened(ledger: Ledger, settings: Settings, now: datetime, rules: str) -> Boo
     except ValueError as problem:
         raise SettingsError(f"window: {problem}") from None
     seen = ledger.read(Reach(month_at(since)) if since and settings.mode == "auto" else EVERYTHING)
-    if layout.is_foreign(seen.files, seen.folders.get("") or (), seen.sequence):
+    if layout.is_foreign(seen.files, seen.folders, seen.sequence):
         raise LedgerError(f"{ledger.name} holds something else, which stays as it is; name a place of its own")
     kept = checkpoint.decode(seen.files.get(CHECKPOINT, b""), rules)
     used = kept if seen.reach.since and kept.until and since and kept.until <= since else Checkpoint(rules)

@@ -5,7 +5,7 @@ Pure: a ledger is a mapping of paths to contents, wherever it is kept.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -41,6 +41,10 @@ _PART = re.compile(r"(?:-\d+)?\.jsonl$")
 
 LARGEST = 400_000
 """A file is split before it passes this many bytes: GraphQL cuts blobs at 512,000."""
+
+
+Folders = Mapping[str, tuple[str, ...] | None]
+"""The names of the files in each folder, None for one that nobody has looked into yet; at the root all names."""
 
 
 class Reach(NamedTuple):
@@ -138,17 +142,25 @@ class Plan:
     changes: dict[str, bytes]
 
 
-def is_foreign(files: Mapping[str, bytes], beside: Iterable[str], sequence: int | None) -> bool:
+def is_foreign(files: Mapping[str, bytes], folders: Folders, sequence: int | None) -> bool:
     """Whether a place is somebody else's: no ledger was ever written there, and its files are not a ledger's.
 
-    `beside`: the names of everything that lies there, where the place could not hold anything else.
+    `folders`: what lies at the root and below `facts`, where the place could not hold anything else.
     """
     if sequence:
         return False
     if README in files:
         return not files[README].startswith(TITLE)
-    names = set(beside)
-    return bool(names) and FACTS.rstrip("/") not in names
+    return bool(folders.get("")) and not any(_holds_facts(path, names) for path, names in folders.items())
+
+
+def _holds_facts(path: str, names: Sequence[str] | None) -> bool:
+    """Whether a folder is one of a ledger's facts; one that nobody has looked into is, if it is a year."""
+    if not f"{path}/".startswith(FACTS):
+        return False
+    if names is None:
+        return re.fullmatch(r"facts/\d{4}", path) is not None
+    return any(name.endswith(".jsonl") for name in names)
 
 
 def read(files: Mapping[str, bytes], carried: Iterable[Fact] = (), until: datetime | None = None) -> Contents:
