@@ -171,3 +171,14 @@ def test_other_files_on_the_branch_stay(shop: Shop) -> None:
     shop.hand(own)
     shop.run(2)
     assert {path: shop.read(path) for path in own} == own
+
+
+def test_a_readme_in_other_words_stays(shop: Shop) -> None:
+    shop.run(1)
+    shop.hand({"README.md": "# Our deployments\n\nAsk Ann."})
+    shop.run(2)
+    assert shop.read("README.md") == b"# Our deployments\n\nAsk Ann."
+    assert shop.ids() == deployed(1, 2)
+    shop.hand({"README.md": None})
+    shop.run(3)
+    assert b"ledger of dora-metrics" in (shop.read("README.md") or b"")
