@@ -115,7 +115,7 @@ def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run) -> Reco
     changes = {**_outbox(seen, entry.facts, settings), **plan.changes, **_checkpoint(seen, kept)}
     sequence = None if seen.sequence is None else counted(seen.sequence, changes)[0]
     families = families_of(subject, totals, sequence)
-    saved = ledger.write(seen, {**changes, **_derived(subject, families)}, _message(plan.news))
+    saved = ledger.write(seen, {**changes, **_welcome(seen), **_derived(subject, families)}, _message(plan.news))
     if saved is None:
         return None
     earlier = subject_of(entry.book.contents.facts, settings, now) if plan.news and settings.summary else None
@@ -161,10 +161,16 @@ def _outbox(seen: Snapshot, facts: Iterable[Fact], settings: Settings) -> dict[s
     return {layout.OUTBOX: waiting} if waiting != seen.files.get(layout.OUTBOX, b"") else {}
 
 
+def _welcome(seen: Snapshot) -> dict[str, bytes]:
+    """What the place is, unless somebody has said it in other words."""
+    there = seen.files.get(layout.README, b"")
+    is_other = there and not there.startswith(layout.TITLE)
+    return {} if is_other or there == layout.WELCOME else {layout.README: layout.WELCOME}
+
+
 def _derived(subject: Subject, families: Families) -> Mapping[str, bytes]:
     """Files that are served as they are and can be computed again from the facts."""
     return {
-        layout.README: layout.WELCOME,
         "metrics.json": msgspec.json.encode(subject.document) + b"\n",
         "metrics.prom": text(families).encode(),
     }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from dora_metrics.core.ledger import EVERYTHING, Reach
+from dora_metrics.core.ledger import EVERYTHING, Folders, Reach
 
 
 @dataclass(frozen=True)
@@ -13,14 +13,14 @@ class Snapshot:
 
     `sequence` grows by one with every change of its facts; None for a ledger that remembers nothing.
     `version` names the state exactly, where the ledger has a name for it.
-    `folders`: what is known to lie in each folder of facts, None for one that nobody has looked into yet.
+    `folders`: what is known to lie at the root and in each folder of facts, where a ledger has such a thing.
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     sequence: int | None = None
     version: str = ""
     reach: Reach = EVERYTHING
-    folders: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    folders: Folders = field(default_factory=dict)
 
 
 class Ledger(Protocol):
