@@ -152,4 +152,6 @@ def _publish(recorded: Recorded, given: inputs.Inputs, told: Sequence[Told], run
 def _summary(recorded: Recorded, main: Scope | None, told: Sequence[Told]) -> str:
     happening = Happening(recorded.observed.title, recorded.facts)
     built = report.build(recorded.subject, main, happening, recorded.earlier, told)
-    return render.markdown(replace(built, notes=[*recorded.observed.notes, *built.notes]), template("summary.md.j2"))
+    return render.markdown(
+        replace(built, notes=[*recorded.observed.notes, *recorded.notes, *built.notes]), template("summary.md.j2")
+    )

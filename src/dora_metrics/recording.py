@@ -60,6 +60,7 @@ class Recorded:
 
     `earlier`: the numbers without them, where they are news and a summary will say what they changed.
     `totals`: what is counted of everything that was ever recorded. `begun`: there was no ledger before.
+    `notes`: what a reader must know about how far back it was read.
     """
 
     observed: Observed
@@ -70,6 +71,7 @@ class Recorded:
     totals: Totals
     saved: Snapshot
     begun: bool
+    notes: tuple[str, ...]
 
 
 def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Callable[[float], None]) -> Recorded:
@@ -106,7 +108,7 @@ def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run) -> Reco
     """The ledger with the event and all that follows from it; None if another run was faster."""
     plan, seen, now = entry.plan, entry.book.seen, _after(run.now, entry.facts)
     facts = plan.after.facts
-    subject = subject_of(facts, settings, now, entry.book.notes)
+    subject = subject_of(facts, settings, now)
     state = Judged(facts, subject.records, subject.policy)
     beside = entry.book.carrying(plan.after, subject.policy)
     totals = added(beside.base, state.totals)
@@ -119,7 +121,17 @@ def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run) -> Reco
     if saved is None:
         return None
     earlier = subject_of(entry.book.contents.facts, settings, now) if plan.news and settings.summary else None
-    return Recorded(entry.observed, entry.facts, plan, subject, earlier, totals, saved, begun=not seen.files)
+    return Recorded(
+        observed=entry.observed,
+        facts=entry.facts,
+        plan=plan,
+        subject=subject,
+        earlier=earlier,
+        totals=totals,
+        saved=saved,
+        begun=not seen.files,
+        notes=entry.book.notes,
+    )
 
 
 def _checkpoint(seen: Snapshot, kept: Checkpoint) -> dict[str, bytes]:
