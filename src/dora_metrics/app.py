@@ -186,4 +186,6 @@ def _summary(recorded: Recorded, main: Scope | None, told: Sequence[Told], facts
     """`facts`: what the story is about; many facts of the past are none."""
     happening = Happening(recorded.observed.title, facts)
     built = report.build(recorded.subject, main, happening, recorded.earlier, told)
-    return render.markdown(replace(built, notes=[*recorded.observed.notes, *built.notes]), template("summary.md.j2"))
+    return render.markdown(
+        replace(built, notes=[*recorded.observed.notes, *recorded.notes, *built.notes]), template("summary.md.j2")
+    )

@@ -6,7 +6,7 @@ from datetime import datetime
 from dora_metrics.core import checkpoint, sealing
 from dora_metrics.core import ledger as layout
 from dora_metrics.core.checkpoint import Checkpoint
-from dora_metrics.core.facts import Change, Fact
+from dora_metrics.core.facts import Change, Deployment, Fact
 from dora_metrics.core.ledger import CHECKPOINT, EVERYTHING, Contents, Plan, Reach, month_at
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.sealing import Judged
@@ -46,12 +46,11 @@ class Book:
     def lacks(self, plan: Plan) -> Reach | None:
         """What has to be read before this can be planned; None if nothing.
 
-        A fact is merged with what its month holds. One that changes what is sealed needs all months, unless it is
-        carried, or a change that no sealed deployment can have delivered.
+        A fact is merged with what its month holds. One that changes what is sealed needs all months.
         """
         reach = self.seen.reach
         known = [fact for new in plan.news if (fact := self.contents.known(new.id))]
-        months = {month_at(fact.defining_time) for fact in (*plan.news, *known)}
+        months = set().union(*(_months(fact) for fact in (*plan.news, *known)))
         if unread := {month for month in months if not reach.holds(month)}:
             return Reach(reach.since, reach.also | unread)
         if self.whole or not any(self._is_late(fact, plan) for fact in plan.news):
@@ -59,10 +58,20 @@ class Book:
         return EVERYTHING
 
     def _is_late(self, fact: Fact, plan: Plan) -> bool:
-        if month_at(fact.defining_time) >= self.contents.sealed or fact.id in self.contents.carried:
+        """Whether it changes what is sealed: not if it ends what is carried, or was delivered by nothing before."""
+        known = self.contents.known(fact.id)
+        if all(month_at(one.defining_time) >= self.contents.sealed for one in (fact, known) if one):
             return False
-        fresh = self.contents.known(fact.id) is None
-        return not (isinstance(fact, Change) and (fresh or fact.id in plan.after.delivered()))
+        carried = fact.id in self.contents.carried
+        match fact:
+            case Deployment():
+                return True
+            case Change() if carried:
+                return fact.id in self.contents.delivered()
+            case Change():
+                return known is not None or fact.id not in plan.after.delivered()
+            case _:
+                return not carried
 
     def carrying(self, after: Contents, rules: Policy) -> Checkpoint:
         """The checkpoint beside the facts that are judged after this run."""
@@ -86,6 +95,14 @@ class Book:
         return replace(self.checkpoint, base=base, carried=tuple(facts[one] for one in carried if one in facts))
 
 
+def _months(fact: Fact) -> set[str]:
+    """Where a fact lies, and where an earlier end of a deployment may lie that ends once more."""
+    times = [fact.defining_time]
+    if isinstance(fact, Deployment) and fact.started_at:
+        times.append(fact.started_at)
+    return set(map(month_at, times))
+
+
 def opened(ledger: Ledger, settings: Settings, now: datetime, rules: str, *, whole: bool) -> Book:
     """The ledger as far as the settings' windows reach, or `whole`.
 
@@ -98,7 +115,7 @@ def opened(ledger: Ledger, settings: Settings, now: datetime, rules: str, *, who
     except ValueError as problem:
         raise SettingsError(f"window: {problem}") from None
     seen = ledger.read(Reach(month_at(since)) if since and not whole else EVERYTHING)
-    if layout.is_foreign(seen.files, seen.folders.get("") or (), seen.sequence):
+    if layout.is_foreign(seen.files, seen.folders, seen.sequence):
         raise LedgerError(f"{ledger.name} holds something else, which stays as it is; name a place of its own")
     kept = checkpoint.decode(seen.files.get(CHECKPOINT, b""), rules)
     used = kept if seen.reach.since and kept.until and since and kept.until <= since else Checkpoint(rules)

@@ -65,6 +65,7 @@ class Recorded:
 
     `earlier`: the numbers without them, where they are news and a summary will say what they changed.
     `totals`: what is counted of everything that was ever recorded. `begun`: there was no ledger before.
+    `notes`: what a reader must know about how far back it was read.
     """
 
     observed: Observed
@@ -75,6 +76,7 @@ class Recorded:
     totals: Totals
     saved: Snapshot
     begun: bool
+    notes: tuple[str, ...]
 
 
 def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Callable[[float], None]) -> Recorded:
@@ -111,7 +113,7 @@ def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run, idle: t
     """The ledger with the event and all that follows from it; None if another run was faster."""
     plan, seen, now = entry.plan, entry.book.seen, _after(run.now, entry.facts)
     facts = plan.after.facts
-    subject = subject_of(facts, settings, now, entry.book.notes)
+    subject = subject_of(facts, settings, now)
     state = Judged(facts, subject.records, subject.policy)
     beside = entry.book.carrying(plan.after, subject.policy)
     totals = added(beside.base, state.totals)
@@ -124,11 +126,21 @@ def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run, idle: t
     if not changes and seen.written_at and timedelta() <= run.now - seen.written_at < idle:
         saved: Snapshot | None = seen
     else:
-        saved = ledger.write(seen, {**changes, **_derived(subject, families)}, _message(plan.news))
+        saved = ledger.write(seen, {**changes, **_welcome(seen), **_derived(subject, families)}, _message(plan.news))
     if saved is None:
         return None
     earlier = subject_of(entry.book.contents.facts, settings, now) if plan.news and settings.summary else None
-    return Recorded(entry.observed, entry.facts, plan, subject, earlier, totals, saved, begun=not seen.files)
+    return Recorded(
+        observed=entry.observed,
+        facts=entry.facts,
+        plan=plan,
+        subject=subject,
+        earlier=earlier,
+        totals=totals,
+        saved=saved,
+        begun=not seen.files,
+        notes=entry.book.notes,
+    )
 
 
 def _unlike(seen: Snapshot, files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -162,10 +174,16 @@ def _outbox(seen: Snapshot, facts: Iterable[Fact], settings: Settings) -> dict[s
     return {layout.OUTBOX: waiting} if waiting != seen.files.get(layout.OUTBOX, b"") else {}
 
 
+def _welcome(seen: Snapshot) -> dict[str, bytes]:
+    """What the place is, unless somebody has said it in other words."""
+    there = seen.files.get(layout.README, b"")
+    is_other = there and not there.startswith(layout.TITLE)
+    return {} if is_other or there == layout.WELCOME else {layout.README: layout.WELCOME}
+
+
 def _derived(subject: Subject, families: Families) -> Mapping[str, bytes]:
     """Files that are served as they are and can be computed again from the facts."""
     return {
-        layout.README: layout.WELCOME,
         layout.METRICS: msgspec.json.encode(subject.document) + b"\n",
         "metrics.prom": text(families).encode(),
     }

@@ -1,51 +1,19 @@
 """Event runs with `ledger: branch:dora-metrics` against a GitHub of our own: real HTTP, real git, real GraphQL."""
 
-import json
-import random
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pytest
+from shop import BRANCH, FILE, Shop, deployed
 
 from fakes.faults import dropped, stale_head, unavailable
 from fakes.github import FakeGitHub
-from support.runs import Ran, deployment_status, run
-
-BRANCH = "dora-metrics"
-FILE = "facts/2026/11.jsonl"
-
-
-class Shop:
-    """A repository on the fake GitHub, and event runs in it."""
-
-    def __init__(self, github: FakeGitHub, folder: Path) -> None:
-        self.github, self.folder = github, folder
-        self.repository = github.repository("acme/shop")
-        self.repository.commit({"README.md": "shop"}, message="Begin")
-
-    def run(self, number: int, token: str | None = None, state: str = "success", **inputs: object) -> Ran:
-        folder = self.folder / str(random.random())
-        folder.mkdir()
-        given = {"ledger": f"branch:{BRANCH}", "github-token": token or self.github.token, **inputs}
-        environment = {"GITHUB_API_URL": self.github.api_url}
-        return run(folder, "deployment_status", deployment_status(number, state=state), given, environment=environment)
-
-    def facts(self, branch: str = BRANCH) -> list[str]:
-        text = self.repository.read(FILE, branch) or b""
-        return [json.loads(line)["id"] for line in text.splitlines()]
-
-
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    with FakeGitHub() as github:
-        yield Shop(github, tmp_path)
+from support.runs import deployment_status, run
 
 
 def test_the_first_run_begins_an_orphan_branch_that_says_what_it_is(shop: Shop) -> None:
     ran = shop.run(1)
     assert ran.code == 0
-    assert shop.facts() == ["github:deployment:1"]
+    assert shop.ids() == ["github:deployment:1"]
     log = shop.repository.log(BRANCH)
     assert [commit.parents for commit in log] == [()]
     assert b"ledger of dora-metrics" in (shop.repository.read("README.md", BRANCH) or b"")
@@ -57,7 +25,7 @@ def test_every_later_run_reads_once_and_writes_once(shop: Shop) -> None:
     ran = shop.run(2, state="failure")
     assert ran.code == 0
     assert [logged.operation for logged in shop.github.requests] == ["Ledger", "Append"]
-    assert shop.facts() == ["github:deployment:1", "github:deployment:2"]
+    assert shop.ids() == ["github:deployment:1", "github:deployment:2"]
 
 
 def test_the_commit_says_what_was_recorded_and_stands_on_the_one_before(shop: Shop) -> None:
@@ -79,7 +47,7 @@ def test_a_stale_head_is_read_again_and_nobodys_facts_are_lost(shop: Shop) -> No
     other = {"facts/2026/10.jsonl": '{"id":"x","kind":"note","observed_at":"2026-10-01T00:00:00Z"}\n'}
     shop.github.fail(stale_head(shop.repository, BRANCH, other), to="createCommitOnBranch")
     assert shop.run(2).code == 0
-    assert shop.facts() == ["github:deployment:1", "github:deployment:2"]
+    assert shop.ids() == [*deployed(1, 2), "x"]
     assert shop.repository.read("facts/2026/10.jsonl", BRANCH) == other["facts/2026/10.jsonl"].encode()
 
 
@@ -87,7 +55,7 @@ def test_an_answer_that_got_lost_after_the_write_records_nothing_twice(shop: Sho
     shop.run(1)
     shop.github.fail(dropped(applied=True), to="createCommitOnBranch")
     assert shop.run(2).code == 0
-    assert shop.facts() == ["github:deployment:1", "github:deployment:2"]
+    assert shop.ids() == ["github:deployment:1", "github:deployment:2"]
 
 
 def test_a_read_that_fails_is_asked_again(shop: Shop) -> None:
@@ -100,7 +68,7 @@ def test_twelve_writers_at_once_lose_nothing(shop: Shop) -> None:
     with ThreadPoolExecutor(12) as pool:
         codes = {ran.code for ran in pool.map(shop.run, range(1, 13))}
     assert codes == {0}
-    assert sorted(shop.facts()) == sorted(f"github:deployment:{number}" for number in range(1, 13))
+    assert sorted(shop.ids()) == sorted(f"github:deployment:{number}" for number in range(1, 13))
 
 
 def test_a_token_that_may_only_read_still_shows_the_history_and_names_the_permission(shop: Shop) -> None:
@@ -109,7 +77,7 @@ def test_a_token_that_may_only_read_still_shows_the_history_and_names_the_permis
     assert ran.code == 0
     assert "2 deployments on 1 day" in ran.summary
     assert "permissions: contents: write" in ran.log
-    assert shop.facts() == ["github:deployment:1"]
+    assert shop.ids() == ["github:deployment:1"]
 
 
 def test_a_wrong_token_leaves_the_event_alone_and_is_not_shown(shop: Shop) -> None:
@@ -126,7 +94,7 @@ def test_a_protected_branch_is_a_clear_message_and_stays_as_it_is(shop: Shop) ->
     ran = shop.run(2)
     assert ran.code == 0
     assert "cannot be written" in ran.log
-    assert shop.facts() == ["github:deployment:1"]
+    assert shop.ids() == ["github:deployment:1"]
 
 
 def test_foreign_files_on_the_branch_are_left_alone(shop: Shop) -> None:

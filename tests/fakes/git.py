@@ -147,7 +147,7 @@ class Git:
 
     def entries(self, tree: str) -> list[Entry]:
         found = self.read(tree)
-        return list(_entries(found.data)) if found else []
+        return list(_entries(found.data)) if found and found.kind == "tree" else []
 
     def write_tree(self, leaves: Mapping[str, Leaf]) -> str:
         ordered = sorted(leaves.items(), key=lambda item: item[0] + ("/" if item[1][0] == TREE else ""))

@@ -187,11 +187,11 @@ def test_a_writer_that_is_killed_leaves_a_ledger_that_reads_whole(tmp_path: Path
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
-@pytest.mark.parametrize("dies_after", range(6))
+@pytest.mark.parametrize("dies_after", range(5))
 def test_wherever_a_run_is_killed_the_ledger_reads_whole_and_the_next_run_goes_on(
     tmp_path: Path, dies_after: int
 ) -> None:
-    """The files of a run: outbox, facts, README, JSON, text, sequence."""
+    """The files of a run: outbox, facts, JSON, text, sequence."""
     recorded(tmp_path, deployment("before"))
     with writing(tmp_path, "killed", 1, dies_after=dies_after) as process:
         assert process.wait(60) == -9

@@ -1,75 +1,24 @@
 """A ledger that grows older: a run reads a bounded part of it, and its numbers are those of all facts."""
 
 import random
-import time
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
 import msgspec
 import pytest
-import writer
+from ageing import BEGAN, DAY, change, deployment, exposed, from_all_facts, incident, recorded
 from msgspec.structs import replace as changed
 
-from dora_metrics.computing import families_of, subject_of, totals_of
-from dora_metrics.core.exposition import text
+from dora_metrics.computing import subject_of, totals_of
 from dora_metrics.core.facts import Change, Deployment, Fact, Incident
 from dora_metrics.core.ledger import EVERYTHING
-from dora_metrics.github.events import Observed
-from dora_metrics.ledgers.directory import DirectoryLedger
-from dora_metrics.recording import Eyes, Recorded, record
 from dora_metrics.settings import Settings
 from dora_metrics.sources import factfiles
 from support.making import sha
 
-BEGAN = datetime(2025, 1, 3, 9, tzinfo=UTC)
-DAY = timedelta(days=1)
 MONTH = "facts/2025/01.jsonl"
-
-
-def recorded(root: Path, now: datetime, *facts: Fact, **given: object) -> Recorded:
-    """A run at that time which saw these facts; `given` are settings."""
-    eyes = Eyes(lambda _: Observed(facts, ""), whole=given.get("mode") == "rebuild")
-    settings = Settings.model_validate(given)
-    return record(eyes, DirectoryLedger(root), settings, replace(writer.RUN, now=now), time.sleep)
-
-
-def deployment(number: int, at: datetime, **fields: object) -> Deployment:
-    made = Deployment(
-        id=f"github:deployment:{number}",
-        repository="acme/shop",
-        environment="production",
-        observed_at=at,
-        finished_at=at,
-        status="success",
-        sha=sha(number),
-        source="deployments",
-        changes=(),
-    )
-    return msgspec.structs.replace(made, **fields)
-
-
-def change(number: int, merged: datetime, **fields: object) -> Change:
-    made = Change(
-        id=f"github:pull:acme/shop#{number}",
-        repository="acme/shop",
-        observed_at=merged,
-        merged_at=merged,
-        first_commit_at=merged - DAY,
-    )
-    return msgspec.structs.replace(made, **fields)
-
-
-def incident(number: int, at: datetime, resolved: datetime | None = None) -> Incident:
-    return Incident(
-        id=f"github:issue:acme/shop#{number}",
-        repository="acme/shop",
-        observed_at=resolved or at,
-        detected_at=at,
-        resolved_at=resolved,
-    )
 
 
 def weeks_of_work(weeks: int) -> Iterator[tuple[datetime, list[Fact]]]:
@@ -109,20 +58,6 @@ def weeks_of_work(weeks: int) -> Iterator[tuple[datetime, list[Fact]]]:
             ended = still_open.pop(0)
             seen.append(changed(ended, resolved_at=at + 5 * DAY, observed_at=at + 5 * DAY))
         yield at + 6 * DAY, seen
-
-
-def exposed(root: Path) -> list[str]:
-    """What the ledger says to Prometheus, without the number of its state."""
-    lines = (root / "metrics.prom").read_text("utf-8").splitlines()
-    return [line for line in lines if not line.startswith("dora_ledger_sequence")]
-
-
-def from_all_facts(root: Path, found: Recorded) -> list[str]:
-    """The same, computed from all facts that lie in the ledger."""
-    facts = factfiles.read(str(root), BytesIO()).facts
-    subject = subject_of(facts, Settings(), found.subject.now)
-    exposed = text(families_of(subject, totals_of(subject, facts), 0)).splitlines()
-    return [line for line in exposed if not line.startswith("dora_ledger_sequence")]
 
 
 def test_eighteen_months_of_runs_say_at_any_time_what_all_facts_say(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ RUN = Run("push", "acme/shop", "", "", "1", "https://github.com", "", datetime(2
 
 def recorded(root: Path, *facts: Fact, **given: object) -> Recorded:
     """A run that saw these facts; `given` are settings."""
-    eyes = Eyes(lambda _: Observed(facts, ""), lambda seen, _: seen)
+    eyes = Eyes(lambda _: Observed(facts, ""))
     return record(eyes, DirectoryLedger(root), Settings.model_validate(given), RUN, time.sleep)
 
 

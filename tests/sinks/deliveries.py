@@ -38,7 +38,7 @@ def deployment(number: int = 1, days_ago: float = 1, **fields: object) -> Deploy
 
 def recorded(ledger: Ledger, settings: Settings, run: Run, *facts: Fact) -> Recorded:
     """A run that saw these facts, up to where it would send them."""
-    eyes = Eyes(lambda _: Observed(facts, ""), lambda seen, _: seen)
+    eyes = Eyes(lambda _: Observed(facts, ""))
     return record(eyes, ledger, settings, run, time.sleep)
 
 

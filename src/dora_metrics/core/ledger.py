@@ -3,8 +3,9 @@
 Pure: a ledger is a mapping of paths to contents, wherever it is kept.
 """
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -38,8 +39,14 @@ It is written by the dora-metrics action. Facts are only ever added: please do n
 )
 """The README of a ledger, for who stumbles on it."""
 
+_PART = re.compile(r"(?:-\d+)?\.jsonl$")
+
 LARGEST = 400_000
 """A file is split before it passes this many bytes: GraphQL cuts blobs at 512,000."""
+
+
+Folders = Mapping[str, tuple[str, ...] | None]
+"""The names of the files in each folder, None for one that nobody has looked into yet; at the root all names."""
 
 
 class Reach(NamedTuple):
@@ -137,17 +144,25 @@ class Plan:
     changes: dict[str, bytes]
 
 
-def is_foreign(files: Mapping[str, bytes], beside: Iterable[str], sequence: int | None) -> bool:
+def is_foreign(files: Mapping[str, bytes], folders: Folders, sequence: int | None) -> bool:
     """Whether a place is somebody else's: no ledger was ever written there, and its files are not a ledger's.
 
-    `beside`: the names of everything that lies there, where the place could not hold anything else.
+    `folders`: what lies at the root and below `facts`, where the place could not hold anything else.
     """
     if sequence:
         return False
     if README in files:
         return not files[README].startswith(TITLE)
-    names = set(beside)
-    return bool(names) and FACTS.rstrip("/") not in names
+    return bool(folders.get("")) and not any(_holds_facts(path, names) for path, names in folders.items())
+
+
+def _holds_facts(path: str, names: Sequence[str] | None) -> bool:
+    """Whether a folder is one of a ledger's facts; one that nobody has looked into is, if it is a year."""
+    if not f"{path}/".startswith(FACTS):
+        return False
+    if names is None:
+        return re.fullmatch(r"facts/\d{4}", path) is not None
+    return any(name.endswith(".jsonl") for name in names)
 
 
 def read(files: Mapping[str, bytes], carried: Iterable[Fact] = (), until: datetime | None = None) -> Contents:
@@ -161,10 +176,9 @@ def read(files: Mapping[str, bytes], carried: Iterable[Fact] = (), until: dateti
         aside += [Aside(path, one) for one in bad]
         for record, line in pairs:
             _take(entries, Entry(record, line))
-    for fact in carried:
-        if month_at(fact.defining_time) not in places:
-            entries.setdefault(fact.id, Entry(fact, encode(fact)))
-    ids = frozenset(fact.id for fact in carried if fact.id in entries)
+    for fact in carried:  # where its month was read, it may lie in a file of another name
+        entries.setdefault(fact.id, Entry(fact, encode(fact)))
+    ids = frozenset(fact.id for fact in carried)
     return Contents(files, entries, places, tuple(aside), month_at(until) if until else "", ids)
 
 
@@ -177,11 +191,12 @@ def plan(contents: Contents, seen: Iterable[Fact]) -> Plan:
     entries = dict(contents.entries)
     news = tuple(fact for fact in seen if _take(entries, Entry(fact, encode(fact))))
     after = replace(contents, entries=entries, carried=contents.carried | {fact.id for fact in news})
-    changes = _rewritten(after, {fact.id for fact in news}, {month_of(bad.path) for bad in contents.aside})
+    changed = {fact.id for fact in news}
+    changes = _rewritten(after, changed, {month_of(bad.path) for bad in contents.aside})
     if contents.aside:
         quarantined = b"".join(_set_aside(bad) for bad in contents.aside)
         changes = {QUARANTINE: contents.files.get(QUARANTINE, b"") + quarantined, **changes}
-    return Plan(after, news, changes)
+    return Plan(replace(after, places=_moved(after, changed)), news, changes)
 
 
 def _take(entries: dict[str, Entry], entry: Entry) -> bool:
@@ -205,8 +220,8 @@ def month_at(moment: datetime) -> str:
 
 
 def month_of(path: str) -> str:
-    """`facts/2026/11` for `facts/2026/11.jsonl` and `facts/2026/11-2.jsonl`."""
-    return path.removesuffix(".jsonl").partition("-")[0]
+    """`facts/2026/11` for `facts/2026/11.jsonl` and `facts/2026/11-2.jsonl`; a file of another name is its own."""
+    return _PART.sub("", path)
 
 
 def _rewritten(after: Contents, changed: set[str], broken: set[str]) -> dict[str, bytes]:
@@ -223,6 +238,14 @@ def _rewritten(after: Contents, changed: set[str], broken: set[str]) -> dict[str
         new = {**parts, **stale}
         changes.update((path, content) for path, content in new.items() if after.files.get(path) != content)
     return changes
+
+
+def _moved(after: Contents, changed: set[str]) -> dict[str, set[str]]:
+    """What lies in each month when the files are rewritten."""
+    places = defaultdict(set, {month: here - changed for month, here in after.places.items()})
+    for identity in changed:
+        places[after.entries[identity].month].add(identity)
+    return places
 
 
 def _staying(after: Contents, month: str, changed: set[str]) -> Iterable[Entry]:

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from dora_metrics.core.checkpoint import Checkpoint
 from dora_metrics.core.facts import Change, Deployment, Fact, Incident, Vulnerability
 from dora_metrics.core.judging import Records, judge_all
-from dora_metrics.core.linking import order, scope_of
+from dora_metrics.core.linking import link, order, scope_of
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.totals import Totals, added, totals, without
 from dora_metrics.core.values import WindowSpec
@@ -76,7 +76,9 @@ def base_without(base: Totals, again: Sequence[Fact], facts: Sequence[Fact], pol
     """The base when facts of sealed months count among `facts` again, so that the totals stay what they are."""
     if not again:
         return base
-    alone, together = judged(facts, policy), judged((*facts, *again), policy)
+    ids = {fact.id for fact in again}
+    others = [fact for fact in facts if fact.id not in ids]
+    alone, together = judged(others, policy), judged((*others, *again), policy)
     return added(base, without(alone.totals, together.totals))
 
 
@@ -96,7 +98,7 @@ def _carried(old: Sequence[Fact], state: Judged, until: datetime) -> Iterator[Fa
         at = blamed.get(incident.id)
         if incident.id in still_open or (at and at.id in deployments):
             yield incident
-    yield from _undelivered(old)
+    yield from _waiting(old, state, old_ids)
     for fact in old:
         if isinstance(fact, Vulnerability) and not fact.retracted and _unended(fact, until):
             yield fact
@@ -112,16 +114,32 @@ def _last_deployments(old: Iterable[Fact], policy: Policy) -> dict[str, Deployme
                 scopes[scope_of(fact)].append(fact)
             if fact.environment:
                 named[fact.repository] = max(named.get(fact.repository, fact), fact, key=order)
-    last = (fact for found in scopes.values() for fact in sorted(found, key=order)[-MOST_DEPLOYMENTS:])
+    last = (fact for found in scopes.values() for fact in _last(sorted(found, key=order)))
     return {fact.id: fact for fact in (*last, *named.values())}
 
 
-def _undelivered(old: Sequence[Fact]) -> Iterator[Fact]:
-    """Changes that no deployment of the time has delivered, the newest of each repository."""
-    delivered = {change for fact in old if isinstance(fact, Deployment) for change in fact.changes or ()}
+def _last(deployments: Sequence[Deployment]) -> Iterator[Deployment]:
+    """Of one scope, in order: however many failed since, also the success that the next one is compared with."""
+    yield from deployments[-MOST_DEPLOYMENTS:]
+    successes = [deployment for deployment in deployments if deployment.status == "success"]
+    known = [deployment for deployment in successes if deployment.changes is not None]
+    yield from (*successes[-1:], *(known[-1:] or successes[:1]))
+
+
+def _waiting(old: Sequence[Fact], state: Judged, old_ids: AbstractSet[str]) -> Iterator[Change]:
+    """Changes that deployments in sight bring, and of those that none has brought the newest of each repository."""
+    needed: set[str] = set()
+    delivered: set[str] = set()
+    for line in link(state.facts, state.policy).lines.values():
+        done = {one.change for one in line.deliveries if one.deployment.id in old_ids}
+        bringing = (d for d in line.deployments if d.id not in old_ids or d.status != "success")
+        needed |= {change for deployment in bringing for change in deployment.changes or ()} - done
+        delivered |= done
     waiting: dict[str, list[Change]] = defaultdict(list)
     for fact in old:
-        if isinstance(fact, Change) and not fact.retracted and fact.id not in delivered:
+        if isinstance(fact, Change) and fact.id in needed:
+            yield fact
+        elif isinstance(fact, Change) and not fact.retracted and fact.id not in delivered:
             waiting[fact.repository].append(fact)
     for found in waiting.values():
         yield from sorted(found, key=lambda change: (change.defining_time, change.id))[-MOST_CHANGES:]

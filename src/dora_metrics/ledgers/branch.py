@@ -93,13 +93,14 @@ class BranchLedger:
         return seen, asked.get("object")
 
     def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
-        """See the port: in one request for every fifty files.
+        """See the port: in one request for every fifty files, and one for folders in folders of facts.
 
         Raises:
             LedgerError: if GitHub does not show it.
         """
-        unknown = [path for path, names in seen.folders.items() if names is None and reach.touches(path)]
-        folders = {**seen.folders, **_folders(self._objects(seen.version, unknown), *unknown)}
+        folders = dict(seen.folders)
+        while unknown := [path for path, names in folders.items() if names is None and reach.touches(path)]:
+            folders |= _folders(self._objects(seen.version, unknown), *unknown)
         facts = (f"{folder}/{name}" for folder, names in folders.items() if folder for name in names or ())
         wanted = [path for path in facts if path.endswith(".jsonl") and reach.holds(month_of(path))]
         missing = [path for path in wanted if path not in seen.files]

@@ -85,8 +85,12 @@ class DirectoryLedger:
             raise self._unusable("written", problem) from None
 
     def _torn(self, seen: Snapshot, changes: Mapping[str, bytes]) -> bool:
-        """Whether a run that was killed before it could count its change has written one of these files."""
-        return any(_content(self._root / path) != seen.files.get(path, b"") for path in filter(is_kept, changes))
+        """Whether a run that was killed before it could count its change has written one of these files.
+
+        The checkpoint among them: it went first, and says that facts of sealed months have changed.
+        """
+        kept = (path for path in changes if is_kept(path) or path == CHECKPOINT)
+        return any(_content(self._root / path) != seen.files.get(path, b"") for path in kept)
 
     def overtaken(self, seen: Snapshot) -> bool:
         """See the port."""

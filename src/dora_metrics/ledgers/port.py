@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from dora_metrics.core.ledger import EVERYTHING, Reach
+from dora_metrics.core.ledger import EVERYTHING, Folders, Reach
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Snapshot:
     `sequence` grows by one with every change of its facts; None for a ledger that remembers nothing.
     `version` names the state exactly, where the ledger has a name for it.
     `written_at`: when it was last written, if that is known.
-    `folders`: what is known to lie in each folder of facts, None for one that nobody has looked into yet.
+    `folders`: what is known to lie at the root and in each folder of facts, where a ledger has such a thing.
     """
 
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -23,7 +23,7 @@ class Snapshot:
     version: str = ""
     reach: Reach = EVERYTHING
     written_at: datetime | None = None
-    folders: Mapping[str, tuple[str, ...] | None] = field(default_factory=dict)
+    folders: Folders = field(default_factory=dict)
 
 
 class Ledger(Protocol):

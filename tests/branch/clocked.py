@@ -1,0 +1,13 @@
+"""The program as it starts by itself, but at a time that a test gives: `python clocked.py 2026-11-21T12:00:00Z`."""
+
+import os
+import sys
+import time
+from datetime import datetime
+
+from dora_metrics.cli import run
+from dora_metrics.world import World
+
+if __name__ == "__main__":
+    now = datetime.fromisoformat(sys.argv[1])
+    sys.exit(run(["action"], World(os.environ, sys.stdin.buffer, sys.stdout, sys.stderr, now, time.sleep)))

@@ -1,0 +1,75 @@
+"""A repository on a GitHub of our own, event runs in it, and the ledger on its branch."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import mkdtemp
+
+from dora_metrics.core.ledger import FACTS
+from fakes.github import FakeGitHub
+from fakes.store import Files
+from support.runs import NOW, Ran, deployment_status, run
+
+BRANCH = "dora-metrics"
+FILE = "facts/2026/11.jsonl"
+
+
+class Shop:
+    """`acme/shop`, with one commit before any run."""
+
+    def __init__(self, github: FakeGitHub, folder: Path) -> None:
+        self.github, self.folder = github, folder
+        self.repository = github.repository("acme/shop", empty=True)
+        self.begin = self.repository.commit(
+            {"README.md": "shop"}, message="Begin", author_date=datetime(2026, 11, 1, tzinfo=UTC)
+        )
+
+    def run(self, number: int, token: str | None = None, state: str = "success", **inputs: object) -> Ran:
+        """A run on the status of a deployment."""
+        return self.event("deployment_status", deployment_status(number, state=state), inputs, token=token)
+
+    def event(
+        self,
+        name: str,
+        payload: Mapping[str, object],
+        inputs: Mapping[str, object] | None = None,
+        *,
+        token: str | None = None,
+        now: datetime = NOW,
+    ) -> Ran:
+        given = {"ledger": f"branch:{BRANCH}", "github-token": token or self.github.token, **(inputs or {})}
+        environment = {"GITHUB_API_URL": self.github.api_url}
+        folder = Path(mkdtemp(dir=self.folder))
+        return run(folder, name, payload, given, environment=environment, now=now)
+
+    def hand(self, files: Files, branch: str = BRANCH) -> str:
+        """A commit by hand."""
+        return self.repository.commit(files, message="By hand", branch=branch)
+
+    def force(self, files: Files | None = None, branch: str = BRANCH) -> str:
+        """A commit by hand that has nothing to do with what was there, in its place."""
+        return self.repository.commit(files or {}, message="By force", branch=branch, parents=[])
+
+    def read(self, path: str, branch: str = BRANCH) -> bytes | None:
+        return self.repository.read(path, branch)
+
+    def files(self, branch: str = BRANCH) -> dict[str, bytes]:
+        """Everything on a branch."""
+        head = self.repository.head(branch)
+        commit = self.repository.git.commit(head or "")
+        changes = self.repository.git.changes(None, commit.tree) if commit else {}
+        return {path: self.read(path, branch) or b"" for path in changes}
+
+    def facts(self, branch: str = BRANCH) -> dict[str, bytes]:
+        return {path: content for path, content in self.files(branch).items() if path.startswith(FACTS)}
+
+    def ids(self, branch: str = BRANCH) -> list[str]:
+        """The ids of all lines in order; one that lies there twice is here twice."""
+        return sorted(
+            json.loads(line)["id"] for content in self.facts(branch).values() for line in content.splitlines()
+        )
+
+
+def deployed(*numbers: int) -> list[str]:
+    return [f"github:deployment:{number}" for number in numbers]
