@@ -113,8 +113,7 @@ def _compute(options: argparse.Namespace, world: World) -> int:
         flags=_flags(options),
         now=_moment(options.now, world.now),
     )
-    compute.run(request, world.stdin, world.stdout)
-    return 0
+    return compute.run(request, world.stdin, world.stdout, world.stderr)
 
 
 def _moment(text: str | None, now: datetime) -> datetime:

@@ -9,13 +9,14 @@ from typing import BinaryIO, TextIO
 import msgspec
 
 from dora_metrics import config
-from dora_metrics.computing import families_of, latest_of, subject_of, template, totals_of
+from dora_metrics.computing import families_of, judged, latest_of, subject_of, template, totals_of
 from dora_metrics.core import exposition, render, report
 from dora_metrics.core.facts import Fact
 from dora_metrics.core.report import Subject
 from dora_metrics.errors import SettingsError
+from dora_metrics.github.runner import harmless
 from dora_metrics.layers import Layer, load, without_effect
-from dora_metrics.settings import DEFAULT_CONFIG
+from dora_metrics.settings import DEFAULT_CONFIG, Settings
 from dora_metrics.sources import factfiles
 
 
@@ -30,8 +31,8 @@ class Request:
     now: datetime
 
 
-def run(request: Request, stdin: BinaryIO, stdout: TextIO) -> None:
-    """Prints the metrics of the facts.
+def run(request: Request, stdin: BinaryIO, stdout: TextIO, stderr: TextIO) -> int:
+    """Prints the metrics of the facts, and what their thresholds say; the exit code: 1 if one of `fail-on` was hit.
 
     Raises:
         SettingsError: with every problem of the settings.
@@ -49,6 +50,17 @@ def run(request: Request, stdin: BinaryIO, stdout: TextIO) -> None:
     )
     subject = subject_of(found.facts, settings, request.now, notes)
     stdout.write(_WRITERS[request.format](subject, found.facts))
+    return _judged(subject, settings, stderr)
+
+
+def _judged(subject: Subject, settings: Settings, stderr: TextIO) -> int:
+    """The thresholds on all scopes; the exit code."""
+    found = judged(subject, settings, [record.scope for record in subject.records.records])
+    for one in found.violations:
+        place = f"{one.repository} {one.service} {one.environment}"
+        stderr.write(f"dora-metrics: {one.on}-on: {harmless(one.text)} ({harmless(one.rule)}) in {harmless(place)}\n")
+    stderr.writelines(f"dora-metrics: threshold {harmless(text)}\n" for text in found.unknown)
+    return int(found.failing)
 
 
 def _json(subject: Subject, _: list[Fact]) -> str:

@@ -1,5 +1,7 @@
 """The step's outputs (DESIGN §6): a metric without data is an empty text."""
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec.structs import replace
 
@@ -7,6 +9,7 @@ from dora_metrics.computing import latest_of
 from dora_metrics.core import contract
 from dora_metrics.core.judging import Record
 from dora_metrics.core.linking import Scope
+from dora_metrics.core.thresholds import Violation
 from dora_metrics.github.events import Run
 from dora_metrics.recording import Recorded
 from dora_metrics.settings import EVERY_REPOSITORY
@@ -17,13 +20,28 @@ LARGEST = 400_000
 
 def main_scope(recorded: Recorded, run: Run) -> Scope | None:
     """The scope that the outputs and the table are about: the event's, else the one deployed last."""
-    event = {fact.id for fact in recorded.facts}
-    records = recorded.subject.records.records
-    ours = [record for record in records if run.repository in (EVERY_REPOSITORY, record.scope.repository)]
-    if touched := next((record for record in ours if event & _members(record)), None):
+    ours = _ours(recorded, run)
+    if touched := _touched(recorded, ours):
         return touched.scope
     latest = latest_of(ours)
     return latest.scope if latest else None
+
+
+def judged_scopes(recorded: Recorded, run: Run) -> list[Scope]:
+    """The scopes that thresholds are for: the event's, else all of the run's repository."""
+    ours = _ours(recorded, run)
+    touched = _touched(recorded, ours)
+    return [record.scope for record in ([touched] if touched else ours)]
+
+
+def _ours(recorded: Recorded, run: Run) -> list[Record]:
+    records = recorded.subject.records.records
+    return [record for record in records if run.repository in (EVERY_REPOSITORY, record.scope.repository)]
+
+
+def _touched(recorded: Recorded, ours: list[Record]) -> Record | None:
+    event = {fact.id for fact in recorded.facts}
+    return next((record for record in ours if event & _members(record)), None)
 
 
 def _members(record: Record) -> set[str]:
@@ -31,12 +49,13 @@ def _members(record: Record) -> set[str]:
     return {deployment.id for deployment in record.deployments} | {one.incident.id for one in record.incidents}
 
 
-def outputs(recorded: Recorded, main: Scope | None) -> dict[str, str]:
+def outputs(recorded: Recorded, main: Scope | None, violations: Sequence[Violation]) -> dict[str, str]:
     """Every output of action.yml as text."""
     scope = recorded.subject.scope(main) if main else None
     return {
         **_numbers(scope.metrics if scope else None),
         "metrics": _metrics(recorded.subject.document),
+        "violations": msgspec.json.encode(violations).decode(),
         "facts": msgspec.json.encode(recorded.facts, order="sorted").decode(),
     }
 

@@ -1,6 +1,5 @@
 """Everything that a user can set, as one frozen model; a name is written the same everywhere."""
 
-import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -16,8 +15,10 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from dora_metrics.core import benchmarks, values
+from dora_metrics import kinds
+from dora_metrics.core import benchmarks, goals, values
 from dora_metrics.core.policy import Policy
+from dora_metrics.kinds import Boolean, Duration, List, Thresholds, Url
 
 DEFAULT_CONFIG = Path(".github/dora.yml")
 EVERY_REPOSITORY = "*"
@@ -28,77 +29,9 @@ Table = Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"]
 Source = Literal["auto", "deployments", "workflow-runs", "releases", "pushes", "none"]
 
 LATER = frozenset({
-    "repositories", "endpoint-template", "health-check-url", "report", "report-day", "report-labels", "page",
-    "services", "goals", "fail-on", "warn-on",
+    "repositories", "endpoint-template", "report", "report-day", "report-labels", "page", "services",
 })  # fmt: skip
 """Names of the contract whose capability has not landed: accepted, without effect, and said so."""
-
-
-def _boolean(value: object) -> object:
-    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
-        return value.strip().lower() == "true"
-    if not isinstance(value, bool):
-        raise ValueError(f"{value!r} is not a boolean; write true or false")  # noqa: TRY004 - pydantic wants it
-    return value
-
-
-def _duration(value: object) -> object:
-    return value if isinstance(value, timedelta) else values.duration(str(value))
-
-
-def _year(value: object) -> object:
-    """YAML reads 2023 as a number."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def _zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"{value!r} is no time zone; write a name such as UTC or Europe/Berlin") from None
-    return value
-
-
-def _url(value: str) -> str:
-    scheme, _, rest = value.partition("://")
-    if scheme not in ("http", "https") or not rest.strip("/"):
-        raise ValueError("is no address; it begins with http:// or https:// and a host")
-    return value
-
-
-def _window(value: str) -> str:
-    values.window(value, ZoneInfo("UTC"))
-    return value
-
-
-def _ledger(value: str) -> str:
-    if "\0" in value or not re.fullmatch(r"none|dir:.+|branch:[^@\s]+(@[^@/\s]+/[^@/\s]+)?", value):
-        raise ValueError(f"{value!r} is none of branch:NAME, branch:NAME@owner/repo, dir:PATH, none")
-    return value
-
-
-def _custom(value: dict[str, Any]) -> dict[str, Any]:
-    benchmarks.custom(value)
-    return value
-
-
-def _choices(*names: str) -> WithJsonSchema:
-    """A list of these names as people write it: as a list, or in one text."""
-    return WithJsonSchema({"anyOf": [{"items": {"enum": names}, "type": "array"}, {"type": "string"}]})
-
-
-Boolean = Annotated[
-    bool, BeforeValidator(_boolean), WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]})
-]
-Duration = Annotated[
-    timedelta, BeforeValidator(_duration), WithJsonSchema({"pattern": "^[0-9]+ *[mhdw]$", "type": "string"})
-]
-List = Annotated[
-    tuple[str, ...],
-    BeforeValidator(values.listed),
-    WithJsonSchema({"anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": "string"}]}),
-]
-Url = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(_url(str(value))))]
 
 
 _TABLES = WithJsonSchema({"enum": [*get_args(Table), *map(int, benchmarks.PUBLISHED)]})
@@ -135,15 +68,15 @@ class Settings(BaseModel):
         DEFAULT_CONFIG,
         description="File with any of these settings: the checkout's, else, without a checkout, the default branch's.",
     )
-    ledger: Annotated[str, AfterValidator(_ledger)] = Field(
+    ledger: Annotated[str, AfterValidator(kinds.ledger)] = Field(
         "branch:dora-metrics",
         description="Where history lives: `branch:NAME`, `branch:NAME@owner/repo`, `dir:PATH`, or `none`: nowhere.",
     )
-    deployment_source: Annotated[tuple[Source, ...], BeforeValidator(values.listed), _choices(*get_args(Source))] = (
-        Field(
-            ("auto",),
-            description="What counts as a deployment: auto, deployments, workflow-runs, releases, pushes, none.",
-        )
+    deployment_source: Annotated[
+        tuple[Source, ...], BeforeValidator(values.listed), kinds.choices(*get_args(Source))
+    ] = Field(
+        ("auto",),
+        description="What counts as a deployment: auto, deployments, workflow-runs, releases, pushes, none.",
     )
     deploy_workflows: List = Field(
         (),
@@ -168,7 +101,7 @@ class Settings(BaseModel):
     hotfix_window: Duration = Field(
         timedelta(hours=24), description="How soon after a deployment a hotfix marks it as failed."
     )
-    failure_rules: Annotated[tuple[Rule, ...], BeforeValidator(values.listed), _choices(*get_args(Rule))] = Field(
+    failure_rules: Annotated[tuple[Rule, ...], BeforeValidator(values.listed), kinds.choices(*get_args(Rule))] = Field(
         ("explicit", "rollback", "revert", "hotfix", "incident", "health-check"),
         description="The rules that mark a deployment as failed.",
     )
@@ -180,16 +113,26 @@ class Settings(BaseModel):
         description="Where lead time starts: first-commit, commit (each by itself), opened, merged.",
     )
     exclude_bots: Boolean = Field(default=True, description="Leave changes by bots out of lead time.")
-    benchmark: Annotated[Table, BeforeValidator(_year), _TABLES] = Field(
+    benchmark: Annotated[Table, BeforeValidator(kinds.year), _TABLES] = Field(
         "2023", description="The table that levels are read from: 2019, 2021, 2022, 2023, 2024, none, custom."
     )
-    custom: Annotated[dict[str, Any], AfterValidator(_custom)] | None = Field(
+    custom: Annotated[dict[str, Any], AfterValidator(kinds.custom)] | None = Field(
         None, description="Edges of the custom benchmark; config file only."
     )
-    window: Annotated[str, AfterValidator(_window)] = Field(
+    goals: Annotated[dict[str, Any], AfterValidator(kinds.goals_table)] = Field(
+        {}, description="What each metric is to reach, and by when; config file only."
+    )
+    fail_on: Thresholds = Field(
+        (), description="Thresholds that end the job with exit code 1: change_failure_rate > 0.15, regression."
+    )
+    warn_on: Thresholds = Field(
+        (),
+        description="The same as a warning only: lead_time > 2d, lead_time worse by 20%, deployment_frequency < 1/w.",
+    )
+    window: Annotated[str, AfterValidator(kinds.window)] = Field(
         "30d", description="Span that the numbers are for: 30d, 12w, all, 2026-01-01..2026-04-01."
     )
-    timezone: Annotated[str, AfterValidator(_zone)] = Field("UTC", description="Time zone of days and weeks.")
+    timezone: Annotated[str, AfterValidator(kinds.zone)] = Field("UTC", description="Time zone of days and weeks.")
     pushgateway_url: Url | None = Field(None, description="Prometheus Pushgateway to push to.")
     pushgateway_username: str | None = Field(None, description="User for its basic authentication.")
     pushgateway_password: SecretStr | None = Field(None, description="Password for it.")
@@ -197,6 +140,18 @@ class Settings(BaseModel):
     endpoint_url: Url | None = Field(None, description="HTTP endpoint that gets facts and metrics as JSON.")
     endpoint_token: SecretStr | None = Field(None, description="Bearer token for it.")
     endpoint_secret: SecretStr | None = Field(None, description="Key that signs the body (HMAC-SHA256).")
+    health_check_url: Url | None = Field(
+        None, description="Address to ask after a successful production deployment; what it says is recorded."
+    )
+    health_check_status: Annotated[List, AfterValidator(kinds.statuses)] = Field(
+        ("200-299",), description="Answers that mean healthy: statuses, or ranges of them."
+    )
+    health_check_timeout: Duration = Field(
+        timedelta(minutes=1), description="How long the health check may take in all, with its tries."
+    )
+    health_check_retries: Annotated[int, BeforeValidator(kinds.tries)] = Field(
+        3, description="How often it asks again before it takes the service for failed, at most 10 times."
+    )
     summary: Boolean = Field(default=True, description="Write the job summary.")
     strict: Boolean = Field(
         default=False, description="End with exit code 1 when something failed that is otherwise a warning."
@@ -223,7 +178,7 @@ class Settings(BaseModel):
         )
 
 
-FILE_ONLY = frozenset({"custom"})
+FILE_ONLY = frozenset({"custom", "goals"})
 INPUT_ONLY = frozenset({"github-token", "mode", "environment", "status", "version", "config", "runtime"})
 SECRETS = frozenset({"github-token", "pushgateway-password", "endpoint-token", "endpoint-secret"})
 NAMES = tuple(name.replace("_", "-") for name in Settings.model_fields)
@@ -246,6 +201,7 @@ def policy(settings: Settings) -> Policy:
         exclude_bots=settings.exclude_bots,
         zone=settings.zone,
         benchmark=settings.levels,
+        goals=goals.goals(settings.goals),
     )
 
 

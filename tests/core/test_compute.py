@@ -299,6 +299,18 @@ def test_a_setting_is_the_same_as_a_flag_and_in_the_file(compute: Compute, setti
         )
 
 
+def test_a_threshold_that_is_hit_is_told_beside_the_answer_and_fails_with_fail_on(compute: Compute) -> None:
+    facts = lines(deployment(1), incident(1))
+    ran = compute("--fail-on", "change_failure_rate > 0.5", "--warn-on", "lead_time > 1d", facts=facts)
+    assert (ran.code, json.loads(ran.out)["scopes"][0]["metrics"]["change_failure_rate"]["ratio"]) == (1, 1)
+    hit = "change failure rate is 100 %, above 50 % (change_failure_rate > 0.5)"
+    assert ran.err.splitlines() == [
+        f"dora-metrics: fail-on: {hit} in acme/shop shop production",
+        "dora-metrics: threshold lead_time > 1d: not judged, the first known deployment only bounds the next one",
+    ]
+    assert compute("--warn-on", "change_failure_rate > 0.5", facts=facts).code == 0
+
+
 def test_a_custom_benchmark_comes_from_the_file(compute: Compute) -> None:
     config = "benchmark: custom\ncustom:\n  deployment_frequency: [[gold, 1], [iron, null]]\n"
     metrics = compute(config=config).answer["scopes"][0]["metrics"]
@@ -315,7 +327,16 @@ def test_the_answer_has_the_shape_of_the_contract(compute: Compute) -> None:
     assert (answer["schema"], answer["timezone"], answer["benchmark"]) == ("dora-metrics/1", "UTC", "2023")
     assert answer["window"] == {"from": "2024-03-02T00:00:00Z", "to": "2024-04-01T00:00:00Z", "days": 30}
     (scope,) = answer["scopes"]
-    assert list(scope) == ["repository", "service", "environment", "metrics", "previous", "weeks", "evidence"]
+    assert list(scope) == [
+        "repository",
+        "service",
+        "environment",
+        "metrics",
+        "previous",
+        "weeks",
+        "evidence",
+        "outlook",
+    ]
     judged = {"interval95", "level", "level_span", "reason"}
     shapes = {
         "deployment_frequency": judged | {
@@ -347,6 +368,9 @@ def test_the_answer_has_the_shape_of_the_contract(compute: Compute) -> None:
         "deployment", "rule", "because", "url", "remediated_by", "recovered_at"
     }  # fmt: skip
     assert set(evidence["lead_times"][0]) == {"change", "deployment", "seconds"}
+    assert {name: type(value) for name, value in scope["outlook"].items()} == {
+        "trends": dict, "goals": list, "advice": list, "achievements": list
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("form", ["markdown", "prometheus"])

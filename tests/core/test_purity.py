@@ -99,8 +99,9 @@ def test_the_core_has_no_clock_environment_disk_network_logging_or_chance(module
             assert node.func.id not in IMPURE_CALLS, f"line {node.lineno} calls {node.func.id}"
 
 
-def test_settings_import_only_the_core_and_errors() -> None:
-    assert all(within(name, "core", "errors") for name in own(MODULES["settings"]))
+def test_settings_import_only_their_kinds_the_core_and_errors() -> None:
+    names = own(MODULES["settings"]) | own(MODULES["kinds"])
+    assert all(within(name, "kinds", "core", "errors") for name in names)
 
 
 def test_errors_import_nothing_of_the_package() -> None:

@@ -60,7 +60,10 @@ def test_five_weeks_in_a_row_are_the_fewest_that_can_be_a_trend() -> None:
     assert mann_kendall([1, 2, 3, 4, 5]) == pytest.approx(2 / 120)
     assert mann_kendall([1, 2, 3, 4]) == pytest.approx(2 / 24)
     assert trend([(0, 1), (1, 2), (2, 3), (3, 4)]) is None
-    assert trend([(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]) == Trend(5, 1, 1, pytest.approx(2 / 120))
+    found = trend([(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)])
+    assert found is not None
+    assert found == Trend(5, 1, 1, 4, found.p)
+    assert found.p == pytest.approx(2 / 120)
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), values), min_size=2, max_size=40, unique_by=lambda point: point[0]))
@@ -80,6 +83,6 @@ def test_a_week_without_a_value_leaves_a_gap_and_does_not_bend_the_line() -> Non
 
 
 def test_a_trend_is_clear_only_where_it_is_hardly_chance_and_has_a_direction() -> None:
-    assert not Trend(5, 1, 0, 0.05).clear
-    assert Trend(5, 1, 0, 0.0499).clear
-    assert not Trend(60, 0, 3, 0.01).clear
+    assert not Trend(5, 1, 0, 4, 0.05).clear
+    assert Trend(5, 1, 0, 4, 0.0499).clear
+    assert not Trend(60, 0, 3, 0, 0.01).clear

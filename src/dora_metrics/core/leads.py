@@ -104,13 +104,13 @@ def stages(leads: Iterable[Lead]) -> dict[str, list[float]]:
     """The seconds of each stage, sorted, where they are known; a negative span is dropped."""
     found: dict[str, list[float]] = {stage: [] for stage in STAGES}
     for lead in leads:
-        for stage, (start, end) in _spans(lead.staged, lead.at):
+        for stage, (start, end) in spans(lead.staged, lead.at):
             if start and end and start <= end:
                 found[stage].append((end - start).total_seconds())
     return {stage: sorted(seconds) for stage, seconds in found.items()}
 
 
-def _spans(change: Change | None, at: datetime) -> Iterator[tuple[str, tuple[datetime | None, datetime | None]]]:
+def spans(change: Change | None, at: datetime) -> Iterator[tuple[str, tuple[datetime | None, datetime | None]]]:
     """A direct commit has no stages but delivery, for which it has waited since it was made."""
     if change is not None:
         merged = change.merged_at or (change.first_commit_at if change.id.startswith("commit:") else None)

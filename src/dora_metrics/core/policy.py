@@ -8,8 +8,10 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from dora_metrics.core.benchmarks import NEWEST_MONOTONE, Benchmark, published
+from dora_metrics.core.goals import Goal
 
 DAY = timedelta(hours=24)
+_SHOWN = ("zone", "benchmark", "goals")
 RULES = ("explicit", "rollback", "revert", "hotfix", "incident", "health-check")
 
 
@@ -28,11 +30,12 @@ class Policy:
     exclude_bots: bool = True
     zone: ZoneInfo = ZoneInfo("UTC")
     benchmark: Benchmark = field(default_factory=lambda: published(NEWEST_MONOTONE))
+    goals: tuple[Goal, ...] = ()
 
     @property
     def fingerprint(self) -> str:
         """The same for policies that judge facts alike, whatever they show of them."""
-        named = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("zone", "benchmark")}
+        named = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _SHOWN}
         plain = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in named.items()}
         return hashlib.sha256(repr(plain).encode()).hexdigest()[:16]
 

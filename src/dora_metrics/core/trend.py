@@ -21,11 +21,15 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Trend:
-    """A line through weekly values: `slope` in the values' unit a week, `p` two-sided against no trend."""
+    """A line through weekly values: `slope` in the values' unit a week, `p` two-sided against no trend.
+
+    `change` is what the slope makes from the first week to the last.
+    """
 
     weeks: int
     slope: float
     intercept: float
+    change: float
     p: float
 
     @property
@@ -43,7 +47,8 @@ def trend(points: Sequence[Point]) -> Trend | None:
     if len(points) < FEWEST:
         return None
     slope, intercept = theil_sen(points)
-    return Trend(len(points), slope, intercept, mann_kendall([value for _, value in points]))
+    change = slope * (points[-1][0] - points[0][0])
+    return Trend(len(points), slope, intercept, change, mann_kendall([value for _, value in points]))
 
 
 def theil_sen(points: Sequence[Point]) -> tuple[float, float]:

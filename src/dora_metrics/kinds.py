@@ -1,0 +1,107 @@
+"""The kinds of values that settings have, as people write them, and what is said of those that are none."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr, WithJsonSchema
+
+from dora_metrics.core import benchmarks, goals, thresholds, values
+
+
+def _boolean(value: object) -> object:
+    if isinstance(value, str) and value.strip().lower() in ("true", "false"):
+        return value.strip().lower() == "true"
+    if not isinstance(value, bool):
+        raise ValueError(f"{value!r} is not a boolean; write true or false")  # noqa: TRY004 - pydantic wants it
+    return value
+
+
+def _duration(value: object) -> object:
+    return value if isinstance(value, timedelta) else values.duration(str(value))
+
+
+def year(value: object) -> object:
+    """YAML reads 2023 as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{value!r} is no time zone; write a name such as UTC or Europe/Berlin") from None
+    return value
+
+
+def _url(value: str) -> str:
+    scheme, _, rest = value.partition("://")
+    if scheme not in ("http", "https") or not rest.strip("/"):
+        raise ValueError("is no address; it begins with http:// or https:// and a host")
+    return value
+
+
+def window(value: str) -> str:
+    values.window(value, ZoneInfo("UTC"))
+    return value
+
+
+def ledger(value: str) -> str:
+    if "\0" in value or not re.fullmatch(r"none|dir:.+|branch:[^@\s]+(@[^@/\s]+/[^@/\s]+)?", value):
+        raise ValueError(f"{value!r} is none of branch:NAME, branch:NAME@owner/repo, dir:PATH, none")
+    return value
+
+
+def custom(value: dict[str, Any]) -> dict[str, Any]:
+    benchmarks.custom(value)
+    return value
+
+
+def goals_table(value: dict[str, Any]) -> dict[str, Any]:
+    goals.goals(value)
+    return value
+
+
+def _thresholds(items: tuple[str, ...]) -> tuple[str, ...]:
+    problems = []
+    for item in items:
+        try:
+            thresholds.threshold(item)
+        except ValueError as problem:
+            problems.append(str(problem))
+    if problems:
+        raise ValueError("; ".join(problems))
+    return items
+
+
+def statuses(items: tuple[str, ...]) -> tuple[str, ...]:
+    if bad := [item for item in items if not re.fullmatch(r"[1-5]\d\d(-[1-5]\d\d)?", item, re.ASCII)]:
+        raise ValueError(f"{', '.join(map(repr, bad))}: no HTTP status; write one such as 200, or a range: 200-299")
+    return items
+
+
+def tries(value: object) -> object:
+    if not re.fullmatch(r"[0-9]|10", str(value).strip(), re.ASCII):
+        raise ValueError(f"{value!r} is no number from 0 to 10")
+    return int(str(value))
+
+
+def choices(*names: str) -> WithJsonSchema:
+    """A list of these names as people write it: as a list, or in one text."""
+    return WithJsonSchema({"anyOf": [{"items": {"enum": names}, "type": "array"}, {"type": "string"}]})
+
+
+Boolean = Annotated[
+    bool, BeforeValidator(_boolean), WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]})
+]
+Duration = Annotated[
+    timedelta, BeforeValidator(_duration), WithJsonSchema({"pattern": "^[0-9]+ *[mhdw]$", "type": "string"})
+]
+List = Annotated[
+    tuple[str, ...],
+    BeforeValidator(values.listed),
+    WithJsonSchema({"anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": "string"}]}),
+]
+Thresholds = Annotated[List, AfterValidator(_thresholds)]
+Url = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(_url(str(value))))]
