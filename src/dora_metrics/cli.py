@@ -86,6 +86,8 @@ def _add_compute(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_compute)
     parser.add_argument("--facts", required=True, metavar="FILE|DIR|-", help="facts, one JSON object a line")
     parser.add_argument("--format", choices=FORMATS, default="json", help="default: json")
+    what = "say as Markdown why a fact counts as it does: an id, a version or tag, #12, a commit or its beginning"
+    parser.add_argument("--explain", metavar="ID", help=what)
     _add_settings(parser)
 
 
@@ -112,6 +114,7 @@ def _compute(options: argparse.Namespace, world: World) -> int:
         config=options.config,
         flags=_flags(options),
         now=_moment(options.now, world.now),
+        explain=options.explain,
     )
     return compute.run(request, world.stdin, world.stdout, world.stderr)
 

@@ -11,9 +11,12 @@ import msgspec
 from dora_metrics import config
 from dora_metrics.computing import families_of, judged, latest_of, subject_of, template, totals_of
 from dora_metrics.core import exposition, render, report
+from dora_metrics.core.explain.answering import explain
+from dora_metrics.core.explain.case import case_of
+from dora_metrics.core.explain.finding import NotFound
 from dora_metrics.core.facts import Fact
 from dora_metrics.core.report import Subject
-from dora_metrics.errors import SettingsError
+from dora_metrics.errors import DoraError, SettingsError
 from dora_metrics.github.runner import harmless
 from dora_metrics.layers import Layer, load, without_effect
 from dora_metrics.settings import DEFAULT_CONFIG, Settings
@@ -29,6 +32,7 @@ class Request:
     config: Path | None
     flags: Layer
     now: datetime
+    explain: str | None = None
 
 
 def run(request: Request, stdin: BinaryIO, stdout: TextIO, stderr: TextIO) -> int:
@@ -36,6 +40,7 @@ def run(request: Request, stdin: BinaryIO, stdout: TextIO, stderr: TextIO) -> in
 
     Raises:
         SettingsError: with every problem of the settings.
+        DoraError: if what is to be explained is not known, with what is near to it.
         FactsError: with every line that is no fact.
     """
     file = config.read(request.config or DEFAULT_CONFIG)
@@ -49,8 +54,21 @@ def run(request: Request, stdin: BinaryIO, stdout: TextIO, stderr: TextIO) -> in
         *found.notes,
     )
     subject = subject_of(found.facts, settings, request.now, notes)
+    if request.explain is not None:
+        stdout.write(_explained(request.explain, subject, found.facts))
+        return 0
     stdout.write(_WRITERS[request.format](subject, found.facts))
     return _judged(subject, settings, stderr)
+
+
+def _explained(name: str, subject: Subject, facts: list[Fact]) -> str:
+    """Everything about what a name means, as Markdown."""
+    match explain(case_of(facts, subject.policy, subject.window), name):
+        case NotFound() as missing:
+            near = f"; near to it: {', '.join(missing.near)}" if missing.near else ""
+            raise DoraError(harmless(f"explain: {missing.why}{near}"))
+        case explanations:
+            return render.filled(template("explain.md.j2"), explanations=explanations)
 
 
 def _judged(subject: Subject, settings: Settings, stderr: TextIO) -> int:

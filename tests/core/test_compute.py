@@ -299,6 +299,40 @@ def test_a_setting_is_the_same_as_a_flag_and_in_the_file(compute: Compute, setti
         )
 
 
+def test_explain_says_why_and_works_with_the_other_options(compute: Compute) -> None:
+    facts = lines(deployment(1, version="v1"), incident(1))
+    ran = compute("--explain", "v1", "--timezone", "Europe/Berlin", facts=facts)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("### Deployment `v1`: failed, by `incident`\n\n`github:deployment:1`, commit")
+    assert "ended on 2024-03-05 13:00 Europe/Berlin as success" in ran.out
+    assert "\n- `incident`: **yes, and it decides.**" in ran.out
+    off = compute("--explain", "#1", "--failure-rules", "explicit", facts=facts)
+    assert "blamed on nobody" in off.out
+    assert "the rule `incident` is switched off" in off.out
+
+
+def test_what_is_not_known_cannot_be_explained_and_names_what_is_near(compute: Compute) -> None:
+    assert compute("--explain", "v2", facts=lines(deployment(1, version="v1"))).problems == [
+        "explain: there is nothing called 'v2'; near to it: v1"
+    ]
+    assert compute("--explain", "").problems == ["explain: there is nothing called ''"]
+    (problem,) = compute("--explain", "a\n::error::b").problems
+    assert "::error::" not in problem
+
+
+def test_an_explanation_bears_hostile_texts(compute: Compute) -> None:
+    facts = lines(
+        deployment(0, "03-01"),
+        deployment(1, version="`v1` | @octocat <script>", changes=[1]),
+        change(1, title="<!-- @team --> [x](javascript:y) #12", url="javascript:alert(1)"),
+        incident(1, title="<b>@all</b>", url="javascript:alert(1)"),
+    )
+    for name in ("github:deployment:1", "github:pull:acme/shop#1", "github:issue:acme/shop#1"):
+        out = compute("--explain", name, facts=facts).out
+        for bad in ("<script>", "<!-- @", "@octocat", "@team", "@all", "](javascript:alert"):
+            assert bad not in out
+
+
 def test_a_threshold_that_is_hit_is_told_beside_the_answer_and_fails_with_fail_on(compute: Compute) -> None:
     facts = lines(deployment(1), incident(1))
     ran = compute("--fail-on", "change_failure_rate > 0.5", "--warn-on", "lead_time > 1d", facts=facts)

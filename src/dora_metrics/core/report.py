@@ -145,9 +145,8 @@ def _before(subject: Subject) -> str:
 def alarm(one: Violation, main: Scope | None) -> Md:
     """What was hit, with its scope where that is another one, and the threshold as it was written."""
     scope = Scope(one.repository, one.service, one.environment)
-    where = "" if scope == main else f"{one.repository} · {_name(scope)}: "
-    mark = "❌" if one.on == "fail" else "⚠️"
-    return md("{} **{}{}** ({}-on: {})", mark, where, one.text, one.on, one.rule)
+    said = one.text if scope == main else f"{one.repository} · {_name(scope)}: {one.text}"
+    return md("{} **{}** ({}-on: {})", "❌" if one.on == "fail" else "⚠️", said, one.on, one.rule)
 
 
 def verdicts(subject: Subject, record: Record, scope: contract.ScopeMetrics) -> dict[str, str]:
