@@ -20,7 +20,7 @@ from dora_metrics.ledgers.none import NoLedger, ReadOnly
 from dora_metrics.ledgers.port import Ledger
 from dora_metrics.opening import Opening
 from dora_metrics.outputs import judged_scopes, main_scope, outputs
-from dora_metrics.recording import Eyes, Observer, Recorded, record
+from dora_metrics.recording import Asking, Eyes, Observer, Recorded, record
 from dora_metrics.sinks.port import NotSent, Outcome, Sent
 from dora_metrics.world import World
 
@@ -62,7 +62,7 @@ def action(world: World, flags: Layer | None = None) -> int:
 def _recorded(opening: Opening, world: World, told: list[Told]) -> tuple[Recorded, Ledger]:
     """The event in the ledger; where that cannot be, with what can be read of the ledger, or else alone."""
     given = opening.given
-    eyes = Eyes(_observer(given, world, told), opening.ask)
+    eyes = Eyes(_observer(given, world, told), _asking(opening, world, told))
     for ledger in _ledgers(opening, told):
         try:
             recorded = record(eyes, ledger, given.settings, given.run, world.pause)
@@ -74,6 +74,17 @@ def _recorded(opening: Opening, world: World, told: list[Told]) -> tuple[Recorde
             told += _aside_told(recorded)
             return recorded, ledger
     raise AssertionError
+
+
+def _asking(opening: Opening, world: World, told: list[Told]) -> Asking:
+    """What GitHub adds to an event, and, where that is set, a health check."""
+    given = opening.given
+    if given.settings.health_check_url is None:
+        return opening.ask
+    from dora_metrics.checking import Checker  # noqa: PLC0415 - its libraries are for those who check
+
+    tell = partial(_tell_once, told)
+    return Checker(opening.ask, given.settings, given.run.now, world.patience, world.pause, tell)
 
 
 def _ledgers(opening: Opening, told: list[Told]) -> Iterator[Ledger]:
