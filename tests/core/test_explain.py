@@ -306,7 +306,11 @@ def test_a_change_says_which_deployment_delivered_it_and_how_long_each_stage_too
     one = explained(pull(1), *facts)
     assert plain(one.headline) == "Change #1: delivered by `v2`, lead time **4 d**"
     assert plain(one.sentences[0]) == f"`github:pull:acme/shop#1`, commit `{sha(pull(1))}`: Add it."
-    (where,) = section("Where it is delivered", one)
+    where, before = section("Where it is delivered", one)
+    assert (
+        before
+        == f"`{sha(deployed(1))[:7]}` (`github:deployment:1`) had brought it on 2024-03-05 00:00, and did not succeed."
+    )
     assert where.startswith(
         "`v2`, on 2024-03-06 00:00, in production of acme/shop (service shop): the first successful"
     )
@@ -426,7 +430,7 @@ def test_an_incident_that_names_nothing_known_is_not_guessed_about() -> None:
     one = explained(issue(1), deployment(1), incident(1, deployment="v9", service=None, environment=None))
     assert one.headline.endswith("blamed on nobody")
     assert section("Whom", one) == [
-        "Nobody, by the rule `explicit`: names v9, which is no production deployment that is known and counts.",
+        "Nobody, by the rule `explicit`: it names v9, which is no production deployment that is known and counts.",
         "A name that leads nowhere is not replaced by a guess.",
     ]
     assert section("What ended it", one) == ["It has not been resolved: it counts as open, and is in no duration."]

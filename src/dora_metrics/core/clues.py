@@ -14,6 +14,7 @@ from statistics import median
 
 from dora_metrics.core import words
 from dora_metrics.core.contract import Measure
+from dora_metrics.core.facts import Deployment
 from dora_metrics.core.judging import Record, cut
 from dora_metrics.core.leads import Lead, spans
 from dora_metrics.core.metrics import deployments_in, share, successes
@@ -141,32 +142,37 @@ _STAGES: dict[str, Callable[[View, Sequence[Lead]], Iterator[Clue]]] = {
 
 
 def deployment_frequency(view: View) -> Iterator[Clue]:
-    """How much each deployment carries, and how long the pauses between them are."""
-    done = successes(deployments_in(view.record, view.span))
-    sizes = [len(d.changes) for d in done if d.changes]
-    if len(done) < FEWEST:
+    """How much each deployment carries, how long the pauses between them are, and how many runs fail."""
+    runs = deployments_in(view.record, view.span)
+    done = successes(runs)
+    if len(done) >= FEWEST:
+        yield from _carried(view, done)
+        yield from _pauses(done)
+    failed = sum(run.status == "failure" for run in runs)
+    if failed and failed + len(done) >= FEWEST:
+        mend = measure("Mend the pipeline first", "a run that fails is a deployment that did not happen")
+        yield Clue(f"{failed} of {words.count(failed + len(done), 'run')} failed", (mend,))
+
+
+def _carried(view: View, done: Sequence[Deployment]) -> Iterator[Clue]:
+    sizes = [len(deployment.changes) for deployment in done if deployment.changes]
+    if not sizes:
         return
-    if sizes:
-        yield Clue(
-            f"{view.long}, {words.count(sum(sizes), 'change')} came in {words.count(len(sizes), 'deployment')}, "
-            f"{median(sizes):g} at a time (median)",
-            (measure("Deploy each change when it is ready", "each deployment that carries several could be several"),)
-            if median(sizes) > 1
-            else (),
-        )
-    pauses = [b.finished_at - a.finished_at for a, b in pairwise(done)]
-    if pauses and max(pauses) > timedelta(days=1):
-        longest = words.duration(max(pauses).total_seconds())
-        yield Clue(
-            f"The longest pause between two deployments was {longest}",
-            (measure("Make the deployment one step that anybody may start", "pauses come where it needs a person"),),
-        )
-    failed = sum(d.status == "failure" for d in deployments_in(view.record, view.span))
-    if failed:
-        yield Clue(
-            f"{failed} of {words.count(failed + len(done), 'run')} failed",
-            (measure("Mend the pipeline first", "a run that fails is a deployment that did not happen"),),
-        )
+    middle = median(sizes)
+    each = measure("Deploy each change when it is ready", "each deployment that carries several could be several")
+    yield Clue(
+        f"{view.long}, {words.count(sum(sizes), 'change')} came in {words.count(len(sizes), 'deployment')}, "
+        f"{middle:g} at a time (median)",
+        (each,) if middle > 1 else (),
+    )
+
+
+def _pauses(done: Sequence[Deployment]) -> Iterator[Clue]:
+    longest = max(b.finished_at - a.finished_at for a, b in pairwise(done))
+    if longest > timedelta(days=1):
+        step = measure("Make the deployment one step that anybody may start", "pauses come where it needs a person")
+        said = words.duration(longest.total_seconds())
+        yield Clue(f"The longest pause between two deployments was {said}", (step,))
 
 
 def weekday(moment: datetime, policy: Policy) -> int:

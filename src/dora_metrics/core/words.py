@@ -86,8 +86,16 @@ def ordinal(number: int) -> str:
 
 
 def day(moment: datetime, zone: ZoneInfo) -> str:
-    return f"{moment.astimezone(zone):%Y-%m-%d}"
+    return f"{_local(moment, zone):%Y-%m-%d}"
 
 
 def minute(moment: datetime, zone: ZoneInfo) -> str:
-    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"
+    return f"{_local(moment, zone):%Y-%m-%d %H:%M}"
+
+
+def _local(moment: datetime, zone: ZoneInfo) -> datetime:
+    """In the time zone; at either end of all years, where that would be outside of them, as it is."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment

@@ -7,7 +7,7 @@ from dora_metrics.core import words
 from dora_metrics.core.explain.case import Case, Explanation, Section, where
 from dora_metrics.core.facts import Change, Deployment
 from dora_metrics.core.leads import spans
-from dora_metrics.core.linking import Delivery, Line, Scope
+from dora_metrics.core.linking import Delivery, Line, Scope, order
 from dora_metrics.core.markdown import Md, code, md
 from dora_metrics.core.markdown import identity as written
 from dora_metrics.core.marks import hotfix_sign, is_revert
@@ -79,8 +79,17 @@ def _where(case: Case, identity: str, fact: Change | None, found: list[tuple[Lin
             "{}, on {}, in {}: the first successful production deployment there that contains it. {}",
             name(delivery.deployment), case.when(at), where(line.scope), case.in_window(at),
         )  # fmt: skip
-    if found or (fact and fact.retracted):
-        return
+        for one in line.deployments:
+            if one.status != "success" and identity in (one.changes or ()) and order(one) < order(delivery.deployment):
+                yield md(
+                    "{} had brought it on {}, and did not succeed.", case.called(one.id), case.when(one.finished_at)
+                )
+    if not found and not (fact and fact.retracted):
+        yield from _in_the_way(case, identity)
+
+
+def _in_the_way(case: Case, identity: str) -> Iterator[Md]:
+    """Why a change is not delivered."""
     listing = [one for one in case.facts.values() if isinstance(one, Deployment) and identity in (one.changes or ())]
     for one in listing:
         yield md("{} lists it, and {}.", name(one), _why_not(case, one))

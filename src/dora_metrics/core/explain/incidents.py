@@ -50,7 +50,8 @@ def _why_there(placed: Placed) -> str:
 def _blame(case: Case, placed: Placed) -> Iterator[Md]:
     rule = "explicit" if placed.incident.deployment else "incident"
     if placed.blamed is None:
-        yield md("Nobody, by the rule `{}`: {}.", Md(rule), placed.because)
+        because = f"it {placed.because}" if placed.because.startswith("names ") else placed.because
+        yield md("Nobody, by the rule `{}`: {}.", Md(rule), because)
         if rule == "explicit" and "switched off" not in placed.because:
             yield Md("A name that leads nowhere is not replaced by a guess.")
         return
