@@ -1,11 +1,12 @@
 """The shell of an action run: gather → decide → apply; the only place that owns the exit code."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 from dora_metrics import inputs
-from dora_metrics.computing import template
+from dora_metrics.computing import judged, template
 from dora_metrics.core import render, report, words
 from dora_metrics.core.facts import Fact
 from dora_metrics.core.ledger import Contents
@@ -13,6 +14,7 @@ from dora_metrics.core.linking import Scope
 from dora_metrics.core.observing import enriched
 from dora_metrics.core.report import Told
 from dora_metrics.core.story import Happening
+from dora_metrics.core.thresholds import Judged, Violation
 from dora_metrics.errors import EventError, LedgerError, SettingsError
 from dora_metrics.github.events import Observed, nothing, observe
 from dora_metrics.github.runner import Runner
@@ -20,8 +22,8 @@ from dora_metrics.layers import Layer
 from dora_metrics.ledgers.none import NoLedger, ReadOnly
 from dora_metrics.ledgers.port import Ledger
 from dora_metrics.opening import Opening
-from dora_metrics.outputs import main_scope, outputs
-from dora_metrics.recording import Eyes, Observer, Recorded, known_sources, record
+from dora_metrics.outputs import judged_scopes, main_scope, outputs
+from dora_metrics.recording import Asking, Eyes, Observer, Recorded, known_sources, record
 from dora_metrics.settings import EVERY_REPOSITORY
 from dora_metrics.sinks.port import NotSent, Outcome, Sent
 from dora_metrics.world import World
@@ -37,7 +39,8 @@ def action(world: World, flags: Layer | None = None) -> int:
         flags: settings that win over all others.
 
     Returns:
-        0 done, also with failed sinks; 1 something failed and `strict` is on; 2 the settings are wrong.
+        0 done, also with failed sinks; 1 something failed and `strict` is on, or a threshold of `fail-on` was hit;
+        2 the settings are wrong.
     """
     runner = Runner.of(world.environment, world.stdout)
     try:
@@ -55,9 +58,11 @@ def action(world: World, flags: Layer | None = None) -> int:
     told += [_worded(outcome) for outcome in _delivered(recorded, ledger, given, world)]
     if opening.requests:
         told.append(Told("GitHub", "done", words.count(opening.requests, "request")))
-    published = _publish(recorded, given, told, runner)
+    thresholds = judged(recorded.subject, given.settings, judged_scopes(recorded, _about(given)))
+    told += _thresholds_told(thresholds)
+    published = _publish(Outcomes(recorded, told, thresholds.violations), given, runner)
     failed = not published or any(one.how == "failed" for one in told)
-    return int(given.settings.strict and failed)
+    return int(thresholds.failing or (given.settings.strict and failed))
 
 
 def _recorded(opening: Opening, world: World, told: list[Told]) -> tuple[Recorded, Ledger]:
@@ -87,7 +92,7 @@ def _work(opening: Opening, world: World, told: list[Told]) -> Callable[[Ledger]
             sync = opening.sync(progress(Runner.of(world.environment, world.stdout), world.stderr, world.now, since))
             return lambda ledger: sync.into(ledger, world.pause)
         case "record":
-            eyes = Eyes(_observer(given, world, told), opening.ask)
+            eyes = Eyes(_observer(given, world, told), _asking(opening, world, told))
         case "sync":
             asked = given.settings.mode == "sync"
             told.append(
@@ -97,6 +102,17 @@ def _work(opening: Opening, world: World, told: list[Told]) -> Callable[[Ledger]
         case _:
             eyes = Eyes(lambda _: nothing(f"mode is {given.settings.mode}, so {_AGAIN}"), whole=True)
     return lambda ledger: record(eyes, ledger, given.settings, given.run, world.pause)
+
+
+def _asking(opening: Opening, world: World, told: list[Told]) -> Asking:
+    """What GitHub adds to an event, and, where that is set, a health check."""
+    given = opening.given
+    if given.settings.health_check_url is None:
+        return opening.ask
+    from dora_metrics.checking import Checker  # noqa: PLC0415 - its libraries are for those who check
+
+    tell = partial(_tell_once, told)
+    return Checker(opening.ask, given.settings, given.run.now, world.patience, world.pause, tell)
 
 
 def _ledgers(opening: Opening, told: list[Told]) -> Iterator[Ledger]:
@@ -166,15 +182,35 @@ def _worded(outcome: Outcome) -> Told:
             return Told(outcome.sink, "skipped", outcome.reason)
 
 
-def _publish(recorded: Recorded, given: inputs.Inputs, told: Sequence[Told], runner: Runner) -> bool:
+def _thresholds_told(found: Judged) -> Iterator[Told]:
+    """What was kept, and what nobody can say yet; what was hit has lines of its own."""
+    kept = (f"{found.held} kept",) if found.held else ()
+    if kept or found.unknown:
+        yield Told("thresholds", "done" if kept else "skipped", "; ".join((*kept, *found.unknown)))
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What a run leaves behind: the numbers, how its effects went, the thresholds that were hit."""
+
+    recorded: Recorded
+    told: Sequence[Told]
+    violations: Sequence[Violation]
+
+
+def _publish(found: Outcomes, given: inputs.Inputs, runner: Runner) -> bool:
     """Summary, outputs, annotations, and the gist in the log; whether all could be written."""
-    main = main_scope(recorded, EVERY_REPOSITORY if given.settings.repositories else given.run.repository)
-    written = [runner.outputs(outputs(recorded, main))]
+    recorded = found.recorded
+    main = main_scope(recorded, _about(given))
+    written = [runner.outputs(outputs(recorded, main, found.violations))]
     if given.settings.summary:
         facts = recorded.facts if given.work == "record" else ()
-        written.append(runner.summarise(_summary(recorded, main, told, facts)))
+        written.append(runner.summarise(_summary(found, main, facts)))
     runner.say(recorded.observed.title)
-    for one in told:
+    for hit in found.violations:
+        level: Literal["error", "warning"] = "error" if hit.on == "fail" else "warning"
+        runner.annotate(level, "dora-metrics: threshold", f"{hit.text} ({hit.on}-on: {hit.rule})")
+    for one in found.told:
         if one.how == "failed":
             runner.annotate("warning", f"dora-metrics: {one.name}", one.text)
         else:
@@ -182,10 +218,16 @@ def _publish(recorded: Recorded, given: inputs.Inputs, told: Sequence[Told], run
     return all(written)
 
 
-def _summary(recorded: Recorded, main: Scope | None, told: Sequence[Told], facts: tuple[Fact, ...]) -> str:
+def _summary(found: Outcomes, main: Scope | None, facts: tuple[Fact, ...]) -> str:
     """`facts`: what the story is about; many facts of the past are none."""
+    recorded = found.recorded
     happening = Happening(recorded.observed.title, facts)
-    built = report.build(recorded.subject, main, happening, recorded.earlier, told)
-    return render.markdown(
-        replace(built, notes=[*recorded.observed.notes, *recorded.notes, *built.notes]), template("summary.md.j2")
-    )
+    built = report.build(recorded.subject, main, happening, recorded.earlier, found.told)
+    alarms = [report.alarm(one, main) for one in found.violations]
+    notes = [*recorded.observed.notes, *recorded.notes, *built.notes]
+    return render.markdown(replace(built, alarms=alarms, notes=notes), template("summary.md.j2"))
+
+
+def _about(given: inputs.Inputs) -> str:
+    """Whose numbers a run is about."""
+    return EVERY_REPOSITORY if given.settings.repositories else given.run.repository

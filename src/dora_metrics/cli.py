@@ -110,6 +110,8 @@ def _add_report(parser: argparse.ArgumentParser) -> None:
 def _add_common(parser: argparse.ArgumentParser) -> None:
     """What every command has that prints numbers."""
     parser.add_argument("--format", choices=FORMATS, default="json", help="default: json")
+    what = "say as Markdown why a fact counts as it does: an id, a version or tag, #12, a commit or its beginning"
+    parser.add_argument("--explain", metavar="ID", help=what)
     _add_settings(parser)
 
 
@@ -150,9 +152,9 @@ def _print(source: Source, options: argparse.Namespace, world: World) -> int:
         config=options.config,
         flags=_flags(options),
         now=_moment(options.now, world.now),
+        explain=options.explain,
     )
-    compute.run(request, source, world.stdout)
-    return 0
+    return compute.run(request, source, world.stdout, world.stderr)
 
 
 def _moment(text: str | None, now: datetime) -> datetime:

@@ -9,13 +9,17 @@ from typing import TextIO
 import msgspec
 
 from dora_metrics import config
-from dora_metrics.computing import families_of, latest_of, subject_of, template, totals_of
+from dora_metrics.computing import families_of, judged, latest_of, subject_of, template, totals_of
 from dora_metrics.core import exposition, report
+from dora_metrics.core.explain.answering import explain
+from dora_metrics.core.explain.case import case_of
+from dora_metrics.core.explain.finding import NotFound
 from dora_metrics.core.facts import Fact
 from dora_metrics.core.report import Subject
-from dora_metrics.errors import SettingsError
+from dora_metrics.errors import DoraError, SettingsError
+from dora_metrics.github.runner import harmless
 from dora_metrics.layers import Layer, load, without_effect
-from dora_metrics.settings import DEFAULT_CONFIG
+from dora_metrics.settings import DEFAULT_CONFIG, Settings
 from dora_metrics.sources.port import Source
 
 
@@ -27,14 +31,18 @@ class Request:
     config: Path | None
     flags: Layer
     now: datetime
+    explain: str | None = None
 
 
-def run(request: Request, source: Source, stdout: TextIO) -> None:
-    """Prints the metrics of what a source holds.
+def run(request: Request, source: Source, stdout: TextIO, stderr: TextIO) -> int:
+    """Prints the metrics of what a source holds, and what their thresholds say.
+
+    Returns:
+        0, or 1 if a threshold of `fail-on` was hit.
 
     Raises:
         SettingsError: with every problem of the settings.
-        DoraError: if the source cannot be read.
+        DoraError: if the source cannot be read, or what is to be explained is not known, with what is near to it.
     """
     file = config.read(request.config or DEFAULT_CONFIG)
     if request.config and file is None:
@@ -47,7 +55,33 @@ def run(request: Request, source: Source, stdout: TextIO) -> None:
         *found.notes,
     )
     subject = subject_of(found.facts, settings, request.now, notes)
+    if request.explain is not None:
+        stdout.write(_explained(request.explain, subject, found.facts))
+        return 0
     stdout.write(_WRITERS[request.format](subject, found.facts))
+    return _judged(subject, settings, stderr)
+
+
+def _explained(name: str, subject: Subject, facts: list[Fact]) -> str:
+    """Everything about what a name means, as Markdown."""
+    match explain(case_of(facts, subject.policy, subject.window), name):
+        case NotFound() as missing:
+            near = f"; near to it: {', '.join(missing.near)}" if missing.near else ""
+            raise DoraError(harmless(f"explain: {missing.why}{near}"))
+        case explanations:
+            from dora_metrics.core import render  # noqa: PLC0415 - only Markdown needs Jinja
+
+            return render.filled(template("explain.md.j2"), explanations=explanations)
+
+
+def _judged(subject: Subject, settings: Settings, stderr: TextIO) -> int:
+    """The thresholds on all scopes; the exit code."""
+    found = judged(subject, settings, [record.scope for record in subject.records.records])
+    for one in found.violations:
+        place = f"{one.repository} {one.service} {one.environment}"
+        stderr.write(f"dora-metrics: {one.on}-on: {harmless(one.text)} ({harmless(one.rule)}) in {harmless(place)}\n")
+    stderr.writelines(f"dora-metrics: threshold {harmless(text)}\n" for text in found.unknown)
+    return int(found.failing)
 
 
 def _json(subject: Subject, _: list[Fact]) -> str:

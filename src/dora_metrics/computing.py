@@ -10,7 +10,9 @@ from dora_metrics.core.document import document
 from dora_metrics.core.exposition import Families
 from dora_metrics.core.facts import Fact
 from dora_metrics.core.judging import Record, judge_all
-from dora_metrics.core.report import Subject
+from dora_metrics.core.linking import Scope
+from dora_metrics.core.report import Subject, verdicts
+from dora_metrics.core.thresholds import Judged, Seen, judge
 from dora_metrics.core.totals import Totals, totals
 from dora_metrics.errors import SettingsError
 from dora_metrics.settings import Settings, policy
@@ -28,6 +30,18 @@ def subject_of(facts: Iterable[Fact], settings: Settings, now: datetime, notes: 
         return Subject(records, document(records, rules, spec, now, notes), spec, rules, now)
     except ValueError as problem:
         raise SettingsError(f"window: {problem}") from None
+
+
+def judged(subject: Subject, settings: Settings, scopes: Iterable[Scope]) -> Judged:
+    """The thresholds of the settings on the numbers of some scopes."""
+    if not (settings.fail_on or settings.warn_on):
+        return Judged()
+    records = {record.scope: record for record in subject.records.records}
+    found = ((scope, subject.scope(scope)) for scope in scopes)
+    seen = [
+        Seen(scope, one.metrics, one.previous, verdicts(subject, records[scope], one)) for scope, one in found if one
+    ]
+    return judge(settings.fail_on, settings.warn_on, seen)
 
 
 def rules_of(settings: Settings) -> str:

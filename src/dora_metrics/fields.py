@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, WithJsonSchema
 
-from dora_metrics.core import benchmarks, paths, values
+from dora_metrics.core import benchmarks, goals, paths, thresholds, values
 
 Rule = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
 Table = Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"]
@@ -74,6 +74,35 @@ def _custom(value: dict[str, Any]) -> dict[str, Any]:
     return value
 
 
+def _goals(value: dict[str, Any]) -> dict[str, Any]:
+    goals.goals(value)
+    return value
+
+
+def _thresholds(items: tuple[str, ...]) -> tuple[str, ...]:
+    problems = []
+    for item in items:
+        try:
+            thresholds.threshold(item)
+        except ValueError as problem:
+            problems.append(str(problem))
+    if problems:
+        raise ValueError("; ".join(problems))
+    return items
+
+
+def _statuses(items: tuple[str, ...]) -> tuple[str, ...]:
+    if bad := [item for item in items if not re.fullmatch(r"[1-5]\d\d(-[1-5]\d\d)?", item, re.ASCII)]:
+        raise ValueError(f"{', '.join(map(repr, bad))}: no HTTP status; write one such as 200, or a range: 200-299")
+    return items
+
+
+def _tries(value: object) -> object:
+    if not re.fullmatch(r"[0-9]|10", str(value).strip(), re.ASCII):
+        raise ValueError(f"{value!r} is no number from 0 to 10")
+    return int(str(value))
+
+
 def choices(*names: str) -> WithJsonSchema:
     """A list of these names as people write it: as a list, or in one text."""
     return WithJsonSchema({"anyOf": [{"items": {"enum": names}, "type": "array"}, {"type": "string"}]})
@@ -121,3 +150,7 @@ LedgerPlace = Annotated[str, AfterValidator(_ledger)]
 Since = Annotated[str, AfterValidator(_since)]
 Rules = Annotated[tuple[Rule, ...], BeforeValidator(values.listed), choices(*get_args(Rule))]
 Sources = Annotated[tuple[Source, ...], BeforeValidator(values.listed), choices(*get_args(Source))]
+Goals = Annotated[dict[str, Any], AfterValidator(_goals)]
+Thresholds = Annotated[List, AfterValidator(_thresholds)]
+Statuses = Annotated[List, AfterValidator(_statuses)]
+Tries = Annotated[int, BeforeValidator(_tries)]

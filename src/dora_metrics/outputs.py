@@ -10,6 +10,7 @@ from dora_metrics.core import contract
 from dora_metrics.core.facts import Fact
 from dora_metrics.core.judging import Record
 from dora_metrics.core.linking import Scope
+from dora_metrics.core.thresholds import Violation
 from dora_metrics.recording import Recorded
 from dora_metrics.settings import EVERY_REPOSITORY
 
@@ -19,11 +20,25 @@ LARGEST = 400_000
 
 def main_scope(recorded: Recorded, repository: str) -> Scope | None:
     """The scope of a repository that the outputs and the table are about: the event's, else the one deployed last."""
-    event = {fact.id for fact in recorded.facts}
-    records = recorded.subject.records.records
-    ours = [record for record in records if repository in (EVERY_REPOSITORY, record.scope.repository)]
-    latest = latest_of([record for record in ours if event & _members(record)]) or latest_of(ours)
+    ours = _ours(recorded, repository)
+    latest = latest_of(_touched(recorded, ours)) or latest_of(ours)
     return latest.scope if latest else None
+
+
+def judged_scopes(recorded: Recorded, repository: str) -> list[Scope]:
+    """The scopes that thresholds are for: the event's, else all of the repository."""
+    ours = _ours(recorded, repository)
+    return [record.scope for record in _touched(recorded, ours) or ours]
+
+
+def _ours(recorded: Recorded, repository: str) -> list[Record]:
+    records = recorded.subject.records.records
+    return [record for record in records if repository in (EVERY_REPOSITORY, record.scope.repository)]
+
+
+def _touched(recorded: Recorded, ours: list[Record]) -> list[Record]:
+    event = {fact.id for fact in recorded.facts}
+    return [record for record in ours if event & _members(record)]
 
 
 def _members(record: Record) -> set[str]:
@@ -31,12 +46,13 @@ def _members(record: Record) -> set[str]:
     return {deployment.id for deployment in record.deployments} | {one.incident.id for one in record.incidents}
 
 
-def outputs(recorded: Recorded, main: Scope | None) -> dict[str, str]:
+def outputs(recorded: Recorded, main: Scope | None, violations: Sequence[Violation]) -> dict[str, str]:
     """Every output of action.yml as text."""
     scope = recorded.subject.scope(main) if main else None
     return {
         **_numbers(scope.metrics if scope else None),
         "metrics": _metrics(recorded.subject.document),
+        "violations": msgspec.json.encode(violations).decode(),
         "facts": _facts(recorded.facts),
     }
 

@@ -7,12 +7,13 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from dora_metrics.core import benchmarks, paths, values
+from dora_metrics.core import benchmarks, goals, paths, values
 from dora_metrics.core.policy import Policy
 from dora_metrics.fields import (
     Boolean,
     Custom,
     Duration,
+    Goals,
     LedgerPlace,
     List,
     Repositories,
@@ -20,7 +21,10 @@ from dora_metrics.fields import (
     Services,
     Since,
     Sources,
+    Statuses,
     Tables,
+    Thresholds,
+    Tries,
     Url,
     Window,
     Zone,
@@ -31,8 +35,7 @@ EVERY_REPOSITORY = "*"
 """The repository of a run that is about all that a ledger holds."""
 
 LATER = frozenset({
-    "endpoint-template", "health-check-url", "report", "report-day", "report-labels", "page",
-    "goals", "fail-on", "warn-on",
+    "endpoint-template", "report", "report-day", "report-labels", "page",
 })  # fmt: skip
 """Names of the contract whose capability has not landed: accepted, without effect, and said so."""
 
@@ -119,6 +122,14 @@ class Settings(BaseModel):
         "2023", description="The table that levels are read from: 2019, 2021, 2022, 2023, 2024, none, custom."
     )
     custom: Custom | None = Field(None, description="Edges of the custom benchmark; config file only.")
+    goals: Goals = Field({}, description="What each metric is to reach, and by when; config file only.")
+    fail_on: Thresholds = Field(
+        (), description="Thresholds that end the job with exit code 1: change_failure_rate > 0.15, regression."
+    )
+    warn_on: Thresholds = Field(
+        (),
+        description="The same as a warning only: lead_time > 2d, lead_time worse by 20%, deployment_frequency < 1/w.",
+    )
     window: Window = Field("30d", description="Span that the numbers are for: 30d, 12w, all, 2026-01-01..2026-04-01.")
     timezone: Zone = Field("UTC", description="Time zone of days and weeks.")
     pushgateway_url: Url | None = Field(None, description="Prometheus Pushgateway to push to.")
@@ -131,6 +142,18 @@ class Settings(BaseModel):
     since: Since = Field("90d", description="How far back the first `sync` reads GitHub's history: 90d, 12w, all.")
     repositories: Repositories = Field(
         (), description="Repositories that `sync` reads: owner/*, owner/name, !owner/sandbox; default this one."
+    )
+    health_check_url: Url | None = Field(
+        None, description="Address to ask after a successful production deployment; what it says is recorded."
+    )
+    health_check_status: Statuses = Field(
+        ("200-299",), description="Answers that mean healthy: statuses, or ranges of them."
+    )
+    health_check_timeout: Duration = Field(
+        timedelta(minutes=1), description="How long the health check may take in all, with its tries."
+    )
+    health_check_retries: Tries = Field(
+        3, description="How often it asks again before it takes the service for failed, at most 10 times."
     )
     summary: Boolean = Field(default=True, description="Write the job summary.")
     strict: Boolean = Field(
@@ -162,7 +185,7 @@ class Settings(BaseModel):
         )
 
 
-FILE_ONLY = frozenset({"custom", "services"})
+FILE_ONLY = frozenset({"custom", "goals", "services"})
 INPUT_ONLY = frozenset({"github-token", "mode", "environment", "status", "version", "config", "runtime"})
 SECRETS = frozenset({"github-token", "pushgateway-password", "endpoint-token", "endpoint-secret"})
 NAMES = tuple(name.replace("_", "-") for name in Settings.model_fields)
@@ -186,6 +209,7 @@ def policy(settings: Settings) -> Policy:
         zone=settings.zone,
         benchmark=settings.levels,
         services=paths.Services.of(settings.services),
+        goals=goals.goals(settings.goals),
     )
 
 

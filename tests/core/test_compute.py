@@ -299,6 +299,52 @@ def test_a_setting_is_the_same_as_a_flag_and_in_the_file(compute: Compute, setti
         )
 
 
+def test_explain_says_why_and_works_with_the_other_options(compute: Compute) -> None:
+    facts = lines(deployment(1, version="v1"), incident(1))
+    ran = compute("--explain", "v1", "--timezone", "Europe/Berlin", facts=facts)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("### Deployment `v1`: failed, by `incident`\n\n`github:deployment:1`, commit")
+    assert "ended on 2024-03-05 13:00 Europe/Berlin as success" in ran.out
+    assert "\n- `incident`: **yes, and it decides.**" in ran.out
+    off = compute("--explain", "#1", "--failure-rules", "explicit", facts=facts)
+    assert "blamed on nobody" in off.out
+    assert "the rule `incident` is switched off" in off.out
+
+
+def test_what_is_not_known_cannot_be_explained_and_names_what_is_near(compute: Compute) -> None:
+    assert compute("--explain", "v2", facts=lines(deployment(1, version="v1"))).problems == [
+        "explain: there is nothing called 'v2'; near to it: v1"
+    ]
+    assert compute("--explain", "").problems == ["explain: there is nothing called ''"]
+    (problem,) = compute("--explain", "a\n::error::b").problems
+    assert "::error::" not in problem
+
+
+def test_an_explanation_bears_hostile_texts(compute: Compute) -> None:
+    facts = lines(
+        deployment(0, "03-01"),
+        deployment(1, version="`v1` | @octocat <script>", changes=[1]),
+        change(1, title="<!-- @team --> [x](javascript:y) #12", url="javascript:alert(1)"),
+        incident(1, title="<b>@all</b>", url="javascript:alert(1)"),
+    )
+    for name in ("github:deployment:1", "github:pull:acme/shop#1", "github:issue:acme/shop#1"):
+        out = compute("--explain", name, facts=facts).out
+        for bad in ("<script>", "<!-- @", "@octocat", "@team", "@all", "](javascript:alert"):
+            assert bad not in out
+
+
+def test_a_threshold_that_is_hit_is_told_beside_the_answer_and_fails_with_fail_on(compute: Compute) -> None:
+    facts = lines(deployment(1), incident(1))
+    ran = compute("--fail-on", "change_failure_rate > 0.5", "--warn-on", "lead_time > 1d", facts=facts)
+    assert (ran.code, json.loads(ran.out)["scopes"][0]["metrics"]["change_failure_rate"]["ratio"]) == (1, 1)
+    hit = "change failure rate is 100 %, above 50 % (change_failure_rate > 0.5)"
+    assert ran.err.splitlines() == [
+        f"dora-metrics: fail-on: {hit} in acme/shop shop production",
+        "dora-metrics: threshold lead_time > 1d: not judged, the first known deployment only bounds the next one",
+    ]
+    assert compute("--warn-on", "change_failure_rate > 0.5", facts=facts).code == 0
+
+
 def test_a_custom_benchmark_comes_from_the_file(compute: Compute) -> None:
     config = "benchmark: custom\ncustom:\n  deployment_frequency: [[gold, 1], [iron, null]]\n"
     metrics = compute(config=config).answer["scopes"][0]["metrics"]
@@ -315,7 +361,16 @@ def test_the_answer_has_the_shape_of_the_contract(compute: Compute) -> None:
     assert (answer["schema"], answer["timezone"], answer["benchmark"]) == ("dora-metrics/1", "UTC", "2023")
     assert answer["window"] == {"from": "2024-03-02T00:00:00Z", "to": "2024-04-01T00:00:00Z", "days": 30}
     (scope,) = answer["scopes"]
-    assert list(scope) == ["repository", "service", "environment", "metrics", "previous", "weeks", "evidence"]
+    assert list(scope) == [
+        "repository",
+        "service",
+        "environment",
+        "metrics",
+        "previous",
+        "weeks",
+        "evidence",
+        "outlook",
+    ]
     judged = {"interval95", "level", "level_span", "reason"}
     shapes = {
         "deployment_frequency": judged | {
@@ -347,6 +402,9 @@ def test_the_answer_has_the_shape_of_the_contract(compute: Compute) -> None:
         "deployment", "rule", "because", "url", "remediated_by", "recovered_at"
     }  # fmt: skip
     assert set(evidence["lead_times"][0]) == {"change", "deployment", "seconds"}
+    assert {name: type(value) for name, value in scope["outlook"].items()} == {
+        "trends": dict, "goals": list, "advice": list, "achievements": list
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("form", ["markdown", "prometheus"])

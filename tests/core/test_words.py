@@ -1,5 +1,6 @@
 """DEFINITIONS §5: rounding only on display, in one place."""
 
+from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -62,3 +63,13 @@ def test_days_and_minutes_are_those_of_the_time_zone() -> None:
 
 def test_a_band_is_two_whole_percentages() -> None:
     assert (words.band((0.0179, 0.4042)), words.band(None)) == ("2–40 %", "")
+
+
+def test_the_ends_of_all_years_are_said_as_they_are() -> None:
+    assert words.minute(datetime(9999, 12, 31, 23, 59, tzinfo=UTC), ZoneInfo("Asia/Tokyo")) == "9999-12-31 23:59"
+    assert words.day(datetime(9999, 12, 31, 23, 59, tzinfo=UTC), ZoneInfo("Asia/Tokyo")) == "9999-12-31"
+
+
+def test_differences_have_words_of_their_own() -> None:
+    assert (words.points(0.0449), words.points(-0.2), words.points(1)) == ("4.5 points", "20 points", "100 points")
+    assert (words.a_week(1 / 7), words.a_week(0.16), words.a_week(0)) == ("1 a week", "1.1 a week", "0 a week")

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from dora_metrics import config
+from dora_metrics.core import amounts
 from dora_metrics.layers import Layer, load, without_effect
-from dora_metrics.settings import NAMES, Settings
+from dora_metrics.settings import NAMES, Settings, policy
 from support.tools import needs
 
 ROOT = Path(__file__).parents[2]
@@ -158,3 +159,14 @@ def test_the_settings_file_as_it_stands_changes_nothing() -> None:
 def test_the_example_of_a_table_of_levels_can_be_used() -> None:
     layers = [settings_file(), Layer("input", {"benchmark": "custom"})]
     assert load(layers).levels.name == "custom"
+
+
+def test_the_goals_and_thresholds_that_the_settings_file_shows_can_be_used() -> None:
+    """They stand behind a `#`, since as it stands the file changes nothing."""
+    _, _, rest = SETTINGS.read_text("utf-8").partition("goals: {}")
+    shown = "".join(re.findall(r"^#(   \w.*\n)", rest.partition("# ---")[0], flags=re.MULTILINE))
+    found = load([Layer("file", {"goals": yaml.safe_load(shown)})])
+    assert len(policy(found).goals) == len(amounts.NAMES)
+    _, _, rest = SETTINGS.read_text("utf-8").partition("fail-on: []")
+    items = yaml.safe_load("".join(re.findall(r"^#(   - .*\n)", rest.partition("warn-on")[0], flags=re.MULTILINE)))
+    assert load([Layer("file", {"fail-on": items})]).fail_on == tuple(items)

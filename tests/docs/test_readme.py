@@ -29,7 +29,14 @@ README = (ROOT / "README.md").read_text("utf-8")
 PROMETHEUS = (ROOT / "docs" / "prometheus.md").read_text("utf-8")
 DEFINITIONS = (ROOT / "docs" / "definitions.md").read_text("utf-8")
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), ROOT / "tests" / "README.md"])
+PAGES = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").glob("*.md"),
+        ROOT / "tests" / "README.md",
+        ROOT / "examples" / "facts" / "README.md",
+    ]
+)
 EXAMPLES = sorted((ROOT / "examples").glob("*.yml"))
 NOW = datetime(2026, 11, 21, 9, 5, tzinfo=UTC)
 

@@ -202,6 +202,64 @@ class Evidence(Struct, frozen=True, kw_only=True):
     unmatched_incidents: list[UnmatchedIncident]
 
 
+class Trend(Struct, frozen=True, kw_only=True):
+    """Of weekly values: Theil-Sen slope in the unit of the metric's deciding value, and Mann-Kendall's p.
+
+    `weeks`: how many have a value; `change`: what the slope makes from the first of them to the last.
+    """
+
+    weeks: int
+    slope_per_week: float
+    change: float
+    p: float
+
+
+class Goal(Struct, frozen=True, kw_only=True):
+    """How a goal stands; all values in the unit of the metric's deciding value.
+
+    `start`: where it started, `progress`: the share of the way from there, 0 to 1. `expected`: where the trend leads
+    by the goal's day. `course`: met, missed, on course, not on course, or why nobody can say. Without a value `met`
+    is None and has a `reason`.
+    """
+
+    metric: str
+    target: float
+    by: str | None
+    start: float | None
+    value: float | None
+    met: bool | None
+    distance: float | None
+    progress: float | None
+    expected: float | None
+    course: str | None
+    reason: str | None
+
+
+class Measure(Struct, frozen=True, kw_only=True):
+    """What is known to help, and why it should here."""
+
+    do: str
+    because: str
+
+
+class Advice(Struct, frozen=True, kw_only=True):
+    """A metric that holds the scope back, what in its own data points at the cause, and what helps against that."""
+
+    metric: str
+    because: str
+    evidence: list[str]
+    measures: list[Measure]
+
+
+class Outlook(Struct, frozen=True, kw_only=True):
+    """Where it goes: trends of the weeks, by metric, where there are five; goals; what holds back; achievements."""
+
+    trends: dict[str, Trend]
+    goals: list[Goal]
+    advice: list[Advice]
+    achievements: list[str]
+
+
 class ScopeMetrics(Struct, frozen=True, kw_only=True):
     """One (repository, service, environment); `previous` is None where no window comes before."""
 
@@ -212,6 +270,7 @@ class ScopeMetrics(Struct, frozen=True, kw_only=True):
     previous: Metrics | None
     weeks: list[Week]
     evidence: Evidence
+    outlook: Outlook
 
 
 class WindowBounds(Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):

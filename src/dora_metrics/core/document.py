@@ -6,13 +6,13 @@ from datetime import datetime
 from msgspec import UNSET
 
 from dora_metrics.core import contract
-from dora_metrics.core.failures import counts
 from dora_metrics.core.judging import Record, Records, cut
-from dora_metrics.core.linking import reached_users
-from dora_metrics.core.metrics import deployments_in, failures_in, metrics, ratio, share, successes
+from dora_metrics.core.metrics import deployments_in, failures_in, metrics
+from dora_metrics.core.outlook import Numbers, outlook
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.values import Window, WindowSpec
-from dora_metrics.core.weeks import IsoWeek, local_days, weeks
+from dora_metrics.core.weekly import summed_up
+from dora_metrics.core.weeks import weeks
 
 
 def document(
@@ -44,42 +44,22 @@ def _later_scopes(records: Records) -> list[str]:
 
 def _scope(record: Record, window: Window, spec: WindowSpec, policy: Policy, now: datetime) -> contract.ScopeMetrics:
     touched = list(weeks(window, policy.zone, now, record.began))
+    found = metrics(record, window, touched, policy)
+    previous = None if spec.everything else _before(record, window.before(), policy, now)
     return contract.ScopeMetrics(
         repository=record.scope.repository,
         service=record.scope.service,
         environment=record.scope.environment,
-        metrics=metrics(record, window, touched, policy),
-        previous=None if spec.everything else _before(record, window.before(), policy, now),
-        weeks=[_week(record, week, window, policy) for week in touched],
+        metrics=found,
+        previous=previous,
+        weeks=summed_up(record, window, touched, policy),
         evidence=_evidence(record, window),
+        outlook=outlook(record, window, Numbers(found, previous), policy, now),
     )
 
 
 def _before(record: Record, window: Window, policy: Policy, now: datetime) -> contract.Metrics:
     return metrics(record, window, weeks(window, policy.zone, now, record.began), policy)
-
-
-def _week(record: Record, week: IsoWeek, window: Window, policy: Policy) -> contract.Week:
-    """What the window holds of a week."""
-    span = Window(max(week.span.start, window.start), min(week.span.end, window.end))
-    deployments = deployments_in(record, span)
-    failures = failures_in(record, span)
-    delivered = successes(deployments)
-    reached = [deployment.id for deployment in deployments if reached_users(deployment)]
-    seconds = sorted(lead.seconds for lead in cut(record.leads.measured, span, lambda lead: lead.at))
-    return contract.Week(
-        week=week.name,
-        start=week.span.start,
-        end=week.span.end,
-        partial=not week.complete,
-        deployments=len(delivered),
-        deployment_days=local_days((d.finished_at for d in delivered), policy.zone),
-        lead_time_p50_seconds=share(seconds, 0.5),
-        change_failure_ratio=ratio(len(failures), sum(counts(d, policy) for d in deployments)),
-        recovery_p50_seconds=share(sorted(f.seconds for f in failures if f.seconds is not None), 0.5),
-        rework_ratio=ratio(sum(identity in record.rework for identity in reached), len(reached)),
-        incidents=len(cut(record.incidents, span, lambda one: one.incident.detected_at)),
-    )
 
 
 def _evidence(record: Record, window: Window) -> contract.Evidence:

@@ -20,10 +20,14 @@ _RANK = {rule: rank for rank, rule in enumerate(ORDER)}
 
 @dataclass
 class Verdicts:
-    """Failures by scope in order of their deployments; rework by deployment id, with why; incidents by scope."""
+    """Failures by scope in order of their deployments; rework by deployment id, with why; incidents by scope.
+
+    `marks`: by deployment id what every rule found, also those that do not decide.
+    """
 
     failures: dict[Scope, list[Failure]] = field(default_factory=dict)
     rework: dict[str, str] = field(default_factory=dict)
+    marks: dict[str, list[Mark]] = field(default_factory=lambda: defaultdict(list))
     incidents: dict[Scope, list[Placed]] = field(default_factory=lambda: defaultdict(list))
 
 
@@ -33,11 +37,11 @@ def judge(history: History, policy: Policy) -> Verdicts:
     placed = place(history, names, policy)
     links = list(_remediations(history, names))
     verdicts = Verdicts()
-    marks: dict[str, list[Mark]] = defaultdict(list)
+    marks = verdicts.marks
     for mark in (*_blamed(placed), *_remediated(links)):
         marks[mark.deployment.id].append(mark)
     for line in history.lines.values():
-        for mark in from_line(line, policy):
+        for mark in (*from_line(line, policy), *(own for deployment in line.deployments for own in _own(deployment))):
             marks[mark.deployment.id].append(mark)
             if mark.repaired_by:
                 verdicts.rework.setdefault(mark.repaired_by.id, f"{mark.rule}: {mark.because}")
@@ -99,8 +103,8 @@ def _failures(line: Line, marks: dict[str, list[Mark]], policy: Policy, remedies
     following = NextSuccess(line)
     for deployment in line.deployments:
         if counts(deployment, policy):
-            found = [*marks.get(deployment.id, ()), *_own(deployment)]
-            standing = [mark for mark in found if mark.stands and _is_on(mark.rule, policy)]
+            found = marks.get(deployment.id, ())
+            standing = [mark for mark in found if mark.stands and is_on(mark.rule, policy)]
             if standing:
                 yield remedies.failure(min(standing, key=lambda mark: _RANK[mark.rule]), following)
 
@@ -113,6 +117,6 @@ def _own(deployment: Deployment) -> Iterator[Mark]:
         yield Mark(deployment, "failed-run", "the run itself failed", deployment.url)
 
 
-def _is_on(rule: str, policy: Policy) -> bool:
+def is_on(rule: str, policy: Policy) -> bool:
     """`failed-run` has its own switch, which `counts` has already asked."""
     return rule == "failed-run" or rule in policy.failure_rules

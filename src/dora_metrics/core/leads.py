@@ -32,6 +32,7 @@ class Exclusion(NamedTuple):
     at: datetime
     reason: str
     changes: int
+    change: str
 
 
 @dataclass
@@ -51,7 +52,7 @@ def leads(line: Line, policy: Policy) -> Leads:
         starts = [(start, sha) for start, sha in _starts(change, policy) if sha not in seen]
         seen.update(sha for _, sha in starts if sha)
         if reason := _excluded_whole(delivery, change, policy):
-            found.excluded.append(Exclusion(delivery.deployment.finished_at, reason, len(starts)))
+            found.excluded.append(Exclusion(delivery.deployment.finished_at, reason, len(starts), delivery.change))
         else:
             _measure(found, delivery, change, starts)
     return found
@@ -91,9 +92,9 @@ def _measure(
     at = delivery.deployment.finished_at
     for start, sha in starts:
         if start is None:
-            found.excluded.append(Exclusion(at, "no_start", 1))
+            found.excluded.append(Exclusion(at, "no_start", 1, delivery.change))
         elif start > at:
-            found.excluded.append(Exclusion(at, "negative", 1))
+            found.excluded.append(Exclusion(at, "negative", 1, delivery.change))
         else:
             seconds = (at - start).total_seconds()
             found.measured.append(Lead(at, delivery.change, delivery.deployment.id, seconds, sha, change))
@@ -104,13 +105,13 @@ def stages(leads: Iterable[Lead]) -> dict[str, list[float]]:
     """The seconds of each stage, sorted, where they are known; a negative span is dropped."""
     found: dict[str, list[float]] = {stage: [] for stage in STAGES}
     for lead in leads:
-        for stage, (start, end) in _spans(lead.staged, lead.at):
+        for stage, (start, end) in spans(lead.staged, lead.at):
             if start and end and start <= end:
                 found[stage].append((end - start).total_seconds())
     return {stage: sorted(seconds) for stage, seconds in found.items()}
 
 
-def _spans(change: Change | None, at: datetime) -> Iterator[tuple[str, tuple[datetime | None, datetime | None]]]:
+def spans(change: Change | None, at: datetime) -> Iterator[tuple[str, tuple[datetime | None, datetime | None]]]:
     """A direct commit has no stages but delivery, for which it has waited since it was made."""
     if change is not None:
         merged = change.merged_at or (change.first_commit_at if change.id.startswith("commit:") else None)

@@ -62,6 +62,11 @@ def code(text: str) -> Md:
     return Md(f"`{text}`") if re.fullmatch(r"[\w./+-]{1,100}", text, re.ASCII) else escape(text)
 
 
+def identity(text: str) -> Md:
+    """An id as a code span, where nothing becomes a link, so that it can be copied; else as escaped text."""
+    return Md(f"`{text}`") if re.fullmatch(r"[\w:./#+-]{1,200}", text, re.ASCII) else escape(text)
+
+
 def link(text: object, url: str | None) -> Md:
     """A link where the address is http or https, else the text alone."""
     shown = escape(text)

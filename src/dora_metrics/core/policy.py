@@ -8,9 +8,11 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from dora_metrics.core.benchmarks import NEWEST_MONOTONE, Benchmark, published
+from dora_metrics.core.goals import Goal
 from dora_metrics.core.paths import Services
 
 DAY = timedelta(hours=24)
+_SHOWN = ("zone", "benchmark", "goals")
 RULES = ("explicit", "rollback", "revert", "hotfix", "incident", "health-check")
 
 
@@ -30,11 +32,12 @@ class Policy:
     zone: ZoneInfo = ZoneInfo("UTC")
     benchmark: Benchmark = field(default_factory=lambda: published(NEWEST_MONOTONE))
     services: Services = field(default_factory=Services)
+    goals: tuple[Goal, ...] = ()
 
     @property
     def fingerprint(self) -> str:
         """The same for policies that judge facts alike, whatever they show of them."""
-        named = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in ("zone", "benchmark")}
+        named = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _SHOWN}
         plain = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in named.items()}
         return hashlib.sha256(repr(plain).encode()).hexdigest()[:16]
 

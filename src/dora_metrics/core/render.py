@@ -10,7 +10,12 @@ LARGEST = 1_000_000
 
 
 def markdown(report: Report, template: str) -> str:
-    """The template filled with the report. Every value that is not `Md` is escaped on its way in."""
+    """The template filled with the report."""
+    return filled(template, report=report)
+
+
+def filled(template: str, **values: object) -> str:
+    """A template filled with values. Each that is not `Md` is escaped on its way in."""
     environment = Environment(  # noqa: S701 - `finalize` escapes, for Markdown instead of HTML
         finalize=escape,
         trim_blocks=True,
@@ -18,4 +23,4 @@ def markdown(report: Report, template: str) -> str:
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
-    return environment.from_string(template).render(report=report)
+    return environment.from_string(template).render(**values)

@@ -12,8 +12,10 @@ from dora_metrics.core.linking import Scope, default_service
 from dora_metrics.core.making import Making, making
 from dora_metrics.core.markdown import Md, md
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.prospects import Prospects, prospects
 from dora_metrics.core.story import Happening, Setting, Story, tell
 from dora_metrics.core.table import NAMES, Row, rows
+from dora_metrics.core.thresholds import Violation
 from dora_metrics.core.values import Window, WindowSpec
 
 _MOST_OTHERS = 200
@@ -48,9 +50,11 @@ class Report:
     heading: str
     before: str
     benchmark: str
+    alarms: Sequence[Md] = ()
     rows: Sequence[Row] = ()
     overall: str = ""
     insight: Md | None = None
+    prospects: Prospects | None = None
     others: Sequence[Other] = ()
     others_more: int = 0
     told: Sequence[Told] = ()
@@ -113,9 +117,10 @@ def build(
         heading=f"{subject.span}, {_name(record.scope)}",
         before=_before(subject),
         benchmark=subject.document.benchmark,
-        rows=rows(scope, _verdicts(subject, record, scope)),
+        rows=rows(scope, verdicts(subject, record, scope)),
         overall=_overall(scope),
         insight=_insight(scope),
+        prospects=prospects(scope.outlook),
         others=others[:_MOST_OTHERS],
         others_more=len(others[_MOST_OTHERS:]),
         told=told,
@@ -137,7 +142,15 @@ def _before(subject: Subject) -> str:
     return f"{subject.span.removeprefix('last ')} before" if subject.spec.span else "the same time before"
 
 
-def _verdicts(subject: Subject, record: Record, scope: contract.ScopeMetrics) -> dict[str, str]:
+def alarm(one: Violation, main: Scope | None) -> Md:
+    """What was hit, with its scope where that is another one, and the threshold as it was written."""
+    scope = Scope(one.repository, one.service, one.environment)
+    said = one.text if scope == main else f"{one.repository} · {_name(scope)}: {one.text}"
+    return md("{} **{}** ({}-on: {})", "❌" if one.on == "fail" else "⚠️", said, one.on, one.rule)
+
+
+def verdicts(subject: Subject, record: Record, scope: contract.ScopeMetrics) -> dict[str, str]:
+    """By metric whether it is better or worse than in the window before; without those that cannot be compared."""
     if scope.previous is None:
         return {}
     return dict(compare(record, subject.window, scope.metrics, scope.previous))

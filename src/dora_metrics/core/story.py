@@ -1,7 +1,7 @@
 """The first lines of a summary: what this event was, what it meant, and what it changed."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dora_metrics.core import contract, words
@@ -108,8 +108,13 @@ _IDENTITY = re.compile(r"\b[a-z]+:[^\s;,()]*[^\s;,().:]")
 
 def readable(text: str, record: Record) -> str:
     """A sentence about facts, with the ids in it as people call them: a version, `#12`, a short sha."""
+    return spoken(text, record.deployments)
+
+
+def spoken(text: str, deployments: Iterable[Deployment]) -> str:
+    """The same, of deployments of any scope."""
     used = set(_IDENTITY.findall(text))
-    labels = {deployment.id: label(deployment) for deployment in record.deployments if deployment.id in used}
+    labels = {deployment.id: label(deployment) for deployment in deployments if deployment.id in used}
 
     def called(found: re.Match[str]) -> str:
         return labels.get(found[0]) or _short(found[0])

@@ -61,6 +61,16 @@ def frequency(per_day: float | None) -> str:
     return f"{_short(per_day * 4380 / 24)} in six months"
 
 
+def a_week(per_day: float) -> str:
+    """A difference of two frequencies: `1.5 a week`."""
+    return f"{per_day * 7:.2g} a week"
+
+
+def points(share: float) -> str:
+    """A difference of two ratios: `4.5 points`."""
+    return f"{round(abs(share) * 100, 1):g} points"
+
+
 def _short(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0") if number < 10 else f"{number:,.0f}"  # noqa: PLR2004 - one digit
 
@@ -76,8 +86,16 @@ def ordinal(number: int) -> str:
 
 
 def day(moment: datetime, zone: ZoneInfo) -> str:
-    return f"{moment.astimezone(zone):%Y-%m-%d}"
+    return f"{_local(moment, zone):%Y-%m-%d}"
 
 
 def minute(moment: datetime, zone: ZoneInfo) -> str:
-    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}"
+    return f"{_local(moment, zone):%Y-%m-%d %H:%M}"
+
+
+def _local(moment: datetime, zone: ZoneInfo) -> datetime:
+    """In the time zone; at either end of all years, where that would be outside of them, as it is."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment

@@ -1,0 +1,113 @@
+"""health-check-url in an event run: when the service is asked, what is recorded of it, and what nobody gets to see."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.runs import Ran, deployment_status, run
+from support.servers import OK, Answer, Listener, listening
+
+SECRET = "h34lth-k3y"
+
+
+def deployed(folder: Path, listener: Listener, **inputs: object) -> Ran:
+    given = {"health-check-url": f"{listener.url}/live?key={SECRET}", "health-check-retries": "1", **inputs}
+    ran = run(folder, "deployment_status", deployment_status(3), given)
+    assert SECRET not in ran.log + ran.summary + str(ran.outputs)
+    assert all(SECRET not in path.read_text("utf-8") for path in (folder / "ledger").rglob("*") if path.is_file())
+    return ran
+
+
+def test_a_service_that_is_well_is_recorded_with_its_deployment(tmp_path: Path) -> None:
+    with listening() as listener:
+        ran = deployed(tmp_path, listener)
+    assert ran.code == 0
+    assert [fact["health"] for fact in ran.facts] == ["passed"]
+    assert "health check ✓ passed (HTTP 200, 1 try)" in ran.summary
+    assert ran.outputs["change-failure-rate"] == "0"
+    assert len(listener.requests) == 1
+
+
+def test_a_service_that_is_not_well_marks_the_deployment_as_failed(tmp_path: Path) -> None:
+    with listening(Answer(503)) as listener:
+        ran = deployed(tmp_path, listener)
+    assert ran.code == 0
+    assert [fact["health"] for fact in ran.facts] == ["failed"]
+    assert "It is marked as failed by `health-check`: its health check failed." in ran.summary
+    assert "::warning title=dora-metrics%3A health check::failed: HTTP 503 (2 tries)" in ran.log
+    assert ran.outputs["change-failure-rate"] == "1"
+
+
+def test_a_service_that_is_not_well_fails_a_strict_job(tmp_path: Path) -> None:
+    with listening(Answer(503)) as listener:
+        assert deployed(tmp_path, listener, strict="true").code == 1
+
+
+def test_a_redelivery_asks_nobody_and_keeps_what_was_recorded(tmp_path: Path) -> None:
+    with listening(Answer(503), Answer(503), OK) as listener:
+        deployed(tmp_path, listener)
+        again = deployed(tmp_path, listener)
+    assert [fact["health"] for fact in again.facts] == ["failed"]
+    assert len(listener.requests) == 2
+    assert "health check" not in again.log
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        deployment_status(3, state="failure"),
+        deployment_status(3, at="2026-11-21T10:59:00Z"),
+        json.loads(json.dumps(deployment_status(3)).replace('"production"', '"staging"')),
+    ],
+    ids=["a failed run", "more than an hour ago", "not production"],
+)
+def test_what_is_no_fresh_success_in_production_is_not_asked_about(tmp_path: Path, payload: dict[str, object]) -> None:
+    with listening() as listener:
+        ran = run(tmp_path, "deployment_status", payload, {"health-check-url": listener.url})
+    assert listener.requests == []
+    assert [fact["health"] for fact in ran.facts] == [None]
+
+
+def test_a_run_that_deploys_nothing_asks_nobody(tmp_path: Path) -> None:
+    with listening() as listener:
+        deployed(tmp_path, listener)
+        run(tmp_path, "workflow_dispatch", {}, {"mode": "rebuild", "health-check-url": listener.url})
+    assert len(listener.requests) == 1
+
+
+def test_a_service_that_cannot_be_asked_leaves_its_health_unknown(tmp_path: Path) -> None:
+    with listening(Answer(301, headers={"Location": f"https://elsewhere.example/{SECRET}"})) as listener:
+        ran = deployed(tmp_path, listener)
+    assert [fact["health"] for fact in ran.facts] == [None]
+    assert "health check ✗ not recorded: it redirects to another scheme" in ran.summary
+
+
+def test_what_the_deployment_says_of_its_health_itself_stands(tmp_path: Path) -> None:
+    sent = {"id": "1", "version": "v1", "health": "failed"}
+    payload = {"action": "dora-deployment", "client_payload": sent}
+    with listening() as listener:
+        ran = run(tmp_path, "repository_dispatch", payload, {"health-check-url": listener.url})
+    assert listener.requests == []
+    assert [fact["health"] for fact in ran.facts] == ["failed"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("health-check-url", f"ftp://user:{SECRET}@host/", "is no address; it begins with http:// or https://"),
+        (
+            "health-check-status",
+            "200, ok, 99",
+            "'ok', '99': no HTTP status; write one such as 200, or a range",
+        ),
+        ("health-check-timeout", "10", "'10' is no duration; write one such as 90m"),
+        ("health-check-retries", "11", "'11' is no number from 0 to 10"),
+        ("health-check-retries", "-1", "'-1' is no number from 0 to 10"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named_without_its_secret(tmp_path: Path, name: str, value: str, said: str) -> None:
+    ran = run(tmp_path, "deployment_status", deployment_status(3), {name: value})
+    assert ran.code == 2
+    assert f"input {name}: {said}" in ran.log
+    assert SECRET not in ran.log

@@ -1,0 +1,105 @@
+"""Thresholds and goals in an event run: annotation, output, a line in the summary, and the exit code."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.runs import Ran, deployment_status, incident, run
+
+
+def broken(folder: Path, **inputs: object) -> Ran:
+    """One deployment in 30 days, and an incident that blames it."""
+    run(folder, "deployment_status", deployment_status(3))
+    return run(folder, "issues", incident(), inputs)
+
+
+def test_a_hit_of_fail_on_fails_the_job_after_everything_else_was_done(tmp_path: Path) -> None:
+    ran = broken(tmp_path, **{"fail-on": "change_failure_rate > 0.15"})
+    assert ran.code == 1
+    said = "change failure rate is 100 %, above 15 %"
+    written = said.replace("%", "%25")
+    assert f"::error title=dora-metrics%3A threshold::{written} (fail-on: change_failure_rate > 0.15)" in ran.log
+    assert f"❌ **{said}** (fail-on: change\\_failure\\_rate &gt; 0.15)" in ran.summary
+    assert ran.summary.index(said) < ran.summary.index("| Deployment frequency |")
+    assert json.loads(ran.outputs["violations"]) == [
+        {
+            "rule": "change_failure_rate > 0.15",
+            "on": "fail",
+            "repository": "acme/shop",
+            "service": "shop",
+            "environment": "production",
+            "metric": "change_failure_rate",
+            "value": 1.0,
+            "text": said,
+        }
+    ]
+    assert ran.outputs["change-failure-rate"] == "1"
+    assert '"deployment":"github:deployment:3"' in (tmp_path / "ledger" / "metrics.json").read_text("utf-8")
+
+
+def test_a_hit_of_warn_on_is_a_warning(tmp_path: Path) -> None:
+    ran = broken(tmp_path, **{"warn-on": "deployment_frequency < 1/d\nchange_failure_rate > 0.15"})
+    assert ran.code == 0
+    assert ran.log.count("::warning title=dora-metrics%3A threshold::") == 2
+    assert ran.summary.count("⚠️ **") == 2
+    assert [one["on"] for one in json.loads(ran.outputs["violations"])] == ["warn", "warn"]
+
+
+def test_strict_takes_a_warning_of_a_threshold_for_what_it_is(tmp_path: Path) -> None:
+    assert broken(tmp_path, **{"warn-on": "change_failure_rate > 0.15", "strict": "true"}).code == 0
+
+
+def test_thresholds_that_are_kept_are_said_to_be(tmp_path: Path) -> None:
+    ran = broken(tmp_path, **{"fail-on": "change_failure_rate > 1, lead_time > 1d"})
+    assert ran.code == 0
+    assert ran.outputs["violations"] == "[]"
+    why = "lead_time > 1d: not judged, the first known deployment only bounds the next one"
+    assert f"thresholds: 1 kept; {why}" in ran.log
+    assert "thresholds ✓ 1 kept; lead" in ran.summary
+
+
+def test_without_thresholds_nothing_is_said_of_them(tmp_path: Path) -> None:
+    ran = broken(tmp_path)
+    assert ran.outputs["violations"] == "[]"
+    assert "threshold" not in ran.log + ran.summary
+
+
+def test_an_event_is_judged_by_its_own_scope_and_a_run_without_one_by_all(tmp_path: Path) -> None:
+    inputs = {"fail-on": "change_failure_rate > 0.15"}
+    broken(tmp_path)
+    text = json.dumps(deployment_status(4, at="2026-11-21T09:00:00Z")).replace('"production"', '"live"')
+    elsewhere = run(tmp_path, "deployment_status", text, inputs)
+    assert (elsewhere.code, elsewhere.outputs["violations"]) == (0, "[]")
+    everything = run(tmp_path, "workflow_dispatch", {}, {**inputs, "mode": "rebuild"})
+    assert everything.code == 1
+    assert [one["environment"] for one in json.loads(everything.outputs["violations"])] == ["production"]
+    assert "❌ **change failure rate is 100 %" in everything.summary
+
+
+@pytest.mark.parametrize("name", ["fail-on", "warn-on"])
+def test_every_threshold_that_is_none_is_named_at_once(tmp_path: Path, name: str) -> None:
+    ran = run(tmp_path, "deployment_status", deployment_status(3), {name: "lead_time > soon, speed > 2"})
+    assert ran.code == 2
+    assert f"input {name}: 'soon' is no duration" in ran.log
+    assert "'speed' is none of deployment_frequency" in ran.log
+
+
+def test_goals_of_the_config_file_stand_in_the_summary(tmp_path: Path) -> None:
+    (tmp_path / ".github").mkdir()
+    (tmp_path / ".github" / "dora.yml").write_text(
+        "goals:\n  change_failure_rate: {target: 0.1, by: 2027-03-31}\n", "utf-8"
+    )
+    ran = broken(tmp_path)
+    assert "Goals: change failure rate at most 10 % by 2027-03-31: 90 points to go, too few weeks to say" in ran.summary
+    (goal,) = json.loads(ran.outputs["metrics"])["scopes"][0]["outlook"]["goals"]
+    assert (goal["metric"], goal["by"], goal["met"]) == ("change_failure_rate", "2027-03-31", False)
+
+
+def test_goals_that_are_wrong_are_named_at_once(tmp_path: Path) -> None:
+    (tmp_path / ".github").mkdir()
+    (tmp_path / ".github" / "dora.yml").write_text("goals:\n  speed: {target: 1}\n  lead_time: {target: 1}\n", "utf-8")
+    ran = run(tmp_path, "deployment_status", deployment_status(3))
+    assert ran.code == 2
+    assert "dora.yml goals: 'speed' is none of deployment_frequency" in ran.log
+    assert "lead_time target: '1' is no duration" in ran.log

@@ -1,0 +1,185 @@
+"""The health check against real servers: what means healthy, what does not, how long it takes, and what is not said."""
+
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from dora_metrics.sources.health import Answered, Question, check
+from support.servers import OK, Answer, free_port, listening, self_signed
+
+SECRET = "s3cret-t0ken"
+
+
+class Pauses:
+    """Waits for nobody, and remembers how long it should have."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+def asked(url: str, pause: Pauses | None = None, **given: Any) -> Answered:  # noqa: ANN401
+    question = Question(**{
+        "url": f"{url}/{SECRET}?key={SECRET}", "statuses": ("200-299",), "retries": 2, "seconds": 5,
+        "seconds_a_try": 0.4, "pause_seconds": 1, **given,
+    })  # fmt: skip
+    assert SECRET not in repr(question)
+    found = check(question, pause or Pauses())
+    assert SECRET not in found.text
+    return found
+
+
+def test_a_service_that_says_it_is_well_passes_at_once() -> None:
+    with listening(Answer(204)) as listener:
+        assert asked(listener.url) == Answered("passed", "passed (HTTP 204, 1 try)")
+    (request,) = listener.requests
+    assert (request.method, request.path, request.body) == ("GET", f"/{SECRET}?key={SECRET}", b"")
+
+
+def test_a_service_that_starts_slowly_is_asked_again_after_growing_pauses() -> None:
+    pauses = Pauses()
+    with listening(Answer(503), Answer(drop=True), OK) as listener:
+        assert asked(listener.url, pauses) == Answered("passed", "passed (HTTP 200, 3 tries)")
+    assert pauses.seconds == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (Answer(500, SECRET.encode()), "failed: HTTP 500 (3 tries)"),
+        (Answer(404), "failed: HTTP 404 (3 tries)"),
+        (Answer(drop=True), "failed: no connection (3 tries)"),
+        (Answer(hang=True), "failed: no answer in time (3 tries)"),
+    ],
+)
+def test_a_service_that_is_not_well_fails_after_all_tries(answer: Answer, said: str) -> None:
+    with listening(answer) as listener:
+        assert asked(listener.url) == Answered("failed", said)
+    assert len(listener.requests) == 3
+
+
+def test_nobody_there_is_a_service_that_is_not_well() -> None:
+    assert asked(f"http://127.0.0.1:{free_port()}") == Answered("failed", "failed: no connection (3 tries)")
+
+
+def test_without_retries_it_is_asked_once() -> None:
+    with listening(Answer(503)) as listener:
+        assert asked(listener.url, retries=0) == Answered("failed", "failed: HTTP 503 (1 try)")
+    assert len(listener.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("statuses", "status", "health"),
+    [
+        (("200",), 200, "passed"),
+        (("200",), 201, "failed"),
+        (("200-299", "401"), 401, "passed"),
+        (("200-204",), 204, "passed"),
+        (("200-204",), 205, "failed"),
+        (("302",), 302, "passed"),
+        (("500-599",), 503, "passed"),
+    ],
+)
+def test_the_statuses_that_mean_healthy_are_those_of_the_settings(
+    statuses: tuple[str, ...], status: int, health: str
+) -> None:
+    with listening(Answer(status, headers={"Location": "/elsewhere"})) as listener:
+        assert asked(listener.url, statuses=statuses, retries=0).health == health
+
+
+def test_a_redirect_of_the_same_scheme_is_followed() -> None:
+    with listening() as elsewhere, listening(Answer(307, headers={"Location": f"{elsewhere.url}/well"})) as listener:
+        assert asked(listener.url).health == "passed"
+    assert [request.path for request in elsewhere.requests] == ["/well"]
+    with listening(Answer(302, headers={"Location": "/well"}), OK) as listener:
+        assert asked(listener.url).health == "passed"
+    assert listener.requests[1].path == "/well"
+
+
+@pytest.mark.parametrize("location", ["https://127.0.0.1:1/", "ftp://127.0.0.1/", "file:///etc/passwd", "javascript:x"])
+def test_a_redirect_to_another_scheme_says_nothing_about_the_service(location: str) -> None:
+    with listening(Answer(301, headers={"Location": location})) as listener:
+        found = asked(listener.url)
+    assert found == Answered(
+        None, "not recorded: it redirects to another scheme, which is not followed; set the final address"
+    )
+    assert len(listener.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("location", "said"),
+    [(None, "HTTP 302"), ("", "HTTP 302"), ("http://[", "a redirect to nowhere"), ("/again", "more than 5 redirects")],
+)
+def test_a_redirect_to_nowhere_or_in_a_circle_is_no_sign_of_health(location: str | None, said: str) -> None:
+    headers = {} if location is None else {"Location": location}
+    with listening(Answer(302, headers=headers)) as listener:
+        found = asked(listener.url, retries=0)
+    assert found.health == "failed"
+    assert found.text in (f"failed: {said} (1 try)", "failed: more than 5 redirects (1 try)")
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "http://host:port", "http://" + "a" * 64 + ".example"])
+def test_an_address_that_is_none_says_nothing_about_the_service(url: str) -> None:
+    found = asked(url)
+    assert found.health is None
+    assert found.text.startswith("not recorded: the address cannot be used")
+
+
+def test_a_certificate_that_nobody_vouches_for_is_no_sign_of_health(tmp_path: Path) -> None:
+    with listening(tls=self_signed(tmp_path)) as listener:
+        found = asked(listener.url.replace("http:", "https:"))
+    assert found == Answered("failed", "failed: the TLS connection failed (3 tries)")
+
+
+def test_all_tries_together_take_no_longer_than_they_may() -> None:
+    began = time.monotonic()
+    with listening(Answer(hang=True)) as listener:
+        found = asked(listener.url, seconds=0.9, retries=10)
+        took = time.monotonic() - began
+    assert found.health == "failed"
+    assert took < 2
+    assert len(listener.requests) <= 4
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """A server that sends one letter of its answer every tenth of a second, for as long as anybody listens."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        client, _ = server.accept()
+        with client:
+            try:
+                for letter in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 30:
+                    client.sendall(bytes([letter]))
+                    time.sleep(0.1)
+            except OSError:
+                pass
+
+    thread = Thread(target=serve)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+    finally:
+        thread.join()
+        server.close()
+
+
+def test_a_server_that_lets_its_answer_drip_is_left_alone_with_it() -> None:
+    with dripping() as url:
+        began = time.monotonic()
+        assert asked(url, retries=0) == Answered("failed", "failed: no answer in time (1 try)")
+        assert time.monotonic() - began < 1.5
+
+
+def test_an_endless_body_is_not_read() -> None:
+    with listening(Answer(200, b"ok", {"Content-Length": "1000000000"})) as listener:
+        assert asked(listener.url).health == "passed"
