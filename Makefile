@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m
 CLEAN_ENV := env -u GITHUB_ACTIONS -u GITHUB_OUTPUT -u GITHUB_STEP_SUMMARY
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit web golden schema picture bench lock test-container clean
+.PHONY: help demo test lint unit web golden schema picture bench mutants lock test-container clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -42,6 +42,15 @@ schema: $(VENV)/dev ## regenerates schema/ from the models
 bench: $(VENV)/dev ## speed and size, the figures of docs/performance.md
 	$(VENV)/bin/python bench/run.py
 	$(VENV)/bin/python bench/past.py
+
+mutants: $(VENV)/dev ## how many changed lines of the judging modules the tests notice; takes an hour
+	rm -rf mutants
+	$(VENV)/bin/mutmut run --max-children 2 >build/mutants.log || (tail -20 build/mutants.log; false)
+	$(VENV)/bin/mutmut results | sed -n 's/: survived//p' | sort >build/survivors.txt
+	$(VENV)/bin/mutmut export-cicd-stats
+	@$(VENV)/bin/python -c 'import json; found = json.load(open("mutants/mutmut-cicd-stats.json")); \
+		killed = found["killed"] + found["timeout"]; \
+		print(f"{killed} of {found[\"total\"]} killed, {killed / found[\"total\"]:.1%}; the others are in build/survivors.txt")'
 
 test-container: $(VENV)/dev ## builds and runs the Dockerfile without a daemon; needs root, buildah, debootstrap
 	bash tests/container/run.sh

@@ -18,6 +18,7 @@ import yaml
 from dora_metrics.computing import families_of, subject_of, totals_of
 from dora_metrics.core import benchmarks, exposition
 from dora_metrics.core.failures import ORDER
+from dora_metrics.layers import Layer, load
 from dora_metrics.settings import NAMES, Settings, policy
 from dora_metrics.sinks.endpoint import Endpoint
 from dora_metrics.sinks.port import Delivery
@@ -146,6 +147,12 @@ def test_every_option_that_is_no_setting_is_mentioned() -> None:
     missing = {name for name in options - set(NAMES) - {"help"} if f"--{name}" not in README}
     assert missing == set()
     assert "--config" in README  # a setting and an option
+
+
+def test_the_limits_and_goals_that_are_shown_can_be_used() -> None:
+    found = load([Layer("README", yaml.safe_load(yaml_block("fail-on:")))])
+    assert found.fail_on == ("change_failure_rate > 0.15", "regression")
+    assert [goal.metric for goal in policy(found).goals] == ["deployment_frequency", "lead_time"]
 
 
 # --- Links, paths, examples of text ---

@@ -34,6 +34,12 @@ def _of(view: View, name: str, because: str) -> contract.Advice:
     )
 
 
+def _doubt(part: contract.Judged) -> str:
+    """What the interval of a value leaves open above its level."""
+    best = part.level_span[1] if part.level_span else part.level
+    return f" (it could be up to {best})" if best != part.level else ""
+
+
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}."
 
@@ -43,9 +49,9 @@ def _holding_back(benchmark: Benchmark, found: contract.Metrics, aims: Iterable[
     overall = found.overall_level
     because: dict[str, str] = {}
     for name in METRICS:
-        level = getattr(found, name).level
-        if overall and level == overall.level and level != benchmark.edges[name][0][0]:
-            because[name] = f"its level, {level}, is the lowest"
+        part = getattr(found, name)
+        if overall and part.level == overall.level and part.level != benchmark.edges[name][0][0]:
+            because[name] = f"its level, {part.level}, is the lowest{_doubt(part)}"
     for goal in aims:
         if goal.met is False:
             because[goal.metric] = "; ".join(

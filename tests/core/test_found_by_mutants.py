@@ -1,0 +1,236 @@
+"""Details that no other test noticed when the code was changed (`make mutants`)."""
+
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from dora_metrics.core.benchmarks import METRICS, custom
+from dora_metrics.core.goals import Goal, Standing, assess, goals, sentence
+from dora_metrics.core.linking import Scope, default_service, previous_success, scope_of
+from dora_metrics.core.trend import Trend
+from support.making import (
+    DAY,
+    answer,
+    at,
+    blamed,
+    change,
+    commit,
+    deployed,
+    deployment,
+    direct,
+    failed,
+    incident,
+    metrics_of,
+    number,
+    released,
+    sha,
+    unmatched,
+    vulnerability,
+)
+
+NOW, UTC = at("04-01"), ZoneInfo("UTC")
+
+
+# Names.
+
+
+@pytest.mark.parametrize(
+    ("ref", "source", "name", "known"),
+    [
+        ("refs/tags/stable", "deployments", "stable", True),
+        ("stable", "releases", "stable", True),
+        ("nightly", "git", "nightly", True),
+        ("stable", "deployments", "stable", False),
+        ("v2", "deployments", "v2", True),
+        ("V2", "deployments", "V2", True),
+        ("2.1", "pushes", "2.1", True),
+        ("app-v2", "pushes", "app-v2", True),
+        ("Release-2", "pushes", "Release-2", True),
+        ("main", "pushes", "main", False),
+        ("refs/heads/v2", "releases", "refs/heads/v2", False),
+        (None, "releases", "None", False),
+    ],
+)
+def test_a_tag_names_a_deployment_and_a_branch_does_not(ref: str, source: str, name: str, *, known: bool) -> None:
+    facts = (deployment(1, ref=ref, source=source), incident(1, deployment=name))
+    assert blamed(*facts) == ({1: "explicit"} if known else {})
+
+
+def test_a_sha_is_compared_in_any_case_and_a_version_as_it_is_written() -> None:
+    commit_sha = "abcdef" + "0" * 34
+    for written in (commit_sha, commit_sha.upper(), "AbCdEf" + "0" * 34):
+        assert blamed(deployment(1, sha=commit_sha), incident(1, deployment=written)) == {1: "explicit"}
+    assert blamed(deployment(1, version="V1"), incident(1, deployment="v1")) == {}
+    assert blamed(deployment(1, version="V1"), incident(1, deployment="V1")) == {1: "explicit"}
+
+
+def test_a_name_that_fits_several_is_looked_for_where_it_was_used_then_in_its_repository_then_anywhere() -> None:
+    here = deployment(1, "03-04", version="v1")
+    beside = deployment(2, "03-03", version="v1", service="api")
+    elsewhere = deployment(3, "03-02", version="v1", repository="acme/other", service="other")
+    one = incident(1, deployment="v1")
+    assert blamed(here, beside, elsewhere, one) == {1: "explicit"}
+    assert blamed(beside, elsewhere, one) == {2: "explicit"}
+    assert blamed(elsewhere, one) == {3: "explicit"}
+
+
+# Scopes of incidents.
+
+
+def scopes_of(*facts: Any) -> dict[str, int]:  # noqa: ANN401
+    """How many incidents count in each scope, by its service."""
+    return {scope.service: scope.metrics.incident_restore.incidents for scope in answer(*facts).scopes}
+
+
+def test_an_incident_before_any_success_counts_where_the_first_success_came() -> None:
+    facts = (
+        deployment(1, "03-06", service="web"),
+        deployment(2, "03-07", service="api"),
+        incident(1, "03-05", service=None),
+    )
+    assert scopes_of(*facts) == {"api": 0, "web": 1}
+
+
+def test_where_nothing_has_succeeded_yet_it_counts_where_the_latest_attempt_was_made() -> None:
+    facts = (failed(1, "03-07", service="api"), failed(2, "03-06", service="web"), incident(1, service=None))
+    assert scopes_of(*facts) == {"api": 1, "web": 0}
+    other = (failed(1, "03-05", service="api"), failed(2, "03-06", service="web"), incident(1, service=None))
+    assert scopes_of(*other) == {"api": 0, "web": 1}
+
+
+def test_without_any_deployment_it_counts_for_the_repository_itself() -> None:
+    assert [scope.service for scope in answer(incident(1, service=None, environment=None)).scopes] == ["shop"]
+
+
+# Links.
+
+
+def test_a_deployment_is_compared_with_the_latest_success_before_it_in_its_scope_whose_changes_are_known() -> None:
+    facts: list[Any] = [
+        deployment(1, "03-01"),
+        deployment(2, "03-02"),
+        deployment(3, "03-03", changes=None),
+        failed(4, "03-04"),
+        deployment(5, "03-05", retracted=True),
+        deployment(6, "03-05", service="api"),
+        deployment(7, "03-05", environment="staging"),
+        deployment(9, "03-09"),
+        change(1),
+    ]
+    latest = deployment(8, "03-06")
+    for order in (facts, facts[::-1]):
+        before = previous_success(latest, [*order, latest])
+        assert before is not None
+        assert before.id == deployed(2)
+
+
+def test_without_known_changes_it_is_compared_with_the_first_success_there_is() -> None:
+    facts: list[Any] = [deployment(2, "03-02", changes=None), deployment(1, "03-01", changes=None)]
+    before = previous_success(deployment(3, "03-03"), facts)
+    assert before is not None
+    assert before.id == deployed(1)
+
+
+def test_a_scope_is_named_by_what_was_recorded_and_else_by_the_repository_and_production() -> None:
+    assert scope_of(deployment(1, service="api", environment="prod")) == Scope("acme/shop", "api", "prod")
+    assert scope_of(deployment(1, service=None, environment=None)) == Scope("acme/shop", "shop", "production")
+    assert default_service("host/acme/shop") == "shop"
+
+
+def test_a_revert_by_the_sha_of_a_commit_that_is_only_listed_finds_it() -> None:
+    facts = (
+        deployment(0, "03-01"),
+        deployment(1, "03-05", changes=[direct(1)]),
+        deployment(2, "03-06", changes=[direct(2)]),
+        commit(2, reverts=sha(1)),
+    )
+    assert blamed(*facts) == {1: "revert"}
+
+
+# Numbers.
+
+
+def test_the_median_of_two_times_to_remediate_lies_between_them() -> None:
+    facts = (vulnerability(1, fixed_at="03-05"), vulnerability(2, fixed_at="03-07"))
+    found = metrics_of(deployment(1), *facts).security["high"]
+    assert found.remediation_p50_seconds == DAY  # of 0 and 2 days
+
+
+def test_a_goal_that_is_met_is_said_to_be_and_one_with_its_numbers_is_not() -> None:
+    def said(value: float, by: str | None = None, line: Trend | None = None) -> str:
+        (goal,) = goals({"change_failure_rate": {"target": 0.1, **({"by": by} if by else {})}})
+        return sentence(assess(goal, Standing(value, None, "no value", line, at("01-01")), NOW, UTC))
+
+    assert said(0.05) == "at most 10 %: met"
+    assert said(0.2) == "at most 10 %: 10 points to go"
+    assert said(0.2, "2024-05-01", Trend(9, 0.0, 0.1, 0.0, 1.0)) == (
+        "at most 10 % by 2024-05-01: 10 points to go, on course (10 % expected then)"
+    )
+    few = "at most 10 % by 2024-05-01: 10 points to go, too few weeks to say: it takes 5 complete ones with a value"
+    assert said(0.2, "2024-05-01") == few
+
+
+def test_a_goal_of_a_frequency_is_on_course_where_the_line_rises_above_it() -> None:
+    (goal,) = goals({"deployment_frequency": {"target": "1/d", "by": "2024-05-01"}})
+    rising = Standing(0.5, None, None, Trend(9, 0.1, 0.0, 0.8, 0.01), at("01-01"))
+    assert assess(goal, rising, NOW, UTC).course == "on course"
+    assert assess(goal, Standing(0.5, None, "unused", None, None), NOW, UTC).reason is None
+
+
+def test_a_goal_may_be_of_the_first_and_the_last_year() -> None:
+    for day in ("1970-01-01", "2199-12-31"):
+        assert goals({"lead_time": {"target": "1d", "by": day}}) == (Goal("lead_time", DAY, at(f"{day}T00:00").date()),)
+
+
+# Custom benchmarks.
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (
+            {"speed": [], "lead_time": "fast"},
+            "'speed' is none of "
+            + ", ".join(METRICS)
+            + "; lead_time: expected a list of [name, edge], best first, the last edge null",
+        ),
+        ({"lead_time": [["a", "1h"], ["b", "2h"]]}, "lead_time: the last edge, and no other, is null"),
+        (
+            {"deployment_frequency": [["a", 1], ["b", 2], ["c", None]]},
+            "deployment_frequency: edges must grow strictly smaller, best first",
+        ),
+        (
+            {"lead_time": [["a", "2h"], ["b", "1h"], ["c", None]]},
+            "lead_time: edges must grow strictly greater, best first",
+        ),
+        ({"change_failure_rate": [["a", 1.5], ["b", None]]}, "change_failure_rate: edges are ratios, 0.15 for 15 %"),
+        ({"lead_time": [["a", "1h"], ["a", None]]}, "lead_time: a level is named twice"),
+        (
+            {"lead_time": [["a", 1], ["b", None]]},
+            "lead_time: ['a', 1] is no [name, edge]; an edge is a duration such as 6h, or null for the last",
+        ),
+        (
+            {"deployment_frequency": [["a", "1h"], ["b", None]]},
+            "deployment_frequency: ['a', '1h'] is no [name, edge]; an edge is a number, or null for the last",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_custom_benchmark_is_said_word_for_word(table: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match="e") as caught:
+        custom(table)
+    assert str(caught.value) == said
+
+
+def test_the_widest_edges_of_a_custom_benchmark_are_allowed() -> None:
+    table = {"change_failure_rate": [["best", 0], ["good", 1], ["none", None]]}
+    found = custom(table)
+    assert (found.name, dict(found.ranks)) == ("custom", {"none": 0, "good": 1, "best": 2})
+    assert [found.level("change_failure_rate", value) for value in (0, 0.5, 1)] == ["best", "good", "good"]
+
+
+def test_rollbacks_of_one_version_are_each_a_failure_of_what_came_after_it() -> None:
+    facts = released("V1 V2 V1 V3 V4 V1")
+    assert blamed(*facts) == {2: "rollback", 4: "rollback"}
+    assert unmatched(*facts) == {}
+    assert number(facts[0].id) == 1
