@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 PROMETHEUS = (ROOT / "docs" / "prometheus.md").read_text("utf-8")
 DEFINITIONS = (ROOT / "docs" / "definitions.md").read_text("utf-8")
+DEFINITIONS = (ROOT / "docs" / "definitions.md").read_text("utf-8")
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
 PAGES = sorted(
     [
@@ -150,7 +151,8 @@ def test_every_option_that_is_no_setting_is_mentioned() -> None:
 
 
 def test_the_limits_and_goals_that_are_shown_can_be_used() -> None:
-    found = load([Layer("README", yaml.safe_load(yaml_block("fail-on:")))])
+    (shown,) = (block for block in blocks(DEFINITIONS, "yaml") if block.startswith("fail-on:"))
+    found = load([Layer("definitions", yaml.safe_load(shown))])
     assert found.fail_on == ("change_failure_rate > 0.15", "regression")
     assert [goal.metric for goal in policy(found).goals] == ["deployment_frequency", "lead_time"]
 
