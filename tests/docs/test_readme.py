@@ -29,7 +29,6 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 PROMETHEUS = (ROOT / "docs" / "prometheus.md").read_text("utf-8")
 DEFINITIONS = (ROOT / "docs" / "definitions.md").read_text("utf-8")
-DEFINITIONS = (ROOT / "docs" / "definitions.md").read_text("utf-8")
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
 PAGES = sorted(
     [

@@ -4,8 +4,9 @@ import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from dora_metrics.core import records
@@ -133,7 +134,7 @@ def mutated(draw: st.DrawFn) -> tuple[str, Payload]:
     return event, payload
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no finding
+@hypothesis.settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no finding
 @given(mutated(), st.sampled_from([None, "production"]))
 def test_mutated_payloads_give_facts_or_nothing_or_a_problem(change: tuple[str, Payload], job: str | None) -> None:
     event, payload = change
