@@ -32,6 +32,11 @@ Cursors = dict[str, dict[str, Cursor]]
 APART = "apart"
 """Where it is remembered which deployments GitHub cannot compare."""
 
+ASKED = "asked"
+"""Where it is remembered what was asked for: how far back, and by which settings things are chosen."""
+
+_CHOOSING = {"incident_labels", "deployment_source", "deploy_workflows", "production_environments", "services"}
+
 MOST_COMPARISONS = 25
 IDLE = timedelta(hours=1)
 _FACTS_AT_ONCE = 2_000
@@ -78,19 +83,27 @@ class Sync:
         if self.run.repository == EVERY_REPOSITORY and not self.settings.repositories:
             self.tell(Told("sync", "failed", "of which repository? Say `--repository OWNER/NAME` or `--repositories`"))
             return []
+        wanted = self.settings.repositories or (self.run.repository,)
         try:
-            return named(self.client, self.settings.repositories or (self.run.repository,))
+            found = named(self.client, wanted)
         except GitHubError as problem:
             self.tell(Told("sync", "failed", f"GitHub did not say which repositories there are: {problem}"))
             return []
+        if not found:
+            none = f"`repositories` ({', '.join(wanted)}) names no repository that the token may see"
+            self.tell(Told("sync", "failed", none))
+        return found
 
     def _gather(self, contents: Contents) -> Iterator[None]:
         """Reads the past; yields when enough has come together to be kept."""
         cursors, began, count = decoded(contents.files.get(CURSORS, b"")), time.monotonic(), 0
         for repository in self._repositories():
             gathered = self._gathered.setdefault(repository, Gathered())
-            for part in past(self.client, self._wanted(repository, cursors, contents)):
+            wanted = self._wanted(repository, cursors, contents)
+            for part in past(self.client, wanted):
                 gathered.add(part)
+                if isinstance(part, Part):
+                    gathered.cursors[ASKED] = wanted.cursors[ASKED]
                 self._tell(repository, part)
                 count += len(part.facts) if isinstance(part, Part) else 0
                 if count >= _FACTS_AT_ONCE or time.monotonic() - began > _SECONDS_AT_ONCE:
@@ -101,7 +114,16 @@ class Sync:
         known = known_sources(contents.facts, repository, self.settings)
         since = self.settings.since_moment(self.run.now)
         run = replace(self.run, repository=repository)
-        return Wanted(run, self.settings, since, cursors.get(repository, {}), known)
+        return Wanted(run, self.settings, since, self._going_on(cursors.get(repository, {})), known)
+
+    def _going_on(self, own: Mapping[str, Cursor]) -> dict[str, Cursor]:
+        """The cursors of a repository; none where more is asked for than before, so that all of it is read again."""
+        since, before = self.settings.since_moment(self.run.now), own.get(ASKED, Cursor())
+        chosen = (self.settings.model_dump_json(include=_CHOOSING),)
+        further = before.reached is not None and (since is None or since < before.reached)
+        if further or before.open != chosen:
+            return {ASKED: Cursor(reached=since, open=chosen)}
+        return dict(own)
 
     def _tell(self, repository: str, part: Part | Failed) -> None:
         self.progress.show(repository, part)
@@ -116,6 +138,8 @@ class Sync:
         notes: list[str] = []
         for repository, gathered in self._gathered.items():
             own = cursors.setdefault(repository, {})
+            if gathered.cursors.get(ASKED, own.get(ASKED)) != own.get(ASKED):
+                own.clear()  # of a reading that is done anew
             own.update(gathered.cursors)
             seen.update((fact.id, fact) for fact in news(known, gathered.facts.values()))
             notes += gathered.notes

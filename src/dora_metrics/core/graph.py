@@ -133,6 +133,7 @@ def linked(facts: Iterable[Fact], graph: Graph, rules: Policy) -> Linked:
     told: dict[str, Fact] = {}
     apart: list[Deployment] = []
     bounds: list[Deployment] = []
+    elsewhere: set[str] = set()
     ranks = {sha: rank for rank, sha in enumerate(graph.commits)}
     for line in _lines(facts, rules):
         latest = None
@@ -147,7 +148,8 @@ def linked(facts: Iterable[Fact], graph: Graph, rules: Policy) -> Linked:
             else:
                 apart.append(deployment)
         bounds += [latest] if latest else []
-    return Linked(tuple(told.values()), tuple(apart), _cursor(graph, bounds), _notes(apart, graph))
+        elsewhere |= {line[-1].sha or ""} - graph.commits.keys() - {""}
+    return Linked(tuple(told.values()), tuple(apart), _cursor(graph, bounds, elsewhere), _notes(apart, graph))
 
 
 def _lines(facts: Iterable[Fact], rules: Policy) -> Iterator[list[Deployment]]:
@@ -177,14 +179,15 @@ def _identity(change: str | Change) -> str:
     return change if isinstance(change, str) else change.id
 
 
-def _cursor(graph: Graph, bounds: list[Deployment]) -> Cursor | None:
+def _cursor(graph: Graph, bounds: list[Deployment], elsewhere: set[str]) -> Cursor | None:
+    """Where the next reading may stop; `elsewhere`: what was deployed last and need not be looked for again."""
     if not graph.whole or graph.head is None:
         return None
     newest = max((bound.finished_at for bound in bounds), default=None)
     recent = {str(bound.sha) for bound in bounds if newest and newest - bound.finished_at < LAGGING}
     anchors = tuple(sorted(recent)) or (graph.head,)
     times = [at for anchor in anchors if (at := graph.commits[anchor].committed_at)]
-    return Cursor(anchors=anchors, reached=min(times, default=None))
+    return Cursor(anchors=anchors, reached=min(times, default=None), open=tuple(sorted(elsewhere)))
 
 
 def _notes(apart: list[Deployment], graph: Graph) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     """How far one kind of things was read.
 
     `newest`: everything that changed up to then is known, back to `reached`; `after`: GitHub's place where older ones
-    follow, None where there are none. `open`: GitHub's ids of things that had not ended. `anchors`: commits behind
-    which nothing needs to be read again.
+    follow, None where there are none. `open`: GitHub's ids of things that had not ended; of commits those that were
+    deployed and are not in the history. `anchors`: commits behind which nothing needs to be read again.
     """
 
     newest: datetime | None = None

@@ -64,7 +64,12 @@ class Client:
     max_rate_limit_wait: timedelta = timedelta(minutes=1)
     clock: Callable[[], float] = time.time
     tell: Callable[[str], None] = _nobody
-    _waited: int = field(default=0, init=False)
+    waited: int = 0
+
+    def join(self, others: Sequence["Client"]) -> None:
+        """Takes over what clients beside this one have asked, and how long they waited at the same time."""
+        self.requests += sum(other.requests for other in others)
+        self.waited = max(self.waited, *(other.waited for other in others))
 
     @cached_property
     def _transport(self) -> Transport:
@@ -158,10 +163,10 @@ class Client:
     def _wait(self, limit: limits.Refusal) -> None:
         """Until a limit is over, if all waits of this client together may be so long."""
         most = self.max_rate_limit_wait.total_seconds()
-        left = most - self._waited
+        left = most - self.waited
         if limit.seconds > left:
             raise RateLimitError(limit.too_long(left, most))
-        self._waited += limit.seconds
+        self.waited += limit.seconds
         self.tell(limit.waiting(most))
         self.pause(limit.seconds)
 

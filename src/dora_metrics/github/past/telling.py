@@ -53,41 +53,49 @@ def past(client: Client, wanted: Wanted) -> Generator[Part | Failed, None, None]
                 merged.update((fact.id, fact) for fact in part.facts)
             yield part
     finally:
-        client.requests += sum(one.client.requests for one in each)
+        client.join([one.client for one in each])
     yield from _last(asking, sources, merged)
 
 
 def _streams(sources: Sources, each: Sequence[Asking]) -> list[Iterator[Part | Failed]]:
     """What is read side by side; with a cursor commits wait, as mostly there is no deployment to link."""
     pulled, reported = _told("pulls", pulls, each[0]), _told("issues", issues, each[1])
-    deployed, landed = _deployed(sources, each[2]), _told("commits", commits, each[3])
+    deployed = _deployed(sources, each[2])
     if each[3].cursor("commits").anchors:
-        return [pulled, reported, _if_linkable(deployed, landed, sources, each[3])]
-    return [pulled, reported, deployed, landed]
+        return [pulled, reported, _if_linkable(deployed, sources, each[3])]
+    return [pulled, reported, deployed, _told("commits", commits, each[3])]
 
 
-def _if_linkable(
-    deployed: Iterator[Part | Failed], landed: Iterator[Part | Failed], sources: Sources, asking: Asking
-) -> Iterator[Part | Failed]:
-    """The deployments, and the commits unless each environment's newest deployment is one that is linked."""
+def _if_linkable(deployed: Iterator[Part | Failed], sources: Sources, asking: Asking) -> Iterator[Part | Failed]:
+    """The deployments, and the commits unless each environment's newest deployment is one that is linked.
+
+    Where deployments are read for the first time, the commits are read back to where all of them are.
+    """
     newest: dict[str, Deployment] = {}
+    first = False
     for part in deployed:
         for fact in part.facts if isinstance(part, Part) else ():
             where = _where(fact)
             if isinstance(fact, Deployment) and _succeeded(fact):
                 newest[where] = max(newest.get(where, fact), fact, key=order)
+                first |= asking.cursor(part.kind).newest is None
         yield part
-    rules, anchors = policy(asking.wanted.settings), asking.cursor("commits").anchors
-    fresh = (one.sha not in anchors for where, one in newest.items() if rules.is_production(where))
-    if sources.wants("pushes") or any(fresh):
-        yield from landed
+    rules, cursor = policy(asking.wanted.settings), asking.cursor("commits")
+    known = (*cursor.anchors, *cursor.open)
+    fresh = (one.sha not in known for where, one in newest.items() if rules.is_production(where))
+    if first or sources.wants("pushes") or any(fresh):
+        yield from _told("commits", commits, replace(asking, wanted=_without(asking.wanted)) if first else asking)
 
 
 def _readable(wanted: Wanted) -> Wanted:
     """What was asked; where older deployments are still to come, their commits are read again."""
     older = any(wanted.cursors.get(kind, Cursor()).goes_on(wanted.since) for kind in _DEPLOYED)
-    kept = {kind: cursor for kind, cursor in wanted.cursors.items() if not (older and kind == "commits")}
-    return replace(wanted, cursors=kept)
+    return _without(wanted) if older else wanted
+
+
+def _without(wanted: Wanted) -> Wanted:
+    """The same, with no commits read before."""
+    return replace(wanted, cursors={kind: cursor for kind, cursor in wanted.cursors.items() if kind != "commits"})
 
 
 def _opened(client: Client, wanted: Wanted) -> Asking:
