@@ -150,7 +150,7 @@ def _observer(given: inputs.Inputs, world: World, told: list[Told]) -> Observer:
 
 def _ledger_told(recorded: Recorded, ledger: Ledger) -> Told:
     if not ledger.remembers:
-        return Told("ledger", "skipped", "none: only this event is known")
+        return Told("ledger", "skipped", "none: only what this run has seen is known")
     many = len(recorded.plan.news)
     return Told("ledger", "done", f"+{words.count(many, 'fact')}" if many else "nothing new")
 

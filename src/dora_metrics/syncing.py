@@ -21,6 +21,7 @@ from dora_metrics.github.client import Client, GitHubError, NotFoundError
 from dora_metrics.github.observed import Observed, Run
 from dora_metrics.github.past import Failed, Gathered, Part, Wanted, past
 from dora_metrics.github.repositories import named
+from dora_metrics.github.touching import TooMuchError
 from dora_metrics.ledgers.port import Ledger
 from dora_metrics.ledgers.primed import Primed
 from dora_metrics.progress import Progress
@@ -160,10 +161,10 @@ class Sync:
         if done.cursor:
             cursors["commits"] = done.cursor
         hopeless = cursors.get(APART, Cursor()).open
-        waiting = [one for one in sorted(done.apart, key=order) if one.id not in hopeless]
+        waiting = [one for one in sorted(done.apart, key=order) if one.sha and one.id not in hopeless]
         for deployment in waiting[:MOST_COMPARISONS]:
             told.update((fact.id, fact) for fact in news(known, self._delivered(deployment, {**known, **told})))
-            if deployment.id in self._compared and not self._compared[deployment.id]:
+            if self._compared.get(deployment.id) == () and not gathered.failures:
                 hopeless = (*hopeless, deployment.id)
         if hopeless:
             cursors[APART] = Cursor(open=hopeless)
@@ -179,6 +180,9 @@ class Sync:
             try:
                 found = self.history(deployment.repository).delivered(deployment, previous)
             except NotFoundError:
+                found = ()
+            except TooMuchError as problem:
+                self.tell(Told("changes", "failed", f"what {deployment.id} delivered stays unknown: {problem}"))
                 found = ()
             except GitHubError as problem:
                 self.tell(Told("changes", "failed", f"GitHub did not say what {deployment.id} delivered: {problem}"))

@@ -1,5 +1,6 @@
 """A `sync` that is asked for more than the one before, or by other settings, reads all of that."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import pytest
 from test_sync import Shop
 
-from fakes.faults import secondary_limit, unavailable
+from fakes.faults import answered, secondary_limit, unavailable
 from fakes.github import FakeGitHub
 from support.runs import run
 from support.worlds import NOW, at, deployed
@@ -107,3 +108,34 @@ def test_all_waits_for_limits_together_are_as_long_as_a_run_may_wait(shop: Shop)
     waits: list[float] = []
     run(shop.folder, "schedule", {}, given, environment=environment, pause=waits.append)
     assert sorted(wait for wait in waits if wait > 10) == [50, 50], "both at the same time, then no more"
+
+
+def side_by_side(shop: Shop, hours: float) -> None:
+    """A deployment of another branch, which only a comparison can link."""
+    shop.repository.branch("release")
+    sha = shop.repository.commit({"x": "y"}, message="Release", branch="release", author_date=at(hours - 1))
+    deployed(shop.repository, hours, sha=sha)
+
+
+def test_deployments_of_no_known_commit_keep_none_from_being_compared(shop: Shop) -> None:
+    folder = shop.folder / "ledger" / "facts" / "2026"
+    folder.mkdir(parents=True)
+    said = {"v": 1, "kind": "deployment", "repository": "acme/shop", "environment": "production", "status": "success"}
+    times = [at(number).isoformat() for number in range(-40, 0)]
+    lines = [json.dumps({**said, "id": f"ext:{time}", "observed_at": time, "finished_at": time}) for time in times]
+    (folder / "08.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
+    side_by_side(shop, 200)
+    shop.run(**WHOLE, ledger="dir:ledger")
+    facts = [json.loads(line) for path in folder.glob("*.jsonl") for line in path.read_text("utf-8").splitlines()]
+    newest = max((fact for fact in facts if fact["kind"] == "deployment"), key=lambda fact: fact["finished_at"])
+    assert len(newest["changes"]) == 1
+
+
+def test_a_comparison_of_too_many_commits_is_asked_for_once(shop: Shop) -> None:
+    shop.run()
+    side_by_side(shop, 1500)
+    endless = {"total_commits": 9_999, "commits": []}
+    shop.github.fail(answered(200, endless), to="GET /repos/acme/shop/compare/*", times=None)
+    assert "stays unknown: more than 3000 commits" in shop.run().log
+    shop.run()
+    assert len(shop.asked) <= 4

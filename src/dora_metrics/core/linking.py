@@ -76,7 +76,7 @@ def scope_of(deployment: Deployment) -> tuple[str, str, str]:
 
 
 def previous_success(deployment: Deployment, facts: Iterable[Fact]) -> Deployment | None:
-    """What to compare a deployment with: the latest success before it in its scope whose changes are known.
+    """What to compare a deployment with: the latest success before it in its scope whose commit and changes are known.
 
     Without one it is the first success there is, which only bounds what comes after it. So what a failed
     comparison left open is found by the next one.
@@ -85,7 +85,7 @@ def previous_success(deployment: Deployment, facts: Iterable[Fact]) -> Deploymen
     earlier = [
         fact
         for fact in facts
-        if isinstance(fact, Deployment) and fact.status == "success" and not fact.retracted
+        if isinstance(fact, Deployment) and fact.status == "success" and fact.sha and not fact.retracted
         if scope_of(fact) == scope and order(fact) < order(deployment) and fact.id != deployment.id
     ]
     known = [fact for fact in earlier if fact.changes is not None]
