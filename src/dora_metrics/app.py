@@ -75,7 +75,7 @@ def _recorded(opening: Opening, world: World, told: list[Told]) -> tuple[Recorde
             _tell_once(told, Told("ledger", "failed", str(problem)))
         else:
             if not any(one.name == "ledger" for one in told):
-                told.append(_ledger_told(recorded, ledger))
+                told.append(_ledger_told(recorded, ledger, opening.given.settings.ledger))
             told += _aside_told(recorded)
             return recorded, ledger
     raise AssertionError
@@ -148,11 +148,12 @@ def _observer(given: inputs.Inputs, world: World, told: list[Told]) -> Observer:
     return observer
 
 
-def _ledger_told(recorded: Recorded, ledger: Ledger) -> Told:
+def _ledger_told(recorded: Recorded, ledger: Ledger, place: str) -> Told:
     if not ledger.remembers:
         return Told("ledger", "skipped", "none: only what this run has seen is known")
     many = len(recorded.plan.news)
-    return Told("ledger", "done", f"+{words.count(many, 'fact')}" if many else "nothing new")
+    new = f"+{words.count(many, 'fact')}" if many else "nothing new"
+    return Told("ledger", "done", f"{new}, in a new ledger ({place})" if recorded.begun else new)
 
 
 def _aside_told(recorded: Recorded) -> Iterator[Told]:

@@ -1,0 +1,78 @@
+"""Ledgers of any age for the figures: so many deployments a day, each with a change, laid straight into git."""
+
+import random
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+
+from dora_metrics.core import ledger as layout  # noqa: E402 - from src
+from dora_metrics.core.facts import Change, Commit, Deployment, Fact  # noqa: E402 - as above
+from fakes.repository import Repository  # noqa: E402 - from tests
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+BRANCH = "dora-metrics"
+DAY = timedelta(days=1)
+
+
+def facts(days: int, a_day: int, last_sha: str) -> Iterator[Fact]:
+    """Deployments up to now, the last one of `last_sha`, and before each the change that it brought."""
+    chance = random.Random(7)
+    many = days * a_day
+    for number in range(1, many + 1):
+        at = NOW - DAY / a_day * (many - number + 1)
+        change = _change(number, at, chance)
+        sha = last_sha if number == many else _sha(chance)
+        yield change
+        yield Deployment(
+            id=f"github:deployment:{number}",
+            repository="acme/shop",
+            source="deployments",
+            url=f"https://github.com/acme/shop/deployments/{number}",
+            environment="production",
+            sha=sha,
+            ref="main",
+            version=f"v1.{number}.0",
+            status="success" if number % 17 else "failure",
+            observed_at=at,
+            started_at=at - timedelta(minutes=9),
+            finished_at=at,
+            changes=(change.id,),
+            previous=f"github:deployment:{number - 1}",
+            commit_count=3,
+        )
+
+
+def _change(number: int, at: datetime, chance: random.Random) -> Change:
+    began = at - timedelta(hours=chance.lognormvariate(3, 1))
+    merged = began + (at - began) / 2
+    return Change(
+        id=f"github:pull:acme/shop#{number}",
+        repository="acme/shop",
+        source="github",
+        url=f"https://github.com/acme/shop/pull/{number}",
+        sha=_sha(chance),
+        title="Make the basket keep its contents over a restart",
+        labels=("feature", "backend"),
+        branch=f"basket-{number}",
+        observed_at=merged,
+        first_commit_at=began,
+        opened_at=began + (at - began) / 4,
+        merged_at=merged,
+        commits=tuple(Commit(sha=_sha(chance), authored_at=began + (at - began) / 8 * n) for n in range(3)),
+    )
+
+
+def _sha(chance: random.Random) -> str:
+    return f"{chance.getrandbits(160):040x}"
+
+
+def lay(shop: Repository, found: Iterator[Fact]) -> int:
+    """Puts facts on the ledger's branch as the action would have written them, without a checkpoint; their bytes."""
+    changes = layout.plan(layout.read({}), found).changes
+    files = {**changes, layout.README: layout.WELCOME, layout.SEQUENCE: b"1\n"}
+    shop.commit(files, message="As it was", branch=BRANCH, parents=[])
+    return sum(map(len, changes.values()))

@@ -1,0 +1,78 @@
+"""The action in a workflow with its default ledger, a branch, on a GitHub of our own: alone, and two runs at once."""
+
+import json
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from acting import Acting, Run, copied
+
+from fakes.github import FakeGitHub
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="act's host mode is used on Linux only")
+
+WORKFLOW = """
+on: deployment_status
+jobs:
+  metrics:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4 # act does it by itself, and needs it
+      - id: dora
+        uses: acme/dora-metrics@v1
+        with:
+          runtime: python
+          deployment-source: deployments
+"""
+
+
+class Shop:
+    """acme/shop on the fake GitHub, and runs of its workflow."""
+
+    def __init__(self, github: FakeGitHub, folder: Path) -> None:
+        self.github, self.folder = github, folder
+        self.repository = github.repository("acme/shop")
+        secrets = {"GITHUB_TOKEN": github.token}
+        self.acting = Acting(copied(folder / "action"), github.api_url, secrets, (Path(sys.executable).parent,))
+
+    def deploy(self, number: int) -> Run:
+        folder = self.folder / str(number)
+        folder.mkdir()
+        return self.acting.run(folder, WORKFLOW, number)
+
+    def recorded(self) -> list[str]:
+        """The ids of all lines on the branch."""
+        names = [entry.name for entry in self.repository.git.entries("refs/heads/dora-metrics:facts/")]
+        paths = [
+            f"facts/{year}/{entry.name}"
+            for year in names
+            for entry in self.repository.git.entries(f"refs/heads/dora-metrics:facts/{year}")
+        ]
+        lines = [line for path in paths for line in (self.repository.read(path, "dora-metrics") or b"").splitlines()]
+        return sorted(json.loads(line)["id"] for line in lines)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    with FakeGitHub() as github:
+        yield Shop(github, tmp_path)
+
+
+def test_a_deployment_is_on_the_branch_in_the_summary_and_in_the_outputs(shop: Shop) -> None:
+    ran = shop.deploy(71)
+    assert ran.code == 0, ran.log
+    assert shop.recorded() == ["github:deployment:71"]
+    assert "in a new ledger (branch:dora-metrics)" in ran.summary
+    assert [fact["id"] for fact in json.loads(ran.outputs["facts"])] == ["github:deployment:71"]
+    assert shop.github.token not in ran.log
+
+
+def test_two_runs_at_once_are_both_on_the_branch_once(shop: Shop) -> None:
+    shop.deploy(70)
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(shop.deploy, (71, 72)))
+    assert [ran.code for ran in runs] == [0, 0], runs
+    assert shop.recorded() == [f"github:deployment:{number}" for number in (70, 71, 72)]
+    assert all("ledger ✓ +1 fact" in ran.summary for ran in runs)
