@@ -8,6 +8,8 @@ import pytest
 from dora_metrics.core.benchmarks import METRICS, custom
 from dora_metrics.core.goals import Goal, Standing, assess, goals, sentence
 from dora_metrics.core.linking import Scope, default_service, previous_success, scope_of
+from dora_metrics.core.marks import label
+from dora_metrics.core.statistics import compare_counts, fisher, mann_whitney
 from dora_metrics.core.trend import Trend
 from support.making import (
     DAY,
@@ -100,7 +102,10 @@ def test_where_nothing_has_succeeded_yet_it_counts_where_the_latest_attempt_was_
 
 
 def test_without_any_deployment_it_counts_for_the_repository_itself() -> None:
-    assert [scope.service for scope in answer(incident(1, service=None, environment=None)).scopes] == ["shop"]
+    (scope,) = answer(incident(1, service=None, environment=None)).scopes
+    assert (scope.repository, scope.service, scope.environment) == ("acme/shop", "shop", "production")
+    (live,) = answer(incident(1, service=None, environment="live")).scopes
+    assert live.environment == "live"
 
 
 # Links.
@@ -181,6 +186,54 @@ def test_a_goal_of_a_frequency_is_on_course_where_the_line_rises_above_it() -> N
 def test_a_goal_may_be_of_the_first_and_the_last_year() -> None:
     for day in ("1970-01-01", "2199-12-31"):
         assert goals({"lead_time": {"target": "1d", "by": day}}) == (Goal("lead_time", DAY, at(f"{day}T00:00").date()),)
+
+
+def test_a_change_that_was_never_merged_has_no_stage_of_delivery() -> None:
+    facts = (deployment(0, "03-01"), deployment(1, "03-05", changes=[1]), change(1, "03-02"))
+    found = metrics_of(*facts).lead_time
+    assert (found.p50_seconds, found.stages.delivery.p50_seconds) == (3 * DAY, None)
+
+
+def test_a_direct_commit_without_a_sha_is_named_by_its_id_where_each_commit_counts() -> None:
+    facts = (deployment(0, "03-01"), deployment(1, "03-05", changes=[direct(1)]), commit(1, "03-02", sha=None))
+    (lead,) = answer(*facts, lead_time_start="commit").scopes[0].evidence.lead_times
+    assert lead.sha == sha(1)
+
+
+def test_one_failure_is_as_improbable_as_it_is() -> None:
+    """One of three against none of thirty: the one may be any of 33."""
+    assert fisher(1, 3, 0, 30) == pytest.approx(3 / 33)
+    assert fisher(3, 3, 29, 30) == pytest.approx(1)
+    assert mann_whitney([], [1.0]) == mann_whitney([1.0], []) == 1
+    assert compare_counts(0, 30, 0, 30) == 1
+
+
+def test_a_frequency_that_is_not_known_has_no_days_either() -> None:
+    found = metrics_of(incident(1)).deployment_frequency
+    assert (found.deployments, found.deployment_days, found.per_day) == (0, 0, None)
+
+
+def test_a_deployment_is_called_by_its_version_else_by_seven_letters_of_its_sha_else_by_its_id() -> None:
+    assert label(deployment(1, version="v1")) == "v1"
+    assert label(deployment(1, sha="abcdef0123" + "0" * 30)) == "abcdef0"
+    assert label(deployment(1, sha=None)) == deployed(1)
+
+
+@pytest.mark.parametrize(
+    ("detected", "said"),
+    [("03-05T12:59", "59 min"), ("03-05T13:59:59", "119 min"), ("03-05T14:00", "2 h"), ("03-05T14:59", "2 h")],
+)
+def test_how_long_after_a_deployment_an_incident_was_detected_is_told_in_minutes_up_to_two_hours(
+    detected: str, said: str
+) -> None:
+    facts = (deployment(1, "03-05T12:00"), incident(1, detected))
+    (failure,) = answer(*facts).scopes[0].evidence.failed_deployments
+    assert failure.because == f"github:issue:acme/shop#1 detected {said} after it"
+
+
+def test_what_an_incident_names_is_told_as_it_named_it() -> None:
+    (failure,) = answer(deployment(1, version="v1"), incident(1, deployment="v1")).scopes[0].evidence.failed_deployments
+    assert failure.because == "github:issue:acme/shop#1 names v1"
 
 
 # Custom benchmarks.
