@@ -1,6 +1,6 @@
 """What a run has to say, in words; templates only loop over it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -10,7 +10,7 @@ from dora_metrics.core.comparing import compare
 from dora_metrics.core.judging import Record, Records
 from dora_metrics.core.linking import Scope, default_service
 from dora_metrics.core.making import Making, making
-from dora_metrics.core.markdown import Md, md
+from dora_metrics.core.markdown import Md, link, md
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.prospects import Prospects, prospects
 from dora_metrics.core.story import Happening, Setting, Story, tell
@@ -36,9 +36,9 @@ class Told:
 
 @dataclass(frozen=True)
 class Other:
-    """One line about a scope that the event is not about."""
+    """One line about a scope that the event is not about, its name linked to the repository."""
 
-    name: str
+    name: Md
     cells: tuple[str, ...]
 
 
@@ -111,7 +111,8 @@ def build(
     story = tell(happening, Setting(record, scope, was, subject.policy, subject.span))
     if record is None or scope is None:
         return Report(story, subject.span, "", subject.document.benchmark, told=told, notes=subject.document.notes)
-    others = [_other(one) for one in subject.document.scopes if one is not scope]
+    records = {record.scope: record for record in subject.records.records}
+    others = [_other(one, records) for one in subject.document.scopes if one is not scope]
     return Report(
         story=story,
         heading=f"{subject.span}, {_name(record.scope)}",
@@ -183,9 +184,9 @@ def _insight(scope: contract.ScopeMetrics) -> Md | None:
     return md(f"{title}: with a median lead time of {{}}, **{{}} {where}** (median).", whole, part)
 
 
-def _other(scope: contract.ScopeMetrics) -> Other:
-    found = scope.metrics
-    name = f"{scope.repository} · {_name(Scope(scope.repository, scope.service, scope.environment))}"
+def _other(one: contract.ScopeMetrics, records: Mapping[Scope, Record]) -> Other:
+    found, scope = one.metrics, Scope(one.repository, one.service, one.environment)
+    name = link(f"{scope.repository} · {_name(scope)}", _home(records.get(scope)))
     cells = (
         words.frequency(found.deployment_frequency.per_day),
         words.duration(found.lead_time.p50_seconds),
@@ -194,3 +195,12 @@ def _other(scope: contract.ScopeMetrics) -> Other:
         found.overall_level.level if found.overall_level else words.NOTHING,
     )
     return Other(name, cells)
+
+
+def _home(record: Record | None) -> str | None:
+    """The page of a scope's repository, as far as the page of one of its deployments tells it."""
+    for deployment in reversed(record.deployments if record else ()):
+        before, found, _ = (deployment.url or "").partition(f"/{deployment.repository}/")
+        if found:
+            return before + found.rstrip("/")
+    return None
