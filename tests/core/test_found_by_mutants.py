@@ -7,12 +7,15 @@ import pytest
 
 from dora_metrics.core.benchmarks import METRICS, custom
 from dora_metrics.core.goals import Goal, Standing, assess, goals, sentence
+from dora_metrics.core.judging import judge_all
 from dora_metrics.core.linking import Scope, default_service, previous_success, scope_of
 from dora_metrics.core.marks import label
+from dora_metrics.core.policy import Policy
 from dora_metrics.core.statistics import compare_counts, fisher, mann_whitney
 from dora_metrics.core.trend import Trend
 from support.making import (
     DAY,
+    HOUR,
     answer,
     at,
     blamed,
@@ -234,6 +237,55 @@ def test_how_long_after_a_deployment_an_incident_was_detected_is_told_in_minutes
 def test_what_an_incident_names_is_told_as_it_named_it() -> None:
     (failure,) = answer(deployment(1, version="v1"), incident(1, deployment="v1")).scopes[0].evidence.failed_deployments
     assert failure.because == "github:issue:acme/shop#1 names v1"
+
+
+def test_six_recoveries_have_an_interval_and_five_have_none() -> None:
+    """Of six, the least and the greatest: at most 1/64 lies outside on each side."""
+    facts: list[Any] = []
+    for n in range(1, 7):
+        day = f"03-{n * 3:02}"
+        facts += [deployment(n, day), incident(n, day, resolved_at=f"{day}T0{n}:00")]
+    assert metrics_of(*facts).recovery_time.interval95 == (HOUR, 6 * HOUR)
+    assert metrics_of(*facts[2:]).recovery_time.interval95 is None
+    assert metrics_of(deployment(1)).recovery_time.interval95 is None
+
+
+def test_an_incident_that_ended_in_the_second_of_its_detection_took_no_time_at_all() -> None:
+    found = metrics_of(
+        deployment(1), incident(1, "03-06", resolved_at="03-06"), incident(2, "03-06", resolved_at="03-08")
+    )
+    assert found.incident_restore.p50_seconds == DAY
+
+
+def test_two_sources_that_fail_at_the_same_time_are_two_streaks() -> None:
+    facts = (
+        failed(1, "03-05", source="a"),
+        failed(2, "03-05", source="b"),
+        deployment(3, "03-06", source="a"),
+    )
+    assert metrics_of(*facts).pipeline.recovery_p50_seconds == DAY
+
+
+def test_the_evidence_of_a_failure_says_what_was_seen_and_where() -> None:
+    def seen(*facts: Any, **policy: Any) -> tuple[str, str | None]:  # noqa: ANN401
+        (one,) = answer(*facts, **policy).scopes[0].evidence.failed_deployments
+        return one.because, one.url
+
+    fix = deployment(2, "03-06", remediates=deployed(1), url="https://a.example/fix")
+    assert seen(deployment(1), fix) == ("github:deployment:2 says that it remediates it", "https://a.example/fix")
+    ill = deployment(1, health="failed", url="https://a.example/1")
+    assert seen(ill) == ("its health check failed", "https://a.example/1")
+    run = failed(1, url="https://a.example/1")
+    assert seen(run, count_failed_runs=True) == ("the run itself failed", "https://a.example/1")
+
+
+def test_what_made_a_deployment_rework_is_kept_with_it() -> None:
+    facts = (*released("V1 V2 V1"), deployment(9, "03-09", remediates="github:issue:acme/shop#1"))
+    (record,) = judge_all(facts, Policy()).records
+    assert record.rework == {
+        deployed(3): "rollback: V1 was deployed again",
+        deployed(9): "explicit: it remediates github:issue:acme/shop#1",
+    }
 
 
 # Custom benchmarks.
