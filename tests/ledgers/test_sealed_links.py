@@ -1,6 +1,6 @@
 """What is sealed still counts as it would in one reading of everything: links, late facts, and facts that move."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from ageing import BEGAN, DAY, InMemory, change, deployment, differences, incident, recorded
@@ -128,3 +128,14 @@ def test_facts_of_files_of_any_name_stay_counted_when_their_month_is_read() -> N
     recorded(ledger, LATER + 3 * DAY, told_again)
     assert differences(ledger, recorded(ledger, LATER + 4 * DAY)) == {}
     assert {"facts/2025.jsonl", "facts/from-jenkins/a.jsonl"} <= ledger.files.keys()
+
+
+@pytest.mark.parametrize("wrong", [BEGAN - 9000 * DAY, BEGAN + 9000 * DAY], ids=["slow", "fast"])
+def test_a_run_with_a_wrong_clock_changes_no_total(wrong: datetime) -> None:
+    """It seals by its own time; the next run reads everything once and seals anew."""
+    ledger = sealed_with(deployment(1, BEGAN - DAY))
+    recorded(ledger, wrong, deployment(7, LATER))
+    for number, reach in ((8, ""), (9, "facts/2025/08")):
+        found = recorded(ledger, LATER, deployment(number, LATER))
+        assert found.saved.reach.since == reach
+        assert differences(ledger, found) == {}
