@@ -59,7 +59,10 @@ def _ledger(value: str) -> str:
 
 def _since(value: str) -> str:
     if value != "all":
-        values.duration(value)
+        try:
+            values.duration(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is no time to look back; write one such as 90d or 12w, or all") from None
     return value
 
 

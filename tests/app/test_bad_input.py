@@ -183,3 +183,9 @@ def test_texts_of_any_length_are_cut_before_they_are_kept(tmp_path: Path) -> Non
 @pytest.mark.parametrize("inputs", [{"ledger": "dir:\0"}, {"config": "a\0b"}], ids=["ledger", "config"])
 def test_a_name_that_no_file_can_have_is_a_problem_of_the_settings(tmp_path: Path, inputs: dict[str, object]) -> None:
     assert run(tmp_path, "deployment_status", deployment_status(), inputs).code == 2
+
+
+def test_a_wrong_look_back_names_its_choices(tmp_path: Path) -> None:
+    ran = run(tmp_path, "schedule", {}, {"since": "ages"})
+    assert ran.code == 2
+    assert "input since: 'ages' is no time to look back; write one such as 90d or 12w, or all" in ran.log

@@ -192,3 +192,17 @@ def test_a_part_says_how_far_it_got() -> None:
     assert str(Part("pulls", reached=at(0))) == "pull requests back to 2026-09-01"
     assert str(Part("issues", done=True)) == "all incidents"
     assert str(Part("runs")) == "workflow runs"
+
+
+@pytest.mark.parametrize("kind", ["pulls", "deployments"])
+def test_a_place_that_github_no_longer_knows_is_read_from_the_newest_on(
+    github: FakeGitHub, shop: Repository, kind: str
+) -> None:
+    for number in range(3):
+        merged(shop, f"Pull {number}", number + 1)
+        deployed(shop, number + 1.5)
+    lost = Cursor(newest=at(2), reached=at(1), after="gone")
+    found = read(github, cursors={kind: lost}, known=KNOWN)
+    assert found.gathered.failures == []
+    assert (len(found.changes), len(found.deployments)) == (3, 3)
+    assert found.cursors[kind].after is None

@@ -26,7 +26,7 @@ def named(client: Client, patterns: Sequence[str]) -> list[str]:
         else:
             nodes = (node for node in owned[pattern.partition("/")[0]] if not (node["isArchived"] or node["isFork"]))
             found |= {node["nameWithOwner"]: None for node in nodes if _fits(pattern, node["nameWithOwner"])}
-    return list(found)
+    return list({name.lower(): name for name in found}.values())
 
 
 def _owned(client: Client, owner: str) -> Iterator[Mapping[str, Any]]:

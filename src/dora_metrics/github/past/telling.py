@@ -122,10 +122,15 @@ def _firsts(repository: Mapping[str, Any]) -> Iterator[tuple[Kind, Page]]:
 
 
 def _told(kind: Kind, tell: Telling, asking: Asking) -> Iterator[Part | Failed]:
+    """A kind's parts. Where GitHub no longer knows the place to go on from, it is read from its newest on."""
     try:
         yield from tell(asking)
     except GitHubError as problem:
-        yield failed(kind, problem)
+        if asking.cursor(kind).after is None or "cursor" not in str(problem).lower():
+            yield failed(kind, problem)
+            return
+        cursors = {other: cursor for other, cursor in asking.wanted.cursors.items() if other != kind}
+        yield from _told(kind, tell, replace(asking, wanted=replace(asking.wanted, cursors=cursors)))
 
 
 def _deployed(sources: Sources, asking: Asking) -> Iterator[Part | Failed]:
