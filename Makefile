@@ -46,12 +46,13 @@ bench: $(VENV)/dev ## speed and size, the figures of docs/performance.md
 
 mutants: $(VENV)/dev ## how many changed lines of the judging modules the tests notice; takes an hour
 	rm -rf mutants
+	@mkdir -p build
 	$(VENV)/bin/mutmut run --max-children 2 >build/mutants.log || (tail -20 build/mutants.log; false)
 	$(VENV)/bin/mutmut results | sed -n 's/: survived//p' | sort >build/survivors.txt
 	$(VENV)/bin/mutmut export-cicd-stats
 	@$(VENV)/bin/python -c 'import json; found = json.load(open("mutants/mutmut-cicd-stats.json")); \
-		killed = found["killed"] + found["timeout"]; \
-		print(f"{killed} of {found[\"total\"]} killed, {killed / found[\"total\"]:.1%}; the others are in build/survivors.txt")'
+		killed, total = found["killed"] + found["timeout"], found["total"]; \
+		print(f"{killed} of {total} killed, {killed / total:.1%}; the others are in build/survivors.txt")'
 
 test-container: $(VENV)/dev ## builds and runs the Dockerfile without a daemon; needs root, buildah, debootstrap
 	bash tests/container/run.sh
