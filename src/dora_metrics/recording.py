@@ -24,7 +24,7 @@ from dora_metrics.reading import Book, opened, widened
 from dora_metrics.settings import Settings, policy
 
 TRIES = 40
-_LONGEST_PAUSE_SECONDS = 2
+_LONG_PAUSE_SECONDS = 4
 _TICK = timedelta(microseconds=1)
 _CLOCKS = timedelta(minutes=5)
 
@@ -91,8 +91,16 @@ def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Call
         entry = _entered(eyes, ledger, settings, run)
         if recorded := _written(entry, ledger, settings, run, eyes.idle):
             return recorded
-        pause(random.uniform(0, min(_LONGEST_PAUSE_SECONDS, 0.05 * 2**attempt)))  # noqa: S311 - jitter
+        pause(random.uniform(0, _longest_pause_seconds(attempt)))  # noqa: S311 - jitter
     raise LedgerError(f"{ledger.name}: other runs wrote first {TRIES} times; give the workflow a `concurrency:` group")
+
+
+def _longest_pause_seconds(attempt: int) -> float:
+    """Doubled with each try, and then more slowly: the more writers there are, the fewer of them may try at once.
+
+    Each try costs GitHub's limits two requests, so they are not hurried.
+    """
+    return min(0.5 * 2.0**attempt, max(_LONG_PAUSE_SECONDS, attempt))
 
 
 def _entered(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run) -> Entry:
