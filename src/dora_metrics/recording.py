@@ -92,7 +92,8 @@ def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Call
         if recorded := _written(entry, ledger, settings, run, eyes.idle):
             return recorded
         pause(random.uniform(0, _longest_pause_seconds(attempt)))  # noqa: S311 - jitter
-    raise LedgerError(f"{ledger.name}: other runs wrote first {TRIES} times; give the workflow a `concurrency:` group")
+    # No `concurrency:` group is advised: GitHub keeps one run waiting in it and cancels the others.
+    raise LedgerError(f"{ledger.name}: other runs wrote first {TRIES} times; run this job again when they are done")
 
 
 def _longest_pause_seconds(attempt: int) -> float:

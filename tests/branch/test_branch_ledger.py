@@ -136,3 +136,13 @@ def test_a_branch_of_code_is_refused_and_stays_as_it_is(shop: Shop) -> None:
     assert ran.code == 0
     assert "holds something else" in ran.log
     assert shop.repository.head("main") == head
+
+
+def test_who_is_overtaken_forty_times_gives_up_and_says_what_to_do(shop: Shop) -> None:
+    shop.run(1)
+    shop.github.fail(stale_head(shop.repository, BRANCH), to="createCommitOnBranch", times=None)
+    ran = shop.run(2, state="failure")
+    assert ran.code == 0
+    assert len(shop.github.sent("createCommitOnBranch")) == 40
+    assert "other runs wrote first 40 times; run this job again when they are done" in ran.log
+    assert shop.ids() == deployed(1)

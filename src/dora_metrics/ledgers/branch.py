@@ -30,6 +30,8 @@ _NO_CONFIG: Mapping[str, object] = {"configOwner": "", "configName": "", "config
 _ALREADY_THERE = "reference already exists"
 _UNANSWERED = 3
 _MONTHS = 8
+_USUAL_MONTHS = 6
+"""What a window of 30 days needs, and gauges of 90; the next month is one of them."""
 
 
 @dataclass
@@ -58,7 +60,8 @@ class BranchLedger:
             LedgerError: if GitHub does not show both.
         """
         config = dict(zip(("configOwner", "configName"), owner_and_name(repository).values(), strict=True))
-        self._begun, found = self._first(EVERYTHING, {**config, "config": f"HEAD:{path}", "asksConfig": True})
+        usual = Reach(_last_months(self.now)[-_USUAL_MONTHS])
+        self._begun, found = self._first(usual, {**config, "config": f"HEAD:{path}", "asksConfig": True})
         with self._told(f"read ({path})"):
             return content(self.client, repository, found)
 
