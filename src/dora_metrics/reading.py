@@ -67,9 +67,9 @@ class Book:
             case Deployment():
                 return True
             case Change() if carried:
-                return fact.id in self.contents.delivered()
+                return fact.id in self.contents.delivered
             case Change():
-                return known is not None or fact.id not in plan.after.delivered()
+                return known is not None or fact.id not in plan.after.delivered
             case _:
                 return not carried
 
@@ -88,7 +88,7 @@ class Book:
     def _called_up(self, after: Contents, rules: Policy) -> Checkpoint:
         """The checkpoint with the newest of what it carries, and with what lies further back and counts again."""
         facts = {fact.id: fact for fact in after.facts}
-        again = (after.old(after.sealed) & facts.keys()) - self.contents.carried
+        again = (after.out_of_sight & facts.keys()) - self.contents.carried
         were = [known for identity in sorted(again) if (known := self.contents.known(identity))]
         base = sealing.base_without(self.checkpoint.base, were, self.contents.facts, rules)
         carried = [*(one.id for one in self.checkpoint.carried), *sorted(again)]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import NamedTuple
 
 from dora_metrics.core.facts import Deployment, Fact, Record, Unknown
@@ -98,10 +99,10 @@ class Contents:
     sealed: str = ""
     carried: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def facts(self) -> list[Fact]:
         """The facts to judge by."""
-        counting = self._counting()
+        counting = self._counting
         return [
             entry.record
             for identity, entry in self.entries.items()
@@ -118,17 +119,22 @@ class Contents:
         elsewhere = self.entries.keys() - set().union(*later)
         return {identity for identity in elsewhere if self.entries[identity].month < since}
 
+    @cached_property
+    def out_of_sight(self) -> AbstractSet[str]:
+        """The facts that lie in sealed months."""
+        return self.old(self.sealed)
+
+    @cached_property
     def delivered(self) -> AbstractSet[str]:
         """The changes that deployments in sight have delivered."""
-        recent = self.entries.keys() - self.old(self.sealed)
-        records = (self.entries[identity].record for identity in recent)
+        records = (self.entries[identity].record for identity in self.entries.keys() - self.out_of_sight)
         return {change for d in records if isinstance(d, Deployment) for change in d.changes or ()}
 
+    @property
     def _counting(self) -> AbstractSet[str]:
         if not self.sealed:
             return self.entries.keys()
-        recent = self.entries.keys() - self.old(self.sealed)
-        return recent | self.carried | (self.delivered() & self.entries.keys())
+        return (self.entries.keys() - self.out_of_sight) | self.carried | (self.delivered & self.entries.keys())
 
 
 @dataclass(frozen=True)
