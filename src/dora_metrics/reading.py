@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from dora_metrics.computing import rules_of
 from dora_metrics.core import checkpoint, sealing
 from dora_metrics.core import ledger as layout
 from dora_metrics.core.checkpoint import Checkpoint
@@ -103,7 +104,7 @@ def _months(fact: Fact) -> set[str]:
     return set(map(month_at, times))
 
 
-def opened(ledger: Ledger, settings: Settings, now: datetime, rules: str, *, whole: bool) -> Book:
+def opened(ledger: Ledger, settings: Settings, now: datetime, *, whole: bool) -> Book:
     """The ledger as far as the settings' windows reach, or `whole`.
 
     Raises:
@@ -117,6 +118,7 @@ def opened(ledger: Ledger, settings: Settings, now: datetime, rules: str, *, who
     seen = ledger.read(Reach(month_at(since)) if since and not whole else EVERYTHING)
     if layout.is_foreign(seen.files, seen.folders, seen.sequence):
         raise LedgerError(f"{ledger.name} holds something else, which stays as it is; name a place of its own")
+    rules = rules_of(settings)
     kept = checkpoint.decode(seen.files.get(CHECKPOINT, b""), rules)
     used = kept if seen.reach.since and kept.until and since and kept.until <= since else Checkpoint(rules)
     reach = Reach(month_at(used.until)) if used.until else EVERYTHING

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from dora_metrics.computing import families_of, rules_of, subject_of
+from dora_metrics.computing import families_of, subject_of
 from dora_metrics.core import ledger as layout
 from dora_metrics.core import outbox
 from dora_metrics.core.checkpoint import encode
@@ -40,13 +40,15 @@ class Eyes:
     """How a run sees: `observe` what happened, `ask` what GitHub adds to it.
 
     `whole`: all facts of the ledger are needed for that. `idle`: if nothing is new, what was computed from the ledger
-    so short a time ago is left as it is.
+    so short a time ago is left as it is. `book`: the ledger, where it was opened already; if that is stale, writing
+    it tells.
     """
 
     observe: Observer
     ask: Asking = lambda facts, _: facts
     whole: bool = False
     idle: timedelta = timedelta()
+    book: Book | None = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Call
         SettingsError: if the window cannot be.
     """
     for attempt in range(TRIES):
-        entry = _entered(eyes, ledger, settings, run)
+        first = eyes.book if attempt == 0 else None
+        entry = _entered(eyes, ledger, first or opened(ledger, settings, run.now, whole=eyes.whole))
         if recorded := _written(entry, ledger, settings, run, eyes.idle):
             return recorded
         pause(random.uniform(0, _longest_pause_seconds(attempt)))  # noqa: S311 - jitter
@@ -104,9 +107,8 @@ def _longest_pause_seconds(attempt: int) -> float:
     return min(0.5 * 2.0**attempt, max(_LONG_PAUSE_SECONDS, attempt))
 
 
-def _entered(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run) -> Entry:
-    """The event in the ledger as it is now, read as far back as that needs."""
-    book = opened(ledger, settings, run.now, rules_of(settings), whole=eyes.whole)
+def _entered(eyes: Eyes, ledger: Ledger, book: Book) -> Entry:
+    """The event in the ledger, read as far back as that needs."""
     while True:
         before = book.contents
         observed = eyes.observe(before)
@@ -153,6 +155,7 @@ def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run, idle: t
 
 
 def _unlike(seen: Snapshot, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Those that say something else than what is there."""
     return {path: content for path, content in files.items() if content != seen.files.get(path, b"")}
 
 
@@ -179,15 +182,14 @@ def _outbox(seen: Snapshot, facts: Iterable[Fact], settings: Settings) -> dict[s
     """What an endpoint is owed from now on; kept before it is sent, so that a killed run forgets nothing."""
     if settings.endpoint_url is None:
         return {}
-    waiting = outbox.contents(outbox.added(outbox.owed(seen.files), facts))
-    return {layout.OUTBOX: waiting} if waiting != seen.files.get(layout.OUTBOX, b"") else {}
+    return _unlike(seen, {layout.OUTBOX: outbox.contents(outbox.added(outbox.owed(seen.files), facts))})
 
 
 def _welcome(seen: Snapshot) -> dict[str, bytes]:
     """What the place is, unless somebody has said it in other words."""
     there = seen.files.get(layout.README, b"")
     is_other = there and not there.startswith(layout.TITLE)
-    return {} if is_other or there == layout.WELCOME else {layout.README: layout.WELCOME}
+    return {} if is_other else _unlike(seen, {layout.README: layout.WELCOME})
 
 
 def _derived(subject: Subject, families: Families) -> Mapping[str, bytes]:

@@ -3,16 +3,15 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
 from dora_metrics.asking import History
-from dora_metrics.core import ledger as layout
 from dora_metrics.core import words
 from dora_metrics.core.facts import Change, Deployment, Fact, Incident
 from dora_metrics.core.graph import linked
-from dora_metrics.core.ledger import CURSORS, EVERYTHING, Contents
+from dora_metrics.core.ledger import CURSORS, Contents
 from dora_metrics.core.linking import order, previous_success
 from dora_metrics.core.progress import Cursor
 from dora_metrics.core.reconciling import news
@@ -23,8 +22,8 @@ from dora_metrics.github.past import Failed, Gathered, Part, Wanted, past
 from dora_metrics.github.repositories import named
 from dora_metrics.github.touching import TooMuchError
 from dora_metrics.ledgers.port import Ledger
-from dora_metrics.ledgers.primed import Primed
 from dora_metrics.progress import Progress
+from dora_metrics.reading import opened
 from dora_metrics.recording import Eyes, Recorded, known_sources, record
 from dora_metrics.settings import EVERY_REPOSITORY, Settings, policy
 
@@ -70,14 +69,13 @@ class Sync:
             SettingsError: if the window cannot be.
         """
         eyes = Eyes(self.observe, whole=True, idle=IDLE)
-        seen = ledger.read(EVERYTHING)
-        contents = layout.read(seen.files)
+        book = opened(ledger, self.settings, self.run.now, whole=True)
         if not self._complete:
             with self.progress:
-                for _ in self._gather(contents):
+                for _ in self._gather(book.contents):
                     record(eyes, ledger, self.settings, self.run, pause)
         self._complete = True
-        return record(eyes, Primed(ledger, seen), self.settings, self.run, pause)
+        return record(replace(eyes, book=book), ledger, self.settings, self.run, pause)
 
     def _repositories(self) -> list[str]:
         """Those that the settings name, else this one."""
@@ -115,11 +113,11 @@ class Sync:
         known = known_sources(contents.facts, repository, self.settings)
         since = self.settings.since_moment(self.run.now)
         run = replace(self.run, repository=repository)
-        return Wanted(run, self.settings, since, self._going_on(cursors.get(repository, {})), known)
+        return Wanted(run, self.settings, since, self._going_on(cursors.get(repository, {}), since), known)
 
-    def _going_on(self, own: Mapping[str, Cursor]) -> dict[str, Cursor]:
+    def _going_on(self, own: Mapping[str, Cursor], since: datetime | None) -> dict[str, Cursor]:
         """The cursors of a repository; none where more is asked for than before, so that all of it is read again."""
-        since, before = self.settings.since_moment(self.run.now), own.get(ASKED, Cursor())
+        before = own.get(ASKED, Cursor())
         chosen = (self.settings.model_dump_json(include=_CHOOSING),)
         further = before.reached is not None and (since is None or since < before.reached)
         if further or before.open != chosen:
@@ -205,7 +203,7 @@ def encoded(cursors: Cursors) -> bytes:
 
 
 def _title(facts: tuple[Fact, ...], gathered: Mapping[str, Gathered]) -> str:
-    """`Read the past of acme/shop: 12 deployments, 34 changes and 2 incidents are new`."""
+    """`The past of acme/shop: 12 deployments, 34 changes, 2 incidents new or changed`."""
     whose = next(iter(gathered)) if len(gathered) == 1 else words.count(len(gathered), "repository", "repositories")
     kinds = ((Deployment, "deployment"), (Change, "change"), (Incident, "incident"))
     counts = ((sum(isinstance(fact, kind) for fact in facts), name) for kind, name in kinds)
