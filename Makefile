@@ -33,8 +33,8 @@ tests/web/node_modules/.installed: tests/web/package-lock.json
 golden: $(VENV)/dev ## regenerates the golden files; review the diff
 	DORA_GOLDEN=write $(RUN) pytest -q tests/golden
 
-picture: demo $(VENV)/dev ## takes the README's picture anew; needs Chromium
-	$(VENV)/bin/python docs/images/picture.py build/demo/summary.md docs/images/summary.png
+picture: demo $(VENV)/dev web ## takes the README's pictures anew; needs Chromium and npm
+	$(VENV)/bin/python docs/images/picture.py build/demo docs/images
 
 schema: $(VENV)/dev ## regenerates schema/ from the models
 	$(RUN) dora_metrics.schemas schema
@@ -43,6 +43,7 @@ bench: $(VENV)/dev ## speed and size, the figures of docs/performance.md
 	$(VENV)/bin/python bench/run.py
 	$(VENV)/bin/python bench/past.py
 	$(VENV)/bin/python bench/reliability.py
+	$(VENV)/bin/python bench/reports.py
 
 mutants: $(VENV)/dev ## how many changed lines of the judging modules the tests notice; takes an hour
 	rm -rf mutants

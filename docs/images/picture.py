@@ -1,49 +1,61 @@
-"""The README's picture: `make picture` renders the demo's summary as GitHub would, and takes a screenshot of it.
+"""The README's pictures: `make picture` renders what the demo left as GitHub would, and takes screenshots.
 
-Needs Chromium and, for the looks, the fonts Noto Sans and Noto Color Emoji (Debian: chromium fonts-noto-core
-fonts-noto-color-emoji).
+Needs Chromium, npm (for Mermaid) and, for the looks, the fonts Noto Sans and Noto Color Emoji (Debian: chromium
+fonts-noto-core fonts-noto-color-emoji).
 """
 
+import re
 import shutil
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from markdown_it import MarkdownIt
+from playwright.sync_api import sync_playwright
 
+ROOT = Path(__file__).parents[2]
+MERMAID = ROOT / "tests" / "web" / "node_modules" / "mermaid" / "dist" / "mermaid.min.js"
 STYLE = """
 body { font: 15px/1.5 "Noto Sans", "DejaVu Sans", "Noto Color Emoji", sans-serif; color: #1f2328; margin: 32px 40px; }
-h3 { font-size: 1.25em; font-weight: 600; margin: 0 0 16px; }
+h1 { font-size: 1.6em; font-weight: 600; border-bottom: 1px solid #d1d9e0; padding-bottom: .3em; margin: 0 0 16px; }
+h3 { font-size: 1.25em; font-weight: 600; margin: 24px 0 16px; }
+h3:first-child { margin-top: 0; }
 table { border-collapse: collapse; margin: 16px 0; }
 th, td { border: 1px solid #d1d9e0; padding: 6px 13px; }
 tr:nth-child(2n) td { background: #f6f8fa; }
 a { color: #0969da; text-decoration: none; }
 code { background: #818b981f; border-radius: 6px; padding: .2em .4em; font: 85% "DejaVu Sans Mono", monospace; }
+.mermaid { width: 820px; }
 """
-CHROMIUM = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--hide-scrollbars",
-    "--force-device-scale-factor=1.5",
-    "--window-size=1240,530",
-)
+DRAW = """async () => {
+  mermaid.initialize({ startOnLoad: false });
+  for (const [number, source] of document.querySelectorAll(".mermaid").entries())
+    source.innerHTML = (await mermaid.render(`chart${number}`, source.textContent)).svg;
+}"""
 
 
-def main(markdown: Path, picture: Path) -> None:
+def html(markdown: str) -> str:
+    """A page as GitHub shows Markdown, with its diagrams to be drawn."""
+    body = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown)
+    body = re.sub(
+        r'<pre><code class="language-mermaid">(.*?)</code></pre>',
+        r'<pre class="mermaid">\1</pre>',
+        body,
+        flags=re.DOTALL,
+    )
+    return f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>{body}"
+
+
+def main(folder: Path, pictures: Path) -> None:
     browser = shutil.which("chromium") or sys.exit("picture: chromium is missing")
-    body = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown.read_text("utf-8"))
-    with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "summary.html"
-        page.write_text(f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>{body}", "utf-8")
-        options = [*CHROMIUM, f"--user-data-dir={folder}/profile", f"--screenshot={picture.resolve()}"]
-        subprocess.run([browser, *options, page.as_uri()], check=True, stderr=subprocess.DEVNULL)
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        for name, height in (("summary", 530), ("weekly", 800)):
+            page = chromium.new_page(viewport={"width": 1240, "height": height}, device_scale_factor=1.5)
+            page.set_content(html((folder / f"{name}.md").read_text("utf-8")))
+            page.add_script_tag(path=MERMAID)
+            page.evaluate(DRAW)
+            page.screenshot(path=pictures / f"{name}.png")
+        chromium.close()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """The shell of an action run: gather → decide → apply; the only place that owns the exit code."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
 from dora_metrics import inputs
-from dora_metrics.computing import judged, template
+from dora_metrics.computing import judged, parts, template
 from dora_metrics.core import render, report, words
 from dora_metrics.core.facts import Fact
 from dora_metrics.core.ledger import Contents
@@ -56,11 +56,13 @@ def action(world: World, flags: Layer | None = None) -> int:
             runner.annotate("error", "dora-metrics: settings", problem)
         return 2
     told += [_worded(outcome) for outcome in _delivered(recorded, ledger, given, world)]
+    told += _reported(opening, recorded, ledger)
     if opening.requests:
         told.append(Told("GitHub", "done", words.count(opening.requests, "request")))
     thresholds = judged(recorded.subject, given.settings, judged_scopes(recorded, _about(given)))
     told += _thresholds_told(thresholds)
-    published = _publish(Outcomes(recorded, told, thresholds.violations), given, runner)
+    report = opening.reporting.numbers if opening.reporting else {}
+    published = _publish(Outcomes(recorded, told, thresholds.violations, report), given, runner)
     failed = not published or any(one.how == "failed" for one in told)
     return int(thresholds.failing or (given.settings.strict and failed))
 
@@ -92,7 +94,7 @@ def _work(opening: Opening, world: World, told: list[Told]) -> Callable[[Ledger]
             sync = opening.sync(progress(Runner.of(world.environment, world.stdout), world.stderr, world.now, since))
             return lambda ledger: sync.into(ledger, world.pause)
         case "record":
-            eyes = Eyes(_observer(given, world, told), _asking(opening, world, told))
+            eyes = Eyes(_observer(given, world, told), _asking(opening, world, told), claim=opening.claim)
         case "sync":
             asked = given.settings.mode == "sync"
             told.append(
@@ -100,7 +102,8 @@ def _work(opening: Opening, world: World, told: list[Told]) -> Callable[[Ledger]
             )
             eyes = Eyes(lambda _: nothing(_AGAIN), whole=True)
         case _:
-            eyes = Eyes(lambda _: nothing(f"mode is {given.settings.mode}, so {_AGAIN}"), whole=True)
+            again = nothing(f"mode is {given.settings.mode}, so {_AGAIN}")
+            eyes = Eyes(lambda _: again, whole=True, claim=opening.claim)
     return lambda ledger: record(eyes, ledger, given.settings, given.run, world.pause)
 
 
@@ -173,6 +176,15 @@ def _delivered(recorded: Recorded, ledger: Ledger, given: inputs.Inputs, world: 
         yield from deliver(recorded, ledger, given.settings, given.run, world.patience)
 
 
+def _reported(opening: Opening, recorded: Recorded, ledger: Ledger) -> Iterator[Told]:
+    """The report issues that are due."""
+    if opening.reporting:
+        yield from opening.reporting.publish(recorded, ledger)
+    elif opening.given.settings.mode == "report":
+        why = "`report` is `off`" if opening.client_wanted else "no `github-token` to make issues with"
+        yield Told("report", "failed", why)
+
+
 def _worded(outcome: Outcome) -> Told:
     match outcome:
         case Sent():
@@ -192,18 +204,19 @@ def _thresholds_told(found: Judged) -> Iterator[Told]:
 
 @dataclass(frozen=True)
 class Outcomes:
-    """What a run leaves behind: the numbers, how its effects went, the thresholds that were hit."""
+    """What a run leaves behind: the numbers, how its effects went, thresholds that were hit, issues by scope."""
 
     recorded: Recorded
     told: Sequence[Told]
     violations: Sequence[Violation]
+    reports: Mapping[Scope, int]
 
 
 def _publish(found: Outcomes, given: inputs.Inputs, runner: Runner) -> bool:
     """Summary, outputs, annotations, and the gist in the log; whether all could be written."""
     recorded = found.recorded
     main = main_scope(recorded, _about(given))
-    written = [runner.outputs(outputs(recorded, main, found.violations))]
+    written = [runner.outputs(outputs(recorded, main, found.violations, found.reports))]
     if given.settings.summary:
         facts = recorded.facts if given.work == "record" else ()
         written.append(runner.summarise(_summary(found, main, facts)))
@@ -226,7 +239,7 @@ def _summary(found: Outcomes, main: Scope | None, facts: tuple[Fact, ...]) -> st
     built = report.build(recorded.subject, main, happening, recorded.earlier, found.told)
     alarms = [report.alarm(one, main) for one in found.violations]
     notes = [*recorded.observed.notes, *recorded.notes, *built.notes]
-    return render.markdown(replace(built, alarms=alarms, notes=notes), template("summary.md.j2"))
+    return render.markdown(replace(built, alarms=alarms, notes=notes), template("summary.md.j2"), parts())
 
 
 def _about(given: inputs.Inputs) -> str:

@@ -14,7 +14,7 @@ from dora_metrics.settings import DEFAULT_CONFIG, EVERY_REPOSITORY, FLAGS, Setti
 from dora_metrics.sources.port import Read, Source
 from dora_metrics.world import World
 
-FORMATS = ("json", "markdown", "prometheus")
+FORMATS = ("json", "markdown", "prometheus", "weekly", "monthly", "quarterly")
 
 
 def run(arguments: Sequence[str], world: World) -> int:
@@ -77,7 +77,7 @@ def _on_a_ledger(options: argparse.Namespace, world: World) -> int:
 
     token, now = world.environment.get("GITHUB_TOKEN"), _moment(options.now, world.now)
     asked = {"mode": options.mode, "github-token": token, "config": options.config and str(options.config)}
-    flags = Layer("flag", {"strict": "true", **_flags(options).values, **asked})
+    flags = Layer("flag", {"strict": "true", "report": "off", **_flags(options).values, **asked})
     repository = options.repository or world.environment.get("GITHUB_REPOSITORY") or EVERY_REPOSITORY
     here = {"GITHUB_EVENT_NAME": "workflow_dispatch", "GITHUB_REPOSITORY": repository}
     return app.action(replace(world, environment={**world.environment, **here}, now=now), flags)

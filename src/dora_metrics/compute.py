@@ -3,23 +3,25 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
 import msgspec
 
 from dora_metrics import config
-from dora_metrics.computing import families_of, judged, latest_of, subject_of, template, totals_of
+from dora_metrics.computing import families_of, judged, latest_of, parts, subject_of, template, totals_of
 from dora_metrics.core import exposition, report
 from dora_metrics.core.explain.answering import explain
 from dora_metrics.core.explain.case import case_of
 from dora_metrics.core.explain.finding import NotFound
 from dora_metrics.core.facts import Fact
+from dora_metrics.core.periodic.periods import KINDS, Kind, due
 from dora_metrics.core.report import Subject
 from dora_metrics.errors import DoraError, SettingsError
 from dora_metrics.github.runner import harmless
 from dora_metrics.layers import Layer, load, without_effect
-from dora_metrics.settings import DEFAULT_CONFIG, Settings
+from dora_metrics.settings import DEFAULT_CONFIG, EVERY_REPOSITORY, Settings
 from dora_metrics.sources.port import Source
 
 
@@ -58,7 +60,7 @@ def run(request: Request, source: Source, stdout: TextIO, stderr: TextIO) -> int
     if request.explain is not None:
         stdout.write(_explained(request.explain, subject, found.facts))
         return 0
-    stdout.write(_WRITERS[request.format](subject, found.facts))
+    stdout.write(_WRITERS[request.format](subject, found.facts, settings))
     return _judged(subject, settings, stderr)
 
 
@@ -84,25 +86,37 @@ def _judged(subject: Subject, settings: Settings, stderr: TextIO) -> int:
     return int(found.failing)
 
 
-def _json(subject: Subject, _: list[Fact]) -> str:
+def _json(subject: Subject, _facts: list[Fact], _settings: Settings) -> str:
     return msgspec.json.encode(subject.document).decode() + "\n"
 
 
-def _markdown(subject: Subject, _: list[Fact]) -> str:
+def _markdown(subject: Subject, _facts: list[Fact], _settings: Settings) -> str:
     """The scope that was deployed last in full, the others in a line each."""
     from dora_metrics.core import render  # noqa: PLC0415 - its template engine is for Markdown alone
 
     latest = latest_of(subject.records.records)
     built = report.build(subject, latest.scope if latest else None, None, None)
-    return render.markdown(built, template("summary.md.j2"))
+    return render.markdown(built, template("summary.md.j2"), parts())
 
 
-def _prometheus(subject: Subject, facts: list[Fact]) -> str:
+def _prometheus(subject: Subject, facts: list[Fact], _settings: Settings) -> str:
     return exposition.text(families_of(subject, totals_of(subject, facts), None))
 
 
-_WRITERS: dict[str, Callable[[Subject, list[Fact]], str]] = {
+def _report(kind: Kind, subject: Subject, _facts: list[Fact], settings: Settings) -> str:
+    """The report that is due, of each scope that has one, as its issue would be."""
+    from dora_metrics.letters import letters, printed  # noqa: PLC0415 - as above
+
+    period = due(kind, subject.now, settings.zone, settings.report_day)
+    found = letters(subject, EVERY_REPOSITORY, period, settings, Path())
+    if found.problem:
+        raise DoraError(found.problem)
+    return printed(found)
+
+
+_WRITERS: dict[str, Callable[[Subject, list[Fact], Settings], str]] = {
     "json": _json,
     "markdown": _markdown,
     "prometheus": _prometheus,
+    **{kind: partial(_report, kind) for kind in KINDS},
 }

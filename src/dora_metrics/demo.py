@@ -9,22 +9,31 @@ from io import StringIO
 from pathlib import Path
 
 from dora_metrics import app
+from dora_metrics.computing import subject_of
 from dora_metrics.core import values
 from dora_metrics.core.ledger import README, TITLE
+from dora_metrics.core.periodic.periods import due
 from dora_metrics.errors import DoraError
+from dora_metrics.letters import letters, printed
+from dora_metrics.settings import EVERY_REPOSITORY, Settings
+from dora_metrics.sources import factfiles
 from dora_metrics.world import World
 
 NOW = "2026-11-21T09:05:00Z"
 """When the sample event happened; the demo's clock."""
+
+MONDAY = "2026-11-23T06:00:00Z"
+"""When the report of that week is due."""
 
 
 def run(output: Path, world: World) -> int:
     """Runs the sample event, prints its summary, says where everything is, and returns the exit code."""
     output = output.resolve()
     ledger, summary, outputs = output / "ledger", output / "summary.md", output / "outputs.txt"
+    weekly = output / "weekly.md"
     if ledger.exists() and not _is_ours(ledger / README):
         raise DoraError(f"{ledger} is no earlier demo's; name another folder with --output")
-    for stale in (ledger, summary, outputs):
+    for stale in (ledger, summary, outputs, weekly):
         _remove(stale)
     with as_file(files("dora_metrics") / "sample") as sample:
         shutil.copytree(sample / "ledger", ledger)
@@ -38,8 +47,17 @@ def run(output: Path, world: World) -> int:
             "DORA_INPUTS": json.dumps({"ledger": "dir:ledger"}),
         }
         code = app.action(replace(world, environment=environment, stdout=StringIO(), now=values.instant(NOW)))
+    weekly.write_text(_report(ledger, world), "utf-8")
     world.stdout.write(summary.read_text("utf-8") + _places(ledger, summary, outputs))
     return code
+
+
+def _report(ledger: Path, world: World) -> str:
+    """The report that is due on the next Monday."""
+    settings, now = Settings(), values.instant(MONDAY)
+    subject = subject_of(factfiles.read(str(ledger), world.stdin).facts, settings, now)
+    period = due("weekly", now, settings.zone, settings.report_day)
+    return printed(letters(subject, EVERY_REPOSITORY, period, settings, ledger))
 
 
 def _is_ours(readme: Path) -> bool:
@@ -57,6 +75,7 @@ def _places(ledger: Path, summary: Path, outputs: Path) -> str:
 ---
 This was one event (a deployment of acme/shop) on sample data: recorded, computed, summarised. Look at:
   {summary}  the summary above, as GitHub shows it
+  {summary.with_name("weekly.md")}  the report that Monday's run makes an issue of
   {ledger / "metrics.json"}  the numbers with their evidence
   {ledger / "metrics.prom"}  the same for Prometheus
   {ledger / "facts"}  what they are computed from, one fact a line

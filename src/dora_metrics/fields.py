@@ -2,12 +2,14 @@
 
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr, WithJsonSchema
 
 from dora_metrics.core import benchmarks, goals, paths, thresholds, values
+from dora_metrics.core.periodic.periods import KINDS, Day, Kind
 
 Rule = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
 Table = Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"]
@@ -37,6 +39,18 @@ def _zone(value: str) -> str:
     except (KeyError, ValueError, OSError):
         raise ValueError(f"{value!r} is no time zone; write a name such as UTC or Europe/Berlin") from None
     return value
+
+
+def _reports(value: object) -> object:
+    """YAML reads off as false."""
+    return [] if value is False or str(value).strip() == "off" else values.listed(value)
+
+
+def _template(value: object) -> object:
+    text = str(value).strip()
+    if text.startswith("/") or ".." in Path(text).parts or "\0" in text:
+        raise ValueError(f"{text!r} is no path in the repository")
+    return Path(text)
 
 
 def _url(value: str) -> str:
@@ -153,6 +167,21 @@ LedgerPlace = Annotated[str, AfterValidator(_ledger)]
 Since = Annotated[str, AfterValidator(_since)]
 Rules = Annotated[tuple[Rule, ...], BeforeValidator(values.listed), choices(*get_args(Rule))]
 Sources = Annotated[tuple[Source, ...], BeforeValidator(values.listed), choices(*get_args(Source))]
+Reports = Annotated[
+    tuple[Kind, ...],
+    BeforeValidator(_reports),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["off", False, *KINDS]},
+                {"items": {"enum": KINDS}, "type": "array"},
+                {"type": "string"},
+            ]
+        }
+    ),
+]
+Weekday = Annotated[Day, BeforeValidator(lambda value: str(value).strip().lower())]
+Template = Annotated[Path, BeforeValidator(_template)]
 Goals = Annotated[dict[str, Any], AfterValidator(_goals)]
 Thresholds = Annotated[List, AfterValidator(_thresholds)]
 Statuses = Annotated[List, AfterValidator(_statuses)]

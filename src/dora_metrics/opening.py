@@ -1,6 +1,6 @@
 """Everything outside that a run needs, made once and only when it is needed: GitHub's API, the ledger, the asker."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from dora_metrics.github.client import Client
     from dora_metrics.ledgers.branch import BranchLedger
     from dora_metrics.progress import Progress
+    from dora_metrics.reporting import Reporting
     from dora_metrics.syncing import Sync
 
 
@@ -136,6 +137,22 @@ class Opening:
             return None
         return None if found is None else config.layer(path, found)
 
+    @cached_property
+    def reporting(self) -> "Reporting | None":
+        """The report issues; None where there is no token, no repository for them, or none is wanted."""
+        given = self.given
+        if not (self.client_wanted and given.settings.report) or given.run.repository == EVERY_REPOSITORY:
+            return None
+        from dora_metrics.github.issues import Desk  # noqa: PLC0415 - as above
+        from dora_metrics.reporting import Reporting  # noqa: PLC0415 - as above
+
+        desk = Desk(self._client, given.run.repository, given.settings.report_labels)
+        return Reporting(desk, given.settings, given.run, given.work != "record", given.workspace)
+
+    def claim(self, before: Contents) -> Mapping[str, bytes]:
+        """The ledger's file by which this run claims the reports that are due."""
+        return self.reporting.claim(before) if self.reporting else {}
+
     def sync(self, progress: "Progress") -> "Sync":
         """GitHub's past, to be recorded."""
         from dora_metrics.github.history import History  # noqa: PLC0415 - as above
@@ -150,6 +167,7 @@ class Opening:
             history=lambda repository: History(self._client, repository, services),
             tell=self.tell,
             progress=progress,
+            claim=self.claim,
         )
 
     def _begin(self, repository: str, path: str) -> bytes | None:

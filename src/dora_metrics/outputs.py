@@ -1,6 +1,6 @@
 """The step's outputs (DESIGN §6): a metric without data is an empty text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -46,14 +46,17 @@ def _members(record: Record) -> set[str]:
     return {deployment.id for deployment in record.deployments} | {one.incident.id for one in record.incidents}
 
 
-def outputs(recorded: Recorded, main: Scope | None, violations: Sequence[Violation]) -> dict[str, str]:
-    """Every output of action.yml as text."""
+def outputs(
+    recorded: Recorded, main: Scope | None, violations: Sequence[Violation], reports: Mapping[Scope, int]
+) -> dict[str, str]:
+    """Every output of action.yml as text; `reports`: the numbers of the issues with them."""
     scope = recorded.subject.scope(main) if main else None
     return {
         **_numbers(scope.metrics if scope else None),
         "metrics": _metrics(recorded.subject.document),
         "violations": msgspec.json.encode(violations).decode(),
         "facts": _facts(recorded.facts),
+        "report-issue": str(reports.get(main, "")) if main else "",
     }
 
 

@@ -13,6 +13,7 @@ from dora_metrics.core import outbox
 from dora_metrics.core.checkpoint import encode
 from dora_metrics.core.exposition import Families, text
 from dora_metrics.core.facts import Deployment, Fact
+from dora_metrics.core.ledger import EVERYTHING
 from dora_metrics.core.report import Subject
 from dora_metrics.core.sealing import Judged
 from dora_metrics.core.totals import Totals, added
@@ -41,7 +42,7 @@ class Eyes:
 
     `whole`: all facts of the ledger are needed for that. `idle`: if nothing is new, what was computed from the ledger
     so short a time ago is left as it is. `book`: the ledger, where it was opened already; if that is stale, writing
-    it tells.
+    it tells. `claim`: from the ledger to the file of it by which this run makes a report, which needs all facts.
     """
 
     observe: Observer
@@ -49,6 +50,7 @@ class Eyes:
     whole: bool = False
     idle: timedelta = timedelta()
     book: Book | None = None
+    claim: Callable[[layout.Contents], Mapping[str, bytes]] = lambda _: {}
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Entry:
     observed: Observed
     facts: tuple[Fact, ...]
     plan: layout.Plan
+    claim: Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
@@ -111,12 +114,16 @@ def _entered(eyes: Eyes, ledger: Ledger, book: Book) -> Entry:
     """The event in the ledger, read as far back as that needs."""
     while True:
         before = book.contents
+        claim = eyes.claim(before)
+        if claim and not book.whole:
+            book = widened(ledger, book, EVERYTHING)
+            continue
         observed = eyes.observe(before)
         facts = eyes.ask(observed.facts, before)
         plan = layout.plan(before, facts)
         lacking = book.lacks(plan)
         if lacking is None:
-            return Entry(book, observed, facts, plan)
+            return Entry(book, observed, facts, plan, claim)
         book = widened(ledger, book, lacking)
 
 
@@ -130,7 +137,7 @@ def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run, idle: t
     totals = added(beside.base, state.totals)
     kept = entry.book.sealed_anew(beside, plan.after, state)
     # The outbox first: owed without being there does no harm, there without being owed would be forgotten.
-    also = {layout.CHECKPOINT: encode(kept), **entry.observed.files}
+    also = {layout.CHECKPOINT: encode(kept), **entry.observed.files, **entry.claim}
     changes = {**_outbox(seen, entry.facts, settings), **plan.changes, **_unlike(seen, also)}
     sequence = None if seen.sequence is None else counted(seen.sequence, changes)[0]
     families = families_of(subject, totals, sequence)

@@ -16,6 +16,7 @@ from dora_metrics.fields import (
     Goals,
     LedgerPlace,
     List,
+    Reports,
     Repositories,
     Rules,
     Services,
@@ -23,9 +24,11 @@ from dora_metrics.fields import (
     Sources,
     Statuses,
     Tables,
+    Template,
     Thresholds,
     Tries,
     Url,
+    Weekday,
     Window,
     Zone,
 )  # fmt: skip
@@ -35,7 +38,7 @@ EVERY_REPOSITORY = "*"
 """The repository of a run that is about all that a ledger holds."""
 
 LATER = frozenset({
-    "endpoint-template", "report", "report-day", "report-labels", "page",
+    "endpoint-template", "page",
 })  # fmt: skip
 """Names of the contract whose capability has not landed: accepted, without effect, and said so."""
 
@@ -58,8 +61,8 @@ class Settings(BaseModel):
     mode: Literal["auto", "sync", "report", "rebuild"] = Field(
         "auto",
         description="`auto` records what the event says, and reads GitHub's history where a schedule or a person "
-        "started the run; `sync` reads it in any case; `rebuild` computes everything again from the ledger; "
-        "`report` is as `rebuild` in this version.",
+        "started the run; `sync` reads it in any case; `rebuild` computes everything again from the ledger; `report` "
+        "does so and makes the report that is due.",
     )
     environment: str | None = Field(
         None, description="Inside a deploy job: the environment it deployed to. Records that deployment."
@@ -154,6 +157,16 @@ class Settings(BaseModel):
     )
     health_check_retries: Tries = Field(
         3, description="How often it asks again before it takes the service for failed, at most 10 times."
+    )
+    report: Reports = Field(
+        ("weekly",), description="Issues with a report: weekly, monthly, quarterly, several of them, or off."
+    )
+    report_day: Weekday = Field(
+        "monday", description="The day when a report is due: the first such day after its week, month or quarter."
+    )
+    report_labels: List = Field(("dora-report",), description="Labels of the report's issue.")
+    report_template: Template | None = Field(
+        None, description="A Jinja template of your own for the report, a file in the repository."
     )
     summary: Boolean = Field(default=True, description="Write the job summary.")
     strict: Boolean = Field(

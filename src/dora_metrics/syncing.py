@@ -48,7 +48,7 @@ class Sync:
     """One reading of GitHub's past: asked once, however often the ledger has to be read again.
 
     `history`: compares the deployments of a repository that the default branch's history does not link.
-    `tell`: gets what failed. `progress`: shows how far it is.
+    `tell`: gets what failed. `progress`: shows how far it is. `claim`: see `Eyes`.
     """
 
     client: Client
@@ -57,6 +57,7 @@ class Sync:
     history: Callable[[str], History]
     tell: Callable[[Told], None]
     progress: Progress
+    claim: Callable[[Contents], Mapping[str, bytes]] = lambda _: {}
     _gathered: dict[str, Gathered] = field(default_factory=dict)
     _compared: dict[str, tuple[Fact, ...]] = field(default_factory=dict)
     _complete: bool = False
@@ -69,13 +70,14 @@ class Sync:
             SettingsError: if the window cannot be.
         """
         eyes = Eyes(self.observe, whole=True, idle=IDLE)
+        last = replace(eyes, claim=self.claim)
         book = opened(ledger, self.settings, self.run.now, whole=True)
         if not self._complete:
             with self.progress:
                 for _ in self._gather(book.contents):
                     record(eyes, ledger, self.settings, self.run, pause)
         self._complete = True
-        return record(replace(eyes, book=book), ledger, self.settings, self.run, pause)
+        return record(replace(last, book=book), ledger, self.settings, self.run, pause)
 
     def _repositories(self) -> list[str]:
         """Those that the settings name, else this one."""

@@ -1,12 +1,19 @@
 """A repository on a GitHub of our own, event runs in it, and the ledger on its branch."""
 
 import json
-from collections.abc import Mapping
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
 
+import clocked
+
 from dora_metrics.core.ledger import FACTS
+from fakes.faults import meanwhile
 from fakes.github import FakeGitHub
 from fakes.store import Files
 from support.runs import NOW, Ran, deployment_status, run
@@ -37,11 +44,45 @@ class Shop:
         *,
         token: str | None = None,
         now: datetime = NOW,
+        workspace: Mapping[str, str] | None = None,
     ) -> Ran:
+        """A run on an event; `workspace`: files of the checkout."""
         given = {"ledger": f"branch:{BRANCH}", "github-token": token or self.github.token, **(inputs or {})}
         environment = {"GITHUB_API_URL": self.github.api_url}
         folder = Path(mkdtemp(dir=self.folder))
+        for path, text in (workspace or {}).items():
+            (folder / path).write_text(text, "utf-8")
         return run(folder, name, payload, given, environment=environment, now=now)
+
+    def start(
+        self, name: str, payload: Mapping[str, object], inputs: Mapping[str, object], *, now: datetime = NOW
+    ) -> "subprocess.Popen[bytes]":
+        """The same as a process, which can be killed."""
+        folder = Path(mkdtemp(dir=self.folder))
+        (folder / "event.json").write_text(json.dumps(payload), "utf-8")
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(Path(__file__).parents[2] / "src"),
+            "GITHUB_EVENT_NAME": name,
+            "GITHUB_EVENT_PATH": str(folder / "event.json"),
+            "GITHUB_REPOSITORY": "acme/shop",
+            "GITHUB_WORKSPACE": str(folder),
+            "GITHUB_API_URL": self.github.api_url,
+            "DORA_INPUTS": json.dumps({"ledger": f"branch:{BRANCH}", "github-token": self.github.token, **inputs}),
+        }
+        command = [sys.executable, clocked.__file__, now.isoformat()]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+
+    def killed(self, start: Callable[[], "subprocess.Popen[bytes]"], step: int, *, applied: bool) -> bool:
+        """Whether a process came to its request number `step`; killed there, before or after GitHub did the work."""
+        process: list[subprocess.Popen[bytes]] = []
+        self.github.fail(meanwhile(lambda: process[0].send_signal(signal.SIGKILL), applied=applied), skip=step)
+        with start() as started:
+            process.append(started)
+            code = started.wait(60)
+        self.github.heal()
+        assert code in (0, -signal.SIGKILL)
+        return code != 0
 
     def hand(self, files: Files, branch: str = BRANCH) -> str:
         """A commit by hand."""

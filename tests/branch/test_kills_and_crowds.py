@@ -1,10 +1,6 @@
 """Nothing is lost when a run is killed at any request, or when many write at once."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -14,16 +10,18 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import TYPE_CHECKING
 
-import clocked
 import pytest
 from shop import BRANCH, Shop, deployed
 
 from dora_metrics.core.ledger import CHECKPOINT, OUTBOX, SEQUENCE
-from fakes.faults import meanwhile
 from fakes.github import FakeGitHub
 from support.runs import NOW, deployment_status, run
 from support.servers import Answer, Listener, listening
+
+if TYPE_CHECKING:
+    from subprocess import Popen
 
 OCTOBER = datetime(2026, 10, 28, 12, tzinfo=UTC)
 
@@ -92,35 +90,13 @@ class Stage:
         files["metrics.prom"] = b"\n".join(line for line in lines if not line.startswith(b"dora_ledger_sequence "))
         return {path: content for path, content in files.items() if path != SEQUENCE}
 
-    def start(self) -> "subprocess.Popen[bytes]":
+    def start(self) -> "Popen[bytes]":
         """The same run as a process."""
-        folder = Path(mkdtemp(dir=self.shop.folder))
-        (folder / "event.json").write_text(json.dumps(self.payload), "utf-8")
-        github = self.shop.github
-        inputs = {"ledger": f"branch:{BRANCH}", "github-token": github.token, **self.inputs}
-        environment = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(Path(__file__).parents[2] / "src"),
-            "GITHUB_EVENT_NAME": "deployment_status",
-            "GITHUB_EVENT_PATH": str(folder / "event.json"),
-            "GITHUB_REPOSITORY": "acme/shop",
-            "GITHUB_WORKSPACE": str(folder),
-            "GITHUB_API_URL": github.api_url,
-            "DORA_INPUTS": json.dumps(inputs),
-        }
-        command = [sys.executable, clocked.__file__, NOW.isoformat()]
-        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        return self.shop.start("deployment_status", self.payload, self.inputs)
 
     def killed_at(self, step: int, *, applied: bool) -> bool:
         """Whether the run came to its request number `step`; killed there, before or after GitHub did the work."""
-        process: list[subprocess.Popen[bytes]] = []
-        self.shop.github.fail(meanwhile(lambda: process[0].send_signal(signal.SIGKILL), applied=applied), skip=step)
-        with self.start() as started:
-            process.append(started)
-            code = started.wait(60)
-        self.shop.github.heal()
-        assert code in (0, -signal.SIGKILL)
-        return code != 0
+        return self.shop.killed(self.start, step, applied=applied)
 
 
 def on_stage(

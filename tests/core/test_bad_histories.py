@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dora_metrics.computing import judged, subject_of, template
+from dora_metrics.computing import judged, parts, subject_of, template
 from dora_metrics.core import amounts, contract, render, report
 from dora_metrics.core.explain.answering import explain
 from dora_metrics.core.explain.case import case_of
@@ -90,7 +90,7 @@ def test_goals_trends_advice_and_thresholds_bear_whatever_history(facts: list[Fa
     msgspec.json.encode(found.document)
     for record in found.records.records:
         built = report.build(found, record.scope, None, None)
-        assert render.markdown(built, template("summary.md.j2"))
+        assert render.markdown(built, template("summary.md.j2"), parts())
 
 
 @settings(deadline=None, max_examples=60)

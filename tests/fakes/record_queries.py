@@ -6,7 +6,7 @@ from fakes import nodes
 from fakes.git import NOTHING
 from fakes.nodes import CommitNode, Ref
 from fakes.records import Deployment, DeploymentStatus, Issue, Label, PullRequest, Release
-from fakes.resolving import Info, Value, connection, field
+from fakes.resolving import Info, Value, connection, context, field
 
 Page = dict[str, object]
 
@@ -15,6 +15,11 @@ Page = dict[str, object]
 @field("Issue", "labels")
 def _labels(record: Issue, info: Info, **arguments: Value) -> Page:
     return connection(info, [Label(name) for name in record.labels], arguments)
+
+
+@field("Issue", "viewerDidAuthor")
+def _own(issue: Issue, info: Info) -> bool:
+    return issue.author == context(info).token.actor
 
 
 @field("Issue", "stateReason")

@@ -156,6 +156,8 @@ def _body(given: object) -> str:
 @route("POST", "/issues")
 def create_issue(call: Call, home: Repository) -> Answer:
     call.need(home, "issues", "write")
+    if not home.has_issues_enabled:
+        raise HttpError(410, "Issues are disabled for this repo")
     given = call.request.json()
     if not isinstance(given.get("title"), str):
         raise invalid("Issue", "title", "missing_field")

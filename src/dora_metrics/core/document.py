@@ -29,7 +29,7 @@ def document(
         window=contract.WindowBounds(start=window.start, end=window.end, days=window.days),
         timezone=policy.zone.key,
         benchmark=policy.benchmark.name,
-        scopes=[_scope(record, window, spec, policy, now) for record in records.records],
+        scopes=[scope_metrics(record, window, policy, now, compared=not spec.everything) for record in records.records],
         notes=[*notes, *records.notes, *(_later_scopes(records) if spec.everything else ())],
     )
 
@@ -42,10 +42,13 @@ def _later_scopes(records: Records) -> list[str]:
     ]
 
 
-def _scope(record: Record, window: Window, spec: WindowSpec, policy: Policy, now: datetime) -> contract.ScopeMetrics:
+def scope_metrics(
+    record: Record, window: Window, policy: Policy, now: datetime, *, compared: bool
+) -> contract.ScopeMetrics:
+    """Everything about one scope in a window; `compared`: with the window before."""
     touched = list(weeks(window, policy.zone, now, record.began))
     found = metrics(record, window, touched, policy)
-    previous = None if spec.everything else _before(record, window.before(), policy, now)
+    previous = _before(record, window.before(), policy, now) if compared else None
     return contract.ScopeMetrics(
         repository=record.scope.repository,
         service=record.scope.service,

@@ -33,6 +33,7 @@ class Exclusion(NamedTuple):
     reason: str
     changes: int
     change: str
+    deployment: str
 
 
 @dataclass
@@ -52,7 +53,8 @@ def leads(line: Line, policy: Policy) -> Leads:
         starts = [(start, sha) for start, sha in _starts(change, policy) if sha not in seen]
         seen.update(sha for _, sha in starts if sha)
         if reason := _excluded_whole(delivery, change, policy):
-            found.excluded.append(Exclusion(delivery.deployment.finished_at, reason, len(starts), delivery.change))
+            by = delivery.deployment
+            found.excluded.append(Exclusion(by.finished_at, reason, len(starts), delivery.change, by.id))
         else:
             _measure(found, delivery, change, starts)
     return found
@@ -89,15 +91,15 @@ def _starts(  # noqa: PLR0911 - one a way to start
 def _measure(
     found: Leads, delivery: Delivery, change: Change | None, starts: list[tuple[datetime | None, str | None]]
 ) -> None:
-    at = delivery.deployment.finished_at
+    at, deployment = delivery.deployment.finished_at, delivery.deployment.id
     for start, sha in starts:
         if start is None:
-            found.excluded.append(Exclusion(at, "no_start", 1, delivery.change))
+            found.excluded.append(Exclusion(at, "no_start", 1, delivery.change, deployment))
         elif start > at:
-            found.excluded.append(Exclusion(at, "negative", 1, delivery.change))
+            found.excluded.append(Exclusion(at, "negative", 1, delivery.change, deployment))
         else:
             seconds = (at - start).total_seconds()
-            found.measured.append(Lead(at, delivery.change, delivery.deployment.id, seconds, sha, change))
+            found.measured.append(Lead(at, delivery.change, deployment, seconds, sha, change))
             change = None
 
 

@@ -25,8 +25,9 @@ README = "README.md"
 CHECKPOINT = "checkpoint.json"
 SEQUENCE = "sequence"
 CURSORS = "cursors.json"
+REPORTS = "reports.json"
 METRICS = "metrics.json"
-ROOT_FILES = (README, SEQUENCE, CHECKPOINT, CURSORS, OUTBOX, QUARANTINE)
+ROOT_FILES = (README, SEQUENCE, CHECKPOINT, CURSORS, REPORTS, OUTBOX, QUARANTINE)
 """What a run reads besides facts."""
 
 TITLE = b"# The ledger of dora-metrics"

@@ -8,6 +8,7 @@ from dora_metrics.core.judging import Record, cut
 from dora_metrics.core.markdown import Md, joined, link, md
 from dora_metrics.core.metrics import failures_in
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.recovery import Failure
 from dora_metrics.core.story import name, readable
 from dora_metrics.core.table import left_out
 from dora_metrics.core.values import Window
@@ -33,21 +34,19 @@ def making(record: Record, scope: contract.ScopeMetrics, window: Window, policy:
         window=f"{start} – {end} {policy.zone.key}, half-open: {window.days:g} days; "
         f"scope {record.scope.repository}, service {record.scope.service}, environment {record.scope.environment}",
         metrics=list(_metrics(scope.metrics, window, policy)),
-        failures=_most(
-            md(
-                "{} by `{}`: {}; {}",
-                name(f.deployment),
-                Md(f.rule),
-                link(readable(f.because, record), f.url),
-                readable(_end(f.seconds, f.remediated_by), record),
-            )
-            for f in failures_in(record, window)
-        ),
+        failures=_most(md("{} {}", name(f.deployment), failed(f, record)) for f in failures_in(record, window)),
         unmatched=_most(
             md("{}: {}", link(one.incident.title or one.incident.id, one.incident.url), one.because)
             for one in unmatched
         ),
     )
+
+
+def failed(failure: Failure, record: Record) -> Md:
+    """By which rule, because of what, and how it ended: `` by `rollback`: v1 was deployed again; over … ``."""
+    because = link(readable(failure.because, record), failure.url)
+    end = readable(_end(failure.seconds, failure.remediated_by), record)
+    return md("by `{}`: {}; {}", Md(failure.rule), because, end)
 
 
 def _most(lines: Iterable[Md]) -> list[Md]:

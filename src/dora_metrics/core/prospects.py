@@ -31,14 +31,14 @@ def prospects(found: contract.Outlook) -> Prospects:
     aims = joined(" · ", (md("{} {}", NAMES[goal.metric].lower(), goals.sentence(goal)) for goal in found.goals))
     worth = joined(" · ", (md("{}", one) for one in found.achievements))
     return Prospects(
-        trends=_trends(found),
+        trends=trends(found),
         goals=Md(f"Goals: {aims}." if aims else ""),
         achievements=Md(f"Worth a mention: {worth}." if worth else ""),
-        hints=tuple(_hint(one) for one in found.advice),
+        hints=hints(found),
     )
 
 
-def _trends(found: contract.Outlook) -> Md:
+def trends(found: contract.Outlook) -> Md:
     """The metrics whose weeks go one way beyond chance; the others are not mentioned."""
     clear = {name: one for name, one in found.trends.items() if one.p < SIGNIFICANT and one.slope_per_week}
     if not clear:
@@ -51,6 +51,11 @@ def _trends(found: contract.Outlook) -> Md:
 def _way(name: str, change: float) -> Md:
     rose = "rose" if change > 0 else "fell"
     return md("{} **{} by {}**", NAMES[name].lower(), rose, amounts.step(name, change))
+
+
+def hints(found: contract.Outlook) -> tuple[Hint, ...]:
+    """What is known about each metric that holds back."""
+    return tuple(_hint(one) for one in found.advice)
 
 
 def _hint(one: contract.Advice) -> Hint:

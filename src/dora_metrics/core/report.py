@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from dora_metrics.core import contract, words
+from dora_metrics.core.chart import Chart, chart
 from dora_metrics.core.comparing import compare
 from dora_metrics.core.judging import Record, Records
 from dora_metrics.core.linking import Scope, default_service
@@ -17,6 +18,7 @@ from dora_metrics.core.story import Happening, Setting, Story, tell
 from dora_metrics.core.table import NAMES, Row, rows
 from dora_metrics.core.thresholds import Violation
 from dora_metrics.core.values import Window, WindowSpec
+from dora_metrics.core.weekly import complete_weeks, long_view
 
 _MOST_OTHERS = 200
 
@@ -55,6 +57,7 @@ class Report:
     overall: str = ""
     insight: Md | None = None
     prospects: Prospects | None = None
+    chart: Chart | None = None
     others: Sequence[Other] = ()
     others_more: int = 0
     told: Sequence[Told] = ()
@@ -115,13 +118,14 @@ def build(
     others = [_other(one, records) for one in subject.document.scopes if one is not scope]
     return Report(
         story=story,
-        heading=f"{subject.span}, {_name(record.scope)}",
+        heading=f"{subject.span}, {name_of(record.scope)}",
         before=_before(subject),
         benchmark=subject.document.benchmark,
         rows=rows(scope, verdicts(subject, record, scope)),
-        overall=_overall(scope),
+        overall=overall(scope),
         insight=_insight(scope),
         prospects=prospects(scope.outlook),
+        chart=chart(_weeks(record, subject)),
         others=others[:_MOST_OTHERS],
         others_more=len(others[_MOST_OTHERS:]),
         told=told,
@@ -130,7 +134,11 @@ def build(
     )
 
 
-def _name(scope: Scope) -> str:
+def _weeks(record: Record, subject: Subject) -> list[contract.Week]:
+    return complete_weeks(record, long_view(subject.window, subject.now), subject.policy, subject.now)
+
+
+def name_of(scope: Scope) -> str:
     """The environment, with the service where it is not simply the repository."""
     if scope.service == default_service(scope.repository):
         return scope.environment
@@ -146,7 +154,7 @@ def _before(subject: Subject) -> str:
 def alarm(one: Violation, main: Scope | None) -> Md:
     """What was hit, with its scope where that is another one, and the threshold as it was written."""
     scope = Scope(one.repository, one.service, one.environment)
-    said = one.text if scope == main else f"{one.repository} · {_name(scope)}: {one.text}"
+    said = one.text if scope == main else f"{one.repository} · {name_of(scope)}: {one.text}"
     return md("{} **{}** ({}-on: {})", "❌" if one.on == "fail" else "⚠️", said, one.on, one.rule)
 
 
@@ -157,12 +165,13 @@ def verdicts(subject: Subject, record: Record, scope: contract.ScopeMetrics) -> 
     return dict(compare(record, subject.window, scope.metrics, scope.previous))
 
 
-def _overall(scope: contract.ScopeMetrics) -> str:
-    overall = scope.metrics.overall_level
-    if overall is None:
+def overall(scope: contract.ScopeMetrics) -> str:
+    """The overall level, and what it rests on; empty without one."""
+    found = scope.metrics.overall_level
+    if found is None:
         return ""
-    lowest = [NAMES[name].lower() for name in overall.rests_on if getattr(scope.metrics, name).level == overall.level]
-    return f"{overall.level}, by {' and '.join(lowest)}: the lowest of {len(overall.rests_on)} metrics with data"
+    lowest = [NAMES[name].lower() for name in found.rests_on if getattr(scope.metrics, name).level == found.level]
+    return f"{found.level}, by {' and '.join(lowest)}: the lowest of {len(found.rests_on)} metrics with data"
 
 
 _STAGES = {
@@ -186,7 +195,7 @@ def _insight(scope: contract.ScopeMetrics) -> Md | None:
 
 def _other(one: contract.ScopeMetrics, records: Mapping[Scope, Record]) -> Other:
     found, scope = one.metrics, Scope(one.repository, one.service, one.environment)
-    name = link(f"{scope.repository} · {_name(scope)}", _home(records.get(scope)))
+    name = link(f"{scope.repository} · {name_of(scope)}", _home(records.get(scope)))
     cells = (
         words.frequency(found.deployment_frequency.per_day),
         words.duration(found.lead_time.p50_seconds),

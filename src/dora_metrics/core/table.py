@@ -1,6 +1,6 @@
 """The table of five metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from dora_metrics.core import contract, words
@@ -22,7 +22,7 @@ def rows(scope: contract.ScopeMetrics, verdicts: Mapping[str, str]) -> list[Row]
     """The five metrics of a scope; `verdicts` by metric say whether a change is clear."""
     found, previous = scope.metrics, scope.previous
     return [
-        Row(title, show(part), level(part), _before(name, part, previous, verdicts), _n(part))
+        Row(title, show(part), level(part), before(name, part, previous, verdicts), _n(part))
         for name, title in NAMES.items()
         for part in [getattr(found, name)]
     ]
@@ -80,16 +80,23 @@ def level(part: contract.Judged) -> str:
             return f"{part.level}, could be {highest} to {lowest}"
 
 
-def _before(name: str, part: contract.Judged, previous: contract.Metrics | None, verdicts: Mapping[str, str]) -> Md:
+def before(
+    name: str,
+    part: contract.Judged,
+    previous: contract.Metrics | None,
+    verdicts: Mapping[str, str],
+    shown: Callable[[contract.Judged], str] = plain,
+) -> Md:
+    """The value of the window before, `shown` in words, and what the change to `part` is worth."""
     if previous is None:
         return Md(words.NOTHING)
     earlier = getattr(previous, name)
     verdict = verdicts.get(name)
     if verdict is None:
-        return escape(plain(earlier))
+        return escape(shown(earlier))
     if verdict == "no clear change":
-        return md("{} · no clear change", plain(earlier))
-    return md("{} · {} **{}**", plain(earlier), _arrow(part, earlier), verdict)
+        return md("{} · no clear change", shown(earlier))
+    return md("{} · {} **{}**", shown(earlier), _arrow(part, earlier), verdict)
 
 
 def _arrow(part: contract.Judged, earlier: contract.Judged) -> str:

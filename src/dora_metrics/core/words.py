@@ -93,6 +93,17 @@ def minute(moment: datetime, zone: ZoneInfo) -> str:
     return f"{_local(moment, zone):%Y-%m-%d %H:%M}"
 
 
+def when(moment: datetime, zone: ZoneInfo) -> str:
+    """`Thu 19 Nov, 14:02`."""
+    local = _local(moment, zone)
+    return f"{_DAYS[local.weekday()]} {local.day} {_MONTHS[local.month - 1]}, {local:%H:%M}"
+
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+"""Not those of a locale."""
+
+
 def _local(moment: datetime, zone: ZoneInfo) -> datetime:
     """In the time zone; at either end of all years, where that would be outside of them, as it is."""
     try:

@@ -116,8 +116,16 @@ class Client:
         """
         return self._rest("POST", path, body=dict(body))
 
+    def patch(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
+        """A REST PATCH; sent again where no answer came, since the same change twice is one.
+
+        Raises:
+            GitHubError: by meaning.
+        """
+        return self._read(lambda: self._rest("PATCH", path, body=dict(body)))
+
     def _read(self, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Nothing is done by asking, so what is unsure is asked again."""
+        """For what may be done twice: what is unsure is asked again."""
         for attempt in range(1, _TRIES + 1):
             try:
                 return ask()
@@ -189,7 +197,7 @@ def _meaning(answer: Answer, token: str) -> GitHubError | None:  # noqa: PLR0911
             return UnsureError(_UNREADABLE) if answer.data is None else None
         case ("STALE_DATA", _):
             return StaleHeadError(said)
-        case ("NOT_FOUND", _) | (_, 404):
+        case ("NOT_FOUND", _) | (_, 404 | 410):
             return NotFoundError(f"not found, or the token may not see it ({said})")
         case ("FORBIDDEN", _) | (_, 403):
             return ForbiddenError(said)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from dora_metrics.core.ledger import CURSORS, FACTS, OUTBOX, QUARANTINE, SEQUENCE
+from dora_metrics.core.ledger import CURSORS, FACTS, OUTBOX, QUARANTINE, REPORTS, SEQUENCE
 
 
 def sequence(content: bytes) -> int:
@@ -13,7 +13,7 @@ def sequence(content: bytes) -> int:
 
 def is_kept(path: str) -> bool:
     """Whether a file is more than derived: it cannot be computed again from the others."""
-    return path.startswith((FACTS, QUARANTINE, OUTBOX, CURSORS))
+    return path.startswith((FACTS, QUARANTINE, OUTBOX, CURSORS, REPORTS))
 
 
 def counted(seen: int | None, changes: Mapping[str, bytes]) -> tuple[int, dict[str, bytes]]:

@@ -1,0 +1,84 @@
+"""What was filed: which period each kind of report was last made for, by whom, and in which issues.
+
+It lies in the ledger, which only one run at a time can change: who writes its claim there makes the report. An issue is
+found again by a hidden marker in its text, so that a run that dies after it has made one leaves no second one behind.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+import msgspec
+from msgspec import Struct
+
+from dora_metrics.core.linking import Scope
+from dora_metrics.core.periodic.periods import Period
+
+CLAIM = timedelta(minutes=5)
+"""How long a run that has claimed a report is waited for."""
+
+
+class Filed(Struct, frozen=True):
+    """An issue with a report, and the digest of the part of its text that is ours."""
+
+    number: int
+    digest: str
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """The newest report of a kind, and its issues by marker.
+
+    `done`: everything about it is filed. `before`: the numbers of the issues of the report before, by scope.
+    """
+
+    period: str
+    claimed_at: datetime
+    claimed_by: str
+    done: bool = False
+    filed: dict[str, Filed] = {}
+    before: dict[str, int] = {}
+
+
+Cabinet = dict[str, Entry]
+"""By kind."""
+
+
+def decoded(text: bytes) -> Cabinet:
+    """What a ledger holds; nothing where it cannot be read, since every issue is found by its marker as well."""
+    try:
+        return msgspec.json.decode(text, type=Cabinet)
+    except msgspec.DecodeError:
+        return {}
+
+
+def encoded(cabinet: Mapping[str, Entry]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(cabinet, order="sorted"), indent=1) + b"\n" if cabinet else b""
+
+
+def claimed(cabinet: Cabinet, period: Period, by: str, now: datetime) -> Entry | None:
+    """The entry that claims a period's report for a run; None where it is done, or another run is at it."""
+    found = cabinet.get(period.kind)
+    if found is None or found.period != period.name:
+        return Entry(period=period.name, claimed_at=now, claimed_by=by, before=_numbers(found) if found else {})
+    if found.done or timedelta() <= now - found.claimed_at < CLAIM:
+        return None
+    return msgspec.structs.replace(found, claimed_at=now, claimed_by=by)
+
+
+def _numbers(entry: Entry) -> dict[str, int]:
+    """The newest issue of each scope."""
+    return entry.before | {scope_of(marker): one.number for marker, one in entry.filed.items()}
+
+
+def marker(period: Period, scope: Scope) -> str:
+    """What a report is known by. A scope's name is a stranger's text, so that only its hash is told."""
+    return f"{period.kind}:{period.name}:{scope_key(scope)}"
+
+
+def scope_key(scope: Scope) -> str:
+    return hashlib.sha256("\0".join(scope).encode()).hexdigest()[:16]
+
+
+def scope_of(marker: str) -> str:
+    """The key of the scope that a marker is of."""
+    return marker.rpartition(":")[2]

@@ -1,0 +1,80 @@
+"""A report as the text of an issue: ours between two marks, and beneath them whatever people write there."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from dora_metrics.core.markdown import Md
+
+LARGEST = 65_536
+"""GitHub refuses a longer text. It says characters; what counts here are those of UTF-16, of which there are more."""
+
+_BEGIN = "<!-- dora-metrics:report {} -->"
+_BEGUN = re.compile(r"<!-- dora-metrics:report ([\w:-]+) -->")
+_END = "<!-- dora-metrics:end: what stands above is written anew, what stands below is yours -->"
+
+
+@dataclass(frozen=True)
+class Letter:
+    """What a report says: `ours` is written anew whenever it changes, `beneath` once.
+
+    Where `before` is asked for, it is the number of the last report's issue.
+    """
+
+    marker: str
+    title: str
+    ours: str
+    beneath: str = ""
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.ours.encode()).hexdigest()[:16]
+
+    def text(self, before: int | None) -> str:
+        """The whole text of a new issue, linked to the last one."""
+        return f"{self._ours(before)}\n{self.beneath}"
+
+    def renewed(self, text: str, before: int | None) -> str | None:
+        """The text of its issue with what is ours written anew; None where people have taken the marks away."""
+        found = _BEGUN.search(text)
+        end = text.find(_END)
+        if found is None or found[1] != self.marker or end < found.end():
+            return None
+        return text[: found.start()] + self._ours(before) + text[end + len(_END) :]
+
+    def _ours(self, before: int | None) -> str:
+        link = f"\nThe report before: #{before}\n" if before else ""
+        return f"{_BEGIN.format(self.marker)}\n{self.ours.strip()}\n{link}\n{_END}"
+
+
+def marker_in(text: str) -> str | None:
+    """Which report a text is, if it is one."""
+    found = _BEGUN.search(text)
+    return found[1] if found else None
+
+
+def has_work(text: str) -> bool:
+    """Whether somebody has written down what is to be done, and not ticked it: a box without a gap left to fill."""
+    return any(_TO_DO.match(line) and "…" not in line for line in text.partition(_END)[2].splitlines())
+
+
+_TO_DO = re.compile(r"\s*[-*] \[ \] \S")
+
+
+def room(beneath: str) -> int:
+    """How long `ours` may be, beside what is beneath it, the marks and the link."""
+    return LARGEST - 500 - length(beneath)
+
+
+def length(text: str) -> int:
+    """In units of UTF-16."""
+    return len(text.encode("utf-16-le")) // 2
+
+
+def divided(rendered: str) -> tuple[str, str]:
+    """What a template says above and below its line `<!-- yours -->`."""
+    ours, _, beneath = rendered.partition(YOURS)
+    return ours, beneath.lstrip("\n")
+
+
+YOURS = Md("<!-- yours -->")

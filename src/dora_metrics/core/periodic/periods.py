@@ -1,0 +1,81 @@
+"""The week, month or quarter that a report is about, and the day when it is due."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Literal, get_args
+from zoneinfo import ZoneInfo
+
+from dora_metrics.core.values import Window
+
+Kind = Literal["weekly", "monthly", "quarterly"]
+Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+DAYS: tuple[Day, ...] = get_args(Day)
+
+_MONTHS = {"monthly": 1, "quarterly": 3}
+
+
+@dataclass(frozen=True)
+class Period:
+    """A whole week, month or quarter. `name` is unique among its kind: `2026-W47`, `2026-11`, `2026-Q4`."""
+
+    kind: Kind
+    name: str
+    title: str
+    window: Window
+
+    @property
+    def unit(self) -> str:
+        """`week`, `month` or `quarter`."""
+        return self.kind.removesuffix("ly")
+
+
+def due(kind: Kind, now: datetime, zone: ZoneInfo, day: Day) -> Period:
+    """The newest period whose report is due at `now`: from the first such day on after the period's end.
+
+    A report that was missed is due until that of the next period is.
+    """
+    today = now.astimezone(zone).date()
+    end = _start(kind, today)
+    if today < end + timedelta(days=(DAYS.index(day) - end.weekday()) % 7):
+        end = _start(kind, end - timedelta(days=1))
+    first = _start(kind, end - timedelta(days=1))
+    start, until = (datetime.combine(one, time(), zone).astimezone(UTC) for one in (first, end))
+    return Period(kind, _name(kind, first), _title(kind, first), Window(start, until))
+
+
+def _start(kind: Kind, today: date) -> date:
+    """The first day of the period that a day lies in."""
+    if kind == "weekly":
+        return today - timedelta(days=today.weekday())
+    months = _MONTHS[kind]
+    return today.replace(month=(today.month - 1) // months * months + 1, day=1)
+
+
+def _name(kind: Kind, first: date) -> str:
+    year, week, _ = first.isocalendar()
+    match kind:
+        case "weekly":
+            return f"{year}-W{week:02}"
+        case "monthly":
+            return f"{first:%Y-%m}"
+        case "quarterly":
+            return f"{first.year}-Q{first.month // 3 + 1}"
+
+
+def _title(kind: Kind, first: date) -> str:
+    year, week, _ = first.isocalendar()
+    match kind:
+        case "weekly":
+            return f"week {week}, {year}"
+        case "monthly":
+            return f"{_NAMES[first.month - 1]} {first.year}"
+        case "quarterly":
+            return f"Q{first.month // 3 + 1} {first.year}"
+
+
+_NAMES = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+"""Not those of a locale."""

@@ -1,0 +1,76 @@
+"""The reports that are due, as letters: of each scope that is alive, by the user's template or the usual one."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dora_metrics.computing import parts, template
+from dora_metrics.core.judging import Record
+from dora_metrics.core.linking import Scope
+from dora_metrics.core.periodic.building import Matter, is_alive
+from dora_metrics.core.periodic.letter import Letter
+from dora_metrics.core.periodic.periods import Period
+from dora_metrics.core.periodic.writing import letter
+from dora_metrics.core.render import TemplateError
+from dora_metrics.core.report import Subject
+from dora_metrics.settings import EVERY_REPOSITORY, Settings
+
+MOST = 20
+"""Scopes with a report of their own; GitHub limits how many issues are made in a minute."""
+
+
+@dataclass(frozen=True)
+class Letters:
+    """By scope; `more`: scopes beyond the most. `problem`: why the user's template gave way to the usual one."""
+
+    letters: dict[Scope, Letter]
+    more: int
+    problem: str = ""
+
+
+def letters(subject: Subject, about: str, period: Period, settings: Settings, workspace: Path) -> Letters:
+    """The reports of a repository's scopes, or of all, the most recently deployed first."""
+    ours = [one for one in subject.records.records if about in (EVERY_REPOSITORY, one.scope.repository)]
+    alive = sorted((one for one in ours if is_alive(one, period)), key=_newest, reverse=True)
+    matters = {record.scope: Matter.of(subject, record, period) for record in alive[:MOST]}
+    more, wanted, problem = max(0, len(alive) - MOST), settings.report_template, ""
+    if wanted is not None:
+        try:
+            return Letters(_written(matters, _read(workspace, wanted)), more)
+        except (OSError, UnicodeDecodeError, TemplateError) as why:
+            problem = f"report-template {wanted} cannot be used: {_why(why)}"
+    return Letters(_written(matters, template(f"{period.kind}.md.j2")), more, problem)
+
+
+def printed(found: Letters) -> str:
+    """All of them, each below its title."""
+    return "\n".join(f"# {one.title}\n\n{one.text(None)}" for one in found.letters.values())
+
+
+def _written(matters: dict[Scope, Matter], text: str) -> dict[Scope, Letter]:
+    pieces = parts()
+    return {scope: letter(one, text, pieces) for scope, one in matters.items()}
+
+
+def _newest(record: Record) -> tuple[str, Scope]:
+    newest = record.deployments[-1].finished_at.isoformat() if record.deployments else ""
+    return newest, record.scope
+
+
+def _read(workspace: Path, wanted: Path) -> str:
+    """A file of the repository, and nothing that a link in it leads to elsewhere."""
+    path = (workspace / wanted).resolve()
+    if not path.is_relative_to(workspace.resolve()):
+        raise TemplateError("it leads out of the workspace")
+    return path.read_text("utf-8")
+
+
+def _why(problem: Exception) -> str:
+    match problem:
+        case FileNotFoundError():
+            return "there is no such file; it is looked for in the workspace, so the job needs a checkout"
+        case OSError():
+            return str(problem.strerror)
+        case UnicodeDecodeError():
+            return "it is not UTF-8"
+        case _:
+            return str(problem)

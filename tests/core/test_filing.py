@@ -1,0 +1,158 @@
+"""How a report is filed: one run claims it, its issue is known by a marker, and what people write in it stays."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dora_metrics.core.linking import Scope
+from dora_metrics.core.periodic import filed
+from dora_metrics.core.periodic.filed import CLAIM, Cabinet, Entry, Filed, claimed, marker
+from dora_metrics.core.periodic.letter import Letter, divided, has_work, marker_in
+from dora_metrics.core.periodic.periods import Period
+from dora_metrics.core.values import Window
+
+NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
+THIS = Period("weekly", "2026-W47", "week 47, 2026", Window(NOW, NOW))
+LAST = Period("weekly", "2026-W46", "week 46, 2026", Window(NOW, NOW))
+SHOP = Scope("acme/shop", "shop", "production")
+WEB = Scope("acme/shop", "web", "production")
+
+
+def entry(period: Period = THIS, *, by: str = "one", done: bool = False, **numbers: int) -> Entry:
+    scopes = {"shop": SHOP, "web": WEB}
+    issues = {marker(period, scopes[name]): Filed(number, "d") for name, number in numbers.items()}
+    return Entry(period=period.name, claimed_at=NOW, claimed_by=by, done=done, filed=issues)
+
+
+# Claims.
+
+
+def test_a_report_that_nobody_has_begun_is_claimed() -> None:
+    found = claimed({}, THIS, "one", NOW)
+    assert found == Entry(period="2026-W47", claimed_at=NOW, claimed_by="one")
+
+
+def test_what_another_run_has_just_claimed_is_left_to_it() -> None:
+    assert claimed({"weekly": entry()}, THIS, "two", NOW + CLAIM - timedelta(seconds=1)) is None
+
+
+def test_a_claim_that_led_to_nothing_passes_to_the_next_run() -> None:
+    found = claimed({"weekly": entry()}, THIS, "two", NOW + CLAIM)
+    assert found == Entry(period="2026-W47", claimed_at=NOW + CLAIM, claimed_by="two")
+
+
+def test_a_claim_of_the_future_is_no_claim() -> None:
+    assert claimed({"weekly": entry()}, THIS, "two", NOW - timedelta(hours=1)) is not None
+
+
+def test_what_is_done_is_not_claimed_again() -> None:
+    assert claimed({"weekly": entry(done=True)}, THIS, "two", NOW + timedelta(days=3)) is None
+
+
+def test_a_new_period_remembers_the_issues_of_the_one_before() -> None:
+    found = claimed({"weekly": entry(LAST, done=True, shop=12, web=13)}, THIS, "one", NOW)
+    assert found is not None
+    assert found.before == {filed.scope_of(marker(THIS, SHOP)): 12, filed.scope_of(marker(THIS, WEB)): 13}
+
+
+def test_a_scope_without_a_report_last_time_keeps_the_one_before() -> None:
+    older = msgspec.structs.replace(entry(LAST, done=True, web=13), before={filed.scope_of(marker(LAST, SHOP)): 9})
+    found = claimed({"weekly": older}, THIS, "one", NOW)
+    assert found is not None
+    assert sorted(found.before.values()) == [9, 13]
+
+
+def test_the_cabinet_is_read_back_as_it_was_written() -> None:
+    cabinet: Cabinet = {"weekly": entry(done=True, shop=12), "monthly": entry()}
+    assert filed.decoded(filed.encoded(cabinet)) == cabinet
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"weekly": {"period": 1}}', b"\xff"])
+def test_a_cabinet_that_cannot_be_read_is_an_empty_one(text: bytes) -> None:
+    assert filed.decoded(text) == {}
+
+
+# Markers.
+
+
+def test_each_scope_and_period_has_a_marker_of_its_own() -> None:
+    assert len({marker(period, scope) for period in (THIS, LAST) for scope in (SHOP, WEB)}) == 4
+
+
+@given(st.text(), st.text())
+def test_no_name_of_a_scope_breaks_out_of_the_comment(service: str, environment: str) -> None:
+    known = marker(THIS, Scope("acme/shop", service, environment))
+    assert marker_in(Letter(known, "", "text").text(None)) == known
+
+
+# Letters.
+
+
+def test_a_new_text_replaces_ours_and_keeps_what_people_wrote_around_it() -> None:
+    old, new = Letter("weekly:a", "t", "old words", "### Notes"), Letter("weekly:a", "t", "new words", "### Other")
+    text = f"Look here first!\n{old.text(None)}\n- [x] Done, by me"
+    found = new.renewed(text, 12)
+    assert found is not None
+    assert found.startswith("Look here first!\n")
+    assert found.endswith("### Notes\n- [x] Done, by me")
+    assert "new words" in found
+    assert "The report before: #12" in found
+    assert "old words" not in found
+
+
+@given(st.text(), st.text(), st.text())
+def test_renewing_twice_is_renewing_once(ours: str, above: str, below: str) -> None:
+    letter = Letter("weekly:a", "t", ours)
+    text = f"{above}\n{Letter('weekly:a', 't', 'old').text(None)}\n{below}"
+    once = letter.renewed(text, 3)
+    assert once is None or letter.renewed(once, 3) == once
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Everything was deleted",
+        "<!-- dora-metrics:report weekly:a -->\nno end",
+        Letter("weekly:b", "t", "of another scope").text(None),
+        (
+            "<!-- dora-metrics:end: what stands above is written anew, what stands below is yours -->\n"
+            "<!-- dora-metrics:report weekly:a -->"
+        ),
+    ],
+)
+def test_a_text_without_our_marks_is_left_alone(text: str) -> None:
+    assert Letter("weekly:a", "t", "new").renewed(text, None) is None
+
+
+def test_the_link_to_the_report_before_is_no_news() -> None:
+    letter = Letter("weekly:a", "t", "words")
+    assert "#12" in letter.text(12)
+    assert letter.digest == Letter("weekly:a", "t", "words", "beneath").digest
+    assert letter.digest != Letter("weekly:a", "t", "other words").digest
+
+
+def test_a_template_is_divided_at_its_line() -> None:
+    assert divided("ours\n<!-- yours -->\nbeneath\n") == ("ours\n", "beneath\n")
+    assert divided("ours only") == ("ours only", "")
+
+
+# Work that is left.
+
+
+@pytest.mark.parametrize(
+    ("beneath", "left"),
+    [
+        ("- [ ] Split the deployment (owner: Ann, due: Friday)", True),
+        ("  * [ ] Ask", True),
+        ("- [x] Split the deployment", False),
+        ("- [ ] … (owner: … , due: …)", False),
+        ("- [ ] Deploy on merge, since it waits. (owner: … , due: …)", False),
+        ("", False),
+    ],
+)
+def test_a_box_that_somebody_filled_in_and_did_not_tick_is_work(beneath: str, *, left: bool) -> None:
+    assert has_work(Letter("monthly:a", "t", "- [ ] in our own text", beneath).text(None)) is left
