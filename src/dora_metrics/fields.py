@@ -11,6 +11,7 @@ from dora_metrics.core import benchmarks, goals, paths, thresholds, values
 
 Rule = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
 Table = Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"]
+Securing = Literal["auto", "dependabot", "code-scanning", "secret-scanning", "none"]
 Source = Literal["auto", "deployments", "workflow-runs", "releases", "pushes", "none"]
 
 
@@ -153,6 +154,7 @@ LedgerPlace = Annotated[str, AfterValidator(_ledger)]
 Since = Annotated[str, AfterValidator(_since)]
 Rules = Annotated[tuple[Rule, ...], BeforeValidator(values.listed), choices(*get_args(Rule))]
 Sources = Annotated[tuple[Source, ...], BeforeValidator(values.listed), choices(*get_args(Source))]
+Security = Annotated[tuple[Securing, ...], BeforeValidator(values.listed), choices(*get_args(Securing))]
 Goals = Annotated[dict[str, Any], AfterValidator(_goals)]
 Thresholds = Annotated[List, AfterValidator(_thresholds)]
 Statuses = Annotated[List, AfterValidator(_statuses)]
