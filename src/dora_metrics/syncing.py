@@ -16,7 +16,7 @@ from dora_metrics.core.reconciling import news
 from dora_metrics.core.report import Told
 from dora_metrics.github.client import Client, GitHubError, NotFoundError
 from dora_metrics.github.observed import Observed, Run
-from dora_metrics.github.past import Failed, Gathered, Part, Refused, Wanted, past
+from dora_metrics.github.past import Failed, Gathered, Part, Piece, Refused, Wanted, past
 from dora_metrics.github.repositories import named
 from dora_metrics.github.touching import TooMuchError
 from dora_metrics.ledgers.port import Ledger
@@ -120,7 +120,7 @@ class Sync:
             return {ASKED: Cursor(reached=since, open=chosen)}
         return dict(own)
 
-    def _tell(self, repository: str, part: Part | Failed | Refused) -> None:
+    def _tell(self, repository: str, part: Piece) -> None:
         self.progress.show(repository, part)
         if isinstance(part, Failed) or (isinstance(part, Refused) and part.told):
             self.tell(Told("sync", "failed", f"{repository}: {part}"))

@@ -108,6 +108,15 @@ def test_a_limit_in_the_middle_of_them_goes_on_with_the_next_sync(shop: Shop) ->
     assert sum(fact["kind"] == "vulnerability" for fact in shop.facts().values()) == 150
 
 
+def test_a_number_that_is_used_again_in_another_month_is_one_fact(shop: Shop) -> None:
+    old = shop.repository.alert(what="old", at=at(1))
+    shop.run(since="all")
+    shop.repository.records.remove(old)
+    shop.repository.alert(what="new", at=at(LATELY - 100))
+    shop.run(since="all")
+    assert shop.facts()["github:dependabot:acme/shop#1"]["package"] == "new"
+
+
 def test_a_leaked_secret_is_nowhere(shop: Shop) -> None:
     shop.repository.alert("secret-scanning", "GitHub Personal Access Token", at=at(LATELY - 100))
     broken = shop.repository.alert("secret-scanning", "Slack API Token", at=at(LATELY - 90))

@@ -499,6 +499,19 @@ def test_a_fixed_vulnerability_names_the_deployment_it_went_live_with() -> None:
     ]
 
 
+def test_the_name_of_a_package_stays_text() -> None:
+    hostile = vulnerability(
+        1, fixed_at="03-07", package="<img src=x> @acme/all\n# [x](http://evil)", url="javascript:x"
+    )
+    facts = [deployment(1, "03-08"), hostile]
+    for one in (explained("#1", *facts), explained(deployed(1), *facts)):
+        whole = "\n".join([one.headline, *one.sentences, *(line for part in one.sections for line in part.lines)])
+        assert "<img" not in whole
+        assert "@acme" not in whole
+        assert "[x](" not in whole
+        assert "javascript" not in whole
+
+
 def test_a_deployment_lists_twenty_fixes_and_counts_the_others() -> None:
     many = [vulnerability(number, fixed_at="03-05T11:00") for number in range(23)]
     found = section("Which fixes", explained(deployed(1), deployment(1), *many))

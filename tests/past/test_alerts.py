@@ -382,3 +382,10 @@ def test_a_link_to_another_host_is_followed_on_github_and_with_our_parameters(
     github.fail(answered(200, [], away), to="GET *secret-scanning/alerts")
     assert len(alerts(github, security="secret-scanning").vulnerabilities) == 3
     assert github.world.secrets_told == 0
+
+
+def test_a_list_that_never_ends_is_left_at_the_place_that_comes_twice(github: FakeGitHub, shop: Repository) -> None:
+    shop.alert(at=at(1))
+    endless = {"Link": '<https://api.github.com/x?after=same>; rel="next"'}
+    github.fail(answered(200, [], endless), to="GET *dependabot/alerts", times=None)
+    assert alerts(github, security="dependabot").requests == 3

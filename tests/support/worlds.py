@@ -10,7 +10,7 @@ from dora_metrics.core.progress import Cursor
 from dora_metrics.core.reconciling import news
 from dora_metrics.github.client import Client
 from dora_metrics.github.observed import Run
-from dora_metrics.github.past import Failed, Gathered, Part, Refused, Wanted, past
+from dora_metrics.github.past import Gathered, Piece, Wanted, past
 from dora_metrics.settings import Settings, policy
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
@@ -31,7 +31,7 @@ class Read:
     gathered: Gathered
     linked: Linked
     requests: int
-    parts: list[Part | Failed | Refused]
+    parts: list[Piece]
 
     @property
     def facts(self) -> dict[str, Fact]:

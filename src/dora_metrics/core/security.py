@@ -92,12 +92,12 @@ def sentence(vulnerabilities: Sequence[Vulnerability], window: Window) -> str:
     found = by_severity(vulnerabilities, window)
     detected = sum(one.detected for one in found.values())
     fixed = sum(one.fixed for one in found.values())
-    parts = [f"{detected:,} detected{_still_open(found)}"] if detected else []
+    parts = [f"{words.count(detected, 'detected', 'detected')}{_still_open(found)}"] if detected else []
     if fixed:
         rated = (v for v in vulnerabilities if v.severity)
         median = _remediation(rated, window)
         took = f", median time to remediate {words.duration(median)}" if median is not None else ""
-        parts.append(f"{fixed:,} fixed{took}")
+        parts.append(f"{words.count(fixed, 'fixed', 'fixed')}{took}")
     return f"Security: {'; '.join(parts)}." if parts else ""
 
 
@@ -106,5 +106,5 @@ def _still_open(found: dict[str, contract.Security]) -> str:
     if not left:
         return ", none of them open"
     whole = sum(left.values())
-    named = (severity if count == whole else f"{count:,} {severity}" for severity, count in left.items())
-    return f", {whole:,} of them open ({', '.join(named)})"
+    named = (name if number == whole else words.count(number, name, name) for name, number in left.items())
+    return f", {words.count(whole, 'of them open', 'of them open')} ({', '.join(named)})"

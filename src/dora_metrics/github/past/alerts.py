@@ -92,10 +92,12 @@ class _Listed:
         hidden = {"hide_secret": "true"} if self.kind == "secret-scanning" else {}
         parameters = {"sort": "updated", "direction": "desc", "per_page": _PAGE, **hidden}
         while True:
-            found, place = self.asking.client.page(path, parameters, place)
-            yield Page(tuple(self._nodes(found)), place)
-            if place is None:
+            found, following = self.asking.client.page(path, parameters, place)
+            page = Page(tuple(self._nodes(found)), following if following != place else None)
+            yield page
+            if page.following is None:
                 return
+            place = page.following
 
     def notes(self) -> tuple[str, ...]:
         if not self.unread:

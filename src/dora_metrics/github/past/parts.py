@@ -106,6 +106,10 @@ class Refused:
         return f"{NAMES[self.kind]} are unknown: GitHub answered {self.cursor.refused}; {NEEDS[self.kind]}"
 
 
+Piece = Part | Failed | Refused
+"""What a reading yields."""
+
+
 def failed(kind: Kind, problem: GitHubError) -> Failed:
     lacking = isinstance(problem, ForbiddenError | NotFoundError)
     return Failed(kind, str(problem), _GRANTS.get(kind) if lacking else None)
@@ -122,7 +126,7 @@ class Gathered:
     notes: list[str] = field(default_factory=list)
     graph: Graph = field(default_factory=Graph)
 
-    def add(self, part: Part | Failed | Refused) -> None:
+    def add(self, part: Piece) -> None:
         match part:
             case Failed():
                 self.failures.append(part)
@@ -141,7 +145,7 @@ class Gathered:
             self.cursors[part.kind] = part.cursor
 
     @classmethod
-    def of(cls, parts: Iterable[Part | Failed | Refused]) -> "Gathered":
+    def of(cls, parts: Iterable[Piece]) -> "Gathered":
         gathered = cls()
         for part in parts:
             gathered.add(part)

@@ -16,7 +16,7 @@ from dora_metrics.github.past.commits import commits
 from dora_metrics.github.past.deployments import deployments
 from dora_metrics.github.past.issues import asked, issues
 from dora_metrics.github.past.pages import Page
-from dora_metrics.github.past.parts import Failed, Kind, Part, Refused, Wanted, failed
+from dora_metrics.github.past.parts import Failed, Kind, Part, Piece, Refused, Wanted, failed
 from dora_metrics.github.past.pulls import pulls
 from dora_metrics.github.past.pushes import pushes
 from dora_metrics.github.past.releases import releases
@@ -34,7 +34,7 @@ _SOURCES: tuple[tuple[str, Kind, Telling], ...] = (
 _DEPLOYED: tuple[Kind, ...] = ("deployments", "releases", "runs")
 
 
-def past(client: Client, wanted: Wanted) -> Generator[Part | Failed | Refused, None, None]:
+def past(client: Client, wanted: Wanted) -> Generator[Piece, None, None]:
     """Parts of all kinds as they come; a kind that fails leaves the others as they are.
 
     Facts are those of the repository's present name. The cursor of commits is not among the parts: it comes from
@@ -59,7 +59,7 @@ def past(client: Client, wanted: Wanted) -> Generator[Part | Failed | Refused, N
     yield from _last(asking, sources, merged)
 
 
-def _streams(sources: Sources, each: Sequence[Asking]) -> list[Iterator[Part | Failed | Refused]]:
+def _streams(sources: Sources, each: Sequence[Asking]) -> list[Iterator[Piece]]:
     """What is read side by side; with a cursor commits wait, as mostly there is no deployment to link."""
     pulled, reported = _told("pulls", pulls, each[0]), _told("issues", issues, each[1])
     deployed = _deployed(sources, each[2])
@@ -69,15 +69,13 @@ def _streams(sources: Sources, each: Sequence[Asking]) -> list[Iterator[Part | F
     return [pulled, reported, secured, deployed, _told("commits", commits, each[3])]
 
 
-def _secured(asking: Asking) -> Iterator[Part | Failed | Refused]:
+def _secured(asking: Asking) -> Iterator[Piece]:
     """The security alerts of each kind that is read."""
     for kind in kinds(asking):
         yield from _told(kind, partial(alerts, kind=kind), asking)
 
 
-def _if_linkable(
-    deployed: Iterator[Part | Failed | Refused], sources: Sources, asking: Asking
-) -> Iterator[Part | Failed | Refused]:
+def _if_linkable(deployed: Iterator[Piece], sources: Sources, asking: Asking) -> Iterator[Piece]:
     """The deployments, and the commits unless each environment's newest deployment is one that is linked.
 
     Where deployments are read for the first time, the commits are read back to where all of them are.
@@ -132,7 +130,7 @@ def _firsts(repository: Mapping[str, Any]) -> Iterator[tuple[Kind, Page]]:
         yield "commits", Page.of(repository["defaultBranchRef"]["target"]["history"])
 
 
-def _told(kind: Kind, tell: Telling, asking: Asking) -> Iterator[Part | Failed | Refused]:
+def _told(kind: Kind, tell: Telling, asking: Asking) -> Iterator[Piece]:
     """A kind's parts. Where GitHub no longer knows the place to go on from, it is read from its newest on."""
     try:
         yield from tell(asking)
@@ -144,7 +142,7 @@ def _told(kind: Kind, tell: Telling, asking: Asking) -> Iterator[Part | Failed |
         yield from _told(kind, tell, replace(asking, wanted=replace(asking.wanted, cursors=cursors)))
 
 
-def _deployed(sources: Sources, asking: Asking) -> Iterator[Part | Failed | Refused]:
+def _deployed(sources: Sources, asking: Asking) -> Iterator[Piece]:
     """The kinds that may be deployments, the best first; the others only where they count."""
     rules = policy(asking.wanted.settings)
     for source, kind, tell in _SOURCES:
