@@ -30,7 +30,8 @@ def test_what_was_refused_is_unknown_and_the_note_says_why_and_what_it_needs() -
     (note,) = notes({"acme/shop": {"dependabot": FORBIDDEN, "code-scanning": Cursor()}}, ("auto",))
     assert note == (
         "Dependabot alerts of acme/shop are unknown, which is not none: GitHub answered 403, Resource not accessible "
-        "by integration. They may be switched off there; else the job needs `permissions: vulnerability-alerts: read`."
+        "by integration. They may be switched off there; else the job needs `permissions: vulnerability-alerts: read`, "
+        "or an app `Dependabot alerts: read`."
     )
 
 

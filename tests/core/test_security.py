@@ -146,6 +146,10 @@ def test_live_before_it_was_detected_is_a_contradiction_without_a_duration() -> 
     assert brought(deployment(1, "03-07"), vulnerability(1, "03-09", fixed_at="03-06")) == [(deployed(1), None)]
 
 
+def test_live_at_the_moment_of_its_detection_is_no_contradiction() -> None:
+    assert brought(deployment(1, "03-07"), vulnerability(1, "03-07", fixed_at="03-06")) == [(deployed(1), 0)]
+
+
 @given(histories())
 def test_each_fix_goes_live_once_in_a_scope_and_never_before_it_was_there(facts: list[Fact]) -> None:
     for record in judge_all(facts, Policy()).records:
@@ -181,6 +185,11 @@ def test_without_anything_in_the_window_no_sentence_claims_a_nought() -> None:
     assert sentence([], MARCH) == ""
     assert sentence([vulnerability(1, "02-01")], MARCH) == ""
     assert sentence([vulnerability(1, severity=None)], MARCH) == ""
+
+
+def test_the_median_is_of_those_that_are_counted() -> None:
+    facts = [vulnerability(1, fixed_at="03-06"), vulnerability(2, severity=None, fixed_at="03-30")]
+    assert sentence(facts, MARCH).endswith("1 fixed, median time to remediate 1 d.")
 
 
 def test_a_fix_before_the_detection_has_no_time_to_remediate() -> None:

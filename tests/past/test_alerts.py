@@ -220,7 +220,7 @@ def test_without_the_permission_they_are_unknown_and_nothing_is_lost(github: Fak
     (refused,) = refusals(one)
     assert refused == (
         "Dependabot alerts are unknown: GitHub answered 403, Resource not accessible by integration; "
-        "the job needs `permissions: vulnerability-alerts: read`"
+        "the job needs `permissions: vulnerability-alerts: read`, or an app `Dependabot alerts: read`"
     )
     assert one.cursors["dependabot"].refused_at == NOW
 

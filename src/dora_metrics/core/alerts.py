@@ -21,9 +21,9 @@ NAMES: dict[str, str] = {
     "secret-scanning": "secret scanning alerts",
 }
 NEEDS: dict[str, str] = {
-    "dependabot": "the job needs `permissions: vulnerability-alerts: read`",
-    "code-scanning": "the job needs `permissions: security-events: read`",
-    "secret-scanning": "`github-token` needs to be a personal one or an app's with `Secret scanning alerts: read`",
+    "dependabot": "the job needs `permissions: vulnerability-alerts: read`, or an app `Dependabot alerts: read`",
+    "code-scanning": "the job needs `permissions: security-events: read`, or an app `Code scanning alerts: read`",
+    "secret-scanning": "an app, or a fine-grained token, needs `Secret scanning alerts: read`: no job may have that",
 }
 _MOST = 5
 
