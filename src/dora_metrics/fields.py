@@ -13,6 +13,7 @@ from dora_metrics.core.periodic.periods import KINDS, Day, Kind
 
 Rule = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
 Table = Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"]
+Securing = Literal["auto", "dependabot", "code-scanning", "secret-scanning", "none"]
 Source = Literal["auto", "deployments", "workflow-runs", "releases", "pushes", "none"]
 
 
@@ -182,6 +183,7 @@ Reports = Annotated[
 ]
 Weekday = Annotated[Day, BeforeValidator(lambda value: str(value).strip().lower())]
 Template = Annotated[Path, BeforeValidator(_template)]
+Security = Annotated[tuple[Securing, ...], BeforeValidator(values.listed), choices(*get_args(Securing))]
 Goals = Annotated[dict[str, Any], AfterValidator(_goals)]
 Thresholds = Annotated[List, AfterValidator(_thresholds)]
 Statuses = Annotated[List, AfterValidator(_statuses)]

@@ -98,7 +98,9 @@ def _metrics(document: contract.Document) -> str:
     """The document on one line; without its evidence where that is too much to pass on."""
     whole = msgspec.json.encode(document)
     if len(whole) > LARGEST:
-        nothing = contract.Evidence(deployments=[], failed_deployments=[], lead_times=[], unmatched_incidents=[])
+        nothing = contract.Evidence(
+            deployments=[], failed_deployments=[], lead_times=[], unmatched_incidents=[], fixed_vulnerabilities=[]
+        )
         notes = [
             *document.notes,
             "The evidence is left out here for its size; metrics.json in the ledger has it.",

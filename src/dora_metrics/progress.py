@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from dora_metrics.core import words
-from dora_metrics.github.past import Failed, Part
+from dora_metrics.github.past import Part, Piece
 from dora_metrics.github.runner import Runner
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Progress(Protocol):
         self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None
     ) -> None: ...
 
-    def show(self, repository: str, part: Part | Failed) -> None: ...
+    def show(self, repository: str, part: Piece) -> None: ...
 
 
 @dataclass
@@ -46,8 +46,8 @@ class Lines:
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         self.runner.end_group()
 
-    def show(self, repository: str, part: Part | Failed) -> None:
-        if isinstance(part, Failed):
+    def show(self, repository: str, part: Piece) -> None:
+        if not isinstance(part, Part):
             self.runner.say(f"{repository}: {part}")
             return
         key = (repository, part.kind)
@@ -87,8 +87,8 @@ class Bars:
         if self._rich:
             self._rich.stop()
 
-    def show(self, repository: str, part: Part | Failed) -> None:
-        if self._rich is None or isinstance(part, Failed):
+    def show(self, repository: str, part: Piece) -> None:
+        if self._rich is None or not isinstance(part, Part):
             return
         key = (repository, part.kind)
         if key not in self._tasks:

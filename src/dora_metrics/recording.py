@@ -8,12 +8,13 @@ from datetime import datetime, timedelta
 import msgspec
 
 from dora_metrics.computing import families_of, subject_of
+from dora_metrics.core import alerts, outbox
 from dora_metrics.core import ledger as layout
-from dora_metrics.core import outbox
 from dora_metrics.core.checkpoint import encode
 from dora_metrics.core.exposition import Families, text
 from dora_metrics.core.facts import Deployment, Fact
 from dora_metrics.core.ledger import EVERYTHING
+from dora_metrics.core.progress import decoded
 from dora_metrics.core.report import Subject
 from dora_metrics.core.sealing import Judged
 from dora_metrics.core.totals import Totals, added
@@ -131,7 +132,8 @@ def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run, idle: t
     """The ledger with the event and all that follows from it; None if another run was faster."""
     plan, seen, now = entry.plan, entry.book.seen, _after(run.now, entry.facts)
     facts = plan.after.facts
-    subject = subject_of(facts, settings, now)
+    cursors = {**seen.files, **entry.observed.files}.get(layout.CURSORS, b"")
+    subject = subject_of(facts, settings, now, alerts.notes(decoded(cursors), settings.security))
     state = Judged(facts, subject.records, subject.policy)
     beside = entry.book.carrying(plan.after, subject.policy)
     totals = added(beside.base, state.totals)

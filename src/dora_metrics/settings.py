@@ -19,6 +19,7 @@ from dora_metrics.fields import (
     Reports,
     Repositories,
     Rules,
+    Security,
     Services,
     Since,
     Sources,
@@ -145,6 +146,11 @@ class Settings(BaseModel):
     since: Since = Field("90d", description="How far back the first `sync` reads GitHub's history: 90d, 12w, all.")
     repositories: Repositories = Field(
         (), description="Repositories that `sync` reads: owner/*, owner/name, !owner/sandbox; default this one."
+    )
+    security: Security = Field(
+        ("auto",),
+        description="Security alerts that `sync` reads: auto (Dependabot's, where it may), dependabot, code-scanning, "
+        "secret-scanning, none.",
     )
     health_check_url: Url | None = Field(
         None, description="Address to ask after a successful production deployment; what it says is recorded."

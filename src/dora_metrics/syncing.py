@@ -5,20 +5,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-import msgspec
-
 from dora_metrics.asking import History
 from dora_metrics.core import words
-from dora_metrics.core.facts import Change, Deployment, Fact, Incident
+from dora_metrics.core.facts import Change, Deployment, Fact, Incident, Vulnerability
 from dora_metrics.core.graph import linked
 from dora_metrics.core.ledger import CURSORS, Contents
 from dora_metrics.core.linking import order, previous_success
-from dora_metrics.core.progress import Cursor
+from dora_metrics.core.progress import Cursor, Cursors, decoded, encoded
 from dora_metrics.core.reconciling import news
 from dora_metrics.core.report import Told
 from dora_metrics.github.client import Client, GitHubError, NotFoundError
 from dora_metrics.github.observed import Observed, Run
-from dora_metrics.github.past import Failed, Gathered, Part, Wanted, past
+from dora_metrics.github.past import Failed, Gathered, Part, Piece, Refused, Wanted, past
 from dora_metrics.github.repositories import named
 from dora_metrics.github.touching import TooMuchError
 from dora_metrics.ledgers.port import Ledger
@@ -26,8 +24,6 @@ from dora_metrics.progress import Progress
 from dora_metrics.reading import opened
 from dora_metrics.recording import Eyes, Recorded, known_sources, record
 from dora_metrics.settings import EVERY_REPOSITORY, Settings, policy
-
-Cursors = dict[str, dict[str, Cursor]]
 
 APART = "apart"
 """Where it is remembered which deployments GitHub cannot compare."""
@@ -126,9 +122,9 @@ class Sync:
             return {ASKED: Cursor(reached=since, open=chosen)}
         return dict(own)
 
-    def _tell(self, repository: str, part: Part | Failed) -> None:
+    def _tell(self, repository: str, part: Piece) -> None:
         self.progress.show(repository, part)
-        if isinstance(part, Failed):
+        if isinstance(part, Failed) or (isinstance(part, Refused) and part.told):
             self.tell(Told("sync", "failed", f"{repository}: {part}"))
 
     def observe(self, before: Contents) -> Observed:
@@ -191,23 +187,17 @@ class Sync:
         return self._compared[deployment.id]
 
 
-def decoded(content: bytes) -> Cursors:
-    """How far each repository was read; nothing for a file that is not there or is broken: then all is read again."""
-    try:
-        return msgspec.json.decode(content or b"{}", type=Cursors)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return {}
-
-
-def encoded(cursors: Cursors) -> bytes:
-    kept = {repository: own for repository, own in cursors.items() if own}
-    return msgspec.json.encode(kept, order="sorted") + b"\n" if kept else b""
+_KINDS: tuple[tuple[type[Fact], tuple[str, str]], ...] = (
+    (Deployment, ("deployment", "deployments")),
+    (Change, ("change", "changes")),
+    (Incident, ("incident", "incidents")),
+    (Vulnerability, ("vulnerability", "vulnerabilities")),
+)
 
 
 def _title(facts: tuple[Fact, ...], gathered: Mapping[str, Gathered]) -> str:
     """`The past of acme/shop: 12 deployments, 34 changes, 2 incidents new or changed`."""
     whose = next(iter(gathered)) if len(gathered) == 1 else words.count(len(gathered), "repository", "repositories")
-    kinds = ((Deployment, "deployment"), (Change, "change"), (Incident, "incident"))
-    counts = ((sum(isinstance(fact, kind) for fact in facts), name) for kind, name in kinds)
-    new = [words.count(count, name) for count, name in counts if count]
+    counts = ((sum(isinstance(fact, kind) for fact in facts), names) for kind, names in _KINDS)
+    new = [words.count(count, *names) for count, names in counts if count]
     return f"The past of {whose}: {', '.join(new)} new or changed" if new else f"The past of {whose}: nothing new"

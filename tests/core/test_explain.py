@@ -479,6 +479,56 @@ def test_a_vulnerability_says_how_it_stands(fields: dict[str, Any], state: str) 
     assert fields.get("retracted") or nowhere.sentences[-1] == "Its service has no scope yet."
 
 
+def test_a_fixed_vulnerability_names_the_deployment_it_went_live_with() -> None:
+    facts = [
+        deployment(1, "03-06", version="v1"),
+        deployment(2, "03-08", version="v2"),
+        deployment(3, "03-06", environment="prod-eu"),
+        vulnerability(1, fixed_at="03-07", package="left-pad"),
+    ]
+    assert section("When its fix", explained("#1", *facts)) == [
+        (
+            "production of acme/shop (service shop): with `v2` on 2024-03-08 00:00, after 3 d. "
+            "It is the first success that ended after the fix."
+        ),
+        "prod-eu of acme/shop (service shop): not yet, no deployment has succeeded since.",
+    ]
+    assert section("Which fixes", explained("v1", *facts)) == []
+    assert section("Which fixes", explained("v2", *facts)) == [
+        "left-pad (`github:dependabot:acme/shop#1`), severity high, 3 d after it was detected"
+    ]
+
+
+def test_the_name_of_a_package_stays_text() -> None:
+    hostile = vulnerability(
+        1, fixed_at="03-07", package="<img src=x> @acme/all\n# [x](http://evil)", url="javascript:x"
+    )
+    facts = [deployment(1, "03-08"), hostile]
+    for one in (explained("#1", *facts), explained(deployed(1), *facts)):
+        whole = "\n".join([one.headline, *one.sentences, *(line for part in one.sections for line in part.lines)])
+        assert "<img" not in whole
+        assert "@acme" not in whole
+        assert "[x](" not in whole
+        assert "javascript" not in whole
+
+
+def test_a_deployment_lists_twenty_fixes_and_counts_the_others() -> None:
+    many = [vulnerability(number, fixed_at="03-05T11:00") for number in range(23)]
+    found = section("Which fixes", explained(deployed(1), deployment(1), *many))
+    assert (len(found), found[-1]) == (21, "and 3 more")
+
+
+def test_a_leaked_secret_goes_live_with_no_deployment() -> None:
+    identity = "github:secret-scanning:acme/shop#1"
+    one = explained(identity, deployment(1, "03-08"), vulnerability(1, id=identity, fixed_at="03-07"))
+    assert section("When its fix", one) == ["A leaked secret is fixed by revoking it, which no deployment brings."]
+
+
+def test_a_vulnerability_of_unknown_severity_says_that_it_is_in_no_number() -> None:
+    one = explained("#1", deployment(1), vulnerability(1, severity=None))
+    assert "severity unknown (so it is in no number by severity)" in plain(one.sentences[0])
+
+
 # Names.
 
 FACTS: list[Fact] = [

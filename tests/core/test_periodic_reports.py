@@ -10,7 +10,7 @@ from dora_metrics.core.goals import goals
 from dora_metrics.core.periodic.building import is_alive
 from dora_metrics.core.periodic.letter import LARGEST, length
 from dora_metrics.core.render import TemplateError
-from support.making import at, change, deployed, deployment, failed, incident, sha
+from support.making import at, change, deployed, deployment, failed, incident, sha, vulnerability
 from support.periodic import matter, report
 
 FIRST = deployment(0, "01-02T12:00")
@@ -118,6 +118,12 @@ def test_incidents_that_are_open_are_listed_however_old_they_are() -> None:
 
 def test_where_nothing_failed_there_is_no_such_section() -> None:
     assert "What failed" not in report(FIRST, *week(11, 1, 11)).text
+
+
+def test_vulnerabilities_of_the_week_are_one_sentence() -> None:
+    found = report(FIRST, *week(11, 1, 11), vulnerability(1, "03-12"))
+    assert "\nSecurity: 1 detected, 1 of them open (high).\n" in found.text
+    assert "Security" not in report(FIRST, *week(11, 1, 11), vulnerability(1, "03-02")).text
 
 
 # What was delivered.

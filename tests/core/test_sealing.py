@@ -17,7 +17,7 @@ from dora_metrics.core.sealing import MOST_CHANGES, MOST_DEPLOYMENTS, base_witho
 from dora_metrics.core.totals import Series, Totals, added, histogram
 from dora_metrics.core.values import window
 from support.made_up import histories, times
-from support.making import at, change, deployed, deployment, failed, incident, issue, pull, sha
+from support.making import at, change, deployed, deployment, failed, incident, issue, pull, sha, vulnerability
 
 POLICY = Policy()
 NOTHING = Checkpoint("rules")
@@ -154,6 +154,20 @@ def test_a_vulnerability_is_carried_until_it_has_ended() -> None:
     dismissed = replace(is_open, id="dismissed", dismissed_at=at("03-02"))
     ends_later = replace(is_open, id="ends later", fixed_at=at("05-02"))
     assert carried(is_open, fixed, dismissed, ends_later) == ["ends later", "open"]
+
+
+def test_a_fixed_vulnerability_is_carried_until_a_deployment_has_brought_the_fix() -> None:
+    fixed = vulnerability(1, "03-01", fixed_at="03-10")
+    assert carried(deployment(1, "03-05"), fixed) == [fixed.id, deployed(1)]
+    assert carried(deployment(1, "03-12"), fixed) == [deployed(1)]
+    assert carried(deployment(1, "03-05"), deployment(2, "05-02"), fixed) == [fixed.id, deployed(1)]
+    eu = deployment(3, "03-04", environment="prod-eu")
+    assert fixed.id in carried(deployment(1, "03-12"), eu, fixed)
+
+
+def test_the_newest_fixes_that_never_go_live_are_carried() -> None:
+    fixed = [vulnerability(n, "03-01", fixed_at=at("03-10") + timedelta(minutes=n)) for n in range(MOST_CHANGES + 10)]
+    assert set(carried(deployment(1, "03-05"), *fixed)) == {deployed(1), *(one.id for one in fixed[10:])}
 
 
 def test_an_open_incident_that_ends_later_is_counted_once_with_its_deployments_recovery() -> None:

@@ -240,6 +240,34 @@ class Release(Record):
 
 
 @dataclass
+class Alert(Record):
+    """A security alert of a kind: `dependabot`, `code-scanning`, `secret-scanning`.
+
+    `what` is the package, the rule, or the type of secret; `severity` None: none was given. A secret's `closed_as` is
+    its resolution.
+    """
+
+    kind: str
+    number: int
+    what: str
+    severity: str | None
+    path: str
+    ref: str
+    updated_at: datetime
+    state: str = "open"
+    fixed_at: datetime | None = None
+    dismissed_at: datetime | None = None
+    closed_as: str | None = None
+    extra: dict[str, object] = field(default_factory=dict)
+    typename = "Alert"
+    prefix = "SA"
+
+    @property
+    def url(self) -> str:
+        return f"{WEB}/{self.repository.name_with_owner}/security/{self.kind}/{self.number}"
+
+
+@dataclass
 class WorkflowRun(Record):
     name: str
     path: str

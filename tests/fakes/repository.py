@@ -5,7 +5,7 @@ from datetime import datetime
 
 from fakes.git import NOTHING
 from fakes.pulls import Pulls
-from fakes.records import Actor, Deployment, DeploymentStatus, Issue, Label, Labelled, Release, WorkflowRun
+from fakes.records import Actor, Alert, Deployment, DeploymentStatus, Issue, Label, Labelled, Release, WorkflowRun
 
 
 class Repository(Pulls):
@@ -107,6 +107,37 @@ class Repository(Pulls):
     def reopen(self, issue: Issue, *, at: datetime | None = None) -> None:
         issue.updated_at = at or self.world.now()
         issue.closed_at, issue.state_reason = None, "reopened"
+
+    def alert(
+        self,
+        kind: str = "dependabot",
+        what: str = "left-pad",
+        *,
+        severity: str | None = "high",
+        at: datetime | None = None,
+        path: str = "package-lock.json",
+        branch: str | None = None,
+        **extra: object,
+    ) -> Alert:
+        """An open security alert; `extra` is shown instead of what would be."""
+        home, database_id, start = self._made(at)
+        number = 1 + max((one.number for one in self.every(Alert) if one.kind == kind), default=0)
+        ref = f"refs/heads/{branch or self.default_branch}"
+        return self.keep(
+            Alert(home, database_id, start, kind, number, what, severity, path, ref, start, extra=dict(extra))
+        )
+
+    def fix(self, alert: Alert, *, at: datetime | None = None) -> None:
+        alert.fixed_at = alert.updated_at = at or self.world.now()
+        alert.state, alert.closed_as = "fixed", "revoked"
+
+    def dismiss(self, alert: Alert, *, at: datetime | None = None, reason: str = "wont_fix") -> None:
+        alert.dismissed_at = alert.updated_at = at or self.world.now()
+        alert.state, alert.closed_as = "dismissed", reason
+
+    def open_again(self, alert: Alert, *, at: datetime | None = None) -> None:
+        alert.updated_at = at or self.world.now()
+        alert.state, alert.fixed_at, alert.dismissed_at, alert.closed_as = "open", None, None, None
 
     def workflows(self) -> dict[int, tuple[str, str]]:
         """Name and path of each workflow that ran, by its number."""

@@ -34,6 +34,8 @@ class Store:
         self.records: list[Record] = []
         self.numbers = 0
         self.has_issues_enabled = True
+        self.without_alerts: dict[str, tuple[int, str]] = {}
+        """Kinds of security alerts that are switched off, each with the status and words of GitHub's answer."""
         self.protected: dict[str, str] = {}
         self.landed: dict[str, list[PullRequest]] = {}
         """Pull requests by the commits they hold or made."""

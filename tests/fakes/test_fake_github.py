@@ -3,6 +3,7 @@
 import subprocess
 from datetime import datetime, timedelta
 from typing import Literal
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from github import Auth, Github, GithubException
@@ -11,6 +12,7 @@ from fakes.asking import COMMIT, DAY, DEEP, HEAD, about, ask, commit, get
 from fakes.github import FakeGitHub
 from fakes.nodes import TEXT_LIMIT
 from fakes.repository import Repository
+from fakes.rest_alerts import SECRET
 
 
 def test_pygithub_reads_a_repository_at_the_address_of_an_enterprise_server(client: Github, shop: Repository) -> None:
@@ -284,3 +286,31 @@ def test_a_file_is_read_at_any_ref(client: Github, shop: Repository) -> None:
     found = repository.get_contents(".github/dora.yml", ref=sha)
     assert not isinstance(found, list)
     assert found.decoded_content == b"window: 7d\n"
+
+
+def test_a_leaked_secret_is_told_in_clear_unless_it_is_to_be_hidden(github: FakeGitHub, shop: Repository) -> None:
+    shop.alert("secret-scanning", "Token")
+    assert SECRET in get(github, "/secret-scanning/alerts").text
+    assert SECRET not in get(github, "/secret-scanning/alerts", hide_secret="true").text
+    assert github.world.secrets_told == 1
+
+
+def test_security_alerts_are_never_public(github: FakeGitHub, shop: Repository) -> None:
+    shop.alert()
+    token = github.grant(vulnerability_alerts="none")
+    assert get(github, "/dependabot/alerts", token).status_code == 403
+    assert len(get(github, "/dependabot/alerts").json()) == 1
+
+
+def test_security_alerts_are_paged_by_a_cursor_or_by_number(github: FakeGitHub, shop: Repository) -> None:
+    for number in range(3):
+        shop.alert("dependabot", at=DAY + timedelta(hours=number))
+        shop.alert("code-scanning", at=DAY + timedelta(hours=number))
+    asked = {"sort": "updated", "per_page": "2"}
+    for path, sign in (("/dependabot/alerts", "after"), ("/code-scanning/alerts", "page")):
+        first = get(github, path, **asked)
+        place = dict(parse_qsl(urlsplit(first.links["next"]["url"]).query))
+        second = get(github, path, **asked, **{sign: place[sign]})
+        assert [one["number"] for one in (*first.json(), *second.json())] == [3, 2, 1]
+        assert "next" not in second.links
+    assert get(github, "/dependabot/alerts", after="bm8gY3Vyc29y").status_code == 422

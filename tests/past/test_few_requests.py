@@ -46,6 +46,14 @@ def test_the_second_reading_is_one_request_that_finds_nothing_new(github: FakeGi
     assert news(ledger, second.facts.values()) == ()
 
 
+def test_security_alerts_cost_one_request_more(github: FakeGitHub) -> None:
+    """With the two that read the ledger, a second sync is four in all."""
+    first = read(github, security="auto")
+    assert first.requests <= BUDGET - 4, "what reads and begins a ledger comes on top"
+    second = read(github, cursors=first.cursors, known=frozenset({"deployments"}), security="auto")
+    assert second.requests == 2
+
+
 def test_later_a_few_changes_cost_no_more(github: FakeGitHub) -> None:
     first = read(github)
     ledger = after({}, first)

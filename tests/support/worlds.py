@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dora_metrics.core.facts import Change, Deployment, Fact, Incident
+from dora_metrics.core.facts import Change, Deployment, Fact, Incident, Vulnerability
 from dora_metrics.core.graph import Linked, linked
 from dora_metrics.core.progress import Cursor
 from dora_metrics.core.reconciling import news
 from dora_metrics.github.client import Client
 from dora_metrics.github.observed import Run
-from dora_metrics.github.past import Failed, Gathered, Part, Wanted, past
+from dora_metrics.github.past import Gathered, Piece, Wanted, past
 from dora_metrics.settings import Settings, policy
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
@@ -31,7 +31,7 @@ class Read:
     gathered: Gathered
     linked: Linked
     requests: int
-    parts: list[Part | Failed]
+    parts: list[Piece]
 
     @property
     def facts(self) -> dict[str, Fact]:
@@ -50,6 +50,10 @@ class Read:
         return {fact.id: fact for fact in self.facts.values() if isinstance(fact, Incident)}
 
     @property
+    def vulnerabilities(self) -> dict[str, Vulnerability]:
+        return {fact.id: fact for fact in self.facts.values() if isinstance(fact, Vulnerability)}
+
+    @property
     def cursors(self) -> dict[str, Cursor]:
         more = {"commits": self.linked.cursor} if self.linked.cursor else {}
         return {**self.gathered.cursors, **more}
@@ -63,8 +67,8 @@ def client_of(github: FakeGitHub, token: str | None = None) -> Client:
     return Client(token or github.token, github.api_url, lambda _: None, timeout_seconds=20)
 
 
-def run_of(name: str = "acme/shop", now: datetime = NOW) -> Run:
-    return made_run("schedule", repository=name, now=now)
+def run_of(name: str = "acme/shop", now: datetime = NOW, event: str = "schedule") -> Run:
+    return made_run(event, repository=name, now=now)
 
 
 def read(
@@ -77,12 +81,13 @@ def read(
     known: frozenset[str] = frozenset(),
     token: str | None = None,
     now: datetime = NOW,
+    event: str = "schedule",
     **given: Any,  # noqa: ANN401 - settings
 ) -> Read:
-    """One reading and its linking, with the ledger that there is."""
-    settings = Settings.model_validate(given)
+    """One reading and its linking, with the ledger that there is; of security alerts only where they are named."""
+    settings = Settings.model_validate({"security": "none", **given})
     client = client_of(github, token)
-    parts = list(past(client, Wanted(run_of(name, now), settings, since, cursors or {}, known)))
+    parts = list(past(client, Wanted(run_of(name, now, event), settings, since, cursors or {}, known)))
     gathered = Gathered.of(parts)
     before = ledger or {}
     written = {fact.id: fact for fact in news(before, gathered.facts.values())}

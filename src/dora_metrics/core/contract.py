@@ -193,6 +193,14 @@ class UnmatchedIncident(Struct, frozen=True, kw_only=True):
     because: str
 
 
+class FixEvidence(Struct, frozen=True, kw_only=True):
+    """`seconds`: from the detection of the vulnerability to the end of the deployment; None where that is negative."""
+
+    vulnerability: str
+    deployment: str
+    seconds: float | None
+
+
 class Evidence(Struct, frozen=True, kw_only=True):
     """What the numbers of the window were made from."""
 
@@ -200,6 +208,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
     failed_deployments: list[FailureEvidence]
     lead_times: list[LeadTimeEvidence]
     unmatched_incidents: list[UnmatchedIncident]
+    fixed_vulnerabilities: list[FixEvidence]
 
 
 class Trend(Struct, frozen=True, kw_only=True):

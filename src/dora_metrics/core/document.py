@@ -100,4 +100,8 @@ def _evidence(record: Record, window: Window) -> contract.Evidence:
             for one in cut(record.incidents, window, lambda one: one.incident.detected_at)
             if one.blamed is None
         ],
+        fixed_vulnerabilities=[
+            contract.FixEvidence(vulnerability=fix.vulnerability.id, deployment=fix.deployment.id, seconds=fix.seconds)
+            for fix in cut(record.fixes, window, lambda fix: fix.at)
+        ],
     )

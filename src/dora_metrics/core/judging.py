@@ -14,6 +14,7 @@ from dora_metrics.core.leads import Leads, leads
 from dora_metrics.core.linking import History, Line, Scope, link
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.recovery import Failure, Streak, streaks
+from dora_metrics.core.security import Fix, fixes, notes
 from dora_metrics.core.values import Window
 
 T = TypeVar("T")
@@ -32,6 +33,7 @@ class Record:
     incidents: list[Placed]
     streaks: list[Streak]
     vulnerabilities: list[Vulnerability]
+    fixes: list[Fix]
 
     @property
     def began(self) -> datetime | None:
@@ -65,6 +67,7 @@ def judge_all(facts: Iterable[Fact], policy: Policy) -> Records:
     records = []
     for scope in sorted(history.lines.keys() | verdicts.incidents.keys()):
         line = history.lines.get(scope) or Line(scope)
+        own = vulnerabilities[scope.repository, scope.service] + vulnerabilities[scope.repository, None]
         records.append(
             Record(
                 scope=scope,
@@ -75,11 +78,11 @@ def judge_all(facts: Iterable[Fact], policy: Policy) -> Records:
                 rework=verdicts.rework,
                 incidents=sorted(verdicts.incidents.get(scope, []), key=_order),
                 streaks=streaks(line),
-                vulnerabilities=vulnerabilities[scope.repository, scope.service]
-                + vulnerabilities[scope.repository, None],
+                vulnerabilities=own,
+                fixes=fixes(own, line.successes),
             )
         )
-    return Records(records, history.notes)
+    return Records(records, [*history.notes, *notes(history.vulnerabilities)])
 
 
 def _order(one: Placed) -> tuple[datetime, str]:

@@ -6,13 +6,14 @@ from typing import TypedDict
 
 from dora_metrics.core import contract, words
 from dora_metrics.core.benchmarks import METRICS, Benchmark, Metric
-from dora_metrics.core.facts import SEVERITIES, Deployment, Vulnerability
+from dora_metrics.core.facts import Deployment
 from dora_metrics.core.failures import counts
 from dora_metrics.core.judging import Record, cut
 from dora_metrics.core.leads import stages
 from dora_metrics.core.linking import reached_users
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.recovery import Failure
+from dora_metrics.core.security import by_severity
 from dora_metrics.core.statistics import Interval, poisson, quantile, quantile_interval, wilson
 from dora_metrics.core.values import Window
 from dora_metrics.core.weeks import IsoWeek, local_days
@@ -39,7 +40,7 @@ def metrics(record: Record, window: Window, weeks: Iterable[IsoWeek], policy: Po
         rework_rate=_rework(record, deployments),
         incident_restore=_incident_restore(record, window),
         pipeline=_pipeline(record, window, deployments),
-        security=_security(record.vulnerabilities, window),
+        security=by_severity(record.vulnerabilities, window),
         overall_level=_overall(levels, policy.benchmark),
     )
 
@@ -231,24 +232,6 @@ def _pipeline(record: Record, window: Window, deployments: Iterable[Deployment])
     return contract.Pipeline(
         failed_runs=sum(deployment.status == "failure" for deployment in deployments),
         recovery_p50_seconds=share(sorted(s.seconds for s in streaks if s.seconds is not None), 0.5),
-    )
-
-
-def _security(vulnerabilities: Sequence[Vulnerability], window: Window) -> dict[str, contract.Security]:
-    """By severity; only severities that were ever seen, since silence may mean that nobody looks."""
-    known = {severity: [v for v in vulnerabilities if v.severity == severity] for severity in SEVERITIES}
-    return {severity: _of_severity(found, window) for severity, found in known.items() if found}
-
-
-def _of_severity(vulnerabilities: Sequence[Vulnerability], window: Window) -> contract.Security:
-    detected = [v for v in vulnerabilities if window.holds(v.detected_at)]
-    fixed = [v for v in vulnerabilities if window.holds(v.fixed_at) and not v.dismissed_at]
-    spans = ((v.fixed_at - v.detected_at).total_seconds() for v in fixed if v.fixed_at)
-    return contract.Security(
-        detected=len(detected),
-        fixed=len(fixed),
-        open=sum(v.fixed_at is None and v.dismissed_at is None for v in detected),
-        remediation_p50_seconds=share(sorted(span for span in spans if span >= 0), 0.5),
     )
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 
 
@@ -10,7 +11,8 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
 
     `newest`: everything that changed up to then is known, back to `reached`; `after`: GitHub's place where older ones
     follow, None where there are none. `open`: GitHub's ids of things that had not ended; of commits those that were
-    deployed and are not in the history. `anchors`: commits behind which nothing needs to be read again.
+    deployed and are not in the history. `anchors`: commits behind which nothing needs to be read again. `refused`: why
+    GitHub did not tell, and `refused_at` since when that is known.
     """
 
     newest: datetime | None = None
@@ -18,7 +20,26 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     after: str | None = None
     open: tuple[str, ...] = ()
     anchors: tuple[str, ...] = ()
+    refused: str | None = None
+    refused_at: datetime | None = None
 
     def goes_on(self, since: datetime | None) -> bool:
         """Whether older things are left that were asked for."""
         return self.after is not None and (since is None or self.reached is None or self.reached > since)
+
+
+Cursors = dict[str, dict[str, Cursor]]
+"""By repository and kind."""
+
+
+def decoded(content: bytes) -> Cursors:
+    """How far each repository was read; nothing for a file that is not there or is broken: then all is read again."""
+    try:
+        return msgspec.json.decode(content or b"{}", type=Cursors)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+
+
+def encoded(cursors: Cursors) -> bytes:
+    kept = {repository: own for repository, own in cursors.items() if own}
+    return msgspec.json.encode(kept, order="sorted") + b"\n" if kept else b""

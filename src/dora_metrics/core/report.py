@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from dora_metrics.core import contract, words
+from dora_metrics.core import contract, security, words
 from dora_metrics.core.chart import Chart, chart
 from dora_metrics.core.comparing import compare
 from dora_metrics.core.judging import Record, Records
@@ -111,7 +111,8 @@ def build(
     record = next((record for record in subject.records.records if record.scope == main), None)
     scope = subject.scope(main) if main else None
     was = earlier.scope(main) if earlier and main else None
-    story = tell(happening, Setting(record, scope, was, subject.policy, subject.span))
+    secure = security.sentence(record.vulnerabilities, subject.window) if record else ""
+    story = tell(happening, Setting(record, scope, was, subject.policy, subject.span, secure))
     if record is None or scope is None:
         return Report(story, subject.span, "", subject.document.benchmark, told=told, notes=subject.document.notes)
     records = {record.scope: record for record in subject.records.records}

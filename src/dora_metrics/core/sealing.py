@@ -19,6 +19,7 @@ from dora_metrics.core.facts import Change, Deployment, Fact, Incident, Vulnerab
 from dora_metrics.core.judging import Records, judge_all
 from dora_metrics.core.linking import link, order, scope_of
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.security import is_delivered
 from dora_metrics.core.totals import Totals, added, totals, without
 from dora_metrics.core.values import WindowSpec
 
@@ -99,8 +100,9 @@ def _carried(old: Sequence[Fact], state: Judged, until: datetime) -> Iterator[Fa
         if incident.id in still_open or (at and at.id in deployments):
             yield incident
     yield from _waiting(old, state, old_ids)
+    undelivered = _undelivered(state, old_ids)
     for fact in old:
-        if isinstance(fact, Vulnerability) and not fact.retracted and _unended(fact, until):
+        if isinstance(fact, Vulnerability) and not fact.retracted and (fact.id in undelivered or _unended(fact, until)):
             yield fact
 
 
@@ -143,6 +145,16 @@ def _waiting(old: Sequence[Fact], state: Judged, old_ids: AbstractSet[str]) -> I
             waiting[fact.repository].append(fact)
     for found in waiting.values():
         yield from sorted(found, key=lambda change: (change.defining_time, change.id))[-MOST_CHANGES:]
+
+
+def _undelivered(state: Judged, old_ids: AbstractSet[str]) -> set[str]:
+    """The newest vulnerabilities whose fix a deployment in sight brings, or one that is still to come."""
+    found: dict[str, Vulnerability] = {}
+    for record in state.records.records:
+        done = {fix.vulnerability.id for fix in record.fixes if fix.deployment.id in old_ids}
+        found.update((one.id, one) for one in record.vulnerabilities if is_delivered(one) and one.id not in done)
+    newest = sorted(found.values(), key=lambda one: (one.fixed_at or one.detected_at, one.id))
+    return {one.id for one in newest[-MOST_CHANGES:]}
 
 
 def _unended(vulnerability: Vulnerability, until: datetime) -> bool:

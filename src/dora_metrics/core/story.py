@@ -34,13 +34,17 @@ class Happening:
 
 @dataclass(frozen=True)
 class Setting:
-    """The scope that a story plays in: judged, and in numbers with and without the event; `span` names the window."""
+    """The scope that a story plays in: judged, and in numbers with and without the event; `span` names the window.
+
+    `security`: one sentence on its vulnerabilities, empty where there is nothing to say.
+    """
 
     record: Record | None
     scope: contract.ScopeMetrics | None
     was: contract.ScopeMetrics | None
     policy: Policy
     span: str
+    security: str = ""
 
 
 def tell(happening: Happening | None, setting: Setting) -> Story:
@@ -48,7 +52,8 @@ def tell(happening: Happening | None, setting: Setting) -> Story:
     story = _event(happening, setting) if happening else _standing(setting)
     if setting.scope is None:
         return Story(story.headline, (*story.sentences, *_nothing_yet()))
-    return Story(story.headline, (*story.sentences, *_changed(setting.scope, setting.was)))
+    security = (md("{}", setting.security),) if setting.security else ()
+    return Story(story.headline, (*story.sentences, *_changed(setting.scope, setting.was), *security))
 
 
 def _standing(setting: Setting) -> Story:

@@ -137,6 +137,14 @@ def instant(text: str) -> datetime:
         ) from None
 
 
+def instant_or_none(text: str | None) -> datetime | None:
+    """The same of a text that may be missing, or be no such time."""
+    try:
+        return instant(text or "")
+    except ValueError:
+        return None
+
+
 def _plausible(moment: datetime) -> datetime:
     """Nobody asks for other years, and arithmetic on them overflows."""
     if not 1970 <= moment.year < 2200:  # noqa: PLR2004 - the bounds are in the message

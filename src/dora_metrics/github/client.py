@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from itertools import count
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
 from dora_metrics.github import limits, queries
 from dora_metrics.github.transport import Answer, NoAnswer, Transport
+
+T = TypeVar("T")
 
 _TRIES = 3
 _DONE, _REDIRECTS, _SERVER_ERRORS = range(200, 300), range(300, 400), range(500, 600)
@@ -108,6 +111,22 @@ class Client:
         """
         return self._read(lambda: self._rest("GET", path, parameters=parameters))
 
+    def page(
+        self, path: str, parameters: Mapping[str, object], place: str | None = None
+    ) -> tuple[list[Any], str | None]:
+        """A page of a REST list, and the place of the following one; None after the last.
+
+        Of the address that GitHub names for that only the place is used: path and parameters stay ours.
+
+        Raises:
+            GitHubError: by meaning.
+        """
+        given = {**dict(parse_qsl(place or "")), **parameters}
+        answer = self._read(lambda: self._asked(lambda: self._transport.rest("GET", path, given)))
+        if not isinstance(answer.data, list):
+            raise UnsureError(_UNREADABLE)
+        return answer.data, answer.following
+
     def post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         """A REST POST, once.
 
@@ -124,7 +143,7 @@ class Client:
         """
         return self._read(lambda: self._rest("PATCH", path, body=dict(body)))
 
-    def _read(self, ask: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _read(self, ask: Callable[[], T]) -> T:
         """For what may be done twice: what is unsure is asked again."""
         for attempt in range(1, _TRIES + 1):
             try:
@@ -138,17 +157,17 @@ class Client:
     def _rest(
         self, verb: str, path: str, parameters: Mapping[str, object] | None = None, body: object = None
     ) -> dict[str, Any]:
-        found: dict[str, Any] = self._asked(lambda: self._transport.rest(verb, path, parameters, body))
+        found: dict[str, Any] = self._asked(lambda: self._transport.rest(verb, path, parameters, body)).data
         return found
 
     def _graphql(self, text: str, variables: Mapping[str, object]) -> dict[str, Any]:
-        match self._asked(lambda: self._transport.graphql(text, variables)):
+        match self._asked(lambda: self._transport.graphql(text, variables)).data:
             case {"data": dict(found)}:
                 return found
         raise UnsureError(_UNREADABLE)
 
-    def _asked(self, send: Callable[[], Answer | NoAnswer]) -> Any:  # noqa: ANN401 - JSON
-        """The data of an answer, asked for again after each wait for a rate limit."""
+    def _asked(self, send: Callable[[], Answer | NoAnswer]) -> Answer:
+        """An answer with data, asked for again after each wait for a rate limit."""
         if not _SENDABLE.fullmatch(self.token.strip()):
             raise ForbiddenError("the token cannot be sent: it holds spaces, line breaks or other letters; set it anew")
         for refusals in count():
@@ -159,7 +178,7 @@ class Client:
             self._wait(limit)
         if problem := _meaning(answer, self.token.strip()):
             raise problem
-        return answer.data
+        return answer
 
     def _sent(self, send: Callable[[], Answer | NoAnswer]) -> Answer:
         self.requests += 1

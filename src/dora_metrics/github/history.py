@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from dora_metrics.core.facts import Change, Commit, Deployment, Fact
 from dora_metrics.core.linking import scope_of
 from dora_metrics.core.paths import Services
-from dora_metrics.core.values import instant
+from dora_metrics.core.values import instant, instant_or_none
 from dora_metrics.github import changes, text, touching
 from dora_metrics.github.client import Client, owner_and_name
 from dora_metrics.github.touching import Brought, TooMuchError, Touching
@@ -202,11 +202,8 @@ def _first_review(pull: Mapping[str, Any]) -> datetime | None:
 
 def _time(written: str | None) -> datetime | None:
     """A time; None where a clock was so wrong that git wrote nonsense, or that no commit can be as old."""
-    try:
-        found = instant(written or "")
-    except ValueError:
-        return None
-    return found if found.year >= _OLDEST_YEAR else None
+    found = instant_or_none(written)
+    return found if found and found.year >= _OLDEST_YEAR else None
 
 
 _OLDEST_YEAR = 1990

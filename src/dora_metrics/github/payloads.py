@@ -3,6 +3,8 @@
 A field is required only where nothing could be said without it. Schemas: @octokit/webhooks-schemas.
 """
 
+from datetime import datetime
+
 from dora_metrics.github.reading import Flag, Moment, Number, Payload, Text, Time
 
 
@@ -151,6 +153,95 @@ class IssuesEvent(Action):
     issue: Issue
     label: Label | None = None
     changes: IssueChanges | None = None
+
+
+class Alert(Payload):
+    """What all security alerts share."""
+
+    number: Number
+    created_at: Time
+    updated_at: Time | None = None
+    state: Text | None = None
+    html_url: Text | None = None
+
+    @property
+    def changed_at(self) -> datetime:
+        """When it last changed; one that never did has no time of that."""
+        return self.updated_at or self.created_at
+
+
+class Package(Payload):
+    name: Text | None = None
+
+
+class Dependency(Payload):
+    package: Package | None = None
+    manifest_path: Text | None = None
+
+
+class Rated(Payload):
+    severity: Text | None = None
+
+
+class DependabotAlert(Alert):
+    dependency: Dependency | None = None
+    security_vulnerability: Rated | None = None
+    security_advisory: Rated | None = None
+    fixed_at: Time | None = None
+    dismissed_at: Time | None = None
+    auto_dismissed_at: Time | None = None
+
+    @property
+    def package(self) -> str | None:
+        found = self.dependency and self.dependency.package
+        return found.name if found else None
+
+    @property
+    def path(self) -> str | None:
+        """The file that asks for the package."""
+        return self.dependency.manifest_path if self.dependency else None
+
+    @property
+    def severity(self) -> str | None:
+        """Of the package in this version, else of the advisory."""
+        rated = (self.security_vulnerability, self.security_advisory)
+        return next((one.severity for one in rated if one and one.severity), None)
+
+
+class Rule(Payload):
+    id: Text | None = None
+    name: Text | None = None
+    security_severity_level: Text | None = None
+
+
+class Location(Payload):
+    path: Text | None = None
+
+
+class Instance(Payload):
+    ref: Text | None = None
+    location: Location | None = None
+
+
+class CodeScanningAlert(Alert):
+    rule: Rule
+    most_recent_instance: Instance | None = None
+    fixed_at: Time | None = None
+    dismissed_at: Time | None = None
+
+    @property
+    def path(self) -> str | None:
+        """The file that it is about."""
+        place = self.most_recent_instance and self.most_recent_instance.location
+        return place.path if place else None
+
+
+class SecretScanningAlert(Alert):
+    """Without the secret, and without the raw name of its type."""
+
+    secret_type_display_name: Text | None = None
+    resolution: Text | None = None
+    resolved_at: Time | None = None
 
 
 class HeadCommit(Payload):

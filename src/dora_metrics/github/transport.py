@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from github import Auth, Github
 from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass
@@ -18,6 +18,7 @@ from requests import RequestException, Response
 
 _ACCEPTED, _REDIRECTS, BAD = 202, range(300, 400), 400
 _NUMBER = re.compile(r"\d{1,15}(\.\d+)?", re.ASCII)
+_NEXT = re.compile(r'<[^<>?]*\?([^<>]*)>; *rel="?next\b')
 _NUMBERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after")
 
 
@@ -36,6 +37,13 @@ class Answer:
         """A header of `x-ratelimit-*` or `retry-after`."""
         text = self.headers.get(header)
         return None if text is None else float(text)
+
+    @property
+    def following(self) -> str | None:
+        """The place of the next page of a REST list, as `after=…` or `page=2`; None after the last."""
+        found = _NEXT.search(self.headers.get("link", ""))
+        query = parse_qsl(found[1]) if found else []
+        return urlencode([(name, value) for name, value in query if name in ("after", "page")]) or None
 
     @property
     def complaint(self) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from dora_metrics.core import words
-from dora_metrics.core.facts import Deployment, Fact
+from dora_metrics.core.facts import Deployment, Fact, Vulnerability
 from dora_metrics.core.failures import Verdicts, judge
 from dora_metrics.core.incidents import Placed
 from dora_metrics.core.leads import Exclusion, Lead, leads
@@ -17,6 +17,7 @@ from dora_metrics.core.markdown import Md, joined, md
 from dora_metrics.core.markdown import identity as written
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.recovery import Failure
+from dora_metrics.core.security import Fix, fixes
 from dora_metrics.core.story import name, spoken
 from dora_metrics.core.values import Window
 
@@ -98,6 +99,16 @@ class Case:
             for exclusion in of_line.excluded:
                 found[line.scope, exclusion.change][1].append(exclusion)
         return found
+
+    @cached_property
+    def fixes(self) -> Mapping[Scope, list[Fix]]:
+        """By scope the deployments that brought the fix of a vulnerability."""
+        return {scope: fixes(self.vulnerable(scope), line.successes) for scope, line in self.history.lines.items()}
+
+    def vulnerable(self, scope: Scope) -> list[Vulnerability]:
+        """The vulnerabilities of a scope: those of its service, and those that name none."""
+        own = (one for one in self.history.vulnerabilities if one.repository == scope.repository)
+        return [one for one in own if one.service in (None, "", scope.service)]
 
     # Words.
 

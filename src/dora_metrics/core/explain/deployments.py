@@ -9,7 +9,7 @@ from dora_metrics.core.explain.rules import repair, rules
 from dora_metrics.core.facts import Deployment
 from dora_metrics.core.failures import counts
 from dora_metrics.core.linking import reached_users
-from dora_metrics.core.markdown import Md, code, md
+from dora_metrics.core.markdown import Md, code, link, md
 from dora_metrics.core.markdown import identity as written
 from dora_metrics.core.story import change_name, name
 
@@ -33,6 +33,7 @@ def deployment(case: Case, fact: Deployment) -> Explanation:
             Section("What repaired it", tuple(repair(case, fact))),
             Section("What it repaired", tuple(_repaired(case, fact))),
             Section("What it delivered", tuple(_delivered(case, place))),
+            Section("Which fixes of vulnerabilities went live with it", tuple(_fixed(case, place))),
         ),
     )
 
@@ -109,6 +110,18 @@ def _delivered(case: Case, place: Place) -> Iterator[Md]:
     others &= {delivery.change for delivery in place.line.deliveries}
     if others and fact.status == "success":
         yield md("Of what it lists, {} had been delivered before.", words.count(len(others), "change"))
+
+
+def _fixed(case: Case, place: Place) -> Iterator[Md]:
+    """The vulnerabilities whose fix it was the first success after."""
+    own = [fix for fix in case.fixes[place.line.scope] if fix.deployment.id == place.deployment.id]
+    for fix in own[:_MOST]:
+        found = fix.vulnerability
+        title = link(found.package or found.id, found.url)
+        took = f", {words.duration(fix.seconds)} after it was detected" if fix.seconds is not None else ""
+        yield md("{} ({}), severity {}{}", title, written(found.id), found.severity or "unknown", took)
+    if len(own) > _MOST:
+        yield md("and {} more", len(own) - _MOST)
 
 
 def _compared(case: Case, place: Place, *, first: bool) -> Iterator[Md]:

@@ -11,6 +11,7 @@ from dora_metrics.core.facts import Change, Deployment, Fact
 from dora_metrics.core.incidents import bare
 
 _SHORTEST_SHA = 4
+_NUMBERED = re.compile(r"github:(?:pull|issue|dependabot|code-scanning|secret-scanning):.*(#\d+)", re.DOTALL)
 _MOST = 5
 _ALIKE = 0.4
 
@@ -71,7 +72,9 @@ def _names(facts: Iterable[Fact], ids: Iterable[str]) -> Mapping[str, list[str]]
             for name in {bare(text) for text in (fact.version, fact.ref) if text}:
                 found[name].append(fact.id)
     for identity in ids:
-        if number := re.fullmatch(r"github:(?:pull|issue|dependabot):.*(#\d+)", identity, re.DOTALL):
+        if number := re.fullmatch(
+            r"github:(?:pull|issue|dependabot|code-scanning|secret-scanning):.*(#\d+)", identity, re.DOTALL
+        ):
             found[number[1]].append(identity)
     return found
 

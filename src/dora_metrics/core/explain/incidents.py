@@ -1,14 +1,16 @@
 """An incident or a vulnerability, explained: where it counts, and whom it is blamed on or why nobody."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from dora_metrics.core import words
 from dora_metrics.core.explain.case import Case, Explanation, Section, where
 from dora_metrics.core.facts import Deployment, Incident, Vulnerability
 from dora_metrics.core.incidents import Placed
+from dora_metrics.core.linking import Scope
 from dora_metrics.core.markdown import Md, link, md
 from dora_metrics.core.markdown import identity as written
+from dora_metrics.core.security import is_delivered, is_fixed
 from dora_metrics.core.story import name
 
 
@@ -92,9 +94,25 @@ def vulnerability(case: Case, fact: Vulnerability) -> Explanation:
         state = md("fixed{}", _after(fact.detected_at, fact.fixed_at))
     else:
         state = Md("open")
-    scopes = [scope for scope in case.history.lines if scope.repository == fact.repository]
-    shown = [where(scope) for scope in scopes if fact.service in (None, "", scope.service)]
-    counted = tuple(md("It counts in {}.", one) for one in shown) or (Md("Its service has no scope yet."),)
-    detected, severity = case.when(fact.detected_at), fact.severity or "unknown"
+    scopes = [scope for scope in case.history.lines if fact in case.vulnerable(scope)]
+    counted = tuple(md("It counts in {}.", where(scope)) for scope in scopes)
+    detected, severity = case.when(fact.detected_at), fact.severity or "unknown (so it is in no number by severity)"
     about = md("{}: severity {}, detected on {}.", written(fact.id), severity, detected)
-    return Explanation(md("Vulnerability in {}: {}", title, state), (about, *counted))
+    lived = Section("When its fix went live", tuple(_live(case, fact, scopes)) if is_fixed(fact) else ())
+    nowhere = () if counted else (Md("Its service has no scope yet."),)
+    return Explanation(md("Vulnerability in {}: {}", title, state), (about, *counted, *nowhere), (lived,))
+
+
+def _live(case: Case, fact: Vulnerability, scopes: Iterable[Scope]) -> Iterator[Md]:
+    """In each scope the first success at or after the fix."""
+    if not is_delivered(fact):
+        yield Md("A leaked secret is fixed by revoking it, which no deployment brings.")
+        return
+    for scope in scopes:
+        fix = next((one for one in case.fixes[scope] if one.vulnerability.id == fact.id), None)
+        if fix is None:
+            yield md("{}: not yet, no deployment has succeeded since.", where(scope))
+        else:
+            when, took = case.when(fix.at), _after(fact.detected_at, fix.at)
+            said = "{}: with {} on {}{}. It is the first success that ended after the fix."
+            yield md(said, where(scope), name(fix.deployment), when, took)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from dora_metrics.core import contract, goals, words
+from dora_metrics.core import contract, goals, security, words
 from dora_metrics.core.chart import WEEKS, Chart, chart
 from dora_metrics.core.comparing import compare
 from dora_metrics.core.document import scope_metrics
@@ -72,6 +72,7 @@ class Periodical:
     incidents: Listed
     goals: list[Md]
     achievements: list[str]
+    security: str
     delivered: Delivered
     making: Making | None
     notes: list[str]
@@ -140,6 +141,7 @@ def build(matter: Matter, detail: Detail) -> Periodical:
         incidents=Listed(tuple(incidents[0]), incidents[1]),
         goals=[md("**{}**: {}", NAMES[goal.metric], goals.sentence(goal)) for goal in outlook.goals],
         achievements=outlook.achievements,
+        security=security.sentence(record.vulnerabilities, window),
         delivered=delivered(record, window, policy, detail.deployments, detail.changes),
         making=making(record, matter.scope, window, policy) if detail.making else None,
         notes=matter.subject.document.notes[:_NOTES] if detail.making else [],

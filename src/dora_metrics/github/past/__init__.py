@@ -4,7 +4,7 @@ Few requests: the first asks for the newest of every kind; what is older comes b
 Everything goes through the mappers of the events, so that the past and its events are the same facts.
 """
 
-from dora_metrics.github.past.parts import Failed, Gathered, Part, Wanted
+from dora_metrics.github.past.parts import Failed, Gathered, Part, Piece, Refused, Wanted
 from dora_metrics.github.past.telling import past
 
-__all__ = ["Failed", "Gathered", "Part", "Wanted", "past"]
+__all__ = ["Failed", "Gathered", "Part", "Piece", "Refused", "Wanted", "past"]

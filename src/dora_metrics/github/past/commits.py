@@ -6,7 +6,7 @@ from typing import Any
 
 from dora_metrics.core.facts import Change, Deployment
 from dora_metrics.core.graph import Graph, Landed
-from dora_metrics.core.values import instant
+from dora_metrics.core.values import instant, instant_or_none
 from dora_metrics.github.history import History
 from dora_metrics.github.past.asking import Asking
 from dora_metrics.github.past.pages import Page
@@ -63,7 +63,7 @@ def _is_enough(asking: Asking, graph: Graph, landed: tuple[Landed, ...], page: P
 
 def _landed(asking: Asking, node: Mapping[str, Any]) -> Landed:
     parents = tuple(parent["oid"] for parent in node["parents"]["nodes"])
-    at = _time(node["committedDate"])
+    at = instant_or_none(node["committedDate"])
     pulls = _bringing(asking, node)
     if pulls:
         first = min(pulls, key=lambda pull: str(pull["mergedAt"]))
@@ -110,16 +110,9 @@ def _direct(asking: Asking, node: Mapping[str, Any]) -> Change:
 
 def _nobody(asking: Asking, node: Mapping[str, Any]) -> Deployment:
     """Stands for the deployment that is not known yet; linking puts the real one's service and time in its place."""
-    at = _time(node["committedDate"]) or asking.run.now
+    at = instant_or_none(node["committedDate"]) or asking.run.now
     return Deployment(id="-", repository=asking.home.name, observed_at=at, finished_at=at, status="success")
 
 
 def _oldest(landed: tuple[Landed, ...]) -> datetime | None:
     return min((commit.committed_at for commit in landed if commit.committed_at), default=None)
-
-
-def _time(written: str | None) -> datetime | None:
-    try:
-        return instant(written or "")
-    except ValueError:
-        return None

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from dora_metrics.core.alerts import NAMES, NEEDS, Alerts
 from dora_metrics.core.facts import Fact
 from dora_metrics.core.graph import Graph, Landed
 from dora_metrics.core.progress import Cursor
@@ -12,9 +13,11 @@ from dora_metrics.github.client import ForbiddenError, GitHubError, NotFoundErro
 from dora_metrics.github.observed import Run
 from dora_metrics.settings import Settings
 
-Kind = Literal["pulls", "commits", "deployments", "releases", "runs", "pushes", "issues", "sources", "repository"]
+Kind = (
+    Literal["pulls", "commits", "deployments", "releases", "runs", "pushes", "issues", "sources", "repository"] | Alerts
+)
 
-_NAMES: dict[Kind, str] = {
+_NAMES: dict[str, str] = {
     "pulls": "pull requests",
     "commits": "commits",
     "deployments": "deployments",
@@ -24,6 +27,7 @@ _NAMES: dict[Kind, str] = {
     "issues": "incidents",
     "sources": "deployment sources",
     "repository": "the repository",
+    **NAMES,
 }
 _GRANTS: dict[Kind, str] = {
     "pulls": "pull-requests: read",
@@ -87,6 +91,25 @@ class Failed:
         return f"GitHub did not tell {_NAMES[self.kind]}: {self.reason}{advice}"
 
 
+@dataclass(frozen=True)
+class Refused:
+    """Alerts that GitHub does not show to this token, or does not have; `cursor` remembers it.
+
+    `told`: they were asked for by name, so that it is a failure, and no matter of course.
+    """
+
+    kind: Alerts
+    cursor: Cursor
+    told: bool
+
+    def __str__(self) -> str:
+        return f"{NAMES[self.kind]} are unknown: GitHub answered {self.cursor.refused}; {NEEDS[self.kind]}"
+
+
+Piece = Part | Failed | Refused
+"""What a reading yields."""
+
+
 def failed(kind: Kind, problem: GitHubError) -> Failed:
     lacking = isinstance(problem, ForbiddenError | NotFoundError)
     return Failed(kind, str(problem), _GRANTS.get(kind) if lacking else None)
@@ -103,10 +126,16 @@ class Gathered:
     notes: list[str] = field(default_factory=list)
     graph: Graph = field(default_factory=Graph)
 
-    def add(self, part: Part | Failed) -> None:
-        if isinstance(part, Failed):
-            self.failures.append(part)
-            return
+    def add(self, part: Piece) -> None:
+        match part:
+            case Failed():
+                self.failures.append(part)
+            case Refused():
+                self.cursors[part.kind] = part.cursor
+            case Part():
+                self._add(part)
+
+    def _add(self, part: Part) -> None:
         self.facts.update((fact.id, fact) for fact in part.facts)
         self.notes += [note for note in part.notes if note not in self.notes]
         self.graph.add(part.landed)
@@ -116,7 +145,7 @@ class Gathered:
             self.cursors[part.kind] = part.cursor
 
     @classmethod
-    def of(cls, parts: Iterable[Part | Failed]) -> "Gathered":
+    def of(cls, parts: Iterable[Piece]) -> "Gathered":
         gathered = cls()
         for part in parts:
             gathered.add(part)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from dora_metrics.core.facts import Deployment, Fact
@@ -9,12 +10,13 @@ from dora_metrics.core.linking import order
 from dora_metrics.core.progress import Cursor
 from dora_metrics.core.sourcing import Sources
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
+from dora_metrics.github.past.alerts import alerts, kinds
 from dora_metrics.github.past.asking import Asking, Home
 from dora_metrics.github.past.commits import commits
 from dora_metrics.github.past.deployments import deployments
 from dora_metrics.github.past.issues import asked, issues
 from dora_metrics.github.past.pages import Page
-from dora_metrics.github.past.parts import Failed, Kind, Part, Wanted, failed
+from dora_metrics.github.past.parts import Failed, Kind, Part, Piece, Refused, Wanted, failed
 from dora_metrics.github.past.pulls import pulls
 from dora_metrics.github.past.pushes import pushes
 from dora_metrics.github.past.releases import releases
@@ -22,7 +24,7 @@ from dora_metrics.github.past.runs import runs
 from dora_metrics.github.past.side_by_side import side_by_side
 from dora_metrics.settings import policy
 
-Telling = Callable[[Asking], Iterator[Part]]
+Telling = Callable[[Asking], Iterator[Part | Refused]]
 
 _SOURCES: tuple[tuple[str, Kind, Telling], ...] = (
     ("deployments", "deployments", deployments),
@@ -32,7 +34,7 @@ _SOURCES: tuple[tuple[str, Kind, Telling], ...] = (
 _DEPLOYED: tuple[Kind, ...] = ("deployments", "releases", "runs")
 
 
-def past(client: Client, wanted: Wanted) -> Generator[Part | Failed, None, None]:
+def past(client: Client, wanted: Wanted) -> Generator[Piece, None, None]:
     """Parts of all kinds as they come; a kind that fails leaves the others as they are.
 
     Facts are those of the repository's present name. The cursor of commits is not among the parts: it comes from
@@ -45,7 +47,7 @@ def past(client: Client, wanted: Wanted) -> Generator[Part | Failed, None, None]
         return
     sources = Sources(wanted.settings.deployment_source, wanted.known)
     # A connection belongs to one thread, so each stream has a client of its own; their requests are counted here.
-    each = [replace(asking, client=replace(client, requests=0)) for _ in range(4)]
+    each = [replace(asking, client=replace(client, requests=0)) for _ in range(5)]
     merged: dict[str, Fact] = {}
     try:
         for part in side_by_side(_streams(sources, each)):
@@ -57,16 +59,23 @@ def past(client: Client, wanted: Wanted) -> Generator[Part | Failed, None, None]
     yield from _last(asking, sources, merged)
 
 
-def _streams(sources: Sources, each: Sequence[Asking]) -> list[Iterator[Part | Failed]]:
+def _streams(sources: Sources, each: Sequence[Asking]) -> list[Iterator[Piece]]:
     """What is read side by side; with a cursor commits wait, as mostly there is no deployment to link."""
     pulled, reported = _told("pulls", pulls, each[0]), _told("issues", issues, each[1])
     deployed = _deployed(sources, each[2])
+    secured = _secured(each[4])
     if each[3].cursor("commits").anchors:
-        return [pulled, reported, _if_linkable(deployed, sources, each[3])]
-    return [pulled, reported, deployed, _told("commits", commits, each[3])]
+        return [pulled, reported, secured, _if_linkable(deployed, sources, each[3])]
+    return [pulled, reported, secured, deployed, _told("commits", commits, each[3])]
 
 
-def _if_linkable(deployed: Iterator[Part | Failed], sources: Sources, asking: Asking) -> Iterator[Part | Failed]:
+def _secured(asking: Asking) -> Iterator[Piece]:
+    """The security alerts of each kind that is read."""
+    for kind in kinds(asking):
+        yield from _told(kind, partial(alerts, kind=kind), asking)
+
+
+def _if_linkable(deployed: Iterator[Piece], sources: Sources, asking: Asking) -> Iterator[Piece]:
     """The deployments, and the commits unless each environment's newest deployment is one that is linked.
 
     Where deployments are read for the first time, the commits are read back to where all of them are.
@@ -121,7 +130,7 @@ def _firsts(repository: Mapping[str, Any]) -> Iterator[tuple[Kind, Page]]:
         yield "commits", Page.of(repository["defaultBranchRef"]["target"]["history"])
 
 
-def _told(kind: Kind, tell: Telling, asking: Asking) -> Iterator[Part | Failed]:
+def _told(kind: Kind, tell: Telling, asking: Asking) -> Iterator[Piece]:
     """A kind's parts. Where GitHub no longer knows the place to go on from, it is read from its newest on."""
     try:
         yield from tell(asking)
@@ -133,7 +142,7 @@ def _told(kind: Kind, tell: Telling, asking: Asking) -> Iterator[Part | Failed]:
         yield from _told(kind, tell, replace(asking, wanted=replace(asking.wanted, cursors=cursors)))
 
 
-def _deployed(sources: Sources, asking: Asking) -> Iterator[Part | Failed]:
+def _deployed(sources: Sources, asking: Asking) -> Iterator[Piece]:
     """The kinds that may be deployments, the best first; the others only where they count."""
     rules = policy(asking.wanted.settings)
     for source, kind, tell in _SOURCES:
@@ -142,7 +151,9 @@ def _deployed(sources: Sources, asking: Asking) -> Iterator[Part | Failed]:
         for part in _told(kind, tell, asking):
             if isinstance(part, Failed):
                 sources.unread.append(source)
-            elif any(_succeeded(fact) and rules.is_production(_where(fact)) for fact in part.facts):
+            elif isinstance(part, Part) and any(
+                _succeeded(fact) and rules.is_production(_where(fact)) for fact in part.facts
+            ):
                 sources.found.add(source)
             yield part
 

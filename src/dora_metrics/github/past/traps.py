@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from dora_metrics.core.values import instant
+from dora_metrics.core.values import instant_or_none
 
 _OLDEST_YEAR = 1990
 
@@ -27,8 +27,8 @@ class Traps:
 
     def clock(self, authored: Iterable[str | None], landed: str | None) -> None:
         """Counts what was written when it cannot have been."""
-        times = [_time(written) for written in authored]
-        end = min(_time(landed) or self.now, self.now)
+        times = [instant_or_none(written) for written in authored]
+        end = min(instant_or_none(landed) or self.now, self.now)
         self.early += any(at is None or at.year < _OLDEST_YEAR for at in times)
         self.late += any(at is not None and at > end for at in times)
 
@@ -42,10 +42,3 @@ class Traps:
             yield f"{self.what} dated after they landed, in no lead time where that makes it negative: {self.late}."
         if self.large:
             yield f"Pull requests with more than 100 commits, which are not listed one by one: {self.large}."
-
-
-def _time(written: str | None) -> datetime | None:
-    try:
-        return instant(written or "")
-    except ValueError:
-        return None

@@ -1,0 +1,67 @@
+"""Which of GitHub's security alerts are read: the setting `security`; and what a reader must know of the others.
+
+Permissions: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#permissions.
+`security-events` does not open Dependabot alerts, and no permission of a job opens those of secret scanning.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, get_args
+
+from dora_metrics.core.progress import Cursor, Cursors
+
+Alerts = Literal["dependabot", "code-scanning", "secret-scanning"]
+KINDS: tuple[Alerts, ...] = get_args(Alerts)
+AUTO: tuple[Alerts, ...] = ("dependabot",)
+"""What `auto` reads: each kind costs every sync a request, and this is the one that needs nothing to be set up."""
+
+NAMES: dict[str, str] = {
+    "dependabot": "Dependabot alerts",
+    "code-scanning": "code scanning alerts",
+    "secret-scanning": "secret scanning alerts",
+}
+NEEDS: dict[str, str] = {
+    "dependabot": "the job needs `permissions: vulnerability-alerts: read`, or an app `Dependabot alerts: read`",
+    "code-scanning": "the job needs `permissions: security-events: read`, or an app `Code scanning alerts: read`",
+    "secret-scanning": "an app, or a fine-grained token, needs `Secret scanning alerts: read`: no job may have that",
+}
+_MOST = 5
+
+
+def wanted(asked: Sequence[str]) -> tuple[Alerts, ...]:
+    """The kinds that the setting means."""
+    return tuple(kind for kind in KINDS if kind in asked or ("auto" in asked and kind in AUTO))
+
+
+def notes(cursors: Cursors, asked: Sequence[str]) -> list[str]:
+    """What GitHub does not tell: it is unknown, which is not nought. Repositories with the same answer share a note.
+
+    Args:
+        cursors: how far each repository was read.
+        asked: the setting.
+    """
+    refused: defaultdict[tuple[Alerts, str], list[str]] = defaultdict(list)
+    for repository, own in cursors.items():
+        for kind in wanted(asked):
+            refused[kind, (own.get(kind) or Cursor()).refused or ""].append(repository)
+    found = {key: names for key, names in refused.items() if key[1]}
+    return [_note(kind, reason, names, cursors) for (kind, reason), names in sorted(found.items())]
+
+
+def _note(kind: Alerts, reason: str, repositories: Sequence[str], cursors: Cursors) -> str:
+    named = ", ".join(repositories[:_MOST])
+    more = f" and {len(repositories) - _MOST} more repositories" if len(repositories) > _MOST else ""
+    what = NAMES[kind]
+    before = "".join(_before(kind, repositories, cursors))
+    return (
+        f"{what[:1].upper()}{what[1:]} of {named}{more} are unknown, which is not none: GitHub answered {reason}. "
+        f"They may be switched off there; else {NEEDS[kind]}.{before}"
+    )
+
+
+def _before(kind: Alerts, repositories: Sequence[str], cursors: Mapping[str, Mapping[str, Cursor]]) -> Iterator[str]:
+    """Since when what is known is out of date, where something is."""
+    own = [cursors[repository][kind] for repository in repositories]
+    moments = [cursor.refused_at for cursor in own if cursor.newest and cursor.refused_at]
+    if moments:
+        yield f" What is shown of them was known on {min(moments):%Y-%m-%d}."

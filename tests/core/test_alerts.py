@@ -1,0 +1,60 @@
+"""Which security alerts are read, and what the notes say of those that GitHub does not tell."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from dora_metrics.core.alerts import notes, wanted
+from dora_metrics.core.progress import Cursor, decoded, encoded
+
+DAY = datetime(2026, 11, 14, tzinfo=UTC)
+FORBIDDEN = Cursor(refused="403, Resource not accessible by integration", refused_at=DAY)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kinds"),
+    [
+        (("auto",), ("dependabot",)),
+        (("secret-scanning", "auto"), ("dependabot", "secret-scanning")),
+        (("secret-scanning",), ("secret-scanning",)),
+        (("none",), ()),
+        (("none", "dependabot"), ("dependabot",)),
+        ((), ()),
+    ],
+)
+def test_auto_is_the_kind_that_needs_nothing_to_be_set_up(asked: tuple[str, ...], kinds: tuple[str, ...]) -> None:
+    assert wanted(asked) == kinds
+
+
+def test_what_was_refused_is_unknown_and_the_note_says_why_and_what_it_needs() -> None:
+    (note,) = notes({"acme/shop": {"dependabot": FORBIDDEN, "code-scanning": Cursor()}}, ("auto",))
+    assert note == (
+        "Dependabot alerts of acme/shop are unknown, which is not none: GitHub answered 403, Resource not accessible "
+        "by integration. They may be switched off there; else the job needs `permissions: vulnerability-alerts: read`, "
+        "or an app `Dependabot alerts: read`."
+    )
+
+
+def test_what_was_known_before_a_refusal_is_dated() -> None:
+    known = Cursor(newest=DAY, refused="404, not found", refused_at=DAY)
+    (note,) = notes({"acme/shop": {"code-scanning": known}}, ("code-scanning",))
+    assert note.startswith("Code scanning alerts of acme/shop are unknown")
+    assert note.endswith("What is shown of them was known on 2026-11-14.")
+
+
+def test_repositories_with_the_same_answer_share_a_note() -> None:
+    many = {f"a/{number}": {"secret-scanning": FORBIDDEN} for number in range(8)}
+    (note,) = notes(many, ("secret-scanning",))
+    assert note.startswith("Secret scanning alerts of a/0, a/1, a/2, a/3, a/4 and 3 more repositories are")
+
+
+def test_what_is_not_wanted_or_was_told_has_no_note() -> None:
+    assert notes({"acme/shop": {"dependabot": FORBIDDEN}}, ("none",)) == []
+    assert notes({"acme/shop": {"dependabot": Cursor(newest=DAY)}}, ("auto",)) == []
+    assert notes({}, ("auto",)) == []
+
+
+def test_a_refusal_is_kept_with_how_far_was_read() -> None:
+    cursors = {"acme/shop": {"dependabot": FORBIDDEN}}
+    assert decoded(encoded(cursors)) == cursors
+    assert decoded(b"{") == decoded(b'{"acme/shop": {"dependabot": {"refused": 5}}}') == {}

@@ -1,0 +1,114 @@
+"""REST, security alerts: never public, in pages by cursor or by number, a secret in clear unless asked otherwise."""
+
+import base64
+from typing import Any
+from urllib.parse import urlencode
+
+from fakes.records import Alert
+from fakes.repository import Repository
+from fakes.resolving import stamp
+from fakes.rest import newest
+from fakes.wire import Answer, Call, HttpError, invalid, route
+
+SECRET = "ghp_" + "thisIsTheSecretItself" * 2  # no secret at all: tests look for it where it must not be
+NEEDED = {
+    "dependabot": "vulnerability-alerts",
+    "code-scanning": "security-events",
+    "secret-scanning": "secret-scanning-alerts",
+}
+
+
+@route("GET", "/dependabot/alerts")
+def dependabot(call: Call, home: Repository) -> Answer:
+    return _by_cursor(call, _alerts(call, home, "dependabot"))
+
+
+@route("GET", "/code-scanning/alerts")
+def code_scanning(call: Call, home: Repository) -> Answer:
+    """Without `ref` those of the default branch; paged by number."""
+    return call.listed(_alerts(call, home, "code-scanning"), lambda alert: _shown(call, alert))
+
+
+@route("GET", "/secret-scanning/alerts")
+def secret_scanning(call: Call, home: Repository) -> Answer:
+    return _by_cursor(call, _alerts(call, home, "secret-scanning"))
+
+
+def _alerts(call: Call, home: Repository, kind: str) -> list[Alert]:
+    if not call.token.was_granted(NEEDED[kind], "read", home):
+        raise HttpError(403, "Resource not accessible by integration")
+    if kind in home.without_alerts:
+        raise HttpError(*home.without_alerts[kind])
+    return newest([alert for alert in home.every(Alert) if alert.kind == kind], call)
+
+
+def _by_cursor(call: Call, alerts: list[Alert]) -> Answer:
+    size, after = call.number("per_page", 30, 100), call.query.get("after")
+    if after is not None:
+        last = base64.b64decode(after).decode("utf-8", "replace")
+        places = [place for place, alert in enumerate(alerts, 1) if _cursor(alert) >= last]
+        if not last.startswith("2"):
+            raise invalid("Alert", "after", message="after is not a valid cursor")
+        alerts = alerts[max(places, default=0) :]
+    headers = {}
+    if len(alerts) > size:
+        place = base64.b64encode(_cursor(alerts[size - 1]).encode()).decode()
+        asked = {name: value for name, value in call.query.items() if name != "hide_secret"} | {"after": place}
+        headers["Link"] = f'<{call.base}{call.request.path}?{urlencode(asked)}>; rel="next"'
+    return Answer(200, [_shown(call, alert) for alert in alerts[:size]], headers)
+
+
+def _cursor(alert: Alert) -> str:
+    return f"{stamp(alert.updated_at)} {alert.database_id:09}"
+
+
+def _shown(call: Call, alert: Alert) -> dict[str, Any]:
+    common = {
+        "number": alert.number,
+        "state": alert.state,
+        "html_url": alert.url,
+        "created_at": stamp(alert.created_at),
+        "updated_at": stamp(alert.updated_at),
+    }
+    return {**common, **_VIEWS[alert.kind](call, alert), **alert.extra}
+
+
+def _dependabot(_: Call, alert: Alert) -> dict[str, Any]:
+    package = {"ecosystem": "npm", "name": alert.what}
+    return {
+        "dependency": {"package": package, "manifest_path": alert.path, "scope": "runtime"},
+        "security_advisory": {"ghsa_id": "GHSA-1", "summary": "Bad", "severity": alert.severity},
+        "security_vulnerability": {"package": package, "severity": alert.severity},
+        "fixed_at": alert.fixed_at and stamp(alert.fixed_at),
+        "dismissed_at": alert.dismissed_at and stamp(alert.dismissed_at),
+        "auto_dismissed_at": None,
+    }
+
+
+def _code_scanning(_: Call, alert: Alert) -> dict[str, Any]:
+    return {
+        "rule": {"id": alert.what, "severity": "warning", "security_severity_level": alert.severity},
+        "tool": {"name": "CodeQL"},
+        "most_recent_instance": {"ref": alert.ref, "location": {"path": alert.path}},
+        "fixed_at": alert.fixed_at and stamp(alert.fixed_at),
+        "dismissed_at": alert.dismissed_at and stamp(alert.dismissed_at),
+    }
+
+
+def _secret_scanning(call: Call, alert: Alert) -> dict[str, Any]:
+    """`updated_at` is null before the first change."""
+    closed = alert.fixed_at or alert.dismissed_at
+    hidden = call.query.get("hide_secret") == "true"
+    call.world.secrets_told += not hidden
+    return {
+        "updated_at": stamp(alert.updated_at) if alert.updated_at != alert.created_at else None,
+        "state": "resolved" if closed else "open",
+        "resolution": alert.closed_as,
+        "resolved_at": closed and stamp(closed),
+        "secret_type": "raw_type_of_secret",
+        "secret_type_display_name": alert.what,
+        "secret": None if hidden else SECRET,
+    }
+
+
+_VIEWS = {"dependabot": _dependabot, "code-scanning": _code_scanning, "secret-scanning": _secret_scanning}
