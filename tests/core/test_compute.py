@@ -435,3 +435,27 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback(tmp_path: Path) -> None
     done = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.stdout == "{"
     assert done.stderr == ""
+
+
+# Reports.
+
+
+@pytest.mark.parametrize(
+    ("kind", "title"), [("weekly", "week 13, 2024"), ("monthly", "March 2024"), ("quarterly", "Q1 2024")]
+)
+def test_the_report_that_is_due_is_printed_as_its_issue_would_be(compute: Compute, kind: str, title: str) -> None:
+    ran = compute("--format", kind, now="2024-04-01T06:00:00Z")
+    assert ran.out.startswith(f"# Delivery report · acme/shop · {title}\n\n<!-- dora-metrics:report {kind}:2024-")
+
+
+def test_a_report_of_facts_that_are_long_over_is_empty(compute: Compute) -> None:
+    assert compute("--format", "weekly", now="2025-04-01T06:00:00Z").out == ""
+
+
+def test_a_template_of_ones_own_is_tried_without_github(compute: Compute, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(compute.folder)
+    (compute.folder / "mine.md.j2").write_text("{{ report.title }}!", "utf-8")
+    assert "week 13, 2024!" in compute("--format", "weekly", "--report-template", "mine.md.j2").out
+    (compute.folder / "mine.md.j2").write_text("{% endif %}", "utf-8")
+    ran = compute("--format", "weekly", "--report-template", "mine.md.j2")
+    assert ran.problems == ["report-template mine.md.j2 cannot be used: line 1: Encountered unknown tag 'endif'."]

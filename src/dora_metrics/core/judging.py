@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TypeVar
 
 from dora_metrics.core.facts import Change, Deployment, Fact, Vulnerability
@@ -34,6 +35,11 @@ class Record:
     streaks: list[Streak]
     vulnerabilities: list[Vulnerability]
     fixes: list[Fix]
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Deployment]:
+        """The scope's deployments."""
+        return {deployment.id: deployment for deployment in self.deployments}
 
     @property
     def began(self) -> datetime | None:

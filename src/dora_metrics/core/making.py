@@ -1,9 +1,11 @@
 """How the numbers of a report were made: window, numerators, denominators, rules, evidence."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from dora_metrics.core import contract, words
+from dora_metrics.core.incidents import Placed
 from dora_metrics.core.judging import Record, cut
 from dora_metrics.core.markdown import Md, joined, link, md
 from dora_metrics.core.metrics import failures_in
@@ -12,6 +14,8 @@ from dora_metrics.core.recovery import Failure
 from dora_metrics.core.story import name, readable
 from dora_metrics.core.table import left_out
 from dora_metrics.core.values import Window
+
+T = TypeVar("T")
 
 _MOST = 10
 
@@ -34,12 +38,13 @@ def making(record: Record, scope: contract.ScopeMetrics, window: Window, policy:
         window=f"{start} – {end} {policy.zone.key}, half-open: {window.days:g} days; "
         f"scope {record.scope.repository}, service {record.scope.service}, environment {record.scope.environment}",
         metrics=list(_metrics(scope.metrics, window, policy)),
-        failures=_most(md("{} {}", name(f.deployment), failed(f, record)) for f in failures_in(record, window)),
-        unmatched=_most(
-            md("{}: {}", link(one.incident.title or one.incident.id, one.incident.url), one.because)
-            for one in unmatched
-        ),
+        failures=_most(failures_in(record, window), lambda one: md("{} {}", name(one.deployment), failed(one, record))),
+        unmatched=_most(unmatched, _unmatched),
     )
+
+
+def _unmatched(one: Placed) -> Md:
+    return md("{}: {}", link(one.incident.title or one.incident.id, one.incident.url), one.because)
 
 
 def failed(failure: Failure, record: Record) -> Md:
@@ -49,9 +54,9 @@ def failed(failure: Failure, record: Record) -> Md:
     return md("by `{}`: {}; {}", Md(failure.rule), because, end)
 
 
-def _most(lines: Iterable[Md]) -> list[Md]:
-    found = list(lines)
-    return [*found[:_MOST], *([Md(f"and {len(found) - _MOST} more")] if len(found) > _MOST else [])]
+def _most(found: Sequence[T], told: Callable[[T], Md]) -> list[Md]:
+    more = [Md(f"and {len(found) - _MOST} more")] if len(found) > _MOST else []
+    return [*map(told, found[:_MOST]), *more]
 
 
 def _end(seconds: float | None, by: str | None) -> str:

@@ -1,7 +1,7 @@
 """The first lines of a summary: what this event was, what it meant, and what it changed."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dora_metrics.core import contract, words
@@ -113,16 +113,15 @@ _IDENTITY = re.compile(r"\b[a-z]+:[^\s;,()]*[^\s;,().:]")
 
 def readable(text: str, record: Record) -> str:
     """A sentence about facts, with the ids in it as people call them: a version, `#12`, a short sha."""
-    return spoken(text, record.deployments)
+    return spoken(text, record.by_id)
 
 
-def spoken(text: str, deployments: Iterable[Deployment]) -> str:
-    """The same, of deployments of any scope."""
-    used = set(_IDENTITY.findall(text))
-    labels = {deployment.id: label(deployment) for deployment in deployments if deployment.id in used}
+def spoken(text: str, known: Mapping[str, object]) -> str:
+    """The same, of facts of any scope by id."""
 
     def called(found: re.Match[str]) -> str:
-        return labels.get(found[0]) or _short(found[0])
+        fact = known.get(found[0])
+        return label(fact) if isinstance(fact, Deployment) else _short(found[0])
 
     return _IDENTITY.sub(called, text)
 

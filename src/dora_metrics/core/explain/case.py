@@ -117,7 +117,7 @@ class Case:
 
     def spoken(self, text: str) -> str:
         """A sentence about facts with names instead of ids."""
-        return spoken(text, (fact for fact in self.facts.values() if isinstance(fact, Deployment)))
+        return spoken(text, self.facts)
 
     def called(self, identity: str | None) -> Md:
         """What people call a fact, with its id where that is something else."""
