@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shop import Shop
 
+from branch.shop import Shop
 from fakes.github import FakeGitHub
 from support.runs import NOW
 

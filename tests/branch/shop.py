@@ -10,8 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import mkdtemp
 
-import clocked
-
+from branch import clocked
 from dora_metrics.core.ledger import FACTS
 from fakes.faults import meanwhile
 from fakes.github import FakeGitHub

@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping
 
 import pytest
-from shop import FILE, Shop, deployed
 
+from branch.shop import FILE, Shop, deployed
 from dora_metrics.core.facts import Deployment
 from dora_metrics.core.ledger import LARGEST, QUARANTINE
 from dora_metrics.core.records import encode

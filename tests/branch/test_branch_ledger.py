@@ -3,8 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from shop import BRANCH, FILE, Shop, deployed
-
+from branch.shop import BRANCH, FILE, Shop, deployed
 from fakes.faults import dropped, stale_head, unavailable
 from fakes.github import FakeGitHub
 from support.runs import deployment_status, run

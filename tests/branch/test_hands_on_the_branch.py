@@ -6,8 +6,8 @@ A run never forces anything. What GitHub still has is kept, what is no ledger is
 from collections.abc import Callable
 
 import pytest
-from shop import BRANCH, Shop, deployed
 
+from branch.shop import BRANCH, Shop, deployed
 from fakes.faults import meanwhile
 
 WRITE = "createCommitOnBranch"

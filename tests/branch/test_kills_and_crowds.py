@@ -13,8 +13,8 @@ from tempfile import mkdtemp
 from typing import TYPE_CHECKING
 
 import pytest
-from shop import BRANCH, Shop, deployed
 
+from branch.shop import BRANCH, Shop, deployed
 from dora_metrics.core.ledger import CHECKPOINT, OUTBOX, SEQUENCE
 from fakes.github import FakeGitHub
 from support.runs import NOW, deployment_status, run

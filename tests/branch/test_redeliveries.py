@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from shop import BRANCH, Shop
 
+from branch.shop import BRANCH, Shop
 from fakes.github import FakeGitHub
 from support import events
 from support.runs import NOW, deployment_status, incident, run
@@ -144,9 +144,7 @@ def left_by(folder: Path, kind: str, chance: random.Random | None) -> tuple[Mapp
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(
-    max_examples=2, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=2, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(chance=st.randoms(use_true_random=True))
 def test_ten_redeliveries_of_every_event_in_any_order_leave_the_same_files(
     tmp_path: Path, kind: str, chance: random.Random

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shop import Shop
 
+from branch.shop import Shop
 from dora_metrics.core.ledger import REPORTS
 from dora_metrics.core.periodic.filed import CLAIM
 from dora_metrics.core.periodic.letter import marker_in

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_sync import Shop
 
+from branch.test_sync import Shop
 from fakes.faults import primary_limit
 from fakes.github import FakeGitHub
 from fakes.rest_alerts import SECRET

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_sync import Shop
 
+from branch.test_sync import Shop
 from fakes.faults import answered, secondary_limit, unavailable
 from fakes.github import FakeGitHub
 from support.runs import run

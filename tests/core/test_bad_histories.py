@@ -66,7 +66,7 @@ def subject(facts: list[Fact], window: str, zone: str = "UTC") -> tuple[report.S
     return subject_of(facts, given, at("06-20")), given
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.one_of(histories(), long_histories), st.sampled_from(("30d", "all", "90d", "20w", "2024-03-01..2024-04-01")))
 def test_goals_trends_advice_and_thresholds_bear_whatever_history(facts: list[Fact], window: str) -> None:
     found, given = subject(facts, window, "Europe/Berlin")
@@ -93,7 +93,7 @@ def test_goals_trends_advice_and_thresholds_bear_whatever_history(facts: list[Fa
         assert render.markdown(built, template("summary.md.j2"), parts())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(long_histories)
 def test_every_fact_of_a_long_history_is_explained(facts: list[Fact]) -> None:
     asked = case_of(facts, Policy(zone=ZoneInfo("Asia/Tokyo")), Window(at("03-01"), at("04-01")))

@@ -407,7 +407,7 @@ def test_the_answer_has_the_shape_of_the_contract(compute: Compute) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", ["markdown", "prometheus"])
+@pytest.mark.parametrize("form", ["markdown", "prometheus", "weekly"])
 def test_the_other_formats_bear_hostile_facts(compute: Compute, form: str) -> None:
     hostile = {"service": "sh\nop|<b>@x", "repository": "acme/shop"}
     facts = (
@@ -418,7 +418,7 @@ def test_the_other_formats_bear_hostile_facts(compute: Compute, form: str) -> No
     )
     out = compute("--format", form, facts=lines(*facts))
     assert out.code == 0
-    if form == "markdown":
+    if form in ("markdown", "weekly"):
         for bad in ("<script>", "<!-- @", "@octocat", "@team", "](javascript:"):
             assert bad not in out.out
 

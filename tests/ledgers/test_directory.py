@@ -420,7 +420,7 @@ def delivered(folder: Path, order: Iterable[int]) -> dict[str, bytes]:
     return facts_files(folder / "ledger")
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(st.permutations(range(len(EVENTS))), st.lists(st.integers(0, len(EVENTS) - 1), min_size=10, max_size=10))
 def test_events_delivered_ten_times_in_any_order_leave_the_same_files(
     tmp_path_factory: pytest.TempPathFactory, once: list[int], again: list[int]

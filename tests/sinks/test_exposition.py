@@ -339,13 +339,13 @@ def assert_never_falls(facts: Sequence[Fact]) -> None:
         before = now
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(DAYS, min_size=1, max_size=8))
 def test_counters_never_fall_in_whatever_order_deployments_arrive(days: list[float]) -> None:
     assert_never_falls([deployment(number, days_ago) for number, days_ago in enumerate(days, 1)])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.sampled_from("vwxyz"), max_size=2)), min_size=1, max_size=8)
 )
@@ -359,7 +359,7 @@ def test_counters_never_fall_while_deployments_arrive_in_their_order(attempts: l
     assert_never_falls([*made[:1], *started.values(), *made[1:]])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(SPANS)
 def test_histograms_are_cumulative_and_their_last_bucket_is_their_count(spans: list[float]) -> None:
     facts: list[Deployment] = [

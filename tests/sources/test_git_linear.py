@@ -43,7 +43,7 @@ def made(folder: Path, commits: list[list[int]], tagged: list[tuple[int, int]]) 
     return repository
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(histories())
 def test_what_a_tag_brought_is_what_git_lists_behind_it_and_behind_none_before(
     history: tuple[list[list[int]], list[tuple[int, int]]],
