@@ -84,8 +84,8 @@ def yaml_block(beginning: str) -> str:
 
 
 def test_the_quick_start_is_an_example_word_for_word() -> None:
-    assert README.index("## Quick start") < README.index("```yaml")
-    generated(yaml_block("# Records every run"), (ROOT / "examples" / "workflow-run.yml").read_text("utf-8"))
+    assert README.index("## Everything with five lines") < README.index("```yaml")
+    generated(yaml_block("# Everything by one call"), (ROOT / "examples" / "five-lines.yml").read_text("utf-8"))
 
 
 INPUTS = "- uses: OWNER/dora-metrics@main\n  with:\n"
