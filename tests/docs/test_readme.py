@@ -179,7 +179,7 @@ def test_a_link_inside_the_repository_leads_somewhere(page: Path) -> None:
 @each_page
 def test_a_module_that_is_named_exists(page: Path) -> None:
     package = ROOT / "src" / "dora_metrics"
-    named = re.findall(r"`((?:(?:core|github|ledgers|sinks|sources)/)?\w+\.py)`", page.read_text("utf-8"))
+    named = re.findall(r"`((?:(?:core|github|ledgers|setting_up|sinks|sources)/)?\w+\.py)`", page.read_text("utf-8"))
     assert [name for name in named if not (package / name).is_file() and not name.startswith("yaml")] == [
         name for name in named if name in ("support/tools.py", "support/web.py")
     ]

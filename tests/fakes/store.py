@@ -34,6 +34,7 @@ class Store:
         self.records: list[Record] = []
         self.numbers = 0
         self.has_issues_enabled = True
+        self.labels: list[str] = []
         self.protected: dict[str, str] = {}
         self.landed: dict[str, list[PullRequest]] = {}
         """Pull requests by the commits they hold or made."""
