@@ -76,6 +76,17 @@ def test_a_second_run_writes_nothing(checkout: Checkout) -> None:
     )
 
 
+def test_comments_and_layout_of_the_users_are_no_difference_and_quotes_that_matter_are(checkout: Checkout) -> None:
+    checkout.init("--yes")
+    checkout.put(CONFIG, "# Ours.\n\ndeployment-source:   deployments\n")
+    assert "Nothing to write." in (said := checkout.init().said)
+    assert "left alone" not in said
+    checkout.put(WORKFLOW, checkout.text(WORKFLOW).replace("default: auto", 'default: "auto"'))
+    assert "left alone" not in checkout.init().said
+    checkout.put(FORM, checkout.text(FORM).replace("required: true", 'required: "true"'))
+    assert f"yours, left alone: {FORM}" in checkout.init().said
+
+
 def test_windows_line_ends_in_what_was_written_are_no_difference(checkout: Checkout) -> None:
     checkout.init("--yes")
     for name in ALL:
@@ -150,6 +161,15 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("place", [".git", "bare.git"])
+def test_a_folder_of_gits_own_is_no_checkout(tmp_path: Path, place: str) -> None:
+    checkout = Checkout.of(tmp_path)
+    checkout.git("clone", "--quiet", "--bare", ".", "bare.git")
+    ran = Checkout(checkout.folder / place).init("--yes")
+    assert ran.code == 2
+    assert "holds git's own data and no files; name a checkout" in ran.complained
+
+
 def test_a_link_in_the_place_of_a_file_or_folder_is_never_written_through(checkout: Checkout, tmp_path: Path) -> None:
     (tmp_path / "outside").mkdir()
     (checkout.folder / ".github" / "ISSUE_TEMPLATE").symlink_to(tmp_path / "outside")
@@ -204,8 +224,22 @@ def test_releases_on_github_are_the_deployments_where_there_are_none(tmp_path: P
     assert "a deployment is a published release" in checkout.init("--dry-run", environment=asking(github)).said
 
 
-def test_a_label_that_is_missing_is_said(tmp_path: Path, github: FakeGitHub) -> None:
-    github.repository("acme/shop")
+def test_a_second_run_with_a_token_writes_nothing_either(tmp_path: Path, github: FakeGitHub) -> None:
+    shop = github.repository("acme/shop")
+    shop.labels = ["sev1", "outage", "type/hotfix"]
+    shop.deployment("eu-production", at=at(1))
+    checkout = Checkout.of(tmp_path, {DEPLOYING: DEPLOY})
+    checkout.init("--yes", environment=asking(github))
+    assert "incident-labels: [outage, sev1]" in checkout.text(CONFIG)
+    shop.deployment("eu-production", at=at(30))
+    checkout.put(DEPLOYING, "# A line more, so that all lines below have other numbers.\n" + DEPLOY)
+    assert "Nothing to write." in (said := checkout.init(environment=asking(github)).said)
+    assert "left alone" not in said
+
+
+@pytest.mark.parametrize("labels", [[], ["hotfix"]])
+def test_a_label_that_is_missing_is_said(tmp_path: Path, github: FakeGitHub, labels: list[str]) -> None:
+    github.repository("acme/shop").labels = labels
     ran = Checkout.of(tmp_path).init("--yes", environment=asking(github))
     assert "make the label, without which GitHub gives the form's issues none: incident" in ran.said
 
@@ -224,6 +258,16 @@ def test_a_token_never_goes_to_a_place_that_only_the_checkout_names(tmp_path: Pa
     ran = checkout.init("--dry-run", environment=asking(github))
     assert github.requests == []
     assert "the repository is on https://github.evil.example, and the token is for https://github.com" in ran.said
+
+
+def test_a_namesake_on_github_of_a_repository_elsewhere_is_not_asked(tmp_path: Path, github: FakeGitHub) -> None:
+    checkout = Checkout.of(tmp_path, origin="https://gitlab.example/acme/shop.git")
+    ran = checkout.init("--dry-run", environment=asking(github))
+    assert github.requests == []
+    assert "name the repository with --repository OWNER/NAME" in ran.said
+    github.repository("acme/shop")
+    checkout.init("--dry-run", "--repository", "acme/shop", environment=asking(github))
+    assert len(github.requests) == 1
 
 
 @pytest.mark.parametrize("how", ["refused", "gone", "down"])

@@ -193,6 +193,15 @@ def test_deployments_by_actions_are_looked_for_when_the_workflow_ends(tmp_path: 
     assert not found.when.deployment_status
 
 
+def test_deployments_by_actions_that_no_workflow_here_names_are_found_at_night_and_that_is_said(tmp_path: Path) -> None:
+    github = OnGitHub(deployments=(Deployed("production", "2026-11-20", "github-actions"),))
+    found = Checkout.of(tmp_path).proposal(github)
+    assert (found.when.workflows, found.when.deployment_status) == ((), False)
+    assert "no workflow here names the environment that Actions deploys to: those deployments are found at night" in (
+        found.notes
+    )
+
+
 @pytest.mark.parametrize(
     ("labels", "taken"),
     [
@@ -215,8 +224,8 @@ def test_labels_of_hotfixes_are_proposed_where_they_have_another_name(tmp_path: 
     checkout = Checkout.of(tmp_path)
     named = checkout.proposal(OnGitHub(labels=("hotfix",))).settings
     assert [one.name for one in named] == ["deployment-source"]
-    other = checkout.proposal(OnGitHub(labels=("type/hot-fix",))).settings
-    assert ("hotfix-labels", ["type/hot-fix"]) in [(one.name, one.value) for one in other]
+    other = checkout.proposal(OnGitHub(labels=("type/hotfix",))).settings
+    assert ("hotfix-labels", ["type/hotfix"]) in [(one.name, one.value) for one in other]
 
 
 def test_a_repository_without_issues_gets_no_form_and_no_event_for_them(tmp_path: Path) -> None:

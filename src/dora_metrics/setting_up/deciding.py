@@ -9,7 +9,7 @@ from dora_metrics.core.sourcing import BEST_FIRST
 from dora_metrics.github.payloads import Workflow as Named
 from dora_metrics.github.workflow_runs import deploys
 from dora_metrics.setting_up.found import CONFIG, WORKFLOW, Deployed, Found
-from dora_metrics.setting_up.naming import hotfix_labels, incident_labels, is_production
+from dora_metrics.setting_up.naming import hotfix_labels, incident_labels, is_production, missing_label
 from dora_metrics.setting_up.targets import Target, Targets, targets
 from dora_metrics.setting_up.workflows import Workflow
 from dora_metrics.settings import Settings, policy
@@ -115,7 +115,7 @@ def decide(found: Found) -> Proposal:
         recorded_by=next(_recording(checkout.workflows.values()), None),
         form=issues and not [path for path in checkout.incident_forms if path not in checkout.existing],
         notes=tuple(_notes(seen, sources)),
-        missing_label=labels[0] if github and issues and not github.labels else None,
+        missing_label=missing_label(found, labels) if issues else None,
     )
 
 
@@ -140,12 +140,14 @@ def _sources(seen: _Seen) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _deployments(seen: _Seen) -> Iterator[str]:
-    yield from (target.evidence for one in seen.deploying for target in seen.production(one.path))
+    named = [target.evidence for one in seen.deploying for target in seen.production(one.path)]
+    yield from named[:1]
     made = _production_on_github(seen)
     for environment in dict.fromkeys(one.environment for one in made):
         here = [one for one in made if one.environment == environment]
         many = words.count(len(here), "deployment")
         yield f"GitHub has {many} to {environment} among the newest 100 of all, the last of {here[0].day}"
+    yield from named[1:]
 
 
 def _releases(seen: _Seen) -> Iterator[str]:
@@ -198,11 +200,12 @@ def _when(seen: _Seen, sources: tuple[str, ...], *, issues: bool) -> When:
         listened += seen.named
     checkout = seen.found.checkout
     chance = zlib.crc32((checkout.repository or "").lower().encode())
-    by_others = any(not one.by_actions for one in _production_on_github(seen))
+    made = _production_on_github(seen)
+    by_others = (not made and not seen.deploying) or any(not one.by_actions for one in made)
     return When(
         workflows=tuple(dict.fromkeys(one.shown_name for one in listened)),
         pulls=any("pull_request" in one.events for one in listened),
-        deployment_status="deployments" in sources and (by_others or not seen.deploying),
+        deployment_status="deployments" in sources and by_others,
         release="releases" in sources,
         push=_branch(seen.found) if "pushes" in sources else None,
         issues=issues,
@@ -240,6 +243,8 @@ def _notes(seen: _Seen, sources: tuple[str, ...]) -> Iterator[str]:
     for path, one in seen.targets.items():
         yield from (said for said in one.unknown if path in named or "known only when" in said)
     yield from _nameless(seen)
+    if "deployments" in sources and not seen.deploying and any(one.by_actions for one in _production_on_github(seen)):
+        yield "no workflow here names the environment that Actions deploys to: those deployments are found at night"
     if "pushes" in sources and checkout.gitops:
         yield "the controller can tell when it has deployed, by a repository_dispatch: docs/events.md of dora-metrics"
     if seen.found.github is None:

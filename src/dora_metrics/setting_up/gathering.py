@@ -31,15 +31,16 @@ def top(directory: Path, environment: Mapping[str, str]) -> Path:
     """The root of the checkout that a folder lies in; the folder itself where git knows none.
 
     Raises:
-        DoraError: if there is no such folder.
+        DoraError: if there is no such folder, or it is git's own, as a bare repository is.
     """
-    try:
-        said = Git(str(directory), environment).read("rev-parse", "--show-toplevel")
-    except GitError:
-        if not directory.is_dir():
-            raise DoraError(f"--directory {directory}: there is no such folder") from None
-        return directory
-    return Path(os.fsdecode(said.removesuffix(b"\n"))) if said.strip() else directory
+    if not directory.is_dir():
+        raise DoraError(f"--directory {directory}: there is no such folder")
+    git = Git(str(directory), environment)
+    with suppress(GitError):
+        if git.read("rev-parse", "--is-inside-git-dir").strip() == b"true":
+            raise DoraError(f"--directory {directory}: holds git's own data and no files; name a checkout")
+        return Path(os.fsdecode(git.read("rev-parse", "--show-toplevel").removesuffix(b"\n")))
+    return directory
 
 
 def gather(root: Path, environment: Mapping[str, str]) -> Checkout:

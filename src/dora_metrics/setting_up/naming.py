@@ -19,22 +19,30 @@ def is_production(environment: str, settings: Settings) -> bool:
 
 def incident_labels(found: Found) -> tuple[tuple[str, ...], str]:
     """The labels of incidents, best first, and why."""
-    settings, github = found.checkout.settings, found.github
-    if settings.incident_labels != Settings().incident_labels:
-        return settings.incident_labels, f"{CONFIG} says so"
-    labelled = [name for name in (github.labels if github else ()) if _of_incidents(name)]
+    asked, usual = found.checkout.settings.incident_labels, Settings().incident_labels
+    labelled = [name for name in (found.github.labels if found.github else ()) if _of_incidents(name)]
     labelled.sort(key=lambda name: (name.lower() != "incident", "incident" not in text.words(name)))
+    if asked not in (usual, tuple(labelled)):
+        return asked, f"{CONFIG} says so"
     if [name.lower() for name in labelled] == ["incident"]:
-        return settings.incident_labels, "GitHub has this label"
+        return usual, "GitHub has this label"
     if labelled:
         return tuple(labelled), "GitHub has these labels"
-    return settings.incident_labels, "the default; GitHub has no such label yet" if github else "the default"
+    return usual, "the default; GitHub has no such label yet" if found.github else "the default"
+
+
+def missing_label(found: Found, labels: tuple[str, ...]) -> str | None:
+    """The label that the form would give and GitHub does not know; None where it does, or nobody could say."""
+    if found.github is None:
+        return None
+    known = {name.lower() for name in found.github.labels}
+    return next((label for label in labels[:1] if label.lower() not in known), None)
 
 
 def hotfix_labels(found: Found) -> tuple[str, ...]:
     """Labels of hotfixes where they are called otherwise than by default."""
     labels = found.github.labels if found.github else ()
-    named = tuple(name for name in labels if "hotfix" in text.words(name.replace("hot-fix", "hotfix")))
+    named = tuple(name for name in labels if "hotfix" in text.words(name))
     return named if [name.lower() for name in named] not in ([], ["hotfix"]) else ()
 
 

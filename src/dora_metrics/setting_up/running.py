@@ -56,7 +56,7 @@ def run(request: Request, world: World) -> int:
     _say(world, problems or (f"Written: {showing.listed(new)}", ""))
     if not problems:
         placeholder = request.action.startswith(writing.PLACEHOLDER)
-        _say(world, showing.afterwards(found, proposal, new, placeholder=placeholder))
+        _say(world, showing.afterwards(found, proposal, placeholder=placeholder))
     return int(bool(problems))
 
 
@@ -80,8 +80,8 @@ def _is_name(text: str) -> bool:
 
 
 def _found(request: Request, world: World, checkout: Checkout) -> Found:
-    repository = request.repository or checkout.repository
-    server = None if request.repository else checkout.server
+    own = checkout.repository if checkout.server else None  # one of another host may have a namesake on GitHub
+    repository, server = (request.repository, None) if request.repository else (own, checkout.server)
     said = asking.ask(repository, server, world.environment, world.pause)
     return Found(checkout, said) if isinstance(said, OnGitHub) else Found(checkout, silence=said)
 
@@ -105,7 +105,11 @@ def _agreed(request: Request, world: World, new: Sequence[File]) -> bool:
         return False
     world.stdout.write(showing.question(list(new)))
     world.stdout.flush()
-    agreed = world.stdin.readline().decode("utf-8", "replace").strip().lower() in ("y", "yes")
+    try:
+        agreed = world.stdin.readline().decode("utf-8", "replace").strip().lower() in ("y", "yes")
+    except KeyboardInterrupt:
+        agreed = False
+        _say(world, ("",))
     if not agreed:
         _say(world, ("Nothing was written.",))
     return agreed

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dora_metrics.core import words
 from dora_metrics.setting_up.deciding import Proposal, When
 from dora_metrics.setting_up.found import CONFIG, Found
+from dora_metrics.setting_up.yaml_text import meaning
 
 _WIDTH = 78
 _INDENT = " " * 15
@@ -28,7 +29,8 @@ class File:
 
     @property
     def differs(self) -> bool:
-        return self.odd or (self.existing is not None and self.existing.replace("\r\n", "\n") != self.text)
+        """In what it says: the reasons in comments may be older than what was found now."""
+        return self.odd or (self.existing is not None and meaning(self.existing) != meaning(self.text))
 
 
 def summary(found: Found, proposal: Proposal, files: list[File], name: str) -> Iterator[str]:
@@ -137,12 +139,12 @@ def listed(new: list[File]) -> str:
     return f"{words.count(len(new), 'file')}: {', '.join(file.path for file in new)}"
 
 
-def afterwards(found: Found, proposal: Proposal, new: list[File], *, placeholder: bool) -> Iterator[str]:
+def afterwards(found: Found, proposal: Proposal, *, placeholder: bool) -> Iterator[str]:
     """What is left to do."""
     steps = []
     if placeholder and not proposal.recorded_by:
         steps.append("put the place where you keep dora-metrics for OWNER, and the full sha of a commit for main")
-    if proposal.missing_label and not any(file.odd for file in new):
+    if proposal.missing_label and proposal.form:
         steps.append(f"make the label, without which GitHub gives the form's issues none: {proposal.missing_label}")
     elif found.github is None and proposal.form:
         steps.append(f"see that the label {proposal.labels[0]} is there: a form gives no label that is not")

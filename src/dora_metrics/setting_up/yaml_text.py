@@ -30,6 +30,23 @@ def composed(text: str) -> Node:
         raise NotReadableError(str(problem).splitlines()[0]) from None
 
 
+def meaning(text: str) -> list[tuple[str, str | None, str | None, str | None]] | None:
+    """What a text says without its comments and layout, as the parts of it in order; None where it is no YAML."""
+    resolver = yaml.SafeLoader("")
+    try:
+        return [_said(event, resolver) for event in yaml.parse(text, Loader=yaml.SafeLoader)]
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+
+
+def _said(event: yaml.Event, resolver: yaml.SafeLoader) -> tuple[str, str | None, str | None, str | None]:
+    """A plain `true` is not the text "true", and a plain `auto` is the text "auto"."""
+    tag = getattr(event, "tag", None)
+    if isinstance(event, yaml.ScalarEvent) and tag is None:
+        tag = resolver.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]
+    return type(event).__name__, getattr(event, "anchor", None), getattr(event, "value", None), tag
+
+
 def entries(node: Node) -> dict[str, yaml.Node]:
     """A mapping by its keys; nothing for what is none."""
     if not isinstance(node, yaml.MappingNode):
