@@ -75,6 +75,13 @@ def test_every_action_used_is_pinned_to_a_commit(path: Path) -> None:
     assert [used for used in uses_of(path) if not OWN.fullmatch(used) and not PINNED.fullmatch(used)] == []
 
 
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_pin_says_which_release_it_is(path: Path) -> None:
+    """Dependabot moves both, and a reader sees the age of it."""
+    pinned = re.findall(r"@[0-9a-f]{40}(.*)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert [rest for rest in pinned if not re.fullmatch(r" # v\d+\.\d+\.\d+", rest)] == []
+
+
 def test_zizmor_finds_nothing() -> None:
     """Exceptions stand where they are made, with their reason."""
     command = [str(needs("zizmor")), "--offline", "--no-progress", str(ROOT / ".github"), str(ACTION)]
