@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     for mode, (told, description) in _ON_A_LEDGER.items():
         _add_on_a_ledger(commands.add_parser(mode, help=told, description=description, allow_abbrev=False), mode)
     _add_demo(commands.add_parser("demo", help="an event run on sample data", allow_abbrev=False))
+    _add_init(commands.add_parser("init", help="proposes workflow and settings for a checkout", allow_abbrev=False))
     return parser
 
 
@@ -92,6 +93,28 @@ def _demo(options: argparse.Namespace, world: World) -> int:
     from dora_metrics import demo  # noqa: PLC0415 - as above
 
     return demo.run(options.output, world)
+
+
+def _add_init(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(command=_init)
+    parser.description = (
+        "Looks at a checkout and, with a token in GITHUB_TOKEN or GH_TOKEN, at its repository; shows what it would "
+        "record and why; writes workflow, settings and incident form when you agree. It changes no file that is there."
+    )
+    parser.add_argument("--directory", type=Path, default=Path(), metavar="DIR", help="the checkout; default: here")
+    parser.add_argument("--repository", metavar="OWNER/NAME", help="default: where the remote origin is")
+    parser.add_argument("--action", metavar="OWNER/NAME@REF", help="where you keep dora-metrics, and at which commit")
+    parser.add_argument("--yes", action="store_true", help="write without asking")
+    parser.add_argument("--dry-run", action="store_true", help="write nothing")
+
+
+def _init(options: argparse.Namespace, world: World) -> int:
+    from dora_metrics.setting_up import running  # noqa: PLC0415 - as above
+
+    given = {"directory": options.directory, "repository": options.repository, "yes": options.yes}
+    if options.action is not None:
+        given["action"] = options.action
+    return running.run(running.Request(dry_run=options.dry_run, **given), world)
 
 
 def _add_compute(parser: argparse.ArgumentParser) -> None:

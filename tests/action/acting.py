@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -99,11 +99,12 @@ def event(number: int = 145988746) -> dict[str, Any]:
     }
 
 
-def repository(place: Path, workflow: str) -> Path:
-    """A checkout of acme/shop with this workflow."""
+def repository(place: Path, workflow: str, called: Mapping[str, str]) -> Path:
+    """A checkout of acme/shop with this workflow, and those that it calls by name."""
     git = needs("git")
     (place / ".github" / "workflows").mkdir(parents=True)
-    (place / ".github" / "workflows" / "metrics.yml").write_text(workflow)
+    for name, text in {**called, "metrics.yml": workflow}.items():
+        (place / ".github" / "workflows" / name).write_text(text)
     # A workspace is not ours: neither its modules nor its tools' settings may have a say.
     (place / "pydantic.py").write_text('raise SystemExit("the workspace was imported")')
     (place / "pyproject.toml").write_text('[tool.uv]\nrequired-version = "==0.0.1"\n')
@@ -125,11 +126,16 @@ class Acting:
     api_url: str
     secrets: Mapping[str, str]
     path: tuple[Path, ...]
+    called: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, folder: Path, workflow: str, number: int = 145988746) -> Run:
         """One run of a workflow on the event of a deployment."""
+        return self.run_on(folder, workflow, "deployment_status", event(number))
+
+    def run_on(self, folder: Path, workflow: str, name: str, payload: Mapping[str, Any]) -> Run:
+        """One run of a workflow on any event."""
         uv_cache = subprocess.run([needs("uv"), "cache", "dir"], capture_output=True, text=True, check=True)
-        (folder / "event.json").write_text(json.dumps(event(number)))
+        (folder / "event.json").write_text(json.dumps(payload))
         environment = {
             **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
             **self.secrets,
@@ -139,8 +145,8 @@ class Acting:
             "UV_CACHE_DIR": uv_cache.stdout.strip(),
         }
         result = subprocess.run(
-            self._command(folder / "event.json"),
-            cwd=repository(folder / "shop", workflow),
+            self._command(name, folder / "event.json"),
+            cwd=repository(folder / "shop", workflow, self.called),
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -149,10 +155,11 @@ class Acting:
         )
         return Run(result.returncode, result.stdout)
 
-    def _command(self, event: Path) -> list[str]:
+    def _command(self, name: str, event: Path) -> list[str]:
         return [
             str(needs("act")),
-            "deployment_status",
+            name,
+            *("--workflows", ".github/workflows/metrics.yml"),
             *("--eventpath", str(event)),
             *("--platform", "ubuntu-latest=-self-hosted"),
             *("--local-repository", f"acme/dora-metrics@v1={self.action}"),

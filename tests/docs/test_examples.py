@@ -20,7 +20,9 @@ EXAMPLES = ROOT / "examples"
 FORM = EXAMPLES / "incident-form.yml"
 SETTINGS = EXAMPLES / "dora.yml"
 WORKFLOWS = sorted(set(EXAMPLES.glob("*.yml")) - {FORM, SETTINGS})
+CALLER = EXAMPLES / "five-lines.yml"
 OURS = "OWNER/dora-metrics@main"
+CALLED = "OWNER/dora-metrics/.github/workflows/dora.yml@main"
 
 PINS = {
     "actions/checkout": ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
@@ -32,6 +34,7 @@ ONE_CALL = {"mode", "environment", "status", "version", "config", "runtime"}
 SECRET = {"github-token", "pushgateway-password", "endpoint-token", "endpoint-secret"}
 
 each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+each_other_workflow = pytest.mark.parametrize("path", sorted({*WORKFLOWS} - {CALLER}), ids=lambda path: path.name)
 
 
 def read(path: Path) -> dict[Any, Any]:
@@ -44,11 +47,11 @@ def jobs(path: Path) -> list[dict[str, Any]]:
 
 
 def steps(path: Path) -> list[dict[str, Any]]:
-    return [step for job in jobs(path) for step in job["steps"]]
+    return [step for job in jobs(path) for step in job.get("steps", [])]
 
 
 def our_steps(path: Path) -> list[dict[str, Any]]:
-    return [step for step in steps(path) if step.get("uses") == OURS]
+    return [step for step in (*steps(path), *jobs(path)) if step.get("uses") in (OURS, CALLED)]
 
 
 @each_workflow
@@ -78,29 +81,40 @@ def test_an_exception_for_zizmor_has_a_reason(path: Path) -> None:
 @each_workflow
 def test_every_action_of_others_is_pinned_to_the_commit_of_its_tag(path: Path) -> None:
     found = re.findall(r"^\s*(?:- )?uses: (\S+?)@(\S+)(?: # (\S+))?", path.read_text("utf-8"), flags=re.MULTILINE)
-    others = [use for use in found if f"{use[0]}@{use[1]}" != OURS]
+    others = [use for use in found if f"{use[0]}@{use[1]}" not in (OURS, CALLED)]
     assert [use for use in others if PINS.get("/".join(use[0].split("/")[:2])) != (use[1], use[2])] == []
 
 
 @each_workflow
 def test_the_reader_is_told_what_to_put_for_the_placeholder(path: Path) -> None:
     text = path.read_text("utf-8")
-    assert text.count("OWNER is where you keep this action") == text.count(OURS) > 0
+    assert text.count("OWNER is where you keep this action") == text.count(OURS) + text.count(CALLED) > 0
 
 
 @each_workflow
 def test_a_workflow_has_only_the_permissions_that_its_jobs_name(path: Path) -> None:
-    assert read(path)["permissions"] == {}
+    named = all("permissions" in job for job in jobs(path))
+    assert read(path).get("permissions") == {} or (path == CALLER and named)
 
 
-@each_workflow
+def test_the_job_that_calls_everything_is_five_lines_and_its_permissions_are_explained() -> None:
+    _, _, job = CALLER.read_text("utf-8").partition("\njobs:\n")
+    assert len(["jobs:", *job.splitlines()]) == 5
+    (called,) = jobs(CALLER)
+    page = (ROOT / "docs" / "adopting.md").read_text("utf-8")
+    assert [f"`{name}: {how}`" for name, how in called["permissions"].items()] == re.findall(
+        r"^\| (`[\w-]+: \w+`) \|", page, flags=re.MULTILINE
+    )
+
+
+@each_other_workflow
 def test_every_permission_has_a_reason_beside_it(path: Path) -> None:
     granted = re.findall(r"^ {6}[\w-]+: (?:read|write)\b(.*)$", path.read_text("utf-8"), flags=re.MULTILINE)
     assert len(granted) == sum(len(job.get("permissions", {})) for job in jobs(path))
     assert all(reason.strip().startswith("# ") for reason in granted)
 
 
-@each_workflow
+@each_other_workflow
 def test_a_job_ends_by_itself(path: Path) -> None:
     assert all("timeout-minutes" in job for job in jobs(path))
 

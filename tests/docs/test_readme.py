@@ -86,8 +86,8 @@ def yaml_block(beginning: str) -> str:
 
 
 def test_the_quick_start_is_an_example_word_for_word() -> None:
-    assert README.index("## Quick start") < README.index("```yaml")
-    generated(yaml_block("# Records every run"), (ROOT / "examples" / "workflow-run.yml").read_text("utf-8"))
+    assert README.index("## Everything with five lines") < README.index("```yaml")
+    generated(yaml_block("# Everything by one call"), (ROOT / "examples" / "five-lines.yml").read_text("utf-8"))
 
 
 INPUTS = "- uses: OWNER/dora-metrics@main\n  with:\n"
@@ -181,7 +181,7 @@ def test_a_link_inside_the_repository_leads_somewhere(page: Path) -> None:
 @each_page
 def test_a_module_that_is_named_exists(page: Path) -> None:
     package = ROOT / "src" / "dora_metrics"
-    named = re.findall(r"`((?:(?:core|github|ledgers|sinks|sources)/)?\w+\.py)`", page.read_text("utf-8"))
+    named = re.findall(r"`((?:(?:core|github|ledgers|setting_up|sinks|sources)/)?\w+\.py)`", page.read_text("utf-8"))
     assert [name for name in named if not (package / name).is_file() and not name.startswith("yaml")] == [
         name for name in named if name in ("support/tools.py", "support/web.py")
     ]

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from fakes import nodes
 from fakes.nodes import GitNode, Ref
-from fakes.records import Actor, Deployment, Issue, PullRequest, Release
+from fakes.records import Actor, Deployment, Issue, Label, PullRequest, Release
 from fakes.repository import Repository
 from fakes.resolving import Info, TypedError, Value, connection, context, field, need, ordered, stamp
 
@@ -170,6 +170,13 @@ def _issues(home: Repository, info: Info, **arguments: Value) -> Page:
     every = home.every(Issue) if home.has_issues_enabled else []
     found = [issue for issue in _issues_like(every, asked) if not since or stamp(issue.updated_at) >= since]
     return connection(info, ordered(found, arguments), arguments)
+
+
+@field("Repository", "labels")
+def _labels(home: Repository, info: Info, **arguments: Value) -> Page:
+    need(info, home, "issues")
+    found = [name for name in home.labels if (arguments.get("query") or "").lower() in name.lower()]
+    return connection(info, [Label(name) for name in found], arguments)
 
 
 def _issues_like(records: Sequence[Some], arguments: dict[str, Any]) -> list[Some]:

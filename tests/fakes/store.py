@@ -36,6 +36,7 @@ class Store:
         self.has_issues_enabled = True
         self.without_alerts: dict[str, tuple[int, str]] = {}
         """Kinds of security alerts that are switched off, each with the status and words of GitHub's answer."""
+        self.labels: list[str] = []
         self.protected: dict[str, str] = {}
         self.landed: dict[str, list[PullRequest]] = {}
         """Pull requests by the commits they hold or made."""

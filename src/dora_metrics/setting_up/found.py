@@ -1,0 +1,77 @@
+"""What was found: facts about a checkout and, where somebody could be asked, about its repository on GitHub."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dora_metrics.setting_up.workflows import Workflow
+from dora_metrics.settings import Settings
+
+WORKFLOW = ".github/workflows/dora.yml"
+CONFIG = ".github/dora.yml"
+FORM = ".github/ISSUE_TEMPLATE/incident.yml"
+FILES = (WORKFLOW, CONFIG, FORM)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Something and how it is known."""
+
+    value: str
+    because: str
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """What lies in a checkout.
+
+    `publishing`: where workflows publish releases, by path. `existing`: the files that would be written, as they are.
+    `settings`: those of the config file. `gitops`: the first objects that a controller in a cluster takes.
+    `services`: folders that look like services, by name. `odd`: what could not be read, as sentences.
+    """
+
+    repository: str | None = None
+    server: str | None = None
+    branch: Known = Known("main", "git names none")
+    tags: tuple[str, ...] = ()
+    workflows: Mapping[str, Workflow] = field(default_factory=dict)
+    publishing: Mapping[str, str] = field(default_factory=dict)
+    existing: Mapping[str, str] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+    incident_forms: tuple[str, ...] = ()
+    services: Mapping[str, str] = field(default_factory=dict)
+    gitops: tuple[str, ...] = ()
+    odd: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """A deployment on GitHub: where, on which day, by whom."""
+
+    environment: str
+    day: str
+    creator: str
+
+    @property
+    def by_actions(self) -> bool:
+        """Made for a job with `environment:`, so that no event tells of it."""
+        return self.creator.startswith("github-actions")
+
+
+@dataclass(frozen=True)
+class OnGitHub:
+    """The newest of what GitHub has."""
+
+    branch: str | None = None
+    has_issues: bool = True
+    labels: tuple[str, ...] = ()
+    releases: tuple[str, ...] = ()
+    deployments: tuple[Deployed, ...] = ()
+
+
+@dataclass(frozen=True)
+class Found:
+    """`github` is None where nobody was asked; `silence` says why."""
+
+    checkout: Checkout
+    github: OnGitHub | None = None
+    silence: str = ""

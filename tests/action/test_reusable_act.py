@@ -1,0 +1,122 @@
+"""The reusable workflow, called by a workflow of acme/shop, run by act against a GitHub of our own; also the caller
+that `dora-metrics init` writes.
+
+act does not know `$/` (https://github.com/nektos/act/issues/6189), so that one line names the action as a repository
+that act is given in its place; everything else is the file as it is.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from io import BytesIO, StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from acting import ROOT, Acting, Run, copied, event
+
+from dora_metrics.cli import run
+from dora_metrics.world import World
+from fakes.github import FakeGitHub
+from support.tools import needs
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="act's host mode is used on Linux only")
+
+NOW = datetime.now(UTC)
+REUSABLE = (ROOT / ".github" / "workflows" / "dora.yml").read_text("utf-8")
+SECRETS = {"PUSHED": "pushed-t0ken", "HMAC_KEY": "hm4c-k3y"}
+
+CALLER = """
+on: [deployment_status, workflow_run, workflow_dispatch]
+jobs:
+  dora:
+    uses: ./.github/workflows/dora.yml
+    with:
+      mode: ${{ inputs.mode }}
+      runtime: python
+      production-environments: production, eu
+    secrets:
+      endpoint-token: ${{ secrets.PUSHED }}
+      endpoint-secret: ${{ secrets.HMAC_KEY }}
+  after:
+    needs: dora
+    runs-on: ubuntu-latest
+    steps:
+      - env:
+          FREQUENCY: ${{ needs.dora.outputs.deployment-frequency }}
+        run: echo "frequency=$FREQUENCY"
+"""
+
+
+class Shop:
+    """acme/shop on the fake GitHub, and what happens when its workflow calls ours."""
+
+    def __init__(self, github: FakeGitHub, folder: Path) -> None:
+        self.github, self.folder = github, folder
+        self.repository = github.repository("acme/shop")
+        assert REUSABLE.count("uses: $/.\n") == 1
+        called = {"dora.yml": REUSABLE.replace("uses: $/.\n", "uses: acme/dora-metrics@v1\n")}
+        action, secrets = copied(folder / "action"), {"GITHUB_TOKEN": github.token, **SECRETS}
+        (action / ".github" / "workflows").mkdir(parents=True)
+        (action / ".github" / "workflows" / "dora.yml").write_text(called["dora.yml"])
+        self.acting = Acting(action, github.api_url, secrets, (Path(sys.executable).parent,), called)
+
+    def called_on(self, name: str, payload: Mapping[str, Any], caller: str = CALLER) -> Run:
+        return self.acting.run_on(self.folder, caller, name, payload)
+
+    def recorded(self) -> set[str]:
+        """The ids of all lines on the branch."""
+        months = [f"facts/{NOW.year}/{month:02}.jsonl" for month in range(1, 13)]
+        lines = (line for path in months for line in (self.repository.read(path, "dora-metrics") or b"").splitlines())
+        return {json.loads(line)["id"] for line in lines}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    with FakeGitHub() as github:
+        yield Shop(github, tmp_path)
+
+
+def test_an_event_is_recorded_with_the_callers_inputs_and_secrets(shop: Shop) -> None:
+    ran = shop.called_on("deployment_status", event(71))
+    assert ran.code == 0, ran.log
+    assert [fact["id"] for fact in json.loads(ran.outputs["facts"])] == ["github:deployment:71"]
+    assert shop.repository.head("dora-metrics")
+    assert "frequency=0.0" in ran.output
+    assert [secret for secret in (shop.github.token, *SECRETS.values()) if secret in ran.log] == []
+
+
+def test_the_end_of_a_run_brings_the_deployments_that_no_event_told_of(shop: Shop) -> None:
+    made = shop.repository.deployment("production")
+    watched = {"id": 5, "name": "Ship", "head_branch": "main", "conclusion": "success"}
+    about = {"action": "completed", "workflow_run": watched, "repository": event()["repository"]}
+    ran = shop.called_on("workflow_run", about)
+    assert ran.code == 0, ran.log
+    assert f"github:deployment:{made.database_id}" in [fact["id"] for fact in json.loads(ran.outputs["facts"])]
+
+
+DEPLOY = "on: push\nname: Ship\njobs: {go: {environment: production, runs-on: x, steps: [{run: x}]}}\n"
+
+
+@pytest.mark.parametrize("host", ["github.com", "github.acme.example"])
+def test_what_init_writes_brings_a_deployment_into_the_ledger(shop: Shop, tmp_path: Path, host: str) -> None:
+    checkout, git = tmp_path / "checkout", needs("git")
+    (checkout / ".github" / "workflows").mkdir(parents=True)
+    (checkout / ".github" / "workflows" / "deploy.yml").write_text(DEPLOY)
+    subprocess.run([git, "init", "--quiet"], cwd=checkout, check=True)
+    subprocess.run([git, "remote", "add", "origin", f"https://{host}/acme/shop.git"], cwd=checkout, check=True)
+    world = World({"PATH": os.environ["PATH"]}, BytesIO(), StringIO(), StringIO(), NOW, lambda _: None)
+    options = ["--directory", str(checkout), "--action", "acme/dora-metrics@v1", "--yes"]
+    assert run(["init", *options], world) == 0
+
+    caller = (checkout / ".github" / "workflows" / "dora.yml").read_text("utf-8")
+    shop.repository.commit(
+        {".github/dora.yml": (checkout / ".github" / "dora.yml").read_text("utf-8")}, message="Adopt"
+    )
+    made = shop.repository.deployment("production")
+    ran = shop.called_on("schedule", {"schedule": "17 5 * * *"}, caller)
+    assert ran.code == 0, ran.log
+    assert shop.recorded() >= {f"github:deployment:{made.database_id}"}

@@ -1,0 +1,150 @@
+"""What a release decides: whether version, changelog and tags agree, its notes, and the commit that names its image.
+
+    python tools/release.py check 1.2.0 OWNER/NAME   # says `image=` and `prerelease=`, or every problem
+    python tools/release.py notes 1.2.0              # the changelog's section
+    python tools/release.py tag 1.2.0 IMAGE@sha256:…  # commits action/image, sets and pushes the tags
+
+The commit of a release is a child of the one that was released, and lies on no branch: it only adds `action/image`,
+which `action/run.sh` pulls. Between releases the file is not there, and the image is built from the sources.
+"""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+REGISTRY = "ghcr.io"
+VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-([0-9A-Za-z]+(?:[.-][0-9A-Za-z]+)*))?")
+_IMAGE = re.compile(r"[a-z0-9.-]+(?:/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}")
+_HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
+_ROBOT = (
+    "-c",
+    "user.name=github-actions[bot]",
+    "-c",
+    "user.email=41898282+github-actions[bot]@users.noreply.github.com",
+)
+
+
+class ReleaseError(Exception):
+    """Several problems, told at once."""
+
+    def __init__(self, *problems: str) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+def sections(changelog: str) -> dict[str, tuple[str, str]]:
+    """Heading and text of each version of a changelog."""
+    parts = _HEADING.split(changelog)[1:]
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    return {heading.split(" - ")[0].strip(): (heading.strip(), text.strip()) for heading, text in pairs}
+
+
+def notes(version: str, changelog: str) -> str:
+    """What a version brought.
+
+    Raises:
+        ReleaseError: if the changelog does not say.
+    """
+    _, text = sections(changelog).get(version, ("", ""))
+    if not text:
+        raise ReleaseError(f"CHANGELOG.md has no section `## {version} - YYYY-MM-DD` with anything in it")
+    return text
+
+
+def problems(version: str, root: Path) -> Iterator[str]:
+    """Everything that speaks against a release of this version from this checkout."""
+    if not VERSION.fullmatch(version):
+        yield f"{version!r} is no version such as 1.2.0 or 1.2.0-rc.1, without the v"
+        return
+    changelog = (root / "CHANGELOG.md").read_text("utf-8")
+    found = sections(changelog)
+    try:
+        notes(version, changelog)
+    except ReleaseError as problem:
+        yield str(problem)
+    else:
+        if not re.fullmatch(rf"{re.escape(version)} - \d{{4}}-\d\d-\d\d", found[version][0]):
+            yield f"CHANGELOG.md: the heading of {version} has no date such as 2026-12-01"
+    if found.get("Unreleased", ("", ""))[1]:
+        yield f"CHANGELOG.md: what stands under Unreleased belongs under {version}"
+    own = re.search(r'^__version__ = "(.*)"$', (root / "src/dora_metrics/__init__.py").read_text("utf-8"), re.MULTILINE)
+    if not own or own[1] != version:
+        yield f"src/dora_metrics/__init__.py: its version is {own[1] if own else 'missing'}, not {version}"
+    if f"v{version}" in tags(root):
+        yield f"the tag v{version} is there already"
+    if (root / "action" / "image").exists():
+        yield "action/image is there: this is the commit of a release, and a release is made from a branch"
+
+
+def tags(root: Path) -> list[str]:
+    return _git(root, "tag", "--list", "v*").split()
+
+
+def major_tag(version: str, known: list[str]) -> str | None:
+    """`v1` for a stable version that is newer than every other of the same major version; else none moves."""
+    match = VERSION.fullmatch(version)
+    if match is None or match[4]:
+        return None
+    others = (VERSION.fullmatch(name.removeprefix("v")) for name in known)
+    newest = max((_numbers(one) for one in others if one and not one[4] and one[1] == match[1]), default=(0, 0, -1))
+    return f"v{match[1]}" if _numbers(match) >= newest else None
+
+
+def _numbers(match: re.Match[str]) -> tuple[int, int, int]:
+    return int(match[1]), int(match[2]), int(match[3])
+
+
+def tag(version: str, image: str, root: Path) -> list[str]:
+    """The tags of a release, set and pushed in one step.
+
+    Raises:
+        ReleaseError: if the image is not named by digest.
+    """
+    if not _IMAGE.fullmatch(image):
+        raise ReleaseError(f"{image!r} is no image by digest, such as {REGISTRY}/owner/name@sha256:…")
+    moved = major_tag(version, tags(root))
+    _git(root, "switch", "--quiet", "--detach")
+    (root / "action" / "image").write_text(f"{image}\n", "utf-8")
+    _git(root, "add", "action/image")
+    _git(root, *_ROBOT, "commit", "--quiet", f"--message=The image of {version}, by digest")
+    _git(root, *_ROBOT, "tag", "--annotate", f"--message={version}", f"v{version}")
+    pushed = [f"refs/tags/v{version}"]
+    if moved:
+        _git(root, *_ROBOT, "tag", "--force", moved, f"v{version}^{{}}")
+        pushed.append(f"+refs/tags/{moved}")
+    _git(root, "push", "--quiet", "--atomic", "origin", *pushed)
+    return [name.rpartition("/")[2] for name in pushed]
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=root, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout
+
+
+def main(command: str, version: str, *rest: str, root: Path = Path()) -> None:
+    """One command; see above.
+
+    Raises:
+        ReleaseError: with every problem.
+    """
+    match command, rest:
+        case "check", (repository,):
+            if found := list(problems(version, root)):
+                raise ReleaseError(*found)
+            print(f"image={REGISTRY}/{repository.lower()}")
+            print(f"prerelease={str('-' in version).lower()}")
+        case "notes", ():
+            print(notes(version, (root / "CHANGELOG.md").read_text("utf-8")))
+        case "tag", (image,):
+            print("\n".join(tag(version, image, root)))
+        case _:
+            raise ReleaseError(f"there is no {command} with {len(rest)} further words; see tools/release.py")
+
+
+if __name__ == "__main__":
+    try:
+        main(*sys.argv[1:])
+    except ReleaseError as error:
+        sys.exit("\n".join(f"::error title=Release::{problem}" for problem in error.problems))
