@@ -13,7 +13,7 @@ from dora_metrics.core.ledger import REPORTS, Contents
 from dora_metrics.core.linking import Scope
 from dora_metrics.core.markdown import Md, joined, link, md
 from dora_metrics.core.periodic import filed, periods
-from dora_metrics.core.periodic.filed import Cabinet, Entry, Filed
+from dora_metrics.core.periodic.filed import Cabinet, Drawer, Entry, Filed
 from dora_metrics.core.periodic.letter import Letter, has_work
 from dora_metrics.core.periodic.periods import KINDS, Kind, Period
 from dora_metrics.core.report import Told
@@ -57,20 +57,25 @@ class Reporting:
         A run of an event makes only what runs before it have made: it may not have the permission, and should not
         complain of that with every deployment.
         """
-        cabinet = filed.decoded(before.files.get(REPORTS, b""))
-        known = {kind: period for kind, period in self._due.items() if self.asked or kind in cabinet}
-        found = ((kind, filed.claimed(cabinet, one, self._name, self.run.now)) for kind, one in known.items())
+        cabinet, drawer = self._opened(before.files)
+        known = {kind: period for kind, period in self._due.items() if self.asked or kind in drawer}
+        found = ((kind, filed.claimed(drawer, one, self._name, self.run.now)) for kind, one in known.items())
         claims = {str(kind): entry for kind, entry in found if entry}
-        return {REPORTS: filed.encoded({**cabinet, **claims})} if claims else {}
+        return {REPORTS: filed.encoded({**cabinet, self.run.repository: {**drawer, **claims}})} if claims else {}
+
+    def _opened(self, files: Mapping[str, bytes]) -> tuple[Cabinet, Drawer]:
+        """What was filed, in all repositories that share the ledger, and in this one."""
+        cabinet = filed.decoded(files.get(REPORTS, b""))
+        return cabinet, cabinet.get(self.run.repository, {})
 
     def publish(self, recorded: Recorded, ledger: Ledger) -> Iterator[Told]:
         """Makes what this run has claimed, and writes anew what has changed of what was made before."""
         if self._due and not ledger.remembers:
             yield Told("report", "skipped", "it needs a ledger that this run can write, which tells who makes it")
             return
-        cabinet = filed.decoded(recorded.saved.files.get(REPORTS, b""))
+        _, drawer = self._opened(recorded.saved.files)
         for kind, period in self._due.items():
-            entry = cabinet.get(kind)
+            entry = drawer.get(kind)
             if entry is None or entry.period != period.name or not (self._owns(entry) or self.asked):
                 continue
             yield from self._told(period, entry, recorded, ledger)
@@ -160,8 +165,9 @@ class Reporting:
         """Remembers what was filed, on top of what others have written meanwhile."""
         now = recorded.saved
         for _ in range(_TRIES):
-            cabinet: Cabinet = {**filed.decoded(now.files.get(REPORTS, b"")), period.kind: entry}
-            if ledger.write(now, {REPORTS: filed.encoded(cabinet)}, _FILED) is not None:
+            cabinet, drawer = self._opened(now.files)
+            kept = filed.encoded({**cabinet, self.run.repository: {**drawer, period.kind: entry}})
+            if ledger.write(now, {REPORTS: kept}, _FILED) is not None:
                 return
             now = ledger.read(now.reach)
         raise LedgerError("other runs wrote to the ledger first; the next run finds the issue by its marker")

@@ -18,7 +18,7 @@ from dora_metrics.core.periodic.letter import marker_in
 from fakes.faults import dropped, primary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.records import Issue
-from support.runs import Ran, deployment_status, incident
+from support.runs import Ran, deployment_status, incident, run
 
 MONDAY = datetime(2026, 11, 23, 6, tzinfo=UTC)
 WEEK = timedelta(weeks=1)
@@ -59,8 +59,8 @@ class Team(Shop):
 
     @property
     def cabinet(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.read(REPORTS) or b"{}")
-        return found
+        found: dict[str, dict[str, Any]] = json.loads(self.read(REPORTS) or b"{}")
+        return found.get("acme/shop", {})
 
 
 @pytest.fixture
@@ -261,6 +261,21 @@ def test_each_scope_has_an_issue_and_a_dead_one_has_none(team: Team) -> None:
         "Delivery report · acme/shop · week 47, 2026",
     ]
     assert ran.outputs["report-issue"] in {str(issue.number) for issue in team.reports}
+
+
+def test_repositories_that_share_a_ledger_have_reports_of_their_own(team: Team) -> None:
+    other = team.github.repository("acme/web", empty=True)
+    other.commit({"README.md": "web"}, message="Begin")
+    payload = deployment_status(71, at="2026-11-17T12:00:00Z")
+    payload["repository"] = {"name": "web", "full_name": "acme/web", "default_branch": "main"}
+    shared = {"ledger": "branch:dora-metrics@acme/shop", "report": "weekly"}
+    environment = {"GITHUB_API_URL": team.github.api_url, "GITHUB_REPOSITORY": "acme/web"}
+    inputs = {**shared, "github-token": team.github.token}
+    run(team.folder, "deployment_status", payload, {**inputs, "report": "off"}, now=MONDAY, environment=environment)
+    team.report()
+    run(team.folder, "workflow_dispatch", {}, {**inputs, "mode": "report"}, now=MONDAY, environment=environment)
+    assert [issue.title for issue in team.reports] == ["Delivery report · acme/shop · week 47, 2026"]
+    assert [issue.title for issue in other.every(Issue)] == ["Delivery report · acme/web · week 47, 2026"]
 
 
 # Runs of events.

@@ -66,11 +66,11 @@ def test_a_scope_without_a_report_last_time_keeps_the_one_before() -> None:
 
 
 def test_the_cabinet_is_read_back_as_it_was_written() -> None:
-    cabinet: Cabinet = {"weekly": entry(done=True, shop=12), "monthly": entry()}
+    cabinet: Cabinet = {"acme/shop": {"weekly": entry(done=True, shop=12), "monthly": entry()}, "acme/web": {}}
     assert filed.decoded(filed.encoded(cabinet)) == cabinet
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"weekly": {"period": 1}}', b"\xff"])
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"acme/shop": {"weekly": {"period": 1}}}', b"\xff"])
 def test_a_cabinet_that_cannot_be_read_is_an_empty_one(text: bytes) -> None:
     assert filed.decoded(text) == {}
 

@@ -39,8 +39,11 @@ class Entry(Struct, frozen=True, kw_only=True):
     before: dict[str, int] = {}
 
 
-Cabinet = dict[str, Entry]
-"""By kind."""
+Drawer = dict[str, Entry]
+"""The reports of one repository, by kind."""
+
+Cabinet = dict[str, Drawer]
+"""By repository that has the issues: several may share a ledger."""
 
 
 def decoded(text: bytes) -> Cabinet:
@@ -51,13 +54,13 @@ def decoded(text: bytes) -> Cabinet:
         return {}
 
 
-def encoded(cabinet: Mapping[str, Entry]) -> bytes:
+def encoded(cabinet: Mapping[str, Drawer]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(cabinet, order="sorted"), indent=1) + b"\n" if cabinet else b""
 
 
-def claimed(cabinet: Cabinet, period: Period, by: str, now: datetime) -> Entry | None:
+def claimed(drawer: Drawer, period: Period, by: str, now: datetime) -> Entry | None:
     """The entry that claims a period's report for a run; None where it is done, or another run is at it."""
-    found = cabinet.get(period.kind)
+    found = drawer.get(period.kind)
     if found is None or found.period != period.name:
         return Entry(period=period.name, claimed_at=now, claimed_by=by, before=_numbers(found) if found else {})
     if found.done or timedelta() <= now - found.claimed_at < CLAIM:
