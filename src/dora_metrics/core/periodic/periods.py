@@ -41,7 +41,7 @@ def due(kind: Kind, now: datetime, zone: ZoneInfo, day: Day) -> Period:
         end = _start(kind, end - timedelta(days=1))
     first = _start(kind, end - timedelta(days=1))
     start, until = (datetime.combine(one, time(), zone).astimezone(UTC) for one in (first, end))
-    return Period(kind, _name(kind, first), _title(kind, first), Window(start, until))
+    return Period(kind, *_called(kind, first), Window(start, until))
 
 
 def _start(kind: Kind, today: date) -> date:
@@ -52,29 +52,20 @@ def _start(kind: Kind, today: date) -> date:
     return today.replace(month=(today.month - 1) // months * months + 1, day=1)
 
 
-def _name(kind: Kind, first: date) -> str:
+def _called(kind: Kind, first: date) -> tuple[str, str]:
+    """Name and title of the period that begins on a day."""
     year, week, _ = first.isocalendar()
+    quarter = first.month // 3 + 1
     match kind:
         case "weekly":
-            return f"{year}-W{week:02}"
+            return f"{year}-W{week:02}", f"week {week}, {year}"
         case "monthly":
-            return f"{first:%Y-%m}"
+            return f"{first:%Y-%m}", f"{_MONTH_NAMES[first.month - 1]} {first.year}"
         case "quarterly":
-            return f"{first.year}-Q{first.month // 3 + 1}"
+            return f"{first.year}-Q{quarter}", f"Q{quarter} {first.year}"
 
 
-def _title(kind: Kind, first: date) -> str:
-    year, week, _ = first.isocalendar()
-    match kind:
-        case "weekly":
-            return f"week {week}, {year}"
-        case "monthly":
-            return f"{_NAMES[first.month - 1]} {first.year}"
-        case "quarterly":
-            return f"Q{first.month // 3 + 1} {first.year}"
-
-
-_NAMES = (
+_MONTH_NAMES = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
