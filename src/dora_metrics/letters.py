@@ -26,6 +26,11 @@ class Letters:
     more: int
     problem: str = ""
 
+    @property
+    def rest(self) -> str:
+        """Which scopes have no report, and why."""
+        return f"{self.more} more scopes have none, since a run makes {MOST}" if self.more else ""
+
 
 def letters(subject: Subject, about: str, period: Period, settings: Settings, workspace: Path) -> Letters:
     """The reports of a repository's scopes, or of all, the most recently deployed first."""

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,9 +23,11 @@ from dora_metrics.github.client import ForbiddenError, GitHubError, NotFoundErro
 from dora_metrics.github.events import Run
 from dora_metrics.github.issues import Desk, Issue, IssuesOffError
 from dora_metrics.ledgers.port import Ledger
-from dora_metrics.letters import MOST, Letters, letters
 from dora_metrics.recording import Recorded
 from dora_metrics.settings import EVERY_REPOSITORY, Settings
+
+if TYPE_CHECKING:
+    from dora_metrics.letters import Letters
 
 _TRIES = 3
 _BETWEEN_SECONDS = 1.0
@@ -109,7 +112,7 @@ class Reporting:
         kept = {one.marker: Filed(made[scope].number, one.digest) for scope, one in found.letters.items()}
         self._keep(period, msgspec.structs.replace(entry, done=True, filed=kept), recorded, ledger)
         self.numbers |= {scope: issue.number for scope, issue in made.items()}
-        yield Told("report", "done", _links(period, made.values(), found.more))
+        yield Told("report", "done", _links(period, made.values(), found.rest))
 
     def _again(self, period: Period, entry: Entry, recorded: Recorded, ledger: Ledger) -> Iterator[Told]:
         """Writes anew what says something else by now."""
@@ -128,7 +131,9 @@ class Reporting:
         self._keep(period, msgspec.structs.replace(entry, filed=kept), recorded, ledger)
         yield Told("report", "done", f"{period.title} says what is known by now")
 
-    def _letters(self, recorded: Recorded, period: Period) -> Letters:
+    def _letters(self, recorded: Recorded, period: Period) -> "Letters":
+        from dora_metrics.letters import letters  # noqa: PLC0415 - most runs make no report
+
         about = EVERY_REPOSITORY if self.settings.repositories else self.run.repository
         return letters(recorded.subject, about, period, self.settings, self.workspace)
 
@@ -173,7 +178,7 @@ class Reporting:
         raise LedgerError("other runs wrote to the ledger first; the next run finds the issue by its marker")
 
 
-def _unusable(found: Letters) -> Iterator[Told]:
+def _unusable(found: "Letters") -> Iterator[Told]:
     """The user's template, where it had to give way to the usual one."""
     if found.problem:
         yield Told("report", "failed", found.problem)
@@ -183,11 +188,10 @@ def _number_before(one: Letter, entry: Entry) -> int | None:
     return entry.before.get(filed.scope_of(one.marker))
 
 
-def _links(period: Period, made: Iterable[Issue], more: int) -> Md:
+def _links(period: Period, made: Iterable[Issue], rest: str) -> Md:
     """`week 47, 2026: #12`; GitHub makes no number in a summary a link by itself."""
-    rest = f"; {more} more scopes have none, since a run makes {MOST}" if more else ""
     issues = joined(", ", (link(Md(f"#{issue.number}"), issue.url) for issue in made))
-    return md("{}: {}{}", period.title, issues, rest)
+    return joined("; ", (md("{}: {}", period.title, issues), md("{}", rest)))
 
 
 def _advised(period: Period, problem: Exception) -> str:
