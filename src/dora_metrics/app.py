@@ -23,7 +23,7 @@ from dora_metrics.ledgers.none import NoLedger, ReadOnly
 from dora_metrics.ledgers.port import Ledger
 from dora_metrics.opening import Opening
 from dora_metrics.outputs import judged_scopes, main_scope, outputs
-from dora_metrics.recording import Asking, Eyes, Observer, Recorded, known_sources, record
+from dora_metrics.recording import Asking, Eyes, Observer, Publish, Recorded, known_sources, record
 from dora_metrics.settings import EVERY_REPOSITORY
 from dora_metrics.sinks.port import NotSent, Outcome, Sent
 from dora_metrics.world import World
@@ -98,10 +98,17 @@ def _work(opening: Opening, world: World, told: list[Told]) -> Callable[[Ledger]
             told.append(
                 Told("sync", "failed" if asked else "skipped", "no `github-token` to read GitHub's history with")
             )
-            eyes = Eyes(lambda _: nothing(_AGAIN), whole=True)
+            eyes = Eyes(lambda _: nothing(_AGAIN), whole=True, publish=_publish_of(given))
         case _:
-            eyes = Eyes(lambda _: nothing(f"mode is {given.settings.mode}, so {_AGAIN}"), whole=True)
+            why = f"mode is {given.settings.mode}, so {_AGAIN}"
+            eyes = Eyes(lambda _: nothing(why), whole=True, publish=_publish_of(given))
     return lambda ledger: record(eyes, ledger, given.settings, given.run, world.pause)
+
+
+def _publish_of(given: inputs.Inputs) -> Publish:
+    from dora_metrics.publishing import publisher  # noqa: PLC0415 - a run of one event has none
+
+    return publisher(given.settings)
 
 
 def _asking(opening: Opening, world: World, told: list[Told]) -> Asking:

@@ -23,6 +23,7 @@ from dora_metrics.github.repositories import named
 from dora_metrics.github.touching import TooMuchError
 from dora_metrics.ledgers.port import Ledger
 from dora_metrics.progress import Progress
+from dora_metrics.publishing import publisher
 from dora_metrics.reading import opened
 from dora_metrics.recording import Eyes, Recorded, known_sources, record
 from dora_metrics.settings import EVERY_REPOSITORY, Settings, policy
@@ -75,7 +76,8 @@ class Sync:
                 for _ in self._gather(book.contents):
                     record(eyes, ledger, self.settings, self.run, pause)
         self._complete = True
-        return record(replace(eyes, book=book), ledger, self.settings, self.run, pause)
+        last = replace(eyes, book=book, publish=publisher(self.settings))
+        return record(last, ledger, self.settings, self.run, pause)
 
     def _repositories(self) -> list[str]:
         """Those that the settings name, else this one."""

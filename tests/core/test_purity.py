@@ -20,7 +20,18 @@ LONGEST_FILE = 300
 EDGES = ("github", "sources", "sinks", "ledgers")
 SHELL = (
     *("app", "asking", "checking", "cli", "compute", "computing", "config", "delivering", "demo", "inputs", "layers"),
-    *("opening", "outputs", "progress", "reading", "recording", "schemas", "syncing", "world", "__main__"),
+    *(
+        "opening",
+        "outputs",
+        "progress",
+        "publishing",
+        "reading",
+        "recording",
+        "schemas",
+        "syncing",
+        "world",
+        "__main__",
+    ),
 )
 BESIDES = {
     "ledgers.branch": ("github.client", "github.contents"),

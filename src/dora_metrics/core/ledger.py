@@ -26,6 +26,9 @@ CHECKPOINT = "checkpoint.json"
 SEQUENCE = "sequence"
 CURSORS = "cursors.json"
 METRICS = "metrics.json"
+PAGE = "index.html"
+HISTORY = "history.json"
+BADGES = "badges/"
 ROOT_FILES = (README, SEQUENCE, CHECKPOINT, CURSORS, OUTBOX, QUARANTINE)
 """What a run reads besides facts."""
 
@@ -34,7 +37,8 @@ WELCOME = (
     TITLE
     + b"""
 
-What was observed, one fact a line, in `facts/` by month; `metrics.json` and `metrics.prom` are computed from it.
+What was observed, one fact a line, in `facts/` by month. All else is computed from it: `index.html` is a page to look
+at; `metrics.json`, `metrics.prom` and `history.json` are for programs, `badges/` is for READMEs.
 It is written by the dora-metrics action. Facts are only ever added: please do not edit or delete files by hand.
 """
 )
