@@ -33,8 +33,8 @@ tests/web/node_modules/.installed: tests/web/package-lock.json
 golden: $(VENV)/dev ## regenerates the golden files; review the diff
 	DORA_GOLDEN=write $(RUN) pytest -q tests/golden
 
-picture: demo $(VENV)/dev ## takes the README's picture anew; needs Chromium
-	$(VENV)/bin/python docs/images/picture.py build/demo/summary.md docs/images/summary.png
+picture: demo $(VENV)/dev ## takes the pictures of the README and the docs anew; needs Chromium
+	$(VENV)/bin/python docs/images/picture.py build/demo docs/images
 
 schema: $(VENV)/dev ## regenerates schema/ from the models
 	$(RUN) dora_metrics.schemas schema

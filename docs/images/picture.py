@@ -1,4 +1,4 @@
-"""The README's picture: `make picture` renders the demo's summary as GitHub would, and takes a screenshot of it.
+"""The README's pictures: `make picture` takes the demo's summary, rendered as GitHub would, and the demo's page.
 
 Needs Chromium and, for the looks, the fonts Noto Sans and Noto Color Emoji (Debian: chromium fonts-noto-core
 fonts-noto-color-emoji).
@@ -32,18 +32,30 @@ CHROMIUM = (
     "--disable-sync",
     "--hide-scrollbars",
     "--force-device-scale-factor=1.5",
-    "--window-size=1240,530",
 )
 
 
-def main(markdown: Path, picture: Path) -> None:
-    browser = shutil.which("chromium") or sys.exit("picture: chromium is missing")
-    body = MarkdownIt("commonmark", {"html": True}).enable("table").render(markdown.read_text("utf-8"))
+def main(demo: Path, pictures: Path) -> None:
+    body = MarkdownIt("commonmark", {"html": True}).enable("table").render((demo / "summary.md").read_text("utf-8"))
     with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "summary.html"
-        page.write_text(f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>{body}", "utf-8")
-        options = [*CHROMIUM, f"--user-data-dir={folder}/profile", f"--screenshot={picture.resolve()}"]
-        subprocess.run([browser, *options, page.as_uri()], check=True, stderr=subprocess.DEVNULL)
+        summary = Path(folder) / "summary.html"
+        summary.write_text(f"<!doctype html><meta charset=utf-8><style>{STYLE}</style>{body}", "utf-8")
+        take(summary.as_uri(), pictures / "summary.png", "1240,530")
+    page = (demo / "ledger" / "index.html").resolve().as_uri()
+    take(page, pictures / "page.png", "1240,925")
+    take(f"{page}#theme=dark&show=change_failure_rate", pictures / "evidence.png", "1240,790")
+
+
+def take(address: str, picture: Path, size: str) -> None:
+    browser = shutil.which("chromium") or sys.exit("picture: chromium is missing")
+    with tempfile.TemporaryDirectory() as profile:
+        options = [
+            *CHROMIUM,
+            f"--window-size={size}",
+            f"--user-data-dir={profile}",
+            f"--screenshot={picture.resolve()}",
+        ]
+        subprocess.run([browser, *options, address], check=True, stderr=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

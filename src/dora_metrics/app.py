@@ -9,7 +9,7 @@ from dora_metrics import inputs
 from dora_metrics.computing import judged, template
 from dora_metrics.core import render, report, words
 from dora_metrics.core.facts import Fact
-from dora_metrics.core.ledger import Contents
+from dora_metrics.core.ledger import PAGE, Contents
 from dora_metrics.core.linking import Scope
 from dora_metrics.core.observing import enriched
 from dora_metrics.core.report import Told
@@ -210,7 +210,7 @@ def _publish(found: Outcomes, given: inputs.Inputs, runner: Runner) -> bool:
     """Summary, outputs, annotations, and the gist in the log; whether all could be written."""
     recorded = found.recorded
     main = main_scope(recorded, _about(given))
-    written = [runner.outputs(outputs(recorded, main, found.violations))]
+    written = [runner.outputs(outputs(recorded, main, found.violations, _page_path(recorded, given)))]
     if given.settings.summary:
         facts = recorded.facts if given.work == "record" else ()
         written.append(runner.summarise(_summary(found, main, facts)))
@@ -224,6 +224,14 @@ def _publish(found: Outcomes, given: inputs.Inputs, runner: Runner) -> bool:
         else:
             runner.say(f"{one.name}: {one.text or one.how}")
     return all(written)
+
+
+def _page_path(recorded: Recorded, given: inputs.Inputs) -> str:
+    if PAGE not in recorded.saved.files:
+        return ""
+    from dora_metrics.publishing import page_path  # noqa: PLC0415 - as above
+
+    return page_path(recorded.saved, given)
 
 
 def _summary(found: Outcomes, main: Scope | None, facts: tuple[Fact, ...]) -> str:

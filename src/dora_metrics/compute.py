@@ -97,6 +97,12 @@ def _markdown(subject: Subject, _: list[Fact]) -> str:
     return render.markdown(built, template("summary.md.j2"))
 
 
+def _html(subject: Subject, _: list[Fact]) -> str:
+    from dora_metrics import showing  # noqa: PLC0415 - its template engine and library are for the page alone
+
+    return showing.html(subject)
+
+
 def _prometheus(subject: Subject, facts: list[Fact]) -> str:
     return exposition.text(families_of(subject, totals_of(subject, facts), None))
 
@@ -104,5 +110,6 @@ def _prometheus(subject: Subject, facts: list[Fact]) -> str:
 _WRITERS: dict[str, Callable[[Subject, list[Fact]], str]] = {
     "json": _json,
     "markdown": _markdown,
+    "html": _html,
     "prometheus": _prometheus,
 }

@@ -46,13 +46,16 @@ def _members(record: Record) -> set[str]:
     return {deployment.id for deployment in record.deployments} | {one.incident.id for one in record.incidents}
 
 
-def outputs(recorded: Recorded, main: Scope | None, violations: Sequence[Violation]) -> dict[str, str]:
+def outputs(
+    recorded: Recorded, main: Scope | None, violations: Sequence[Violation], page_path: str = ""
+) -> dict[str, str]:
     """Every output of action.yml as text."""
     scope = recorded.subject.scope(main) if main else None
     return {
         **_numbers(scope.metrics if scope else None),
         "metrics": _metrics(recorded.subject.document),
         "violations": msgspec.json.encode(violations).decode(),
+        "page-path": page_path,
         "facts": _facts(recorded.facts),
     }
 

@@ -35,7 +35,7 @@ EVERY_REPOSITORY = "*"
 """The repository of a run that is about all that a ledger holds."""
 
 LATER = frozenset({
-    "endpoint-template", "report", "report-day", "report-labels", "page",
+    "endpoint-template", "report", "report-day", "report-labels",
 })  # fmt: skip
 """Names of the contract whose capability has not landed: accepted, without effect, and said so."""
 
@@ -156,6 +156,9 @@ class Settings(BaseModel):
         3, description="How often it asks again before it takes the service for failed, at most 10 times."
     )
     summary: Boolean = Field(default=True, description="Write the job summary.")
+    page: Boolean = Field(
+        default=True, description="Write the page `index.html` into the ledger, whenever all of it was read."
+    )
     strict: Boolean = Field(
         default=False, description="End with exit code 1 when something failed that is otherwise a warning."
     )

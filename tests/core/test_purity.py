@@ -28,6 +28,7 @@ SHELL = (
         "reading",
         "recording",
         "schemas",
+        "showing",
         "syncing",
         "world",
         "__main__",

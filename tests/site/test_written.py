@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO, StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dora_metrics import cli
+from dora_metrics import cli, demo
 from dora_metrics.core.site.difference import blob, difference
 from dora_metrics.world import World
 from fakes.faults import unavailable
@@ -48,9 +49,10 @@ def test_an_event_run_that_reads_everything_writes_no_more_than_others(tmp_path:
     assert shown(tmp_path / "ledger") == set()
 
 
-def test_a_rebuild_writes_history_and_badges(ledger: Path) -> None:
+def test_a_rebuild_writes_page_history_and_badges(ledger: Path) -> None:
     rebuilt(ledger)
-    assert {"history.json", "badges/overall.json", "badges/lead_time.json"} <= shown(ledger)
+    assert "acme/shop" in (ledger / "index.html").read_text("utf-8")
+    assert {"index.html", "history.json", "badges/overall.json", "badges/lead_time.json"} <= shown(ledger)
     (scope,) = json.loads((ledger / "history.json").read_text("utf-8"))["scopes"]
     assert [week["deployments"] for week in scope["weeks"]] == [2]
     assert json.loads((ledger / "badges" / "deployment_frequency.json").read_text("utf-8")) == {
@@ -59,6 +61,21 @@ def test_a_rebuild_writes_history_and_badges(ledger: Path) -> None:
         "message": "2 a month",
         "color": "orange",
     }
+
+
+def test_a_page_that_is_switched_off_goes_and_the_rest_stays(ledger: Path) -> None:
+    rebuilt(ledger)
+    rebuilt(ledger, "--page", "false")
+    assert "index.html" not in files(ledger)
+    assert "history.json" in files(ledger)
+
+
+def test_a_folders_page_is_named_to_later_steps_by_the_run_that_wrote_it(ledger: Path) -> None:
+    ran = run(ledger.parent, "workflow_dispatch", {}, {"mode": "rebuild"})
+    assert ran.outputs["page-path"] == str(ledger / "index.html")
+    assert run(ledger.parent, "deployment_status", deployment_status(5)).outputs["page-path"] == ""
+    off = run(ledger.parent, "workflow_dispatch", {}, {"mode": "rebuild", "page": "false"})
+    assert off.outputs["page-path"] == ""
 
 
 def test_badges_of_a_scope_that_is_gone_go_too(ledger: Path) -> None:
@@ -107,9 +124,9 @@ class Shop:
         self.repository.commit({"a": str(number)}, message=f"Change {number}")
         deployed(self.repository, 24.0 * number, **more)
 
-    def sync(self, days: int = 0, **inputs: object) -> Ran:
+    def sync(self, days: int = 0, **inputs: Any) -> Ran:  # noqa: ANN401
         given = {"ledger": "branch:dora-metrics", "github-token": self.github.token, **inputs}
-        environment = {"GITHUB_API_URL": self.github.api_url}
+        environment = {"GITHUB_API_URL": self.github.api_url, "RUNNER_TEMP": str(self.folder / "temp")}
         self.github.requests.clear()
         return run(self.folder, "schedule", SYNC, given, now=NOW + timedelta(days=days), environment=environment)
 
@@ -132,6 +149,29 @@ def test_a_sync_writes_the_site_once_in_the_commit_of_its_facts(shop: Shop) -> N
     assert shop.commits == 1
     assert b"deployment frequency" in (shop.read("badges/deployment_frequency.json") or b"")
     assert shop.read("history.json")
+
+
+def test_a_branchs_page_is_copied_for_later_steps(shop: Shop) -> None:
+    ran = shop.sync()
+    assert ran.outputs["page-path"] == str(shop.folder / "temp" / "dora-metrics" / "index.html")
+    assert Path(ran.outputs["page-path"]).read_bytes() == shop.read("index.html")
+    assert shop.sync().outputs["page-path"] == ""
+
+
+def test_a_run_that_may_not_write_shows_numbers_and_has_no_page(shop: Shop) -> None:
+    reader = shop.github.grant(contents="read")
+    ran = shop.sync(0, **{"github-token": reader})
+    assert "cannot be written" in ran.log
+    assert ran.outputs["page-path"] == ""
+
+
+def test_the_demo_makes_the_page_and_says_where(tmp_path: Path) -> None:
+    out = StringIO()
+    assert demo.run(tmp_path, World({}, BytesIO(), out, out, NOW, lambda _: None)) == 0
+    page = tmp_path.resolve() / "ledger" / "index.html"
+    assert str(page) in out.getvalue()
+    assert "acme/shop" in page.read_text("utf-8")
+    assert "v2.21.0" in (tmp_path / "summary.md").read_text("utf-8")
 
 
 def test_a_second_sync_with_nothing_new_writes_nothing(shop: Shop) -> None:

@@ -33,6 +33,7 @@ class Exclusion(NamedTuple):
     reason: str
     changes: int
     change: str
+    deployment: str
 
 
 @dataclass
@@ -52,10 +53,15 @@ def leads(line: Line, policy: Policy) -> Leads:
         starts = [(start, sha) for start, sha in _starts(change, policy) if sha not in seen]
         seen.update(sha for _, sha in starts if sha)
         if reason := _excluded_whole(delivery, change, policy):
-            found.excluded.append(Exclusion(delivery.deployment.finished_at, reason, len(starts), delivery.change))
+            found.excluded.append(_exclusion(delivery, reason, len(starts)))
         else:
             _measure(found, delivery, change, starts)
     return found
+
+
+def _exclusion(delivery: Delivery, reason: str, changes: int = 1) -> Exclusion:
+    deployment = delivery.deployment
+    return Exclusion(deployment.finished_at, reason, changes, delivery.change, deployment.id)
 
 
 def _excluded_whole(delivery: Delivery, change: Change | None, policy: Policy) -> str | None:
@@ -92,9 +98,9 @@ def _measure(
     at = delivery.deployment.finished_at
     for start, sha in starts:
         if start is None:
-            found.excluded.append(Exclusion(at, "no_start", 1, delivery.change))
+            found.excluded.append(_exclusion(delivery, "no_start"))
         elif start > at:
-            found.excluded.append(Exclusion(at, "negative", 1, delivery.change))
+            found.excluded.append(_exclusion(delivery, "negative"))
         else:
             seconds = (at - start).total_seconds()
             found.measured.append(Lead(at, delivery.change, delivery.deployment.id, seconds, sha, change))

@@ -1,4 +1,4 @@
-"""Report and template become Markdown."""
+"""Report and template become Markdown or HTML."""
 
 from jinja2 import Environment, StrictUndefined
 
@@ -23,4 +23,10 @@ def filled(template: str, **values: object) -> str:
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
+    return environment.from_string(template).render(**values)
+
+
+def html(template: str, **values: object) -> str:
+    """A template filled with values. Each that is not `Markup` is escaped on its way in."""
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     return environment.from_string(template).render(**values)

@@ -119,7 +119,7 @@ def build(
         before=_before(subject),
         benchmark=subject.document.benchmark,
         rows=rows(scope, verdicts(subject, record, scope)),
-        overall=_overall(scope),
+        overall=overall(scope.metrics),
         insight=_insight(scope),
         prospects=prospects(scope.outlook),
         others=others[:_MOST_OTHERS],
@@ -157,12 +157,13 @@ def verdicts(subject: Subject, record: Record, scope: contract.ScopeMetrics) -> 
     return dict(compare(record, subject.window, scope.metrics, scope.previous))
 
 
-def _overall(scope: contract.ScopeMetrics) -> str:
-    overall = scope.metrics.overall_level
-    if overall is None:
+def overall(found: contract.Metrics) -> str:
+    """The overall level and what it goes by; empty without one."""
+    one = found.overall_level
+    if one is None:
         return ""
-    lowest = [NAMES[name].lower() for name in overall.rests_on if getattr(scope.metrics, name).level == overall.level]
-    return f"{overall.level}, by {' and '.join(lowest)}: the lowest of {len(overall.rests_on)} metrics with data"
+    lowest = [NAMES[name].lower() for name in one.rests_on if getattr(found, name).level == one.level]
+    return f"{one.level}, by {' and '.join(lowest)}: the lowest of {len(one.rests_on)} metrics with data"
 
 
 _STAGES = {
@@ -186,7 +187,7 @@ def _insight(scope: contract.ScopeMetrics) -> Md | None:
 
 def _other(one: contract.ScopeMetrics, records: Mapping[Scope, Record]) -> Other:
     found, scope = one.metrics, Scope(one.repository, one.service, one.environment)
-    name = link(f"{scope.repository} · {_name(scope)}", _home(records.get(scope)))
+    name = link(f"{scope.repository} · {_name(scope)}", home(records.get(scope)))
     cells = (
         words.frequency(found.deployment_frequency.per_day),
         words.duration(found.lead_time.p50_seconds),
@@ -197,7 +198,7 @@ def _other(one: contract.ScopeMetrics, records: Mapping[Scope, Record]) -> Other
     return Other(name, cells)
 
 
-def _home(record: Record | None) -> str | None:
+def home(record: Record | None) -> str | None:
     """The page of a scope's repository, as far as the page of one of its deployments tells it."""
     for deployment in reversed(record.deployments if record else ()):
         before, found, _ = (deployment.url or "").partition(f"/{deployment.repository}/")
