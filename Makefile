@@ -42,6 +42,7 @@ schema: $(VENV)/dev ## regenerates schema/ from the models
 bench: $(VENV)/dev ## speed and size, the figures of docs/performance.md
 	$(VENV)/bin/python bench/run.py
 	$(VENV)/bin/python bench/past.py
+	$(VENV)/bin/python bench/page.py
 	$(VENV)/bin/python bench/reliability.py
 
 mutants: $(VENV)/dev ## how many changed lines of the judging modules the tests notice; takes an hour

@@ -15,9 +15,13 @@ from dora_metrics import __version__
 from dora_metrics.computing import template
 from dora_metrics.core import render
 from dora_metrics.core.report import Subject
+from dora_metrics.core.site.definitions import definitions
 from dora_metrics.core.site.history import Weeks, all_weeks
 from dora_metrics.core.site.page import page
 from dora_metrics.core.site.texts import embedded
+
+_SCRIPTS = ("data", "words", "elements", "choice", "weeks", "axes", "tables", "charts", "numbers", "evidence", "page")
+"""Ours, in the order in which they build on each other."""
 
 _LICENCES = ("chart.js", "kurkle-color", "chartjs-adapter-date-fns", "date-fns")
 """What the bundle is made of."""
@@ -33,10 +37,11 @@ class Inlined(NamedTuple):
 def html(subject: Subject, weeks: Weeks | None = None) -> str:
     """The whole page; `weeks` where they are known already."""
     found = page(subject, all_weeks(subject) if weeks is None else weeks)
-    style, library, script = _inlined(template("page/page.css")), _library(), _inlined(template("page/page.js"))
+    style, library, script = _inlined(template("page/page.css")), _library(), _script()
     return render.html(
         template("page.html.j2"),
         page=found,
+        definitions=definitions(subject.policy),
         style=style,
         library=library,
         script=script,
@@ -59,6 +64,12 @@ def _policy(style: Inlined, scripts: Iterable[Inlined]) -> str:
 def _inlined(text: str) -> Inlined:
     digest = hashlib.sha256(text.encode()).digest()
     return Inlined(Markup(text), base64.b64encode(digest).decode())  # noqa: S704 - ours, or a pinned library's
+
+
+def _script() -> Inlined:
+    """All of ours, which leave no names behind for others."""
+    parts = "\n".join(template(f"page/{name}.js") for name in _SCRIPTS)
+    return _inlined(f'(() => {{\n"use strict";\n\n{parts}}})();\n')
 
 
 @cache

@@ -26,12 +26,12 @@ NO_ANSWER = re.compile("NaN|undefined|null|Infinity|Invalid")
 def test_the_five_numbers_stand_with_level_interval_n_and_the_window_before(browser: Browser, tmp_path: Path) -> None:
     with looking(browser, tmp_path, demo()) as seen:
         assert texts(seen.page.locator(".card h2")) == TITLES
-        said = seen.card("Change failure rate").inner_text().splitlines()
+        said = seen.card("Change failure rate").inner_text().replace("\u00a0", " ").splitlines()
     assert [line for line in said if line] == [
         "Change failure rate",
         "22.2 %",
         "low, could be up to high",
-        "95 % interval 6–55 %",
+        "95 % interval 6.3 to 54.7 %",
         "2 of 9",
         "14.3 % in the 30 days before · no clear change",
     ]

@@ -214,6 +214,10 @@ def test_where_there_is_no_room_the_oldest_deployments_are_left_out(monkeypatch:
 
 def test_five_hundred_scopes_and_hostile_texts_stay_within_the_budget() -> None:
     many = [fact for n in range(520) for fact in daily(3, f"acme/service-{n}", "<" * 300)]
+    many += [
+        incident(n, "03-31T01:00", repository=f"acme/service-{n}", service=f"service-{n}", title="<" * 300)
+        for n in range(520)
+    ]
     found = made(subject(*many))
     assert (len(found.scopes), found.more) == (500, 20)
     assert len(showing.html(subject(*many)).encode()) < LARGEST_PAGE
@@ -249,8 +253,8 @@ def test_every_style_and_script_is_allowed_by_its_hash() -> None:
 
 
 def test_the_data_are_those_that_the_page_reads_by_place() -> None:
-    """page.js names the fields of what comes without names."""
-    script = template("page/page.js")
+    """data.js names the fields of what comes without names."""
+    script = template("page/data.js")
     for kind, name in ((Numbers, "NUMBERS"), (Card, "CARD")):
         (written,) = re.findall(rf"const {name} = \[(.*?)\];", script, re.DOTALL)
         assert re.findall(r'"(\w+)"', written) == list(kind.__struct_fields__)

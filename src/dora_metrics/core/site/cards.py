@@ -57,11 +57,7 @@ def cards(
 
 def interval(name: str, part: contract.Judged) -> str:
     """The 95 % interval in the metric's own words."""
-    if part.interval95 is None:
-        return ""
-    if name in ("change_failure_rate", "rework_rate"):
-        return words.band(part.interval95)
-    return words.between(*(shown(name, end) for end in part.interval95))
+    return words.between(*(shown(name, end) for end in part.interval95)) if part.interval95 else ""
 
 
 def _frequency(found: contract.Metrics) -> Details:

@@ -1,11 +1,14 @@
 """The page's data within its budget: everything of the scopes that were deployed last, less of the others."""
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import nlargest
+from typing import TypeVar
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from dora_metrics.core import contract, values, words
@@ -18,7 +21,7 @@ from dora_metrics.core.report import Subject, home, overall
 from dora_metrics.core.site.cards import cards, outlook, prospects, security
 from dora_metrics.core.site.evidence import Evidence, before, evidence
 from dora_metrics.core.site.history import Weeks
-from dora_metrics.core.site.model import Deployment, Numbers, Page, Scope, Window
+from dora_metrics.core.site.model import Deployment, Incident, Numbers, Page, Scope, Window
 from dora_metrics.core.site.texts import LONGEST_NAME, Links, embedded, shown
 from dora_metrics.core.site.weekly import weekly
 from dora_metrics.core.values import WindowSpec
@@ -35,6 +38,8 @@ MOST_WEEKS = 5_000
 FEW_WEEKS = 13
 MOST_DEPLOYMENTS = 5_000
 MOST_INCIDENTS = 500
+FOR_INCIDENTS = 4
+"""Incidents may take a quarter of the room for evidence."""
 
 ALSO = ("30d", "90d", "365d", "all")
 """Windows to choose from besides that of the settings."""
@@ -60,9 +65,8 @@ def page(subject: Subject, series: Weeks) -> Page:
     ]
     several = len({record.scope.repository for record, _ in pairs}) > 1
     scopes = [_scope(place, subject, series[place.record.scope], links, several=several) for place in places]
-    scopes = _with_incidents(scopes, places, subject.now)
-    left = LARGEST - links.size - sum(len(embedded(msgspec.json.encode(scope))) for scope in scopes)
-    scopes = _with_deployments(scopes, places, subject.now, left)
+    left = LARGEST - links.size - sum(_size(scope) + 1 for scope in scopes)
+    scopes = _with_evidence(scopes, places, subject.now, left)
     return Page(
         title=_title(subject),
         made=words.minute(subject.now, subject.policy.zone),
@@ -179,46 +183,52 @@ def _before(spec: WindowSpec, window: values.Window, subject: Subject) -> str:
     return f"in the {_label(spec, window, subject)} before" if spec.span else "in as long a time before"
 
 
-def _with_incidents(scopes: Sequence[Scope], places: Sequence[Place], now: datetime) -> list[Scope]:
-    """The newest incidents of all scopes together."""
-    known = (
+T = TypeVar("T", Deployment, Incident)
+
+
+def _with_evidence(scopes: Sequence[Scope], places: Sequence[Place], now: datetime, left: int) -> list[Scope]:
+    """The newest incidents and deployments of all scopes together, as many as there is room for."""
+    ends = [before(place.record, now) for place in places]
+    incidents = (
         (place.record.incidents[number].incident.detected_at, scope, number)
         for scope, place in enumerate(places)
-        for number in range(before(place.record, now)[1])
+        for number in range(ends[scope][1])
     )
-    kept: dict[int, list[int]] = {}
-    for _, scope, number in nlargest(MOST_INCIDENTS, known):
-        kept.setdefault(scope, []).append(number)
-    return [
-        replace(one, incidents_first=first, incidents=[*map(places[scope].evidence.incident, range(first, last))])
-        for scope, one in enumerate(scopes)
-        for first, last in [_span(kept.get(scope), before(places[scope].record, now)[1])]
-    ]
-
-
-def _with_deployments(scopes: Sequence[Scope], places: Sequence[Place], now: datetime, left: int) -> list[Scope]:
-    """The newest deployments of all scopes together, as many as there is room for."""
-    known = (
+    deployments = (
         (place.record.deployments[number].finished_at, scope, number)
         for scope, place in enumerate(places)
-        for number in range(before(place.record, now)[0])
+        for number in range(ends[scope][0])
     )
-    kept: dict[int, list[Deployment]] = {}
-    for _, scope, number in nlargest(MOST_DEPLOYMENTS, known):
-        links = places[scope].evidence.links
-        size = links.size
-        one = places[scope].evidence.deployment(number)
-        left -= len(embedded(msgspec.json.encode(one))) + 1 + links.size - size
-        if left < 0:
-            break
-        kept.setdefault(scope, []).append(one)
+    found, used = _fitting(nlargest(MOST_INCIDENTS, incidents), places, Evidence.incident, left // FOR_INCIDENTS)
+    made, _ = _fitting(nlargest(MOST_DEPLOYMENTS, deployments), places, Evidence.deployment, left - used)
     return [
-        replace(one, first=before(places[scope].record, now)[0] - len(mine), deployments=mine[::-1])
+        replace(
+            one,
+            first=ends[scope][0] - len(made[scope]),
+            deployments=made[scope][::-1],
+            incidents_first=ends[scope][1] - len(found[scope]),
+            incidents=found[scope][::-1],
+        )
         for scope, one in enumerate(scopes)
-        for mine in [kept.get(scope, [])]
     ]
 
 
-def _span(numbers: Sequence[int] | None, end: int) -> tuple[int, int]:
-    """The newest numbers are the last ones."""
-    return (end - len(numbers or ()), end)
+def _fitting(
+    newest: Iterable[tuple[datetime, int, int]], places: Sequence[Place], made: Callable[[Evidence, int], T], left: int
+) -> tuple[defaultdict[int, list[T]], int]:
+    """By scope what fits into so many bytes, the newest first, and how many bytes that takes."""
+    kept: defaultdict[int, list[T]] = defaultdict(list)
+    used = 0
+    for _, scope, number in newest:
+        links = places[scope].evidence.links
+        size = links.size
+        one = made(places[scope].evidence, number)
+        used += _size(one) + 1 + links.size - size
+        if used > left:
+            break
+        kept[scope].append(one)
+    return kept, min(used, max(left, 0))
+
+
+def _size(one: Struct) -> int:
+    return len(embedded(msgspec.json.encode(one)).encode())

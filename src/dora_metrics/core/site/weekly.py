@@ -36,4 +36,5 @@ def weekly(record: Record, found: Sequence[contract.Week], subject: Subject) -> 
 
 
 def _short(ratio: float | None) -> float | None:
-    return None if ratio is None else round(ratio, 5)
+    """Five digits; a whole one, which most are, without any."""
+    return None if ratio is None else int(ratio) if ratio in (0, 1) else round(ratio, 5)
