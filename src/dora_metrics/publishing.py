@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from dora_metrics import showing
-from dora_metrics.core.ledger import HISTORY, PAGE
+from dora_metrics.core.ledger import HISTORY, NO_JEKYLL, PAGE
 from dora_metrics.core.report import Subject
 from dora_metrics.core.site.badges import badges
 from dora_metrics.core.site.difference import PLACES, difference
@@ -33,6 +33,7 @@ def site(subject: Subject, *, with_page: bool = True) -> dict[str, bytes]:
     """All files by path."""
     weeks = all_weeks(subject)
     found = {path: msgspec.json.encode(badge) + b"\n" for path, badge in badges(subject).items()}
+    found[NO_JEKYLL] = b"GitHub Pages serves this branch as it is.\n"
     found[HISTORY] = msgspec.json.encode(history(subject, weeks)) + b"\n"
     if with_page:
         found[PAGE] = showing.html(subject, weeks).encode()

@@ -5,10 +5,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from playwright.sync_api import Browser, expect
 
+from dora_metrics import showing
 from dora_metrics.core import words
+from dora_metrics.core.facts import Fact
 from pages.looking import PHONE, demo, looking, texts
+from support.browser import watched
+from support.made_up import histories
 from support.making import change, deployment, incident, subject, vulnerability
 
 METRICS = ["deployment_frequency", "lead_time", "change_failure_rate", "recovery_time", "rework_rate"]
@@ -308,10 +314,45 @@ def test_many_scopes_can_be_filtered(browser: Browser, tmp_path: Path) -> None:
         assert len(found) <= 12
 
 
+def test_weeks_that_are_not_on_the_page_are_said_to_be_elsewhere(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dora_metrics.core.site.page.MOST_WEEKS", 5)
+    old = subject(deployment(1, "2023-03-01"), deployment(2, "03-20"), window="2023-02-01..2023-04-01")
+    with looking(browser, tmp_path, old) as seen:
+        expect(seen.card("Deployment frequency")).to_contain_text("1 deployment on 1 day")
+        expect(seen.page.locator("#deployment_frequency .nothing")).to_have_text(
+            "The weeks of this window are in history.json, not on this page"
+        )
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(histories(), st.sampled_from(["30d", "all", "90m", "2019-01-01..2019-02-01", "2024-02-25..2024-03-10"]))
+def test_whatever_was_recorded_can_be_looked_at(
+    browser: Browser, tmp_path_factory: pytest.TempPathFactory, facts: list[Fact], window: str
+) -> None:
+    with looking(browser, tmp_path_factory.mktemp("page"), subject(*facts, window=window)) as seen:
+        fragments = [f"window={key}&show={show}" for key in ("30d", "all") for show in (*METRICS, "week:0")]
+        for fragment in fragments:
+            seen.page.evaluate(
+                "fragment => { location.hash = fragment; dispatchEvent(new Event('hashchange')) }", fragment
+            )
+        assert not NO_ANSWER.search(seen.page.inner_text("body"))
+
+
 # --- What the page says in its own words is what the program says
 
 SECONDS = [0, 0.5, 1.5, 59, 59.5, 60, 61, 90, 150, 3569, 3570, 3599, 3600, 3659, 5400, 86399, 86400, 90000, 100000]
 RATIOS = [0, 0.0004, 0.0005, 0.001, 0.1225, 0.125, 1 / 3, 0.5, 0.66666, 0.9995, 1]
+
+
+def test_a_time_zone_that_a_browser_does_not_know_is_no_blank_page(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "index.html"
+    path.write_text(showing.html(demo()).replace('"zone":"UTC"', '"zone":"Mars/Olympus"'), "utf-8")
+    with watched(browser) as found:
+        found.page.goto(path.as_uri())
+        expect(found.page.locator(".card")).to_have_count(5)
+        assert found.complaints == []
 
 
 def test_its_words_are_those_of_the_program(browser: Browser, tmp_path: Path) -> None:

@@ -1,9 +1,14 @@
 """history.json: every week of a scope's life."""
 
+import json
+
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from dora_metrics.core.site import history as module
 from dora_metrics.core.site.history import all_weeks, history, most_weeks
+from dora_metrics.publishing import site
+from dora_metrics.schemas import schemas
 from support.making import change, deployment, incident, scope_of, subject
 
 
@@ -24,6 +29,15 @@ def test_a_week_is_that_of_the_answer_for_all() -> None:
     ]
     shop = subject(*facts)
     assert list(all_weeks(shop)[shop.records.records[0].scope]) == scope_of(*facts, window="all").weeks
+
+
+def test_history_and_badges_are_what_their_schemas_say() -> None:
+    shop = subject(deployment(1, "01-10"), change(7, "01-11"), deployment(2, "03-20", changes=[7]))
+    written = {path: json.loads(content) for path, content in site(shop).items() if path.endswith(".json")}
+    for path, found in written.items():
+        schema = json.loads(schemas()["history.schema.json" if path == "history.json" else "badge.schema.json"])
+        jsonschema.Draft202012Validator(schema).validate(found)
+    assert len(written) == 7
 
 
 def test_every_scope_starts_with_its_own_first_deployment() -> None:

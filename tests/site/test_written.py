@@ -52,7 +52,7 @@ def test_an_event_run_that_reads_everything_writes_no_more_than_others(tmp_path:
 def test_a_rebuild_writes_page_history_and_badges(ledger: Path) -> None:
     rebuilt(ledger)
     assert "acme/shop" in (ledger / "index.html").read_text("utf-8")
-    assert {"index.html", "history.json", "badges/overall.json", "badges/lead_time.json"} <= shown(ledger)
+    assert {".nojekyll", "index.html", "history.json", "badges/overall.json", "badges/lead_time.json"} <= files(ledger)
     (scope,) = json.loads((ledger / "history.json").read_text("utf-8"))["scopes"]
     assert [week["deployments"] for week in scope["weeks"]] == [2]
     assert json.loads((ledger / "badges" / "deployment_frequency.json").read_text("utf-8")) == {

@@ -29,6 +29,7 @@ METRICS = "metrics.json"
 PAGE = "index.html"
 HISTORY = "history.json"
 BADGES = "badges/"
+NO_JEKYLL = ".nojekyll"
 ROOT_FILES = (README, SEQUENCE, CHECKPOINT, CURSORS, OUTBOX, QUARANTINE)
 """What a run reads besides facts."""
 

@@ -3,9 +3,9 @@
 import hashlib
 from collections.abc import Mapping
 
-from dora_metrics.core.ledger import BADGES, HISTORY, PAGE
+from dora_metrics.core.ledger import BADGES, HISTORY, NO_JEKYLL, PAGE
 
-PLACES = (PAGE, HISTORY, BADGES)
+PLACES = (PAGE, HISTORY, NO_JEKYLL, BADGES)
 """Where a site lies in a ledger; a folder ends with a slash."""
 
 

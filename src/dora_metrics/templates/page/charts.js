@@ -137,8 +137,8 @@ function draw(metric, one, span) {
   const missing = metric === "deployment_frequency" ? !values.some(Boolean) : !values.length;
   nothing.hidden = !missing;
   canvas.hidden = missing;
-  const { reason } = span.cards[metric];
-  nothing.textContent = missing ? `No data${reason ? `: ${reason}` : ""}` : "";
+  const { reason } = span.cards[metric], elsewhere = "The weeks of this window are in history.json, not on this page";
+  nothing.textContent = missing ? (reason ? `No data: ${reason}` : elsewhere) : "";
   section.querySelector(".legend").replaceChildren();
   table(section, metric, one, range);
   if (missing) return;

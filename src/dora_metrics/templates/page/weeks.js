@@ -16,10 +16,10 @@ function isPartial(weeks, number) {
   return (number === 0 && weeks.partial[0]) || (number === last && weeks.partial[1]);
 }
 
-/** The weeks that a window is drawn with: its own, and as many before as make it 90 days. */
+/** The weeks that a window is drawn with: its own, and as many before as make it 90 days; none where none is here. */
 function drawn(weeks, span) {
   const at = (seconds) => (seconds - weeks.since) / WEEK;
-  const end = Math.min(weeks.deployments.length, Math.ceil(at(span.until)));
+  const end = Math.max(0, Math.min(weeks.deployments.length, Math.ceil(at(span.until))));
   const start = Math.max(0, Math.floor(Math.min(at(span.since), at(span.until) - CHARTED_DAYS / 7)));
   return { start: Math.min(start, Math.max(0, end - 1)), end, since: at(span.since) };
 }

@@ -31,8 +31,17 @@ function percent(ratio) {
 const tied = (text) => text.replace(/(\d) (?=(?:d|h|min|s|%)(?:\s|$))/g, "$1\u00a0");
 
 const plural = (count, one, many = `${one}s`) => `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
-const local = new Intl.DateTimeFormat("sv-SE", {
-  timeZone: PAGE.zone, year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit",
-});
+
+/** `2026-11-21 09:05`; in UTC where a browser does not know the time zone. */
+function clock(timeZone) {
+  const parts = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" };
+  try {
+    return new Intl.DateTimeFormat("sv-SE", { timeZone, ...parts });
+  } catch {
+    return clock("UTC");
+  }
+}
+
+const local = clock(PAGE.zone);
 const minute = (seconds) => local.format(new Date(seconds * 1000));
 window.dora = { duration, percent, minute };
