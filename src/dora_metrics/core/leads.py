@@ -53,15 +53,11 @@ def leads(line: Line, policy: Policy) -> Leads:
         starts = [(start, sha) for start, sha in _starts(change, policy) if sha not in seen]
         seen.update(sha for _, sha in starts if sha)
         if reason := _excluded_whole(delivery, change, policy):
-            found.excluded.append(_exclusion(delivery, reason, len(starts)))
+            by = delivery.deployment
+            found.excluded.append(Exclusion(by.finished_at, reason, len(starts), delivery.change, by.id))
         else:
             _measure(found, delivery, change, starts)
     return found
-
-
-def _exclusion(delivery: Delivery, reason: str, changes: int = 1) -> Exclusion:
-    deployment = delivery.deployment
-    return Exclusion(deployment.finished_at, reason, changes, delivery.change, deployment.id)
 
 
 def _excluded_whole(delivery: Delivery, change: Change | None, policy: Policy) -> str | None:
@@ -95,15 +91,15 @@ def _starts(  # noqa: PLR0911 - one a way to start
 def _measure(
     found: Leads, delivery: Delivery, change: Change | None, starts: list[tuple[datetime | None, str | None]]
 ) -> None:
-    at = delivery.deployment.finished_at
+    at, deployment = delivery.deployment.finished_at, delivery.deployment.id
     for start, sha in starts:
         if start is None:
-            found.excluded.append(_exclusion(delivery, "no_start"))
+            found.excluded.append(Exclusion(at, "no_start", 1, delivery.change, deployment))
         elif start > at:
-            found.excluded.append(_exclusion(delivery, "negative"))
+            found.excluded.append(Exclusion(at, "negative", 1, delivery.change, deployment))
         else:
             seconds = (at - start).total_seconds()
-            found.measured.append(Lead(at, delivery.change, delivery.deployment.id, seconds, sha, change))
+            found.measured.append(Lead(at, delivery.change, deployment, seconds, sha, change))
             change = None
 
 

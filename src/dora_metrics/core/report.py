@@ -119,7 +119,7 @@ def build(
         before=_before(subject),
         benchmark=subject.document.benchmark,
         rows=rows(scope, verdicts(subject, record, scope)),
-        overall=overall(scope.metrics),
+        overall=overall(scope),
         insight=_insight(scope),
         prospects=prospects(scope.outlook),
         others=others[:_MOST_OTHERS],
@@ -157,13 +157,13 @@ def verdicts(subject: Subject, record: Record, scope: contract.ScopeMetrics) -> 
     return dict(compare(record, subject.window, scope.metrics, scope.previous))
 
 
-def overall(found: contract.Metrics) -> str:
-    """The overall level and what it goes by; empty without one."""
-    one = found.overall_level
-    if one is None:
+def overall(scope: contract.ScopeMetrics) -> str:
+    """The overall level, and what it rests on; empty without one."""
+    found = scope.metrics.overall_level
+    if found is None:
         return ""
-    lowest = [NAMES[name].lower() for name in one.rests_on if getattr(found, name).level == one.level]
-    return f"{one.level}, by {' and '.join(lowest)}: the lowest of {len(one.rests_on)} metrics with data"
+    lowest = [NAMES[name].lower() for name in found.rests_on if getattr(scope.metrics, name).level == found.level]
+    return f"{found.level}, by {' and '.join(lowest)}: the lowest of {len(found.rests_on)} metrics with data"
 
 
 _STAGES = {

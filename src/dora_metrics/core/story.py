@@ -113,22 +113,16 @@ def readable(text: str, record: Record) -> str:
 
 def spoken(text: str, deployments: Iterable[Deployment]) -> str:
     """The same, of deployments of any scope."""
-    used = identities(text)
+    used = set(_IDENTITY.findall(text))
     labels = {deployment.id: label(deployment) for deployment in deployments if deployment.id in used}
 
     def called(found: re.Match[str]) -> str:
-        return labels.get(found[0]) or short(found[0])
+        return labels.get(found[0]) or _short(found[0])
 
     return _IDENTITY.sub(called, text)
 
 
-def identities(text: str) -> set[str]:
-    """The ids in a sentence about facts."""
-    return set(_IDENTITY.findall(text))
-
-
-def short(identity: str) -> str:
-    """What people call a pull request, an issue or a commit; any other id as it is."""
+def _short(identity: str) -> str:
     if re.fullmatch(r"github:(?:pull|issue):.*#\d+", identity):
         return f"#{identity.rpartition('#')[2]}"
     return identity[7:14] if identity.startswith("commit:") else identity
@@ -136,7 +130,7 @@ def short(identity: str) -> str:
 
 def change_name(identity: str, change: Change | None) -> Md:
     """`#481` for a pull request, the short sha for a commit; linked."""
-    shown = short(identity)
+    shown = _short(identity)
     return link(Md(shown) if shown.startswith("#") else code(shown), change.url if change else None)
 
 

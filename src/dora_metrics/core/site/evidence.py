@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from dora_metrics.core import facts
 from dora_metrics.core.failures import counts
 from dora_metrics.core.judging import Record
 from dora_metrics.core.leads import Exclusion, Lead
@@ -16,7 +15,7 @@ from dora_metrics.core.policy import Policy
 from dora_metrics.core.recovery import Failure
 from dora_metrics.core.site.model import Change, Deployment, Failed, Incident
 from dora_metrics.core.site.texts import LONGEST_NAME, Links, shown
-from dora_metrics.core.story import identities, short, spoken
+from dora_metrics.core.story import readable
 
 MOST_CHANGES = 40
 _LEFT_OUT = {
@@ -37,7 +36,6 @@ class Evidence:
     failures: Mapping[str, Failure]
     measured: Mapping[str, list[Lead]]
     excluded: Mapping[str, list[Exclusion]]
-    known: Mapping[str, facts.Deployment]
 
     def deployment(self, number: int) -> Deployment:
         """The deployment of that number, the oldest being 0."""
@@ -65,7 +63,7 @@ class Evidence:
         lasted = None if ended is None else (ended - incident.detected_at).total_seconds()
         return Incident(
             at=int(incident.detected_at.timestamp()),
-            title=shown(incident.title or short(incident.id)),
+            title=shown(incident.title or readable(incident.id, self.record)),
             link=self.links.of(incident.url),
             severity=incident.severity or "",
             seconds=None if lasted is None else round(max(lasted, 0)),
@@ -83,8 +81,7 @@ class Evidence:
         )
 
     def _readable(self, text: str) -> str:
-        used = (self.known[one] for one in identities(text) if one in self.known)
-        return shown(spoken(text, used))
+        return shown(readable(text, self.record)) if text else ""
 
     def _changes(self, deployment: str, leads: Iterable[Lead]) -> list[Change]:
         """What it was the first to deliver; of commits that are measured each by itself, the slowest stands for all."""
@@ -100,7 +97,7 @@ class Evidence:
     def _change(self, identity: str, worth: int | str) -> Change:
         fact = self.record.changes.get(identity)
         title, address = (fact.title, fact.url) if fact else (None, None)
-        return (shown(short(identity), LONGEST_NAME), shown(title or ""), self.links.of(address), worth)
+        return (shown(readable(identity, self.record), LONGEST_NAME), shown(title or ""), self.links.of(address), worth)
 
 
 def evidence(record: Record, policy: Policy, links: Links) -> Evidence:
@@ -112,8 +109,7 @@ def evidence(record: Record, policy: Policy, links: Links) -> Evidence:
     for one in record.leads.excluded:
         excluded[one.deployment].append(one)
     failures = {failure.deployment.id: failure for failure in record.failures}
-    known = {deployment.id: deployment for deployment in record.deployments}
-    return Evidence(record, policy, links, failures, measured, excluded, known)
+    return Evidence(record, policy, links, failures, measured, excluded)
 
 
 def whole(seconds: float | None) -> int | None:

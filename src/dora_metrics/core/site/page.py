@@ -148,7 +148,7 @@ def _in_windows(
             window=number,
             deployments=(start[0], end[0]),
             incidents=(start[1], end[1]),
-            overall=overall(now),
+            overall=overall(replace(place.found, metrics=now)),
             cards=cards(now, earlier, verdicts, subject.policy.benchmark, further),
             outlook=list(outlook(prospect)) if prospect else [],
             beside=list(security(now)) if place.full else [],
