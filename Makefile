@@ -33,7 +33,7 @@ tests/web/node_modules/.installed: tests/web/package-lock.json
 golden: $(VENV)/dev ## regenerates the golden files; review the diff
 	DORA_GOLDEN=write $(RUN) pytest -q tests/golden
 
-picture: demo $(VENV)/dev web ## takes the README's pictures anew; needs Chromium and npm
+picture: demo $(VENV)/dev web ## takes the pictures of the README and the docs anew; needs Chromium and npm
 	$(VENV)/bin/python docs/images/picture.py build/demo docs/images
 
 schema: $(VENV)/dev ## regenerates schema/ from the models
@@ -42,6 +42,7 @@ schema: $(VENV)/dev ## regenerates schema/ from the models
 bench: $(VENV)/dev ## speed and size, the figures of docs/performance.md
 	$(VENV)/bin/python bench/run.py
 	$(VENV)/bin/python bench/past.py
+	$(VENV)/bin/python bench/page.py
 	$(VENV)/bin/python bench/reliability.py
 	$(VENV)/bin/python bench/reports.py
 

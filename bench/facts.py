@@ -13,10 +13,10 @@ START = datetime(2025, 11, 1, tzinfo=UTC)
 SIZE = 530
 
 
-def facts(count: int, repositories: int = 40, seed: int = 7) -> "list[dict[str, object]]":
+def facts(count: int, repositories: int = 40, seed: int = 7, days: int = 365) -> "list[dict[str, object]]":
     chance = random.Random(seed)
     made: list[dict[str, object]] = []
-    step = timedelta(days=365) / max(1, count // 3)
+    step = timedelta(days=days) / max(1, count // 3)
     for number in range(count // 3 + 1):
         repository = f"acme/service-{number % repositories}"
         at = START + number * step

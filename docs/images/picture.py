@@ -1,4 +1,4 @@
-"""The README's pictures: `make picture` renders what the demo left as GitHub would, and takes screenshots.
+"""The pictures of the README and the docs: `make picture` takes what the demo left, Markdown as GitHub shows it.
 
 Needs Chromium, npm (for Mermaid) and, for the looks, the fonts Noto Sans and Noto Color Emoji (Debian: chromium
 fonts-noto-core fonts-noto-color-emoji).
@@ -54,6 +54,11 @@ def main(folder: Path, pictures: Path) -> None:
             page.set_content(html((folder / f"{name}.md").read_text("utf-8")))
             page.add_script_tag(path=MERMAID)
             page.evaluate(DRAW)
+            page.screenshot(path=pictures / f"{name}.png")
+        address = (folder / "ledger" / "index.html").resolve().as_uri()
+        for name, part, height in (("page", "", 925), ("evidence", "#theme=dark&show=change_failure_rate", 790)):
+            page = chromium.new_page(viewport={"width": 1240, "height": height}, device_scale_factor=1.5)
+            page.goto(address + part)
             page.screenshot(path=pictures / f"{name}.png")
         chromium.close()
 

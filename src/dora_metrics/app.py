@@ -9,7 +9,7 @@ from dora_metrics import inputs
 from dora_metrics.computing import judged, parts, template
 from dora_metrics.core import render, report, words
 from dora_metrics.core.facts import Fact
-from dora_metrics.core.ledger import Contents
+from dora_metrics.core.ledger import PAGE, Contents
 from dora_metrics.core.linking import Scope
 from dora_metrics.core.observing import enriched
 from dora_metrics.core.report import Told
@@ -23,7 +23,7 @@ from dora_metrics.ledgers.none import NoLedger, ReadOnly
 from dora_metrics.ledgers.port import Ledger
 from dora_metrics.opening import Opening
 from dora_metrics.outputs import judged_scopes, main_scope, outputs
-from dora_metrics.recording import Asking, Eyes, Observer, Recorded, known_sources, record
+from dora_metrics.recording import Asking, Eyes, Observer, Publish, Recorded, known_sources, record
 from dora_metrics.settings import EVERY_REPOSITORY
 from dora_metrics.sinks.port import NotSent, Outcome, Sent
 from dora_metrics.world import World
@@ -100,11 +100,17 @@ def _work(opening: Opening, world: World, told: list[Told]) -> Callable[[Ledger]
             told.append(
                 Told("sync", "failed" if asked else "skipped", "no `github-token` to read GitHub's history with")
             )
-            eyes = Eyes(lambda _: nothing(_AGAIN), whole=True)
+            eyes = Eyes(lambda _: nothing(_AGAIN), whole=True, publish=_publish_of(given))
         case _:
             again = nothing(f"mode is {given.settings.mode}, so {_AGAIN}")
-            eyes = Eyes(lambda _: again, whole=True, claim=opening.claim)
+            eyes = Eyes(lambda _: again, whole=True, claim=opening.claim, publish=_publish_of(given))
     return lambda ledger: record(eyes, ledger, given.settings, given.run, world.pause)
+
+
+def _publish_of(given: inputs.Inputs) -> Publish:
+    from dora_metrics.publishing import publisher  # noqa: PLC0415 - a run of one event has none
+
+    return publisher(given.settings)
 
 
 def _asking(opening: Opening, world: World, told: list[Told]) -> Asking:
@@ -216,7 +222,7 @@ def _publish(found: Outcomes, given: inputs.Inputs, runner: Runner) -> bool:
     """Summary, outputs, annotations, and the gist in the log; whether all could be written."""
     recorded = found.recorded
     main = main_scope(recorded, _about(given))
-    written = [runner.outputs(outputs(recorded, main, found.violations, found.reports))]
+    written = [runner.outputs(outputs(recorded, main, found.violations, found.reports, _page_path(recorded, given)))]
     if given.settings.summary:
         facts = recorded.facts if given.work == "record" else ()
         written.append(runner.summarise(_summary(found, main, facts)))
@@ -230,6 +236,14 @@ def _publish(found: Outcomes, given: inputs.Inputs, runner: Runner) -> bool:
         else:
             runner.say(f"{one.name}: {one.text or one.how}")
     return all(written)
+
+
+def _page_path(recorded: Recorded, given: inputs.Inputs) -> str:
+    if PAGE not in recorded.saved.files:
+        return ""
+    from dora_metrics.publishing import page_path  # noqa: PLC0415 - as above
+
+    return page_path(recorded.saved, given)
 
 
 def _summary(found: Outcomes, main: Scope | None, facts: tuple[Fact, ...]) -> str:

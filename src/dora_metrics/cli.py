@@ -14,7 +14,7 @@ from dora_metrics.settings import DEFAULT_CONFIG, EVERY_REPOSITORY, FLAGS, Setti
 from dora_metrics.sources.port import Read, Source
 from dora_metrics.world import World
 
-FORMATS = ("json", "markdown", "prometheus", "weekly", "monthly", "quarterly")
+FORMATS = ("json", "markdown", "html", "prometheus", "weekly", "monthly", "quarterly")
 
 
 def run(arguments: Sequence[str], world: World) -> int:

@@ -99,6 +99,12 @@ def _markdown(subject: Subject, _facts: list[Fact], _settings: Settings) -> str:
     return render.markdown(built, template("summary.md.j2"), parts())
 
 
+def _html(subject: Subject, _facts: list[Fact], _settings: Settings) -> str:
+    from dora_metrics import showing  # noqa: PLC0415 - its template engine and library are for the page alone
+
+    return showing.html(subject)
+
+
 def _prometheus(subject: Subject, facts: list[Fact], _settings: Settings) -> str:
     return exposition.text(families_of(subject, totals_of(subject, facts), None))
 
@@ -117,6 +123,7 @@ def _report(kind: Kind, subject: Subject, _facts: list[Fact], settings: Settings
 _WRITERS: dict[str, Callable[[Subject, list[Fact], Settings], str]] = {
     "json": _json,
     "markdown": _markdown,
+    "html": _html,
     "prometheus": _prometheus,
     **{kind: partial(_report, kind) for kind in KINDS},
 }

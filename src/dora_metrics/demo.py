@@ -1,4 +1,4 @@
-"""`demo`: one event on shipped sample data, through the whole path, with a ledger in a folder."""
+"""`demo`: one event on shipped sample data, through the whole path, with a ledger in a folder; then its page."""
 
 import json
 import shutil
@@ -46,7 +46,9 @@ def run(output: Path, world: World) -> int:
             "GITHUB_STEP_SUMMARY": str(summary),
             "DORA_INPUTS": json.dumps({"ledger": "dir:ledger"}),
         }
-        code = app.action(replace(world, environment=environment, stdout=StringIO(), now=values.instant(NOW)))
+        then = replace(world, environment=environment, stdout=StringIO(), now=values.instant(NOW))
+        code = app.action(then)
+        app.action(replace(then, environment=_rebuilding(environment)))
     weekly.write_text(_report(ledger, world), "utf-8")
     world.stdout.write(summary.read_text("utf-8") + _places(ledger, summary, outputs))
     return code
@@ -58,6 +60,12 @@ def _report(ledger: Path, world: World) -> str:
     subject = subject_of(factfiles.read(str(ledger), world.stdin).facts, settings, now)
     period = due("weekly", now, settings.zone, settings.report_day)
     return printed(letters(subject, EVERY_REPOSITORY, period, settings, ledger))
+
+
+def _rebuilding(environment: dict[str, str]) -> dict[str, str]:
+    """What the next scheduled run would do: the page is made by runs that read everything."""
+    given = json.dumps({"ledger": "dir:ledger", "mode": "rebuild", "summary": "false"})
+    return {**environment, "GITHUB_EVENT_NAME": "workflow_dispatch", "GITHUB_OUTPUT": "", "DORA_INPUTS": given}
 
 
 def _is_ours(readme: Path) -> bool:
@@ -76,6 +84,7 @@ def _places(ledger: Path, summary: Path, outputs: Path) -> str:
 This was one event (a deployment of acme/shop) on sample data: recorded, computed, summarised. Look at:
   {summary}  the summary above, as GitHub shows it
   {summary.with_name("weekly.md")}  the report that Monday's run makes an issue of
+  {ledger / "index.html"}  the page: open it in a browser
   {ledger / "metrics.json"}  the numbers with their evidence
   {ledger / "metrics.prom"}  the same for Prometheus
   {ledger / "facts"}  what they are computed from, one fact a line

@@ -19,7 +19,10 @@ _ACCESS = ("github-token", "ledger", "max-rate-limit-wait")
 
 @dataclass(frozen=True)
 class Inputs:
-    """Everything that the environment says: `layers` as they were given, `settings` as far as they are known."""
+    """Everything that the environment says: `layers` as they were given, `settings` as far as they are known.
+
+    `temporary`: the runner's folder for what later steps of a job are to find.
+    """
 
     layers: tuple[Layer, ...]
     settings: Settings
@@ -27,6 +30,7 @@ class Inputs:
     workspace: Path
     api_url: str
     contained: bool
+    temporary: Path | None = None
 
     @property
     def config(self) -> str:
@@ -98,6 +102,7 @@ def gather(environment: Mapping[str, str], now: datetime, flags: Layer | None = 
         workspace=Path(environment.get("GITHUB_WORKSPACE") or "."),
         api_url=environment.get("GITHUB_API_URL") or "https://api.github.com",
         contained=environment.get("DORA_IN_CONTAINER") == "true",
+        temporary=Path(temporary) if (temporary := environment.get("RUNNER_TEMP")) else None,
     )
 
 

@@ -47,7 +47,11 @@ def _members(record: Record) -> set[str]:
 
 
 def outputs(
-    recorded: Recorded, main: Scope | None, violations: Sequence[Violation], reports: Mapping[Scope, int]
+    recorded: Recorded,
+    main: Scope | None,
+    violations: Sequence[Violation],
+    reports: Mapping[Scope, int],
+    page_path: str = "",
 ) -> dict[str, str]:
     """Every output of action.yml as text; `reports`: the numbers of the issues with them."""
     scope = recorded.subject.scope(main) if main else None
@@ -55,6 +59,7 @@ def outputs(
         **_numbers(scope.metrics if scope else None),
         "metrics": _metrics(recorded.subject.document),
         "violations": msgspec.json.encode(violations).decode(),
+        "page-path": page_path,
         "facts": _facts(recorded.facts),
         "report-issue": str(reports.get(main, "")) if main else "",
     }

@@ -36,19 +36,28 @@ Observer = Callable[[layout.Contents], Observed]
 Asking = Callable[[tuple[Fact, ...], layout.Contents], tuple[Fact, ...]]
 """From the event's facts and the ledger to the facts with what GitHub adds to them."""
 
+Publish = Callable[[Subject, Ledger, Snapshot], Mapping[str, bytes]]
+"""From the numbers and the ledger to files that show them to people, as far as they differ from what is there."""
+
+
+def _unpublished(_numbers: Subject, _ledger: Ledger, _seen: Snapshot) -> Mapping[str, bytes]:
+    return {}
+
 
 @dataclass(frozen=True)
 class Eyes:
     """How a run sees: `observe` what happened, `ask` what GitHub adds to it.
 
-    `whole`: all facts of the ledger are needed for that. `idle`: if nothing is new, what was computed from the ledger
-    so short a time ago is left as it is. `book`: the ledger, where it was opened already; if that is stale, writing
-    it tells. `claim`: from the ledger to the file of it by which this run makes a report, which needs all facts.
+    `whole`: all facts of the ledger are needed for that. `publish`: what people are shown, of a ledger that was read
+    whole. `idle`: if nothing is new, what was computed from the ledger so short a time ago is left as it is.
+    `book`: the ledger, where it was opened already; if that is stale, writing it tells. `claim`: from the ledger to
+    the file of it by which this run makes a report, which needs all facts.
     """
 
     observe: Observer
     ask: Asking = lambda facts, _: facts
     whole: bool = False
+    publish: Publish = _unpublished
     idle: timedelta = timedelta()
     book: Book | None = None
     claim: Callable[[layout.Contents], Mapping[str, bytes]] = lambda _: {}
@@ -96,7 +105,7 @@ def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Call
     for attempt in range(TRIES):
         first = eyes.book if attempt == 0 else None
         entry = _entered(eyes, ledger, first or opened(ledger, settings, run.now, whole=eyes.whole))
-        if recorded := _written(entry, ledger, settings, run, eyes.idle):
+        if recorded := _written(entry, ledger, settings, run, eyes):
             return recorded
         pause(random.uniform(0, _longest_pause_seconds(attempt)))  # noqa: S311 - jitter
     # No `concurrency:` group is advised: GitHub keeps one run waiting in it and cancels the others.
@@ -128,7 +137,7 @@ def _entered(eyes: Eyes, ledger: Ledger, book: Book) -> Entry:
         book = widened(ledger, book, lacking)
 
 
-def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run, idle: timedelta) -> Recorded | None:
+def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run, eyes: Eyes) -> Recorded | None:
     """The ledger with the event and all that follows from it; None if another run was faster."""
     plan, seen, now = entry.plan, entry.book.seen, _after(run.now, entry.facts)
     facts = plan.after.facts
@@ -143,10 +152,11 @@ def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run, idle: t
     changes = {**_outbox(seen, entry.facts, settings), **plan.changes, **_unlike(seen, also)}
     sequence = None if seen.sequence is None else counted(seen.sequence, changes)[0]
     families = families_of(subject, totals, sequence)
-    if not changes and seen.written_at and timedelta() <= run.now - seen.written_at < idle:
+    if not changes and seen.written_at and timedelta() <= run.now - seen.written_at < eyes.idle:
         saved: Snapshot | None = seen
     else:
-        saved = ledger.write(seen, {**changes, **_welcome(seen), **_derived(subject, families)}, _message(plan.news))
+        shown = {**_welcome(seen), **_derived(subject, families), **eyes.publish(subject, ledger, seen)}
+        saved = ledger.write(seen, {**changes, **shown}, _message(plan.news))
     if saved is None:
         return None
     earlier = subject_of(entry.book.contents.facts, settings, now) if plan.news and settings.summary else None

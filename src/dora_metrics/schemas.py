@@ -8,6 +8,8 @@ import msgspec
 
 from dora_metrics.core.contract import Document
 from dora_metrics.core.facts import Fact
+from dora_metrics.core.site.badges import Badge
+from dora_metrics.core.site.history import History
 from dora_metrics.settings import LATER, Settings, default_text
 
 
@@ -16,6 +18,8 @@ def schemas() -> dict[str, str]:
     made = {
         "facts.schema.json": _titled("One line of a facts file", msgspec.json.schema(Fact)),
         "metrics.schema.json": _titled("The answer of compute, and metrics.json", msgspec.json.schema(Document)),
+        "history.schema.json": _titled("history.json", msgspec.json.schema(History)),
+        "badge.schema.json": _titled("A file in badges/", msgspec.json.schema(Badge)),
         "settings.schema.json": _titled(".github/dora.yml", _settings()),
     }
     return {name: json.dumps(schema, indent=2, sort_keys=True) + "\n" for name, schema in made.items()}

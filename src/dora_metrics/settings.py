@@ -39,7 +39,7 @@ EVERY_REPOSITORY = "*"
 """The repository of a run that is about all that a ledger holds."""
 
 LATER = frozenset({
-    "endpoint-template", "page",
+    "endpoint-template",
 })  # fmt: skip
 """Names of the contract whose capability has not landed: accepted, without effect, and said so."""
 
@@ -175,6 +175,9 @@ class Settings(BaseModel):
         None, description="A Jinja template of your own for the report, a file in the repository."
     )
     summary: Boolean = Field(default=True, description="Write the job summary.")
+    page: Boolean = Field(
+        default=True, description="Write the page `index.html` into the ledger, whenever all of it was read."
+    )
     strict: Boolean = Field(
         default=False, description="End with exit code 1 when something failed that is otherwise a warning."
     )

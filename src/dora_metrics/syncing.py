@@ -21,6 +21,7 @@ from dora_metrics.github.repositories import named
 from dora_metrics.github.touching import TooMuchError
 from dora_metrics.ledgers.port import Ledger
 from dora_metrics.progress import Progress
+from dora_metrics.publishing import publisher
 from dora_metrics.reading import opened
 from dora_metrics.recording import Eyes, Recorded, known_sources, record
 from dora_metrics.settings import EVERY_REPOSITORY, Settings, policy
@@ -66,7 +67,7 @@ class Sync:
             SettingsError: if the window cannot be.
         """
         eyes = Eyes(self.observe, whole=True, idle=IDLE)
-        last = replace(eyes, claim=self.claim)
+        last = replace(eyes, claim=self.claim, publish=publisher(self.settings))
         book = opened(ledger, self.settings, self.run.now, whole=True)
         if not self._complete:
             with self.progress:

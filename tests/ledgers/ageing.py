@@ -1,7 +1,7 @@
 """Ledgers that grow old, for tests: facts at any time, runs that see them, and what all facts together say."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
@@ -17,6 +17,7 @@ from dora_metrics.core.facts import Change, Deployment, Fact, Incident
 from dora_metrics.core.ledger import EVERYTHING, Reach, month_of
 from dora_metrics.core.linking import Scope
 from dora_metrics.core.report import Subject
+from dora_metrics.core.site.difference import blob
 from dora_metrics.core.totals import Totals
 from dora_metrics.github.events import Observed
 from dora_metrics.ledgers.directory import DirectoryLedger
@@ -48,6 +49,9 @@ class InMemory:
     def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
         within = (path for path in self.files if path.startswith(layout.FACTS) and reach.holds(month_of(path)))
         return replace(seen, files={**seen.files, **{path: self.files[path] for path in within}}, reach=reach)
+
+    def listed(self, seen: Snapshot, places: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+        return {path: blob(content) for path, content in self.files.items() if path.startswith(tuple(places))}
 
     def overtaken(self, seen: Snapshot) -> bool:
         return sequence(self.files.get(layout.SEQUENCE, b"")) != seen.sequence

@@ -18,6 +18,7 @@ from dora_metrics.core.document import document
 from dora_metrics.core.facts import TIME_FIELDS, Change, Commit, Deployment, Fact, Incident, Vulnerability
 from dora_metrics.core.judging import judge_all
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.report import Subject
 
 F = TypeVar("F", Deployment, Change, Incident, Vulnerability)
 
@@ -140,18 +141,22 @@ def released(versions: str, hours: int = 3) -> list[Deployment]:
     ]
 
 
-def answer(
+def answer(*facts: Struct, **settings: Any) -> contract.Document:  # noqa: ANN401
+    """What `compute` makes of facts."""
+    return subject(*facts, **settings).document
+
+
+def subject(
     *facts: Struct,
     window: str = MARCH,
     now: str = "04-01",
     zone: str = "UTC",
     **policy: Any,  # noqa: ANN401
-) -> contract.Document:
-    """What `compute` makes of facts; `policy` are settings."""
-    rules = Policy(zone=ZoneInfo(zone), **policy)
-    return document(
-        judge_all(cast("tuple[Fact, ...]", facts), rules), rules, values.window(window, ZoneInfo(zone)), at(now)
-    )
+) -> Subject:
+    """All that reports are made from; `policy` are settings."""
+    rules, spec = Policy(zone=ZoneInfo(zone), **policy), values.window(window, ZoneInfo(zone))
+    records = judge_all(cast("tuple[Fact, ...]", facts), rules)
+    return Subject(records, document(records, rules, spec, at(now)), spec, rules, at(now))
 
 
 def scope_of(*facts: Struct, **settings: Any) -> contract.ScopeMetrics:  # noqa: ANN401

@@ -27,6 +27,10 @@ SEQUENCE = "sequence"
 CURSORS = "cursors.json"
 REPORTS = "reports.json"
 METRICS = "metrics.json"
+PAGE = "index.html"
+HISTORY = "history.json"
+BADGES = "badges/"
+NO_JEKYLL = ".nojekyll"
 ROOT_FILES = (README, SEQUENCE, CHECKPOINT, CURSORS, REPORTS, OUTBOX, QUARANTINE)
 """What a run reads besides facts."""
 
@@ -35,7 +39,8 @@ WELCOME = (
     TITLE
     + b"""
 
-What was observed, one fact a line, in `facts/` by month; `metrics.json` and `metrics.prom` are computed from it.
+What was observed, one fact a line, in `facts/` by month. All else is computed from it: `index.html` is a page to look
+at; `metrics.json`, `metrics.prom` and `history.json` are for programs, `badges/` is for READMEs.
 It is written by the dora-metrics action. Facts are only ever added: please do not edit or delete files by hand.
 """
 )

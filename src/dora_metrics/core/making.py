@@ -77,19 +77,20 @@ def _metrics(found: contract.Metrics, window: Window, policy: Policy) -> Iterato
     yield md(
         "**Lead time**: median over {}, from {} to the end of the first successful production deployment with it{}.{}",
         words.count(lead.changes, "change"),
-        _STARTS[policy.lead_time_start],
+        STARTS[policy.lead_time_start],
         left_out(lead.excluded, "; left out: {}"),
         _stages(lead),
     )
     yield from _rates(found)
 
 
-_STARTS = {
+STARTS = {
     "first-commit": "a change's first commit",
     "commit": "each commit by itself",
     "opened": "the opening of the pull request",
     "merged": "the merge",
 }
+"""Where lead time starts, by the names of the setting."""
 
 
 def _stages(lead: contract.LeadTime) -> Md:

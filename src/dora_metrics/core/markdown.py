@@ -25,7 +25,7 @@ def escape(text: object) -> Md:
     """
     if isinstance(text, Md):
         return text
-    plain = " ".join(_visible(str(text)).split())
+    plain = " ".join(visible(str(text)).split())
     parts = (part if _CODE.fullmatch(part) else _inert(part) for part in _CODE.split(plain))
     line = re.sub(r"^(?=[-=:\s]+$)", r"\\", "".join(parts))
     return Md(re.sub(r"^(\d*)([#+.)-])(?=[#\s]|$)", r"\1\\\2", line))
@@ -49,7 +49,7 @@ def _inert(plain: str) -> str:
     return re.sub(r"([\\`*_\[\]|~$])", r"\\\1", plain)
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Without control characters and without those that turn the direction of a line."""
     return "".join(
         " " if (kind := unicodedata.category(c)) in ("Cc", "Zl", "Zp") else "" if kind in ("Cf", "Cs") else c

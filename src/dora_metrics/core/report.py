@@ -196,7 +196,7 @@ def _insight(scope: contract.ScopeMetrics) -> Md | None:
 
 def _other(one: contract.ScopeMetrics, records: Mapping[Scope, Record]) -> Other:
     found, scope = one.metrics, Scope(one.repository, one.service, one.environment)
-    name = link(f"{scope.repository} · {name_of(scope)}", _home(records.get(scope)))
+    name = link(f"{scope.repository} · {name_of(scope)}", home(records.get(scope)))
     cells = (
         words.frequency(found.deployment_frequency.per_day),
         words.duration(found.lead_time.p50_seconds),
@@ -207,7 +207,7 @@ def _other(one: contract.ScopeMetrics, records: Mapping[Scope, Record]) -> Other
     return Other(name, cells)
 
 
-def _home(record: Record | None) -> str | None:
+def home(record: Record | None) -> str | None:
     """The page of a scope's repository, as far as the page of one of its deployments tells it."""
     for deployment in reversed(record.deployments if record else ()):
         before, found, _ = (deployment.url or "").partition(f"/{deployment.repository}/")

@@ -22,7 +22,7 @@ def rows(scope: contract.ScopeMetrics, verdicts: Mapping[str, str]) -> list[Row]
     """The five metrics of a scope; `verdicts` by metric say whether a change is clear."""
     found, previous = scope.metrics, scope.previous
     return [
-        Row(title, show(part), level(part), before(name, part, previous, verdicts), _n(part))
+        Row(title, show(part), level(part), before(name, part, previous, verdicts), n(part))
         for name, title in NAMES.items()
         for part in [getattr(found, name)]
     ]
@@ -112,7 +112,7 @@ def deciding(part: contract.Judged) -> float:
     raise ValueError("no value")
 
 
-def _n(part: contract.Judged) -> str:
+def n(part: contract.Judged) -> str:
     match part:
         case contract.DeploymentFrequency() if part.per_day is not None:
             return f"{words.count(part.deployments, 'deployment')} on {words.count(part.deployment_days, 'day')}"

@@ -61,6 +61,16 @@ def frequency(per_day: float | None) -> str:
     return f"{_short(per_day * 4380 / 24)} in six months"
 
 
+def between(low: str, high: str) -> str:
+    """Two values as a span: `1.4 to 4.9 a week`, the unit once where it is the same."""
+    if low == high:
+        return low
+    number, _, unit = low.partition(" ")
+    return (
+        f"{number} to {high}" if high.endswith(f" {unit}") and high.count(" ") == low.count(" ") else f"{low} to {high}"
+    )
+
+
 def a_week(per_day: float) -> str:
     """A difference of two frequencies: `1.5 a week`."""
     return f"{per_day * 7:.2g} a week"

@@ -141,6 +141,17 @@ class BranchLedger:
         files = {path: content for path, content in {**seen.files, **changes}.items() if content and path != SEQUENCE}
         return replace(seen, files=files, sequence=number, version=version) if version else None
 
+    def listed(self, seen: Snapshot, places: Sequence[str]) -> Mapping[str, str]:
+        """See the port: in one request. Where GitHub does not tell, nothing is known to be there."""
+        if not seen.version:
+            return {}
+        try:
+            tree = self.client.get(f"/repos/{self.repository}/git/trees/{seen.version}", {"recursive": "1"})
+        except GitHubError:
+            return {}
+        files = ((entry["path"], entry["sha"]) for entry in tree["tree"] if entry["type"] == "blob")
+        return {path: name for path, name in files if path.startswith(tuple(places))}
+
     def overtaken(self, seen: Snapshot) -> bool:
         """See the port.
 

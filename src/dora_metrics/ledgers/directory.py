@@ -1,12 +1,13 @@
 """`ledger: dir:PATH`: a folder, for local runs, tests and runners that keep a disk or a cache."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from dora_metrics.core.ledger import CHECKPOINT, EVERYTHING, FACTS, METRICS, ROOT_FILES, SEQUENCE, Reach, month_of
+from dora_metrics.core.site.difference import blob
 from dora_metrics.errors import LedgerError
 from dora_metrics.ledgers.lock import locked
 from dora_metrics.ledgers.port import Snapshot
@@ -91,6 +92,19 @@ class DirectoryLedger:
         """
         kept = (path for path in changes if is_kept(path) or path == CHECKPOINT)
         return any(_content(self._root / path) != seen.files.get(path, b"") for path in kept)
+
+    def listed(self, seen: Snapshot, places: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+        """See the port.
+
+        Raises:
+            LedgerError: if the folder cannot be read.
+        """
+        found = (path for place in places for path in self._files_of(place))
+        return {path: blob(content) for path, content in self._contents(found).items()}
+
+    def _files_of(self, place: str) -> Iterator[Path]:
+        path = self._root / place
+        yield from sorted(path.rglob("*.json")) if place.endswith("/") else (path,)
 
     def overtaken(self, seen: Snapshot) -> bool:
         """See the port."""

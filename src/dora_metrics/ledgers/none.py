@@ -1,6 +1,6 @@
 """Ledgers that keep nothing: the one that was asked for, and the one that another becomes when it cannot be written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dora_metrics.core.ledger import EVERYTHING, Reach
@@ -14,6 +14,9 @@ class _Forgetful:
 
     def write(self, seen: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
         return seen
+
+    def listed(self, seen: Snapshot, places: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+        return {}
 
     def overtaken(self, seen: Snapshot) -> bool:  # noqa: ARG002
         return False

@@ -1,6 +1,6 @@
 """The port of all ledgers: read what a run needs, write it back only if nobody wrote between."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -45,6 +45,13 @@ class Ledger(Protocol):
 
     def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
         """The same state, as far as it reaches now."""
+        ...
+
+    def listed(self, seen: Snapshot, places: Sequence[str]) -> Mapping[str, str]:
+        """The files in some places, by path, each with the name that git gives to its content.
+
+        For files that no run reads. A place is a file, or a folder with a slash at its end.
+        """
         ...
 
     def overtaken(self, seen: Snapshot) -> bool:

@@ -1,0 +1,100 @@
+"""The page: its size, how long it takes to make, and when it can be used in Chromium. `python bench/page.py`."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import timedelta
+from pathlib import Path
+from statistics import median
+
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "bench"), str(ROOT / "tests")]
+
+import facts as made  # noqa: E402 - beside this file
+
+from dora_metrics import showing  # noqa: E402 - from src
+from dora_metrics.computing import subject_of  # noqa: E402
+from dora_metrics.core import records  # noqa: E402
+from dora_metrics.core.report import Subject  # noqa: E402
+from dora_metrics.settings import Settings  # noqa: E402
+from support.tools import needs  # noqa: E402 - from tests
+
+TIMES = 7
+YEARS = 5 * 365 + 1
+
+
+def numbers(deployments: int, repositories: int, days: int) -> Subject:
+    """As many deployments, two changes each and an incident for every tenth, over so many days."""
+    lines = "".join(made.line(fact) for fact in made.facts(3 * deployments, repositories, days=days))
+    found, _ = records.decode_many(lines.encode())
+    return subject_of(found, Settings(), made.START + timedelta(days=days))  # type: ignore[arg-type]
+
+
+def build(subject: Subject) -> tuple[str, float]:
+    """The page, and the median of the seconds that it takes."""
+    took = []
+    for _ in range(TIMES):
+        start = time.perf_counter()
+        html = showing.html(subject)
+        took.append(time.perf_counter() - start)
+    return html, median(took)
+
+
+def used(html: str, program: str) -> tuple[float, float]:
+    """Milliseconds until everything is drawn and can be used, and until another window is drawn; medians."""
+    script = """window => new Promise(done => {
+        const start = performance.now();
+        addEventListener("hashchange", () => done(performance.now() - start), { once: true });
+        location.hash = `window=${window}`;
+    })"""
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        path = Path(folder) / "index.html"
+        path.write_text(html, "utf-8")
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        opened, chosen = [], []
+        for _ in range(TIMES):
+            page = browser.new_page(viewport={"width": 1280, "height": 900})
+            page.goto(path.as_uri(), wait_until="load")
+            opened.append(page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"))
+            chosen.append(page.evaluate(script, "all"))
+            page.close()
+        browser.close()
+    return median(opened), median(chosen)
+
+
+def growth(deployments: int, days: int) -> float:
+    """Kilobytes that the page of the next day adds to a packed repository."""
+    with tempfile.TemporaryDirectory() as folder:
+        git = ["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "gc.auto=0"]
+        subprocess.run([*git, "init", "-q"], check=True)
+        sizes = []
+        for more in (0, 1, 2):
+            html = showing.html(numbers(deployments + more, 1, days + more))
+            (Path(folder) / "index.html").write_text(html, "utf-8")
+            subprocess.run([*git, "add", "."], check=True)
+            subprocess.run([*git, "commit", "-qm", "page"], check=True)
+            subprocess.run([*git, "repack", "-adfq", "--depth=50", "--window=10"], check=True)
+            sizes.append(sum(path.stat().st_size for path in Path(folder, ".git/objects/pack").glob("*.pack")))
+    return (sizes[-1] - sizes[0]) / 2 / 1000
+
+
+def main() -> None:
+    program = needs("chromium")
+    cases = (
+        ("five years of daily deployments", numbers(YEARS, 1, YEARS)),
+        ("500 repositories, 30,000 deployments", numbers(30_000, 500, 365)),
+        ("one deployment", numbers(1, 1, 1)),
+    )
+    print("| page of | MB | made in | usable after | another window after |\n|---|---|---|---|---|")
+    for name, subject in cases:
+        html, seconds = build(subject)
+        opened, chosen = used(html, str(program))
+        print(f"| {name} | {len(html.encode()) / 1e6:.2f} | {seconds:.2f} s | {opened:.0f} ms | {chosen:.0f} ms |")
+    print(f"\nThe next day's page of five years adds {growth(YEARS, YEARS):.0f} kB to a packed branch.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""The definitions on the page are those that its numbers were computed with."""
+
+from datetime import timedelta
+
+import pytest
+
+from dora_metrics.core.policy import Policy
+from dora_metrics.core.site.definitions import definitions
+from dora_metrics.core.table import NAMES
+
+
+def said(policy: Policy) -> dict[str, str]:
+    return {one.metric: f"{one.meaning} {one.reading}" for one in definitions(policy)}
+
+
+def test_each_metric_has_one_under_its_own_name() -> None:
+    assert [(one.metric, one.title) for one in definitions(Policy())] == list(NAMES.items())
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [("first-commit", "From a change's first commit"), ("merged", "From the merge"), ("commit", "From each commit")],
+)
+def test_lead_time_starts_where_the_setting_says(start: str, words: str) -> None:
+    assert said(Policy(lead_time_start=start))["lead_time"].startswith(words)
+
+
+def test_the_rules_are_those_that_are_on_with_their_windows() -> None:
+    few = Policy(failure_rules=frozenset({"rollback", "incident"}), incident_window=timedelta(hours=6))
+    assert (
+        "One failed if it was rolled back or an incident began within 6 h after it." in said(few)["change_failure_rate"]
+    )
+    one = Policy(failure_rules=frozenset({"explicit"}), count_failed_runs=True)
+    assert "and of runs that failed before they did" in said(one)["change_failure_rate"]
+    assert "One failed if an incident names it or its run failed." in said(one)["change_failure_rate"]
+    none = Policy(failure_rules=frozenset())
+    assert "All rules that mark a deployment as failed are switched off." in said(none)["change_failure_rate"]
