@@ -98,6 +98,14 @@ def test_levels_of_ones_own_are_ranked_from_the_lowest_to_the_highest() -> None:
     assert ranks == [4, 3, 2, 1]
 
 
+def test_every_scope_has_a_key_of_its_own_whatever_its_names() -> None:
+    names = [("x/y", "production"), ("x", "production/y"), ("x%2Fy", "production"), ("", "production/x"), ("x", "prod")]
+    facts = [deployment(n, service=service, environment=name) for n, (service, name) in enumerate(names)]
+    found = [scope.key for scope in made(subject(*facts)).scopes]
+    assert len(set(found)) == len(found) == 5
+    assert "acme/shop/x/prod" in found
+
+
 # --- Evidence
 
 

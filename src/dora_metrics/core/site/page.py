@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from heapq import nlargest
 from typing import TypeVar
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -99,7 +100,7 @@ def _scope(place: Place, subject: Subject, series: Sequence[contract.Week], link
     own = () if scope.service == default_service(scope.repository) else (scope.service,)
     parts = (*((scope.repository,) if several else ()), *own, scope.environment)
     return Scope(
-        key="/".join(scope),
+        key="/".join((scope.repository, *(quote(part, safe="") for part in scope[1:]))),
         name=" · ".join(shown(part, LONGEST_NAME) for part in parts),
         link=links.of(home(record)),
         windows=list(_in_windows(place, subject, _windows(subject))),
