@@ -24,7 +24,17 @@ class Letters:
 
     letters: dict[Scope, Letter]
     more: int
-    problem: str = ""
+    problem: str
+    _matters: dict[Scope, Matter]
+    _template: str
+
+    def shorter(self, scope: Scope, around: int) -> Letter:
+        """The same with less detail, for an issue in which people wrote so much around it.
+
+        Raises:
+            TemplateError: if they left no room.
+        """
+        return letter(self._matters[scope], self._template, parts(), around)
 
     @property
     def rest(self) -> str:
@@ -40,10 +50,10 @@ def letters(subject: Subject, about: str, period: Period, settings: Settings, wo
     more, wanted, problem = max(0, len(alive) - MOST), settings.report_template, ""
     if wanted is not None:
         try:
-            return Letters(_written(matters, _read(workspace, wanted)), more)
+            return _letters(matters, _read(workspace, wanted), more, "")
         except (OSError, UnicodeDecodeError, TemplateError) as why:
             problem = f"report-template {wanted} cannot be used: {_why(why)}"
-    return Letters(_written(matters, template(f"{period.kind}.md.j2")), more, problem)
+    return _letters(matters, template(f"{period.kind}.md.j2"), more, problem)
 
 
 def printed(found: Letters) -> str:
@@ -51,9 +61,9 @@ def printed(found: Letters) -> str:
     return "\n".join(f"# {one.title}\n\n{one.text(None)}" for one in found.letters.values())
 
 
-def _written(matters: dict[Scope, Matter], text: str) -> dict[Scope, Letter]:
+def _letters(matters: dict[Scope, Matter], text: str, more: int, problem: str) -> Letters:
     pieces = parts()
-    return {scope: letter(one, text, pieces) for scope, one in matters.items()}
+    return Letters({scope: letter(one, text, pieces) for scope, one in matters.items()}, more, problem, matters, text)
 
 
 def _newest(record: Record) -> tuple[str, Scope]:

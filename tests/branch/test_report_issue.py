@@ -15,7 +15,7 @@ from branch.shop import Shop
 from dora_metrics.core.ledger import REPORTS
 from dora_metrics.core.periodic.filed import CLAIM
 from dora_metrics.core.periodic.letter import marker_in
-from fakes.faults import dropped, primary_limit, unavailable
+from fakes.faults import dropped, meanwhile, primary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.records import Issue
 from support.runs import Ran, deployment_status, incident, run
@@ -23,6 +23,8 @@ from support.runs import Ran, deployment_status, incident, run
 MONDAY = datetime(2026, 11, 23, 6, tzinfo=UTC)
 WEEK = timedelta(weeks=1)
 SCHEDULE = {"schedule": "17 5 * * *"}
+FREE = CLAIM + timedelta(minutes=1)
+"""When a claim that led to nothing is over, a run included."""
 
 
 class Team(Shop):
@@ -128,13 +130,19 @@ def test_an_issue_whose_answer_got_lost_is_found_and_not_made_twice(team: Team, 
     assert ran.outputs["report-issue"] == str(team.issues[0].number)
 
 
+def test_a_run_whose_clock_is_behind_takes_nothing_over(team: Team) -> None:
+    team.github.fail(meanwhile(lambda: team.report(MONDAY - timedelta(seconds=3))), to="POST /repos/acme/shop/issues")
+    team.report()
+    assert len(team.issues) == 1
+
+
 def test_an_issue_that_could_not_be_made_is_made_by_the_next_run(team: Team) -> None:
     team.github.fail(unavailable(502), to="POST /repos/acme/shop/issues")
     ran = team.report()
     assert (ran.code, team.issues) == (0, [])
     assert "report ✗ that of week 47, 2026 could not be filed: GitHub answered 502" in ran.summary
     assert "another run has begun" in team.report(MONDAY + CLAIM / 2).summary
-    team.report(MONDAY + CLAIM)
+    team.report(MONDAY + FREE)
     assert len(team.issues) == 1
 
 
@@ -147,7 +155,7 @@ def test_a_run_killed_at_any_request_leaves_one_issue_and_the_last_one_closed(tm
             team.report()
             start = partial(team.start, "workflow_dispatch", {}, {"mode": "report"}, now=MONDAY + WEEK)
             killed = team.killed(start, step, applied=applied)
-            team.report(MONDAY + WEEK + CLAIM)
+            team.report(MONDAY + WEEK + FREE)
             assert [(issue.title[-13:], issue.state) for issue in team.issues] == [
                 ("week 47, 2026", "CLOSED"),
                 ("week 48, 2026", "OPEN"),
@@ -203,6 +211,29 @@ def test_an_issue_without_its_label_is_still_known(team: Team) -> None:
     assert len(team.reports) == 2
 
 
+def test_an_issue_in_which_people_wrote_much_is_written_anew_with_less_detail(team: Team) -> None:
+    team.report()
+    (issue,) = team.reports
+    theirs = "\n" + "x" * (65_536 - len(issue.body) - 5)
+    issue.body += theirs
+    team.event("issues", incident(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
+    team.report(MONDAY + timedelta(days=1), strict="true")
+    assert "1 of 3 failed" in issue.body
+    assert issue.body.endswith(theirs)
+    assert "How these numbers were made" in issue.body
+    assert "**Lead time**: median over" not in issue.body
+
+
+def test_an_issue_that_was_transferred_is_let_go(team: Team) -> None:
+    team.report()
+    gone = team.issues[0].number
+    team.repository.records.remove(team.issues[0])
+    team.github.fail(unavailable(301), to=f"GET /repos/acme/shop/issues/{gone}", times=None)
+    for days in (7, 8, 14):
+        assert "✗" not in team.report(MONDAY + timedelta(days=days)).summary
+    assert [issue.title[-13:] for issue in team.reports] == ["week 48, 2026", "week 49, 2026"]
+
+
 def test_an_issue_that_was_deleted_stays_so(team: Team) -> None:
     team.report()
     team.repository.records.remove(team.issues[0])
@@ -229,6 +260,41 @@ def test_a_report_that_somebody_opens_again_stays_open(team: Team) -> None:
     team.reports[0].closed_at = None
     team.report(MONDAY + WEEK + timedelta(days=1))
     assert team.reports[0].state == "OPEN"
+
+
+def test_the_last_report_of_a_scope_that_died_is_closed_once(team: Team) -> None:
+    team.deploy(11, "2026-11-19T11:00:00Z", service="web")
+    team.report()
+    team.deploy(12, "2027-02-23T11:00:00Z")
+    february = datetime(2027, 3, 1, 6, tzinfo=UTC)
+    team.report(february)
+    dead = next(issue for issue in team.reports if "web" in issue.title)
+    assert dead.closed
+    dead.closed_at = None
+    team.deploy(13, "2027-03-03T11:00:00Z")
+    team.report(february + WEEK)
+    assert not dead.closed
+
+
+def test_no_other_issue_is_closed_whatever_its_number(team: Team) -> None:
+    team.report()
+    team.issues[0].body = "Login is broken"
+    team.report(MONDAY + WEEK)
+    assert team.issues[0].state == "OPEN"
+
+
+def test_a_last_report_that_cannot_be_closed_costs_nothing_else(team: Team) -> None:
+    team.report()
+    team.github.fail(unavailable(502), to="PATCH /repos/acme/shop/issues/*", times=None)
+    assert "report ✓ week 48" in team.report(MONDAY + WEEK).summary
+    assert team.cabinet["weekly"]["done"]
+
+
+def test_another_report_day_makes_no_older_report(team: Team) -> None:
+    team.report(MONDAY + timedelta(days=1))
+    for days in (1, 4):
+        team.report(MONDAY + timedelta(days=days, hours=2), **{"report-day": "friday"})
+    assert [(issue.title[-13:], issue.state) for issue in team.issues] == [("week 47, 2026", "OPEN")]
 
 
 def test_a_report_with_work_left_in_it_is_not_closed(team: Team) -> None:
@@ -265,6 +331,17 @@ def test_each_scope_has_an_issue_and_a_dead_one_has_none(team: Team) -> None:
     assert ran.outputs["report-issue"] in {str(issue.number) for issue in team.reports}
 
 
+def test_a_scope_that_comes_later_gets_its_report_with_the_next_run(team: Team) -> None:
+    team.report()
+    team.deploy(11, "2026-11-19T11:00:00Z", service="web")
+    for days in (1, 2):
+        team.report(MONDAY + timedelta(days=days))
+    assert sorted(issue.title for issue in team.reports) == [
+        "Delivery report · acme/shop · web production · week 47, 2026",
+        "Delivery report · acme/shop · week 47, 2026",
+    ]
+
+
 def test_repositories_that_share_a_ledger_have_reports_of_their_own(team: Team) -> None:
     other = team.github.repository("acme/web", empty=True)
     other.commit({"README.md": "web"}, message="Begin")
@@ -289,20 +366,36 @@ def test_a_run_of_an_event_makes_no_first_report(team: Team) -> None:
     assert "report" not in ran.summary.partition("<details>")[2].partition("How these")[0]
 
 
-def test_a_run_of_an_event_makes_the_report_that_a_schedule_has_missed(team: Team) -> None:
+def deployed_later(team: Team, hours: int, **inputs: object) -> Ran:
+    """A run of an event so long after week 48 is due."""
+    now = MONDAY.replace(hour=0) + WEEK + timedelta(hours=hours)
+    payload = deployment_status(9, at=(now - timedelta(hours=1)).isoformat())
+    return team.event("deployment_status", payload, inputs, now=now)
+
+
+def test_a_run_of_an_event_makes_the_report_that_a_schedule_has_missed_for_a_day(team: Team) -> None:
     team.report()
-    team.event("deployment_status", deployment_status(9, at="2026-11-30T05:00:00Z"), now=MONDAY + WEEK)
+    deployed_later(team, 23)
+    assert len(team.reports) == 1
+    deployed_later(team, 25)
     assert [issue.title[-13:] for issue in team.reports] == ["week 47, 2026", "week 48, 2026"]
 
 
-def test_a_run_of_an_event_that_may_not_is_no_failure(team: Team) -> None:
+def test_a_run_of_an_event_that_may_not_is_no_failure_and_tries_once(team: Team) -> None:
     team.report()
-    token = team.github.grant(issues="none")
-    payload = deployment_status(9, at="2026-11-30T05:00:00Z")
-    ran = team.event("deployment_status", payload, now=MONDAY + WEEK, token=token)
+    token = {"github-token": team.github.grant(issues="none")}
+    ran = deployed_later(team, 25, **token)
     assert "report: that of week 48" in ran.log
     assert "title=dora-metrics%3A report" not in ran.log
     assert "report – that of week 48, 2026 could not be filed" in ran.summary
+    assert "week 48" not in deployed_later(team, 26, **token).log
+
+
+def test_a_run_of_an_event_that_may_not_keeps_nobody_from_making_it(team: Team) -> None:
+    team.report()
+    deployed_later(team, 25, **{"github-token": team.github.grant(issues="none")})
+    team.report(MONDAY.replace(hour=1, minute=2) + WEEK + timedelta(days=1))
+    assert len(team.reports) == 2
 
 
 # What goes wrong.
@@ -330,7 +423,7 @@ def test_where_issues_are_switched_off_the_summary_says_where_to_switch_them_on(
 def test_a_rate_limit_leaves_it_to_the_next_run(team: Team) -> None:
     team.github.fail(primary_limit(), to="Reports")
     assert "the next run goes on with it" in team.report(**{"max-rate-limit-wait": "1m"}).summary
-    team.report(MONDAY + CLAIM)
+    team.report(MONDAY + FREE)
     assert len(team.issues) == 1
 
 
@@ -399,8 +492,15 @@ def test_a_template_of_the_users_is_taken(team: Team) -> None:
         (None, "mine.md.j2", "there is no such file; it is looked for in the workspace, so the job needs a checkout"),
         ("{% if %}", "mine.md.j2", "line 1: Expected an expression, got 'end of statement block'"),
         ("x", ".", "Is a directory"),
+        ("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", "mine.md.j2", "it never ends"),
+        ("{{ 'x' * 3000000000 }}", "mine.md.j2", "\\* is for small numbers only"),
+        (
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+            "mine.md.j2",
+            "it counts further than 100,000",
+        ),
     ],
-    ids=["missing", "broken", "folder"],
+    ids=["missing", "broken", "folder", "recursion", "huge", "endless"],
 )
 def test_a_template_that_cannot_be_used_gives_way_to_the_usual_one(
     team: Team, text: str | None, name: str, why: str

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from dora_metrics.core.linking import Scope
 from dora_metrics.core.periodic import filed
-from dora_metrics.core.periodic.filed import CLAIM, Cabinet, Entry, Filed, claimed, marker
+from dora_metrics.core.periodic.filed import CLAIM, MISSED, Cabinet, Drawer, Entry, Filed, claimed, finished, marker
 from dora_metrics.core.periodic.letter import Letter, divided, has_work, marker_in
 from dora_metrics.core.periodic.periods import Period
 from dora_metrics.core.values import Window
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
-THIS = Period("weekly", "2026-W47", "week 47, 2026", Window(NOW, NOW))
-LAST = Period("weekly", "2026-W46", "week 46, 2026", Window(NOW, NOW))
+THIS = Period("weekly", "2026-W47", "week 47, 2026", Window(NOW, NOW), NOW)
+LAST = Period("weekly", "2026-W46", "week 46, 2026", Window(NOW, NOW), NOW - timedelta(weeks=1))
 SHOP = Scope("acme/shop", "shop", "production")
 WEB = Scope("acme/shop", "web", "production")
 
@@ -27,40 +27,77 @@ def entry(period: Period = THIS, *, by: str = "one", done: bool = False, **numbe
     return Entry(period=period.name, claimed_at=NOW, claimed_by=by, done=done, filed=issues)
 
 
+def claim(drawer: Drawer, period: Period, by: str, now: datetime, *, asked: bool = True) -> Entry | None:
+    return claimed(drawer, period, by, now, asked=asked)
+
+
 # Claims.
 
 
 def test_a_report_that_nobody_has_begun_is_claimed() -> None:
-    found = claimed({}, THIS, "one", NOW)
+    found = claim({}, THIS, "one", NOW)
     assert found == Entry(period="2026-W47", claimed_at=NOW, claimed_by="one")
 
 
 def test_what_another_run_has_just_claimed_is_left_to_it() -> None:
-    assert claimed({"weekly": entry()}, THIS, "two", NOW + CLAIM - timedelta(seconds=1)) is None
+    assert claim({"weekly": entry()}, THIS, "two", NOW + CLAIM - timedelta(seconds=1)) is None
 
 
 def test_a_claim_that_led_to_nothing_passes_to_the_next_run() -> None:
-    found = claimed({"weekly": entry()}, THIS, "two", NOW + CLAIM)
+    found = claim({"weekly": entry()}, THIS, "two", NOW + CLAIM)
     assert found == Entry(period="2026-W47", claimed_at=NOW + CLAIM, claimed_by="two")
 
 
-def test_a_claim_of_the_future_is_no_claim() -> None:
-    assert claimed({"weekly": entry()}, THIS, "two", NOW - timedelta(hours=1)) is not None
+def test_a_claim_by_a_clock_that_is_ahead_is_one() -> None:
+    assert claim({"weekly": entry()}, THIS, "two", NOW - timedelta(seconds=3)) is None
+    assert claim({"weekly": entry()}, THIS, "two", NOW - timedelta(hours=1)) is not None
+
+
+def test_a_period_before_the_last_one_that_was_made_is_never_claimed() -> None:
+    assert claim({"weekly": entry(THIS, done=True)}, LAST, "two", NOW) is None
+
+
+def test_a_run_of_an_event_makes_no_first_report_and_waits_for_a_day_with_the_others() -> None:
+    assert claim({}, THIS, "one", NOW, asked=False) is None
+    drawer = {"weekly": entry(LAST, done=True)}
+    assert claim(drawer, THIS, "one", NOW + MISSED - timedelta(seconds=1), asked=False) is None
+    assert claim(drawer, THIS, "one", NOW + MISSED, asked=False) is not None
+
+
+def test_what_a_run_was_refused_is_free_for_one_that_somebody_started() -> None:
+    refused = msgspec.structs.replace(entry(), refused=True)
+    assert claim({"weekly": refused}, THIS, "two", NOW, asked=False) is None
+    found = claim({"weekly": refused}, THIS, "two", NOW)
+    assert found is not None
+    assert not found.refused
 
 
 def test_what_is_done_is_not_claimed_again() -> None:
-    assert claimed({"weekly": entry(done=True)}, THIS, "two", NOW + timedelta(days=3)) is None
+    assert claim({"weekly": entry(done=True)}, THIS, "two", NOW + timedelta(days=3)) is None
 
 
 def test_a_new_period_remembers_the_issues_of_the_one_before() -> None:
-    found = claimed({"weekly": entry(LAST, done=True, shop=12, web=13)}, THIS, "one", NOW)
+    found = claim({"weekly": entry(LAST, done=True, shop=12, web=13)}, THIS, "one", NOW)
     assert found is not None
     assert found.before == {filed.scope_of(marker(THIS, SHOP)): 12, filed.scope_of(marker(THIS, WEB)): 13}
 
 
+def test_the_issues_of_the_last_report_are_to_be_closed_and_no_others() -> None:
+    shop, web = (filed.scope_of(marker(LAST, scope)) for scope in (SHOP, WEB))
+    older = msgspec.structs.replace(entry(LAST, done=True, web=13), before={shop: 9})
+    found = claim({"weekly": older}, THIS, "one", NOW)
+    assert found is not None
+    assert found.closing == {web: 13}
+    assert finished(found, {}).closing == {}
+    unfinished = msgspec.structs.replace(found, period=LAST.name, filed={marker(LAST, SHOP): Filed(14, "d")})
+    after = claim({"weekly": unfinished}, THIS, "two", NOW)
+    assert after is not None
+    assert after.closing == {web: 13, shop: 14}
+
+
 def test_a_scope_without_a_report_last_time_keeps_the_one_before() -> None:
     older = msgspec.structs.replace(entry(LAST, done=True, web=13), before={filed.scope_of(marker(LAST, SHOP)): 9})
-    found = claimed({"weekly": older}, THIS, "one", NOW)
+    found = claim({"weekly": older}, THIS, "one", NOW)
     assert found is not None
     assert sorted(found.before.values()) == [9, 13]
 
@@ -148,6 +185,11 @@ def test_a_template_is_divided_at_its_line() -> None:
     [
         ("- [ ] Split the deployment (owner: Ann, due: Friday)", True),
         ("  * [ ] Ask", True),
+        ("+ [ ] Ask", True),
+        ("1. [ ] Ask", True),
+        ("> - [ ] Ask", True),
+        ("- [ ] Split … the deployment", True),
+        ("- [ ] Deploy on merge, since it waits. (owner: Ann , due: …)", True),
         ("- [x] Split the deployment", False),
         ("- [ ] … (owner: … , due: …)", False),
         ("- [ ] Deploy on merge, since it waits. (owner: … , due: …)", False),
@@ -156,3 +198,9 @@ def test_a_template_is_divided_at_its_line() -> None:
 )
 def test_a_box_that_somebody_filled_in_and_did_not_tick_is_work(beneath: str, *, left: bool) -> None:
     assert has_work(Letter("monthly:a", "t", "- [ ] in our own text", beneath).text(None)) is left
+
+
+def test_a_box_above_our_text_is_work_too_and_one_within_it_is_not() -> None:
+    text = Letter("weekly:a", "t", "- [ ] in our own text").text(None)
+    assert has_work(f"- [ ] Read this\n{text}")
+    assert not has_work(text)

@@ -58,13 +58,26 @@ def test_a_failure_that_is_over_and_one_that_is_not() -> None:
     over = report(FIRST, *week(11, 3, 11), bad)
     still = report(FIRST, *week(11, 3, 11), bad, incident(2, "03-11T13:00"))
     assert "1 of 3 failed and was back after 2 h" in over.headline
-    assert "2 of 3 failed, median recovery 2 h, 1 not over yet; 1 incident still open" in still.headline
+    assert "2 of 3 failed, median recovery 2 h, 1 not over yet; 1 incident open" in still.headline
 
 
 def test_a_week_without_a_deployment_says_so_and_has_no_ratio() -> None:
     found = report(FIRST, deployment(1, "03-05T12:00"))
     assert "No deployment reached production" in found.headline
     assert found.row("Change failure rate")[0] == "– (no deployment that reached users in the window)"
+
+
+def test_a_week_of_failures_alone_is_no_quiet_week() -> None:
+    lost = [failed(number, f"03-12T{number:02}:00") for number in (1, 2)]
+    assert "No deployment reached production; 2 runs failed." in report(FIRST, *lost).headline
+    seen = [failed(number, f"03-12T{number:02}:00", reached_users=True) for number in (1, 2)]
+    assert "No deployment to production succeeded; 2 of 2 failed, 2 not over yet." in report(FIRST, *seen).headline
+
+
+def test_an_incident_after_the_week_is_none_of_it() -> None:
+    found = report(FIRST, *week(11, 1, 11), incident(7, "03-18T03:00"))
+    assert "Open incidents" not in found.text
+    assert "incident" not in found.headline
 
 
 def test_the_first_week_of_all_has_nothing_to_compare_with() -> None:

@@ -19,9 +19,20 @@ LONGEST_FILE = 300
 
 EDGES = ("github", "sources", "sinks", "ledgers")
 SHELL = (
-    *("app", "asking", "checking", "cli", "compute", "computing", "config", "delivering", "demo", "inputs", "layers"),
-    *("letters", "opening", "outputs", "progress", "publishing", "reading", "recording", "reporting", "schemas"),
-    *("setting_up", "showing", "syncing", "world", "__main__"),
+    *("app", "asking", "checking", "cli", "compute", "computing", "config", "delivering", "demo", "filing", "inputs"),
+    *(
+        "layers",
+        "letters",
+        "opening",
+        "outputs",
+        "progress",
+        "publishing",
+        "reading",
+        "recording",
+        "reporting",
+        "schemas",
+    ),
+    *("setting_up", "shelf", "showing", "syncing", "world", "__main__"),
 )
 DECIDING = tuple(
     f"setting_up.{name}"

@@ -36,6 +36,10 @@ class NotFoundError(GitHubError):
     """It is not there, or the token may not see it."""
 
 
+class MovedError(GitHubError):
+    """It is somewhere else now."""
+
+
 class ForbiddenError(GitHubError):
     """The token may not do this."""
 
@@ -225,6 +229,6 @@ def _meaning(answer: Answer, token: str) -> GitHubError | None:  # noqa: PLR0911
         case (_, status) if status in _SERVER_ERRORS:
             return UnsureError(f"GitHub answered {status}; try again later")
         case (_, status) if status in _REDIRECTS:
-            return GitHubError(f"GitHub redirects ({status}); a repository that was renamed needs its new name here")
+            return MovedError(f"GitHub redirects ({status}); a repository that was renamed needs its new name here")
         case _:
             return GitHubError(said)

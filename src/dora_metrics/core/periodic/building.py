@@ -126,11 +126,11 @@ def build(matter: Matter, detail: Detail) -> Periodical:
     record, policy, window = matter.record, matter.subject.policy, matter.period.window
     verdicts = dict(compare(record, window, matter.scope.metrics, matter.scope.previous or matter.scope.metrics))
     outlook = matter.basis.outlook
-    incidents = open_incidents(record, policy, detail.incidents)
+    incidents = open_incidents(record, window, policy, detail.incidents)
     return Periodical(
         title=title(record, matter.period),
         period=matter.period,
-        headline=headline(matter.scope, verdicts),
+        headline=headline(matter.scope, verdicts, len(incidents[0]) + incidents[1]),
         columns=_columns(matter),
         lines=lines(matter.scope, matter.basis, verdicts),
         overall=overall(matter.basis),

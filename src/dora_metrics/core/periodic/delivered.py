@@ -77,9 +77,10 @@ def _change(identity: str, record: Record) -> Md:
     return md("{} {}", change_name(identity, change), shown) if shown else change_name(identity, change)
 
 
-def open_incidents(record: Record, policy: Policy, most: int) -> tuple[list[Md], int]:
-    """The incidents that nobody has resolved, the oldest first; and how many more there are."""
-    found = [one.incident for one in record.incidents if one.incident.resolved_at is None]
+def open_incidents(record: Record, window: Window, policy: Policy, most: int) -> tuple[list[Md], int]:
+    """The incidents up to the end of a window that nobody has resolved, the oldest first; and how many more."""
+    known = (one.incident for one in record.incidents if one.incident.detected_at < window.end)
+    found = [incident for incident in known if incident.resolved_at is None]
     return [_incident(one, policy) for one in found[:most]], max(0, len(found) - most)
 
 

@@ -10,12 +10,16 @@ from datetime import datetime, timedelta
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from dora_metrics.core.linking import Scope
 from dora_metrics.core.periodic.periods import Period
 
 CLAIM = timedelta(minutes=5)
-"""How long a run that has claimed a report is waited for."""
+"""How long a run that has claimed a report is waited for, by clocks that differ."""
+
+MISSED = timedelta(hours=24)
+"""So long a schedule has to make what is due, before it counts as missed."""
 
 
 class Filed(Struct, frozen=True):
@@ -28,15 +32,18 @@ class Filed(Struct, frozen=True):
 class Entry(Struct, frozen=True, kw_only=True):
     """The newest report of a kind, and its issues by marker.
 
-    `done`: everything about it is filed. `before`: the numbers of the issues of the report before, by scope.
+    `done`: everything about it is filed. `refused`: GitHub did not let the run that claimed it. By scope: `before`, the
+    newest issue of the reports before; `closing`, those that are still to be closed.
     """
 
     period: str
     claimed_at: datetime
     claimed_by: str
     done: bool = False
+    refused: bool = False
     filed: dict[str, Filed] = {}
     before: dict[str, int] = {}
+    closing: dict[str, int] = {}
 
 
 Drawer = dict[str, Entry]
@@ -58,19 +65,42 @@ def encoded(cabinet: Mapping[str, Drawer]) -> bytes:
     return msgspec.json.format(msgspec.json.encode(cabinet, order="sorted"), indent=1) + b"\n" if cabinet else b""
 
 
-def claimed(drawer: Drawer, period: Period, by: str, now: datetime) -> Entry | None:
-    """The entry that claims a period's report for a run; None where it is done, or another run is at it."""
+def claimed(drawer: Drawer, period: Period, by: str, now: datetime, *, asked: bool) -> Entry | None:
+    """The entry that claims a period's report for a run; None where it is done, or is another run's.
+
+    `asked`: a schedule or a person started the run. One of an event makes only what was missed, of a kind that was made
+    before: it may not have the permission, and should neither complain of that nor stand in the way of who has it.
+    """
     found = drawer.get(period.kind)
-    if found is None or found.period != period.name:
-        return Entry(period=period.name, claimed_at=now, claimed_by=by, before=_numbers(found) if found else {})
-    if found.done or timedelta() <= now - found.claimed_at < CLAIM:
+    fresh = Entry(period=period.name, claimed_at=now, claimed_by=by)
+    if found is None:
+        return fresh if asked else None
+    if found.period < period.name:
+        is_missed = now >= period.due + MISSED
+        return replace(fresh, before=_latest(found), closing=_unclosed(found)) if asked or is_missed else None
+    if found.period > period.name or found.done or (found.refused and not asked):
         return None
-    return msgspec.structs.replace(found, claimed_at=now, claimed_by=by)
+    if not found.refused and abs(now - found.claimed_at) < CLAIM:
+        return None
+    return replace(found, claimed_at=now, claimed_by=by, refused=False)
+
+
+def finished(entry: Entry, made: Mapping[str, Filed]) -> Entry:
+    """The entry once its issues are there, and those of the report before are closed."""
+    return replace(entry, done=True, filed=entry.filed | dict(made), closing={})
+
+
+def _latest(entry: Entry) -> dict[str, int]:
+    return entry.before | _numbers(entry)
+
+
+def _unclosed(entry: Entry) -> dict[str, int]:
+    return entry.closing | _numbers(entry)
 
 
 def _numbers(entry: Entry) -> dict[str, int]:
-    """The newest issue of each scope."""
-    return entry.before | {scope_of(marker): one.number for marker, one in entry.filed.items()}
+    """The issues of a report, by scope."""
+    return {scope_of(marker): one.number for marker, one in entry.filed.items()}
 
 
 def marker(period: Period, scope: Scope) -> str:

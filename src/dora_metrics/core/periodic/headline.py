@@ -8,9 +8,13 @@ from dora_metrics.core.comparing import Verdict
 from dora_metrics.core.markdown import Md, joined, md
 
 
-def headline(scope: contract.ScopeMetrics, verdicts: Mapping[str, Verdict]) -> Md:
-    """`**Faster.** 4 deployments brought 17 changes, …; 1 of 4 failed and was back after 41 min.`"""
-    return md("**{}.** {}.", _gist(verdicts), joined("; ", _facts(scope, verdicts)))
+def headline(scope: contract.ScopeMetrics, verdicts: Mapping[str, Verdict], incidents: int) -> Md:
+    """`**Faster.** 4 deployments brought 17 changes, …; 1 of 4 failed and was back after 41 min.`
+
+    `incidents`: how many are open.
+    """
+    still = md("{} open", words.count(incidents, "incident")) if incidents else Md("")
+    return md("**{}.** {}.", _gist(verdicts), joined("; ", (*_facts(scope, verdicts), still)))
 
 
 def _gist(verdicts: Mapping[str, Verdict]) -> str:
@@ -37,14 +41,15 @@ _WORDS: dict[str, dict[Verdict | None, str]] = {
 
 def _facts(scope: contract.ScopeMetrics, verdicts: Mapping[str, Verdict]) -> Iterator[Md]:
     found = scope.metrics
-    deployments = found.deployment_frequency.deployments
-    if not deployments:
-        yield md("No deployment reached {}", scope.environment)
-    else:
+    deployments, lost = found.deployment_frequency.deployments, found.pipeline.failed_runs
+    if deployments:
         yield md("{} reached {}{}", words.count(deployments, "deployment"), scope.environment, _lead(scope, verdicts))
+    elif found.change_failure_rate.deployments:
+        yield md("No deployment to {} succeeded", scope.environment)
+    else:
+        yield md("No deployment reached {}", scope.environment)
+        yield md("{} failed", words.count(lost, "run")) if lost else Md("")
     yield from _failures(found)
-    if found.incident_restore.open:
-        yield md("{} still open", words.count(found.incident_restore.open, "incident"))
 
 
 def _lead(scope: contract.ScopeMetrics, verdicts: Mapping[str, Verdict]) -> Md:

@@ -54,11 +54,19 @@ def marker_in(text: str) -> str | None:
 
 
 def has_work(text: str) -> bool:
-    """Whether somebody has written down what is to be done, and not ticked it: a box without a gap left to fill."""
-    return any(_TO_DO.match(line) and "…" not in line for line in text.partition(_END)[2].splitlines())
+    """Whether somebody has written down what is to be done, and not ticked it.
+
+    A box of ours counts once a gap of it was filled. What stands between the marks is never anybody's work.
+    """
+    begun, end = _BEGUN.search(text), text.find(_END)
+    theirs = text[: begun.start()] + text[end:] if begun and end > begun.end() else text
+    boxes = (line.rstrip() for line in theirs.splitlines() if _TO_DO.match(line))
+    return any(not box.endswith(_GAPS) for box in boxes)
 
 
-_TO_DO = re.compile(r"\s*[-*] \[ \] \S")
+_TO_DO = re.compile(r"[\s>]*(?:[-*+]|\d+[.)])\s+\[ \]\s+\S")
+_GAPS = ("(owner: … , due: …)", "(owner: …)")
+"""How the boxes end that the templates propose."""
 
 
 def room(beneath: str) -> int:

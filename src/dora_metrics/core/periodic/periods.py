@@ -17,12 +17,16 @@ _MONTHS = {"monthly": 1, "quarterly": 3}
 
 @dataclass(frozen=True)
 class Period:
-    """A whole week, month or quarter. `name` is unique among its kind: `2026-W47`, `2026-11`, `2026-Q4`."""
+    """A whole week, month or quarter. `name` is unique among its kind: `2026-W47`, `2026-11`, `2026-Q4`.
+
+    Names of a kind are in order of time. `due`: when its report is.
+    """
 
     kind: Kind
     name: str
     title: str
     window: Window
+    due: datetime
 
     @property
     def unit(self) -> str:
@@ -37,11 +41,18 @@ def due(kind: Kind, now: datetime, zone: ZoneInfo, day: Day) -> Period:
     """
     today = now.astimezone(zone).date()
     end = _start(kind, today)
-    if today < end + timedelta(days=(DAYS.index(day) - end.weekday()) % 7):
+    if today < _report_day(end, day):
         end = _start(kind, end - timedelta(days=1))
     first = _start(kind, end - timedelta(days=1))
-    start, until = (datetime.combine(one, time(), zone).astimezone(UTC) for one in (first, end))
-    return Period(kind, *_called(kind, first), Window(start, until))
+    start, until, moment = (
+        datetime.combine(one, time(), zone).astimezone(UTC) for one in (first, end, _report_day(end, day))
+    )
+    return Period(kind, *_called(kind, first), Window(start, until), moment)
+
+
+def _report_day(end: date, day: Day) -> date:
+    """The first such day of the week from a day on."""
+    return end + timedelta(days=(DAYS.index(day) - end.weekday()) % 7)
 
 
 def _start(kind: Kind, today: date) -> date:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dora_metrics.core import render
 from dora_metrics.core.periodic.building import Detail, Matter, build, title
 from dora_metrics.core.periodic.filed import marker
-from dora_metrics.core.periodic.letter import Letter, divided, length, room
+from dora_metrics.core.periodic.letter import LARGEST, Letter, divided, length, room
 
 _DETAILS = (
     Detail(deployments=400, changes=100, failures=100, incidents=100),
@@ -17,13 +17,14 @@ _DETAILS = (
 )
 
 
-def letter(matter: Matter, template: str, parts: Mapping[str, str]) -> Letter:
+def letter(matter: Matter, template: str, parts: Mapping[str, str], around: int | None = None) -> Letter:
     """The report of a scope and a period.
 
     Args:
         matter: what it is about.
         template: of the whole text; what it says below a line `<!-- yours -->` is written once and then left to people.
         parts: templates that it may import, by name.
+        around: how much stands around ours in the issue that there is; None for a new one.
 
     Raises:
         TemplateError: if a template cannot be used, or says too much even where all lists are left out.
@@ -31,7 +32,7 @@ def letter(matter: Matter, template: str, parts: Mapping[str, str]) -> Letter:
     for detail in _DETAILS:
         report = build(matter, detail)
         ours, beneath = divided(render.filled(template, parts, report=report))
-        if length(ours) <= room(beneath):
+        if length(ours) <= (room(beneath) if around is None else LARGEST - around):
             return Letter(
                 marker(matter.period, matter.record.scope), title(matter.record, matter.period), ours, beneath
             )
