@@ -71,6 +71,16 @@ def test_a_token_that_may_not_read_them_is_no_failure_and_costs_nothing_more(sho
     assert shop.repository.head("dora-metrics") == head
 
 
+def test_what_was_known_stays_dated_by_the_last_reading_however_often_it_is_refused(shop: Shop) -> None:
+    shop.repository.alert(at=at(LATELY - 100))
+    shop.run()
+    shop.run(later=timedelta(days=1))
+    token = refused(shop)
+    for days in (2, 9, 20, 40):
+        ran = shop.run(later=timedelta(days=days), since="all" if days == 40 else "90d", **token)
+        assert f"was known on {NOW + timedelta(days=1):%Y-%m-%d}." in ran.summary, days
+
+
 def test_the_run_of_an_event_says_too_that_they_are_unknown(shop: Shop) -> None:
     shop.run(**refused(shop))
     ran = shop.run("deployment_status", deployment_status(9_000))

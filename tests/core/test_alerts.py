@@ -1,6 +1,6 @@
 """Which security alerts are read, and what the notes say of those that GitHub does not tell."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -36,10 +36,16 @@ def test_what_was_refused_is_unknown_and_the_note_says_why_and_what_it_needs() -
 
 
 def test_what_was_known_before_a_refusal_is_dated() -> None:
-    known = Cursor(newest=DAY, refused="404, not found", refused_at=DAY)
+    known = Cursor(newest=DAY, read_at=DAY, refused="404, not found", refused_at=DAY + timedelta(days=40))
     (note,) = notes({"acme/shop": {"code-scanning": known}}, ("code-scanning",))
     assert note.startswith("Code scanning alerts of acme/shop are unknown")
     assert note.endswith("What is shown of them was known on 2026-11-14.")
+
+
+def test_what_was_never_read_to_the_end_is_no_date_but_not_all() -> None:
+    begun = Cursor(newest=DAY, after="place", refused="404, not found", refused_at=DAY)
+    (note,) = notes({"acme/shop": {"dependabot": begun}}, ("auto",))
+    assert note.endswith("What is shown of them is not all: they were never read to the end.")
 
 
 def test_repositories_with_the_same_answer_share_a_note() -> None:

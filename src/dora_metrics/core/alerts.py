@@ -33,6 +33,11 @@ def wanted(asked: Sequence[str]) -> tuple[Alerts, ...]:
     return tuple(kind for kind in KINDS if kind in asked or ("auto" in asked and kind in AUTO))
 
 
+def dated(own: Mapping[str, Cursor]) -> dict[str, Cursor]:
+    """Of a repository's cursors when alerts were last read, and nothing of how far."""
+    return {kind: Cursor(read_at=cursor.read_at) for kind, cursor in own.items() if cursor.read_at}
+
+
 def notes(cursors: Cursors, asked: Sequence[str]) -> list[str]:
     """What GitHub does not tell: it is unknown, which is not nought. Repositories with the same answer share a note.
 
@@ -62,6 +67,8 @@ def _note(kind: Alerts, reason: str, repositories: Sequence[str], cursors: Curso
 def _before(kind: Alerts, repositories: Sequence[str], cursors: Mapping[str, Mapping[str, Cursor]]) -> Iterator[str]:
     """Since when what is known is out of date, where something is."""
     own = [cursors[repository][kind] for repository in repositories]
-    moments = [cursor.refused_at for cursor in own if cursor.newest and cursor.refused_at]
+    moments = [cursor.read_at for cursor in own if cursor.read_at]
     if moments:
         yield f" What is shown of them was known on {min(moments):%Y-%m-%d}."
+    elif any(cursor.newest for cursor in own):
+        yield " What is shown of them is not all: they were never read to the end."

@@ -15,7 +15,7 @@ from dora_metrics.github import text, touching
 from dora_metrics.github.alerts import code_scanning, dependabot, secret_scanning
 from dora_metrics.github.client import ForbiddenError, GitHubError, NotFoundError
 from dora_metrics.github.past.asking import Asking
-from dora_metrics.github.past.pages import Page, Reading
+from dora_metrics.github.past.pages import Page, Reading, Stretch
 from dora_metrics.github.past.parts import Part, Refused
 from dora_metrics.github.payloads import Alert, CodeScanningAlert, DependabotAlert, SecretScanningAlert
 from dora_metrics.github.reading import read
@@ -56,12 +56,20 @@ def alerts(asking: Asking, kind: Alerts) -> Iterator[Part | Refused]:
     reading = Reading(lambda: listed.pages(None), listed.pages, "updated_at", reached, asking.wanted.since)
     try:
         for stretch in reading.stretches():
-            reached = stretch.cursor
+            reached = _reached(asking, before, stretch)
             facts = tuple(node["fact"] for node in stretch.nodes if node["fact"])
             notes = listed.notes() if stretch.done else ()
-            yield Part(kind, facts, stretch.cursor, stretch.reached, stretch.done, notes)
+            yield Part(kind, facts, reached, stretch.reached, stretch.done, notes)
     except (ForbiddenError, NotFoundError) as problem:
         yield _refused(asking, kind, reached, problem)
+
+
+def _reached(asking: Asking, before: Cursor, stretch: Stretch) -> Cursor:
+    """With the day of a reading to the end: not the moment, so that a sync that finds nothing new writes nothing."""
+    read_at, now = before.read_at, asking.run.now
+    if stretch.done and stretch.cursor.newest and (read_at is None or read_at.date() != now.date()):
+        read_at = now
+    return replace(stretch.cursor, read_at=read_at)
 
 
 def _refused(asking: Asking, kind: Alerts, reached: Cursor, problem: GitHubError) -> Refused:
