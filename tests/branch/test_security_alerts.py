@@ -71,6 +71,22 @@ def test_a_token_that_may_not_read_them_is_no_failure_and_costs_nothing_more(sho
     assert shop.repository.head("dora-metrics") == head
 
 
+@pytest.mark.parametrize("event", ["workflow_run", "push", "schedule"])
+def test_what_auto_was_refused_is_asked_for_again_after_a_week_or_by_a_person(shop: Shop, event: str) -> None:
+    token = refused(shop)
+
+    def asks(event: str, **given: Any) -> bool:  # noqa: ANN401 - as `run`
+        shop.run(event, {"action": "completed", "workflow_run": {}}, mode="sync", **token, **given)
+        return any("alerts" in str(asked) for asked in shop.asked)
+
+    assert asks(event)
+    assert not asks(event)
+    assert not asks(event, later=timedelta(days=6))
+    assert asks("workflow_dispatch", later=timedelta(days=6))
+    assert asks(event, later=timedelta(days=7))
+    assert not asks(event, later=timedelta(days=8))
+
+
 def test_what_was_known_stays_dated_by_the_last_reading_however_often_it_is_refused(shop: Shop) -> None:
     shop.repository.alert(at=at(LATELY - 100))
     shop.run()

@@ -29,15 +29,15 @@ _LONGEST_REASON = 300
 def kinds(asking: Asking) -> tuple[Alerts, ...]:
     """Those to read now.
 
-    What `auto` was refused is asked for again after a week, or where somebody starts the run: a nightly run of a token
-    without the permission costs nothing.
+    What `auto` was refused is asked for again after a week, or where a person starts the run: whatever else starts
+    one, a token without the permission costs nothing.
     """
     asked = asking.wanted.settings.security
     return tuple(kind for kind in wanted(asked) if kind in asked or not _is_hopeless(asking, kind))
 
 
 def _is_hopeless(asking: Asking, kind: Alerts) -> bool:
-    return asking.run.event == "schedule" and _is_recent(asking, asking.cursor(kind))
+    return not asking.run.by_hand and _is_recent(asking, asking.cursor(kind))
 
 
 def _is_recent(asking: Asking, cursor: Cursor) -> bool:
