@@ -235,6 +235,21 @@ def test_those_that_are_switched_off_are_unknown_too(github: FakeGitHub, shop: R
     ]
 
 
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (401, "401, the token is not valid (Gone)"),
+        (403, "403, Gone"),
+        (404, "404, not found, or the token may not see it (Gone)"),
+        (410, "410, not found, or the token may not see it (Gone)"),
+    ],
+)
+def test_the_reason_has_the_status_that_github_gave(github: FakeGitHub, status: int, told: str) -> None:
+    github.fail(answered(status, {"message": "Gone"}), to="GET *dependabot/alerts", times=None)
+    assert alerts(github, security="auto").cursors["dependabot"].refused == told
+
+
 def test_what_was_refused_is_asked_for_again_after_a_week_by_hand_or_by_name(
     github: FakeGitHub, shop: Repository
 ) -> None:

@@ -74,8 +74,7 @@ def _reached(asking: Asking, before: Cursor, stretch: Stretch) -> Cursor:
 
 def _refused(asking: Asking, kind: Alerts, reached: Cursor, problem: GitHubError) -> Refused:
     """The same answer again moves nothing, so that a sync that finds nothing new writes nothing."""
-    status = "404" if isinstance(problem, NotFoundError) else "403"
-    reason = f"{status}, {text.one_line(str(problem))[:_LONGEST_REASON].rstrip('.')}"
+    reason = f"{problem.status}, {text.one_line(str(problem))[:_LONGEST_REASON].rstrip('.')}"
     before = asking.cursor(kind)
     at = before.refused_at if before.refused == reason and _is_recent(asking, before) else asking.run.now
     told = kind in asking.wanted.settings.security
