@@ -105,6 +105,25 @@ def test_the_run_of_an_event_says_too_that_they_are_unknown(shop: Shop) -> None:
     assert "Dependabot alerts" not in ran.summary
 
 
+def test_with_none_what_was_read_before_stays_and_says_as_of_when(shop: Shop) -> None:
+    alert = shop.repository.alert(severity="critical", at=at(LATELY - 100))
+    shop.run()
+    shop.repository.fix(alert, at=at(LATELY - 1))
+    for event, payload in (("schedule", None), ("deployment_status", deployment_status(9_000))):
+        ran = shop.run(event, payload, security="none", later=timedelta(days=3))
+        assert "1 of them open (critical)" in ran.summary
+        assert f"acme/shop are as of {NOW:%Y-%m-%d}, since `security` is `none`" in ran.summary
+        assert any("are as of" in note for note in json.loads(ran.outputs["metrics"])["notes"])
+
+
+def test_those_that_cannot_be_read_are_in_the_notes_of_every_run(shop: Shop) -> None:
+    shop.repository.alert(at=at(LATELY - 100), created_at="yesterday")
+    runs = [shop.run(), shop.run("deployment_status", deployment_status(9_000)), shop.run()]
+    for ran in runs:
+        assert ran.summary.count("1 of the Dependabot alerts of acme/shop cannot be read") == 1
+        assert any("cannot be read" in note for note in json.loads(ran.outputs["metrics"])["notes"])
+
+
 def test_those_that_were_asked_for_by_name_are_a_failure(shop: Shop) -> None:
     shop.repository.without_alerts = {"code-scanning": (404, "no analysis found")}
     ran = shop.run(security="code-scanning", strict=True)

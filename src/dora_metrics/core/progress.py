@@ -14,7 +14,8 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     deployed and are not in the history. `anchors`: commits behind which nothing needs to be read again.
 
     Of security alerts: `read_at` is the day when they were last read to the end, None where there were none; `refused`
-    why GitHub did not tell, and `refused_at` when it was last asked for that.
+    why GitHub did not tell, and `refused_at` when it was last asked for that; `unread` the numbers of those that could
+    not be read (`?` where one has none), and `unread_because` why.
     """
 
     newest: datetime | None = None
@@ -25,6 +26,8 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     read_at: datetime | None = None
     refused: str | None = None
     refused_at: datetime | None = None
+    unread: tuple[str, ...] = ()
+    unread_because: str | None = None
 
     def goes_on(self, since: datetime | None) -> bool:
         """Whether older things are left that were asked for."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dora_metrics.core.alerts import NAMES, Alerts, wanted
+from dora_metrics.core.alerts import Alerts, wanted
 from dora_metrics.core.facts import Fact, Vulnerability
 from dora_metrics.core.progress import Cursor
 from dora_metrics.errors import EventError
@@ -24,6 +24,7 @@ from dora_metrics.settings import policy
 _PAGE = 100
 _ASKED_AGAIN = timedelta(days=7)
 _LONGEST_REASON = 300
+_NAMELESS = "?"
 
 
 def kinds(asking: Asking) -> tuple[Alerts, ...]:
@@ -45,21 +46,22 @@ def _is_recent(asking: Asking, cursor: Cursor) -> bool:
 
 
 def alerts(asking: Asking, kind: Alerts) -> Iterator[Part | Refused]:
-    """One request where nothing has changed, else one more a hundred that have.
+    """One request where nothing has changed, else one more a hundred that have; all, where a person starts the run and
+    some could not be read.
 
     Raises:
         GitHubError: if GitHub does not answer; a refusal is a value.
     """
     before = asking.cursor(kind)
     reached = replace(before, refused=None, refused_at=None)
-    listed = _Listed(asking, kind)
-    reading = Reading(lambda: listed.pages(None), listed.pages, "updated_at", reached, asking.wanted.since)
+    known = Cursor(read_at=before.read_at) if before.unread and asking.run.by_hand else reached
+    listed = _Listed(asking, kind, set(known.unread) - {_NAMELESS}, known.unread_because)
+    reading = Reading(lambda: listed.pages(None), listed.pages, "updated_at", known, asking.wanted.since)
     try:
         for stretch in reading.stretches():
-            reached = _reached(asking, before, stretch)
+            reached = listed.noted(_reached(asking, before, stretch))
             facts = tuple(node["fact"] for node in stretch.nodes if node["fact"])
-            notes = listed.notes() if stretch.done else ()
-            yield Part(kind, facts, reached, stretch.reached, stretch.done, notes)
+            yield Part(kind, facts, reached, stretch.reached, stretch.done)
     except (ForbiddenError, NotFoundError) as problem:
         yield _refused(asking, kind, reached, problem)
 
@@ -83,12 +85,13 @@ def _refused(asking: Asking, kind: Alerts, reached: Cursor, problem: GitHubError
 
 @dataclass
 class _Listed:
-    """A list of alerts as pages of what was read of them."""
+    """A list of alerts as pages of what was read of them; `unread`: which could not be, and `problem` why."""
 
     asking: Asking
     kind: Alerts
-    unread: int = 0
-    problem: str = ""
+    unread: set[str]
+    problem: str | None
+    nameless: int = 0
 
     def pages(self, place: str | None) -> Iterator[Page]:
         """From a place on, the newest changes first.
@@ -106,11 +109,10 @@ class _Listed:
                 return
             place = page.following
 
-    def notes(self) -> tuple[str, ...]:
-        if not self.unread:
-            return ()
-        which = f"{self.unread:,} of the {NAMES[self.kind]} of {self.asking.home.name}"
-        return (f"{which} cannot be read ({self.problem}).",)
+    def noted(self, cursor: Cursor) -> Cursor:
+        """The cursor with those that could not be read, so that every run can say it."""
+        unread = (*sorted(self.unread), *[_NAMELESS] * self.nameless)
+        return replace(cursor, unread=unread, unread_because=self.problem if unread else None)
 
     def _nodes(self, found: list[Any]) -> Iterator[Mapping[str, Any]]:
         since = self.asking.wanted.since
@@ -118,10 +120,19 @@ class _Listed:
             try:
                 alert, fact = self._read(one)
             except EventError as problem:
-                self.unread, self.problem = self.unread + 1, problem.problems[0]
+                self._cannot_read(one)
+                self.problem = text.one_line(problem.problems[0])[:_LONGEST_REASON]
                 continue
+            self.unread.discard(str(alert.number))
             is_old = since is not None and alert.changed_at < since
             yield {"updated_at": alert.changed_at.isoformat(), "fact": None if is_old else fact}
+
+    def _cannot_read(self, one: object) -> None:
+        number = one.get("number") if isinstance(one, Mapping) else None
+        if isinstance(number, int):
+            self.unread.add(str(number))
+        else:
+            self.nameless += 1
 
     def _read(self, one: Mapping[str, Any]) -> tuple[Alert, Fact | None]:
         run, branch = self.asking.run, self.asking.home.branch
