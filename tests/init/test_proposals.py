@@ -168,6 +168,55 @@ def test_a_workflow_for_pull_requests_only_deploys_nothing(tmp_path: Path) -> No
     assert Checkout.of(tmp_path, {DEPLOY_FILE: preview}).proposal().sources == ("pushes",)
 
 
+AT_MERGES = """\
+name: Ship it
+on: {pull_request: {types: [closed], branches: [main]}}
+jobs:
+  deploy:
+    if: github.event.pull_request.merged
+    environment: production
+    runs-on: ubuntu-latest
+    steps: [{run: ./deploy}]
+"""
+
+
+@pytest.mark.parametrize(
+    "on",
+    [
+        "{pull_request: {types: [closed], branches: [main]}}",
+        "{pull_request: {types: closed}}",
+        "{pull_request_target: {types: [labeled, closed]}}",
+        "{pull_request: {types: [closed]}, workflow_dispatch: }",
+    ],
+)
+def test_a_workflow_for_merged_pull_requests_deploys_and_its_runs_are_listened_to(tmp_path: Path, on: str) -> None:
+    at_merges = AT_MERGES.replace("{pull_request: {types: [closed], branches: [main]}}", on)
+    found = Checkout.of(tmp_path, {DEPLOY_FILE: at_merges}).proposal()
+    assert found.sources == ("deployments",)
+    assert found.because == (".github/workflows/deploy.yml:6: job deploy has `environment: production`",)
+    assert found.when.workflows == ("Ship it",)
+    assert not found.when.pulls
+
+
+def test_beside_another_watched_workflow_merges_are_let_through_by_their_name(tmp_path: Path) -> None:
+    both = DEPLOY.replace("on: {push: {branches: [main]}}", "on: [push, pull_request]").replace("Ship it", "Other")
+    files = {DEPLOY_FILE: AT_MERGES, ".github/workflows/other.yml": both}
+    when = Checkout.of(tmp_path, files).proposal().when
+    assert when.workflows == ("Ship it", "Other")
+    assert (when.pulls, when.merges) == (True, ("Ship it",))
+
+
+def test_a_release_that_a_merge_publishes_is_listened_to(tmp_path: Path) -> None:
+    at_merges = RELEASE.replace("on: {push: {branches: [main]}}", "on: {pull_request: {types: [closed]}}")
+    found = Checkout.of(tmp_path, {RELEASE_FILE: at_merges}).proposal()
+    assert (found.sources, found.when.workflows, found.when.pulls) == (("releases",), ("Release please",), False)
+
+
+def test_runs_for_pull_requests_are_no_deployments_by_their_name(tmp_path: Path) -> None:
+    closing = AT_MERGES.replace("    environment: production\n", "")
+    assert Checkout.of(tmp_path, {DEPLOY_FILE: closing}).proposal().sources == ("pushes",)
+
+
 def test_runs_of_a_watched_workflow_for_pull_requests_start_none_of_ours(tmp_path: Path) -> None:
     both = DEPLOY.replace("on: {push: {branches: [main]}}", "on: [push, pull_request]")
     assert Checkout.of(tmp_path, {DEPLOY_FILE: both}).proposal().when.pulls

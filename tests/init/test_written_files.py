@@ -39,6 +39,15 @@ SAMPLES: dict[str, tuple[dict[str, str], OnGitHub | None]] = {
         OnGitHub(labels=("sev1", "it's an incident"), deployments=(Deployed("Prod & more", "2026-11-20", "vercel"),)),
     ),
     "pulls": ({DEPLOYING: DEPLOY.replace("on: {push: {branches: [main]}}", "on: [push, pull_request]")}, None),
+    "merges": (
+        {
+            DEPLOYING: DEPLOY.replace("{push: {branches: [main]}}", "[push, pull_request]"),
+            ".github/workflows/merged.yml": DEPLOY.replace(
+                "{push: {branches: [main]}}", "{pull_request: {types: [closed]}}"
+            ).replace("Ship it", '"it\'s #merged"'),
+        },
+        None,
+    ),
     "no-issues": ({}, OnGitHub(has_issues=False)),
 }
 each_sample = pytest.mark.parametrize("name", SAMPLES)
@@ -124,6 +133,23 @@ def test_the_form_is_one_for_github_and_its_answers_make_an_incident(tmp_path: P
 def test_the_form_that_is_shipped_is_the_example() -> None:
     shipped = ROOT / "src" / "dora_metrics" / "setting_up" / "incident-form.yml"
     assert shipped.read_text("utf-8") == ISSUE_FORM
+
+
+@pytest.mark.parametrize("name", ["pulls", "merges"])
+def test_what_runs_for_pull_requests_starts_nothing_but_where_it_runs_for_merges(tmp_path: Path, name: str) -> None:
+    condition = yaml.safe_load(written(tmp_path, name)[WORKFLOW])["jobs"]["dora"]["if"]
+    _, _, last = condition.partition(" && (")
+    let_through = " || github.event.workflow.name == 'it''s #merged'" if name == "merges" else ""
+    assert last == (
+        "github.event_name != 'workflow_run' || github.event.workflow_run.event != 'pull_request'" + let_through + ")"
+    )
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a ${{ b }}"])
+def test_a_name_that_no_expression_can_hold_lets_everything_through(name: str) -> None:
+    made = proposal(when=When(workflows=(name,), pulls=True, merges=(name,)))
+    text = texts(made, ACTION, ISSUE_FORM)[WORKFLOW]
+    assert "github.event.workflow" not in yaml.safe_load(text)["jobs"]["dora"]["if"]
 
 
 def test_permissions_are_those_that_the_source_needs(tmp_path: Path) -> None:

@@ -32,11 +32,13 @@ class Setting:
 class When:
     """What starts the workflow. `workflows`: those whose end is listened to. `push`: the branch.
 
-    `pulls`: those workflows also run for pull requests, which deploy nothing to production.
+    `pulls`: some of those workflows run for pull requests too, which deploy nothing to production, but for `merges`:
+    these run when one is closed.
     """
 
     workflows: tuple[str, ...] = ()
     pulls: bool = False
+    merges: tuple[str, ...] = ()
     deployment_status: bool = False
     release: bool = False
     push: str | None = None
@@ -91,13 +93,16 @@ class _Seen:
 
     @property
     def named(self) -> list[Workflow]:
-        return [one for one in self.own if deploys(Named(name=one.name, path=one.path), self.settings.deploy_workflows)]
+        """Workflows named like one that deploys. Runs for pull requests are never taken for deployments."""
+        wanted = self.settings.deploy_workflows
+        return [one for one in self.own if one.runs_by_itself and deploys(Named(name=one.name, path=one.path), wanted)]
 
 
 def decide(found: Found) -> Proposal:
     """What is proposed."""
     checkout, github = found.checkout, found.github
-    own = tuple(one for one in checkout.workflows.values() if one.runs_by_itself and not one.ours)
+    by_themselves = (one for one in checkout.workflows.values() if one.runs_by_itself or one.at_merges)
+    own = tuple(one for one in by_themselves if not one.ours)
     seen = _Seen(found, own, {one.path: targets(one, checkout.workflows) for one in own})
     sources, because = _sources(seen)
     labels, labels_because = incident_labels(found)
@@ -204,7 +209,8 @@ def _when(seen: _Seen, sources: tuple[str, ...], *, issues: bool) -> When:
     by_others = (not made and not seen.deploying) or any(not one.by_actions for one in made)
     return When(
         workflows=tuple(dict.fromkeys(one.shown_name for one in listened)),
-        pulls=any("pull_request" in one.events for one in listened),
+        pulls=any("pull_request" in one.events and not one.at_merges for one in listened),
+        merges=tuple(dict.fromkeys(one.shown_name for one in listened if one.at_merges)),
         deployment_status="deployments" in sources and by_others,
         release="releases" in sources,
         push=_branch(seen.found) if "pushes" in sources else None,
