@@ -281,6 +281,54 @@ def test_a_repository_without_issues_gets_no_form_and_no_event_for_them(tmp_path
     found = Checkout.of(tmp_path).proposal(OnGitHub(has_issues=False))
     assert not found.form
     assert not found.when.issues
+    (report,) = [one for one in found.settings if one.name == "report"]
+    assert (report.value, report.because) == ("off", ("issues are switched off on GitHub, and a report is an issue",))
+
+
+# --- The default branch ---
+
+
+def branches(checkout: Checkout, *names: str) -> Checkout:
+    """With these branches at origin, and another one checked out."""
+    for name in names:
+        checkout.git("update-ref", f"refs/remotes/origin/{name}", "HEAD")
+    checkout.git("checkout", "--quiet", "-b", "feature")
+    return checkout
+
+
+def unsure(checkout: Checkout, github: OnGitHub | None = None) -> list[str]:
+    return [note for note in checkout.proposal(github).notes if "git remote set-head origin --auto" in note]
+
+
+@pytest.mark.parametrize(
+    ("names", "taken"),
+    [
+        (("main", "feature"), "main"),
+        (("master", "x"), "master"),
+        (("main", "master"), "feature"),
+        (("trunk",), "feature"),
+    ],
+)
+def test_a_branch_that_is_checked_out_is_the_default_one_only_for_want_of_a_better_guess(
+    tmp_path: Path, names: tuple[str, ...], taken: str
+) -> None:
+    checkout = branches(Checkout.of(tmp_path), *names)
+    assert checkout.proposal().when.push == taken
+    (note,) = unsure(checkout)
+    assert note.startswith(f"that {taken} is the default branch is not sure")
+
+
+def test_what_origin_or_github_says_is_sure(tmp_path: Path) -> None:
+    checkout = branches(Checkout.of(tmp_path), "main", "trunk")
+    assert checkout.proposal(OnGitHub(branch="trunk")).when.push == "trunk"
+    assert unsure(checkout, OnGitHub(branch="trunk")) == []
+    checkout.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/trunk")
+    assert checkout.proposal().when.push == "trunk"
+    assert unsure(checkout) == []
+
+
+def test_without_a_remote_there_is_nobody_to_ask_for_the_branch(tmp_path: Path) -> None:
+    assert unsure(branches(Checkout.of(tmp_path, origin=None))) == []
 
 
 # --- What is there already ---

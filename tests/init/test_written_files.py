@@ -161,6 +161,13 @@ def test_permissions_are_those_that_the_source_needs(tmp_path: Path) -> None:
     assert granted == {"environment": {"deployments"}, "releases": set(), "named": {"actions"}, "no-issues": set()}
 
 
+def test_without_issues_there_is_no_report_and_the_file_says_why(tmp_path: Path) -> None:
+    made = written(tmp_path, "no-issues")
+    assert "# issues are switched off on GitHub, and a report is an issue\nreport: 'off'\n" in made[CONFIG]
+    assert load([config.layer(CONFIG, made[CONFIG].encode())]).report == ()
+    assert FORM not in made
+
+
 def test_every_permission_has_a_reason_beside_it(tmp_path: Path) -> None:
     text = written(tmp_path, "environment")[WORKFLOW]
     reasons = re.findall(r"^ {6}[\w-]+: (?:read|write)\b(.*)$", text, flags=re.MULTILINE)

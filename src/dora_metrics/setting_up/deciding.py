@@ -100,13 +100,13 @@ class _Seen:
 
 def decide(found: Found) -> Proposal:
     """What is proposed."""
-    checkout, github = found.checkout, found.github
+    checkout = found.checkout
     by_themselves = (one for one in checkout.workflows.values() if one.runs_by_itself or one.at_merges)
     own = tuple(one for one in by_themselves if not one.ours)
     seen = _Seen(found, own, {one.path: targets(one, checkout.workflows) for one in own})
     sources, because = _sources(seen)
     labels, labels_because = incident_labels(found)
-    issues = github.has_issues if github else True
+    issues = not _without_issues(found)
     return Proposal(
         sources=sources,
         because=because,
@@ -122,6 +122,10 @@ def decide(found: Found) -> Proposal:
         notes=tuple(_notes(seen, sources)),
         missing_label=missing_label(found, labels) if issues else None,
     )
+
+
+def _without_issues(found: Found) -> bool:
+    return found.github is not None and not found.github.has_issues
 
 
 def _recording(workflows: Iterable[Workflow]) -> Iterator[str]:
@@ -236,6 +240,8 @@ def _settings(
         yield Setting(
             "production-environments", list(found), ("these names were found; the default has not all of them",)
         )
+    if _without_issues(seen.found):
+        yield Setting("report", "off", ("issues are switched off on GitHub, and a report is an issue",))
     if labels != Settings().incident_labels:
         yield Setting("incident-labels", list(labels), (labels_because,))
     if hotfixes := hotfix_labels(seen.found):
@@ -253,8 +259,16 @@ def _notes(seen: _Seen, sources: tuple[str, ...]) -> Iterator[str]:
         yield "no workflow here names the environment that Actions deploys to: those deployments are found at night"
     if "pushes" in sources and checkout.gitops:
         yield "the controller can tell when it has deployed, by a repository_dispatch: docs/events.md of dora-metrics"
+    yield from _unsure_branch(seen.found)
     if seen.found.github is None:
         yield f"labels, releases and environments on GitHub are not known: {seen.found.silence}"
+
+
+def _unsure_branch(found: Found) -> Iterator[str]:
+    branch = found.checkout.branch
+    if not branch.sure and not (found.github and found.github.branch):
+        advice = "`git remote set-head origin --auto` asks it; then run this again"
+        yield f"that {branch.value} is the default branch is not sure, as git does not know what origin says: {advice}"
 
 
 def _nameless(seen: _Seen) -> Iterable[str]:

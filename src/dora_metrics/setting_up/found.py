@@ -18,6 +18,7 @@ class Known:
 
     value: str
     because: str
+    sure: bool = True
 
 
 @dataclass(frozen=True)
