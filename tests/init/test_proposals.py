@@ -331,6 +331,64 @@ def test_without_a_remote_there_is_nobody_to_ask_for_the_branch(tmp_path: Path) 
     assert unsure(branches(Checkout.of(tmp_path, origin=None))) == []
 
 
+# --- Where it will run ---
+
+
+def hosts(checkout: Checkout, environment: dict[str, str] | None = None) -> tuple[bool, str]:
+    """Whether the action is called in a step, and what is said of it."""
+    found = checkout.proposal(environment=environment)
+    return found.direct, found.notes[0]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://github.com/acme/shop.git",
+        "git@github.com:acme/shop.git",
+        "ssh://git@ssh.github.com:443/acme/shop.git",
+        "git@github.com-work:acme/shop.git",
+        "git@work:acme/shop.git",
+        None,
+    ],
+)
+def test_github_itself_is_called_for_the_reusable_workflow(tmp_path: Path, origin: str | None) -> None:
+    assert hosts(Checkout.of(tmp_path, origin=origin))[0] is False
+
+
+@pytest.mark.parametrize("host", ["github.acme.example", "git.acme.example", "code.acme.example:8443"])
+def test_any_other_host_is_taken_for_an_enterprise_server(tmp_path: Path, host: str) -> None:
+    direct, said = hosts(Checkout.of(tmp_path, origin=f"https://{host}/acme/shop.git"))
+    assert direct
+    assert said.startswith(f"https://{host.partition(':')[0]} is taken for a GitHub Enterprise Server")
+
+
+def test_with_data_residency_it_is_githubs_own_and_the_doubt_is_told(tmp_path: Path) -> None:
+    direct, said = hosts(Checkout.of(tmp_path, origin="https://acme.ghe.com/acme/shop.git"))
+    assert not direct
+    assert said.startswith("https://acme.ghe.com is taken to know what github.com knows")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["gitlab.com", "bitbucket.org", "codeberg.org", "gitlab.acme.example", "git.sr.ht", "ssh.dev.azure.com"],
+)
+def test_what_is_evidently_no_github_is_told_plainly(tmp_path: Path, host: str) -> None:
+    direct, said = hosts(Checkout.of(tmp_path, origin=f"git@{host}:acme/shop.git"))
+    assert not direct
+    assert said.startswith(f"origin is on {host}, and this is for GitHub")
+
+
+@pytest.mark.parametrize("origin", [None, "git@work:acme/shop.git", "https://gitlab.com/acme/shop.git"])
+def test_where_origin_names_no_github_the_one_that_it_runs_on_counts(tmp_path: Path, origin: str | None) -> None:
+    checkout = Checkout.of(tmp_path, origin=origin)
+    assert hosts(checkout, {"GITHUB_SERVER_URL": "https://git.acme.example/"})[0]
+    assert not hosts(checkout, {"GITHUB_SERVER_URL": "https://github.com"})[0]
+
+
+def test_origin_counts_more_than_where_it_runs(tmp_path: Path) -> None:
+    assert not hosts(Checkout.of(tmp_path), {"GITHUB_SERVER_URL": "https://git.acme.example"})[0]
+
+
 # --- What is there already ---
 
 

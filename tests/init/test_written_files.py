@@ -175,8 +175,9 @@ def test_every_permission_has_a_reason_beside_it(tmp_path: Path) -> None:
     assert all(reason.startswith(" # ") for reason in reasons)
 
 
-def test_on_an_enterprise_server_the_action_is_called_in_a_step(tmp_path: Path) -> None:
-    text = written(tmp_path, "environment", origin="git@github.acme.example:acme/shop.git")[WORKFLOW]
+@pytest.mark.parametrize("host", ["github.acme.example", "git.acme.example"])
+def test_on_an_enterprise_server_the_action_is_called_in_a_step(tmp_path: Path, host: str) -> None:
+    text = written(tmp_path, "environment", origin=f"git@{host}:acme/shop.git")[WORKFLOW]
     (step,) = yaml.safe_load(text)["jobs"]["dora"]["steps"]
     assert step["uses"] == ACTION
     assert step["with"]["mode"].startswith("${{ github.event_name == 'workflow_run' && 'sync'")

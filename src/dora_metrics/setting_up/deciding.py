@@ -8,14 +8,13 @@ from dora_metrics.core import words
 from dora_metrics.core.sourcing import BEST_FIRST
 from dora_metrics.github.payloads import Workflow as Named
 from dora_metrics.github.workflow_runs import deploys
-from dora_metrics.setting_up.found import CONFIG, WORKFLOW, Deployed, Found
+from dora_metrics.setting_up.found import CONFIG, WORKFLOW, Checkout, Deployed, Found
 from dora_metrics.setting_up.naming import hotfix_labels, incident_labels, is_production, missing_label
 from dora_metrics.setting_up.targets import Target, Targets, targets
 from dora_metrics.setting_up.workflows import Workflow
 from dora_metrics.settings import Settings, policy
 
 _MINUTES = [minute for minute in range(7, 54, 2) if minute % 5]
-_PUBLIC = "https://github.com"
 _SHOWN = 3
 
 
@@ -116,7 +115,7 @@ def decide(found: Found) -> Proposal:
         labels_because=labels_because,
         settings=tuple(_settings(seen, sources, because, labels, labels_because)),
         services=checkout.services if len(checkout.services) > 1 else {},
-        direct=checkout.server not in (None, _PUBLIC),
+        direct=checkout.is_on_server,
         recorded_by=next(_recording(checkout.workflows.values()), None),
         form=issues and not [path for path in checkout.incident_forms if path not in checkout.existing],
         notes=tuple(_notes(seen, sources)),
@@ -250,6 +249,7 @@ def _settings(
 
 def _notes(seen: _Seen, sources: tuple[str, ...]) -> Iterator[str]:
     checkout = seen.found.checkout
+    yield from _hosts(checkout)
     yield from checkout.odd
     named = {one.path for one in seen.named}
     for path, one in seen.targets.items():
@@ -262,6 +262,17 @@ def _notes(seen: _Seen, sources: tuple[str, ...]) -> Iterator[str]:
     yield from _unsure_branch(seen.found)
     if seen.found.github is None:
         yield f"labels, releases and environments on GitHub are not known: {seen.found.silence}"
+
+
+def _hosts(checkout: Checkout) -> Iterator[str]:
+    """Where it will run, if that is not github.com."""
+    if checkout.is_elsewhere:
+        advice = "where the repository is on GitHub too, name it with --repository OWNER/NAME"
+        yield f"origin is on {checkout.host}, and this is for GitHub: its Actions run what is written here; {advice}"
+    elif checkout.has_residency:
+        yield f"{checkout.server} is taken to know what github.com knows (docs/adopting.md#for-whom-this-is-not)"
+    elif checkout.is_on_server:
+        yield f"{checkout.server} is taken for a GitHub Enterprise Server, so the action is called in a step"
 
 
 def _unsure_branch(found: Found) -> Iterator[str]:

@@ -11,7 +11,7 @@ from dora_metrics.errors import DoraError, GitError
 from dora_metrics.github import text
 from dora_metrics.layers import Layer, load
 from dora_metrics.setting_up import workflows
-from dora_metrics.setting_up.found import CONFIG, FILES, Checkout, Known
+from dora_metrics.setting_up.found import CONFIG, FILES, PUBLIC, Checkout, Known
 from dora_metrics.setting_up.targets import publishing
 from dora_metrics.setting_up.workflows import Said, Workflow
 from dora_metrics.setting_up.yaml_text import NotReadableError, composed, entries, texts, under
@@ -58,7 +58,15 @@ def gather(root: Path, environment: Mapping[str, str]) -> Checkout:
         incident_forms=tuple(_incident_forms(root, odd)),
         services=dict(_services(root)),
     )
-    return replace(_with_git(checkout, root, environment, odd), odd=tuple(dict.fromkeys(odd)))
+    seen = _with_git(checkout, root, environment, odd)
+    return replace(seen, server=_server(seen, environment), odd=tuple(dict.fromkeys(odd)))
+
+
+def _server(checkout: Checkout, environment: Mapping[str, str]) -> str:
+    """The GitHub that origin names, else the one that we run on."""
+    if checkout.host and not checkout.is_elsewhere:
+        return f"https://{checkout.host}"
+    return (environment.get("GITHUB_SERVER_URL") or PUBLIC).rstrip("/").lower()
 
 
 # --- Files ---
@@ -176,7 +184,7 @@ def _with_git(checkout: Checkout, root: Path, environment: Mapping[str, str], od
     return replace(
         checkout,
         repository=named.repository if named.known else None,
-        server=named.web.removesuffix(f"/{named.repository}") if named.web else None,
+        host=named.host if "." in (named.host or "") else None,
         branch=_branch(git, has_remote=named.known),
         tags=tuple(_tags(git)),
         gitops=tuple(_controlled(git)),
