@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from dora_metrics.asking import History
-from dora_metrics.core import words
+from dora_metrics.core import alerts, words
 from dora_metrics.core.facts import Change, Deployment, Fact, Incident, Vulnerability
 from dora_metrics.core.graph import linked
 from dora_metrics.core.ledger import CURSORS, Contents
@@ -120,7 +120,7 @@ class Sync:
         chosen = (self.settings.model_dump_json(include=_CHOOSING),)
         further = before.reached is not None and (since is None or since < before.reached)
         if further or before.open != chosen:
-            return {ASKED: Cursor(reached=since, open=chosen)}
+            return {ASKED: Cursor(reached=since, open=chosen), **alerts.dated(own)}
         return dict(own)
 
     def _tell(self, repository: str, part: Piece) -> None:
@@ -137,7 +137,7 @@ class Sync:
         for repository, gathered in self._gathered.items():
             own = cursors.setdefault(repository, {})
             if gathered.cursors.get(ASKED, own.get(ASKED)) != own.get(ASKED):
-                own.clear()  # of a reading that is done anew
+                own = cursors[repository] = alerts.dated(own)  # what is read anew goes on nowhere
             own.update(gathered.cursors)
             seen.update((fact.id, fact) for fact in news(known, gathered.facts.values()))
             notes += gathered.notes

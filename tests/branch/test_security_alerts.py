@@ -71,12 +71,57 @@ def test_a_token_that_may_not_read_them_is_no_failure_and_costs_nothing_more(sho
     assert shop.repository.head("dora-metrics") == head
 
 
+@pytest.mark.parametrize("event", ["workflow_run", "push", "schedule"])
+def test_what_auto_was_refused_is_asked_for_again_after_a_week_or_by_a_person(shop: Shop, event: str) -> None:
+    token = refused(shop)
+
+    def asks(event: str, **given: Any) -> bool:  # noqa: ANN401 - as `run`
+        shop.run(event, {"action": "completed", "workflow_run": {}}, mode="sync", **token, **given)
+        return any("alerts" in str(asked) for asked in shop.asked)
+
+    assert asks(event)
+    assert not asks(event)
+    assert not asks(event, later=timedelta(days=6))
+    assert asks("workflow_dispatch", later=timedelta(days=6))
+    assert asks(event, later=timedelta(days=7))
+    assert not asks(event, later=timedelta(days=8))
+
+
+def test_what_was_known_stays_dated_by_the_last_reading_however_often_it_is_refused(shop: Shop) -> None:
+    shop.repository.alert(at=at(LATELY - 100))
+    shop.run()
+    shop.run(later=timedelta(days=1))
+    token = refused(shop)
+    for days in (2, 9, 20, 40):
+        ran = shop.run(later=timedelta(days=days), since="all" if days == 40 else "90d", **token)
+        assert f"was known on {NOW + timedelta(days=1):%Y-%m-%d}." in ran.summary, days
+
+
 def test_the_run_of_an_event_says_too_that_they_are_unknown(shop: Shop) -> None:
     shop.run(**refused(shop))
     ran = shop.run("deployment_status", deployment_status(9_000))
     assert any("Dependabot alerts" in note for note in json.loads(ran.outputs["metrics"])["notes"])
     ran = shop.run("deployment_status", deployment_status(9_001), security="none")
     assert "Dependabot alerts" not in ran.summary
+
+
+def test_with_none_what_was_read_before_stays_and_says_as_of_when(shop: Shop) -> None:
+    alert = shop.repository.alert(severity="critical", at=at(LATELY - 100))
+    shop.run()
+    shop.repository.fix(alert, at=at(LATELY - 1))
+    for event, payload in (("schedule", None), ("deployment_status", deployment_status(9_000))):
+        ran = shop.run(event, payload, security="none", later=timedelta(days=3))
+        assert "1 of them open (critical)" in ran.summary
+        assert f"acme/shop are as of {NOW:%Y-%m-%d}, since `security` is `none`" in ran.summary
+        assert any("are as of" in note for note in json.loads(ran.outputs["metrics"])["notes"])
+
+
+def test_those_that_cannot_be_read_are_in_the_notes_of_every_run(shop: Shop) -> None:
+    shop.repository.alert(at=at(LATELY - 100), created_at="yesterday")
+    runs = [shop.run(), shop.run("deployment_status", deployment_status(9_000)), shop.run()]
+    for ran in runs:
+        assert ran.summary.count("1 of the Dependabot alerts of acme/shop cannot be read") == 1
+        assert any("cannot be read" in note for note in json.loads(ran.outputs["metrics"])["notes"])
 
 
 def test_those_that_were_asked_for_by_name_are_a_failure(shop: Shop) -> None:

@@ -1,6 +1,6 @@
 """Which security alerts are read, and what the notes say of those that GitHub does not tell."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -36,10 +36,16 @@ def test_what_was_refused_is_unknown_and_the_note_says_why_and_what_it_needs() -
 
 
 def test_what_was_known_before_a_refusal_is_dated() -> None:
-    known = Cursor(newest=DAY, refused="404, not found", refused_at=DAY)
+    known = Cursor(newest=DAY, read_at=DAY, refused="404, not found", refused_at=DAY + timedelta(days=40))
     (note,) = notes({"acme/shop": {"code-scanning": known}}, ("code-scanning",))
     assert note.startswith("Code scanning alerts of acme/shop are unknown")
     assert note.endswith("What is shown of them was known on 2026-11-14.")
+
+
+def test_what_was_never_read_to_the_end_is_no_date_but_not_all() -> None:
+    begun = Cursor(newest=DAY, after="place", refused="404, not found", refused_at=DAY)
+    (note,) = notes({"acme/shop": {"dependabot": begun}}, ("auto",))
+    assert note.endswith("What is shown of them is not all: they were never read to the end.")
 
 
 def test_repositories_with_the_same_answer_share_a_note() -> None:
@@ -50,8 +56,30 @@ def test_repositories_with_the_same_answer_share_a_note() -> None:
 
 def test_what_is_not_wanted_or_was_told_has_no_note() -> None:
     assert notes({"acme/shop": {"dependabot": FORBIDDEN}}, ("none",)) == []
+    assert notes({"acme/shop": {"dependabot": Cursor(unread=("1",), unread_because="x")}}, ("none",)) == []
     assert notes({"acme/shop": {"dependabot": Cursor(newest=DAY)}}, ("auto",)) == []
     assert notes({}, ("auto",)) == []
+
+
+def test_those_that_cannot_be_read_are_counted_for_each_repository_and_kind() -> None:
+    odd = Cursor(newest=DAY, unread=("1", "12"), unread_because="created_at: expected a time")
+    assert notes({"acme/web": {"dependabot": odd}, "acme/shop": {"dependabot": odd}}, ("auto",)) == [
+        f"2 of the Dependabot alerts of {name} cannot be read (created_at: expected a time), and are in no number."
+        for name in ("acme/shop", "acme/web")
+    ]
+
+
+def test_those_that_the_setting_no_longer_reads_are_dated() -> None:
+    cursors = {
+        "acme/shop": {"dependabot": Cursor(newest=DAY, read_at=DAY), "code-scanning": Cursor()},
+        "acme/web": {"dependabot": Cursor(newest=DAY, read_at=DAY + timedelta(days=2))},
+    }
+    assert notes(cursors, ("none",)) == [
+        "Dependabot alerts of acme/shop, acme/web are as of 2026-11-14, since `security` is `none`."
+    ]
+    (note,) = notes(cursors, ("code-scanning", "secret-scanning"))
+    assert note.endswith("since `security` is `code-scanning, secret-scanning`.")
+    assert notes(cursors, ("auto",)) == []
 
 
 def test_a_refusal_is_kept_with_how_far_was_read() -> None:

@@ -106,8 +106,8 @@ class Checkout:
     def text(self, name: str) -> str:
         return (self.folder / name).read_text("utf-8")
 
-    def proposal(self, github: OnGitHub | None = None) -> Proposal:
-        return decide(Found(gather(self.folder, CLEAN), github, "nobody was asked"))
+    def proposal(self, github: OnGitHub | None = None, environment: Mapping[str, str] | None = None) -> Proposal:
+        return decide(Found(gather(self.folder, {**CLEAN, **(environment or {})}), github, "nobody was asked"))
 
     def init(self, *options: str, answer: str | None = None, environment: Mapping[str, str] | None = None) -> Ran:
         """The command; `answer` is what is typed at a terminal, without one there is none."""

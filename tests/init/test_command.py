@@ -264,7 +264,8 @@ def test_a_namesake_on_github_of_a_repository_elsewhere_is_not_asked(tmp_path: P
     checkout = Checkout.of(tmp_path, origin="https://gitlab.example/acme/shop.git")
     ran = checkout.init("--dry-run", environment=asking(github))
     assert github.requests == []
-    assert "name the repository with --repository OWNER/NAME" in ran.said
+    assert "origin is on gitlab.example, and this is for GitHub" in ran.said
+    assert "name it with --repository OWNER/NAME" in ran.said
     github.repository("acme/shop")
     checkout.init("--dry-run", "--repository", "acme/shop", environment=asking(github))
     assert len(github.requests) == 1

@@ -168,6 +168,55 @@ def test_a_workflow_for_pull_requests_only_deploys_nothing(tmp_path: Path) -> No
     assert Checkout.of(tmp_path, {DEPLOY_FILE: preview}).proposal().sources == ("pushes",)
 
 
+AT_MERGES = """\
+name: Ship it
+on: {pull_request: {types: [closed], branches: [main]}}
+jobs:
+  deploy:
+    if: github.event.pull_request.merged
+    environment: production
+    runs-on: ubuntu-latest
+    steps: [{run: ./deploy}]
+"""
+
+
+@pytest.mark.parametrize(
+    "on",
+    [
+        "{pull_request: {types: [closed], branches: [main]}}",
+        "{pull_request: {types: closed}}",
+        "{pull_request_target: {types: [labeled, closed]}}",
+        "{pull_request: {types: [closed]}, workflow_dispatch: }",
+    ],
+)
+def test_a_workflow_for_merged_pull_requests_deploys_and_its_runs_are_listened_to(tmp_path: Path, on: str) -> None:
+    at_merges = AT_MERGES.replace("{pull_request: {types: [closed], branches: [main]}}", on)
+    found = Checkout.of(tmp_path, {DEPLOY_FILE: at_merges}).proposal()
+    assert found.sources == ("deployments",)
+    assert found.because == (".github/workflows/deploy.yml:6: job deploy has `environment: production`",)
+    assert found.when.workflows == ("Ship it",)
+    assert not found.when.pulls
+
+
+def test_beside_another_watched_workflow_merges_are_let_through_by_their_name(tmp_path: Path) -> None:
+    both = DEPLOY.replace("on: {push: {branches: [main]}}", "on: [push, pull_request]").replace("Ship it", "Other")
+    files = {DEPLOY_FILE: AT_MERGES, ".github/workflows/other.yml": both}
+    when = Checkout.of(tmp_path, files).proposal().when
+    assert when.workflows == ("Ship it", "Other")
+    assert (when.pulls, when.merges) == (True, ("Ship it",))
+
+
+def test_a_release_that_a_merge_publishes_is_listened_to(tmp_path: Path) -> None:
+    at_merges = RELEASE.replace("on: {push: {branches: [main]}}", "on: {pull_request: {types: [closed]}}")
+    found = Checkout.of(tmp_path, {RELEASE_FILE: at_merges}).proposal()
+    assert (found.sources, found.when.workflows, found.when.pulls) == (("releases",), ("Release please",), False)
+
+
+def test_runs_for_pull_requests_are_no_deployments_by_their_name(tmp_path: Path) -> None:
+    closing = AT_MERGES.replace("    environment: production\n", "")
+    assert Checkout.of(tmp_path, {DEPLOY_FILE: closing}).proposal().sources == ("pushes",)
+
+
 def test_runs_of_a_watched_workflow_for_pull_requests_start_none_of_ours(tmp_path: Path) -> None:
     both = DEPLOY.replace("on: {push: {branches: [main]}}", "on: [push, pull_request]")
     assert Checkout.of(tmp_path, {DEPLOY_FILE: both}).proposal().when.pulls
@@ -232,6 +281,112 @@ def test_a_repository_without_issues_gets_no_form_and_no_event_for_them(tmp_path
     found = Checkout.of(tmp_path).proposal(OnGitHub(has_issues=False))
     assert not found.form
     assert not found.when.issues
+    (report,) = [one for one in found.settings if one.name == "report"]
+    assert (report.value, report.because) == ("off", ("issues are switched off on GitHub, and a report is an issue",))
+
+
+# --- The default branch ---
+
+
+def branches(checkout: Checkout, *names: str) -> Checkout:
+    """With these branches at origin, and another one checked out."""
+    for name in names:
+        checkout.git("update-ref", f"refs/remotes/origin/{name}", "HEAD")
+    checkout.git("checkout", "--quiet", "-b", "feature")
+    return checkout
+
+
+def unsure(checkout: Checkout, github: OnGitHub | None = None) -> list[str]:
+    return [note for note in checkout.proposal(github).notes if "git remote set-head origin --auto" in note]
+
+
+@pytest.mark.parametrize(
+    ("names", "taken"),
+    [
+        (("main", "feature"), "main"),
+        (("master", "x"), "master"),
+        (("main", "master"), "feature"),
+        (("trunk",), "feature"),
+    ],
+)
+def test_a_branch_that_is_checked_out_is_the_default_one_only_for_want_of_a_better_guess(
+    tmp_path: Path, names: tuple[str, ...], taken: str
+) -> None:
+    checkout = branches(Checkout.of(tmp_path), *names)
+    assert checkout.proposal().when.push == taken
+    (note,) = unsure(checkout)
+    assert note.startswith(f"that {taken} is the default branch is not sure")
+
+
+def test_what_origin_or_github_says_is_sure(tmp_path: Path) -> None:
+    checkout = branches(Checkout.of(tmp_path), "main", "trunk")
+    assert checkout.proposal(OnGitHub(branch="trunk")).when.push == "trunk"
+    assert unsure(checkout, OnGitHub(branch="trunk")) == []
+    checkout.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/trunk")
+    assert checkout.proposal().when.push == "trunk"
+    assert unsure(checkout) == []
+
+
+def test_without_a_remote_there_is_nobody_to_ask_for_the_branch(tmp_path: Path) -> None:
+    assert unsure(branches(Checkout.of(tmp_path, origin=None))) == []
+
+
+# --- Where it will run ---
+
+
+def hosts(checkout: Checkout, environment: dict[str, str] | None = None) -> tuple[bool, str]:
+    """Whether the action is called in a step, and what is said of it."""
+    found = checkout.proposal(environment=environment)
+    return found.direct, found.notes[0]
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://github.com/acme/shop.git",
+        "git@github.com:acme/shop.git",
+        "ssh://git@ssh.github.com:443/acme/shop.git",
+        "git@github.com-work:acme/shop.git",
+        "git@work:acme/shop.git",
+        None,
+    ],
+)
+def test_github_itself_is_called_for_the_reusable_workflow(tmp_path: Path, origin: str | None) -> None:
+    assert hosts(Checkout.of(tmp_path, origin=origin))[0] is False
+
+
+@pytest.mark.parametrize("host", ["github.acme.example", "git.acme.example", "code.acme.example:8443"])
+def test_any_other_host_is_taken_for_an_enterprise_server(tmp_path: Path, host: str) -> None:
+    direct, said = hosts(Checkout.of(tmp_path, origin=f"https://{host}/acme/shop.git"))
+    assert direct
+    assert said.startswith(f"https://{host.partition(':')[0]} is taken for a GitHub Enterprise Server")
+
+
+def test_with_data_residency_it_is_githubs_own_and_the_doubt_is_told(tmp_path: Path) -> None:
+    direct, said = hosts(Checkout.of(tmp_path, origin="https://acme.ghe.com/acme/shop.git"))
+    assert not direct
+    assert said.startswith("https://acme.ghe.com is taken to know what github.com knows")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["gitlab.com", "bitbucket.org", "codeberg.org", "gitlab.acme.example", "git.sr.ht", "ssh.dev.azure.com"],
+)
+def test_what_is_evidently_no_github_is_told_plainly(tmp_path: Path, host: str) -> None:
+    direct, said = hosts(Checkout.of(tmp_path, origin=f"git@{host}:acme/shop.git"))
+    assert not direct
+    assert said.startswith(f"origin is on {host}, and this is for GitHub")
+
+
+@pytest.mark.parametrize("origin", [None, "git@work:acme/shop.git", "https://gitlab.com/acme/shop.git"])
+def test_where_origin_names_no_github_the_one_that_it_runs_on_counts(tmp_path: Path, origin: str | None) -> None:
+    checkout = Checkout.of(tmp_path, origin=origin)
+    assert hosts(checkout, {"GITHUB_SERVER_URL": "https://git.acme.example/"})[0]
+    assert not hosts(checkout, {"GITHUB_SERVER_URL": "https://github.com"})[0]
+
+
+def test_origin_counts_more_than_where_it_runs(tmp_path: Path) -> None:
+    assert not hosts(Checkout.of(tmp_path), {"GITHUB_SERVER_URL": "https://git.acme.example"})[0]
 
 
 # --- What is there already ---

@@ -39,6 +39,15 @@ SAMPLES: dict[str, tuple[dict[str, str], OnGitHub | None]] = {
         OnGitHub(labels=("sev1", "it's an incident"), deployments=(Deployed("Prod & more", "2026-11-20", "vercel"),)),
     ),
     "pulls": ({DEPLOYING: DEPLOY.replace("on: {push: {branches: [main]}}", "on: [push, pull_request]")}, None),
+    "merges": (
+        {
+            DEPLOYING: DEPLOY.replace("{push: {branches: [main]}}", "[push, pull_request]"),
+            ".github/workflows/merged.yml": DEPLOY.replace(
+                "{push: {branches: [main]}}", "{pull_request: {types: [closed]}}"
+            ).replace("Ship it", '"it\'s #merged"'),
+        },
+        None,
+    ),
     "no-issues": ({}, OnGitHub(has_issues=False)),
 }
 each_sample = pytest.mark.parametrize("name", SAMPLES)
@@ -126,6 +135,23 @@ def test_the_form_that_is_shipped_is_the_example() -> None:
     assert shipped.read_text("utf-8") == ISSUE_FORM
 
 
+@pytest.mark.parametrize("name", ["pulls", "merges"])
+def test_what_runs_for_pull_requests_starts_nothing_but_where_it_runs_for_merges(tmp_path: Path, name: str) -> None:
+    condition = yaml.safe_load(written(tmp_path, name)[WORKFLOW])["jobs"]["dora"]["if"]
+    _, _, last = condition.partition(" && (")
+    let_through = " || github.event.workflow.name == 'it''s #merged'" if name == "merges" else ""
+    assert last == (
+        "github.event_name != 'workflow_run' || github.event.workflow_run.event != 'pull_request'" + let_through + ")"
+    )
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a ${{ b }}"])
+def test_a_name_that_no_expression_can_hold_lets_everything_through(name: str) -> None:
+    made = proposal(when=When(workflows=(name,), pulls=True, merges=(name,)))
+    text = texts(made, ACTION, ISSUE_FORM)[WORKFLOW]
+    assert "github.event.workflow" not in yaml.safe_load(text)["jobs"]["dora"]["if"]
+
+
 def test_permissions_are_those_that_the_source_needs(tmp_path: Path) -> None:
     granted = {}
     for name in ("environment", "releases", "named", "no-issues"):
@@ -135,6 +161,13 @@ def test_permissions_are_those_that_the_source_needs(tmp_path: Path) -> None:
     assert granted == {"environment": {"deployments"}, "releases": set(), "named": {"actions"}, "no-issues": set()}
 
 
+def test_without_issues_there_is_no_report_and_the_file_says_why(tmp_path: Path) -> None:
+    made = written(tmp_path, "no-issues")
+    assert "# issues are switched off on GitHub, and a report is an issue\nreport: 'off'\n" in made[CONFIG]
+    assert load([config.layer(CONFIG, made[CONFIG].encode())]).report == ()
+    assert FORM not in made
+
+
 def test_every_permission_has_a_reason_beside_it(tmp_path: Path) -> None:
     text = written(tmp_path, "environment")[WORKFLOW]
     reasons = re.findall(r"^ {6}[\w-]+: (?:read|write)\b(.*)$", text, flags=re.MULTILINE)
@@ -142,8 +175,9 @@ def test_every_permission_has_a_reason_beside_it(tmp_path: Path) -> None:
     assert all(reason.startswith(" # ") for reason in reasons)
 
 
-def test_on_an_enterprise_server_the_action_is_called_in_a_step(tmp_path: Path) -> None:
-    text = written(tmp_path, "environment", origin="git@github.acme.example:acme/shop.git")[WORKFLOW]
+@pytest.mark.parametrize("host", ["github.acme.example", "git.acme.example"])
+def test_on_an_enterprise_server_the_action_is_called_in_a_step(tmp_path: Path, host: str) -> None:
+    text = written(tmp_path, "environment", origin=f"git@{host}:acme/shop.git")[WORKFLOW]
     (step,) = yaml.safe_load(text)["jobs"]["dora"]["steps"]
     assert step["uses"] == ACTION
     assert step["with"]["mode"].startswith("${{ github.event_name == 'workflow_run' && 'sync'")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dora_metrics.core.alerts import notes
 from dora_metrics.core.facts import Vulnerability
 from dora_metrics.core.progress import Cursor
 from dora_metrics.core.reconciling import news
@@ -30,6 +31,11 @@ def alerts(github: FakeGitHub, **given: Any) -> Read:  # noqa: ANN401 - as `read
 def only(github: FakeGitHub, **given: Any) -> Vulnerability:  # noqa: ANN401 - as `read`
     (found,) = alerts(github, **given).vulnerabilities.values()
     return found
+
+
+def noted(one: Read) -> str:
+    """What a reader is told of alerts, by the run that read them and by every other."""
+    return "\n".join(notes({"acme/shop": one.cursors}, EVERY))
 
 
 def refusals(one: Read) -> list[str]:
@@ -235,6 +241,21 @@ def test_those_that_are_switched_off_are_unknown_too(github: FakeGitHub, shop: R
     ]
 
 
+@pytest.mark.usefixtures("shop")
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (401, "401, the token is not valid (Gone)"),
+        (403, "403, Gone"),
+        (404, "404, not found, or the token may not see it (Gone)"),
+        (410, "410, not found, or the token may not see it (Gone)"),
+    ],
+)
+def test_the_reason_has_the_status_that_github_gave(github: FakeGitHub, status: int, told: str) -> None:
+    github.fail(answered(status, {"message": "Gone"}), to="GET *dependabot/alerts", times=None)
+    assert alerts(github, security="auto").cursors["dependabot"].refused == told
+
+
 def test_what_was_refused_is_asked_for_again_after_a_week_by_hand_or_by_name(
     github: FakeGitHub, shop: Repository
 ) -> None:
@@ -330,7 +351,7 @@ def test_an_alert_that_cannot_be_read_is_told_and_stops_no_other(
     shop.alert(at=at(2))
     one = alerts(github)
     assert len(one.vulnerabilities) == 1
-    assert "1 of the Dependabot alerts of acme/shop cannot be read (" in one.notes
+    assert "1 of the Dependabot alerts of acme/shop cannot be read (" in noted(one)
 
 
 @pytest.mark.parametrize("body", [{"alerts": []}, "hello", None, 5])
@@ -348,7 +369,35 @@ def test_a_list_of_anything_else_is_told(github: FakeGitHub, shop: Repository, b
     github.fail(answered(200, body), to="GET *alerts", times=None)
     one = alerts(github)
     assert one.vulnerabilities == {}
-    assert "1 of the secret scanning alerts of acme/shop cannot be read" in one.notes
+    assert "1 of the secret scanning alerts of acme/shop cannot be read" in noted(one)
+
+
+def test_those_that_cannot_be_read_are_remembered_until_they_can(github: FakeGitHub, shop: Repository) -> None:
+    broken = [shop.alert(at=at(number), created_at="yesterday") for number in (0, 1)]
+    for number in range(2, 252):
+        shop.alert(at=at(number))
+    first = alerts(github, security="dependabot")
+    assert "2 of the Dependabot alerts of acme/shop cannot be read (created_at" in noted(first)
+    second = alerts(github, security="dependabot", cursors=first.cursors)
+    assert second.requests == 2
+    assert noted(second) == noted(first)
+    shop.fix(broken[0], at=at(300))
+    del broken[0].extra["created_at"]
+    third = alerts(github, security="dependabot", cursors=second.cursors)
+    assert "1 of the Dependabot alerts of acme/shop cannot be read" in noted(third)
+    del broken[1].extra["created_at"]
+    by_hand = alerts(github, security="dependabot", cursors=third.cursors, event="workflow_dispatch")
+    assert noted(by_hand) == ""
+    assert "github:dependabot:acme/shop#2" in by_hand.vulnerabilities
+    assert by_hand.requests == 1 + 3
+
+
+def test_those_without_a_number_are_counted_by_each_reading_anew(github: FakeGitHub, shop: Repository) -> None:
+    made = [shop.alert(at=at(hour), number=None) for hour in (1, 2)]
+    first = alerts(github, security="dependabot")
+    assert "2 of the Dependabot alerts" in noted(first)
+    made[0].extra.clear()
+    assert "1 of the Dependabot alerts" in noted(alerts(github, security="dependabot", cursors=first.cursors))
 
 
 def test_texts_are_bounded_and_without_control_characters_of_stores(github: FakeGitHub, shop: Repository) -> None:

@@ -207,7 +207,7 @@ def test_a_ledger_that_counts_nothing_has_no_sequence() -> None:
 
 def test_every_value_of_every_label_begins_at_nought() -> None:
     """A series that appears with its first event is invisible to `increase`."""
-    found = series([deployment()])
+    found = series([deployment(), vulnerability("open", 1)])
     counters = ("deployment_failures", "rework_deployments", "pipeline_failures", "changes", "incidents")
     assert {value(found, f"dora_{name}_total") for name in counters} == {0}
     sources = {source: value(found, "dora_deployments_total", source=source) for source in SOURCES}
@@ -215,6 +215,15 @@ def test_every_value_of_every_label_begins_at_nought() -> None:
     for severity in (*SEVERITIES, "unspecified"):
         assert value(found, "dora_open_incidents", severity=severity) == 0
         assert value(found, "dora_vulnerability_remediation_seconds_count", severity=severity) == 0
+
+
+def test_the_time_to_remediate_is_absent_until_a_vulnerability_is_known_since_unknown_is_not_none() -> None:
+    name = "dora_vulnerability_remediation_seconds"
+    assert families([deployment()])[name].samples == []
+    dismissed = vulnerability("none", 1, dismissed_at=NOW)
+    assert value(series([deployment(), dismissed]), f"{name}_count", severity="low") == 0
+    elsewhere = vulnerability("theirs", 1, repository="acme/web")
+    assert value(series([deployment(), elsewhere]), f"{name}_count", severity="low") is None
 
 
 SOURCES = ("deployments", "releases", "workflow-runs", "pushes")

@@ -21,7 +21,7 @@ from dora_metrics.core.judging import Record
 from dora_metrics.core.linking import Scope
 from dora_metrics.core.metrics import metrics
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.totals import BUCKETS_SECONDS, FACTS, UNSPECIFIED, Series, Totals, histogram
+from dora_metrics.core.totals import BUCKETS_SECONDS, FACTS, UNSPECIFIED, VULNERABILITIES, Series, Totals, histogram
 from dora_metrics.core.values import Window
 
 WINDOWS_DAYS = (7, 30, 90)
@@ -42,12 +42,13 @@ _COUNTERS: dict[str, tuple[str, Sequence[str]]] = {
 }
 """What each counter says, and the labels that it always has."""
 
+_OF_VULNERABILITIES = "dora_vulnerability_remediation_seconds"
 _HISTOGRAMS: dict[str, tuple[str, Sequence[str]]] = {
     "dora_lead_time_seconds": ("From a change's start to its first production deployment.", ()),
     "dora_recovery_time_seconds": ("From a failed deployment to its remediation.", ()),
     "dora_incident_restore_seconds": ("From the detection of an incident to its end.", ()),
     "dora_deployment_duration_seconds": ("From the start of a production deployment to its end.", ()),
-    "dora_vulnerability_remediation_seconds": (
+    _OF_VULNERABILITIES: (
         "From a vulnerability's detection to its fix.",
         (*SEVERITIES, UNSPECIFIED),
     ),
@@ -104,6 +105,8 @@ class Families(Collector):
         for name, (text, labels) in _HISTOGRAMS.items():
             family = HistogramMetricFamily(name, text, labels=(*_SCOPE, *(["severity"] if labels else ())))
             for scope in self._scopes:
+                if name == _OF_VULNERABILITIES and not self.totals[Series(VULNERABILITIES, scope)]:
+                    continue  # unknown is not none
                 for label in labels or ("",):
                     found = histogram(self.totals, name, scope, label)
                     buckets = list(zip(_BOUNDS, found.below, strict=True))

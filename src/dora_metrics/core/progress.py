@@ -11,8 +11,11 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
 
     `newest`: everything that changed up to then is known, back to `reached`; `after`: GitHub's place where older ones
     follow, None where there are none. `open`: GitHub's ids of things that had not ended; of commits those that were
-    deployed and are not in the history. `anchors`: commits behind which nothing needs to be read again. `refused`: why
-    GitHub did not tell, and `refused_at` since when that is known.
+    deployed and are not in the history. `anchors`: commits behind which nothing needs to be read again.
+
+    Of security alerts: `read_at` is the day when they were last read to the end, None where there were none; `refused`
+    why GitHub did not tell, and `refused_at` when it was last asked for that; `unread` the numbers of those that could
+    not be read (`?` where one has none), and `unread_because` why.
     """
 
     newest: datetime | None = None
@@ -20,8 +23,11 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     after: str | None = None
     open: tuple[str, ...] = ()
     anchors: tuple[str, ...] = ()
+    read_at: datetime | None = None
     refused: str | None = None
     refused_at: datetime | None = None
+    unread: tuple[str, ...] = ()
+    unread_because: str | None = None
 
     def goes_on(self, since: datetime | None) -> bool:
         """Whether older things are left that were asked for."""

@@ -22,6 +22,8 @@ BUCKETS_SECONDS = (
 )  # fmt: skip
 UNSPECIFIED = "unspecified"
 FACTS = "dora_ledger_facts"
+VULNERABILITIES = "dora_vulnerabilities"
+"""How many a scope ever had: without any nobody knows whether they are read."""
 
 _MICROSECOND = timedelta(microseconds=1)
 _SUM = len(BUCKETS_SECONDS) + 1
@@ -101,6 +103,7 @@ def _counted(record: Record, policy: Policy) -> Totals:
     found[Series("dora_pipeline_failures_total", scope)] = sum(d.status == "failure" for d in record.deployments)
     found[Series("dora_changes_total", scope)] = len(record.leads.measured) + left_out
     found[Series("dora_incidents_total", scope)] = len(record.incidents)
+    found[Series(VULNERABILITIES, scope)] = len(record.vulnerabilities)
     return found
 
 

@@ -25,7 +25,12 @@ _SENDABLE = re.compile(r"[!-~]+")
 
 
 class GitHubError(Exception):
-    """GitHub did not do what was asked; the message says what happened, why usually, and what to do."""
+    """GitHub did not do what was asked; the message says what happened, why usually, and what to do.
+
+    `status`: that of the answer, None where there was none.
+    """
+
+    status: int | None = None
 
 
 class StaleHeadError(GitHubError):
@@ -181,6 +186,7 @@ class Client:
                 break
             self._wait(limit)
         if problem := _meaning(answer, self.token.strip()):
+            problem.status = answer.status
             raise problem
         return answer
 

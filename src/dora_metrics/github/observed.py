@@ -21,6 +21,11 @@ class Run:
     now: datetime
 
     @property
+    def by_hand(self) -> bool:
+        """Whether a person has started it: in GitHub's Actions, or on a command line."""
+        return self.event == "workflow_dispatch"
+
+    @property
     def home(self) -> str:
         """Page of the repository."""
         return f"{self.server_url.rstrip('/')}/{self.repository}"

@@ -4,9 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
-from dora_metrics.setting_up.found import Deployed, OnGitHub
-
-_PUBLIC = "https://github.com"
+from dora_metrics.setting_up.found import PUBLIC, Deployed, OnGitHub
 
 
 def ask(
@@ -18,7 +16,7 @@ def ask(
     the checkout could have put any there.
     """
     token = environment.get("GITHUB_TOKEN") or environment.get("GH_TOKEN")
-    own = (environment.get("GITHUB_SERVER_URL") or _PUBLIC).rstrip("/")
+    own = (environment.get("GITHUB_SERVER_URL") or PUBLIC).rstrip("/")
     if not token:
         return "there is no token in GITHUB_TOKEN or GH_TOKEN"
     if not repository:

@@ -8,14 +8,13 @@ from dora_metrics.core import words
 from dora_metrics.core.sourcing import BEST_FIRST
 from dora_metrics.github.payloads import Workflow as Named
 from dora_metrics.github.workflow_runs import deploys
-from dora_metrics.setting_up.found import CONFIG, WORKFLOW, Deployed, Found
+from dora_metrics.setting_up.found import CONFIG, WORKFLOW, Checkout, Deployed, Found
 from dora_metrics.setting_up.naming import hotfix_labels, incident_labels, is_production, missing_label
 from dora_metrics.setting_up.targets import Target, Targets, targets
 from dora_metrics.setting_up.workflows import Workflow
 from dora_metrics.settings import Settings, policy
 
 _MINUTES = [minute for minute in range(7, 54, 2) if minute % 5]
-_PUBLIC = "https://github.com"
 _SHOWN = 3
 
 
@@ -32,11 +31,13 @@ class Setting:
 class When:
     """What starts the workflow. `workflows`: those whose end is listened to. `push`: the branch.
 
-    `pulls`: those workflows also run for pull requests, which deploy nothing to production.
+    `pulls`: some of those workflows run for pull requests too, which deploy nothing to production, but for `merges`:
+    these run when one is closed.
     """
 
     workflows: tuple[str, ...] = ()
     pulls: bool = False
+    merges: tuple[str, ...] = ()
     deployment_status: bool = False
     release: bool = False
     push: str | None = None
@@ -91,17 +92,20 @@ class _Seen:
 
     @property
     def named(self) -> list[Workflow]:
-        return [one for one in self.own if deploys(Named(name=one.name, path=one.path), self.settings.deploy_workflows)]
+        """Workflows named like one that deploys. Runs for pull requests are never taken for deployments."""
+        wanted = self.settings.deploy_workflows
+        return [one for one in self.own if one.runs_by_itself and deploys(Named(name=one.name, path=one.path), wanted)]
 
 
 def decide(found: Found) -> Proposal:
     """What is proposed."""
-    checkout, github = found.checkout, found.github
-    own = tuple(one for one in checkout.workflows.values() if one.runs_by_itself and not one.ours)
+    checkout = found.checkout
+    by_themselves = (one for one in checkout.workflows.values() if one.runs_by_itself or one.at_merges)
+    own = tuple(one for one in by_themselves if not one.ours)
     seen = _Seen(found, own, {one.path: targets(one, checkout.workflows) for one in own})
     sources, because = _sources(seen)
     labels, labels_because = incident_labels(found)
-    issues = github.has_issues if github else True
+    issues = not _without_issues(found)
     return Proposal(
         sources=sources,
         because=because,
@@ -111,12 +115,16 @@ def decide(found: Found) -> Proposal:
         labels_because=labels_because,
         settings=tuple(_settings(seen, sources, because, labels, labels_because)),
         services=checkout.services if len(checkout.services) > 1 else {},
-        direct=checkout.server not in (None, _PUBLIC),
+        direct=checkout.is_on_server,
         recorded_by=next(_recording(checkout.workflows.values()), None),
         form=issues and not [path for path in checkout.incident_forms if path not in checkout.existing],
         notes=tuple(_notes(seen, sources)),
         missing_label=missing_label(found, labels) if issues else None,
     )
+
+
+def _without_issues(found: Found) -> bool:
+    return found.github is not None and not found.github.has_issues
 
 
 def _recording(workflows: Iterable[Workflow]) -> Iterator[str]:
@@ -204,7 +212,8 @@ def _when(seen: _Seen, sources: tuple[str, ...], *, issues: bool) -> When:
     by_others = (not made and not seen.deploying) or any(not one.by_actions for one in made)
     return When(
         workflows=tuple(dict.fromkeys(one.shown_name for one in listened)),
-        pulls=any("pull_request" in one.events for one in listened),
+        pulls=any("pull_request" in one.events and not one.at_merges for one in listened),
+        merges=tuple(dict.fromkeys(one.shown_name for one in listened if one.at_merges)),
         deployment_status="deployments" in sources and by_others,
         release="releases" in sources,
         push=_branch(seen.found) if "pushes" in sources else None,
@@ -230,6 +239,8 @@ def _settings(
         yield Setting(
             "production-environments", list(found), ("these names were found; the default has not all of them",)
         )
+    if _without_issues(seen.found):
+        yield Setting("report", "off", ("issues are switched off on GitHub, and a report is an issue",))
     if labels != Settings().incident_labels:
         yield Setting("incident-labels", list(labels), (labels_because,))
     if hotfixes := hotfix_labels(seen.found):
@@ -238,6 +249,7 @@ def _settings(
 
 def _notes(seen: _Seen, sources: tuple[str, ...]) -> Iterator[str]:
     checkout = seen.found.checkout
+    yield from _hosts(checkout)
     yield from checkout.odd
     named = {one.path for one in seen.named}
     for path, one in seen.targets.items():
@@ -247,8 +259,27 @@ def _notes(seen: _Seen, sources: tuple[str, ...]) -> Iterator[str]:
         yield "no workflow here names the environment that Actions deploys to: those deployments are found at night"
     if "pushes" in sources and checkout.gitops:
         yield "the controller can tell when it has deployed, by a repository_dispatch: docs/events.md of dora-metrics"
+    yield from _unsure_branch(seen.found)
     if seen.found.github is None:
         yield f"labels, releases and environments on GitHub are not known: {seen.found.silence}"
+
+
+def _hosts(checkout: Checkout) -> Iterator[str]:
+    """Where it will run, if that is not github.com."""
+    if checkout.is_elsewhere:
+        advice = "where the repository is on GitHub too, name it with --repository OWNER/NAME"
+        yield f"origin is on {checkout.host}, and this is for GitHub: its Actions run what is written here; {advice}"
+    elif checkout.has_residency:
+        yield f"{checkout.server} is taken to know what github.com knows (docs/adopting.md#for-whom-this-is-not)"
+    elif checkout.is_on_server:
+        yield f"{checkout.server} is taken for a GitHub Enterprise Server, so the action is called in a step"
+
+
+def _unsure_branch(found: Found) -> Iterator[str]:
+    branch = found.checkout.branch
+    if not branch.sure and not (found.github and found.github.branch):
+        advice = "`git remote set-head origin --auto` asks it; then run this again"
+        yield f"that {branch.value} is the default branch is not sure, as git does not know what origin says: {advice}"
 
 
 def _nameless(seen: _Seen) -> Iterable[str]:

@@ -1,5 +1,6 @@
 """What was found: facts about a checkout and, where somebody could be asked, about its repository on GitHub."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +11,12 @@ WORKFLOW = ".github/workflows/dora.yml"
 CONFIG = ".github/dora.yml"
 FORM = ".github/ISSUE_TEMPLATE/incident.yml"
 FILES = (WORKFLOW, CONFIG, FORM)
+PUBLIC = "https://github.com"
+
+_OTHERS = re.compile(
+    r"(?:.*[.-])?(?:gitlab|bitbucket|codeberg|gitea|gitee|forgejo|sourceforge)(?:[.-].*)?"
+    r"|git\.sr\.ht|(?:.*\.)?dev\.azure\.com|.*\.visualstudio\.com|git-codecommit\..*\.amazonaws\.com"
+)
 
 
 @dataclass(frozen=True)
@@ -18,19 +25,22 @@ class Known:
 
     value: str
     because: str
+    sure: bool = True
 
 
 @dataclass(frozen=True)
 class Checkout:
     """What lies in a checkout.
 
+    `host`: that of origin, None where it has none or only a name of ssh's. `server`: the GitHub that will run it.
     `publishing`: where workflows publish releases, by path. `existing`: the files that would be written, as they are.
     `settings`: those of the config file. `gitops`: the first objects that a controller in a cluster takes.
     `services`: folders that look like services, by name. `odd`: what could not be read, as sentences.
     """
 
     repository: str | None = None
-    server: str | None = None
+    host: str | None = None
+    server: str = PUBLIC
     branch: Known = Known("main", "git names none")
     tags: tuple[str, ...] = ()
     workflows: Mapping[str, Workflow] = field(default_factory=dict)
@@ -41,6 +51,20 @@ class Checkout:
     services: Mapping[str, str] = field(default_factory=dict)
     gitops: tuple[str, ...] = ()
     odd: tuple[str, ...] = ()
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether origin is evidently on something else than GitHub."""
+        return self.host is not None and _OTHERS.fullmatch(self.host) is not None
+
+    @property
+    def is_on_server(self) -> bool:
+        """Whether its GitHub is an Enterprise Server, and not GitHub's own, which keeps some data apart (ghe.com)."""
+        return self.server != PUBLIC and not self.has_residency
+
+    @property
+    def has_residency(self) -> bool:
+        return self.server.endswith(".ghe.com")
 
 
 @dataclass(frozen=True)

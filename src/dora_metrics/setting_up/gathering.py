@@ -11,7 +11,7 @@ from dora_metrics.errors import DoraError, GitError
 from dora_metrics.github import text
 from dora_metrics.layers import Layer, load
 from dora_metrics.setting_up import workflows
-from dora_metrics.setting_up.found import CONFIG, FILES, Checkout, Known
+from dora_metrics.setting_up.found import CONFIG, FILES, PUBLIC, Checkout, Known
 from dora_metrics.setting_up.targets import publishing
 from dora_metrics.setting_up.workflows import Said, Workflow
 from dora_metrics.setting_up.yaml_text import NotReadableError, composed, entries, texts, under
@@ -21,6 +21,7 @@ from dora_metrics.sources.git_project import project
 
 LARGEST_BYTES = 256 * 1024
 _MOST_TAGS = 100
+_USUAL = ("main", "master")
 _MOST_FOLDERS = 200
 _SERVICES = ("services", "apps", "packages")
 _MANIFESTS = ("Dockerfile", "package.json", "pyproject.toml", "go.mod", "Cargo.toml", "pom.xml", "build.gradle")
@@ -57,7 +58,15 @@ def gather(root: Path, environment: Mapping[str, str]) -> Checkout:
         incident_forms=tuple(_incident_forms(root, odd)),
         services=dict(_services(root)),
     )
-    return replace(_with_git(checkout, root, environment, odd), odd=tuple(dict.fromkeys(odd)))
+    seen = _with_git(checkout, root, environment, odd)
+    return replace(seen, server=_server(seen, environment), odd=tuple(dict.fromkeys(odd)))
+
+
+def _server(checkout: Checkout, environment: Mapping[str, str]) -> str:
+    """The GitHub that origin names, else the one that we run on."""
+    if checkout.host and not checkout.is_elsewhere:
+        return f"https://{checkout.host}"
+    return (environment.get("GITHUB_SERVER_URL") or PUBLIC).rstrip("/").lower()
 
 
 # --- Files ---
@@ -175,19 +184,35 @@ def _with_git(checkout: Checkout, root: Path, environment: Mapping[str, str], od
     return replace(
         checkout,
         repository=named.repository if named.known else None,
-        server=named.web.removesuffix(f"/{named.repository}") if named.web else None,
-        branch=_branch(git),
+        host=named.host if "." in (named.host or "") else None,
+        branch=_branch(git, has_remote=named.known),
         tags=tuple(_tags(git)),
         gitops=tuple(_controlled(git)),
     )
 
 
-def _branch(git: Git) -> Known:
-    for reference, because in (("refs/remotes/origin/HEAD", "origin/HEAD"), ("HEAD", "the branch that is checked out")):
-        with suppress(GitError):
-            name = git.read("symbolic-ref", "--quiet", "--short", reference).decode("utf-8", "replace").strip()
-            return Known(name.removeprefix("origin/"), because)
-    return Known("main", "git names none, so this is a guess")
+def _branch(git: Git, *, has_remote: bool) -> Known:
+    """The default branch; where origin's word is missing, a guess: a checkout may be one of any branch."""
+    if said := _pointed_at(git, "refs/remotes/origin/HEAD"):
+        return Known(said.removeprefix("origin/"), "origin/HEAD")
+    usual = [name for name in _USUAL if _is_there(git, f"refs/remotes/origin/{name}")]
+    if len(usual) == 1:
+        return Known(usual[0], "origin has it, and does not say which is the default", sure=False)
+    if checked_out := _pointed_at(git, "HEAD"):
+        return Known(checked_out, "the branch that is checked out", sure=not has_remote)
+    return Known("main", "git names none, so this is a guess", sure=not has_remote)
+
+
+def _pointed_at(git: Git, reference: str) -> str:
+    with suppress(GitError):
+        return git.read("symbolic-ref", "--quiet", "--short", reference).decode("utf-8", "replace").strip()
+    return ""
+
+
+def _is_there(git: Git, reference: str) -> bool:
+    with suppress(GitError):
+        return bool(git.read("rev-parse", "--verify", "--quiet", reference).strip())
+    return False
 
 
 def _tags(git: Git) -> Iterator[str]:

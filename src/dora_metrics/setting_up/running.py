@@ -80,7 +80,9 @@ def _is_name(text: str) -> bool:
 
 
 def _found(request: Request, world: World, checkout: Checkout) -> Found:
-    own = checkout.repository if checkout.server else None  # one of another host may have a namesake on GitHub
+    own = (
+        None if checkout.is_elsewhere or not checkout.host else checkout.repository
+    )  # it may have a namesake on GitHub
     repository, server = (request.repository, None) if request.repository else (own, checkout.server)
     said = asking.ask(repository, server, world.environment, world.pause)
     return Found(checkout, said) if isinstance(said, OnGitHub) else Found(checkout, silence=said)

@@ -18,6 +18,7 @@ _PUBLISHING_ACTIONS = frozenset({
 _PUBLISHING_COMMAND = re.compile(
     r"\b(gh release create|goreleaser release|semantic-release|release-it|release-please)\b"
 )
+_PULLS = ("pull_request", "pull_request_target")
 _OURS = re.compile(r"[\w.-]+/dora-metrics(?:@|/\.github/workflows/dora\.ya?ml@)\S+")
 
 
@@ -44,7 +45,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Workflow:
-    """`inputs` are the values that an input may take as far as the file says; `ours` is where it uses this action."""
+    """`inputs` are the values that an input may take as far as the file says; `ours` is where it uses this action.
+
+    `at_merges`: it runs when a pull request is closed, as when it is merged.
+    """
 
     path: str
     name: str | None
@@ -52,6 +56,7 @@ class Workflow:
     inputs: Mapping[str, tuple[str, ...]]
     jobs: tuple[Job, ...]
     ours: Said | None = None
+    at_merges: bool = False
 
     @property
     def shown_name(self) -> str:
@@ -61,7 +66,7 @@ class Workflow:
     @property
     def runs_by_itself(self) -> bool:
         """Not only for those that call it, and not only for pull requests."""
-        return bool(self.events - {"workflow_call", "pull_request", "pull_request_target"})
+        return bool(self.events - {"workflow_call", *_PULLS})
 
 
 def read(path: str, content: str) -> Workflow:
@@ -84,6 +89,7 @@ def read(path: str, content: str) -> Workflow:
         inputs={**_inputs(under(on, "workflow_dispatch")), **_inputs(under(on, "workflow_call"))},
         jobs=tuple(_job(name, node) for name, node in entries(jobs).items()),
         ours=next(_ours(jobs), None),
+        at_merges=any("closed" in texts(under(on, event, "types")) for event in _PULLS),
     )
 
 

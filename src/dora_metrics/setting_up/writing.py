@@ -81,8 +81,10 @@ def _condition(proposal: Proposal) -> Iterator[str]:
     if when.deployment_status:
         ended = 'contains(fromJSON(\'["success", "failure", "error"]\'), github.event.deployment_status.state)'
         parts.append(["github.event_name != 'deployment_status'", ended])
-    if when.pulls:
-        parts.append(["github.event_name != 'workflow_run'", "github.event.workflow_run.event != 'pull_request'"])
+    if when.pulls and all(_is_text(name) for name in when.merges):
+        merging = (f"github.event.workflow.name == {_text(name)}" for name in when.merges)
+        no_pull = "github.event.workflow_run.event != 'pull_request'"
+        parts.append(["github.event_name != 'workflow_run'", no_pull, *merging])
     if parts:
         yield from ("# What would record nothing is not worth a run.", "if: >-")
     for number, part in enumerate(parts, 1):
@@ -91,9 +93,18 @@ def _condition(proposal: Proposal) -> Iterator[str]:
 
 def _labelled(label: str) -> Iterator[str]:
     """The label was just given or taken away, or is there."""
-    name = "'" + label.replace("'", "''") + "'"  # as GitHub's expressions write a text
-    yield f"github.event.label.name == {name}"
-    yield f"contains(github.event.issue.labels.*.name, {name})"
+    yield f"github.event.label.name == {_text(label)}"
+    yield f"contains(github.event.issue.labels.*.name, {_text(label)})"
+
+
+def _text(name: str) -> str:
+    """As GitHub's expressions write a text."""
+    return "'" + name.replace("'", "''") + "'"
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can stand in an expression that is written over several lines."""
+    return name.isprintable() and "${{" not in name
 
 
 def _alternatives(part: list[str], *, alone: bool, last: bool) -> Iterator[str]:

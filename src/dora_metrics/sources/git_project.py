@@ -11,11 +11,12 @@ from dora_metrics.sources.git_command import Git
 
 @dataclass(frozen=True)
 class Project:
-    """A name, whether it is more than a folder's, and the address of its pages where GitHub has them."""
+    """A name, whether it is more than a folder's, the address of its pages where GitHub has them, and origin's host."""
 
     repository: str
     known: bool
     web: str | None = None
+    host: str | None = None
 
     def pull(self, number: int) -> str:
         """The id of a pull request."""
@@ -54,13 +55,15 @@ def project(git: Git, folder: Path) -> Project:
     found = _URL.fullmatch(origin) or _SCP.fullmatch(origin)
     if not found:
         return Project(f"local/{_local(folder)}", known=False)
-    host, name = found["host"].lower(), found["name"]
-    return Project(name, known=True, web=f"https://{host}/{name}" if _GITHUB.fullmatch(host) else None)
+    host, name = _PUBLIC.sub("github.com", found["host"].lower()), found["name"]
+    return Project(name, known=True, web=f"https://{host}/{name}" if _GITHUB.fullmatch(host) else None, host=host)
 
 
 _NAME = r"(?:.*/)?(?P<name>[\w.-]+/[\w.-]+?)(?:\.git)?/*"
 _URL = re.compile(rf"(?:https?|ssh|git|git\+ssh)://(?:[^/]*@)?(?P<host>[\w.-]+)(?::\d+)?/+{_NAME}", re.ASCII)
 _SCP = re.compile(rf"(?:[^@/:]+@)?(?P<host>[\w.-]{{2,}}):(?!//)/*{_NAME}", re.ASCII)
+_PUBLIC = re.compile(r"^(?:(?:ssh|www)\.github\.com|github\.com-[\w-]+)$")
+"""Other hosts of github.com, and what people call it in ssh's configuration to choose a key."""
 _GITHUB = re.compile(r"github\.com|github\.[\w.-]+|[\w-]+\.ghe\.com")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dora_metrics.core.alerts import NAMES, Alerts, wanted
+from dora_metrics.core.alerts import Alerts, wanted
 from dora_metrics.core.facts import Fact, Vulnerability
 from dora_metrics.core.progress import Cursor
 from dora_metrics.errors import EventError
@@ -15,7 +15,7 @@ from dora_metrics.github import text, touching
 from dora_metrics.github.alerts import code_scanning, dependabot, secret_scanning
 from dora_metrics.github.client import ForbiddenError, GitHubError, NotFoundError
 from dora_metrics.github.past.asking import Asking
-from dora_metrics.github.past.pages import Page, Reading
+from dora_metrics.github.past.pages import Page, Reading, Stretch
 from dora_metrics.github.past.parts import Part, Refused
 from dora_metrics.github.payloads import Alert, CodeScanningAlert, DependabotAlert, SecretScanningAlert
 from dora_metrics.github.reading import read
@@ -24,20 +24,21 @@ from dora_metrics.settings import policy
 _PAGE = 100
 _ASKED_AGAIN = timedelta(days=7)
 _LONGEST_REASON = 300
+_NAMELESS = "?"
 
 
 def kinds(asking: Asking) -> tuple[Alerts, ...]:
     """Those to read now.
 
-    What `auto` was refused is asked for again after a week, or where somebody starts the run: a nightly run of a token
-    without the permission costs nothing.
+    What `auto` was refused is asked for again after a week, or where a person starts the run: whatever else starts
+    one, a token without the permission costs nothing.
     """
     asked = asking.wanted.settings.security
     return tuple(kind for kind in wanted(asked) if kind in asked or not _is_hopeless(asking, kind))
 
 
 def _is_hopeless(asking: Asking, kind: Alerts) -> bool:
-    return asking.run.event == "schedule" and _is_recent(asking, asking.cursor(kind))
+    return not asking.run.by_hand and _is_recent(asking, asking.cursor(kind))
 
 
 def _is_recent(asking: Asking, cursor: Cursor) -> bool:
@@ -45,29 +46,37 @@ def _is_recent(asking: Asking, cursor: Cursor) -> bool:
 
 
 def alerts(asking: Asking, kind: Alerts) -> Iterator[Part | Refused]:
-    """One request where nothing has changed, else one more a hundred that have.
+    """One request where nothing has changed, else one more a hundred that have; all, where a person starts the run and
+    some could not be read.
 
     Raises:
         GitHubError: if GitHub does not answer; a refusal is a value.
     """
     before = asking.cursor(kind)
     reached = replace(before, refused=None, refused_at=None)
-    listed = _Listed(asking, kind)
-    reading = Reading(lambda: listed.pages(None), listed.pages, "updated_at", reached, asking.wanted.since)
+    known = Cursor(read_at=before.read_at) if before.unread and asking.run.by_hand else reached
+    listed = _Listed(asking, kind, set(known.unread) - {_NAMELESS}, known.unread_because)
+    reading = Reading(lambda: listed.pages(None), listed.pages, "updated_at", known, asking.wanted.since)
     try:
         for stretch in reading.stretches():
-            reached = stretch.cursor
+            reached = listed.noted(_reached(asking, before, stretch))
             facts = tuple(node["fact"] for node in stretch.nodes if node["fact"])
-            notes = listed.notes() if stretch.done else ()
-            yield Part(kind, facts, stretch.cursor, stretch.reached, stretch.done, notes)
+            yield Part(kind, facts, reached, stretch.reached, stretch.done)
     except (ForbiddenError, NotFoundError) as problem:
         yield _refused(asking, kind, reached, problem)
 
 
+def _reached(asking: Asking, before: Cursor, stretch: Stretch) -> Cursor:
+    """With the day of a reading to the end: not the moment, so that a sync that finds nothing new writes nothing."""
+    read_at, now = before.read_at, asking.run.now
+    if stretch.done and stretch.cursor.newest and (read_at is None or read_at.date() != now.date()):
+        read_at = now
+    return replace(stretch.cursor, read_at=read_at)
+
+
 def _refused(asking: Asking, kind: Alerts, reached: Cursor, problem: GitHubError) -> Refused:
     """The same answer again moves nothing, so that a sync that finds nothing new writes nothing."""
-    status = "404" if isinstance(problem, NotFoundError) else "403"
-    reason = f"{status}, {text.one_line(str(problem))[:_LONGEST_REASON].rstrip('.')}"
+    reason = f"{problem.status}, {text.one_line(str(problem))[:_LONGEST_REASON].rstrip('.')}"
     before = asking.cursor(kind)
     at = before.refused_at if before.refused == reason and _is_recent(asking, before) else asking.run.now
     told = kind in asking.wanted.settings.security
@@ -76,12 +85,13 @@ def _refused(asking: Asking, kind: Alerts, reached: Cursor, problem: GitHubError
 
 @dataclass
 class _Listed:
-    """A list of alerts as pages of what was read of them."""
+    """A list of alerts as pages of what was read of them; `unread`: which could not be, and `problem` why."""
 
     asking: Asking
     kind: Alerts
-    unread: int = 0
-    problem: str = ""
+    unread: set[str]
+    problem: str | None
+    nameless: int = 0
 
     def pages(self, place: str | None) -> Iterator[Page]:
         """From a place on, the newest changes first.
@@ -99,11 +109,10 @@ class _Listed:
                 return
             place = page.following
 
-    def notes(self) -> tuple[str, ...]:
-        if not self.unread:
-            return ()
-        which = f"{self.unread:,} of the {NAMES[self.kind]} of {self.asking.home.name}"
-        return (f"{which} cannot be read ({self.problem}).",)
+    def noted(self, cursor: Cursor) -> Cursor:
+        """The cursor with those that could not be read, so that every run can say it."""
+        unread = (*sorted(self.unread), *[_NAMELESS] * self.nameless)
+        return replace(cursor, unread=unread, unread_because=self.problem if unread else None)
 
     def _nodes(self, found: list[Any]) -> Iterator[Mapping[str, Any]]:
         since = self.asking.wanted.since
@@ -111,10 +120,19 @@ class _Listed:
             try:
                 alert, fact = self._read(one)
             except EventError as problem:
-                self.unread, self.problem = self.unread + 1, problem.problems[0]
+                self._cannot_read(one)
+                self.problem = text.one_line(problem.problems[0])[:_LONGEST_REASON]
                 continue
+            self.unread.discard(str(alert.number))
             is_old = since is not None and alert.changed_at < since
             yield {"updated_at": alert.changed_at.isoformat(), "fact": None if is_old else fact}
+
+    def _cannot_read(self, one: object) -> None:
+        number = one.get("number") if isinstance(one, Mapping) else None
+        if isinstance(number, int):
+            self.unread.add(str(number))
+        else:
+            self.nameless += 1
 
     def _read(self, one: Mapping[str, Any]) -> tuple[Alert, Fact | None]:
         run, branch = self.asking.run, self.asking.home.branch
