@@ -4,7 +4,7 @@ from typing import Any
 
 from dora_metrics.core import contract
 from dora_metrics.core.comparing import Verdict, compare
-from dora_metrics.core.facts import Fact
+from dora_metrics.core.facts import Deployment, Fact
 from dora_metrics.core.judging import judge_all
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.values import Window
@@ -17,9 +17,9 @@ WINDOW = Window(MARCH, at("03-30"))
 LONG_AGO = deployment(9999, "2023-01-01")
 
 
-def compared(*facts: Any) -> dict[str, Verdict]:  # noqa: ANN401
-    (record,) = judge_all((LONG_AGO, *facts), Policy()).records
-    (scope,) = answer(LONG_AGO, *facts, window="2024-03-01..2024-03-30").scopes
+def compared(*facts: Any, before: Deployment = LONG_AGO) -> dict[str, Verdict]:  # noqa: ANN401
+    (record,) = judge_all((before, *facts), Policy()).records
+    (scope,) = answer(before, *facts, window="2024-03-01..2024-03-30").scopes
     assert isinstance(scope.previous, contract.Metrics)
     return compare(record, WINDOW, scope.metrics, scope.previous)
 
@@ -41,6 +41,14 @@ def test_more_deployments_are_better_only_where_chance_is_unlikely() -> None:
     assert compared(*spread("02", 10, 1), *spread("03", 30, 100))["deployment_frequency"] == "better"
     assert compared(*spread("02", 30, 1), *spread("03", 10, 100))["deployment_frequency"] == "worse"
     assert compared(*spread("02", 10, 1), *spread("03", 12, 100))["deployment_frequency"] == "no clear change"
+
+
+def test_a_frequency_is_compared_with_no_window_of_which_only_a_part_is_known() -> None:
+    """A scope found in the middle of February had deployments before, for all that is known."""
+    facts = [*spread("02", 10, 1), *spread("03", 30, 101)]
+    assert compared(*facts)["deployment_frequency"] == "better"
+    assert "deployment_frequency" not in compared(*facts, before=deployment(9999, "02-01T12:00"))
+    assert compared(*facts, before=deployment(9999, "02-01T00:00"))["deployment_frequency"] == "better"
 
 
 def test_shorter_lead_times_are_better() -> None:

@@ -115,8 +115,8 @@ def test_a_number_opens_its_deployments_changes_and_incidents_with_links(browser
         assert link.get_attribute("href") == "https://github.com/acme/shop/deployments/2119"
         assert link.get_attribute("rel") == "noopener noreferrer"
         assert (
-            seen.dialog.get_by_role("link", name="#450").get_attribute("href")
-            == "https://github.com/acme/shop/pull/450"
+            seen.dialog.get_by_role("link", name="#451").get_attribute("href")
+            == "https://github.com/acme/shop/pull/451"
         )
 
 

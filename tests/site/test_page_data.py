@@ -80,7 +80,8 @@ def test_no_data_has_a_reason_and_nothing_else() -> None:
 
 
 def test_a_card_says_what_the_answer_says() -> None:
-    numbers = subject(*(deployment(n, f"03-{n:02}") for n in range(1, 31)), window="30d")
+    daily = (deployment(n, f"03-{n:02}") for n in range(1, 31))
+    numbers = subject(deployment(100, "01-05"), *daily, window="30d")
     found = card(numbers, "deployment_frequency")
     assert (found.value, found.level, found.rank) == ("6.8 a week", "high, could be up to elite", 3)
     assert (found.interval, found.n) == ("4.5 a week to 1.4 a day", "29 deployments on 29 days")

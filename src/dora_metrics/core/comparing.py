@@ -15,11 +15,15 @@ SIGNIFICANT = 0.05
 
 
 def compare(record: Record, window: Window, now: contract.Metrics, before: contract.Metrics) -> dict[str, Verdict]:
-    """For each metric that has a value in both windows of equal length: whether the change is clear at p < 0.05."""
+    """For each metric that has a value in both windows of equal length: whether the change is clear at p < 0.05.
+
+    Of the frequency nothing can be said where only a part of the window before is known: its first days may have had
+    deployments that nobody has recorded.
+    """
     earlier = window.before()
     found: dict[str, Verdict] = {}
     one, other = now.deployment_frequency, before.deployment_frequency
-    if one.per_day is not None and other.per_day is not None:
+    if one.per_day is not None and other.per_day is not None and _is_known(record, earlier):
         p = compare_counts(one.deployments, window.days, other.deployments, earlier.days)
         found["deployment_frequency"] = _verdict(p, better=one.per_day > other.per_day)
     for name, sample in _DURATIONS.items():
@@ -32,6 +36,11 @@ def compare(record: Record, window: Window, now: contract.Metrics, before: contr
             p = fisher(getattr(rate, hits), rate.deployments, getattr(rate_before, hits), rate_before.deployments)
             found[name] = _verdict(p, better=rate.ratio < rate_before.ratio)
     return found
+
+
+def _is_known(record: Record, window: Window) -> bool:
+    """Whether a scope was known by the beginning of a window."""
+    return record.began is not None and record.began <= window.start
 
 
 def _shorter(one: Sequence[float], other: Sequence[float]) -> bool:

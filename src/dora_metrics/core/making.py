@@ -37,10 +37,17 @@ def making(record: Record, scope: contract.ScopeMetrics, window: Window, policy:
     return Making(
         window=f"{start} – {end} {policy.zone.key}, half-open: {window.days:g} days; "
         f"scope {record.scope.repository}, service {record.scope.service}, environment {record.scope.environment}",
-        metrics=list(_metrics(scope.metrics, window, policy)),
+        metrics=[*_known_since(record, window, policy), *_metrics(scope.metrics, window, policy)],
         failures=_most(failures_in(record, window), lambda one: md("{} {}", name(one.deployment), failed(one, record))),
         unmatched=_most(unmatched, _unmatched),
     )
+
+
+def _known_since(record: Record, window: Window, policy: Policy) -> Iterator[Md]:
+    """Where the window is older than what is known, since a frequency is of the whole window."""
+    if record.began and window.start < record.began:
+        since = words.day(record.began, policy.zone)
+        yield md("**Known since {}**: the days before it count as days without a deployment.", since)
 
 
 def _unmatched(one: Placed) -> Md:
