@@ -1,10 +1,15 @@
 """Everything outside that a run needs, made once and only when it is needed: GitHub's API, the ledger, the asker."""
 
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING
+from weakref import finalize
 
 from dora_metrics import config
 from dora_metrics.asking import Asker
@@ -147,7 +152,33 @@ class Opening:
         from dora_metrics.reporting import Reporting  # noqa: PLC0415 - as above
 
         desk = Desk(self._client, given.run.repository, given.settings.report_labels)
-        return Reporting(desk, given.settings, given.run, given.work != "record", given.workspace)
+        return Reporting(desk, given.settings, given.run, given.work != "record", self._templates())
+
+    def _templates(self) -> Path:
+        """Where the report's template lies: the workspace, else, without a checkout, a copy of the default branch's."""
+        given, wanted = self.given, self.given.settings.report_template
+        if wanted is None or given.has_checkout or os.path.lexists(given.workspace / wanted):
+            return given.workspace
+        from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as above
+        from dora_metrics.github.contents import content, objects  # noqa: PLC0415 - as above
+
+        try:
+            (found,) = objects(self._client, given.run.repository, [f"HEAD:{wanted.as_posix()}"])
+            text = content(self._client, given.run.repository, found)
+        except GitHubError as problem:
+            why = f"report-template {wanted} cannot be read from the default branch: {problem}"
+            self.tell(Told("report", "skipped", why))
+            return given.workspace
+        return given.workspace if text is None else self._copied(wanted, text)
+
+    def _copied(self, wanted: Path, text: bytes) -> Path:
+        """A folder with this one file, which goes with the run."""
+        folder = Path(mkdtemp(prefix="dora-metrics-"))
+        finalize(self, rmtree, folder, ignore_errors=True)
+        with suppress(OSError):  # it is missed where it is used
+            (folder / wanted).parent.mkdir(parents=True, exist_ok=True)
+            (folder / wanted).write_bytes(text)
+        return folder
 
     def claim(self, before: Contents) -> Mapping[str, bytes]:
         """The ledger's file by which this run claims the reports that are due."""
