@@ -5,6 +5,7 @@ import sys
 import tempfile
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from io import BytesIO, StringIO
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from dora_metrics.core.facts import Change, Deployment, Fact, Incident  # noqa: 
 from dora_metrics.core.periodic.letter import LARGEST, length  # noqa: E402 - from src
 from dora_metrics.core.periodic.periods import due  # noqa: E402 - from src
 from dora_metrics.core.records import encode  # noqa: E402 - from src
-from dora_metrics.letters import letters  # noqa: E402 - from src
+from dora_metrics.letters import in_folder, letters  # noqa: E402 - from src
 from dora_metrics.settings import Settings  # noqa: E402 - from src
 from dora_metrics.world import World  # noqa: E402 - from src
 from fakes.github import FakeGitHub  # noqa: E402 - from tests
@@ -105,7 +106,7 @@ def main() -> None:
     subject = subject_of(known, settings, NOW)
     began = time.perf_counter()
     period = due("weekly", NOW, settings.zone, settings.report_day)
-    (letter,) = letters(subject, "acme/shop", period, settings, Path()).letters.values()
+    (letter,) = letters(subject, "acme/shop", period, settings, partial(in_folder, Path())).letters.values()
     seconds = time.perf_counter() - began
     print("| a report of 2,000 deployments in the week, 26,000 in all | measured | goal |\n|---|---|---|")
     print(f"| seconds to write it | {seconds:.2f} | < 2 |")

@@ -111,10 +111,10 @@ def _prometheus(subject: Subject, facts: list[Fact], _settings: Settings) -> str
 
 def _report(kind: Kind, subject: Subject, _facts: list[Fact], settings: Settings) -> str:
     """The report that is due, of each scope that has one, as its issue would be."""
-    from dora_metrics.letters import letters, printed  # noqa: PLC0415 - as above
+    from dora_metrics.letters import in_folder, letters, printed  # noqa: PLC0415 - as above
 
     period = due(kind, subject.now, settings.zone, settings.report_day)
-    found = letters(subject, EVERY_REPOSITORY, period, settings, Path())
+    found = letters(subject, EVERY_REPOSITORY, period, settings, partial(in_folder, Path()))
     if found.problem:
         raise DoraError(found.problem)
     return printed(found)

@@ -4,6 +4,7 @@ import json
 import shutil
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from importlib.resources import as_file, files
 from io import StringIO
 from pathlib import Path
@@ -14,7 +15,7 @@ from dora_metrics.core import values
 from dora_metrics.core.ledger import README, TITLE
 from dora_metrics.core.periodic.periods import due
 from dora_metrics.errors import DoraError
-from dora_metrics.letters import letters, printed
+from dora_metrics.letters import in_folder, letters, printed
 from dora_metrics.settings import EVERY_REPOSITORY, Settings
 from dora_metrics.sources import factfiles
 from dora_metrics.world import World
@@ -59,7 +60,7 @@ def _report(ledger: Path, world: World) -> str:
     settings, now = Settings(), values.instant(MONDAY)
     subject = subject_of(factfiles.read(str(ledger), world.stdin).facts, settings, now)
     period = due("weekly", now, settings.zone, settings.report_day)
-    return printed(letters(subject, EVERY_REPOSITORY, period, settings, ledger))
+    return printed(letters(subject, EVERY_REPOSITORY, period, settings, partial(in_folder, ledger)))
 
 
 def _rebuilding(environment: dict[str, str]) -> dict[str, str]:

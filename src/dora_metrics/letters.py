@@ -1,5 +1,6 @@
 """The reports that are due, as letters: of each scope that is alive, by the user's template or the usual one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,15 +43,20 @@ class Letters:
         return f"{self.more} more scopes have none, since a run makes {MOST}" if self.more else ""
 
 
-def letters(subject: Subject, about: str, period: Period, settings: Settings, workspace: Path) -> Letters:
-    """The reports of a repository's scopes, or of all, the most recently deployed first."""
+def letters(
+    subject: Subject, about: str, period: Period, settings: Settings, template_of: Callable[[Path], str]
+) -> Letters:
+    """The reports of a repository's scopes, or of all, the most recently deployed first.
+
+    `template_of` reads the user's template.
+    """
     ours = [one for one in subject.records.records if about in (EVERY_REPOSITORY, one.scope.repository)]
     alive = sorted((one for one in ours if is_alive(one, period)), key=_newest, reverse=True)
     matters = {record.scope: Matter.of(subject, record, period) for record in alive[:MOST]}
     more, wanted, problem = max(0, len(alive) - MOST), settings.report_template, ""
     if wanted is not None:
         try:
-            return _letters(matters, _read(workspace, wanted), more, "")
+            return _letters(matters, template_of(wanted), more, "")
         except (OSError, UnicodeDecodeError, TemplateError) as why:
             problem = f"report-template {wanted} cannot be used: {_why(why)}"
     return _letters(matters, template(f"{period.kind}.md.j2"), more, problem)
@@ -71,7 +77,7 @@ def _newest(record: Record) -> tuple[str, Scope]:
     return newest, record.scope
 
 
-def _read(workspace: Path, wanted: Path) -> str:
+def in_folder(workspace: Path, wanted: Path) -> str:
     """A file of the repository, and nothing that a link in it leads to elsewhere."""
     path = (workspace / wanted).resolve()
     if not path.is_relative_to(workspace.resolve()):
@@ -82,7 +88,7 @@ def _read(workspace: Path, wanted: Path) -> str:
 def _why(problem: Exception) -> str:
     match problem:
         case FileNotFoundError():
-            return "there is no such file; it is looked for in the workspace, so the job needs a checkout"
+            return "there is no such file in the workspace, nor, without a checkout, on the default branch"
         case OSError():
             return str(problem.strerror)
         case UnicodeDecodeError():

@@ -1,5 +1,6 @@
 """Everything outside that a run needs, made once and only when it is needed: GitHub's API, the ledger, the asker."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -147,7 +148,31 @@ class Opening:
         from dora_metrics.reporting import Reporting  # noqa: PLC0415 - as above
 
         desk = Desk(self._client, given.run.repository, given.settings.report_labels)
-        return Reporting(desk, given.settings, given.run, given.work != "record", given.workspace)
+        return Reporting(desk, given.settings, given.run, given.work != "record", self._template)
+
+    def _template(self, wanted: Path) -> str:
+        """The report's template: the workspace's, else, without a checkout, the default branch's.
+
+        Raises:
+            OSError: if it cannot be read.
+            TemplateError: if GitHub does not show it, or it lies elsewhere.
+        """
+        from dora_metrics.core.render import TemplateError  # noqa: PLC0415 - as above
+        from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as above
+        from dora_metrics.github.contents import content, objects  # noqa: PLC0415 - as above
+        from dora_metrics.letters import in_folder  # noqa: PLC0415 - as above
+
+        given = self.given
+        if given.has_checkout or os.path.lexists(given.workspace / wanted):
+            return in_folder(given.workspace, wanted)
+        try:
+            (found,) = objects(self._client, given.run.repository, [f"HEAD:{wanted.as_posix()}"])
+            text = content(self._client, given.run.repository, found)
+        except GitHubError as problem:
+            raise TemplateError(f"GitHub does not show it on the default branch: {problem}") from None
+        if text is None:
+            raise FileNotFoundError
+        return text.decode()
 
     def claim(self, before: Contents) -> Mapping[str, bytes]:
         """The ledger's file by which this run claims the reports that are due."""

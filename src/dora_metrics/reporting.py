@@ -1,6 +1,6 @@
 """The reports of a run: claimed in the ledger, written, filed; every failure is told and costs the run nothing else."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,14 +30,14 @@ from dora_metrics.shelf import Claimant, Shelf
 class Reporting:
     """The reports of one run. `asked`: a schedule or a person started it, so that what is filed is looked at again.
 
-    `numbers`: the issues of this run by scope, once it has published.
+    `template`: reads the user's. `numbers`: the issues of this run by scope, once it has published.
     """
 
     desk: Desk
     settings: Settings
     run: Run
     asked: bool
-    workspace: Path
+    template: Callable[[Path], str]
     numbers: dict[Scope, int] = field(default_factory=dict)
 
     @cached_property
@@ -84,7 +84,7 @@ class Reporting:
         from dora_metrics.letters import letters  # noqa: PLC0415 - most runs make no report
 
         about = EVERY_REPOSITORY if self.settings.repositories else self.run.repository
-        found = letters(recorded.subject, about, period, self.settings, self.workspace)
+        found = letters(recorded.subject, about, period, self.settings, self.template)
         filing = Filing(self.desk, shelf, self._claimant, period, entry, found)
         self.numbers |= filing.numbers()
         if not entry.done or (filing.lacks_some and filing.take_up()):

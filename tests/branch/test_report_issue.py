@@ -486,10 +486,31 @@ def test_a_template_of_the_users_is_taken(team: Team) -> None:
     assert team.issues[0].body.endswith("Comments:")
 
 
+def test_without_a_checkout_it_is_the_default_branchs_as_the_settings_file_is(team: Team) -> None:
+    template, config = "We deployed {{ report.delivered.count }} times.", "report-template: .github/mine.md.j2\n"
+    team.repository.commit({".github/mine.md.j2": template, ".github/dora.yml": config}, message="Configure")
+    team.event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY)
+    assert "We deployed 3 times." in team.issues[0].body
+    own(team, "In the workspace.", ".github/mine.md.j2")
+    assert "We deployed 3 times." in team.issues[0].body
+    own(team, "In the workspace.")
+    assert "In the workspace." in team.issues[0].body
+
+
+def test_one_that_github_does_not_show_gives_way_to_the_usual_one(team: Team) -> None:
+    team.github.fail(unavailable(502), to="Objects", times=None)
+    ran = own(team, None)
+    assert "3 deployments reached production" in team.issues[0].body
+    assert (
+        "report-template mine.md.j2 cannot be used: GitHub does not show it on the default branch: GitHub answered 502"
+        in ran.summary
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "name", "why"),
     [
-        (None, "mine.md.j2", "there is no such file; it is looked for in the workspace, so the job needs a checkout"),
+        (None, "mine.md.j2", "there is no such file in the workspace, nor, without a checkout, on the default branch"),
         ("{% if %}", "mine.md.j2", "line 1: Expected an expression, got 'end of statement block'"),
         ("x", ".", "Is a directory"),
         ("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", "mine.md.j2", "it never ends"),
