@@ -13,8 +13,8 @@ from dora_metrics.core import ledger as layout
 from dora_metrics.core.checkpoint import encode
 from dora_metrics.core.exposition import Families, text
 from dora_metrics.core.facts import Deployment, Fact
-from dora_metrics.core.ledger import EVERYTHING
-from dora_metrics.core.progress import decoded
+from dora_metrics.core.ledger import CURSORS, EVERYTHING
+from dora_metrics.core.progress import decoded, is_no_further
 from dora_metrics.core.report import Subject
 from dora_metrics.core.sealing import Judged
 from dora_metrics.core.totals import Totals, added
@@ -152,7 +152,7 @@ def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run, eyes: E
     changes = {**_outbox(seen, entry.facts, settings), **plan.changes, **_unlike(seen, also)}
     sequence = None if seen.sequence is None else counted(seen.sequence, changes)[0]
     families = families_of(subject, totals, sequence)
-    if not changes and seen.written_at and timedelta() <= run.now - seen.written_at < eyes.idle:
+    if _is_nothing(seen, changes) and seen.written_at and timedelta() <= run.now - seen.written_at < eyes.idle:
         saved: Snapshot | None = seen
     else:
         shown = {**_welcome(seen), **_derived(subject, families), **eyes.publish(subject, ledger, seen)}
@@ -170,6 +170,13 @@ def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run, eyes: E
         saved=saved,
         begun=not seen.files,
         notes=entry.book.notes,
+    )
+
+
+def _is_nothing(seen: Snapshot, changes: Mapping[str, bytes]) -> bool:
+    """Whether nothing would be lost if these were not written."""
+    return not changes.keys() - {CURSORS} and is_no_further(
+        seen.files.get(CURSORS, b""), changes.get(CURSORS, seen.files.get(CURSORS, b""))
     )
 
 

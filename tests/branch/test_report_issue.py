@@ -89,6 +89,15 @@ def test_a_schedule_makes_it_too(team: Team) -> None:
     assert (ran.code, len(team.reports)) == (0, 1)
 
 
+def test_a_sync_right_after_writes_nothing_though_it_sees_the_issue(team: Team) -> None:
+    team.event("schedule", SCHEDULE, now=MONDAY)
+    head = team.repository.head("dora-metrics")
+    team.github.requests.clear()
+    team.event("schedule", SCHEDULE, now=MONDAY + timedelta(minutes=5))
+    assert team.repository.head("dora-metrics") == head
+    assert len(team.asked) <= 4
+
+
 def test_it_costs_four_requests_beside_those_that_read_and_write_the_ledger(team: Team) -> None:
     team.report()
     team.deploy(4, "2026-11-24T11:00:00Z")

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Cursor(Struct, frozen=True, omit_defaults=True):
@@ -49,3 +50,13 @@ def decoded(content: bytes) -> Cursors:
 def encoded(cursors: Cursors) -> bytes:
     kept = {repository: own for repository, own in cursors.items() if own}
     return msgspec.json.encode(kept, order="sorted") + b"\n" if kept else b""
+
+
+def is_no_further(one: bytes, other: bytes) -> bool:
+    """Whether two readings differ at most in how new the newest thing was: the next one finds that again."""
+    return _without_newest(one) == _without_newest(other)
+
+
+def _without_newest(content: bytes) -> Cursors:
+    found = decoded(content).items()
+    return {name: {kind: replace(cursor, newest=None) for kind, cursor in own.items()} for name, own in found}
