@@ -214,7 +214,9 @@ def test_a_release_that_a_merge_publishes_is_listened_to(tmp_path: Path) -> None
 
 def test_runs_for_pull_requests_are_no_deployments_by_their_name(tmp_path: Path) -> None:
     closing = AT_MERGES.replace("    environment: production\n", "")
-    assert Checkout.of(tmp_path, {DEPLOY_FILE: closing}).proposal().sources == ("pushes",)
+    found = Checkout.of(tmp_path, {DEPLOY_FILE: closing}).proposal()
+    assert found.sources == ("pushes",)
+    assert any("if it deploys, give its job `environment: production`" in note for note in found.notes)
 
 
 def test_runs_of_a_watched_workflow_for_pull_requests_start_none_of_ours(tmp_path: Path) -> None:

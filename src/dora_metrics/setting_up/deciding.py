@@ -254,6 +254,7 @@ def _notes(seen: _Seen, sources: tuple[str, ...]) -> Iterator[str]:
     named = {one.path for one in seen.named}
     for path, one in seen.targets.items():
         yield from (said for said in one.unknown if path in named or "known only when" in said)
+    yield from _merging(seen)
     yield from _nameless(seen)
     if "deployments" in sources and not seen.deploying and any(one.by_actions for one in _production_on_github(seen)):
         yield "no workflow here names the environment that Actions deploys to: those deployments are found at night"
@@ -280,6 +281,15 @@ def _unsure_branch(found: Found) -> Iterator[str]:
     if not branch.sure and not (found.github and found.github.branch):
         advice = "`git remote set-head origin --auto` asks it; then run this again"
         yield f"that {branch.value} is the default branch is not sure, as git does not know what origin says: {advice}"
+
+
+def _merging(seen: _Seen) -> Iterator[str]:
+    """Workflows that may well deploy at a merge, though nothing but their name says so."""
+    sure = {one.path for one in (*seen.deploying, *seen.publishing)}
+    for one in seen.own:
+        if one.path not in sure and not one.runs_by_itself and deploys(Named(name=one.name, path=one.path), ()):
+            advice = "runs for pull requests count as none; if it deploys, give its job `environment: production`"
+            yield f"{one.path}: it is named like one that deploys, and {advice}"
 
 
 def _nameless(seen: _Seen) -> Iterable[str]:
