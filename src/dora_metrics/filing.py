@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dora_metrics.letters import Letters
 
 _BETWEEN_SECONDS = 1.0
+"""GitHub asks for that much between things that notify people."""
 
 
 class OvertakenError(Exception):
@@ -36,6 +37,7 @@ class Filing:
     period: Period
     entry: Entry
     found: "Letters"
+    _has_created: bool = False
 
     def made(self) -> dict[Scope, Issue]:
         """Makes the issues that are not there yet, closes those of the last report, and remembers both.
@@ -102,10 +104,11 @@ class Filing:
         if found := there.get(one.marker):
             self._rewrite(scope, one, found)
             return found
+        if self._has_created:
+            self.desk.client.pause(_BETWEEN_SECONDS)
         self._hold()
-        issue = self.desk.create(one, self._before(one))
-        self.desk.client.pause(_BETWEEN_SECONDS)
-        return issue
+        self._has_created = True
+        return self.desk.create(one, self._before(one))
 
     def _hold(self) -> None:
         """A claim that has become old, by waiting for rate limits, is made anew before anything is made by it."""
