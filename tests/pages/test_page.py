@@ -123,7 +123,7 @@ def test_a_number_opens_its_deployments_changes_and_incidents_with_links(browser
 @pytest.mark.parametrize(
     ("title", "said"),
     [
-        ("Deployment frequency", "10 deployments"),
+        ("Deployment frequency", "9 deployments; 1 attempt that did not succeed · 30 days"),
         ("Lead time for changes", "29 changes, 3 left out · 30 days · the longest first"),
         ("Recovery time", "2 failed deployments"),
         ("Rework rate", "1 repair"),
@@ -134,6 +134,19 @@ def test_what_is_listed_is_what_was_counted(browser: Browser, tmp_path: Path, ti
         seen.page.get_by_role("button", name=f"{title}: ").click()
         expect(seen.dialog).to_contain_text(said)
         assert not NO_ANSWER.search(seen.dialog.inner_text())
+
+
+def test_changes_of_a_deployment_with_very_many_are_counted_where_they_are_not_listed(
+    browser: Browser, tmp_path: Path
+) -> None:
+    changes = [change(n, f"02-{n % 28 + 1:02}T{n // 28:02}:00") for n in range(120)]
+    facts = [deployment(1, "02-01"), *changes, deployment(2, "03-03", changes=list(range(120)))]
+    with looking(browser, tmp_path, subject(*facts), "show=lead_time") as seen:
+        expect(seen.dialog).to_contain_text("40 of 120 changes · ")
+        expect(seen.dialog.locator(".evidence > li").first).to_contain_text("#0")
+        expect(seen.dialog).to_contain_text(
+            "80 more, of 1 deployment with very many, whose slowest are here, are in facts/ beside this page."
+        )
 
 
 def test_a_click_on_a_bar_opens_its_week(browser: Browser, tmp_path: Path) -> None:

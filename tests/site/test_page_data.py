@@ -142,11 +142,22 @@ def test_changes_of_a_failed_attempt_stand_with_the_deployment_that_delivered_th
     assert [one[0] for one in success.changes] == ["#7"]
 
 
-def test_of_very_many_changes_some_are_left_out_and_counted() -> None:
-    changes = [change(n, "03-02") for n in range(100)]
-    facts = [deployment(1, "03-01"), *changes, deployment(2, "03-03", changes=list(range(100)))]
+def test_of_very_many_changes_the_slowest_are_shown_and_the_others_counted() -> None:
+    changes = [change(n, f"02-{n % 25 + 1:02}T{n // 25:02}:00", bot=n >= 100) for n in range(110)]
+    facts = [deployment(1, "02-01"), *changes, deployment(2, "03-03", changes=list(range(110)))]
     found = scope_of(subject(*facts)).deployments[1]
-    assert (len(found.changes), found.more) == (40, 60)
+    assert (len(found.changes), found.more, found.more_excluded) == (40, 60, 10)
+    seconds = [int(one[3]) for one in found.changes]
+    since = sorted(at(f"02-{n % 25 + 1:02}T{n // 25:02}:00") for n in range(100))
+    assert seconds == [int((at("03-03") - moment).total_seconds()) for moment in since[:40]]
+
+
+def test_what_has_no_lead_time_is_shown_where_there_is_room() -> None:
+    changes = [change(n, "03-02", bot=n >= 30) for n in range(50)]
+    found = scope_of(subject(deployment(1, "03-01"), *changes, deployment(2, "03-03", changes=list(range(50)))))
+    (_, second) = found.deployments
+    assert [one[3] for one in second.changes][-11:] == [86400, *["by a bot"] * 10]
+    assert (second.more, second.more_excluded) == (0, 10)
 
 
 def test_what_a_window_counts_is_what_lies_in_its_span() -> None:

@@ -26,7 +26,8 @@ class Failed(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Deployment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One attempt. `counted`: in the denominator of the failure rate. `lead`: median seconds of its changes.
 
-    `more`: how many changes are left out here.
+    `changes`: the slowest first, then those without a lead time; `more` and `more_excluded`: how many of either are not
+    here.
     """
 
     at: int
@@ -39,6 +40,7 @@ class Deployment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lead: int | None = None
     changes: list[Change] = []
     more: int = 0
+    more_excluded: int = 0
 
 
 class Incident(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -106,9 +106,9 @@ function weekLines(metric, weeks, week) {
   return isPartial(weeks, week) ? [...lines, "not a whole week"] : lines;
 }
 
-function markLines(metric, { at, changes, more, lead, failed, rework }) {
+function markLines(metric, { at, changes, more, more_excluded, lead, failed, rework }) {
   if (metric === "lead_time") {
-    return [minute(at), `${plural(changes.length + more, "change")}, median ${duration(lead)}`];
+    return [minute(at), `${plural(changes.length + more + more_excluded, "change")}, median ${duration(lead)}`];
   }
   return [minute(at), metric === "rework_rate" ? rework : `${failed.rule}: ${ended(failed)}`];
 }

@@ -22,6 +22,7 @@ for (const one of PAGE.scopes) {
     return { ...PAGE.windows[found.window], ...found };
   });
   for (const deployment of one.deployments) {
-    Object.assign(deployment, { status: "success", counted: true, changes: [], more: 0, ...deployment });
+    const absent = { status: "success", counted: true, changes: [], more: 0, more_excluded: 0 };
+    Object.assign(deployment, { ...absent, ...deployment });
   }
 }
