@@ -47,14 +47,35 @@ def within(scope: Scope, span: Numbers) -> list[Deployment]:
 
 
 def test_the_windows_are_that_of_the_settings_and_the_usual_ones_once_each() -> None:
-    assert [one.key for one in made(subject(deployment(1), window="7d")).windows] == ["7d", "30d", "90d", "365d", "all"]
-    assert [one.key for one in made(subject(deployment(1), window="90d")).windows] == ["90d", "30d", "365d", "all"]
-    labels = [one.label for one in made(subject(deployment(1))).windows]
+    old = deployment(1, "2023-01-01")
+    assert [one.key for one in made(subject(old, window="7d")).windows] == ["7d", "30d", "90d", "365d", "all"]
+    assert [one.key for one in made(subject(old, window="90d")).windows] == ["90d", "30d", "365d", "all"]
+    labels = [one.label for one in made(subject(old)).windows]
     assert labels == ["2024-03-01 – 2024-04-01", "30 days", "90 days", "365 days", "all"]
 
 
 def test_before_the_first_deployment_there_is_no_window_for_all() -> None:
-    assert [one.key for one in made(subject(incident(1), window="30d")).windows] == ["30d", "90d", "365d"]
+    assert [one.key for one in made(subject(incident(1), window="30d")).windows] == ["30d"]
+
+
+def test_a_window_that_begins_before_a_scopes_first_known_deployment_is_not_offered() -> None:
+    shop, web = deployment(1, "2023-12-01"), deployment(2, "03-02", service="web")
+    found = made(subject(shop, deployment(3, "03-20"), web, window="7d"))
+    keys = {one.name: [found.windows[span.window].key for span in one.windows] for one in found.scopes}
+    assert keys == {"production": ["7d", "30d", "90d", "all"], "web · production": ["7d", "30d", "all"]}
+
+
+def test_where_all_time_holds_nothing_yet_there_is_a_window_all_the_same() -> None:
+    assert [one.key for one in made(subject(incident(1), window="all")).windows] == ["30d"]
+    assert [one.key for one in made(subject(deployment(1, "04-01"), window="all", now="04-01")).windows] == ["30d"]
+
+
+def test_the_settings_window_is_always_there_and_says_since_when_its_deployments_are_known() -> None:
+    numbers = subject(deployment(1, "03-20"), deployment(2, "03-21"), window="30d")
+    assert [one.key for one in made(numbers).windows] == ["30d", "all"]
+    assert card(numbers, "deployment_frequency").n == "2 deployments on 2 days, known since 2024-03-20"
+    assert card(numbers, "deployment_frequency", 1).n == "2 deployments on 2 days"
+    assert card(numbers, "lead_time").n == ""
 
 
 def test_each_window_has_the_numbers_that_the_answer_has_for_it() -> None:

@@ -118,12 +118,16 @@ class Numbers(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Scope(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One scope. `first`: the number of the first deployment that is here; those before it are not."""
+    """One scope. `first`: the number of the first deployment that is here; those before it are not.
+
+    `brief`: only the window of the settings and the last weeks, for want of room.
+    """
 
     key: str
     name: str
     link: Link = None
     windows: list[Numbers]
+    brief: bool = False
     weeks: Weeks | None = None
     first: int = 0
     deployments: list[Deployment] = []
