@@ -15,7 +15,7 @@ from dora_metrics.core.facts import Fact
 from pages.looking import PHONE, demo, looking, texts
 from support.browser import watched
 from support.made_up import histories
-from support.making import change, deployment, incident, subject, vulnerability
+from support.making import change, deployment, failed, incident, subject, vulnerability
 
 METRICS = ["deployment_frequency", "lead_time", "change_failure_rate", "recovery_time", "rework_rate"]
 TITLES = ["Deployment frequency", "Lead time for changes", "Change failure rate", "Recovery time", "Rework rate"]
@@ -159,6 +159,18 @@ def test_a_click_on_a_bar_opens_its_week(browser: Browser, tmp_path: Path) -> No
         seen.page.locator("#deployment_frequency .canvas canvas").click(position=bar)
         expect(seen.dialog.get_by_role("heading", level=2)).to_have_text("18 Mar – 24 Mar 2024")
         assert "2 deployments" in seen.dialog.inner_text()
+
+
+def test_bars_table_and_hover_count_deployments_alike_where_failed_runs_count_as_failures(
+    browser: Browser, tmp_path: Path
+) -> None:
+    facts = [deployment(1, "03-25"), deployment(2, "03-26"), failed(3, "03-27"), incident(1, "03-26T01:00")]
+    with looking(browser, tmp_path, subject(*facts, count_failed_runs=True)) as seen:
+        bars = seen.page.evaluate(f"{chart('deployment_frequency')}.data.datasets.map(({{data}}) => data.at(-1).y)")
+        assert bars == [1, 1]
+        seen.page.locator("#deployment_frequency summary").click()
+        row = seen.page.locator("#deployment_frequency tbody tr").first
+        assert row.inner_text().split("\t")[1:] == ["2", "1"]
 
 
 def test_a_chart_says_its_values_where_the_mouse_is(browser: Browser, tmp_path: Path) -> None:

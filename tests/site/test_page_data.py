@@ -193,6 +193,14 @@ def test_what_a_window_counts_is_what_lies_in_its_span() -> None:
     assert sum(scope.weeks.failed) == 1
 
 
+def test_failed_runs_that_count_in_the_failure_rate_are_no_deployments_of_a_week() -> None:
+    facts = [deployment(1, "03-04"), deployment(2, "03-05"), failed(3, "03-06"), incident(1, "03-05T01:00")]
+    weeks = scope_of(subject(*facts, count_failed_runs=True, now="03-08", window="30d")).weeks
+    assert weeks
+    assert (weeks.deployments, weeks.deployments_failed) == ([2], [1])
+    assert (weeks.counted, weeks.failed) == ([3], [2])
+
+
 @settings(max_examples=60)
 @given(histories())
 def test_for_any_facts_what_is_listed_is_what_was_counted(facts: list[Fact]) -> None:

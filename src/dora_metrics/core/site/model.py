@@ -58,8 +58,10 @@ class Incident(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Weeks(Struct, frozen=True, kw_only=True, array_like=True):
     """Weekly values, the oldest first; the numbers of metrics None where a week has none.
 
-    `monday`: the date of the first. `at`: the number of the first deployment of each week, and one more for the end;
-    `incidents_at` the same for incidents. `partial`: whether the first and the last are not whole.
+    `failed` of `counted` make the failure rate, with failed runs where those count; `deployments_failed` are those of
+    `deployments` that failed. `monday`: the date of the first. `at`: the number of the first deployment of each week,
+    and one more for the end; `incidents_at` the same for incidents. `partial`: whether the first and the last are not
+    whole.
     """
 
     monday: str
@@ -70,6 +72,7 @@ class Weeks(Struct, frozen=True, kw_only=True, array_like=True):
     deployments: list[int]
     counted: list[int]
     failed: list[int]
+    deployments_failed: list[int]
     lead_time: list[int | None]
     change_failure_rate: list[float | None]
     recovery_time: list[int | None]

@@ -28,6 +28,7 @@ def weekly(record: Record, found: Sequence[contract.Week], subject: Subject) -> 
         deployments=[week.deployments for week in found],
         counted=[sum(counts(one, subject.policy) for one in span) for span in spans],
         failed=[sum(one.id in failing for one in span) for span in spans],
+        deployments_failed=[sum(one.id in failing and one.status == "success" for one in span) for span in spans],
         lead_time=[whole(week.lead_time_p50_seconds) for week in found],
         change_failure_rate=[_short(week.change_failure_ratio) for week in found],
         recovery_time=[whole(week.recovery_p50_seconds) for week in found],

@@ -52,8 +52,8 @@ const CHARTS = {
     return {
       y: counts,
       sets: [
-        bars(range, (week) => weeks.counted[week] - weeks.failed[week], color("bar")),
-        bars(range, (week) => weeks.failed[week], failed),
+        bars(range, (week) => weeks.deployments[week] - weeks.deployments_failed[week], color("bar")),
+        bars(range, (week) => weeks.deployments_failed[week], failed),
       ],
       legend: [["box", color("bar"), "did not fail"], ["box", failed, "failed"]],
     };
@@ -98,7 +98,9 @@ const SERIES = {
 function weekLines(metric, weeks, week) {
   const [name, words] = SERIES[metric], value = weeks[name][week];
   const lines = [value === null ? "no data" : words(value)];
-  if (metric === "deployment_frequency" || metric === "change_failure_rate") {
+  if (metric === "deployment_frequency") {
+    lines.push(`${weeks.deployments_failed[week]} of them failed`);
+  } else if (metric === "change_failure_rate") {
     lines.push(`${weeks.failed[week]} of ${weeks.counted[week]} failed`);
   } else if (metric === "rework_rate") {
     lines.push(`of ${plural(weeks.counted[week], "deployment")}`);
@@ -132,13 +134,13 @@ function draw(metric, one, span) {
   const canvas = section.querySelector(".canvas canvas"), nothing = section.querySelector(".nothing");
   charts.get(metric)?.destroy();
   charts.delete(metric);
-  const series = metric === "deployment_frequency" ? "counted" : SERIES[metric][0];
-  const values = weeks ? weeks[series].slice(range.start, range.end).filter((value) => value !== null) : [];
+  const values = weeks ? weeks[SERIES[metric][0]].slice(range.start, range.end).filter((value) => value !== null) : [];
   const missing = metric === "deployment_frequency" ? !values.some(Boolean) : !values.length;
   nothing.hidden = !missing;
   canvas.hidden = missing;
   const { reason } = span.cards[metric], elsewhere = "The weeks of this window are in history.json, not on this page";
-  nothing.textContent = missing ? (reason ? `No data: ${reason}` : elsewhere) : "";
+  const why = metric === "deployment_frequency" && values.length ? "No deployment succeeded in these weeks" : elsewhere;
+  nothing.textContent = missing ? (reason ? `No data: ${reason}` : why) : "";
   section.querySelector(".legend").replaceChildren();
   table(section, metric, one, range);
   if (missing) return;
