@@ -14,14 +14,13 @@ from msgspec.structs import replace
 
 from dora_metrics.core import contract, values, words
 from dora_metrics.core.comparing import compare
-from dora_metrics.core.facts import EPOCH
 from dora_metrics.core.judging import Record
 from dora_metrics.core.linking import default_service
 from dora_metrics.core.metrics import metrics
 from dora_metrics.core.report import Subject, home, overall
 from dora_metrics.core.site.cards import cards, outlook, prospects, security
 from dora_metrics.core.site.evidence import Evidence, before, evidence
-from dora_metrics.core.site.history import Weeks
+from dora_metrics.core.site.history import Weeks, latest_first
 from dora_metrics.core.site.model import Card, Deployment, Incident, Numbers, Page, Scope, Window
 from dora_metrics.core.site.texts import LONGEST_NAME, Links, embedded, shown
 from dora_metrics.core.site.weekly import weekly
@@ -59,7 +58,7 @@ class Place:
 def page(subject: Subject, series: Weeks) -> Page:
     """Everything that the page shows."""
     links = Links()
-    pairs = sorted(zip(subject.records.records, subject.document.scopes, strict=True), key=_last)
+    pairs = latest_first(subject)
     places = [
         Place(record, found, evidence(record, subject.policy, links), number < MOST_IN_FULL)
         for number, (record, found) in enumerate(pairs[:MOST_SCOPES])
@@ -79,12 +78,6 @@ def page(subject: Subject, series: Weeks) -> Page:
         more=len(pairs[MOST_SCOPES:]),
         notes=[shown(note, 400) for note in subject.document.notes[:50]],
     )
-
-
-def _last(pair: tuple[Record, contract.ScopeMetrics]) -> tuple[object, ...]:
-    """The scope that was deployed last comes first."""
-    deployments = pair[0].deployments
-    return (EPOCH - (deployments[-1].finished_at if deployments else EPOCH), pair[0].scope)
 
 
 def _title(subject: Subject) -> str:
