@@ -173,6 +173,15 @@ def test_bars_table_and_hover_count_deployments_alike_where_failed_runs_count_as
         assert row.inner_text().split("\t")[1:] == ["2", "1"]
 
 
+def test_a_fixed_window_ends_with_its_last_week_where_clocks_change(browser: Browser, tmp_path: Path) -> None:
+    facts = [deployment(1, "2023-08-01"), deployment(2, "2023-11-10"), deployment(3, "2023-11-21")]
+    fixed = subject(*facts, window="2023-10-09..2023-11-20", zone="America/New_York", now="2023-11-25T12:00")
+    with looking(browser, tmp_path, fixed) as seen:
+        drawn = seen.page.evaluate(f"(({{min, max}}) => [min, max])({chart('deployment_frequency')}.scales.x)")
+        shaded = seen.page.evaluate(f"{chart('deployment_frequency')}.options.plugins.shading.until")
+    assert drawn[1] == shaded == 16  # Monday, 31 July, to Monday, 20 November
+
+
 def test_a_chart_says_its_values_where_the_mouse_is(browser: Browser, tmp_path: Path) -> None:
     found = chart("lead_time")
     with looking(browser, tmp_path, demo(), bypass_csp=True) as seen:  # for `wait_for_function`, which needs `eval`

@@ -59,13 +59,14 @@ class Weeks(Struct, frozen=True, kw_only=True, array_like=True):
     """Weekly values, the oldest first; the numbers of metrics None where a week has none.
 
     `failed` of `counted` make the failure rate, with failed runs where those count; `deployments_failed` are those of
-    `deployments` that failed. `monday`: the date of the first. `at`: the number of the first deployment of each week,
-    and one more for the end; `incidents_at` the same for incidents. `partial`: whether the first and the last are not
-    whole.
+    `deployments` that failed. `monday`: the date of the first. `hours`: the length of each, 168 but where clocks
+    change. `at`: the number of the first deployment of each week, and one more for the end; `incidents_at` the same for
+    incidents. `partial`: whether the first and the last are not whole.
     """
 
     monday: str
     since: int
+    hours: list[float]
     partial: tuple[bool, bool]
     at: list[int]
     incidents_at: list[int]

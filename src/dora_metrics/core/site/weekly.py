@@ -22,6 +22,7 @@ def weekly(record: Record, found: Sequence[contract.Week], subject: Subject) -> 
     return Weeks(
         monday=words.day(found[0].start, subject.policy.zone),
         since=int(found[0].start.timestamp()),
+        hours=[round((week.end - week.start).total_seconds() / 3600, 1) for week in found],
         partial=(found[0].partial, found[-1].partial),
         at=at,
         incidents_at=[incidents for _, incidents in edges],

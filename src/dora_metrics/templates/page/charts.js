@@ -150,7 +150,8 @@ function draw(metric, one, span) {
 
 function chart(metric, one, range, canvas) {
   const { sets, legend, y } = CHARTS[metric](one, range);
-  if (range.since >= range.start + 1) legend.push(["box", color("grid"), "before the window"]);
+  const outside = range.since >= range.start + 1 || range.until < range.end;
+  if (outside) legend.push(["box", color("grid"), "outside the window"]);
   $(metric).querySelector(".legend").replaceChildren(...legend.map((entry) => legendEntry(...entry)));
   const drawnPoints = sets.flatMap(({ data }) => data).filter((point) => point.y !== null);
   if (y === durations) drawnPoints.forEach((point) => { point.y ||= 1; }); // nought has no place on a logarithmic axis
@@ -168,7 +169,7 @@ function chart(metric, one, range, canvas) {
       },
       plugins: {
         legend: { display: false },
-        shading: { until: range.since, color: color("grid") },
+        shading: { since: range.since, until: range.until, color: color("grid") },
         tooltip: {
           callbacks: hover(metric, one), displayColors: false, padding: 10, cornerRadius: 6,
           backgroundColor: color("text"), titleColor: color("page"), bodyColor: color("page"),

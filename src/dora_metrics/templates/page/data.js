@@ -9,7 +9,7 @@ const METRICS = ["deployment_frequency", "lead_time", "change_failure_rate", "re
 const NUMBERS = ["window", "deployments", "incidents", "overall", "cards", "outlook", "beside"];
 const CARD = ["value", "level", "rank", "interval", "n", "before", "verdict", "reason", "details"];
 const WEEKS = [
-  "monday", "since", "partial", "at", "incidents_at", "deployments", "counted", "failed", "deployments_failed",
+  "monday", "since", "hours", "partial", "at", "incidents_at", "deployments", "counted", "failed", "deployments_failed",
   ...METRICS.slice(1),
 ];
 const named = (names, list) => Object.fromEntries(list.map((value, place) => [names[place], value]));
