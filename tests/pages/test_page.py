@@ -82,7 +82,14 @@ def test_the_address_keeps_what_was_chosen(browser: Browser, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "fragment", ["scope=gone&window=7y&show=week:99&theme=x", "show=constructor", "show=deployment:-1"]
+    "fragment",
+    [
+        "scope=gone&window=7y&show=week:99&theme=x",
+        "show=constructor",
+        "show=deployment:-1",
+        "show=week:-1",
+        "show=week:",
+    ],
 )
 def test_an_address_that_names_nothing_shows_what_there_is(browser: Browser, tmp_path: Path, fragment: str) -> None:
     with looking(browser, tmp_path, demo(), fragment) as seen:
@@ -180,6 +187,20 @@ def test_a_fixed_window_ends_with_its_last_week_where_clocks_change(browser: Bro
         drawn = seen.page.evaluate(f"(({{min, max}}) => [min, max])({chart('deployment_frequency')}.scales.x)")
         shaded = seen.page.evaluate(f"{chart('deployment_frequency')}.options.plugins.shading.until")
     assert drawn[1] == shaded == 16  # Monday, 31 July, to Monday, 20 November
+
+
+@pytest.mark.parametrize("backfilled", [(), (deployment(9, "2023-06-01"),)])
+def test_an_address_shows_the_same_week_and_deployment_after_a_backfill(
+    browser: Browser, tmp_path: Path, backfilled: tuple[Fact, ...]
+) -> None:
+    shop = subject(*backfilled, deployment(1, "2023-12-31"), deployment(2, "03-20", version="v2"))
+    for fragment, title in (
+        ("show=week:2024-W12", "18 Mar – 24 Mar 2024"),
+        ("show=week:2023-W52", "25 Dec – 31 Dec 2023"),
+        ("show=deployment:github:deployment:2", "v2"),
+    ):
+        with looking(browser, tmp_path, shop, fragment) as seen:
+            expect(seen.dialog.get_by_role("heading", level=2)).to_have_text(title)
 
 
 def test_a_chart_says_its_values_where_the_mouse_is(browser: Browser, tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ class Evidence:
         shown_measured = measured[:MOST_CHANGES]
         shown_out = out[: MOST_CHANGES - len(shown_measured)]
         return Deployment(
+            id=shown(one.id),
             at=int(one.finished_at.timestamp()),
             name=shown(label(one), LONGEST_NAME),
             link=self.links.of(one.url),

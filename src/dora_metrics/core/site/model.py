@@ -30,6 +30,7 @@ class Deployment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     here.
     """
 
+    id: str
     at: int
     name: str
     link: Link = None

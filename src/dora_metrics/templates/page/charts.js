@@ -164,8 +164,8 @@ function chart(metric, one, range, canvas) {
       interaction: { mode: "nearest", intersect: false, axis: "xy" },
       onClick: (_, [hit]) => {
         if (!hit) return;
-        const { deployment, number, week } = sets[hit.datasetIndex].data[hit.index];
-        choose({ show: deployment ? `deployment:${number}` : `week:${week}` });
+        const { deployment, week } = sets[hit.datasetIndex].data[hit.index];
+        choose({ show: deployment ? `deployment:${deployment.id}` : weekKey(one.weeks, week) });
       },
       plugins: {
         legend: { display: false },

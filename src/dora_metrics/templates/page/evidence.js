@@ -125,17 +125,20 @@ const WITH_INCIDENTS = ["deployment_frequency", "change_failure_rate", "recovery
 
 /** What is asked for: a metric of the window, a week, or a deployment; nothing where there is no such thing. */
 function askedFor(one, span, show) {
-  const [kind, text] = show.split(":"), number = Number(text), { weeks } = one;
-  if (METRICS.includes(kind)) {
+  const { weeks } = one;
+  if (METRICS.includes(show)) {
     const { deployments, incidents } = span;
-    return { title: $(`${kind}-title`).textContent, metric: kind, deployments, incidents, when: spoke(span) };
+    return { title: $(`${show}-title`).textContent, metric: show, deployments, incidents, when: spoke(span) };
   }
-  if (kind === "week" && weeks?.at[number + 1] !== undefined) {
+  if (show.startsWith("week:")) {
+    const number = weeks ? weeks.deployments.findIndex((_, place) => weekKey(weeks, place) === show) : -1;
+    if (number < 0) return null;
     const [deployments, incidents] = [weeks.at, weeks.incidents_at].map((at) => [at[number], at[number + 1]]);
     return { title: weekName(weeks, number), metric: "deployment_frequency", deployments, incidents };
   }
-  const found = kind === "deployment" && one.deployments[number - one.first];
-  if (!found) return null;
+  const place = one.deployments.findIndex(({ id }) => `deployment:${id}` === show);
+  if (place < 0) return null;
+  const found = one.deployments[place], number = one.first + place;
   return { title: found.name, metric: "deployment_frequency", deployments: [number, number + 1], incidents: [0, 0] };
 }
 

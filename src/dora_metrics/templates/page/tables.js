@@ -34,7 +34,7 @@ function table(section, metric, { weeks }, range) {
 
   function row(columns, week) {
     const open = element("button", {
-      type: "button", class: "plain", onclick: () => choose({ show: `week:${week}` }),
+      type: "button", class: "plain", onclick: () => choose({ show: weekKey(weeks, week) }),
     }, weekName(weeks, week));
     return element("tr", null,
       element("th", { scope: "row" }, open, isPartial(weeks, week) ? " (not whole)" : ""),

@@ -11,6 +11,13 @@ function weekName(weeks, number) {
   return `${dayOf(start)} – ${dayOf(end)} ${end.getUTCFullYear()}`;
 }
 
+/** What an address calls a week, by ISO 8601: its year is that of its Thursday. */
+function weekKey(weeks, number) {
+  const thursday = new Date(monday(weeks, number).getTime() + 3 * DAY * 1000), year = thursday.getUTCFullYear();
+  const week = Math.floor((thursday - Date.UTC(year, 0, 1)) / (WEEK * 1000)) + 1;
+  return `week:${year}-W${String(week).padStart(2, "0")}`;
+}
+
 function isPartial(weeks, number) {
   const last = weeks.deployments.length - 1;
   return (number === 0 && weeks.partial[0]) || (number === last && weeks.partial[1]);
