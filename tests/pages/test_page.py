@@ -15,7 +15,7 @@ from dora_metrics.core.facts import Fact
 from pages.looking import PHONE, demo, looking, texts
 from support.browser import watched
 from support.made_up import histories
-from support.making import change, deployment, incident, subject, vulnerability
+from support.making import change, deployment, failed, incident, subject, vulnerability
 
 METRICS = ["deployment_frequency", "lead_time", "change_failure_rate", "recovery_time", "rework_rate"]
 TITLES = ["Deployment frequency", "Lead time for changes", "Change failure rate", "Recovery time", "Rework rate"]
@@ -63,13 +63,14 @@ def test_each_chart_has_its_definition_and_a_table_of_the_same_numbers(browser: 
 
 
 def test_another_window_changes_the_numbers_the_address_and_what_is_announced(browser: Browser, tmp_path: Path) -> None:
-    with looking(browser, tmp_path, demo()) as seen:
+    facts = [deployment(1, "2023-12-01"), *(deployment(n, f"02-{n:02}") for n in range(2, 7)), deployment(7, "03-20")]
+    with looking(browser, tmp_path, subject(*facts, window="30d")) as seen:
         seen.page.get_by_text("90 days", exact=True).click()
-        expect(seen.card("Deployment frequency")).to_contain_text("deployments on")
+        expect(seen.card("Deployment frequency")).to_contain_text("6 deployments on")
         assert seen.page.url.endswith("#window=90d")
-        expect(seen.page.get_by_role("status")).to_contain_text("90 days: Deployment frequency 1.6 a week")
+        expect(seen.page.get_by_role("status")).to_contain_text("90 days: Deployment frequency 2 a month")
         seen.page.go_back()
-        expect(seen.card("Change failure rate")).to_contain_text("22.2 %")
+        expect(seen.card("Deployment frequency")).to_contain_text("1 deployment on")
 
 
 def test_the_address_keeps_what_was_chosen(browser: Browser, tmp_path: Path) -> None:
@@ -81,7 +82,14 @@ def test_the_address_keeps_what_was_chosen(browser: Browser, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "fragment", ["scope=gone&window=7y&show=week:99&theme=x", "show=constructor", "show=deployment:-1"]
+    "fragment",
+    [
+        "scope=gone&window=7y&show=week:99&theme=x",
+        "show=constructor",
+        "show=deployment:-1",
+        "show=week:-1",
+        "show=week:",
+    ],
 )
 def test_an_address_that_names_nothing_shows_what_there_is(browser: Browser, tmp_path: Path, fragment: str) -> None:
     with looking(browser, tmp_path, demo(), fragment) as seen:
@@ -123,7 +131,7 @@ def test_a_number_opens_its_deployments_changes_and_incidents_with_links(browser
 @pytest.mark.parametrize(
     ("title", "said"),
     [
-        ("Deployment frequency", "10 deployments"),
+        ("Deployment frequency", "9 deployments; 1 attempt that did not succeed · 30 days"),
         ("Lead time for changes", "29 changes, 3 left out · 30 days · the longest first"),
         ("Recovery time", "2 failed deployments"),
         ("Rework rate", "1 repair"),
@@ -136,6 +144,19 @@ def test_what_is_listed_is_what_was_counted(browser: Browser, tmp_path: Path, ti
         assert not NO_ANSWER.search(seen.dialog.inner_text())
 
 
+def test_changes_of_a_deployment_with_very_many_are_counted_where_they_are_not_listed(
+    browser: Browser, tmp_path: Path
+) -> None:
+    changes = [change(n, f"02-{n % 28 + 1:02}T{n // 28:02}:00") for n in range(120)]
+    facts = [deployment(1, "02-01"), *changes, deployment(2, "03-03", changes=list(range(120)))]
+    with looking(browser, tmp_path, subject(*facts), "show=lead_time") as seen:
+        expect(seen.dialog).to_contain_text("40 of 120 changes · ")
+        expect(seen.dialog.locator(".evidence > li").first).to_contain_text("#0")
+        expect(seen.dialog).to_contain_text(
+            "80 more, of 1 deployment with very many, whose slowest are here, are in facts/ beside this page."
+        )
+
+
 def test_a_click_on_a_bar_opens_its_week(browser: Browser, tmp_path: Path) -> None:
     one = subject(deployment(1, "03-20"), deployment(2, "03-21"), deployment(3, "03-29"))
     with looking(browser, tmp_path, one) as seen:
@@ -145,6 +166,41 @@ def test_a_click_on_a_bar_opens_its_week(browser: Browser, tmp_path: Path) -> No
         seen.page.locator("#deployment_frequency .canvas canvas").click(position=bar)
         expect(seen.dialog.get_by_role("heading", level=2)).to_have_text("18 Mar – 24 Mar 2024")
         assert "2 deployments" in seen.dialog.inner_text()
+
+
+def test_bars_table_and_hover_count_deployments_alike_where_failed_runs_count_as_failures(
+    browser: Browser, tmp_path: Path
+) -> None:
+    facts = [deployment(1, "03-25"), deployment(2, "03-26"), failed(3, "03-27"), incident(1, "03-26T01:00")]
+    with looking(browser, tmp_path, subject(*facts, count_failed_runs=True)) as seen:
+        bars = seen.page.evaluate(f"{chart('deployment_frequency')}.data.datasets.map(({{data}}) => data.at(-1).y)")
+        assert bars == [1, 1]
+        seen.page.locator("#deployment_frequency summary").click()
+        row = seen.page.locator("#deployment_frequency tbody tr").first
+        assert row.inner_text().split("\t")[1:] == ["2", "1"]
+
+
+def test_a_fixed_window_ends_with_its_last_week_where_clocks_change(browser: Browser, tmp_path: Path) -> None:
+    facts = [deployment(1, "2023-08-01"), deployment(2, "2023-11-10"), deployment(3, "2023-11-21")]
+    fixed = subject(*facts, window="2023-10-09..2023-11-20", zone="America/New_York", now="2023-11-25T12:00")
+    with looking(browser, tmp_path, fixed) as seen:
+        drawn = seen.page.evaluate(f"(({{min, max}}) => [min, max])({chart('deployment_frequency')}.scales.x)")
+        shaded = seen.page.evaluate(f"{chart('deployment_frequency')}.options.plugins.shading.until")
+    assert drawn[1] == shaded == 16  # Monday, 31 July, to Monday, 20 November
+
+
+@pytest.mark.parametrize("backfilled", [(), (deployment(9, "2023-06-01"),)])
+def test_an_address_shows_the_same_week_and_deployment_after_a_backfill(
+    browser: Browser, tmp_path: Path, backfilled: tuple[Fact, ...]
+) -> None:
+    shop = subject(*backfilled, deployment(1, "2023-12-31"), deployment(2, "03-20", version="v2"))
+    for fragment, title in (
+        ("show=week:2024-W12", "18 Mar – 24 Mar 2024"),
+        ("show=week:2023-W52", "25 Dec – 31 Dec 2023"),
+        ("show=deployment:github:deployment:2", "v2"),
+    ):
+        with looking(browser, tmp_path, shop, fragment) as seen:
+            expect(seen.dialog.get_by_role("heading", level=2)).to_have_text(title)
 
 
 def test_a_chart_says_its_values_where_the_mouse_is(browser: Browser, tmp_path: Path) -> None:
@@ -188,7 +244,7 @@ def test_everything_is_reached_by_keyboard_and_focus_comes_back(browser: Browser
 
 
 def test_windows_are_chosen_with_arrows_and_keep_the_focus(browser: Browser, tmp_path: Path) -> None:
-    with looking(browser, tmp_path, demo()) as seen:
+    with looking(browser, tmp_path, subject(deployment(1, "2023-12-01"), window="30d")) as seen:
         seen.page.get_by_label("30 days").focus()
         seen.page.keyboard.press("ArrowRight")
         expect(seen.page.get_by_label("90 days")).to_be_checked()

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dora_metrics.computing import latest_of
 from dora_metrics.core.benchmarks import custom, published
 from dora_metrics.core.site.badges import MOST_SCOPES, Badge, badges, file_name
+from dora_metrics.core.site.history import latest_first
 from support.making import change, deployment, incident, subject
 
 METRICS = ["change_failure_rate", "deployment_frequency", "lead_time", "overall", "recovery_time", "rework_rate"]
@@ -74,23 +76,35 @@ def test_without_a_benchmark_values_are_blue_and_there_is_no_overall() -> None:
     assert found["badges/overall.json"] == Badge(label="DORA", message="no data", color="lightgrey")
 
 
-def test_an_empty_ledger_has_none() -> None:
-    assert badges(subject()) == {}
+def test_before_the_first_deployment_every_badge_has_its_file_without_a_value() -> None:
+    found = badges(subject())
+    assert sorted(said(found)) == METRICS
+    assert {(one.message, one.color) for one in found.values()} == {("no data", "lightgrey")}
+    assert found["badges/overall.json"].label == "DORA"
+    assert found.keys() == badges(subject(deployment(1))).keys()
 
 
-def test_several_scopes_have_each_their_own_and_the_repository_those_of_its_own_service() -> None:
+def test_several_scopes_have_each_their_own_and_the_repository_those_of_the_one_deployed_last() -> None:
     found = badges(subject(deployment(1), deployment(2, "03-09", service="web"), deployment(3, "03-10", service="web")))
     folders = {path.rpartition("/")[0] for path in found}
     assert folders == {"badges", "badges/shop/production", "badges/web/production"}
-    assert found["badges/deployment_frequency.json"] == found["badges/shop/production/deployment_frequency.json"]
+    assert found["badges/deployment_frequency.json"] == found["badges/web/production/deployment_frequency.json"]
+    assert found["badges/deployment_frequency.json"] != found["badges/shop/production/deployment_frequency.json"]
     assert sorted(Path(path).stem for path in found if path.count("/") == 1) == METRICS
 
 
-def test_the_main_scope_stays_the_same_whatever_was_deployed_last() -> None:
-    facts = [deployment(n, f"03-0{n}", service=("web", "web", "api", "web", "api")[n - 1]) for n in range(1, 6)]
-    for many in (3, 4, 5):
-        found = badges(subject(*facts[:many]))
-        assert found["badges/deployment_frequency.json"] == found["badges/web/production/deployment_frequency.json"]
+def test_the_main_scope_is_the_first_of_the_page_and_that_of_the_summary() -> None:
+    for days in (("05", "06"), ("06", "05"), ("05", "05")):
+        two = [
+            deployment(n, f"03-{day}", service=name) for n, (day, name) in enumerate(zip(days, ("a", "b"), strict=True))
+        ]
+        shop = subject(*two, deployment(9, "03-01", service=two[0].service))
+        latest = latest_of(shop.records.records)
+        assert latest
+        assert latest_first(shop)[0][0] is latest
+        found = badges(shop)
+        main = found[f"badges/{latest.scope.service}/production/deployment_frequency.json"]
+        assert found["badges/deployment_frequency.json"] == main
 
 
 def test_several_repositories_have_each_a_folder() -> None:

@@ -47,14 +47,35 @@ def within(scope: Scope, span: Numbers) -> list[Deployment]:
 
 
 def test_the_windows_are_that_of_the_settings_and_the_usual_ones_once_each() -> None:
-    assert [one.key for one in made(subject(deployment(1), window="7d")).windows] == ["7d", "30d", "90d", "365d", "all"]
-    assert [one.key for one in made(subject(deployment(1), window="90d")).windows] == ["90d", "30d", "365d", "all"]
-    labels = [one.label for one in made(subject(deployment(1))).windows]
+    old = deployment(1, "2023-01-01")
+    assert [one.key for one in made(subject(old, window="7d")).windows] == ["7d", "30d", "90d", "365d", "all"]
+    assert [one.key for one in made(subject(old, window="90d")).windows] == ["90d", "30d", "365d", "all"]
+    labels = [one.label for one in made(subject(old)).windows]
     assert labels == ["2024-03-01 – 2024-04-01", "30 days", "90 days", "365 days", "all"]
 
 
 def test_before_the_first_deployment_there_is_no_window_for_all() -> None:
-    assert [one.key for one in made(subject(incident(1), window="30d")).windows] == ["30d", "90d", "365d"]
+    assert [one.key for one in made(subject(incident(1), window="30d")).windows] == ["30d"]
+
+
+def test_a_window_that_begins_before_a_scopes_first_known_deployment_is_not_offered() -> None:
+    shop, web = deployment(1, "2023-12-01"), deployment(2, "03-02", service="web")
+    found = made(subject(shop, deployment(3, "03-20"), web, window="7d"))
+    keys = {one.name: [found.windows[span.window].key for span in one.windows] for one in found.scopes}
+    assert keys == {"production": ["7d", "30d", "90d", "all"], "web · production": ["7d", "30d", "all"]}
+
+
+def test_where_all_time_holds_nothing_yet_there_is_a_window_all_the_same() -> None:
+    assert [one.key for one in made(subject(incident(1), window="all")).windows] == ["30d"]
+    assert [one.key for one in made(subject(deployment(1, "04-01"), window="all", now="04-01")).windows] == ["30d"]
+
+
+def test_the_settings_window_is_always_there_and_says_since_when_its_deployments_are_known() -> None:
+    numbers = subject(deployment(1, "03-20"), deployment(2, "03-21"), window="30d")
+    assert [one.key for one in made(numbers).windows] == ["30d", "all"]
+    assert card(numbers, "deployment_frequency").n == "2 deployments on 2 days, known since 2024-03-20"
+    assert card(numbers, "deployment_frequency", 1).n == "2 deployments on 2 days"
+    assert card(numbers, "lead_time").n == ""
 
 
 def test_each_window_has_the_numbers_that_the_answer_has_for_it() -> None:
@@ -143,11 +164,22 @@ def test_changes_of_a_failed_attempt_stand_with_the_deployment_that_delivered_th
     assert [one[0] for one in success.changes] == ["#7"]
 
 
-def test_of_very_many_changes_some_are_left_out_and_counted() -> None:
-    changes = [change(n, "03-02") for n in range(100)]
-    facts = [deployment(1, "03-01"), *changes, deployment(2, "03-03", changes=list(range(100)))]
+def test_of_very_many_changes_the_slowest_are_shown_and_the_others_counted() -> None:
+    changes = [change(n, f"02-{n % 25 + 1:02}T{n // 25:02}:00", bot=n >= 100) for n in range(110)]
+    facts = [deployment(1, "02-01"), *changes, deployment(2, "03-03", changes=list(range(110)))]
     found = scope_of(subject(*facts)).deployments[1]
-    assert (len(found.changes), found.more) == (40, 60)
+    assert (len(found.changes), found.more, found.more_excluded) == (40, 60, 10)
+    seconds = [int(one[3]) for one in found.changes]
+    since = sorted(at(f"02-{n % 25 + 1:02}T{n // 25:02}:00") for n in range(100))
+    assert seconds == [int((at("03-03") - moment).total_seconds()) for moment in since[:40]]
+
+
+def test_what_has_no_lead_time_is_shown_where_there_is_room() -> None:
+    changes = [change(n, "03-02", bot=n >= 30) for n in range(50)]
+    found = scope_of(subject(deployment(1, "03-01"), *changes, deployment(2, "03-03", changes=list(range(50)))))
+    (_, second) = found.deployments
+    assert [one[3] for one in second.changes][-11:] == [86400, *["by a bot"] * 10]
+    assert (second.more, second.more_excluded) == (0, 10)
 
 
 def test_what_a_window_counts_is_what_lies_in_its_span() -> None:
@@ -160,6 +192,14 @@ def test_what_a_window_counts_is_what_lies_in_its_span() -> None:
         end - start for start, end in zip(scope.weeks.at, scope.weeks.at[1:], strict=False)
     ] == scope.weeks.deployments
     assert sum(scope.weeks.failed) == 1
+
+
+def test_failed_runs_that_count_in_the_failure_rate_are_no_deployments_of_a_week() -> None:
+    facts = [deployment(1, "03-04"), deployment(2, "03-05"), failed(3, "03-06"), incident(1, "03-05T01:00")]
+    weeks = scope_of(subject(*facts, count_failed_runs=True, now="03-08", window="30d")).weeks
+    assert weeks
+    assert (weeks.deployments, weeks.deployments_failed) == ([2], [1])
+    assert (weeks.counted, weeks.failed) == ([3], [2])
 
 
 @settings(max_examples=60)

@@ -9,11 +9,10 @@ from msgspec import Struct
 
 from dora_metrics.core import contract
 from dora_metrics.core.benchmarks import Benchmark
-from dora_metrics.core.facts import EPOCH
 from dora_metrics.core.judging import Record
 from dora_metrics.core.ledger import BADGES
-from dora_metrics.core.linking import default_service
 from dora_metrics.core.report import Subject
+from dora_metrics.core.site.history import latest_first
 from dora_metrics.core.table import NAMES, plain
 from dora_metrics.core.words import NOTHING
 
@@ -22,6 +21,7 @@ MOST_SCOPES = 200
 
 NO_DATA = "no data"
 OVERALL = "overall"
+_LABELS = {**{name: title.lower() for name, title in NAMES.items()}, OVERALL: "DORA"}
 
 
 class Badge(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -34,8 +34,13 @@ class Badge(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def badges(subject: Subject) -> dict[str, Badge]:
-    """Badges by path: of each repository's main scope, and, where it has several, of each of them."""
-    pairs = sorted(zip(subject.records.records, subject.document.scopes, strict=True), key=_last, reverse=True)
+    """Badges by path: of the scope of each repository that was deployed last, and, where it has several, of each.
+
+    Before anything is known they are there as well, without a value, so that a README's badge has its file.
+    """
+    pairs = latest_first(subject)
+    if not pairs:
+        return {f"{BADGES}{name}.json": _unknown(name) for name in _LABELS}
     repositories: dict[str, list[tuple[Record, contract.ScopeMetrics]]] = defaultdict(list)
     for record, scope in pairs[:MOST_SCOPES]:
         repositories[record.scope.repository].append((record, scope))
@@ -46,39 +51,32 @@ def badges(subject: Subject) -> dict[str, Badge]:
     return found
 
 
-def _last(pair: tuple[Record, contract.ScopeMetrics]) -> tuple[object, ...]:
-    deployments = pair[0].deployments
-    return (deployments[-1].finished_at if deployments else EPOCH, pair[0].scope)
-
-
 def _of_repository(
     scopes: Sequence[tuple[Record, contract.ScopeMetrics]], folder: str, benchmark: Benchmark
 ) -> Mapping[str, Badge]:
-    main = max(scopes, key=_standing)[1]
-    found = dict(_of_scope(main, folder, benchmark))
+    found = dict(_of_scope(scopes[0][1], folder, benchmark))
     if len(scopes) > 1:
         for _, scope in scopes:
             found |= _of_scope(scope, folder + _place((scope.service, scope.environment)), benchmark)
     return found
 
 
-def _standing(pair: tuple[Record, contract.ScopeMetrics]) -> tuple[object, ...]:
-    """The main scope is the same whatever was deployed last: the repository's own service, then the busiest scope."""
-    repository, service, environment = pair[0].scope
-    own = service == default_service(repository)
-    return (own, environment.casefold() == "production", len(pair[0].deployments), pair[0].scope)
-
-
 def _of_scope(scope: contract.ScopeMetrics, folder: str, benchmark: Benchmark) -> Iterator[tuple[str, Badge]]:
-    for name, title in NAMES.items():
+    for name in NAMES:
         part: contract.Judged = getattr(scope.metrics, name)
-        message = plain(part)
-        known = message != NOTHING
-        color = _color(part.level, benchmark) if known else "lightgrey"
-        yield f"{folder}{name}.json", Badge(label=title.lower(), message=message if known else NO_DATA, color=color)
+        known = (message := plain(part)) != NOTHING
+        yield f"{folder}{name}.json", _badge(name, message, part.level, benchmark) if known else _unknown(name)
     overall = scope.metrics.overall_level
-    message, color = (overall.level, _color(overall.level, benchmark)) if overall else (NO_DATA, "lightgrey")
-    yield f"{folder}{OVERALL}.json", Badge(label="DORA", message=message, color=color)
+    badge = _badge(OVERALL, overall.level, overall.level, benchmark) if overall else _unknown(OVERALL)
+    yield f"{folder}{OVERALL}.json", badge
+
+
+def _badge(name: str, message: str, level: str | None, benchmark: Benchmark) -> Badge:
+    return Badge(label=_LABELS[name], message=message, color=_color(level, benchmark))
+
+
+def _unknown(name: str) -> Badge:
+    return Badge(label=_LABELS[name], message=NO_DATA, color="lightgrey")
 
 
 _COLORS = ("red", "orange", "yellow", "green", "brightgreen")

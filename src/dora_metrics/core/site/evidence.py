@@ -41,8 +41,11 @@ class Evidence:
         """The deployment of that number, the oldest being 0."""
         one = self.record.deployments[number]
         failure, leads = self.failures.get(one.id), self.measured.get(one.id, [])
-        changes = self._changes(one.id, leads)
+        measured, out = self._changes(one.id, leads)
+        shown_measured = measured[:MOST_CHANGES]
+        shown_out = out[: MOST_CHANGES - len(shown_measured)]
         return Deployment(
+            id=shown(one.id),
             at=int(one.finished_at.timestamp()),
             name=shown(label(one), LONGEST_NAME),
             link=self.links.of(one.url),
@@ -51,8 +54,9 @@ class Evidence:
             failed=self._failed(failure) if failure else None,
             rework=self._readable(self.record.rework.get(one.id, "")),
             lead=whole(share(sorted(lead.seconds for lead in leads), 0.5)),
-            changes=changes[:MOST_CHANGES],
-            more=len(changes[MOST_CHANGES:]),
+            changes=[*shown_measured, *shown_out],
+            more=len(measured) - len(shown_measured),
+            more_excluded=len(out) - len(shown_out),
         )
 
     def incident(self, number: int) -> Incident:
@@ -83,16 +87,20 @@ class Evidence:
     def _readable(self, text: str) -> str:
         return shown(readable(text, self.record)) if text else ""
 
-    def _changes(self, deployment: str, leads: Iterable[Lead]) -> list[Change]:
-        """What it was the first to deliver; of commits that are measured each by itself, the slowest stands for all."""
+    def _changes(self, deployment: str, leads: Iterable[Lead]) -> tuple[list[Change], list[Change]]:
+        """What it was the first to deliver, the slowest first, and what of it has no lead time.
+
+        Of commits that are measured each by itself, the slowest stands for all.
+        """
         slowest: dict[str, float] = {}
         for lead in leads:
             slowest[lead.change] = max(lead.seconds, slowest.get(lead.change, 0))
         out = {one.change: _LEFT_OUT[one.reason] for one in self.excluded.get(deployment, ())}
-        return [
-            *(self._change(change, round(seconds)) for change, seconds in slowest.items()),
-            *(self._change(change, why) for change, why in out.items() if change not in slowest),
-        ]
+        ordered = sorted(slowest.items(), key=lambda one: (-one[1], one[0]))
+        return (
+            [self._change(change, round(seconds)) for change, seconds in ordered],
+            [self._change(change, why) for change, why in out.items() if change not in slowest],
+        )
 
     def _change(self, identity: str, worth: int | str) -> Change:
         fact = self.record.changes.get(identity)

@@ -42,6 +42,16 @@ class History(Struct, frozen=True, kw_only=True):
 Weeks = Mapping[Scope, Sequence[contract.Week]]
 
 
+def latest_first(subject: Subject) -> list[tuple[Record, contract.ScopeMetrics]]:
+    """The scopes with their numbers, the one that was deployed last first."""
+    return sorted(zip(subject.records.records, subject.document.scopes, strict=True), key=_last)
+
+
+def _last(pair: tuple[Record, contract.ScopeMetrics]) -> tuple[object, ...]:
+    deployments = pair[0].deployments
+    return (EPOCH - (deployments[-1].finished_at if deployments else EPOCH), pair[0].scope)
+
+
 def life(record: Record, subject: Subject) -> Window:
     """From a scope's first known deployment to now; empty without one. A time before 1970 is a slip."""
     return Window(min(max(record.began or subject.now, EPOCH), subject.now), subject.now)

@@ -26,9 +26,11 @@ class Failed(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Deployment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One attempt. `counted`: in the denominator of the failure rate. `lead`: median seconds of its changes.
 
-    `more`: how many changes are left out here.
+    `changes`: the slowest first, then those without a lead time; `more` and `more_excluded`: how many of either are not
+    here.
     """
 
+    id: str
     at: int
     name: str
     link: Link = None
@@ -39,6 +41,7 @@ class Deployment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     lead: int | None = None
     changes: list[Change] = []
     more: int = 0
+    more_excluded: int = 0
 
 
 class Incident(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -56,18 +59,22 @@ class Incident(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Weeks(Struct, frozen=True, kw_only=True, array_like=True):
     """Weekly values, the oldest first; the numbers of metrics None where a week has none.
 
-    `monday`: the date of the first. `at`: the number of the first deployment of each week, and one more for the end;
-    `incidents_at` the same for incidents. `partial`: whether the first and the last are not whole.
+    `failed` of `counted` make the failure rate, with failed runs where those count; `deployments_failed` are those of
+    `deployments` that failed. `monday`: the date of the first. `hours`: the length of each, 168 but where clocks
+    change. `at`: the number of the first deployment of each week, and one more for the end; `incidents_at` the same for
+    incidents. `partial`: whether the first and the last are not whole.
     """
 
     monday: str
     since: int
+    hours: list[float]
     partial: tuple[bool, bool]
     at: list[int]
     incidents_at: list[int]
     deployments: list[int]
     counted: list[int]
     failed: list[int]
+    deployments_failed: list[int]
     lead_time: list[int | None]
     change_failure_rate: list[float | None]
     recovery_time: list[int | None]
@@ -116,12 +123,16 @@ class Numbers(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class Scope(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One scope. `first`: the number of the first deployment that is here; those before it are not."""
+    """One scope. `first`: the number of the first deployment that is here; those before it are not.
+
+    `brief`: only the window of the settings and the last weeks, for want of room.
+    """
 
     key: str
     name: str
     link: Link = None
     windows: list[Numbers]
+    brief: bool = False
     weeks: Weeks | None = None
     first: int = 0
     deployments: list[Deployment] = []

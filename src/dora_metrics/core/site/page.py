@@ -14,15 +14,14 @@ from msgspec.structs import replace
 
 from dora_metrics.core import contract, values, words
 from dora_metrics.core.comparing import compare
-from dora_metrics.core.facts import EPOCH
 from dora_metrics.core.judging import Record
 from dora_metrics.core.linking import default_service
 from dora_metrics.core.metrics import metrics
 from dora_metrics.core.report import Subject, home, overall
 from dora_metrics.core.site.cards import cards, outlook, prospects, security
 from dora_metrics.core.site.evidence import Evidence, before, evidence
-from dora_metrics.core.site.history import Weeks
-from dora_metrics.core.site.model import Deployment, Incident, Numbers, Page, Scope, Window
+from dora_metrics.core.site.history import Weeks, latest_first
+from dora_metrics.core.site.model import Card, Deployment, Incident, Numbers, Page, Scope, Window
 from dora_metrics.core.site.texts import LONGEST_NAME, Links, embedded, shown
 from dora_metrics.core.site.weekly import weekly
 from dora_metrics.core.values import WindowSpec
@@ -59,7 +58,7 @@ class Place:
 def page(subject: Subject, series: Weeks) -> Page:
     """Everything that the page shows."""
     links = Links()
-    pairs = sorted(zip(subject.records.records, subject.document.scopes, strict=True), key=_last)
+    pairs = latest_first(subject)
     places = [
         Place(record, found, evidence(record, subject.policy, links), number < MOST_IN_FULL)
         for number, (record, found) in enumerate(pairs[:MOST_SCOPES])
@@ -81,12 +80,6 @@ def page(subject: Subject, series: Weeks) -> Page:
     )
 
 
-def _last(pair: tuple[Record, contract.ScopeMetrics]) -> tuple[object, ...]:
-    """The scope that was deployed last comes first."""
-    deployments = pair[0].deployments
-    return (EPOCH - (deployments[-1].finished_at if deployments else EPOCH), pair[0].scope)
-
-
 def _title(subject: Subject) -> str:
     names = sorted({record.scope.repository for record in subject.records.records})
     if len(names) == 1:
@@ -104,6 +97,7 @@ def _scope(place: Place, subject: Subject, series: Sequence[contract.Week], link
         name=" · ".join(shown(part, LONGEST_NAME) for part in parts),
         link=links.of(home(record)),
         windows=list(_in_windows(place, subject, _windows(subject))),
+        brief=not place.full,
         weeks=weekly(record, series[-shared if place.full else -FEW_WEEKS :], subject),
     )
 
@@ -118,9 +112,16 @@ def specs(subject: Subject) -> list[WindowSpec]:
 
 
 def _windows(subject: Subject) -> list[tuple[WindowSpec, values.Window]]:
-    """Those to choose from, that of the settings first; they are the same for all scopes."""
-    resolved = ((spec, spec.resolve(subject.now, subject.records.began)) for spec in specs(subject))
-    return [(spec, window) for spec, window in resolved if window.start < window.end]
+    """Those that any scope has, that of the settings first; one in any case."""
+    began = subject.records.began
+    resolved = [(spec, spec.resolve(subject.now, began)) for spec in specs(subject)]
+    whole = [(spec, window) for spec, window in resolved if window.start < window.end]
+    return [pair for pair in whole if _offered(*pair, subject, began)] or whole[:1]
+
+
+def _offered(spec: WindowSpec, window: values.Window, subject: Subject, began: datetime | None) -> bool:
+    """Whether a window of choice holds only time that is known of; that of the settings and all are there anyway."""
+    return spec is subject.spec or spec.everything or (began is not None and began <= window.start)
 
 
 def _window(spec: WindowSpec, window: values.Window, subject: Subject) -> Window:
@@ -140,6 +141,8 @@ def _in_windows(
     """A scope in every window, or in that of the settings alone."""
     record = place.record
     for number, (spec, window) in enumerate(windows if place.full else windows[:1]):
+        if number and not _offered(spec, window, subject, record.began):
+            continue
         now, earlier = _numbers(place, subject, spec, window)
         start, end = before(record, window.start), before(record, window.end)
         verdicts = compare(record, window, now, earlier) if earlier else {}
@@ -150,10 +153,19 @@ def _in_windows(
             deployments=(start[0], end[0]),
             incidents=(start[1], end[1]),
             overall=overall(replace(place.found, metrics=now)),
-            cards=cards(now, earlier, verdicts, subject.policy.benchmark, further),
+            cards=_since(cards(now, earlier, verdicts, subject.policy.benchmark, further), record, window, subject),
             outlook=list(outlook(prospect)) if prospect else [],
             beside=list(security(now)) if place.full else [],
         )
+
+
+def _since(made: list[Card], record: Record, window: values.Window, subject: Subject) -> list[Card]:
+    """The cards; the first one, which counts days, says where nothing is known of the first of them."""
+    frequency, *others = made
+    if record.began is None or not window.holds(record.began) or record.began == window.start:
+        return made
+    known = f"{frequency.n}, known since {words.day(record.began, subject.policy.zone)}"
+    return [replace(frequency, n=known), *others]
 
 
 def _numbers(

@@ -90,16 +90,18 @@ function ticksOf(weeks, range, most) {
   return every(step).map((value) => ({ value }));
 }
 
-/** What lies before the window is shaded. */
+/** What lies outside of the window is shaded. */
 const shading = {
   id: "shading",
   beforeDatasetsDraw: ({ ctx: pen, chartArea: area, scales: { x } }, _, options) => {
-    const end = Math.min(area.right, x.getPixelForValue(options.until));
-    if (!(end > area.left + 1)) return;
+    const start = Math.min(area.right, x.getPixelForValue(options.since));
+    const end = Math.max(area.left, x.getPixelForValue(options.until));
     pen.save();
     pen.fillStyle = options.color;
     pen.globalAlpha = 0.7;
-    pen.fillRect(area.left, area.top, end - area.left, area.bottom - area.top);
+    for (const [left, right] of [[area.left, start], [end, area.right]]) {
+      if (right > left + 1) pen.fillRect(left, area.top, right - left, area.bottom - area.top);
+    }
     pen.restore();
   },
 };

@@ -52,8 +52,8 @@ const CHARTS = {
     return {
       y: counts,
       sets: [
-        bars(range, (week) => weeks.counted[week] - weeks.failed[week], color("bar")),
-        bars(range, (week) => weeks.failed[week], failed),
+        bars(range, (week) => weeks.deployments[week] - weeks.deployments_failed[week], color("bar")),
+        bars(range, (week) => weeks.deployments_failed[week], failed),
       ],
       legend: [["box", color("bar"), "did not fail"], ["box", failed, "failed"]],
     };
@@ -98,7 +98,9 @@ const SERIES = {
 function weekLines(metric, weeks, week) {
   const [name, words] = SERIES[metric], value = weeks[name][week];
   const lines = [value === null ? "no data" : words(value)];
-  if (metric === "deployment_frequency" || metric === "change_failure_rate") {
+  if (metric === "deployment_frequency") {
+    lines.push(`${weeks.deployments_failed[week]} of them failed`);
+  } else if (metric === "change_failure_rate") {
     lines.push(`${weeks.failed[week]} of ${weeks.counted[week]} failed`);
   } else if (metric === "rework_rate") {
     lines.push(`of ${plural(weeks.counted[week], "deployment")}`);
@@ -106,9 +108,9 @@ function weekLines(metric, weeks, week) {
   return isPartial(weeks, week) ? [...lines, "not a whole week"] : lines;
 }
 
-function markLines(metric, { at, changes, more, lead, failed, rework }) {
+function markLines(metric, { at, changes, more, more_excluded, lead, failed, rework }) {
   if (metric === "lead_time") {
-    return [minute(at), `${plural(changes.length + more, "change")}, median ${duration(lead)}`];
+    return [minute(at), `${plural(changes.length + more + more_excluded, "change")}, median ${duration(lead)}`];
   }
   return [minute(at), metric === "rework_rate" ? rework : `${failed.rule}: ${ended(failed)}`];
 }
@@ -132,13 +134,13 @@ function draw(metric, one, span) {
   const canvas = section.querySelector(".canvas canvas"), nothing = section.querySelector(".nothing");
   charts.get(metric)?.destroy();
   charts.delete(metric);
-  const series = metric === "deployment_frequency" ? "counted" : SERIES[metric][0];
-  const values = weeks ? weeks[series].slice(range.start, range.end).filter((value) => value !== null) : [];
+  const values = weeks ? weeks[SERIES[metric][0]].slice(range.start, range.end).filter((value) => value !== null) : [];
   const missing = metric === "deployment_frequency" ? !values.some(Boolean) : !values.length;
   nothing.hidden = !missing;
   canvas.hidden = missing;
   const { reason } = span.cards[metric], elsewhere = "The weeks of this window are in history.json, not on this page";
-  nothing.textContent = missing ? (reason ? `No data: ${reason}` : elsewhere) : "";
+  const why = metric === "deployment_frequency" && values.length ? "No deployment succeeded in these weeks" : elsewhere;
+  nothing.textContent = missing ? (reason ? `No data: ${reason}` : why) : "";
   section.querySelector(".legend").replaceChildren();
   table(section, metric, one, range);
   if (missing) return;
@@ -148,7 +150,8 @@ function draw(metric, one, span) {
 
 function chart(metric, one, range, canvas) {
   const { sets, legend, y } = CHARTS[metric](one, range);
-  if (range.since >= range.start + 1) legend.push(["box", color("grid"), "before the window"]);
+  const outside = range.since >= range.start + 1 || range.until < range.end;
+  if (outside) legend.push(["box", color("grid"), "outside the window"]);
   $(metric).querySelector(".legend").replaceChildren(...legend.map((entry) => legendEntry(...entry)));
   const drawnPoints = sets.flatMap(({ data }) => data).filter((point) => point.y !== null);
   if (y === durations) drawnPoints.forEach((point) => { point.y ||= 1; }); // nought has no place on a logarithmic axis
@@ -161,12 +164,12 @@ function chart(metric, one, range, canvas) {
       interaction: { mode: "nearest", intersect: false, axis: "xy" },
       onClick: (_, [hit]) => {
         if (!hit) return;
-        const { deployment, number, week } = sets[hit.datasetIndex].data[hit.index];
-        choose({ show: deployment ? `deployment:${number}` : `week:${week}` });
+        const { deployment, week } = sets[hit.datasetIndex].data[hit.index];
+        choose({ show: deployment ? `deployment:${deployment.id}` : weekKey(one.weeks, week) });
       },
       plugins: {
         legend: { display: false },
-        shading: { until: range.since, color: color("grid") },
+        shading: { since: range.since, until: range.until, color: color("grid") },
         tooltip: {
           callbacks: hover(metric, one), displayColors: false, padding: 10, cornerRadius: 6,
           backgroundColor: color("text"), titleColor: color("page"), bodyColor: color("page"),

@@ -9,7 +9,8 @@ const METRICS = ["deployment_frequency", "lead_time", "change_failure_rate", "re
 const NUMBERS = ["window", "deployments", "incidents", "overall", "cards", "outlook", "beside"];
 const CARD = ["value", "level", "rank", "interval", "n", "before", "verdict", "reason", "details"];
 const WEEKS = [
-  "monday", "since", "partial", "at", "incidents_at", "deployments", "counted", "failed", ...METRICS.slice(1),
+  "monday", "since", "hours", "partial", "at", "incidents_at", "deployments", "counted", "failed", "deployments_failed",
+  ...METRICS.slice(1),
 ];
 const named = (names, list) => Object.fromEntries(list.map((value, place) => [names[place], value]));
 
@@ -22,6 +23,7 @@ for (const one of PAGE.scopes) {
     return { ...PAGE.windows[found.window], ...found };
   });
   for (const deployment of one.deployments) {
-    Object.assign(deployment, { status: "success", counted: true, changes: [], more: 0, ...deployment });
+    const absent = { status: "success", counted: true, changes: [], more: 0, more_excluded: 0 };
+    Object.assign(deployment, { ...absent, ...deployment });
   }
 }

@@ -29,6 +29,8 @@ function changeLine([name, title, link, value]) {
     element("span", { class: "lead" }, worth(value)));
 }
 
+const unlisted = ({ more, more_excluded }) => more + more_excluded;
+
 function deploymentLine(one) {
   return element("li", null,
     headline(linked(one.name, one.link),
@@ -39,7 +41,7 @@ function deploymentLine(one) {
     one.failed ? failure(one.failed) : null,
     one.rework ? element("p", { class: "why" }, `A repair: ${one.rework}.`) : null,
     one.changes.length ? element("ul", { class: "changes" }, ...one.changes.map(changeLine)) : null,
-    one.more ? element("p", { class: "quietly" }, `and ${plural(one.more, "more change")}`) : null);
+    unlisted(one) ? element("p", { class: "quietly" }, `and ${plural(unlisted(one), "more change")}`) : null);
 }
 
 function incidentLine(one) {
@@ -83,45 +85,73 @@ function changesOf(deployments) {
   return all.sort((one, other) => seconds(other) - seconds(one));
 }
 
-/** For each metric: what is listed, how, and what it is called. */
+const sum = (list, value) => list.reduce((total, one) => total + value(one), 0);
+const many = (what) => ({ length }) => (length ? plural(length, what) : `No ${what}`);
+
+/** Successes are what is counted; other attempts are listed with them, and told apart. */
+function attempts(deployments) {
+  const good = deployments.filter(({ status }) => status === "success").length, others = deployments.length - good;
+  const rest = `${plural(others, "attempt")} that did not succeed`;
+  return !others ? many("deployment")({ length: good }) : good ? `${plural(good, "deployment")}; ${rest}` : rest;
+}
+
+function delivered(items, deployments) {
+  const here = items.filter(isMeasured).length, all = here + sum(deployments, ({ more }) => more);
+  const out = items.length - here + sum(deployments, ({ more_excluded }) => more_excluded);
+  const some = `${here.toLocaleString("en-US")} of ${plural(all, "change")}`;
+  const said = here < all ? some : many("change")({ length: all });
+  return `${said}${out ? `, ${out.toLocaleString("en-US")} left out` : ""}`;
+}
+
+/** What of the changes is not listed, since a deployment had very many. */
+function restOf(deployments) {
+  const absent = sum(deployments, unlisted), full = deployments.filter(unlisted).length;
+  if (!absent) return [];
+  const whose = `of ${plural(full, "deployment")} with very many, whose slowest are here`;
+  return [element("p", null, `${absent.toLocaleString("en-US")} more, ${whose}, are in facts/ beside this page.`)];
+}
+
+const LONGEST = "the longest first";
+
+/** For each metric: what is listed, how, and how many there are. */
 const LISTS = {
-  deployment_frequency: [newest, deploymentLine, "deployment"],
-  lead_time: [changesOf, leadLine, "change"],
-  change_failure_rate: [failed, deploymentLine, "failed deployment"],
-  recovery_time: [failed, deploymentLine, "failed deployment"],
-  rework_rate: [(all) => newest(all.filter((one) => one.rework)), deploymentLine, "repair"],
+  deployment_frequency: [newest, deploymentLine, attempts],
+  lead_time: [changesOf, leadLine, delivered],
+  change_failure_rate: [failed, deploymentLine, many("failed deployment")],
+  recovery_time: [failed, deploymentLine, many("failed deployment")],
+  rework_rate: [(all) => newest(all.filter((one) => one.rework)), deploymentLine, many("repair")],
 };
 const WITH_INCIDENTS = ["deployment_frequency", "change_failure_rate", "recovery_time"];
 
 /** What is asked for: a metric of the window, a week, or a deployment; nothing where there is no such thing. */
 function askedFor(one, span, show) {
-  const [kind, text] = show.split(":"), number = Number(text), { weeks } = one;
-  if (METRICS.includes(kind)) {
+  const { weeks } = one;
+  if (METRICS.includes(show)) {
     const { deployments, incidents } = span;
-    return { title: $(`${kind}-title`).textContent, metric: kind, deployments, incidents, when: spoke(span) };
+    return { title: $(`${show}-title`).textContent, metric: show, deployments, incidents, when: spoke(span) };
   }
-  if (kind === "week" && weeks?.at[number + 1] !== undefined) {
+  if (show.startsWith("week:")) {
+    const number = weeks ? weeks.deployments.findIndex((_, place) => weekKey(weeks, place) === show) : -1;
+    if (number < 0) return null;
     const [deployments, incidents] = [weeks.at, weeks.incidents_at].map((at) => [at[number], at[number + 1]]);
     return { title: weekName(weeks, number), metric: "deployment_frequency", deployments, incidents };
   }
-  const found = kind === "deployment" && one.deployments[number - one.first];
-  if (!found) return null;
+  const place = one.deployments.findIndex(({ id }) => `deployment:${id}` === show);
+  if (place < 0) return null;
+  const found = one.deployments[place], number = one.first + place;
   return { title: found.name, metric: "deployment_frequency", deployments: [number, number + 1], incidents: [0, 0] };
 }
 
 function folded(one, asked) {
-  const [chosenOnes, draws, what] = LISTS[asked.metric];
-  const items = chosenOnes(within(one.deployments, one.first, asked.deployments));
-  const out = items.filter((item) => item.change && !isMeasured(item)).length, many = items.length - out;
-  const said = [
-    `${many ? plural(many, what) : `No ${what}`}${out ? `, ${out} left out` : ""}`,
-    asked.when, asked.metric === "lead_time" && many > 1 ? "the longest first" : "",
-  ];
+  const [chosenOnes, draws, counted] = LISTS[asked.metric];
+  const here = within(one.deployments, one.first, asked.deployments), items = chosenOnes(here);
+  const said = [counted(items, here), asked.when, asked.metric === "lead_time" && items.length > 1 ? LONGEST : ""];
   const absent = Math.max(0, Math.min(one.first, asked.deployments[1]) - asked.deployments[0]);
   const older = `${plural(absent, "older deployment is", "older deployments are")} not in this page, but in facts/`;
   return [
     element("p", null, said.filter(Boolean).join(" · ")),
     ...list(items, draws),
+    ...(asked.metric === "lead_time" ? restOf(here) : []),
     ...(absent ? [element("p", null, `${older} beside it.`)] : []),
     ...(WITH_INCIDENTS.includes(asked.metric) ? incidentsOf(one, asked.incidents) : []),
   ];

@@ -52,8 +52,7 @@ function outlook(told) {
 }
 
 function numbers(one, span) {
-  const fewer = one.windows.length < PAGE.windows.length;
-  const others = fewer ? "; other windows are here for the scopes that were deployed last" : "";
+  const others = one.brief ? "; other windows are here for the scopes that were deployed last" : "";
   $("span").textContent = `${span.span} ${PAGE.zone}${others}`;
   $("overall").replaceChildren(...overall(span.overall));
   $("cards").replaceChildren(...METRICS.map((metric) => card(metric, span)));

@@ -3,6 +3,7 @@
 const COLUMNS = {
   deployments: ["Deployments", (weeks, week) => weeks.deployments[week]],
   failed: ["Failed", (weeks, week) => `${weeks.failed[week]} of ${weeks.counted[week]}`],
+  broken: ["Of them failed", (weeks, week) => weeks.deployments_failed[week]],
   failure: ["Failure rate", (weeks, week) => percent(weeks.change_failure_rate[week])],
   lead: ["Lead time", (weeks, week) => duration(weeks.lead_time[week])],
   recovery: ["Recovery", (weeks, week) => duration(weeks.recovery_time[week])],
@@ -10,7 +11,7 @@ const COLUMNS = {
 };
 
 const TABLES = {
-  deployment_frequency: ["deployments", "failed"],
+  deployment_frequency: ["deployments", "broken"],
   lead_time: ["deployments", "lead"],
   change_failure_rate: ["failed", "failure"],
   recovery_time: ["failed", "recovery"],
@@ -33,7 +34,7 @@ function table(section, metric, { weeks }, range) {
 
   function row(columns, week) {
     const open = element("button", {
-      type: "button", class: "plain", onclick: () => choose({ show: `week:${week}` }),
+      type: "button", class: "plain", onclick: () => choose({ show: weekKey(weeks, week) }),
     }, weekName(weeks, week));
     return element("tr", null,
       element("th", { scope: "row" }, open, isPartial(weeks, week) ? " (not whole)" : ""),
