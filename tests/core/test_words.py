@@ -73,3 +73,15 @@ def test_the_ends_of_all_years_are_said_as_they_are() -> None:
 def test_differences_have_words_of_their_own() -> None:
     assert (words.points(0.0449), words.points(-0.2), words.points(1)) == ("4.5 points", "20 points", "100 points")
     assert (words.a_week(1 / 7), words.a_week(0.16), words.a_week(0)) == ("1 a week", "1.1 a week", "0 a week")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        ("1.4 a week", "4.9 a week", "1.4 to 4.9 a week"),
+        ("4.5 a week", "1.4 a day", "4.5 a week to 1.4 a day"),
+        ("5 h", "5 h", "5 to 5 h"),
+    ],
+)
+def test_a_span_names_its_unit_once_where_it_is_the_same(low: str, high: str, said: str) -> None:
+    assert words.between(low, high) == said

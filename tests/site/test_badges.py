@@ -137,7 +137,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_name_that_no_folder_should_have_becomes_one_that_it_may_have(name: str) -> None:
-    assert re.fullmatch(r"[A-Za-z0-9_][\w.-]{0,66}", file_name(name), re.ASCII)
+    assert re.fullmatch(r"[a-z0-9_][a-z0-9_.-]{0,66}", file_name(name))
     assert not file_name(name).endswith(".json")
 
 
@@ -148,3 +148,9 @@ def test_two_names_never_share_a_folder(names: list[str]) -> None:
 
 def test_plain_names_stay_as_they_are() -> None:
     assert [file_name(name) for name in ("checkout", "prod-eu", "v1.2_x")] == ["checkout", "prod-eu", "v1.2_x"]
+
+
+def test_names_that_differ_in_case_alone_are_two_folders_on_every_disk() -> None:
+    assert file_name("api") == "api"
+    assert re.fullmatch("api-[0-9a-f]{6}", file_name("API"))
+    assert file_name("Api") != file_name("API")

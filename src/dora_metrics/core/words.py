@@ -63,8 +63,6 @@ def frequency(per_day: float | None) -> str:
 
 def between(low: str, high: str) -> str:
     """Two values as a span: `1.4 to 4.9 a week`, the unit once where it is the same."""
-    if low == high:
-        return low
     number, _, unit = low.partition(" ")
     return (
         f"{number} to {high}" if high.endswith(f" {unit}") and high.count(" ") == low.count(" ") else f"{low} to {high}"

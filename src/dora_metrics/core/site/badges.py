@@ -101,7 +101,7 @@ def _place(names: Iterable[str]) -> str:
 
 def file_name(name: str) -> str:
     """A name as a folder that every disk and address takes; one that had to be changed ends with a hash of it."""
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:60]
-    if name and safe == name and not safe.lower().endswith(".json"):
+    safe = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.")[:60]
+    if name and safe == name and not safe.endswith(".json"):
         return safe
     return f"{safe or 'x'}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
