@@ -175,9 +175,8 @@ def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run, eyes: E
 
 def _is_nothing(seen: Snapshot, changes: Mapping[str, bytes]) -> bool:
     """Whether nothing would be lost if these were not written."""
-    return not changes.keys() - {CURSORS} and is_no_further(
-        seen.files.get(CURSORS, b""), changes.get(CURSORS, seen.files.get(CURSORS, b""))
-    )
+    before = seen.files.get(CURSORS, b"")
+    return changes.keys() <= {CURSORS} and is_no_further(before, changes.get(CURSORS, before))
 
 
 def _unlike(seen: Snapshot, files: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -50,10 +50,16 @@ def _counted(vulnerabilities: Sequence[Vulnerability], window: Window) -> contra
 
 def _remediation(vulnerabilities: Iterable[Vulnerability], window: Window) -> float | None:
     """Median time from detection to fix, of those that were fixed in the window; None without any."""
-    fixed = (v for v in vulnerabilities if is_fixed(v) and window.holds(v.fixed_at))
-    spans = ((v.fixed_at - v.detected_at).total_seconds() for v in fixed if v.fixed_at)
-    sound = sorted(span for span in spans if span >= 0)
+    spans = (took(v) for v in vulnerabilities if window.holds(v.fixed_at))
+    sound = sorted(span.total_seconds() for span in spans if span is not None and span >= timedelta())
     return quantile(sound, 0.5) if sound else None
+
+
+def took(vulnerability: Vulnerability) -> timedelta | None:
+    """From detection to fix, negative for a contradiction; None for one that is not fixed, or was dismissed."""
+    if vulnerability.fixed_at is None or vulnerability.dismissed_at is not None:
+        return None
+    return vulnerability.fixed_at - vulnerability.detected_at
 
 
 def is_fixed(vulnerability: Vulnerability) -> bool:

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from dora_metrics.core.facts import Fact, Incident, Vulnerability
+from dora_metrics.core.facts import Fact, Incident
 from dora_metrics.core.failures import counts
 from dora_metrics.core.judging import Record
 from dora_metrics.core.linking import Scope, reached_users
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.security import took
 
 BUCKETS_SECONDS = (
     300, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 172800, 259200, 432000, 604800, 1209600,
@@ -118,17 +119,11 @@ def _spans(record: Record) -> Iterator[tuple[str, str, list[timedelta]]]:
     yield "dora_deployment_duration_seconds", "", _sound(durations)
     for severity in {vulnerability.severity or UNSPECIFIED for vulnerability in record.vulnerabilities}:
         fixed = (v for v in record.vulnerabilities if (v.severity or UNSPECIFIED) == severity)
-        yield "dora_vulnerability_remediation_seconds", severity, _sound(map(_remediation, fixed))
+        yield "dora_vulnerability_remediation_seconds", severity, _sound(map(took, fixed))
 
 
 def _restore(incident: Incident) -> timedelta | None:
     return incident.resolved_at - incident.detected_at if incident.resolved_at else None
-
-
-def _remediation(vulnerability: Vulnerability) -> timedelta | None:
-    if vulnerability.dismissed_at or not vulnerability.fixed_at:
-        return None
-    return vulnerability.fixed_at - vulnerability.detected_at
 
 
 def _sound(spans: Iterable[timedelta | None]) -> list[timedelta]:

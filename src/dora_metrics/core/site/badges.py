@@ -12,6 +12,7 @@ from dora_metrics.core.benchmarks import Benchmark
 from dora_metrics.core.judging import Record
 from dora_metrics.core.ledger import BADGES
 from dora_metrics.core.report import Subject
+from dora_metrics.core.site.cards import rank
 from dora_metrics.core.site.history import latest_first
 from dora_metrics.core.table import NAMES, plain
 from dora_metrics.core.words import NOTHING
@@ -80,19 +81,13 @@ def _unknown(name: str) -> Badge:
 
 
 _COLORS = ("red", "orange", "yellow", "green", "brightgreen")
+"""One a step of a rank."""
 
 
 def _color(level: str | None, benchmark: Benchmark) -> str:
     """From red for the lowest rank of a benchmark to bright green for its highest; blue for what has no levels."""
-    if level is None:
-        return "blue"
-    highest = max(rank for name, rank in benchmark.ranks.items() if name in _used(benchmark))
-    share = benchmark.ranks[level] / highest if highest else 1.0
-    return _COLORS[round(share * (len(_COLORS) - 1))]
-
-
-def _used(benchmark: Benchmark) -> set[str]:
-    return {name for edges in benchmark.edges.values() for name, _ in edges}
+    step = rank(level, benchmark)
+    return "blue" if step is None else _COLORS[step]
 
 
 def _place(names: Iterable[str]) -> str:
