@@ -15,8 +15,8 @@ from dora_metrics.core.periodic.periods import Period
 from dora_metrics.core.values import Window
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
-THIS = Period("weekly", "2026-W47", "week 47, 2026", Window(NOW, NOW), NOW)
-LAST = Period("weekly", "2026-W46", "week 46, 2026", Window(NOW, NOW), NOW - timedelta(weeks=1))
+THIS = Period("weekly", "2026-W47", "week 47", "week 47, 2026", Window(NOW, NOW), NOW)
+LAST = Period("weekly", "2026-W46", "week 46", "week 46, 2026", Window(NOW, NOW), NOW - timedelta(weeks=1))
 SHOP = Scope("acme/shop", "shop", "production")
 WEB = Scope("acme/shop", "web", "production")
 

@@ -1,6 +1,6 @@
 """The report of one scope and one period, in words; templates only loop over it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from dora_metrics.core import contract, goals, security, words
@@ -22,7 +22,6 @@ from dora_metrics.core.table import NAMES
 from dora_metrics.core.values import Window
 from dora_metrics.core.weekly import complete_weeks
 
-_LONG = timedelta(days=90)
 _NOTES = 20
 
 
@@ -96,22 +95,20 @@ class Matter:
     period: Period
     scope: contract.ScopeMetrics
     basis: contract.ScopeMetrics
-    basis_window: Window
 
     @classmethod
     def of(cls, subject: Subject, record: Record, period: Period) -> "Matter":
         window, policy = period.window, subject.policy
-        span = Window(min(window.start, window.end - _LONG), window.end)
+        span = period.basis
         scope = scope_metrics(record, window, policy, subject.now, compared=True)
         basis = scope if span == window else scope_metrics(record, span, policy, subject.now, compared=True)
-        return cls(subject, record, period, scope, basis, span)
+        return cls(subject, record, period, scope, basis)
 
 
 def is_alive(record: Record, period: Period) -> bool:
     """Whether a scope has anything to report: a deployment or an incident within 90 days before the period's end."""
-    span = Window(min(period.window.start, period.window.end - _LONG), period.window.end)
     times = (*(d.finished_at for d in record.deployments), *(one.incident.detected_at for one in record.incidents))
-    return any(map(span.holds, times))
+    return any(map(period.basis.holds, times))
 
 
 def title(record: Record, period: Period) -> str:
@@ -121,39 +118,56 @@ def title(record: Record, period: Period) -> str:
     return " · ".join(("Delivery report", place, *([called] if called != "production" else []), period.title))
 
 
-def build(matter: Matter, detail: Detail) -> Periodical:
-    """The report, told in some detail."""
+def gist(matter: Matter) -> Periodical:
+    """The report as far as it is the same in any detail; its lists are empty."""
     record, policy, window = matter.record, matter.subject.policy, matter.period.window
     verdicts = dict(compare(record, window, matter.scope.metrics, matter.scope.previous or matter.scope.metrics))
-    outlook = matter.basis.outlook
-    incidents = open_incidents(record, window, policy, detail.incidents)
+    outlook, incidents = matter.basis.outlook, _incidents(matter, 0)
     return Periodical(
         title=title(record, matter.period),
         period=matter.period,
-        headline=headline(matter.scope, verdicts, len(incidents[0]) + incidents[1]),
+        headline=headline(matter.scope, verdicts, incidents.more),
         columns=_columns(matter),
         lines=lines(matter.scope, matter.basis, verdicts),
         overall=overall(matter.basis),
         chart=chart(_weeks(matter)),
         trends=trends(outlook),
         hints=hints(outlook),
-        failed=_failed(matter, detail.failures),
-        incidents=Listed(tuple(incidents[0]), incidents[1]),
+        failed=Listed((), 0),
+        incidents=incidents,
         goals=[md("**{}**: {}", NAMES[goal.metric], goals.sentence(goal)) for goal in outlook.goals],
         achievements=outlook.achievements,
         security=security.sentence(record.vulnerabilities, window),
+        delivered=delivered(record, window, policy, 0, 0),
+        making=None,
+        notes=[],
+    )
+
+
+def detailed(report: Periodical, matter: Matter, detail: Detail) -> Periodical:
+    """The same report with its lists, told in some detail."""
+    record, policy, window = matter.record, matter.subject.policy, matter.period.window
+    return replace(
+        report,
+        failed=_failed(matter, detail.failures),
+        incidents=_incidents(matter, detail.incidents),
         delivered=delivered(record, window, policy, detail.deployments, detail.changes),
         making=making(record, matter.scope, window, policy) if detail.making else None,
         notes=matter.subject.document.notes[:_NOTES] if detail.making else [],
     )
 
 
+def _incidents(matter: Matter, most: int) -> Listed:
+    told, more = open_incidents(matter.record, matter.period.window, matter.subject.policy, most)
+    return Listed(tuple(told), more)
+
+
 def _columns(matter: Matter) -> Columns:
     unit, benchmark = matter.period.unit, matter.subject.document.benchmark
     return Columns(
-        period=matter.period.title.split(",")[0].removesuffix(f" {matter.period.name[:4]}"),
+        period=matter.period.short,
         before="the week before" if unit == "week" else f"{round(matter.period.window.days)} days before",
-        basis="" if matter.basis is matter.scope else f"last {round(matter.basis_window.days)} days",
+        basis="" if matter.basis is matter.scope else f"last {round(matter.period.basis.days)} days",
         level="level" if benchmark == "none" else f"level ({benchmark})",
     )
 

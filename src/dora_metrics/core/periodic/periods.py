@@ -13,17 +13,19 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 DAYS: tuple[Day, ...] = get_args(Day)
 
 _MONTHS = {"monthly": 1, "quarterly": 3}
+_LONG = timedelta(days=90)
 
 
 @dataclass(frozen=True)
 class Period:
     """A whole week, month or quarter. `name` is unique among its kind: `2026-W47`, `2026-11`, `2026-Q4`.
 
-    Names of a kind are in order of time. `due`: when its report is.
+    Names of a kind are in order of time. `short`: the title without the year. `due`: when its report is.
     """
 
     kind: Kind
     name: str
+    short: str
     title: str
     window: Window
     due: datetime
@@ -32,6 +34,11 @@ class Period:
     def unit(self) -> str:
         """`week`, `month` or `quarter`."""
         return self.kind.removesuffix("ly")
+
+    @property
+    def basis(self) -> Window:
+        """The 90 days up to its end, or the whole period where that is longer: what levels and goals are read from."""
+        return Window(min(self.window.start, self.window.end - _LONG), self.window.end)
 
 
 def due(kind: Kind, now: datetime, zone: ZoneInfo, day: Day) -> Period:
@@ -63,17 +70,17 @@ def _start(kind: Kind, today: date) -> date:
     return today.replace(month=(today.month - 1) // months * months + 1, day=1)
 
 
-def _called(kind: Kind, first: date) -> tuple[str, str]:
-    """Name and title of the period that begins on a day."""
+def _called(kind: Kind, first: date) -> tuple[str, str, str]:
+    """Name, title without the year, and title of the period that begins on a day."""
     year, week, _ = first.isocalendar()
     quarter = first.month // 3 + 1
     match kind:
         case "weekly":
-            return f"{year}-W{week:02}", f"week {week}, {year}"
+            return f"{year}-W{week:02}", (short := f"week {week}"), f"{short}, {year}"
         case "monthly":
-            return f"{first:%Y-%m}", f"{_MONTH_NAMES[first.month - 1]} {first.year}"
+            return f"{first:%Y-%m}", (short := _MONTH_NAMES[first.month - 1]), f"{short} {first.year}"
         case "quarterly":
-            return f"{first.year}-Q{quarter}", f"Q{quarter} {first.year}"
+            return f"{first.year}-Q{quarter}", (short := f"Q{quarter}"), f"{short} {first.year}"
 
 
 _MONTH_NAMES = (

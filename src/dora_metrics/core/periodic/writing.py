@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from dora_metrics.core import render
-from dora_metrics.core.periodic.building import Detail, Matter, build, title
+from dora_metrics.core.periodic.building import Detail, Matter, detailed, gist
 from dora_metrics.core.periodic.filed import marker
 from dora_metrics.core.periodic.letter import LARGEST, Letter, divided, length, room
 
@@ -29,11 +29,10 @@ def letter(matter: Matter, template: str, parts: Mapping[str, str], around: int 
     Raises:
         TemplateError: if a template cannot be used, or says too much even where all lists are left out.
     """
+    whole = gist(matter)
     for detail in _DETAILS:
-        report = build(matter, detail)
+        report = detailed(whole, matter, detail)
         ours, beneath = divided(render.filled(template, parts, report=report))
         if length(ours) <= (room(beneath) if around is None else LARGEST - around):
-            return Letter(
-                marker(matter.period, matter.record.scope), title(matter.record, matter.period), ours, beneath
-            )
+            return Letter(marker(matter.period, matter.record.scope), whole.title, ours, beneath)
     raise render.TemplateError("it says more than an issue has room for, even without its lists")
