@@ -19,6 +19,19 @@ from support.tools import needs
 ROOT = Path(__file__).parents[2]
 PASSED_ON = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
 
+HEAD = """
+on: deployment_status
+jobs:
+  metrics:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4 # act does it by itself, and needs it
+      - id: dora
+        uses: acme/dora-metrics@v1
+        with:
+"""
+"""How a workflow begins that calls the action at a deployment; what is under its `with:` comes next."""
+
 
 @dataclass(frozen=True)
 class Run:

@@ -7,25 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from acting import Acting, Run, copied
+from acting import HEAD, Acting, Run, copied
 
 from fakes.github import FakeGitHub
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="act's host mode is used on Linux only")
 
-WORKFLOW = """
-on: deployment_status
-jobs:
-  metrics:
-    runs-on: ubuntu-latest
-    steps:
-      - uses: actions/checkout@v4 # act does it by itself, and needs it
-      - id: dora
-        uses: acme/dora-metrics@v1
-        with:
+WORKFLOW = (
+    HEAD
+    + """\
           runtime: python
           deployment-source: deployments
 """
+)
 
 
 class Shop:

@@ -8,22 +8,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from acting import Acting, Run, copied
+from acting import HEAD, Acting, Run, copied
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="act's host mode is used on Linux only")
 
 SECRETS = {"GITHUB_TOKEN": "ghs_0123456789abcdef", "ENDPOINT_TOKEN": "endpoint-t0ken", "HMAC_KEY": "hm4c-k3y"}
 
-WORKFLOW = """
-on: deployment_status
-jobs:
-  metrics:
-    runs-on: ubuntu-latest
-    steps:
-      - uses: actions/checkout@v4 # act does it by itself, and needs it
-      - id: dora
-        uses: acme/dora-metrics@v1
-        with:
+WORKFLOW = (
+    HEAD
+    + """\
           runtime: RUNTIME
           ledger: dir:ledger
           deployment-source: deployments
@@ -32,6 +25,7 @@ jobs:
           endpoint-secret: ${{ secrets.HMAC_KEY }}
       - run: grep -rhoE 'github:deployment:[0-9]+' ledger | sort -u
 """
+)
 
 # Docker as far as run.sh uses it: only the variables it names reach the "container", which is this Python.
 STAND_IN = """#!{python}
