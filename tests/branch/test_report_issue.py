@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from branch.shop import Shop
+from dora_metrics import filing
 from dora_metrics.core.ledger import REPORTS
 from dora_metrics.core.periodic.filed import CLAIM
 from dora_metrics.core.periodic.letter import marker_in
@@ -143,6 +144,25 @@ def test_a_run_whose_clock_is_behind_takes_nothing_over(team: Team) -> None:
     team.github.fail(meanwhile(lambda: team.report(MONDAY - timedelta(seconds=3))), to="POST /repos/acme/shop/issues")
     team.report()
     assert len(team.issues) == 1
+
+
+def test_a_claim_that_grew_old_by_waiting_is_made_anew_first(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filing, "CLAIM", timedelta())
+    assert "report ✓" in team.report().summary
+    assert team.asked.count("POST Append") == 3
+    assert len(team.issues) == 1
+
+
+def test_a_claim_that_passed_to_another_run_makes_nothing(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filing, "CLAIM", timedelta())
+
+    def taken() -> None:
+        theirs = {"acme/shop": {"weekly": {**team.cabinet["weekly"], "claimed_by": "another"}}}
+        team.hand({REPORTS: json.dumps(theirs).encode()})
+
+    team.github.fail(meanwhile(taken), to="Reports")
+    assert "report – another run has taken over that of week 47, 2026" in team.report().summary
+    assert team.issues == []
 
 
 def test_an_issue_that_could_not_be_made_is_made_by_the_next_run(team: Team) -> None:
