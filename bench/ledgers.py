@@ -9,8 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from dora_metrics.core import ledger as layout  # noqa: E402 - from src
-from dora_metrics.core.facts import Change, Commit, Deployment, Fact  # noqa: E402 - as above
+from dora_metrics.core.facts.model import Change, Commit, Deployment, Fact  # noqa: E402 - as above
+from dora_metrics.core.ledger import layout  # noqa: E402 - from src
 from fakes.repository import Repository  # noqa: E402 - from tests
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

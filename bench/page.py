@@ -15,11 +15,11 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "bench"), str(ROOT / "tests")]
 
 import facts as made  # noqa: E402 - beside this file
 
-from dora_metrics import showing  # noqa: E402 - from src
-from dora_metrics.computing import subject_of  # noqa: E402
-from dora_metrics.core import records  # noqa: E402
-from dora_metrics.core.report import Subject  # noqa: E402
-from dora_metrics.settings import Settings  # noqa: E402
+from dora_metrics.core.facts import jsonl  # noqa: E402
+from dora_metrics.core.reports.summary import Subject  # noqa: E402
+from dora_metrics.pipeline import publish  # noqa: E402 - from src
+from dora_metrics.pipeline.evaluate import subject_of  # noqa: E402
+from dora_metrics.settings.model import Settings  # noqa: E402
 from support.tools import needs  # noqa: E402 - from tests
 
 TIMES = 7
@@ -29,7 +29,7 @@ YEARS = 5 * 365 + 1
 def numbers(deployments: int, repositories: int, days: int) -> Subject:
     """As many deployments, two changes each and an incident for every tenth, over so many days."""
     lines = "".join(made.line(fact) for fact in made.facts(3 * deployments, repositories, days=days))
-    found, _ = records.decode_many(lines.encode())
+    found, _ = jsonl.decode_many(lines.encode())
     return subject_of(found, Settings(), made.START + timedelta(days=days))  # type: ignore[arg-type]
 
 
@@ -38,7 +38,7 @@ def build(subject: Subject) -> tuple[str, float]:
     took = []
     for _ in range(TIMES):
         start = time.perf_counter()
-        html = showing.html(subject)
+        html = publish.html(subject)
         took.append(time.perf_counter() - start)
     return html, median(took)
 
@@ -72,7 +72,7 @@ def growth(deployments: int, days: int) -> float:
         subprocess.run([*git, "init", "-q"], check=True)
         sizes = []
         for more in (0, 1, 2):
-            html = showing.html(numbers(deployments + more, 1, days + more))
+            html = publish.html(numbers(deployments + more, 1, days + more))
             (Path(folder) / "index.html").write_text(html, "utf-8")
             subprocess.run([*git, "add", "."], check=True)
             subprocess.run([*git, "commit", "-qm", "page"], check=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from dora_metrics import app  # noqa: E402 - from src
-from dora_metrics.world import World  # noqa: E402 - from src
+from dora_metrics.commands import action  # noqa: E402 - from src
+from dora_metrics.runtime import World  # noqa: E402 - from src
 from fakes.faults import latency  # noqa: E402 - from tests
 from fakes.github import FakeGitHub  # noqa: E402 - from tests
 from support.grown import grown  # noqa: E402 - from tests
@@ -31,7 +31,7 @@ def synced(github: FakeGitHub, folder: Path) -> tuple[int, float]:
         "DORA_INPUTS": json.dumps({"github-token": github.token}),
     }
     began = time.perf_counter()
-    code = app.action(World(environment, BytesIO(), StringIO(), StringIO(), NOW, time.sleep))
+    code = action.action(World(environment, BytesIO(), StringIO(), StringIO(), NOW, time.sleep))
     if code:
         sys.exit(f"the sync ended with {code}")
     return len(github.requests), time.perf_counter() - began

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
 import ledgers  # beside this file; it says where src and tests are
-from dora_metrics.core.values import instant
+from dora_metrics.core.windows import instant
 from fakes.faults import latency
 from fakes.github import FakeGitHub
 from ledgers import BRANCH, NOW

@@ -12,15 +12,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
 
-from dora_metrics import app  # noqa: E402 - from src
-from dora_metrics.computing import subject_of  # noqa: E402 - from src
-from dora_metrics.core.facts import Change, Deployment, Fact, Incident  # noqa: E402 - from src
-from dora_metrics.core.periodic.letter import LARGEST, length  # noqa: E402 - from src
-from dora_metrics.core.periodic.periods import due  # noqa: E402 - from src
-from dora_metrics.core.records import encode  # noqa: E402 - from src
-from dora_metrics.letters import in_folder, letters  # noqa: E402 - from src
-from dora_metrics.settings import Settings  # noqa: E402 - from src
-from dora_metrics.world import World  # noqa: E402 - from src
+from dora_metrics.commands import action  # noqa: E402 - from src
+from dora_metrics.core.facts.jsonl import encode  # noqa: E402 - from src
+from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident  # noqa: E402 - from src
+from dora_metrics.core.periods import due  # noqa: E402 - from src
+from dora_metrics.core.reports.periodic.issue_body import LARGEST, length  # noqa: E402 - from src
+from dora_metrics.pipeline.evaluate import subject_of  # noqa: E402 - from src
+from dora_metrics.pipeline.reports import in_folder, letters  # noqa: E402 - from src
+from dora_metrics.runtime import World  # noqa: E402 - from src
+from dora_metrics.settings.model import Settings  # noqa: E402 - from src
 from fakes.github import FakeGitHub  # noqa: E402 - from tests
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
@@ -97,7 +97,7 @@ def _reported(github: FakeGitHub, folder: str, now: datetime) -> None:
         "GITHUB_API_URL": github.api_url,
         "DORA_INPUTS": json.dumps({"github-token": github.token, "mode": "report"}),
     }
-    if code := app.action(World(environment, BytesIO(), StringIO(), StringIO(), now, time.sleep)):
+    if code := action.action(World(environment, BytesIO(), StringIO(), StringIO(), now, time.sleep)):
         sys.exit(f"the report ended with {code}")
 
 

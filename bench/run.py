@@ -16,7 +16,8 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "bench")]
 import facts as made  # noqa: E402 - beside this file
 import history  # noqa: E402 - beside this file
 
-from dora_metrics.core import ledger, records  # noqa: E402 - from src
+from dora_metrics.core.facts import jsonl  # noqa: E402 - from src
+from dora_metrics.core.ledger import layout  # noqa: E402 - from src
 
 IMPORTS = "import pydantic, jinja2, prometheus_client, requests"
 NOW = "2026-11-01T00:00:00Z"
@@ -95,8 +96,8 @@ def event_run(count: int) -> Took:
 def _ledger_of(count: int, folder: Path) -> None:
     """A ledger as the action would have written it: months that no window reaches are sealed."""
     shutil.rmtree(folder, ignore_errors=True)
-    found = [records.decode(made.line(fact).encode()) for fact in made.facts(count, repositories=1)]
-    for path, content in ledger.plan(ledger.read({}), found).changes.items():  # type: ignore[arg-type]
+    found = [jsonl.decode(made.line(fact).encode()) for fact in made.facts(count, repositories=1)]
+    for path, content in layout.plan(layout.read({}), found).changes.items():  # type: ignore[arg-type]
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
     _once([sys.executable, "-m", "dora_metrics", "rebuild", "--ledger", f"dir:{folder}", "--now", NOW], None)
@@ -140,7 +141,7 @@ def decoding(count: int) -> float:
     """Microseconds a fact for decoding alone."""
     chunk = file_of(count).read_bytes()
     start = time.perf_counter()
-    records.decode_many(chunk)
+    jsonl.decode_many(chunk)
     return (time.perf_counter() - start) / count * 1e6
 
 

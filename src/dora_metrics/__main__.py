@@ -10,7 +10,7 @@ import time  # noqa: E402
 from datetime import UTC, datetime  # noqa: E402
 
 from dora_metrics.cli import run  # noqa: E402
-from dora_metrics.world import World  # noqa: E402
+from dora_metrics.runtime import World  # noqa: E402
 
 
 def main() -> int:

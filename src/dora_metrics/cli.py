@@ -7,12 +7,12 @@ from datetime import datetime
 from pathlib import Path
 
 from dora_metrics import __version__
-from dora_metrics.core import values
+from dora_metrics.core import windows
 from dora_metrics.errors import DoraError
-from dora_metrics.layers import Layer
-from dora_metrics.settings import DEFAULT_CONFIG, EVERY_REPOSITORY, FLAGS, Settings
+from dora_metrics.runtime import World
+from dora_metrics.settings.loading import Layer
+from dora_metrics.settings.model import DEFAULT_CONFIG, EVERY_REPOSITORY, FLAGS, Settings
 from dora_metrics.sources.port import Read, Source
-from dora_metrics.world import World
 
 FORMATS = ("json", "markdown", "html", "prometheus", "weekly", "monthly", "quarterly")
 
@@ -49,9 +49,9 @@ def _add_action(parser: argparse.ArgumentParser) -> None:
 
 
 def _action(_: argparse.Namespace, world: World) -> int:
-    from dora_metrics import app  # noqa: PLC0415 - `compute` needs none of what it imports
+    from dora_metrics.commands import action  # noqa: PLC0415 - `compute` needs none of what it imports
 
-    return app.action(world)
+    return action.action(world)
 
 
 _ACCESS = "A branch needs a token in GITHUB_TOKEN, and the repository by --repository or in GITHUB_REPOSITORY."
@@ -74,14 +74,14 @@ def _add_on_a_ledger(parser: argparse.ArgumentParser, mode: str) -> None:
 
 
 def _on_a_ledger(options: argparse.Namespace, world: World) -> int:
-    from dora_metrics import app  # noqa: PLC0415 - as above
+    from dora_metrics.commands import action  # noqa: PLC0415 - as above
 
     token, now = world.environment.get("GITHUB_TOKEN"), _moment(options.now, world.now)
     asked = {"mode": options.mode, "github-token": token, "config": options.config and str(options.config)}
     flags = Layer("flag", {"strict": "true", "report": "off", **_flags(options).values, **asked})
     repository = options.repository or world.environment.get("GITHUB_REPOSITORY") or EVERY_REPOSITORY
     here = {"GITHUB_EVENT_NAME": "workflow_dispatch", "GITHUB_REPOSITORY": repository}
-    return app.action(replace(world, environment={**world.environment, **here}, now=now), flags)
+    return action.action(replace(world, environment={**world.environment, **here}, now=now), flags)
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -90,7 +90,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _demo(options: argparse.Namespace, world: World) -> int:
-    from dora_metrics import demo  # noqa: PLC0415 - as above
+    from dora_metrics.commands import demo  # noqa: PLC0415 - as above
 
     return demo.run(options.output, world)
 
@@ -109,12 +109,12 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
 
 
 def _init(options: argparse.Namespace, world: World) -> int:
-    from dora_metrics.setting_up import running  # noqa: PLC0415 - as above
+    from dora_metrics.commands.init import command  # noqa: PLC0415 - as above
 
     given = {"directory": options.directory, "repository": options.repository, "yes": options.yes}
     if options.action is not None:
         given["action"] = options.action
-    return running.run(running.Request(dry_run=options.dry_run, **given), world)
+    return command.run(command.Request(dry_run=options.dry_run, **given), world)
 
 
 def _add_compute(parser: argparse.ArgumentParser) -> None:
@@ -153,13 +153,13 @@ def _flags(options: argparse.Namespace) -> Layer:
 
 
 def _compute(options: argparse.Namespace, world: World) -> int:
-    from dora_metrics.sources import factfiles  # noqa: PLC0415 - the action needs none of what it imports
+    from dora_metrics.sources import fact_files  # noqa: PLC0415 - the action needs none of what it imports
 
-    return _print(lambda _settings, _now: factfiles.read(options.facts, world.stdin), options, world)
+    return _print(lambda _settings, _now: fact_files.read(options.facts, world.stdin), options, world)
 
 
 def _report(options: argparse.Namespace, world: World) -> int:
-    from dora_metrics.sources import git  # noqa: PLC0415 - as above
+    from dora_metrics.sources.git import git  # noqa: PLC0415 - as above
 
     def source(settings: Settings, now: datetime) -> Read:
         return git.read(git.Asked(options.git, options.tags or None, settings, now), world.environment)
@@ -168,7 +168,7 @@ def _report(options: argparse.Namespace, world: World) -> int:
 
 
 def _print(source: Source, options: argparse.Namespace, world: World) -> int:
-    from dora_metrics import compute  # noqa: PLC0415 - as above
+    from dora_metrics.commands import compute  # noqa: PLC0415 - as above
 
     request = compute.Request(
         format=options.format,
@@ -184,6 +184,6 @@ def _moment(text: str | None, now: datetime) -> datetime:
     if text is None:
         return now
     try:
-        return values.instant(text)
+        return windows.instant(text)
     except ValueError as problem:
         raise DoraError(f"flag now: {problem}") from None

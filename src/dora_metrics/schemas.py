@@ -6,11 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from dora_metrics.core.contract import Document
-from dora_metrics.core.facts import Fact
-from dora_metrics.core.site.badges import Badge
-from dora_metrics.core.site.history import History
-from dora_metrics.settings import LATER, Settings, default_text
+from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.reports.site.feeds import Badge
+from dora_metrics.core.reports.site.history import History
+from dora_metrics.core.schema import Document
+from dora_metrics.settings.model import LATER, Settings, default_text
 
 
 def schemas() -> dict[str, str]:

@@ -19,7 +19,7 @@ import pytest
 from acting import ROOT, Acting, Run, copied, event
 
 from dora_metrics.cli import run
-from dora_metrics.world import World
+from dora_metrics.runtime import World
 from fakes.github import FakeGitHub
 from support.tools import needs
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dora_metrics.core.facts import Change
-from dora_metrics.github.past import Failed, Part
+from dora_metrics.core.facts.model import Change
+from dora_metrics.github.history import Failed, Part
 from dora_metrics.github.runner import Runner
-from dora_metrics.progress import Bars, Lines, progress
+from dora_metrics.pipeline.progress import Bars, Lines, progress
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FACT = Change(id="github:pull:acme/shop#1", repository="acme/shop", observed_at=NOW)

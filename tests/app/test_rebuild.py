@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dora_metrics import cli
-from dora_metrics.world import World
+from dora_metrics.runtime import World
 from fakes.github import FakeGitHub
 from support.runs import NOW, deployment_status, run
 

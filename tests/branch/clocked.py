@@ -6,7 +6,7 @@ import time
 from datetime import datetime
 
 from dora_metrics.cli import run
-from dora_metrics.world import World
+from dora_metrics.runtime import World
 
 if __name__ == "__main__":
     now = datetime.fromisoformat(sys.argv[1])

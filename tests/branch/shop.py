@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from branch import clocked
-from dora_metrics.core.ledger import FACTS
+from dora_metrics.core.ledger.layout import FACTS
 from fakes.faults import meanwhile
 from fakes.github import FakeGitHub
 from fakes.store import Files

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 import pytest
 
 from branch.shop import FILE, Shop, deployed
-from dora_metrics.core.facts import Deployment
-from dora_metrics.core.ledger import LARGEST, QUARANTINE
-from dora_metrics.core.records import encode
+from dora_metrics.core.facts.jsonl import encode
+from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.ledger.layout import LARGEST, QUARANTINE
 from support.runs import NOW, deployment_status
 
 GITHUB_SHOWS = 512_000

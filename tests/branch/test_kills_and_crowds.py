@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from branch.shop import BRANCH, Shop, deployed
-from dora_metrics.core.ledger import CHECKPOINT, OUTBOX, SEQUENCE
+from dora_metrics.core.ledger.layout import CHECKPOINT, OUTBOX, SEQUENCE
 from fakes.github import FakeGitHub
 from support.runs import NOW, deployment_status, run
 from support.servers import Answer, Listener, listening

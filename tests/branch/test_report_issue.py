@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from branch.shop import Shop
-from dora_metrics import filing
-from dora_metrics.core.ledger import REPORTS
-from dora_metrics.core.periodic.filed import CLAIM
-from dora_metrics.core.periodic.letter import marker_in
+from dora_metrics.core.ledger.layout import REPORTS
+from dora_metrics.core.reports.periodic.claims import CLAIM
+from dora_metrics.core.reports.periodic.issue_body import marker_in
+from dora_metrics.pipeline import report_issues
 from fakes.faults import dropped, meanwhile, primary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.records import Issue
@@ -147,14 +147,14 @@ def test_a_run_whose_clock_is_behind_takes_nothing_over(team: Team) -> None:
 
 
 def test_a_claim_that_grew_old_by_waiting_is_made_anew_first(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filing, "CLAIM", timedelta())
+    monkeypatch.setattr(report_issues, "CLAIM", timedelta())
     assert "report ✓" in team.report().summary
     assert team.asked.count("POST Append") == 3
     assert len(team.issues) == 1
 
 
 def test_a_claim_that_passed_to_another_run_makes_nothing(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filing, "CLAIM", timedelta())
+    monkeypatch.setattr(report_issues, "CLAIM", timedelta())
 
     def taken() -> None:
         theirs = {"acme/shop": {"weekly": {**team.cabinet["weekly"], "claimed_by": "another"}}}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dora_metrics import cli
-from dora_metrics.world import World
+from dora_metrics.runtime import World
 from fakes.faults import primary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.repository import Repository

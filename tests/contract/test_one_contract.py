@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dora_metrics import outputs
+from dora_metrics.pipeline import outputs
 from dora_metrics.schemas import schemas
-from dora_metrics.settings import FLAGS, INPUTS, LATER, NAMES, Settings, default_text
+from dora_metrics.settings.model import FLAGS, INPUTS, LATER, NAMES, Settings, default_text
 
 ROOT = Path(__file__).parents[2]
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))

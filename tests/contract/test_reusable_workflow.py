@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from dora_metrics.settings import INPUTS, SECRETS
+from dora_metrics.settings.model import INPUTS, SECRETS
 
 ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github" / "workflows" / "dora.yml"

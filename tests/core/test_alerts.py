@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from dora_metrics.core.alerts import notes, wanted
-from dora_metrics.core.progress import Cursor, decoded, encoded
+from dora_metrics.core.cursors import Cursor, decoded, encoded
+from dora_metrics.core.selection import notes, wanted
 
 DAY = datetime(2026, 11, 14, tzinfo=UTC)
 FORBIDDEN = Cursor(refused="403, Resource not accessible by integration", refused_at=DAY)

@@ -10,16 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dora_metrics.computing import judged, parts, subject_of, template
-from dora_metrics.core import amounts, contract, render, report
-from dora_metrics.core.explain.answering import explain
-from dora_metrics.core.explain.case import case_of
-from dora_metrics.core.explain.finding import NotFound
-from dora_metrics.core.facts import Change, Deployment, Fact, Incident
-from dora_metrics.core.judging import judge_all
+from dora_metrics.core import schema
+from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
+from dora_metrics.core.metrics.scope_history import judge_all
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.values import Window
-from dora_metrics.settings import Settings
+from dora_metrics.core.reports import render, summary
+from dora_metrics.core.reports.explain.answering import explain
+from dora_metrics.core.reports.explain.case import case_of
+from dora_metrics.core.reports.explain.find import NotFound
+from dora_metrics.core.targets import units
+from dora_metrics.core.windows import Window
+from dora_metrics.pipeline.evaluate import judged, parts, subject_of, template
+from dora_metrics.settings.model import Settings
 from support.made_up import changes, deployments, histories, incidents
 from support.making import at, blamed, change, commit, deployed, deployment, failed, incident, issue, metrics_of, pull
 
@@ -61,7 +63,7 @@ long_histories = st.lists(
 ).map(numbered)  # fmt: skip
 
 
-def subject(facts: list[Fact], window: str, zone: str = "UTC") -> tuple[report.Subject, Settings]:
+def subject(facts: list[Fact], window: str, zone: str = "UTC") -> tuple[summary.Subject, Settings]:
     given = Settings(window=window, timezone=zone, goals=GOALS, warn_on=THRESHOLDS, fail_on=THRESHOLDS[:1])
     return subject_of(facts, given, at("06-20")), given
 
@@ -78,7 +80,7 @@ def test_goals_trends_advice_and_thresholds_bear_whatever_history(facts: list[Fa
             assert not goal.metric.endswith("_rate") or goal.expected is None or goal.expected <= 1
             assert (goal.met is None) == (goal.reason is not None)
         for name, one in scope.outlook.trends.items():
-            assert name in amounts.NAMES
+            assert name in units.NAMES
             assert 5 <= one.weeks <= 53
             assert 0 < one.p <= 1
         for advice in scope.outlook.advice:
@@ -89,7 +91,7 @@ def test_goals_trends_advice_and_thresholds_bear_whatever_history(facts: list[Fa
     assert len(every.violations) + every.held + len(every.unknown) >= bool(found.document.scopes)
     msgspec.json.encode(found.document)
     for record in found.records.records:
-        built = report.build(found, record.scope, None, None)
+        built = summary.build(found, record.scope, None, None)
         assert render.markdown(built, template("summary.md.j2"), parts())
 
 
@@ -105,7 +107,7 @@ def test_every_fact_of_a_long_history_is_explained(facts: list[Fact]) -> None:
 
 @given(long_histories, st.randoms(use_true_random=False))
 def test_the_order_of_the_facts_changes_no_outlook(facts: list[Fact], chance: Any) -> None:  # noqa: ANN401
-    def outlooks(some: list[Fact]) -> list[contract.Outlook]:
+    def outlooks(some: list[Fact]) -> list[schema.Outlook]:
         return [scope.outlook for scope in subject(some, "90d")[0].document.scopes]
 
     shuffled = list(facts)

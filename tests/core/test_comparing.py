@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from dora_metrics.core import contract
-from dora_metrics.core.comparing import Verdict, compare
-from dora_metrics.core.facts import Deployment, Fact
-from dora_metrics.core.judging import judge_all
+from dora_metrics.core import schema
+from dora_metrics.core.facts.model import Deployment, Fact
+from dora_metrics.core.metrics.comparison import Verdict, compare
+from dora_metrics.core.metrics.scope_history import judge_all
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.values import Window
+from dora_metrics.core.windows import Window
 from support.making import answer, at, change, deployment
 
 FEBRUARY, MARCH = at("02-01"), at("03-01")
@@ -20,7 +20,7 @@ LONG_AGO = deployment(9999, "2023-01-01")
 def compared(*facts: Any, before: Deployment = LONG_AGO) -> dict[str, Verdict]:  # noqa: ANN401
     (record,) = judge_all((before, *facts), Policy()).records
     (scope,) = answer(before, *facts, window="2024-03-01..2024-03-30").scopes
-    assert isinstance(scope.previous, contract.Metrics)
+    assert isinstance(scope.previous, schema.Metrics)
     return compare(record, WINDOW, scope.metrics, scope.previous)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from dora_metrics.cli import run
-from dora_metrics.core.records import encode
-from dora_metrics.world import World
+from dora_metrics.core.facts.jsonl import encode
+from dora_metrics.runtime import World
 from support.making import at, change, deployment, incident
 
 FACT = encode(deployment(1, "03-05T12:00")) + b"\n"

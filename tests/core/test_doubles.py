@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.core.doubles import without_doubles
-from dora_metrics.core.facts import Deployment
+from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.linking.duplicates import without_doubles
 from dora_metrics.core.policy import Policy
 from support.making import at, metrics_of, sha
 

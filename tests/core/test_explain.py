@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from dora_metrics.core.explain.answering import explain
-from dora_metrics.core.explain.case import Case, Explanation, case_of
-from dora_metrics.core.explain.finding import Found, NotFound, find
-from dora_metrics.core.facts import Fact
+from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.values import Window
+from dora_metrics.core.reports.explain.answering import explain
+from dora_metrics.core.reports.explain.case import Case, Explanation, case_of
+from dora_metrics.core.reports.explain.find import Found, NotFound, find
+from dora_metrics.core.windows import Window
 from support.made_up import histories
 from support.making import (
     at,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dora_metrics.core.facts import Deployment
+from dora_metrics.core.facts.model import Deployment
 from support.making import (
     answer,
     blamed,

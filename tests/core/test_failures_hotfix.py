@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.core.facts import Fact
+from dora_metrics.core.facts.model import Fact
 from support.making import blamed, change, deployment, failed, metrics_of, scope_of
 
 OTHERS = frozenset({"explicit", "rollback", "revert", "incident", "health-check"})

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.core.facts import Fact
+from dora_metrics.core.facts.model import Fact
 from support.making import blamed, change, commit, commits, deployment, direct, failed, metrics_of, pull, scope_of, sha
 
 OTHERS = frozenset({"explicit", "rollback", "hotfix", "incident", "health-check"})

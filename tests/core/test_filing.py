@@ -7,12 +7,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.linking import Scope
-from dora_metrics.core.periodic import filed
-from dora_metrics.core.periodic.filed import CLAIM, MISSED, Cabinet, Drawer, Entry, Filed, claimed, finished, marker
-from dora_metrics.core.periodic.letter import Letter, divided, has_work, marker_in
-from dora_metrics.core.periodic.periods import Period
-from dora_metrics.core.values import Window
+from dora_metrics.core.linking.link import Scope
+from dora_metrics.core.periods import Period
+from dora_metrics.core.reports.periodic import claims
+from dora_metrics.core.reports.periodic.claims import (
+    CLAIM,
+    MISSED,
+    Cabinet,
+    Drawer,
+    Entry,
+    Filed,
+    claimed,
+    finished,
+    marker,
+)
+from dora_metrics.core.reports.periodic.issue_body import Letter, divided, has_work, marker_in
+from dora_metrics.core.windows import Window
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
 THIS = Period("weekly", "2026-W47", "week 47", "week 47, 2026", Window(NOW, NOW), NOW)
@@ -79,11 +89,11 @@ def test_what_is_done_is_not_claimed_again() -> None:
 def test_a_new_period_remembers_the_issues_of_the_one_before() -> None:
     found = claim({"weekly": entry(LAST, done=True, shop=12, web=13)}, THIS, "one", NOW)
     assert found is not None
-    assert found.before == {filed.scope_of(marker(THIS, SHOP)): 12, filed.scope_of(marker(THIS, WEB)): 13}
+    assert found.before == {claims.scope_of(marker(THIS, SHOP)): 12, claims.scope_of(marker(THIS, WEB)): 13}
 
 
 def test_the_issues_of_the_last_report_are_to_be_closed_and_no_others() -> None:
-    shop, web = (filed.scope_of(marker(LAST, scope)) for scope in (SHOP, WEB))
+    shop, web = (claims.scope_of(marker(LAST, scope)) for scope in (SHOP, WEB))
     older = msgspec.structs.replace(entry(LAST, done=True, web=13), before={shop: 9})
     found = claim({"weekly": older}, THIS, "one", NOW)
     assert found is not None
@@ -96,7 +106,7 @@ def test_the_issues_of_the_last_report_are_to_be_closed_and_no_others() -> None:
 
 
 def test_a_scope_without_a_report_last_time_keeps_the_one_before() -> None:
-    older = msgspec.structs.replace(entry(LAST, done=True, web=13), before={filed.scope_of(marker(LAST, SHOP)): 9})
+    older = msgspec.structs.replace(entry(LAST, done=True, web=13), before={claims.scope_of(marker(LAST, SHOP)): 9})
     found = claim({"weekly": older}, THIS, "one", NOW)
     assert found is not None
     assert sorted(found.before.values()) == [9, 13]
@@ -104,12 +114,12 @@ def test_a_scope_without_a_report_last_time_keeps_the_one_before() -> None:
 
 def test_the_cabinet_is_read_back_as_it_was_written() -> None:
     cabinet: Cabinet = {"acme/shop": {"weekly": entry(done=True, shop=12), "monthly": entry()}, "acme/web": {}}
-    assert filed.decoded(filed.encoded(cabinet)) == cabinet
+    assert claims.decoded(claims.encoded(cabinet)) == cabinet
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"acme/shop": {"weekly": {"period": 1}}}', b"\xff"])
 def test_a_cabinet_that_cannot_be_read_is_an_empty_one(text: bytes) -> None:
-    assert filed.decoded(text) == {}
+    assert claims.decoded(text) == {}
 
 
 # Markers.

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-from dora_metrics.core.facts import Deployment, Fact, Incident
-from dora_metrics.core.judging import judge_all
-from dora_metrics.core.linking import previous_success
+from dora_metrics.core.facts.model import Deployment, Fact, Incident
+from dora_metrics.core.linking.link import previous_success
+from dora_metrics.core.metrics.scope_history import judge_all
 from dora_metrics.core.policy import Policy
 
 START = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core import amounts, contract
-from dora_metrics.core.goals import Goal, Standing, aim, assess, goals, sentence
+from dora_metrics.core import schema
+from dora_metrics.core.targets import units
+from dora_metrics.core.targets.goals import Goal, Standing, aim, assess, goals, sentence
 from dora_metrics.core.trend import Trend
 from support.making import DAY, HOUR, at, change, deployment, scope_of
 
@@ -17,7 +18,7 @@ UTC = ZoneInfo("UTC")
 NOW = at("04-01")
 
 
-def assessed(goal: Goal, now: float | None, before: float | None = None, line: Trend | None = None) -> contract.Goal:
+def assessed(goal: Goal, now: float | None, before: float | None = None, line: Trend | None = None) -> schema.Goal:
     reason = None if now is not None else "no failed deployment in the window"
     return assess(goal, Standing(now, before, reason, line, at("01-01")), NOW, UTC)
 
@@ -71,15 +72,15 @@ def test_every_problem_of_all_goals_is_told_at_once() -> None:
 @pytest.mark.parametrize("written", ["5", "5/m", "0/w", "/w", "-1/w", "5/w/d", "1e3/d", "٣/w", "nan/d"])
 def test_a_frequency_is_a_number_a_day_or_a_week(written: str) -> None:
     with pytest.raises(ValueError, match="is no frequency; write one such as"):
-        amounts.amount("deployment_frequency", written)
-    assert amounts.amount("deployment_frequency", "2.5 / d") == 2.5
+        units.amount("deployment_frequency", written)
+    assert units.amount("deployment_frequency", "2.5 / d") == 2.5
 
 
 @pytest.mark.parametrize("written", ["1.01", "-0.1", "10%", "", None, "nan"])
 def test_a_ratio_is_a_number_from_nought_to_one(written: object) -> None:
     with pytest.raises(ValueError, match="is no ratio from 0 to 1; write"):
-        amounts.amount("change_failure_rate", written)
-    assert (amounts.amount("rework_rate", 0), amounts.amount("rework_rate", 1)) == (0, 1)
+        units.amount("change_failure_rate", written)
+    assert (units.amount("rework_rate", 0), units.amount("rework_rate", 1)) == (0, 1)
 
 
 @pytest.mark.parametrize("day", ["1969-12-31", "2200-01-01", "27-03-31", "20270331", "2027-03-31T00:00:00Z", None])
@@ -194,7 +195,7 @@ shares = st.floats(0, 1)
 ends = st.none() | st.tuples(st.floats(-1, 1), st.floats(-1, 1))
 written_goals = st.builds(
     Goal,
-    metric=st.sampled_from(amounts.NAMES),
+    metric=st.sampled_from(units.NAMES),
     target=shares,
     by=st.none() | st.dates(date(1970, 1, 1), date(2199, 12, 31)),
     start=st.none() | shares,

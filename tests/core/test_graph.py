@@ -7,8 +7,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.facts import Change, Deployment, Fact, Incident
-from dora_metrics.core.graph import Graph, Landed, Linked, Share, linked, shares
+from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
+from dora_metrics.core.linking.commit_graph import Graph, Landed, Linked, Share, linked, shares
 from dora_metrics.core.policy import Policy
 
 START = datetime(2026, 11, 1, tzinfo=UTC)

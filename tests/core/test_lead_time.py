@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from dora_metrics.core import contract
+from dora_metrics.core import schema
 from support.making import (
     DAY,
     HOUR,
@@ -31,7 +31,7 @@ FULL = change(1, "03-01", opened_at="03-02", first_review_at="03-03", merged_at=
 """Four days old at midnight of 5 March, three since it was opened, one since it was merged."""
 
 
-def lead(*facts: Struct, **settings: Any) -> contract.LeadTime:  # noqa: ANN401
+def lead(*facts: Struct, **settings: Any) -> schema.LeadTime:  # noqa: ANN401
     return metrics_of(ANCHOR, *facts, **settings).lead_time
 
 
@@ -153,10 +153,10 @@ def test_exclusions_are_counted_once_by_the_first_hit_and_add_up_with_the_change
         change(6, "03-04"),
     )
     found = metrics_of(*facts, window="2024-02-28..2024-04-01").lead_time
-    assert found.excluded == contract.Excluded(first_deployment=1, bots=2, no_start=1, negative=1)
+    assert found.excluded == schema.Excluded(first_deployment=1, bots=2, no_start=1, negative=1)
     assert found.changes + 1 + 2 + 1 + 1 == 6
     found = metrics_of(*facts, window="2024-02-28..2024-04-01", exclude_bots=False).lead_time
-    assert found.excluded == contract.Excluded(first_deployment=1, bots=0, no_start=2, negative=2)
+    assert found.excluded == schema.Excluded(first_deployment=1, bots=0, no_start=2, negative=2)
 
 
 def test_the_changes_of_bots_count_where_the_user_wants_them() -> None:
@@ -216,7 +216,7 @@ def test_in_commit_mode_exclusions_are_commits_too() -> None:
         change(5, commits=()),
     )
     found = metrics_of(*facts, window="2024-02-28..2024-04-01", lead_time_start="commit").lead_time
-    assert found.excluded == contract.Excluded(first_deployment=2, bots=3, no_start=1, negative=2)
+    assert found.excluded == schema.Excluded(first_deployment=2, bots=3, no_start=1, negative=2)
     assert found.changes == 1
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from dora_metrics.core.benchmarks import METRICS, Metric, custom, published
+from dora_metrics.core.targets.benchmarks import METRICS, Metric, custom, published
 from support.making import answer, change, deployment, failed, incident, metrics_of
 
 HOUR = 3600.0

@@ -8,11 +8,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core import ledger
-from dora_metrics.core.facts import Fact
-from dora_metrics.core.merging import State
-from dora_metrics.core.records import canonical_line, decode, encode
-from dora_metrics.sources import factfiles
+from dora_metrics.core.facts.jsonl import canonical_line, decode, encode
+from dora_metrics.core.facts.merging import State
+from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.ledger import layout
+from dora_metrics.sources import fact_files
 from support.made_up import records
 from support.making import at, deployment, incident, metrics_of
 
@@ -29,7 +29,7 @@ lines = st.lists(st.builds(with_more, records, st.integers(0, 2)), max_size=12)
 def merged(*parts: list[bytes]) -> dict[str, bytes]:
     """The state of each id, as its canonical line; each part is a file."""
     files = {f"facts/2024/{number:02}.jsonl": b"\n".join(part) for number, part in enumerate(parts, 1)}
-    return {identity: canonical_line(entry.line) for identity, entry in ledger.read(files).entries.items()}
+    return {identity: canonical_line(entry.line) for identity, entry in layout.read(files).entries.items()}
 
 
 def by_definition(part: list[bytes]) -> dict[str, bytes]:
@@ -42,7 +42,7 @@ def by_definition(part: list[bytes]) -> dict[str, bytes]:
 
 def facts(part: list[bytes]) -> dict[str, object]:
     """The same as `compute` reads them."""
-    return {fact.id: fact for fact in factfiles.read("-", BytesIO(b"\n".join(part))).facts}
+    return {fact.id: fact for fact in fact_files.read("-", BytesIO(b"\n".join(part))).facts}
 
 
 @given(lines)
@@ -125,7 +125,7 @@ def test_a_folder_is_all_its_jsonl_files_and_not_the_ledgers_other_ones(tmp_path
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(encode(deployment(number)) if number < 3 else b"no fact")
     (tmp_path / "folder.jsonl").mkdir()
-    read = factfiles.read(str(tmp_path), BytesIO())
+    read = fact_files.read(str(tmp_path), BytesIO())
     assert sorted(fact.id for fact in read.facts) == ["github:deployment:1", "github:deployment:2"]
 
 
@@ -133,7 +133,7 @@ def test_a_folder_is_all_its_jsonl_files_and_not_the_ledgers_other_ones(tmp_path
 
 
 def applied(files: dict[str, bytes], *seen: Fact) -> dict[str, bytes]:
-    changes = ledger.plan(ledger.read(files), seen).changes
+    changes = layout.plan(layout.read(files), seen).changes
     return {path: content for path, content in {**files, **changes}.items() if content}
 
 
@@ -152,7 +152,7 @@ def test_the_files_are_the_same_whatever_order_the_facts_came_in_and_however_oft
 @given(st.lists(records, max_size=8))
 def test_what_is_known_already_changes_no_file_and_is_no_news(seen: list[Fact]) -> None:
     files = applied({}, *seen)
-    plan = ledger.plan(ledger.read(files), seen)
+    plan = layout.plan(layout.read(files), seen)
     assert (plan.changes, plan.news) == ({}, ())
 
 
@@ -173,7 +173,7 @@ def test_facts_lie_in_the_month_of_their_defining_time_in_order() -> None:
 def test_a_fact_whose_defining_time_moves_moves_to_its_month() -> None:
     files = applied({}, deployment(1, "02-29", status="failure"), deployment(2, "02-28"))
     later = deployment(1, "03-01", observed_at="03-01T01:00")
-    changes = ledger.plan(ledger.read(files), [later]).changes
+    changes = layout.plan(layout.read(files), [later]).changes
     assert list(changes) == ["facts/2024/03.jsonl", "facts/2024/02.jsonl"], (
         "what gains comes first, so that nothing is lost"
     )
@@ -192,7 +192,7 @@ def test_unknown_records_and_keys_are_kept_where_a_file_is_rewritten() -> None:
 def test_a_line_that_is_no_fact_is_set_aside_and_kept() -> None:
     files = applied({"facts/2024/03.jsonl": encode(deployment(1)) + b"\nnonsense \xff\n"}, deployment(2))
     assert b"nonsense" not in files["facts/2024/03.jsonl"]
-    (aside,) = [json.loads(text) for text in files[ledger.QUARANTINE].splitlines()]
+    (aside,) = [json.loads(text) for text in files[layout.QUARANTINE].splitlines()]
     assert (aside["file"], aside["line"], aside["text"]) == ("facts/2024/03.jsonl", 2, "nonsense \\xff")
 
 
@@ -200,8 +200,8 @@ def test_a_month_is_split_before_a_file_passes_its_limit() -> None:
     many = [deployment(n, f"03-05T12:{n % 60:02}", version="v" * 400) for n in range(600)]
     files = applied({}, *many)
     assert list(files) == ["facts/2024/03.jsonl", "facts/2024/03-2.jsonl"]
-    assert max(map(len, files.values())) <= ledger.LARGEST
-    assert len(ledger.read(files).facts) == 600
+    assert max(map(len, files.values())) <= layout.LARGEST
+    assert len(layout.read(files).facts) == 600
     assert applied(files, deployment(0, "03-05T12:00", observed_at="03-06", retracted=True)).keys() == files.keys()
 
 
@@ -213,7 +213,7 @@ def test_a_month_that_shrinks_loses_its_second_file() -> None:
 
 
 def test_the_known_state_of_an_id_is_at_hand() -> None:
-    contents = ledger.read(applied({}, deployment(1)))
+    contents = layout.read(applied({}, deployment(1)))
     assert contents.known("github:deployment:1") == deployment(1)
     assert contents.known("nobody") is None
     assert [fact.observed_at for fact in contents.facts] == [at("03-05T12:00")]

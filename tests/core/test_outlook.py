@@ -5,20 +5,20 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.core import contract
-from dora_metrics.core.goals import goals
-from dora_metrics.core.prospects import prospects
+from dora_metrics.core import schema
+from dora_metrics.core.reports.prospects import prospects
+from dora_metrics.core.targets.goals import goals
 from support.making import HOUR, MARCH, at, change, deployment, failed, incident, scope_of
 
 FIRST = deployment(0, "2023-12-27T12:00")
 ELITE = {"deployment_frequency": {"target": "1/w"}}
 
 
-def outlook(*facts: Any, **settings: Any) -> contract.Outlook:  # noqa: ANN401
+def outlook(*facts: Any, **settings: Any) -> schema.Outlook:  # noqa: ANN401
     return scope_of(FIRST, *facts, **settings).outlook
 
 
-def advised(*facts: Any, **settings: Any) -> dict[str, contract.Advice]:  # noqa: ANN401
+def advised(*facts: Any, **settings: Any) -> dict[str, schema.Advice]:  # noqa: ANN401
     return {one.metric: one for one in outlook(*facts, **settings).advice}
 
 
@@ -52,7 +52,7 @@ def test_the_lowest_level_holds_back_and_the_best_never_does() -> None:
     assert set(found) == {"lead_time", "deployment_frequency"}
     assert found["lead_time"].because == "its level, medium, is the lowest"
     quick = pulls(*(f"03-{day:02}T12:00" for day in range(1, 32)), coding=1, pickup=1, review=2, delivery=3)
-    assert scope_of(FIRST, *quick).metrics.overall_level == contract.OverallLevel(
+    assert scope_of(FIRST, *quick).metrics.overall_level == schema.OverallLevel(
         level="elite", rests_on=["deployment_frequency", "lead_time", "change_failure_rate"]
     )
     assert advised(*quick) == {}
@@ -161,7 +161,7 @@ def test_a_weekday_is_named_where_failures_gather_even_after_all_days_were_tried
     ]
     advice = advised(*facts)["change_failure_rate"]
     assert "Deployments on Friday failed 4 of 4 times, others 0 of 21." in advice.evidence
-    assert contract.Measure(do="Look at what is different on Friday", because="that is where failures gather") in (
+    assert schema.Measure(do="Look at what is different on Friday", because="that is where failures gather") in (
         advice.measures
     )
 

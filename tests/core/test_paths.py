@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.paths import Globs, Services, beginning, compiled, read
+from dora_metrics.core.services import Globs, Services, beginning, compiled, read
 
 EXAMPLES = [
     # pattern, paths that it fits, paths that it does not

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.core.goals import goals
-from dora_metrics.core.periodic.building import is_alive
-from dora_metrics.core.periodic.letter import LARGEST, length
-from dora_metrics.core.render import TemplateError
+from dora_metrics.core.reports.periodic.content import is_alive
+from dora_metrics.core.reports.periodic.issue_body import LARGEST, length
+from dora_metrics.core.reports.render import TemplateError
+from dora_metrics.core.targets.goals import goals
 from support.making import at, change, deployed, deployment, failed, incident, sha, vulnerability
 from support.periodic import matter, report
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.periodic.periods import DAYS, KINDS, Day, Kind, Period, due
+from dora_metrics.core.periods import DAYS, KINDS, Day, Kind, Period, due
 
 UTC_ZONE = ZoneInfo("UTC")
 

@@ -15,36 +15,48 @@ MODULES = {
 }
 
 LONGEST_FUNCTION = 45
-LONGEST_FILE = 300
+LONGEST_FILE = 600
 
-EDGES = ("github", "sources", "sinks", "ledgers")
-SHELL = (
-    *("app", "asking", "checking", "cli", "compute", "computing", "config", "delivering", "demo", "filing", "inputs"),
-    *(
-        "layers",
-        "letters",
-        "opening",
-        "outputs",
-        "progress",
-        "publishing",
-        "reading",
-        "recording",
-        "reporting",
-        "schemas",
-    ),
-    *("setting_up", "shelf", "showing", "syncing", "world", "__main__"),
-)
-DECIDING = tuple(
-    f"setting_up.{name}"
-    for name in ("deciding", "found", "naming", "showing", "targets", "workflows", "writing", "yaml_text")
-)
-"""What decides in the room of `init`, beside what gathers and applies there: as pure as the core."""
+LEAVES = ("", "errors", "patience")
+"""What all may import: the version, and the exceptions."""
 
-BESIDES = {
-    "ledgers.branch": ("github.client", "github.contents"),
-    "sources.git_changes": ("github.changes", "github.text"),
+LAYERS = {
+    "__main__": ("cli", "runtime"),
+    "cli": ("commands", "sources", "settings", "core", "runtime"),
+    "commands": ("pipeline", "sources", "sinks", "storage", "github", "settings", "core", "runtime", "templates"),
+    "pipeline": ("sources", "sinks", "storage", "github", "settings", "core", "runtime", "templates"),
+    "storage": ("github", "core"),
+    "sinks": ("core", "runtime"),
+    "sources": ("github", "settings", "core"),
+    "github": ("settings", "core"),
+    "settings": ("core",),
+    "schemas": ("settings", "core"),
+    "core": (),
+    "runtime": (),
+    "patience": (),
+    "templates": (),
+    "errors": (),
+    "": (),
 }
-"""Edges that stand on another: a ledger on a branch lies behind GitHub's API; GitHub writes messages of commits."""
+"""Each layer, and which others it may import. A run goes down this page."""
+
+CORE = (
+    ("cursors", "facts", "formatting", "markdown", "outcome", "schema", "statistics"),
+    ("scope", "selection", "windows"),
+    ("periods", "services", "targets"),
+    ("policy",),
+    ("linking",),
+    ("failures",),
+    ("metrics",),
+    ("ledger",),
+    ("reports",),
+)
+"""The rooms of the core, from the bottom up: each imports only what stands above it here."""
+
+DECIDING = tuple(
+    f"commands.init.{name}" for name in ("files", "findings", "proposal", "summary", "workflows", "yaml_nodes")
+)
+"""What decides in `init`, beside what gathers and applies there: as pure as the core."""
 
 PURE_PACKAGES = {"msgspec", "prometheus_client", "jinja2"}
 IMPURE = {
@@ -120,31 +132,29 @@ def test_what_decides_has_no_clock_environment_disk_network_logging_or_chance(mo
             assert node.func.id not in IMPURE_CALLS, f"line {node.lineno} calls {node.func.id}"
 
 
-def test_settings_import_only_the_core_and_errors() -> None:
-    assert all(within(name, "core", "errors", "fields") for name in own(MODULES["settings"]))
-    assert all(within(name, "core") for name in own(MODULES["fields"]))
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_down_the_layers(module: str) -> None:
+    layer = layer_of(module)
+    assert {layer_of(name) for name in own(MODULES[module])} <= {layer, *LEAVES, *LAYERS[layer]}
 
 
-def test_errors_import_nothing_of_the_package() -> None:
-    assert own(MODULES["errors"]) == set()
+@pytest.mark.skip(reason="holds after step 2")
+@pytest.mark.parametrize("module", of("core"))
+def test_imports_go_up_the_rooms_of_the_core(module: str) -> None:
+    for name in own(MODULES[module]):
+        assert name == "core" or room_of(name) == room_of(module) or floor_of(name) < floor_of(module), name
 
 
-@pytest.mark.parametrize("module", of(*EDGES))
-def test_an_edge_imports_the_core_errors_settings_and_its_own_package(module: str) -> None:
-    allowed = ("core", "errors", "settings", "__init__", module.split(".", maxsplit=1)[0], *BESIDES.get(module, ()))
-    assert not {name for name in own(MODULES[module]) if not within(name, *allowed)}
+def layer_of(module: str) -> str:
+    return "" if module == "__init__" else module.split(".", maxsplit=1)[0]
 
 
-@pytest.mark.parametrize("module", [name for name in MODULES if not within(name, *SHELL)])
-def test_nothing_but_the_shell_imports_the_shell(module: str) -> None:
-    assert not {name for name in own(MODULES[module]) if within(name, *SHELL)}
+def room_of(module: str) -> str:
+    return module.split(".")[1]
 
 
-def test_the_command_line_calls_the_app_and_nobody_calls_the_command_line() -> None:
-    assert "app" in own(MODULES["cli"])
-    assert [name for name in MODULES if within("cli", *own(MODULES[name])) and "cli" in own(MODULES[name])] == [
-        "__main__"
-    ]
+def floor_of(module: str) -> int:
+    return next(number for number, rooms in enumerate(CORE) if room_of(module) in rooms)
 
 
 def test_the_process_environment_is_touched_in_one_place() -> None:
@@ -158,7 +168,7 @@ def test_the_process_environment_is_touched_in_one_place() -> None:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_no_function_is_longer_than_45_lines_and_no_file_than_300(module: str) -> None:
+def test_no_function_is_longer_than_45_lines_and_no_file_than_600(module: str) -> None:
     text = MODULES[module].read_text("utf-8")
     long = {
         f"{node.name}: {lines}"

@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dora_metrics.core.facts import Change, Deployment, Fact
-from dora_metrics.core.reconciling import news, reconciled
+from dora_metrics.core.facts.merge import news, reconciled
+from dora_metrics.core.facts.model import Change, Deployment, Fact
 from support.making import at, change, deployment, failed, incident
 
 TICK = timedelta(microseconds=1)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.facts import Deployment, Fact, Unknown
-from dora_metrics.core.records import NotAFactError, canonical_line, decode, decode_many, decode_with_lines, encode
+from dora_metrics.core.facts.jsonl import NotAFactError, canonical_line, decode, decode_many, decode_with_lines, encode
+from dora_metrics.core.facts.model import Deployment, Fact, Unknown
 from support.made_up import records
 from support.making import at, change, deployment, incident, sha, vulnerability
 

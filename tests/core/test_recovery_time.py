@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from dora_metrics.core import contract
+from dora_metrics.core import schema
 from support.making import (
     DAY,
     HOUR,
@@ -29,7 +29,7 @@ def recovery(*facts: Struct, **settings: object) -> tuple[int, int, float | None
     return found.recovered, found.open, None if found.p50_seconds is None else found.p50_seconds / HOUR
 
 
-def ended(*facts: Struct, **settings: object) -> contract.FailureEvidence:
+def ended(*facts: Struct, **settings: object) -> schema.FailureEvidence:
     """How the first failure ended."""
     return scope_of(*facts, **settings).evidence.failed_deployments[0]
 

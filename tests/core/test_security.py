@@ -6,19 +6,19 @@ import pytest
 from hypothesis import given
 from msgspec import Struct
 
-from dora_metrics.core import contract
-from dora_metrics.core.facts import Fact
-from dora_metrics.core.judging import judge_all
+from dora_metrics.core import schema
+from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.metrics.scope_history import judge_all
+from dora_metrics.core.metrics.security import is_delivered, sentence
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.security import is_delivered, sentence
-from dora_metrics.core.values import Window
+from dora_metrics.core.windows import Window
 from support.made_up import histories
 from support.making import DAY, answer, at, deployed, deployment, failed, metrics_of, scope_of, vulnerability
 
 MARCH = Window(at("03-01"), at("04-01"))
 
 
-def security(*facts: Struct, **settings: object) -> dict[str, contract.Security]:
+def security(*facts: Struct, **settings: object) -> dict[str, schema.Security]:
     return metrics_of(deployment(1), *facts, **settings).security
 
 
@@ -30,13 +30,13 @@ def test_they_are_counted_by_severity() -> None:
     )
     found = security(*facts)
     assert list(found) == ["critical", "low"]
-    assert found["critical"] == contract.Security(detected=2, fixed=1, open=1, remediation_p50_seconds=2 * DAY)
-    assert found["low"] == contract.Security(detected=1, fixed=0, open=1, remediation_p50_seconds=None)
+    assert found["critical"] == schema.Security(detected=2, fixed=1, open=1, remediation_p50_seconds=2 * DAY)
+    assert found["low"] == schema.Security(detected=1, fixed=0, open=1, remediation_p50_seconds=None)
 
 
 def test_a_dismissed_one_is_neither_open_nor_fixed() -> None:
     facts = (vulnerability(1, dismissed_at="03-06"), vulnerability(2, dismissed_at="03-06", fixed_at="03-07"))
-    assert security(*facts)["high"] == contract.Security(detected=2, fixed=0, open=0, remediation_p50_seconds=None)
+    assert security(*facts)["high"] == schema.Security(detected=2, fixed=0, open=0, remediation_p50_seconds=None)
 
 
 def test_detected_and_open_go_by_detection_and_fixed_by_the_fix() -> None:
@@ -46,7 +46,7 @@ def test_detected_and_open_go_by_detection_and_fixed_by_the_fix() -> None:
         vulnerability(3, "03-30", fixed_at="04-02"),
     )
     found = security(*facts, now="05-01")["high"]
-    assert found == contract.Security(detected=1, fixed=1, open=0, remediation_p50_seconds=10 * DAY)
+    assert found == schema.Security(detected=1, fixed=1, open=0, remediation_p50_seconds=10 * DAY)
 
 
 def test_the_window_is_half_open_for_them_too() -> None:

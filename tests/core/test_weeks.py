@@ -2,7 +2,7 @@
 
 import pytest
 
-from dora_metrics.core import contract
+from dora_metrics.core import schema
 from support.making import (
     HOUR,
     at,
@@ -17,7 +17,7 @@ from support.making import (
 LONG_AGO = deployment(99, "2023-12-01")
 
 
-def names(weeks: list[contract.Week], *, partial: bool) -> list[str]:
+def names(weeks: list[schema.Week], *, partial: bool) -> list[str]:
     return [week.week for week in weeks if week.partial == partial]
 
 

@@ -14,12 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dora_metrics.core import contract, values
-from dora_metrics.core.benchmarks import published
-from dora_metrics.core.document import document
-from dora_metrics.core.facts import TIME_FIELDS, Fact
-from dora_metrics.core.judging import judge_all
+from dora_metrics.core import schema, windows
+from dora_metrics.core.facts.model import TIME_FIELDS, Fact
+from dora_metrics.core.metrics.document import document
+from dora_metrics.core.metrics.scope_history import judge_all
 from dora_metrics.core.policy import RULES, Policy
+from dora_metrics.core.targets.benchmarks import published
 from support.made_up import histories
 from support.making import at, change, deployment, incident, vulnerability
 
@@ -46,8 +46,8 @@ policies = st.builds(
 )
 
 
-def answered(facts: list[Fact], policy: Policy, window: str, now: int = 2) -> contract.Document:
-    spec = values.window(window, policy.zone)
+def answered(facts: list[Fact], policy: Policy, window: str, now: int = 2) -> schema.Document:
+    spec = windows.window(window, policy.zone)
     return document(judge_all(facts, policy), policy, spec, NOWS[now])
 
 
@@ -87,7 +87,7 @@ def test_it_is_strict_json_without_a_negative_number(facts: list[Fact], policy: 
     for path, value in everything(plain):
         if ".trends." not in path and _COUNTED.search(path) and isinstance(value, float):
             assert value >= 0, path
-    assert msgspec.json.decode(msgspec.json.encode(found), type=contract.Document) == found
+    assert msgspec.json.decode(msgspec.json.encode(found), type=schema.Document) == found
 
 
 @settings(max_examples=150)
@@ -102,7 +102,7 @@ def test_every_number_is_consistent_with_its_neighbours(facts: list[Fact], polic
         weeks(scope)
 
 
-def rates(metrics: contract.Metrics) -> None:
+def rates(metrics: schema.Metrics) -> None:
     failure, rework = metrics.change_failure_rate, metrics.rework_rate
     for part, rate in ((failure.failed, failure), (rework.rework, rework)):
         assert rate.ratio == (part / rate.deployments if rate.deployments else None)
@@ -115,7 +115,7 @@ def rates(metrics: contract.Metrics) -> None:
     assert max(restore.open, restore.unmatched) <= restore.incidents
 
 
-def reasons(metrics: contract.Metrics) -> None:
+def reasons(metrics: schema.Metrics) -> None:
     deciding = {
         "deployment_frequency": metrics.deployment_frequency.per_day,
         "lead_time": metrics.lead_time.p50_seconds,
@@ -125,7 +125,7 @@ def reasons(metrics: contract.Metrics) -> None:
     }
     leveled = set()
     for name, value in deciding.items():
-        metric: contract.Judged = getattr(metrics, name)
+        metric: schema.Judged = getattr(metrics, name)
         assert (value is None) == bool(metric.reason), name
         if value is None:
             assert (metric.level, metric.level_span, metric.interval95) == (None, None, None)
@@ -136,7 +136,7 @@ def reasons(metrics: contract.Metrics) -> None:
     assert overall is None or set(overall.rests_on) == leveled
 
 
-def quantiles(metrics: contract.Metrics) -> None:
+def quantiles(metrics: schema.Metrics) -> None:
     lead, recovery = metrics.lead_time, metrics.recovery_time
     for found in (
         [lead.p50_seconds, lead.p75_seconds, lead.p90_seconds, lead.p95_seconds],
@@ -149,7 +149,7 @@ def quantiles(metrics: contract.Metrics) -> None:
     assert (recovery.p50_seconds is None) == (recovery.recovered == 0)
 
 
-def evidence(scope: contract.ScopeMetrics) -> None:
+def evidence(scope: schema.ScopeMetrics) -> None:
     failed = [one.deployment for one in scope.evidence.failed_deployments]
     assert len(set(failed)) == len(failed) == scope.metrics.change_failure_rate.failed
     assert set(failed) <= {one.deployment for one in scope.evidence.deployments}
@@ -161,7 +161,7 @@ def evidence(scope: contract.ScopeMetrics) -> None:
     assert all(one.because for one in scope.evidence.unmatched_incidents)
 
 
-def weeks(scope: contract.ScopeMetrics) -> None:
+def weeks(scope: schema.ScopeMetrics) -> None:
     found = scope.weeks
     assert sum(week.deployments for week in found) == scope.metrics.deployment_frequency.deployments
     assert sum(week.incidents for week in found) == scope.metrics.incident_restore.incidents
@@ -176,7 +176,7 @@ def test_the_order_of_the_facts_does_not_matter(data: st.DataObject) -> None:
     assert answered(data.draw(st.permutations(facts)), policy, "all") == answered(facts, policy, "all")
 
 
-def counts(metrics: contract.Metrics) -> list[int]:
+def counts(metrics: schema.Metrics) -> list[int]:
     """What two windows in a row add up to."""
     plain = msgspec.to_builtins(metrics)
     return [

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dora_metrics.core.values import duration, instant, listed, window
+from dora_metrics.core.windows import duration, instant, listed, window
 from support.making import DAY, HOUR, answer, at, deployment, incident, metrics_of, scope_of
 
 BERLIN = ZoneInfo("Europe/Berlin")

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dora_metrics.core import words
+from dora_metrics.core import formatting
 from support.making import at
 
 
@@ -19,7 +19,7 @@ from support.making import at
     ],
 )  # fmt: skip
 def test_a_duration_is_its_two_greatest_units(seconds: float | None, shown: str) -> None:
-    assert words.duration(seconds) == shown
+    assert formatting.duration(seconds) == shown
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_duration_is_its_two_greatest_units(seconds: float | None, shown: str)
     [(None, "–"), (0, "0 %"), (1, "100 %"), (1 / 6, "16.7 %"), (0.5, "50 %"), (0.999, "99.9 %"), (4 / 23, "17.4 %")],
 )
 def test_a_ratio_is_a_percentage(ratio: float | None, shown: str) -> None:
-    assert words.percent(ratio) == shown
+    assert formatting.percent(ratio) == shown
 
 
 @pytest.mark.parametrize(
@@ -39,40 +39,48 @@ def test_a_ratio_is_a_percentage(ratio: float | None, shown: str) -> None:
     ],
 )  # fmt: skip
 def test_a_frequency_is_per_the_smallest_period_with_at_least_one(per_day: float | None, shown: str) -> None:
-    assert words.frequency(per_day) == shown
+    assert formatting.frequency(per_day) == shown
 
 
 def test_counts_and_ordinals_agree_with_their_number() -> None:
-    assert [words.count(n, "change") for n in (0, 1, 2, 1234)] == [
+    assert [formatting.count(n, "change") for n in (0, 1, 2, 1234)] == [
         "0 changes",
         "1 change",
         "2 changes",
         "1,234 changes",
     ]
-    assert words.count(2, "day with one", "days with one") == "2 days with one"
-    assert [words.ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 22, 101, 111, 1002)] == [
+    assert formatting.count(2, "day with one", "days with one") == "2 days with one"
+    assert [formatting.ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 22, 101, 111, 1002)] == [
         "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "101st", "111th", "1,002nd"
     ]  # fmt: skip
 
 
 def test_days_and_minutes_are_those_of_the_time_zone() -> None:
     berlin = ZoneInfo("Europe/Berlin")
-    assert words.day(at("03-05T23:30"), berlin) == "2024-03-06"
-    assert words.minute(at("03-05T23:30"), berlin) == "2024-03-06 00:30"
+    assert formatting.day(at("03-05T23:30"), berlin) == "2024-03-06"
+    assert formatting.minute(at("03-05T23:30"), berlin) == "2024-03-06 00:30"
 
 
 def test_a_band_is_two_whole_percentages() -> None:
-    assert (words.band((0.0179, 0.4042)), words.band(None)) == ("2–40 %", "")
+    assert (formatting.band((0.0179, 0.4042)), formatting.band(None)) == ("2–40 %", "")
 
 
 def test_the_ends_of_all_years_are_said_as_they_are() -> None:
-    assert words.minute(datetime(9999, 12, 31, 23, 59, tzinfo=UTC), ZoneInfo("Asia/Tokyo")) == "9999-12-31 23:59"
-    assert words.day(datetime(9999, 12, 31, 23, 59, tzinfo=UTC), ZoneInfo("Asia/Tokyo")) == "9999-12-31"
+    assert formatting.minute(datetime(9999, 12, 31, 23, 59, tzinfo=UTC), ZoneInfo("Asia/Tokyo")) == "9999-12-31 23:59"
+    assert formatting.day(datetime(9999, 12, 31, 23, 59, tzinfo=UTC), ZoneInfo("Asia/Tokyo")) == "9999-12-31"
 
 
 def test_differences_have_words_of_their_own() -> None:
-    assert (words.points(0.0449), words.points(-0.2), words.points(1)) == ("4.5 points", "20 points", "100 points")
-    assert (words.a_week(1 / 7), words.a_week(0.16), words.a_week(0)) == ("1 a week", "1.1 a week", "0 a week")
+    assert (formatting.points(0.0449), formatting.points(-0.2), formatting.points(1)) == (
+        "4.5 points",
+        "20 points",
+        "100 points",
+    )
+    assert (formatting.a_week(1 / 7), formatting.a_week(0.16), formatting.a_week(0)) == (
+        "1 a week",
+        "1.1 a week",
+        "0 a week",
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,4 +92,4 @@ def test_differences_have_words_of_their_own() -> None:
     ],
 )
 def test_a_span_names_its_unit_once_where_it_is_the_same(low: str, high: str, said: str) -> None:
-    assert words.between(low, high) == said
+    assert formatting.between(low, high) == said

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from dora_metrics import config
-from dora_metrics.core import amounts
-from dora_metrics.layers import Layer, load, without_effect
-from dora_metrics.settings import NAMES, Settings, policy
+from dora_metrics.core.targets import units
+from dora_metrics.settings import config
+from dora_metrics.settings.loading import Layer, load, without_effect
+from dora_metrics.settings.model import NAMES, Settings, policy
 from support.tools import needs
 
 ROOT = Path(__file__).parents[2]
@@ -183,7 +183,7 @@ def test_the_goals_and_thresholds_that_the_settings_file_shows_can_be_used() -> 
     _, _, rest = SETTINGS.read_text("utf-8").partition("goals: {}")
     shown = "".join(re.findall(r"^#(   \w.*\n)", rest.partition("# ---")[0], flags=re.MULTILINE))
     found = load([Layer("file", {"goals": yaml.safe_load(shown)})])
-    assert len(policy(found).goals) == len(amounts.NAMES)
+    assert len(policy(found).goals) == len(units.NAMES)
     _, _, rest = SETTINGS.read_text("utf-8").partition("fail-on: []")
     items = yaml.safe_load("".join(re.findall(r"^#(   - .*\n)", rest.partition("warn-on")[0], flags=re.MULTILINE)))
     assert load([Layer("file", {"fail-on": items})]).fail_on == tuple(items)

@@ -15,14 +15,15 @@ import pytest
 import responses
 import yaml
 
-from dora_metrics.computing import families_of, subject_of, totals_of
-from dora_metrics.core import benchmarks, exposition
-from dora_metrics.core.failures import ORDER
-from dora_metrics.layers import Layer, load
-from dora_metrics.settings import NAMES, Settings, policy
+from dora_metrics.core.failures.failures import ORDER
+from dora_metrics.core.reports import prometheus
+from dora_metrics.core.targets import benchmarks
+from dora_metrics.pipeline.evaluate import families_of, subject_of, totals_of
+from dora_metrics.settings.loading import Layer, load
+from dora_metrics.settings.model import NAMES, Settings, policy
+from dora_metrics.sinks.base import Delivery
 from dora_metrics.sinks.endpoint import Endpoint
-from dora_metrics.sinks.port import Delivery
-from dora_metrics.sources import factfiles
+from dora_metrics.sources import fact_files
 from support.tools import needs
 
 ROOT = Path(__file__).parents[2]
@@ -181,7 +182,10 @@ def test_a_link_inside_the_repository_leads_somewhere(page: Path) -> None:
 @each_page
 def test_a_module_that_is_named_exists(page: Path) -> None:
     package = ROOT / "src" / "dora_metrics"
-    named = re.findall(r"`((?:(?:core|github|ledgers|setting_up|sinks|sources)/)?\w+\.py)`", page.read_text("utf-8"))
+    named = re.findall(
+        r"`((?:(?:commands|core|github|pipeline|settings|sinks|sources|storage)/(?:\w+/)*)?\w+\.py)`",
+        page.read_text("utf-8"),
+    )
     assert [name for name in named if not (package / name).is_file() and not name.startswith("yaml")] == [
         name for name in named if name in ("support/tools.py", "support/web.py")
     ]
@@ -229,9 +233,9 @@ def test_the_check_of_the_signature_accepts_what_is_sent_and_nothing_else() -> N
 def exposed() -> str:
     """What is exposed of the sample ledger."""
     with as_file(files("dora_metrics") / "sample" / "ledger") as ledger:
-        facts = factfiles.read(str(ledger), BytesIO()).facts
+        facts = fact_files.read(str(ledger), BytesIO()).facts
     subject = subject_of(facts, Settings(), NOW)
-    return exposition.text(families_of(subject, totals_of(subject, facts), 1))
+    return prometheus.text(families_of(subject, totals_of(subject, facts), 1))
 
 
 def metric_rows() -> list[list[str]]:

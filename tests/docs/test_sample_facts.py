@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dora_metrics.cli import run
-from dora_metrics.world import World
+from dora_metrics.runtime import World
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "examples" / "facts" / "README.md"

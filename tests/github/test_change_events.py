@@ -2,7 +2,7 @@
 
 import pytest
 
-from dora_metrics.github.events import observe
+from dora_metrics.github.events.observe import observe
 from support.events import NOW, change, pull_request, run, sample, seen, settings
 
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from dora_metrics.core.facts import Deployment, Incident
+from dora_metrics.core.facts.model import Deployment, Incident
 from dora_metrics.github import text
-from dora_metrics.github.events import observe
+from dora_metrics.github.events.observe import observe
 from support.events import (
     NOW,
     SHA,

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from dora_metrics.core import records
-from dora_metrics.core.facts import Deployment, Incident
+from dora_metrics.core.facts import jsonl
+from dora_metrics.core.facts.model import Deployment, Incident
 from dora_metrics.errors import EventError
-from dora_metrics.github.dispatch import DispatchedDeployment, DispatchedIncident
-from dora_metrics.github.events import observe
+from dora_metrics.github.events.observe import observe
+from dora_metrics.github.events.repository_dispatch import DispatchedDeployment, DispatchedIncident
 from support.events import NOW, SHA, Payload, at, deployment, dispatch, incident, run, seen, settings
 
 DOCS = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
@@ -37,7 +37,7 @@ def test_documented_payloads_are_recorded_without_a_remark(example: Payload) -> 
         "repository_dispatch", {"action": example["event_type"], "client_payload": example["client_payload"]}
     )
     (fact,) = observed.facts
-    assert records.decode(records.encode(fact)) == fact
+    assert jsonl.decode(jsonl.encode(fact)) == fact
     assert observed.notes == ()
 
 

@@ -5,8 +5,8 @@ import json
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from dora_metrics.core import records
-from dora_metrics.github.events import Observed, observe
+from dora_metrics.core.facts import jsonl
+from dora_metrics.github.events.observe import Observed, observe
 from support import web
 from support.events import SAMPLES, change, deployment, incident, run, sample, seen, settings
 
@@ -30,7 +30,7 @@ def check(observed: Observed) -> None:
     assert "\n" not in observed.title
     assert bool(observed.facts) != observed.title.startswith("Nothing to record: ")
     for fact in observed.facts:
-        assert records.decode(records.encode(fact)) == fact
+        assert jsonl.decode(jsonl.encode(fact)) == fact
 
 
 @pytest.mark.parametrize("event", EVENTS)
@@ -63,7 +63,7 @@ def test_examples_are_recorded_where_they_say_something() -> None:
 def test_an_example_with_a_success() -> None:
     payload = web.examples("deployment_status")[0]
     fact = deployment(observe(run("deployment_status"), payload, settings(), frozenset()))
-    assert records.encode(fact) == (
+    assert jsonl.encode(fact) == (
         b'{"changes":null,"commit_count":null,"environment":"production",'
         b'"finished_at":"2019-05-15T15:20:55Z","health":null,"id":"github:deployment:145988746",'
         b'"kind":"deployment","observed_at":"2019-05-15T15:20:55Z","previous":null,"reached_users":false,'
@@ -96,7 +96,7 @@ def test_lock_file_names_no_registry() -> None:
 
 def test_a_merged_pull_request() -> None:
     fact = change(seen("pull_request", sample("pull_request.closed.merged")))
-    assert records.encode(fact) == (
+    assert jsonl.encode(fact) == (
         b'{"bot":false,"branch":"express","commits":null,"first_commit_at":null,"first_review_at":null,'
         b'"id":"github:pull:acme/shop#42","kind":"change","labels":["feature"],'
         b'"merged_at":"2026-11-20T10:30:05Z","observed_at":"2026-11-20T10:30:05Z",'
@@ -108,7 +108,7 @@ def test_a_merged_pull_request() -> None:
 
 def test_an_incident_from_the_form() -> None:
     fact = incident(seen("issues", sample("issues.opened")))
-    assert records.encode(fact) == (
+    assert jsonl.encode(fact) == (
         b'{"deployment":"v1.4.0","detected_at":"2026-11-20T14:05:00Z","environment":null,'
         b'"id":"github:issue:acme/shop#7","kind":"incident","observed_at":"2026-11-20T14:12:30Z",'
         b'"repository":"acme/shop","resolved_at":null,"retracted":false,"service":null,'

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from dora_metrics.core import records
-from dora_metrics.core.facts import Fact
+from dora_metrics.core.facts import jsonl
+from dora_metrics.core.facts.model import Fact
 from dora_metrics.errors import EventError
-from dora_metrics.github.events import observe
+from dora_metrics.github.events.observe import observe
 from support import events
 from support.events import Payload, run, seen, settings
 
@@ -158,4 +158,4 @@ def outcome(event: str, payload: Payload, job: str | None) -> tuple[tuple[Fact, 
 def check(facts: tuple[Fact, ...], sentences: tuple[str, ...]) -> None:
     assert sentences
     assert all("\n" not in sentence for sentence in sentences)
-    assert [records.decode(records.encode(fact)) for fact in facts] == list(facts)
+    assert [jsonl.decode(jsonl.encode(fact)) for fact in facts] == list(facts)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dora_metrics.core import records
-from dora_metrics.core.facts import Incident
-from dora_metrics.github import forms, severity
+from dora_metrics.core.facts import jsonl
+from dora_metrics.core.facts.model import Incident
+from dora_metrics.github.events import forms, severity
 from support.events import Payload, at, form, incident, issue, sample, seen
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +82,7 @@ def test_transferred_in_keeps_the_time_and_the_form_of_the_old_issue() -> None:
 def test_removal_wins_over_what_was_seen_at_the_same_time(action: str) -> None:
     known, gone = of(issue("closed", **CLOSED)), of(issue(action, **CLOSED))
     assert gone.retracted
-    assert max(known, gone, key=lambda fact: (fact.observed_at, records.canonical(fact))) == gone
+    assert max(known, gone, key=lambda fact: (fact.observed_at, jsonl.canonical(fact))) == gone
 
 
 def test_taking_the_label_away_withdraws() -> None:

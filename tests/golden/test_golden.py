@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from dora_metrics.core import values
-from dora_metrics.core.ledger import plan, read
-from dora_metrics.core.records import decode_many
-from dora_metrics.demo import NOW
+from dora_metrics.commands.demo import NOW
+from dora_metrics.core import windows
+from dora_metrics.core.facts.jsonl import decode_many
+from dora_metrics.core.ledger.layout import plan, read
 from support.runs import run
 
 HERE = Path(__file__).parent
@@ -43,11 +43,11 @@ def load(name: str) -> Case:
         sample = files("dora_metrics") / "sample"
         payload = json.loads((sample / "event.json").read_text("utf-8"))
         ledger = dict(_files(Path(str(sample / "ledger"))))
-        return Case("repository_dispatch", payload, {}, values.instant(NOW), ledger)
+        return Case("repository_dispatch", payload, {}, windows.instant(NOW), ledger)
     case = json.loads((HERE / name / "case.json").read_text("utf-8"))
     facts, _ = decode_many((HERE / name / "facts.jsonl").read_bytes())
     ledger = plan(read({}), facts).changes  # type: ignore[arg-type]
-    return Case(case["event"], case["payload"], case.get("inputs", {}), values.instant(case["now"]), ledger)
+    return Case(case["event"], case["payload"], case.get("inputs", {}), windows.instant(case["now"]), ledger)
 
 
 def _files(root: Path) -> Iterator[tuple[str, bytes]]:

@@ -9,11 +9,11 @@ from pathlib import Path
 import yaml
 
 from dora_metrics.cli import run
-from dora_metrics.setting_up.asking import ask
-from dora_metrics.setting_up.deciding import Proposal, decide
-from dora_metrics.setting_up.found import Found, OnGitHub
-from dora_metrics.setting_up.gathering import gather
-from dora_metrics.world import World
+from dora_metrics.commands.init.asking import ask
+from dora_metrics.commands.init.findings import Found, OnGitHub
+from dora_metrics.commands.init.gather import gather
+from dora_metrics.commands.init.proposal import Proposal, decide
+from dora_metrics.runtime import World
 from support.histories import CLEAN
 from support.runs import NOW
 

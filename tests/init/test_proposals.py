@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from checkouts import CI, DEPLOY, RELEASE, Checkout, workflow
 
-from dora_metrics.setting_up.found import Deployed, OnGitHub
+from dora_metrics.commands.init.findings import Deployed, OnGitHub
 
 DEPLOY_FILE, RELEASE_FILE = ".github/workflows/deploy.yml", ".github/workflows/release.yml"
 

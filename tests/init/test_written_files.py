@@ -13,13 +13,13 @@ from checkouts import CONFIG, DEPLOY, FORM, RELEASE, WORKFLOW, Checkout, workflo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dora_metrics import config
-from dora_metrics.core.facts import Incident
-from dora_metrics.layers import Layer, load, without_effect
-from dora_metrics.setting_up.deciding import Proposal, When
-from dora_metrics.setting_up.found import Deployed, OnGitHub
-from dora_metrics.setting_up.writing import ACTION, texts
-from dora_metrics.settings import Settings
+from dora_metrics.commands.init.files import ACTION, texts
+from dora_metrics.commands.init.findings import Deployed, OnGitHub
+from dora_metrics.commands.init.proposal import Proposal, When
+from dora_metrics.core.facts.model import Incident
+from dora_metrics.settings import config
+from dora_metrics.settings.loading import Layer, load, without_effect
+from dora_metrics.settings.model import Settings
 from support.events import form, issue, seen
 from support.tools import needs
 
@@ -131,7 +131,7 @@ def test_the_form_is_one_for_github_and_its_answers_make_an_incident(tmp_path: P
 
 
 def test_the_form_that_is_shipped_is_the_example() -> None:
-    shipped = ROOT / "src" / "dora_metrics" / "setting_up" / "incident-form.yml"
+    shipped = ROOT / "src" / "dora_metrics" / "commands" / "init" / "incident-form.yml"
     assert shipped.read_text("utf-8") == ISSUE_FORM
 
 
@@ -224,7 +224,7 @@ def test_a_workflow_is_listened_to_by_its_name_whatever_that_is(shown: list[str]
 @settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8"), min_size=1))
 def test_a_folder_and_a_reason_stay_in_their_comments_whatever_they_hold(name: str, reason: str) -> None:
-    from dora_metrics.setting_up.deciding import Setting  # noqa: PLC0415
+    from dora_metrics.commands.init.proposal import Setting  # noqa: PLC0415
 
     made = proposal(services={name: name, "x": "y"}, settings=(Setting("deployment-source", "pushes", (reason,)),))
     found = yaml.safe_load(texts(made, ACTION, ISSUE_FORM)[CONFIG])

@@ -10,22 +10,22 @@ from pathlib import Path
 import msgspec
 import writer
 
-from dora_metrics.computing import families_of, subject_of, totals_of
-from dora_metrics.core import ledger as layout
-from dora_metrics.core.exposition import text
-from dora_metrics.core.facts import Change, Deployment, Fact, Incident
-from dora_metrics.core.ledger import EVERYTHING, Reach, month_of
-from dora_metrics.core.linking import Scope
-from dora_metrics.core.report import Subject
-from dora_metrics.core.site.difference import blob
-from dora_metrics.core.totals import Totals
-from dora_metrics.github.events import Observed
-from dora_metrics.ledgers.directory import DirectoryLedger
-from dora_metrics.ledgers.port import Ledger, Snapshot
-from dora_metrics.ledgers.sequence import counted, sequence
-from dora_metrics.recording import Eyes, Recorded, record
-from dora_metrics.settings import Settings
-from dora_metrics.sources import factfiles
+from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
+from dora_metrics.core.ledger import layout
+from dora_metrics.core.ledger.difference import blob
+from dora_metrics.core.ledger.layout import EVERYTHING, Reach, month_of
+from dora_metrics.core.linking.link import Scope
+from dora_metrics.core.metrics.totals import Totals
+from dora_metrics.core.reports.prometheus import text
+from dora_metrics.core.reports.summary import Subject
+from dora_metrics.github.events.observe import Observed
+from dora_metrics.pipeline.evaluate import families_of, subject_of, totals_of
+from dora_metrics.pipeline.record import Eyes, Recorded, record
+from dora_metrics.settings.model import Settings
+from dora_metrics.sources import fact_files
+from dora_metrics.storage.base import Ledger, Snapshot
+from dora_metrics.storage.directory import DirectoryLedger
+from dora_metrics.storage.sequence import counted, sequence
 from support.making import sha
 
 BEGAN = datetime(2025, 1, 3, 9, tzinfo=UTC)
@@ -115,7 +115,7 @@ def exposed(root: Path) -> list[str]:
 
 def from_all_facts(root: Path, found: Recorded) -> list[str]:
     """The same, computed from all facts that lie in the ledger."""
-    facts = factfiles.read(str(root), BytesIO()).facts
+    facts = fact_files.read(str(root), BytesIO()).facts
     subject = subject_of(facts, Settings(), found.subject.now)
     exposed = text(families_of(subject, totals_of(subject, facts), 0)).splitlines()
     return [line for line in exposed if not line.startswith("dora_ledger_sequence")]

@@ -9,8 +9,8 @@ from typing import Any
 
 from ageing import recorded
 
-from dora_metrics.core.facts import Unknown
-from dora_metrics.core.records import decode
+from dora_metrics.core.facts.jsonl import decode
+from dora_metrics.core.facts.model import Unknown
 
 ENDPOINT = "http://127.0.0.1:1"
 

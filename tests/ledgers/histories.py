@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from ageing import BEGAN, DAY, change, deployment, incident
 from msgspec.structs import replace
 
-from dora_metrics.core.facts import Change, Deployment, Fact, Incident
+from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
 from support.making import sha
 
 _HOURS_LATE = (500, 3000, 5000)

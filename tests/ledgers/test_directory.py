@@ -23,12 +23,12 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from writer import recorded
 
-from dora_metrics.core import ledger as layout
-from dora_metrics.core.facts import Change, Deployment
-from dora_metrics.core.records import encode
+from dora_metrics.core.facts.jsonl import encode
+from dora_metrics.core.facts.model import Change, Deployment
+from dora_metrics.core.ledger import layout
 from dora_metrics.errors import LedgerError
-from dora_metrics.ledgers.directory import DirectoryLedger
-from dora_metrics.ledgers.port import Snapshot
+from dora_metrics.storage.base import Snapshot
+from dora_metrics.storage.directory import DirectoryLedger
 from support.runs import deployment_status, incident, run
 
 NOVEMBER = datetime(2026, 11, 3, 12, tzinfo=UTC)

@@ -17,13 +17,13 @@ import writer
 from ageing import BEGAN, DAY, deployment, exposed, from_all_facts, incident, recorded
 from msgspec.structs import replace as changed
 
-from dora_metrics.core.facts import Fact
-from dora_metrics.core.ledger import CHECKPOINT, Contents
-from dora_metrics.core.records import encode
-from dora_metrics.github.events import Observed
-from dora_metrics.ledgers.directory import DirectoryLedger
-from dora_metrics.recording import Eyes, record
-from dora_metrics.settings import Settings
+from dora_metrics.core.facts.jsonl import encode
+from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.ledger.layout import CHECKPOINT, Contents
+from dora_metrics.github.events.observe import Observed
+from dora_metrics.pipeline.record import Eyes, record
+from dora_metrics.settings.model import Settings
+from dora_metrics.storage.directory import DirectoryLedger
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 

@@ -7,10 +7,10 @@ import pytest
 from ageing import BEGAN, DAY, InMemory, change, deployment, differences, recorded
 from msgspec.structs import replace
 
-from dora_metrics.core.facts import Fact
-from dora_metrics.core.ledger import EVERYTHING
-from dora_metrics.core.records import encode
-from dora_metrics.core.totals import Series
+from dora_metrics.core.facts.jsonl import encode
+from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.ledger.layout import EVERYTHING
+from dora_metrics.core.metrics.totals import Series
 from support.making import sha
 
 LATER = BEGAN + 310 * DAY

@@ -7,9 +7,9 @@ from ageing import BEGAN, DAY, InMemory, change, deployment, differences, incide
 from histories import History
 from msgspec.structs import replace
 
-from dora_metrics.core.facts import Deployment, Fact
-from dora_metrics.core.ledger import EVERYTHING
-from dora_metrics.core.records import encode
+from dora_metrics.core.facts.jsonl import encode
+from dora_metrics.core.facts.model import Deployment, Fact
+from dora_metrics.core.ledger.layout import EVERYTHING
 
 LATER = BEGAN + 310 * DAY  # three weeks before the next month is sealed
 JANUARY = "facts/2025/01.jsonl"

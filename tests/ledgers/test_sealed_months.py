@@ -11,11 +11,11 @@ import pytest
 from ageing import BEGAN, DAY, change, deployment, exposed, from_all_facts, incident, recorded
 from msgspec.structs import replace as changed
 
-from dora_metrics.computing import subject_of, totals_of
-from dora_metrics.core.facts import Change, Deployment, Fact, Incident
-from dora_metrics.core.ledger import EVERYTHING
-from dora_metrics.settings import Settings
-from dora_metrics.sources import factfiles
+from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
+from dora_metrics.core.ledger.layout import EVERYTHING
+from dora_metrics.pipeline.evaluate import subject_of, totals_of
+from dora_metrics.settings.model import Settings
+from dora_metrics.sources import fact_files
 from support.making import sha
 
 MONTH = "facts/2025/01.jsonl"
@@ -66,7 +66,7 @@ def test_eighteen_months_of_runs_say_at_any_time_what_all_facts_say(tmp_path: Pa
         found = recorded(tmp_path, now, *seen)
         if week % 8 == 7:
             assert exposed(tmp_path) == from_all_facts(tmp_path, found)
-            facts = factfiles.read(str(tmp_path), BytesIO()).facts
+            facts = fact_files.read(str(tmp_path), BytesIO()).facts
             whole = subject_of(facts, Settings(), found.subject.now).document
             assert msgspec.structs.replace(found.subject.document, notes=[]) == msgspec.structs.replace(whole, notes=[])
     assert found.saved.reach.since == "facts/2026/04"
@@ -153,7 +153,7 @@ def test_another_definition_reads_everything_once_and_is_right_for_all_time(tmp_
     first = recorded(tmp_path, now, deployment(10_000, now), **settings)
     second = recorded(tmp_path, now, deployment(10_001, now), **settings)
     assert (first.saved.reach, second.saved.reach.since) == (EVERYTHING, "facts/2025/11")
-    facts = factfiles.read(str(tmp_path), BytesIO()).facts
+    facts = fact_files.read(str(tmp_path), BytesIO()).facts
     subject = subject_of(facts, Settings.model_validate(settings), second.subject.now)
     assert second.totals == totals_of(subject, facts)
 
@@ -163,7 +163,7 @@ def test_a_longer_window_reads_as_far_as_it_reaches(tmp_path: Path) -> None:
     first = recorded(tmp_path, now, deployment(10_000, now), window="150d")
     second = recorded(tmp_path, now, deployment(10_001, now), window="150d")
     assert second.saved.reach.since == "facts/2025/05"
-    facts = factfiles.read(str(tmp_path), BytesIO()).facts
+    facts = fact_files.read(str(tmp_path), BytesIO()).facts
     given = Settings.model_validate({"window": "150d"})
     assert second.subject.document.scopes == subject_of(facts, given, second.subject.now).document.scopes
     assert first.saved.reach == EVERYTHING

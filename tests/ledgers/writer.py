@@ -5,11 +5,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from dora_metrics.core.facts import Deployment, Fact
-from dora_metrics.github.events import Observed, Run
-from dora_metrics.ledgers.directory import DirectoryLedger
-from dora_metrics.recording import Eyes, Recorded, record
-from dora_metrics.settings import Settings
+from dora_metrics.core.facts.model import Deployment, Fact
+from dora_metrics.github.events.observe import Observed, Run
+from dora_metrics.pipeline.record import Eyes, Recorded, record
+from dora_metrics.settings.model import Settings
+from dora_metrics.storage.directory import DirectoryLedger
 
 RUN = Run("push", "acme/shop", "", "", "1", "https://github.com", "", datetime(2026, 11, 21, 12, tzinfo=UTC))
 

@@ -10,13 +10,13 @@ from typing import Any
 
 from playwright.sync_api import Browser, Locator, Page
 
-from dora_metrics import showing
-from dora_metrics.computing import subject_of
-from dora_metrics.core import values
-from dora_metrics.core.report import Subject
-from dora_metrics.demo import NOW
-from dora_metrics.settings import Settings
-from dora_metrics.sources import factfiles
+from dora_metrics.commands.demo import NOW
+from dora_metrics.core import windows
+from dora_metrics.core.reports.summary import Subject
+from dora_metrics.pipeline import publish
+from dora_metrics.pipeline.evaluate import subject_of
+from dora_metrics.settings.model import Settings
+from dora_metrics.sources import fact_files
 from support.browser import Watched, watched
 from support.web import package
 
@@ -26,8 +26,8 @@ PHONE = {"width": 390, "height": 844}
 def demo(**settings: object) -> Subject:
     """The numbers of the shipped sample."""
     with as_file(files("dora_metrics") / "sample" / "ledger") as ledger:
-        facts = factfiles.read(str(ledger), BytesIO()).facts
-    return subject_of(facts, Settings.model_validate(settings), values.instant(NOW))
+        facts = fact_files.read(str(ledger), BytesIO()).facts
+    return subject_of(facts, Settings.model_validate(settings), windows.instant(NOW))
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def looking(
 ) -> Iterator[Looking]:
     """The page of these numbers; whatever it complained about or asked for by the end is an error."""
     path = folder / "index.html"
-    path.write_text(showing.html(subject), "utf-8")
+    path.write_text(publish.html(subject), "utf-8")
     with watched(browser, **options) as seen:
         seen.page.goto(path.as_uri() + (f"#{fragment}" if fragment else ""))
         yield Looking(seen)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, expect
 
-from dora_metrics import showing
-from dora_metrics.core.report import Subject
-from dora_metrics.core.site.texts import Links, embedded, shown
+from dora_metrics.core.reports.site.texts import Links, embedded, shown
+from dora_metrics.core.reports.summary import Subject
+from dora_metrics.pipeline import publish
 from pages.looking import looking
 from support.making import change, deployment, incident, subject
 
@@ -57,7 +57,7 @@ def hostile() -> Subject:
 
 
 def test_the_page_has_no_script_but_its_own() -> None:
-    html = showing.html(hostile())
+    html = publish.html(hostile())
     assert len(re.findall(r"<script", html)) == len(re.findall(r"</script", html)) == 3
     data = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     assert data

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, expect
 
-from dora_metrics import showing
-from dora_metrics.core import words
-from dora_metrics.core.facts import Fact
+from dora_metrics.core import formatting
+from dora_metrics.core.facts.model import Fact
+from dora_metrics.pipeline import publish
 from pages.looking import PHONE, demo, looking, texts
 from support.browser import watched
 from support.made_up import histories
@@ -373,7 +373,7 @@ def test_many_scopes_can_be_filtered(browser: Browser, tmp_path: Path) -> None:
 def test_weeks_that_are_not_on_the_page_are_said_to_be_elsewhere(
     browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dora_metrics.core.site.page.MOST_WEEKS", 5)
+    monkeypatch.setattr("dora_metrics.core.reports.site.page.MOST_WEEKS", 5)
     old = subject(deployment(1, "2023-03-01"), deployment(2, "03-20"), window="2023-02-01..2023-04-01")
     with looking(browser, tmp_path, old) as seen:
         expect(seen.card("Deployment frequency")).to_contain_text("1 deployment on 1 day")
@@ -404,7 +404,7 @@ RATIOS = [0, 0.0004, 0.0005, 0.001, 0.1225, 0.125, 1 / 3, 0.5, 0.66666, 0.9995, 
 
 def test_a_time_zone_that_a_browser_does_not_know_is_no_blank_page(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "index.html"
-    path.write_text(showing.html(demo()).replace('"zone":"UTC"', '"zone":"Mars/Olympus"'), "utf-8")
+    path.write_text(publish.html(demo()).replace('"zone":"UTC"', '"zone":"Mars/Olympus"'), "utf-8")
     with watched(browser) as found:
         found.page.goto(path.as_uri())
         expect(found.page.locator(".card")).to_have_count(5)
@@ -421,6 +421,6 @@ def test_its_words_are_those_of_the_program(browser: Browser, tmp_path: Path) ->
             "([s, r, m]) => [s.map(dora.duration), r.map(dora.percent), m.map(dora.minute)]", [seconds, ratios, moments]
         )
     zone = zoned.policy.zone
-    assert said[0] == [words.duration(one) for one in seconds]
-    assert said[1] == [words.percent(one) for one in ratios]
-    assert said[2] == [words.minute(datetime.fromtimestamp(one, UTC), zone) for one in moments]
+    assert said[0] == [formatting.duration(one) for one in seconds]
+    assert said[1] == [formatting.percent(one) for one in ratios]
+    assert said[2] == [formatting.minute(datetime.fromtimestamp(one, UTC), zone) for one in moments]

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.core.alerts import notes
-from dora_metrics.core.facts import Vulnerability
-from dora_metrics.core.progress import Cursor
-from dora_metrics.core.reconciling import news
-from dora_metrics.github.past import Refused
+from dora_metrics.core.cursors import Cursor
+from dora_metrics.core.facts.merge import news
+from dora_metrics.core.facts.model import Vulnerability
+from dora_metrics.core.selection import notes
+from dora_metrics.github.history import Refused
 from fakes.faults import answered, primary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.repository import Repository

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.core.reconciling import news
+from dora_metrics.core.facts.merge import news
 from dora_metrics.github import queries
 from fakes import schema
 from fakes.github import FakeGitHub

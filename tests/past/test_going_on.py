@@ -3,11 +3,11 @@
 import msgspec
 import pytest
 
-from dora_metrics.core.facts import Deployment, Fact
-from dora_metrics.core.progress import Cursor
-from dora_metrics.core.reconciling import news
-from dora_metrics.github.past import Gathered, Part, Wanted, past
-from dora_metrics.settings import Settings
+from dora_metrics.core.cursors import Cursor
+from dora_metrics.core.facts.merge import news
+from dora_metrics.core.facts.model import Deployment, Fact
+from dora_metrics.github.history import Gathered, Part, Wanted, past
+from dora_metrics.settings.model import Settings
 from fakes.faults import primary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.repository import Repository

@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.asking import Asker
-from dora_metrics.core.facts import Change, Deployment, Fact
-from dora_metrics.core.ledger import Contents, plan
-from dora_metrics.core.ledger import read as contents
-from dora_metrics.core.observing import completed, reobserved
+from dora_metrics.core.facts.merge import news
+from dora_metrics.core.facts.model import Change, Deployment, Fact
+from dora_metrics.core.facts.observing import completed, reobserved
+from dora_metrics.core.ledger.layout import Contents, plan
+from dora_metrics.core.ledger.layout import read as contents
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.reconciling import news
 from dora_metrics.github.client import GitHubError
-from dora_metrics.github.events import observe
-from dora_metrics.github.history import History
-from dora_metrics.settings import Settings
+from dora_metrics.github.compare import History
+from dora_metrics.github.events.observe import observe
+from dora_metrics.pipeline.enrich import Asker
+from dora_metrics.settings.model import Settings
 from fakes import records, views
 from fakes.github import FakeGitHub
 from fakes.repository import Repository

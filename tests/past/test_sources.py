@@ -1,6 +1,6 @@
 """Which deployments are read under `deployment-source`, and that several sources count nothing twice."""
 
-from dora_metrics.core.linking import link
+from dora_metrics.core.linking.link import link
 from dora_metrics.core.policy import Policy
 from fakes.github import FakeGitHub
 from fakes.repository import Repository

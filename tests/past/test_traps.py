@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dora_metrics.github.past.deployments import identity, payload
+from dora_metrics.github.history.deployments import identity, payload
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
 from support.worlds import at, deployed, merged, read

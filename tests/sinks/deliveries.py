@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dora_metrics.computing import families_of, subject_of, totals_of
-from dora_metrics.core.facts import Deployment, Fact
-from dora_metrics.github.events import Observed, Run
-from dora_metrics.ledgers.port import Ledger
-from dora_metrics.recording import Eyes, Recorded, record
-from dora_metrics.settings import Settings
-from dora_metrics.sinks.port import Delivery
+from dora_metrics.core.facts.model import Deployment, Fact
+from dora_metrics.github.events.observe import Observed, Run
+from dora_metrics.pipeline.evaluate import families_of, subject_of, totals_of
+from dora_metrics.pipeline.record import Eyes, Recorded, record
+from dora_metrics.settings.model import Settings
+from dora_metrics.sinks.base import Delivery
+from dora_metrics.storage.base import Ledger
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SHOP = "acme/shop"

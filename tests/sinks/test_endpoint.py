@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 from deliveries import deployment, recorded
 
-from dora_metrics.core import outbox
-from dora_metrics.core.ledger import OUTBOX
-from dora_metrics.core.records import encode
-from dora_metrics.delivering import deliver
-from dora_metrics.ledgers.directory import DirectoryLedger
-from dora_metrics.recording import Recorded
-from dora_metrics.settings import Settings
-from dora_metrics.sinks.port import NotSent, Outcome, Sent
+from dora_metrics.core.facts.jsonl import encode
+from dora_metrics.core.ledger import outbox
+from dora_metrics.core.ledger.layout import OUTBOX
+from dora_metrics.pipeline.deliver import deliver
+from dora_metrics.pipeline.record import Recorded
+from dora_metrics.settings.model import Settings
+from dora_metrics.sinks.base import NotSent, Outcome, Sent
+from dora_metrics.storage.directory import DirectoryLedger
 from support import events
 from support.runs import HASTE, Ran, deployment_status, incident, run
 from support.servers import OK, Answer, Listener, Request, listening

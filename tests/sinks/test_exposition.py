@@ -20,11 +20,11 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 import dora_metrics
-from dora_metrics.computing import families_of, subject_of, totals_of
-from dora_metrics.core.exposition import text
-from dora_metrics.core.facts import SEVERITIES, Change, Commit, Deployment, Fact, Incident, Vulnerability
-from dora_metrics.settings import Settings
-from dora_metrics.sources import factfiles
+from dora_metrics.core.facts.model import SEVERITIES, Change, Commit, Deployment, Fact, Incident, Vulnerability
+from dora_metrics.core.reports.prometheus import text
+from dora_metrics.pipeline.evaluate import families_of, subject_of, totals_of
+from dora_metrics.settings.model import Settings
+from dora_metrics.sources import fact_files
 from support.tools import needs
 
 SAMPLE = Path(dora_metrics.__file__).parent / "sample" / "ledger"
@@ -253,7 +253,7 @@ def test_a_frequency_that_is_truly_nought_is_nought() -> None:
 
 def rich() -> list[Fact]:
     """The sample ledger, the small set, and names from strangers."""
-    sample = factfiles.read(str(SAMPLE), BytesIO()).facts
+    sample = fact_files.read(str(SAMPLE), BytesIO()).facts
     odd = [deployment(100 + n, repository=name, service=name, source=name) for n, name in enumerate(HOSTILE)]
     return [*sample, *counted_by_hand(), *odd]
 

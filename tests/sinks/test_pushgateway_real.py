@@ -18,18 +18,18 @@ from deliveries import NOW, SHOP, delivery, deployment, recorded
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, push_to_gateway
 from requests.auth import HTTPBasicAuth
 
-from dora_metrics.core.facts import Deployment
-from dora_metrics.core.ledger import OUTBOX
-from dora_metrics.core.totals import BUCKETS_SECONDS
-from dora_metrics.delivering import deliver
-from dora_metrics.github.events import Run
-from dora_metrics.ledgers.directory import DirectoryLedger
-from dora_metrics.ledgers.port import Ledger
-from dora_metrics.recording import Recorded
-from dora_metrics.settings import Settings
-from dora_metrics.sinks.patience import Patience
-from dora_metrics.sinks.port import NotSent, Outcome, Sent, Skipped
+from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.ledger.layout import OUTBOX
+from dora_metrics.core.metrics.totals import BUCKETS_SECONDS
+from dora_metrics.github.events.observe import Run
+from dora_metrics.patience import Patience
+from dora_metrics.pipeline.deliver import deliver
+from dora_metrics.pipeline.record import Recorded
+from dora_metrics.settings.model import Settings
+from dora_metrics.sinks.base import NotSent, Outcome, Sent, Skipped
 from dora_metrics.sinks.pushgateway import Pushgateway
+from dora_metrics.storage.base import Ledger
+from dora_metrics.storage.directory import DirectoryLedger
 from support import events
 from support.runs import run
 from support.servers import Groups, Prometheus, prometheus, pushgateway

@@ -13,9 +13,9 @@ import pytest
 from deliveries import delivery
 from requests.auth import HTTPBasicAuth
 
+from dora_metrics.patience import Patience
+from dora_metrics.sinks.base import NotSent, Outcome, Sent, Sink
 from dora_metrics.sinks.endpoint import Endpoint
-from dora_metrics.sinks.patience import Patience
-from dora_metrics.sinks.port import NotSent, Outcome, Sent, Sink
 from dora_metrics.sinks.pushgateway import Pushgateway
 from support.runs import Ran, deployment_status, run
 from support.servers import OK, Answer, Listener, free_port, listening, self_signed

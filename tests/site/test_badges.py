@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.computing import latest_of
-from dora_metrics.core.benchmarks import custom, published
-from dora_metrics.core.site.badges import MOST_SCOPES, Badge, badges, file_name
-from dora_metrics.core.site.history import latest_first
+from dora_metrics.core.reports.site.feeds import MOST_SCOPES, Badge, badges, file_name
+from dora_metrics.core.reports.site.history import latest_first
+from dora_metrics.core.targets.benchmarks import custom, published
+from dora_metrics.pipeline.evaluate import latest_of
 from support.making import change, deployment, incident, subject
 
 METRICS = ["change_failure_rate", "deployment_frequency", "lead_time", "overall", "recovery_time", "rework_rate"]

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.site.definitions import definitions
-from dora_metrics.core.table import NAMES
+from dora_metrics.core.reports.sections import NAMES
+from dora_metrics.core.reports.site.definitions import definitions
 
 
 def said(policy: Policy) -> dict[str, str]:

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given, settings
 from msgspec.structs import replace
 
-from dora_metrics import showing
-from dora_metrics.computing import template
-from dora_metrics.core.benchmarks import custom
-from dora_metrics.core.facts import Fact
-from dora_metrics.core.report import Subject
-from dora_metrics.core.site import page as module
-from dora_metrics.core.site.history import all_weeks
-from dora_metrics.core.site.model import Card, Deployment, Numbers, Page, Scope
-from dora_metrics.core.site.page import page
-from dora_metrics.core.site.texts import embedded
-from dora_metrics.core.table import NAMES
+from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.reports.sections import NAMES
+from dora_metrics.core.reports.site import page as module
+from dora_metrics.core.reports.site.history import all_weeks
+from dora_metrics.core.reports.site.model import Card, Deployment, Numbers, Page, Scope
+from dora_metrics.core.reports.site.page import page
+from dora_metrics.core.reports.site.texts import embedded
+from dora_metrics.core.reports.summary import Subject
+from dora_metrics.core.targets.benchmarks import custom
+from dora_metrics.pipeline import publish
+from dora_metrics.pipeline.evaluate import template
 from support.made_up import histories
 from support.making import at, change, deployment, failed, incident, metrics_of, sha, subject
 
@@ -250,7 +250,7 @@ def test_five_years_of_daily_deployments_are_all_there_and_within_the_budget() -
     numbers = subject(*daily(1826))
     scope = scope_of(numbers)
     assert (scope.first, len(scope.deployments)) == (0, 1826)
-    assert len(showing.html(numbers).encode()) < LARGEST_PAGE
+    assert len(publish.html(numbers).encode()) < LARGEST_PAGE
 
 
 def test_where_there_is_no_room_the_oldest_deployments_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,12 +269,12 @@ def test_five_hundred_scopes_and_hostile_texts_stay_within_the_budget() -> None:
     ]
     found = made(subject(*many))
     assert (len(found.scopes), found.more) == (500, 20)
-    assert len(showing.html(subject(*many)).encode()) < LARGEST_PAGE
+    assert len(publish.html(subject(*many)).encode()) < LARGEST_PAGE
 
 
 def test_no_text_makes_the_page_larger_than_its_budget() -> None:
     facts = daily(900, title="\u2028<&>" * 80)
-    assert len(showing.html(subject(*facts)).encode()) < LARGEST_PAGE
+    assert len(publish.html(subject(*facts)).encode()) < LARGEST_PAGE
 
 
 # --- The same facts, the same page
@@ -282,18 +282,18 @@ def test_no_text_makes_the_page_larger_than_its_budget() -> None:
 
 def test_the_page_differs_only_in_its_time_when_nothing_has_changed() -> None:
     facts = daily(30)
-    one, other = (showing.html(subject(*order, now="04-01")) for order in (facts, facts[::-1]))
+    one, other = (publish.html(subject(*order, now="04-01")) for order in (facts, facts[::-1]))
     assert one == other
 
 
 def test_what_is_always_the_same_comes_before_what_changes() -> None:
-    html = showing.html(subject(*daily(3)))
+    html = publish.html(subject(*daily(3)))
     assert html.index("Chart.js v4") < html.index('id="data"')
     assert html.index("Released under the MIT License") < html.index('id="data"')
 
 
 def test_every_style_and_script_is_allowed_by_its_hash() -> None:
-    html = showing.html(subject())
+    html = publish.html(subject())
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)
     assert policy
     assert policy[1].count("sha256-") == 3

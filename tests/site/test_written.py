@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from dora_metrics import cli, demo
-from dora_metrics.core.site.difference import blob, difference
-from dora_metrics.world import World
+from dora_metrics import cli
+from dora_metrics.commands import demo
+from dora_metrics.core.ledger.difference import blob, difference
+from dora_metrics.runtime import World
 from fakes.faults import unavailable
 from fakes.github import FakeGitHub
 from support.runs import NOW, Ran, deployment_status, run

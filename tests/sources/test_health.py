@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.sources.health import Answered, Question, check
+from dora_metrics.sources.health_check import Answered, Question, check
 from support.servers import OK, Answer, free_port, listening, self_signed
 
 SECRET = "s3cret-t0ken"

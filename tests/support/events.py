@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from dora_metrics.core.facts import Change, Deployment, Incident
-from dora_metrics.github.events import Observed, Run, observe
-from dora_metrics.settings import Settings
+from dora_metrics.core.facts.model import Change, Deployment, Incident
+from dora_metrics.github.events.observe import Observed, Run, observe
+from dora_metrics.settings.model import Settings
 
 SAMPLES = Path(__file__).parent.parent / "github" / "samples"
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

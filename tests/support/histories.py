@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dora_metrics.cli import run
-from dora_metrics.world import World
+from dora_metrics.runtime import World
 from support.making import at
 
 NOW = "2024-04-01T00:00:00Z"

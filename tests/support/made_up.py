@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from dora_metrics.core.facts import Change, Commit, Deployment, Fact, Incident, Vulnerability
+from dora_metrics.core.facts.model import Change, Commit, Deployment, Fact, Incident, Vulnerability
 from support.making import at, deployed, direct, issue, pull, sha
 
 Maybe = SearchStrategy[str | None]

@@ -13,12 +13,12 @@ from zoneinfo import ZoneInfo
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dora_metrics.core import contract, values
-from dora_metrics.core.document import document
-from dora_metrics.core.facts import TIME_FIELDS, Change, Commit, Deployment, Fact, Incident, Vulnerability
-from dora_metrics.core.judging import judge_all
+from dora_metrics.core import schema, windows
+from dora_metrics.core.facts.model import TIME_FIELDS, Change, Commit, Deployment, Fact, Incident, Vulnerability
+from dora_metrics.core.metrics.document import document
+from dora_metrics.core.metrics.scope_history import judge_all
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.report import Subject
+from dora_metrics.core.reports.summary import Subject
 
 F = TypeVar("F", Deployment, Change, Incident, Vulnerability)
 
@@ -141,7 +141,7 @@ def released(versions: str, hours: int = 3) -> list[Deployment]:
     ]
 
 
-def answer(*facts: Struct, **settings: Any) -> contract.Document:  # noqa: ANN401
+def answer(*facts: Struct, **settings: Any) -> schema.Document:  # noqa: ANN401
     """What `compute` makes of facts."""
     return subject(*facts, **settings).document
 
@@ -154,18 +154,18 @@ def subject(
     **policy: Any,  # noqa: ANN401
 ) -> Subject:
     """All that reports are made from; `policy` are settings."""
-    rules, spec = Policy(zone=ZoneInfo(zone), **policy), values.window(window, ZoneInfo(zone))
+    rules, spec = Policy(zone=ZoneInfo(zone), **policy), windows.window(window, ZoneInfo(zone))
     records = judge_all(cast("tuple[Fact, ...]", facts), rules)
     return Subject(records, document(records, rules, spec, at(now)), spec, rules, at(now))
 
 
-def scope_of(*facts: Struct, **settings: Any) -> contract.ScopeMetrics:  # noqa: ANN401
+def scope_of(*facts: Struct, **settings: Any) -> schema.ScopeMetrics:  # noqa: ANN401
     """The only scope of the answer."""
     (scope,) = answer(*facts, **settings).scopes
     return scope
 
 
-def metrics_of(*facts: Struct, **settings: Any) -> contract.Metrics:  # noqa: ANN401
+def metrics_of(*facts: Struct, **settings: Any) -> schema.Metrics:  # noqa: ANN401
     """The numbers of the only scope."""
     return scope_of(*facts, **settings).metrics
 

@@ -4,18 +4,17 @@ from dataclasses import dataclass
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from dora_metrics.computing import parts, template
-from dora_metrics.core import values
-from dora_metrics.core.document import document
-from dora_metrics.core.facts import Fact
-from dora_metrics.core.judging import judge_all
-from dora_metrics.core.periodic import periods
-from dora_metrics.core.periodic.building import Matter
-from dora_metrics.core.periodic.letter import Letter
-from dora_metrics.core.periodic.periods import Kind
-from dora_metrics.core.periodic.writing import letter
+from dora_metrics.core import periods, windows
+from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.metrics.document import document
+from dora_metrics.core.metrics.scope_history import judge_all
+from dora_metrics.core.periods import Kind
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.report import Subject
+from dora_metrics.core.reports.periodic.content import Matter
+from dora_metrics.core.reports.periodic.issue_body import Letter
+from dora_metrics.core.reports.periodic.writing import letter
+from dora_metrics.core.reports.summary import Subject
+from dora_metrics.pipeline.evaluate import parts, template
 from support.making import at
 
 MONDAY = "03-18T06:00"
@@ -50,7 +49,7 @@ class Reported:
 
 def matter(*facts: Fact, kind: Kind = "weekly", now: str = MONDAY, zone: str = "UTC", **policy: Any) -> Matter:  # noqa: ANN401
     """What a report of the only scope is made from."""
-    rules, moment, spec = Policy(zone=ZoneInfo(zone), **policy), at(now), values.window("30d", ZoneInfo(zone))
+    rules, moment, spec = Policy(zone=ZoneInfo(zone), **policy), at(now), windows.window("30d", ZoneInfo(zone))
     records = judge_all(facts, rules)
     subject = Subject(records, document(records, rules, spec, moment), spec, rules, moment)
     (record,) = records.records

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from io import BytesIO, StringIO
 from pathlib import Path
 
-from dora_metrics import app
-from dora_metrics.sinks.patience import Patience
-from dora_metrics.world import World
+from dora_metrics.commands import action
+from dora_metrics.patience import Patience
+from dora_metrics.runtime import World
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 HASTE = Patience(connect_seconds=0.5, read_seconds=0.5, tries=2, pause_seconds=0)
@@ -68,7 +68,7 @@ def run(
     }
     log, errors = StringIO(), StringIO()
     world = World(made, BytesIO(), log, errors, now, pause, HASTE)
-    code = app.action(world)
+    code = action.action(world)
     text = paths["output"].read_text("utf-8")
     return Ran(code, log.getvalue() + errors.getvalue(), paths["summary"].read_text("utf-8"), parse_outputs(text))
 

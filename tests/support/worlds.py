@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from dora_metrics.core.facts import Change, Deployment, Fact, Incident, Vulnerability
-from dora_metrics.core.graph import Linked, linked
-from dora_metrics.core.progress import Cursor
-from dora_metrics.core.reconciling import news
+from dora_metrics.core.cursors import Cursor
+from dora_metrics.core.facts.merge import news
+from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Vulnerability
+from dora_metrics.core.linking.commit_graph import Linked, linked
 from dora_metrics.github.client import Client
-from dora_metrics.github.observed import Run
-from dora_metrics.github.past import Gathered, Piece, Wanted, past
-from dora_metrics.settings import Settings, policy
+from dora_metrics.github.history import Gathered, Piece, Wanted, past
+from dora_metrics.github.observation import Run
+from dora_metrics.settings.model import Settings, policy
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
 from support.events import run as made_run

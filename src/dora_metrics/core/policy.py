@@ -7,9 +7,9 @@ from datetime import timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from dora_metrics.core.benchmarks import NEWEST_MONOTONE, Benchmark, published
-from dora_metrics.core.goals import Goal
-from dora_metrics.core.paths import Services
+from dora_metrics.core.services import Services
+from dora_metrics.core.targets.benchmarks import NEWEST_MONOTONE, Benchmark, published
+from dora_metrics.core.targets.goals import Goal
 
 DAY = timedelta(hours=24)
 _SHOWN = ("zone", "benchmark", "goals")

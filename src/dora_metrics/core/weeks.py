@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from dora_metrics.core.values import Window
+from dora_metrics.core.windows import Window
 
 
 @dataclass(frozen=True)

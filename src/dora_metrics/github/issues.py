@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, Self
 
-from dora_metrics.core.periodic.letter import Letter, marker_in
+from dora_metrics.core.reports.periodic.issue_body import Letter, marker_in
 from dora_metrics.github.client import Client, GitHubError, UnsureError, owner_and_name
 
 _LOOKS = 3

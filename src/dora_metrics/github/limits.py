@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
 
-from dora_metrics.core import words
+from dora_metrics.core import formatting
 from dora_metrics.github.transport import BAD, Answer
 
 _TOO_MANY = 429
@@ -94,4 +94,4 @@ def _span(seconds: float) -> str:
     """Seconds, or begun minutes but for a second, so that a wait never looks shorter than the time that is left."""
     if seconds < 2 * _MINUTE:
         return f"{seconds:.0f} s"
-    return f"{ceil((seconds - 1) / _MINUTE)} min" if seconds < _HOURS else words.duration(seconds)
+    return f"{ceil((seconds - 1) / _MINUTE)} min" if seconds < _HOURS else formatting.duration(seconds)

@@ -6,14 +6,14 @@ from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from dora_metrics.core import values
+from dora_metrics.core import windows
 from dora_metrics.errors import EventError
 from dora_metrics.github import text
 
 
 def _time(value: object) -> object:
     try:
-        return values.instant(value if isinstance(value, str) else "")
+        return windows.instant(value if isinstance(value, str) else "")
     except ValueError:
         raise ValueError("a time such as 2026-11-21T12:00:00Z") from None
 
@@ -22,8 +22,8 @@ def _moment(value: object) -> datetime | None:
     """A time as a text or in seconds since 1970; None where it is neither."""
     try:
         if isinstance(value, int) and not isinstance(value, bool):
-            return values.instant(datetime.fromtimestamp(value, UTC).isoformat())
-        return values.instant(value if isinstance(value, str) else "")
+            return windows.instant(datetime.fromtimestamp(value, UTC).isoformat())
+        return windows.instant(value if isinstance(value, str) else "")
     except (ValueError, OverflowError, OSError):
         return None
 

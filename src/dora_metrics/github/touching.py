@@ -12,9 +12,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dora_metrics.core import values
-from dora_metrics.core.facts import Change
-from dora_metrics.core.paths import Services
+from dora_metrics.core import windows
+from dora_metrics.core.facts.model import Change
+from dora_metrics.core.services import Services
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
 
 _AT_ONCE = 20
@@ -115,7 +115,7 @@ def _since(unknown: AbstractSet[str], commits: Sequence[Mapping[str, Any]]) -> s
         met.update(new)
         waiting += new
     try:
-        times = [values.instant(one["commit"]["committer"]["date"]) for one in commits if one["sha"] in met]
+        times = [windows.instant(one["commit"]["committer"]["date"]) for one in commits if one["sha"] in met]
     except ValueError:
         return None  # a clock so wrong that no time can be a bound
     return f"{min(times) - timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"

@@ -4,11 +4,11 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 
-from dora_metrics.core.contract import SCHEMA
-from dora_metrics.core.records import canonical
+from dora_metrics.core.facts.jsonl import canonical
+from dora_metrics.core.schema import SCHEMA
+from dora_metrics.patience import Patience
+from dora_metrics.sinks.base import Delivery, NotSent, Outcome, Sent
 from dora_metrics.sinks.http import Bearer, Message, SendError, send
-from dora_metrics.sinks.patience import Patience
-from dora_metrics.sinks.port import Delivery, NotSent, Outcome, Sent
 
 
 def counted(facts: int) -> str:

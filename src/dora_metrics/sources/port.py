@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from dora_metrics.core.facts import Fact
-from dora_metrics.settings import Settings
+from dora_metrics.core.facts.model import Fact
+from dora_metrics.settings.model import Settings
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Which deployments failed, by which rule, and how each was recovered from."""

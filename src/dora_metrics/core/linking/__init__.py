@@ -1,0 +1,1 @@
+"""Which deployments belong together, and which changes each of them delivered."""

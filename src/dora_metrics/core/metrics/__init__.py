@@ -1,0 +1,1 @@
+"""The numbers: of a window, by week, compared, explained."""

@@ -1,0 +1,68 @@
+"""Is it better than in the window before, or may it be chance? (DEFINITIONS §5)"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from dora_metrics.core import schema
+from dora_metrics.core.metrics.calculate import failures_in
+from dora_metrics.core.metrics.scope_history import Record, cut
+from dora_metrics.core.statistics import compare_counts, fisher, mann_whitney
+from dora_metrics.core.windows import Window
+
+Verdict = Literal["better", "worse", "no clear change"]
+SIGNIFICANT = 0.05
+
+
+def compare(record: Record, window: Window, now: schema.Metrics, before: schema.Metrics) -> dict[str, Verdict]:
+    """For each metric that has a value in both windows of equal length: whether the change is clear at p < 0.05.
+
+    Of the frequency nothing can be said where only a part of the window before is known: its first days may have had
+    deployments that nobody has recorded.
+    """
+    earlier = window.before()
+    found: dict[str, Verdict] = {}
+    one, other = now.deployment_frequency, before.deployment_frequency
+    if one.per_day is not None and other.per_day is not None and _is_known(record, earlier):
+        p = compare_counts(one.deployments, window.days, other.deployments, earlier.days)
+        found["deployment_frequency"] = _verdict(p, better=one.per_day > other.per_day)
+    for name, sample in _DURATIONS.items():
+        samples = sample(record, window), sample(record, earlier)
+        if all(samples):
+            found[name] = _verdict(mann_whitney(*samples), better=_shorter(*samples))
+    for name, hits in (("change_failure_rate", "failed"), ("rework_rate", "rework")):
+        rate, rate_before = getattr(now, name), getattr(before, name)
+        if rate.ratio is not None and rate_before.ratio is not None:
+            p = fisher(getattr(rate, hits), rate.deployments, getattr(rate_before, hits), rate_before.deployments)
+            found[name] = _verdict(p, better=rate.ratio < rate_before.ratio)
+    return found
+
+
+def _is_known(record: Record, window: Window) -> bool:
+    """Whether a scope was known by the beginning of a window."""
+    return record.began is not None and record.began <= window.start
+
+
+def _shorter(one: Sequence[float], other: Sequence[float]) -> bool:
+    """What the test sees: whether a duration of the one is likelier below one of the other than above."""
+    return sum(bisect_left(one, value) + bisect_right(one, value) for value in other) > len(one) * len(other)
+
+
+def _verdict(p: float, *, better: bool) -> Verdict:
+    if p >= SIGNIFICANT:
+        return "no clear change"
+    return "better" if better else "worse"
+
+
+def _leads(record: Record, window: Window) -> Sequence[float]:
+    return sorted(lead.seconds for lead in cut(record.leads.measured, window, lambda lead: lead.at))
+
+
+def _recoveries(record: Record, window: Window) -> Sequence[float]:
+    return sorted(f.seconds for f in failures_in(record, window) if f.seconds is not None)
+
+
+_DURATIONS: dict[str, Callable[[Record, Window], Sequence[float]]] = {
+    "lead_time": _leads,
+    "recovery_time": _recoveries,
+}

@@ -1,0 +1,1 @@
+"""Numbers as text: summary, reports, page, Prometheus."""

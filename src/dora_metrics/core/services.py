@@ -1,0 +1,184 @@
+"""Services by path: which services of a monorepo a file belongs to, by patterns as in a workflow's `paths:`."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from dora_metrics.core import windows
+
+_WILDCARD = re.compile(r"[*?[]")
+_TOKEN = re.compile(
+    r"(?P<folders>(?<![^/])\*\*/)|(?P<deep>\*\*)|(?P<star>\*)|(?P<one>\?)"
+    r"|\[(?P<negated>[!^]?)(?P<set>[^/]+?)\]|(?P<plain>.)",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Globs:
+    """The patterns of one service, checked before; the last one that fits a path decides, `!` excludes."""
+
+    patterns: tuple[str, ...]
+
+    def match(self, path: str) -> bool:
+        return next((includes for includes, regex in self._last_first if regex.fullmatch(path)), False)
+
+    @cached_property
+    def _last_first(self) -> list[tuple[bool, re.Pattern[str]]]:
+        return [(not text.startswith("!"), compiled(text.removeprefix("!"))) for text in reversed(self.patterns)]
+
+    @cached_property
+    def beginnings(self) -> frozenset[str]:
+        """What is fixed at the beginning of the patterns, without what lies below another; `""` is everything."""
+        found = {beginning(text) for text in self.patterns if not text.startswith("!")}
+        return frozenset(one for one in found if not any(_is_below(one, other) for other in found))
+
+
+@dataclass(frozen=True)
+class Services:
+    """The services of a monorepo by name; none where it is no monorepo."""
+
+    globs: Mapping[str, Globs] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, patterns: Mapping[str, tuple[str, ...]]) -> "Services":
+        return cls({name: Globs(globs) for name, globs in patterns.items()})
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.globs
+
+    def __bool__(self) -> bool:
+        return bool(self.globs)
+
+    def touched(self, paths: Iterable[str]) -> frozenset[str]:
+        """The services that a change of these files belongs to."""
+        files = tuple(paths)
+        return frozenset(name for name, globs in self.globs.items() if any(map(globs.match, files)))
+
+    def touched_below(self, is_touched: Callable[[str], bool]) -> frozenset[str]:
+        """The same where the files are not known: told by the beginnings, and `is_touched` knows of each."""
+        return frozenset(
+            name for name, globs in self.globs.items() if any(not one or is_touched(one) for one in globs.beginnings)
+        )
+
+    @cached_property
+    def beginnings(self) -> tuple[str, ...]:
+        """What has to be known for `touched_below`."""
+        return tuple(sorted({one for globs in self.globs.values() for one in globs.beginnings if one}))
+
+
+def beginning(pattern: str) -> str:
+    """The folders before a pattern's first wildcard; without one the path itself."""
+    wildcard = _WILDCARD.search(pattern)
+    return pattern[: wildcard.start()].rpartition("/")[0] if wildcard else pattern.rstrip("/")
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path != folder and (not folder or path.startswith(f"{folder}/"))
+
+
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A pattern without its `!` as a regular expression for whole paths.
+
+    Paths come from strangers, so nothing is tried again and again: what stands between two `**`, or two `*` of a
+    folder, is taken where it fits first and never given back (`(?>…)`), as the wildcard behind it takes all the rest.
+    """
+    whole = f"{pattern}**" if pattern.endswith("/") else pattern
+    *units, last = _units(whole)
+    below = "" if _WILDCARD.search(whole.rpartition("/")[2]) else "(?:/.*)?"
+    firm = "".join(f"(?>{_joined(unit)})" for unit in units)
+    return re.compile(f"{firm}{_joined(last[:-1])}{last[-1]}{below}", re.DOTALL)
+
+
+def _joined(pieces: list[str]) -> str:
+    """The pieces of a unit, all but the first with a `*` before them."""
+    return "".join(pieces[:1]) + "".join(f"(?>{piece})" for piece in pieces[1:])
+
+
+def _units(pattern: str) -> list[list[str]]:
+    """What stands between the `**` of a pattern, each unit cut before its `*`."""
+    units = [[""]]
+    for token in _TOKEN.finditer(pattern):
+        match token.lastgroup:
+            case "folders":
+                units.append(["(?:.*?/)??"])
+            case "deep":
+                units.append([".*?"])
+            case "star":
+                units[-1].append("[^/]*?")
+            case _:
+                units[-1][-1] += _one(token)
+    return units
+
+
+def _one(token: re.Match[str]) -> str:
+    """What stands for one character."""
+    if token["one"]:
+        return "[^/]"
+    if token["plain"]:
+        return re.escape(token["plain"])
+    ranges = re.findall(r"(.)-(.)|(.)", token["set"], re.DOTALL)
+    items = "".join(re.escape(one) if one else f"{re.escape(low)}-{re.escape(high)}" for low, high, one in ranges)
+    return f"(?!/)[{'^' if token['negated'] else ''}{items}]"
+
+
+def read(written: object) -> dict[str, tuple[str, ...]]:
+    """The patterns of each service, as people write them.
+
+    Raises:
+        ValueError: with every problem as an argument of its own.
+    """
+    if not isinstance(written, Mapping):
+        message = f"{written!r} is no mapping; write names of services with their paths, such as `web: web/**`"
+        raise ValueError(message)  # noqa: TRY004 - pydantic wants it
+    found: dict[str, tuple[str, ...]] = {}
+    problems: list[str] = []
+    for name, patterns in written.items():
+        try:
+            found[_named(name)] = _listed(patterns)
+        except ValueError as problem:
+            problems += [f"{name}: {what}" if str(name).strip() else what for what in problem.args]
+    if problems:
+        raise ValueError(*problems)
+    return found
+
+
+def _named(name: object) -> str:
+    if isinstance(name, bool) or not isinstance(name, str | int | float):
+        raise ValueError("is no name of a service in YAML; put it in quotes")  # noqa: TRY004 - pydantic wants it
+    if not str(name).strip():
+        raise ValueError("a service has no name; write one such as `web: web/**`")
+    return str(name)
+
+
+def _listed(written: object) -> tuple[str, ...]:
+    patterns = windows.listed([] if written is None else written)
+    problems = [problem for pattern in patterns for problem in _problems(pattern)]
+    if isinstance(written, list) and len(patterns) < len(written):
+        problems.append("a pattern is empty; leave it out")
+    elif not patterns:
+        problems.append("has no paths; write one such as web/**")
+    elif all(pattern.startswith("!") for pattern in patterns):
+        problems.append("only excludes; name a path without `!` before")
+    if problems:
+        raise ValueError(*problems)
+    return tuple(patterns)
+
+
+def _problems(pattern: str) -> Iterator[str]:
+    """What is wrong with one pattern: it would never fit a path as git lists them."""
+    path = pattern.removeprefix("!")
+    if not path:
+        yield f"{pattern!r} is empty; name what it excludes"
+    if path.startswith("/"):
+        yield f"{pattern!r} begins with /; paths begin at the repository's root, without it"
+    if "\\" in path:
+        yield f"{pattern!r} has a backslash; write / between folders"
+    folders = path.lstrip("/").removesuffix("/")
+    if folders and not {"", ".", ".."}.isdisjoint(folders.split("/")):
+        yield f"{pattern!r} has .., . or nothing as a folder; write the path as git lists it"
+    try:
+        compiled(path)
+    except re.error:
+        yield f"{pattern!r} has a range that ends before it begins"

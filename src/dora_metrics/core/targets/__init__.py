@@ -1,0 +1,1 @@
+"""What numbers are held against: benchmarks, goals, thresholds."""

@@ -1,0 +1,10 @@
+"""GitHub's past: deployments, releases, runs, merged pull requests, commits and incidents that no event told of.
+
+Few requests: the first asks for the newest of every kind; what is older comes by the hundred, the kinds side by side.
+Everything goes through the mappers of the events, so that the past and its events are the same facts.
+"""
+
+from dora_metrics.github.history.pages import Failed, Gathered, Part, Piece, Refused, Wanted
+from dora_metrics.github.history.read import past
+
+__all__ = ["Failed", "Gathered", "Part", "Piece", "Refused", "Wanted", "past"]

@@ -1,0 +1,64 @@
+"""The two ends of the mapping: the run that we are in, and what its event says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from dora_metrics.core.facts.model import Deployment, Fact, Incident
+
+
+@dataclass(frozen=True)
+class Run:
+    """The workflow run that we are in; `now` is when the shell looked at the clock."""
+
+    event: str
+    repository: str
+    sha: str
+    ref: str
+    run_id: str
+    server_url: str
+    workflow: str
+    now: datetime
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person has started it: in GitHub's Actions, or on a command line."""
+        return self.event == "workflow_dispatch"
+
+    @property
+    def home(self) -> str:
+        """Page of the repository."""
+        return f"{self.server_url.rstrip('/')}/{self.repository}"
+
+
+@dataclass(frozen=True)
+class Observed:
+    """Facts of one event. `title` is one sentence on what it was, or why there is nothing to record.
+
+    `files`: what the ledger should remember besides.
+    """
+
+    facts: tuple[Fact, ...]
+    title: str
+    notes: tuple[str, ...] = ()
+    files: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def nothing(why: str) -> Observed:
+    return Observed((), f"Nothing to record: {why}")
+
+
+_ENDED = {"success": "succeeded", "failure": "failed", "cancelled": "was cancelled"}
+
+
+def ended(deployment: Deployment, notes: tuple[str, ...] = ()) -> Observed:
+    what = deployment.version or (deployment.sha or "")[:7] or deployment.ref or deployment.id
+    where = deployment.environment or "an environment without a name"
+    return Observed((deployment,), f"Deployment of {what} to {where} {_ENDED[deployment.status]}", notes)
+
+
+def state(incident: Incident) -> str:
+    """How an incident stands, as the end of a sentence."""
+    if incident.retracted:
+        return "is withdrawn"
+    return "was resolved" if incident.resolved_at else "is open"

@@ -1,1 +1,0 @@
-"""Where history is kept. A ledger is a set of files with a version; `core.ledger` decides what is in them."""

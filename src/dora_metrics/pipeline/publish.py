@@ -1,0 +1,84 @@
+"""The page as one file: data, our style and script, and Chart.js, each allowed by its hash and nothing else."""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+import msgspec
+import rjsmin  # type: ignore[import-untyped]
+from markupsafe import Markup
+
+from dora_metrics import __version__
+from dora_metrics.core.reports import render
+from dora_metrics.core.reports.site.definitions import definitions
+from dora_metrics.core.reports.site.history import Weeks, all_weeks
+from dora_metrics.core.reports.site.page import page
+from dora_metrics.core.reports.site.texts import embedded
+from dora_metrics.core.reports.summary import Subject
+from dora_metrics.pipeline.evaluate import template
+
+_SCRIPTS = ("data", "words", "elements", "choice", "weeks", "axes", "tables", "charts", "numbers", "evidence", "page")
+"""Ours, in the order in which they build on each other."""
+
+_LICENCES = ("chart.js", "kurkle-color", "chartjs-adapter-date-fns", "date-fns")
+"""What the bundle is made of."""
+
+
+class Inlined(NamedTuple):
+    """A style or script within the page. `sha256` is what lets a browser run it."""
+
+    text: Markup
+    sha256: str
+
+
+def html(subject: Subject, weeks: Weeks | None = None) -> str:
+    """The whole page; `weeks` where they are known already."""
+    found = page(subject, all_weeks(subject) if weeks is None else weeks)
+    style, library, script = _inlined(template("page/page.css")), _library(), _script()
+    return render.html(
+        template("page.html.j2"),
+        page=found,
+        definitions=definitions(subject.policy),
+        style=style,
+        library=library,
+        script=script,
+        policy=_policy(style, (library, script)),
+        data=Markup(embedded(msgspec.json.encode(found))),  # noqa: S704 - `embedded` escapes for where it stands
+        licences=_licences(),
+        version=__version__,
+    )
+
+
+def _policy(style: Inlined, scripts: Iterable[Inlined]) -> str:
+    """Nothing is loaded from anywhere, and nothing runs but what was put in here."""
+    run = " ".join(f"'sha256-{one.sha256}'" for one in scripts)
+    return (
+        f"default-src 'none'; script-src {run}; style-src 'sha256-{style.sha256}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _inlined(text: str) -> Inlined:
+    digest = hashlib.sha256(text.encode()).digest()
+    return Inlined(Markup(text), base64.b64encode(digest).decode())  # noqa: S704 - ours, or a pinned library's
+
+
+def _script() -> Inlined:
+    """All of ours, which leave no names behind for others."""
+    parts = "\n".join(template(f"page/{name}.js") for name in _SCRIPTS)
+    return _inlined(f'(() => {{\n"use strict";\n\n{parts}}})();\n')
+
+
+@cache
+def _library() -> Inlined:
+    """Chart.js with all that it needs; its copyright stays in it."""
+    source = files("chartkick") / "django" / "static" / "chartkick" / "Chart.bundle.js"
+    return _inlined(str(rjsmin.jsmin(source.read_text("utf-8"), keep_bang_comments=True)))
+
+
+def _licences() -> list[str]:
+    folder = files("chartkick") / "licenses"
+    return [(folder / f"LICENSE-{name}.txt").read_text("utf-8").strip() for name in _LICENCES]

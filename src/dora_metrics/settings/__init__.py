@@ -1,0 +1,1 @@
+"""Inputs, flags and the config file as one checked model."""
