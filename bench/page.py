@@ -16,7 +16,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "bench"), str(ROOT / "tests")]
 import facts as made  # noqa: E402 - beside this file
 
 from dora_metrics.core.facts import jsonl  # noqa: E402
-from dora_metrics.core.reports.summary import Subject  # noqa: E402
+from dora_metrics.core.metrics.comparison import Subject  # noqa: E402
 from dora_metrics.pipeline import publish  # noqa: E402 - from src
 from dora_metrics.pipeline.evaluate import subject_of  # noqa: E402
 from dora_metrics.settings.model import Settings  # noqa: E402

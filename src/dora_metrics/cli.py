@@ -12,7 +12,7 @@ from dora_metrics.errors import DoraError
 from dora_metrics.runtime import World
 from dora_metrics.settings.loading import Layer
 from dora_metrics.settings.model import DEFAULT_CONFIG, EVERY_REPOSITORY, FLAGS, Settings
-from dora_metrics.sources.port import Read, Source
+from dora_metrics.sources import Read, Source
 
 FORMATS = ("json", "markdown", "html", "prometheus", "weekly", "monthly", "quarterly")
 
@@ -159,10 +159,10 @@ def _compute(options: argparse.Namespace, world: World) -> int:
 
 
 def _report(options: argparse.Namespace, world: World) -> int:
-    from dora_metrics.sources.git import git  # noqa: PLC0415 - as above
+    from dora_metrics.sources.git import read  # noqa: PLC0415 - as above
 
     def source(settings: Settings, now: datetime) -> Read:
-        return git.read(git.Asked(options.git, options.tags or None, settings, now), world.environment)
+        return read.read(read.Asked(options.git, options.tags or None, settings, now), world.environment)
 
     return _print(source, options, world)
 

@@ -1,11 +1,26 @@
-"""Everything real that a command may touch, made once in `__main__` and passed down."""
+"""Everything real that a command may touch, made once in `__main__` and passed down.
+
+How long a sink may take.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, TextIO
 
-from dora_metrics.patience import Patience
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds to connect, seconds for an answer, tries; seconds before the second try, then doubled."""
+
+    connect_seconds: float = 5
+    read_seconds: float = 10
+    tries: int = 3
+    pause_seconds: float = 1
+
+    @property
+    def in_words(self) -> str:
+        return f"{self.tries} tries of {self.read_seconds:g} s"
 
 
 @dataclass(frozen=True)

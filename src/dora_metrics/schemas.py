@@ -7,8 +7,7 @@ from pathlib import Path
 import msgspec
 
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.reports.site.feeds import Badge
-from dora_metrics.core.reports.site.history import History
+from dora_metrics.core.reports.site.feeds import Badge, History
 from dora_metrics.core.schema import Document
 from dora_metrics.settings.model import LATER, Settings, default_text
 

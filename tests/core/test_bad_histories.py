@@ -12,16 +12,18 @@ from msgspec.structs import replace
 
 from dora_metrics.core import schema
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
+from dora_metrics.core.metrics import comparison
 from dora_metrics.core.metrics.scope_history import judge_all
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports import render, summary
-from dora_metrics.core.reports.explain.answering import explain
 from dora_metrics.core.reports.explain.case import case_of
+from dora_metrics.core.reports.explain.explain import explain
 from dora_metrics.core.reports.explain.find import NotFound
 from dora_metrics.core.targets import units
 from dora_metrics.core.windows import Window
-from dora_metrics.pipeline.evaluate import judged, parts, subject_of, template
+from dora_metrics.pipeline.evaluate import judged, subject_of
 from dora_metrics.settings.model import Settings
+from dora_metrics.templates import parts, template
 from support.made_up import changes, deployments, histories, incidents
 from support.making import at, blamed, change, commit, deployed, deployment, failed, incident, issue, metrics_of, pull
 
@@ -63,7 +65,7 @@ long_histories = st.lists(
 ).map(numbered)  # fmt: skip
 
 
-def subject(facts: list[Fact], window: str, zone: str = "UTC") -> tuple[summary.Subject, Settings]:
+def subject(facts: list[Fact], window: str, zone: str = "UTC") -> tuple[comparison.Subject, Settings]:
     given = Settings(window=window, timezone=zone, goals=GOALS, warn_on=THRESHOLDS, fail_on=THRESHOLDS[:1])
     return subject_of(facts, given, at("06-20")), given
 

@@ -7,8 +7,8 @@ from hypothesis import given
 
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.reports.explain.answering import explain
 from dora_metrics.core.reports.explain.case import Case, Explanation, case_of
+from dora_metrics.core.reports.explain.explain import explain
 from dora_metrics.core.reports.explain.find import Found, NotFound, find
 from dora_metrics.core.windows import Window
 from support.made_up import histories

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.linking.link import Scope
 from dora_metrics.core.periods import Period
 from dora_metrics.core.reports.periodic import claims
 from dora_metrics.core.reports.periodic.claims import (
@@ -22,6 +21,7 @@ from dora_metrics.core.reports.periodic.claims import (
     marker,
 )
 from dora_metrics.core.reports.periodic.issue_body import Letter, divided, has_work, marker_in
+from dora_metrics.core.scope import Scope
 from dora_metrics.core.windows import Window
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)

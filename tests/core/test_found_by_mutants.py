@@ -5,14 +5,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dora_metrics.core.failures.rules import label
-from dora_metrics.core.linking.link import Scope, default_service, previous_success, scope_of
+from dora_metrics.core.linking.link import previous_success
 from dora_metrics.core.metrics.scope_history import judge_all
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.statistics import compare_counts, fisher, mann_whitney
+from dora_metrics.core.scope import Scope, default_service, label, scope_of
+from dora_metrics.core.statistics import Trend, compare_counts, fisher, mann_whitney
 from dora_metrics.core.targets.benchmarks import METRICS, custom
 from dora_metrics.core.targets.goals import Goal, Standing, assess, goals, sentence
-from dora_metrics.core.trend import Trend
 from support.making import (
     DAY,
     HOUR,

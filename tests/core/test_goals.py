@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dora_metrics.core import schema
+from dora_metrics.core.statistics import Trend
 from dora_metrics.core.targets import units
 from dora_metrics.core.targets.goals import Goal, Standing, aim, assess, goals, sentence
-from dora_metrics.core.trend import Trend
 from support.making import DAY, HOUR, at, change, deployment, scope_of
 
 UTC = ZoneInfo("UTC")

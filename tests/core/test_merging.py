@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dora_metrics.core.facts.jsonl import canonical_line, decode, encode
-from dora_metrics.core.facts.merging import State
+from dora_metrics.core.facts.merge import State
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger import layout
 from dora_metrics.sources import fact_files

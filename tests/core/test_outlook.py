@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dora_metrics.core import schema
-from dora_metrics.core.reports.prospects import prospects
+from dora_metrics.core.reports.sections import prospects
 from dora_metrics.core.targets.goals import goals
 from support.making import HOUR, MARCH, at, change, deployment, failed, incident, scope_of
 

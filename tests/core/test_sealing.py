@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.model import Fact, Vulnerability
-from dora_metrics.core.ledger import checkpoint_part
+from dora_metrics.core.ledger import checkpoint
 from dora_metrics.core.ledger.checkpoint import (
     MOST_CHANGES,
     MOST_DEPLOYMENTS,
+    Checkpoint,
     base_without,
     judged,
     needed_since,
     sealed,
 )
-from dora_metrics.core.ledger.checkpoint_part import Checkpoint
-from dora_metrics.core.linking.link import Scope
 from dora_metrics.core.metrics.totals import Series, Totals, added, histogram
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.scope import Scope
 from dora_metrics.core.windows import window
 from support.made_up import histories, times
 from support.making import at, change, deployed, deployment, failed, incident, issue, pull, sha, vulnerability
@@ -70,10 +70,10 @@ def test_sealing_in_two_steps_counts_the_same(facts: list[Fact], steps: list[dat
 @given(histories(), times)
 def test_a_checkpoint_is_read_as_it_was_written(facts: list[Fact], until: datetime) -> None:
     found = seal(facts, until)
-    read = checkpoint_part.decode(checkpoint_part.encode(found), "rules")
+    read = checkpoint.decode(checkpoint.encode(found), "rules")
     assert read.base == found.base
     assert sorted(read.carried, key=repr) == sorted(found.carried, key=repr)
-    assert checkpoint_part.encode(read) == checkpoint_part.encode(found)
+    assert checkpoint.encode(read) == checkpoint.encode(found)
 
 
 @given(histories(), times, st.data())
@@ -98,17 +98,17 @@ def test_a_fact_that_counts_again_changes_no_total(facts: list[Fact], until: dat
     ],
 )
 def test_a_broken_checkpoint_seals_nothing(content: bytes) -> None:
-    assert checkpoint_part.decode(content, "rules") == NOTHING
+    assert checkpoint.decode(content, "rules") == NOTHING
 
 
 def test_a_checkpoint_by_other_rules_seals_nothing() -> None:
-    written = checkpoint_part.encode(seal([deployment(1, "03-05")]))
-    assert checkpoint_part.decode(written, "rules").until == MAY
-    assert checkpoint_part.decode(written, "other rules") == Checkpoint("other rules")
+    written = checkpoint.encode(seal([deployment(1, "03-05")]))
+    assert checkpoint.decode(written, "rules").until == MAY
+    assert checkpoint.decode(written, "other rules") == Checkpoint("other rules")
 
 
 def test_a_checkpoint_that_seals_nothing_is_no_file() -> None:
-    assert checkpoint_part.encode(NOTHING) == b""
+    assert checkpoint.encode(NOTHING) == b""
 
 
 def test_the_last_hundred_deployments_of_a_scope_are_carried() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dora_metrics.core.sourcing import BEST_FIRST, Sources
+from dora_metrics.core.selection import BEST_FIRST, Sources
 
 AUTO = ("auto",)
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.core.linking.link import Scope
 from dora_metrics.core.metrics.comparison import compare
 from dora_metrics.core.metrics.scope_history import judge_all
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.summary import alarm
+from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets.thresholds import Judged, Limit, Seen, Worse, judge, threshold
 from dora_metrics.core.windows import Window
 from support.making import DAY, HOUR, answer, at, change, deployment, incident

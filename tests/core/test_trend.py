@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats  # type: ignore[import-untyped]
 
-from dora_metrics.core.trend import Trend, mann_kendall, theil_sen, trend
+from dora_metrics.core.statistics import Trend, mann_kendall, theil_sen, trend
 
 values = st.integers(0, 12).map(float)
 

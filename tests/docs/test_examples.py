@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from dora_metrics.core.targets import units
-from dora_metrics.settings import config
+from dora_metrics.settings import loading
 from dora_metrics.settings.loading import Layer, load, without_effect
 from dora_metrics.settings.model import NAMES, Settings, policy
 from support.tools import needs
@@ -165,7 +165,7 @@ def test_the_settings_file_names_every_setting_that_belongs_into_it() -> None:
 
 
 def settings_file() -> Layer:
-    return config.layer("dora.yml", SETTINGS.read_bytes())
+    return loading.layer("dora.yml", SETTINGS.read_bytes())
 
 
 def test_the_settings_file_as_it_stands_changes_nothing() -> None:

@@ -15,7 +15,7 @@ import pytest
 import responses
 import yaml
 
-from dora_metrics.core.failures.failures import ORDER
+from dora_metrics.core.failures.judge import ORDER
 from dora_metrics.core.reports import prometheus
 from dora_metrics.core.targets import benchmarks
 from dora_metrics.pipeline.evaluate import families_of, subject_of, totals_of

@@ -7,7 +7,7 @@ import yaml
 
 from dora_metrics.core.facts import jsonl
 from dora_metrics.core.facts.model import Incident
-from dora_metrics.github.events import forms, severity
+from dora_metrics.github.events import incidents
 from support.events import Payload, at, form, incident, issue, sample, seen
 
 ROOT = Path(__file__).parents[2]
@@ -188,7 +188,7 @@ LEVELS = {
 
 @pytest.mark.parametrize(("level", "label"), [(level, label) for level, labels in LEVELS.items() for label in labels])
 def test_severity_of_labels(level: str | None, label: str) -> None:
-    assert severity.of_labels(["bug", label]) == level
+    assert incidents.of_labels(["bug", label]) == level
 
 
 def test_the_worst_label_counts_and_the_form_before_labels() -> None:
@@ -221,4 +221,4 @@ def test_the_shipped_form_is_the_one_that_is_read() -> None:
     fact = of(issue("opened", *shipped["labels"], body=body))
     assert (fact.severity, fact.detected_at, fact.deployment) == ("critical", at("20T14:05"), "v1.4.0")
     assert shipped["body"][0]["attributes"]["options"] == ["critical", "high", "medium", "low"]
-    assert forms.answers(body)["what happens"] == "All is lost."
+    assert incidents.answers(body)["what happens"] == "All is lost."

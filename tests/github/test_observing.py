@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.jsonl import canonical
+from dora_metrics.core.facts.merge import completed, reobserved
 from dora_metrics.core.facts.model import Change, Commit, Deployment, Incident, Status
-from dora_metrics.core.facts.observing import completed, reobserved
 from support.events import SHA, at
 
 START = at("20T10:00")

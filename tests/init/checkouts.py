@@ -9,9 +9,8 @@ from pathlib import Path
 import yaml
 
 from dora_metrics.cli import run
-from dora_metrics.commands.init.asking import ask
 from dora_metrics.commands.init.findings import Found, OnGitHub
-from dora_metrics.commands.init.gather import gather
+from dora_metrics.commands.init.gather import ask, gather
 from dora_metrics.commands.init.proposal import Proposal, decide
 from dora_metrics.runtime import World
 from support.histories import CLEAN

@@ -17,7 +17,7 @@ from dora_metrics.commands.init.files import ACTION, texts
 from dora_metrics.commands.init.findings import Deployed, OnGitHub
 from dora_metrics.commands.init.proposal import Proposal, When
 from dora_metrics.core.facts.model import Incident
-from dora_metrics.settings import config
+from dora_metrics.settings import loading
 from dora_metrics.settings.loading import Layer, load, without_effect
 from dora_metrics.settings.model import Settings
 from support.events import form, issue, seen
@@ -91,7 +91,7 @@ def test_github_accepts_the_workflow_and_zizmor_finds_nothing(tmp_path: Path, na
 
 @each_sample
 def test_the_action_reads_the_config_file(tmp_path: Path, name: str) -> None:
-    layer = config.layer(CONFIG, written(tmp_path, name)[CONFIG].encode())
+    layer = loading.layer(CONFIG, written(tmp_path, name)[CONFIG].encode())
     assert load([layer]).deployment_source != ("auto",)
     assert without_effect([layer]) == ()
 
@@ -164,7 +164,7 @@ def test_permissions_are_those_that_the_source_needs(tmp_path: Path) -> None:
 def test_without_issues_there_is_no_report_and_the_file_says_why(tmp_path: Path) -> None:
     made = written(tmp_path, "no-issues")
     assert "# issues are switched off on GitHub, and a report is an issue\nreport: 'off'\n" in made[CONFIG]
-    assert load([config.layer(CONFIG, made[CONFIG].encode())]).report == ()
+    assert load([loading.layer(CONFIG, made[CONFIG].encode())]).report == ()
     assert FORM not in made
 
 

@@ -12,20 +12,18 @@ import writer
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
 from dora_metrics.core.ledger import layout
-from dora_metrics.core.ledger.difference import blob
-from dora_metrics.core.ledger.layout import EVERYTHING, Reach, month_of
-from dora_metrics.core.linking.link import Scope
+from dora_metrics.core.ledger.layout import EVERYTHING, Reach, blob, month_of
+from dora_metrics.core.metrics.comparison import Subject
 from dora_metrics.core.metrics.totals import Totals
 from dora_metrics.core.reports.prometheus import text
-from dora_metrics.core.reports.summary import Subject
+from dora_metrics.core.scope import Scope
 from dora_metrics.github.events.observe import Observed
 from dora_metrics.pipeline.evaluate import families_of, subject_of, totals_of
 from dora_metrics.pipeline.record import Eyes, Recorded, record
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import fact_files
-from dora_metrics.storage.base import Ledger, Snapshot
+from dora_metrics.storage.base import Ledger, Snapshot, counted, sequence
 from dora_metrics.storage.directory import DirectoryLedger
-from dora_metrics.storage.sequence import counted, sequence
 from support.making import sha
 
 BEGAN = datetime(2025, 1, 3, 9, tzinfo=UTC)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, expect
 
-from dora_metrics.core.reports.site.texts import Links, embedded, shown
-from dora_metrics.core.reports.summary import Subject
+from dora_metrics.core.metrics.comparison import Subject
+from dora_metrics.core.reports.site.evidence import Links, embedded, shown
 from dora_metrics.pipeline import publish
 from pages.looking import looking
 from support.making import change, deployment, incident, subject

@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.core.facts.merge import news
+from dora_metrics.core.facts.merge import completed, news, reobserved
 from dora_metrics.core.facts.model import Change, Deployment, Fact
-from dora_metrics.core.facts.observing import completed, reobserved
 from dora_metrics.core.ledger.layout import Contents, plan
 from dora_metrics.core.ledger.layout import read as contents
 from dora_metrics.core.policy import Policy

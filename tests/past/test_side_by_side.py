@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dora_metrics.github.history.side_by_side import side_by_side
+from dora_metrics.github.history.read import side_by_side
 
 
 def test_all_items_come_and_those_of_a_stream_in_their_order() -> None:

@@ -16,7 +16,7 @@ import pytest
 from deliveries import deployment, recorded
 
 from dora_metrics.core.facts.jsonl import encode
-from dora_metrics.core.ledger import outbox
+from dora_metrics.core.ledger import layout
 from dora_metrics.core.ledger.layout import OUTBOX
 from dora_metrics.pipeline.deliver import deliver
 from dora_metrics.pipeline.record import Recorded
@@ -189,7 +189,7 @@ def test_batches_are_bounded_and_the_rest_goes_with_the_runs_after(tmp_path: Pat
     month = tmp_path / "ledger" / "facts" / "2026" / "11.jsonl"
     month.parent.mkdir(parents=True)
     month.write_bytes(b"".join(encode(fact) + b"\n" for fact in facts))
-    (tmp_path / "ledger" / OUTBOX).write_bytes(outbox.contents(outbox.added([], facts)))
+    (tmp_path / "ledger" / OUTBOX).write_bytes(layout.contents(layout.added([], facts)))
     with listening() as listener:
         for number in (251, 252, 253):
             deployed(tmp_path, listener, number)
@@ -255,7 +255,7 @@ class Race:
 
     @property
     def owed(self) -> list[str]:
-        return [one.id for one in outbox.owed(self.ledger.read().files)]
+        return [one.id for one in layout.owed(self.ledger.read().files)]
 
 
 def test_an_acknowledgement_keeps_what_other_runs_have_added(tmp_path: Path) -> None:

@@ -22,9 +22,9 @@ from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.ledger.layout import OUTBOX
 from dora_metrics.core.metrics.totals import BUCKETS_SECONDS
 from dora_metrics.github.events.observe import Run
-from dora_metrics.patience import Patience
 from dora_metrics.pipeline.deliver import deliver
 from dora_metrics.pipeline.record import Recorded
+from dora_metrics.runtime import Patience
 from dora_metrics.settings.model import Settings
 from dora_metrics.sinks.base import NotSent, Outcome, Sent, Skipped
 from dora_metrics.sinks.pushgateway import Pushgateway

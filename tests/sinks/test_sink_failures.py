@@ -13,7 +13,7 @@ import pytest
 from deliveries import delivery
 from requests.auth import HTTPBasicAuth
 
-from dora_metrics.patience import Patience
+from dora_metrics.runtime import Patience
 from dora_metrics.sinks.base import NotSent, Outcome, Sent, Sink
 from dora_metrics.sinks.endpoint import Endpoint
 from dora_metrics.sinks.pushgateway import Pushgateway

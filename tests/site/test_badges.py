@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.reports.site.feeds import MOST_SCOPES, Badge, badges, file_name
-from dora_metrics.core.reports.site.history import latest_first
+from dora_metrics.core.reports.site.feeds import MOST_SCOPES, Badge, badges, file_name, latest_first
 from dora_metrics.core.targets.benchmarks import custom, published
 from dora_metrics.pipeline.evaluate import latest_of
 from support.making import change, deployment, incident, subject

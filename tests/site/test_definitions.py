@@ -6,7 +6,7 @@ import pytest
 
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.sections import NAMES
-from dora_metrics.core.reports.site.definitions import definitions
+from dora_metrics.core.reports.site.cards import definitions
 
 
 def said(policy: Policy) -> dict[str, str]:

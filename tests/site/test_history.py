@@ -5,9 +5,9 @@ import json
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from dora_metrics.core.reports.site import history as module
-from dora_metrics.core.reports.site.history import all_weeks, history, most_weeks
-from dora_metrics.pipeline.publishing import site
+from dora_metrics.core.reports.site import feeds as module
+from dora_metrics.core.reports.site.feeds import all_weeks, history, most_weeks
+from dora_metrics.pipeline.publish import site
 from dora_metrics.schemas import schemas
 from support.making import change, deployment, incident, scope_of, subject
 

@@ -9,16 +9,16 @@ from hypothesis import given, settings
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.metrics.comparison import Subject
 from dora_metrics.core.reports.sections import NAMES
 from dora_metrics.core.reports.site import page as module
-from dora_metrics.core.reports.site.history import all_weeks
+from dora_metrics.core.reports.site.evidence import embedded
+from dora_metrics.core.reports.site.feeds import all_weeks
 from dora_metrics.core.reports.site.model import Card, Deployment, Numbers, Page, Scope
 from dora_metrics.core.reports.site.page import page
-from dora_metrics.core.reports.site.texts import embedded
-from dora_metrics.core.reports.summary import Subject
 from dora_metrics.core.targets.benchmarks import custom
 from dora_metrics.pipeline import publish
-from dora_metrics.pipeline.evaluate import template
+from dora_metrics.templates import template
 from support.made_up import histories
 from support.making import at, change, deployment, failed, incident, metrics_of, sha, subject
 

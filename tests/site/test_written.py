@@ -11,7 +11,7 @@ import pytest
 
 from dora_metrics import cli
 from dora_metrics.commands import demo
-from dora_metrics.core.ledger.difference import blob, difference
+from dora_metrics.core.ledger.layout import blob, difference
 from dora_metrics.runtime import World
 from fakes.faults import unavailable
 from fakes.github import FakeGitHub

@@ -6,10 +6,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dora_metrics.sources.git.commits import newly
-from dora_metrics.sources.git.git_log import log
-from dora_metrics.sources.git.git_tags import tags
+from dora_metrics.sources.git.commits import log, newly
 from dora_metrics.sources.git.repository import Git
+from dora_metrics.sources.git.tags import tags
 from support.histories import CLEAN, Report, Repository, seconds
 from support.tools import needs
 

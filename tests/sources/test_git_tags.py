@@ -2,7 +2,7 @@
 
 import pytest
 
-from dora_metrics.sources.git.git_tags import is_patch_of, is_prerelease, natural
+from dora_metrics.sources.git.tags import is_patch_of, is_prerelease, natural
 from support.histories import Report, Repository
 
 

@@ -15,10 +15,10 @@ from msgspec.structs import replace
 
 from dora_metrics.core import schema, windows
 from dora_metrics.core.facts.model import TIME_FIELDS, Change, Commit, Deployment, Fact, Incident, Vulnerability
+from dora_metrics.core.metrics.comparison import Subject
 from dora_metrics.core.metrics.document import document
 from dora_metrics.core.metrics.scope_history import judge_all
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.reports.summary import Subject
 
 F = TypeVar("F", Deployment, Change, Incident, Vulnerability)
 

@@ -6,15 +6,14 @@ from zoneinfo import ZoneInfo
 
 from dora_metrics.core import periods, windows
 from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.metrics.comparison import Subject
 from dora_metrics.core.metrics.document import document
 from dora_metrics.core.metrics.scope_history import judge_all
 from dora_metrics.core.periods import Kind
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.periodic.content import Matter
-from dora_metrics.core.reports.periodic.issue_body import Letter
-from dora_metrics.core.reports.periodic.writing import letter
-from dora_metrics.core.reports.summary import Subject
-from dora_metrics.pipeline.evaluate import parts, template
+from dora_metrics.core.reports.periodic.issue_body import Letter, letter
+from dora_metrics.templates import parts, template
 from support.making import at
 
 MONDAY = "03-18T06:00"

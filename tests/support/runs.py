@@ -8,8 +8,7 @@ from io import BytesIO, StringIO
 from pathlib import Path
 
 from dora_metrics.commands import action
-from dora_metrics.patience import Patience
-from dora_metrics.runtime import World
+from dora_metrics.runtime import Patience, World
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 HASTE = Patience(connect_seconds=0.5, read_seconds=0.5, tries=2, pause_seconds=0)

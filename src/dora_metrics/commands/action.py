@@ -6,28 +6,28 @@ from functools import partial
 from typing import Literal
 
 from dora_metrics.core import formatting
+from dora_metrics.core.facts.merge import enriched
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.facts.observing import enriched
 from dora_metrics.core.ledger.layout import PAGE, Contents
-from dora_metrics.core.linking.link import Scope
+from dora_metrics.core.outcome import Told
 from dora_metrics.core.reports import render, summary
 from dora_metrics.core.reports.event_story import Happening
-from dora_metrics.core.reports.summary import Told
+from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets.thresholds import Judged, Violation
 from dora_metrics.errors import EventError, LedgerError, SettingsError
 from dora_metrics.github.events.observe import Observed, nothing, observe
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline import inputs
 from dora_metrics.pipeline.context import Opening
-from dora_metrics.pipeline.evaluate import judged, parts, template
+from dora_metrics.pipeline.evaluate import judged
 from dora_metrics.pipeline.outputs import judged_scopes, main_scope, outputs
 from dora_metrics.pipeline.record import Asking, Eyes, Observer, Publish, Recorded, known_sources, record
 from dora_metrics.runtime import World
 from dora_metrics.settings.loading import Layer
 from dora_metrics.settings.model import EVERY_REPOSITORY
 from dora_metrics.sinks.base import NotSent, Outcome, Sent
-from dora_metrics.storage.base import Ledger
-from dora_metrics.storage.none import NoLedger, ReadOnly
+from dora_metrics.storage.base import Ledger, NoLedger, ReadOnly
+from dora_metrics.templates import parts, template
 
 _AGAIN = "everything was computed again from the ledger"
 
@@ -109,7 +109,7 @@ def _work(opening: Opening, world: World, told: list[Told]) -> Callable[[Ledger]
 
 
 def _publish_of(given: inputs.Inputs) -> Publish:
-    from dora_metrics.pipeline.publishing import publisher  # noqa: PLC0415 - a run of one event has none
+    from dora_metrics.pipeline.publish import publisher  # noqa: PLC0415 - a run of one event has none
 
     return publisher(given.settings)
 
@@ -242,7 +242,7 @@ def _publish(found: Outcomes, given: inputs.Inputs, runner: Runner) -> bool:
 def _page_path(recorded: Recorded, given: inputs.Inputs) -> str:
     if PAGE not in recorded.saved.files:
         return ""
-    from dora_metrics.pipeline.publishing import page_path  # noqa: PLC0415 - as above
+    from dora_metrics.pipeline.publish import page_path  # noqa: PLC0415 - as above
 
     return page_path(recorded.saved, given)
 

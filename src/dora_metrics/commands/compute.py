@@ -10,19 +10,20 @@ from typing import TextIO
 import msgspec
 
 from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.metrics.comparison import Subject
 from dora_metrics.core.periods import KINDS, Kind, due
 from dora_metrics.core.reports import prometheus, summary
-from dora_metrics.core.reports.explain.answering import explain
 from dora_metrics.core.reports.explain.case import case_of
+from dora_metrics.core.reports.explain.explain import explain
 from dora_metrics.core.reports.explain.find import NotFound
-from dora_metrics.core.reports.summary import Subject
 from dora_metrics.errors import DoraError, SettingsError
 from dora_metrics.github.runner import harmless
-from dora_metrics.pipeline.evaluate import families_of, judged, latest_of, parts, subject_of, template, totals_of
-from dora_metrics.settings import config
+from dora_metrics.pipeline.evaluate import families_of, judged, latest_of, subject_of, totals_of
+from dora_metrics.settings import loading
 from dora_metrics.settings.loading import Layer, load, without_effect
 from dora_metrics.settings.model import DEFAULT_CONFIG, EVERY_REPOSITORY, Settings
-from dora_metrics.sources.port import Source
+from dora_metrics.sources import Source
+from dora_metrics.templates import parts, template
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def run(request: Request, source: Source, stdout: TextIO, stderr: TextIO) -> int
         SettingsError: with every problem of the settings.
         DoraError: if the source cannot be read, or what is to be explained is not known, with what is near to it.
     """
-    file = config.read(request.config or DEFAULT_CONFIG)
+    file = loading.read(request.config or DEFAULT_CONFIG)
     if request.config and file is None:
         raise SettingsError(f"config {request.config}: there is no such file")
     layers = (*([file] if file else ()), request.flags)

@@ -1,6 +1,10 @@
-"""Durations, windows and lists as people write them: `90m`, `30d`, `all`, `2026-01-01..2026-04-01`."""
+"""Durations, windows and lists as people write them: `90m`, `30d`, `all`, `2026-01-01..2026-04-01`.
+
+ISO weeks in a time zone, Monday to Monday.
+"""
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -160,3 +164,47 @@ def _moment(text: str, zone: ZoneInfo) -> datetime:
         except (ValueError, OverflowError):
             raise ValueError(f"{text!r} is no date between 1970 and 2199") from None
     return instant(text)
+
+
+@dataclass(frozen=True)
+class IsoWeek:
+    """`complete`: wholly inside the window, over by now, and not before the scope's first known deployment."""
+
+    name: str
+    span: Window
+    complete: bool
+
+
+def weeks(window: Window, zone: ZoneInfo, now: datetime, began: datetime | None) -> Iterator[IsoWeek]:
+    """Every week that the window touches.
+
+    Args:
+        window: the window.
+        zone: where Monday begins at 00:00.
+        now: a week that is not over by then is not complete.
+        began: finish of the scope's first known deployment, None without one.
+    """
+    if window.start >= window.end:
+        return
+    monday = _monday(window.start, zone)
+    while monday < window.end:
+        following = _monday(monday + timedelta(days=8), zone)
+        year, number, _ = monday.astimezone(zone).isocalendar()
+        inside = window.start <= monday and following <= min(window.end, now)
+        yield IsoWeek(
+            f"{year}-W{number:02}",
+            Window(monday, following),
+            inside and began is not None and began < following,
+        )
+        monday = following
+
+
+def _monday(moment: datetime, zone: ZoneInfo) -> datetime:
+    """The start of a moment's week, in UTC."""
+    day = moment.astimezone(zone).date()
+    return datetime.combine(day - timedelta(days=day.weekday()), time(), zone).astimezone(UTC)
+
+
+def local_days(moments: Iterable[datetime], zone: ZoneInfo) -> int:
+    """On how many days of a time zone these moments lie."""
+    return len({moment.astimezone(zone).date() for moment in moments})

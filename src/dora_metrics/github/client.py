@@ -14,7 +14,7 @@ from itertools import count
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-from dora_metrics.github import limits, queries
+from dora_metrics.github import queries, transport
 from dora_metrics.github.transport import Answer, NoAnswer, Transport
 
 T = TypeVar("T")
@@ -181,7 +181,7 @@ class Client:
             raise ForbiddenError("the token cannot be sent: it holds spaces, line breaks or other letters; set it anew")
         for refusals in count():
             answer = self._sent(send)
-            limit = limits.refusal(answer, self.clock(), refusals)
+            limit = transport.refusal(answer, self.clock(), refusals)
             if limit is None:
                 break
             self._wait(limit)
@@ -197,7 +197,7 @@ class Client:
             raise UnsureError(f"GitHub gave no answer ({answer.reason}); it may be down or out of reach")
         return answer
 
-    def _wait(self, limit: limits.Refusal) -> None:
+    def _wait(self, limit: transport.Refusal) -> None:
         """Until a limit is over, if all waits of this client together may be so long."""
         most = self.max_rate_limit_wait.total_seconds()
         left = most - self.waited

@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.ledger.layout import Contents
-from dora_metrics.core.reports.summary import Told
+from dora_metrics.core.outcome import Told
 from dora_metrics.errors import LedgerError
 from dora_metrics.pipeline.enrich import Asker
 from dora_metrics.pipeline.inputs import Inputs
-from dora_metrics.settings import config
+from dora_metrics.settings import loading
 from dora_metrics.settings.loading import Layer
 from dora_metrics.settings.model import EVERY_REPOSITORY, policy
-from dora_metrics.storage.base import Ledger
+from dora_metrics.storage.base import Ledger, NoLedger
 from dora_metrics.storage.directory import DirectoryLedger
-from dora_metrics.storage.none import NoLedger
 
 if TYPE_CHECKING:
     from dora_metrics.github.client import Client
     from dora_metrics.pipeline.progress import Progress
-    from dora_metrics.pipeline.reporting import Reporting
+    from dora_metrics.pipeline.report_issues import Reporting
     from dora_metrics.pipeline.sync import Sync
     from dora_metrics.storage.branch import BranchLedger
 
@@ -136,7 +135,7 @@ class Opening:
                 )
             )
             return None
-        return None if found is None else config.layer(path, found)
+        return None if found is None else loading.layer(path, found)
 
     @cached_property
     def reporting(self) -> "Reporting | None":
@@ -145,7 +144,7 @@ class Opening:
         if not (self.client_wanted and given.settings.report) or given.run.repository == EVERY_REPOSITORY:
             return None
         from dora_metrics.github.issues import Desk  # noqa: PLC0415 - as above
-        from dora_metrics.pipeline.reporting import Reporting  # noqa: PLC0415 - as above
+        from dora_metrics.pipeline.report_issues import Reporting  # noqa: PLC0415 - as above
 
         desk = Desk(self._client, given.run.repository, given.settings.report_labels)
         return Reporting(desk, given.settings, given.run, given.work != "record", self._template)
@@ -159,7 +158,7 @@ class Opening:
         """
         from dora_metrics.core.reports.render import TemplateError  # noqa: PLC0415 - as above
         from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as above
-        from dora_metrics.github.contents import content, objects  # noqa: PLC0415 - as above
+        from dora_metrics.github.repository import content, objects  # noqa: PLC0415 - as above
         from dora_metrics.pipeline.reports import in_folder  # noqa: PLC0415 - as above
 
         given = self.given
@@ -196,7 +195,7 @@ class Opening:
         )
 
     def _begin(self, repository: str, path: str) -> bytes | None:
-        from dora_metrics.github.contents import content, objects  # noqa: PLC0415 - as above
+        from dora_metrics.github.repository import content, objects  # noqa: PLC0415 - as above
         from dora_metrics.storage.branch import BranchLedger  # noqa: PLC0415 - as above
 
         if self.given.settings.ledger.startswith("branch:") and isinstance(ledger := self.ledger(), BranchLedger):

@@ -7,14 +7,13 @@ from pydantic import SecretStr
 from requests.auth import HTTPBasicAuth
 
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.ledger import layout, outbox
-from dora_metrics.core.ledger.layout import EVERYTHING, Reach
-from dora_metrics.core.ledger.outbox import Owed
+from dora_metrics.core.ledger import layout
+from dora_metrics.core.ledger.layout import EVERYTHING, Owed, Reach
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.events.observe import Run
-from dora_metrics.patience import Patience
 from dora_metrics.pipeline.evaluate import families_of
 from dora_metrics.pipeline.record import Recorded
+from dora_metrics.runtime import Patience
 from dora_metrics.settings.model import Settings
 from dora_metrics.sinks.base import Delivery, NotSent, Outcome, Sent, Sink, Skipped
 from dora_metrics.sinks.endpoint import Endpoint, counted
@@ -68,9 +67,9 @@ def _post(recorded: Recorded, ledger: Ledger, settings: Settings, run: Run, pati
         _secret(settings.endpoint_secret),
         patience,
     )
-    waiting = outbox.added(outbox.owed(recorded.saved.files), recorded.facts)
+    waiting = layout.added(layout.owed(recorded.saved.files), recorded.facts)
     try:
-        saved, batch = _batch(recorded, ledger, waiting[: outbox.LARGEST_BATCH])
+        saved, batch = _batch(recorded, ledger, waiting[: layout.LARGEST_BATCH])
     except LedgerError as problem:
         return NotSent(sink.name, f"what is owed to it cannot be read: {problem}")
     outcome = sink.send(_delivery(recorded, run, [fact for fact in batch.values() if fact]))
@@ -103,7 +102,7 @@ def _acknowledged(saved: Snapshot, ledger: Ledger, batch: Mapping[str, Fact | No
         now = saved
         arrived: AbstractSet[str] = batch.keys()
         for _ in range(_TRIES):
-            left = outbox.contents(one for one in outbox.owed(now.files) if one.id not in arrived)
+            left = layout.contents(one for one in layout.owed(now.files) if one.id not in arrived)
             done = left == now.files.get(layout.OUTBOX, b"")
             if done or ledger.write(now, {layout.OUTBOX: left}, _ACKNOWLEDGED) is not None:
                 break

@@ -3,16 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from importlib.resources import files
 
 from dora_metrics import __version__
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.linking.link import Scope
+from dora_metrics.core.metrics.comparison import Subject, verdicts
 from dora_metrics.core.metrics.document import document
 from dora_metrics.core.metrics.scope_history import Record, judge_all
 from dora_metrics.core.metrics.totals import Totals, totals
 from dora_metrics.core.reports.prometheus import Families
-from dora_metrics.core.reports.summary import Subject, verdicts
+from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets.thresholds import Judged, Seen, judge
 from dora_metrics.errors import SettingsError
 from dora_metrics.settings.model import Settings, policy
@@ -67,14 +66,3 @@ def latest_of(records: Sequence[Record]) -> Record | None:
     if deployed:
         return max(deployed, key=lambda record: record.deployments[-1].finished_at)
     return records[0] if records else None
-
-
-def template(name: str) -> str:
-    """A template of the package."""
-    return (files("dora_metrics") / "templates" / name).read_text("utf-8")
-
-
-def parts() -> dict[str, str]:
-    """The templates of which others are made, by name."""
-    found = (files("dora_metrics") / "templates" / "parts").iterdir()
-    return {one.name: one.read_text("utf-8") for one in found if one.name.endswith(".j2")}

@@ -8,9 +8,9 @@ from msgspec.structs import replace
 
 from dora_metrics.core.facts.model import Deployment, Fact, Health
 from dora_metrics.core.ledger.layout import Contents
-from dora_metrics.core.reports.summary import Told
-from dora_metrics.patience import Patience
+from dora_metrics.core.outcome import Told
 from dora_metrics.pipeline.record import Asking
+from dora_metrics.runtime import Patience
 from dora_metrics.settings.model import Settings, policy
 from dora_metrics.sources.health_check import Question, check
 

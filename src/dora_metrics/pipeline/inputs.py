@@ -9,7 +9,7 @@ from typing import Literal
 
 from dora_metrics.errors import EventError, SettingsError
 from dora_metrics.github.events.observe import Run
-from dora_metrics.settings import config as settings_config
+from dora_metrics.settings import loading as settings_config
 from dora_metrics.settings.loading import Layer, load, without_effect
 from dora_metrics.settings.model import INPUTS, LATER, Settings, default_text
 

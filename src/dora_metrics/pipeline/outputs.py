@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from dora_metrics.core import schema
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.linking.link import Scope
 from dora_metrics.core.metrics.scope_history import Record
+from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets.thresholds import Violation
 from dora_metrics.pipeline.evaluate import latest_of
 from dora_metrics.pipeline.record import Recorded

@@ -1,10 +1,14 @@
-"""The page as one file: data, our style and script, and Chart.js, each allowed by its hash and nothing else."""
+"""The page as one file: data, our style and script, and Chart.js, each allowed by its hash and nothing else.
+
+What a ledger shows to people and other programs: made by the runs that read all of it.
+"""
 
 import base64
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
@@ -12,13 +16,18 @@ import rjsmin  # type: ignore[import-untyped]
 from markupsafe import Markup
 
 from dora_metrics import __version__
+from dora_metrics.core.ledger.layout import HISTORY, NO_JEKYLL, PAGE, PLACES, difference
+from dora_metrics.core.metrics.comparison import Subject
 from dora_metrics.core.reports import render
-from dora_metrics.core.reports.site.definitions import definitions
-from dora_metrics.core.reports.site.history import Weeks, all_weeks
+from dora_metrics.core.reports.site.cards import definitions
+from dora_metrics.core.reports.site.evidence import embedded
+from dora_metrics.core.reports.site.feeds import Weeks, all_weeks, badges, history
 from dora_metrics.core.reports.site.page import page
-from dora_metrics.core.reports.site.texts import embedded
-from dora_metrics.core.reports.summary import Subject
-from dora_metrics.pipeline.evaluate import template
+from dora_metrics.pipeline.inputs import Inputs
+from dora_metrics.pipeline.record import Publish
+from dora_metrics.settings.model import Settings
+from dora_metrics.storage.base import Ledger, Snapshot
+from dora_metrics.templates import template
 
 _SCRIPTS = ("data", "words", "elements", "choice", "weeks", "axes", "tables", "charts", "numbers", "evidence", "page")
 """Ours, in the order in which they build on each other."""
@@ -82,3 +91,50 @@ def _library() -> Inlined:
 def _licences() -> list[str]:
     folder = files("chartkick") / "licenses"
     return [(folder / f"LICENSE-{name}.txt").read_text("utf-8").strip() for name in _LICENCES]
+
+
+def publisher(settings: Settings) -> Publish:
+    """What a run publishes that has read everything."""
+
+    def publish(subject: Subject, ledger: Ledger, seen: Snapshot) -> Mapping[str, bytes]:
+        """As far as it differs from what is there; nothing where nothing is kept."""
+        if not ledger.remembers:
+            return {}
+        return difference(site(subject, with_page=settings.page), ledger.listed(seen, PLACES))
+
+    return publish
+
+
+def site(subject: Subject, *, with_page: bool = True) -> dict[str, bytes]:
+    """All files by path."""
+    weeks = all_weeks(subject)
+    found = {path: msgspec.json.encode(badge) + b"\n" for path, badge in badges(subject).items()}
+    found[NO_JEKYLL] = b"GitHub Pages serves this branch as it is.\n"
+    found[HISTORY] = msgspec.json.encode(history(subject, weeks)) + b"\n"
+    if with_page:
+        found[PAGE] = html(subject, weeks).encode()
+    return found
+
+
+def page_path(saved: Snapshot, given: Inputs) -> str:
+    """Where later steps find the page that was written: in the ledger's folder, else a copy of it for them.
+
+    Empty where none was written, or where a runner has no place for a copy.
+    """
+    content = saved.files.get(PAGE)
+    kind, _, place = given.settings.ledger.partition(":")
+    if content is None:
+        return ""
+    if kind == "dir":
+        return str((given.workspace / place / PAGE).resolve())
+    return _copied(content, given.temporary) if given.temporary else ""
+
+
+def _copied(content: bytes, temporary: Path) -> str:
+    path = temporary / "dora-metrics" / PAGE
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError:
+        return ""
+    return str(path)

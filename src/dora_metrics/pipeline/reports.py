@@ -4,16 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dora_metrics.core.linking.link import Scope
+from dora_metrics.core.metrics.comparison import Subject
 from dora_metrics.core.metrics.scope_history import Record
 from dora_metrics.core.periods import Period
 from dora_metrics.core.reports.periodic.content import Matter, is_alive
-from dora_metrics.core.reports.periodic.issue_body import Letter
-from dora_metrics.core.reports.periodic.writing import letter
+from dora_metrics.core.reports.periodic.issue_body import Letter, letter
 from dora_metrics.core.reports.render import TemplateError
-from dora_metrics.core.reports.summary import Subject
-from dora_metrics.pipeline.evaluate import parts, template
+from dora_metrics.core.scope import Scope
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
+from dora_metrics.templates import parts, template
 
 MOST = 20
 """Scopes with a report of their own; GitHub limits how many issues are made in a minute."""

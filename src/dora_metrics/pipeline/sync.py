@@ -12,17 +12,16 @@ from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Vu
 from dora_metrics.core.ledger.layout import CURSORS, Contents
 from dora_metrics.core.linking.commit_graph import linked
 from dora_metrics.core.linking.link import order, previous_success
-from dora_metrics.core.reports.summary import Told
+from dora_metrics.core.outcome import Told
 from dora_metrics.github.client import Client, GitHubError, NotFoundError
+from dora_metrics.github.compare import TooMuchError
 from dora_metrics.github.history import Failed, Gathered, Part, Piece, Refused, Wanted, past
 from dora_metrics.github.observation import Observed, Run
 from dora_metrics.github.repository import named
-from dora_metrics.github.touching import TooMuchError
 from dora_metrics.pipeline.enrich import History
 from dora_metrics.pipeline.progress import Progress
-from dora_metrics.pipeline.publishing import publisher
-from dora_metrics.pipeline.reading import opened
-from dora_metrics.pipeline.record import Eyes, Recorded, known_sources, record
+from dora_metrics.pipeline.publish import publisher
+from dora_metrics.pipeline.record import Eyes, Recorded, known_sources, opened, record
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings, policy
 from dora_metrics.storage.base import Ledger
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from dora_metrics.core import services, windows
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.targets import benchmarks, goals
-from dora_metrics.settings.types import (  # fmt: skip
+from dora_metrics.settings.types import (
     Boolean,
     Custom,
     Duration,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from dora_metrics.core.facts.jsonl import canonical
 from dora_metrics.core.schema import SCHEMA
-from dora_metrics.patience import Patience
+from dora_metrics.runtime import Patience
 from dora_metrics.sinks.base import Delivery, NotSent, Outcome, Sent
 from dora_metrics.sinks.http import Bearer, Message, SendError, send
 

@@ -12,7 +12,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError, InvalidHeader, LocationValueError, ProtocolError, ReadTimeoutError
 from urllib3.util import Retry
 
-from dora_metrics.patience import Patience
+from dora_metrics.runtime import Patience
 
 _WORTH_A_RETRY = (429, 500, 502, 503, 504)
 _READ = 10_000

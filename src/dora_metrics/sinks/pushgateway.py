@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry, push_to_gateway
 from requests.auth import HTTPBasicAuth
 
-from dora_metrics.patience import Patience
+from dora_metrics.runtime import Patience
 from dora_metrics.sinks.base import Delivery, NotSent, Outcome, Sent
 from dora_metrics.sinks.http import BAD_ADDRESS, Message, SendError, send
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dora_metrics.core.facts.jsonl import BadLine, decode, decode_many, numbered
-from dora_metrics.core.facts.merging import State
+from dora_metrics.core.facts.merge import State
 from dora_metrics.core.facts.model import Record, Unknown
 from dora_metrics.core.ledger.layout import NOT_FACTS
 from dora_metrics.errors import FactsError
-from dora_metrics.sources.port import Read
+from dora_metrics.sources import Read
 
 _CHUNK = 8 << 20
 _BOM = b"\xef\xbb\xbf"

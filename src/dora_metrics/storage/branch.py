@@ -22,9 +22,8 @@ from dora_metrics.github.client import (
     UnsureError,
     owner_and_name,
 )
-from dora_metrics.github.contents import Found, content, objects
-from dora_metrics.storage.base import Snapshot
-from dora_metrics.storage.sequence import counted, sequence
+from dora_metrics.github.repository import Found, content, objects
+from dora_metrics.storage.base import Snapshot, counted, sequence
 
 _NO_CONFIG: Mapping[str, object] = {"configOwner": "", "configName": "", "config": "", "asksConfig": False}
 _ALREADY_THERE = "reference already exists"

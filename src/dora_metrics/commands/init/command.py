@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from dora_metrics.commands.init import asking, gather, summary
 from dora_metrics.commands.init import files as writing
+from dora_metrics.commands.init import gather, summary
 from dora_metrics.commands.init.findings import Checkout, Found, OnGitHub
 from dora_metrics.commands.init.proposal import decide
 from dora_metrics.commands.init.summary import File
@@ -85,7 +85,7 @@ def _found(request: Request, world: World, checkout: Checkout) -> Found:
         None if checkout.is_elsewhere or not checkout.host else checkout.repository
     )  # it may have a namesake on GitHub
     repository, server = (request.repository, None) if request.repository else (own, checkout.server)
-    said = asking.ask(repository, server, world.environment, world.pause)
+    said = gather.ask(repository, server, world.environment, world.pause)
     return Found(checkout, said) if isinstance(said, OnGitHub) else Found(checkout, silence=said)
 
 

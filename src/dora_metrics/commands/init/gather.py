@@ -1,23 +1,26 @@
-"""Looks at a checkout: its files as they lie there, and its git."""
+"""Looks at a checkout: its files as they lie there, and its git.
+
+Asks GitHub, in one request, what a repository has that deployments and incidents could be read from.
+"""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dora_metrics.commands.init import workflows
-from dora_metrics.commands.init.findings import CONFIG, FILES, PUBLIC, Checkout, Known
-from dora_metrics.commands.init.targets import publishing
-from dora_metrics.commands.init.workflows import Said, Workflow
+from dora_metrics.commands.init.findings import CONFIG, FILES, PUBLIC, Checkout, Deployed, Known, OnGitHub
+from dora_metrics.commands.init.workflows import Said, Workflow, publishing
 from dora_metrics.commands.init.yaml_nodes import NotReadableError, composed, entries, texts, under
 from dora_metrics.errors import DoraError, GitError
 from dora_metrics.github import text
-from dora_metrics.settings import config
+from dora_metrics.github.client import Client, GitHubError, owner_and_name
+from dora_metrics.settings import loading
 from dora_metrics.settings.loading import Layer, load
 from dora_metrics.settings.model import Settings
-from dora_metrics.sources.git.git_project import project
-from dora_metrics.sources.git.repository import Git
+from dora_metrics.sources.git.repository import Git, project
 
 LARGEST_BYTES = 256 * 1024
 _MOST_TAGS = 100
@@ -132,7 +135,7 @@ def _settings(root: Path, odd: list[str]) -> Settings:
     if (root / ".github" / "dora.yaml").is_file():
         odd.append(f".github/dora.yaml: is not read; the action looks for {CONFIG}")
     try:
-        found = config.read(root / CONFIG)
+        found = loading.read(root / CONFIG)
         return load([Layer(CONFIG, found.values)] if found else [])
     except DoraError as problem:
         odd.extend(problem.problems)
@@ -238,3 +241,50 @@ def _controlled(git: Git) -> Iterator[str]:
         for one in said.splitlines()[:3]:
             path, line, found = one.split("\0", 2)
             yield f"{path}:{line}: `{found.strip()}`"
+
+
+def ask(
+    repository: str | None, server: str | None, environment: Mapping[str, str], pause: Callable[[float], None]
+) -> OnGitHub | str:
+    """What GitHub says, or why nobody was asked.
+
+    A token goes to the GitHub that the environment names, and never to an address that a checkout names: whoever made
+    the checkout could have put any there.
+    """
+    token = environment.get("GITHUB_TOKEN") or environment.get("GH_TOKEN")
+    own = (environment.get("GITHUB_SERVER_URL") or PUBLIC).rstrip("/")
+    if not token:
+        return "there is no token in GITHUB_TOKEN or GH_TOKEN"
+    if not repository:
+        return "the checkout has no remote `origin` on GitHub; name the repository with --repository OWNER/NAME"
+    if server and server.lower() != own.lower():
+        advice = "GITHUB_SERVER_URL and GITHUB_API_URL name another place"
+        return f"the repository is on {server}, and the token is for {own}; {advice}"
+    client = Client(token, environment.get("GITHUB_API_URL") or "https://api.github.com", pause)
+    try:
+        return _read(client.query("Setup", owner_and_name(repository))["repository"])
+    except GitHubError as problem:
+        return f"GitHub did not say what {repository} has: {problem}"
+
+
+def _read(said: Mapping[str, Any]) -> OnGitHub:
+    labels = (node["name"] for key in ("incidents", "outages", "severities", "hotfixes") for node in said[key]["nodes"])
+    return OnGitHub(
+        branch=(said["defaultBranchRef"] or {}).get("name"),
+        has_issues=said["hasIssuesEnabled"],
+        labels=tuple(dict.fromkeys(labels)),
+        releases=tuple(node["tagName"] for node in said["releases"]["nodes"] if not node["isDraft"]),
+        deployments=tuple(_deployed(node) for node in said["deployments"]["nodes"] if _counts(node["task"])),
+    )
+
+
+def _deployed(node: Mapping[str, Any]) -> Deployed:
+    return Deployed(
+        environment=node["environment"] or "",
+        day=str(node["createdAt"]).partition("T")[0],
+        creator=(node["creator"] or {}).get("login") or "",
+    )
+
+
+def _counts(task: str | None) -> bool:
+    return not task or task == "deploy" or task.startswith("deploy:")

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from dora_metrics.core.facts.model import Deployment, Incident
-from dora_metrics.core.linking.link import History, Line, Scope, default_service, order
+from dora_metrics.core.linking.link import History, Line, order
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.scope import Scope, default_service
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from itertools import groupby
 from dora_metrics.core.facts.model import Change, Deployment
 from dora_metrics.core.linking.link import Delivery, Line
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.scope import label
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +148,3 @@ def hotfix_sign(change: Change, policy: Policy) -> str | None:
     if change.branch and change.branch.casefold().startswith(policy.folded_hotfix_branches):
         return f"the branch {change.branch}"
     return f"the title {change.title}" if policy.hotfix_title.match(change.title or "") else None
-
-
-def label(deployment: Deployment) -> str:
-    """What people call a deployment: its version, else the short sha, else the id."""
-    return deployment.version or (deployment.sha or "")[:7] or deployment.id

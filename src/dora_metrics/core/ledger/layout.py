@@ -1,16 +1,23 @@
 """How facts lie in the ledger's files, and which files a run changes (DESIGN §3).
 
 Pure: a ledger is a mapping of paths to contents, wherever it is kept.
+
+Facts that an endpoint has not acknowledged: remembered by id, oldest first, sent in bounded batches.
+
+Which files of a site a run has to write: it is large, and no run reads it.
 """
 
+import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
+
+import msgspec
 
 from dora_metrics.core.facts.jsonl import BadLine, canonical, canonical_line, decode_with_lines, encode
 from dora_metrics.core.facts.model import Deployment, Fact, Record, Unknown
@@ -290,3 +297,61 @@ def _split(entries: list[Entry]) -> Iterable[tuple[str, bytes]]:
 def _set_aside(aside: Aside) -> bytes:
     text = aside.bad.text.decode("utf-8", "backslashreplace")
     return canonical({"file": aside.path, "line": aside.bad.number, "problem": aside.bad.problem, "text": text}) + b"\n"
+
+
+LARGEST_BATCH = 200
+
+
+class Owed(msgspec.Struct, frozen=True):
+    """A fact's id, and the month it lies in, so that it is found again when a run no longer reads so far back."""
+
+    id: str
+    month: str = ""
+
+
+_decoder = msgspec.json.Decoder(Owed)
+
+
+def owed(files: Mapping[str, bytes]) -> list[Owed]:
+    """What waits, oldest first; a broken line is left out, since `sync` sends what is missing."""
+    return [one for line in files.get(OUTBOX, b"").splitlines() for one in _decoded(line)]
+
+
+def _decoded(line: bytes) -> Iterator[Owed]:
+    try:
+        yield _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return
+
+
+def added(waiting: Iterable[Owed], new: Iterable[Fact]) -> list[Owed]:
+    """Both, each id once, in the order in which they came, each in its newest month."""
+    found = {one.id: one for one in waiting}
+    found |= {fact.id: Owed(fact.id, month_at(fact.defining_time)) for fact in new}
+    return list(found.values())
+
+
+def contents(waiting: Iterable[Owed]) -> bytes:
+    """The outbox as a file."""
+    return b"".join(canonical(one) + b"\n" for one in waiting)
+
+
+PLACES = (PAGE, HISTORY, NO_JEKYLL, BADGES)
+"""Where a site lies in a ledger; a folder ends with a slash."""
+
+
+def blob(content: bytes) -> str:
+    """The name that git gives to a content: what is compared, since GitHub lists it."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def difference(site: Mapping[str, bytes], there: Mapping[str, str]) -> dict[str, bytes]:
+    """What makes the places hold this site and nothing else; empty contents mean that a file goes.
+
+    Args:
+        site: contents by path.
+        there: what lies in the places now, by path, as git names it.
+    """
+    new = {path: content for path, content in site.items() if content and there.get(path) != blob(content)}
+    gone = (path for path in there if path.startswith(PLACES) and not site.get(path))
+    return {**new, **dict.fromkeys(gone, b"")}

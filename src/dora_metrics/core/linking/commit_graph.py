@@ -15,8 +15,9 @@ from msgspec.structs import replace
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.linking.duplicates import without_doubles
-from dora_metrics.core.linking.link import order, scope_of
+from dora_metrics.core.linking.link import order
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.scope import scope_of
 
 LAGGING = timedelta(days=30)
 """A scope that is so far behind the others keeps nobody reading old commits; it is compared when it deploys again."""

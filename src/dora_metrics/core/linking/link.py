@@ -9,14 +9,7 @@ from typing import NamedTuple
 from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Vulnerability
 from dora_metrics.core.linking.duplicates import without_doubles
 from dora_metrics.core.policy import Policy
-
-
-class Scope(NamedTuple):
-    """What metrics are computed for; compared as written."""
-
-    repository: str
-    service: str
-    environment: str
+from dora_metrics.core.scope import Scope, default_service, scope_of
 
 
 class Delivery(NamedTuple):
@@ -69,12 +62,6 @@ def order(deployment: Deployment) -> tuple[datetime, datetime, str]:
     return deployment.finished_at, deployment.started_at or EPOCH, deployment.id
 
 
-def scope_of(deployment: Deployment) -> tuple[str, str, str]:
-    """What a deployment is compared within, as it was recorded."""
-    service = deployment.service or default_service(deployment.repository)
-    return deployment.repository, service, deployment.environment or "production"
-
-
 def previous_success(deployment: Deployment, facts: Iterable[Fact]) -> Deployment | None:
     """What to compare a deployment with: the latest success before it in its scope whose commit and changes are known.
 
@@ -90,11 +77,6 @@ def previous_success(deployment: Deployment, facts: Iterable[Fact]) -> Deploymen
     ]
     known = [fact for fact in earlier if fact.changes is not None]
     return max(known, key=order) if known else min(earlier, key=order, default=None)
-
-
-def default_service(repository: str) -> str:
-    """The repository's name without its owner."""
-    return repository.rpartition("/")[2]
 
 
 def link(facts: Iterable[Fact], policy: Policy) -> History:

@@ -6,8 +6,7 @@ from typing import TypedDict
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Deployment
-from dora_metrics.core.failures.failures import counts
-from dora_metrics.core.failures.judge import Failure
+from dora_metrics.core.failures.judge import Failure, counts
 from dora_metrics.core.linking.link import reached_users
 from dora_metrics.core.metrics.lead_time import stages
 from dora_metrics.core.metrics.scope_history import Record, cut
@@ -15,8 +14,7 @@ from dora_metrics.core.metrics.security import by_severity
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.statistics import Interval, poisson, quantile, quantile_interval, wilson
 from dora_metrics.core.targets.benchmarks import METRICS, Benchmark, Metric
-from dora_metrics.core.weeks import IsoWeek, local_days
-from dora_metrics.core.windows import Window
+from dora_metrics.core.windows import IsoWeek, Window, local_days
 
 NO_HISTORY = "no deployment is known yet"
 CONTRADICTORY = "every recorded recovery lies before its failure"

@@ -2,13 +2,17 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
-from dora_metrics.core import schema
+from dora_metrics.core import formatting, schema
 from dora_metrics.core.metrics.calculate import failures_in
-from dora_metrics.core.metrics.scope_history import Record, cut
+from dora_metrics.core.metrics.scope_history import Record, Records, cut
+from dora_metrics.core.policy import Policy
+from dora_metrics.core.scope import Scope
 from dora_metrics.core.statistics import compare_counts, fisher, mann_whitney
-from dora_metrics.core.windows import Window
+from dora_metrics.core.windows import Window, WindowSpec
 
 Verdict = Literal["better", "worse", "no clear change"]
 SIGNIFICANT = 0.05
@@ -66,3 +70,37 @@ _DURATIONS: dict[str, Callable[[Record, Window], Sequence[float]]] = {
     "lead_time": _leads,
     "recovery_time": _recoveries,
 }
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Everything that a report is made from."""
+
+    records: Records
+    document: schema.Document
+    spec: WindowSpec
+    policy: Policy
+    now: datetime
+
+    def scope(self, wanted: Scope) -> schema.ScopeMetrics | None:
+        return next((s for s in self.document.scopes if (s.repository, s.service, s.environment) == wanted), None)
+
+    @property
+    def window(self) -> Window:
+        return Window(self.document.window.start, self.document.window.end)
+
+    @property
+    def span(self) -> str:
+        """The window, as in `last 30 days`."""
+        days = self.document.window.days
+        if self.spec.span:
+            return "last " + (formatting.count(round(days), "day") if days >= 1 else formatting.duration(days * 86400))
+        start, end = (formatting.day(moment, self.policy.zone) for moment in (self.window.start, self.window.end))
+        return f"since {start}" if self.spec.everything else f"{start} – {end}"
+
+
+def verdicts(subject: Subject, record: Record, scope: schema.ScopeMetrics) -> dict[str, str]:
+    """By metric whether it is better or worse than in the window before; without those that cannot be compared."""
+    if scope.previous is None:
+        return {}
+    return dict(compare(record, subject.window, scope.metrics, scope.previous))

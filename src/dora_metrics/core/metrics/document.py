@@ -7,12 +7,11 @@ from msgspec import UNSET
 
 from dora_metrics.core import schema
 from dora_metrics.core.metrics.calculate import deployments_in, failures_in, metrics
-from dora_metrics.core.metrics.outlook_part import Numbers, outlook
+from dora_metrics.core.metrics.outlook import Numbers, outlook
 from dora_metrics.core.metrics.scope_history import Record, Records, cut
 from dora_metrics.core.metrics.weekly import summed_up
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.weeks import weeks
-from dora_metrics.core.windows import Window, WindowSpec
+from dora_metrics.core.windows import Window, WindowSpec, weeks
 
 
 def document(

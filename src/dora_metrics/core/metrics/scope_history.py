@@ -9,13 +9,13 @@ from functools import cached_property
 from typing import TypeVar
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Vulnerability
-from dora_metrics.core.failures.failures import judge
 from dora_metrics.core.failures.incidents import Placed
-from dora_metrics.core.failures.judge import Failure, Streak, streaks
-from dora_metrics.core.linking.link import History, Line, Scope, link
+from dora_metrics.core.failures.judge import Failure, Streak, judge, streaks
+from dora_metrics.core.linking.link import History, Line, link
 from dora_metrics.core.metrics.lead_time import Leads, leads
 from dora_metrics.core.metrics.security import Fix, fixes, notes
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.scope import Scope
 from dora_metrics.core.windows import Window
 
 T = TypeVar("T")

@@ -11,11 +11,12 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from dora_metrics.core.facts.model import Fact, Incident
-from dora_metrics.core.failures.failures import counts
-from dora_metrics.core.linking.link import Scope, reached_users
+from dora_metrics.core.failures.judge import counts
+from dora_metrics.core.linking.link import reached_users
 from dora_metrics.core.metrics.scope_history import Record
 from dora_metrics.core.metrics.security import took
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.scope import Scope
 
 BUCKETS_SECONDS = (
     300, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 172800, 259200, 432000, 604800, 1209600,

@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from dora_metrics.core import schema
-from dora_metrics.core.failures.failures import counts
+from dora_metrics.core.failures.judge import counts
 from dora_metrics.core.linking.link import reached_users
 from dora_metrics.core.metrics.calculate import deployments_in, failures_in, ratio, share, successes
 from dora_metrics.core.metrics.scope_history import Record, cut
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.trend import Point
-from dora_metrics.core.weeks import IsoWeek, local_days, weeks
-from dora_metrics.core.windows import Window
+from dora_metrics.core.statistics import Point
+from dora_metrics.core.windows import IsoWeek, Window, local_days, weeks
 
 REACH = timedelta(days=90)
 """How far back trends look where the window is shorter: twelve weeks, and what a ledger is always read for."""

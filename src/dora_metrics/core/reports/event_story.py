@@ -1,15 +1,14 @@
 """The first lines of a summary: what this event was, what it meant, and what it changed."""
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
-from dora_metrics.core.failures.rules import label
-from dora_metrics.core.markdown import Md, code, joined, link, md
+from dora_metrics.core.markdown import Md, joined, link, md
 from dora_metrics.core.metrics.scope_history import Record
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.reports.fact_names import change_name, name, readable
 from dora_metrics.core.reports.sections import NAMES, plain
 from dora_metrics.core.statistics import quantile
 
@@ -101,41 +100,6 @@ def _nothing_yet() -> tuple[Md, ...]:
             "with `environment:`."
         ),
     )
-
-
-def name(deployment: Deployment) -> Md:
-    """A deployment as people call it, linked to where it is."""
-    return link(code(label(deployment)), deployment.url)
-
-
-_IDENTITY = re.compile(r"\b[a-z]+:[^\s;,()]*[^\s;,().:]")
-
-
-def readable(text: str, record: Record) -> str:
-    """A sentence about facts, with the ids in it as people call them: a version, `#12`, a short sha."""
-    return spoken(text, record.by_id)
-
-
-def spoken(text: str, known: Mapping[str, object]) -> str:
-    """The same, of facts of any scope by id."""
-
-    def called(found: re.Match[str]) -> str:
-        fact = known.get(found[0])
-        return label(fact) if isinstance(fact, Deployment) else _short(found[0])
-
-    return _IDENTITY.sub(called, text)
-
-
-def _short(identity: str) -> str:
-    if re.fullmatch(r"github:(?:pull|issue):.*#\d+", identity):
-        return f"#{identity.rpartition('#')[2]}"
-    return identity[7:14] if identity.startswith("commit:") else identity
-
-
-def change_name(identity: str, change: Change | None) -> Md:
-    """`#481` for a pull request, the short sha for a commit; linked."""
-    shown = _short(identity)
-    return link(Md(shown) if shown.startswith("#") else code(shown), change.url if change else None)
 
 
 def _deployment(deployment: Deployment, setting: Setting) -> Story:

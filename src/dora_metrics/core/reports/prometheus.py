@@ -16,7 +16,6 @@ from prometheus_client.registry import Collector
 
 from dora_metrics.core import schema
 from dora_metrics.core.facts.model import SEVERITIES
-from dora_metrics.core.linking.link import Scope
 from dora_metrics.core.metrics.calculate import metrics
 from dora_metrics.core.metrics.scope_history import Record
 from dora_metrics.core.metrics.totals import (
@@ -29,6 +28,7 @@ from dora_metrics.core.metrics.totals import (
     histogram,
 )
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets.benchmarks import METRICS, Benchmark
 from dora_metrics.core.windows import Window
 

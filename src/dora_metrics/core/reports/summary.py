@@ -2,39 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Literal
 
 from dora_metrics.core import formatting, schema
-from dora_metrics.core.linking.link import Scope, default_service
 from dora_metrics.core.markdown import Md, link, md
 from dora_metrics.core.metrics import security
-from dora_metrics.core.metrics.comparison import compare
-from dora_metrics.core.metrics.scope_history import Record, Records
+from dora_metrics.core.metrics.comparison import Subject, verdicts
+from dora_metrics.core.metrics.scope_history import Record
 from dora_metrics.core.metrics.weekly import complete_weeks, long_view
-from dora_metrics.core.policy import Policy
-from dora_metrics.core.reports.chart import Chart, chart
+from dora_metrics.core.outcome import Told
 from dora_metrics.core.reports.event_story import Happening, Setting, Story, tell
-from dora_metrics.core.reports.making import Making, making
-from dora_metrics.core.reports.prospects import Prospects, prospects
-from dora_metrics.core.reports.sections import NAMES, Row, rows
+from dora_metrics.core.reports.sections import NAMES, Chart, Making, Prospects, Row, chart, making, prospects, rows
+from dora_metrics.core.scope import Scope, name_of
 from dora_metrics.core.targets.thresholds import Violation
-from dora_metrics.core.windows import Window, WindowSpec
 
 _MOST_OTHERS = 200
-
-
-@dataclass(frozen=True)
-class Told:
-    """How one effect of the run went: a sink, the ledger, an input."""
-
-    name: str
-    how: Literal["done", "failed", "skipped"]
-    text: str
-
-    @property
-    def mark(self) -> str:
-        return {"done": "✓", "failed": "✗", "skipped": "–"}[self.how]
 
 
 @dataclass(frozen=True)
@@ -64,33 +45,6 @@ class Report:
     told: Sequence[Told] = ()
     making: Making | None = None
     notes: Sequence[str] = field(default=())
-
-
-@dataclass(frozen=True)
-class Subject:
-    """Everything that a report is made from."""
-
-    records: Records
-    document: schema.Document
-    spec: WindowSpec
-    policy: Policy
-    now: datetime
-
-    def scope(self, wanted: Scope) -> schema.ScopeMetrics | None:
-        return next((s for s in self.document.scopes if (s.repository, s.service, s.environment) == wanted), None)
-
-    @property
-    def window(self) -> Window:
-        return Window(self.document.window.start, self.document.window.end)
-
-    @property
-    def span(self) -> str:
-        """The window, as in `last 30 days`."""
-        days = self.document.window.days
-        if self.spec.span:
-            return "last " + (formatting.count(round(days), "day") if days >= 1 else formatting.duration(days * 86400))
-        start, end = (formatting.day(moment, self.policy.zone) for moment in (self.window.start, self.window.end))
-        return f"since {start}" if self.spec.everything else f"{start} – {end}"
 
 
 def build(
@@ -140,13 +94,6 @@ def _weeks(record: Record, subject: Subject) -> list[schema.Week]:
     return complete_weeks(record, long_view(subject.window, subject.now), subject.policy, subject.now)
 
 
-def name_of(scope: Scope) -> str:
-    """The environment, with the service where it is not simply the repository."""
-    if scope.service == default_service(scope.repository):
-        return scope.environment
-    return f"{scope.service} {scope.environment}"
-
-
 def _before(subject: Subject) -> str:
     if subject.spec.everything:
         return ""
@@ -158,13 +105,6 @@ def alarm(one: Violation, main: Scope | None) -> Md:
     scope = Scope(one.repository, one.service, one.environment)
     said = one.text if scope == main else f"{one.repository} · {name_of(scope)}: {one.text}"
     return md("{} **{}** ({}-on: {})", "❌" if one.on == "fail" else "⚠️", said, one.on, one.rule)
-
-
-def verdicts(subject: Subject, record: Record, scope: schema.ScopeMetrics) -> dict[str, str]:
-    """By metric whether it is better or worse than in the window before; without those that cannot be compared."""
-    if scope.previous is None:
-        return {}
-    return dict(compare(record, subject.window, scope.metrics, scope.previous))
 
 
 def overall(scope: schema.ScopeMetrics) -> str:

@@ -7,9 +7,9 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from dora_metrics.core import formatting, schema
+from dora_metrics.core.statistics import FEWEST, Trend
 from dora_metrics.core.targets import units
 from dora_metrics.core.targets.units import within
-from dora_metrics.core.trend import FEWEST, Trend
 
 _KEYS = ("target", "by", "from")
 

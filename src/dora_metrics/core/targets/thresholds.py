@@ -13,7 +13,7 @@ from typing import Literal
 from msgspec import Struct
 
 from dora_metrics.core import schema
-from dora_metrics.core.linking.link import Scope
+from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets import units
 from dora_metrics.core.targets.benchmarks import higher_is_better
 from dora_metrics.core.targets.units import deciding

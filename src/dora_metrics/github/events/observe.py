@@ -1,20 +1,18 @@
-"""The event that started the run becomes facts. Pure: the same run and payload always give the same facts."""
+"""The event that started the run becomes facts. Pure: the same run and payload always give the same facts.
+
+Which of GitHub's events count as deployments: the setting `deployment-source`.
+"""
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 import msgspec
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
+from dora_metrics.core.selection import BEST_FIRST
 from dora_metrics.github import text
-from dora_metrics.github.events import (
-    deployments,
-    incidents,
-    pull_requests,
-    repository_dispatch,
-    sources,
-    workflow_runs,
-)
+from dora_metrics.github.events import deployments, incidents, pull_requests, repository_dispatch
 from dora_metrics.github.observation import Observed, Run, ended, nothing
 from dora_metrics.github.payloads import (
     DeploymentEvent,
@@ -26,9 +24,48 @@ from dora_metrics.github.payloads import (
     ReleaseEvent,
     WorkflowRun,
     WorkflowRunEvent,
+    read,
 )
-from dora_metrics.github.reading import read
 from dora_metrics.settings.model import Settings
+
+
+def admitted(observed: Observed, asked: tuple[str, ...], known: AbstractSet[str]) -> Observed:
+    """The same, or nothing when its deployment comes from a source that does not count here.
+
+    `asked` is the setting; `known` are the sources of the deployments that the ledger holds already.
+    """
+    source = next((fact.source for fact in observed.facts if isinstance(fact, Deployment)), None)
+    if source is None or source in asked:
+        return observed
+    if "auto" in asked:
+        return _by_itself(observed, source, known)
+    if "none" in asked:
+        return nothing("`deployment-source` is none, so no deployment is taken from GitHub's events")
+    return _refused(source, ", ".join(f"`{name}`" for name in asked))
+
+
+def _by_itself(observed: Observed, source: str, known: AbstractSet[str]) -> Observed:
+    better = next((name for name in BEST_FIRST[: BEST_FIRST.index(source)] if name in known), None)
+    if better:
+        return _refused(source, f"`{better}`")
+    note = f"Deployments are taken from `{source}` (`deployment-source: auto`, and nothing better is known here)"
+    return Observed(observed.facts, observed.title, (*observed.notes, note))
+
+
+def _refused(source: str, taken: str) -> Observed:
+    return nothing(
+        f"this repository's deployments are taken from {taken}; "
+        f"add {source} to `deployment-source` to count {_NAMES[source]} as well"
+    )
+
+
+_NAMES = {
+    "deployments": "GitHub deployments",
+    "releases": "releases",
+    "workflow-runs": "workflow runs",
+    "pushes": "pushes",
+}
+
 
 __all__ = ["Observed", "Run", "nothing", "observe"]
 
@@ -46,7 +83,7 @@ def observe(run: Run, payload: Mapping[str, object], settings: Settings, known_s
     if settings.environment:
         observed = _of_job(run, payload, settings, settings.environment, observed)
     elif run.event != "repository_dispatch":
-        observed = sources.admitted(observed, settings.deployment_source, known_sources)
+        observed = admitted(observed, settings.deployment_source, known_sources)
     return replace(
         observed,
         facts=tuple(kept(fact, settings) for fact in observed.facts),
@@ -67,7 +104,7 @@ def _of_event(run: Run, payload: Mapping[str, object], settings: Settings) -> Ob
 _MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings], Observed]] = {
     "deployment": lambda _run, payload, _: deployments.started(read(DeploymentEvent, payload)),
     "deployment_status": lambda run, payload, _: deployments.status(run, read(DeploymentStatusEvent, payload)),
-    "workflow_run": lambda run, payload, settings: workflow_runs.completed(
+    "workflow_run": lambda run, payload, settings: deployments.completed(
         run, read(WorkflowRunEvent, payload), settings.deploy_workflows
     ),
     "release": lambda run, payload, settings: deployments.released(run, read(ReleaseEvent, payload), settings),

@@ -11,8 +11,7 @@ from dora_metrics.core.facts.model import Deployment, Health, Incident, Severity
 from dora_metrics.errors import EventError
 from dora_metrics.github import text
 from dora_metrics.github.observation import Observed, Run, ended, nothing, state
-from dora_metrics.github.payloads import DispatchEvent
-from dora_metrics.github.reading import Flag, Number, Payload, Text, Time, read
+from dora_metrics.github.payloads import DispatchEvent, Flag, Number, Payload, Text, Time, read
 
 _LONGEST_ID = 200
 

@@ -5,12 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 from dora_metrics.github.events.incidents import seen
-from dora_metrics.github.history.asking import Asking
-from dora_metrics.github.history.pages import Part, Wanted
-from dora_metrics.github.history.pages_part import Pages, replace_newest
+from dora_metrics.github.history.pages import Asking, Pages, Part, Wanted, replace_newest
 from dora_metrics.github.observation import Observed
-from dora_metrics.github.payloads import IssuesEvent
-from dora_metrics.github.reading import read
+from dora_metrics.github.payloads import IssuesEvent, read
 
 _CLOCKS = timedelta(minutes=10)
 

@@ -1,28 +1,71 @@
-"""The past of one repository, kind by kind, as it comes."""
+"""The past of one repository, kind by kind, as it comes.
 
+Several streams read at the same time, each in a thread of its own.
+"""
+
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from queue import Queue
+from typing import Any, TypeVar
 
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.linking.link import order
-from dora_metrics.core.sourcing import Sources
+from dora_metrics.core.selection import Sources
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
 from dora_metrics.github.history.alerts import alerts, kinds
-from dora_metrics.github.history.asking import Asking, Home
-from dora_metrics.github.history.changes import commits
-from dora_metrics.github.history.deployments import deployments
+from dora_metrics.github.history.changes import commits, pulls
+from dora_metrics.github.history.deployments import deployments, pushes, releases, runs
 from dora_metrics.github.history.incidents import asked, issues
-from dora_metrics.github.history.pages import Failed, Kind, Part, Piece, Refused, Wanted, failed
-from dora_metrics.github.history.pages_part import Page
-from dora_metrics.github.history.pulls import pulls
-from dora_metrics.github.history.pushes import pushes
-from dora_metrics.github.history.releases import releases
-from dora_metrics.github.history.runs import runs
-from dora_metrics.github.history.side_by_side import side_by_side
+from dora_metrics.github.history.pages import Asking, Failed, Home, Kind, Page, Part, Piece, Refused, Wanted, failed
 from dora_metrics.settings.model import policy
+
+T = TypeVar("T")
+
+
+class _End:
+    """A stream is over, or broke."""
+
+    def __init__(self, problem: BaseException | None = None) -> None:
+        self.problem = problem
+
+
+def side_by_side(streams: Sequence[Iterator[T]]) -> Iterator[T]:
+    """The items of all streams as they come; those of one stream in their order.
+
+    Whoever stops listening stops the streams, each after the item that it is at. What breaks in a stream breaks here.
+    """
+    found: Queue[T | _End] = Queue()
+    stop = threading.Event()
+    for stream in streams:
+        threading.Thread(target=_pour, args=(stream, found, stop), daemon=True).start()
+    left = len(streams)
+    try:
+        while left:
+            item = found.get()
+            if not isinstance(item, _End):
+                yield item
+                continue
+            left -= 1
+            if item.problem:
+                raise item.problem
+    finally:
+        stop.set()
+
+
+def _pour(stream: Iterator[T], found: "Queue[T | _End]", stop: threading.Event) -> None:
+    try:
+        for item in stream:
+            found.put(item)
+            if stop.is_set():
+                break
+    except BaseException as problem:  # noqa: BLE001 - raised again by who listens
+        found.put(_End(problem))
+    else:
+        found.put(_End())
+
 
 Telling = Callable[[Asking], Iterator[Part | Refused]]
 

@@ -1,11 +1,21 @@
-"""What a reader of numbers from a git history must know about them, in sentences."""
+"""What a reader of numbers from a git history must know about them, in sentences.
 
-from collections.abc import Iterator, Sequence
+Facts from any local git history: tags are deployments, merged pull requests and commits are changes.
+
+What is read as what, and why, is told in `docs/definitions.md`, "From a git history alone".
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from dora_metrics.core import formatting
-from dora_metrics.sources.git.git_tags import Tags, some
-from dora_metrics.sources.git.tags import PRERELEASE, Deployments, Release
+from dora_metrics.settings.model import Settings
+from dora_metrics.sources import Read
+from dora_metrics.sources.git import tags as git_tags
+from dora_metrics.sources.git.commits import log
+from dora_metrics.sources.git.repository import Git, Place, place, project
+from dora_metrics.sources.git.tags import PRERELEASE, PRODUCTION, Changes, Deployments, Release, Tags, in_order, some
 
 _MOST = 3
 _SHALLOW = "The clone is shallow, so that older history is not there"
@@ -90,3 +100,46 @@ def about(found: Deployments) -> Iterator[str]:
         yield f"Commits authored before 1990 or after 2199, which is no start of a lead time: {timeless:,}."
     if found.settings.lead_time_start == "opened":
         yield "A git history does not say when a pull request was opened: no merged one has a lead time from there."
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which repository, which of its tags, by which settings, and as of when."""
+
+    place: str
+    pattern: str | None
+    settings: Settings
+    now: datetime
+
+
+def read(asked: Asked, environment: Mapping[str, str]) -> Read:
+    """The facts of a repository; `environment` is the process's, for git.
+
+    Raises:
+        GitError: if it is none, or git cannot read it; with what to do.
+    """
+    git = Git(asked.place, environment)
+    where, tags = place(git), git_tags.tags(git)
+    chosen = tags.fitting(asked.pattern)
+    if not chosen:
+        return Read([], tuple(_nothing(git, where, tags, asked.pattern)))
+    history = log(git, (tag.commit for tag in chosen))
+    name = project(git, where.folder)
+    releases, undated = in_order(chosen, history)
+    changes = Changes(name, asked.settings.service, history)
+    found = Deployments(name, asked.settings, history, where.cut, changes)
+    for environment_name in (PRODUCTION, PRERELEASE):
+        found.add([release for release in releases if release.environment == environment_name])
+    notes = (
+        read_as(tags, asked.pattern, releases),
+        *left_out(tags, undated),
+        *odd(releases, asked.now),
+        *about(found),
+    )
+    return Read([*found.facts, *changes.facts.values()], notes)
+
+
+def _nothing(git: Git, where: Place, tags: Tags, pattern: str | None) -> Iterator[str]:
+    empty = not git.read("rev-list", "--all", "--max-count=1", "--")
+    yield from none(tags, pattern, empty=empty, shallow=bool(where.cut))
+    yield from left_out(tags, ())

@@ -9,16 +9,16 @@ from typing import NamedTuple
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Deployment, Fact, Vulnerability
-from dora_metrics.core.failures.failures import Verdicts, judge
 from dora_metrics.core.failures.incidents import Placed
-from dora_metrics.core.failures.judge import Failure
-from dora_metrics.core.linking.link import Delivery, History, Line, Scope, link
+from dora_metrics.core.failures.judge import Failure, Verdicts, judge
+from dora_metrics.core.linking.link import Delivery, History, Line, link
 from dora_metrics.core.markdown import Md, joined, md
 from dora_metrics.core.markdown import identity as written
 from dora_metrics.core.metrics.lead_time import Exclusion, Lead, leads
 from dora_metrics.core.metrics.security import Fix, fixes
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.reports.event_story import name, spoken
+from dora_metrics.core.reports.fact_names import name, spoken
+from dora_metrics.core.scope import Scope
 from dora_metrics.core.windows import Window
 
 

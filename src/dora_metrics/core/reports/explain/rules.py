@@ -5,11 +5,11 @@ from datetime import timedelta
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Deployment
-from dora_metrics.core.failures.failures import ORDER, counts, is_on
+from dora_metrics.core.failures.judge import ORDER, counts, is_on
 from dora_metrics.core.failures.rules import Mark, hotfix_sign, is_revert
 from dora_metrics.core.markdown import Md, link, md
-from dora_metrics.core.reports.event_story import name
 from dora_metrics.core.reports.explain.case import Case, Place, listed
+from dora_metrics.core.reports.fact_names import name
 
 
 def rules(case: Case, place: Place) -> Iterator[Md]:

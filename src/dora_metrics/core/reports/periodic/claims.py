@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dora_metrics.core.linking.link import Scope
 from dora_metrics.core.periods import Period
+from dora_metrics.core.scope import Scope
 
 CLAIM = timedelta(minutes=5)
 """How long a run that has claimed a report is waited for, by clocks that differ."""

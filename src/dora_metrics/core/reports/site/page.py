@@ -1,10 +1,14 @@
-"""The page's data within its budget: everything of the scopes that were deployed last, less of the others."""
+"""The page's data within its budget: everything of the scopes that were deployed last, less of the others.
+
+The weeks of a scope as the page draws them.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import nlargest
+from itertools import pairwise
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -12,21 +16,60 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dora_metrics.core import formatting, schema
-from dora_metrics.core import windows as values
-from dora_metrics.core.linking.link import default_service
+from dora_metrics.core import formatting, schema, windows
+from dora_metrics.core.failures.judge import counts
 from dora_metrics.core.metrics.calculate import metrics
-from dora_metrics.core.metrics.comparison import compare
+from dora_metrics.core.metrics.comparison import Subject, compare
 from dora_metrics.core.metrics.scope_history import Record
 from dora_metrics.core.reports.site.cards import cards, outlook, prospects, security
-from dora_metrics.core.reports.site.evidence import Evidence, before, evidence
-from dora_metrics.core.reports.site.history import Weeks, latest_first
+from dora_metrics.core.reports.site.evidence import (
+    LONGEST_NAME,
+    Evidence,
+    Links,
+    before,
+    embedded,
+    evidence,
+    shown,
+    whole,
+)
+from dora_metrics.core.reports.site.feeds import Weeks, latest_first
 from dora_metrics.core.reports.site.model import Card, Deployment, Incident, Numbers, Page, Scope, Window
-from dora_metrics.core.reports.site.texts import LONGEST_NAME, Links, embedded, shown
-from dora_metrics.core.reports.site.weekly import weekly
-from dora_metrics.core.reports.summary import Subject, home, overall
-from dora_metrics.core.weeks import weeks
-from dora_metrics.core.windows import WindowSpec
+from dora_metrics.core.reports.site.model import Weeks as ModelWeeks
+from dora_metrics.core.reports.summary import home, overall
+from dora_metrics.core.scope import default_service
+from dora_metrics.core.windows import WindowSpec, weeks
+
+
+def weekly(record: Record, found: Sequence[schema.Week], subject: Subject) -> ModelWeeks | None:
+    """The series; None where there is no week."""
+    if not found:
+        return None
+    edges = [before(record, moment) for moment in (*(week.start for week in found), min(found[-1].end, subject.now))]
+    at = [deployments for deployments, _ in edges]
+    failing = {failure.deployment.id for failure in record.failures}
+    spans = [record.deployments[start:end] for start, end in pairwise(at)]
+    return ModelWeeks(
+        monday=formatting.day(found[0].start, subject.policy.zone),
+        since=int(found[0].start.timestamp()),
+        hours=[round((week.end - week.start).total_seconds() / 3600, 1) for week in found],
+        partial=(found[0].partial, found[-1].partial),
+        at=at,
+        incidents_at=[incidents for _, incidents in edges],
+        deployments=[week.deployments for week in found],
+        counted=[sum(counts(one, subject.policy) for one in span) for span in spans],
+        failed=[sum(one.id in failing for one in span) for span in spans],
+        deployments_failed=[sum(one.id in failing and one.status == "success" for one in span) for span in spans],
+        lead_time=[whole(week.lead_time_p50_seconds) for week in found],
+        change_failure_rate=[_short(week.change_failure_ratio) for week in found],
+        recovery_time=[whole(week.recovery_p50_seconds) for week in found],
+        rework_rate=[_short(week.rework_ratio) for week in found],
+    )
+
+
+def _short(ratio: float | None) -> float | None:
+    """Five digits; a whole one, which most are, without any."""
+    return None if ratio is None else int(ratio) if ratio in (0, 1) else round(ratio, 5)
+
 
 LARGEST = 780_000
 """Bytes of data: with the library and everything else the page stays below 1.5 MB."""
@@ -105,14 +148,14 @@ def _scope(place: Place, subject: Subject, series: Sequence[schema.Week], links:
 
 def specs(subject: Subject) -> list[WindowSpec]:
     """The windows to choose from, that of the settings first."""
-    others = (values.window(text, subject.policy.zone) for text in ALSO)
+    others = (windows.window(text, subject.policy.zone) for text in ALSO)
     return [
         subject.spec,
         *(one for one in others if (one.span, one.everything) != (subject.spec.span, subject.spec.everything)),
     ]
 
 
-def _windows(subject: Subject) -> list[tuple[WindowSpec, values.Window]]:
+def _windows(subject: Subject) -> list[tuple[WindowSpec, windows.Window]]:
     """Those that any scope has, that of the settings first; one in any case."""
     began = subject.records.began
     resolved = [(spec, spec.resolve(subject.now, began)) for spec in specs(subject)]
@@ -120,12 +163,12 @@ def _windows(subject: Subject) -> list[tuple[WindowSpec, values.Window]]:
     return [pair for pair in whole if _offered(*pair, subject, began)] or whole[:1]
 
 
-def _offered(spec: WindowSpec, window: values.Window, subject: Subject, began: datetime | None) -> bool:
+def _offered(spec: WindowSpec, window: windows.Window, subject: Subject, began: datetime | None) -> bool:
     """Whether a window of choice holds only time that is known of; that of the settings and all are there anyway."""
     return spec is subject.spec or spec.everything or (began is not None and began <= window.start)
 
 
-def _window(spec: WindowSpec, window: values.Window, subject: Subject) -> Window:
+def _window(spec: WindowSpec, window: windows.Window, subject: Subject) -> Window:
     return Window(
         key=spec.text,
         label=_label(spec, window, subject),
@@ -137,7 +180,7 @@ def _window(spec: WindowSpec, window: values.Window, subject: Subject) -> Window
 
 
 def _in_windows(
-    place: Place, subject: Subject, windows: Sequence[tuple[WindowSpec, values.Window]]
+    place: Place, subject: Subject, windows: Sequence[tuple[WindowSpec, windows.Window]]
 ) -> Iterator[Numbers]:
     """A scope in every window, or in that of the settings alone."""
     record = place.record
@@ -160,7 +203,7 @@ def _in_windows(
         )
 
 
-def _since(made: list[Card], record: Record, window: values.Window, subject: Subject) -> list[Card]:
+def _since(made: list[Card], record: Record, window: windows.Window, subject: Subject) -> list[Card]:
     """The cards; the first one, which counts days, says where nothing is known of the first of them."""
     frequency, *others = made
     if record.began is None or not window.holds(record.began) or record.began == window.start:
@@ -170,20 +213,20 @@ def _since(made: list[Card], record: Record, window: values.Window, subject: Sub
 
 
 def _numbers(
-    place: Place, subject: Subject, spec: WindowSpec, window: values.Window
+    place: Place, subject: Subject, spec: WindowSpec, window: windows.Window
 ) -> tuple[schema.Metrics, schema.Metrics | None]:
     """The metrics in a window and, where there is one, in the window before; those of the settings are known."""
     if spec is subject.spec:
         return place.found.metrics, place.found.previous
 
-    def within(one: values.Window) -> schema.Metrics:
+    def within(one: windows.Window) -> schema.Metrics:
         touched = weeks(one, subject.policy.zone, subject.now, place.record.began)
         return metrics(place.record, one, touched, subject.policy)
 
     return within(window), None if spec.everything else within(window.before())
 
 
-def _label(spec: WindowSpec, window: values.Window, subject: Subject) -> str:
+def _label(spec: WindowSpec, window: windows.Window, subject: Subject) -> str:
     if spec.everything:
         return "all"
     if spec.span:
@@ -195,7 +238,7 @@ def _label(spec: WindowSpec, window: values.Window, subject: Subject) -> str:
     return " – ".join(formatting.day(moment, subject.policy.zone) for moment in (window.start, window.end))
 
 
-def _before(spec: WindowSpec, window: values.Window, subject: Subject) -> str:
+def _before(spec: WindowSpec, window: windows.Window, subject: Subject) -> str:
     if spec.everything:
         return ""
     return f"in the {_label(spec, window, subject)} before" if spec.span else "in as long a time before"
