@@ -11,6 +11,7 @@ RUN python3 -m venv /build/venv \
       --no-cache-dir --no-compile --no-deps --only-binary :all: --require-hashes --requirement /build/runtime.txt \
  && find /venv/lib -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -r {} +
 COPY src /app/src
+COPY templates /app/templates
 # Compiled here, for no run of a container could keep what it compiles. Unchecked, for nothing changes inside an image:
 # https://docs.python.org/3/reference/import.html#cached-bytecode-invalidation
 # Readable for whatever user runs it, whatever the checkout's umask was.

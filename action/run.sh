@@ -97,7 +97,7 @@ build_image() {
 sources_hash() {
   (
     cd "$action_path"
-    find Dockerfile requirements/runtime.txt src -type f ! -name '*.pyc' -print0 | LC_ALL=C sort -z |
+    find Dockerfile requirements/runtime.txt src templates -type f ! -name '*.pyc' -print0 | LC_ALL=C sort -z |
       xargs -0 cat -- | hash_of
   )
 }

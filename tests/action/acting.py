@@ -63,7 +63,7 @@ class Run:
 def copied(target: Path) -> Path:
     """A copy of what the action consists of, since act would copy the whole repository."""
     ignored = shutil.ignore_patterns("__pycache__", "image")
-    for name in ("action", "requirements", "src"):
+    for name in ("action", "requirements", "src", "templates"):
         shutil.copytree(ROOT / name, target / name, ignore=ignored)
     for name in ("action.yml", "Dockerfile"):
         shutil.copy(ROOT / name, target)

@@ -61,7 +61,8 @@ class Runner:
     variables: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for folder in (self.bin, self.action / "src", self.action / "requirements", self.action / "action"):
+        folders = [self.action / name for name in ("src", "templates", "requirements", "action")]
+        for folder in (self.bin, *folders):
             folder.mkdir(parents=True)
         for folder in (self.workspace, self.temp / "_github_workflow", self.temp / "_runner_file_commands"):
             folder.mkdir(parents=True)
