@@ -41,7 +41,7 @@ schema: $(VENV)/dev ## regenerates schema/ from the models
 
 bench: $(VENV)/dev ## speed and size, the figures of docs/performance.md
 	$(VENV)/bin/python bench/run.py
-	$(VENV)/bin/python bench/past.py
+	$(VENV)/bin/python bench/github_history.py
 	$(VENV)/bin/python bench/page.py
 	$(VENV)/bin/python bench/reliability.py
 	$(VENV)/bin/python bench/reports.py

@@ -15,10 +15,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
 import ledgers  # beside this file; it says where src and tests are
+from ledgers import BRANCH, NOW
+
 from dora_metrics.core.windows import instant
 from fakes.faults import latency
 from fakes.github import FakeGitHub
-from ledgers import BRANCH, NOW
 from support.runs import Ran, deployment_status, run
 
 A_DAY = 100

@@ -14,7 +14,7 @@ WORK = ROOT / "build" / "bench"
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "bench")]
 
 import facts as made  # noqa: E402 - beside this file
-import history  # noqa: E402 - beside this file
+import git_history  # noqa: E402 - beside this file
 
 from dora_metrics.core.facts import jsonl  # noqa: E402 - from src
 from dora_metrics.core.ledger import layout  # noqa: E402 - from src
@@ -129,7 +129,7 @@ def reported(commits: int, tags: int) -> tuple[Took, Took]:
     """The report on a git history, and git's own log of it; taken in turns, for the machine is not always as fast."""
     folder = WORK / f"history-{commits}-{tags}"
     if not folder.exists():
-        history.make(folder, commits, tags)
+        git_history.make(folder, commits, tags)
     report = [sys.executable, "-m", "dora_metrics", "report", "--git", str(folder), "--window", "all", "--now", NOW]
     log = ["git", "-C", str(folder), "log", "--all", "--format=%H %P %ct %at"]
     turns = [(_once(report, None), _once(log, None)) for _ in range(7)]

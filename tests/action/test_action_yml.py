@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from support.paths import ROOT
 from support.tools import needs
 
-ROOT = Path(__file__).parents[2]
 ACTION = ROOT / "action.yml"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 REUSABLE = ROOT / ".github" / "workflows" / "dora.yml"

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from acting import HEAD, Acting, Run, copied
 
 from fakes.github import FakeGitHub
+from support.act import HEAD, Acting, Run, copied
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="act's host mode is used on Linux only")
 

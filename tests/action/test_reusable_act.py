@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from acting import ROOT, Acting, Run, copied, event
 
 from dora_metrics.cli import run
 from dora_metrics.runtime import World
 from fakes.github import FakeGitHub
+from support.act import Acting, Run, copied, event
+from support.paths import ROOT
 from support.tools import needs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="act's host mode is used on Linux only")

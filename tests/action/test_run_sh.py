@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from support.paths import ROOT
 from support.tools import needs
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the stand-ins are made for Linux")
 
-SCRIPT = Path(__file__).parents[2] / "action" / "run.sh"
+SCRIPT = ROOT / "action" / "run.sh"
 COREUTILS = [
     *("bash", "cat", "cp", "cut", "dirname", "env", "find", "grep", "id", "mkdir", "mktemp", "mv", "rm"),
     *("sha256sum", "sort", "timeout", "tr", "uname", "xargs"),

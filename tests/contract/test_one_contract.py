@@ -1,15 +1,13 @@
 """action.yml, the settings model, the program's outputs and schema/ say the same."""
 
-from pathlib import Path
-
 import pytest
 import yaml
 
 from dora_metrics.pipeline import outputs
 from dora_metrics.schemas import schemas
 from dora_metrics.settings.model import FLAGS, INPUTS, LATER, NAMES, Settings, default_text
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
 
 

@@ -5,14 +5,13 @@
 
 import os
 import re
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from dora_metrics.settings.model import INPUTS, SECRETS
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 WORKFLOW = ROOT / ".github" / "workflows" / "dora.yml"
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
 

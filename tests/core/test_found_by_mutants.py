@@ -12,7 +12,7 @@ from dora_metrics.core.scope import Scope, default_service, label, scope_of
 from dora_metrics.core.statistics import Trend, compare_counts, fisher, mann_whitney
 from dora_metrics.core.targets.benchmarks import METRICS, custom
 from dora_metrics.core.targets.goals import Goal, Standing, assess, goals, sentence
-from support.making import (
+from support.facts import (
     DAY,
     HOUR,
     answer,

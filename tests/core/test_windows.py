@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dora_metrics.core.windows import duration, instant, listed, window
-from support.making import DAY, HOUR, answer, at, deployment, incident, metrics_of, scope_of
+from support.facts import DAY, HOUR, answer, at, deployment, incident, metrics_of, scope_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 UTC = ZoneInfo("UTC")

@@ -13,9 +13,9 @@ from dora_metrics.core.targets import units
 from dora_metrics.settings import loading
 from dora_metrics.settings.loading import Layer, load, without_effect
 from dora_metrics.settings.model import NAMES, Settings, policy
+from support.paths import ROOT
 from support.tools import needs
 
-ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 FORM = EXAMPLES / "incident-form.yml"
 SETTINGS = EXAMPLES / "dora.yml"

@@ -24,9 +24,9 @@ from dora_metrics.settings.model import NAMES, Settings, policy
 from dora_metrics.sinks.base import Delivery
 from dora_metrics.sinks.endpoint import Endpoint
 from dora_metrics.sources import fact_files
+from support.paths import ROOT
 from support.tools import needs
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 PROMETHEUS = (ROOT / "docs" / "prometheus.md").read_text("utf-8")
 COMMANDS = (ROOT / "docs" / "command-line.md").read_text("utf-8")

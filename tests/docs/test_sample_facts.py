@@ -7,15 +7,14 @@ import shlex
 from datetime import UTC, datetime
 from functools import reduce
 from io import BytesIO, StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dora_metrics.cli import run
 from dora_metrics.runtime import World
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "examples" / "facts" / "README.md"
 TEXT = PAGE.read_text("utf-8")
 COMMANDS = re.findall(r"^dora-metrics (compute .*)$", TEXT, flags=re.MULTILINE)

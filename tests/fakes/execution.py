@@ -5,10 +5,10 @@ from typing import Any
 
 from graphql import GraphQLError, execute_sync
 
-from fakes import git_queries, mutations, queries, record_queries, resolving
-from fakes.resolving import Context, TypedError
+from fakes import git_queries, mutations, queries, record_queries, resolvers
+from fakes.resolvers import Context, TypedError
 from fakes.schema import NODE_LIMIT, checked, places, schema, size
-from fakes.world import Token, World
+from fakes.state import Token, World
 
 __all__ = ["answer", "git_queries", "mutations", "queries", "record_queries"]
 
@@ -33,8 +33,8 @@ def answer(world: World, token: Token, request: Json, path: Path, problems: list
         context_value=Context(world, token, asked),
         variable_values=variables,
         operation_name=name,
-        field_resolver=resolving.resolve,
-        type_resolver=resolving.type_of,
+        field_resolver=resolvers.resolve,
+        type_resolver=resolvers.type_of,
     )
     errors = [_formatted(error, problems) for error in done.errors or ()]
     if done.data is None and not any("path" in error for error in errors):

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from fakes.repository import Repository
+from fakes.routing import Answer, HttpError, Logged, Request
 from fakes.store import Files
-from fakes.wire import Answer, HttpError, Logged, Request
 
 LONG = 600.0
 _OK = 200

@@ -7,7 +7,7 @@ from fakes import nodes
 from fakes.git import Signature
 from fakes.nodes import CommitNode, GitNode, Ref, TagNode, TreeEntry
 from fakes.records import Actor, Deployment
-from fakes.resolving import Info, Value, connection, field, need, ordered
+from fakes.resolvers import Info, Value, connection, field, need, ordered
 
 Page = dict[str, object]
 

@@ -22,9 +22,9 @@ from typing import Any, Self
 from fakes import execution, rest, rest_alerts, rest_git, rest_refs, schema
 from fakes.faults import DroppedError, Fault, Faults, Instead, Passing, primary_limit
 from fakes.repository import Repository
+from fakes.routing import Answer, Call, HttpError, Logged, Request, dispatch
 from fakes.server import Server
-from fakes.wire import Answer, Call, HttpError, Logged, Request, dispatch
-from fakes.world import Token, World
+from fakes.state import Token, World
 
 __all__ = ["FakeGitHub", "rest", "rest_alerts", "rest_git", "rest_refs"]
 

@@ -5,14 +5,14 @@ import binascii
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from fakes import nodes, writing
+from fakes import git_writes, nodes
 from fakes.git import FILE, NOTHING, Leaf
+from fakes.git_writes import RefUpdate, WriteRefusedError
 from fakes.nodes import Ref
 from fakes.queries import named
 from fakes.records import Issue
 from fakes.repository import Repository
-from fakes.resolving import Info, TypedError, context, field, need
-from fakes.writing import RefUpdate, WriteRefusedError
+from fakes.resolvers import Info, TypedError, context, field, need
 
 Input = dict[str, Any]
 Payload = dict[str, object]
@@ -41,7 +41,7 @@ def _create_commit(info: Info, given: Input) -> Payload:
     message = "\n\n".join(filter(None, [given["message"]["headline"], given["message"].get("body")]))
     changes = _changes(home, given.get("fileChanges") or {})
     author = context(info).token.actor
-    oid = writing.commit_on_branch(home, branch, given["expectedHeadOid"], message, changes, author=author)
+    oid = git_writes.commit_on_branch(home, branch, given["expectedHeadOid"], message, changes, author=author)
     return {"commit": nodes.commit(home, oid), "ref": Ref(home, f"refs/heads/{branch}")}
 
 
@@ -66,7 +66,7 @@ def _changes(home: Repository, given: Input) -> dict[str, Leaf | None]:
 def _update_refs(info: Info, given: Input) -> Payload:
     home = _by_id(info, given["repositoryId"], Repository)
     need(info, home, "contents", "write")
-    writing.move(home, [
+    git_writes.move(home, [
         RefUpdate(one["name"], one["afterOid"], one.get("beforeOid"), force=bool(one.get("force")))
         for one in given["refUpdates"]
     ])  # fmt: skip
@@ -80,7 +80,7 @@ def _create_ref(info: Info, given: Input) -> Payload:
     name = given["name"]
     if home.git.ref(name):
         raise TypedError("UNPROCESSABLE", f'A ref named "{name}" already exists in the repository.')
-    writing.move(home, [RefUpdate(name, given["oid"], NOTHING)])
+    git_writes.move(home, [RefUpdate(name, given["oid"], NOTHING)])
     return {"ref": Ref(home, name)}
 
 

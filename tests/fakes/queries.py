@@ -9,7 +9,7 @@ from fakes import nodes
 from fakes.nodes import GitNode, Ref
 from fakes.records import Actor, Deployment, Issue, Label, PullRequest, Release
 from fakes.repository import Repository
-from fakes.resolving import Info, TypedError, Value, connection, context, field, need, ordered, stamp
+from fakes.resolvers import Info, TypedError, Value, connection, context, field, need, ordered, stamp
 
 Page = dict[str, object]
 Some = TypeVar("Some", bound=Issue)

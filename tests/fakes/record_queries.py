@@ -6,7 +6,7 @@ from fakes import nodes
 from fakes.git import NOTHING
 from fakes.nodes import CommitNode, Ref
 from fakes.records import Deployment, DeploymentStatus, Issue, Label, PullRequest, Release
-from fakes.resolving import Info, Value, connection, context, field
+from fakes.resolvers import Info, Value, connection, context, field
 
 Page = dict[str, object]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from fakes.git import NOTHING
-from fakes.pulls import Pulls
+from fakes.pull_requests import Pulls
 from fakes.records import Actor, Alert, Deployment, DeploymentStatus, Issue, Label, Labelled, Release, WorkflowRun
 
 

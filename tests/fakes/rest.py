@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TypeVar
 
-from fakes import views
+from fakes import rest_views
 from fakes.mutations import BODY_LIMIT
 from fakes.records import Deployment, Issue, PullRequest, Record, Release, WorkflowRun
 from fakes.repository import Repository
-from fakes.resolving import stamp
-from fakes.wire import Answer, Call, HttpError, invalid, route
+from fakes.resolvers import stamp
+from fakes.routing import Answer, Call, HttpError, invalid, route
 
 R = TypeVar("R", bound=Record)
 RUNS_LIMIT = 1000
@@ -38,7 +38,7 @@ def in_state(records: Sequence[Issue], call: Call) -> list[Issue]:
 
 @route("GET", "")
 def repository(call: Call, home: Repository) -> Answer:
-    return Answer(200, views.repository(call.base, home, push=call.token.may("contents", "write", home)))
+    return Answer(200, rest_views.repository(call.base, home, push=call.token.may("contents", "write", home)))
 
 
 @route("GET", "/pulls")
@@ -52,7 +52,7 @@ def pulls(call: Call, home: Repository) -> Answer:
         and base in {None, pull.base_ref_name}
         and head in {"", pull.head_ref_name}
     ]  # fmt: skip
-    return call.listed(found, partial(views.pull, call.base))
+    return call.listed(found, partial(rest_views.pull, call.base))
 
 
 def _pull(call: Call, home: Repository, number: str) -> PullRequest:
@@ -62,18 +62,18 @@ def _pull(call: Call, home: Repository, number: str) -> PullRequest:
 
 @route("GET", "/pulls/{number}")
 def pull(call: Call, home: Repository, number: str) -> Answer:
-    return Answer(200, views.whole_pull(call.base, _pull(call, home, number)))
+    return Answer(200, rest_views.whole_pull(call.base, _pull(call, home, number)))
 
 
 @route("GET", "/pulls/{number}/commits")
 def pull_commits(call: Call, home: Repository, number: str) -> Answer:
     found = [home.git.commit(sha) for sha in _pull(call, home, number).shas[:250]]
-    return call.listed([made for made in found if made], partial(views.commit, call.base, home))
+    return call.listed([made for made in found if made], partial(rest_views.commit, call.base, home))
 
 
 @route("GET", "/pulls/{number}/reviews")
 def pull_reviews(call: Call, home: Repository, number: str) -> Answer:
-    return call.listed(_pull(call, home, number).reviews, partial(views.review, call.base))
+    return call.listed(_pull(call, home, number).reviews, partial(rest_views.review, call.base))
 
 
 @route("GET", "/commits/{sha}/pulls")
@@ -85,7 +85,7 @@ def commit_pulls(call: Call, home: Repository, sha: str) -> Answer:
         raise HttpError(422, f"No commit found for SHA: {sha}")
     landed = home.git.contains(home.head() or "", oid)
     found = [made for made in home.landed.get(oid, []) if made.merged == landed and (landed or not made.closed)]
-    return call.listed(found, partial(views.pull, call.base))
+    return call.listed(found, partial(rest_views.pull, call.base))
 
 
 @route("GET", "/deployments")
@@ -94,7 +94,7 @@ def deployments(call: Call, home: Repository) -> Answer:
     names = {"environment": "environment", "sha": "commit_oid", "ref": "ref_name", "task": "task"}
     wanted = {names[key]: value for key, value in call.query.items() if key in names and value != "none"}
     found = [made for made in home.every(Deployment) if all(getattr(made, key) == wanted[key] for key in wanted)]
-    return call.listed(newest(found, call), partial(views.deployment, call.base))
+    return call.listed(newest(found, call), partial(rest_views.deployment, call.base))
 
 
 def _deployment(call: Call, home: Repository, number: str) -> Deployment:
@@ -104,13 +104,13 @@ def _deployment(call: Call, home: Repository, number: str) -> Deployment:
 
 @route("GET", "/deployments/{number}")
 def deployment(call: Call, home: Repository, number: str) -> Answer:
-    return Answer(200, views.deployment(call.base, _deployment(call, home, number)))
+    return Answer(200, rest_views.deployment(call.base, _deployment(call, home, number)))
 
 
 @route("GET", "/deployments/{number}/statuses")
 def deployment_statuses(call: Call, home: Repository, number: str) -> Answer:
     found = _deployment(call, home, number).history[::-1]
-    return call.listed(found, partial(views.deployment_status, call.base))
+    return call.listed(found, partial(rest_views.deployment_status, call.base))
 
 
 @route("GET", "/releases")
@@ -119,7 +119,7 @@ def releases(call: Call, home: Repository) -> Answer:
     call.need(home, "contents")
     writes = call.token.may("contents", "write", home)
     found = [made for made in home.every(Release) if writes or not made.is_draft]
-    return call.listed(found[::-1], partial(views.release, call.base))
+    return call.listed(found[::-1], partial(rest_views.release, call.base))
 
 
 @route("GET", "/issues")
@@ -133,7 +133,7 @@ def issues(call: Call, home: Repository) -> Answer:
         for issue in in_state([*home.every(Issue), *home.every(PullRequest)], call)
         if labels <= set(issue.labels) and stamp(issue.updated_at) >= since
     ]
-    return call.listed(newest(found, call), partial(views.issue, call.base))
+    return call.listed(newest(found, call), partial(rest_views.issue, call.base))
 
 
 def _issue(home: Repository, number: str) -> Issue:
@@ -143,7 +143,7 @@ def _issue(home: Repository, number: str) -> Issue:
 @route("GET", "/issues/{number}")
 def issue(call: Call, home: Repository, number: str) -> Answer:
     call.need(home, "issues")
-    return Answer(200, views.issue(call.base, _issue(home, number)))
+    return Answer(200, rest_views.issue(call.base, _issue(home, number)))
 
 
 def _body(given: object) -> str:
@@ -163,7 +163,7 @@ def create_issue(call: Call, home: Repository) -> Answer:
         raise invalid("Issue", "title", "missing_field")
     body, author = _body(given.get("body")), call.token.actor.name
     made = home.issue(given["title"], body=body, labels=given.get("labels") or (), author=author)
-    return Answer(201, views.issue(call.base, made))
+    return Answer(201, rest_views.issue(call.base, made))
 
 
 @route("PATCH", "/issues/{number}")
@@ -175,7 +175,7 @@ def update_issue(call: Call, home: Repository, number: str) -> Answer:
     if "state" in given:
         made.closed_at = made.updated_at if given["state"] == "closed" else None
         made.state_reason = given.get("state_reason", "completed" if made.closed_at else "reopened")
-    return Answer(200, views.issue(call.base, made))
+    return Answer(200, rest_views.issue(call.base, made))
 
 
 @route("GET", "/actions/workflows")
@@ -214,7 +214,7 @@ def _runs(call: Call, home: Repository, path: str | None = None) -> Answer:
         and call.query.get("status") in {None, run.status, run.conclusion}
         and _within(stamp(run.created_at), call.query.get("created", ""))
     ]
-    shown, headers = call.page(newest(found, call)[:RUNS_LIMIT], partial(views.run, call.base))
+    shown, headers = call.page(newest(found, call)[:RUNS_LIMIT], partial(rest_views.run, call.base))
     return Answer(200, {"total_count": len(found), "workflow_runs": shown}, headers)
 
 

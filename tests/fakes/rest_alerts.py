@@ -6,9 +6,9 @@ from urllib.parse import urlencode
 
 from fakes.records import Alert
 from fakes.repository import Repository
-from fakes.resolving import stamp
+from fakes.resolvers import stamp
 from fakes.rest import newest
-from fakes.wire import Answer, Call, HttpError, invalid, route
+from fakes.routing import Answer, Call, HttpError, invalid, route
 
 SECRET = "ghp_" + "thisIsTheSecretItself" * 2  # no secret at all: tests look for it where it must not be
 NEEDED = {

@@ -6,11 +6,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from fakes import views
+from fakes import rest_views
 from fakes.git import NOTHING, TREE, Commit, Entry, Leaf, Signature
 from fakes.git_queries import status
 from fakes.repository import Repository
-from fakes.wire import Answer, Call, HttpError, route
+from fakes.routing import Answer, Call, HttpError, route
 
 COMPARE_PAGE, COMPARE_MOST, COMPARE_FILES = 250, 1000, 300
 CONTENT_LIMIT = 1_000_000
@@ -43,7 +43,7 @@ def commits(call: Call, home: Repository) -> Answer:
     times = [f"--{key}={call.query[key]}" for key in ("since", "until") if call.query.get(key)]
     path = ["--", call.query["path"]] if call.query.get("path") else []
     found = home.git.walk(*times, head.oid, *path)
-    return call.listed(found, lambda oid: views.commit(call.base, home, _commit(home, oid)))
+    return call.listed(found, lambda oid: rest_views.commit(call.base, home, _commit(home, oid)))
 
 
 @route("GET", "/commits/{sha*}")
@@ -51,7 +51,7 @@ def commit(call: Call, home: Repository, sha: str) -> Answer:
     readable(call, home)
     made = _commit(home, sha, 422, f"No commit found for SHA: {sha}")
     parent = home.git.commit(made.parents[0]) if made.parents else None
-    return Answer(200, views.commit(call.base, home, made) | {"files": _files(home, parent, made)})
+    return Answer(200, rest_views.commit(call.base, home, made) | {"files": _files(home, parent, made)})
 
 
 def _files(home: Repository, before: Commit | None, after: Commit) -> list[Json]:
@@ -80,11 +80,11 @@ def compare(call: Call, home: Repository, spec: str) -> Answer:
     if fork is None:
         raise HttpError(404, f"No common ancestor between {names[0]} and {names[1]}.")
     ahead, behind = home.git.walk("--reverse", f"{base.oid}..{head.oid}"), home.git.walk(f"{head.oid}..{base.oid}")
-    view = partial(views.commit, call.base, home)
+    view = partial(rest_views.commit, call.base, home)
     shown, headers = call.page(ahead, lambda oid: view(_commit(home, oid)), default=COMPARE_PAGE, most=COMPARE_MOST)
     first = call.number("page", 1, 1_000_000) == 1
     return Answer(200, {
-        "url": f"{views.api(call.base, home)}/compare/{spec}",
+        "url": f"{rest_views.api(call.base, home)}/compare/{spec}",
         "html_url": f"{home.url}/compare/{spec}",
         "base_commit": view(base),
         "merge_base_commit": view(_commit(home, fork)),
@@ -106,7 +106,7 @@ def contents(call: Call, home: Repository, path: str = "") -> Answer:
     found = home.git.read(f"{made.oid}:{path.strip('/')}")
     if found is None:
         raise HttpError(404, "Not Found")
-    url = f"{views.api(call.base, home)}/contents"
+    url = f"{rest_views.api(call.base, home)}/contents"
     if found.kind == "tree":
         folder = f"{path.strip('/')}/" if path else ""
         return Answer(200, [_listed(url, folder, entry) for entry in home.git.entries(found.oid)[:1000]])
@@ -117,7 +117,7 @@ def contents(call: Call, home: Repository, path: str = "") -> Answer:
         "type": "file", "name": path.rpartition("/")[2], "path": path, "sha": found.oid, "size": len(found.data),
         "encoding": "base64" if small else "none",
         "content": base64.encodebytes(found.data).decode() if small else "",
-        "url": f"{url}/{path}?ref={ref}", "git_url": f"{views.api(call.base, home)}/git/blobs/{found.oid}",
+        "url": f"{url}/{path}?ref={ref}", "git_url": f"{rest_views.api(call.base, home)}/git/blobs/{found.oid}",
     })  # fmt: skip
 
 
@@ -157,7 +157,7 @@ def create_blob(call: Call, home: Repository) -> Answer:
 
 
 def _created(call: Call, home: Repository, kind: str, oid: str) -> Answer:
-    return Answer(201, {"sha": oid, "url": f"{views.api(call.base, home)}/git/{kind}/{oid}"})
+    return Answer(201, {"sha": oid, "url": f"{rest_views.api(call.base, home)}/git/{kind}/{oid}"})
 
 
 @route("GET", "/git/trees/{name*}")
@@ -201,7 +201,7 @@ def _leaf(home: Repository, row: Json) -> Leaf | None:
 @route("GET", "/git/commits/{oid}")
 def git_commit(call: Call, home: Repository, oid: str) -> Answer:
     readable(call, home)
-    return Answer(200, views.git_commit(call.base, home, _commit(home, oid)))
+    return Answer(200, rest_views.git_commit(call.base, home, _commit(home, oid)))
 
 
 @route("POST", "/git/commits")
@@ -217,7 +217,7 @@ def create_commit(call: Call, home: Repository) -> Answer:
     author = _signature(given.get("author"), me)
     committer = _signature(given.get("committer"), author)
     oid = home.git.write_commit(given["tree"], parents, author, committer, given.get("message", ""))
-    return Answer(201, views.git_commit(call.base, home, _commit(home, oid)))
+    return Answer(201, rest_views.git_commit(call.base, home, _commit(home, oid)))
 
 
 def _signature(given: Json | None, default: Signature) -> Signature:

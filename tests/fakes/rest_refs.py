@@ -1,18 +1,18 @@
 """REST, refs and branches."""
 
-from fakes import nodes, views, writing
+from fakes import git_writes, nodes, rest_views
 from fakes.git import NOTHING, valid_ref
+from fakes.git_writes import RefUpdate, WriteRefusedError
 from fakes.repository import Repository
 from fakes.rest_git import readable, writable
-from fakes.wire import Answer, Call, HttpError, invalid, route
-from fakes.writing import RefUpdate, WriteRefusedError
+from fakes.routing import Answer, Call, HttpError, invalid, route
 
 
 def _ref(call: Call, home: Repository, name: str) -> Answer:
     found = nodes.node(home, name)
     if found is None:
         raise HttpError(404, "Not Found")
-    url = views.api(call.base, home)
+    url = rest_views.api(call.base, home)
     kind = found.typename.lower()
     target = {"sha": found.oid, "type": kind, "url": f"{url}/git/{kind}s/{found.oid}"}
     return Answer(200, {"ref": name, "node_id": f"REF_{name}", "url": f"{url}/git/{name}", "object": target})
@@ -37,13 +37,13 @@ def branch(call: Call, home: Repository, name: str) -> Answer:
     head = home.git.commit(home.head(name) or NOTHING)
     if head is None:
         raise HttpError(404, "Branch not found")
-    shown = views.commit(call.base, home, head)
+    shown = rest_views.commit(call.base, home, head)
     return Answer(200, {"name": name, "commit": shown, "protected": name in home.protected})
 
 
 def _moved(call: Call, home: Repository, update: RefUpdate) -> Answer:
     try:
-        writing.move(home, [update])
+        git_writes.move(home, [update])
     except WriteRefusedError as error:
         raise HttpError(422, str(error)) from error
     return _ref(call, home, update.name) if update.after != NOTHING else Answer(204)

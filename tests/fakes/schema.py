@@ -27,7 +27,7 @@ from graphql import (
     value_from_ast_untyped,
 )
 
-from support import web
+from support import npm_packages
 
 NODE_LIMIT = 500_000
 _UNKNOWN_FIELD = re.compile(r"Cannot query field '(\w+)' on type '(\w+)'")
@@ -37,7 +37,7 @@ Json = dict[str, Any]
 
 def published() -> Path:
     """Where the schema is; skips the test where npm has not installed it, and fails in CI."""
-    return web.package("@octokit/graphql-schema") / "schema.graphql"
+    return npm_packages.package("@octokit/graphql-schema") / "schema.graphql"
 
 
 @lru_cache(maxsize=1)

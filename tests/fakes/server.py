@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from fakes.faults import DroppedError
-from fakes.wire import Answer, Request
+from fakes.routing import Answer, Request
 
 Answering = Callable[[Request], Answer]
 

@@ -9,7 +9,7 @@ from fakes.records import WEB, Actor, PullRequest, Record
 
 if TYPE_CHECKING:
     from fakes.repository import Repository
-    from fakes.world import World
+    from fakes.state import World
 
 Files = Mapping[str, str | bytes | None]
 """Contents by path; None removes the file."""

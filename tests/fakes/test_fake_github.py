@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from github import Auth, Github, GithubException
 
-from fakes.asking import COMMIT, DAY, DEEP, HEAD, about, ask, commit, get
 from fakes.github import FakeGitHub
 from fakes.nodes import TEXT_LIMIT
+from fakes.plain_requests import COMMIT, DAY, DEEP, HEAD, about, ask, commit, get
 from fakes.repository import Repository
 from fakes.rest_alerts import SECRET
 

@@ -6,7 +6,6 @@ import pytest
 import requests
 from github import Github, GithubException
 
-from fakes.asking import COMMIT, HEAD, ask, commit, get
 from fakes.faults import (
     Fault,
     dropped,
@@ -19,6 +18,7 @@ from fakes.faults import (
     unavailable,
 )
 from fakes.github import FakeGitHub
+from fakes.plain_requests import COMMIT, HEAD, ask, commit, get
 from fakes.repository import Repository
 
 

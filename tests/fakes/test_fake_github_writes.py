@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 from github import Github, GithubException
 
-from fakes.asking import COMMIT, REFS, about, ask, commit, post
 from fakes.faults import (
     stale_head,
 )
 from fakes.git import NOTHING
 from fakes.github import FakeGitHub
+from fakes.plain_requests import COMMIT, REFS, about, ask, commit, post
 from fakes.repository import Repository
 
 

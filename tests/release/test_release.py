@@ -11,9 +11,9 @@ import yaml
 
 import release
 from dora_metrics import __version__
-from support.histories import CLEAN
+from support.git_repository import CLEAN
+from support.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text("utf-8"))
 IMAGE = f"ghcr.io/acme/dora-metrics@sha256:{'a' * 64}"
 CHANGELOG = """# Changelog

@@ -13,7 +13,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from deliveries import deployment, recorded
 
 from dora_metrics.core.facts.jsonl import encode
 from dora_metrics.core.ledger import layout
@@ -26,6 +25,7 @@ from dora_metrics.storage.directory import DirectoryLedger
 from support import events
 from support.runs import HASTE, Ran, deployment_status, incident, run
 from support.servers import OK, Answer, Listener, Request, listening
+from support.sink_payloads import deployment, recorded
 
 DOWN = Answer(503)
 TOKEN, KEY = "endpoint-t0ken", "hm4c-k3y"

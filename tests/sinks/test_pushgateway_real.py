@@ -14,7 +14,6 @@ from math import isnan
 from pathlib import Path
 
 import pytest
-from deliveries import NOW, SHOP, delivery, deployment, recorded
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, push_to_gateway
 from requests.auth import HTTPBasicAuth
 
@@ -33,6 +32,7 @@ from dora_metrics.storage.directory import DirectoryLedger
 from support import events
 from support.runs import run
 from support.servers import Groups, Prometheus, prometheus, pushgateway
+from support.sink_payloads import NOW, SHOP, delivery, deployment, recorded
 
 UNHURRIED = Patience(connect_seconds=5, read_seconds=10, tries=2, pause_seconds=0.1)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from deliveries import delivery
 from requests.auth import HTTPBasicAuth
 
 from dora_metrics.runtime import Patience
@@ -19,6 +18,7 @@ from dora_metrics.sinks.endpoint import Endpoint
 from dora_metrics.sinks.pushgateway import Pushgateway
 from support.runs import Ran, deployment_status, run
 from support.servers import OK, Answer, Listener, free_port, listening, self_signed
+from support.sink_payloads import delivery
 
 HASTE = Patience(connect_seconds=0.4, read_seconds=0.4, tries=2, pause_seconds=0)
 USER, PASSWORD = "pusher", "gateway-pa55word"

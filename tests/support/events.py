@@ -2,14 +2,14 @@
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from dora_metrics.core.facts.model import Change, Deployment, Incident
 from dora_metrics.github.events.observe import Observed, Run, observe
 from dora_metrics.settings.model import Settings
+from support.paths import ROOT
 
-SAMPLES = Path(__file__).parent.parent / "github" / "samples"
+SAMPLES = ROOT / "tests" / "github" / "samples"
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SHA = "a" * 40
 REPOSITORY = {"default_branch": "main"}

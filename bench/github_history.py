@@ -1,0 +1,52 @@
+"""What reading a repository's past costs: requests, and seconds at 100 ms a request, on a GitHub of our own."""
+
+import json
+import sys
+import tempfile
+import time
+from io import BytesIO, StringIO
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests")]
+
+from dora_metrics.commands import action  # noqa: E402 - from src
+from dora_metrics.runtime import World  # noqa: E402 - from src
+from fakes.faults import latency  # noqa: E402 - from tests
+from fakes.github import FakeGitHub  # noqa: E402 - from tests
+from support.github_history import NOW  # noqa: E402 - from tests
+from support.large_repository import grown  # noqa: E402 - from tests
+
+LATENCY_SECONDS = 0.1
+
+
+def synced(github: FakeGitHub, folder: Path) -> tuple[int, float]:
+    """The requests and seconds of one sync, as the action runs it, with its ledger on a branch."""
+    github.requests.clear()
+    environment = {
+        "GITHUB_EVENT_NAME": "schedule",
+        "GITHUB_REPOSITORY": "acme/shop",
+        "GITHUB_WORKSPACE": str(folder),
+        "GITHUB_API_URL": github.api_url,
+        "DORA_INPUTS": json.dumps({"github-token": github.token}),
+    }
+    began = time.perf_counter()
+    code = action.action(World(environment, BytesIO(), StringIO(), StringIO(), NOW, time.sleep))
+    if code:
+        sys.exit(f"the sync ended with {code}")
+    return len(github.requests), time.perf_counter() - began
+
+
+def main() -> None:
+    with FakeGitHub(now=lambda: NOW) as github, tempfile.TemporaryDirectory() as folder:
+        grown(github.repository("acme/shop"))
+        github.fail(latency(LATENCY_SECONDS), times=None)
+        first, second = synced(github, Path(folder)), synced(github, Path(folder))
+    print("| what | requests | goal | seconds at 100 ms each | goal |\n|---|---|---|---|---|")
+    print(f"| first sync of 350 pull requests, 900 commits, 150 deployments, 70 issues, its ledger included "
+          f"| {first[0]} | <= 25 | {first[1]:.1f} | <= 5 |")  # fmt: skip
+    print(f"| second sync right after | {second[0]} | <= 4 | {second[1]:.1f} | |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,1 +1,0 @@
-"""Runs with a ledger on a branch of a GitHub of our own."""

@@ -1,0 +1,49 @@
+"""Charts in Markdown: read and drawn by Mermaid itself, with which GitHub draws them."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+from support import npm_packages
+from support.browser import watched
+from support.facts import at, deployment
+from support.periodic_reports import report
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    with watched(browser) as found:
+        found.page.set_content("<div id=there></div>")
+        found.page.add_script_tag(path=npm_packages.package("mermaid") / "dist" / "mermaid.min.js")
+        yield found.page
+        assert not found.asked
+
+
+def drawn(page: Page, source: str) -> str:
+    """What Mermaid makes of it; a diagram that it cannot read is an error."""
+    page.evaluate("source => mermaid.parse(source)", source)
+    svg: str = page.evaluate("async source => (await mermaid.render('chart', source)).svg", source)
+    return svg
+
+
+def sources(markdown: str) -> list[str]:
+    return re.findall(r"^```mermaid\n(.*?)^```$", markdown, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("most", [0, 1, 700])
+def test_twelve_weeks_are_drawn_with_a_bar_each(page: Page, most: int) -> None:
+    many = [deployment(number, (at("01-08") + timedelta(minutes=number)).isoformat()) for number in range(1, most + 1)]
+    ends = deployment(0, "2023-12-01T12:00"), deployment(9999, "03-12T12:00")
+    (source,) = sources(report(*ends, *many).text)
+    svg = drawn(page, source)
+    assert svg.count("<rect") >= 12
+    assert all(f">W{week:02}<" in svg for week in range(1, 12))
+    assert "Deployments a week" in svg
+
+
+def test_what_mermaid_cannot_read_is_noticed(page: Page) -> None:
+    with pytest.raises(Exception, match=r"Parse error|No diagram type|Lexical error"):
+        drawn(page, 'xychart-beta\n  x-axis [W36"]]\n  bar [')

@@ -1,0 +1,255 @@
+"""DESIGN §2: one fact a line, and what a line that is none is told."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dora_metrics.core.facts.jsonl import NotAFactError, canonical_line, decode, decode_many, decode_with_lines, encode
+from dora_metrics.core.facts.model import Deployment, Fact, Unknown
+from support.facts import at, change, deployment, incident, sha, vulnerability
+from support.strategies import records
+
+PLAIN: dict[str, Any] = {
+    "kind": "deployment",
+    "id": "d1",
+    "repository": "acme/shop",
+    "observed_at": "2024-03-05T12:00:00Z",
+    "finished_at": "2024-03-05T12:00:00Z",
+    "status": "success",
+}
+GONE = object()
+
+
+def line(**fields: object) -> bytes:
+    """A deployment with these fields, or without those that are GONE."""
+    given = {name: value for name, value in {**PLAIN, **fields}.items() if value is not GONE}
+    return json.dumps(given).encode()
+
+
+def problem(text: bytes) -> str:
+    with pytest.raises(NotAFactError) as error:
+        decode(text)
+    return str(error.value)
+
+
+@given(records)
+def test_a_fact_comes_back_from_its_line_as_it_was(fact: Fact) -> None:
+    assert decode(encode(fact)) == fact
+
+
+@given(records)
+def test_the_line_of_a_fact_is_canonical(fact: Fact) -> None:
+    written = encode(fact)
+    assert canonical_line(written) == written
+    plain = json.loads(written)
+    assert list(plain) == sorted(plain)
+    assert json.dumps(plain, separators=(",", ":"), ensure_ascii=False).encode() == written
+    assert b"\n" not in written
+
+
+@given(records, st.randoms())
+def test_canonical_form_is_the_same_whatever_the_order_and_the_spaces_were(fact: Fact, dice: Any) -> None:  # noqa: ANN401
+    keys = list(json.loads(encode(fact)).items())
+    dice.shuffle(keys)
+    loose = json.dumps(dict(keys), indent=None, separators=(" , ", " : ")).encode()
+    assert canonical_line(loose) == encode(fact)
+    assert decode(loose) == fact
+
+
+def test_the_line_is_utf_8_with_times_in_utc() -> None:
+    fact = deployment(1, "2024-03-05T13:00:00+02:00", version="ü")
+    assert '"version":"ü"'.encode() in encode(decode(encode(fact)))  # type: ignore[arg-type]
+    assert json.loads(encode(fact))["finished_at"] == "2024-03-05T13:00:00+02:00"
+    assert json.loads(canonical_line(encode(fact)))["finished_at"] == "2024-03-05T11:00:00Z"
+
+
+def test_other_offsets_become_utc() -> None:
+    """Trap 12."""
+    found = decode(line(finished_at="2024-03-05T13:00:00+02:00", started_at="2024-03-05T05:00:00-05:30"))
+    assert isinstance(found, Deployment)
+    assert (found.finished_at, found.started_at) == (at("03-05T11:00"), at("03-05T10:30"))
+    assert encode(found).count(b"Z") == 3
+
+
+def test_what_is_left_out_has_its_default() -> None:
+    found = decode(line())
+    assert isinstance(found, Deployment)
+    assert (found.v, found.retracted, found.reached_users, found.changes, found.health) == (1, False, False, None, None)
+
+
+def test_unknown_keys_are_kept() -> None:
+    written = line(colour="blue", nested={"b": [1, None], "a": 1})
+    assert isinstance(decode(written), Deployment)
+    assert json.loads(canonical_line(written)) == json.loads(written)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind"),
+    [
+        ({"v": 2, "later": {"a": 1}}, Deployment),
+        ({"v": 2, "status": "paused"}, Unknown),
+        ({"v": 7, "finished_at": GONE}, Unknown),
+        ({"v": 10**30}, Unknown),
+        ({"kind": "build"}, Unknown),
+        ({"kind": "build", "observed_at": GONE}, Unknown),
+        ({"kind": "build", "observed_at": 7, "repository": None}, Unknown),
+        ({"kind": "Deployment"}, Unknown),
+    ],
+)
+def test_a_newer_version_is_used_where_it_fits_and_what_is_not_known_is_kept_and_ignored(
+    fields: dict[str, object], kind: type
+) -> None:
+    found = decode(line(**fields))
+    assert type(found) in (kind, Deployment if "v" in fields and fields["v"] == 10**30 else kind)
+    assert found.id == "d1"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"id": GONE}, "id: required"),
+        ({"id": ""}, "id: expected"),
+        ({"id": None}, "id: expected"),
+        ({"id": 5}, "id: expected"),
+        ({"kind": GONE}, "kind: "),
+        ({"kind": None}, "kind: "),
+        ({"kind": ""}, "kind: "),
+        ({"kind": 1}, "kind: "),
+        ({"kind": "build", "id": GONE}, "id: a text is required"),
+        ({"repository": GONE}, "repository: required"),
+        ({"repository": ""}, "repository: "),
+        ({"observed_at": GONE}, "observed_at: required"),
+        ({"finished_at": GONE}, "finished_at: required"),
+        ({"finished_at": None}, "finished_at: "),
+        ({"finished_at": "2024-03-05T12:00:00"}, "finished_at: expected a time with an offset"),
+        ({"finished_at": "2024-03-05"}, "finished_at: expected a time with an offset"),
+        ({"finished_at": "yesterday"}, "finished_at: expected a time with an offset"),
+        ({"finished_at": "2024-02-30T00:00:00Z"}, "finished_at: expected a time with an offset"),
+        ({"finished_at": "2024-03-05T25:00:00Z"}, "finished_at: expected a time with an offset"),
+        ({"finished_at": 1709640000}, "finished_at: "),
+        ({"finished_at": "0001-01-01T00:00:00+02:00"}, "a time lies outside the years 1 to 9999"),
+        ({"finished_at": "9999-12-31T23:59:59-01:00"}, "a time lies outside the years 1 to 9999"),
+        ({"status": GONE}, "status: required"),
+        ({"status": "ok"}, "status: 'ok' is none of success, failure, cancelled"),
+        ({"status": None}, "status: "),
+        ({"health": "good"}, "health: 'good' is none of passed, failed"),
+        ({"sha": "abc"}, "sha: expected a full commit sha"),
+        ({"sha": "A" * 40}, "sha: expected a full commit sha"),
+        ({"sha": ""}, "sha: expected a full commit sha"),
+        ({"changes": "x"}, "changes: expected"),
+        ({"changes": [1]}, "changes[0]: expected"),
+        ({"changes": [""]}, "changes[0]: expected"),
+        ({"changes": {}}, "changes: expected"),
+        ({"reached_users": "true"}, "reached_users: expected"),
+        ({"retracted": 1}, "retracted: expected"),
+        ({"commit_count": -1}, "commit_count: expected"),
+        ({"commit_count": 1.5}, "commit_count: expected"),
+        ({"commit_count": "3"}, "commit_count: expected"),
+        ({"v": 0}, "v: expected"),
+        ({"v": "1"}, "v: expected"),
+        ({"v": True}, "v: expected"),
+        ({"v": None}, "v: expected"),
+        ({"environment": ["production"]}, "environment: expected"),
+    ],
+)
+def test_a_field_that_is_missing_or_wrong_is_named_with_what_was_expected(fields: dict[str, object], said: str) -> None:
+    assert problem(line(**fields)).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"nonsense", "not a whole JSON object"),
+        (b'{"id":"d1","kind":"deploy', "not a whole JSON object"),
+        (b"{} {}", "not a whole JSON object"),
+        (line() + line(), "not a whole JSON object"),
+        (line() + b",", "not a whole JSON object"),
+        (b"[]", "a JSON list"),
+        (b"7", "a JSON int"),
+        (b'"x"', "a JSON str"),
+        (b"null", "a JSON NoneType"),
+        (b"{}", "kind: "),
+        (b"\x00\x00", "not a whole JSON object"),
+        (b'{"a": NaN}', "not usable as JSON"),
+        (b'{"a": 1e999}', "not usable as JSON"),
+        (b"\xff\xfe{}", "not UTF-8 (byte 1 of the line)"),
+        (b"{" * 200_000, "not a whole JSON object"),
+        (b"[" * 200_000, "not a whole JSON object"),
+        (b'{"kind":"deployment","x":' + b"[" * 60_000 + b"]" * 60_000 + b"}", "nested too deeply"),
+        (b"{'kind': 'deployment'}", "not a whole JSON object"),
+    ],
+)  # fmt: skip
+def test_a_line_that_is_no_object_is_told_what_it_is(text: bytes, said: str) -> None:
+    assert problem(text).startswith(said) or "nested too deeply" in problem(text)
+
+
+def test_of_a_key_that_is_written_twice_the_last_counts() -> None:
+    found = decode(line()[:-1] + b',"status":"failure"}')
+    assert isinstance(found, Deployment)
+    assert found.status == "failure"
+
+
+def test_every_kind_has_its_required_fields() -> None:
+    for fact, field in (
+        (deployment(1), "finished_at"),
+        (incident(1), "detected_at"),
+        (vulnerability(1), "detected_at"),
+        (change(1), "repository"),
+    ):
+        plain = json.loads(encode(fact))
+        del plain[field]
+        assert problem(json.dumps(plain).encode()) == f"{field}: required, and missing"
+
+
+def test_commits_and_reverts_are_checked_too() -> None:
+    plain = json.loads(encode(change(1)))
+    plain["commits"] = [{"sha": sha(1), "authored_at": "2024-03-01T00:00:00Z"}, {"sha": sha(2)}]
+    assert problem(json.dumps(plain).encode()) == "commits[1]: object missing required field `authored_at`"
+    plain["commits"] = [{"sha": "abc", "authored_at": "2024-03-01T00:00:00Z"}]
+    assert problem(json.dumps(plain).encode()) == "commits[0].sha: expected a full commit sha, 40 characters of 0-9a-f"
+
+
+# Many lines at once.
+
+LINES = [line(id=f"d{n}") for n in range(3)]
+
+
+def read_both_ways(chunk: bytes) -> tuple[list[str], list[int]]:
+    """The ids found and the numbers of bad lines; with and without their lines they are the same."""
+    found, bad = decode_many(chunk)
+    pairs, bad_too = decode_with_lines(chunk)
+    assert [record for record, _ in pairs] == found
+    assert all(decode(text) == record for record, text in pairs)
+    assert bad == bad_too
+    return [record.id for record in found], [one.number for one in bad]
+
+
+@pytest.mark.parametrize(
+    ("chunk", "ids", "bad"),
+    [
+        (b"", [], []),
+        (b"\n\n  \n", [], []),
+        (b"\n".join(LINES), ["d0", "d1", "d2"], []),
+        (b"\n".join(LINES) + b"\n", ["d0", "d1", "d2"], []),
+        (b"\r\n".join(LINES) + b"\r\n", ["d0", "d1", "d2"], []),
+        (b"\n\n" + b"\n \n".join(LINES), ["d0", "d1", "d2"], []),
+        (LINES[0] + b"\nnonsense\n" + LINES[1] + b"\n{}\n", ["d0", "d1"], [2, 4]),
+        (LINES[0] + LINES[1] + b"\n" + LINES[2], ["d2"], [1]),
+        (LINES[0].replace(b", ", b",\n") + b"\n" + LINES[1], ["d1"], [1, 2, 3, 4, 5, 6]),
+        (json.dumps(PLAIN, indent=1).encode(), [], [1, 2, 3, 4, 5, 6, 7, 8]),
+        (LINES[0].replace(b", ", b",\n", 1) + b"\n" + LINES[1] + LINES[2], [], [1, 2, 3]),
+        (LINES[0] + b"\n" + line(finished_at="0001-01-01T00:00:00+02:00"), ["d0"], [2]),
+        (LINES[0] + b"\n\xff\n" + LINES[1], ["d0", "d1"], [2]),
+        (LINES[0] + b"\n" + line(id="d9", kind="build"), ["d0", "d9"], []),
+    ],
+)  # fmt: skip
+def test_lines_are_read_one_by_one_however_the_chunk_is_made(chunk: bytes, ids: list[str], bad: list[int]) -> None:
+    assert read_both_ways(chunk) == (ids, bad)
+
+
+def test_line_numbers_go_on_from_the_chunk_before() -> None:
+    _, bad = decode_many(b"nonsense\n", 41)
+    assert [(one.number, one.text) for one in bad] == [(41, b"nonsense")]

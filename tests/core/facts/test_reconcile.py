@@ -1,0 +1,105 @@
+"""What GitHub says now against what events said then: what is written, and who wins."""
+
+from datetime import timedelta
+from typing import Any
+
+from msgspec.structs import replace
+
+from dora_metrics.core.facts.merge import news, reconciled
+from dora_metrics.core.facts.model import Change, Deployment, Fact
+from support.facts import at, change, deployment, failed, incident
+
+TICK = timedelta(microseconds=1)
+
+
+def as_deployment(fact: Fact | None) -> Deployment:
+    assert isinstance(fact, Deployment)
+    return fact
+
+
+def told(known: Fact, **fields: Any) -> Fact | None:  # noqa: ANN401 - any field
+    return reconciled(known, replace(known, **fields))
+
+
+def test_what_nobody_knew_is_news() -> None:
+    assert reconciled(None, deployment(1)) == deployment(1)
+    assert news({}, [deployment(1), change(2)]) == (deployment(1), change(2))
+
+
+def test_the_same_at_another_time_is_no_news() -> None:
+    assert told(deployment(1), observed_at=at("03-09")) is None
+    assert told(change(1), observed_at=at("03-09")) is None
+
+
+def test_news_wins_the_merge_whatever_time_it_has() -> None:
+    known = change(1, observed_at=at("03-09"))
+    found = told(known, labels=("hotfix",), observed_at=at("03-01"))
+    assert found is not None
+    assert found.observed_at == known.observed_at + TICK
+
+
+def test_what_github_has_forgotten_erases_nothing() -> None:
+    assert told(deployment(1, ref="v1", version="v1", started_at=at("03-05")), ref=None, version=None) is None
+    assert told(change(1, bot=True, first_review_at=at("03-02")), bot=False, first_review_at=None) is None
+
+
+def test_what_was_linked_stays_linked_and_what_was_not_is() -> None:
+    linked = deployment(1, changes=("commit:a",), previous="d", commit_count=1)
+    assert told(linked, changes=None, previous=None, commit_count=None) is None
+    found = as_deployment(told(deployment(1, changes=None), changes=("commit:a",)))
+    assert found.changes == ("commit:a",)
+
+
+def test_an_incident_is_as_it_is_now_also_if_it_was_opened_again() -> None:
+    closed = incident(1, resolved_at=at("03-06"))
+    found = told(closed, resolved_at=None)
+    assert found == replace(closed, resolved_at=None, observed_at=closed.observed_at + TICK)
+
+
+def test_a_success_that_no_event_told_of_replaces_the_failure_before_it() -> None:
+    found = as_deployment(reconciled(failed(1, "03-05T12:00"), deployment(1, "03-05T12:30")))
+    assert (found.status, found.finished_at) == ("success", at("03-05T12:30"))
+
+
+def test_the_newest_success_stays_the_end_of_a_deployment() -> None:
+    assert reconciled(deployment(1, "03-05T12:30"), failed(1, "03-05T12:40")) is None
+    assert reconciled(deployment(1, "03-05T12:30"), deployment(1, "03-05T12:00")) is None
+
+
+def test_a_run_that_github_touched_later_ended_when_the_event_said() -> None:
+    run = deployment(1, id="github:run:1", started_at=at("03-05T11:00"))
+    assert told(run, finished_at=at("03-05T13:00"), observed_at=at("03-05T13:00")) is None
+
+
+def test_a_newer_attempt_of_a_run_counts_and_an_older_does_not() -> None:
+    run = failed(1, id="github:run:1", started_at=at("03-05T11:00"))
+    again = replace(run, status="success", started_at=at("03-06T11:00"), finished_at=at("03-06T12:00"))
+    assert as_deployment(reconciled(run, again)).status == "success"
+    assert reconciled(again, run) is None
+
+
+def test_a_release_stays_as_it_was_published() -> None:
+    early = deployment(1, id="github:release:1", environment="prerelease")
+    assert told(early, environment="production") is None
+
+
+def test_a_service_that_somebody_named_stays() -> None:
+    assert told(deployment(1, service="till"), service="shop") is None
+    assert told(deployment(1, service="till"), service=None) is None
+
+
+def test_what_somebody_told_by_another_way_is_not_githubs_to_change() -> None:
+    unhealthy = deployment(1, source="dispatch", health="failed", status="failure")
+    assert told(unhealthy, source="deployments", status="success", health=None) is None
+    withdrawn = deployment(1, retracted=True)
+    assert told(withdrawn, retracted=False) is None
+
+
+def test_an_incident_whose_label_is_back_counts_again() -> None:
+    found = told(incident(1, retracted=True), retracted=False)
+    assert found is not None
+    assert not found.retracted
+
+
+def test_things_of_different_kinds_with_one_id_are_left_alone() -> None:
+    assert reconciled(deployment(1, id="x"), Change(id="x", repository="a/b", observed_at=at("03-01"))) is None

@@ -1,0 +1,196 @@
+"""DEFINITIONS §2.6: vulnerabilities, beside the five metrics."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from msgspec import Struct
+
+from dora_metrics.core import schema
+from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.metrics.scope_history import judge_all
+from dora_metrics.core.metrics.security import is_delivered, sentence
+from dora_metrics.core.policy import Policy
+from dora_metrics.core.windows import Window
+from support.facts import DAY, answer, at, deployed, deployment, failed, metrics_of, scope_of, vulnerability
+from support.strategies import histories
+
+MARCH = Window(at("03-01"), at("04-01"))
+
+
+def security(*facts: Struct, **settings: object) -> dict[str, schema.Security]:
+    return metrics_of(deployment(1), *facts, **settings).security
+
+
+def test_they_are_counted_by_severity() -> None:
+    facts = (
+        vulnerability(1, severity="critical", fixed_at="03-07"),
+        vulnerability(2, severity="critical"),
+        vulnerability(3, severity="low"),
+    )
+    found = security(*facts)
+    assert list(found) == ["critical", "low"]
+    assert found["critical"] == schema.Security(detected=2, fixed=1, open=1, remediation_p50_seconds=2 * DAY)
+    assert found["low"] == schema.Security(detected=1, fixed=0, open=1, remediation_p50_seconds=None)
+
+
+def test_a_dismissed_one_is_neither_open_nor_fixed() -> None:
+    facts = (vulnerability(1, dismissed_at="03-06"), vulnerability(2, dismissed_at="03-06", fixed_at="03-07"))
+    assert security(*facts)["high"] == schema.Security(detected=2, fixed=0, open=0, remediation_p50_seconds=None)
+
+
+def test_detected_and_open_go_by_detection_and_fixed_by_the_fix() -> None:
+    facts = (
+        vulnerability(1, "02-20", fixed_at="03-01"),
+        vulnerability(2, "02-20"),
+        vulnerability(3, "03-30", fixed_at="04-02"),
+    )
+    found = security(*facts, now="05-01")["high"]
+    assert found == schema.Security(detected=1, fixed=1, open=0, remediation_p50_seconds=10 * DAY)
+
+
+def test_the_window_is_half_open_for_them_too() -> None:
+    facts = (
+        vulnerability(1, "03-01", fixed_at="04-01"),
+        vulnerability(2, "04-01"),
+        vulnerability(3, "02-28", fixed_at="03-01"),
+    )
+    found = security(*facts, now="05-01")["high"]
+    assert (found.detected, found.fixed, found.remediation_p50_seconds) == (1, 1, 2 * DAY)  # 29 February lies between
+
+
+def test_time_to_remediate_is_from_detection_whenever_it_was_introduced() -> None:
+    found = security(vulnerability(1, introduced_at="2020-01-01", fixed_at="03-06"))["high"]
+    assert found.remediation_p50_seconds == DAY
+
+
+def test_fixed_before_detected_is_fixed_but_in_no_duration() -> None:
+    found = security(vulnerability(1, "03-06", fixed_at="03-05"))["high"]
+    assert (found.fixed, found.remediation_p50_seconds) == (1, None)
+
+
+def test_they_are_shown_in_every_scope_of_their_service() -> None:
+    facts = (
+        deployment(1),
+        deployment(2, environment="prod-eu"),
+        deployment(3, service="api"),
+        deployment(4, repository="acme/other", service="shop"),
+        vulnerability(1),
+    )
+    found = {(one.repository, one.service, one.environment): one.metrics.security for one in answer(*facts).scopes}
+    assert [key for key, value in found.items() if value] == [
+        ("acme/shop", "shop", "prod-eu"),
+        ("acme/shop", "shop", "production"),
+    ]
+
+
+def test_one_that_names_no_service_is_one_of_all_services_of_its_repository() -> None:
+    facts = (deployment(1), deployment(2, service="api"), vulnerability(1, service=None))
+    assert [list(one.metrics.security) for one in answer(*facts).scopes] == [["high"], ["high"]]
+
+
+def test_without_any_there_is_nothing_to_show() -> None:
+    """Silence may mean that nobody looks."""
+    assert security() == {}
+
+
+def test_one_of_unknown_severity_is_in_no_number_and_the_notes_say_so() -> None:
+    facts = (deployment(1), vulnerability(1, severity=None), vulnerability(2, severity=None, retracted=True))
+    found = answer(*facts)
+    assert found.scopes[0].metrics.security == {}
+    assert "Vulnerabilities of unknown severity, in no number by severity: 1." in found.notes
+
+
+# The deployments that brought a fix.
+
+
+def brought(*facts: Struct, **settings: Any) -> list[tuple[str, float | None]]:  # noqa: ANN401
+    found = scope_of(*facts, **settings).evidence.fixed_vulnerabilities
+    return [(one.deployment, one.seconds) for one in found]
+
+
+def test_a_fix_goes_live_with_the_first_success_that_ends_at_or_after_it() -> None:
+    facts = (
+        deployment(1, "03-06"),
+        failed(2, "03-07T12:00"),
+        deployment(3, "03-08"),
+        deployment(4, "03-09"),
+    )
+    assert brought(*facts, vulnerability(1, "03-05", fixed_at="03-07")) == [(deployed(3), 3 * DAY)]
+    assert brought(*facts, vulnerability(1, "03-05", fixed_at="03-08")) == [(deployed(3), 3 * DAY)]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"fixed_at": "03-10"},
+        {"fixed_at": "03-06", "dismissed_at": "03-07"},
+        {"fixed_at": "03-06", "retracted": True},
+        {"fixed_at": "03-06", "service": "api"},
+        {"fixed_at": "03-06", "id": "github:secret-scanning:acme/shop#1"},
+    ],
+    ids=["open", "not live yet", "dismissed", "withdrawn", "of another service", "a secret, which is revoked"],
+)
+def test_what_no_deployment_brings_is_no_fix_of_one(fields: dict[str, Any]) -> None:
+    assert brought(deployment(1, "03-09"), vulnerability(1, **fields)) == []
+
+
+def test_a_fix_is_evidence_of_the_window_in_which_it_went_live() -> None:
+    facts = (deployment(1, "03-31"), deployment(2, "04-01"), vulnerability(1, "02-01", fixed_at="02-02"))
+    assert brought(*facts) == [(deployed(1), 59 * DAY)]
+    assert brought(*facts, vulnerability(2, fixed_at="03-31T00:00:01")) == [(deployed(1), 59 * DAY)]
+
+
+def test_live_before_it_was_detected_is_a_contradiction_without_a_duration() -> None:
+    assert brought(deployment(1, "03-07"), vulnerability(1, "03-09", fixed_at="03-06")) == [(deployed(1), None)]
+
+
+def test_live_at_the_moment_of_its_detection_is_no_contradiction() -> None:
+    assert brought(deployment(1, "03-07"), vulnerability(1, "03-07", fixed_at="03-06")) == [(deployed(1), 0)]
+
+
+@given(histories())
+def test_each_fix_goes_live_once_in_a_scope_and_never_before_it_was_there(facts: list[Fact]) -> None:
+    for record in judge_all(facts, Policy()).records:
+        assert len({fix.vulnerability.id for fix in record.fixes}) == len(record.fixes)
+        for fix in record.fixes:
+            assert is_delivered(fix.vulnerability)
+            assert fix.vulnerability.fixed_at is not None
+            assert fix.deployment.finished_at >= fix.vulnerability.fixed_at
+            assert fix.seconds is None or fix.seconds >= 0
+
+
+# In words.
+
+
+def test_one_sentence_says_what_was_detected_is_open_and_was_fixed() -> None:
+    facts = [
+        vulnerability(1, "03-01", fixed_at="03-02"),
+        vulnerability(2, "03-01", severity="low", fixed_at="03-06"),
+        vulnerability(3, severity="critical"),
+        vulnerability(4, severity="critical"),
+        vulnerability(5),
+    ]
+    assert sentence(facts, MARCH) == (
+        "Security: 5 detected, 3 of them open (2 critical, 1 high); 2 fixed, median time to remediate 3 d."
+    )
+    assert sentence(facts[:1], MARCH) == (
+        "Security: 1 detected, none of them open; 1 fixed, median time to remediate 1 d."
+    )
+    assert sentence(facts[2:4], MARCH) == "Security: 2 detected, 2 of them open (critical)."
+
+
+def test_without_anything_in_the_window_no_sentence_claims_a_nought() -> None:
+    assert sentence([], MARCH) == ""
+    assert sentence([vulnerability(1, "02-01")], MARCH) == ""
+    assert sentence([vulnerability(1, severity=None)], MARCH) == ""
+
+
+def test_the_median_is_of_those_that_are_counted() -> None:
+    facts = [vulnerability(1, fixed_at="03-06"), vulnerability(2, severity=None, fixed_at="03-30")]
+    assert sentence(facts, MARCH).endswith("1 fixed, median time to remediate 1 d.")
+
+
+def test_a_fix_before_the_detection_has_no_time_to_remediate() -> None:
+    assert sentence([vulnerability(1, "04-02", fixed_at="03-06")], MARCH) == "Security: 1 fixed."

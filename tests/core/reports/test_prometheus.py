@@ -1,0 +1,384 @@
+"""The Prometheus text: exact, well named, complete, and fit for `increase()` (DESIGN §7).
+
+promtool checks what it knows; the lint here checks what it does not. A small set of facts is counted by
+hand, and properties hold what a counter and a histogram promise.
+"""
+
+import re
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+from prometheus_client import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+import dora_metrics
+from dora_metrics.core.facts.model import SEVERITIES, Change, Commit, Deployment, Fact, Incident, Vulnerability
+from dora_metrics.core.reports.prometheus import text
+from dora_metrics.pipeline.evaluate import families_of, subject_of, totals_of
+from dora_metrics.settings.model import Settings
+from dora_metrics.sources import fact_files
+from support.sink_payloads import NOW, SHOP, at, deployment
+from support.tools import needs
+
+SAMPLE = Path(dora_metrics.__file__).parent / "sample" / "ledger"
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+BOUNDS = (
+    300, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 172800, 259200, 432000, 604800, 1209600,
+    1814400, 2592000, 5184000, 7776000, 15552000,
+)  # fmt: skip
+SCOPE = {"repository": SHOP, "service": "shop", "environment": "production"}
+HOSTILE = ["a/b c", 'say "x"', "two\nlines", "back\\slash\\n", "ü/日本 🚀", "{le=}", "' or #1", "a\tb\r", "\\", "="]
+
+DEFAULTS: Mapping[str, object] = {}
+
+Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def exposed(facts: Iterable[Fact], given: Mapping[str, object] = DEFAULTS, sequence: int | None = 3) -> str:
+    """The text of a ledger with these facts."""
+    known = list(facts)
+    subject = subject_of(known, Settings.model_validate(given), NOW)
+    return text(families_of(subject, totals_of(subject, known), sequence))
+
+
+def families(facts: Iterable[Fact], given: Mapping[str, object] = DEFAULTS) -> dict[str, Metric]:
+    return {family.name: family for family in text_string_to_metric_families(exposed(facts, given))}
+
+
+def series(facts: Iterable[Fact], given: Mapping[str, object] = DEFAULTS) -> Series:
+    samples = (sample for family in families(facts, given).values() for sample in family.samples)
+    return {(sample.name, frozenset(sample.labels.items())): sample.value for sample in samples}
+
+
+def value(found: Series, name: str, **labels: str) -> float | None:
+    """A series of acme/shop; None where it is absent."""
+    return found.get((name, frozenset({**SCOPE, **labels}.items())))
+
+
+def change(name: str, started: float, **fields: object) -> Change:
+    made = Change(id=name, repository=SHOP, observed_at=at(started), first_commit_at=at(started))
+    return replace(made, **fields)
+
+
+def incident(name: str, days_ago: float, **fields: object) -> Incident:
+    return replace(Incident(id=name, repository=SHOP, observed_at=NOW, detected_at=at(days_ago)), **fields)
+
+
+def vulnerability(name: str, days_ago: float, **fields: object) -> Vulnerability:
+    return replace(Vulnerability(id=name, repository=SHOP, observed_at=NOW, detected_at=at(days_ago)), **fields)
+
+
+def counted_by_hand() -> list[Fact]:
+    """Six attempts; the fourth and the fifth fail by incidents, the third before it reached anybody."""
+    runs = {"source": "workflow-runs"}
+    blamed = at(4)
+    return [
+        deployment(1, 40, changes=("first",), started_at=at(40) - timedelta(seconds=300)),
+        change("first", 50),
+        deployment(2, 20, changes=("quick", "bots"), started_at=at(20) - timedelta(seconds=301)),
+        change("quick", 20 + 1 / 24),
+        change("bots", 30, bot=True),
+        deployment(3, 5, status="failure", started_at=at(5) - timedelta(seconds=60), **runs),
+        deployment(4, 4, changes=("slow",), **runs),
+        change("slow", 6),
+        incident("over", 0, detected_at=blamed + HOUR, resolved_at=blamed + 3 * HOUR, severity="high"),
+        deployment(5, 2, changes=("unknown",), remediates="over", health="failed"),
+        incident("open", 1.5),
+        deployment(6, 1, status="cancelled"),
+        deployment(7, 1, environment="staging"),
+        deployment(8, 1, retracted=True),
+        vulnerability("fixed", 10, severity="critical", fixed_at=at(9)),
+        vulnerability("found", 10, severity="low"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def small() -> Series:
+    return series(counted_by_hand())
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "expected"),
+    [
+        ("dora_deployments_total", {"source": "deployments"}, 3),
+        ("dora_deployments_total", {"source": "workflow-runs"}, 1),
+        ("dora_deployments_total", {"source": "releases"}, 0),
+        ("dora_deployments_total", {"source": "pushes"}, 0),
+        ("dora_deployment_failures_total", {}, 2),
+        ("dora_rework_deployments_total", {}, 1),
+        ("dora_pipeline_failures_total", {}, 1),
+        ("dora_changes_total", {}, 4),
+        ("dora_incidents_total", {}, 2),
+        ("dora_open_incidents", {"severity": "high"}, 0),
+        ("dora_open_incidents", {"severity": "unspecified"}, 1),
+        ("dora_last_deployment_timestamp_seconds", {}, at(2).timestamp()),
+    ],
+)
+def test_counters_and_states_count_what_happened(
+    small: Series, name: str, labels: dict[str, str], expected: float
+) -> None:
+    assert value(small, name, **labels) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "spans"),
+    [
+        ("dora_lead_time_seconds", {}, [3600, 172800]),
+        ("dora_recovery_time_seconds", {}, [10800]),
+        ("dora_incident_restore_seconds", {}, [7200]),
+        ("dora_deployment_duration_seconds", {}, [300, 301, 60]),
+        ("dora_vulnerability_remediation_seconds", {"severity": "critical"}, [86400]),
+        ("dora_vulnerability_remediation_seconds", {"severity": "low"}, []),
+    ],
+)
+def test_histograms_have_the_nineteen_buckets_each_with_its_bound(
+    small: Series, name: str, labels: dict[str, str], spans: list[float]
+) -> None:
+    found = {float(le): value(small, f"{name}_bucket", le=le, **labels) for le in (*map(bound, BOUNDS), "+Inf")}
+    assert found == {le: sum(span <= le for span in spans) for le in found}
+    assert len(found) == 20
+    assert value(small, f"{name}_count", **labels) == len(spans)
+    assert value(small, f"{name}_sum", **labels) == sum(spans)
+
+
+def bound(seconds: int) -> str:
+    return str(float(seconds))
+
+
+@pytest.mark.parametrize(
+    ("name", "by_window"),
+    [
+        ("dora_deployment_frequency_per_day", (2 / 7, 3 / 30, 4 / 90)),
+        ("dora_lead_time_p50_seconds", (172800, 88200, 88200)),
+        ("dora_lead_time_p90_seconds", (172800, 155880, 155880)),
+        ("dora_change_failure_ratio", (1, 2 / 3, 2 / 4)),
+        ("dora_recovery_time_p50_seconds", (10800, 10800, 10800)),
+        ("dora_rework_ratio", (1 / 2, 1 / 3, 1 / 4)),
+    ],
+)
+def test_window_gauges_are_exact(small: Series, name: str, by_window: tuple[float, ...]) -> None:
+    found = tuple(value(small, name, window=window) for window in ("7d", "30d", "90d"))
+    assert found == pytest.approx(by_window, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("metric", "by_window"),
+    [
+        ("deployment_frequency", (2, 1, 1)),
+        ("lead_time", (2, 2, 2)),
+        ("change_failure_rate", (0, 0, 0)),
+        ("recovery_time", (2, 2, 2)),
+    ],
+)
+def test_levels_are_ranks_from_the_lowest_upwards(small: Series, metric: str, by_window: tuple[int, ...]) -> None:
+    found = tuple(value(small, "dora_level", metric=metric, window=window) for window in ("7d", "30d", "90d"))
+    assert found == by_window
+
+
+def test_levels_of_a_custom_benchmark_are_ranks_of_its_own() -> None:
+    table = {"lead_time": [["gold", "1d"], ["silver", "3d"], ["tin", None]]}
+    found = series(counted_by_hand(), {"benchmark": "custom", "custom": table})
+    assert value(found, "dora_level", metric="lead_time", window="7d") == 1
+    assert value(found, "dora_level", metric="recovery_time", window="7d") is None
+
+
+def test_without_a_benchmark_there_are_no_levels() -> None:
+    assert families(counted_by_hand(), {"benchmark": "none"})["dora_level"].samples == []
+
+
+def test_the_ledger_says_how_much_it_knows_and_how_new_it_is() -> None:
+    found = series([*counted_by_hand(), deployment(9, repository="acme/other")])
+    assert found["dora_ledger_facts", frozenset({("repository", SHOP)})] == 16
+    assert found["dora_ledger_facts", frozenset({("repository", "acme/other")})] == 1
+    assert found["dora_ledger_sequence", frozenset()] == 3
+    assert found["dora_build_info", frozenset({("version", dora_metrics.__version__)})] == 1
+
+
+def test_a_ledger_that_counts_nothing_has_no_sequence() -> None:
+    assert "dora_ledger_sequence" not in exposed([deployment()], sequence=None)
+
+
+def test_every_value_of_every_label_begins_at_nought() -> None:
+    """A series that appears with its first event is invisible to `increase`."""
+    found = series([deployment(), vulnerability("open", 1)])
+    counters = ("deployment_failures", "rework_deployments", "pipeline_failures", "changes", "incidents")
+    assert {value(found, f"dora_{name}_total") for name in counters} == {0}
+    sources = {source: value(found, "dora_deployments_total", source=source) for source in SOURCES}
+    assert sources == {"deployments": 1, "releases": 0, "workflow-runs": 0, "pushes": 0}
+    for severity in (*SEVERITIES, "unspecified"):
+        assert value(found, "dora_open_incidents", severity=severity) == 0
+        assert value(found, "dora_vulnerability_remediation_seconds_count", severity=severity) == 0
+
+
+def test_the_time_to_remediate_is_absent_until_a_vulnerability_is_known_since_unknown_is_not_none() -> None:
+    name = "dora_vulnerability_remediation_seconds"
+    assert families([deployment()])[name].samples == []
+    dismissed = vulnerability("none", 1, dismissed_at=NOW)
+    assert value(series([deployment(), dismissed]), f"{name}_count", severity="low") == 0
+    elsewhere = vulnerability("theirs", 1, repository="acme/web")
+    assert value(series([deployment(), elsewhere]), f"{name}_count", severity="low") is None
+
+
+SOURCES = ("deployments", "releases", "workflow-runs", "pushes")
+
+
+def test_a_gauge_without_data_is_absent_and_never_nought() -> None:
+    found = families([incident("open", 1)])
+    absent = {name for name, family in found.items() if family.type == "gauge" and not family.samples}
+    assert absent == {
+        "dora_deployment_frequency_per_day",
+        "dora_lead_time_p50_seconds",
+        "dora_lead_time_p90_seconds",
+        "dora_change_failure_ratio",
+        "dora_recovery_time_p50_seconds",
+        "dora_rework_ratio",
+        "dora_level",
+        "dora_last_deployment_timestamp_seconds",
+    }
+
+
+def test_a_frequency_that_is_truly_nought_is_nought() -> None:
+    found = series([deployment(1, 20)])
+    assert value(found, "dora_deployment_frequency_per_day", window="7d") == 0
+    assert value(found, "dora_change_failure_ratio", window="7d") is None
+    assert value(found, "dora_change_failure_ratio", window="30d") == 0
+
+
+def rich() -> list[Fact]:
+    """The sample ledger, the small set, and names from strangers."""
+    sample = fact_files.read(str(SAMPLE), BytesIO()).facts
+    odd = [deployment(100 + n, repository=name, service=name, source=name) for n, name in enumerate(HOSTILE)]
+    return [*sample, *counted_by_hand(), *odd]
+
+
+def test_promtool_has_nothing_to_say() -> None:
+    promtool = needs("promtool")
+    done = subprocess.run(
+        [promtool, "check", "metrics"], input=exposed(rich()).encode(), capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout + done.stderr) == (0, b"")
+
+
+UNITS = {"seconds", "ratio", "total", "info", "day", "level", "incidents", "facts", "sequence"}
+LABELS = {"repository", "service", "environment", "source", "severity", "window", "metric", "version"}
+
+
+def test_names_and_labels_are_those_of_the_contract() -> None:
+    found = families(rich())
+    for name, family in found.items():
+        assert re.fullmatch(r"dora(_[a-z0-9]+)+", name)
+        assert name.rpartition("_")[2] in UNITS or family.type == "counter"
+        assert not re.search(r"_percent|_timestamp$|_created$|_hours|_days|_minutes|_milliseconds", name)
+        assert family.documentation.endswith(".")
+        used = {label for sample in family.samples for label in sample.labels}
+        assert used - {"le"} <= LABELS
+        assert ("le" in used) <= (family.type == "histogram")
+
+
+def test_counters_and_only_counters_end_in_total_and_nothing_is_created() -> None:
+    samples = [(family.type, sample.name) for family in families(rich()).values() for sample in family.samples]
+    assert {name for kind, name in samples if (kind == "counter") != name.endswith("_total")} == set()
+    assert {name for _, name in samples if name.endswith("_created")} == set()
+    assert {kind for kind, _ in samples} == {"counter", "gauge", "histogram"}
+
+
+def test_the_families_are_those_of_the_design() -> None:
+    counters = {"deployments", "deployment_failures", "rework_deployments", "pipeline_failures", "changes", "incidents"}
+    histograms = {"lead_time", "recovery_time", "incident_restore", "deployment_duration", "vulnerability_remediation"}
+    gauges = {
+        "deployment_frequency_per_day", "lead_time_p50_seconds", "lead_time_p90_seconds", "change_failure_ratio",
+        "recovery_time_p50_seconds", "rework_ratio", "level", "last_deployment_timestamp_seconds", "open_incidents",
+        "ledger_facts", "ledger_sequence", "build_info",
+    }  # fmt: skip
+    found = {(family.type, name.removeprefix("dora_")) for name, family in families(rich()).items()}
+    assert found == {
+        *(("counter", name) for name in counters),
+        *(("histogram", f"{name}_seconds") for name in histograms),
+        *(("gauge", name) for name in gauges),
+    }
+
+
+def test_nobody_and_nothing_single_is_in_a_label() -> None:
+    """No person, no sha, no ref, no run, no pull request: each would be a series of its own, for ever."""
+    commit = Commit(sha="c" * 40, authored_at=at(3))
+    facts: Sequence[Fact] = [
+        deployment(1, 2, ref="feature/x", version="v1.2.3", changes=("github:pull:acme/shop#1",), url="https://u.test"),
+        change("github:pull:acme/shop#1", 3, title="A title", branch="feature/x", commits=(commit,)),
+    ]
+    said = exposed(facts)
+    for single in ("github:", "#1", "feature", "v1.2.3", "https", "A title", "c" * 40, f"{1:040x}"):
+        assert single not in said
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_name_parses_back_to_the_same(name: str) -> None:
+    found = families([deployment(repository=name, service=name, environment=f"prod/{name}", source=name)])
+    labels = {"repository": name, "service": name, "environment": f"prod/{name}"}
+    samples = {tuple(sorted(s.labels.items())): s.value for s in found["dora_deployments"].samples}
+    assert samples[tuple(sorted({**labels, "source": name}.items()))] == 1
+    assert [sample.labels for sample in found["dora_changes"].samples] == [labels]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_any_name_parses_back_to_the_same(name: str) -> None:
+    (sample,) = families([deployment(repository=name, service=name)])["dora_changes"].samples
+    assert sample.labels == {"repository": name, "service": name, "environment": "production"}
+
+
+DAYS = st.floats(min_value=0.001, max_value=400, allow_nan=False)
+SPANS = st.lists(st.floats(min_value=0, max_value=400 * 86400), max_size=30)
+
+
+def counters(facts: Sequence[Fact]) -> Series:
+    return {key: count for key, count in series(facts).items() if key[0].endswith("_total")}
+
+
+def assert_never_falls(facts: Sequence[Fact]) -> None:
+    before: Series = {}
+    for known in range(1, len(facts) + 1):
+        now = counters(facts[:known])
+        assert {key for key, count in before.items() if now[key] < count} == set()
+        before = now
+
+
+@settings(max_examples=40)
+@given(st.lists(DAYS, min_size=1, max_size=8))
+def test_counters_never_fall_in_whatever_order_deployments_arrive(days: list[float]) -> None:
+    assert_never_falls([deployment(number, days_ago) for number, days_ago in enumerate(days, 1)])
+
+
+@settings(max_examples=40)
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.sampled_from("vwxyz"), max_size=2)), min_size=1, max_size=8)
+)
+def test_counters_never_fall_while_deployments_arrive_in_their_order(attempts: list[tuple[str, list[str]]]) -> None:
+    """Also with rollbacks, redeployments and changes that came before."""
+    started = {name: change(name, 200) for name in "vwxyz"}
+    made = [
+        deployment(number, 100 - number, sha=sha * 40, changes=tuple(brought))
+        for number, (sha, brought) in enumerate(attempts, 1)
+    ]
+    assert_never_falls([*made[:1], *started.values(), *made[1:]])
+
+
+@settings(max_examples=60)
+@given(SPANS)
+def test_histograms_are_cumulative_and_their_last_bucket_is_their_count(spans: list[float]) -> None:
+    facts: list[Deployment] = [
+        deployment(number, started_at=at(1) - timedelta(seconds=span)) for number, span in enumerate(spans, 1)
+    ]
+    found = series([*facts, deployment(1000)])
+    counts = [value(found, f"{DURATION}_bucket", le=le) or 0 for le in (*map(bound, BOUNDS), "+Inf")]
+    assert counts == sorted(counts)
+    assert counts[-1] == value(found, f"{DURATION}_count") == len(spans)
+    assert value(found, f"{DURATION}_sum") == pytest.approx(sum(spans), abs=1e-3)
+
+
+DURATION = "dora_deployment_duration_seconds"

@@ -1,0 +1,190 @@
+"""Thresholds: what they are, what hits them, and what nobody can say."""
+
+import re
+from typing import Any
+
+import pytest
+
+from dora_metrics.core.metrics.comparison import compare
+from dora_metrics.core.metrics.scope_history import judge_all
+from dora_metrics.core.policy import Policy
+from dora_metrics.core.reports.summary import alarm
+from dora_metrics.core.scope import Scope
+from dora_metrics.core.targets.thresholds import Judged, Limit, Seen, Worse, judge, threshold
+from dora_metrics.core.windows import Window
+from support.facts import DAY, HOUR, answer, at, change, deployment, incident
+
+SHOP = Scope("acme/shop", "shop", "production")
+
+
+def seen(*facts: Any, window: str = "2024-03-01..2024-04-01") -> Seen:  # noqa: ANN401
+    """The only scope of some facts, compared with the window before."""
+    document = answer(*facts, window=window)
+    (scope,) = document.scopes
+    (record,) = judge_all(facts, Policy()).records
+    bounds = Window(document.window.start, document.window.end)
+    verdicts = dict(compare(record, bounds, scope.metrics, scope.previous)) if scope.previous else {}
+    return Seen(SHOP, scope.metrics, scope.previous, verdicts)
+
+
+def hits(rule: str, *facts: Any, **more: Any) -> list[str]:  # noqa: ANN401
+    return [one.text for one in judge([rule], [], [seen(*facts, **more)]).violations]
+
+
+FIRST = deployment(0, "2023-01-01")
+ONE_OF_FOUR = (
+    FIRST,
+    deployment(1, "03-04", changes=[1]),
+    change(1, "03-02"),
+    *(deployment(n, f"03-{n * 5}") for n in (2, 3, 4)),
+    incident(1, "03-04T01:00", resolved_at="03-04T03:00"),
+)
+"""Four deployments in March, a lead time of two days, one failure of three hours."""
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("change_failure_rate > 0.15", Limit("change_failure_rate > 0.15", "change_failure_rate", ">", 0.15)),
+        ("lead_time>=2d", Limit("lead_time>=2d", "lead_time", ">=", 2 * DAY)),
+        ("deployment_frequency < 1/w", Limit("deployment_frequency < 1/w", "deployment_frequency", "<", 1 / 7)),
+        ("recovery_time <= 90m", Limit("recovery_time <= 90m", "recovery_time", "<=", 1.5 * HOUR)),
+        ("lead_time worse by 20%", Worse("lead_time worse by 20%", ("lead_time",), 0.2)),
+        ("lead_time worse by 12.5 %", Worse("lead_time worse by 12.5 %", ("lead_time",), 0.125)),
+        ("rework_rate worse", Worse("rework_rate worse", ("rework_rate",), 0)),
+    ],
+)
+def test_a_threshold_is_a_limit_or_a_regression(text: str, meant: object) -> None:
+    assert threshold(text) == meant
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "'' is no threshold; write `lead_time > 2d`"),
+        ("lead_time", "is no threshold"),
+        ("lead_time > ", "'' is no duration"),
+        ("lead_time = 2d", "is no threshold"),
+        ("lead_time worse by 20", "is no threshold"),
+        ("lead_time worse by -20%", "is no threshold"),
+        ("regressions", "is no threshold"),
+        ("overall_level > 2", "'overall_level' is none of deployment_frequency"),
+        ("lead-time > 2d", "is no threshold"),
+        ("lead_time > 2", "'2' is no duration; write one such as 90m"),
+        ("lead_time worst by 20%", "is no threshold"),
+        ("leadtime worse by 20%", "'leadtime' is none of"),
+        ("change_failure_rate > 15", "is no ratio from 0 to 1; write 0.15 for 15 %"),
+        ("deployment_frequency < 1", "is no frequency; write one such as 2/d"),
+    ],
+)
+def test_what_is_no_threshold_is_told_with_what_would_be(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        threshold(text)
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        ("change_failure_rate > 0.24", "change failure rate is 25 %, above 24 %"),
+        ("change_failure_rate > 0.25", None),
+        ("change_failure_rate >= 0.25", "change failure rate is 25 %, not below 25 %"),
+        ("change_failure_rate >= 0.26", None),
+        ("lead_time > 1d", "lead time is 2 d, above 1 d"),
+        ("lead_time > 2d", None),
+        ("deployment_frequency < 1/w", "deployment frequency is 3.9 a month, below 1 a week"),
+        ("deployment_frequency < 0.9/w", None),
+        ("recovery_time <= 3h", "recovery time is 3 h, not above 3 h"),
+        ("recovery_time < 3h", None),
+    ],
+)
+def test_a_limit_is_hit_by_values_beyond_it(rule: str, text: str | None) -> None:
+    assert hits(rule, *ONE_OF_FOUR) == ([text] if text else [])
+
+
+def quick_then_slow(*, before: int, after: int) -> list[Any]:
+    """Six changes of so many hours in February, and six of so many in March, each deployed by itself."""
+    facts: list[Any] = [FIRST]
+    for month, hours, shift in (("02", before, 0), ("03", after, 10)):
+        for n in range(1, 7):
+            at_noon = at(f"{month}-{n + 10}T12:00")
+            begun = at_noon - (hours * 60 + n) * (at("01-01T00:01") - at("01-01"))
+            number = n + shift
+            facts += [deployment(number, at_noon.isoformat(), changes=[number]), change(number, begun.isoformat())]
+    return facts
+
+
+def test_a_regression_is_what_is_clearly_worse_than_in_the_window_before() -> None:
+    """Six against six without an overlap: p = 2 / 924."""
+    slower = quick_then_slow(before=10, after=13)
+    said = "lead time is clearly worse than in the window before: 13 h 4 min, before 10 h 4 min (p < 0.05)"
+    assert hits("regression", *slower) == [said]
+    assert hits("lead_time worse", *slower) == [said]
+    assert hits("lead_time worse by 29%", *slower) == [said]  # 3 h of 10 h 4 min are 29.8 %
+    assert hits("lead_time worse by 30%", *slower) == []
+    assert hits("recovery_time worse", *slower) == hits("change_failure_rate worse by 1%", *slower) == []
+    assert hits("regression", *quick_then_slow(before=13, after=10)) == []
+
+
+def test_a_difference_that_may_be_chance_is_no_regression_however_great() -> None:
+    facts = [FIRST, deployment(1, "02-10", changes=[1]), change(1, "02-09"), deployment(2, "03-10", changes=[2])]
+    assert hits("lead_time worse by 1%", *facts, change(2, "01-01")) == []
+
+
+def test_what_was_nought_before_is_worse_by_any_share() -> None:
+    """None of ten failed in February; in March eight of ten."""
+    before = [deployment(n, f"02-{n + 10}") for n in range(1, 11)]
+    after = [deployment(n + 10, f"03-{n + 10}") for n in range(1, 11)]
+    broken = [incident(n, f"03-{n + 10}T01:00") for n in range(1, 9)]
+    assert len(hits("change_failure_rate worse by 900000%", FIRST, *before, *after, *broken)) == 1
+
+
+def test_fewer_deployments_are_a_regression_by_the_share_that_is_gone() -> None:
+    """Of 20 in the 31 days before March 4 are left: 80 % less."""
+    before = [deployment(n, f"02-{n + 5:02}") for n in range(1, 21)]
+    facts = [FIRST, *before, *(deployment(30 + n, f"03-{n + 10}") for n in range(4))]
+    assert len(hits("deployment_frequency worse by 80%", *facts)) == 1
+    assert hits("deployment_frequency worse by 81%", *facts) == []
+
+
+def test_without_data_nothing_is_hit_and_it_is_said_why() -> None:
+    found = judge(["lead_time > 1d", "recovery_time < 9h"], ["regression"], [seen(FIRST, deployment(1, "03-05"))])
+    assert found.violations == ()
+    assert found.held == 1  # of the frequency it can be said
+    assert found.unknown == (
+        "lead_time > 1d: not judged, the deployments in the window delivered no change",
+        "recovery_time < 9h: not judged, no failed deployment in the window",
+    )
+    assert not found.failing
+
+
+def test_without_a_window_before_nothing_is_a_regression() -> None:
+    found = judge(["regression"], ["lead_time worse"], [seen(*ONE_OF_FOUR, window="all")])
+    assert found == Judged(
+        unknown=(
+            "regression: not judged, there is no window before to compare with",
+            "lead_time worse: not judged, there is no window before to compare with",
+        )
+    )
+
+
+def test_what_cannot_be_compared_is_said_to_lack_data() -> None:
+    found = judge([], ["recovery_time worse by 1%"], [seen(*ONE_OF_FOUR)])
+    assert found.unknown == ("recovery_time worse by 1%: not judged, there are no data in one of the two windows",)
+
+
+def test_a_hit_in_another_scope_than_the_reports_names_it() -> None:
+    (hit,) = judge([], ["lead_time > 1d"], [seen(*ONE_OF_FOUR)]).violations
+    assert alarm(hit, SHOP) == "⚠️ **lead time is 2 d, above 1 d** (warn-on: lead\\_time &gt; 1d)"
+    assert alarm(hit, Scope("acme/api", "api", "production")).startswith("⚠️ **acme/shop · production: lead time is")
+
+
+def test_every_scope_is_judged_and_only_fail_on_fails() -> None:
+    one = seen(*ONE_OF_FOUR)
+    other = Seen(Scope("acme/api", "api", "production"), one.metrics, one.previous, one.verdicts)
+    found = judge([], ["lead_time > 1d", "lead_time > 3d"], [one, other])
+    assert [(hit.on, hit.repository, hit.metric, hit.value) for hit in found.violations] == [
+        ("warn", "acme/shop", "lead_time", 2 * DAY),
+        ("warn", "acme/api", "lead_time", 2 * DAY),
+    ]
+    assert (found.held, found.failing) == (2, False)
+    assert judge(["lead_time > 1d"], [], [one]).failing

@@ -1,0 +1,95 @@
+"""DEFINITIONS §5: rounding only on display, in one place."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from dora_metrics.core import formatting
+from support.facts import at
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (None, "–"), (0, "0 s"), (0.4, "0 s"), (0.5, "0 s"), (1, "1 s"), (59, "59 s"), (59.6, "1 min"), (60, "1 min"),
+        (89, "1 min"), (91, "2 min"), (3569, "59 min"), (3599, "1 h"), (3600, "1 h"), (5400, "1 h 30 min"),
+        (86_369, "23 h 59 min"), (86_399, "1 d"), (86_400, "1 d"), (100_800, "1 d 4 h"), (172_700, "2 d"),
+        (99 * 86_400 + 3600, "99 d 1 h"), (100 * 86_400 + 3600, "100 d"), (400 * 86_400, "400 d"),
+    ],
+)  # fmt: skip
+def test_a_duration_is_its_two_greatest_units(seconds: float | None, shown: str) -> None:
+    assert formatting.duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("ratio", "shown"),
+    [(None, "–"), (0, "0 %"), (1, "100 %"), (1 / 6, "16.7 %"), (0.5, "50 %"), (0.999, "99.9 %"), (4 / 23, "17.4 %")],
+)
+def test_a_ratio_is_a_percentage(ratio: float | None, shown: str) -> None:
+    assert formatting.percent(ratio) == shown
+
+
+@pytest.mark.parametrize(
+    ("per_day", "shown"),
+    [
+        (None, "–"), (0, "none"), (12.34, "12 a day"), (2.5, "2.5 a day"), (1, "1 a day"), (0.99, "6.9 a week"),
+        (2 / 7, "2 a week"), (1 / 7, "1 a week"), (3 * 24 / 730, "3 a month"), (24 / 730, "1 a month"),
+        (24 / 731, "6 in six months"), (24 / 4380, "1 in six months"), (1234.5, "1,234 a day"),
+    ],
+)  # fmt: skip
+def test_a_frequency_is_per_the_smallest_period_with_at_least_one(per_day: float | None, shown: str) -> None:
+    assert formatting.frequency(per_day) == shown
+
+
+def test_counts_and_ordinals_agree_with_their_number() -> None:
+    assert [formatting.count(n, "change") for n in (0, 1, 2, 1234)] == [
+        "0 changes",
+        "1 change",
+        "2 changes",
+        "1,234 changes",
+    ]
+    assert formatting.count(2, "day with one", "days with one") == "2 days with one"
+    assert [formatting.ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 22, 101, 111, 1002)] == [
+        "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "22nd", "101st", "111th", "1,002nd"
+    ]  # fmt: skip
+
+
+def test_days_and_minutes_are_those_of_the_time_zone() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    assert formatting.day(at("03-05T23:30"), berlin) == "2024-03-06"
+    assert formatting.minute(at("03-05T23:30"), berlin) == "2024-03-06 00:30"
+
+
+def test_a_band_is_two_whole_percentages() -> None:
+    assert (formatting.band((0.0179, 0.4042)), formatting.band(None)) == ("2–40 %", "")
+
+
+def test_the_ends_of_all_years_are_said_as_they_are() -> None:
+    assert formatting.minute(datetime(9999, 12, 31, 23, 59, tzinfo=UTC), ZoneInfo("Asia/Tokyo")) == "9999-12-31 23:59"
+    assert formatting.day(datetime(9999, 12, 31, 23, 59, tzinfo=UTC), ZoneInfo("Asia/Tokyo")) == "9999-12-31"
+
+
+def test_differences_have_words_of_their_own() -> None:
+    assert (formatting.points(0.0449), formatting.points(-0.2), formatting.points(1)) == (
+        "4.5 points",
+        "20 points",
+        "100 points",
+    )
+    assert (formatting.a_week(1 / 7), formatting.a_week(0.16), formatting.a_week(0)) == (
+        "1 a week",
+        "1.1 a week",
+        "0 a week",
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"),
+    [
+        ("1.4 a week", "4.9 a week", "1.4 to 4.9 a week"),
+        ("4.5 a week", "1.4 a day", "4.5 a week to 1.4 a day"),
+        ("5 h", "5 h", "5 to 5 h"),
+    ],
+)
+def test_a_span_names_its_unit_once_where_it_is_the_same(low: str, high: str, said: str) -> None:
+    assert formatting.between(low, high) == said

@@ -1,0 +1,168 @@
+"""DEFINITIONS §1: scope, production, service, environment, order of deployments."""
+
+from typing import Any
+
+import pytest
+from msgspec import Struct
+
+from support.facts import answer, at, blamed, change, deployment, failed, incident, metrics_of, sha, vulnerability
+
+DEFAULT_NAMES = ["production", "PRODUCTION", "Prod", "live", "prd"]
+WITH_MORE_BEHIND = ["prod-eu", "production/eu", "prd_us", "live.blue", "Production-1", "prod--", "prod-eu/1"]
+OTHERS = [
+    "staging",
+    "prerelease",
+    "preprod",
+    "pre-production",
+    "products",
+    "prod eu",
+    "prod:eu",
+    "prod-",
+    "live2",
+    " prod",
+]
+
+
+def scopes(*facts: Struct, **settings: Any) -> list[tuple[str, str, str]]:  # noqa: ANN401
+    return [(one.repository, one.service, one.environment) for one in answer(*facts, **settings).scopes]
+
+
+@pytest.mark.parametrize("environment", [*DEFAULT_NAMES, *WITH_MORE_BEHIND])
+def test_a_production_name_makes_a_scope_whatever_its_case_also_with_more_behind_it(environment: str) -> None:
+    assert scopes(deployment(1, environment=environment)) == [("acme/shop", "shop", environment)]
+
+
+@pytest.mark.parametrize("environment", OTHERS)
+def test_any_other_environment_has_facts_but_no_scope_and_the_notes_say_so(environment: str) -> None:
+    found = answer(deployment(1, environment=environment))
+    assert found.scopes == []
+    assert f"{environment} (1)" in found.notes[0]
+
+
+def test_production_names_are_no_globs_and_no_patterns() -> None:
+    facts = [deployment(n, environment=name) for n, name in enumerate(["p*", "prod", "p.d", "pxd", "P*-eu"], 1)]
+    assert scopes(*facts, production_environments=("p*", "p.d")) == [
+        ("acme/shop", "shop", name) for name in ("P*-eu", "p*", "p.d")
+    ]
+
+
+def test_with_no_production_names_nothing_is_production() -> None:
+    facts = (deployment(1), deployment(2, environment=""), deployment(3, environment="-eu"))
+    assert scopes(*facts, production_environments=()) == []
+
+
+def test_scopes_are_compared_as_written_and_never_blended() -> None:
+    facts = (
+        deployment(1),
+        deployment(2, environment="Production"),
+        deployment(3, service="api"),
+        deployment(4, repository="Acme/Shop"),
+    )
+    assert scopes(*facts) == [
+        ("Acme/Shop", "shop", "production"),
+        ("acme/shop", "api", "production"),
+        ("acme/shop", "shop", "Production"),
+        ("acme/shop", "shop", "production"),
+    ]
+    assert [one.metrics.deployment_frequency.deployments for one in answer(*facts).scopes] == [1, 1, 1, 1]
+
+
+def test_the_service_is_by_default_the_name_of_the_repository_without_its_owner() -> None:
+    facts = (deployment(1, service=None), deployment(2, service=""), deployment(3, service="shop"))
+    assert scopes(*facts) == [("acme/shop", "shop", "production")]
+
+
+def test_repositories_that_have_a_part_of_their_name_in_common_are_others() -> None:
+    """Trap 21: `api` and `app`."""
+    facts = (deployment(1, repository="acme/api", service=None), deployment(2, repository="acme/api-2", service=None))
+    assert scopes(*facts) == [("acme/api", "api", "production"), ("acme/api-2", "api-2", "production")]
+
+
+def test_without_any_recorded_environment_all_deployments_of_a_repository_are_production() -> None:
+    found = answer(deployment(1, environment=None), deployment(2, environment=""))
+    assert [(one.environment, one.metrics.deployment_frequency.deployments) for one in found.scopes] == [
+        ("production", 2)
+    ]
+    assert found.notes == ["acme/shop has never recorded an environment: all its deployments count as production."]
+
+
+def test_that_holds_whatever_production_is_called() -> None:
+    found = answer(deployment(1, environment=None), production_environments=("live",))
+    assert [one.environment for one in found.scopes] == ["production"]
+    assert len(found.notes) == 1
+
+
+def test_once_one_environment_is_recorded_those_without_are_not_production() -> None:
+    found = answer(deployment(1, environment=None), deployment(2, environment="staging"))
+    assert found.scopes == []
+    assert "no environment (1), staging (1)" in found.notes[0]
+
+
+def test_another_repository_that_records_environments_changes_nothing() -> None:
+    facts = (deployment(1, environment=None), deployment(2, repository="acme/other", environment="staging"))
+    assert scopes(*facts) == [("acme/shop", "shop", "production")]
+
+
+@pytest.mark.parametrize("status", ["success", "failure", "cancelled"])
+def test_a_scope_exists_once_it_has_a_deployment_however_it_ended(status: str) -> None:
+    assert scopes(deployment(1, status=status)) == [("acme/shop", "shop", "production")]
+
+
+def test_a_scope_exists_with_an_incident_that_matches_no_other() -> None:
+    assert scopes(incident(1)) == [("acme/shop", "shop", "production")]
+    assert scopes(deployment(1), incident(1, service="api")) == [
+        ("acme/shop", "api", "production"),
+        ("acme/shop", "shop", "production"),
+    ]
+
+
+def test_an_incident_without_an_environment_makes_no_scope_beside_one_that_only_had_failures() -> None:
+    facts = (failed(1, environment="prod", service="api"), incident(1, environment=None, service=None))
+    assert scopes(*facts) == [("acme/shop", "api", "prod")]
+
+
+def test_changes_and_vulnerabilities_make_no_scope() -> None:
+    assert scopes(change(1), vulnerability(1)) == []
+
+
+def test_a_retracted_fact_is_in_no_number_and_makes_no_scope() -> None:
+    assert scopes(deployment(1, retracted=True), incident(1, retracted=True)) == []
+
+
+def test_nothing_at_all_is_an_answer_without_scopes() -> None:
+    """Trap 15."""
+    found = answer()
+    assert (found.scopes, found.notes) == ([], [])
+
+
+def test_a_cancelled_deployment_is_in_no_denominator() -> None:
+    found = metrics_of(deployment(1, status="cancelled", reached_users=True), count_failed_runs=True)
+    assert found.deployment_frequency.deployments == 0
+    assert found.change_failure_rate.deployments == found.rework_rate.deployments == 0
+    assert found.pipeline.failed_runs == 0
+
+
+def test_deployments_are_in_order_of_their_finish_their_start_their_id() -> None:
+    """The incident blames the last of those that finished in its second; trap 13."""
+    tied = [
+        deployment(1, "03-05T12:00", started_at="03-05T11:00"),
+        deployment(2, "03-05T12:00", started_at="03-05T11:30"),
+        deployment(3, "03-05T12:00", started_at="03-05T11:30"),
+        deployment(4, "03-05T12:00"),
+        deployment(9, "03-05T11:59", started_at="03-05T11:45"),
+    ]
+    one = incident(1, "03-05T12:00")
+    for facts in ([*tied, one], [one, *reversed(tied)]):
+        assert blamed(*facts) == {3: "incident"}
+        (scope,) = answer(*facts).scopes
+        assert [found.deployment[-1] for found in scope.evidence.deployments] == ["9", "4", "1", "2", "3"]
+
+
+def test_the_evidence_lists_every_deployment_of_the_window_with_what_it_brought() -> None:
+    facts = (deployment(1, changes=[7], commit_count=4), failed(2, "03-06", sha=None, changes=None))
+    (scope,) = answer(*facts).scopes
+    first, second = scope.evidence.deployments
+    assert (first.sha, first.status, first.commit_count) == (sha("github:deployment:1"), "success", 4)
+    assert first.changes == ("github:pull:acme/shop#7",)
+    assert first.finished_at == at("03-05T12:00")
+    assert (second.sha, second.status, second.commit_count, second.changes) == (None, "failure", None, None)

@@ -1,0 +1,177 @@
+"""Requests and answers as plain data, the log of them, and the routing of REST paths."""
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
+
+from fakes.repository import Repository
+from fakes.state import Token, World
+
+T = TypeVar("T")
+DOCUMENTATION = "https://docs.github.com/rest"
+PREFIXES = ("/api/v3", "/api")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What came over the wire; `path` is without the prefix of a GitHub Enterprise Server."""
+
+    method: str
+    target: str
+    host: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def prefix(self) -> str:
+        return next((prefix for prefix in PREFIXES if self.target.startswith(prefix + "/")), "")
+
+    @property
+    def path(self) -> str:
+        return unquote(urlsplit(self.target).path.removeprefix(self.prefix)).rstrip("/") or "/"
+
+    @property
+    def query(self) -> dict[str, str]:
+        return dict(parse_qsl(urlsplit(self.target).query, keep_blank_values=True))
+
+    @property
+    def base(self) -> str:
+        return f"http://{self.host}{self.prefix}"
+
+    @property
+    def is_graphql(self) -> bool:
+        return self.path == "/graphql"
+
+    def json(self) -> dict[str, Any]:
+        try:
+            found = json.loads(self.body or b"{}")
+        except ValueError as error:
+            raise HttpError(400, "Problems parsing JSON") from error
+        return found if isinstance(found, dict) else {}
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def data(self) -> bytes:
+        if self.body is None:
+            return b""
+        return self.body if isinstance(self.body, bytes) else json.dumps(self.body, separators=(",", ":")).encode()
+
+
+@dataclass
+class Logged:
+    """One request in the log; status 0: it got no answer, or none yet. Sizes are those of the bodies."""
+
+    method: str
+    path: str
+    operation: str | None
+    fields: tuple[str, ...]
+    received: int
+    sent: int = 0
+    status: int = 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a fault may be aimed at: `GET /repos/acme/shop`, an operation's name, a field at its top."""
+        return (f"{self.method} {self.path}", *([self.operation] if self.operation else []), *self.fields)
+
+    def fits(self, pattern: str) -> bool:
+        return any(fnmatchcase(name, pattern) for name in self.names)
+
+
+class HttpError(Exception):
+    """An answer other than success, in GitHub's form."""
+
+    def __init__(self, status: int, message: str, errors: Sequence[object] = ()) -> None:
+        super().__init__(message)
+        body = {"message": message, "documentation_url": DOCUMENTATION, "status": str(status)}
+        self.answer = Answer(status, body | ({"errors": list(errors)} if errors else {}))
+
+
+def invalid(resource: str, name: str, code: str = "invalid", message: str = "") -> HttpError:
+    error = {"resource": resource, "field": name, "code": code} | ({"message": message} if message else {})
+    return HttpError(422, "Validation Failed", [error])
+
+
+@dataclass(frozen=True)
+class Call:
+    """A REST request on its way to its handler, with who asks for it."""
+
+    world: World
+    token: Token
+    request: Request
+
+    @property
+    def query(self) -> dict[str, str]:
+        return self.request.query
+
+    @property
+    def base(self) -> str:
+        return self.request.base
+
+    def need(self, home: Repository, capability: str, level: str = "read") -> None:
+        if not self.token.may(capability, level, home):
+            raise HttpError(403, "Resource not accessible by integration")
+
+    def number(self, name: str, default: int, most: int) -> int:
+        text = self.query.get(name, "")
+        return min(int(text), most) if text.isdigit() and int(text) else default
+
+    def page(
+        self, items: Sequence[T], view: Callable[[T], object], *, default: int = 30, most: int = 100
+    ) -> tuple[list[object], dict[str, str]]:
+        """The page that was asked for, and the Link header to its neighbours."""
+        size, page = self.number("per_page", default, most), self.number("page", 1, 1_000_000)
+        last = max(1, -(-len(items) // size))
+        links = {"prev": page - 1, "next": page + 1, "last": last, "first": 1}
+        wanted = {"prev": page > 1, "first": page > 1, "next": page < last, "last": page < last}
+        header = ", ".join(f'<{self._link(links[name], size)}>; rel="{name}"' for name in links if wanted[name])
+        shown = [view(item) for item in items[(page - 1) * size : page * size]]
+        return shown, {"Link": header} if header else {}
+
+    def _link(self, page: int, size: int) -> str:
+        asked = self.query | {"page": str(page), "per_page": str(size)}
+        return f"{self.base}{self.request.path}?{urlencode(asked)}"
+
+    def listed(self, items: Sequence[T], view: Callable[[T], object]) -> Answer:
+        shown, headers = self.page(items, view)
+        return Answer(200, shown, headers)
+
+
+Handler = Callable[..., Answer]
+_ROUTES: list[tuple[str, re.Pattern[str], Handler]] = []
+
+
+def route(method: str, pattern: str) -> Callable[[Handler], Handler]:
+    """Registers a handler of a path under a repository; `{name}` is a segment, `{name*}` the rest."""
+    expression = re.sub(r"\{(\w+)\*\}", r"(?P<\1>.+)", pattern)
+    expression = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", expression)
+    compiled = re.compile(r"/repos/(?P<owner>[^/]+)/(?P<repo>[^/]+)" + expression)
+
+    def register(handler: Handler) -> Handler:
+        _ROUTES.append((method, compiled, handler))
+        return handler
+
+    return register
+
+
+def dispatch(call: Call) -> Answer:
+    """Finds the handler; a path that nobody handles is a gap in the fake, and said loudly."""
+    for method, pattern, handler in _ROUTES:
+        found = pattern.fullmatch(call.request.path)
+        if found and method == call.request.method:
+            parts = found.groupdict()
+            home = call.world.find(f"{parts.pop('owner')}/{parts.pop('repo')}", call.token)
+            if home is None:
+                raise HttpError(404, "Not Found")
+            return handler(call, home, **parts)
+    raise NotImplementedError(f"the fake GitHub does not know {call.request.method} {call.request.path}")

@@ -1,0 +1,180 @@
+"""What other systems report by repository_dispatch, and what docs/events.md says about it."""
+
+import json
+import re
+
+import pytest
+
+from dora_metrics.core.facts import jsonl
+from dora_metrics.core.facts.model import Deployment, Incident
+from dora_metrics.errors import EventError
+from dora_metrics.github.events.observe import observe
+from dora_metrics.github.events.repository_dispatch import DispatchedDeployment, DispatchedIncident
+from support.events import NOW, SHA, Payload, at, deployment, dispatch, incident, run, seen, settings
+from support.paths import ROOT
+
+DOCS = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
+EXAMPLES = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", DOCS, re.DOTALL)]
+
+
+def deployed(**fields: object) -> Deployment:
+    return deployment(seen("repository_dispatch", dispatch("dora-deployment", **fields)))
+
+
+def reported(**fields: object) -> Incident:
+    return incident(seen("repository_dispatch", dispatch("dora-incident", **fields)))
+
+
+def problems(action: str, **fields: object) -> tuple[str, ...]:
+    with pytest.raises(EventError) as raised:
+        seen("repository_dispatch", dispatch(action, **fields))
+    return raised.value.problems
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example["client_payload"])[:40])
+def test_documented_payloads_are_recorded_without_a_remark(example: Payload) -> None:
+    observed = seen(
+        "repository_dispatch", {"action": example["event_type"], "client_payload": example["client_payload"]}
+    )
+    (fact,) = observed.facts
+    assert jsonl.decode(jsonl.encode(fact)) == fact
+    assert observed.notes == ()
+
+
+def test_there_are_documented_payloads_of_both_types() -> None:
+    assert {example["event_type"] for example in EXAMPLES} == {"dora-deployment", "dora-incident"}
+
+
+@pytest.mark.parametrize("model", [DispatchedDeployment, DispatchedIncident])
+def test_every_field_is_documented(model: type[DispatchedDeployment | DispatchedIncident]) -> None:
+    assert [name for name in model.model_fields if f"`{name}`" not in DOCS] == []
+
+
+def test_a_deployment_with_defaults() -> None:
+    fact = deployed(id="d-1", version="v2")
+    assert (fact.id, fact.status, fact.environment, fact.source) == (
+        "dispatch:d-1",
+        "success",
+        "production",
+        "dispatch",
+    )
+    assert fact.finished_at == fact.observed_at == NOW
+
+
+def test_a_deployment_with_everything() -> None:
+    fact = deployed(
+        id="argo:shop/7",
+        environment="eu",
+        service="till",
+        sha=SHA.upper(),
+        ref="refs/tags/v2",
+        status="failure",
+        started_at="2026-11-20T10:00:00+01:00",
+        finished_at="2026-11-20T10:00:00Z",
+        changes=[f"commit:{SHA}"],
+        remediates="argo:shop/5",
+        reached_users=True,
+        health="failed",
+        url="file:///etc/passwd",
+        source="argo",
+    )
+    assert (fact.id, fact.environment, fact.service, fact.source) == ("argo:shop/7", "eu", "till", "argo")
+    assert (fact.sha, fact.ref, fact.status, fact.health) == (SHA, "v2", "failure", "failed")
+    assert (fact.started_at, fact.finished_at, fact.observed_at) == (
+        at("20T09:00"),
+        at("20T10:00"),
+        at("20T10:00"),
+    )
+    assert (fact.changes, fact.remediates, fact.reached_users, fact.url) == (
+        (f"commit:{SHA}",),
+        "argo:shop/5",
+        True,
+        None,
+    )
+
+
+def test_fields_may_stand_flat_or_under_the_name_of_the_thing() -> None:
+    assert deployed(deployment={"id": "1"}) == deployed(id="1")
+    assert reported(incident={"id": "1", "deployment": "v2"}) == reported(id="1", deployment="v2")
+
+
+def test_without_an_id_the_content_identifies_and_never_the_run() -> None:
+    payload = dispatch("dora-deployment", sha=SHA)
+    first = deployment(seen("repository_dispatch", payload))
+    again = observe(run("repository_dispatch", run_id="100", now=at("23T00:00")), payload, settings(), frozenset())
+    assert first.id.startswith("dispatch:")
+    assert deployment(again).id == first.id
+    others = [
+        deployed(sha="b" * 40),
+        deployed(sha=SHA, environment="eu"),
+        deployed(sha=SHA, status="failure"),
+    ]
+    assert len({first.id, *(fact.id for fact in others)}) == 4
+
+
+def test_an_incident_that_ends_is_the_same_incident() -> None:
+    began = {"title": "Checkout answers 500", "detected_at": "2026-11-20T10:00:00Z"}
+    opened, ended = reported(**began), reported(**began, resolved_at="2026-11-20T11:00:00Z", severity="high")
+    assert opened.id == ended.id
+    assert (opened.observed_at, ended.observed_at) == (at("20T10:00"), at("20T11:00"))
+
+
+def test_observed_at_may_be_said_to_correct_an_earlier_report() -> None:
+    fact = reported(id="1", detected_at="2026-11-20T10:00:00Z", observed_at="2026-11-20T12:00:00Z", retracted=True)
+    assert (fact.observed_at, fact.retracted) == (at("20T12:00"), True)
+
+
+def test_wrong_types_are_named_with_their_place() -> None:
+    assert problems("dora-deployment", id=7, sha="abc", status="ok", changes="x", commit_count=-1) == (
+        "client_payload.id: expected text, it is another number",
+        "client_payload.sha: expected a full commit sha, 40 characters of 0-9a-f, it is another text",
+        "client_payload.status: expected one of success, failure, cancelled, it is another text",
+        "client_payload.changes: expected a list, it is another text",
+        "client_payload.commit_count: expected a whole number of 0 or more, it is another number",
+    )
+    assert problems("dora-incident", incident={"id": "1", "detected_at": "noon"}) == (
+        ("client_payload.incident.detected_at: expected a time such as 2026-11-21T12:00:00Z, it is another text"),
+    )
+
+
+def test_payloads_that_say_too_little() -> None:
+    assert problems("dora-deployment") == (
+        (
+            "client_payload.id: expected an id, or one of sha, ref, version, started_at, finished_at "
+            "to tell this one from others"
+        ),
+    )
+    assert problems("dora-incident", id="1", resolved_at="2026-11-20T11:00:00Z") == (
+        "client_payload.detected_at: expected a time beside resolved_at, it is missing",
+    )
+    assert problems("dora-deployment", deployment="v1") == (
+        "client_payload.deployment: expected an object with the deployment's fields",
+    )
+
+
+@pytest.mark.parametrize("bad", [" ", "a\nb", "x" * 201])
+def test_ids_are_one_short_line(bad: str) -> None:
+    assert problems("dora-deployment", id=bad)[0].startswith("client_payload.id: expected a text of one line")
+
+
+def test_empty_texts_are_no_values() -> None:
+    assert deployed(id="1", sha="", status="", environment="", finished_at="") == deployed(id="1")
+
+
+def test_misspelt_fields_are_told() -> None:
+    observed = seen("repository_dispatch", dispatch("dora-deployment", id="1", enviroment="eu"))
+    assert observed.notes == ("Unknown fields, ignored: client_payload.enviroment",)
+
+
+def test_other_types_are_nothing_to_record() -> None:
+    assert seen("repository_dispatch", dispatch("on-demand-test")).facts == ()
+
+
+def test_deployment_source_does_not_ask_about_dispatches() -> None:
+    payload = dispatch("dora-deployment", id="1", source="pushes")
+    assert seen("repository_dispatch", payload, "deployments", deployment_source="none").facts
+
+
+def test_service_of_the_payload_before_that_of_the_settings() -> None:
+    payload = dispatch("dora-deployment", id="1", service="till")
+    assert deployment(seen("repository_dispatch", payload, service="shop")).service == "till"

@@ -1,0 +1,192 @@
+"""The past is told by the same mappers as the events: whatever an event has recorded is no news to a reading."""
+
+from typing import Any
+
+import pytest
+
+from dora_metrics.core.facts.merge import completed, news, reobserved
+from dora_metrics.core.facts.model import Change, Deployment, Fact
+from dora_metrics.core.ledger.layout import Contents, plan
+from dora_metrics.core.ledger.layout import read as contents
+from dora_metrics.core.policy import Policy
+from dora_metrics.github.client import GitHubError
+from dora_metrics.github.compare import History
+from dora_metrics.github.events.observe import observe
+from dora_metrics.pipeline.enrich import Asker
+from dora_metrics.settings.model import Settings
+from fakes import records, rest_views
+from fakes.github import FakeGitHub
+from fakes.repository import Repository
+from support.github_history import after, at, client_of, deployed, merged, read, run_of
+
+BASE = "https://api.github.com"
+
+
+class Watched:
+    """A repository whose every event starts a run, as far as its ledger is concerned."""
+
+    def __init__(self, github: FakeGitHub, shop: Repository, **given: object) -> None:
+        self.shop, self.settings = shop, Settings.model_validate({"deployment-source": "auto", **given})
+        self.before: Contents = contents({})
+        history = History(client_of(github), "acme/shop")
+        self.asker = Asker(history, Policy(), GitHubError, _raise)
+
+    def event(self, name: str, payload: dict[str, Any], sha: str = "") -> None:
+        run = run_of()
+        run = type(run)(**{**run.__dict__, "event": name, "sha": sha})
+        seen = observe(run, {"repository": {"default_branch": "main"}, **payload}, self.settings, frozenset())
+        asked = self.asker(tuple(self._enriched(fact) for fact in seen.facts), self.before)
+        self.before = plan(self.before, asked).after
+
+    def _enriched(self, fact: Fact) -> Fact:
+        known = self.before.known(fact.id)
+        made = completed(known, fact)
+        same = isinstance(made, Deployment) and (known is None or isinstance(known, Deployment))
+        return reobserved(known, made) if same else made  # type: ignore[arg-type]
+
+    @property
+    def ledger(self) -> dict[str, Fact]:
+        return {fact.id: fact for fact in self.before.facts}
+
+    def deployments(self) -> None:
+        for made in self.shop.every(records.Deployment):
+            for status in made.history:
+                if status.state == "inactive":
+                    continue  # starts no run
+                shown = {
+                    "deployment": rest_views.deployment(BASE, made),
+                    "deployment_status": rest_views.deployment_status(BASE, status),
+                }
+                self.event("deployment_status", shown)
+
+    def pulls(self) -> None:
+        for made in self.shop.every(records.PullRequest):
+            self.event("pull_request", {"action": "closed", "pull_request": rest_views.whole_pull(BASE, made)})
+
+    def issue(self, action: str, made: records.Issue, **more: object) -> None:
+        self.event("issues", {"action": action, "issue": rest_views.issue(BASE, made), **more})
+
+
+def _raise(problem: Exception) -> None:
+    raise problem
+
+
+@pytest.fixture
+def watched(github: FakeGitHub, shop: Repository) -> Watched:
+    return Watched(github, shop)
+
+
+def test_deployments_with_any_history_of_statuses(github: FakeGitHub, shop: Repository, watched: Watched) -> None:
+    deployed(shop, 1)
+    made = shop.deployment(status="failure", at=at(2), finished_at=at(2.1), payload={"version": "v9"})
+    shop.deployment_status(made, "success", at=at(2.5))
+    shop.deployment_status(made, "failure", at=at(2.6))
+    other = shop.deployment("staging", status="in_progress", at=at(3), ref="feature")
+    shop.deployment_status(other, "error", at=at(3.2))
+    shop.deployment(status="queued", at=at(4))
+    shop.deployment(task="migrate", at=at(5))
+    watched.deployments()
+    found = read(github)
+    assert news(watched.ledger, found.facts.values()) == ()
+    assert found.deployments.keys() == watched.ledger.keys()
+    assert len(found.deployments) == 3
+
+
+@pytest.mark.parametrize("how", ["squash", "merge", "rebase"])
+def test_what_deployments_delivered(github: FakeGitHub, shop: Repository, watched: Watched, how: str) -> None:
+    deployed(shop, 1)
+    shop.commit({"a": "1"}, message="Part one", branch="feature", author_date=at(1.2))
+    shop.commit({"a": "2"}, message="Part two", branch="feature", author_date=at(1.4))
+    pull = shop.pull("Faster", branch="feature", created_at=at(1.5), labels=["hotfix"])
+    shop.review(pull, at=at(1.6))
+    shop.merge_pull(pull, how=how, at=at(2))  # type: ignore[arg-type]
+    shop.commit({"b": "1"}, message="By hand", author_date=at(2.5))
+    shop.commit({"b": "2"}, message="A robot", author="renovate[bot]", author_date=at(2.6))
+    deployed(shop, 3)
+    merged(shop, "Bump", 4, author="dependabot[bot]", body="Reverts acme/shop#1")
+    deployed(shop, 5)
+    watched.pulls()
+    watched.deployments()
+    found = read(github)
+    assert news(watched.ledger, found.facts.values()) == ()
+    ledger = watched.ledger
+    assert {key: ledger[key] for key in found.facts} == found.facts
+    assert len([fact for fact in found.facts.values() if isinstance(fact, Change)]) == 4
+
+
+def test_releases(github: FakeGitHub, shop: Repository, watched: Watched) -> None:
+    for tag, prerelease in (("v1.0.0", False), ("v1.1.0-rc1", True)):
+        made = shop.release(tag, published_at=at(3), prerelease=prerelease)
+        watched.event("release", {"action": "published", "release": rest_views.release(BASE, made)}, sha=made.sha)
+    shop.release("v2", draft=True)
+    assert news(watched.ledger, read(github).facts.values()) == ()
+    assert len(watched.ledger) == 2
+
+
+def test_runs_with_attempts(github: FakeGitHub, shop: Repository, watched: Watched) -> None:
+    shop.run("Deploy", at=at(1), finished_at=at(1.2), conclusion="failure")
+    shop.run("Deploy", at=at(2), finished_at=at(2.2), attempt=3)
+    shop.run("Deploy", at=at(3), branch="feature")
+    shop.run("Deploy", at=at(4), branch="v1.2.0")
+    shop.run("Deploy", at=at(5), conclusion="cancelled")
+    shop.run("CI", at=at(6))
+    for made in shop.every(records.WorkflowRun):
+        shown = {"action": "completed", "workflow_run": rest_views.run(BASE, made)}
+        watched.event("workflow_run", {**shown, "workflow": {"name": made.name, "path": made.path}})
+    found = read(github)
+    assert news(watched.ledger, found.facts.values()) == ()
+    assert found.deployments.keys() == watched.ledger.keys()
+    assert len(watched.ledger) == 4
+
+
+def test_merges_as_pushes(github: FakeGitHub, shop: Repository, watched: Watched) -> None:
+    sha = merged(shop, "Faster", 2)
+    payload = {
+        "ref": "refs/heads/main",
+        "after": sha,
+        "repository": {"default_branch": "main", "pushed_at": int(at(2).timestamp())},
+        "head_commit": {"timestamp": f"{at(2):%Y-%m-%dT%H:%M:%SZ}"},
+    }
+    watched.event("push", payload)
+    watched.pulls()
+    assert news(watched.ledger, read(github).facts.values()) == ()
+    assert f"github:push:{sha}" in watched.ledger
+
+
+def test_incidents_through_all_that_happens_to_them(github: FakeGitHub, shop: Repository, watched: Watched) -> None:
+    body = "### Severity\n\ncritical\n\n### Detected at\n\n2026-09-01T13:00Z\n"
+    made = shop.issue("Checkout answers 500", labels=["incident", "sev2"], body=body, created_at=at(3))
+    watched.issue("opened", made)
+    assert news(watched.ledger, read(github).facts.values()) == ()
+    shop.close(made, at=at(4))
+    watched.issue("closed", made)
+    shop.reopen(made, at=at(5))
+    watched.issue("reopened", made)
+    assert news(watched.ledger, read(github).facts.values()) == ()
+    shop.close(made, "duplicate", at=at(6))
+    watched.issue("closed", made)
+    assert news(watched.ledger, read(github).facts.values()) == ()
+    assert [fact.retracted for fact in watched.ledger.values()] == [True]
+
+
+def test_a_service_of_the_settings_and_texts_without_end(github: FakeGitHub, shop: Repository) -> None:
+    watched = Watched(github, shop, service="till")
+    merged(shop, "x" * 400, 2, labels=["y" * 400])
+    deployed(shop, 3, ref="z" * 400)
+    watched.pulls()
+    watched.deployments()
+    found = read(github, service="till")
+    assert news(watched.ledger, found.facts.values()) == ()
+    assert {fact.service for fact in found.facts.values()} == {"till"}
+
+
+def test_the_event_comes_after_the_reading_and_is_no_news_either(github: FakeGitHub, shop: Repository) -> None:
+    deployed(shop, 1)
+    merged(shop, "Faster", 2)
+    deployed(shop, 3)
+    watched = Watched(github, shop)
+    ledger = after({}, read(github))
+    watched.before = plan(watched.before, ledger.values()).after
+    watched.pulls()
+    watched.deployments()
+    assert watched.ledger == ledger

@@ -1,0 +1,160 @@
+"""Nothing is lost when a run is killed at any request, or when many write at once."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING
+
+import pytest
+
+from dora_metrics.core.ledger.layout import CHECKPOINT, OUTBOX, SEQUENCE
+from fakes.github import FakeGitHub
+from support.branch_shop import BRANCH, Shop, deployed
+from support.runs import NOW, deployment_status, run
+from support.servers import Answer, Listener, listening
+
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+OCTOBER = datetime(2026, 10, 28, 12, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A ledger, and the run in it that is killed."""
+
+    prepare: Callable[[Shop], object]
+    payload: Mapping[str, object]
+    inputs: Mapping[str, object] = field(default_factory=dict)
+    kept: str = "facts/2026/11.jsonl"
+    """A file that the run must have written."""
+
+
+def before(shop: Shop) -> None:
+    """A deployment whose changes bound those of the next."""
+    repository = shop.repository
+    repository.commit({"a": "2"}, message="Go on", author_date=datetime(2026, 11, 20, tzinfo=UTC))
+    shop.event("deployment_status", deployment_status(1, sha=shop.begin, at="2026-11-20T12:00:00Z"))
+
+
+def old(shop: Shop) -> None:
+    """A ledger that was sealed last month up to July, and has something new to seal."""
+    for month in (3, 6, 7, 8, 10):
+        payload = deployment_status(month, at=f"2026-{month:02}-11T12:00:00Z")
+        shop.event("deployment_status", payload, now=OCTOBER)
+    assert b'"until":"2026-07-01' in (shop.read(CHECKPOINT) or b"")
+
+
+def sealed(shop: Shop) -> None:
+    """A ledger that was sealed this month."""
+    old(shop)
+    shop.event("deployment_status", deployment_status(11, at="2026-11-11T12:00:00Z"))
+
+
+CASES = {
+    "the first run": Case(lambda _: None, deployment_status(1)),
+    "a run that asks what was delivered": Case(before, deployment_status(2, sha="HEAD")),
+    "a run that seals a month": Case(old, deployment_status(12), kept=CHECKPOINT),
+    "a late fact of a sealed month": Case(
+        sealed, deployment_status(4, at="2026-04-11T12:00:00Z"), kept="facts/2026/04.jsonl"
+    ),
+    "a fact that an endpoint does not take": Case(sealed, deployment_status(12), {"endpoint-url": "DOWN"}, kept=OUTBOX),
+    "a fact that an endpoint takes": Case(sealed, deployment_status(12), {"endpoint-url": "UP"}),
+}
+
+
+class Stage:
+    """A case in a shop of its own, beside an endpoint."""
+
+    def __init__(self, case: Case, github: FakeGitHub, folder: Path, endpoint: Listener) -> None:
+        self.shop = Shop(github, folder)
+        self.endpoint = endpoint
+        case.prepare(self.shop)
+        addresses = {"UP": endpoint.url, "DOWN": "http://127.0.0.1:1"}
+        self.inputs = {name: addresses.get(str(value), value) for name, value in case.inputs.items()}
+        text = json.dumps(case.payload).replace('"HEAD"', json.dumps(self.shop.repository.head()))
+        self.payload: dict[str, object] = json.loads(text)
+
+    def run(self) -> dict[str, bytes]:
+        """The run, to its end; what lies on the branch then, but for how often it has changed."""
+        assert self.shop.event("deployment_status", self.payload, self.inputs).code == 0
+        files = self.shop.files()
+        lines = files["metrics.prom"].splitlines()
+        files["metrics.prom"] = b"\n".join(line for line in lines if not line.startswith(b"dora_ledger_sequence "))
+        return {path: content for path, content in files.items() if path != SEQUENCE}
+
+    def start(self) -> "Popen[bytes]":
+        """The same run as a process."""
+        return self.shop.start("deployment_status", self.payload, self.inputs)
+
+    def killed_at(self, step: int, *, applied: bool) -> bool:
+        """Whether the run came to its request number `step`; killed there, before or after GitHub did the work."""
+        return self.shop.killed(self.start, step, applied=applied)
+
+
+def on_stage(
+    case: Case, folder: Path, kill: Callable[[Stage], bool] = lambda _: False
+) -> tuple[dict[str, bytes], bool]:
+    """What lies on the branch after the case's run, and whether it had been killed before."""
+    with FakeGitHub(now=lambda: NOW) as github, listening() as endpoint:
+        stage = Stage(case, github, Path(mkdtemp(dir=folder)), endpoint)
+        killed = kill(stage)
+        return stage.run(), killed
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("name", CASES)
+def test_a_run_killed_at_any_request_and_run_again_leaves_the_same_branch(
+    tmp_path: Path, name: str, *, applied: bool
+) -> None:
+    """Facts, checkpoint, outbox, numbers: every file of it."""
+    case, killed, step = CASES[name], True, 0
+    expected, _ = on_stage(case, tmp_path)
+    assert case.kept in expected
+    while killed:
+        left, killed = on_stage(case, tmp_path, partial(Stage.killed_at, step=step, applied=applied))
+        assert left == expected, step
+        step += 1
+    assert step > 2
+
+
+def test_a_run_killed_before_the_endpoint_answers_has_its_fact_sent_again(tmp_path: Path) -> None:
+    case = CASES["a fact that an endpoint takes"]
+    expected, _ = on_stage(case, tmp_path)
+
+    def kill(stage: Stage) -> bool:
+        with listening(Answer(hang=True)) as silent:
+            inputs, stage.inputs = stage.inputs, {"endpoint-url": silent.url}
+            with stage.start() as process:
+                assert silent.called.wait(60)
+                process.kill()
+            stage.inputs = inputs
+        return b"github:deployment:12" in (stage.shop.read(OUTBOX) or b"")
+
+    assert on_stage(case, tmp_path, kill) == (expected, True)
+    assert OUTBOX not in expected
+
+
+def test_fifty_writers_at_once_lose_nothing(tmp_path: Path) -> None:
+    with FakeGitHub(now=lambda: NOW) as github:
+        shop = Shop(github, tmp_path)
+
+        def write(number: int) -> int:
+            folder = Path(mkdtemp(dir=tmp_path))
+            inputs = {"ledger": f"branch:{BRANCH}", "github-token": github.token}
+            url = {"GITHUB_API_URL": github.api_url}
+            payload = deployment_status(number, state="failure")
+            return run(folder, "deployment_status", payload, inputs, environment=url, pause=time.sleep).code
+
+        github.world.budgets["graphql"].limit = 100_000
+        with ThreadPoolExecutor(50) as pool:
+            codes = Counter(pool.map(write, range(1, 51)))
+        assert codes == {0: 50}
+        assert shop.ids() == sorted(deployed(*range(1, 51)))

@@ -1,0 +1,568 @@
+"""The life of a report's issue: made once, written anew in place, linked and closed, whatever goes wrong between."""
+
+import json
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dora_metrics.core.ledger.layout import REPORTS
+from dora_metrics.core.reports.periodic.claims import CLAIM
+from dora_metrics.core.reports.periodic.issue_body import marker_in
+from dora_metrics.pipeline import report_issues
+from fakes.faults import dropped, meanwhile, primary_limit, unavailable
+from fakes.github import FakeGitHub
+from fakes.records import Issue
+from support.branch_shop import Shop
+from support.runs import Ran, deployment_status, incident, run
+
+MONDAY = datetime(2026, 11, 23, 6, tzinfo=UTC)
+WEEK = timedelta(weeks=1)
+SCHEDULE = {"schedule": "17 5 * * *"}
+FREE = CLAIM + timedelta(minutes=1)
+"""When a claim that led to nothing is over, a run included."""
+
+
+class Team(Shop):
+    """A shop that deployed in week 47, and whose runs make reports."""
+
+    def __init__(self, github: FakeGitHub, folder: Path) -> None:
+        super().__init__(github, folder)
+        for number in (1, 2, 3):
+            self.deploy(number, f"2026-11-1{number + 5}T11:00:00Z")
+
+    def deploy(self, number: int, at: str, **inputs: object) -> Ran:
+        """A deployment that a run records, at a time when no report is due or it makes none."""
+        moment = datetime.fromisoformat(at) + timedelta(minutes=1)
+        payload = deployment_status(number, at=at)
+        return self.event("deployment_status", payload, {"report": "off", **inputs}, now=moment)
+
+    def report(self, now: datetime = MONDAY, /, **inputs: object) -> Ran:
+        """A run that makes reports and reads nothing of the past."""
+        self.github.requests.clear()
+        token = str(inputs.pop("token", self.github.token))
+        return self.event("workflow_dispatch", {"inputs": {}}, {"mode": "report", **inputs}, now=now, token=token)
+
+    @property
+    def issues(self) -> list[Issue]:
+        return sorted(self.repository.every(Issue), key=lambda issue: issue.number)
+
+    @property
+    def reports(self) -> list[Issue]:
+        return [issue for issue in self.issues if marker_in(issue.body)]
+
+    @property
+    def asked(self) -> list[str]:
+        return [f"{one.method} {one.operation or one.path}" for one in self.github.requests]
+
+    @property
+    def cabinet(self) -> dict[str, Any]:
+        found: dict[str, dict[str, Any]] = json.loads(self.read(REPORTS) or b"{}")
+        return found.get("acme/shop", {})
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Iterator[Team]:
+    with FakeGitHub(now=lambda: MONDAY) as github:
+        yield Team(github, tmp_path)
+
+
+# Made once.
+
+
+def test_on_monday_the_week_that_has_ended_is_reported_in_an_issue(team: Team) -> None:
+    ran = team.report()
+    (issue,) = team.reports
+    assert issue.title == "Delivery report · acme/shop · week 47, 2026"
+    assert issue.labels == ["dora-report"]
+    assert "3 deployments reached production" in issue.body
+    assert ran.outputs["report-issue"] == str(issue.number)
+    assert f"report ✓ week 47, 2026: [#{issue.number}]({issue.url})" in ran.summary
+
+
+def test_a_schedule_makes_it_too(team: Team) -> None:
+    ran = team.event("schedule", SCHEDULE, now=MONDAY)
+    assert (ran.code, len(team.reports)) == (0, 1)
+
+
+def test_a_sync_right_after_writes_nothing_though_it_sees_the_issue(team: Team) -> None:
+    team.event("schedule", SCHEDULE, now=MONDAY)
+    head = team.repository.head("dora-metrics")
+    team.github.requests.clear()
+    team.event("schedule", SCHEDULE, now=MONDAY + timedelta(minutes=5))
+    assert team.repository.head("dora-metrics") == head
+    assert len(team.asked) <= 4
+
+
+def test_it_costs_four_requests_beside_those_that_read_and_write_the_ledger(team: Team) -> None:
+    team.report()
+    team.deploy(4, "2026-11-24T11:00:00Z")
+    before = team.repository.head("dora-metrics")
+    team.report(MONDAY + WEEK)
+    assert team.asked == [
+        "POST Ledger",
+        f"GET /repos/acme/shop/git/trees/{before}",
+        "POST Append",
+        "POST Reports",
+        "POST /repos/acme/shop/issues",
+        f"PATCH /repos/acme/shop/issues/{team.reports[0].number}",
+        "POST Append",
+    ]
+
+
+def test_however_often_the_run_repeats_there_is_one_issue_and_it_is_not_touched(team: Team) -> None:
+    first = team.report()
+    (issue,) = team.reports
+    for hours in (0, 1, 30, 100):
+        again = team.report(MONDAY + timedelta(hours=hours))
+        assert again.outputs["report-issue"] == first.outputs["report-issue"]
+        assert not any(asked.startswith(("PATCH", "POST /")) for asked in team.asked)
+    assert team.reports == [issue]
+
+
+def test_runs_at_the_same_time_make_one_issue(team: Team) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        ran = list(pool.map(lambda _: team.report(), range(6)))
+    assert [one.code for one in ran] == [0] * 6
+    assert len(team.issues) == 1
+
+
+@pytest.mark.parametrize("fault", [unavailable(502, applied=True), dropped(applied=True)], ids=["502", "dropped"])
+def test_an_issue_whose_answer_got_lost_is_found_and_not_made_twice(team: Team, fault: unavailable | dropped) -> None:
+    team.github.fail(fault, to="POST /repos/acme/shop/issues")
+    ran = team.report()
+    assert len(team.issues) == 1
+    assert ran.outputs["report-issue"] == str(team.issues[0].number)
+
+
+def test_a_run_whose_clock_is_behind_takes_nothing_over(team: Team) -> None:
+    team.github.fail(meanwhile(lambda: team.report(MONDAY - timedelta(seconds=3))), to="POST /repos/acme/shop/issues")
+    team.report()
+    assert len(team.issues) == 1
+
+
+def test_a_claim_that_grew_old_by_waiting_is_made_anew_first(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_issues, "CLAIM", timedelta())
+    assert "report ✓" in team.report().summary
+    assert team.asked.count("POST Append") == 3
+    assert len(team.issues) == 1
+
+
+def test_a_claim_that_passed_to_another_run_makes_nothing(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_issues, "CLAIM", timedelta())
+
+    def taken() -> None:
+        theirs = {"acme/shop": {"weekly": {**team.cabinet["weekly"], "claimed_by": "another"}}}
+        team.hand({REPORTS: json.dumps(theirs).encode()})
+
+    team.github.fail(meanwhile(taken), to="Reports")
+    assert "report – another run has taken over that of week 47, 2026" in team.report().summary
+    assert team.issues == []
+
+
+def test_an_issue_that_could_not_be_made_is_made_by_the_next_run(team: Team) -> None:
+    team.github.fail(unavailable(502), to="POST /repos/acme/shop/issues")
+    ran = team.report()
+    assert (ran.code, team.issues) == (0, [])
+    assert "report ✗ that of week 47, 2026 could not be filed: GitHub answered 502" in ran.summary
+    assert "another run has begun" in team.report(MONDAY + CLAIM / 2).summary
+    team.report(MONDAY + FREE)
+    assert len(team.issues) == 1
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["before", "after"])
+def test_a_run_killed_at_any_request_leaves_one_issue_and_the_last_one_closed(tmp_path: Path, *, applied: bool) -> None:
+    killed, step = True, 0
+    while killed:
+        with FakeGitHub(now=lambda: MONDAY) as github:
+            team = Team(github, tmp_path)
+            team.report()
+            start = partial(team.start, "workflow_dispatch", {}, {"mode": "report"}, now=MONDAY + WEEK)
+            killed = team.killed(start, step, applied=applied)
+            team.report(MONDAY + WEEK + FREE)
+            assert [(issue.title[-13:], issue.state) for issue in team.issues] == [
+                ("week 47, 2026", "CLOSED"),
+                ("week 48, 2026", "OPEN"),
+            ], step
+            assert team.cabinet["weekly"]["done"]
+        step += 1
+    assert step == 8
+
+
+# Written anew.
+
+
+def test_what_is_known_later_is_written_into_the_same_issue(team: Team) -> None:
+    team.report()
+    team.event("issues", incident(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
+    ran = team.report(MONDAY + timedelta(days=1))
+    (issue,) = team.reports
+    assert "1 of 3 failed, 1 not over yet" in issue.body
+    assert "report ✓ week 47, 2026 says what is known by now" in ran.summary
+
+
+def test_what_people_wrote_into_it_stays(team: Team) -> None:
+    team.report(datetime(2026, 12, 7, tzinfo=UTC), report="monthly")
+    (issue,) = team.reports
+    issue.body = "Read this first.\r\n" + issue.body.replace("\n", "\r\n") + "\r\n- [ ] Ask Ann"
+    team.event("issues", incident(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
+    team.report(datetime(2026, 12, 8, tzinfo=UTC), report="monthly")
+    assert issue.body.startswith("Read this first.\n")
+    assert issue.body.endswith("\n- [ ] Ask Ann")
+    assert "1 of 3 failed" in issue.body
+
+
+def test_an_issue_whose_marks_were_taken_away_is_left_alone(team: Team) -> None:
+    team.report()
+    (issue,) = team.issues
+    issue.body = "Ours now."
+    team.event("issues", incident(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
+    team.report(MONDAY + timedelta(days=1))
+    assert [one.body for one in team.issues] == ["Ours now."]
+
+
+def test_an_issue_without_its_label_is_still_known(team: Team) -> None:
+    team.report()
+    (issue,) = team.issues
+    issue.labels.clear()
+    for number in range(30):
+        team.repository.issue(f"Other {number}")
+    team.event("issues", incident(99, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
+    team.report(MONDAY + timedelta(days=1))
+    assert "1 of 3 failed" in issue.body
+    team.report(MONDAY + WEEK)
+    assert issue.closed
+    assert len(team.reports) == 2
+
+
+def test_an_issue_in_which_people_wrote_much_is_written_anew_with_less_detail(team: Team) -> None:
+    team.report()
+    (issue,) = team.reports
+    theirs = "\n" + "x" * (65_536 - len(issue.body) - 5)
+    issue.body += theirs
+    team.event("issues", incident(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
+    team.report(MONDAY + timedelta(days=1), strict="true")
+    assert "1 of 3 failed" in issue.body
+    assert issue.body.endswith(theirs)
+    assert "How these numbers were made" in issue.body
+    assert "**Lead time**: median over" not in issue.body
+
+
+def test_an_issue_that_was_transferred_is_let_go(team: Team) -> None:
+    team.report()
+    gone = team.issues[0].number
+    team.repository.records.remove(team.issues[0])
+    team.github.fail(unavailable(301), to=f"GET /repos/acme/shop/issues/{gone}", times=None)
+    for days in (7, 8, 14):
+        assert "✗" not in team.report(MONDAY + timedelta(days=days)).summary
+    assert [issue.title[-13:] for issue in team.reports] == ["week 48, 2026", "week 49, 2026"]
+
+
+def test_an_issue_that_was_deleted_stays_so(team: Team) -> None:
+    team.report()
+    team.repository.records.remove(team.issues[0])
+    team.event("issues", incident(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
+    assert "✗" not in team.report(MONDAY + timedelta(days=1)).summary
+    assert "✗" not in team.report(MONDAY + WEEK).summary
+    assert len(team.reports) == 1
+
+
+# Linked and closed.
+
+
+def test_the_next_report_links_to_the_last_one_and_closes_it(team: Team) -> None:
+    team.report()
+    team.report(MONDAY + WEEK)
+    last, this = team.reports
+    assert (last.state, last.state_reason, this.state) == ("CLOSED", "completed", "OPEN")
+    assert f"The report before: #{last.number}" in this.body
+
+
+def test_a_report_that_somebody_opens_again_stays_open(team: Team) -> None:
+    team.report()
+    team.report(MONDAY + WEEK)
+    team.reports[0].closed_at = None
+    team.report(MONDAY + WEEK + timedelta(days=1))
+    assert team.reports[0].state == "OPEN"
+
+
+def test_the_last_report_of_a_scope_that_died_is_closed_once(team: Team) -> None:
+    team.deploy(11, "2026-11-19T11:00:00Z", service="web")
+    team.report()
+    team.deploy(12, "2027-02-23T11:00:00Z")
+    february = datetime(2027, 3, 1, 6, tzinfo=UTC)
+    team.report(february)
+    dead = next(issue for issue in team.reports if "web" in issue.title)
+    assert dead.closed
+    dead.closed_at = None
+    team.deploy(13, "2027-03-03T11:00:00Z")
+    team.report(february + WEEK)
+    assert not dead.closed
+
+
+def test_no_other_issue_is_closed_whatever_its_number(team: Team) -> None:
+    team.report()
+    team.issues[0].body = "Login is broken"
+    team.report(MONDAY + WEEK)
+    assert team.issues[0].state == "OPEN"
+
+
+def test_a_last_report_that_cannot_be_closed_costs_nothing_else(team: Team) -> None:
+    team.report()
+    team.github.fail(unavailable(502), to="PATCH /repos/acme/shop/issues/*", times=None)
+    assert "report ✓ week 48" in team.report(MONDAY + WEEK).summary
+    assert team.cabinet["weekly"]["done"]
+
+
+def test_another_report_day_makes_no_older_report(team: Team) -> None:
+    team.report(MONDAY + timedelta(days=1))
+    for days in (1, 4):
+        team.report(MONDAY + timedelta(days=days, hours=2), **{"report-day": "friday"})
+    assert [(issue.title[-13:], issue.state) for issue in team.issues] == [("week 47, 2026", "OPEN")]
+
+
+def test_a_report_with_work_left_in_it_is_not_closed(team: Team) -> None:
+    team.report(datetime(2026, 12, 7, tzinfo=UTC), report="monthly")
+    team.reports[0].body += "\n- [ ] Split the deployment (owner: Ann, due: Friday)"
+    team.report(datetime(2027, 1, 4, tzinfo=UTC), report="monthly")
+    assert [issue.state for issue in team.reports] == ["OPEN", "OPEN"]
+
+
+def test_after_weeks_without_a_run_the_newest_report_is_made(team: Team) -> None:
+    team.report()
+    team.report(MONDAY + 3 * WEEK)
+    assert [issue.title[-13:] for issue in team.reports] == ["week 47, 2026", "week 50, 2026"]
+    assert team.reports[0].closed
+
+
+# Several.
+
+
+def test_weekly_and_monthly_reports_are_issues_of_their_own(team: Team) -> None:
+    team.report(datetime(2027, 1, 4, 12, tzinfo=UTC), report="weekly, monthly, quarterly")
+    assert min(marker_in(issue.body or "") or "" for issue in team.reports).startswith("monthly:2026-12:")
+    assert len(team.reports) == 3
+
+
+def test_each_scope_has_an_issue_and_a_dead_one_has_none(team: Team) -> None:
+    team.deploy(11, "2026-11-19T11:00:00Z", service="web")
+    team.deploy(12, "2026-06-19T11:00:00Z", service="old")
+    ran = team.report()
+    assert sorted(issue.title for issue in team.reports) == [
+        "Delivery report · acme/shop · web production · week 47, 2026",
+        "Delivery report · acme/shop · week 47, 2026",
+    ]
+    assert ran.outputs["report-issue"] in {str(issue.number) for issue in team.reports}
+
+
+def test_a_scope_that_comes_later_gets_its_report_with_the_next_run(team: Team) -> None:
+    team.report()
+    team.deploy(11, "2026-11-19T11:00:00Z", service="web")
+    for days in (1, 2):
+        team.report(MONDAY + timedelta(days=days))
+    assert sorted(issue.title for issue in team.reports) == [
+        "Delivery report · acme/shop · web production · week 47, 2026",
+        "Delivery report · acme/shop · week 47, 2026",
+    ]
+
+
+def test_repositories_that_share_a_ledger_have_reports_of_their_own(team: Team) -> None:
+    other = team.github.repository("acme/web", empty=True)
+    other.commit({"README.md": "web"}, message="Begin")
+    payload = deployment_status(71, at="2026-11-17T12:00:00Z")
+    payload["repository"] = {"name": "web", "full_name": "acme/web", "default_branch": "main"}
+    shared = {"ledger": "branch:dora-metrics@acme/shop", "report": "weekly"}
+    environment = {"GITHUB_API_URL": team.github.api_url, "GITHUB_REPOSITORY": "acme/web"}
+    inputs = {**shared, "github-token": team.github.token}
+    run(team.folder, "deployment_status", payload, {**inputs, "report": "off"}, now=MONDAY, environment=environment)
+    team.report()
+    run(team.folder, "workflow_dispatch", {}, {**inputs, "mode": "report"}, now=MONDAY, environment=environment)
+    assert [issue.title for issue in team.reports] == ["Delivery report · acme/shop · week 47, 2026"]
+    assert [issue.title for issue in other.every(Issue)] == ["Delivery report · acme/web · week 47, 2026"]
+
+
+# Runs of events.
+
+
+def test_a_run_of_an_event_makes_no_first_report(team: Team) -> None:
+    ran = team.event("deployment_status", deployment_status(9, at="2026-11-23T05:00:00Z"), now=MONDAY)
+    assert not team.issues
+    assert "report" not in ran.summary.partition("<details>")[2].partition("How these")[0]
+
+
+def deployed_later(team: Team, hours: int, **inputs: object) -> Ran:
+    """A run of an event so long after week 48 is due."""
+    now = MONDAY.replace(hour=0) + WEEK + timedelta(hours=hours)
+    payload = deployment_status(9, at=(now - timedelta(hours=1)).isoformat())
+    return team.event("deployment_status", payload, inputs, now=now)
+
+
+def test_a_run_of_an_event_makes_the_report_that_a_schedule_has_missed_for_a_day(team: Team) -> None:
+    team.report()
+    deployed_later(team, 23)
+    assert len(team.reports) == 1
+    deployed_later(team, 25)
+    assert [issue.title[-13:] for issue in team.reports] == ["week 47, 2026", "week 48, 2026"]
+
+
+def test_a_run_of_an_event_that_may_not_is_no_failure_and_tries_once(team: Team) -> None:
+    team.report()
+    token = {"github-token": team.github.grant(issues="none")}
+    ran = deployed_later(team, 25, **token)
+    assert "report: that of week 48" in ran.log
+    assert "title=dora-metrics%3A report" not in ran.log
+    assert "report – that of week 48, 2026 could not be filed" in ran.summary
+    assert "week 48" not in deployed_later(team, 26, **token).log
+
+
+def test_a_run_of_an_event_that_may_not_keeps_nobody_from_making_it(team: Team) -> None:
+    team.report()
+    deployed_later(team, 25, **{"github-token": team.github.grant(issues="none")})
+    team.report(MONDAY.replace(hour=1, minute=2) + WEEK + timedelta(days=1))
+    assert len(team.reports) == 2
+
+
+# What goes wrong.
+
+
+def test_without_the_permission_the_rest_runs_and_the_summary_says_what_to_grant(team: Team) -> None:
+    ran = team.report(token=team.github.grant(issues="read"))
+    assert (ran.code, team.issues) == (0, [])
+    assert "give the job `permissions: issues: write`, or set `report: off`" in ran.summary
+    assert ran.outputs["report-issue"] == ""
+    assert "3 deployments" in ran.summary
+
+
+def test_with_strict_a_missing_permission_fails_the_job(team: Team) -> None:
+    assert team.report(token=team.github.grant(issues="read"), strict="true").code == 1
+
+
+def test_where_issues_are_switched_off_the_summary_says_where_to_switch_them_on(team: Team) -> None:
+    team.repository.has_issues_enabled = False
+    ran = team.report()
+    assert ran.code == 0
+    assert "issues are switched off; switch them on under Settings → General → Features" in ran.summary
+
+
+def test_a_rate_limit_leaves_it_to_the_next_run(team: Team) -> None:
+    team.github.fail(primary_limit(), to="Reports")
+    assert "the next run goes on with it" in team.report(**{"max-rate-limit-wait": "1m"}).summary
+    team.report(MONDAY + FREE)
+    assert len(team.issues) == 1
+
+
+def test_a_marker_that_a_stranger_wrote_is_no_report(team: Team) -> None:
+    team.report()
+    forged = team.issues[0].body
+    team.repository.records.remove(team.issues[0])
+    team.hand({REPORTS: b""})
+    team.repository.issue("Mine", body=forged, labels=["dora-report"], author="mallory")
+    team.report()
+    theirs, ours = team.issues
+    assert (theirs.body, theirs.state) == (forged, "OPEN")
+    assert marker_in(ours.body) == marker_in(forged)
+
+
+def test_a_report_file_that_people_broke_costs_nothing_but_a_look(team: Team) -> None:
+    team.report()
+    team.hand({REPORTS: b"{"})
+    team.report()
+    assert len(team.issues) == 1
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({"report": "off"}, "report ✗ `report` is `off`"),
+        ({"github-token": ""}, ""),
+        ({"ledger": "none"}, "report – it needs a ledger that this run can write"),
+    ],
+    ids=["off", "no token", "no ledger"],
+)
+def test_where_no_report_can_be_made_that_is_said(team: Team, inputs: dict[str, object], said: str) -> None:
+    ran = team.report(**inputs)
+    assert ran.code == 0
+    assert not team.issues
+    assert said in re.sub(r"\\", "", ran.summary)
+
+
+def test_nothing_known_yet_makes_no_empty_report(tmp_path: Path) -> None:
+    with FakeGitHub(now=lambda: MONDAY) as github:
+        shop = Shop(github, tmp_path)
+        ran = shop.event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY)
+        assert "report – none of week 47, 2026: no production deployment or incident is known" in ran.summary
+        assert not shop.repository.every(Issue)
+
+
+# Templates of the user's.
+
+
+def own(team: Team, text: str | None, name: str = "mine.md.j2") -> Ran:
+    inputs = {"mode": "report", "report-template": name}
+    return team.event(
+        "workflow_dispatch", {"inputs": {}}, inputs, now=MONDAY, workspace={} if text is None else {"mine.md.j2": text}
+    )
+
+
+def test_a_template_of_the_users_is_taken(team: Team) -> None:
+    own(team, "We deployed {{ report.delivered.count }} times.\n<!-- yours -->\nComments:")
+    assert "We deployed 3 times." in team.issues[0].body
+    assert team.issues[0].body.endswith("Comments:")
+
+
+def test_without_a_checkout_it_is_the_default_branchs_as_the_settings_file_is(team: Team) -> None:
+    template, config = "We deployed {{ report.delivered.count }} times.", "report-template: .github/mine.md.j2\n"
+    team.repository.commit({".github/mine.md.j2": template, ".github/dora.yml": config}, message="Configure")
+    team.event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY)
+    assert "We deployed 3 times." in team.issues[0].body
+    own(team, "In the workspace.", ".github/mine.md.j2")
+    assert "We deployed 3 times." in team.issues[0].body
+    own(team, "In the workspace.")
+    assert "In the workspace." in team.issues[0].body
+
+
+def test_one_that_github_does_not_show_gives_way_to_the_usual_one(team: Team) -> None:
+    team.github.fail(unavailable(502), to="Objects", times=None)
+    ran = own(team, None)
+    assert "3 deployments reached production" in team.issues[0].body
+    assert (
+        "report-template mine.md.j2 cannot be used: GitHub does not show it on the default branch: GitHub answered 502"
+        in ran.summary
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "why"),
+    [
+        (None, "mine.md.j2", "there is no such file in the workspace, nor, without a checkout, on the default branch"),
+        ("{% if %}", "mine.md.j2", "line 1: Expected an expression, got 'end of statement block'"),
+        ("x", ".", "Is a directory"),
+        ("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", "mine.md.j2", "it never ends"),
+        ("{{ 'x' * 3000000000 }}", "mine.md.j2", "\\* is for small numbers only"),
+        (
+            "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+            "mine.md.j2",
+            "it counts further than 100,000",
+        ),
+    ],
+    ids=["missing", "broken", "folder", "recursion", "huge", "endless"],
+)
+def test_a_template_that_cannot_be_used_gives_way_to_the_usual_one(
+    team: Team, text: str | None, name: str, why: str
+) -> None:
+    ran = own(team, text, name)
+    assert ran.code == 0
+    assert "3 deployments reached production" in team.issues[0].body
+    assert f"report ✗ report-template {name} cannot be used: {why}" in ran.summary
+
+
+def test_a_template_is_no_way_to_read_other_files(team: Team) -> None:
+    for name in ("/etc/passwd", "../secret"):
+        ran = own(team, None, name)
+        assert ran.code == 2
+        assert f"input report-template: '{name}' is no path in the repository" in ran.log

@@ -1,0 +1,80 @@
+"""Each commit is met once, and still belongs to the tag that `git rev-list TAG --not EARLIER…` says."""
+
+import tempfile
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dora_metrics.sources.git.commits import log, newly
+from dora_metrics.sources.git.repository import Git
+from dora_metrics.sources.git.tags import tags
+from support.git_repository import CLEAN, Report, Repository, seconds
+from support.tools import needs
+
+START = seconds("03-01")
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[list[int]], list[tuple[int, int]]]:
+    """Commits as the numbers of their parents, several roots and octopuses among them; tags as (commit, minute)."""
+    commits: list[list[int]] = []
+    for number in range(1, draw(st.integers(1, 14)) + 1):
+        earlier = st.lists(st.integers(1, number - 1), max_size=3, unique=True) if number > 1 else st.just([])
+        commits.append(draw(earlier))
+    tagged = st.tuples(st.integers(1, len(commits)), st.integers(0, 5))
+    return commits, draw(st.lists(tagged, min_size=1, max_size=6))
+
+
+def made(folder: Path, commits: list[list[int]], tagged: list[tuple[int, int]]) -> Repository:
+    repository = Repository.new(folder)
+    stream = ["feature done\n"]
+    for number, parents in enumerate(commits, 1):
+        who = f"A <a@b> {START - 86400 + number} +0000"
+        links = "".join(f"{'merge' if place else 'from'} :{parent}\n" for place, parent in enumerate(parents))
+        reset = "" if parents else "reset refs/heads/work\n"
+        stream += [
+            f"{reset}commit refs/heads/work\nmark :{number}\nauthor {who}\ncommitter {who}\ndata 1\nx\n{links}\n"
+        ]
+    for number, (commit, minute) in enumerate(tagged):
+        stream += [f"tag v{number}\nfrom :{commit}\ntagger A <a@b> {START + minute * 60} +0000\ndata 0\n\n"]
+    repository.git("fast-import", "--quiet", given="".join([*stream, "done\n"]))
+    return repository
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@given(histories())
+def test_what_a_tag_brought_is_what_git_lists_behind_it_and_behind_none_before(
+    history: tuple[list[list[int]], list[tuple[int, int]]],
+) -> None:
+    needs("git")
+    commits, tagged = history
+    with tempfile.TemporaryDirectory() as folder:
+        repository = made(Path(folder) / "shop", commits, tagged)
+        order = sorted(range(len(tagged)), key=lambda number: (tagged[number][1], number))
+        names = [f"v{number}" for number in order]
+        expected = {
+            name: set(repository.git("rev-list", name, "--not", *names[:place]).split())
+            for place, name in enumerate(names)
+        }
+        git = Git(str(repository.folder), CLEAN)
+        found = {tag.name: tag.commit for tag in tags(git).tags}
+        read = log(git, found.values())
+        met: set[str] = set()
+        walked = {name: newly(read.commits, found[name], met) for name in names}
+        assert {name: {one.sha for one in new.commits} for name, new in walked.items()} == expected
+        assert all(len(new.commits) == len(expected[name]) for name, new in walked.items())
+
+        counts = {
+            name: one["commit_count"] for name, one in Report(Path(folder))(repository.folder).deployments.items()
+        }
+        assert counts == {name: len(shas) for name, shas in expected.items()}
+
+
+def test_a_history_as_deep_as_it_is_long_is_walked(tmp_path: Path) -> None:
+    """Each commit the second parent of the next, which is what recursion would not bear."""
+    needs("git")
+    depth = 5_000
+    repository = made(tmp_path / "shop", [[], [1], *([1, number] for number in range(2, depth))], [(1, 0), (depth, 1)])
+    found = Report(tmp_path)(repository.folder)
+    assert found.deployments["v1"]["commit_count"] == depth - 1

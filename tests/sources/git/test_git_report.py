@@ -1,0 +1,176 @@
+"""DESIGN §4: `report --git`, from commits and tags to numbers that were worked out by hand."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from support.facts import at
+from support.git_repository import Report, Repository
+
+
+def shop(repository: Repository) -> dict[str, str]:
+    """Four releases: a first one, a merged and a squashed pull request, a revert of the squashed one, a quick patch.
+
+    v1.0.0 03-01 12:00   start
+    v1.1.0 03-04 12:00   #1 merged (its commits of 03-02 06:00 and 03-03), #2 squashed (authored 03-03 12:00)
+    v1.2.0 03-08 12:00   a revert of #2, authored 03-08 06:00; and a direct commit of 03-07 12:00
+    v1.2.1 03-08 18:00   #3 squashed, authored 03-08 15:00
+    """
+    made = {"start": repository.release("v1.0.0", "Start", at="03-01T10:00", tagged="03-01T12:00")}
+    made["one"] = repository.commit("Basket", made["start"], at="03-02T06:00")
+    made["two"] = repository.commit("Basket again", made["one"], at="03-03")
+    made["merge"] = repository.commit(
+        "Merge pull request #1 from acme/basket\n\nAdd the basket", made["start"], made["two"], at="03-03T18:00"
+    )
+    made["squash"] = repository.commit("Add the till (#2)", made["merge"], at="03-04", authored="03-03T12:00")
+    repository.tag("v1.1.0", made["squash"], "03-04T12:00")
+    made["direct"] = repository.commit("Tidy up", made["squash"], at="03-07T12:00")
+    made["revert"] = repository.commit(
+        f'Revert "Add the till (#2)"\n\nThis reverts commit {made["squash"]}.', made["direct"], at="03-08T06:00"
+    )
+    repository.tag("v1.2.0", made["revert"], "03-08T12:00")
+    made["patch"] = repository.commit("Mend the till (#3)", made["revert"], at="03-08T16:00", authored="03-08T15:00")
+    repository.tag("v1.2.1", made["patch"], "03-08T18:00")
+    return made
+
+
+def test_each_tag_is_a_deployment_with_what_it_was_the_first_to_reach(repository: Repository, report: Report) -> None:
+    made = shop(repository)
+    found = report(repository.folder)
+    assert found.changes == {
+        "v1.0.0": [made["start"]],
+        "v1.1.0": ["#1", "#2"],
+        "v1.2.0": [made["direct"], made["revert"]],
+        "v1.2.1": ["#3"],
+    }
+    assert [one["commit_count"] for one in found.deployments.values()] == [1, 4, 2, 1]
+    assert [one["sha"] for one in found.deployments.values()] == [
+        made[n] for n in ("start", "squash", "revert", "patch")
+    ]
+    assert found.deployments["v1.1.0"]["finished_at"] == "2024-03-04T12:00:00Z"
+    assert found.metrics["deployment_frequency"]["deployments"] == 4
+
+
+def test_lead_time_starts_with_the_first_commit_behind_a_merge_or_with_the_one_that_was_squashed(
+    repository: Repository, report: Report
+) -> None:
+    made = shop(repository)
+    found = report(repository.folder)
+    assert found.hours == {"#1": 54, "#2": 24, made["direct"]: 24, made["revert"]: 6, "#3": 3}
+    lead = found.metrics["lead_time"]
+    assert (lead["changes"], lead["p50_seconds"], lead["excluded"]["first_deployment"]) == (5, 24 * 3600, 1)
+    assert lead["stages"]["delivery"]["p50_seconds"] == 12 * 3600  # 18, 12, 24, 6 and 2 hours after the merges
+    assert "Pull requests that were squashed into one commit: 2;" in found.notes
+
+
+def test_a_revert_and_a_quick_patch_mark_the_deployment_that_they_repaired(
+    repository: Repository, report: Report
+) -> None:
+    shop(repository)
+    found = report(repository.folder)
+    assert found.failures == {"v1.1.0": "revert", "v1.2.0": "hotfix"}
+    assert (found.metrics["change_failure_rate"]["failed"], found.metrics["change_failure_rate"]["ratio"]) == (2, 0.5)
+    assert found.metrics["recovery_time"]["mean_seconds"] == (96 + 6) / 2 * 3600
+    assert found.metrics["rework_rate"]["rework"] == 2
+    assert "hotfix (the label hotfix, the rule hotfix): 1 (v1.2.1 after v1.2.0)." in found.notes
+
+
+def test_the_settings_are_those_of_compute(repository: Repository, report: Report) -> None:
+    shop(repository)
+    place = repository.folder
+    assert report(place, "--failure-rules", "revert").failures == {"v1.1.0": "revert"}
+    assert report(place, "--hotfix-window", "5h").failures == {"v1.1.0": "revert"}
+    assert report(place, "--hotfix-window", "6h").failures == {"v1.1.0": "revert", "v1.2.0": "hotfix"}
+    assert report(place, "--hotfix-labels", "urgent").failures == {"v1.1.0": "revert", "v1.2.0": "hotfix"}
+    assert report(place, "--service", "till").scope["service"] == "till"
+    assert report(place, "--lead-time-start", "merged").hours["#1"] == 18
+    assert report(place, "--lead-time-start", "commit").metrics["lead_time"]["changes"] == 6
+    opened = report(place, "--lead-time-start", "opened")
+    assert opened.metrics["lead_time"]["excluded"]["no_start"] == 3
+    assert "does not say when a pull request was opened" in opened.notes
+    windowed = report(place, window="2024-03-02..2024-03-08")
+    assert list(windowed.deployments) == ["v1.1.0"]
+
+
+def test_the_config_file_counts_as_it_does_for_compute(repository: Repository, report: Report, tmp_path: Path) -> None:
+    shop(repository)
+    (tmp_path / "dora.yml").write_text("failure-rules: [revert]\n", "utf-8")
+    found = report(repository.folder, "--config", str(tmp_path / "dora.yml"))
+    assert found.failures == {"v1.1.0": "revert"}
+    assert report(repository.folder, "--benchmark", "2020").problem.startswith("flag benchmark: ")
+
+
+def test_json_is_all_there_is_on_standard_output(repository: Repository, report: Report) -> None:
+    shop(repository)
+    found = report(repository.folder)
+    assert json.loads(found.out)["schema"] == "dora-metrics/1"
+    assert found.err == ""
+
+
+def test_markdown_is_the_report_that_compute_prints(repository: Repository, report: Report) -> None:
+    shop(repository)
+    out = report(repository.folder, "--format", "markdown").out
+    assert out.startswith("### 📊 acme/shop: ")
+    assert "4 tags as deployments (4 releases)." in out
+    assert "[`v1.2.0`](https://github.com/acme/shop/releases/tag/v1.2.0) by `hotfix`" in out
+
+
+def test_prometheus_text_has_the_source_git(repository: Repository, report: Report) -> None:
+    shop(repository)
+    out = report(repository.folder, "--format", "prometheus").out
+    labels = 'environment="production",repository="acme/shop",service="shop",source="git"'
+    assert f"dora_deployments_total{{{labels}}} 4.0" in out
+
+
+@pytest.mark.parametrize(
+    ("origin", "name"),
+    [
+        ("https://github.com/acme/shop.git", "acme/shop"),
+        ("https://token:x@github.com/acme/shop", "acme/shop"),
+        ("git@github.com:acme/shop.git", "acme/shop"),
+        ("ssh://git@ghe.example.org:2222/acme/shop.git/", "acme/shop"),
+        ("git://example.org/mirrors/acme/shop.js.git", "acme/shop.js"),
+        ("https://example.org/shop.git", "local/shop"),
+        ("../elsewhere/shop.git", "local/shop"),
+        ("file:///srv/git/acme/shop.git", "local/shop"),
+        ("C:/git/acme/shop.git", "local/shop"),
+        (None, "local/shop"),
+    ],
+)
+def test_the_name_is_that_of_the_origin_else_the_folders(
+    tmp_path: Path, report: Report, origin: str | None, name: str
+) -> None:
+    repository = Repository.new(tmp_path / "made" / "shop", origin=origin)
+    repository.release("v1", "Add the till (#2)", at="03-01")
+    found = report(repository.folder)
+    assert found.scope["repository"] == name
+    assert found.deployments["v1"]["changes"] == [f"github:pull:{name}#2"]
+    assert ("is called local/shop" in found.notes) == (name == "local/shop")
+    assert "token" not in report(repository.folder, "--format", "markdown").out
+
+
+def test_a_tag_has_its_taggers_time_else_its_commits(repository: Repository, report: Report) -> None:
+    first = repository.release("light", "Start", at="03-01T10:00")
+    repository.tag("annotated", repository.commit("More", first, at="03-02"), "03-03T07:00")
+    found = report(repository.folder).deployments
+    assert found["light"]["finished_at"] == "2024-03-01T10:00:00Z"
+    assert found["annotated"]["finished_at"] == "2024-03-03T07:00:00Z"
+
+
+def test_a_time_zone_of_a_commit_is_not_mistaken(repository: Repository, report: Report) -> None:
+    raw = f"tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor A <a@b> {int(at('03-01').timestamp())} +0930\n"
+    sha = repository.write((raw + f"committer A <a@b> {int(at('03-01T01:00').timestamp())} -1200\n\nStart\n").encode())
+    repository.tag("v1", sha)
+    assert report(repository.folder).deployments["v1"]["finished_at"] == "2024-03-01T01:00:00Z"
+
+
+def test_a_pattern_says_which_tags_are_deployments(repository: Repository, report: Report) -> None:
+    first = repository.release("api/v1.0.0", "Start", at="03-01")
+    second = repository.release("web/v1.0.0", "Web", first, at="03-02")
+    repository.release("api/v1.1.0", "More", second, at="03-03")
+    found = report(repository.folder, "--tags", "api/*")
+    assert list(found.deployments) == ["api/v1.0.0", "api/v1.1.0"]
+    assert found.deployments["api/v1.1.0"]["commit_count"] == 2
+    assert "2 tags as deployments (2 releases), those of 3 that fit api/*." in found.notes
+    assert list(report(repository.folder, "--tags", "*v1.0.0").deployments) == ["api/v1.0.0", "web/v1.0.0"]

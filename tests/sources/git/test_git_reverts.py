@@ -1,0 +1,147 @@
+"""What takes something back is known by its text, by its title, or by its commits."""
+
+import pytest
+
+from support.git_repository import Report, Repository, merge, seconds
+
+
+class Reverting:
+    """v1.1.0 brings #7, merged; #8, squashed; and a direct commit. What takes one back comes days later."""
+
+    def __init__(self, repository: Repository, start: str) -> None:
+        self._repository = repository
+        self.topic = repository.commit("Topic", start, at="03-02")
+        self.merged = repository.commit(merge(7, title="Add the basket"), start, self.topic, at="03-02")
+        self.squashed = repository.commit("Add the till (#8)", self.merged, at="03-03")
+        self.direct = repository.release("v1.1.0", "Tidy up", self.squashed, at="03-03")
+
+    def by(self, message: str, *behind: str) -> None:
+        """Something that lands with v1.2.0; `behind`: with these commits behind a merge."""
+        tip = self.direct
+        for text in behind:
+            tip = self._repository.commit(text, tip, at="03-08")
+        parents = (self.direct, tip) if behind else (self.direct,)
+        self._repository.release("v1.2.0", message, *parents, at="03-08")
+
+
+@pytest.fixture
+def reverting(repository: Repository, start: str) -> Reverting:
+    return Reverting(repository, start)
+
+
+def test_a_revert_is_known_by_the_commit_that_it_names(
+    repository: Repository, report: Report, reverting: Reverting
+) -> None:
+    for target in (reverting.topic, reverting.squashed, reverting.direct):
+        reverting.by(f"Take it back\n\nThis reverts commit {target}.")
+        assert report(repository.folder).failures == {"v1.1.0": "revert"}
+
+
+def test_a_revert_of_a_merge_is_known_by_the_merge(
+    repository: Repository, report: Report, reverting: Reverting
+) -> None:
+    reverting.by(f"Take it back\n\nThis reverts commit {reverting.merged}, reversing\nchanges made to {'0' * 40}.")
+    assert report(repository.folder).failures == {"v1.1.0": "revert"}
+
+
+def test_a_revert_by_reference_names_a_short_sha(repository: Repository, report: Report, reverting: Reverting) -> None:
+    reverting.by(f"Take it back\n\nThis reverts commit {reverting.squashed[:8]} (Add the till (#8), 2024-03-03).")
+    assert report(repository.folder).failures == {"v1.1.0": "revert"}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'Revert "Add the till (#8)"',
+        'Revert "Add the till" (#9)',
+        'Revert "Add the till (#8)" (#9)',
+        'Revert "Tidy up"',
+        'Revert "Merge pull request #7 from acme/topic"',
+        "Take it back (#9)\n\nReverts #8",
+        "Take it back (#9)\n\nReverts acme/shop#8",
+        "Take it back (#9)\n\nReverts upstream/shop#8",
+    ],
+)
+def test_a_revert_is_known_by_its_title_and_by_what_githubs_button_writes(
+    repository: Repository, report: Report, reverting: Reverting, message: str
+) -> None:
+    reverting.by(message)
+    assert report(repository.folder).failures == {"v1.1.0": "revert"}
+
+
+def test_a_merged_pull_request_that_only_reverts_is_a_revert(
+    repository: Repository, report: Report, reverting: Reverting
+) -> None:
+    back = f"Back\n\nThis reverts commit {reverting.squashed}."
+    reverting.by(merge(9), back)
+    assert report(repository.folder).failures == {"v1.1.0": "revert"}
+    reverting.by(merge(9, "acme/revert-8-till"), "Prepare", back)
+    assert report(repository.folder).failures == {"v1.1.0": "revert"}
+    reverting.by(merge(9), back, "And a new thing")
+    assert report(repository.folder).failures == {}
+
+
+def test_a_revert_within_a_pull_request_or_a_release_marks_nothing(
+    repository: Repository, report: Report, start: str
+) -> None:
+    topic = repository.commit("Try it", start, at="03-02")
+    back = repository.commit(f"Back\n\nThis reverts commit {topic}.", topic, at="03-02")
+    merged = repository.commit(merge(7), start, back, at="03-03")
+    again = repository.commit("Try more (#8)", merged, at="03-03")
+    repository.release("v1.1.0", f"Back\n\nThis reverts commit {again}.", again, at="03-04")
+    assert report(repository.folder).failures == {}
+
+
+def test_a_revert_of_a_revert_marks_nothing(repository: Repository, report: Report, reverting: Reverting) -> None:
+    reverting.by(f"Back\n\nThis reverts commit {reverting.direct}.")
+    back = repository.git("rev-parse", "v1.2.0")
+    repository.release("v1.3.0", f"Anew\n\nThis reverts commit {back}.", back, at="03-12")
+    assert report(repository.folder).failures == {"v1.1.0": "revert"}
+
+
+def test_a_revert_of_what_is_not_there_marks_nothing(
+    repository: Repository, report: Report, reverting: Reverting
+) -> None:
+    for text in (
+        f"This reverts commit {'1' * 40}.",
+        "This reverts commit 1111111.",
+        "Reverts #77",
+        "It reverts nothing",
+    ):
+        reverting.by(f"Back\n\n{text}")
+        assert report(repository.folder).failures == {}
+
+
+def test_what_git_itself_writes_is_understood(repository: Repository, report: Report) -> None:
+    """By its own commands, with files: merges, a revert of a merge, one by reference."""
+
+    def git(*arguments: str, at: str) -> None:
+        when = f"{seconds(at)} +0000"
+        repository.git(*arguments, GIT_AUTHOR_DATE=when, GIT_COMMITTER_DATE=when)
+
+    def work(name: str, at: str) -> None:
+        (repository.folder / name).write_text(name, "utf-8")
+        repository.git("add", name)
+        git("commit", "--quiet", "-m", f"Add {name}", at=at)
+
+    def release(name: str, at: str) -> None:
+        git("tag", "-a", name, "-m", name, at=at)
+
+    work("start", "03-01")
+    release("v1.0.0", "03-01")
+    for number, name in enumerate(("basket", "till"), 1):
+        repository.git("checkout", "--quiet", "-b", name, "main")
+        work(name, f"03-0{number + 1}")
+        repository.git("checkout", "--quiet", "main")
+        git("merge", "--quiet", "--no-ff", name, "-m", merge(number, f"acme/{name}", f"The {name}"), at="03-04")
+    release("v1.1.0", "03-05")
+    git("revert", "--no-edit", "-m", "1", "HEAD", at="03-06")
+    release("v1.2.0", "03-08")
+    work("more", "03-09")
+    release("v1.3.0", "03-10")
+    git("revert", "--no-edit", "--reference", "HEAD", at="03-11")
+    release("v1.4.0", "03-13")
+    found = report(repository.folder)
+    assert found.changes["v1.1.0"] == ["#1", "#2"]
+    assert (found.hours["#1"], found.hours["#2"]) == (72, 48)
+    assert found.failures == {"v1.1.0": "revert", "v1.3.0": "revert"}

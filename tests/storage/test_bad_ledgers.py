@@ -1,0 +1,184 @@
+"""A ledger that people have laid hands on, or that another version has written, is read as far as it can be.
+
+What is no fact is set aside and told; what somebody else has put there stays as it is.
+"""
+
+import json
+from collections.abc import Mapping
+
+import pytest
+
+from dora_metrics.core.facts.jsonl import encode
+from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.ledger.layout import LARGEST, QUARANTINE
+from support.branch_shop import FILE, Shop, deployed
+from support.runs import NOW, deployment_status
+
+GITHUB_SHOWS = 512_000
+
+
+def line(number: int, at: str = "2026-11-20T12:00:00Z", **fields: object) -> bytes:
+    """A fact as a ledger holds it."""
+    fact = Deployment(
+        id=f"test:{number}",
+        repository="acme/shop",
+        environment="production",
+        observed_at=NOW,
+        finished_at=NOW,
+        status="success",
+        source="deployments",
+    )
+    plain = {**json.loads(encode(fact)), "observed_at": at, "finished_at": at, **fields}
+    return json.dumps(plain, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+
+
+def counted(shop: Shop) -> float:
+    """How many deployments the ledger says there ever were."""
+    metrics = (shop.read("metrics.prom") or b"").decode()
+    rows = [row for row in metrics.splitlines() if row.startswith("dora_deployments_total{")]
+    return sum(float(row.rpartition(" ")[2]) for row in rows)
+
+
+def test_lines_broken_by_hand_are_set_aside_and_told_and_the_rest_counts(shop: Shop) -> None:
+    shop.run(1)
+    whole = shop.read(FILE) or b""
+    shop.hand({FILE: b"<<<<<<< HEAD\n" + whole + line(7)[:50] + b"\n" + line(8)})
+    ran = shop.run(2)
+    assert shop.ids() == [*deployed(1, 2), "test:8"]
+    aside = [json.loads(row) for row in (shop.read(QUARANTINE) or b"").splitlines()]
+    assert [(one["file"], one["line"], one["text"]) for one in aside] == [
+        (FILE, 1, "<<<<<<< HEAD"),
+        (FILE, 3, line(7)[:50].decode()),
+    ]
+    assert f"{FILE}:1: not a whole JSON object" in ran.log
+    assert "kept in quarantine.jsonl" in ran.summary
+    assert ran.code == 0
+    assert counted(shop) == 3
+
+
+def test_what_was_set_aside_is_told_once_and_kept(shop: Shop) -> None:
+    shop.run(1)
+    shop.hand({FILE: (shop.read(FILE) or b"") + b"broken\n"})
+    shop.run(2)
+    kept = shop.read(QUARANTINE)
+    assert "quarantine" not in shop.run(3).log
+    assert shop.read(QUARANTINE) == kept != b""
+
+
+@pytest.mark.parametrize("content", [b"\0" + line(7), b"\xff\xfe\n" + line(7)], ids=["binary", "other encoding"])
+def test_a_file_that_is_no_text_is_read_all_the_same(shop: Shop, content: bytes) -> None:
+    """GraphQL has no text of it, so the blob is asked for."""
+    shop.run(1)
+    shop.hand({"facts/2026/10.jsonl": content + line(8)})
+    ran = shop.run(2)
+    assert [asked.status for asked in shop.github.sent("GET */git/blobs/*")] == [200]
+    assert "test:8" in shop.ids()
+    assert "kept in quarantine.jsonl" in ran.log
+
+
+def test_a_file_that_github_cuts_is_read_whole_and_split_when_it_is_written(shop: Shop) -> None:
+    shop.run(1)
+    many = [line(number, f"2026-11-{number // 60 % 20 + 1:02}T10:{number % 60:02}:00Z") for number in range(100, 1500)]
+    shop.hand({FILE: (shop.read(FILE) or b"") + b"".join(many)})
+    assert len(shop.read(FILE) or b"") > GITHUB_SHOWS
+    shop.run(2)
+    assert [asked.status for asked in shop.github.sent("GET */git/blobs/*")] == [200]
+    assert len(shop.ids()) == len(set(shop.ids())) == 1402
+    assert counted(shop) == 1402
+    assert all(len(content) <= LARGEST for content in shop.facts().values())
+
+
+def test_facts_in_any_folder_and_file_count(shop: Shop) -> None:
+    shop.run(1)
+    own = {
+        "facts/old.jsonl": line(1),
+        "facts/2025.jsonl": line(2, "2025-03-01T00:00:00Z"),
+        "facts/from-jenkins/all.jsonl": line(3, "2024-03-01T00:00:00Z"),
+        "facts/a/b/c/d.jsonl": line(4),
+        "facts/2026/10-by-hand.jsonl": line(5, "2026-10-02T00:00:00Z"),
+        "facts/2026/deeper/x.jsonl": line(6),
+    }
+    shop.hand(own)
+    for number in (2, 3):
+        assert shop.run(number).code == 0
+        assert counted(shop) == 6 + number
+    assert {path: shop.read(path) for path in own} == own
+
+
+def test_facts_of_the_future_count_within_the_same_requests(shop: Shop) -> None:
+    """Four, as the budget is: a clock that was wrong once must not cost every later run more."""
+    shop.run(1)
+    shop.hand({"facts/2099/01.jsonl": line(7, "2099-01-15T00:00:00Z")})
+    for number in (2, 3):
+        shop.github.requests.clear()
+        shop.run(number, state="failure")
+        assert len(shop.github.requests) <= 4
+        assert counted(shop) == 2
+    assert "test:7" in shop.ids()
+
+
+def test_an_event_of_the_future_is_recorded_and_counts(shop: Shop) -> None:
+    shop.event("deployment_status", deployment_status(7, at="2099-01-15T00:00:00Z"))
+    assert list(shop.facts()) == ["facts/2099/01.jsonl"]
+    shop.run(1)
+    assert counted(shop) == 2
+
+
+NEWER: Mapping[str, bytes] = {
+    "a key that is not known": line(1, risk={"b": [1, 2.5], "a": "ü"}),
+    "a kind that is not known": b'{"any":[{"x":1}],"id":"2","kind":"test","observed_at":"2026-11-05T00:00:00Z"}\n',
+    "a version that fits": line(3, v=2, risk=0.1),
+    "a version that does not fit": b'{"finished_at":7,"id":"4","kind":"deployment","v":2}\n',
+}
+
+
+def test_what_a_newer_version_has_written_is_used_where_it_fits_and_stays_as_it_is(shop: Shop) -> None:
+    shop.run(1)
+    shop.hand({FILE: (shop.read(FILE) or b"") + b"".join(NEWER.values())})
+    ran = shop.run(2)
+    lines = set((shop.read(FILE) or b"").splitlines(keepends=True))
+    assert set(NEWER.values()) <= lines
+    assert len(lines) == 2 + len(NEWER)
+    assert shop.read(QUARANTINE) is None
+    assert counted(shop) == 4
+    assert ran.code == 0
+
+
+@pytest.mark.parametrize("content", [b"{}", b"\xff", b"[" * 10_000, b'{"rules":', b"\0"])
+@pytest.mark.parametrize("path", ["checkpoint.json", "sequence", "outbox.jsonl"])
+def test_a_file_beside_the_facts_that_is_broken_costs_no_fact_and_no_run(shop: Shop, path: str, content: bytes) -> None:
+    shop.hand(
+        {
+            "README.md": "# The ledger of dora-metrics\n",
+            path: content,
+            "facts/2019/01.jsonl": line(7, "2019-01-02T00:00:00Z"),
+        }
+    )
+    for number in (1, 2):
+        assert shop.run(number).code == 0
+        assert shop.ids() == [*deployed(*range(1, number + 1)), "test:7"]
+        assert counted(shop) == 1 + number
+
+
+def test_other_files_on_the_branch_stay(shop: Shop) -> None:
+    shop.run(1)
+    own = {
+        "index.html": b"<p>",
+        "notes/mine.txt": b"keep",
+        "facts/README": b"mine",
+        "facts/2026/11.jsonl.orig": b"broken",
+    }
+    shop.hand(own)
+    shop.run(2)
+    assert {path: shop.read(path) for path in own} == own
+
+
+def test_a_readme_in_other_words_stays(shop: Shop) -> None:
+    shop.run(1)
+    shop.hand({"README.md": "# Our deployments\n\nAsk Ann."})
+    shop.run(2)
+    assert shop.read("README.md") == b"# Our deployments\n\nAsk Ann."
+    assert shop.ids() == deployed(1, 2)
+    shop.hand({"README.md": None})
+    shop.run(3)
+    assert b"ledger of dora-metrics" in (shop.read("README.md") or b"")

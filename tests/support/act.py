@@ -1,0 +1,183 @@
+"""Workflows run by act on this machine: the real action.yml, run.sh and program.
+
+What act does otherwise than GitHub's runner: it leaks INPUT_* into composites, and its one summary file is
+emptied after each step. https://nektosact.com/not_supported.html
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from support.paths import ROOT
+from support.tools import needs
+
+PASSED_ON = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
+
+HEAD = """
+on: deployment_status
+jobs:
+  metrics:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4 # act does it by itself, and needs it
+      - id: dora
+        uses: acme/dora-metrics@v1
+        with:
+"""
+"""How a workflow begins that calls the action at a deployment; what is under its `with:` comes next."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What act says about one run of the workflow."""
+
+    code: int
+    log: str
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
+
+    @property
+    def output(self) -> str:
+        return "".join(message["msg"] for message in self.messages if message.get("raw_output"))
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """Return the outputs of the action, which its only step makes, and which it hands on."""
+        said = [message for message in self.messages if message.get("command") == "set-output"]
+        return {message["name"]: message["arg"] for message in said if message["stepID"] == ["dora"]}
+
+    @property
+    def summary(self) -> str:
+        said = [message for message in self.messages if message.get("command") == "summary"]
+        return said[-1]["content"] if said else ""
+
+
+def copied(target: Path) -> Path:
+    """A copy of what the action consists of, since act would copy the whole repository."""
+    ignored = shutil.ignore_patterns("__pycache__", "image")
+    for name in ("action", "requirements", "src", "templates"):
+        shutil.copytree(ROOT / name, target / name, ignore=ignored)
+    for name in ("action.yml", "Dockerfile"):
+        shutil.copy(ROOT / name, target)
+    return target
+
+
+def event(number: int = 145988746) -> dict[str, Any]:
+    """A deployment that has just succeeded."""
+    now = datetime.now(UTC) - timedelta(hours=1)
+    at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "action": "created",
+        "deployment_status": {
+            "id": 209916254,
+            "state": "success",
+            "environment": "production",
+            "environment_url": "",
+            "log_url": "",
+            "target_url": "",
+            "description": "",
+            "created_at": at,
+            "updated_at": at,
+            "creator": {"login": "octocat", "type": "User"},
+        },
+        "deployment": {
+            "id": number,
+            "sha": "f95f852bd8fca8fcc58a9a2d6c842781e32a215e",
+            "ref": "main",
+            "task": "deploy",
+            "payload": {},
+            "original_environment": "production",
+            "environment": "production",
+            "description": None,
+            "created_at": at,
+            "updated_at": at,
+            "creator": {"login": "octocat", "type": "User"},
+        },
+        "repository": {
+            "id": 186853002,
+            "name": "shop",
+            "full_name": "acme/shop",
+            "default_branch": "main",
+            "html_url": "https://github.com/acme/shop",
+            "owner": {"login": "acme"},
+        },
+    }
+
+
+def repository(place: Path, workflow: str, called: Mapping[str, str]) -> Path:
+    """A checkout of acme/shop with this workflow, and those that it calls by name."""
+    git = needs("git")
+    (place / ".github" / "workflows").mkdir(parents=True)
+    for name, text in {**called, "metrics.yml": workflow}.items():
+        (place / ".github" / "workflows" / name).write_text(text)
+    # A workspace is not ours: neither its modules nor its tools' settings may have a say.
+    (place / "pydantic.py").write_text('raise SystemExit("the workspace was imported")')
+    (place / "pyproject.toml").write_text('[tool.uv]\nrequired-version = "==0.0.1"\n')
+    for arguments in (
+        ["init", "--quiet", "--initial-branch=main"],
+        ["remote", "add", "origin", "https://github.com/acme/shop.git"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "--message=x"],
+    ):
+        subprocess.run([git, *arguments], cwd=place, check=True)
+    return place
+
+
+@dataclass(frozen=True)
+class Acting:
+    """How act is called: a copy of the action, GitHub's API, the job's secrets, where programs are found."""
+
+    action: Path
+    api_url: str
+    secrets: Mapping[str, str]
+    path: tuple[Path, ...]
+    called: Mapping[str, str] = field(default_factory=dict)
+
+    def run(self, folder: Path, workflow: str, number: int = 145988746) -> Run:
+        """One run of a workflow on the event of a deployment."""
+        return self.run_on(folder, workflow, "deployment_status", event(number))
+
+    def run_on(self, folder: Path, workflow: str, name: str, payload: Mapping[str, Any]) -> Run:
+        """One run of a workflow on any event."""
+        uv_cache = subprocess.run([needs("uv"), "cache", "dir"], capture_output=True, text=True, check=True)
+        (folder / "event.json").write_text(json.dumps(payload))
+        environment = {
+            **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
+            **self.secrets,
+            "HOME": str(folder / "home"),
+            "PATH": ":".join([*map(str, self.path), "/usr/local/bin", "/usr/bin", "/bin"]),
+            # The real one: with it, only the first run ever needs a network.
+            "UV_CACHE_DIR": uv_cache.stdout.strip(),
+        }
+        result = subprocess.run(
+            self._command(name, folder / "event.json"),
+            cwd=repository(folder / "shop", workflow, self.called),
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return Run(result.returncode, result.stdout)
+
+    def _command(self, name: str, event: Path) -> list[str]:
+        return [
+            str(needs("act")),
+            name,
+            *("--workflows", ".github/workflows/metrics.yml"),
+            *("--eventpath", str(event)),
+            *("--platform", "ubuntu-latest=-self-hosted"),
+            *("--local-repository", f"acme/dora-metrics@v1={self.action}"),
+            *("--env", f"GITHUB_API_URL={self.api_url}", "--env", f"GITHUB_GRAPHQL_URL={self.api_url}/graphql"),
+            *(word for name in self.secrets for word in ("--secret", name)),
+            # Secrets as they are: act's masking would hide a leak.
+            *("--json", "--insecure-secrets"),
+        ]

@@ -1,0 +1,124 @@
+"""A repository on a GitHub of our own, event runs in it, and the ledger on its branch."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+
+from dora_metrics.core.ledger.layout import FACTS
+from fakes.faults import meanwhile
+from fakes.github import FakeGitHub
+from fakes.store import Files
+from support import run_at_time
+from support.paths import ROOT
+from support.runs import NOW, Ran, deployment_status, run
+
+BRANCH = "dora-metrics"
+FILE = "facts/2026/11.jsonl"
+
+
+class Shop:
+    """`acme/shop`, with one commit before any run."""
+
+    def __init__(self, github: FakeGitHub, folder: Path) -> None:
+        self.github, self.folder = github, folder
+        self.repository = github.repository("acme/shop", empty=True)
+        self.begin = self.repository.commit(
+            {"README.md": "shop"}, message="Begin", author_date=datetime(2026, 11, 1, tzinfo=UTC)
+        )
+
+    def run(self, number: int, token: str | None = None, state: str = "success", **inputs: object) -> Ran:
+        """A run on the status of a deployment."""
+        return self.event("deployment_status", deployment_status(number, state=state), inputs, token=token)
+
+    def event(
+        self,
+        name: str,
+        payload: Mapping[str, object],
+        inputs: Mapping[str, object] | None = None,
+        *,
+        token: str | None = None,
+        now: datetime = NOW,
+        workspace: Mapping[str, str] | None = None,
+    ) -> Ran:
+        """A run on an event; `workspace`: files of the checkout."""
+        given = {"ledger": f"branch:{BRANCH}", "github-token": token or self.github.token, **(inputs or {})}
+        environment = {"GITHUB_API_URL": self.github.api_url}
+        folder = Path(mkdtemp(dir=self.folder))
+        for path, text in (workspace or {}).items():
+            (folder / path).write_text(text, "utf-8")
+        return run(folder, name, payload, given, environment=environment, now=now)
+
+    def start(
+        self, name: str, payload: Mapping[str, object], inputs: Mapping[str, object], *, now: datetime = NOW
+    ) -> "subprocess.Popen[bytes]":
+        """The same as a process, which can be killed."""
+        folder = Path(mkdtemp(dir=self.folder))
+        (folder / "event.json").write_text(json.dumps(payload), "utf-8")
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT / "src"),
+            "GITHUB_EVENT_NAME": name,
+            "GITHUB_EVENT_PATH": str(folder / "event.json"),
+            "GITHUB_REPOSITORY": "acme/shop",
+            "GITHUB_WORKSPACE": str(folder),
+            "GITHUB_API_URL": self.github.api_url,
+            "DORA_INPUTS": json.dumps({"ledger": f"branch:{BRANCH}", "github-token": self.github.token, **inputs}),
+        }
+        command = [sys.executable, run_at_time.__file__, now.isoformat()]
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+
+    def killed(self, start: Callable[[], "subprocess.Popen[bytes]"], step: int, *, applied: bool) -> bool:
+        """Whether a process came to its request number `step`; killed there, before or after GitHub did the work."""
+        process: list[subprocess.Popen[bytes]] = []
+        self.github.fail(meanwhile(lambda: process[0].send_signal(signal.SIGKILL), applied=applied), skip=step)
+        with start() as started:
+            process.append(started)
+            code = started.wait(60)
+        self.github.heal()
+        assert code in (0, -signal.SIGKILL)
+        return code != 0
+
+    def hand(self, files: Files, branch: str = BRANCH) -> str:
+        """A commit by hand."""
+        return self.repository.commit(files, message="By hand", branch=branch)
+
+    def force(self, files: Files | None = None, branch: str = BRANCH) -> str:
+        """A commit by hand that has nothing to do with what was there, in its place."""
+        return self.repository.commit(files or {}, message="By force", branch=branch, parents=[])
+
+    def read(self, path: str, branch: str = BRANCH) -> bytes | None:
+        return self.repository.read(path, branch)
+
+    def files(self, branch: str = BRANCH) -> dict[str, bytes]:
+        """Everything on a branch."""
+        head = self.repository.head(branch)
+        commit = self.repository.git.commit(head or "")
+        changes = self.repository.git.changes(None, commit.tree) if commit else {}
+        return {path: self.read(path, branch) or b"" for path in changes}
+
+    def facts(self, branch: str = BRANCH) -> dict[str, bytes]:
+        return {path: content for path, content in self.files(branch).items() if path.startswith(FACTS)}
+
+    def ids(self, branch: str = BRANCH) -> list[str]:
+        """The ids of all lines in order; one that lies there twice is here twice."""
+        return sorted(
+            json.loads(line)["id"] for content in self.facts(branch).values() for line in content.splitlines()
+        )
+
+
+def deployed(*numbers: int) -> list[str]:
+    return [f"github:deployment:{number}" for number in numbers]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    with FakeGitHub(now=lambda: NOW) as github:
+        yield Shop(github, tmp_path)

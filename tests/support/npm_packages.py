@@ -1,0 +1,37 @@
+"""What `npm ci` installs into tests/web/node_modules: GitHub's example payloads and their schemas."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.paths import ROOT
+
+MODULES = ROOT / "tests" / "web" / "node_modules"
+
+
+def package(name: str) -> Path:
+    """Folder of an npm package, or skip the test; in CI, where it has to be there, fail."""
+    if (folder := MODULES / name).is_dir():
+        return folder
+    reason = f"{name} is not installed; run `npm ci` in tests/web"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+def examples(event: str) -> list[dict[str, Any]]:
+    """GitHub's example payloads of an event, of github.com and of every server version there is."""
+    found: list[dict[str, Any]] = []
+    for index in sorted(package("@octokit/webhooks-examples").glob("*/index.json")):
+        for entry in json.loads(index.read_text(encoding="utf-8")):
+            found += entry["examples"] if entry["name"] == event else []
+    return found
+
+
+def schema(definition: str) -> dict[str, Any]:
+    """The JSON Schema of one event, as in `issues$closed`."""
+    whole = json.loads((package("@octokit/webhooks-schemas") / "schema.json").read_text(encoding="utf-8"))
+    return {"$ref": f"#/definitions/{definition}", "definitions": whole["definitions"]}

@@ -1,0 +1,110 @@
+"""Facts as nobody would record them, for properties: few names, so that they meet; times that contradict each other."""
+
+from datetime import datetime, timedelta
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from dora_metrics.core.facts.model import Change, Commit, Deployment, Fact, Incident, Vulnerability
+from support.facts import at, deployed, direct, issue, pull, sha
+
+Maybe = SearchStrategy[str | None]
+
+START = at("02-20")
+
+times: SearchStrategy[datetime] = st.one_of(
+    st.integers(0, 60 * 24 * 4).map(lambda steps: START + steps * timedelta(minutes=15)),
+    st.sampled_from([
+        at(text)
+        for text in ("03-01", "03-05T12:00", "03-05T12:00:00.000001", "04-01", "03-31T01:30", "9999-12-31T23:59")
+    ]),
+)  # fmt: skip
+perhaps: SearchStrategy[datetime | None] = st.none() | times
+
+numbers = st.integers(1, 7)
+shas: Maybe = st.none() | st.sampled_from("ABCDE").map(sha)
+repositories = st.sampled_from(["acme/shop", "acme/shop", "acme/shop", "acme/api"])
+services: Maybe = st.sampled_from([None, "", "shop", "shop", "api"])
+environments: Maybe = st.sampled_from(["production", "production", "production", "prod-eu", "staging", "", None])
+sources: Maybe = st.sampled_from([None, "deployments", "pushes"])
+change_ids = numbers.map(pull) | numbers.map(direct) | st.just("unknown")
+deployment_ids = numbers.map(deployed)
+incident_ids = numbers.map(issue)
+versions: Maybe = st.sampled_from([None, "V1", "V2", "v1"])
+names: Maybe = st.one_of(
+    st.none(), deployment_ids, incident_ids, shas, versions, st.sampled_from(["", " ", "nowhere", "refs/tags/v1"])
+)
+titles: Maybe = st.sampled_from([None, "", "Add it", "hotfix: it", 'Revert "Add it"', 'Revert "Revert "Add it""'])
+
+_common = {
+    "repository": repositories,
+    "service": services,
+    "observed_at": times,
+    "source": sources,
+    "url": st.sampled_from([None, "https://a.example/", "javascript:x"]),
+    "retracted": st.sampled_from([False, False, False, True]),
+}
+
+deployments: SearchStrategy[Deployment] = st.builds(
+    Deployment,
+    id=deployment_ids,
+    **_common,
+    finished_at=times,
+    status=st.sampled_from(["success", "success", "failure", "cancelled"]),
+    environment=environments,
+    sha=shas,
+    ref=versions,
+    version=versions,
+    started_at=perhaps,
+    changes=st.none() | st.lists(change_ids, max_size=4).map(tuple),
+    previous=names,
+    remediates=names,
+    reached_users=st.booleans(),
+    commit_count=st.none() | st.integers(0, 9),
+    health=st.sampled_from([None, "passed", "failed"]),
+)
+commits = st.lists(st.builds(Commit, sha=st.sampled_from("ABCDE").map(sha), authored_at=times), max_size=3).map(tuple)
+changes: SearchStrategy[Change] = st.builds(
+    Change,
+    id=change_ids,
+    **_common,
+    sha=shas,
+    title=titles,
+    first_commit_at=perhaps,
+    opened_at=perhaps,
+    first_review_at=perhaps,
+    merged_at=perhaps,
+    labels=st.sampled_from([None, (), ("hotfix",), ("bug", "Hotfix")]),
+    branch=st.sampled_from([None, "", "hotfix/1", "main"]),
+    bot=st.booleans(),
+    reverts=st.one_of(st.none(), change_ids, shas),
+    commits=st.none() | commits,
+)
+incidents: SearchStrategy[Incident] = st.builds(
+    Incident,
+    id=incident_ids,
+    **_common,
+    detected_at=times,
+    environment=environments,
+    severity=st.sampled_from([None, "critical", "low"]),
+    title=titles,
+    resolved_at=perhaps,
+    deployment=names,
+)
+vulnerabilities: SearchStrategy[Vulnerability] = st.builds(
+    Vulnerability,
+    id=numbers.map("github:dependabot:acme/shop#{}".format),
+    **_common,
+    detected_at=times,
+    severity=st.sampled_from([None, "critical", "high"]),
+    introduced_at=perhaps,
+    fixed_at=perhaps,
+    dismissed_at=perhaps,
+)
+
+records: SearchStrategy[Fact] = st.one_of(deployments, deployments, changes, incidents, vulnerabilities)
+
+
+def histories(most: int = 25) -> SearchStrategy[list[Fact]]:
+    """Facts as they are after merging: each id once."""
+    return st.lists(records, max_size=most, unique_by=lambda fact: fact.id)
