@@ -10,56 +10,56 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 START = datetime(2025, 11, 1, tzinfo=UTC)
-SIZE = 530
+LINE_BYTES = 530
 
 
 def facts(count: int, repositories: int = 40, seed: int = 7, days: int = 365) -> "list[dict[str, object]]":
-    chance = random.Random(seed)
-    made: list[dict[str, object]] = []
+    rng = random.Random(seed)
+    records: list[dict[str, object]] = []
     step = timedelta(days=days) / max(1, count // 3)
     for number in range(count // 3 + 1):
         repository = f"acme/service-{number % repositories}"
         at = START + number * step
         common = {"v": 1, "repository": repository, "service": repository[5:], "retracted": False}
         changes = [f"github:pull:{repository}#{number * 2 + i}" for i in (0, 1)]
-        made.append(_deployment(common, number, at, changes, chance))
-        made += [_change(common, change, at, chance) for change in changes]
+        records.append(_deployment(common, number, at, changes, rng))
+        records += [_change(common, change, at, rng) for change in changes]
         if number % 10 == 0:
-            made.append(_incident(common, number, at, chance))
-    return made[:count]
+            records.append(_incident(common, number, at, rng))
+    return records[:count]
 
 
 def _deployment(
-    common: "dict[str, object]", number: int, at: datetime, changes: list[str], chance: random.Random
+    common: "dict[str, object]", number: int, at: datetime, changes: list[str], rng: random.Random
 ) -> "dict[str, object]":
     return common | {
         "kind": "deployment", "id": f"github:deployment:{number}", "environment": "production",
-        "sha": f"{chance.getrandbits(160):040x}", "ref": "main", "version": f"v{number}", "source": "deployments",
-        "status": "success" if number % 17 else "failure", "started_at": _text(at - timedelta(minutes=9)),
-        "finished_at": _text(at), "observed_at": _text(at), "changes": changes,
+        "sha": f"{rng.getrandbits(160):040x}", "ref": "main", "version": f"v{number}", "source": "deployments",
+        "status": "success" if number % 17 else "failure", "started_at": _timestamp(at - timedelta(minutes=9)),
+        "finished_at": _timestamp(at), "observed_at": _timestamp(at), "changes": changes,
     }  # fmt: skip
 
 
-def _change(common: "dict[str, object]", identity: str, at: datetime, chance: random.Random) -> "dict[str, object]":
-    start = at - timedelta(hours=chance.lognormvariate(3, 1))
+def _change(common: "dict[str, object]", identity: str, at: datetime, rng: random.Random) -> "dict[str, object]":
+    start = at - timedelta(hours=rng.lognormvariate(3, 1))
     return common | {
-        "kind": "change", "id": identity, "sha": f"{chance.getrandbits(160):040x}", "source": "github",
-        "title": "Make the basket keep its contents over a restart", "first_commit_at": _text(start),
-        "opened_at": _text(start + (at - start) / 4), "merged_at": _text(start + (at - start) / 2),
-        "observed_at": _text(at), "labels": ["feature", "backend"], "branch": "basket", "bot": chance.random() < 0.1,
+        "kind": "change", "id": identity, "sha": f"{rng.getrandbits(160):040x}", "source": "github",
+        "title": "Make the basket keep its contents over a restart", "first_commit_at": _timestamp(start),
+        "opened_at": _timestamp(start + (at - start) / 4), "merged_at": _timestamp(start + (at - start) / 2),
+        "observed_at": _timestamp(at), "labels": ["feature", "backend"], "branch": "basket", "bot": rng.random() < 0.1,
     }  # fmt: skip
 
 
-def _incident(common: "dict[str, object]", number: int, at: datetime, chance: random.Random) -> "dict[str, object]":
-    detected = at + timedelta(minutes=chance.uniform(1, 300))
+def _incident(common: "dict[str, object]", number: int, at: datetime, rng: random.Random) -> "dict[str, object]":
+    detected = at + timedelta(minutes=rng.uniform(1, 300))
     return common | {
         "kind": "incident", "id": f"github:issue:{common['repository']}#{number}", "environment": "production",
-        "severity": "high", "title": "Checkout answers 500", "detected_at": _text(detected), "source": "github",
-        "resolved_at": _text(detected + timedelta(minutes=chance.uniform(5, 900))), "observed_at": _text(at),
+        "severity": "high", "title": "Checkout answers 500", "detected_at": _timestamp(detected), "source": "github",
+        "resolved_at": _timestamp(detected + timedelta(minutes=rng.uniform(5, 900))), "observed_at": _timestamp(at),
     }  # fmt: skip
 
 
-def _text(moment: datetime) -> str:
+def _timestamp(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -69,7 +69,7 @@ def line(fact: "dict[str, object]") -> str:
     return (
         short[:-1].replace(
             '"url":""',
-            f'"url":"https://github.com/{fact["repository"]}/{"x" * max(0, SIZE - len(short) - 40)}"',
+            f'"url":"https://github.com/{fact["repository"]}/{"x" * max(0, LINE_BYTES - len(short) - 40)}"',
         )
         + "}\n"
     )

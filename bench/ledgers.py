@@ -20,12 +20,12 @@ DAY = timedelta(days=1)
 
 def facts(days: int, a_day: int, last_sha: str) -> Iterator[Fact]:
     """Deployments up to now, the last one of `last_sha`, and before each the change that it brought."""
-    chance = random.Random(7)
-    many = days * a_day
-    for number in range(1, many + 1):
-        at = NOW - DAY / a_day * (many - number + 1)
-        change = _change(number, at, chance)
-        sha = last_sha if number == many else _sha(chance)
+    rng = random.Random(7)
+    count = days * a_day
+    for number in range(1, count + 1):
+        at = NOW - DAY / a_day * (count - number + 1)
+        change = _change(number, at, rng)
+        sha = last_sha if number == count else _sha(rng)
         yield change
         yield Deployment(
             id=f"github:deployment:{number}",
@@ -46,15 +46,15 @@ def facts(days: int, a_day: int, last_sha: str) -> Iterator[Fact]:
         )
 
 
-def _change(number: int, at: datetime, chance: random.Random) -> Change:
-    began = at - timedelta(hours=chance.lognormvariate(3, 1))
+def _change(number: int, at: datetime, rng: random.Random) -> Change:
+    began = at - timedelta(hours=rng.lognormvariate(3, 1))
     merged = began + (at - began) / 2
     return Change(
         id=f"github:pull:acme/shop#{number}",
         repository="acme/shop",
         source="github",
         url=f"https://github.com/acme/shop/pull/{number}",
-        sha=_sha(chance),
+        sha=_sha(rng),
         title="Make the basket keep its contents over a restart",
         labels=("feature", "backend"),
         branch=f"basket-{number}",
@@ -62,17 +62,17 @@ def _change(number: int, at: datetime, chance: random.Random) -> Change:
         first_commit_at=began,
         opened_at=began + (at - began) / 4,
         merged_at=merged,
-        commits=tuple(Commit(sha=_sha(chance), authored_at=began + (at - began) / 8 * n) for n in range(3)),
+        commits=tuple(Commit(sha=_sha(rng), authored_at=began + (at - began) / 8 * n) for n in range(3)),
     )
 
 
-def _sha(chance: random.Random) -> str:
-    return f"{chance.getrandbits(160):040x}"
+def _sha(rng: random.Random) -> str:
+    return f"{rng.getrandbits(160):040x}"
 
 
-def lay(shop: Repository, found: Iterator[Fact]) -> int:
+def write_ledger(repository: Repository, facts: Iterator[Fact]) -> int:
     """Puts facts on the ledger's branch as the action would have written them, without a checkpoint; their bytes."""
-    changes = layout.plan(layout.read({}), found).changes
-    files = {**changes, layout.README: layout.WELCOME, layout.SEQUENCE: b"1\n"}
-    shop.commit(files, message="As it was", branch=BRANCH, parents=[])
+    changes = layout.plan_merge(layout.parse_ledger({}), facts).file_changes
+    files = {**changes, layout.README_FILE: layout.README_TEXT, layout.SEQUENCE_FILE: b"1\n"}
+    repository.commit(files, message="As it was", branch=BRANCH, parents=[])
     return sum(map(len, changes.values()))

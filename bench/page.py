@@ -16,34 +16,34 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "bench"), str(ROOT / "tests")]
 import facts as made  # noqa: E402 - beside this file
 
 from dora_metrics.core.facts import jsonl  # noqa: E402
-from dora_metrics.core.metrics.comparison import Subject  # noqa: E402
+from dora_metrics.core.metrics.comparison import Results  # noqa: E402
 from dora_metrics.pipeline import publish  # noqa: E402 - from src
-from dora_metrics.pipeline.evaluate import subject_of  # noqa: E402
+from dora_metrics.pipeline.evaluate import evaluate  # noqa: E402
 from dora_metrics.settings.model import Settings  # noqa: E402
-from support.tools import needs  # noqa: E402 - from tests
+from support.tools import require_tool  # noqa: E402 - from tests
 
-TIMES = 7
-YEARS = 5 * 365 + 1
+REPETITIONS = 7
+FIVE_YEARS_DAYS = 5 * 365 + 1
 
 
-def numbers(deployments: int, repositories: int, days: int) -> Subject:
+def results_of(deployments: int, repositories: int, days: int) -> Results:
     """As many deployments, two changes each and an incident for every tenth, over so many days."""
     lines = "".join(made.line(fact) for fact in made.facts(3 * deployments, repositories, days=days))
-    found, _ = jsonl.decode_many(lines.encode())
-    return subject_of(found, Settings(), made.START + timedelta(days=days))  # type: ignore[arg-type]
+    facts, _ = jsonl.decode_lines(lines.encode())
+    return evaluate(facts, Settings(), made.START + timedelta(days=days))  # type: ignore[arg-type]
 
 
-def build(subject: Subject) -> tuple[str, float]:
+def build(subject: Results) -> tuple[str, float]:
     """The page, and the median of the seconds that it takes."""
-    took = []
-    for _ in range(TIMES):
+    seconds = []
+    for _ in range(REPETITIONS):
         start = time.perf_counter()
-        html = publish.html(subject)
-        took.append(time.perf_counter() - start)
-    return html, median(took)
+        html = publish.page_html(subject)
+        seconds.append(time.perf_counter() - start)
+    return html, median(seconds)
 
 
-def used(html: str, program: str) -> tuple[float, float]:
+def measure_in_browser(html: str, program: str) -> tuple[float, float]:
     """Milliseconds until everything is drawn and can be used, and until another window is drawn; medians."""
     script = """window => new Promise(done => {
         const start = performance.now();
@@ -54,25 +54,25 @@ def used(html: str, program: str) -> tuple[float, float]:
         path = Path(folder) / "index.html"
         path.write_text(html, "utf-8")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        opened, chosen = [], []
-        for _ in range(TIMES):
+        opened_ms, chosen_ms = [], []
+        for _ in range(REPETITIONS):
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.goto(path.as_uri(), wait_until="load")
-            opened.append(page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"))
-            chosen.append(page.evaluate(script, "all"))
+            opened_ms.append(page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"))
+            chosen_ms.append(page.evaluate(script, "all"))
             page.close()
         browser.close()
-    return median(opened), median(chosen)
+    return median(opened_ms), median(chosen_ms)
 
 
-def growth(deployments: int, days: int) -> float:
+def growth_kilobytes(deployments: int, days: int) -> float:
     """Kilobytes that the page of the next day adds to a packed repository."""
     with tempfile.TemporaryDirectory() as folder:
         git = ["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "gc.auto=0"]
         subprocess.run([*git, "init", "-q"], check=True)
         sizes = []
-        for more in (0, 1, 2):
-            html = publish.html(numbers(deployments + more, 1, days + more))
+        for day in (0, 1, 2):
+            html = publish.page_html(results_of(deployments + day, 1, days + day))
             (Path(folder) / "index.html").write_text(html, "utf-8")
             subprocess.run([*git, "add", "."], check=True)
             subprocess.run([*git, "commit", "-qm", "page"], check=True)
@@ -82,18 +82,23 @@ def growth(deployments: int, days: int) -> float:
 
 
 def main() -> None:
-    program = needs("chromium")
+    program = require_tool("chromium")
     cases = (
-        ("five years of daily deployments", numbers(YEARS, 1, YEARS)),
-        ("500 repositories, 30,000 deployments", numbers(30_000, 500, 365)),
-        ("one deployment", numbers(1, 1, 1)),
+        ("five years of daily deployments", results_of(FIVE_YEARS_DAYS, 1, FIVE_YEARS_DAYS)),
+        ("500 repositories, 30,000 deployments", results_of(30_000, 500, 365)),
+        ("one deployment", results_of(1, 1, 1)),
     )
     print("| page of | MB | made in | usable after | another window after |\n|---|---|---|---|---|")
     for name, subject in cases:
         html, seconds = build(subject)
-        opened, chosen = used(html, str(program))
-        print(f"| {name} | {len(html.encode()) / 1e6:.2f} | {seconds:.2f} s | {opened:.0f} ms | {chosen:.0f} ms |")
-    print(f"\nThe next day's page of five years adds {growth(YEARS, YEARS):.0f} kB to a packed branch.")
+        opened_ms, chosen_ms = measure_in_browser(html, str(program))
+        print(
+            f"| {name} | {len(html.encode()) / 1e6:.2f} | {seconds:.2f} s | {opened_ms:.0f} ms | {chosen_ms:.0f} ms |"
+        )
+    print(
+        "\nThe next day's page of five years adds "
+        f"{growth_kilobytes(FIVE_YEARS_DAYS, FIVE_YEARS_DAYS):.0f} kB to a packed branch."
+    )
 
 
 if __name__ == "__main__":

@@ -24,34 +24,34 @@ NOW = "2026-11-01T00:00:00Z"
 
 
 @dataclass(frozen=True)
-class Took:
+class Measurement:
     seconds: float
     megabytes: float
 
 
-def took(command: list[str], environment: dict[str, str] | None = None, times: int = 1) -> Took:
+def fastest(command: list[str], environment: dict[str, str] | None = None, times: int = 1) -> Measurement:
     """The fastest of several runs, and its greatest memory."""
-    return min((_once(command, environment) for _ in range(times)), key=lambda found: found.seconds)
+    return min((_measure(command, environment) for _ in range(times)), key=lambda measurement: measurement.seconds)
 
 
-def _once(command: list[str], environment: dict[str, str] | None) -> Took:
+def _measure(command: list[str], environment: dict[str, str] | None) -> Measurement:
     script = (
         "import resource, subprocess, sys, time; s = time.perf_counter();"
         "code = subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL).returncode;"
         "print(time.perf_counter() - s, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, code)"
     )
     path = {"PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", script, *command],
         capture_output=True, text=True, check=True, env={**os.environ, **path, **(environment or {})},
     )  # fmt: skip
-    seconds, kilobytes, code = done.stdout.split()
+    seconds, kilobytes, code = completed.stdout.split()
     if code != "0":
-        sys.exit(f"{command[:4]} ended with {code}: {done.stderr[-500:]}")
-    return Took(float(seconds), int(kilobytes) / 1024)
+        sys.exit(f"{command[:4]} ended with {code}: {completed.stderr[-500:]}")
+    return Measurement(float(seconds), int(kilobytes) / 1024)
 
 
-def file_of(count: int) -> Path:
+def facts_file(count: int) -> Path:
     path = WORK / f"{count}.jsonl"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,12 +60,12 @@ def file_of(count: int) -> Path:
     return path
 
 
-def compute(count: int, times: int) -> Took:
-    command = [sys.executable, "-m", "dora_metrics", "compute", "--facts", str(file_of(count)), "--now", NOW]
-    return took(command, times=times)
+def compute(count: int, times: int) -> Measurement:
+    command = [sys.executable, "-m", "dora_metrics", "compute", "--facts", str(facts_file(count)), "--now", NOW]
+    return fastest(command, times=times)
 
 
-def event_run(count: int) -> Took:
+def event_run(count: int) -> Measurement:
     """One event on a local ledger of so many facts, each time from the same ledger."""
     folder = WORK / "event"
     folder.mkdir(parents=True, exist_ok=True)
@@ -84,26 +84,28 @@ def event_run(count: int) -> Took:
         "GITHUB_OUTPUT": str(folder / "output"), "GITHUB_STEP_SUMMARY": str(folder / "summary"),
         "DORA_INPUTS": '{"ledger": "dir:ledger"}',
     }  # fmt: skip
-    kept, best = WORK / "ledger", Took(float("inf"), 0)
-    _ledger_of(count, kept)
+    saved_ledger, best = WORK / "ledger", Measurement(float("inf"), 0)
+    _write_ledger(count, saved_ledger)
     for _ in range(5):
         shutil.rmtree(folder / "ledger", ignore_errors=True)
-        shutil.copytree(kept, folder / "ledger")
-        best = min(best, _once([sys.executable, "-m", "dora_metrics", "action"], environment), key=lambda t: t.seconds)
+        shutil.copytree(saved_ledger, folder / "ledger")
+        best = min(
+            best, _measure([sys.executable, "-m", "dora_metrics", "action"], environment), key=lambda t: t.seconds
+        )
     return best
 
 
-def _ledger_of(count: int, folder: Path) -> None:
+def _write_ledger(count: int, folder: Path) -> None:
     """A ledger as the action would have written it: months that no window reaches are sealed."""
     shutil.rmtree(folder, ignore_errors=True)
-    found = [jsonl.decode(made.line(fact).encode()) for fact in made.facts(count, repositories=1)]
-    for path, content in layout.plan(layout.read({}), found).changes.items():  # type: ignore[arg-type]
+    facts = [jsonl.decode_line(made.line(fact).encode()) for fact in made.facts(count, repositories=1)]
+    for path, content in layout.plan_merge(layout.parse_ledger({}), facts).file_changes.items():  # type: ignore[arg-type]
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
-    _once([sys.executable, "-m", "dora_metrics", "rebuild", "--ledger", f"dir:{folder}", "--now", NOW], None)
+    _measure([sys.executable, "-m", "dora_metrics", "rebuild", "--ledger", f"dir:{folder}", "--now", NOW], None)
 
 
-def pile_up(count: int) -> Took:
+def many_incidents(count: int) -> Measurement:
     """As many incidents as deployments in one scope, most of them on few deployments, half of them by name."""
     path = WORK / f"pile-{count}.jsonl"
     common = {"v": 1, "repository": "acme/shop", "service": "shop", "environment": "production", "observed_at": NOW}
@@ -120,37 +122,43 @@ def pile_up(count: int) -> Took:
                 "deployment": named,
             }
             file.writelines(json.dumps(common | fact) + "\n" for fact in (deployment, incident))
-    return took(
+    return fastest(
         [sys.executable, "-m", "dora_metrics", "compute", "--facts", str(path), "--now", NOW, "--window", "all"]
     )
 
 
-def reported(commits: int, tags: int) -> tuple[Took, Took]:
+def git_report(commits: int, tags: int) -> tuple[Measurement, Measurement]:
     """The report on a git history, and git's own log of it; taken in turns, for the machine is not always as fast."""
     folder = WORK / f"history-{commits}-{tags}"
     if not folder.exists():
         git_history.make(folder, commits, tags)
     report = [sys.executable, "-m", "dora_metrics", "report", "--git", str(folder), "--window", "all", "--now", NOW]
     log = ["git", "-C", str(folder), "log", "--all", "--format=%H %P %ct %at"]
-    turns = [(_once(report, None), _once(log, None)) for _ in range(7)]
-    reports, logs = zip(*turns, strict=True)
-    return min(reports, key=lambda one: one.seconds), min(logs, key=lambda one: one.seconds)
+    rounds = [(_measure(report, None), _measure(log, None)) for _ in range(7)]
+    reports, logs = zip(*rounds, strict=True)
+    return min(reports, key=lambda measurement: measurement.seconds), min(
+        logs, key=lambda measurement: measurement.seconds
+    )
 
 
-def decoding(count: int) -> float:
+def decoding_microseconds(count: int) -> float:
     """Microseconds a fact for decoding alone."""
-    chunk = file_of(count).read_bytes()
+    chunk = facts_file(count).read_bytes()
     start = time.perf_counter()
-    jsonl.decode_many(chunk)
+    jsonl.decode_lines(chunk)
     return (time.perf_counter() - start) / count * 1e6
 
 
 def main() -> None:
-    imports = took([sys.executable, "-c", IMPORTS], times=5)
+    imports = fastest([sys.executable, "-c", IMPORTS], times=5)
     event = event_run(10_000)
     small, large = compute(100_000, 3), compute(1_000_000, 1)
-    half, whole = pile_up(10_000), pile_up(20_000)
-    (report, log), (longer, _), (tagged, _) = reported(18_000, 300), reported(72_000, 300), reported(18_000, 3_000)
+    half, whole = many_incidents(10_000), many_incidents(20_000)
+    (report, log), (longer, _), (tagged, _) = (
+        git_report(18_000, 300),
+        git_report(72_000, 300),
+        git_report(18_000, 3_000),
+    )
     rows = [
         ("event run on 10,000 facts, times the import of its libraries", event.seconds / imports.seconds, "<= 2"),
         ("compute on 1,000,000 facts, seconds", large.seconds, "<= 20, stretch 8"),
@@ -163,11 +171,11 @@ def main() -> None:
         ("its memory, MB", report.megabytes, ""),
         ("its time, times as much with ten times the tags", tagged.seconds / report.seconds, "not 10"),
         ("its time, times as much with four times the commits", longer.seconds / report.seconds, "<= 4"),
-        ("decoding one fact, microseconds", decoding(100_000), ""),
+        ("decoding one fact, microseconds", decoding_microseconds(100_000), ""),
     ]
     print("| what | figure | goal |\n|---|---|---|")
-    for what, figure, goal in rows:
-        print(f"| {what} | {figure:.2f} | {goal} |")
+    for label, figure, goal in rows:
+        print(f"| {label} | {figure:.2f} | {goal} |")
     python, cores = sys.version.split()[0], os.cpu_count()
     print(f"\nPython {python}, {cores} cores; import {imports.seconds:.2f} s, event run {event.seconds:.2f} s")
     print(f"git log of 18,000 commits {log.seconds:.2f} s")

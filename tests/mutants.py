@@ -11,42 +11,48 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from dora_metrics.core.statistics import wilson
+from dora_metrics.core.statistics import wilson_interval
 
 FOLDER, SURVIVORS = Path("mutants"), Path("build/survivors.txt")
-ENDS = {1: "killed", 3: "killed", **dict.fromkeys((24, 36, -24, 152, 255), "never ended")}
+KILLED_EXIT_CODES = {1: "killed", 3: "killed", **dict.fromkeys((24, 36, -24, 152, 255), "never ended")}
 """What mutmut's exit codes mean, where a test has noticed the change."""
 
 SEED = 7
 
 
-def main(wanted: str) -> None:
+def main(sample_size: str) -> None:
     mutmut = str(Path(sys.executable).with_name("mutmut"))
     if not FOLDER.exists():
         subprocess.run([mutmut, "run", "of no name"], check=False)  # makes them, and then finds none to run
-    names = sorted(results())
-    chosen = names if wanted == "all" else sorted(random.Random(SEED).sample(names, min(int(wanted), len(names))))
+    names = sorted(exit_codes())
+    chosen = (
+        names if sample_size == "all" else sorted(random.Random(SEED).sample(names, min(int(sample_size), len(names))))
+    )
     subprocess.run([mutmut, "run", "--max-children", "2", *chosen], check=True)
-    sys.stdout.write(told(results(), chosen) + "\n")
+    sys.stdout.write(summarise(exit_codes(), chosen) + "\n")
 
 
-def results() -> dict[str, int | None]:
+def exit_codes() -> dict[str, int | None]:
     """By name of a mutant how its tests ended; None: they were not run."""
-    found: dict[str, int | None] = {}
+    codes: dict[str, int | None] = {}
     for file in FOLDER.rglob("*.meta"):
-        found |= json.loads(file.read_text("utf-8"))["exit_code_by_key"]
-    return found
+        codes |= json.loads(file.read_text("utf-8"))["exit_code_by_key"]
+    return codes
 
 
-def told(found: dict[str, int | None], chosen: list[str]) -> str:
-    alive = [name for name in chosen if found[name] not in ENDS]
+def summarise(codes: dict[str, int | None], chosen: list[str]) -> str:
+    alive = [name for name in chosen if codes[name] not in KILLED_EXIT_CODES]
     SURVIVORS.parent.mkdir(exist_ok=True)
     SURVIVORS.write_text("".join(f"{name}\n" for name in alive), "utf-8")
-    ends, dead = Counter(ENDS.get(found[name] or 0) for name in chosen), len(chosen) - len(alive)
-    low, high = wilson(dead, len(chosen)) or (0.0, 1.0)
+    killed_by, killed_count = (
+        Counter(KILLED_EXIT_CODES.get(codes[name] or 0) for name in chosen),
+        len(chosen) - len(alive),
+    )
+    low, high = wilson_interval(killed_count, len(chosen)) or (0.0, 1.0)
     return (
-        f"{dead} of {len(chosen)} killed ({ends['never ended']} by never ending), of {len(found)} there are: "
-        f"{dead / len(chosen):.1%}, 95 % interval {low:.1%} to {high:.1%}; the others are in {SURVIVORS}"
+        f"{killed_count} of {len(chosen)} killed ({killed_by['never ended']} by never ending), of "
+        f"{len(codes)} there are: "
+        f"{killed_count / len(chosen):.1%}, 95 % interval {low:.1%} to {high:.1%}; the others are in {SURVIVORS}"
     )
 
 

@@ -18,7 +18,7 @@ REGISTRY = "ghcr.io"
 VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-([0-9A-Za-z]+(?:[.-][0-9A-Za-z]+)*))?")
 _IMAGE = re.compile(r"[a-z0-9.-]+(?:/[a-z0-9._-]+)+@sha256:[0-9a-f]{64}")
 _HEADING = re.compile(r"^## (.+)$", re.MULTILINE)
-_ROBOT = (
+_BOT_IDENTITY = (
     "-c",
     "user.name=github-actions[bot]",
     "-c",
@@ -59,15 +59,15 @@ def problems(version: str, root: Path) -> Iterator[str]:
         yield f"{version!r} is no version such as 1.2.0 or 1.2.0-rc.1, without the v"
         return
     changelog = (root / "CHANGELOG.md").read_text("utf-8")
-    found = sections(changelog)
+    versions = sections(changelog)
     try:
         notes(version, changelog)
     except ReleaseError as problem:
         yield str(problem)
     else:
-        if not re.fullmatch(rf"{re.escape(version)} - \d{{4}}-\d\d-\d\d", found[version][0]):
+        if not re.fullmatch(rf"{re.escape(version)} - \d{{4}}-\d\d-\d\d", versions[version][0]):
             yield f"CHANGELOG.md: the heading of {version} has no date such as 2026-12-01"
-    if found.get("Unreleased", ("", ""))[1]:
+    if versions.get("Unreleased", ("", ""))[1]:
         yield f"CHANGELOG.md: what stands under Unreleased belongs under {version}"
     own = re.search(r'^__version__ = "(.*)"$', (root / "src/dora_metrics/__init__.py").read_text("utf-8"), re.MULTILINE)
     if not own or own[1] != version:
@@ -82,17 +82,20 @@ def tags(root: Path) -> list[str]:
     return _git(root, "tag", "--list", "v*").split()
 
 
-def major_tag(version: str, known: list[str]) -> str | None:
+def major_tag(version: str, existing_tags: list[str]) -> str | None:
     """`v1` for a stable version that is newer than every other of the same major version; else none moves."""
     match = VERSION.fullmatch(version)
     if match is None or match[4]:
         return None
-    others = (VERSION.fullmatch(name.removeprefix("v")) for name in known)
-    newest = max((_numbers(one) for one in others if one and not one[4] and one[1] == match[1]), default=(0, 0, -1))
-    return f"v{match[1]}" if _numbers(match) >= newest else None
+    others = (VERSION.fullmatch(name.removeprefix("v")) for name in existing_tags)
+    newest = max(
+        (_version_numbers(other) for other in others if other and not other[4] and other[1] == match[1]),
+        default=(0, 0, -1),
+    )
+    return f"v{match[1]}" if _version_numbers(match) >= newest else None
 
 
-def _numbers(match: re.Match[str]) -> tuple[int, int, int]:
+def _version_numbers(match: re.Match[str]) -> tuple[int, int, int]:
     return int(match[1]), int(match[2]), int(match[3])
 
 
@@ -108,19 +111,19 @@ def tag(version: str, image: str, root: Path) -> list[str]:
     _git(root, "switch", "--quiet", "--detach")
     (root / "action" / "image").write_text(f"{image}\n", "utf-8")
     _git(root, "add", "action/image")
-    _git(root, *_ROBOT, "commit", "--quiet", f"--message=The image of {version}, by digest")
-    _git(root, *_ROBOT, "tag", "--annotate", f"--message={version}", f"v{version}")
+    _git(root, *_BOT_IDENTITY, "commit", "--quiet", f"--message=The image of {version}, by digest")
+    _git(root, *_BOT_IDENTITY, "tag", "--annotate", f"--message={version}", f"v{version}")
     pushed = [f"refs/tags/v{version}"]
     if moved:
-        _git(root, *_ROBOT, "tag", "--force", moved, f"v{version}^{{}}")
+        _git(root, *_BOT_IDENTITY, "tag", "--force", moved, f"v{version}^{{}}")
         pushed.append(f"+refs/tags/{moved}")
     _git(root, "push", "--quiet", "--atomic", "origin", *pushed)
     return [name.rpartition("/")[2] for name in pushed]
 
 
 def _git(root: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=root, stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout
+    completed = subprocess.run(["git", *arguments], cwd=root, stdout=subprocess.PIPE, text=True, check=True)
+    return completed.stdout
 
 
 def main(command: str, version: str, *rest: str, root: Path = Path()) -> None:
@@ -131,8 +134,8 @@ def main(command: str, version: str, *rest: str, root: Path = Path()) -> None:
     """
     match command, rest:
         case "check", (repository,):
-            if found := list(problems(version, root)):
-                raise ReleaseError(*found)
+            if problem_list := list(problems(version, root)):
+                raise ReleaseError(*problem_list)
             print(f"image={REGISTRY}/{repository.lower()}")
             print(f"prerelease={str('-' in version).lower()}")
         case "notes", ():

@@ -10,14 +10,14 @@ import time  # noqa: E402
 from datetime import UTC, datetime  # noqa: E402
 
 from dora_metrics.cli import run  # noqa: E402
-from dora_metrics.runtime import World  # noqa: E402
+from dora_metrics.runtime import Runtime  # noqa: E402
 
 
 def main() -> int:
     """The exit code of one command."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
-    world = World(os.environ, sys.stdin.buffer, sys.stdout, sys.stderr, datetime.now(UTC), time.sleep)
+    world = Runtime(os.environ, sys.stdin.buffer, sys.stdout, sys.stderr, datetime.now(UTC), time.sleep)
     try:
         code = run(sys.argv[1:], world)
         sys.stdout.flush()

@@ -9,15 +9,15 @@ from pathlib import Path
 from dora_metrics import __version__
 from dora_metrics.core import windows
 from dora_metrics.errors import DoraError
-from dora_metrics.runtime import World
+from dora_metrics.runtime import Runtime
 from dora_metrics.settings.loading import Layer
 from dora_metrics.settings.model import DEFAULT_CONFIG, EVERY_REPOSITORY, FLAGS, Settings
-from dora_metrics.sources import Read, Source
+from dora_metrics.sources import FactSource, SourceFacts
 
 FORMATS = ("json", "markdown", "html", "prometheus", "weekly", "monthly", "quarterly")
 
 
-def run(arguments: Sequence[str], world: World) -> int:
+def run(arguments: Sequence[str], world: Runtime) -> int:
     """Runs one command and returns its exit code; wrong settings and facts are exit code 2."""
     options = _parser().parse_args(arguments)
     try:
@@ -48,7 +48,7 @@ def _add_action(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_action)
 
 
-def _action(_: argparse.Namespace, world: World) -> int:
+def _action(_: argparse.Namespace, world: Runtime) -> int:
     from dora_metrics.commands import action  # noqa: PLC0415 - `compute` needs none of what it imports
 
     return action.action(world)
@@ -73,7 +73,7 @@ def _add_on_a_ledger(parser: argparse.ArgumentParser, mode: str) -> None:
     _add_settings(parser)
 
 
-def _on_a_ledger(options: argparse.Namespace, world: World) -> int:
+def _on_a_ledger(options: argparse.Namespace, world: Runtime) -> int:
     from dora_metrics.commands import action  # noqa: PLC0415 - as above
 
     token, now = world.environment.get("GITHUB_TOKEN"), _moment(options.now, world.now)
@@ -89,7 +89,7 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("dora-demo"), metavar="DIR", help="default: dora-demo")
 
 
-def _demo(options: argparse.Namespace, world: World) -> int:
+def _demo(options: argparse.Namespace, world: Runtime) -> int:
     from dora_metrics.commands import demo  # noqa: PLC0415 - as above
 
     return demo.run(options.output, world)
@@ -108,13 +108,13 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
 
 
-def _init(options: argparse.Namespace, world: World) -> int:
+def _init(options: argparse.Namespace, world: Runtime) -> int:
     from dora_metrics.commands.init import command  # noqa: PLC0415 - as above
 
     given = {"directory": options.directory, "repository": options.repository, "yes": options.yes}
     if options.action is not None:
         given["action"] = options.action
-    return command.run(command.Request(dry_run=options.dry_run, **given), world)
+    return command.run(command.InitRequest(dry_run=options.dry_run, **given), world)
 
 
 def _add_compute(parser: argparse.ArgumentParser) -> None:
@@ -152,25 +152,27 @@ def _flags(options: argparse.Namespace) -> Layer:
     return Layer("flag", {f"{name}": value for name, value in given if value is not None})
 
 
-def _compute(options: argparse.Namespace, world: World) -> int:
+def _compute(options: argparse.Namespace, world: Runtime) -> int:
     from dora_metrics.sources import fact_files  # noqa: PLC0415 - the action needs none of what it imports
 
     return _print(lambda _settings, _now: fact_files.read(options.facts, world.stdin), options, world)
 
 
-def _report(options: argparse.Namespace, world: World) -> int:
+def _report(options: argparse.Namespace, world: Runtime) -> int:
     from dora_metrics.sources.git import read  # noqa: PLC0415 - as above
 
-    def source(settings: Settings, now: datetime) -> Read:
-        return read.read(read.Asked(options.git, options.tags or None, settings, now), world.environment)
+    def source(settings: Settings, now: datetime) -> SourceFacts:
+        return read.read_history(
+            read.GitHistoryRequest(options.git, options.tags or None, settings, now), world.environment
+        )
 
     return _print(source, options, world)
 
 
-def _print(source: Source, options: argparse.Namespace, world: World) -> int:
+def _print(source: FactSource, options: argparse.Namespace, world: Runtime) -> int:
     from dora_metrics.commands import compute  # noqa: PLC0415 - as above
 
-    request = compute.Request(
+    request = compute.ComputeRequest(
         format=options.format,
         config=options.config,
         flags=_flags(options),
@@ -184,6 +186,6 @@ def _moment(text: str | None, now: datetime) -> datetime:
     if text is None:
         return now
     try:
-        return windows.instant(text)
+        return windows.parse_instant(text)
     except ValueError as problem:
         raise DoraError(f"flag now: {problem}") from None

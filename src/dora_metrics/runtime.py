@@ -10,7 +10,7 @@ from typing import BinaryIO, TextIO
 
 
 @dataclass(frozen=True)
-class Patience:
+class HttpLimits:
     """Seconds to connect, seconds for an answer, tries; seconds before the second try, then doubled."""
 
     connect_seconds: float = 5
@@ -19,12 +19,12 @@ class Patience:
     pause_seconds: float = 1
 
     @property
-    def in_words(self) -> str:
+    def description(self) -> str:
         return f"{self.tries} tries of {self.read_seconds:g} s"
 
 
 @dataclass(frozen=True)
-class World:
+class Runtime:
     """Environment, streams, the clock as it was read at the start, and how to wait."""
 
     environment: Mapping[str, str] = field(repr=False)
@@ -32,5 +32,5 @@ class World:
     stdout: TextIO
     stderr: TextIO
     now: datetime
-    pause: Callable[[float], None]
-    patience: Patience = Patience()
+    sleep: Callable[[float], None]
+    http_limits: HttpLimits = HttpLimits()

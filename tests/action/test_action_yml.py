@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from support.paths import ROOT
-from support.tools import needs
+from support.tools import require_tool
 
 ACTION = ROOT / "action.yml"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -84,7 +84,7 @@ def test_a_pin_says_which_release_it_is(path: Path) -> None:
 
 def test_zizmor_finds_nothing() -> None:
     """Exceptions stand where they are made, with their reason."""
-    command = [str(needs("zizmor")), "--offline", "--no-progress", str(ROOT / ".github"), str(ACTION)]
+    command = [str(require_tool("zizmor")), "--offline", "--no-progress", str(ROOT / ".github"), str(ACTION)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert result.returncode == 0, result.stdout + result.stderr

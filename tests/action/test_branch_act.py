@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from fakes.github import FakeGitHub
-from support.act import HEAD, Acting, Run, copied
+from support.act import DEPLOYMENT_JOB_HEAD, ActRun, ActRunner, copy_action
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="act's host mode is used on Linux only")
 
 WORKFLOW = (
-    HEAD
+    DEPLOYMENT_JOB_HEAD
     + """\
           runtime: python
           deployment-source: deployments
@@ -29,9 +29,9 @@ class Shop:
         self.github, self.folder = github, folder
         self.repository = github.repository("acme/shop")
         secrets = {"GITHUB_TOKEN": github.token}
-        self.acting = Acting(copied(folder / "action"), github.api_url, secrets, (Path(sys.executable).parent,))
+        self.acting = ActRunner(copy_action(folder / "action"), github.api_url, secrets, (Path(sys.executable).parent,))
 
-    def deploy(self, number: int) -> Run:
+    def deploy(self, number: int) -> ActRun:
         folder = self.folder / str(number)
         folder.mkdir()
         return self.acting.run(folder, WORKFLOW, number)

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from support.act import HEAD, Acting, Run, copied
+from support.act import DEPLOYMENT_JOB_HEAD, ActRun, ActRunner, copy_action
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="act's host mode is used on Linux only")
 
 SECRETS = {"GITHUB_TOKEN": "ghs_0123456789abcdef", "ENDPOINT_TOKEN": "endpoint-t0ken", "HMAC_KEY": "hm4c-k3y"}
 
 WORKFLOW = (
-    HEAD
+    DEPLOYMENT_JOB_HEAD
     + """\
           runtime: RUNTIME
           ledger: dir:ledger
@@ -79,13 +79,13 @@ def api_url() -> Iterator[str]:
         server.shutdown()
 
 
-def act(folder: Path, api_url: str, *, runtime: str, path: Path) -> Run:
-    action = copied(folder / "action")
+def act(folder: Path, api_url: str, *, runtime: str, path: Path) -> ActRun:
+    action = copy_action(folder / "action")
     workflow = WORKFLOW.replace("RUNTIME", runtime).replace("API_URL", api_url)
-    return Acting(action, api_url, SECRETS, (path,)).run(folder, workflow)
+    return ActRunner(action, api_url, SECRETS, (path,)).run(folder, workflow)
 
 
-def check(run: Run) -> None:
+def check(run: ActRun) -> None:
     assert run.code == 0, run.log
     assert "github:deployment:145988746\n" in run.output
     assert "production" in run.summary

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from dora_metrics.cli import run
-from dora_metrics.runtime import World
+from dora_metrics.runtime import Runtime
 from fakes.github import FakeGitHub
-from support.act import Acting, Run, copied, event
+from support.act import ActRun, ActRunner, copy_action, deployment_event
 from support.paths import ROOT
-from support.tools import needs
+from support.tools import require_tool
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="act's host mode is used on Linux only")
 
@@ -60,13 +60,13 @@ class Shop:
         self.repository = github.repository("acme/shop")
         assert REUSABLE.count("uses: $/.\n") == 1
         called = {"dora.yml": REUSABLE.replace("uses: $/.\n", "uses: acme/dora-metrics@v1\n")}
-        action, secrets = copied(folder / "action"), {"GITHUB_TOKEN": github.token, **SECRETS}
+        action, secrets = copy_action(folder / "action"), {"GITHUB_TOKEN": github.token, **SECRETS}
         (action / ".github" / "workflows").mkdir(parents=True)
         (action / ".github" / "workflows" / "dora.yml").write_text(called["dora.yml"])
-        self.acting = Acting(action, github.api_url, secrets, (Path(sys.executable).parent,), called)
+        self.acting = ActRunner(action, github.api_url, secrets, (Path(sys.executable).parent,), called)
 
-    def called_on(self, name: str, payload: Mapping[str, Any], caller: str = CALLER) -> Run:
-        return self.acting.run_on(self.folder, caller, name, payload)
+    def called_on(self, name: str, payload: Mapping[str, Any], caller: str = CALLER) -> ActRun:
+        return self.acting.run_event(self.folder, caller, name, payload)
 
     def recorded(self) -> set[str]:
         """The ids of all lines on the branch."""
@@ -82,7 +82,7 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 def test_an_event_is_recorded_with_the_callers_inputs_and_secrets(shop: Shop) -> None:
-    ran = shop.called_on("deployment_status", event(71))
+    ran = shop.called_on("deployment_status", deployment_event(71))
     assert ran.code == 0, ran.log
     assert [fact["id"] for fact in json.loads(ran.outputs["facts"])] == ["github:deployment:71"]
     assert shop.repository.head("dora-metrics")
@@ -93,7 +93,7 @@ def test_an_event_is_recorded_with_the_callers_inputs_and_secrets(shop: Shop) ->
 def test_the_end_of_a_run_brings_the_deployments_that_no_event_told_of(shop: Shop) -> None:
     made = shop.repository.deployment("production")
     watched = {"id": 5, "name": "Ship", "head_branch": "main", "conclusion": "success"}
-    about = {"action": "completed", "workflow_run": watched, "repository": event()["repository"]}
+    about = {"action": "completed", "workflow_run": watched, "repository": deployment_event()["repository"]}
     ran = shop.called_on("workflow_run", about)
     assert ran.code == 0, ran.log
     assert f"github:deployment:{made.database_id}" in [fact["id"] for fact in json.loads(ran.outputs["facts"])]
@@ -104,12 +104,12 @@ DEPLOY = "on: push\nname: Ship\njobs: {go: {environment: production, runs-on: x,
 
 @pytest.mark.parametrize("host", ["github.com", "github.acme.example"])
 def test_what_init_writes_brings_a_deployment_into_the_ledger(shop: Shop, tmp_path: Path, host: str) -> None:
-    checkout, git = tmp_path / "checkout", needs("git")
+    checkout, git = tmp_path / "checkout", require_tool("git")
     (checkout / ".github" / "workflows").mkdir(parents=True)
     (checkout / ".github" / "workflows" / "deploy.yml").write_text(DEPLOY)
     subprocess.run([git, "init", "--quiet"], cwd=checkout, check=True)
     subprocess.run([git, "remote", "add", "origin", f"https://{host}/acme/shop.git"], cwd=checkout, check=True)
-    world = World({"PATH": os.environ["PATH"]}, BytesIO(), StringIO(), StringIO(), NOW, lambda _: None)
+    world = Runtime({"PATH": os.environ["PATH"]}, BytesIO(), StringIO(), StringIO(), NOW, lambda _: None)
     options = ["--directory", str(checkout), "--action", "acme/dora-metrics@v1", "--yes"]
     assert run(["init", *options], world) == 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.paths import ROOT
-from support.tools import needs
+from support.tools import require_tool
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the stand-ins are made for Linux")
 
@@ -177,7 +177,7 @@ def after(option: str, words: list[str]) -> list[str]:
 
 
 def test_the_script_is_valid_bash() -> None:
-    result = subprocess.run([needs("bash"), "-n", SCRIPT], capture_output=True, text=True, check=False)
+    result = subprocess.run([require_tool("bash"), "-n", SCRIPT], capture_output=True, text=True, check=False)
 
     assert (result.returncode, result.stderr) == (0, "")
 

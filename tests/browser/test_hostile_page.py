@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, expect
 
-from dora_metrics.core.metrics.comparison import Subject
-from dora_metrics.core.reports.site.evidence import Links, embedded, shown
+from dora_metrics.core.metrics.comparison import Results
+from dora_metrics.core.reports.site.evidence import LinkTable, script_safe_json, single_line
 from dora_metrics.pipeline import publish
-from support.facts import change, deployment, incident, subject
-from support.metrics_page import looking
+from support.facts import change, deployment, incident, results_of
+from support.metrics_page import open_page
 
 HOSTILE = [
     "</script><script>document.title = 'owned'</script>",
@@ -38,7 +38,7 @@ ADDRESSES = [
 ]
 
 
-def hostile() -> Subject:
+def hostile() -> Results:
     """Every text in every place where one may stand."""
     facts = []
     for number, text in enumerate(HOSTILE, 1):
@@ -53,11 +53,11 @@ def hostile() -> Subject:
             incident(number, f"03-{number + 3:02}T02:00", title=text, deployment=text, **more),
             incident(number + 50, f"03-{number + 3:02}T03:00", title=text, **more),
         ]
-    return subject(*facts)
+    return results_of(*facts)
 
 
 def test_the_page_has_no_script_but_its_own() -> None:
-    html = publish.html(hostile())
+    html = publish.page_html(hostile())
     assert len(re.findall(r"<script", html)) == len(re.findall(r"</script", html)) == 3
     data = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     assert data
@@ -66,7 +66,7 @@ def test_the_page_has_no_script_but_its_own() -> None:
 
 
 def test_whatever_is_opened_stays_text(browser: Browser, tmp_path: Path) -> None:
-    with looking(browser, tmp_path, hostile()) as seen:
+    with open_page(browser, tmp_path, hostile()) as seen:
         keys: list[str] = seen.page.evaluate("[...document.querySelectorAll('#scope option')].map(one => one.value)")
         assert len(keys) == len(HOSTILE)
         for key in keys:
@@ -85,8 +85,8 @@ def test_whatever_is_opened_stays_text(browser: Browser, tmp_path: Path) -> None
 
 def test_titles_are_shown_as_they_were_written(browser: Browser, tmp_path: Path) -> None:
     text = HOSTILE[0]
-    one = subject(change(1, title=text), deployment(1, version=text, changes=[1], previous="github:deployment:0"))
-    with looking(browser, tmp_path, one, "show=deployment_frequency") as seen:
+    one = results_of(change(1, title=text), deployment(1, version=text, changes=[1], previous="github:deployment:0"))
+    with open_page(browser, tmp_path, one, "show=deployment_frequency") as seen:
         assert seen.dialog.inner_text().count(text) == 2
 
 
@@ -96,26 +96,26 @@ def test_titles_are_shown_as_they_were_written(browser: Browser, tmp_path: Path)
     )
 )
 def test_embedded_json_is_the_same_json_and_ends_nothing(value: object) -> None:
-    text = embedded(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    text = script_safe_json(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
     assert not re.search("[<>&\u2028\u2029]", text)
     assert json.loads(text) == json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
 def test_only_http_is_a_link(address: str) -> None:
-    assert Links().of(address) is None
+    assert LinkTable().link_to(address) is None
 
 
 def test_a_link_is_its_address_again() -> None:
-    links = Links()
+    links = LinkTable()
     for address in ("https://a.example/b/1", "http://a.example/b/2", "https://a.example", "https://a.example/?q=a/b"):
-        found = links.of(address)
+        found = links.link_to(address)
         assert found
         assert links.bases[found[0]] + found[1] == address
-    assert links.of("https://a.example/b/3") == (0, "3")
-    assert links.of(f"https://a.example/{'x' * 600}") is None
+    assert links.link_to("https://a.example/b/3") == (0, "3")
+    assert links.link_to(f"https://a.example/{'x' * 600}") is None
 
 
 def test_a_text_is_one_short_visible_line() -> None:
-    assert shown("a\u202eb\x00\n c\u200bd") == "ab cd"
-    assert shown("x" * 500) == "x" * 159 + "…"
+    assert single_line("a\u202eb\x00\n c\u200bd") == "ab cd"
+    assert single_line("x" * 500) == "x" * 159 + "…"

@@ -8,18 +8,18 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from support import npm_packages
-from support.browser import watched
+from support.browser import open_watched_page
 from support.facts import at, deployment
-from support.periodic_reports import report
+from support.periodic_reports import render_report
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    with watched(browser) as found:
+    with open_watched_page(browser) as found:
         found.page.set_content("<div id=there></div>")
-        found.page.add_script_tag(path=npm_packages.package("mermaid") / "dist" / "mermaid.min.js")
+        found.page.add_script_tag(path=npm_packages.package_folder("mermaid") / "dist" / "mermaid.min.js")
         yield found.page
-        assert not found.asked
+        assert not found.requested_urls
 
 
 def drawn(page: Page, source: str) -> str:
@@ -37,7 +37,7 @@ def sources(markdown: str) -> list[str]:
 def test_twelve_weeks_are_drawn_with_a_bar_each(page: Page, most: int) -> None:
     many = [deployment(number, (at("01-08") + timedelta(minutes=number)).isoformat()) for number in range(1, most + 1)]
     ends = deployment(0, "2023-12-01T12:00"), deployment(9999, "03-12T12:00")
-    (source,) = sources(report(*ends, *many).text)
+    (source,) = sources(render_report(*ends, *many).text)
     svg = drawn(page, source)
     assert svg.count("<rect") >= 12
     assert all(f">W{week:02}<" in svg for week in range(1, 12))

@@ -12,10 +12,10 @@ from playwright.sync_api import Browser, expect
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.pipeline import publish
-from support.browser import watched
-from support.facts import change, deployment, failed, incident, subject, vulnerability
-from support.metrics_page import PHONE, demo, looking, texts
-from support.strategies import histories
+from support.browser import open_watched_page
+from support.facts import change, deployment, failed_deployment, incident, results_of, vulnerability
+from support.metrics_page import PHONE_VIEWPORT, demo_results, open_page, texts
+from support.strategies import fact_lists
 
 METRICS = ["deployment_frequency", "lead_time", "change_failure_rate", "recovery_time", "rework_rate"]
 TITLES = ["Deployment frequency", "Lead time for changes", "Change failure rate", "Recovery time", "Rework rate"]
@@ -30,7 +30,7 @@ NO_ANSWER = re.compile("NaN|undefined|null|Infinity|Invalid")
 
 
 def test_the_five_numbers_stand_with_level_interval_n_and_the_window_before(browser: Browser, tmp_path: Path) -> None:
-    with looking(browser, tmp_path, demo()) as seen:
+    with open_page(browser, tmp_path, demo_results()) as seen:
         assert texts(seen.page.locator(".card h2")) == TITLES
         said = seen.card("Change failure rate").inner_text().replace("\u00a0", " ").splitlines()
     assert [line for line in said if line] == [
@@ -44,15 +44,15 @@ def test_the_five_numbers_stand_with_level_interval_n_and_the_window_before(brow
 
 
 def test_the_charts_are_drawn(browser: Browser, tmp_path: Path) -> None:
-    with looking(browser, tmp_path, demo()) as seen:
-        assert all(seen.drawn(metric) > 2_000 for metric in METRICS)
+    with open_page(browser, tmp_path, demo_results()) as seen:
+        assert all(seen.coloured_pixels(metric) > 2_000 for metric in METRICS)
         for metric in METRICS:
             chart = seen.page.locator(f"#{metric} .canvas canvas")
             assert re.match(r"Chart of 13 weeks, \d+ of them", chart.get_attribute("aria-label") or "")
 
 
 def test_each_chart_has_its_definition_and_a_table_of_the_same_numbers(browser: Browser, tmp_path: Path) -> None:
-    with looking(browser, tmp_path, demo()) as seen:
+    with open_page(browser, tmp_path, demo_results()) as seen:
         for metric in METRICS:
             section = seen.page.locator(f"#{metric}")
             assert len(section.locator(".definition").first.inner_text()) > 50
@@ -64,7 +64,7 @@ def test_each_chart_has_its_definition_and_a_table_of_the_same_numbers(browser: 
 
 def test_another_window_changes_the_numbers_the_address_and_what_is_announced(browser: Browser, tmp_path: Path) -> None:
     facts = [deployment(1, "2023-12-01"), *(deployment(n, f"02-{n:02}") for n in range(2, 7)), deployment(7, "03-20")]
-    with looking(browser, tmp_path, subject(*facts, window="30d")) as seen:
+    with open_page(browser, tmp_path, results_of(*facts, window="30d")) as seen:
         seen.page.get_by_text("90 days", exact=True).click()
         expect(seen.card("Deployment frequency")).to_contain_text("6 deployments on")
         assert seen.page.url.endswith("#window=90d")
@@ -74,8 +74,8 @@ def test_another_window_changes_the_numbers_the_address_and_what_is_announced(br
 
 
 def test_the_address_keeps_what_was_chosen(browser: Browser, tmp_path: Path) -> None:
-    two = subject(deployment(1), deployment(2, "03-09", service="web"), now="04-01")
-    with looking(browser, tmp_path, two, "scope=acme/shop/shop/production&window=all&theme=dark") as seen:
+    two = results_of(deployment(1), deployment(2, "03-09", service="web"), now="04-01")
+    with open_page(browser, tmp_path, two, "scope=acme/shop/shop/production&window=all&theme=dark") as seen:
         assert seen.page.get_by_label("Scope", exact=True).input_value() == "acme/shop/shop/production"
         expect(seen.page.get_by_label("all time")).to_be_checked()
         assert seen.page.evaluate("document.documentElement.dataset.theme") == "dark"
@@ -92,7 +92,7 @@ def test_the_address_keeps_what_was_chosen(browser: Browser, tmp_path: Path) -> 
     ],
 )
 def test_an_address_that_names_nothing_shows_what_there_is(browser: Browser, tmp_path: Path, fragment: str) -> None:
-    with looking(browser, tmp_path, demo(), fragment) as seen:
+    with open_page(browser, tmp_path, demo_results(), fragment) as seen:
         expect(seen.card("Change failure rate")).to_contain_text("22.2 %")
         expect(seen.dialog).to_be_hidden()
 
@@ -100,8 +100,10 @@ def test_an_address_that_names_nothing_shows_what_there_is(browser: Browser, tmp
 def test_the_scope_that_was_deployed_last_comes_first_and_others_can_be_chosen(
     browser: Browser, tmp_path: Path
 ) -> None:
-    two = subject(deployment(1, "03-20"), deployment(2, "03-09", service="web"), deployment(3, "03-10", service="web"))
-    with looking(browser, tmp_path, two) as seen:
+    two = results_of(
+        deployment(1, "03-20"), deployment(2, "03-09", service="web"), deployment(3, "03-10", service="web")
+    )
+    with open_page(browser, tmp_path, two) as seen:
         choice = seen.page.get_by_label("Scope", exact=True)
         assert texts(choice.locator("option")) == ["production", "web · production"]
         expect(seen.card("Deployment frequency")).to_contain_text("1 deployment on 1 day")
@@ -113,7 +115,7 @@ def test_the_scope_that_was_deployed_last_comes_first_and_others_can_be_chosen(
 
 
 def test_a_number_opens_its_deployments_changes_and_incidents_with_links(browser: Browser, tmp_path: Path) -> None:
-    with looking(browser, tmp_path, demo()) as seen:
+    with open_page(browser, tmp_path, demo_results()) as seen:
         seen.page.get_by_role("button", name="Change failure rate: 22.2 %").click()
         said = seen.dialog.inner_text()
         assert "2 failed deployments · 30 days" in said
@@ -138,7 +140,7 @@ def test_a_number_opens_its_deployments_changes_and_incidents_with_links(browser
     ],
 )
 def test_what_is_listed_is_what_was_counted(browser: Browser, tmp_path: Path, title: str, said: str) -> None:
-    with looking(browser, tmp_path, demo()) as seen:
+    with open_page(browser, tmp_path, demo_results()) as seen:
         seen.page.get_by_role("button", name=f"{title}: ").click()
         expect(seen.dialog).to_contain_text(said)
         assert not NO_ANSWER.search(seen.dialog.inner_text())
@@ -149,7 +151,7 @@ def test_changes_of_a_deployment_with_very_many_are_counted_where_they_are_not_l
 ) -> None:
     changes = [change(n, f"02-{n % 28 + 1:02}T{n // 28:02}:00") for n in range(120)]
     facts = [deployment(1, "02-01"), *changes, deployment(2, "03-03", changes=list(range(120)))]
-    with looking(browser, tmp_path, subject(*facts), "show=lead_time") as seen:
+    with open_page(browser, tmp_path, results_of(*facts), "show=lead_time") as seen:
         expect(seen.dialog).to_contain_text("40 of 120 changes · ")
         expect(seen.dialog.locator(".evidence > li").first).to_contain_text("#0")
         expect(seen.dialog).to_contain_text(
@@ -158,8 +160,8 @@ def test_changes_of_a_deployment_with_very_many_are_counted_where_they_are_not_l
 
 
 def test_a_click_on_a_bar_opens_its_week(browser: Browser, tmp_path: Path) -> None:
-    one = subject(deployment(1, "03-20"), deployment(2, "03-21"), deployment(3, "03-29"))
-    with looking(browser, tmp_path, one) as seen:
+    one = results_of(deployment(1, "03-20"), deployment(2, "03-21"), deployment(3, "03-29"))
+    with open_page(browser, tmp_path, one) as seen:
         bar = seen.page.evaluate(
             "(({x, y}) => ({x, y: y + 5}))(" + chart("deployment_frequency") + ".getDatasetMeta(0).data[0])"
         )
@@ -171,8 +173,8 @@ def test_a_click_on_a_bar_opens_its_week(browser: Browser, tmp_path: Path) -> No
 def test_bars_table_and_hover_count_deployments_alike_where_failed_runs_count_as_failures(
     browser: Browser, tmp_path: Path
 ) -> None:
-    facts = [deployment(1, "03-25"), deployment(2, "03-26"), failed(3, "03-27"), incident(1, "03-26T01:00")]
-    with looking(browser, tmp_path, subject(*facts, count_failed_runs=True)) as seen:
+    facts = [deployment(1, "03-25"), deployment(2, "03-26"), failed_deployment(3, "03-27"), incident(1, "03-26T01:00")]
+    with open_page(browser, tmp_path, results_of(*facts, count_failed_runs=True)) as seen:
         bars = seen.page.evaluate(f"{chart('deployment_frequency')}.data.datasets.map(({{data}}) => data.at(-1).y)")
         assert bars == [1, 1]
         seen.page.locator("#deployment_frequency summary").click()
@@ -182,8 +184,8 @@ def test_bars_table_and_hover_count_deployments_alike_where_failed_runs_count_as
 
 def test_a_fixed_window_ends_with_its_last_week_where_clocks_change(browser: Browser, tmp_path: Path) -> None:
     facts = [deployment(1, "2023-08-01"), deployment(2, "2023-11-10"), deployment(3, "2023-11-21")]
-    fixed = subject(*facts, window="2023-10-09..2023-11-20", zone="America/New_York", now="2023-11-25T12:00")
-    with looking(browser, tmp_path, fixed) as seen:
+    fixed = results_of(*facts, window="2023-10-09..2023-11-20", zone="America/New_York", now="2023-11-25T12:00")
+    with open_page(browser, tmp_path, fixed) as seen:
         drawn = seen.page.evaluate(f"(({{min, max}}) => [min, max])({chart('deployment_frequency')}.scales.x)")
         shaded = seen.page.evaluate(f"{chart('deployment_frequency')}.options.plugins.shading.until")
     assert drawn[1] == shaded == 16  # Monday, 31 July, to Monday, 20 November
@@ -193,19 +195,21 @@ def test_a_fixed_window_ends_with_its_last_week_where_clocks_change(browser: Bro
 def test_an_address_shows_the_same_week_and_deployment_after_a_backfill(
     browser: Browser, tmp_path: Path, backfilled: tuple[Fact, ...]
 ) -> None:
-    shop = subject(*backfilled, deployment(1, "2023-12-31"), deployment(2, "03-20", version="v2"))
+    shop = results_of(*backfilled, deployment(1, "2023-12-31"), deployment(2, "03-20", version="v2"))
     for fragment, title in (
         ("show=week:2024-W12", "18 Mar – 24 Mar 2024"),
         ("show=week:2023-W52", "25 Dec – 31 Dec 2023"),
         ("show=deployment:github:deployment:2", "v2"),
     ):
-        with looking(browser, tmp_path, shop, fragment) as seen:
+        with open_page(browser, tmp_path, shop, fragment) as seen:
             expect(seen.dialog.get_by_role("heading", level=2)).to_have_text(title)
 
 
 def test_a_chart_says_its_values_where_the_mouse_is(browser: Browser, tmp_path: Path) -> None:
     found = chart("lead_time")
-    with looking(browser, tmp_path, demo(), bypass_csp=True) as seen:  # for `wait_for_function`, which needs `eval`
+    with open_page(
+        browser, tmp_path, demo_results(), bypass_csp=True
+    ) as seen:  # for `wait_for_function`, which needs `eval`
         for place, title, said in (
             ("0).data.at(-1)", "16 Nov – 22 Nov 2026", ["median 1 d 8 h", "not a whole week"]),
             ("1).data.at(-4)", "v2.17.0", ["2026-11-10 13:40", "5 changes, median 1 d 12 h"]),
@@ -217,8 +221,8 @@ def test_a_chart_says_its_values_where_the_mouse_is(browser: Browser, tmp_path: 
 
 
 def test_a_long_list_shows_fifty_and_more_on_demand(browser: Browser, tmp_path: Path) -> None:
-    many = subject(*(deployment(n, f"03-{n % 28 + 1:02}T{n // 28:02}:00") for n in range(120)))
-    with looking(browser, tmp_path, many, "show=deployment_frequency") as seen:
+    many = results_of(*(deployment(n, f"03-{n % 28 + 1:02}T{n // 28:02}:00") for n in range(120)))
+    with open_page(browser, tmp_path, many, "show=deployment_frequency") as seen:
         expect(seen.dialog.locator(".evidence > li")).to_have_count(50)
         seen.dialog.get_by_role("button", name="Show 50 more of 70").click()
         expect(seen.dialog.locator(".evidence > li")).to_have_count(100)
@@ -228,7 +232,7 @@ def test_a_long_list_shows_fifty_and_more_on_demand(browser: Browser, tmp_path: 
 
 
 def test_everything_is_reached_by_keyboard_and_focus_comes_back(browser: Browser, tmp_path: Path) -> None:
-    with looking(browser, tmp_path, demo()) as seen:
+    with open_page(browser, tmp_path, demo_results()) as seen:
         seen.page.keyboard.press("Tab")
         expect(seen.page.get_by_role("link", name="Skip to the numbers")).to_be_focused()
         seen.page.keyboard.press("Enter")
@@ -244,7 +248,7 @@ def test_everything_is_reached_by_keyboard_and_focus_comes_back(browser: Browser
 
 
 def test_windows_are_chosen_with_arrows_and_keep_the_focus(browser: Browser, tmp_path: Path) -> None:
-    with looking(browser, tmp_path, subject(deployment(1, "2023-12-01"), window="30d")) as seen:
+    with open_page(browser, tmp_path, results_of(deployment(1, "2023-12-01"), window="30d")) as seen:
         seen.page.get_by_label("30 days").focus()
         seen.page.keyboard.press("ArrowRight")
         expect(seen.page.get_by_label("90 days")).to_be_checked()
@@ -252,7 +256,7 @@ def test_windows_are_chosen_with_arrows_and_keep_the_focus(browser: Browser, tmp
 
 
 def test_a_week_is_opened_from_the_table(browser: Browser, tmp_path: Path) -> None:
-    with looking(browser, tmp_path, demo()) as seen:
+    with open_page(browser, tmp_path, demo_results()) as seen:
         seen.page.locator("#lead_time summary").press("Enter")
         seen.page.get_by_role("button", name="16 Nov – 22 Nov 2026").press("Enter")
         expect(seen.dialog).to_contain_text("v2.19.0")
@@ -264,22 +268,22 @@ def test_a_week_is_opened_from_the_table(browser: Browser, tmp_path: Path) -> No
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("shown", ["", "show=change_failure_rate"])
 def test_axe_finds_nothing_serious(browser: Browser, tmp_path: Path, scheme: str, shown: str) -> None:
-    with looking(browser, tmp_path, demo(), shown, color_scheme=scheme) as seen:
+    with open_page(browser, tmp_path, demo_results(), shown, color_scheme=scheme) as seen:
         for summary in seen.page.locator("summary").all() if not shown else ():
             summary.click()
-        assert seen.serious() == []
+        assert seen.serious_violations() == []
 
 
 def test_axe_finds_nothing_serious_on_a_phone_and_where_there_is_nothing(browser: Browser, tmp_path: Path) -> None:
-    with looking(browser, tmp_path, demo(), viewport=PHONE) as seen:
-        assert seen.serious() == []
-    with looking(browser, tmp_path, subject()) as seen:
-        assert seen.serious() == []
+    with open_page(browser, tmp_path, demo_results(), viewport=PHONE_VIEWPORT) as seen:
+        assert seen.serious_violations() == []
+    with open_page(browser, tmp_path, results_of()) as seen:
+        assert seen.serious_violations() == []
 
 
 def test_it_follows_the_systems_colours_and_can_be_told_otherwise(browser: Browser, tmp_path: Path) -> None:
     background = "getComputedStyle(document.body).backgroundColor"
-    with looking(browser, tmp_path, demo(), color_scheme="dark") as seen:
+    with open_page(browser, tmp_path, demo_results(), color_scheme="dark") as seen:
         assert seen.page.evaluate(background) == "rgb(13, 17, 23)"
         dark = seen.page.locator("#lead_time .canvas canvas").screenshot()
         seen.page.get_by_role("button", name="Colours: as the system").click()
@@ -290,22 +294,22 @@ def test_it_follows_the_systems_colours_and_can_be_told_otherwise(browser: Brows
 
 
 def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, tmp_path: Path) -> None:
-    long = subject(deployment(1, service="a" * 90, version="v" * 90), change(3, title="x" * 300))
-    for numbers in (demo(), long):
+    long = results_of(deployment(1, service="a" * 90, version="v" * 90), change(3, title="x" * 300))
+    for numbers in (demo_results(), long):
         for fragment in ("", "show=deployment_frequency"):
-            with looking(browser, tmp_path, numbers, fragment, viewport=PHONE) as seen:
-                assert seen.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+            with open_page(browser, tmp_path, numbers, fragment, viewport=PHONE_VIEWPORT) as seen:
+                assert seen.page.evaluate("document.documentElement.scrollWidth") == PHONE_VIEWPORT["width"]
 
 
 def test_it_can_be_printed(browser: Browser, tmp_path: Path) -> None:
-    with looking(browser, tmp_path, demo()) as seen:
+    with open_page(browser, tmp_path, demo_results()) as seen:
         seen.page.emulate_media(media="print")
         assert not seen.page.locator("#choice").is_visible()
         assert seen.page.locator("#cards").is_visible()
 
 
 def test_without_scripts_it_says_where_the_numbers_are(browser: Browser, tmp_path: Path) -> None:
-    with looking(browser, tmp_path, demo(), java_script_enabled=False) as seen:
+    with open_page(browser, tmp_path, demo_results(), java_script_enabled=False) as seen:
         assert "metrics.json" in seen.page.locator("noscript").inner_text()
 
 
@@ -313,13 +317,13 @@ def test_without_scripts_it_says_where_the_numbers_are(browser: Browser, tmp_pat
 
 
 def test_an_empty_ledger_says_what_to_do(browser: Browser, tmp_path: Path) -> None:
-    with looking(browser, tmp_path, subject()) as seen:
+    with open_page(browser, tmp_path, results_of()) as seen:
         assert "No production deployment is known yet" in seen.page.inner_text("main")
         assert "first deployment that is recorded" in seen.page.inner_text("main")
 
 
 def test_no_data_is_told_with_its_reason_and_is_no_button(browser: Browser, tmp_path: Path) -> None:
-    with looking(browser, tmp_path, subject(deployment(1))) as seen:
+    with open_page(browser, tmp_path, results_of(deployment(1))) as seen:
         card = seen.card("Lead time for changes")
         assert card.inner_text().split("\n\n")[1:] == ["no data", "the first known deployment only bounds the next one"]
         assert card.get_by_role("button").count() == 0
@@ -329,8 +333,8 @@ def test_no_data_is_told_with_its_reason_and_is_no_button(browser: Browser, tmp_
 
 
 def test_one_deployment_is_a_point_to_be_seen(browser: Browser, tmp_path: Path) -> None:
-    one = subject(change(3, "03-20"), deployment(1, "03-28", changes=[3], previous="github:deployment:0"))
-    with looking(browser, tmp_path, one) as seen:
+    one = results_of(change(3, "03-20"), deployment(1, "03-28", changes=[3], previous="github:deployment:0"))
+    with open_page(browser, tmp_path, one) as seen:
         points = seen.page.evaluate(
             f"{chart('lead_time')}.getDatasetMeta(0).data.map(point => [point.options.radius, point.skip])"
         )
@@ -339,7 +343,7 @@ def test_one_deployment_is_a_point_to_be_seen(browser: Browser, tmp_path: Path) 
 
 def test_a_week_alone_among_years_is_seen_as_well(browser: Browser, tmp_path: Path) -> None:
     facts = [deployment(1, "2019-01-01"), change(3, "2021-01-01"), deployment(2, "2021-01-05", changes=[3])]
-    with looking(browser, tmp_path, subject(*facts, deployment(3, "03-20")), "window=all") as seen:
+    with open_page(browser, tmp_path, results_of(*facts, deployment(3, "03-20")), "window=all") as seen:
         radii: list[float] = seen.page.evaluate(
             f"{chart('lead_time')}.getDatasetMeta(0).data"
             ".filter(point => !point.skip).map(point => point.options.radius)"
@@ -349,21 +353,21 @@ def test_a_week_alone_among_years_is_seen_as_well(browser: Browser, tmp_path: Pa
 
 def test_years_have_names_of_years_on_their_axis(browser: Browser, tmp_path: Path) -> None:
     facts = [deployment(n, f"{2019 + n // 12}-{n % 12 + 1:02}-10") for n in range(60)]
-    with looking(browser, tmp_path, subject(*facts), "window=all") as seen:
+    with open_page(browser, tmp_path, results_of(*facts), "window=all") as seen:
         ticks = seen.page.evaluate(f"{chart('deployment_frequency')}.scales.x.ticks.map(tick => tick.label)")
     assert ticks == ["2019", "2020", "2021", "2022", "2023", "2024"]
 
 
 def test_a_scope_with_incidents_only_has_reasons_for_numbers(browser: Browser, tmp_path: Path) -> None:
-    with looking(browser, tmp_path, subject(incident(1), vulnerability(1))) as seen:
+    with open_page(browser, tmp_path, results_of(incident(1), vulnerability(1))) as seen:
         assert texts(seen.page.locator(".card .value")) == ["no data"] * 5
         assert "Vulnerabilities, high" in seen.page.inner_text("#beside")
         assert not NO_ANSWER.search(seen.page.inner_text("body"))
 
 
 def test_many_scopes_can_be_filtered(browser: Browser, tmp_path: Path) -> None:
-    many = subject(*(deployment(n, repository=f"acme/r{n}", service=f"r{n}") for n in range(60)))
-    with looking(browser, tmp_path, many) as seen:
+    many = results_of(*(deployment(n, repository=f"acme/r{n}", service=f"r{n}") for n in range(60)))
+    with open_page(browser, tmp_path, many) as seen:
         seen.page.get_by_label("Filter scopes").fill("R5")
         found = texts(seen.page.locator("#scope option"))
         assert {"acme/r5 · production", "acme/r59 · production"} <= set(found)
@@ -373,9 +377,9 @@ def test_many_scopes_can_be_filtered(browser: Browser, tmp_path: Path) -> None:
 def test_weeks_that_are_not_on_the_page_are_said_to_be_elsewhere(
     browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dora_metrics.core.reports.site.page.MOST_WEEKS", 5)
-    old = subject(deployment(1, "2023-03-01"), deployment(2, "03-20"), window="2023-02-01..2023-04-01")
-    with looking(browser, tmp_path, old) as seen:
+    monkeypatch.setattr("dora_metrics.core.reports.site.page.MAX_PAGE_WEEKS", 5)
+    old = results_of(deployment(1, "2023-03-01"), deployment(2, "03-20"), window="2023-02-01..2023-04-01")
+    with open_page(browser, tmp_path, old) as seen:
         expect(seen.card("Deployment frequency")).to_contain_text("1 deployment on 1 day")
         expect(seen.page.locator("#deployment_frequency .nothing")).to_have_text(
             "The weeks of this window are in history.json, not on this page"
@@ -383,11 +387,11 @@ def test_weeks_that_are_not_on_the_page_are_said_to_be_elsewhere(
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(histories(), st.sampled_from(["30d", "all", "90m", "2019-01-01..2019-02-01", "2024-02-25..2024-03-10"]))
+@given(fact_lists(), st.sampled_from(["30d", "all", "90m", "2019-01-01..2019-02-01", "2024-02-25..2024-03-10"]))
 def test_whatever_was_recorded_can_be_looked_at(
     browser: Browser, tmp_path_factory: pytest.TempPathFactory, facts: list[Fact], window: str
 ) -> None:
-    with looking(browser, tmp_path_factory.mktemp("page"), subject(*facts, window=window)) as seen:
+    with open_page(browser, tmp_path_factory.mktemp("page"), results_of(*facts, window=window)) as seen:
         fragments = [f"window={key}&show={show}" for key in ("30d", "all") for show in (*METRICS, "week:0")]
         for fragment in fragments:
             seen.page.evaluate(
@@ -404,8 +408,8 @@ RATIOS = [0, 0.0004, 0.0005, 0.001, 0.1225, 0.125, 1 / 3, 0.5, 0.66666, 0.9995, 
 
 def test_a_time_zone_that_a_browser_does_not_know_is_no_blank_page(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "index.html"
-    path.write_text(publish.html(demo()).replace('"zone":"UTC"', '"zone":"Mars/Olympus"'), "utf-8")
-    with watched(browser) as found:
+    path.write_text(publish.page_html(demo_results()).replace('"zone":"UTC"', '"zone":"Mars/Olympus"'), "utf-8")
+    with open_watched_page(browser) as found:
         found.page.goto(path.as_uri())
         expect(found.page.locator(".card")).to_have_count(5)
         assert found.complaints == []
@@ -414,13 +418,13 @@ def test_a_time_zone_that_a_browser_does_not_know_is_no_blank_page(browser: Brow
 def test_its_words_are_those_of_the_program(browser: Browser, tmp_path: Path) -> None:
     seconds = [*SECONDS, *(n * 977.0 for n in range(1, 2_000)), *(n * 40_009.5 for n in range(1, 600))]
     ratios = [*RATIOS, *(part / whole for whole in range(1, 60) for part in range(whole + 1))]
-    zoned = subject(deployment(1), zone="America/St_Johns")
+    zoned = results_of(deployment(1), zone="America/St_Johns")
     moments = [zoned.now.timestamp() + n * 10_000_019 // 60 * 60 for n in range(-40, 40)]
-    with looking(browser, tmp_path, zoned) as seen:
+    with open_page(browser, tmp_path, zoned) as seen:
         said = seen.page.evaluate(
             "([s, r, m]) => [s.map(dora.duration), r.map(dora.percent), m.map(dora.minute)]", [seconds, ratios, moments]
         )
     zone = zoned.policy.zone
     assert said[0] == [formatting.duration(one) for one in seconds]
     assert said[1] == [formatting.percent(one) for one in ratios]
-    assert said[2] == [formatting.minute(datetime.fromtimestamp(one, UTC), zone) for one in moments]
+    assert said[2] == [formatting.date_time(datetime.fromtimestamp(one, UTC), zone) for one in moments]

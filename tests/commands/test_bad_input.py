@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from support.runs import deployment_status, run
+from support.runs import deployment_status, run_action
 
 
 def test_all_problems_of_the_settings_are_told_at_once_and_end_with_two(tmp_path: Path) -> None:
     inputs = {"window": "soon", "strict": "ture", "benchmark": "2020", "windw": "1d"}
-    ran = run(tmp_path, "deployment_status", deployment_status(), inputs)
+    ran = run_action(tmp_path, "deployment_status", deployment_status(), inputs)
     assert ran.code == 2
     for said in ("input window: 'soon'", "input strict: 'ture'", "input benchmark: '2020'", "did you mean window?"):
         assert said in ran.log
@@ -20,7 +20,7 @@ def test_all_problems_of_the_settings_are_told_at_once_and_end_with_two(tmp_path
 def test_a_wrong_config_file_is_named_with_its_line(tmp_path: Path) -> None:
     (tmp_path / ".github").mkdir()
     (tmp_path / ".github" / "dora.yml").write_text("window: 30d\nbenchmark: [", "utf-8")
-    ran = run(tmp_path, "deployment_status", deployment_status())
+    ran = run_action(tmp_path, "deployment_status", deployment_status())
     assert ran.code == 2
     assert "dora.yml" in ran.log
     assert "not YAML" in ran.log
@@ -30,7 +30,7 @@ def test_everything_that_is_wrong_with_services_is_told_at_once(tmp_path: Path) 
     (tmp_path / ".github").mkdir()
     written = 'window: soon\nservices:\n  web: [/web/**, "a\\\\b"]\n  api: []\n  "": x\n  docs: "../docs"\n'
     (tmp_path / ".github" / "dora.yml").write_text(written, "utf-8")
-    ran = run(tmp_path, "deployment_status", deployment_status())
+    ran = run_action(tmp_path, "deployment_status", deployment_status())
     assert ran.code == 2
     for said in (
         "dora.yml window: 'soon'",
@@ -47,24 +47,24 @@ def test_services_that_are_no_mapping_are_a_problem_and_none_at_all_are_none(tmp
     (tmp_path / ".github").mkdir()
     file = tmp_path / ".github" / "dora.yml"
     file.write_text("services: [web]", "utf-8")
-    ran = run(tmp_path, "deployment_status", deployment_status())
+    ran = run_action(tmp_path, "deployment_status", deployment_status())
     assert ran.code == 2
     assert "services: ['web'] is no mapping" in ran.log
     for nothing in ("services: {}", "services:"):
         file.write_text(nothing, "utf-8")
-        assert run(tmp_path, "deployment_status", deployment_status()).code == 0
+        assert run_action(tmp_path, "deployment_status", deployment_status()).code == 0
 
 
 def test_the_config_file_counts_where_an_input_only_has_its_default(tmp_path: Path) -> None:
     (tmp_path / ".github").mkdir()
     (tmp_path / ".github" / "dora.yml").write_text("window: 7d\nbenchmark: 2021", "utf-8")
-    ran = run(tmp_path, "deployment_status", deployment_status(), {"window": "30d", "benchmark": "2019"})
+    ran = run_action(tmp_path, "deployment_status", deployment_status(), {"window": "30d", "benchmark": "2019"})
     document = json.loads(ran.outputs["metrics"])
     assert (document["window"]["days"], document["benchmark"]) == (7, "2019")
 
 
 def test_a_secret_in_a_wrong_place_is_not_shown(tmp_path: Path) -> None:
-    ran = run(
+    ran = run_action(
         tmp_path, "deployment_status", deployment_status(), {"endpoint-url": "s3cret", "pushgateway-password": "s3cret"}
     )
     assert ran.code == 2
@@ -84,7 +84,7 @@ def test_a_secret_in_a_wrong_place_is_not_shown(tmp_path: Path) -> None:
     ],
 )
 def test_an_unreadable_event_is_named_and_spares_the_job(tmp_path: Path, content: bytes | None, said: str) -> None:
-    ran = run(tmp_path, "deployment_status", content)
+    ran = run_action(tmp_path, "deployment_status", content)
     assert ran.code == 0
     assert said in ran.log
     assert "::warning title=dora-metrics%3A event::" in ran.log
@@ -92,25 +92,25 @@ def test_an_unreadable_event_is_named_and_spares_the_job(tmp_path: Path, content
 
 
 def test_an_unreadable_event_fails_a_strict_job(tmp_path: Path) -> None:
-    assert run(tmp_path, "deployment_status", b"", {"strict": "true"}).code == 1
+    assert run_action(tmp_path, "deployment_status", b"", {"strict": "true"}).code == 1
 
 
 def test_an_event_of_thirty_megabytes_is_read(tmp_path: Path) -> None:
     payload = {**deployment_status(), "noise": "x" * 30_000_000}
-    assert len(run(tmp_path, "deployment_status", payload).facts) == 1
+    assert len(run_action(tmp_path, "deployment_status", payload).facts) == 1
 
 
 def test_an_unknown_event_is_nothing_to_record(tmp_path: Path) -> None:
-    ran = run(tmp_path, "gollum", {})
+    ran = run_action(tmp_path, "gollum", {})
     assert ran.code == 0
     assert "Nothing to record: gollum events are not recorded" in ran.summary
 
 
 def test_a_broken_ledger_line_is_set_aside_and_told_and_nothing_else_is_lost(tmp_path: Path) -> None:
-    run(tmp_path, "deployment_status", deployment_status(1))
+    run_action(tmp_path, "deployment_status", deployment_status(1))
     file = tmp_path / "ledger" / "facts" / "2026" / "11.jsonl"
     file.write_bytes(b'{"id":"cut\n' + file.read_bytes())
-    ran = run(tmp_path, "deployment_status", deployment_status(2))
+    ran = run_action(tmp_path, "deployment_status", deployment_status(2))
     assert ran.code == 0
     assert "facts/2026/11.jsonl:1:" in ran.log
     aside = json.loads((tmp_path / "ledger" / "quarantine.jsonl").read_text("utf-8"))
@@ -120,33 +120,33 @@ def test_a_broken_ledger_line_is_set_aside_and_told_and_nothing_else_is_lost(tmp
 
 def test_a_ledger_that_cannot_be_used_leaves_the_event_alone_and_says_so(tmp_path: Path) -> None:
     (tmp_path / "ledger").write_text("a file", "utf-8")
-    ran = run(tmp_path, "deployment_status", deployment_status())
+    ran = run_action(tmp_path, "deployment_status", deployment_status())
     assert ran.code == 0
     assert "reached production" in ran.summary
     assert "check the path and its permissions" in ran.log
 
 
 def test_outside_of_a_runner_the_missing_variables_are_named(tmp_path: Path) -> None:
-    ran = run(tmp_path, "", {}, environment={"GITHUB_REPOSITORY": ""})
+    ran = run_action(tmp_path, "", {}, environment={"GITHUB_REPOSITORY": ""})
     assert ran.code == 2
     assert "GITHUB_EVENT_NAME: not set" in ran.log
     assert "GITHUB_REPOSITORY: not set" in ran.log
 
 
 def test_inputs_that_are_no_object_are_named(tmp_path: Path) -> None:
-    ran = run(tmp_path, "push", {}, environment={"DORA_INPUTS": "[1]"})
+    ran = run_action(tmp_path, "push", {}, environment={"DORA_INPUTS": "[1]"})
     assert ran.code == 2
     assert "DORA_INPUTS: not a JSON object" in ran.log
 
 
 def test_settings_of_later_versions_are_accepted_and_said_to_do_nothing(tmp_path: Path) -> None:
-    ran = run(tmp_path, "deployment_status", deployment_status(), {"endpoint-template": "slack"})
+    ran = run_action(tmp_path, "deployment_status", deployment_status(), {"endpoint-template": "slack"})
     assert ran.code == 0
     assert "endpoint-template – has no effect in this version" in ran.summary
 
 
 def test_input_variables_of_the_image_are_read_too(tmp_path: Path) -> None:
-    ran = run(
+    ran = run_action(
         tmp_path,
         "deployment_status",
         deployment_status(),
@@ -157,7 +157,7 @@ def test_input_variables_of_the_image_are_read_too(tmp_path: Path) -> None:
 
 def test_a_folder_with_a_readme_of_its_own_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("# Shop", "utf-8")
-    ran = run(tmp_path, "deployment_status", deployment_status(), {"ledger": "dir:."})
+    ran = run_action(tmp_path, "deployment_status", deployment_status(), {"ledger": "dir:."})
     assert ran.code == 0
     assert "holds something else" in ran.log
     assert (tmp_path / "README.md").read_text("utf-8") == "# Shop"
@@ -167,14 +167,16 @@ def test_a_folder_with_a_readme_of_its_own_is_refused_and_stays_as_it_is(tmp_pat
 @pytest.mark.parametrize("name", ["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"])
 def test_a_file_of_the_runner_that_cannot_be_written_is_told_and_spares_the_job(tmp_path: Path, name: str) -> None:
     gone = {name: str(tmp_path / "nowhere" / "file")}
-    ran = run(tmp_path, "deployment_status", deployment_status(), environment=gone)
+    ran = run_action(tmp_path, "deployment_status", deployment_status(), environment=gone)
     assert ran.code == 0
     assert "cannot be written" in ran.log
-    assert run(tmp_path, "deployment_status", deployment_status(), {"strict": "true"}, environment=gone).code == 1
+    assert (
+        run_action(tmp_path, "deployment_status", deployment_status(), {"strict": "true"}, environment=gone).code == 1
+    )
 
 
 def test_texts_of_any_length_are_cut_before_they_are_kept(tmp_path: Path) -> None:
-    ran = run(tmp_path, "deployment_status", deployment_status(payload={"version": "v" * 600_000}))
+    ran = run_action(tmp_path, "deployment_status", deployment_status(payload={"version": "v" * 600_000}))
     assert ran.code == 0
     assert len(str(ran.facts[0]["version"])) == 300
     assert len(ran.summary) < 10_000
@@ -182,10 +184,10 @@ def test_texts_of_any_length_are_cut_before_they_are_kept(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("inputs", [{"ledger": "dir:\0"}, {"config": "a\0b"}], ids=["ledger", "config"])
 def test_a_name_that_no_file_can_have_is_a_problem_of_the_settings(tmp_path: Path, inputs: dict[str, object]) -> None:
-    assert run(tmp_path, "deployment_status", deployment_status(), inputs).code == 2
+    assert run_action(tmp_path, "deployment_status", deployment_status(), inputs).code == 2
 
 
 def test_a_wrong_look_back_names_its_choices(tmp_path: Path) -> None:
-    ran = run(tmp_path, "schedule", {}, {"since": "ages"})
+    ran = run_action(tmp_path, "schedule", {}, {"since": "ages"})
     assert ran.code == 2
     assert "input since: 'ages' is no time to look back; write one such as 90d or 12w, or all" in ran.log

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 
 from dora_metrics.cli import run
-from dora_metrics.core.facts.jsonl import encode
-from dora_metrics.runtime import World
+from dora_metrics.core.facts.jsonl import encode_fact
+from dora_metrics.runtime import Runtime
 from support.facts import at, change, deployment, incident
 from support.paths import ROOT
 
-FACT = encode(deployment(1, "03-05T12:00")) + b"\n"
+FACT = encode_fact(deployment(1, "03-05T12:00")) + b"\n"
 NOW = "2024-04-01T00:00:00Z"
 
 
 def lines(*facts: Any) -> bytes:  # noqa: ANN401
-    return b"".join(encode(fact) + b"\n" for fact in facts)
+    return b"".join(encode_fact(fact) + b"\n" for fact in facts)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Compute:
         if "-" in flags:
             stdin = BytesIO(facts or b"")
         out, err = StringIO(), StringIO()
-        code = run(given, World({}, stdin, out, err, at("04-01"), lambda _: None))
+        code = run(given, Runtime({}, stdin, out, err, at("04-01"), lambda _: None))
         return Ran(code, out.getvalue(), err.getvalue())
 
 
@@ -105,7 +105,7 @@ def test_facts_come_from_standard_input_too(compute: Compute) -> None:
 
 def test_facts_come_from_a_folder_too(compute: Compute) -> None:
     (compute.folder / "sub" / "er").mkdir(parents=True)
-    (compute.folder / "sub" / "er" / "2.jsonl").write_bytes(encode(deployment(2)))
+    (compute.folder / "sub" / "er" / "2.jsonl").write_bytes(encode_fact(deployment(2)))
     (compute.folder / "sub" / "notes.txt").write_text("no facts")
     assert deployments(compute("--facts", str(compute.folder))) == 2
     (compute.folder / "sub" / "er" / "2.jsonl").write_bytes(b"\n[]\n")
@@ -148,7 +148,7 @@ def test_deep_nesting_and_long_lines_are_borne_or_named(compute: Compute) -> Non
     deep = FACT.rstrip()[:-1] + b',"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n"
     assert "nested too deeply" in compute(facts=deep).problems[0]
     long = FACT.rstrip()[:-1] + b',"x":"' + b"x" * 10_000_000 + b'"}\n'
-    assert deployments(compute(facts=long + encode(deployment(2)))) == 2
+    assert deployments(compute(facts=long + encode_fact(deployment(2)))) == 2
 
 
 # Settings.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.runs import deployment_status, incident, run
+from support.runs import deployment_status, incident_issue, run_action
 
 HOSTILE = (
     "::set-output name=x::y\n##[set-env name=a]b @everyone | <img src=x onerror=alert(1)> #1 \u202egnp.exe ``[a](b)"
@@ -17,7 +17,7 @@ def facts_files(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_deployment_is_recorded_counted_and_told_first(tmp_path: Path) -> None:
-    ran = run(tmp_path, "deployment_status", deployment_status(3))
+    ran = run_action(tmp_path, "deployment_status", deployment_status(3))
     assert ran.code == 0
     assert ran.summary.startswith("### 🚀 ")
     assert "reached production" in ran.summary.splitlines()[0]
@@ -26,7 +26,7 @@ def test_a_deployment_is_recorded_counted_and_told_first(tmp_path: Path) -> None
 
 
 def test_a_metric_without_data_is_an_empty_output_and_a_reason_in_the_summary(tmp_path: Path) -> None:
-    ran = run(tmp_path, "deployment_status", deployment_status(3))
+    ran = run_action(tmp_path, "deployment_status", deployment_status(3))
     assert (ran.outputs["lead-time-seconds"], ran.outputs["recovery-time-seconds"]) == ("", "")
     assert ran.outputs["change-failure-rate"] == "0"
     assert "the first known deployment only bounds the next one" in ran.summary
@@ -34,7 +34,7 @@ def test_a_metric_without_data_is_an_empty_output_and_a_reason_in_the_summary(tm
 
 
 def test_the_metrics_output_is_the_document_on_one_line(tmp_path: Path) -> None:
-    ran = run(tmp_path, "deployment_status", deployment_status(3))
+    ran = run_action(tmp_path, "deployment_status", deployment_status(3))
     document = json.loads(ran.outputs["metrics"])
     assert "\n" not in ran.outputs["metrics"]
     assert document == json.loads((tmp_path / "ledger" / "metrics.json").read_text("utf-8"))
@@ -42,16 +42,16 @@ def test_the_metrics_output_is_the_document_on_one_line(tmp_path: Path) -> None:
 
 
 def test_an_incident_blames_the_deployment_before_it_and_its_end_recovers_it(tmp_path: Path) -> None:
-    run(tmp_path, "deployment_status", deployment_status(3))
-    opened = run(tmp_path, "issues", incident())
+    run_action(tmp_path, "deployment_status", deployment_status(3))
+    opened = run_action(tmp_path, "issues", incident_issue())
     assert opened.summary.startswith("### 🔥 Incident:")
     assert "It is blamed on [`v1.3.0`]" in opened.summary
     assert "change failure rate 0 % → **100 %**" in opened.summary
-    closed = run(
+    closed = run_action(
         tmp_path,
         "issues",
         {
-            **incident(
+            **incident_issue(
                 state="closed",
                 state_reason="completed",
                 closed_at="2026-11-21T11:50:00Z",
@@ -67,13 +67,13 @@ def test_an_incident_blames_the_deployment_before_it_and_its_end_recovers_it(tmp
 def test_ten_redeliveries_of_each_event_in_any_order_leave_the_same_ledger(tmp_path: Path) -> None:
     events = [
         ("deployment_status", deployment_status(3)),
-        ("issues", incident()),
+        ("issues", incident_issue()),
         ("deployment_status", deployment_status(4, state="failure", at="2026-11-21T11:40:00Z")),
     ]
     for name, order in (("one", events), ("other", [*reversed(events * 10), *events * 10])):
         (tmp_path / name).mkdir()
         for event, payload in order:
-            run(tmp_path / name, event, payload)
+            run_action(tmp_path / name, event, payload)
     assert facts_files(tmp_path / "one") == facts_files(tmp_path / "other")
 
 
@@ -86,20 +86,20 @@ def test_the_deploy_job_is_recorded_without_any_event_for_it(tmp_path: Path) -> 
     inputs = {"environment": "production", "status": "success", "version": "v9"}
     payload = {**push, "before": "0" * 40, "deleted": False, "created": False, "forced": False, "commits": [],
                "head_commit": {"id": "f" * 40, "timestamp": "2026-11-21T10:00:00Z", "message": "x"}}  # fmt: skip
-    ran = run(tmp_path, "push", payload, inputs)
+    ran = run_action(tmp_path, "push", payload, inputs)
     assert [fact["id"] for fact in ran.facts] == ["github:run:77:production"]
     assert "`v9`" in ran.summary.splitlines()[0]
 
 
 def test_without_a_ledger_the_summary_shows_what_the_event_alone_gives(tmp_path: Path) -> None:
-    ran = run(tmp_path, "deployment_status", deployment_status(3), {"ledger": "none"})
+    ran = run_action(tmp_path, "deployment_status", deployment_status(3), {"ledger": "none"})
     assert ran.code == 0
     assert "ledger – none: only what this run has seen is known" in ran.summary
     assert not (tmp_path / "ledger").exists()
 
 
 def test_a_branch_ledger_without_a_token_leaves_the_event_alone_and_spares_the_job(tmp_path: Path) -> None:
-    ran = run(tmp_path, "deployment_status", deployment_status(3), {"ledger": "branch:dora-metrics"})
+    ran = run_action(tmp_path, "deployment_status", deployment_status(3), {"ledger": "branch:dora-metrics"})
     assert ran.code == 0
     assert "reached production" in ran.summary
     assert "no `github-token`" in ran.log
@@ -107,14 +107,14 @@ def test_a_branch_ledger_without_a_token_leaves_the_event_alone_and_spares_the_j
 
 @pytest.mark.parametrize("event", ["schedule", "workflow_dispatch"])
 def test_a_run_without_an_event_of_its_own_computes_the_numbers_again(tmp_path: Path, event: str) -> None:
-    run(tmp_path, "deployment_status", deployment_status(3))
-    ran = run(tmp_path, event, {"schedule": "0 6 * * 1"})
+    run_action(tmp_path, "deployment_status", deployment_status(3))
+    ran = run_action(tmp_path, event, {"schedule": "0 6 * * 1"})
     assert ran.code == 0
     assert ran.summary.startswith("### 📊 acme/shop: 1 deployment a month, 0 % failed\n\nNothing to record")
 
 
 def test_hostile_titles_are_text_in_the_summary_the_log_and_the_outputs(tmp_path: Path) -> None:
-    ran = run(tmp_path, "issues", incident(title=HOSTILE))
+    ran = run_action(tmp_path, "issues", incident_issue(title=HOSTILE))
     assert ran.code == 0
     assert not any(line.lstrip().startswith("::") and "dora-metrics" not in line for line in ran.log.splitlines())
     assert "##[" not in ran.log

@@ -7,22 +7,22 @@ from pathlib import Path
 import pytest
 
 from dora_metrics import cli
-from dora_metrics.runtime import World
+from dora_metrics.runtime import Runtime
 from fakes.github import FakeGitHub
-from support.runs import NOW, deployment_status, run
+from support.runs import NOW, deployment_status, run_action
 
 
 def rebuilt(environment: dict[str, str], *arguments: str) -> tuple[int, str]:
     """The exit code and what was printed."""
     out = StringIO()
-    world = World(environment, BytesIO(), out, out, NOW, lambda _: None)
+    world = Runtime(environment, BytesIO(), out, out, NOW, lambda _: None)
     return cli.run(["rebuild", *arguments], world), out.getvalue()
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
     for number in (1, 2):
-        run(tmp_path, "deployment_status", deployment_status(number))
+        run_action(tmp_path, "deployment_status", deployment_status(number))
     return tmp_path / "ledger"
 
 
@@ -69,7 +69,7 @@ def test_a_branch_is_rebuilt(tmp_path: Path) -> None:
         repository.commit({"a": "1"}, message="Begin")
         given = {"ledger": "branch:dora-metrics", "github-token": github.token}
         url = {"GITHUB_API_URL": github.api_url}
-        run(tmp_path, "deployment_status", deployment_status(1), given, environment=url)
+        run_action(tmp_path, "deployment_status", deployment_status(1), given, environment=url)
         repository.commit({"metrics.json": "{}"}, message="By hand", branch="dora-metrics")
         environment = {**url, "GITHUB_TOKEN": github.token, "GITHUB_WORKSPACE": str(tmp_path)}
         code, _ = rebuilt(environment, "--repository", "acme/shop")

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from support.runs import Ran, deployment_status, incident, run
+from support.runs import ActionRun, deployment_status, incident_issue, run_action
 
 
-def broken(folder: Path, **inputs: object) -> Ran:
+def broken(folder: Path, **inputs: object) -> ActionRun:
     """One deployment in 30 days, and an incident that blames it."""
-    run(folder, "deployment_status", deployment_status(3))
-    return run(folder, "issues", incident(), inputs)
+    run_action(folder, "deployment_status", deployment_status(3))
+    return run_action(folder, "issues", incident_issue(), inputs)
 
 
 def test_a_hit_of_fail_on_fails_the_job_after_everything_else_was_done(tmp_path: Path) -> None:
@@ -69,9 +69,9 @@ def test_an_event_is_judged_by_its_own_scope_and_a_run_without_one_by_all(tmp_pa
     inputs = {"fail-on": "change_failure_rate > 0.15"}
     broken(tmp_path)
     text = json.dumps(deployment_status(4, at="2026-11-21T09:00:00Z")).replace('"production"', '"live"')
-    elsewhere = run(tmp_path, "deployment_status", text, inputs)
+    elsewhere = run_action(tmp_path, "deployment_status", text, inputs)
     assert (elsewhere.code, elsewhere.outputs["violations"]) == (0, "[]")
-    everything = run(tmp_path, "workflow_dispatch", {}, {**inputs, "mode": "rebuild"})
+    everything = run_action(tmp_path, "workflow_dispatch", {}, {**inputs, "mode": "rebuild"})
     assert everything.code == 1
     assert [one["environment"] for one in json.loads(everything.outputs["violations"])] == ["production"]
     assert "❌ **change failure rate is 100 %" in everything.summary
@@ -79,7 +79,7 @@ def test_an_event_is_judged_by_its_own_scope_and_a_run_without_one_by_all(tmp_pa
 
 @pytest.mark.parametrize("name", ["fail-on", "warn-on"])
 def test_every_threshold_that_is_none_is_named_at_once(tmp_path: Path, name: str) -> None:
-    ran = run(tmp_path, "deployment_status", deployment_status(3), {name: "lead_time > soon, speed > 2"})
+    ran = run_action(tmp_path, "deployment_status", deployment_status(3), {name: "lead_time > soon, speed > 2"})
     assert ran.code == 2
     assert f"input {name}: 'soon' is no duration" in ran.log
     assert "'speed' is none of deployment_frequency" in ran.log
@@ -99,7 +99,7 @@ def test_goals_of_the_config_file_stand_in_the_summary(tmp_path: Path) -> None:
 def test_goals_that_are_wrong_are_named_at_once(tmp_path: Path) -> None:
     (tmp_path / ".github").mkdir()
     (tmp_path / ".github" / "dora.yml").write_text("goals:\n  speed: {target: 1}\n  lead_time: {target: 1}\n", "utf-8")
-    ran = run(tmp_path, "deployment_status", deployment_status(3))
+    ran = run_action(tmp_path, "deployment_status", deployment_status(3))
     assert ran.code == 2
     assert "dora.yml goals: 'speed' is none of deployment_frequency" in ran.log
     assert "lead_time target: '1' is no duration" in ran.log

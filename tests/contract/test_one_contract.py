@@ -5,7 +5,7 @@ import yaml
 
 from dora_metrics.pipeline import outputs
 from dora_metrics.schemas import schemas
-from dora_metrics.settings.model import FLAGS, INPUTS, LATER, NAMES, Settings, default_text
+from dora_metrics.settings.model import FLAGS, INPUTS, NAMES, NOT_YET_SUPPORTED, Settings, default_text
 from support.paths import ROOT
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
@@ -51,7 +51,7 @@ def test_every_output_is_passed_on_under_its_own_name() -> None:
 
 
 def test_names_of_later_versions_are_no_names_of_this_one() -> None:
-    assert not LATER & set(NAMES)
+    assert not NOT_YET_SUPPORTED & set(NAMES)
 
 
 def test_every_flag_is_a_setting() -> None:

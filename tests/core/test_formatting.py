@@ -57,26 +57,32 @@ def test_counts_and_ordinals_agree_with_their_number() -> None:
 
 def test_days_and_minutes_are_those_of_the_time_zone() -> None:
     berlin = ZoneInfo("Europe/Berlin")
-    assert formatting.day(at("03-05T23:30"), berlin) == "2024-03-06"
-    assert formatting.minute(at("03-05T23:30"), berlin) == "2024-03-06 00:30"
+    assert formatting.date(at("03-05T23:30"), berlin) == "2024-03-06"
+    assert formatting.date_time(at("03-05T23:30"), berlin) == "2024-03-06 00:30"
 
 
 def test_a_band_is_two_whole_percentages() -> None:
-    assert (formatting.band((0.0179, 0.4042)), formatting.band(None)) == ("2–40 %", "")
+    assert (formatting.percent_range((0.0179, 0.4042)), formatting.percent_range(None)) == ("2–40 %", "")
 
 
 def test_the_ends_of_all_years_are_said_as_they_are() -> None:
-    assert formatting.minute(datetime(9999, 12, 31, 23, 59, tzinfo=UTC), ZoneInfo("Asia/Tokyo")) == "9999-12-31 23:59"
-    assert formatting.day(datetime(9999, 12, 31, 23, 59, tzinfo=UTC), ZoneInfo("Asia/Tokyo")) == "9999-12-31"
+    assert (
+        formatting.date_time(datetime(9999, 12, 31, 23, 59, tzinfo=UTC), ZoneInfo("Asia/Tokyo")) == "9999-12-31 23:59"
+    )
+    assert formatting.date(datetime(9999, 12, 31, 23, 59, tzinfo=UTC), ZoneInfo("Asia/Tokyo")) == "9999-12-31"
 
 
 def test_differences_have_words_of_their_own() -> None:
-    assert (formatting.points(0.0449), formatting.points(-0.2), formatting.points(1)) == (
+    assert (
+        formatting.percentage_points(0.0449),
+        formatting.percentage_points(-0.2),
+        formatting.percentage_points(1),
+    ) == (
         "4.5 points",
         "20 points",
         "100 points",
     )
-    assert (formatting.a_week(1 / 7), formatting.a_week(0.16), formatting.a_week(0)) == (
+    assert (formatting.per_week(1 / 7), formatting.per_week(0.16), formatting.per_week(0)) == (
         "1 a week",
         "1.1 a week",
         "0 a week",
@@ -92,4 +98,4 @@ def test_differences_have_words_of_their_own() -> None:
     ],
 )
 def test_a_span_names_its_unit_once_where_it_is_the_same(low: str, high: str, said: str) -> None:
-    assert formatting.between(low, high) == said
+    assert formatting.value_range(low, high) == said

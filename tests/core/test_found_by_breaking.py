@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from dora_metrics.core.facts.model import Deployment, Fact, Incident
 from dora_metrics.core.linking.link import previous_success
-from dora_metrics.core.metrics.scope_history import judge_all
+from dora_metrics.core.metrics.scope_history import evaluate_facts
 from dora_metrics.core.policy import Policy
 
 START = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
@@ -26,7 +26,7 @@ def deployed(number: int, hours: float, **more: object) -> Deployment:
 
 
 def counted(*facts: Fact) -> list[str]:
-    return [d.id for record in judge_all(facts, Policy()).records for d in record.deployments]
+    return [d.id for record in evaluate_facts(facts, Policy()).histories for d in record.deployments]
 
 
 def test_a_staging_job_of_a_run_leaves_the_runs_production_deployment_alone() -> None:
@@ -51,6 +51,6 @@ def test_a_branch_names_no_deployment() -> None:
     at = START + timedelta(hours=401)
     blames = Incident(id="i", repository="acme/shop", observed_at=at, detected_at=at, deployment="main")
     facts = (deployed(1, 0, ref="main"), deployed(2, 400, ref="main"), blames)
-    (record,) = judge_all(facts, Policy()).records
+    (record,) = evaluate_facts(facts, Policy()).histories
     assert record.failures == []
     assert record.incidents[0].because == "names main, which is no production deployment that is known and counts"

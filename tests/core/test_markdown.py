@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.markdown import Md, code, escape, joined, link, md
+from dora_metrics.core.markdown import Md, code_span, escape, join_non_empty, link, md
 
 GAP = "\N{ZERO WIDTH SPACE}"
 
@@ -127,13 +127,13 @@ def test_what_is_markdown_already_is_not_escaped_again() -> None:
     assert escape(Md("**b**")) == "**b**"
     assert escape(escape("*")) == "\\*"
     assert md("{} of {}", "<a>", Md("_b_")) == "&lt;a&gt; of _b_"
-    assert joined(", ", [Md("a"), Md(""), Md("b")]) == "a, b"
+    assert join_non_empty(", ", [Md("a"), Md(""), Md("b")]) == "a, b"
 
 
 def test_a_plain_name_is_a_code_span_and_anything_else_escaped_text() -> None:
-    assert code("v1.4.0+build_2/x") == "`v1.4.0+build_2/x`"
+    assert code_span("v1.4.0+build_2/x") == "`v1.4.0+build_2/x`"
     for name in ("a`b", "a b", "", "x" * 101, "ü"):
-        assert code(name) == escape(name)
+        assert code_span(name) == escape(name)
 
 
 def test_a_link_is_to_http_or_https_only() -> None:

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.periods import DAYS, KINDS, Day, Kind, Period, due
+from dora_metrics.core.periods import PERIOD_KINDS, WEEKDAYS, Period, PeriodKind, Weekday, due_period
 
 UTC_ZONE = ZoneInfo("UTC")
 
 
-def period(now: str, kind: Kind = "weekly", day: Day = "monday", zone: str = "UTC") -> Period:
-    return due(kind, datetime.fromisoformat(now).replace(tzinfo=UTC), ZoneInfo(zone), day)
+def period(now: str, kind: PeriodKind = "weekly", day: Weekday = "monday", zone: str = "UTC") -> Period:
+    return due_period(kind, datetime.fromisoformat(now).replace(tzinfo=UTC), ZoneInfo(zone), day)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +64,14 @@ def test_days_begin_in_the_time_zone() -> None:
 
 @given(
     st.datetimes(datetime(1971, 1, 1), datetime(2199, 1, 1), timezones=st.just(UTC_ZONE)),  # noqa: DTZ001 - bounds
-    st.sampled_from(KINDS),
-    st.sampled_from(DAYS),
+    st.sampled_from(PERIOD_KINDS),
+    st.sampled_from(WEEKDAYS),
 )
-def test_a_due_period_is_over_and_the_next_moment_never_has_an_earlier_one(now: datetime, kind: Kind, day: Day) -> None:
-    found = due(kind, now, UTC_ZONE, day)
-    later = due(kind, now + (found.window.end - found.window.start), UTC_ZONE, day)
+def test_a_due_period_is_over_and_the_next_moment_never_has_an_earlier_one(
+    now: datetime, kind: PeriodKind, day: Weekday
+) -> None:
+    found = due_period(kind, now, UTC_ZONE, day)
+    later = due_period(kind, now + (found.window.end - found.window.start), UTC_ZONE, day)
     assert found.window.end <= now
     assert later.window.start >= found.window.start
     assert found.window.start < found.window.end

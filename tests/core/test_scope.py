@@ -5,7 +5,18 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
-from support.facts import answer, at, blamed, change, deployment, failed, incident, metrics_of, sha, vulnerability
+from support.facts import (
+    at,
+    change,
+    deployment,
+    document_of,
+    failed_deployment,
+    failure_rules,
+    incident,
+    metrics_of,
+    sha,
+    vulnerability,
+)
 
 DEFAULT_NAMES = ["production", "PRODUCTION", "Prod", "live", "prd"]
 WITH_MORE_BEHIND = ["prod-eu", "production/eu", "prd_us", "live.blue", "Production-1", "prod--", "prod-eu/1"]
@@ -24,7 +35,7 @@ OTHERS = [
 
 
 def scopes(*facts: Struct, **settings: Any) -> list[tuple[str, str, str]]:  # noqa: ANN401
-    return [(one.repository, one.service, one.environment) for one in answer(*facts, **settings).scopes]
+    return [(one.repository, one.service, one.environment) for one in document_of(*facts, **settings).scopes]
 
 
 @pytest.mark.parametrize("environment", [*DEFAULT_NAMES, *WITH_MORE_BEHIND])
@@ -34,7 +45,7 @@ def test_a_production_name_makes_a_scope_whatever_its_case_also_with_more_behind
 
 @pytest.mark.parametrize("environment", OTHERS)
 def test_any_other_environment_has_facts_but_no_scope_and_the_notes_say_so(environment: str) -> None:
-    found = answer(deployment(1, environment=environment))
+    found = document_of(deployment(1, environment=environment))
     assert found.scopes == []
     assert f"{environment} (1)" in found.notes[0]
 
@@ -64,7 +75,7 @@ def test_scopes_are_compared_as_written_and_never_blended() -> None:
         ("acme/shop", "shop", "Production"),
         ("acme/shop", "shop", "production"),
     ]
-    assert [one.metrics.deployment_frequency.deployments for one in answer(*facts).scopes] == [1, 1, 1, 1]
+    assert [one.metrics.deployment_frequency.deployments for one in document_of(*facts).scopes] == [1, 1, 1, 1]
 
 
 def test_the_service_is_by_default_the_name_of_the_repository_without_its_owner() -> None:
@@ -79,7 +90,7 @@ def test_repositories_that_have_a_part_of_their_name_in_common_are_others() -> N
 
 
 def test_without_any_recorded_environment_all_deployments_of_a_repository_are_production() -> None:
-    found = answer(deployment(1, environment=None), deployment(2, environment=""))
+    found = document_of(deployment(1, environment=None), deployment(2, environment=""))
     assert [(one.environment, one.metrics.deployment_frequency.deployments) for one in found.scopes] == [
         ("production", 2)
     ]
@@ -87,13 +98,13 @@ def test_without_any_recorded_environment_all_deployments_of_a_repository_are_pr
 
 
 def test_that_holds_whatever_production_is_called() -> None:
-    found = answer(deployment(1, environment=None), production_environments=("live",))
+    found = document_of(deployment(1, environment=None), production_environments=("live",))
     assert [one.environment for one in found.scopes] == ["production"]
     assert len(found.notes) == 1
 
 
 def test_once_one_environment_is_recorded_those_without_are_not_production() -> None:
-    found = answer(deployment(1, environment=None), deployment(2, environment="staging"))
+    found = document_of(deployment(1, environment=None), deployment(2, environment="staging"))
     assert found.scopes == []
     assert "no environment (1), staging (1)" in found.notes[0]
 
@@ -117,7 +128,7 @@ def test_a_scope_exists_with_an_incident_that_matches_no_other() -> None:
 
 
 def test_an_incident_without_an_environment_makes_no_scope_beside_one_that_only_had_failures() -> None:
-    facts = (failed(1, environment="prod", service="api"), incident(1, environment=None, service=None))
+    facts = (failed_deployment(1, environment="prod", service="api"), incident(1, environment=None, service=None))
     assert scopes(*facts) == [("acme/shop", "api", "prod")]
 
 
@@ -131,7 +142,7 @@ def test_a_retracted_fact_is_in_no_number_and_makes_no_scope() -> None:
 
 def test_nothing_at_all_is_an_answer_without_scopes() -> None:
     """Trap 15."""
-    found = answer()
+    found = document_of()
     assert (found.scopes, found.notes) == ([], [])
 
 
@@ -153,14 +164,14 @@ def test_deployments_are_in_order_of_their_finish_their_start_their_id() -> None
     ]
     one = incident(1, "03-05T12:00")
     for facts in ([*tied, one], [one, *reversed(tied)]):
-        assert blamed(*facts) == {3: "incident"}
-        (scope,) = answer(*facts).scopes
+        assert failure_rules(*facts) == {3: "incident"}
+        (scope,) = document_of(*facts).scopes
         assert [found.deployment[-1] for found in scope.evidence.deployments] == ["9", "4", "1", "2", "3"]
 
 
 def test_the_evidence_lists_every_deployment_of_the_window_with_what_it_brought() -> None:
-    facts = (deployment(1, changes=[7], commit_count=4), failed(2, "03-06", sha=None, changes=None))
-    (scope,) = answer(*facts).scopes
+    facts = (deployment(1, changes=[7], commit_count=4), failed_deployment(2, "03-06", sha=None, changes=None))
+    (scope,) = document_of(*facts).scopes
     first, second = scope.evidence.deployments
     assert (first.sha, first.status, first.commit_count) == (sha("github:deployment:1"), "success", 4)
     assert first.changes == ("github:pull:acme/shop#7",)

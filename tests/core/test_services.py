@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.services import Globs, Services, beginning, compiled, read
+from dora_metrics.core.services import Globs, Services, compile_pattern, fixed_prefix, parse_services
 
 EXAMPLES = [
     # pattern, paths that it fits, paths that it does not
@@ -85,7 +85,7 @@ def test_the_last_pattern_that_fits_decides(patterns: str, path: str, *, belongs
     ],
 )
 def test_what_is_fixed_of_a_pattern_are_the_folders_before_its_first_wildcard(pattern: str, fixed: str) -> None:
-    assert beginning(pattern) == fixed
+    assert fixed_prefix(pattern) == fixed
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,12 @@ def test_what_is_fixed_of_a_pattern_are_the_folders_before_its_first_wildcard(pa
     ],
 )
 def test_what_is_fixed_of_a_service_is_said_once_and_without_exclusions(patterns: str, fixed: set[str]) -> None:
-    assert Globs(tuple(patterns.split())).beginnings == fixed
+    assert Globs(tuple(patterns.split())).fixed_prefixes == fixed
 
 
-SERVICES = Services.of({"checkout": ("services/checkout/**", "libs/pay/**"), "web": ("web/**",), "docs": ("**.md",)})
+SERVICES = Services.from_patterns(
+    {"checkout": ("services/checkout/**", "libs/pay/**"), "web": ("web/**",), "docs": ("**.md",)}
+)
 
 
 @pytest.mark.parametrize(
@@ -114,13 +116,13 @@ SERVICES = Services.of({"checkout": ("services/checkout/**", "libs/pay/**"), "we
     ],
 )
 def test_a_change_belongs_to_every_service_that_one_of_its_files_belongs_to(files: str, touched: set[str]) -> None:
-    assert SERVICES.touched(files.split()) == touched
+    assert SERVICES.touched_by(files.split()) == touched
 
 
 def test_without_files_a_change_is_told_by_what_is_fixed_of_the_patterns() -> None:
-    assert SERVICES.beginnings == ("libs/pay", "services/checkout", "web")
-    assert SERVICES.touched_below({"libs/pay"}.__contains__) == {"checkout", "docs"}
-    assert SERVICES.touched_below(lambda _: False) == {"docs"}
+    assert SERVICES.fixed_prefixes == ("libs/pay", "services/checkout", "web")
+    assert SERVICES.touched_by_folders({"libs/pay"}.__contains__) == {"checkout", "docs"}
+    assert SERVICES.touched_by_folders(lambda _: False) == {"docs"}
 
 
 # --- Properties ---
@@ -158,13 +160,13 @@ def test_what_is_taken_and_never_given_back_loses_no_match(pattern: str, path: s
     whole = f"{pattern}**" if pattern.endswith("/") else pattern
     below = not set(last) & set("*?[")
     meant = fits(whole, path) or (below and fits(f"{whole}/**", path))
-    assert (compiled(pattern).fullmatch(path) is not None) == meant
+    assert (compile_pattern(pattern).fullmatch(path) is not None) == meant
 
 
 @given(patterns, paths)
 def test_a_path_that_fits_lies_below_what_is_fixed(pattern: str, path: str) -> None:
-    fixed = beginning(pattern)
-    if compiled(pattern).fullmatch(path):
+    fixed = fixed_prefix(pattern)
+    if compile_pattern(pattern).fullmatch(path):
         assert not fixed or path == fixed or path.startswith(f"{fixed}/")
 
 
@@ -179,7 +181,7 @@ def test_a_name_without_wildcards_is_that_file_or_all_below_that_folder(name: st
 def test_no_path_that_a_stranger_makes_keeps_a_pattern_busy(pattern: str) -> None:
     started = time.process_time()
     for path in ("a/" * 2000, "a" * 4000, "aa/" * 1300):
-        assert not compiled(pattern).fullmatch(path)
+        assert not compile_pattern(pattern).fullmatch(path)
     assert time.process_time() - started < 5
 
 
@@ -187,7 +189,7 @@ def test_no_path_that_a_stranger_makes_keeps_a_pattern_busy(pattern: str) -> Non
 
 
 def test_patterns_are_a_list_or_a_text_with_commas_or_lines() -> None:
-    assert read({"a": ["x/**", " y "], "b": "x/**, !x/y", "c": "x\ny\n", 7: [2024]}) == {
+    assert parse_services({"a": ["x/**", " y "], "b": "x/**, !x/y", "c": "x\ny\n", 7: [2024]}) == {
         "a": ("x/**", "y"),
         "b": ("x/**", "!x/y"),
         "c": ("x", "y"),
@@ -224,11 +226,11 @@ def test_patterns_are_a_list_or_a_text_with_commas_or_lines() -> None:
 )  # fmt: skip
 def test_what_is_wrong_is_told_all_at_once(written: object, problems: list[str]) -> None:
     with pytest.raises(ValueError) as told:  # noqa: PT011 - its arguments are looked at
-        read(written)
+        parse_services(written)
     assert len(told.value.args) == len(problems)
     assert [one for one, said in zip(problems, told.value.args, strict=True) if one not in said] == []
 
 
 @pytest.mark.parametrize("pattern", ["a/...", "a/..b", "a../b", ".github/**", "a/b/", "!a/b/"])
 def test_dots_in_names_and_a_slash_at_the_end_are_right(pattern: str) -> None:
-    assert read({"web": ["x", pattern]}) == {"web": ("x", pattern)}
+    assert parse_services({"web": ["x", pattern]}) == {"web": ("x", pattern)}

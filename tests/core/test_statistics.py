@@ -12,14 +12,14 @@ from statsmodels.stats.proportion import proportion_confint  # type: ignore[impo
 from statsmodels.stats.rates import test_poisson_2indep as poisson_2indep  # type: ignore[import-untyped]
 
 from dora_metrics.core.statistics import (
-    compare_counts,
-    fisher,
-    gamma_p,
-    mann_whitney,
-    poisson,
+    fisher_exact_p,
+    mann_whitney_p,
+    poisson_interval,
+    poisson_rates_p,
     quantile,
     quantile_interval,
-    wilson,
+    regularised_gamma_p,
+    wilson_interval,
 )
 
 SHARES = (0.5, 0.75, 0.9, 0.95)
@@ -78,20 +78,20 @@ def test_the_interval_of_the_median_covers_it_in_at_least_95_of_100_samples() ->
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 37, 1000, 10**6])
 def test_the_interval_of_a_rate_is_wilsons(n: int) -> None:
     for hits in {0, 1, n // 3, n // 2, n - 1, n}:
-        found = wilson(hits, n)
+        found = wilson_interval(hits, n)
         assert found == pytest.approx(proportion_confint(hits, n, method="wilson"), abs=1e-12)
         assert found is not None
         assert 0 <= found[0] <= hits / n <= found[1] <= 1
 
 
 def test_no_trials_have_no_interval() -> None:
-    assert wilson(0, 0) is None
+    assert wilson_interval(0, 0) is None
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 10, 17, 100, 999, 12_345, 10**6])
 def test_the_interval_of_a_count_is_garwoods(count: int) -> None:
-    poisson.cache_clear()  # what is remembered is not computed
-    low, high = poisson(count)
+    poisson_interval.cache_clear()  # what is remembered is not computed
+    low, high = poisson_interval(count)
     assert low == pytest.approx(stats.chi2.ppf(0.025, 2 * count) / 2 if count else 0, rel=1e-9)
     assert high == pytest.approx(stats.chi2.ppf(0.975, 2 * count + 2) / 2, rel=1e-9)
     assert low <= count < high
@@ -99,12 +99,12 @@ def test_the_interval_of_a_count_is_garwoods(count: int) -> None:
 
 @given(st.floats(0.1, 500), st.floats(0, 1000))
 def test_the_incomplete_gamma_function_is_scipys(a: float, x: float) -> None:
-    assert gamma_p(a, x) == pytest.approx(float(stats.gamma.cdf(x, a)), rel=1e-8, abs=1e-12)
+    assert regularised_gamma_p(a, x) == pytest.approx(float(stats.gamma.cdf(x, a)), rel=1e-8, abs=1e-12)
 
 
 @given(COUNTS, COUNTS, st.sampled_from([(30.0, 30.0), (7.0, 30.0), (90.0, 1.0)]))
 def test_counts_are_compared_by_the_exact_conditional_test(one: int, other: int, days: tuple[float, float]) -> None:
-    found = compare_counts(one, days[0], other, days[1])
+    found = poisson_rates_p(one, days[0], other, days[1])
     if one + other == 0:
         assert found == 1
         return
@@ -115,13 +115,13 @@ def test_counts_are_compared_by_the_exact_conditional_test(one: int, other: int,
 @pytest.mark.parametrize(("one", "other"), [(3, 12), (20, 20), (0, 1), (40, 60)])
 def test_that_is_the_test_that_statsmodels_calls_exact_conditional(one: int, other: int) -> None:
     theirs = poisson_2indep(one, 30, other, 30, method="exact-cond").pvalue
-    assert compare_counts(one, 30, other, 30) == pytest.approx(theirs, rel=1e-6)
+    assert poisson_rates_p(one, 30, other, 30) == pytest.approx(theirs, rel=1e-6)
 
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS)
 def test_rates_are_compared_by_fishers_test(hits: int, misses: int, other_hits: int, other_misses: int) -> None:
     theirs = stats.fisher_exact([[hits, misses], [other_hits, other_misses]]).pvalue
-    found = fisher(hits, hits + misses, other_hits, other_hits + other_misses)
+    found = fisher_exact_p(hits, hits + misses, other_hits, other_hits + other_misses)
     assert found == pytest.approx(theirs, rel=1e-6)
 
 
@@ -133,14 +133,14 @@ def test_durations_are_compared_by_the_exact_mann_whitney_test_where_there_are_n
     size = data.draw(st.integers(max(1, len(pool) - 20), min(20, len(pool) - 1)))
     one, other = sorted(pool[:size]), sorted(pool[size:])
     theirs = stats.mannwhitneyu(one, other, method="exact").pvalue
-    assert mann_whitney(one, other) == pytest.approx(theirs, rel=1e-9)
+    assert mann_whitney_p(one, other) == pytest.approx(theirs, rel=1e-9)
 
 
 @given(st.lists(st.integers(0, 9), min_size=2, max_size=60), st.lists(st.integers(0, 9), min_size=2, max_size=60))
 def test_with_ties_by_its_normal_approximation(one: list[int], other: list[int]) -> None:
     if len({*one, *other}) == len(one) + len(other):
         return
-    found = mann_whitney(sorted(one), sorted(other))
+    found = mann_whitney_p(sorted(one), sorted(other))
     if len({*one, *other}) == 1:
         assert found == 1
         return
@@ -153,20 +153,20 @@ def test_and_where_a_sample_is_large(values: set[int], size: int) -> None:
     pool = sorted(values, key=lambda value: hash((value, size)))
     one, other = sorted(pool[:size]), sorted(pool[size:])
     theirs = stats.mannwhitneyu(one, other, method="asymptotic", use_continuity=True).pvalue
-    assert mann_whitney(one, other) == pytest.approx(theirs, rel=1e-9)
+    assert mann_whitney_p(one, other) == pytest.approx(theirs, rel=1e-9)
 
 
 def test_an_empty_sample_is_no_evidence_of_anything() -> None:
-    assert mann_whitney([], [1.0]) == mann_whitney([1.0], []) == 1
-    assert fisher(0, 0, 3, 5) == fisher(0, 5, 0, 9) == fisher(5, 5, 9, 9) == 1
+    assert mann_whitney_p([], [1.0]) == mann_whitney_p([1.0], []) == 1
+    assert fisher_exact_p(0, 0, 3, 5) == fisher_exact_p(0, 5, 0, 9) == fisher_exact_p(5, 5, 9, 9) == 1
 
 
 @given(COUNTS, COUNTS, COUNTS, COUNTS)
 def test_a_p_value_is_one_and_the_same_from_both_sides(a: int, b: int, c: int, d: int) -> None:
     for p, swapped in (
-        (fisher(a, a + b, c, c + d), fisher(c, c + d, a, a + b)),
-        (compare_counts(a, 30, b, 30), compare_counts(b, 30, a, 30)),
-        (mann_whitney(sorted([a, b]), sorted([c, d])), mann_whitney(sorted([c, d]), sorted([a, b]))),
+        (fisher_exact_p(a, a + b, c, c + d), fisher_exact_p(c, c + d, a, a + b)),
+        (poisson_rates_p(a, 30, b, 30), poisson_rates_p(b, 30, a, 30)),
+        (mann_whitney_p(sorted([a, b]), sorted([c, d])), mann_whitney_p(sorted([c, d]), sorted([a, b]))),
     ):
         assert 0 < p <= 1
         assert p == pytest.approx(swapped)

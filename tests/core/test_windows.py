@@ -5,8 +5,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dora_metrics.core.windows import duration, instant, listed, window
-from support.facts import DAY, HOUR, answer, at, deployment, incident, metrics_of, scope_of
+from dora_metrics.core.windows import parse_duration, parse_instant, parse_list, parse_window
+from support.facts import DAY, HOUR, at, deployment, document_of, incident, metrics_of, scope_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 UTC = ZoneInfo("UTC")
@@ -24,40 +24,40 @@ def test_a_window_is_half_open() -> None:
 
 
 def test_thirty_days_are_thirty_times_24_hours_before_now() -> None:
-    found = answer(window="30d", now="04-01T10:00", zone="Europe/Berlin")
+    found = document_of(window="30d", now="04-01T10:00", zone="Europe/Berlin")
     assert (found.window.start, found.window.end, found.window.days) == (at("03-02T10:00"), at("04-01T10:00"), 30)
 
 
 @pytest.mark.parametrize(("text", "days"), [("90m", 0.0625), ("36h", 1.5), ("7d", 7), ("12w", 84), (" 30 d ", 30)])
 def test_a_span_is_minutes_hours_days_or_weeks(text: str, days: float) -> None:
-    assert answer(window=text).window.days == days
+    assert document_of(window=text).window.days == days
 
 
 def test_dates_are_midnights_in_the_time_zone_and_the_second_is_excluded() -> None:
     """March in Berlin begins at 23:00Z in winter and ends at 22:00Z in summer: 31 days less an hour."""
-    found = answer(window="2024-03-01..2024-04-01", zone="Europe/Berlin", now="05-01").window
+    found = document_of(window="2024-03-01..2024-04-01", zone="Europe/Berlin", now="05-01").window
     assert (found.start, found.end) == (at("02-29T23:00"), at("03-31T22:00"))
     assert found.days == pytest.approx(31 - 1 / 24)
 
 
 def test_an_autumn_window_is_an_hour_longer() -> None:
-    found = answer(window="2024-10-27..2024-10-28", zone="Europe/Berlin", now="12-01").window
+    found = document_of(window="2024-10-27..2024-10-28", zone="Europe/Berlin", now="12-01").window
     assert found.days == pytest.approx(25 / 24)
 
 
 def test_a_midnight_that_a_time_zone_skips_is_the_first_moment_after_it() -> None:
     """In Beirut 2024-03-31 began at 01:00 summer time, 22:00Z."""
-    found = answer(window="2024-03-31..2024-04-02", zone="Asia/Beirut", now="05-01").window
+    found = document_of(window="2024-03-31..2024-04-02", zone="Asia/Beirut", now="05-01").window
     assert (found.start, found.end) == (at("03-30T22:00"), at("04-01T21:00"))
 
 
 def test_instants_with_an_offset_may_stand_for_dates() -> None:
-    found = answer(window="2024-03-01T00:00:00+02:00..2024-03-11", now="05-01").window
+    found = document_of(window="2024-03-01T00:00:00+02:00..2024-03-11", now="05-01").window
     assert (found.start, found.end) == (at("02-29T22:00"), at("03-11"))
 
 
 def test_a_window_never_ends_later_than_now() -> None:
-    found = answer(deployment(1, "03-05T12:00"), deployment(2, "03-06T00:00"), now="03-06")
+    found = document_of(deployment(1, "03-05T12:00"), deployment(2, "03-06T00:00"), now="03-06")
     assert (found.window.end, found.window.days) == (at("03-06"), 5)
     assert found.scopes[0].metrics.deployment_frequency.deployments == 1
 
@@ -65,7 +65,7 @@ def test_a_window_never_ends_later_than_now() -> None:
 @pytest.mark.parametrize("text", ["2024-04-01..2024-05-01", "2024-02-02..2024-02-01", "2024-02-01..2024-02-01"])
 def test_a_window_that_does_not_start_before_it_ends_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"starts at .* not before its end"):
-        answer(window=text, now="04-01")
+        document_of(window=text, now="04-01")
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ def test_a_window_that_does_not_start_before_it_ends_is_an_error(text: str) -> N
 )  # fmt: skip
 def test_anything_else_is_no_window(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no|longer"):
-        window(text, UTC)
+        parse_window(text, UTC)
 
 
 def test_all_goes_from_the_finish_of_the_first_production_deployment_to_now() -> None:
     facts = (deployment(1, "01-05T06:00", status="cancelled"), deployment(2), deployment(3, "01-01", environment="qa"))
-    found = answer(*facts, window="all")
+    found = document_of(*facts, window="all")
     assert (found.window.start, found.window.end) == (at("01-05T06:00"), at("04-01"))
     assert found.scopes[0].metrics.deployment_frequency.deployments == 1
 
@@ -93,7 +93,7 @@ def test_all_has_no_window_before_it() -> None:
 
 
 def test_all_is_one_window_for_all_scopes_and_the_notes_say_which_began_later() -> None:
-    found = answer(deployment(1, "03-01"), deployment(2, "03-11", service="api"), window="all", now="03-31")
+    found = document_of(deployment(1, "03-01"), deployment(2, "03-11", service="api"), window="all", now="03-31")
     api, shop = found.scopes
     assert api.metrics.deployment_frequency.per_day == shop.metrics.deployment_frequency.per_day == 1 / 30
     assert found.notes == ["acme/shop api production began later, on 2024-03-11."]
@@ -150,27 +150,27 @@ def test_with_a_history_but_nothing_in_the_window_the_frequency_is_nought_and_th
 
 
 def test_durations_are_written_with_a_unit() -> None:
-    assert [duration(text) for text in ("90m", "24h", "30d", "12w")] == [
+    assert [parse_duration(text) for text in ("90m", "24h", "30d", "12w")] == [
         timedelta(minutes=90), timedelta(hours=24), timedelta(days=30), timedelta(weeks=12)
     ]  # fmt: skip
     for text in ("", "24", "h", "0h", "-1h", "1.5h", "24 hours", "1e3h", "365001d", "1234567890m"):
         with pytest.raises(ValueError, match="is no duration"):
-            duration(text)
+            parse_duration(text)
 
 
 def test_an_instant_has_an_offset_and_a_year_that_can_be() -> None:
-    assert instant("2024-03-01T01:00:00+02:00") == instant("2024-02-29T23:00Z") == at("02-29T23:00")
+    assert parse_instant("2024-03-01T01:00:00+02:00") == parse_instant("2024-02-29T23:00Z") == at("02-29T23:00")
     for text in ("", "now", "2024-03-01", "2024-03-01T00:00:00", "1969-12-31T23:59:59Z", "2200-01-01T00:00:00Z"):
         with pytest.raises(ValueError, match="is no time with an offset"):
-            instant(text)
+            parse_instant(text)
 
 
 def test_a_list_is_written_with_commas_with_lines_or_as_a_list() -> None:
-    assert listed("a, b,,c ") == listed("a\n b\n\nc\n") == listed(["a", " b", "c"]) == ["a", "b", "c"]
-    assert listed([2023, 1.5]) == ["2023", "1.5"]
+    assert parse_list("a, b,,c ") == parse_list("a\n b\n\nc\n") == parse_list(["a", " b", "c"]) == ["a", "b", "c"]
+    assert parse_list([2023, 1.5]) == ["2023", "1.5"]
     for wrong in ({"a": 1}, 7, None, [["a"]], [None]):
         with pytest.raises(ValueError, match="expected a list"):
-            listed(wrong)
+            parse_list(wrong)
 
 
 def test_seconds_inside_a_window_are_not_rounded() -> None:

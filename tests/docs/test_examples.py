@@ -11,10 +11,10 @@ import yaml
 
 from dora_metrics.core.targets import units
 from dora_metrics.settings import loading
-from dora_metrics.settings.loading import Layer, load, without_effect
-from dora_metrics.settings.model import NAMES, Settings, policy
+from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
+from dora_metrics.settings.model import NAMES, Settings, policy_of
 from support.paths import ROOT
-from support.tools import needs
+from support.tools import require_tool
 
 EXAMPLES = ROOT / "examples"
 FORM = EXAMPLES / "incident-form.yml"
@@ -67,7 +67,7 @@ def test_zizmor_finds_nothing() -> None:
     """Exceptions stand in the examples with their reason, or in zizmor.yml beside this file."""
     options = ["--offline", "--no-progress", "--config", str(Path(__file__).with_name("zizmor.yml"))]
     result = subprocess.run(
-        [str(needs("zizmor")), *options, *map(str, WORKFLOWS)], capture_output=True, text=True, check=False
+        [str(require_tool("zizmor")), *options, *map(str, WORKFLOWS)], capture_output=True, text=True, check=False
     )
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -165,25 +165,25 @@ def test_the_settings_file_names_every_setting_that_belongs_into_it() -> None:
 
 
 def settings_file() -> Layer:
-    return loading.layer("dora.yml", SETTINGS.read_bytes())
+    return loading.config_layer("dora.yml", SETTINGS.read_bytes())
 
 
 def test_the_settings_file_as_it_stands_changes_nothing() -> None:
-    assert without_effect([settings_file()]) == ()
-    assert load([settings_file()]) == Settings(custom=read(SETTINGS)["custom"])
+    assert names_without_effect([settings_file()]) == ()
+    assert load_settings([settings_file()]) == Settings(custom=read(SETTINGS)["custom"])
 
 
 def test_the_example_of_a_table_of_levels_can_be_used() -> None:
     layers = [settings_file(), Layer("input", {"benchmark": "custom"})]
-    assert load(layers).levels.name == "custom"
+    assert load_settings(layers).benchmark_levels.name == "custom"
 
 
 def test_the_goals_and_thresholds_that_the_settings_file_shows_can_be_used() -> None:
     """They stand behind a `#`, since as it stands the file changes nothing."""
     _, _, rest = SETTINGS.read_text("utf-8").partition("goals: {}")
     shown = "".join(re.findall(r"^#(   \w.*\n)", rest.partition("# ---")[0], flags=re.MULTILINE))
-    found = load([Layer("file", {"goals": yaml.safe_load(shown)})])
-    assert len(policy(found).goals) == len(units.NAMES)
+    found = load_settings([Layer("file", {"goals": yaml.safe_load(shown)})])
+    assert len(policy_of(found).goals) == len(units.METRIC_NAMES)
     _, _, rest = SETTINGS.read_text("utf-8").partition("fail-on: []")
     items = yaml.safe_load("".join(re.findall(r"^#(   - .*\n)", rest.partition("warn-on")[0], flags=re.MULTILINE)))
-    assert load([Layer("file", {"fail-on": items})]).fail_on == tuple(items)
+    assert load_settings([Layer("file", {"fail-on": items})]).fail_on == tuple(items)

@@ -15,17 +15,17 @@ import pytest
 import responses
 import yaml
 
-from dora_metrics.core.failures.judge import ORDER
+from dora_metrics.core.failures.judge import RULE_PRECEDENCE
 from dora_metrics.core.reports import prometheus
 from dora_metrics.core.targets import benchmarks
-from dora_metrics.pipeline.evaluate import families_of, subject_of, totals_of
-from dora_metrics.settings.loading import Layer, load
-from dora_metrics.settings.model import NAMES, Settings, policy
-from dora_metrics.sinks.base import Delivery
+from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, prometheus_families
+from dora_metrics.settings.loading import Layer, load_settings
+from dora_metrics.settings.model import NAMES, Settings, policy_of
+from dora_metrics.sinks.base import SinkPayload
 from dora_metrics.sinks.endpoint import Endpoint
 from dora_metrics.sources import fact_files
 from support.paths import ROOT
-from support.tools import needs
+from support.tools import require_tool
 
 README = (ROOT / "README.md").read_text("utf-8")
 PROMETHEUS = (ROOT / "docs" / "prometheus.md").read_text("utf-8")
@@ -154,9 +154,9 @@ def test_every_option_that_is_no_setting_is_mentioned() -> None:
 
 def test_the_limits_and_goals_that_are_shown_can_be_used() -> None:
     (shown,) = (block for block in blocks(DEFINITIONS, "yaml") if block.startswith("fail-on:"))
-    found = load([Layer("definitions", yaml.safe_load(shown))])
+    found = load_settings([Layer("definitions", yaml.safe_load(shown))])
     assert found.fail_on == ("change_failure_rate > 0.15", "regression")
-    assert [goal.metric for goal in policy(found).goals] == ["deployment_frequency", "lead_time"]
+    assert [goal.metric for goal in policy_of(found).goals] == ["deployment_frequency", "lead_time"]
 
 
 # --- Links, paths, examples of text ---
@@ -211,8 +211,10 @@ def test_the_fact_that_is_shown_is_one_of_the_demos() -> None:
 @responses.activate
 def test_the_check_of_the_signature_accepts_what_is_sent_and_nothing_else() -> None:
     responses.post("http://endpoint.example/")
-    subject = subject_of([], Settings(), NOW)
-    sent = Delivery("acme/shop", "release", [], subject.document, families_of(subject, totals_of(subject, []), None))
+    subject = evaluate([], Settings(), NOW)
+    sent = SinkPayload(
+        "acme/shop", "release", [], subject.document, prometheus_families(subject, cumulative_totals(subject, []), None)
+    )
     Endpoint("http://endpoint.example/", secret="secret").send(sent)
     request: Any = responses.calls[0].request
     header, body = request.headers["X-Dora-Signature-256"], request.body
@@ -234,8 +236,8 @@ def exposed() -> str:
     """What is exposed of the sample ledger."""
     with as_file(files("dora_metrics") / "sample" / "ledger") as ledger:
         facts = fact_files.read(str(ledger), BytesIO()).facts
-    subject = subject_of(facts, Settings(), NOW)
-    return prometheus.text(families_of(subject, totals_of(subject, facts), 1))
+    subject = evaluate(facts, Settings(), NOW)
+    return prometheus.exposition_text(prometheus_families(subject, cumulative_totals(subject, facts), 1))
 
 
 def metric_rows() -> list[list[str]]:
@@ -270,7 +272,7 @@ def test_the_readmes_queries_are_those_of_the_page() -> None:
 
 
 def test_prometheus_takes_the_queries_the_alerts_and_the_scrape_configuration(tmp_path: Path) -> None:
-    promtool = str(needs("promtool"))
+    promtool = str(require_tool("promtool"))
     recorded = [{"record": f"a:query{i}", "expr": query} for i, query in enumerate(blocks(PROMETHEUS, "promql"))]
     rules, scrape, alerts = (tmp_path / f"{name}.yml" for name in ("rules", "scrape", "alerts"))
     rules.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": recorded}]}), "utf-8")
@@ -287,10 +289,12 @@ def test_prometheus_takes_the_queries_the_alerts_and_the_scrape_configuration(tm
 
 
 def test_the_rules_are_told_in_the_order_in_which_they_hit() -> None:
-    assert [row[0].strip("`") for row in rows(DEFINITIONS, "## What marks a deployment as failed")] == list(ORDER)
+    assert [row[0].strip("`") for row in rows(DEFINITIONS, "## What marks a deployment as failed")] == list(
+        RULE_PRECEDENCE
+    )
 
 
 def test_the_levels_are_told_of_every_published_table() -> None:
     told = [row[0].partition("`,")[0].strip("`") for row in rows(DEFINITIONS, "## Levels")]
-    assert tuple(told) == benchmarks.PUBLISHED
-    assert f"`{policy(Settings()).benchmark.name}`, the default" in DEFINITIONS
+    assert tuple(told) == benchmarks.PUBLISHED_BENCHMARKS
+    assert f"`{policy_of(Settings()).benchmark.name}`, the default" in DEFINITIONS

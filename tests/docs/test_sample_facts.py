@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from dora_metrics.cli import run
-from dora_metrics.runtime import World
+from dora_metrics.runtime import Runtime
 from support.paths import ROOT
 
 PAGE = ROOT / "examples" / "facts" / "README.md"
@@ -25,7 +25,7 @@ def said(command: str) -> str:
     """What the program prints for a command of the page, in the repository's root."""
     out, err = StringIO(), StringIO()
     arguments = [str(ROOT / part) if part == "examples/facts" else part for part in shlex.split(command)]
-    world = World({}, BytesIO(), out, err, datetime(2026, 4, 1, tzinfo=UTC), lambda _: None)
+    world = Runtime({}, BytesIO(), out, err, datetime(2026, 4, 1, tzinfo=UTC), lambda _: None)
     assert run(arguments, world) == 0, err.getvalue()
     return out.getvalue()
 

@@ -12,8 +12,8 @@ from fakes.repository import Repository
 
 @pytest.fixture
 def github() -> Iterator[FakeGitHub]:
-    with FakeGitHub() as made:
-        yield made
+    with FakeGitHub() as fake:
+        yield fake
 
 
 @pytest.fixture
@@ -26,5 +26,5 @@ def client(github: FakeGitHub) -> Iterator[Github]:
     retry = GithubRetry(total=1, allowed_methods={"GET"}, max_rate_limit_wait=0.5)
     auth = Auth.Token(github.token)
     pace: dict[str, Any] = {"seconds_between_requests": None, "seconds_between_writes": None}
-    with Github(base_url=github.api_url, auth=auth, retry=retry, per_page=100, **pace) as made:
-        yield made
+    with Github(base_url=github.api_url, auth=auth, retry=retry, per_page=100, **pace) as pygithub:
+        yield pygithub

@@ -7,55 +7,55 @@ from graphql import GraphQLError, execute_sync
 
 from fakes import git_queries, mutations, queries, record_queries, resolvers
 from fakes.resolvers import Context, TypedError
-from fakes.schema import NODE_LIMIT, checked, places, schema, size
-from fakes.state import Token, World
+from fakes.schema import NODE_LIMIT, load_schema, locations, query_size, validate_query
+from fakes.state import ServerState, Token
 
 __all__ = ["answer", "git_queries", "mutations", "queries", "record_queries"]
 
 Json = dict[str, Any]
 
 
-def answer(world: World, token: Token, request: Json, path: Path, problems: list[str]) -> Json:
+def answer(world: ServerState, token: Token, request: Json, path: Path, problems: list[str]) -> Json:
     """`problems` gets what is the fake's own fault: a field it does not know, a resolver that broke."""
     query, name, variables = request.get("query"), request.get("operationName"), request.get("variables") or {}
     if not isinstance(query, str):
         return {"errors": [{"message": "A query attribute must be specified and must be a string."}]}
-    document = checked(query, path)
+    document = validate_query(query, path)
     if document.errors or document.ast is None:
         return {"errors": list(document.errors)}
-    asked = size(document, name, variables)
-    if asked.nodes > NODE_LIMIT:
-        return {"errors": [_too_many(asked.nodes)]}
-    world.budgets["graphql"].used += asked.cost
-    done = execute_sync(
-        schema(path),
+    requested = query_size(document, name, variables)
+    if requested.nodes > NODE_LIMIT:
+        return {"errors": [_too_many_nodes(requested.nodes)]}
+    world.budgets["graphql"].used += requested.cost
+    result = execute_sync(
+        load_schema(path),
         document.ast,
-        context_value=Context(world, token, asked),
+        context_value=Context(world, token, requested),
         variable_values=variables,
         operation_name=name,
         field_resolver=resolvers.resolve,
         type_resolver=resolvers.type_of,
     )
-    errors = [_formatted(error, problems) for error in done.errors or ()]
-    if done.data is None and not any("path" in error for error in errors):
+    errors = [_error_body(error, problems) for error in result.errors or ()]
+    if result.data is None and not any("path" in error for error in errors):
         return {"errors": errors}
-    return {"data": done.data} | ({"errors": errors} if errors else {})
+    return {"data": result.data} | ({"errors": errors} if errors else {})
 
 
-def _too_many(nodes: int) -> Json:
+def _too_many_nodes(nodes: int) -> Json:
     message = (
         f"This query requests up to {nodes:,} possible nodes which exceeds the maximum limit of {NODE_LIMIT:,} nodes."
     )
     return {"type": "MAX_NODE_LIMIT_EXCEEDED", "message": message}
 
 
-def _formatted(error: GraphQLError, problems: list[str]) -> Json:
+def _error_body(error: GraphQLError, problems: list[str]) -> Json:
     cause = error.original_error
-    made: Json = {"path": list(error.path)} if error.path else {}
-    made |= {"locations": places(error), "message": error.message}
+    body: Json = {"path": list(error.path)} if error.path else {}
+    body |= {"locations": locations(error), "message": error.message}
     if isinstance(cause, TypedError):
         extensions = {"extensions": {"saml_failure": False}} if cause.kind == "FORBIDDEN" else {}
-        return {"type": cause.kind, **made, **extensions}
+        return {"type": cause.kind, **body, **extensions}
     if error.path:
         problems.append(f"{'.'.join(map(str, error.path))}: {cause or error!r}")
-    return made
+    return body

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 from fakes.repository import Repository
-from fakes.routing import Answer, HttpError, Logged, Request
+from fakes.routing import Answer, HttpError, LoggedRequest, Request
 from fakes.store import Files
 
-LONG = 600.0
+LONG_SECONDS = 600.0
 _OK = 200
 
 
@@ -18,7 +18,7 @@ class DroppedError(Exception):
     """The connection goes without an answer."""
 
 
-class Instead(Exception):  # noqa: N818 - no error of the fake's, an answer in another's place
+class ReplacedAnswer(Exception):  # noqa: N818 - no error of the fake's, an answer in another's place
     """An answer given before the request reached anything."""
 
     def __init__(self, answer: Answer) -> None:
@@ -27,7 +27,7 @@ class Instead(Exception):  # noqa: N818 - no error of the fake's, an answer in a
 
 
 @dataclass(frozen=True)
-class Passing:
+class RequestInFlight:
     """A request on its way, as a fault meets it."""
 
     request: Request
@@ -35,12 +35,12 @@ class Passing:
 
 
 class Fault:
-    def before(self, passing: Passing) -> None:
+    def before(self, in_flight: RequestInFlight) -> None:
         """Happens before the request reaches GitHub; raising keeps it away."""
 
-    def after(self, passing: Passing, answer: Answer) -> Answer:
+    def after(self, in_flight: RequestInFlight, answer: Answer) -> Answer:
         """Happens when the request has done its work."""
-        del passing
+        del in_flight
         return answer
 
 
@@ -50,8 +50,8 @@ class latency(Fault):  # noqa: N801 - read as a verb: `fail(latency(0.2))`
 
     seconds: float
 
-    def before(self, passing: Passing) -> None:
-        passing.closing.wait(self.seconds)
+    def before(self, in_flight: RequestInFlight) -> None:
+        in_flight.closing.wait(self.seconds)
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,13 @@ class unavailable(Fault):  # noqa: N801
     status: int = 502
     applied: bool = False
 
-    def before(self, passing: Passing) -> None:
-        del passing
+    def before(self, in_flight: RequestInFlight) -> None:
+        del in_flight
         if not self.applied:
-            raise Instead(self.answer)
+            raise ReplacedAnswer(self.answer)
 
-    def after(self, passing: Passing, answer: Answer) -> Answer:
-        del passing, answer
+    def after(self, in_flight: RequestInFlight, answer: Answer) -> Answer:
+        del in_flight, answer
         return self.answer
 
     @property
@@ -79,19 +79,19 @@ class unavailable(Fault):  # noqa: N801
 class hang(Fault):  # noqa: N801
     """No answer, on an open connection, for longer than anybody waits; `applied`: though the work is done."""
 
-    seconds: float = LONG
+    seconds: float = LONG_SECONDS
     applied: bool = False
 
-    def before(self, passing: Passing) -> None:
+    def before(self, in_flight: RequestInFlight) -> None:
         if not self.applied:
-            self._hang(passing)
+            self._hang(in_flight)
 
-    def after(self, passing: Passing, answer: Answer) -> Answer:
+    def after(self, in_flight: RequestInFlight, answer: Answer) -> Answer:
         del answer
-        return self._hang(passing)
+        return self._hang(in_flight)
 
-    def _hang(self, passing: Passing) -> NoReturn:
-        passing.closing.wait(self.seconds)
+    def _hang(self, in_flight: RequestInFlight) -> NoReturn:
+        in_flight.closing.wait(self.seconds)
         raise DroppedError
 
 
@@ -101,13 +101,13 @@ class dropped(Fault):  # noqa: N801
 
     applied: bool = False
 
-    def before(self, passing: Passing) -> None:
-        del passing
+    def before(self, in_flight: RequestInFlight) -> None:
+        del in_flight
         if not self.applied:
             raise DroppedError
 
-    def after(self, passing: Passing, answer: Answer) -> Answer:
-        del passing, answer
+    def after(self, in_flight: RequestInFlight, answer: Answer) -> Answer:
+        del in_flight, answer
         raise DroppedError
 
 
@@ -125,12 +125,12 @@ class primary_limit(Fault):  # noqa: N801
     reset: object = None
     remaining: int = 0
 
-    def before(self, passing: Passing) -> None:
-        graphql = passing.request.is_graphql
+    def before(self, in_flight: RequestInFlight) -> None:
+        graphql = in_flight.request.is_graphql
         body = HttpError(self.status, self.message).answer.body
-        typed = {"errors": [{"type": self.kind, "message": self.message}]}
-        raise Instead(
-            Answer(200 if graphql else self.status, typed if graphql else body, self.headers(graphql=graphql))
+        graphql_body = {"errors": [{"type": self.kind, "message": self.message}]}
+        raise ReplacedAnswer(
+            Answer(200 if graphql else self.status, graphql_body if graphql else body, self.headers(graphql=graphql))
         )
 
     def headers(self, *, graphql: bool) -> dict[str, str]:
@@ -150,35 +150,35 @@ class secondary_limit(Fault):  # noqa: N801
     retry_after: object = 1
     status: int = 403
 
-    def before(self, passing: Passing) -> None:
+    def before(self, in_flight: RequestInFlight) -> None:
         message = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."
         body = {"errors": [{"message": message}]} if self.status == _OK else HttpError(self.status, message).answer.body
-        budget = primary_limit(remaining=900).headers(graphql=passing.request.is_graphql)
-        given = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
-        raise Instead(Answer(self.status, body, budget | given))
+        budget = primary_limit(remaining=900).headers(graphql=in_flight.request.is_graphql)
+        retry_headers = {} if self.retry_after is None else {"Retry-After": str(self.retry_after)}
+        raise ReplacedAnswer(Answer(self.status, body, budget | retry_headers))
 
 
 @dataclass(frozen=True)
-class answered(Fault):  # noqa: N801
+class custom_answer(Fault):  # noqa: N801
     """Something else answers, a proxy perhaps, or GitHub in a way that is rare; the request reaches nothing."""
 
     status: int
     body: object = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def before(self, passing: Passing) -> None:
-        del passing
-        raise Instead(Answer(self.status, self.body, self.headers))
+    def before(self, in_flight: RequestInFlight) -> None:
+        del in_flight
+        raise ReplacedAnswer(Answer(self.status, self.body, self.headers))
 
 
 @dataclass(frozen=True)
-class marked(Fault):  # noqa: N801
+class with_headers(Fault):  # noqa: N801
     """GitHub's own answer, with these headers instead of its own."""
 
     headers: Mapping[str, str]
 
-    def after(self, passing: Passing, answer: Answer) -> Answer:
-        del passing
+    def after(self, in_flight: RequestInFlight, answer: Answer) -> Answer:
+        del in_flight
         return replace(answer, headers={**answer.headers, **self.headers})
 
 
@@ -190,19 +190,19 @@ class partial_errors(Fault):  # noqa: N801
     kind: str | None = None
     message: str = "Something went wrong while executing your query."
 
-    def after(self, passing: Passing, answer: Answer) -> Answer:
-        del passing
+    def after(self, in_flight: RequestInFlight, answer: Answer) -> Answer:
+        del in_flight
         steps = [int(step) if step.isdigit() else step for step in self.path.split(".") if step]
         body = dict(answer.body)
         if steps:
-            _blank(body["data"], steps)
+            _set_null(body["data"], steps)
         else:
             body["data"] = None
         error = {"path": steps, "message": self.message} | ({"type": self.kind} if self.kind else {})
         return replace(answer, body=body | {"errors": [*body.get("errors", []), error]})
 
 
-def _blank(data: Any, steps: list[int | str]) -> None:  # noqa: ANN401 - JSON
+def _set_null(data: Any, steps: list[int | str]) -> None:  # noqa: ANN401 - JSON
     for step in steps[:-1]:
         data = data[step]
     data[steps[-1]] = None
@@ -215,13 +215,13 @@ class meanwhile(Fault):  # noqa: N801
     happens: Callable[[], object]
     applied: bool = False
 
-    def before(self, passing: Passing) -> None:
-        del passing
+    def before(self, in_flight: RequestInFlight) -> None:
+        del in_flight
         if not self.applied:
             self.happens()
 
-    def after(self, passing: Passing, answer: Answer) -> Answer:
-        del passing
+    def after(self, in_flight: RequestInFlight, answer: Answer) -> Answer:
+        del in_flight
         if self.applied:
             self.happens()
         return answer
@@ -235,37 +235,37 @@ def stale_head(repository: Repository, branch: str, files: Files | None = None) 
 
 
 @dataclass
-class _Planned:
+class PlannedFault:
     fault: Fault
     to: str
-    left: int | None
+    remaining_uses: int | None
     skip: int
 
-    def meets(self, logged: Logged) -> bool:
+    def applies_to(self, request: LoggedRequest) -> bool:
         """Whether this request is one of those meant; it counts the request."""
-        if self.left == 0 or not logged.fits(self.to):
+        if self.remaining_uses == 0 or not request.matches(self.to):
             return False
         if self.skip:
             self.skip -= 1
             return False
-        self.left = None if self.left is None else self.left - 1
+        self.remaining_uses = None if self.remaining_uses is None else self.remaining_uses - 1
         return True
 
 
 class Faults:
     def __init__(self) -> None:
-        self._planned: list[_Planned] = []
+        self._planned: list[PlannedFault] = []
         self._lock = threading.Lock()
 
     def add(self, fault: Fault, to: str, times: int | None, skip: int) -> None:
         with self._lock:
-            self._planned.append(_Planned(fault, to, times, skip))
+            self._planned.append(PlannedFault(fault, to, times, skip))
 
     def clear(self) -> None:
         with self._lock:
             self._planned.clear()
 
-    def take(self, logged: Logged) -> list[Fault]:
+    def faults_for(self, request: LoggedRequest) -> list[Fault]:
         """The faults that meet this request."""
         with self._lock:
-            return [plan.fault for plan in self._planned if plan.meets(logged)]
+            return [plan.fault for plan in self._planned if plan.applies_to(request)]

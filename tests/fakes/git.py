@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
-NOTHING = "0" * 40
-TREE = "40000"
-FILE = "100644"
+NULL_OID = "0" * 40
+TREE_MODE = "40000"
+FILE_MODE = "100644"
 Leaf = tuple[str, str]
 """Mode and object id of what stands at a path."""
 
@@ -46,7 +46,7 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        return {TREE: "tree", "160000": "commit"}.get(self.mode, "blob")
+        return {TREE_MODE: "tree", "160000": "commit"}.get(self.mode, "blob")
 
 
 @dataclass(frozen=True)
@@ -77,14 +77,14 @@ class Git:
         self._folders: set[str] = set()
         self._commits: dict[str, Commit] = {}
         self._walks: dict[tuple[str, ...], tuple[str, ...]] = {}
-        git("init", "-q", "--bare", "--template=", "-b", branch, str(folder))
+        run_git("init", "-q", "--bare", "--template=", "-b", branch, str(folder))
 
     def close(self) -> None:
         if self._reader is not None:
             self._reader.communicate()
 
-    def run(self, *arguments: str, given: str = "") -> str:
-        return git("--git-dir", str(self.folder), *arguments, given=given)
+    def run(self, *arguments: str, stdin: str = "") -> str:
+        return run_git("--git-dir", str(self.folder), *arguments, stdin=stdin)
 
     # objects
 
@@ -105,7 +105,7 @@ class Git:
         if not name or "\n" in name:
             return None
         with self._lock:
-            reader = self._reader = self._reader or self._start()
+            reader = self._reader = self._reader or self._start_reader()
             assert reader.stdin is not None
             assert reader.stdout is not None
             reader.stdin.write(name.encode() + b"\n")
@@ -116,7 +116,7 @@ class Git:
             oid, kind, size = header.decode().split()
             return Object(oid, kind, reader.stdout.read(int(size) + 1)[:-1])
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start_reader(self) -> subprocess.Popen[bytes]:
         command = ["git", "--git-dir", str(self.folder), "cat-file", "--batch"]
         pipe = subprocess.PIPE
         return subprocess.Popen(
@@ -126,16 +126,16 @@ class Git:
     def commit(self, oid: str) -> Commit | None:
         """The commit of an id; for names see `resolve`."""
         if oid not in self._commits:
-            found = self.read(oid)
-            if found is None or found.oid != oid or found.kind != "commit":
+            git_object = self.read(oid)
+            if git_object is None or git_object.oid != oid or git_object.kind != "commit":
                 return None
-            self._commits[oid] = _commit(found)
+            self._commits[oid] = _parse_commit(git_object)
         return self._commits[oid]
 
     def resolve(self, name: str) -> str | None:
         """The commit that a branch, tag or id stands for."""
-        found = self.read(name + "^{commit}") if name else None
-        return found.oid if found else None
+        commit = self.read(name + "^{commit}") if name else None
+        return commit.oid if commit else None
 
     def write_commit(
         self, tree: str, parents: Sequence[str], author: Signature, committer: Signature, message: str
@@ -146,61 +146,61 @@ class Git:
     # trees
 
     def entries(self, tree: str) -> list[Entry]:
-        found = self.read(tree)
-        return list(_entries(found.data)) if found and found.kind == "tree" else []
+        tree_object = self.read(tree)
+        return list(_parse_entries(tree_object.data)) if tree_object and tree_object.kind == "tree" else []
 
     def write_tree(self, leaves: Mapping[str, Leaf]) -> str:
-        ordered = sorted(leaves.items(), key=lambda item: item[0] + ("/" if item[1][0] == TREE else ""))
+        ordered = sorted(leaves.items(), key=lambda item: item[0] + ("/" if item[1][0] == TREE_MODE else ""))
         return self.write("tree", b"".join(f"{m} {n}\0".encode() + bytes.fromhex(oid) for n, (m, oid) in ordered))
 
-    def amend(self, tree: str | None, changes: Mapping[str, Leaf | None]) -> str:
+    def amend_tree(self, tree: str | None, changes: Mapping[str, Leaf | None]) -> str:
         """The tree with some paths replaced, or removed where None is given; folders that get empty go as well."""
         leaves = {entry.name: (entry.mode, entry.oid) for entry in self.entries(tree)} if tree else {}
-        deeper: dict[str, dict[str, Leaf | None]] = {}
+        changes_by_folder: dict[str, dict[str, Leaf | None]] = {}
         for path, leaf in changes.items():
             name, _, rest = path.partition("/")
             if rest:
-                deeper.setdefault(name, {})[rest] = leaf
+                changes_by_folder.setdefault(name, {})[rest] = leaf
             elif leaf is None:
                 leaves.pop(name, None)
             else:
                 leaves[name] = leaf
-        for name, below in deeper.items():
+        for name, folder_changes in changes_by_folder.items():
             mode, oid = leaves.pop(name, ("", ""))
-            amended = self.amend(oid if mode == TREE else None, below)
+            amended = self.amend_tree(oid if mode == TREE_MODE else None, folder_changes)
             if self.entries(amended):
-                leaves[name] = (TREE, amended)
+                leaves[name] = (TREE_MODE, amended)
         return self.write_tree(leaves)
 
     def changes(self, before: str | None, after: str, prefix: str = "") -> dict[str, Leaf | None]:
         """Path by path what turns one tree into the other; None where a file goes."""
         old = {entry.name: entry for entry in self.entries(before)} if before else {}
         new = {entry.name: entry for entry in self.entries(after)} if after else {}
-        found: dict[str, Leaf | None] = {}
+        changed: dict[str, Leaf | None] = {}
         for name in sorted(old.keys() | new.keys()):
-            was, now = old.get(name), new.get(name)
-            if was == now:
+            old_entry, new_entry = old.get(name), new.get(name)
+            if old_entry == new_entry:
                 continue
-            trees = [entry.oid if entry and entry.mode == TREE else "" for entry in (was, now)]
-            if was and was.mode != TREE and not (now and now.mode != TREE):
-                found[prefix + name] = None
-            if now and now.mode != TREE:
-                found[prefix + name] = (now.mode, now.oid)
-            if any(trees):
-                found |= self.changes(trees[0], trees[1], f"{prefix}{name}/")
-        return found
+            tree_oids = [entry.oid if entry and entry.mode == TREE_MODE else "" for entry in (old_entry, new_entry)]
+            if old_entry and old_entry.mode != TREE_MODE and not (new_entry and new_entry.mode != TREE_MODE):
+                changed[prefix + name] = None
+            if new_entry and new_entry.mode != TREE_MODE:
+                changed[prefix + name] = (new_entry.mode, new_entry.oid)
+            if any(tree_oids):
+                changed |= self.changes(tree_oids[0], tree_oids[1], f"{prefix}{name}/")
+        return changed
 
     # history
 
-    def walk(self, *arguments: str) -> tuple[str, ...]:
+    def rev_list(self, *arguments: str) -> tuple[str, ...]:
         """`git rev-list`; the arguments name commits by id, so the answer stays true."""
         if arguments not in self._walks:
             self._walks[arguments] = tuple(self.run("rev-list", *arguments).split())
         return self._walks[arguments]
 
-    def merge_base(self, one: str, other: str) -> str | None:
+    def merge_base(self, first: str, second: str) -> str | None:
         try:
-            return self.run("merge-base", one, other).strip()
+            return self.run("merge-base", first, second).strip()
         except subprocess.CalledProcessError:
             return None
 
@@ -210,47 +210,47 @@ class Git:
     # refs
 
     def ref(self, name: str) -> str | None:
-        found = self.read(name) if valid_ref(name) else None
-        return found.oid if found else None
+        target = self.read(name) if valid_ref(name) else None
+        return target.oid if target else None
 
     def refs(self, prefix: str) -> dict[str, str]:
         lines = self.run("for-each-ref", "--format=%(refname) %(objectname)", prefix).splitlines()
         return dict(line.rsplit(" ", 1) for line in lines)
 
-    def put(self, name: str, oid: str) -> None:
+    def set_ref(self, name: str, oid: str) -> None:
         """Sets one ref wherever it was, without a process of git: for those who prepare a repository."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f"{path.name}.lock")
-        part.write_text(f"{oid}\n", "ascii")
-        part.replace(path)
+        lock_file = path.with_name(f"{path.name}.lock")
+        lock_file.write_text(f"{oid}\n", "ascii")
+        lock_file.replace(path)
 
-    def move(self, *updates: tuple[str, str, str | None]) -> None:
+    def update_refs(self, *updates: tuple[str, str, str | None]) -> None:
         """Sets refs, all or none: (name, after, before); 40 zeros mean absent, before None means wherever it is."""
         lines = [f"update {name} {after}" + (f" {before}" if before else "") for name, after, before in updates]
         try:
-            self.run("update-ref", "--stdin", given="\n".join(["start", *lines, "prepare", "commit", ""]))
+            self.run("update-ref", "--stdin", stdin="\n".join(["start", *lines, "prepare", "commit", ""]))
         except subprocess.CalledProcessError as error:
             raise RefConflictError(error.stderr.strip()) from error
 
 
-def git(*arguments: str, given: str = "") -> str:
-    done = subprocess.run(
+def run_git(*arguments: str, stdin: str = "") -> str:
+    completed = subprocess.run(
         ["git", *arguments],
-        input=given,
+        input=stdin,
         capture_output=True,
         encoding="utf-8",
         check=True,
         env={**os.environ, **_ENVIRONMENT},
     )
-    return done.stdout
+    return completed.stdout
 
 
 def valid_ref(name: str) -> bool:
     return name.startswith("refs/") and name.count("/") > 1 and not _BAD_REF.search(name)
 
 
-def _entries(data: bytes) -> Iterator[Entry]:
+def _parse_entries(data: bytes) -> Iterator[Entry]:
     start = 0
     while start < len(data):
         end = data.index(b"\0", start)
@@ -259,18 +259,18 @@ def _entries(data: bytes) -> Iterator[Entry]:
         start = end + 21
 
 
-def _commit(found: Object) -> Commit:
-    head, _, message = found.data.decode("utf-8", "replace").partition("\n\n")
+def _parse_commit(git_object: Object) -> Commit:
+    head, _, message = git_object.data.decode("utf-8", "replace").partition("\n\n")
     pairs = [line.partition(" ") for line in head.split("\n") if not line.startswith(" ")]
     first = {key: value for key, _, value in reversed(pairs)}
     parents = tuple(value for key, _, value in pairs if key == "parent")
-    author, committer = signature(first["author"]), signature(first["committer"])
-    return Commit(found.oid, first["tree"], parents, author, committer, message)
+    author, committer = parse_signature(first["author"]), parse_signature(first["committer"])
+    return Commit(git_object.oid, first["tree"], parents, author, committer, message)
 
 
-def signature(line: str) -> Signature:
-    who, seconds, zone = line.rsplit(" ", 2)
-    name, _, email = who.rpartition(" <")
+def parse_signature(line: str) -> Signature:
+    name_and_email, seconds, zone = line.rsplit(" ", 2)
+    name, _, email = name_and_email.rpartition(" <")
     minutes = int(zone[:1] + "1") * (int(zone[1:3]) * 60 + int(zone[3:]))
     offset = timezone(timedelta(minutes=minutes)) if minutes else UTC
     return Signature(name, email.rstrip(">"), datetime.fromtimestamp(int(seconds), offset))

@@ -7,7 +7,7 @@ from fakes import nodes
 from fakes.git import Signature
 from fakes.nodes import CommitNode, GitNode, Ref, TagNode, TreeEntry
 from fakes.records import Actor, Deployment
-from fakes.resolvers import Info, Value, connection, field, need, ordered
+from fakes.resolvers import Info, Value, connection, field, require, sort_records
 
 Page = dict[str, object]
 
@@ -27,9 +27,9 @@ def _tagger(tag: TagNode, _: Info) -> Page:
     return git_actor(tag.tagger)
 
 
-def git_actor(who: Signature) -> Page:
-    account = Actor(who.name) if who.name != "GitHub" and Actor(who.name).typename == "User" else None
-    return {"name": who.name, "email": who.email, "date": who.at.isoformat(), "user": account}
+def git_actor(signature: Signature) -> Page:
+    account = Actor(signature.name) if signature.name != "GitHub" and Actor(signature.name).typename == "User" else None
+    return {"name": signature.name, "email": signature.email, "date": signature.at.isoformat(), "user": account}
 
 
 @field("Commit", "authoredDate")
@@ -68,40 +68,42 @@ def _parents(commit: CommitNode, info: Info, **arguments: Value) -> Page:
 def _history(commit: CommitNode, info: Info, **arguments: Value) -> Page:
     times = [f"--{key}={arguments[key]}" for key in ("since", "until") if arguments.get(key)]
     path = ["--", arguments["path"]] if arguments.get("path") else []
-    found = commit.repository.git.walk(*times, commit.oid, *path)
-    return connection(info, found, arguments, lambda oid: nodes.commit(commit.repository, oid))
+    shas = commit.repository.git.rev_list(*times, commit.oid, *path)
+    return connection(info, shas, arguments, lambda oid: nodes.commit(commit.repository, oid))
 
 
 @field("Commit", "associatedPullRequests")
 def _associated(commit: CommitNode, info: Info, **arguments: Value) -> Page:
-    need(info, commit.repository, "pull-requests")
-    return connection(info, ordered(commit.repository.landed.get(commit.oid, []), arguments), arguments)
+    require(info, commit.repository, "pull-requests")
+    return connection(info, sort_records(commit.repository.pulls_by_commit.get(commit.oid, []), arguments), arguments)
 
 
 @field("Commit", "deployments")
 def _commit_deployments(commit: CommitNode, info: Info, **arguments: Value) -> Page:
-    need(info, commit.repository, "deployments")
-    found = [made for made in commit.repository.every(Deployment) if made.commit_oid == commit.oid]
-    return connection(info, ordered(found, arguments), arguments)
+    require(info, commit.repository, "deployments")
+    deployments = [
+        deployment for deployment in commit.repository.records_of(Deployment) if deployment.commit_oid == commit.oid
+    ]
+    return connection(info, sort_records(deployments, arguments), arguments)
 
 
 @field("Ref", "compare")
 def _compare(ref: Ref, _: Info, *, headRef: str) -> Page | None:  # noqa: N803 - GraphQL's name
-    home = ref.repository
-    base, head = home.git.resolve(ref.full_name), home.git.resolve(headRef)
+    repository = ref.repository
+    base, head = repository.git.resolve(ref.full_name), repository.git.resolve(headRef)
     if base is None or head is None:
         return None
-    ahead, behind = home.git.walk("--reverse", f"{base}..{head}"), home.git.walk(f"{head}..{base}")
+    ahead, behind = repository.git.rev_list("--reverse", f"{base}..{head}"), repository.git.rev_list(f"{head}..{base}")
     return {
         "id": f"CMP_{base}_{head}",
         "aheadBy": len(ahead),
         "behindBy": len(behind),
-        "status": status(len(ahead), len(behind)).upper(),
-        "commits": (home, ahead),
+        "status": comparison_status(len(ahead), len(behind)).upper(),
+        "commits": (repository, ahead),
     }
 
 
-def status(ahead: int, behind: int) -> str:
+def comparison_status(ahead: int, behind: int) -> str:
     if ahead and behind:
         return "diverged"
     return "ahead" if ahead else "behind" if behind else "identical"
@@ -109,5 +111,5 @@ def status(ahead: int, behind: int) -> str:
 
 @field("Comparison", "commits")
 def _compared(source: dict[str, Any], info: Info, **arguments: Value) -> Page:
-    home, found = source["commits"]
-    return connection(info, found, arguments, lambda oid: nodes.commit(home, oid))
+    repository, shas = source["commits"]
+    return connection(info, shas, arguments, lambda oid: nodes.commit(repository, oid))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fakes.git import NOTHING, Leaf, RefConflictError, valid_ref
+from fakes.git import NULL_OID, Leaf, RefConflictError, valid_ref
 from fakes.records import Actor
 from fakes.repository import Repository
 
@@ -27,7 +27,7 @@ class RefUpdate:
 
 
 def commit_on_branch(
-    home: Repository,
+    repository: Repository,
     branch: str,
     expected: str,
     message: str,
@@ -36,58 +36,58 @@ def commit_on_branch(
     author: Actor,
 ) -> str:
     name = f"refs/heads/{branch.removeprefix('refs/heads/')}"
-    head = home.git.ref(name)
+    head = repository.git.ref(name)
     if head is None:
-        raise WriteRefusedError("NOT_FOUND", f'No such branch "{branch}" in {home.name_with_owner}.')
-    _unprotected(home, name)
-    commit = home.git.commit(head)
+        raise WriteRefusedError("NOT_FOUND", f'No such branch "{branch}" in {repository.name_with_owner}.')
+    _require_unprotected(repository, name)
+    commit = repository.git.commit(head)
     if head != expected or commit is None:
-        raise stale(expected)
-    gone = [path for path, leaf in changes.items() if leaf is None and home.git.read(f"{head}:{path}") is None]
-    if gone:
+        raise stale_data_error(expected)
+    missing = [path for path, leaf in changes.items() if leaf is None and repository.git.read(f"{head}:{path}") is None]
+    if missing:
         message = f"A path was requested for deletion which does not exist as of commit oid `{head}`"
         raise WriteRefusedError("UNPROCESSABLE", message)
-    made = home.write(home.git.amend(commit.tree, changes), [head], message, author=author)
+    sha = repository.write_commit(repository.git.amend_tree(commit.tree, changes), [head], message, author=author)
     try:
-        home.git.move((name, made, head))
+        repository.git.update_refs((name, sha, head))
     except RefConflictError as error:
-        raise stale(expected) from error
-    return made
+        raise stale_data_error(expected) from error
+    return sha
 
 
-def stale(expected: str) -> WriteRefusedError:
+def stale_data_error(expected: str) -> WriteRefusedError:
     message = f'Expected branch to point to "{expected}" but it did not.  Pull and try again.'
     return WriteRefusedError("STALE_DATA", message)
 
 
-def move(home: Repository, updates: Sequence[RefUpdate]) -> None:
+def update_refs(repository: Repository, updates: Sequence[RefUpdate]) -> None:
     """Moves refs, all or none."""
-    if not home.git.refs("refs/"):
+    if not repository.git.refs("refs/"):
         raise WriteRefusedError("UNPROCESSABLE", "Git Repository is empty.")
     for update in updates:
-        _check(home, update)
+        _check(repository, update)
     try:
-        home.git.move(*((update.name, update.after, update.before) for update in updates))
+        repository.git.update_refs(*((update.name, update.after, update.before) for update in updates))
     except RefConflictError as error:
         raise WriteRefusedError("UNPROCESSABLE", "Reference update failed") from error
 
 
-def _check(home: Repository, update: RefUpdate) -> None:
+def _check(repository: Repository, update: RefUpdate) -> None:
     if not valid_ref(update.name):
         raise WriteRefusedError("UNPROCESSABLE", f"{update.name} is not a valid ref name.")
-    _unprotected(home, update.name)
-    now = home.git.ref(update.name)
-    if update.before is not None and update.before != (now or NOTHING):
-        message = f"Reference update failed: {update.name} is at {now or NOTHING} but expected {update.before}"
+    _require_unprotected(repository, update.name)
+    current = repository.git.ref(update.name)
+    if update.before is not None and update.before != (current or NULL_OID):
+        message = f"Reference update failed: {update.name} is at {current or NULL_OID} but expected {update.before}"
         raise WriteRefusedError("STALE_DATA", message)
-    if update.after != NOTHING and home.git.read(update.after) is None:
+    if update.after != NULL_OID and repository.git.read(update.after) is None:
         raise WriteRefusedError("UNPROCESSABLE", "Object does not exist")
-    forward = now is None or update.after == NOTHING or home.git.contains(update.after, now)
-    if not (update.force or forward):
+    is_fast_forward = current is None or update.after == NULL_OID or repository.git.contains(update.after, current)
+    if not (update.force or is_fast_forward):
         raise WriteRefusedError("UNPROCESSABLE", "Update is not a fast forward")
 
 
-def _unprotected(home: Repository, name: str) -> None:
-    why = home.protected.get(name.removeprefix("refs/heads/"))
-    if why:
-        raise WriteRefusedError("BRANCH_PROTECTION_RULE_VIOLATION", why)
+def _require_unprotected(repository: Repository, name: str) -> None:
+    reason = repository.protected.get(name.removeprefix("refs/heads/"))
+    if reason:
+        raise WriteRefusedError("BRANCH_PROTECTION_RULE_VIOLATION", reason)

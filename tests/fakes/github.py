@@ -20,11 +20,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from fakes import execution, rest, rest_alerts, rest_git, rest_refs, schema
-from fakes.faults import DroppedError, Fault, Faults, Instead, Passing, primary_limit
+from fakes.faults import DroppedError, Fault, Faults, ReplacedAnswer, RequestInFlight, primary_limit
 from fakes.repository import Repository
-from fakes.routing import Answer, Call, HttpError, Logged, Request, dispatch
+from fakes.routing import Answer, Call, HttpError, LoggedRequest, Request, dispatch
 from fakes.server import Server
-from fakes.state import Token, World
+from fakes.state import ServerState, Token
 
 __all__ = ["FakeGitHub", "rest", "rest_alerts", "rest_git", "rest_refs"]
 
@@ -33,14 +33,14 @@ class FakeGitHub:
     """`now` is GitHub's clock; with `graphql` False node_modules is not needed."""
 
     def __init__(self, *, now: Callable[[], datetime] | None = None, graphql: bool = True) -> None:
-        self._schema: Path | None = schema.published() if graphql else None
+        self._schema: Path | None = schema.schema_path() if graphql else None
         self._folder = TemporaryDirectory(prefix="fake-github-", ignore_cleanup_errors=True)
         self._closing = threading.Event()
         self._faults = Faults()
         self._server: Server | None = None
-        self.world = World(Path(self._folder.name), now)
-        self.token = self.world.grant()
-        self.requests: list[Logged] = []
+        self.state = ServerState(Path(self._folder.name), now)
+        self.token = self.state.grant()
+        self.requests: list[LoggedRequest] = []
         self.problems: list[str] = []
 
     def __enter__(self) -> Self:
@@ -53,8 +53,8 @@ class FakeGitHub:
         self._closing.set()
         if self._server:
             self._server.close()
-        with self.world.lock:
-            self.world.close()
+        with self.state.lock:
+            self.state.close()
         self._folder.cleanup()
         if kind is None and self.problems:
             raise AssertionError("the fake GitHub could not do what was asked: " + "; ".join(self.problems))
@@ -77,11 +77,11 @@ class FakeGitHub:
     def repository(
         self, name: str = "acme/shop", *, private: bool = False, default_branch: str = "main", empty: bool = False
     ) -> Repository:
-        return self.world.repository(name, private=private, default_branch=default_branch, empty=empty)
+        return self.state.repository(name, private=private, default_branch=default_branch, empty=empty)
 
     def grant(self, *, default: str = "write", repositories: set[str] | None = None, **permissions: str) -> str:
         """A token with other permissions: `grant(contents="read")`, `grant(default="none", issues="write")`."""
-        return self.world.grant(default=default, repositories=repositories, **permissions)
+        return self.state.grant(default=default, repositories=repositories, **permissions)
 
     def fail(self, fault: Fault, to: str = "*", times: int | None = 1, skip: int = 0) -> None:
         """Lets the next requests meet a fault, after those to skip; times None: all from then on.
@@ -93,47 +93,47 @@ class FakeGitHub:
     def heal(self) -> None:
         self._faults.clear()
 
-    def sent(self, to: str = "*") -> list[Logged]:
+    def requests_matching(self, to: str = "*") -> list[LoggedRequest]:
         """The requests so far that fit a pattern such as `fail` takes."""
-        return [logged for logged in list(self.requests) if logged.fits(to)]
+        return [request for request in list(self.requests) if request.matches(to)]
 
     # answering
 
     def answer(self, request: Request) -> Answer:
-        logged = self._log(request)
-        passing = Passing(request, self._closing)
-        faults = self._faults.take(logged)
+        logged = self._log_request(request)
+        in_flight = RequestInFlight(request, self._closing)
+        faults = self._faults.faults_for(logged)
         try:
             for fault in faults:
-                fault.before(passing)
-            with self.world.lock:
-                answer = self._work(request)
+                fault.before(in_flight)
+            with self.state.lock:
+                answer = self._handle(request)
             for fault in faults:
-                answer = fault.after(passing, answer)
-        except Instead as instead:
-            answer = instead.answer
+                answer = fault.after(in_flight, answer)
+        except ReplacedAnswer as replaced:
+            answer = replaced.answer
         except DroppedError:
             raise
         except Exception as error:  # noqa: BLE001 - the fake's own fault, told when the test ends
             self.problems.append(f"{request.method} {request.path}: {error!r}")
             answer = HttpError(500, "Server Error").answer
-        logged.status, logged.sent = answer.status, len(answer.data)
+        logged.status, logged.sent_bytes = answer.status, len(answer.data)
         return answer
 
-    def _log(self, request: Request) -> Logged:
-        name, fields = _asked(request) if request.is_graphql else (None, ())
-        logged = Logged(request.method, request.path, name, fields, len(request.body))
+    def _log_request(self, request: Request) -> LoggedRequest:
+        name, fields = _operation_of(request) if request.is_graphql else (None, ())
+        logged = LoggedRequest(request.method, request.path, name, fields, len(request.body))
         self.requests.append(logged)
         return logged
 
-    def _work(self, request: Request) -> Answer:
-        budget = self.world.budgets["graphql" if request.is_graphql else "core"]
+    def _handle(self, request: Request) -> Answer:
+        budget = self.state.budgets["graphql" if request.is_graphql else "core"]
         try:
             token = self._token(request)
             if request.path == "/rate_limit":
                 return Answer(200, self._limits())
             if not budget.remaining:
-                primary_limit(reset=budget.reset).before(Passing(request, self._closing))
+                primary_limit(reset=budget.reset).before(RequestInFlight(request, self._closing))
             answer = self._graphql(token, request) if request.is_graphql else self._rest(token, request)
         except HttpError as error:
             answer = error.answer
@@ -145,36 +145,41 @@ class FakeGitHub:
                 403, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header."
             )
         text = request.headers.get("Authorization", "").rpartition(" ")[2]
-        found = self.world.tokens.get(text)
-        if found is None:
+        token = self.state.tokens.get(text)
+        if token is None:
             raise HttpError(401, "Bad credentials" if text else "Requires authentication")
-        return found
+        return token
 
     def _limits(self) -> dict[str, Any]:
-        budgets = self.world.budgets.values()
+        budgets = self.state.budgets.values()
         rows = {
-            one.resource: {"limit": one.limit, "used": one.used, "remaining": one.remaining, "reset": one.reset}
-            for one in budgets
+            budget.resource: {
+                "limit": budget.limit,
+                "used": budget.used,
+                "remaining": budget.remaining,
+                "reset": budget.reset,
+            }
+            for budget in budgets
         }
         return {"resources": rows, "rate": rows["core"]}
 
     def _rest(self, token: Token, request: Request) -> Answer:
-        self.world.budgets["core"].used += 1
-        return dispatch(Call(self.world, token, request))
+        self.state.budgets["core"].used += 1
+        return dispatch(Call(self.state, token, request))
 
     def _graphql(self, token: Token, request: Request) -> Answer:
         if self._schema is None or request.method != "POST":
             raise HttpError(404, "Not Found")
-        return Answer(200, execution.answer(self.world, token, request.json(), self._schema, self.problems))
+        return Answer(200, execution.answer(self.state, token, request.json(), self._schema, self.problems))
 
 
-def _asked(request: Request) -> tuple[str | None, tuple[str, ...]]:
+def _operation_of(request: Request) -> tuple[str | None, tuple[str, ...]]:
     """Name and top fields of a GraphQL request, for the log."""
     try:
-        given = json.loads(request.body)
-        document = schema.read(given["query"])
+        body = json.loads(request.body)
+        document = schema.parse_query(body["query"])
     except (ValueError, KeyError, TypeError):
         return None, ()
-    operation = document.operation(given.get("operationName"))
+    operation = document.operation(body.get("operationName"))
     name = operation.name.value if operation and operation.name else None
-    return name, document.roots(given.get("operationName"))
+    return name, document.roots(body.get("operationName"))

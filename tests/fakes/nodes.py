@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fakes.git import TREE, Commit, Entry, Object, Signature, signature
+from fakes.git import TREE_MODE, Commit, Entry, Object, Signature, parse_signature
 from fakes.repository import Repository
 
 TEXT_LIMIT = 512_000
@@ -96,8 +96,8 @@ class TreeEntry:
 
     @property
     def size(self) -> int:
-        found = self.repository.git.read(self.oid) if self.entry.mode != TREE else None
-        return len(found.data) if found else 0
+        blob = self.repository.git.read(self.oid) if self.entry.mode != TREE_MODE else None
+        return len(blob.data) if blob else 0
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class TagNode(GitNode):
 
     @property
     def tagger(self) -> Signature:
-        return signature(self._lines["tagger"])
+        return parse_signature(self._lines["tagger"])
 
     @property
     def target(self) -> GitNode | None:
@@ -176,18 +176,18 @@ class Ref:
         return node(self.repository, self.full_name)
 
 
-_KINDS: dict[str, Callable[[Repository, str, bytes], GitNode]] = {"blob": BlobNode, "tag": TagNode}
+_NODE_TYPES: dict[str, Callable[[Repository, str, bytes], GitNode]] = {"blob": BlobNode, "tag": TagNode}
 
 
 def node(repository: Repository, name: str) -> GitNode | None:
     """What a git expression names."""
-    found: Object | None = repository.git.read(name)
-    if found is None:
+    git_object: Object | None = repository.git.read(name)
+    if git_object is None:
         return None
-    if found.kind == "commit":
-        return commit(repository, found.oid)
-    return TreeNode(repository, found.oid) if found.kind == "tree" else _KINDS[found.kind](
-        repository, found.oid, found.data
+    if git_object.kind == "commit":
+        return commit(repository, git_object.oid)
+    return TreeNode(repository, git_object.oid) if git_object.kind == "tree" else _NODE_TYPES[git_object.kind](
+        repository, git_object.oid, git_object.data
     )  # fmt: skip
 
 

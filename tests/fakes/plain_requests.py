@@ -9,18 +9,18 @@ import requests
 from fakes.github import FakeGitHub
 
 DAY = datetime(2026, 11, 20, 10, tzinfo=UTC)
-HEAD = 'query Head { repository(owner: "acme", name: "shop") { id defaultBranchRef { name target { oid } } } }'
-COMMIT = """
+HEAD_QUERY = 'query Head { repository(owner: "acme", name: "shop") { id defaultBranchRef { name target { oid } } } }'
+COMMIT_MUTATION = """
 mutation Record($input: CreateCommitOnBranchInput!) {
   createCommitOnBranch(input: $input) { commit { oid message parents(first: 1) { nodes { oid } } } }
 }
 """
-DEEP = """
+DEEP_QUERY = """
 pullRequests(first: 100) {
   nodes { commits(first: 100) { nodes { commit { associatedPullRequests(first: 100) { totalCount } } } } }
 }
 """
-REFS = "mutation Refs($input: UpdateRefsInput!) { updateRefs(input: $input) { clientMutationId } }"
+UPDATE_REFS_MUTATION = "mutation Refs($input: UpdateRefsInput!) { updateRefs(input: $input) { clientMutationId } }"
 
 Json = dict[str, Any]
 
@@ -35,25 +35,27 @@ def post(github: FakeGitHub, path: str, body: Json) -> requests.Response:
     return requests.post(f"{github.root_url}/repos/acme/shop{path}", json=body, headers=headers, timeout=5)
 
 
-def ask(github: FakeGitHub, query: str, token: str | None = None, timeout: float = 5, **variables: object) -> Json:
+def post_graphql(
+    github: FakeGitHub, query: str, token: str | None = None, timeout: float = 5, **variables: object
+) -> Json:
     """What GraphQL answers, its errors included."""
     headers = {"Authorization": f"Bearer {token or github.token}"}
     body = {"query": query, "variables": variables}
-    got = requests.post(github.graphql_url, json=body, headers=headers, timeout=timeout)
-    got.raise_for_status()
-    found: Json = got.json()
-    return found
+    response = requests.post(github.graphql_url, json=body, headers=headers, timeout=timeout)
+    response.raise_for_status()
+    answer: Json = response.json()
+    return answer
 
 
-def about(github: FakeGitHub, fields: str) -> Json:
+def repository_fields(github: FakeGitHub, fields: str) -> Json:
     """Fields of acme/shop."""
-    found = ask(github, f'{{ repository(owner: "acme", name: "shop") {{ {fields} }} }}')
-    assert "errors" not in found, found
-    repository: Json = found["data"]["repository"]
+    answer = post_graphql(github, f'{{ repository(owner: "acme", name: "shop") {{ {fields} }} }}')
+    assert "errors" not in answer, answer
+    repository: Json = answer["data"]["repository"]
     return repository
 
 
-def commit(expected: str | None, branch: str = "main", **files: str) -> Json:
+def commit_input(expected: str | None, branch: str = "main", **files: str) -> Json:
     """Input of createCommitOnBranch."""
     return {
         "branch": {"repositoryNameWithOwner": "acme/shop", "branchName": branch},

@@ -9,7 +9,7 @@ from fakes import nodes
 from fakes.nodes import GitNode, Ref
 from fakes.records import Actor, Deployment, Issue, Label, PullRequest, Release
 from fakes.repository import Repository
-from fakes.resolvers import Info, TypedError, Value, connection, context, field, need, ordered, stamp
+from fakes.resolvers import Info, TypedError, Value, connection, context, field, require, sort_records, timestamp
 
 Page = dict[str, object]
 Some = TypeVar("Some", bound=Issue)
@@ -17,14 +17,14 @@ Some = TypeVar("Some", bound=Issue)
 
 @field("Query", "repository")
 def _repository(_: object, info: Info, *, owner: str, name: str, **__: object) -> Repository:
-    return named(info, f"{owner}/{name}")
+    return repository_named(info, f"{owner}/{name}")
 
 
-def named(info: Info, name: str) -> Repository:
-    found = context(info).world.find(name, context(info).token)
-    if found is None:
+def repository_named(info: Info, name: str) -> Repository:
+    repository = context(info).state.find_repository(name, context(info).token)
+    if repository is None:
         raise TypedError("NOT_FOUND", f"Could not resolve to a Repository with the name '{name}'.")
-    return found
+    return repository
 
 
 @dataclass(frozen=True)
@@ -32,44 +32,48 @@ class Owner:
     """An organisation or person, as far as it has repositories."""
 
     login: str
-    repositories_seen: list[Repository]
+    visible_repositories: list[Repository]
     typename = "Organization"
 
 
 @field("Query", "repositoryOwner")
 def _repository_owner(_: object, info: Info, *, login: str) -> Owner | None:
-    world, token = context(info).world, context(info).token
-    seen = {one.name_with_owner: one for one in world.repositories.values() if token.sees(one)}
-    owned = [one for name, one in sorted(seen.items()) if one.owner_login.lower() == login.lower()]
+    world, token = context(info).state, context(info).token
+    visible = {
+        repository.name_with_owner: repository for repository in world.repositories.values() if token.sees(repository)
+    }
+    owned = [
+        repository for name, repository in sorted(visible.items()) if repository.owner_login.lower() == login.lower()
+    ]
     return Owner(login, owned) if owned else None
 
 
 @field("Organization", "repositories")
 def _owned(owner: Owner, info: Info, **arguments: Value) -> Page:
-    return connection(info, owner.repositories_seen, arguments)
+    return connection(info, owner.visible_repositories, arguments)
 
 
 @field("Repository", "isArchived")
-def _is_archived(home: Repository, _: Info) -> bool:
-    return home.is_archived
+def _is_archived(repository: Repository, _: Info) -> bool:
+    return repository.is_archived
 
 
 @field("Repository", "isFork")
-def _is_fork(home: Repository, _: Info) -> bool:
-    return home.is_fork
+def _is_fork(repository: Repository, _: Info) -> bool:
+    return repository.is_fork
 
 
 @field("Query", "node")
 def _node(_: object, info: Info, *, id: str) -> object:  # noqa: A002 - GraphQL's name
-    found = context(info).world.nodes.get(id)
-    if found is None:
+    node = context(info).state.nodes.get(id)
+    if node is None:
         raise TypedError("NOT_FOUND", f"Could not resolve to a node with the global id of '{id}'")
-    return found
+    return node
 
 
 @field("Query", "nodes")
 def _nodes(_: object, info: Info, *, ids: list[str]) -> list[object]:
-    return [_node(None, info, id=one) for one in ids]
+    return [_node(None, info, id=node_id) for node_id in ids]
 
 
 @field("Query", "viewer")
@@ -79,107 +83,109 @@ def _viewer(_: object, info: Info) -> Actor:
 
 @field("Query", "rateLimit")
 def _rate_limit(_: object, info: Info, **__: object) -> Page:
-    budget, size = context(info).world.budgets["graphql"], context(info).size
+    budget, size = context(info).state.budgets["graphql"], context(info).size
     return {
         "cost": size.cost,
         "limit": budget.limit,
         "nodeCount": size.nodes,
         "remaining": budget.remaining,
-        "resetAt": stamp(datetime.fromtimestamp(budget.reset).astimezone()),
+        "resetAt": timestamp(datetime.fromtimestamp(budget.reset).astimezone()),
         "used": budget.used,
     }
 
 
 @field("Repository", "isEmpty")
-def _is_empty(home: Repository, _: Info) -> bool:
-    return not home.git.refs("refs/")
+def _is_empty(repository: Repository, _: Info) -> bool:
+    return not repository.git.refs("refs/")
 
 
 @field("Repository", "visibility")
-def _visibility(home: Repository, _: Info) -> str:
-    return "PRIVATE" if home.is_private else "PUBLIC"
+def _visibility(repository: Repository, _: Info) -> str:
+    return "PRIVATE" if repository.is_private else "PUBLIC"
 
 
 @field("Repository", "defaultBranchRef")
-def _default_branch(home: Repository, info: Info) -> Ref | None:
-    need(info, home, "contents")
-    return Ref(home, f"refs/heads/{home.default_branch}") if home.head() else None
+def _default_branch(repository: Repository, info: Info) -> Ref | None:
+    require(info, repository, "contents")
+    return Ref(repository, f"refs/heads/{repository.default_branch}") if repository.head() else None
 
 
 @field("Repository", "ref")
-def _ref(home: Repository, info: Info, *, qualifiedName: str) -> Ref | None:  # noqa: N803 - GraphQL's name
-    need(info, home, "contents")
+def _ref(repository: Repository, info: Info, *, qualifiedName: str) -> Ref | None:  # noqa: N803 - GraphQL's name
+    require(info, repository, "contents")
     names = [qualifiedName, f"refs/heads/{qualifiedName}", f"refs/tags/{qualifiedName}"]
-    return next((Ref(home, name) for name in names if home.git.ref(name)), None)
+    return next((Ref(repository, name) for name in names if repository.git.ref(name)), None)
 
 
 @field("Repository", "refs")
-def _refs(home: Repository, info: Info, *, refPrefix: str, **arguments: Value) -> Page:  # noqa: N803 - GraphQL's name
-    need(info, home, "contents")
-    names = [name for name in home.git.refs(refPrefix) if (arguments.get("query") or "") in name]
-    return connection(info, names, arguments, lambda name: Ref(home, name))
+def _refs(repository: Repository, info: Info, *, refPrefix: str, **arguments: Value) -> Page:  # noqa: N803 - GraphQL's name
+    require(info, repository, "contents")
+    names = [name for name in repository.git.refs(refPrefix) if (arguments.get("query") or "") in name]
+    return connection(info, names, arguments, lambda name: Ref(repository, name))
 
 
 @field("Repository", "object")
-def _object(home: Repository, info: Info, *, expression: str | None = None, oid: str | None = None) -> GitNode | None:
-    need(info, home, "contents")
-    return nodes.node(home, oid or expression or "")
+def _object(
+    repository: Repository, info: Info, *, expression: str | None = None, oid: str | None = None
+) -> GitNode | None:
+    require(info, repository, "contents")
+    return nodes.node(repository, oid or expression or "")
 
 
-def _one(home: Repository, kind: type[Issue], number: int) -> Issue:
-    found = next((record for record in home.every(kind) if record.number == number), None)
-    if found is None:
-        raise TypedError("NOT_FOUND", f"Could not resolve to {_an(kind)} with the number of {number}.")
-    return found
+def _by_number(repository: Repository, kind: type[Issue], number: int) -> Issue:
+    record = next((record for record in repository.records_of(kind) if record.number == number), None)
+    if record is None:
+        raise TypedError("NOT_FOUND", f"Could not resolve to {_with_article(kind)} with the number of {number}.")
+    return record
 
 
-def _an(kind: type[Issue]) -> str:
+def _with_article(kind: type[Issue]) -> str:
     return f"an {kind.typename}" if kind is Issue else f"a {kind.typename}"
 
 
 @field("Repository", "pullRequest")
-def _pull(home: Repository, info: Info, *, number: int) -> Issue:
-    need(info, home, "pull-requests")
-    return _one(home, PullRequest, number)
+def _pull(repository: Repository, info: Info, *, number: int) -> Issue:
+    require(info, repository, "pull-requests")
+    return _by_number(repository, PullRequest, number)
 
 
 @field("Repository", "issue")
-def _issue(home: Repository, info: Info, *, number: int) -> Issue:
-    need(info, home, "issues")
-    return _one(home, Issue, number)
+def _issue(repository: Repository, info: Info, *, number: int) -> Issue:
+    require(info, repository, "issues")
+    return _by_number(repository, Issue, number)
 
 
 @field("Repository", "pullRequests")
-def _pulls(home: Repository, info: Info, **arguments: Value) -> Page:
-    need(info, home, "pull-requests")
+def _pulls(repository: Repository, info: Info, **arguments: Value) -> Page:
+    require(info, repository, "pull-requests")
     base, head = arguments.get("baseRefName"), arguments.get("headRefName")
-    found = [
+    pulls = [
         pull
-        for pull in _issues_like(home.every(PullRequest), arguments)
+        for pull in _filtered(repository.records_of(PullRequest), arguments)
         if base in {None, pull.base_ref_name} and head in {None, pull.head_ref_name}
     ]
-    return connection(info, ordered(found, arguments), arguments)
+    return connection(info, sort_records(pulls, arguments), arguments)
 
 
 @field("Repository", "issues")
-def _issues(home: Repository, info: Info, **arguments: Value) -> Page:
-    need(info, home, "issues")
-    narrow = arguments.get("filterBy") or {}
-    since = stamp(datetime.fromisoformat(narrow["since"])) if narrow.get("since") else None
-    asked = {key: narrow.get(key) or arguments.get(key) for key in ("labels", "states")}
-    every = home.every(Issue) if home.has_issues_enabled else []
-    found = [issue for issue in _issues_like(every, asked) if not since or stamp(issue.updated_at) >= since]
-    return connection(info, ordered(found, arguments), arguments)
+def _issues(repository: Repository, info: Info, **arguments: Value) -> Page:
+    require(info, repository, "issues")
+    filters = arguments.get("filterBy") or {}
+    since = timestamp(datetime.fromisoformat(filters["since"])) if filters.get("since") else None
+    criteria = {key: filters.get(key) or arguments.get(key) for key in ("labels", "states")}
+    issues = repository.records_of(Issue) if repository.has_issues_enabled else []
+    matching = [issue for issue in _filtered(issues, criteria) if not since or timestamp(issue.updated_at) >= since]
+    return connection(info, sort_records(matching, arguments), arguments)
 
 
 @field("Repository", "labels")
-def _labels(home: Repository, info: Info, **arguments: Value) -> Page:
-    need(info, home, "issues")
-    found = [name for name in home.labels if (arguments.get("query") or "").lower() in name.lower()]
-    return connection(info, [Label(name) for name in found], arguments)
+def _labels(repository: Repository, info: Info, **arguments: Value) -> Page:
+    require(info, repository, "issues")
+    names = [name for name in repository.labels if (arguments.get("query") or "").lower() in name.lower()]
+    return connection(info, [Label(name) for name in names], arguments)
 
 
-def _issues_like(records: Sequence[Some], arguments: dict[str, Any]) -> list[Some]:
+def _filtered(records: Sequence[Some], arguments: dict[str, Any]) -> list[Some]:
     labels, states = set(arguments.get("labels") or ()), arguments.get("states")
     return [
         record
@@ -189,18 +195,24 @@ def _issues_like(records: Sequence[Some], arguments: dict[str, Any]) -> list[Som
 
 
 @field("Repository", "deployments")
-def _deployments(home: Repository, info: Info, **arguments: Value) -> Page:
-    need(info, home, "deployments")
-    wanted = arguments.get("environments")
-    found = [made for made in home.every(Deployment) if not wanted or made.environment in wanted]
-    return connection(info, ordered(found, arguments), arguments)
+def _deployments(repository: Repository, info: Info, **arguments: Value) -> Page:
+    require(info, repository, "deployments")
+    environments = arguments.get("environments")
+    deployments = [
+        deployment
+        for deployment in repository.records_of(Deployment)
+        if not environments or deployment.environment in environments
+    ]
+    return connection(info, sort_records(deployments, arguments), arguments)
 
 
 @field("Repository", "releases")
-def _releases(home: Repository, info: Info, **arguments: Value) -> Page:
-    need(info, home, "contents")
-    found = home.every(Release)
-    return connection(info, ordered(found, arguments) if arguments.get("orderBy") else found[::-1], arguments)
+def _releases(repository: Repository, info: Info, **arguments: Value) -> Page:
+    require(info, repository, "contents")
+    releases = repository.records_of(Release)
+    return connection(
+        info, sort_records(releases, arguments) if arguments.get("orderBy") else releases[::-1], arguments
+    )
 
 
 @field("User", "id")
@@ -210,10 +222,10 @@ def _actor_id(actor: Actor, _: Info) -> str:
 
 
 @field("Repository", "owner")
-def _owner(home: Repository, _: Info) -> Actor:
-    return Actor(home.owner_login)
+def _owner(repository: Repository, _: Info) -> Actor:
+    return Actor(repository.owner_login)
 
 
 @field("Repository", "nameWithOwner")
-def _full_name(home: Repository, _: Info) -> str:
-    return home.name_with_owner
+def _full_name(repository: Repository, _: Info) -> str:
+    return repository.name_with_owner

@@ -3,7 +3,7 @@
 import json
 
 from fakes import nodes
-from fakes.git import NOTHING
+from fakes.git import NULL_OID
 from fakes.nodes import CommitNode, Ref
 from fakes.records import Deployment, DeploymentStatus, Issue, Label, PullRequest, Release
 from fakes.resolvers import Info, Value, connection, context, field
@@ -18,7 +18,7 @@ def _labels(record: Issue, info: Info, **arguments: Value) -> Page:
 
 
 @field("Issue", "viewerDidAuthor")
-def _own(issue: Issue, info: Info) -> bool:
+def _viewer_did_author(issue: Issue, info: Info) -> bool:
     return issue.author == context(info).token.actor
 
 
@@ -33,78 +33,78 @@ def _state_reason(issue: Issue, _: Info, *, enableDuplicate: bool = False) -> st
 @field("Issue", "timelineItems")
 def _timeline(issue: Issue, info: Info, **arguments: Value) -> Page:
     kinds = arguments.get("itemTypes") or ()
-    found = [one for one in issue.labelled if not kinds or one.kind in kinds]
-    return connection(info, found, arguments)
+    events = [event for event in issue.label_events if not kinds or event.kind in kinds]
+    return connection(info, events, arguments)
 
 
 @field("PullRequest", "mergeCommit")
 def _merge_commit(pull: PullRequest, _: Info) -> CommitNode | None:
-    return nodes.commit(pull.repository, pull.merge_commit_sha or NOTHING)
+    return nodes.commit(pull.repository, pull.merge_commit_sha or NULL_OID)
 
 
 @field("PullRequest", "commits")
 def _pull_commits(pull: PullRequest, info: Info, **arguments: Value) -> Page:
-    def made(oid: str) -> Page:
+    def commit_node(oid: str) -> Page:
         return {"id": f"PRC_{oid}", "commit": nodes.commit(pull.repository, oid), "pullRequest": pull}
 
-    return connection(info, pull.shas[:250], arguments, made) | {"totalCount": len(pull.shas)}
+    return connection(info, pull.shas[:250], arguments, commit_node) | {"totalCount": len(pull.shas)}
 
 
 @field("PullRequest", "reviews")
 def _reviews(pull: PullRequest, info: Info, **arguments: Value) -> Page:
     states = arguments.get("states")
-    return connection(info, [one for one in pull.reviews if not states or one.state in states], arguments)
+    return connection(info, [review for review in pull.reviews if not states or review.state in states], arguments)
 
 
 @field("PullRequest", "changedFiles")
 def _pull_changes(pull: PullRequest, _: Info) -> int:
-    return len(paths(pull))
+    return len(changed_paths(pull))
 
 
 @field("PullRequest", "files")
 def _pull_files(pull: PullRequest, info: Info, **arguments: Value) -> Page:
-    return connection(info, paths(pull), arguments, lambda path: {"path": path})
+    return connection(info, changed_paths(pull), arguments, lambda path: {"path": path})
 
 
-def paths(pull: PullRequest) -> list[str]:
+def changed_paths(pull: PullRequest) -> list[str]:
     git = pull.repository.git
-    base = git.commit(git.merge_base(pull.base_ref_oid, pull.head_ref_oid) or NOTHING)
+    base = git.commit(git.merge_base(pull.base_ref_oid, pull.head_ref_oid) or NULL_OID)
     head = git.commit(pull.head_ref_oid)
     return list(git.changes(base.tree if base else None, head.tree)) if head else []
 
 
 @field("Deployment", "payload")
-def _payload(made: Deployment, _: Info) -> str:
-    return made.payload if isinstance(made.payload, str) else json.dumps(made.payload)
+def _payload(deployment: Deployment, _: Info) -> str:
+    return deployment.payload if isinstance(deployment.payload, str) else json.dumps(deployment.payload)
 
 
 @field("Deployment", "commit")
-def _deployed(made: Deployment, _: Info) -> CommitNode | None:
-    return nodes.commit(made.repository, made.commit_oid)
+def _deployment_commit(deployment: Deployment, _: Info) -> CommitNode | None:
+    return nodes.commit(deployment.repository, deployment.commit_oid)
 
 
 @field("Deployment", "ref")
-def _deployed_ref(made: Deployment, _: Info) -> Ref | None:
-    names = [f"refs/heads/{made.ref_name}", f"refs/tags/{made.ref_name}"]
-    return next((Ref(made.repository, name) for name in names if made.repository.git.ref(name)), None)
+def _deployment_ref(deployment: Deployment, _: Info) -> Ref | None:
+    names = [f"refs/heads/{deployment.ref_name}", f"refs/tags/{deployment.ref_name}"]
+    return next((Ref(deployment.repository, name) for name in names if deployment.repository.git.ref(name)), None)
 
 
 @field("Deployment", "statuses")
-def _statuses(made: Deployment, info: Info, **arguments: Value) -> Page:
-    return connection(info, made.history[::-1], arguments)
+def _statuses(deployment: Deployment, info: Info, **arguments: Value) -> Page:
+    return connection(info, deployment.status_history[::-1], arguments)
 
 
 @field("DeploymentStatus", "state")
-def _status_state(made: DeploymentStatus, _: Info) -> str:
-    return made.state.upper()
+def _status_state(status: DeploymentStatus, _: Info) -> str:
+    return status.state.upper()
 
 
 @field("Release", "tagCommit")
-def _tagged(made: Release, _: Info) -> CommitNode | None:
-    return nodes.commit(made.repository, made.sha)
+def _release_commit(release: Release, _: Info) -> CommitNode | None:
+    return nodes.commit(release.repository, release.sha)
 
 
 @field("Release", "tag")
-def _tag(made: Release, _: Info) -> Ref | None:
-    name = f"refs/tags/{made.tag_name}"
-    return Ref(made.repository, name) if made.repository.git.ref(name) else None
+def _release_tag(release: Release, _: Info) -> Ref | None:
+    name = f"refs/tags/{release.tag_name}"
+    return Ref(release.repository, name) if release.repository.git.ref(name) else None

@@ -84,20 +84,20 @@ class Review:
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelEvent:
     """A label that was given to an issue or taken away."""
 
     label: Label
     created_at: datetime
-    given: bool
+    added: bool
 
     @property
     def typename(self) -> str:
-        return "LabeledEvent" if self.given else "UnlabeledEvent"
+        return "LabeledEvent" if self.added else "UnlabeledEvent"
 
     @property
     def kind(self) -> str:
-        return "LABELED_EVENT" if self.given else "UNLABELED_EVENT"
+        return "LABELED_EVENT" if self.added else "UNLABELED_EVENT"
 
 
 @dataclass
@@ -110,7 +110,7 @@ class Issue(Record):
     updated_at: datetime
     closed_at: datetime | None = None
     state_reason: str | None = None
-    labelled: list[Labelled] = field(default_factory=list)
+    label_events: list[LabelEvent] = field(default_factory=list)
     typename = "Issue"
     prefix = "I"
     path = "issues"
@@ -189,13 +189,13 @@ class Deployment(Record):
     description: str
     production: bool
     transient: bool
-    history: list[DeploymentStatus] = field(default_factory=list)
+    status_history: list[DeploymentStatus] = field(default_factory=list)
     typename = "Deployment"
     prefix = "DE"
 
     @property
     def latest_status(self) -> DeploymentStatus | None:
-        return self.history[-1] if self.history else None
+        return self.status_history[-1] if self.status_history else None
 
     @property
     def state(self) -> str:
@@ -249,7 +249,7 @@ class Alert(Record):
 
     kind: str
     number: int
-    what: str
+    subject: str
     severity: str | None
     path: str
     ref: str
@@ -257,7 +257,7 @@ class Alert(Record):
     state: str = "open"
     fixed_at: datetime | None = None
     dismissed_at: datetime | None = None
-    closed_as: str | None = None
+    resolution: str | None = None
     extra: dict[str, object] = field(default_factory=dict)
     typename = "Alert"
     prefix = "SA"

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from fakes.git import NOTHING
-from fakes.pull_requests import Pulls
-from fakes.records import Actor, Alert, Deployment, DeploymentStatus, Issue, Label, Labelled, Release, WorkflowRun
+from fakes.git import NULL_OID
+from fakes.pull_requests import PullRequestStore
+from fakes.records import Actor, Alert, Deployment, DeploymentStatus, Issue, Label, LabelEvent, Release, WorkflowRun
 
 
-class Repository(Pulls):
+class Repository(PullRequestStore):
     def deployment(
         self,
         environment: str = "production",
@@ -26,26 +26,34 @@ class Repository(Pulls):
     ) -> Deployment:
         """A deployment with its status; status None leaves it without one."""
         is_production = environment == "production" if production is None else production
-        target = sha or self.head() or NOTHING
-        made = Deployment(
-            *self._made(at), target, ref or self.default_branch, environment, task, Actor(creator), payload, "",
-            is_production, transient,
-        )  # fmt: skip
-        self.keep(made)
+        target = sha or self.head() or NULL_OID
+        deployment = Deployment(
+            *self._new_record_fields(at),
+            target,
+            ref or self.default_branch,
+            environment,
+            task,
+            Actor(creator),
+            payload,
+            "",
+            is_production,
+            transient,
+        )
+        self.add_record(deployment)
         if status:
-            self.deployment_status(made, status, at=finished_at or at)
-        return made
+            self.deployment_status(deployment, status, at=finished_at or at)
+        return deployment
 
     def deployment_status(self, deployment: Deployment, state: str, *, at: datetime | None = None) -> DeploymentStatus:
         """A new status; a success makes the environment's earlier deployments inactive, as GitHub does."""
         if state == "success":
-            for other in self.every(Deployment):
-                same = other.environment == deployment.environment and not other.transient
-                if same and other.state == "ACTIVE" and other is not deployment:
-                    self.deployment_status(other, "inactive", at=at)
-        made = DeploymentStatus(*self._made(at), deployment, state, deployment.creator)
-        deployment.history.append(made)
-        return made
+            for earlier in self.records_of(Deployment):
+                is_replaced = earlier.environment == deployment.environment and not earlier.transient
+                if is_replaced and earlier.state == "ACTIVE" and earlier is not deployment:
+                    self.deployment_status(earlier, "inactive", at=at)
+        status = DeploymentStatus(*self._new_record_fields(at), deployment, state, deployment.creator)
+        deployment.status_history.append(status)
+        return status
 
     def release(
         self,
@@ -59,12 +67,12 @@ class Repository(Pulls):
         draft: bool = False,
         prerelease: bool = False,
     ) -> Release:
-        target = self.git.resolve(f"refs/tags/{tag}") or sha or self.head() or NOTHING
+        target = self.git.resolve(f"refs/tags/{tag}") or sha or self.head() or NULL_OID
         if not draft and self.git.ref(f"refs/tags/{tag}") is None:
             self.tag(tag, target)
         commit = self.git.commit(target)
-        _, database_id, at = self._made(published_at)
-        return self.keep(Release(
+        _, database_id, at = self._new_record_fields(published_at)
+        return self.add_record(Release(
             self, database_id, commit.committer.at if commit else at, tag, target, name or tag, body, Actor(author),
             None if draft else at, draft, prerelease,
         ))  # fmt: skip
@@ -80,38 +88,48 @@ class Repository(Pulls):
         closed_at: datetime | None = None,
         state_reason: str | None = None,
     ) -> Issue:
-        home, database_id, at = self._made(created_at)
+        repository, database_id, at = self._new_record_fields(created_at)
         reason = state_reason or ("completed" if closed_at else None)
-        who = Actor(author) if author else None
-        made = Issue(
-            home, database_id, at, self._number(), title, body, list(labels), who, closed_at or at, closed_at, reason
+        creator = Actor(author) if author else None
+        issue = Issue(
+            repository,
+            database_id,
+            at,
+            self._next_number(),
+            title,
+            body,
+            list(labels),
+            creator,
+            closed_at or at,
+            closed_at,
+            reason,
         )
-        return self.keep(made)
+        return self.add_record(issue)
 
     def label(self, issue: Issue, name: str, *, at: datetime | None = None) -> None:
-        self._labelled(issue, name, at, given=True)
+        self._record_label_event(issue, name, at, added=True)
         issue.labels.append(name)
 
     def unlabel(self, issue: Issue, name: str, *, at: datetime | None = None) -> None:
-        self._labelled(issue, name, at, given=False)
+        self._record_label_event(issue, name, at, added=False)
         issue.labels.remove(name)
 
-    def _labelled(self, issue: Issue, name: str, at: datetime | None, *, given: bool) -> None:
-        issue.updated_at = at or self.world.now()
-        issue.labelled.append(Labelled(Label(name), issue.updated_at, given))
+    def _record_label_event(self, issue: Issue, name: str, at: datetime | None, *, added: bool) -> None:
+        issue.updated_at = at or self.state.now()
+        issue.label_events.append(LabelEvent(Label(name), issue.updated_at, added))
 
     def close(self, issue: Issue, reason: str = "completed", *, at: datetime | None = None) -> None:
-        issue.closed_at = issue.updated_at = at or self.world.now()
+        issue.closed_at = issue.updated_at = at or self.state.now()
         issue.state_reason = reason
 
     def reopen(self, issue: Issue, *, at: datetime | None = None) -> None:
-        issue.updated_at = at or self.world.now()
+        issue.updated_at = at or self.state.now()
         issue.closed_at, issue.state_reason = None, "reopened"
 
     def alert(
         self,
         kind: str = "dependabot",
-        what: str = "left-pad",
+        subject: str = "left-pad",
         *,
         severity: str | None = "high",
         at: datetime | None = None,
@@ -120,28 +138,28 @@ class Repository(Pulls):
         **extra: object,
     ) -> Alert:
         """An open security alert; `extra` is shown instead of what would be."""
-        home, database_id, start = self._made(at)
-        number = 1 + max((one.number for one in self.every(Alert) if one.kind == kind), default=0)
+        repository, database_id, start = self._new_record_fields(at)
+        number = 1 + max((alert.number for alert in self.records_of(Alert) if alert.kind == kind), default=0)
         ref = f"refs/heads/{branch or self.default_branch}"
-        return self.keep(
-            Alert(home, database_id, start, kind, number, what, severity, path, ref, start, extra=dict(extra))
+        return self.add_record(
+            Alert(repository, database_id, start, kind, number, subject, severity, path, ref, start, extra=dict(extra))
         )
 
     def fix(self, alert: Alert, *, at: datetime | None = None) -> None:
-        alert.fixed_at = alert.updated_at = at or self.world.now()
-        alert.state, alert.closed_as = "fixed", "revoked"
+        alert.fixed_at = alert.updated_at = at or self.state.now()
+        alert.state, alert.resolution = "fixed", "revoked"
 
     def dismiss(self, alert: Alert, *, at: datetime | None = None, reason: str = "wont_fix") -> None:
-        alert.dismissed_at = alert.updated_at = at or self.world.now()
-        alert.state, alert.closed_as = "dismissed", reason
+        alert.dismissed_at = alert.updated_at = at or self.state.now()
+        alert.state, alert.resolution = "dismissed", reason
 
-    def open_again(self, alert: Alert, *, at: datetime | None = None) -> None:
-        alert.updated_at = at or self.world.now()
-        alert.state, alert.fixed_at, alert.dismissed_at, alert.closed_as = "open", None, None, None
+    def reopen_alert(self, alert: Alert, *, at: datetime | None = None) -> None:
+        alert.updated_at = at or self.state.now()
+        alert.state, alert.fixed_at, alert.dismissed_at, alert.resolution = "open", None, None, None
 
     def workflows(self) -> dict[int, tuple[str, str]]:
         """Name and path of each workflow that ran, by its number."""
-        paths = {run.path: run.name for run in self.every(WorkflowRun)}
+        paths = {run.path: run.name for run in self.records_of(WorkflowRun)}
         return {number: (paths[path], path) for number, path in enumerate(sorted(paths), 1)}
 
     def run(
@@ -158,11 +176,11 @@ class Repository(Pulls):
         attempt: int = 1,
     ) -> WorkflowRun:
         """A workflow run; conclusion None: still in progress."""
-        home, database_id, start = self._made(at)
+        repository, database_id, start = self._new_record_fields(at)
         file = path or f".github/workflows/{name.lower()}.yml"
         status = "completed" if conclusion else "in_progress"
-        number = 1 + len([run for run in self.every(WorkflowRun) if run.path == file])
-        return self.keep(WorkflowRun(
-            home, database_id, start, name, file, event, sha or self.head() or NOTHING,
+        number = 1 + len([run for run in self.records_of(WorkflowRun) if run.path == file])
+        return self.add_record(WorkflowRun(
+            repository, database_id, start, name, file, event, sha or self.head() or NULL_OID,
             branch or self.default_branch, status, conclusion, start, finished_at or start, attempt, number,
         ))  # fmt: skip

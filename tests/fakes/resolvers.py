@@ -11,8 +11,8 @@ from graphql import GraphQLResolveInfo
 
 from fakes.records import Record
 from fakes.repository import Repository
-from fakes.schema import Size
-from fakes.state import Token, World
+from fakes.schema import QuerySize
+from fakes.state import ServerState, Token
 
 T = TypeVar("T")
 Info = GraphQLResolveInfo[Any]
@@ -37,9 +37,9 @@ class UnknownFieldError(Exception):
 
 @dataclass(frozen=True)
 class Context:
-    world: World
+    state: ServerState
     token: Token
-    size: Size
+    size: QuerySize
 
 
 _RESOLVERS: dict[tuple[str, str], Resolver] = {}
@@ -58,20 +58,20 @@ def field(kind: str, *names: str) -> Callable[[Resolver], Resolver]:
 def resolve(source: Any, info: Info, **arguments: Any) -> Any:  # noqa: ANN401 - graphql-core's interface
     resolver = _RESOLVERS.get((info.parent_type.name, info.field_name))
     if resolver:
-        return plain(resolver(source, info, **arguments))
+        return _serialised(resolver(source, info, **arguments))
     if isinstance(source, Mapping):
-        return plain(source[info.field_name])
+        return _serialised(source[info.field_name])
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", info.field_name).lower()
     if not hasattr(source, name):
         raise UnknownFieldError(f"the fake GitHub has no {info.parent_type.name}.{info.field_name}")
-    return plain(getattr(source, name))
+    return _serialised(getattr(source, name))
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 - a field holds anything
-    return stamp(value) if isinstance(value, datetime) else value
+def _serialised(value: Any) -> Any:  # noqa: ANN401 - a field holds anything
+    return timestamp(value) if isinstance(value, datetime) else value
 
 
-def stamp(at: datetime) -> str:
+def timestamp(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -80,12 +80,12 @@ def type_of(value: Any, *_: object) -> str:  # noqa: ANN401 - graphql-core's int
 
 
 def context(info: Info) -> Context:
-    found: Context = info.context
-    return found
+    typed_context: Context = info.context
+    return typed_context
 
 
-def need(info: Info, repository: Repository, capability: str, level: str = "read") -> None:
-    if not context(info).token.may(capability, level, repository):
+def require(info: Info, repository: Repository, capability: str, level: str = "read") -> None:
+    if not context(info).token.is_allowed(capability, level, repository):
         raise TypedError("FORBIDDEN", "Resource not accessible by integration")
 
 
@@ -93,11 +93,11 @@ def connection(
     info: Info,
     items: Sequence[T],
     arguments: Mapping[str, Any],
-    make: Callable[[T], object] = lambda item: item,
+    make_node: Callable[[T], object] = lambda item: item,
 ) -> dict[str, object]:
     """One page of a list, as GraphQL gives it; without `first` or `last`, or above 100, it fails as on GitHub."""
-    start, end = _window(info.field_name, len(items), arguments)
-    nodes = [make(item) for item in items[start:end]]
+    start, end = _page_bounds(info.field_name, len(items), arguments)
+    nodes = [make_node(item) for item in items[start:end]]
     cursors = [_cursor(start + index) for index in range(len(nodes))]
     return {
         "totalCount": len(items),
@@ -112,7 +112,7 @@ def connection(
     }
 
 
-def _window(name: str, total: int, arguments: Mapping[str, Any]) -> tuple[int, int]:
+def _page_bounds(name: str, total: int, arguments: Mapping[str, Any]) -> tuple[int, int]:
     first, last = arguments.get("first"), arguments.get("last")
     if first is None and last is None:
         message = f"You must provide a `first` or `last` value to properly paginate the `{name}` connection."
@@ -141,7 +141,7 @@ def _position(cursor: str) -> int:
         raise TypedError("INVALID_CURSOR_ARGUMENTS", f"`{cursor}` does not appear to be a valid cursor.") from error
 
 
-def ordered(records: Iterable[R], arguments: Mapping[str, Any]) -> list[R]:
+def sort_records(records: Iterable[R], arguments: Mapping[str, Any]) -> list[R]:
     order = arguments.get("orderBy") or {"field": "CREATED_AT", "direction": "ASC"}
     name = {"CREATED_AT": "created_at", "UPDATED_AT": "updated_at", "NAME": "tag_name"}[order["field"]]
     return sorted(records, key=lambda record: getattr(record, name), reverse=order["direction"] == "DESC")

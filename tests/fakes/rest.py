@@ -8,21 +8,21 @@ from fakes import rest_views
 from fakes.mutations import BODY_LIMIT
 from fakes.records import Deployment, Issue, PullRequest, Record, Release, WorkflowRun
 from fakes.repository import Repository
-from fakes.resolvers import stamp
-from fakes.routing import Answer, Call, HttpError, invalid, route
+from fakes.resolvers import timestamp
+from fakes.routing import Answer, Call, HttpError, route, validation_error
 
 R = TypeVar("R", bound=Record)
 RUNS_LIMIT = 1000
 """How many runs a list gives at most, over all its pages."""
 
 
-def one(found: Sequence[R]) -> R:
-    if not found:
+def first_or_404(records: Sequence[R]) -> R:
+    if not records:
         raise HttpError(404, "Not Found")
-    return found[0]
+    return records[0]
 
 
-def newest(records: Sequence[R], call: Call) -> list[R]:
+def sort_records(records: Sequence[R], call: Call) -> list[R]:
     """Sorted as `sort` and `direction` ask: by creation or last change, newest first unless asked otherwise."""
     name = "updated_at" if call.query.get("sort") == "updated" else "created_at"
     return sorted(
@@ -37,192 +37,212 @@ def in_state(records: Sequence[Issue], call: Call) -> list[Issue]:
 
 
 @route("GET", "")
-def repository(call: Call, home: Repository) -> Answer:
-    return Answer(200, rest_views.repository(call.base, home, push=call.token.may("contents", "write", home)))
+def repository(call: Call, repository: Repository) -> Answer:
+    return Answer(
+        200, rest_views.repository(call.base, repository, push=call.token.is_allowed("contents", "write", repository))
+    )
 
 
 @route("GET", "/pulls")
-def pulls(call: Call, home: Repository) -> Answer:
-    call.need(home, "pull-requests")
+def pulls(call: Call, repository: Repository) -> Answer:
+    call.require(repository, "pull-requests")
     base, head = call.query.get("base"), call.query.get("head", "").rpartition(":")[2]
-    found = [
+    matching = [
         pull
-        for pull in newest(in_state(home.every(PullRequest), call), call)
+        for pull in sort_records(in_state(repository.records_of(PullRequest), call), call)
         if isinstance(pull, PullRequest)
         and base in {None, pull.base_ref_name}
         and head in {"", pull.head_ref_name}
     ]  # fmt: skip
-    return call.listed(found, partial(rest_views.pull, call.base))
+    return call.page_answer(matching, partial(rest_views.pull, call.base))
 
 
-def _pull(call: Call, home: Repository, number: str) -> PullRequest:
-    call.need(home, "pull-requests")
-    return one([pull for pull in home.every(PullRequest) if str(pull.number) == number])
+def _pull(call: Call, repository: Repository, number: str) -> PullRequest:
+    call.require(repository, "pull-requests")
+    return first_or_404([pull for pull in repository.records_of(PullRequest) if str(pull.number) == number])
 
 
 @route("GET", "/pulls/{number}")
-def pull(call: Call, home: Repository, number: str) -> Answer:
-    return Answer(200, rest_views.whole_pull(call.base, _pull(call, home, number)))
+def pull(call: Call, repository: Repository, number: str) -> Answer:
+    return Answer(200, rest_views.full_pull(call.base, _pull(call, repository, number)))
 
 
 @route("GET", "/pulls/{number}/commits")
-def pull_commits(call: Call, home: Repository, number: str) -> Answer:
-    found = [home.git.commit(sha) for sha in _pull(call, home, number).shas[:250]]
-    return call.listed([made for made in found if made], partial(rest_views.commit, call.base, home))
+def pull_commits(call: Call, repository: Repository, number: str) -> Answer:
+    commits = [repository.git.commit(sha) for sha in _pull(call, repository, number).shas[:250]]
+    return call.page_answer([commit for commit in commits if commit], partial(rest_views.commit, call.base, repository))
 
 
 @route("GET", "/pulls/{number}/reviews")
-def pull_reviews(call: Call, home: Repository, number: str) -> Answer:
-    return call.listed(_pull(call, home, number).reviews, partial(rest_views.review, call.base))
+def pull_reviews(call: Call, repository: Repository, number: str) -> Answer:
+    return call.page_answer(_pull(call, repository, number).reviews, partial(rest_views.review, call.base))
 
 
 @route("GET", "/commits/{sha}/pulls")
-def commit_pulls(call: Call, home: Repository, sha: str) -> Answer:
+def commit_pulls(call: Call, repository: Repository, sha: str) -> Answer:
     """Merged ones for a commit of the default branch, open ones for any other."""
-    call.need(home, "pull-requests")
-    oid = home.git.resolve(sha)
+    call.require(repository, "pull-requests")
+    oid = repository.git.resolve(sha)
     if oid is None:
         raise HttpError(422, f"No commit found for SHA: {sha}")
-    landed = home.git.contains(home.head() or "", oid)
-    found = [made for made in home.landed.get(oid, []) if made.merged == landed and (landed or not made.closed)]
-    return call.listed(found, partial(rest_views.pull, call.base))
+    is_on_default_branch = repository.git.contains(repository.head() or "", oid)
+    matching = [
+        pull_request
+        for pull_request in repository.pulls_by_commit.get(oid, [])
+        if pull_request.merged == is_on_default_branch and (is_on_default_branch or not pull_request.closed)
+    ]
+    return call.page_answer(matching, partial(rest_views.pull, call.base))
 
 
 @route("GET", "/deployments")
-def deployments(call: Call, home: Repository) -> Answer:
-    call.need(home, "deployments")
+def deployments(call: Call, repository: Repository) -> Answer:
+    call.require(repository, "deployments")
     names = {"environment": "environment", "sha": "commit_oid", "ref": "ref_name", "task": "task"}
-    wanted = {names[key]: value for key, value in call.query.items() if key in names and value != "none"}
-    found = [made for made in home.every(Deployment) if all(getattr(made, key) == wanted[key] for key in wanted)]
-    return call.listed(newest(found, call), partial(rest_views.deployment, call.base))
+    filters = {names[key]: value for key, value in call.query.items() if key in names and value != "none"}
+    matching = [
+        deployment
+        for deployment in repository.records_of(Deployment)
+        if all(getattr(deployment, key) == filters[key] for key in filters)
+    ]
+    return call.page_answer(sort_records(matching, call), partial(rest_views.deployment, call.base))
 
 
-def _deployment(call: Call, home: Repository, number: str) -> Deployment:
-    call.need(home, "deployments")
-    return one([made for made in home.every(Deployment) if str(made.database_id) == number])
+def _deployment(call: Call, repository: Repository, number: str) -> Deployment:
+    call.require(repository, "deployments")
+    return first_or_404(
+        [deployment for deployment in repository.records_of(Deployment) if str(deployment.database_id) == number]
+    )
 
 
 @route("GET", "/deployments/{number}")
-def deployment(call: Call, home: Repository, number: str) -> Answer:
-    return Answer(200, rest_views.deployment(call.base, _deployment(call, home, number)))
+def deployment(call: Call, repository: Repository, number: str) -> Answer:
+    return Answer(200, rest_views.deployment(call.base, _deployment(call, repository, number)))
 
 
 @route("GET", "/deployments/{number}/statuses")
-def deployment_statuses(call: Call, home: Repository, number: str) -> Answer:
-    found = _deployment(call, home, number).history[::-1]
-    return call.listed(found, partial(rest_views.deployment_status, call.base))
+def deployment_statuses(call: Call, repository: Repository, number: str) -> Answer:
+    statuses = _deployment(call, repository, number).status_history[::-1]
+    return call.page_answer(statuses, partial(rest_views.deployment_status, call.base))
 
 
 @route("GET", "/releases")
-def releases(call: Call, home: Repository) -> Answer:
+def releases(call: Call, repository: Repository) -> Answer:
     """Drafts are shown only to who may write."""
-    call.need(home, "contents")
-    writes = call.token.may("contents", "write", home)
-    found = [made for made in home.every(Release) if writes or not made.is_draft]
-    return call.listed(found[::-1], partial(rest_views.release, call.base))
+    call.require(repository, "contents")
+    writes = call.token.is_allowed("contents", "write", repository)
+    visible = [release for release in repository.records_of(Release) if writes or not release.is_draft]
+    return call.page_answer(visible[::-1], partial(rest_views.release, call.base))
 
 
 @route("GET", "/issues")
-def issues(call: Call, home: Repository) -> Answer:
+def issues(call: Call, repository: Repository) -> Answer:
     """Pull requests are issues too, with a key `pull_request`."""
-    call.need(home, "issues")
+    call.require(repository, "issues")
     labels = set(filter(None, call.query.get("labels", "").split(",")))
     since = call.query.get("since", "")
-    found = [
+    matching = [
         issue
-        for issue in in_state([*home.every(Issue), *home.every(PullRequest)], call)
-        if labels <= set(issue.labels) and stamp(issue.updated_at) >= since
+        for issue in in_state([*repository.records_of(Issue), *repository.records_of(PullRequest)], call)
+        if labels <= set(issue.labels) and timestamp(issue.updated_at) >= since
     ]
-    return call.listed(newest(found, call), partial(rest_views.issue, call.base))
+    return call.page_answer(sort_records(matching, call), partial(rest_views.issue, call.base))
 
 
-def _issue(home: Repository, number: str) -> Issue:
-    return one([made for made in [*home.every(Issue), *home.every(PullRequest)] if str(made.number) == number])
+def _issue(repository: Repository, number: str) -> Issue:
+    return first_or_404(
+        [
+            issue
+            for issue in [*repository.records_of(Issue), *repository.records_of(PullRequest)]
+            if str(issue.number) == number
+        ]
+    )
 
 
 @route("GET", "/issues/{number}")
-def issue(call: Call, home: Repository, number: str) -> Answer:
-    call.need(home, "issues")
-    return Answer(200, rest_views.issue(call.base, _issue(home, number)))
+def issue(call: Call, repository: Repository, number: str) -> Answer:
+    call.require(repository, "issues")
+    return Answer(200, rest_views.issue(call.base, _issue(repository, number)))
 
 
-def _body(given: object) -> str:
-    text = given if isinstance(given, str) else ""
+def _checked_body(body: object) -> str:
+    text = body if isinstance(body, str) else ""
     if len(text) > BODY_LIMIT:
-        raise invalid("Issue", "body", "custom", f"body is too long (maximum is {BODY_LIMIT} characters)")
+        raise validation_error("Issue", "body", "custom", f"body is too long (maximum is {BODY_LIMIT} characters)")
     return text
 
 
 @route("POST", "/issues")
-def create_issue(call: Call, home: Repository) -> Answer:
-    call.need(home, "issues", "write")
-    if not home.has_issues_enabled:
+def create_issue(call: Call, repository: Repository) -> Answer:
+    call.require(repository, "issues", "write")
+    if not repository.has_issues_enabled:
         raise HttpError(410, "Issues are disabled for this repo")
-    given = call.request.json()
-    if not isinstance(given.get("title"), str):
-        raise invalid("Issue", "title", "missing_field")
-    body, author = _body(given.get("body")), call.token.actor.name
-    made = home.issue(given["title"], body=body, labels=given.get("labels") or (), author=author)
-    return Answer(201, rest_views.issue(call.base, made))
+    fields = call.request.json()
+    if not isinstance(fields.get("title"), str):
+        raise validation_error("Issue", "title", "missing_field")
+    body, author = _checked_body(fields.get("body")), call.token.actor.name
+    issue = repository.issue(fields["title"], body=body, labels=fields.get("labels") or (), author=author)
+    return Answer(201, rest_views.issue(call.base, issue))
 
 
 @route("PATCH", "/issues/{number}")
-def update_issue(call: Call, home: Repository, number: str) -> Answer:
-    call.need(home, "issues", "write")
-    given, made = call.request.json(), _issue(home, number)
-    made.title, made.labels = given.get("title", made.title), given.get("labels", made.labels)
-    made.body, made.updated_at = _body(given.get("body", made.body)), call.world.now()
-    if "state" in given:
-        made.closed_at = made.updated_at if given["state"] == "closed" else None
-        made.state_reason = given.get("state_reason", "completed" if made.closed_at else "reopened")
-    return Answer(200, rest_views.issue(call.base, made))
+def update_issue(call: Call, repository: Repository, number: str) -> Answer:
+    call.require(repository, "issues", "write")
+    fields, issue = call.request.json(), _issue(repository, number)
+    issue.title, issue.labels = fields.get("title", issue.title), fields.get("labels", issue.labels)
+    issue.body, issue.updated_at = _checked_body(fields.get("body", issue.body)), call.state.now()
+    if "state" in fields:
+        issue.closed_at = issue.updated_at if fields["state"] == "closed" else None
+        issue.state_reason = fields.get("state_reason", "completed" if issue.closed_at else "reopened")
+    return Answer(200, rest_views.issue(call.base, issue))
 
 
 @route("GET", "/actions/workflows")
-def workflows(call: Call, home: Repository) -> Answer:
-    call.need(home, "actions")
-    found = home.workflows()
-    shown, headers = call.page(
-        list(found), lambda number: {"id": number, "name": found[number][0], "path": found[number][1]}
+def workflows(call: Call, repository: Repository) -> Answer:
+    call.require(repository, "actions")
+    by_number = repository.workflows()
+    rows, headers = call.page(
+        list(by_number), lambda number: {"id": number, "name": by_number[number][0], "path": by_number[number][1]}
     )
-    return Answer(200, {"total_count": len(found), "workflows": shown}, headers)
+    return Answer(200, {"total_count": len(by_number), "workflows": rows}, headers)
 
 
 @route("GET", "/actions/workflows/{number}/runs")
-def workflow_runs(call: Call, home: Repository, number: str) -> Answer:
-    call.need(home, "actions")
-    known = home.workflows()
-    if int(number) not in known:
+def workflow_runs(call: Call, repository: Repository, number: str) -> Answer:
+    call.require(repository, "actions")
+    by_number = repository.workflows()
+    if int(number) not in by_number:
         raise HttpError(404, "Not Found")
-    return _runs(call, home, known[int(number)][1])
+    return _runs(call, repository, by_number[int(number)][1])
 
 
 @route("GET", "/actions/runs")
-def runs(call: Call, home: Repository) -> Answer:
-    call.need(home, "actions")
-    return _runs(call, home)
+def runs(call: Call, repository: Repository) -> Answer:
+    call.require(repository, "actions")
+    return _runs(call, repository)
 
 
-def _runs(call: Call, home: Repository, path: str | None = None) -> Answer:
+def _runs(call: Call, repository: Repository, path: str | None = None) -> Answer:
     names = {"branch": "head_branch", "event": "event", "head_sha": "head_sha"}
-    wanted = {names[key]: value for key, value in call.query.items() if key in names}
-    found = [
+    filters = {names[key]: value for key, value in call.query.items() if key in names}
+    matching = [
         run
-        for run in home.every(WorkflowRun)
+        for run in repository.records_of(WorkflowRun)
         if path in {None, run.path}
-        and all(getattr(run, key) == wanted[key] for key in wanted)
+        and all(getattr(run, key) == filters[key] for key in filters)
         and call.query.get("status") in {None, run.status, run.conclusion}
-        and _within(stamp(run.created_at), call.query.get("created", ""))
+        and _in_range(timestamp(run.created_at), call.query.get("created", ""))
     ]
-    shown, headers = call.page(newest(found, call)[:RUNS_LIMIT], partial(rest_views.run, call.base))
-    return Answer(200, {"total_count": len(found), "workflow_runs": shown}, headers)
+    rows, headers = call.page(sort_records(matching, call)[:RUNS_LIMIT], partial(rest_views.run, call.base))
+    return Answer(200, {"total_count": len(matching), "workflow_runs": rows}, headers)
 
 
-def _within(at: str, asked: str) -> bool:
+def _in_range(at: str, range_text: str) -> bool:
     """`2026-11-01..2026-11-30`, `>=2026-11-01`, `*..2026-11-30`, each end with or without a time."""
-    first, dots, last = asked.partition("..")
+    first, dots, last = range_text.partition("..")
     if not dots:
-        bare = asked.lstrip("<>=")
-        first, last = ("", bare) if asked.startswith("<") else (bare, "" if asked.startswith(">") else bare)
+        bound = range_text.lstrip("<>=")
+        first, last = (
+            ("", bound) if range_text.startswith("<") else (bound, "" if range_text.startswith(">") else bound)
+        )
     first, last = (end.replace("*", "").replace("+00:00", "Z") for end in (first, last))
     return (not first or at >= first) and (not last or at[: len(last)] <= last)

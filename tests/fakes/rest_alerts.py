@@ -6,12 +6,12 @@ from urllib.parse import urlencode
 
 from fakes.records import Alert
 from fakes.repository import Repository
-from fakes.resolvers import stamp
-from fakes.rest import newest
-from fakes.routing import Answer, Call, HttpError, invalid, route
+from fakes.resolvers import timestamp
+from fakes.rest import sort_records
+from fakes.routing import Answer, Call, HttpError, route, validation_error
 
 SECRET = "ghp_" + "thisIsTheSecretItself" * 2  # no secret at all: tests look for it where it must not be
-NEEDED = {
+REQUIRED_PERMISSIONS = {
     "dependabot": "vulnerability-alerts",
     "code-scanning": "security-events",
     "secret-scanning": "secret-scanning-alerts",
@@ -19,79 +19,79 @@ NEEDED = {
 
 
 @route("GET", "/dependabot/alerts")
-def dependabot(call: Call, home: Repository) -> Answer:
-    return _by_cursor(call, _alerts(call, home, "dependabot"))
+def dependabot(call: Call, repository: Repository) -> Answer:
+    return _page_by_cursor(call, _alerts(call, repository, "dependabot"))
 
 
 @route("GET", "/code-scanning/alerts")
-def code_scanning(call: Call, home: Repository) -> Answer:
+def code_scanning(call: Call, repository: Repository) -> Answer:
     """Without `ref` those of the default branch; paged by number."""
-    return call.listed(_alerts(call, home, "code-scanning"), lambda alert: _shown(call, alert))
+    return call.page_answer(_alerts(call, repository, "code-scanning"), lambda alert: _alert_view(call, alert))
 
 
 @route("GET", "/secret-scanning/alerts")
-def secret_scanning(call: Call, home: Repository) -> Answer:
-    return _by_cursor(call, _alerts(call, home, "secret-scanning"))
+def secret_scanning(call: Call, repository: Repository) -> Answer:
+    return _page_by_cursor(call, _alerts(call, repository, "secret-scanning"))
 
 
-def _alerts(call: Call, home: Repository, kind: str) -> list[Alert]:
-    if not call.token.was_granted(NEEDED[kind], "read", home):
+def _alerts(call: Call, repository: Repository, kind: str) -> list[Alert]:
+    if not call.token.was_granted(REQUIRED_PERMISSIONS[kind], "read", repository):
         raise HttpError(403, "Resource not accessible by integration")
-    if kind in home.without_alerts:
-        raise HttpError(*home.without_alerts[kind])
-    return newest([alert for alert in home.every(Alert) if alert.kind == kind], call)
+    if kind in repository.disabled_alerts:
+        raise HttpError(*repository.disabled_alerts[kind])
+    return sort_records([alert for alert in repository.records_of(Alert) if alert.kind == kind], call)
 
 
-def _by_cursor(call: Call, alerts: list[Alert]) -> Answer:
+def _page_by_cursor(call: Call, alerts: list[Alert]) -> Answer:
     size, after = call.number("per_page", 30, 100), call.query.get("after")
     if after is not None:
         last = base64.b64decode(after).decode("utf-8", "replace")
-        places = [place for place, alert in enumerate(alerts, 1) if _cursor(alert) >= last]
+        positions = [position for position, alert in enumerate(alerts, 1) if _cursor(alert) >= last]
         if not last.startswith("2"):
-            raise invalid("Alert", "after", message="after is not a valid cursor")
-        alerts = alerts[max(places, default=0) :]
+            raise validation_error("Alert", "after", message="after is not a valid cursor")
+        alerts = alerts[max(positions, default=0) :]
     headers = {}
     if len(alerts) > size:
-        place = base64.b64encode(_cursor(alerts[size - 1]).encode()).decode()
-        asked = {name: value for name, value in call.query.items() if name != "hide_secret"} | {"after": place}
-        headers["Link"] = f'<{call.base}{call.request.path}?{urlencode(asked)}>; rel="next"'
-    return Answer(200, [_shown(call, alert) for alert in alerts[:size]], headers)
+        cursor = base64.b64encode(_cursor(alerts[size - 1]).encode()).decode()
+        next_query = {name: value for name, value in call.query.items() if name != "hide_secret"} | {"after": cursor}
+        headers["Link"] = f'<{call.base}{call.request.path}?{urlencode(next_query)}>; rel="next"'
+    return Answer(200, [_alert_view(call, alert) for alert in alerts[:size]], headers)
 
 
 def _cursor(alert: Alert) -> str:
-    return f"{stamp(alert.updated_at)} {alert.database_id:09}"
+    return f"{timestamp(alert.updated_at)} {alert.database_id:09}"
 
 
-def _shown(call: Call, alert: Alert) -> dict[str, Any]:
+def _alert_view(call: Call, alert: Alert) -> dict[str, Any]:
     common = {
         "number": alert.number,
         "state": alert.state,
         "html_url": alert.url,
-        "created_at": stamp(alert.created_at),
-        "updated_at": stamp(alert.updated_at),
+        "created_at": timestamp(alert.created_at),
+        "updated_at": timestamp(alert.updated_at),
     }
     return {**common, **_VIEWS[alert.kind](call, alert), **alert.extra}
 
 
 def _dependabot(_: Call, alert: Alert) -> dict[str, Any]:
-    package = {"ecosystem": "npm", "name": alert.what}
+    package = {"ecosystem": "npm", "name": alert.subject}
     return {
         "dependency": {"package": package, "manifest_path": alert.path, "scope": "runtime"},
         "security_advisory": {"ghsa_id": "GHSA-1", "summary": "Bad", "severity": alert.severity},
         "security_vulnerability": {"package": package, "severity": alert.severity},
-        "fixed_at": alert.fixed_at and stamp(alert.fixed_at),
-        "dismissed_at": alert.dismissed_at and stamp(alert.dismissed_at),
+        "fixed_at": alert.fixed_at and timestamp(alert.fixed_at),
+        "dismissed_at": alert.dismissed_at and timestamp(alert.dismissed_at),
         "auto_dismissed_at": None,
     }
 
 
 def _code_scanning(_: Call, alert: Alert) -> dict[str, Any]:
     return {
-        "rule": {"id": alert.what, "severity": "warning", "security_severity_level": alert.severity},
+        "rule": {"id": alert.subject, "severity": "warning", "security_severity_level": alert.severity},
         "tool": {"name": "CodeQL"},
         "most_recent_instance": {"ref": alert.ref, "location": {"path": alert.path}},
-        "fixed_at": alert.fixed_at and stamp(alert.fixed_at),
-        "dismissed_at": alert.dismissed_at and stamp(alert.dismissed_at),
+        "fixed_at": alert.fixed_at and timestamp(alert.fixed_at),
+        "dismissed_at": alert.dismissed_at and timestamp(alert.dismissed_at),
     }
 
 
@@ -99,14 +99,14 @@ def _secret_scanning(call: Call, alert: Alert) -> dict[str, Any]:
     """`updated_at` is null before the first change."""
     closed = alert.fixed_at or alert.dismissed_at
     hidden = call.query.get("hide_secret") == "true"
-    call.world.secrets_told += not hidden
+    call.state.revealed_secrets += not hidden
     return {
-        "updated_at": stamp(alert.updated_at) if alert.updated_at != alert.created_at else None,
+        "updated_at": timestamp(alert.updated_at) if alert.updated_at != alert.created_at else None,
         "state": "resolved" if closed else "open",
-        "resolution": alert.closed_as,
-        "resolved_at": closed and stamp(closed),
+        "resolution": alert.resolution,
+        "resolved_at": closed and timestamp(closed),
         "secret_type": "raw_type_of_secret",
-        "secret_type_display_name": alert.what,
+        "secret_type_display_name": alert.subject,
         "secret": None if hidden else SECRET,
     }
 

@@ -5,201 +5,212 @@ from typing import Any
 from fakes.git import Commit, Signature
 from fakes.records import Actor, Deployment, DeploymentStatus, Issue, PullRequest, Release, Review, WorkflowRun
 from fakes.repository import Repository
-from fakes.resolvers import stamp
+from fakes.resolvers import timestamp
 
 Json = dict[str, Any]
 
 
-def _at(when: Any) -> str | None:  # noqa: ANN401 - a time or none
-    return stamp(when) if when else None
+def _timestamp(moment: Any) -> str | None:  # noqa: ANN401 - a time or none
+    return timestamp(moment) if moment else None
 
 
-def api(base: str, home: Repository) -> str:
-    return f"{base}/repos/{home.name_with_owner}"
+def repository_url(base: str, repository: Repository) -> str:
+    return f"{base}/repos/{repository.name_with_owner}"
 
 
-def actor(base: str, who: Actor | None) -> Json | None:
-    if who is None:
+def actor(base: str, account: Actor | None) -> Json | None:
+    if account is None:
         return None
-    url = f"{base}/users/{who.name}"
-    return {"login": who.name, "id": who.database_id, "type": who.typename, "url": url, "html_url": who.url}
-
-
-def repository(base: str, home: Repository, *, push: bool) -> Json:
-    url = api(base, home)
+    url = f"{base}/users/{account.name}"
     return {
-        "id": home.database_id,
-        "node_id": home.id,
-        "name": home.name,
-        "full_name": home.name_with_owner,
-        "private": home.is_private,
-        "visibility": "private" if home.is_private else "public",
-        "owner": actor(base, Actor(home.owner_login)),
-        "default_branch": home.default_branch,
-        "html_url": home.url,
+        "login": account.name,
+        "id": account.database_id,
+        "type": account.typename,
         "url": url,
-        "created_at": _at(home.created_at),
+        "html_url": account.url,
+    }
+
+
+def repository(base: str, repository: Repository, *, push: bool) -> Json:
+    url = repository_url(base, repository)
+    return {
+        "id": repository.database_id,
+        "node_id": repository.id,
+        "name": repository.name,
+        "full_name": repository.name_with_owner,
+        "private": repository.is_private,
+        "visibility": "private" if repository.is_private else "public",
+        "owner": actor(base, Actor(repository.owner_login)),
+        "default_branch": repository.default_branch,
+        "html_url": repository.url,
+        "url": url,
+        "created_at": _timestamp(repository.created_at),
         "fork": False,
         "archived": False,
         "permissions": {"admin": False, "push": push, "pull": True},
     }
 
 
-def person(who: Signature) -> Json:
-    return {"name": who.name, "email": who.email, "date": _at(who.at)}
+def git_person(signature: Signature) -> Json:
+    return {"name": signature.name, "email": signature.email, "date": _timestamp(signature.at)}
 
 
-def git_commit(base: str, home: Repository, made: Commit) -> Json:
+def git_commit(base: str, repository: Repository, commit: Commit) -> Json:
     """As under git/commits."""
-    url = api(base, home)
+    url = repository_url(base, repository)
     return {
-        "sha": made.oid,
-        "node_id": f"Commit_{home.database_id}_{made.oid}",
-        "url": f"{url}/git/commits/{made.oid}",
-        "html_url": f"{home.url}/commit/{made.oid}",
-        "author": person(made.author),
-        "committer": person(made.committer),
-        "message": made.message.rstrip("\n"),
-        "tree": {"sha": made.tree, "url": f"{url}/git/trees/{made.tree}"},
-        "parents": [{"sha": oid, "url": f"{url}/git/commits/{oid}"} for oid in made.parents],
+        "sha": commit.oid,
+        "node_id": f"Commit_{repository.database_id}_{commit.oid}",
+        "url": f"{url}/git/commits/{commit.oid}",
+        "html_url": f"{repository.url}/commit/{commit.oid}",
+        "author": git_person(commit.author),
+        "committer": git_person(commit.committer),
+        "message": commit.message.rstrip("\n"),
+        "tree": {"sha": commit.tree, "url": f"{url}/git/trees/{commit.tree}"},
+        "parents": [{"sha": oid, "url": f"{url}/git/commits/{oid}"} for oid in commit.parents],
     }
 
 
-def commit(base: str, home: Repository, made: Commit) -> Json:
+def commit(base: str, repository: Repository, commit: Commit) -> Json:
     """As under commits, pulls and compare: the git commit with accounts around it."""
-    url, inner = api(base, home), git_commit(base, home, made)
-    top = {key: inner[key] for key in ("sha", "node_id", "html_url")}
-    parents = [{"sha": oid, "url": f"{url}/commits/{oid}"} for oid in made.parents]
-    people = {"author": actor(base, Actor(made.author.name)), "committer": actor(base, Actor("web-flow"))}
-    return {**top, "url": f"{url}/commits/{made.oid}", "commit": inner, "parents": parents, **people}
+    url, git_view = repository_url(base, repository), git_commit(base, repository, commit)
+    shared_fields = {key: git_view[key] for key in ("sha", "node_id", "html_url")}
+    parents = [{"sha": oid, "url": f"{url}/commits/{oid}"} for oid in commit.parents]
+    people = {"author": actor(base, Actor(commit.author.name)), "committer": actor(base, Actor("web-flow"))}
+    return {**shared_fields, "url": f"{url}/commits/{commit.oid}", "commit": git_view, "parents": parents, **people}
 
 
-def issue(base: str, made: Issue) -> Json:
-    url = api(base, made.repository)
-    shown = {
-        "id": made.database_id,
-        "node_id": made.id,
-        "number": made.number,
-        "title": made.title,
-        "body": made.body,
-        "user": actor(base, made.author),
-        "labels": [{"name": name, "node_id": f"LA_{name}", "color": "ededed"} for name in made.labels],
-        "state": "closed" if made.closed_at else "open",
-        "state_reason": made.state_reason,
-        "created_at": _at(made.created_at),
-        "updated_at": _at(made.updated_at),
-        "closed_at": _at(made.closed_at),
-        "html_url": made.url,
-        "url": f"{url}/issues/{made.number}",
+def issue(base: str, issue: Issue) -> Json:
+    url = repository_url(base, issue.repository)
+    view = {
+        "id": issue.database_id,
+        "node_id": issue.id,
+        "number": issue.number,
+        "title": issue.title,
+        "body": issue.body,
+        "user": actor(base, issue.author),
+        "labels": [{"name": name, "node_id": f"LA_{name}", "color": "ededed"} for name in issue.labels],
+        "state": "closed" if issue.closed_at else "open",
+        "state_reason": issue.state_reason,
+        "created_at": _timestamp(issue.created_at),
+        "updated_at": _timestamp(issue.updated_at),
+        "closed_at": _timestamp(issue.closed_at),
+        "html_url": issue.url,
+        "url": f"{url}/issues/{issue.number}",
     }
-    if isinstance(made, PullRequest):
-        shown["pull_request"] = {"url": f"{url}/pulls/{made.number}", "merged_at": _at(made.merged_at)}
-    return shown
+    if isinstance(issue, PullRequest):
+        view["pull_request"] = {"url": f"{url}/pulls/{issue.number}", "merged_at": _timestamp(issue.merged_at)}
+    return view
 
 
-def pull(base: str, made: PullRequest) -> Json:
+def pull(base: str, pull_request: PullRequest) -> Json:
     """Without what only the single pull request shows; see `whole_pull`."""
-    shown = issue(base, made)
-    del shown["pull_request"], shown["state_reason"]
-    repo = repository(base, made.repository, push=True)
-    return shown | {
-        "url": f"{api(base, made.repository)}/pulls/{made.number}",
-        "draft": made.is_draft,
-        "merged_at": _at(made.merged_at),
-        "merge_commit_sha": made.merge_commit_sha,
-        "head": {"ref": made.head_ref_name, "sha": made.head_ref_oid, "repo": repo},
-        "base": {"ref": made.base_ref_name, "sha": made.base_ref_oid, "repo": repo},
+    view = issue(base, pull_request)
+    del view["pull_request"], view["state_reason"]
+    repo = repository(base, pull_request.repository, push=True)
+    return view | {
+        "url": f"{repository_url(base, pull_request.repository)}/pulls/{pull_request.number}",
+        "draft": pull_request.is_draft,
+        "merged_at": _timestamp(pull_request.merged_at),
+        "merge_commit_sha": pull_request.merge_commit_sha,
+        "head": {"ref": pull_request.head_ref_name, "sha": pull_request.head_ref_oid, "repo": repo},
+        "base": {"ref": pull_request.base_ref_name, "sha": pull_request.base_ref_oid, "repo": repo},
     }
 
 
-def whole_pull(base: str, made: PullRequest) -> Json:
-    merged = {"merged": made.merged, "merged_by": actor(base, made.merged_by)}
-    return pull(base, made) | merged | {"commits": len(made.shas)}
+def full_pull(base: str, pull_request: PullRequest) -> Json:
+    merge_fields = {"merged": pull_request.merged, "merged_by": actor(base, pull_request.merged_by)}
+    return pull(base, pull_request) | merge_fields | {"commits": len(pull_request.shas)}
 
 
-def review(base: str, made: Review) -> Json:
-    who = actor(base, made.author)
-    return {"id": made.database_id, "user": who, "state": made.state, "submitted_at": _at(made.submitted_at)}
-
-
-def deployment(base: str, made: Deployment) -> Json:
-    url = f"{api(base, made.repository)}/deployments/{made.database_id}"
+def review(base: str, review: Review) -> Json:
+    author = actor(base, review.author)
     return {
-        "id": made.database_id,
-        "node_id": made.id,
-        "sha": made.commit_oid,
-        "ref": made.ref_name,
-        "task": made.task,
-        "payload": made.payload,
-        "original_environment": made.environment,
-        "environment": made.environment,
-        "description": made.description,
-        "creator": actor(base, made.creator),
-        "created_at": _at(made.created_at),
-        "updated_at": _at(made.updated_at),
-        "production_environment": made.production,
-        "transient_environment": made.transient,
+        "id": review.database_id,
+        "user": author,
+        "state": review.state,
+        "submitted_at": _timestamp(review.submitted_at),
+    }
+
+
+def deployment(base: str, deployment: Deployment) -> Json:
+    url = f"{repository_url(base, deployment.repository)}/deployments/{deployment.database_id}"
+    return {
+        "id": deployment.database_id,
+        "node_id": deployment.id,
+        "sha": deployment.commit_oid,
+        "ref": deployment.ref_name,
+        "task": deployment.task,
+        "payload": deployment.payload,
+        "original_environment": deployment.environment,
+        "environment": deployment.environment,
+        "description": deployment.description,
+        "creator": actor(base, deployment.creator),
+        "created_at": _timestamp(deployment.created_at),
+        "updated_at": _timestamp(deployment.updated_at),
+        "production_environment": deployment.production,
+        "transient_environment": deployment.transient,
         "url": url,
         "statuses_url": f"{url}/statuses",
-        "repository_url": api(base, made.repository),
+        "repository_url": repository_url(base, deployment.repository),
     }
 
 
-def deployment_status(base: str, made: DeploymentStatus) -> Json:
-    url = f"{api(base, made.repository)}/deployments/{made.deployment.database_id}"
+def deployment_status(base: str, status: DeploymentStatus) -> Json:
+    url = f"{repository_url(base, status.repository)}/deployments/{status.deployment.database_id}"
     return {
-        "id": made.database_id,
-        "node_id": made.id,
-        "state": made.state,
-        "environment": made.environment,
-        "description": made.description,
-        "creator": actor(base, made.creator),
-        "created_at": _at(made.created_at),
-        "updated_at": _at(made.updated_at),
-        "environment_url": made.environment_url or "",
-        "log_url": made.log_url or "",
+        "id": status.database_id,
+        "node_id": status.id,
+        "state": status.state,
+        "environment": status.environment,
+        "description": status.description,
+        "creator": actor(base, status.creator),
+        "created_at": _timestamp(status.created_at),
+        "updated_at": _timestamp(status.updated_at),
+        "environment_url": status.environment_url or "",
+        "log_url": status.log_url or "",
         "deployment_url": url,
-        "url": f"{url}/statuses/{made.database_id}",
+        "url": f"{url}/statuses/{status.database_id}",
     }
 
 
-def release(base: str, made: Release) -> Json:
+def release(base: str, release: Release) -> Json:
     return {
-        "id": made.database_id,
-        "node_id": made.id,
-        "tag_name": made.tag_name,
-        "target_commitish": made.repository.default_branch,
-        "name": made.name,
-        "body": made.description,
-        "draft": made.is_draft,
-        "prerelease": made.is_prerelease,
-        "created_at": _at(made.created_at),
-        "published_at": _at(made.published_at),
-        "author": actor(base, made.author),
+        "id": release.database_id,
+        "node_id": release.id,
+        "tag_name": release.tag_name,
+        "target_commitish": release.repository.default_branch,
+        "name": release.name,
+        "body": release.description,
+        "draft": release.is_draft,
+        "prerelease": release.is_prerelease,
+        "created_at": _timestamp(release.created_at),
+        "published_at": _timestamp(release.published_at),
+        "author": actor(base, release.author),
         "assets": [],
-        "html_url": made.url,
-        "url": f"{api(base, made.repository)}/releases/{made.database_id}",
+        "html_url": release.url,
+        "url": f"{repository_url(base, release.repository)}/releases/{release.database_id}",
     }
 
 
-def run(base: str, made: WorkflowRun) -> Json:
+def run(base: str, run: WorkflowRun) -> Json:
     return {
-        "id": made.database_id,
-        "node_id": made.id,
-        "name": made.name,
-        "path": made.path,
-        "event": made.event,
-        "status": made.status,
-        "conclusion": made.conclusion,
-        "head_sha": made.head_sha,
-        "head_branch": made.head_branch,
-        "head_repository": {"full_name": made.repository.name_with_owner},
-        "run_number": made.run_number,
-        "run_attempt": made.run_attempt,
-        "run_started_at": _at(made.run_started_at),
-        "created_at": _at(made.created_at),
-        "updated_at": _at(made.updated_at),
+        "id": run.database_id,
+        "node_id": run.id,
+        "name": run.name,
+        "path": run.path,
+        "event": run.event,
+        "status": run.status,
+        "conclusion": run.conclusion,
+        "head_sha": run.head_sha,
+        "head_branch": run.head_branch,
+        "head_repository": {"full_name": run.repository.name_with_owner},
+        "run_number": run.run_number,
+        "run_attempt": run.run_attempt,
+        "run_started_at": _timestamp(run.run_started_at),
+        "created_at": _timestamp(run.created_at),
+        "updated_at": _timestamp(run.updated_at),
         "pull_requests": [],
-        "html_url": made.url,
-        "url": f"{api(base, made.repository)}/actions/runs/{made.database_id}",
+        "html_url": run.url,
+        "url": f"{repository_url(base, run.repository)}/actions/runs/{run.database_id}",
     }

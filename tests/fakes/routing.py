@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from fakes.repository import Repository
-from fakes.state import Token, World
+from fakes.state import ServerState, Token
 
 T = TypeVar("T")
 DOCUMENTATION = "https://docs.github.com/rest"
@@ -48,10 +48,10 @@ class Request:
 
     def json(self) -> dict[str, Any]:
         try:
-            found = json.loads(self.body or b"{}")
+            parsed = json.loads(self.body or b"{}")
         except ValueError as error:
             raise HttpError(400, "Problems parsing JSON") from error
-        return found if isinstance(found, dict) else {}
+        return parsed if isinstance(parsed, dict) else {}
 
 
 @dataclass(frozen=True)
@@ -68,15 +68,15 @@ class Answer:
 
 
 @dataclass
-class Logged:
+class LoggedRequest:
     """One request in the log; status 0: it got no answer, or none yet. Sizes are those of the bodies."""
 
     method: str
     path: str
     operation: str | None
     fields: tuple[str, ...]
-    received: int
-    sent: int = 0
+    received_bytes: int
+    sent_bytes: int = 0
     status: int = 0
 
     @property
@@ -84,7 +84,7 @@ class Logged:
         """What a fault may be aimed at: `GET /repos/acme/shop`, an operation's name, a field at its top."""
         return (f"{self.method} {self.path}", *([self.operation] if self.operation else []), *self.fields)
 
-    def fits(self, pattern: str) -> bool:
+    def matches(self, pattern: str) -> bool:
         return any(fnmatchcase(name, pattern) for name in self.names)
 
 
@@ -97,7 +97,7 @@ class HttpError(Exception):
         self.answer = Answer(status, body | ({"errors": list(errors)} if errors else {}))
 
 
-def invalid(resource: str, name: str, code: str = "invalid", message: str = "") -> HttpError:
+def validation_error(resource: str, name: str, code: str = "invalid", message: str = "") -> HttpError:
     error = {"resource": resource, "field": name, "code": code} | ({"message": message} if message else {})
     return HttpError(422, "Validation Failed", [error])
 
@@ -106,7 +106,7 @@ def invalid(resource: str, name: str, code: str = "invalid", message: str = "") 
 class Call:
     """A REST request on its way to its handler, with who asks for it."""
 
-    world: World
+    state: ServerState
     token: Token
     request: Request
 
@@ -118,33 +118,33 @@ class Call:
     def base(self) -> str:
         return self.request.base
 
-    def need(self, home: Repository, capability: str, level: str = "read") -> None:
-        if not self.token.may(capability, level, home):
+    def require(self, repository: Repository, capability: str, level: str = "read") -> None:
+        if not self.token.is_allowed(capability, level, repository):
             raise HttpError(403, "Resource not accessible by integration")
 
-    def number(self, name: str, default: int, most: int) -> int:
+    def number(self, name: str, default: int, maximum: int) -> int:
         text = self.query.get(name, "")
-        return min(int(text), most) if text.isdigit() and int(text) else default
+        return min(int(text), maximum) if text.isdigit() and int(text) else default
 
     def page(
-        self, items: Sequence[T], view: Callable[[T], object], *, default: int = 30, most: int = 100
+        self, items: Sequence[T], view: Callable[[T], object], *, default: int = 30, maximum: int = 100
     ) -> tuple[list[object], dict[str, str]]:
         """The page that was asked for, and the Link header to its neighbours."""
-        size, page = self.number("per_page", default, most), self.number("page", 1, 1_000_000)
+        size, page = self.number("per_page", default, maximum), self.number("page", 1, 1_000_000)
         last = max(1, -(-len(items) // size))
         links = {"prev": page - 1, "next": page + 1, "last": last, "first": 1}
-        wanted = {"prev": page > 1, "first": page > 1, "next": page < last, "last": page < last}
-        header = ", ".join(f'<{self._link(links[name], size)}>; rel="{name}"' for name in links if wanted[name])
-        shown = [view(item) for item in items[(page - 1) * size : page * size]]
-        return shown, {"Link": header} if header else {}
+        has_page = {"prev": page > 1, "first": page > 1, "next": page < last, "last": page < last}
+        header = ", ".join(f'<{self._link(links[name], size)}>; rel="{name}"' for name in links if has_page[name])
+        rows = [view(item) for item in items[(page - 1) * size : page * size]]
+        return rows, {"Link": header} if header else {}
 
     def _link(self, page: int, size: int) -> str:
-        asked = self.query | {"page": str(page), "per_page": str(size)}
-        return f"{self.base}{self.request.path}?{urlencode(asked)}"
+        query = self.query | {"page": str(page), "per_page": str(size)}
+        return f"{self.base}{self.request.path}?{urlencode(query)}"
 
-    def listed(self, items: Sequence[T], view: Callable[[T], object]) -> Answer:
-        shown, headers = self.page(items, view)
-        return Answer(200, shown, headers)
+    def page_answer(self, items: Sequence[T], view: Callable[[T], object]) -> Answer:
+        rows, headers = self.page(items, view)
+        return Answer(200, rows, headers)
 
 
 Handler = Callable[..., Answer]
@@ -167,11 +167,11 @@ def route(method: str, pattern: str) -> Callable[[Handler], Handler]:
 def dispatch(call: Call) -> Answer:
     """Finds the handler; a path that nobody handles is a gap in the fake, and said loudly."""
     for method, pattern, handler in _ROUTES:
-        found = pattern.fullmatch(call.request.path)
-        if found and method == call.request.method:
-            parts = found.groupdict()
-            home = call.world.find(f"{parts.pop('owner')}/{parts.pop('repo')}", call.token)
-            if home is None:
+        match = pattern.fullmatch(call.request.path)
+        if match and method == call.request.method:
+            parts = match.groupdict()
+            repository = call.state.find_repository(f"{parts.pop('owner')}/{parts.pop('repo')}", call.token)
+            if repository is None:
                 raise HttpError(404, "Not Found")
-            return handler(call, home, **parts)
+            return handler(call, repository, **parts)
     raise NotImplementedError(f"the fake GitHub does not know {call.request.method} {call.request.path}")

@@ -35,13 +35,13 @@ _UNKNOWN_FIELD = re.compile(r"Cannot query field '(\w+)' on type '(\w+)'")
 Json = dict[str, Any]
 
 
-def published() -> Path:
+def schema_path() -> Path:
     """Where the schema is; skips the test where npm has not installed it, and fails in CI."""
-    return npm_packages.package("@octokit/graphql-schema") / "schema.graphql"
+    return npm_packages.package_folder("@octokit/graphql-schema") / "schema.graphql"
 
 
 @lru_cache(maxsize=1)
-def schema(path: Path) -> GraphQLSchema:
+def load_schema(path: Path) -> GraphQLSchema:
     """Parsing takes most of a second, so once a process."""
     return build_ast_schema(parse(path.read_text("utf-8"), no_location=True), assume_valid=True)
 
@@ -55,8 +55,8 @@ class Document:
 
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
         """The operation of that name; without a name the first."""
-        found = (node for node in self._definitions() if isinstance(node, OperationDefinitionNode))
-        return next((node for node in found if name is None or (node.name and node.name.value == name)), None)
+        operations = (node for node in self._definitions() if isinstance(node, OperationDefinitionNode))
+        return next((node for node in operations if name is None or (node.name and node.name.value == name)), None)
 
     def fragments(self) -> dict[str, FragmentDefinitionNode]:
         return {node.name.value: node for node in self._definitions() if isinstance(node, FragmentDefinitionNode)}
@@ -72,40 +72,40 @@ class Document:
 
 
 @lru_cache(maxsize=256)
-def read(query: str) -> Document:
+def parse_query(query: str) -> Document:
     """A query text parsed, without a look at the schema."""
     try:
         return Document(parse(query))
     except GraphQLSyntaxError as error:
-        return Document(None, ({"message": error.message, "locations": places(error)},))
+        return Document(None, ({"message": error.message, "locations": locations(error)},))
 
 
 @lru_cache(maxsize=256)
-def checked(query: str, path: Path) -> Document:
+def validate_query(query: str, path: Path) -> Document:
     """A query text parsed and validated."""
-    document = read(query)
+    document = parse_query(query)
     if document.ast is None:
         return document
-    return Document(document.ast, tuple(_as_github_says(error) for error in validate(schema(path), document.ast)))
+    return Document(document.ast, tuple(_github_error(error) for error in validate(load_schema(path), document.ast)))
 
 
-def places(error: GraphQLError) -> list[Json]:
-    return [{"line": place.line, "column": place.column} for place in error.locations or ()]
+def locations(error: GraphQLError) -> list[Json]:
+    return [{"line": location.line, "column": location.column} for location in error.locations or ()]
 
 
-def _as_github_says(error: GraphQLError) -> Json:
+def _github_error(error: GraphQLError) -> Json:
     """A validation error in GitHub's words where they are known."""
-    found = _UNKNOWN_FIELD.match(error.message)
-    if found is None:
-        return {"message": error.message, "locations": places(error)}
-    name, kind = found.groups()
+    match = _UNKNOWN_FIELD.match(error.message)
+    if match is None:
+        return {"message": error.message, "locations": locations(error)}
+    name, kind = match.groups()
     extensions = {"code": "undefinedField", "typeName": kind, "fieldName": name}
     message = f"Field '{name}' doesn't exist on type '{kind}'"
-    return {"path": ["query", name], "extensions": extensions, "locations": places(error), "message": message}
+    return {"path": ["query", name], "extensions": extensions, "locations": locations(error), "message": message}
 
 
 @dataclass(frozen=True)
-class Size:
+class QuerySize:
     """Nodes that a query may return at most, and connections it opens: what GitHub's limit and price go by."""
 
     nodes: int
@@ -116,20 +116,20 @@ class Size:
         return max(1, round(self.calls / 100))
 
 
-def size(document: Document, name: str | None, variables: Mapping[str, Any]) -> Size:
+def query_size(document: Document, name: str | None, variables: Mapping[str, Any]) -> QuerySize:
     operation = document.operation(name)
     if operation is None:
-        return Size(0, 0)
+        return QuerySize(0, 0)
     defaults = {
-        one.variable.name.value: value_from_ast_untyped(one.default_value)
-        for one in operation.variable_definitions or ()
-        if one.default_value
+        definition.variable.name.value: value_from_ast_untyped(definition.default_value)
+        for definition in operation.variable_definitions or ()
+        if definition.default_value
     }
-    pages = list(_pages(operation.selection_set, document.fragments(), defaults | dict(variables), 1))
-    return Size(sum(calls * each for calls, each in pages), sum(calls for calls, _ in pages))
+    connections = list(_connections(operation.selection_set, document.fragments(), defaults | dict(variables), 1))
+    return QuerySize(sum(calls * page_size for calls, page_size in connections), sum(calls for calls, _ in connections))
 
 
-def _pages(
+def _connections(
     selections: SelectionSetNode,
     fragments: Mapping[str, FragmentDefinitionNode],
     variables: Mapping[str, Any],
@@ -140,29 +140,33 @@ def _pages(
         if _is_left_out(node, variables):
             continue
         if isinstance(node, FragmentSpreadNode):
-            yield from _pages(fragments[node.name.value].selection_set, fragments, variables, times)
+            yield from _connections(fragments[node.name.value].selection_set, fragments, variables, times)
         elif isinstance(node, InlineFragmentNode):
-            yield from _pages(node.selection_set, fragments, variables, times)
+            yield from _connections(node.selection_set, fragments, variables, times)
         elif isinstance(node, FieldNode) and node.selection_set:
-            each = _first(node, variables)
-            if each is not None:
-                yield times, each
-            yield from _pages(node.selection_set, fragments, variables, times * (1 if each is None else each))
+            page_size = _page_size(node, variables)
+            if page_size is not None:
+                yield times, page_size
+            yield from _connections(
+                node.selection_set, fragments, variables, times * (1 if page_size is None else page_size)
+            )
 
 
 def _is_left_out(node: SelectionNode, variables: Mapping[str, Any]) -> bool:
     """Whether `@include` or `@skip` leaves it out."""
-    conditions = {each.name.value: each.arguments[0].value for each in node.directives or () if each.arguments}
-    met = {name: value_from_ast_untyped(condition, dict(variables)) for name, condition in conditions.items()}
-    return not met.get("include", True) or met.get("skip", False)
+    conditions = {
+        directive.name.value: directive.arguments[0].value for directive in node.directives or () if directive.arguments
+    }
+    values = {name: value_from_ast_untyped(condition, dict(variables)) for name, condition in conditions.items()}
+    return not values.get("include", True) or values.get("skip", False)
 
 
-def _first(node: FieldNode, variables: Mapping[str, Any]) -> int | None:
+def _page_size(node: FieldNode, variables: Mapping[str, Any]) -> int | None:
     for argument in node.arguments or ():
         if argument.name.value in {"first", "last"}:
             if isinstance(argument.value, IntValueNode):
                 return int(argument.value.value)
             if isinstance(argument.value, VariableNode):
-                found = variables.get(argument.value.name.value)
-                return found if isinstance(found, int) else None
+                value = variables.get(argument.value.name.value)
+                return value if isinstance(value, int) else None
     return None

@@ -10,15 +10,15 @@ from typing import Any
 from fakes.faults import DroppedError
 from fakes.routing import Answer, Request
 
-Answering = Callable[[Request], Answer]
+AnswerRequest = Callable[[Request], Answer]
 
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 256
 
-    def __init__(self, answering: Answering) -> None:
-        self.answering = answering
+    def __init__(self, answering: AnswerRequest) -> None:
+        self.answer_request = answering
         self.connections: set[socket.socket] = set()
         super().__init__(("127.0.0.1", 0), _Handler)
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
@@ -59,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {key.title(): value for key, value in self.headers.items()}
         request = Request(self.command, self.path, headers.get("Host", ""), headers, body)
         try:
-            answer = self.server.answering(request)
+            answer = self.server.answer_request(request)
         except DroppedError:
             self.close_connection = True
             return

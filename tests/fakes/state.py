@@ -24,7 +24,7 @@ class Token:
     repositories: frozenset[str] | None = None
     actor: Actor = field(default=Actor("github-actions[bot]"))
 
-    def may(self, capability: str, level: str, repository: Repository) -> bool:
+    def is_allowed(self, capability: str, level: str, repository: Repository) -> bool:
         """Everybody reads what is public; all else needs the repository and the permission."""
         return (level == "read" and not repository.is_private) or self.was_granted(capability, level, repository)
 
@@ -63,12 +63,12 @@ class Budget:
         }
 
 
-class World:
+class ServerState:
     def __init__(self, folder: Path, now: Callable[[], datetime] | None = None) -> None:
         self.folder = folder
         self.now = now or (lambda: datetime.now(UTC).replace(microsecond=0))
         self.lock = threading.RLock()
-        self.secrets_told = 0
+        self.revealed_secrets = 0
         """How many leaked secrets were answered in clear."""
         self.ids = itertools.count(1001)
         self.repositories: dict[str, Repository] = {}
@@ -84,17 +84,17 @@ class World:
         self, name: str = "acme/shop", *, private: bool = False, default_branch: str = "main", empty: bool = False
     ) -> Repository:
         """A repository with one commit, or without any."""
-        made = Repository(self, name, default_branch, is_private=private)
-        self.repositories[name.lower()] = self.nodes[made.id] = made
+        repository = Repository(self, name, default_branch, is_private=private)
+        self.repositories[name.lower()] = self.nodes[repository.id] = repository
         if not empty:
-            made.commit({"README.md": f"# {made.name}\n"}, message="Initial commit")
-        return made
+            repository.commit({"README.md": f"# {repository.name}\n"}, message="Initial commit")
+        return repository
 
     def rename(self, old: str, new: str) -> None:
         """A repository gets another name or owner; it is still found by the old one."""
-        renamed = self.repositories[new.lower()] = self.repositories[old.lower()]
-        renamed.name_with_owner = new
-        renamed.owner_login, renamed.name = new.split("/")
+        repository = self.repositories[new.lower()] = self.repositories[old.lower()]
+        repository.name_with_owner = new
+        repository.owner_login, repository.name = new.split("/")
 
     def grant(self, *, default: str = "write", repositories: set[str] | None = None, **permissions: str) -> str:
         """A new token: `grant(default="none", contents="read", pull_requests="read")`."""
@@ -103,7 +103,7 @@ class World:
         self.tokens[text] = Token(text, named, default, None if repositories is None else frozenset(repositories))
         return text
 
-    def find(self, name: str, token: Token) -> Repository | None:
+    def find_repository(self, name: str, token: Token) -> Repository | None:
         """The repository of that name, if the token may know that it exists."""
-        found = self.repositories.get(name.lower())
-        return found if found and token.sees(found) else None
+        repository = self.repositories.get(name.lower())
+        return repository if repository and token.sees(repository) else None

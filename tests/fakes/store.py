@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from fakes.git import FILE, NOTHING, Commit, Git, Leaf, Signature
+from fakes.git import FILE_MODE, NULL_OID, Commit, Git, Leaf, Signature
 from fakes.records import WEB, Actor, PullRequest, Record
 
 if TYPE_CHECKING:
     from fakes.repository import Repository
-    from fakes.state import World
+    from fakes.state import ServerState
 
 Files = Mapping[str, str | bytes | None]
 """Contents by path; None removes the file."""
@@ -18,11 +18,11 @@ R = TypeVar("R", bound=Record)
 GITHUB = Actor("web-flow")
 
 
-class Store:
+class RepositoryStore:
     typename = "Repository"
 
-    def __init__(self, world: "World", name_with_owner: str, default_branch: str, *, is_private: bool) -> None:
-        self.world = world
+    def __init__(self, world: "ServerState", name_with_owner: str, default_branch: str, *, is_private: bool) -> None:
+        self.state = world
         self.name_with_owner = name_with_owner
         self.owner_login, self.name = name_with_owner.split("/")
         self.default_branch = default_branch
@@ -32,13 +32,13 @@ class Store:
         self.created_at = world.now()
         self.git = Git(world.folder / f"{self.database_id}.git", default_branch)
         self.records: list[Record] = []
-        self.numbers = 0
+        self.last_number = 0
         self.has_issues_enabled = True
-        self.without_alerts: dict[str, tuple[int, str]] = {}
+        self.disabled_alerts: dict[str, tuple[int, str]] = {}
         """Kinds of security alerts that are switched off, each with the status and words of GitHub's answer."""
         self.labels: list[str] = []
         self.protected: dict[str, str] = {}
-        self.landed: dict[str, list[PullRequest]] = {}
+        self.pulls_by_commit: dict[str, list[PullRequest]] = {}
         """Pull requests by the commits they hold or made."""
 
     @property
@@ -49,21 +49,21 @@ class Store:
     def url(self) -> str:
         return f"{WEB}/{self.name_with_owner}"
 
-    def every(self, kind: type[R]) -> list[R]:
+    def records_of(self, kind: type[R]) -> list[R]:
         return [record for record in self.records if type(record) is kind]
 
-    def keep(self, record: R) -> R:
+    def add_record(self, record: R) -> R:
         self.records.append(record)
-        self.world.nodes[record.id] = record
+        self.state.nodes[record.id] = record
         return record
 
-    def _made(self, at: datetime | None) -> tuple["Repository", int, datetime]:
+    def _new_record_fields(self, at: datetime | None) -> tuple["Repository", int, datetime]:
         """How every record starts: its home, its number, its time."""
-        return cast("Repository", self), next(self.world.ids), at or self.world.now()
+        return cast("Repository", self), next(self.state.ids), at or self.state.now()
 
-    def _number(self) -> int:
-        self.numbers += 1
-        return self.numbers
+    def _next_number(self) -> int:
+        self.last_number += 1
+        return self.last_number
 
     def head(self, branch: str | None = None) -> str | None:
         return self.git.ref(f"refs/heads/{branch or self.default_branch}")
@@ -81,21 +81,21 @@ class Store:
     ) -> str:
         """A commit on a branch (the default one; a new one starts there), on its head unless parents are given."""
         name = f"refs/heads/{branch or self.default_branch}"
-        with self.world.lock:
-            above = [oid for oid in (self.git.ref(name) or self.head(),) if oid] if parents is None else parents
-            base = self.git.commit(above[0]) if above else None
-            tree = self.git.amend(base.tree if base else None, self.leaves(files))
-            sha = self.write(
-                tree, above, message, author=author, author_date=author_date, committer_date=committer_date
+        with self.state.lock:
+            parent_shas = [oid for oid in (self.git.ref(name) or self.head(),) if oid] if parents is None else parents
+            base = self.git.commit(parent_shas[0]) if parent_shas else None
+            tree = self.git.amend_tree(base.tree if base else None, self.leaves(files))
+            sha = self.write_commit(
+                tree, parent_shas, message, author=author, author_date=author_date, committer_date=committer_date
             )
-            self.git.put(name, sha)
+            self.git.set_ref(name, sha)
         return sha
 
     def leaves(self, files: Files) -> dict[str, Leaf | None]:
         raw = {path: text.encode() if isinstance(text, str) else text for path, text in files.items()}
-        return {path: None if data is None else (FILE, self.git.write("blob", data)) for path, data in raw.items()}
+        return {path: None if data is None else (FILE_MODE, self.git.write("blob", data)) for path, data in raw.items()}
 
-    def write(
+    def write_commit(
         self,
         tree: str,
         parents: Sequence[str],
@@ -105,41 +105,41 @@ class Store:
         author_date: datetime | None = None,
         committer_date: datetime | None = None,
     ) -> str:
-        who = author if isinstance(author, Actor) else Actor(author)
-        wrote = author_date or self.world.now()
-        by = Signature(who.name, who.email, wrote)
-        committer = Signature("GitHub", "noreply@github.com", committer_date or wrote)
-        return self.git.write_commit(tree, parents, by, committer, message)
+        actor = author if isinstance(author, Actor) else Actor(author)
+        authored_at = author_date or self.state.now()
+        author_signature = Signature(actor.name, actor.email, authored_at)
+        committer = Signature("GitHub", "noreply@github.com", committer_date or authored_at)
+        return self.git.write_commit(tree, parents, author_signature, committer, message)
 
     def branch(self, name: str, sha: str | None = None) -> str:
         """Makes or moves a branch, by force if need be."""
-        target = sha or self.head() or NOTHING
-        self.git.put(f"refs/heads/{name}", target)
+        target = sha or self.head() or NULL_OID
+        self.git.set_ref(f"refs/heads/{name}", target)
         return target
 
     def delete_branch(self, name: str) -> None:
-        self.git.move((f"refs/heads/{name}", NOTHING, None))
+        self.git.update_refs((f"refs/heads/{name}", NULL_OID, None))
 
     def tag(self, name: str, sha: str | None = None, *, message: str = "", at: datetime | None = None) -> str:
         """A light tag, or with a message an annotated one."""
-        target = sha or self.head() or NOTHING
+        target = sha or self.head() or NULL_OID
         if message:
-            tagger = Signature("octocat", Actor("octocat").email, at or self.world.now())
+            tagger = Signature("octocat", Actor("octocat").email, at or self.state.now())
             body = f"object {target}\ntype commit\ntag {name}\ntagger {tagger}\n\n{message}\n"
             target = self.git.write("tag", body.encode())
-        self.git.put(f"refs/tags/{name}", target)
+        self.git.set_ref(f"refs/tags/{name}", target)
         return target
 
-    def protect(self, branch: str, why: str = "Changes must be made through a pull request.") -> None:
-        self.protected[branch] = why
+    def protect(self, branch: str, reason: str = "Changes must be made through a pull request.") -> None:
+        self.protected[branch] = reason
 
     def read(self, path: str, branch: str | None = None) -> bytes | None:
         """A file as it stands on a branch, for assertions."""
-        found = self.git.read(f"refs/heads/{branch or self.default_branch}:{path}")
-        return found.data if found else None
+        blob = self.git.read(f"refs/heads/{branch or self.default_branch}:{path}")
+        return blob.data if blob else None
 
     def log(self, branch: str | None = None) -> list[Commit]:
         """The commits of a branch, newest first, for assertions."""
         head = self.head(branch)
-        found = [self.git.commit(oid) for oid in self.git.walk(head)] if head else []
-        return [commit for commit in found if commit]
+        commits = [self.git.commit(oid) for oid in self.git.rev_list(head)] if head else []
+        return [commit for commit in commits if commit]

@@ -10,7 +10,16 @@ from github import Auth, Github, GithubException
 
 from fakes.github import FakeGitHub
 from fakes.nodes import TEXT_LIMIT
-from fakes.plain_requests import COMMIT, DAY, DEEP, HEAD, about, ask, commit, get
+from fakes.plain_requests import (
+    COMMIT_MUTATION,
+    DAY,
+    DEEP_QUERY,
+    HEAD_QUERY,
+    commit_input,
+    get,
+    post_graphql,
+    repository_fields,
+)
 from fakes.repository import Repository
 from fakes.rest_alerts import SECRET
 
@@ -21,14 +30,14 @@ def test_pygithub_reads_a_repository_at_the_address_of_an_enterprise_server(clie
 
 
 def test_pygithub_derives_the_address_of_graphql(client: Github, shop: Repository) -> None:
-    _, found = client.requester.graphql_query(HEAD, {})
+    _, found = client.requester.graphql_query(HEAD_QUERY, {})
     assert found["data"]["repository"]["defaultBranchRef"] == {"name": "main", "target": {"oid": shop.head()}}
 
 
 def test_the_addresses_of_github_com_work_as_well(github: FakeGitHub, shop: Repository) -> None:
     with Github(base_url=github.root_url, auth=Auth.Token(github.token)) as client:
         assert client.get_repo("acme/shop").id == shop.database_id
-        assert client.requester.graphql_query(HEAD, {})[1]["data"]["repository"]["id"] == shop.id
+        assert client.requester.graphql_query(HEAD_QUERY, {})[1]["data"]["repository"]["id"] == shop.id
 
 
 def test_what_it_writes_is_a_sound_git_repository(github: FakeGitHub, shop: Repository) -> None:
@@ -39,7 +48,7 @@ def test_what_it_writes_is_a_sound_git_repository(github: FakeGitHub, shop: Repo
         shop.merge_pull(shop.pull(f"By {how}", files={f"{how}.txt": how}), how)
     head = shop.head()
     assert head
-    assert "data" in ask(github, COMMIT, input=commit(head, a="1"))
+    assert "data" in post_graphql(github, COMMIT_MUTATION, input=commit_input(head, a="1"))
     checked = subprocess.run(
         ["git", "--git-dir", shop.git.folder, "fsck", "--strict"], capture_output=True, text=True, check=False
     )
@@ -49,7 +58,7 @@ def test_what_it_writes_is_a_sound_git_repository(github: FakeGitHub, shop: Repo
 
 
 def test_a_query_with_an_unknown_field_fails_as_on_github(github: FakeGitHub, shop: Repository) -> None:
-    found = ask(github, f'{{ repository(owner: "acme", name: "{shop.name}") {{ stars }} }}')
+    found = post_graphql(github, f'{{ repository(owner: "acme", name: "{shop.name}") {{ stars }} }}')
     (error,) = found["errors"]
     assert error["message"] == "Field 'stars' doesn't exist on type 'Repository'"
     assert error["extensions"] == {"code": "undefinedField", "typeName": "Repository", "fieldName": "stars"}
@@ -61,18 +70,18 @@ def test_a_query_with_an_unknown_field_fails_as_on_github(github: FakeGitHub, sh
     [
         ("releases { totalCount }", "MISSING_PAGINATION_BOUNDARIES"),
         ("releases(first: 101) { totalCount }", "EXCESSIVE_PAGINATION"),
-        (DEEP, "MAX_NODE_LIMIT_EXCEEDED"),
+        (DEEP_QUERY, "MAX_NODE_LIMIT_EXCEEDED"),
     ],
 )
 def test_a_list_without_bounds_or_too_long_is_refused(
     github: FakeGitHub, shop: Repository, connection: str, kind: str
 ) -> None:
-    found = ask(github, f'{{ repository(owner: "acme", name: "{shop.name}") {{ {connection} }} }}')
+    found = post_graphql(github, f'{{ repository(owner: "acme", name: "{shop.name}") {{ {connection} }} }}')
     assert [error["type"] for error in found["errors"]] == [kind]
 
 
 def test_a_repository_that_is_not_there_is_a_typed_error(github: FakeGitHub) -> None:
-    found = ask(github, HEAD)
+    found = post_graphql(github, HEAD_QUERY)
     assert found["data"] == {"repository": None}
     assert found["errors"][0]["type"] == "NOT_FOUND"
     assert found["errors"][0]["message"] == "Could not resolve to a Repository with the name 'acme/shop'."
@@ -83,7 +92,7 @@ def test_what_the_fake_does_not_know_fails_the_test_and_not_just_the_request() -
     def use() -> None:
         with FakeGitHub() as github:
             github.repository("acme/shop")
-            ask(github, '{ repository(owner: "acme", name: "shop") { hasWikiEnabled } }')
+            post_graphql(github, '{ repository(owner: "acme", name: "shop") { hasWikiEnabled } }')
             assert get(github, "/stargazers").status_code == 500
 
     with pytest.raises(AssertionError, match=r"no Repository\.hasWikiEnabled.* not know GET /repos/.*/stargazers"):
@@ -92,7 +101,7 @@ def test_what_the_fake_does_not_know_fails_the_test_and_not_just_the_request() -
 
 def test_files_of_a_branch_come_in_one_query_and_long_ones_are_cut(github: FakeGitHub, shop: Repository) -> None:
     shop.commit({"facts/11.jsonl": "é" * TEXT_LIMIT, "facts/12.jsonl": "{}", "raw": b"\xff"}, branch="data", parents=[])
-    found = about(
+    found = repository_fields(
         github,
         'ref(qualifiedName: "refs/heads/data") { target { ... on Commit { tree { entries { name type } }'
         ' file(path: "facts") { object { ... on Tree { entries { name object { ... on Blob'
@@ -126,7 +135,7 @@ def test_history_is_paged_by_cursor(github: FakeGitHub, shop: Repository) -> Non
     made = [shop.commit({"a": str(number)}, author_date=DAY + timedelta(hours=number)) for number in range(5)]
     seen, after = [], "null"
     while after:
-        page = about(
+        page = repository_fields(
             github,
             f"defaultBranchRef {{ target {{ ... on Commit {{ history(first: 2, after: {after}) {{ totalCount"
             " nodes { oid committedDate } pageInfo { hasNextPage endCursor } } } } }",
@@ -149,7 +158,7 @@ def test_history_can_be_that_of_a_path_and_since_a_time(github: FakeGitHub, shop
     shop.merge_pull(pull, "merge", at=at(5))
 
     def history(arguments: str) -> list[str]:
-        found = about(
+        found = repository_fields(
             github,
             f"defaultBranchRef {{ target {{ ... on Commit {{ history(first: 9, {arguments}) {{ nodes {{ oid }} }}"
             " } } }",
@@ -167,7 +176,7 @@ def test_files_of_a_pull_request_are_listed_a_hundred_at_a_time_and_counted(
     github: FakeGitHub, shop: Repository
 ) -> None:
     shop.pull("Large", files={f"{number:03}": "1" for number in range(120)})
-    found = about(github, "pullRequest(number: 1) { files(first: 100) { totalCount nodes { path } } }")
+    found = repository_fields(github, "pullRequest(number: 1) { files(first: 100) { totalCount nodes { path } } }")
     assert (found["pullRequest"]["files"]["totalCount"], len(found["pullRequest"]["files"]["nodes"])) == (120, 100)
 
 
@@ -179,7 +188,11 @@ def test_what_is_left_out_of_a_query_costs_nothing(github: FakeGitHub, shop: Rep
     )
     without, left_out, asked = (
         found["data"]["rateLimit"]["nodeCount"]
-        for found in (ask(github, query), ask(github, query, files=False), ask(github, query, files=True))
+        for found in (
+            post_graphql(github, query),
+            post_graphql(github, query, files=False),
+            post_graphql(github, query, files=True),
+        )
     )
     assert (without, left_out, asked) == (100, 100, 10_100)
 
@@ -194,7 +207,7 @@ def test_a_landed_pull_request_is_found_from_its_commit(
     shop.review(pull, at=DAY + timedelta(hours=1))
     shop.commit({"other.txt": "1"})
     sha = shop.merge_pull(pull, how, at=DAY + timedelta(hours=2), delete_branch=True)
-    found = about(
+    found = repository_fields(
         github,
         f'object(oid: "{sha}") {{ ... on Commit {{ parents(first: 2) {{ totalCount }} associatedPullRequests(first: 5)'
         " { nodes { number state mergedAt mergeCommit { oid } author { __typename login } labels(first: 5)"
@@ -253,7 +266,7 @@ def test_deployments_releases_and_issues_come_in_one_query(github: FakeGitHub, s
     shop.deployment(at=DAY)
     shop.release("v1", published_at=DAY)
     shop.issue("Down", labels=["incident"], created_at=DAY)
-    found = about(
+    found = repository_fields(
         github,
         "deployments(first: 1, orderBy: {field: CREATED_AT, direction: DESC}) { nodes { databaseId state environment"
         " commitOid latestStatus { state createdAt } statuses(first: 5) { nodes { state } } } }"
@@ -292,7 +305,7 @@ def test_a_leaked_secret_is_told_in_clear_unless_it_is_to_be_hidden(github: Fake
     shop.alert("secret-scanning", "Token")
     assert SECRET in get(github, "/secret-scanning/alerts").text
     assert SECRET not in get(github, "/secret-scanning/alerts", hide_secret="true").text
-    assert github.world.secrets_told == 1
+    assert github.state.revealed_secrets == 1
 
 
 def test_security_alerts_are_never_public(github: FakeGitHub, shop: Repository) -> None:

@@ -9,17 +9,24 @@ from github import Github, GithubException
 from fakes.faults import (
     stale_head,
 )
-from fakes.git import NOTHING
+from fakes.git import NULL_OID
 from fakes.github import FakeGitHub
-from fakes.plain_requests import COMMIT, REFS, about, ask, commit, post
+from fakes.plain_requests import (
+    COMMIT_MUTATION,
+    UPDATE_REFS_MUTATION,
+    commit_input,
+    post,
+    post_graphql,
+    repository_fields,
+)
 from fakes.repository import Repository
 
 
 def test_a_commit_on_a_branch_adds_and_removes_whole_files(github: FakeGitHub, shop: Repository) -> None:
     head = shop.commit({"old.txt": "1", "facts/2026/11.jsonl": "{}\n"})
-    given = commit(head, new="2") | {"message": {"headline": "Record 1 fact", "body": "Why"}}
+    given = commit_input(head, new="2") | {"message": {"headline": "Record 1 fact", "body": "Why"}}
     given["fileChanges"]["deletions"] = [{"path": "old.txt"}]
-    made = ask(github, COMMIT, input=given)["data"]["createCommitOnBranch"]["commit"]
+    made = post_graphql(github, COMMIT_MUTATION, input=given)["data"]["createCommitOnBranch"]["commit"]
     assert made == {"oid": shop.head(), "message": "Record 1 fact\n\nWhy", "parents": {"nodes": [{"oid": head}]}}
     assert (shop.read("new"), shop.read("old.txt"), shop.read("facts/2026/11.jsonl")) == (b"2", None, b"{}\n")
 
@@ -27,7 +34,7 @@ def test_a_commit_on_a_branch_adds_and_removes_whole_files(github: FakeGitHub, s
 def test_a_stale_head_is_told_by_type_and_changes_nothing(github: FakeGitHub, shop: Repository) -> None:
     head = shop.head()
     github.fail(stale_head(shop, "main"), to="createCommitOnBranch")
-    found = ask(github, COMMIT, input=commit(head, a="1"))
+    found = post_graphql(github, COMMIT_MUTATION, input=commit_input(head, a="1"))
     assert found["data"] == {"createCommitOnBranch": None}
     assert found["errors"][0]["type"] == "STALE_DATA"
     assert found["errors"][0]["message"].startswith(f'Expected branch to point to "{head}" but it did not.')
@@ -35,22 +42,22 @@ def test_a_stale_head_is_told_by_type_and_changes_nothing(github: FakeGitHub, sh
 
 
 def test_of_many_writers_from_one_head_one_gets_through(github: FakeGitHub, shop: Repository) -> None:
-    given = [commit(shop.head(), **{f"file{number}": "1"}) for number in range(8)]
+    given = [commit_input(shop.head(), **{f"file{number}": "1"}) for number in range(8)]
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda one: ask(github, COMMIT, input=one), given))
+        found = list(pool.map(lambda one: post_graphql(github, COMMIT_MUTATION, input=one), given))
     kinds = sorted(one["errors"][0]["type"] if "errors" in one else "" for one in found)
     assert kinds == ["", *["STALE_DATA"] * 7]
     assert len(shop.log()) == 2
 
 
 def test_a_branch_that_is_not_there_takes_no_commit(github: FakeGitHub, shop: Repository) -> None:
-    found = ask(github, COMMIT, input=commit(shop.head(), "dora-metrics", a="1"))
+    found = post_graphql(github, COMMIT_MUTATION, input=commit_input(shop.head(), "dora-metrics", a="1"))
     assert found["errors"][0]["type"] == "NOT_FOUND"
 
 
 def test_a_protected_branch_refuses_commits_and_refs(github: FakeGitHub, shop: Repository) -> None:
     shop.protect("main")
-    found = ask(github, COMMIT, input=commit(shop.head(), a="1"))
+    found = post_graphql(github, COMMIT_MUTATION, input=commit_input(shop.head(), a="1"))
     assert found["errors"][0]["type"] == "BRANCH_PROTECTION_RULE_VIOLATION"
     assert "Changes must be made through a pull request." in found["errors"][0]["message"]
     assert len(shop.log()) == 1
@@ -85,14 +92,18 @@ def _element(name: str) -> Any:  # noqa: ANN401 - PyGithub's type
 
 def test_refs_move_together_and_only_from_where_they_were(github: FakeGitHub, shop: Repository) -> None:
     head = shop.head()
-    moves = [("refs/heads/new", head, NOTHING), ("refs/heads/main", head, "f" * 40)]
+    moves = [("refs/heads/new", head, NULL_OID), ("refs/heads/main", head, "f" * 40)]
     updates = [{"name": name, "afterOid": after, "beforeOid": before} for name, after, before in moves]
-    found = ask(github, REFS, input={"repositoryId": shop.id, "refUpdates": updates})
+    found = post_graphql(github, UPDATE_REFS_MUTATION, input={"repositoryId": shop.id, "refUpdates": updates})
     assert "errors" in found
     assert shop.head("new") is None
-    assert "errors" not in ask(github, REFS, input={"repositoryId": shop.id, "refUpdates": updates[:1]})
+    assert "errors" not in post_graphql(
+        github, UPDATE_REFS_MUTATION, input={"repositoryId": shop.id, "refUpdates": updates[:1]}
+    )
     assert shop.head("new") == head
-    assert "errors" in ask(github, REFS, input={"repositoryId": shop.id, "refUpdates": updates[:1]})
+    assert "errors" in post_graphql(
+        github, UPDATE_REFS_MUTATION, input={"repositoryId": shop.id, "refUpdates": updates[:1]}
+    )
 
 
 def test_a_ref_is_not_wound_back_without_force(client: Github, shop: Repository) -> None:
@@ -107,7 +118,7 @@ def test_a_ref_is_not_wound_back_without_force(client: Github, shop: Repository)
 
 def test_a_repository_without_commits_has_no_head_and_takes_no_refs(github: FakeGitHub) -> None:
     github.repository("acme/shop", empty=True)
-    assert about(github, 'isEmpty defaultBranchRef { name } object(expression: "HEAD") { oid }') == {
+    assert repository_fields(github, 'isEmpty defaultBranchRef { name } object(expression: "HEAD") { oid }') == {
         "isEmpty": True,
         "defaultBranchRef": None,
         "object": None,

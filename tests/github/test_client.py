@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from dora_metrics.github.client import Client, ForbiddenError, GitHubError, NotFoundError, UnsureError
-from fakes.faults import Fault, answered, dropped, hang, partial_errors, primary_limit, unavailable
+from dora_metrics.github.client import Client, ForbiddenError, GitHubError, NotFoundError, UncertainOutcomeError
+from fakes.faults import Fault, custom_answer, dropped, hang, partial_errors, primary_limit, unavailable
 from fakes.github import FakeGitHub
 
 SHOP = {"owner": "acme", "name": "shop", "ref": "refs/heads/main"}
@@ -37,7 +37,7 @@ def test_a_query_works_on_a_server_of_ones_own_and_on_github_com(github: FakeGit
         assert client(github, url=url).query("Head", SHOP)["repository"]["ref"]["target"]["oid"]
 
 
-GONE = [unavailable(502), unavailable(503), dropped(), hang(2), answered(200, b"<html>Sign in</html>")]
+GONE = [unavailable(502), unavailable(503), dropped(), hang(2), custom_answer(200, b"<html>Sign in</html>")]
 
 
 @pytest.mark.parametrize("fault", GONE, ids=repr)
@@ -45,49 +45,51 @@ def test_a_query_is_asked_three_times_before_it_is_given_up(github: FakeGitHub, 
     github.fail(fault, to="Head", times=2)
     one = client(github, timeout=1)
     assert one.query("Head", SHOP)["repository"]["ref"]
-    assert one.requests == 3
+    assert one.request_count == 3
 
 
-@pytest.mark.parametrize("fault", [*GONE, answered(202, {})], ids=repr)
+@pytest.mark.parametrize("fault", [*GONE, custom_answer(202, {})], ids=repr)
 def test_a_get_is_asked_three_times_too_and_waits_by_the_pause_it_was_given(github: FakeGitHub, fault: Fault) -> None:
     github.fail(fault, times=2)
     waits: list[float] = []
     one = client(github, pause=waits.append, timeout=1)
     assert one.get(COMPARE, {"per_page": 100})["total_commits"] == 0
-    assert (one.requests, len(github.requests), waits) == (3, 3, [1, 2])
+    assert (one.request_count, len(github.requests), waits) == (3, 3, [1, 2])
 
 
 def test_a_server_that_stays_down_is_said_to_be_down(github: FakeGitHub) -> None:
     github.fail(unavailable(502), times=None)
     one = client(github)
-    with pytest.raises(UnsureError, match="502"):
+    with pytest.raises(UncertainOutcomeError, match="502"):
         one.query("Head", SHOP)
-    with pytest.raises(UnsureError, match="502"):
+    with pytest.raises(UncertainOutcomeError, match="502"):
         one.get(COMPARE, {})
-    assert (one.requests, len(github.requests)) == (6, 6)
+    assert (one.request_count, len(github.requests)) == (6, 6)
 
 
 @pytest.mark.parametrize("fault", [*GONE, *(kind(applied=True) for kind in (unavailable, dropped))], ids=repr)
 def test_a_write_that_may_have_been_done_is_never_sent_twice(github: FakeGitHub, fault: Fault) -> None:
     github.fail(fault, times=None)
     one = client(github, timeout=1)
-    with pytest.raises(UnsureError):
+    with pytest.raises(UncertainOutcomeError):
         one.mutate("Append", {"input": {}})
     assert len(github.requests) == 1
-    with pytest.raises(UnsureError):
+    with pytest.raises(UncertainOutcomeError):
         one.post(REFS, {"ref": "refs/heads/new"})
-    assert len(github.requests) == one.requests == 2
+    assert len(github.requests) == one.request_count == 2
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_a_redirect_is_not_followed_but_told(github: FakeGitHub, status: int) -> None:
-    github.fail(answered(status, {"message": "Moved"}, {"Location": f"{github.api_url}/repositories/1"}), times=None)
+    github.fail(
+        custom_answer(status, {"message": "Moved"}, {"Location": f"{github.api_url}/repositories/1"}), times=None
+    )
     one = client(github)
     with pytest.raises(GitHubError, match="renamed"):
         one.get(COMPARE, {})
     with pytest.raises(GitHubError, match="renamed"):
         one.post(REFS, {})
-    assert len(github.requests) == one.requests == 2
+    assert len(github.requests) == one.request_count == 2
 
 
 def test_a_partial_answer_is_no_answer(github: FakeGitHub) -> None:
@@ -96,7 +98,7 @@ def test_a_partial_answer_is_no_answer(github: FakeGitHub) -> None:
         client(github).query("Head", SHOP)
 
 
-ECHO = answered(400, {"message": "unknown header: Authorization: token SECRET"})
+ECHO = custom_answer(400, {"message": "unknown header: Authorization: token SECRET"})
 
 
 @pytest.mark.parametrize("fault", [None, unavailable(), dropped(), primary_limit(), partial_errors(), ECHO], ids=repr)
@@ -127,7 +129,7 @@ def test_a_token_that_no_header_can_hold_is_forbidden_and_not_shown(github: Fake
     with pytest.raises(ForbiddenError, match="the token cannot be sent") as told:
         one.query("Head", SHOP)
     assert "SECRET" not in str(told.value)
-    assert one.requests == len(github.requests) == 0
+    assert one.request_count == len(github.requests) == 0
 
 
 def test_a_repository_that_the_token_may_not_see_is_not_found(github: FakeGitHub) -> None:

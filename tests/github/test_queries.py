@@ -6,7 +6,7 @@ import pytest
 from graphql import build_schema, parse, validate
 
 from dora_metrics.github import queries
-from support.npm_packages import package
+from support.npm_packages import package_folder
 from support.paths import ROOT
 
 FOLDER = ROOT / "src" / "dora_metrics" / "github" / "queries"
@@ -15,23 +15,23 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.graphql") if not path.stem.e
 
 @pytest.fixture(scope="module")
 def schema() -> object:
-    text = (package("@octokit/graphql-schema") / "schema.graphql").read_text("utf-8")
+    text = (package_folder("@octokit/graphql-schema") / "schema.graphql").read_text("utf-8")
     return build_schema(text, assume_valid=True)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_query_fits_githubs_schema(name: str, schema: object) -> None:
-    assert validate(schema, parse(queries.text(name))) == []  # type: ignore[arg-type]
+    assert validate(schema, parse(queries.load(name))) == []  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_query_is_named_as_its_file(name: str) -> None:
-    assert f" {name}(" in queries.text(name)
+    assert f" {name}(" in queries.load(name)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if "slot:" in queries.text(name)])
+@pytest.mark.parametrize("name", [name for name in NAMES if "slot:" in queries.load(name)])
 @pytest.mark.parametrize("times", [1, 50])
 def test_a_query_for_several_things_fits_as_well(name: str, times: int, schema: object) -> None:
-    repeated = queries.repeated(queries.text(name), times)
+    repeated = queries.with_slots(queries.load(name), times)
     assert validate(schema, parse(repeated)) == []  # type: ignore[arg-type]
     assert len(re.findall(r"^ *slot\d+: ", repeated, re.MULTILINE)) == times

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from dora_metrics.github.client import Client, ForbiddenError, GitHubError, RateLimitError
-from fakes.faults import Fault, answered, marked, primary_limit, secondary_limit, unavailable
+from fakes.faults import Fault, custom_answer, primary_limit, secondary_limit, unavailable, with_headers
 from fakes.github import FakeGitHub
-from support.runs import Ran, deployment_status, run
+from support.runs import ActionRun, deployment_status, run_action
 
 NOON = int(datetime(2026, 11, 21, 12, 0, tzinfo=UTC).timestamp())
 SHOP: dict[str, object] = {"owner": "acme", "name": "shop", "ref": "refs/heads/main"}
@@ -30,7 +30,7 @@ class Desk:
     def pause(self, seconds: float) -> None:
         self.waits.append(seconds)
         self.now += seconds
-        for budget in self.github.world.budgets.values():
+        for budget in self.github.state.budgets.values():
             budget.used = 0 if self.now >= budget.reset else budget.used
 
     def client(self, most: timedelta = MINUTE) -> Client:
@@ -71,11 +71,11 @@ def refused(desk: Desk, most: timedelta = MINUTE) -> str:
 
 
 def test_an_hour_that_is_used_up_is_waited_out_and_announced_first(desk: Desk) -> None:
-    budget = desk.github.world.budgets["graphql"]
+    budget = desk.github.state.budgets["graphql"]
     budget.used, budget.reset = budget.limit, NOON + 12
     one = desk.client()
     assert one.query("Head", SHOP)["repository"]["ref"]
-    assert (desk.waits, one.requests) == ([13], 2), "GitHub does not say when in that second"
+    assert (desk.waits, one.request_count) == ([13], 2), "GitHub does not say when in that second"
     assert desk.told == ["GitHub's hourly rate limit for GraphQL is used up; waiting 13 s (at most 60 s in a run)"]
 
 
@@ -116,7 +116,7 @@ def test_a_mutation_that_was_refused_is_sent_again_and_done_once(desk: Desk) -> 
     desk.fails(secondary_limit(5), to="createCommitOnBranch")
     assert desk.client().mutate("Append", desk.addition)["createCommitOnBranch"]["commit"]["oid"] == desk.shop.head()
     assert len(desk.shop.log()) == before + 1
-    assert (len(desk.github.sent("createCommitOnBranch")), desk.waits) == (2, [5])
+    assert (len(desk.github.requests_matching("createCommitOnBranch")), desk.waits) == (2, [5])
 
 
 def test_a_post_that_was_refused_is_sent_again_and_done_once(desk: Desk) -> None:
@@ -176,13 +176,13 @@ def test_a_limit_that_never_ends_is_asked_few_times_and_given_up(desk: Desk, ask
 
 def test_a_permission_that_is_missing_at_the_last_request_of_the_hour_is_no_limit(desk: Desk) -> None:
     spent = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(NOON + 5)}
-    desk.fails(answered(403, {"message": "Resource not accessible by integration"}, spent))
+    desk.fails(custom_answer(403, {"message": "Resource not accessible by integration"}, spent))
     with pytest.raises(ForbiddenError, match="Resource not accessible"):
         desk.client().get(COMPARE, {})
 
 
 def test_an_answer_that_took_the_last_request_of_the_hour_is_an_answer(desk: Desk) -> None:
-    desk.fails(marked({"X-RateLimit-Remaining": "0"}), times=None)
+    desk.fails(with_headers({"X-RateLimit-Remaining": "0"}), times=None)
     one = desk.client()
     assert one.query("Head", SHOP)
     assert one.get(COMPARE, {})
@@ -192,7 +192,7 @@ def test_an_answer_that_took_the_last_request_of_the_hour_is_an_answer(desk: Des
 
 
 def test_words_about_rate_limits_in_what_was_asked_for_are_no_limit(desk: Desk) -> None:
-    desk.fails(answered(200, {"message": "Wait for the secondary rate limit", "sha": "1"}))
+    desk.fails(custom_answer(200, {"message": "Wait for the secondary rate limit", "sha": "1"}))
     assert desk.client().get(COMPARE, {})["sha"] == "1"
 
 
@@ -215,20 +215,22 @@ def test_a_wait_that_cannot_be_is_a_minute(desk: Desk, asked: object) -> None:
 
 def test_nonsense_beside_an_answer_does_no_harm_to_it(desk: Desk) -> None:
     nonsense = {f"X-RateLimit-{name}": "many" for name in ("Limit", "Remaining", "Reset")}
-    desk.fails(marked({**nonsense, "Retry-After": "later"}), times=None)
+    desk.fails(with_headers({**nonsense, "Retry-After": "later"}), times=None)
     one = desk.client()
     assert one.mutate("Append", desk.addition)
     assert one.get(COMPARE, {})
-    assert one.requests == 2
+    assert one.request_count == 2
 
 
 # --- In a run ---
 
 
-def deployed(desk: Desk, folder: Path, **inputs: object) -> Ran:
+def deployed(desk: Desk, folder: Path, **inputs: object) -> ActionRun:
     given = {"ledger": "branch:dora-metrics", "github-token": desk.github.token, **inputs}
     environment = {"GITHUB_API_URL": desk.github.api_url}
-    return run(folder, "deployment_status", deployment_status(), given, environment=environment, pause=desk.pause)
+    return run_action(
+        folder, "deployment_status", deployment_status(), given, environment=environment, pause=desk.pause
+    )
 
 
 def test_a_run_says_in_its_log_that_it_waits_and_records_all_the_same(desk: Desk, tmp_path: Path) -> None:

@@ -18,13 +18,13 @@ import pytest
 
 from dora_metrics.commands.demo import NOW
 from dora_metrics.core import windows
-from dora_metrics.core.facts.jsonl import decode_many
-from dora_metrics.core.ledger.layout import plan, read
-from support.runs import run
+from dora_metrics.core.facts.jsonl import decode_lines
+from dora_metrics.core.ledger.layout import parse_ledger, plan_merge
+from support.runs import run_action
 
-HERE = Path(__file__).parent
-CASES = sorted(path.parent.name for path in HERE.glob("*/summary.md"))
-WRITE = os.environ.get("DORA_GOLDEN") == "write"
+GOLDEN_FOLDER = Path(__file__).parent
+CASES = sorted(path.parent.name for path in GOLDEN_FOLDER.glob("*/summary.md"))
+IS_WRITING = os.environ.get("DORA_GOLDEN") == "write"
 
 
 @dataclass(frozen=True)
@@ -38,39 +38,41 @@ class Case:
     ledger: dict[str, bytes]
 
 
-def load(name: str) -> Case:
+def load_case(name: str) -> Case:
     if name == "demo":
         sample = files("dora_metrics") / "sample"
         payload = json.loads((sample / "event.json").read_text("utf-8"))
-        ledger = dict(_files(Path(str(sample / "ledger"))))
-        return Case("repository_dispatch", payload, {}, windows.instant(NOW), ledger)
-    case = json.loads((HERE / name / "case.json").read_text("utf-8"))
-    facts, _ = decode_many((HERE / name / "facts.jsonl").read_bytes())
-    ledger = plan(read({}), facts).changes  # type: ignore[arg-type]
-    return Case(case["event"], case["payload"], case.get("inputs", {}), windows.instant(case["now"]), ledger)
+        ledger = dict(_ledger_files(Path(str(sample / "ledger"))))
+        return Case("repository_dispatch", payload, {}, windows.parse_instant(NOW), ledger)
+    case = json.loads((GOLDEN_FOLDER / name / "case.json").read_text("utf-8"))
+    facts, _ = decode_lines((GOLDEN_FOLDER / name / "facts.jsonl").read_bytes())
+    ledger = plan_merge(parse_ledger({}), facts).file_changes  # type: ignore[arg-type]
+    return Case(case["event"], case["payload"], case.get("inputs", {}), windows.parse_instant(case["now"]), ledger)
 
 
-def _files(root: Path) -> Iterator[tuple[str, bytes]]:
+def _ledger_files(root: Path) -> Iterator[tuple[str, bytes]]:
     for path in sorted(root.rglob("*.jsonl")):
         yield path.relative_to(root).as_posix(), path.read_bytes()
 
 
-@pytest.mark.parametrize("name", sorted({*CASES, *(path.parent.name for path in HERE.glob("*/case.json")), "demo"}))
+@pytest.mark.parametrize(
+    "name", sorted({*CASES, *(path.parent.name for path in GOLDEN_FOLDER.glob("*/case.json")), "demo"})
+)
 def test_the_answer_is_the_one_that_was_reviewed(name: str, tmp_path: Path) -> None:
-    case = load(name)
+    case = load_case(name)
     for path, content in case.ledger.items():
         (tmp_path / "ledger" / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "ledger" / path).write_bytes(content)
-    ran = run(tmp_path, case.event, case.payload, case.inputs, now=case.now)
+    ran = run_action(tmp_path, case.event, case.payload, case.inputs, now=case.now)
     metrics = json.dumps(json.loads(ran.outputs["metrics"]), indent=1, ensure_ascii=False) + "\n"
-    found = {
+    outputs = {
         "summary.md": ran.summary,
         "log.txt": ran.log,
         "metrics.json": metrics,
         "metrics.prom": (tmp_path / "ledger" / "metrics.prom").read_text("utf-8"),
     }
-    for file, text in found.items():
-        if WRITE:
-            (HERE / name).mkdir(exist_ok=True)
-            (HERE / name / file).write_text(text, "utf-8", newline="\n")
-        assert (HERE / name / file).read_text("utf-8") == text
+    for file, text in outputs.items():
+        if IS_WRITING:
+            (GOLDEN_FOLDER / name).mkdir(exist_ok=True)
+            (GOLDEN_FOLDER / name / file).write_text(text, "utf-8", newline="\n")
+        assert (GOLDEN_FOLDER / name / file).read_text("utf-8") == text

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dora_metrics.core.ledger.layout import CHECKPOINT, OUTBOX, SEQUENCE
+from dora_metrics.core.ledger.layout import CHECKPOINT_FILE, OUTBOX_FILE, SEQUENCE_FILE
 from fakes.github import FakeGitHub
-from support.branch_shop import BRANCH, Shop, deployed
-from support.runs import NOW, deployment_status, run
-from support.servers import Answer, Listener, listening
+from support.branch_shop import BRANCH, BranchShop, deployment_ids
+from support.runs import NOW, deployment_status, run_action
+from support.servers import Answer, Listener, listen
 
 if TYPE_CHECKING:
     from subprocess import Popen
@@ -30,42 +30,44 @@ OCTOBER = datetime(2026, 10, 28, 12, tzinfo=UTC)
 class Case:
     """A ledger, and the run in it that is killed."""
 
-    prepare: Callable[[Shop], object]
+    prepare: Callable[[BranchShop], object]
     payload: Mapping[str, object]
     inputs: Mapping[str, object] = field(default_factory=dict)
     kept: str = "facts/2026/11.jsonl"
     """A file that the run must have written."""
 
 
-def before(shop: Shop) -> None:
+def before(shop: BranchShop) -> None:
     """A deployment whose changes bound those of the next."""
     repository = shop.repository
     repository.commit({"a": "2"}, message="Go on", author_date=datetime(2026, 11, 20, tzinfo=UTC))
-    shop.event("deployment_status", deployment_status(1, sha=shop.begin, at="2026-11-20T12:00:00Z"))
+    shop.run_event("deployment_status", deployment_status(1, sha=shop.first_sha, at="2026-11-20T12:00:00Z"))
 
 
-def old(shop: Shop) -> None:
+def old(shop: BranchShop) -> None:
     """A ledger that was sealed last month up to July, and has something new to seal."""
     for month in (3, 6, 7, 8, 10):
         payload = deployment_status(month, at=f"2026-{month:02}-11T12:00:00Z")
-        shop.event("deployment_status", payload, now=OCTOBER)
-    assert b'"until":"2026-07-01' in (shop.read(CHECKPOINT) or b"")
+        shop.run_event("deployment_status", payload, now=OCTOBER)
+    assert b'"until":"2026-07-01' in (shop.read(CHECKPOINT_FILE) or b"")
 
 
-def sealed(shop: Shop) -> None:
+def sealed(shop: BranchShop) -> None:
     """A ledger that was sealed this month."""
     old(shop)
-    shop.event("deployment_status", deployment_status(11, at="2026-11-11T12:00:00Z"))
+    shop.run_event("deployment_status", deployment_status(11, at="2026-11-11T12:00:00Z"))
 
 
 CASES = {
     "the first run": Case(lambda _: None, deployment_status(1)),
     "a run that asks what was delivered": Case(before, deployment_status(2, sha="HEAD")),
-    "a run that seals a month": Case(old, deployment_status(12), kept=CHECKPOINT),
+    "a run that seals a month": Case(old, deployment_status(12), kept=CHECKPOINT_FILE),
     "a late fact of a sealed month": Case(
         sealed, deployment_status(4, at="2026-04-11T12:00:00Z"), kept="facts/2026/04.jsonl"
     ),
-    "a fact that an endpoint does not take": Case(sealed, deployment_status(12), {"endpoint-url": "DOWN"}, kept=OUTBOX),
+    "a fact that an endpoint does not take": Case(
+        sealed, deployment_status(12), {"endpoint-url": "DOWN"}, kept=OUTBOX_FILE
+    ),
     "a fact that an endpoint takes": Case(sealed, deployment_status(12), {"endpoint-url": "UP"}),
 }
 
@@ -74,7 +76,7 @@ class Stage:
     """A case in a shop of its own, beside an endpoint."""
 
     def __init__(self, case: Case, github: FakeGitHub, folder: Path, endpoint: Listener) -> None:
-        self.shop = Shop(github, folder)
+        self.shop = BranchShop(github, folder)
         self.endpoint = endpoint
         case.prepare(self.shop)
         addresses = {"UP": endpoint.url, "DOWN": "http://127.0.0.1:1"}
@@ -84,26 +86,26 @@ class Stage:
 
     def run(self) -> dict[str, bytes]:
         """The run, to its end; what lies on the branch then, but for how often it has changed."""
-        assert self.shop.event("deployment_status", self.payload, self.inputs).code == 0
+        assert self.shop.run_event("deployment_status", self.payload, self.inputs).code == 0
         files = self.shop.files()
         lines = files["metrics.prom"].splitlines()
         files["metrics.prom"] = b"\n".join(line for line in lines if not line.startswith(b"dora_ledger_sequence "))
-        return {path: content for path, content in files.items() if path != SEQUENCE}
+        return {path: content for path, content in files.items() if path != SEQUENCE_FILE}
 
     def start(self) -> "Popen[bytes]":
         """The same run as a process."""
-        return self.shop.start("deployment_status", self.payload, self.inputs)
+        return self.shop.start_process("deployment_status", self.payload, self.inputs)
 
     def killed_at(self, step: int, *, applied: bool) -> bool:
         """Whether the run came to its request number `step`; killed there, before or after GitHub did the work."""
-        return self.shop.killed(self.start, step, applied=applied)
+        return self.shop.kill_at_request(self.start, step, applied=applied)
 
 
 def on_stage(
     case: Case, folder: Path, kill: Callable[[Stage], bool] = lambda _: False
 ) -> tuple[dict[str, bytes], bool]:
     """What lies on the branch after the case's run, and whether it had been killed before."""
-    with FakeGitHub(now=lambda: NOW) as github, listening() as endpoint:
+    with FakeGitHub(now=lambda: NOW) as github, listen() as endpoint:
         stage = Stage(case, github, Path(mkdtemp(dir=folder)), endpoint)
         killed = kill(stage)
         return stage.run(), killed
@@ -130,31 +132,31 @@ def test_a_run_killed_before_the_endpoint_answers_has_its_fact_sent_again(tmp_pa
     expected, _ = on_stage(case, tmp_path)
 
     def kill(stage: Stage) -> bool:
-        with listening(Answer(hang=True)) as silent:
+        with listen(Answer(hang=True)) as silent:
             inputs, stage.inputs = stage.inputs, {"endpoint-url": silent.url}
             with stage.start() as process:
                 assert silent.called.wait(60)
                 process.kill()
             stage.inputs = inputs
-        return b"github:deployment:12" in (stage.shop.read(OUTBOX) or b"")
+        return b"github:deployment:12" in (stage.shop.read(OUTBOX_FILE) or b"")
 
     assert on_stage(case, tmp_path, kill) == (expected, True)
-    assert OUTBOX not in expected
+    assert OUTBOX_FILE not in expected
 
 
 def test_fifty_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     with FakeGitHub(now=lambda: NOW) as github:
-        shop = Shop(github, tmp_path)
+        shop = BranchShop(github, tmp_path)
 
         def write(number: int) -> int:
             folder = Path(mkdtemp(dir=tmp_path))
             inputs = {"ledger": f"branch:{BRANCH}", "github-token": github.token}
             url = {"GITHUB_API_URL": github.api_url}
             payload = deployment_status(number, state="failure")
-            return run(folder, "deployment_status", payload, inputs, environment=url, pause=time.sleep).code
+            return run_action(folder, "deployment_status", payload, inputs, environment=url, pause=time.sleep).code
 
-        github.world.budgets["graphql"].limit = 100_000
+        github.state.budgets["graphql"].limit = 100_000
         with ThreadPoolExecutor(50) as pool:
             codes = Counter(pool.map(write, range(1, 51)))
         assert codes == {0: 50}
-        assert shop.ids() == sorted(deployed(*range(1, 51)))
+        assert shop.fact_ids() == sorted(deployment_ids(*range(1, 51)))

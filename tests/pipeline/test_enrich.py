@@ -8,7 +8,7 @@ import pytest
 
 from fakes.faults import unavailable
 from fakes.github import FakeGitHub
-from support.runs import Ran, deployment_status, run
+from support.runs import ActionRun, deployment_status, run_action
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
@@ -26,18 +26,18 @@ class Shop:
         self.first = self.repository.commit({"README.md": "shop"}, message="Begin", author_date=at(-100))
         self.deploy(1, self.first, at(0))
 
-    def deploy(self, number: int, sha: str | None, when: datetime, **inputs: object) -> Ran:
+    def deploy(self, number: int, sha: str | None, when: datetime, **inputs: object) -> ActionRun:
         payload = deployment_status(number, at=f"{when:%Y-%m-%dT%H:%M:%SZ}", sha=sha)
         return self.event("deployment_status", payload, **inputs)
 
-    def event(self, name: str, payload: dict[str, object], **inputs: object) -> Ran:
+    def event(self, name: str, payload: dict[str, object], **inputs: object) -> ActionRun:
         given = {"ledger": "branch:dora-metrics", "github-token": self.github.token, **inputs}
         environment = {"GITHUB_API_URL": self.github.api_url}
-        return run(self.folder, name, payload, given, environment=environment)
+        return run_action(self.folder, name, payload, given, environment=environment)
 
     def pull(self, title: str, *, how: str = "squash", hours: float = 1, **more: object) -> None:
         made = self.repository.pull(title, files={f"{title}.txt": title}, created_at=at(hours), **more)  # type: ignore[arg-type]
-        self.repository.merge_pull(made, how=how, at=at(hours + 1))  # type: ignore[arg-type]
+        self.repository.merge_pull(made, method=how, at=at(hours + 1))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -46,11 +46,11 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
         yield Shop(github, tmp_path)
 
 
-def changes(ran: Ran) -> dict[str, dict[str, object]]:
+def changes(ran: ActionRun) -> dict[str, dict[str, object]]:
     return {str(fact["id"]): fact for fact in ran.facts if fact["kind"] == "change"}
 
 
-def deployed(ran: Ran) -> dict[str, object]:
+def deployed(ran: ActionRun) -> dict[str, object]:
     return next(fact for fact in ran.facts if fact["kind"] == "deployment")
 
 
@@ -69,7 +69,7 @@ def test_a_branch_that_waited_behind_many_commits_is_still_one_change(shop: Shop
     for number in range(150):
         shop.repository.commit({"n.txt": str(number)}, author_date=at(-40 + number / 10))
     shop.deploy(2, shop.repository.head(), at(0.5))
-    shop.repository.merge_pull(waited, how="merge", at=at(1))
+    shop.repository.merge_pull(waited, method="merge", at=at(1))
     assert list(changes(shop.deploy(3, shop.repository.head(), at(6)))) == ["github:pull:acme/shop#1"]
 
 

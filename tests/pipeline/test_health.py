@@ -5,22 +5,22 @@ from pathlib import Path
 
 import pytest
 
-from support.runs import Ran, deployment_status, run
-from support.servers import OK, Answer, Listener, listening
+from support.runs import ActionRun, deployment_status, run_action
+from support.servers import OK, Answer, Listener, listen
 
 SECRET = "h34lth-k3y"
 
 
-def deployed(folder: Path, listener: Listener, **inputs: object) -> Ran:
+def deployed(folder: Path, listener: Listener, **inputs: object) -> ActionRun:
     given = {"health-check-url": f"{listener.url}/live?key={SECRET}", "health-check-retries": "1", **inputs}
-    ran = run(folder, "deployment_status", deployment_status(3), given)
+    ran = run_action(folder, "deployment_status", deployment_status(3), given)
     assert SECRET not in ran.log + ran.summary + str(ran.outputs)
     assert all(SECRET not in path.read_text("utf-8") for path in (folder / "ledger").rglob("*") if path.is_file())
     return ran
 
 
 def test_a_service_that_is_well_is_recorded_with_its_deployment(tmp_path: Path) -> None:
-    with listening() as listener:
+    with listen() as listener:
         ran = deployed(tmp_path, listener)
     assert ran.code == 0
     assert [fact["health"] for fact in ran.facts] == ["passed"]
@@ -30,7 +30,7 @@ def test_a_service_that_is_well_is_recorded_with_its_deployment(tmp_path: Path) 
 
 
 def test_a_service_that_is_not_well_marks_the_deployment_as_failed(tmp_path: Path) -> None:
-    with listening(Answer(503)) as listener:
+    with listen(Answer(503)) as listener:
         ran = deployed(tmp_path, listener)
     assert ran.code == 0
     assert [fact["health"] for fact in ran.facts] == ["failed"]
@@ -40,12 +40,12 @@ def test_a_service_that_is_not_well_marks_the_deployment_as_failed(tmp_path: Pat
 
 
 def test_a_service_that_is_not_well_fails_a_strict_job(tmp_path: Path) -> None:
-    with listening(Answer(503)) as listener:
+    with listen(Answer(503)) as listener:
         assert deployed(tmp_path, listener, strict="true").code == 1
 
 
 def test_a_redelivery_asks_nobody_and_keeps_what_was_recorded(tmp_path: Path) -> None:
-    with listening(Answer(503), Answer(503), OK) as listener:
+    with listen(Answer(503), Answer(503), OK) as listener:
         deployed(tmp_path, listener)
         again = deployed(tmp_path, listener)
     assert [fact["health"] for fact in again.facts] == ["failed"]
@@ -63,21 +63,21 @@ def test_a_redelivery_asks_nobody_and_keeps_what_was_recorded(tmp_path: Path) ->
     ids=["a failed run", "more than an hour ago", "not production"],
 )
 def test_what_is_no_fresh_success_in_production_is_not_asked_about(tmp_path: Path, payload: dict[str, object]) -> None:
-    with listening() as listener:
-        ran = run(tmp_path, "deployment_status", payload, {"health-check-url": listener.url})
+    with listen() as listener:
+        ran = run_action(tmp_path, "deployment_status", payload, {"health-check-url": listener.url})
     assert listener.requests == []
     assert [fact["health"] for fact in ran.facts] == [None]
 
 
 def test_a_run_that_deploys_nothing_asks_nobody(tmp_path: Path) -> None:
-    with listening() as listener:
+    with listen() as listener:
         deployed(tmp_path, listener)
-        run(tmp_path, "workflow_dispatch", {}, {"mode": "rebuild", "health-check-url": listener.url})
+        run_action(tmp_path, "workflow_dispatch", {}, {"mode": "rebuild", "health-check-url": listener.url})
     assert len(listener.requests) == 1
 
 
 def test_a_service_that_cannot_be_asked_leaves_its_health_unknown(tmp_path: Path) -> None:
-    with listening(Answer(301, headers={"Location": f"https://elsewhere.example/{SECRET}"})) as listener:
+    with listen(Answer(301, headers={"Location": f"https://elsewhere.example/{SECRET}"})) as listener:
         ran = deployed(tmp_path, listener)
     assert [fact["health"] for fact in ran.facts] == [None]
     assert "health check ✗ not recorded: it redirects to another scheme" in ran.summary
@@ -86,8 +86,8 @@ def test_a_service_that_cannot_be_asked_leaves_its_health_unknown(tmp_path: Path
 def test_what_the_deployment_says_of_its_health_itself_stands(tmp_path: Path) -> None:
     sent = {"id": "1", "version": "v1", "health": "failed"}
     payload = {"action": "dora-deployment", "client_payload": sent}
-    with listening() as listener:
-        ran = run(tmp_path, "repository_dispatch", payload, {"health-check-url": listener.url})
+    with listen() as listener:
+        ran = run_action(tmp_path, "repository_dispatch", payload, {"health-check-url": listener.url})
     assert listener.requests == []
     assert [fact["health"] for fact in ran.facts] == ["failed"]
 
@@ -107,7 +107,7 @@ def test_what_the_deployment_says_of_its_health_itself_stands(tmp_path: Path) ->
     ],
 )
 def test_a_setting_that_cannot_be_is_named_without_its_secret(tmp_path: Path, name: str, value: str, said: str) -> None:
-    ran = run(tmp_path, "deployment_status", deployment_status(3), {name: value})
+    ran = run_action(tmp_path, "deployment_status", deployment_status(3), {name: value})
     assert ran.code == 2
     assert f"input {name}: {said}" in ran.log
     assert SECRET not in ran.log

@@ -7,7 +7,7 @@ import pytest
 
 from fakes.faults import unavailable
 from fakes.github import FakeGitHub
-from support.monorepo import Monorepo, at, delivered, lead_times, services
+from support.monorepo import Monorepo, at, delivered_changes, lead_times, services_of_changes
 
 
 @pytest.fixture
@@ -29,12 +29,12 @@ def test_deployments_of_two_services_in_turn_leave_the_facts_of_changes_as_they_
     shop.pull("Page", ["web/a"], hours=2)
     hand = shop.commit("web/c", "libs/payments/c", hours=3)
     shop.deploy("checkout", hours=6)
-    first = {identity: shop.known("change")[identity] for identity in (both, f"commit:{hand}")}
+    first = {identity: shop.ledger_facts("change")[identity] for identity in (both, f"commit:{hand}")}
     shop.deploy("web", hours=7)
-    everything = shop.known("change")
+    everything = shop.ledger_facts("change")
     for service, number in (("checkout", 4), ("web", 5), (None, None), ("checkout", 4)):
         shop.deploy(service, hours=8 if number is None else number + 2, number=number)
-        known = shop.known("change")
+        known = shop.ledger_facts("change")
         assert known == everything
         assert known == {**known, **first}
 
@@ -43,25 +43,25 @@ def test_the_event_of_a_merged_pull_request_and_its_deployment_say_the_same(shop
     page = shop.pull("Page", ["web/a"], hours=1)
     payload = merged(shop, "Page", 1)
     shop.github.requests.clear()
-    told = shop.event("pull_request", payload, service="checkout")
-    assert services(told) == {page: "web"}
+    told = shop.run_event("pull_request", payload, service="checkout")
+    assert services_of_changes(told) == {page: "web"}
     assert [logged.operation for logged in shop.github.requests] == ["Ledger", "MergedPull", "Append"]
     shop.deploy("web", hours=6)
-    before = shop.known("change")
+    before = shop.ledger_facts("change")
     assert before[page]["service"] == "web"
     for _ in range(2):
-        shop.event("pull_request", payload, service="checkout")
-        assert shop.known("change") == before
+        shop.run_event("pull_request", payload, service="checkout")
+        assert shop.ledger_facts("change") == before
 
 
 def test_a_merged_pull_request_of_too_many_files_has_no_service_until_it_is_deployed(shop: Monorepo) -> None:
     large = shop.pull("Large", [f"web/{number}" for number in range(101)], hours=1)
     payload = merged(shop, "Large", 1)
-    assert services(shop.event("pull_request", payload)) == {large: None}
-    assert services(shop.deploy("web", hours=6)) == {large: "web"}
-    before = shop.known("change")
-    shop.event("pull_request", payload)
-    assert shop.known("change") == before
+    assert services_of_changes(shop.run_event("pull_request", payload)) == {large: None}
+    assert services_of_changes(shop.deploy("web", hours=6)) == {large: "web"}
+    before = shop.ledger_facts("change")
+    shop.run_event("pull_request", payload)
+    assert shop.ledger_facts("change") == before
 
 
 def merged(shop: Monorepo, title: str, hours: float) -> dict[str, object]:
@@ -88,34 +88,34 @@ def test_without_services_a_change_keeps_the_service_that_it_was_first_known_wit
 ) -> None:
     shop = Monorepo(github, tmp_path, {})
     page = shop.pull("Page", ["web/a"], hours=1)
-    assert services(shop.deploy("web", hours=6)) == {page: "web"}
-    before = shop.known("change")
-    assert services(shop.deploy("checkout", hours=7)) == {page: "web"}
-    assert shop.known("change") == before
+    assert services_of_changes(shop.deploy("web", hours=6)) == {page: "web"}
+    before = shop.ledger_facts("change")
+    assert services_of_changes(shop.deploy("checkout", hours=7)) == {page: "web"}
+    assert shop.ledger_facts("change") == before
 
 
 def test_without_services_a_merged_pull_request_has_the_settings_service(github: FakeGitHub, tmp_path: Path) -> None:
     shop = Monorepo(github, tmp_path, {})
     page = shop.pull("Page", ["web/a"], hours=1)
-    assert services(shop.event("pull_request", merged(shop, "Page", 1), service="web")) == {page: "web"}
+    assert services_of_changes(shop.run_event("pull_request", merged(shop, "Page", 1), service="web")) == {page: "web"}
 
 
 def test_what_touches_a_service_is_decided_anew_when_its_paths_change(shop: Monorepo) -> None:
     page = shop.pull("Page", ["web/a"], hours=1)
-    assert services(shop.deploy("web", hours=6)) == {page: "web"}
+    assert services_of_changes(shop.deploy("web", hours=6)) == {page: "web"}
     (shop.folder / ".github" / "dora.yml").write_text("services: {web: web/**, all: '**'}", "utf-8")
-    assert services(shop.deploy(None, hours=7)) == {page: None}
-    assert shop.known("change")[page]["service"] is None
+    assert services_of_changes(shop.deploy(None, hours=7)) == {page: None}
+    assert shop.ledger_facts("change")[page]["service"] is None
 
 
 def test_an_answer_that_does_not_come_leaves_the_changes_unknown_and_says_so(shop: Monorepo) -> None:
     page = shop.commit("web/a", hours=1)
     shop.github.fail(unavailable(502), to="Touching", times=None)
     ran = shop.deploy("web", hours=6)
-    assert (ran.code, delivered(ran)) == (0, None)
+    assert (ran.code, delivered_changes(ran)) == (0, None)
     assert "GitHub did not say what was delivered" in ran.log
     shop.github.heal()
-    assert services(shop.deploy("web", hours=7)) == {f"commit:{page}": "web"}
+    assert services_of_changes(shop.deploy("web", hours=7)) == {f"commit:{page}": "web"}
 
 
 # --- Whole runs ---
@@ -134,8 +134,8 @@ def test_a_deployment_of_one_service_leaves_the_changes_of_the_others_to_theirs(
     page = shop.pull("Page", ["web/a"], hours=1)
     shop.deploy("checkout", hours=2)
     pay = shop.pull("Pay", ["libs/payments/a"], hours=3)
-    assert services(shop.deploy("web", hours=4)) == {page: "web"}
-    assert services(shop.deploy("checkout", hours=5)) == {pay: "checkout"}
+    assert services_of_changes(shop.deploy("web", hours=4)) == {page: "web"}
+    assert services_of_changes(shop.deploy("checkout", hours=5)) == {pay: "checkout"}
 
 
 REPOSITORY = {"default_branch": "main"}
@@ -177,8 +177,8 @@ def test_other_deployments_are_of_the_service_that_their_workflow_names(
 ) -> None:
     def deploy(service: str, hours: int) -> tuple[object, dict[object, object]]:
         payload = made(str(shop.repository.head()), f"{at(hours):%Y-%m-%dT%H:%M:%SZ}")
-        ran = shop.event(event, payload, hours=hours, **{"service": service, **inputs})
-        return delivered(ran), services(ran)
+        ran = shop.run_event(event, payload, hours=hours, **{"service": service, **inputs})
+        return delivered_changes(ran), services_of_changes(ran)
 
     pay, page = shop.pull("Pay", ["libs/payments/a"], hours=1), shop.pull("Page", ["web/a"], hours=2)
     assert deploy("web", 3) == ([page], {page: "web"})
@@ -193,6 +193,6 @@ def test_one_push_that_brings_two_services_is_a_deployment_of_each(shop: Monorep
     payload = pushed(str(shop.repository.head()), "2026-11-20T18:00:00Z")
     for _ in range(2):
         for service in ("web", "checkout"):
-            shop.event("push", payload, hours=6, **{"service": service, **inputs})
-    found = [fact for fact in shop.known("deployment").values() if fact["source"] != "deployments"]
+            shop.run_event("push", payload, hours=6, **{"service": service, **inputs})
+    found = [fact for fact in shop.ledger_facts("deployment").values() if fact["source"] != "deployments"]
     assert [(fact["service"], fact["changes"]) for fact in found] == [("checkout", [pay]), ("web", [page])]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from dora_metrics.core.facts.model import Change
-from dora_metrics.github.history import Failed, Part
+from dora_metrics.github.history import HistoryPart, ReadFailure
 from dora_metrics.github.runner import Runner
-from dora_metrics.pipeline.progress import Bars, Lines, progress
+from dora_metrics.pipeline.progress import ProgressBars, ProgressLines, make_progress
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FACT = Change(id="github:pull:acme/shop#1", repository="acme/shop", observed_at=NOW)
@@ -20,14 +20,14 @@ class Terminal(StringIO):
         return True
 
 
-def part(days_ago: int, *, done: bool = False, facts: int = 100) -> Part:
-    return Part("pulls", (FACT,) * facts, reached=NOW - timedelta(days=days_ago), done=done)
+def part(days_ago: int, *, done: bool = False, facts: int = 100) -> HistoryPart:
+    return HistoryPart("pulls", (FACT,) * facts, reached=NOW - timedelta(days=days_ago), is_complete=done)
 
 
-def lines(*times_and_parts: tuple[float, Part | Failed]) -> list[str]:
+def lines(*times_and_parts: tuple[float, HistoryPart | ReadFailure]) -> list[str]:
     """The log of a reading whose parts came at these seconds."""
     log, clock = StringIO(), iter([moment for second, _ in times_and_parts for moment in (second, second)])
-    with Lines(Runner(log, None, None), lambda: next(clock)) as shown:
+    with ProgressLines(Runner(log, None, None), lambda: next(clock)) as shown:
         for _, one in times_and_parts:
             shown.show("acme/shop", one)
     return log.getvalue().splitlines()
@@ -47,19 +47,21 @@ def test_many_parts_in_a_short_time_are_few_lines() -> None:
 
 
 def test_a_kind_without_anything_needs_no_line() -> None:
-    assert len(lines((0, part(1)), (1, part(90, done=True, facts=0)), (2, Part("issues", done=True)))) == 4
+    assert (
+        len(lines((0, part(1)), (1, part(90, done=True, facts=0)), (2, HistoryPart("issues", is_complete=True)))) == 4
+    )
 
 
 def test_a_failure_is_a_line() -> None:
-    assert "acme/shop: GitHub did not tell pull requests: gone" in lines((0, Failed("pulls", "gone")))
+    assert "acme/shop: GitHub did not tell pull requests: gone" in lines((0, ReadFailure("pulls", "gone")))
 
 
 @pytest.mark.parametrize("since", [NOW - timedelta(days=90), None], ids=["90 days", "all"])
 def test_a_terminal_has_a_bar_a_kind_with_facts_and_rate(since: datetime | None) -> None:
     terminal = Terminal()
-    with Bars(terminal, NOW, since) as shown:
+    with ProgressBars(terminal, NOW, since) as shown:
         shown.show("acme/shop", part(45))
-        shown.show("acme/shop", Failed("runs", "gone"))
+        shown.show("acme/shop", ReadFailure("runs", "gone"))
         shown.show("acme/shop", part(90, done=True))
     assert "acme/shop pulls" in terminal.getvalue()
     assert "200 facts" in terminal.getvalue()
@@ -67,5 +69,5 @@ def test_a_terminal_has_a_bar_a_kind_with_facts_and_rate(since: datetime | None)
 
 def test_bars_are_for_people_and_lines_for_logs() -> None:
     runner = Runner(StringIO(), Path("out"), None)
-    assert isinstance(progress(runner, Terminal(), NOW, None), Bars)
-    assert isinstance(progress(runner, StringIO(), NOW, None), Lines)
+    assert isinstance(make_progress(runner, Terminal(), NOW, None), ProgressBars)
+    assert isinstance(make_progress(runner, StringIO(), NOW, None), ProgressLines)

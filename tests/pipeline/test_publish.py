@@ -11,25 +11,25 @@ import pytest
 
 from dora_metrics import cli
 from dora_metrics.commands import demo
-from dora_metrics.core.ledger.layout import blob, difference
-from dora_metrics.runtime import World
+from dora_metrics.core.ledger.layout import git_blob_sha, site_changes
+from dora_metrics.runtime import Runtime
 from fakes.faults import unavailable
 from fakes.github import FakeGitHub
-from support.github_history import deployed
-from support.runs import NOW, Ran, deployment_status, run
+from support.github_history import deploy
+from support.runs import NOW, ActionRun, deployment_status, run_action
 
 SYNC = {"schedule": "17 5 * * *"}
 
 
 def rebuilt(ledger: Path, *arguments: str) -> None:
-    world = World({}, BytesIO(), StringIO(), StringIO(), NOW, lambda _: None)
+    world = Runtime({}, BytesIO(), StringIO(), StringIO(), NOW, lambda _: None)
     assert cli.run(["rebuild", "--ledger", f"dir:{ledger}", *arguments], world) == 0
 
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
     for number in (1, 2):
-        run(tmp_path, "deployment_status", deployment_status(number))
+        run_action(tmp_path, "deployment_status", deployment_status(number))
     return tmp_path / "ledger"
 
 
@@ -46,7 +46,7 @@ def test_a_run_of_one_event_writes_nothing_for_people(ledger: Path) -> None:
 
 
 def test_an_event_run_that_reads_everything_writes_no_more_than_others(tmp_path: Path) -> None:
-    run(tmp_path, "deployment_status", deployment_status(1), {"window": "all"})
+    run_action(tmp_path, "deployment_status", deployment_status(1), {"window": "all"})
     assert shown(tmp_path / "ledger") == set()
 
 
@@ -72,17 +72,17 @@ def test_a_page_that_is_switched_off_goes_and_the_rest_stays(ledger: Path) -> No
 
 
 def test_a_folders_page_is_named_to_later_steps_by_the_run_that_wrote_it(ledger: Path) -> None:
-    ran = run(ledger.parent, "workflow_dispatch", {}, {"mode": "rebuild"})
+    ran = run_action(ledger.parent, "workflow_dispatch", {}, {"mode": "rebuild"})
     assert ran.outputs["page-path"] == str(ledger / "index.html")
-    assert run(ledger.parent, "deployment_status", deployment_status(5)).outputs["page-path"] == ""
-    off = run(ledger.parent, "workflow_dispatch", {}, {"mode": "rebuild", "page": "false"})
+    assert run_action(ledger.parent, "deployment_status", deployment_status(5)).outputs["page-path"] == ""
+    off = run_action(ledger.parent, "workflow_dispatch", {}, {"mode": "rebuild", "page": "false"})
     assert off.outputs["page-path"] == ""
 
 
 def test_badges_of_a_scope_that_is_gone_go_too(ledger: Path) -> None:
     payload = deployment_status(3)
     payload["deployment_status"]["environment"] = "prod-eu"  # type: ignore[index]
-    run(ledger.parent, "deployment_status", payload)
+    run_action(ledger.parent, "deployment_status", payload)
     rebuilt(ledger)
     assert any(name.startswith("badges/shop/") for name in shown(ledger))
     rebuilt(ledger, "--production-environments", "production")
@@ -101,15 +101,18 @@ def test_files_of_others_beside_the_site_stay(ledger: Path) -> None:
 def test_only_what_differs_is_written_and_what_is_no_longer_there_goes() -> None:
     site = {"index.html": b"new", "badges/a.json": b"same", "history.json": b""}
     there = {
-        "index.html": blob(b"old"), "badges/a.json": blob(b"same"), "badges/b/c.json": "x", "history.json": "y",
+        "index.html": git_blob_sha(b"old"),
+        "badges/a.json": git_blob_sha(b"same"),
+        "badges/b/c.json": "x",
+        "history.json": "y",
         "CNAME": "z",
-    }  # fmt: skip
-    assert difference(site, there) == {"index.html": b"new", "badges/b/c.json": b"", "history.json": b""}
-    assert difference(site, {}) == {"index.html": b"new", "badges/a.json": b"same"}
+    }
+    assert site_changes(site, there) == {"index.html": b"new", "badges/b/c.json": b"", "history.json": b""}
+    assert site_changes(site, {}) == {"index.html": b"new", "badges/a.json": b"same"}
 
 
 def test_a_content_has_the_name_that_git_gives_to_it() -> None:
-    assert blob(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"
+    assert git_blob_sha(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"
 
 
 class Shop:
@@ -123,20 +126,20 @@ class Shop:
 
     def deploy(self, number: int, **more: str) -> None:
         self.repository.commit({"a": str(number)}, message=f"Change {number}")
-        deployed(self.repository, 24.0 * number, **more)
+        deploy(self.repository, 24.0 * number, **more)
 
-    def sync(self, days: int = 0, **inputs: Any) -> Ran:  # noqa: ANN401
+    def sync(self, days: int = 0, **inputs: Any) -> ActionRun:  # noqa: ANN401
         given = {"ledger": "branch:dora-metrics", "github-token": self.github.token, "report": "off", **inputs}
         environment = {"GITHUB_API_URL": self.github.api_url, "RUNNER_TEMP": str(self.folder / "temp")}
         self.github.requests.clear()
-        return run(self.folder, "schedule", SYNC, given, now=NOW + timedelta(days=days), environment=environment)
+        return run_action(self.folder, "schedule", SYNC, given, now=NOW + timedelta(days=days), environment=environment)
 
     def read(self, path: str) -> bytes | None:
         return self.repository.read(path, "dora-metrics")
 
     @property
     def commits(self) -> int:
-        return len(self.repository.git.walk(str(self.repository.head("dora-metrics"))))
+        return len(self.repository.git.rev_list(str(self.repository.head("dora-metrics"))))
 
 
 @pytest.fixture
@@ -168,7 +171,7 @@ def test_a_run_that_may_not_write_shows_numbers_and_has_no_page(shop: Shop) -> N
 
 def test_the_demo_makes_the_page_and_says_where(tmp_path: Path) -> None:
     out = StringIO()
-    assert demo.run(tmp_path, World({}, BytesIO(), out, out, NOW, lambda _: None)) == 0
+    assert demo.run(tmp_path, Runtime({}, BytesIO(), out, out, NOW, lambda _: None)) == 0
     page = tmp_path.resolve() / "ledger" / "index.html"
     assert str(page) in out.getvalue()
     assert "acme/shop" in page.read_text("utf-8")
@@ -187,7 +190,7 @@ def test_a_later_sync_asks_once_what_is_there(shop: Shop) -> None:
     before = shop.read("history.json")
     shop.sync(days=1)
     assert shop.read("history.json") != before
-    assert len(shop.github.sent("GET */git/trees/*")) == 1
+    assert len(shop.github.requests_matching("GET */git/trees/*")) == 1
     assert len(shop.github.requests) <= 5
 
 
@@ -212,6 +215,6 @@ def test_a_ledger_whose_files_cannot_be_listed_is_written_all_the_same(shop: Sho
 
 
 def test_without_a_ledger_nothing_is_written(tmp_path: Path) -> None:
-    ran = run(tmp_path, "schedule", SYNC, {"ledger": "none"})
+    ran = run_action(tmp_path, "schedule", SYNC, {"ledger": "none"})
     assert ran.code == 0
     assert not (tmp_path / "ledger").exists()

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from fakes.github import FakeGitHub
 from support import events
-from support.branch_shop import BRANCH, Shop
-from support.runs import NOW, deployment_status, incident, run
+from support.branch_shop import BRANCH, BranchShop
+from support.runs import NOW, deployment_status, incident_issue, run_action
 
 Event = tuple[str, dict[str, Any]]
 SOURCES = "deployments, workflow-runs, releases, pushes"
@@ -35,9 +35,9 @@ class Street:
 
     def __init__(self, github: FakeGitHub, folder: Path) -> None:
         self.github, self.folder = github, folder
-        self.shop = Shop(github, folder)
+        self.shop = BranchShop(github, folder)
         repository = self.shop.repository
-        self.versions = [self.shop.begin]
+        self.versions = [self.shop.first_sha]
         for hours in (-50, -40):
             opened = datetime.fromisoformat(at(hours))
             made = repository.pull("Faster", files={f"{hours}.txt": ""}, labels=["speed"], created_at=opened)
@@ -52,7 +52,7 @@ class Street:
             given = {"ledger": f"branch:{BRANCH}", "github-token": self.github.token, "deployment-source": SOURCES}
             # a release has no sha but that of its run
             environment = {"GITHUB_API_URL": self.github.api_url, "GITHUB_SHA": str(payload.get("sha"))}
-            assert run(folder, name, payload, given, environment=environment).code == 0
+            assert run_action(folder, name, payload, given, environment=environment).code == 0
 
     @property
     def counted(self) -> list[str]:
@@ -109,8 +109,8 @@ def others(versions: Sequence[str]) -> list[Event]:
     outage = events.dispatch("dora-incident", id="o1", detected_at=at(11), resolved_at=at(12))
     return [
         pull_request(versions[1]),
-        ("issues", incident()),
-        ("issues", {**incident(**closed), "action": "closed"}),
+        ("issues", incident_issue()),
+        ("issues", {**incident_issue(**closed), "action": "closed"}),
         ("repository_dispatch", {**outage, "repository": REPOSITORY}),
     ]
 
@@ -132,7 +132,7 @@ KINDS: Mapping[str, Callable[[Sequence[str]], list[Event]]] = {
 def left_by(folder: Path, kind: str, chance: random.Random | None) -> tuple[Mapping[str, bytes], list[str]]:
     """The facts and the counters after all events, once and in time, or ten times each in any order."""
     with FakeGitHub(now=lambda: NOW) as github:
-        for budget in github.world.budgets.values():
+        for budget in github.state.budgets.values():
             budget.limit = 100_000
         street = Street(github, Path(mkdtemp(dir=folder)))
         first, *then = [*KINDS[kind](street.versions), *others(street.versions)]
@@ -140,7 +140,7 @@ def left_by(folder: Path, kind: str, chance: random.Random | None) -> tuple[Mapp
             then *= TIMES
             chance.shuffle(then)
         street.tell([first, *then])
-        return street.shop.facts(), street.counted
+        return street.shop.fact_files(), street.counted
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -160,11 +160,11 @@ def test_deployments_that_come_in_any_order_count_the_same(tmp_path: Path, seed:
     left = []
     for times in (1, TIMES):
         with FakeGitHub(now=lambda: NOW) as github:
-            github.world.budgets["graphql"].limit = 100_000
+            github.state.budgets["graphql"].limit = 100_000
             street = Street(github, Path(mkdtemp(dir=tmp_path)))
             told = [status(number, sha, number) for number, sha in enumerate(street.versions, 1)]
             again = told[1:] * times
             random.Random(seed).shuffle(again if times > 1 else [])
             street.tell([told[0], *again])
-            left.append((street.shop.ids(), street.counted))
+            left.append((street.shop.fact_ids(), street.counted))
     assert left[0] == left[1]

@@ -7,7 +7,7 @@ import pytest
 
 from fakes.faults import unavailable
 from fakes.github import FakeGitHub
-from support.runs import Ran, deployment_status, run
+from support.runs import ActionRun, deployment_status, run_action
 
 WEEK = "window: 7d\n"
 
@@ -23,11 +23,11 @@ class Shop:
     def commit(self, text: str | bytes, path: str = ".github/dora.yml") -> None:
         self.repository.commit({path: text}, message="Configure")
 
-    def run(self, token: str | None = None, **inputs: object) -> Ran:
+    def run(self, token: str | None = None, **inputs: object) -> ActionRun:
         given = {"github-token": token or self.github.token, "ledger": "branch:dora-metrics", **inputs}
         environment = {"GITHUB_API_URL": self.github.api_url}
         self.github.requests.clear()
-        return run(self.folder, "deployment_status", deployment_status(), given, environment=environment)
+        return run_action(self.folder, "deployment_status", deployment_status(), given, environment=environment)
 
     @property
     def asked(self) -> list[str | None]:
@@ -131,6 +131,6 @@ def test_a_wrong_input_is_told_with_those_of_the_file(shop: Shop) -> None:
 
 def test_without_a_token_nobody_is_asked(shop: Shop) -> None:
     environment = {"GITHUB_API_URL": shop.github.api_url}
-    ran = run(shop.folder, "deployment_status", deployment_status(), {"ledger": "none"}, environment=environment)
+    ran = run_action(shop.folder, "deployment_status", deployment_status(), {"ledger": "none"}, environment=environment)
     assert ran.code == 0
     assert shop.asked == []

@@ -11,24 +11,24 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.core.ledger.layout import REPORTS
-from dora_metrics.core.reports.periodic.claims import CLAIM
+from dora_metrics.core.ledger.layout import REPORTS_FILE
+from dora_metrics.core.reports.periodic.claims import CLAIM_DURATION
 from dora_metrics.core.reports.periodic.issue_body import marker_in
 from dora_metrics.pipeline import report_issues
 from fakes.faults import dropped, meanwhile, primary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.records import Issue
-from support.branch_shop import Shop
-from support.runs import Ran, deployment_status, incident, run
+from support.branch_shop import BranchShop
+from support.runs import ActionRun, deployment_status, incident_issue, run_action
 
 MONDAY = datetime(2026, 11, 23, 6, tzinfo=UTC)
 WEEK = timedelta(weeks=1)
 SCHEDULE = {"schedule": "17 5 * * *"}
-FREE = CLAIM + timedelta(minutes=1)
+FREE = CLAIM_DURATION + timedelta(minutes=1)
 """When a claim that led to nothing is over, a run included."""
 
 
-class Team(Shop):
+class Team(BranchShop):
     """A shop that deployed in week 47, and whose runs make reports."""
 
     def __init__(self, github: FakeGitHub, folder: Path) -> None:
@@ -36,21 +36,21 @@ class Team(Shop):
         for number in (1, 2, 3):
             self.deploy(number, f"2026-11-1{number + 5}T11:00:00Z")
 
-    def deploy(self, number: int, at: str, **inputs: object) -> Ran:
+    def deploy(self, number: int, at: str, **inputs: object) -> ActionRun:
         """A deployment that a run records, at a time when no report is due or it makes none."""
         moment = datetime.fromisoformat(at) + timedelta(minutes=1)
         payload = deployment_status(number, at=at)
-        return self.event("deployment_status", payload, {"report": "off", **inputs}, now=moment)
+        return self.run_event("deployment_status", payload, {"report": "off", **inputs}, now=moment)
 
-    def report(self, now: datetime = MONDAY, /, **inputs: object) -> Ran:
+    def report(self, now: datetime = MONDAY, /, **inputs: object) -> ActionRun:
         """A run that makes reports and reads nothing of the past."""
         self.github.requests.clear()
         token = str(inputs.pop("token", self.github.token))
-        return self.event("workflow_dispatch", {"inputs": {}}, {"mode": "report", **inputs}, now=now, token=token)
+        return self.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report", **inputs}, now=now, token=token)
 
     @property
     def issues(self) -> list[Issue]:
-        return sorted(self.repository.every(Issue), key=lambda issue: issue.number)
+        return sorted(self.repository.records_of(Issue), key=lambda issue: issue.number)
 
     @property
     def reports(self) -> list[Issue]:
@@ -62,7 +62,7 @@ class Team(Shop):
 
     @property
     def cabinet(self) -> dict[str, Any]:
-        found: dict[str, dict[str, Any]] = json.loads(self.read(REPORTS) or b"{}")
+        found: dict[str, dict[str, Any]] = json.loads(self.read(REPORTS_FILE) or b"{}")
         return found.get("acme/shop", {})
 
 
@@ -86,15 +86,15 @@ def test_on_monday_the_week_that_has_ended_is_reported_in_an_issue(team: Team) -
 
 
 def test_a_schedule_makes_it_too(team: Team) -> None:
-    ran = team.event("schedule", SCHEDULE, now=MONDAY)
+    ran = team.run_event("schedule", SCHEDULE, now=MONDAY)
     assert (ran.code, len(team.reports)) == (0, 1)
 
 
 def test_a_sync_right_after_writes_nothing_though_it_sees_the_issue(team: Team) -> None:
-    team.event("schedule", SCHEDULE, now=MONDAY)
+    team.run_event("schedule", SCHEDULE, now=MONDAY)
     head = team.repository.head("dora-metrics")
     team.github.requests.clear()
-    team.event("schedule", SCHEDULE, now=MONDAY + timedelta(minutes=5))
+    team.run_event("schedule", SCHEDULE, now=MONDAY + timedelta(minutes=5))
     assert team.repository.head("dora-metrics") == head
     assert len(team.asked) <= 4
 
@@ -147,18 +147,18 @@ def test_a_run_whose_clock_is_behind_takes_nothing_over(team: Team) -> None:
 
 
 def test_a_claim_that_grew_old_by_waiting_is_made_anew_first(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_issues, "CLAIM", timedelta())
+    monkeypatch.setattr(report_issues, "CLAIM_DURATION", timedelta())
     assert "report ✓" in team.report().summary
     assert team.asked.count("POST Append") == 3
     assert len(team.issues) == 1
 
 
 def test_a_claim_that_passed_to_another_run_makes_nothing(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_issues, "CLAIM", timedelta())
+    monkeypatch.setattr(report_issues, "CLAIM_DURATION", timedelta())
 
     def taken() -> None:
         theirs = {"acme/shop": {"weekly": {**team.cabinet["weekly"], "claimed_by": "another"}}}
-        team.hand({REPORTS: json.dumps(theirs).encode()})
+        team.commit_by_hand({REPORTS_FILE: json.dumps(theirs).encode()})
 
     team.github.fail(meanwhile(taken), to="Reports")
     assert "report – another run has taken over that of week 47, 2026" in team.report().summary
@@ -170,7 +170,7 @@ def test_an_issue_that_could_not_be_made_is_made_by_the_next_run(team: Team) -> 
     ran = team.report()
     assert (ran.code, team.issues) == (0, [])
     assert "report ✗ that of week 47, 2026 could not be filed: GitHub answered 502" in ran.summary
-    assert "another run has begun" in team.report(MONDAY + CLAIM / 2).summary
+    assert "another run has begun" in team.report(MONDAY + CLAIM_DURATION / 2).summary
     team.report(MONDAY + FREE)
     assert len(team.issues) == 1
 
@@ -182,8 +182,8 @@ def test_a_run_killed_at_any_request_leaves_one_issue_and_the_last_one_closed(tm
         with FakeGitHub(now=lambda: MONDAY) as github:
             team = Team(github, tmp_path)
             team.report()
-            start = partial(team.start, "workflow_dispatch", {}, {"mode": "report"}, now=MONDAY + WEEK)
-            killed = team.killed(start, step, applied=applied)
+            start = partial(team.start_process, "workflow_dispatch", {}, {"mode": "report"}, now=MONDAY + WEEK)
+            killed = team.kill_at_request(start, step, applied=applied)
             team.report(MONDAY + WEEK + FREE)
             assert [(issue.title[-13:], issue.state) for issue in team.issues] == [
                 ("week 47, 2026", "CLOSED"),
@@ -199,7 +199,7 @@ def test_a_run_killed_at_any_request_leaves_one_issue_and_the_last_one_closed(tm
 
 def test_what_is_known_later_is_written_into_the_same_issue(team: Team) -> None:
     team.report()
-    team.event("issues", incident(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
+    team.run_event("issues", incident_issue(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
     ran = team.report(MONDAY + timedelta(days=1))
     (issue,) = team.reports
     assert "1 of 3 failed, 1 not over yet" in issue.body
@@ -210,7 +210,7 @@ def test_what_people_wrote_into_it_stays(team: Team) -> None:
     team.report(datetime(2026, 12, 7, tzinfo=UTC), report="monthly")
     (issue,) = team.reports
     issue.body = "Read this first.\r\n" + issue.body.replace("\n", "\r\n") + "\r\n- [ ] Ask Ann"
-    team.event("issues", incident(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
+    team.run_event("issues", incident_issue(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
     team.report(datetime(2026, 12, 8, tzinfo=UTC), report="monthly")
     assert issue.body.startswith("Read this first.\n")
     assert issue.body.endswith("\n- [ ] Ask Ann")
@@ -221,7 +221,7 @@ def test_an_issue_whose_marks_were_taken_away_is_left_alone(team: Team) -> None:
     team.report()
     (issue,) = team.issues
     issue.body = "Ours now."
-    team.event("issues", incident(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
+    team.run_event("issues", incident_issue(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
     team.report(MONDAY + timedelta(days=1))
     assert [one.body for one in team.issues] == ["Ours now."]
 
@@ -232,7 +232,7 @@ def test_an_issue_without_its_label_is_still_known(team: Team) -> None:
     issue.labels.clear()
     for number in range(30):
         team.repository.issue(f"Other {number}")
-    team.event("issues", incident(99, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
+    team.run_event("issues", incident_issue(99, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
     team.report(MONDAY + timedelta(days=1))
     assert "1 of 3 failed" in issue.body
     team.report(MONDAY + WEEK)
@@ -245,7 +245,7 @@ def test_an_issue_in_which_people_wrote_much_is_written_anew_with_less_detail(te
     (issue,) = team.reports
     theirs = "\n" + "x" * (65_536 - len(issue.body) - 5)
     issue.body += theirs
-    team.event("issues", incident(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
+    team.run_event("issues", incident_issue(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
     team.report(MONDAY + timedelta(days=1), strict="true")
     assert "1 of 3 failed" in issue.body
     assert issue.body.endswith(theirs)
@@ -266,7 +266,7 @@ def test_an_issue_that_was_transferred_is_let_go(team: Team) -> None:
 def test_an_issue_that_was_deleted_stays_so(team: Team) -> None:
     team.report()
     team.repository.records.remove(team.issues[0])
-    team.event("issues", incident(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
+    team.run_event("issues", incident_issue(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
     assert "✗" not in team.report(MONDAY + timedelta(days=1)).summary
     assert "✗" not in team.report(MONDAY + WEEK).summary
     assert len(team.reports) == 1
@@ -379,27 +379,29 @@ def test_repositories_that_share_a_ledger_have_reports_of_their_own(team: Team) 
     shared = {"ledger": "branch:dora-metrics@acme/shop", "report": "weekly"}
     environment = {"GITHUB_API_URL": team.github.api_url, "GITHUB_REPOSITORY": "acme/web"}
     inputs = {**shared, "github-token": team.github.token}
-    run(team.folder, "deployment_status", payload, {**inputs, "report": "off"}, now=MONDAY, environment=environment)
+    run_action(
+        team.folder, "deployment_status", payload, {**inputs, "report": "off"}, now=MONDAY, environment=environment
+    )
     team.report()
-    run(team.folder, "workflow_dispatch", {}, {**inputs, "mode": "report"}, now=MONDAY, environment=environment)
+    run_action(team.folder, "workflow_dispatch", {}, {**inputs, "mode": "report"}, now=MONDAY, environment=environment)
     assert [issue.title for issue in team.reports] == ["Delivery report · acme/shop · week 47, 2026"]
-    assert [issue.title for issue in other.every(Issue)] == ["Delivery report · acme/web · week 47, 2026"]
+    assert [issue.title for issue in other.records_of(Issue)] == ["Delivery report · acme/web · week 47, 2026"]
 
 
 # Runs of events.
 
 
 def test_a_run_of_an_event_makes_no_first_report(team: Team) -> None:
-    ran = team.event("deployment_status", deployment_status(9, at="2026-11-23T05:00:00Z"), now=MONDAY)
+    ran = team.run_event("deployment_status", deployment_status(9, at="2026-11-23T05:00:00Z"), now=MONDAY)
     assert not team.issues
     assert "report" not in ran.summary.partition("<details>")[2].partition("How these")[0]
 
 
-def deployed_later(team: Team, hours: int, **inputs: object) -> Ran:
+def deployed_later(team: Team, hours: int, **inputs: object) -> ActionRun:
     """A run of an event so long after week 48 is due."""
     now = MONDAY.replace(hour=0) + WEEK + timedelta(hours=hours)
     payload = deployment_status(9, at=(now - timedelta(hours=1)).isoformat())
-    return team.event("deployment_status", payload, inputs, now=now)
+    return team.run_event("deployment_status", payload, inputs, now=now)
 
 
 def test_a_run_of_an_event_makes_the_report_that_a_schedule_has_missed_for_a_day(team: Team) -> None:
@@ -460,7 +462,7 @@ def test_a_marker_that_a_stranger_wrote_is_no_report(team: Team) -> None:
     team.report()
     forged = team.issues[0].body
     team.repository.records.remove(team.issues[0])
-    team.hand({REPORTS: b""})
+    team.commit_by_hand({REPORTS_FILE: b""})
     team.repository.issue("Mine", body=forged, labels=["dora-report"], author="mallory")
     team.report()
     theirs, ours = team.issues
@@ -470,7 +472,7 @@ def test_a_marker_that_a_stranger_wrote_is_no_report(team: Team) -> None:
 
 def test_a_report_file_that_people_broke_costs_nothing_but_a_look(team: Team) -> None:
     team.report()
-    team.hand({REPORTS: b"{"})
+    team.commit_by_hand({REPORTS_FILE: b"{"})
     team.report()
     assert len(team.issues) == 1
 
@@ -493,18 +495,18 @@ def test_where_no_report_can_be_made_that_is_said(team: Team, inputs: dict[str, 
 
 def test_nothing_known_yet_makes_no_empty_report(tmp_path: Path) -> None:
     with FakeGitHub(now=lambda: MONDAY) as github:
-        shop = Shop(github, tmp_path)
-        ran = shop.event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY)
+        shop = BranchShop(github, tmp_path)
+        ran = shop.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY)
         assert "report – none of week 47, 2026: no production deployment or incident is known" in ran.summary
-        assert not shop.repository.every(Issue)
+        assert not shop.repository.records_of(Issue)
 
 
 # Templates of the user's.
 
 
-def own(team: Team, text: str | None, name: str = "mine.md.j2") -> Ran:
+def own(team: Team, text: str | None, name: str = "mine.md.j2") -> ActionRun:
     inputs = {"mode": "report", "report-template": name}
-    return team.event(
+    return team.run_event(
         "workflow_dispatch", {"inputs": {}}, inputs, now=MONDAY, workspace={} if text is None else {"mine.md.j2": text}
     )
 
@@ -518,7 +520,7 @@ def test_a_template_of_the_users_is_taken(team: Team) -> None:
 def test_without_a_checkout_it_is_the_default_branchs_as_the_settings_file_is(team: Team) -> None:
     template, config = "We deployed {{ report.delivered.count }} times.", "report-template: .github/mine.md.j2\n"
     team.repository.commit({".github/mine.md.j2": template, ".github/dora.yml": config}, message="Configure")
-    team.event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY)
+    team.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY)
     assert "We deployed 3 times." in team.issues[0].body
     own(team, "In the workspace.", ".github/mine.md.j2")
     assert "We deployed 3 times." in team.issues[0].body

@@ -13,26 +13,26 @@ from fakes.github import FakeGitHub
 from fakes.rest_alerts import SECRET
 from support.github_history import NOW, at
 from support.runs import deployment_status
-from support.sync_shop import Shop
+from support.sync_shop import SyncShop
 
 EVERY = "dependabot, code-scanning, secret-scanning"
 LATELY = (NOW - at(0)) / timedelta(hours=1)
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def shop(tmp_path: Path) -> Iterator[SyncShop]:
     with FakeGitHub(now=lambda: NOW) as github:
-        made = Shop(github, tmp_path)
-        made.pull(70)
+        made = SyncShop(github, tmp_path)
+        made.merge_and_deploy(70)
         yield made
 
 
-def refused(shop: Shop) -> dict[str, Any]:
+def refused(shop: SyncShop) -> dict[str, Any]:
     """With a token as most jobs have it."""
     return {"github-token": shop.github.grant(vulnerability_alerts="none", security_events="none")}
 
 
-def test_alerts_come_into_the_ledger_and_the_summary_tells_of_them(shop: Shop) -> None:
+def test_alerts_come_into_the_ledger_and_the_summary_tells_of_them(shop: SyncShop) -> None:
     alert = shop.repository.alert(severity="critical", at=at(LATELY - 400))
     shop.repository.fix(alert, at=at(24 * 70))
     shop.repository.alert("code-scanning", "js/xss", at=at(LATELY - 100))
@@ -46,17 +46,17 @@ def test_alerts_come_into_the_ledger_and_the_summary_tells_of_them(shop: Shop) -
     assert fix["deployment"] in shop.facts()
 
 
-def test_a_second_sync_writes_nothing_and_is_four_requests(shop: Shop) -> None:
+def test_a_second_sync_writes_nothing_and_is_four_requests(shop: SyncShop) -> None:
     shop.repository.alert(at=at(1))
     shop.run()
     head = shop.repository.head("dora-metrics")
     ran = shop.run()
-    assert len(shop.asked) <= 4
+    assert len(shop.requested_operations) <= 4
     assert "nothing new" in ran.summary
     assert shop.repository.head("dora-metrics") == head
 
 
-def test_a_token_that_may_not_read_them_is_no_failure_and_costs_nothing_more(shop: Shop) -> None:
+def test_a_token_that_may_not_read_them_is_no_failure_and_costs_nothing_more(shop: SyncShop) -> None:
     token = {**refused(shop), "strict": True}
     first = shop.run(**token)
     assert first.code == 0
@@ -66,18 +66,18 @@ def test_a_token_that_may_not_read_them_is_no_failure_and_costs_nothing_more(sho
     assert json.loads(first.outputs["metrics"])["scopes"][0]["metrics"]["security"] == {}
     head = shop.repository.head("dora-metrics")
     second = shop.run(**token)
-    assert not any("alerts" in str(asked) for asked in shop.asked)
+    assert not any("alerts" in str(asked) for asked in shop.requested_operations)
     assert "Dependabot alerts of acme/shop are unknown" in second.summary
     assert shop.repository.head("dora-metrics") == head
 
 
 @pytest.mark.parametrize("event", ["workflow_run", "push", "schedule"])
-def test_what_auto_was_refused_is_asked_for_again_after_a_week_or_by_a_person(shop: Shop, event: str) -> None:
+def test_what_auto_was_refused_is_asked_for_again_after_a_week_or_by_a_person(shop: SyncShop, event: str) -> None:
     token = refused(shop)
 
     def asks(event: str, **given: Any) -> bool:  # noqa: ANN401 - as `run`
         shop.run(event, {"action": "completed", "workflow_run": {}}, mode="sync", **token, **given)
-        return any("alerts" in str(asked) for asked in shop.asked)
+        return any("alerts" in str(asked) for asked in shop.requested_operations)
 
     assert asks(event)
     assert not asks(event)
@@ -87,17 +87,17 @@ def test_what_auto_was_refused_is_asked_for_again_after_a_week_or_by_a_person(sh
     assert not asks(event, later=timedelta(days=8))
 
 
-def test_what_was_known_stays_dated_by_the_last_reading_however_often_it_is_refused(shop: Shop) -> None:
+def test_what_was_known_stays_dated_by_the_last_reading_however_often_it_is_refused(shop: SyncShop) -> None:
     shop.repository.alert(at=at(LATELY - 100))
     shop.run()
-    shop.run(later=timedelta(days=1))
+    shop.run(delay=timedelta(days=1))
     token = refused(shop)
     for days in (2, 9, 20, 40):
-        ran = shop.run(later=timedelta(days=days), since="all" if days == 40 else "90d", **token)
+        ran = shop.run(delay=timedelta(days=days), since="all" if days == 40 else "90d", **token)
         assert f"was known on {NOW + timedelta(days=1):%Y-%m-%d}." in ran.summary, days
 
 
-def test_the_run_of_an_event_says_too_that_they_are_unknown(shop: Shop) -> None:
+def test_the_run_of_an_event_says_too_that_they_are_unknown(shop: SyncShop) -> None:
     shop.run(**refused(shop))
     ran = shop.run("deployment_status", deployment_status(9_000))
     assert any("Dependabot alerts" in note for note in json.loads(ran.outputs["metrics"])["notes"])
@@ -105,18 +105,18 @@ def test_the_run_of_an_event_says_too_that_they_are_unknown(shop: Shop) -> None:
     assert "Dependabot alerts" not in ran.summary
 
 
-def test_with_none_what_was_read_before_stays_and_says_as_of_when(shop: Shop) -> None:
+def test_with_none_what_was_read_before_stays_and_says_as_of_when(shop: SyncShop) -> None:
     alert = shop.repository.alert(severity="critical", at=at(LATELY - 100))
     shop.run()
     shop.repository.fix(alert, at=at(LATELY - 1))
     for event, payload in (("schedule", None), ("deployment_status", deployment_status(9_000))):
-        ran = shop.run(event, payload, security="none", later=timedelta(days=3))
+        ran = shop.run(event, payload, security="none", delay=timedelta(days=3))
         assert "1 of them open (critical)" in ran.summary
         assert f"acme/shop are as of {NOW:%Y-%m-%d}, since `security` is `none`" in ran.summary
         assert any("are as of" in note for note in json.loads(ran.outputs["metrics"])["notes"])
 
 
-def test_those_that_cannot_be_read_are_in_the_notes_of_every_run(shop: Shop) -> None:
+def test_those_that_cannot_be_read_are_in_the_notes_of_every_run(shop: SyncShop) -> None:
     shop.repository.alert(at=at(LATELY - 100), created_at="yesterday")
     runs = [shop.run(), shop.run("deployment_status", deployment_status(9_000)), shop.run()]
     for ran in runs:
@@ -124,8 +124,8 @@ def test_those_that_cannot_be_read_are_in_the_notes_of_every_run(shop: Shop) -> 
         assert any("cannot be read" in note for note in json.loads(ran.outputs["metrics"])["notes"])
 
 
-def test_those_that_were_asked_for_by_name_are_a_failure(shop: Shop) -> None:
-    shop.repository.without_alerts = {"code-scanning": (404, "no analysis found")}
+def test_those_that_were_asked_for_by_name_are_a_failure(shop: SyncShop) -> None:
+    shop.repository.disabled_alerts = {"code-scanning": (404, "no analysis found")}
     ran = shop.run(security="code-scanning", strict=True)
     assert ran.code == 1
     assert "acme/shop: code scanning alerts are unknown: GitHub answered 404" in ran.log
@@ -134,7 +134,7 @@ def test_those_that_were_asked_for_by_name_are_a_failure(shop: Shop) -> None:
     assert shop.repository.head("dora-metrics") == head
 
 
-def test_once_the_permission_is_there_they_come_and_the_note_goes(shop: Shop) -> None:
+def test_once_the_permission_is_there_they_come_and_the_note_goes(shop: SyncShop) -> None:
     shop.repository.alert(at=at(LATELY - 100))
     shop.run(**refused(shop))
     ran = shop.run("workflow_dispatch")
@@ -142,7 +142,7 @@ def test_once_the_permission_is_there_they_come_and_the_note_goes(shop: Shop) ->
     assert "unknown, which is not none" not in ran.summary
 
 
-def test_a_limit_in_the_middle_of_them_goes_on_with_the_next_sync(shop: Shop) -> None:
+def test_a_limit_in_the_middle_of_them_goes_on_with_the_next_sync(shop: SyncShop) -> None:
     for number in range(150):
         shop.repository.alert(at=at(number))
     shop.github.fail(primary_limit(), to="GET *dependabot/alerts", times=None, skip=1)
@@ -153,16 +153,16 @@ def test_a_limit_in_the_middle_of_them_goes_on_with_the_next_sync(shop: Shop) ->
     assert sum(fact["kind"] == "vulnerability" for fact in shop.facts().values()) == 150
 
 
-def test_a_number_that_is_used_again_in_another_month_is_one_fact(shop: Shop) -> None:
-    old = shop.repository.alert(what="old", at=at(1))
+def test_a_number_that_is_used_again_in_another_month_is_one_fact(shop: SyncShop) -> None:
+    old = shop.repository.alert(subject="old", at=at(1))
     shop.run(since="all")
     shop.repository.records.remove(old)
-    shop.repository.alert(what="new", at=at(LATELY - 100))
+    shop.repository.alert(subject="new", at=at(LATELY - 100))
     shop.run(since="all")
     assert shop.facts()["github:dependabot:acme/shop#1"]["package"] == "new"
 
 
-def test_a_leaked_secret_is_nowhere(shop: Shop) -> None:
+def test_a_leaked_secret_is_nowhere(shop: SyncShop) -> None:
     shop.repository.alert("secret-scanning", "GitHub Personal Access Token", at=at(LATELY - 100))
     broken = shop.repository.alert("secret-scanning", "Slack API Token", at=at(LATELY - 90))
     broken.extra["created_at"] = SECRET
@@ -176,12 +176,12 @@ def test_a_leaked_secret_is_nowhere(shop: Shop) -> None:
     assert "1 of the secret scanning alerts of acme/shop cannot be read" in told
     assert SECRET not in told
     assert "raw_type_of_secret" not in told
-    assert shop.github.world.secrets_told == 0
+    assert shop.github.state.revealed_secrets == 0
 
 
-def test_hostile_names_of_packages_stay_text(shop: Shop) -> None:
+def test_hostile_names_of_packages_stay_text(shop: SyncShop) -> None:
     hostile = "</details><script>x</script>\n::error::gotcha @acme/all [x](http://evil)"
-    shop.repository.fix(shop.repository.alert(what=hostile, at=at(24 * 69)), at=at(24 * 70))
+    shop.repository.fix(shop.repository.alert(subject=hostile, at=at(24 * 69)), at=at(24 * 70))
     ran = shop.run()
     assert "<script>" not in ran.summary
     assert not any(line.startswith("::error") for line in ran.log.splitlines())

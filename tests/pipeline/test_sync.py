@@ -9,22 +9,22 @@ from pathlib import Path
 import pytest
 
 from dora_metrics import cli
-from dora_metrics.runtime import World
+from dora_metrics.runtime import Runtime
 from fakes.faults import primary_limit, unavailable
 from fakes.github import FakeGitHub
-from support.github_history import NOW, at, deployed
-from support.runs import deployment_status, run
-from support.sync_shop import Shop
+from support.github_history import NOW, at, deploy
+from support.runs import deployment_status, run_action
+from support.sync_shop import SyncShop
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def shop(tmp_path: Path) -> Iterator[SyncShop]:
     with FakeGitHub(now=lambda: NOW) as github:
-        yield Shop(github, tmp_path)
+        yield SyncShop(github, tmp_path)
 
 
 @pytest.mark.parametrize(("event", "mode"), [("schedule", "auto"), ("workflow_dispatch", "auto"), ("push", "sync")])
-def test_the_first_run_shows_the_numbers_of_the_past(shop: Shop, event: str, mode: str) -> None:
+def test_the_first_run_shows_the_numbers_of_the_past(shop: SyncShop, event: str, mode: str) -> None:
     ran = shop.run(event, mode=mode, window="90d")
     assert ran.code == 0
     found = json.loads(ran.outputs["metrics"])["scopes"][0]["metrics"]
@@ -35,27 +35,27 @@ def test_the_first_run_shows_the_numbers_of_the_past(shop: Shop, event: str, mod
     assert len(shop.facts()) == 12
 
 
-def test_a_second_sync_writes_nothing_and_costs_little(shop: Shop) -> None:
+def test_a_second_sync_writes_nothing_and_costs_little(shop: SyncShop) -> None:
     shop.run()
     head = shop.repository.head("dora-metrics")
     ran = shop.run()
     assert ran.code == 0
     assert shop.repository.head("dora-metrics") == head
-    assert len(shop.asked) <= 4
+    assert len(shop.requested_operations) <= 4
     assert "nothing new" in ran.summary
 
 
-def test_numbers_are_computed_again_the_next_day(shop: Shop) -> None:
+def test_numbers_are_computed_again_the_next_day(shop: SyncShop) -> None:
     shop.run()
     head = shop.repository.head("dora-metrics")
-    shop.run(later=timedelta(days=1))
+    shop.run(delay=timedelta(days=1))
     assert shop.repository.head("dora-metrics") != head
 
 
-def test_what_no_event_told_of_comes_with_the_next_sync(shop: Shop) -> None:
+def test_what_no_event_told_of_comes_with_the_next_sync(shop: SyncShop) -> None:
     shop.run()
     before = shop.facts()
-    shop.pull(6)
+    shop.merge_and_deploy(6)
     ran = shop.run()
     new = {identity: fact for identity, fact in shop.facts().items() if identity not in before}
     assert {fact["kind"] for fact in new.values()} == {"deployment", "change"}
@@ -64,7 +64,7 @@ def test_what_no_event_told_of_comes_with_the_next_sync(shop: Shop) -> None:
     assert "1 deployment" in ran.log
 
 
-def test_a_sync_after_an_event_changes_nothing_that_the_event_told(shop: Shop) -> None:
+def test_a_sync_after_an_event_changes_nothing_that_the_event_told(shop: SyncShop) -> None:
     shop.run()
     last = max(shop.facts().values(), key=lambda fact: str(fact.get("finished_at") or ""))
     number = int(str(last["id"]).rpartition(":")[2])
@@ -77,7 +77,7 @@ def test_a_sync_after_an_event_changes_nothing_that_the_event_told(shop: Shop) -
     assert shop.facts() == facts
 
 
-def test_a_limit_in_the_middle_keeps_what_there_is_says_so_and_the_next_sync_goes_on(shop: Shop) -> None:
+def test_a_limit_in_the_middle_keeps_what_there_is_says_so_and_the_next_sync_goes_on(shop: SyncShop) -> None:
     shop.github.fail(primary_limit(), to="PastDeployments", times=None)
     shop.github.fail(primary_limit(), to="News", times=None)
     ran = shop.run(since="all")
@@ -91,7 +91,7 @@ def test_a_limit_in_the_middle_keeps_what_there_is_says_so_and_the_next_sync_goe
     assert len(shop.facts()) == 12
 
 
-def test_github_being_down_leaves_the_ledger_as_it_was_and_the_run_done(shop: Shop) -> None:
+def test_github_being_down_leaves_the_ledger_as_it_was_and_the_run_done(shop: SyncShop) -> None:
     shop.run()
     facts = shop.facts()
     shop.github.fail(unavailable(502), to="*", times=None)
@@ -102,17 +102,17 @@ def test_github_being_down_leaves_the_ledger_as_it_was_and_the_run_done(shop: Sh
     assert shop.facts() == facts
 
 
-def test_only_what_is_asked_for_is_read(shop: Shop) -> None:
+def test_only_what_is_asked_for_is_read(shop: SyncShop) -> None:
     shop.run(since="1w")
     assert "deployment" not in {fact["kind"] for fact in shop.facts().values()}
     shop.run(since="all")
     assert len(shop.facts()) == 12
 
 
-def test_several_repositories_come_into_one_ledger_and_one_that_fails_stops_no_other(shop: Shop) -> None:
+def test_several_repositories_come_into_one_ledger_and_one_that_fails_stops_no_other(shop: SyncShop) -> None:
     other = shop.github.repository("acme/api", empty=True)
     other.commit({"a": "1"}, message="Begin", author_date=at(0))
-    deployed(other, 5)
+    deploy(other, 5)
     shop.github.repository("acme/sandbox")
     ran = shop.run(repositories="acme/*, !acme/sandbox, acme/gone")
     assert ran.code == 0
@@ -123,50 +123,50 @@ def test_several_repositories_come_into_one_ledger_and_one_that_fails_stops_no_o
     assert "1 other scope" in ran.summary
 
 
-def test_archived_repositories_and_forks_are_left_out_unless_named(shop: Shop) -> None:
+def test_archived_repositories_and_forks_are_left_out_unless_named(shop: SyncShop) -> None:
     for name, what in (("acme/old", "is_archived"), ("acme/copy", "is_fork")):
         setattr(shop.github.repository(name), what, True)
         assert name not in shop.run(repositories="acme/*").log
         assert name in shop.run(repositories=name).log
 
 
-def test_without_a_token_the_ledger_is_computed_again_and_that_is_said(shop: Shop) -> None:
-    ran = run(shop.folder, "schedule", {"schedule": "17 5 * * *"}, {"mode": "sync"})
+def test_without_a_token_the_ledger_is_computed_again_and_that_is_said(shop: SyncShop) -> None:
+    ran = run_action(shop.folder, "schedule", {"schedule": "17 5 * * *"}, {"mode": "sync"})
     assert ran.code == 0
     assert "no `github-token` to read GitHub's history with" in ran.log
 
 
-def test_a_folder_takes_the_past_as_well(shop: Shop) -> None:
+def test_a_folder_takes_the_past_as_well(shop: SyncShop) -> None:
     shop.run(ledger="dir:ledger")
     texts = [path.read_text("utf-8") for path in (shop.folder / "ledger" / "facts").rglob("*.jsonl")]
     assert sum(text.count("\n") for text in texts) == 12
 
 
-def test_no_ledger_shows_the_past_and_keeps_nothing(shop: Shop) -> None:
+def test_no_ledger_shows_the_past_and_keeps_nothing(shop: SyncShop) -> None:
     ran = shop.run(ledger="none", window="90d")
     assert "6 deployments" in ran.summary
     assert shop.repository.head("dora-metrics") is None
 
 
-def test_a_deployment_that_github_cannot_compare_is_asked_about_once(shop: Shop) -> None:
+def test_a_deployment_that_github_cannot_compare_is_asked_about_once(shop: SyncShop) -> None:
     shop.run()
     lost = deployment_status(9_000, at="2026-11-01T12:00:00Z", sha="9" * 40)
     shop.run("deployment_status", lost)
     shop.run()
-    assert any("compare" in str(asked) for asked in shop.asked)
+    assert any("compare" in str(asked) for asked in shop.requested_operations)
     shop.run()
-    assert not any("compare" in str(asked) for asked in shop.asked)
-    assert len(shop.asked) <= 4
+    assert not any("compare" in str(asked) for asked in shop.requested_operations)
+    assert len(shop.requested_operations) <= 4
 
 
-def test_the_command_reads_the_past_into_a_folder(shop: Shop) -> None:
+def test_the_command_reads_the_past_into_a_folder(shop: SyncShop) -> None:
     out = StringIO()
     environment = {
         "GITHUB_TOKEN": shop.github.token,
         "GITHUB_API_URL": shop.github.api_url,
         "GITHUB_WORKSPACE": str(shop.folder),
     }
-    world = World(environment, BytesIO(), out, out, NOW, lambda _: None)
+    world = Runtime(environment, BytesIO(), out, out, NOW, lambda _: None)
     arguments = ["sync", "--repository", "acme/shop", "--ledger", "dir:ledger", "--window", "90d"]
     assert cli.run(arguments, world) == 0
     assert "acme/shop: all pull requests, 6 facts" in out.getvalue()
@@ -175,11 +175,11 @@ def test_the_command_reads_the_past_into_a_folder(shop: Shop) -> None:
     assert "of which repository?" in out.getvalue()
 
 
-def test_the_past_of_a_monorepo_is_told_apart_by_paths(shop: Shop) -> None:
+def test_the_past_of_a_monorepo_is_told_apart_by_paths(shop: SyncShop) -> None:
     shop.repository.commit({".github/dora.yml": "services: {web: 'web/**'}"}, message="Configure")
     for number, path in enumerate(("web/a", "api/a", "web/b", "api/b")):
         made = shop.repository.pull(f"Part {path}", files={path: "x"}, created_at=at(300 + 24 * number))
-        shop.repository.merge_pull(made, how="squash", at=at(301 + 24 * number))
+        shop.repository.merge_pull(made, method="squash", at=at(301 + 24 * number))
         shop.repository.deployment(
             payload={"service": "web"}, at=at(302 + 24 * number), finished_at=at(302.1 + 24 * number)
         )

@@ -11,7 +11,7 @@ import yaml
 
 import release
 from dora_metrics import __version__
-from support.git_repository import CLEAN
+from support.git_repository import CLEAN_ENVIRONMENT
 from support.paths import ROOT
 
 WORKFLOW: dict[str, Any] = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text("utf-8"))
@@ -41,7 +41,12 @@ class Clone:
 
     def git(self, *arguments: str, at: Path | None = None) -> str:
         done = subprocess.run(
-            ["git", *arguments], cwd=at or self.folder, env=CLEAN, check=True, capture_output=True, text=True
+            ["git", *arguments],
+            cwd=at or self.folder,
+            env=CLEAN_ENVIRONMENT,
+            check=True,
+            capture_output=True,
+            text=True,
         )
         return done.stdout.strip()
 
@@ -63,7 +68,7 @@ class Clone:
 @pytest.fixture
 def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
     for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"):
-        monkeypatch.setenv(name, CLEAN[name])
+        monkeypatch.setenv(name, CLEAN_ENVIRONMENT[name])
     made = Clone(tmp_path / "clone", tmp_path / "remote.git")
     made.folder.mkdir()
     made.git("init", "--quiet", "--bare", str(made.remote))

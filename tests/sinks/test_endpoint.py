@@ -14,27 +14,27 @@ from pathlib import Path
 
 import pytest
 
-from dora_metrics.core.facts.jsonl import encode
+from dora_metrics.core.facts.jsonl import encode_fact
 from dora_metrics.core.ledger import layout
-from dora_metrics.core.ledger.layout import OUTBOX
+from dora_metrics.core.ledger.layout import OUTBOX_FILE
 from dora_metrics.pipeline.deliver import deliver
-from dora_metrics.pipeline.record import Recorded
+from dora_metrics.pipeline.record import RunResult
 from dora_metrics.settings.model import Settings
-from dora_metrics.sinks.base import NotSent, Outcome, Sent
-from dora_metrics.storage.directory import DirectoryLedger
+from dora_metrics.sinks.base import NotSent, Sent, SinkOutcome
+from dora_metrics.storage.directory import DirectoryStorage
 from support import events
-from support.runs import HASTE, Ran, deployment_status, incident, run
-from support.servers import OK, Answer, Listener, Request, listening
-from support.sink_payloads import deployment, recorded
+from support.runs import FAST_LIMITS, ActionRun, deployment_status, incident_issue, run_action
+from support.servers import OK, Answer, Listener, Request, listen
+from support.sink_payloads import deployment, record_facts
 
 DOWN = Answer(503)
 TOKEN, KEY = "endpoint-t0ken", "hm4c-k3y"
 
 
-def deployed(folder: Path, listener: Listener, number: int, **inputs: object) -> Ran:
+def deployed(folder: Path, listener: Listener, number: int, **inputs: object) -> ActionRun:
     """A run on a deployment of its own."""
     given = {"endpoint-url": f"{listener.url}/hook", **inputs}
-    ran = run(folder, "deployment_status", deployment_status(number), given)
+    ran = run_action(folder, "deployment_status", deployment_status(number), given)
     assert ran.code == 0
     return ran
 
@@ -49,12 +49,12 @@ def deployment_ids(*numbers: int) -> list[str]:
 
 def waiting(folder: Path) -> list[str]:
     """The ids in the outbox, which is no file at all while nothing waits."""
-    file = folder / "ledger" / OUTBOX
+    file = folder / "ledger" / OUTBOX_FILE
     return [json.loads(line)["id"] for line in file.read_text("utf-8").splitlines()] if file.exists() else []
 
 
 def test_the_body_holds_the_events_facts_and_the_metrics(tmp_path: Path) -> None:
-    with listening() as listener:
+    with listen() as listener:
         ran = deployed(tmp_path, listener, 3)
     (request,) = listener.requests
     assert (request.method, request.path, request.headers["Content-Type"]) == ("POST", "/hook", "application/json")
@@ -68,13 +68,13 @@ def test_the_body_holds_the_events_facts_and_the_metrics(tmp_path: Path) -> None
 
 
 def test_an_event_without_facts_is_posted_with_the_metrics_alone(tmp_path: Path) -> None:
-    with listening() as listener:
-        run(tmp_path, "schedule", {}, {"endpoint-url": listener.url})
+    with listen() as listener:
+        run_action(tmp_path, "schedule", {}, {"endpoint-url": listener.url})
     assert (ids(listener.requests[0]), listener.requests[0].json["event"]) == ([], "schedule")
 
 
 def test_the_token_is_a_bearer_token(tmp_path: Path) -> None:
-    with listening() as listener:
+    with listen() as listener:
         deployed(tmp_path, listener, 1, **{"endpoint-token": TOKEN})
         deployed(tmp_path, listener, 2)
     first, second = listener.requests
@@ -87,13 +87,13 @@ def test_a_netrc_entry_does_not_replace_the_token(tmp_path: Path, monkeypatch: p
     netrc.write_text("machine 127.0.0.1 login someone password other\ndefault login any password other\n", "utf-8")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    with listening() as listener:
+    with listen() as listener:
         deployed(tmp_path, listener, 1, **{"endpoint-token": TOKEN})
     assert listener.requests[0].headers["Authorization"] == f"Bearer {TOKEN}"
 
 
 def test_the_signature_is_that_of_the_body_that_arrived(tmp_path: Path) -> None:
-    with listening() as listener:
+    with listen() as listener:
         deployed(tmp_path, listener, 1, **{"endpoint-secret": KEY})
         deployed(tmp_path, listener, 2)
     signed, unsigned = listener.requests
@@ -104,11 +104,11 @@ def test_the_signature_is_that_of_the_body_that_arrived(tmp_path: Path) -> None:
 
 def test_the_idempotency_key_is_that_of_the_facts_and_their_states(tmp_path: Path) -> None:
     over_at = "2026-11-21T11:50:00Z"
-    closed = incident(state="closed", state_reason="completed", closed_at=over_at, updated_at=over_at)
+    closed = incident_issue(state="closed", state_reason="completed", closed_at=over_at, updated_at=over_at)
     resolved = {**closed, "action": "closed"}
-    with listening() as listener:
-        for payload in (incident(), incident(), resolved, resolved, incident(10)):
-            run(tmp_path, "issues", payload, {"endpoint-url": listener.url})
+    with listen() as listener:
+        for payload in (incident_issue(), incident_issue(), resolved, resolved, incident_issue(10)):
+            run_action(tmp_path, "issues", payload, {"endpoint-url": listener.url})
     opened, again, over, over_again, other = [request.headers["Idempotency-Key"] for request in listener.requests]
     assert opened == again
     assert over == over_again
@@ -116,7 +116,7 @@ def test_the_idempotency_key_is_that_of_the_facts_and_their_states(tmp_path: Pat
 
 
 def test_a_second_try_has_the_same_idempotency_key(tmp_path: Path) -> None:
-    with listening(DOWN, OK) as listener:
+    with listen(DOWN, OK) as listener:
         deployed(tmp_path, listener, 1)
     first, second = listener.requests
     assert first == second
@@ -124,45 +124,45 @@ def test_a_second_try_has_the_same_idempotency_key(tmp_path: Path) -> None:
 
 
 def test_what_could_not_be_sent_goes_with_the_next_run_oldest_first_and_once(tmp_path: Path) -> None:
-    with listening(DOWN) as down:
+    with listen(DOWN) as down:
         deployed(tmp_path, down, 7)
         ran = deployed(tmp_path, down, 5)
     assert waiting(tmp_path) == deployment_ids(7, 5)
     assert "endpoint ✗ HTTP 503: the server has a problem; kept for the next run: 2 facts" in ran.summary
-    with listening() as up:
+    with listen() as up:
         deployed(tmp_path, up, 6)
         assert waiting(tmp_path) == []
         deployed(tmp_path, up, 8)
     assert [ids(request) for request in up.requests] == [deployment_ids(7, 5, 6), deployment_ids(8)]
-    assert not (tmp_path / "ledger" / OUTBOX).exists()
+    assert not (tmp_path / "ledger" / OUTBOX_FILE).exists()
 
 
 def test_a_run_without_facts_sends_what_waits(tmp_path: Path) -> None:
-    with listening(DOWN) as down:
+    with listen(DOWN) as down:
         deployed(tmp_path, down, 1)
-    with listening() as up:
-        run(tmp_path, "schedule", {}, {"endpoint-url": up.url})
+    with listen() as up:
+        run_action(tmp_path, "schedule", {}, {"endpoint-url": up.url})
     assert ids(up.requests[0]) == deployment_ids(1)
     assert waiting(tmp_path) == []
 
 
 def test_a_fact_that_changed_while_it_waited_is_sent_once_in_its_newest_state(tmp_path: Path) -> None:
-    with listening(DOWN) as down:
-        for payload in (incident(), incident(title="Checkout is slow", updated_at="2026-11-21T11:45:00Z")):
-            run(tmp_path, "issues", payload, {"endpoint-url": down.url})
-    with listening() as up:
-        run(tmp_path, "schedule", {}, {"endpoint-url": up.url})
+    with listen(DOWN) as down:
+        for payload in (incident_issue(), incident_issue(title="Checkout is slow", updated_at="2026-11-21T11:45:00Z")):
+            run_action(tmp_path, "issues", payload, {"endpoint-url": down.url})
+    with listen() as up:
+        run_action(tmp_path, "schedule", {}, {"endpoint-url": up.url})
     assert [fact["title"] for fact in up.requests[0].json["facts"]] == ["Checkout is slow"]
 
 
 def test_a_killed_run_loses_nothing(tmp_path: Path) -> None:
-    with listening(Answer(hang=True)) as hanging:
+    with listen(Answer(hang=True)) as hanging:
         process = started(tmp_path, hanging, deployment_status(1))
         with process:
             assert hanging.called.wait(30)
             process.kill()
     assert waiting(tmp_path) == deployment_ids(1)
-    with listening() as up:
+    with listen() as up:
         deployed(tmp_path, up, 2)
     assert ids(up.requests[0]) == deployment_ids(1, 2)
     assert waiting(tmp_path) == []
@@ -188,9 +188,9 @@ def test_batches_are_bounded_and_the_rest_goes_with_the_runs_after(tmp_path: Pat
     facts = [deployment(number, days_ago=2) for number in range(1, 251)]
     month = tmp_path / "ledger" / "facts" / "2026" / "11.jsonl"
     month.parent.mkdir(parents=True)
-    month.write_bytes(b"".join(encode(fact) + b"\n" for fact in facts))
-    (tmp_path / "ledger" / OUTBOX).write_bytes(layout.contents(layout.added([], facts)))
-    with listening() as listener:
+    month.write_bytes(b"".join(encode_fact(fact) + b"\n" for fact in facts))
+    (tmp_path / "ledger" / OUTBOX_FILE).write_bytes(layout.encode_outbox(layout.add_to_outbox([], facts)))
+    with listen() as listener:
         for number in (251, 252, 253):
             deployed(tmp_path, listener, number)
     assert [ids(request) for request in listener.requests] == [
@@ -202,7 +202,7 @@ def test_batches_are_bounded_and_the_rest_goes_with_the_runs_after(tmp_path: Pat
 
 
 def test_without_a_ledger_nothing_is_kept_and_nothing_is_promised(tmp_path: Path) -> None:
-    with listening(DOWN) as listener:
+    with listen(DOWN) as listener:
         ran = deployed(tmp_path, listener, 1, ledger="none")
     assert "endpoint ✗ HTTP 503: the server has a problem" in ran.summary
     assert "kept for the next run" not in ran.summary
@@ -210,18 +210,18 @@ def test_without_a_ledger_nothing_is_kept_and_nothing_is_promised(tmp_path: Path
 
 
 def test_without_an_endpoint_there_is_no_outbox(tmp_path: Path) -> None:
-    run(tmp_path, "deployment_status", deployment_status())
-    assert not (tmp_path / "ledger" / OUTBOX).exists()
+    run_action(tmp_path, "deployment_status", deployment_status())
+    assert not (tmp_path / "ledger" / OUTBOX_FILE).exists()
 
 
 def test_a_broken_outbox_does_no_harm_and_what_is_whole_in_it_is_sent(tmp_path: Path) -> None:
-    with listening(DOWN) as down:
+    with listen(DOWN) as down:
         deployed(tmp_path, down, 1)
-    file = tmp_path / "ledger" / OUTBOX
+    file = tmp_path / "ledger" / OUTBOX_FILE
     nested = b'{"id":"x","y":' + b"[" * 100_000
     broken = [b'{"id":"github:depl', b"\xff\xfe", b"[]", b'{"id":7}', b"", nested, b'{"id":"nobody knows"}']
     file.write_bytes(b"\n".join([*broken, file.read_bytes()]))
-    with listening() as up:
+    with listen() as up:
         deployed(tmp_path, up, 2)
     assert ids(up.requests[0]) == deployment_ids(1, 2)
     assert waiting(tmp_path) == []
@@ -230,8 +230,8 @@ def test_a_broken_outbox_does_no_harm_and_what_is_whole_in_it_is_sent(tmp_path: 
 @pytest.mark.parametrize("content", [b"\x00" * 1000, b"{}", b"<<<<<<< HEAD\n=======\n>>>>>>> x\n", b"\xef\xbb\xbf"])
 def test_an_outbox_that_is_none_does_no_harm(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "ledger").mkdir()
-    (tmp_path / "ledger" / OUTBOX).write_bytes(content)
-    with listening() as listener:
+    (tmp_path / "ledger" / OUTBOX_FILE).write_bytes(content)
+    with listen() as listener:
         deployed(tmp_path, listener, 1)
     assert ids(listener.requests[0]) == deployment_ids(1)
     assert waiting(tmp_path) == []
@@ -241,28 +241,28 @@ class Race:
     """Two runs of one repository, step by step."""
 
     def __init__(self, folder: Path) -> None:
-        self.ledger = DirectoryLedger(folder)
+        self.ledger = DirectoryStorage(folder)
 
-    def record(self, number: int = 1, days_ago: float = 1, version: str = "v1") -> Recorded:
+    def record(self, number: int = 1, days_ago: float = 1, version: str = "v1") -> RunResult:
         fact = deployment(number, days_ago, version=version)
         settings = Settings.model_validate({"endpoint-url": "http://127.0.0.1:1"})
-        return recorded(self.ledger, settings, events.run("push"), fact)
+        return record_facts(self.ledger, settings, events.make_run("push"), fact)
 
-    def deliver(self, recorded: Recorded, url: str) -> Outcome:
+    def deliver(self, recorded: RunResult, url: str) -> SinkOutcome:
         settings = Settings.model_validate({"endpoint-url": url})
-        (outcome,) = deliver(recorded, self.ledger, settings, events.run("push"), HASTE)
+        (outcome,) = deliver(recorded, self.ledger, settings, events.make_run("push"), FAST_LIMITS)
         return outcome
 
     @property
     def owed(self) -> list[str]:
-        return [one.id for one in layout.owed(self.ledger.read().files)]
+        return [one.id for one in layout.read_outbox(self.ledger.read().files)]
 
 
 def test_an_acknowledgement_keeps_what_other_runs_have_added(tmp_path: Path) -> None:
     race = Race(tmp_path)
     first = race.record()
     race.record(2)
-    with listening() as up:
+    with listen() as up:
         assert isinstance(race.deliver(first, up.url), Sent)
     assert race.owed == deployment_ids(2)
 
@@ -271,8 +271,8 @@ def test_an_acknowledgement_of_an_older_state_leaves_the_newer_one_owed(tmp_path
     race = Race(tmp_path)
     older = race.record()
     newer = race.record(version="v2", days_ago=0.5)
-    with listening(DOWN) as down:
+    with listen(DOWN) as down:
         assert isinstance(race.deliver(newer, down.url), NotSent)
-    with listening() as up:
+    with listen() as up:
         assert isinstance(race.deliver(older, up.url), Sent)
     assert race.owed == deployment_ids(1)

@@ -18,23 +18,23 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, push
 from requests.auth import HTTPBasicAuth
 
 from dora_metrics.core.facts.model import Deployment
-from dora_metrics.core.ledger.layout import OUTBOX
+from dora_metrics.core.ledger.layout import OUTBOX_FILE
 from dora_metrics.core.metrics.totals import BUCKETS_SECONDS
 from dora_metrics.github.events.observe import Run
 from dora_metrics.pipeline.deliver import deliver
-from dora_metrics.pipeline.record import Recorded
-from dora_metrics.runtime import Patience
+from dora_metrics.pipeline.record import RunResult
+from dora_metrics.runtime import HttpLimits
 from dora_metrics.settings.model import Settings
-from dora_metrics.sinks.base import NotSent, Outcome, Sent, Skipped
+from dora_metrics.sinks.base import NotSent, Sent, SinkOutcome, Skipped
 from dora_metrics.sinks.pushgateway import Pushgateway
-from dora_metrics.storage.base import Ledger
-from dora_metrics.storage.directory import DirectoryLedger
+from dora_metrics.storage.base import Storage
+from dora_metrics.storage.directory import DirectoryStorage
 from support import events
-from support.runs import run
-from support.servers import Groups, Prometheus, prometheus, pushgateway
-from support.sink_payloads import NOW, SHOP, delivery, deployment, recorded
+from support.runs import run_action
+from support.servers import Prometheus, PushgatewayGroups, prometheus, pushgateway
+from support.sink_payloads import NOW, SHOP, deployment, record_facts, sink_payload
 
-UNHURRIED = Patience(connect_seconds=5, read_seconds=10, tries=2, pause_seconds=0.1)
+UNHURRIED = HttpLimits(connect_seconds=5, read_seconds=10, tries=2, pause_seconds=0.1)
 
 LEAD_HOURS = (2, 14, 30, 3, 60, 15, 20, 16, 90, 4, 18, 200)
 FAILED = (3, 7, 11)
@@ -126,7 +126,7 @@ def fail(folder: Path, url: str, number: int) -> None:
 
 def event_run(folder: Path, url: str, event: str, payload: events.Payload, number: int) -> None:
     inputs = {"pushgateway-url": url, "lead-time-start": "opened", "incident-window": "1h"}
-    ran = run(folder, event, payload, inputs, now=NOW - timedelta(days=13 - number, hours=-2))
+    ran = run_action(folder, event, payload, inputs, now=NOW - timedelta(days=13 - number, hours=-2))
     assert (ran.code, "Pushgateway ✓" in ran.summary) == (0, True), ran.log
 
 
@@ -184,9 +184,9 @@ def test_counters_of_one_a_run_are_wrong_in_every_window(read: Read) -> None:
     assert not low < (read.median("naive") or 0) <= high
 
 
-def pushed(url: str, *facts: Deployment, repository: str = SHOP, user: tuple[str, str] | None = None) -> Outcome:
+def pushed(url: str, *facts: Deployment, repository: str = SHOP, user: tuple[str, str] | None = None) -> SinkOutcome:
     auth = HTTPBasicAuth(user[0].encode(), user[1].encode()) if user else None
-    return Pushgateway(url, "dora", auth, UNHURRIED).send(delivery(facts, repository))
+    return Pushgateway(url, "dora", auth, UNHURRIED).send(sink_payload(facts, repository))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ def test_any_repository_name_arrives_intact_as_grouping_key_and_label(gateway: s
     assert isinstance(pushed(gateway, deployment(repository=name), repository=name), Sent)
     ((labels, value),) = [
         (labels, value)
-        for labels, value in Groups.of(gateway).samples(name, "dora_deployments_total")
+        for labels, value in PushgatewayGroups.read(gateway).samples(name, "dora_deployments_total")
         if labels["source"] == "deployments"
     ]
     assert (labels["repository"], value) == (name, 1)
@@ -205,17 +205,17 @@ def test_any_repository_name_arrives_intact_as_grouping_key_and_label(gateway: s
 def test_a_push_replaces_its_group_and_no_other(gateway: str) -> None:
     other = "acme/other"
     pushed(gateway, deployment(repository=other, environment="live"), repository=other)
-    before = Groups.of(gateway).group(other)
+    before = PushgatewayGroups.read(gateway).group(other)
     pushed(gateway, deployment(1), deployment(2, environment="prod"))
     assert environments(gateway) == {"production", "prod"}
     pushed(gateway, deployment(1))
     assert environments(gateway) == {"production"}
     assert before is not None
-    assert Groups.of(gateway).group(other) == before
+    assert PushgatewayGroups.read(gateway).group(other) == before
 
 
 def environments(url: str) -> set[str]:
-    return {labels["environment"] for labels, _ in Groups.of(url).samples(SHOP, "dora_changes_total")}
+    return {labels["environment"] for labels, _ in PushgatewayGroups.read(url).samples(SHOP, "dora_changes_total")}
 
 
 def test_what_the_gateway_does_not_take_is_quoted(tmp_path: Path) -> None:
@@ -263,7 +263,7 @@ def test_user_and_password_of_the_inputs_are_used(tmp_path: Path, locked_gateway
     name, password = user
     for given, mark in ((password, "✓"), (f"{password}!", "✗ HTTP 401: user, password or token")):
         inputs = {"pushgateway-url": locked_gateway, "pushgateway-username": name, "pushgateway-password": given}
-        ran = run(tmp_path, "repository_dispatch", events.dispatch("dora-deployment", id="1"), inputs)
+        ran = run_action(tmp_path, "repository_dispatch", events.dispatch("dora-deployment", id="1"), inputs)
         assert f"Pushgateway {mark}" in ran.summary
         assert given not in ran.log + ran.summary
 
@@ -272,26 +272,28 @@ def test_user_and_password_of_the_inputs_are_used(tmp_path: Path, locked_gateway
 class Writer:
     """Runs of one repository that share a ledger and a gateway."""
 
-    ledger: Ledger
+    ledger: Storage
     settings: Settings
     run: Run
 
-    def record(self, number: int) -> Recorded:
+    def record(self, number: int) -> RunResult:
         fact = deployment(number, 10 - number, repository=self.run.repository)
-        return recorded(self.ledger, self.settings, self.run, fact)
+        return record_facts(self.ledger, self.settings, self.run, fact)
 
-    def deliver(self, recorded: Recorded) -> Outcome:
+    def deliver(self, recorded: RunResult) -> SinkOutcome:
         (outcome,) = deliver(recorded, self.ledger, self.settings, self.run, UNHURRIED)
         return outcome
 
     def pushed(self, url: str) -> float:
-        return sum(value for _, value in Groups.of(url).samples(self.run.repository, "dora_deployments_total"))
+        return sum(
+            value for _, value in PushgatewayGroups.read(url).samples(self.run.repository, "dora_deployments_total")
+        )
 
 
 @pytest.fixture
 def writer(tmp_path: Path, gateway: str, request: pytest.FixtureRequest) -> Writer:
     settings = Settings.model_validate({"pushgateway-url": gateway})
-    return Writer(DirectoryLedger(tmp_path), settings, events.run("push", repository=f"acme/{request.node.name}"))
+    return Writer(DirectoryStorage(tmp_path), settings, events.make_run("push", repository=f"acme/{request.node.name}"))
 
 
 def test_a_run_that_was_overtaken_leaves_the_push_to_the_newer_one(writer: Writer, gateway: str) -> None:
@@ -304,6 +306,6 @@ def test_a_run_that_was_overtaken_leaves_the_push_to_the_newer_one(writer: Write
 def test_a_run_is_not_overtaken_by_one_that_brought_no_facts(writer: Writer, gateway: str) -> None:
     """Else it would leave the push to one that has left it to this one."""
     recorded = writer.record(1)
-    assert writer.ledger.write(writer.ledger.read(), {OUTBOX: b'{"id":"x"}\n'}, "acknowledge") is not None
+    assert writer.ledger.write(writer.ledger.read(), {OUTBOX_FILE: b'{"id":"x"}\n'}, "acknowledge") is not None
     assert isinstance(writer.deliver(recorded), Sent)
     assert writer.pushed(gateway) == 1

@@ -12,15 +12,15 @@ from urllib.parse import quote
 import pytest
 from requests.auth import HTTPBasicAuth
 
-from dora_metrics.runtime import Patience
-from dora_metrics.sinks.base import NotSent, Outcome, Sent, Sink
+from dora_metrics.runtime import HttpLimits
+from dora_metrics.sinks.base import NotSent, Sent, Sink, SinkOutcome
 from dora_metrics.sinks.endpoint import Endpoint
 from dora_metrics.sinks.pushgateway import Pushgateway
-from support.runs import Ran, deployment_status, run
-from support.servers import OK, Answer, Listener, free_port, listening, self_signed
-from support.sink_payloads import delivery
+from support.runs import ActionRun, deployment_status, run_action
+from support.servers import OK, Answer, Listener, free_port, listen, self_signed
+from support.sink_payloads import sink_payload
 
-HASTE = Patience(connect_seconds=0.4, read_seconds=0.4, tries=2, pause_seconds=0)
+HASTE = HttpLimits(connect_seconds=0.4, read_seconds=0.4, tries=2, pause_seconds=0)
 USER, PASSWORD = "pusher", "gateway-pa55word"
 IN_URL, TOKEN, KEY = "url-pa55word", "endpoint-t0ken", "hm4c-k3y"
 SECRETS = (
@@ -66,7 +66,7 @@ def assert_no_secret(text: str) -> None:
     assert [secret for secret in SECRETS if secret in text or quote(secret) in text] == []
 
 
-def reason(sink: Sink, outcome: Outcome) -> str:
+def reason(sink: Sink, outcome: SinkOutcome) -> str:
     """Why it did not arrive."""
     assert isinstance(outcome, NotSent)
     assert outcome.sink == sink.name
@@ -76,27 +76,27 @@ def reason(sink: Sink, outcome: Outcome) -> str:
 
 
 def failing(aim: Aim, *answers: Answer) -> tuple[str, Listener]:
-    with listening(*answers) as listener:
+    with listen(*answers) as listener:
         sink = aim(listener.url)
-        return reason(sink, sink.send(delivery())), listener
+        return reason(sink, sink.send(sink_payload())), listener
 
 
 def test_nobody_listens(aim: Aim) -> None:
     sink = aim(f"http://127.0.0.1:{free_port()}")
-    assert reason(sink, sink.send(delivery())) == (
+    assert reason(sink, sink.send(sink_payload())) == (
         "no connection (2 tries); it is down, or its host or port are wrong for this runner"
     )
 
 
 def test_a_host_that_does_not_exist(aim: Aim) -> None:
     sink = aim("http://nowhere.invalid:9091")
-    assert reason(sink, sink.send(delivery())).startswith("no connection (2 tries); it is down, or its host")
+    assert reason(sink, sink.send(sink_payload())).startswith("no connection (2 tries); it is down, or its host")
 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".example", "[::1", "host:port", "-", "exa mple"])
 def test_an_address_that_is_none(aim: Aim, host: str) -> None:
     sink = aim(f"http://{host}/")
-    assert "the address cannot be used" in reason(sink, sink.send(delivery())) or host == "-"
+    assert "the address cannot be used" in reason(sink, sink.send(sink_payload())) or host == "-"
 
 
 def test_a_server_that_never_answers(aim: Aim) -> None:
@@ -112,9 +112,9 @@ def test_a_connection_that_is_cut_before_the_answer(aim: Aim) -> None:
 
 
 def test_https_where_the_server_speaks_http(aim: Aim) -> None:
-    with listening() as listener:
+    with listen() as listener:
         sink = aim(listener.url.replace("http:", "https:"))
-        said = reason(sink, sink.send(delivery()))
+        said = reason(sink, sink.send(sink_payload()))
     assert said == "the TLS connection failed; check the certificate, and that the address is right about https"
     assert listener.requests == []
 
@@ -143,8 +143,8 @@ def test_a_status_says_what_to_look_at(aim: Aim, status: int, hint: str) -> None
 
 
 def test_a_server_that_is_back_at_the_second_try_gets_everything(aim: Aim) -> None:
-    with listening(Answer(503), OK) as listener:
-        assert isinstance(aim(listener.url).send(delivery()), Sent)
+    with listen(Answer(503), OK) as listener:
+        assert isinstance(aim(listener.url).send(sink_payload()), Sent)
     first, second = listener.requests
     assert first.body == second.body
 
@@ -168,7 +168,7 @@ def test_a_wish_to_be_asked_later_is_granted_within_bounds(aim: Aim, after: str)
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_not_followed(aim: Aim, status: int) -> None:
-    with listening() as elsewhere:
+    with listen() as elsewhere:
         said, _ = failing(aim, Answer(status, headers={"Location": f"{elsewhere.url}/{IN_URL}"}))
     assert said.startswith(f"HTTP {status}: ")
     assert "use the" in said
@@ -182,13 +182,13 @@ def test_a_redirect_to_nowhere_is_no_success(aim: Aim, location: str | None) -> 
 
 
 def test_a_success_whose_body_breaks_off_is_a_success(aim: Aim) -> None:
-    with listening(Answer(200, b"thank you", cut_after=3)) as listener:
-        assert isinstance(aim(listener.url).send(delivery()), Sent)
+    with listen(Answer(200, b"thank you", cut_after=3)) as listener:
+        assert isinstance(aim(listener.url).send(sink_payload()), Sent)
 
 
 def test_a_success_whose_body_never_ends_is_a_success(aim: Aim) -> None:
-    with listening(Answer(200, b"ok", {"Content-Length": "1000000"})) as listener:
-        assert isinstance(aim(listener.url).send(delivery()), Sent)
+    with listen(Answer(200, b"ok", {"Content-Length": "1000000"})) as listener:
+        assert isinstance(aim(listener.url).send(sink_payload()), Sent)
 
 
 def test_a_refusal_whose_body_breaks_off_is_quoted_as_far_as_it_came(aim: Aim) -> None:
@@ -202,14 +202,14 @@ def test_a_refusal_that_cannot_be_decoded_is_a_refusal(aim: Aim) -> None:
 
 
 def test_a_server_that_repeats_what_it_was_sent_makes_no_secret_public(aim: Aim) -> None:
-    with listening() as listener:
-        aim(listener.url).send(delivery())
+    with listen() as listener:
+        aim(listener.url).send(sink_payload())
     (sent,) = listener.requests
     seen = f"Cannot {sent.method} {sent.path} with {sent.headers['Authorization']} {IN_URL} {PASSWORD} {TOKEN}"
     echo = Answer(400, seen.encode())
-    with listening(echo) as listener:
+    with listen(echo) as listener:
         sink = aim(listener.url)
-        outcome = sink.send(delivery())
+        outcome = sink.send(sink_payload())
     assert isinstance(outcome, NotSent)
     own = sent.headers["Authorization"].partition(" ")[2]
     assert own not in outcome.reason
@@ -218,30 +218,30 @@ def test_a_server_that_repeats_what_it_was_sent_makes_no_secret_public(aim: Aim)
 
 
 def test_a_certificate_that_nobody_vouches_for(aim: Aim, tmp_path: Path) -> None:
-    with listening(tls=self_signed(tmp_path)) as listener:
+    with listen(tls=self_signed(tmp_path)) as listener:
         sink = aim(listener.url.replace("http:", "https:"))
-        said = reason(sink, sink.send(delivery()))
+        said = reason(sink, sink.send(sink_payload()))
     assert said == "the TLS connection failed; check the certificate, and that the address is right about https"
     assert listener.requests == []
 
 
 @pytest.mark.parametrize("token", ["endpoint-t0ken\n", " endpoint-t0ken", "endpoint-t0ken\r\n"])
 def test_a_token_that_was_pasted_with_its_line_break_works(token: str) -> None:
-    with listening() as listener:
-        assert isinstance(Endpoint(listener.url, token, patience=HASTE).send(delivery()), Sent)
+    with listen() as listener:
+        assert isinstance(Endpoint(listener.url, token, limits=HASTE).send(sink_payload()), Sent)
     assert listener.requests[0].headers["Authorization"] == "Bearer endpoint-t0ken"
 
 
 @pytest.mark.parametrize("token", ["endpoint-\nt0ken", "endpoint-t0ken\u0142", "endpoint-t0ken\ud800"])
 def test_a_token_that_no_header_can_carry_is_named_and_not_shown(token: str) -> None:
-    with listening() as listener:
-        sink = Endpoint(listener.url, token, patience=HASTE)
-        said = reason(sink, sink.send(delivery()))
+    with listen() as listener:
+        sink = Endpoint(listener.url, token, limits=HASTE)
+        said = reason(sink, sink.send(sink_payload()))
     assert said == "the token cannot be sent: it holds a line break or letters outside Latin-1; paste it again"
     assert token not in said
 
 
-def in_a_run(folder: Path, listener: Listener, **inputs: object) -> Ran:
+def in_a_run(folder: Path, listener: Listener, **inputs: object) -> ActionRun:
     """A run with both sinks at a listener."""
     given = {
         "pushgateway-url": _with_password(listener.url),
@@ -252,14 +252,14 @@ def in_a_run(folder: Path, listener: Listener, **inputs: object) -> Ran:
         "endpoint-secret": KEY,
         **inputs,
     }
-    ran = run(folder, "deployment_status", deployment_status(), given)
+    ran = run_action(folder, "deployment_status", deployment_status(), given)
     assert_no_secret(ran.log + ran.summary + str(ran.outputs))
     return ran
 
 
 @pytest.mark.parametrize("answer", [Answer(503), Answer(401), Answer(drop=True), Answer(hang=True), Answer(302)])
 def test_failed_sinks_are_warnings_named_in_the_summary_and_spare_the_job(tmp_path: Path, answer: Answer) -> None:
-    with listening(answer) as listener:
+    with listen(answer) as listener:
         ran = in_a_run(tmp_path, listener)
     assert ran.code == 0
     for name in ("Pushgateway", "endpoint"):
@@ -270,7 +270,7 @@ def test_failed_sinks_are_warnings_named_in_the_summary_and_spare_the_job(tmp_pa
 
 
 def test_failed_sinks_fail_a_strict_job_after_everything_else_is_done(tmp_path: Path) -> None:
-    with listening(Answer(503)) as listener:
+    with listen(Answer(503)) as listener:
         ran = in_a_run(tmp_path, listener, strict="true")
     assert ran.code == 1
     assert "reached production" in ran.summary
@@ -278,7 +278,7 @@ def test_failed_sinks_fail_a_strict_job_after_everything_else_is_done(tmp_path: 
 
 
 def test_sinks_that_work_leave_a_strict_job_in_peace(tmp_path: Path) -> None:
-    with listening() as listener:
+    with listen() as listener:
         ran = in_a_run(tmp_path, listener, strict="true")
     assert ran.code == 0
     assert "Pushgateway ✓" in ran.summary
@@ -287,7 +287,7 @@ def test_sinks_that_work_leave_a_strict_job_in_peace(tmp_path: Path) -> None:
 
 
 def test_a_sink_that_fails_does_not_stop_the_other(tmp_path: Path) -> None:
-    with listening() as listener:
+    with listen() as listener:
         ran = in_a_run(tmp_path, listener, **{"pushgateway-url": f"http://127.0.0.1:{free_port()}"})
     assert ran.code == 0
     assert "Pushgateway ✗ no connection" in ran.summary
@@ -296,7 +296,7 @@ def test_a_sink_that_fails_does_not_stop_the_other(tmp_path: Path) -> None:
 
 def test_what_a_server_says_is_text_in_the_log_and_the_summary(tmp_path: Path) -> None:
     hostile = "\n::set-output name=x::y\n##[error]z <img src=x> @everyone | `a` \u202egnp"
-    with listening(Answer(400, hostile.encode())) as listener:
+    with listen(Answer(400, hostile.encode())) as listener:
         ran = in_a_run(tmp_path, listener)
     commands = [line for line in ran.log.splitlines() if line.startswith("::")]
     assert all(line.startswith("::warning title=dora-metrics%3A ") for line in commands)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.sources.health_check import Answered, Question, check
-from support.servers import OK, Answer, free_port, listening, self_signed
+from dora_metrics.sources.health_check import HealthCheckRequest, HealthCheckResult, check_health
+from support.servers import OK, Answer, free_port, listen, self_signed
 
 SECRET = "s3cret-t0ken"
 
@@ -26,28 +26,28 @@ class Pauses:
         self.seconds.append(seconds)
 
 
-def asked(url: str, pause: Pauses | None = None, **given: Any) -> Answered:  # noqa: ANN401
-    question = Question(**{
-        "url": f"{url}/{SECRET}?key={SECRET}", "statuses": ("200-299",), "retries": 2, "seconds": 5,
-        "seconds_a_try": 0.4, "pause_seconds": 1, **given,
+def asked(url: str, pause: Pauses | None = None, **given: Any) -> HealthCheckResult:  # noqa: ANN401
+    question = HealthCheckRequest(**{
+        "url": f"{url}/{SECRET}?key={SECRET}", "healthy_statuses": ("200-299",), "retries": 2, "total_seconds": 5,
+        "try_seconds": 0.4, "first_pause_seconds": 1, **given,
     })  # fmt: skip
     assert SECRET not in repr(question)
-    found = check(question, pause or Pauses())
+    found = check_health(question, pause or Pauses())
     assert SECRET not in found.text
     return found
 
 
 def test_a_service_that_says_it_is_well_passes_at_once() -> None:
-    with listening(Answer(204)) as listener:
-        assert asked(listener.url) == Answered("passed", "passed (HTTP 204, 1 try)")
+    with listen(Answer(204)) as listener:
+        assert asked(listener.url) == HealthCheckResult("passed", "passed (HTTP 204, 1 try)")
     (request,) = listener.requests
     assert (request.method, request.path, request.body) == ("GET", f"/{SECRET}?key={SECRET}", b"")
 
 
 def test_a_service_that_starts_slowly_is_asked_again_after_growing_pauses() -> None:
     pauses = Pauses()
-    with listening(Answer(503), Answer(drop=True), OK) as listener:
-        assert asked(listener.url, pauses) == Answered("passed", "passed (HTTP 200, 3 tries)")
+    with listen(Answer(503), Answer(drop=True), OK) as listener:
+        assert asked(listener.url, pauses) == HealthCheckResult("passed", "passed (HTTP 200, 3 tries)")
     assert pauses.seconds == [1, 2]
 
 
@@ -61,18 +61,18 @@ def test_a_service_that_starts_slowly_is_asked_again_after_growing_pauses() -> N
     ],
 )
 def test_a_service_that_is_not_well_fails_after_all_tries(answer: Answer, said: str) -> None:
-    with listening(answer) as listener:
-        assert asked(listener.url) == Answered("failed", said)
+    with listen(answer) as listener:
+        assert asked(listener.url) == HealthCheckResult("failed", said)
     assert len(listener.requests) == 3
 
 
 def test_nobody_there_is_a_service_that_is_not_well() -> None:
-    assert asked(f"http://127.0.0.1:{free_port()}") == Answered("failed", "failed: no connection (3 tries)")
+    assert asked(f"http://127.0.0.1:{free_port()}") == HealthCheckResult("failed", "failed: no connection (3 tries)")
 
 
 def test_without_retries_it_is_asked_once() -> None:
-    with listening(Answer(503)) as listener:
-        assert asked(listener.url, retries=0) == Answered("failed", "failed: HTTP 503 (1 try)")
+    with listen(Answer(503)) as listener:
+        assert asked(listener.url, retries=0) == HealthCheckResult("failed", "failed: HTTP 503 (1 try)")
     assert len(listener.requests) == 1
 
 
@@ -91,24 +91,24 @@ def test_without_retries_it_is_asked_once() -> None:
 def test_the_statuses_that_mean_healthy_are_those_of_the_settings(
     statuses: tuple[str, ...], status: int, health: str
 ) -> None:
-    with listening(Answer(status, headers={"Location": "/elsewhere"})) as listener:
-        assert asked(listener.url, statuses=statuses, retries=0).health == health
+    with listen(Answer(status, headers={"Location": "/elsewhere"})) as listener:
+        assert asked(listener.url, healthy_statuses=statuses, retries=0).health == health
 
 
 def test_a_redirect_of_the_same_scheme_is_followed() -> None:
-    with listening() as elsewhere, listening(Answer(307, headers={"Location": f"{elsewhere.url}/well"})) as listener:
+    with listen() as elsewhere, listen(Answer(307, headers={"Location": f"{elsewhere.url}/well"})) as listener:
         assert asked(listener.url).health == "passed"
     assert [request.path for request in elsewhere.requests] == ["/well"]
-    with listening(Answer(302, headers={"Location": "/well"}), OK) as listener:
+    with listen(Answer(302, headers={"Location": "/well"}), OK) as listener:
         assert asked(listener.url).health == "passed"
     assert listener.requests[1].path == "/well"
 
 
 @pytest.mark.parametrize("location", ["https://127.0.0.1:1/", "ftp://127.0.0.1/", "file:///etc/passwd", "javascript:x"])
 def test_a_redirect_to_another_scheme_says_nothing_about_the_service(location: str) -> None:
-    with listening(Answer(301, headers={"Location": location})) as listener:
+    with listen(Answer(301, headers={"Location": location})) as listener:
         found = asked(listener.url)
-    assert found == Answered(
+    assert found == HealthCheckResult(
         None, "not recorded: it redirects to another scheme, which is not followed; set the final address"
     )
     assert len(listener.requests) == 1
@@ -120,7 +120,7 @@ def test_a_redirect_to_another_scheme_says_nothing_about_the_service(location: s
 )
 def test_a_redirect_to_nowhere_or_in_a_circle_is_no_sign_of_health(location: str | None, said: str) -> None:
     headers = {} if location is None else {"Location": location}
-    with listening(Answer(302, headers=headers)) as listener:
+    with listen(Answer(302, headers=headers)) as listener:
         found = asked(listener.url, retries=0)
     assert found.health == "failed"
     assert found.text in (f"failed: {said} (1 try)", "failed: more than 5 redirects (1 try)")
@@ -134,15 +134,15 @@ def test_an_address_that_is_none_says_nothing_about_the_service(url: str) -> Non
 
 
 def test_a_certificate_that_nobody_vouches_for_is_no_sign_of_health(tmp_path: Path) -> None:
-    with listening(tls=self_signed(tmp_path)) as listener:
+    with listen(tls=self_signed(tmp_path)) as listener:
         found = asked(listener.url.replace("http:", "https:"))
-    assert found == Answered("failed", "failed: the TLS connection failed (3 tries)")
+    assert found == HealthCheckResult("failed", "failed: the TLS connection failed (3 tries)")
 
 
 def test_all_tries_together_take_no_longer_than_they_may() -> None:
     began = time.monotonic()
-    with listening(Answer(hang=True)) as listener:
-        found = asked(listener.url, seconds=0.9, retries=10)
+    with listen(Answer(hang=True)) as listener:
+        found = asked(listener.url, total_seconds=0.9, retries=10)
         took = time.monotonic() - began
     assert found.health == "failed"
     assert took < 2
@@ -176,10 +176,10 @@ def dripping() -> Iterator[str]:
 def test_a_server_that_lets_its_answer_drip_is_left_alone_with_it() -> None:
     with dripping() as url:
         began = time.monotonic()
-        assert asked(url, retries=0) == Answered("failed", "failed: no answer in time (1 try)")
+        assert asked(url, retries=0) == HealthCheckResult("failed", "failed: no answer in time (1 try)")
         assert time.monotonic() - began < 1.5
 
 
 def test_an_endless_body_is_not_read() -> None:
-    with listening(Answer(200, b"ok", {"Content-Length": "1000000000"})) as listener:
+    with listen(Answer(200, b"ok", {"Content-Length": "1000000000"})) as listener:
         assert asked(listener.url).health == "passed"

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from dora_metrics.core.facts.jsonl import encode
+from dora_metrics.core.facts.jsonl import encode_fact
 from dora_metrics.core.facts.model import Deployment
-from dora_metrics.core.ledger.layout import LARGEST, QUARANTINE
-from support.branch_shop import FILE, Shop, deployed
+from dora_metrics.core.ledger.layout import MAX_FILE_BYTES, QUARANTINE_FILE
+from support.branch_shop import FACTS_FILE, BranchShop, deployment_ids
 from support.runs import NOW, deployment_status
 
 GITHUB_SHOWS = 512_000
@@ -28,67 +28,67 @@ def line(number: int, at: str = "2026-11-20T12:00:00Z", **fields: object) -> byt
         status="success",
         source="deployments",
     )
-    plain = {**json.loads(encode(fact)), "observed_at": at, "finished_at": at, **fields}
+    plain = {**json.loads(encode_fact(fact)), "observed_at": at, "finished_at": at, **fields}
     return json.dumps(plain, sort_keys=True, separators=(",", ":")).encode() + b"\n"
 
 
-def counted(shop: Shop) -> float:
+def counted(shop: BranchShop) -> float:
     """How many deployments the ledger says there ever were."""
     metrics = (shop.read("metrics.prom") or b"").decode()
     rows = [row for row in metrics.splitlines() if row.startswith("dora_deployments_total{")]
     return sum(float(row.rpartition(" ")[2]) for row in rows)
 
 
-def test_lines_broken_by_hand_are_set_aside_and_told_and_the_rest_counts(shop: Shop) -> None:
+def test_lines_broken_by_hand_are_set_aside_and_told_and_the_rest_counts(shop: BranchShop) -> None:
     shop.run(1)
-    whole = shop.read(FILE) or b""
-    shop.hand({FILE: b"<<<<<<< HEAD\n" + whole + line(7)[:50] + b"\n" + line(8)})
+    whole = shop.read(FACTS_FILE) or b""
+    shop.commit_by_hand({FACTS_FILE: b"<<<<<<< HEAD\n" + whole + line(7)[:50] + b"\n" + line(8)})
     ran = shop.run(2)
-    assert shop.ids() == [*deployed(1, 2), "test:8"]
-    aside = [json.loads(row) for row in (shop.read(QUARANTINE) or b"").splitlines()]
+    assert shop.fact_ids() == [*deployment_ids(1, 2), "test:8"]
+    aside = [json.loads(row) for row in (shop.read(QUARANTINE_FILE) or b"").splitlines()]
     assert [(one["file"], one["line"], one["text"]) for one in aside] == [
-        (FILE, 1, "<<<<<<< HEAD"),
-        (FILE, 3, line(7)[:50].decode()),
+        (FACTS_FILE, 1, "<<<<<<< HEAD"),
+        (FACTS_FILE, 3, line(7)[:50].decode()),
     ]
-    assert f"{FILE}:1: not a whole JSON object" in ran.log
+    assert f"{FACTS_FILE}:1: not a whole JSON object" in ran.log
     assert "kept in quarantine.jsonl" in ran.summary
     assert ran.code == 0
     assert counted(shop) == 3
 
 
-def test_what_was_set_aside_is_told_once_and_kept(shop: Shop) -> None:
+def test_what_was_set_aside_is_told_once_and_kept(shop: BranchShop) -> None:
     shop.run(1)
-    shop.hand({FILE: (shop.read(FILE) or b"") + b"broken\n"})
+    shop.commit_by_hand({FACTS_FILE: (shop.read(FACTS_FILE) or b"") + b"broken\n"})
     shop.run(2)
-    kept = shop.read(QUARANTINE)
+    kept = shop.read(QUARANTINE_FILE)
     assert "quarantine" not in shop.run(3).log
-    assert shop.read(QUARANTINE) == kept != b""
+    assert shop.read(QUARANTINE_FILE) == kept != b""
 
 
 @pytest.mark.parametrize("content", [b"\0" + line(7), b"\xff\xfe\n" + line(7)], ids=["binary", "other encoding"])
-def test_a_file_that_is_no_text_is_read_all_the_same(shop: Shop, content: bytes) -> None:
+def test_a_file_that_is_no_text_is_read_all_the_same(shop: BranchShop, content: bytes) -> None:
     """GraphQL has no text of it, so the blob is asked for."""
     shop.run(1)
-    shop.hand({"facts/2026/10.jsonl": content + line(8)})
+    shop.commit_by_hand({"facts/2026/10.jsonl": content + line(8)})
     ran = shop.run(2)
-    assert [asked.status for asked in shop.github.sent("GET */git/blobs/*")] == [200]
-    assert "test:8" in shop.ids()
+    assert [asked.status for asked in shop.github.requests_matching("GET */git/blobs/*")] == [200]
+    assert "test:8" in shop.fact_ids()
     assert "kept in quarantine.jsonl" in ran.log
 
 
-def test_a_file_that_github_cuts_is_read_whole_and_split_when_it_is_written(shop: Shop) -> None:
+def test_a_file_that_github_cuts_is_read_whole_and_split_when_it_is_written(shop: BranchShop) -> None:
     shop.run(1)
     many = [line(number, f"2026-11-{number // 60 % 20 + 1:02}T10:{number % 60:02}:00Z") for number in range(100, 1500)]
-    shop.hand({FILE: (shop.read(FILE) or b"") + b"".join(many)})
-    assert len(shop.read(FILE) or b"") > GITHUB_SHOWS
+    shop.commit_by_hand({FACTS_FILE: (shop.read(FACTS_FILE) or b"") + b"".join(many)})
+    assert len(shop.read(FACTS_FILE) or b"") > GITHUB_SHOWS
     shop.run(2)
-    assert [asked.status for asked in shop.github.sent("GET */git/blobs/*")] == [200]
-    assert len(shop.ids()) == len(set(shop.ids())) == 1402
+    assert [asked.status for asked in shop.github.requests_matching("GET */git/blobs/*")] == [200]
+    assert len(shop.fact_ids()) == len(set(shop.fact_ids())) == 1402
     assert counted(shop) == 1402
-    assert all(len(content) <= LARGEST for content in shop.facts().values())
+    assert all(len(content) <= MAX_FILE_BYTES for content in shop.fact_files().values())
 
 
-def test_facts_in_any_folder_and_file_count(shop: Shop) -> None:
+def test_facts_in_any_folder_and_file_count(shop: BranchShop) -> None:
     shop.run(1)
     own = {
         "facts/old.jsonl": line(1),
@@ -98,28 +98,28 @@ def test_facts_in_any_folder_and_file_count(shop: Shop) -> None:
         "facts/2026/10-by-hand.jsonl": line(5, "2026-10-02T00:00:00Z"),
         "facts/2026/deeper/x.jsonl": line(6),
     }
-    shop.hand(own)
+    shop.commit_by_hand(own)
     for number in (2, 3):
         assert shop.run(number).code == 0
         assert counted(shop) == 6 + number
     assert {path: shop.read(path) for path in own} == own
 
 
-def test_facts_of_the_future_count_within_the_same_requests(shop: Shop) -> None:
+def test_facts_of_the_future_count_within_the_same_requests(shop: BranchShop) -> None:
     """Four, as the budget is: a clock that was wrong once must not cost every later run more."""
     shop.run(1)
-    shop.hand({"facts/2099/01.jsonl": line(7, "2099-01-15T00:00:00Z")})
+    shop.commit_by_hand({"facts/2099/01.jsonl": line(7, "2099-01-15T00:00:00Z")})
     for number in (2, 3):
         shop.github.requests.clear()
         shop.run(number, state="failure")
         assert len(shop.github.requests) <= 4
         assert counted(shop) == 2
-    assert "test:7" in shop.ids()
+    assert "test:7" in shop.fact_ids()
 
 
-def test_an_event_of_the_future_is_recorded_and_counts(shop: Shop) -> None:
-    shop.event("deployment_status", deployment_status(7, at="2099-01-15T00:00:00Z"))
-    assert list(shop.facts()) == ["facts/2099/01.jsonl"]
+def test_an_event_of_the_future_is_recorded_and_counts(shop: BranchShop) -> None:
+    shop.run_event("deployment_status", deployment_status(7, at="2099-01-15T00:00:00Z"))
+    assert list(shop.fact_files()) == ["facts/2099/01.jsonl"]
     shop.run(1)
     assert counted(shop) == 2
 
@@ -132,22 +132,24 @@ NEWER: Mapping[str, bytes] = {
 }
 
 
-def test_what_a_newer_version_has_written_is_used_where_it_fits_and_stays_as_it_is(shop: Shop) -> None:
+def test_what_a_newer_version_has_written_is_used_where_it_fits_and_stays_as_it_is(shop: BranchShop) -> None:
     shop.run(1)
-    shop.hand({FILE: (shop.read(FILE) or b"") + b"".join(NEWER.values())})
+    shop.commit_by_hand({FACTS_FILE: (shop.read(FACTS_FILE) or b"") + b"".join(NEWER.values())})
     ran = shop.run(2)
-    lines = set((shop.read(FILE) or b"").splitlines(keepends=True))
+    lines = set((shop.read(FACTS_FILE) or b"").splitlines(keepends=True))
     assert set(NEWER.values()) <= lines
     assert len(lines) == 2 + len(NEWER)
-    assert shop.read(QUARANTINE) is None
+    assert shop.read(QUARANTINE_FILE) is None
     assert counted(shop) == 4
     assert ran.code == 0
 
 
 @pytest.mark.parametrize("content", [b"{}", b"\xff", b"[" * 10_000, b'{"rules":', b"\0"])
 @pytest.mark.parametrize("path", ["checkpoint.json", "sequence", "outbox.jsonl"])
-def test_a_file_beside_the_facts_that_is_broken_costs_no_fact_and_no_run(shop: Shop, path: str, content: bytes) -> None:
-    shop.hand(
+def test_a_file_beside_the_facts_that_is_broken_costs_no_fact_and_no_run(
+    shop: BranchShop, path: str, content: bytes
+) -> None:
+    shop.commit_by_hand(
         {
             "README.md": "# The ledger of dora-metrics\n",
             path: content,
@@ -156,11 +158,11 @@ def test_a_file_beside_the_facts_that_is_broken_costs_no_fact_and_no_run(shop: S
     )
     for number in (1, 2):
         assert shop.run(number).code == 0
-        assert shop.ids() == [*deployed(*range(1, number + 1)), "test:7"]
+        assert shop.fact_ids() == [*deployment_ids(*range(1, number + 1)), "test:7"]
         assert counted(shop) == 1 + number
 
 
-def test_other_files_on_the_branch_stay(shop: Shop) -> None:
+def test_other_files_on_the_branch_stay(shop: BranchShop) -> None:
     shop.run(1)
     own = {
         "index.html": b"<p>",
@@ -168,17 +170,17 @@ def test_other_files_on_the_branch_stay(shop: Shop) -> None:
         "facts/README": b"mine",
         "facts/2026/11.jsonl.orig": b"broken",
     }
-    shop.hand(own)
+    shop.commit_by_hand(own)
     shop.run(2)
     assert {path: shop.read(path) for path in own} == own
 
 
-def test_a_readme_in_other_words_stays(shop: Shop) -> None:
+def test_a_readme_in_other_words_stays(shop: BranchShop) -> None:
     shop.run(1)
-    shop.hand({"README.md": "# Our deployments\n\nAsk Ann."})
+    shop.commit_by_hand({"README.md": "# Our deployments\n\nAsk Ann."})
     shop.run(2)
     assert shop.read("README.md") == b"# Our deployments\n\nAsk Ann."
-    assert shop.ids() == deployed(1, 2)
-    shop.hand({"README.md": None})
+    assert shop.fact_ids() == deployment_ids(1, 2)
+    shop.commit_by_hand({"README.md": None})
     shop.run(3)
     assert b"ledger of dora-metrics" in (shop.read("README.md") or b"")

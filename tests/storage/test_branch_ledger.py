@@ -5,29 +5,29 @@ from pathlib import Path
 
 from fakes.faults import dropped, stale_head, unavailable
 from fakes.github import FakeGitHub
-from support.branch_shop import BRANCH, FILE, Shop, deployed
-from support.runs import deployment_status, run
+from support.branch_shop import BRANCH, FACTS_FILE, BranchShop, deployment_ids
+from support.runs import deployment_status, run_action
 
 
-def test_the_first_run_begins_an_orphan_branch_that_says_what_it_is(shop: Shop) -> None:
+def test_the_first_run_begins_an_orphan_branch_that_says_what_it_is(shop: BranchShop) -> None:
     ran = shop.run(1)
     assert ran.code == 0
-    assert shop.ids() == ["github:deployment:1"]
+    assert shop.fact_ids() == ["github:deployment:1"]
     log = shop.repository.log(BRANCH)
     assert [commit.parents for commit in log] == [()]
     assert b"ledger of dora-metrics" in (shop.repository.read("README.md", BRANCH) or b"")
 
 
-def test_every_later_run_reads_once_and_writes_once(shop: Shop) -> None:
+def test_every_later_run_reads_once_and_writes_once(shop: BranchShop) -> None:
     shop.run(1)
     shop.github.requests.clear()
     ran = shop.run(2, state="failure")
     assert ran.code == 0
     assert [logged.operation for logged in shop.github.requests] == ["Ledger", "Append"]
-    assert shop.ids() == ["github:deployment:1", "github:deployment:2"]
+    assert shop.fact_ids() == ["github:deployment:1", "github:deployment:2"]
 
 
-def test_the_commit_says_what_was_recorded_and_stands_on_the_one_before(shop: Shop) -> None:
+def test_the_commit_says_what_was_recorded_and_stands_on_the_one_before(shop: BranchShop) -> None:
     shop.run(1)
     head = shop.repository.head(BRANCH)
     shop.run(2)
@@ -36,50 +36,50 @@ def test_the_commit_says_what_was_recorded_and_stands_on_the_one_before(shop: Sh
     assert newest.parents == (head,)
 
 
-def test_the_numbers_are_those_of_the_whole_branch(shop: Shop) -> None:
+def test_the_numbers_are_those_of_the_whole_branch(shop: BranchShop) -> None:
     shop.run(1)
     assert "2 deployments on 1 day" in shop.run(2).summary
 
 
-def test_a_stale_head_is_read_again_and_nobodys_facts_are_lost(shop: Shop) -> None:
+def test_a_stale_head_is_read_again_and_nobodys_facts_are_lost(shop: BranchShop) -> None:
     shop.run(1)
     other = {"facts/2026/10.jsonl": '{"id":"x","kind":"note","observed_at":"2026-10-01T00:00:00Z"}\n'}
     shop.github.fail(stale_head(shop.repository, BRANCH, other), to="createCommitOnBranch")
     assert shop.run(2).code == 0
-    assert shop.ids() == [*deployed(1, 2), "x"]
+    assert shop.fact_ids() == [*deployment_ids(1, 2), "x"]
     assert shop.repository.read("facts/2026/10.jsonl", BRANCH) == other["facts/2026/10.jsonl"].encode()
 
 
-def test_an_answer_that_got_lost_after_the_write_records_nothing_twice(shop: Shop) -> None:
+def test_an_answer_that_got_lost_after_the_write_records_nothing_twice(shop: BranchShop) -> None:
     shop.run(1)
     shop.github.fail(dropped(applied=True), to="createCommitOnBranch")
     assert shop.run(2).code == 0
-    assert shop.ids() == ["github:deployment:1", "github:deployment:2"]
+    assert shop.fact_ids() == ["github:deployment:1", "github:deployment:2"]
 
 
-def test_a_read_that_fails_is_asked_again(shop: Shop) -> None:
+def test_a_read_that_fails_is_asked_again(shop: BranchShop) -> None:
     shop.run(1)
     shop.github.fail(unavailable(502), to="Ledger", times=2)
     assert "+1 fact" in shop.run(2).summary
 
 
-def test_twelve_writers_at_once_lose_nothing(shop: Shop) -> None:
+def test_twelve_writers_at_once_lose_nothing(shop: BranchShop) -> None:
     with ThreadPoolExecutor(12) as pool:
         codes = {ran.code for ran in pool.map(shop.run, range(1, 13))}
     assert codes == {0}
-    assert sorted(shop.ids()) == sorted(f"github:deployment:{number}" for number in range(1, 13))
+    assert sorted(shop.fact_ids()) == sorted(f"github:deployment:{number}" for number in range(1, 13))
 
 
-def test_a_token_that_may_only_read_still_shows_the_history_and_names_the_permission(shop: Shop) -> None:
+def test_a_token_that_may_only_read_still_shows_the_history_and_names_the_permission(shop: BranchShop) -> None:
     shop.run(1)
     ran = shop.run(2, token=shop.github.grant(contents="read"))
     assert ran.code == 0
     assert "2 deployments on 1 day" in ran.summary
     assert "permissions: contents: write" in ran.log
-    assert shop.ids() == ["github:deployment:1"]
+    assert shop.fact_ids() == ["github:deployment:1"]
 
 
-def test_a_wrong_token_leaves_the_event_alone_and_is_not_shown(shop: Shop) -> None:
+def test_a_wrong_token_leaves_the_event_alone_and_is_not_shown(shop: BranchShop) -> None:
     ran = shop.run(1, token="ghs_wrong")
     assert ran.code == 0
     assert "reached production" in ran.summary
@@ -87,16 +87,16 @@ def test_a_wrong_token_leaves_the_event_alone_and_is_not_shown(shop: Shop) -> No
     assert "ghs_wrong" not in ran.log + ran.summary
 
 
-def test_a_protected_branch_is_a_clear_message_and_stays_as_it_is(shop: Shop) -> None:
+def test_a_protected_branch_is_a_clear_message_and_stays_as_it_is(shop: BranchShop) -> None:
     shop.run(1)
     shop.repository.protect(BRANCH)
     ran = shop.run(2)
     assert ran.code == 0
     assert "cannot be written" in ran.log
-    assert shop.ids() == ["github:deployment:1"]
+    assert shop.fact_ids() == ["github:deployment:1"]
 
 
-def test_foreign_files_on_the_branch_are_left_alone(shop: Shop) -> None:
+def test_foreign_files_on_the_branch_are_left_alone(shop: BranchShop) -> None:
     shop.run(1)
     shop.repository.commit({"notes/mine.txt": "keep me"}, message="By hand", branch=BRANCH)
     shop.run(2)
@@ -108,28 +108,28 @@ def test_a_repository_without_commits_is_a_clear_message(tmp_path: Path) -> None
         github.repository("acme/shop", empty=True)
         given = {"ledger": "branch:x", "github-token": github.token}
         environment = {"GITHUB_API_URL": github.api_url}
-        ran = run(tmp_path, "deployment_status", deployment_status(1), given, environment=environment)
+        ran = run_action(tmp_path, "deployment_status", deployment_status(1), given, environment=environment)
     assert ran.code == 0
     assert "no commit yet" in ran.log
 
 
-def test_a_central_repository_can_hold_the_ledger(shop: Shop) -> None:
+def test_a_central_repository_can_hold_the_ledger(shop: BranchShop) -> None:
     central = shop.github.repository("acme/metrics")
     central.commit({"README.md": "metrics"}, message="Begin")
     shop.run(1, ledger="branch:all@acme/metrics")
-    assert b"github:deployment:1" in (central.read(FILE, "all") or b"")
+    assert b"github:deployment:1" in (central.read(FACTS_FILE, "all") or b"")
 
 
-def test_writes_that_are_never_answered_are_given_up_after_three(shop: Shop) -> None:
+def test_writes_that_are_never_answered_are_given_up_after_three(shop: BranchShop) -> None:
     shop.run(1)
     shop.github.fail(unavailable(502), to="createCommitOnBranch", times=None)
     ran = shop.run(2, state="failure")
     assert ran.code == 0
-    assert len(shop.github.sent("createCommitOnBranch")) == 3
+    assert len(shop.github.requests_matching("createCommitOnBranch")) == 3
     assert "cannot be written: GitHub answered 502" in ran.log
 
 
-def test_a_branch_of_code_is_refused_and_stays_as_it_is(shop: Shop) -> None:
+def test_a_branch_of_code_is_refused_and_stays_as_it_is(shop: BranchShop) -> None:
     head = shop.repository.head("main")
     ran = shop.run(1, ledger="branch:main")
     assert ran.code == 0
@@ -137,11 +137,11 @@ def test_a_branch_of_code_is_refused_and_stays_as_it_is(shop: Shop) -> None:
     assert shop.repository.head("main") == head
 
 
-def test_who_is_overtaken_forty_times_gives_up_and_says_what_to_do(shop: Shop) -> None:
+def test_who_is_overtaken_forty_times_gives_up_and_says_what_to_do(shop: BranchShop) -> None:
     shop.run(1)
     shop.github.fail(stale_head(shop.repository, BRANCH), to="createCommitOnBranch", times=None)
     ran = shop.run(2, state="failure")
     assert ran.code == 0
-    assert len(shop.github.sent("createCommitOnBranch")) == 40
+    assert len(shop.github.requests_matching("createCommitOnBranch")) == 40
     assert "other runs wrote first 40 times; run this job again when they are done" in ran.log
-    assert shop.ids() == deployed(1)
+    assert shop.fact_ids() == deployment_ids(1)

@@ -21,16 +21,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dora_metrics.core.facts.jsonl import encode
+from dora_metrics.core.facts.jsonl import encode_fact
 from dora_metrics.core.facts.model import Change, Deployment
 from dora_metrics.core.ledger import layout
 from dora_metrics.errors import LedgerError
 from dora_metrics.storage.base import Snapshot
-from dora_metrics.storage.directory import DirectoryLedger
+from dora_metrics.storage.directory import DirectoryStorage
 from support import ledger_writer
-from support.ledger_writer import recorded
+from support.ledger_writer import record_facts
 from support.paths import ROOT
-from support.runs import deployment_status, incident, run
+from support.runs import deployment_status, incident_issue, run_action
 
 NOVEMBER = datetime(2026, 11, 3, 12, tzinfo=UTC)
 WHY = "a test"
@@ -67,13 +67,13 @@ def put(root: Path, path: str, *content: bytes) -> Path:
 
 
 def test_a_folder_that_is_not_there_is_an_empty_ledger(tmp_path: Path) -> None:
-    assert DirectoryLedger(tmp_path / "new").read() == Snapshot({}, 0)
+    assert DirectoryStorage(tmp_path / "new").read() == Snapshot({}, 0)
     assert not (tmp_path / "new").exists()
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    ledger = DirectoryLedger(tmp_path / "a" / "b")
-    line = encode(deployment()) + b"\n"
+    ledger = DirectoryStorage(tmp_path / "a" / "b")
+    line = encode_fact(deployment()) + b"\n"
     saved = ledger.write(ledger.read(), {"facts/2026/11.jsonl": line, "metrics.json": b"{}"}, WHY)
     assert saved is not None
     assert saved.sequence == 1
@@ -82,51 +82,51 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_is_removed(tmp_path: Path) -> None:
-    ledger = DirectoryLedger(tmp_path)
-    ledger.write(ledger.read(), {layout.OUTBOX: b'{"id":"x"}\n'}, WHY)
-    ledger.write(ledger.read(), {layout.OUTBOX: b"", "never": b""}, WHY)
+    ledger = DirectoryStorage(tmp_path)
+    ledger.write(ledger.read(), {layout.OUTBOX_FILE: b'{"id":"x"}\n'}, WHY)
+    ledger.write(ledger.read(), {layout.OUTBOX_FILE: b"", "never": b""}, WHY)
     assert ledger.read().files == {}
-    assert not (tmp_path / layout.OUTBOX).exists()
+    assert not (tmp_path / layout.OUTBOX_FILE).exists()
 
 
 def test_who_has_not_seen_the_newest_state_writes_nothing(tmp_path: Path) -> None:
-    ledger, other = DirectoryLedger(tmp_path), DirectoryLedger(tmp_path)
+    ledger, other = DirectoryStorage(tmp_path), DirectoryStorage(tmp_path)
     stale = ledger.read()
     assert other.write(other.read(), {"facts/2026/11.jsonl": b"newer\n"}, WHY) is not None
-    assert ledger.overtaken(stale)
+    assert ledger.has_changed_since(stale)
     assert ledger.write(stale, {"facts/2026/11.jsonl": b"older\n", "metrics.json": b"{}"}, WHY) is None
     assert facts_files(tmp_path) == {"facts/2026/11.jsonl": b"newer\n"}
     assert not (tmp_path / "metrics.json").exists()
 
 
 def test_who_has_seen_the_newest_state_writes(tmp_path: Path) -> None:
-    ledger = DirectoryLedger(tmp_path)
+    ledger = DirectoryStorage(tmp_path)
     saved = ledger.write(ledger.read(), {"facts/2026/11.jsonl": b"one\n"}, WHY)
     assert saved is not None
-    assert not ledger.overtaken(saved)
+    assert not ledger.has_changed_since(saved)
     assert ledger.write(saved, {"facts/2026/11.jsonl": b"two\n"}, WHY) is not None
 
 
 def test_the_sequence_grows_with_facts_and_not_with_what_is_computed_from_them(tmp_path: Path) -> None:
-    first = recorded(tmp_path, deployment("a"))
-    again = recorded(tmp_path, deployment("a"))
-    second = recorded(tmp_path, deployment("b"))
-    assert [one.saved.sequence for one in (first, again, second)] == [1, 1, 2]
+    first = record_facts(tmp_path, deployment("a"))
+    again = record_facts(tmp_path, deployment("a"))
+    second = record_facts(tmp_path, deployment("b"))
+    assert [one.snapshot.sequence for one in (first, again, second)] == [1, 1, 2]
     assert "dora_ledger_sequence 2.0" in (tmp_path / "metrics.prom").read_text("utf-8")
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"\xff", b"-3", b"2.5", b"9" * 5000])
 def test_a_broken_sequence_begins_anew(tmp_path: Path, content: bytes) -> None:
-    recorded(tmp_path, deployment("a"))
+    record_facts(tmp_path, deployment("a"))
     (tmp_path / "sequence").write_bytes(content)
-    assert recorded(tmp_path, deployment("b")).saved.sequence == 1
+    assert record_facts(tmp_path, deployment("b")).snapshot.sequence == 1
     assert ids(tmp_path) == ["test:a", "test:b"]
 
 
 def test_eight_threads_that_record_at_once_lose_nothing(tmp_path: Path) -> None:
     def write(writer: int) -> None:
         for number in range(3):
-            recorded(tmp_path, deployment(f"{writer}-{number}", NOVEMBER + timedelta(days=10 * number)))
+            record_facts(tmp_path, deployment(f"{writer}-{number}", NOVEMBER + timedelta(days=10 * number)))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(8)))
@@ -179,10 +179,10 @@ def test_a_writer_that_is_killed_leaves_a_ledger_that_reads_whole(tmp_path: Path
         time.sleep(0.003 * lines_read)
         process.kill()
         done += process.stdout.read().split()
-    contents = layout.read(DirectoryLedger(tmp_path).read().files)
-    assert contents.aside == ()
-    assert set(done) <= contents.entries.keys()
-    recorded(tmp_path, deployment("after"))
+    contents = layout.parse_ledger(DirectoryStorage(tmp_path).read().files)
+    assert contents.quarantined == ()
+    assert set(done) <= contents.lines_by_id.keys()
+    record_facts(tmp_path, deployment("after"))
     assert {*done, "test:after"} <= set(ids(tmp_path))
     assert len(ids(tmp_path)) == len(set(ids(tmp_path)))
 
@@ -193,12 +193,12 @@ def test_wherever_a_run_is_killed_the_ledger_reads_whole_and_the_next_run_goes_o
     tmp_path: Path, dies_after: int
 ) -> None:
     """The files of a run: outbox, facts, JSON, text, sequence."""
-    recorded(tmp_path, deployment("before"))
+    record_facts(tmp_path, deployment("before"))
     with writing(tmp_path, "killed", 1, dies_after=dies_after) as process:
         assert process.wait(60) == -9
-    contents = layout.read(DirectoryLedger(tmp_path).read().files)
-    assert contents.aside == ()
-    assert contents.entries.keys() - {"test:killed-0"} == {"test:before"}
+    contents = layout.parse_ledger(DirectoryStorage(tmp_path).read().files)
+    assert contents.quarantined == ()
+    assert contents.lines_by_id.keys() - {"test:killed-0"} == {"test:before"}
     with writing(tmp_path, "killed", 1) as process:
         assert process.wait(60) == 0
     assert ids(tmp_path) == ["test:before", "test:killed-0"]
@@ -207,23 +207,23 @@ def test_wherever_a_run_is_killed_the_ledger_reads_whole_and_the_next_run_goes_o
 
 def test_what_a_killed_run_has_written_survives_those_who_read_before_it(tmp_path: Path) -> None:
     """It died before it could count its change, so that only the file itself shows it."""
-    ledger = DirectoryLedger(tmp_path)
+    ledger = DirectoryStorage(tmp_path)
     stale = ledger.read()
-    put(tmp_path, "facts/2026/11.jsonl", encode(deployment("killed")))
-    assert ledger.write(stale, {"facts/2026/11.jsonl": encode(deployment("late")) + b"\n"}, WHY) is None
-    recorded(tmp_path, deployment("late"))
+    put(tmp_path, "facts/2026/11.jsonl", encode_fact(deployment("killed")))
+    assert ledger.write(stale, {"facts/2026/11.jsonl": encode_fact(deployment("late")) + b"\n"}, WHY) is None
+    record_facts(tmp_path, deployment("late"))
     assert ids(tmp_path) == ["test:killed", "test:late"]
 
 
 def test_a_broken_line_is_set_aside_with_its_place_and_nothing_else_is_lost(tmp_path: Path) -> None:
-    whole = [encode(deployment(name)) for name in "abc"]
+    whole = [encode_fact(deployment(name)) for name in "abc"]
     cut, binary, no_fact = whole[0][:40], b"\xff\xfe{}", b'{"kind":"deployment","id":"x"}'
     put(tmp_path, "facts/2026/11.jsonl", whole[0], cut, whole[1], binary)
     put(tmp_path, "facts/2026/10.jsonl", no_fact)
-    put(tmp_path, layout.QUARANTINE, b'{"file":"of before"}')
-    recorded(tmp_path, deployment("new"))
+    put(tmp_path, layout.QUARANTINE_FILE, b'{"file":"of before"}')
+    record_facts(tmp_path, deployment("new"))
     assert ids(tmp_path) == ["test:a", "test:b", "test:new"]
-    aside = [json.loads(line) for line in (tmp_path / layout.QUARANTINE).read_text("utf-8").splitlines()]
+    aside = [json.loads(line) for line in (tmp_path / layout.QUARANTINE_FILE).read_text("utf-8").splitlines()]
     assert [(one["file"], one.get("line"), one.get("text")) for one in aside] == [
         ("of before", None, None),
         ("facts/2026/10.jsonl", 1, no_fact.decode()),
@@ -235,64 +235,64 @@ def test_a_broken_line_is_set_aside_with_its_place_and_nothing_else_is_lost(tmp_
 
 
 def test_what_is_set_aside_is_set_aside_once(tmp_path: Path) -> None:
-    put(tmp_path, "facts/2026/11.jsonl", b"broken", encode(deployment("a")))
-    recorded(tmp_path, deployment("b"))
-    before = (tmp_path / layout.QUARANTINE).read_bytes()
-    recorded(tmp_path, deployment("c"))
-    assert (tmp_path / layout.QUARANTINE).read_bytes() == before
+    put(tmp_path, "facts/2026/11.jsonl", b"broken", encode_fact(deployment("a")))
+    record_facts(tmp_path, deployment("b"))
+    before = (tmp_path / layout.QUARANTINE_FILE).read_bytes()
+    record_facts(tmp_path, deployment("c"))
+    assert (tmp_path / layout.QUARANTINE_FILE).read_bytes() == before
 
 
 STRANGE = [
-    {**json.loads(encode(deployment("more"))), "new_key": {"b": [1, 2.5, None], "a": "ü"}, "z": True},
+    {**json.loads(encode_fact(deployment("more"))), "new_key": {"b": [1, 2.5, None], "a": "ü"}, "z": True},
     {"kind": "experiment", "id": "test:kind", "observed_at": "2026-11-05T00:00:00Z", "anything": [{"x": 1}]},
     {"kind": "deployment", "id": "test:v2", "v": 2, "observed_at": "2026-11-06T00:00:00Z", "finished_at": 7},
-    {**json.loads(encode(deployment("v2-that-fits"))), "v": 2, "risk": 0.1},
+    {**json.loads(encode_fact(deployment("v2-that-fits"))), "v": 2, "risk": 0.1},
 ]
 
 
 def test_what_newer_versions_have_written_survives_a_rewrite_as_it_is(tmp_path: Path) -> None:
     written = [msgspec.json.encode(one, order="sorted") for one in STRANGE]
     put(tmp_path, "facts/2026/11.jsonl", *written)
-    recorded(tmp_path, deployment("new"))
+    record_facts(tmp_path, deployment("new"))
     assert "test:new" in ids(tmp_path)
     assert set(written) <= set(lines(tmp_path))
-    assert not (tmp_path / layout.QUARANTINE).exists()
+    assert not (tmp_path / layout.QUARANTINE_FILE).exists()
 
 
 def test_records_of_newer_versions_are_used_where_their_fields_fit(tmp_path: Path) -> None:
     put(tmp_path, "facts/2026/11.jsonl", *(msgspec.json.encode(one) for one in STRANGE))
-    scope = recorded(tmp_path).subject.document.scopes[0]
+    scope = record_facts(tmp_path).results.document.scopes[0]
     assert scope.metrics.deployment_frequency.deployments == 2
 
 
 def test_a_month_is_split_before_a_file_passes_its_limit(tmp_path: Path) -> None:
     many = [deployment(f"{number:04}", NOVEMBER + timedelta(seconds=number)) for number in range(3000)]
-    recorded(tmp_path, *many)
+    record_facts(tmp_path, *many)
     found = facts_files(tmp_path)
     assert list(found) == ["facts/2026/11-2.jsonl", "facts/2026/11-3.jsonl", "facts/2026/11.jsonl"]
     assert all(len(content) <= 400_000 for content in found.values())
     assert ids(tmp_path) == [fact.id for fact in many]
-    recorded(tmp_path, deployment("late", NOVEMBER + timedelta(days=1)))
+    record_facts(tmp_path, deployment("late", NOVEMBER + timedelta(days=1)))
     assert len(ids(tmp_path)) == 3001
 
 
 def test_a_split_month_that_shrinks_leaves_no_part_behind(tmp_path: Path) -> None:
     many = [replace(deployment(f"{number:04}"), url="u" * 200) for number in range(1000)]
-    recorded(tmp_path, *many)
+    record_facts(tmp_path, *many)
     assert "facts/2026/11-2.jsonl" in facts_files(tmp_path)
     shorter = [replace(fact, url=None, observed_at=NOVEMBER + timedelta(days=1)) for fact in many]
-    recorded(tmp_path, *shorter)
+    record_facts(tmp_path, *shorter)
     assert list(facts_files(tmp_path)) == ["facts/2026/11.jsonl"]
     assert len(ids(tmp_path)) == 1000
 
 
 def test_a_fact_whose_month_changes_moves_and_is_there_once(tmp_path: Path) -> None:
     october = NOVEMBER - timedelta(days=10)
-    recorded(tmp_path, deployment("moves", october), deployment("stays", october))
-    recorded(tmp_path, replace(deployment("moves"), observed_at=NOVEMBER))
+    record_facts(tmp_path, deployment("moves", october), deployment("stays", october))
+    record_facts(tmp_path, replace(deployment("moves"), observed_at=NOVEMBER))
     found = {path: ids_in(content) for path, content in facts_files(tmp_path).items()}
     assert found == {"facts/2026/10.jsonl": ["test:stays"], "facts/2026/11.jsonl": ["test:moves"]}
-    recorded(tmp_path, replace(deployment("stays"), observed_at=NOVEMBER))
+    record_facts(tmp_path, replace(deployment("stays"), observed_at=NOVEMBER))
     assert list(facts_files(tmp_path)) == ["facts/2026/11.jsonl"]
 
 
@@ -303,16 +303,16 @@ def ids_in(content: bytes) -> list[str]:
 def test_a_fact_that_lies_there_twice_is_once_the_newest_after_it_changes(tmp_path: Path) -> None:
     """As after a run that was killed while it moved a fact to another month."""
     october = NOVEMBER - timedelta(days=10)
-    put(tmp_path, "facts/2026/10.jsonl", encode(deployment("twice", october)))
-    put(tmp_path, "facts/2026/11.jsonl", encode(deployment("twice")))
-    assert recorded(tmp_path).subject.document.scopes[0].metrics.deployment_frequency.deployments == 1
-    recorded(tmp_path, deployment("twice", NOVEMBER + timedelta(hours=1)))
+    put(tmp_path, "facts/2026/10.jsonl", encode_fact(deployment("twice", october)))
+    put(tmp_path, "facts/2026/11.jsonl", encode_fact(deployment("twice")))
+    assert record_facts(tmp_path).results.document.scopes[0].metrics.deployment_frequency.deployments == 1
+    record_facts(tmp_path, deployment("twice", NOVEMBER + timedelta(hours=1)))
     assert ids(tmp_path) == ["test:twice"]
 
 
 def test_a_change_without_a_merge_lies_in_the_month_of_its_first_commit(tmp_path: Path) -> None:
     commit = Change(id="commit:1", repository="acme/shop", observed_at=NOVEMBER)
-    recorded(tmp_path, replace(commit, first_commit_at=NOVEMBER - timedelta(days=40)))
+    record_facts(tmp_path, replace(commit, first_commit_at=NOVEMBER - timedelta(days=40)))
     assert list(facts_files(tmp_path)) == ["facts/2026/09.jsonl"]
 
 
@@ -328,8 +328,8 @@ def test_files_of_the_user_stay_as_they_are(tmp_path: Path) -> None:
     }
     for path, content in own.items():
         put(tmp_path, path).write_bytes(content)
-    recorded(tmp_path, deployment("a"))
-    recorded(tmp_path, deployment("b"))
+    record_facts(tmp_path, deployment("a"))
+    record_facts(tmp_path, deployment("b"))
     found = files(tmp_path)
     assert {path: found[path] for path in own} == own
     assert found.keys() - own.keys() == {
@@ -338,9 +338,9 @@ def test_files_of_the_user_stay_as_they_are(tmp_path: Path) -> None:
 
 
 def test_facts_files_of_any_name_are_read_and_stay_while_nothing_in_them_changes(tmp_path: Path) -> None:
-    imported = put(tmp_path, "facts/imported/jenkins.jsonl", encode(deployment("imported")))
+    imported = put(tmp_path, "facts/imported/jenkins.jsonl", encode_fact(deployment("imported")))
     before = imported.read_bytes()
-    assert "test:imported" in {fact.id for fact in recorded(tmp_path, deployment("a")).plan.after.facts}
+    assert "test:imported" in {fact.id for fact in record_facts(tmp_path, deployment("a")).plan.after.facts}
     assert imported.read_bytes() == before
 
 
@@ -362,28 +362,28 @@ def with_a_folder_for_a_file(folder: Path) -> Path:
 def test_a_folder_that_cannot_be_read_says_so_and_what_to_do(tmp_path: Path, made: Callable[[Path], Path]) -> None:
     root = made(tmp_path)
     with pytest.raises(LedgerError, match=r"cannot be read \(.+\); check the path and its permissions") as caught:
-        DirectoryLedger(root).read()
+        DirectoryStorage(root).read()
     assert str(caught.value).startswith(f"dir:{root}: ")
 
 
 def test_a_folder_that_cannot_be_written_says_so_and_what_to_do(tmp_path: Path) -> None:
-    ledger = DirectoryLedger(tmp_path)
+    ledger = DirectoryStorage(tmp_path)
     put(tmp_path, "facts/2026", b"a file")
     with pytest.raises(LedgerError, match=r"cannot be written \(.+\); check the path and its permissions"):
         ledger.write(ledger.read(), {"facts/2026/11.jsonl": b"x\n"}, WHY)
     with pytest.raises(LedgerError, match=r"cannot be written \(.+\); check the path and its permissions"):
-        DirectoryLedger(below_a_file(tmp_path)).write(Snapshot({}, 0), {"facts/2026/11.jsonl": b"x\n"}, WHY)
+        DirectoryStorage(below_a_file(tmp_path)).write(Snapshot({}, 0), {"facts/2026/11.jsonl": b"x\n"}, WHY)
 
 
 def test_a_folder_without_permissions_is_an_error_and_never_an_empty_ledger(tmp_path: Path) -> None:
-    recorded(tmp_path, deployment("a"))
+    record_facts(tmp_path, deployment("a"))
     locked = tmp_path / "facts" / "2026"
     locked.chmod(0o300)
     try:
         if os.access(locked, os.R_OK):
             pytest.skip("this user may read everything")
         with pytest.raises(LedgerError, match=r"cannot be read \(Permission denied\)"):
-            DirectoryLedger(tmp_path).read()
+            DirectoryStorage(tmp_path).read()
     finally:
         locked.chmod(0o700)
 
@@ -391,7 +391,7 @@ def test_a_folder_without_permissions_is_an_error_and_never_an_empty_ledger(tmp_
 def test_nothing_half_written_is_left_where_a_file_cannot_be_replaced(tmp_path: Path) -> None:
     (tmp_path / "metrics.json" / "x").mkdir(parents=True)
     with pytest.raises(LedgerError):
-        recorded(tmp_path, deployment("a"))
+        record_facts(tmp_path, deployment("a"))
     assert [path for path in files(tmp_path) if path.startswith(".")] == []
     assert ids(tmp_path) == ["test:a"]
 
@@ -401,11 +401,11 @@ EVENTS: Sequence[tuple[str, dict[str, object]]] = (
     ("deployment_status", deployment_status(3, state="failure", at="2026-11-01T00:00:01Z")),
     ("deployment_status", deployment_status(4, state="failure", at="2026-11-21T11:40:00Z")),
     ("deployment_status", deployment_status(4, at="2026-11-21T11:45:00Z")),
-    ("issues", incident()),
+    ("issues", incident_issue()),
     (
         "issues",
         {
-            **incident(state="closed", closed_at="2026-11-21T11:50:00Z", updated_at="2026-11-21T11:50:00Z"),
+            **incident_issue(state="closed", closed_at="2026-11-21T11:50:00Z", updated_at="2026-11-21T11:50:00Z"),
             "action": "closed",
         },
     ),
@@ -417,7 +417,7 @@ def delivered(folder: Path, order: Iterable[int]) -> dict[str, bytes]:
     folder.mkdir()
     for number in order:
         event, payload = EVENTS[number]
-        assert run(folder, event, payload, {"deployment-source": "deployments"}).code == 0
+        assert run_action(folder, event, payload, {"deployment-source": "deployments"}).code == 0
     return facts_files(folder / "ledger")
 
 

@@ -14,42 +14,57 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace as changed
 
-from dora_metrics.core.facts.jsonl import encode
+from dora_metrics.core.facts.jsonl import encode_fact
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.ledger.layout import CHECKPOINT, Contents
-from dora_metrics.github.events.observe import Observed
-from dora_metrics.pipeline.record import Eyes, record
+from dora_metrics.core.ledger.layout import CHECKPOINT_FILE, LedgerContents
+from dora_metrics.github.events.observe import Observation
+from dora_metrics.pipeline.record import RecordRequest, record
 from dora_metrics.settings.model import Settings
-from dora_metrics.storage.directory import DirectoryLedger
+from dora_metrics.storage.directory import DirectoryStorage
 from support import killed_run, ledger_writer
-from support.ledger_runs import BEGAN, DAY, deployment, exposed, from_all_facts, incident, recorded
+from support.ledger_runs import (
+    DAY,
+    START,
+    deployment,
+    exposition_from_all_facts,
+    exposition_lines,
+    incident,
+    record_facts_at,
+)
 from support.paths import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 
-OCTOBER, NOVEMBER = BEGAN + 290 * DAY, BEGAN + 305 * DAY
-OUTAGE = incident(9, BEGAN)
+OCTOBER, NOVEMBER = START + 290 * DAY, START + 305 * DAY
+OUTAGE = incident(9, START)
 
 RUNS: dict[str, Fact] = {
     "seals a month": deployment(1000, NOVEMBER),
-    "adds to a sealed month": deployment(1001, BEGAN + 3 * DAY),
+    "adds to a sealed month": deployment(1001, START + 3 * DAY),
     "ends what a sealed month has begun": changed(OUTAGE, resolved_at=NOVEMBER, observed_at=NOVEMBER),
 }
 
 
 def aged(root: Path) -> Path:
     """A ledger that was sealed up to July, and has August to seal since November began."""
-    recorded(root, BEGAN, deployment(1, BEGAN), OUTAGE, endpoint_url=killed_run.ENDPOINT)
+    record_facts_at(root, START, deployment(1, START), OUTAGE, endpoint_url=killed_run.ENDPOINT)
     for month in range(1, 10):
-        at = BEGAN + 30 * DAY * month
-        recorded(root, OCTOBER, deployment(1 + month, at), endpoint_url=killed_run.ENDPOINT)
+        at = START + 30 * DAY * month
+        record_facts_at(root, OCTOBER, deployment(1 + month, at), endpoint_url=killed_run.ENDPOINT)
     return root
 
 
 def killed(root: Path, fact: Fact, change: int) -> bool:
     """Whether a run with this fact died before its change number `change`; else it came to its end."""
     path = os.pathsep.join([str(ROOT / "tests"), *sys.path])
-    command = [sys.executable, killed_run.__file__, str(root), NOVEMBER.isoformat(), encode(fact).decode(), str(change)]
+    command = [
+        sys.executable,
+        killed_run.__file__,
+        str(root),
+        NOVEMBER.isoformat(),
+        encode_fact(fact).decode(),
+        str(change),
+    ]
     code = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False).returncode
     assert code in (0, -9)
     return code != 0
@@ -65,14 +80,14 @@ def files(root: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("name", RUNS)
 def test_wherever_a_run_is_killed_the_same_run_again_leaves_the_same_ledger(tmp_path: Path, name: str) -> None:
     whole = aged(tmp_path / "whole")
-    recorded(whole, NOVEMBER, RUNS[name], endpoint_url=killed_run.ENDPOINT)
+    record_facts_at(whole, NOVEMBER, RUNS[name], endpoint_url=killed_run.ENDPOINT)
     change, goes_on = 0, True
     while goes_on:
         root = aged(tmp_path / str(change))
         goes_on = killed(root, RUNS[name], change)
-        found = recorded(root, NOVEMBER, RUNS[name], endpoint_url=killed_run.ENDPOINT)
+        found = record_facts_at(root, NOVEMBER, RUNS[name], endpoint_url=killed_run.ENDPOINT)
         assert files(root) == files(whole), change
-        assert exposed(root) == from_all_facts(root, found)
+        assert exposition_lines(root) == exposition_from_all_facts(root, found)
         change += 1
     assert change > 6
 
@@ -84,8 +99,8 @@ def test_wherever_a_run_is_killed_another_one_counts_what_lies_in_the_ledger(tmp
         root = aged(tmp_path / str(change))
         goes_on = killed(root, RUNS[name], change)
         for days in (0, 1):
-            found = recorded(root, NOVEMBER + days * DAY, deployment(2000 + days, NOVEMBER))
-            assert exposed(root) == from_all_facts(root, found), change
+            found = record_facts_at(root, NOVEMBER + days * DAY, deployment(2000 + days, NOVEMBER))
+            assert exposition_lines(root) == exposition_from_all_facts(root, found), change
         change += 1
 
 
@@ -95,16 +110,18 @@ def test_a_run_that_read_before_another_one_was_killed_seals_nothing_that_it_has
     assert not killed(aged(tmp_path / "unharmed"), RUNS["adds to a sealed month"], 100)
     deaths: list[bool] = []
 
-    def observe(_: Contents) -> Observed:
+    def observe(_: LedgerContents) -> Observation:
         if not deaths:
             deaths.append(killed(root, RUNS["adds to a sealed month"], 3))
-            assert not (root / CHECKPOINT).exists()
+            assert not (root / CHECKPOINT_FILE).exists()
             assert b"github:deployment:1001" in (root / "facts/2025/01.jsonl").read_bytes()
-        return Observed((RUNS["seals a month"],), "")
+        return Observation((RUNS["seals a month"],), "")
 
     run = replace(ledger_writer.RUN, now=NOVEMBER)
-    eyes = Eyes(observe)
-    record(eyes, DirectoryLedger(root), Settings.model_validate({}), run, time.sleep)
+    eyes = RecordRequest(observe)
+    record(eyes, DirectoryStorage(root), Settings.model_validate({}), run, time.sleep)
     for later in (timedelta(), DAY):
         again: datetime = NOVEMBER + later
-        assert exposed(root) == from_all_facts(root, recorded(root, again, RUNS["adds to a sealed month"]))
+        assert exposition_lines(root) == exposition_from_all_facts(
+            root, record_facts_at(root, again, RUNS["adds to a sealed month"])
+        )

@@ -6,60 +6,62 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from dora_metrics.core.facts.jsonl import encode
+from dora_metrics.core.facts.jsonl import encode_fact
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.ledger.layout import EVERYTHING
+from dora_metrics.core.ledger.layout import ALL_MONTHS
 from dora_metrics.core.metrics.totals import Series
 from support.facts import sha
-from support.ledger_runs import BEGAN, DAY, InMemory, change, deployment, differences, recorded
+from support.ledger_runs import DAY, START, InMemoryLedger, change, deployment, differences, record_facts_at
 
-LATER = BEGAN + 310 * DAY
+LATER = START + 310 * DAY
 
 
-def sealed() -> InMemory:
+def sealed() -> InMemoryLedger:
     """A year of one deployment after another; the first ones are behind what is carried."""
-    ledger, waits = InMemory(), change(1, BEGAN, title="Faster")
-    first = list[Fact]([deployment(1, BEGAN), waits, deployment(2, BEGAN + DAY, changes=(waits.id,))])
-    many = [deployment(1000 + number, BEGAN + 40 * DAY + timedelta(minutes=number)) for number in range(120)]
-    recorded(ledger, BEGAN + 50 * DAY, *first, *many)
-    recorded(ledger, LATER, deployment(2000, LATER))
+    ledger, waits = InMemoryLedger(), change(1, START, title="Faster")
+    first = list[Fact]([deployment(1, START), waits, deployment(2, START + DAY, changes=(waits.id,))])
+    many = [deployment(1000 + number, START + 40 * DAY + timedelta(minutes=number)) for number in range(120)]
+    record_facts_at(ledger, START + 50 * DAY, *first, *many)
+    record_facts_at(ledger, LATER, deployment(2000, LATER))
     return ledger
 
 
-def added_by_hand(ledger: InMemory) -> None:
-    ledger.files["facts/2025/01-by-hand.jsonl"] = encode(deployment(7, BEGAN)) + b"\n"
+def added_by_hand(ledger: InMemoryLedger) -> None:
+    ledger.files["facts/2025/01-by-hand.jsonl"] = encode_fact(deployment(7, START)) + b"\n"
 
 
-def taken_away_by_hand(ledger: InMemory) -> None:
+def taken_away_by_hand(ledger: InMemoryLedger) -> None:
     del ledger.files["facts/2025/01.jsonl"]
 
 
-def ended_again(ledger: InMemory) -> None:
+def ended_again(ledger: InMemoryLedger) -> None:
     """Its beginning is not known, so that nobody looks into the month of its first end."""
-    recorded(ledger, LATER, deployment(2, LATER, changes=(change(1, BEGAN).id,)))
+    record_facts_at(ledger, LATER, deployment(2, LATER, changes=(change(1, START).id,)))
 
 
-def rolled_back(ledger: InMemory) -> None:
-    recorded(ledger, LATER, deployment(2001, LATER + DAY / 2, sha=sha(1)))
+def rolled_back(ledger: InMemoryLedger) -> None:
+    record_facts_at(ledger, LATER, deployment(2001, LATER + DAY / 2, sha=sha(1)))
 
 
-def reverted_by_title(ledger: InMemory) -> None:
+def reverted_by_title(ledger: InMemoryLedger) -> None:
     back = change(9, LATER, title='Revert "Faster"')
-    recorded(ledger, LATER, back, deployment(2001, LATER + DAY / 2, changes=(back.id,)))
+    record_facts_at(ledger, LATER, back, deployment(2001, LATER + DAY / 2, changes=(back.id,)))
 
 
 HAPPENINGS = (added_by_hand, taken_away_by_hand, ended_again, rolled_back, reverted_by_title)
 
 
 @pytest.mark.parametrize("happens", HAPPENINGS)
-def test_what_reaches_behind_what_is_carried_counts_from_a_rebuild_on(happens: Callable[[InMemory], None]) -> None:
+def test_what_reaches_behind_what_is_carried_counts_from_a_rebuild_on(
+    happens: Callable[[InMemoryLedger], None],
+) -> None:
     """In the totals of all later runs; a window's numbers are found by each run in what it reads."""
     ledger = sealed()
     happens(ledger)
-    assert differences(ledger, recorded(ledger, LATER + DAY, deployment(3000, LATER + DAY))) != {}
-    assert differences(ledger, recorded(ledger, LATER + DAY, mode="rebuild")) == {}
-    later = recorded(ledger, LATER + 2 * DAY, deployment(3001, LATER + 2 * DAY))
-    assert later.saved.reach != EVERYTHING
+    assert differences(ledger, record_facts_at(ledger, LATER + DAY, deployment(3000, LATER + DAY))) != {}
+    assert differences(ledger, record_facts_at(ledger, LATER + DAY, mode="rebuild")) == {}
+    later = record_facts_at(ledger, LATER + 2 * DAY, deployment(3001, LATER + 2 * DAY))
+    assert later.snapshot.months != ALL_MONTHS
     assert [key for key in differences(ledger, later) if isinstance(key, Series)] == []
 
 
@@ -69,6 +71,6 @@ def test_workflows_that_judge_by_other_settings_make_each_other_read_everything(
     for number in range(3):
         for given in ({"count-failed-runs": True}, {}):
             now = LATER + number * DAY
-            found = recorded(ledger, now, replace(deployment(3000 + number, now), status="failure"), **given)
-            assert found.saved.reach == EVERYTHING
+            found = record_facts_at(ledger, now, replace(deployment(3000 + number, now), status="failure"), **given)
+            assert found.snapshot.months == ALL_MONTHS
     assert differences(ledger, found) == {}

@@ -11,12 +11,21 @@ import pytest
 from msgspec.structs import replace as changed
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
-from dora_metrics.core.ledger.layout import EVERYTHING
-from dora_metrics.pipeline.evaluate import subject_of, totals_of
+from dora_metrics.core.ledger.layout import ALL_MONTHS
+from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import fact_files
 from support.facts import sha
-from support.ledger_runs import BEGAN, DAY, change, deployment, exposed, from_all_facts, incident, recorded
+from support.ledger_runs import (
+    DAY,
+    START,
+    change,
+    deployment,
+    exposition_from_all_facts,
+    exposition_lines,
+    incident,
+    record_facts_at,
+)
 
 MONTH = "facts/2025/01.jsonl"
 
@@ -28,7 +37,7 @@ def weeks_of_work(weeks: int) -> Iterator[tuple[datetime, list[Fact]]]:
     still_open: list[Incident] = []
     number = 0
     for week in range(weeks):
-        at, seen = BEGAN + 7 * DAY * week, list[Fact]()
+        at, seen = START + 7 * DAY * week, list[Fact]()
         for _ in range(chance.randrange(4)):
             number += 1
             hotfix = ("hotfix",) if chance.random() < 0.2 else ()
@@ -63,22 +72,22 @@ def weeks_of_work(weeks: int) -> Iterator[tuple[datetime, list[Fact]]]:
 def test_eighteen_months_of_runs_say_at_any_time_what_all_facts_say(tmp_path: Path) -> None:
     """The links of this history reach no further back than what is carried."""
     for week, (now, seen) in enumerate(weeks_of_work(80)):
-        found = recorded(tmp_path, now, *seen)
+        found = record_facts_at(tmp_path, now, *seen)
         if week % 8 == 7:
-            assert exposed(tmp_path) == from_all_facts(tmp_path, found)
+            assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
             facts = fact_files.read(str(tmp_path), BytesIO()).facts
-            whole = subject_of(facts, Settings(), found.subject.now).document
-            assert msgspec.structs.replace(found.subject.document, notes=[]) == msgspec.structs.replace(whole, notes=[])
-    assert found.saved.reach.since == "facts/2026/04"
+            whole = evaluate(facts, Settings(), found.results.now).document
+            assert msgspec.structs.replace(found.results.document, notes=[]) == msgspec.structs.replace(whole, notes=[])
+    assert found.snapshot.months.since == "facts/2026/04"
 
 
 def test_counters_never_fall_when_a_month_closes(tmp_path: Path) -> None:
     before: dict[str, float] = {}
     for now, seen in weeks_of_work(60):
-        recorded(tmp_path, now, *[fact for fact in seen if isinstance(fact, Deployment | Change)])
+        record_facts_at(tmp_path, now, *[fact for fact in seen if isinstance(fact, Deployment | Change)])
         after = {
             name: float(number)
-            for line in exposed(tmp_path)
+            for line in exposition_lines(tmp_path)
             if not line.startswith("#") and "_total{" in line
             for name, number in [line.rsplit(" ", 1)]
             if "failures" not in name and "rework" not in name
@@ -89,44 +98,44 @@ def test_counters_never_fall_when_a_month_closes(tmp_path: Path) -> None:
 
 def aged(root: Path, weeks: int = 60) -> datetime:
     """A ledger of so many weeks; the time of its next run."""
-    now = BEGAN
+    now = START
     for now, seen in weeks_of_work(weeks):
-        recorded(root, now, *seen)
+        record_facts_at(root, now, *seen)
     return now + DAY
 
 
 def test_a_run_writes_the_checkpoint_only_when_what_it_says_changes(tmp_path: Path) -> None:
     now = aged(tmp_path)
     before = (tmp_path / "checkpoint.json").read_bytes()
-    recorded(tmp_path, now, deployment(10_000, now))
+    record_facts_at(tmp_path, now, deployment(10_000, now))
     assert (tmp_path / "checkpoint.json").read_bytes() == before
 
 
 def test_a_late_fact_of_a_sealed_month_has_the_totals_computed_from_all_facts(tmp_path: Path) -> None:
     now = aged(tmp_path)
-    late = deployment(10_000, BEGAN + DAY, service="web", changes=("github:pull:acme/shop#1",))
-    found = recorded(tmp_path, now, late)
-    assert found.saved.reach == EVERYTHING
-    assert exposed(tmp_path) == from_all_facts(tmp_path, found)
-    found = recorded(tmp_path, now + DAY, deployment(10_001, now + DAY, service="web"))
-    assert found.saved.reach.since == "facts/2025/11"
-    assert exposed(tmp_path) == from_all_facts(tmp_path, found)
+    late = deployment(10_000, START + DAY, service="web", changes=("github:pull:acme/shop#1",))
+    found = record_facts_at(tmp_path, now, late)
+    assert found.snapshot.months == ALL_MONTHS
+    assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
+    found = record_facts_at(tmp_path, now + DAY, deployment(10_001, now + DAY, service="web"))
+    assert found.snapshot.months.since == "facts/2025/11"
+    assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
 
 
 def test_an_incident_of_a_sealed_month_that_ends_now_reads_its_month_and_no_other(tmp_path: Path) -> None:
-    recorded(tmp_path, BEGAN, deployment(1, BEGAN), incident(9, BEGAN + timedelta(hours=1)))
+    record_facts_at(tmp_path, START, deployment(1, START), incident(9, START + timedelta(hours=1)))
     for month in range(1, 14):
-        now = BEGAN + 30 * DAY * month
-        recorded(tmp_path, now, deployment(100 + month, now))
-    ended = incident(9, BEGAN + timedelta(hours=1), now)
-    found = recorded(tmp_path, now, ended)
-    assert MONTH in found.saved.files
-    assert "facts/2025/02.jsonl" not in found.saved.files
-    assert exposed(tmp_path) == from_all_facts(tmp_path, found)
+        now = START + 30 * DAY * month
+        record_facts_at(tmp_path, now, deployment(100 + month, now))
+    ended = incident(9, START + timedelta(hours=1), now)
+    found = record_facts_at(tmp_path, now, ended)
+    assert MONTH in found.snapshot.files
+    assert "facts/2025/02.jsonl" not in found.snapshot.files
+    assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
     assert b'"resolved_at":"20' in (tmp_path / MONTH).read_bytes()
-    found = recorded(tmp_path, now, deployment(500, now))
-    assert MONTH not in found.saved.files
-    assert exposed(tmp_path) == from_all_facts(tmp_path, found)
+    found = record_facts_at(tmp_path, now, deployment(500, now))
+    assert MONTH not in found.snapshot.files
+    assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
@@ -134,62 +143,62 @@ def test_a_change_of_a_sealed_month_that_is_delivered_now_is_measured_in_this_ru
     tmp_path: Path, *, known: bool
 ) -> None:
     """Known or not, GitHub names it when it compares the deployment with the one before."""
-    waits = change(1, BEGAN + DAY)
-    first: list[Fact] = [deployment(1, BEGAN), waits]
-    recorded(tmp_path, BEGAN, *first[: 2 if known else 1])
+    waits = change(1, START + DAY)
+    first: list[Fact] = [deployment(1, START), waits]
+    record_facts_at(tmp_path, START, *first[: 2 if known else 1])
     for month in range(1, 14):
-        now = BEGAN + 30 * DAY * month
-        recorded(tmp_path, now, deployment(100 + month, now))
+        now = START + 30 * DAY * month
+        record_facts_at(tmp_path, now, deployment(100 + month, now))
     then: list[list[Fact]] = [[deployment(500, now, changes=(waits.id,)), waits], [deployment(501, now)]]
     for number, seen in enumerate(then):
-        found = recorded(tmp_path, now + number * DAY, *seen)
-        assert found.subject.document.scopes[0].metrics.lead_time.changes == 1
-        assert exposed(tmp_path) == from_all_facts(tmp_path, found)
+        found = record_facts_at(tmp_path, now + number * DAY, *seen)
+        assert found.results.document.scopes[0].metrics.lead_time.changes == 1
+        assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
 
 
 def test_another_definition_reads_everything_once_and_is_right_for_all_time(tmp_path: Path) -> None:
     now = aged(tmp_path)
     settings = {"count-failed-runs": True}
-    first = recorded(tmp_path, now, deployment(10_000, now), **settings)
-    second = recorded(tmp_path, now, deployment(10_001, now), **settings)
-    assert (first.saved.reach, second.saved.reach.since) == (EVERYTHING, "facts/2025/11")
+    first = record_facts_at(tmp_path, now, deployment(10_000, now), **settings)
+    second = record_facts_at(tmp_path, now, deployment(10_001, now), **settings)
+    assert (first.snapshot.months, second.snapshot.months.since) == (ALL_MONTHS, "facts/2025/11")
     facts = fact_files.read(str(tmp_path), BytesIO()).facts
-    subject = subject_of(facts, Settings.model_validate(settings), second.subject.now)
-    assert second.totals == totals_of(subject, facts)
+    subject = evaluate(facts, Settings.model_validate(settings), second.results.now)
+    assert second.totals == cumulative_totals(subject, facts)
 
 
 def test_a_longer_window_reads_as_far_as_it_reaches(tmp_path: Path) -> None:
     now = aged(tmp_path)
-    first = recorded(tmp_path, now, deployment(10_000, now), window="150d")
-    second = recorded(tmp_path, now, deployment(10_001, now), window="150d")
-    assert second.saved.reach.since == "facts/2025/05"
+    first = record_facts_at(tmp_path, now, deployment(10_000, now), window="150d")
+    second = record_facts_at(tmp_path, now, deployment(10_001, now), window="150d")
+    assert second.snapshot.months.since == "facts/2025/05"
     facts = fact_files.read(str(tmp_path), BytesIO()).facts
     given = Settings.model_validate({"window": "150d"})
-    assert second.subject.document.scopes == subject_of(facts, given, second.subject.now).document.scopes
-    assert first.saved.reach == EVERYTHING
+    assert second.results.document.scopes == evaluate(facts, given, second.results.now).document.scopes
+    assert first.snapshot.months == ALL_MONTHS
 
 
 def test_the_window_of_everything_reads_everything_and_leaves_the_checkpoint_to_others(tmp_path: Path) -> None:
     now = aged(tmp_path)
-    recorded(tmp_path, now, deployment(10_000, now), window="all")
-    found = recorded(tmp_path, now, deployment(10_001, now))
-    assert found.saved.reach.since == "facts/2025/11"
-    assert exposed(tmp_path) == from_all_facts(tmp_path, found)
+    record_facts_at(tmp_path, now, deployment(10_000, now), window="all")
+    found = record_facts_at(tmp_path, now, deployment(10_001, now))
+    assert found.snapshot.months.since == "facts/2025/11"
+    assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"broken", b"\xff"])
 def test_a_checkpoint_that_is_lost_or_broken_is_made_anew_from_all_facts(tmp_path: Path, content: bytes) -> None:
     now = aged(tmp_path)
     (tmp_path / "checkpoint.json").write_bytes(content)
-    found = recorded(tmp_path, now, deployment(10_000, now, service="web"))
-    assert exposed(tmp_path) == from_all_facts(tmp_path, found)
-    assert recorded(tmp_path, now, deployment(10_001, now)).saved.reach.since == "facts/2025/11"
+    found = record_facts_at(tmp_path, now, deployment(10_000, now, service="web"))
+    assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
+    assert record_facts_at(tmp_path, now, deployment(10_001, now)).snapshot.months.since == "facts/2025/11"
 
 
 def test_a_rebuild_judges_by_all_facts_and_changes_none(tmp_path: Path) -> None:
     now = aged(tmp_path)
     facts = {path: path.read_bytes() for path in tmp_path.rglob("facts/*/*.jsonl")}
-    found = recorded(tmp_path, now, mode="rebuild")
-    assert found.saved.reach == EVERYTHING
-    assert exposed(tmp_path) == from_all_facts(tmp_path, found)
+    found = record_facts_at(tmp_path, now, mode="rebuild")
+    assert found.snapshot.months == ALL_MONTHS
+    assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
     assert {path: path.read_bytes() for path in tmp_path.rglob("facts/*/*.jsonl")} == facts

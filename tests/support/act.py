@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from support.paths import ROOT
-from support.tools import needs
+from support.tools import require_tool
 
-PASSED_ON = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
+PASSED_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
 
-HEAD = """
+DEPLOYMENT_JOB_HEAD = """
 on: deployment_status
 jobs:
   metrics:
@@ -34,7 +34,7 @@ jobs:
 
 
 @dataclass(frozen=True)
-class Run:
+class ActRun:
     """What act says about one run of the workflow."""
 
     code: int
@@ -51,16 +51,16 @@ class Run:
     @property
     def outputs(self) -> dict[str, str]:
         """Return the outputs of the action, which its only step makes, and which it hands on."""
-        said = [message for message in self.messages if message.get("command") == "set-output"]
-        return {message["name"]: message["arg"] for message in said if message["stepID"] == ["dora"]}
+        output_messages = [message for message in self.messages if message.get("command") == "set-output"]
+        return {message["name"]: message["arg"] for message in output_messages if message["stepID"] == ["dora"]}
 
     @property
     def summary(self) -> str:
-        said = [message for message in self.messages if message.get("command") == "summary"]
-        return said[-1]["content"] if said else ""
+        summary_messages = [message for message in self.messages if message.get("command") == "summary"]
+        return summary_messages[-1]["content"] if summary_messages else ""
 
 
-def copied(target: Path) -> Path:
+def copy_action(target: Path) -> Path:
     """A copy of what the action consists of, since act would copy the whole repository."""
     ignored = shutil.ignore_patterns("__pycache__", "image")
     for name in ("action", "requirements", "src", "templates"):
@@ -70,7 +70,7 @@ def copied(target: Path) -> Path:
     return target
 
 
-def event(number: int = 145988746) -> dict[str, Any]:
+def deployment_event(number: int = 145988746) -> dict[str, Any]:
     """A deployment that has just succeeded."""
     now = datetime.now(UTC) - timedelta(hours=1)
     at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -112,45 +112,45 @@ def event(number: int = 145988746) -> dict[str, Any]:
     }
 
 
-def repository(place: Path, workflow: str, called: Mapping[str, str]) -> Path:
+def create_checkout(folder: Path, workflow: str, called_workflows: Mapping[str, str]) -> Path:
     """A checkout of acme/shop with this workflow, and those that it calls by name."""
-    git = needs("git")
-    (place / ".github" / "workflows").mkdir(parents=True)
-    for name, text in {**called, "metrics.yml": workflow}.items():
-        (place / ".github" / "workflows" / name).write_text(text)
+    git = require_tool("git")
+    (folder / ".github" / "workflows").mkdir(parents=True)
+    for name, text in {**called_workflows, "metrics.yml": workflow}.items():
+        (folder / ".github" / "workflows" / name).write_text(text)
     # A workspace is not ours: neither its modules nor its tools' settings may have a say.
-    (place / "pydantic.py").write_text('raise SystemExit("the workspace was imported")')
-    (place / "pyproject.toml").write_text('[tool.uv]\nrequired-version = "==0.0.1"\n')
+    (folder / "pydantic.py").write_text('raise SystemExit("the workspace was imported")')
+    (folder / "pyproject.toml").write_text('[tool.uv]\nrequired-version = "==0.0.1"\n')
     for arguments in (
         ["init", "--quiet", "--initial-branch=main"],
         ["remote", "add", "origin", "https://github.com/acme/shop.git"],
         ["add", "."],
         ["-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "--quiet", "--message=x"],
     ):
-        subprocess.run([git, *arguments], cwd=place, check=True)
-    return place
+        subprocess.run([git, *arguments], cwd=folder, check=True)
+    return folder
 
 
 @dataclass(frozen=True)
-class Acting:
+class ActRunner:
     """How act is called: a copy of the action, GitHub's API, the job's secrets, where programs are found."""
 
     action: Path
     api_url: str
     secrets: Mapping[str, str]
     path: tuple[Path, ...]
-    called: Mapping[str, str] = field(default_factory=dict)
+    called_workflows: Mapping[str, str] = field(default_factory=dict)
 
-    def run(self, folder: Path, workflow: str, number: int = 145988746) -> Run:
+    def run(self, folder: Path, workflow: str, number: int = 145988746) -> ActRun:
         """One run of a workflow on the event of a deployment."""
-        return self.run_on(folder, workflow, "deployment_status", event(number))
+        return self.run_event(folder, workflow, "deployment_status", deployment_event(number))
 
-    def run_on(self, folder: Path, workflow: str, name: str, payload: Mapping[str, Any]) -> Run:
+    def run_event(self, folder: Path, workflow: str, name: str, payload: Mapping[str, Any]) -> ActRun:
         """One run of a workflow on any event."""
-        uv_cache = subprocess.run([needs("uv"), "cache", "dir"], capture_output=True, text=True, check=True)
+        uv_cache = subprocess.run([require_tool("uv"), "cache", "dir"], capture_output=True, text=True, check=True)
         (folder / "event.json").write_text(json.dumps(payload))
         environment = {
-            **{name: os.environ[name] for name in PASSED_ON if name in os.environ},
+            **{name: os.environ[name] for name in PASSED_VARIABLES if name in os.environ},
             **self.secrets,
             "HOME": str(folder / "home"),
             "PATH": ":".join([*map(str, self.path), "/usr/local/bin", "/usr/bin", "/bin"]),
@@ -159,25 +159,25 @@ class Acting:
         }
         result = subprocess.run(
             self._command(name, folder / "event.json"),
-            cwd=repository(folder / "shop", workflow, self.called),
+            cwd=create_checkout(folder / "shop", workflow, self.called_workflows),
             env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
         )
-        return Run(result.returncode, result.stdout)
+        return ActRun(result.returncode, result.stdout)
 
     def _command(self, name: str, event: Path) -> list[str]:
         return [
-            str(needs("act")),
+            str(require_tool("act")),
             name,
             *("--workflows", ".github/workflows/metrics.yml"),
             *("--eventpath", str(event)),
             *("--platform", "ubuntu-latest=-self-hosted"),
             *("--local-repository", f"acme/dora-metrics@v1={self.action}"),
             *("--env", f"GITHUB_API_URL={self.api_url}", "--env", f"GITHUB_GRAPHQL_URL={self.api_url}/graphql"),
-            *(word for name in self.secrets for word in ("--secret", name)),
+            *(argument for name in self.secrets for argument in ("--secret", name)),
             # Secrets as they are: act's masking would hide a leak.
             *("--json", "--insecure-secrets"),
         ]

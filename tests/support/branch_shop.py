@@ -12,33 +12,33 @@ from tempfile import mkdtemp
 
 import pytest
 
-from dora_metrics.core.ledger.layout import FACTS
+from dora_metrics.core.ledger.layout import FACTS_FOLDER
 from fakes.faults import meanwhile
 from fakes.github import FakeGitHub
 from fakes.store import Files
 from support import run_at_time
 from support.paths import ROOT
-from support.runs import NOW, Ran, deployment_status, run
+from support.runs import NOW, ActionRun, deployment_status, run_action
 
 BRANCH = "dora-metrics"
-FILE = "facts/2026/11.jsonl"
+FACTS_FILE = "facts/2026/11.jsonl"
 
 
-class Shop:
+class BranchShop:
     """`acme/shop`, with one commit before any run."""
 
     def __init__(self, github: FakeGitHub, folder: Path) -> None:
         self.github, self.folder = github, folder
         self.repository = github.repository("acme/shop", empty=True)
-        self.begin = self.repository.commit(
+        self.first_sha = self.repository.commit(
             {"README.md": "shop"}, message="Begin", author_date=datetime(2026, 11, 1, tzinfo=UTC)
         )
 
-    def run(self, number: int, token: str | None = None, state: str = "success", **inputs: object) -> Ran:
+    def run(self, number: int, token: str | None = None, state: str = "success", **inputs: object) -> ActionRun:
         """A run on the status of a deployment."""
-        return self.event("deployment_status", deployment_status(number, state=state), inputs, token=token)
+        return self.run_event("deployment_status", deployment_status(number, state=state), inputs, token=token)
 
-    def event(
+    def run_event(
         self,
         name: str,
         payload: Mapping[str, object],
@@ -47,16 +47,16 @@ class Shop:
         token: str | None = None,
         now: datetime = NOW,
         workspace: Mapping[str, str] | None = None,
-    ) -> Ran:
+    ) -> ActionRun:
         """A run on an event; `workspace`: files of the checkout."""
-        given = {"ledger": f"branch:{BRANCH}", "github-token": token or self.github.token, **(inputs or {})}
+        all_inputs = {"ledger": f"branch:{BRANCH}", "github-token": token or self.github.token, **(inputs or {})}
         environment = {"GITHUB_API_URL": self.github.api_url}
         folder = Path(mkdtemp(dir=self.folder))
         for path, text in (workspace or {}).items():
             (folder / path).write_text(text, "utf-8")
-        return run(folder, name, payload, given, environment=environment, now=now)
+        return run_action(folder, name, payload, all_inputs, environment=environment, now=now)
 
-    def start(
+    def start_process(
         self, name: str, payload: Mapping[str, object], inputs: Mapping[str, object], *, now: datetime = NOW
     ) -> "subprocess.Popen[bytes]":
         """The same as a process, which can be killed."""
@@ -75,22 +75,26 @@ class Shop:
         command = [sys.executable, run_at_time.__file__, now.isoformat()]
         return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
 
-    def killed(self, start: Callable[[], "subprocess.Popen[bytes]"], step: int, *, applied: bool) -> bool:
+    def kill_at_request(
+        self, start: Callable[[], "subprocess.Popen[bytes]"], request_number: int, *, applied: bool
+    ) -> bool:
         """Whether a process came to its request number `step`; killed there, before or after GitHub did the work."""
         process: list[subprocess.Popen[bytes]] = []
-        self.github.fail(meanwhile(lambda: process[0].send_signal(signal.SIGKILL), applied=applied), skip=step)
-        with start() as started:
-            process.append(started)
-            code = started.wait(60)
+        self.github.fail(
+            meanwhile(lambda: process[0].send_signal(signal.SIGKILL), applied=applied), skip=request_number
+        )
+        with start() as running:
+            process.append(running)
+            code = running.wait(60)
         self.github.heal()
         assert code in (0, -signal.SIGKILL)
         return code != 0
 
-    def hand(self, files: Files, branch: str = BRANCH) -> str:
+    def commit_by_hand(self, files: Files, branch: str = BRANCH) -> str:
         """A commit by hand."""
         return self.repository.commit(files, message="By hand", branch=branch)
 
-    def force(self, files: Files | None = None, branch: str = BRANCH) -> str:
+    def replace_branch(self, files: Files | None = None, branch: str = BRANCH) -> str:
         """A commit by hand that has nothing to do with what was there, in its place."""
         return self.repository.commit(files or {}, message="By force", branch=branch, parents=[])
 
@@ -104,21 +108,21 @@ class Shop:
         changes = self.repository.git.changes(None, commit.tree) if commit else {}
         return {path: self.read(path, branch) or b"" for path in changes}
 
-    def facts(self, branch: str = BRANCH) -> dict[str, bytes]:
-        return {path: content for path, content in self.files(branch).items() if path.startswith(FACTS)}
+    def fact_files(self, branch: str = BRANCH) -> dict[str, bytes]:
+        return {path: content for path, content in self.files(branch).items() if path.startswith(FACTS_FOLDER)}
 
-    def ids(self, branch: str = BRANCH) -> list[str]:
+    def fact_ids(self, branch: str = BRANCH) -> list[str]:
         """The ids of all lines in order; one that lies there twice is here twice."""
         return sorted(
-            json.loads(line)["id"] for content in self.facts(branch).values() for line in content.splitlines()
+            json.loads(line)["id"] for content in self.fact_files(branch).values() for line in content.splitlines()
         )
 
 
-def deployed(*numbers: int) -> list[str]:
+def deployment_ids(*numbers: int) -> list[str]:
     return [f"github:deployment:{number}" for number in numbers]
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def shop(tmp_path: Path) -> Iterator[BranchShop]:
     with FakeGitHub(now=lambda: NOW) as github:
-        yield Shop(github, tmp_path)
+        yield BranchShop(github, tmp_path)

@@ -6,26 +6,26 @@ from dataclasses import dataclass, field
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, sync_playwright
 
-from support.tools import needs
+from support.tools import require_tool
 
 
 @dataclass
-class Watched:
+class WatchedPage:
     """A page, what it complained about, and every address it asked for beyond files and data."""
 
     page: Page
     complaints: list[str] = field(default_factory=list)
-    asked: list[str] = field(default_factory=list)
+    requested_urls: list[str] = field(default_factory=list)
 
-    def said(self, message: ConsoleMessage) -> None:
+    def record_console_message(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(message.text)
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def launch_chromium() -> Iterator[Browser]:
     """The browser; without one the test is skipped, and fails in CI."""
-    program = needs("chromium")
+    program = require_tool("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
@@ -33,20 +33,20 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def watched(browser: Browser, **options: object) -> Iterator[Watched]:
+def open_watched_page(browser: Browser, **options: object) -> Iterator[WatchedPage]:
     """A fresh page without network. `options`: of a browser context, such as `color_scheme` or `viewport`."""
     context: BrowserContext = browser.new_context(**options)  # type: ignore[arg-type] # a dozen different types
-    found = Watched(context.new_page())
-    context.route("**/*", lambda route: _answered(route, found))
-    found.page.on("console", found.said)
-    found.page.on("pageerror", lambda problem: found.complaints.append(str(problem)))
-    yield found
+    watched = WatchedPage(context.new_page())
+    context.route("**/*", lambda route: _allow_local_only(route, watched))
+    watched.page.on("console", watched.record_console_message)
+    watched.page.on("pageerror", lambda problem: watched.complaints.append(str(problem)))
+    yield watched
     context.close()
 
 
-def _answered(route: Route, found: Watched) -> None:
+def _allow_local_only(route: Route, watched: WatchedPage) -> None:
     if route.request.url.startswith(("file:", "data:", "blob:", "about:")):
         route.continue_()
     else:
-        found.asked.append(route.request.url)
+        watched.requested_urls.append(route.request.url)
         route.abort()

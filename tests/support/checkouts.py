@@ -9,18 +9,22 @@ from pathlib import Path
 import yaml
 
 from dora_metrics.cli import run
-from dora_metrics.commands.init.findings import Found, OnGitHub
-from dora_metrics.commands.init.gather import ask, gather
-from dora_metrics.commands.init.proposal import Proposal, decide
-from dora_metrics.runtime import World
-from support.git_repository import CLEAN
+from dora_metrics.commands.init.findings import Findings, GitHubFindings
+from dora_metrics.commands.init.gather import gather_checkout, query_github
+from dora_metrics.commands.init.proposal import Proposal, propose
+from dora_metrics.runtime import Runtime
+from support.git_repository import CLEAN_ENVIRONMENT
 from support.runs import NOW
 
-__all__ = ["ask"]
+__all__ = ["query_github"]
 
-WORKFLOW, CONFIG, FORM = ".github/workflows/dora.yml", ".github/dora.yml", ".github/ISSUE_TEMPLATE/incident.yml"
+WORKFLOW_PATH, CONFIG_PATH, FORM_PATH = (
+    ".github/workflows/dora.yml",
+    ".github/dora.yml",
+    ".github/ISSUE_TEMPLATE/incident.yml",
+)
 
-DEPLOY = """\
+DEPLOY_WORKFLOW = """\
 name: Ship it
 on: {push: {branches: [main]}}
 jobs:
@@ -35,7 +39,7 @@ jobs:
     runs-on: ubuntu-latest
     steps: [{run: ./deploy}]
 """
-RELEASE = """\
+RELEASE_WORKFLOW = """\
 on: {push: {branches: [main]}}
 name: Release please
 jobs:
@@ -44,7 +48,7 @@ jobs:
     steps:
       - uses: googleapis/release-please-action@v4
 """
-CI = "name: CI\non: [push, pull_request]\njobs: {test: {runs-on: ubuntu-latest, steps: [{run: make test}]}}\n"
+CI_WORKFLOW = "name: CI\non: [push, pull_request]\njobs: {test: {runs-on: ubuntu-latest, steps: [{run: make test}]}}\n"
 
 
 class Terminal(BytesIO):
@@ -55,10 +59,10 @@ class Terminal(BytesIO):
 
 
 @dataclass(frozen=True)
-class Ran:
+class InitRun:
     code: int
-    said: str
-    complained: str
+    stdout: str
+    stderr: str
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,7 @@ class Checkout:
     folder: Path
 
     @classmethod
-    def of(
+    def create(
         cls,
         folder: Path,
         files: Mapping[str, str | bytes] | None = None,
@@ -76,45 +80,51 @@ class Checkout:
         origin: str | None = "https://github.com/acme/shop.git",
         tags: Sequence[str] = (),
     ) -> "Checkout":
-        made = cls(folder / "checkout")
-        made.folder.mkdir()
+        checkout = cls(folder / "checkout")
+        checkout.folder.mkdir()
         for name, content in (files or {}).items():
-            made.put(name, content)
-        made.git("init", "--quiet", "--initial-branch=main")
+            checkout.write_file(name, content)
+        checkout.git("init", "--quiet", "--initial-branch=main")
         if origin:
-            made.git("remote", "add", "origin", origin)
-        made.git("add", "--all")
-        made.git("commit", "--quiet", "--allow-empty", "--message=Begin")
+            checkout.git("remote", "add", "origin", origin)
+        checkout.git("add", "--all")
+        checkout.git("commit", "--quiet", "--allow-empty", "--message=Begin")
         for tag in tags:
-            made.git("tag", tag)
-        return made
+            checkout.git("tag", tag)
+        return checkout
 
-    def put(self, name: str, content: str | bytes) -> None:
-        place = self.folder / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content.encode() if isinstance(content, str) else content)
+    def write_file(self, name: str, content: str | bytes) -> None:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
 
     def git(self, *arguments: str) -> None:
-        subprocess.run(["git", *arguments], cwd=self.folder, check=True, env=CLEAN)
+        subprocess.run(["git", *arguments], cwd=self.folder, check=True, env=CLEAN_ENVIRONMENT)
 
     def files(self) -> dict[str, bytes]:
         """All files but git's, by their names."""
-        found = (one for one in self.folder.rglob("*") if one.is_file() and ".git" not in one.parts)
-        return {one.relative_to(self.folder).as_posix(): one.read_bytes() for one in found}
+        paths = (path for path in self.folder.rglob("*") if path.is_file() and ".git" not in path.parts)
+        return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in paths}
 
     def text(self, name: str) -> str:
         return (self.folder / name).read_text("utf-8")
 
-    def proposal(self, github: OnGitHub | None = None, environment: Mapping[str, str] | None = None) -> Proposal:
-        return decide(Found(gather(self.folder, {**CLEAN, **(environment or {})}), github, "nobody was asked"))
+    def proposal(self, github: GitHubFindings | None = None, environment: Mapping[str, str] | None = None) -> Proposal:
+        return propose(
+            Findings(
+                gather_checkout(self.folder, {**CLEAN_ENVIRONMENT, **(environment or {})}), github, "nobody was asked"
+            )
+        )
 
-    def init(self, *options: str, answer: str | None = None, environment: Mapping[str, str] | None = None) -> Ran:
+    def run_init(
+        self, *options: str, answer: str | None = None, environment: Mapping[str, str] | None = None
+    ) -> InitRun:
         """The command; `answer` is what is typed at a terminal, without one there is none."""
         stdin = BytesIO() if answer is None else Terminal(f"{answer}\n".encode())
         stdout, stderr = StringIO(), StringIO()
-        world = World({**CLEAN, **(environment or {})}, stdin, stdout, stderr, NOW, lambda _: None)
+        world = Runtime({**CLEAN_ENVIRONMENT, **(environment or {})}, stdin, stdout, stderr, NOW, lambda _: None)
         code = run(["init", "--directory", str(self.folder), *options], world)
-        return Ran(code, stdout.getvalue(), stderr.getvalue())
+        return InitRun(code, stdout.getvalue(), stderr.getvalue())
 
 
 def workflow(name: str, **jobs: object) -> str:

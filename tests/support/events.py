@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dora_metrics.core.facts.model import Change, Deployment, Incident
-from dora_metrics.github.events.observe import Observed, Run, observe
+from dora_metrics.github.events.observe import Observation, Run, observe
 from dora_metrics.settings.model import Settings
 from support.paths import ROOT
 
@@ -22,8 +22,8 @@ def at(text: str) -> datetime:
     return datetime.fromisoformat(f"2026-11-{text}Z")
 
 
-def run(event: str, **fields: object) -> Run:
-    usual: Payload = {
+def make_run(event: str, **fields: object) -> Run:
+    defaults: Payload = {
         "event": event,
         "repository": "acme/shop",
         "sha": "f" * 40,
@@ -33,32 +33,32 @@ def run(event: str, **fields: object) -> Run:
         "workflow": "DORA",
         "now": NOW,
     }
-    given: Payload = {**usual, **fields}
-    return Run(**given)
+    arguments: Payload = {**defaults, **fields}
+    return Run(**arguments)
 
 
-def settings(**given: object) -> Settings:
-    return Settings.model_validate(given)
+def settings(**inputs: object) -> Settings:
+    return Settings.model_validate(inputs)
 
 
-def seen(event: str, payload: Payload, *known: str, **given: object) -> Observed:
+def observe_event(event: str, payload: Payload, *ledger_sources: str, **inputs: object) -> Observation:
     """What an event of acme/shop says; `known` are the ledger's sources, `given` are settings."""
-    return observe(run(event), payload, settings(**given), frozenset(known))
+    return observe(make_run(event), payload, settings(**inputs), frozenset(ledger_sources))
 
 
-def deployment(observed: Observed) -> Deployment:
+def deployment(observed: Observation) -> Deployment:
     (fact,) = observed.facts
     assert isinstance(fact, Deployment)
     return fact
 
 
-def change(observed: Observed) -> Change:
+def change(observed: Observation) -> Change:
     (fact,) = observed.facts
     assert isinstance(fact, Change)
     return fact
 
 
-def incident(observed: Observed) -> Incident:
+def incident(observed: Observation) -> Incident:
     (fact,) = observed.facts
     assert isinstance(fact, Incident)
     return fact
@@ -69,8 +69,8 @@ def sample(name: str) -> Payload:
     return payload
 
 
-def deployment_status(state: str = "success", deployed: Payload | None = None, **fields: object) -> Payload:
-    about = {
+def deployment_status(state: str = "success", deployment_fields: Payload | None = None, **fields: object) -> Payload:
+    deployment = {
         "id": 5,
         "sha": SHA,
         "ref": "main",
@@ -78,11 +78,11 @@ def deployment_status(state: str = "success", deployed: Payload | None = None, *
         "created_at": "2026-11-20T10:00:00Z",
     }
     status = {"state": state, "created_at": "2026-11-20T10:05:00Z", **fields}
-    return {"deployment_status": status, "deployment": about | (deployed or {}), "repository": REPOSITORY}
+    return {"deployment_status": status, "deployment": deployment | (deployment_fields or {}), "repository": REPOSITORY}
 
 
 def workflow_run(action: str = "completed", *, name: str = "Deploy", path: str = "", **fields: object) -> Payload:
-    about = {
+    workflow_run = {
         "id": 77,
         "event": "push",
         "head_sha": SHA,
@@ -93,17 +93,17 @@ def workflow_run(action: str = "completed", *, name: str = "Deploy", path: str =
         "updated_at": "2026-11-20T10:05:00Z",
     }
     workflow = {"name": name, "path": path}
-    return {"action": action, "workflow_run": about | fields, "workflow": workflow, "repository": REPOSITORY}
+    return {"action": action, "workflow_run": workflow_run | fields, "workflow": workflow, "repository": REPOSITORY}
 
 
 def release(action: str = "published", **fields: object) -> Payload:
-    about = {
+    release = {
         "id": 3,
         "tag_name": "v1.4.0",
         "created_at": "2026-11-01T00:00:00Z",
         "published_at": "2026-11-20T10:00:00Z",
     }
-    return {"action": action, "release": about | fields, "repository": REPOSITORY}
+    return {"action": action, "release": release | fields, "repository": REPOSITORY}
 
 
 def push(**fields: object) -> Payload:
@@ -118,7 +118,7 @@ def pull_request(**fields: object) -> Payload:
 
 
 def issue(action: str = "opened", *labels: str, event: Payload | None = None, **fields: object) -> Payload:
-    about = {
+    issue = {
         "number": 7,
         "title": "Checkout answers 500",
         "state": "open",
@@ -126,7 +126,7 @@ def issue(action: str = "opened", *labels: str, event: Payload | None = None, **
         "created_at": "2026-11-20T14:12:30Z",
         "updated_at": "2026-11-20T14:12:30Z",
     }
-    return {"action": action, "issue": about | fields, **(event or {})}
+    return {"action": action, "issue": issue | fields, **(event or {})}
 
 
 def form(**answers: str) -> str:

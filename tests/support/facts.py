@@ -15,9 +15,9 @@ from msgspec.structs import replace
 
 from dora_metrics.core import schema, windows
 from dora_metrics.core.facts.model import TIME_FIELDS, Change, Commit, Deployment, Fact, Incident, Vulnerability
-from dora_metrics.core.metrics.comparison import Subject
-from dora_metrics.core.metrics.document import document
-from dora_metrics.core.metrics.scope_history import judge_all
+from dora_metrics.core.metrics.comparison import Results
+from dora_metrics.core.metrics.document import build_document
+from dora_metrics.core.metrics.scope_history import evaluate_facts
 from dora_metrics.core.policy import Policy
 
 F = TypeVar("F", Deployment, Change, Incident, Vulnerability)
@@ -28,8 +28,8 @@ DAY = 24 * HOUR
 
 
 def at(text: str) -> datetime:
-    moment = datetime.fromisoformat(text if len(text.partition("-")[0]) == 4 else f"2024-{text}")
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    time = datetime.fromisoformat(text if len(text.partition("-")[0]) == 4 else f"2024-{text}")
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def sha(name: object) -> str:
@@ -37,54 +37,54 @@ def sha(name: object) -> str:
     return hashlib.sha1(str(name).encode(), usedforsecurity=False).hexdigest()
 
 
-def pull(number: int) -> str:
+def pull_id(number: int) -> str:
     return f"github:pull:acme/shop#{number}"
 
 
-def deployed(number: object) -> str:
+def deployment_id(number: object) -> str:
     return f"github:deployment:{number}"
 
 
-def issue(number: int) -> str:
+def issue_id(number: int) -> str:
     return f"github:issue:acme/shop#{number}"
 
 
-def direct(number: int) -> str:
+def commit_id(number: int) -> str:
     """The id of a direct commit."""
     return f"commit:{sha(number)}"
 
 
 def deployment(number: int, finished_at: str = "03-05T12:00", **fields: Any) -> Deployment:  # noqa: ANN401
     """A success in production that delivered nothing, with a sha of its own; `changes` are numbers or ids."""
-    plain = Deployment(
-        id=deployed(number),
+    default = Deployment(
+        id=deployment_id(number),
         repository="acme/shop",
         service="shop",
         observed_at=at(finished_at),
         source="deployments",
         environment="production",
-        sha=sha(deployed(number)),
+        sha=sha(deployment_id(number)),
         status="success",
         finished_at=at(finished_at),
         changes=(),
     )
-    return _with(plain, fields)
+    return _replace(default, fields)
 
 
-def failed(number: int, finished_at: str = "03-05T12:00", **fields: Any) -> Deployment:  # noqa: ANN401
+def failed_deployment(number: int, finished_at: str = "03-05T12:00", **fields: Any) -> Deployment:  # noqa: ANN401
     """A run that failed before it reached users."""
     return deployment(number, finished_at, **{"status": "failure", **fields})
 
 
 def change(number: int, first_commit_at: str | None = "03-01", **fields: Any) -> Change:  # noqa: ANN401
     """A merged pull request."""
-    plain = Change(id=pull(number), repository="acme/shop", service="shop", observed_at=at("03-01"))
-    return _with(plain, {"sha": sha(pull(number)), "first_commit_at": first_commit_at, **fields})
+    default = Change(id=pull_id(number), repository="acme/shop", service="shop", observed_at=at("03-01"))
+    return _replace(default, {"sha": sha(pull_id(number)), "first_commit_at": first_commit_at, **fields})
 
 
-def commit(number: int, authored_at: str | None = "03-01", **fields: Any) -> Change:  # noqa: ANN401
+def direct_commit(number: int, authored_at: str | None = "03-01", **fields: Any) -> Change:  # noqa: ANN401
     """A direct commit."""
-    return change(number, authored_at, **{"id": direct(number), "sha": sha(number), **fields})
+    return change(number, authored_at, **{"id": commit_id(number), "sha": sha(number), **fields})
 
 
 def commits(*authored_at: str) -> tuple[Commit, ...]:
@@ -94,19 +94,19 @@ def commits(*authored_at: str) -> tuple[Commit, ...]:
 
 def incident(number: int, detected_at: str = "03-05T13:00", **fields: Any) -> Incident:  # noqa: ANN401
     """An open incident in production that names no deployment."""
-    plain = Incident(
-        id=issue(number),
+    default = Incident(
+        id=issue_id(number),
         repository="acme/shop",
         service="shop",
         environment="production",
         observed_at=at(detected_at),
         detected_at=at(detected_at),
     )
-    return _with(plain, fields)
+    return _replace(default, fields)
 
 
 def vulnerability(number: int, detected_at: str = "03-05", **fields: Any) -> Vulnerability:  # noqa: ANN401
-    plain = Vulnerability(
+    default = Vulnerability(
         id=f"github:dependabot:acme/shop#{number}",
         repository="acme/shop",
         service="shop",
@@ -114,20 +114,23 @@ def vulnerability(number: int, detected_at: str = "03-05", **fields: Any) -> Vul
         detected_at=at(detected_at),
         severity="high",
     )
-    return _with(plain, fields)
+    return _replace(default, fields)
 
 
-def _with(fact: F, fields: dict[str, Any]) -> F:
-    given = dict(fields)
+def _replace(fact: F, fields: dict[str, Any]) -> F:
+    replacements = dict(fields)
     for name in TIME_FIELDS[type(fact)]:
-        if isinstance(given.get(name), str):
-            given[name] = at(given[name])
-    if given.get("changes"):
-        given["changes"] = tuple(pull(one) if isinstance(one, int) else one for one in given["changes"])
-    return replace(fact, **given)
+        if isinstance(replacements.get(name), str):
+            replacements[name] = at(replacements[name])
+    if replacements.get("changes"):
+        replacements["changes"] = tuple(
+            pull_id(number_or_id) if isinstance(number_or_id, int) else number_or_id
+            for number_or_id in replacements["changes"]
+        )
+    return replace(fact, **replacements)
 
 
-def released(versions: str, hours: int = 3) -> list[Deployment]:
+def deployments_of_versions(versions: str, hours: int = 3) -> list[Deployment]:
     """Successes of these versions, each with its sha, every so many hours from 1 March: `V1 V2 V1`; `-` has no sha."""
     start = at("03-01")
     return [
@@ -141,27 +144,29 @@ def released(versions: str, hours: int = 3) -> list[Deployment]:
     ]
 
 
-def answer(*facts: Struct, **settings: Any) -> schema.Document:  # noqa: ANN401
+def document_of(*facts: Struct, **settings: Any) -> schema.Document:  # noqa: ANN401
     """What `compute` makes of facts."""
-    return subject(*facts, **settings).document
+    return results_of(*facts, **settings).document
 
 
-def subject(
+def results_of(
     *facts: Struct,
     window: str = MARCH,
     now: str = "04-01",
     zone: str = "UTC",
     **policy: Any,  # noqa: ANN401
-) -> Subject:
+) -> Results:
     """All that reports are made from; `policy` are settings."""
-    rules, spec = Policy(zone=ZoneInfo(zone), **policy), windows.window(window, ZoneInfo(zone))
-    records = judge_all(cast("tuple[Fact, ...]", facts), rules)
-    return Subject(records, document(records, rules, spec, at(now)), spec, rules, at(now))
+    resolved_policy, window_spec = Policy(zone=ZoneInfo(zone), **policy), windows.parse_window(window, ZoneInfo(zone))
+    records = evaluate_facts(cast("tuple[Fact, ...]", facts), resolved_policy)
+    return Results(
+        records, build_document(records, resolved_policy, window_spec, at(now)), window_spec, resolved_policy, at(now)
+    )
 
 
 def scope_of(*facts: Struct, **settings: Any) -> schema.ScopeMetrics:  # noqa: ANN401
     """The only scope of the answer."""
-    (scope,) = answer(*facts, **settings).scopes
+    (scope,) = document_of(*facts, **settings).scopes
     return scope
 
 
@@ -170,24 +175,30 @@ def metrics_of(*facts: Struct, **settings: Any) -> schema.Metrics:  # noqa: ANN4
     return scope_of(*facts, **settings).metrics
 
 
-def blamed(*facts: Struct, **settings: Any) -> dict[int, str]:  # noqa: ANN401
+def failure_rules(*facts: Struct, **settings: Any) -> dict[int, str]:  # noqa: ANN401
     """The rule by which each deployment failed, by number; of all scopes."""
-    failures = [one for scope in answer(*facts, **settings).scopes for one in scope.evidence.failed_deployments]
-    found = {number(one.deployment): one.rule for one in failures}
-    assert len(found) == len(failures), "a deployment fails at most once"
-    return found
+    failures = [
+        failure for scope in document_of(*facts, **settings).scopes for failure in scope.evidence.failed_deployments
+    ]
+    rules = {number_of(failure.deployment): failure.rule for failure in failures}
+    assert len(rules) == len(failures), "a deployment fails at most once"
+    return rules
 
 
-def unmatched(*facts: Struct, **settings: Any) -> dict[int, str]:  # noqa: ANN401
+def unmatched_reasons(*facts: Struct, **settings: Any) -> dict[int, str]:  # noqa: ANN401
     """Why each incident matches no deployment, by number; of all scopes."""
-    scopes = answer(*facts, **settings).scopes
-    return {number(one.incident): one.because for scope in scopes for one in scope.evidence.unmatched_incidents}
+    scopes = document_of(*facts, **settings).scopes
+    return {
+        number_of(incident.incident): incident.because
+        for scope in scopes
+        for incident in scope.evidence.unmatched_incidents
+    }
 
 
-def number(identity: str) -> int:
+def number_of(identity: str) -> int:
     """The number in an id."""
     return int(identity.replace("#", ":").rpartition(":")[2])
 
 
-def numbers(identities: Iterable[str]) -> list[int]:
-    return [number(identity) for identity in identities]
+def numbers_of(identities: Iterable[str]) -> list[int]:
+    return [number_of(identity) for identity in identities]

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from dora_metrics.cli import run
-from dora_metrics.runtime import World
+from dora_metrics.runtime import Runtime
 from support.facts import at
 
 NOW = "2024-04-01T00:00:00Z"
 ADA = "Ada <ada@example.org>"
-CLEAN = {
+CLEAN_ENVIRONMENT = {
     "PATH": os.environ["PATH"],
     "GIT_CONFIG_GLOBAL": os.devnull,
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -33,32 +33,34 @@ EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
 @dataclass(frozen=True)
-class Repository:
+class GitRepository:
     """A repository in a folder. Commits hold no files: a history is all that is read."""
 
     folder: Path
 
     @classmethod
-    def new(cls, folder: Path, *options: str, origin: str | None = "https://github.com/acme/shop.git") -> "Repository":
-        made = cls(folder)
+    def create(
+        cls, folder: Path, *options: str, origin: str | None = "https://github.com/acme/shop.git"
+    ) -> "GitRepository":
+        repository = cls(folder)
         folder.mkdir(parents=True)
-        made.git("init", "--quiet", "--initial-branch=main", *options)
-        made.git("hash-object", "-t", "tree", "-w", "--stdin")
+        repository.git("init", "--quiet", "--initial-branch=main", *options)
+        repository.git("hash-object", "-t", "tree", "-w", "--stdin")
         if origin:
-            made.git("remote", "add", "origin", origin)
-        return made
+            repository.git("remote", "add", "origin", origin)
+        return repository
 
-    def git(self, *arguments: str, given: str | bytes = b"", **variables: str) -> str:
-        data = given.encode() if isinstance(given, str) else given
-        done = subprocess.run(
+    def git(self, *arguments: str, stdin: str | bytes = b"", **variables: str) -> str:
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        completed = subprocess.run(
             ["git", "-C", str(self.folder), *arguments],
             input=data,
             capture_output=True,
             check=False,
-            env={**CLEAN, **variables},
+            env={**CLEAN_ENVIRONMENT, **variables},
         )
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout.decode("utf-8", "replace").strip()
+        assert completed.returncode == 0, completed.stderr.decode()
+        return completed.stdout.decode("utf-8", "replace").strip()
 
     def commit(
         self,
@@ -73,14 +75,14 @@ class Repository:
         lines = [
             f"tree {EMPTY_TREE}",
             *(f"parent {parent}" for parent in parents),
-            f"author {author} {seconds(authored or at)} +0000",
-            f"committer {committer} {seconds(at)} +0000",
+            f"author {author} {unix_seconds(authored or at)} +0000",
+            f"committer {committer} {unix_seconds(at)} +0000",
         ]
-        return self.write("\n".join([*lines, "", message + "\n"]).encode())
+        return self.write_commit("\n".join([*lines, "", message + "\n"]).encode())
 
-    def write(self, raw: bytes) -> str:
+    def write_commit(self, raw: bytes) -> str:
         """A commit from its bytes, whatever they say."""
-        sha = self.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", given=raw)
+        sha = self.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", stdin=raw)
         self.git("update-ref", "refs/heads/main", sha)
         return sha
 
@@ -90,8 +92,8 @@ class Repository:
             self.git("update-ref", f"refs/tags/{name}", target)
             return
         kind = self.git("cat-file", "-t", target)
-        raw = f"object {target}\ntype {kind}\ntag {name}\ntagger {ADA} {seconds(at)} +0000\n\n{name}\n"
-        self.git("update-ref", f"refs/tags/{name}", self.git("mktag", given=raw))
+        raw = f"object {target}\ntype {kind}\ntag {name}\ntagger {ADA} {unix_seconds(at)} +0000\n\n{name}\n"
+        self.git("update-ref", f"refs/tags/{name}", self.git("mktag", stdin=raw))
 
     def release(self, name: str, message: str, *parents: str, at: str, tagged: str | None = None) -> str:
         """A commit and a tag on it."""
@@ -100,23 +102,23 @@ class Repository:
         return sha
 
 
-def merge(number: int, branch: str = "acme/topic", title: str = "A title") -> str:
+def merge_message(number: int, branch: str = "acme/topic", title: str = "A title") -> str:
     return f"Merge pull request #{number} from {branch}\n\n{title}"
 
 
-def two(repository: Repository) -> tuple[str, str]:
+def two_releases(repository: GitRepository) -> tuple[str, str]:
     """Two releases; the second brings one commit that waited a day."""
     first = repository.release("v1.0.0", "Start", at="03-01")
     return first, repository.release("v1.1.0", "More", first, at="03-02", tagged="03-03")
 
 
-def seconds(text: str) -> int:
+def unix_seconds(text: str) -> int:
     """A time, or the number itself that git is to write."""
     return int(text) if text.lstrip("-").isdecimal() else int(at(text).timestamp())
 
 
 @dataclass(frozen=True)
-class Reported:
+class ReportRun:
     """What `report` said."""
 
     code: int
@@ -124,10 +126,10 @@ class Reported:
     err: str
 
     @property
-    def answer(self) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
         assert (self.code, self.err) == (0, ""), self.err
-        found: dict[str, Any] = json.loads(self.out)
-        return found
+        document: dict[str, Any] = json.loads(self.out)
+        return document
 
     @property
     def problem(self) -> str:
@@ -136,59 +138,65 @@ class Reported:
 
     @property
     def notes(self) -> str:
-        return "\n".join(self.answer["notes"])
+        return "\n".join(self.document["notes"])
 
     @property
     def scope(self) -> dict[str, Any]:
         """The only scope."""
-        (scope,) = self.answer["scopes"]
-        found: dict[str, Any] = scope
-        return found
+        (scope,) = self.document["scopes"]
+        typed_scope: dict[str, Any] = scope
+        return typed_scope
 
     @property
     def metrics(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.scope["metrics"]
-        return found
+        metrics: dict[str, Any] = self.scope["metrics"]
+        return metrics
 
     @property
     def deployments(self) -> dict[str, dict[str, Any]]:
         """The evidence of each deployment, by its tag."""
-        return {one["deployment"].removeprefix("git:tag:"): one for one in self.scope["evidence"]["deployments"]}
+        return {
+            evidence["deployment"].removeprefix("git:tag:"): evidence
+            for evidence in self.scope["evidence"]["deployments"]
+        }
 
     @property
     def changes(self) -> dict[str, list[str] | None]:
         """What each tag brought: `#7` for a pull request, else the sha of a commit."""
-        found = ((tag, one["changes"]) for tag, one in self.deployments.items())
-        return {tag: ids if ids is None else [short(one) for one in ids] for tag, ids in found}
+        changes_by_tag = ((tag, evidence["changes"]) for tag, evidence in self.deployments.items())
+        return {tag: ids if ids is None else [short_id(change) for change in ids] for tag, ids in changes_by_tag}
 
     @property
-    def hours(self) -> dict[str, float]:
+    def lead_time_hours(self) -> dict[str, float]:
         """The lead time of each change that has one."""
-        return {short(one["change"]): one["seconds"] / 3600 for one in self.scope["evidence"]["lead_times"]}
+        return {
+            short_id(lead_time["change"]): lead_time["seconds"] / 3600
+            for lead_time in self.scope["evidence"]["lead_times"]
+        }
 
     @property
-    def failures(self) -> dict[str, str]:
+    def failure_rules(self) -> dict[str, str]:
         """The tags that failed, and by which rule."""
-        found = self.scope["evidence"]["failed_deployments"]
-        return {one["deployment"].removeprefix("git:tag:"): one["rule"] for one in found}
+        failed_deployments = self.scope["evidence"]["failed_deployments"]
+        return {failure["deployment"].removeprefix("git:tag:"): failure["rule"] for failure in failed_deployments}
 
 
-def short(identity: str) -> str:
+def short_id(identity: str) -> str:
     return identity.removeprefix("github:pull:acme/shop").removeprefix("commit:")
 
 
 @dataclass(frozen=True)
-class Report:
+class ReportCommand:
     """The command, in a folder of its own; every window is `all`, unless a flag says otherwise."""
 
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
 
-    def __call__(self, place: object, *flags: str, window: str = "all", now: str = NOW) -> Reported:
+    def __call__(self, repository_path: object, *flags: str, window: str = "all", now: str = NOW) -> ReportRun:
         (self.folder / "none.yml").write_text("", "utf-8")
         config = ["--config", str(self.folder / "none.yml")]
-        given = ["report", "--git", str(place), *config, "--window", window, "--now", now, *flags]
+        arguments = ["report", "--git", str(repository_path), *config, "--window", window, "--now", now, *flags]
         out, err = StringIO(), StringIO()
-        world = World({**CLEAN, **self.variables}, BytesIO(), out, err, at("04-01"), lambda _: None)
-        code = run(given, world)
-        return Reported(code, out.getvalue(), err.getvalue())
+        world = Runtime({**CLEAN_ENVIRONMENT, **self.variables}, BytesIO(), out, err, at("04-01"), lambda _: None)
+        code = run(arguments, world)
+        return ReportRun(code, out.getvalue(), err.getvalue())

@@ -5,16 +5,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dora_metrics.core.cursors import Cursor
-from dora_metrics.core.facts.merge import news
+from dora_metrics.core.facts.merge import changed_facts
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Vulnerability
-from dora_metrics.core.linking.commit_graph import Linked, linked
+from dora_metrics.core.linking.commit_graph import ResolvedChanges, resolve_changes
 from dora_metrics.github.client import Client
-from dora_metrics.github.history import Gathered, Piece, Wanted, past
+from dora_metrics.github.history import GatheredHistory, HistoryRequest, PartOrFailure, read_history
 from dora_metrics.github.observation import Run
-from dora_metrics.settings.model import Settings, policy
+from dora_metrics.settings.model import Settings, policy_of
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
-from support.events import run as made_run
+from support.events import make_run as made_run
 
 START = datetime(2026, 9, 1, 12, tzinfo=UTC)
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -25,13 +25,13 @@ def at(hours: float) -> datetime:
 
 
 @dataclass
-class Read:
+class HistoryRead:
     """All that one reading found, and how many requests it took."""
 
-    gathered: Gathered
-    linked: Linked
+    gathered: GatheredHistory
+    linked: ResolvedChanges
     requests: int
-    parts: list[Piece]
+    parts: list[PartOrFailure]
 
     @property
     def facts(self) -> dict[str, Fact]:
@@ -55,59 +55,63 @@ class Read:
 
     @property
     def cursors(self) -> dict[str, Cursor]:
-        more = {"commits": self.linked.cursor} if self.linked.cursor else {}
-        return {**self.gathered.cursors, **more}
+        commits_cursor = {"commits": self.linked.cursor} if self.linked.cursor else {}
+        return {**self.gathered.cursors, **commits_cursor}
 
     @property
     def notes(self) -> str:
         return "\n".join([*self.gathered.notes, *self.linked.notes])
 
 
-def client_of(github: FakeGitHub, token: str | None = None) -> Client:
+def make_client(github: FakeGitHub, token: str | None = None) -> Client:
     return Client(token or github.token, github.api_url, lambda _: None, timeout_seconds=20)
 
 
-def run_of(name: str = "acme/shop", now: datetime = NOW, event: str = "schedule") -> Run:
+def make_history_run(name: str = "acme/shop", now: datetime = NOW, event: str = "schedule") -> Run:
     return made_run(event, repository=name, now=now)
 
 
-def read(
+def read_fake_history(
     github: FakeGitHub,
     *,
     name: str = "acme/shop",
     since: datetime | None = None,
     cursors: dict[str, Cursor] | None = None,
     ledger: dict[str, Fact] | None = None,
-    known: frozenset[str] = frozenset(),
+    known_sources: frozenset[str] = frozenset(),
     token: str | None = None,
     now: datetime = NOW,
     event: str = "schedule",
-    **given: Any,  # noqa: ANN401 - settings
-) -> Read:
+    **inputs: Any,  # noqa: ANN401 - settings
+) -> HistoryRead:
     """One reading and its linking, with the ledger that there is; of security alerts only where they are named."""
-    settings = Settings.model_validate({"security": "none", **given})
-    client = client_of(github, token)
-    parts = list(past(client, Wanted(run_of(name, now, event), settings, since, cursors or {}, known)))
-    gathered = Gathered.of(parts)
+    settings = Settings.model_validate({"security": "none", **inputs})
+    client = make_client(github, token)
+    parts = list(
+        read_history(
+            client, HistoryRequest(make_history_run(name, now, event), settings, since, cursors or {}, known_sources)
+        )
+    )
+    gathered = GatheredHistory.from_parts(parts)
     before = ledger or {}
-    written = {fact.id: fact for fact in news(before, gathered.facts.values())}
-    done = linked({**before, **written}.values(), gathered.graph, policy(settings))
-    return Read(gathered, done, client.requests, parts)
+    new_facts = {fact.id: fact for fact in changed_facts(before, gathered.facts.values())}
+    link_result = resolve_changes({**before, **new_facts}.values(), gathered.graph, policy_of(settings))
+    return HistoryRead(gathered, link_result, client.request_count, parts)
 
 
-def after(ledger: dict[str, Fact], found: Read) -> dict[str, Fact]:
+def ledger_after(ledger: dict[str, Fact], history: HistoryRead) -> dict[str, Fact]:
     """The ledger with what a reading found."""
-    kept = {**ledger, **{fact.id: fact for fact in news(ledger, found.gathered.facts.values())}}
-    return {**kept, **{fact.id: fact for fact in news(kept, found.linked.facts)}}
+    with_read_facts = {**ledger, **{fact.id: fact for fact in changed_facts(ledger, history.gathered.facts.values())}}
+    return {**with_read_facts, **{fact.id: fact for fact in changed_facts(with_read_facts, history.linked.facts)}}
 
 
-def merged(shop: Repository, title: str, hours: float, how: str = "squash", **more: Any) -> str:  # noqa: ANN401
+def merge_pull_request(shop: Repository, title: str, hours: float, method: str = "squash", **pull_fields: Any) -> str:  # noqa: ANN401
     """A pull request merged an hour after it was opened; its merge commit."""
-    pull = shop.pull(title, files={f"{title}.txt": title}, created_at=at(hours - 1), **more)
-    return shop.merge_pull(pull, how=how, at=at(hours))  # type: ignore[arg-type]
+    pull_request = shop.pull(title, files={f"{title}.txt": title}, created_at=at(hours - 1), **pull_fields)
+    return shop.merge_pull(pull_request, method=method, at=at(hours))  # type: ignore[arg-type]
 
 
-def deployed(shop: Repository, hours: float, *, sha: str | None = None, **more: Any) -> str:  # noqa: ANN401
+def deploy(shop: Repository, hours: float, *, sha: str | None = None, **deployment_fields: Any) -> str:  # noqa: ANN401
     """A deployment that took six minutes; the id of its fact."""
-    made = shop.deployment(sha=sha, at=at(hours - 0.1), finished_at=at(hours), **more)
-    return f"github:deployment:{made.database_id}"
+    deployment = shop.deployment(sha=sha, at=at(hours - 0.1), finished_at=at(hours), **deployment_fields)
+    return f"github:deployment:{deployment.database_id}"

@@ -7,36 +7,36 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dora_metrics.core.facts.jsonl import decode
-from dora_metrics.core.facts.model import Unknown
-from support.ledger_runs import recorded
+from dora_metrics.core.facts.jsonl import decode_line
+from dora_metrics.core.facts.model import UnknownRecord
+from support.ledger_runs import record_facts_at
 
 ENDPOINT = "http://127.0.0.1:1"
 
 
-def killed_before(change: int) -> None:
+def kill_before_change(change: int) -> None:
     """Lets this process die before it replaces or removes so many files."""
-    left = change
+    remaining = change
 
-    def dying(method: Any) -> Any:  # noqa: ANN401 - two methods of Path
-        def call(self: Path, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - as above
-            nonlocal left
-            if left == 0:
+    def counted(method: Any) -> Any:  # noqa: ANN401 - two methods of Path
+        def call(self: Path, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401 - as above
+            nonlocal remaining
+            if remaining == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
-            left -= 1
-            return method(self, *arguments, **named)
+            remaining -= 1
+            return method(self, *arguments, **keywords)
 
         return call
 
     for name in ("replace", "unlink"):
-        setattr(Path, name, dying(getattr(Path, name)))
+        setattr(Path, name, counted(getattr(Path, name)))
 
 
 def main(root: str, now: str, fact: str, change: str) -> None:
-    seen = decode(fact.encode())
-    assert not isinstance(seen, Unknown)
-    killed_before(int(change))
-    recorded(Path(root), datetime.fromisoformat(now), seen, endpoint_url=ENDPOINT)
+    decoded = decode_line(fact.encode())
+    assert not isinstance(decoded, UnknownRecord)
+    kill_before_change(int(change))
+    record_facts_at(Path(root), datetime.fromisoformat(now), decoded, endpoint_url=ENDPOINT)
 
 
 if __name__ == "__main__":

@@ -11,66 +11,68 @@ import msgspec
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
 from dora_metrics.core.ledger import layout
-from dora_metrics.core.ledger.layout import EVERYTHING, Reach, blob, month_of
-from dora_metrics.core.metrics.comparison import Subject
+from dora_metrics.core.ledger.layout import ALL_MONTHS, MonthSelection, git_blob_sha, month_of_path
+from dora_metrics.core.metrics.comparison import Results
 from dora_metrics.core.metrics.totals import Totals
-from dora_metrics.core.reports.prometheus import text
+from dora_metrics.core.reports.prometheus import exposition_text
 from dora_metrics.core.scope import Scope
-from dora_metrics.github.events.observe import Observed
-from dora_metrics.pipeline.evaluate import families_of, subject_of, totals_of
-from dora_metrics.pipeline.record import Eyes, Recorded, record
+from dora_metrics.github.events.observe import Observation
+from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, prometheus_families
+from dora_metrics.pipeline.record import RecordRequest, RunResult, record
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import fact_files
-from dora_metrics.storage.base import Ledger, Snapshot, counted, sequence
-from dora_metrics.storage.directory import DirectoryLedger
+from dora_metrics.storage.base import Snapshot, Storage, parse_sequence, with_next_sequence
+from dora_metrics.storage.directory import DirectoryStorage
 from support import ledger_writer
 from support.facts import sha
 
-BEGAN = datetime(2025, 1, 3, 9, tzinfo=UTC)
+START = datetime(2025, 1, 3, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
-class InMemory:
+class InMemoryLedger:
     """A ledger that is kept nowhere, for histories of many runs."""
 
     name = "memory"
-    remembers = True
+    is_persistent = True
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
 
-    def read(self, reach: Reach = EVERYTHING) -> Snapshot:
-        beside = {path: self.files[path] for path in layout.ROOT_FILES if path in self.files}
-        number = sequence(beside.pop(layout.SEQUENCE, b""))
-        return self.more(Snapshot(beside, number), reach)
+    def read(self, months: MonthSelection = ALL_MONTHS) -> Snapshot:
+        root_files = {path: self.files[path] for path in layout.ROOT_FILES if path in self.files}
+        number = parse_sequence(root_files.pop(layout.SEQUENCE_FILE, b""))
+        return self.read_more(Snapshot(root_files, number), months)
 
-    def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
-        within = (path for path in self.files if path.startswith(layout.FACTS) and reach.holds(month_of(path)))
-        return replace(seen, files={**seen.files, **{path: self.files[path] for path in within}}, reach=reach)
+    def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
+        within = (
+            path for path in self.files if path.startswith(layout.FACTS_FOLDER) and months.includes(month_of_path(path))
+        )
+        return replace(snapshot, files={**snapshot.files, **{path: self.files[path] for path in within}}, months=months)
 
-    def listed(self, seen: Snapshot, places: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
-        return {path: blob(content) for path, content in self.files.items() if path.startswith(tuple(places))}
+    def blob_ids(self, snapshot: Snapshot, paths: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+        return {path: git_blob_sha(content) for path, content in self.files.items() if path.startswith(tuple(paths))}
 
-    def overtaken(self, seen: Snapshot) -> bool:
-        return sequence(self.files.get(layout.SEQUENCE, b"")) != seen.sequence
+    def has_changed_since(self, snapshot: Snapshot) -> bool:
+        return parse_sequence(self.files.get(layout.SEQUENCE_FILE, b"")) != snapshot.sequence
 
-    def write(self, seen: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
-        number, changes = counted(seen.sequence, changes)
+    def write(self, snapshot: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
+        number, changes = with_next_sequence(snapshot.sequence, changes)
         self.files = {path: content for path, content in {**self.files, **changes}.items() if content}
-        beside = {path for path, content in changes.items() if not content} | {layout.SEQUENCE}
-        files = {path: content for path, content in {**seen.files, **changes}.items() if path not in beside}
-        return replace(seen, files=files, sequence=number)
+        removed = {path for path, content in changes.items() if not content} | {layout.SEQUENCE_FILE}
+        files = {path: content for path, content in {**snapshot.files, **changes}.items() if path not in removed}
+        return replace(snapshot, files=files, sequence=number)
 
 
-def recorded(root: Path | Ledger, now: datetime, *facts: Fact, **given: object) -> Recorded:
+def record_facts_at(root: Path | Storage, now: datetime, *facts: Fact, **inputs: object) -> RunResult:
     """A run at that time which saw these facts; `given` are settings."""
-    eyes = Eyes(lambda _: Observed(facts, ""), whole=given.get("mode") == "rebuild")
-    ledger = DirectoryLedger(root) if isinstance(root, Path) else root
-    return record(eyes, ledger, Settings.model_validate(given), replace(ledger_writer.RUN, now=now), time.sleep)
+    request = RecordRequest(lambda _: Observation(facts, ""), whole=inputs.get("mode") == "rebuild")
+    ledger = DirectoryStorage(root) if isinstance(root, Path) else root
+    return record(request, ledger, Settings.model_validate(inputs), replace(ledger_writer.RUN, now=now), time.sleep)
 
 
 def deployment(number: int, at: datetime, **fields: object) -> Deployment:
-    made = Deployment(
+    default = Deployment(
         id=f"github:deployment:{number}",
         repository="acme/shop",
         environment="production",
@@ -81,18 +83,18 @@ def deployment(number: int, at: datetime, **fields: object) -> Deployment:
         source="deployments",
         changes=(),
     )
-    return msgspec.structs.replace(made, **fields)
+    return msgspec.structs.replace(default, **fields)
 
 
 def change(number: int, merged: datetime, **fields: object) -> Change:
-    made = Change(
+    default = Change(
         id=f"github:pull:acme/shop#{number}",
         repository="acme/shop",
         observed_at=merged,
         merged_at=merged,
         first_commit_at=merged - DAY,
     )
-    return msgspec.structs.replace(made, **fields)
+    return msgspec.structs.replace(default, **fields)
 
 
 def incident(number: int, at: datetime, resolved: datetime | None = None) -> Incident:
@@ -105,31 +107,41 @@ def incident(number: int, at: datetime, resolved: datetime | None = None) -> Inc
     )
 
 
-def exposed(root: Path) -> list[str]:
+def exposition_lines(root: Path) -> list[str]:
     """What the ledger says to Prometheus, without the number of its state."""
     lines = (root / "metrics.prom").read_text("utf-8").splitlines()
     return [line for line in lines if not line.startswith("dora_ledger_sequence")]
 
 
-def from_all_facts(root: Path, found: Recorded) -> list[str]:
+def exposition_from_all_facts(root: Path, run_result: RunResult) -> list[str]:
     """The same, computed from all facts that lie in the ledger."""
     facts = fact_files.read(str(root), BytesIO()).facts
-    subject = subject_of(facts, Settings(), found.subject.now)
-    exposed = text(families_of(subject, totals_of(subject, facts), 0)).splitlines()
-    return [line for line in exposed if not line.startswith("dora_ledger_sequence")]
+    subject = evaluate(facts, Settings(), run_result.results.now)
+    lines = exposition_text(prometheus_families(subject, cumulative_totals(subject, facts), 0)).splitlines()
+    return [line for line in lines if not line.startswith("dora_ledger_sequence")]
 
 
-def differences(ledger: InMemory, found: Recorded) -> dict[object, tuple[object, object]]:
+def differences(ledger: InMemoryLedger, run_result: RunResult) -> dict[object, tuple[object, object]]:
     """What a run says otherwise than all facts that lie in the ledger: totals, and the numbers of its scopes."""
-    facts = layout.read(ledger.files).facts
-    subject = subject_of(facts, Settings(), found.subject.now)
-    said, true = _said(found.subject, found.totals), _said(subject, totals_of(subject, facts))
-    return {key: (said.get(key), true.get(key)) for key in said.keys() | true.keys() if said.get(key) != true.get(key)}
+    facts = layout.parse_ledger(ledger.files).facts
+    subject = evaluate(facts, Settings(), run_result.results.now)
+    reported, expected = (
+        _numbers(run_result.results, run_result.totals),
+        _numbers(subject, cumulative_totals(subject, facts)),
+    )
+    return {
+        key: (reported.get(key), expected.get(key))
+        for key in reported.keys() | expected.keys()
+        if reported.get(key) != expected.get(key)
+    }
 
 
-def _said(subject: Subject, totals: Totals) -> dict[object, object]:
+def _numbers(subject: Results, totals: Totals) -> dict[object, object]:
     """Scopes without a deployment are left out: nothing is carried of one whose incidents have ended."""
-    deployed = {record.scope for record in subject.records.records if record.deployments}
-    scopes = ((Scope(one.repository, one.service, one.environment), one) for one in subject.document.scopes)
-    numbers: dict[object, object] = {scope: one for scope, one in scopes if scope in deployed}
+    deployed = {record.scope for record in subject.evaluation.histories if record.deployments}
+    scopes = (
+        (Scope(scope_metrics.repository, scope_metrics.service, scope_metrics.environment), scope_metrics)
+        for scope_metrics in subject.document.scopes
+    )
+    numbers: dict[object, object] = {scope: scope_metrics for scope, scope_metrics in scopes if scope in deployed}
     return numbers | dict(totals)

@@ -6,18 +6,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from dora_metrics.core.facts.model import Deployment, Fact
-from dora_metrics.github.events.observe import Observed, Run
-from dora_metrics.pipeline.record import Eyes, Recorded, record
+from dora_metrics.github.events.observe import Observation, Run
+from dora_metrics.pipeline.record import RecordRequest, RunResult, record
 from dora_metrics.settings.model import Settings
-from dora_metrics.storage.directory import DirectoryLedger
+from dora_metrics.storage.directory import DirectoryStorage
 
 RUN = Run("push", "acme/shop", "", "", "1", "https://github.com", "", datetime(2026, 11, 21, 12, tzinfo=UTC))
 
 
-def recorded(root: Path, *facts: Fact, **given: object) -> Recorded:
+def record_facts(root: Path, *facts: Fact, **inputs: object) -> RunResult:
     """A run that saw these facts; `given` are settings."""
-    eyes = Eyes(lambda _: Observed(facts, ""))
-    return record(eyes, DirectoryLedger(root), Settings.model_validate(given), RUN, time.sleep)
+    request = RecordRequest(lambda _: Observation(facts, ""))
+    return record(request, DirectoryStorage(root), Settings.model_validate(inputs), RUN, time.sleep)
 
 
 def deployment(name: str, finished: datetime) -> Deployment:
@@ -30,7 +30,7 @@ def main(root: str, name: str, count: str) -> None:
     """Records so many facts, one a run, over three months, and says which are done."""
     for number in range(int(count)):
         fact = deployment(f"{name}-{number}", datetime(2026, 9, 1, tzinfo=UTC) + timedelta(days=number * 7 % 80))
-        recorded(Path(root), fact, endpoint_url="http://127.0.0.1:1")
+        record_facts(Path(root), fact, endpoint_url="http://127.0.0.1:1")
         sys.stdout.write(fact.id + "\n")
         sys.stdout.flush()
 

@@ -12,33 +12,33 @@ from playwright.sync_api import Browser, Locator, Page
 
 from dora_metrics.commands.demo import NOW
 from dora_metrics.core import windows
-from dora_metrics.core.metrics.comparison import Subject
+from dora_metrics.core.metrics.comparison import Results
 from dora_metrics.pipeline import publish
-from dora_metrics.pipeline.evaluate import subject_of
+from dora_metrics.pipeline.evaluate import evaluate
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import fact_files
-from support.browser import Watched, watched
-from support.npm_packages import package
+from support.browser import WatchedPage, open_watched_page
+from support.npm_packages import package_folder
 
-PHONE = {"width": 390, "height": 844}
+PHONE_VIEWPORT = {"width": 390, "height": 844}
 
 
-def demo(**settings: object) -> Subject:
+def demo_results(**settings: object) -> Results:
     """The numbers of the shipped sample."""
     with as_file(files("dora_metrics") / "sample" / "ledger") as ledger:
         facts = fact_files.read(str(ledger), BytesIO()).facts
-    return subject_of(facts, Settings.model_validate(settings), windows.instant(NOW))
+    return evaluate(facts, Settings.model_validate(settings), windows.parse_instant(NOW))
 
 
 @dataclass(frozen=True)
-class Looking:
+class MetricsPage:
     """A page that somebody looks at."""
 
-    seen: Watched
+    watched: WatchedPage
 
     @property
     def page(self) -> Page:
-        return self.seen.page
+        return self.watched.page
 
     def card(self, title: str) -> Locator:
         return self.page.locator(".card", has=self.page.get_by_role("heading", name=title))
@@ -47,7 +47,7 @@ class Looking:
     def dialog(self) -> Locator:
         return self.page.get_by_role("dialog")
 
-    def drawn(self, metric: str) -> int:
+    def coloured_pixels(self, metric: str) -> int:
         """How many pixels of a chart have a colour."""
         script = """canvas => {
             const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -55,31 +55,31 @@ class Looking:
             for (let place = 3; place < data.length; place += 4) count += data[place] > 0;
             return count;
         }"""
-        found: int = self.page.locator(f"#{metric} .canvas canvas").evaluate(script)
-        return found
+        count: int = self.page.locator(f"#{metric} .canvas canvas").evaluate(script)
+        return count
 
-    def serious(self) -> list[tuple[str, list[str]]]:
+    def serious_violations(self) -> list[tuple[str, list[str]]]:
         """What axe finds wrong that keeps people from reading, with the elements."""
-        self.page.evaluate((package("axe-core") / "axe.min.js").read_text("utf-8"))
-        found: dict[str, Any] = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        self.page.evaluate((package_folder("axe-core") / "axe.min.js").read_text("utf-8"))
+        report: dict[str, Any] = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [
-            (one["id"], [node["html"][:120] for node in one["nodes"][:3]])
-            for one in found["violations"]
-            if one["impact"] in ("serious", "critical")
+            (violation["id"], [node["html"][:120] for node in violation["nodes"][:3]])
+            for violation in report["violations"]
+            if violation["impact"] in ("serious", "critical")
         ]
 
 
 @contextmanager
-def looking(
-    browser: Browser, folder: Path, subject: Subject, fragment: str = "", **options: object
-) -> Iterator[Looking]:
+def open_page(
+    browser: Browser, folder: Path, subject: Results, fragment: str = "", **options: object
+) -> Iterator[MetricsPage]:
     """The page of these numbers; whatever it complained about or asked for by the end is an error."""
     path = folder / "index.html"
-    path.write_text(publish.html(subject), "utf-8")
-    with watched(browser, **options) as seen:
-        seen.page.goto(path.as_uri() + (f"#{fragment}" if fragment else ""))
-        yield Looking(seen)
-        assert (seen.complaints, seen.asked) == ([], [])
+    path.write_text(publish.page_html(subject), "utf-8")
+    with open_watched_page(browser, **options) as watched:
+        watched.page.goto(path.as_uri() + (f"#{fragment}" if fragment else ""))
+        yield MetricsPage(watched)
+        assert (watched.complaints, watched.requested_urls) == ([], [])
 
 
 def texts(locator: Locator) -> Sequence[str]:

@@ -9,12 +9,12 @@ import pytest
 
 from support.paths import ROOT
 
-MODULES = ROOT / "tests" / "web" / "node_modules"
+NODE_MODULES = ROOT / "tests" / "web" / "node_modules"
 
 
-def package(name: str) -> Path:
+def package_folder(name: str) -> Path:
     """Folder of an npm package, or skip the test; in CI, where it has to be there, fail."""
-    if (folder := MODULES / name).is_dir():
+    if (folder := NODE_MODULES / name).is_dir():
         return folder
     reason = f"{name} is not installed; run `npm ci` in tests/web"
     if os.environ.get("CI") == "true":
@@ -22,16 +22,16 @@ def package(name: str) -> Path:
     pytest.skip(reason)
 
 
-def examples(event: str) -> list[dict[str, Any]]:
+def example_payloads(event: str) -> list[dict[str, Any]]:
     """GitHub's example payloads of an event, of github.com and of every server version there is."""
-    found: list[dict[str, Any]] = []
-    for index in sorted(package("@octokit/webhooks-examples").glob("*/index.json")):
+    payloads: list[dict[str, Any]] = []
+    for index in sorted(package_folder("@octokit/webhooks-examples").glob("*/index.json")):
         for entry in json.loads(index.read_text(encoding="utf-8")):
-            found += entry["examples"] if entry["name"] == event else []
-    return found
+            payloads += entry["examples"] if entry["name"] == event else []
+    return payloads
 
 
-def schema(definition: str) -> dict[str, Any]:
+def event_schema(definition: str) -> dict[str, Any]:
     """The JSON Schema of one event, as in `issues$closed`."""
-    whole = json.loads((package("@octokit/webhooks-schemas") / "schema.json").read_text(encoding="utf-8"))
-    return {"$ref": f"#/definitions/{definition}", "definitions": whole["definitions"]}
+    full_schema = json.loads((package_folder("@octokit/webhooks-schemas") / "schema.json").read_text(encoding="utf-8"))
+    return {"$ref": f"#/definitions/{definition}", "definitions": full_schema["definitions"]}

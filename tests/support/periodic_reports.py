@@ -6,14 +6,14 @@ from zoneinfo import ZoneInfo
 
 from dora_metrics.core import periods, windows
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.metrics.comparison import Subject
-from dora_metrics.core.metrics.document import document
-from dora_metrics.core.metrics.scope_history import judge_all
-from dora_metrics.core.periods import Kind
+from dora_metrics.core.metrics.comparison import Results
+from dora_metrics.core.metrics.document import build_document
+from dora_metrics.core.metrics.scope_history import evaluate_facts
+from dora_metrics.core.periods import PeriodKind
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.reports.periodic.content import Matter
-from dora_metrics.core.reports.periodic.issue_body import Letter, letter
-from dora_metrics.templates import parts, template
+from dora_metrics.core.reports.periodic.content import ReportInput
+from dora_metrics.core.reports.periodic.issue_body import IssueBody, render_issue_body
+from dora_metrics.templates import load_parts, load_template
 from support.facts import at
 
 MONDAY = "03-18T06:00"
@@ -21,14 +21,14 @@ MONDAY = "03-18T06:00"
 
 
 @dataclass(frozen=True)
-class Reported:
+class RenderedReport:
     """A report of the only scope: the letter, and its lines by what they begin with."""
 
-    letter: Letter
+    issue_body: IssueBody
 
     @property
     def text(self) -> str:
-        return self.letter.ours
+        return self.issue_body.generated
 
     @property
     def headline(self) -> str:
@@ -46,15 +46,36 @@ class Reported:
         return [line for line in below.splitlines() if line]
 
 
-def matter(*facts: Fact, kind: Kind = "weekly", now: str = MONDAY, zone: str = "UTC", **policy: Any) -> Matter:  # noqa: ANN401
+def report_input(
+    *facts: Fact,
+    kind: PeriodKind = "weekly",
+    now: str = MONDAY,
+    zone: str = "UTC",
+    **policy: Any,  # noqa: ANN401 - fields of Policy
+) -> ReportInput:
     """What a report of the only scope is made from."""
-    rules, moment, spec = Policy(zone=ZoneInfo(zone), **policy), at(now), windows.window("30d", ZoneInfo(zone))
-    records = judge_all(facts, rules)
-    subject = Subject(records, document(records, rules, spec, moment), spec, rules, moment)
-    (record,) = records.records
-    return Matter.of(subject, record, periods.due(kind, moment, rules.zone, "monday"))
+    resolved_policy, time, window_spec = (
+        Policy(zone=ZoneInfo(zone), **policy),
+        at(now),
+        windows.parse_window("30d", ZoneInfo(zone)),
+    )
+    records = evaluate_facts(facts, resolved_policy)
+    subject = Results(
+        records, build_document(records, resolved_policy, window_spec, time), window_spec, resolved_policy, time
+    )
+    (record,) = records.histories
+    return ReportInput.of(subject, record, periods.due_period(kind, time, resolved_policy.zone, "monday"))
 
 
-def report(*facts: Fact, kind: Kind = "weekly", text: str | None = None, **settings: Any) -> Reported:  # noqa: ANN401
+def render_report(
+    *facts: Fact,
+    kind: PeriodKind = "weekly",
+    text: str | None = None,
+    **settings: Any,  # noqa: ANN401 - fields of Policy
+) -> RenderedReport:
     """The report of the only scope, by the usual template or another one."""
-    return Reported(letter(matter(*facts, kind=kind, **settings), text or template(f"{kind}.md.j2"), parts()))
+    return RenderedReport(
+        render_issue_body(
+            report_input(*facts, kind=kind, **settings), text or load_template(f"{kind}.md.j2"), load_parts()
+        )
+    )

@@ -6,8 +6,8 @@ import time
 from datetime import datetime
 
 from dora_metrics.cli import run
-from dora_metrics.runtime import World
+from dora_metrics.runtime import Runtime
 
 if __name__ == "__main__":
     now = datetime.fromisoformat(sys.argv[1])
-    sys.exit(run(["action"], World(os.environ, sys.stdin.buffer, sys.stdout, sys.stderr, now, time.sleep)))
+    sys.exit(run(["action"], Runtime(os.environ, sys.stdin.buffer, sys.stdout, sys.stderr, now, time.sleep)))

@@ -8,14 +8,14 @@ from io import BytesIO, StringIO
 from pathlib import Path
 
 from dora_metrics.commands import action
-from dora_metrics.runtime import Patience, World
+from dora_metrics.runtime import HttpLimits, Runtime
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-HASTE = Patience(connect_seconds=0.5, read_seconds=0.5, tries=2, pause_seconds=0)
+FAST_LIMITS = HttpLimits(connect_seconds=0.5, read_seconds=0.5, tries=2, pause_seconds=0)
 
 
 @dataclass(frozen=True)
-class Ran:
+class ActionRun:
     """What one run left behind."""
 
     code: int
@@ -25,11 +25,11 @@ class Ran:
 
     @property
     def facts(self) -> list[dict[str, object]]:
-        found: list[dict[str, object]] = json.loads(self.outputs["facts"])
-        return found
+        facts: list[dict[str, object]] = json.loads(self.outputs["facts"])
+        return facts
 
 
-def run(
+def run_action(
     folder: Path,
     event: str,
     payload: Mapping[str, object] | str | bytes | None,
@@ -38,7 +38,7 @@ def run(
     now: datetime = NOW,
     environment: Mapping[str, str] | None = None,
     pause: Callable[[float], None] = lambda _: None,
-) -> Ran:
+) -> ActionRun:
     """Runs the action in `folder` on an event; `payload` None: there is no event file."""
     paths = {name: folder / f"{name}.txt" for name in ("output", "summary", "event")}
     for name in ("output", "summary"):
@@ -52,7 +52,7 @@ def run(
             else json.dumps(payload).encode()
         )
         paths["event"].write_bytes(raw)
-    made = {
+    variables = {
         "GITHUB_EVENT_NAME": event,
         "GITHUB_EVENT_PATH": str(paths["event"]),
         "GITHUB_REPOSITORY": "acme/shop",
@@ -66,25 +66,25 @@ def run(
         **(environment or {}),
     }
     log, errors = StringIO(), StringIO()
-    world = World(made, BytesIO(), log, errors, now, pause, HASTE)
+    world = Runtime(variables, BytesIO(), log, errors, now, pause, FAST_LIMITS)
     code = action.action(world)
     text = paths["output"].read_text("utf-8")
-    return Ran(code, log.getvalue() + errors.getvalue(), paths["summary"].read_text("utf-8"), parse_outputs(text))
+    return ActionRun(code, log.getvalue() + errors.getvalue(), paths["summary"].read_text("utf-8"), parse_outputs(text))
 
 
 def parse_outputs(text: str) -> dict[str, str]:
     """GITHUB_OUTPUT as the runner reads it: `name<<delimiter`, lines, the delimiter alone on a line."""
-    found: dict[str, str] = {}
+    outputs: dict[str, str] = {}
     lines = iter(text.splitlines())
     for line in lines:
         name, _, delimiter = line.partition("<<")
-        value = []
-        for part in lines:
-            if part == delimiter:
+        value_lines = []
+        for value_line in lines:
+            if value_line == delimiter:
                 break
-            value.append(part)
-        found[name] = "\n".join(value)
-    return found
+            value_lines.append(value_line)
+        outputs[name] = "\n".join(value_lines)
+    return outputs
 
 
 def deployment_status(
@@ -114,7 +114,7 @@ def deployment_status(
     }
 
 
-def incident(number: int = 9, title: str = "Checkout answers 500", **issue: object) -> dict[str, object]:
+def incident_issue(number: int = 9, title: str = "Checkout answers 500", **issue: object) -> dict[str, object]:
     """An `issues` payload of an open incident."""
     return {
         "action": "opened",

@@ -18,7 +18,7 @@ from typing import Any
 
 import requests
 
-from support.tools import needs
+from support.tools import require_tool
 
 _READY_SECONDS = 30
 
@@ -34,8 +34,8 @@ class Request:
 
     @property
     def json(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.body)
-        return found
+        body: dict[str, Any] = json.loads(self.body)
+        return body
 
 
 @dataclass(frozen=True)
@@ -74,14 +74,14 @@ class Listener:
     def url(self) -> str:
         return f"http://{self.host}"
 
-    def take(self, request: Request) -> Answer:
+    def answer_to(self, request: Request) -> Answer:
         self.requests.append(request)
         self.called.set()
         return self._answers[min(len(self.requests), len(self._answers)) - 1]
 
 
 @contextmanager
-def listening(*answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Listener]:
+def listen(*answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Listener]:
     """A listener with these answers; without any it says 200."""
     server = _Server(("127.0.0.1", 0), _Handler)
     if tls:
@@ -115,15 +115,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         length = int(self.headers.get("Content-Length", 0))
         request = Request(self.command, self.path, dict(self.headers.items()), self.rfile.read(length))
-        answer = self.server.listener.take(request)
+        answer = self.server.listener.answer_to(request)
         if answer.hang:
             self.server.listener.released.wait(_READY_SECONDS)
         elif not answer.drop:
-            self._say(answer)
+            self._send(answer)
 
     do_GET = do_POST = do_PUT = handle_any  # noqa: N815 - http.server's names
 
-    def _say(self, answer: Answer) -> None:
+    def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)
         for name, value in {"Content-Length": str(len(answer.body)), "Connection": "close", **answer.headers}.items():
             self.send_header(name, value)
@@ -138,7 +138,7 @@ def self_signed(folder: Path) -> ssl.SSLContext:
     """TLS for a listener, by a certificate that nobody vouches for."""
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    command = [str(needs("openssl")), "req", *options, "-keyout", str(key), "-out", str(certificate)]
+    command = [str(require_tool("openssl")), "req", *options, "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(command, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
@@ -182,32 +182,32 @@ def _await_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> Non
 @contextmanager
 def pushgateway(folder: Path, *options: str) -> Iterator[str]:
     """The address of a Pushgateway that forgets everything at its end (Debian's keeps a file otherwise)."""
-    program, port = needs("prometheus-pushgateway"), free_port()
+    program, port = require_tool("prometheus-pushgateway"), free_port()
     command = [str(program), f"--web.listen-address=127.0.0.1:{port}", "--persistence.file=", *options]
     with _running(command, f"http://127.0.0.1:{port}", folder / "pushgateway.log") as url:
         yield url
 
 
 @dataclass(frozen=True)
-class Groups:
+class PushgatewayGroups:
     """What a Pushgateway holds: each group's labels, and its metrics as `GET /api/v1/metrics` shows them."""
 
-    found: list[dict[str, Any]]
+    groups: list[dict[str, Any]]
 
     @classmethod
-    def of(cls, url: str) -> "Groups":
+    def read(cls, url: str) -> "PushgatewayGroups":
         answer = requests.get(f"{url}/api/v1/metrics", timeout=5)
         answer.raise_for_status()
         return cls(answer.json()["data"])
 
     def group(self, repository: str, job: str = "dora") -> dict[str, Any] | None:
-        wanted = {"job": job, "repository": repository}
-        return next((group for group in self.found if group["labels"] == wanted), None)
+        labels = {"job": job, "repository": repository}
+        return next((group for group in self.groups if group["labels"] == labels), None)
 
     def samples(self, repository: str, metric: str) -> list[tuple[dict[str, str], float]]:
         """The series of one counter or gauge of a repository, each with its labels and its value."""
         family = (self.group(repository) or {}).get(metric, {"metrics": []})
-        return [(one["labels"], float(one["value"])) for one in family["metrics"]]
+        return [(series["labels"], float(series["value"])) for series in family["metrics"]]
 
 
 @dataclass(frozen=True)
@@ -219,27 +219,27 @@ class Prometheus:
     def vector(self, query: str) -> list[dict[str, Any]]:
         answer = requests.get(f"{self.url}/api/v1/query", params={"query": query}, timeout=10)
         answer.raise_for_status()
-        found: list[dict[str, Any]] = answer.json()["data"]["result"]
-        return found
+        result: list[dict[str, Any]] = answer.json()["data"]["result"]
+        return result
 
     def value(self, query: str) -> float | None:
         """The one value of a query; None without a result."""
-        found = self.vector(query)
-        assert len(found) <= 1, f"{query} has {len(found)} results"
-        return float(found[0]["value"][1]) if found else None
+        result = self.vector(query)
+        assert len(result) <= 1, f"{query} has {len(result)} results"
+        return float(result[0]["value"][1]) if result else None
 
     def await_at_least(self, query: str, expected: float) -> None:
         """Waits for the scrape that makes it so."""
         end = time.monotonic() + _READY_SECONDS
-        while (seen := self.value(query) or 0) < expected:
-            assert time.monotonic() < end, f"{query} is {seen}, not {expected}"
+        while (value := self.value(query) or 0) < expected:
+            assert time.monotonic() < end, f"{query} is {value}, not {expected}"
             time.sleep(0.1)
 
 
 @contextmanager
 def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
     """A Prometheus that scrapes `target` every second, as a Pushgateway wants it."""
-    program, port, settings = needs("prometheus"), free_port(), folder / "prometheus.yml"
+    program, port, settings = require_tool("prometheus"), free_port(), folder / "prometheus.yml"
     gateway = {
         "job_name": "pushgateway",
         "honor_labels": True,

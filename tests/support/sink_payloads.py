@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dora_metrics.core.facts.model import Deployment, Fact
-from dora_metrics.github.events.observe import Observed, Run
-from dora_metrics.pipeline.evaluate import families_of, subject_of, totals_of
-from dora_metrics.pipeline.record import Eyes, Recorded, record
+from dora_metrics.github.events.observe import Observation, Run
+from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, prometheus_families
+from dora_metrics.pipeline.record import RecordRequest, RunResult, record
 from dora_metrics.settings.model import Settings
-from dora_metrics.sinks.base import Delivery
-from dora_metrics.storage.base import Ledger
+from dora_metrics.sinks.base import SinkPayload
+from dora_metrics.storage.base import Storage
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SHOP = "acme/shop"
@@ -22,7 +22,7 @@ def at(days_ago: float) -> datetime:
 
 
 def deployment(number: int = 1, days_ago: float = 1, **fields: object) -> Deployment:
-    usual: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "id": f"github:deployment:{number}",
         "repository": SHOP,
         "source": "deployments",
@@ -32,22 +32,26 @@ def deployment(number: int = 1, days_ago: float = 1, **fields: object) -> Deploy
         "environment": "production",
         "sha": f"{number:040x}",
     }
-    given: dict[str, Any] = {**usual, **fields}
-    return Deployment(**given)
+    arguments: dict[str, Any] = {**defaults, **fields}
+    return Deployment(**arguments)
 
 
-def recorded(ledger: Ledger, settings: Settings, run: Run, *facts: Fact) -> Recorded:
+def record_facts(ledger: Storage, settings: Settings, run: Run, *facts: Fact) -> RunResult:
     """A run that saw these facts, up to where it would send them."""
-    eyes = Eyes(lambda _: Observed(facts, ""))
-    return record(eyes, ledger, settings, run, time.sleep)
+    request = RecordRequest(lambda _: Observation(facts, ""))
+    return record(request, ledger, settings, run, time.sleep)
 
 
-def delivery(
+def sink_payload(
     facts: Iterable[Fact] = (deployment(),), repository: str = SHOP, settings: Mapping[str, object] | None = None
-) -> Delivery:
+) -> SinkPayload:
     """Facts on their way to a sink, all of them new."""
-    known = list(facts)
-    subject = subject_of(known, Settings.model_validate(settings or {}), NOW)
-    return Delivery(
-        repository, "push", known, subject.document, families_of(subject, totals_of(subject, known), 1, repository)
+    fact_list = list(facts)
+    subject = evaluate(fact_list, Settings.model_validate(settings or {}), NOW)
+    return SinkPayload(
+        repository,
+        "push",
+        fact_list,
+        subject.document,
+        prometheus_families(subject, cumulative_totals(subject, fact_list), 1, repository),
     )

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from dora_metrics.core.facts.model import Change, Commit, Deployment, Fact, Incident, Vulnerability
-from support.facts import at, deployed, direct, issue, pull, sha
+from support.facts import at, commit_id, deployment_id, issue_id, pull_id, sha
 
-Maybe = SearchStrategy[str | None]
+OptionalText = SearchStrategy[str | None]
 
 START = at("02-20")
 
@@ -19,24 +19,26 @@ times: SearchStrategy[datetime] = st.one_of(
         for text in ("03-01", "03-05T12:00", "03-05T12:00:00.000001", "04-01", "03-31T01:30", "9999-12-31T23:59")
     ]),
 )  # fmt: skip
-perhaps: SearchStrategy[datetime | None] = st.none() | times
+optional_times: SearchStrategy[datetime | None] = st.none() | times
 
 numbers = st.integers(1, 7)
-shas: Maybe = st.none() | st.sampled_from("ABCDE").map(sha)
+shas: OptionalText = st.none() | st.sampled_from("ABCDE").map(sha)
 repositories = st.sampled_from(["acme/shop", "acme/shop", "acme/shop", "acme/api"])
-services: Maybe = st.sampled_from([None, "", "shop", "shop", "api"])
-environments: Maybe = st.sampled_from(["production", "production", "production", "prod-eu", "staging", "", None])
-sources: Maybe = st.sampled_from([None, "deployments", "pushes"])
-change_ids = numbers.map(pull) | numbers.map(direct) | st.just("unknown")
-deployment_ids = numbers.map(deployed)
-incident_ids = numbers.map(issue)
-versions: Maybe = st.sampled_from([None, "V1", "V2", "v1"])
-names: Maybe = st.one_of(
+services: OptionalText = st.sampled_from([None, "", "shop", "shop", "api"])
+environments: OptionalText = st.sampled_from(["production", "production", "production", "prod-eu", "staging", "", None])
+sources: OptionalText = st.sampled_from([None, "deployments", "pushes"])
+change_ids = numbers.map(pull_id) | numbers.map(commit_id) | st.just("unknown")
+deployment_ids = numbers.map(deployment_id)
+incident_ids = numbers.map(issue_id)
+versions: OptionalText = st.sampled_from([None, "V1", "V2", "v1"])
+names: OptionalText = st.one_of(
     st.none(), deployment_ids, incident_ids, shas, versions, st.sampled_from(["", " ", "nowhere", "refs/tags/v1"])
 )
-titles: Maybe = st.sampled_from([None, "", "Add it", "hotfix: it", 'Revert "Add it"', 'Revert "Revert "Add it""'])
+titles: OptionalText = st.sampled_from(
+    [None, "", "Add it", "hotfix: it", 'Revert "Add it"', 'Revert "Revert "Add it""']
+)
 
-_common = {
+_common_fields = {
     "repository": repositories,
     "service": services,
     "observed_at": times,
@@ -48,14 +50,14 @@ _common = {
 deployments: SearchStrategy[Deployment] = st.builds(
     Deployment,
     id=deployment_ids,
-    **_common,
+    **_common_fields,
     finished_at=times,
     status=st.sampled_from(["success", "success", "failure", "cancelled"]),
     environment=environments,
     sha=shas,
     ref=versions,
     version=versions,
-    started_at=perhaps,
+    started_at=optional_times,
     changes=st.none() | st.lists(change_ids, max_size=4).map(tuple),
     previous=names,
     remediates=names,
@@ -67,13 +69,13 @@ commits = st.lists(st.builds(Commit, sha=st.sampled_from("ABCDE").map(sha), auth
 changes: SearchStrategy[Change] = st.builds(
     Change,
     id=change_ids,
-    **_common,
+    **_common_fields,
     sha=shas,
     title=titles,
-    first_commit_at=perhaps,
-    opened_at=perhaps,
-    first_review_at=perhaps,
-    merged_at=perhaps,
+    first_commit_at=optional_times,
+    opened_at=optional_times,
+    first_review_at=optional_times,
+    merged_at=optional_times,
     labels=st.sampled_from([None, (), ("hotfix",), ("bug", "Hotfix")]),
     branch=st.sampled_from([None, "", "hotfix/1", "main"]),
     bot=st.booleans(),
@@ -83,28 +85,28 @@ changes: SearchStrategy[Change] = st.builds(
 incidents: SearchStrategy[Incident] = st.builds(
     Incident,
     id=incident_ids,
-    **_common,
+    **_common_fields,
     detected_at=times,
     environment=environments,
     severity=st.sampled_from([None, "critical", "low"]),
     title=titles,
-    resolved_at=perhaps,
+    resolved_at=optional_times,
     deployment=names,
 )
 vulnerabilities: SearchStrategy[Vulnerability] = st.builds(
     Vulnerability,
     id=numbers.map("github:dependabot:acme/shop#{}".format),
-    **_common,
+    **_common_fields,
     detected_at=times,
     severity=st.sampled_from([None, "critical", "high"]),
-    introduced_at=perhaps,
-    fixed_at=perhaps,
-    dismissed_at=perhaps,
+    introduced_at=optional_times,
+    fixed_at=optional_times,
+    dismissed_at=optional_times,
 )
 
-records: SearchStrategy[Fact] = st.one_of(deployments, deployments, changes, incidents, vulnerabilities)
+any_facts: SearchStrategy[Fact] = st.one_of(deployments, deployments, changes, incidents, vulnerabilities)
 
 
-def histories(most: int = 25) -> SearchStrategy[list[Fact]]:
+def fact_lists(max_size: int = 25) -> SearchStrategy[list[Fact]]:
     """Facts as they are after merging: each id once."""
-    return st.lists(records, max_size=most, unique_by=lambda fact: fact.id)
+    return st.lists(any_facts, max_size=max_size, unique_by=lambda fact: fact.id)

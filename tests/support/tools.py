@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 
-def needs(tool: str) -> Path:
+def require_tool(tool: str) -> Path:
     """Return the program, or skip the test; in CI, where it has to be there, fail."""
     beside_python = Path(sys.executable).with_name(tool)
-    found = str(beside_python) if beside_python.exists() else shutil.which(tool)
-    if found:
-        return Path(found)
+    program = str(beside_python) if beside_python.exists() else shutil.which(tool)
+    if program:
+        return Path(program)
     reason = f"{tool} is not installed"
     if os.environ.get("CI") == "true":
         pytest.fail(reason)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from dora_metrics.commands import action
 from dora_metrics.core import windows
-from dora_metrics.core.ledger.layout import README, TITLE
-from dora_metrics.core.periods import due
+from dora_metrics.core.ledger.layout import README_FILE, README_TITLE
+from dora_metrics.core.periods import due_period
 from dora_metrics.errors import DoraError
-from dora_metrics.pipeline.evaluate import subject_of
-from dora_metrics.pipeline.reports import in_folder, letters, printed
-from dora_metrics.runtime import World
+from dora_metrics.pipeline.evaluate import evaluate
+from dora_metrics.pipeline.reports import as_markdown, read_template, render_reports
+from dora_metrics.runtime import Runtime
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.sources import fact_files
 
@@ -27,12 +27,12 @@ MONDAY = "2026-11-23T06:00:00Z"
 """When the report of that week is due."""
 
 
-def run(output: Path, world: World) -> int:
+def run(output: Path, world: Runtime) -> int:
     """Runs the sample event, prints its summary, says where everything is, and returns the exit code."""
     output = output.resolve()
     ledger, summary, outputs = output / "ledger", output / "summary.md", output / "outputs.txt"
     weekly = output / "weekly.md"
-    if ledger.exists() and not _is_ours(ledger / README):
+    if ledger.exists() and not _is_ours(ledger / README_FILE):
         raise DoraError(f"{ledger} is no earlier demo's; name another folder with --output")
     for stale in (ledger, summary, outputs, weekly):
         _remove(stale)
@@ -47,7 +47,7 @@ def run(output: Path, world: World) -> int:
             "GITHUB_STEP_SUMMARY": str(summary),
             "DORA_INPUTS": json.dumps({"ledger": "dir:ledger"}),
         }
-        then = replace(world, environment=environment, stdout=StringIO(), now=windows.instant(NOW))
+        then = replace(world, environment=environment, stdout=StringIO(), now=windows.parse_instant(NOW))
         code = action.action(then)
         action.action(replace(then, environment=_rebuilding(environment)))
     weekly.write_text(_report(ledger, world), "utf-8")
@@ -55,12 +55,12 @@ def run(output: Path, world: World) -> int:
     return code
 
 
-def _report(ledger: Path, world: World) -> str:
+def _report(ledger: Path, world: Runtime) -> str:
     """The report that is due on the next Monday."""
-    settings, now = Settings(), windows.instant(MONDAY)
-    subject = subject_of(fact_files.read(str(ledger), world.stdin).facts, settings, now)
-    period = due("weekly", now, settings.zone, settings.report_day)
-    return printed(letters(subject, EVERY_REPOSITORY, period, settings, partial(in_folder, ledger)))
+    settings, now = Settings(), windows.parse_instant(MONDAY)
+    subject = evaluate(fact_files.read(str(ledger), world.stdin).facts, settings, now)
+    period = due_period("weekly", now, settings.zone, settings.report_day)
+    return as_markdown(render_reports(subject, EVERY_REPOSITORY, period, settings, partial(read_template, ledger)))
 
 
 def _rebuilding(environment: dict[str, str]) -> dict[str, str]:
@@ -70,7 +70,7 @@ def _rebuilding(environment: dict[str, str]) -> dict[str, str]:
 
 
 def _is_ours(readme: Path) -> bool:
-    return readme.is_file() and readme.read_bytes().startswith(TITLE)
+    return readme.is_file() and readme.read_bytes().startswith(README_TITLE)
 
 
 def _remove(path: Path) -> None:

@@ -30,7 +30,7 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     unread: tuple[str, ...] = ()
     unread_because: str | None = None
 
-    def goes_on(self, since: datetime | None) -> bool:
+    def has_more(self, since: datetime | None) -> bool:
         """Whether older things are left that were asked for."""
         return self.after is not None and (since is None or self.reached is None or self.reached > since)
 
@@ -39,7 +39,7 @@ Cursors = dict[str, dict[str, Cursor]]
 """By repository and kind."""
 
 
-def decoded(content: bytes) -> Cursors:
+def decode_cursors(content: bytes) -> Cursors:
     """How far each repository was read; nothing for a file that is not there or is broken: then all is read again."""
     try:
         return msgspec.json.decode(content or b"{}", type=Cursors)
@@ -47,16 +47,21 @@ def decoded(content: bytes) -> Cursors:
         return {}
 
 
-def encoded(cursors: Cursors) -> bytes:
-    kept = {repository: own for repository, own in cursors.items() if own}
-    return msgspec.json.encode(kept, order="sorted") + b"\n" if kept else b""
+def encode_cursors(cursors: Cursors) -> bytes:
+    non_empty = {
+        repository: repository_cursors for repository, repository_cursors in cursors.items() if repository_cursors
+    }
+    return msgspec.json.encode(non_empty, order="sorted") + b"\n" if non_empty else b""
 
 
-def is_no_further(one: bytes, other: bytes) -> bool:
+def differs_only_in_newest(before: bytes, after: bytes) -> bool:
     """Whether two readings differ at most in how new the newest thing was: the next one finds that again."""
-    return _without_newest(one) == _without_newest(other)
+    return _without_newest(before) == _without_newest(after)
 
 
 def _without_newest(content: bytes) -> Cursors:
-    found = decoded(content).items()
-    return {name: {kind: replace(cursor, newest=None) for kind, cursor in own.items()} for name, own in found}
+    cursors = decode_cursors(content).items()
+    return {
+        repository: {kind: replace(cursor, newest=None) for kind, cursor in repository_cursors.items()}
+        for repository, repository_cursors in cursors
+    }

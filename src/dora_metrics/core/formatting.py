@@ -3,9 +3,9 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-NOTHING = "–"
+NO_VALUE = "–"
 
-LEFT_OUT = {
+EXCLUSION_TEXTS = {
     "first_deployment": "{} of the first deployment",
     "bots": "{} by bots",
     "no_start": "{} without a known start",
@@ -13,38 +13,38 @@ LEFT_OUT = {
 }
 """Why delivered changes are in no lead time, by the names of the contract."""
 
-_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+_UNIT_SECONDS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def duration(seconds: float | None) -> str:
     """`1 d 4 h`, `41 min`, `52 s`: the two greatest units, the second only where it is not nought."""
     if seconds is None:
-        return NOTHING
-    whole = round(seconds)
-    for position, (unit, size) in enumerate(_UNITS):
-        if whole >= size:
-            return _two_units(whole, position, unit, size)
+        return NO_VALUE
+    whole_seconds = round(seconds)
+    for position, (unit, unit_seconds) in enumerate(_UNIT_SECONDS):
+        if whole_seconds >= unit_seconds:
+            return _two_units(whole_seconds, position, unit, unit_seconds)
     return "0 s"
 
 
-def _two_units(whole: int, position: int, unit: str, size: int) -> str:
-    if unit in ("min", "s") or (unit == "d" and whole >= 100 * size):
-        return f"{round(whole / size)} {unit}" if round(whole / size) != 60 else "1 h"  # noqa: PLR2004 - minutes
-    smaller, step = _UNITS[position + 1]
-    count, rest = divmod(round(whole / step), size // step)
+def _two_units(whole_seconds: int, position: int, unit: str, unit_seconds: int) -> str:
+    if unit in ("min", "s") or (unit == "d" and whole_seconds >= 100 * unit_seconds):
+        return f"{round(whole_seconds / unit_seconds)} {unit}" if round(whole_seconds / unit_seconds) != 60 else "1 h"  # noqa: PLR2004 - minutes
+    smaller_unit, smaller_seconds = _UNIT_SECONDS[position + 1]
+    count, remainder = divmod(round(whole_seconds / smaller_seconds), unit_seconds // smaller_seconds)
     if unit == "h" and count == 24:  # noqa: PLR2004 - hours
         return "1 d"
-    return f"{count} {unit} {rest} {smaller}" if rest else f"{count} {unit}"
+    return f"{count} {unit} {remainder} {smaller_unit}" if remainder else f"{count} {unit}"
 
 
 def percent(ratio: float | None) -> str:
     """`16.7 %`; whole numbers without the comma."""
     if ratio is None:
-        return NOTHING
+        return NO_VALUE
     return f"{round(ratio * 100, 1):g} %"
 
 
-def band(interval: tuple[float, float] | None) -> str:
+def percent_range(interval: tuple[float, float] | None) -> str:
     """An interval of a ratio: `5-45 %`."""
     return f"{round(interval[0] * 100):d}–{round(interval[1] * 100):d} %" if interval else ""
 
@@ -52,16 +52,16 @@ def band(interval: tuple[float, float] | None) -> str:
 def frequency(per_day: float | None) -> str:
     """Per day, week, month or half-year: the smallest of them in which it is at least one."""
     if per_day is None:
-        return NOTHING
+        return NO_VALUE
     if per_day == 0:
         return "none"
     for days, unit in ((1, "day"), (7, "week"), (730 / 24, "month")):
         if per_day * days > 1 - 1e-9:
-            return f"{_short(per_day * days)} a {unit}"
-    return f"{_short(per_day * 4380 / 24)} in six months"
+            return f"{_short_number(per_day * days)} a {unit}"
+    return f"{_short_number(per_day * 4380 / 24)} in six months"
 
 
-def between(low: str, high: str) -> str:
+def value_range(low: str, high: str) -> str:
     """Two values as a span: `1.4 to 4.9 a week`, the unit once where it is the same."""
     number, _, unit = low.partition(" ")
     return (
@@ -69,23 +69,23 @@ def between(low: str, high: str) -> str:
     )
 
 
-def a_week(per_day: float) -> str:
+def per_week(per_day: float) -> str:
     """A difference of two frequencies: `1.5 a week`."""
     return f"{per_day * 7:.2g} a week"
 
 
-def points(share: float) -> str:
+def percentage_points(difference: float) -> str:
     """A difference of two ratios: `4.5 points`."""
-    return f"{round(abs(share) * 100, 1):g} points"
+    return f"{round(abs(difference) * 100, 1):g} points"
 
 
-def _short(number: float) -> str:
+def _short_number(number: float) -> str:
     return f"{number:.1f}".removesuffix(".0") if number < 10 else f"{number:,.0f}"  # noqa: PLR2004 - one digit
 
 
-def count(number: int, one: str, many: str = "") -> str:
+def count(number: int, singular: str, plural: str = "") -> str:
     """`1 change`, `2 changes`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
 def ordinal(number: int) -> str:
@@ -93,26 +93,26 @@ def ordinal(number: int) -> str:
     return f"{number:,}{suffix}"
 
 
-def day(moment: datetime, zone: ZoneInfo) -> str:
-    return f"{_local(moment, zone):%Y-%m-%d}"
+def date(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{_in_zone(moment, zone):%Y-%m-%d}"
 
 
-def minute(moment: datetime, zone: ZoneInfo) -> str:
-    return f"{_local(moment, zone):%Y-%m-%d %H:%M}"
+def date_time(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{_in_zone(moment, zone):%Y-%m-%d %H:%M}"
 
 
-def when(moment: datetime, zone: ZoneInfo) -> str:
+def weekday_date_time(moment: datetime, zone: ZoneInfo) -> str:
     """`Thu 19 Nov, 14:02`."""
-    local = _local(moment, zone)
-    return f"{_DAYS[local.weekday()]} {local.day} {_MONTHS[local.month - 1]}, {local:%H:%M}"
+    local = _in_zone(moment, zone)
+    return f"{_WEEKDAYS[local.weekday()]} {local.day} {_MONTHS[local.month - 1]}, {local:%H:%M}"
 
 
-_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 """Not those of a locale."""
 
 
-def _local(moment: datetime, zone: ZoneInfo) -> datetime:
+def _in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
     """In the time zone; at either end of all years, where that would be outside of them, as it is."""
     try:
         return moment.astimezone(zone)

@@ -5,13 +5,13 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Told:
+class Outcome:
     """How one effect of the run went: a sink, the ledger, an input."""
 
     name: str
-    how: Literal["done", "failed", "skipped"]
-    text: str
+    status: Literal["done", "failed", "skipped"]
+    detail: str
 
     @property
-    def mark(self) -> str:
-        return {"done": "✓", "failed": "✗", "skipped": "–"}[self.how]
+    def symbol(self) -> str:
+        return {"done": "✓", "failed": "✗", "skipped": "–"}[self.status]

@@ -7,13 +7,13 @@ from zoneinfo import ZoneInfo
 
 from dora_metrics.core.windows import Window
 
-Kind = Literal["weekly", "monthly", "quarterly"]
-Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-DAYS: tuple[Day, ...] = get_args(Day)
+PeriodKind = Literal["weekly", "monthly", "quarterly"]
+Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+PERIOD_KINDS: tuple[PeriodKind, ...] = get_args(PeriodKind)
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 
-_MONTHS = {"monthly": 1, "quarterly": 3}
-_LONG = timedelta(days=90)
+_MONTHS_PER_PERIOD = {"monthly": 1, "quarterly": 3}
+_MIN_BASIS = timedelta(days=90)
 
 
 @dataclass(frozen=True)
@@ -23,12 +23,12 @@ class Period:
     Names of a kind are in order of time. `short`: the title without the year. `due`: when its report is.
     """
 
-    kind: Kind
+    kind: PeriodKind
     name: str
-    short: str
+    short_title: str
     title: str
     window: Window
-    due: datetime
+    due_at: datetime
 
     @property
     def unit(self) -> str:
@@ -36,51 +36,56 @@ class Period:
         return self.kind.removesuffix("ly")
 
     @property
-    def basis(self) -> Window:
+    def basis_window(self) -> Window:
         """The 90 days up to its end, or the whole period where that is longer: what levels and goals are read from."""
-        return Window(min(self.window.start, self.window.end - _LONG), self.window.end)
+        return Window(min(self.window.start, self.window.end - _MIN_BASIS), self.window.end)
 
 
-def due(kind: Kind, now: datetime, zone: ZoneInfo, day: Day) -> Period:
+def due_period(kind: PeriodKind, now: datetime, zone: ZoneInfo, day: Weekday) -> Period:
     """The newest period whose report is due at `now`: from the first such day on after the period's end.
 
     A report that was missed is due until that of the next period is.
     """
     today = now.astimezone(zone).date()
-    end = _start(kind, today)
-    if today < _report_day(end, day):
-        end = _start(kind, end - timedelta(days=1))
-    first = _start(kind, end - timedelta(days=1))
-    start, until, moment = (
-        datetime.combine(one, time(), zone).astimezone(UTC) for one in (first, end, _report_day(end, day))
+    end_day = _first_day_of_period(kind, today)
+    if today < _report_day(end_day, day):
+        end_day = _first_day_of_period(kind, end_day - timedelta(days=1))
+    first_day = _first_day_of_period(kind, end_day - timedelta(days=1))
+    window_start, window_end, due_at = (
+        datetime.combine(local_day, time(), zone).astimezone(UTC)
+        for local_day in (first_day, end_day, _report_day(end_day, day))
     )
-    return Period(kind, *_called(kind, first), Window(start, until), moment)
+    return Period(kind, *_period_titles(kind, first_day), Window(window_start, window_end), due_at)
 
 
-def _report_day(end: date, day: Day) -> date:
+def _report_day(end: date, day: Weekday) -> date:
     """The first such day of the week from a day on."""
-    return end + timedelta(days=(DAYS.index(day) - end.weekday()) % 7)
+    return end + timedelta(days=(WEEKDAYS.index(day) - end.weekday()) % 7)
 
 
-def _start(kind: Kind, today: date) -> date:
+def _first_day_of_period(kind: PeriodKind, day: date) -> date:
     """The first day of the period that a day lies in."""
     if kind == "weekly":
-        return today - timedelta(days=today.weekday())
-    months = _MONTHS[kind]
-    return today.replace(month=(today.month - 1) // months * months + 1, day=1)
+        return day - timedelta(days=day.weekday())
+    months = _MONTHS_PER_PERIOD[kind]
+    return day.replace(month=(day.month - 1) // months * months + 1, day=1)
 
 
-def _called(kind: Kind, first: date) -> tuple[str, str, str]:
+def _period_titles(kind: PeriodKind, first_day: date) -> tuple[str, str, str]:
     """Name, title without the year, and title of the period that begins on a day."""
-    year, week, _ = first.isocalendar()
-    quarter = first.month // 3 + 1
+    year, week, _ = first_day.isocalendar()
+    quarter = first_day.month // 3 + 1
     match kind:
         case "weekly":
-            return f"{year}-W{week:02}", (short := f"week {week}"), f"{short}, {year}"
+            return f"{year}-W{week:02}", (short_title := f"week {week}"), f"{short_title}, {year}"
         case "monthly":
-            return f"{first:%Y-%m}", (short := _MONTH_NAMES[first.month - 1]), f"{short} {first.year}"
+            return (
+                f"{first_day:%Y-%m}",
+                (short_title := _MONTH_NAMES[first_day.month - 1]),
+                f"{short_title} {first_day.year}",
+            )
         case "quarterly":
-            return f"{first.year}-Q{quarter}", (short := f"Q{quarter}"), f"{short} {first.year}"
+            return f"{first_day.year}-Q{quarter}", (short_title := f"Q{quarter}"), f"{short_title} {first_day.year}"
 
 
 _MONTH_NAMES = (

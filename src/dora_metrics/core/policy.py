@@ -8,12 +8,12 @@ from functools import cached_property
 from zoneinfo import ZoneInfo
 
 from dora_metrics.core.services import Services
-from dora_metrics.core.targets.benchmarks import NEWEST_MONOTONE, Benchmark, published
-from dora_metrics.core.targets.goals import Goal
+from dora_metrics.core.targets.benchmarks import NEWEST_MONOTONE, Benchmark, published_benchmark
+from dora_metrics.core.targets.goals import GoalSpec
 
 DAY = timedelta(hours=24)
-_SHOWN = ("zone", "benchmark", "goals")
-RULES = ("explicit", "rollback", "revert", "hotfix", "incident", "health-check")
+_DISPLAY_ONLY_FIELDS = ("zone", "benchmark", "goals")
+FAILURE_RULES = ("explicit", "rollback", "revert", "hotfix", "incident", "health-check")
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Policy:
     """One reading of the facts; the defaults are those of the settings."""
 
     production_environments: tuple[str, ...] = ("production", "prod", "live", "prd")
-    failure_rules: frozenset[str] = frozenset(RULES)
+    failure_rules: frozenset[str] = frozenset(FAILURE_RULES)
     count_failed_runs: bool = False
     incident_window: timedelta = DAY
     hotfix_labels: tuple[str, ...] = ("hotfix",)
@@ -30,23 +30,29 @@ class Policy:
     lead_time_start: str = "first-commit"
     exclude_bots: bool = True
     zone: ZoneInfo = ZoneInfo("UTC")
-    benchmark: Benchmark = field(default_factory=lambda: published(NEWEST_MONOTONE))
+    benchmark: Benchmark = field(default_factory=lambda: published_benchmark(NEWEST_MONOTONE))
     services: Services = field(default_factory=Services)
-    goals: tuple[Goal, ...] = ()
+    goals: tuple[GoalSpec, ...] = ()
 
     @property
     def fingerprint(self) -> str:
         """The same for policies that judge facts alike, whatever they show of them."""
-        named = {one.name: getattr(self, one.name) for one in fields(self) if one.name not in _SHOWN}
-        plain = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in named.items()}
-        return hashlib.sha256(repr(plain).encode()).hexdigest()[:16]
+        values_by_field = {
+            policy_field.name: getattr(self, policy_field.name)
+            for policy_field in fields(self)
+            if policy_field.name not in _DISPLAY_ONLY_FIELDS
+        }
+        sorted_values = {
+            name: sorted(value) if isinstance(value, frozenset) else value for name, value in values_by_field.items()
+        }
+        return hashlib.sha256(repr(sorted_values).encode()).hexdigest()[:16]
 
     def is_production(self, environment: str) -> bool:
         """Whether an environment is one of the production names, or such a name with more behind it."""
-        return self._production.fullmatch(environment) is not None
+        return self._production_pattern.fullmatch(environment) is not None
 
     @cached_property
-    def _production(self) -> re.Pattern[str]:
+    def _production_pattern(self) -> re.Pattern[str]:
         names = "|".join(re.escape(name) for name in self.production_environments) or "(?!)"
         return re.compile(rf"(?:{names})(?:[-/_.].+)?", re.IGNORECASE | re.DOTALL)
 
@@ -59,7 +65,7 @@ class Policy:
         return tuple(prefix.casefold() for prefix in self.hotfix_branches)
 
     @cached_property
-    def hotfix_title(self) -> re.Pattern[str]:
+    def hotfix_title_pattern(self) -> re.Pattern[str]:
         """A title that begins with a hotfix label as a word: `hotfix: …`, not `hotfixes …`."""
         labels = "|".join(re.escape(label) for label in self.hotfix_labels) or "(?!)"
         return re.compile(rf"\s*(?:{labels})(?!\w)", re.IGNORECASE)

@@ -9,23 +9,23 @@ from msgspec import UNSET, Struct, UnsetType
 
 SCHEMA = "dora-metrics/1"
 
-Pair = tuple[float, float]
-Levels = tuple[str, str]
+ConfidenceInterval = tuple[float, float]
+LevelSpan = tuple[str, str]
 
 
-class Judged(Struct, frozen=True, kw_only=True):
+class MetricVerdict(Struct, frozen=True, kw_only=True):
     """What a metric's deciding value is worth: its uncertainty, its level, or why there is none.
 
     `level_span`: the lowest and the highest level inside the 95 % interval.
     """
 
-    interval95: Pair | None = None
+    interval95: ConfidenceInterval | None = None
     level: str | None = None
-    level_span: Levels | None = None
+    level_span: LevelSpan | None = None
     reason: str | None = None
 
 
-class DeploymentFrequency(Judged, frozen=True, kw_only=True):
+class DeploymentFrequency(MetricVerdict, frozen=True, kw_only=True):
     """Successful production deployments. Decided by `per_day`."""
 
     deployments: int
@@ -57,7 +57,7 @@ class Excluded(Struct, frozen=True, kw_only=True):
     negative: int
 
 
-class LeadTime(Judged, frozen=True, kw_only=True):
+class LeadTime(MetricVerdict, frozen=True, kw_only=True):
     """From a change's start to the first successful production deployment with it. Decided by `p50_seconds`."""
 
     changes: int
@@ -70,7 +70,7 @@ class LeadTime(Judged, frozen=True, kw_only=True):
     excluded: Excluded
 
 
-class ChangeFailureRate(Judged, frozen=True, kw_only=True):
+class ChangeFailureRate(MetricVerdict, frozen=True, kw_only=True):
     """Failed deployments / deployments that reached users. Decided by `ratio`."""
 
     failed: int
@@ -78,7 +78,7 @@ class ChangeFailureRate(Judged, frozen=True, kw_only=True):
     ratio: float | None
 
 
-class RecoveryTime(Judged, frozen=True, kw_only=True):
+class RecoveryTime(MetricVerdict, frozen=True, kw_only=True):
     """From a failed deployment to its remediation. Decided by `p50_seconds`."""
 
     recovered: int
@@ -88,7 +88,7 @@ class RecoveryTime(Judged, frozen=True, kw_only=True):
     mean_seconds: float | None
 
 
-class ReworkRate(Judged, frozen=True, kw_only=True):
+class ReworkRate(MetricVerdict, frozen=True, kw_only=True):
     """Deployments that repaired production / those that reached users. Decided by `ratio`; no levels."""
 
     rework: int

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from dora_metrics.core.facts.model import Deployment
 
 
-def label(deployment: Deployment) -> str:
+def deployment_label(deployment: Deployment) -> str:
     """What people call a deployment: its version, else the short sha, else the id."""
     return deployment.version or (deployment.sha or "")[:7] or deployment.id
 
@@ -29,7 +29,7 @@ def default_service(repository: str) -> str:
     return repository.rpartition("/")[2]
 
 
-def name_of(scope: Scope) -> str:
+def scope_label(scope: Scope) -> str:
     """The environment, with the service where it is not simply the repository."""
     if scope.service == default_service(scope.repository):
         return scope.environment

@@ -13,103 +13,121 @@ from typing import Literal, get_args
 
 from dora_metrics.core.cursors import Cursor, Cursors
 
-Alerts = Literal["dependabot", "code-scanning", "secret-scanning"]
-KINDS: tuple[Alerts, ...] = get_args(Alerts)
-AUTO: tuple[Alerts, ...] = ("dependabot",)
+AlertKind = Literal["dependabot", "code-scanning", "secret-scanning"]
+ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
+AUTO_ALERT_KINDS: tuple[AlertKind, ...] = ("dependabot",)
 """What `auto` reads: each kind costs every sync a request, and this is the one that needs nothing to be set up."""
 
-NAMES: dict[str, str] = {
+ALERT_NAMES: dict[str, str] = {
     "dependabot": "Dependabot alerts",
     "code-scanning": "code scanning alerts",
     "secret-scanning": "secret scanning alerts",
 }
-NEEDS: dict[str, str] = {
+PERMISSION_HINTS: dict[str, str] = {
     "dependabot": "the job needs `permissions: vulnerability-alerts: read`, or an app `Dependabot alerts: read`",
     "code-scanning": "the job needs `permissions: security-events: read`, or an app `Code scanning alerts: read`",
     "secret-scanning": "an app, or a fine-grained token, needs `Secret scanning alerts: read`: no job may have that",
 }
-_MOST = 5
+_MAX_REPOSITORIES_NAMED = 5
 
 
-def wanted(asked: Sequence[str]) -> tuple[Alerts, ...]:
+def selected_alert_kinds(setting: Sequence[str]) -> tuple[AlertKind, ...]:
     """The kinds that the setting means."""
-    return tuple(kind for kind in KINDS if kind in asked or ("auto" in asked and kind in AUTO))
+    return tuple(kind for kind in ALERT_KINDS if kind in setting or ("auto" in setting and kind in AUTO_ALERT_KINDS))
 
 
-def dated(own: Mapping[str, Cursor]) -> dict[str, Cursor]:
+def only_read_times(cursors: Mapping[str, Cursor]) -> dict[str, Cursor]:
     """Of a repository's cursors when alerts were last read, and nothing of how far."""
-    return {kind: Cursor(read_at=cursor.read_at) for kind, cursor in own.items() if cursor.read_at}
+    return {kind: Cursor(read_at=cursor.read_at) for kind, cursor in cursors.items() if cursor.read_at}
 
 
-def notes(cursors: Cursors, asked: Sequence[str]) -> list[str]:
+def alert_notes(cursors: Cursors, setting: Sequence[str]) -> list[str]:
     """What GitHub does not tell: it is unknown, which is not nought; and what is known, but not of now.
 
     Args:
         cursors: how far each repository was read.
         asked: the setting.
     """
-    return [*_refused(cursors, asked), *_unread(cursors, asked), *_left(cursors, asked)]
+    return [
+        *_refusal_notes(cursors, setting),
+        *_unreadable_notes(cursors, setting),
+        *_deselected_notes(cursors, setting),
+    ]
 
 
-def _refused(cursors: Cursors, asked: Sequence[str]) -> Iterator[str]:
+def _refusal_notes(cursors: Cursors, setting: Sequence[str]) -> Iterator[str]:
     """Repositories with the same answer share a note."""
-    refused: defaultdict[tuple[Alerts, str], list[str]] = defaultdict(list)
-    for repository, own in cursors.items():
-        for kind in wanted(asked):
-            refused[kind, (own.get(kind) or Cursor()).refused or ""].append(repository)
-    found = {key: names for key, names in refused.items() if key[1]}
-    for (kind, reason), names in sorted(found.items()):
+    repositories_by_refusal: defaultdict[tuple[AlertKind, str], list[str]] = defaultdict(list)
+    for repository, repository_cursors in cursors.items():
+        for kind in selected_alert_kinds(setting):
+            repositories_by_refusal[kind, (repository_cursors.get(kind) or Cursor()).refused or ""].append(repository)
+    refusals = {key: repositories for key, repositories in repositories_by_refusal.items() if key[1]}
+    for (kind, reason), repositories in sorted(refusals.items()):
         yield (
-            f"{_whose(kind, names)} are unknown, which is not none: GitHub answered {reason}. "
-            f"They may be switched off there; else {NEEDS[kind]}.{''.join(_before(kind, names, cursors))}"
+            f"{_alerts_of(kind, repositories)} are unknown, which is not none: GitHub answered {reason}. "
+            "They may be switched off there; else "
+            f"{PERMISSION_HINTS[kind]}.{''.join(_staleness_notes(kind, repositories, cursors))}"
         )
 
 
-def _whose(kind: Alerts, repositories: Sequence[str]) -> str:
+def _alerts_of(kind: AlertKind, repositories: Sequence[str]) -> str:
     """`Dependabot alerts of acme/shop`, as a sentence begins."""
-    more = f" and {len(repositories) - _MOST} more repositories" if len(repositories) > _MOST else ""
-    what = NAMES[kind]
-    return f"{what[:1].upper()}{what[1:]} of {', '.join(repositories[:_MOST])}{more}"
+    others = (
+        f" and {len(repositories) - _MAX_REPOSITORIES_NAMED} more repositories"
+        if len(repositories) > _MAX_REPOSITORIES_NAMED
+        else ""
+    )
+    alerts = ALERT_NAMES[kind]
+    return f"{alerts[:1].upper()}{alerts[1:]} of {', '.join(repositories[:_MAX_REPOSITORIES_NAMED])}{others}"
 
 
-def _before(kind: Alerts, repositories: Sequence[str], cursors: Mapping[str, Mapping[str, Cursor]]) -> Iterator[str]:
+def _staleness_notes(
+    kind: AlertKind, repositories: Sequence[str], cursors: Mapping[str, Mapping[str, Cursor]]
+) -> Iterator[str]:
     """Since when what is known is out of date, where something is."""
-    own = [cursors[repository][kind] for repository in repositories]
-    moments = [cursor.read_at for cursor in own if cursor.read_at]
-    if moments:
-        yield f" What is shown of them was known on {min(moments):%Y-%m-%d}."
-    elif any(cursor.newest for cursor in own):
+    kind_cursors = [cursors[repository][kind] for repository in repositories]
+    read_times = [cursor.read_at for cursor in kind_cursors if cursor.read_at]
+    if read_times:
+        yield f" What is shown of them was known on {min(read_times):%Y-%m-%d}."
+    elif any(cursor.newest for cursor in kind_cursors):
         yield " What is shown of them is not all: they were never read to the end."
 
 
-def _unread(cursors: Cursors, asked: Sequence[str]) -> Iterator[str]:
+def _unreadable_notes(cursors: Cursors, setting: Sequence[str]) -> Iterator[str]:
     """Those that GitHub tells and nobody understands."""
-    for repository, own in sorted(cursors.items()):
-        for kind in wanted(asked):
-            if (cursor := own.get(kind)) and cursor.unread:
-                which = f"{len(cursor.unread):,} of the {NAMES[kind]} of {repository}"
-                yield f"{which} cannot be read ({cursor.unread_because}), and are in no number."
+    for repository, repository_cursors in sorted(cursors.items()):
+        for kind in selected_alert_kinds(setting):
+            if (cursor := repository_cursors.get(kind)) and cursor.unread:
+                unreadable = f"{len(cursor.unread):,} of the {ALERT_NAMES[kind]} of {repository}"
+                yield f"{unreadable} cannot be read ({cursor.unread_because}), and are in no number."
 
 
-def _left(cursors: Cursors, asked: Sequence[str]) -> Iterator[str]:
+def _deselected_notes(cursors: Cursors, setting: Sequence[str]) -> Iterator[str]:
     """Those that were read once, and by the setting no longer are."""
-    for kind in KINDS:
-        moments = {name: own[kind].read_at for name, own in sorted(cursors.items()) if kind in own}
-        read = {name: at for name, at in moments.items() if at}
-        if read and kind not in wanted(asked):
-            day, setting = f"{min(read.values()):%Y-%m-%d}", ", ".join(asked) or "none"
-            yield f"{_whose(kind, list(read))} are as of {day}, since `security` is `{setting}`."
+    for kind in ALERT_KINDS:
+        read_times = {
+            repository: repository_cursors[kind].read_at
+            for repository, repository_cursors in sorted(cursors.items())
+            if kind in repository_cursors
+        }
+        read_at_by_repository = {repository: read_at for repository, read_at in read_times.items() if read_at}
+        if read_at_by_repository and kind not in selected_alert_kinds(setting):
+            day, setting_text = f"{min(read_at_by_repository.values()):%Y-%m-%d}", ", ".join(setting) or "none"
+            yield (
+                f"{_alerts_of(kind, list(read_at_by_repository))} are as of {day}, since `security` is "
+                f"`{setting_text}`."
+            )
 
 
-BEST_FIRST = ("deployments", "releases", "workflow-runs", "pushes")
+SOURCES_BEST_FIRST = ("deployments", "releases", "workflow-runs", "pushes")
 
-_NONE_OF = {
+_ABSENT_WORDING = {
     "deployments": "no production deployment",
     "releases": "no published release",
     "workflow-runs": "no successful run of a workflow that deploys",
     "pushes": "no merge to the default branch",
 }
-_SOME_OF = {
+_PRESENT_WORDING = {
     "deployments": "production deployments",
     "releases": "published releases",
     "workflow-runs": "successful runs of a workflow that deploys",
@@ -118,54 +136,58 @@ _SOME_OF = {
 
 
 @dataclass
-class Sources:
+class SourceSelection:
     """What was found so far; `asked` is the setting, `known` are the sources of what the ledger holds.
 
     A source is looked at in the order of `BEST_FIRST`, and only if none before it has anything. Where one before it
     could not be read, nobody knows that: a guess would be recorded for good.
     """
 
-    asked: tuple[str, ...]
-    known: frozenset[str] = frozenset()
-    found: set[str] = field(default_factory=set)
-    unread: list[str] = field(default_factory=list)
+    setting: tuple[str, ...]
+    in_ledger: frozenset[str] = frozenset()
+    on_github: set[str] = field(default_factory=set)
+    unreadable: list[str] = field(default_factory=list)
 
-    def wants(self, source: str) -> bool:
+    def is_selected(self, source: str) -> bool:
         """Whether this source counts, as far as is known yet."""
-        if source in self.asked:
+        if source in self.setting:
             return True
-        better = BEST_FIRST[: BEST_FIRST.index(source)]
-        return "auto" in self.asked and self._best(better) is None and not set(better) & set(self.unread)
+        better = SOURCES_BEST_FIRST[: SOURCES_BEST_FIRST.index(source)]
+        return "auto" in self.setting and self._best(better) is None and not set(better) & set(self.unreadable)
 
     def _best(self, sources: tuple[str, ...]) -> str | None:
-        return next((source for source in sources if source in self.found | self.known), None)
+        return next((source for source in sources if source in self.on_github | self.in_ledger), None)
 
     @property
-    def taken(self) -> tuple[str, ...]:
+    def selected(self) -> tuple[str, ...]:
         """The sources that count."""
-        if "auto" not in self.asked:
-            return tuple(source for source in BEST_FIRST if source in self.asked)
-        best = self._best(BEST_FIRST)
-        return tuple(source for source in BEST_FIRST if source in self.asked or source == best)
+        if "auto" not in self.setting:
+            return tuple(source for source in SOURCES_BEST_FIRST if source in self.setting)
+        best = self._best(SOURCES_BEST_FIRST)
+        return tuple(source for source in SOURCES_BEST_FIRST if source in self.setting or source == best)
 
-    def why(self, repository: str) -> str:
+    def explanation(self, repository: str) -> str:
         """One sentence on what was taken and why."""
-        if not self.taken:
-            return f"{self._missing(repository)}, so there are no deployments from GitHub."
-        names = ", ".join(f"`{source}`" for source in self.taken)
-        if "auto" not in self.asked:
+        if not self.selected:
+            return f"{self._reason_for_none(repository)}, so there are no deployments from GitHub."
+        names = ", ".join(f"`{source}`" for source in self.selected)
+        if "auto" not in self.setting:
             return f"Deployments are taken from {names}, as `deployment-source` says."
-        best = str(self._best(BEST_FIRST))
-        has = f"{repository} has {_SOME_OF[best]}" + ("" if best in self.found else " in the ledger")
-        lacks = [_NONE_OF[name] for name in BEST_FIRST[: BEST_FIRST.index(best)] if name not in self.unread]
-        unread = [f"`{name}` could not be read" for name in self.unread if name != best]
-        rest = "".join([*(f", {words}" for words in lacks), *(f"; {words}" for words in unread)])
-        return f"Deployments are taken from {names} (`deployment-source: auto`): {has}{rest}."
+        best = str(self._best(SOURCES_BEST_FIRST))
+        presence = f"{repository} has {_PRESENT_WORDING[best]}" + ("" if best in self.on_github else " in the ledger")
+        absences = [
+            _ABSENT_WORDING[name]
+            for name in SOURCES_BEST_FIRST[: SOURCES_BEST_FIRST.index(best)]
+            if name not in self.unreadable
+        ]
+        unreadable = [f"`{name}` could not be read" for name in self.unreadable if name != best]
+        rest = "".join([*(f", {wording}" for wording in absences), *(f"; {wording}" for wording in unreadable)])
+        return f"Deployments are taken from {names} (`deployment-source: auto`): {presence}{rest}."
 
-    def _missing(self, repository: str) -> str:
-        if "auto" not in self.asked:
+    def _reason_for_none(self, repository: str) -> str:
+        if "auto" not in self.setting:
             return "`deployment-source` is none"
-        if self.unread:
-            names = ", ".join(f"`{name}`" for name in self.unread)
+        if self.unreadable:
+            names = ", ".join(f"`{name}`" for name in self.unreadable)
             return f"{names} of {repository} could not be read, and nothing lesser is taken in their place"
-        return f"{repository} has {', '.join(_NONE_OF.values())}"
+        return f"{repository} has {', '.join(_ABSENT_WORDING.values())}"

@@ -22,17 +22,20 @@ class Globs:
     patterns: tuple[str, ...]
 
     def match(self, path: str) -> bool:
-        return next((includes for includes, regex in self._last_first if regex.fullmatch(path)), False)
+        return next((includes for includes, regex in self._compiled_last_first if regex.fullmatch(path)), False)
 
     @cached_property
-    def _last_first(self) -> list[tuple[bool, re.Pattern[str]]]:
-        return [(not text.startswith("!"), compiled(text.removeprefix("!"))) for text in reversed(self.patterns)]
+    def _compiled_last_first(self) -> list[tuple[bool, re.Pattern[str]]]:
+        return [
+            (not pattern.startswith("!"), compile_pattern(pattern.removeprefix("!")))
+            for pattern in reversed(self.patterns)
+        ]
 
     @cached_property
-    def beginnings(self) -> frozenset[str]:
+    def fixed_prefixes(self) -> frozenset[str]:
         """What is fixed at the beginning of the patterns, without what lies below another; `""` is everything."""
-        found = {beginning(text) for text in self.patterns if not text.startswith("!")}
-        return frozenset(one for one in found if not any(_is_below(one, other) for other in found))
+        prefixes = {fixed_prefix(pattern) for pattern in self.patterns if not pattern.startswith("!")}
+        return frozenset(prefix for prefix in prefixes if not any(_is_below(prefix, other) for other in prefixes))
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Services:
     globs: Mapping[str, Globs] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, patterns: Mapping[str, tuple[str, ...]]) -> "Services":
+    def from_patterns(cls, patterns: Mapping[str, tuple[str, ...]]) -> "Services":
         return cls({name: Globs(globs) for name, globs in patterns.items()})
 
     def __contains__(self, name: str) -> bool:
@@ -51,24 +54,26 @@ class Services:
     def __bool__(self) -> bool:
         return bool(self.globs)
 
-    def touched(self, paths: Iterable[str]) -> frozenset[str]:
+    def touched_by(self, paths: Iterable[str]) -> frozenset[str]:
         """The services that a change of these files belongs to."""
         files = tuple(paths)
         return frozenset(name for name, globs in self.globs.items() if any(map(globs.match, files)))
 
-    def touched_below(self, is_touched: Callable[[str], bool]) -> frozenset[str]:
+    def touched_by_folders(self, is_touched: Callable[[str], bool]) -> frozenset[str]:
         """The same where the files are not known: told by the beginnings, and `is_touched` knows of each."""
         return frozenset(
-            name for name, globs in self.globs.items() if any(not one or is_touched(one) for one in globs.beginnings)
+            name
+            for name, globs in self.globs.items()
+            if any(not prefix or is_touched(prefix) for prefix in globs.fixed_prefixes)
         )
 
     @cached_property
-    def beginnings(self) -> tuple[str, ...]:
+    def fixed_prefixes(self) -> tuple[str, ...]:
         """What has to be known for `touched_below`."""
-        return tuple(sorted({one for globs in self.globs.values() for one in globs.beginnings if one}))
+        return tuple(sorted({prefix for globs in self.globs.values() for prefix in globs.fixed_prefixes if prefix}))
 
 
-def beginning(pattern: str) -> str:
+def fixed_prefix(pattern: str) -> str:
     """The folders before a pattern's first wildcard; without one the path itself."""
     wildcard = _WILDCARD.search(pattern)
     return pattern[: wildcard.start()].rpartition("/")[0] if wildcard else pattern.rstrip("/")
@@ -78,73 +83,75 @@ def _is_below(path: str, folder: str) -> bool:
     return path != folder and (not folder or path.startswith(f"{folder}/"))
 
 
-def compiled(pattern: str) -> re.Pattern[str]:
+def compile_pattern(pattern: str) -> re.Pattern[str]:
     """A pattern without its `!` as a regular expression for whole paths.
 
     Paths come from strangers, so nothing is tried again and again: what stands between two `**`, or two `*` of a
     folder, is taken where it fits first and never given back (`(?>…)`), as the wildcard behind it takes all the rest.
     """
-    whole = f"{pattern}**" if pattern.endswith("/") else pattern
-    *units, last = _units(whole)
-    below = "" if _WILDCARD.search(whole.rpartition("/")[2]) else "(?:/.*)?"
-    firm = "".join(f"(?>{_joined(unit)})" for unit in units)
-    return re.compile(f"{firm}{_joined(last[:-1])}{last[-1]}{below}", re.DOTALL)
+    full_pattern = f"{pattern}**" if pattern.endswith("/") else pattern
+    *segments, last_segment = _split_at_globstars(full_pattern)
+    descendants = "" if _WILDCARD.search(full_pattern.rpartition("/")[2]) else "(?:/.*)?"
+    atomic_start = "".join(f"(?>{_join_at_stars(segment)})" for segment in segments)
+    return re.compile(f"{atomic_start}{_join_at_stars(last_segment[:-1])}{last_segment[-1]}{descendants}", re.DOTALL)
 
 
-def _joined(pieces: list[str]) -> str:
+def _join_at_stars(pieces: list[str]) -> str:
     """The pieces of a unit, all but the first with a `*` before them."""
     return "".join(pieces[:1]) + "".join(f"(?>{piece})" for piece in pieces[1:])
 
 
-def _units(pattern: str) -> list[list[str]]:
+def _split_at_globstars(pattern: str) -> list[list[str]]:
     """What stands between the `**` of a pattern, each unit cut before its `*`."""
-    units = [[""]]
+    segments = [[""]]
     for token in _TOKEN.finditer(pattern):
         match token.lastgroup:
             case "folders":
-                units.append(["(?:.*?/)??"])
+                segments.append(["(?:.*?/)??"])
             case "deep":
-                units.append([".*?"])
+                segments.append([".*?"])
             case "star":
-                units[-1].append("[^/]*?")
+                segments[-1].append("[^/]*?")
             case _:
-                units[-1][-1] += _one(token)
-    return units
+                segments[-1][-1] += _character_regex(token)
+    return segments
 
 
-def _one(token: re.Match[str]) -> str:
+def _character_regex(token: re.Match[str]) -> str:
     """What stands for one character."""
     if token["one"]:
         return "[^/]"
     if token["plain"]:
         return re.escape(token["plain"])
     ranges = re.findall(r"(.)-(.)|(.)", token["set"], re.DOTALL)
-    items = "".join(re.escape(one) if one else f"{re.escape(low)}-{re.escape(high)}" for low, high, one in ranges)
+    items = "".join(
+        re.escape(single) if single else f"{re.escape(low)}-{re.escape(high)}" for low, high, single in ranges
+    )
     return f"(?!/)[{'^' if token['negated'] else ''}{items}]"
 
 
-def read(written: object) -> dict[str, tuple[str, ...]]:
+def parse_services(value: object) -> dict[str, tuple[str, ...]]:
     """The patterns of each service, as people write them.
 
     Raises:
         ValueError: with every problem as an argument of its own.
     """
-    if not isinstance(written, Mapping):
-        message = f"{written!r} is no mapping; write names of services with their paths, such as `web: web/**`"
+    if not isinstance(value, Mapping):
+        message = f"{value!r} is no mapping; write names of services with their paths, such as `web: web/**`"
         raise ValueError(message)  # noqa: TRY004 - pydantic wants it
-    found: dict[str, tuple[str, ...]] = {}
+    services: dict[str, tuple[str, ...]] = {}
     problems: list[str] = []
-    for name, patterns in written.items():
+    for name, patterns in value.items():
         try:
-            found[_named(name)] = _listed(patterns)
-        except ValueError as problem:
-            problems += [f"{name}: {what}" if str(name).strip() else what for what in problem.args]
+            services[_service_name(name)] = _parse_patterns(patterns)
+        except ValueError as error:
+            problems += [f"{name}: {problem}" if str(name).strip() else problem for problem in error.args]
     if problems:
         raise ValueError(*problems)
-    return found
+    return services
 
 
-def _named(name: object) -> str:
+def _service_name(name: object) -> str:
     if isinstance(name, bool) or not isinstance(name, str | int | float):
         raise ValueError("is no name of a service in YAML; put it in quotes")  # noqa: TRY004 - pydantic wants it
     if not str(name).strip():
@@ -152,10 +159,10 @@ def _named(name: object) -> str:
     return str(name)
 
 
-def _listed(written: object) -> tuple[str, ...]:
-    patterns = windows.listed([] if written is None else written)
-    problems = [problem for pattern in patterns for problem in _problems(pattern)]
-    if isinstance(written, list) and len(patterns) < len(written):
+def _parse_patterns(value: object) -> tuple[str, ...]:
+    patterns = windows.parse_list([] if value is None else value)
+    problems = [problem for pattern in patterns for problem in _pattern_problems(pattern)]
+    if isinstance(value, list) and len(patterns) < len(value):
         problems.append("a pattern is empty; leave it out")
     elif not patterns:
         problems.append("has no paths; write one such as web/**")
@@ -166,7 +173,7 @@ def _listed(written: object) -> tuple[str, ...]:
     return tuple(patterns)
 
 
-def _problems(pattern: str) -> Iterator[str]:
+def _pattern_problems(pattern: str) -> Iterator[str]:
     """What is wrong with one pattern: it would never fit a path as git lists them."""
     path = pattern.removeprefix("!")
     if not path:
@@ -179,6 +186,6 @@ def _problems(pattern: str) -> Iterator[str]:
     if folders and not {"", ".", ".."}.isdisjoint(folders.split("/")):
         yield f"{pattern!r} has .., . or nothing as a folder; write the path as git lists it"
     try:
-        compiled(path)
+        compile_pattern(path)
     except re.error:
         yield f"{pattern!r} has a range that ends before it begins"

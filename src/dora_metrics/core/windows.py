@@ -12,23 +12,23 @@ from zoneinfo import ZoneInfo
 from dora_metrics.core.facts.model import EPOCH
 
 _UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
-_LONGEST = timedelta(days=365_000)
+_MAX_DURATION = timedelta(days=365_000)
 
 
-def duration(text: str) -> timedelta:
+def parse_duration(text: str) -> timedelta:
     """`90m`, `24h`, `30d` or `12w` as a span.
 
     Raises:
         ValueError: if it is none of these, nought, or longer than a thousand years.
     """
-    found = re.fullmatch(r"(\d{1,9})\s*([mhdw])", text.strip(), re.ASCII)
-    span = int(found[1]) * _UNITS[found[2]] if found else timedelta()
-    if not timedelta() < span <= _LONGEST:
+    match = re.fullmatch(r"(\d{1,9})\s*([mhdw])", text.strip(), re.ASCII)
+    span = int(match[1]) * _UNITS[match[2]] if match else timedelta()
+    if not timedelta() < span <= _MAX_DURATION:
         raise ValueError(f"{text!r} is no duration; write one such as 90m, 24h, 30d or 12w")
     return span
 
 
-def listed(value: object) -> list[str]:
+def parse_list(value: object) -> list[str]:
     """A list written with commas, with lines, or as a list.
 
     Raises:
@@ -53,10 +53,10 @@ class Window:
         """Length in days of 24 hours."""
         return (self.end - self.start) / timedelta(days=1)
 
-    def holds(self, moment: datetime | None) -> bool:
+    def contains(self, moment: datetime | None) -> bool:
         return moment is not None and self.start <= moment < self.end
 
-    def before(self) -> "Window":
+    def previous(self) -> "Window":
         """The window of the same length that ends where this one starts."""
         return Window(self.start - (self.end - self.start), self.start)
 
@@ -69,15 +69,15 @@ class WindowSpec:
     """
 
     text: str
-    span: timedelta | None = None
+    length: timedelta | None = None
     start: datetime | None = None
     end: datetime | None = None
 
     @property
-    def everything(self) -> bool:
-        return self.span is None and self.start is None
+    def is_all(self) -> bool:
+        return self.length is None and self.start is None
 
-    def resolve(self, now: datetime, first: datetime | None) -> Window:
+    def resolve(self, now: datetime, first_finished_at: datetime | None) -> Window:
         """The window at `now`. It never ends later than now.
 
         Args:
@@ -87,10 +87,10 @@ class WindowSpec:
         Raises:
             ValueError: if it would not start before it ends.
         """
-        if self.everything:
-            return Window(min(max(first or now, EPOCH), now), now)
+        if self.is_all:
+            return Window(min(max(first_finished_at or now, EPOCH), now), now)
         end = min(self.end or now, now)
-        start = self.start or end - (self.span or timedelta())
+        start = self.start or end - (self.length or timedelta())
         if start >= end:
             raise ValueError(
                 f"{self.text!r} starts at {start:%Y-%m-%dT%H:%M:%SZ}, not before its end {end:%Y-%m-%dT%H:%M:%SZ} "
@@ -99,7 +99,7 @@ class WindowSpec:
         return Window(start, end)
 
 
-def window(text: str, zone: ZoneInfo) -> WindowSpec:
+def parse_window(text: str, zone: ZoneInfo) -> WindowSpec:
     """`30d`, `all` or `FROM..TO`, with dates (midnights in `zone`, TO excluded) or instants with an offset.
 
     Raises:
@@ -110,21 +110,21 @@ def window(text: str, zone: ZoneInfo) -> WindowSpec:
         return WindowSpec(text)
     if ".." not in text:
         try:
-            return WindowSpec(text, span=_bounded(duration(text)))
+            return WindowSpec(text, length=_check_at_most_twenty_years(parse_duration(text)))
         except ValueError:
             raise ValueError(f"{text!r} is no window; write 30d, 12w, all, or 2026-01-01..2026-04-01") from None
     start, _, end = text.partition("..")
-    return WindowSpec(text, start=_moment(start, zone), end=_moment(end, zone))
+    return WindowSpec(text, start=_parse_bound(start, zone), end=_parse_bound(end, zone))
 
 
-def _bounded(span: timedelta) -> timedelta:
+def _check_at_most_twenty_years(span: timedelta) -> timedelta:
     """A window and the one before it must both lie after the year 1970."""
     if span > timedelta(days=366 * 20):
         raise ValueError("longer than twenty years")
     return span
 
 
-def instant(text: str) -> datetime:
+def parse_instant(text: str) -> datetime:
     """A time with an offset, in UTC.
 
     Raises:
@@ -134,36 +134,36 @@ def instant(text: str) -> datetime:
         moment = datetime.fromisoformat(text.strip())
         if moment.tzinfo is None:
             raise ValueError  # noqa: TRY301 - one message for all that is wrong
-        return _plausible(moment.astimezone(UTC))
+        return _check_supported_year(moment.astimezone(UTC))
     except (ValueError, OverflowError):
         raise ValueError(
             f"{text!r} is no time with an offset between 1970 and 2199; write one such as 2026-11-21T12:00:00Z"
         ) from None
 
 
-def instant_or_none(text: str | None) -> datetime | None:
+def parse_instant_or_none(text: str | None) -> datetime | None:
     """The same of a text that may be missing, or be no such time."""
     try:
-        return instant(text or "")
+        return parse_instant(text or "")
     except ValueError:
         return None
 
 
-def _plausible(moment: datetime) -> datetime:
+def _check_supported_year(moment: datetime) -> datetime:
     """Nobody asks for other years, and arithmetic on them overflows."""
     if not 1970 <= moment.year < 2200:  # noqa: PLR2004 - the bounds are in the message
         raise ValueError
     return moment
 
 
-def _moment(text: str, zone: ZoneInfo) -> datetime:
+def _parse_bound(text: str, zone: ZoneInfo) -> datetime:
     text = text.strip()
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
         try:
-            return _plausible(datetime.combine(date.fromisoformat(text), time(), zone)).astimezone(UTC)
+            return _check_supported_year(datetime.combine(date.fromisoformat(text), time(), zone)).astimezone(UTC)
         except (ValueError, OverflowError):
             raise ValueError(f"{text!r} is no date between 1970 and 2199") from None
-    return instant(text)
+    return parse_instant(text)
 
 
 @dataclass(frozen=True)
@@ -171,11 +171,11 @@ class IsoWeek:
     """`complete`: wholly inside the window, over by now, and not before the scope's first known deployment."""
 
     name: str
-    span: Window
-    complete: bool
+    window: Window
+    is_complete: bool
 
 
-def weeks(window: Window, zone: ZoneInfo, now: datetime, began: datetime | None) -> Iterator[IsoWeek]:
+def iso_weeks(window: Window, zone: ZoneInfo, now: datetime, first_finished_at: datetime | None) -> Iterator[IsoWeek]:
     """Every week that the window touches.
 
     Args:
@@ -186,25 +186,25 @@ def weeks(window: Window, zone: ZoneInfo, now: datetime, began: datetime | None)
     """
     if window.start >= window.end:
         return
-    monday = _monday(window.start, zone)
+    monday = _week_start(window.start, zone)
     while monday < window.end:
-        following = _monday(monday + timedelta(days=8), zone)
+        next_monday = _week_start(monday + timedelta(days=8), zone)
         year, number, _ = monday.astimezone(zone).isocalendar()
-        inside = window.start <= monday and following <= min(window.end, now)
+        is_inside = window.start <= monday and next_monday <= min(window.end, now)
         yield IsoWeek(
             f"{year}-W{number:02}",
-            Window(monday, following),
-            inside and began is not None and began < following,
+            Window(monday, next_monday),
+            is_inside and first_finished_at is not None and first_finished_at < next_monday,
         )
-        monday = following
+        monday = next_monday
 
 
-def _monday(moment: datetime, zone: ZoneInfo) -> datetime:
+def _week_start(moment: datetime, zone: ZoneInfo) -> datetime:
     """The start of a moment's week, in UTC."""
     day = moment.astimezone(zone).date()
     return datetime.combine(day - timedelta(days=day.weekday()), time(), zone).astimezone(UTC)
 
 
-def local_days(moments: Iterable[datetime], zone: ZoneInfo) -> int:
+def count_local_days(moments: Iterable[datetime], zone: ZoneInfo) -> int:
     """On how many days of a time zone these moments lie."""
     return len({moment.astimezone(zone).date() for moment in moments})

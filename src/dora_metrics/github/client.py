@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from dora_metrics.github import queries, transport
-from dora_metrics.github.transport import Answer, NoAnswer, Transport
+from dora_metrics.github.transport import ApiResponse, Transport, TransportFailure
 
 T = TypeVar("T")
 
-_TRIES = 3
-_DONE, _REDIRECTS, _SERVER_ERRORS = range(200, 300), range(300, 400), range(500, 600)
-_SENDABLE = re.compile(r"[!-~]+")
+_MAX_ATTEMPTS = 3
+_SUCCESS_STATUSES, _REDIRECT_STATUSES, _SERVER_ERROR_STATUSES = range(200, 300), range(300, 400), range(500, 600)
+_SENDABLE_TOKEN = re.compile(r"[!-~]+")
 
 
 class GitHubError(Exception):
@@ -49,7 +49,7 @@ class ForbiddenError(GitHubError):
     """The token may not do this."""
 
 
-class UnsureError(GitHubError):
+class UncertainOutcomeError(GitHubError):
     """No answer came: it may have been done or not."""
 
 
@@ -57,7 +57,7 @@ class RateLimitError(GitHubError):
     """A rate limit lasts longer than this run may wait; nothing was done."""
 
 
-def _nobody(_: str) -> None:
+def _ignore_message(_: str) -> None:
     """Is told nothing."""
 
 
@@ -70,18 +70,18 @@ class Client:
 
     token: str = field(repr=False)
     api_url: str
-    pause: Callable[[float], None]
+    sleep: Callable[[float], None]
     timeout_seconds: int = 15
-    requests: int = 0
+    request_count: int = 0
     max_rate_limit_wait: timedelta = timedelta(minutes=1)
     clock: Callable[[], float] = time.time
-    tell: Callable[[str], None] = _nobody
-    waited: int = 0
+    on_wait: Callable[[str], None] = _ignore_message
+    waited_seconds: int = 0
 
-    def join(self, others: Sequence["Client"]) -> None:
+    def add_usage(self, clients: Sequence["Client"]) -> None:
         """Takes over what clients beside this one have asked, and how long they waited at the same time."""
-        self.requests += sum(other.requests for other in others)
-        self.waited = max(self.waited, *(other.waited for other in others))
+        self.request_count += sum(client.request_count for client in clients)
+        self.waited_seconds = max(self.waited_seconds, *(client.waited_seconds for client in clients))
 
     @cached_property
     def _transport(self) -> Transport:
@@ -98,11 +98,11 @@ class Client:
         Raises:
             GitHubError: by meaning.
         """
-        text = queries.text(name)
+        query_text = queries.load(name)
         if slots:
-            text = queries.repeated(text, len(slots))
-        given = {**variables, **{f"slot{number}": slot for number, slot in enumerate(slots)}}
-        return self._read(lambda: self._graphql(text, given))
+            query_text = queries.with_slots(query_text, len(slots))
+        all_variables = {**variables, **{f"slot{number}": slot for number, slot in enumerate(slots)}}
+        return self._retry_uncertain(lambda: self._send_graphql(query_text, all_variables))
 
     def mutate(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
         """The data of a mutation, asked once.
@@ -110,7 +110,7 @@ class Client:
         Raises:
             GitHubError: by meaning; UnsureError where it may have been done.
         """
-        return self._graphql(queries.text(name), variables)
+        return self._send_graphql(queries.load(name), variables)
 
     def get(self, path: str, parameters: Mapping[str, object]) -> dict[str, Any]:
         """A REST GET; asked again where no answer came.
@@ -118,10 +118,10 @@ class Client:
         Raises:
             GitHubError: by meaning.
         """
-        return self._read(lambda: self._rest("GET", path, parameters=parameters))
+        return self._retry_uncertain(lambda: self._send_rest("GET", path, parameters=parameters))
 
-    def page(
-        self, path: str, parameters: Mapping[str, object], place: str | None = None
+    def get_page(
+        self, path: str, parameters: Mapping[str, object], page_token: str | None = None
     ) -> tuple[list[Any], str | None]:
         """A page of a REST list, and the place of the following one; None after the last.
 
@@ -130,11 +130,13 @@ class Client:
         Raises:
             GitHubError: by meaning.
         """
-        given = {**dict(parse_qsl(place or "")), **parameters}
-        answer = self._read(lambda: self._asked(lambda: self._transport.rest("GET", path, given)))
-        if not isinstance(answer.data, list):
-            raise UnsureError(_UNREADABLE)
-        return answer.data, answer.following
+        query_parameters = {**dict(parse_qsl(page_token or "")), **parameters}
+        response = self._retry_uncertain(
+            lambda: self._send_within_limits(lambda: self._transport.rest("GET", path, query_parameters))
+        )
+        if not isinstance(response.data, list):
+            raise UncertainOutcomeError(_UNREADABLE_RESPONSE)
+        return response.data, response.next_page_token
 
     def post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         """A REST POST, once.
@@ -142,7 +144,7 @@ class Client:
         Raises:
             GitHubError: by meaning; UnsureError where it may have been done.
         """
-        return self._rest("POST", path, body=dict(body))
+        return self._send_rest("POST", path, body=dict(body))
 
     def patch(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         """A REST PATCH; sent again where no answer came, since the same change twice is one.
@@ -150,62 +152,64 @@ class Client:
         Raises:
             GitHubError: by meaning.
         """
-        return self._read(lambda: self._rest("PATCH", path, body=dict(body)))
+        return self._retry_uncertain(lambda: self._send_rest("PATCH", path, body=dict(body)))
 
-    def _read(self, ask: Callable[[], T]) -> T:
+    def _retry_uncertain(self, send: Callable[[], T]) -> T:
         """For what may be done twice: what is unsure is asked again."""
-        for attempt in range(1, _TRIES + 1):
+        for attempt in range(1, _MAX_ATTEMPTS + 1):
             try:
-                return ask()
-            except UnsureError:
-                if attempt == _TRIES:
+                return send()
+            except UncertainOutcomeError:
+                if attempt == _MAX_ATTEMPTS:
                     raise
-                self.pause(attempt)
+                self.sleep(attempt)
         raise AssertionError
 
-    def _rest(
-        self, verb: str, path: str, parameters: Mapping[str, object] | None = None, body: object = None
+    def _send_rest(
+        self, method: str, path: str, parameters: Mapping[str, object] | None = None, body: object = None
     ) -> dict[str, Any]:
-        found: dict[str, Any] = self._asked(lambda: self._transport.rest(verb, path, parameters, body)).data
-        return found
+        data: dict[str, Any] = self._send_within_limits(
+            lambda: self._transport.rest(method, path, parameters, body)
+        ).data
+        return data
 
-    def _graphql(self, text: str, variables: Mapping[str, object]) -> dict[str, Any]:
-        match self._asked(lambda: self._transport.graphql(text, variables)).data:
-            case {"data": dict(found)}:
-                return found
-        raise UnsureError(_UNREADABLE)
+    def _send_graphql(self, query_text: str, variables: Mapping[str, object]) -> dict[str, Any]:
+        match self._send_within_limits(lambda: self._transport.graphql(query_text, variables)).data:
+            case {"data": dict(data)}:
+                return data
+        raise UncertainOutcomeError(_UNREADABLE_RESPONSE)
 
-    def _asked(self, send: Callable[[], Answer | NoAnswer]) -> Answer:
+    def _send_within_limits(self, send: Callable[[], ApiResponse | TransportFailure]) -> ApiResponse:
         """An answer with data, asked for again after each wait for a rate limit."""
-        if not _SENDABLE.fullmatch(self.token.strip()):
+        if not _SENDABLE_TOKEN.fullmatch(self.token.strip()):
             raise ForbiddenError("the token cannot be sent: it holds spaces, line breaks or other letters; set it anew")
-        for refusals in count():
-            answer = self._sent(send)
-            limit = transport.refusal(answer, self.clock(), refusals)
-            if limit is None:
+        for earlier_hits in count():
+            response = self._send_once(send)
+            limit_hit = transport.rate_limit_hit(response, self.clock(), earlier_hits)
+            if limit_hit is None:
                 break
-            self._wait(limit)
-        if problem := _meaning(answer, self.token.strip()):
-            problem.status = answer.status
+            self._wait_for_limit(limit_hit)
+        if problem := _error_of(response, self.token.strip()):
+            problem.status = response.status
             raise problem
-        return answer
+        return response
 
-    def _sent(self, send: Callable[[], Answer | NoAnswer]) -> Answer:
-        self.requests += 1
-        answer = send()
-        if isinstance(answer, NoAnswer):
-            raise UnsureError(f"GitHub gave no answer ({answer.reason}); it may be down or out of reach")
-        return answer
+    def _send_once(self, send: Callable[[], ApiResponse | TransportFailure]) -> ApiResponse:
+        self.request_count += 1
+        response = send()
+        if isinstance(response, TransportFailure):
+            raise UncertainOutcomeError(f"GitHub gave no answer ({response.reason}); it may be down or out of reach")
+        return response
 
-    def _wait(self, limit: transport.Refusal) -> None:
+    def _wait_for_limit(self, limit_hit: transport.RateLimitHit) -> None:
         """Until a limit is over, if all waits of this client together may be so long."""
-        most = self.max_rate_limit_wait.total_seconds()
-        left = most - self.waited
-        if limit.seconds > left:
-            raise RateLimitError(limit.too_long(left, most))
-        self.waited += limit.seconds
-        self.tell(limit.waiting(most))
-        self.pause(limit.seconds)
+        max_seconds = self.max_rate_limit_wait.total_seconds()
+        left_seconds = max_seconds - self.waited_seconds
+        if limit_hit.wait_seconds > left_seconds:
+            raise RateLimitError(limit_hit.too_long_message(left_seconds, max_seconds))
+        self.waited_seconds += limit_hit.wait_seconds
+        self.on_wait(limit_hit.waiting_message(max_seconds))
+        self.sleep(limit_hit.wait_seconds)
 
 
 def owner_and_name(repository: str) -> dict[str, object]:
@@ -214,27 +218,27 @@ def owner_and_name(repository: str) -> dict[str, object]:
     return {"owner": owner, "name": name}
 
 
-_UNREADABLE = "GitHub's answer has no data: it is not ready, or a proxy answered in its place; try again later"
+_UNREADABLE_RESPONSE = "GitHub's answer has no data: it is not ready, or a proxy answered in its place; try again later"
 
 
-def _meaning(answer: Answer, token: str) -> GitHubError | None:  # noqa: PLR0911 - one a meaning
+def _error_of(response: ApiResponse, token: str) -> GitHubError | None:  # noqa: PLR0911 - one a meaning
     """What is wrong with an answer; nothing if it has what was asked for."""
-    kind, said = answer.complaint
-    said = said.replace(token, "***")
-    match kind, answer.status:
-        case (_, status) if status in _DONE:
-            return UnsureError(_UNREADABLE) if answer.data is None else None
+    error_type, message = response.error
+    message = message.replace(token, "***")
+    match error_type, response.status:
+        case (_, status) if status in _SUCCESS_STATUSES:
+            return UncertainOutcomeError(_UNREADABLE_RESPONSE) if response.data is None else None
         case ("STALE_DATA", _):
-            return StaleHeadError(said)
+            return StaleHeadError(message)
         case ("NOT_FOUND", _) | (_, 404 | 410):
-            return NotFoundError(f"not found, or the token may not see it ({said})")
+            return NotFoundError(f"not found, or the token may not see it ({message})")
         case ("FORBIDDEN", _) | (_, 403):
-            return ForbiddenError(said)
+            return ForbiddenError(message)
         case (_, 401):
-            return ForbiddenError(f"the token is not valid ({said})")
-        case (_, status) if status in _SERVER_ERRORS:
-            return UnsureError(f"GitHub answered {status}; try again later")
-        case (_, status) if status in _REDIRECTS:
+            return ForbiddenError(f"the token is not valid ({message})")
+        case (_, status) if status in _SERVER_ERROR_STATUSES:
+            return UncertainOutcomeError(f"GitHub answered {status}; try again later")
+        case (_, status) if status in _REDIRECT_STATUSES:
             return MovedError(f"GitHub redirects ({status}); a repository that was renamed needs its new name here")
         case _:
-            return GitHubError(said)
+            return GitHubError(message)

@@ -22,95 +22,105 @@ from dora_metrics.core import windows
 from dora_metrics.core.facts.model import Change, Commit, Deployment, Fact
 from dora_metrics.core.scope import scope_of
 from dora_metrics.core.services import Services
-from dora_metrics.core.windows import instant, instant_or_none
+from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.github import text
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
 from dora_metrics.github.events import pull_requests
 
-_AT_ONCE = 20
+_PATHS_PER_REQUEST = 20
 """As many paths as `queries/Touching.graphql` has places for."""
-_MOST_REQUESTS = 30
+_MAX_REQUESTS = 30
 
 
-class TooMuchError(GitHubError):
+class TooManyCommitsError(GitHubError):
     """More commits than one run asks for."""
 
 
 @dataclass
-class Brought:
+class ComparedChange:
     """A change of a deployment with its commits there; `files` None: GitHub does not list them, or not all."""
 
     change: Change
     files: tuple[str, ...] | None
-    commits: set[str] = field(default_factory=set)
+    commit_shas: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
-class Touching:
+class ServiceMatcher:
     """What touches the services of one repository."""
 
     client: Client
     repository: str
     services: Services
 
-    def served(
-        self, brought: Sequence[Brought], head: str, commits: Sequence[Mapping[str, Any]]
+    def match(
+        self, compared_changes: Sequence[ComparedChange], head_sha: str, commits: Sequence[Mapping[str, Any]]
     ) -> Iterator[tuple[Change, AbstractSet[str]]]:
         """Each change of a comparison up to head, with its service, and with all services that it touches.
 
         Raises:
             GitHubError: if GitHub does not say.
         """
-        unknown = {sha for one in brought if one.files is None for sha in one.commits}
-        below = self._below(head, unknown, commits) if unknown else {}
-        for one in brought:
-            touched = self._touched(one, below)
-            yield replace(one.change, service=only(touched)), touched
+        shas_without_files = {
+            sha for compared in compared_changes if compared.files is None for sha in compared.commit_shas
+        }
+        commits_by_path = self._commits_by_path(head_sha, shas_without_files, commits) if shas_without_files else {}
+        for compared in compared_changes:
+            touched_services = self._touched_services(compared, commits_by_path)
+            yield replace(compared.change, service=only_service(touched_services)), touched_services
 
-    def _touched(self, one: Brought, below: Mapping[str, AbstractSet[str]]) -> AbstractSet[str]:
-        if one.files is not None:
-            return self.services.touched(one.files)
-        return self.services.touched_below(lambda path: not below[path].isdisjoint(one.commits))
+    def _touched_services(
+        self, compared: ComparedChange, commits_by_path: Mapping[str, AbstractSet[str]]
+    ) -> AbstractSet[str]:
+        if compared.files is not None:
+            return self.services.touched_by(compared.files)
+        return self.services.touched_by_folders(lambda path: not commits_by_path[path].isdisjoint(compared.commit_shas))
 
-    def _below(self, head: str, unknown: AbstractSet[str], commits: Sequence[Mapping[str, Any]]) -> dict[str, set[str]]:
+    def _commits_by_path(
+        self, head_sha: str, shas_without_files: AbstractSet[str], commits: Sequence[Mapping[str, Any]]
+    ) -> dict[str, set[str]]:
         """The commits that touch each beginning of a pattern, as far back as the unknown ones lie."""
-        found: dict[str, set[str]] = {path: set() for path in self.services.beginnings}
-        waiting: list[tuple[str, str | None]] = [(path, None) for path in found]
-        about = {**owner_and_name(self.repository), "sha": head, "since": _since(unknown, commits)}
-        for _ in range(_MOST_REQUESTS):
-            if not waiting:
-                return found
-            asked, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
-            pages = self.client.query("Touching", about | _places(asked))["repository"]["object"]
-            for place, (path, _) in enumerate(asked):
-                page = pages[f"path{place}"]
-                found[path].update(node["oid"] for node in page["nodes"])
-                if page["pageInfo"]["hasNextPage"] and not unknown <= found[path]:
-                    waiting.append((path, page["pageInfo"]["endCursor"]))
-        raise TooMuchError(f"more commits below the paths of `services` than {_MOST_REQUESTS} requests tell")
+        commits_by_path: dict[str, set[str]] = {path: set() for path in self.services.fixed_prefixes}
+        pending: list[tuple[str, str | None]] = [(path, None) for path in commits_by_path]
+        variables = {
+            **owner_and_name(self.repository),
+            "sha": head_sha,
+            "since": _oldest_relevant_time(shas_without_files, commits),
+        }
+        for _ in range(_MAX_REQUESTS):
+            if not pending:
+                return commits_by_path
+            batch, pending = pending[:_PATHS_PER_REQUEST], pending[_PATHS_PER_REQUEST:]
+            pages = self.client.query("Touching", variables | _path_variables(batch))["repository"]["object"]
+            for index, (path, _) in enumerate(batch):
+                page = pages[f"path{index}"]
+                commits_by_path[path].update(node["oid"] for node in page["nodes"])
+                if page["pageInfo"]["hasNextPage"] and not shas_without_files <= commits_by_path[path]:
+                    pending.append((path, page["pageInfo"]["endCursor"]))
+        raise TooManyCommitsError(f"more commits below the paths of `services` than {_MAX_REQUESTS} requests tell")
 
 
-def files(pull: Mapping[str, Any]) -> tuple[str, ...] | None:
+def listed_files(pull: Mapping[str, Any]) -> tuple[str, ...] | None:
     """The files of a pull request; None where there are more than GitHub has listed."""
-    listed = pull.get("files") or {"totalCount": None, "nodes": []}
-    paths = tuple(node["path"] for node in listed["nodes"] if node)
-    return paths if len(paths) == listed["totalCount"] else None
+    connection = pull.get("files") or {"totalCount": None, "nodes": []}
+    paths = tuple(node["path"] for node in connection["nodes"] if node)
+    return paths if len(paths) == connection["totalCount"] else None
 
 
-def only(touched: AbstractSet[str]) -> str | None:
+def only_service(services: AbstractSet[str]) -> str | None:
     """The service of a change: the one that it touches, and none where it touches several."""
-    return next(iter(touched)) if len(touched) == 1 else None
+    return next(iter(services)) if len(services) == 1 else None
 
 
-def _places(asked: Sequence[tuple[str, str | None]]) -> dict[str, object]:
+def _path_variables(batch: Sequence[tuple[str, str | None]]) -> dict[str, object]:
     return {
-        f"{name}{place}": value
-        for place, (path, after) in enumerate(asked)
-        for name, value in (("path", path), ("after", after), ("asked", True))
+        f"{name}{index}": value
+        for index, (path, page_token) in enumerate(batch)
+        for name, value in (("path", path), ("after", page_token), ("asked", True))
     }
 
 
-def _since(unknown: AbstractSet[str], commits: Sequence[Mapping[str, Any]]) -> str | None:
+def _oldest_relevant_time(shas_without_files: AbstractSet[str], commits: Sequence[Mapping[str, Any]]) -> str | None:
     """The time of the oldest commit on any way from head to the unknown ones, which all are behind it.
 
     Git goes no further where it meets an older one. Clocks differ, so that may be one that came later.
@@ -119,59 +129,69 @@ def _since(unknown: AbstractSet[str], commits: Sequence[Mapping[str, Any]]) -> s
     for commit in commits:
         for parent in commit["parents"]:
             children[parent["sha"]].append(commit["sha"])
-    met, waiting = set(unknown), list(unknown)
-    while waiting:
-        new = [child for child in children[waiting.pop()] if child not in met]
-        met.update(new)
-        waiting += new
+    relevant_shas, pending = set(shas_without_files), list(shas_without_files)
+    while pending:
+        new_children = [child for child in children[pending.pop()] if child not in relevant_shas]
+        relevant_shas.update(new_children)
+        pending += new_children
     try:
-        times = [windows.instant(one["commit"]["committer"]["date"]) for one in commits if one["sha"] in met]
+        times = [
+            windows.parse_instant(commit["commit"]["committer"]["date"])
+            for commit in commits
+            if commit["sha"] in relevant_shas
+        ]
     except ValueError:
         return None  # a clock so wrong that no time can be a bound
     return f"{min(times) - timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
 
 
-_PAGE = 100
-_MOST_PAGES = 30
+_PAGE_SIZE = 100
+_MAX_PAGES = 30
 
 
 @dataclass(frozen=True)
-class History:
+class RepositoryComparer:
     """One repository's history on GitHub, and its services where it is a monorepo."""
 
     client: Client
     repository: str
     services: Services = field(default_factory=Services)
 
-    def delivered(self, deployment: Deployment, previous: Deployment) -> tuple[Fact, ...]:
+    def deployment_with_changes(self, deployment: Deployment, previous: Deployment) -> tuple[Fact, ...]:
         """A deployment with what it brought that the one before had not, and then those changes.
 
         Raises:
             GitHubError: if GitHub does not say.
         """
-        commits = list(self._between(str(previous.sha), str(deployment.sha)))
-        pulls = self._pulls(str(deployment.sha), {commit["sha"] for commit in commits})
-        found: dict[str, Brought] = {}
+        commits = list(self._commits_between(str(previous.sha), str(deployment.sha)))
+        pulls_by_commit = self._pulls_by_commit(str(deployment.sha), {commit["sha"] for commit in commits})
+        compared_by_id: dict[str, ComparedChange] = {}
         for commit in commits:
-            brought = self._brought(commit, pulls.get(commit["sha"], []), deployment)
-            if brought:
-                found.setdefault(brought.change.id, brought).commits.add(commit["sha"])
-        own = list(self._own(deployment, list(found.values()), commits))
-        ids = tuple(change.id for change in own)
-        return replace(deployment, changes=ids, previous=previous.id, commit_count=len(commits)), *own
+            compared = self._compared_change(commit, pulls_by_commit.get(commit["sha"], []), deployment)
+            if compared:
+                compared_by_id.setdefault(compared.change.id, compared).commit_shas.add(commit["sha"])
+        changes = list(self._changes_of_service(deployment, list(compared_by_id.values()), commits))
+        change_ids = tuple(change.id for change in changes)
+        return replace(deployment, changes=change_ids, previous=previous.id, commit_count=len(commits)), *changes
 
-    def _own(
-        self, deployment: Deployment, brought: Sequence[Brought], commits: Sequence[Mapping[str, Any]]
+    def _changes_of_service(
+        self, deployment: Deployment, compared_changes: Sequence[ComparedChange], commits: Sequence[Mapping[str, Any]]
     ) -> Iterator[Change]:
         """The changes that touch the paths of the deployment's service; all of them where it has none."""
         if not self.services:
-            yield from (one.change for one in brought)
+            yield from (compared.change for compared in compared_changes)
             return
         service = scope_of(deployment)[1]
-        served = Touching(self.client, self.repository, self.services).served(brought, str(deployment.sha), commits)
-        yield from (change for change, touched in served if service in touched or service not in self.services)
+        matches = ServiceMatcher(self.client, self.repository, self.services).match(
+            compared_changes, str(deployment.sha), commits
+        )
+        yield from (
+            change
+            for change, touched_services in matches
+            if service in touched_services or service not in self.services
+        )
 
-    def completed(self, change: Change) -> Change:
+    def change_with_commits(self, change: Change) -> Change:
         """A merged pull request with its commits and reviews, and in a monorepo with its service.
 
         Where not all files are listed, the deployment that brings it tells the service, by the commits that landed.
@@ -179,145 +199,163 @@ class History:
         Raises:
             GitHubError: if GitHub does not say.
         """
-        variables = {**self._asked, "number": int(change.id.rpartition("#")[2])}
+        variables = {**self._pull_variables, "number": int(change.id.rpartition("#")[2])}
         pull = self.client.query("MergedPull", variables)["repository"]["pullRequest"]
-        listed = files(pull)
-        service = change.service if listed is None else only(self.services.touched(listed))
-        return replace(change, **_from_commits(pull), first_review_at=_first_review(pull), service=service)
+        files = listed_files(pull)
+        service = change.service if files is None else only_service(self.services.touched_by(files))
+        return replace(change, **_commit_fields(pull), first_review_at=_first_review_at(pull), service=service)
 
     @property
-    def _asked(self) -> dict[str, object]:
+    def _pull_variables(self) -> dict[str, object]:
         """What is asked of pull requests: the files only where they matter."""
         return {**owner_and_name(self.repository), "files": bool(self.services)}
 
-    def _between(self, base: str, head: str) -> Iterator[Mapping[str, Any]]:
+    def _commits_between(self, base_sha: str, head_sha: str) -> Iterator[Mapping[str, Any]]:
         """The commits that head reaches and base does not; GitHub shows 250 unless it is asked by the page."""
-        if base == head:
+        if base_sha == head_sha:
             return
-        for page in range(1, _MOST_PAGES + 1):
-            path = f"/repos/{self.repository}/compare/{base}...{head}"
-            answer = self.client.get(path, {"per_page": _PAGE, "page": page})
-            yield from answer["commits"]
-            if page * _PAGE >= answer["total_commits"]:
+        for page in range(1, _MAX_PAGES + 1):
+            path = f"/repos/{self.repository}/compare/{base_sha}...{head_sha}"
+            comparison = self.client.get(path, {"per_page": _PAGE_SIZE, "page": page})
+            yield from comparison["commits"]
+            if page * _PAGE_SIZE >= comparison["total_commits"]:
                 return
-        raise TooMuchError(f"more than {_PAGE * _MOST_PAGES} commits since the deployment before")
+        raise TooManyCommitsError(f"more than {_PAGE_SIZE * _MAX_PAGES} commits since the deployment before")
 
-    def _pulls(self, head: str, wanted: set[str]) -> dict[str, list[Mapping[str, Any]]]:
+    def _pulls_by_commit(self, head_sha: str, commit_shas: set[str]) -> dict[str, list[Mapping[str, Any]]]:
         """The merged pull requests of each wanted commit, read from the history behind head.
 
         Those into the default branch count; others, into a feature branch, came with one of them.
         """
-        found: dict[str, list[Mapping[str, Any]]] = {}
-        after: str | None = None
-        for _ in range(len(wanted) // (_PAGE // 2) + 2):
-            if wanted <= found.keys():
+        pulls_by_commit: dict[str, list[Mapping[str, Any]]] = {}
+        page_token: str | None = None
+        for _ in range(len(commit_shas) // (_PAGE_SIZE // 2) + 2):
+            if commit_shas <= pulls_by_commit.keys():
                 break
-            answer = self.client.query("Commits", {**self._asked, "sha": head, "after": after})
-            default = (answer["repository"]["defaultBranchRef"] or {}).get("name")
-            history = answer["repository"]["object"]["history"]
+            data = self.client.query("Commits", {**self._pull_variables, "sha": head_sha, "after": page_token})
+            default_branch = (data["repository"]["defaultBranchRef"] or {}).get("name")
+            history = data["repository"]["object"]["history"]
             for node in history["nodes"]:
-                merged = [pull for pull in node["associatedPullRequests"]["nodes"] if pull["mergedAt"]]
-                landed = [pull for pull in merged if pull["baseRefName"] == default]
-                found[node["oid"]] = landed or merged
-            after = history["pageInfo"]["endCursor"]
+                merged_pulls = [pull for pull in node["associatedPullRequests"]["nodes"] if pull["mergedAt"]]
+                default_branch_pulls = [pull for pull in merged_pulls if pull["baseRefName"] == default_branch]
+                pulls_by_commit[node["oid"]] = default_branch_pulls or merged_pulls
+            page_token = history["pageInfo"]["endCursor"]
             if not history["pageInfo"]["hasNextPage"]:
                 break
-        return _with_own_commits(found)
+        return _with_own_commits(pulls_by_commit)
 
-    def _brought(
+    def _compared_change(
         self, commit: Mapping[str, Any], pulls: list[Mapping[str, Any]], deployment: Deployment
-    ) -> Brought | None:
+    ) -> ComparedChange | None:
         """The pull request that was merged first with this commit, else the commit itself; a mere merge is neither."""
         if pulls:
             pull = min(pulls, key=lambda pull: str(pull["mergedAt"]))
-            return Brought(self.from_pull(pull, deployment.service), files(pull))
-        return None if len(commit["parents"]) > 1 else Brought(self.from_commit(commit, deployment), None)
+            return ComparedChange(self.change_from_pull(pull, deployment.service), listed_files(pull))
+        return None if len(commit["parents"]) > 1 else ComparedChange(self.change_from_commit(commit, deployment), None)
 
-    def from_pull(self, pull: Mapping[str, Any], service: str | None) -> Change:
+    def change_from_pull(self, pull: Mapping[str, Any], service: str | None) -> Change:
         """A merged pull request, as the fragment `Pull` asks for it."""
-        merged_at = instant(pull["mergedAt"])
+        merged_at = parse_instant(pull["mergedAt"])
         return Change(
             id=f"github:pull:{self.repository}#{pull['number']}",
             repository=self.repository,
             service=service,
             source="github",
             observed_at=merged_at,
-            url=text.link(pull["url"]),
+            url=text.first_http_url(pull["url"]),
             sha=pull["mergeCommit"] and pull["mergeCommit"]["oid"],
-            title=text.title(pull["title"]),
-            opened_at=_time(pull["createdAt"]),
-            first_review_at=_first_review(pull),
+            title=text.truncate_title(pull["title"]),
+            opened_at=_plausible_time_or_none(pull["createdAt"]),
+            first_review_at=_first_review_at(pull),
             merged_at=merged_at,
             labels=tuple(label["name"] for label in pull["labels"]["nodes"]),
             branch=pull["headRefName"],
             bot=_is_bot(pull["author"]),
-            reverts=pull_requests.reverted(self.repository, pull["body"]),
-            **_from_commits(pull),
+            reverts=pull_requests.revert_target(self.repository, pull["body"]),
+            **_commit_fields(pull),
         )
 
-    def from_commit(self, commit: Mapping[str, Any], deployment: Deployment) -> Change:
+    def change_from_commit(self, commit: Mapping[str, Any], deployment: Deployment) -> Change:
         """A commit, as REST shows it, that a deployment delivered."""
-        inner = commit["commit"]
-        authored_at = _time(inner["author"]["date"])
+        git_commit = commit["commit"]
+        authored_at = _plausible_time_or_none(git_commit["author"]["date"])
         return Change(
             id=f"commit:{commit['sha']}",
             repository=self.repository,
             service=deployment.service,
             source="github",
             observed_at=authored_at or deployment.finished_at,
-            url=text.link(commit.get("html_url")),
+            url=text.first_http_url(commit.get("html_url")),
             sha=commit["sha"],
-            title=text.title(inner["message"].split("\n", 1)[0]),
+            title=text.truncate_title(git_commit["message"].split("\n", 1)[0]),
             first_commit_at=authored_at,
-            bot=_is_bot({"__typename": (commit.get("author") or {}).get("type"), "login": inner["author"]["name"]}),
-            reverts=pull_requests.reverted(self.repository, inner["message"]),
+            bot=_is_bot(
+                {"__typename": (commit.get("author") or {}).get("type"), "login": git_commit["author"]["name"]}
+            ),
+            reverts=pull_requests.revert_target(self.repository, git_commit["message"]),
         )
 
 
-def _with_own_commits(found: dict[str, list[Mapping[str, Any]]]) -> dict[str, list[Mapping[str, Any]]]:
+def _with_own_commits(pulls_by_commit: dict[str, list[Mapping[str, Any]]]) -> dict[str, list[Mapping[str, Any]]]:
     """The same, with commits that a found pull request lists: those of a long-lived branch lie far back in history."""
-    listed = [(node["commit"]["oid"], pull) for pulls in found.values() for pull in pulls for node in _commits(pull)]
-    return {**{oid: [pull] for oid, pull in listed}, **found}
+    listed_commits = [
+        (node["commit"]["oid"], pull)
+        for pulls in pulls_by_commit.values()
+        for pull in pulls
+        for node in _commit_nodes(pull)
+    ]
+    return {**{oid: [pull] for oid, pull in listed_commits}, **pulls_by_commit}
 
 
-def _commits(pull: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+def _commit_nodes(pull: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     nodes: Sequence[Mapping[str, Any]] = pull["commits"]["nodes"]
     return nodes
 
 
-def _from_commits(pull: Mapping[str, Any]) -> dict[str, Any]:
+def _commit_fields(pull: Mapping[str, Any]) -> dict[str, Any]:
     """When a pull request began, and its commits without merges; those are unknown where there are over a hundred."""
-    commits = [node["commit"] for node in _commits(pull)]
-    own = [commit for commit in commits if not _MERGE.match(commit["messageHeadline"])] or commits
-    listed = tuple(Commit(sha=c["oid"], authored_at=at) for c in own if (at := _time(c["authoredDate"])))
-    started = min((commit.authored_at for commit in listed), default=None)
-    whole = pull["commits"]["totalCount"] <= len(commits)
-    return {"first_commit_at": started, "commits": listed if whole else None}
+    commits = [node["commit"] for node in _commit_nodes(pull)]
+    own_commits = [commit for commit in commits if not _MERGE_HEADLINE.match(commit["messageHeadline"])] or commits
+    listed_commits = tuple(
+        Commit(sha=commit["oid"], authored_at=authored_at)
+        for commit in own_commits
+        if (authored_at := _plausible_time_or_none(commit["authoredDate"]))
+    )
+    first_commit_at = min((commit.authored_at for commit in listed_commits), default=None)
+    is_complete = pull["commits"]["totalCount"] <= len(commits)
+    return {"first_commit_at": first_commit_at, "commits": listed_commits if is_complete else None}
 
 
 # A merge is known by git's own words: asking for every commit's parents costs 250 points of the hour's 1,000.
 # https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#predicting-the-point-value-of-a-query
-_MERGE = re.compile(r"Merge (?:branch|pull request|remote-tracking branch|commit|tag) ")
+_MERGE_HEADLINE = re.compile(r"Merge (?:branch|pull request|remote-tracking branch|commit|tag) ")
 
 
-def _first_review(pull: Mapping[str, Any]) -> datetime | None:
+def _first_review_at(pull: Mapping[str, Any]) -> datetime | None:
     """The first review by someone else who is no bot."""
-    author = (pull["author"] or {}).get("login")
-    by_others = (
+    author_login = (pull["author"] or {}).get("login")
+    reviews_by_others = (
         review
         for review in pull["reviews"]["nodes"]
-        if review["author"] and review["author"]["login"] != author and not _is_bot(review["author"])
+        if review["author"] and review["author"]["login"] != author_login and not _is_bot(review["author"])
     )
-    return min((at for review in by_others if (at := _time(review["submittedAt"]))), default=None)
+    return min(
+        (
+            submitted_at
+            for review in reviews_by_others
+            if (submitted_at := _plausible_time_or_none(review["submittedAt"]))
+        ),
+        default=None,
+    )
 
 
-def _time(written: str | None) -> datetime | None:
+def _plausible_time_or_none(value: str | None) -> datetime | None:
     """A time; None where a clock was so wrong that git wrote nonsense, or that no commit can be as old."""
-    found = instant_or_none(written)
-    return found if found and found.year >= _OLDEST_YEAR else None
+    time = parse_instant_or_none(value)
+    return time if time and time.year >= _OLDEST_PLAUSIBLE_YEAR else None
 
 
-_OLDEST_YEAR = 1990
+_OLDEST_PLAUSIBLE_YEAR = 1990
 
 
 def _is_bot(author: Mapping[str, Any] | None) -> bool:

@@ -21,18 +21,18 @@ class Run:
     now: datetime
 
     @property
-    def by_hand(self) -> bool:
+    def is_manual(self) -> bool:
         """Whether a person has started it: in GitHub's Actions, or on a command line."""
         return self.event == "workflow_dispatch"
 
     @property
-    def home(self) -> str:
+    def repository_url(self) -> str:
         """Page of the repository."""
         return f"{self.server_url.rstrip('/')}/{self.repository}"
 
 
 @dataclass(frozen=True)
-class Observed:
+class Observation:
     """Facts of one event. `title` is one sentence on what it was, or why there is nothing to record.
 
     `files`: what the ledger should remember besides.
@@ -41,23 +41,25 @@ class Observed:
     facts: tuple[Fact, ...]
     title: str
     notes: tuple[str, ...] = ()
-    files: Mapping[str, bytes] = field(default_factory=dict)
+    ledger_files: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def nothing(why: str) -> Observed:
-    return Observed((), f"Nothing to record: {why}")
+def nothing_to_record(reason: str) -> Observation:
+    return Observation((), f"Nothing to record: {reason}")
 
 
-_ENDED = {"success": "succeeded", "failure": "failed", "cancelled": "was cancelled"}
+_STATUS_PHRASES = {"success": "succeeded", "failure": "failed", "cancelled": "was cancelled"}
 
 
-def ended(deployment: Deployment, notes: tuple[str, ...] = ()) -> Observed:
-    what = deployment.version or (deployment.sha or "")[:7] or deployment.ref or deployment.id
-    where = deployment.environment or "an environment without a name"
-    return Observed((deployment,), f"Deployment of {what} to {where} {_ENDED[deployment.status]}", notes)
+def deployment_observation(deployment: Deployment, notes: tuple[str, ...] = ()) -> Observation:
+    deployment_name = deployment.version or (deployment.sha or "")[:7] or deployment.ref or deployment.id
+    environment = deployment.environment or "an environment without a name"
+    return Observation(
+        (deployment,), f"Deployment of {deployment_name} to {environment} {_STATUS_PHRASES[deployment.status]}", notes
+    )
 
 
-def state(incident: Incident) -> str:
+def incident_state(incident: Incident) -> str:
     """How an incident stands, as the end of a sentence."""
     if incident.retracted:
         return "is withdrawn"

@@ -16,28 +16,28 @@ from dora_metrics.errors import EventError
 from dora_metrics.github import text
 
 
-def _time(value: object) -> object:
+def _parse_time(value: object) -> object:
     try:
-        return windows.instant(value if isinstance(value, str) else "")
+        return windows.parse_instant(value if isinstance(value, str) else "")
     except ValueError:
         raise ValueError("a time such as 2026-11-21T12:00:00Z") from None
 
 
-def _moment(value: object) -> datetime | None:
+def _parse_time_or_none(value: object) -> datetime | None:
     """A time as a text or in seconds since 1970; None where it is neither."""
     try:
         if isinstance(value, int) and not isinstance(value, bool):
-            return windows.instant(datetime.fromtimestamp(value, UTC).isoformat())
-        return windows.instant(value if isinstance(value, str) else "")
+            return windows.parse_instant(datetime.fromtimestamp(value, UTC).isoformat())
+        return windows.parse_instant(value if isinstance(value, str) else "")
     except (ValueError, OverflowError, OSError):
         return None
 
 
-Text = Annotated[str, BeforeValidator(text.clean)]
-Number = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
-Flag = Annotated[bool, Field(strict=True)]
-Time = Annotated[datetime, BeforeValidator(_time)]
-Moment = Annotated[datetime | None, BeforeValidator(_moment)]
+PayloadText = Annotated[str, BeforeValidator(text.remove_unstorable)]
+PayloadNumber = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+PayloadFlag = Annotated[bool, Field(strict=True)]
+PayloadTime = Annotated[datetime, BeforeValidator(_parse_time)]
+LenientTime = Annotated[datetime | None, BeforeValidator(_parse_time_or_none)]
 
 
 class Payload(BaseModel):
@@ -52,10 +52,10 @@ class Payload(BaseModel):
         return {**{name: None for name, field in cls.model_fields.items() if field.is_required()}, **data}
 
 
-Model = TypeVar("Model", bound=Payload)
+PayloadT = TypeVar("PayloadT", bound=Payload)
 
 
-def read(model: type[Model], payload: Mapping[str, object], place: str = "") -> Model:
+def parse_payload(model: type[PayloadT], payload: Mapping[str, object], prefix: str = "") -> PayloadT:
     """The payload as `model`; `place` is where it was found, as in `client_payload.`.
 
     Raises:
@@ -66,11 +66,11 @@ def read(model: type[Model], payload: Mapping[str, object], place: str = "") -> 
     except ValidationError as error:
         details = error.errors(include_url=False, include_input=False)
     raise EventError(
-        [place + _worded(payload, detail["loc"], detail["type"], detail.get("ctx", {})) for detail in details]
+        [prefix + _problem_text(payload, detail["loc"], detail["type"], detail.get("ctx", {})) for detail in details]
     )
 
 
-_EXPECTED = {
+_EXPECTED_TYPES = {
     "string_type": "text",
     "int_type": "a whole number",
     "greater_than_equal": "a whole number of 0 or more",
@@ -83,20 +83,22 @@ _EXPECTED = {
 }
 
 
-def _worded(payload: object, place: Sequence[str | int], problem: str, context: Mapping[str, object]) -> str:
-    match problem:
+def _problem_text(
+    payload: object, location: Sequence[str | int], error_type: str, context: Mapping[str, object]
+) -> str:
+    match error_type:
         case "value_error":
             expected = str(context["error"])
         case "literal_error":
             expected = "one of " + str(context["expected"]).replace("'", "").replace(" or ", ", ")
         case _:
-            expected = _EXPECTED.get(problem, "something else")
-    return f"{'.'.join(map(str, place))}: expected {expected}, {_found(payload, place)}"
+            expected = _EXPECTED_TYPES.get(error_type, "something else")
+    return f"{'.'.join(map(str, location))}: expected {expected}, {_value_text(payload, location)}"
 
 
-def _found(payload: object, place: Sequence[str | int]) -> str:
+def _value_text(payload: object, location: Sequence[str | int]) -> str:
     """What stands at a place, by its type: values may be anything, and are nobody's business."""
-    for step in place:
+    for step in location:
         match payload:
             case Mapping() if step in payload:
                 payload = payload[step]
@@ -104,10 +106,10 @@ def _found(payload: object, place: Sequence[str | int]) -> str:
                 payload = payload[step]
             case _:
                 return "it is missing"
-    return f"it is {_KINDS.get(type(payload), 'something else')}"
+    return f"it is {_TYPE_NAMES.get(type(payload), 'something else')}"
 
 
-_KINDS = {
+_TYPE_NAMES = {
     type(None): "null",
     bool: "true or false",
     int: "another number",
@@ -118,161 +120,161 @@ _KINDS = {
 }
 
 
-class Repository(Payload):
+class RepositoryPayload(Payload):
     """`pushed_at` is in seconds since 1970 in a push event, and a text elsewhere."""
 
-    default_branch: Text
-    pushed_at: Moment = None
+    default_branch: PayloadText
+    pushed_at: LenientTime = None
 
 
-class Action(Payload):
+class ActionEvent(Payload):
     """What all events with an action share."""
 
-    action: Text | None = None
+    action: PayloadText | None = None
 
 
-class DeploymentObject(Payload):
-    id: Number
-    sha: Text | None = None
-    ref: Text | None = None
-    task: Text | None = None
-    environment: Text | None = None
+class DeploymentPayload(Payload):
+    id: PayloadNumber
+    sha: PayloadText | None = None
+    ref: PayloadText | None = None
+    task: PayloadText | None = None
+    environment: PayloadText | None = None
     payload: object = None
-    created_at: Time | None = None
+    created_at: PayloadTime | None = None
 
 
-class DeploymentStatus(Payload):
-    state: Text
-    created_at: Time
-    updated_at: Time | None = None
-    environment: Text | None = None
-    target_url: Text | None = None
-    log_url: Text | None = None
-    environment_url: Text | None = None
+class DeploymentStatusPayload(Payload):
+    state: PayloadText
+    created_at: PayloadTime
+    updated_at: PayloadTime | None = None
+    environment: PayloadText | None = None
+    target_url: PayloadText | None = None
+    log_url: PayloadText | None = None
+    environment_url: PayloadText | None = None
 
 
 class DeploymentEvent(Payload):
-    deployment: DeploymentObject
+    deployment: DeploymentPayload
 
 
 class DeploymentStatusEvent(DeploymentEvent):
-    deployment_status: DeploymentStatus
+    deployment_status: DeploymentStatusPayload
 
 
-class HeadRepository(Payload):
-    full_name: Text | None = None
+class HeadRepositoryPayload(Payload):
+    full_name: PayloadText | None = None
 
 
-class WorkflowRun(Payload):
-    id: Number
-    head_sha: Text
-    updated_at: Time
-    event: Text | None = None
-    name: Text | None = None
-    path: Text | None = None
-    conclusion: Text | None = None
-    head_branch: Text | None = None
-    head_repository: HeadRepository | None = None
-    run_started_at: Time | None = None
-    html_url: Text | None = None
+class WorkflowRunPayload(Payload):
+    id: PayloadNumber
+    head_sha: PayloadText
+    updated_at: PayloadTime
+    event: PayloadText | None = None
+    name: PayloadText | None = None
+    path: PayloadText | None = None
+    conclusion: PayloadText | None = None
+    head_branch: PayloadText | None = None
+    head_repository: HeadRepositoryPayload | None = None
+    run_started_at: PayloadTime | None = None
+    html_url: PayloadText | None = None
 
 
-class Workflow(Payload):
-    name: Text | None = None
-    path: Text | None = None
+class WorkflowPayload(Payload):
+    name: PayloadText | None = None
+    path: PayloadText | None = None
 
 
-class WorkflowRunEvent(Action):
-    workflow_run: WorkflowRun
-    repository: Repository
-    workflow: Workflow | None = None
+class WorkflowRunEvent(ActionEvent):
+    workflow_run: WorkflowRunPayload
+    repository: RepositoryPayload
+    workflow: WorkflowPayload | None = None
 
 
-class Label(Payload):
-    name: Text
+class LabelPayload(Payload):
+    name: PayloadText
 
 
-class User(Payload):
-    login: Text | None = None
-    type: Text | None = None
+class UserPayload(Payload):
+    login: PayloadText | None = None
+    type: PayloadText | None = None
 
 
-class Branch(Payload):
-    ref: Text
+class BranchPayload(Payload):
+    ref: PayloadText
 
 
-class PullRequest(Payload):
-    number: Number
-    base: Branch
-    head: Branch | None = None
-    merged: Flag | None = None
-    merge_commit_sha: Text | None = None
-    title: Text | None = None
-    body: Text | None = None
-    user: User | None = None
-    labels: tuple[Label, ...] | None = None
-    created_at: Time | None = None
-    updated_at: Time | None = None
-    closed_at: Time | None = None
-    merged_at: Time | None = None
-    html_url: Text | None = None
+class PullRequestPayload(Payload):
+    number: PayloadNumber
+    base: BranchPayload
+    head: BranchPayload | None = None
+    merged: PayloadFlag | None = None
+    merge_commit_sha: PayloadText | None = None
+    title: PayloadText | None = None
+    body: PayloadText | None = None
+    user: UserPayload | None = None
+    labels: tuple[LabelPayload, ...] | None = None
+    created_at: PayloadTime | None = None
+    updated_at: PayloadTime | None = None
+    closed_at: PayloadTime | None = None
+    merged_at: PayloadTime | None = None
+    html_url: PayloadText | None = None
 
 
-class PullRequestEvent(Action):
-    pull_request: PullRequest
-    repository: Repository
+class PullRequestEvent(ActionEvent):
+    pull_request: PullRequestPayload
+    repository: RepositoryPayload
 
 
-class Release(Payload):
-    id: Number
-    tag_name: Text
-    draft: Flag = False
-    prerelease: Flag = False
-    published_at: Time | None = None
-    html_url: Text | None = None
+class ReleasePayload(Payload):
+    id: PayloadNumber
+    tag_name: PayloadText
+    draft: PayloadFlag = False
+    prerelease: PayloadFlag = False
+    published_at: PayloadTime | None = None
+    html_url: PayloadText | None = None
 
 
-class ReleaseEvent(Action):
-    release: Release
+class ReleaseEvent(ActionEvent):
+    release: ReleasePayload
 
 
-class Issue(Payload):
-    number: Number
-    created_at: Time
-    updated_at: Time
-    closed_at: Time | None = None
-    state: Text | None = None
-    state_reason: Text | None = None
-    title: Text | None = None
-    body: Text | None = None
-    labels: tuple[Label, ...] | None = None
+class IssuePayload(Payload):
+    number: PayloadNumber
+    created_at: PayloadTime
+    updated_at: PayloadTime
+    closed_at: PayloadTime | None = None
+    state: PayloadText | None = None
+    state_reason: PayloadText | None = None
+    title: PayloadText | None = None
+    body: PayloadText | None = None
+    labels: tuple[LabelPayload, ...] | None = None
     pull_request: object = None
-    html_url: Text | None = None
+    html_url: PayloadText | None = None
 
 
-class OldIssue(Payload):
-    created_at: Time
-    body: Text | None = None
+class PreviousIssuePayload(Payload):
+    created_at: PayloadTime
+    body: PayloadText | None = None
 
 
-class IssueChanges(Payload):
-    old_issue: OldIssue | None = None
+class IssueChangesPayload(Payload):
+    old_issue: PreviousIssuePayload | None = None
 
 
-class IssuesEvent(Action):
-    issue: Issue
-    label: Label | None = None
-    changes: IssueChanges | None = None
+class IssuesEvent(ActionEvent):
+    issue: IssuePayload
+    label: LabelPayload | None = None
+    changes: IssueChangesPayload | None = None
 
 
-class Alert(Payload):
+class AlertPayload(Payload):
     """What all security alerts share."""
 
-    number: Number
-    created_at: Time
-    updated_at: Time | None = None
-    state: Text | None = None
-    html_url: Text | None = None
+    number: PayloadNumber
+    created_at: PayloadTime
+    updated_at: PayloadTime | None = None
+    state: PayloadText | None = None
+    html_url: PayloadText | None = None
 
     @property
     def changed_at(self) -> datetime:
@@ -280,31 +282,31 @@ class Alert(Payload):
         return self.updated_at or self.created_at
 
 
-class Package(Payload):
-    name: Text | None = None
+class PackagePayload(Payload):
+    name: PayloadText | None = None
 
 
-class Dependency(Payload):
-    package: Package | None = None
-    manifest_path: Text | None = None
+class DependencyPayload(Payload):
+    package: PackagePayload | None = None
+    manifest_path: PayloadText | None = None
 
 
-class Rated(Payload):
-    severity: Text | None = None
+class SeverityPayload(Payload):
+    severity: PayloadText | None = None
 
 
-class DependabotAlert(Alert):
-    dependency: Dependency | None = None
-    security_vulnerability: Rated | None = None
-    security_advisory: Rated | None = None
-    fixed_at: Time | None = None
-    dismissed_at: Time | None = None
-    auto_dismissed_at: Time | None = None
+class DependabotAlertPayload(AlertPayload):
+    dependency: DependencyPayload | None = None
+    security_vulnerability: SeverityPayload | None = None
+    security_advisory: SeverityPayload | None = None
+    fixed_at: PayloadTime | None = None
+    dismissed_at: PayloadTime | None = None
+    auto_dismissed_at: PayloadTime | None = None
 
     @property
     def package(self) -> str | None:
-        found = self.dependency and self.dependency.package
-        return found.name if found else None
+        package = self.dependency and self.dependency.package
+        return package.name if package else None
 
     @property
     def path(self) -> str | None:
@@ -314,57 +316,57 @@ class DependabotAlert(Alert):
     @property
     def severity(self) -> str | None:
         """Of the package in this version, else of the advisory."""
-        rated = (self.security_vulnerability, self.security_advisory)
-        return next((one.severity for one in rated if one and one.severity), None)
+        ratings = (self.security_vulnerability, self.security_advisory)
+        return next((rating.severity for rating in ratings if rating and rating.severity), None)
 
 
-class Rule(Payload):
-    id: Text | None = None
-    name: Text | None = None
-    security_severity_level: Text | None = None
+class CodeScanningRulePayload(Payload):
+    id: PayloadText | None = None
+    name: PayloadText | None = None
+    security_severity_level: PayloadText | None = None
 
 
-class Location(Payload):
-    path: Text | None = None
+class LocationPayload(Payload):
+    path: PayloadText | None = None
 
 
-class Instance(Payload):
-    ref: Text | None = None
-    location: Location | None = None
+class AlertInstancePayload(Payload):
+    ref: PayloadText | None = None
+    location: LocationPayload | None = None
 
 
-class CodeScanningAlert(Alert):
-    rule: Rule
-    most_recent_instance: Instance | None = None
-    fixed_at: Time | None = None
-    dismissed_at: Time | None = None
+class CodeScanningAlertPayload(AlertPayload):
+    rule: CodeScanningRulePayload
+    most_recent_instance: AlertInstancePayload | None = None
+    fixed_at: PayloadTime | None = None
+    dismissed_at: PayloadTime | None = None
 
     @property
     def path(self) -> str | None:
         """The file that it is about."""
-        place = self.most_recent_instance and self.most_recent_instance.location
-        return place.path if place else None
+        location = self.most_recent_instance and self.most_recent_instance.location
+        return location.path if location else None
 
 
-class SecretScanningAlert(Alert):
+class SecretScanningAlertPayload(AlertPayload):
     """Without the secret, and without the raw name of its type."""
 
-    secret_type_display_name: Text | None = None
-    resolution: Text | None = None
-    resolved_at: Time | None = None
+    secret_type_display_name: PayloadText | None = None
+    resolution: PayloadText | None = None
+    resolved_at: PayloadTime | None = None
 
 
-class HeadCommit(Payload):
-    timestamp: Time
+class HeadCommitPayload(Payload):
+    timestamp: PayloadTime
 
 
 class PushEvent(Payload):
-    ref: Text
-    after: Text
-    repository: Repository
-    deleted: Flag = False
-    head_commit: HeadCommit | None = None
+    ref: PayloadText
+    after: PayloadText
+    repository: RepositoryPayload
+    deleted: PayloadFlag = False
+    head_commit: HeadCommitPayload | None = None
 
 
-class DispatchEvent(Action):
+class DispatchEvent(ActionEvent):
     client_payload: dict[str, object] | None = None

@@ -11,7 +11,7 @@ from typing import Any
 from dora_metrics.github.client import Client, owner_and_name
 
 
-def named(client: Client, patterns: Sequence[str]) -> list[str]:
+def expand_patterns(client: Client, patterns: Sequence[str]) -> list[str]:
     """The repositories, each once. Later items win, as in GitHub's own lists.
 
     A pattern leaves out archived repositories and forks; a whole name means what it says.
@@ -19,69 +19,71 @@ def named(client: Client, patterns: Sequence[str]) -> list[str]:
     Raises:
         GitHubError: if GitHub does not say which ones an owner has.
     """
-    found: dict[str, None] = {}
+    repositories: dict[str, None] = {}
     owners = {pattern.partition("/")[0] for pattern in patterns if "*" in pattern and not pattern.startswith("!")}
-    owned = {owner: list(_owned(client, owner)) for owner in sorted(owners)}
+    nodes_by_owner = {owner: list(_repository_nodes(client, owner)) for owner in sorted(owners)}
     for pattern in patterns:
         if pattern.startswith("!"):
-            found = {name: None for name in found if not _fits(pattern[1:], name)}
+            repositories = {name: None for name in repositories if not _matches(pattern[1:], name)}
         elif "*" not in pattern:
-            found[pattern] = None
+            repositories[pattern] = None
         else:
-            nodes = (node for node in owned[pattern.partition("/")[0]] if not (node["isArchived"] or node["isFork"]))
-            found |= {node["nameWithOwner"]: None for node in nodes if _fits(pattern, node["nameWithOwner"])}
-    return list({name.lower(): name for name in found}.values())
+            nodes = (
+                node for node in nodes_by_owner[pattern.partition("/")[0]] if not (node["isArchived"] or node["isFork"])
+            )
+            repositories |= {node["nameWithOwner"]: None for node in nodes if _matches(pattern, node["nameWithOwner"])}
+    return list({name.lower(): name for name in repositories}.values())
 
 
-def _owned(client: Client, owner: str) -> Iterator[Mapping[str, Any]]:
-    after: str | None = None
+def _repository_nodes(client: Client, owner: str) -> Iterator[Mapping[str, Any]]:
+    page_token: str | None = None
     while True:
-        answer = client.query("Repositories", {"login": owner, "after": after})["repositoryOwner"]
-        if answer is None:
+        owner_node = client.query("Repositories", {"login": owner, "after": page_token})["repositoryOwner"]
+        if owner_node is None:
             return
-        yield from answer["repositories"]["nodes"]
-        info = answer["repositories"]["pageInfo"]
-        if not info["hasNextPage"]:
+        yield from owner_node["repositories"]["nodes"]
+        page_info = owner_node["repositories"]["pageInfo"]
+        if not page_info["hasNextPage"]:
             return
-        after = info["endCursor"]
+        page_token = page_info["endCursor"]
 
 
-def _fits(pattern: str, name: str) -> bool:
+def _matches(pattern: str, name: str) -> bool:
     """Whether a name is one of a pattern's; `*` is anything, GitHub's names have no case."""
     parts = (re.escape(part) for part in pattern.split("*"))
     return re.fullmatch(".*".join(parts), name, re.IGNORECASE) is not None
 
 
-Found = Mapping[str, Any] | None
+GitObject = Mapping[str, Any] | None
 """What GraphQL says of a file or folder (the fragment Content); None where there is none."""
 
-_MOST = 50
+_OBJECTS_PER_REQUEST = 50
 """Files in one request; of a ledger's they come to 20 MB at most."""
 
 
-def objects(client: Client, repository: str, names: Sequence[str]) -> list[Found]:
+def read_objects(client: Client, repository: str, expressions: Sequence[str]) -> list[GitObject]:
     """What is at each of `<commit or branch>:<path>`, in one request for every fifty.
 
     Raises:
         GitHubError: by meaning.
     """
-    found: list[Found] = []
-    for start in range(0, len(names), _MOST):
-        some = names[start : start + _MOST]
-        answer = client.query("Objects", owner_and_name(repository), some)["repository"]
-        found += [answer[f"slot{number}"] for number in range(len(some))]
-    return found
+    git_objects: list[GitObject] = []
+    for start in range(0, len(expressions), _OBJECTS_PER_REQUEST):
+        batch = expressions[start : start + _OBJECTS_PER_REQUEST]
+        slots = client.query("Objects", owner_and_name(repository), batch)["repository"]
+        git_objects += [slots[f"slot{number}"] for number in range(len(batch))]
+    return git_objects
 
 
-def content(client: Client, repository: str, found: Found) -> bytes | None:
+def file_content(client: Client, repository: str, git_object: GitObject) -> bytes | None:
     """A file's bytes, None for what is no file. GraphQL shows no more than 512,000 of them, and only of text.
 
     Raises:
         GitHubError: by meaning.
     """
-    if not found or "oid" not in found:
+    if not git_object or "oid" not in git_object:
         return None
-    if not found["isTruncated"] and found["text"] is not None:
-        return str(found["text"]).encode()
-    whole = client.get(f"/repos/{repository}/git/blobs/{found['oid']}", {})
-    return base64.b64decode(whole["content"])
+    if not git_object["isTruncated"] and git_object["text"] is not None:
+        return str(git_object["text"]).encode()
+    blob = client.get(f"/repos/{repository}/git/blobs/{git_object['oid']}", {})
+    return base64.b64decode(blob["content"])

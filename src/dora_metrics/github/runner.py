@@ -11,26 +11,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TextIO
 
-_BREAK = "\N{ZERO WIDTH SPACE}"
+_ZERO_WIDTH_SPACE = "\N{ZERO WIDTH SPACE}"
 
 
-_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+_BIDI_CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 """Marks that turn the direction of a line."""
 
 
-def harmless(text: str) -> str:
+def escape_line(text: str) -> str:
     """One line of text that no runner takes for a command."""
-    one_line = _TURNING.sub("", text).replace("\r", "%0D").replace("\n", "%0A")
-    return one_line.replace("::", f":{_BREAK}:").replace("##[", f"##{_BREAK}[")
+    one_line = _BIDI_CONTROLS.sub("", text).replace("\r", "%0D").replace("\n", "%0A")
+    return one_line.replace("::", f":{_ZERO_WIDTH_SPACE}:").replace("##[", f"##{_ZERO_WIDTH_SPACE}[")
 
 
-def _data(text: str) -> str:
+def _escape_data(text: str) -> str:
     escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return escaped.replace("##[", f"##{_BREAK}[")
+    return escaped.replace("##[", f"##{_ZERO_WIDTH_SPACE}[")
 
 
-def _property(text: str) -> str:
-    return _data(text).replace(":", "%3A").replace(",", "%2C")
+def _escape_property(text: str) -> str:
+    return _escape_data(text).replace(":", "%3A").replace(",", "%2C")
 
 
 @dataclass(frozen=True)
@@ -46,22 +46,22 @@ class Runner:
         output, summary = (environment.get(name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"))
         return cls(log, Path(output) if output else None, Path(summary) if summary else None)
 
-    def say(self, text: str) -> None:
+    def info(self, text: str) -> None:
         """A line in the log."""
-        self.log.write(harmless(text) + "\n")
+        self.log.write(escape_line(text) + "\n")
 
-    def group(self, title: str) -> None:
+    def start_group(self, title: str) -> None:
         """Lines until `end_group` are folded in a workflow's log."""
-        self.log.write(f"::group::{_data(title)}\n")
+        self.log.write(f"::group::{_escape_data(title)}\n")
 
     def end_group(self) -> None:
         self.log.write("::endgroup::\n")
 
     def annotate(self, level: Literal["notice", "warning", "error"], title: str, text: str) -> None:
         """Something that the user must act on."""
-        self.log.write(f"::{level} title={_property(title)}::{_data(text)}\n")
+        self.log.write(f"::{level} title={_escape_property(title)}::{_escape_data(text)}\n")
 
-    def outputs(self, values: Mapping[str, str]) -> bool:
+    def write_outputs(self, values: Mapping[str, str]) -> bool:
         """Sets the step's outputs, each behind a random delimiter; whether that could be done, else it is told."""
         if self.output_path is None:
             return True
@@ -71,19 +71,19 @@ class Runner:
             lines.append(f"{name}<<{delimiter}\n{value}\n{delimiter}\n")
         return self._append(self.output_path, "".join(lines), "outputs")
 
-    def summarise(self, markdown: str) -> bool:
+    def append_summary(self, markdown: str) -> bool:
         """Adds to the step's summary; without one, to the log; whether that could be done, else it is told."""
         if self.summary_path is None:
             for line in markdown.splitlines():
-                self.say(line)
+                self.info(line)
             return True
         return self._append(self.summary_path, markdown, "summary")
 
-    def _append(self, path: Path, text: str, what: str) -> bool:
+    def _append(self, path: Path, text: str, file_kind: str) -> bool:
         try:
             with path.open("a", encoding="utf-8", newline="\n") as file:
                 file.write(text)
         except OSError as problem:
-            self.annotate("warning", f"dora-metrics: {what}", f"{path} cannot be written ({problem.strerror})")
+            self.annotate("warning", f"dora-metrics: {file_kind}", f"{path} cannot be written ({problem.strerror})")
             return False
         return True

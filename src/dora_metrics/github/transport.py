@@ -26,14 +26,14 @@ from requests import RequestException, Response
 
 from dora_metrics.core import formatting
 
-_ACCEPTED, _REDIRECTS, BAD = 202, range(300, 400), 400
-_NUMBER = re.compile(r"\d{1,15}(\.\d+)?", re.ASCII)
-_NEXT = re.compile(r'<[^<>?]*\?([^<>]*)>; *rel="?next\b')
-_NUMBERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after")
+_ACCEPTED, _REDIRECT_STATUSES, BAD_REQUEST = 202, range(300, 400), 400
+_NUMERIC = re.compile(r"\d{1,15}(\.\d+)?", re.ASCII)
+_NEXT_LINK = re.compile(r'<[^<>?]*\?([^<>]*)>; *rel="?next\b')
+_NUMERIC_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after")
 
 
 @dataclass(frozen=True)
-class Answer:
+class ApiResponse:
     """What came back: `headers` with names in lower case, those of rate limits only where they are numbers.
 
     `data` is None where the body is no JSON. GraphQL's errors come inside an HTTP 200; their `status` here is 400.
@@ -43,32 +43,32 @@ class Answer:
     headers: Mapping[str, str]
     data: Any
 
-    def number(self, header: str) -> float | None:
+    def numeric_header(self, header: str) -> float | None:
         """A header of `x-ratelimit-*` or `retry-after`."""
-        text = self.headers.get(header)
-        return None if text is None else float(text)
+        value = self.headers.get(header)
+        return None if value is None else float(value)
 
     @property
-    def following(self) -> str | None:
+    def next_page_token(self) -> str | None:
         """The place of the next page of a REST list, as `after=…` or `page=2`; None after the last."""
-        found = _NEXT.search(self.headers.get("link", ""))
-        query = parse_qsl(found[1]) if found else []
+        link_match = _NEXT_LINK.search(self.headers.get("link", ""))
+        query = parse_qsl(link_match[1]) if link_match else []
         return urlencode([(name, value) for name, value in query if name in ("after", "page")]) or None
 
     @property
-    def complaint(self) -> tuple[str, str]:
+    def error(self) -> tuple[str, str]:
         """The type of a failure, where GraphQL gives one, and GitHub's words for it."""
         match self.data:
-            case {"errors": [{"message": str(said), **rest}, *_]}:
-                return str(rest.get("type", "")), said
-            case {"message": str(said)}:
-                return "", said
+            case {"errors": [{"message": str(message), **rest}, *_]}:
+                return str(rest.get("type", "")), message
+            case {"message": str(message)}:
+                return "", message
             case _:
                 return "", f"status {self.status}"
 
 
 @dataclass(frozen=True)
-class NoAnswer:
+class TransportFailure:
     """The connection failed or timed out; whether the request arrived is not known."""
 
     reason: str
@@ -85,148 +85,164 @@ class Transport:
             seconds_between_requests=None,
             seconds_between_writes=None,
         ).requester
-        self._connection = _connection(api_url, timeout_seconds)
+        self._connection = _create_connection(api_url, timeout_seconds)
 
     def rest(
-        self, verb: str, path: str, parameters: Mapping[str, object] | None = None, body: object = None
-    ) -> Answer | NoAnswer:
+        self, method: str, path: str, parameters: Mapping[str, object] | None = None, body: object = None
+    ) -> ApiResponse | TransportFailure:
         """One REST request."""
         try:
             status, headers, text = self._requester.requestJson(
-                verb, path, dict(parameters or {}), input=body, cnx=self._connection
+                method, path, dict(parameters or {}), input=body, cnx=self._connection
             )
-        except _TakenOutError as taken:
-            return taken.answer
+        except _InterceptedResponseError as intercepted:
+            return intercepted.response
         except RequestException as problem:
-            return NoAnswer(type(problem).__name__)
-        return Answer(status, headers, _json(text))
+            return TransportFailure(type(problem).__name__)
+        return ApiResponse(status, headers, _json_or_none(text))
 
-    def graphql(self, text: str, variables: Mapping[str, object]) -> Answer | NoAnswer:
+    def graphql(self, query_text: str, variables: Mapping[str, object]) -> ApiResponse | TransportFailure:
         """One query or mutation."""
-        body = {"query": text, "variables": dict(variables)}
-        answer = self.rest("POST", self._requester.graphql_url, body=body)
-        match answer:
-            case Answer(status=200, data={"errors": [_, *_]}):
-                return Answer(BAD, answer.headers, answer.data)
+        body = {"query": query_text, "variables": dict(variables)}
+        response = self.rest("POST", self._requester.graphql_url, body=body)
+        match response:
+            case ApiResponse(status=200, data={"errors": [_, *_]}):
+                return ApiResponse(BAD_REQUEST, response.headers, response.data)
             case _:
-                return answer
+                return response
 
 
-class _TakenOutError(Exception):
+class _InterceptedResponseError(Exception):
     """An answer that PyGithub must not see, because it would wait or follow by itself."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, response: ApiResponse) -> None:
         super().__init__()
-        self.answer = answer
+        self.response = response
 
 
-def _connection(api_url: str, timeout_seconds: int) -> HTTPRequestsConnectionClass | HTTPSRequestsConnectionClass:
-    address = urlsplit(api_url)
-    kind = HTTPSRequestsConnectionClass if address.scheme == "https" else HTTPRequestsConnectionClass
-    made = kind(address.hostname or "", address.port, timeout=timeout_seconds)
-    made.session.hooks["response"].append(_inspected)
-    return made
+def _create_connection(
+    api_url: str, timeout_seconds: int
+) -> HTTPRequestsConnectionClass | HTTPSRequestsConnectionClass:
+    url_parts = urlsplit(api_url)
+    connection_type = HTTPSRequestsConnectionClass if url_parts.scheme == "https" else HTTPRequestsConnectionClass
+    connection = connection_type(url_parts.hostname or "", url_parts.port, timeout=timeout_seconds)
+    connection.session.hooks["response"].append(_inspect)
+    return connection
 
 
-def _inspected(response: Response, *_: object, **__: object) -> None:
+def _inspect(response: Response, *_: object, **__: object) -> None:
     """What has to be put right before PyGithub reads an answer."""
     response.encoding = "utf-8"
-    for name in _NUMBERS:
-        if not _NUMBER.fullmatch(response.headers.get(name, "0").strip()):
+    for name in _NUMERIC_HEADERS:
+        if not _NUMERIC.fullmatch(response.headers.get(name, "0").strip()):
             del response.headers[name]
-    unfinished = response.status_code == _ACCEPTED and response.request.method == "GET"
-    if unfinished or response.status_code in _REDIRECTS:
+    is_unfinished = response.status_code == _ACCEPTED and response.request.method == "GET"
+    if is_unfinished or response.status_code in _REDIRECT_STATUSES:
         headers = {name.lower(): value for name, value in response.headers.items()}
-        raise _TakenOutError(Answer(response.status_code, headers, None))
+        raise _InterceptedResponseError(ApiResponse(response.status_code, headers, None))
 
 
-def _json(text: str) -> object:
+def _json_or_none(text: str) -> object:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
 
 
-_TOO_MANY = 429
-_TYPES = ("RATE_LIMITED", "RATE_LIMIT")
-_PERMISSION = "resource not accessible"
-_MINUTE, _HOURS, _LONGEST = 60, 7_200, 86_400
-_APIS = {"core": " for REST", "graphql": " for GraphQL"}
+_TOO_MANY_REQUESTS = 429
+_RATE_LIMIT_TYPES = ("RATE_LIMITED", "RATE_LIMIT")
+_MISSING_PERMISSION = "resource not accessible"
+_MINUTE_SECONDS, _TWO_HOURS_SECONDS, _MAX_WAIT_SECONDS = 60, 7_200, 86_400
+_API_SUFFIXES = {"core": " for REST", "graphql": " for GraphQL"}
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RateLimitHit:
     """A limit that was met at `now`, and the seconds to stay away."""
 
-    what: str
-    seconds: int
+    description: str
+    wait_seconds: int
     now: float
 
-    def waiting(self, most: float) -> str:
+    def waiting_message(self, max_seconds: float) -> str:
         """What is told before a wait, of which a run has `most` seconds."""
-        return f"{self.what}; waiting {_span(self.seconds)} (at most {_span(most)} in a run)"
-
-    def too_long(self, left: float, most: float) -> str:
-        """What is told where only `left` of `most` seconds may still be waited."""
-        renewed = datetime.fromtimestamp(self.now + self.seconds, UTC)
         return (
-            f"{self.what}; it is renewed at {renewed:%H:%M} UTC, in {_span(self.seconds)}, and this run may wait "
-            f"{_span(left)} more. The next run goes on by itself; run this one again for what it could not do, or "
-            f"raise `max-rate-limit-wait` (now {_span(most)})"
+            f"{self.description}; waiting {_format_wait(self.wait_seconds)} (at most "
+            f"{_format_wait(max_seconds)} in a run)"
+        )
+
+    def too_long_message(self, left_seconds: float, max_seconds: float) -> str:
+        """What is told where only `left` of `most` seconds may still be waited."""
+        renewed_at = datetime.fromtimestamp(self.now + self.wait_seconds, UTC)
+        return (
+            f"{self.description}; it is renewed at {renewed_at:%H:%M} UTC, in "
+            f"{_format_wait(self.wait_seconds)}, and this run may wait "
+            f"{_format_wait(left_seconds)} more. The next run goes on by itself; run this one again "
+            "for what it could not do, or "
+            f"raise `max-rate-limit-wait` (now {_format_wait(max_seconds)})"
         )
 
 
-def refusal(answer: Answer, now: float, earlier: int) -> Refusal | None:
+def rate_limit_hit(response: ApiResponse, now: float, earlier_hits: int) -> RateLimitHit | None:
     """The limit that an answer speaks of, after `earlier` refusals of the same request; None where it is none."""
-    if not _is_refusal(answer):
+    if not _is_rate_limited(response):
         return None
-    what = "GitHub's secondary rate limit is reached (too much at once)"
-    if _is_primary(answer):
-        what = f"GitHub's hourly rate limit{_APIS.get(answer.headers.get('x-ratelimit-resource', ''), '')} is used up"
-    return Refusal(what, _seconds(answer, now, earlier), now)
+    description = "GitHub's secondary rate limit is reached (too much at once)"
+    if _is_primary(response):
+        description = (
+            "GitHub's hourly rate "
+            f"limit{_API_SUFFIXES.get(response.headers.get('x-ratelimit-resource', ''), '')} is used up"
+        )
+    return RateLimitHit(description, _wait_seconds(response, now, earlier_hits), now)
 
 
-def _is_refusal(answer: Answer) -> bool:
-    kind, said = answer.complaint
-    worded = "rate limit" in said.lower() or "abuse detection" in said.lower()
-    match answer.status:
+def _is_rate_limited(response: ApiResponse) -> bool:
+    error_type, message = response.error
+    has_limit_message = "rate limit" in message.lower() or "abuse detection" in message.lower()
+    match response.status:
         case 403:  # a missing permission is one, too, and may meet the hour's last request
-            spent = _is_spent(answer) and _PERMISSION not in said.lower()
-            return worded or spent or "retry-after" in answer.headers
-        case status if status == BAD:
-            return kind in _TYPES or (worded and not kind)
+            is_spent = _is_spent(response) and _MISSING_PERMISSION not in message.lower()
+            return has_limit_message or is_spent or "retry-after" in response.headers
+        case status if status == BAD_REQUEST:
+            return error_type in _RATE_LIMIT_TYPES or (has_limit_message and not error_type)
         case status:
-            return status == _TOO_MANY
+            return status == _TOO_MANY_REQUESTS
 
 
-def _is_primary(answer: Answer) -> bool:
+def _is_primary(response: ApiResponse) -> bool:
     """A query may cost more than what is left, so that a primary limit need not leave nought."""
-    kind, said = answer.complaint
-    primary = kind in _TYPES or said.lower().startswith("api rate limit") or _is_spent(answer)
-    return primary and "secondary" not in said.lower()
+    error_type, message = response.error
+    is_primary = error_type in _RATE_LIMIT_TYPES or message.lower().startswith("api rate limit") or _is_spent(response)
+    return is_primary and "secondary" not in message.lower()
 
 
-def _is_spent(answer: Answer) -> bool:
-    return answer.number("x-ratelimit-remaining") == 0
+def _is_spent(response: ApiResponse) -> bool:
+    return response.numeric_header("x-ratelimit-remaining") == 0
 
 
-def _seconds(answer: Answer, now: float, earlier: int) -> int:
+def _wait_seconds(response: ApiResponse, now: float, earlier_hits: int) -> int:
     """As long as GitHub asks, where that can be, else a minute; longer each time, so that requests stay few."""
-    least = 1 << earlier
-    asked = answer.number("retry-after")
-    if asked is None and (_is_primary(answer) or _is_spent(answer)):
-        asked = _until_reset(answer, now)
-    return max(ceil(asked), least) if asked is not None and 0 <= asked <= _LONGEST else _MINUTE * least
+    min_seconds = 1 << earlier_hits
+    requested_seconds = response.numeric_header("retry-after")
+    if requested_seconds is None and (_is_primary(response) or _is_spent(response)):
+        requested_seconds = _seconds_until_reset(response, now)
+    return (
+        max(ceil(requested_seconds), min_seconds)
+        if requested_seconds is not None and 0 <= requested_seconds <= _MAX_WAIT_SECONDS
+        else _MINUTE_SECONDS * min_seconds
+    )
 
 
-def _until_reset(answer: Answer, now: float) -> float | None:
+def _seconds_until_reset(response: ApiResponse, now: float) -> float | None:
     """To the end of the second that is named: nobody knows when in it."""
-    reset = answer.number("x-ratelimit-reset")
-    return None if reset is None or reset < now else int(reset - now) + 1
+    reset_at = response.numeric_header("x-ratelimit-reset")
+    return None if reset_at is None or reset_at < now else int(reset_at - now) + 1
 
 
-def _span(seconds: float) -> str:
+def _format_wait(seconds: float) -> str:
     """Seconds, or begun minutes but for a second, so that a wait never looks shorter than the time that is left."""
-    if seconds < 2 * _MINUTE:
+    if seconds < 2 * _MINUTE_SECONDS:
         return f"{seconds:.0f} s"
-    return f"{ceil((seconds - 1) / _MINUTE)} min" if seconds < _HOURS else formatting.duration(seconds)
+    return (
+        f"{ceil((seconds - 1) / _MINUTE_SECONDS)} min" if seconds < _TWO_HOURS_SECONDS else formatting.duration(seconds)
+    )

@@ -8,23 +8,25 @@ from requests.auth import HTTPBasicAuth
 
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger import layout
-from dora_metrics.core.ledger.layout import EVERYTHING, Owed, Reach
+from dora_metrics.core.ledger.layout import ALL_MONTHS, MonthSelection, OutboxEntry
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.events.observe import Run
-from dora_metrics.pipeline.evaluate import families_of
-from dora_metrics.pipeline.record import Recorded
-from dora_metrics.runtime import Patience
+from dora_metrics.pipeline.evaluate import prometheus_families
+from dora_metrics.pipeline.record import RunResult
+from dora_metrics.runtime import HttpLimits
 from dora_metrics.settings.model import Settings
-from dora_metrics.sinks.base import Delivery, NotSent, Outcome, Sent, Sink, Skipped
-from dora_metrics.sinks.endpoint import Endpoint, counted
+from dora_metrics.sinks.base import NotSent, Sent, Sink, SinkOutcome, SinkPayload, Skipped
+from dora_metrics.sinks.endpoint import Endpoint, fact_count
 from dora_metrics.sinks.pushgateway import Pushgateway
-from dora_metrics.storage.base import Ledger, Snapshot
+from dora_metrics.storage.base import Snapshot, Storage
 
 _TRIES = 3
 _ACKNOWLEDGED = "Note what the endpoint has acknowledged"
 
 
-def deliver(recorded: Recorded, ledger: Ledger, settings: Settings, run: Run, patience: Patience) -> Iterator[Outcome]:
+def deliver(
+    recorded: RunResult, ledger: Storage, settings: Settings, run: Run, patience: HttpLimits
+) -> Iterator[SinkOutcome]:
     """Sends to every sink that is set."""
     if settings.pushgateway_url:
         yield _push(recorded, ledger, settings, run, patience)
@@ -32,34 +34,36 @@ def deliver(recorded: Recorded, ledger: Ledger, settings: Settings, run: Run, pa
         yield _post(recorded, ledger, settings, run, patience)
 
 
-def _delivery(recorded: Recorded, run: Run, facts: list[Fact]) -> Delivery:
-    families = families_of(recorded.subject, recorded.totals, recorded.saved.sequence, run.repository)
-    return Delivery(run.repository, run.event, facts, recorded.subject.document, families)
+def _delivery(recorded: RunResult, run: Run, facts: list[Fact]) -> SinkPayload:
+    families = prometheus_families(recorded.results, recorded.totals, recorded.snapshot.sequence, run.repository)
+    return SinkPayload(run.repository, run.event, facts, recorded.results.document, families)
 
 
-def _push(recorded: Recorded, ledger: Ledger, settings: Settings, run: Run, patience: Patience) -> Outcome:
+def _push(recorded: RunResult, ledger: Storage, settings: Settings, run: Run, patience: HttpLimits) -> SinkOutcome:
     """A counter that falls is read as a reset, so only a run that knows everything, and is the newest, pushes."""
     sink = Pushgateway(_plain(settings.pushgateway_url), settings.pushgateway_job, _basic(settings), patience)
     if _overtaken(recorded, ledger):
         return Skipped(sink.name, "a newer run has written the ledger since, and pushes more than this one knows")
-    if not ledger.remembers:
+    if not ledger.is_persistent:
         return Skipped(sink.name, "it gets totals of everything recorded, and no ledger was written that has them")
     return sink.send(_delivery(recorded, run, []))
 
 
-def _overtaken(recorded: Recorded, ledger: Ledger) -> bool:
+def _overtaken(recorded: RunResult, ledger: Storage) -> bool:
     """Whether the ledger has other facts by now; a change of anything else pushes nothing newer."""
     try:
-        return ledger.overtaken(recorded.saved) and _facts(ledger.read(recorded.saved.reach)) != _facts(recorded.saved)
+        return ledger.has_changed_since(recorded.snapshot) and _facts(ledger.read(recorded.snapshot.months)) != _facts(
+            recorded.snapshot
+        )
     except LedgerError:
         return False
 
 
 def _facts(snapshot: Snapshot) -> dict[str, bytes]:
-    return {path: content for path, content in snapshot.files.items() if path.startswith(layout.FACTS)}
+    return {path: content for path, content in snapshot.files.items() if path.startswith(layout.FACTS_FOLDER)}
 
 
-def _post(recorded: Recorded, ledger: Ledger, settings: Settings, run: Run, patience: Patience) -> Outcome:
+def _post(recorded: RunResult, ledger: Storage, settings: Settings, run: Run, patience: HttpLimits) -> SinkOutcome:
     """Posts what is owed, oldest first, and then what this event brought."""
     sink: Sink = Endpoint(
         _plain(settings.endpoint_url),
@@ -67,46 +71,50 @@ def _post(recorded: Recorded, ledger: Ledger, settings: Settings, run: Run, pati
         _secret(settings.endpoint_secret),
         patience,
     )
-    waiting = layout.added(layout.owed(recorded.saved.files), recorded.facts)
+    waiting = layout.add_to_outbox(layout.read_outbox(recorded.snapshot.files), recorded.facts)
     try:
-        saved, batch = _batch(recorded, ledger, waiting[: layout.LARGEST_BATCH])
+        saved, batch = _batch(recorded, ledger, waiting[: layout.MAX_BATCH_FACTS])
     except LedgerError as problem:
         return NotSent(sink.name, f"what is owed to it cannot be read: {problem}")
     outcome = sink.send(_delivery(recorded, run, [fact for fact in batch.values() if fact]))
     match outcome:
         case Sent():
             return _acknowledged(saved, ledger, batch, outcome)
-        case NotSent() if ledger.remembers and waiting:
-            return NotSent(outcome.sink, f"{outcome.reason}; kept for the next run: {counted(len(waiting))}")
+        case NotSent() if ledger.is_persistent and waiting:
+            return NotSent(outcome.sink, f"{outcome.reason}; kept for the next run: {fact_count(len(waiting))}")
         case _:
             return outcome
 
 
-def _batch(recorded: Recorded, ledger: Ledger, waiting: Sequence[Owed]) -> tuple[Snapshot, dict[str, Fact | None]]:
+def _batch(
+    recorded: RunResult, ledger: Storage, waiting: Sequence[OutboxEntry]
+) -> tuple[Snapshot, dict[str, Fact | None]]:
     """What is owed, by id, and the ledger read as far back as that lies; None for what is no longer there."""
-    reach, known = recorded.saved.reach, recorded.plan.after
-    missing = [one for one in waiting if known.known(one.id) is None]
-    months = frozenset(one.month for one in missing if not reach.holds(one.month))
+    reach, known = recorded.snapshot.months, recorded.plan.after
+    missing = [one for one in waiting if known.fact_by_id(one.id) is None]
+    months = frozenset(one.month for one in missing if not reach.includes(one.month))
     if not months:
-        return recorded.saved, {one.id: known.known(one.id) for one in waiting}
-    saved = ledger.more(recorded.saved, Reach(reach.since, reach.also | months) if all(months) else EVERYTHING)
-    contents = layout.read(saved.files)
-    return saved, {one.id: known.known(one.id) or contents.known(one.id) for one in waiting}
+        return recorded.snapshot, {one.id: known.fact_by_id(one.id) for one in waiting}
+    saved = ledger.read_more(
+        recorded.snapshot, MonthSelection(reach.since, reach.extra_months | months) if all(months) else ALL_MONTHS
+    )
+    contents = layout.parse_ledger(saved.files)
+    return saved, {one.id: known.fact_by_id(one.id) or contents.fact_by_id(one.id) for one in waiting}
 
 
-def _acknowledged(saved: Snapshot, ledger: Ledger, batch: Mapping[str, Fact | None], sent: Sent) -> Outcome:
+def _acknowledged(saved: Snapshot, ledger: Storage, batch: Mapping[str, Fact | None], sent: Sent) -> SinkOutcome:
     """Takes what arrived out of the outbox; where that fails it is sent once more, which does no harm."""
-    if not ledger.remembers:
+    if not ledger.is_persistent:
         return sent
     try:
         now = saved
         arrived: AbstractSet[str] = batch.keys()
         for _ in range(_TRIES):
-            left = layout.contents(one for one in layout.owed(now.files) if one.id not in arrived)
-            done = left == now.files.get(layout.OUTBOX, b"")
-            if done or ledger.write(now, {layout.OUTBOX: left}, _ACKNOWLEDGED) is not None:
+            left = layout.encode_outbox(one for one in layout.read_outbox(now.files) if one.id not in arrived)
+            done = left == now.files.get(layout.OUTBOX_FILE, b"")
+            if done or ledger.write(now, {layout.OUTBOX_FILE: left}, _ACKNOWLEDGED) is not None:
                 break
-            now = ledger.read(saved.reach)
+            now = ledger.read(saved.months)
             arrived = _unchanged(now, batch)
     except LedgerError as problem:
         return Sent(sent.sink, f"{sent.detail}; the ledger does not know it, so they are sent again ({problem})")
@@ -115,8 +123,8 @@ def _acknowledged(saved: Snapshot, ledger: Ledger, batch: Mapping[str, Fact | No
 
 def _unchanged(now: Snapshot, batch: Mapping[str, Fact | None]) -> AbstractSet[str]:
     """What is still as it was sent; what has changed since is owed anew, whoever sends it."""
-    contents = layout.read(now.files)
-    return {identity for identity, fact in batch.items() if contents.known(identity) == fact}
+    contents = layout.parse_ledger(now.files)
+    return {identity for identity, fact in batch.items() if contents.fact_by_id(identity) == fact}
 
 
 def _basic(settings: Settings) -> HTTPBasicAuth | None:

@@ -9,46 +9,46 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact
-from dora_metrics.core.ledger.layout import Contents
+from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.linking.link import previous_success
 from dora_metrics.core.policy import Policy
 
 _LATER = timedelta(microseconds=1)
 
 
-class History(Protocol):
+class ChangeSource(Protocol):
     """The port: what a repository's history says. Failures are `failure`s."""
 
-    def delivered(self, deployment: Deployment, previous: Deployment) -> tuple[Fact, ...]:
+    def deployment_with_changes(self, deployment: Deployment, previous: Deployment) -> tuple[Fact, ...]:
         """The deployment with its changes' ids, and then those changes."""
         ...
 
-    def completed(self, change: Change) -> Change: ...
+    def change_with_commits(self, change: Change) -> Change: ...
 
 
 @dataclass
-class Asker:
+class Enricher:
     """Completes facts, asking each question once even where the ledger has to be read again."""
 
-    history: History
+    history: ChangeSource
     rules: Policy
     failure: type[Exception]
     tell: Callable[[Exception], None]
     _answers: dict[tuple[str, str], tuple[Fact, ...]] = field(default_factory=dict)
 
-    def __call__(self, facts: tuple[Fact, ...], before: Contents) -> tuple[Fact, ...]:
+    def __call__(self, facts: tuple[Fact, ...], before: LedgerContents) -> tuple[Fact, ...]:
         """The facts with what GitHub adds to them, as observations newer than what the ledger has."""
         return tuple(found for fact in facts for found in self._asked(fact, before))
 
-    def _asked(self, fact: Fact, before: Contents) -> Iterator[Fact]:
-        known = before.known(fact.id)
+    def _asked(self, fact: Fact, before: LedgerContents) -> Iterator[Fact]:
+        known = before.fact_by_id(fact.id)
         if known is not None and known.observed_at > fact.observed_at:
             yield fact  # it changes nothing, so there is nothing to ask
             return
         for one in self._answer(fact, before):
-            yield one if one is fact else self._newer(one, before.known(one.id))
+            yield one if one is fact else self._newer(one, before.fact_by_id(one.id))
 
-    def _answer(self, fact: Fact, before: Contents) -> tuple[Fact, ...]:
+    def _answer(self, fact: Fact, before: LedgerContents) -> tuple[Fact, ...]:
         match fact:
             case Deployment(status="success", changes=None) if self.rules.is_production(
                 fact.environment or "production"
@@ -56,9 +56,11 @@ class Asker:
                 previous = previous_success(fact, before.facts)
                 if not (fact.sha and previous and previous.sha):
                     return (fact,)
-                return self._once((fact.id, previous.id), partial(self.history.delivered, fact, previous)) or (fact,)
+                return self._once(
+                    (fact.id, previous.id), partial(self.history.deployment_with_changes, fact, previous)
+                ) or (fact,)
             case Change(first_commit_at=None) if fact.id.startswith("github:pull:") and not fact.retracted:
-                return self._once((fact.id, ""), lambda: (self.history.completed(fact),)) or (fact,)
+                return self._once((fact.id, ""), lambda: (self.history.change_with_commits(fact),)) or (fact,)
             case _:
                 return (fact,)
 

@@ -10,8 +10,8 @@ from typing import Literal
 from dora_metrics.errors import EventError, SettingsError
 from dora_metrics.github.events.observe import Run
 from dora_metrics.settings import loading as settings_config
-from dora_metrics.settings.loading import Layer, load, without_effect
-from dora_metrics.settings.model import INPUTS, LATER, Settings, default_text
+from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
+from dora_metrics.settings.model import INPUTS, NOT_YET_SUPPORTED, Settings, default_text
 
 _ACCESS = ("github-token", "ledger", "max-rate-limit-wait")
 """What is needed to ask GitHub for the config file."""
@@ -51,7 +51,7 @@ class Inputs:
 
     @property
     def without_effect(self) -> tuple[str, ...]:
-        return without_effect(self.layers)
+        return names_without_effect(self.layers)
 
     @property
     def _named(self) -> str | None:
@@ -69,7 +69,7 @@ class Inputs:
         Raises:
             SettingsError: if it cannot be read.
         """
-        return settings_config.read(self.workspace / self.config)
+        return settings_config.read_config_file(self.workspace / self.config)
 
     def settled(self, file: Layer | None) -> "Inputs":
         """The settings with those of the config file, None if there is no such file.
@@ -80,7 +80,7 @@ class Inputs:
         if file is None and self._named:
             raise SettingsError(f"config {self._named}: there is no such file")
         layers = (*([file] if file else ()), *self.layers)
-        return replace(self, layers=layers, settings=load(layers))
+        return replace(self, layers=layers, settings=load_settings(layers))
 
 
 def gather(environment: Mapping[str, str], now: datetime, flags: Layer | None = None) -> Inputs:
@@ -108,9 +108,9 @@ def gather(environment: Mapping[str, str], now: datetime, flags: Layer | None = 
 
 def _access(layers: Iterable[Layer]) -> Settings:
     """Nothing where it is wrong: that is told with all other problems, once they are known."""
-    known = (Layer(one.where, {name: one.values[name] for name in _ACCESS if name in one.values}) for one in layers)
+    known = (Layer(one.origin, {name: one.values[name] for name in _ACCESS if name in one.values}) for one in layers)
     try:
-        return load(known)
+        return load_settings(known)
     except SettingsError:
         return Settings(ledger="none")
 
@@ -135,7 +135,7 @@ def _is_default(name: str, value: object) -> bool:
 def _direct(environment: Mapping[str, str]) -> Layer:
     """`INPUT_*`, for those who run the image directly; other steps' variables of that kind are none of ours."""
     found = {}
-    for name in (*INPUTS, *LATER):
+    for name in (*INPUTS, *NOT_YET_SUPPORTED):
         upper = name.upper()
         value = environment.get(f"INPUT_{upper}") or environment.get(f"INPUT_{upper.replace('-', '_')}")
         if value and not _is_default(name, value):

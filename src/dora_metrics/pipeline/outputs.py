@@ -7,57 +7,57 @@ from msgspec.structs import replace
 
 from dora_metrics.core import schema
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.metrics.scope_history import Record
+from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets.thresholds import Violation
-from dora_metrics.pipeline.evaluate import latest_of
-from dora_metrics.pipeline.record import Recorded
+from dora_metrics.pipeline.evaluate import last_deployed
+from dora_metrics.pipeline.record import RunResult
 from dora_metrics.settings.model import EVERY_REPOSITORY
 
 LARGEST = 400_000
 """GitHub passes an environment of about 1 MB between steps; the evidence goes before that."""
 
 
-def main_scope(recorded: Recorded, repository: str) -> Scope | None:
+def main_scope(recorded: RunResult, repository: str) -> Scope | None:
     """The scope of a repository that the outputs and the table are about: the event's, else the one deployed last."""
     ours = _ours(recorded, repository)
-    latest = latest_of(_touched(recorded, ours)) or latest_of(ours)
+    latest = last_deployed(_touched(recorded, ours)) or last_deployed(ours)
     return latest.scope if latest else None
 
 
-def judged_scopes(recorded: Recorded, repository: str) -> list[Scope]:
+def judged_scopes(recorded: RunResult, repository: str) -> list[Scope]:
     """The scopes that thresholds are for: the event's, else all of the repository."""
     ours = _ours(recorded, repository)
     return [record.scope for record in _touched(recorded, ours) or ours]
 
 
-def _ours(recorded: Recorded, repository: str) -> list[Record]:
-    records = recorded.subject.records.records
+def _ours(recorded: RunResult, repository: str) -> list[ScopeHistory]:
+    records = recorded.results.evaluation.histories
     return [record for record in records if repository in (EVERY_REPOSITORY, record.scope.repository)]
 
 
-def _touched(recorded: Recorded, ours: list[Record]) -> list[Record]:
+def _touched(recorded: RunResult, ours: list[ScopeHistory]) -> list[ScopeHistory]:
     event = {fact.id for fact in recorded.facts}
     return [record for record in ours if event & _members(record)]
 
 
-def _members(record: Record) -> set[str]:
+def _members(record: ScopeHistory) -> set[str]:
     """The ids of a scope's deployments and incidents."""
     return {deployment.id for deployment in record.deployments} | {one.incident.id for one in record.incidents}
 
 
 def outputs(
-    recorded: Recorded,
+    recorded: RunResult,
     main: Scope | None,
     violations: Sequence[Violation],
     reports: Mapping[Scope, int],
     page_path: str = "",
 ) -> dict[str, str]:
     """Every output of action.yml as text; `reports`: the numbers of the issues with them."""
-    scope = recorded.subject.scope(main) if main else None
+    scope = recorded.results.metrics_of(main) if main else None
     return {
         **_numbers(scope.metrics if scope else None),
-        "metrics": _metrics(recorded.subject.document),
+        "metrics": _metrics(recorded.results.document),
         "violations": msgspec.json.encode(violations).decode(),
         "page-path": page_path,
         "facts": _facts(recorded.facts),

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from dora_metrics.core import formatting
-from dora_metrics.github.history import Part, Piece
+from dora_metrics.github.history import HistoryPart, PartOrFailure
 from dora_metrics.github.runner import Runner
 
 if TYPE_CHECKING:
@@ -27,39 +27,39 @@ class Progress(Protocol):
         self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None
     ) -> None: ...
 
-    def show(self, repository: str, part: Piece) -> None: ...
+    def show(self, repository: str, part: PartOrFailure) -> None: ...
 
 
 @dataclass
-class Lines:
+class ProgressLines:
     """Lines in a log: each kind when it is done, and where it takes long now and then in between."""
 
     runner: Runner
-    clock: Callable[[], float] = time.monotonic
+    monotonic: Callable[[], float] = time.monotonic
     _counts: dict[tuple[str, str], int] = field(default_factory=dict)
     _last: float = float("-inf")
 
     def __enter__(self) -> Self:
-        self.runner.group("Reading GitHub's history")
+        self.runner.start_group("Reading GitHub's history")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
         self.runner.end_group()
 
-    def show(self, repository: str, part: Piece) -> None:
-        if not isinstance(part, Part):
-            self.runner.say(f"{repository}: {part}")
+    def show(self, repository: str, part: PartOrFailure) -> None:
+        if not isinstance(part, HistoryPart):
+            self.runner.info(f"{repository}: {part}")
             return
         key = (repository, part.kind)
         self._counts[key] = self._counts.get(key, 0) + len(part.facts)
-        waited = self.clock() - self._last
-        if waited >= _PACE_SECONDS or (part.done and self._counts[key]):
-            self._last = self.clock()
-            self.runner.say(f"{repository}: {part}, {formatting.count(self._counts[key], 'fact')}")
+        waited = self.monotonic() - self._last
+        if waited >= _PACE_SECONDS or (part.is_complete and self._counts[key]):
+            self._last = self.monotonic()
+            self.runner.info(f"{repository}: {part}, {formatting.count(self._counts[key], 'fact')}")
 
 
 @dataclass
-class Bars:
+class ProgressBars:
     """Bars on a terminal, by how far back in time each kind is, with the rate and the time left."""
 
     out: TextIO
@@ -87,8 +87,8 @@ class Bars:
         if self._rich:
             self._rich.stop()
 
-    def show(self, repository: str, part: Piece) -> None:
-        if self._rich is None or not isinstance(part, Part):
+    def show(self, repository: str, part: PartOrFailure) -> None:
+        if self._rich is None or not isinstance(part, HistoryPart):
             return
         key = (repository, part.kind)
         if key not in self._tasks:
@@ -98,9 +98,9 @@ class Bars:
         facts = task.fields["facts"] + len(part.facts)
         rate = f"{facts / task.elapsed:.0f}" if task.elapsed else "–"
         total = self._total or 1.0
-        done = total if part.done else (self.now - part.reached).total_seconds() if part.reached else 0
+        done = total if part.is_complete else (self.now - part.reached).total_seconds() if part.reached else 0
         self._rich.update(
-            self._tasks[key], completed=done, total=total if part.done else self._total, facts=facts, rate=rate
+            self._tasks[key], completed=done, total=total if part.is_complete else self._total, facts=facts, rate=rate
         )
 
     @property
@@ -109,12 +109,12 @@ class Bars:
         return (self.now - self.since).total_seconds() if self.since else None
 
 
-def progress(runner: Runner, out: TextIO, now: datetime, since: datetime | None) -> Progress:
+def make_progress(runner: Runner, out: TextIO, now: datetime, since: datetime | None) -> Progress:
     """Bars where a person is watching, if the library for them is there (`pip install dora-metrics[terminal]`)."""
     if out.isatty():
         try:
             import rich  # noqa: F401, PLC0415 - an optional library
         except ImportError:
-            return Lines(runner)
-        return Bars(out, now, since)
-    return Lines(runner)
+            return ProgressLines(runner)
+        return ProgressBars(out, now, since)
+    return ProgressLines(runner)

@@ -16,18 +16,18 @@ import rjsmin  # type: ignore[import-untyped]
 from markupsafe import Markup
 
 from dora_metrics import __version__
-from dora_metrics.core.ledger.layout import HISTORY, NO_JEKYLL, PAGE, PLACES, difference
-from dora_metrics.core.metrics.comparison import Subject
+from dora_metrics.core.ledger.layout import HISTORY_FILE, NO_JEKYLL_FILE, PAGE_FILE, SITE_PATHS, site_changes
+from dora_metrics.core.metrics.comparison import Results
 from dora_metrics.core.reports import render
-from dora_metrics.core.reports.site.cards import definitions
-from dora_metrics.core.reports.site.evidence import embedded
-from dora_metrics.core.reports.site.feeds import Weeks, all_weeks, badges, history
-from dora_metrics.core.reports.site.page import page
+from dora_metrics.core.reports.site.cards import metric_definitions
+from dora_metrics.core.reports.site.evidence import script_safe_json
+from dora_metrics.core.reports.site.feeds import WeeksByScope, build_badges, build_weekly_history, weeks_of_all_scopes
+from dora_metrics.core.reports.site.page import build_page
 from dora_metrics.pipeline.inputs import Inputs
 from dora_metrics.pipeline.record import Publish
 from dora_metrics.settings.model import Settings
-from dora_metrics.storage.base import Ledger, Snapshot
-from dora_metrics.templates import template
+from dora_metrics.storage.base import Snapshot, Storage
+from dora_metrics.templates import load_template
 
 _SCRIPTS = ("data", "words", "elements", "choice", "weeks", "axes", "tables", "charts", "numbers", "evidence", "page")
 """Ours, in the order in which they build on each other."""
@@ -43,19 +43,19 @@ class Inlined(NamedTuple):
     sha256: str
 
 
-def html(subject: Subject, weeks: Weeks | None = None) -> str:
+def page_html(subject: Results, weeks: WeeksByScope | None = None) -> str:
     """The whole page; `weeks` where they are known already."""
-    found = page(subject, all_weeks(subject) if weeks is None else weeks)
-    style, library, script = _inlined(template("page/page.css")), _library(), _script()
+    found = build_page(subject, weeks_of_all_scopes(subject) if weeks is None else weeks)
+    style, library, script = _inlined(load_template("page/page.css")), _library(), _script()
     return render.html(
-        template("page.html.j2"),
+        load_template("page.html.j2"),
         page=found,
-        definitions=definitions(subject.policy),
+        definitions=metric_definitions(subject.policy),
         style=style,
         library=library,
         script=script,
         policy=_policy(style, (library, script)),
-        data=Markup(embedded(msgspec.json.encode(found))),  # noqa: S704 - `embedded` escapes for where it stands
+        data=Markup(script_safe_json(msgspec.json.encode(found))),  # noqa: S704 - `embedded` escapes for where it stands
         licences=_licences(),
         version=__version__,
     )
@@ -77,7 +77,7 @@ def _inlined(text: str) -> Inlined:
 
 def _script() -> Inlined:
     """All of ours, which leave no names behind for others."""
-    parts = "\n".join(template(f"page/{name}.js") for name in _SCRIPTS)
+    parts = "\n".join(load_template(f"page/{name}.js") for name in _SCRIPTS)
     return _inlined(f'(() => {{\n"use strict";\n\n{parts}}})();\n')
 
 
@@ -93,26 +93,26 @@ def _licences() -> list[str]:
     return [(folder / f"LICENSE-{name}.txt").read_text("utf-8").strip() for name in _LICENCES]
 
 
-def publisher(settings: Settings) -> Publish:
+def site_publisher(settings: Settings) -> Publish:
     """What a run publishes that has read everything."""
 
-    def publish(subject: Subject, ledger: Ledger, seen: Snapshot) -> Mapping[str, bytes]:
+    def publish(subject: Results, ledger: Storage, seen: Snapshot) -> Mapping[str, bytes]:
         """As far as it differs from what is there; nothing where nothing is kept."""
-        if not ledger.remembers:
+        if not ledger.is_persistent:
             return {}
-        return difference(site(subject, with_page=settings.page), ledger.listed(seen, PLACES))
+        return site_changes(site_files(subject, with_page=settings.page), ledger.blob_ids(seen, SITE_PATHS))
 
     return publish
 
 
-def site(subject: Subject, *, with_page: bool = True) -> dict[str, bytes]:
+def site_files(subject: Results, *, with_page: bool = True) -> dict[str, bytes]:
     """All files by path."""
-    weeks = all_weeks(subject)
-    found = {path: msgspec.json.encode(badge) + b"\n" for path, badge in badges(subject).items()}
-    found[NO_JEKYLL] = b"GitHub Pages serves this branch as it is.\n"
-    found[HISTORY] = msgspec.json.encode(history(subject, weeks)) + b"\n"
+    weeks = weeks_of_all_scopes(subject)
+    found = {path: msgspec.json.encode(badge) + b"\n" for path, badge in build_badges(subject).items()}
+    found[NO_JEKYLL_FILE] = b"GitHub Pages serves this branch as it is.\n"
+    found[HISTORY_FILE] = msgspec.json.encode(build_weekly_history(subject, weeks)) + b"\n"
     if with_page:
-        found[PAGE] = html(subject, weeks).encode()
+        found[PAGE_FILE] = page_html(subject, weeks).encode()
     return found
 
 
@@ -121,17 +121,17 @@ def page_path(saved: Snapshot, given: Inputs) -> str:
 
     Empty where none was written, or where a runner has no place for a copy.
     """
-    content = saved.files.get(PAGE)
+    content = saved.files.get(PAGE_FILE)
     kind, _, place = given.settings.ledger.partition(":")
     if content is None:
         return ""
     if kind == "dir":
-        return str((given.workspace / place / PAGE).resolve())
+        return str((given.workspace / place / PAGE_FILE).resolve())
     return _copied(content, given.temporary) if given.temporary else ""
 
 
 def _copied(content: bytes, temporary: Path) -> str:
-    path = temporary / "dora-metrics" / PAGE
+    path = temporary / "dora-metrics" / PAGE_FILE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

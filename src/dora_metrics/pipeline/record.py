@@ -11,20 +11,28 @@ from datetime import datetime, timedelta
 import msgspec
 
 from dora_metrics.core import selection
-from dora_metrics.core.cursors import decoded, is_no_further
+from dora_metrics.core.cursors import decode_cursors, differs_only_in_newest
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.ledger import checkpoint, layout
-from dora_metrics.core.ledger.checkpoint import Checkpoint, Judged, encode
-from dora_metrics.core.ledger.layout import CHECKPOINT, CURSORS, EVERYTHING, Contents, Plan, Reach, month_at
-from dora_metrics.core.metrics.comparison import Subject
-from dora_metrics.core.metrics.totals import Totals, added
+from dora_metrics.core.ledger.checkpoint import Checkpoint, LedgerState, encode_checkpoint
+from dora_metrics.core.ledger.layout import (
+    ALL_MONTHS,
+    CHECKPOINT_FILE,
+    CURSORS_FILE,
+    LedgerContents,
+    MergePlan,
+    MonthSelection,
+    month_of_time,
+)
+from dora_metrics.core.metrics.comparison import Results
+from dora_metrics.core.metrics.totals import Totals, add_totals
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.reports.prometheus import Families, text
+from dora_metrics.core.reports.prometheus import LedgerCollector, exposition_text
 from dora_metrics.errors import LedgerError, SettingsError
-from dora_metrics.github.events.observe import Observed, Run
-from dora_metrics.pipeline.evaluate import families_of, rules_of, subject_of
-from dora_metrics.settings.model import Settings, policy
-from dora_metrics.storage.base import Ledger, Snapshot, counted
+from dora_metrics.github.events.observe import Observation, Run
+from dora_metrics.pipeline.evaluate import evaluate, prometheus_families, rules_fingerprint
+from dora_metrics.settings.model import Settings, policy_of
+from dora_metrics.storage.base import Snapshot, Storage, with_next_sequence
 
 _CARRIED = (
     "by the last of those before: what was not delivered, not ended or deployed since then. "
@@ -33,20 +41,20 @@ _CARRIED = (
 
 
 @dataclass(frozen=True)
-class Book:
+class LedgerView:
     """What was read: the files, what is sealed of them, what they hold.
 
     `since`: the first month that the windows reach, None for all. `kept`: the checkpoint as it lies in the ledger.
     """
 
-    seen: Snapshot
+    snapshot: Snapshot
     since: datetime | None
-    kept: Checkpoint
+    stored_checkpoint: Checkpoint
     checkpoint: Checkpoint
-    contents: Contents
+    contents: LedgerContents
 
     @property
-    def whole(self) -> bool:
+    def is_complete(self) -> bool:
         return self.checkpoint.until is None
 
     @property
@@ -55,56 +63,58 @@ class Book:
         until = self.checkpoint.until
         return (f"Judged by all facts since {until:%Y-%m}, and {_CARRIED}",) if until else ()
 
-    def lacks(self, plan: Plan) -> Reach | None:
+    def missing_months(self, plan: MergePlan) -> MonthSelection | None:
         """What has to be read before this can be planned; None if nothing.
 
         A fact is merged with what its month holds. One that changes what is sealed needs all months.
         """
-        reach = self.seen.reach
-        known = [fact for new in plan.news if (fact := self.contents.known(new.id))]
-        months = set().union(*(_months(fact) for fact in (*plan.news, *known)))
-        if unread := {month for month in months if not reach.holds(month)}:
-            return Reach(reach.since, reach.also | unread)
-        if self.whole or not any(self._is_late(fact, plan) for fact in plan.news):
+        reach = self.snapshot.months
+        known = [fact for new in plan.new_facts if (fact := self.contents.fact_by_id(new.id))]
+        months = set().union(*(_months(fact) for fact in (*plan.new_facts, *known)))
+        if unread := {month for month in months if not reach.includes(month)}:
+            return MonthSelection(reach.since, reach.extra_months | unread)
+        if self.is_complete or not any(self._is_late(fact, plan) for fact in plan.new_facts):
             return None
-        return EVERYTHING
+        return ALL_MONTHS
 
-    def _is_late(self, fact: Fact, plan: Plan) -> bool:
+    def _is_late(self, fact: Fact, plan: MergePlan) -> bool:
         """Whether it changes what is sealed: not if it ends what is carried, or was delivered by nothing before."""
-        known = self.contents.known(fact.id)
-        if all(month_at(one.defining_time) >= self.contents.sealed for one in (fact, known) if one):
+        known = self.contents.fact_by_id(fact.id)
+        if all(month_of_time(one.defining_time) >= self.contents.checkpointed_before for one in (fact, known) if one):
             return False
-        carried = fact.id in self.contents.carried
+        carried = fact.id in self.contents.retained_ids
         match fact:
             case Deployment():
                 return True
             case Change() if carried:
-                return fact.id in self.contents.delivered
+                return fact.id in self.contents.delivered_change_ids
             case Change():
-                return known is not None or fact.id not in plan.after.delivered
+                return known is not None or fact.id not in plan.after.delivered_change_ids
             case _:
                 return not carried
 
-    def carrying(self, after: Contents, rules: Policy) -> Checkpoint:
+    def restored_checkpoint(self, after: LedgerContents, rules: Policy) -> Checkpoint:
         """The checkpoint beside the facts that are judged after this run."""
-        return self.checkpoint if self.whole else self._called_up(after, rules)
+        return self.checkpoint if self.is_complete else self._restored(after, rules)
 
-    def sealed_anew(self, found: Checkpoint, after: Contents, state: Judged) -> Checkpoint:
+    def next_checkpoint(self, found: Checkpoint, after: LedgerContents, state: LedgerState) -> Checkpoint:
         """The checkpoint for the next run: with months sealed that no window reaches any more."""
-        until = self.since or self.kept.until
+        until = self.since or self.stored_checkpoint.until
         if until is None or until == found.until:
             return found
-        old = after.old(month_at(until))
-        return checkpoint.sealed(state, found, until, old) if old else found
+        old = after.ids_before(month_of_time(until))
+        return checkpoint.compact(state, found, until, old) if old else found
 
-    def _called_up(self, after: Contents, rules: Policy) -> Checkpoint:
+    def _restored(self, after: LedgerContents, rules: Policy) -> Checkpoint:
         """The checkpoint with the newest of what it carries, and with what lies further back and counts again."""
         facts = {fact.id: fact for fact in after.facts}
-        again = (after.out_of_sight & facts.keys()) - self.contents.carried
-        were = [known for identity in sorted(again) if (known := self.contents.known(identity))]
-        base = checkpoint.base_without(self.checkpoint.base, were, self.contents.facts, rules)
-        carried = [*(one.id for one in self.checkpoint.carried), *sorted(again)]
-        return replace(self.checkpoint, base=base, carried=tuple(facts[one] for one in carried if one in facts))
+        again = (after.checkpointed_ids & facts.keys()) - self.contents.retained_ids
+        were = [known for identity in sorted(again) if (known := self.contents.fact_by_id(identity))]
+        base = checkpoint.base_totals_without(self.checkpoint.base_totals, were, self.contents.facts, rules)
+        carried = [*(one.id for one in self.checkpoint.retained_facts), *sorted(again)]
+        return replace(
+            self.checkpoint, base_totals=base, retained_facts=tuple(facts[one] for one in carried if one in facts)
+        )
 
 
 def _months(fact: Fact) -> set[str]:
@@ -112,10 +122,10 @@ def _months(fact: Fact) -> set[str]:
     times = [fact.defining_time]
     if isinstance(fact, Deployment) and fact.started_at:
         times.append(fact.started_at)
-    return set(map(month_at, times))
+    return set(map(month_of_time, times))
 
 
-def opened(ledger: Ledger, settings: Settings, now: datetime, *, whole: bool) -> Book:
+def open_ledger(ledger: Storage, settings: Settings, now: datetime, *, whole: bool) -> LedgerView:
     """The ledger as far as the settings' windows reach, or `whole`.
 
     Raises:
@@ -123,31 +133,31 @@ def opened(ledger: Ledger, settings: Settings, now: datetime, *, whole: bool) ->
         SettingsError: if the window cannot be.
     """
     try:
-        since = checkpoint.needed_since(settings.window_spec, now)
+        since = checkpoint.first_month_needed(settings.window_spec, now)
     except ValueError as problem:
         raise SettingsError(f"window: {problem}") from None
-    seen = ledger.read(Reach(month_at(since)) if since and not whole else EVERYTHING)
+    seen = ledger.read(MonthSelection(month_of_time(since)) if since and not whole else ALL_MONTHS)
     if layout.is_foreign(seen.files, seen.folders, seen.sequence):
         raise LedgerError(f"{ledger.name} holds something else, which stays as it is; name a place of its own")
-    rules = rules_of(settings)
-    kept = checkpoint.decode(seen.files.get(CHECKPOINT, b""), rules)
-    used = kept if seen.reach.since and kept.until and since and kept.until <= since else Checkpoint(rules)
-    reach = Reach(month_at(used.until)) if used.until else EVERYTHING
-    return _book(ledger.more(seen, reach), since, kept, used)
+    rules = rules_fingerprint(settings)
+    kept = checkpoint.decode_checkpoint(seen.files.get(CHECKPOINT_FILE, b""), rules)
+    used = kept if seen.months.since and kept.until and since and kept.until <= since else Checkpoint(rules)
+    reach = MonthSelection(month_of_time(used.until)) if used.until else ALL_MONTHS
+    return _book(ledger.read_more(seen, reach), since, kept, used)
 
 
-def widened(ledger: Ledger, book: Book, reach: Reach) -> Book:
+def with_months(ledger: Storage, book: LedgerView, reach: MonthSelection) -> LedgerView:
     """The same state of the ledger, read further back; read whole, it needs no checkpoint.
 
     Raises:
         LedgerError: if it cannot be read.
     """
-    used = book.checkpoint if reach.since else Checkpoint(book.kept.rules)
-    return _book(ledger.more(book.seen, reach), book.since, book.kept, used)
+    used = book.checkpoint if reach.since else Checkpoint(book.stored_checkpoint.policy_fingerprint)
+    return _book(ledger.read_more(book.snapshot, reach), book.since, book.stored_checkpoint, used)
 
 
-def _book(seen: Snapshot, since: datetime | None, kept: Checkpoint, used: Checkpoint) -> Book:
-    return Book(seen, since, kept, used, layout.read(seen.files, used.carried, used.until))
+def _book(seen: Snapshot, since: datetime | None, kept: Checkpoint, used: Checkpoint) -> LedgerView:
+    return LedgerView(seen, since, kept, used, layout.parse_ledger(seen.files, used.retained_facts, used.until))
 
 
 TRIES = 40
@@ -155,22 +165,22 @@ _LONG_PAUSE_SECONDS = 4
 _TICK = timedelta(microseconds=1)
 _CLOCKS = timedelta(minutes=5)
 
-Observer = Callable[[layout.Contents], Observed]
+Observe = Callable[[layout.LedgerContents], Observation]
 """From the ledger to what is new about it: what an event says, or GitHub's past."""
 
-Asking = Callable[[tuple[Fact, ...], layout.Contents], tuple[Fact, ...]]
+Enrich = Callable[[tuple[Fact, ...], layout.LedgerContents], tuple[Fact, ...]]
 """From the event's facts and the ledger to the facts with what GitHub adds to them."""
 
-Publish = Callable[[Subject, Ledger, Snapshot], Mapping[str, bytes]]
+Publish = Callable[[Results, Storage, Snapshot], Mapping[str, bytes]]
 """From the numbers and the ledger to files that show them to people, as far as they differ from what is there."""
 
 
-def _unpublished(_numbers: Subject, _ledger: Ledger, _seen: Snapshot) -> Mapping[str, bytes]:
+def _unpublished(_numbers: Results, _ledger: Storage, _seen: Snapshot) -> Mapping[str, bytes]:
     return {}
 
 
 @dataclass(frozen=True)
-class Eyes:
+class RecordRequest:
     """How a run sees: `observe` what happened, `ask` what GitHub adds to it.
 
     `whole`: all facts of the ledger are needed for that. `publish`: what people are shown, of a ledger that was read
@@ -179,28 +189,28 @@ class Eyes:
     the file of it by which this run makes a report, which needs all facts.
     """
 
-    observe: Observer
-    ask: Asking = lambda facts, _: facts
+    observe: Observe
+    enrich: Enrich = lambda facts, _: facts
     whole: bool = False
     publish: Publish = _unpublished
-    idle: timedelta = timedelta()
-    book: Book | None = None
-    claim: Callable[[layout.Contents], Mapping[str, bytes]] = lambda _: {}
+    unchanged_for: timedelta = timedelta()
+    view: LedgerView | None = None
+    claim: Callable[[layout.LedgerContents], Mapping[str, bytes]] = lambda _: {}
 
 
 @dataclass(frozen=True)
-class Entry:
+class PlannedRun:
     """What a run's event says, and what it does to the ledger."""
 
-    book: Book
-    observed: Observed
+    book: LedgerView
+    observed: Observation
     facts: tuple[Fact, ...]
-    plan: layout.Plan
+    plan: layout.MergePlan
     claim: Mapping[str, bytes]
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RunResult:
     """A run's facts in the ledger, and the numbers with them.
 
     `earlier`: the numbers without them, where they are news and a summary will say what they changed.
@@ -208,18 +218,20 @@ class Recorded:
     `notes`: what a reader must know about how far back it was read.
     """
 
-    observed: Observed
+    observed: Observation
     facts: tuple[Fact, ...]
-    plan: layout.Plan
-    subject: Subject
-    earlier: Subject | None
+    plan: layout.MergePlan
+    results: Results
+    before: Results | None
     totals: Totals
-    saved: Snapshot
-    begun: bool
+    snapshot: Snapshot
+    created: bool
     notes: tuple[str, ...]
 
 
-def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Callable[[float], None]) -> Recorded:
+def record(
+    eyes: RecordRequest, ledger: Storage, settings: Settings, run: Run, pause: Callable[[float], None]
+) -> RunResult:
     """Writes what the event says; where another run was faster, reads and decides again, with jitter.
 
     Raises:
@@ -228,8 +240,8 @@ def record(eyes: Eyes, ledger: Ledger, settings: Settings, run: Run, pause: Call
         SettingsError: if the window cannot be.
     """
     for attempt in range(TRIES):
-        first = eyes.book if attempt == 0 else None
-        entry = _entered(eyes, ledger, first or opened(ledger, settings, run.now, whole=eyes.whole))
+        first = eyes.view if attempt == 0 else None
+        entry = _entered(eyes, ledger, first or open_ledger(ledger, settings, run.now, whole=eyes.whole))
         if recorded := _written(entry, ledger, settings, run, eyes):
             return recorded
         pause(random.uniform(0, _longest_pause_seconds(attempt)))  # noqa: S311 - jitter
@@ -245,63 +257,63 @@ def _longest_pause_seconds(attempt: int) -> float:
     return min(0.5 * 2.0**attempt, max(_LONG_PAUSE_SECONDS, attempt))
 
 
-def _entered(eyes: Eyes, ledger: Ledger, book: Book) -> Entry:
+def _entered(eyes: RecordRequest, ledger: Storage, book: LedgerView) -> PlannedRun:
     """The event in the ledger, read as far back as that needs."""
     while True:
         before = book.contents
         claim = eyes.claim(before)
-        if claim and not book.whole:
-            book = widened(ledger, book, EVERYTHING)
+        if claim and not book.is_complete:
+            book = with_months(ledger, book, ALL_MONTHS)
             continue
         observed = eyes.observe(before)
-        facts = eyes.ask(observed.facts, before)
-        plan = layout.plan(before, facts)
-        lacking = book.lacks(plan)
+        facts = eyes.enrich(observed.facts, before)
+        plan = layout.plan_merge(before, facts)
+        lacking = book.missing_months(plan)
         if lacking is None:
-            return Entry(book, observed, facts, plan, claim)
-        book = widened(ledger, book, lacking)
+            return PlannedRun(book, observed, facts, plan, claim)
+        book = with_months(ledger, book, lacking)
 
 
-def _written(entry: Entry, ledger: Ledger, settings: Settings, run: Run, eyes: Eyes) -> Recorded | None:
+def _written(entry: PlannedRun, ledger: Storage, settings: Settings, run: Run, eyes: RecordRequest) -> RunResult | None:
     """The ledger with the event and all that follows from it; None if another run was faster."""
-    plan, seen, now = entry.plan, entry.book.seen, _after(run.now, entry.facts)
+    plan, seen, now = entry.plan, entry.book.snapshot, _after(run.now, entry.facts)
     facts = plan.after.facts
-    cursors = {**seen.files, **entry.observed.files}.get(layout.CURSORS, b"")
-    subject = subject_of(facts, settings, now, selection.notes(decoded(cursors), settings.security))
-    state = Judged(facts, subject.records, subject.policy)
-    beside = entry.book.carrying(plan.after, subject.policy)
-    totals = added(beside.base, state.totals)
-    kept = entry.book.sealed_anew(beside, plan.after, state)
+    cursors = {**seen.files, **entry.observed.ledger_files}.get(layout.CURSORS_FILE, b"")
+    subject = evaluate(facts, settings, now, selection.alert_notes(decode_cursors(cursors), settings.security))
+    state = LedgerState(facts, subject.evaluation, subject.policy)
+    beside = entry.book.restored_checkpoint(plan.after, subject.policy)
+    totals = add_totals(beside.base_totals, state.totals)
+    kept = entry.book.next_checkpoint(beside, plan.after, state)
     # The outbox first: owed without being there does no harm, there without being owed would be forgotten.
-    also = {layout.CHECKPOINT: encode(kept), **entry.observed.files, **entry.claim}
-    changes = {**_outbox(seen, entry.facts, settings), **plan.changes, **_unlike(seen, also)}
-    sequence = None if seen.sequence is None else counted(seen.sequence, changes)[0]
-    families = families_of(subject, totals, sequence)
-    if _is_nothing(seen, changes) and seen.written_at and timedelta() <= run.now - seen.written_at < eyes.idle:
+    also = {layout.CHECKPOINT_FILE: encode_checkpoint(kept), **entry.observed.ledger_files, **entry.claim}
+    changes = {**_outbox(seen, entry.facts, settings), **plan.file_changes, **_unlike(seen, also)}
+    sequence = None if seen.sequence is None else with_next_sequence(seen.sequence, changes)[0]
+    families = prometheus_families(subject, totals, sequence)
+    if _is_nothing(seen, changes) and seen.written_at and timedelta() <= run.now - seen.written_at < eyes.unchanged_for:
         saved: Snapshot | None = seen
     else:
         shown = {**_welcome(seen), **_derived(subject, families), **eyes.publish(subject, ledger, seen)}
-        saved = ledger.write(seen, {**changes, **shown}, _message(plan.news))
+        saved = ledger.write(seen, {**changes, **shown}, _message(plan.new_facts))
     if saved is None:
         return None
-    earlier = subject_of(entry.book.contents.facts, settings, now) if plan.news and settings.summary else None
-    return Recorded(
+    earlier = evaluate(entry.book.contents.facts, settings, now) if plan.new_facts and settings.summary else None
+    return RunResult(
         observed=entry.observed,
         facts=entry.facts,
         plan=plan,
-        subject=subject,
-        earlier=earlier,
+        results=subject,
+        before=earlier,
         totals=totals,
-        saved=saved,
-        begun=not seen.files,
+        snapshot=saved,
+        created=not seen.files,
         notes=entry.book.notes,
     )
 
 
 def _is_nothing(seen: Snapshot, changes: Mapping[str, bytes]) -> bool:
     """Whether nothing would be lost if these were not written."""
-    before = seen.files.get(CURSORS, b"")
-    return changes.keys() <= {CURSORS} and is_no_further(before, changes.get(CURSORS, before))
+    before = seen.files.get(CURSORS_FILE, b"")
+    return changes.keys() <= {CURSORS_FILE} and differs_only_in_newest(before, changes.get(CURSORS_FILE, before))
 
 
 def _unlike(seen: Snapshot, files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -323,7 +335,7 @@ def _message(news: Sequence[Fact]) -> str:
 
 def known_sources(facts: Iterable[Fact], repository: str, settings: Settings) -> frozenset[str]:
     """Where this repository's production deployments have come from so far."""
-    rules = policy(settings)
+    rules = policy_of(settings)
     deployments = (f for f in facts if isinstance(f, Deployment) and f.repository == repository and not f.retracted)
     return frozenset(d.source for d in deployments if d.source and rules.is_production(d.environment or "production"))
 
@@ -332,19 +344,21 @@ def _outbox(seen: Snapshot, facts: Iterable[Fact], settings: Settings) -> dict[s
     """What an endpoint is owed from now on; kept before it is sent, so that a killed run forgets nothing."""
     if settings.endpoint_url is None:
         return {}
-    return _unlike(seen, {layout.OUTBOX: layout.contents(layout.added(layout.owed(seen.files), facts))})
+    return _unlike(
+        seen, {layout.OUTBOX_FILE: layout.encode_outbox(layout.add_to_outbox(layout.read_outbox(seen.files), facts))}
+    )
 
 
 def _welcome(seen: Snapshot) -> dict[str, bytes]:
     """What the place is, unless somebody has said it in other words."""
-    there = seen.files.get(layout.README, b"")
-    is_other = there and not there.startswith(layout.TITLE)
-    return {} if is_other else _unlike(seen, {layout.README: layout.WELCOME})
+    there = seen.files.get(layout.README_FILE, b"")
+    is_other = there and not there.startswith(layout.README_TITLE)
+    return {} if is_other else _unlike(seen, {layout.README_FILE: layout.README_TEXT})
 
 
-def _derived(subject: Subject, families: Families) -> Mapping[str, bytes]:
+def _derived(subject: Results, families: LedgerCollector) -> Mapping[str, bytes]:
     """Files that are served as they are and can be computed again from the facts."""
     return {
-        layout.METRICS: msgspec.json.encode(subject.document) + b"\n",
-        "metrics.prom": text(families).encode(),
+        layout.METRICS_FILE: msgspec.json.encode(subject.document) + b"\n",
+        "metrics.prom": exposition_text(families).encode(),
     }

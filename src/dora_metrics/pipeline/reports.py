@@ -4,37 +4,37 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dora_metrics.core.metrics.comparison import Subject
-from dora_metrics.core.metrics.scope_history import Record
+from dora_metrics.core.metrics.comparison import Results
+from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.periods import Period
-from dora_metrics.core.reports.periodic.content import Matter, is_alive
-from dora_metrics.core.reports.periodic.issue_body import Letter, letter
+from dora_metrics.core.reports.periodic.content import ReportInput, has_activity
+from dora_metrics.core.reports.periodic.issue_body import IssueBody, render_issue_body
 from dora_metrics.core.reports.render import TemplateError
 from dora_metrics.core.scope import Scope
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
-from dora_metrics.templates import parts, template
+from dora_metrics.templates import load_parts, load_template
 
 MOST = 20
 """Scopes with a report of their own; GitHub limits how many issues are made in a minute."""
 
 
 @dataclass(frozen=True)
-class Letters:
+class RenderedReports:
     """By scope; `more`: scopes beyond the most. `problem`: why the user's template gave way to the usual one."""
 
-    letters: dict[Scope, Letter]
+    bodies: dict[Scope, IssueBody]
     more: int
     problem: str
-    _matters: dict[Scope, Matter]
+    _matters: dict[Scope, ReportInput]
     _template: str
 
-    def shorter(self, scope: Scope, around: int) -> Letter:
+    def shorter(self, scope: Scope, around: int) -> IssueBody:
         """The same with less detail, for an issue in which people wrote so much around it.
 
         Raises:
             TemplateError: if they left no room.
         """
-        return letter(self._matters[scope], self._template, parts(), around)
+        return render_issue_body(self._matters[scope], self._template, load_parts(), around)
 
     @property
     def rest(self) -> str:
@@ -42,41 +42,43 @@ class Letters:
         return f"{self.more} more scopes have none, since a run makes {MOST}" if self.more else ""
 
 
-def letters(
-    subject: Subject, about: str, period: Period, settings: Settings, template_of: Callable[[Path], str]
-) -> Letters:
+def render_reports(
+    subject: Results, about: str, period: Period, settings: Settings, template_of: Callable[[Path], str]
+) -> RenderedReports:
     """The reports of a repository's scopes, or of all, the most recently deployed first.
 
     `template_of` reads the user's template.
     """
-    ours = [one for one in subject.records.records if about in (EVERY_REPOSITORY, one.scope.repository)]
-    alive = sorted((one for one in ours if is_alive(one, period)), key=_newest, reverse=True)
-    matters = {record.scope: Matter.of(subject, record, period) for record in alive[:MOST]}
+    ours = [one for one in subject.evaluation.histories if about in (EVERY_REPOSITORY, one.scope.repository)]
+    alive = sorted((one for one in ours if has_activity(one, period)), key=_newest, reverse=True)
+    matters = {record.scope: ReportInput.of(subject, record, period) for record in alive[:MOST]}
     more, wanted, problem = max(0, len(alive) - MOST), settings.report_template, ""
     if wanted is not None:
         try:
             return _letters(matters, template_of(wanted), more, "")
         except (OSError, UnicodeDecodeError, TemplateError) as why:
             problem = f"report-template {wanted} cannot be used: {_why(why)}"
-    return _letters(matters, template(f"{period.kind}.md.j2"), more, problem)
+    return _letters(matters, load_template(f"{period.kind}.md.j2"), more, problem)
 
 
-def printed(found: Letters) -> str:
+def as_markdown(found: RenderedReports) -> str:
     """All of them, each below its title."""
-    return "\n".join(f"# {one.title}\n\n{one.text(None)}" for one in found.letters.values())
+    return "\n".join(f"# {one.title}\n\n{one.text_of_new_issue(None)}" for one in found.bodies.values())
 
 
-def _letters(matters: dict[Scope, Matter], text: str, more: int, problem: str) -> Letters:
-    pieces = parts()
-    return Letters({scope: letter(one, text, pieces) for scope, one in matters.items()}, more, problem, matters, text)
+def _letters(matters: dict[Scope, ReportInput], text: str, more: int, problem: str) -> RenderedReports:
+    pieces = load_parts()
+    return RenderedReports(
+        {scope: render_issue_body(one, text, pieces) for scope, one in matters.items()}, more, problem, matters, text
+    )
 
 
-def _newest(record: Record) -> tuple[str, Scope]:
+def _newest(record: ScopeHistory) -> tuple[str, Scope]:
     newest = record.deployments[-1].finished_at.isoformat() if record.deployments else ""
     return newest, record.scope
 
 
-def in_folder(workspace: Path, wanted: Path) -> str:
+def read_template(workspace: Path, wanted: Path) -> str:
     """A file of the repository, and nothing that a link in it leads to elsewhere."""
     path = (workspace / wanted).resolve()
     if not path.is_relative_to(workspace.resolve()):

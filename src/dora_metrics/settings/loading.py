@@ -14,90 +14,95 @@ from typing import Any
 from pydantic import ValidationError
 
 from dora_metrics.errors import SettingsError
-from dora_metrics.settings.model import INPUT_ONLY, LATER, NAMES, SECRETS, Settings
+from dora_metrics.settings.model import INPUT_ONLY, NAMES, NOT_YET_SUPPORTED, SECRETS, Settings
 
 
 @dataclass(frozen=True)
 class Layer:
     """Settings from one place; `where` names it in messages, as in `input window`."""
 
-    where: str
+    origin: str
     values: Mapping[str, object]
 
 
-def load(layers: Iterable[Layer]) -> Settings:
+def load_settings(layers: Iterable[Layer]) -> Settings:
     """One model from several places, the later ones winning.
 
     Raises:
         SettingsError: with every problem, each with its place, its value unless secret, and the choices.
     """
-    given: dict[str, tuple[str, object]] = {}
+    values_by_name: dict[str, tuple[str, object]] = {}
     problems: list[str] = []
     for layer in layers:
         for name, value in layer.values.items():
             if name in NAMES and value not in ("", None):
-                given[name] = (layer.where, value)
-            elif name not in NAMES and name not in LATER:
-                problems.append(_unknown(layer.where, name))
-    problems += _invalid(given) + _incomplete(given)
+                values_by_name[name] = (layer.origin, value)
+            elif name not in NAMES and name not in NOT_YET_SUPPORTED:
+                problems.append(_unknown_name_problem(layer.origin, name))
+    problems += _validation_problems(values_by_name) + _incomplete_group_problems(values_by_name)
     if problems:
         raise SettingsError(problems)
-    return Settings.model_validate({name: value for name, (_, value) in given.items()})
+    return Settings.model_validate({name: value for name, (_, value) in values_by_name.items()})
 
 
-def without_effect(layers: Iterable[Layer]) -> tuple[str, ...]:
+def names_without_effect(layers: Iterable[Layer]) -> tuple[str, ...]:
     """Names that were set and that this version does not use yet."""
     return tuple(
-        name for layer in layers for name, value in layer.values.items() if name in LATER and value not in ("", None)
+        name
+        for layer in layers
+        for name, value in layer.values.items()
+        if name in NOT_YET_SUPPORTED and value not in ("", None)
     )
 
 
-def _unknown(where: str, name: str) -> str:
+def _unknown_name_problem(origin: str, name: str) -> str:
     import difflib  # noqa: PLC0415 - only for those who misspell
 
-    near = difflib.get_close_matches(name, NAMES, 1)
-    return f"{where} {name}: there is no such setting" + (f"; did you mean {near[0]}?" if near else "")
+    close_names = difflib.get_close_matches(name, NAMES, 1)
+    return f"{origin} {name}: there is no such setting" + (f"; did you mean {close_names[0]}?" if close_names else "")
 
 
-def _invalid(given: Mapping[str, tuple[str, object]]) -> list[str]:
+def _validation_problems(values_by_name: Mapping[str, tuple[str, object]]) -> list[str]:
     try:
-        Settings.model_validate({name: value for name, (_, value) in given.items()})
+        Settings.model_validate({name: value for name, (_, value) in values_by_name.items()})
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=True)
-        return [problem for detail in details for problem in _worded(given, detail)]
+        return [problem for detail in details for problem in _describe_error(values_by_name, detail)]
     return []
 
 
-def _incomplete(given: Mapping[str, tuple[str, object]]) -> list[str]:
+def _incomplete_group_problems(values_by_name: Mapping[str, tuple[str, object]]) -> list[str]:
     """Settings that need another one beside them."""
     problems = []
-    if given.get("benchmark", ("", None))[1] == "custom" and "custom" not in given:
-        problems.append(f"{given['benchmark'][0]} benchmark: custom needs a `custom:` table in the config file")
-    for name, other in (("username", "password"), ("password", "username")):
-        if f"pushgateway-{name}" in given and f"pushgateway-{other}" not in given:
+    if values_by_name.get("benchmark", ("", None))[1] == "custom" and "custom" not in values_by_name:
+        problems.append(
+            f"{values_by_name['benchmark'][0]} benchmark: custom needs a `custom:` table in the config file"
+        )
+    for name, partner in (("username", "password"), ("password", "username")):
+        if f"pushgateway-{name}" in values_by_name and f"pushgateway-{partner}" not in values_by_name:
             problems.append(
-                f"{given[f'pushgateway-{name}'][0]} pushgateway-{name}: needs pushgateway-{other} beside it"
+                f"{values_by_name[f'pushgateway-{name}'][0]} pushgateway-{name}: needs pushgateway-{partner} beside it"
             )
     return problems
 
 
-def _worded(given: Mapping[str, tuple[str, object]], detail: Any) -> list[str]:  # noqa: ANN401 - pydantic's dict
+def _describe_error(values_by_name: Mapping[str, tuple[str, object]], detail: Any) -> list[str]:  # noqa: ANN401 - pydantic's dict
     name = str(detail["loc"][0])
-    where, value = given.get(name, ("default", None))
+    origin, value = values_by_name.get(name, ("default", None))
     field = Settings.model_fields[name.replace("-", "_")]
-    secret = "SecretStr" in str(field.annotation)
-    shown = "" if secret else f"{value!r} "
+    is_secret = "SecretStr" in str(field.annotation)
+    value_text = "" if is_secret else f"{value!r} "
     match detail["type"]:
         case "value_error":
-            return [f"{where} {name}: {problem}" for problem in detail["ctx"]["error"].args]
+            return [f"{origin} {name}: {problem}" for problem in detail["ctx"]["error"].args]
         case "literal_error":
-            item = "" if secret else f"{detail['input']!r} "
-            return [f"{where} {name}: {item}is none of {detail['ctx']['expected'].replace(' or ', ', ')}"]
+            item_text = "" if is_secret else f"{detail['input']!r} "
+            return [f"{origin} {name}: {item_text}is none of {detail['ctx']['expected'].replace(' or ', ', ')}"]
         case _:
-            return [f"{where} {name}: {shown}cannot be used: {detail['msg'][:1].lower()}{detail['msg'][1:]}"]
+            return [f"{origin} {name}: {value_text}cannot be used: {detail['msg'][:1].lower()}{detail['msg'][1:]}"]
 
 
-def read(path: Path) -> Layer | None:
+def read_config_file(path: Path) -> Layer | None:
     """The settings of a file; None where there is none.
 
     Raises:
@@ -108,35 +113,37 @@ def read(path: Path) -> Layer | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as problem:
-        raise SettingsError(f"config {path}: cannot be read ({_why(problem)})") from None
-    return layer(str(path), content)
+        raise SettingsError(f"config {path}: cannot be read ({_read_error_reason(problem)})") from None
+    return config_layer(str(path), content)
 
 
-def layer(name: str, content: bytes) -> Layer:
+def config_layer(name: str, content: bytes) -> Layer:
     """The settings in a config file; `name` is how it is called in messages.
 
     Raises:
         SettingsError: with file and line, or every setting that does not belong there.
     """
     try:
-        found = parse(name, content.decode("utf-8-sig"))
+        values = parse_config(name, content.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise SettingsError(f"config {name}: cannot be read (it is not UTF-8)") from None
-    misplaced = [setting for setting in found if setting in INPUT_ONLY | SECRETS]
+    misplaced = [setting for setting in values if setting in INPUT_ONLY | SECRETS]
     if misplaced:
-        raise SettingsError([f"{name} {setting}: {_why_not(setting)}; set it as an input" for setting in misplaced])
-    return Layer(name, found)
+        raise SettingsError(
+            [f"{name} {setting}: {_misplacement_reason(setting)}; set it as an input" for setting in misplaced]
+        )
+    return Layer(name, values)
 
 
-def _why_not(name: str) -> str:
+def _misplacement_reason(name: str) -> str:
     return "a secret does not belong into a file" if name in SECRETS else "says something about one run"
 
 
-def _why(problem: OSError | ValueError) -> str:
+def _read_error_reason(problem: OSError | ValueError) -> str:
     return str(problem.strerror) if isinstance(problem, OSError) else "its name cannot be one"
 
 
-def parse(name: str, text: str) -> dict[str, object]:
+def parse_config(name: str, text: str) -> dict[str, object]:
     """The settings in a YAML text.
 
     Raises:
@@ -145,17 +152,17 @@ def parse(name: str, text: str) -> dict[str, object]:
     import yaml  # noqa: PLC0415 - a run without a config file need not wait for it
 
     try:
-        found = yaml.safe_load(text)
+        values = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as problem:
-        raise SettingsError(_config_worded(name, problem)) from None
-    if found is None:
+        raise SettingsError(_describe_yaml_error(name, problem)) from None
+    if values is None:
         return {}
-    if not isinstance(found, dict) or not all(isinstance(key, str) for key in found):
+    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise SettingsError(f"{name}: expected settings, one `name: value` a line")
-    return found
+    return values
 
 
-def _config_worded(name: str, problem: Exception) -> str:
+def _describe_yaml_error(name: str, problem: Exception) -> str:
     mark = getattr(problem, "problem_mark", None)
-    place = f"{name}:{mark.line + 1}" if mark else name
-    return f"{place}: not YAML: {getattr(problem, 'problem', None) or problem}"
+    location = f"{name}:{mark.line + 1}" if mark else name
+    return f"{location}: not YAML: {getattr(problem, 'problem', None) or problem}"

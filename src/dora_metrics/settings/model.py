@@ -11,35 +11,35 @@ from dora_metrics.core import services, windows
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.targets import benchmarks, goals
 from dora_metrics.settings.types import (
-    Boolean,
-    Custom,
-    Duration,
-    Goals,
-    LedgerPlace,
-    List,
-    Reports,
-    Repositories,
-    Rules,
-    Security,
-    Services,
-    Since,
-    Sources,
-    Statuses,
-    Tables,
-    Template,
-    Thresholds,
-    Tries,
-    Url,
-    Weekday,
-    Window,
-    Zone,
+    BenchmarkSetting,
+    BooleanSetting,
+    CustomBenchmarkSetting,
+    DeploymentSourceSetting,
+    DurationSetting,
+    FailureRulesSetting,
+    GoalsSetting,
+    LedgerSetting,
+    ListSetting,
+    ReportSetting,
+    RepositoriesSetting,
+    RetryCountSetting,
+    SecuritySetting,
+    ServicesSetting,
+    SinceSetting,
+    StatusesSetting,
+    TemplateSetting,
+    ThresholdsSetting,
+    TimeZoneSetting,
+    UrlSetting,
+    WeekdaySetting,
+    WindowSetting,
 )
 
 DEFAULT_CONFIG = Path(".github/dora.yml")
 EVERY_REPOSITORY = "*"
 """The repository of a run that is about all that a ledger holds."""
 
-LATER = frozenset({
+NOT_YET_SUPPORTED = frozenset({
     "endpoint-template",
 })  # fmt: skip
 """Names of the contract whose capability has not landed: accepted, without effect, and said so."""
@@ -77,112 +77,116 @@ class Settings(BaseModel):
         DEFAULT_CONFIG,
         description="File with any of these settings: the checkout's, else, without a checkout, the default branch's.",
     )
-    ledger: LedgerPlace = Field(
+    ledger: LedgerSetting = Field(
         "branch:dora-metrics",
         description="Where history lives: `branch:NAME`, `branch:NAME@owner/repo`, `dir:PATH`, or `none`: nowhere.",
     )
-    deployment_source: Sources = Field(
+    deployment_source: DeploymentSourceSetting = Field(
         ("auto",),
         description="What counts as a deployment: auto, deployments, workflow-runs, releases, pushes, none.",
     )
-    deploy_workflows: List = Field(
+    deploy_workflows: ListSetting = Field(
         (),
         description="Names or files of the workflows that deploy; default: those named like deploy or release.",
     )
-    production_environments: List = Field(
+    production_environments: ListSetting = Field(
         ("production", "prod", "live", "prd"),
         description="Environments that are production, also with `-`, `/`, `_` or `.` and more behind.",
     )
     service: str | None = Field(None, description="Service that this repository delivers; default its name.")
-    services: Services = Field(
+    services: ServicesSetting = Field(
         {}, description="Services of a monorepo, each with the patterns of its paths; config file only."
     )
-    incident_labels: List = Field(("incident",), description="Issues with one of these labels are incidents.")
-    incident_window: Duration = Field(
+    incident_labels: ListSetting = Field(("incident",), description="Issues with one of these labels are incidents.")
+    incident_window: DurationSetting = Field(
         timedelta(hours=24),
         description="How old a deployment may be to be blamed for an incident that names none.",
     )
-    hotfix_labels: List = Field(
+    hotfix_labels: ListSetting = Field(
         ("hotfix",), description="Labels, or first words of a title, that make a change a hotfix."
     )
-    hotfix_branches: List = Field(
+    hotfix_branches: ListSetting = Field(
         ("hotfix/", "hotfix-"), description="Beginnings of branch names that make a change a hotfix."
     )
-    hotfix_window: Duration = Field(
+    hotfix_window: DurationSetting = Field(
         timedelta(hours=24), description="How soon after a deployment a hotfix marks it as failed."
     )
-    failure_rules: Rules = Field(
+    failure_rules: FailureRulesSetting = Field(
         ("explicit", "rollback", "revert", "hotfix", "incident", "health-check"),
         description="The rules that mark a deployment as failed.",
     )
-    count_failed_runs: Boolean = Field(
+    count_failed_runs: BooleanSetting = Field(
         default=False, description="Count runs that failed before they reached users as failed deployments."
     )
     lead_time_start: Literal["first-commit", "commit", "opened", "merged"] = Field(
         "first-commit",
         description="Where lead time starts: first-commit, commit (each by itself), opened, merged.",
     )
-    exclude_bots: Boolean = Field(default=True, description="Leave changes by bots out of lead time.")
-    benchmark: Tables = Field(
+    exclude_bots: BooleanSetting = Field(default=True, description="Leave changes by bots out of lead time.")
+    benchmark: BenchmarkSetting = Field(
         "2023", description="The table that levels are read from: 2019, 2021, 2022, 2023, 2024, none, custom."
     )
-    custom: Custom | None = Field(None, description="Edges of the custom benchmark; config file only.")
-    goals: Goals = Field({}, description="What each metric is to reach, and by when; config file only.")
-    fail_on: Thresholds = Field(
+    custom: CustomBenchmarkSetting | None = Field(None, description="Edges of the custom benchmark; config file only.")
+    goals: GoalsSetting = Field({}, description="What each metric is to reach, and by when; config file only.")
+    fail_on: ThresholdsSetting = Field(
         (), description="Thresholds that end the job with exit code 1: change_failure_rate > 0.15, regression."
     )
-    warn_on: Thresholds = Field(
+    warn_on: ThresholdsSetting = Field(
         (),
         description="The same as a warning only: lead_time > 2d, lead_time worse by 20%, deployment_frequency < 1/w.",
     )
-    window: Window = Field("30d", description="Span that the numbers are for: 30d, 12w, all, 2026-01-01..2026-04-01.")
-    timezone: Zone = Field("UTC", description="Time zone of days and weeks.")
-    pushgateway_url: Url | None = Field(None, description="Prometheus Pushgateway to push to.")
+    window: WindowSetting = Field(
+        "30d", description="Span that the numbers are for: 30d, 12w, all, 2026-01-01..2026-04-01."
+    )
+    timezone: TimeZoneSetting = Field("UTC", description="Time zone of days and weeks.")
+    pushgateway_url: UrlSetting | None = Field(None, description="Prometheus Pushgateway to push to.")
     pushgateway_username: str | None = Field(None, description="User for its basic authentication.")
     pushgateway_password: SecretStr | None = Field(None, description="Password for it.")
     pushgateway_job: str = Field("dora", description="The `job` of the pushed group.")
-    endpoint_url: Url | None = Field(None, description="HTTP endpoint that gets facts and metrics as JSON.")
+    endpoint_url: UrlSetting | None = Field(None, description="HTTP endpoint that gets facts and metrics as JSON.")
     endpoint_token: SecretStr | None = Field(None, description="Bearer token for it.")
     endpoint_secret: SecretStr | None = Field(None, description="Key that signs the body (HMAC-SHA256).")
-    since: Since = Field("90d", description="How far back the first `sync` reads GitHub's history: 90d, 12w, all.")
-    repositories: Repositories = Field(
+    since: SinceSetting = Field(
+        "90d", description="How far back the first `sync` reads GitHub's history: 90d, 12w, all."
+    )
+    repositories: RepositoriesSetting = Field(
         (), description="Repositories that `sync` reads: owner/*, owner/name, !owner/sandbox; default this one."
     )
-    security: Security = Field(
+    security: SecuritySetting = Field(
         ("auto",),
         description="Security alerts that `sync` reads: auto (Dependabot's, where it may), dependabot, code-scanning, "
         "secret-scanning, none.",
     )
-    health_check_url: Url | None = Field(
+    health_check_url: UrlSetting | None = Field(
         None, description="Address to ask after a successful production deployment; what it says is recorded."
     )
-    health_check_status: Statuses = Field(
+    health_check_status: StatusesSetting = Field(
         ("200-299",), description="Answers that mean healthy: statuses, or ranges of them."
     )
-    health_check_timeout: Duration = Field(
+    health_check_timeout: DurationSetting = Field(
         timedelta(minutes=1), description="How long the health check may take in all, with its tries."
     )
-    health_check_retries: Tries = Field(
+    health_check_retries: RetryCountSetting = Field(
         3, description="How often it asks again before it takes the service for failed, at most 10 times."
     )
-    report: Reports = Field(
+    report: ReportSetting = Field(
         ("weekly",), description="Issues with a report: weekly, monthly, quarterly, several of them, or off."
     )
-    report_day: Weekday = Field(
+    report_day: WeekdaySetting = Field(
         "monday", description="The day when a report is due: the first such day after its week, month or quarter."
     )
-    report_labels: List = Field(("dora-report",), description="Labels of the report's issue.")
-    report_template: Template | None = Field(
+    report_labels: ListSetting = Field(("dora-report",), description="Labels of the report's issue.")
+    report_template: TemplateSetting | None = Field(
         None, description="A Jinja template of your own for the report, a file in the repository."
     )
-    summary: Boolean = Field(default=True, description="Write the job summary.")
-    page: Boolean = Field(
+    summary: BooleanSetting = Field(default=True, description="Write the job summary.")
+    page: BooleanSetting = Field(
         default=True, description="Write the page `index.html` into the ledger, whenever all of it was read."
     )
-    strict: Boolean = Field(
+    strict: BooleanSetting = Field(
         default=False, description="End with exit code 1 when something failed that is otherwise a warning."
     )
-    max_rate_limit_wait: Duration = Field(
+    max_rate_limit_wait: DurationSetting = Field(
         timedelta(minutes=1), description="How long a run may wait in all for GitHub's rate limits to be renewed."
     )
     runtime: Literal["auto", "container", "python"] = Field(
@@ -193,18 +197,20 @@ class Settings(BaseModel):
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.timezone)
 
-    def since_moment(self, now: datetime) -> datetime | None:
+    def since_time(self, now: datetime) -> datetime | None:
         """How far back to read; None: to the beginning."""
-        return None if self.since == "all" else now - windows.duration(self.since)
+        return None if self.since == "all" else now - windows.parse_duration(self.since)
 
     @property
     def window_spec(self) -> windows.WindowSpec:
-        return windows.window(self.window, self.zone)
+        return windows.parse_window(self.window, self.zone)
 
     @property
-    def levels(self) -> benchmarks.Benchmark:
+    def benchmark_levels(self) -> benchmarks.Benchmark:
         return (
-            benchmarks.custom(self.custom or {}) if self.benchmark == "custom" else benchmarks.published(self.benchmark)
+            benchmarks.custom_benchmark(self.custom or {})
+            if self.benchmark == "custom"
+            else benchmarks.published_benchmark(self.benchmark)
         )
 
 
@@ -217,7 +223,7 @@ FLAGS = tuple(name for name in INPUTS if name not in INPUT_ONLY | SECRETS)
 """Settings that are also flags of `compute` and `report`; every process can read a secret on a command line."""
 
 
-def policy(settings: Settings) -> Policy:
+def policy_of(settings: Settings) -> Policy:
     """The settings that the numbers depend on."""
     return Policy(
         production_environments=settings.production_environments,
@@ -230,9 +236,9 @@ def policy(settings: Settings) -> Policy:
         lead_time_start=settings.lead_time_start,
         exclude_bots=settings.exclude_bots,
         zone=settings.zone,
-        benchmark=settings.levels,
-        services=services.Services.of(settings.services),
-        goals=goals.goals(settings.goals),
+        benchmark=settings.benchmark_levels,
+        services=services.Services.from_patterns(settings.services),
+        goals=goals.parse_goals(settings.goals),
     )
 
 
@@ -249,8 +255,8 @@ def default_text(name: str) -> str:  # noqa: PLR0911 - one a type
         case bool():
             return str(value).lower()
         case timedelta():
-            hours, rest = divmod(value, timedelta(hours=1))
-            return f"{value // timedelta(minutes=1)}m" if rest else f"{hours}h"
+            hours, remainder = divmod(value, timedelta(hours=1))
+            return f"{value // timedelta(minutes=1)}m" if remainder else f"{hours}h"
         case Path():
             return value.as_posix()
         case _:

@@ -9,16 +9,16 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, SecretStr, WithJsonSchema
 
 from dora_metrics.core import services, windows
-from dora_metrics.core.periods import KINDS, Day, Kind
+from dora_metrics.core.periods import PERIOD_KINDS, PeriodKind, Weekday
 from dora_metrics.core.targets import benchmarks, goals, thresholds
 
-Rule = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
-Table = Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"]
-Securing = Literal["auto", "dependabot", "code-scanning", "secret-scanning", "none"]
-Source = Literal["auto", "deployments", "workflow-runs", "releases", "pushes", "none"]
+FailureRuleName = Literal["explicit", "rollback", "revert", "hotfix", "incident", "health-check"]
+BenchmarkName = Literal["2019", "2021", "2022", "2023", "2024", "none", "custom"]
+AlertSourceName = Literal["auto", "dependabot", "code-scanning", "secret-scanning", "none"]
+DeploymentSourceName = Literal["auto", "deployments", "workflow-runs", "releases", "pushes", "none"]
 
 
-def _boolean(value: object) -> object:
+def _parse_boolean(value: object) -> object:
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
     if not isinstance(value, bool):
@@ -26,16 +26,16 @@ def _boolean(value: object) -> object:
     return value
 
 
-def _duration(value: object) -> object:
-    return value if isinstance(value, timedelta) else windows.duration(str(value))
+def _parse_duration(value: object) -> object:
+    return value if isinstance(value, timedelta) else windows.parse_duration(str(value))
 
 
-def _year(value: object) -> object:
+def _year_as_text(value: object) -> object:
     """YAML reads 2023 as a number."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def _zone(value: str) -> str:
+def _check_time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
@@ -43,66 +43,66 @@ def _zone(value: str) -> str:
     return value
 
 
-def _reports(value: object) -> object:
+def _parse_reports(value: object) -> object:
     """YAML reads off as false."""
-    return [] if value is False or str(value).strip() == "off" else windows.listed(value)
+    return [] if value is False or str(value).strip() == "off" else windows.parse_list(value)
 
 
-def _template(value: object) -> object:
+def _parse_template_path(value: object) -> object:
     text = str(value).strip()
     if text.startswith("/") or ".." in Path(text).parts or "\0" in text:
         raise ValueError(f"{text!r} is no path in the repository")
     return Path(text)
 
 
-def _url(value: str) -> str:
-    scheme, _, rest = value.partition("://")
-    if scheme not in ("http", "https") or not rest.strip("/"):
+def _check_url(value: str) -> str:
+    scheme, _, address = value.partition("://")
+    if scheme not in ("http", "https") or not address.strip("/"):
         raise ValueError("is no address; it begins with http:// or https:// and a host")
     return value
 
 
-def _window(value: str) -> str:
-    windows.window(value, ZoneInfo("UTC"))
+def _check_window(value: str) -> str:
+    windows.parse_window(value, ZoneInfo("UTC"))
     return value
 
 
-def _ledger(value: str) -> str:
+def _check_ledger(value: str) -> str:
     if "\0" in value or not re.fullmatch(r"none|dir:.+|branch:[^@\s]+(@[^@/\s]+/[^@/\s]+)?", value):
         raise ValueError(f"{value!r} is none of branch:NAME, branch:NAME@owner/repo, dir:PATH, none")
     return value
 
 
-def _since(value: str) -> str:
+def _check_since(value: str) -> str:
     if value != "all":
         try:
-            windows.duration(value)
+            windows.parse_duration(value)
         except ValueError:
             raise ValueError(f"{value!r} is no time to look back; write one such as 90d or 12w, or all") from None
     return value
 
 
-def _repository(value: str) -> str:
+def _check_repository(value: str) -> str:
     if not re.fullmatch(r"!?[A-Za-z0-9-]+/[A-Za-z0-9._*-]+", value):
         raise ValueError(f"{value!r} is no repository; write owner/name, owner/*, or !owner/name to leave one out")
     return value
 
 
-def _custom(value: dict[str, Any]) -> dict[str, Any]:
-    benchmarks.custom(value)
+def _check_custom_benchmark(value: dict[str, Any]) -> dict[str, Any]:
+    benchmarks.custom_benchmark(value)
     return value
 
 
-def _goals(value: dict[str, Any]) -> dict[str, Any]:
-    goals.goals(value)
+def _check_goals(value: dict[str, Any]) -> dict[str, Any]:
+    goals.parse_goals(value)
     return value
 
 
-def _thresholds(items: tuple[str, ...]) -> tuple[str, ...]:
+def _check_thresholds(items: tuple[str, ...]) -> tuple[str, ...]:
     problems = []
     for item in items:
         try:
-            thresholds.threshold(item)
+            thresholds.parse_threshold(item)
         except ValueError as problem:
             problems.append(str(problem))
     if problems:
@@ -110,43 +110,43 @@ def _thresholds(items: tuple[str, ...]) -> tuple[str, ...]:
     return items
 
 
-def _statuses(items: tuple[str, ...]) -> tuple[str, ...]:
-    if bad := [item for item in items if not re.fullmatch(r"[1-5]\d\d(-[1-5]\d\d)?", item, re.ASCII)]:
-        raise ValueError(f"{', '.join(map(repr, bad))}: no HTTP status; write one such as 200, or a range: 200-299")
+def _check_statuses(items: tuple[str, ...]) -> tuple[str, ...]:
+    if invalid := [item for item in items if not re.fullmatch(r"[1-5]\d\d(-[1-5]\d\d)?", item, re.ASCII)]:
+        raise ValueError(f"{', '.join(map(repr, invalid))}: no HTTP status; write one such as 200, or a range: 200-299")
     return items
 
 
-def _tries(value: object) -> object:
+def _parse_retry_count(value: object) -> object:
     if not re.fullmatch(r"[0-9]|10", str(value).strip(), re.ASCII):
         raise ValueError(f"{value!r} is no number from 0 to 10")
     return int(str(value))
 
 
-def choices(*names: str) -> WithJsonSchema:
+def choices_schema(*names: str) -> WithJsonSchema:
     """A list of these names as people write it: as a list, or in one text."""
     return WithJsonSchema({"anyOf": [{"items": {"enum": names}, "type": "array"}, {"type": "string"}]})
 
 
-Boolean = Annotated[
-    bool, BeforeValidator(_boolean), WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]})
+BooleanSetting = Annotated[
+    bool, BeforeValidator(_parse_boolean), WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]})
 ]
-Duration = Annotated[
-    timedelta, BeforeValidator(_duration), WithJsonSchema({"pattern": "^[0-9]+ *[mhdw]$", "type": "string"})
+DurationSetting = Annotated[
+    timedelta, BeforeValidator(_parse_duration), WithJsonSchema({"pattern": "^[0-9]+ *[mhdw]$", "type": "string"})
 ]
-List = Annotated[
+ListSetting = Annotated[
     tuple[str, ...],
-    BeforeValidator(windows.listed),
+    BeforeValidator(windows.parse_list),
     WithJsonSchema({"anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": "string"}]}),
 ]
-Repositories = Annotated[
-    tuple[Annotated[str, AfterValidator(_repository)], ...],
-    BeforeValidator(windows.listed),
+RepositoriesSetting = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_repository)], ...],
+    BeforeValidator(windows.parse_list),
     WithJsonSchema({"anyOf": [{"items": {"type": "string"}, "type": "array"}, {"type": "string"}]}),
 ]
-Url = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(_url(str(value))))]
-Services = Annotated[
+UrlSetting = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(_check_url(str(value))))]
+ServicesSetting = Annotated[
     dict[str, tuple[str, ...]],
-    BeforeValidator(services.read),
+    BeforeValidator(services.parse_services),
     WithJsonSchema(
         {
             "type": "object",
@@ -157,35 +157,43 @@ Services = Annotated[
     ),
 ]
 
-Tables = Annotated[
-    Table,
-    BeforeValidator(_year),
-    WithJsonSchema({"enum": [*get_args(Table), *map(int, benchmarks.PUBLISHED)]}),
+BenchmarkSetting = Annotated[
+    BenchmarkName,
+    BeforeValidator(_year_as_text),
+    WithJsonSchema({"enum": [*get_args(BenchmarkName), *map(int, benchmarks.PUBLISHED_BENCHMARKS)]}),
 ]
-Custom = Annotated[dict[str, Any], AfterValidator(_custom)]
-Window = Annotated[str, AfterValidator(_window)]
-Zone = Annotated[str, AfterValidator(_zone)]
-LedgerPlace = Annotated[str, AfterValidator(_ledger)]
-Since = Annotated[str, AfterValidator(_since)]
-Rules = Annotated[tuple[Rule, ...], BeforeValidator(windows.listed), choices(*get_args(Rule))]
-Sources = Annotated[tuple[Source, ...], BeforeValidator(windows.listed), choices(*get_args(Source))]
-Reports = Annotated[
-    tuple[Kind, ...],
-    BeforeValidator(_reports),
+CustomBenchmarkSetting = Annotated[dict[str, Any], AfterValidator(_check_custom_benchmark)]
+WindowSetting = Annotated[str, AfterValidator(_check_window)]
+TimeZoneSetting = Annotated[str, AfterValidator(_check_time_zone)]
+LedgerSetting = Annotated[str, AfterValidator(_check_ledger)]
+SinceSetting = Annotated[str, AfterValidator(_check_since)]
+FailureRulesSetting = Annotated[
+    tuple[FailureRuleName, ...], BeforeValidator(windows.parse_list), choices_schema(*get_args(FailureRuleName))
+]
+DeploymentSourceSetting = Annotated[
+    tuple[DeploymentSourceName, ...],
+    BeforeValidator(windows.parse_list),
+    choices_schema(*get_args(DeploymentSourceName)),
+]
+ReportSetting = Annotated[
+    tuple[PeriodKind, ...],
+    BeforeValidator(_parse_reports),
     WithJsonSchema(
         {
             "anyOf": [
-                {"enum": ["off", False, *KINDS]},
-                {"items": {"enum": KINDS}, "type": "array"},
+                {"enum": ["off", False, *PERIOD_KINDS]},
+                {"items": {"enum": PERIOD_KINDS}, "type": "array"},
                 {"type": "string"},
             ]
         }
     ),
 ]
-Weekday = Annotated[Day, BeforeValidator(lambda value: str(value).strip().lower())]
-Template = Annotated[Path, BeforeValidator(_template)]
-Security = Annotated[tuple[Securing, ...], BeforeValidator(windows.listed), choices(*get_args(Securing))]
-Goals = Annotated[dict[str, Any], AfterValidator(_goals)]
-Thresholds = Annotated[List, AfterValidator(_thresholds)]
-Statuses = Annotated[List, AfterValidator(_statuses)]
-Tries = Annotated[int, BeforeValidator(_tries)]
+WeekdaySetting = Annotated[Weekday, BeforeValidator(lambda value: str(value).strip().lower())]
+TemplateSetting = Annotated[Path, BeforeValidator(_parse_template_path)]
+SecuritySetting = Annotated[
+    tuple[AlertSourceName, ...], BeforeValidator(windows.parse_list), choices_schema(*get_args(AlertSourceName))
+]
+GoalsSetting = Annotated[dict[str, Any], AfterValidator(_check_goals)]
+ThresholdsSetting = Annotated[ListSetting, AfterValidator(_check_thresholds)]
+StatusesSetting = Annotated[ListSetting, AfterValidator(_check_statuses)]
+RetryCountSetting = Annotated[int, BeforeValidator(_parse_retry_count)]

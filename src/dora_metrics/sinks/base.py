@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.reports.prometheus import Families
+from dora_metrics.core.reports.prometheus import LedgerCollector
 from dora_metrics.core.schema import Document
 
 
 @dataclass(frozen=True)
-class Delivery:
+class SinkPayload:
     """What a run has to send. `facts`: those of this event, after those that are still owed."""
 
     repository: str
     event: str
     facts: Sequence[Fact]
     document: Document
-    families: Families
+    families: LedgerCollector
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Skipped:
     reason: str
 
 
-Outcome = Sent | NotSent | Skipped
+SinkOutcome = Sent | NotSent | Skipped
 
 
 class Sink(Protocol):
@@ -53,4 +53,4 @@ class Sink(Protocol):
     @property
     def name(self) -> str: ...
 
-    def send(self, delivery: Delivery) -> Outcome: ...
+    def send(self, payload: SinkPayload) -> SinkOutcome: ...

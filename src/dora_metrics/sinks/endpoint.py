@@ -4,15 +4,15 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 
-from dora_metrics.core.facts.jsonl import canonical
+from dora_metrics.core.facts.jsonl import canonical_json
 from dora_metrics.core.schema import SCHEMA
-from dora_metrics.runtime import Patience
-from dora_metrics.sinks.base import Delivery, NotSent, Outcome, Sent
-from dora_metrics.sinks.http import Bearer, Message, SendError, send
+from dora_metrics.runtime import HttpLimits
+from dora_metrics.sinks.base import NotSent, Sent, SinkOutcome, SinkPayload
+from dora_metrics.sinks.http import BearerAuth, SendError, SinkRequest, send_with_retries
 
 
-def counted(facts: int) -> str:
-    return "1 fact" if facts == 1 else f"{facts} facts"
+def fact_count(count: int) -> str:
+    return "1 fact" if count == 1 else f"{count} facts"
 
 
 @dataclass(frozen=True)
@@ -22,32 +22,32 @@ class Endpoint:
     url: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
     secret: str | None = field(default=None, repr=False)
-    patience: Patience = Patience()
+    limits: HttpLimits = HttpLimits()
     name: str = "endpoint"
 
-    def send(self, delivery: Delivery) -> Outcome:
+    def send(self, payload: SinkPayload) -> SinkOutcome:
         """Posts the facts with the metrics. The same facts have the same Idempotency-Key, so a repeat is safe."""
-        body = canonical(
+        body = canonical_json(
             {
                 "schema": SCHEMA,
-                "repository": delivery.repository,
-                "event": delivery.event,
-                "facts": delivery.facts,
-                "metrics": delivery.document,
+                "repository": payload.repository,
+                "event": payload.event,
+                "facts": payload.facts,
+                "metrics": payload.document,
             }
         )
-        auth = Bearer(self.token) if self.token else None
+        auth = BearerAuth(self.token) if self.token else None
         try:
-            send(Message("POST", self.url, body, self._headers(delivery, body), auth), self.patience)
+            send_with_retries(SinkRequest("POST", self.url, body, self._headers(payload, body), auth), self.limits)
         except SendError as problem:
             return NotSent(self.name, str(problem))
-        return Sent(self.name, counted(len(delivery.facts)))
+        return Sent(self.name, fact_count(len(payload.facts)))
 
-    def _headers(self, delivery: Delivery, body: bytes) -> dict[str, str]:
+    def _headers(self, payload: SinkPayload, body: bytes) -> dict[str, str]:
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "dora-metrics",
-            "Idempotency-Key": hashlib.sha256(canonical(delivery.facts or delivery.document)).hexdigest(),
+            "Idempotency-Key": hashlib.sha256(canonical_json(payload.facts or payload.document)).hexdigest(),
         }
         if self.secret:
             digest = hmac.new(self.secret.encode(), body, hashlib.sha256).hexdigest()

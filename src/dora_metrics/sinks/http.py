@@ -12,20 +12,20 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError, InvalidHeader, LocationValueError, ProtocolError, ReadTimeoutError
 from urllib3.util import Retry
 
-from dora_metrics.runtime import Patience
+from dora_metrics.runtime import HttpLimits
 
-_WORTH_A_RETRY = (429, 500, 502, 503, 504)
-_READ = 10_000
-_QUOTED = 200
-_HIDDEN = "***"
-_SHORTEST_SECRET = 4
+_RETRIED_STATUSES = (429, 500, 502, 503, 504)
+_MAX_BODY_BYTES = 10_000
+_MAX_QUOTED_CHARACTERS = 200
+_REDACTED = "***"
+_MIN_SECRET_CHARACTERS = 4
 
 
 class SendError(Exception):
     """It was not accepted; the message says what happened, why usually, and what to do."""
 
 
-class Bearer(AuthBase):
+class BearerAuth(AuthBase):
     """A token, given as `auth` because requests would let a netrc entry replace a plain header."""
 
     def __init__(self, token: str) -> None:
@@ -37,7 +37,7 @@ class Bearer(AuthBase):
 
 
 @dataclass(frozen=True)
-class Message:
+class SinkRequest:
     """One idempotent request; its address and its headers may hold secrets."""
 
     method: str
@@ -47,7 +47,7 @@ class Message:
     auth: AuthBase | None = field(default=None, repr=False)
 
 
-class _Retry(Retry):
+class _SinkRetry(Retry):
     """Again, and after the pause that the server asks for, where that is a time at all."""
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
@@ -57,83 +57,83 @@ class _Retry(Retry):
             return None
 
 
-class _Session(requests.Session):
+class _SinkSession(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - requests' name
         """Nowhere: requests would read the whole body of a redirect, and stumble over a broken address in it."""
         return None
 
 
-def send(message: Message, patience: Patience) -> None:
+def send_with_retries(request: SinkRequest, limits: HttpLimits) -> None:
     """Sends a message, again while that may help. Redirects are not followed.
 
     Raises:
         SendError: unless the answer is a success.
     """
-    retry = _Retry(
-        total=patience.tries - 1,
-        backoff_factor=patience.pause_seconds,
-        status_forcelist=_WORTH_A_RETRY,
+    retry = _SinkRetry(
+        total=limits.tries - 1,
+        backoff_factor=limits.pause_seconds,
+        status_forcelist=_RETRIED_STATUSES,
         allowed_methods=None,
         raise_on_status=False,
-        retry_after_max=int(patience.read_seconds),
+        retry_after_max=int(limits.read_seconds),
     )
-    with _Session() as session:
+    with _SinkSession() as session:
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(max_retries=retry))
         try:
-            answer = session.request(
-                message.method,
-                message.url,
-                data=message.body,
-                headers=dict(message.headers),
-                auth=message.auth,
-                timeout=(patience.connect_seconds, patience.read_seconds),
+            response = session.request(
+                request.method,
+                request.url,
+                data=request.body,
+                headers=dict(request.headers),
+                auth=request.auth,
+                timeout=(limits.connect_seconds, limits.read_seconds),
                 allow_redirects=False,
                 stream=True,
             )
         except (requests.RequestException, ValueError) as problem:
-            raise SendError(_unreachable(problem, patience)) from None
-        with answer:
-            if answer.status_code // 100 != _SUCCESS:
-                raise SendError(_refused(answer, patience))
+            raise SendError(_describe_failure(problem, limits)) from None
+        with response:
+            if response.status_code // 100 != _SUCCESS_CLASS:
+                raise SendError(_describe_refusal(response, limits))
 
 
-def _unreachable(problem: Exception, patience: Patience) -> str:
+def _describe_failure(problem: Exception, limits: HttpLimits) -> str:
     """What happened, without the address: it may hold a password."""
     match problem:
         case requests.exceptions.SSLError():
             return "the TLS connection failed; check the certificate, and that the address is right about https"
         case requests.exceptions.ConnectTimeout():
-            seconds = f"{patience.connect_seconds:g} s"
-            return f"no connection in {seconds} ({patience.tries} tries); check host, port and firewall"
+            seconds = f"{limits.connect_seconds:g} s"
+            return f"no connection in {seconds} ({limits.tries} tries); check host, port and firewall"
         case requests.exceptions.ConnectionError():
-            return _broken(problem, patience)
+            return _describe_connection_error(problem, limits)
         case requests.exceptions.InvalidHeader() | UnicodeEncodeError():
-            return _NO_HEADER
+            return _UNSENDABLE_HEADER
         case requests.RequestException() | LocationValueError():
             return BAD_ADDRESS
         case _:
-            return _NO_HEADER
+            return _UNSENDABLE_HEADER
 
 
 BAD_ADDRESS = "the address cannot be used; it begins with http:// or https:// and a host"
-_NO_HEADER = "the token cannot be sent: it holds a line break or letters outside Latin-1; paste it again"
+_UNSENDABLE_HEADER = "the token cannot be sent: it holds a line break or letters outside Latin-1; paste it again"
 
 
-def _broken(problem: requests.ConnectionError, patience: Patience) -> str:
-    tried = problem.args[0] if problem.args else None
-    match getattr(tried, "reason", tried):
+def _describe_connection_error(problem: requests.ConnectionError, limits: HttpLimits) -> str:
+    cause = problem.args[0] if problem.args else None
+    match getattr(cause, "reason", cause):
         case ReadTimeoutError():
-            return f"no answer ({patience.in_words}); the server hangs or is overloaded"
+            return f"no answer ({limits.description}); the server hangs or is overloaded"
         case ProtocolError():
-            tries = f"{patience.tries} tries"
+            tries = f"{limits.tries} tries"
             return f"the connection was cut before an answer ({tries}); look into the log of the server or its proxy"
         case _:
-            return f"no connection ({patience.tries} tries); it is down, or its host or port are wrong for this runner"
+            return f"no connection ({limits.tries} tries); it is down, or its host or port are wrong for this runner"
 
 
-_SUCCESS, _REDIRECT, _SERVER = 2, 3, 5
-_HINTS = {
+_SUCCESS_CLASS, _REDIRECT_CLASS, _SERVER_ERROR_CLASS = 2, 3, 5
+_HINTS_BY_STATUS = {
     301: "the address has moved; use the new one",
     400: "it does not take what was sent",
     401: "user, password or token are missing or wrong",
@@ -142,43 +142,46 @@ _HINTS = {
     413: "it takes no body of this size",
     429: "it is asked too often",
 }
-_CLASSES = {_REDIRECT: "it redirects; use the final address", _SERVER: "the server has a problem"}
+_HINTS_BY_CLASS = {
+    _REDIRECT_CLASS: "it redirects; use the final address",
+    _SERVER_ERROR_CLASS: "the server has a problem",
+}
 
 
-def _refused(answer: requests.Response, patience: Patience) -> str:
-    status = answer.status_code
-    hint = _HINTS.get(status) or _CLASSES.get(status // 100, "it refused")
-    said = _said(answer, patience)
-    return f"HTTP {status}: {hint}" + (f" (it said: {said})" if said else "")
+def _describe_refusal(response: requests.Response, limits: HttpLimits) -> str:
+    status = response.status_code
+    hint = _HINTS_BY_STATUS.get(status) or _HINTS_BY_CLASS.get(status // 100, "it refused")
+    body_start = _quotable_body(response, limits)
+    return f"HTTP {status}: {hint}" + (f" (it said: {body_start})" if body_start else "")
 
 
-def _said(answer: requests.Response, patience: Patience) -> str:
+def _quotable_body(response: requests.Response, limits: HttpLimits) -> str:
     """The beginning of the body on one line, without what servers like to repeat of a request: its secrets."""
-    text = _beginning(answer, patience).decode(errors="replace")
-    for secret in sorted(_secrets(answer.request), key=len, reverse=True):
-        text = text.replace(secret, _HIDDEN)
+    text = _read_body_start(response, limits).decode(errors="replace")
+    for secret in sorted(_secrets_in(response.request), key=len, reverse=True):
+        text = text.replace(secret, _REDACTED)
     line = " ".join(text.split())
-    return "".join(letter if letter.isprintable() else "?" for letter in line[:_QUOTED])
+    return "".join(character if character.isprintable() else "?" for character in line[:_MAX_QUOTED_CHARACTERS])
 
 
-def _beginning(answer: requests.Response, patience: Patience) -> bytes:
+def _read_body_start(response: requests.Response, limits: HttpLimits) -> bytes:
     """What came of the body in good time; it may be endless, broken off, or not what its headers say."""
-    read, end = b"", time.monotonic() + patience.read_seconds
+    body, deadline = b"", time.monotonic() + limits.read_seconds
     try:
-        while len(read) < _READ and time.monotonic() < end:
-            part = answer.raw.read1(_READ, decode_content=True)
-            if not part:
+        while len(body) < _MAX_BODY_BYTES and time.monotonic() < deadline:
+            chunk = response.raw.read1(_MAX_BODY_BYTES, decode_content=True)
+            if not chunk:
                 break
-            read += part
+            body += chunk
     except (HTTPError, OSError):
         pass  # the status has said what matters
-    return read
+    return body
 
 
-def _secrets(request: requests.PreparedRequest) -> Iterator[str]:
+def _secrets_in(request: requests.PreparedRequest) -> Iterator[str]:
     """The address behind the host, which may hold a key, and the credentials."""
     scheme, _, credentials = str(request.headers.get("Authorization", "")).partition(" ")
-    found = [request.path_url, request.path_url.partition("?")[0], credentials]
+    secrets = [request.path_url, request.path_url.partition("?")[0], credentials]
     if scheme == "Basic":
-        found.append(base64.b64decode(credentials).decode(errors="replace").partition(":")[2])
-    yield from (secret for secret in found if len(secret) >= _SHORTEST_SECRET)
+        secrets.append(base64.b64decode(credentials).decode(errors="replace").partition(":")[2])
+    yield from (secret for secret in secrets if len(secret) >= _MIN_SECRET_CHARACTERS)

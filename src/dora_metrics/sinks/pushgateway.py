@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry, push_to_gateway
 from requests.auth import HTTPBasicAuth
 
-from dora_metrics.runtime import Patience
-from dora_metrics.sinks.base import Delivery, NotSent, Outcome, Sent
-from dora_metrics.sinks.http import BAD_ADDRESS, Message, SendError, send
+from dora_metrics.runtime import HttpLimits
+from dora_metrics.sinks.base import NotSent, Sent, SinkOutcome, SinkPayload
+from dora_metrics.sinks.http import BAD_ADDRESS, SendError, SinkRequest, send_with_retries
 
 
 @dataclass(frozen=True)
@@ -18,19 +18,19 @@ class Pushgateway:
     url: str = field(repr=False)
     job: str
     auth: HTTPBasicAuth | None = field(default=None, repr=False)
-    patience: Patience = Patience()
+    limits: HttpLimits = HttpLimits()
     name: str = "Pushgateway"
 
-    def send(self, delivery: Delivery) -> Outcome:
+    def send(self, payload: SinkPayload) -> SinkOutcome:
         """Replaces the repository's group. The client escapes the grouping key, `/` included."""
         registry = CollectorRegistry()
-        registry.register(delivery.families)
+        registry.register(payload.families)
         try:
             push_to_gateway(
                 self.url,
                 self.job,
                 registry,
-                grouping_key={"repository": delivery.repository},
+                grouping_key={"repository": payload.repository},
                 handler=self._handler,
             )
         except SendError as problem:
@@ -48,6 +48,6 @@ class Pushgateway:
         data: bytes,
     ) -> Callable[[], None]:
         def put() -> None:
-            send(Message(method, url, data, dict(headers), self.auth), self.patience)
+            send_with_retries(SinkRequest(method, url, data, dict(headers), self.auth), self.limits)
 
         return put

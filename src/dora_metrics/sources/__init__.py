@@ -12,12 +12,12 @@ from dora_metrics.settings.model import Settings
 
 
 @dataclass(frozen=True)
-class Read:
+class SourceFacts:
     """Facts, each in its newest state, and what a reader must know about the rest."""
 
     facts: list[Fact]
     notes: tuple[str, ...]
 
 
-Source = Callable[[Settings, datetime], Read]
+FactSource = Callable[[Settings, datetime], SourceFacts]
 """Reads facts, by the settings and as of a moment."""

@@ -7,91 +7,96 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from dora_metrics.core.facts.jsonl import BadLine, decode, decode_many, numbered
-from dora_metrics.core.facts.merge import State
-from dora_metrics.core.facts.model import Record, Unknown
-from dora_metrics.core.ledger.layout import NOT_FACTS
+from dora_metrics.core.facts.jsonl import BadLine, decode_line, decode_lines, numbered_lines
+from dora_metrics.core.facts.merge import NewestRecords
+from dora_metrics.core.facts.model import FactRecord, UnknownRecord
+from dora_metrics.core.ledger.layout import NON_FACT_FILES
 from dora_metrics.errors import FactsError
-from dora_metrics.sources import Read
+from dora_metrics.sources import SourceFacts
 
-_CHUNK = 8 << 20
+_CHUNK_BYTES = 8 << 20
 _BOM = b"\xef\xbb\xbf"
-_MOST_PROBLEMS = 100
+_MAX_PROBLEMS = 100
 
 
 @dataclass(frozen=True)
-class _Source:
+class _FactStream:
     name: str
     open: Callable[[], AbstractContextManager[BinaryIO]]
 
 
-def read(place: str, stdin: BinaryIO) -> Read:
+def read(location: str, stdin: BinaryIO) -> SourceFacts:
     """The facts at `place`: a file, a folder, or `-` for standard input.
 
     Raises:
         FactsError: with every line that is no fact, as `file:line: what`.
     """
-    state, problems, sources = State(), [], list(_sources(place, stdin))
-    for source in sources:
-        for records, bad in _decoded(source):
+    state, problems, streams = NewestRecords(), [], list(_fact_streams(location, stdin))
+    for stream in streams:
+        for records, bad_lines in _decode_chunks(stream):
             state.add(records)
-            problems += [_worded(source.name, one) for one in bad]
+            problems += [_problem_text(stream.name, bad_line) for bad_line in bad_lines]
     if problems:
-        more = len(problems) - _MOST_PROBLEMS
-        raise FactsError([*problems[:_MOST_PROBLEMS], *([f"and {more} more such lines"] if more > 0 else [])])
-    if state.ties:
-        state.settle(pair for source in sources for pair in _pairs(source))
-    facts = [record for record in state.records.values() if not isinstance(record, Unknown)]
-    return Read(facts, _notes(list(state.records.values())))
+        hidden_count = len(problems) - _MAX_PROBLEMS
+        raise FactsError(
+            [*problems[:_MAX_PROBLEMS], *([f"and {hidden_count} more such lines"] if hidden_count > 0 else [])]
+        )
+    if state.tied_ids:
+        state.resolve_ties(pair for stream in streams for pair in _records_with_lines(stream))
+    facts = [record for record in state.records.values() if not isinstance(record, UnknownRecord)]
+    return SourceFacts(facts, _notes(list(state.records.values())))
 
 
-def _sources(place: str, stdin: BinaryIO) -> Iterator[_Source]:
-    if place == "-":
+def _fact_streams(location: str, stdin: BinaryIO) -> Iterator[_FactStream]:
+    if location == "-":
         content = stdin.read()
-        yield _Source("standard input", lambda: BytesIO(content))
+        yield _FactStream("standard input", lambda: BytesIO(content))
         return
-    path = Path(place)
+    path = Path(location)
     if not path.exists():
-        raise FactsError(f"{place}: there is no such file or folder")
-    files = sorted(p for p in path.rglob("*.jsonl") if p.is_file() and p.name not in NOT_FACTS)
+        raise FactsError(f"{location}: there is no such file or folder")
+    files = sorted(file for file in path.rglob("*.jsonl") if file.is_file() and file.name not in NON_FACT_FILES)
     for file in files if path.is_dir() else [path]:
-        yield _Source(str(file), lambda file=file: file.open("rb"))  # type: ignore[misc]
+        yield _FactStream(str(file), lambda file=file: file.open("rb"))  # type: ignore[misc]
 
 
-def _decoded(source: _Source) -> Iterator[tuple[list[Record], list[BadLine]]]:
-    for number, chunk in _chunks(source):
-        yield decode_many(chunk, number)
+def _decode_chunks(stream: _FactStream) -> Iterator[tuple[list[FactRecord], list[BadLine]]]:
+    for line_number, chunk in _chunks(stream):
+        yield decode_lines(chunk, line_number)
 
 
-def _pairs(source: _Source) -> Iterator[tuple[Record, bytes]]:
-    for number, chunk in _chunks(source):
-        yield from ((decode(line), line) for _, line in numbered(chunk, number))
+def _records_with_lines(stream: _FactStream) -> Iterator[tuple[FactRecord, bytes]]:
+    for line_number, chunk in _chunks(stream):
+        yield from ((decode_line(line), line) for _, line in numbered_lines(chunk, line_number))
 
 
-def _chunks(source: _Source) -> Iterator[tuple[int, bytes]]:
+def _chunks(stream: _FactStream) -> Iterator[tuple[int, bytes]]:
     """Whole lines of about 8 MiB at a time, with the number of their first line."""
-    number = 1
+    line_number = 1
     try:
-        with source.open() as file:
-            chunk = file.read(_CHUNK).removeprefix(_BOM)
+        with stream.open() as file:
+            chunk = file.read(_CHUNK_BYTES).removeprefix(_BOM)
             while chunk:
                 chunk += file.readline() if not chunk.endswith(b"\n") else b""
-                yield number, chunk
-                number += chunk.count(b"\n")
-                chunk = file.read(_CHUNK)
+                yield line_number, chunk
+                line_number += chunk.count(b"\n")
+                chunk = file.read(_CHUNK_BYTES)
     except OSError as problem:
-        raise FactsError(f"{source.name}: cannot be read ({problem.strerror})") from None
+        raise FactsError(f"{stream.name}: cannot be read ({problem.strerror})") from None
 
 
-def _worded(name: str, bad: BadLine) -> str:
-    return f"{name}:{bad.number}: {bad.problem}"
+def _problem_text(name: str, bad_line: BadLine) -> str:
+    return f"{name}:{bad_line.number}: {bad_line.problem}"
 
 
-def _notes(records: list[Record]) -> tuple[str, ...]:
-    unknown = [record.kind for record in records if isinstance(record, Unknown)]
-    if not unknown:
+def _notes(records: list[FactRecord]) -> tuple[str, ...]:
+    unknown_kinds = [record.kind for record in records if isinstance(record, UnknownRecord)]
+    if not unknown_kinds:
         return ()
-    kinds = ", ".join(sorted(set(unknown)))
+    kinds = ", ".join(sorted(set(unknown_kinds)))
     return (
-        f"Records of a kind or version that this program does not know, and in no number: {len(unknown)} ({kinds}).",
+        (
+            "Records of a kind or version that this program does not know, and in no number: "
+            f"{len(unknown_kinds)} ({kinds})."
+        ),
     )

@@ -11,15 +11,15 @@ from datetime import datetime
 from typing import Protocol
 
 from dora_metrics.core.ledger.layout import (
-    CURSORS,
-    EVERYTHING,
-    FACTS,
-    OUTBOX,
-    QUARANTINE,
-    REPORTS,
-    SEQUENCE,
-    Folders,
-    Reach,
+    ALL_MONTHS,
+    CURSORS_FILE,
+    FACTS_FOLDER,
+    OUTBOX_FILE,
+    QUARANTINE_FILE,
+    REPORTS_FILE,
+    SEQUENCE_FILE,
+    FolderListing,
+    MonthSelection,
 )
 
 
@@ -36,12 +36,12 @@ class Snapshot:
     files: Mapping[str, bytes] = field(default_factory=dict)
     sequence: int | None = None
     version: str = ""
-    reach: Reach = EVERYTHING
+    months: MonthSelection = ALL_MONTHS
     written_at: datetime | None = None
-    folders: Folders = field(default_factory=dict)
+    folders: FolderListing = field(default_factory=dict)
 
 
-class Ledger(Protocol):
+class Storage(Protocol):
     """Reading and a compare-and-swap; every failure is a LedgerError."""
 
     @property
@@ -50,30 +50,30 @@ class Ledger(Protocol):
         ...
 
     @property
-    def remembers(self) -> bool:
+    def is_persistent(self) -> bool:
         """Whether what is written is there for the next run."""
         ...
 
-    def read(self, reach: Reach = EVERYTHING) -> Snapshot:
+    def read(self, months: MonthSelection = ALL_MONTHS) -> Snapshot:
         """The newest state."""
         ...
 
-    def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
+    def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
         """The same state, as far as it reaches now."""
         ...
 
-    def listed(self, seen: Snapshot, places: Sequence[str]) -> Mapping[str, str]:
+    def blob_ids(self, snapshot: Snapshot, paths: Sequence[str]) -> Mapping[str, str]:
         """The files in some places, by path, each with the name that git gives to its content.
 
         For files that no run reads. A place is a file, or a folder with a slash at its end.
         """
         ...
 
-    def overtaken(self, seen: Snapshot) -> bool:
+    def has_changed_since(self, snapshot: Snapshot) -> bool:
         """Whether another run has changed the ledger since."""
         ...
 
-    def write(self, seen: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:
+    def write(self, snapshot: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:
         """The ledger with these files changed (empty contents: removed); None if it is no longer as it was seen.
 
         `message` says what was recorded, where the ledger keeps such a thing.
@@ -81,64 +81,64 @@ class Ledger(Protocol):
         ...
 
 
-class _Forgetful:
+class _NonPersistent:
     """What is written is gone after the run, so that nobody can overtake it."""
 
-    remembers = False
+    is_persistent = False
 
-    def write(self, seen: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
-        return seen
+    def write(self, snapshot: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
+        return snapshot
 
-    def listed(self, seen: Snapshot, places: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+    def blob_ids(self, snapshot: Snapshot, paths: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
         return {}
 
-    def overtaken(self, seen: Snapshot) -> bool:  # noqa: ARG002
+    def has_changed_since(self, snapshot: Snapshot) -> bool:  # noqa: ARG002
         return False
 
 
-class NoLedger(_Forgetful):
+class NoStorage(_NonPersistent):
     """`ledger: none`: the event alone."""
 
     name = "none"
 
-    def read(self, reach: Reach = EVERYTHING) -> Snapshot:
-        return Snapshot(reach=reach)
+    def read(self, months: MonthSelection = ALL_MONTHS) -> Snapshot:
+        return Snapshot(months=months)
 
-    def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
-        return replace(seen, reach=reach)
+    def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
+        return replace(snapshot, months=months)
 
 
 @dataclass(frozen=True)
-class ReadOnly(_Forgetful):
+class ReadOnlyStorage(_NonPersistent):
     """A ledger that can be read and not written: history is there, and what this run adds is only shown."""
 
-    ledger: Ledger
+    storage: Storage
 
     @property
     def name(self) -> str:
-        return self.ledger.name
+        return self.storage.name
 
-    def read(self, reach: Reach = EVERYTHING) -> Snapshot:
-        return self.ledger.read(reach)
+    def read(self, months: MonthSelection = ALL_MONTHS) -> Snapshot:
+        return self.storage.read(months)
 
-    def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
-        return self.ledger.more(seen, reach)
+    def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
+        return self.storage.read_more(snapshot, months)
 
 
-def sequence(content: bytes) -> int:
+def parse_sequence(content: bytes) -> int:
     """The number; 0 for a file that is not there or was edited by hand: the next change writes it anew."""
     text = content.strip()
     return int(text) if text.isdigit() and len(text) < 16 else 0  # noqa: PLR2004 - more is no count
 
 
-def is_kept(path: str) -> bool:
+def is_primary_data(path: str) -> bool:
     """Whether a file is more than derived: it cannot be computed again from the others."""
-    return path.startswith((FACTS, QUARANTINE, OUTBOX, CURSORS, REPORTS))
+    return path.startswith((FACTS_FOLDER, QUARANTINE_FILE, OUTBOX_FILE, CURSORS_FILE, REPORTS_FILE))
 
 
-def counted(seen: int | None, changes: Mapping[str, bytes]) -> tuple[int, dict[str, bytes]]:
+def with_next_sequence(sequence: int | None, changes: Mapping[str, bytes]) -> tuple[int, dict[str, bytes]]:
     """The sequence after these changes, and the changes with it: it grows where more than derived files change."""
-    now = seen or 0
-    if not any(map(is_kept, changes)):
-        return now, dict(changes)
-    return now + 1, {**changes, SEQUENCE: b"%d\n" % (now + 1)}
+    current = sequence or 0
+    if not any(map(is_primary_data, changes)):
+        return current, dict(changes)
+    return current + 1, {**changes, SEQUENCE_FILE: b"%d\n" % (current + 1)}

@@ -10,8 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from dora_metrics.core.ledger.layout import EVERYTHING, ROOT_FILES, SEQUENCE, Reach, month_at, month_of
-from dora_metrics.core.windows import instant
+from dora_metrics.core.ledger.layout import (
+    ALL_MONTHS,
+    ROOT_FILES,
+    SEQUENCE_FILE,
+    MonthSelection,
+    month_of_path,
+    month_of_time,
+)
+from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.client import (
     Client,
@@ -19,22 +26,22 @@ from dora_metrics.github.client import (
     GitHubError,
     NotFoundError,
     StaleHeadError,
-    UnsureError,
+    UncertainOutcomeError,
     owner_and_name,
 )
-from dora_metrics.github.repository import Found, content, objects
-from dora_metrics.storage.base import Snapshot, counted, sequence
+from dora_metrics.github.repository import GitObject, file_content, read_objects
+from dora_metrics.storage.base import Snapshot, parse_sequence, with_next_sequence
 
 _NO_CONFIG: Mapping[str, object] = {"configOwner": "", "configName": "", "config": "", "asksConfig": False}
-_ALREADY_THERE = "reference already exists"
-_UNANSWERED = 3
-_MONTHS = 8
+_REF_EXISTS_MESSAGE = "reference already exists"
+_MAX_UNCERTAIN_WRITES = 3
+_QUERIED_MONTHS = 8
 _USUAL_MONTHS = 6
 """What a window of 30 days needs, and gauges of 90; the next month is one of them."""
 
 
 @dataclass
-class BranchLedger:
+class BranchStorage:
     """A branch of a repository on GitHub. Writes without an answer are given up after a few.
 
     `now`: which months are looked for first.
@@ -44,143 +51,160 @@ class BranchLedger:
     repository: str
     branch: str
     now: datetime
-    remembers: bool = True
-    _unanswered: int = 0
-    _begun: Snapshot | None = None
+    is_persistent: bool = True
+    _uncertain_writes: int = 0
+    _prefetched: Snapshot | None = None
 
     @property
     def name(self) -> str:
         return f"branch:{self.branch} of {self.repository}"
 
-    def begin(self, repository: str, path: str) -> bytes | None:
+    def read_config_and_prefetch(self, repository: str, path: str) -> bytes | None:
         """A file on a repository's default branch, None where there is none; read in one request with the ledger.
 
         Raises:
             LedgerError: if GitHub does not show both.
         """
-        config = dict(zip(("configOwner", "configName"), owner_and_name(repository).values(), strict=True))
-        usual = Reach(_last_months(self.now)[-_USUAL_MONTHS])
-        self._begun, found = self._first(usual, {**config, "config": f"HEAD:{path}", "asksConfig": True})
-        with self._told(f"read ({path})"):
-            return content(self.client, repository, found)
+        repository_variables = dict(
+            zip(("configOwner", "configName"), owner_and_name(repository).values(), strict=True)
+        )
+        usual_months = MonthSelection(_last_months(self.now)[-_USUAL_MONTHS])
+        self._prefetched, config_object = self._query_ledger(
+            usual_months, {**repository_variables, "config": f"HEAD:{path}", "asksConfig": True}
+        )
+        with self._as_ledger_error(f"read ({path})"):
+            return file_content(self.client, repository, config_object)
 
-    def read(self, reach: Reach = EVERYTHING) -> Snapshot:
+    def read(self, months: MonthSelection = ALL_MONTHS) -> Snapshot:
         """See the port: in one request, if the months are few and small; nothing where there is no branch yet.
 
         Raises:
             LedgerError: if GitHub does not show it.
         """
-        seen, self._begun = self._begun or self._first(reach, _NO_CONFIG)[0], None
-        return self.more(seen, reach)
+        snapshot, self._prefetched = self._prefetched or self._query_ledger(months, _NO_CONFIG)[0], None
+        return self.read_more(snapshot, months)
 
-    def _first(self, reach: Reach, config: Mapping[str, object]) -> tuple[Snapshot, Found]:
+    def _query_ledger(
+        self, months: MonthSelection, config_variables: Mapping[str, object]
+    ) -> tuple[Snapshot, GitObject]:
         """The branch as far as one request shows it, and the config file if that is asked for."""
-        months = list(filter(reach.holds, _last_months(self.now)))
-        years = sorted({month.rpartition("/")[0] for month in months})
-        paths = [*ROOT_FILES, "facts", *years, *(f"{month}.jsonl" for month in months)]
-        with self._told("read"):
-            answer = self.client.query("Ledger", {**self._place, **config}, paths)
-        found, asked = answer["repository"], answer.get("config") or {}
-        if found["isEmpty"]:
+        month_paths = list(filter(months.includes, _last_months(self.now)))
+        year_folders = sorted({month_path.rpartition("/")[0] for month_path in month_paths})
+        paths = [*ROOT_FILES, "facts", *year_folders, *(f"{month_path}.jsonl" for month_path in month_paths)]
+        with self._as_ledger_error("read"):
+            answer = self.client.query("Ledger", {**self._ref_variables, **config_variables}, paths)
+        repository_node, config_node = answer["repository"], answer.get("config") or {}
+        if repository_node["isEmpty"]:
             raise LedgerError(f"{self.name}: the repository has no commit yet, so it can have no branch")
-        if found["ref"] is None:
-            return Snapshot({}, 0, reach=reach), asked.get("object")
-        target = found["ref"]["target"]
-        objects = {path: (target[f"slot{n}"] or {}).get("object") for n, path in enumerate(paths)}
-        root = tuple(entry["name"] for entry in target["tree"]["entries"])
-        files = self._files(objects)
-        number = sequence(files.pop(SEQUENCE, b""))
-        folders = {"": root, **_folders(objects, "facts", *years)}
-        seen = Snapshot(files, number, target["oid"], reach, instant(target["committedDate"]), folders)
-        return seen, asked.get("object")
+        if repository_node["ref"] is None:
+            return Snapshot({}, 0, months=months), config_node.get("object")
+        target = repository_node["ref"]["target"]
+        objects_by_path = {path: (target[f"slot{n}"] or {}).get("object") for n, path in enumerate(paths)}
+        root_names = tuple(entry["name"] for entry in target["tree"]["entries"])
+        files = self._read_contents(objects_by_path)
+        sequence = parse_sequence(files.pop(SEQUENCE_FILE, b""))
+        folders = {"": root_names, **_names_by_folder(objects_by_path, "facts", *year_folders)}
+        snapshot = Snapshot(files, sequence, target["oid"], months, parse_instant(target["committedDate"]), folders)
+        return snapshot, config_node.get("object")
 
-    def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
+    def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
         """See the port: in one request for every fifty files, and one for folders in folders of facts.
 
         Raises:
             LedgerError: if GitHub does not show it.
         """
-        folders = dict(seen.folders)
-        while unknown := [path for path, names in folders.items() if names is None and reach.touches(path)]:
-            folders |= _folders(self._objects(seen.version, unknown), *unknown)
-        facts = (f"{folder}/{name}" for folder, names in folders.items() if folder for name in names or ())
-        wanted = [path for path in facts if path.endswith(".jsonl") and reach.holds(month_of(path))]
-        missing = [path for path in wanted if path not in seen.files]
-        files = {**seen.files, **self._files(self._objects(seen.version, missing))}
-        return replace(seen, files=files, reach=reach, folders=folders)
+        folders = dict(snapshot.folders)
+        while unlisted := [path for path, names in folders.items() if names is None and months.includes_any_of(path)]:
+            folders |= _names_by_folder(self._read_objects(snapshot.version, unlisted), *unlisted)
+        paths = (f"{folder}/{name}" for folder, names in folders.items() if folder for name in names or ())
+        facts_paths = [path for path in paths if path.endswith(".jsonl") and months.includes(month_of_path(path))]
+        missing = [path for path in facts_paths if path not in snapshot.files]
+        files = {**snapshot.files, **self._read_contents(self._read_objects(snapshot.version, missing))}
+        return replace(snapshot, files=files, months=months, folders=folders)
 
-    def _objects(self, version: str, paths: Sequence[str]) -> dict[str, Found]:
-        with self._told("read"):
-            found = objects(self.client, self.repository, [f"{version}:{path}" for path in paths])
-        return dict(zip(paths, found, strict=True))
+    def _read_objects(self, version: str, paths: Sequence[str]) -> dict[str, GitObject]:
+        with self._as_ledger_error("read"):
+            objects_in_order = read_objects(self.client, self.repository, [f"{version}:{path}" for path in paths])
+        return dict(zip(paths, objects_in_order, strict=True))
 
-    def _files(self, found: Mapping[str, Found]) -> dict[str, bytes]:
-        with self._told("read"):
-            contents = {path: content(self.client, self.repository, one) for path, one in found.items()}
-        return {path: text for path, text in contents.items() if text is not None}
+    def _read_contents(self, objects_by_path: Mapping[str, GitObject]) -> dict[str, bytes]:
+        with self._as_ledger_error("read"):
+            contents = {
+                path: file_content(self.client, self.repository, git_object)
+                for path, git_object in objects_by_path.items()
+            }
+        return {path: file_content for path, file_content in contents.items() if file_content is not None}
 
-    def write(self, seen: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:
+    def write(self, snapshot: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:
         """See the port. An answer that got lost counts as overtaken: the next read shows whether it was done.
 
         Raises:
             LedgerError: if GitHub refuses.
         """
-        number, changes = counted(seen.sequence, changes)
+        sequence, changes = with_next_sequence(snapshot.sequence, changes)
         try:
-            version = self._append(seen.version, changes, message) if seen.version else self._begin(changes, message)
+            version = (
+                self._commit_on_head(snapshot.version, changes, message)
+                if snapshot.version
+                else self._create_branch(changes, message)
+            )
         except StaleHeadError:
             return None
-        except (UnsureError, NotFoundError) as problem:
-            self._unanswered += 1
-            if self._unanswered == _UNANSWERED:
-                raise self._unusable("written", problem) from None
+        except (UncertainOutcomeError, NotFoundError) as problem:
+            self._uncertain_writes += 1
+            if self._uncertain_writes == _MAX_UNCERTAIN_WRITES:
+                raise self._ledger_error("written", problem) from None
             return None
         except GitHubError as problem:
-            raise self._unusable("written", problem) from None
-        files = {path: content for path, content in {**seen.files, **changes}.items() if content and path != SEQUENCE}
-        return replace(seen, files=files, sequence=number, version=version) if version else None
+            raise self._ledger_error("written", problem) from None
+        files = {
+            path: content
+            for path, content in {**snapshot.files, **changes}.items()
+            if content and path != SEQUENCE_FILE
+        }
+        return replace(snapshot, files=files, sequence=sequence, version=version) if version else None
 
-    def listed(self, seen: Snapshot, places: Sequence[str]) -> Mapping[str, str]:
+    def blob_ids(self, snapshot: Snapshot, paths: Sequence[str]) -> Mapping[str, str]:
         """See the port: in one request. Where GitHub does not tell, nothing is known to be there."""
-        if not seen.version:
+        if not snapshot.version:
             return {}
         try:
-            tree = self.client.get(f"/repos/{self.repository}/git/trees/{seen.version}", {"recursive": "1"})
+            tree = self.client.get(f"/repos/{self.repository}/git/trees/{snapshot.version}", {"recursive": "1"})
         except GitHubError:
             return {}
-        files = ((entry["path"], entry["sha"]) for entry in tree["tree"] if entry["type"] == "blob")
-        return {path: name for path, name in files if path.startswith(tuple(places))}
+        blobs = ((entry["path"], entry["sha"]) for entry in tree["tree"] if entry["type"] == "blob")
+        return {path: blob_id for path, blob_id in blobs if path.startswith(tuple(paths))}
 
-    def overtaken(self, seen: Snapshot) -> bool:
+    def has_changed_since(self, snapshot: Snapshot) -> bool:
         """See the port.
 
         Raises:
             LedgerError: if GitHub does not show it.
         """
-        with self._told("read"):
-            ref = self.client.query("Head", self._place)["repository"]["ref"]
-        return (ref["target"]["oid"] if ref else "") != seen.version
+        with self._as_ledger_error("read"):
+            ref = self.client.query("Head", self._ref_variables)["repository"]["ref"]
+        return (ref["target"]["oid"] if ref else "") != snapshot.version
 
     @property
-    def _place(self) -> dict[str, object]:
+    def _ref_variables(self) -> dict[str, object]:
         return {**owner_and_name(self.repository), "ref": f"refs/heads/{self.branch}"}
 
     @contextmanager
-    def _told(self, done: str) -> Iterator[None]:
+    def _as_ledger_error(self, participle: str) -> Iterator[None]:
         """What GitHub refuses is a ledger that cannot be used."""
         try:
             yield
         except GitHubError as problem:
-            raise self._unusable(done, problem) from None
+            raise self._ledger_error(participle, problem) from None
 
-    def _append(self, head: str, changes: Mapping[str, bytes], message: str) -> str:
+    def _commit_on_head(self, head: str, changes: Mapping[str, bytes], message: str) -> str:
         additions = [
             {"path": path, "contents": base64.b64encode(content).decode()}
             for path, content in changes.items()
             if content
         ]
         deletions = [{"path": path} for path, content in changes.items() if not content]
-        done = self.client.mutate(
+        answer = self.client.mutate(
             "Append",
             {
                 "input": {
@@ -191,49 +215,54 @@ class BranchLedger:
                 }
             },
         )
-        return str(done["createCommitOnBranch"]["commit"]["oid"])
+        return str(answer["createCommitOnBranch"]["commit"]["oid"])
 
-    def _begin(self, changes: Mapping[str, bytes], message: str) -> str | None:
+    def _create_branch(self, changes: Mapping[str, bytes], message: str) -> str | None:
         """The first commit of an orphan branch; None if another run has begun it meanwhile."""
-        base = f"/repos/{self.repository}/git"
-        tree = [
+        git_api = f"/repos/{self.repository}/git"
+        tree_entries = [
             {"path": path, "mode": "100644", "type": "blob", "content": content.decode()}
             for path, content in changes.items()
             if content
         ]
-        made = self.client.post(f"{base}/trees", {"tree": tree})
-        commit = self.client.post(f"{base}/commits", {"message": message, "tree": made["sha"], "parents": []})
+        tree = self.client.post(f"{git_api}/trees", {"tree": tree_entries})
+        commit = self.client.post(f"{git_api}/commits", {"message": message, "tree": tree["sha"], "parents": []})
         try:
-            self.client.post(f"{base}/refs", {"ref": f"refs/heads/{self.branch}", "sha": commit["sha"]})
+            self.client.post(f"{git_api}/refs", {"ref": f"refs/heads/{self.branch}", "sha": commit["sha"]})
         except GitHubError as problem:
-            if _ALREADY_THERE in str(problem).lower():
+            if _REF_EXISTS_MESSAGE in str(problem).lower():
                 return None
             raise
         return str(commit["sha"])
 
-    def _unusable(self, done: str, problem: GitHubError) -> LedgerError:
+    def _ledger_error(self, participle: str, problem: GitHubError) -> LedgerError:
         advice = ""
         if isinstance(problem, ForbiddenError):
-            need = "write" if done == "written" else "read"
-            advice = f"; give the job `permissions: contents: {need}` (a fork's or Dependabot's run cannot have it)"
+            permission = "write" if participle == "written" else "read"
+            advice = (
+                f"; give the job `permissions: contents: {permission}` (a fork's or Dependabot's run cannot have it)"
+            )
         elif isinstance(problem, NotFoundError):
             advice = "; check the name, and that the token may read that repository"
-        return LedgerError(f"{self.name}: cannot be {done}: {problem}{advice}")
+        return LedgerError(f"{self.name}: cannot be {participle}: {problem}{advice}")
 
 
 def _last_months(now: datetime) -> list[str]:
     """The months up to the next one, since clocks differ."""
-    count = now.year * 12 + now.month
-    return [month_at(datetime(n // 12, n % 12 + 1, 1, tzinfo=UTC)) for n in range(count - _MONTHS + 1, count + 1)]
+    current_month = now.year * 12 + now.month
+    return [
+        month_of_time(datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC))
+        for month in range(current_month - _QUERIED_MONTHS + 1, current_month + 1)
+    ]
 
 
-def _folders(objects: Mapping[str, Found], *paths: str) -> dict[str, tuple[str, ...] | None]:
+def _names_by_folder(objects_by_path: Mapping[str, GitObject], *paths: str) -> dict[str, tuple[str, ...] | None]:
     """The names of the files in each of these folders; the folders in them as not looked into yet."""
-    found: dict[str, tuple[str, ...] | None] = {}
+    names_by_folder: dict[str, tuple[str, ...] | None] = {}
     for path in paths:
-        entries = (objects.get(path) or {}).get("entries") or ()
+        entries = (objects_by_path.get(path) or {}).get("entries") or ()
         for entry in entries:
             if entry["type"] == "tree":
-                found.setdefault(f"{path}/{entry['name']}", None)
-        found[path] = tuple(entry["name"] for entry in entries if entry["type"] == "blob")
-    return found
+                names_by_folder.setdefault(f"{path}/{entry['name']}", None)
+        names_by_folder[path] = tuple(entry["name"] for entry in entries if entry["type"] == "blob")
+    return names_by_folder

@@ -17,43 +17,43 @@ from pathlib import Path
 from typing import BinaryIO
 
 from dora_metrics.core.ledger.layout import (
-    CHECKPOINT,
-    EVERYTHING,
-    FACTS,
-    METRICS,
+    ALL_MONTHS,
+    CHECKPOINT_FILE,
+    FACTS_FOLDER,
+    METRICS_FILE,
     ROOT_FILES,
-    SEQUENCE,
-    Reach,
-    blob,
-    month_of,
+    SEQUENCE_FILE,
+    MonthSelection,
+    git_blob_sha,
+    month_of_path,
 )
 from dora_metrics.errors import LedgerError
-from dora_metrics.storage.base import Snapshot, counted, is_kept, sequence
+from dora_metrics.storage.base import Snapshot, is_primary_data, parse_sequence, with_next_sequence
 
-_PAUSE_SECONDS = 0.02
+_RETRY_SECONDS = 0.02
 
 
 @contextmanager
-def locked(path: Path, patience_seconds: float) -> Iterator[None]:
+def file_lock(path: Path, timeout_seconds: float) -> Iterator[None]:
     """Holds the lock of a file, which is made if it is not there and stays afterwards.
 
     Raises:
         TimeoutError: if another process holds it all the time.
         OSError: if the file cannot be made.
     """
-    end = time.monotonic() + patience_seconds
+    deadline = time.monotonic() + timeout_seconds
     with path.open("a+b") as file:
-        while not _taken(file):
-            if time.monotonic() > end:
+        while not _try_lock(file):
+            if time.monotonic() > deadline:
                 raise TimeoutError
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(_RETRY_SECONDS)
         yield  # closing the file ends the lock
 
 
 if sys.platform == "win32":
     import msvcrt
 
-    def _taken(file: BinaryIO) -> bool:
+    def _try_lock(file: BinaryIO) -> bool:
         file.seek(0)
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
@@ -63,7 +63,7 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _taken(file: BinaryIO) -> bool:
+    def _try_lock(file: BinaryIO) -> bool:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -71,14 +71,14 @@ else:
         return True
 
 
-_LOCK = ".lock"
-_LOCK_SECONDS = 30
+_LOCK_FILE = ".lock"
+_LOCK_TIMEOUT_SECONDS = 30
 
 
-class DirectoryLedger:
+class DirectoryStorage:
     """A ledger in a folder. Each file is replaced whole, so that a killed run leaves old or new, never half."""
 
-    remembers = True
+    is_persistent = True
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -87,44 +87,44 @@ class DirectoryLedger:
     def name(self) -> str:
         return f"dir:{self._root}"
 
-    def read(self, reach: Reach = EVERYTHING) -> Snapshot:
+    def read(self, months: MonthSelection = ALL_MONTHS) -> Snapshot:
         """See the port.
 
         Raises:
             LedgerError: if the folder cannot be read.
         """
-        sequence = self._sequence()  # first: what is written meanwhile must look newer, never older
-        files = self._contents(self._root / name for name in ROOT_FILES if name != SEQUENCE)
-        return self.more(Snapshot(files, sequence, written_at=self._written_at()), reach)
+        sequence = self._read_sequence()  # first: what is written meanwhile must look newer, never older
+        files = self._read_contents(self._root / name for name in ROOT_FILES if name != SEQUENCE_FILE)
+        return self.read_more(Snapshot(files, sequence, written_at=self._written_at()), months)
 
-    def more(self, seen: Snapshot, reach: Reach) -> Snapshot:
+    def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
         """See the port. What was written since may be among it; then `write` refuses.
 
         Raises:
             LedgerError: if the folder cannot be read.
         """
-        paths = (path for path in self._facts_files() if reach.holds(month_of(self._path(path))))
-        facts = self._contents(path for path in paths if self._path(path) not in seen.files)
-        return replace(seen, files={**seen.files, **facts}, reach=reach)
+        paths = (path for path in self._facts_files() if months.includes(month_of_path(self._relative_path(path))))
+        facts = self._read_contents(path for path in paths if self._relative_path(path) not in snapshot.files)
+        return replace(snapshot, files={**snapshot.files, **facts}, months=months)
 
     def _facts_files(self) -> Iterator[Path]:
         """All `*.jsonl`, at any depth; a folder that cannot be read is an error, never an empty one."""
         try:
-            for place, _, names in os.walk(self._root / FACTS, onerror=_raise):
-                yield from (Path(place, name) for name in names if name.endswith(".jsonl"))
+            for folder, _, names in os.walk(self._root / FACTS_FOLDER, onerror=_raise_unless_missing):
+                yield from (Path(folder, name) for name in names if name.endswith(".jsonl"))
         except OSError as problem:
-            raise self._unusable("read", problem) from None
+            raise self._ledger_error("read", problem) from None
 
-    def _contents(self, paths: Iterable[Path]) -> dict[str, bytes]:
+    def _read_contents(self, paths: Iterable[Path]) -> dict[str, bytes]:
         try:
-            return {self._path(path): path.read_bytes() for path in paths if path.is_file()}
+            return {self._relative_path(path): path.read_bytes() for path in paths if path.is_file()}
         except OSError as problem:
-            raise self._unusable("read", problem) from None
+            raise self._ledger_error("read", problem) from None
 
-    def _path(self, path: Path) -> str:
+    def _relative_path(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix()
 
-    def write(self, seen: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
+    def write(self, snapshot: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
         """See the port; `changes` are made in their order.
 
         Raises:
@@ -132,81 +132,87 @@ class DirectoryLedger:
         """
         try:
             self._root.mkdir(parents=True, exist_ok=True)
-            with locked(self._root / _LOCK, _LOCK_SECONDS):
-                if self._sequence() != seen.sequence or self._torn(seen, changes):
+            with file_lock(self._root / _LOCK_FILE, _LOCK_TIMEOUT_SECONDS):
+                if self._read_sequence() != snapshot.sequence or self._is_half_written(snapshot, changes):
                     return None
-                return self._changed(seen, changes)
+                return self._apply(snapshot, changes)
         except TimeoutError:
             raise LedgerError(
-                f"{self.name}: another run has held it for {_LOCK_SECONDS} s; it is not written"
+                f"{self.name}: another run has held it for {_LOCK_TIMEOUT_SECONDS} s; it is not written"
             ) from None
         except OSError as problem:
-            raise self._unusable("written", problem) from None
+            raise self._ledger_error("written", problem) from None
 
-    def _torn(self, seen: Snapshot, changes: Mapping[str, bytes]) -> bool:
+    def _is_half_written(self, snapshot: Snapshot, changes: Mapping[str, bytes]) -> bool:
         """Whether a run that was killed before it could count its change has written one of these files.
 
         The checkpoint among them: it went first, and says that facts of sealed months have changed.
         """
-        kept = (path for path in changes if is_kept(path) or path == CHECKPOINT)
-        return any(_content(self._root / path) != seen.files.get(path, b"") for path in kept)
+        primary_paths = (path for path in changes if is_primary_data(path) or path == CHECKPOINT_FILE)
+        return any(_content_or_empty(self._root / path) != snapshot.files.get(path, b"") for path in primary_paths)
 
-    def listed(self, seen: Snapshot, places: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+    def blob_ids(self, snapshot: Snapshot, paths: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
         """See the port.
 
         Raises:
             LedgerError: if the folder cannot be read.
         """
-        found = (path for place in places for path in self._files_of(place))
-        return {path: blob(content) for path, content in self._contents(found).items()}
+        files = (file for listed_path in paths for file in self._files_at(listed_path))
+        return {path: git_blob_sha(content) for path, content in self._read_contents(files).items()}
 
-    def _files_of(self, place: str) -> Iterator[Path]:
-        path = self._root / place
-        yield from sorted(path.rglob("*.json")) if place.endswith("/") else (path,)
+    def _files_at(self, listed_path: str) -> Iterator[Path]:
+        path = self._root / listed_path
+        yield from sorted(path.rglob("*.json")) if listed_path.endswith("/") else (path,)
 
-    def overtaken(self, seen: Snapshot) -> bool:
+    def has_changed_since(self, snapshot: Snapshot) -> bool:
         """See the port."""
-        return self._sequence() != seen.sequence
+        return self._read_sequence() != snapshot.sequence
 
-    def _changed(self, seen: Snapshot, changes: Mapping[str, bytes]) -> Snapshot:
+    def _apply(self, snapshot: Snapshot, changes: Mapping[str, bytes]) -> Snapshot:
         """A checkpoint that no longer holds goes first: a run that is killed here leaves none, not a wrong one."""
-        number, changes = counted(seen.sequence, changes)
-        if CHECKPOINT in changes:
-            _replace(self._root / CHECKPOINT, b"")
+        sequence, changes = with_next_sequence(snapshot.sequence, changes)
+        if CHECKPOINT_FILE in changes:
+            _replace_file(self._root / CHECKPOINT_FILE, b"")
         for path, content in changes.items():
-            _replace(self._root / path, content)
-        files = {path: content for path, content in {**seen.files, **changes}.items() if content and path != SEQUENCE}
-        return replace(seen, files=files, sequence=number)
+            _replace_file(self._root / path, content)
+        files = {
+            path: content
+            for path, content in {**snapshot.files, **changes}.items()
+            if content and path != SEQUENCE_FILE
+        }
+        return replace(snapshot, files=files, sequence=sequence)
 
     def _written_at(self) -> datetime | None:
         """When the numbers were computed last."""
         try:
-            return datetime.fromtimestamp((self._root / METRICS).stat().st_mtime, UTC)
+            return datetime.fromtimestamp((self._root / METRICS_FILE).stat().st_mtime, UTC)
         except OSError:
             return None
 
-    def _sequence(self) -> int:
+    def _read_sequence(self) -> int:
         try:
-            return sequence((self._root / SEQUENCE).read_bytes())
+            return parse_sequence((self._root / SEQUENCE_FILE).read_bytes())
         except FileNotFoundError:
             return 0
         except OSError as problem:
-            raise self._unusable("read", problem) from None
+            raise self._ledger_error("read", problem) from None
 
-    def _unusable(self, done: str, problem: OSError) -> LedgerError:
-        return LedgerError(f"{self.name}: cannot be {done} ({problem.strerror}); check the path and its permissions")
+    def _ledger_error(self, participle: str, problem: OSError) -> LedgerError:
+        return LedgerError(
+            f"{self.name}: cannot be {participle} ({problem.strerror}); check the path and its permissions"
+        )
 
 
-def _raise(problem: OSError) -> None:
+def _raise_unless_missing(problem: OSError) -> None:
     if not isinstance(problem, FileNotFoundError):
         raise problem
 
 
-def _content(path: Path) -> bytes:
+def _content_or_empty(path: Path) -> bytes:
     return path.read_bytes() if path.is_file() else b""
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace_file(path: Path, content: bytes) -> None:
     """The file with this content, whole or not at all; without content the file goes."""
     if not content:
         path.unlink(missing_ok=True)

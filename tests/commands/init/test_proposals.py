@@ -4,34 +4,36 @@ from pathlib import Path
 
 import pytest
 
-from dora_metrics.commands.init.findings import Deployed, OnGitHub
-from support.checkouts import CI, DEPLOY, RELEASE, Checkout, workflow
+from dora_metrics.commands.init.findings import GitHubDeployment, GitHubFindings
+from support.checkouts import CI_WORKFLOW, DEPLOY_WORKFLOW, RELEASE_WORKFLOW, Checkout, workflow
 
 DEPLOY_FILE, RELEASE_FILE = ".github/workflows/deploy.yml", ".github/workflows/release.yml"
 
 
 def test_a_job_with_a_production_environment_is_a_deployment(tmp_path: Path) -> None:
-    found = Checkout.of(tmp_path, {DEPLOY_FILE: DEPLOY, ".github/workflows/ci.yml": CI}).proposal()
+    found = Checkout.create(
+        tmp_path, {DEPLOY_FILE: DEPLOY_WORKFLOW, ".github/workflows/ci.yml": CI_WORKFLOW}
+    ).proposal()
     assert found.sources == ("deployments",)
-    assert found.because == (".github/workflows/deploy.yml:10: job deploy has `environment: production`",)
-    assert found.when.workflows == ("Ship it",)
-    assert not found.when.deployment_status
-    assert found.environments == ("production",)
+    assert found.source_reasons == (".github/workflows/deploy.yml:10: job deploy has `environment: production`",)
+    assert found.triggers.workflows == ("Ship it",)
+    assert not found.triggers.deployment_status
+    assert found.production_environments == ("production",)
 
 
 def test_an_environment_without_a_deployment_is_none(tmp_path: Path) -> None:
-    quiet = DEPLOY.replace("url: https://shop.example", "deployment: false")
-    assert Checkout.of(tmp_path, {DEPLOY_FILE: quiet}).proposal().sources == ("workflow-runs",)
+    quiet = DEPLOY_WORKFLOW.replace("url: https://shop.example", "deployment: false")
+    assert Checkout.create(tmp_path, {DEPLOY_FILE: quiet}).proposal().sources == ("workflow-runs",)
 
 
 def test_a_workflow_that_publishes_releases_makes_releases_the_deployments(tmp_path: Path) -> None:
-    found = Checkout.of(tmp_path, {RELEASE_FILE: RELEASE}).proposal()
+    found = Checkout.create(tmp_path, {RELEASE_FILE: RELEASE_WORKFLOW}).proposal()
     assert found.sources == ("releases",)
-    assert found.because == (
+    assert found.source_reasons == (
         ".github/workflows/release.yml:7: job release-please uses googleapis/release-please-action",
     )
-    assert found.when.workflows == ("Release please",)
-    assert found.when.release
+    assert found.triggers.workflows == ("Release please",)
+    assert found.triggers.release
 
 
 @pytest.mark.parametrize(
@@ -43,9 +45,9 @@ def test_a_workflow_that_publishes_releases_makes_releases_the_deployments(tmp_p
     ],
 )
 def test_a_command_that_publishes_a_release_counts_as_well(tmp_path: Path, command: str, told: str) -> None:
-    found = Checkout.of(tmp_path, {RELEASE_FILE: workflow("Out", go={"steps": [{"run": command}]})}).proposal()
+    found = Checkout.create(tmp_path, {RELEASE_FILE: workflow("Out", go={"steps": [{"run": command}]})}).proposal()
     assert found.sources == ("releases",)
-    assert found.because[0].endswith(f": job go runs {told}")
+    assert found.source_reasons[0].endswith(f": job go runs {told}")
 
 
 def test_a_composite_action_of_the_checkout_that_publishes_counts_as_well(tmp_path: Path) -> None:
@@ -54,41 +56,41 @@ def test_a_composite_action_of_the_checkout_that_publishes_counts_as_well(tmp_pa
         RELEASE_FILE: workflow("Out", go={"steps": [{"uses": "./.github/actions/publish"}]}),
         ".github/actions/publish/action.yml": action,
     }
-    found = Checkout.of(tmp_path, files).proposal()
-    assert found.because[0].endswith("job go uses ./.github/actions/publish, which runs gh release create")
+    found = Checkout.create(tmp_path, files).proposal()
+    assert found.source_reasons[0].endswith("job go uses ./.github/actions/publish, which runs gh release create")
 
 
 def test_tags_that_look_like_versions_are_taken_for_releases_where_nobody_can_be_asked(tmp_path: Path) -> None:
-    checkout = Checkout.of(tmp_path, tags=["v1.9.0", "v1.10.0", "nightly"])
-    assert checkout.proposal().because == ("2 tags look like versions, the newest is v1.10.0",)
-    assert checkout.proposal(OnGitHub()).sources == ("pushes",)
+    checkout = Checkout.create(tmp_path, tags=["v1.9.0", "v1.10.0", "nightly"])
+    assert checkout.proposal().source_reasons == ("2 tags look like versions, the newest is v1.10.0",)
+    assert checkout.proposal(GitHubFindings()).sources == ("pushes",)
 
 
 def test_a_workflow_named_like_deploy_is_watched(tmp_path: Path) -> None:
-    found = Checkout.of(tmp_path, {DEPLOY_FILE: workflow("Bring it out", go={"steps": [{"run": "x"}]})}).proposal()
+    found = Checkout.create(tmp_path, {DEPLOY_FILE: workflow("Bring it out", go={"steps": [{"run": "x"}]})}).proposal()
     assert found.sources == ("workflow-runs",)
-    assert found.when.workflows == ("Bring it out",)
+    assert found.triggers.workflows == ("Bring it out",)
 
 
 def test_without_anything_merges_are_deployments_and_the_reason_says_what_was_looked_for(tmp_path: Path) -> None:
-    found = Checkout.of(tmp_path, {".github/workflows/ci.yml": CI}).proposal()
-    assert (found.sources, found.when.push) == (("pushes",), "main")
-    assert found.because[0].startswith("no job has a production `environment:`")
+    found = Checkout.create(tmp_path, {".github/workflows/ci.yml": CI_WORKFLOW}).proposal()
+    assert (found.sources, found.triggers.push_branch) == (("pushes",), "main")
+    assert found.source_reasons[0].startswith("no job has a production `environment:`")
 
 
 @pytest.mark.parametrize("api", ["argoproj.io/v1alpha1", "kustomize.toolkit.fluxcd.io/v1"])
 def test_what_a_controller_takes_from_the_branch_is_named(tmp_path: Path, api: str) -> None:
-    found = Checkout.of(tmp_path, {"apps/shop.yaml": f"apiVersion: {api}\nkind: Application\n"}).proposal()
+    found = Checkout.create(tmp_path, {"apps/shop.yaml": f"apiVersion: {api}\nkind: Application\n"}).proposal()
     assert found.sources == ("pushes",)
-    assert found.because[0] == f"apps/shop.yaml:1: `apiVersion: {api}`: a controller takes what is merged"
+    assert found.source_reasons[0] == f"apps/shop.yaml:1: `apiVersion: {api}`: a controller takes what is merged"
     assert any("repository_dispatch" in note for note in found.notes)
 
 
 def test_a_better_source_wins_over_a_lesser_one(tmp_path: Path) -> None:
-    files = {DEPLOY_FILE: DEPLOY, RELEASE_FILE: RELEASE}
-    found = Checkout.of(tmp_path, files, tags=["v1.0.0"]).proposal()
+    files = {DEPLOY_FILE: DEPLOY_WORKFLOW, RELEASE_FILE: RELEASE_WORKFLOW}
+    found = Checkout.create(tmp_path, files, tags=["v1.0.0"]).proposal()
     assert found.sources == ("deployments",)
-    assert found.when.workflows == ("Ship it",)
+    assert found.triggers.workflows == ("Ship it",)
 
 
 # --- Environments ---
@@ -96,19 +98,19 @@ def test_a_better_source_wins_over_a_lesser_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["eu-production", "Production EU", "aws prod", "live-2"])
 def test_production_is_known_by_a_word_of_its_name(tmp_path: Path, name: str) -> None:
-    found = Checkout.of(tmp_path, {DEPLOY_FILE: workflow("Go", go={"environment": name})}).proposal()
-    assert found.environments == (name,)
+    found = Checkout.create(tmp_path, {DEPLOY_FILE: workflow("Go", go={"environment": name})}).proposal()
+    assert found.production_environments == (name,)
 
 
 @pytest.mark.parametrize("name", ["staging", "pre-prod", "non-production", "github-pages", "delivery", "qa-live"])
 def test_what_is_called_otherwise_is_not_production(tmp_path: Path, name: str) -> None:
-    found = Checkout.of(tmp_path, {".github/workflows/x.yml": workflow("Go", go={"environment": name})}).proposal()
+    found = Checkout.create(tmp_path, {".github/workflows/x.yml": workflow("Go", go={"environment": name})}).proposal()
     assert found.sources == ("pushes",)
 
 
 def test_names_that_the_default_does_not_cover_become_a_setting(tmp_path: Path) -> None:
     jobs = {"eu": {"environment": "prod-eu"}, "us": {"environment": "us-prod"}}
-    found = Checkout.of(tmp_path, {DEPLOY_FILE: workflow("Go", **jobs)}).proposal()
+    found = Checkout.create(tmp_path, {DEPLOY_FILE: workflow("Go", **jobs)}).proposal()
     assert {one.name: one.value for one in found.settings} == {
         "deployment-source": "deployments",
         "production-environments": ["prod-eu", "us-prod"],
@@ -122,9 +124,9 @@ jobs: {deploy: {environment: "${{ inputs.where }}", runs-on: x, steps: [{run: x}
 """
     caller = workflow("Out", go={"uses": "./.github/workflows/_called.yml", "with": {"where": "production"}})
     files = {".github/workflows/_called.yml": called, ".github/workflows/out.yml": caller}
-    found = Checkout.of(tmp_path, files).proposal()
-    assert found.when.workflows == ("Out",)
-    assert found.because == (
+    found = Checkout.create(tmp_path, files).proposal()
+    assert found.triggers.workflows == ("Out",)
+    assert found.source_reasons == (
         ".github/workflows/out.yml:3: job go has `environment: production`, through .github/workflows/_called.yml",
     )
 
@@ -148,9 +150,9 @@ jobs: {deploy: {environment: "${{ inputs.where }}", runs-on: x, steps: [{run: x}
 def test_an_expression_is_read_as_far_as_the_file_says(
     tmp_path: Path, job: dict[str, object], environments: tuple[str, ...]
 ) -> None:
-    found = Checkout.of(tmp_path, {DEPLOY_FILE: workflow("Go", go=job)}).proposal()
-    assert found.environments == environments
-    assert all("may have" in line or len(environments) == 1 for line in found.because)
+    found = Checkout.create(tmp_path, {DEPLOY_FILE: workflow("Go", go=job)}).proposal()
+    assert found.production_environments == environments
+    assert all("may have" in line or len(environments) == 1 for line in found.source_reasons)
 
 
 def test_the_choices_of_a_manual_run_are_read(tmp_path: Path) -> None:
@@ -159,13 +161,13 @@ name: Manual
 on: {workflow_dispatch: {inputs: {to: {type: choice, options: [staging, production]}}}}
 jobs: {go: {environment: "${{ github.event.inputs.to }}", runs-on: x, steps: [{run: x}]}}
 """
-    found = Checkout.of(tmp_path, {".github/workflows/manual.yml": manual}).proposal()
-    assert found.because == (".github/workflows/manual.yml:4: job go may have `environment: production`",)
+    found = Checkout.create(tmp_path, {".github/workflows/manual.yml": manual}).proposal()
+    assert found.source_reasons == (".github/workflows/manual.yml:4: job go may have `environment: production`",)
 
 
 def test_a_workflow_for_pull_requests_only_deploys_nothing(tmp_path: Path) -> None:
-    preview = DEPLOY.replace("on: {push: {branches: [main]}}", "on: pull_request")
-    assert Checkout.of(tmp_path, {DEPLOY_FILE: preview}).proposal().sources == ("pushes",)
+    preview = DEPLOY_WORKFLOW.replace("on: {push: {branches: [main]}}", "on: pull_request")
+    assert Checkout.create(tmp_path, {DEPLOY_FILE: preview}).proposal().sources == ("pushes",)
 
 
 AT_MERGES = """\
@@ -191,63 +193,69 @@ jobs:
 )
 def test_a_workflow_for_merged_pull_requests_deploys_and_its_runs_are_listened_to(tmp_path: Path, on: str) -> None:
     at_merges = AT_MERGES.replace("{pull_request: {types: [closed], branches: [main]}}", on)
-    found = Checkout.of(tmp_path, {DEPLOY_FILE: at_merges}).proposal()
+    found = Checkout.create(tmp_path, {DEPLOY_FILE: at_merges}).proposal()
     assert found.sources == ("deployments",)
-    assert found.because == (".github/workflows/deploy.yml:6: job deploy has `environment: production`",)
-    assert found.when.workflows == ("Ship it",)
-    assert not found.when.pulls
+    assert found.source_reasons == (".github/workflows/deploy.yml:6: job deploy has `environment: production`",)
+    assert found.triggers.workflows == ("Ship it",)
+    assert not found.triggers.has_pull_request_runs
 
 
 def test_beside_another_watched_workflow_merges_are_let_through_by_their_name(tmp_path: Path) -> None:
-    both = DEPLOY.replace("on: {push: {branches: [main]}}", "on: [push, pull_request]").replace("Ship it", "Other")
+    both = DEPLOY_WORKFLOW.replace("on: {push: {branches: [main]}}", "on: [push, pull_request]").replace(
+        "Ship it", "Other"
+    )
     files = {DEPLOY_FILE: AT_MERGES, ".github/workflows/other.yml": both}
-    when = Checkout.of(tmp_path, files).proposal().when
+    when = Checkout.create(tmp_path, files).proposal().triggers
     assert when.workflows == ("Ship it", "Other")
-    assert (when.pulls, when.merges) == (True, ("Ship it",))
+    assert (when.has_pull_request_runs, when.merge_workflows) == (True, ("Ship it",))
 
 
 def test_a_release_that_a_merge_publishes_is_listened_to(tmp_path: Path) -> None:
-    at_merges = RELEASE.replace("on: {push: {branches: [main]}}", "on: {pull_request: {types: [closed]}}")
-    found = Checkout.of(tmp_path, {RELEASE_FILE: at_merges}).proposal()
-    assert (found.sources, found.when.workflows, found.when.pulls) == (("releases",), ("Release please",), False)
+    at_merges = RELEASE_WORKFLOW.replace("on: {push: {branches: [main]}}", "on: {pull_request: {types: [closed]}}")
+    found = Checkout.create(tmp_path, {RELEASE_FILE: at_merges}).proposal()
+    assert (found.sources, found.triggers.workflows, found.triggers.has_pull_request_runs) == (
+        ("releases",),
+        ("Release please",),
+        False,
+    )
 
 
 def test_runs_for_pull_requests_are_no_deployments_by_their_name(tmp_path: Path) -> None:
     closing = AT_MERGES.replace("    environment: production\n", "")
-    found = Checkout.of(tmp_path, {DEPLOY_FILE: closing}).proposal()
+    found = Checkout.create(tmp_path, {DEPLOY_FILE: closing}).proposal()
     assert found.sources == ("pushes",)
     assert any("if it deploys, give its job `environment: production`" in note for note in found.notes)
 
 
 def test_runs_of_a_watched_workflow_for_pull_requests_start_none_of_ours(tmp_path: Path) -> None:
-    both = DEPLOY.replace("on: {push: {branches: [main]}}", "on: [push, pull_request]")
-    assert Checkout.of(tmp_path, {DEPLOY_FILE: both}).proposal().when.pulls
+    both = DEPLOY_WORKFLOW.replace("on: {push: {branches: [main]}}", "on: [push, pull_request]")
+    assert Checkout.create(tmp_path, {DEPLOY_FILE: both}).proposal().triggers.has_pull_request_runs
 
 
 # --- What GitHub says ---
 
 
 def test_deployments_by_another_service_are_listened_to(tmp_path: Path) -> None:
-    github = OnGitHub(deployments=(Deployed("Production", "2026-11-20", "vercel"),))
-    found = Checkout.of(tmp_path).proposal(github)
+    github = GitHubFindings(deployments=(GitHubDeployment("Production", "2026-11-20", "vercel"),))
+    found = Checkout.create(tmp_path).proposal(github)
     assert found.sources == ("deployments",)
-    assert found.when.deployment_status
-    assert found.because == (
+    assert found.triggers.deployment_status
+    assert found.source_reasons == (
         "GitHub has 1 deployment to Production among the newest 100 of all, the last of 2026-11-20",
     )
 
 
 def test_deployments_by_actions_are_looked_for_when_the_workflow_ends(tmp_path: Path) -> None:
-    github = OnGitHub(deployments=(Deployed("production", "2026-11-20", "github-actions"),))
-    found = Checkout.of(tmp_path, {DEPLOY_FILE: DEPLOY}).proposal(github)
-    assert found.when.workflows == ("Ship it",)
-    assert not found.when.deployment_status
+    github = GitHubFindings(deployments=(GitHubDeployment("production", "2026-11-20", "github-actions"),))
+    found = Checkout.create(tmp_path, {DEPLOY_FILE: DEPLOY_WORKFLOW}).proposal(github)
+    assert found.triggers.workflows == ("Ship it",)
+    assert not found.triggers.deployment_status
 
 
 def test_deployments_by_actions_that_no_workflow_here_names_are_found_at_night_and_that_is_said(tmp_path: Path) -> None:
-    github = OnGitHub(deployments=(Deployed("production", "2026-11-20", "github-actions"),))
-    found = Checkout.of(tmp_path).proposal(github)
-    assert (found.when.workflows, found.when.deployment_status) == ((), False)
+    github = GitHubFindings(deployments=(GitHubDeployment("production", "2026-11-20", "github-actions"),))
+    found = Checkout.create(tmp_path).proposal(github)
+    assert (found.triggers.workflows, found.triggers.deployment_status) == ((), False)
     assert "no workflow here names the environment that Actions deploys to: those deployments are found at night" in (
         found.notes
     )
@@ -267,24 +275,24 @@ def test_deployments_by_actions_that_no_workflow_here_names_are_found_at_night_a
 def test_labels_of_incidents_are_those_that_exist(
     tmp_path: Path, labels: tuple[str, ...], taken: tuple[str, ...]
 ) -> None:
-    found = Checkout.of(tmp_path).proposal(OnGitHub(labels=labels))
-    assert found.labels == taken
+    found = Checkout.create(tmp_path).proposal(GitHubFindings(labels=labels))
+    assert found.incident_labels == taken
 
 
 def test_labels_of_hotfixes_are_proposed_where_they_have_another_name(tmp_path: Path) -> None:
-    checkout = Checkout.of(tmp_path)
-    named = checkout.proposal(OnGitHub(labels=("hotfix",))).settings
+    checkout = Checkout.create(tmp_path)
+    named = checkout.proposal(GitHubFindings(labels=("hotfix",))).settings
     assert [one.name for one in named] == ["deployment-source"]
-    other = checkout.proposal(OnGitHub(labels=("type/hotfix",))).settings
+    other = checkout.proposal(GitHubFindings(labels=("type/hotfix",))).settings
     assert ("hotfix-labels", ["type/hotfix"]) in [(one.name, one.value) for one in other]
 
 
 def test_a_repository_without_issues_gets_no_form_and_no_event_for_them(tmp_path: Path) -> None:
-    found = Checkout.of(tmp_path).proposal(OnGitHub(has_issues=False))
-    assert not found.form
-    assert not found.when.issues
+    found = Checkout.create(tmp_path).proposal(GitHubFindings(has_issues=False))
+    assert not found.has_incident_form
+    assert not found.triggers.issues
     (report,) = [one for one in found.settings if one.name == "report"]
-    assert (report.value, report.because) == ("off", ("issues are switched off on GitHub, and a report is an issue",))
+    assert (report.value, report.reasons) == ("off", ("issues are switched off on GitHub, and a report is an issue",))
 
 
 # --- The default branch ---
@@ -298,7 +306,7 @@ def branches(checkout: Checkout, *names: str) -> Checkout:
     return checkout
 
 
-def unsure(checkout: Checkout, github: OnGitHub | None = None) -> list[str]:
+def unsure(checkout: Checkout, github: GitHubFindings | None = None) -> list[str]:
     return [note for note in checkout.proposal(github).notes if "git remote set-head origin --auto" in note]
 
 
@@ -314,23 +322,23 @@ def unsure(checkout: Checkout, github: OnGitHub | None = None) -> list[str]:
 def test_a_branch_that_is_checked_out_is_the_default_one_only_for_want_of_a_better_guess(
     tmp_path: Path, names: tuple[str, ...], taken: str
 ) -> None:
-    checkout = branches(Checkout.of(tmp_path), *names)
-    assert checkout.proposal().when.push == taken
+    checkout = branches(Checkout.create(tmp_path), *names)
+    assert checkout.proposal().triggers.push_branch == taken
     (note,) = unsure(checkout)
     assert note.startswith(f"that {taken} is the default branch is not sure")
 
 
 def test_what_origin_or_github_says_is_sure(tmp_path: Path) -> None:
-    checkout = branches(Checkout.of(tmp_path), "main", "trunk")
-    assert checkout.proposal(OnGitHub(branch="trunk")).when.push == "trunk"
-    assert unsure(checkout, OnGitHub(branch="trunk")) == []
+    checkout = branches(Checkout.create(tmp_path), "main", "trunk")
+    assert checkout.proposal(GitHubFindings(default_branch="trunk")).triggers.push_branch == "trunk"
+    assert unsure(checkout, GitHubFindings(default_branch="trunk")) == []
     checkout.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/trunk")
-    assert checkout.proposal().when.push == "trunk"
+    assert checkout.proposal().triggers.push_branch == "trunk"
     assert unsure(checkout) == []
 
 
 def test_without_a_remote_there_is_nobody_to_ask_for_the_branch(tmp_path: Path) -> None:
-    assert unsure(branches(Checkout.of(tmp_path, origin=None))) == []
+    assert unsure(branches(Checkout.create(tmp_path, origin=None))) == []
 
 
 # --- Where it will run ---
@@ -339,7 +347,7 @@ def test_without_a_remote_there_is_nobody_to_ask_for_the_branch(tmp_path: Path) 
 def hosts(checkout: Checkout, environment: dict[str, str] | None = None) -> tuple[bool, str]:
     """Whether the action is called in a step, and what is said of it."""
     found = checkout.proposal(environment=environment)
-    return found.direct, found.notes[0]
+    return found.calls_action_in_step, found.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -354,18 +362,18 @@ def hosts(checkout: Checkout, environment: dict[str, str] | None = None) -> tupl
     ],
 )
 def test_github_itself_is_called_for_the_reusable_workflow(tmp_path: Path, origin: str | None) -> None:
-    assert hosts(Checkout.of(tmp_path, origin=origin))[0] is False
+    assert hosts(Checkout.create(tmp_path, origin=origin))[0] is False
 
 
 @pytest.mark.parametrize("host", ["github.acme.example", "git.acme.example", "code.acme.example:8443"])
 def test_any_other_host_is_taken_for_an_enterprise_server(tmp_path: Path, host: str) -> None:
-    direct, said = hosts(Checkout.of(tmp_path, origin=f"https://{host}/acme/shop.git"))
+    direct, said = hosts(Checkout.create(tmp_path, origin=f"https://{host}/acme/shop.git"))
     assert direct
     assert said.startswith(f"https://{host.partition(':')[0]} is taken for a GitHub Enterprise Server")
 
 
 def test_with_data_residency_it_is_githubs_own_and_the_doubt_is_told(tmp_path: Path) -> None:
-    direct, said = hosts(Checkout.of(tmp_path, origin="https://acme.ghe.com/acme/shop.git"))
+    direct, said = hosts(Checkout.create(tmp_path, origin="https://acme.ghe.com/acme/shop.git"))
     assert not direct
     assert said.startswith("https://acme.ghe.com is taken to know what github.com knows")
 
@@ -375,53 +383,56 @@ def test_with_data_residency_it_is_githubs_own_and_the_doubt_is_told(tmp_path: P
     ["gitlab.com", "bitbucket.org", "codeberg.org", "gitlab.acme.example", "git.sr.ht", "ssh.dev.azure.com"],
 )
 def test_what_is_evidently_no_github_is_told_plainly(tmp_path: Path, host: str) -> None:
-    direct, said = hosts(Checkout.of(tmp_path, origin=f"git@{host}:acme/shop.git"))
+    direct, said = hosts(Checkout.create(tmp_path, origin=f"git@{host}:acme/shop.git"))
     assert not direct
     assert said.startswith(f"origin is on {host}, and this is for GitHub")
 
 
 @pytest.mark.parametrize("origin", [None, "git@work:acme/shop.git", "https://gitlab.com/acme/shop.git"])
 def test_where_origin_names_no_github_the_one_that_it_runs_on_counts(tmp_path: Path, origin: str | None) -> None:
-    checkout = Checkout.of(tmp_path, origin=origin)
+    checkout = Checkout.create(tmp_path, origin=origin)
     assert hosts(checkout, {"GITHUB_SERVER_URL": "https://git.acme.example/"})[0]
     assert not hosts(checkout, {"GITHUB_SERVER_URL": "https://github.com"})[0]
 
 
 def test_origin_counts_more_than_where_it_runs(tmp_path: Path) -> None:
-    assert not hosts(Checkout.of(tmp_path), {"GITHUB_SERVER_URL": "https://git.acme.example"})[0]
+    assert not hosts(Checkout.create(tmp_path), {"GITHUB_SERVER_URL": "https://git.acme.example"})[0]
 
 
 # --- What is there already ---
 
 
 def test_the_config_files_word_counts_more_than_what_was_found(tmp_path: Path) -> None:
-    files = {DEPLOY_FILE: DEPLOY, ".github/dora.yml": "deployment-source: releases\nincident-labels: [outage]\n"}
-    found = Checkout.of(tmp_path, files).proposal()
-    assert (found.sources, found.because) == (("releases",), (".github/dora.yml says so",))
-    assert found.labels == ("outage",)
-    assert found.when.release
+    files = {
+        DEPLOY_FILE: DEPLOY_WORKFLOW,
+        ".github/dora.yml": "deployment-source: releases\nincident-labels: [outage]\n",
+    }
+    found = Checkout.create(tmp_path, files).proposal()
+    assert (found.sources, found.source_reasons) == (("releases",), (".github/dora.yml says so",))
+    assert found.incident_labels == ("outage",)
+    assert found.triggers.release
 
 
 def test_another_workflow_that_records_already_is_not_joined_by_a_second_one(tmp_path: Path) -> None:
     ours = workflow("Numbers", go={"steps": [{"uses": "acme/dora-metrics@v1"}]})
-    found = Checkout.of(tmp_path, {DEPLOY_FILE: DEPLOY, ".github/workflows/numbers.yml": ours}).proposal()
-    assert found.recorded_by == ".github/workflows/numbers.yml:4"
+    found = Checkout.create(tmp_path, {DEPLOY_FILE: DEPLOY_WORKFLOW, ".github/workflows/numbers.yml": ours}).proposal()
+    assert found.existing_use == ".github/workflows/numbers.yml:4"
 
 
 def test_another_incident_form_is_not_joined_by_a_second_one(tmp_path: Path) -> None:
     form = "name: Something broke\ndescription: x\nlabels: [type/incident]\nbody: []\n"
-    assert not Checkout.of(tmp_path, {".github/ISSUE_TEMPLATE/broke.yml": form}).proposal().form
+    assert not Checkout.create(tmp_path, {".github/ISSUE_TEMPLATE/broke.yml": form}).proposal().has_incident_form
 
 
 def test_folders_that_look_like_services_are_named(tmp_path: Path) -> None:
     files = {f"services/{name}/Dockerfile": "FROM x" for name in ("web", "checkout")} | {"services/docs/index.md": "x"}
-    assert Checkout.of(tmp_path, files).proposal().services == {
+    assert Checkout.create(tmp_path, files).proposal().services == {
         "checkout": "services/checkout",
         "web": "services/web",
     }
 
 
 def test_the_same_checkout_gives_the_same_proposal_and_the_minute_is_not_a_round_one(tmp_path: Path) -> None:
-    checkout = Checkout.of(tmp_path, {DEPLOY_FILE: DEPLOY})
+    checkout = Checkout.create(tmp_path, {DEPLOY_FILE: DEPLOY_WORKFLOW})
     assert checkout.proposal() == checkout.proposal()
-    assert checkout.proposal().when.minute % 5
+    assert checkout.proposal().triggers.schedule_minute % 5

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from support.checkouts import DEPLOY, Checkout, workflow
+from support.checkouts import DEPLOY_WORKFLOW, Checkout, workflow
 
 ODD = ".github/workflows/odd.yml"
 DEPTH = 3000
@@ -38,7 +38,7 @@ BOMB = (
 def test_a_file_that_is_no_workflow_is_named_and_the_others_are_read(
     tmp_path: Path, content: str | bytes, told: str
 ) -> None:
-    checkout = Checkout.of(tmp_path, {ODD: content, ".github/workflows/deploy.yml": DEPLOY})
+    checkout = Checkout.create(tmp_path, {ODD: content, ".github/workflows/deploy.yml": DEPLOY_WORKFLOW})
     found = checkout.proposal()
     assert any(note.startswith(f"{ODD}: ") and told in note for note in found.notes), found.notes
     assert found.sources == ("deployments",)
@@ -58,17 +58,17 @@ def test_a_file_that_is_no_workflow_is_named_and_the_others_are_read(
     ],
 )
 def test_a_workflow_of_another_shape_than_githubs_is_read_as_far_as_it_goes(tmp_path: Path, content: str) -> None:
-    assert Checkout.of(tmp_path, {ODD: content}).init("--dry-run").code == 0
+    assert Checkout.create(tmp_path, {ODD: content}).run_init("--dry-run").code == 0
 
 
 def test_an_anchor_is_followed(tmp_path: Path) -> None:
     anchored = "name: Go\non: push\njobs:\n  a: &job {environment: production, runs-on: x}\n  b: *job\n"
-    assert Checkout.of(tmp_path, {ODD: anchored}).proposal().sources == ("deployments",)
+    assert Checkout.create(tmp_path, {ODD: anchored}).proposal().sources == ("deployments",)
 
 
 def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path: Path) -> None:
-    windows = b"\xef\xbb\xbf" + DEPLOY.replace("\n", "\r\n").encode()
-    assert Checkout.of(tmp_path, {ODD: windows}).proposal().because == (
+    windows = b"\xef\xbb\xbf" + DEPLOY_WORKFLOW.replace("\n", "\r\n").encode()
+    assert Checkout.create(tmp_path, {ODD: windows}).proposal().source_reasons == (
         f"{ODD}:10: job deploy has `environment: production`",
     )
 
@@ -76,7 +76,7 @@ def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path: Path) 
 @pytest.mark.parametrize("expression", ["vars.WHERE", "needs.plan.outputs.to", "fromJSON('[1]')[0]", "inputs.missing"])
 def test_an_environment_that_only_a_run_knows_is_told(tmp_path: Path, expression: str) -> None:
     job = {"environment": f"${{{{ {expression} }}}}"}
-    found = Checkout.of(tmp_path, {ODD: workflow("Go", go=job)}).proposal()
+    found = Checkout.create(tmp_path, {ODD: workflow("Go", go=job)}).proposal()
     assert f"{ODD}:3: job go has `environment: ${{{{ {expression} }}}}`, known only when it runs" in found.notes
 
 
@@ -86,23 +86,23 @@ def test_workflows_that_call_each_other_in_a_circle_end(tmp_path: Path) -> None:
         ".github/workflows/a.yml": on + "jobs: {x: {uses: ./.github/workflows/b.yml}, y: {environment: production}}\n",
         ".github/workflows/b.yml": on + "jobs: {x: {uses: ./.github/workflows/a.yml}}\n",
     }
-    assert Checkout.of(tmp_path, files).proposal().sources == ("deployments",)
+    assert Checkout.create(tmp_path, files).proposal().sources == ("deployments",)
 
 
 def test_a_called_workflow_of_another_repository_is_known_by_what_it_is_given(tmp_path: Path) -> None:
     job = {"uses": "acme/ci/.github/workflows/deploy.yml@v1", "with": {"environment": "production"}}
-    found = Checkout.of(tmp_path, {".github/workflows/deploy.yml": workflow("Deploy", go=job)}).proposal()
-    assert found.because == (".github/workflows/deploy.yml:3: job go may have `environment: production`",)
+    found = Checkout.create(tmp_path, {".github/workflows/deploy.yml": workflow("Deploy", go=job)}).proposal()
+    assert found.source_reasons == (".github/workflows/deploy.yml:3: job go may have `environment: production`",)
     assert any("which is not in this checkout" in note for note in found.notes)
 
 
 def test_a_called_workflow_that_is_missing_stops_nothing(tmp_path: Path) -> None:
     files = {ODD: workflow("Go", go={"uses": "./.github/workflows/gone.yml"}, up={"uses": "./../../../etc/x.yml"})}
-    assert Checkout.of(tmp_path, files).init("--dry-run").code == 0
+    assert Checkout.create(tmp_path, files).run_init("--dry-run").code == 0
 
 
 def test_symbolic_links_are_not_followed(tmp_path: Path) -> None:
-    checkout = Checkout.of(tmp_path, {"elsewhere.yml": DEPLOY})
+    checkout = Checkout.create(tmp_path, {"elsewhere.yml": DEPLOY_WORKFLOW})
     (checkout.folder / ".github" / "workflows").mkdir(parents=True)
     (checkout.folder / ODD).symlink_to(checkout.folder / "elsewhere.yml")
     found = checkout.proposal()
@@ -111,31 +111,31 @@ def test_symbolic_links_are_not_followed(tmp_path: Path) -> None:
 
 
 def test_a_folder_named_like_a_workflow_is_none(tmp_path: Path) -> None:
-    checkout = Checkout.of(tmp_path)
+    checkout = Checkout.create(tmp_path)
     (checkout.folder / ODD).mkdir(parents=True)
     assert checkout.proposal().sources == ("pushes",)
 
 
 def test_a_workflow_without_a_name_is_watched_by_its_path_and_the_doubt_is_told(tmp_path: Path) -> None:
-    found = Checkout.of(tmp_path, {ODD: DEPLOY.removeprefix("name: Ship it\n")}).proposal()
-    assert found.when.workflows == (ODD,)
+    found = Checkout.create(tmp_path, {ODD: DEPLOY_WORKFLOW.removeprefix("name: Ship it\n")}).proposal()
+    assert found.triggers.workflows == (ODD,)
     assert any(note.startswith(f"{ODD}: it has no `name:`") for note in found.notes)
 
 
 def test_a_config_file_that_is_wrong_is_told_with_every_problem(tmp_path: Path) -> None:
     wrong = "deployment-sources: pushes\nwindow: never\n"
-    found = Checkout.of(tmp_path, {".github/dora.yml": wrong}).proposal()
+    found = Checkout.create(tmp_path, {".github/dora.yml": wrong}).proposal()
     assert len([note for note in found.notes if note.startswith(".github/dora.yml")]) == 2
 
 
 def test_a_config_file_with_the_other_ending_is_told(tmp_path: Path) -> None:
-    found = Checkout.of(tmp_path, {".github/dora.yaml": "window: 30d\n"}).proposal()
+    found = Checkout.create(tmp_path, {".github/dora.yaml": "window: 30d\n"}).proposal()
     assert ".github/dora.yaml: is not read; the action looks for .github/dora.yml" in found.notes
 
 
 def test_a_folder_that_is_no_git_repository_is_looked_at_as_well(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
-    checkout.put(ODD, DEPLOY)
+    checkout.write_file(ODD, DEPLOY_WORKFLOW)
     found = checkout.proposal()
     assert found.sources == ("deployments",)
     assert any("no git repository" in note for note in found.notes)
@@ -144,6 +144,6 @@ def test_a_folder_that_is_no_git_repository_is_looked_at_as_well(tmp_path: Path)
 def test_a_repository_without_a_commit_and_without_a_remote_is_looked_at_as_well(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
     checkout.git("init", "--quiet", "--initial-branch=trunk")
-    ran = checkout.init("--dry-run")
+    ran = checkout.run_init("--dry-run")
     assert ran.code == 0
-    assert ran.said.startswith(f"{tmp_path.name}: a deployment is a merge to trunk.")
+    assert ran.stdout.startswith(f"{tmp_path.name}: a deployment is a merge to trunk.")

@@ -12,50 +12,60 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dora_metrics.commands.init.files import ACTION, texts
-from dora_metrics.commands.init.findings import Deployed, OnGitHub
-from dora_metrics.commands.init.proposal import Proposal, When
+from dora_metrics.commands.init.files import DEFAULT_ACTION, render_files
+from dora_metrics.commands.init.findings import GitHubDeployment, GitHubFindings
+from dora_metrics.commands.init.proposal import Proposal, Triggers
 from dora_metrics.core.facts.model import Incident
 from dora_metrics.settings import loading
-from dora_metrics.settings.loading import Layer, load, without_effect
+from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
 from dora_metrics.settings.model import Settings
-from support.checkouts import CONFIG, DEPLOY, FORM, RELEASE, WORKFLOW, Checkout, workflow
-from support.events import form, issue, seen
+from support.checkouts import (
+    CONFIG_PATH,
+    DEPLOY_WORKFLOW,
+    FORM_PATH,
+    RELEASE_WORKFLOW,
+    WORKFLOW_PATH,
+    Checkout,
+    workflow,
+)
+from support.events import form, issue, observe_event
 from support.paths import ROOT
-from support.tools import needs
+from support.tools import require_tool
 
 ISSUE_FORM = (ROOT / "examples" / "incident-form.yml").read_text("utf-8")
 ZIZMOR = ROOT / "tests" / "docs" / "zizmor.yml"
 
 DEPLOYING = ".github/workflows/deploy.yml"
-SAMPLES: dict[str, tuple[dict[str, str], OnGitHub | None]] = {
+SAMPLES: dict[str, tuple[dict[str, str], GitHubFindings | None]] = {
     "nothing": ({}, None),
-    "environment": ({DEPLOYING: DEPLOY}, None),
-    "releases": ({".github/workflows/release.yml": RELEASE}, None),
+    "environment": ({DEPLOYING: DEPLOY_WORKFLOW}, None),
+    "releases": ({".github/workflows/release.yml": RELEASE_WORKFLOW}, None),
     "named": ({DEPLOYING: workflow("Deploy: #1 'it' \"now\"", go={"steps": [{"run": "x"}]})}, None),
     "monorepo": ({f"services/{name}/go.mod": "" for name in ("a: b", "#web", "[x]", "*")}, None),
     "service": (
         {},
-        OnGitHub(labels=("sev1", "it's an incident"), deployments=(Deployed("Prod & more", "2026-11-20", "vercel"),)),
+        GitHubFindings(
+            labels=("sev1", "it's an incident"), deployments=(GitHubDeployment("Prod & more", "2026-11-20", "vercel"),)
+        ),
     ),
-    "pulls": ({DEPLOYING: DEPLOY.replace("on: {push: {branches: [main]}}", "on: [push, pull_request]")}, None),
+    "pulls": ({DEPLOYING: DEPLOY_WORKFLOW.replace("on: {push: {branches: [main]}}", "on: [push, pull_request]")}, None),
     "merges": (
         {
-            DEPLOYING: DEPLOY.replace("{push: {branches: [main]}}", "[push, pull_request]"),
-            ".github/workflows/merged.yml": DEPLOY.replace(
+            DEPLOYING: DEPLOY_WORKFLOW.replace("{push: {branches: [main]}}", "[push, pull_request]"),
+            ".github/workflows/merged.yml": DEPLOY_WORKFLOW.replace(
                 "{push: {branches: [main]}}", "{pull_request: {types: [closed]}}"
             ).replace("Ship it", '"it\'s #merged"'),
         },
         None,
     ),
-    "no-issues": ({}, OnGitHub(has_issues=False)),
+    "no-issues": ({}, GitHubFindings(has_issues=False)),
 }
 each_sample = pytest.mark.parametrize("name", SAMPLES)
 
 
 def written(folder: Path, name: str, *, origin: str = "https://github.com/acme/shop.git") -> dict[str, str]:
     files, github = SAMPLES[name]
-    return texts(Checkout.of(folder, files, origin=origin).proposal(github), ACTION, ISSUE_FORM)
+    return render_files(Checkout.create(folder, files, origin=origin).proposal(github), DEFAULT_ACTION, ISSUE_FORM)
 
 
 def on(text: str) -> dict[str, Any]:
@@ -75,10 +85,10 @@ def check(schema: str, text: str, folder: Path) -> None:
 @each_sample
 @pytest.mark.parametrize("origin", ["https://github.com/acme/shop.git", "https://github.acme.example/acme/shop.git"])
 def test_github_accepts_the_workflow_and_zizmor_finds_nothing(tmp_path: Path, name: str, origin: str) -> None:
-    text = written(tmp_path, name, origin=origin)[WORKFLOW]
+    text = written(tmp_path, name, origin=origin)[WORKFLOW_PATH]
     check("vendor.github-workflows", text, tmp_path)
     command = [
-        str(needs("zizmor")),
+        str(require_tool("zizmor")),
         "--offline",
         "--no-progress",
         "--config",
@@ -91,40 +101,42 @@ def test_github_accepts_the_workflow_and_zizmor_finds_nothing(tmp_path: Path, na
 
 @each_sample
 def test_the_action_reads_the_config_file(tmp_path: Path, name: str) -> None:
-    layer = loading.layer(CONFIG, written(tmp_path, name)[CONFIG].encode())
-    assert load([layer]).deployment_source != ("auto",)
-    assert without_effect([layer]) == ()
+    layer = loading.config_layer(CONFIG_PATH, written(tmp_path, name)[CONFIG_PATH].encode())
+    assert load_settings([layer]).deployment_source != ("auto",)
+    assert names_without_effect([layer]) == ()
 
 
 @each_sample
 def test_every_hint_of_the_config_file_can_be_used_and_is_the_default(tmp_path: Path, name: str) -> None:
-    _, _, hints = written(tmp_path, name)[CONFIG].partition("# More, with the defaults")
+    _, _, hints = written(tmp_path, name)[CONFIG_PATH].partition("# More, with the defaults")
     shown = yaml.safe_load("".join(re.findall(r"^# ([\w-]+: .*\n)", hints, flags=re.MULTILINE)))
     assert len(shown) >= 6
-    assert load([Layer(CONFIG, shown)]) == Settings()
+    assert load_settings([Layer(CONFIG_PATH, shown)]) == Settings()
 
 
 @each_sample
 def test_services_can_be_taken_over_by_removing_the_number_signs(tmp_path: Path, name: str) -> None:
-    _, found, rest = written(tmp_path, name)[CONFIG].partition("# services:\n")
+    _, found, rest = written(tmp_path, name)[CONFIG_PATH].partition("# services:\n")
     assert bool(found) == (name == "monorepo")
     if found:
         lines = re.findall(r"^# (  .*\n)", rest.partition("\n\n")[0] + "\n", flags=re.MULTILINE)
         services = yaml.safe_load("services:\n" + "".join(lines))["services"]
         assert set(services) == {"a: b", "#web", "[x]", "*"}
-        assert load([Layer(CONFIG, {"services": services})]).services
+        assert load_settings([Layer(CONFIG_PATH, {"services": services})]).services
 
 
 @pytest.mark.parametrize("label", ["incident", "it's an incident", "sev: 1", "#outage"])
 def test_the_form_is_one_for_github_and_its_answers_make_an_incident(tmp_path: Path, label: str) -> None:
-    github = OnGitHub(labels=(label,))
-    proposal = Checkout.of(tmp_path).proposal(github)
-    text = texts(proposal, ACTION, ISSUE_FORM)[FORM]
+    github = GitHubFindings(labels=(label,))
+    proposal = Checkout.create(tmp_path).proposal(github)
+    text = render_files(proposal, DEFAULT_ACTION, ISSUE_FORM)[FORM_PATH]
     check("vendor.github-issue-forms", text, tmp_path)
     labels = yaml.safe_load(text)["labels"]
-    assert labels == [proposal.labels[0]]
+    assert labels == [proposal.incident_labels[0]]
     body = form(severity="high", detected_at="2026-11-20T14:00Z", deployment="v1.4.0")
-    (fact,) = seen("issues", issue("opened", *labels, body=body), **{"incident-labels": list(proposal.labels)}).facts
+    (fact,) = observe_event(
+        "issues", issue("opened", *labels, body=body), **{"incident-labels": list(proposal.incident_labels)}
+    ).facts
     assert isinstance(fact, Incident)
     assert (fact.severity, fact.deployment) == ("high", "v1.4.0")
     assert fact.detected_at == datetime(2026, 11, 20, 14, tzinfo=UTC)
@@ -137,7 +149,7 @@ def test_the_form_that_is_shipped_is_the_example() -> None:
 
 @pytest.mark.parametrize("name", ["pulls", "merges"])
 def test_what_runs_for_pull_requests_starts_nothing_but_where_it_runs_for_merges(tmp_path: Path, name: str) -> None:
-    condition = yaml.safe_load(written(tmp_path, name)[WORKFLOW])["jobs"]["dora"]["if"]
+    condition = yaml.safe_load(written(tmp_path, name)[WORKFLOW_PATH])["jobs"]["dora"]["if"]
     _, _, last = condition.partition(" && (")
     let_through = " || github.event.workflow.name == 'it''s #merged'" if name == "merges" else ""
     assert last == (
@@ -147,8 +159,8 @@ def test_what_runs_for_pull_requests_starts_nothing_but_where_it_runs_for_merges
 
 @pytest.mark.parametrize("name", ["a\nb", "a ${{ b }}"])
 def test_a_name_that_no_expression_can_hold_lets_everything_through(name: str) -> None:
-    made = proposal(when=When(workflows=(name,), pulls=True, merges=(name,)))
-    text = texts(made, ACTION, ISSUE_FORM)[WORKFLOW]
+    made = proposal(triggers=Triggers(workflows=(name,), has_pull_request_runs=True, merge_workflows=(name,)))
+    text = render_files(made, DEFAULT_ACTION, ISSUE_FORM)[WORKFLOW_PATH]
     assert "github.event.workflow" not in yaml.safe_load(text)["jobs"]["dora"]["if"]
 
 
@@ -156,20 +168,20 @@ def test_permissions_are_those_that_the_source_needs(tmp_path: Path) -> None:
     granted = {}
     for name in ("environment", "releases", "named", "no-issues"):
         (tmp_path / name).mkdir()
-        job = yaml.safe_load(written(tmp_path / name, name)[WORKFLOW])["jobs"]["dora"]
+        job = yaml.safe_load(written(tmp_path / name, name)[WORKFLOW_PATH])["jobs"]["dora"]
         granted[name] = set(job["permissions"]) - {"contents", "pull-requests", "issues"}
     assert granted == {"environment": {"deployments"}, "releases": set(), "named": {"actions"}, "no-issues": set()}
 
 
 def test_without_issues_there_is_no_report_and_the_file_says_why(tmp_path: Path) -> None:
     made = written(tmp_path, "no-issues")
-    assert "# issues are switched off on GitHub, and a report is an issue\nreport: 'off'\n" in made[CONFIG]
-    assert load([loading.layer(CONFIG, made[CONFIG].encode())]).report == ()
-    assert FORM not in made
+    assert "# issues are switched off on GitHub, and a report is an issue\nreport: 'off'\n" in made[CONFIG_PATH]
+    assert load_settings([loading.config_layer(CONFIG_PATH, made[CONFIG_PATH].encode())]).report == ()
+    assert FORM_PATH not in made
 
 
 def test_every_permission_has_a_reason_beside_it(tmp_path: Path) -> None:
-    text = written(tmp_path, "environment")[WORKFLOW]
+    text = written(tmp_path, "environment")[WORKFLOW_PATH]
     reasons = re.findall(r"^ {6}[\w-]+: (?:read|write)\b(.*)$", text, flags=re.MULTILINE)
     assert len(reasons) == len(yaml.safe_load(text)["jobs"]["dora"]["permissions"])
     assert all(reason.startswith(" # ") for reason in reasons)
@@ -177,14 +189,14 @@ def test_every_permission_has_a_reason_beside_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["github.acme.example", "git.acme.example"])
 def test_on_an_enterprise_server_the_action_is_called_in_a_step(tmp_path: Path, host: str) -> None:
-    text = written(tmp_path, "environment", origin=f"git@{host}:acme/shop.git")[WORKFLOW]
+    text = written(tmp_path, "environment", origin=f"git@{host}:acme/shop.git")[WORKFLOW_PATH]
     (step,) = yaml.safe_load(text)["jobs"]["dora"]["steps"]
-    assert step["uses"] == ACTION
+    assert step["uses"] == DEFAULT_ACTION
     assert step["with"]["mode"].startswith("${{ github.event_name == 'workflow_run' && 'sync'")
 
 
 def test_a_manual_run_offers_every_mode_that_there_is(tmp_path: Path) -> None:
-    offered = on(written(tmp_path, "nothing")[WORKFLOW])["workflow_dispatch"]["inputs"]["mode"]["options"]
+    offered = on(written(tmp_path, "nothing")[WORKFLOW_PATH])["workflow_dispatch"]["inputs"]["mode"]["options"]
     for mode in offered:
         assert Settings.model_validate({"mode": mode}).mode == mode
     assert len(offered) == 4
@@ -198,16 +210,16 @@ names = st.text(min_size=1).filter(str.strip)
 def proposal(**fields: Any) -> Proposal:  # noqa: ANN401 - any field
     usual: dict[str, Any] = {
         "sources": ("workflow-runs",),
-        "because": ("x",),
-        "when": When(),
-        "environments": (),
-        "labels": ("incident",),
-        "labels_because": "x",
+        "source_reasons": ("x",),
+        "triggers": Triggers(),
+        "production_environments": (),
+        "incident_labels": ("incident",),
+        "incident_labels_reason": "x",
         "settings": (),
         "services": {},
-        "direct": False,
-        "recorded_by": None,
-        "form": True,
+        "calls_action_in_step": False,
+        "existing_use": None,
+        "has_incident_form": True,
         "notes": (),
         "missing_label": None,
     }
@@ -217,17 +229,19 @@ def proposal(**fields: Any) -> Proposal:  # noqa: ANN401 - any field
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(names, min_size=1, max_size=3))
 def test_a_workflow_is_listened_to_by_its_name_whatever_that_is(shown: list[str]) -> None:
-    text = texts(proposal(when=When(workflows=tuple(shown))), ACTION, ISSUE_FORM)[WORKFLOW]
+    text = render_files(proposal(triggers=Triggers(workflows=tuple(shown))), DEFAULT_ACTION, ISSUE_FORM)[WORKFLOW_PATH]
     assert on(text)["workflow_run"]["workflows"] == shown
 
 
 @settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8"), min_size=1))
 def test_a_folder_and_a_reason_stay_in_their_comments_whatever_they_hold(name: str, reason: str) -> None:
-    from dora_metrics.commands.init.proposal import Setting  # noqa: PLC0415
+    from dora_metrics.commands.init.proposal import ProposedSetting  # noqa: PLC0415
 
-    made = proposal(services={name: name, "x": "y"}, settings=(Setting("deployment-source", "pushes", (reason,)),))
-    found = yaml.safe_load(texts(made, ACTION, ISSUE_FORM)[CONFIG])
+    made = proposal(
+        services={name: name, "x": "y"}, settings=(ProposedSetting("deployment-source", "pushes", (reason,)),)
+    )
+    found = yaml.safe_load(render_files(made, DEFAULT_ACTION, ISSUE_FORM)[CONFIG_PATH])
     assert found["deployment-source"] == "pushes"
     assert set(found) <= {"deployment-source", "report"}
 
@@ -235,7 +249,9 @@ def test_a_folder_and_a_reason_stay_in_their_comments_whatever_they_hold(name: s
 @settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), min_size=1).filter(str.strip))
 def test_a_label_stays_one_text_of_the_condition_whatever_it_holds(label: str) -> None:
-    job = yaml.safe_load(texts(proposal(labels=(label,)), ACTION, ISSUE_FORM)[WORKFLOW])["jobs"]["dora"]
+    job = yaml.safe_load(render_files(proposal(incident_labels=(label,)), DEFAULT_ACTION, ISSUE_FORM)[WORKFLOW_PATH])[
+        "jobs"
+    ]["dora"]
     wanted = "'" + label.replace("'", "''") + "'"
     assert f"github.event.label.name == {wanted} ||" in job["if"]
     assert job["if"].endswith(f", {wanted})")

@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.facts.jsonl import NotAFactError, canonical_line, decode, decode_many, decode_with_lines, encode
-from dora_metrics.core.facts.model import Deployment, Fact, Unknown
+from dora_metrics.core.facts.jsonl import (
+    NotAFactError,
+    canonical_line,
+    decode_line,
+    decode_lines,
+    decode_with_lines,
+    encode_fact,
+)
+from dora_metrics.core.facts.model import Deployment, Fact, UnknownRecord
 from support.facts import at, change, deployment, incident, sha, vulnerability
-from support.strategies import records
+from support.strategies import any_facts
 
 PLAIN: dict[str, Any] = {
     "kind": "deployment",
@@ -31,18 +38,18 @@ def line(**fields: object) -> bytes:
 
 def problem(text: bytes) -> str:
     with pytest.raises(NotAFactError) as error:
-        decode(text)
+        decode_line(text)
     return str(error.value)
 
 
-@given(records)
+@given(any_facts)
 def test_a_fact_comes_back_from_its_line_as_it_was(fact: Fact) -> None:
-    assert decode(encode(fact)) == fact
+    assert decode_line(encode_fact(fact)) == fact
 
 
-@given(records)
+@given(any_facts)
 def test_the_line_of_a_fact_is_canonical(fact: Fact) -> None:
-    written = encode(fact)
+    written = encode_fact(fact)
     assert canonical_line(written) == written
     plain = json.loads(written)
     assert list(plain) == sorted(plain)
@@ -50,39 +57,39 @@ def test_the_line_of_a_fact_is_canonical(fact: Fact) -> None:
     assert b"\n" not in written
 
 
-@given(records, st.randoms())
+@given(any_facts, st.randoms())
 def test_canonical_form_is_the_same_whatever_the_order_and_the_spaces_were(fact: Fact, dice: Any) -> None:  # noqa: ANN401
-    keys = list(json.loads(encode(fact)).items())
+    keys = list(json.loads(encode_fact(fact)).items())
     dice.shuffle(keys)
     loose = json.dumps(dict(keys), indent=None, separators=(" , ", " : ")).encode()
-    assert canonical_line(loose) == encode(fact)
-    assert decode(loose) == fact
+    assert canonical_line(loose) == encode_fact(fact)
+    assert decode_line(loose) == fact
 
 
 def test_the_line_is_utf_8_with_times_in_utc() -> None:
     fact = deployment(1, "2024-03-05T13:00:00+02:00", version="ü")
-    assert '"version":"ü"'.encode() in encode(decode(encode(fact)))  # type: ignore[arg-type]
-    assert json.loads(encode(fact))["finished_at"] == "2024-03-05T13:00:00+02:00"
-    assert json.loads(canonical_line(encode(fact)))["finished_at"] == "2024-03-05T11:00:00Z"
+    assert '"version":"ü"'.encode() in encode_fact(decode_line(encode_fact(fact)))  # type: ignore[arg-type]
+    assert json.loads(encode_fact(fact))["finished_at"] == "2024-03-05T13:00:00+02:00"
+    assert json.loads(canonical_line(encode_fact(fact)))["finished_at"] == "2024-03-05T11:00:00Z"
 
 
 def test_other_offsets_become_utc() -> None:
     """Trap 12."""
-    found = decode(line(finished_at="2024-03-05T13:00:00+02:00", started_at="2024-03-05T05:00:00-05:30"))
+    found = decode_line(line(finished_at="2024-03-05T13:00:00+02:00", started_at="2024-03-05T05:00:00-05:30"))
     assert isinstance(found, Deployment)
     assert (found.finished_at, found.started_at) == (at("03-05T11:00"), at("03-05T10:30"))
-    assert encode(found).count(b"Z") == 3
+    assert encode_fact(found).count(b"Z") == 3
 
 
 def test_what_is_left_out_has_its_default() -> None:
-    found = decode(line())
+    found = decode_line(line())
     assert isinstance(found, Deployment)
     assert (found.v, found.retracted, found.reached_users, found.changes, found.health) == (1, False, False, None, None)
 
 
 def test_unknown_keys_are_kept() -> None:
     written = line(colour="blue", nested={"b": [1, None], "a": 1})
-    assert isinstance(decode(written), Deployment)
+    assert isinstance(decode_line(written), Deployment)
     assert json.loads(canonical_line(written)) == json.loads(written)
 
 
@@ -90,19 +97,19 @@ def test_unknown_keys_are_kept() -> None:
     ("fields", "kind"),
     [
         ({"v": 2, "later": {"a": 1}}, Deployment),
-        ({"v": 2, "status": "paused"}, Unknown),
-        ({"v": 7, "finished_at": GONE}, Unknown),
-        ({"v": 10**30}, Unknown),
-        ({"kind": "build"}, Unknown),
-        ({"kind": "build", "observed_at": GONE}, Unknown),
-        ({"kind": "build", "observed_at": 7, "repository": None}, Unknown),
-        ({"kind": "Deployment"}, Unknown),
+        ({"v": 2, "status": "paused"}, UnknownRecord),
+        ({"v": 7, "finished_at": GONE}, UnknownRecord),
+        ({"v": 10**30}, UnknownRecord),
+        ({"kind": "build"}, UnknownRecord),
+        ({"kind": "build", "observed_at": GONE}, UnknownRecord),
+        ({"kind": "build", "observed_at": 7, "repository": None}, UnknownRecord),
+        ({"kind": "Deployment"}, UnknownRecord),
     ],
 )
 def test_a_newer_version_is_used_where_it_fits_and_what_is_not_known_is_kept_and_ignored(
     fields: dict[str, object], kind: type
 ) -> None:
-    found = decode(line(**fields))
+    found = decode_line(line(**fields))
     assert type(found) in (kind, Deployment if "v" in fields and fields["v"] == 10**30 else kind)
     assert found.id == "d1"
 
@@ -187,7 +194,7 @@ def test_a_line_that_is_no_object_is_told_what_it_is(text: bytes, said: str) -> 
 
 
 def test_of_a_key_that_is_written_twice_the_last_counts() -> None:
-    found = decode(line()[:-1] + b',"status":"failure"}')
+    found = decode_line(line()[:-1] + b',"status":"failure"}')
     assert isinstance(found, Deployment)
     assert found.status == "failure"
 
@@ -199,13 +206,13 @@ def test_every_kind_has_its_required_fields() -> None:
         (vulnerability(1), "detected_at"),
         (change(1), "repository"),
     ):
-        plain = json.loads(encode(fact))
+        plain = json.loads(encode_fact(fact))
         del plain[field]
         assert problem(json.dumps(plain).encode()) == f"{field}: required, and missing"
 
 
 def test_commits_and_reverts_are_checked_too() -> None:
-    plain = json.loads(encode(change(1)))
+    plain = json.loads(encode_fact(change(1)))
     plain["commits"] = [{"sha": sha(1), "authored_at": "2024-03-01T00:00:00Z"}, {"sha": sha(2)}]
     assert problem(json.dumps(plain).encode()) == "commits[1]: object missing required field `authored_at`"
     plain["commits"] = [{"sha": "abc", "authored_at": "2024-03-01T00:00:00Z"}]
@@ -219,10 +226,10 @@ LINES = [line(id=f"d{n}") for n in range(3)]
 
 def read_both_ways(chunk: bytes) -> tuple[list[str], list[int]]:
     """The ids found and the numbers of bad lines; with and without their lines they are the same."""
-    found, bad = decode_many(chunk)
+    found, bad = decode_lines(chunk)
     pairs, bad_too = decode_with_lines(chunk)
     assert [record for record, _ in pairs] == found
-    assert all(decode(text) == record for record, text in pairs)
+    assert all(decode_line(text) == record for record, text in pairs)
     assert bad == bad_too
     return [record.id for record in found], [one.number for one in bad]
 
@@ -251,5 +258,5 @@ def test_lines_are_read_one_by_one_however_the_chunk_is_made(chunk: bytes, ids: 
 
 
 def test_line_numbers_go_on_from_the_chunk_before() -> None:
-    _, bad = decode_many(b"nonsense\n", 41)
+    _, bad = decode_lines(b"nonsense\n", 41)
     assert [(one.number, one.text) for one in bad] == [(41, b"nonsense")]

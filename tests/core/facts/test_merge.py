@@ -8,34 +8,34 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.facts.jsonl import canonical_line, decode, encode
-from dora_metrics.core.facts.merge import State
+from dora_metrics.core.facts.jsonl import canonical_line, decode_line, encode_fact
+from dora_metrics.core.facts.merge import NewestRecords
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger import layout
 from dora_metrics.sources import fact_files
 from support.facts import at, deployment, incident, metrics_of
-from support.strategies import records
+from support.strategies import any_facts
 
 
 def with_more(fact: Fact, more: int) -> bytes:
     """The line of a fact with a key that this version does not know; 0: without one."""
-    plain = json.loads(encode(fact))
+    plain = json.loads(encode_fact(fact))
     return json.dumps({**plain, **({"colour": more} if more else {})}, separators=(",", ":")).encode()
 
 
-lines = st.lists(st.builds(with_more, records, st.integers(0, 2)), max_size=12)
+lines = st.lists(st.builds(with_more, any_facts, st.integers(0, 2)), max_size=12)
 
 
 def merged(*parts: list[bytes]) -> dict[str, bytes]:
     """The state of each id, as its canonical line; each part is a file."""
     files = {f"facts/2024/{number:02}.jsonl": b"\n".join(part) for number, part in enumerate(parts, 1)}
-    return {identity: canonical_line(entry.line) for identity, entry in layout.read(files).entries.items()}
+    return {identity: canonical_line(entry.json) for identity, entry in layout.parse_ledger(files).lines_by_id.items()}
 
 
 def by_definition(part: list[bytes]) -> dict[str, bytes]:
     found: dict[str, list[tuple[Any, bytes]]] = {}
     for text in part:
-        record = decode(text)
+        record = decode_line(text)
         found.setdefault(record.id, []).append((record.observed_at, canonical_line(text)))
     return {identity: max(states)[1] for identity, states in found.items()}
 
@@ -48,7 +48,7 @@ def facts(part: list[bytes]) -> dict[str, object]:
 @given(lines)
 def test_the_state_is_what_the_definition_says(one: list[bytes]) -> None:
     assert merged(one) == by_definition(one)
-    assert facts(one) == {identity: decode(text) for identity, text in by_definition(one).items()}
+    assert facts(one) == {identity: decode_line(text) for identity, text in by_definition(one).items()}
 
 
 @given(lines, lines)
@@ -79,29 +79,29 @@ def test_neither_order_nor_duplication_nor_the_split_into_files_matters(one: lis
 
 @given(lines, st.data())
 def test_states_may_be_added_and_settled_in_any_order(one: list[bytes], data: st.DataObject) -> None:
-    state = State()
-    state.add(decode(text) for text in one)
-    state.settle((decode(text), text) for text in data.draw(st.permutations(one)))
-    assert state.records == {identity: decode(text) for identity, text in by_definition(one).items()}
-    assert not state.ties
+    state = NewestRecords()
+    state.add(decode_line(text) for text in one)
+    state.resolve_ties((decode_line(text), text) for text in data.draw(st.permutations(one)))
+    assert state.records == {identity: decode_line(text) for identity, text in by_definition(one).items()}
+    assert not state.tied_ids
 
 
 def test_unknown_keys_survive_the_merge_and_decide_between_equals() -> None:
-    blue, red = (encode(deployment(1))[:-1] + more for more in (b',"colour":"blue"}', b',"colour":"red"}'))
+    blue, red = (encode_fact(deployment(1))[:-1] + more for more in (b',"colour":"blue"}', b',"colour":"red"}'))
     for order in ([blue, red, blue], [red, blue]):
         assert json.loads(merged(order)["github:deployment:1"])["colour"] == "red"
 
 
 def test_a_line_that_spells_a_time_in_another_offset_is_the_same_record() -> None:
-    elsewhere = encode(deployment(1, "2024-03-05T13:00:00+01:00"))
-    assert merged([elsewhere, encode(deployment(1))]) == merged([encode(deployment(1))])
+    elsewhere = encode_fact(deployment(1, "2024-03-05T13:00:00+01:00"))
+    assert merged([elsewhere, encode_fact(deployment(1))]) == merged([encode_fact(deployment(1))])
 
 
 def test_an_incident_that_is_updated_ten_times_is_one_in_its_newest_state() -> None:
     """Trap 2, trap 30."""
     states = [incident(1, observed_at=f"03-05T14:{minute:02}", title=str(minute)) for minute in range(9)]
     resolved = incident(1, observed_at="03-05T15:00", resolved_at="03-05T15:00")
-    seen = [encode(fact) for fact in (resolved, *states, resolved)]
+    seen = [encode_fact(fact) for fact in (resolved, *states, resolved)]
     (fact,) = facts(seen).values()
     assert fact == resolved
 
@@ -109,8 +109,8 @@ def test_an_incident_that_is_updated_ten_times_is_one_in_its_newest_state() -> N
 def test_a_retraction_counts_when_it_is_newer_and_is_undone_when_it_is_older() -> None:
     said, taken_back = incident(1, observed_at="03-05T14:00"), incident(1, observed_at="03-05T15:00", retracted=True)
     again = incident(1, observed_at="03-05T16:00")
-    assert facts([encode(one) for one in (taken_back, said)]) == {said.id: taken_back}
-    assert facts([encode(one) for one in (again, taken_back, said)]) == {said.id: again}
+    assert facts([encode_fact(one) for one in (taken_back, said)]) == {said.id: taken_back}
+    assert facts([encode_fact(one) for one in (again, taken_back, said)]) == {said.id: again}
     assert metrics_of(deployment(1), taken_back).incident_restore.incidents == 0
 
 
@@ -123,7 +123,7 @@ def test_a_folder_is_all_its_jsonl_files_and_not_the_ledgers_other_ones(tmp_path
         ("a.json", 5),
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(encode(deployment(number)) if number < 3 else b"no fact")
+        (tmp_path / name).write_bytes(encode_fact(deployment(number)) if number < 3 else b"no fact")
     (tmp_path / "folder.jsonl").mkdir()
     read = fact_files.read(str(tmp_path), BytesIO())
     assert sorted(fact.id for fact in read.facts) == ["github:deployment:1", "github:deployment:2"]
@@ -133,11 +133,11 @@ def test_a_folder_is_all_its_jsonl_files_and_not_the_ledgers_other_ones(tmp_path
 
 
 def applied(files: dict[str, bytes], *seen: Fact) -> dict[str, bytes]:
-    changes = layout.plan(layout.read(files), seen).changes
+    changes = layout.plan_merge(layout.parse_ledger(files), seen).file_changes
     return {path: content for path, content in {**files, **changes}.items() if content}
 
 
-@given(st.lists(records, max_size=8), st.data())
+@given(st.lists(any_facts, max_size=8), st.data())
 def test_the_files_are_the_same_whatever_order_the_facts_came_in_and_however_often(
     seen: list[Fact], data: st.DataObject
 ) -> None:
@@ -146,14 +146,16 @@ def test_the_files_are_the_same_whatever_order_the_facts_came_in_and_however_oft
     for fact in data.draw(st.permutations(seen + seen[:3])):
         one_by_one = applied(one_by_one, fact)
     assert one_by_one == at_once
-    assert merged(*(content.splitlines() for content in at_once.values())) == merged([encode(fact) for fact in seen])
+    assert merged(*(content.splitlines() for content in at_once.values())) == merged(
+        [encode_fact(fact) for fact in seen]
+    )
 
 
-@given(st.lists(records, max_size=8))
+@given(st.lists(any_facts, max_size=8))
 def test_what_is_known_already_changes_no_file_and_is_no_news(seen: list[Fact]) -> None:
     files = applied({}, *seen)
-    plan = layout.plan(layout.read(files), seen)
-    assert (plan.changes, plan.news) == ({}, ())
+    plan = layout.plan_merge(layout.parse_ledger(files), seen)
+    assert (plan.file_changes, plan.new_facts) == ({}, ())
 
 
 def test_facts_lie_in_the_month_of_their_defining_time_in_order() -> None:
@@ -164,7 +166,7 @@ def test_facts_lie_in_the_month_of_their_defining_time_in_order() -> None:
         deployment(3, "2023-12-31T23:59"),
         incident(1, "03-05T01:00"),
     )
-    assert {path: [decode(text).id[-1] for text in content.splitlines()] for path, content in files.items()} == {
+    assert {path: [decode_line(text).id[-1] for text in content.splitlines()] for path, content in files.items()} == {
         "facts/2023/12.jsonl": ["3"],
         "facts/2024/03.jsonl": ["2", "1", "1"],
     }
@@ -173,26 +175,26 @@ def test_facts_lie_in_the_month_of_their_defining_time_in_order() -> None:
 def test_a_fact_whose_defining_time_moves_moves_to_its_month() -> None:
     files = applied({}, deployment(1, "02-29", status="failure"), deployment(2, "02-28"))
     later = deployment(1, "03-01", observed_at="03-01T01:00")
-    changes = layout.plan(layout.read(files), [later]).changes
+    changes = layout.plan_merge(layout.parse_ledger(files), [later]).file_changes
     assert list(changes) == ["facts/2024/03.jsonl", "facts/2024/02.jsonl"], (
         "what gains comes first, so that nothing is lost"
     )
-    assert applied(files, later)["facts/2024/03.jsonl"] == encode(later) + b"\n"
+    assert applied(files, later)["facts/2024/03.jsonl"] == encode_fact(later) + b"\n"
     assert b"deployment:1" not in applied(files, later)["facts/2024/02.jsonl"]
 
 
 def test_unknown_records_and_keys_are_kept_where_a_file_is_rewritten() -> None:
     unknown = b'{"id":"b1","kind":"build","observed_at":"2024-03-02T00:00:00Z","x":[1]}'
-    coloured = encode(deployment(1))[:-1] + b',"zebra":true}'
+    coloured = encode_fact(deployment(1))[:-1] + b',"zebra":true}'
     files = applied({"facts/2024/03.jsonl": unknown + b"\n" + coloured + b"\n"}, deployment(2, "03-07"))
     kept = files["facts/2024/03.jsonl"].splitlines()
-    assert kept == [unknown, coloured, encode(deployment(2, "03-07"))]
+    assert kept == [unknown, coloured, encode_fact(deployment(2, "03-07"))]
 
 
 def test_a_line_that_is_no_fact_is_set_aside_and_kept() -> None:
-    files = applied({"facts/2024/03.jsonl": encode(deployment(1)) + b"\nnonsense \xff\n"}, deployment(2))
+    files = applied({"facts/2024/03.jsonl": encode_fact(deployment(1)) + b"\nnonsense \xff\n"}, deployment(2))
     assert b"nonsense" not in files["facts/2024/03.jsonl"]
-    (aside,) = [json.loads(text) for text in files[layout.QUARANTINE].splitlines()]
+    (aside,) = [json.loads(text) for text in files[layout.QUARANTINE_FILE].splitlines()]
     assert (aside["file"], aside["line"], aside["text"]) == ("facts/2024/03.jsonl", 2, "nonsense \\xff")
 
 
@@ -200,8 +202,8 @@ def test_a_month_is_split_before_a_file_passes_its_limit() -> None:
     many = [deployment(n, f"03-05T12:{n % 60:02}", version="v" * 400) for n in range(600)]
     files = applied({}, *many)
     assert list(files) == ["facts/2024/03.jsonl", "facts/2024/03-2.jsonl"]
-    assert max(map(len, files.values())) <= layout.LARGEST
-    assert len(layout.read(files).facts) == 600
+    assert max(map(len, files.values())) <= layout.MAX_FILE_BYTES
+    assert len(layout.parse_ledger(files).facts) == 600
     assert applied(files, deployment(0, "03-05T12:00", observed_at="03-06", retracted=True)).keys() == files.keys()
 
 
@@ -213,7 +215,7 @@ def test_a_month_that_shrinks_loses_its_second_file() -> None:
 
 
 def test_the_known_state_of_an_id_is_at_hand() -> None:
-    contents = layout.read(applied({}, deployment(1)))
-    assert contents.known("github:deployment:1") == deployment(1)
-    assert contents.known("nobody") is None
+    contents = layout.parse_ledger(applied({}, deployment(1)))
+    assert contents.fact_by_id("github:deployment:1") == deployment(1)
+    assert contents.fact_by_id("nobody") is None
     assert [fact.observed_at for fact in contents.facts] == [at("03-05T12:00")]

@@ -5,9 +5,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dora_metrics.core.facts.merge import news, reconciled
+from dora_metrics.core.facts.merge import changed_facts, reconcile
 from dora_metrics.core.facts.model import Change, Deployment, Fact
-from support.facts import at, change, deployment, failed, incident
+from support.facts import at, change, deployment, failed_deployment, incident
 
 TICK = timedelta(microseconds=1)
 
@@ -18,12 +18,12 @@ def as_deployment(fact: Fact | None) -> Deployment:
 
 
 def told(known: Fact, **fields: Any) -> Fact | None:  # noqa: ANN401 - any field
-    return reconciled(known, replace(known, **fields))
+    return reconcile(known, replace(known, **fields))
 
 
 def test_what_nobody_knew_is_news() -> None:
-    assert reconciled(None, deployment(1)) == deployment(1)
-    assert news({}, [deployment(1), change(2)]) == (deployment(1), change(2))
+    assert reconcile(None, deployment(1)) == deployment(1)
+    assert changed_facts({}, [deployment(1), change(2)]) == (deployment(1), change(2))
 
 
 def test_the_same_at_another_time_is_no_news() -> None:
@@ -57,13 +57,13 @@ def test_an_incident_is_as_it_is_now_also_if_it_was_opened_again() -> None:
 
 
 def test_a_success_that_no_event_told_of_replaces_the_failure_before_it() -> None:
-    found = as_deployment(reconciled(failed(1, "03-05T12:00"), deployment(1, "03-05T12:30")))
+    found = as_deployment(reconcile(failed_deployment(1, "03-05T12:00"), deployment(1, "03-05T12:30")))
     assert (found.status, found.finished_at) == ("success", at("03-05T12:30"))
 
 
 def test_the_newest_success_stays_the_end_of_a_deployment() -> None:
-    assert reconciled(deployment(1, "03-05T12:30"), failed(1, "03-05T12:40")) is None
-    assert reconciled(deployment(1, "03-05T12:30"), deployment(1, "03-05T12:00")) is None
+    assert reconcile(deployment(1, "03-05T12:30"), failed_deployment(1, "03-05T12:40")) is None
+    assert reconcile(deployment(1, "03-05T12:30"), deployment(1, "03-05T12:00")) is None
 
 
 def test_a_run_that_github_touched_later_ended_when_the_event_said() -> None:
@@ -72,10 +72,10 @@ def test_a_run_that_github_touched_later_ended_when_the_event_said() -> None:
 
 
 def test_a_newer_attempt_of_a_run_counts_and_an_older_does_not() -> None:
-    run = failed(1, id="github:run:1", started_at=at("03-05T11:00"))
+    run = failed_deployment(1, id="github:run:1", started_at=at("03-05T11:00"))
     again = replace(run, status="success", started_at=at("03-06T11:00"), finished_at=at("03-06T12:00"))
-    assert as_deployment(reconciled(run, again)).status == "success"
-    assert reconciled(again, run) is None
+    assert as_deployment(reconcile(run, again)).status == "success"
+    assert reconcile(again, run) is None
 
 
 def test_a_release_stays_as_it_was_published() -> None:
@@ -102,4 +102,4 @@ def test_an_incident_whose_label_is_back_counts_again() -> None:
 
 
 def test_things_of_different_kinds_with_one_id_are_left_alone() -> None:
-    assert reconciled(deployment(1, id="x"), Change(id="x", repository="a/b", observed_at=at("03-01"))) is None
+    assert reconcile(deployment(1, id="x"), Change(id="x", repository="a/b", observed_at=at("03-01"))) is None

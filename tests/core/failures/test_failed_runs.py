@@ -4,7 +4,17 @@ import itertools
 
 import pytest
 
-from support.facts import blamed, change, deployed, deployment, failed, incident, metrics_of, scope_of, sha
+from support.facts import (
+    change,
+    deployment,
+    deployment_id,
+    failed_deployment,
+    failure_rules,
+    incident,
+    metrics_of,
+    scope_of,
+    sha,
+)
 
 RULES = ("explicit", "rollback", "revert", "hotfix", "incident", "health-check")
 
@@ -16,7 +26,7 @@ EVERYTHING = (
     change(1, title="Add it"),
     change(2, reverts=change(1).id),
     incident(1, "03-05T11:30"),
-    incident(2, "03-05T11:30", deployment=deployed(2)),
+    incident(2, "03-05T11:30", deployment=deployment_id(2)),
 )
 """The second deployment failed by every rule but `hotfix`."""
 
@@ -42,28 +52,28 @@ HOTFIXED = (
     ],
 )
 def test_the_first_hit_in_the_order_of_the_table_wins(left: tuple[str, ...], first: str | None) -> None:
-    assert blamed(*EVERYTHING, failure_rules=frozenset(left)).get(2) == first
+    assert failure_rules(*EVERYTHING, failure_rules=frozenset(left)).get(2) == first
 
 
 def test_hotfix_comes_between_revert_and_incident() -> None:
-    assert blamed(*HOTFIXED)[1] == "revert"
-    assert blamed(*HOTFIXED, failure_rules=frozenset(RULES[3:]))[1] == "hotfix"
-    assert blamed(*HOTFIXED, failure_rules=frozenset(RULES[4:]))[1] == "incident"
+    assert failure_rules(*HOTFIXED)[1] == "revert"
+    assert failure_rules(*HOTFIXED, failure_rules=frozenset(RULES[3:]))[1] == "hotfix"
+    assert failure_rules(*HOTFIXED, failure_rules=frozenset(RULES[4:]))[1] == "incident"
 
 
 @pytest.mark.parametrize("facts", [EVERYTHING, HOTFIXED])
 def test_a_deployment_fails_at_most_once_whatever_rules_are_on(facts: tuple[object, ...]) -> None:
     for size in range(len(RULES) + 1):
         for rules in itertools.combinations(RULES, size):
-            blamed(*facts, failure_rules=frozenset(rules))  # type: ignore[arg-type]
+            failure_rules(*facts, failure_rules=frozenset(rules))  # type: ignore[arg-type]
 
 
 def test_the_rate_is_failed_deployments_by_those_that_reached_users() -> None:
     facts = (
         deployment(1, "03-05T10:00"),
         deployment(2, "03-05T11:00", health="failed"),
-        failed(3, "03-05T12:00", reached_users=True),
-        failed(4, "03-05T13:00"),
+        failed_deployment(3, "03-05T12:00", reached_users=True),
+        failed_deployment(4, "03-05T13:00"),
         deployment(5, "03-05T14:00", status="cancelled"),
     )
     found = metrics_of(*facts).change_failure_rate
@@ -81,7 +91,7 @@ def test_its_interval_is_that_of_wilson() -> None:
 
 
 def test_without_a_deployment_that_reached_users_there_is_no_rate() -> None:
-    found = metrics_of(failed(1), deployment(2, status="cancelled"))
+    found = metrics_of(failed_deployment(1), deployment(2, status="cancelled"))
     for rate in (found.change_failure_rate, found.rework_rate):
         assert (rate.deployments, rate.ratio, rate.interval95, rate.level) == (0, None, None, None)
         assert rate.reason == "no deployment that reached users in the window"
@@ -89,27 +99,27 @@ def test_without_a_deployment_that_reached_users_there_is_no_rate() -> None:
 
 def test_a_failed_health_check_marks_its_deployment() -> None:
     facts = (deployment(1, "03-04", health="passed"), deployment(2, "03-05", health="failed"), deployment(3, "03-06"))
-    assert blamed(*facts) == {2: "health-check"}
-    assert blamed(*facts, failure_rules=frozenset(RULES[:5])) == {}
+    assert failure_rules(*facts) == {2: "health-check"}
+    assert failure_rules(*facts, failure_rules=frozenset(RULES[:5])) == {}
 
 
 def test_a_failed_run_counts_only_where_the_user_wants_it() -> None:
-    assert blamed(failed(1)) == {}
-    assert blamed(failed(1), count_failed_runs=True) == {1: "failed-run"}
-    assert blamed(failed(1), count_failed_runs=True, failure_rules=frozenset()) == {1: "failed-run"}
+    assert failure_rules(failed_deployment(1)) == {}
+    assert failure_rules(failed_deployment(1), count_failed_runs=True) == {1: "failed-run"}
+    assert failure_rules(failed_deployment(1), count_failed_runs=True, failure_rules=frozenset()) == {1: "failed-run"}
 
 
 @pytest.mark.parametrize("switch", [True, False])
 def test_a_failure_that_reached_users_always_counts_as_a_failed_run(switch: bool) -> None:  # noqa: FBT001
-    one = failed(1, reached_users=True)
-    assert blamed(one, count_failed_runs=switch, failure_rules=frozenset()) == {1: "failed-run"}
+    one = failed_deployment(1, reached_users=True)
+    assert failure_rules(one, count_failed_runs=switch, failure_rules=frozenset()) == {1: "failed-run"}
     assert metrics_of(one, count_failed_runs=switch).rework_rate.deployments == 1
 
 
 def test_a_failed_run_that_another_rule_marks_is_that_rules() -> None:
-    facts = (failed(1, health="failed", reached_users=True), failed(2, "03-06", health="failed"))
-    assert blamed(*facts) == {1: "health-check"}
-    assert blamed(*facts, count_failed_runs=True) == {1: "health-check", 2: "health-check"}
+    facts = (failed_deployment(1, health="failed", reached_users=True), failed_deployment(2, "03-06", health="failed"))
+    assert failure_rules(*facts) == {1: "health-check"}
+    assert failure_rules(*facts, count_failed_runs=True) == {1: "health-check", 2: "health-check"}
 
 
 def test_a_success_is_no_failure_because_users_are_said_not_to_have_been_reached() -> None:
@@ -119,11 +129,11 @@ def test_a_success_is_no_failure_because_users_are_said_not_to_have_been_reached
 
 def test_a_failed_job_inside_a_run_that_passed_is_no_fact_here_and_a_cancelled_run_no_failure() -> None:
     """Trap 11: one attempt, one end."""
-    assert blamed(deployment(1, status="cancelled", health="failed"), count_failed_runs=True) == {}
+    assert failure_rules(deployment(1, status="cancelled", health="failed"), count_failed_runs=True) == {}
 
 
 def test_the_evidence_stores_rule_and_link() -> None:
-    run = failed(1, url="https://a.example/run", reached_users=True)
+    run = failed_deployment(1, url="https://a.example/run", reached_users=True)
     (one,) = scope_of(run).evidence.failed_deployments
-    assert (one.deployment, one.rule, one.url) == (deployed(1), "failed-run", "https://a.example/run")
+    assert (one.deployment, one.rule, one.url) == (deployment_id(1), "failed-run", "https://a.example/run")
     assert one.because

@@ -4,19 +4,19 @@ import pytest
 
 from dora_metrics.core.facts.model import Deployment
 from support.facts import (
-    answer,
-    blamed,
     change,
+    commit_id,
     commits,
-    deployed,
     deployment,
-    direct,
-    failed,
+    deployment_id,
+    document_of,
+    failed_deployment,
+    failure_rules,
     incident,
     metrics_of,
     scope_of,
     sha,
-    unmatched,
+    unmatched_reasons,
 )
 
 ONE = deployment(1, "03-01", version="1.0", ref="refs/tags/v1.0")
@@ -24,16 +24,16 @@ TWO = deployment(2, "03-02", version="2.0", ref="v2.0")
 
 
 @pytest.mark.parametrize(
-    "name", [deployed(1), str(ONE.sha), str(ONE.sha).upper(), "1.0", "v1.0", "refs/tags/v1.0", "  v1.0\n"]
+    "name", [deployment_id(1), str(ONE.sha), str(ONE.sha).upper(), "1.0", "v1.0", "refs/tags/v1.0", "  v1.0\n"]
 )
 def test_an_incident_names_a_deployment_by_id_sha_version_or_tag(name: str) -> None:
     """The latest before it would have been the second."""
-    assert blamed(ONE, TWO, incident(1, "03-03", deployment=name)) == {1: "explicit"}
+    assert failure_rules(ONE, TWO, incident(1, "03-03", deployment=name)) == {1: "explicit"}
 
 
 def test_neither_the_age_limit_nor_the_time_of_detection_matters_to_a_name() -> None:
-    assert blamed(ONE, incident(1, "06-01", deployment="1.0"), now="07-01") == {1: "explicit"}
-    assert blamed(ONE, incident(1, "02-01", deployment="1.0")) == {1: "explicit"}
+    assert failure_rules(ONE, incident(1, "06-01", deployment="1.0"), now="07-01") == {1: "explicit"}
+    assert failure_rules(ONE, incident(1, "02-01", deployment="1.0")) == {1: "explicit"}
 
 
 @pytest.mark.parametrize("name", [sha("landed"), sha("03-01"), sha("direct"), sha("late")])
@@ -42,29 +42,29 @@ def test_a_sha_means_the_first_successful_deployment_that_contains_it(name: str)
     direct_commit = f"commit:{sha('direct')}"
     facts = (
         deployment(1, "03-01"),
-        failed(2, "03-02", changes=[f"commit:{sha('late')}"]),
+        failed_deployment(2, "03-02", changes=[f"commit:{sha('late')}"]),
         deployment(3, "03-03", changes=[1, direct_commit]),
         deployment(4, "03-04", changes=[1]),
         change(1, sha=sha("landed"), commits=commits("03-01")),
     )
-    assert blamed(*facts, incident(1, "03-05", deployment=name)) == {3: "explicit"}
+    assert failure_rules(*facts, incident(1, "03-05", deployment=name)) == {3: "explicit"}
 
 
 def test_the_sha_of_several_deployments_means_the_first_success_with_it() -> None:
     facts = (
-        failed(1, "03-01", sha="a" * 40, reached_users=True),
+        failed_deployment(1, "03-01", sha="a" * 40, reached_users=True),
         deployment(2, "03-02", sha="a" * 40),
         deployment(3, "03-03", sha="a" * 40),
     )
-    found = blamed(*facts, incident(1, "03-05", deployment="a" * 40))
+    found = failure_rules(*facts, incident(1, "03-05", deployment="a" * 40))
     assert found == {1: "failed-run", 2: "explicit"}
 
 
 def test_the_one_named_fails_also_in_another_scope_and_repository() -> None:
     other = deployment(2, "03-02", repository="acme/infra", service="net", environment="live", version="9")
     facts = (ONE, other, incident(1, "03-03", deployment="9"))
-    assert blamed(*facts) == {2: "explicit"}
-    infra, shop = answer(*facts).scopes
+    assert failure_rules(*facts) == {2: "explicit"}
+    infra, shop = document_of(*facts).scopes
     assert (infra.metrics.incident_restore.incidents, shop.metrics.incident_restore.incidents) == (0, 1)
 
 
@@ -80,79 +80,79 @@ def in_three_places(own: str, repository: str, elsewhere: str) -> list[Deploymen
 def test_a_name_that_fits_several_means_those_of_the_own_scope_first_then_its_repository_then_all() -> None:
     own, repository, elsewhere = in_three_places("03-03", "03-02", "03-01")
     named = incident(1, "03-05", deployment="1.0")
-    assert blamed(own, repository, elsewhere, named) == {1: "explicit"}
-    assert blamed(repository, elsewhere, named) == {2: "explicit"}
-    assert blamed(elsewhere, named) == {3: "explicit"}
+    assert failure_rules(own, repository, elsewhere, named) == {1: "explicit"}
+    assert failure_rules(repository, elsewhere, named) == {2: "explicit"}
+    assert failure_rules(elsewhere, named) == {3: "explicit"}
 
 
 def test_among_those_it_means_the_first_success_in_order() -> None:
     facts = [deployment(n, f"03-0{9 - n}", version="1.0") for n in (1, 2, 3)]
-    assert blamed(*facts, incident(1, "03-09", deployment="1.0")) == {3: "explicit"}
-    failure = failed(4, "03-01", version="1.0", reached_users=True)
-    assert blamed(*facts, failure, incident(1, "03-09", deployment="1.0")) == {3: "explicit", 4: "failed-run"}
+    assert failure_rules(*facts, incident(1, "03-09", deployment="1.0")) == {3: "explicit"}
+    failure = failed_deployment(4, "03-01", version="1.0", reached_users=True)
+    assert failure_rules(*facts, failure, incident(1, "03-09", deployment="1.0")) == {3: "explicit", 4: "failed-run"}
 
 
 def test_an_incident_without_a_service_or_environment_has_its_repository_for_its_own_scope() -> None:
     own, repository, elsewhere = in_three_places("03-03", "03-02", "03-01")
     for missing in ({"service": None}, {"service": None, "environment": None}):
         named = incident(1, "03-05", deployment="1.0", **missing)
-        assert blamed(own, repository, elsewhere, named) == {2: "explicit"}
+        assert failure_rules(own, repository, elsewhere, named) == {2: "explicit"}
 
 
-@pytest.mark.parametrize("name", ["3.0", sha("nobody"), "abc", deployed(9), "shop", "v1"])
+@pytest.mark.parametrize("name", ["3.0", sha("nobody"), "abc", deployment_id(9), "shop", "v1"])
 def test_a_name_that_leads_nowhere_is_never_replaced_by_a_guess(name: str) -> None:
     facts = (ONE, TWO, incident(1, "03-02T01:00", deployment=name))
-    assert blamed(*facts) == {}
-    assert name in unmatched(*facts)[1]
+    assert failure_rules(*facts) == {}
+    assert name in unmatched_reasons(*facts)[1]
     assert metrics_of(*facts).incident_restore.unmatched == 1
 
 
 def test_a_name_that_leads_to_an_environment_that_is_not_production_leads_nowhere() -> None:
     facts = (ONE, deployment(2, "03-02", environment="staging", version="2.0"), incident(1, deployment="2.0"))
-    assert blamed(*facts) == {}
-    assert "2.0" in unmatched(*facts)[1]
+    assert failure_rules(*facts) == {}
+    assert "2.0" in unmatched_reasons(*facts)[1]
 
 
 def test_a_run_that_did_not_reach_users_can_be_named_only_where_such_runs_count() -> None:
-    facts = (ONE, failed(2, "03-02", version="2.0"), incident(1, "03-03", deployment="2.0"))
-    assert blamed(*facts) == {}
-    assert list(unmatched(*facts)) == [1]
-    assert blamed(*facts, count_failed_runs=True) == {2: "explicit"}
-    assert unmatched(*facts, count_failed_runs=True) == {}
+    facts = (ONE, failed_deployment(2, "03-02", version="2.0"), incident(1, "03-03", deployment="2.0"))
+    assert failure_rules(*facts) == {}
+    assert list(unmatched_reasons(*facts)) == [1]
+    assert failure_rules(*facts, count_failed_runs=True) == {2: "explicit"}
+    assert unmatched_reasons(*facts, count_failed_runs=True) == {}
 
 
 def test_a_cancelled_deployment_cannot_fail() -> None:
     facts = (ONE, deployment(2, "03-02", status="cancelled", version="2.0"), incident(1, "03-03", deployment="2.0"))
     for switch in (True, False):
-        assert blamed(*facts, count_failed_runs=switch) == {}
-        assert list(unmatched(*facts, count_failed_runs=switch)) == [1]
+        assert failure_rules(*facts, count_failed_runs=switch) == {}
+        assert list(unmatched_reasons(*facts, count_failed_runs=switch)) == [1]
 
 
 def test_a_deployment_that_remediates_another_makes_that_one_failed() -> None:
-    for name in (deployed(1), str(ONE.sha), "1.0", "v1.0"):
-        assert blamed(ONE, deployment(2, "03-02", remediates=name)) == {1: "explicit"}
+    for name in (deployment_id(1), str(ONE.sha), "1.0", "v1.0"):
+        assert failure_rules(ONE, deployment(2, "03-02", remediates=name)) == {1: "explicit"}
 
 
 def test_remediates_is_looked_for_in_the_own_scope_first_and_then_across_scopes() -> None:
     own, repository, elsewhere = in_three_places("03-03", "03-02", "03-01")
     fix = deployment(4, "03-04", remediates="1.0")
-    assert blamed(own, repository, elsewhere, fix) == {1: "explicit"}
-    assert blamed(repository, elsewhere, fix) == {2: "explicit"}
+    assert failure_rules(own, repository, elsewhere, fix) == {1: "explicit"}
+    assert failure_rules(repository, elsewhere, fix) == {2: "explicit"}
 
 
 def test_a_deployment_that_remediates_an_incident_makes_no_second_failure() -> None:
     facts = (deployment(1, "03-05T12:00"), incident(1), deployment(2, "03-05T15:00", remediates=incident(1).id))
-    assert blamed(*facts) == {1: "incident"}
+    assert failure_rules(*facts) == {1: "incident"}
 
 
 def test_a_cancelled_deployment_remediates_nothing() -> None:
-    facts = (ONE, deployment(2, "03-02", status="cancelled", remediates=deployed(1)))
-    assert blamed(*facts, count_failed_runs=True) == {}
+    facts = (ONE, deployment(2, "03-02", status="cancelled", remediates=deployment_id(1)))
+    assert failure_rules(*facts, count_failed_runs=True) == {}
 
 
-@pytest.mark.parametrize("name", [deployed(2), "2.0", sha(deployed(2)), "nothing known", ""])
+@pytest.mark.parametrize("name", [deployment_id(2), "2.0", sha(deployment_id(2)), "nothing known", ""])
 def test_a_deployment_that_remediates_itself_or_nothing_known_makes_no_failure(name: str) -> None:
-    assert blamed(ONE, deployment(2, "03-02", version="2.0", remediates=name)) == {}
+    assert failure_rules(ONE, deployment(2, "03-02", version="2.0", remediates=name)) == {}
 
 
 def test_switched_off_it_marks_nothing_and_no_other_rule_guesses_instead() -> None:
@@ -161,11 +161,11 @@ def test_switched_off_it_marks_nothing_and_no_other_rule_guesses_instead() -> No
         ONE,
         TWO,
         incident(1, "03-02T01:00", deployment="1.0"),
-        deployment(3, "03-04", remediates=deployed(2)),
+        deployment(3, "03-04", remediates=deployment_id(2)),
     )
-    assert blamed(*facts) == {1: "explicit", 2: "explicit"}
-    assert blamed(*facts, failure_rules=others) == {}
-    assert list(unmatched(*facts, failure_rules=others)) == [1]
+    assert failure_rules(*facts) == {1: "explicit", 2: "explicit"}
+    assert failure_rules(*facts, failure_rules=others) == {}
+    assert list(unmatched_reasons(*facts, failure_rules=others)) == [1]
 
 
 def test_the_evidence_says_who_named_it_and_where_that_can_be_read() -> None:
@@ -177,5 +177,5 @@ def test_the_evidence_says_who_named_it_and_where_that_can_be_read() -> None:
 
 
 def test_a_direct_commit_is_named_by_its_sha() -> None:
-    facts = (deployment(1, "03-01"), deployment(2, "03-02", changes=[direct(7)]), deployment(3, "03-03"))
-    assert blamed(*facts, incident(1, "03-04", deployment=sha(7))) == {2: "explicit"}
+    facts = (deployment(1, "03-01"), deployment(2, "03-02", changes=[commit_id(7)]), deployment(3, "03-03"))
+    assert failure_rules(*facts, incident(1, "03-04", deployment=sha(7))) == {2: "explicit"}

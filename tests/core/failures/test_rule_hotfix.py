@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dora_metrics.core.facts.model import Fact
-from support.facts import blamed, change, deployment, failed, metrics_of, scope_of
+from support.facts import change, deployment, failed_deployment, failure_rules, metrics_of, scope_of
 
 OTHERS = frozenset({"explicit", "rollback", "revert", "incident", "health-check"})
 
@@ -23,17 +23,17 @@ def fixed(after: str = "03-05T05:00", **fields: Any) -> list[Fact]:  # noqa: ANN
 
 @pytest.mark.parametrize("label", ["hotfix", "Hotfix", "HOTFIX"])
 def test_by_label_whatever_its_case(label: str) -> None:
-    assert blamed(*fixed(labels=("bug", label))) == {2: "hotfix"}
+    assert failure_rules(*fixed(labels=("bug", label))) == {2: "hotfix"}
 
 
 @pytest.mark.parametrize("branch", ["hotfix/cart", "hotfix-cart", "Hotfix/Cart", "HOTFIX-1"])
 def test_by_branch_prefix_whatever_its_case(branch: str) -> None:
-    assert blamed(*fixed(branch=branch)) == {2: "hotfix"}
+    assert failure_rules(*fixed(branch=branch)) == {2: "hotfix"}
 
 
 @pytest.mark.parametrize("title", ["hotfix: cart", "Hotfix cart", "HOTFIX(cart): sum", "hotfix", "hotfix! now"])
 def test_by_a_title_that_begins_with_the_label_as_a_word(title: str) -> None:
-    assert blamed(*fixed(title=title)) == {2: "hotfix"}
+    assert failure_rules(*fixed(title=title)) == {2: "hotfix"}
 
 
 @pytest.mark.parametrize(
@@ -55,26 +55,26 @@ def test_by_a_title_that_begins_with_the_label_as_a_word(title: str) -> None:
     ],
 )
 def test_anything_else_is_no_hotfix(fields: dict[str, Any]) -> None:
-    assert blamed(*fixed(**fields)) == {}
+    assert failure_rules(*fixed(**fields)) == {}
     assert metrics_of(*fixed(**fields)).rework_rate.rework == 0
 
 
 def test_labels_and_prefixes_are_settings() -> None:
     facts = fixed(labels=("Urgent",), branch="fix/1", title="Now! it")
     for given in ({"hotfix_labels": ("urgent",)}, {"hotfix_branches": ("FIX/",)}, {"hotfix_labels": ("now",)}):
-        assert blamed(*facts, **given) == {2: "hotfix"}
-    assert blamed(*fixed(labels=("hotfix",)), hotfix_labels=(), hotfix_branches=()) == {}
+        assert failure_rules(*facts, **given) == {2: "hotfix"}
+    assert failure_rules(*fixed(labels=("hotfix",)), hotfix_labels=(), hotfix_branches=()) == {}
 
 
 def test_a_label_is_no_pattern() -> None:
-    assert blamed(*fixed(title="hot fix"), hotfix_labels=("hot.fix",)) == {}
-    assert blamed(*fixed(title="[hot] fix"), hotfix_labels=("[hot]",)) == {2: "hotfix"}
+    assert failure_rules(*fixed(title="hot fix"), hotfix_labels=("hot.fix",)) == {}
+    assert failure_rules(*fixed(title="[hot] fix"), hotfix_labels=("[hot]",)) == {2: "hotfix"}
 
 
 def test_the_window_includes_its_end() -> None:
-    assert blamed(*fixed("03-06T00:00", labels=("hotfix",))) == {2: "hotfix"}
-    assert blamed(*fixed("03-06T00:00:00.000001", labels=("hotfix",))) == {}
-    assert blamed(*fixed("03-05T05:01", labels=("hotfix",)), hotfix_window=timedelta(hours=5)) == {}
+    assert failure_rules(*fixed("03-06T00:00", labels=("hotfix",))) == {2: "hotfix"}
+    assert failure_rules(*fixed("03-06T00:00:00.000001", labels=("hotfix",))) == {}
+    assert failure_rules(*fixed("03-05T05:01", labels=("hotfix",)), hotfix_window=timedelta(hours=5)) == {}
 
 
 def test_beyond_the_window_it_blames_nobody_but_stays_rework() -> None:
@@ -93,24 +93,28 @@ def test_the_deployment_directly_before_is_blamed_and_recovered_by_the_hotfix() 
 
 def test_the_first_known_deployment_fixes_nothing() -> None:
     facts = (deployment(1, changes=[1]), change(1, labels=("hotfix",)))
-    assert blamed(*facts) == {}
+    assert failure_rules(*facts) == {}
     assert metrics_of(*facts).rework_rate.rework == 0
 
 
 def test_runs_between_that_did_not_reach_users_are_passed_over() -> None:
-    facts = [*fixed(labels=("hotfix",)), failed(4, "03-05T01:00"), deployment(5, "03-05T02:00", status="cancelled")]
-    assert blamed(*facts) == {2: "hotfix"}
-    assert blamed(*facts, count_failed_runs=True) == {2: "hotfix", 4: "failed-run"}
+    facts = [
+        *fixed(labels=("hotfix",)),
+        failed_deployment(4, "03-05T01:00"),
+        deployment(5, "03-05T02:00", status="cancelled"),
+    ]
+    assert failure_rules(*facts) == {2: "hotfix"}
+    assert failure_rules(*facts, count_failed_runs=True) == {2: "hotfix", 4: "failed-run"}
 
 
 def test_a_failure_between_that_reached_users_is_what_was_fixed() -> None:
-    facts = [*fixed(labels=("hotfix",)), failed(4, "03-05T01:00", reached_users=True)]
-    assert blamed(*facts) == {4: "hotfix"}
+    facts = [*fixed(labels=("hotfix",)), failed_deployment(4, "03-05T01:00", reached_users=True)]
+    assert failure_rules(*facts) == {4: "hotfix"}
 
 
 def test_a_hotfix_that_an_earlier_success_delivered_marks_nothing_again() -> None:
     facts = [*fixed(labels=("hotfix",)), deployment(4, "03-05T06:00", changes=[1])]
-    assert blamed(*facts) == {2: "hotfix"}
+    assert failure_rules(*facts) == {2: "hotfix"}
 
 
 def test_the_deployment_before_in_another_scope_is_not_blamed() -> None:
@@ -119,15 +123,15 @@ def test_the_deployment_before_in_another_scope_is_not_blamed() -> None:
         deployment(2, "03-05T05:00", changes=[1]),
         change(1, labels=("hotfix",)),
     )
-    assert blamed(*facts) == {}
+    assert failure_rules(*facts) == {}
 
 
 def test_several_hotfixes_of_one_deployment_are_one_failure() -> None:
     facts = [*fixed(labels=("hotfix",)), deployment(3, "03-05T05:00", changes=[1, 2]), change(2, labels=("hotfix",))]
-    assert blamed(*[fact for fact in facts if fact is not facts[2]]) == {2: "hotfix"}
+    assert failure_rules(*[fact for fact in facts if fact is not facts[2]]) == {2: "hotfix"}
 
 
 def test_switched_off_it_marks_nothing_but_the_hotfix_stays_rework() -> None:
     facts = fixed(labels=("hotfix",))
-    assert blamed(*facts, failure_rules=OTHERS) == {}
+    assert failure_rules(*facts, failure_rules=OTHERS) == {}
     assert metrics_of(*facts, failure_rules=OTHERS).rework_rate.rework == 1

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from support.facts import answer, blamed, deployment, incident, metrics_of, unmatched
+from support.facts import deployment, document_of, failure_rules, incident, metrics_of, unmatched_reasons
 
 OTHERS = frozenset({"explicit", "rollback", "revert", "hotfix", "health-check"})
 BEFORE = deployment(1, "03-04T12:00")
@@ -14,46 +14,46 @@ LATEST = deployment(2, "03-05T12:00")
 
 def counted(*facts: Any, **settings: Any) -> dict[str, int]:  # noqa: ANN401
     """How many incidents count in each scope, as service/environment."""
-    scopes = answer(*facts, **settings).scopes
+    scopes = document_of(*facts, **settings).scopes
     return {f"{one.service}/{one.environment}": one.metrics.incident_restore.incidents for one in scopes}
 
 
 def test_the_latest_success_before_it_is_blamed() -> None:
     later = deployment(3, "03-05T13:30")
-    assert blamed(later, LATEST, BEFORE, incident(1, "03-05T13:00")) == {2: "incident"}
+    assert failure_rules(later, LATEST, BEFORE, incident(1, "03-05T13:00")) == {2: "incident"}
 
 
 def test_a_deployment_in_the_second_of_the_detection_is_before_it() -> None:
     """Trap 8."""
-    assert blamed(BEFORE, LATEST, incident(1, "03-05T12:00")) == {2: "incident"}
-    assert blamed(BEFORE, LATEST, incident(1, "03-05T11:59:59.999999")) == {1: "incident"}
+    assert failure_rules(BEFORE, LATEST, incident(1, "03-05T12:00")) == {2: "incident"}
+    assert failure_rules(BEFORE, LATEST, incident(1, "03-05T11:59:59.999999")) == {1: "incident"}
 
 
 def test_the_age_limit_includes_its_end() -> None:
-    assert blamed(BEFORE, LATEST, incident(1, "03-06T12:00")) == {2: "incident"}
+    assert failure_rules(BEFORE, LATEST, incident(1, "03-06T12:00")) == {2: "incident"}
     facts = (BEFORE, LATEST, incident(1, "03-06T12:00:00.000001"))
-    assert blamed(*facts) == {}
-    assert unmatched(*facts) == {1: "the latest deployment before it was more than 24 h earlier (24 h)"}
-    assert blamed(*facts, incident_window=timedelta(days=2)) == {2: "incident"}
+    assert failure_rules(*facts) == {}
+    assert unmatched_reasons(*facts) == {1: "the latest deployment before it was more than 24 h earlier (24 h)"}
+    assert failure_rules(*facts, incident_window=timedelta(days=2)) == {2: "incident"}
 
 
 def test_before_the_first_deployment_nobody_is_blamed() -> None:
     facts = (BEFORE, incident(1, "03-04T11:59"))
-    assert blamed(*facts) == {}
-    assert unmatched(*facts) == {1: "no successful production deployment before it is known"}
+    assert failure_rules(*facts) == {}
+    assert unmatched_reasons(*facts) == {1: "no successful production deployment before it is known"}
     assert counted(*facts) == {"shop/production": 1}
 
 
 @pytest.mark.parametrize("status", ["failure", "cancelled"])
 def test_what_did_not_succeed_is_passed_over(status: str) -> None:
     between = deployment(3, "03-05T12:30", status=status, reached_users=True)
-    assert blamed(LATEST, between, incident(1))[2] == "incident"
+    assert failure_rules(LATEST, between, incident(1))[2] == "incident"
 
 
 def test_a_deployment_before_the_window_is_blamed_too_but_counts_where_it_was() -> None:
     """Trap: the last deployment of February and an incident of March."""
     facts = (deployment(1, "02-29T23:00"), incident(1, "03-01T01:00"))
-    (scope,) = answer(*facts).scopes
+    (scope,) = document_of(*facts).scopes
     assert scope.metrics.change_failure_rate.failed == 0
     assert (scope.metrics.incident_restore.incidents, scope.metrics.incident_restore.unmatched) == (1, 0)
     assert scope.previous is not None
@@ -75,7 +75,7 @@ def test_ten_incidents_of_one_deployment_are_one_failure() -> None:
 
 def test_the_first_incident_is_the_one_that_the_evidence_names() -> None:
     facts = (LATEST, incident(2, "03-05T13:00"), incident(1, "03-05T14:00"))
-    (scope,) = answer(*facts).scopes
+    (scope,) = document_of(*facts).scopes
     assert scope.evidence.failed_deployments[0].because == "github:issue:acme/shop#2 detected 60 min after it"
 
 
@@ -88,7 +88,7 @@ def test_only_the_same_scope_is_blamed() -> None:
         incident(1, "03-05T11:00"),
         incident(2, "03-05T13:00", environment="prod-eu"),
     )
-    assert blamed(*facts) == {1: "incident", 3: "incident"}
+    assert failure_rules(*facts) == {1: "incident", 3: "incident"}
     assert counted(*facts) == {"shop/production": 1, "api/production": 0, "shop/prod-eu": 1}
 
 
@@ -96,7 +96,7 @@ def test_one_that_names_no_service_blames_the_latest_among_all_services_and_coun
     facts = (BEFORE, deployment(2, "03-05T12:10", service="api"), deployment(3, "03-05T12:20", environment="prod-eu"))
     for missing in (None, ""):
         one = incident(1, service=missing)
-        assert blamed(*facts, one) == {2: "incident"}
+        assert failure_rules(*facts, one) == {2: "incident"}
         assert counted(*facts, one) == {"shop/production": 0, "api/production": 1, "shop/prod-eu": 0}
 
 
@@ -106,7 +106,7 @@ def test_a_missing_environment_is_treated_like_a_missing_service() -> None:
     assert counted(*facts, incident(1, environment=None, service=None))["shop/prod-eu"] == 1
     assert counted(*facts, incident(1, environment="", service="api"))["api/production"] == 1
     other = deployment(9, "03-05T12:30", repository="acme/other", environment="staging")
-    assert blamed(*facts, other, incident(1, environment=None, service=None)) == {3: "incident"}
+    assert failure_rules(*facts, other, incident(1, environment=None, service=None)) == {3: "incident"}
 
 
 def test_one_that_blames_nobody_counts_where_the_latest_deployment_before_it_was() -> None:
@@ -116,17 +116,17 @@ def test_one_that_blames_nobody_counts_where_the_latest_deployment_before_it_was
         deployment(3, "03-20"),
         incident(1, "03-10", service=None),
     )
-    assert blamed(*facts) == {}
+    assert failure_rules(*facts) == {}
     assert counted(*facts) == {"shop/production": 0, "api/production": 1}
 
 
 def test_one_that_names_its_scope_counts_there_even_where_nothing_was_deployed() -> None:
     assert counted(BEFORE, incident(1, service="api")) == {"shop/production": 0, "api/production": 1}
-    assert list(unmatched(BEFORE, incident(1, service="api"))) == [1]
+    assert list(unmatched_reasons(BEFORE, incident(1, service="api"))) == [1]
 
 
 def test_an_incident_outside_production_is_in_no_number_and_the_notes_say_so() -> None:
-    found = answer(BEFORE, LATEST, incident(1, environment="staging"))
+    found = document_of(BEFORE, LATEST, incident(1, environment="staging"))
     assert found.scopes[0].metrics.incident_restore.incidents == 0
     assert found.scopes[0].metrics.change_failure_rate.failed == 0
     assert found.notes == ["Incidents outside production, and in no number: 1."]
@@ -138,8 +138,8 @@ def test_open_incidents_count() -> None:
 
 
 def test_switched_off_it_marks_nothing_and_its_incidents_are_listed() -> None:
-    assert blamed(LATEST, incident(1), failure_rules=OTHERS) == {}
-    assert unmatched(LATEST, incident(1), failure_rules=OTHERS) == {1: "the rule `incident` is switched off"}
+    assert failure_rules(LATEST, incident(1), failure_rules=OTHERS) == {}
+    assert unmatched_reasons(LATEST, incident(1), failure_rules=OTHERS) == {1: "the rule `incident` is switched off"}
     assert counted(LATEST, incident(1), failure_rules=OTHERS) == {"shop/production": 1}
 
 
@@ -154,9 +154,9 @@ def test_six_incidents_on_four_of_23_deployments_are_17_percent() -> None:
 def test_incidents_of_one_second_are_listed_by_id_whichever_came_first() -> None:
     tied = [incident(n, "03-01") for n in (1, 2, 3)]
     for order in (tied, tied[::-1]):
-        assert list(unmatched(BEFORE, *order)) == [1, 2, 3]
+        assert list(unmatched_reasons(BEFORE, *order)) == [1, 2, 3]
 
 
 def test_the_direction_is_from_the_deployment_to_the_incident() -> None:
     """Trap 14: an incident right before a deployment is not that deployment's."""
-    assert blamed(deployment(1, "03-05T13:00:01"), incident(1, "03-05T13:00")) == {}
+    assert failure_rules(deployment(1, "03-05T13:00:01"), incident(1, "03-05T13:00")) == {}

@@ -5,7 +5,19 @@ from typing import Any
 import pytest
 
 from dora_metrics.core.facts.model import Fact
-from support.facts import blamed, change, commit, commits, deployment, direct, failed, metrics_of, pull, scope_of, sha
+from support.facts import (
+    change,
+    commit_id,
+    commits,
+    deployment,
+    direct_commit,
+    failed_deployment,
+    failure_rules,
+    metrics_of,
+    pull_id,
+    scope_of,
+    sha,
+)
 
 OTHERS = frozenset({"explicit", "rollback", "hotfix", "incident", "health-check"})
 ORIGINAL = change(1, title="Add a cart", sha=sha("landed"), commits=commits("03-01T08:00", "03-01T09:00"))
@@ -23,23 +35,23 @@ def history(*changes: Fact, originals: tuple[Any, ...] = (1,), reverts: tuple[An
     ]
 
 
-@pytest.mark.parametrize("target", [pull(1), sha("landed"), sha("03-01T08:00"), sha("03-01T09:00")])
+@pytest.mark.parametrize("target", [pull_id(1), sha("landed"), sha("03-01T08:00"), sha("03-01T09:00")])
 def test_by_id_or_by_the_sha_of_any_of_its_commits(target: str) -> None:
-    assert blamed(*history(ORIGINAL, change(9, title="Oh dear", reverts=target))) == {2: "revert"}
+    assert failure_rules(*history(ORIGINAL, change(9, title="Oh dear", reverts=target))) == {2: "revert"}
 
 
 def test_a_direct_commit_is_reverted_by_its_id_or_its_sha() -> None:
-    for target in (direct(1), sha(1)):
-        facts = history(commit(1), change(9, reverts=target), originals=(direct(1),))
-        assert blamed(*facts) == {2: "revert"}
+    for target in (commit_id(1), sha(1)):
+        facts = history(direct_commit(1), change(9, reverts=target), originals=(commit_id(1),))
+        assert failure_rules(*facts) == {2: "revert"}
 
 
 def test_an_original_without_a_fact_can_be_reverted_by_id() -> None:
-    assert blamed(*history(change(9, reverts=pull(1)))) == {2: "revert"}
+    assert failure_rules(*history(change(9, reverts=pull_id(1)))) == {2: "revert"}
 
 
 def test_by_title_where_it_names_nothing_else() -> None:
-    assert blamed(*history(ORIGINAL, change(9, title='Revert "Add a cart"'))) == {2: "revert"}
+    assert failure_rules(*history(ORIGINAL, change(9, title='Revert "Add a cart"'))) == {2: "revert"}
 
 
 @pytest.mark.parametrize(
@@ -53,14 +65,14 @@ def test_by_title_where_it_names_nothing_else() -> None:
     ],
 )
 def test_a_title_that_is_not_exactly_that_reverts_nothing(title: str) -> None:
-    assert blamed(*history(ORIGINAL, change(9, title=title))) == {}
+    assert failure_rules(*history(ORIGINAL, change(9, title=title))) == {}
 
 
 def test_a_title_is_used_only_without_a_name() -> None:
     """`reverts` leads to nothing that was deployed; the title would lead to the second deployment."""
-    assert blamed(*history(ORIGINAL, change(9, title='Revert "Add a cart"', reverts=sha("elsewhere")))) == {}
-    named = change(9, title='Revert "Add a wish list"', reverts=pull(1))
-    assert blamed(*history(ORIGINAL, named)) == {2: "revert"}
+    assert failure_rules(*history(ORIGINAL, change(9, title='Revert "Add a cart"', reverts=sha("elsewhere")))) == {}
+    named = change(9, title='Revert "Add a wish list"', reverts=pull_id(1))
+    assert failure_rules(*history(ORIGINAL, named)) == {2: "revert"}
 
 
 def test_a_title_means_the_latest_change_of_that_title_delivered_before() -> None:
@@ -73,18 +85,18 @@ def test_a_title_means_the_latest_change_of_that_title_delivered_before() -> Non
         *(change(n, title="Bump it") for n in (1, 2, 3)),
         change(9, title='Revert "Bump it"'),
     )
-    assert blamed(*facts) == {3: "revert"}
+    assert failure_rules(*facts) == {3: "revert"}
 
 
 def test_original_and_revert_in_the_same_deployment_mark_nothing() -> None:
-    for revert in (change(9, reverts=pull(1)), change(9, title='Revert "Add a cart"')):
-        assert blamed(*history(ORIGINAL, revert, originals=(), reverts=(1, 9))) == {}
-        assert blamed(*history(ORIGINAL, revert, originals=(), reverts=(9, 1))) == {}
+    for revert in (change(9, reverts=pull_id(1)), change(9, title='Revert "Add a cart"')):
+        assert failure_rules(*history(ORIGINAL, revert, originals=(), reverts=(1, 9))) == {}
+        assert failure_rules(*history(ORIGINAL, revert, originals=(), reverts=(9, 1))) == {}
 
 
 def test_an_original_that_comes_later_or_never_marks_nothing() -> None:
-    assert blamed(*history(ORIGINAL, change(9, reverts=pull(1)), originals=(9,), reverts=(1,))) == {}
-    assert blamed(*history(ORIGINAL, change(9, reverts=pull(1)), originals=())) == {}
+    assert failure_rules(*history(ORIGINAL, change(9, reverts=pull_id(1)), originals=(9,), reverts=(1,))) == {}
+    assert failure_rules(*history(ORIGINAL, change(9, reverts=pull_id(1)), originals=())) == {}
 
 
 def test_a_revert_of_a_revert_marks_nothing() -> None:
@@ -96,10 +108,10 @@ def test_a_revert_of_a_revert_marks_nothing() -> None:
         deployment(4, "03-04", changes=[3]),
         ORIGINAL,
     )
-    by_id = (change(2, reverts=pull(1)), change(3, reverts=pull(2)))
+    by_id = (change(2, reverts=pull_id(1)), change(3, reverts=pull_id(2)))
     by_title = (change(2, title='Revert "Add a cart"'), change(3, title='Revert "Revert "Add a cart""'))
     for two, three in (by_id, by_title, (by_id[0], change(3, reverts=str(by_id[0].sha)))):
-        assert blamed(*chain, two, three) == {2: "revert"}
+        assert failure_rules(*chain, two, three) == {2: "revert"}
         assert metrics_of(*chain, two, three).rework_rate.rework == 1
 
 
@@ -107,18 +119,18 @@ def test_a_revert_that_the_failed_attempt_listed_comes_with_the_next_success() -
     facts = (
         deployment(1, "03-01"),
         deployment(2, "03-02", changes=[1]),
-        failed(3, "03-03", changes=[9]),
+        failed_deployment(3, "03-03", changes=[9]),
         deployment(4, "03-04"),
         ORIGINAL,
-        change(9, reverts=pull(1)),
+        change(9, reverts=pull_id(1)),
     )
-    assert blamed(*facts) == {2: "revert"}
+    assert failure_rules(*facts) == {2: "revert"}
     assert metrics_of(*facts).recovery_time.p50_seconds == 2 * 86400
 
 
 def test_it_is_recovered_by_the_first_deployment_with_a_revert() -> None:
     """Two of the second deployment's changes are reverted, on 4 and on 6 March."""
-    reverts = (change(9, reverts=pull(1)), change(10, reverts=pull(2)))
+    reverts = (change(9, reverts=pull_id(1)), change(10, reverts=pull_id(2)))
     facts = [*history(ORIGINAL, change(2), *reverts, originals=(1, 2)), deployment(6, "03-06", changes=[10])]
     (one,) = scope_of(*facts).evidence.failed_deployments
     assert (one.deployment, one.remediated_by) == ("github:deployment:2", "github:deployment:4")
@@ -127,17 +139,17 @@ def test_it_is_recovered_by_the_first_deployment_with_a_revert() -> None:
 
 def test_an_original_of_the_first_known_deployment_can_be_reverted() -> None:
     facts = (deployment(1, "03-01", changes=[1]), deployment(2, "03-02", changes=[9]), ORIGINAL)
-    assert blamed(*facts, change(9, reverts=pull(1))) == {1: "revert"}
+    assert failure_rules(*facts, change(9, reverts=pull_id(1))) == {1: "revert"}
 
 
 def test_the_evidence_names_both_changes_and_links_to_the_revert() -> None:
     (one,) = scope_of(
-        *history(ORIGINAL, change(9, reverts=pull(1), url="https://a.example/9"))
+        *history(ORIGINAL, change(9, reverts=pull_id(1), url="https://a.example/9"))
     ).evidence.failed_deployments
-    assert (pull(9) in one.because, pull(1) in one.because, one.url) == (True, True, "https://a.example/9")
+    assert (pull_id(9) in one.because, pull_id(1) in one.because, one.url) == (True, True, "https://a.example/9")
 
 
 def test_switched_off_it_marks_nothing_but_the_revert_stays_rework() -> None:
-    facts = history(ORIGINAL, change(9, reverts=pull(1)))
-    assert blamed(*facts, failure_rules=OTHERS) == {}
+    facts = history(ORIGINAL, change(9, reverts=pull_id(1)))
+    assert failure_rules(*facts, failure_rules=OTHERS) == {}
     assert metrics_of(*facts, failure_rules=OTHERS).rework_rate.rework == 1

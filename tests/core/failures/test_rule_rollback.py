@@ -2,7 +2,15 @@
 
 import pytest
 
-from support.facts import blamed, deployment, failed, metrics_of, released, scope_of, sha
+from support.facts import (
+    deployment,
+    deployments_of_versions,
+    failed_deployment,
+    failure_rules,
+    metrics_of,
+    scope_of,
+    sha,
+)
 
 ALL_BUT = frozenset({"explicit", "revert", "hotfix", "incident", "health-check"})
 
@@ -35,22 +43,27 @@ ALL_BUT = frozenset({"explicit", "revert", "hotfix", "incident", "health-check"}
     ],
 )
 def test_what_came_directly_after_the_last_one_of_that_sha_is_blamed(versions: str, failed_ones: list[int]) -> None:
-    assert blamed(*released(versions)) == dict.fromkeys(failed_ones, "rollback")
+    assert failure_rules(*deployments_of_versions(versions)) == dict.fromkeys(failed_ones, "rollback")
 
 
 def test_it_is_recovered_by_the_rollback() -> None:
     """V2 at 06:00, V1 again at 12:00."""
-    (one,) = scope_of(*released("V1 V2 V3 V1")).evidence.failed_deployments
+    (one,) = scope_of(*deployments_of_versions("V1 V2 V3 V1")).evidence.failed_deployments
     assert one.remediated_by == "github:deployment:4"
-    assert metrics_of(*released("V1 V2 V3 V1")).recovery_time.p50_seconds == 6 * 3600
+    assert metrics_of(*deployments_of_versions("V1 V2 V3 V1")).recovery_time.p50_seconds == 6 * 3600
     assert "V1" in one.because
 
 
 def test_runs_that_failed_or_were_cancelled_are_not_in_the_sequence() -> None:
     v1, v2 = sha("V1"), sha("V2")
-    between = (failed(2, "03-02", sha=v2), deployment(3, "03-03", sha=v2, status="cancelled"))
-    assert blamed(deployment(1, "03-01", sha=v1), *between, deployment(4, "03-04", sha=v1)) == {}
-    assert blamed(failed(1, "03-01", sha=v1), deployment(2, "03-02", sha=v2), deployment(3, "03-03", sha=v1)) == {}
+    between = (failed_deployment(2, "03-02", sha=v2), deployment(3, "03-03", sha=v2, status="cancelled"))
+    assert failure_rules(deployment(1, "03-01", sha=v1), *between, deployment(4, "03-04", sha=v1)) == {}
+    assert (
+        failure_rules(
+            failed_deployment(1, "03-01", sha=v1), deployment(2, "03-02", sha=v2), deployment(3, "03-03", sha=v1)
+        )
+        == {}
+    )
 
 
 def test_a_sha_comes_back_only_in_its_own_scope() -> None:
@@ -61,22 +74,29 @@ def test_a_sha_comes_back_only_in_its_own_scope() -> None:
         deployment(3, "03-03", sha=v1, environment="prod-eu"),
         deployment(4, "03-04", sha=v1, service="api"),
     )
-    assert blamed(*facts) == {}
+    assert failure_rules(*facts) == {}
 
 
 def test_the_order_is_that_of_the_finishes_whatever_arrives_first() -> None:
-    facts = released("V1 V2 V3 V1")
-    assert blamed(*reversed(facts)) == {2: "rollback"}
+    facts = deployments_of_versions("V1 V2 V3 V1")
+    assert failure_rules(*reversed(facts)) == {2: "rollback"}
 
 
 def test_a_long_history_is_judged_at_once() -> None:
     """Two thousand versions back and forth: every one but the first was rolled back."""
     forth = [f"V{n}" for n in range(1000)]
     versions = " ".join((*forth, *reversed(forth[:-1])))
-    assert len(blamed(*released(versions, hours=1), window="2024-03-01..2024-12-01", now="2024-12-01")) == 999
+    assert (
+        len(
+            failure_rules(
+                *deployments_of_versions(versions, hours=1), window="2024-03-01..2024-12-01", now="2024-12-01"
+            )
+        )
+        == 999
+    )
 
 
 def test_switched_off_it_marks_nothing_but_the_rollback_stays_rework() -> None:
-    facts = released("V1 V2 V1")
-    assert blamed(*facts, failure_rules=ALL_BUT) == {}
+    facts = deployments_of_versions("V1 V2 V1")
+    assert failure_rules(*facts, failure_rules=ALL_BUT) == {}
     assert metrics_of(*facts, failure_rules=ALL_BUT).rework_rate.rework == 1

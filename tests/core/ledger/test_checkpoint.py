@@ -11,20 +11,31 @@ from msgspec.structs import replace
 from dora_metrics.core.facts.model import Fact, Vulnerability
 from dora_metrics.core.ledger import checkpoint
 from dora_metrics.core.ledger.checkpoint import (
-    MOST_CHANGES,
-    MOST_DEPLOYMENTS,
+    MAX_RETAINED_CHANGES,
+    MAX_RETAINED_DEPLOYMENTS,
     Checkpoint,
-    base_without,
-    judged,
-    needed_since,
-    sealed,
+    base_totals_without,
+    compact,
+    first_month_needed,
+    ledger_state,
 )
-from dora_metrics.core.metrics.totals import Series, Totals, added, histogram
+from dora_metrics.core.metrics.totals import Series, Totals, add_totals, histogram_of
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope
-from dora_metrics.core.windows import window
-from support.facts import at, change, deployed, deployment, failed, incident, issue, pull, sha, vulnerability
-from support.strategies import histories, times
+from dora_metrics.core.windows import parse_window
+from support.facts import (
+    at,
+    change,
+    deployment,
+    deployment_id,
+    failed_deployment,
+    incident,
+    issue_id,
+    pull_id,
+    sha,
+    vulnerability,
+)
+from support.strategies import fact_lists, times
 
 POLICY = Policy()
 NOTHING = Checkpoint("rules")
@@ -37,53 +48,53 @@ def old(facts: Iterable[Fact], until: datetime) -> set[str]:
 
 
 def seal(facts: list[Fact], until: datetime = MAY, before: Checkpoint = NOTHING) -> Checkpoint:
-    return sealed(judged(facts, POLICY), before, until, old(facts, until))
+    return compact(ledger_state(facts, POLICY), before, until, old(facts, until))
 
 
 def in_sight(facts: Iterable[Fact], found: Checkpoint) -> list[Fact]:
     assert found.until
-    return [*found.carried, *(fact for fact in facts if fact.defining_time >= found.until)]
+    return [*found.retained_facts, *(fact for fact in facts if fact.defining_time >= found.until)]
 
 
 def all_for(facts: Iterable[Fact], found: Checkpoint) -> Totals:
     """What a run counts that sees only what is not sealed."""
-    return added(found.base, judged(in_sight(facts, found), POLICY).totals)
+    return add_totals(found.base_totals, ledger_state(in_sight(facts, found), POLICY).totals)
 
 
 def carried(*facts: Fact) -> list[str]:
-    return sorted(fact.id for fact in seal(list(facts)).carried)
+    return sorted(fact.id for fact in seal(list(facts)).retained_facts)
 
 
-@given(histories(), times)
+@given(fact_lists(), times)
 def test_what_is_counted_stays_the_same_wherever_a_ledger_is_sealed(facts: list[Fact], until: datetime) -> None:
-    assert all_for(facts, seal(facts, until)) == judged(facts, POLICY).totals
+    assert all_for(facts, seal(facts, until)) == ledger_state(facts, POLICY).totals
 
 
-@given(histories(), st.tuples(times, times).map(sorted))
+@given(fact_lists(), st.tuples(times, times).map(sorted))
 def test_sealing_in_two_steps_counts_the_same(facts: list[Fact], steps: list[datetime]) -> None:
     first = seal(facts, steps[0])
     seen = in_sight(facts, first)
     second = seal(seen, steps[1], first)
-    assert all_for(seen, second) == judged(facts, POLICY).totals
+    assert all_for(seen, second) == ledger_state(facts, POLICY).totals
 
 
-@given(histories(), times)
+@given(fact_lists(), times)
 def test_a_checkpoint_is_read_as_it_was_written(facts: list[Fact], until: datetime) -> None:
     found = seal(facts, until)
-    read = checkpoint.decode(checkpoint.encode(found), "rules")
-    assert read.base == found.base
-    assert sorted(read.carried, key=repr) == sorted(found.carried, key=repr)
-    assert checkpoint.encode(read) == checkpoint.encode(found)
+    read = checkpoint.decode_checkpoint(checkpoint.encode_checkpoint(found), "rules")
+    assert read.base_totals == found.base_totals
+    assert sorted(read.retained_facts, key=repr) == sorted(found.retained_facts, key=repr)
+    assert checkpoint.encode_checkpoint(read) == checkpoint.encode_checkpoint(found)
 
 
-@given(histories(), times, st.data())
+@given(fact_lists(), times, st.data())
 def test_a_fact_that_counts_again_changes_no_total(facts: list[Fact], until: datetime, data: st.DataObject) -> None:
     found = seal(facts, until)
     seen = in_sight(facts, found)
     hidden = [fact for fact in facts if fact.id not in {one.id for one in seen}]
     again = data.draw(st.lists(st.sampled_from(hidden), unique=True)) if hidden else []
-    base = base_without(found.base, again, seen, POLICY)
-    assert added(base, judged([*seen, *again], POLICY).totals) == all_for(facts, found)
+    base = base_totals_without(found.base_totals, again, seen, POLICY)
+    assert add_totals(base, ledger_state([*seen, *again], POLICY).totals) == all_for(facts, found)
 
 
 @pytest.mark.parametrize(
@@ -98,42 +109,42 @@ def test_a_fact_that_counts_again_changes_no_total(facts: list[Fact], until: dat
     ],
 )
 def test_a_broken_checkpoint_seals_nothing(content: bytes) -> None:
-    assert checkpoint.decode(content, "rules") == NOTHING
+    assert checkpoint.decode_checkpoint(content, "rules") == NOTHING
 
 
 def test_a_checkpoint_by_other_rules_seals_nothing() -> None:
-    written = checkpoint.encode(seal([deployment(1, "03-05")]))
-    assert checkpoint.decode(written, "rules").until == MAY
-    assert checkpoint.decode(written, "other rules") == Checkpoint("other rules")
+    written = checkpoint.encode_checkpoint(seal([deployment(1, "03-05")]))
+    assert checkpoint.decode_checkpoint(written, "rules").until == MAY
+    assert checkpoint.decode_checkpoint(written, "other rules") == Checkpoint("other rules")
 
 
 def test_a_checkpoint_that_seals_nothing_is_no_file() -> None:
-    assert checkpoint.encode(NOTHING) == b""
+    assert checkpoint.encode_checkpoint(NOTHING) == b""
 
 
 def test_the_last_hundred_deployments_of_a_scope_are_carried() -> None:
     start = at("03-01")
     many = [deployment(n, f"{start + timedelta(minutes=n):%Y-%m-%dT%H:%M}") for n in range(150)]
-    assert carried(*many) == sorted(deployed(n) for n in range(150 - MOST_DEPLOYMENTS, 150))
+    assert carried(*many) == sorted(deployment_id(n) for n in range(150 - MAX_RETAINED_DEPLOYMENTS, 150))
 
 
 def test_deployments_elsewhere_are_not_carried_but_the_last_that_says_so() -> None:
     """Else a repository that has recorded environments would look like one that never did."""
     staging = [deployment(n, f"03-0{n}", environment="staging") for n in (1, 2, 3)]
-    assert carried(*staging) == [deployed(3)]
+    assert carried(*staging) == [deployment_id(3)]
 
 
 def test_a_change_is_carried_until_a_deployment_has_delivered_it() -> None:
-    delivered = deployment(1, "03-05", changes=(pull(1),))
+    delivered = deployment(1, "03-05", changes=(pull_id(1),))
     assert carried(delivered, change(1, merged_at=at("03-02")), change(2, merged_at=at("03-06"))) == [
-        deployed(1),
-        pull(2),
+        deployment_id(1),
+        pull_id(2),
     ]
 
 
 def test_the_newest_changes_of_a_repository_that_never_deploys_are_carried() -> None:
-    many = [change(n, merged_at=at("03-01") + timedelta(minutes=n)) for n in range(MOST_CHANGES + 10)]
-    assert carried(*many) == sorted(pull(n) for n in range(10, MOST_CHANGES + 10))
+    many = [change(n, merged_at=at("03-01") + timedelta(minutes=n)) for n in range(MAX_RETAINED_CHANGES + 10)]
+    assert carried(*many) == sorted(pull_id(n) for n in range(10, MAX_RETAINED_CHANGES + 10))
 
 
 def test_an_incident_is_carried_while_it_is_open_ends_later_or_blames_what_is_carried() -> None:
@@ -145,14 +156,14 @@ def test_an_incident_is_carried_while_it_is_open_ends_later_or_blames_what_is_ca
         incident(3, "03-20", resolved_at=None),
         incident(4, "03-20", resolved_at=at("05-02")),
     ]
-    assert carried(*facts) == [deployed(1), issue(1), issue(3), issue(4)]
+    assert carried(*facts) == [deployment_id(1), issue_id(1), issue_id(3), issue_id(4)]
 
 
 def test_the_deployment_that_an_open_incident_blames_is_carried_however_old() -> None:
     early = deployment(999, "03-01T00:00")
     many = [deployment(n, f"{at('03-02') + timedelta(minutes=n):%Y-%m-%dT%H:%M}") for n in range(120)]
-    assert deployed(999) in carried(early, *many, incident(1, "03-01T01:00", resolved_at=None))
-    assert deployed(999) not in carried(early, *many)
+    assert deployment_id(999) in carried(early, *many, incident(1, "03-01T01:00", resolved_at=None))
+    assert deployment_id(999) not in carried(early, *many)
 
 
 def test_a_vulnerability_is_carried_until_it_has_ended() -> None:
@@ -165,42 +176,49 @@ def test_a_vulnerability_is_carried_until_it_has_ended() -> None:
 
 def test_a_fixed_vulnerability_is_carried_until_a_deployment_has_brought_the_fix() -> None:
     fixed = vulnerability(1, "03-01", fixed_at="03-10")
-    assert carried(deployment(1, "03-05"), fixed) == [fixed.id, deployed(1)]
-    assert carried(deployment(1, "03-12"), fixed) == [deployed(1)]
-    assert carried(deployment(1, "03-05"), deployment(2, "05-02"), fixed) == [fixed.id, deployed(1)]
+    assert carried(deployment(1, "03-05"), fixed) == [fixed.id, deployment_id(1)]
+    assert carried(deployment(1, "03-12"), fixed) == [deployment_id(1)]
+    assert carried(deployment(1, "03-05"), deployment(2, "05-02"), fixed) == [fixed.id, deployment_id(1)]
     eu = deployment(3, "03-04", environment="prod-eu")
     assert fixed.id in carried(deployment(1, "03-12"), eu, fixed)
 
 
 def test_the_newest_fixes_that_never_go_live_are_carried() -> None:
-    fixed = [vulnerability(n, "03-01", fixed_at=at("03-10") + timedelta(minutes=n)) for n in range(MOST_CHANGES + 10)]
-    assert set(carried(deployment(1, "03-05"), *fixed)) == {deployed(1), *(one.id for one in fixed[10:])}
+    fixed = [
+        vulnerability(n, "03-01", fixed_at=at("03-10") + timedelta(minutes=n)) for n in range(MAX_RETAINED_CHANGES + 10)
+    ]
+    assert set(carried(deployment(1, "03-05"), *fixed)) == {deployment_id(1), *(one.id for one in fixed[10:])}
 
 
 def test_an_open_incident_that_ends_later_is_counted_once_with_its_deployments_recovery() -> None:
     blamed, still = deployment(1, "03-05T12:00"), incident(1, "03-05T13:00", resolved_at=None)
     later = deployment(2, "05-05T12:00")
     found = seal([blamed, still, later])
-    assert {fact.id for fact in found.carried} == {deployed(1), issue(1)}
+    assert {fact.id for fact in found.retained_facts} == {deployment_id(1), issue_id(1)}
     seen: list[Fact] = [blamed, replace(still, resolved_at=at("05-06")), later]
-    counted = added(found.base, judged(seen, POLICY).totals)
-    assert counted == judged(seen, POLICY).totals
-    recovery = histogram(counted, "dora_recovery_time_seconds", SHOP)
-    assert recovery.below[-1] == 1
+    counted = add_totals(found.base_totals, ledger_state(seen, POLICY).totals)
+    assert counted == ledger_state(seen, POLICY).totals
+    recovery = histogram_of(counted, "dora_recovery_time_seconds", SHOP)
+    assert recovery.cumulative_counts[-1] == 1
     assert recovery.sum_seconds == (at("05-06") - at("03-05T12:00")).total_seconds()
 
 
 def test_a_change_that_waited_for_months_is_measured_when_it_is_delivered() -> None:
     first, waits = deployment(1, "03-01"), change(1, "03-02", merged_at=at("03-03"))
     found = seal([first, waits])
-    then = deployment(2, "06-01", changes=(pull(1),), sha=sha("new"))
-    counted = added(found.base, judged([*found.carried, then], POLICY).totals)
-    assert counted == judged([first, waits, then], POLICY).totals
+    then = deployment(2, "06-01", changes=(pull_id(1),), sha=sha("new"))
+    counted = add_totals(found.base_totals, ledger_state([*found.retained_facts, then], POLICY).totals)
+    assert counted == ledger_state([first, waits, then], POLICY).totals
     assert counted[Series("dora_changes_total", SHOP)] == 1
 
 
 def test_pipeline_failures_are_counted_across_a_seal() -> None:
-    facts: list[Fact] = [failed(1, "03-01"), deployment(2, "03-02"), failed(3, "05-02"), deployment(4, "05-03")]
+    facts: list[Fact] = [
+        failed_deployment(1, "03-01"),
+        deployment(2, "03-02"),
+        failed_deployment(3, "05-02"),
+        deployment(4, "05-03"),
+    ]
     counted = all_for(facts, seal(facts))
     assert [n for series, n in counted.items() if series.name == "dora_pipeline_failures_total"] == [2]
 
@@ -210,5 +228,5 @@ def test_pipeline_failures_are_counted_across_a_seal() -> None:
     [("30d", "02-01"), ("7d", "02-01"), ("90d", "2023-11-01"), ("all", None), ("2024-04-01..2024-05-01", "02-01")],
 )
 def test_a_run_needs_the_months_of_its_windows_and_of_ninety_days(text: str, since: str | None) -> None:
-    found = needed_since(window(text, POLICY.zone), at("05-15T12:00"))
+    found = first_month_needed(parse_window(text, POLICY.zone), at("05-15T12:00"))
     assert found == (at(since) if since else None)

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
-from dora_metrics.core.linking.commit_graph import Graph, Landed, Linked, Share, linked, shares
+from dora_metrics.core.linking.commit_graph import (
+    BranchCommit,
+    CommitGraph,
+    DeliveredCommits,
+    ResolvedChanges,
+    delivered_commits,
+    resolve_changes,
+)
 from dora_metrics.core.policy import Policy
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -22,12 +29,12 @@ def at(hours: float) -> datetime:
     return START + timedelta(hours=hours)
 
 
-def graph_of(parents: Mapping[int, Iterable[int]], *, whole: bool = True, merges: Iterable[int] = ()) -> Graph:
+def graph_of(parents: Mapping[int, Iterable[int]], *, whole: bool = True, merges: Iterable[int] = ()) -> CommitGraph:
     """Commits by number, each a change of its own unless it is a merge; greater numbers are newer."""
-    graph = Graph(whole=whole)
+    graph = CommitGraph(is_complete=whole)
     for number in sorted(parents, reverse=True):
         change = None if number in set(merges) else f"github:pull:acme/shop#{number}"
-        graph.add([Landed(sha(number), tuple(map(sha, parents[number])), at(number), change)])
+        graph.add([BranchCommit(sha(number), tuple(map(sha, parents[number])), at(number), change)])
     return graph
 
 
@@ -46,11 +53,11 @@ def deployment(number: int, commit: int | None, **fields: Any) -> Deployment:  #
     return Deployment(**made)
 
 
-def link(graph: Graph, *facts: Fact) -> Linked:
-    return linked(facts, graph, Policy())
+def link(graph: CommitGraph, *facts: Fact) -> ResolvedChanges:
+    return resolve_changes(facts, graph, Policy())
 
 
-def delivered(done: Linked) -> dict[str, list[str]]:
+def delivered(done: ResolvedChanges) -> dict[str, list[str]]:
     """Numbers of the changes by number of the deployment."""
     deployments = [fact for fact in done.facts if isinstance(fact, Deployment)]
     return {one.id[18:]: [change.rpartition("#")[2] for change in one.changes or ()] for one in deployments}
@@ -79,12 +86,12 @@ def test_a_share_is_what_a_deployment_reaches_and_no_earlier_one_does(
         return {number}.union(*(reached(parent) for parent in parents[number]))
 
     before: set[int] = set()
-    found = shares([deployment(number, commit) for number, commit in enumerate(deployed)], graph)
+    found = delivered_commits([deployment(number, commit) for number, commit in enumerate(deployed)], graph)
     for commit, share in zip(deployed, found, strict=True):
         if commit in parents:
-            assert isinstance(share, Share)
+            assert isinstance(share, DeliveredCommits)
             assert {int(one.sha, 16) for one in share.commits} == reached(commit) - before
-            assert share.whole
+            assert share.is_complete
             before |= reached(commit)
         else:
             assert isinstance(share, Deployment)
@@ -94,7 +101,10 @@ def test_every_commit_is_looked_at_once_a_scope() -> None:
     size = 20_000
     graph = graph_of({number: [number - 1] if number > 1 else [] for number in range(1, size + 1)})
     line = [deployment(number, number) for number in range(1, size + 1, 10)]
-    assert sum(len(share.commits) for share in shares(line, graph) if isinstance(share, Share)) == size - 9
+    assert (
+        sum(len(share.commits) for share in delivered_commits(line, graph) if isinstance(share, DeliveredCommits))
+        == size - 9
+    )
 
 
 def test_each_deployment_gets_its_changes_oldest_first_and_the_first_only_bounds() -> None:
@@ -148,14 +158,14 @@ def test_what_is_known_stays_and_bounds_what_comes_after() -> None:
 def test_a_commit_that_is_not_in_the_history_leaves_its_deployment_for_a_comparison() -> None:
     done = link(graph_of(LINE), deployment(1, 1), deployment(2, 99), deployment(3, 4))
     assert delivered(done) == {"3": ["2", "3", "4"]}
-    assert [one.id for one in done.apart] == ["github:deployment:2"]
+    assert [one.id for one in done.unresolved] == ["github:deployment:2"]
     assert done.notes[0].endswith("have to be asked for one by one: 1.")
 
 
 def test_after_a_first_deployment_that_is_not_in_the_history_the_next_one_is_not_guessed() -> None:
     done = link(graph_of(LINE), deployment(1, 99), deployment(2, 4), deployment(3, 5))
     assert delivered(done) == {"3": ["5"]}
-    assert [one.id for one in done.apart] == ["github:deployment:2"]
+    assert [one.id for one in done.unresolved] == ["github:deployment:2"]
 
 
 def test_a_deployment_without_a_commit_is_left_alone() -> None:
@@ -167,7 +177,7 @@ def test_where_the_history_was_not_read_far_enough_nothing_is_claimed() -> None:
     half = {number: parents for number, parents in LINE.items() if number > 2}
     done = link(graph_of(half, whole=False), deployment(1, 1), deployment(2, 4), deployment(3, 5))
     assert delivered(done) == {"3": ["5"]}
-    assert [one.id for one in done.apart] == ["github:deployment:2"]
+    assert [one.id for one in done.unresolved] == ["github:deployment:2"]
 
 
 def test_beyond_what_an_earlier_deployment_had_nothing_needs_to_be_read() -> None:
@@ -177,8 +187,8 @@ def test_beyond_what_an_earlier_deployment_had_nothing_needs_to_be_read() -> Non
 
 def test_a_direct_commit_comes_as_a_change_of_the_service_and_time_it_was_deployed_with() -> None:
     direct = Change(id=f"commit:{sha(2)}", repository="acme/shop", observed_at=at(0), sha=sha(2))
-    graph = Graph(whole=True)
-    graph.add([Landed(sha(2), (sha(1),), at(2), direct), Landed(sha(1), (), at(1), None)])
+    graph = CommitGraph(is_complete=True)
+    graph.add([BranchCommit(sha(2), (sha(1),), at(2), direct), BranchCommit(sha(1), (), at(1), None)])
     done = link(graph, deployment(1, 1, service="till"), deployment(2, 2, service="till"))
     found = done.facts[1]
     assert isinstance(found, Change)
@@ -217,7 +227,7 @@ def test_without_a_deployment_it_may_stop_at_the_head() -> None:
 
 def test_a_history_that_was_not_read_to_its_end_is_to_be_read_again() -> None:
     assert link(graph_of(LINE, whole=False), deployment(1, 4)).cursor is None
-    assert link(Graph(whole=True)).cursor is None
+    assert link(CommitGraph(is_complete=True)).cursor is None
 
 
 def test_reading_is_done_when_every_anchor_reaches_all_that_is_left() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dora_metrics.core.facts.model import Deployment
-from dora_metrics.core.linking.duplicates import without_doubles
+from dora_metrics.core.linking.duplicates import deduplicate
 from dora_metrics.core.policy import Policy
 from support.facts import at, metrics_of, sha
 
@@ -31,7 +31,7 @@ def made(identity: str, finished_at: str = "03-05T12:10", **fields: Any) -> Depl
 
 
 def left(*deployments: Deployment) -> list[str]:
-    return [one.id.removeprefix("github:") for one in without_doubles(deployments, Policy()).kept]
+    return [one.id.removeprefix("github:") for one in deduplicate(deployments, Policy()).deployments]
 
 
 def test_a_run_that_made_a_deployment_is_known_by_the_deployments_page() -> None:
@@ -110,6 +110,6 @@ def test_a_dispatch_is_its_senders_word() -> None:
 
 def test_numbers_count_it_once_and_a_note_says_so() -> None:
     facts = [made("deployment:1", url=PAGE), made("run:7")]
-    notes = without_doubles(facts, Policy()).notes
+    notes = deduplicate(facts, Policy()).notes
     assert notes == ["Not counted again beside what they deployed or released: workflow runs (1)."]
     assert metrics_of(*facts).deployment_frequency.deployments == 1

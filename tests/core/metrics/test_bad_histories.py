@@ -13,19 +13,31 @@ from msgspec.structs import replace
 from dora_metrics.core import schema
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
 from dora_metrics.core.metrics import comparison
-from dora_metrics.core.metrics.scope_history import judge_all
+from dora_metrics.core.metrics.scope_history import evaluate_facts
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports import render, summary
-from dora_metrics.core.reports.explain.case import case_of
+from dora_metrics.core.reports.explain.case import build_context
 from dora_metrics.core.reports.explain.explain import explain
-from dora_metrics.core.reports.explain.find import NotFound
+from dora_metrics.core.reports.explain.find import NoMatch
 from dora_metrics.core.targets import units
 from dora_metrics.core.windows import Window
-from dora_metrics.pipeline.evaluate import judged, subject_of
+from dora_metrics.pipeline.evaluate import check_thresholds, evaluate
 from dora_metrics.settings.model import Settings
-from dora_metrics.templates import parts, template
-from support.facts import at, blamed, change, commit, deployed, deployment, failed, incident, issue, metrics_of, pull
-from support.strategies import changes, deployments, histories, incidents
+from dora_metrics.templates import load_parts, load_template
+from support.facts import (
+    at,
+    change,
+    deployment,
+    deployment_id,
+    direct_commit,
+    failed_deployment,
+    failure_rules,
+    incident,
+    issue_id,
+    metrics_of,
+    pull_id,
+)
+from support.strategies import changes, deployments, fact_lists, incidents
 
 GOALS = {
     "deployment_frequency": {"target": "2/w", "by": date(2024, 6, 1)},
@@ -56,7 +68,7 @@ def over_weeks(fact: Fact) -> st.SearchStrategy[Fact]:
 
 def numbered(facts: list[Fact]) -> list[Fact]:
     """Each with an id of its own, as there are only seven of each kind."""
-    kinds = {Deployment: deployed, Change: pull, Incident: issue}
+    kinds = {Deployment: deployment_id, Change: pull_id, Incident: issue_id}
     return [replace(fact, id=kinds[type(fact)](number)) for number, fact in enumerate(facts)]
 
 
@@ -65,13 +77,13 @@ long_histories = st.lists(
 ).map(numbered)  # fmt: skip
 
 
-def subject(facts: list[Fact], window: str, zone: str = "UTC") -> tuple[comparison.Subject, Settings]:
+def subject(facts: list[Fact], window: str, zone: str = "UTC") -> tuple[comparison.Results, Settings]:
     given = Settings(window=window, timezone=zone, goals=GOALS, warn_on=THRESHOLDS, fail_on=THRESHOLDS[:1])
-    return subject_of(facts, given, at("06-20")), given
+    return evaluate(facts, given, at("06-20")), given
 
 
 @settings(max_examples=150)
-@given(st.one_of(histories(), long_histories), st.sampled_from(("30d", "all", "90d", "20w", "2024-03-01..2024-04-01")))
+@given(st.one_of(fact_lists(), long_histories), st.sampled_from(("30d", "all", "90d", "20w", "2024-03-01..2024-04-01")))
 def test_goals_trends_advice_and_thresholds_bear_whatever_history(facts: list[Fact], window: str) -> None:
     found, given = subject(facts, window, "Europe/Berlin")
     for scope in found.document.scopes:
@@ -82,29 +94,29 @@ def test_goals_trends_advice_and_thresholds_bear_whatever_history(facts: list[Fa
             assert not goal.metric.endswith("_rate") or goal.expected is None or goal.expected <= 1
             assert (goal.met is None) == (goal.reason is not None)
         for name, one in scope.outlook.trends.items():
-            assert name in units.NAMES
+            assert name in units.METRIC_NAMES
             assert 5 <= one.weeks <= 53
             assert 0 < one.p <= 1
         for advice in scope.outlook.advice:
             assert advice.evidence
             assert len(advice.measures) <= 3
             assert "-" not in "".join(advice.evidence).replace("health-check", "").replace("failed-run", "")
-    every = judged(found, given, [record.scope for record in found.records.records])
-    assert len(every.violations) + every.held + len(every.unknown) >= bool(found.document.scopes)
+    every = check_thresholds(found, given, [record.scope for record in found.evaluation.histories])
+    assert len(every.violations) + every.passed_count + len(every.not_evaluated) >= bool(found.document.scopes)
     msgspec.json.encode(found.document)
-    for record in found.records.records:
+    for record in found.evaluation.histories:
         built = summary.build(found, record.scope, None, None)
-        assert render.markdown(built, template("summary.md.j2"), parts())
+        assert render.summary_markdown(built, load_template("summary.md.j2"), load_parts())
 
 
 @settings(max_examples=60)
 @given(long_histories)
 def test_every_fact_of_a_long_history_is_explained(facts: list[Fact]) -> None:
-    asked = case_of(facts, Policy(zone=ZoneInfo("Asia/Tokyo")), Window(at("03-01"), at("04-01")))
+    asked = build_context(facts, Policy(zone=ZoneInfo("Asia/Tokyo")), Window(at("03-01"), at("04-01")))
     for fact in facts:
         found = explain(asked, fact.id)
-        assert not isinstance(found, NotFound)
-        assert render.filled(template("explain.md.j2"), explanations=found).startswith("### ")
+        assert not isinstance(found, NoMatch)
+        assert render.markdown(load_template("explain.md.j2"), explanations=found).startswith("### ")
 
 
 @given(long_histories, st.randoms(use_true_random=False))
@@ -123,7 +135,7 @@ def test_the_order_of_the_facts_changes_no_outlook(facts: list[Fact], chance: An
 def test_nothing_at_all_has_no_scope_and_no_outlook() -> None:
     found, given = subject([], "30d")
     assert found.document.scopes == []
-    assert judged(found, given, []).violations == ()
+    assert check_thresholds(found, given, []).violations == ()
 
 
 def test_one_deployment_only_has_no_trend_no_advice_and_nothing_to_mention() -> None:
@@ -144,7 +156,7 @@ def test_where_all_failed_the_rate_is_one_and_stays_one() -> None:
 
 
 def test_where_no_run_ever_succeeded_there_is_no_rate_but_a_reason() -> None:
-    facts: list[Fact] = [failed(n, f"06-{n:02}") for n in range(1, 15)]
+    facts: list[Fact] = [failed_deployment(n, f"06-{n:02}") for n in range(1, 15)]
     (scope,) = subject(facts, "30d")[0].document.scopes
     assert scope.metrics.change_failure_rate.ratio is None
     assert scope.outlook.goals[2].reason == "no deployment that reached users in the window"
@@ -157,17 +169,17 @@ def test_a_cycle_of_reverts_marks_nothing_and_is_explained() -> None:
         deployment(1, "03-05", changes=[1]),
         deployment(2, "03-06", changes=[2]),
         deployment(3, "03-07", changes=[3]),
-        change(1, reverts=pull(3), title='Revert "C"'),
-        change(2, reverts=pull(1), title='Revert "A"'),
-        change(3, reverts=pull(2), title='Revert "B"'),
+        change(1, reverts=pull_id(3), title='Revert "C"'),
+        change(2, reverts=pull_id(1), title='Revert "A"'),
+        change(3, reverts=pull_id(2), title='Revert "B"'),
     ]
-    assert blamed(*facts) == {}
-    (one,) = explain(case_of(facts, Policy(), Window(at("03-01"), at("04-01"))), pull(1))  # type: ignore[misc]
+    assert failure_rules(*facts) == {}
+    (one,) = explain(build_context(facts, Policy(), Window(at("03-01"), at("04-01"))), pull_id(1))  # type: ignore[misc]
     assert one.sections[-1].lines == (
         "It is a revert, and marks nothing: no earlier deployment delivered what it takes back.",
     )
-    itself = [*facts[:2], change(1, reverts=pull(1))]
-    assert blamed(*itself) == {}
+    itself = [*facts[:2], change(1, reverts=pull_id(1))]
+    assert failure_rules(*itself) == {}
 
 
 def test_ten_incidents_on_one_deployment_are_one_failure_that_ends_with_the_last() -> None:
@@ -181,12 +193,12 @@ def test_ten_incidents_on_one_deployment_are_one_failure_that_ends_with_the_last
 def test_equal_times_are_ordered_by_id_and_delivered_once() -> None:
     facts: list[Fact] = [deployment(n, "03-05", changes=[1]) for n in (3, 1, 2)]
     facts += [change(1, "03-04"), deployment(0, "03-01"), incident(1, "03-05")]
-    assert blamed(*facts) == {3: "incident"}
-    records = judge_all(facts, Policy()).records
-    assert [lead.deployment for lead in records[0].leads.measured] == [deployed(1)]
+    assert failure_rules(*facts) == {3: "incident"}
+    records = evaluate_facts(facts, Policy()).histories
+    assert [lead.deployment_id for lead in records[0].lead_times.measured] == [deployment_id(1)]
 
 
-@pytest.mark.parametrize("name", ["v9", "f" * 40, "github:deployment:99", issue(9), " "])
+@pytest.mark.parametrize("name", ["v9", "f" * 40, "github:deployment:99", issue_id(9), " "])
 def test_a_link_to_something_unknown_is_listed_and_never_replaced_by_a_guess(name: str) -> None:
     found = metrics_of(deployment(1), incident(1, deployment=name))
     assert (found.change_failure_rate.failed, found.incident_restore.unmatched) == (0, 1)
@@ -198,9 +210,9 @@ def test_contradicting_times_leave_no_negative_duration_anywhere() -> None:
         deployment(0, "03-01"),
         deployment(1, "03-05", started_at="03-09", changes=[1, 2]),
         change(1, "03-08", opened_at="03-07", first_review_at="03-06", merged_at="03-05T01:00"),
-        commit(2, "03-09"),
+        direct_commit(2, "03-09"),
         incident(1, "03-06", resolved_at="03-02"),
-        incident(2, "03-04", resolved_at="03-03", deployment=deployed(1)),
+        incident(2, "03-04", resolved_at="03-03", deployment=deployment_id(1)),
     ]
     found = metrics_of(*facts)
     assert (
@@ -209,7 +221,7 @@ def test_contradicting_times_leave_no_negative_duration_anywhere() -> None:
     )
     assert found.recovery_time.reason == "every recorded recovery lies before its failure"
     assert found.incident_restore.p50_seconds is None
-    asked = case_of(facts, Policy(), Window(at("03-01"), at("04-01")))
+    asked = build_context(facts, Policy(), Window(at("03-01"), at("04-01")))
     said = str([explain(asked, fact.id) for fact in facts])
     assert "dropped, since it would end before it begins" in said
     assert "left out of lead time: it would have begun after it was deployed" in said

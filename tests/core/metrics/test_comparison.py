@@ -4,11 +4,11 @@ from typing import Any
 
 from dora_metrics.core import schema
 from dora_metrics.core.facts.model import Deployment, Fact
-from dora_metrics.core.metrics.comparison import Verdict, compare
-from dora_metrics.core.metrics.scope_history import judge_all
+from dora_metrics.core.metrics.comparison import Verdict, compare_windows
+from dora_metrics.core.metrics.scope_history import evaluate_facts
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.windows import Window
-from support.facts import answer, at, change, deployment
+from support.facts import at, change, deployment, document_of
 
 FEBRUARY, MARCH = at("02-01"), at("03-01")
 WINDOW = Window(MARCH, at("03-30"))
@@ -18,10 +18,10 @@ LONG_AGO = deployment(9999, "2023-01-01")
 
 
 def compared(*facts: Any, before: Deployment = LONG_AGO) -> dict[str, Verdict]:  # noqa: ANN401
-    (record,) = judge_all((before, *facts), Policy()).records
-    (scope,) = answer(before, *facts, window="2024-03-01..2024-03-30").scopes
+    (record,) = evaluate_facts((before, *facts), Policy()).histories
+    (scope,) = document_of(before, *facts, window="2024-03-01..2024-03-30").scopes
     assert isinstance(scope.previous, schema.Metrics)
-    return compare(record, WINDOW, scope.metrics, scope.previous)
+    return compare_windows(record, WINDOW, scope.metrics, scope.previous)
 
 
 def spread(month: str, count: int, first: int, hours: float = 0, health: str | None = None) -> list[Fact]:

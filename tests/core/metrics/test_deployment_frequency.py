@@ -2,11 +2,16 @@
 
 import pytest
 
-from support.facts import answer, deployment, failed, metrics_of
+from support.facts import deployment, document_of, failed_deployment, metrics_of
 
 
 def test_only_successes_count() -> None:
-    facts = (deployment(1), failed(2), failed(3, reached_users=True), deployment(4, status="cancelled"))
+    facts = (
+        deployment(1),
+        failed_deployment(2),
+        failed_deployment(3, reached_users=True),
+        deployment(4, status="cancelled"),
+    )
     assert metrics_of(*facts, count_failed_runs=True).deployment_frequency.deployments == 1
 
 
@@ -43,7 +48,7 @@ def test_a_window_of_less_than_seven_months_has_a_level_all_the_same() -> None:
 
 
 def test_without_history_it_is_null_with_a_reason_and_no_level() -> None:
-    (scope,) = answer(deployment(1, "03-20")).scopes
+    (scope,) = document_of(deployment(1, "03-20")).scopes
     assert scope.previous is not None
     found = scope.previous.deployment_frequency
     assert (found.deployments, found.per_day, found.interval95, found.level) == (0, None, None, None)
@@ -51,7 +56,7 @@ def test_without_history_it_is_null_with_a_reason_and_no_level() -> None:
 
 
 def test_a_scope_that_only_ever_failed_has_a_history_and_frequency_nought() -> None:
-    found = metrics_of(failed(1, "02-01")).deployment_frequency
+    found = metrics_of(failed_deployment(1, "02-01")).deployment_frequency
     assert (found.per_day, found.level) == (0, "low")
 
 

@@ -9,17 +9,17 @@ from dora_metrics.core import schema
 from support.facts import (
     DAY,
     HOUR,
-    answer,
     change,
-    commit,
+    commit_id,
     commits,
-    deployed,
     deployment,
-    direct,
-    failed,
+    deployment_id,
+    direct_commit,
+    document_of,
+    failed_deployment,
     metrics_of,
-    number,
-    pull,
+    number_of,
+    pull_id,
     scope_of,
     sha,
 )
@@ -38,7 +38,7 @@ def lead(*facts: Struct, **settings: Any) -> schema.LeadTime:  # noqa: ANN401
 def delivered(*facts: Struct, **settings: Any) -> dict[int, int]:  # noqa: ANN401
     """Which deployment delivered each measured pull request."""
     evidence = scope_of(*facts, **settings).evidence.lead_times
-    found = {number(one.change): number(one.deployment) for one in evidence}
+    found = {number_of(one.change): number_of(one.deployment) for one in evidence}
     assert len(found) == len(evidence), "each change is delivered once"
     return found
 
@@ -76,14 +76,14 @@ def test_each_scope_has_its_own_first_deployment_of_a_change() -> None:
 def test_a_change_belongs_to_the_window_of_the_deployment_that_delivered_it() -> None:
     facts = (deployment(1, "02-29T23:59", changes=[1]), deployment(2, "03-01", changes=[2]), change(1), change(2))
     found = scope_of(ANCHOR, *facts)
-    assert [number(one.change) for one in found.evidence.lead_times] == [2]
+    assert [number_of(one.change) for one in found.evidence.lead_times] == [2]
     assert found.previous is not None
     assert found.previous.lead_time.excluded.negative == 1  # change 1 began on 1 March
 
 
 def test_changes_of_failed_and_cancelled_attempts_belong_to_the_next_success() -> None:
     facts = (
-        failed(1, "03-05", changes=[1, 2]),
+        failed_deployment(1, "03-05", changes=[1, 2]),
         deployment(2, "03-06", status="cancelled", changes=[2, 3]),
         deployment(3, "03-07", changes=[4]),
         deployment(4, "03-08", changes=[1, 5]),
@@ -93,19 +93,19 @@ def test_changes_of_failed_and_cancelled_attempts_belong_to_the_next_success() -
 
 
 def test_a_failure_that_reached_users_delivers_nothing_either() -> None:
-    facts = (failed(1, "03-05", changes=[1], reached_users=True), deployment(2, "03-06"), change(1))
+    facts = (failed_deployment(1, "03-05", changes=[1], reached_users=True), deployment(2, "03-06"), change(1))
     assert delivered(ANCHOR, *facts) == {1: 2}
 
 
 def test_an_earlier_failed_attempt_of_the_same_sha_does_not_make_the_success_a_redeployment() -> None:
-    facts = (failed(1, "03-05", sha="a" * 40), deployment(2, "03-06", sha="a" * 40, changes=[1]), change(1))
+    facts = (failed_deployment(1, "03-05", sha="a" * 40), deployment(2, "03-06", sha="a" * 40, changes=[1]), change(1))
     assert delivered(ANCHOR, *facts) == {1: 2}
 
 
 def test_a_redeployment_of_the_same_sha_delivers_nothing_new() -> None:
     """What waits from a failed attempt waits on, since a return to an old sha does not bring it."""
     facts = (
-        failed(1, "03-05", changes=[1]),
+        failed_deployment(1, "03-05", changes=[1]),
         deployment(2, "03-06", sha=ANCHOR.sha, changes=[2]),
         deployment(3, "03-07", changes=[2, 3]),
         *(change(n) for n in range(1, 4)),
@@ -127,7 +127,9 @@ def test_the_first_known_success_only_bounds_the_next_and_its_changes_are_counte
 
 
 def test_what_failed_before_the_first_known_success_came_with_it() -> None:
-    found = metrics_of(failed(1, "03-04", changes=[1]), deployment(2, "03-05", changes=[2]), change(1), change(2))
+    found = metrics_of(
+        failed_deployment(1, "03-04", changes=[1]), deployment(2, "03-05", changes=[2]), change(1), change(2)
+    )
     assert (found.lead_time.changes, found.lead_time.excluded.first_deployment) == (0, 2)
 
 
@@ -185,23 +187,23 @@ def test_a_negative_span_is_dropped_and_counted_and_never_clamped() -> None:
 
 @pytest.mark.parametrize("start", ["first-commit", "commit", "opened", "merged"])
 def test_a_direct_commit_has_its_authored_time_as_every_start(start: str) -> None:
-    one = commit(1, "03-04", opened_at=None, merged_at="03-04T12:00")
-    assert lead(deployment(1, "03-05", changes=[direct(1)]), one, lead_time_start=start).p50_seconds == DAY
+    one = direct_commit(1, "03-04", opened_at=None, merged_at="03-04T12:00")
+    assert lead(deployment(1, "03-05", changes=[commit_id(1)]), one, lead_time_start=start).p50_seconds == DAY
 
 
 def test_in_commit_mode_every_commit_counts_by_itself() -> None:
     """72, 48 and 24 h of the pull request, 12 h of the direct commit: the median of four is 36 h."""
     facts = (
-        deployment(1, "03-10", changes=[1, direct(2)]),
+        deployment(1, "03-10", changes=[1, commit_id(2)]),
         change(1, "03-07", commits=commits("03-07", "03-08", "03-09")),
-        commit(2, "03-09T12:00"),
+        direct_commit(2, "03-09T12:00"),
     )
     found = lead(*facts, lead_time_start="commit")
     assert (found.changes, found.p50_seconds, found.mean_seconds) == (4, 36 * HOUR, 39 * HOUR)
     evidence = scope_of(ANCHOR, *facts, lead_time_start="commit").evidence.lead_times
     assert [(one.change, one.sha) for one in evidence] == [
-        *((pull(1), sha(text)) for text in ("03-07", "03-08", "03-09")),
-        (direct(2), sha(2)),
+        *((pull_id(1), sha(text)) for text in ("03-07", "03-08", "03-09")),
+        (commit_id(2), sha(2)),
     ]
 
 
@@ -254,7 +256,7 @@ def test_a_stage_whose_ends_are_not_known_or_contradict_each_other_is_left_out()
 
 
 def test_the_stage_of_a_direct_commit_is_delivery() -> None:
-    stages = lead(deployment(1, "03-05", changes=[direct(1)]), commit(1, "03-04")).stages
+    stages = lead(deployment(1, "03-05", changes=[commit_id(1)]), direct_commit(1, "03-04")).stages
     assert (stages.coding.p50_seconds, stages.review.p50_seconds, stages.delivery.p50_seconds) == (None, None, DAY)
 
 
@@ -290,7 +292,7 @@ def test_the_interval_of_the_median_begins_with_six_changes() -> None:
 
 
 def test_without_data_it_is_null_with_the_reason() -> None:
-    nothing = lead(failed(1))
+    nothing = lead(failed_deployment(1))
     assert (nothing.p50_seconds, nothing.mean_seconds, nothing.level) == (None, None, None)
     assert nothing.reason == "no successful deployment in the window"
     assert lead(deployment(1)).reason == "the deployments in the window delivered no change"
@@ -300,10 +302,10 @@ def test_without_data_it_is_null_with_the_reason() -> None:
 
 
 def test_what_is_not_known_yet_is_said_in_a_note() -> None:
-    found = answer(ANCHOR, deployment(1, changes=None))
+    found = document_of(ANCHOR, deployment(1, changes=None))
     assert found.notes == ["What 1 of the deployments delivered is not known yet; their changes are in no lead time."]
 
 
 def test_ids_of_deployments_stay_in_the_evidence() -> None:
     (one,) = scope_of(ANCHOR, deployment(1, "03-05", changes=[1]), change(1)).evidence.lead_times
-    assert (one.change, one.deployment, one.seconds) == (pull(1), deployed(1), 4 * DAY)
+    assert (one.change, one.deployment, one.seconds) == (pull_id(1), deployment_id(1), 4 * DAY)

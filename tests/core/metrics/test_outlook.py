@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from dora_metrics.core import schema
-from dora_metrics.core.reports.sections import prospects
-from dora_metrics.core.targets.goals import goals
-from support.facts import HOUR, MARCH, at, change, deployment, failed, incident, scope_of
+from dora_metrics.core.reports.sections import outlook_text
+from dora_metrics.core.targets.goals import parse_goals
+from support.facts import HOUR, MARCH, at, change, deployment, failed_deployment, incident, scope_of
 
 FIRST = deployment(0, "2023-12-27T12:00")
 ELITE = {"deployment_frequency": {"target": "1/w"}}
@@ -60,17 +60,20 @@ def test_the_lowest_level_holds_back_and_the_best_never_does() -> None:
 
 def test_a_goal_that_is_missed_holds_back_also_where_no_level_does() -> None:
     facts = pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=500)
-    found = advised(*facts, goals=goals({"lead_time": {"target": "1d", "by": "2024-06-01"}}))
+    found = advised(*facts, goals=parse_goals({"lead_time": {"target": "1d", "by": "2024-06-01"}}))
     assert found["lead_time"].because == (
         "its level, medium, is the lowest; its goal, at most 1 d by 2024-06-01, is not met"
     )
     quick = pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=3)
-    assert "lead_time" not in advised(*quick, goals=goals({"lead_time": {"target": "1d"}}))
-    assert set(advised(*quick, goals=goals({"lead_time": {"target": "1h"}}))) == {"deployment_frequency", "lead_time"}
+    assert "lead_time" not in advised(*quick, goals=parse_goals({"lead_time": {"target": "1d"}}))
+    assert set(advised(*quick, goals=parse_goals({"lead_time": {"target": "1h"}}))) == {
+        "deployment_frequency",
+        "lead_time",
+    }
 
 
 def test_one_metric_with_a_level_is_no_overall_and_holds_nothing_back() -> None:
-    assert advised(*(failed(n, f"03-{n + 10}") for n in range(5))) == {}
+    assert advised(*(failed_deployment(n, f"03-{n + 10}") for n in range(5))) == {}
 
 
 # Lead time.
@@ -79,7 +82,7 @@ def test_one_metric_with_a_level_is_no_overall_and_holds_nothing_back() -> None:
 def test_waiting_for_deployment_is_told_with_its_share_and_what_half_of_it_would_bring() -> None:
     """1 + 2 + 45 h; half of the wait less leaves 25.5 h. Merged on Sundays, deployed on Tuesdays."""
     facts = pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=45)
-    advice = advised(*facts, goals=goals({"lead_time": {"target": "1d"}}))["lead_time"]
+    advice = advised(*facts, goals=parse_goals({"lead_time": {"target": "1d"}}))["lead_time"]
     assert advice.evidence == [
         "93.8 % of the time of 4 changes pass between merge and deployment (coding 2.1 %, review 4.2 %).",
         "Deployments happened on Tuesday only; 4 of 4 changes were merged on other days.",
@@ -101,14 +104,14 @@ def test_review_and_coding_have_their_own_causes(
 ) -> None:
     coding, pickup, review, delivery = stages
     facts = pulls(*TUESDAYS, coding=coding, pickup=pickup, review=review, delivery=delivery)
-    advice = advised(*facts, goals=goals({"lead_time": {"target": "1h"}}))["lead_time"]
+    advice = advised(*facts, goals=parse_goals({"lead_time": {"target": "1h"}}))["lead_time"]
     assert advice.evidence[1:] == ([said] if said else [])
     assert advice.measures[0].do == first
 
 
 def test_two_changes_are_an_anecdote() -> None:
     facts = pulls(*TUESDAYS[:2], coding=1, pickup=1, review=2, delivery=45)
-    assert advised(*facts, goals=goals({"lead_time": {"target": "1d"}})).keys() <= {"deployment_frequency"}
+    assert advised(*facts, goals=parse_goals({"lead_time": {"target": "1d"}})).keys() <= {"deployment_frequency"}
 
 
 # Failures.
@@ -213,7 +216,7 @@ def broken(noticed: float, fixed: float) -> list[Any]:
 def test_a_failure_is_told_in_the_half_before_and_the_half_after_it_was_noticed(
     noticed: float, fixed: float, first: str
 ) -> None:
-    advice = advised(*broken(noticed, fixed), goals=goals({"recovery_time": {"target": "1h"}}))["recovery_time"]
+    advice = advised(*broken(noticed, fixed), goals=parse_goals({"recovery_time": {"target": "1h"}}))["recovery_time"]
     told = f"In 90 days, failures that an incident told of stayed unnoticed for {noticed} h and took {fixed} h"
     assert advice.evidence == [f"{told} from there to their end (medians of 3)."]
     assert advice.measures[0].do == first
@@ -222,14 +225,14 @@ def test_a_failure_is_told_in_the_half_before_and_the_half_after_it_was_noticed(
 def test_failures_that_were_rolled_back_are_compared_with_the_others() -> None:
     back = [deployment(10, "03-21T10:00", sha="a" * 40), deployment(11, "03-21T12:00", sha="b" * 40),
             deployment(12, "03-21T13:00", sha="a" * 40)]  # fmt: skip
-    advice = advised(*broken(5, 20), *back, goals=goals({"recovery_time": {"target": "1h"}}))["recovery_time"]
+    advice = advised(*broken(5, 20), *back, goals=parse_goals({"recovery_time": {"target": "1h"}}))["recovery_time"]
     assert "1 that were rolled back took 1 h, 3 others 1 d 1 h (medians)." in advice.evidence
     assert advice.measures[-1].do == "Roll back first, look for the cause then"
 
 
 def test_without_incidents_nobody_knows_when_a_failure_was_noticed() -> None:
     health = [deployment(n, days(n)[0], health="failed" if n < 5 else "passed") for n in range(1, 9)]
-    advice = advised(*health, goals=goals({"recovery_time": {"target": "1h"}}))["recovery_time"]
+    advice = advised(*health, goals=parse_goals({"recovery_time": {"target": "1h"}}))["recovery_time"]
     assert advice.evidence == ["In 90 days, 4 of 4 failures ended; no incident says when they were noticed."]
     assert advice.measures[0].do == "Record incidents"
 
@@ -240,9 +243,9 @@ def test_without_incidents_nobody_knows_when_a_failure_was_noticed() -> None:
 def test_few_deployments_are_told_with_what_they_carry_and_how_long_nothing_came() -> None:
     facts = [
         *(fact for n in range(1, 4) for fact in sized(n, days(n * 7)[0], 6)),
-        failed(9, "03-22T12:00"),
+        failed_deployment(9, "03-22T12:00"),
     ]
-    advice = advised(*facts, goals=goals({"deployment_frequency": {"target": "1/d"}}))["deployment_frequency"]
+    advice = advised(*facts, goals=parse_goals({"deployment_frequency": {"target": "1/d"}}))["deployment_frequency"]
     assert advice.evidence == [
         "In 90 days, 18 changes came in 3 deployments, 6 at a time (median).",
         "The longest pause between two deployments was 7 d.",
@@ -260,7 +263,7 @@ def test_rework_is_told_by_the_rules_that_found_it() -> None:
     for n in range(1, 5):
         (moment,) = days(n + 5)
         facts += [deployment(n, moment), deployment(n + 10, after(moment, 2), remediates=f"github:deployment:{n}")]
-    advice = advised(*facts, goals=goals({"rework_rate": {"target": 0.01}}))["rework_rate"]
+    advice = advised(*facts, goals=parse_goals({"rework_rate": {"target": 0.01}}))["rework_rate"]
     assert advice.evidence == ["In 90 days, 4 deployments repaired production, by `explicit` 4."]
 
 
@@ -322,9 +325,11 @@ def test_a_level_that_the_window_before_had_not_is_mentioned_and_one_that_was_lo
 def test_a_goal_is_mentioned_in_the_window_that_meets_it_first() -> None:
     facts = [deployment(1, "02-10"), *(deployment(n, days(n)[0]) for n in range(10, 20))]
     met = "Goal met: deployment frequency at least 1 a week, now 2.3 a week"
-    assert met in mentioned(*facts, goals=goals(ELITE))
-    assert met not in mentioned(*facts, *(deployment(n, f"02-{n - 10}") for n in range(22, 32)), goals=goals(ELITE))
-    missed = mentioned(*facts, goals=goals({"deployment_frequency": {"target": "9/d"}}))
+    assert met in mentioned(*facts, goals=parse_goals(ELITE))
+    assert met not in mentioned(
+        *facts, *(deployment(n, f"02-{n - 10}") for n in range(22, 32)), goals=parse_goals(ELITE)
+    )
+    missed = mentioned(*facts, goals=parse_goals({"deployment_frequency": {"target": "9/d"}}))
     assert not [one for one in missed if "Goal" in one]
 
 
@@ -337,10 +342,12 @@ def test_a_trend_is_read_from_the_complete_weeks_of_90_days_and_told_only_where_
     lead = found.trends["lead_time"]
     assert (lead.weeks, lead.slope_per_week, lead.change) == (12, -HOUR, -11 * HOUR)
     assert lead.p < 1e-6
-    assert prospects(found).trends == "Over 12 weeks, beyond chance (p < 0.05): lead time for changes **fell by 11 h**."
+    assert (
+        outlook_text(found).trends == "Over 12 weeks, beyond chance (p < 0.05): lead time for changes **fell by 11 h**."
+    )
     assert found.trends["deployment_frequency"].slope_per_week == 0
     flat = outlook(*weeks(*(False,) * 12, hours=(20, 30) * 6))
-    assert prospects(flat).trends == ""
+    assert outlook_text(flat).trends == ""
 
 
 def test_a_short_window_of_long_ago_looks_no_further_back_than_what_a_run_reads() -> None:
@@ -362,7 +369,7 @@ def test_of_a_window_of_years_the_last_one_is_looked_at() -> None:
 def test_the_words_of_an_outlook_are_one_line_each() -> None:
     table = {"lead_time": {"target": "1d", "by": "2024-06-01", "from": "3d"}, "rework_rate": {"target": 0.1}}
     facts = pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=45)
-    said = prospects(outlook(*facts, window=MARCH, goals=goals(table)))
+    said = outlook_text(outlook(*facts, window=MARCH, goals=parse_goals(table)))
     assert said.goals == (
         "Goals: lead time for changes at most 1 d by 2024-06-01: 1 d to go, 3 d at the start, 50 % of the way, "
         "too few weeks to say: it takes 5 complete ones with a value · rework rate at most 10 %: met."

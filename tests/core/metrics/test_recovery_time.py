@@ -9,14 +9,14 @@ from dora_metrics.core import schema
 from support.facts import (
     DAY,
     HOUR,
-    answer,
     change,
-    deployed,
     deployment,
-    failed,
+    deployment_id,
+    deployments_of_versions,
+    document_of,
+    failed_deployment,
     incident,
     metrics_of,
-    released,
     scope_of,
 )
 
@@ -44,7 +44,7 @@ def test_it_goes_from_the_finish_of_the_deployment_to_the_end_of_the_incident() 
 @pytest.mark.parametrize("rule", ["rollback", "revert", "hotfix"])
 def test_it_goes_to_the_finish_of_the_deployment_that_remediated_it(rule: str) -> None:
     repairs: dict[str, list[Any]] = {
-        "rollback": released("V1 V2 V1"),
+        "rollback": deployments_of_versions("V1 V2 V1"),
         "revert": [
             deployment(1, "03-01", changes=[1]),
             deployment(2, "03-01T03:00", changes=[2]),
@@ -60,7 +60,7 @@ def test_open_ones_are_counted_and_listed_and_not_averaged_in() -> None:
     facts = (FAILED, incident(1, resolved_at="03-05T14:00"), deployment(2, "03-07"), incident(2, "03-07T01:00"))
     assert recovery(*facts) == (1, 1, 2)
     open_one = scope_of(*facts).evidence.failed_deployments[1]
-    assert (open_one.deployment, open_one.remediated_by, open_one.recovered_at) == (deployed(2), None, None)
+    assert (open_one.deployment, open_one.remediated_by, open_one.recovered_at) == (deployment_id(2), None, None)
 
 
 def test_with_several_incidents_it_is_the_end_of_the_last_one() -> None:
@@ -68,7 +68,7 @@ def test_with_several_incidents_it_is_the_end_of_the_last_one() -> None:
         FAILED,
         incident(1, "03-05T13:00", resolved_at="03-05T20:00"),
         incident(2, "03-05T14:00", resolved_at="03-05T15:00"),
-        incident(3, "03-08", resolved_at="03-05T16:00", deployment=deployed(1)),
+        incident(3, "03-08", resolved_at="03-05T16:00", deployment=deployment_id(1)),
     )
     assert recovery(*facts) == (1, 0, 8)
     assert ended(*facts).remediated_by == incident(1).id
@@ -82,14 +82,14 @@ def test_with_several_incidents_it_is_open_while_one_is() -> None:
 def test_a_deployment_that_remediates_the_incident_ends_it() -> None:
     facts = (FAILED, incident(1), deployment(2, "03-05T15:00", remediates=incident(1).id))
     assert recovery(*facts) == (1, 0, 3)
-    assert ended(*facts).remediated_by == deployed(2)
+    assert ended(*facts).remediated_by == deployment_id(2)
 
 
 def test_of_the_end_of_the_incident_and_the_deployment_that_remediates_it_the_earlier_counts() -> None:
     for resolved, hours in (("03-05T14:00", 2), ("03-05T20:00", 3)):
         one = incident(1, resolved_at=resolved)
         assert recovery(FAILED, one, deployment(2, "03-05T15:00", remediates=one.id)) == (1, 0, hours)
-        assert recovery(FAILED, one, deployment(2, "03-05T15:00", remediates=deployed(1))) == (1, 0, hours)
+        assert recovery(FAILED, one, deployment(2, "03-05T15:00", remediates=deployment_id(1))) == (1, 0, hours)
 
 
 def test_a_deployment_that_remediates_one_of_two_incidents_leaves_it_open() -> None:
@@ -98,29 +98,29 @@ def test_a_deployment_that_remediates_one_of_two_incidents_leaves_it_open() -> N
 
 
 def test_a_deployment_that_remediates_the_deployment_ends_it_whatever_incidents_are_open() -> None:
-    facts = (FAILED, incident(1), incident(2), deployment(2, "03-05T15:00", remediates=deployed(1)))
+    facts = (FAILED, incident(1), incident(2), deployment(2, "03-05T15:00", remediates=deployment_id(1)))
     assert recovery(*facts) == (1, 0, 3)
 
 
 def test_the_first_success_that_remediates_it_counts() -> None:
     facts = (
         FAILED,
-        failed(2, "03-05T13:00", remediates=deployed(1), reached_users=True),
-        deployment(3, "03-05T14:00", remediates=deployed(1), status="cancelled"),
-        deployment(4, "03-05T16:00", remediates=deployed(1)),
-        deployment(5, "03-05T15:00", remediates=deployed(1)),
+        failed_deployment(2, "03-05T13:00", remediates=deployment_id(1), reached_users=True),
+        deployment(3, "03-05T14:00", remediates=deployment_id(1), status="cancelled"),
+        deployment(4, "03-05T16:00", remediates=deployment_id(1)),
+        deployment(5, "03-05T15:00", remediates=deployment_id(1)),
     )
-    assert ended(*facts).remediated_by == deployed(5)
+    assert ended(*facts).remediated_by == deployment_id(5)
 
 
 def test_a_fix_may_come_in_another_scope() -> None:
-    facts = (FAILED, deployment(2, "03-05T15:00", service="infra", remediates=deployed(1)))
-    from_shop = [one for one in answer(*facts).scopes if one.service == "shop"]
+    facts = (FAILED, deployment(2, "03-05T15:00", service="infra", remediates=deployment_id(1)))
+    from_shop = [one for one in document_of(*facts).scopes if one.service == "shop"]
     assert from_shop[0].metrics.recovery_time.p50_seconds == 3 * HOUR
 
 
 def test_a_negative_span_is_dropped_and_is_neither_recovered_nor_open() -> None:
-    facts = (FAILED, incident(1, "03-04", resolved_at="03-05T11:59", deployment=deployed(1)))
+    facts = (FAILED, incident(1, "03-04", resolved_at="03-05T11:59", deployment=deployment_id(1)))
     assert recovery(*facts) == (0, 0, None)
     assert metrics_of(*facts).change_failure_rate.failed == 1
     assert metrics_of(*facts).recovery_time.reason
@@ -139,14 +139,14 @@ def test_a_failed_health_check_is_over_with_the_next_success_of_the_scope_that_i
     facts = (
         deployment(1, "03-05T12:00", health="failed", source="a"),
         deployment(2, "03-05T13:00", health="failed", source="a"),
-        failed(3, "03-05T13:30"),
+        failed_deployment(3, "03-05T13:30"),
         deployment(4, "03-05T13:40", service="api"),
         deployment(5, "03-05T14:00", health="passed", source="b"),
         deployment(6, "03-05T15:00"),
     )
     shop = [fact for fact in facts if fact.service == "shop"]
     assert recovery(*shop) == (2, 0, 1.5)  # 2 h and 1 h
-    assert ended(*shop).remediated_by == deployed(5)
+    assert ended(*shop).remediated_by == deployment_id(5)
 
 
 def test_a_success_without_a_health_check_is_not_unhealthy() -> None:
@@ -156,7 +156,7 @@ def test_a_success_without_a_health_check_is_not_unhealthy() -> None:
 
 def test_a_failed_run_is_over_with_the_next_success_of_the_same_source() -> None:
     facts = (
-        failed(1, "03-05T12:00", source="a"),
+        failed_deployment(1, "03-05T12:00", source="a"),
         deployment(2, "03-05T13:00", source="b"),
         deployment(3, "03-05T14:00", source="a", health="failed"),
         deployment(4, "03-05T15:00", source="a", status="cancelled"),
@@ -165,7 +165,7 @@ def test_a_failed_run_is_over_with_the_next_success_of_the_same_source() -> None
     runs = metrics_of(*facts, count_failed_runs=True, failure_rules=frozenset()).recovery_time
     assert (runs.recovered, runs.open, runs.p50_seconds) == (1, 0, 4 * HOUR)
     unnamed = (
-        failed(1, source=None),
+        failed_deployment(1, source=None),
         deployment(2, "03-05T13:00", source="b"),
         deployment(3, "03-05T14:00", source=None),
     )
@@ -173,7 +173,7 @@ def test_a_failed_run_is_over_with_the_next_success_of_the_same_source() -> None
 
 
 def test_a_failed_run_without_a_success_after_it_is_open() -> None:
-    facts = (deployment(1, "03-05T11:00"), failed(2, "03-05T12:00"))
+    facts = (deployment(1, "03-05T11:00"), failed_deployment(2, "03-05T12:00"))
     assert recovery(*facts, count_failed_runs=True) == (0, 1, None)
 
 
@@ -184,9 +184,9 @@ def test_a_failure_belongs_to_the_window_of_its_deployment() -> None:
 
 def test_the_rule_that_marked_it_names_the_remediation() -> None:
     """Rolled back after 6 h, while an incident of it is open: by `rollback` it is over, by `incident` it is not."""
-    facts = (*released("V1 V2 V3 V1"), incident(1, "03-01T08:00"))
+    facts = (*deployments_of_versions("V1 V2 V3 V1"), incident(1, "03-01T08:00"))
     both = {one.deployment: one.rule for one in scope_of(*facts).evidence.failed_deployments}
-    assert both == {deployed(2): "rollback"}
+    assert both == {deployment_id(2): "rollback"}
     assert recovery(*facts) == (1, 0, 6)
     assert recovery(*facts, failure_rules=frozenset({"incident"})) == (0, 1, None)
 
@@ -264,8 +264,8 @@ def test_the_same_incident_seen_ten_times_is_one_and_a_retracted_one_none() -> N
 
 def test_a_streak_goes_from_its_first_failed_run_to_the_next_success() -> None:
     facts = (
-        failed(1, "03-05T12:00"),
-        failed(2, "03-05T15:00"),
+        failed_deployment(1, "03-05T12:00"),
+        failed_deployment(2, "03-05T15:00"),
         deployment(3, "03-05T16:00"),
         deployment(4, "03-05T17:00"),
     )
@@ -276,7 +276,7 @@ def test_a_streak_goes_from_its_first_failed_run_to_the_next_success() -> None:
 def test_cancelled_runs_neither_start_nor_end_a_streak() -> None:
     facts = (
         deployment(1, "03-05T11:00", status="cancelled"),
-        failed(2, "03-05T12:00"),
+        failed_deployment(2, "03-05T12:00"),
         deployment(3, "03-05T13:00", status="cancelled"),
         deployment(4, "03-05T14:00"),
     )
@@ -285,8 +285,8 @@ def test_cancelled_runs_neither_start_nor_end_a_streak() -> None:
 
 def test_each_source_and_each_scope_has_its_own_streaks() -> None:
     facts = (
-        failed(1, "03-05T12:00", source="a"),
-        failed(2, "03-05T12:30", source="b"),
+        failed_deployment(1, "03-05T12:00", source="a"),
+        failed_deployment(2, "03-05T12:30", source="b"),
         deployment(3, "03-05T13:00", source="b"),
         deployment(4, "03-05T13:10", source="a", environment="prod-eu"),
         deployment(5, "03-05T15:00", source="a"),
@@ -297,10 +297,10 @@ def test_each_source_and_each_scope_has_its_own_streaks() -> None:
 
 def test_a_streak_counts_in_the_window_of_its_first_failure_wherever_it_ends() -> None:
     facts = (
-        failed(1, "02-29T12:00"),
-        failed(2, "03-01T12:00"),
+        failed_deployment(1, "02-29T12:00"),
+        failed_deployment(2, "03-01T12:00"),
         deployment(3, "03-02T12:00"),
-        failed(4, "03-31T12:00"),
+        failed_deployment(4, "03-31T12:00"),
         deployment(5, "04-02T12:00"),
     )
     found = metrics_of(*facts, now="05-01").pipeline
@@ -308,11 +308,11 @@ def test_a_streak_counts_in_the_window_of_its_first_failure_wherever_it_ends() -
 
 
 def test_a_streak_that_is_not_over_is_in_no_duration() -> None:
-    assert metrics_of(failed(1)).pipeline.recovery_p50_seconds is None
+    assert metrics_of(failed_deployment(1)).pipeline.recovery_p50_seconds is None
 
 
 def test_an_unhealthy_success_ends_a_streak_and_a_failure_that_reached_users_starts_one() -> None:
-    facts = (failed(1, "03-05T12:00", reached_users=True), deployment(2, "03-05T13:00", health="failed"))
+    facts = (failed_deployment(1, "03-05T12:00", reached_users=True), deployment(2, "03-05T13:00", health="failed"))
     found = metrics_of(*facts).pipeline
     assert (found.failed_runs, found.recovery_p50_seconds) == (1, HOUR)
 

@@ -8,12 +8,22 @@ from msgspec import Struct
 
 from dora_metrics.core import schema
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.metrics.scope_history import judge_all
-from dora_metrics.core.metrics.security import is_delivered, sentence
+from dora_metrics.core.metrics.scope_history import evaluate_facts
+from dora_metrics.core.metrics.security import has_deployable_fix, security_sentence
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.windows import Window
-from support.facts import DAY, answer, at, deployed, deployment, failed, metrics_of, scope_of, vulnerability
-from support.strategies import histories
+from support.facts import (
+    DAY,
+    at,
+    deployment,
+    deployment_id,
+    document_of,
+    failed_deployment,
+    metrics_of,
+    scope_of,
+    vulnerability,
+)
+from support.strategies import fact_lists
 
 MARCH = Window(at("03-01"), at("04-01"))
 
@@ -77,7 +87,7 @@ def test_they_are_shown_in_every_scope_of_their_service() -> None:
         deployment(4, repository="acme/other", service="shop"),
         vulnerability(1),
     )
-    found = {(one.repository, one.service, one.environment): one.metrics.security for one in answer(*facts).scopes}
+    found = {(one.repository, one.service, one.environment): one.metrics.security for one in document_of(*facts).scopes}
     assert [key for key, value in found.items() if value] == [
         ("acme/shop", "shop", "prod-eu"),
         ("acme/shop", "shop", "production"),
@@ -86,7 +96,7 @@ def test_they_are_shown_in_every_scope_of_their_service() -> None:
 
 def test_one_that_names_no_service_is_one_of_all_services_of_its_repository() -> None:
     facts = (deployment(1), deployment(2, service="api"), vulnerability(1, service=None))
-    assert [list(one.metrics.security) for one in answer(*facts).scopes] == [["high"], ["high"]]
+    assert [list(one.metrics.security) for one in document_of(*facts).scopes] == [["high"], ["high"]]
 
 
 def test_without_any_there_is_nothing_to_show() -> None:
@@ -96,7 +106,7 @@ def test_without_any_there_is_nothing_to_show() -> None:
 
 def test_one_of_unknown_severity_is_in_no_number_and_the_notes_say_so() -> None:
     facts = (deployment(1), vulnerability(1, severity=None), vulnerability(2, severity=None, retracted=True))
-    found = answer(*facts)
+    found = document_of(*facts)
     assert found.scopes[0].metrics.security == {}
     assert "Vulnerabilities of unknown severity, in no number by severity: 1." in found.notes
 
@@ -112,12 +122,12 @@ def brought(*facts: Struct, **settings: Any) -> list[tuple[str, float | None]]: 
 def test_a_fix_goes_live_with_the_first_success_that_ends_at_or_after_it() -> None:
     facts = (
         deployment(1, "03-06"),
-        failed(2, "03-07T12:00"),
+        failed_deployment(2, "03-07T12:00"),
         deployment(3, "03-08"),
         deployment(4, "03-09"),
     )
-    assert brought(*facts, vulnerability(1, "03-05", fixed_at="03-07")) == [(deployed(3), 3 * DAY)]
-    assert brought(*facts, vulnerability(1, "03-05", fixed_at="03-08")) == [(deployed(3), 3 * DAY)]
+    assert brought(*facts, vulnerability(1, "03-05", fixed_at="03-07")) == [(deployment_id(3), 3 * DAY)]
+    assert brought(*facts, vulnerability(1, "03-05", fixed_at="03-08")) == [(deployment_id(3), 3 * DAY)]
 
 
 @pytest.mark.parametrize(
@@ -138,27 +148,27 @@ def test_what_no_deployment_brings_is_no_fix_of_one(fields: dict[str, Any]) -> N
 
 def test_a_fix_is_evidence_of_the_window_in_which_it_went_live() -> None:
     facts = (deployment(1, "03-31"), deployment(2, "04-01"), vulnerability(1, "02-01", fixed_at="02-02"))
-    assert brought(*facts) == [(deployed(1), 59 * DAY)]
-    assert brought(*facts, vulnerability(2, fixed_at="03-31T00:00:01")) == [(deployed(1), 59 * DAY)]
+    assert brought(*facts) == [(deployment_id(1), 59 * DAY)]
+    assert brought(*facts, vulnerability(2, fixed_at="03-31T00:00:01")) == [(deployment_id(1), 59 * DAY)]
 
 
 def test_live_before_it_was_detected_is_a_contradiction_without_a_duration() -> None:
-    assert brought(deployment(1, "03-07"), vulnerability(1, "03-09", fixed_at="03-06")) == [(deployed(1), None)]
+    assert brought(deployment(1, "03-07"), vulnerability(1, "03-09", fixed_at="03-06")) == [(deployment_id(1), None)]
 
 
 def test_live_at_the_moment_of_its_detection_is_no_contradiction() -> None:
-    assert brought(deployment(1, "03-07"), vulnerability(1, "03-07", fixed_at="03-06")) == [(deployed(1), 0)]
+    assert brought(deployment(1, "03-07"), vulnerability(1, "03-07", fixed_at="03-06")) == [(deployment_id(1), 0)]
 
 
-@given(histories())
+@given(fact_lists())
 def test_each_fix_goes_live_once_in_a_scope_and_never_before_it_was_there(facts: list[Fact]) -> None:
-    for record in judge_all(facts, Policy()).records:
+    for record in evaluate_facts(facts, Policy()).histories:
         assert len({fix.vulnerability.id for fix in record.fixes}) == len(record.fixes)
         for fix in record.fixes:
-            assert is_delivered(fix.vulnerability)
+            assert has_deployable_fix(fix.vulnerability)
             assert fix.vulnerability.fixed_at is not None
             assert fix.deployment.finished_at >= fix.vulnerability.fixed_at
-            assert fix.seconds is None or fix.seconds >= 0
+            assert fix.seconds_to_live is None or fix.seconds_to_live >= 0
 
 
 # In words.
@@ -172,25 +182,25 @@ def test_one_sentence_says_what_was_detected_is_open_and_was_fixed() -> None:
         vulnerability(4, severity="critical"),
         vulnerability(5),
     ]
-    assert sentence(facts, MARCH) == (
+    assert security_sentence(facts, MARCH) == (
         "Security: 5 detected, 3 of them open (2 critical, 1 high); 2 fixed, median time to remediate 3 d."
     )
-    assert sentence(facts[:1], MARCH) == (
+    assert security_sentence(facts[:1], MARCH) == (
         "Security: 1 detected, none of them open; 1 fixed, median time to remediate 1 d."
     )
-    assert sentence(facts[2:4], MARCH) == "Security: 2 detected, 2 of them open (critical)."
+    assert security_sentence(facts[2:4], MARCH) == "Security: 2 detected, 2 of them open (critical)."
 
 
 def test_without_anything_in_the_window_no_sentence_claims_a_nought() -> None:
-    assert sentence([], MARCH) == ""
-    assert sentence([vulnerability(1, "02-01")], MARCH) == ""
-    assert sentence([vulnerability(1, severity=None)], MARCH) == ""
+    assert security_sentence([], MARCH) == ""
+    assert security_sentence([vulnerability(1, "02-01")], MARCH) == ""
+    assert security_sentence([vulnerability(1, severity=None)], MARCH) == ""
 
 
 def test_the_median_is_of_those_that_are_counted() -> None:
     facts = [vulnerability(1, fixed_at="03-06"), vulnerability(2, severity=None, fixed_at="03-30")]
-    assert sentence(facts, MARCH).endswith("1 fixed, median time to remediate 1 d.")
+    assert security_sentence(facts, MARCH).endswith("1 fixed, median time to remediate 1 d.")
 
 
 def test_a_fix_before_the_detection_has_no_time_to_remediate() -> None:
-    assert sentence([vulnerability(1, "04-02", fixed_at="03-06")], MARCH) == "Security: 1 fixed."
+    assert security_sentence([vulnerability(1, "04-02", fixed_at="03-06")], MARCH) == "Security: 1 fixed."

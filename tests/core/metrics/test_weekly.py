@@ -8,7 +8,7 @@ from support.facts import (
     at,
     change,
     deployment,
-    failed,
+    failed_deployment,
     incident,
     metrics_of,
     scope_of,
@@ -114,7 +114,7 @@ def test_a_week_has_its_own_numbers() -> None:
     facts = (
         LONG_AGO,
         deployment(1, "03-05T12:00", changes=[1]),
-        failed(2, "03-05T12:30"),
+        failed_deployment(2, "03-05T12:30"),
         deployment(3, "03-05T14:00", remediates="github:deployment:1"),
         change(1, "03-05"),
         incident(1, "03-05T12:10", resolved_at="03-05T13:00", deployment="github:deployment:1"),

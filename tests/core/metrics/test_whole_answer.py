@@ -16,12 +16,12 @@ from msgspec.structs import replace
 
 from dora_metrics.core import schema, windows
 from dora_metrics.core.facts.model import TIME_FIELDS, Fact
-from dora_metrics.core.metrics.document import document
-from dora_metrics.core.metrics.scope_history import judge_all
-from dora_metrics.core.policy import RULES, Policy
-from dora_metrics.core.targets.benchmarks import published
+from dora_metrics.core.metrics.document import build_document
+from dora_metrics.core.metrics.scope_history import evaluate_facts
+from dora_metrics.core.policy import FAILURE_RULES, Policy
+from dora_metrics.core.targets.benchmarks import published_benchmark
 from support.facts import at, change, deployment, incident, vulnerability
-from support.strategies import histories
+from support.strategies import fact_lists
 
 NOWS = [at(text) for text in ("03-20", "04-01", "05-01T10:00", "1970-01-01")]
 WINDOWS = [
@@ -35,20 +35,20 @@ WINDOWS = [
 
 policies = st.builds(
     Policy,
-    failure_rules=st.frozensets(st.sampled_from(RULES)),
+    failure_rules=st.frozensets(st.sampled_from(FAILURE_RULES)),
     count_failed_runs=st.booleans(),
     incident_window=st.sampled_from([timedelta(minutes=1), timedelta(hours=24), timedelta(days=1000)]),
     hotfix_window=st.sampled_from([timedelta(minutes=1), timedelta(hours=24)]),
     lead_time_start=st.sampled_from(["first-commit", "commit", "opened", "merged"]),
     exclude_bots=st.booleans(),
     zone=st.sampled_from(["UTC", "Europe/Berlin", "Pacific/Kiritimati", "America/Los_Angeles"]).map(ZoneInfo),
-    benchmark=st.sampled_from(["2019", "2022", "2023", "none"]).map(published),
+    benchmark=st.sampled_from(["2019", "2022", "2023", "none"]).map(published_benchmark),
 )
 
 
 def answered(facts: list[Fact], policy: Policy, window: str, now: int = 2) -> schema.Document:
-    spec = windows.window(window, policy.zone)
-    return document(judge_all(facts, policy), policy, spec, NOWS[now])
+    spec = windows.parse_window(window, policy.zone)
+    return build_document(evaluate_facts(facts, policy), policy, spec, NOWS[now])
 
 
 def strict(text: bytes) -> Any:  # noqa: ANN401
@@ -75,7 +75,7 @@ _COUNTED = re.compile("seconds|ratio|per_|deployment|days|incidents|open|fixed|e
 
 
 @settings(max_examples=150)
-@given(histories(), policies, st.sampled_from(WINDOWS), st.integers(0, 3))
+@given(fact_lists(), policies, st.sampled_from(WINDOWS), st.integers(0, 3))
 def test_it_is_strict_json_without_a_negative_number(facts: list[Fact], policy: Policy, window: str, now: int) -> None:
     try:
         found = answered(facts, policy, window, now)
@@ -91,7 +91,7 @@ def test_it_is_strict_json_without_a_negative_number(facts: list[Fact], policy: 
 
 
 @settings(max_examples=150)
-@given(histories(), policies, st.sampled_from(WINDOWS[:4]))
+@given(fact_lists(), policies, st.sampled_from(WINDOWS[:4]))
 def test_every_number_is_consistent_with_its_neighbours(facts: list[Fact], policy: Policy, window: str) -> None:
     for scope in answered(facts, policy, window).scopes:
         for metrics in filter(None, (scope.metrics, scope.previous)):
@@ -125,7 +125,7 @@ def reasons(metrics: schema.Metrics) -> None:
     }
     leveled = set()
     for name, value in deciding.items():
-        metric: schema.Judged = getattr(metrics, name)
+        metric: schema.MetricVerdict = getattr(metrics, name)
         assert (value is None) == bool(metric.reason), name
         if value is None:
             assert (metric.level, metric.level_span, metric.interval95) == (None, None, None)
@@ -172,7 +172,7 @@ def weeks(scope: schema.ScopeMetrics) -> None:
 @settings(max_examples=60)
 @given(st.data())
 def test_the_order_of_the_facts_does_not_matter(data: st.DataObject) -> None:
-    facts, policy = data.draw(histories()), data.draw(policies)
+    facts, policy = data.draw(fact_lists()), data.draw(policies)
     assert answered(data.draw(st.permutations(facts)), policy, "all") == answered(facts, policy, "all")
 
 
@@ -184,7 +184,7 @@ def counts(metrics: schema.Metrics) -> list[int]:
     ]
 
 
-@given(histories(), policies, st.integers(1, 30))
+@given(fact_lists(), policies, st.integers(1, 30))
 def test_the_counts_of_two_windows_in_a_row_add_up(facts: list[Fact], policy: Policy, day: int) -> None:
     middle = f"2024-03-{day + 1:02}"
     one, other, both = (
@@ -196,7 +196,7 @@ def test_the_counts_of_two_windows_in_a_row_add_up(facts: list[Fact], policy: Po
         assert added == counts(whole.metrics)
 
 
-@given(histories(), policies)
+@given(fact_lists(), policies)
 def test_facts_of_another_repository_change_nothing(facts: list[Fact], policy: Policy) -> None:
     """Unless somebody names them; so here nobody does."""
     unnamed = [f for f in facts if not getattr(f, "deployment", None) and not getattr(f, "remediates", None)]

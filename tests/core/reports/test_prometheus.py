@@ -20,12 +20,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import dora_metrics
 from dora_metrics.core.facts.model import SEVERITIES, Change, Commit, Deployment, Fact, Incident, Vulnerability
-from dora_metrics.core.reports.prometheus import text
-from dora_metrics.pipeline.evaluate import families_of, subject_of, totals_of
+from dora_metrics.core.reports.prometheus import exposition_text
+from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, prometheus_families
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import fact_files
 from support.sink_payloads import NOW, SHOP, at, deployment
-from support.tools import needs
+from support.tools import require_tool
 
 SAMPLE = Path(dora_metrics.__file__).parent / "sample" / "ledger"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -44,8 +44,8 @@ Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 def exposed(facts: Iterable[Fact], given: Mapping[str, object] = DEFAULTS, sequence: int | None = 3) -> str:
     """The text of a ledger with these facts."""
     known = list(facts)
-    subject = subject_of(known, Settings.model_validate(given), NOW)
-    return text(families_of(subject, totals_of(subject, known), sequence))
+    subject = evaluate(known, Settings.model_validate(given), NOW)
+    return exposition_text(prometheus_families(subject, cumulative_totals(subject, known), sequence))
 
 
 def families(facts: Iterable[Fact], given: Mapping[str, object] = DEFAULTS) -> dict[str, Metric]:
@@ -259,7 +259,7 @@ def rich() -> list[Fact]:
 
 
 def test_promtool_has_nothing_to_say() -> None:
-    promtool = needs("promtool")
+    promtool = require_tool("promtool")
     done = subprocess.run(
         [promtool, "check", "metrics"], input=exposed(rich()).encode(), capture_output=True, check=False
     )

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from dora_metrics.core.targets.benchmarks import METRICS, Metric, custom, published
-from support.facts import answer, change, deployment, failed, incident, metrics_of
+from dora_metrics.core.targets.benchmarks import LEVELLED_METRICS, LevelledMetric, custom_benchmark, published_benchmark
+from support.facts import change, deployment, document_of, failed_deployment, incident, metrics_of
 
 HOUR = 3600.0
 MONTH, HALF_YEAR = 730, 4380
@@ -46,41 +46,42 @@ FREQUENCY: dict[str, list[tuple[int, str, str]]] = {
 
 
 @pytest.mark.parametrize(("table", "metric"), HOURS)
-def test_a_duration_has_a_level_while_it_is_below_its_edge(table: str, metric: Metric) -> None:
+def test_a_duration_has_a_level_while_it_is_below_its_edge(table: str, metric: LevelledMetric) -> None:
     for hours, below, at in HOURS[table, metric]:
-        level = published(table).level
+        level = published_benchmark(table).level_of
         assert (level(metric, math.nextafter(hours * HOUR, 0)), level(metric, hours * HOUR)) == (below, at)
-    assert published(table).level(metric, 0) == HOURS[table, metric][0][1]
-    assert published(table).level(metric, 1e12) == "low"
+    assert published_benchmark(table).level_of(metric, 0) == HOURS[table, metric][0][1]
+    assert published_benchmark(table).level_of(metric, 1e12) == "low"
 
 
 @pytest.mark.parametrize("table", PERCENT)
 def test_a_rate_has_a_level_up_to_its_edge(table: str) -> None:
     for percent, at, above in PERCENT[table]:
-        level = published(table).level
+        level = published_benchmark(table).level_of
         for whole in (20, 100, 1000):  # 3 of 20 are 15 %
             assert level("change_failure_rate", percent * whole // 100 / whole) == at
         assert level("change_failure_rate", math.nextafter(percent / 100, 1)) == above
-    assert published(table).level("change_failure_rate", 0) == PERCENT[table][0][1]
-    assert published(table).level("change_failure_rate", 1) == "low"
+    assert published_benchmark(table).level_of("change_failure_rate", 0) == PERCENT[table][0][1]
+    assert published_benchmark(table).level_of("change_failure_rate", 1) == "low"
 
 
 @pytest.mark.parametrize("table", FREQUENCY)
 def test_a_frequency_has_a_level_from_its_edge_on(table: str) -> None:
     for hours, at, below in FREQUENCY[table]:
-        level = published(table).level
+        level = published_benchmark(table).level_of
         for periods in (1, 2, 3, 7, 12):  # so many deployments in so many times the hours
             days = timedelta(hours=hours * periods) / timedelta(days=1)
             assert level("deployment_frequency", periods / days) == at
         assert level("deployment_frequency", math.nextafter(24 / hours, 0)) == below
-    assert published(table).level("deployment_frequency", 50) == FREQUENCY[table][0][1]
-    assert published(table).level("deployment_frequency", 0) == "low"
+    assert published_benchmark(table).level_of("deployment_frequency", 50) == FREQUENCY[table][0][1]
+    assert published_benchmark(table).level_of("deployment_frequency", 0) == "low"
 
 
 def test_every_edge_of_the_table_is_tested() -> None:
     for table in ("2019", "2021", "2022", "2023", "2024"):
         found = {
-            metric: [edge for _, edge in edges if edge is not None] for metric, edges in published(table).edges.items()
+            metric: [edge for _, edge in edges if edge is not None]
+            for metric, edges in published_benchmark(table).edges.items()
         }
         assert found == {
             "deployment_frequency": [24 / hours for hours, *_ in FREQUENCY[table]],
@@ -91,15 +92,15 @@ def test_every_edge_of_the_table_is_tested() -> None:
 
 
 def test_the_default_is_the_newest_published_table_whose_rows_are_monotone() -> None:
-    assert answer(deployment(1)).benchmark == "2023"
+    assert document_of(deployment(1)).benchmark == "2023"
 
 
 def test_none_and_a_metric_left_out_have_no_level() -> None:
-    found = metrics_of(deployment(1), benchmark=published("none"))
+    found = metrics_of(deployment(1), benchmark=published_benchmark("none"))
     frequency = found.deployment_frequency
     assert (frequency.level, frequency.level_span, found.overall_level) == (None, None, None)
-    for metric in METRICS:
-        assert custom({}).level(metric, 0.5) is None
+    for metric in LEVELLED_METRICS:
+        assert custom_benchmark({}).level_of(metric, 0.5) is None
 
 
 GOLD = {
@@ -111,13 +112,18 @@ GOLD = {
 
 
 def test_a_custom_benchmark_has_its_own_names_and_edges() -> None:
-    found = custom(GOLD)
-    assert [found.level("deployment_frequency", value) for value in (1, 0.99, 0.2, 0.19, 0)] == [
+    found = custom_benchmark(GOLD)
+    assert [found.level_of("deployment_frequency", value) for value in (1, 0.99, 0.2, 0.19, 0)] == [
         "gold", "silver", "silver", "bronze", "bronze"
     ]  # fmt: skip
-    assert [found.level("lead_time", h * HOUR) for h in (5.99, 6, 23.99, 24)] == ["gold", "silver", "silver", "bronze"]
-    assert [found.level("recovery_time", h * HOUR) for h in (1.49, 1.5)] == ["gold", "bronze"]
-    assert [found.level("change_failure_rate", r) for r in (0.1, 0.11, 0.2, 0.21)] == [
+    assert [found.level_of("lead_time", h * HOUR) for h in (5.99, 6, 23.99, 24)] == [
+        "gold",
+        "silver",
+        "silver",
+        "bronze",
+    ]
+    assert [found.level_of("recovery_time", h * HOUR) for h in (1.49, 1.5)] == ["gold", "bronze"]
+    assert [found.level_of("change_failure_rate", r) for r in (0.1, 0.11, 0.2, 0.21)] == [
         "gold",
         "silver",
         "silver",
@@ -155,31 +161,31 @@ def test_a_custom_benchmark_has_its_own_names_and_edges() -> None:
 )  # fmt: skip
 def test_an_error_in_a_custom_benchmark_is_named(metric: str, rows: object, said: str) -> None:
     with pytest.raises(ValueError) as error:  # noqa: PT011 - its text is compared below
-        custom({metric: rows})
+        custom_benchmark({metric: rows})
     assert said in str(error.value)
     assert str(metric) in str(error.value)
 
 
 def test_all_errors_of_a_custom_benchmark_are_named_at_once() -> None:
     with pytest.raises(ValueError, match=r"rework_rate.*lead_time.*recovery_time"):
-        custom({"rework_rate": [], "lead_time": [], "recovery_time": []})
+        custom_benchmark({"rework_rate": [], "lead_time": [], "recovery_time": []})
 
 
 def test_a_single_level_is_enough() -> None:
-    assert custom({"lead_time": [["fine", None]]}).level("lead_time", 1e9) == "fine"
+    assert custom_benchmark({"lead_time": [["fine", None]]}).level_of("lead_time", 1e9) == "fine"
 
 
 # The level of an interval, and of all.
 
 
 def test_the_span_is_from_the_lowest_to_the_highest_level_inside_the_interval() -> None:
-    found = published("2023")
-    assert found.span("lead_time", (2 * HOUR, 200 * HOUR)) == ("medium", "elite")
-    assert found.span("change_failure_rate", (0.01, 0.5)) == ("low", "elite")
-    assert found.span("deployment_frequency", (0.2, 0.9)) == ("high", "high")
-    assert found.span("deployment_frequency", (0.01, 2)) == ("low", "elite")
-    assert found.span("lead_time", None) is None
-    assert published("none").span("lead_time", (1, 2)) is None
+    found = published_benchmark("2023")
+    assert found.level_range("lead_time", (2 * HOUR, 200 * HOUR)) == ("medium", "elite")
+    assert found.level_range("change_failure_rate", (0.01, 0.5)) == ("low", "elite")
+    assert found.level_range("deployment_frequency", (0.2, 0.9)) == ("high", "high")
+    assert found.level_range("deployment_frequency", (0.01, 2)) == ("low", "elite")
+    assert found.level_range("lead_time", None) is None
+    assert published_benchmark("none").level_range("lead_time", (1, 2)) is None
 
 
 def test_a_value_without_an_interval_has_a_level_and_no_span() -> None:
@@ -196,8 +202,8 @@ def test_overall_is_the_lowest_level_of_the_metrics_that_have_data() -> None:
 
 
 def test_overall_is_absent_when_fewer_than_two_metrics_have_data() -> None:
-    assert metrics_of(failed(1, "02-01")).overall_level is None  # frequency 0 alone
-    assert metrics_of(deployment(1), benchmark=custom({"lead_time": [["a", None]]})).overall_level is None
+    assert metrics_of(failed_deployment(1, "02-01")).overall_level is None  # frequency 0 alone
+    assert metrics_of(deployment(1), benchmark=custom_benchmark({"lead_time": [["a", None]]})).overall_level is None
 
 
 def test_rework_rate_is_no_part_of_it() -> None:
@@ -207,13 +213,13 @@ def test_rework_rate_is_no_part_of_it() -> None:
 
 
 def test_overall_of_a_custom_benchmark_goes_by_its_order() -> None:
-    found = metrics_of(deployment(1), incident(1), benchmark=custom(GOLD)).overall_level
+    found = metrics_of(deployment(1), incident(1), benchmark=custom_benchmark(GOLD)).overall_level
     assert found is not None
     assert (found.level, found.rests_on) == ("bronze", ["deployment_frequency", "change_failure_rate"])
 
 
 def test_the_levels_of_lists_of_different_lengths_are_comparable() -> None:
     """`bronze` is below `silver`, also where a list has no `silver` and where `bronze` is in no other."""
-    found = custom(GOLD)
-    assert found.lowest(["gold", "silver", "bronze"]) == "bronze"
-    assert found.lowest(["gold", "silver"]) == "silver"
+    found = custom_benchmark(GOLD)
+    assert found.lowest_level(["gold", "silver", "bronze"]) == "bronze"
+    assert found.lowest_level(["gold", "silver"]) == "silver"

@@ -9,18 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dora_metrics.core import schema
-from dora_metrics.core.statistics import Trend
+from dora_metrics.core.statistics import TrendEstimate
 from dora_metrics.core.targets import units
-from dora_metrics.core.targets.goals import Goal, Standing, aim, assess, goals, sentence
+from dora_metrics.core.targets.goals import GoalSpec, MetricState, assess_goal, describe_goal, parse_goals, target_text
 from support.facts import DAY, HOUR, at, change, deployment, scope_of
 
 UTC = ZoneInfo("UTC")
 NOW = at("04-01")
 
 
-def assessed(goal: Goal, now: float | None, before: float | None = None, line: Trend | None = None) -> schema.Goal:
+def assessed(
+    goal: GoalSpec, now: float | None, before: float | None = None, line: TrendEstimate | None = None
+) -> schema.Goal:
     reason = None if now is not None else "no failed deployment in the window"
-    return assess(goal, Standing(now, before, reason, line, at("01-01")), NOW, UTC)
+    return assess_goal(goal, MetricState(now, before, reason, line, at("01-01")), NOW, UTC)
 
 
 def test_a_goal_is_read_in_the_unit_of_its_metric() -> None:
@@ -31,14 +33,14 @@ def test_a_goal_is_read_in_the_unit_of_its_metric() -> None:
         "change_failure_rate": {"target": 0.1},
         "recovery_time": {"target": "90m"},
     }
-    assert goals(table) == (
-        Goal("deployment_frequency", 5 / 7, date(2027, 3, 31)),
-        Goal("lead_time", DAY, date(2027, 3, 31), 3 * DAY),
-        Goal("change_failure_rate", 0.1),
-        Goal("recovery_time", 1.5 * HOUR),
-        Goal("rework_rate", 0.05),
+    assert parse_goals(table) == (
+        GoalSpec("deployment_frequency", 5 / 7, date(2027, 3, 31)),
+        GoalSpec("lead_time", DAY, date(2027, 3, 31), 3 * DAY),
+        GoalSpec("change_failure_rate", 0.1),
+        GoalSpec("recovery_time", 1.5 * HOUR),
+        GoalSpec("rework_rate", 0.05),
     )
-    assert goals({}) == ()
+    assert parse_goals({}) == ()
 
 
 def test_every_problem_of_all_goals_is_told_at_once() -> None:
@@ -51,7 +53,7 @@ def test_every_problem_of_all_goals_is_told_at_once() -> None:
         "rework_rate": {"by": "2027-03-31"},
     }
     with pytest.raises(ValueError, match="lead_tim") as caught:
-        goals(table)
+        parse_goals(table)
     assert set(str(caught.value).split("; ")) == {
         "'lead_tim' is none of deployment_frequency, lead_time, change_failure_rate, recovery_time, rework_rate",
         "lead_time: 'until' is none of target, by, from",
@@ -72,98 +74,98 @@ def test_every_problem_of_all_goals_is_told_at_once() -> None:
 @pytest.mark.parametrize("written", ["5", "5/m", "0/w", "/w", "-1/w", "5/w/d", "1e3/d", "٣/w", "nan/d"])
 def test_a_frequency_is_a_number_a_day_or_a_week(written: str) -> None:
     with pytest.raises(ValueError, match="is no frequency; write one such as"):
-        units.amount("deployment_frequency", written)
-    assert units.amount("deployment_frequency", "2.5 / d") == 2.5
+        units.parse_value("deployment_frequency", written)
+    assert units.parse_value("deployment_frequency", "2.5 / d") == 2.5
 
 
 @pytest.mark.parametrize("written", ["1.01", "-0.1", "10%", "", None, "nan"])
 def test_a_ratio_is_a_number_from_nought_to_one(written: object) -> None:
     with pytest.raises(ValueError, match="is no ratio from 0 to 1; write"):
-        units.amount("change_failure_rate", written)
-    assert (units.amount("rework_rate", 0), units.amount("rework_rate", 1)) == (0, 1)
+        units.parse_value("change_failure_rate", written)
+    assert (units.parse_value("rework_rate", 0), units.parse_value("rework_rate", 1)) == (0, 1)
 
 
 @pytest.mark.parametrize("day", ["1969-12-31", "2200-01-01", "27-03-31", "20270331", "2027-03-31T00:00:00Z", None])
 def test_a_day_is_a_date_of_a_year_that_anybody_lives_to_see(day: object) -> None:
     with pytest.raises(ValueError, match="is no date between 1970 and 2199"):
-        goals({"lead_time": {"target": "1d", "by": day}})
+        parse_goals({"lead_time": {"target": "1d", "by": day}})
 
 
 def test_a_goal_that_is_met_has_no_way_to_go() -> None:
     for name, value in (("lead_time", 100.0), ("lead_time", 99.0), ("deployment_frequency", 101.0)):
-        found = assessed(Goal(name, 100), value, before=200)
+        found = assessed(GoalSpec(name, 100), value, before=200)
         assert (found.met, found.distance, found.progress) == (True, 0, 1)
 
 
 def test_progress_is_the_share_of_the_way_from_where_it_started() -> None:
     """From 72 h to 24 h it is 48 h; at 36 h three quarters of them are done, and 12 h to go."""
-    found = assessed(Goal("lead_time", 24 * HOUR, start=72 * HOUR), 36 * HOUR, before=1)
+    found = assessed(GoalSpec("lead_time", 24 * HOUR, start=72 * HOUR), 36 * HOUR, before=1)
     assert (found.start, found.met, found.distance, found.progress) == (72 * HOUR, False, 12 * HOUR, 0.75)
-    assert sentence(found) == "at most 1 d: 12 h to go, 3 d at the start, 75 % of the way"
+    assert describe_goal(found) == "at most 1 d: 12 h to go, 3 d at the start, 75 % of the way"
 
 
 def test_without_a_start_of_its_own_it_started_in_the_window_before() -> None:
-    found = assessed(Goal("deployment_frequency", 1), 0.6, before=0.2)
+    found = assessed(GoalSpec("deployment_frequency", 1), 0.6, before=0.2)
     assert (found.start, found.distance) == (0.2, 0.4)
     assert found.progress == pytest.approx(0.5)
-    assert sentence(found) == "at least 1 a day: 2.8 a week to go, 1.4 a week at the start, 50 % of the way"
-    assert assessed(Goal("deployment_frequency", 1), 0.6).progress is None
+    assert describe_goal(found) == "at least 1 a day: 2.8 a week to go, 1.4 a week at the start, 50 % of the way"
+    assert assessed(GoalSpec("deployment_frequency", 1), 0.6).progress is None
 
 
 @pytest.mark.parametrize(("start", "value"), [(0.5, 0.9), (0.5, 0.5), (0.05, 0.3), (0.1, 0.2)])
 def test_who_went_the_other_way_or_started_at_the_goal_is_at_nought(start: float, value: float) -> None:
-    assert assessed(Goal("change_failure_rate", 0.1), value, before=start).progress == 0
+    assert assessed(GoalSpec("change_failure_rate", 0.1), value, before=start).progress == 0
 
 
 def test_without_data_a_goal_is_neither_met_nor_missed_and_says_why() -> None:
-    found = assessed(Goal("recovery_time", HOUR, date(2024, 3, 1)), None, before=5)
+    found = assessed(GoalSpec("recovery_time", HOUR, date(2024, 3, 1)), None, before=5)
     assert (found.met, found.distance, found.progress, found.course) == (None, None, None, None)
-    assert sentence(found) == "at most 1 h by 2024-03-01: nothing to say yet, no failed deployment in the window"
+    assert describe_goal(found) == "at most 1 h by 2024-03-01: nothing to say yet, no failed deployment in the window"
 
 
-def line(slope: float, intercept: float) -> Trend:
-    return Trend(12, slope, intercept, 11 * slope, 0.5)
+def line(slope: float, intercept: float) -> TrendEstimate:
+    return TrendEstimate(12, slope, intercept, 11 * slope, 0.5)
 
 
 def test_the_course_is_where_the_line_through_the_weeks_leads_by_the_day() -> None:
     """1 January 2024 is the Monday of week 0. 30 June is in week 25, 1 July in week 26: 100 - 3 * 25 = 25."""
     steep = line(-3, 100)
-    found = assessed(Goal("lead_time", 25, date(2024, 6, 30)), 60, line=steep)
+    found = assessed(GoalSpec("lead_time", 25, date(2024, 6, 30)), 60, line=steep)
     assert (found.expected, found.course) == (25, "on course")
-    found = assessed(Goal("lead_time", 24, date(2024, 6, 30)), 60, line=steep)
+    found = assessed(GoalSpec("lead_time", 24, date(2024, 6, 30)), 60, line=steep)
     assert (found.expected, found.course) == (25, "not on course")
-    assert sentence(found) == "at most 24 s by 2024-06-30: 36 s to go, not on course (25 s expected then)"
-    found = assessed(Goal("lead_time", 24, date(2024, 7, 1)), 60, line=steep)
+    assert describe_goal(found) == "at most 24 s by 2024-06-30: 36 s to go, not on course (25 s expected then)"
+    found = assessed(GoalSpec("lead_time", 24, date(2024, 7, 1)), 60, line=steep)
     assert (found.expected, found.course) == (22, "on course")
 
 
 def test_the_day_ends_at_midnight_in_the_time_zone() -> None:
-    standing = Standing(60, None, None, line(-3, 100), at("2023-12-31T23:00"))
-    found = assess(Goal("lead_time", 25, date(2024, 6, 30)), standing, NOW, ZoneInfo("Europe/Berlin"))
+    standing = MetricState(60, None, None, line(-3, 100), at("2023-12-31T23:00"))
+    found = assess_goal(GoalSpec("lead_time", 25, date(2024, 6, 30)), standing, NOW, ZoneInfo("Europe/Berlin"))
     assert found.expected == 25
 
 
 def test_nothing_is_expected_below_nought_and_no_ratio_above_one() -> None:
-    assert assessed(Goal("lead_time", 1, date(2030, 1, 1)), 60, line=line(-3, 100)).expected == 0
-    assert assessed(Goal("rework_rate", 0, date(2030, 1, 1)), 0.5, line=line(1, 0)).expected == 1
-    assert assessed(Goal("deployment_frequency", 9, date(2030, 1, 1)), 0.5, line=line(1, 0)).expected > 1  # type: ignore[operator]
+    assert assessed(GoalSpec("lead_time", 1, date(2030, 1, 1)), 60, line=line(-3, 100)).expected == 0
+    assert assessed(GoalSpec("rework_rate", 0, date(2030, 1, 1)), 0.5, line=line(1, 0)).expected == 1
+    assert assessed(GoalSpec("deployment_frequency", 9, date(2030, 1, 1)), 0.5, line=line(1, 0)).expected > 1  # type: ignore[operator]
 
 
 def test_too_few_weeks_are_said_to_be_too_few() -> None:
-    found = assessed(Goal("lead_time", 1, date(2024, 6, 30)), 60)
+    found = assessed(GoalSpec("lead_time", 1, date(2024, 6, 30)), 60)
     assert (found.expected, found.course) == (None, "too few weeks to say: it takes 5 complete ones with a value")
 
 
 def test_after_its_day_a_goal_was_met_or_missed() -> None:
     """The 31st is over at the midnight that 1 April begins with."""
     for day, value, course in (("03-31", 60, "missed"), ("03-31", 1, "met"), ("04-01", 60, "not on course")):
-        goal = Goal("lead_time", 1, date.fromisoformat(f"2024-{day}"))
+        goal = GoalSpec("lead_time", 1, date.fromisoformat(f"2024-{day}"))
         assert assessed(goal, value, line=line(0, 60)).course == course
-    assert assessed(Goal("lead_time", 1, date(2030, 1, 1)), 1, line=line(9, 0)).course == "met"
+    assert assessed(GoalSpec("lead_time", 1, date(2030, 1, 1)), 1, line=line(9, 0)).course == "met"
 
 
 def test_a_goal_without_a_day_has_no_course() -> None:
-    assert assessed(Goal("lead_time", 1), 60, line=line(0, 60)).course is None
+    assert assessed(GoalSpec("lead_time", 1), 60, line=line(0, 60)).course is None
 
 
 def weekly(*hours: float) -> list[Any]:
@@ -181,21 +183,21 @@ def test_an_answer_says_how_its_goals_stand() -> None:
     facts = weekly(48, 44, 40, 36, 32, 28)
     (goal,) = scope_of(
         *facts, window="2024-01-29..2024-02-12", now="02-12",
-        goals=goals({"lead_time": {"target": "1d", "by": "2024-02-25"}}),
+        goals=parse_goals({"lead_time": {"target": "1d", "by": "2024-02-25"}}),
     ).outlook.goals  # fmt: skip
     assert (goal.value, goal.start) == (30 * HOUR, 38 * HOUR)  # medians of 32 and 28, and of 40 and 36
     assert (goal.met, goal.distance) == (False, 6 * HOUR)
     assert goal.progress == pytest.approx(8 / 14)
     assert goal.expected == pytest.approx(20 * HOUR)
     assert goal.course == "on course"
-    assert aim(goal) == "at most 1 d by 2024-02-25"
+    assert target_text(goal) == "at most 1 d by 2024-02-25"
 
 
 shares = st.floats(0, 1)
 ends = st.none() | st.tuples(st.floats(-1, 1), st.floats(-1, 1))
 written_goals = st.builds(
-    Goal,
-    metric=st.sampled_from(units.NAMES),
+    GoalSpec,
+    metric=st.sampled_from(units.METRIC_NAMES),
     target=shares,
     by=st.none() | st.dates(date(1970, 1, 1), date(2199, 12, 31)),
     start=st.none() | shares,
@@ -204,11 +206,11 @@ written_goals = st.builds(
 
 @given(written_goals, st.none() | shares, st.none() | shares, ends)
 def test_whatever_the_numbers_a_share_is_a_share_and_there_are_words_for_it(
-    goal: Goal, value: float | None, before: float | None, trend: tuple[float, float] | None
+    goal: GoalSpec, value: float | None, before: float | None, trend: tuple[float, float] | None
 ) -> None:
     found = assessed(goal, value, before, line(*trend) if trend else None)
     assert found.progress is None or 0 <= found.progress <= 1
     assert found.distance is None or found.distance >= 0
     assert found.expected is None or found.expected >= 0
     assert (found.met is None) == (found.value is None) == (found.reason is not None)
-    assert sentence(found)
+    assert describe_goal(found)

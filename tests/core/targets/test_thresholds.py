@@ -5,30 +5,37 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.core.metrics.comparison import compare
-from dora_metrics.core.metrics.scope_history import judge_all
+from dora_metrics.core.metrics.comparison import compare_windows
+from dora_metrics.core.metrics.scope_history import evaluate_facts
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.reports.summary import alarm
+from dora_metrics.core.reports.summary import alarm_line
 from dora_metrics.core.scope import Scope
-from dora_metrics.core.targets.thresholds import Judged, Limit, Seen, Worse, judge, threshold
+from dora_metrics.core.targets.thresholds import (
+    RegressionLimit,
+    ThresholdInput,
+    ThresholdResult,
+    ValueLimit,
+    apply_thresholds,
+    parse_threshold,
+)
 from dora_metrics.core.windows import Window
-from support.facts import DAY, HOUR, answer, at, change, deployment, incident
+from support.facts import DAY, HOUR, at, change, deployment, document_of, incident
 
 SHOP = Scope("acme/shop", "shop", "production")
 
 
-def seen(*facts: Any, window: str = "2024-03-01..2024-04-01") -> Seen:  # noqa: ANN401
+def seen(*facts: Any, window: str = "2024-03-01..2024-04-01") -> ThresholdInput:  # noqa: ANN401
     """The only scope of some facts, compared with the window before."""
-    document = answer(*facts, window=window)
+    document = document_of(*facts, window=window)
     (scope,) = document.scopes
-    (record,) = judge_all(facts, Policy()).records
+    (record,) = evaluate_facts(facts, Policy()).histories
     bounds = Window(document.window.start, document.window.end)
-    verdicts = dict(compare(record, bounds, scope.metrics, scope.previous)) if scope.previous else {}
-    return Seen(SHOP, scope.metrics, scope.previous, verdicts)
+    verdicts = dict(compare_windows(record, bounds, scope.metrics, scope.previous)) if scope.previous else {}
+    return ThresholdInput(SHOP, scope.metrics, scope.previous, verdicts)
 
 
 def hits(rule: str, *facts: Any, **more: Any) -> list[str]:  # noqa: ANN401
-    return [one.text for one in judge([rule], [], [seen(*facts, **more)]).violations]
+    return [one.text for one in apply_thresholds([rule], [], [seen(*facts, **more)]).violations]
 
 
 FIRST = deployment(0, "2023-01-01")
@@ -45,17 +52,17 @@ ONE_OF_FOUR = (
 @pytest.mark.parametrize(
     ("text", "meant"),
     [
-        ("change_failure_rate > 0.15", Limit("change_failure_rate > 0.15", "change_failure_rate", ">", 0.15)),
-        ("lead_time>=2d", Limit("lead_time>=2d", "lead_time", ">=", 2 * DAY)),
-        ("deployment_frequency < 1/w", Limit("deployment_frequency < 1/w", "deployment_frequency", "<", 1 / 7)),
-        ("recovery_time <= 90m", Limit("recovery_time <= 90m", "recovery_time", "<=", 1.5 * HOUR)),
-        ("lead_time worse by 20%", Worse("lead_time worse by 20%", ("lead_time",), 0.2)),
-        ("lead_time worse by 12.5 %", Worse("lead_time worse by 12.5 %", ("lead_time",), 0.125)),
-        ("rework_rate worse", Worse("rework_rate worse", ("rework_rate",), 0)),
+        ("change_failure_rate > 0.15", ValueLimit("change_failure_rate > 0.15", "change_failure_rate", ">", 0.15)),
+        ("lead_time>=2d", ValueLimit("lead_time>=2d", "lead_time", ">=", 2 * DAY)),
+        ("deployment_frequency < 1/w", ValueLimit("deployment_frequency < 1/w", "deployment_frequency", "<", 1 / 7)),
+        ("recovery_time <= 90m", ValueLimit("recovery_time <= 90m", "recovery_time", "<=", 1.5 * HOUR)),
+        ("lead_time worse by 20%", RegressionLimit("lead_time worse by 20%", ("lead_time",), 0.2)),
+        ("lead_time worse by 12.5 %", RegressionLimit("lead_time worse by 12.5 %", ("lead_time",), 0.125)),
+        ("rework_rate worse", RegressionLimit("rework_rate worse", ("rework_rate",), 0)),
     ],
 )
 def test_a_threshold_is_a_limit_or_a_regression(text: str, meant: object) -> None:
-    assert threshold(text) == meant
+    assert parse_threshold(text) == meant
 
 
 @pytest.mark.parametrize(
@@ -79,7 +86,7 @@ def test_a_threshold_is_a_limit_or_a_regression(text: str, meant: object) -> Non
 )
 def test_what_is_no_threshold_is_told_with_what_would_be(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=re.escape(said)):
-        threshold(text)
+        parse_threshold(text)
 
 
 @pytest.mark.parametrize(
@@ -147,20 +154,22 @@ def test_fewer_deployments_are_a_regression_by_the_share_that_is_gone() -> None:
 
 
 def test_without_data_nothing_is_hit_and_it_is_said_why() -> None:
-    found = judge(["lead_time > 1d", "recovery_time < 9h"], ["regression"], [seen(FIRST, deployment(1, "03-05"))])
+    found = apply_thresholds(
+        ["lead_time > 1d", "recovery_time < 9h"], ["regression"], [seen(FIRST, deployment(1, "03-05"))]
+    )
     assert found.violations == ()
-    assert found.held == 1  # of the frequency it can be said
-    assert found.unknown == (
+    assert found.passed_count == 1  # of the frequency it can be said
+    assert found.not_evaluated == (
         "lead_time > 1d: not judged, the deployments in the window delivered no change",
         "recovery_time < 9h: not judged, no failed deployment in the window",
     )
-    assert not found.failing
+    assert not found.is_failing
 
 
 def test_without_a_window_before_nothing_is_a_regression() -> None:
-    found = judge(["regression"], ["lead_time worse"], [seen(*ONE_OF_FOUR, window="all")])
-    assert found == Judged(
-        unknown=(
+    found = apply_thresholds(["regression"], ["lead_time worse"], [seen(*ONE_OF_FOUR, window="all")])
+    assert found == ThresholdResult(
+        not_evaluated=(
             "regression: not judged, there is no window before to compare with",
             "lead_time worse: not judged, there is no window before to compare with",
         )
@@ -168,23 +177,27 @@ def test_without_a_window_before_nothing_is_a_regression() -> None:
 
 
 def test_what_cannot_be_compared_is_said_to_lack_data() -> None:
-    found = judge([], ["recovery_time worse by 1%"], [seen(*ONE_OF_FOUR)])
-    assert found.unknown == ("recovery_time worse by 1%: not judged, there are no data in one of the two windows",)
+    found = apply_thresholds([], ["recovery_time worse by 1%"], [seen(*ONE_OF_FOUR)])
+    assert found.not_evaluated == (
+        "recovery_time worse by 1%: not judged, there are no data in one of the two windows",
+    )
 
 
 def test_a_hit_in_another_scope_than_the_reports_names_it() -> None:
-    (hit,) = judge([], ["lead_time > 1d"], [seen(*ONE_OF_FOUR)]).violations
-    assert alarm(hit, SHOP) == "⚠️ **lead time is 2 d, above 1 d** (warn-on: lead\\_time &gt; 1d)"
-    assert alarm(hit, Scope("acme/api", "api", "production")).startswith("⚠️ **acme/shop · production: lead time is")
+    (hit,) = apply_thresholds([], ["lead_time > 1d"], [seen(*ONE_OF_FOUR)]).violations
+    assert alarm_line(hit, SHOP) == "⚠️ **lead time is 2 d, above 1 d** (warn-on: lead\\_time &gt; 1d)"
+    assert alarm_line(hit, Scope("acme/api", "api", "production")).startswith(
+        "⚠️ **acme/shop · production: lead time is"
+    )
 
 
 def test_every_scope_is_judged_and_only_fail_on_fails() -> None:
     one = seen(*ONE_OF_FOUR)
-    other = Seen(Scope("acme/api", "api", "production"), one.metrics, one.previous, one.verdicts)
-    found = judge([], ["lead_time > 1d", "lead_time > 3d"], [one, other])
+    other = ThresholdInput(Scope("acme/api", "api", "production"), one.metrics, one.previous, one.verdicts)
+    found = apply_thresholds([], ["lead_time > 1d", "lead_time > 3d"], [one, other])
     assert [(hit.on, hit.repository, hit.metric, hit.value) for hit in found.violations] == [
         ("warn", "acme/shop", "lead_time", 2 * DAY),
         ("warn", "acme/api", "lead_time", 2 * DAY),
     ]
-    assert (found.held, found.failing) == (2, False)
-    assert judge(["lead_time > 1d"], [], [one]).failing
+    assert (found.passed_count, found.is_failing) == (2, False)
+    assert apply_thresholds(["lead_time > 1d"], [], [one]).is_failing

@@ -12,11 +12,11 @@ from support.events import (
     deployment,
     deployment_status,
     issue,
+    make_run,
+    observe_event,
     pull_request,
     push,
     release,
-    run,
-    seen,
     settings,
     workflow_run,
 )
@@ -26,49 +26,49 @@ NOTHING = "Nothing to record: "
 
 @pytest.mark.parametrize(("state", "status"), [("success", "success"), ("failure", "failure"), ("error", "failure")])
 def test_terminal_states_are_recorded(state: str, status: str) -> None:
-    assert deployment(seen("deployment_status", deployment_status(state))).status == status
+    assert deployment(observe_event("deployment_status", deployment_status(state))).status == status
 
 
 @pytest.mark.parametrize("state", ["pending", "queued", "in_progress", "waiting", "inactive", "abandoned", ""])
 def test_states_that_are_no_end_and_unknown_ones_are_not_recorded(state: str) -> None:
-    assert seen("deployment_status", deployment_status(state)).title.startswith(NOTHING)
+    assert observe_event("deployment_status", deployment_status(state)).title.startswith(NOTHING)
 
 
 def test_a_deployment_without_a_status_has_no_end_yet() -> None:
     payload = {"action": "created", "deployment": deployment_status()["deployment"]}
-    assert seen("deployment", payload).facts == ()
+    assert observe_event("deployment", payload).facts == ()
 
 
 def test_times_come_from_the_event_so_that_redeliveries_are_the_same_fact() -> None:
     payload = deployment_status(updated_at="2026-11-20T10:05:09Z")
-    fact = deployment(seen("deployment_status", payload))
+    fact = deployment(observe_event("deployment_status", payload))
     times = (fact.started_at, fact.finished_at, fact.observed_at)
     assert times == (at("20T10:00"), at("20T10:05"), at("20T10:05:09"))
-    later = observe(run("deployment_status", now=at("23T00:00"), run_id="100"), payload, settings(), frozenset())
+    later = observe(make_run("deployment_status", now=at("23T00:00"), run_id="100"), payload, settings(), frozenset())
     assert later.facts == (fact,)
 
 
 def test_several_statuses_of_a_deployment_are_one_fact() -> None:
     states = ("failure", "success")
-    assert {deployment(seen("deployment_status", deployment_status(state))).id for state in states} == {
+    assert {deployment(observe_event("deployment_status", deployment_status(state))).id for state in states} == {
         "github:deployment:5"
     }
 
 
 @pytest.mark.parametrize("task", ["dora5-rollout", "migrate", "deployer"])
 def test_other_tools_tasks_are_no_deployments(task: str) -> None:
-    assert seen("deployment_status", deployment_status(deployed={"task": task})).facts == ()
+    assert observe_event("deployment_status", deployment_status(deployment_fields={"task": task})).facts == ()
 
 
 @pytest.mark.parametrize("task", ["deploy", "deploy:migrations", None])
 def test_deploy_tasks_are_deployments(task: str | None) -> None:
-    assert seen("deployment_status", deployment_status(deployed={"task": task})).facts
+    assert observe_event("deployment_status", deployment_status(deployment_fields={"task": task})).facts
 
 
 def test_the_status_may_name_another_environment_than_the_deployment() -> None:
-    payload = deployment_status(environment="eu", deployed={"environment": "production"})
-    assert deployment(seen("deployment_status", payload)).environment == "eu"
-    assert deployment(seen("deployment_status", deployment_status(environment=""))).environment == "production"
+    payload = deployment_status(environment="eu", deployment_fields={"environment": "production"})
+    assert deployment(observe_event("deployment_status", payload)).environment == "eu"
+    assert deployment(observe_event("deployment_status", deployment_status(environment=""))).environment == "production"
 
 
 @pytest.mark.parametrize(
@@ -88,39 +88,41 @@ def test_the_status_may_name_another_environment_than_the_deployment() -> None:
 def test_version_is_the_deployers_or_a_ref_that_looks_like_one(
     deployed: dict[str, object], version: str | None
 ) -> None:
-    assert deployment(seen("deployment_status", deployment_status(deployed=deployed))).version == version
+    assert (
+        deployment(observe_event("deployment_status", deployment_status(deployment_fields=deployed))).version == version
+    )
 
 
 @pytest.mark.parametrize(
     "ref", ["v1.2", "1.2.3", "V1.2.3", "1.2.3-rc.1", "1.2.3+build5", "1.2.3rc1", "3.0.0.Final", "v2026.11.21"]
 )
 def test_refs_that_look_like_versions(ref: str) -> None:
-    assert text.version(ref) == ref
+    assert text.version_or_none(ref) == ref
 
 
 @pytest.mark.parametrize("ref", ["main", "1", "v1", "1.x", "1.2.x", "release-1.2", SHA, "", None, "v1.2.3\n", "1.2/3"])
 def test_refs_that_do_not(ref: str | None) -> None:
-    assert text.version(ref) is None
+    assert text.version_or_none(ref) is None
 
 
 def test_only_http_addresses_are_kept() -> None:
     payload = deployment_status(target_url="javascript:alert(1)", log_url="", environment_url="https://shop.example")
-    assert deployment(seen("deployment_status", payload)).url == "https://shop.example"
+    assert deployment(observe_event("deployment_status", payload)).url == "https://shop.example"
     payload = deployment_status(target_url="ftp://x", log_url="https://x y")
-    assert deployment(seen("deployment_status", payload)).url == "https://github.com/acme/shop/deployments"
+    assert deployment(observe_event("deployment_status", payload)).url == "https://github.com/acme/shop/deployments"
 
 
 def test_sentence_about_a_deployment() -> None:
-    assert seen("release", release()).title == "Deployment of v1.4.0 to production succeeded"
+    assert observe_event("release", release()).title == "Deployment of v1.4.0 to production succeeded"
     failed = deployment_status("error", environment="eu\nwest")
-    assert seen("deployment_status", failed).title == "Deployment of aaaaaaa to eu west failed"
+    assert observe_event("deployment_status", failed).title == "Deployment of aaaaaaa to eu west failed"
 
 
 # releases
 
 
 def test_a_release_is_deployed_when_it_is_published_not_when_its_commit_was_made() -> None:
-    fact = deployment(seen("release", release()))
+    fact = deployment(observe_event("release", release()))
     assert (fact.id, fact.finished_at, fact.observed_at) == (
         "github:release:3",
         at("20T10:00"),
@@ -130,27 +132,27 @@ def test_a_release_is_deployed_when_it_is_published_not_when_its_commit_was_made
 
 
 def test_a_prerelease_is_no_production() -> None:
-    assert deployment(seen("release", release(prerelease=True))).environment == "prerelease"
+    assert deployment(observe_event("release", release(prerelease=True))).environment == "prerelease"
 
 
 @pytest.mark.parametrize("action", ["released", "prereleased", "created", "edited", "unpublished", "deleted"])
 def test_a_release_that_turns_stable_is_not_counted_twice(action: str) -> None:
-    assert seen("release", release(action)).facts == ()
+    assert observe_event("release", release(action)).facts == ()
 
 
 def test_drafts_are_no_releases() -> None:
-    assert seen("release", release(draft=True)).facts == ()
-    assert seen("release", release(published_at=None)).facts == ()
+    assert observe_event("release", release(draft=True)).facts == ()
+    assert observe_event("release", release(published_at=None)).facts == ()
 
 
 # pushes
 
 
 def test_a_push_to_the_default_branch() -> None:
-    fact = deployment(seen("push", push()))
+    fact = deployment(observe_event("push", push()))
     assert (fact.id, fact.sha, fact.source) == (f"github:push:{SHA}", SHA, "pushes")
     assert fact.finished_at == fact.observed_at == at("20T10:00")
-    assert deployment(seen("push", push(created=True, forced=True))) == fact
+    assert deployment(observe_event("push", push(created=True, forced=True))) == fact
 
 
 @pytest.mark.parametrize(
@@ -164,7 +166,7 @@ def test_a_push_to_the_default_branch() -> None:
     ],
 )
 def test_pushes_that_bring_nothing_to_the_default_branch(fields: dict[str, object]) -> None:
-    assert seen("push", push(**fields)).facts == ()
+    assert observe_event("push", push(**fields)).facts == ()
 
 
 # the job that deploys
@@ -177,7 +179,7 @@ def test_the_deploy_job_records_itself_and_not_the_event_beside_it() -> None:
         ("release", release()),
         ("deployment_status", deployment_status()),
     ):
-        fact = deployment(seen(event, payload, **given))
+        fact = deployment(observe_event(event, payload, **given))
         assert (fact.id, fact.status, fact.version) == ("github:run:99:production", "failure", "v2")
         assert (fact.sha, fact.ref, fact.service, fact.source) == ("f" * 40, "main", "till", "workflow-runs")
         assert fact.finished_at == fact.observed_at == NOW
@@ -185,27 +187,27 @@ def test_the_deploy_job_records_itself_and_not_the_event_beside_it() -> None:
 
 
 def test_the_deploy_job_after_another_workflow_deploys_that_workflows_commit() -> None:
-    fact = deployment(seen("workflow_run", workflow_run(head_branch="v1.2.3"), environment="eu"))
+    fact = deployment(observe_event("workflow_run", workflow_run(head_branch="v1.2.3"), environment="eu"))
     assert (fact.id, fact.sha, fact.ref) == ("github:run:99:eu", SHA, "v1.2.3")
 
 
 def test_the_deploy_job_on_any_event_needs_no_permission_of_deployment_source() -> None:
-    assert seen("fork", {}, environment="production", deployment_source="none").facts
-    assert seen("schedule", {}, "deployments", environment="production").facts
+    assert observe_event("fork", {}, environment="production", deployment_source="none").facts
+    assert observe_event("schedule", {}, "deployments", environment="production").facts
 
 
 def test_the_deploy_job_keeps_changes_and_incidents() -> None:
-    observed = seen("pull_request", pull_request(), environment="production")
+    observed = observe_event("pull_request", pull_request(), environment="production")
     assert [fact.id for fact in observed.facts] == ["github:run:99:production", "github:pull:acme/shop#42"]
     assert observed.notes == ("Pull request acme/shop#42 was merged",)
-    assert seen("issues", issue(), environment="production").facts[1].id == "github:issue:acme/shop#7"
+    assert observe_event("issues", issue(), environment="production").facts[1].id == "github:issue:acme/shop#7"
 
 
 @pytest.mark.parametrize(
     ("ref", "short"), [("refs/tags/v1", "v1"), ("", None), ("refs/pull/4/merge", "refs/pull/4/merge")]
 )
 def test_the_ref_of_a_deploy_job_may_be_missing(ref: str, short: str | None) -> None:
-    observed = observe(run("push", ref=ref, sha=""), push(), settings(environment="p"), frozenset())
+    observed = observe(make_run("push", ref=ref, sha=""), push(), settings(environment="p"), frozenset())
     assert (deployment(observed).ref, deployment(observed).sha) == (short, None)
 
 
@@ -224,7 +226,7 @@ BY_SOURCE = {
 def test_auto_takes_a_source_unless_a_better_one_is_known(source: str, known: tuple[str, ...]) -> None:
     order = list(BY_SOURCE)
     best = min([*map(order.index, known), order.index(source)])
-    observed = seen(*BY_SOURCE[source], *known)
+    observed = observe_event(*BY_SOURCE[source], *known)
     assert bool(observed.facts) == (order[best] == source)
     if observed.facts:
         assert observed.notes == (
@@ -234,22 +236,22 @@ def test_auto_takes_a_source_unless_a_better_one_is_known(source: str, known: tu
 
 @pytest.mark.parametrize("source", BY_SOURCE)
 def test_a_list_takes_what_it_names_whatever_is_known(source: str) -> None:
-    assert seen(*BY_SOURCE[source], *BY_SOURCE, deployment_source=source).facts
+    assert observe_event(*BY_SOURCE[source], *BY_SOURCE, deployment_source=source).facts
     others = ",".join(set(BY_SOURCE) - {source})
-    assert seen(*BY_SOURCE[source], deployment_source=others).facts == ()
-    assert seen(*BY_SOURCE[source], deployment_source="none").facts == ()
+    assert observe_event(*BY_SOURCE[source], deployment_source=others).facts == ()
+    assert observe_event(*BY_SOURCE[source], deployment_source="none").facts == ()
 
 
 def test_a_refused_source_says_which_is_taken_and_what_to_do() -> None:
-    assert seen("release", release(), "deployments").title == (
+    assert observe_event("release", release(), "deployments").title == (
         "Nothing to record: this repository's deployments are taken from `deployments`; "
         "add releases to `deployment-source` to count releases as well"
     )
 
 
 def test_service_is_set_on_deployments_and_never_on_incidents() -> None:
-    assert deployment(seen("release", release(), service="till")).service == "till"
-    (fact,) = seen("issues", issue(), service="till").facts
+    assert deployment(observe_event("release", release(), service="till")).service == "till"
+    (fact,) = observe_event("issues", issue(), service="till").facts
     assert isinstance(fact, Incident)
     assert fact.service is None
 
@@ -270,7 +272,9 @@ def test_service_is_set_on_deployments_and_never_on_incidents() -> None:
     ],
 )
 def test_a_deployments_payload_names_its_service_before_the_setting_does(payload: object, service: str) -> None:
-    seen_here = seen("deployment_status", deployment_status(deployed={"payload": payload}), service="shop")
+    seen_here = observe_event(
+        "deployment_status", deployment_status(deployment_fields={"payload": payload}), service="shop"
+    )
     assert deployment(seen_here).service == service
 
 
@@ -283,26 +287,29 @@ def test_services_of_a_monorepo_that_one_event_brings_are_deployments_of_their_o
         ("push", push(), inside, "github:run:99:production"),
     ):
         ids = {
-            deployment(seen(event, payload, service=service, services=services, **given)).id
+            deployment(observe_event(event, payload, service=service, services=services, **given)).id
             for service in ("till", "web", "shop")
         }
         assert ids == {f"{whole}:till", f"{whole}:web", whole}
-        assert deployment(seen(event, payload, services=services, **given)).id == whole
+        assert deployment(observe_event(event, payload, services=services, **given)).id == whole
 
 
 def test_a_deployment_or_run_that_github_numbers_keeps_its_id_in_a_monorepo() -> None:
     given = {"service": "till", "services": {"till": "till/**"}}
-    assert deployment(seen("deployment_status", deployment_status(), **given)).id == "github:deployment:5"
-    assert deployment(seen("workflow_run", workflow_run(), **given)).id == "github:run:77"
+    assert deployment(observe_event("deployment_status", deployment_status(), **given)).id == "github:deployment:5"
+    assert deployment(observe_event("workflow_run", workflow_run(), **given)).id == "github:run:77"
 
 
 def test_events_of_other_kinds_say_what_is_recorded() -> None:
-    assert "workflow_run" in seen("merge_group", {"action": "checks_requested"}).title
-    assert seen("schedule", {"schedule": "17 5 * * 1"}).title == "Nothing to record: the numbers are computed again"
+    assert "workflow_run" in observe_event("merge_group", {"action": "checks_requested"}).title
+    assert (
+        observe_event("schedule", {"schedule": "17 5 * * 1"}).title
+        == "Nothing to record: the numbers are computed again"
+    )
 
 
 def test_source_names_are_those_of_the_setting() -> None:
     for source, (event, payload) in BY_SOURCE.items():
-        (fact,) = seen(event, payload).facts
+        (fact,) = observe_event(event, payload).facts
         assert isinstance(fact, Deployment)
         assert fact.source == source

@@ -10,7 +10,7 @@ from dora_metrics.core.facts.model import Deployment, Incident
 from dora_metrics.errors import EventError
 from dora_metrics.github.events.observe import observe
 from dora_metrics.github.events.repository_dispatch import DispatchedDeployment, DispatchedIncident
-from support.events import NOW, SHA, Payload, at, deployment, dispatch, incident, run, seen, settings
+from support.events import NOW, SHA, Payload, at, deployment, dispatch, incident, make_run, observe_event, settings
 from support.paths import ROOT
 
 DOCS = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
@@ -18,26 +18,26 @@ EXAMPLES = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", DOCS
 
 
 def deployed(**fields: object) -> Deployment:
-    return deployment(seen("repository_dispatch", dispatch("dora-deployment", **fields)))
+    return deployment(observe_event("repository_dispatch", dispatch("dora-deployment", **fields)))
 
 
 def reported(**fields: object) -> Incident:
-    return incident(seen("repository_dispatch", dispatch("dora-incident", **fields)))
+    return incident(observe_event("repository_dispatch", dispatch("dora-incident", **fields)))
 
 
 def problems(action: str, **fields: object) -> tuple[str, ...]:
     with pytest.raises(EventError) as raised:
-        seen("repository_dispatch", dispatch(action, **fields))
+        observe_event("repository_dispatch", dispatch(action, **fields))
     return raised.value.problems
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: str(example["client_payload"])[:40])
 def test_documented_payloads_are_recorded_without_a_remark(example: Payload) -> None:
-    observed = seen(
+    observed = observe_event(
         "repository_dispatch", {"action": example["event_type"], "client_payload": example["client_payload"]}
     )
     (fact,) = observed.facts
-    assert jsonl.decode(jsonl.encode(fact)) == fact
+    assert jsonl.decode_line(jsonl.encode_fact(fact)) == fact
     assert observed.notes == ()
 
 
@@ -100,8 +100,8 @@ def test_fields_may_stand_flat_or_under_the_name_of_the_thing() -> None:
 
 def test_without_an_id_the_content_identifies_and_never_the_run() -> None:
     payload = dispatch("dora-deployment", sha=SHA)
-    first = deployment(seen("repository_dispatch", payload))
-    again = observe(run("repository_dispatch", run_id="100", now=at("23T00:00")), payload, settings(), frozenset())
+    first = deployment(observe_event("repository_dispatch", payload))
+    again = observe(make_run("repository_dispatch", run_id="100", now=at("23T00:00")), payload, settings(), frozenset())
     assert first.id.startswith("dispatch:")
     assert deployment(again).id == first.id
     others = [
@@ -162,19 +162,19 @@ def test_empty_texts_are_no_values() -> None:
 
 
 def test_misspelt_fields_are_told() -> None:
-    observed = seen("repository_dispatch", dispatch("dora-deployment", id="1", enviroment="eu"))
+    observed = observe_event("repository_dispatch", dispatch("dora-deployment", id="1", enviroment="eu"))
     assert observed.notes == ("Unknown fields, ignored: client_payload.enviroment",)
 
 
 def test_other_types_are_nothing_to_record() -> None:
-    assert seen("repository_dispatch", dispatch("on-demand-test")).facts == ()
+    assert observe_event("repository_dispatch", dispatch("on-demand-test")).facts == ()
 
 
 def test_deployment_source_does_not_ask_about_dispatches() -> None:
     payload = dispatch("dora-deployment", id="1", source="pushes")
-    assert seen("repository_dispatch", payload, "deployments", deployment_source="none").facts
+    assert observe_event("repository_dispatch", payload, "deployments", deployment_source="none").facts
 
 
 def test_service_of_the_payload_before_that_of_the_settings() -> None:
     payload = dispatch("dora-deployment", id="1", service="till")
-    assert deployment(seen("repository_dispatch", payload, service="shop")).service == "till"
+    assert deployment(observe_event("repository_dispatch", payload, service="shop")).service == "till"

@@ -14,7 +14,7 @@ from dora_metrics.core.facts.model import Fact
 from dora_metrics.errors import EventError
 from dora_metrics.github.events.observe import observe
 from support import events
-from support.events import Payload, run, seen, settings
+from support.events import Payload, make_run, observe_event, settings
 
 SECRET = "hunter2"
 
@@ -60,14 +60,14 @@ DEPLOYMENT: Payload = {
 
 def problems(event: str, payload: Payload) -> tuple[str, ...]:
     with pytest.raises(EventError) as raised:
-        seen(event, payload)
+        observe_event(event, payload)
     assert raised.value.__cause__ is None
     assert raised.value.__context__ is None
     return raised.value.problems
 
 
 def test_every_wrong_field_is_named_with_what_was_expected_and_what_is_there() -> None:
-    payload = events.deployment_status(created_at=SECRET, target_url=5, deployed={"id": None, "sha": ["x"]})
+    payload = events.deployment_status(created_at=SECRET, target_url=5, deployment_fields={"id": None, "sha": ["x"]})
     del payload["deployment_status"]["state"]
     assert set(problems("deployment_status", payload)) == {
         "deployment.id: expected a whole number, it is null",
@@ -96,7 +96,7 @@ def test_values_are_nobodys_business() -> None:
 
 def test_numbers_are_no_times_and_true_is_no_number() -> None:
     assert len(problems("deployment_status", events.deployment_status(created_at=1763640000))) == 1
-    assert len(problems("deployment_status", events.deployment_status(deployed={"id": True}))) == 1
+    assert len(problems("deployment_status", events.deployment_status(deployment_fields={"id": True}))) == 1
 
 
 def _places(value: object, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -149,7 +149,7 @@ def test_any_object_at_all(event: str, payload: Payload) -> None:
 def outcome(event: str, payload: Payload, job: str | None) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
     """The facts and the sentences that an event leads to."""
     try:
-        observed = observe(run(event), payload, settings(environment=job), frozenset())
+        observed = observe(make_run(event), payload, settings(environment=job), frozenset())
     except EventError as error:
         return (), error.problems
     return observed.facts, (observed.title, *observed.notes)
@@ -158,4 +158,4 @@ def outcome(event: str, payload: Payload, job: str | None) -> tuple[tuple[Fact, 
 def check(facts: tuple[Fact, ...], sentences: tuple[str, ...]) -> None:
     assert sentences
     assert all("\n" not in sentence for sentence in sentences)
-    assert [jsonl.decode(jsonl.encode(fact)) for fact in facts] == list(facts)
+    assert [jsonl.decode_line(jsonl.encode_fact(fact)) for fact in facts] == list(facts)

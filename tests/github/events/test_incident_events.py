@@ -6,7 +6,7 @@ import yaml
 from dora_metrics.core.facts import jsonl
 from dora_metrics.core.facts.model import Incident
 from dora_metrics.github.events import incidents
-from support.events import Payload, at, form, incident, issue, sample, seen
+from support.events import Payload, at, form, incident, issue, observe_event, sample
 from support.paths import ROOT
 
 CLOSED: Payload = {
@@ -17,26 +17,26 @@ CLOSED: Payload = {
 
 
 def of(payload: Payload) -> Incident:
-    return incident(seen("issues", payload))
+    return incident(observe_event("issues", payload))
 
 
 def test_an_issue_without_an_incident_label_is_no_incident() -> None:
-    assert seen("issues", issue("opened", "bug")).facts == ()
+    assert observe_event("issues", issue("opened", "bug")).facts == ()
 
 
 def test_incident_labels_are_whole_labels_in_any_case() -> None:
-    assert seen("issues", issue("opened", "Incident")).facts
-    assert seen("issues", issue("opened", "incidental")).facts == ()
-    assert seen("issues", issue("opened", "outage"), incident_labels="outage,incident").facts
+    assert observe_event("issues", issue("opened", "Incident")).facts
+    assert observe_event("issues", issue("opened", "incidental")).facts == ()
+    assert observe_event("issues", issue("opened", "outage"), incident_labels="outage,incident").facts
 
 
 def test_a_pull_request_is_never_an_incident() -> None:
-    assert seen("issues", issue(pull_request={"url": "https://x"})).facts == ()
+    assert observe_event("issues", issue(pull_request={"url": "https://x"})).facts == ()
 
 
 @pytest.mark.parametrize("action", ["assigned", "locked", "pinned", "milestoned", "typed"])
 def test_actions_that_change_no_incident(action: str) -> None:
-    assert seen("issues", issue(action)).facts == ()
+    assert observe_event("issues", issue(action)).facts == ()
 
 
 def test_opened_and_labeled_at_creation_are_the_same_fact() -> None:
@@ -80,13 +80,13 @@ def test_transferred_in_keeps_the_time_and_the_form_of_the_old_issue() -> None:
 def test_removal_wins_over_what_was_seen_at_the_same_time(action: str) -> None:
     known, gone = of(issue("closed", **CLOSED)), of(issue(action, **CLOSED))
     assert gone.retracted
-    assert max(known, gone, key=lambda fact: (fact.observed_at, jsonl.canonical(fact))) == gone
+    assert max(known, gone, key=lambda fact: (fact.observed_at, jsonl.canonical_json(fact))) == gone
 
 
 def test_taking_the_label_away_withdraws() -> None:
     assert of(issue("unlabeled", "bug", event={"label": {"name": "Incident"}})).retracted
     assert not of(issue("unlabeled", "incident", event={"label": {"name": "bug"}})).retracted
-    assert seen("issues", issue("unlabeled", "bug", event={"label": {"name": "ui"}})).facts == ()
+    assert observe_event("issues", issue("unlabeled", "bug", event={"label": {"name": "ui"}})).facts == ()
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_taking_the_label_away_withdraws() -> None:
     ],
 )
 def test_detected_at_is_the_forms_else_when_the_issue_was_opened(answer: str, detected: str, note: str) -> None:
-    observed = seen("issues", issue(body=form(detected_at=answer, severity="low")))
+    observed = observe_event("issues", issue(body=form(detected_at=answer, severity="low")))
     assert incident(observed).detected_at == at(detected)
     assert note in "".join(observed.notes)
     assert bool(observed.notes) == bool(note)
@@ -186,7 +186,7 @@ LEVELS = {
 
 @pytest.mark.parametrize(("level", "label"), [(level, label) for level, labels in LEVELS.items() for label in labels])
 def test_severity_of_labels(level: str | None, label: str) -> None:
-    assert incidents.of_labels(["bug", label]) == level
+    assert incidents.severity_of_labels(["bug", label]) == level
 
 
 def test_the_worst_label_counts_and_the_form_before_labels() -> None:
@@ -197,9 +197,9 @@ def test_the_worst_label_counts_and_the_form_before_labels() -> None:
 
 
 def test_sentences() -> None:
-    assert seen("issues", issue()).title == "Incident acme/shop#7 is open"
-    assert seen("issues", issue("closed", **CLOSED)).title == "Incident acme/shop#7 was resolved"
-    assert seen("issues", issue("deleted")).title == "Incident acme/shop#7 is withdrawn"
+    assert observe_event("issues", issue()).title == "Incident acme/shop#7 is open"
+    assert observe_event("issues", issue("closed", **CLOSED)).title == "Incident acme/shop#7 was resolved"
+    assert observe_event("issues", issue("deleted")).title == "Incident acme/shop#7 is withdrawn"
 
 
 @pytest.mark.parametrize("piece", [" ", "#", "*", "_", "<!--", "```\n", "### ", "deployment:", ">", "\n", "`", "s "])
@@ -219,4 +219,4 @@ def test_the_shipped_form_is_the_one_that_is_read() -> None:
     fact = of(issue("opened", *shipped["labels"], body=body))
     assert (fact.severity, fact.detected_at, fact.deployment) == ("critical", at("20T14:05"), "v1.4.0")
     assert shipped["body"][0]["attributes"]["options"] == ["critical", "high", "medium", "low"]
-    assert incidents.answers(body)["what happens"] == "All is lost."
+    assert incidents.form_answers(body)["what happens"] == "All is lost."

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from dora_metrics.core.facts.jsonl import canonical
-from dora_metrics.core.facts.merge import completed, reobserved
+from dora_metrics.core.facts.jsonl import canonical_json
+from dora_metrics.core.facts.merge import fill_enriched_fields, keep_newest_success
 from dora_metrics.core.facts.model import Change, Commit, Deployment, Incident, Status
 from support.events import SHA, at
 
@@ -31,10 +31,10 @@ def status(minute: int, outcome: Status, **fields: object) -> Deployment:
 
 def merged(known: Deployment | None, seen: Deployment) -> Deployment:
     """What the ledger does with an observation."""
-    filled = completed(known, seen)
+    filled = fill_enriched_fields(known, seen)
     assert isinstance(filled, Deployment)
-    records = [reobserved(known, filled), *([known] if known else [])]
-    return max(records, key=lambda fact: (fact.observed_at, canonical(fact)))
+    records = [keep_newest_success(known, filled), *([known] if known else [])]
+    return max(records, key=lambda fact: (fact.observed_at, canonical_json(fact)))
 
 
 def after(*seen: Deployment, known: Deployment | None = None) -> Deployment:
@@ -123,27 +123,27 @@ def test_what_the_ledger_knows_is_not_lost_to_an_event_that_does_not() -> None:
         remediates="r",
         url="https://a",
     )
-    filled = completed(known, status(2, "success"))
+    filled = fill_enriched_fields(known, status(2, "success"))
     assert filled == replace(
         known, observed_at=filled.observed_at, finished_at=status(2, "success").finished_at, url=None
     )
     seen = status(2, "success", changes=("x",), health="passed")
-    assert completed(known, seen) == replace(seen, previous="p", commit_count=0, remediates="r")
+    assert fill_enriched_fields(known, seen) == replace(seen, previous="p", commit_count=0, remediates="r")
 
 
 def test_changes_keep_their_history() -> None:
     seen = Change(id="c", repository="r", observed_at=START, title="new")
     commits = (Commit(SHA, START),)
     known = replace(seen, title="old", first_commit_at=START, first_review_at=START, commits=commits, reverts="d")
-    assert completed(known, seen) == replace(known, title="new")
-    assert completed(replace(known, service="till"), seen).service == "till"
+    assert fill_enriched_fields(known, seen) == replace(known, title="new")
+    assert fill_enriched_fields(replace(known, service="till"), seen).service == "till"
 
 
 def test_an_incident_that_is_open_again_stays_open() -> None:
     seen = Incident(id="i", repository="r", observed_at=START, detected_at=START)
-    assert completed(replace(seen, resolved_at=START), seen) == seen
+    assert fill_enriched_fields(replace(seen, resolved_at=START), seen) == seen
 
 
 @pytest.mark.parametrize("known", [None, Change(id="c", repository="r", observed_at=START)])
 def test_nothing_is_taken_from_nothing_or_another_kind(known: Change | None) -> None:
-    assert completed(known, status(1, "success")) == status(1, "success")
+    assert fill_enriched_fields(known, status(1, "success")) == status(1, "success")

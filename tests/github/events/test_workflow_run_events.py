@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.events import SHA, at, deployment, seen, workflow_run
+from support.events import SHA, at, deployment, observe_event, workflow_run
 
 
 @pytest.mark.parametrize(
@@ -17,21 +17,21 @@ from support.events import SHA, at, deployment, seen, workflow_run
     ],
 )
 def test_conclusions(conclusion: str, status: str) -> None:
-    assert deployment(seen("workflow_run", workflow_run(conclusion=conclusion))).status == status
+    assert deployment(observe_event("workflow_run", workflow_run(conclusion=conclusion))).status == status
 
 
 @pytest.mark.parametrize("conclusion", ["neutral", "action_required", "stale", None, "unheard_of"])
 def test_conclusions_that_are_no_end_even_of_a_completed_run(conclusion: str | None) -> None:
-    assert seen("workflow_run", workflow_run(conclusion=conclusion)).facts == ()
+    assert observe_event("workflow_run", workflow_run(conclusion=conclusion)).facts == ()
 
 
 @pytest.mark.parametrize("action", ["requested", "in_progress"])
 def test_only_completed_runs_count(action: str) -> None:
-    assert seen("workflow_run", workflow_run(action)).facts == ()
+    assert observe_event("workflow_run", workflow_run(action)).facts == ()
 
 
 def test_the_commit_is_the_runs_and_not_that_of_this_run() -> None:
-    fact = deployment(seen("workflow_run", workflow_run()))
+    fact = deployment(observe_event("workflow_run", workflow_run()))
     assert (fact.id, fact.sha, fact.ref) == ("github:run:77", SHA, "main")
     times = (fact.started_at, fact.finished_at, fact.observed_at)
     assert times == (at("20T10:00"), at("20T10:05"), at("20T10:05"))
@@ -39,7 +39,7 @@ def test_the_commit_is_the_runs_and_not_that_of_this_run() -> None:
 
 def test_attempts_of_a_run_are_one_fact() -> None:
     attempts = [workflow_run(conclusion=end, run_attempt=n) for n, end in enumerate(("failure", "success"))]
-    assert {deployment(seen("workflow_run", attempt)).id for attempt in attempts} == {"github:run:77"}
+    assert {deployment(observe_event("workflow_run", attempt)).id for attempt in attempts} == {"github:run:77"}
 
 
 NAMED_LIKE_DEPLOY = [
@@ -54,46 +54,46 @@ NAMED_LIKE_DEPLOY = [
 
 @pytest.mark.parametrize("name", NAMED_LIKE_DEPLOY)
 def test_workflows_named_like_deploy(name: str) -> None:
-    assert seen("workflow_run", workflow_run(name=name)).facts
+    assert observe_event("workflow_run", workflow_run(name=name)).facts
 
 
 @pytest.mark.parametrize("name", ["CI", "Undeployed docs", "Redeployments", "prerelease-notes", ""])
 def test_workflows_named_otherwise(name: str) -> None:
-    assert seen("workflow_run", workflow_run(name=name, path=".github/workflows/ci.yml")).facts == ()
+    assert observe_event("workflow_run", workflow_run(name=name, path=".github/workflows/ci.yml")).facts == ()
 
 
 def test_the_file_may_be_named_like_deploy() -> None:
-    assert seen("workflow_run", workflow_run(name="Ship it", path=".github/workflows/deploy_prod.yml")).facts
+    assert observe_event("workflow_run", workflow_run(name="Ship it", path=".github/workflows/deploy_prod.yml")).facts
 
 
 @pytest.mark.parametrize("asked", ["Ship It", "ship.yml", ".github/workflows/ship.yml", "other,ship.yml"])
 def test_workflows_named_in_the_settings(asked: str) -> None:
     payload = workflow_run(name="Ship it", path=".github/workflows/ship.yml@refs/heads/main")
-    assert seen("workflow_run", payload, deploy_workflows=asked).facts
-    assert seen("workflow_run", workflow_run(), deploy_workflows=asked).facts == ()
+    assert observe_event("workflow_run", payload, deploy_workflows=asked).facts
+    assert observe_event("workflow_run", workflow_run(), deploy_workflows=asked).facts == ()
 
 
 def test_a_title_by_a_stranger_does_not_make_a_run_a_deployment() -> None:
     payload = workflow_run(name="CI") | {}
     payload["workflow_run"]["name"] = "Deploy"
-    assert seen("workflow_run", payload).facts == ()
+    assert observe_event("workflow_run", payload).facts == ()
 
 
 def test_runs_without_a_workflow_object_have_its_name_and_path() -> None:
     payload = workflow_run() | {"workflow": None}
     payload["workflow_run"] |= {"name": "Deploy"}
-    assert seen("workflow_run", payload).facts
+    assert observe_event("workflow_run", payload).facts
 
 
 @pytest.mark.parametrize("event", ["pull_request", "pull_request_target", "pull_request_review"])
 def test_runs_for_pull_requests_deploy_nothing(event: str) -> None:
-    assert seen("workflow_run", workflow_run(event=event)).facts == ()
+    assert observe_event("workflow_run", workflow_run(event=event)).facts == ()
 
 
 def test_runs_for_forks_deploy_nothing() -> None:
-    assert seen("workflow_run", workflow_run(head_repository={"full_name": "eve/shop"})).facts == ()
-    assert seen("workflow_run", workflow_run(head_repository={"full_name": "Acme/Shop"})).facts
-    assert seen("workflow_run", workflow_run(head_repository=None)).facts
+    assert observe_event("workflow_run", workflow_run(head_repository={"full_name": "eve/shop"})).facts == ()
+    assert observe_event("workflow_run", workflow_run(head_repository={"full_name": "Acme/Shop"})).facts
+    assert observe_event("workflow_run", workflow_run(head_repository=None)).facts
 
 
 @pytest.mark.parametrize(
@@ -114,10 +114,10 @@ def test_runs_for_forks_deploy_nothing() -> None:
 def test_runs_on_other_branches_count_only_when_someone_meant_them_to(
     event: str, branch: str | None, *, counts: bool
 ) -> None:
-    observed = seen("workflow_run", workflow_run(event=event, head_branch=branch))
+    observed = observe_event("workflow_run", workflow_run(event=event, head_branch=branch))
     assert bool(observed.facts) == counts
 
 
 def test_version_is_the_tag_that_the_run_was_for() -> None:
-    assert deployment(seen("workflow_run", workflow_run(head_branch="v1.2.3"))).version == "v1.2.3"
-    assert deployment(seen("workflow_run", workflow_run())).version is None
+    assert deployment(observe_event("workflow_run", workflow_run(head_branch="v1.2.3"))).version == "v1.2.3"
+    assert deployment(observe_event("workflow_run", workflow_run())).version is None

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 from dora_metrics.core.cursors import Cursor
-from dora_metrics.core.facts.merge import news
+from dora_metrics.core.facts.merge import changed_facts
 from dora_metrics.core.facts.model import Vulnerability
-from dora_metrics.core.selection import notes
-from dora_metrics.github.history import Refused
-from fakes.faults import answered, primary_limit, unavailable
+from dora_metrics.core.selection import alert_notes
+from dora_metrics.github.history import RefusedAlerts
+from fakes.faults import custom_answer, primary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
-from support.github_history import NOW, Read, after, at, read
+from support.github_history import NOW, HistoryRead, at, ledger_after, read_fake_history
 
 WEEK = timedelta(days=7)
 OFF = {
@@ -24,8 +24,8 @@ OFF = {
 EVERY = ("dependabot", "code-scanning", "secret-scanning")
 
 
-def alerts(github: FakeGitHub, **given: Any) -> Read:  # noqa: ANN401 - as `read`
-    return read(github, **{"security": EVERY, "deployment_source": "none", **given})
+def alerts(github: FakeGitHub, **given: Any) -> HistoryRead:  # noqa: ANN401 - as `read`
+    return read_fake_history(github, **{"security": EVERY, "deployment_source": "none", **given})
 
 
 def only(github: FakeGitHub, **given: Any) -> Vulnerability:  # noqa: ANN401 - as `read`
@@ -33,16 +33,16 @@ def only(github: FakeGitHub, **given: Any) -> Vulnerability:  # noqa: ANN401 - a
     return found
 
 
-def noted(one: Read) -> str:
+def noted(one: HistoryRead) -> str:
     """What a reader is told of alerts, by the run that read them and by every other."""
-    return "\n".join(notes({"acme/shop": one.cursors}, EVERY))
+    return "\n".join(alert_notes({"acme/shop": one.cursors}, EVERY))
 
 
-def refusals(one: Read) -> list[str]:
-    return [str(part) for part in one.parts if isinstance(part, Refused)]
+def refusals(one: HistoryRead) -> list[str]:
+    return [str(part) for part in one.parts if isinstance(part, RefusedAlerts)]
 
 
-def reached(one: Read) -> dict[str, Cursor]:
+def reached(one: HistoryRead) -> dict[str, Cursor]:
     return {kind: one.cursors[kind] for kind in EVERY}
 
 
@@ -86,7 +86,7 @@ def test_a_leaked_secret_is_critical_and_fixed_once_it_is_revoked(
 ) -> None:
     alert = shop.alert("secret-scanning", "GitHub Personal Access Token", at=at(1))
     shop.fix(alert, at=at(2))
-    alert.closed_as = closed_as
+    alert.resolution = closed_as
     found = only(github)
     assert (found.severity, found.package) == ("critical", "GitHub Personal Access Token")
     assert (found.fixed_at, found.dismissed_at) == ((at(2), None) if fixed else (None, at(2)))
@@ -96,18 +96,18 @@ def test_secrets_are_asked_for_without_the_secret_on_every_page(github: FakeGitH
     for number in range(150):
         shop.alert("secret-scanning", "Token", at=at(number))
     assert len(alerts(github).vulnerabilities) == 150
-    assert github.world.secrets_told == 0
+    assert github.state.revealed_secrets == 0
 
 
 def test_one_that_is_opened_again_after_its_fix_is_open(github: FakeGitHub, shop: Repository) -> None:
     for kind in EVERY:
         shop.fix(shop.alert(kind, at=at(1)), at=at(2))
     first = alerts(github)
-    ledger = after({}, first)
+    ledger = ledger_after({}, first)
     for alert in [one for one in shop.records if one.typename == "Alert"]:
-        shop.open_again(alert, at=at(3))  # type: ignore[arg-type]
+        shop.reopen_alert(alert, at=at(3))  # type: ignore[arg-type]
     second = alerts(github, cursors=first.cursors)
-    assert {one.fixed_at for one in after(ledger, second).values() if isinstance(one, Vulnerability)} == {None}
+    assert {one.fixed_at for one in ledger_after(ledger, second).values() if isinstance(one, Vulnerability)} == {None}
 
 
 def test_a_dismissed_one_is_dismissed_whoever_did_it(github: FakeGitHub, shop: Repository) -> None:
@@ -152,15 +152,17 @@ def test_pages_of_a_hundred_are_read_once_and_then_only_what_has_changed(github:
     first = alerts(github)
     assert first.requests == 1 + 3 * 3
     assert len(first.vulnerabilities) == 750
-    ledger = after({}, first)
+    ledger = ledger_after({}, first)
     second = alerts(github, cursors=first.cursors)
     assert second.requests == 1 + 3
-    assert news(ledger, second.vulnerabilities.values()) == ()
+    assert changed_facts(ledger, second.vulnerabilities.values()) == ()
     assert reached(second) == reached(first)
     shop.fix(made[0], at=at(300))
     third = alerts(github, cursors=second.cursors)
     assert third.requests == 1 + 3
-    assert [one.id for one in news(ledger, third.vulnerabilities.values())] == ["github:dependabot:acme/shop#1"]
+    assert [one.id for one in changed_facts(ledger, third.vulnerabilities.values())] == [
+        "github:dependabot:acme/shop#1"
+    ]
 
 
 def test_more_changes_than_a_page_holds_are_all_read(github: FakeGitHub, shop: Repository) -> None:
@@ -208,7 +210,7 @@ def test_a_place_that_github_no_longer_knows_is_read_anew(github: FakeGitHub, sh
     cursors = alerts(github, security="dependabot").cursors
     github.heal()
     bad = {"message": "after is not a valid cursor"}
-    github.fail(answered(422, bad), to="GET /repos/acme/shop/dependabot/alerts", skip=1)
+    github.fail(custom_answer(422, bad), to="GET /repos/acme/shop/dependabot/alerts", skip=1)
     assert len(alerts(github, security="dependabot", cursors=cursors).vulnerabilities) == 250
 
 
@@ -232,7 +234,7 @@ def test_without_the_permission_they_are_unknown_and_nothing_is_lost(github: Fak
 
 
 def test_those_that_are_switched_off_are_unknown_too(github: FakeGitHub, shop: Repository) -> None:
-    shop.without_alerts = OFF
+    shop.disabled_alerts = OFF
     one = alerts(github)
     assert [text.partition("answered ")[2].partition(";")[0] for text in refusals(one)] == [
         "403, Dependabot alerts are disabled for this repository",
@@ -252,14 +254,14 @@ def test_those_that_are_switched_off_are_unknown_too(github: FakeGitHub, shop: R
     ],
 )
 def test_the_reason_has_the_status_that_github_gave(github: FakeGitHub, status: int, told: str) -> None:
-    github.fail(answered(status, {"message": "Gone"}), to="GET *dependabot/alerts", times=None)
+    github.fail(custom_answer(status, {"message": "Gone"}), to="GET *dependabot/alerts", times=None)
     assert alerts(github, security="auto").cursors["dependabot"].refused == told
 
 
 def test_what_was_refused_is_asked_for_again_after_a_week_by_hand_or_by_name(
     github: FakeGitHub, shop: Repository
 ) -> None:
-    shop.without_alerts = OFF
+    shop.disabled_alerts = OFF
     first = alerts(github, security="auto")
     assert first.requests == 2
     later = {"cursors": first.cursors, "security": "auto"}
@@ -271,7 +273,7 @@ def test_what_was_refused_is_asked_for_again_after_a_week_by_hand_or_by_name(
 
 
 def test_the_same_refusal_again_moves_nothing_until_a_week_has_passed(github: FakeGitHub, shop: Repository) -> None:
-    shop.without_alerts = OFF
+    shop.disabled_alerts = OFF
     first = alerts(github)
     again = alerts(github, cursors=first.cursors, now=NOW + timedelta(days=1))
     assert reached(again) == reached(first)
@@ -282,11 +284,11 @@ def test_the_same_refusal_again_moves_nothing_until_a_week_has_passed(github: Fa
 def test_once_they_are_told_nothing_is_left_of_the_refusal(github: FakeGitHub, shop: Repository) -> None:
     shop.alert(at=at(1))
     first = alerts(github)
-    shop.without_alerts = OFF
+    shop.disabled_alerts = OFF
     second = alerts(github, cursors=first.cursors)
     assert second.cursors["dependabot"].refused
     assert second.cursors["dependabot"].newest == at(1)
-    shop.without_alerts = {}
+    shop.disabled_alerts = {}
     third = alerts(github, cursors=second.cursors)
     assert reached(third) == reached(first)
 
@@ -304,9 +306,11 @@ def test_no_answer_is_a_failure_as_of_every_kind(github: FakeGitHub, shop: Repos
 def test_none_are_read_where_none_are_wanted(github: FakeGitHub, shop: Repository) -> None:
     shop.alert(at=at(1))
     assert alerts(github, security="none").requests == 1
-    assert github.sent("GET *alerts*") == []
+    assert github.requests_matching("GET *alerts*") == []
     alerts(github, security="auto")
-    assert [logged.path for logged in github.sent("GET *alerts*")] == ["/repos/acme/shop/dependabot/alerts"]
+    assert [logged.path for logged in github.requests_matching("GET *alerts*")] == [
+        "/repos/acme/shop/dependabot/alerts"
+    ]
 
 
 # Bad input.
@@ -320,12 +324,12 @@ def test_a_severity_that_nobody_knows_is_unknown_and_no_other(github: FakeGitHub
 
 
 def test_a_number_that_is_used_again_is_the_new_alert(github: FakeGitHub, shop: Repository) -> None:
-    alert = shop.alert(what="old", at=at(1))
+    alert = shop.alert(subject="old", at=at(1))
     shop.fix(alert, at=at(2))
     first = alerts(github)
     shop.records.remove(alert)
-    shop.alert(what="new", at=at(500))
-    (found,) = after(after({}, first), alerts(github, cursors=first.cursors)).values()
+    shop.alert(subject="new", at=at(500))
+    (found,) = ledger_after(ledger_after({}, first), alerts(github, cursors=first.cursors)).values()
     assert isinstance(found, Vulnerability)
     assert (found.package, found.detected_at, found.fixed_at) == ("new", at(500), None)
 
@@ -357,7 +361,7 @@ def test_an_alert_that_cannot_be_read_is_told_and_stops_no_other(
 @pytest.mark.parametrize("body", [{"alerts": []}, "hello", None, 5])
 def test_an_answer_that_is_no_list_is_a_failure(github: FakeGitHub, shop: Repository, body: object) -> None:
     shop.alert(at=at(1))
-    github.fail(answered(200, body), to="GET *dependabot/alerts", times=None)
+    github.fail(custom_answer(200, body), to="GET *dependabot/alerts", times=None)
     one = alerts(github)
     assert [failure.kind for failure in one.gathered.failures] == ["dependabot"]
     assert one.vulnerabilities == {}
@@ -366,7 +370,7 @@ def test_an_answer_that_is_no_list_is_a_failure(github: FakeGitHub, shop: Reposi
 @pytest.mark.parametrize("body", [[None], ["x"], [[]], [{}], [5]])
 def test_a_list_of_anything_else_is_told(github: FakeGitHub, shop: Repository, body: object) -> None:
     shop.alert(at=at(1))
-    github.fail(answered(200, body), to="GET *alerts", times=None)
+    github.fail(custom_answer(200, body), to="GET *alerts", times=None)
     one = alerts(github)
     assert one.vulnerabilities == {}
     assert "1 of the secret scanning alerts of acme/shop cannot be read" in noted(one)
@@ -401,7 +405,7 @@ def test_those_without_a_number_are_counted_by_each_reading_anew(github: FakeGit
 
 
 def test_texts_are_bounded_and_without_control_characters_of_stores(github: FakeGitHub, shop: Repository) -> None:
-    shop.alert(what="\0" + "x" * 5000, at=at(1), html_url="javascript:alert(1)")
+    shop.alert(subject="\0" + "x" * 5000, at=at(1), html_url="javascript:alert(1)")
     found = only(github)
     assert found.package == "x" * 300
     assert found.url is None
@@ -418,7 +422,7 @@ def test_texts_are_bounded_and_without_control_characters_of_stores(github: Fake
 )
 def test_a_link_that_leads_nowhere_ends_the_list(github: FakeGitHub, shop: Repository, link: str) -> None:
     shop.alert("secret-scanning", at=at(1))
-    github.fail(answered(200, [], {"Link": link}), to="GET *alerts", times=None)
+    github.fail(custom_answer(200, [], {"Link": link}), to="GET *alerts", times=None)
     assert alerts(github).requests == 4
 
 
@@ -428,13 +432,13 @@ def test_a_link_to_another_host_is_followed_on_github_and_with_our_parameters(
     for number in range(3):
         shop.alert("secret-scanning", at=at(number))
     away = {"Link": '<http://evil.example/x?page=2&hide_secret=false&per_page=1>; rel="next"'}
-    github.fail(answered(200, [], away), to="GET *secret-scanning/alerts")
+    github.fail(custom_answer(200, [], away), to="GET *secret-scanning/alerts")
     assert len(alerts(github, security="secret-scanning").vulnerabilities) == 3
-    assert github.world.secrets_told == 0
+    assert github.state.revealed_secrets == 0
 
 
 def test_a_list_that_never_ends_is_left_at_the_place_that_comes_twice(github: FakeGitHub, shop: Repository) -> None:
     shop.alert(at=at(1))
     endless = {"Link": '<https://api.github.com/x?after=same>; rel="next"'}
-    github.fail(answered(200, [], endless), to="GET *dependabot/alerts", times=None)
+    github.fail(custom_answer(200, [], endless), to="GET *dependabot/alerts", times=None)
     assert alerts(github, security="dependabot").requests == 3

@@ -4,15 +4,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dora_metrics.github.history.deployments import identity, payload
+from dora_metrics.github.history.deployments import decode_payload, deployment_number
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
-from support.github_history import at, deployed, merged, read
+from support.github_history import at, deploy, merge_pull_request, read_fake_history
 
 
 def test_an_empty_repository_says_so(github: FakeGitHub) -> None:
     github.repository("acme/shop", empty=True)
-    one = read(github)
+    one = read_fake_history(github)
     assert one.facts == {}
     assert one.gathered.failures == []
     assert "acme/shop has no commits on a default branch." in one.notes
@@ -23,14 +23,14 @@ def test_a_default_branch_that_is_not_there_is_as_good_as_empty(github: FakeGitH
     shop = github.repository("acme/shop", empty=True, default_branch="gone")
     shop.commit({"a": "b"}, branch="elsewhere", parents=[])
     shop.issue("Slow", labels=["incident"], created_at=at(1))
-    one = read(github)
+    one = read_fake_history(github)
     assert "no commits on a default branch" in one.notes
     assert len(one.incidents) == 1
 
 
 def test_a_repository_with_nothing_but_commits_has_no_deployments(github: FakeGitHub, shop: Repository) -> None:
     shop.commit({"a": "b"}, message="By hand", author_date=at(1))
-    one = read(github)
+    one = read_fake_history(github)
     assert one.facts == {}
     assert "no merge to the default branch, so there are no deployments from GitHub" in one.notes
 
@@ -39,27 +39,27 @@ def test_a_repository_with_nothing_but_commits_has_no_deployments(github: FakeGi
 def test_a_renamed_or_transferred_repository_is_told_under_its_present_name(
     github: FakeGitHub, shop: Repository, new: str
 ) -> None:
-    deployed(shop, 1)
-    merged(shop, "Faster", 2, body="Reverts #7")
+    deploy(shop, 1)
+    merge_pull_request(shop, "Faster", 2, body="Reverts #7")
     shop.issue("Slow", labels=["incident"], created_at=at(3))
-    github.world.rename("acme/shop", new)
-    one = read(github)
+    github.state.rename("acme/shop", new)
+    one = read_fake_history(github)
     assert {fact.repository for fact in one.facts.values()} == {new}
     assert f"github:pull:{new}#1" in one.facts
     assert f"github:issue:{new}#2" in one.facts
     assert one.changes[f"github:pull:{new}#1"].reverts == f"github:pull:{new}#7"
     assert f"acme/shop is {new} now" in one.notes
-    assert one.facts == read(github, name=new).facts
-    assert "now" not in read(github, name=new).notes
+    assert one.facts == read_fake_history(github, name=new).facts
+    assert "now" not in read_fake_history(github, name=new).notes
 
 
 def test_a_deleted_branch_keeps_its_name_in_changes_and_loses_it_in_deployments(
     github: FakeGitHub, shop: Repository
 ) -> None:
     pull = shop.pull("Faster", branch="feature", created_at=at(1))
-    identity = deployed(shop, 1.5, ref="feature")
+    identity = deploy(shop, 1.5, ref="feature")
     shop.merge_pull(pull, at=at(2), delete_branch=True)
-    one = read(github)
+    one = read_fake_history(github)
     assert one.changes["github:pull:acme/shop#1"].branch == "feature"
     assert one.deployments[identity].ref is None
 
@@ -70,7 +70,7 @@ def test_deleted_people_are_nobody_and_no_bots(github: FakeGitHub, shop: Reposit
     shop.review(pull, author="reviewer", at=at(1.5))
     shop.merge_pull(pull, at=at(2))
     shop.issue("Slow", labels=["incident"], author=None, created_at=at(3))
-    one = read(github)
+    one = read_fake_history(github)
     change = one.changes["github:pull:acme/shop#1"]
     assert (change.bot, change.first_review_at) == (False, at(1.5))
     assert len(one.incidents) == 1
@@ -82,18 +82,18 @@ def test_the_first_review_is_by_another_human(github: FakeGitHub, shop: Reposito
     shop.review(pull, author="linter[bot]", at=at(1.2))
     shop.review(pull, author="reviewer", at=at(1.5))
     shop.merge_pull(pull, at=at(2))
-    assert read(github).changes["github:pull:acme/shop#1"].first_review_at == at(1.5)
+    assert read_fake_history(github).changes["github:pull:acme/shop#1"].first_review_at == at(1.5)
 
 
 @pytest.mark.parametrize("how", ["squash", "merge", "rebase"])
 def test_a_pull_request_of_260_commits_is_one_change(github: FakeGitHub, shop: Repository, how: str) -> None:
-    deployed(shop, 0.5)
+    deploy(shop, 0.5)
     for number in range(260):
         shop.commit({"a": str(number)}, message=f"Part {number}", branch="feature", author_date=at(1 + number / 1000))
     pull = shop.pull("Everything", branch="feature", created_at=at(2))
-    shop.merge_pull(pull, how=how, at=at(3))  # type: ignore[arg-type]
-    identity = deployed(shop, 4)
-    one = read(github)
+    shop.merge_pull(pull, method=how, at=at(3))  # type: ignore[arg-type]
+    identity = deploy(shop, 4)
+    one = read_fake_history(github)
     change = one.changes["github:pull:acme/shop#1"]
     assert (change.first_commit_at, change.commits) == (at(1), None)
     assert one.deployments[identity].changes == (change.id,)
@@ -103,14 +103,14 @@ def test_a_pull_request_of_260_commits_is_one_change(github: FakeGitHub, shop: R
 def test_a_branch_that_was_rebased_and_forced_before_its_merge_is_what_it_was_merged_as(
     github: FakeGitHub, shop: Repository
 ) -> None:
-    deployed(shop, 0.5)
+    deploy(shop, 0.5)
     shop.commit({"a": "1"}, message="Draft", branch="feature", author_date=at(1))
     pull = shop.pull("Faster", branch="feature", created_at=at(1.5))
     shop.branch("feature", shop.head())
     shop.commit({"a": "2"}, message="Final", branch="feature", author_date=at(2), committer_date=at(2.5))
-    shop.merge_pull(pull, how="rebase", at=at(3))
-    identity = deployed(shop, 4)
-    one = read(github)
+    shop.merge_pull(pull, method="rebase", at=at(3))
+    identity = deploy(shop, 4)
+    one = read_fake_history(github)
     assert one.changes["github:pull:acme/shop#1"].first_commit_at == at(2)
     assert one.deployments[identity].changes == ("github:pull:acme/shop#1",)
 
@@ -118,28 +118,28 @@ def test_a_branch_that_was_rebased_and_forced_before_its_merge_is_what_it_was_me
 def test_a_deployment_of_what_was_pushed_away_by_force_is_left_for_a_comparison(
     github: FakeGitHub, shop: Repository
 ) -> None:
-    first = deployed(shop, 0.5)
+    first = deploy(shop, 0.5)
     root = shop.head()
     shop.commit({"a": "1"}, message="Gone", author_date=at(1))
-    gone = deployed(shop, 2)
+    gone = deploy(shop, 2)
     shop.branch("main", root)
     shop.commit({"a": "2"}, message="Instead", author_date=at(3))
-    last = deployed(shop, 4)
-    one = read(github)
+    last = deploy(shop, 4)
+    one = read_fake_history(github)
     assert one.deployments[gone].changes is None
-    assert [deployment.id for deployment in one.linked.apart] == [gone]
+    assert [deployment.id for deployment in one.linked.unresolved] == [gone]
     assert (one.deployments[last].previous, len(one.deployments[last].changes or ())) == (first, 1)
     assert "pushed away by force" in one.notes
 
 
 def test_commits_from_before_there_was_git_have_no_time(github: FakeGitHub, shop: Repository) -> None:
-    deployed(shop, 0.5)
+    deploy(shop, 0.5)
     old = datetime(1970, 1, 1, tzinfo=UTC)
     direct = shop.commit({"a": "1"}, message="By hand", author_date=old, committer_date=at(1))
     shop.commit({"b": "1"}, message="Part", branch="feature", author_date=old, committer_date=at(1.5))
-    shop.merge_pull(shop.pull("Faster", branch="feature", created_at=at(1.5)), how="merge", at=at(2))
-    identity = deployed(shop, 3)
-    one = read(github)
+    shop.merge_pull(shop.pull("Faster", branch="feature", created_at=at(1.5)), method="merge", at=at(2))
+    identity = deploy(shop, 3)
+    one = read_fake_history(github)
     assert set(one.deployments[identity].changes or ()) == {f"commit:{direct}", "github:pull:acme/shop#1"}
     assert [change.first_commit_at for change in one.changes.values()] == [None, None]
     assert one.changes[f"commit:{direct}"].observed_at == at(3)
@@ -148,39 +148,39 @@ def test_commits_from_before_there_was_git_have_no_time(github: FakeGitHub, shop
 
 
 def test_commits_from_the_future_are_told_of(github: FakeGitHub, shop: Repository) -> None:
-    deployed(shop, 0.5)
+    deploy(shop, 0.5)
     future = datetime(2099, 1, 1, tzinfo=UTC)
     shop.commit({"a": "1"}, message="By hand", author_date=future)
     shop.commit({"b": "1"}, message="Part", branch="feature", author_date=future)
     shop.merge_pull(shop.pull("Faster", branch="feature", created_at=at(1.5)), at=at(2))
-    identity = deployed(shop, 3)
-    one = read(github)
+    identity = deploy(shop, 3)
+    one = read_fake_history(github)
     assert len(one.deployments[identity].changes or ()) == 2
     assert "Commits without a pull request dated after they landed" in one.notes
     assert "Pull requests with commits dated after they landed" in one.notes
 
 
 def test_a_wrong_committer_clock_hides_nothing_behind_it(github: FakeGitHub, shop: Repository) -> None:
-    deployed(shop, 0.5)
+    deploy(shop, 0.5)
     for number in range(80):
         clock = datetime(1970, 1, 1, tzinfo=UTC) if number == 75 else at(1 + number / 100)
         shop.commit({"a": str(number)}, message=f"Commit {number}", author_date=at(1), committer_date=clock)
-    identity = deployed(shop, 3)
-    assert len(read(github).deployments[identity].changes or ()) == 80
-    assert len(read(github, since=at(0.1)).deployments[identity].changes or ()) == 80
+    identity = deploy(shop, 3)
+    assert len(read_fake_history(github).deployments[identity].changes or ()) == 80
+    assert len(read_fake_history(github, since=at(0.1)).deployments[identity].changes or ()) == 80
 
 
 def test_a_pull_request_into_another_branch_counts_where_its_commits_reach_the_default_branch_alone(
     github: FakeGitHub, shop: Repository
 ) -> None:
-    deployed(shop, 0.5)
+    deploy(shop, 0.5)
     shop.branch("next")
     shop.branch("other")
     shop.merge_pull(shop.pull("Under way", base="next", created_at=at(1)), at=at(2))
     shop.merge_pull(shop.pull("Elsewhere", base="other", created_at=at(1)), at=at(2))
     shop.branch("main", shop.head("next"))
-    identity = deployed(shop, 3)
-    one = read(github)
+    identity = deploy(shop, 3)
+    one = read_fake_history(github)
     assert list(one.changes) == ["github:pull:acme/shop#1"]
     assert one.deployments[identity].changes == ("github:pull:acme/shop#1",)
 
@@ -188,40 +188,40 @@ def test_a_pull_request_into_another_branch_counts_where_its_commits_reach_the_d
 def test_a_train_of_pull_requests_is_the_one_that_reached_the_default_branch(
     github: FakeGitHub, shop: Repository
 ) -> None:
-    deployed(shop, 0.5)
+    deploy(shop, 0.5)
     shop.branch("next")
     shop.merge_pull(shop.pull("Carriage", base="next", created_at=at(1)), at=at(2))
-    shop.merge_pull(shop.pull("Train", branch="next", created_at=at(2)), how="merge", at=at(3))
-    identity = deployed(shop, 4)
-    one = read(github)
+    shop.merge_pull(shop.pull("Train", branch="next", created_at=at(2)), method="merge", at=at(3))
+    identity = deploy(shop, 4)
+    one = read_fake_history(github)
     assert one.deployments[identity].changes == ("github:pull:acme/shop#2",)
     assert list(one.changes) == ["github:pull:acme/shop#2"]
 
 
 def test_a_merge_of_more_than_two_branches_is_followed_into_all(github: FakeGitHub, shop: Repository) -> None:
-    deployed(shop, 0.5)
+    deploy(shop, 0.5)
     names = ("one", "two", "three")
     heads = [shop.commit({name: "1"}, message=name, branch=name, author_date=at(1)) for name in names]
     shop.commit({}, message="Merge branches", parents=[str(shop.head()), *heads], author_date=at(2))
-    identity = deployed(shop, 3)
-    assert len(read(github).deployments[identity].changes or ()) == 3
+    identity = deploy(shop, 3)
+    assert len(read_fake_history(github).deployments[identity].changes or ()) == 3
 
 
 def test_what_an_issue_says_wrongly_is_told(github: FakeGitHub, shop: Repository) -> None:
     shop.issue("Slow", labels=["incident"], body="### Detected at\n\nyesterday\n", created_at=at(3))
-    one = read(github)
+    one = read_fake_history(github)
     assert "acme/shop#1 is open: “Detected at” is no time" in one.notes
 
 
 def test_closed_for_another_reason_is_no_incident(github: FakeGitHub, shop: Repository) -> None:
     shop.issue("Not ours", labels=["incident"], created_at=at(1), closed_at=at(2), state_reason="not_planned")
     shop.issue("Twice", labels=["incident"], created_at=at(1), closed_at=at(2), state_reason="duplicate")
-    assert [fact.retracted for fact in read(github).incidents.values()] == [True, True]
+    assert [fact.retracted for fact in read_fake_history(github).incidents.values()] == [True, True]
 
 
 def test_a_superseded_deployment_ended_when_it_succeeded(github: FakeGitHub, shop: Repository) -> None:
-    first, _ = deployed(shop, 1), deployed(shop, 9)
-    assert read(github).deployments[first].finished_at == at(1)
+    first, _ = deploy(shop, 1), deploy(shop, 9)
+    assert read_fake_history(github).deployments[first].finished_at == at(1)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_a_superseded_deployment_ended_when_it_succeeded(github: FakeGitHub, sho
 def test_a_deployments_number_is_known_although_graphql_has_no_room_for_it(
     node: dict[str, object], number: int | None
 ) -> None:
-    assert identity(node) == number
+    assert deployment_number(node) == number
 
 
 @pytest.mark.parametrize(
@@ -249,13 +249,13 @@ def test_a_deployments_number_is_known_although_graphql_has_no_room_for_it(
     ],
 )
 def test_a_payload_is_an_object_however_it_is_packed(text: str | None, meant: object) -> None:
-    assert payload(text) == meant
+    assert decode_payload(text) == meant
 
 
 def test_all_of_it_at_once_is_what_the_world_is(github: FakeGitHub, shop: Repository) -> None:
     """A world with every trap, against its truth, which git and the world's own records tell."""
     truth: dict[str, set[str]] = {}
-    first = deployed(shop, 0.5)
+    first = deploy(shop, 0.5)
     bound = str(shop.head())
     hours = 1.0
     for number in range(60):
@@ -270,22 +270,22 @@ def test_all_of_it_at_once_is_what_the_world_is(github: FakeGitHub, shop: Reposi
         author = [None, "octocat", "dependabot[bot]"][number % 3]
         pull = shop.pull(f"Pull {number}", branch=f"b{number}", author=author, created_at=at(hours - 0.2))
         how = ("squash", "merge", "rebase")[number % 3]
-        shop.merge_pull(pull, how=how, at=at(hours), delete_branch=number % 2 == 0)  # type: ignore[arg-type]
+        shop.merge_pull(pull, method=how, at=at(hours), delete_branch=number % 2 == 0)  # type: ignore[arg-type]
         if number % 5 == 4:
             sha = str(shop.head())
-            new = shop.git.walk("--reverse", f"{bound}..{sha}")
-            truth[deployed(shop, hours + 0.2, ref=f"b{number}")] = {name for oid in new if (name := _change(shop, oid))}
+            new = shop.git.rev_list("--reverse", f"{bound}..{sha}")
+            truth[deploy(shop, hours + 0.2, ref=f"b{number}")] = {name for oid in new if (name := _change(shop, oid))}
             bound = sha
         if number % 7 == 0:
-            deployed(shop, hours + 0.1, environment="staging", status="failure")
+            deploy(shop, hours + 0.1, environment="staging", status="failure")
     shop.deployment(status="waiting", at=at(hours + 1))
     shop.commit({"x": "y"}, message="Elsewhere", branch="hotfix", author_date=at(hours))
-    away = deployed(shop, hours + 2, sha=shop.head("hotfix"))
+    away = deploy(shop, hours + 2, sha=shop.head("hotfix"))
     shop.issue("Slow", labels=["incident"], created_at=at(5), closed_at=at(6))
     lost = shop.issue("Not one", labels=["incident"], created_at=at(5))
     shop.unlabel(lost, "incident", at=at(7))
-    github.world.rename("acme/shop", "acme/store")
-    one = read(github)
+    github.state.rename("acme/shop", "acme/store")
+    one = read_fake_history(github)
     assert one.gathered.failures == []
     assert one.deployments[first].changes is None
     assert one.deployments[away].changes is None
@@ -298,7 +298,7 @@ def test_all_of_it_at_once_is_what_the_world_is(github: FakeGitHub, shop: Reposi
 
 def _change(shop: Repository, oid: str) -> str | None:
     """What a commit of the default branch belongs to, by the world's own records."""
-    pulls = [pull for pull in shop.landed.get(oid, []) if pull.merged]
+    pulls = [pull for pull in shop.pulls_by_commit.get(oid, []) if pull.merged]
     if pulls:
         return f"github:pull:acme/shop#{pulls[0].number}"
     commit = shop.git.commit(oid)
@@ -306,9 +306,11 @@ def _change(shop: Repository, oid: str) -> str | None:
 
 
 def test_a_quiet_year_is_no_gap(github: FakeGitHub, shop: Repository) -> None:
-    deployed(shop, 1)
-    sha = merged(shop, "Faster", 2)
-    first = read(github)
-    later = deployed(shop, 24 * 70, sha=sha)
-    second = read(github, cursors=first.cursors, ledger=dict(first.facts), known=frozenset({"deployments"}))
+    deploy(shop, 1)
+    sha = merge_pull_request(shop, "Faster", 2)
+    first = read_fake_history(github)
+    later = deploy(shop, 24 * 70, sha=sha)
+    second = read_fake_history(
+        github, cursors=first.cursors, ledger=dict(first.facts), known_sources=frozenset({"deployments"})
+    )
     assert second.deployments[later].changes == ("github:pull:acme/shop#1",)

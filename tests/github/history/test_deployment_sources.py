@@ -4,82 +4,82 @@ from dora_metrics.core.linking.link import link
 from dora_metrics.core.policy import Policy
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
-from support.github_history import Read, at, deployed, merged, read
+from support.github_history import HistoryRead, at, deploy, merge_pull_request, read_fake_history
 
 
-def found(one: Read) -> list[str]:
+def found(one: HistoryRead) -> list[str]:
     return sorted(one.deployments)
 
 
 def test_production_deployments_are_taken_and_nothing_else_is_asked_for(github: FakeGitHub, shop: Repository) -> None:
-    identity = deployed(shop, 1)
-    staging = deployed(shop, 2, environment="staging")
+    identity = deploy(shop, 1)
+    staging = deploy(shop, 2, environment="staging")
     shop.release("v1", published_at=at(3))
     shop.run(at=at(4))
-    one = read(github)
+    one = read_fake_history(github)
     assert found(one) == sorted([identity, staging])
     assert not [logged for logged in github.requests if "actions" in logged.path]
     assert "taken from `deployments` (`deployment-source: auto`)" in one.notes
 
 
 def test_releases_are_taken_where_nothing_reaches_production(github: FakeGitHub, shop: Repository) -> None:
-    staging = deployed(shop, 2, environment="staging")
+    staging = deploy(shop, 2, environment="staging")
     release = shop.release("v1", published_at=at(3))
-    assert found(read(github)) == sorted([staging, f"github:release:{release.database_id}"])
+    assert found(read_fake_history(github)) == sorted([staging, f"github:release:{release.database_id}"])
 
 
 def test_runs_are_taken_where_nothing_is_released(github: FakeGitHub, shop: Repository) -> None:
     run = shop.run("Release to EU", path=".github/workflows/eu.yml", at=at(3))
     shop.run("CI", at=at(4))
-    one = read(github)
+    one = read_fake_history(github)
     assert found(one) == [f"github:run:{run.database_id}"]
     assert "no production deployment, no published release" in one.notes
 
 
 def test_merges_are_taken_where_nothing_deploys(github: FakeGitHub, shop: Repository) -> None:
-    one, other = merged(shop, "One", 2), merged(shop, "Two", 3)
+    one, other = merge_pull_request(shop, "One", 2), merge_pull_request(shop, "Two", 3)
     shop.commit({"a": "b"}, message="By hand", author_date=at(4))
-    reading = read(github)
+    reading = read_fake_history(github)
     assert found(reading) == sorted([f"github:push:{one}", f"github:push:{other}"])
     assert reading.deployments[f"github:push:{other}"].changes == ("github:pull:acme/shop#2",)
     assert "only merges are known as pushes" in reading.notes
 
 
 def test_what_the_ledger_knows_keeps_worse_sources_out(github: FakeGitHub, shop: Repository) -> None:
-    merged(shop, "One", 2)
-    assert found(read(github, known=frozenset({"workflow-runs"}))) == []
+    merge_pull_request(shop, "One", 2)
+    assert found(read_fake_history(github, known_sources=frozenset({"workflow-runs"}))) == []
 
 
 def test_a_list_takes_what_it_names(github: FakeGitHub, shop: Repository) -> None:
-    deployed(shop, 1)
+    deploy(shop, 1)
     release = shop.release("v1", published_at=at(3))
     run = shop.run("Ship", at=at(4))
-    one = read(github, deployment_source="releases, workflow-runs", deploy_workflows="Ship")
+    one = read_fake_history(github, deployment_source="releases, workflow-runs", deploy_workflows="Ship")
     assert found(one) == sorted([f"github:release:{release.database_id}", f"github:run:{run.database_id}"])
 
 
 def test_none_takes_nothing_and_still_brings_changes_and_incidents(github: FakeGitHub, shop: Repository) -> None:
-    deployed(shop, 1)
-    merged(shop, "One", 2)
+    deploy(shop, 1)
+    merge_pull_request(shop, "One", 2)
     shop.issue("Slow", labels=["incident"], created_at=at(3))
-    one = read(github, deployment_source="none")
+    one = read_fake_history(github, deployment_source="none")
     assert found(one) == []
     assert len(one.changes) == len(one.incidents) == 1
 
 
 def test_a_deployment_its_run_its_release_and_its_push_are_one_deployment(github: FakeGitHub, shop: Repository) -> None:
-    deployed(shop, 1)
-    sha = merged(shop, "Faster", 2)
+    deploy(shop, 1)
+    sha = merge_pull_request(shop, "Faster", 2)
     shop.release("v1", sha=sha, published_at=at(2.5))
     run = shop.run(sha=sha, branch="v1", event="release", at=at(2.5), finished_at=at(3.2))
     made = shop.deployment(sha=sha, ref="v1", at=at(2.9), finished_at=at(3))
-    made.history[-1].log_url = f"{shop.url}/actions/runs/{run.database_id}/job/1"
-    one = read(github, deployment_source="deployments, releases, workflow-runs, pushes")
+    made.status_history[-1].log_url = f"{shop.url}/actions/runs/{run.database_id}/job/1"
+    one = read_fake_history(github, deployment_source="deployments, releases, workflow-runs, pushes")
     assert len(one.deployments) == 5
     history = link(one.facts.values(), Policy())
-    (line,) = history.lines.values()
+    (line,) = history.timelines.values()
     assert [deployment.id for deployment in line.successes][1:] == [f"github:deployment:{made.database_id}"]
-    assert [delivery.change for delivery in line.deliveries] == ["github:pull:acme/shop#1"]
+    assert [delivery.change_id for delivery in line.delivered_changes] == ["github:pull:acme/shop#1"]
     assert history.notes == [
         "Not counted again beside the deployment of the same commit: pushes (1).",
         "Not counted again beside the GitHub deployment of their tag: releases (1).",
@@ -95,11 +95,11 @@ def test_runs_of_every_page_are_read_and_those_that_had_not_ended_are_read_again
     waiting = shop.run(at=at(1900), conclusion=None)
     for number in range(120):
         shop.run(at=at(1901 + number / 10))
-    first = read(github)
+    first = read_fake_history(github)
     assert len(first.deployments) == 250
     assert first.requests == 5, "news, workflows, three pages"
     waiting.status, waiting.conclusion, waiting.updated_at = "completed", "success", at(1940)
-    second = read(github, cursors=first.cursors, known=frozenset({"workflow-runs"}))
+    second = read_fake_history(github, cursors=first.cursors, known_sources=frozenset({"workflow-runs"}))
     assert second.deployments.keys() - first.deployments.keys() == {f"github:run:{waiting.database_id}"}
     assert second.requests <= 4
 
@@ -107,4 +107,4 @@ def test_runs_of_every_page_are_read_and_those_that_had_not_ended_are_read_again
 def test_more_runs_than_github_shows_of_a_list_are_read_by_their_age(github: FakeGitHub, shop: Repository) -> None:
     for number in range(1150):
         shop.run(at=at(number))
-    assert len(read(github).deployments) == 1150
+    assert len(read_fake_history(github).deployments) == 1150

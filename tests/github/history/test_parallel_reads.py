@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from dora_metrics.github.history.read import side_by_side
+from dora_metrics.github.history.read import iterate_concurrently
 
 
 def test_all_items_come_and_those_of_a_stream_in_their_order() -> None:
-    found = list(side_by_side([iter("abc"), iter("123"), iter("")]))
+    found = list(iterate_concurrently([iter("abc"), iter("123"), iter("")]))
     assert sorted(found) == list("123abc")
     assert [item for item in found if item.isalpha()] == list("abc")
 
@@ -22,7 +22,7 @@ def test_no_stream_waits_for_another() -> None:
         both.wait()
         yield name
 
-    assert sorted(side_by_side([stream("a"), stream("b")])) == ["a", "b"]
+    assert sorted(iterate_concurrently([stream("a"), stream("b")])) == ["a", "b"]
 
 
 def test_what_breaks_in_a_stream_breaks_for_who_listens() -> None:
@@ -31,7 +31,7 @@ def test_what_breaks_in_a_stream_breaks_for_who_listens() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        list(side_by_side([broken(), iter("b")]))
+        list(iterate_concurrently([broken(), iter("b")]))
 
 
 def test_streams_end_when_nobody_listens_any_more() -> None:
@@ -45,7 +45,7 @@ def test_streams_end_when_nobody_listens_any_more() -> None:
         finally:
             ended.set()
 
-    listening = side_by_side([endless()])
+    listening = iterate_concurrently([endless()])
     assert next(listening) == 1
     listening.close()  # type: ignore[attr-defined]
     assert ended.wait(5)

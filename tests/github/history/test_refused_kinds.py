@@ -5,27 +5,27 @@ import pytest
 from fakes.faults import partial_errors, primary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
-from support.github_history import Read, at, deployed, merged, read
+from support.github_history import HistoryRead, at, deploy, merge_pull_request, read_fake_history
 
 
 @pytest.fixture
 def private(github: FakeGitHub) -> Repository:
     """acme/shop, which nobody sees without a permission, with something of every kind."""
     shop = github.repository("acme/shop", private=True)
-    deployed(shop, 1)
-    merged(shop, "Faster", 2)
-    deployed(shop, 3)
+    deploy(shop, 1)
+    merge_pull_request(shop, "Faster", 2)
+    deploy(shop, 3)
     shop.issue("Slow", labels=["incident"], created_at=at(4))
     return shop
 
 
-def kinds(one: Read) -> dict[str, str | None]:
-    return {failure.kind: failure.grant for failure in one.gathered.failures}
+def kinds(one: HistoryRead) -> dict[str, str | None]:
+    return {failure.kind: failure.permission for failure in one.gathered.failures}
 
 
 @pytest.mark.usefixtures("private")
 def test_without_issues_the_rest_is_there(github: FakeGitHub) -> None:
-    one = read(github, token=github.grant(issues="none"))
+    one = read_fake_history(github, token=github.grant(issues="none"))
     assert kinds(one) == {"issues": "issues: read"}
     assert (len(one.deployments), len(one.changes), len(one.incidents)) == (2, 1, 0)
     assert str(one.gathered.failures[0]) == (
@@ -36,7 +36,7 @@ def test_without_issues_the_rest_is_there(github: FakeGitHub) -> None:
 
 @pytest.mark.usefixtures("private")
 def test_without_pull_requests_no_change_is_guessed_from_commits(github: FakeGitHub) -> None:
-    one = read(github, token=github.grant(pull_requests="none"))
+    one = read_fake_history(github, token=github.grant(pull_requests="none"))
     assert set(kinds(one)) == {"pulls", "commits"}
     assert (len(one.deployments), len(one.changes), len(one.incidents)) == (2, 0, 1)
     assert {deployment.changes for deployment in one.deployments.values()} == {None}
@@ -46,26 +46,26 @@ def test_without_deployments_nothing_lesser_is_taken_in_their_place_and_the_note
     github: FakeGitHub, private: Repository
 ) -> None:
     private.release("v1", published_at=at(5))
-    one = read(github, token=github.grant(deployments="none"))
+    one = read_fake_history(github, token=github.grant(deployments="none"))
     assert kinds(one) == {"deployments": "deployments: read"}
     assert one.deployments == {}
     assert "`deployments` of acme/shop could not be read" in one.notes
-    named = read(github, token=github.grant(deployments="none"), deployment_source="releases")
+    named = read_fake_history(github, token=github.grant(deployments="none"), deployment_source="releases")
     assert [deployment.source for deployment in named.deployments.values()] == ["releases"]
 
 
 def test_without_actions_the_rest_is_there(github: FakeGitHub) -> None:
     shop = github.repository("acme/shop", private=True)
-    merged(shop, "Faster", 2)
+    merge_pull_request(shop, "Faster", 2)
     shop.run(at=at(3))
-    one = read(github, token=github.grant(actions="none"))
+    one = read_fake_history(github, token=github.grant(actions="none"))
     assert kinds(one) == {"runs": "actions: read"}
     assert len(one.changes) == 1
 
 
 def test_issues_that_are_switched_off_are_no_failure(github: FakeGitHub, private: Repository) -> None:
     private.has_issues_enabled = False
-    one = read(github)
+    one = read_fake_history(github)
     assert kinds(one) == {}
     assert "Issues are switched off in acme/shop" in one.notes
     assert len(one.deployments) == 2
@@ -73,7 +73,7 @@ def test_issues_that_are_switched_off_are_no_failure(github: FakeGitHub, private
 
 @pytest.mark.usefixtures("private")
 def test_a_repository_that_may_not_be_seen_is_one_failure(github: FakeGitHub) -> None:
-    one = read(github, token=github.grant(repositories=set()))
+    one = read_fake_history(github, token=github.grant(repositories=set()))
     assert kinds(one) == {"repository": "contents: read"}
     assert one.facts == {}
 
@@ -81,7 +81,7 @@ def test_a_repository_that_may_not_be_seen_is_one_failure(github: FakeGitHub) ->
 @pytest.mark.usefixtures("private")
 def test_an_hour_without_requests_left_is_one_failure_without_a_permission(github: FakeGitHub) -> None:
     github.fail(primary_limit(), times=None)
-    one = read(github)
+    one = read_fake_history(github)
     assert kinds(one) == {"repository": None}
     assert "rate limit" in str(one.gathered.failures[0])
 
@@ -89,7 +89,7 @@ def test_an_hour_without_requests_left_is_one_failure_without_a_permission(githu
 @pytest.mark.usefixtures("private")
 def test_news_that_do_not_come_are_asked_for_kind_by_kind(github: FakeGitHub) -> None:
     github.fail(unavailable(502), to="News", times=None)
-    one = read(github)
+    one = read_fake_history(github)
     assert kinds(one) == {}
     assert (len(one.deployments), len(one.changes), len(one.incidents)) == (2, 1, 1)
 
@@ -98,6 +98,6 @@ def test_news_that_do_not_come_are_asked_for_kind_by_kind(github: FakeGitHub) ->
 def test_half_an_answer_is_none(github: FakeGitHub) -> None:
     github.fail(partial_errors("repository.issues", "FORBIDDEN"), to="News", times=None)
     github.fail(partial_errors("repository.issues", "FORBIDDEN"), to="PastIssues", times=None)
-    one = read(github)
+    one = read_fake_history(github)
     assert kinds(one) == {"issues": "issues: read"}
     assert len(one.deployments) == 2

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.core.facts.merge import news
+from dora_metrics.core.facts.merge import changed_facts
 from dora_metrics.github import queries
 from fakes import schema
 from fakes.github import FakeGitHub
-from support.github_history import NOW, after, at, deployed, read
-from support.large_repository import DEPLOYMENTS, ISSUES, PULLS, grown
+from support.github_history import NOW, at, deploy, ledger_after, read_fake_history
+from support.large_repository import DEPLOYMENT_COUNT, ISSUE_COUNT, PULL_COUNT, fill_repository
 
 BUDGET = 25
 WIDEST: dict[str, Any] = {"first": 100, "owner": "acme", "name": "shop", "ids": [], "open": []}
@@ -19,51 +19,51 @@ WIDEST: dict[str, Any] = {"first": 100, "owner": "acme", "name": "shop", "ids": 
 @pytest.fixture(scope="module")
 def github() -> Iterator[FakeGitHub]:
     with FakeGitHub(now=lambda: NOW) as made:
-        grown(made.repository("acme/shop"))
+        fill_repository(made.repository("acme/shop"))
         yield made
 
 
 def test_a_year_of_work_is_read_in_25_requests(github: FakeGitHub) -> None:
     """How long it takes is a figure of `make bench`."""
     github.requests.clear()
-    used = github.world.budgets["graphql"].used
-    found = read(github)
+    used = github.state.budgets["graphql"].used
+    found = read_fake_history(github)
     assert found.gathered.failures == []
     assert found.requests == len(github.requests) <= BUDGET
-    assert github.world.budgets["graphql"].used - used <= 50, "of 1,000 an hour"
-    assert sum(1 for fact in found.changes if fact.startswith("github:pull:")) == PULLS - PULLS // 10
-    assert len(found.deployments) == DEPLOYMENTS
-    assert len(found.incidents) == ISSUES
+    assert github.state.budgets["graphql"].used - used <= 50, "of 1,000 an hour"
+    assert sum(1 for fact in found.changes if fact.startswith("github:pull:")) == PULL_COUNT - PULL_COUNT // 10
+    assert len(found.deployments) == DEPLOYMENT_COUNT
+    assert len(found.incidents) == ISSUE_COUNT
     production = [one for one in found.deployments.values() if one.environment == "production"]
     assert sum(1 for one in production if one.changes is not None) == len(production) - 1
 
 
 def test_the_second_reading_is_one_request_that_finds_nothing_new(github: FakeGitHub) -> None:
-    first = read(github)
-    ledger = after({}, first)
-    second = read(github, cursors=first.cursors, ledger=ledger, known=frozenset({"deployments"}))
+    first = read_fake_history(github)
+    ledger = ledger_after({}, first)
+    second = read_fake_history(github, cursors=first.cursors, ledger=ledger, known_sources=frozenset({"deployments"}))
     assert second.requests == 1
-    assert news(ledger, second.facts.values()) == ()
+    assert changed_facts(ledger, second.facts.values()) == ()
 
 
 def test_security_alerts_cost_one_request_more(github: FakeGitHub) -> None:
     """With the two that read the ledger, a second sync is four in all."""
-    first = read(github, security="auto")
+    first = read_fake_history(github, security="auto")
     assert first.requests <= BUDGET - 4, "what reads and begins a ledger comes on top"
-    second = read(github, cursors=first.cursors, known=frozenset({"deployments"}), security="auto")
+    second = read_fake_history(github, cursors=first.cursors, known_sources=frozenset({"deployments"}), security="auto")
     assert second.requests == 2
 
 
 def test_later_a_few_changes_cost_no_more(github: FakeGitHub) -> None:
-    first = read(github)
-    ledger = after({}, first)
-    home = github.world.repositories["acme/shop"]
+    first = read_fake_history(github)
+    ledger = ledger_after({}, first)
+    home = github.state.repositories["acme/shop"]
     pull = home.pull("One more", files={"more.txt": "1"}, created_at=at(500))
     sha = home.merge_pull(pull, at=at(501))
-    identity = deployed(home, 502, sha=sha)
-    second = read(github, cursors=first.cursors, ledger=ledger, known=frozenset({"deployments"}))
+    identity = deploy(home, 502, sha=sha)
+    second = read_fake_history(github, cursors=first.cursors, ledger=ledger, known_sources=frozenset({"deployments"}))
     assert second.requests <= 4
-    found = {fact.id: fact for fact in news(ledger, second.facts.values())}
+    found = {fact.id: fact for fact in changed_facts(ledger, second.facts.values())}
     assert f"github:pull:acme/shop#{pull.number}" in (second.deployments[identity].changes or ())
     assert {identity, f"github:pull:acme/shop#{pull.number}"} <= found.keys()
 
@@ -82,6 +82,6 @@ def test_later_a_few_changes_cost_no_more(github: FakeGitHub) -> None:
 )
 def test_no_query_comes_near_githubs_limits(name: str, points: int) -> None:
     """https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api."""
-    size = schema.size(schema.read(queries.text(name)), name, WIDEST)
+    size = schema.query_size(schema.parse_query(queries.load(name)), name, WIDEST)
     assert size.nodes <= schema.NODE_LIMIT / 20
     assert size.cost <= points

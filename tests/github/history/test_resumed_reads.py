@@ -4,31 +4,40 @@ import msgspec
 import pytest
 
 from dora_metrics.core.cursors import Cursor
-from dora_metrics.core.facts.merge import news
+from dora_metrics.core.facts.merge import changed_facts
 from dora_metrics.core.facts.model import Deployment, Fact
-from dora_metrics.github.history import Gathered, Part, Wanted, past
+from dora_metrics.github.history import GatheredHistory, HistoryPart, HistoryRequest, read_history
 from dora_metrics.settings.model import Settings
 from fakes.faults import primary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
-from support.github_history import Read, after, at, client_of, deployed, merged, read, run_of
+from support.github_history import (
+    HistoryRead,
+    at,
+    deploy,
+    ledger_after,
+    make_client,
+    make_history_run,
+    merge_pull_request,
+    read_fake_history,
+)
 
 KNOWN = frozenset({"deployments"})
 
 
-def again(github: FakeGitHub, first: Read, **more: object) -> tuple[Read, dict[str, Fact]]:
+def again(github: FakeGitHub, first: HistoryRead, **more: object) -> tuple[HistoryRead, dict[str, Fact]]:
     """A second reading, and what of it is news."""
-    ledger = after({}, first)
-    second = read(github, cursors=first.cursors, ledger=ledger, known=KNOWN, **more)  # type: ignore[arg-type]
-    return second, {fact.id: fact for fact in news(ledger, second.facts.values())}
+    ledger = ledger_after({}, first)
+    second = read_fake_history(github, cursors=first.cursors, ledger=ledger, known_sources=KNOWN, **more)  # type: ignore[arg-type]
+    return second, {fact.id: fact for fact in changed_facts(ledger, second.facts.values())}
 
 
 def test_a_deployment_that_had_not_ended_is_looked_at_again(github: FakeGitHub, shop: Repository) -> None:
-    deployed(shop, 1)
+    deploy(shop, 1)
     waiting = shop.deployment(status="in_progress", at=at(1900))
     for number in range(30):
-        deployed(shop, 1901 + number / 10, environment="staging")
-    first = read(github)
+        deploy(shop, 1901 + number / 10, environment="staging")
+    first = read_fake_history(github)
     assert len(first.cursors["deployments"].open) == 1
     shop.deployment_status(waiting, "success", at=at(1950))
     second, found = again(github, first)
@@ -39,10 +48,10 @@ def test_a_deployment_that_had_not_ended_is_looked_at_again(github: FakeGitHub, 
 
 def test_one_that_was_deleted_meanwhile_spoils_nothing(github: FakeGitHub, shop: Repository) -> None:
     gone = shop.deployment(status="in_progress", at=at(1900))
-    first = read(github)
+    first = read_fake_history(github)
     shop.records.remove(gone)
-    del shop.world.nodes[gone.id]
-    new = deployed(shop, 1910)
+    del shop.state.nodes[gone.id]
+    new = deploy(shop, 1910)
     second, found = again(github, first)
     assert second.gathered.failures == []
     assert found.keys() == {new}
@@ -52,7 +61,7 @@ def test_one_that_was_deleted_meanwhile_spoils_nothing(github: FakeGitHub, shop:
 def test_an_incident_that_lost_its_label_is_withdrawn(github: FakeGitHub, shop: Repository) -> None:
     issue = shop.issue("Checkout answers 500", labels=["incident"], created_at=at(1))
     never = shop.issue("A question", labels=["question"], created_at=at(2))
-    first = read(github)
+    first = read_fake_history(github)
     assert list(first.incidents) == [f"github:issue:acme/shop#{issue.number}"]
     shop.unlabel(issue, "incident", at=at(1944))
     shop.unlabel(never, "question", at=at(1944))
@@ -62,7 +71,7 @@ def test_an_incident_that_lost_its_label_is_withdrawn(github: FakeGitHub, shop: 
 
 def test_an_issue_that_becomes_an_incident_is_one(github: FakeGitHub, shop: Repository) -> None:
     issue = shop.issue("Slow", created_at=at(1))
-    first = read(github)
+    first = read_fake_history(github)
     assert not first.incidents
     shop.label(issue, "incident", at=at(1944))
     _, found = again(github, first)
@@ -70,9 +79,9 @@ def test_an_issue_that_becomes_an_incident_is_one(github: FakeGitHub, shop: Repo
 
 
 def test_a_label_that_comes_after_the_merge_is_news(github: FakeGitHub, shop: Repository) -> None:
-    merged(shop, "Faster", 2)
-    first = read(github)
-    pull = shop.every(type(shop.pull("Other", created_at=at(3))))[0]
+    merge_pull_request(shop, "Faster", 2)
+    first = read_fake_history(github)
+    pull = shop.records_of(type(shop.pull("Other", created_at=at(3))))[0]
     pull.labels.append("hotfix")
     pull.updated_at = at(20)
     _, found = again(github, first)
@@ -80,12 +89,12 @@ def test_a_label_that_comes_after_the_merge_is_news(github: FakeGitHub, shop: Re
 
 
 def test_what_production_lags_behind_is_linked_when_it_comes(github: FakeGitHub, shop: Repository) -> None:
-    deployed(shop, 1)
+    deploy(shop, 1)
     for number in range(60):
-        merged(shop, f"Pull {number}", 2 + number / 10)
-    first = read(github)
+        merge_pull_request(shop, f"Pull {number}", 2 + number / 10)
+    first = read_fake_history(github)
     assert again(github, first)[0].requests == 1, "nothing to link, so no commits are read"
-    identity = deployed(shop, 1900)
+    identity = deploy(shop, 1900)
     second, _ = again(github, first)
     assert len(second.deployments[identity].changes or ()) == 60
     assert second.requests <= 4
@@ -95,19 +104,21 @@ def test_a_limit_in_the_middle_keeps_what_there_is_and_the_next_reading_goes_on(
     github: FakeGitHub, shop: Repository
 ) -> None:
     for number in range(150):
-        merged(shop, f"Pull {number}", 1 + number)
+        merge_pull_request(shop, f"Pull {number}", 1 + number)
     github.fail(primary_limit(), to="PastPulls", times=None, skip=1)
-    first = read(github)
+    first = read_fake_history(github)
     assert [one.kind for one in first.gathered.failures] == ["pulls"]
     assert "rate limit" in str(first.gathered.failures[0])
     assert len([one for one in first.changes if one.startswith("github:pull:")]) == 125
-    assert str(first.gathered.reached["pulls"]) == "pull requests back to 2026-09-02"
+    assert str(first.gathered.last_parts["pulls"]) == "pull requests back to 2026-09-02"
     github.heal()
-    merged(shop, "While nobody looked", 200)
+    merge_pull_request(shop, "While nobody looked", 200)
     second, found = again(github, first)
     assert len([one for one in found if one.startswith("github:pull:")]) == 26
-    assert str(second.gathered.reached["pulls"]) == "all pull requests"
-    third = read(github, cursors=second.cursors, ledger=after(after({}, first), second), known=KNOWN)
+    assert str(second.gathered.last_parts["pulls"]) == "all pull requests"
+    third = read_fake_history(
+        github, cursors=second.cursors, ledger=ledger_after(ledger_after({}, first), second), known_sources=KNOWN
+    )
     assert third.cursors["pulls"] == second.cursors["pulls"]
 
 
@@ -116,39 +127,39 @@ def test_incidents_that_a_limit_left_unread_come_with_the_next_reading(github: F
         shop.issue(f"Issue {number}", labels=["incident"], created_at=at(number))
         shop.issue(f"Question {number}", created_at=at(number))
     github.fail(primary_limit(), to="PastIssues", times=None)
-    first = read(github)
+    first = read_fake_history(github)
     assert len(first.incidents) == 25
     github.heal()
     second, found = again(github, first)
     assert len(found) == 55
-    assert str(second.gathered.reached["issues"]) == "all incidents"
+    assert str(second.gathered.last_parts["issues"]) == "all incidents"
     assert again(github, second)[0].requests == 1
 
 
 def test_whoever_stops_listening_keeps_what_came_until_then(github: FakeGitHub, shop: Repository) -> None:
     for number in range(60):
-        merged(shop, f"Pull {number}", 1 + number)
-    deployed(shop, 100)
-    gathered = Gathered()
-    parts = past(client_of(github), Wanted(run_of(), Settings()))
+        merge_pull_request(shop, f"Pull {number}", 1 + number)
+    deploy(shop, 100)
+    gathered = GatheredHistory()
+    parts = read_history(make_client(github), HistoryRequest(make_history_run(), Settings()))
     gathered.add(next(parts))
     parts.close()
-    assert len(gathered.reached) == 1
+    assert len(gathered.last_parts) == 1
     ledger = dict(gathered.facts)
-    rest = read(github, cursors=gathered.cursors, ledger=ledger)
-    assert {**ledger, **rest.facts}.keys() == read(github).facts.keys()
+    rest = read_fake_history(github, cursors=gathered.cursors, ledger=ledger)
+    assert {**ledger, **rest.facts}.keys() == read_fake_history(github).facts.keys()
 
 
 def test_older_deployments_that_come_later_are_linked_all_the_same(github: FakeGitHub, shop: Repository) -> None:
     for number in range(130):
         shop.commit({"a": str(number)}, message=f"Commit {number}", author_date=at(number))
-        deployed(shop, number + 0.5)
+        deploy(shop, number + 0.5)
     github.fail(primary_limit(), to="PastDeployments", times=None)
-    first = read(github)
+    first = read_fake_history(github)
     assert len(first.deployments) == 25
     github.heal()
     second, _ = again(github, first)
-    ledger = after(after({}, first), second)
+    ledger = ledger_after(ledger_after({}, first), second)
     known = [one for one in ledger.values() if isinstance(one, Deployment)]
     assert len(known) == 130
     assert sum(1 for one in known if one.changes is None) == 1
@@ -156,11 +167,11 @@ def test_older_deployments_that_come_later_are_linked_all_the_same(github: FakeG
 
 def test_a_time_to_begin_with_is_kept_and_can_be_moved_back(github: FakeGitHub, shop: Repository) -> None:
     for number in range(120):
-        merged(shop, f"Pull {number}", 24.0 * number / 2)
-        deployed(shop, 24.0 * number / 2 + 1)
-    first = read(github, since=at(24 * 50))
+        merge_pull_request(shop, f"Pull {number}", 24.0 * number / 2)
+        deploy(shop, 24.0 * number / 2 + 1)
+    first = read_fake_history(github, since=at(24 * 50))
     assert min(one.finished_at for one in first.deployments.values()) >= at(24 * 50)
-    merges = [part for part in first.parts if isinstance(part, Part) and part.kind == "pulls"]
+    merges = [part for part in first.parts if isinstance(part, HistoryPart) and part.kind == "pulls"]
     assert sum(len(part.facts) for part in merges) == 20, "others come with the commits that were read"
     assert len(first.deployments) == 20
     second, found = again(github, first)
@@ -175,23 +186,23 @@ def test_a_page_that_github_cannot_make_in_time_is_asked_for_in_halves(
     for number in range(80):
         shop.issue(f"Issue {number}", labels=["incident"], created_at=at(number))
     github.fail(unavailable(502), to="PastIssues", times=3)
-    found = read(github, since=since)  # type: ignore[arg-type]
+    found = read_fake_history(github, since=since)  # type: ignore[arg-type]
     assert len(found.incidents) == 80
     assert found.gathered.failures == []
 
 
 def test_cursors_are_plain_data(github: FakeGitHub, shop: Repository) -> None:
-    deployed(shop, 1)
+    deploy(shop, 1)
     shop.deployment(status=None, at=at(1930))
-    cursors = read(github).cursors
+    cursors = read_fake_history(github).cursors
     text = msgspec.json.encode(cursors)
     assert msgspec.json.decode(text, type=dict[str, Cursor]) == cursors
 
 
 def test_a_part_says_how_far_it_got() -> None:
-    assert str(Part("pulls", reached=at(0))) == "pull requests back to 2026-09-01"
-    assert str(Part("issues", done=True)) == "all incidents"
-    assert str(Part("runs")) == "workflow runs"
+    assert str(HistoryPart("pulls", reached=at(0))) == "pull requests back to 2026-09-01"
+    assert str(HistoryPart("issues", is_complete=True)) == "all incidents"
+    assert str(HistoryPart("runs")) == "workflow runs"
 
 
 @pytest.mark.parametrize("kind", ["pulls", "deployments"])
@@ -199,10 +210,10 @@ def test_a_place_that_github_no_longer_knows_is_read_from_the_newest_on(
     github: FakeGitHub, shop: Repository, kind: str
 ) -> None:
     for number in range(3):
-        merged(shop, f"Pull {number}", number + 1)
-        deployed(shop, number + 1.5)
+        merge_pull_request(shop, f"Pull {number}", number + 1)
+        deploy(shop, number + 1.5)
     lost = Cursor(newest=at(2), reached=at(1), after="gone")
-    found = read(github, cursors={kind: lost}, known=KNOWN)
+    found = read_fake_history(github, cursors={kind: lost}, known_sources=KNOWN)
     assert found.gathered.failures == []
     assert (len(found.changes), len(found.deployments)) == (3, 3)
     assert found.cursors[kind].after is None

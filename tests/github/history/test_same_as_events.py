@@ -4,20 +4,28 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.core.facts.merge import completed, news, reobserved
+from dora_metrics.core.facts.merge import changed_facts, fill_enriched_fields, keep_newest_success
 from dora_metrics.core.facts.model import Change, Deployment, Fact
-from dora_metrics.core.ledger.layout import Contents, plan
-from dora_metrics.core.ledger.layout import read as contents
+from dora_metrics.core.ledger.layout import LedgerContents, plan_merge
+from dora_metrics.core.ledger.layout import parse_ledger as contents
 from dora_metrics.core.policy import Policy
 from dora_metrics.github.client import GitHubError
-from dora_metrics.github.compare import History
+from dora_metrics.github.compare import RepositoryComparer
 from dora_metrics.github.events.observe import observe
-from dora_metrics.pipeline.enrich import Asker
+from dora_metrics.pipeline.enrich import Enricher
 from dora_metrics.settings.model import Settings
 from fakes import records, rest_views
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
-from support.github_history import after, at, client_of, deployed, merged, read, run_of
+from support.github_history import (
+    at,
+    deploy,
+    ledger_after,
+    make_client,
+    make_history_run,
+    merge_pull_request,
+    read_fake_history,
+)
 
 BASE = "https://api.github.com"
 
@@ -27,30 +35,30 @@ class Watched:
 
     def __init__(self, github: FakeGitHub, shop: Repository, **given: object) -> None:
         self.shop, self.settings = shop, Settings.model_validate({"deployment-source": "auto", **given})
-        self.before: Contents = contents({})
-        history = History(client_of(github), "acme/shop")
-        self.asker = Asker(history, Policy(), GitHubError, _raise)
+        self.before: LedgerContents = contents({})
+        history = RepositoryComparer(make_client(github), "acme/shop")
+        self.asker = Enricher(history, Policy(), GitHubError, _raise)
 
     def event(self, name: str, payload: dict[str, Any], sha: str = "") -> None:
-        run = run_of()
+        run = make_history_run()
         run = type(run)(**{**run.__dict__, "event": name, "sha": sha})
         seen = observe(run, {"repository": {"default_branch": "main"}, **payload}, self.settings, frozenset())
         asked = self.asker(tuple(self._enriched(fact) for fact in seen.facts), self.before)
-        self.before = plan(self.before, asked).after
+        self.before = plan_merge(self.before, asked).after
 
     def _enriched(self, fact: Fact) -> Fact:
-        known = self.before.known(fact.id)
-        made = completed(known, fact)
+        known = self.before.fact_by_id(fact.id)
+        made = fill_enriched_fields(known, fact)
         same = isinstance(made, Deployment) and (known is None or isinstance(known, Deployment))
-        return reobserved(known, made) if same else made  # type: ignore[arg-type]
+        return keep_newest_success(known, made) if same else made  # type: ignore[arg-type]
 
     @property
     def ledger(self) -> dict[str, Fact]:
         return {fact.id: fact for fact in self.before.facts}
 
     def deployments(self) -> None:
-        for made in self.shop.every(records.Deployment):
-            for status in made.history:
+        for made in self.shop.records_of(records.Deployment):
+            for status in made.status_history:
                 if status.state == "inactive":
                     continue  # starts no run
                 shown = {
@@ -60,8 +68,8 @@ class Watched:
                 self.event("deployment_status", shown)
 
     def pulls(self) -> None:
-        for made in self.shop.every(records.PullRequest):
-            self.event("pull_request", {"action": "closed", "pull_request": rest_views.whole_pull(BASE, made)})
+        for made in self.shop.records_of(records.PullRequest):
+            self.event("pull_request", {"action": "closed", "pull_request": rest_views.full_pull(BASE, made)})
 
     def issue(self, action: str, made: records.Issue, **more: object) -> None:
         self.event("issues", {"action": action, "issue": rest_views.issue(BASE, made), **more})
@@ -77,7 +85,7 @@ def watched(github: FakeGitHub, shop: Repository) -> Watched:
 
 
 def test_deployments_with_any_history_of_statuses(github: FakeGitHub, shop: Repository, watched: Watched) -> None:
-    deployed(shop, 1)
+    deploy(shop, 1)
     made = shop.deployment(status="failure", at=at(2), finished_at=at(2.1), payload={"version": "v9"})
     shop.deployment_status(made, "success", at=at(2.5))
     shop.deployment_status(made, "failure", at=at(2.6))
@@ -86,29 +94,29 @@ def test_deployments_with_any_history_of_statuses(github: FakeGitHub, shop: Repo
     shop.deployment(status="queued", at=at(4))
     shop.deployment(task="migrate", at=at(5))
     watched.deployments()
-    found = read(github)
-    assert news(watched.ledger, found.facts.values()) == ()
+    found = read_fake_history(github)
+    assert changed_facts(watched.ledger, found.facts.values()) == ()
     assert found.deployments.keys() == watched.ledger.keys()
     assert len(found.deployments) == 3
 
 
 @pytest.mark.parametrize("how", ["squash", "merge", "rebase"])
 def test_what_deployments_delivered(github: FakeGitHub, shop: Repository, watched: Watched, how: str) -> None:
-    deployed(shop, 1)
+    deploy(shop, 1)
     shop.commit({"a": "1"}, message="Part one", branch="feature", author_date=at(1.2))
     shop.commit({"a": "2"}, message="Part two", branch="feature", author_date=at(1.4))
     pull = shop.pull("Faster", branch="feature", created_at=at(1.5), labels=["hotfix"])
     shop.review(pull, at=at(1.6))
-    shop.merge_pull(pull, how=how, at=at(2))  # type: ignore[arg-type]
+    shop.merge_pull(pull, method=how, at=at(2))  # type: ignore[arg-type]
     shop.commit({"b": "1"}, message="By hand", author_date=at(2.5))
     shop.commit({"b": "2"}, message="A robot", author="renovate[bot]", author_date=at(2.6))
-    deployed(shop, 3)
-    merged(shop, "Bump", 4, author="dependabot[bot]", body="Reverts acme/shop#1")
-    deployed(shop, 5)
+    deploy(shop, 3)
+    merge_pull_request(shop, "Bump", 4, author="dependabot[bot]", body="Reverts acme/shop#1")
+    deploy(shop, 5)
     watched.pulls()
     watched.deployments()
-    found = read(github)
-    assert news(watched.ledger, found.facts.values()) == ()
+    found = read_fake_history(github)
+    assert changed_facts(watched.ledger, found.facts.values()) == ()
     ledger = watched.ledger
     assert {key: ledger[key] for key in found.facts} == found.facts
     assert len([fact for fact in found.facts.values() if isinstance(fact, Change)]) == 4
@@ -119,7 +127,7 @@ def test_releases(github: FakeGitHub, shop: Repository, watched: Watched) -> Non
         made = shop.release(tag, published_at=at(3), prerelease=prerelease)
         watched.event("release", {"action": "published", "release": rest_views.release(BASE, made)}, sha=made.sha)
     shop.release("v2", draft=True)
-    assert news(watched.ledger, read(github).facts.values()) == ()
+    assert changed_facts(watched.ledger, read_fake_history(github).facts.values()) == ()
     assert len(watched.ledger) == 2
 
 
@@ -130,17 +138,17 @@ def test_runs_with_attempts(github: FakeGitHub, shop: Repository, watched: Watch
     shop.run("Deploy", at=at(4), branch="v1.2.0")
     shop.run("Deploy", at=at(5), conclusion="cancelled")
     shop.run("CI", at=at(6))
-    for made in shop.every(records.WorkflowRun):
+    for made in shop.records_of(records.WorkflowRun):
         shown = {"action": "completed", "workflow_run": rest_views.run(BASE, made)}
         watched.event("workflow_run", {**shown, "workflow": {"name": made.name, "path": made.path}})
-    found = read(github)
-    assert news(watched.ledger, found.facts.values()) == ()
+    found = read_fake_history(github)
+    assert changed_facts(watched.ledger, found.facts.values()) == ()
     assert found.deployments.keys() == watched.ledger.keys()
     assert len(watched.ledger) == 4
 
 
 def test_merges_as_pushes(github: FakeGitHub, shop: Repository, watched: Watched) -> None:
-    sha = merged(shop, "Faster", 2)
+    sha = merge_pull_request(shop, "Faster", 2)
     payload = {
         "ref": "refs/heads/main",
         "after": sha,
@@ -149,7 +157,7 @@ def test_merges_as_pushes(github: FakeGitHub, shop: Repository, watched: Watched
     }
     watched.event("push", payload)
     watched.pulls()
-    assert news(watched.ledger, read(github).facts.values()) == ()
+    assert changed_facts(watched.ledger, read_fake_history(github).facts.values()) == ()
     assert f"github:push:{sha}" in watched.ledger
 
 
@@ -157,36 +165,36 @@ def test_incidents_through_all_that_happens_to_them(github: FakeGitHub, shop: Re
     body = "### Severity\n\ncritical\n\n### Detected at\n\n2026-09-01T13:00Z\n"
     made = shop.issue("Checkout answers 500", labels=["incident", "sev2"], body=body, created_at=at(3))
     watched.issue("opened", made)
-    assert news(watched.ledger, read(github).facts.values()) == ()
+    assert changed_facts(watched.ledger, read_fake_history(github).facts.values()) == ()
     shop.close(made, at=at(4))
     watched.issue("closed", made)
     shop.reopen(made, at=at(5))
     watched.issue("reopened", made)
-    assert news(watched.ledger, read(github).facts.values()) == ()
+    assert changed_facts(watched.ledger, read_fake_history(github).facts.values()) == ()
     shop.close(made, "duplicate", at=at(6))
     watched.issue("closed", made)
-    assert news(watched.ledger, read(github).facts.values()) == ()
+    assert changed_facts(watched.ledger, read_fake_history(github).facts.values()) == ()
     assert [fact.retracted for fact in watched.ledger.values()] == [True]
 
 
 def test_a_service_of_the_settings_and_texts_without_end(github: FakeGitHub, shop: Repository) -> None:
     watched = Watched(github, shop, service="till")
-    merged(shop, "x" * 400, 2, labels=["y" * 400])
-    deployed(shop, 3, ref="z" * 400)
+    merge_pull_request(shop, "x" * 400, 2, labels=["y" * 400])
+    deploy(shop, 3, ref="z" * 400)
     watched.pulls()
     watched.deployments()
-    found = read(github, service="till")
-    assert news(watched.ledger, found.facts.values()) == ()
+    found = read_fake_history(github, service="till")
+    assert changed_facts(watched.ledger, found.facts.values()) == ()
     assert {fact.service for fact in found.facts.values()} == {"till"}
 
 
 def test_the_event_comes_after_the_reading_and_is_no_news_either(github: FakeGitHub, shop: Repository) -> None:
-    deployed(shop, 1)
-    merged(shop, "Faster", 2)
-    deployed(shop, 3)
+    deploy(shop, 1)
+    merge_pull_request(shop, "Faster", 2)
+    deploy(shop, 3)
     watched = Watched(github, shop)
-    ledger = after({}, read(github))
-    watched.before = plan(watched.before, ledger.values()).after
+    ledger = ledger_after({}, read_fake_history(github))
+    watched.before = plan_merge(watched.before, ledger.values()).after
     watched.pulls()
     watched.deployments()
     assert watched.ledger == ledger

@@ -4,21 +4,21 @@ from pathlib import Path
 
 import pytest
 
-from support.git_repository import Report, Repository
-from support.tools import needs
+from support.git_repository import GitRepository, ReportCommand
+from support.tools import require_tool
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Repository:
-    needs("git")
-    return Repository.new(tmp_path / "shop")
+def repository(tmp_path: Path) -> GitRepository:
+    require_tool("git")
+    return GitRepository.create(tmp_path / "shop")
 
 
 @pytest.fixture
-def report(tmp_path: Path) -> Report:
-    return Report(tmp_path)
+def report(tmp_path: Path) -> ReportCommand:
+    return ReportCommand(tmp_path)
 
 
 @pytest.fixture
-def start(repository: Repository) -> str:
+def start(repository: GitRepository) -> str:
     return repository.release("v1.0.0", "Start", at="03-01")

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from support.git_repository import EMPTY_TREE, Report, Repository, seconds, two
+from support.git_repository import EMPTY_TREE, GitRepository, ReportCommand, two_releases, unix_seconds
 
 # Not a repository that can be read: exit code 2, and what to do.
 
 
-def test_a_folder_that_is_no_repository_is_named(report: Report, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_repository_is_named(report: ReportCommand, tmp_path: Path) -> None:
     (tmp_path / "plain").mkdir()
     found = replace(report, variables={"GIT_CEILING_DIRECTORIES": str(tmp_path)})(tmp_path / "plain")
     assert found.problem == (
@@ -19,22 +19,24 @@ def test_a_folder_that_is_no_repository_is_named(report: Report, tmp_path: Path)
 
 
 @pytest.mark.parametrize("name", ["nowhere", "a\0b", "file", "x" * 5000])
-def test_a_folder_that_is_not_there_is_named(report: Report, tmp_path: Path, name: str) -> None:
+def test_a_folder_that_is_not_there_is_named(report: ReportCommand, tmp_path: Path, name: str) -> None:
     (tmp_path / "file").write_text("", "utf-8")
     assert "there is no such folder" in report(tmp_path / name).problem
 
 
 def test_without_the_program_git_it_is_said_what_to_install(
-    repository: Repository, report: Report, tmp_path: Path
+    repository: GitRepository, report: ReportCommand, tmp_path: Path
 ) -> None:
     found = replace(report, variables={"PATH": str(tmp_path)})(repository.folder)
     assert found.problem.startswith("git: the program cannot be started (No such file or directory)")
     assert "install git" in found.problem
 
 
-def test_a_repository_of_another_user_is_explained_and_not_read(repository: Repository, report: Report) -> None:
+def test_a_repository_of_another_user_is_explained_and_not_read(
+    repository: GitRepository, report: ReportCommand
+) -> None:
     """With the switch that git's own tests use, for only root can give a folder away."""
-    two(repository)
+    two_releases(repository)
     found = replace(report, variables={"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"})(repository.folder)
     assert found.problem == (
         f"{repository.folder}: the repository belongs to another user, and git reads such a one only where you say "
@@ -42,8 +44,10 @@ def test_a_repository_of_another_user_is_explained_and_not_read(repository: Repo
     )
 
 
-def test_a_repository_of_another_user_is_read_where_the_user_trusts_it(repository: Repository, report: Report) -> None:
-    two(repository)
+def test_a_repository_of_another_user_is_read_where_the_user_trusts_it(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    two_releases(repository)
     trusting = {
         "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1",
         "GIT_CONFIG_COUNT": "1",
@@ -53,14 +57,14 @@ def test_a_repository_of_another_user_is_read_where_the_user_trusts_it(repositor
     assert len(replace(report, variables=trusting)(repository.folder).deployments) == 2
 
 
-def test_a_repository_that_lacks_commits_is_not_half_read(repository: Repository, report: Report) -> None:
-    first, _ = two(repository)
+def test_a_repository_that_lacks_commits_is_not_half_read(repository: GitRepository, report: ReportCommand) -> None:
+    first, _ = two_releases(repository)
     (repository.folder / ".git" / "objects" / first[:2] / first[2:]).unlink()
     assert f"{repository.folder}: git cannot read it: " in report(repository.folder).problem
 
 
-def test_a_tag_on_a_commit_that_is_not_there_is_named(repository: Repository, report: Report) -> None:
-    two(repository)
+def test_a_tag_on_a_commit_that_is_not_there_is_named(repository: GitRepository, report: ReportCommand) -> None:
+    two_releases(repository)
     (repository.folder / ".git" / "refs" / "tags" / "broken").write_text("1" * 40 + "\n", "ascii")
     assert "git cannot read it: missing object" in report(repository.folder).problem
 
@@ -68,23 +72,23 @@ def test_a_tag_on_a_commit_that_is_not_there_is_named(repository: Repository, re
 # No deployments: an answer without scopes, and why.
 
 
-def test_an_empty_repository_has_no_deployments(repository: Repository, report: Report) -> None:
-    found = report(repository.folder).answer
+def test_an_empty_repository_has_no_deployments(repository: GitRepository, report: ReportCommand) -> None:
+    found = report(repository.folder).document
     assert found["scopes"] == []
     assert found["notes"] == ["The repository is empty: no commits, so no tags and no deployments."]
 
 
-def test_without_tags_there_are_no_deployments(repository: Repository, report: Report) -> None:
+def test_without_tags_there_are_no_deployments(repository: GitRepository, report: ReportCommand) -> None:
     repository.commit("Start")
     found = report(repository.folder)
-    assert found.answer["scopes"] == []
+    assert found.document["scopes"] == []
     assert found.notes.startswith("No tags, so no deployments")
     assert "No tags, so no deployments" in report(repository.folder, "--format", "markdown").out
     assert report(repository.folder, "--format", "prometheus").code == 0
 
 
 def test_a_pattern_that_fits_no_tag_is_answered_with_some_that_there_are(
-    repository: Repository, report: Report
+    repository: GitRepository, report: ReportCommand
 ) -> None:
     sha = repository.release("v1.9.0", "Start", at="03-01")
     for minor in range(10, 16):
@@ -95,15 +99,15 @@ def test_a_pattern_that_fits_no_tag_is_answered_with_some_that_there_are(
     )
 
 
-def test_a_pattern_is_data(repository: Repository, report: Report) -> None:
-    two(repository)
+def test_a_pattern_is_data(repository: GitRepository, report: ReportCommand) -> None:
+    two_releases(repository)
     for pattern in ("--upload-pack=touch x", "-v", "[", "$(id)", "<b>"):
         assert "so there are no deployments" in report(repository.folder, f"--tags={pattern}").notes
         assert "<b>" not in report(repository.folder, f"--tags={pattern}", "--format", "markdown").out
 
 
-def test_an_empty_pattern_is_none(repository: Repository, report: Report) -> None:
-    two(repository)
+def test_an_empty_pattern_is_none(repository: GitRepository, report: ReportCommand) -> None:
+    two_releases(repository)
     assert len(report(repository.folder, "--tags=").deployments) == 2
 
 
@@ -111,16 +115,20 @@ def test_an_empty_pattern_is_none(repository: Repository, report: Report) -> Non
 
 
 @pytest.mark.parametrize("authored", ["0", "600000000", "99999999999", "9999999999999999"])
-def test_a_commit_with_an_absurd_time_has_no_lead_time(repository: Repository, report: Report, authored: str) -> None:
+def test_a_commit_with_an_absurd_time_has_no_lead_time(
+    repository: GitRepository, report: ReportCommand, authored: str
+) -> None:
     first = repository.release("v1.0.0", "Start", at="03-01")
     repository.tag("v1.1.0", repository.commit("More", first, at="03-02", authored=authored))
     found = report(repository.folder)
-    assert found.hours == {}
+    assert found.lead_time_hours == {}
     assert found.metrics["lead_time"]["excluded"]["no_start"] == 1
     assert "Commits authored before 1990 or after 2199, which is no start of a lead time: 1." in found.notes
 
 
-def test_a_commit_authored_after_its_release_is_dropped_as_negative(repository: Repository, report: Report) -> None:
+def test_a_commit_authored_after_its_release_is_dropped_as_negative(
+    repository: GitRepository, report: ReportCommand
+) -> None:
     first = repository.release("v1.0.0", "Start", at="03-01")
     repository.tag("v1.1.0", repository.commit("More", first, at="03-02", authored="2030-01-01T00:00:00"))
     found = report(repository.folder).metrics["lead_time"]
@@ -128,7 +136,9 @@ def test_a_commit_authored_after_its_release_is_dropped_as_negative(repository: 
 
 
 @pytest.mark.parametrize("at", ["0", "600000000", "99999999999"])
-def test_a_tag_with_an_absurd_time_is_left_out_and_named(repository: Repository, report: Report, at: str) -> None:
+def test_a_tag_with_an_absurd_time_is_left_out_and_named(
+    repository: GitRepository, report: ReportCommand, at: str
+) -> None:
     first = repository.release("v1.0.0", "Start", at=at)
     second = repository.release("v1.1.0", "More", first, at="03-02")
     repository.tag("v1.1.0-again", second, at)
@@ -136,11 +146,11 @@ def test_a_tag_with_an_absurd_time_is_left_out_and_named(repository: Repository,
     found = report(repository.folder)
     assert list(found.deployments) == ["v1.1.0", "v1.2.0"]
     assert "Tags with a time before 1990 or after 2199, and left out: 2 (v1.1.0-again, v1.0.0)." in found.notes
-    assert found.answer["window"]["from"] == "2024-03-02T00:00:00Z"
+    assert found.document["window"]["from"] == "2024-03-02T00:00:00Z"
 
 
-def test_a_tag_from_the_future_is_in_no_number_yet(repository: Repository, report: Report) -> None:
-    _, second = two(repository)
+def test_a_tag_from_the_future_is_in_no_number_yet(repository: GitRepository, report: ReportCommand) -> None:
+    _, second = two_releases(repository)
     repository.tag("v2.0.0", repository.commit("Later", second, at="03-04"), "2031-01-01T00:00:00")
     found = report(repository.folder)
     assert found.metrics["deployment_frequency"]["deployments"] == 2
@@ -148,14 +158,14 @@ def test_a_tag_from_the_future_is_in_no_number_yet(repository: Repository, repor
 
 
 @pytest.mark.parametrize("time", ["", "nonsense", "1709251200", "-5 +0000", "1709251200 +99999999"])
-def test_a_commit_whose_lines_are_broken_is_borne(repository: Repository, report: Report, time: str) -> None:
+def test_a_commit_whose_lines_are_broken_is_borne(repository: GitRepository, report: ReportCommand, time: str) -> None:
     first = repository.release("v1.0.0", "Start", at="03-01")
     raw = f"tree {EMPTY_TREE}\nparent {first}\nauthor A <a@b> {time}\ncommitter A <a@b> {time}\n\nBroken\n"
-    broken = repository.write(raw.encode())
+    broken = repository.write_commit(raw.encode())
     repository.tag("v1.1.0", broken, "03-05")
     found = report(repository.folder)
     assert found.changes["v1.1.0"] == [broken]
-    assert all(hours > 0 for hours in found.hours.values())
+    assert all(hours > 0 for hours in found.lead_time_hours.values())
 
 
 # Texts.
@@ -164,22 +174,22 @@ def test_a_commit_whose_lines_are_broken_is_borne(repository: Repository, report
 @pytest.mark.parametrize(
     "message", [b"\xff\xfe caf\xe9 (#7)\n", b"", b"\n\n\n", b"a\0b\0c\0", b"x" * 1_000_000, b"\r\n"]
 )
-def test_messages_of_any_bytes_are_borne(repository: Repository, report: Report, message: bytes) -> None:
+def test_messages_of_any_bytes_are_borne(repository: GitRepository, report: ReportCommand, message: bytes) -> None:
     first = repository.release("v1.0.0", "Start", at="03-01")
-    who = f"A <a@b> {seconds('03-02')} +0000"
+    who = f"A <a@b> {unix_seconds('03-02')} +0000"
     head = f"tree {EMPTY_TREE}\nparent {first}\nauthor {who}\ncommitter {who}\n\n"
-    sha = repository.write(head.encode() + message)
+    sha = repository.write_commit(head.encode() + message)
     repository.tag("v1.1.0", sha, "03-03")
     found = report(repository.folder)
     assert found.changes["v1.1.0"] == ["#7" if b"(#7)" in message else sha]
-    assert list(found.hours.values()) == [24]
+    assert list(found.lead_time_hours.values()) == [24]
 
 
-def test_a_message_in_another_encoding_is_read(repository: Repository, report: Report) -> None:
+def test_a_message_in_another_encoding_is_read(repository: GitRepository, report: ReportCommand) -> None:
     first = repository.release("v1.0.0", "Start", at="03-01")
-    who = f"J\xfcrgen[bot] <a@b> {seconds('03-02')} +0000"
+    who = f"J\xfcrgen[bot] <a@b> {unix_seconds('03-02')} +0000"
     head = f"tree {EMPTY_TREE}\nparent {first}\nauthor {who}\ncommitter {who}\nencoding ISO-8859-1\n\n"
-    repository.tag("v1.1.0", repository.write(head.encode("latin-1") + b"Gr\xf6\xdfer (#7)\n"), "03-03")
+    repository.tag("v1.1.0", repository.write_commit(head.encode("latin-1") + b"Gr\xf6\xdfer (#7)\n"), "03-03")
     found = report(repository.folder)
     assert found.changes["v1.1.0"] == ["#7"]
     assert found.metrics["lead_time"]["excluded"]["bots"] == 1

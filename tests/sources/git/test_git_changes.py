@@ -2,14 +2,14 @@
 
 import pytest
 
-from support.git_repository import Report, Repository, merge, seconds
+from support.git_repository import GitRepository, ReportCommand, merge_message, unix_seconds
 
 BOT = "dependabot[bot] <49699333+dependabot[bot]@users.noreply.github.com>"
 GITHUB = "GitHub <noreply@github.com>"
 
 
 def test_a_merge_without_a_pull_request_is_no_change_but_its_commits_are(
-    repository: Repository, report: Report, start: str
+    repository: GitRepository, report: ReportCommand, start: str
 ) -> None:
     one = repository.commit("One", start, at="03-02")
     two = repository.commit("Two", start, at="03-03")
@@ -20,14 +20,14 @@ def test_a_merge_without_a_pull_request_is_no_change_but_its_commits_are(
 
 
 def test_a_merge_with_a_number_in_its_title_is_a_pull_request(
-    repository: Repository, report: Report, start: str
+    repository: GitRepository, report: ReportCommand, start: str
 ) -> None:
     """As repositories have it that take the pull request's title for the merge."""
     topic = repository.commit("One", start, at="03-02")
     repository.release("v1.1.0", "Add the basket (#7)", start, topic, at="03-04")
     found = report(repository.folder)
     assert found.changes["v1.1.0"] == ["#7"]
-    assert found.hours == {"#7": 48}
+    assert found.lead_time_hours == {"#7": 48}
     assert "squashed" not in found.notes
 
 
@@ -35,66 +35,72 @@ def test_a_merge_with_a_number_in_its_title_is_a_pull_request(
     "title", ["Fix #7", "(#7) first", "Fix (#7).", "Fix (#)", "Fix (acme/shop#7)", "Merge pull request #7"]
 )
 def test_other_numbers_in_a_title_are_no_pull_request(
-    repository: Repository, report: Report, start: str, title: str
+    repository: GitRepository, report: ReportCommand, start: str, title: str
 ) -> None:
     sha = repository.release("v1.1.0", title, start, at="03-04")
     assert report(repository.folder).changes["v1.1.0"] == [sha]
 
 
-def test_of_several_numbers_the_last_is_the_pull_requests(repository: Repository, report: Report, start: str) -> None:
+def test_of_several_numbers_the_last_is_the_pull_requests(
+    repository: GitRepository, report: ReportCommand, start: str
+) -> None:
     repository.release("v1.1.0", "Take over (#7) for 1.1 (#9)", start, at="03-04")
     assert report(repository.folder).changes["v1.1.0"] == ["#9"]
 
 
 def test_a_number_behind_a_merged_pull_request_is_one_only_where_github_made_the_commit(
-    repository: Repository, report: Report, start: str
+    repository: GitRepository, report: ReportCommand, start: str
 ) -> None:
     issue = repository.commit("Fix what #12 says (#12)", start, at="03-02")
     squashed = repository.commit("Add the basket (#13)", issue, at="03-03", committer=GITHUB)
     own = repository.commit("As #20 wants it (#20)", squashed, at="03-03", committer=GITHUB)
-    repository.release("v1.1.0", merge(20), start, own, at="03-04")
+    repository.release("v1.1.0", merge_message(20), start, own, at="03-04")
     found = report(repository.folder)
     assert found.changes["v1.1.0"] == ["#13", "#20"]
-    assert found.hours == {"#13": 24, "#20": 48}
+    assert found.lead_time_hours == {"#13": 24, "#20": 48}
 
 
 def test_a_pull_request_merged_into_another_ones_branch_has_its_own_commits(
-    repository: Repository, report: Report, start: str
+    repository: GitRepository, report: ReportCommand, start: str
 ) -> None:
     outer = repository.commit("Outer", start, at="03-03")
     inner = repository.commit("Inner", outer, at="03-02")
-    merged = repository.commit(merge(7), outer, inner, at="03-04")
-    repository.release("v1.1.0", merge(8), start, merged, at="03-05")
+    merged = repository.commit(merge_message(7), outer, inner, at="03-04")
+    repository.release("v1.1.0", merge_message(8), start, merged, at="03-05")
     found = report(repository.folder, "--lead-time-start", "commit")
     assert found.changes["v1.1.0"] == ["#7", "#8"]
-    assert found.hours == {"#7": 72, "#8": 48}
-    assert report(repository.folder).hours == {"#7": 72, "#8": 72}  # 8's branch began with what 7 brought
+    assert found.lead_time_hours == {"#7": 72, "#8": 48}
+    assert report(repository.folder).lead_time_hours == {"#7": 72, "#8": 72}  # 8's branch began with what 7 brought
 
 
 def test_what_the_main_branch_already_had_is_not_the_pull_requests(
-    repository: Repository, report: Report, start: str
+    repository: GitRepository, report: ReportCommand, start: str
 ) -> None:
     main = repository.commit("On main", start, at="03-01T12:00")
     topic = repository.commit("Topic", start, at="03-02")
     updated = repository.commit("Merge branch 'main' into topic", topic, main, at="03-02T12:00")
-    repository.release("v1.1.0", merge(7), main, updated, at="03-03")
+    repository.release("v1.1.0", merge_message(7), main, updated, at="03-03")
     found = report(repository.folder)
     assert found.changes["v1.1.0"] == [main, "#7"]
-    assert found.hours == {main: 36, "#7": 24}
+    assert found.lead_time_hours == {main: 36, "#7": 24}
 
 
-def test_an_octopus_merge_brings_what_all_its_branches_had(repository: Repository, report: Report, start: str) -> None:
+def test_an_octopus_merge_brings_what_all_its_branches_had(
+    repository: GitRepository, report: ReportCommand, start: str
+) -> None:
     topics = [repository.commit(f"Topic {day}", start, at=f"03-0{day}") for day in (2, 3, 4)]
     repository.release("v1.1.0", "Merge branches 'a', 'b' and 'c'", start, *topics, at="03-05")
     found = report(repository.folder)
     assert found.changes["v1.1.0"] == topics
     assert found.deployments["v1.1.0"]["commit_count"] == 4
     topic = repository.commit("Topic 5", topics[0], at="03-05")
-    repository.release("v1.2.0", merge(9), repository.git("rev-parse", "v1.1.0"), topic, topics[1], at="03-06")
+    repository.release("v1.2.0", merge_message(9), repository.git("rev-parse", "v1.1.0"), topic, topics[1], at="03-06")
     assert report(repository.folder).changes["v1.2.0"] == ["#9"]
 
 
-def test_a_history_of_its_own_is_merged_like_a_branch(repository: Repository, report: Report, start: str) -> None:
+def test_a_history_of_its_own_is_merged_like_a_branch(
+    repository: GitRepository, report: ReportCommand, start: str
+) -> None:
     root = repository.commit("Another root", at="03-02")
     repository.release("v1.1.0", "Merge branch 'docs'", start, root, at="03-03")
     repository.release("v1.2.0", "A third root", at="03-04")
@@ -104,7 +110,7 @@ def test_a_history_of_its_own_is_merged_like_a_branch(repository: Repository, re
 
 
 def test_a_cherry_picked_change_stays_with_the_tag_that_had_it_first(
-    repository: Repository, report: Report, start: str
+    repository: GitRepository, report: ReportCommand, start: str
 ) -> None:
     main = repository.commit("Mend the basket (#7)", start, at="03-02")
     repository.release("v1.0.1", "Mend the basket (#7)", start, at="03-03")
@@ -114,61 +120,67 @@ def test_a_cherry_picked_change_stays_with_the_tag_that_had_it_first(
     assert [one["deployment"] for one in found.scope["evidence"]["lead_times"]] == ["git:tag:v1.0.1", "git:tag:v1.1.0"]
 
 
-def test_several_commits_with_one_number_are_one_change(repository: Repository, report: Report, start: str) -> None:
+def test_several_commits_with_one_number_are_one_change(
+    repository: GitRepository, report: ReportCommand, start: str
+) -> None:
     one = repository.commit("Step one (#7)", start, at="03-02")
     repository.release("v1.1.0", "Step two (#7)", one, at="03-03")
     found = report(repository.folder)
     assert found.changes["v1.1.0"] == ["#7"]
-    assert found.hours == {"#7": 24}
+    assert found.lead_time_hours == {"#7": 24}
     assert found.deployments["v1.1.0"]["commit_count"] == 2
 
 
-def test_a_merge_of_more_commits_than_an_api_shows_is_whole(repository: Repository, report: Report, start: str) -> None:
+def test_a_merge_of_more_commits_than_an_api_shows_is_whole(
+    repository: GitRepository, report: ReportCommand, start: str
+) -> None:
     stream = [f"feature done\nreset refs/heads/topic\nfrom {start}\n"]
-    for at in range(seconds("03-02"), seconds("03-02") + 300):
+    for at in range(unix_seconds("03-02"), unix_seconds("03-02") + 300):
         who = f"A <a@b> {at} +0000"
         stream += [f"commit refs/heads/topic\nauthor {who}\ncommitter {who}\ndata 4\nStep\n\n"]
-    repository.git("fast-import", "--quiet", given="".join([*stream, "done\n"]))
+    repository.git("fast-import", "--quiet", stdin="".join([*stream, "done\n"]))
     tip = repository.git("rev-parse", "refs/heads/topic")
-    repository.release("v1.1.0", merge(7), start, tip, at="03-03")
+    repository.release("v1.1.0", merge_message(7), start, tip, at="03-03")
     found = report(repository.folder, "--lead-time-start", "commit")
     assert found.changes["v1.1.0"] == ["#7"]
     assert found.deployments["v1.1.0"]["commit_count"] == 301
     assert found.metrics["lead_time"]["changes"] == 300
 
 
-def test_changes_of_bots_are_left_out_by_name_or_address(repository: Repository, report: Report, start: str) -> None:
+def test_changes_of_bots_are_left_out_by_name_or_address(
+    repository: GitRepository, report: ReportCommand, start: str
+) -> None:
     named = repository.commit("Bump a (#4)", start, at="03-02", author="renovate[bot] <r@example.org>")
     direct = repository.commit("Bump b", named, at="03-02", author=BOT.replace("dependabot[bot]", "Dependabot", 1))
     topic = repository.commit("Bump c", direct, at="03-02", author=BOT)
-    merged = repository.commit(merge(5, "acme/dependabot/pip/c"), direct, topic, at="03-02")
+    merged = repository.commit(merge_message(5, "acme/dependabot/pip/c"), direct, topic, at="03-02")
     helped = repository.commit("Bump d", merged, at="03-02", author=BOT)
     mended = repository.commit("Make it work", helped, at="03-02")
-    repository.release("v1.1.0", merge(6), merged, mended, at="03-03")
+    repository.release("v1.1.0", merge_message(6), merged, mended, at="03-03")
     found = report(repository.folder)
-    assert list(found.hours) == ["#6"]  # a person took part
+    assert list(found.lead_time_hours) == ["#6"]  # a person took part
     assert found.metrics["lead_time"]["excluded"]["bots"] == 3
     assert report(repository.folder, "--exclude-bots", "false").metrics["lead_time"]["changes"] == 4
 
 
 @pytest.mark.parametrize("branch", ["acme/hotfix/till", "acme/hotfix-till"])
 def test_a_hotfix_branch_is_known_by_the_merges_own_words(
-    repository: Repository, report: Report, start: str, branch: str
+    repository: GitRepository, report: ReportCommand, start: str, branch: str
 ) -> None:
     topic = repository.commit("Mend", start, at="03-01T02:00")
-    repository.release("v1.1.0", merge(7, branch), start, topic, at="03-01T03:00")
-    assert report(repository.folder).failures == {"v1.0.0": "hotfix"}
-    assert report(repository.folder, "--hotfix-branches", "urgent/").failures == {}
+    repository.release("v1.1.0", merge_message(7, branch), start, topic, at="03-01T03:00")
+    assert report(repository.folder).failure_rules == {"v1.0.0": "hotfix"}
+    assert report(repository.folder, "--hotfix-branches", "urgent/").failure_rules == {}
 
 
 def test_a_hotfix_branch_without_a_pull_request_is_known_too(
-    repository: Repository, report: Report, start: str
+    repository: GitRepository, report: ReportCommand, start: str
 ) -> None:
     topic = repository.commit("Mend", start, at="03-01T02:00")
     repository.release("v1.1.0", "Merge branch 'hotfix/till'", start, topic, at="03-01T03:00")
-    assert report(repository.folder).failures == {"v1.0.0": "hotfix"}
+    assert report(repository.folder).failure_rules == {"v1.0.0": "hotfix"}
 
 
-def test_prefixes_and_fixtures_are_no_hotfixes(repository: Repository, report: Report, start: str) -> None:
+def test_prefixes_and_fixtures_are_no_hotfixes(repository: GitRepository, report: ReportCommand, start: str) -> None:
     repository.release("v1.1.0", "fix: prefix, suffix and fixture; hotfixes later (#7)", start, at="03-01T02:00")
-    assert report(repository.folder).failures == {}
+    assert report(repository.folder).failure_rules == {}

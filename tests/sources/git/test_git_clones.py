@@ -6,51 +6,51 @@ from pathlib import Path
 
 import pytest
 
-from support.git_repository import EMPTY_TREE, Report, Repository, seconds, two
+from support.git_repository import EMPTY_TREE, GitRepository, ReportCommand, two_releases, unix_seconds
 
 UNSHALLOW = "`fetch-depth: 0` in actions/checkout, or with `git fetch --unshallow --tags`"
 
 
 def test_a_bare_one_a_mirror_and_its_git_folder_are_read_alike(
-    repository: Repository, report: Report, tmp_path: Path
+    repository: GitRepository, report: ReportCommand, tmp_path: Path
 ) -> None:
-    two(repository)
+    two_releases(repository)
     repository.git("clone", "--quiet", "--bare", str(repository.folder), str(tmp_path / "bare" / "shop.git"))
     repository.git("clone", "--quiet", "--mirror", str(repository.folder), str(tmp_path / "mirror" / "shop.git"))
-    expected = report(repository.folder).hours
+    expected = report(repository.folder).lead_time_hours
     assert expected
     for place in (tmp_path / "bare" / "shop.git", tmp_path / "mirror" / "shop.git", repository.folder / ".git"):
         found = report(place)
-        assert found.hours == expected
+        assert found.lead_time_hours == expected
         assert found.scope["service"] == "shop"
 
 
 def test_a_worktree_a_folder_in_it_and_a_detached_head_are_read_alike(
-    repository: Repository, report: Report, tmp_path: Path
+    repository: GitRepository, report: ReportCommand, tmp_path: Path
 ) -> None:
-    first, _ = two(repository)
+    first, _ = two_releases(repository)
     repository.git("remote", "remove", "origin")
     repository.git("worktree", "add", "--quiet", "--detach", str(tmp_path / "elsewhere"), first)
     (tmp_path / "elsewhere" / "sub").mkdir()
     repository.git("checkout", "--quiet", "--detach", first)
-    expected = report(repository.folder).hours
+    expected = report(repository.folder).lead_time_hours
     assert expected
     for place in (tmp_path / "elsewhere", tmp_path / "elsewhere" / "sub"):
-        assert report(place).hours == expected
+        assert report(place).lead_time_hours == expected
         assert report(place).scope["repository"] == "local/shop"
 
 
 @pytest.mark.parametrize("name", ["a b", "a\nb", "caf\udce9", "--git-dir", "$(id)"])
-def test_a_folder_of_any_name_is_read(tmp_path: Path, report: Report, name: str) -> None:
-    repository = Repository.new(tmp_path / name / "shop", origin=None)
-    two(repository)
+def test_a_folder_of_any_name_is_read(tmp_path: Path, report: ReportCommand, name: str) -> None:
+    repository = GitRepository.create(tmp_path / name / "shop", origin=None)
+    two_releases(repository)
     assert report(repository.folder).scope["repository"] == "local/shop"
-    odd = Repository.new(tmp_path / "odd" / name, origin=None)
-    two(odd)
+    odd = GitRepository.create(tmp_path / "odd" / name, origin=None)
+    two_releases(odd)
     assert re.fullmatch(r"local/[\w.-]+", report(odd.folder).scope["repository"])
 
 
-def test_tags_on_no_branch_count(repository: Repository, report: Report) -> None:
+def test_tags_on_no_branch_count(repository: GitRepository, report: ReportCommand) -> None:
     first = repository.release("v1.0.0", "Start", at="03-01")
     repository.release("v1.0.1", "Mend", first, at="03-03")
     repository.git("update-ref", "refs/heads/main", first)
@@ -59,10 +59,10 @@ def test_tags_on_no_branch_count(repository: Repository, report: Report) -> None
 
 @pytest.mark.parametrize("wanted", ["blob:none", "tree:0"])
 def test_a_partial_clone_is_read_and_nothing_is_fetched(
-    repository: Repository, report: Report, tmp_path: Path, wanted: str
+    repository: GitRepository, report: ReportCommand, tmp_path: Path, wanted: str
 ) -> None:
-    two(repository)
-    blob = repository.git("hash-object", "-w", "--stdin", given="key")
+    two_releases(repository)
+    blob = repository.git("hash-object", "-w", "--stdin", stdin="key")
     repository.tag("key", blob, "03-02")
     repository.tag("outer-key", repository.git("rev-parse", "refs/tags/key"), "03-03")
     repository.tag("tree", EMPTY_TREE)
@@ -72,34 +72,34 @@ def test_a_partial_clone_is_read_and_nothing_is_fetched(
     repository.git("clone", "--quiet", "--bare", f"--filter={wanted}", f"file://{repository.folder}", str(place))
     before = sorted(path.name for path in place.rglob("*"))
     found = report(place)
-    assert list(found.hours.values()) == [24]
+    assert list(found.lead_time_hours.values()) == [24]
     assert "left out: 3 (tree, outer-key, key)" in found.notes
     assert sorted(path.name for path in place.rglob("*")) == before
 
 
 def test_a_partial_clone_whose_tag_of_a_tag_lacks_its_file_is_read(
-    repository: Repository, report: Report, tmp_path: Path
+    repository: GitRepository, report: ReportCommand, tmp_path: Path
 ) -> None:
     """What the filter left out stays out, whatever git would do to learn its kind."""
-    two(repository)
+    two_releases(repository)
     repository.git("config", "uploadpack.allowFilter", "true")
     place = tmp_path / "partial"
     repository.git("clone", "--quiet", "--bare", "--filter=blob:none", f"file://{repository.folder}", str(place))
-    clone = Repository(place)
+    clone = GitRepository(place)
     raw = f"object {'2' * 40}\ntype blob\ntag key\ntagger A <a@b> 0 +0000\n\nkey\n"
-    inner = clone.git("hash-object", "-t", "tag", "-w", "--stdin", "--literally", given=raw)
+    inner = clone.git("hash-object", "-t", "tag", "-w", "--stdin", "--literally", stdin=raw)
     clone.git("update-ref", "refs/tags/key", inner)
     outer = f"object {inner}\ntype tag\ntag outer\ntagger A <a@b> 0 +0000\n\nouter\n"
-    clone.git("update-ref", "refs/tags/outer", clone.git("hash-object", "-t", "tag", "-w", "--stdin", given=outer))
+    clone.git("update-ref", "refs/tags/outer", clone.git("hash-object", "-t", "tag", "-w", "--stdin", stdin=outer))
     shutil.rmtree(repository.folder)
     assert "left out: 2 (outer, key)" in report(place).notes
 
 
-def test_sha_256_is_read_too(tmp_path: Path, report: Report) -> None:
-    repository = Repository.new(tmp_path / "shop", "--object-format=sha256")
+def test_sha_256_is_read_too(tmp_path: Path, report: ReportCommand) -> None:
+    repository = GitRepository.create(tmp_path / "shop", "--object-format=sha256")
     tree = repository.git("mktree")
-    who = f"A <a@b> {seconds('03-01')} +0000"
-    sha = repository.write(f"tree {tree}\nauthor {who}\ncommitter {who}\n\nStart\n".encode())
+    who = f"A <a@b> {unix_seconds('03-01')} +0000"
+    sha = repository.write_commit(f"tree {tree}\nauthor {who}\ncommitter {who}\n\nStart\n".encode())
     repository.tag("v1", sha)
     assert report(repository.folder).changes == {"v1": [sha]}
 
@@ -107,7 +107,7 @@ def test_sha_256_is_read_too(tmp_path: Path, report: Report) -> None:
 # Shallow clones.
 
 
-def line(repository: Repository, releases: int) -> list[str]:
+def line(repository: GitRepository, releases: int) -> list[str]:
     """So many releases, a day and a commit each."""
     shas: list[str] = []
     for number in range(1, releases + 1):
@@ -115,13 +115,13 @@ def line(repository: Repository, releases: int) -> list[str]:
     return shas
 
 
-def shallow(repository: Repository, place: Path, depth: int) -> Repository:
+def shallow(repository: GitRepository, place: Path, depth: int) -> GitRepository:
     repository.git("clone", "--quiet", "--depth", str(depth), f"file://{repository.folder}", str(place))
-    return Repository(place)
+    return GitRepository(place)
 
 
 def test_in_a_shallow_clone_only_what_is_surely_whole_counts(
-    repository: Repository, report: Report, tmp_path: Path
+    repository: GitRepository, report: ReportCommand, tmp_path: Path
 ) -> None:
     shas = line(repository, 5)
     found = report(shallow(repository, tmp_path / "clone", 3).folder)
@@ -136,7 +136,7 @@ def test_in_a_shallow_clone_only_what_is_surely_whole_counts(
 
 
 def test_tags_fetched_one_by_one_count_as_deployments_that_brought_something_unknown(
-    repository: Repository, report: Report, tmp_path: Path
+    repository: GitRepository, report: ReportCommand, tmp_path: Path
 ) -> None:
     """As `fetch-depth: 1` with `fetch-tags: true` leaves them."""
     line(repository, 3)
@@ -149,7 +149,7 @@ def test_tags_fetched_one_by_one_count_as_deployments_that_brought_something_unk
 
 
 def test_a_commit_that_the_cut_may_hide_from_an_earlier_tag_is_in_no_lead_time(
-    repository: Repository, report: Report
+    repository: GitRepository, report: ReportCommand
 ) -> None:
     """v2 had `old` by a way that the cut hides; v3 merges it anew from a branch that is there down to its root."""
     old = repository.commit("Old", at="02-01")
@@ -168,7 +168,9 @@ def test_a_commit_that_the_cut_may_hide_from_an_earlier_tag_is_in_no_lead_time(
     }
 
 
-def test_a_shallow_clone_without_tags_says_why(repository: Repository, report: Report, tmp_path: Path) -> None:
+def test_a_shallow_clone_without_tags_says_why(
+    repository: GitRepository, report: ReportCommand, tmp_path: Path
+) -> None:
     line(repository, 2)
     repository.commit("Unreleased", repository.git("rev-parse", "main"), at="03-05")
     notes = report(shallow(repository, tmp_path / "clone", 1).folder).notes

@@ -6,13 +6,13 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dora_metrics.sources.git.commits import log, newly
+from dora_metrics.sources.git.commits import new_history, read_log
 from dora_metrics.sources.git.repository import Git
-from dora_metrics.sources.git.tags import tags
-from support.git_repository import CLEAN, Report, Repository, seconds
-from support.tools import needs
+from dora_metrics.sources.git.tags import read_tags
+from support.git_repository import CLEAN_ENVIRONMENT, GitRepository, ReportCommand, unix_seconds
+from support.tools import require_tool
 
-START = seconds("03-01")
+START = unix_seconds("03-01")
 
 
 @st.composite
@@ -26,8 +26,8 @@ def histories(draw: st.DrawFn) -> tuple[list[list[int]], list[tuple[int, int]]]:
     return commits, draw(st.lists(tagged, min_size=1, max_size=6))
 
 
-def made(folder: Path, commits: list[list[int]], tagged: list[tuple[int, int]]) -> Repository:
-    repository = Repository.new(folder)
+def made(folder: Path, commits: list[list[int]], tagged: list[tuple[int, int]]) -> GitRepository:
+    repository = GitRepository.create(folder)
     stream = ["feature done\n"]
     for number, parents in enumerate(commits, 1):
         who = f"A <a@b> {START - 86400 + number} +0000"
@@ -38,7 +38,7 @@ def made(folder: Path, commits: list[list[int]], tagged: list[tuple[int, int]]) 
         ]
     for number, (commit, minute) in enumerate(tagged):
         stream += [f"tag v{number}\nfrom :{commit}\ntagger A <a@b> {START + minute * 60} +0000\ndata 0\n\n"]
-    repository.git("fast-import", "--quiet", given="".join([*stream, "done\n"]))
+    repository.git("fast-import", "--quiet", stdin="".join([*stream, "done\n"]))
     return repository
 
 
@@ -47,7 +47,7 @@ def made(folder: Path, commits: list[list[int]], tagged: list[tuple[int, int]]) 
 def test_what_a_tag_brought_is_what_git_lists_behind_it_and_behind_none_before(
     history: tuple[list[list[int]], list[tuple[int, int]]],
 ) -> None:
-    needs("git")
+    require_tool("git")
     commits, tagged = history
     with tempfile.TemporaryDirectory() as folder:
         repository = made(Path(folder) / "shop", commits, tagged)
@@ -57,24 +57,25 @@ def test_what_a_tag_brought_is_what_git_lists_behind_it_and_behind_none_before(
             name: set(repository.git("rev-list", name, "--not", *names[:place]).split())
             for place, name in enumerate(names)
         }
-        git = Git(str(repository.folder), CLEAN)
-        found = {tag.name: tag.commit for tag in tags(git).tags}
-        read = log(git, found.values())
+        git = Git(str(repository.folder), CLEAN_ENVIRONMENT)
+        found = {tag.name: tag.commit for tag in read_tags(git).tags}
+        read = read_log(git, found.values())
         met: set[str] = set()
-        walked = {name: newly(read.commits, found[name], met) for name in names}
+        walked = {name: new_history(read.commits, found[name], met) for name in names}
         assert {name: {one.sha for one in new.commits} for name, new in walked.items()} == expected
         assert all(len(new.commits) == len(expected[name]) for name, new in walked.items())
 
         counts = {
-            name: one["commit_count"] for name, one in Report(Path(folder))(repository.folder).deployments.items()
+            name: one["commit_count"]
+            for name, one in ReportCommand(Path(folder))(repository.folder).deployments.items()
         }
         assert counts == {name: len(shas) for name, shas in expected.items()}
 
 
 def test_a_history_as_deep_as_it_is_long_is_walked(tmp_path: Path) -> None:
     """Each commit the second parent of the next, which is what recursion would not bear."""
-    needs("git")
+    require_tool("git")
     depth = 5_000
     repository = made(tmp_path / "shop", [[], [1], *([1, number] for number in range(2, depth))], [(1, 0), (depth, 1)])
-    found = Report(tmp_path)(repository.folder)
+    found = ReportCommand(tmp_path)(repository.folder)
     assert found.deployments["v1"]["commit_count"] == depth - 1

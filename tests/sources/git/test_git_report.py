@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from support.facts import at
-from support.git_repository import Report, Repository
+from support.git_repository import GitRepository, ReportCommand
 
 
-def shop(repository: Repository) -> dict[str, str]:
+def shop(repository: GitRepository) -> dict[str, str]:
     """Four releases: a first one, a merged and a squashed pull request, a revert of the squashed one, a quick patch.
 
     v1.0.0 03-01 12:00   start
@@ -35,7 +35,9 @@ def shop(repository: Repository) -> dict[str, str]:
     return made
 
 
-def test_each_tag_is_a_deployment_with_what_it_was_the_first_to_reach(repository: Repository, report: Report) -> None:
+def test_each_tag_is_a_deployment_with_what_it_was_the_first_to_reach(
+    repository: GitRepository, report: ReportCommand
+) -> None:
     made = shop(repository)
     found = report(repository.folder)
     assert found.changes == {
@@ -53,11 +55,11 @@ def test_each_tag_is_a_deployment_with_what_it_was_the_first_to_reach(repository
 
 
 def test_lead_time_starts_with_the_first_commit_behind_a_merge_or_with_the_one_that_was_squashed(
-    repository: Repository, report: Report
+    repository: GitRepository, report: ReportCommand
 ) -> None:
     made = shop(repository)
     found = report(repository.folder)
-    assert found.hours == {"#1": 54, "#2": 24, made["direct"]: 24, made["revert"]: 6, "#3": 3}
+    assert found.lead_time_hours == {"#1": 54, "#2": 24, made["direct"]: 24, made["revert"]: 6, "#3": 3}
     lead = found.metrics["lead_time"]
     assert (lead["changes"], lead["p50_seconds"], lead["excluded"]["first_deployment"]) == (5, 24 * 3600, 1)
     assert lead["stages"]["delivery"]["p50_seconds"] == 12 * 3600  # 18, 12, 24, 6 and 2 hours after the merges
@@ -65,26 +67,26 @@ def test_lead_time_starts_with_the_first_commit_behind_a_merge_or_with_the_one_t
 
 
 def test_a_revert_and_a_quick_patch_mark_the_deployment_that_they_repaired(
-    repository: Repository, report: Report
+    repository: GitRepository, report: ReportCommand
 ) -> None:
     shop(repository)
     found = report(repository.folder)
-    assert found.failures == {"v1.1.0": "revert", "v1.2.0": "hotfix"}
+    assert found.failure_rules == {"v1.1.0": "revert", "v1.2.0": "hotfix"}
     assert (found.metrics["change_failure_rate"]["failed"], found.metrics["change_failure_rate"]["ratio"]) == (2, 0.5)
     assert found.metrics["recovery_time"]["mean_seconds"] == (96 + 6) / 2 * 3600
     assert found.metrics["rework_rate"]["rework"] == 2
     assert "hotfix (the label hotfix, the rule hotfix): 1 (v1.2.1 after v1.2.0)." in found.notes
 
 
-def test_the_settings_are_those_of_compute(repository: Repository, report: Report) -> None:
+def test_the_settings_are_those_of_compute(repository: GitRepository, report: ReportCommand) -> None:
     shop(repository)
     place = repository.folder
-    assert report(place, "--failure-rules", "revert").failures == {"v1.1.0": "revert"}
-    assert report(place, "--hotfix-window", "5h").failures == {"v1.1.0": "revert"}
-    assert report(place, "--hotfix-window", "6h").failures == {"v1.1.0": "revert", "v1.2.0": "hotfix"}
-    assert report(place, "--hotfix-labels", "urgent").failures == {"v1.1.0": "revert", "v1.2.0": "hotfix"}
+    assert report(place, "--failure-rules", "revert").failure_rules == {"v1.1.0": "revert"}
+    assert report(place, "--hotfix-window", "5h").failure_rules == {"v1.1.0": "revert"}
+    assert report(place, "--hotfix-window", "6h").failure_rules == {"v1.1.0": "revert", "v1.2.0": "hotfix"}
+    assert report(place, "--hotfix-labels", "urgent").failure_rules == {"v1.1.0": "revert", "v1.2.0": "hotfix"}
     assert report(place, "--service", "till").scope["service"] == "till"
-    assert report(place, "--lead-time-start", "merged").hours["#1"] == 18
+    assert report(place, "--lead-time-start", "merged").lead_time_hours["#1"] == 18
     assert report(place, "--lead-time-start", "commit").metrics["lead_time"]["changes"] == 6
     opened = report(place, "--lead-time-start", "opened")
     assert opened.metrics["lead_time"]["excluded"]["no_start"] == 3
@@ -93,22 +95,24 @@ def test_the_settings_are_those_of_compute(repository: Repository, report: Repor
     assert list(windowed.deployments) == ["v1.1.0"]
 
 
-def test_the_config_file_counts_as_it_does_for_compute(repository: Repository, report: Report, tmp_path: Path) -> None:
+def test_the_config_file_counts_as_it_does_for_compute(
+    repository: GitRepository, report: ReportCommand, tmp_path: Path
+) -> None:
     shop(repository)
     (tmp_path / "dora.yml").write_text("failure-rules: [revert]\n", "utf-8")
     found = report(repository.folder, "--config", str(tmp_path / "dora.yml"))
-    assert found.failures == {"v1.1.0": "revert"}
+    assert found.failure_rules == {"v1.1.0": "revert"}
     assert report(repository.folder, "--benchmark", "2020").problem.startswith("flag benchmark: ")
 
 
-def test_json_is_all_there_is_on_standard_output(repository: Repository, report: Report) -> None:
+def test_json_is_all_there_is_on_standard_output(repository: GitRepository, report: ReportCommand) -> None:
     shop(repository)
     found = report(repository.folder)
     assert json.loads(found.out)["schema"] == "dora-metrics/1"
     assert found.err == ""
 
 
-def test_markdown_is_the_report_that_compute_prints(repository: Repository, report: Report) -> None:
+def test_markdown_is_the_report_that_compute_prints(repository: GitRepository, report: ReportCommand) -> None:
     shop(repository)
     out = report(repository.folder, "--format", "markdown").out
     assert out.startswith("### 📊 acme/shop: ")
@@ -116,7 +120,7 @@ def test_markdown_is_the_report_that_compute_prints(repository: Repository, repo
     assert "[`v1.2.0`](https://github.com/acme/shop/releases/tag/v1.2.0) by `hotfix`" in out
 
 
-def test_prometheus_text_has_the_source_git(repository: Repository, report: Report) -> None:
+def test_prometheus_text_has_the_source_git(repository: GitRepository, report: ReportCommand) -> None:
     shop(repository)
     out = report(repository.folder, "--format", "prometheus").out
     labels = 'environment="production",repository="acme/shop",service="shop",source="git"'
@@ -139,9 +143,9 @@ def test_prometheus_text_has_the_source_git(repository: Repository, report: Repo
     ],
 )
 def test_the_name_is_that_of_the_origin_else_the_folders(
-    tmp_path: Path, report: Report, origin: str | None, name: str
+    tmp_path: Path, report: ReportCommand, origin: str | None, name: str
 ) -> None:
-    repository = Repository.new(tmp_path / "made" / "shop", origin=origin)
+    repository = GitRepository.create(tmp_path / "made" / "shop", origin=origin)
     repository.release("v1", "Add the till (#2)", at="03-01")
     found = report(repository.folder)
     assert found.scope["repository"] == name
@@ -150,7 +154,7 @@ def test_the_name_is_that_of_the_origin_else_the_folders(
     assert "token" not in report(repository.folder, "--format", "markdown").out
 
 
-def test_a_tag_has_its_taggers_time_else_its_commits(repository: Repository, report: Report) -> None:
+def test_a_tag_has_its_taggers_time_else_its_commits(repository: GitRepository, report: ReportCommand) -> None:
     first = repository.release("light", "Start", at="03-01T10:00")
     repository.tag("annotated", repository.commit("More", first, at="03-02"), "03-03T07:00")
     found = report(repository.folder).deployments
@@ -158,14 +162,16 @@ def test_a_tag_has_its_taggers_time_else_its_commits(repository: Repository, rep
     assert found["annotated"]["finished_at"] == "2024-03-03T07:00:00Z"
 
 
-def test_a_time_zone_of_a_commit_is_not_mistaken(repository: Repository, report: Report) -> None:
+def test_a_time_zone_of_a_commit_is_not_mistaken(repository: GitRepository, report: ReportCommand) -> None:
     raw = f"tree 4b825dc642cb6eb9a060e54bf8d69288fbee4904\nauthor A <a@b> {int(at('03-01').timestamp())} +0930\n"
-    sha = repository.write((raw + f"committer A <a@b> {int(at('03-01T01:00').timestamp())} -1200\n\nStart\n").encode())
+    sha = repository.write_commit(
+        (raw + f"committer A <a@b> {int(at('03-01T01:00').timestamp())} -1200\n\nStart\n").encode()
+    )
     repository.tag("v1", sha)
     assert report(repository.folder).deployments["v1"]["finished_at"] == "2024-03-01T01:00:00Z"
 
 
-def test_a_pattern_says_which_tags_are_deployments(repository: Repository, report: Report) -> None:
+def test_a_pattern_says_which_tags_are_deployments(repository: GitRepository, report: ReportCommand) -> None:
     first = repository.release("api/v1.0.0", "Start", at="03-01")
     second = repository.release("web/v1.0.0", "Web", first, at="03-02")
     repository.release("api/v1.1.0", "More", second, at="03-03")

@@ -2,16 +2,16 @@
 
 import pytest
 
-from support.git_repository import Report, Repository, merge, seconds
+from support.git_repository import GitRepository, ReportCommand, merge_message, unix_seconds
 
 
 class Reverting:
     """v1.1.0 brings #7, merged; #8, squashed; and a direct commit. What takes one back comes days later."""
 
-    def __init__(self, repository: Repository, start: str) -> None:
+    def __init__(self, repository: GitRepository, start: str) -> None:
         self._repository = repository
         self.topic = repository.commit("Topic", start, at="03-02")
-        self.merged = repository.commit(merge(7, title="Add the basket"), start, self.topic, at="03-02")
+        self.merged = repository.commit(merge_message(7, title="Add the basket"), start, self.topic, at="03-02")
         self.squashed = repository.commit("Add the till (#8)", self.merged, at="03-03")
         self.direct = repository.release("v1.1.0", "Tidy up", self.squashed, at="03-03")
 
@@ -25,28 +25,30 @@ class Reverting:
 
 
 @pytest.fixture
-def reverting(repository: Repository, start: str) -> Reverting:
+def reverting(repository: GitRepository, start: str) -> Reverting:
     return Reverting(repository, start)
 
 
 def test_a_revert_is_known_by_the_commit_that_it_names(
-    repository: Repository, report: Report, reverting: Reverting
+    repository: GitRepository, report: ReportCommand, reverting: Reverting
 ) -> None:
     for target in (reverting.topic, reverting.squashed, reverting.direct):
         reverting.by(f"Take it back\n\nThis reverts commit {target}.")
-        assert report(repository.folder).failures == {"v1.1.0": "revert"}
+        assert report(repository.folder).failure_rules == {"v1.1.0": "revert"}
 
 
 def test_a_revert_of_a_merge_is_known_by_the_merge(
-    repository: Repository, report: Report, reverting: Reverting
+    repository: GitRepository, report: ReportCommand, reverting: Reverting
 ) -> None:
     reverting.by(f"Take it back\n\nThis reverts commit {reverting.merged}, reversing\nchanges made to {'0' * 40}.")
-    assert report(repository.folder).failures == {"v1.1.0": "revert"}
+    assert report(repository.folder).failure_rules == {"v1.1.0": "revert"}
 
 
-def test_a_revert_by_reference_names_a_short_sha(repository: Repository, report: Report, reverting: Reverting) -> None:
+def test_a_revert_by_reference_names_a_short_sha(
+    repository: GitRepository, report: ReportCommand, reverting: Reverting
+) -> None:
     reverting.by(f"Take it back\n\nThis reverts commit {reverting.squashed[:8]} (Add the till (#8), 2024-03-03).")
-    assert report(repository.folder).failures == {"v1.1.0": "revert"}
+    assert report(repository.folder).failure_rules == {"v1.1.0": "revert"}
 
 
 @pytest.mark.parametrize(
@@ -63,44 +65,46 @@ def test_a_revert_by_reference_names_a_short_sha(repository: Repository, report:
     ],
 )
 def test_a_revert_is_known_by_its_title_and_by_what_githubs_button_writes(
-    repository: Repository, report: Report, reverting: Reverting, message: str
+    repository: GitRepository, report: ReportCommand, reverting: Reverting, message: str
 ) -> None:
     reverting.by(message)
-    assert report(repository.folder).failures == {"v1.1.0": "revert"}
+    assert report(repository.folder).failure_rules == {"v1.1.0": "revert"}
 
 
 def test_a_merged_pull_request_that_only_reverts_is_a_revert(
-    repository: Repository, report: Report, reverting: Reverting
+    repository: GitRepository, report: ReportCommand, reverting: Reverting
 ) -> None:
     back = f"Back\n\nThis reverts commit {reverting.squashed}."
-    reverting.by(merge(9), back)
-    assert report(repository.folder).failures == {"v1.1.0": "revert"}
-    reverting.by(merge(9, "acme/revert-8-till"), "Prepare", back)
-    assert report(repository.folder).failures == {"v1.1.0": "revert"}
-    reverting.by(merge(9), back, "And a new thing")
-    assert report(repository.folder).failures == {}
+    reverting.by(merge_message(9), back)
+    assert report(repository.folder).failure_rules == {"v1.1.0": "revert"}
+    reverting.by(merge_message(9, "acme/revert-8-till"), "Prepare", back)
+    assert report(repository.folder).failure_rules == {"v1.1.0": "revert"}
+    reverting.by(merge_message(9), back, "And a new thing")
+    assert report(repository.folder).failure_rules == {}
 
 
 def test_a_revert_within_a_pull_request_or_a_release_marks_nothing(
-    repository: Repository, report: Report, start: str
+    repository: GitRepository, report: ReportCommand, start: str
 ) -> None:
     topic = repository.commit("Try it", start, at="03-02")
     back = repository.commit(f"Back\n\nThis reverts commit {topic}.", topic, at="03-02")
-    merged = repository.commit(merge(7), start, back, at="03-03")
+    merged = repository.commit(merge_message(7), start, back, at="03-03")
     again = repository.commit("Try more (#8)", merged, at="03-03")
     repository.release("v1.1.0", f"Back\n\nThis reverts commit {again}.", again, at="03-04")
-    assert report(repository.folder).failures == {}
+    assert report(repository.folder).failure_rules == {}
 
 
-def test_a_revert_of_a_revert_marks_nothing(repository: Repository, report: Report, reverting: Reverting) -> None:
+def test_a_revert_of_a_revert_marks_nothing(
+    repository: GitRepository, report: ReportCommand, reverting: Reverting
+) -> None:
     reverting.by(f"Back\n\nThis reverts commit {reverting.direct}.")
     back = repository.git("rev-parse", "v1.2.0")
     repository.release("v1.3.0", f"Anew\n\nThis reverts commit {back}.", back, at="03-12")
-    assert report(repository.folder).failures == {"v1.1.0": "revert"}
+    assert report(repository.folder).failure_rules == {"v1.1.0": "revert"}
 
 
 def test_a_revert_of_what_is_not_there_marks_nothing(
-    repository: Repository, report: Report, reverting: Reverting
+    repository: GitRepository, report: ReportCommand, reverting: Reverting
 ) -> None:
     for text in (
         f"This reverts commit {'1' * 40}.",
@@ -109,14 +113,14 @@ def test_a_revert_of_what_is_not_there_marks_nothing(
         "It reverts nothing",
     ):
         reverting.by(f"Back\n\n{text}")
-        assert report(repository.folder).failures == {}
+        assert report(repository.folder).failure_rules == {}
 
 
-def test_what_git_itself_writes_is_understood(repository: Repository, report: Report) -> None:
+def test_what_git_itself_writes_is_understood(repository: GitRepository, report: ReportCommand) -> None:
     """By its own commands, with files: merges, a revert of a merge, one by reference."""
 
     def git(*arguments: str, at: str) -> None:
-        when = f"{seconds(at)} +0000"
+        when = f"{unix_seconds(at)} +0000"
         repository.git(*arguments, GIT_AUTHOR_DATE=when, GIT_COMMITTER_DATE=when)
 
     def work(name: str, at: str) -> None:
@@ -133,7 +137,7 @@ def test_what_git_itself_writes_is_understood(repository: Repository, report: Re
         repository.git("checkout", "--quiet", "-b", name, "main")
         work(name, f"03-0{number + 1}")
         repository.git("checkout", "--quiet", "main")
-        git("merge", "--quiet", "--no-ff", name, "-m", merge(number, f"acme/{name}", f"The {name}"), at="03-04")
+        git("merge", "--quiet", "--no-ff", name, "-m", merge_message(number, f"acme/{name}", f"The {name}"), at="03-04")
     release("v1.1.0", "03-05")
     git("revert", "--no-edit", "-m", "1", "HEAD", at="03-06")
     release("v1.2.0", "03-08")
@@ -143,5 +147,5 @@ def test_what_git_itself_writes_is_understood(repository: Repository, report: Re
     release("v1.4.0", "03-13")
     found = report(repository.folder)
     assert found.changes["v1.1.0"] == ["#1", "#2"]
-    assert (found.hours["#1"], found.hours["#2"]) == (72, 48)
-    assert found.failures == {"v1.1.0": "revert", "v1.3.0": "revert"}
+    assert (found.lead_time_hours["#1"], found.lead_time_hours["#2"]) == (72, 48)
+    assert found.failure_rules == {"v1.1.0": "revert", "v1.3.0": "revert"}

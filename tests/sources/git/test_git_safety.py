@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.git_repository import CLEAN, EMPTY_TREE, Report, Repository, seconds
+from support.git_repository import CLEAN_ENVIRONMENT, EMPTY_TREE, GitRepository, ReportCommand, unix_seconds
 
 
 @pytest.fixture
@@ -23,16 +23,16 @@ def sprung(trap: Path) -> bool:
     return trap.with_name("trap.sprung").exists()
 
 
-def signed(repository: Repository, *parents: str) -> str:
+def signed(repository: GitRepository, *parents: str) -> str:
     """A commit with something like a signature, which `log.showSignature` would have checked."""
-    who = f"A <a@b> {seconds('03-02')} +0000"
+    who = f"A <a@b> {unix_seconds('03-02')} +0000"
     lines = [f"tree {EMPTY_TREE}", *(f"parent {parent}" for parent in parents), f"author {who}", f"committer {who}"]
     lines += ["gpgsig -----BEGIN PGP SIGNATURE-----", " ", " x", " -----END PGP SIGNATURE-----", "", "Signed", ""]
-    return repository.write("\n".join(lines).encode())
+    return repository.write_commit("\n".join(lines).encode())
 
 
 def test_no_program_is_run_that_the_repositorys_settings_name(
-    repository: Repository, report: Report, trap: Path
+    repository: GitRepository, report: ReportCommand, trap: Path
 ) -> None:
     repository.tag("v1", signed(repository, repository.commit("Start", at="03-01")))
     for name in (
@@ -52,7 +52,7 @@ def test_no_program_is_run_that_the_repositorys_settings_name(
 
 @pytest.mark.parametrize("url", ["ext::{trap} %S", "ssh://example.invalid/acme/shop", "file://{folder}"])
 def test_what_a_partial_clone_lacks_is_not_fetched_however_it_would_be(
-    repository: Repository, report: Report, trap: Path, url: str
+    repository: GitRepository, report: ReportCommand, trap: Path, url: str
 ) -> None:
     first = repository.commit("Start", at="03-01")
     repository.release("v1", "More", first, at="03-02")
@@ -72,11 +72,11 @@ def test_what_a_partial_clone_lacks_is_not_fetched_however_it_would_be(
     assert "git cannot read it" in report(repository.folder).problem
     assert not sprung(trap)
     command = ["git", "-C", str(repository.folder), "rev-list", "v1"]
-    subprocess.run(command, capture_output=True, check=False, env=CLEAN, timeout=60)
+    subprocess.run(command, capture_output=True, check=False, env=CLEAN_ENVIRONMENT, timeout=60)
     assert sprung(trap), "the trap works: git of itself springs it"
 
 
-def test_nothing_in_the_repository_changes(repository: Repository, report: Report) -> None:
+def test_nothing_in_the_repository_changes(repository: GitRepository, report: ReportCommand) -> None:
     repository.release("v1", "Start", at="03-01")
 
     def state() -> dict[str, tuple[str, int]]:
@@ -89,11 +89,11 @@ def test_nothing_in_the_repository_changes(repository: Repository, report: Repor
 
 
 def test_variables_about_another_repository_do_not_lead_there(
-    repository: Repository, report: Report, tmp_path: Path
+    repository: GitRepository, report: ReportCommand, tmp_path: Path
 ) -> None:
     """As inside a hook, or a command that `git rebase --exec` runs."""
     repository.release("v1", "Start", at="03-01")
-    other = Repository.new(tmp_path / "other")
+    other = GitRepository.create(tmp_path / "other")
     other.release("other", "Other", at="03-01")
     inside = {
         "GIT_DIR": str(other.folder / ".git"),
@@ -109,16 +109,16 @@ def test_variables_about_another_repository_do_not_lead_there(
 
 
 def test_a_folder_whose_name_looks_like_an_option_is_a_folder(
-    report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    report: ReportCommand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Repository.new(tmp_path / "--version").release("v1", "Start", at="03-01")
+    GitRepository.create(tmp_path / "--version").release("v1", "Start", at="03-01")
     found = replace(report, folder=tmp_path)("./--version")
     assert list(found.deployments) == ["v1"]
 
 
 @pytest.mark.parametrize("message", ["::error::x", "##[error]x", "| <b> @ada #1 |", "`x` [y](javascript:z)"])
-def test_what_a_commit_says_stays_text(repository: Repository, report: Report, message: str) -> None:
+def test_what_a_commit_says_stays_text(repository: GitRepository, report: ReportCommand, message: str) -> None:
     first = repository.release("v1.0.0", message, at="03-01")
     second = repository.release("v1.1.0", message, first, at="03-02")
     repository.release("v1.2.0", f'Revert "{message}"\n\nThis reverts commit {second}.', second, at="03-04")

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dora_metrics.sources.git.tags import is_patch_of, is_prerelease, natural
-from support.git_repository import Report, Repository
+from dora_metrics.sources.git.tags import is_patch_of, is_prerelease, version_key
+from support.git_repository import GitRepository, ReportCommand
 
 
 @pytest.mark.parametrize(
@@ -51,56 +51,58 @@ def test_these_raise_more_or_something_else(name: str, before: str) -> None:
 
 
 def test_names_are_in_order_as_people_count() -> None:
-    assert sorted(["v1.10.0", "v1.9.0", "v1.9", "a", "1.0", "v2" + "0" * 5000], key=natural) == [
+    assert sorted(["v1.10.0", "v1.9.0", "v1.9", "a", "1.0", "v2" + "0" * 5000], key=version_key) == [
         "1.0", "a", "v1.9", "v1.9.0", "v1.10.0", "v2" + "0" * 5000,
     ]  # fmt: skip
 
 
-def test_tags_of_the_same_second_are_in_order_of_version(repository: Repository, report: Report) -> None:
+def test_tags_of_the_same_second_are_in_order_of_version(repository: GitRepository, report: ReportCommand) -> None:
     first = repository.release("v1.9.0", "Start", at="03-01", tagged="03-05")
     second = repository.release("v1.10.0", "More", first, at="03-02", tagged="03-05")
     third = repository.release("v1.11.0", "Even more", second, at="03-03", tagged="03-05")
     found = report(repository.folder)
     assert found.changes == {"v1.9.0": [first], "v1.10.0": [second], "v1.11.0": [third]}
     assert list(found.deployments) == ["v1.9.0", "v1.10.0", "v1.11.0"]
-    assert found.hours == {second: 72, third: 48}
+    assert found.lead_time_hours == {second: 72, third: 48}
     assert {one["finished_at"] for one in found.deployments.values()} == {"2024-03-05T00:00:00Z"}
 
 
 def test_prereleases_are_in_no_number_and_take_nothing_away_from_the_release(
-    repository: Repository, report: Report
+    repository: GitRepository, report: ReportCommand
 ) -> None:
     first = repository.release("v1.0.0", "Start", at="03-01")
     second = repository.release("v1.1.0-rc.1", "More", first, at="03-02")
     repository.tag("v1.1.0", second, "03-04")
     found = report(repository.folder)
     assert found.changes == {"v1.0.0": [first], "v1.1.0": [second]}
-    assert found.hours == {second: 48}
+    assert found.lead_time_hours == {second: 48}
     assert (
         "3 tags as deployments (2 releases, 1 prerelease); prereleases have the environment prerelease." in found.notes
     )
     assert "Deployments that are not production, and in no number: prerelease (1)." in found.notes
 
 
-def test_prereleases_count_where_the_settings_say_so(repository: Repository, report: Report) -> None:
+def test_prereleases_count_where_the_settings_say_so(repository: GitRepository, report: ReportCommand) -> None:
     first = repository.release("v1.0.0-rc.1", "Start", at="03-01")
     repository.tag("v1.0.0", repository.commit("More", first, at="03-02"))
-    found = report(repository.folder, "--production-environments", "production, prerelease").answer["scopes"]
+    found = report(repository.folder, "--production-environments", "production, prerelease").document["scopes"]
     assert {scope["environment"]: scope["metrics"]["deployment_frequency"]["deployments"] for scope in found} == {
         "prerelease": 1,
         "production": 1,
     }
 
 
-def test_a_prerelease_between_two_releases_is_no_step_of_a_patch(repository: Repository, report: Report) -> None:
+def test_a_prerelease_between_two_releases_is_no_step_of_a_patch(
+    repository: GitRepository, report: ReportCommand
+) -> None:
     first = repository.release("v1.0.0", "Start", at="03-01")
     second = repository.release("v1.0.1-rc.1", "Mend", first, at="03-01T02:00")
     repository.tag("v1.0.1", second, "03-01T04:00")
-    assert report(repository.folder).failures == {"v1.0.0": "hotfix"}
+    assert report(repository.folder).failure_rules == {"v1.0.0": "hotfix"}
 
 
 def test_of_two_tags_on_one_commit_the_second_delivers_nothing_and_is_no_patch(
-    repository: Repository, report: Report
+    repository: GitRepository, report: ReportCommand
 ) -> None:
     first = repository.release("v1.0.0", "Start", at="03-01")
     second = repository.release("v1.1.0", "More", first, at="03-02")
@@ -108,21 +110,23 @@ def test_of_two_tags_on_one_commit_the_second_delivers_nothing_and_is_no_patch(
     found = report(repository.folder)
     assert found.changes == {"v1.0.0": [first], "v1.1.0": [second], "v1.1.1": []}
     assert found.deployments["v1.1.1"]["commit_count"] == 0
-    assert found.failures == {}
+    assert found.failure_rules == {}
     assert "they count, and deliver nothing new: 1 (v1.1.1)." in found.notes
 
 
-def test_a_slow_patch_and_a_patch_of_another_line_mark_nothing(repository: Repository, report: Report) -> None:
+def test_a_slow_patch_and_a_patch_of_another_line_mark_nothing(
+    repository: GitRepository, report: ReportCommand
+) -> None:
     old = repository.release("v1.0.0", "Start", at="03-01")
     new = repository.release("v2.0.0", "Anew", old, at="03-05")
     repository.tag("v1.0.1", repository.commit("Mend the old", old, at="03-05T02:00"))
     repository.tag("v2.0.1", repository.commit("Mend the new", new, at="03-06T04:00"))
     found = report(repository.folder)
-    assert found.failures == {}
+    assert found.failure_rules == {}
     assert found.metrics["rework_rate"]["rework"] == 0
 
 
-def test_a_tag_of_a_tag_is_a_tag_of_its_commit(repository: Repository, report: Report) -> None:
+def test_a_tag_of_a_tag_is_a_tag_of_its_commit(repository: GitRepository, report: ReportCommand) -> None:
     first = repository.commit("Start", at="03-01")
     repository.tag("inner", first, "03-02")
     repository.tag("middle", repository.git("rev-parse", "refs/tags/inner"), "03-03")
@@ -134,10 +138,10 @@ def test_a_tag_of_a_tag_is_a_tag_of_its_commit(repository: Repository, report: R
     assert found.deployments["outer"]["finished_at"] == "2024-03-04T00:00:00Z"
 
 
-def test_tags_on_trees_and_files_are_left_out_and_counted(repository: Repository, report: Report) -> None:
+def test_tags_on_trees_and_files_are_left_out_and_counted(repository: GitRepository, report: ReportCommand) -> None:
     repository.release("v1", "Start", at="03-01")
     repository.tag("tree", repository.git("rev-parse", "HEAD^{tree}"))
-    blob = repository.git("hash-object", "-w", "--stdin", given="key")
+    blob = repository.git("hash-object", "-w", "--stdin", stdin="key")
     repository.tag("key", blob, "03-02")
     repository.tag("outer-key", repository.git("rev-parse", "refs/tags/key"), "03-03")
     found = report(repository.folder)
@@ -145,10 +149,10 @@ def test_tags_on_trees_and_files_are_left_out_and_counted(repository: Repository
     assert "no commit but a tree or a file, and left out: 3 (tree, outer-key, key)." in found.notes
 
 
-def test_a_tag_without_a_tagger_has_its_commits_time(repository: Repository, report: Report) -> None:
+def test_a_tag_without_a_tagger_has_its_commits_time(repository: GitRepository, report: ReportCommand) -> None:
     sha = repository.commit("Start", at="03-01T05:00")
     raw = f"object {sha}\ntype commit\ntag v1\n\nAs git wrote them in 2005\n"
-    repository.git("update-ref", "refs/tags/v1", repository.git("hash-object", "-t", "tag", "-w", "--stdin", given=raw))
+    repository.git("update-ref", "refs/tags/v1", repository.git("hash-object", "-t", "tag", "-w", "--stdin", stdin=raw))
     assert report(repository.folder).deployments["v1"]["finished_at"] == "2024-03-01T05:00:00Z"
 
 
@@ -156,7 +160,7 @@ def test_a_tag_without_a_tagger_has_its_commits_time(repository: Repository, rep
     "name",
     ["version/1.0,(β)|`<b>`", "v1;rm -rf", "v$(id)", '"quoted"', "@me", "#1", "v1\u2028x", "x" * 200, "-v1", "v%00"],
 )
-def test_tags_of_any_name_are_read(repository: Repository, report: Report, name: str) -> None:
+def test_tags_of_any_name_are_read(repository: GitRepository, report: ReportCommand, name: str) -> None:
     if " " in name:
         name = name.replace(" ", "\u00a0")  # git takes no plain space
     repository.release(name, "Start", at="03-01")
@@ -165,7 +169,7 @@ def test_tags_of_any_name_are_read(repository: Repository, report: Report, name:
     assert "<b>" not in out
 
 
-def test_names_that_are_no_utf_8_are_told_apart(repository: Repository, report: Report) -> None:
+def test_names_that_are_no_utf_8_are_told_apart(repository: GitRepository, report: ReportCommand) -> None:
     sha = repository.commit("Start", at="03-01")
     packed = f"{sha} refs/tags/v1-".encode()
     (repository.folder / ".git" / "packed-refs").write_bytes(

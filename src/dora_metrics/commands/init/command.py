@@ -7,25 +7,25 @@ from pathlib import Path
 
 from dora_metrics.commands.init import files as writing
 from dora_metrics.commands.init import gather, summary
-from dora_metrics.commands.init.findings import Checkout, Found, OnGitHub
-from dora_metrics.commands.init.proposal import decide
-from dora_metrics.commands.init.summary import File
+from dora_metrics.commands.init.findings import Checkout, Findings, GitHubFindings
+from dora_metrics.commands.init.proposal import propose
+from dora_metrics.commands.init.summary import ProposedFile
 from dora_metrics.errors import DoraError
-from dora_metrics.runtime import World
+from dora_metrics.runtime import Runtime
 
 
 @dataclass(frozen=True)
-class Request:
+class InitRequest:
     """What the command line says."""
 
     directory: Path
     repository: str | None = None
-    action: str = writing.ACTION
+    action: str = writing.DEFAULT_ACTION
     yes: bool = False
     dry_run: bool = False
 
 
-def run(request: Request, world: World) -> int:
+def run(request: InitRequest, runtime: Runtime) -> int:
     """Proposes, and writes what is agreed to.
 
     Returns:
@@ -35,99 +35,116 @@ def run(request: Request, world: World) -> int:
     Raises:
         DoraError: if there is no such folder, or an option is wrong.
     """
-    _check(request)
-    root = gather.top(request.directory, world.environment)
-    found = _found(request, world, gather.gather(root, world.environment))
-    proposal = decide(found)
-    form = (files("dora_metrics") / "commands" / "init" / "incident-form.yml").read_text("utf-8")
-    proposed = [
-        File(path, text, found.checkout.existing.get(path), odd=_is_odd(root, path, found.checkout))
-        for path, text in writing.texts(proposal, request.action, form).items()
+    _check_options(request)
+    root = gather.checkout_root(request.directory, runtime.environment)
+    findings = _gather_findings(request, runtime, gather.gather_checkout(root, runtime.environment))
+    proposal = propose(findings)
+    form_template = (files("dora_metrics") / "commands" / "init" / "incident-form.yml").read_text("utf-8")
+    proposed_files = [
+        ProposedFile(
+            path,
+            text,
+            findings.checkout.existing_files.get(path),
+            is_unreadable=_is_unreadable(root, path, findings.checkout),
+        )
+        for path, text in writing.render_files(proposal, request.action, form_template).items()
     ]
-    new = [file for file in proposed if file.is_new]
-    name = request.repository or found.checkout.repository or root.resolve().name
-    _say(world, summary.summary(found, proposal, proposed, name))
-    _say(world, ("", *(line for file in proposed for line in summary.shown(file))))
-    if not new:
-        _say(world, ("Nothing to write.",))
+    new_files = [file for file in proposed_files if file.is_new]
+    repository = request.repository or findings.checkout.repository or root.resolve().name
+    _print_lines(runtime, summary.summary_lines(findings, proposal, proposed_files, repository))
+    _print_lines(runtime, ("", *(line for file in proposed_files for line in summary.file_lines(file))))
+    if not new_files:
+        _print_lines(runtime, ("Nothing to write.",))
         return 0
-    if not _agreed(request, world, new):
-        return int(not request.dry_run and not _is_terminal(world))
-    problems = [problem for file in new if (problem := _written(root, file))]
-    _say(world, problems or (f"Written: {summary.listed(new)}", ""))
+    if not _is_confirmed(request, runtime, new_files):
+        return int(not request.dry_run and not _is_terminal(runtime))
+    problems = [problem for file in new_files if (problem := _write_new_file(root, file))]
+    _print_lines(runtime, problems or (f"Written: {summary.file_list(new_files)}", ""))
     if not problems:
-        placeholder = request.action.startswith(writing.PLACEHOLDER)
-        _say(world, summary.afterwards(found, proposal, placeholder=placeholder))
+        has_placeholder = request.action.startswith(writing.PLACEHOLDER_OWNER)
+        _print_lines(runtime, summary.next_steps(findings, proposal, has_placeholder=has_placeholder))
     return int(bool(problems))
 
 
-def _check(request: Request) -> None:
+def _check_options(request: InitRequest) -> None:
     """Raises DoraError with every option that cannot be."""
     problems = []
-    if request.repository is not None and not _is_name(request.repository):
+    if request.repository is not None and not _is_repository_name(request.repository):
         problems.append(f"--repository {request.repository!r}: expected OWNER/NAME")
-    name, at, reference = request.action.partition("@")
-    if not _is_name(name) or not at or not reference or not reference.isprintable() or " " in reference:
-        problems.append(f"--action {request.action!r}: expected OWNER/NAME@REF, such as {writing.ACTION}")
+    action_repository, separator, reference = request.action.partition("@")
+    if (
+        not _is_repository_name(action_repository)
+        or not separator
+        or not reference
+        or not reference.isprintable()
+        or " " in reference
+    ):
+        problems.append(f"--action {request.action!r}: expected OWNER/NAME@REF, such as {writing.DEFAULT_ACTION}")
     if problems:
         raise DoraError(problems)
 
 
-def _is_name(text: str) -> bool:
+def _is_repository_name(text: str) -> bool:
     parts = text.split("/")
     return len(parts) == 2 and all(  # noqa: PLR2004 - owner and name
         part and part.isascii() and part.replace("-", "").replace("_", "").replace(".", "").isalnum() for part in parts
     )
 
 
-def _found(request: Request, world: World, checkout: Checkout) -> Found:
-    own = (
-        None if checkout.is_elsewhere or not checkout.host else checkout.repository
+def _gather_findings(request: InitRequest, runtime: Runtime, checkout: Checkout) -> Findings:
+    own_repository = (
+        None if checkout.is_hosted_elsewhere or not checkout.host else checkout.repository
     )  # it may have a namesake on GitHub
-    repository, server = (request.repository, None) if request.repository else (own, checkout.server)
-    said = gather.ask(repository, server, world.environment, world.pause)
-    return Found(checkout, said) if isinstance(said, OnGitHub) else Found(checkout, silence=said)
+    repository, server_url = (request.repository, None) if request.repository else (own_repository, checkout.server_url)
+    answer = gather.query_github(repository, server_url, runtime.environment, runtime.sleep)
+    return (
+        Findings(checkout, answer)
+        if isinstance(answer, GitHubFindings)
+        else Findings(checkout, github_unavailable_reason=answer)
+    )
 
 
-def _is_odd(root: Path, path: str, checkout: Checkout) -> bool:
+def _is_unreadable(root: Path, path: str, checkout: Checkout) -> bool:
     """There, but not as a file that could be read."""
-    place = root / path
-    outside = any(parent.is_symlink() for parent in place.parents[: path.count("/")])
-    return path not in checkout.existing and (place.is_symlink() or place.exists() or outside)
+    target = root / path
+    is_behind_link = any(parent.is_symlink() for parent in target.parents[: path.count("/")])
+    return path not in checkout.existing_files and (target.is_symlink() or target.exists() or is_behind_link)
 
 
-def _agreed(request: Request, world: World, new: Sequence[File]) -> bool:
-    many = summary.listed(list(new))
+def _is_confirmed(request: InitRequest, runtime: Runtime, new_files: Sequence[ProposedFile]) -> bool:
+    file_list = summary.file_list(list(new_files))
     if request.dry_run:
-        _say(world, (f"Nothing was written, as --dry-run says. It would be {many}",))
+        _print_lines(runtime, (f"Nothing was written, as --dry-run says. It would be {file_list}",))
         return False
     if request.yes:
         return True
-    if not _is_terminal(world):
-        _say(world, ("Nothing was written: there is no terminal to ask at. --yes writes, --dry-run only shows.",))
+    if not _is_terminal(runtime):
+        _print_lines(
+            runtime, ("Nothing was written: there is no terminal to ask at. --yes writes, --dry-run only shows.",)
+        )
         return False
-    world.stdout.write(summary.question(list(new)))
-    world.stdout.flush()
+    runtime.stdout.write(summary.confirmation_question(list(new_files)))
+    runtime.stdout.flush()
     try:
-        agreed = world.stdin.readline().decode("utf-8", "replace").strip().lower() in ("y", "yes")
+        is_confirmed = runtime.stdin.readline().decode("utf-8", "replace").strip().lower() in ("y", "yes")
     except KeyboardInterrupt:
-        agreed = False
-        _say(world, ("",))
-    if not agreed:
-        _say(world, ("Nothing was written.",))
-    return agreed
+        is_confirmed = False
+        _print_lines(runtime, ("",))
+    if not is_confirmed:
+        _print_lines(runtime, ("Nothing was written.",))
+    return is_confirmed
 
 
-def _is_terminal(world: World) -> bool:
-    return world.stdin.isatty()
+def _is_terminal(runtime: Runtime) -> bool:
+    return runtime.stdin.isatty()
 
 
-def _written(root: Path, file: File) -> str | None:
+def _write_new_file(root: Path, file: ProposedFile) -> str | None:
     """What kept a file from being written; it is never put in the place of another."""
-    place = root / file.path
+    target = root / file.path
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with place.open("x", encoding="utf-8", newline="\n") as stream:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("x", encoding="utf-8", newline="\n") as stream:
             stream.write(file.text)
     except FileExistsError:
         return f"{file.path}: was not written: it is there by now"
@@ -136,8 +153,8 @@ def _written(root: Path, file: File) -> str | None:
     return None
 
 
-def _say(world: World, lines: Iterable[str]) -> None:
+def _print_lines(runtime: Runtime, lines: Iterable[str]) -> None:
     """Names are strangers': what a terminal would obey is shown as a code."""
     for line in lines:
-        plain = "".join(letter if letter.isprintable() else f"\\x{ord(letter):02x}" for letter in line)
-        world.stdout.write(f"{plain}\n")
+        printable = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in line)
+        runtime.stdout.write(f"{printable}\n")

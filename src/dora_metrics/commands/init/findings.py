@@ -4,28 +4,28 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dora_metrics.commands.init.workflows import Workflow
+from dora_metrics.commands.init.workflows import WorkflowFile
 from dora_metrics.settings.model import Settings
 
-WORKFLOW = ".github/workflows/dora.yml"
-CONFIG = ".github/dora.yml"
-FORM = ".github/ISSUE_TEMPLATE/incident.yml"
-FILES = (WORKFLOW, CONFIG, FORM)
-PUBLIC = "https://github.com"
+WORKFLOW_PATH = ".github/workflows/dora.yml"
+CONFIG_PATH = ".github/dora.yml"
+FORM_PATH = ".github/ISSUE_TEMPLATE/incident.yml"
+PROPOSED_PATHS = (WORKFLOW_PATH, CONFIG_PATH, FORM_PATH)
+GITHUB_COM_URL = "https://github.com"
 
-_OTHERS = re.compile(
+_OTHER_HOSTS = re.compile(
     r"(?:.*[.-])?(?:gitlab|bitbucket|codeberg|gitea|gitee|forgejo|sourceforge)(?:[.-].*)?"
     r"|git\.sr\.ht|(?:.*\.)?dev\.azure\.com|.*\.visualstudio\.com|git-codecommit\..*\.amazonaws\.com"
 )
 
 
 @dataclass(frozen=True)
-class Known:
+class DefaultBranch:
     """Something and how it is known."""
 
-    value: str
-    because: str
-    sure: bool = True
+    name: str
+    reason: str
+    is_certain: bool = True
 
 
 @dataclass(frozen=True)
@@ -40,35 +40,35 @@ class Checkout:
 
     repository: str | None = None
     host: str | None = None
-    server: str = PUBLIC
-    branch: Known = Known("main", "git names none")
-    tags: tuple[str, ...] = ()
-    workflows: Mapping[str, Workflow] = field(default_factory=dict)
-    publishing: Mapping[str, str] = field(default_factory=dict)
-    existing: Mapping[str, str] = field(default_factory=dict)
+    server_url: str = GITHUB_COM_URL
+    default_branch: DefaultBranch = DefaultBranch("main", "git names none")
+    version_tags: tuple[str, ...] = ()
+    workflows: Mapping[str, WorkflowFile] = field(default_factory=dict)
+    release_evidence: Mapping[str, str] = field(default_factory=dict)
+    existing_files: Mapping[str, str] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
     incident_forms: tuple[str, ...] = ()
     services: Mapping[str, str] = field(default_factory=dict)
-    gitops: tuple[str, ...] = ()
-    odd: tuple[str, ...] = ()
+    gitops_evidence: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
     @property
-    def is_elsewhere(self) -> bool:
+    def is_hosted_elsewhere(self) -> bool:
         """Whether origin is evidently on something else than GitHub."""
-        return self.host is not None and _OTHERS.fullmatch(self.host) is not None
+        return self.host is not None and _OTHER_HOSTS.fullmatch(self.host) is not None
 
     @property
-    def is_on_server(self) -> bool:
+    def is_enterprise_server(self) -> bool:
         """Whether its GitHub is an Enterprise Server, and not GitHub's own, which keeps some data apart (ghe.com)."""
-        return self.server != PUBLIC and not self.has_residency
+        return self.server_url != GITHUB_COM_URL and not self.has_data_residency
 
     @property
-    def has_residency(self) -> bool:
-        return self.server.endswith(".ghe.com")
+    def has_data_residency(self) -> bool:
+        return self.server_url.endswith(".ghe.com")
 
 
 @dataclass(frozen=True)
-class Deployed:
+class GitHubDeployment:
     """A deployment on GitHub: where, on which day, by whom."""
 
     environment: str
@@ -76,26 +76,26 @@ class Deployed:
     creator: str
 
     @property
-    def by_actions(self) -> bool:
+    def is_by_actions(self) -> bool:
         """Made for a job with `environment:`, so that no event tells of it."""
         return self.creator.startswith("github-actions")
 
 
 @dataclass(frozen=True)
-class OnGitHub:
+class GitHubFindings:
     """The newest of what GitHub has."""
 
-    branch: str | None = None
+    default_branch: str | None = None
     has_issues: bool = True
     labels: tuple[str, ...] = ()
     releases: tuple[str, ...] = ()
-    deployments: tuple[Deployed, ...] = ()
+    deployments: tuple[GitHubDeployment, ...] = ()
 
 
 @dataclass(frozen=True)
-class Found:
+class Findings:
     """`github` is None where nobody was asked; `silence` says why."""
 
     checkout: Checkout
-    github: OnGitHub | None = None
-    silence: str = ""
+    github: GitHubFindings | None = None
+    github_unavailable_reason: str = ""

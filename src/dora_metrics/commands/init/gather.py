@@ -11,27 +11,35 @@ from pathlib import Path
 from typing import Any
 
 from dora_metrics.commands.init import workflows
-from dora_metrics.commands.init.findings import CONFIG, FILES, PUBLIC, Checkout, Deployed, Known, OnGitHub
-from dora_metrics.commands.init.workflows import Said, Workflow, publishing
-from dora_metrics.commands.init.yaml_nodes import NotReadableError, composed, entries, texts, under
+from dora_metrics.commands.init.findings import (
+    CONFIG_PATH,
+    GITHUB_COM_URL,
+    PROPOSED_PATHS,
+    Checkout,
+    DefaultBranch,
+    GitHubDeployment,
+    GitHubFindings,
+)
+from dora_metrics.commands.init.workflows import LocatedText, WorkflowFile, release_evidence
+from dora_metrics.commands.init.yaml_nodes import UnreadableYamlError, compose, mapping_entries, node_at, scalar_texts
 from dora_metrics.errors import DoraError, GitError
 from dora_metrics.github import text
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
 from dora_metrics.settings import loading
-from dora_metrics.settings.loading import Layer, load
+from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.settings.model import Settings
-from dora_metrics.sources.git.repository import Git, project
+from dora_metrics.sources.git.repository import Git, identify_repository
 
-LARGEST_BYTES = 256 * 1024
-_MOST_TAGS = 100
-_USUAL = ("main", "master")
-_MOST_FOLDERS = 200
-_SERVICES = ("services", "apps", "packages")
+MAX_FILE_BYTES = 256 * 1024
+_MAX_TAGS = 100
+_USUAL_BRANCHES = ("main", "master")
+_MAX_FOLDERS = 200
+_SERVICE_PARENTS = ("services", "apps", "packages")
 _MANIFESTS = ("Dockerfile", "package.json", "pyproject.toml", "go.mod", "Cargo.toml", "pom.xml", "build.gradle")
-_CONTROLLED = r"^apiVersion: *[\"']?(argoproj\.io|[a-z-]+\.toolkit\.fluxcd\.io)/"
+_GITOPS_API_VERSION = r"^apiVersion: *[\"']?(argoproj\.io|[a-z-]+\.toolkit\.fluxcd\.io)/"
 
 
-def top(directory: Path, environment: Mapping[str, str]) -> Path:
+def checkout_root(directory: Path, environment: Mapping[str, str]) -> Path:
     """The root of the checkout that a folder lies in; the folder itself where git knows none.
 
     Raises:
@@ -47,244 +55,272 @@ def top(directory: Path, environment: Mapping[str, str]) -> Path:
     return directory
 
 
-def gather(root: Path, environment: Mapping[str, str]) -> Checkout:
+def gather_checkout(root: Path, environment: Mapping[str, str]) -> Checkout:
     """Everything that the files and git say."""
-    odd: list[str] = []
-    found = dict(_workflows(root, odd))
-    actions = dict(_actions(root, found.values()))
-    published = {path: next(publishing(one, actions), "") for path, one in found.items()}
+    problems: list[str] = []
+    workflows_by_path = dict(_read_workflows(root, problems))
+    publishing_actions = dict(_publishing_actions(root, workflows_by_path.values()))
+    evidence_by_path = {
+        path: next(release_evidence(workflow, publishing_actions), "") for path, workflow in workflows_by_path.items()
+    }
     checkout = Checkout(
-        workflows=found,
-        publishing={path: evidence for path, evidence in published.items() if evidence},
-        existing={name: content for name in FILES if (content := _content(root / name, name, odd)) is not None},
-        settings=_settings(root, odd),
-        incident_forms=tuple(_incident_forms(root, odd)),
-        services=dict(_services(root)),
+        workflows=workflows_by_path,
+        release_evidence={path: evidence for path, evidence in evidence_by_path.items() if evidence},
+        existing_files={
+            name: content for name in PROPOSED_PATHS if (content := _read_text(root / name, name, problems)) is not None
+        },
+        settings=_existing_settings(root, problems),
+        incident_forms=tuple(_incident_forms(root, problems)),
+        services=dict(_service_folders(root)),
     )
-    seen = _with_git(checkout, root, environment, odd)
-    return replace(seen, server=_server(seen, environment), odd=tuple(dict.fromkeys(odd)))
+    with_git = _with_git(checkout, root, environment, problems)
+    return replace(with_git, server_url=_server_url(with_git, environment), problems=tuple(dict.fromkeys(problems)))
 
 
-def _server(checkout: Checkout, environment: Mapping[str, str]) -> str:
+def _server_url(checkout: Checkout, environment: Mapping[str, str]) -> str:
     """The GitHub that origin names, else the one that we run on."""
-    if checkout.host and not checkout.is_elsewhere:
+    if checkout.host and not checkout.is_hosted_elsewhere:
         return f"https://{checkout.host}"
-    return (environment.get("GITHUB_SERVER_URL") or PUBLIC).rstrip("/").lower()
+    return (environment.get("GITHUB_SERVER_URL") or GITHUB_COM_URL).rstrip("/").lower()
 
 
 # --- Files ---
 
 
-def _content(path: Path, name: str, odd: list[str]) -> str | None:
+def _read_text(path: Path, name: str, problems: list[str]) -> str | None:
     """A file's text; None where there is none, or where it is odd, which is told."""
     try:
-        if path.is_symlink() or any(parent.is_symlink() for parent in _below(path, name)):
-            odd.append(f"{name}: a symbolic link, which is not followed")
+        if path.is_symlink() or any(parent.is_symlink() for parent in _parent_folders(path, name)):
+            problems.append(f"{name}: a symbolic link, which is not followed")
         elif not path.is_file():
             return None
-        elif (size := path.stat().st_size) > LARGEST_BYTES:
-            odd.append(f"{name}: {size // 1024} kB, too large to be looked at")
+        elif (size_bytes := path.stat().st_size) > MAX_FILE_BYTES:
+            problems.append(f"{name}: {size_bytes // 1024} kB, too large to be looked at")
         else:
             return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
-        odd.append(f"{name}: not UTF-8, so it is not looked at")
+        problems.append(f"{name}: not UTF-8, so it is not looked at")
     except OSError as problem:
-        odd.append(f"{name}: cannot be read ({problem.strerror})")
+        problems.append(f"{name}: cannot be read ({problem.strerror})")
     return None
 
 
-def _below(path: Path, name: str) -> Iterable[Path]:
+def _parent_folders(path: Path, name: str) -> Iterable[Path]:
     """The folders of the checkout that a file lies in."""
     return path.parents[: name.count("/")]
 
 
-def _listed(root: Path, folder: str, odd: list[str]) -> Iterator[tuple[str, str]]:
+def _yaml_files(root: Path, folder: str, problems: list[str]) -> Iterator[tuple[str, str]]:
     """The YAML files of a folder with their texts, by name."""
     try:
-        names = sorted(one.name for one in (root / folder).iterdir() if one.suffix in (".yml", ".yaml"))
+        names = sorted(file.name for file in (root / folder).iterdir() if file.suffix in (".yml", ".yaml"))
     except OSError:
         return
     for name in names:
-        content = _content(root / folder / name, f"{folder}/{name}", odd)
+        content = _read_text(root / folder / name, f"{folder}/{name}", problems)
         if content is not None:
             yield f"{folder}/{name}", content
 
 
-def _workflows(root: Path, odd: list[str]) -> Iterator[tuple[str, Workflow]]:
-    for path, content in _listed(root, workflows.FOLDER, odd):
+def _read_workflows(root: Path, problems: list[str]) -> Iterator[tuple[str, WorkflowFile]]:
+    for path, content in _yaml_files(root, workflows.WORKFLOWS_FOLDER, problems):
         try:
-            yield path, workflows.read(path, content)
-        except NotReadableError as problem:
-            odd.append(f"{path}: no workflow that can be read, so it is not looked at: {problem}")
+            yield path, workflows.parse_workflow(path, content)
+        except UnreadableYamlError as problem:
+            problems.append(f"{path}: no workflow that can be read, so it is not looked at: {problem}")
 
 
-def _actions(root: Path, found: Iterable[Workflow]) -> Iterator[tuple[str, Said]]:
+def _publishing_actions(root: Path, workflow_files: Iterable[WorkflowFile]) -> Iterator[tuple[str, LocatedText]]:
     """The composite actions of the checkout that publish releases, by how workflows name them."""
-    names = {used.text for one in found for job in one.jobs for used in job.local_actions}
+    names = {
+        local_action.text for workflow in workflow_files for job in workflow.jobs for local_action in job.local_actions
+    }
     for name in sorted(names):
         folder = os.path.normpath(name[2:])
         for file in ("action.yml", "action.yaml"):
             path = f"{folder}/{file}" if folder != "." else file
-            content = None if folder.startswith("..") else _content(root / path, path, [])
-            if content is not None and (said := workflows.published_by(content)):
-                yield name, said
+            content = None if folder.startswith("..") else _read_text(root / path, path, [])
+            if content is not None and (release_step := workflows.release_step_of_action(content)):
+                yield name, release_step
 
 
-def _settings(root: Path, odd: list[str]) -> Settings:
+def _existing_settings(root: Path, problems: list[str]) -> Settings:
     """Those of the config file, as far as there is one that can be used."""
     if (root / ".github" / "dora.yaml").is_file():
-        odd.append(f".github/dora.yaml: is not read; the action looks for {CONFIG}")
+        problems.append(f".github/dora.yaml: is not read; the action looks for {CONFIG_PATH}")
     try:
-        found = loading.read(root / CONFIG)
-        return load([Layer(CONFIG, found.values)] if found else [])
+        config_layer = loading.read_config_file(root / CONFIG_PATH)
+        return load_settings([Layer(CONFIG_PATH, config_layer.values)] if config_layer else [])
     except DoraError as problem:
-        odd.extend(problem.problems)
+        problems.extend(problem.problems)
         return Settings()
 
 
-def _incident_forms(root: Path, odd: list[str]) -> Iterator[str]:
+def _incident_forms(root: Path, problems: list[str]) -> Iterator[str]:
     """Issue forms whose label or name says that they are for incidents."""
-    for path, content in _listed(root, ".github/ISSUE_TEMPLATE", odd):
-        with suppress(NotReadableError):
-            form = composed(content)
-            said = (*texts(under(form, "labels")), *texts(entries(form).get("name")))
-            if any({"incident", "outage"} & set(text.words(one)) for one in said):
+    for path, content in _yaml_files(root, ".github/ISSUE_TEMPLATE", problems):
+        with suppress(UnreadableYamlError):
+            form = compose(content)
+            label_and_name_texts = (
+                *scalar_texts(node_at(form, "labels")),
+                *scalar_texts(mapping_entries(form).get("name")),
+            )
+            if any(
+                {"incident", "outage"} & set(text.lowercase_words(label_or_name))
+                for label_or_name in label_and_name_texts
+            ):
                 yield path
 
 
-def _services(root: Path) -> Iterator[tuple[str, str]]:
+def _service_folders(root: Path) -> Iterator[tuple[str, str]]:
     """Folders that look like services of a monorepo, by name; nothing unless there are two."""
-    for parent in _SERVICES:
-        found = [one.name for one in _folders(root / parent) if any((one / name).is_file() for name in _MANIFESTS)]
-        if len(found) > 1:
-            yield from ((name, f"{parent}/{name}") for name in found)
+    for parent in _SERVICE_PARENTS:
+        names = [
+            folder.name
+            for folder in _subfolders(root / parent)
+            if any((folder / manifest).is_file() for manifest in _MANIFESTS)
+        ]
+        if len(names) > 1:
+            yield from ((name, f"{parent}/{name}") for name in names)
             return
-    found = [one.name for one in _folders(root) if (one / "Dockerfile").is_file()]
-    if len(found) > 1:
-        yield from ((name, name) for name in found)
+    names = [folder.name for folder in _subfolders(root) if (folder / "Dockerfile").is_file()]
+    if len(names) > 1:
+        yield from ((name, name) for name in names)
 
 
-def _folders(place: Path) -> list[Path]:
+def _subfolders(parent: Path) -> list[Path]:
     try:
-        each = sorted(one for one in place.iterdir() if one.is_dir() and not one.is_symlink())
+        folders = sorted(folder for folder in parent.iterdir() if folder.is_dir() and not folder.is_symlink())
     except OSError:
         return []
-    return [one for one in each if not one.name.startswith(".")][:_MOST_FOLDERS]
+    return [folder for folder in folders if not folder.name.startswith(".")][:_MAX_FOLDERS]
 
 
 # --- git ---
 
 
-def _with_git(checkout: Checkout, root: Path, environment: Mapping[str, str], odd: list[str]) -> Checkout:
+def _with_git(checkout: Checkout, root: Path, environment: Mapping[str, str], problems: list[str]) -> Checkout:
     git = Git(str(root), environment)
     try:
         git.read("rev-parse", "--git-dir")
     except GitError as problem:
-        alone = "not a git repository" in str(problem)
-        odd.append(f"{root}: no git repository, so remotes and tags are not known" if alone else str(problem))
+        is_no_repository = "not a git repository" in str(problem)
+        problems.append(
+            f"{root}: no git repository, so remotes and tags are not known" if is_no_repository else str(problem)
+        )
         return checkout
-    named = project(git, root)
+    identity = identify_repository(git, root)
     return replace(
         checkout,
-        repository=named.repository if named.known else None,
-        host=named.host if "." in (named.host or "") else None,
-        branch=_branch(git, has_remote=named.known),
-        tags=tuple(_tags(git)),
-        gitops=tuple(_controlled(git)),
+        repository=identity.repository if identity.is_from_remote else None,
+        host=identity.host if "." in (identity.host or "") else None,
+        default_branch=_default_branch(git, has_remote=identity.is_from_remote),
+        version_tags=tuple(_version_tags(git)),
+        gitops_evidence=tuple(_gitops_manifests(git)),
     )
 
 
-def _branch(git: Git, *, has_remote: bool) -> Known:
+def _default_branch(git: Git, *, has_remote: bool) -> DefaultBranch:
     """The default branch; where origin's word is missing, a guess: a checkout may be one of any branch."""
-    if said := _pointed_at(git, "refs/remotes/origin/HEAD"):
-        return Known(said.removeprefix("origin/"), "origin/HEAD")
-    usual = [name for name in _USUAL if _is_there(git, f"refs/remotes/origin/{name}")]
-    if len(usual) == 1:
-        return Known(usual[0], "origin has it, and does not say which is the default", sure=False)
-    if checked_out := _pointed_at(git, "HEAD"):
-        return Known(checked_out, "the branch that is checked out", sure=not has_remote)
-    return Known("main", "git names none, so this is a guess", sure=not has_remote)
+    if origin_head := _symbolic_ref_target(git, "refs/remotes/origin/HEAD"):
+        return DefaultBranch(origin_head.removeprefix("origin/"), "origin/HEAD")
+    usual_branches = [name for name in _USUAL_BRANCHES if _ref_exists(git, f"refs/remotes/origin/{name}")]
+    if len(usual_branches) == 1:
+        return DefaultBranch(
+            usual_branches[0], "origin has it, and does not say which is the default", is_certain=False
+        )
+    if checked_out := _symbolic_ref_target(git, "HEAD"):
+        return DefaultBranch(checked_out, "the branch that is checked out", is_certain=not has_remote)
+    return DefaultBranch("main", "git names none, so this is a guess", is_certain=not has_remote)
 
 
-def _pointed_at(git: Git, reference: str) -> str:
+def _symbolic_ref_target(git: Git, reference: str) -> str:
     with suppress(GitError):
         return git.read("symbolic-ref", "--quiet", "--short", reference).decode("utf-8", "replace").strip()
     return ""
 
 
-def _is_there(git: Git, reference: str) -> bool:
+def _ref_exists(git: Git, reference: str) -> bool:
     with suppress(GitError):
         return bool(git.read("rev-parse", "--verify", "--quiet", reference).strip())
     return False
 
 
-def _tags(git: Git) -> Iterator[str]:
+def _version_tags(git: Git) -> Iterator[str]:
     """Those that look like versions, the newest first."""
-    asked = (
+    options = (
         "--sort=-version:refname",
         "--sort=-creatordate",
-        f"--count={_MOST_TAGS}",
+        f"--count={_MAX_TAGS}",
         "--format=%(refname:strip=2)",
         "refs/tags",
     )
     with suppress(GitError):
-        names = git.read("for-each-ref", *asked).decode("utf-8", "replace").splitlines()
-        yield from (name for name in names if text.version(name))
+        names = git.read("for-each-ref", *options).decode("utf-8", "replace").splitlines()
+        yield from (name for name in names if text.version_or_none(name))
 
 
-def _controlled(git: Git) -> Iterator[str]:
+def _gitops_manifests(git: Git) -> Iterator[str]:
     """The first objects of Argo CD and Flux, with file and line."""
     with suppress(GitError):  # also where it finds nothing
-        said = git.read("grep", "-zInE", "--max-count=1", _CONTROLLED, "--", "*.yaml", "*.yml").decode(
+        output = git.read("grep", "-zInE", "--max-count=1", _GITOPS_API_VERSION, "--", "*.yaml", "*.yml").decode(
             "utf-8", "replace"
         )
-        for one in said.splitlines()[:3]:
-            path, line, found = one.split("\0", 2)
-            yield f"{path}:{line}: `{found.strip()}`"
+        for match in output.splitlines()[:3]:
+            path, line, matched_line = match.split("\0", 2)
+            yield f"{path}:{line}: `{matched_line.strip()}`"
 
 
-def ask(
-    repository: str | None, server: str | None, environment: Mapping[str, str], pause: Callable[[float], None]
-) -> OnGitHub | str:
+def query_github(
+    repository: str | None, server_url: str | None, environment: Mapping[str, str], pause: Callable[[float], None]
+) -> GitHubFindings | str:
     """What GitHub says, or why nobody was asked.
 
     A token goes to the GitHub that the environment names, and never to an address that a checkout names: whoever made
     the checkout could have put any there.
     """
     token = environment.get("GITHUB_TOKEN") or environment.get("GH_TOKEN")
-    own = (environment.get("GITHUB_SERVER_URL") or PUBLIC).rstrip("/")
+    token_server_url = (environment.get("GITHUB_SERVER_URL") or GITHUB_COM_URL).rstrip("/")
     if not token:
         return "there is no token in GITHUB_TOKEN or GH_TOKEN"
     if not repository:
         return "the checkout has no remote `origin` on GitHub; name the repository with --repository OWNER/NAME"
-    if server and server.lower() != own.lower():
+    if server_url and server_url.lower() != token_server_url.lower():
         advice = "GITHUB_SERVER_URL and GITHUB_API_URL name another place"
-        return f"the repository is on {server}, and the token is for {own}; {advice}"
+        return f"the repository is on {server_url}, and the token is for {token_server_url}; {advice}"
     client = Client(token, environment.get("GITHUB_API_URL") or "https://api.github.com", pause)
     try:
-        return _read(client.query("Setup", owner_and_name(repository))["repository"])
+        return _github_findings(client.query("Setup", owner_and_name(repository))["repository"])
     except GitHubError as problem:
         return f"GitHub did not say what {repository} has: {problem}"
 
 
-def _read(said: Mapping[str, Any]) -> OnGitHub:
-    labels = (node["name"] for key in ("incidents", "outages", "severities", "hotfixes") for node in said[key]["nodes"])
-    return OnGitHub(
-        branch=(said["defaultBranchRef"] or {}).get("name"),
-        has_issues=said["hasIssuesEnabled"],
+def _github_findings(repository_node: Mapping[str, Any]) -> GitHubFindings:
+    labels = (
+        node["name"]
+        for key in ("incidents", "outages", "severities", "hotfixes")
+        for node in repository_node[key]["nodes"]
+    )
+    return GitHubFindings(
+        default_branch=(repository_node["defaultBranchRef"] or {}).get("name"),
+        has_issues=repository_node["hasIssuesEnabled"],
         labels=tuple(dict.fromkeys(labels)),
-        releases=tuple(node["tagName"] for node in said["releases"]["nodes"] if not node["isDraft"]),
-        deployments=tuple(_deployed(node) for node in said["deployments"]["nodes"] if _counts(node["task"])),
+        releases=tuple(node["tagName"] for node in repository_node["releases"]["nodes"] if not node["isDraft"]),
+        deployments=tuple(
+            _github_deployment(node)
+            for node in repository_node["deployments"]["nodes"]
+            if _is_deploy_task(node["task"])
+        ),
     )
 
 
-def _deployed(node: Mapping[str, Any]) -> Deployed:
-    return Deployed(
+def _github_deployment(node: Mapping[str, Any]) -> GitHubDeployment:
+    return GitHubDeployment(
         environment=node["environment"] or "",
         day=str(node["createdAt"]).partition("T")[0],
         creator=(node["creator"] or {}).get("login") or "",
     )
 
 
-def _counts(task: str | None) -> bool:
+def _is_deploy_task(task: str | None) -> bool:
     return not task or task == "deploy" or task.startswith("deploy:")

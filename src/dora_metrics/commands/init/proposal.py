@@ -8,77 +8,85 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from dora_metrics.commands.init.findings import CONFIG, WORKFLOW, Checkout, Deployed, Found
-from dora_metrics.commands.init.workflows import Target, Targets, Workflow, targets
+from dora_metrics.commands.init.findings import CONFIG_PATH, WORKFLOW_PATH, Checkout, Findings, GitHubDeployment
+from dora_metrics.commands.init.workflows import DeployTarget, DeployTargets, WorkflowFile, deploy_targets
 from dora_metrics.core import formatting
-from dora_metrics.core.selection import BEST_FIRST
+from dora_metrics.core.selection import SOURCES_BEST_FIRST
 from dora_metrics.github import text
-from dora_metrics.github.events.deployments import deploys
-from dora_metrics.github.payloads import Workflow as Named
-from dora_metrics.settings.model import Settings, policy
+from dora_metrics.github.events.deployments import is_deploy_workflow
+from dora_metrics.github.payloads import WorkflowPayload as Named
+from dora_metrics.settings.model import Settings, policy_of
 
-_PRODUCTION = frozenset({"production", "prod", "live", "prd"})
-_NOT_IT = frozenset({"pre", "non", "not", "no", "test", "testing", "dev", "staging", "stage", "preview", "qa", "false"})
+_PRODUCTION_WORDS = frozenset({"production", "prod", "live", "prd"})
+_EXCLUDING_WORDS = frozenset(
+    {"pre", "non", "not", "no", "test", "testing", "dev", "staging", "stage", "preview", "qa", "false"}
+)
 _SEVERITY = re.compile(r"sev(?:erity)?[ _:/-]*[0-4]", re.IGNORECASE)
 
 
-def is_production(environment: str, settings: Settings) -> bool:
+def looks_like_production(environment: str, settings: Settings) -> bool:
     """By the settings; or by one of the words, wherever in the name it stands: `eu-production`, not `pre-prod`."""
-    said = set(text.words(environment))
-    return policy(settings).is_production(environment) or bool(said & _PRODUCTION and not said & _NOT_IT)
+    name_words = set(text.lowercase_words(environment))
+    return policy_of(settings).is_production(environment) or bool(
+        name_words & _PRODUCTION_WORDS and not name_words & _EXCLUDING_WORDS
+    )
 
 
-def incident_labels(found: Found) -> tuple[tuple[str, ...], str]:
+def incident_labels(findings: Findings) -> tuple[tuple[str, ...], str]:
     """The labels of incidents, best first, and why."""
-    asked, usual = found.checkout.settings.incident_labels, Settings().incident_labels
-    labelled = [name for name in (found.github.labels if found.github else ()) if _of_incidents(name)]
-    labelled.sort(key=lambda name: (name.lower() != "incident", "incident" not in text.words(name)))
-    if asked not in (usual, tuple(labelled)):
-        return asked, f"{CONFIG} says so"
-    if [name.lower() for name in labelled] == ["incident"]:
-        return usual, "GitHub has this label"
-    if labelled:
-        return tuple(labelled), "GitHub has these labels"
-    return usual, "the default; GitHub has no such label yet" if found.github else "the default"
+    configured, default = findings.checkout.settings.incident_labels, Settings().incident_labels
+    github_labels = [
+        name for name in (findings.github.labels if findings.github else ()) if _looks_like_incident_label(name)
+    ]
+    github_labels.sort(key=lambda name: (name.lower() != "incident", "incident" not in text.lowercase_words(name)))
+    if configured not in (default, tuple(github_labels)):
+        return configured, f"{CONFIG_PATH} says so"
+    if [name.lower() for name in github_labels] == ["incident"]:
+        return default, "GitHub has this label"
+    if github_labels:
+        return tuple(github_labels), "GitHub has these labels"
+    return default, "the default; GitHub has no such label yet" if findings.github else "the default"
 
 
-def missing_label(found: Found, labels: tuple[str, ...]) -> str | None:
+def missing_form_label(findings: Findings, labels: tuple[str, ...]) -> str | None:
     """The label that the form would give and GitHub does not know; None where it does, or nobody could say."""
-    if found.github is None:
+    if findings.github is None:
         return None
-    known = {name.lower() for name in found.github.labels}
-    return next((label for label in labels[:1] if label.lower() not in known), None)
+    existing_names = {name.lower() for name in findings.github.labels}
+    return next((label for label in labels[:1] if label.lower() not in existing_names), None)
 
 
-def hotfix_labels(found: Found) -> tuple[str, ...]:
+def hotfix_labels(findings: Findings) -> tuple[str, ...]:
     """Labels of hotfixes where they are called otherwise than by default."""
-    labels = found.github.labels if found.github else ()
-    named = tuple(name for name in labels if "hotfix" in text.words(name))
-    return named if [name.lower() for name in named] not in ([], ["hotfix"]) else ()
+    labels = findings.github.labels if findings.github else ()
+    hotfix_names = tuple(name for name in labels if "hotfix" in text.lowercase_words(name))
+    return hotfix_names if [name.lower() for name in hotfix_names] not in ([], ["hotfix"]) else ()
 
 
-def _of_incidents(label: str) -> bool:
-    said = set(text.words(label))
+def _looks_like_incident_label(label: str) -> bool:
+    label_words = set(text.lowercase_words(label))
     if "${{" in label or not label.isprintable():  # nothing to put into an expression
         return False
-    return not said & _NOT_IT and bool(said & {"incident", "incidents", "outage"} or _SEVERITY.fullmatch(label.strip()))
+    return not label_words & _EXCLUDING_WORDS and bool(
+        label_words & {"incident", "incidents", "outage"} or _SEVERITY.fullmatch(label.strip())
+    )
 
 
-_MINUTES = [minute for minute in range(7, 54, 2) if minute % 5]
-_SHOWN = 3
+_SCHEDULE_MINUTES = [minute for minute in range(7, 54, 2) if minute % 5]
+_MAX_REASONS = 3
 
 
 @dataclass(frozen=True)
-class Setting:
+class ProposedSetting:
     """A setting that differs from its default, and why."""
 
     name: str
     value: object
-    because: tuple[str, ...]
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class When:
+class Triggers:
     """What starts the workflow. `workflows`: those whose end is listened to. `push`: the branch.
 
     `pulls`: some of those workflows run for pull requests too, which deploy nothing to production, but for `merges`:
@@ -86,14 +94,14 @@ class When:
     """
 
     workflows: tuple[str, ...] = ()
-    pulls: bool = False
-    merges: tuple[str, ...] = ()
+    has_pull_request_runs: bool = False
+    merge_workflows: tuple[str, ...] = ()
     deployment_status: bool = False
     release: bool = False
-    push: str | None = None
+    push_branch: str | None = None
     issues: bool = True
-    minute: int = 17
-    hour: int = 5
+    schedule_minute: int = 17
+    schedule_hour: int = 5
 
 
 @dataclass(frozen=True)
@@ -101,248 +109,316 @@ class Proposal:
     """What to record, from what and when. `direct`: the action is called in a step, not the reusable workflow."""
 
     sources: tuple[str, ...]
-    because: tuple[str, ...]
-    when: When
-    environments: tuple[str, ...]
-    labels: tuple[str, ...]
-    labels_because: str
-    settings: tuple[Setting, ...]
+    source_reasons: tuple[str, ...]
+    triggers: Triggers
+    production_environments: tuple[str, ...]
+    incident_labels: tuple[str, ...]
+    incident_labels_reason: str
+    settings: tuple[ProposedSetting, ...]
     services: Mapping[str, str]
-    direct: bool
-    recorded_by: str | None
-    form: bool
+    calls_action_in_step: bool
+    existing_use: str | None
+    has_incident_form: bool
     notes: tuple[str, ...]
     missing_label: str | None
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _WorkflowFindings:
     """The findings, with what follows from them more than once."""
 
-    found: Found
-    own: tuple[Workflow, ...]
-    targets: Mapping[str, Targets]
+    findings: Findings
+    candidates: tuple[WorkflowFile, ...]
+    targets_by_path: Mapping[str, DeployTargets]
 
     @property
     def settings(self) -> Settings:
-        return self.found.checkout.settings
+        return self.findings.checkout.settings
 
-    def production(self, path: str) -> list[Target]:
-        return [one for one in self.targets[path].found if is_production(one.environment, self.settings)]
+    def production_targets(self, path: str) -> list[DeployTarget]:
+        return [
+            target
+            for target in self.targets_by_path[path].targets
+            if looks_like_production(target.environment, self.settings)
+        ]
 
     @property
-    def deploying(self) -> list[Workflow]:
+    def deploying_workflows(self) -> list[WorkflowFile]:
         """Workflows that deploy to production by `environment:`, the sure ones first."""
-        deploying = [one for one in self.own if self.production(one.path)]
-        return sorted(deploying, key=lambda one: not any(target.sure for target in self.production(one.path)))
+        workflows = [workflow for workflow in self.candidates if self.production_targets(workflow.path)]
+        return sorted(
+            workflows,
+            key=lambda workflow: not any(target.is_certain for target in self.production_targets(workflow.path)),
+        )
 
     @property
-    def publishing(self) -> list[Workflow]:
-        return [one for one in self.own if one.path in self.found.checkout.publishing]
+    def publishing_workflows(self) -> list[WorkflowFile]:
+        return [workflow for workflow in self.candidates if workflow.path in self.findings.checkout.release_evidence]
 
     @property
-    def named(self) -> list[Workflow]:
+    def workflows_named_deploy(self) -> list[WorkflowFile]:
         """Workflows named like one that deploys. Runs for pull requests are never taken for deployments."""
-        wanted = self.settings.deploy_workflows
-        return [one for one in self.own if one.runs_by_itself and deploys(Named(name=one.name, path=one.path), wanted)]
+        configured = self.settings.deploy_workflows
+        return [
+            workflow
+            for workflow in self.candidates
+            if workflow.has_own_trigger
+            and is_deploy_workflow(Named(name=workflow.name, path=workflow.path), configured)
+        ]
 
 
-def decide(found: Found) -> Proposal:
+def propose(findings: Findings) -> Proposal:
     """What is proposed."""
-    checkout = found.checkout
-    by_themselves = (one for one in checkout.workflows.values() if one.runs_by_itself or one.at_merges)
-    own = tuple(one for one in by_themselves if not one.ours)
-    seen = _Seen(found, own, {one.path: targets(one, checkout.workflows) for one in own})
-    sources, because = _sources(seen)
-    labels, labels_because = incident_labels(found)
-    issues = not _without_issues(found)
+    checkout = findings.checkout
+    triggered = (
+        workflow for workflow in checkout.workflows.values() if workflow.has_own_trigger or workflow.runs_on_merge
+    )
+    candidates = tuple(workflow for workflow in triggered if not workflow.this_action)
+    workflow_findings = _WorkflowFindings(
+        findings, candidates, {workflow.path: deploy_targets(workflow, checkout.workflows) for workflow in candidates}
+    )
+    sources, source_reasons = _choose_sources(workflow_findings)
+    labels, labels_reason = incident_labels(findings)
+    has_issues = not _has_issues_disabled(findings)
     return Proposal(
         sources=sources,
-        because=because,
-        when=_when(seen, sources, issues=issues),
-        environments=_environments(seen),
-        labels=labels,
-        labels_because=labels_because,
-        settings=tuple(_settings(seen, sources, because, labels, labels_because)),
+        source_reasons=source_reasons,
+        triggers=_choose_triggers(workflow_findings, sources, has_issues=has_issues),
+        production_environments=_production_environments(workflow_findings),
+        incident_labels=labels,
+        incident_labels_reason=labels_reason,
+        settings=tuple(_proposed_settings(workflow_findings, sources, source_reasons, labels, labels_reason)),
         services=checkout.services if len(checkout.services) > 1 else {},
-        direct=checkout.is_on_server,
-        recorded_by=next(_recording(checkout.workflows.values()), None),
-        form=issues and not [path for path in checkout.incident_forms if path not in checkout.existing],
-        notes=tuple(_notes(seen, sources)),
-        missing_label=missing_label(found, labels) if issues else None,
+        calls_action_in_step=checkout.is_enterprise_server,
+        existing_use=next(_existing_uses(checkout.workflows.values()), None),
+        has_incident_form=has_issues
+        and not [path for path in checkout.incident_forms if path not in checkout.existing_files],
+        notes=tuple(_notes(workflow_findings, sources)),
+        missing_label=missing_form_label(findings, labels) if has_issues else None,
     )
 
 
-def _without_issues(found: Found) -> bool:
-    return found.github is not None and not found.github.has_issues
+def _has_issues_disabled(findings: Findings) -> bool:
+    return findings.github is not None and not findings.github.has_issues
 
 
-def _recording(workflows: Iterable[Workflow]) -> Iterator[str]:
+def _existing_uses(workflows: Iterable[WorkflowFile]) -> Iterator[str]:
     """Where this action is used already; the workflow that would be written is compared by its text."""
-    for one in workflows:
-        if one.ours and one.path != WORKFLOW:
-            yield f"{one.path}:{one.ours.line}"
+    for workflow in workflows:
+        if workflow.this_action and workflow.path != WORKFLOW_PATH:
+            yield f"{workflow.path}:{workflow.this_action.line}"
 
 
 # --- Deployments ---
 
 
-def _sources(seen: _Seen) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _choose_sources(workflow_findings: _WorkflowFindings) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The best source that there is, as `deployment-source: auto` would take it; the config file's word counts more."""
-    evidence = {source: tuple(_EVIDENCE[source](seen)) for source in BEST_FIRST}
-    best = next(source for source in BEST_FIRST if evidence[source])
-    asked = seen.settings.deployment_source
-    if asked in (("auto",), (best,)):
-        return (best,), evidence[best][:_SHOWN]
-    return asked, (f"{CONFIG} says so",)
+    evidence = {source: tuple(_EVIDENCE_BY_SOURCE[source](workflow_findings)) for source in SOURCES_BEST_FIRST}
+    best = next(source for source in SOURCES_BEST_FIRST if evidence[source])
+    configured = workflow_findings.settings.deployment_source
+    if configured in (("auto",), (best,)):
+        return (best,), evidence[best][:_MAX_REASONS]
+    return configured, (f"{CONFIG_PATH} says so",)
 
 
-def _deployments(seen: _Seen) -> Iterator[str]:
-    named = [target.evidence for one in seen.deploying for target in seen.production(one.path)]
-    yield from named[:1]
-    made = _production_on_github(seen)
-    for environment in dict.fromkeys(one.environment for one in made):
-        here = [one for one in made if one.environment == environment]
-        many = formatting.count(len(here), "deployment")
-        yield f"GitHub has {many} to {environment} among the newest 100 of all, the last of {here[0].day}"
-    yield from named[1:]
+def _deployment_evidence(workflow_findings: _WorkflowFindings) -> Iterator[str]:
+    target_evidence = [
+        target.evidence
+        for workflow in workflow_findings.deploying_workflows
+        for target in workflow_findings.production_targets(workflow.path)
+    ]
+    yield from target_evidence[:1]
+    deployments = _production_deployments(workflow_findings)
+    for environment in dict.fromkeys(deployment.environment for deployment in deployments):
+        in_environment = [deployment for deployment in deployments if deployment.environment == environment]
+        count_text = formatting.count(len(in_environment), "deployment")
+        yield (
+            f"GitHub has {count_text} to {environment} among the newest 100 of all, the last of {in_environment[0].day}"
+        )
+    yield from target_evidence[1:]
 
 
-def _releases(seen: _Seen) -> Iterator[str]:
-    checkout, github = seen.found.checkout, seen.found.github
-    yield from (checkout.publishing[one.path] for one in seen.publishing)
-    yield from (f"{one.path}: it runs `on: release`" for one in seen.own if "release" in one.events)
+def _release_evidence(workflow_findings: _WorkflowFindings) -> Iterator[str]:
+    checkout, github = workflow_findings.findings.checkout, workflow_findings.findings.github
+    yield from (checkout.release_evidence[workflow.path] for workflow in workflow_findings.publishing_workflows)
+    yield from (
+        f"{workflow.path}: it runs `on: release`"
+        for workflow in workflow_findings.candidates
+        if "release" in workflow.events
+    )
     if github and github.releases:
         yield f"GitHub has releases, the newest is {github.releases[0]}"
-    if github is None and checkout.tags:
-        yield f"{formatting.count(len(checkout.tags), 'tag')} look like versions, the newest is {checkout.tags[0]}"
+    if github is None and checkout.version_tags:
+        yield (
+            f"{formatting.count(len(checkout.version_tags), 'tag')} look like versions, the newest is "
+            f"{checkout.version_tags[0]}"
+        )
 
 
-def _workflow_runs(seen: _Seen) -> Iterator[str]:
-    yield from (f"{one.path}: the workflow {one.shown_name} is named like one that deploys" for one in seen.named)
+def _workflow_run_evidence(workflow_findings: _WorkflowFindings) -> Iterator[str]:
+    yield from (
+        f"{workflow.path}: the workflow {workflow.display_name} is named like one that deploys"
+        for workflow in workflow_findings.workflows_named_deploy
+    )
 
 
-def _pushes(seen: _Seen) -> Iterator[str]:
-    for evidence in seen.found.checkout.gitops:
+def _push_evidence(workflow_findings: _WorkflowFindings) -> Iterator[str]:
+    for evidence in workflow_findings.findings.checkout.gitops_evidence:
         yield f"{evidence}: a controller takes what is merged"
     yield "no job has a production `environment:`, nothing publishes releases, no workflow is named like deploy"
 
 
-_EVIDENCE = {
-    "deployments": _deployments,
-    "releases": _releases,
-    "workflow-runs": _workflow_runs,
-    "pushes": _pushes,
+_EVIDENCE_BY_SOURCE = {
+    "deployments": _deployment_evidence,
+    "releases": _release_evidence,
+    "workflow-runs": _workflow_run_evidence,
+    "pushes": _push_evidence,
 }
 
 
-def _production_on_github(seen: _Seen) -> list[Deployed]:
-    made = seen.found.github.deployments if seen.found.github else ()
-    return [one for one in made if is_production(one.environment, seen.settings)]
+def _production_deployments(workflow_findings: _WorkflowFindings) -> list[GitHubDeployment]:
+    deployments = workflow_findings.findings.github.deployments if workflow_findings.findings.github else ()
+    return [
+        deployment
+        for deployment in deployments
+        if looks_like_production(deployment.environment, workflow_findings.settings)
+    ]
 
 
-def _environments(seen: _Seen) -> tuple[str, ...]:
+def _production_environments(workflow_findings: _WorkflowFindings) -> tuple[str, ...]:
     """The names of production that were found, each once whatever its case."""
-    named = [target.environment for one in seen.deploying for target in seen.production(one.path)]
-    named += [one.environment for one in _production_on_github(seen)]
-    return tuple({name.lower(): name for name in reversed(named)}.values())[::-1]
+    names = [
+        target.environment
+        for workflow in workflow_findings.deploying_workflows
+        for target in workflow_findings.production_targets(workflow.path)
+    ]
+    names += [deployment.environment for deployment in _production_deployments(workflow_findings)]
+    return tuple({name.lower(): name for name in reversed(names)}.values())[::-1]
 
 
-def _when(seen: _Seen, sources: tuple[str, ...], *, issues: bool) -> When:
-    listened: list[Workflow] = []
+def _choose_triggers(workflow_findings: _WorkflowFindings, sources: tuple[str, ...], *, has_issues: bool) -> Triggers:
+    watched_workflows: list[WorkflowFile] = []
     if "deployments" in sources:
-        listened += seen.deploying
+        watched_workflows += workflow_findings.deploying_workflows
     if "releases" in sources:
-        listened += seen.publishing
+        watched_workflows += workflow_findings.publishing_workflows
     if "workflow-runs" in sources:
-        listened += seen.named
-    checkout = seen.found.checkout
-    chance = zlib.crc32((checkout.repository or "").lower().encode())
-    made = _production_on_github(seen)
-    by_others = (not made and not seen.deploying) or any(not one.by_actions for one in made)
-    return When(
-        workflows=tuple(dict.fromkeys(one.shown_name for one in listened)),
-        pulls=any("pull_request" in one.events and not one.at_merges for one in listened),
-        merges=tuple(dict.fromkeys(one.shown_name for one in listened if one.at_merges)),
-        deployment_status="deployments" in sources and by_others,
+        watched_workflows += workflow_findings.workflows_named_deploy
+    checkout = workflow_findings.findings.checkout
+    checksum = zlib.crc32((checkout.repository or "").lower().encode())
+    deployments = _production_deployments(workflow_findings)
+    has_other_deployers = (not deployments and not workflow_findings.deploying_workflows) or any(
+        not deployment.is_by_actions for deployment in deployments
+    )
+    return Triggers(
+        workflows=tuple(dict.fromkeys(workflow.display_name for workflow in watched_workflows)),
+        has_pull_request_runs=any(
+            "pull_request" in workflow.events and not workflow.runs_on_merge for workflow in watched_workflows
+        ),
+        merge_workflows=tuple(
+            dict.fromkeys(workflow.display_name for workflow in watched_workflows if workflow.runs_on_merge)
+        ),
+        deployment_status="deployments" in sources and has_other_deployers,
         release="releases" in sources,
-        push=_branch(seen.found) if "pushes" in sources else None,
-        issues=issues,
-        minute=_MINUTES[chance % len(_MINUTES)],
-        hour=3 + chance // len(_MINUTES) % 3,
+        push_branch=_default_branch(workflow_findings.findings) if "pushes" in sources else None,
+        issues=has_issues,
+        schedule_minute=_SCHEDULE_MINUTES[checksum % len(_SCHEDULE_MINUTES)],
+        schedule_hour=3 + checksum // len(_SCHEDULE_MINUTES) % 3,
     )
 
 
-def _branch(found: Found) -> str:
-    return (found.github and found.github.branch) or found.checkout.branch.value
+def _default_branch(findings: Findings) -> str:
+    return (findings.github and findings.github.default_branch) or findings.checkout.default_branch.name
 
 
 # --- Settings and notes ---
 
 
-def _settings(
-    seen: _Seen, sources: tuple[str, ...], because: tuple[str, ...], labels: tuple[str, ...], labels_because: str
-) -> Iterator[Setting]:
-    yield Setting("deployment-source", sources[0] if len(sources) == 1 else list(sources), because)
-    usual, found = policy(Settings()), _environments(seen)
-    if any(not usual.is_production(name) for name in found):
-        yield Setting(
-            "production-environments", list(found), ("these names were found; the default has not all of them",)
+def _proposed_settings(
+    workflow_findings: _WorkflowFindings,
+    sources: tuple[str, ...],
+    source_reasons: tuple[str, ...],
+    labels: tuple[str, ...],
+    labels_reason: str,
+) -> Iterator[ProposedSetting]:
+    yield ProposedSetting("deployment-source", sources[0] if len(sources) == 1 else list(sources), source_reasons)
+    default_policy, environments = policy_of(Settings()), _production_environments(workflow_findings)
+    if any(not default_policy.is_production(name) for name in environments):
+        yield ProposedSetting(
+            "production-environments", list(environments), ("these names were found; the default has not all of them",)
         )
-    if _without_issues(seen.found):
-        yield Setting("report", "off", ("issues are switched off on GitHub, and a report is an issue",))
+    if _has_issues_disabled(workflow_findings.findings):
+        yield ProposedSetting("report", "off", ("issues are switched off on GitHub, and a report is an issue",))
     if labels != Settings().incident_labels:
-        yield Setting("incident-labels", list(labels), (labels_because,))
-    if hotfixes := hotfix_labels(seen.found):
-        yield Setting("hotfix-labels", list(hotfixes), ("these labels were found on GitHub",))
+        yield ProposedSetting("incident-labels", list(labels), (labels_reason,))
+    if hotfixes := hotfix_labels(workflow_findings.findings):
+        yield ProposedSetting("hotfix-labels", list(hotfixes), ("these labels were found on GitHub",))
 
 
-def _notes(seen: _Seen, sources: tuple[str, ...]) -> Iterator[str]:
-    checkout = seen.found.checkout
-    yield from _hosts(checkout)
-    yield from checkout.odd
-    named = {one.path for one in seen.named}
-    for path, one in seen.targets.items():
-        yield from (said for said in one.unknown if path in named or "known only when" in said)
-    yield from _merging(seen)
-    yield from _nameless(seen)
-    if "deployments" in sources and not seen.deploying and any(one.by_actions for one in _production_on_github(seen)):
+def _notes(workflow_findings: _WorkflowFindings, sources: tuple[str, ...]) -> Iterator[str]:
+    checkout = workflow_findings.findings.checkout
+    yield from _host_notes(checkout)
+    yield from checkout.problems
+    paths_named_deploy = {workflow_targets.path for workflow_targets in workflow_findings.workflows_named_deploy}
+    for path, workflow in workflow_findings.targets_by_path.items():
+        yield from (note for note in workflow.unresolved if path in paths_named_deploy or "known only when" in note)
+    yield from _pull_request_only_notes(workflow_findings)
+    yield from _unnamed_workflow_notes(workflow_findings)
+    if (
+        "deployments" in sources
+        and not workflow_findings.deploying_workflows
+        and any(deployment.is_by_actions for deployment in _production_deployments(workflow_findings))
+    ):
         yield "no workflow here names the environment that Actions deploys to: those deployments are found at night"
-    if "pushes" in sources and checkout.gitops:
+    if "pushes" in sources and checkout.gitops_evidence:
         yield "the controller can tell when it has deployed, by a repository_dispatch: docs/events.md of dora-metrics"
-    yield from _unsure_branch(seen.found)
-    if seen.found.github is None:
-        yield f"labels, releases and environments on GitHub are not known: {seen.found.silence}"
+    yield from _uncertain_branch_notes(workflow_findings.findings)
+    if workflow_findings.findings.github is None:
+        yield (
+            "labels, releases and environments on GitHub are not known: "
+            f"{workflow_findings.findings.github_unavailable_reason}"
+        )
 
 
-def _hosts(checkout: Checkout) -> Iterator[str]:
+def _host_notes(checkout: Checkout) -> Iterator[str]:
     """Where it will run, if that is not github.com."""
-    if checkout.is_elsewhere:
+    if checkout.is_hosted_elsewhere:
         advice = "where the repository is on GitHub too, name it with --repository OWNER/NAME"
         yield f"origin is on {checkout.host}, and this is for GitHub: its Actions run what is written here; {advice}"
-    elif checkout.has_residency:
-        yield f"{checkout.server} is taken to know what github.com knows (docs/adopting.md#for-whom-this-is-not)"
-    elif checkout.is_on_server:
-        yield f"{checkout.server} is taken for a GitHub Enterprise Server, so the action is called in a step"
+    elif checkout.has_data_residency:
+        yield f"{checkout.server_url} is taken to know what github.com knows (docs/adopting.md#for-whom-this-is-not)"
+    elif checkout.is_enterprise_server:
+        yield f"{checkout.server_url} is taken for a GitHub Enterprise Server, so the action is called in a step"
 
 
-def _unsure_branch(found: Found) -> Iterator[str]:
-    branch = found.checkout.branch
-    if not branch.sure and not (found.github and found.github.branch):
+def _uncertain_branch_notes(findings: Findings) -> Iterator[str]:
+    branch = findings.checkout.default_branch
+    if not branch.is_certain and not (findings.github and findings.github.default_branch):
         advice = "`git remote set-head origin --auto` asks it; then run this again"
-        yield f"that {branch.value} is the default branch is not sure, as git does not know what origin says: {advice}"
+        yield f"that {branch.name} is the default branch is not sure, as git does not know what origin says: {advice}"
 
 
-def _merging(seen: _Seen) -> Iterator[str]:
+def _pull_request_only_notes(workflow_findings: _WorkflowFindings) -> Iterator[str]:
     """Workflows that may well deploy at a merge, though nothing but their name says so."""
-    sure = {one.path for one in (*seen.deploying, *seen.publishing)}
-    for one in seen.own:
-        if one.path not in sure and not one.runs_by_itself and deploys(Named(name=one.name, path=one.path), ()):
+    certain_paths = {
+        workflow.path for workflow in (*workflow_findings.deploying_workflows, *workflow_findings.publishing_workflows)
+    }
+    for workflow in workflow_findings.candidates:
+        if (
+            workflow.path not in certain_paths
+            and not workflow.has_own_trigger
+            and is_deploy_workflow(Named(name=workflow.name, path=workflow.path), ())
+        ):
             advice = "runs for pull requests count as none; if it deploys, give its job `environment: production`"
-            yield f"{one.path}: it is named like one that deploys, and {advice}"
+            yield f"{workflow.path}: it is named like one that deploys, and {advice}"
 
 
-def _nameless(seen: _Seen) -> Iterable[str]:
-    listened: list[Workflow] = [*seen.deploying, *seen.publishing, *seen.named]
-    paths = dict.fromkeys(one.path for one in listened if one.name is None)
+def _unnamed_workflow_notes(workflow_findings: _WorkflowFindings) -> Iterable[str]:
+    watched_workflows: list[WorkflowFile] = [
+        *workflow_findings.deploying_workflows,
+        *workflow_findings.publishing_workflows,
+        *workflow_findings.workflows_named_deploy,
+    ]
+    paths = dict.fromkeys(workflow.path for workflow in watched_workflows if workflow.name is None)
     return (f"{path}: it has no `name:`, so it is listened to by its path; give it a name to be sure" for path in paths)

@@ -11,9 +11,18 @@ from posixpath import normpath
 import yaml
 
 from dora_metrics.commands.init import yaml_nodes
-from dora_metrics.commands.init.yaml_nodes import NotReadableError, composed, entries, items, line, text, texts, under
+from dora_metrics.commands.init.yaml_nodes import (
+    UnreadableYamlError,
+    compose,
+    line_number,
+    mapping_entries,
+    node_at,
+    scalar_text,
+    scalar_texts,
+    sequence_items,
+)
 
-FOLDER = ".github/workflows"
+WORKFLOWS_FOLDER = ".github/workflows"
 _PUBLISHING_ACTIONS = frozenset({
     "actions/create-release", "changesets/action", "cycjimmy/semantic-release-action", "goreleaser/goreleaser-action",
     "google-github-actions/release-please-action", "googleapis/release-please-action", "ncipollo/release-action",
@@ -22,12 +31,12 @@ _PUBLISHING_ACTIONS = frozenset({
 _PUBLISHING_COMMAND = re.compile(
     r"\b(gh release create|goreleaser release|semantic-release|release-it|release-please)\b"
 )
-_PULLS = ("pull_request", "pull_request_target")
-_OURS = re.compile(r"[\w.-]+/dora-metrics(?:@|/\.github/workflows/dora\.ya?ml@)\S+")
+_PULL_REQUEST_EVENTS = ("pull_request", "pull_request_target")
+_THIS_ACTION = re.compile(r"[\w.-]+/dora-metrics(?:@|/\.github/workflows/dora\.ya?ml@)\S+")
 
 
 @dataclass(frozen=True)
-class Said:
+class LocatedText:
     """A text of a file, and its line."""
 
     text: str
@@ -35,20 +44,20 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Job:
+class WorkflowJob:
     """`environment` is as written, with its expressions; `matrix` are the values that its variables take."""
 
     name: str
-    environment: Said | None = None
+    environment: LocatedText | None = None
     matrix: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    calls: Said | None = None
-    given: Mapping[str, str] = field(default_factory=dict)
-    publishes: Said | None = None
-    local_actions: tuple[Said, ...] = ()
+    called_workflow: LocatedText | None = None
+    call_inputs: Mapping[str, str] = field(default_factory=dict)
+    release_step: LocatedText | None = None
+    local_actions: tuple[LocatedText, ...] = ()
 
 
 @dataclass(frozen=True)
-class Workflow:
+class WorkflowFile:
     """`inputs` are the values that an input may take as far as the file says; `ours` is where it uses this action.
 
     `at_merges`: it runs when a pull request is closed, as when it is merged.
@@ -57,255 +66,294 @@ class Workflow:
     path: str
     name: str | None
     events: frozenset[str]
-    inputs: Mapping[str, tuple[str, ...]]
-    jobs: tuple[Job, ...]
-    ours: Said | None = None
-    at_merges: bool = False
+    input_values: Mapping[str, tuple[str, ...]]
+    jobs: tuple[WorkflowJob, ...]
+    this_action: LocatedText | None = None
+    runs_on_merge: bool = False
 
     @property
-    def shown_name(self) -> str:
+    def display_name(self) -> str:
         """As `on: workflow_run` wants it: GitHub calls a workflow without a name by its path."""
         return self.name or self.path
 
     @property
-    def runs_by_itself(self) -> bool:
+    def has_own_trigger(self) -> bool:
         """Not only for those that call it, and not only for pull requests."""
-        return bool(self.events - {"workflow_call", *_PULLS})
+        return bool(self.events - {"workflow_call", *_PULL_REQUEST_EVENTS})
 
 
-def read(path: str, content: str) -> Workflow:
+def parse_workflow(path: str, content: str) -> WorkflowFile:
     """A workflow file.
 
     Raises:
         NotReadableError: if it is none.
     """
-    root = composed(content)
+    root = compose(content)
     if root is None:
-        raise NotReadableError("it is empty")
-    jobs = entries(root).get("jobs")
+        raise UnreadableYamlError("it is empty")
+    jobs = mapping_entries(root).get("jobs")
     if jobs is None:
-        raise NotReadableError("it has no `jobs:`")
-    on = entries(root).get("on")
-    return Workflow(
+        raise UnreadableYamlError("it has no `jobs:`")
+    triggers = mapping_entries(root).get("on")
+    return WorkflowFile(
         path=path,
-        name=(text(entries(root).get("name")) or "").strip() or None,
-        events=frozenset(entries(on) or texts(on)),
-        inputs={**_inputs(under(on, "workflow_dispatch")), **_inputs(under(on, "workflow_call"))},
-        jobs=tuple(_job(name, node) for name, node in entries(jobs).items()),
-        ours=next(_ours(jobs), None),
-        at_merges=any("closed" in texts(under(on, event, "types")) for event in _PULLS),
+        name=(scalar_text(mapping_entries(root).get("name")) or "").strip() or None,
+        events=frozenset(mapping_entries(triggers) or scalar_texts(triggers)),
+        input_values={
+            **_input_values(node_at(triggers, "workflow_dispatch")),
+            **_input_values(node_at(triggers, "workflow_call")),
+        },
+        jobs=tuple(_parse_job(name, node) for name, node in mapping_entries(jobs).items()),
+        this_action=next(_uses_of_this_action(jobs), None),
+        runs_on_merge=any(
+            "closed" in scalar_texts(node_at(triggers, event, "types")) for event in _PULL_REQUEST_EVENTS
+        ),
     )
 
 
-def published_by(action: str) -> Said | None:
+def release_step_of_action(action: str) -> LocatedText | None:
     """What a composite action publishes releases with, None where it does not or cannot be read."""
     try:
-        return _publishes(under(composed(action), "runs"))
-    except NotReadableError:
+        return _release_step(node_at(compose(action), "runs"))
+    except UnreadableYamlError:
         return None
 
 
-def _inputs(on: yaml_nodes.Node) -> dict[str, tuple[str, ...]]:
-    declared = entries(under(on, "inputs"))
-    return {name: (*texts(under(one, "options")), *texts(under(one, "default"))) for name, one in declared.items()}
+def _input_values(trigger: yaml_nodes.OptionalNode) -> dict[str, tuple[str, ...]]:
+    declared = mapping_entries(node_at(trigger, "inputs"))
+    return {
+        name: (*scalar_texts(node_at(declaration, "options")), *scalar_texts(node_at(declaration, "default")))
+        for name, declaration in declared.items()
+    }
 
 
-def _job(name: str, node: yaml.Node) -> Job:
-    given = ((key, text(value)) for key, value in entries(under(node, "with")).items())
-    uses = under(node, "uses")
-    return Job(
+def _parse_job(name: str, node: yaml.Node) -> WorkflowJob:
+    call_inputs = ((key, scalar_text(value)) for key, value in mapping_entries(node_at(node, "with")).items())
+    uses = node_at(node, "uses")
+    return WorkflowJob(
         name=name,
-        environment=_environment(entries(node).get("environment")),
-        matrix=_matrix(under(node, "strategy", "matrix")),
-        calls=Said(path, line(uses)) if uses is not None and (path := text(uses)) else None,
-        given={key: value for key, value in given if value is not None},
-        publishes=_publishes(node),
+        environment=_job_environment(mapping_entries(node).get("environment")),
+        matrix=_matrix_values(node_at(node, "strategy", "matrix")),
+        called_workflow=LocatedText(path, line_number(uses))
+        if uses is not None and (path := scalar_text(uses))
+        else None,
+        call_inputs={key: value for key, value in call_inputs if value is not None},
+        release_step=_release_step(node),
         local_actions=tuple(_local_actions(node)),
     )
 
 
-def _environment(node: yaml_nodes.Node) -> Said | None:
+def _job_environment(node: yaml_nodes.OptionalNode) -> LocatedText | None:
     """`deployment: false` uses an environment and makes no deployment."""
-    if text(under(node, "deployment")) == "false":
+    if scalar_text(node_at(node, "deployment")) == "false":
         return None
-    named = entries(node).get("name", node)
-    found = text(named)
-    return Said(found.strip(), line(named)) if named is not None and found and found.strip() else None
+    name_node = mapping_entries(node).get("name", node)
+    name = scalar_text(name_node)
+    return (
+        LocatedText(name.strip(), line_number(name_node)) if name_node is not None and name and name.strip() else None
+    )
 
 
-def _matrix(node: yaml_nodes.Node) -> dict[str, tuple[str, ...]]:
-    found = {key: texts(value) for key, value in entries(node).items() if key not in ("include", "exclude")}
-    for one in items(under(node, "include")):
-        for key, value in entries(one).items():
-            found[key] = (*found.get(key, ()), *texts(value))
-    return found
+def _matrix_values(node: yaml_nodes.OptionalNode) -> dict[str, tuple[str, ...]]:
+    values_by_variable = {
+        key: scalar_texts(value) for key, value in mapping_entries(node).items() if key not in ("include", "exclude")
+    }
+    for included in sequence_items(node_at(node, "include")):
+        for key, value in mapping_entries(included).items():
+            values_by_variable[key] = (*values_by_variable.get(key, ()), *scalar_texts(value))
+    return values_by_variable
 
 
-def _steps(node: yaml_nodes.Node) -> Iterator[tuple[str, Said]]:
+def _step_texts(node: yaml_nodes.OptionalNode) -> Iterator[tuple[str, LocatedText]]:
     """`uses` and `run` of each step."""
-    for step in items(under(node, "steps")):
+    for step in sequence_items(node_at(node, "steps")):
         for key in ("uses", "run"):
-            value = entries(step).get(key)
-            if value is not None and (found := text(value)):
-                yield key, Said(found.strip(), line(value))
+            value = mapping_entries(step).get(key)
+            if value is not None and (step_text := scalar_text(value)):
+                yield key, LocatedText(step_text.strip(), line_number(value))
 
 
-def _publishes(node: yaml_nodes.Node) -> Said | None:
+def _release_step(node: yaml_nodes.OptionalNode) -> LocatedText | None:
     """The step that publishes a release, as far as its words show."""
-    for key, said in _steps(node):
-        if key == "uses" and said.text.partition("@")[0].lower() in _PUBLISHING_ACTIONS:
-            return Said(f"uses {said.text.partition('@')[0]}", said.line)
-        if key == "run" and (found := _PUBLISHING_COMMAND.search(said.text)):
-            return Said(f"runs {found[0]}", said.line)
+    for key, step_text in _step_texts(node):
+        if key == "uses" and step_text.text.partition("@")[0].lower() in _PUBLISHING_ACTIONS:
+            return LocatedText(f"uses {step_text.text.partition('@')[0]}", step_text.line)
+        if key == "run" and (command := _PUBLISHING_COMMAND.search(step_text.text)):
+            return LocatedText(f"runs {command[0]}", step_text.line)
     return None
 
 
-def _local_actions(node: yaml_nodes.Node) -> Iterator[Said]:
-    for key, said in _steps(node):
-        if key == "uses" and said.text.startswith(("./", "$/")):
-            yield said
+def _local_actions(node: yaml_nodes.OptionalNode) -> Iterator[LocatedText]:
+    for key, step_text in _step_texts(node):
+        if key == "uses" and step_text.text.startswith(("./", "$/")):
+            yield step_text
 
 
-def _ours(jobs: yaml_nodes.Node) -> Iterator[Said]:
-    for job in entries(jobs).values():
-        uses = under(job, "uses")
-        if uses is not None and _OURS.fullmatch(text(uses) or ""):
-            yield Said(str(text(uses)), line(uses))
-        yield from (said for key, said in _steps(job) if key == "uses" and _OURS.fullmatch(said.text))
+def _uses_of_this_action(jobs: yaml_nodes.OptionalNode) -> Iterator[LocatedText]:
+    for job in mapping_entries(jobs).values():
+        uses = node_at(job, "uses")
+        if uses is not None and _THIS_ACTION.fullmatch(scalar_text(uses) or ""):
+            yield LocatedText(str(scalar_text(uses)), line_number(uses))
+        yield from (
+            step_text for key, step_text in _step_texts(job) if key == "uses" and _THIS_ACTION.fullmatch(step_text.text)
+        )
 
 
 _EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _VARIABLE = re.compile(r"(?:github\.event\.)?(inputs|matrix)\.([\w-]+)")
-_RESULT = re.compile(r"(?:&&|\|\|)\s*(?:'((?:[^']|'')*)'|((?:github\.event\.)?(?:inputs|matrix)\.[\w-]+))")
-_DEEPEST = 10
+_OPERAND = re.compile(r"(?:&&|\|\|)\s*(?:'((?:[^']|'')*)'|((?:github\.event\.)?(?:inputs|matrix)\.[\w-]+))")
+_MAX_CALL_DEPTH = 10
 """How deep GitHub lets workflows call each other."""
-_MOST = 50
+_MAX_VALUES = 50
 
-Values = Callable[[str], tuple[str, ...]]
+ValueLookup = Callable[[str], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
-class Target:
+class DeployTarget:
     """An environment that a job deploys to.
 
     `sure`: it is written there; else it is what an expression may become. `through`: the workflow that the job calls.
     """
 
     environment: str
-    where: str
-    job: str
-    sure: bool = True
-    through: str = ""
+    location: str
+    job_name: str
+    is_certain: bool = True
+    via_workflow: str = ""
 
     @property
     def evidence(self) -> str:
         """`.github/workflows/deploy.yml:14: job deploy has `environment: production``."""
-        may = "has" if self.sure else "may have"
-        through = f", through {self.through}" if self.through else ""
-        return f"{self.where}: job {self.job} {may} `environment: {self.environment}`{through}"
+        verb = "has" if self.is_certain else "may have"
+        via = f", through {self.via_workflow}" if self.via_workflow else ""
+        return f"{self.location}: job {self.job_name} {verb} `environment: {self.environment}`{via}"
 
 
 @dataclass(frozen=True)
-class Targets:
+class DeployTargets:
     """`unknown`: what cannot be told from the files, as sentences."""
 
-    found: tuple[Target, ...] = ()
-    unknown: tuple[str, ...] = ()
+    targets: tuple[DeployTarget, ...] = ()
+    unresolved: tuple[str, ...] = ()
 
-    def __add__(self, other: "Targets") -> "Targets":
-        return Targets((*self.found, *other.found)[:_MOST], (*self.unknown, *other.unknown)[:_MOST])
+    def __add__(self, other: "DeployTargets") -> "DeployTargets":
+        return DeployTargets(
+            (*self.targets, *other.targets)[:_MAX_VALUES], (*self.unresolved, *other.unresolved)[:_MAX_VALUES]
+        )
 
 
-def targets(workflow: Workflow, others: Mapping[str, Workflow]) -> Targets:
+def deploy_targets(workflow: WorkflowFile, workflows_by_path: Mapping[str, WorkflowFile]) -> DeployTargets:
     """Where a workflow deploys to; `others` are those of the checkout by their paths."""
-    return _targets(workflow, others, workflow.inputs, (workflow.path,))
+    return _collect_targets(workflow, workflows_by_path, workflow.input_values, (workflow.path,))
 
 
-def _targets(
-    workflow: Workflow,
-    others: Mapping[str, Workflow],
-    inputs: Mapping[str, tuple[str, ...]],
-    on_the_way: tuple[str, ...],
-) -> Targets:
-    found = Targets()
+def _collect_targets(
+    workflow: WorkflowFile,
+    workflows_by_path: Mapping[str, WorkflowFile],
+    input_values: Mapping[str, tuple[str, ...]],
+    call_chain: tuple[str, ...],
+) -> DeployTargets:
+    collected = DeployTargets()
     for job in workflow.jobs:
-        values = _values(inputs, job.matrix)
+        lookup = _value_lookup(input_values, job.matrix)
         if job.environment:
-            found += _own(workflow, job, job.environment, values)
-        if job.calls:
-            found += _called(workflow, job, job.calls, others, values, on_the_way)
-    return found
+            collected += _direct_targets(workflow, job, job.environment, lookup)
+        if job.called_workflow:
+            collected += _targets_of_call(workflow, job, job.called_workflow, workflows_by_path, lookup, call_chain)
+    return collected
 
 
-def _values(inputs: Mapping[str, tuple[str, ...]], matrix: Mapping[str, tuple[str, ...]]) -> Values:
-    known = {"inputs": inputs, "matrix": matrix}
+def _value_lookup(inputs: Mapping[str, tuple[str, ...]], matrix: Mapping[str, tuple[str, ...]]) -> ValueLookup:
+    values_by_context = {"inputs": inputs, "matrix": matrix}
 
-    def values(variable: str) -> tuple[str, ...]:
+    def look_up(variable: str) -> tuple[str, ...]:
         match = _VARIABLE.fullmatch(variable.strip())
-        return known[match[1]].get(match[2], ()) if match else ()
+        return values_by_context[match[1]].get(match[2], ()) if match else ()
 
-    return values
+    return look_up
 
 
-def _own(workflow: Workflow, job: Job, said: Said, values: Values) -> Targets:
-    where, names = f"{workflow.path}:{said.line}", may_be(said.text, values)
+def _direct_targets(
+    workflow: WorkflowFile, job: WorkflowJob, environment: LocatedText, lookup: ValueLookup
+) -> DeployTargets:
+    location, names = f"{workflow.path}:{environment.line}", possible_texts(environment.text, lookup)
     if not names:
-        return Targets(unknown=(f"{where}: job {job.name} has `environment: {said.text}`, known only when it runs",))
-    sure = "${{" not in said.text or len(names) == 1
-    return Targets(tuple(Target(name, where, job.name, sure) for name in names))
+        return DeployTargets(
+            unresolved=(f"{location}: job {job.name} has `environment: {environment.text}`, known only when it runs",)
+        )
+    is_certain = "${{" not in environment.text or len(names) == 1
+    return DeployTargets(tuple(DeployTarget(name, location, job.name, is_certain) for name in names))
 
 
-def may_be(text: str, values: Values) -> tuple[str, ...]:
+def possible_texts(text: str, lookup: ValueLookup) -> tuple[str, ...]:
     """What a text with expressions may become, as far as the files say."""
-    found = [text]
+    candidates = [text]
     for expression in _EXPRESSION.finditer(text):
-        each = _results(expression[1], values)
-        found = [one.replace(expression[0], result, 1) for one in found for result in each][:_MOST]
-    return tuple(dict.fromkeys(one for one in found if one.strip()))
+        results = _possible_results(expression[1], lookup)
+        candidates = [candidate.replace(expression[0], result, 1) for candidate in candidates for result in results][
+            :_MAX_VALUES
+        ]
+    return tuple(dict.fromkeys(candidate for candidate in candidates if candidate.strip()))
 
 
-def _results(expression: str, values: Values) -> tuple[str, ...]:
+def _possible_results(expression: str, lookup: ValueLookup) -> tuple[str, ...]:
     """Of `github.ref == 'x' && 'production' || inputs.environment`: production, and the values of the input."""
-    if alone := values(expression):
-        return alone
-    found = list(values(expression.partition("||")[0]) if "&&" not in expression else ())
-    for written, variable in _RESULT.findall(expression):
-        found += values(variable) if variable else [written.replace("''", "'")]
-    return tuple(found)
+    if variable_values := lookup(expression):
+        return variable_values
+    results = list(lookup(expression.partition("||")[0]) if "&&" not in expression else ())
+    for literal, variable in _OPERAND.findall(expression):
+        results += lookup(variable) if variable else [literal.replace("''", "'")]
+    return tuple(results)
 
 
-def _called(  # noqa: PLR0913, PLR0917 - the way down
-    workflow: Workflow,
-    job: Job,
-    said: Said,
-    others: Mapping[str, Workflow],
-    values: Values,
-    on_the_way: tuple[str, ...],
-) -> Targets:
-    path = normpath(said.text.removeprefix("$/")) if said.text.startswith(("./", "$/")) else ""
-    given = {name: may_be(value, values) for name, value in job.given.items()}
-    if path in others and path not in on_the_way and len(on_the_way) < _DEEPEST:
-        below = _targets(others[path], others, {**others[path].inputs, **given}, (*on_the_way, path))
-        where = f"{workflow.path}:{said.line}"
-        here = (replace(one, where=where, job=job.name, through=path) for one in below.found)
-        return Targets(tuple(dict.fromkeys(here)), below.unknown)
-    if path in on_the_way:
-        return Targets()
-    return _elsewhere(f"{workflow.path}:{said.line}", job, said, given)
+def _targets_of_call(  # noqa: PLR0913, PLR0917 - the way down
+    workflow: WorkflowFile,
+    job: WorkflowJob,
+    call: LocatedText,
+    workflows_by_path: Mapping[str, WorkflowFile],
+    lookup: ValueLookup,
+    call_chain: tuple[str, ...],
+) -> DeployTargets:
+    path = normpath(call.text.removeprefix("$/")) if call.text.startswith(("./", "$/")) else ""
+    call_inputs = {name: possible_texts(value, lookup) for name, value in job.call_inputs.items()}
+    if path in workflows_by_path and path not in call_chain and len(call_chain) < _MAX_CALL_DEPTH:
+        called_targets = _collect_targets(
+            workflows_by_path[path],
+            workflows_by_path,
+            {**workflows_by_path[path].input_values, **call_inputs},
+            (*call_chain, path),
+        )
+        location = f"{workflow.path}:{call.line}"
+        caller_targets = (
+            replace(target, location=location, job_name=job.name, via_workflow=path)
+            for target in called_targets.targets
+        )
+        return DeployTargets(tuple(dict.fromkeys(caller_targets)), called_targets.unresolved)
+    if path in call_chain:
+        return DeployTargets()
+    return _targets_outside_checkout(f"{workflow.path}:{call.line}", job, call, call_inputs)
 
 
-def _elsewhere(where: str, job: Job, said: Said, given: Mapping[str, tuple[str, ...]]) -> Targets:
+def _targets_outside_checkout(
+    location: str, job: WorkflowJob, call: LocatedText, call_inputs: Mapping[str, tuple[str, ...]]
+) -> DeployTargets:
     """A workflow that is not here: what it is given as an environment it will use as one."""
-    named = tuple(one for name, values in given.items() if "environment" in name.lower() for one in values)
-    found = tuple(Target(name, where, job.name, sure=False) for name in named)
-    return Targets(found, (f"{where}: job {job.name} calls {said.text}, which is not in this checkout",))
+    environments = tuple(
+        value for name, values in call_inputs.items() if "environment" in name.lower() for value in values
+    )
+    targets = tuple(DeployTarget(name, location, job.name, is_certain=False) for name in environments)
+    return DeployTargets(targets, (f"{location}: job {job.name} calls {call.text}, which is not in this checkout",))
 
 
-def publishing(workflow: Workflow, actions: Mapping[str, Said]) -> Iterator[str]:
+def release_evidence(workflow: WorkflowFile, publishing_actions: Mapping[str, LocatedText]) -> Iterator[str]:
     """Where a workflow publishes releases; `actions` are the local actions that do, by how they are named."""
     for job in workflow.jobs:
-        if job.publishes:
-            yield f"{workflow.path}:{job.publishes.line}: job {job.name} {job.publishes.text}"
-        for used in job.local_actions:
-            if used.text in actions:
-                yield f"{workflow.path}:{used.line}: job {job.name} uses {used.text}, which {actions[used.text].text}"
+        if job.release_step:
+            yield f"{workflow.path}:{job.release_step.line}: job {job.name} {job.release_step.text}"
+        for local_action in job.local_actions:
+            if local_action.text in publishing_actions:
+                yield (
+                    f"{workflow.path}:{local_action.line}: job {job.name} uses {local_action.text}, which "
+                    f"{publishing_actions[local_action.text].text}"
+                )

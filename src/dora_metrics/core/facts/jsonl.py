@@ -10,12 +10,12 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from dora_metrics.core.facts.model import CHOICES, EPOCH, TIME_FIELDS, VERSION, Fact, Record, Unknown
+from dora_metrics.core.facts.model import CHOICES, EPOCH, RECORD_VERSION, TIME_FIELDS, Fact, FactRecord, UnknownRecord
 
-_decoder = msgspec.json.Decoder(Fact)
-_plain = msgspec.json.Decoder(dict[str, object])
-_times = {kind: attrgetter(*names) for kind, names in TIME_FIELDS.items()}
-_ALL_TIMES = frozenset(name for names in TIME_FIELDS.values() for name in names)
+_fact_decoder = msgspec.json.Decoder(Fact)
+_object_decoder = msgspec.json.Decoder(dict[str, object])
+_time_getters = {kind: attrgetter(*names) for kind, names in TIME_FIELDS.items()}
+_ALL_TIME_FIELDS = frozenset(name for names in TIME_FIELDS.values() for name in names)
 
 
 class BadLine(NamedTuple):
@@ -30,98 +30,98 @@ class NotAFactError(ValueError):
     """The line cannot be read as a fact; the message says what was expected."""
 
 
-def canonical(value: object) -> bytes:
+def canonical_json(value: object) -> bytes:
     """`value` as JSON with sorted keys and no spaces: the form that merging compares."""
     return msgspec.json.encode(value, order="sorted")
 
 
-def encode(fact: Fact) -> bytes:
+def encode_fact(fact: Fact) -> bytes:
     """The line of a fact, without its newline; times in UTC with `Z`."""
-    return canonical(fact)
+    return canonical_json(fact)
 
 
 def canonical_line(line: bytes) -> bytes:
     """A decodable line in canonical form, with the keys that this version does not know; times in UTC."""
-    plain = _plain.decode(line)
-    for name in _ALL_TIMES & plain.keys():
+    fields = _object_decoder.decode(line)
+    for name in _ALL_TIME_FIELDS & fields.keys():
         try:
-            plain[name] = msgspec.convert(plain[name], datetime).astimezone(UTC)
+            fields[name] = msgspec.convert(fields[name], datetime).astimezone(UTC)
         except (msgspec.ValidationError, OverflowError, ValueError):
             continue  # a newer version may mean something else by it
-    return canonical(plain)
+    return canonical_json(fields)
 
 
-def decode(line: bytes) -> Record:
+def decode_line(line: bytes) -> FactRecord:
     """One line as a record.
 
     Raises:
         NotAFactError: with what was expected where.
     """
     try:
-        return _in_utc(_decoder.decode(line))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as problem:
-        return _unknown(line, problem)
+        return _with_times_in_utc(_fact_decoder.decode(line))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
+        return _decode_unknown(line, error)
 
 
-def decode_many(chunk: bytes, first_number: int = 1) -> tuple[list[Record], list[BadLine]]:
+def decode_lines(chunk: bytes, first_number: int = 1) -> tuple[list[FactRecord], list[BadLine]]:
     """All records of a chunk of whole lines, and the lines that are none.
 
     The fast path decodes the chunk in one call; only a chunk with something unusual is read line by line.
     """
-    found = _all_at_once(chunk)
-    return (found, []) if found is not None else _decode_each(numbered(chunk, first_number))
+    records = _decode_all_at_once(chunk)
+    return (records, []) if records is not None else _decode_each(numbered_lines(chunk, first_number))
 
 
-def decode_with_lines(chunk: bytes) -> tuple[list[tuple[Record, bytes]], list[BadLine]]:
+def decode_with_lines(chunk: bytes) -> tuple[list[tuple[FactRecord, bytes]], list[BadLine]]:
     """The same, each record with its line."""
-    found, lines = _all_at_once(chunk), chunk.rstrip(b"\n").split(b"\n")
-    if found is not None and len(found) == len(lines):
-        return list(zip(found, lines, strict=True)), []
-    bad: list[BadLine] = []
-    pairs: list[tuple[Record, bytes]] = []
-    for number, line in numbered(chunk):
-        records, problems = _decode_each([(number, line)])
+    all_records, lines = _decode_all_at_once(chunk), chunk.rstrip(b"\n").split(b"\n")
+    if all_records is not None and len(all_records) == len(lines):
+        return list(zip(all_records, lines, strict=True)), []
+    bad_lines: list[BadLine] = []
+    pairs: list[tuple[FactRecord, bytes]] = []
+    for number, line in numbered_lines(chunk):
+        records, new_bad_lines = _decode_each([(number, line)])
         pairs += [(record, line) for record in records]
-        bad += problems
-    return pairs, bad
+        bad_lines += new_bad_lines
+    return pairs, bad_lines
 
 
-def _all_at_once(chunk: bytes) -> list[Record] | None:
+def _decode_all_at_once(chunk: bytes) -> list[FactRecord] | None:
     """The facts of a chunk that holds nothing but one fact a line, else None.
 
     msgspec takes several objects on a line, and one over several. Only between two objects lies `}` newline `{`:
     where all newlines are such, and the objects one more, there is one a line.
     """
     try:
-        found: list[Record] = [_in_utc(fact) for fact in _decoder.decode_lines(chunk)]
+        facts: list[FactRecord] = [_with_times_in_utc(fact) for fact in _fact_decoder.decode_lines(chunk)]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError):
         return None
     text = chunk.strip()
-    one_a_line = text.count(b"\n") == text.count(b"}\n{") == len(found) - 1
-    return found if one_a_line or not text else None
+    is_one_per_line = text.count(b"\n") == text.count(b"}\n{") == len(facts) - 1
+    return facts if is_one_per_line or not text else None
 
 
-def numbered(chunk: bytes, first_number: int = 1) -> Iterator[tuple[int, bytes]]:
+def numbered_lines(chunk: bytes, first_number: int = 1) -> Iterator[tuple[int, bytes]]:
     """The lines of a chunk that are not blank, with their numbers."""
     for number, line in enumerate(chunk.split(b"\n"), first_number):
         if line.strip():
             yield number, line
 
 
-def _decode_each(lines: Iterable[tuple[int, bytes]]) -> tuple[list[Record], list[BadLine]]:
-    records: list[Record] = []
-    bad: list[BadLine] = []
+def _decode_each(lines: Iterable[tuple[int, bytes]]) -> tuple[list[FactRecord], list[BadLine]]:
+    records: list[FactRecord] = []
+    bad_lines: list[BadLine] = []
     for number, line in lines:
         try:
-            records.append(decode(line))
-        except NotAFactError as problem:
-            bad.append(BadLine(number, str(problem), line))
-    return records, bad
+            records.append(decode_line(line))
+        except NotAFactError as error:
+            bad_lines.append(BadLine(number, str(error), line))
+    return records, bad_lines
 
 
-def _in_utc(fact: Fact) -> Fact:
+def _with_times_in_utc(fact: Fact) -> Fact:
     """Other offsets than `Z` are accepted and become UTC, so that dates and comparisons have one clock."""
-    times = _times[type(fact)](fact)
+    times = _time_getters[type(fact)](fact)
     for time in times:
         if time is not None and time.tzinfo is not UTC:
             break
@@ -131,64 +131,64 @@ def _in_utc(fact: Fact) -> Fact:
     return replace(fact, **{name: time.astimezone(UTC) for name, time in zip(names, times, strict=True) if time})
 
 
-def _unknown(line: bytes, problem: Exception) -> Unknown:
+def _decode_unknown(line: bytes, error: Exception) -> UnknownRecord:
     """A record of an unknown kind or a newer version; anything else is not a fact."""
     try:
-        plain = _plain.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as worse:
-        raise NotAFactError(_not_json(line, worse)) from None
-    kind, version, known = plain.get("kind"), plain.get("v", VERSION), _kinds()
-    newer = isinstance(version, int) and version > VERSION
+        fields = _object_decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as json_error:
+        raise NotAFactError(_describe_json_error(line, json_error)) from None
+    kind, version, kinds = fields.get("kind"), fields.get("v", RECORD_VERSION), _fact_kinds()
+    is_newer = isinstance(version, int) and version > RECORD_VERSION
     if not isinstance(kind, str) or not kind:
-        raise NotAFactError(f"kind: expected one of {', '.join(known)}; it is missing or no text")
-    if kind in known and not newer:
-        raise NotAFactError(_reworded(problem))
-    identity = plain.get("id")
-    if not isinstance(identity, str) or not identity:
+        raise NotAFactError(f"kind: expected one of {', '.join(kinds)}; it is missing or no text")
+    if kind in kinds and not is_newer:
+        raise NotAFactError(_describe_error(error))
+    fact_id = fields.get("id")
+    if not isinstance(fact_id, str) or not fact_id:
         raise NotAFactError("id: a text is required")
-    return Unknown(identity, kind, _time_or_epoch(plain.get("observed_at")))
+    return UnknownRecord(fact_id, kind, _time_or_epoch(fields.get("observed_at")))
 
 
-def _kinds() -> tuple[str, ...]:
+def _fact_kinds() -> tuple[str, ...]:
     return tuple(str(kind.__struct_config__.tag) for kind in TIME_FIELDS)
 
 
-def _time_or_epoch(text: object) -> datetime:
+def _time_or_epoch(value: object) -> datetime:
     try:
-        return msgspec.convert(text, datetime).astimezone(UTC)
+        return msgspec.convert(value, datetime).astimezone(UTC)
     except (msgspec.ValidationError, OverflowError, ValueError):
         return EPOCH
 
 
-def _not_json(line: bytes, problem: Exception) -> str:
+def _describe_json_error(line: bytes, error: Exception) -> str:
     try:
         line.decode("utf-8")
-    except UnicodeDecodeError as encoding:
-        return f"not UTF-8 (byte {encoding.start + 1} of the line); facts files are UTF-8"
-    if isinstance(problem, RecursionError):
+    except UnicodeDecodeError as encoding_error:
+        return f"not UTF-8 (byte {encoding_error.start + 1} of the line); facts files are UTF-8"
+    if isinstance(error, RecursionError):
         return "nested too deeply to be a fact"
     try:
-        shape = type(json.loads(line)).__name__
+        type_name = type(json.loads(line)).__name__
     except (ValueError, RecursionError):
-        return f"not a whole JSON object ({problem}); one fact is one object on one line"
-    if shape == "dict":
-        return f"not usable as JSON: {problem}"
-    return f"a JSON {shape}, where one object with `kind` and `id` was expected"
+        return f"not a whole JSON object ({error}); one fact is one object on one line"
+    if type_name == "dict":
+        return f"not usable as JSON: {error}"
+    return f"a JSON {type_name}, where one object with `kind` and `id` was expected"
 
 
-def _reworded(problem: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     """Msgspec's `Expected `str`, got `int` - at `$.id`` with the field first and the remedy last."""
-    text = str(problem)
-    if isinstance(problem, OverflowError):
+    text = str(error)
+    if isinstance(error, OverflowError):
         return "a time lies outside the years 1 to 9999"
-    if missing := re.fullmatch(r"Object missing required field `(\w+)`", text):
-        return f"{missing[1]}: required, and missing"
-    place = re.fullmatch(r"(.*) - at `\$\.?(.*)`", text, re.DOTALL)
-    what, where = (place[1], place[2]) if place else (text, "")
-    if "timezone component" in what or "RFC3339" in what:
-        what = "expected a time with an offset, such as 2026-11-21T12:00:00Z"
-    elif "0-9a-f" in what:
-        what = "expected a full commit sha, 40 characters of 0-9a-f"
-    elif what.startswith("Invalid enum value"):
-        what = f"{what.removeprefix('Invalid enum value ')} is none of {', '.join(CHOICES.get(where, ()))}"
-    return f"{where}: {what[:1].lower()}{what[1:]}" if where else what
+    if missing_match := re.fullmatch(r"Object missing required field `(\w+)`", text):
+        return f"{missing_match[1]}: required, and missing"
+    path_match = re.fullmatch(r"(.*) - at `\$\.?(.*)`", text, re.DOTALL)
+    message, field_path = (path_match[1], path_match[2]) if path_match else (text, "")
+    if "timezone component" in message or "RFC3339" in message:
+        message = "expected a time with an offset, such as 2026-11-21T12:00:00Z"
+    elif "0-9a-f" in message:
+        message = "expected a full commit sha, 40 characters of 0-9a-f"
+    elif message.startswith("Invalid enum value"):
+        message = f"{message.removeprefix('Invalid enum value ')} is none of {', '.join(CHOICES.get(field_path, ()))}"
+    return f"{field_path}: {message[:1].lower()}{message[1:]}" if field_path else message

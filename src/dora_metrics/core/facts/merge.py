@@ -23,131 +23,141 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from dora_metrics.core.facts.jsonl import canonical, canonical_line
-from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Record
+from dora_metrics.core.facts.jsonl import canonical_json, canonical_line
+from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, FactRecord, Incident
 
-ENRICHED: dict[type[Fact], tuple[str, ...]] = {
+ENRICHED_FIELDS: dict[type[Fact], tuple[str, ...]] = {
     Deployment: ("changes", "previous", "commit_count", "health", "remediates"),
     Change: ("service", "first_commit_at", "first_review_at", "commits", "reverts"),
 }
 """Fields that are found out after the event, which knows nothing of them."""
 
-_AFTER = timedelta(microseconds=1)
+_ONE_MICROSECOND = timedelta(microseconds=1)
 
 
-def enriched(known: Fact | None, seen: Fact) -> Fact:
+def prepare_event_fact(recorded: Fact | None, observed: Fact) -> Fact:
     """What an event says of a thing, as it is to be merged with what the ledger knows of it."""
-    fact = completed(known, seen)
-    if isinstance(fact, Deployment) and (known is None or isinstance(known, Deployment)):
-        return reobserved(known, fact)
+    fact = fill_enriched_fields(recorded, observed)
+    if isinstance(fact, Deployment) and (recorded is None or isinstance(recorded, Deployment)):
+        return keep_newest_success(recorded, fact)
     return fact
 
 
-def completed(known: Fact | None, seen: Fact) -> Fact:
+def fill_enriched_fields(other: Fact | None, fact: Fact) -> Fact:
     """`seen`, with the enriched fields that it lacks taken from `known`."""
-    if known is None or type(known) is not type(seen):
-        return seen
-    missing = [name for name in ENRICHED.get(type(seen), ()) if getattr(seen, name) is None]
-    return replace(seen, **{name: getattr(known, name) for name in missing})
+    if other is None or type(other) is not type(fact):
+        return fact
+    missing = [name for name in ENRICHED_FIELDS.get(type(fact), ()) if getattr(fact, name) is None]
+    return replace(fact, **{name: getattr(other, name) for name in missing})
 
 
-def reobserved(known: Deployment | None, seen: Deployment) -> Deployment:
+def keep_newest_success(recorded: Deployment | None, observed: Deployment) -> Deployment:
     """The record to merge for a status of a deployment, so that the newest success stays its end.
 
     What a success beats counts as observed just before it: a failure, whenever it was seen, and an older
     success. The result does not depend on the order of arrival. Attempts of a workflow run are another
     matter, there the newest counts; so everything but a GitHub deployment passes unchanged.
     """
-    if known is None or not seen.id.startswith("github:deployment:"):
-        return seen
-    best = max(known, seen, key=_rank)
-    if best.status != "success" or _rank(known) == _rank(seen):
-        return seen
-    return replace(best, observed_at=_late_enough(best, seen if best is known else known))
+    if recorded is None or not observed.id.startswith("github:deployment:"):
+        return observed
+    best = max(recorded, observed, key=_end_rank)
+    if best.status != "success" or _end_rank(recorded) == _end_rank(observed):
+        return observed
+    return replace(best, observed_at=_winning_observed_at(best, observed if best is recorded else recorded))
 
 
-def _rank(deployment: Deployment) -> tuple[bool, datetime, bytes]:
+def _end_rank(deployment: Deployment) -> tuple[bool, datetime, bytes]:
     """Any success before any failure, then the newer, then what merging takes at equal times."""
     return (
         deployment.status == "success",
         deployment.finished_at,
-        canonical(replace(deployment, observed_at=EPOCH)),
+        canonical_json(replace(deployment, observed_at=EPOCH)),
     )
 
 
-def _late_enough(best: Deployment, beaten: Deployment) -> datetime:
+def _winning_observed_at(best: Deployment, beaten: Deployment) -> datetime:
     """The least time with which the best wins a merge, also against what the beaten one had won against."""
     if beaten.status != "success":
-        return max(best.observed_at, beaten.observed_at + _AFTER)
-    time = max(best.observed_at, beaten.observed_at)
-    wins = canonical(replace(best, observed_at=time)) > canonical(replace(beaten, observed_at=time))
-    return time if wins or best.observed_at > beaten.observed_at else time + _AFTER
+        return max(best.observed_at, beaten.observed_at + _ONE_MICROSECOND)
+    observed_at = max(best.observed_at, beaten.observed_at)
+    is_best_greater = canonical_json(replace(best, observed_at=observed_at)) > canonical_json(
+        replace(beaten, observed_at=observed_at)
+    )
+    return observed_at if is_best_greater or best.observed_at > beaten.observed_at else observed_at + _ONE_MICROSECOND
 
 
 _TICK = timedelta(microseconds=1)
-_LASTING: dict[type[Fact], tuple[str, ...]] = {
+_PERSISTENT_FIELDS: dict[type[Fact], tuple[str, ...]] = {
     Deployment: ("ref", "version", "sha", "environment", "started_at"),
     Change: ("sha", "branch", "first_review_at", "opened_at", "title", "url"),
 }
 """Fields that GitHub may forget, and that stay then."""
 
 
-def news(known: Mapping[str, Fact], seen: Iterable[Fact]) -> tuple[Fact, ...]:
+def changed_facts(recorded: Mapping[str, Fact], observed: Iterable[Fact]) -> tuple[Fact, ...]:
     """The facts that say something new, as observations newer than what is known."""
-    found = (reconciled(known.get(fact.id), fact) for fact in seen)
-    return tuple(fact for fact in found if fact is not None)
+    candidates = (reconcile(recorded.get(fact.id), fact) for fact in observed)
+    return tuple(fact for fact in candidates if fact is not None)
 
 
-def reconciled(known: Fact | None, seen: Fact) -> Fact | None:
+def reconcile(recorded: Fact | None, observed: Fact) -> Fact | None:
     """The fact to write, or None where the ledger knows as much."""
-    if known is None or type(known) is not type(seen):
-        return seen if known is None else None
-    fact = _kept(known, completed(known, seen))
-    if replace(fact, observed_at=known.observed_at) == known:
+    if recorded is None or type(recorded) is not type(observed):
+        return observed if recorded is None else None
+    fact = _combine(recorded, fill_enriched_fields(recorded, observed))
+    if replace(fact, observed_at=recorded.observed_at) == recorded:
         return None
-    return replace(fact, observed_at=max(fact.observed_at, known.observed_at + _TICK))
+    return replace(fact, observed_at=max(fact.observed_at, recorded.observed_at + _TICK))
 
 
-def _kept(known: Fact, seen: Fact) -> Fact:
+def _combine(recorded: Fact, observed: Fact) -> Fact:
     """What is seen, with what the ledger knows better."""
-    if _stands(known, seen):
-        return completed(seen, known)
-    lasting = {name: getattr(known, name) for name in _LASTING.get(type(seen), ()) if getattr(seen, name) is None}
-    fact = replace(seen, **lasting, service=known.service or seen.service)
-    match known, fact:
+    if _ledger_record_wins(recorded, observed):
+        return fill_enriched_fields(observed, recorded)
+    persistent = {
+        name: getattr(recorded, name)
+        for name in _PERSISTENT_FIELDS.get(type(observed), ())
+        if getattr(observed, name) is None
+    }
+    fact = replace(observed, **persistent, service=recorded.service or observed.service)
+    match recorded, fact:
         case Deployment(), Deployment():
-            return replace(fact, url=known.url or fact.url, reached_users=known.reached_users)
+            return replace(fact, url=recorded.url or fact.url, reached_users=recorded.reached_users)
         case Change(bot=True), Change():
             return replace(fact, bot=True)
         case _:
             return fact
 
 
-def _stands(known: Fact, seen: Fact) -> bool:
+def _ledger_record_wins(recorded: Fact, observed: Fact) -> bool:
     """Whether the ledger's word stays, and is only completed."""
-    if known.source != seen.source or (known.retracted and not isinstance(known, Incident)):
+    if recorded.source != observed.source or (recorded.retracted and not isinstance(recorded, Incident)):
         return True  # somebody said so, and GitHub knows nothing of it
-    match known, seen:
+    match recorded, observed:
         case Deployment(), Deployment():
-            return _happens_once(known) or _ended_before(known, seen)
+            return _happens_once(recorded) or _has_final_end(recorded, observed)
         case _:
             return False
 
 
-def _happens_once(known: Deployment) -> bool:
-    return known.id.startswith(("github:release:", "github:push:"))
+def _happens_once(deployment: Deployment) -> bool:
+    return deployment.id.startswith(("github:release:", "github:push:"))
 
 
-def _ended_before(known: Deployment, seen: Deployment) -> bool:
+def _has_final_end(recorded: Deployment, observed: Deployment) -> bool:
     """Whether the ledger holds the end that counts: the newest success, or that of a run's newest attempt."""
-    if known.id.startswith("github:run:"):
-        began, ended = known.started_at, known.status == seen.status
-        return began is not None and seen.started_at is not None and (began, ended) >= (seen.started_at, True)
-    later = seen.status != "success" or seen.finished_at < known.finished_at
-    return known.status == "success" and later
+    if recorded.id.startswith("github:run:"):
+        recorded_start, is_same_status = recorded.started_at, recorded.status == observed.status
+        return (
+            recorded_start is not None
+            and observed.started_at is not None
+            and (recorded_start, is_same_status) >= (observed.started_at, True)
+        )
+    is_observed_weaker = observed.status != "success" or observed.finished_at < recorded.finished_at
+    return recorded.status == "success" and is_observed_weaker
 
 
-class State:
+class NewestRecords:
     """The newest record of each id.
 
     Decoded records do not hold the keys that this version does not know, so two different records of
@@ -155,25 +165,25 @@ class State:
     """
 
     def __init__(self) -> None:
-        self.records: dict[str, Record] = {}
-        self.ties: set[str] = set()
+        self.records: dict[str, FactRecord] = {}
+        self.tied_ids: set[str] = set()
 
-    def add(self, records: Iterable[Record]) -> None:
-        known = self.records
+    def add(self, records: Iterable[FactRecord]) -> None:
+        newest = self.records
         for record in records:
-            other = known.get(record.id)
-            if other is None or record.observed_at > other.observed_at:
-                known[record.id] = record
-            elif record.observed_at == other.observed_at and record != other:
-                self.ties.add(record.id)
+            current = newest.get(record.id)
+            if current is None or record.observed_at > current.observed_at:
+                newest[record.id] = record
+            elif record.observed_at == current.observed_at and record != current:
+                self.tied_ids.add(record.id)
 
-    def settle(self, pairs: Iterable[tuple[Record, bytes]]) -> None:
+    def resolve_ties(self, pairs: Iterable[tuple[FactRecord, bytes]]) -> None:
         """Decides the ties from all records with their lines, which need not be in the same order as before."""
-        best: dict[str, tuple[bytes, Record]] = {}
+        best: dict[str, tuple[bytes, FactRecord]] = {}
         for record, line in pairs:
-            if record.id in self.ties and record.observed_at == self.records[record.id].observed_at:
+            if record.id in self.tied_ids and record.observed_at == self.records[record.id].observed_at:
                 candidate = (canonical_line(line), record)
                 if record.id not in best or candidate[0] > best[record.id][0]:
                     best[record.id] = candidate
-        self.records.update((identity, record) for identity, (_, record) in best.items())
-        self.ties.clear()
+        self.records.update((fact_id, record) for fact_id, (_, record) in best.items())
+        self.tied_ids.clear()

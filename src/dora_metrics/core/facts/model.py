@@ -10,7 +10,7 @@ from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
 
-VERSION = 1
+RECORD_VERSION = 1
 
 Text = Annotated[str, Meta(min_length=1)]
 Sha = Annotated[str, Meta(pattern="^[0-9a-f]{40}$", max_length=40)]
@@ -28,11 +28,11 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-class _Record(Struct, frozen=True, kw_only=True, gc=False, tag_field="kind"):
+class _FactBase(Struct, frozen=True, kw_only=True, gc=False, tag_field="kind"):
     id: Text
     repository: Text
     observed_at: Time
-    v: Annotated[int, Meta(ge=1)] = VERSION
+    v: Annotated[int, Meta(ge=1)] = RECORD_VERSION
     service: str | None = None
     source: str | None = None
     url: str | None = None
@@ -46,7 +46,7 @@ class Commit(Struct, frozen=True, gc=False):
     authored_at: Time
 
 
-class Deployment(_Record, frozen=True, kw_only=True, gc=False, tag="deployment"):
+class Deployment(_FactBase, frozen=True, kw_only=True, gc=False, tag="deployment"):
     """One attempt to bring a version to an environment, with an end.
 
     `changes` None: not known yet; empty: none. `previous` is the successful deployment that it was
@@ -72,7 +72,7 @@ class Deployment(_Record, frozen=True, kw_only=True, gc=False, tag="deployment")
         return self.finished_at
 
 
-class Change(_Record, frozen=True, kw_only=True, gc=False, tag="change"):
+class Change(_FactBase, frozen=True, kw_only=True, gc=False, tag="change"):
     """A merged pull request, or a commit that reached the deployed history without one."""
 
     sha: Sha | None = None
@@ -92,7 +92,7 @@ class Change(_Record, frozen=True, kw_only=True, gc=False, tag="change"):
         return self.merged_at or self.first_commit_at or self.observed_at
 
 
-class Incident(_Record, frozen=True, kw_only=True, gc=False, tag="incident"):
+class Incident(_FactBase, frozen=True, kw_only=True, gc=False, tag="incident"):
     """Degraded service. `deployment` is the id, sha, tag or version that it blames."""
 
     detected_at: Time
@@ -107,7 +107,7 @@ class Incident(_Record, frozen=True, kw_only=True, gc=False, tag="incident"):
         return self.detected_at
 
 
-class Vulnerability(_Record, frozen=True, kw_only=True, gc=False, tag="vulnerability"):
+class Vulnerability(_FactBase, frozen=True, kw_only=True, gc=False, tag="vulnerability"):
     """A security alert."""
 
     detected_at: Time
@@ -122,7 +122,7 @@ class Vulnerability(_Record, frozen=True, kw_only=True, gc=False, tag="vulnerabi
         return self.detected_at
 
 
-class Unknown(Struct, frozen=True, gc=False):
+class UnknownRecord(Struct, frozen=True, gc=False):
     """A record of a kind or version that this program does not know: kept, never used."""
 
     id: Text
@@ -135,7 +135,7 @@ class Unknown(Struct, frozen=True, gc=False):
 
 
 Fact = Deployment | Change | Incident | Vulnerability
-Record = Fact | Unknown
+FactRecord = Fact | UnknownRecord
 
 TIME_FIELDS: dict[type[Fact], tuple[str, ...]] = {
     Deployment: ("observed_at", "finished_at", "started_at"),

@@ -9,23 +9,23 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from dora_metrics.core.facts.model import Deployment, Incident
-from dora_metrics.core.linking.link import History, Line, order
+from dora_metrics.core.linking.link import LinkedFacts, ScopeTimeline, deployment_order
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, default_service
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class AttributedIncident:
     """An incident, the scope it counts in, and the deployment it is blamed on, or why on none."""
 
     incident: Incident
     scope: Scope
-    blamed: Deployment | None
-    explicit: bool
+    attributed_to: Deployment | None
+    is_explicit: bool
     because: str
 
 
-class Near(NamedTuple):
+class ScopeHint(NamedTuple):
     """Where a name was used: it is looked for here first. None fits anything."""
 
     repository: str
@@ -34,54 +34,54 @@ class Near(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class DeploymentMatch:
     """A production deployment that a name fits."""
 
     deployment: Deployment
     scope: Scope
 
 
-class Names:
+class DeploymentIndex:
     """What the names that incidents use may mean: a deployment's id, sha, tag or version, or a commit in it."""
 
-    def __init__(self, history: History, wanted: Iterable[str], counts: Callable[[Deployment], bool]) -> None:
+    def __init__(self, linked: LinkedFacts, names: Iterable[str], can_fail: Callable[[Deployment], bool]) -> None:
         """`counts`: whether a deployment can fail at all; a name that leads to another leads nowhere."""
-        self._counts = counts
-        self._hits: dict[str, list[Hit]] = {bare(name): [] for name in wanted}
-        if self._hits:
-            for line in history.lines.values():
-                self._add_deployments(line)
-                self._add_contents(line)
-        for hits in self._hits.values():
-            hits.sort(key=lambda hit: (hit.deployment.status != "success", order(hit.deployment)))
+        self._can_fail = can_fail
+        self._matches_by_name: dict[str, list[DeploymentMatch]] = {normalise_name(name): [] for name in names}
+        if self._matches_by_name:
+            for timeline in linked.timelines.values():
+                self._add_deployments(timeline)
+                self._add_commits(timeline)
+        for matches in self._matches_by_name.values():
+            matches.sort(key=lambda match: (match.deployment.status != "success", deployment_order(match.deployment)))
 
-    def _add_deployments(self, line: Line) -> None:
-        for deployment in line.deployments:
-            if self._counts(deployment):
-                for name in {deployment.id, deployment.sha, deployment.version, _tag(deployment)} - {None}:
-                    self._add(str(name), Hit(deployment, line.scope))
+    def _add_deployments(self, timeline: ScopeTimeline) -> None:
+        for deployment in timeline.deployments:
+            if self._can_fail(deployment):
+                for name in {deployment.id, deployment.sha, deployment.version, _tag_of(deployment)} - {None}:
+                    self._add(str(name), DeploymentMatch(deployment, timeline.scope))
 
-    def _add_contents(self, line: Line) -> None:
+    def _add_commits(self, timeline: ScopeTimeline) -> None:
         """A sha also means the first success that contains that commit."""
-        for delivery in line.deliveries:
-            hit = Hit(delivery.deployment, line.scope)
-            self._add(delivery.change.removeprefix("commit:"), hit)
-            if change := delivery.fact:
+        for delivered in timeline.delivered_changes:
+            match = DeploymentMatch(delivered.deployment, timeline.scope)
+            self._add(delivered.change_id.removeprefix("commit:"), match)
+            if change := delivered.change:
                 for sha in {change.sha, *(commit.sha for commit in change.commits or ())} - {None}:
-                    self._add(str(sha), hit)
+                    self._add(str(sha), match)
 
-    def _add(self, name: str, hit: Hit) -> None:
-        hits = self._hits.get(bare(name))
-        if hits is not None:
-            hits.append(hit)
+    def _add(self, name: str, match: DeploymentMatch) -> None:
+        matches = self._matches_by_name.get(normalise_name(name))
+        if matches is not None:
+            matches.append(match)
 
-    def find(self, name: str, near: Near) -> Hit | None:
+    def find(self, name: str, hint: ScopeHint) -> DeploymentMatch | None:
         """The first success in order: in the scope it was used in, else its repository, else anywhere."""
-        hits = self._hits.get(bare(name), [])
-        return min(hits, key=lambda hit: _distance(hit.scope, near), default=None)
+        matches = self._matches_by_name.get(normalise_name(name), [])
+        return min(matches, key=lambda match: _distance(match.scope, hint), default=None)
 
 
-def _tag(deployment: Deployment) -> str | None:
+def _tag_of(deployment: Deployment) -> str | None:
     """The ref where it is a tag. A branch names no deployment: it would be the oldest one from it."""
     ref = deployment.ref or ""
     is_tag = (
@@ -90,111 +90,124 @@ def _tag(deployment: Deployment) -> str | None:
     return ref if is_tag and not ref.startswith("refs/heads/") else None
 
 
-def bare(name: str) -> str:
+def normalise_name(name: str) -> str:
     """A name as it is compared: a tag without `refs/tags/`, a sha in lower case."""
     name = name.strip().removeprefix("refs/tags/")
     return name.lower() if re.fullmatch(r"[0-9a-fA-F]{40}", name) else name
 
 
-def _distance(scope: Scope, near: Near) -> int:
-    if scope.repository != near.repository:
+def _distance(scope: Scope, hint: ScopeHint) -> int:
+    if scope.repository != hint.repository:
         return 2
-    return 0 if _fits(scope, near) else 1
+    return 0 if _fits_hint(scope, hint) else 1
 
 
-def _near(incident: Incident) -> Near:
-    return Near(incident.repository, incident.service or None, incident.environment or None)
+def _scope_hint(incident: Incident) -> ScopeHint:
+    return ScopeHint(incident.repository, incident.service or None, incident.environment or None)
 
 
-def _fits(scope: Scope, near: Near) -> bool:
-    return near.service in (None, scope.service) and near.environment in (None, scope.environment)
+def _fits_hint(scope: Scope, hint: ScopeHint) -> bool:
+    return hint.service in (None, scope.service) and hint.environment in (None, scope.environment)
 
 
-class Latest:
+class IncidentCandidates:
     """The successful deployments that an incident may be about, to be searched by time."""
 
-    def __init__(self, history: History) -> None:
-        self._lines: dict[str, list[Line]] = defaultdict(list)
-        for line in history.lines.values():
-            self._lines[line.scope.repository].append(line)
-        self._known: dict[Near, tuple[list[datetime], list[Hit]]] = {}
+    def __init__(self, linked: LinkedFacts) -> None:
+        self._timelines_by_repository: dict[str, list[ScopeTimeline]] = defaultdict(list)
+        for timeline in linked.timelines.values():
+            self._timelines_by_repository[timeline.scope.repository].append(timeline)
+        self._candidates_by_hint: dict[ScopeHint, tuple[list[datetime], list[DeploymentMatch]]] = {}
 
-    def before(self, incident: Incident) -> Hit | None:
+    def latest_before(self, incident: Incident) -> DeploymentMatch | None:
         """The latest with `finished_at <= detected_at`."""
-        times, hits = self._candidates(incident)
+        times, matches = self._candidates(incident)
         position = bisect_right(times, incident.detected_at)
-        return hits[position - 1] if position else None
+        return matches[position - 1] if position else None
 
-    def first(self, incident: Incident) -> Hit | None:
-        _, hits = self._candidates(incident)
-        return hits[0] if hits else None
+    def earliest(self, incident: Incident) -> DeploymentMatch | None:
+        _, matches = self._candidates(incident)
+        return matches[0] if matches else None
 
-    def attempted(self, incident: Incident) -> Scope | None:
+    def scope_of_latest_attempt(self, incident: Incident) -> Scope | None:
         """The scope of the latest attempt, for where none has succeeded yet."""
-        fitting = [line for line in self._lines[incident.repository] if _fits(line.scope, _near(incident))]
-        latest = max(fitting, key=lambda line: order(line.deployments[-1]), default=None)
+        timelines = [
+            timeline
+            for timeline in self._timelines_by_repository[incident.repository]
+            if _fits_hint(timeline.scope, _scope_hint(incident))
+        ]
+        latest = max(timelines, key=lambda timeline: deployment_order(timeline.deployments[-1]), default=None)
         return latest.scope if latest else None
 
-    def _candidates(self, incident: Incident) -> tuple[list[datetime], list[Hit]]:
-        near = _near(incident)
-        if near not in self._known:
-            hits = sorted(self._successes(near), key=lambda hit: order(hit.deployment))
-            self._known[near] = ([hit.deployment.finished_at for hit in hits], hits)
-        return self._known[near]
+    def _candidates(self, incident: Incident) -> tuple[list[datetime], list[DeploymentMatch]]:
+        hint = _scope_hint(incident)
+        if hint not in self._candidates_by_hint:
+            matches = sorted(self._successes(hint), key=lambda match: deployment_order(match.deployment))
+            self._candidates_by_hint[hint] = ([match.deployment.finished_at for match in matches], matches)
+        return self._candidates_by_hint[hint]
 
-    def _successes(self, near: Near) -> Iterator[Hit]:
-        for line in self._lines[near.repository]:
-            if _fits(line.scope, near):
-                yield from (Hit(deployment, line.scope) for deployment in line.successes)
+    def _successes(self, hint: ScopeHint) -> Iterator[DeploymentMatch]:
+        for timeline in self._timelines_by_repository[hint.repository]:
+            if _fits_hint(timeline.scope, hint):
+                yield from (DeploymentMatch(deployment, timeline.scope) for deployment in timeline.successes)
 
 
-def place(history: History, names: Names, policy: Policy) -> list[Placed]:
+def attribute_incidents(linked: LinkedFacts, index: DeploymentIndex, policy: Policy) -> list[AttributedIncident]:
     """Every production incident with its scope and the deployment it is blamed on."""
-    latest = Latest(history)
-    placed = []
-    for incident in history.incidents:
+    candidates = IncidentCandidates(linked)
+    attributed = []
+    for incident in linked.incidents:
         if not incident.environment or policy.is_production(incident.environment):
-            hit, because = _blame(incident, names, latest, policy)
-            scope = _scope(incident, hit, latest)
-            placed.append(Placed(incident, scope, hit.deployment if hit else None, bool(incident.deployment), because))
-    left_out = len(history.incidents) - len(placed)
-    if left_out:
-        history.notes.append(f"Incidents outside production, and in no number: {left_out}.")
-    return placed
+            match, because = _attribute(incident, index, candidates, policy)
+            scope = _incident_scope(incident, match, candidates)
+            attributed.append(
+                AttributedIncident(
+                    incident, scope, match.deployment if match else None, bool(incident.deployment), because
+                )
+            )
+    left_out_count = len(linked.incidents) - len(attributed)
+    if left_out_count:
+        linked.notes.append(f"Incidents outside production, and in no number: {left_out_count}.")
+    return attributed
 
 
-def _blame(incident: Incident, names: Names, latest: Latest, policy: Policy) -> tuple[Hit | None, str]:
+def _attribute(
+    incident: Incident, index: DeploymentIndex, candidates: IncidentCandidates, policy: Policy
+) -> tuple[DeploymentMatch | None, str]:
     rule = "explicit" if incident.deployment else "incident"
     if rule not in policy.failure_rules:
         return None, f"the rule `{rule}` is switched off"
     if incident.deployment:
-        hit = names.find(incident.deployment, _near(incident))
-        return hit, f"names {incident.deployment}" + (
-            "" if hit else ", which is no production deployment that is known and counts"
+        match = index.find(incident.deployment, _scope_hint(incident))
+        return match, f"names {incident.deployment}" + (
+            "" if match else ", which is no production deployment that is known and counts"
         )
-    hit = latest.before(incident)
-    if hit is None:
+    match = candidates.latest_before(incident)
+    if match is None:
         return None, "no successful production deployment before it is known"
-    age = incident.detected_at - hit.deployment.finished_at
+    age = incident.detected_at - match.deployment.finished_at
     if age > policy.incident_window:
         return (
             None,
-            f"the latest deployment before it was more than {_hours(policy.incident_window)} earlier ({_hours(age)})",
+            (
+                f"the latest deployment before it was more than {_format_span(policy.incident_window)} "
+                f"earlier ({_format_span(age)})"
+            ),
         )
-    return hit, f"detected {_hours(age)} after it"
+    return match, f"detected {_format_span(age)} after it"
 
 
-def _hours(span: timedelta) -> str:
+def _format_span(span: timedelta) -> str:
     minutes = int(span.total_seconds() // 60)
     return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"  # noqa: PLR2004 - two hours
 
 
-def _scope(incident: Incident, blamed: Hit | None, latest: Latest) -> Scope:
+def _incident_scope(incident: Incident, match: DeploymentMatch | None, candidates: IncidentCandidates) -> Scope:
     if incident.service and incident.environment:
         return Scope(incident.repository, incident.service, incident.environment)
-    if hit := blamed or latest.before(incident) or latest.first(incident):
-        return hit.scope
-    if scope := latest.attempted(incident):
+    if nearest := match or candidates.latest_before(incident) or candidates.earliest(incident):
+        return nearest.scope
+    if scope := candidates.scope_of_latest_attempt(incident):
         return scope
     service = incident.service or default_service(incident.repository)
     return Scope(incident.repository, service, incident.environment or "production")

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from dora_metrics.core.facts.model import Change, Deployment
-from dora_metrics.core.linking.link import Delivery, Line
+from dora_metrics.core.linking.link import DeliveredChange, ScopeTimeline
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.scope import label
+from dora_metrics.core.scope import deployment_label
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class FailureSignal:
     """One rule's finding: this deployment failed, because of what, and what repaired it if a deployment did.
 
     `stands` is False where the finding makes its repair rework, but came too late to blame anybody.
@@ -24,40 +24,45 @@ class Mark:
     because: str
     url: str | None
     repaired_by: Deployment | None = None
-    stands: bool = True
+    marks_failure: bool = True
 
 
-def from_line(line: Line, policy: Policy) -> Iterator[Mark]:
+def timeline_signals(timeline: ScopeTimeline, policy: Policy) -> Iterator[FailureSignal]:
     """Everything that a scope's own deployments and changes say about each other."""
-    yield from _rollbacks(line)
-    yield from _reverts(line)
-    yield from _hotfixes(line, policy)
+    yield from _rollback_signals(timeline)
+    yield from _revert_signals(timeline)
+    yield from _hotfix_signals(timeline, policy)
 
 
-def _rollbacks(line: Line) -> Iterator[Mark]:
+def _rollback_signals(timeline: ScopeTimeline) -> Iterator[FailureSignal]:
     """V1 V2 V3 V1 blames V2, the first deployment after the last one of the sha that came back.
 
     The deployments between were rolled back; one of their shas that is released again later is no
     second rollback. Directly after a deployment without a sha nothing can be said. Positions are kept as
     disjoint spans, so that the whole is n log n.
     """
-    successes = line.successes
-    last: dict[str, int] = {}
-    undone = _Spans()
+    successes = timeline.successes
+    last_position: dict[str, int] = {}
+    rolled_back = _IntervalSet()
     for position, deployment in enumerate(successes):
         if deployment.sha is None:
             continue
-        before = last.get(deployment.sha)
-        last[deployment.sha] = position
-        if before is None or before == position - 1 or before in undone or successes[position - 1].sha is None:
+        previous_position = last_position.get(deployment.sha)
+        last_position[deployment.sha] = position
+        if (
+            previous_position is None
+            or previous_position == position - 1
+            or previous_position in rolled_back
+            or successes[position - 1].sha is None
+        ):
             continue
-        undone.add(before + 1, position)
-        blamed = successes[before + 1]
-        because = f"{label(successes[before])} was deployed again"
-        yield Mark(blamed, "rollback", because, deployment.url, deployment)
+        rolled_back.add(previous_position + 1, position)
+        failed = successes[previous_position + 1]
+        because = f"{deployment_label(successes[previous_position])} was deployed again"
+        yield FailureSignal(failed, "rollback", because, deployment.url, deployment)
 
 
-class _Spans:
+class _IntervalSet:
     """Half-open spans of positions; every added one ends later than all before it."""
 
     def __init__(self) -> None:
@@ -72,51 +77,51 @@ class _Spans:
         self._ends.append(end)
 
     def __contains__(self, position: int) -> bool:
-        found = bisect_right(self._starts, position) - 1
-        return found >= 0 and position < self._ends[found]
+        index = bisect_right(self._starts, position) - 1
+        return index >= 0 and position < self._ends[index]
 
 
-def _reverts(line: Line) -> Iterator[Mark]:
-    if not any(is_revert(delivery.fact) for delivery in line.deliveries):
+def _revert_signals(timeline: ScopeTimeline) -> Iterator[FailureSignal]:
+    if not any(is_revert(delivered.change) for delivered in timeline.delivered_changes):
         return
-    earlier = _Delivered()
-    for _, group in groupby(line.deliveries, key=lambda delivery: delivery.deployment.id):
-        together = list(group)
-        for delivery in together:
-            change = delivery.fact
-            original = earlier.reverted_by(change) if change else None
-            if change and original and not is_revert(original.fact):
-                because = f"{change.id} reverts {original.change}"
-                yield Mark(original.deployment, "revert", because, change.url, delivery.deployment)
-        for delivery in together:
-            earlier.add(delivery)
+    delivered_earlier = _DeliveredIndex()
+    for _, group in groupby(timeline.delivered_changes, key=lambda delivered: delivered.deployment.id):
+        deployment_changes = list(group)
+        for delivered in deployment_changes:
+            change = delivered.change
+            original = delivered_earlier.reverted_by(change) if change else None
+            if change and original and not is_revert(original.change):
+                because = f"{change.id} reverts {original.change_id}"
+                yield FailureSignal(original.deployment, "revert", because, change.url, delivered.deployment)
+        for delivered in deployment_changes:
+            delivered_earlier.add(delivered)
 
 
-class _Delivered:
+class _DeliveredIndex:
     """What earlier deployments of a scope delivered, by id, by commit and by title."""
 
     def __init__(self) -> None:
-        self._by_name: dict[str, Delivery] = {}
-        self._by_title: dict[str, Delivery] = {}
+        self._by_id_or_sha: dict[str, DeliveredChange] = {}
+        self._by_title: dict[str, DeliveredChange] = {}
 
-    def add(self, delivery: Delivery) -> None:
-        change = delivery.fact
-        self._by_name[delivery.change] = delivery
-        self._by_name.setdefault(delivery.change.removeprefix("commit:"), delivery)
+    def add(self, delivered: DeliveredChange) -> None:
+        change = delivered.change
+        self._by_id_or_sha[delivered.change_id] = delivered
+        self._by_id_or_sha.setdefault(delivered.change_id.removeprefix("commit:"), delivered)
         if change is None:
             return
         for sha in (change.sha, *(commit.sha for commit in change.commits or ())):
             if sha:
-                self._by_name.setdefault(sha, delivery)
+                self._by_id_or_sha.setdefault(sha, delivered)
         if change.title:
-            self._by_title[change.title] = delivery
+            self._by_title[change.title] = delivered
 
-    def reverted_by(self, change: Change) -> Delivery | None:
+    def reverted_by(self, change: Change) -> DeliveredChange | None:
         """What a change takes back: named by id or sha; its title counts only where it names nothing."""
         if change.reverts:
-            return self._by_name.get(change.reverts)
-        title = _REVERT_TITLE.fullmatch(change.title or "")
-        return self._by_title.get(title[1]) if title else None
+            return self._by_id_or_sha.get(change.reverts)
+        title_match = _REVERT_TITLE.fullmatch(change.title or "")
+        return self._by_title.get(title_match[1]) if title_match else None
 
 
 _REVERT_TITLE = re.compile(r'Revert "(.*)"', re.DOTALL)
@@ -126,25 +131,27 @@ def is_revert(change: Change | None) -> bool:
     return change is not None and bool(change.reverts or _REVERT_TITLE.fullmatch(change.title or ""))
 
 
-def _hotfixes(line: Line, policy: Policy) -> Iterator[Mark]:
-    reached = line.reached
-    position = {deployment.id: index for index, deployment in enumerate(reached)}
-    for delivery in line.deliveries:
-        change = delivery.fact
-        index = position[delivery.deployment.id]
-        if change is None or index == 0 or not (sign := hotfix_sign(change, policy)):
+def _hotfix_signals(timeline: ScopeTimeline, policy: Policy) -> Iterator[FailureSignal]:
+    deployments = timeline.deployments_reaching_users
+    position_by_id = {deployment.id: index for index, deployment in enumerate(deployments)}
+    for delivered in timeline.delivered_changes:
+        change = delivered.change
+        index = position_by_id[delivered.deployment.id]
+        if change is None or index == 0 or not (hotfix_because := hotfix_reason(change, policy)):
             continue
-        before = reached[index - 1]
-        soon = delivery.deployment.finished_at - before.finished_at <= policy.hotfix_window
-        because = f"{change.id} with {sign} came in the deployment after it"
-        yield Mark(before, "hotfix", because, change.url, delivery.deployment, stands=soon)
+        previous = deployments[index - 1]
+        is_within_window = delivered.deployment.finished_at - previous.finished_at <= policy.hotfix_window
+        because = f"{change.id} with {hotfix_because} came in the deployment after it"
+        yield FailureSignal(
+            previous, "hotfix", because, change.url, delivered.deployment, marks_failure=is_within_window
+        )
 
 
-def hotfix_sign(change: Change, policy: Policy) -> str | None:
+def hotfix_reason(change: Change, policy: Policy) -> str | None:
     """What makes a change a hotfix: a label, the beginning of its branch, or the first word of its title."""
-    for name in change.labels or ():
-        if name.casefold() in policy.folded_hotfix_labels:
-            return f"the label {name}"
+    for label in change.labels or ():
+        if label.casefold() in policy.folded_hotfix_labels:
+            return f"the label {label}"
     if change.branch and change.branch.casefold().startswith(policy.folded_hotfix_branches):
         return f"the branch {change.branch}"
-    return f"the title {change.title}" if policy.hotfix_title.match(change.title or "") else None
+    return f"the title {change.title}" if policy.hotfix_title_pattern.match(change.title or "") else None

@@ -19,31 +19,31 @@ from typing import NamedTuple
 
 import msgspec
 
-from dora_metrics.core.facts.jsonl import BadLine, canonical, canonical_line, decode_with_lines, encode
-from dora_metrics.core.facts.model import Deployment, Fact, Record, Unknown
+from dora_metrics.core.facts.jsonl import BadLine, canonical_json, canonical_line, decode_with_lines, encode_fact
+from dora_metrics.core.facts.model import Deployment, Fact, FactRecord, UnknownRecord
 
-FACTS = "facts/"
-QUARANTINE = "quarantine.jsonl"
-OUTBOX = "outbox.jsonl"
-NOT_FACTS = frozenset({QUARANTINE, OUTBOX})
+FACTS_FOLDER = "facts/"
+QUARANTINE_FILE = "quarantine.jsonl"
+OUTBOX_FILE = "outbox.jsonl"
+NON_FACT_FILES = frozenset({QUARANTINE_FILE, OUTBOX_FILE})
 """Files of a ledger that end like facts files and are none."""
 
-README = "README.md"
-CHECKPOINT = "checkpoint.json"
-SEQUENCE = "sequence"
-CURSORS = "cursors.json"
-REPORTS = "reports.json"
-METRICS = "metrics.json"
-PAGE = "index.html"
-HISTORY = "history.json"
-BADGES = "badges/"
-NO_JEKYLL = ".nojekyll"
-ROOT_FILES = (README, SEQUENCE, CHECKPOINT, CURSORS, REPORTS, OUTBOX, QUARANTINE)
+README_FILE = "README.md"
+CHECKPOINT_FILE = "checkpoint.json"
+SEQUENCE_FILE = "sequence"
+CURSORS_FILE = "cursors.json"
+REPORTS_FILE = "reports.json"
+METRICS_FILE = "metrics.json"
+PAGE_FILE = "index.html"
+HISTORY_FILE = "history.json"
+BADGES_FOLDER = "badges/"
+NO_JEKYLL_FILE = ".nojekyll"
+ROOT_FILES = (README_FILE, SEQUENCE_FILE, CHECKPOINT_FILE, CURSORS_FILE, REPORTS_FILE, OUTBOX_FILE, QUARANTINE_FILE)
 """What a run reads besides facts."""
 
-TITLE = b"# The ledger of dora-metrics"
-WELCOME = (
-    TITLE
+README_TITLE = b"# The ledger of dora-metrics"
+README_TEXT = (
+    README_TITLE
     + b"""
 
 What was observed, one fact a line, in `facts/` by month. All else is computed from it: `index.html` is a page to look
@@ -53,305 +53,331 @@ It is written by the dora-metrics action. Facts are only ever added: please do n
 )
 """The README of a ledger, for who stumbles on it."""
 
-_PART = re.compile(r"(?:-\d+)?\.jsonl$")
+_PART_SUFFIX = re.compile(r"(?:-\d+)?\.jsonl$")
 
-LARGEST = 400_000
+MAX_FILE_BYTES = 400_000
 """A file is split before it passes this many bytes: GraphQL cuts blobs at 512,000."""
 
 
-Folders = Mapping[str, tuple[str, ...] | None]
+FolderListing = Mapping[str, tuple[str, ...] | None]
 """The names of the files in each folder, None for one that nobody has looked into yet; at the root all names."""
 
 
-class Reach(NamedTuple):
+class MonthSelection(NamedTuple):
     """Which months of a ledger: all from `since` on, and `also` single ones before it; by default all there are."""
 
     since: str = ""
-    also: frozenset[str] = frozenset()
+    extra_months: frozenset[str] = frozenset()
 
-    def holds(self, month: str) -> bool:
-        return month >= self.since or month in self.also
+    def includes(self, month: str) -> bool:
+        return month >= self.since or month in self.extra_months
 
-    def touches(self, year: str) -> bool:
+    def includes_any_of(self, year: str) -> bool:
         """Whether any month of a folder such as `facts/2026` is within reach."""
-        return f"{year}/99" >= self.since or any(month.startswith(f"{year}/") for month in self.also)
+        return f"{year}/99" >= self.since or any(month.startswith(f"{year}/") for month in self.extra_months)
 
 
-EVERYTHING = Reach()
+ALL_MONTHS = MonthSelection()
 
 
-class Entry(NamedTuple):
+class LedgerLine(NamedTuple):
     """A record and its canonical line, which keeps the keys that this version does not know."""
 
-    record: Record
-    line: bytes
+    record: FactRecord
+    json: bytes
 
     @property
     def month(self) -> str:
-        return month_at(self.record.defining_time)
+        return month_of_time(self.record.defining_time)
 
 
-class Aside(NamedTuple):
+class QuarantinedLine(NamedTuple):
     """A line of the ledger that is no fact."""
 
     path: str
-    bad: BadLine
+    bad_line: BadLine
 
 
 @dataclass(frozen=True)
-class Contents:
+class LedgerContents:
     """A ledger as it was read: the newest entry of each id, the ids that lie in each month, lines that are no facts.
 
     Months before `sealed` are judged already; of their facts only those that are `carried` still count.
     """
 
     files: Mapping[str, bytes]
-    entries: Mapping[str, Entry]
-    places: Mapping[str, set[str]]
-    aside: tuple[Aside, ...]
-    sealed: str = ""
-    carried: frozenset[str] = frozenset()
+    lines_by_id: Mapping[str, LedgerLine]
+    ids_by_month: Mapping[str, set[str]]
+    quarantined: tuple[QuarantinedLine, ...]
+    checkpointed_before: str = ""
+    retained_ids: frozenset[str] = frozenset()
 
     @cached_property
     def facts(self) -> list[Fact]:
         """The facts to judge by."""
-        counting = self._counting
+        counted_ids = self._counted_ids
         return [
-            entry.record
-            for identity, entry in self.entries.items()
-            if identity in counting and not isinstance(entry.record, Unknown)
+            line.record
+            for fact_id, line in self.lines_by_id.items()
+            if fact_id in counted_ids and not isinstance(line.record, UnknownRecord)
         ]
 
-    def known(self, identity: str) -> Fact | None:
-        entry = self.entries.get(identity)
-        return None if entry is None or isinstance(entry.record, Unknown) else entry.record
+    def fact_by_id(self, fact_id: str) -> Fact | None:
+        line = self.lines_by_id.get(fact_id)
+        return None if line is None or isinstance(line.record, UnknownRecord) else line.record
 
-    def old(self, since: str) -> AbstractSet[str]:
+    def ids_before(self, first_month: str) -> AbstractSet[str]:
         """The facts that lie in months before this one, and in no later one."""
-        later = (here for month, here in self.places.items() if month >= since)
-        elsewhere = self.entries.keys() - set().union(*later)
-        return {identity for identity in elsewhere if self.entries[identity].month < since}
+        later_ids = (ids for month, ids in self.ids_by_month.items() if month >= first_month)
+        other_ids = self.lines_by_id.keys() - set().union(*later_ids)
+        return {fact_id for fact_id in other_ids if self.lines_by_id[fact_id].month < first_month}
 
     @cached_property
-    def out_of_sight(self) -> AbstractSet[str]:
+    def checkpointed_ids(self) -> AbstractSet[str]:
         """The facts that lie in sealed months."""
-        return self.old(self.sealed)
+        return self.ids_before(self.checkpointed_before)
 
     @cached_property
-    def delivered(self) -> AbstractSet[str]:
+    def delivered_change_ids(self) -> AbstractSet[str]:
         """The changes that deployments in sight have delivered."""
-        records = (self.entries[identity].record for identity in self.entries.keys() - self.out_of_sight)
-        return {change for d in records if isinstance(d, Deployment) for change in d.changes or ()}
+        records = (self.lines_by_id[fact_id].record for fact_id in self.lines_by_id.keys() - self.checkpointed_ids)
+        return {change_id for record in records if isinstance(record, Deployment) for change_id in record.changes or ()}
 
     @property
-    def _counting(self) -> AbstractSet[str]:
-        if not self.sealed:
-            return self.entries.keys()
-        return (self.entries.keys() - self.out_of_sight) | self.carried | (self.delivered & self.entries.keys())
+    def _counted_ids(self) -> AbstractSet[str]:
+        if not self.checkpointed_before:
+            return self.lines_by_id.keys()
+        return (
+            (self.lines_by_id.keys() - self.checkpointed_ids)
+            | self.retained_ids
+            | (self.delivered_change_ids & self.lines_by_id.keys())
+        )
 
 
 @dataclass(frozen=True)
-class Plan:
+class MergePlan:
     """What a run does to a ledger.
 
     `after`: the ledger with what was seen. `news`: the facts that changed it. `changes`: new contents by
     path, in an order in which being interrupted loses nothing; empty contents mean that the file goes.
     """
 
-    after: Contents
-    news: tuple[Fact, ...]
-    changes: dict[str, bytes]
+    after: LedgerContents
+    new_facts: tuple[Fact, ...]
+    file_changes: dict[str, bytes]
 
 
-def is_foreign(files: Mapping[str, bytes], folders: Folders, sequence: int | None) -> bool:
+def is_foreign(files: Mapping[str, bytes], folders: FolderListing, sequence: int | None) -> bool:
     """Whether a place is somebody else's: no ledger was ever written there, and its files are not a ledger's.
 
     `folders`: what lies at the root and below `facts`, where the place could not hold anything else.
     """
     if sequence:
         return False
-    if README in files:
-        return not files[README].startswith(TITLE)
-    return bool(folders.get("")) and not any(_holds_facts(path, names) for path, names in folders.items())
+    if README_FILE in files:
+        return not files[README_FILE].startswith(README_TITLE)
+    return bool(folders.get("")) and not any(_is_facts_folder(path, names) for path, names in folders.items())
 
 
-def _holds_facts(path: str, names: Sequence[str] | None) -> bool:
+def _is_facts_folder(path: str, names: Sequence[str] | None) -> bool:
     """Whether a folder is one of a ledger's facts; one that nobody has looked into is, if it is a year."""
-    if not f"{path}/".startswith(FACTS):
+    if not f"{path}/".startswith(FACTS_FOLDER):
         return False
     if names is None:
         return re.fullmatch(r"facts/\d{4}", path) is not None
     return any(name.endswith(".jsonl") for name in names)
 
 
-def read(files: Mapping[str, bytes], carried: Iterable[Fact] = (), until: datetime | None = None) -> Contents:
+def parse_ledger(
+    files: Mapping[str, bytes], retained_facts: Iterable[Fact] = (), until: datetime | None = None
+) -> LedgerContents:
     """What lies in a ledger's files, and what is carried of those that were not read."""
-    entries: dict[str, Entry] = {}
-    places: dict[str, set[str]] = defaultdict(set)
-    aside: list[Aside] = []
-    for path in sorted(path for path in files if path.startswith(FACTS)):
-        pairs, bad = decode_with_lines(files[path])
-        places[month_of(path)].update(record.id for record, _ in pairs)
-        aside += [Aside(path, one) for one in bad]
+    lines_by_id: dict[str, LedgerLine] = {}
+    ids_by_month: dict[str, set[str]] = defaultdict(set)
+    quarantined: list[QuarantinedLine] = []
+    for path in sorted(path for path in files if path.startswith(FACTS_FOLDER)):
+        pairs, bad_lines = decode_with_lines(files[path])
+        ids_by_month[month_of_path(path)].update(record.id for record, _ in pairs)
+        quarantined += [QuarantinedLine(path, bad_line) for bad_line in bad_lines]
         for record, line in pairs:
-            _take(entries, Entry(record, line))
-    for fact in carried:  # where its month was read, it may lie in a file of another name
-        entries.setdefault(fact.id, Entry(fact, encode(fact)))
-    ids = frozenset(fact.id for fact in carried)
-    return Contents(files, entries, places, tuple(aside), month_at(until) if until else "", ids)
+            _put_if_newer(lines_by_id, LedgerLine(record, line))
+    for fact in retained_facts:  # where its month was read, it may lie in a file of another name
+        lines_by_id.setdefault(fact.id, LedgerLine(fact, encode_fact(fact)))
+    retained_ids = frozenset(fact.id for fact in retained_facts)
+    return LedgerContents(
+        files, lines_by_id, ids_by_month, tuple(quarantined), month_of_time(until) if until else "", retained_ids
+    )
 
 
-def plan(contents: Contents, seen: Iterable[Fact]) -> Plan:
+def plan_merge(contents: LedgerContents, observed: Iterable[Fact]) -> MergePlan:
     """The ledger after it has taken in what was seen.
 
     A file is rewritten only where a fact in it changed or a line of it is no fact; such lines go to
     `quarantine.jsonl`.
     """
-    entries = dict(contents.entries)
-    news = tuple(fact for fact in seen if _take(entries, Entry(fact, encode(fact))))
-    after = replace(contents, entries=entries, carried=contents.carried | {fact.id for fact in news})
-    changed = {fact.id for fact in news}
-    changes = _rewritten(after, changed, {month_of(bad.path) for bad in contents.aside})
-    if contents.aside:
-        quarantined = b"".join(_set_aside(bad) for bad in contents.aside)
-        changes = {QUARANTINE: contents.files.get(QUARANTINE, b"") + quarantined, **changes}
-    return Plan(replace(after, places=_moved(after, changed)), news, changes)
+    lines_by_id = dict(contents.lines_by_id)
+    new_facts = tuple(fact for fact in observed if _put_if_newer(lines_by_id, LedgerLine(fact, encode_fact(fact))))
+    after = replace(
+        contents, lines_by_id=lines_by_id, retained_ids=contents.retained_ids | {fact.id for fact in new_facts}
+    )
+    changed_ids = {fact.id for fact in new_facts}
+    file_changes = _rewritten_files(after, changed_ids, {month_of_path(line.path) for line in contents.quarantined})
+    if contents.quarantined:
+        quarantined = b"".join(_encode_quarantined(line) for line in contents.quarantined)
+        file_changes = {QUARANTINE_FILE: contents.files.get(QUARANTINE_FILE, b"") + quarantined, **file_changes}
+    return MergePlan(replace(after, ids_by_month=_ids_by_month_after(after, changed_ids)), new_facts, file_changes)
 
 
-def _take(entries: dict[str, Entry], entry: Entry) -> bool:
+def _put_if_newer(lines_by_id: dict[str, LedgerLine], line: LedgerLine) -> bool:
     """Keeps the greater of two records of the same id; whether the new one was kept."""
-    known = entries.get(entry.record.id)
-    if known is not None and _key(known, entry) >= _key(entry, known):
+    current = lines_by_id.get(line.record.id)
+    if current is not None and _merge_key(current, line) >= _merge_key(line, current):
         return False
-    entries[entry.record.id] = entry
+    lines_by_id[line.record.id] = line
     return True
 
 
-def _key(entry: Entry, other: Entry) -> tuple[object, bytes]:
+def _merge_key(line: LedgerLine, other: LedgerLine) -> tuple[object, bytes]:
     """The merge key; the costly half only where the other is as old."""
-    tied = entry.record.observed_at == other.record.observed_at
-    return entry.record.observed_at, canonical_line(entry.line) if tied else b""
+    is_tied = line.record.observed_at == other.record.observed_at
+    return line.record.observed_at, canonical_line(line.json) if is_tied else b""
 
 
-def month_at(moment: datetime) -> str:
+def month_of_time(moment: datetime) -> str:
     """`facts/2026/11`."""
-    return f"{FACTS}{moment:%Y/%m}"
+    return f"{FACTS_FOLDER}{moment:%Y/%m}"
 
 
-def month_of(path: str) -> str:
+def month_of_path(path: str) -> str:
     """`facts/2026/11` for `facts/2026/11.jsonl` and `facts/2026/11-2.jsonl`; a file of another name is its own."""
-    return _PART.sub("", path)
+    return _PART_SUFFIX.sub("", path)
 
 
-def _rewritten(after: Contents, changed: set[str], broken: set[str]) -> dict[str, bytes]:
+def _rewritten_files(after: LedgerContents, changed_ids: set[str], broken_months: set[str]) -> dict[str, bytes]:
     """New contents of the months that gain, lose or clean a line; those that gain come first."""
-    gaining: dict[str, list[Entry]] = defaultdict(list)
-    for identity in changed:
-        gaining[after.entries[identity].month].append(after.entries[identity])
-    losing = broken | {month for month, here in after.places.items() if not changed.isdisjoint(here)}
-    changes: dict[str, bytes] = {}
-    for month in (*sorted(gaining), *sorted(losing - gaining.keys())):
-        entries = [*gaining.get(month, ()), *_staying(after, month, changed)]
-        parts = {f"{month}{suffix}.jsonl": content for suffix, content in _split(entries)}
-        stale = {path: b"" for path in after.files if _is_stale(path, month, parts)}
-        new = {**parts, **stale}
-        changes.update((path, content) for path, content in new.items() if after.files.get(path) != content)
-    return changes
+    gained_lines: dict[str, list[LedgerLine]] = defaultdict(list)
+    for fact_id in changed_ids:
+        gained_lines[after.lines_by_id[fact_id].month].append(after.lines_by_id[fact_id])
+    losing_months = broken_months | {
+        month for month, ids in after.ids_by_month.items() if not changed_ids.isdisjoint(ids)
+    }
+    file_changes: dict[str, bytes] = {}
+    for month in (*sorted(gained_lines), *sorted(losing_months - gained_lines.keys())):
+        lines = [*gained_lines.get(month, ()), *_remaining_lines(after, month, changed_ids)]
+        parts_by_path = {f"{month}{suffix}.jsonl": content for suffix, content in _split_into_parts(lines)}
+        stale_files = {path: b"" for path in after.files if _is_stale(path, month, parts_by_path)}
+        contents_by_path = {**parts_by_path, **stale_files}
+        file_changes.update(
+            (path, content) for path, content in contents_by_path.items() if after.files.get(path) != content
+        )
+    return file_changes
 
 
-def _moved(after: Contents, changed: set[str]) -> dict[str, set[str]]:
+def _ids_by_month_after(after: LedgerContents, changed_ids: set[str]) -> dict[str, set[str]]:
     """What lies in each month when the files are rewritten."""
-    places = defaultdict(set, {month: here - changed for month, here in after.places.items()})
-    for identity in changed:
-        places[after.entries[identity].month].add(identity)
-    return places
+    ids_by_month = defaultdict(set, {month: ids - changed_ids for month, ids in after.ids_by_month.items()})
+    for fact_id in changed_ids:
+        ids_by_month[after.lines_by_id[fact_id].month].add(fact_id)
+    return ids_by_month
 
 
-def _staying(after: Contents, month: str, changed: set[str]) -> Iterable[Entry]:
+def _remaining_lines(after: LedgerContents, month: str, changed_ids: set[str]) -> Iterable[LedgerLine]:
     """What stays in a month: a fact that changed lies where it belongs, any other where it was."""
-    for identity in after.places.get(month, set()) - changed:
-        entry = after.entries[identity]
-        if entry.month == month or identity not in after.places.get(entry.month, ()):
-            yield entry
+    for fact_id in after.ids_by_month.get(month, set()) - changed_ids:
+        line = after.lines_by_id[fact_id]
+        if line.month == month or fact_id not in after.ids_by_month.get(line.month, ()):
+            yield line
 
 
-def _is_stale(path: str, month: str, parts: Mapping[str, bytes]) -> bool:
-    return path.startswith(FACTS) and month_of(path) == month and path not in parts
+def _is_stale(path: str, month: str, parts_by_path: Mapping[str, bytes]) -> bool:
+    return path.startswith(FACTS_FOLDER) and month_of_path(path) == month and path not in parts_by_path
 
 
-def _split(entries: list[Entry]) -> Iterable[tuple[str, bytes]]:
+def _split_into_parts(ledger_lines: list[LedgerLine]) -> Iterable[tuple[str, bytes]]:
     """The lines of a month in the order of their times, in parts that stay below the limit."""
-    lines = [entry.line + b"\n" for entry in sorted(entries, key=lambda e: (e.record.defining_time, e.record.id))]
+    lines = [
+        ledger_line.json + b"\n"
+        for ledger_line in sorted(
+            ledger_lines, key=lambda ledger_line: (ledger_line.record.defining_time, ledger_line.record.id)
+        )
+    ]
     part: list[bytes] = []
-    number = size = 0
+    part_number = size_bytes = 0
     for line in (*lines, None):
-        if part and (line is None or size + len(line) > LARGEST):
-            number += 1
-            yield "" if number == 1 else f"-{number}", b"".join(part)
-            part, size = [], 0
+        if part and (line is None or size_bytes + len(line) > MAX_FILE_BYTES):
+            part_number += 1
+            yield "" if part_number == 1 else f"-{part_number}", b"".join(part)
+            part, size_bytes = [], 0
         if line is not None:
             part.append(line)
-            size += len(line)
+            size_bytes += len(line)
 
 
-def _set_aside(aside: Aside) -> bytes:
-    text = aside.bad.text.decode("utf-8", "backslashreplace")
-    return canonical({"file": aside.path, "line": aside.bad.number, "problem": aside.bad.problem, "text": text}) + b"\n"
+def _encode_quarantined(line: QuarantinedLine) -> bytes:
+    text = line.bad_line.text.decode("utf-8", "backslashreplace")
+    return (
+        canonical_json(
+            {"file": line.path, "line": line.bad_line.number, "problem": line.bad_line.problem, "text": text}
+        )
+        + b"\n"
+    )
 
 
-LARGEST_BATCH = 200
+MAX_BATCH_FACTS = 200
 
 
-class Owed(msgspec.Struct, frozen=True):
+class OutboxEntry(msgspec.Struct, frozen=True):
     """A fact's id, and the month it lies in, so that it is found again when a run no longer reads so far back."""
 
     id: str
     month: str = ""
 
 
-_decoder = msgspec.json.Decoder(Owed)
+_outbox_decoder = msgspec.json.Decoder(OutboxEntry)
 
 
-def owed(files: Mapping[str, bytes]) -> list[Owed]:
+def read_outbox(files: Mapping[str, bytes]) -> list[OutboxEntry]:
     """What waits, oldest first; a broken line is left out, since `sync` sends what is missing."""
-    return [one for line in files.get(OUTBOX, b"").splitlines() for one in _decoded(line)]
+    return [entry for line in files.get(OUTBOX_FILE, b"").splitlines() for entry in _decode_outbox_line(line)]
 
 
-def _decoded(line: bytes) -> Iterator[Owed]:
+def _decode_outbox_line(line: bytes) -> Iterator[OutboxEntry]:
     try:
-        yield _decoder.decode(line)
+        yield _outbox_decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return
 
 
-def added(waiting: Iterable[Owed], new: Iterable[Fact]) -> list[Owed]:
+def add_to_outbox(entries: Iterable[OutboxEntry], facts: Iterable[Fact]) -> list[OutboxEntry]:
     """Both, each id once, in the order in which they came, each in its newest month."""
-    found = {one.id: one for one in waiting}
-    found |= {fact.id: Owed(fact.id, month_at(fact.defining_time)) for fact in new}
-    return list(found.values())
+    entries_by_id = {entry.id: entry for entry in entries}
+    entries_by_id |= {fact.id: OutboxEntry(fact.id, month_of_time(fact.defining_time)) for fact in facts}
+    return list(entries_by_id.values())
 
 
-def contents(waiting: Iterable[Owed]) -> bytes:
+def encode_outbox(entries: Iterable[OutboxEntry]) -> bytes:
     """The outbox as a file."""
-    return b"".join(canonical(one) + b"\n" for one in waiting)
+    return b"".join(canonical_json(entry) + b"\n" for entry in entries)
 
 
-PLACES = (PAGE, HISTORY, NO_JEKYLL, BADGES)
+SITE_PATHS = (PAGE_FILE, HISTORY_FILE, NO_JEKYLL_FILE, BADGES_FOLDER)
 """Where a site lies in a ledger; a folder ends with a slash."""
 
 
-def blob(content: bytes) -> str:
+def git_blob_sha(content: bytes) -> str:
     """The name that git gives to a content: what is compared, since GitHub lists it."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
-def difference(site: Mapping[str, bytes], there: Mapping[str, str]) -> dict[str, bytes]:
+def site_changes(site: Mapping[str, bytes], present_shas: Mapping[str, str]) -> dict[str, bytes]:
     """What makes the places hold this site and nothing else; empty contents mean that a file goes.
 
     Args:
         site: contents by path.
         there: what lies in the places now, by path, as git names it.
     """
-    new = {path: content for path, content in site.items() if content and there.get(path) != blob(content)}
-    gone = (path for path in there if path.startswith(PLACES) and not site.get(path))
-    return {**new, **dict.fromkeys(gone, b"")}
+    written = {
+        path: content for path, content in site.items() if content and present_shas.get(path) != git_blob_sha(content)
+    }
+    removed = (path for path in present_shas if path.startswith(SITE_PATHS) and not site.get(path))
+    return {**written, **dict.fromkeys(removed, b"")}

@@ -14,16 +14,16 @@ from msgspec.structs import replace
 
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Change, Deployment, Fact
-from dora_metrics.core.linking.duplicates import without_doubles
-from dora_metrics.core.linking.link import order
+from dora_metrics.core.linking.duplicates import deduplicate
+from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import scope_of
 
-LAGGING = timedelta(days=30)
+MAX_SCOPE_LAG = timedelta(days=30)
 """A scope that is so far behind the others keeps nobody reading old commits; it is compared when it deploys again."""
 
 
-class Landed(NamedTuple):
+class BranchCommit(NamedTuple):
     """A commit of the default branch.
 
     `change` is what it belongs to: the id of a pull request, the change that it is by itself, or None for a mere merge.
@@ -36,84 +36,84 @@ class Landed(NamedTuple):
 
 
 @dataclass
-class Graph:
+class CommitGraph:
     """Commits, newest first. `whole`: what is not here is in no later deployment, or the history ends."""
 
-    commits: dict[str, Landed] = field(default_factory=dict)
-    whole: bool = False
+    commits_by_sha: dict[str, BranchCommit] = field(default_factory=dict)
+    is_complete: bool = False
 
-    def add(self, landed: Iterable[Landed]) -> None:
-        for commit in landed:
-            self.commits.setdefault(commit.sha, commit)
+    def add(self, commits: Iterable[BranchCommit]) -> None:
+        for commit in commits:
+            self.commits_by_sha.setdefault(commit.sha, commit)
 
     @property
     def head(self) -> str | None:
-        return next(iter(self.commits), None)
+        return next(iter(self.commits_by_sha), None)
 
-    def beyond(self) -> set[str]:
+    def missing_parents(self) -> set[str]:
         """Parents that are not here."""
-        return {sha for commit in self.commits.values() for sha in commit.parents} - self.commits.keys()
+        return {sha for commit in self.commits_by_sha.values() for sha in commit.parents} - self.commits_by_sha.keys()
 
     def covers(self, anchors: Collection[str]) -> bool:
         """Whether nothing is left to read: the history ends, or every anchor is here and reaches all that is not."""
-        beyond = self.beyond()
-        if not beyond:
+        missing = self.missing_parents()
+        if not missing:
             return True
-        if not anchors or any(anchor not in self.commits for anchor in anchors):
+        if not anchors or any(anchor not in self.commits_by_sha for anchor in anchors):
             return False
-        return all(beyond <= self.reached(anchor) for anchor in anchors)
+        return all(missing <= self.reachable_from(anchor) for anchor in anchors)
 
-    def reached(self, sha: str) -> set[str]:
+    def reachable_from(self, sha: str) -> set[str]:
         """A commit and all behind it, as far as they are known; the first unknown ones are among them."""
-        seen: set[str] = set()
-        self.descend(sha, seen)
-        return seen
+        visited: set[str] = set()
+        self.visit_from(sha, visited)
+        return visited
 
-    def descend(self, sha: str, seen: set[str]) -> tuple[list[Landed], bool]:
+    def visit_from(self, sha: str, visited: set[str]) -> tuple[list[BranchCommit], bool]:
         """The commits behind a sha that were not `seen` before, and whether all are known; they are seen now."""
-        found: list[Landed] = []
-        whole, waiting = True, [sha]
-        while waiting:
-            current = waiting.pop()
-            if current in seen:
+        commits: list[BranchCommit] = []
+        is_complete, pending = True, [sha]
+        while pending:
+            current_sha = pending.pop()
+            if current_sha in visited:
                 continue
-            seen.add(current)
-            commit = self.commits.get(current)
+            visited.add(current_sha)
+            commit = self.commits_by_sha.get(current_sha)
             if commit is None:
-                whole = False
+                is_complete = False
                 continue
-            found.append(commit)
-            waiting += commit.parents
-        return found, whole
+            commits.append(commit)
+            pending += commit.parents
+        return commits, is_complete
 
 
-class Share(NamedTuple):
+class DeliveredCommits(NamedTuple):
     """What a deployment was the first of its scope to deliver.
 
     `bound` is the success before it that the history holds. Not `whole`: some of it lies where nobody has looked.
     """
 
     deployment: Deployment
-    commits: list[Landed]
-    bound: Deployment | None
-    whole: bool
+    commits: list[BranchCommit]
+    previous: Deployment | None
+    is_complete: bool
 
 
-def shares(successes: Iterable[Deployment], graph: Graph) -> Iterator[Share | Deployment]:
+def delivered_commits(successes: Iterable[Deployment], graph: CommitGraph) -> Iterator[DeliveredCommits | Deployment]:
     """Each success of a scope, in order, with its share; alone where its commit is not in the history."""
-    seen: set[str] = set()
-    bound: Deployment | None = None
+    visited: set[str] = set()
+    previous: Deployment | None = None
     for deployment in successes:
-        if deployment.sha is None or deployment.sha not in graph.commits:
+        if deployment.sha is None or deployment.sha not in graph.commits_by_sha:
             yield deployment
             continue
-        commits, whole = graph.descend(deployment.sha, seen)
-        yield Share(deployment, commits, bound, whole)
-        bound = deployment
+        commits, is_complete = graph.visit_from(deployment.sha, visited)
+        yield DeliveredCommits(deployment, commits, previous, is_complete)
+        previous = deployment
 
 
 @dataclass(frozen=True)
-class Linked:
+class ResolvedChanges:
     """Deployments whose changes are known now, then the commits among these changes that are no pull request's.
 
     `apart`: deployments that the history does not link, for a comparison each. `cursor`: where the next reading of
@@ -121,88 +121,102 @@ class Linked:
     """
 
     facts: tuple[Fact, ...]
-    apart: tuple[Deployment, ...]
+    unresolved: tuple[Deployment, ...]
     cursor: Cursor | None
     notes: tuple[str, ...]
 
 
-def linked(facts: Iterable[Fact], graph: Graph, rules: Policy) -> Linked:
+def resolve_changes(facts: Iterable[Fact], graph: CommitGraph, policy: Policy) -> ResolvedChanges:
     """What the history says about the production deployments among `facts`.
 
     A deployment that knows its changes already keeps them, and a scope's first success only bounds the next one.
     """
-    told: dict[str, Fact] = {}
-    apart: list[Deployment] = []
-    bounds: list[Deployment] = []
-    elsewhere: set[str] = set()
-    ranks = {sha: rank for rank, sha in enumerate(graph.commits)}
-    for line in _lines(facts, rules):
+    resolved: dict[str, Fact] = {}
+    unresolved: list[Deployment] = []
+    newest_successes: list[Deployment] = []
+    outside_shas: set[str] = set()
+    rank_by_sha = {sha: rank for rank, sha in enumerate(graph.commits_by_sha)}
+    for successes in _successes_by_scope(facts, policy):
         latest = None
-        for number, share in enumerate(shares(line, graph)):
-            deployment = share if isinstance(share, Deployment) else share.deployment
-            latest = deployment if isinstance(share, Share) else latest
-            if deployment.changes is not None or not number:
+        for position, delivered in enumerate(delivered_commits(successes, graph)):
+            deployment = delivered if isinstance(delivered, Deployment) else delivered.deployment
+            latest = deployment if isinstance(delivered, DeliveredCommits) else latest
+            if deployment.changes is not None or not position:
                 continue
-            by_path = scope_of(deployment)[1] in rules.services
-            if isinstance(share, Share) and share.whole and share.bound and not by_path:
-                told.update((fact.id, fact) for fact in _delivered(share, share.bound, ranks))
+            is_by_path = scope_of(deployment)[1] in policy.services
+            if (
+                isinstance(delivered, DeliveredCommits)
+                and delivered.is_complete
+                and delivered.previous
+                and not is_by_path
+            ):
+                resolved.update((fact.id, fact) for fact in _resolved_facts(delivered, delivered.previous, rank_by_sha))
             else:
-                apart.append(deployment)
-        bounds += [latest] if latest else []
-        elsewhere |= {line[-1].sha or ""} - graph.commits.keys() - {""}
-    return Linked(tuple(told.values()), tuple(apart), _cursor(graph, bounds, elsewhere), _notes(apart, graph))
+                unresolved.append(deployment)
+        newest_successes += [latest] if latest else []
+        outside_shas |= {successes[-1].sha or ""} - graph.commits_by_sha.keys() - {""}
+    return ResolvedChanges(
+        tuple(resolved.values()),
+        tuple(unresolved),
+        _next_cursor(graph, newest_successes, outside_shas),
+        _unresolved_notes(unresolved, graph),
+    )
 
 
-def _lines(facts: Iterable[Fact], rules: Policy) -> Iterator[list[Deployment]]:
+def _successes_by_scope(facts: Iterable[Fact], policy: Policy) -> Iterator[list[Deployment]]:
     """The successes of each scope, in order."""
     deployments = [fact for fact in facts if isinstance(fact, Deployment) and not fact.retracted]
-    lines: defaultdict[tuple[str, str, str], list[Deployment]] = defaultdict(list)
-    for deployment in without_doubles(deployments, rules).kept:
-        if deployment.status == "success" and rules.is_production(deployment.environment or "production"):
-            lines[scope_of(deployment)].append(deployment)
-    for line in lines.values():
-        yield sorted(line, key=order)
+    by_scope: defaultdict[tuple[str, str, str], list[Deployment]] = defaultdict(list)
+    for deployment in deduplicate(deployments, policy).deployments:
+        if deployment.status == "success" and policy.is_production(deployment.environment or "production"):
+            by_scope[scope_of(deployment)].append(deployment)
+    for successes in by_scope.values():
+        yield sorted(successes, key=deployment_order)
 
 
-def _delivered(share: Share, bound: Deployment, ranks: dict[str, int]) -> Iterator[Fact]:
+def _resolved_facts(delivered: DeliveredCommits, previous: Deployment, rank_by_sha: dict[str, int]) -> Iterator[Fact]:
     """The deployment with its changes, the oldest first, and those that are a commit each."""
-    commits = sorted(share.commits, key=lambda commit: -ranks[commit.sha])
-    changes = {_identity(commit.change): commit.change for commit in commits if commit.change}
-    deployment = share.deployment
-    yield replace(deployment, changes=tuple(changes), previous=bound.id, commit_count=len(commits))
+    commits = sorted(delivered.commits, key=lambda commit: -rank_by_sha[commit.sha])
+    changes = {_change_id(commit.change): commit.change for commit in commits if commit.change}
+    deployment = delivered.deployment
+    yield replace(deployment, changes=tuple(changes), previous=previous.id, commit_count=len(commits))
     for change in changes.values():
         if isinstance(change, Change):
-            at = change.first_commit_at or deployment.finished_at
-            yield replace(change, service=deployment.service, observed_at=at)
+            observed_at = change.first_commit_at or deployment.finished_at
+            yield replace(change, service=deployment.service, observed_at=observed_at)
 
 
-def _identity(change: str | Change) -> str:
+def _change_id(change: str | Change) -> str:
     return change if isinstance(change, str) else change.id
 
 
-def _cursor(graph: Graph, bounds: list[Deployment], elsewhere: set[str]) -> Cursor | None:
+def _next_cursor(graph: CommitGraph, newest_successes: list[Deployment], outside_shas: set[str]) -> Cursor | None:
     """Where the next reading may stop; `elsewhere`: what was deployed last and need not be looked for again."""
-    if not graph.whole or graph.head is None:
+    if not graph.is_complete or graph.head is None:
         return None
-    newest = max((bound.finished_at for bound in bounds), default=None)
-    recent = {str(bound.sha) for bound in bounds if newest and newest - bound.finished_at < LAGGING}
-    anchors = tuple(sorted(recent)) or (graph.head,)
-    times = [at for anchor in anchors if (at := graph.commits[anchor].committed_at)]
-    return Cursor(anchors=anchors, reached=min(times, default=None), open=tuple(sorted(elsewhere)))
+    newest_finish = max((deployment.finished_at for deployment in newest_successes), default=None)
+    recent_shas = {
+        str(deployment.sha)
+        for deployment in newest_successes
+        if newest_finish and newest_finish - deployment.finished_at < MAX_SCOPE_LAG
+    }
+    anchors = tuple(sorted(recent_shas)) or (graph.head,)
+    times = [committed_at for anchor in anchors if (committed_at := graph.commits_by_sha[anchor].committed_at)]
+    return Cursor(anchors=anchors, reached=min(times, default=None), open=tuple(sorted(outside_shas)))
 
 
-def _notes(apart: list[Deployment], graph: Graph) -> tuple[str, ...]:
-    elsewhere = sum(1 for deployment in apart if deployment.sha not in graph.commits)
-    beyond = len(apart) - elsewhere
+def _unresolved_notes(unresolved: list[Deployment], graph: CommitGraph) -> tuple[str, ...]:
+    outside_count = sum(1 for deployment in unresolved if deployment.sha not in graph.commits_by_sha)
+    unread_count = len(unresolved) - outside_count
     notes = []
-    if elsewhere:
+    if outside_count:
         notes.append(
             "Deployments of commits that the history of the default branch does not have (of another branch, or pushed "
-            f"away by force), whose changes have to be asked for one by one: {elsewhere}."
+            f"away by force), whose changes have to be asked for one by one: {outside_count}."
         )
-    if beyond:
+    if unread_count:
         notes.append(
             "Deployments whose changes are not known, as commits were not read back to the deployment before: "
-            f"{beyond}."
+            f"{unread_count}."
         )
     return tuple(notes)

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.policy import Policy
 
-_RUN = re.compile(r"/actions/runs/(\d+)(?:/|\?|#|$)")
-_BETTER = ("deployment", "release", "run", "job")
-_NAMES = {
+_RUN_URL = re.compile(r"/actions/runs/(\d+)(?:/|\?|#|$)")
+_PREFERRED_TO_PUSHES = ("deployment", "release", "run", "job")
+_NOTE_TERMS = {
     "deployment": ("GitHub deployments", "the job that deployed"),
     "release": ("releases", "the GitHub deployment of their tag"),
     "run": ("workflow runs", "what they deployed or released"),
@@ -23,32 +23,34 @@ _NAMES = {
 }
 
 
-class Kept(NamedTuple):
+class Deduplicated(NamedTuple):
     """The deployments that count, and sentences on those that do not."""
 
-    kept: list[Deployment]
+    deployments: list[Deployment]
     notes: list[str]
 
 
-def without_doubles(deployments: Sequence[Deployment], rules: Policy) -> Kept:
+def deduplicate(deployments: Sequence[Deployment], policy: Policy) -> Deduplicated:
     """The same without those that a better source tells of as well."""
-    known = _Known.of(d for d in deployments if rules.is_production(d.environment or "production"))
-    kept: list[Deployment] = []
-    left: Counter[str] = Counter()
+    index = _SourceIndex.of(
+        deployment for deployment in deployments if policy.is_production(deployment.environment or "production")
+    )
+    counted: list[Deployment] = []
+    duplicate_counts: Counter[str] = Counter()
     for deployment in deployments:
-        double = known.tells(deployment)
-        if double is None:
-            kept.append(deployment)
-        elif double:
-            left[double] += 1
+        duplicate_kind = index.duplicate_kind(deployment)
+        if duplicate_kind is None:
+            counted.append(deployment)
+        elif duplicate_kind:
+            duplicate_counts[duplicate_kind] += 1
     notes = [
-        f"Not counted again beside {_NAMES[kind][1]}: {_NAMES[kind][0]} ({count})."
-        for kind, count in sorted(left.items())
+        f"Not counted again beside {_NOTE_TERMS[kind][1]}: {_NOTE_TERMS[kind][0]} ({count})."
+        for kind, count in sorted(duplicate_counts.items())
     ]
-    return Kept(kept, notes)
+    return Deduplicated(counted, notes)
 
 
-def _kind(deployment: Deployment) -> tuple[str, str]:
+def _kind_and_number(deployment: Deployment) -> tuple[str, str]:
     """`run` and `5` of `github:run:5`, `job` and `5` of `github:run:5:production`."""
     system, _, rest = deployment.id.partition(":")
     kind, _, number = rest.partition(":")
@@ -58,80 +60,84 @@ def _kind(deployment: Deployment) -> tuple[str, str]:
     return ("job", run) if kind == "run" and colon else (kind, number)
 
 
-def _run_of(deployment: Deployment) -> str | None:
-    found = _RUN.search(deployment.url or "")
-    return found[1] if found else None
+def _run_id(deployment: Deployment) -> str | None:
+    match = _RUN_URL.search(deployment.url or "")
+    return match[1] if match else None
 
 
 @dataclass
-class _Known:
+class _SourceIndex:
     """Production deployments by what others can be recognised by."""
 
-    jobs: set[tuple[str | None, str | None]] = field(default_factory=set)
-    parts: set[tuple[str, str]] = field(default_factory=set)
-    runs: set[str] = field(default_factory=set)
-    tags: defaultdict[tuple[str, str], set[str | None]] = field(default_factory=lambda: defaultdict(set))
-    shas: defaultdict[tuple[str, str], list[tuple[str, Deployment]]] = field(default_factory=lambda: defaultdict(list))
+    job_environments: set[tuple[str | None, str | None]] = field(default_factory=set)
+    recorded_in_parts: set[tuple[str, str]] = field(default_factory=set)
+    runs_with_deployment: set[str] = field(default_factory=set)
+    services_by_tag: defaultdict[tuple[str, str], set[str | None]] = field(default_factory=lambda: defaultdict(set))
+    deployments_by_commit: defaultdict[tuple[str, str], list[tuple[str, Deployment]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
 
     @classmethod
-    def of(cls, deployments: Iterable[Deployment]) -> "_Known":
-        known = cls()
+    def of(cls, deployments: Iterable[Deployment]) -> "_SourceIndex":
+        index = cls()
         for deployment in deployments:
-            known._take(deployment, *_kind(deployment))
-        return known
+            index._add(deployment, *_kind_and_number(deployment))
+        return index
 
-    def _take(self, deployment: Deployment, kind: str, number: str) -> None:
+    def _add(self, deployment: Deployment, kind: str, number: str) -> None:
         if kind == "job":
-            self.jobs.add((number, deployment.environment))
-            self.parts.add(("run", number))
-        if kind == "deployment" and (run := _run_of(deployment)):
-            self.runs.add(run)
+            self.job_environments.add((number, deployment.environment))
+            self.recorded_in_parts.add(("run", number))
+        if kind == "deployment" and (run := _run_id(deployment)):
+            self.runs_with_deployment.add(run)
         if kind in ("release", "push") and ":" in number:
-            self.parts.add((kind, number.partition(":")[0]))
+            self.recorded_in_parts.add((kind, number.partition(":")[0]))
         if kind in ("deployment", "release") and deployment.ref:
-            self.tags[f"{kind} {deployment.repository}", deployment.ref].add(deployment.service)
-        if kind in _BETTER and deployment.sha:
-            self.shas[deployment.repository, deployment.sha].append((kind, deployment))
+            self.services_by_tag[f"{kind} {deployment.repository}", deployment.ref].add(deployment.service)
+        if kind in _PREFERRED_TO_PUSHES and deployment.sha:
+            self.deployments_by_commit[deployment.repository, deployment.sha].append((kind, deployment))
 
-    def tells(self, deployment: Deployment) -> str | None:
+    def duplicate_kind(self, deployment: Deployment) -> str | None:
         """The kind of a double; empty for one that needs no words, None for what is no double."""
-        kind, number = _kind(deployment)
+        kind, number = _kind_and_number(deployment)
         match kind:
-            case "run" | "release" | "push" if (kind, number) in self.parts:
+            case "run" | "release" | "push" if (kind, number) in self.recorded_in_parts:
                 return ""  # the jobs of a run, the services of a monorepo tell of their own parts
-            case "deployment" if (_run_of(deployment), deployment.environment) in self.jobs:
+            case "deployment" if (_run_id(deployment), deployment.environment) in self.job_environments:
                 return kind
-            case "release" if self._tagged("deployment", deployment):
+            case "release" if self._shares_tag("deployment", deployment):
                 return kind
-            case "run" if number in self.runs or self._made_by(deployment):
+            case "run" if number in self.runs_with_deployment or self._is_run_of_other_source(deployment):
                 return kind
-            case "push" if any(_same_service(deployment, made) for made in self._beside(deployment, _BETTER)):
+            case "push" if any(
+                _same_service(deployment, other) for other in self._of_same_commit(deployment, _PREFERRED_TO_PUSHES)
+            ):
                 return kind
             case _:
                 return None
 
-    def _made_by(self, run: Deployment) -> bool:
+    def _is_run_of_other_source(self, run: Deployment) -> bool:
         """Whether a deployment or release of the run's commit began while it ran, or is of the tag it ran for."""
-        if self._tagged("release", run):
+        if self._shares_tag("release", run):
             return True
-        return any(_during(run, made) for made in self._beside(run, ("deployment", "release")))
+        return any(_began_during(run, other) for other in self._of_same_commit(run, ("deployment", "release")))
 
-    def _tagged(self, kind: str, deployment: Deployment) -> bool:
-        services = self.tags.get((f"{kind} {deployment.repository}", str(deployment.ref)), set())
+    def _shares_tag(self, kind: str, deployment: Deployment) -> bool:
+        services = self.services_by_tag.get((f"{kind} {deployment.repository}", str(deployment.ref)), set())
         return bool(services) and (deployment.service is None or not services.isdisjoint({deployment.service, None}))
 
-    def _beside(self, deployment: Deployment, kinds: Collection[str]) -> Iterator[Deployment]:
+    def _of_same_commit(self, deployment: Deployment, kinds: Collection[str]) -> Iterator[Deployment]:
         """Deployments of the same commit."""
-        for kind, made in self.shas.get((deployment.repository, str(deployment.sha)), ()):
+        for kind, other in self.deployments_by_commit.get((deployment.repository, str(deployment.sha)), ()):
             if kind in kinds:
-                yield made
+                yield other
 
 
-def _same_service(one: Deployment, other: Deployment) -> bool:
+def _same_service(first: Deployment, second: Deployment) -> bool:
     """Where neither names another one."""
-    return one.service == other.service or one.service is None or other.service is None
+    return first.service == second.service or first.service is None or second.service is None
 
 
-def _during(run: Deployment, made: Deployment) -> bool:
-    began = made.started_at or made.finished_at
-    return run.started_at is not None and run.started_at <= began <= run.finished_at
+def _began_during(run: Deployment, deployment: Deployment) -> bool:
+    started_at = deployment.started_at or deployment.finished_at
+    return run.started_at is not None and run.started_at <= started_at <= run.finished_at

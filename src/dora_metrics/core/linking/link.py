@@ -7,57 +7,57 @@ from datetime import datetime
 from typing import NamedTuple
 
 from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Vulnerability
-from dora_metrics.core.linking.duplicates import without_doubles
+from dora_metrics.core.linking.duplicates import deduplicate
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, default_service, scope_of
 
 
-class Delivery(NamedTuple):
+class DeliveredChange(NamedTuple):
     """A change and the first successful deployment that contains it; `fact` is None for one that is only listed.
 
     `bounding`: it came with the scope's first known deployment, so that nobody knows since when it waited.
     """
 
-    change: str
-    fact: Change | None
+    change_id: str
+    change: Change | None
     deployment: Deployment
-    bounding: bool
+    is_baseline: bool
 
 
 @dataclass
-class Line:
+class ScopeTimeline:
     """One scope's deployments, in order, and what they delivered."""
 
     scope: Scope
     deployments: list[Deployment] = field(default_factory=list)
-    deliveries: list[Delivery] = field(default_factory=list)
+    delivered_changes: list[DeliveredChange] = field(default_factory=list)
 
     @property
     def successes(self) -> list[Deployment]:
         return [deployment for deployment in self.deployments if deployment.status == "success"]
 
     @property
-    def reached(self) -> list[Deployment]:
-        return [deployment for deployment in self.deployments if reached_users(deployment)]
+    def deployments_reaching_users(self) -> list[Deployment]:
+        return [deployment for deployment in self.deployments if has_reached_users(deployment)]
 
 
 @dataclass
-class History:
+class LinkedFacts:
     """Everything known, linked. `notes` says what a reader must know about the links."""
 
-    lines: dict[Scope, Line]
-    changes: dict[str, Change]
+    timelines: dict[Scope, ScopeTimeline]
+    changes_by_id: dict[str, Change]
     incidents: list[Incident]
     vulnerabilities: list[Vulnerability]
     notes: list[str]
 
 
-def reached_users(deployment: Deployment) -> bool:
+def has_reached_users(deployment: Deployment) -> bool:
     """A success always has; a failure only where its source says so; a cancelled one never counts."""
     return deployment.status == "success" or (deployment.status == "failure" and deployment.reached_users)
 
 
-def order(deployment: Deployment) -> tuple[datetime, datetime, str]:
+def deployment_order(deployment: Deployment) -> tuple[datetime, datetime, str]:
     """The order of deployments everywhere."""
     return deployment.finished_at, deployment.started_at or EPOCH, deployment.id
 
@@ -69,19 +69,25 @@ def previous_success(deployment: Deployment, facts: Iterable[Fact]) -> Deploymen
     comparison left open is found by the next one.
     """
     scope = scope_of(deployment)
-    earlier = [
+    earlier_successes = [
         fact
         for fact in facts
         if isinstance(fact, Deployment) and fact.status == "success" and fact.sha and not fact.retracted
-        if scope_of(fact) == scope and order(fact) < order(deployment) and fact.id != deployment.id
+        if scope_of(fact) == scope
+        and deployment_order(fact) < deployment_order(deployment)
+        and fact.id != deployment.id
     ]
-    known = [fact for fact in earlier if fact.changes is not None]
-    return max(known, key=order) if known else min(earlier, key=order, default=None)
+    with_changes = [fact for fact in earlier_successes if fact.changes is not None]
+    return (
+        max(with_changes, key=deployment_order)
+        if with_changes
+        else min(earlier_successes, key=deployment_order, default=None)
+    )
 
 
-def link(facts: Iterable[Fact], policy: Policy) -> History:
+def link(facts: Iterable[Fact], policy: Policy) -> LinkedFacts:
     """Scopes with their deployments in order and their deliveries; retracted facts are left out."""
-    history = History({}, {}, [], [], [])
+    linked = LinkedFacts({}, {}, [], [], [])
     deployments: list[Deployment] = []
     for fact in facts:
         if fact.retracted:
@@ -90,76 +96,83 @@ def link(facts: Iterable[Fact], policy: Policy) -> History:
             case Deployment():
                 deployments.append(fact)
             case Change():
-                history.changes[fact.id] = fact
+                linked.changes_by_id[fact.id] = fact
             case Incident():
-                history.incidents.append(fact)
+                linked.incidents.append(fact)
             case Vulnerability():
-                history.vulnerabilities.append(fact)
-    counted = without_doubles(deployments, policy)
-    history.notes += counted.notes
-    _into_scopes(history, counted.kept, policy)
-    for line in history.lines.values():
-        line.deployments.sort(key=order)
-        line.deliveries = deliveries(line.deployments, history.changes)
-    _note_unknown_changes(history)
-    return history
+                linked.vulnerabilities.append(fact)
+    deduplicated = deduplicate(deployments, policy)
+    linked.notes += deduplicated.notes
+    _group_by_scope(linked, deduplicated.deployments, policy)
+    for timeline in linked.timelines.values():
+        timeline.deployments.sort(key=deployment_order)
+        timeline.delivered_changes = find_delivered_changes(timeline.deployments, linked.changes_by_id)
+    _note_unknown_changes(linked)
+    return linked
 
 
-def _into_scopes(history: History, deployments: list[Deployment], policy: Policy) -> None:
-    named = {deployment.repository for deployment in deployments if deployment.environment}
-    elsewhere: dict[str, int] = defaultdict(int)
-    assumed: set[str] = set()
+def _group_by_scope(linked: LinkedFacts, deployments: list[Deployment], policy: Policy) -> None:
+    repositories_with_environments = {deployment.repository for deployment in deployments if deployment.environment}
+    counts_outside_production: dict[str, int] = defaultdict(int)
+    assumed_production: set[str] = set()
     for deployment in deployments:
         environment = deployment.environment or ""
-        unnamed = deployment.repository not in named
-        if unnamed:
+        is_assumed = deployment.repository not in repositories_with_environments
+        if is_assumed:
             environment = "production"
-            assumed.add(deployment.repository)
-        if unnamed or policy.is_production(environment):
+            assumed_production.add(deployment.repository)
+        if is_assumed or policy.is_production(environment):
             service = deployment.service or default_service(deployment.repository)
             scope = Scope(deployment.repository, service, environment)
-            (history.lines.get(scope) or history.lines.setdefault(scope, Line(scope))).deployments.append(deployment)
+            (
+                linked.timelines.get(scope) or linked.timelines.setdefault(scope, ScopeTimeline(scope))
+            ).deployments.append(deployment)
         else:
-            elsewhere[environment or "no environment"] += 1
-    history.notes += [
+            counts_outside_production[environment or "no environment"] += 1
+    linked.notes += [
         f"{repository} has never recorded an environment: all its deployments count as production."
-        for repository in sorted(assumed)
+        for repository in sorted(assumed_production)
     ]
-    if elsewhere:
-        counts = ", ".join(f"{name} ({count})" for name, count in sorted(elsewhere.items())[:10])
-        history.notes.append(f"Deployments that are not production, and in no number: {counts}.")
+    if counts_outside_production:
+        listed = ", ".join(f"{name} ({count})" for name, count in sorted(counts_outside_production.items())[:10])
+        linked.notes.append(f"Deployments that are not production, and in no number: {listed}.")
 
 
-def deliveries(attempts: Iterable[Deployment], changes: Mapping[str, Change]) -> list[Delivery]:
+def find_delivered_changes(
+    deployments: Iterable[Deployment], changes_by_id: Mapping[str, Change]
+) -> list[DeliveredChange]:
     """What each deployment of a scope was the first to deliver, in order.
 
     The changes of an attempt that did not succeed go to the next success. A sha that succeeded before
     delivers nothing new. A change stays with the first success that lists it.
     """
-    found: list[Delivery] = []
-    seen: set[str] = set()
-    shas: set[str | None] = set()
-    waiting: list[str] = []
-    for deployment in attempts:
+    delivered: list[DeliveredChange] = []
+    delivered_ids: set[str] = set()
+    deployed_shas: set[str | None] = set()
+    pending_ids: list[str] = []
+    for deployment in deployments:
         if deployment.status != "success":
-            waiting += deployment.changes or ()
+            pending_ids += deployment.changes or ()
             continue
-        if deployment.sha is None or deployment.sha not in shas:
-            bounding = not shas and not deployment.previous
-            for change in (*waiting, *(deployment.changes or ())):
-                if change not in seen:
-                    seen.add(change)
-                    found.append(Delivery(change, changes.get(change), deployment, bounding))
-            waiting.clear()
-        shas.add(deployment.sha)
-    return found
+        if deployment.sha is None or deployment.sha not in deployed_shas:
+            is_baseline = not deployed_shas and not deployment.previous
+            for change_id in (*pending_ids, *(deployment.changes or ())):
+                if change_id not in delivered_ids:
+                    delivered_ids.add(change_id)
+                    delivered.append(DeliveredChange(change_id, changes_by_id.get(change_id), deployment, is_baseline))
+            pending_ids.clear()
+        deployed_shas.add(deployment.sha)
+    return delivered
 
 
-def _note_unknown_changes(history: History) -> None:
-    unknown = sum(
-        1 for line in history.lines.values() for deployment in line.successes[1:] if deployment.changes is None
+def _note_unknown_changes(linked: LinkedFacts) -> None:
+    unknown_count = sum(
+        1
+        for timeline in linked.timelines.values()
+        for deployment in timeline.successes[1:]
+        if deployment.changes is None
     )
-    if unknown:
-        history.notes.append(
-            f"What {unknown} of the deployments delivered is not known yet; their changes are in no lead time."
+    if unknown_count:
+        linked.notes.append(
+            f"What {unknown_count} of the deployments delivered is not known yet; their changes are in no lead time."
         )

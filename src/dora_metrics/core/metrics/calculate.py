@@ -6,117 +6,135 @@ from typing import TypedDict
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Deployment
-from dora_metrics.core.failures.judge import Failure, counts
-from dora_metrics.core.linking.link import reached_users
-from dora_metrics.core.metrics.lead_time import stages
-from dora_metrics.core.metrics.scope_history import Record, cut
-from dora_metrics.core.metrics.security import by_severity
+from dora_metrics.core.failures.judge import Failure, counts_in_failure_rate
+from dora_metrics.core.linking.link import has_reached_users
+from dora_metrics.core.metrics.lead_time import sorted_stage_seconds
+from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
+from dora_metrics.core.metrics.security import count_by_severity
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.statistics import Interval, poisson, quantile, quantile_interval, wilson
-from dora_metrics.core.targets.benchmarks import METRICS, Benchmark, Metric
-from dora_metrics.core.windows import IsoWeek, Window, local_days
+from dora_metrics.core.statistics import Interval, poisson_interval, quantile, quantile_interval, wilson_interval
+from dora_metrics.core.targets.benchmarks import LEVELLED_METRICS, Benchmark, LevelledMetric
+from dora_metrics.core.windows import IsoWeek, Window, count_local_days
 
 NO_HISTORY = "no deployment is known yet"
-CONTRADICTORY = "every recorded recovery lies before its failure"
+NO_VALID_RECOVERY = "every recorded recovery lies before its failure"
 NO_DEPLOYMENT = "no deployment that reached users in the window"
 
 
-def metrics(record: Record, window: Window, weeks: Iterable[IsoWeek], policy: Policy) -> schema.Metrics:
+def calculate_metrics(
+    history: ScopeHistory, window: Window, weeks: Iterable[IsoWeek], policy: Policy
+) -> schema.Metrics:
     """Everything about one scope in one window; `weeks` are those that the window touches."""
-    known = record.began is not None and max(record.began, window.start) < window.end
-    deployments = deployments_in(record, window)
-    frequency = _frequency(record, window, weeks, policy) if known else _no_frequency()
-    lead_time = _lead_time(record, window, policy)
-    failure_rate = _failure_rate(failures_in(record, window), deployments, policy)
-    recovery = _recovery(failures_in(record, window), policy)
-    levels = dict(zip(METRICS, (frequency.level, lead_time.level, failure_rate.level, recovery.level), strict=True))
+    has_history = (
+        history.first_deployment_at is not None and max(history.first_deployment_at, window.start) < window.end
+    )
+    deployments = deployments_in(history, window)
+    frequency = _deployment_frequency(history, window, weeks, policy) if has_history else _frequency_without_history()
+    lead_time = _lead_time(history, window, policy)
+    change_failure_rate = _change_failure_rate(failures_in(history, window), deployments, policy)
+    recovery_time = _recovery_time(failures_in(history, window), policy)
+    levels = dict(
+        zip(
+            LEVELLED_METRICS,
+            (frequency.level, lead_time.level, change_failure_rate.level, recovery_time.level),
+            strict=True,
+        )
+    )
     return schema.Metrics(
         deployment_frequency=frequency,
         lead_time=lead_time,
-        change_failure_rate=failure_rate,
-        recovery_time=recovery,
-        rework_rate=_rework(record, deployments),
-        incident_restore=_incident_restore(record, window),
-        pipeline=_pipeline(record, window, deployments),
-        security=by_severity(record.vulnerabilities, window),
-        overall_level=_overall(levels, policy.benchmark),
+        change_failure_rate=change_failure_rate,
+        recovery_time=recovery_time,
+        rework_rate=_rework_rate(history, deployments),
+        incident_restore=_incident_restore(history, window),
+        pipeline=_pipeline(history, window, deployments),
+        security=count_by_severity(history.vulnerabilities, window),
+        overall_level=_overall_level(levels, policy.benchmark),
     )
 
 
-def deployments_in(record: Record, window: Window) -> Sequence[Deployment]:
-    return cut(record.deployments, window, lambda deployment: deployment.finished_at)
+def deployments_in(history: ScopeHistory, window: Window) -> Sequence[Deployment]:
+    return in_window(history.deployments, window, lambda deployment: deployment.finished_at)
 
 
-def failures_in(record: Record, window: Window) -> Sequence[Failure]:
-    return cut(record.failures, window, lambda failure: failure.deployment.finished_at)
+def failures_in(history: ScopeHistory, window: Window) -> Sequence[Failure]:
+    return in_window(history.failures, window, lambda failure: failure.deployment.finished_at)
 
 
 def successes(deployments: Iterable[Deployment]) -> list[Deployment]:
     return [deployment for deployment in deployments if deployment.status == "success"]
 
 
-def ratio(part: int, whole: int) -> float | None:
+def ratio_or_none(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-class _Verdict(TypedDict):
+class _LevelFields(TypedDict):
     interval95: Interval | None
     level: str | None
     level_span: tuple[str, str] | None
     reason: str | None
 
 
-def _verdict(
-    metric: Metric, value: float | None, interval: Interval | None, benchmark: Benchmark, reason: str
-) -> _Verdict:
+def _level_fields(
+    metric: LevelledMetric, value: float | None, interval: Interval | None, benchmark: Benchmark, reason: str
+) -> _LevelFields:
     """What every metric carries beside its value; the reason only where there is none."""
-    return _Verdict(
+    return _LevelFields(
         interval95=interval,
-        level=benchmark.level(metric, value),
-        level_span=benchmark.span(metric, interval),
+        level=benchmark.level_of(metric, value),
+        level_span=benchmark.level_range(metric, interval),
         reason=reason if value is None else None,
     )
 
 
-class _Quantiles(TypedDict):
+class _DurationFields(TypedDict):
     p50_seconds: float | None
     p90_seconds: float | None
     mean_seconds: float | None
 
 
-def _quantiles(ordered: Sequence[float]) -> _Quantiles:
-    return _Quantiles(p50_seconds=share(ordered, 0.5), p90_seconds=share(ordered, 0.9), mean_seconds=_mean(ordered))
+def _duration_fields(sorted_seconds: Sequence[float]) -> _DurationFields:
+    return _DurationFields(
+        p50_seconds=quantile_or_none(sorted_seconds, 0.5),
+        p90_seconds=quantile_or_none(sorted_seconds, 0.9),
+        mean_seconds=_mean(sorted_seconds),
+    )
 
 
-def share(ordered: Sequence[float], part: float) -> float | None:
-    return quantile(ordered, part) if ordered else None
+def quantile_or_none(sorted_values: Sequence[float], probability: float) -> float | None:
+    return quantile(sorted_values, probability) if sorted_values else None
 
 
 def _mean(values: Sequence[float]) -> float | None:
     return math.fsum(values) / len(values) if values else None
 
 
-def _frequency(record: Record, window: Window, weeks: Iterable[IsoWeek], policy: Policy) -> schema.DeploymentFrequency:
-    moments = [deployment.finished_at for deployment in successes(deployments_in(record, window))]
-    complete = [
-        local_days((d.finished_at for d in successes(deployments_in(record, week.span))), policy.zone)
+def _deployment_frequency(
+    history: ScopeHistory, window: Window, weeks: Iterable[IsoWeek], policy: Policy
+) -> schema.DeploymentFrequency:
+    finish_times = [deployment.finished_at for deployment in successes(deployments_in(history, window))]
+    deployment_days = [
+        count_local_days(
+            (deployment.finished_at for deployment in successes(deployments_in(history, week.window))), policy.zone
+        )
         for week in weeks
-        if week.complete
+        if week.is_complete
     ]
-    per_day = len(moments) / window.days
-    low, high = poisson(len(moments))
+    per_day = len(finish_times) / window.days
+    low, high = poisson_interval(len(finish_times))
     interval = (low / window.days, high / window.days)
     return schema.DeploymentFrequency(
-        deployments=len(moments),
+        deployments=len(finish_times),
         per_day=per_day,
         per_week=per_day * 7,
-        deployment_days=local_days(moments, policy.zone),
-        median_deployment_days_per_week=share(sorted(complete), 0.5),
-        **_verdict("deployment_frequency", per_day, interval, policy.benchmark, ""),
+        deployment_days=count_local_days(finish_times, policy.zone),
+        median_deployment_days_per_week=quantile_or_none(sorted(deployment_days), 0.5),
+        **_level_fields("deployment_frequency", per_day, interval, policy.benchmark, ""),
     )
 
 
-def _no_frequency() -> schema.DeploymentFrequency:
+def _frequency_without_history() -> schema.DeploymentFrequency:
     return schema.DeploymentFrequency(
         deployments=0,
         per_day=None,
@@ -127,113 +145,132 @@ def _no_frequency() -> schema.DeploymentFrequency:
     )
 
 
-def _lead_time(record: Record, window: Window, policy: Policy) -> schema.LeadTime:
-    found = cut(record.leads.measured, window, lambda lead: lead.at)
-    excluded = dict.fromkeys(("first_deployment", "bots", "no_start", "negative"), 0)
-    for exclusion in cut(record.leads.excluded, window, lambda exclusion: exclusion.at):
-        excluded[exclusion.reason] += exclusion.changes
-    seconds = sorted(lead.seconds for lead in found)
-    interval = quantile_interval(seconds, 0.5) if seconds else None
-    parts = {stage: schema.Stage(p50_seconds=share(spans, 0.5)) for stage, spans in stages(found).items()}
+def _lead_time(history: ScopeHistory, window: Window, policy: Policy) -> schema.LeadTime:
+    measured = in_window(history.lead_times.measured, window, lambda change: change.deployed_at)
+    excluded_counts = dict.fromkeys(("first_deployment", "bots", "no_start", "negative"), 0)
+    for exclusion in in_window(history.lead_times.excluded, window, lambda exclusion: exclusion.deployed_at):
+        excluded_counts[exclusion.reason] += exclusion.change_count
+    sorted_seconds = sorted(change.seconds for change in measured)
+    interval = quantile_interval(sorted_seconds, 0.5) if sorted_seconds else None
+    stage_fields = {
+        stage: schema.Stage(p50_seconds=quantile_or_none(stage_seconds, 0.5))
+        for stage, stage_seconds in sorted_stage_seconds(measured).items()
+    }
     return schema.LeadTime(
-        changes=len(found),
-        p75_seconds=share(seconds, 0.75),
-        p95_seconds=share(seconds, 0.95),
-        **_quantiles(seconds),
-        stages=schema.Stages(**parts),
-        excluded=schema.Excluded(**excluded),
-        **_verdict(
+        changes=len(measured),
+        p75_seconds=quantile_or_none(sorted_seconds, 0.75),
+        p95_seconds=quantile_or_none(sorted_seconds, 0.95),
+        **_duration_fields(sorted_seconds),
+        stages=schema.Stages(**stage_fields),
+        excluded=schema.Excluded(**excluded_counts),
+        **_level_fields(
             "lead_time",
-            share(seconds, 0.5),
+            quantile_or_none(sorted_seconds, 0.5),
             interval,
             policy.benchmark,
-            _no_lead_time(record, window, excluded),
+            _reason_without_lead_time(history, window, excluded_counts),
         ),
     )
 
 
-def _no_lead_time(record: Record, window: Window, excluded: dict[str, int]) -> str:
+def _reason_without_lead_time(history: ScopeHistory, window: Window, excluded_counts: dict[str, int]) -> str:
     """Why there is no lead time: nothing was delivered, nothing is known of it, or all of it is left out."""
-    delivered = successes(deployments_in(record, window))
-    if not delivered:
+    successful = successes(deployments_in(history, window))
+    if not successful:
         return "no successful deployment in the window"
-    if any(excluded.values()):
-        counted = ", ".join(formatting.LEFT_OUT[reason].format(count) for reason, count in excluded.items() if count)
-        return f"every change delivered is left out ({counted})"
-    first = record.first_success
-    if delivered == [first]:
+    if any(excluded_counts.values()):
+        reasons = ", ".join(
+            formatting.EXCLUSION_TEXTS[reason].format(count) for reason, count in excluded_counts.items() if count
+        )
+        return f"every change delivered is left out ({reasons})"
+    first = history.first_success
+    if successful == [first]:
         return "the first known deployment only bounds the next one"
-    if any(deployment.changes is None for deployment in delivered if deployment is not first):
+    if any(deployment.changes is None for deployment in successful if deployment is not first):
         return "what the deployments delivered is not known yet"
     return "the deployments in the window delivered no change"
 
 
-def _failure_rate(
+def _change_failure_rate(
     failures: Sequence[Failure], deployments: Iterable[Deployment], policy: Policy
 ) -> schema.ChangeFailureRate:
-    whole = sum(counts(deployment, policy) for deployment in deployments)
-    value = ratio(len(failures), whole)
+    denominator = sum(counts_in_failure_rate(deployment, policy) for deployment in deployments)
+    value = ratio_or_none(len(failures), denominator)
     return schema.ChangeFailureRate(
         failed=len(failures),
-        deployments=whole,
+        deployments=denominator,
         ratio=value,
-        **_verdict("change_failure_rate", value, wilson(len(failures), whole), policy.benchmark, NO_DEPLOYMENT),
+        **_level_fields(
+            "change_failure_rate", value, wilson_interval(len(failures), denominator), policy.benchmark, NO_DEPLOYMENT
+        ),
     )
 
 
-def _recovery(failures: Sequence[Failure], policy: Policy) -> schema.RecoveryTime:
-    seconds = sorted(failure.seconds for failure in failures if failure.seconds is not None)
-    still_open = sum(failure.recovered_at is None for failure in failures)
-    interval = quantile_interval(seconds, 0.5) if seconds else None
+def _recovery_time(failures: Sequence[Failure], policy: Policy) -> schema.RecoveryTime:
+    sorted_seconds = sorted(failure.recovery_seconds for failure in failures if failure.recovery_seconds is not None)
+    open_count = sum(failure.recovered_at is None for failure in failures)
+    interval = quantile_interval(sorted_seconds, 0.5) if sorted_seconds else None
     if not failures:
         reason = "no failed deployment in the window"
     else:
-        reason = f"no failed deployment has recovered yet ({still_open} open)" if still_open else CONTRADICTORY
+        reason = f"no failed deployment has recovered yet ({open_count} open)" if open_count else NO_VALID_RECOVERY
     return schema.RecoveryTime(
-        recovered=len(seconds),
-        open=still_open,
-        **_quantiles(seconds),
-        **_verdict("recovery_time", share(seconds, 0.5), interval, policy.benchmark, reason),
+        recovered=len(sorted_seconds),
+        open=open_count,
+        **_duration_fields(sorted_seconds),
+        **_level_fields("recovery_time", quantile_or_none(sorted_seconds, 0.5), interval, policy.benchmark, reason),
     )
 
 
-def _rework(record: Record, deployments: Iterable[Deployment]) -> schema.ReworkRate:
-    reached = [deployment for deployment in deployments if reached_users(deployment)]
-    rework = sum(deployment.id in record.rework for deployment in reached)
-    value = ratio(rework, len(reached))
+def _rework_rate(history: ScopeHistory, deployments: Iterable[Deployment]) -> schema.ReworkRate:
+    reaching_users = [deployment for deployment in deployments if has_reached_users(deployment)]
+    rework_count = sum(deployment.id in history.rework_reasons for deployment in reaching_users)
+    value = ratio_or_none(rework_count, len(reaching_users))
     return schema.ReworkRate(
-        rework=rework,
-        deployments=len(reached),
+        rework=rework_count,
+        deployments=len(reaching_users),
         ratio=value,
-        interval95=wilson(rework, len(reached)),
+        interval95=wilson_interval(rework_count, len(reaching_users)),
         reason=NO_DEPLOYMENT if value is None else None,
     )
 
 
-def _incident_restore(record: Record, window: Window) -> schema.IncidentRestore:
-    detected = [one for one in record.incidents if window.holds(one.incident.detected_at)]
-    resolved = [one.incident for one in record.incidents if window.holds(one.incident.resolved_at)]
-    spans = ((i.resolved_at - i.detected_at).total_seconds() for i in resolved if i.resolved_at)
+def _incident_restore(history: ScopeHistory, window: Window) -> schema.IncidentRestore:
+    detected_in_window = [
+        attributed for attributed in history.incidents if window.contains(attributed.incident.detected_at)
+    ]
+    resolved_in_window = [
+        attributed.incident for attributed in history.incidents if window.contains(attributed.incident.resolved_at)
+    ]
+    restore_seconds = (
+        (incident.resolved_at - incident.detected_at).total_seconds()
+        for incident in resolved_in_window
+        if incident.resolved_at
+    )
     return schema.IncidentRestore(
-        incidents=len(detected),
-        resolved=len(resolved),
-        open=sum(one.incident.resolved_at is None for one in detected),
-        unmatched=sum(one.blamed is None for one in detected),
-        **_quantiles(sorted(span for span in spans if span >= 0)),
+        incidents=len(detected_in_window),
+        resolved=len(resolved_in_window),
+        open=sum(attributed.incident.resolved_at is None for attributed in detected_in_window),
+        unmatched=sum(attributed.attributed_to is None for attributed in detected_in_window),
+        **_duration_fields(sorted(seconds for seconds in restore_seconds if seconds >= 0)),
     )
 
 
-def _pipeline(record: Record, window: Window, deployments: Iterable[Deployment]) -> schema.Pipeline:
-    streaks = cut(record.streaks, window, lambda streak: streak.since)
+def _pipeline(history: ScopeHistory, window: Window, deployments: Iterable[Deployment]) -> schema.Pipeline:
+    streaks = in_window(history.failure_streaks, window, lambda streak: streak.started_at)
     return schema.Pipeline(
         failed_runs=sum(deployment.status == "failure" for deployment in deployments),
-        recovery_p50_seconds=share(sorted(s.seconds for s in streaks if s.seconds is not None), 0.5),
+        recovery_p50_seconds=quantile_or_none(
+            sorted(streak.recovery_seconds for streak in streaks if streak.recovery_seconds is not None), 0.5
+        ),
     )
 
 
-def _overall(levels: dict[Metric, str | None], benchmark: Benchmark) -> schema.OverallLevel | None:
+def _overall_level(levels: dict[LevelledMetric, str | None], benchmark: Benchmark) -> schema.OverallLevel | None:
     """The lowest level among those that have one; None when fewer than two have."""
-    named = {str(metric): level for metric, level in levels.items() if level}
-    if len(named) < 2:  # noqa: PLR2004 - one metric is no overall
+    levels_with_data = {str(metric): level for metric, level in levels.items() if level}
+    if len(levels_with_data) < 2:  # noqa: PLR2004 - one metric is no overall
         return None
-    return schema.OverallLevel(level=benchmark.lowest(list(named.values())), rests_on=list(named))
+    return schema.OverallLevel(
+        level=benchmark.lowest_level(list(levels_with_data.values())), rests_on=list(levels_with_data)
+    )

@@ -8,99 +8,121 @@ from typing import Literal
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.metrics.calculate import failures_in
-from dora_metrics.core.metrics.scope_history import Record, Records, cut
+from dora_metrics.core.metrics.scope_history import Evaluation, ScopeHistory, in_window
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope
-from dora_metrics.core.statistics import compare_counts, fisher, mann_whitney
+from dora_metrics.core.statistics import fisher_exact_p, mann_whitney_p, poisson_rates_p
 from dora_metrics.core.windows import Window, WindowSpec
 
 Verdict = Literal["better", "worse", "no clear change"]
-SIGNIFICANT = 0.05
+SIGNIFICANCE_LEVEL = 0.05
 
 
-def compare(record: Record, window: Window, now: schema.Metrics, before: schema.Metrics) -> dict[str, Verdict]:
+def compare_windows(
+    history: ScopeHistory, window: Window, current: schema.Metrics, previous: schema.Metrics
+) -> dict[str, Verdict]:
     """For each metric that has a value in both windows of equal length: whether the change is clear at p < 0.05.
 
     Of the frequency nothing can be said where only a part of the window before is known: its first days may have had
     deployments that nobody has recorded.
     """
-    earlier = window.before()
-    found: dict[str, Verdict] = {}
-    one, other = now.deployment_frequency, before.deployment_frequency
-    if one.per_day is not None and other.per_day is not None and _is_known(record, earlier):
-        p = compare_counts(one.deployments, window.days, other.deployments, earlier.days)
-        found["deployment_frequency"] = _verdict(p, better=one.per_day > other.per_day)
-    for name, sample in _DURATIONS.items():
-        samples = sample(record, window), sample(record, earlier)
+    previous_window = window.previous()
+    verdicts: dict[str, Verdict] = {}
+    frequency, previous_frequency = current.deployment_frequency, previous.deployment_frequency
+    if (
+        frequency.per_day is not None
+        and previous_frequency.per_day is not None
+        and _is_covered(history, previous_window)
+    ):
+        p = poisson_rates_p(frequency.deployments, window.days, previous_frequency.deployments, previous_window.days)
+        verdicts["deployment_frequency"] = _verdict(p, better=frequency.per_day > previous_frequency.per_day)
+    for metric, seconds_in in _SORTED_SECONDS.items():
+        samples = seconds_in(history, window), seconds_in(history, previous_window)
         if all(samples):
-            found[name] = _verdict(mann_whitney(*samples), better=_shorter(*samples))
-    for name, hits in (("change_failure_rate", "failed"), ("rework_rate", "rework")):
-        rate, rate_before = getattr(now, name), getattr(before, name)
-        if rate.ratio is not None and rate_before.ratio is not None:
-            p = fisher(getattr(rate, hits), rate.deployments, getattr(rate_before, hits), rate_before.deployments)
-            found[name] = _verdict(p, better=rate.ratio < rate_before.ratio)
-    return found
+            verdicts[metric] = _verdict(mann_whitney_p(*samples), better=_tends_shorter(*samples))
+    for metric, count_field in (("change_failure_rate", "failed"), ("rework_rate", "rework")):
+        rate, previous_rate = getattr(current, metric), getattr(previous, metric)
+        if rate.ratio is not None and previous_rate.ratio is not None:
+            p = fisher_exact_p(
+                getattr(rate, count_field),
+                rate.deployments,
+                getattr(previous_rate, count_field),
+                previous_rate.deployments,
+            )
+            verdicts[metric] = _verdict(p, better=rate.ratio < previous_rate.ratio)
+    return verdicts
 
 
-def _is_known(record: Record, window: Window) -> bool:
+def _is_covered(history: ScopeHistory, window: Window) -> bool:
     """Whether a scope was known by the beginning of a window."""
-    return record.began is not None and record.began <= window.start
+    return history.first_deployment_at is not None and history.first_deployment_at <= window.start
 
 
-def _shorter(one: Sequence[float], other: Sequence[float]) -> bool:
+def _tends_shorter(current: Sequence[float], previous: Sequence[float]) -> bool:
     """What the test sees: whether a duration of the one is likelier below one of the other than above."""
-    return sum(bisect_left(one, value) + bisect_right(one, value) for value in other) > len(one) * len(other)
+    return sum(bisect_left(current, value) + bisect_right(current, value) for value in previous) > len(current) * len(
+        previous
+    )
 
 
 def _verdict(p: float, *, better: bool) -> Verdict:
-    if p >= SIGNIFICANT:
+    if p >= SIGNIFICANCE_LEVEL:
         return "no clear change"
     return "better" if better else "worse"
 
 
-def _leads(record: Record, window: Window) -> Sequence[float]:
-    return sorted(lead.seconds for lead in cut(record.leads.measured, window, lambda lead: lead.at))
+def _lead_time_seconds(history: ScopeHistory, window: Window) -> Sequence[float]:
+    return sorted(
+        change.seconds for change in in_window(history.lead_times.measured, window, lambda change: change.deployed_at)
+    )
 
 
-def _recoveries(record: Record, window: Window) -> Sequence[float]:
-    return sorted(f.seconds for f in failures_in(record, window) if f.seconds is not None)
+def _recovery_seconds(history: ScopeHistory, window: Window) -> Sequence[float]:
+    return sorted(
+        failure.recovery_seconds for failure in failures_in(history, window) if failure.recovery_seconds is not None
+    )
 
 
-_DURATIONS: dict[str, Callable[[Record, Window], Sequence[float]]] = {
-    "lead_time": _leads,
-    "recovery_time": _recoveries,
+_SORTED_SECONDS: dict[str, Callable[[ScopeHistory, Window], Sequence[float]]] = {
+    "lead_time": _lead_time_seconds,
+    "recovery_time": _recovery_seconds,
 }
 
 
 @dataclass(frozen=True)
-class Subject:
+class Results:
     """Everything that a report is made from."""
 
-    records: Records
+    evaluation: Evaluation
     document: schema.Document
-    spec: WindowSpec
+    window_spec: WindowSpec
     policy: Policy
     now: datetime
 
-    def scope(self, wanted: Scope) -> schema.ScopeMetrics | None:
-        return next((s for s in self.document.scopes if (s.repository, s.service, s.environment) == wanted), None)
+    def metrics_of(self, scope: Scope) -> schema.ScopeMetrics | None:
+        return next(
+            (entry for entry in self.document.scopes if (entry.repository, entry.service, entry.environment) == scope),
+            None,
+        )
 
     @property
     def window(self) -> Window:
         return Window(self.document.window.start, self.document.window.end)
 
     @property
-    def span(self) -> str:
+    def window_text(self) -> str:
         """The window, as in `last 30 days`."""
         days = self.document.window.days
-        if self.spec.span:
+        if self.window_spec.length:
             return "last " + (formatting.count(round(days), "day") if days >= 1 else formatting.duration(days * 86400))
-        start, end = (formatting.day(moment, self.policy.zone) for moment in (self.window.start, self.window.end))
-        return f"since {start}" if self.spec.everything else f"{start} – {end}"
+        start, end = (formatting.date(moment, self.policy.zone) for moment in (self.window.start, self.window.end))
+        return f"since {start}" if self.window_spec.is_all else f"{start} – {end}"
 
 
-def verdicts(subject: Subject, record: Record, scope: schema.ScopeMetrics) -> dict[str, str]:
+def compare_with_previous(
+    results: Results, history: ScopeHistory, scope_metrics: schema.ScopeMetrics
+) -> dict[str, str]:
     """By metric whether it is better or worse than in the window before; without those that cannot be compared."""
-    if scope.previous is None:
+    if scope_metrics.previous is None:
         return {}
-    return dict(compare(record, subject.window, scope.metrics, scope.previous))
+    return dict(compare_windows(history, results.window, scope_metrics.metrics, scope_metrics.previous))

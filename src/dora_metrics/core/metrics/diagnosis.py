@@ -15,328 +15,392 @@ from statistics import median
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Deployment
-from dora_metrics.core.failures.judge import Failure, counts
-from dora_metrics.core.metrics.calculate import deployments_in, failures_in, share, successes
-from dora_metrics.core.metrics.lead_time import Lead, spans
-from dora_metrics.core.metrics.scope_history import Record, cut
+from dora_metrics.core.failures.judge import Failure, counts_in_failure_rate
+from dora_metrics.core.metrics.calculate import deployments_in, failures_in, quantile_or_none, successes
+from dora_metrics.core.metrics.lead_time import MeasuredChange, stage_spans
+from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.schema import Measure
-from dora_metrics.core.statistics import SIGNIFICANT, fisher
+from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL, fisher_exact_p
 from dora_metrics.core.windows import Window
 
-DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-FEWEST = 3
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MIN_SAMPLES = 3
 """Fewer deployments, changes or failures are an anecdote, and point at nothing."""
 
-_FEW_DAYS = 3
+_MAX_DEPLOYMENT_WEEKDAYS = 3
 _HALF = 0.5
 
 
 @dataclass(frozen=True)
-class Clue:
+class Finding:
     """A sentence of numbers, and what helps if they are the cause."""
 
     evidence: str
-    measures: tuple[Measure, ...] = ()
+    recommendations: tuple[Measure, ...] = ()
 
 
 @dataclass(frozen=True)
-class View:
+class DiagnosisInput:
     """A scope in the window of its numbers, and in a longer span for what needs many deployments."""
 
-    record: Record
+    history: ScopeHistory
     window: Window
-    span: Window
+    long_window: Window
     policy: Policy
 
     @property
-    def long(self) -> str:
-        return f"in {round(self.span.days)} days"
+    def long_window_text(self) -> str:
+        return f"in {round(self.long_window.days)} days"
 
 
-def measure(do: str, because: str) -> Measure:
+def recommend(do: str, because: str) -> Measure:
     return Measure(do=do, because=because)
 
 
-def lead_time(view: View) -> Iterator[Clue]:
+def diagnose_lead_time(data: DiagnosisInput) -> Iterator[Finding]:
     """The stage that takes most of the time, and what happens in it."""
-    found = cut(view.record.leads.measured, view.window, lambda lead: lead.at)
-    staged = [(lead, parts) for lead in found if (parts := _parts(lead)).keys() >= {"coding", "review", "delivery"}]
-    if len(staged) < FEWEST:
+    measured = in_window(data.history.lead_times.measured, data.window, lambda change: change.deployed_at)
+    with_all_stages = [
+        (change, stages)
+        for change in measured
+        if (stages := _seconds_by_stage(change)).keys() >= {"coding", "review", "delivery"}
+    ]
+    if len(with_all_stages) < MIN_SAMPLES:
         return
-    totals = {stage: sum(parts[stage] for _, parts in staged) for stage in ("coding", "review", "delivery")}
-    whole, longest = sum(totals.values()), max(totals, key=lambda stage: totals[stage])
-    if not whole:
+    total_seconds = {
+        stage: sum(stages[stage] for _, stages in with_all_stages) for stage in ("coding", "review", "delivery")
+    }
+    all_seconds, longest_stage = sum(total_seconds.values()), max(total_seconds, key=lambda stage: total_seconds[stage])
+    if not all_seconds:
         return
-    rest = ", ".join(f"{stage} {formatting.percent(totals[stage] / whole)}" for stage in totals if stage != longest)
-    yield Clue(
-        f"{formatting.percent(totals[longest] / whole)} of the time of {formatting.count(len(staged), 'change')} "
-        f"{_WHERE[longest]} ({rest})"
+    other_stages = ", ".join(
+        f"{stage} {formatting.percent(total_seconds[stage] / all_seconds)}"
+        for stage in total_seconds
+        if stage != longest_stage
     )
-    yield from _STAGES[longest](view, [lead for lead, _ in staged])
+    yield Finding(
+        f"{formatting.percent(total_seconds[longest_stage] / all_seconds)} of the time of "
+        f"{formatting.count(len(with_all_stages), 'change')} "
+        f"{_STAGE_TEXTS[longest_stage]} ({other_stages})"
+    )
+    yield from _DIAGNOSE_STAGE[longest_stage](data, [change for change, _ in with_all_stages])
 
 
-_WHERE = {
+_STAGE_TEXTS = {
     "coding": "pass between the first commit and the pull request",
     "review": "pass between the opening of the pull request and its merge",
     "delivery": "pass between merge and deployment",
 }
 
 
-def _parts(lead: Lead) -> dict[str, float]:
-    known = ((stage, start, end) for stage, (start, end) in spans(lead.staged, lead.at))
-    return {stage: (end - start).total_seconds() for stage, start, end in known if start and end and start <= end}
+def _seconds_by_stage(change: MeasuredChange) -> dict[str, float]:
+    spans = ((stage, start, end) for stage, (start, end) in stage_spans(change.stage_source, change.deployed_at))
+    return {stage: (end - start).total_seconds() for stage, start, end in spans if start and end and start <= end}
 
 
-def _coding(_: View, __: Sequence[Lead]) -> Iterator[Clue]:
-    yield Clue(
+def _diagnose_coding(_: DiagnosisInput, __: Sequence[MeasuredChange]) -> Iterator[Finding]:
+    yield Finding(
         "",
         (
-            measure("Cut work into smaller changes", "a change that is begun later is waited for less"),
-            measure(
+            recommend("Cut work into smaller changes", "a change that is begun later is waited for less"),
+            recommend(
                 "Merge unfinished work behind a switch", "code then need not be complete before it can be reviewed"
             ),
         ),
     )
 
 
-def _review(_: View, leads: Sequence[Lead]) -> Iterator[Clue]:
-    parts = [found for lead in leads if {"pickup", "review"} <= (found := _parts(lead)).keys()]
-    waiting = sum(min(one["pickup"], one["review"]) for one in parts)
-    whole = sum(one["review"] for one in parts)
-    smaller = measure("Open smaller pull requests", "less to read is read sooner, and in one go")
-    if not whole:
-        yield Clue("", (smaller,))
-    elif waiting / whole >= _HALF:
-        said = f"{formatting.percent(waiting / whole)} of the review's time pass before anybody looks"
-        first = measure("Agree how soon a first review comes", "most of the time of a review is the wait for it")
-        yield Clue(said, (first, smaller))
-    else:
-        said = f"{formatting.percent(1 - waiting / whole)} of the review's time pass after the first look"
-        talk = measure("Settle the approach before the code", "the time goes into rounds of review, not into waiting")
-        yield Clue(said, (smaller, talk))
-
-
-def _delivery(view: View, leads: Sequence[Lead]) -> Iterator[Clue]:
-    merge = measure("Deploy on merge", "between merge and deployment nobody works on a change, it only waits")
-    days = {weekday(d.finished_at, view.policy) for d in successes(deployments_in(view.record, view.window))}
-    merged = [weekday(lead.staged.merged_at, view.policy) for lead in leads if lead.staged and lead.staged.merged_at]
-    elsewhere = sum(day not in days for day in merged)
-    if elsewhere and len(days) <= _FEW_DAYS:
-        named = " and ".join(DAYS[day] for day in sorted(days))
-        yield Clue(
-            f"Deployments happened on {named} only; {elsewhere} of {formatting.count(len(merged), 'change')} were "
-            "merged on other days",
-            (measure("Deploy on more days", "each day without a slot is a day that merged changes wait"), merge),
+def _diagnose_review(_: DiagnosisInput, changes: Sequence[MeasuredChange]) -> Iterator[Finding]:
+    stages_of_changes = [
+        stages for change in changes if {"pickup", "review"} <= (stages := _seconds_by_stage(change)).keys()
+    ]
+    pickup_seconds = sum(min(stages["pickup"], stages["review"]) for stages in stages_of_changes)
+    review_seconds = sum(stages["review"] for stages in stages_of_changes)
+    smaller_pull_requests = recommend("Open smaller pull requests", "less to read is read sooner, and in one go")
+    if not review_seconds:
+        yield Finding("", (smaller_pull_requests,))
+    elif pickup_seconds / review_seconds >= _HALF:
+        evidence = (
+            f"{formatting.percent(pickup_seconds / review_seconds)} of the review's time pass before anybody looks"
         )
-    half = share(sorted(lead.seconds - _parts(lead)["delivery"] / 2 for lead in leads), 0.5)
-    level = view.policy.benchmark.level("lead_time", half)
-    reached = f": {level}" if level else ""
-    yield Clue(
-        f"Half of that wait less would bring the median of these changes to {formatting.duration(half)}{reached}",
-        (merge,),
+        agree_response_time = recommend(
+            "Agree how soon a first review comes", "most of the time of a review is the wait for it"
+        )
+        yield Finding(evidence, (agree_response_time, smaller_pull_requests))
+    else:
+        evidence = (
+            f"{formatting.percent(1 - pickup_seconds / review_seconds)} of the review's time pass after the first look"
+        )
+        agree_approach = recommend(
+            "Settle the approach before the code", "the time goes into rounds of review, not into waiting"
+        )
+        yield Finding(evidence, (smaller_pull_requests, agree_approach))
+
+
+def _diagnose_delivery(data: DiagnosisInput, changes: Sequence[MeasuredChange]) -> Iterator[Finding]:
+    deploy_on_merge = recommend(
+        "Deploy on merge", "between merge and deployment nobody works on a change, it only waits"
+    )
+    deployment_days = {
+        local_weekday(d.finished_at, data.policy) for d in successes(deployments_in(data.history, data.window))
+    }
+    merge_days = [
+        local_weekday(change.stage_source.merged_at, data.policy)
+        for change in changes
+        if change.stage_source and change.stage_source.merged_at
+    ]
+    merged_on_other_days = sum(day not in deployment_days for day in merge_days)
+    if merged_on_other_days and len(deployment_days) <= _MAX_DEPLOYMENT_WEEKDAYS:
+        day_names = " and ".join(WEEKDAYS[day] for day in sorted(deployment_days))
+        yield Finding(
+            f"Deployments happened on {day_names} only; {merged_on_other_days} of "
+            f"{formatting.count(len(merge_days), 'change')} were "
+            "merged on other days",
+            (
+                recommend("Deploy on more days", "each day without a slot is a day that merged changes wait"),
+                deploy_on_merge,
+            ),
+        )
+    halved_median_seconds = quantile_or_none(
+        sorted(change.seconds - _seconds_by_stage(change)["delivery"] / 2 for change in changes), 0.5
+    )
+    level = data.policy.benchmark.level_of("lead_time", halved_median_seconds)
+    level_text = f": {level}" if level else ""
+    yield Finding(
+        "Half of that wait less would bring the median of these changes to "
+        f"{formatting.duration(halved_median_seconds)}{level_text}",
+        (deploy_on_merge,),
     )
 
 
-_STAGES: dict[str, Callable[[View, Sequence[Lead]], Iterator[Clue]]] = {
-    "coding": _coding,
-    "review": _review,
-    "delivery": _delivery,
+_DIAGNOSE_STAGE: dict[str, Callable[[DiagnosisInput, Sequence[MeasuredChange]], Iterator[Finding]]] = {
+    "coding": _diagnose_coding,
+    "review": _diagnose_review,
+    "delivery": _diagnose_delivery,
 }
 
 
-def deployment_frequency(view: View) -> Iterator[Clue]:
+def diagnose_deployment_frequency(data: DiagnosisInput) -> Iterator[Finding]:
     """How much each deployment carries, how long the pauses between them are, and how many runs fail."""
-    runs = deployments_in(view.record, view.span)
-    done = successes(runs)
-    if len(done) >= FEWEST:
-        yield from _carried(view, done)
-        yield from _pauses(done)
-    failed = sum(run.status == "failure" for run in runs)
-    if failed and failed + len(done) >= FEWEST:
-        mend = measure("Mend the pipeline first", "a run that fails is a deployment that did not happen")
-        yield Clue(f"{failed} of {formatting.count(failed + len(done), 'run')} failed", (mend,))
+    attempts = deployments_in(data.history, data.long_window)
+    successful = successes(attempts)
+    if len(successful) >= MIN_SAMPLES:
+        yield from _diagnose_batch_size(data, successful)
+        yield from _diagnose_pauses(successful)
+    failed_count = sum(attempt.status == "failure" for attempt in attempts)
+    if failed_count and failed_count + len(successful) >= MIN_SAMPLES:
+        fix_pipeline = recommend("Mend the pipeline first", "a run that fails is a deployment that did not happen")
+        yield Finding(
+            f"{failed_count} of {formatting.count(failed_count + len(successful), 'run')} failed", (fix_pipeline,)
+        )
 
 
-def _carried(view: View, done: Sequence[Deployment]) -> Iterator[Clue]:
-    sizes = [len(deployment.changes) for deployment in done if deployment.changes]
+def _diagnose_batch_size(data: DiagnosisInput, successful: Sequence[Deployment]) -> Iterator[Finding]:
+    sizes = [len(deployment.changes) for deployment in successful if deployment.changes]
     if not sizes:
         return
-    middle = median(sizes)
-    each = measure("Deploy each change when it is ready", "each deployment that carries several could be several")
-    yield Clue(
-        f"{view.long}, {formatting.count(sum(sizes), 'change')} came in {formatting.count(len(sizes), 'deployment')}, "
-        f"{middle:g} at a time (median)",
-        (each,) if middle > 1 else (),
+    median_size = median(sizes)
+    deploy_each_change = recommend(
+        "Deploy each change when it is ready", "each deployment that carries several could be several"
+    )
+    yield Finding(
+        f"{data.long_window_text}, {formatting.count(sum(sizes), 'change')} came in "
+        f"{formatting.count(len(sizes), 'deployment')}, "
+        f"{median_size:g} at a time (median)",
+        (deploy_each_change,) if median_size > 1 else (),
     )
 
 
-def _pauses(done: Sequence[Deployment]) -> Iterator[Clue]:
-    longest = max(b.finished_at - a.finished_at for a, b in pairwise(done))
-    if longest > timedelta(days=1):
-        step = measure("Make the deployment one step that anybody may start", "pauses come where it needs a person")
-        said = formatting.duration(longest.total_seconds())
-        yield Clue(f"The longest pause between two deployments was {said}", (step,))
+def _diagnose_pauses(successful: Sequence[Deployment]) -> Iterator[Finding]:
+    longest_pause = max(later.finished_at - earlier.finished_at for earlier, later in pairwise(successful))
+    if longest_pause > timedelta(days=1):
+        one_step = recommend(
+            "Make the deployment one step that anybody may start", "pauses come where it needs a person"
+        )
+        pause_text = formatting.duration(longest_pause.total_seconds())
+        yield Finding(f"The longest pause between two deployments was {pause_text}", (one_step,))
 
 
-def weekday(moment: datetime, policy: Policy) -> int:
+def local_weekday(moment: datetime, policy: Policy) -> int:
     return moment.astimezone(policy.zone).weekday()
 
 
-def change_failure_rate(view: View) -> Iterator[Clue]:
+def diagnose_change_failure_rate(data: DiagnosisInput) -> Iterator[Finding]:
     """Which rule marks most failures, and which deployments fail clearly more often than others."""
-    reached = [d for d in deployments_in(view.record, view.span) if counts(d, view.policy)]
-    failures = failures_in(view.record, view.span)
-    if len(failures) < FEWEST:
+    counted = [d for d in deployments_in(data.history, data.long_window) if counts_in_failure_rate(d, data.policy)]
+    failures = failures_in(data.history, data.long_window)
+    if len(failures) < MIN_SAMPLES:
         return
-    rules = Counter(failure.rule for failure in failures)
-    named = ", ".join(f"`{rule}` {count}" for rule, count in rules.most_common())
-    yield Clue(f"{view.long}, {len(failures)} of {formatting.count(len(reached), 'deployment')} failed, by {named}")
-    failed = {failure.deployment.id for failure in failures}
-    yield from _by_size(reached, failed)
-    yield from _by_time(reached, failed, view.policy)
-    yield Clue("", _BY_RULE[rules.most_common(1)[0][0]])
+    failures_by_rule = Counter(failure.rule for failure in failures)
+    rules_text = ", ".join(f"`{rule}` {count}" for rule, count in failures_by_rule.most_common())
+    yield Finding(
+        f"{data.long_window_text}, {len(failures)} of {formatting.count(len(counted), 'deployment')} "
+        f"failed, by {rules_text}"
+    )
+    failed_ids = {failure.deployment.id for failure in failures}
+    yield from _diagnose_size(counted, failed_ids)
+    yield from _diagnose_time(counted, failed_ids, data.policy)
+    yield Finding("", _RECOMMENDATIONS_BY_RULE[failures_by_rule.most_common(1)[0][0]])
 
 
-_SEEN_BY_USERS = (
-    measure("Let a few users have a version first", "incidents tell of most failures: users saw them"),
-    measure("Write a test for each incident's cause", "most failures got past the tests there are"),
+_IF_USERS_NOTICED = (
+    recommend("Let a few users have a version first", "incidents tell of most failures: users saw them"),
+    recommend("Write a test for each incident's cause", "most failures got past the tests there are"),
 )
-_UNDONE = (
-    measure("Test a version where it is like production first", "most failures were undone: the version was not ready"),
-    measure("Put what is not sure behind a switch", "undoing then needs no deployment"),
+_IF_UNDONE = (
+    recommend(
+        "Test a version where it is like production first", "most failures were undone: the version was not ready"
+    ),
+    recommend("Put what is not sure behind a switch", "undoing then needs no deployment"),
 )
-_BY_RULE: dict[str, tuple[Measure, ...]] = {
-    "explicit": _SEEN_BY_USERS,
-    "incident": _SEEN_BY_USERS,
-    "rollback": _UNDONE,
-    "revert": _UNDONE,
+_RECOMMENDATIONS_BY_RULE: dict[str, tuple[Measure, ...]] = {
+    "explicit": _IF_USERS_NOTICED,
+    "incident": _IF_USERS_NOTICED,
+    "rollback": _IF_UNDONE,
+    "revert": _IF_UNDONE,
     "hotfix": (
-        measure("Ask of each hotfix which check would have found it", "most failures were mended within a day"),
-        *_SEEN_BY_USERS[1:],
+        recommend("Ask of each hotfix which check would have found it", "most failures were mended within a day"),
+        *_IF_USERS_NOTICED[1:],
     ),
     "health-check": (
-        measure("Do the same check before users are sent to a version", "the check finds most failures, but too late"),
+        recommend(
+            "Do the same check before users are sent to a version", "the check finds most failures, but too late"
+        ),
     ),
     "failed-run": (
-        measure("Mend the pipeline's most frequent failure", "most failures are runs that failed by themselves"),
+        recommend("Mend the pipeline's most frequent failure", "most failures are runs that failed by themselves"),
     ),
 }
 """What helps against what most failures are marked by."""
 
 
-def _by_size(reached: Sequence[Deployment], failed: set[str]) -> Iterator[Clue]:
+def _diagnose_size(deployments: Sequence[Deployment], failed_ids: set[str]) -> Iterator[Finding]:
     """Those with more changes than the median against the others: one comparison, chosen before the data are seen."""
-    sized = [(size, d.id in failed) for d in reached if (size := _size(d)) is not None]
-    if not sized:
+    size_and_outcome = [(size, d.id in failed_ids) for d in deployments if (size := _change_count(d)) is not None]
+    if not size_and_outcome:
         return
-    middle = median(size for size, _ in sized)
-    large, small = ([hit for size, hit in sized if (size > middle) is is_large] for is_large in (True, False))
-    if _worse(large, small):
-        yield Clue(
-            f"Deployments with more than {middle:g} changes failed {sum(large)} of {len(large)} times, "
-            f"smaller ones {sum(small)} of {len(small)}",
-            (measure("Deploy fewer changes at a time", "the larger deployments are those that fail"),),
+    median_size = median(size for size, _ in size_and_outcome)
+    large_outcomes, small_outcomes = (
+        [has_failed for size, has_failed in size_and_outcome if (size > median_size) is is_large]
+        for is_large in (True, False)
+    )
+    if _fails_more_often(large_outcomes, small_outcomes):
+        yield Finding(
+            f"Deployments with more than {median_size:g} changes failed {sum(large_outcomes)} of "
+            f"{len(large_outcomes)} times, "
+            f"smaller ones {sum(small_outcomes)} of {len(small_outcomes)}",
+            (recommend("Deploy fewer changes at a time", "the larger deployments are those that fail"),),
         )
 
 
-def _size(deployment: Deployment) -> int | None:
+def _change_count(deployment: Deployment) -> int | None:
     return len(deployment.changes) if deployment.changes is not None else deployment.commit_count
 
 
-def _worse(group: Sequence[bool], rest: Sequence[bool], tried: int = 1) -> bool:
+def _fails_more_often(group: Sequence[bool], others: Sequence[bool], group_count: int = 1) -> bool:
     """Whether a group fails clearly more often than the rest."""
-    if not group or not rest or sum(group) * len(rest) <= sum(rest) * len(group):
+    if not group or not others or sum(group) * len(others) <= sum(others) * len(group):
         return False
-    return fisher(sum(group), len(group), sum(rest), len(rest)) * tried < SIGNIFICANT
+    return fisher_exact_p(sum(group), len(group), sum(others), len(others)) * group_count < SIGNIFICANCE_LEVEL
 
 
-def _by_time(reached: Sequence[Deployment], failed: set[str], policy: Policy) -> Iterator[Clue]:
-    for group, wording in ((weekday, _on_day), (_quarter, _in_quarter)):
-        found = [(group(d.finished_at, policy), d.id in failed) for d in reached]
-        tried = sorted({key for key, _ in found})
-        for key in tried:
-            inside, outside = ([hit for one, hit in found if (one == key) is same] for same in (True, False))
-            if _worse(inside, outside, len(tried)):
-                when = wording(key)
-                yield Clue(
-                    f"Deployments {when} failed {sum(inside)} of {len(inside)} times, others {sum(outside)} of "
+def _diagnose_time(deployments: Sequence[Deployment], failed_ids: set[str], policy: Policy) -> Iterator[Finding]:
+    for group_of, describe in ((local_weekday, _weekday_text), (_quarter_of_day, _quarter_text)):
+        group_and_outcome = [(group_of(d.finished_at, policy), d.id in failed_ids) for d in deployments]
+        groups = sorted({group for group, _ in group_and_outcome})
+        for group in groups:
+            inside, outside = (
+                [has_failed for other, has_failed in group_and_outcome if (other == group) is is_same]
+                for is_same in (True, False)
+            )
+            if _fails_more_often(inside, outside, len(groups)):
+                group_text = describe(group)
+                yield Finding(
+                    f"Deployments {group_text} failed {sum(inside)} of {len(inside)} times, others {sum(outside)} of "
                     f"{len(outside)}",
-                    (measure(f"Look at what is different {when}", "that is where failures gather"),),
+                    (recommend(f"Look at what is different {group_text}", "that is where failures gather"),),
                 )
 
 
-def _quarter(moment: datetime, policy: Policy) -> int:
+def _quarter_of_day(moment: datetime, policy: Policy) -> int:
     return moment.astimezone(policy.zone).hour // 6
 
 
-def _on_day(day: int) -> str:
-    return f"on {DAYS[day]}"
+def _weekday_text(day: int) -> str:
+    return f"on {WEEKDAYS[day]}"
 
 
-def _in_quarter(quarter: int) -> str:
+def _quarter_text(quarter: int) -> str:
     return f"between {quarter * 6:02}:00 and {quarter * 6 + 6:02}:00"
 
 
-def recovery_time(view: View) -> Iterator[Clue]:
+def diagnose_recovery_time(data: DiagnosisInput) -> Iterator[Finding]:
     """How long failures stay unnoticed against how long they take to fix, and what ended them."""
-    failures = failures_in(view.record, view.span)
-    if len(failures) < FEWEST:
+    failures = failures_in(data.history, data.long_window)
+    if len(failures) < MIN_SAMPLES:
         return
-    noticed, fixed = _halves(view, failures)
-    if noticed:
-        before, after = median(noticed), median(fixed)
-        said = (
-            f"{view.long}, failures that an incident told of stayed unnoticed for {formatting.duration(before)} and "
-            f"took {formatting.duration(after)} from there to their end (medians of {len(noticed)})"
+    detection_seconds, fix_seconds = _detection_and_fix_seconds(data, failures)
+    if detection_seconds:
+        median_detection, median_fix = median(detection_seconds), median(fix_seconds)
+        evidence = (
+            f"{data.long_window_text}, failures that an incident told of stayed unnoticed for "
+            f"{formatting.duration(median_detection)} and "
+            f"took {formatting.duration(median_fix)} from there to their end (medians of {len(detection_seconds)})"
         )
-        yield Clue(said, _NOTICE if before > after else _FIX)
-    rolled = [f.seconds for f in failures if f.rule == "rollback" and f.seconds is not None]
-    others = [f.seconds for f in failures if f.rule != "rollback" and f.seconds is not None]
-    if rolled and others:
-        yield Clue(
-            f"{len(rolled)} that were rolled back took {formatting.duration(median(rolled))}, "
-            f"{len(others)} others {formatting.duration(median(others))} (medians)",
-            _ROLL_BACK if median(rolled) < median(others) else (),
+        yield Finding(evidence, _DETECT_SOONER if median_detection > median_fix else _FIX_SOONER)
+    rollback_seconds = [f.recovery_seconds for f in failures if f.rule == "rollback" and f.recovery_seconds is not None]
+    other_seconds = [f.recovery_seconds for f in failures if f.rule != "rollback" and f.recovery_seconds is not None]
+    if rollback_seconds and other_seconds:
+        yield Finding(
+            f"{len(rollback_seconds)} that were rolled back took {formatting.duration(median(rollback_seconds))}, "
+            f"{len(other_seconds)} others {formatting.duration(median(other_seconds))} (medians)",
+            _ROLL_BACK if median(rollback_seconds) < median(other_seconds) else (),
         )
-    ended = sum(f.seconds is not None for f in failures)
-    if ended and not noticed:
-        yield Clue(f"{view.long}, {ended} of {formatting.count(len(failures), 'failure')} ended; no incident says when "
-                   "they were noticed", (*_RECORD, *_ROLL_BACK))  # fmt: skip
+    recovered_count = sum(f.recovery_seconds is not None for f in failures)
+    if recovered_count and not detection_seconds:
+        yield Finding(
+            f"{data.long_window_text}, {recovered_count} of {formatting.count(len(failures), 'failure')} ended; "
+            "no incident says when they were noticed",
+            (*_RECORD_INCIDENTS, *_ROLL_BACK),
+        )
 
 
-_NOTICE = (
-    measure("Check the service after each deployment (`health-check-url`)", "most of the time passes unnoticed"),
-    measure("Alert on what users feel, such as errors and slow answers", "an alert comes sooner than a report"),
+_DETECT_SOONER = (
+    recommend("Check the service after each deployment (`health-check-url`)", "most of the time passes unnoticed"),
+    recommend("Alert on what users feel, such as errors and slow answers", "an alert comes sooner than a report"),
 )
-_FIX = (
-    measure("Make going back one step, and practise it", "most of the time passes after a failure was noticed"),
-    measure("Switch features off without a deployment", "a switch is faster than any fix"),
+_FIX_SOONER = (
+    recommend("Make going back one step, and practise it", "most of the time passes after a failure was noticed"),
+    recommend("Switch features off without a deployment", "a switch is faster than any fix"),
 )
-_ROLL_BACK = (measure("Roll back first, look for the cause then", "users wait for the end, not for the reason"),)
-_RECORD = (measure("Record incidents", "without them nobody can say whether noticing or fixing takes the time"),)
+_ROLL_BACK = (recommend("Roll back first, look for the cause then", "users wait for the end, not for the reason"),)
+_RECORD_INCIDENTS = (
+    recommend("Record incidents", "without them nobody can say whether noticing or fixing takes the time"),
+)
 
 
-def _halves(view: View, failures: Iterable[Failure]) -> tuple[list[float], list[float]]:
+def _detection_and_fix_seconds(data: DiagnosisInput, failures: Iterable[Failure]) -> tuple[list[float], list[float]]:
     """Seconds from each blamed deployment to the detection of its incident, and from there to its end."""
-    failed = {failure.deployment.id: failure.deployment for failure in failures}
-    noticed, fixed = [], []
-    for one in view.record.incidents:
-        deployment = failed.get(one.blamed.id) if one.blamed else None
-        seen, end = one.incident.detected_at, one.incident.resolved_at
-        if deployment and end and deployment.finished_at <= seen <= end:
-            noticed.append((seen - deployment.finished_at).total_seconds())
-            fixed.append((end - seen).total_seconds())
-    return noticed, fixed
+    failed_deployments = {failure.deployment.id: failure.deployment for failure in failures}
+    detection_seconds, fix_seconds = [], []
+    for attributed in data.history.incidents:
+        deployment = failed_deployments.get(attributed.attributed_to.id) if attributed.attributed_to else None
+        detected_at, resolved_at = attributed.incident.detected_at, attributed.incident.resolved_at
+        if deployment and resolved_at and deployment.finished_at <= detected_at <= resolved_at:
+            detection_seconds.append((detected_at - deployment.finished_at).total_seconds())
+            fix_seconds.append((resolved_at - detected_at).total_seconds())
+    return detection_seconds, fix_seconds
 
 
-def rework_rate(view: View) -> Iterator[Clue]:
+def diagnose_rework_rate(data: DiagnosisInput) -> Iterator[Finding]:
     """What made deployments rework."""
-    reasons = (view.record.rework.get(d.id) for d in deployments_in(view.record, view.span))
-    rules = Counter(reason.partition(":")[0] for reason in reasons if reason)
-    if sum(rules.values()) >= FEWEST:
-        named = ", ".join(f"`{rule}` {count}" for rule, count in rules.most_common())
-        yield Clue(
-            f"{view.long}, {formatting.count(sum(rules.values()), 'deployment')} repaired production, by {named}",
-            (measure("Find failures before users do", "each repair is a deployment that nobody planned"),),
+    reasons = (data.history.rework_reasons.get(d.id) for d in deployments_in(data.history, data.long_window))
+    deployments_by_rule = Counter(reason.partition(":")[0] for reason in reasons if reason)
+    if sum(deployments_by_rule.values()) >= MIN_SAMPLES:
+        rules_text = ", ".join(f"`{rule}` {count}" for rule, count in deployments_by_rule.most_common())
+        yield Finding(
+            f"{data.long_window_text}, "
+            f"{formatting.count(sum(deployments_by_rule.values()), 'deployment')} repaired production, by {rules_text}",
+            (recommend("Find failures before users do", "each repair is a deployment that nobody planned"),),
         )

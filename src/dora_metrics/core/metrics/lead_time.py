@@ -6,118 +6,127 @@ from datetime import datetime
 from typing import NamedTuple
 
 from dora_metrics.core.facts.model import Change
-from dora_metrics.core.linking.link import Delivery, Line
+from dora_metrics.core.linking.link import DeliveredChange, ScopeTimeline
 from dora_metrics.core.policy import Policy
 
 STAGES = ("coding", "pickup", "review", "delivery")
 
 
-class Lead(NamedTuple):
+class MeasuredChange(NamedTuple):
     """One measured change, or one commit of it; `at` is when it was deployed.
 
     `staged` is the change that its stages are read from: None for all commits of a change but the first.
     """
 
-    at: datetime
-    change: str
-    deployment: str
+    deployed_at: datetime
+    change_id: str
+    deployment_id: str
     seconds: float
-    sha: str | None
-    staged: Change | None
+    commit_sha: str | None
+    stage_source: Change | None
 
 
-class Exclusion(NamedTuple):
+class ExcludedChange(NamedTuple):
     """Delivered, but in no lead time."""
 
-    at: datetime
+    deployed_at: datetime
     reason: str
-    changes: int
-    change: str
-    deployment: str
+    change_count: int
+    change_id: str
+    deployment_id: str
 
 
 @dataclass
-class Leads:
+class LeadTimes:
     """A scope's lead times and exclusions, both in order of deployment."""
 
-    measured: list[Lead] = field(default_factory=list)
-    excluded: list[Exclusion] = field(default_factory=list)
+    measured: list[MeasuredChange] = field(default_factory=list)
+    excluded: list[ExcludedChange] = field(default_factory=list)
 
 
-def leads(line: Line, policy: Policy) -> Leads:
+def measure_lead_times(timeline: ScopeTimeline, policy: Policy) -> LeadTimes:
     """What everything that a scope delivered counts for; each exclusion by the first reason that holds."""
-    found = Leads()
-    seen: set[str] = set()
-    for delivery in line.deliveries:
-        change = delivery.fact
-        starts = [(start, sha) for start, sha in _starts(change, policy) if sha not in seen]
-        seen.update(sha for _, sha in starts if sha)
-        if reason := _excluded_whole(delivery, change, policy):
-            by = delivery.deployment
-            found.excluded.append(Exclusion(by.finished_at, reason, len(starts), delivery.change, by.id))
+    lead_times = LeadTimes()
+    measured_shas: set[str] = set()
+    for delivery in timeline.delivered_changes:
+        change = delivery.change
+        starts = [(start, sha) for start, sha in _start_times(change, policy) if sha not in measured_shas]
+        measured_shas.update(sha for _, sha in starts if sha)
+        if reason := _exclusion_reason(delivery, change, policy):
+            deployment = delivery.deployment
+            lead_times.excluded.append(
+                ExcludedChange(deployment.finished_at, reason, len(starts), delivery.change_id, deployment.id)
+            )
         else:
-            _measure(found, delivery, change, starts)
-    return found
+            _measure_change(lead_times, delivery, change, starts)
+    return lead_times
 
 
-def _excluded_whole(delivery: Delivery, change: Change | None, policy: Policy) -> str | None:
-    if delivery.bounding:
+def _exclusion_reason(delivery: DeliveredChange, change: Change | None, policy: Policy) -> str | None:
+    if delivery.is_baseline:
         return "first_deployment"
     return "bots" if change and change.bot and policy.exclude_bots else None
 
 
-def _starts(  # noqa: PLR0911 - one a way to start
+def _start_times(  # noqa: PLR0911 - one a way to start
     change: Change | None, policy: Policy
 ) -> list[tuple[datetime | None, str | None]]:
     """When the change began, or each of its commits with its sha; None where that is not known."""
     if change is None:
         return [(None, None)]
-    direct = change.id.startswith("commit:")
+    is_direct_commit = change.id.startswith("commit:")
     match policy.lead_time_start:
-        case "commit" if direct:
+        case "commit" if is_direct_commit:
             return [(change.first_commit_at, change.sha or change.id.removeprefix("commit:"))]
         case "commit" if change.commits is None:
             return [(None, None)]
         case "commit":
             return [(commit.authored_at, commit.sha) for commit in change.commits or ()]
-        case "opened" if not direct:
+        case "opened" if not is_direct_commit:
             return [(change.opened_at, None)]
-        case "merged" if not direct:
+        case "merged" if not is_direct_commit:
             return [(change.merged_at, None)]
         case _:
             return [(change.first_commit_at, None)]
 
 
-def _measure(
-    found: Leads, delivery: Delivery, change: Change | None, starts: list[tuple[datetime | None, str | None]]
+def _measure_change(
+    lead_times: LeadTimes,
+    delivery: DeliveredChange,
+    stage_source: Change | None,
+    starts: list[tuple[datetime | None, str | None]],
 ) -> None:
-    at, deployment = delivery.deployment.finished_at, delivery.deployment.id
+    deployed_at, deployment_id = delivery.deployment.finished_at, delivery.deployment.id
     for start, sha in starts:
         if start is None:
-            found.excluded.append(Exclusion(at, "no_start", 1, delivery.change, deployment))
-        elif start > at:
-            found.excluded.append(Exclusion(at, "negative", 1, delivery.change, deployment))
+            lead_times.excluded.append(ExcludedChange(deployed_at, "no_start", 1, delivery.change_id, deployment_id))
+        elif start > deployed_at:
+            lead_times.excluded.append(ExcludedChange(deployed_at, "negative", 1, delivery.change_id, deployment_id))
         else:
-            seconds = (at - start).total_seconds()
-            found.measured.append(Lead(at, delivery.change, deployment, seconds, sha, change))
-            change = None
+            seconds = (deployed_at - start).total_seconds()
+            lead_times.measured.append(
+                MeasuredChange(deployed_at, delivery.change_id, deployment_id, seconds, sha, stage_source)
+            )
+            stage_source = None
 
 
-def stages(leads: Iterable[Lead]) -> dict[str, list[float]]:
+def sorted_stage_seconds(changes: Iterable[MeasuredChange]) -> dict[str, list[float]]:
     """The seconds of each stage, sorted, where they are known; a negative span is dropped."""
-    found: dict[str, list[float]] = {stage: [] for stage in STAGES}
-    for lead in leads:
-        for stage, (start, end) in spans(lead.staged, lead.at):
+    seconds_by_stage: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    for change in changes:
+        for stage, (start, end) in stage_spans(change.stage_source, change.deployed_at):
             if start and end and start <= end:
-                found[stage].append((end - start).total_seconds())
-    return {stage: sorted(seconds) for stage, seconds in found.items()}
+                seconds_by_stage[stage].append((end - start).total_seconds())
+    return {stage: sorted(seconds) for stage, seconds in seconds_by_stage.items()}
 
 
-def spans(change: Change | None, at: datetime) -> Iterator[tuple[str, tuple[datetime | None, datetime | None]]]:
+def stage_spans(
+    change: Change | None, deployed_at: datetime
+) -> Iterator[tuple[str, tuple[datetime | None, datetime | None]]]:
     """A direct commit has no stages but delivery, for which it has waited since it was made."""
     if change is not None:
-        merged = change.merged_at or (change.first_commit_at if change.id.startswith("commit:") else None)
+        merged_at = change.merged_at or (change.first_commit_at if change.id.startswith("commit:") else None)
         yield "coding", (change.first_commit_at, change.opened_at)
         yield "pickup", (change.opened_at, change.first_review_at)
         yield "review", (change.opened_at, change.merged_at)
-        yield "delivery", (merged, at)
+        yield "delivery", (merged_at, deployed_at)

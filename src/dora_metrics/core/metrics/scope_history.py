@@ -9,11 +9,11 @@ from functools import cached_property
 from typing import TypeVar
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Vulnerability
-from dora_metrics.core.failures.incidents import Placed
-from dora_metrics.core.failures.judge import Failure, Streak, judge, streaks
-from dora_metrics.core.linking.link import History, Line, link
-from dora_metrics.core.metrics.lead_time import Leads, leads
-from dora_metrics.core.metrics.security import Fix, fixes, notes
+from dora_metrics.core.failures.incidents import AttributedIncident
+from dora_metrics.core.failures.judge import Failure, FailureStreak, failure_streaks, judge
+from dora_metrics.core.linking.link import LinkedFacts, ScopeTimeline, link
+from dora_metrics.core.metrics.lead_time import LeadTimes, measure_lead_times
+from dora_metrics.core.metrics.security import DeliveredFix, delivered_fixes, severity_notes
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.windows import Window
@@ -22,27 +22,27 @@ T = TypeVar("T")
 
 
 @dataclass
-class Record:
+class ScopeHistory:
     """Everything judged about one scope, for all time; each list in the order of its defining time."""
 
     scope: Scope
     deployments: list[Deployment]
     changes: Mapping[str, Change]
-    leads: Leads
+    lead_times: LeadTimes
     failures: list[Failure]
-    rework: dict[str, str]
-    incidents: list[Placed]
-    streaks: list[Streak]
+    rework_reasons: dict[str, str]
+    incidents: list[AttributedIncident]
+    failure_streaks: list[FailureStreak]
     vulnerabilities: list[Vulnerability]
-    fixes: list[Fix]
+    fixes: list[DeliveredFix]
 
     @cached_property
-    def by_id(self) -> Mapping[str, Deployment]:
+    def deployments_by_id(self) -> Mapping[str, Deployment]:
         """The scope's deployments."""
         return {deployment.id: deployment for deployment in self.deployments}
 
     @property
-    def began(self) -> datetime | None:
+    def first_deployment_at(self) -> datetime | None:
         """Finish of the scope's first known deployment."""
         return self.deployments[0].finished_at if self.deployments else None
 
@@ -53,56 +53,60 @@ class Record:
 
 
 @dataclass
-class Records:
+class Evaluation:
     """All scopes, by name, and what a reader must know about the links."""
 
-    records: list[Record]
+    histories: list[ScopeHistory]
     notes: list[str]
 
     @property
-    def began(self) -> datetime | None:
+    def first_deployment_at(self) -> datetime | None:
         """Finish of the first production deployment known."""
-        return min((record.began for record in self.records if record.began), default=None)
+        return min(
+            (history.first_deployment_at for history in self.histories if history.first_deployment_at), default=None
+        )
 
 
-def judge_all(facts: Iterable[Fact], policy: Policy) -> Records:
+def evaluate_facts(facts: Iterable[Fact], policy: Policy) -> Evaluation:
     """Links and judges all facts."""
-    history = link(facts, policy)
-    verdicts = judge(history, policy)
-    vulnerabilities = _by_service(history)
-    records = []
-    for scope in sorted(history.lines.keys() | verdicts.incidents.keys()):
-        line = history.lines.get(scope) or Line(scope)
-        own = vulnerabilities[scope.repository, scope.service] + vulnerabilities[scope.repository, None]
-        records.append(
-            Record(
+    linked = link(facts, policy)
+    verdicts = judge(linked, policy)
+    vulnerabilities = _vulnerabilities_by_service(linked)
+    histories = []
+    for scope in sorted(linked.timelines.keys() | verdicts.incidents.keys()):
+        timeline = linked.timelines.get(scope) or ScopeTimeline(scope)
+        scope_vulnerabilities = (
+            vulnerabilities[scope.repository, scope.service] + vulnerabilities[scope.repository, None]
+        )
+        histories.append(
+            ScopeHistory(
                 scope=scope,
-                deployments=line.deployments,
-                changes=history.changes,
-                leads=leads(line, policy),
+                deployments=timeline.deployments,
+                changes=linked.changes_by_id,
+                lead_times=measure_lead_times(timeline, policy),
                 failures=verdicts.failures.get(scope, []),
-                rework=verdicts.rework,
-                incidents=sorted(verdicts.incidents.get(scope, []), key=_order),
-                streaks=streaks(line),
-                vulnerabilities=own,
-                fixes=fixes(own, line.successes),
+                rework_reasons=verdicts.rework,
+                incidents=sorted(verdicts.incidents.get(scope, []), key=_detection_order),
+                failure_streaks=failure_streaks(timeline),
+                vulnerabilities=scope_vulnerabilities,
+                fixes=delivered_fixes(scope_vulnerabilities, timeline.successes),
             )
         )
-    return Records(records, [*history.notes, *notes(history.vulnerabilities)])
+    return Evaluation(histories, [*linked.notes, *severity_notes(linked.vulnerabilities)])
 
 
-def _order(one: Placed) -> tuple[datetime, str]:
-    return one.incident.detected_at, one.incident.id
+def _detection_order(attributed: AttributedIncident) -> tuple[datetime, str]:
+    return attributed.incident.detected_at, attributed.incident.id
 
 
-def _by_service(history: History) -> defaultdict[tuple[str, str | None], list[Vulnerability]]:
+def _vulnerabilities_by_service(linked: LinkedFacts) -> defaultdict[tuple[str, str | None], list[Vulnerability]]:
     """A vulnerability that names no service is one of all services of its repository."""
     grouped: defaultdict[tuple[str, str | None], list[Vulnerability]] = defaultdict(list)
-    for vulnerability in history.vulnerabilities:
+    for vulnerability in linked.vulnerabilities:
         grouped[vulnerability.repository, vulnerability.service or None].append(vulnerability)
     return grouped
 
 
-def cut(items: Sequence[T], window: Window, at: Callable[[T], datetime]) -> Sequence[T]:
+def in_window(items: Sequence[T], window: Window, time_of: Callable[[T], datetime]) -> Sequence[T]:
     """The items whose time lies in the window; they are in order of that time."""
-    return items[bisect_left(items, window.start, key=at) : bisect_left(items, window.end, key=at)]
+    return items[bisect_left(items, window.start, key=time_of) : bisect_left(items, window.end, key=time_of)]

@@ -10,52 +10,58 @@ from dora_metrics.core.facts.model import SEVERITIES, Deployment, Vulnerability
 from dora_metrics.core.statistics import quantile
 from dora_metrics.core.windows import Window
 
-SECRETS = "github:secret-scanning:"
+_SCANNED_IDS = "github:secret-scanning:"
 """How the ids of leaked secrets begin: revoking one ends it, and no deployment brings that."""
 
 
-class Fix(NamedTuple):
+class DeliveredFix(NamedTuple):
     """A vulnerability that was fixed, and the first success of a scope that finished at or after its fix."""
 
     vulnerability: Vulnerability
     deployment: Deployment
 
     @property
-    def at(self) -> datetime:
+    def deployed_at(self) -> datetime:
         """When it was live."""
         return self.deployment.finished_at
 
     @property
-    def seconds(self) -> float | None:
+    def seconds_to_live(self) -> float | None:
         """From detection to live; None for a contradiction: live before it was detected."""
-        span = self.at - self.vulnerability.detected_at
+        span = self.deployed_at - self.vulnerability.detected_at
         return span.total_seconds() if span >= timedelta() else None
 
 
-def by_severity(vulnerabilities: Sequence[Vulnerability], window: Window) -> dict[str, schema.Security]:
+def count_by_severity(vulnerabilities: Sequence[Vulnerability], window: Window) -> dict[str, schema.Security]:
     """Only severities that were ever seen, since silence may mean that nobody looks."""
-    known = {severity: [v for v in vulnerabilities if v.severity == severity] for severity in SEVERITIES}
-    return {severity: _counted(found, window) for severity, found in known.items() if found}
+    vulnerabilities_by_severity = {
+        severity: [v for v in vulnerabilities if v.severity == severity] for severity in SEVERITIES
+    }
+    return {
+        severity: _severity_counts(of_severity, window)
+        for severity, of_severity in vulnerabilities_by_severity.items()
+        if of_severity
+    }
 
 
-def _counted(vulnerabilities: Sequence[Vulnerability], window: Window) -> schema.Security:
-    detected = [v for v in vulnerabilities if window.holds(v.detected_at)]
+def _severity_counts(vulnerabilities: Sequence[Vulnerability], window: Window) -> schema.Security:
+    detected = [v for v in vulnerabilities if window.contains(v.detected_at)]
     return schema.Security(
         detected=len(detected),
-        fixed=sum(1 for v in vulnerabilities if is_fixed(v) and window.holds(v.fixed_at)),
+        fixed=sum(1 for v in vulnerabilities if is_fixed(v) and window.contains(v.fixed_at)),
         open=sum(v.fixed_at is None and v.dismissed_at is None for v in detected),
-        remediation_p50_seconds=_remediation(vulnerabilities, window),
+        remediation_p50_seconds=_median_seconds_to_fix(vulnerabilities, window),
     )
 
 
-def _remediation(vulnerabilities: Iterable[Vulnerability], window: Window) -> float | None:
+def _median_seconds_to_fix(vulnerabilities: Iterable[Vulnerability], window: Window) -> float | None:
     """Median time from detection to fix, of those that were fixed in the window; None without any."""
-    spans = (took(v) for v in vulnerabilities if window.holds(v.fixed_at))
-    sound = sorted(span.total_seconds() for span in spans if span is not None and span >= timedelta())
-    return quantile(sound, 0.5) if sound else None
+    times_to_fix = (time_to_fix(v) for v in vulnerabilities if window.contains(v.fixed_at))
+    sorted_seconds = sorted(time.total_seconds() for time in times_to_fix if time is not None and time >= timedelta())
+    return quantile(sorted_seconds, 0.5) if sorted_seconds else None
 
 
-def took(vulnerability: Vulnerability) -> timedelta | None:
+def time_to_fix(vulnerability: Vulnerability) -> timedelta | None:
     """From detection to fix, negative for a contradiction; None for one that is not fixed, or was dismissed."""
     if vulnerability.fixed_at is None or vulnerability.dismissed_at is not None:
         return None
@@ -66,51 +72,58 @@ def is_fixed(vulnerability: Vulnerability) -> bool:
     return vulnerability.fixed_at is not None and vulnerability.dismissed_at is None
 
 
-def is_delivered(vulnerability: Vulnerability) -> bool:
+def has_deployable_fix(vulnerability: Vulnerability) -> bool:
     """Whether a deployment brings the fix of such a vulnerability."""
-    return is_fixed(vulnerability) and not vulnerability.id.startswith(SECRETS)
+    return is_fixed(vulnerability) and not vulnerability.id.startswith(_SCANNED_IDS)
 
 
-def fixes(vulnerabilities: Iterable[Vulnerability], successes: Sequence[Deployment]) -> list[Fix]:
+def delivered_fixes(vulnerabilities: Iterable[Vulnerability], successes: Sequence[Deployment]) -> list[DeliveredFix]:
     """The deployments of a scope that brought fixes, in their order; a fix that is not live yet has none.
 
     Args:
         vulnerabilities: those of the scope.
         successes: its successful deployments, in order.
     """
-    found = []
+    fixes = []
     for vulnerability in vulnerabilities:
-        if vulnerability.fixed_at and is_delivered(vulnerability):
-            place = bisect_left(successes, vulnerability.fixed_at, key=lambda deployment: deployment.finished_at)
-            found += [Fix(vulnerability, deployment) for deployment in successes[place : place + 1]]
-    return sorted(found, key=lambda fix: (fix.at, fix.deployment.id, fix.vulnerability.id))
+        if vulnerability.fixed_at and has_deployable_fix(vulnerability):
+            first = bisect_left(successes, vulnerability.fixed_at, key=lambda deployment: deployment.finished_at)
+            fixes += [DeliveredFix(vulnerability, deployment) for deployment in successes[first : first + 1]]
+    return sorted(fixes, key=lambda fix: (fix.deployed_at, fix.deployment.id, fix.vulnerability.id))
 
 
-def notes(vulnerabilities: Iterable[Vulnerability]) -> Iterator[str]:
+def severity_notes(vulnerabilities: Iterable[Vulnerability]) -> Iterator[str]:
     """What a reader must know of those that count nowhere."""
-    unknown = sum(vulnerability.severity is None for vulnerability in vulnerabilities)
-    if unknown:
-        yield f"Vulnerabilities of unknown severity, in no number by severity: {unknown:,}."
+    unknown_count = sum(vulnerability.severity is None for vulnerability in vulnerabilities)
+    if unknown_count:
+        yield f"Vulnerabilities of unknown severity, in no number by severity: {unknown_count:,}."
 
 
-def sentence(vulnerabilities: Sequence[Vulnerability], window: Window) -> str:
+def security_sentence(vulnerabilities: Sequence[Vulnerability], window: Window) -> str:
     """`Security: 3 detected, 1 of them open (high); 2 fixed, …`; empty where the window holds none."""
-    found = by_severity(vulnerabilities, window)
-    detected = sum(one.detected for one in found.values())
-    fixed = sum(one.fixed for one in found.values())
-    parts = [f"{formatting.count(detected, 'detected', 'detected')}{_still_open(found)}"] if detected else []
+    counts = count_by_severity(vulnerabilities, window)
+    detected = sum(severity_counts.detected for severity_counts in counts.values())
+    fixed = sum(severity_counts.fixed for severity_counts in counts.values())
+    parts = [f"{formatting.count(detected, 'detected', 'detected')}{_open_text(counts)}"] if detected else []
     if fixed:
-        rated = (v for v in vulnerabilities if v.severity)
-        median = _remediation(rated, window)
-        took = f", median time to remediate {formatting.duration(median)}" if median is not None else ""
-        parts.append(f"{formatting.count(fixed, 'fixed', 'fixed')}{took}")
+        with_severity = (v for v in vulnerabilities if v.severity)
+        median_seconds = _median_seconds_to_fix(with_severity, window)
+        median_text = (
+            f", median time to remediate {formatting.duration(median_seconds)}" if median_seconds is not None else ""
+        )
+        parts.append(f"{formatting.count(fixed, 'fixed', 'fixed')}{median_text}")
     return f"Security: {'; '.join(parts)}." if parts else ""
 
 
-def _still_open(found: dict[str, schema.Security]) -> str:
-    left = {severity: one.open for severity, one in found.items() if one.open}
-    if not left:
+def _open_text(counts: dict[str, schema.Security]) -> str:
+    open_by_severity = {
+        severity: severity_counts.open for severity, severity_counts in counts.items() if severity_counts.open
+    }
+    if not open_by_severity:
         return ", none of them open"
-    whole = sum(left.values())
-    named = (name if number == whole else formatting.count(number, name, name) for name, number in left.items())
-    return f", {formatting.count(whole, 'of them open', 'of them open')} ({', '.join(named)})"
+    open_count = sum(open_by_severity.values())
+    severity_texts = (
+        severity if number == open_count else formatting.count(number, severity, severity)
+        for severity, number in open_by_severity.items()
+    )
+    return f", {formatting.count(open_count, 'of them open', 'of them open')} ({', '.join(severity_texts)})"

@@ -4,20 +4,20 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from dora_metrics.core import schema
-from dora_metrics.core.failures.judge import counts
-from dora_metrics.core.linking.link import reached_users
-from dora_metrics.core.metrics.calculate import deployments_in, failures_in, ratio, share, successes
-from dora_metrics.core.metrics.scope_history import Record, cut
+from dora_metrics.core.failures.judge import counts_in_failure_rate
+from dora_metrics.core.linking.link import has_reached_users
+from dora_metrics.core.metrics.calculate import deployments_in, failures_in, quantile_or_none, ratio_or_none, successes
+from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.statistics import Point
-from dora_metrics.core.windows import IsoWeek, Window, local_days, weeks
+from dora_metrics.core.statistics import WeeklyPoint
+from dora_metrics.core.windows import IsoWeek, Window, count_local_days, iso_weeks
 
-REACH = timedelta(days=90)
+MIN_TREND_WINDOW = timedelta(days=90)
 """How far back trends look where the window is shorter: twelve weeks, and what a ledger is always read for."""
 
-_LONGEST = timedelta(weeks=53)
+_MAX_TREND_WINDOW = timedelta(weeks=53)
 
-VALUES: dict[str, Callable[[schema.Week], float | None]] = {
+WEEKLY_VALUES: dict[str, Callable[[schema.Week], float | None]] = {
     "deployment_frequency": lambda week: week.deployments / 7,
     "lead_time": lambda week: week.lead_time_p50_seconds,
     "change_failure_rate": lambda week: week.change_failure_ratio,
@@ -27,50 +27,59 @@ VALUES: dict[str, Callable[[schema.Week], float | None]] = {
 """A week's value of each metric, in the unit of its target: per day, seconds, a ratio."""
 
 
-def summed_up(record: Record, window: Window, touched: Iterable[IsoWeek], policy: Policy) -> list[schema.Week]:
+def summarise_weeks(
+    history: ScopeHistory, window: Window, iso_weeks: Iterable[IsoWeek], policy: Policy
+) -> list[schema.Week]:
     """What the window holds of each week."""
-    return [_week(record, week, window, policy) for week in touched]
+    return [_summarise_week(history, week, window, policy) for week in iso_weeks]
 
 
-def long_view(window: Window, now: datetime) -> Window:
+def trend_window(window: Window, now: datetime) -> Window:
     """The window, or the 90 days up to its end where it is shorter and they are sure to have been read.
 
     An event run reads the window, the one before it, and 90 days back from now. Of a window of years the last one.
     """
-    known = min(window.before().start, now - REACH)
-    start = min(window.start, max(window.end - REACH, known))
-    return Window(max(start, window.end - _LONGEST), window.end)
+    earliest_read = min(window.previous().start, now - MIN_TREND_WINDOW)
+    start = min(window.start, max(window.end - MIN_TREND_WINDOW, earliest_read))
+    return Window(max(start, window.end - _MAX_TREND_WINDOW), window.end)
 
 
-def complete_weeks(record: Record, window: Window, policy: Policy, now: datetime) -> list[schema.Week]:
+def complete_weeks(history: ScopeHistory, window: Window, policy: Policy, now: datetime) -> list[schema.Week]:
     """The complete weeks of a span, in order."""
-    touched = weeks(window, policy.zone, now, record.began)
-    return summed_up(record, window, (week for week in touched if week.complete), policy)
+    touched_weeks = iso_weeks(window, policy.zone, now, history.first_deployment_at)
+    return summarise_weeks(history, window, (week for week in touched_weeks if week.is_complete), policy)
 
 
-def points(found: Iterable[schema.Week], metric: str) -> list[Point]:
+def trend_points(summaries: Iterable[schema.Week], metric: str) -> list[WeeklyPoint]:
     """The weeks with a value, numbered from the first week listed; a week without one leaves a gap."""
-    values = ((number, VALUES[metric](week)) for number, week in enumerate(found))
+    values = ((number, WEEKLY_VALUES[metric](week)) for number, week in enumerate(summaries))
     return [(number, value) for number, value in values if value is not None]
 
 
-def _week(record: Record, week: IsoWeek, window: Window, policy: Policy) -> schema.Week:
-    span = Window(max(week.span.start, window.start), min(week.span.end, window.end))
-    deployments = deployments_in(record, span)
-    failures = failures_in(record, span)
-    delivered = successes(deployments)
-    reached = [deployment.id for deployment in deployments if reached_users(deployment)]
-    seconds = sorted(lead.seconds for lead in cut(record.leads.measured, span, lambda lead: lead.at))
+def _summarise_week(history: ScopeHistory, week: IsoWeek, window: Window, policy: Policy) -> schema.Week:
+    span = Window(max(week.window.start, window.start), min(week.window.end, window.end))
+    deployments = deployments_in(history, span)
+    failures = failures_in(history, span)
+    successful = successes(deployments)
+    ids_reaching_users = [deployment.id for deployment in deployments if has_reached_users(deployment)]
+    lead_time_seconds = sorted(
+        change.seconds for change in in_window(history.lead_times.measured, span, lambda change: change.deployed_at)
+    )
     return schema.Week(
         week=week.name,
-        start=week.span.start,
-        end=week.span.end,
-        partial=not week.complete,
-        deployments=len(delivered),
-        deployment_days=local_days((d.finished_at for d in delivered), policy.zone),
-        lead_time_p50_seconds=share(seconds, 0.5),
-        change_failure_ratio=ratio(len(failures), sum(counts(d, policy) for d in deployments)),
-        recovery_p50_seconds=share(sorted(f.seconds for f in failures if f.seconds is not None), 0.5),
-        rework_ratio=ratio(sum(identity in record.rework for identity in reached), len(reached)),
-        incidents=len(cut(record.incidents, span, lambda one: one.incident.detected_at)),
+        start=week.window.start,
+        end=week.window.end,
+        partial=not week.is_complete,
+        deployments=len(successful),
+        deployment_days=count_local_days((d.finished_at for d in successful), policy.zone),
+        lead_time_p50_seconds=quantile_or_none(lead_time_seconds, 0.5),
+        change_failure_ratio=ratio_or_none(len(failures), sum(counts_in_failure_rate(d, policy) for d in deployments)),
+        recovery_p50_seconds=quantile_or_none(
+            sorted(f.recovery_seconds for f in failures if f.recovery_seconds is not None), 0.5
+        ),
+        rework_ratio=ratio_or_none(
+            sum(deployment_id in history.rework_reasons for deployment_id in ids_reaching_users),
+            len(ids_reaching_users),
+        ),
+        incidents=len(in_window(history.incidents, span, lambda attributed: attributed.incident.detected_at)),
     )

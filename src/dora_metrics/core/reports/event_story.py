@@ -5,18 +5,18 @@ from dataclasses import dataclass
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
-from dora_metrics.core.markdown import Md, joined, link, md
-from dora_metrics.core.metrics.scope_history import Record
+from dora_metrics.core.markdown import Md, join_non_empty, link, md
+from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.reports.fact_names import change_name, name, readable
-from dora_metrics.core.reports.sections import NAMES, plain
+from dora_metrics.core.reports.fact_names import change_link, deployment_link, replace_ids_in_scope
+from dora_metrics.core.reports.sections import METRIC_TITLES, value_text
 from dora_metrics.core.statistics import quantile
 
-_MOST = 5
+_MAX_LISTED_CHANGES = 5
 
 
 @dataclass(frozen=True)
-class Story:
+class EventStory:
     """A headline and the sentences under it."""
 
     headline: Md
@@ -24,7 +24,7 @@ class Story:
 
 
 @dataclass(frozen=True)
-class Happening:
+class EventInfo:
     """What started the run, in one plain sentence, and the facts it brought."""
 
     title: str
@@ -32,66 +32,75 @@ class Happening:
 
 
 @dataclass(frozen=True)
-class Setting:
+class StoryContext:
     """The scope that a story plays in: judged, and in numbers with and without the event; `span` names the window.
 
     `security`: one sentence on its vulnerabilities, empty where there is nothing to say.
     """
 
-    record: Record | None
-    scope: schema.ScopeMetrics | None
-    was: schema.ScopeMetrics | None
+    history: ScopeHistory | None
+    scope_metrics: schema.ScopeMetrics | None
+    metrics_before_event: schema.ScopeMetrics | None
     policy: Policy
-    span: str
-    security: str = ""
+    window_text: str
+    security_sentence: str = ""
 
 
-def tell(happening: Happening | None, setting: Setting) -> Story:
+def describe_event(event: EventInfo | None, context: StoryContext) -> EventStory:
     """What happened, in the light of the scope it belongs to."""
-    story = _event(happening, setting) if happening else _standing(setting)
-    if setting.scope is None:
-        return Story(story.headline, (*story.sentences, *_nothing_yet()))
-    security = (md("{}", setting.security),) if setting.security else ()
-    return Story(story.headline, (*story.sentences, *_changed(setting.scope, setting.was), *security))
+    story = _event_story(event, context) if event else _status_story(context)
+    if context.scope_metrics is None:
+        return EventStory(story.headline, (*story.sentences, *_no_deployment_sentences()))
+    security_sentences = (md("{}", context.security_sentence),) if context.security_sentence else ()
+    return EventStory(
+        story.headline,
+        (
+            *story.sentences,
+            *_metric_differences(context.scope_metrics, context.metrics_before_event),
+            *security_sentences,
+        ),
+    )
 
 
-def _standing(setting: Setting) -> Story:
+def _status_story(context: StoryContext) -> EventStory:
     """Where delivery stands, in one line."""
-    if setting.record is None or setting.scope is None:
-        return Story(Md("📊 Delivery"))
-    found = setting.scope.metrics
-    parts = [_deployments(found.deployment_frequency.per_day)]
-    if found.lead_time.p50_seconds is not None:
-        parts.append(f"lead time {formatting.duration(found.lead_time.p50_seconds)}")
-    if found.change_failure_rate.ratio is not None:
-        parts.append(f"{formatting.percent(found.change_failure_rate.ratio)} failed")
-    return Story(md("📊 {}: {}", setting.record.scope.repository, ", ".join(parts)))
+    if context.history is None or context.scope_metrics is None:
+        return EventStory(Md("📊 Delivery"))
+    metrics = context.scope_metrics.metrics
+    parts = [_frequency_text(metrics.deployment_frequency.per_day)]
+    if metrics.lead_time.p50_seconds is not None:
+        parts.append(f"lead time {formatting.duration(metrics.lead_time.p50_seconds)}")
+    if metrics.change_failure_rate.ratio is not None:
+        parts.append(f"{formatting.percent(metrics.change_failure_rate.ratio)} failed")
+    return EventStory(md("📊 {}: {}", context.history.scope.repository, ", ".join(parts)))
 
 
-def _deployments(per_day: float | None) -> str:
+def _frequency_text(per_day: float | None) -> str:
     """`2.3 deployments a week`."""
     if not per_day:
         return "no deployments"
-    number, _, rest = formatting.frequency(per_day).partition(" ")
-    return f"{number} deployment{'' if number == '1' else 's'} {rest}"
+    number, _, unit = formatting.frequency(per_day).partition(" ")
+    return f"{number} deployment{'' if number == '1' else 's'} {unit}"
 
 
-def _event(happening: Happening, setting: Setting) -> Story:
-    fact = next((f for kind in (Deployment, Incident, Change) for f in happening.facts if isinstance(f, kind)), None)
+def _event_story(event: EventInfo, context: StoryContext) -> EventStory:
+    fact = next(
+        (f for fact_type in (Deployment, Incident, Change) for f in event.facts if isinstance(f, fact_type)), None
+    )
     match fact:
         case Deployment():
-            return _deployment(fact, setting)
+            return _deployment_story(fact, context)
         case Incident():
-            return _incident(fact, setting.record)
+            return _incident_story(fact, context.history)
         case Change():
-            return _change(fact, setting.policy)
-        case _ if setting.scope:
-            return Story(_standing(setting).headline, (md("{}.", happening.title),))
+            return _change_story(fact, context.policy)
+        case _ if context.scope_metrics:
+            return EventStory(_status_story(context).headline, (md("{}.", event.title),))
         case _:
-            return Story(md("ℹ️ {}", happening.title))
+            return EventStory(md("ℹ️ {}", event.title))
 
 
-def _nothing_yet() -> tuple[Md, ...]:
+def _no_deployment_sentences() -> tuple[Md, ...]:
     return (
         Md("**No production deployment is known yet**, so there are no numbers."),
         Md(
@@ -102,113 +111,150 @@ def _nothing_yet() -> tuple[Md, ...]:
     )
 
 
-def _deployment(deployment: Deployment, setting: Setting) -> Story:
-    environment, record = deployment.environment or "production", setting.record
+def _deployment_story(deployment: Deployment, context: StoryContext) -> EventStory:
+    environment, history = deployment.environment or "production", context.history
     if deployment.status == "cancelled":
-        return Story(md("⏹️ Deployment of {} to {} was cancelled: it counts nowhere", name(deployment), environment))
+        return EventStory(
+            md("⏹️ Deployment of {} to {} was cancelled: it counts nowhere", deployment_link(deployment), environment)
+        )
     if deployment.status == "failure":
-        return Story(
-            md("❌ Deployment of {} to {} failed", name(deployment), environment), tuple(_failed_run(setting.policy))
+        return EventStory(
+            md("❌ Deployment of {} to {} failed", deployment_link(deployment), environment),
+            tuple(_failed_run_sentences(context.policy)),
         )
-    if record is None or not setting.policy.is_production(environment):
-        return Story(md("📦 {} reached {}, which is not production", name(deployment), environment))
-    leads = sorted(lead.seconds for lead in record.leads.measured if lead.deployment == deployment.id)
-    headline = md("🚀 {} reached {}", name(deployment), environment)
-    if leads:
-        many, middle = (
+    if history is None or not context.policy.is_production(environment):
+        return EventStory(md("📦 {} reached {}, which is not production", deployment_link(deployment), environment))
+    lead_times_seconds = sorted(
+        measured_change.seconds
+        for measured_change in history.lead_times.measured
+        if measured_change.deployment_id == deployment.id
+    )
+    headline = md("🚀 {} reached {}", deployment_link(deployment), environment)
+    if lead_times_seconds:
+        change_count, median_lead_time = (
             formatting.count(len(deployment.changes or ()), "change"),
-            formatting.duration(quantile(leads, 0.5)),
+            formatting.duration(quantile(lead_times_seconds, 0.5)),
         )
-        headline = md("{} · {}, median lead time **{}**", headline, many, middle)
-    return Story(headline, (joined(" ", (_place(deployment, setting), *_success(deployment, record, leads))),))
-
-
-def _place(deployment: Deployment, setting: Setting) -> Md:
-    """Which one it is in the window, where it is the newest."""
-    done = [d for d in setting.record.deployments if d.status == "success"] if setting.record else []
-    if not done or not setting.scope or done[-1].id != deployment.id:
-        return Md("")
-    number = setting.scope.metrics.deployment_frequency.deployments
-    if not number:
-        return Md("It lies outside of the window of the numbers below.")
-    return md(
-        "The {} deployment in the {}.",
-        formatting.ordinal(number),
-        setting.span if setting.span.startswith("last") else "window",
+        headline = md("{} · {}, median lead time **{}**", headline, change_count, median_lead_time)
+    return EventStory(
+        headline,
+        (
+            join_non_empty(
+                " ",
+                (
+                    _position_in_window(deployment, context),
+                    *_success_sentences(deployment, history, lead_times_seconds),
+                ),
+            ),
+        ),
     )
 
 
-def _failed_run(policy: Policy) -> Iterator[Md]:
+def _position_in_window(deployment: Deployment, context: StoryContext) -> Md:
+    """Which one it is in the window, where it is the newest."""
+    successes = [d for d in context.history.deployments if d.status == "success"] if context.history else []
+    if not successes or not context.scope_metrics or successes[-1].id != deployment.id:
+        return Md("")
+    window_deployment_count = context.scope_metrics.metrics.deployment_frequency.deployments
+    if not window_deployment_count:
+        return Md("It lies outside of the window of the numbers below.")
+    return md(
+        "The {} deployment in the {}.",
+        formatting.ordinal(window_deployment_count),
+        context.window_text if context.window_text.startswith("last") else "window",
+    )
+
+
+def _failed_run_sentences(policy: Policy) -> Iterator[Md]:
     if policy.count_failed_runs:
         yield Md("It counts as a failed deployment, because `count-failed-runs` is on.")
     else:
         yield Md("It did not reach users, so it is a pipeline failure and in no failure rate.")
 
 
-def _success(deployment: Deployment, record: Record, leads: list[float]) -> Iterator[Md]:
+def _success_sentences(deployment: Deployment, history: ScopeHistory, lead_times_seconds: list[float]) -> Iterator[Md]:
     if deployment.changes:
-        yield _delivered(deployment, record, leads)
-    elif deployment.changes is None and deployment == record.first_success:
+        yield _delivered_changes(deployment, history, lead_times_seconds)
+    elif deployment.changes is None and deployment == history.first_success:
         yield Md("As the first that is known here, it only bounds what the next one delivers.")
     elif deployment.changes is None:
         yield Md("What it delivered is not known yet.")
     else:
         yield Md("It delivered nothing new.")
-    for failure in record.failures:
+    for failure in history.failures:
         if failure.remediated_by == deployment.id:
             yield md(
                 "It ended the failure of {} ({}, {}).",
-                name(failure.deployment),
+                deployment_link(failure.deployment),
                 failure.rule,
-                formatting.duration(failure.seconds),
+                formatting.duration(failure.recovery_seconds),
             )
         if failure.deployment.id == deployment.id:
-            yield md("It is marked as failed by `{}`: {}.", Md(failure.rule), readable(failure.because, record))
-    if reason := record.rework.get(deployment.id):
-        yield md("It was rework ({}).", readable(reason, record))
+            yield md(
+                "It is marked as failed by `{}`: {}.", Md(failure.rule), replace_ids_in_scope(failure.because, history)
+            )
+    if reason := history.rework_reasons.get(deployment.id):
+        yield md("It was rework ({}).", replace_ids_in_scope(reason, history))
 
 
-def _delivered(deployment: Deployment, record: Record, leads: list[float]) -> Md:
-    links = [change_name(identity, record.changes.get(identity)) for identity in deployment.changes or ()]
-    shown = joined(", ", links[:_MOST]) + (f" and {len(links) - _MOST} more" if len(links) > _MOST else "")
-    if not leads:
-        return Md(f"It delivered {shown}.")
-    return Md(f"It delivered {shown}, the oldest {formatting.duration(leads[-1])} after its start.")
+def _delivered_changes(deployment: Deployment, history: ScopeHistory, lead_times_seconds: list[float]) -> Md:
+    links = [change_link(change_id, history.changes.get(change_id)) for change_id in deployment.changes or ()]
+    text = join_non_empty(", ", links[:_MAX_LISTED_CHANGES]) + (
+        f" and {len(links) - _MAX_LISTED_CHANGES} more" if len(links) > _MAX_LISTED_CHANGES else ""
+    )
+    if not lead_times_seconds:
+        return Md(f"It delivered {text}.")
+    return Md(f"It delivered {text}, the oldest {formatting.duration(lead_times_seconds[-1])} after its start.")
 
 
-def _incident(incident: Incident, record: Record | None) -> Story:
+def _incident_story(incident: Incident, history: ScopeHistory | None) -> EventStory:
     title = link(incident.title or incident.id, incident.url)
     if incident.retracted:
-        return Story(md("Not an incident after all: {}", title))
-    placed = next((one for one in record.incidents if one.incident.id == incident.id), None) if record else None
+        return EventStory(md("Not an incident after all: {}", title))
+    attribution = (
+        next((candidate for candidate in history.incidents if candidate.incident.id == incident.id), None)
+        if history
+        else None
+    )
     if incident.resolved_at:
-        span = (incident.resolved_at - incident.detected_at).total_seconds()
-        headline = md("✅ Incident over after {}: {}", formatting.duration(max(span, 0)), title)
+        duration_seconds = (incident.resolved_at - incident.detected_at).total_seconds()
+        headline = md("✅ Incident over after {}: {}", formatting.duration(max(duration_seconds, 0)), title)
     else:
         headline = md("🔥 Incident: {}", title)
-    if placed is None:
-        return Story(headline)
-    if placed.blamed is None:
-        return Story(headline, (md("It is blamed on no deployment: {}.", placed.because),))
-    return Story(headline, (md("It is blamed on {}: {}.", name(placed.blamed), placed.because),))
+    if attribution is None:
+        return EventStory(headline)
+    if attribution.attributed_to is None:
+        return EventStory(headline, (md("It is blamed on no deployment: {}.", attribution.because),))
+    return EventStory(
+        headline, (md("It is blamed on {}: {}.", deployment_link(attribution.attributed_to), attribution.because),)
+    )
 
 
-def _change(change: Change, policy: Policy) -> Story:
-    headline = md("🔀 {} was merged: {}", change_name(change.id, change), change.title or "without a title")
-    left_out = change.bot and policy.exclude_bots
-    return Story(
+def _change_story(change: Change, policy: Policy) -> EventStory:
+    headline = md("🔀 {} was merged: {}", change_link(change.id, change), change.title or "without a title")
+    is_excluded = change.bot and policy.exclude_bots
+    return EventStory(
         headline,
-        (Md("By a bot: it is in no lead time.") if left_out else Md("It counts once it is deployed."),),
+        (Md("By a bot: it is in no lead time.") if is_excluded else Md("It counts once it is deployed."),),
     )
 
 
-def _changed(scope: schema.ScopeMetrics, was: schema.ScopeMetrics | None) -> Iterator[Md]:
+def _metric_differences(
+    scope_metrics: schema.ScopeMetrics, metrics_before_event: schema.ScopeMetrics | None
+) -> Iterator[Md]:
     """The numbers whose words this event changed."""
-    if was is None:
+    if metrics_before_event is None:
         return
-    pairs = (
-        (title, plain(getattr(was.metrics, key)), plain(getattr(scope.metrics, key))) for key, title in NAMES.items()
+    values = (
+        (
+            title,
+            value_text(getattr(metrics_before_event.metrics, metric)),
+            value_text(getattr(scope_metrics.metrics, metric)),
+        )
+        for metric, title in METRIC_TITLES.items()
     )
-    moved = [md("{} {} → **{}**", title.lower(), before, after) for title, before, after in pairs if before != after]
-    if moved:
-        yield Md(f"It changed: {joined(' · ', moved)}.")
+    differences = [
+        md("{} {} → **{}**", title.lower(), before, after) for title, before, after in values if before != after
+    ]
+    if differences:
+        yield Md(f"It changed: {join_non_empty(' · ', differences)}.")

@@ -4,41 +4,41 @@ import re
 from collections.abc import Mapping
 
 from dora_metrics.core.facts.model import Change, Deployment
-from dora_metrics.core.markdown import Md, code, link
-from dora_metrics.core.metrics.scope_history import Record
-from dora_metrics.core.scope import label
+from dora_metrics.core.markdown import Md, code_span, link
+from dora_metrics.core.metrics.scope_history import ScopeHistory
+from dora_metrics.core.scope import deployment_label
 
 
-def name(deployment: Deployment) -> Md:
+def deployment_link(deployment: Deployment) -> Md:
     """A deployment as people call it, linked to where it is."""
-    return link(code(label(deployment)), deployment.url)
+    return link(code_span(deployment_label(deployment)), deployment.url)
 
 
-_IDENTITY = re.compile(r"\b[a-z]+:[^\s;,()]*[^\s;,().:]")
+_FACT_ID = re.compile(r"\b[a-z]+:[^\s;,()]*[^\s;,().:]")
 
 
-def readable(text: str, record: Record) -> str:
+def replace_ids_in_scope(text: str, history: ScopeHistory) -> str:
     """A sentence about facts, with the ids in it as people call them: a version, `#12`, a short sha."""
-    return spoken(text, record.by_id)
+    return replace_ids(text, history.deployments_by_id)
 
 
-def spoken(text: str, known: Mapping[str, object]) -> str:
+def replace_ids(text: str, facts_by_id: Mapping[str, object]) -> str:
     """The same, of facts of any scope by id."""
 
-    def called(found: re.Match[str]) -> str:
-        fact = known.get(found[0])
-        return label(fact) if isinstance(fact, Deployment) else _short(found[0])
+    def name_of_id(match: re.Match[str]) -> str:
+        fact = facts_by_id.get(match[0])
+        return deployment_label(fact) if isinstance(fact, Deployment) else _short_id(match[0])
 
-    return _IDENTITY.sub(called, text)
-
-
-def _short(identity: str) -> str:
-    if re.fullmatch(r"github:(?:pull|issue):.*#\d+", identity):
-        return f"#{identity.rpartition('#')[2]}"
-    return identity[7:14] if identity.startswith("commit:") else identity
+    return _FACT_ID.sub(name_of_id, text)
 
 
-def change_name(identity: str, change: Change | None) -> Md:
+def _short_id(fact_id: str) -> str:
+    if re.fullmatch(r"github:(?:pull|issue):.*#\d+", fact_id):
+        return f"#{fact_id.rpartition('#')[2]}"
+    return fact_id[7:14] if fact_id.startswith("commit:") else fact_id
+
+
+def change_link(change_id: str, change: Change | None) -> Md:
     """`#481` for a pull request, the short sha for a commit; linked."""
-    shown = _short(identity)
-    return link(Md(shown) if shown.startswith("#") else code(shown), change.url if change else None)
+    text = _short_id(change_id)
+    return link(Md(text) if text.startswith("#") else code_span(text), change.url if change else None)

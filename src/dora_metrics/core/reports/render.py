@@ -8,25 +8,25 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from dora_metrics.core.markdown import escape
-from dora_metrics.core.reports.summary import Report
+from dora_metrics.core.reports.summary import SummaryReport
 
-LARGEST = 1_000_000
+MAX_SUMMARY_BYTES = 1_000_000
 """GitHub drops a step summary above 1 MiB (1,048,576 bytes)."""
 
 
-_MOST = 10_000_000
+_MAX_CHARACTERS = 10_000_000
 
 
 class TemplateError(Exception):
     """A template cannot be used; the message says why."""
 
 
-def markdown(report: Report, template: str, parts: Mapping[str, str]) -> str:
+def summary_markdown(report: SummaryReport, template: str, parts: Mapping[str, str]) -> str:
     """The template filled with the report."""
-    return filled(template, parts, report=report)
+    return markdown(template, parts, report=report)
 
 
-def filled(template: str, parts: Mapping[str, str] | None = None, **values: object) -> str:
+def markdown(template: str, parts: Mapping[str, str] | None = None, **values: object) -> str:
     """A template filled with values, each of which is escaped on its way in unless it is `Md`.
 
     Args:
@@ -45,38 +45,38 @@ def filled(template: str, parts: Mapping[str, str] | None = None, **values: obje
         keep_trailing_newline=True,
         loader=DictLoader(dict(parts or {})),
     )
-    environment.globals["range"] = _Numbers().range
+    environment.globals["range"] = _RangeBudget().range
     try:
-        return "".join(_bounded(environment.from_string(template).generate(**values)))
-    except TemplateSyntaxError as problem:
-        raise TemplateError(f"line {problem.lineno}: {problem.message}") from None
-    except (RecursionError, MemoryError) as problem:
-        raise TemplateError(f"it never ends ({type(problem).__name__})") from None
-    except (JinjaError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as problem:
-        raise TemplateError(str(problem)) from None
+        return "".join(_limit_size(environment.from_string(template).generate(**values)))
+    except TemplateSyntaxError as error:
+        raise TemplateError(f"line {error.lineno}: {error.message}") from None
+    except (RecursionError, MemoryError) as error:
+        raise TemplateError(f"it never ends ({type(error).__name__})") from None
+    except (JinjaError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        raise TemplateError(str(error)) from None
 
 
-def _bounded(pieces: Iterable[str]) -> Iterator[str]:
+def _limit_size(chunks: Iterable[str]) -> Iterator[str]:
     """The pieces, as long as they are no more than anybody shows."""
-    size = 0
-    for piece in pieces:
-        size += len(piece)
-        if size > _MOST:
-            raise TemplateError(f"it says more than {_MOST:,} characters")
-        yield piece
+    character_count = 0
+    for chunk in chunks:
+        character_count += len(chunk)
+        if character_count > _MAX_CHARACTERS:
+            raise TemplateError(f"it says more than {_MAX_CHARACTERS:,} characters")
+        yield chunk
 
 
-class _Numbers:
+class _RangeBudget:
     """All numbers that one template may count through, so that loops within loops come to an end."""
 
-    left = 100_000
+    remaining = 100_000
 
     def range(self, *bounds: int) -> range:
-        found = range(*bounds)
-        self.left -= len(found)
-        if self.left < 0:
+        numbers = range(*bounds)
+        self.remaining -= len(numbers)
+        if self.remaining < 0:
             raise TemplateError("it counts further than 100,000")
-        return found
+        return numbers
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
@@ -85,7 +85,10 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(("*", "**"))
 
     def call_binop(self, context: Context, operator: str, left: object, right: object) -> object:
-        if not all(isinstance(one, int | float) and abs(one) < _MOST for one in (left, right)) or operator == "**":
+        if (
+            not all(isinstance(operand, int | float) and abs(operand) < _MAX_CHARACTERS for operand in (left, right))
+            or operator == "**"
+        ):
             raise TemplateError(f"{operator} is for small numbers only")
         return super().call_binop(context, operator, left, right)
 

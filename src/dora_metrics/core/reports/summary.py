@@ -6,20 +6,30 @@ from dataclasses import dataclass, field
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.markdown import Md, link, md
 from dora_metrics.core.metrics import security
-from dora_metrics.core.metrics.comparison import Subject, verdicts
-from dora_metrics.core.metrics.scope_history import Record
-from dora_metrics.core.metrics.weekly import complete_weeks, long_view
-from dora_metrics.core.outcome import Told
-from dora_metrics.core.reports.event_story import Happening, Setting, Story, tell
-from dora_metrics.core.reports.sections import NAMES, Chart, Making, Prospects, Row, chart, making, prospects, rows
-from dora_metrics.core.scope import Scope, name_of
+from dora_metrics.core.metrics.comparison import Results, compare_with_previous
+from dora_metrics.core.metrics.scope_history import ScopeHistory
+from dora_metrics.core.metrics.weekly import complete_weeks, trend_window
+from dora_metrics.core.outcome import Outcome
+from dora_metrics.core.reports.event_story import EventInfo, EventStory, StoryContext, describe_event
+from dora_metrics.core.reports.sections import (
+    METRIC_TITLES,
+    Chart,
+    Derivation,
+    MetricRow,
+    OutlookText,
+    derive,
+    metric_rows,
+    outlook_text,
+    weekly_chart,
+)
+from dora_metrics.core.scope import Scope, scope_label
 from dora_metrics.core.targets.thresholds import Violation
 
-_MOST_OTHERS = 200
+_MAX_OTHER_SCOPES = 200
 
 
 @dataclass(frozen=True)
-class Other:
+class OtherScope:
     """One line about a scope that the event is not about, its name linked to the repository."""
 
     name: Md
@@ -27,33 +37,33 @@ class Other:
 
 
 @dataclass(frozen=True)
-class Report:
+class SummaryReport:
     """A summary, ready to be rendered; plain texts are untrusted, `Md` is not."""
 
-    story: Story
+    story: EventStory
     heading: str
-    before: str
+    previous_heading: str
     benchmark: str
     alarms: Sequence[Md] = ()
-    rows: Sequence[Row] = ()
+    rows: Sequence[MetricRow] = ()
     overall: str = ""
-    insight: Md | None = None
-    prospects: Prospects | None = None
+    slowest_stage: Md | None = None
+    outlook: OutlookText | None = None
     chart: Chart | None = None
-    others: Sequence[Other] = ()
-    others_more: int = 0
-    told: Sequence[Told] = ()
-    making: Making | None = None
+    other_scopes: Sequence[OtherScope] = ()
+    omitted_scope_count: int = 0
+    outcomes: Sequence[Outcome] = ()
+    making: Derivation | None = None
     notes: Sequence[str] = field(default=())
 
 
 def build(
-    subject: Subject,
-    main: Scope | None,
-    happening: Happening | None,
-    earlier: Subject | None,
-    told: Sequence[Told] = (),
-) -> Report:
+    results: Results,
+    main_scope: Scope | None,
+    event: EventInfo | None,
+    results_before_event: Results | None,
+    outcomes: Sequence[Outcome] = (),
+) -> SummaryReport:
     """The report about one scope and, in a line each, all others.
 
     Args:
@@ -63,95 +73,110 @@ def build(
         earlier: the numbers without this event's facts, to say what it changed.
         told: how the effects of the run went.
     """
-    record = next((record for record in subject.records.records if record.scope == main), None)
-    scope = subject.scope(main) if main else None
-    was = earlier.scope(main) if earlier and main else None
-    secure = security.sentence(record.vulnerabilities, subject.window) if record else ""
-    story = tell(happening, Setting(record, scope, was, subject.policy, subject.span, secure))
-    if record is None or scope is None:
-        return Report(story, subject.span, "", subject.document.benchmark, told=told, notes=subject.document.notes)
-    records = {record.scope: record for record in subject.records.records}
-    others = [_other(one, records) for one in subject.document.scopes if one is not scope]
-    return Report(
+    history = next((history for history in results.evaluation.histories if history.scope == main_scope), None)
+    scope_metrics = results.metrics_of(main_scope) if main_scope else None
+    metrics_before_event = results_before_event.metrics_of(main_scope) if results_before_event and main_scope else None
+    security_sentence = security.security_sentence(history.vulnerabilities, results.window) if history else ""
+    window_text = results.window_text
+    context = StoryContext(history, scope_metrics, metrics_before_event, results.policy, window_text, security_sentence)
+    story = describe_event(event, context)
+    if history is None or scope_metrics is None:
+        document = results.document
+        return SummaryReport(story, window_text, "", document.benchmark, outcomes=outcomes, notes=document.notes)
+    histories = {history.scope: history for history in results.evaluation.histories}
+    other_scopes = [_other_scope(other, histories) for other in results.document.scopes if other is not scope_metrics]
+    return SummaryReport(
         story=story,
-        heading=f"{subject.span}, {name_of(record.scope)}",
-        before=_before(subject),
-        benchmark=subject.document.benchmark,
-        rows=rows(scope, verdicts(subject, record, scope)),
-        overall=overall(scope),
-        insight=_insight(scope),
-        prospects=prospects(scope.outlook),
-        chart=chart(_weeks(record, subject)),
-        others=others[:_MOST_OTHERS],
-        others_more=len(others[_MOST_OTHERS:]),
-        told=told,
-        making=making(record, scope, subject.window, subject.policy),
-        notes=subject.document.notes,
+        heading=f"{window_text}, {scope_label(history.scope)}",
+        previous_heading=_previous_heading(results),
+        benchmark=results.document.benchmark,
+        rows=metric_rows(scope_metrics, compare_with_previous(results, history, scope_metrics)),
+        overall=overall_level_text(scope_metrics),
+        slowest_stage=_slowest_stage_text(scope_metrics),
+        outlook=outlook_text(scope_metrics.outlook),
+        chart=weekly_chart(_chart_weeks(history, results)),
+        other_scopes=other_scopes[:_MAX_OTHER_SCOPES],
+        omitted_scope_count=len(other_scopes[_MAX_OTHER_SCOPES:]),
+        outcomes=outcomes,
+        making=derive(history, scope_metrics, results.window, results.policy),
+        notes=results.document.notes,
     )
 
 
-def _weeks(record: Record, subject: Subject) -> list[schema.Week]:
-    return complete_weeks(record, long_view(subject.window, subject.now), subject.policy, subject.now)
+def _chart_weeks(history: ScopeHistory, results: Results) -> list[schema.Week]:
+    return complete_weeks(history, trend_window(results.window, results.now), results.policy, results.now)
 
 
-def _before(subject: Subject) -> str:
-    if subject.spec.everything:
+def _previous_heading(results: Results) -> str:
+    if results.window_spec.is_all:
         return ""
-    return f"{subject.span.removeprefix('last ')} before" if subject.spec.span else "the same time before"
+    return (
+        f"{results.window_text.removeprefix('last ')} before" if results.window_spec.length else "the same time before"
+    )
 
 
-def alarm(one: Violation, main: Scope | None) -> Md:
+def alarm_line(violation: Violation, main_scope: Scope | None) -> Md:
     """What was hit, with its scope where that is another one, and the threshold as it was written."""
-    scope = Scope(one.repository, one.service, one.environment)
-    said = one.text if scope == main else f"{one.repository} · {name_of(scope)}: {one.text}"
-    return md("{} **{}** ({}-on: {})", "❌" if one.on == "fail" else "⚠️", said, one.on, one.rule)
+    scope = Scope(violation.repository, violation.service, violation.environment)
+    text = violation.text if scope == main_scope else f"{violation.repository} · {scope_label(scope)}: {violation.text}"
+    return md("{} **{}** ({}-on: {})", "❌" if violation.on == "fail" else "⚠️", text, violation.on, violation.rule)
 
 
-def overall(scope: schema.ScopeMetrics) -> str:
+def overall_level_text(scope_metrics: schema.ScopeMetrics) -> str:
     """The overall level, and what it rests on; empty without one."""
-    found = scope.metrics.overall_level
-    if found is None:
+    overall_level = scope_metrics.metrics.overall_level
+    if overall_level is None:
         return ""
-    lowest = [NAMES[name].lower() for name in found.rests_on if getattr(scope.metrics, name).level == found.level]
-    return f"{found.level}, by {' and '.join(lowest)}: the lowest of {len(found.rests_on)} metrics with data"
+    lowest_metrics = [
+        METRIC_TITLES[metric].lower()
+        for metric in overall_level.rests_on
+        if getattr(scope_metrics.metrics, metric).level == overall_level.level
+    ]
+    return (
+        f"{overall_level.level}, by {' and '.join(lowest_metrics)}: the lowest of "
+        f"{len(overall_level.rests_on)} metrics with data"
+    )
 
 
-_STAGES = {
+_STAGE_TEXTS = {
     "coding": ("Coding takes longest", "pass between the first commit and the pull request"),
     "review": ("Review takes longest", "pass between the opening of a pull request and its merge"),
     "delivery": ("Delivery waits", "lie between merge and deployment"),
 }
 
 
-def _insight(scope: schema.ScopeMetrics) -> Md | None:
+def _slowest_stage_text(scope_metrics: schema.ScopeMetrics) -> Md | None:
     """The stage that takes at least half of the median lead time."""
-    lead = scope.metrics.lead_time
-    spans = {name: getattr(lead.stages, name).p50_seconds for name in _STAGES}
-    longest = max(_STAGES, key=lambda name: spans[name] or 0)
-    if not lead.p50_seconds or (spans[longest] or 0) * 2 < lead.p50_seconds:
+    lead_time = scope_metrics.metrics.lead_time
+    stage_seconds = {stage: getattr(lead_time.stages, stage).p50_seconds for stage in _STAGE_TEXTS}
+    slowest = max(_STAGE_TEXTS, key=lambda stage: stage_seconds[stage] or 0)
+    if not lead_time.p50_seconds or (stage_seconds[slowest] or 0) * 2 < lead_time.p50_seconds:
         return None
-    title, where = _STAGES[longest]
-    whole, part = formatting.duration(lead.p50_seconds), formatting.duration(spans[longest])
-    return md(f"{title}: with a median lead time of {{}}, **{{}} {where}** (median).", whole, part)
+    title, span_text = _STAGE_TEXTS[slowest]
+    total, stage_duration = formatting.duration(lead_time.p50_seconds), formatting.duration(stage_seconds[slowest])
+    return md(f"{title}: with a median lead time of {{}}, **{{}} {span_text}** (median).", total, stage_duration)
 
 
-def _other(one: schema.ScopeMetrics, records: Mapping[Scope, Record]) -> Other:
-    found, scope = one.metrics, Scope(one.repository, one.service, one.environment)
-    name = link(f"{scope.repository} · {name_of(scope)}", home(records.get(scope)))
-    cells = (
-        formatting.frequency(found.deployment_frequency.per_day),
-        formatting.duration(found.lead_time.p50_seconds),
-        formatting.percent(found.change_failure_rate.ratio),
-        formatting.duration(found.recovery_time.p50_seconds),
-        found.overall_level.level if found.overall_level else formatting.NOTHING,
+def _other_scope(scope_metrics: schema.ScopeMetrics, histories: Mapping[Scope, ScopeHistory]) -> OtherScope:
+    metrics, scope = (
+        scope_metrics.metrics,
+        Scope(scope_metrics.repository, scope_metrics.service, scope_metrics.environment),
     )
-    return Other(name, cells)
+    name = link(f"{scope.repository} · {scope_label(scope)}", repository_url(histories.get(scope)))
+    cells = (
+        formatting.frequency(metrics.deployment_frequency.per_day),
+        formatting.duration(metrics.lead_time.p50_seconds),
+        formatting.percent(metrics.change_failure_rate.ratio),
+        formatting.duration(metrics.recovery_time.p50_seconds),
+        metrics.overall_level.level if metrics.overall_level else formatting.NO_VALUE,
+    )
+    return OtherScope(name, cells)
 
 
-def home(record: Record | None) -> str | None:
+def repository_url(history: ScopeHistory | None) -> str | None:
     """The page of a scope's repository, as far as the page of one of its deployments tells it."""
-    for deployment in reversed(record.deployments if record else ()):
-        before, found, _ = (deployment.url or "").partition(f"/{deployment.repository}/")
-        if found:
-            return before + found.rstrip("/")
+    for deployment in reversed(history.deployments if history else ()):
+        base_url, separator, _ = (deployment.url or "").partition(f"/{deployment.repository}/")
+        if separator:
+            return base_url + separator.rstrip("/")
     return None

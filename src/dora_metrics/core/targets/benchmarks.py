@@ -9,20 +9,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from dora_metrics.core.windows import duration
+from dora_metrics.core.windows import parse_duration
 
-Metric = Literal["deployment_frequency", "lead_time", "change_failure_rate", "recovery_time"]
-METRICS: tuple[Metric, ...] = get_args(Metric)
-PUBLISHED = ("2019", "2021", "2022", "2023", "2024")
+LevelledMetric = Literal["deployment_frequency", "lead_time", "change_failure_rate", "recovery_time"]
+LEVELLED_METRICS: tuple[LevelledMetric, ...] = get_args(LevelledMetric)
+PUBLISHED_BENCHMARKS = ("2019", "2021", "2022", "2023", "2024")
 NEWEST_MONOTONE = "2023"
 
 _HOUR = 3600.0
 _DAY, _WEEK, _MONTH, _HALF_YEAR = 24 * _HOUR, 168 * _HOUR, 730 * _HOUR, 4380 * _HOUR
 _PER_WEEK, _PER_MONTH, _PER_HALF_YEAR = 1 / 7, 24 / 730, 24 / 4380
 
-Edge = tuple[str, float | None]
+LevelEdge = tuple[str, float | None]
 
-_MEETS: dict[Metric, Callable[[float, float], bool]] = {
+_IS_MET: dict[LevelledMetric, Callable[[float, float], bool]] = {
     "deployment_frequency": lambda value, edge: value >= edge,
     "lead_time": lambda value, edge: value < edge,
     "change_failure_rate": lambda value, edge: value <= edge,
@@ -39,47 +39,51 @@ class Benchmark:
     """A named table of levels. `ranks` orders the names, 0 the lowest; a metric without edges has no level."""
 
     name: str
-    edges: Mapping[Metric, tuple[Edge, ...]]
+    edges: Mapping[LevelledMetric, tuple[LevelEdge, ...]]
     ranks: Mapping[str, int]
 
-    def level(self, metric: Metric, value: float | None) -> str | None:
+    def level_of(self, metric: LevelledMetric, value: float | None) -> str | None:
         """The level of a value: per day, seconds or a ratio; None without a value or without edges."""
         if value is None:
             return None
         for name, edge in self.edges.get(metric, ()):
-            if edge is None or _MEETS[metric](value, edge):
+            if edge is None or _IS_MET[metric](value, edge):
                 return name
         return None
 
-    def span(self, metric: Metric, interval: tuple[float, float] | None) -> tuple[str, str] | None:
+    def level_range(self, metric: LevelledMetric, interval: tuple[float, float] | None) -> tuple[str, str] | None:
         """The lowest and the highest level inside an interval; None without one."""
         if interval is None:
             return None
-        levels = [self.level(metric, end) for end in interval]
+        levels = [self.level_of(metric, end) for end in interval]
         named = sorted((name for name in levels if name), key=self.ranks.__getitem__)
         return (named[0], named[-1]) if named else None
 
-    def lowest(self, levels: Sequence[str]) -> str:
+    def lowest_level(self, levels: Sequence[str]) -> str:
         return min(levels, key=self.ranks.__getitem__)
 
 
-def published(name: str) -> Benchmark:
+def published_benchmark(name: str) -> Benchmark:
     """One of the tables of the yearly reports, or `none`.
 
     Source: the Accelerate State of DevOps reports of these years, as closed in DEFINITIONS §4.
     """
     best_first = ("high", "medium", "low") if name == "2022" else ("elite", "high", "medium", "low")
     ranks = {"low": 0, "medium": 1, "high": 2, "elite": 3}
-    return Benchmark(name, {m: _named(best_first, e) for m, e in _TABLES.get(name, {}).items()}, ranks)
+    return Benchmark(
+        name,
+        {metric: _named_edges(best_first, edges) for metric, edges in _PUBLISHED_EDGES.get(name, {}).items()},
+        ranks,
+    )
 
 
-def _named(names: tuple[str, ...], edges: tuple[float | None, ...]) -> tuple[Edge, ...]:
+def _named_edges(names: tuple[str, ...], edges: tuple[float | None, ...]) -> tuple[LevelEdge, ...]:
     """None marks a level that no value reaches, because a better one has the same edge."""
-    reached: list[Edge] = [(name, edge) for name, edge in zip(names, edges, strict=False) if edge is not None]
-    return (*reached, (names[-1], None))
+    reachable: list[LevelEdge] = [(name, edge) for name, edge in zip(names, edges, strict=False) if edge is not None]
+    return (*reachable, (names[-1], None))
 
 
-_TABLES: dict[str, dict[Metric, tuple[float | None, ...]]] = {
+_PUBLISHED_EDGES: dict[str, dict[LevelledMetric, tuple[float | None, ...]]] = {
     "2019": {
         "deployment_frequency": (1, _PER_WEEK, _PER_MONTH),
         "lead_time": (_DAY, _WEEK, _MONTH),
@@ -113,47 +117,47 @@ _TABLES: dict[str, dict[Metric, tuple[float | None, ...]]] = {
 }
 
 
-def custom(table: Mapping[str, object]) -> Benchmark:
+def custom_benchmark(table: Mapping[str, object]) -> Benchmark:
     """A benchmark of one's own: for each metric `[[name, edge], …]`, best first, the last edge null.
 
     Raises:
         ValueError: with every problem found, joined by `; `.
     """
     problems: list[str] = []
-    edges: dict[Metric, tuple[Edge, ...]] = {}
+    edges: dict[LevelledMetric, tuple[LevelEdge, ...]] = {}
     for key, rows in table.items():
-        metric = next((known for known in METRICS if known == key), None)
+        metric = next((levelled for levelled in LEVELLED_METRICS if levelled == key), None)
         if metric is None:
-            problems.append(f"{key!r} is none of {', '.join(METRICS)}")
+            problems.append(f"{key!r} is none of {', '.join(LEVELLED_METRICS)}")
             continue
         try:
-            edges[metric] = _checked(metric, rows)
+            edges[metric] = _parse_edges(metric, rows)
         except ValueError as problem:
             problems.append(f"{key}: {problem}")
     if problems:
         raise ValueError("; ".join(problems))
-    return Benchmark("custom", edges, _ranks(edges.values()))
+    return Benchmark("custom", edges, _rank_levels(edges.values()))
 
 
-def _ranks(lists: Iterable[tuple[Edge, ...]]) -> dict[str, int]:
+def _rank_levels(edge_lists: Iterable[tuple[LevelEdge, ...]]) -> dict[str, int]:
     """A name's rank is the most levels that any list has below it."""
     ranks: dict[str, int] = {}
-    for edges in lists:
-        for below, (name, _) in enumerate(reversed(edges)):
-            ranks[name] = max(below, ranks.get(name, 0))
+    for edges in edge_lists:
+        for rank, (name, _) in enumerate(reversed(edges)):
+            ranks[name] = max(rank, ranks.get(name, 0))
     return ranks
 
 
-def _checked(metric: Metric, rows: object) -> tuple[Edge, ...]:
+def _parse_edges(metric: LevelledMetric, rows: object) -> tuple[LevelEdge, ...]:
     if not isinstance(rows, list) or not rows:
         raise ValueError("expected a list of [name, edge], best first, the last edge null")
-    edges = tuple(_edge(metric, row) for row in rows)
+    edges = tuple(_parse_edge(metric, row) for row in rows)
     values = [edge for _, edge in edges[:-1]]
     if edges[-1][1] is not None or None in values:
         raise ValueError("the last edge, and no other, is null")
     numbers = [value for value in values if value is not None]
-    ordered = sorted(set(numbers), reverse=higher_is_better(metric))
-    if numbers != ordered:
+    expected_order = sorted(set(numbers), reverse=higher_is_better(metric))
+    if numbers != expected_order:
         raise ValueError(f"edges must grow strictly {'smaller' if higher_is_better(metric) else 'greater'}, best first")
     if metric == "change_failure_rate" and any(number > 1 for number in numbers):
         raise ValueError("edges are ratios, 0.15 for 15 %")
@@ -162,16 +166,16 @@ def _checked(metric: Metric, rows: object) -> tuple[Edge, ...]:
     return edges
 
 
-def _edge(metric: Metric, row: object) -> Edge:
-    lasting = metric in ("lead_time", "recovery_time")
+def _parse_edge(metric: LevelledMetric, row: object) -> LevelEdge:
+    is_duration = metric in ("lead_time", "recovery_time")
     match row:
         case [str(name), None]:
             return name, None
-        case [str(name), str(text)] if lasting:
-            return name, duration(text).total_seconds()
+        case [str(name), str(text)] if is_duration:
+            return name, parse_duration(text).total_seconds()
         case [str(name), bool()]:
             pass
-        case [str(name), int() | float() as number] if not lasting and number >= 0:
+        case [str(name), int() | float() as number] if not is_duration and number >= 0:
             return name, float(number)
-    wanted = "a duration such as 6h" if lasting else "a number"
-    raise ValueError(f"{row!r} is no [name, edge]; an edge is {wanted}, or null for the last")
+    expected = "a duration such as 6h" if is_duration else "a number"
+    raise ValueError(f"{row!r} is no [name, edge]; an edge is {expected}, or null for the last")

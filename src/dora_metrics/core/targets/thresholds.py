@@ -16,46 +16,46 @@ from dora_metrics.core import schema
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets import units
 from dora_metrics.core.targets.benchmarks import higher_is_better
-from dora_metrics.core.targets.units import deciding
+from dora_metrics.core.targets.units import deciding_value
 
-On = Literal["fail", "warn"]
+Consequence = Literal["fail", "warn"]
 
-_SIGNS: dict[str, Callable[[float, float], bool]] = {
+_COMPARATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
     "<": operator.lt,
     "<=": operator.le,
 }
-_SAID = {">": "above", ">=": "not below", "<": "below", "<=": "not above"}
+_COMPARATOR_TEXTS = {">": "above", ">=": "not below", "<": "below", "<=": "not above"}
 
 
 @dataclass(frozen=True)
-class Limit:
+class ValueLimit:
     """`lead_time > 2d`: the values that violate."""
 
     text: str
     metric: str
-    sign: str
+    comparator: str
     bound: float
 
 
 @dataclass(frozen=True)
-class Worse:
+class RegressionLimit:
     """`lead_time worse by 20%`, or `regression` for all metrics; `least` is the share, 0 for any."""
 
     text: str
     metrics: tuple[str, ...]
-    least: float = 0
+    min_share: float = 0
 
 
-Threshold = Limit | Worse
+Threshold = ValueLimit | RegressionLimit
 
 
 class Violation(Struct, frozen=True, kw_only=True):
     """A threshold that was hit, in one scope."""
 
     rule: str
-    on: On
+    on: Consequence
     repository: str
     service: str
     environment: str
@@ -65,31 +65,31 @@ class Violation(Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True)
-class Judged:
+class ThresholdResult:
     """All thresholds on some scopes: what was hit, how many were not, and which could not be judged, with why."""
 
     violations: tuple[Violation, ...] = ()
-    held: int = 0
-    unknown: tuple[str, ...] = ()
+    passed_count: int = 0
+    not_evaluated: tuple[str, ...] = ()
 
     @property
-    def failing(self) -> bool:
-        return any(one.on == "fail" for one in self.violations)
+    def is_failing(self) -> bool:
+        return any(violation.on == "fail" for violation in self.violations)
 
 
-def threshold(text: str) -> Threshold:
+def parse_threshold(text: str) -> Threshold:
     """A threshold as it is written.
 
     Raises:
         ValueError: if it is none, with what it should be.
     """
     if text == "regression":
-        return Worse(text, units.NAMES)
-    if found := re.fullmatch(r"(\w+)\s*([<>]=?)\s*(.+)", text):
-        name = units.metric(found[1])
-        return Limit(text, name, found[2], units.amount(name, found[3]))
-    if found := re.fullmatch(r"(\w+)\s+worse(?:\s+by\s+(\d{1,6}(?:\.\d{1,6})?)\s*%)?", text, re.ASCII):
-        return Worse(text, (units.metric(found[1]),), float(found[2] or 0) / 100)
+        return RegressionLimit(text, units.METRIC_NAMES)
+    if match := re.fullmatch(r"(\w+)\s*([<>]=?)\s*(.+)", text):
+        metric = units.parse_metric(match[1])
+        return ValueLimit(text, metric, match[2], units.parse_value(metric, match[3]))
+    if match := re.fullmatch(r"(\w+)\s+worse(?:\s+by\s+(\d{1,6}(?:\.\d{1,6})?)\s*%)?", text, re.ASCII):
+        return RegressionLimit(text, (units.parse_metric(match[1]),), float(match[2] or 0) / 100)
     raise ValueError(
         f"{text!r} is no threshold; write `lead_time > 2d`, `deployment_frequency < 1/w`, "
         "`lead_time worse by 20%` or `regression`"
@@ -97,7 +97,7 @@ def threshold(text: str) -> Threshold:
 
 
 @dataclass(frozen=True)
-class Seen:
+class ThresholdInput:
     """A scope's numbers, and by metric whether it is better or worse than before, where that can be compared."""
 
     scope: Scope
@@ -106,77 +106,87 @@ class Seen:
     verdicts: Mapping[str, str]
 
 
-def judge(fail_on: Iterable[str], warn_on: Iterable[str], scopes: Iterable[Seen]) -> Judged:
+def apply_thresholds(
+    fail_on: Iterable[str], warn_on: Iterable[str], scopes: Iterable[ThresholdInput]
+) -> ThresholdResult:
     """Every threshold on every scope."""
-    rules: list[tuple[On, Threshold]] = [
-        *(("fail", threshold(text)) for text in fail_on),
-        *(("warn", threshold(text)) for text in warn_on),
+    rules: list[tuple[Consequence, Threshold]] = [
+        *(("fail", parse_threshold(text)) for text in fail_on),
+        *(("warn", parse_threshold(text)) for text in warn_on),
     ]
     violations: list[Violation] = []
-    unknown: list[str] = []
-    held = 0
-    for seen in scopes:
+    not_evaluated: list[str] = []
+    passed_count = 0
+    for data in scopes:
         for on, rule in rules:
-            hits = list(_hits(rule, seen))
-            violations += [_violation(on, rule, seen, hit) for hit in hits]
-            if not hits and (why := _why_unknown(rule, seen)):
-                unknown.append(f"{rule.text}: {why}")
-            held += not hits
-    return Judged(tuple(violations), held - len(unknown), tuple(dict.fromkeys(unknown)))
+            hits = list(_find_hits(rule, data))
+            violations += [_make_violation(on, rule, data, hit) for hit in hits]
+            if not hits and (reason := _reason_not_evaluated(rule, data)):
+                not_evaluated.append(f"{rule.text}: {reason}")
+            passed_count += not hits
+    return ThresholdResult(tuple(violations), passed_count - len(not_evaluated), tuple(dict.fromkeys(not_evaluated)))
 
 
-def _violation(on: On, rule: Threshold, seen: Seen, hit: tuple[str, str]) -> Violation:
-    name, text = hit
-    value = deciding(getattr(seen.metrics, name))
-    return Violation(rule=rule.text, on=on, **seen.scope._asdict(), metric=name, value=value or 0.0, text=text)
+def _make_violation(on: Consequence, rule: Threshold, data: ThresholdInput, hit: tuple[str, str]) -> Violation:
+    metric, text = hit
+    value = deciding_value(getattr(data.metrics, metric))
+    return Violation(rule=rule.text, on=on, **data.scope._asdict(), metric=metric, value=value or 0.0, text=text)
 
 
-def _hits(rule: Threshold, seen: Seen) -> Iterator[tuple[str, str]]:
+def _find_hits(rule: Threshold, data: ThresholdInput) -> Iterator[tuple[str, str]]:
     """Each metric that violates, and how in words."""
     match rule:
-        case Limit(_, name, sign, bound):
-            value = deciding(getattr(seen.metrics, name))
-            if value is not None and _SIGNS[sign](value, bound):
-                limit = units.shown(name, bound)
-                yield name, f"{_titled(name)} is {units.shown(name, value)}, {_SAID[sign]} {limit}"
-        case Worse(_, names, least):
-            for name in names:
-                if seen.verdicts.get(name) == "worse" and _worsening(name, seen) >= least:
-                    yield name, _regression(name, seen)
+        case ValueLimit(_, metric, comparator, bound):
+            value = deciding_value(getattr(data.metrics, metric))
+            if value is not None and _COMPARATORS[comparator](value, bound):
+                bound_text = units.format_value(metric, bound)
+                yield (
+                    metric,
+                    (
+                        f"{_metric_text(metric)} is {units.format_value(metric, value)}, "
+                        f"{_COMPARATOR_TEXTS[comparator]} {bound_text}"
+                    ),
+                )
+        case RegressionLimit(_, metrics, min_share):
+            for metric in metrics:
+                if data.verdicts.get(metric) == "worse" and _worsening_share(metric, data) >= min_share:
+                    yield metric, _regression_text(metric, data)
 
 
-def _titled(name: str) -> str:
-    return name.replace("_", " ")
+def _metric_text(metric: str) -> str:
+    return metric.replace("_", " ")
 
 
-def _regression(name: str, seen: Seen) -> str:
-    now, before = (units.shown(name, value) for value in _both(name, seen))
-    return f"{_titled(name)} is clearly worse than in the window before: {now}, before {before} (p < 0.05)"
+def _regression_text(metric: str, data: ThresholdInput) -> str:
+    current, previous = (units.format_value(metric, value) for value in _current_and_previous(metric, data))
+    return f"{_metric_text(metric)} is clearly worse than in the window before: {current}, before {previous} (p < 0.05)"
 
 
-def _both(name: str, seen: Seen) -> tuple[float, float]:
+def _current_and_previous(metric: str, data: ThresholdInput) -> tuple[float, float]:
     """The values in both windows, which a verdict needs."""
-    now, before = (deciding(getattr(part, name, None)) or 0.0 for part in (seen.metrics, seen.previous))
-    return now, before
+    current, previous = (
+        deciding_value(getattr(metrics, metric, None)) or 0.0 for metrics in (data.metrics, data.previous)
+    )
+    return current, previous
 
 
-def _worsening(name: str, seen: Seen) -> float:
+def _worsening_share(metric: str, data: ThresholdInput) -> float:
     """By which share of the value before it is worse; without bound where that was nought."""
-    now, before = _both(name, seen)
-    loss = before - now if higher_is_better(name) else now - before
-    if not before:
-        return float("inf") if loss > 0 else 0.0
-    return loss / before
+    current, previous = _current_and_previous(metric, data)
+    worsening = previous - current if higher_is_better(metric) else current - previous
+    if not previous:
+        return float("inf") if worsening > 0 else 0.0
+    return worsening / previous
 
 
-def _why_unknown(rule: Threshold, seen: Seen) -> str | None:
+def _reason_not_evaluated(rule: Threshold, data: ThresholdInput) -> str | None:
     """Why a threshold cannot be judged; None where it can."""
     match rule:
-        case Limit(_, name):
-            part = getattr(seen.metrics, name)
-            return None if deciding(part) is not None else f"not judged, {part.reason}"
-        case Worse(_, names) if seen.verdicts.keys().isdisjoint(names):
-            if seen.previous is None:
+        case ValueLimit(_, metric):
+            verdict = getattr(data.metrics, metric)
+            return None if deciding_value(verdict) is not None else f"not judged, {verdict.reason}"
+        case RegressionLimit(_, metrics) if data.verdicts.keys().isdisjoint(metrics):
+            if data.previous is None:
                 return "not judged, there is no window before to compare with"
             return "not judged, there are no data in one of the two windows"
         case _:

@@ -3,81 +3,85 @@
 import re
 
 from dora_metrics.core import formatting
-from dora_metrics.core.windows import duration
+from dora_metrics.core.windows import parse_duration
 
-NAMES = ("deployment_frequency", "lead_time", "change_failure_rate", "recovery_time", "rework_rate")
+METRIC_NAMES = ("deployment_frequency", "lead_time", "change_failure_rate", "recovery_time", "rework_rate")
 
-_DURATIONS = ("lead_time", "recovery_time")
-_PER = {"d": 1, "w": 7}
+_DURATION_METRICS = ("lead_time", "recovery_time")
+_DAYS_PER_UNIT = {"d": 1, "w": 7}
 
 
-def metric(text: str) -> str:
+def parse_metric(text: str) -> str:
     """The name of a metric.
 
     Raises:
         ValueError: with the choices.
     """
-    if text not in NAMES:
-        raise ValueError(f"{text!r} is none of {', '.join(NAMES)}")
+    if text not in METRIC_NAMES:
+        raise ValueError(f"{text!r} is none of {', '.join(METRIC_NAMES)}")
     return text
 
 
-def amount(name: str, written: object) -> float:
+def parse_value(metric: str, raw: object) -> float:
     """A value of a metric in the unit of its deciding value: per day, seconds, or a ratio.
 
     Raises:
         ValueError: with how it is written.
     """
-    text = "" if isinstance(written, bool) else str(written).strip()
-    if name in _DURATIONS:
-        return _duration(text)
-    if name == "deployment_frequency":
-        return _frequency(text)
-    number = _number(text)
+    text = "" if isinstance(raw, bool) else str(raw).strip()
+    if metric in _DURATION_METRICS:
+        return _parse_seconds(text)
+    if metric == "deployment_frequency":
+        return _parse_per_day(text)
+    number = _parse_number(text)
     if number is None or number > 1:
-        raise ValueError(f"{written!r} is no ratio from 0 to 1; write 0.15 for 15 %")
+        raise ValueError(f"{raw!r} is no ratio from 0 to 1; write 0.15 for 15 %")
     return number
 
 
-def _duration(text: str) -> float:
+def _parse_seconds(text: str) -> float:
     try:
-        return duration(text).total_seconds()
+        return parse_duration(text).total_seconds()
     except ValueError:
         raise ValueError(f"{text!r} is no duration; write one such as 90m, 24h, 30d or 12w") from None
 
 
-def _frequency(text: str) -> float:
+def _parse_per_day(text: str) -> float:
     number, _, unit = text.partition("/")
-    count, days = _number(number), _PER.get(unit.strip())
+    count, days = _parse_number(number), _DAYS_PER_UNIT.get(unit.strip())
     if not count or days is None:
         raise ValueError(f"{text!r} is no frequency; write one such as 2/d for two a day, or 5/w for five a week")
     return count / days
 
 
-def _number(text: str) -> float | None:
+def _parse_number(text: str) -> float | None:
     return float(text) if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", text.strip(), re.ASCII) else None
 
 
-def shown(name: str, value: float | None) -> str:
+def format_value(metric: str, value: float | None) -> str:
     """A value of a metric in words."""
-    if name in _DURATIONS:
+    if metric in _DURATION_METRICS:
         return formatting.duration(value)
-    return formatting.frequency(value) if name == "deployment_frequency" else formatting.percent(value)
+    return formatting.frequency(value) if metric == "deployment_frequency" else formatting.percent(value)
 
 
-def step(name: str, difference: float) -> str:
+def format_difference(metric: str, difference: float) -> str:
     """The size of a difference of two values of a metric in words; of ratios in percentage points."""
-    if name in _DURATIONS:
+    if metric in _DURATION_METRICS:
         return formatting.duration(abs(difference))
-    return formatting.a_week(abs(difference)) if name == "deployment_frequency" else formatting.points(difference)
+    return (
+        formatting.per_week(abs(difference))
+        if metric == "deployment_frequency"
+        else formatting.percentage_points(difference)
+    )
 
 
-def within(name: str, value: float, bound: float) -> bool:
+def meets(metric: str, value: float, bound: float) -> bool:
     """Whether a value is at least as good as a bound."""
-    return value >= bound if name == "deployment_frequency" else value <= bound
+    return value >= bound if metric == "deployment_frequency" else value <= bound
 
 
-def deciding(part: object) -> float | None:
+def deciding_value(metric: object) -> float | None:
     """The deciding value of a metric; None without one."""
-    values = (getattr(part, key, None) for key in ("per_day", "p50_seconds", "ratio"))
+    values = (getattr(metric, key, None) for key in ("per_day", "p50_seconds", "ratio"))
     return next((float(value) for value in values if value is not None), None)

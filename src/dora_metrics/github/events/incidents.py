@@ -15,35 +15,35 @@ from datetime import datetime, timedelta
 from dora_metrics.core import windows
 from dora_metrics.core.facts.model import SEVERITIES, Incident, Severity
 from dora_metrics.github import text
-from dora_metrics.github.observation import Observed, Run, nothing, state
-from dora_metrics.github.payloads import Issue, IssuesEvent
+from dora_metrics.github.observation import Observation, Run, incident_state, nothing_to_record
+from dora_metrics.github.payloads import IssuePayload, IssuesEvent
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
-_HEADING = "### "
-_LONGEST = 300
-_NAMED = re.compile(r"[\s>*_-]*(?:deployment|root cause)[*_]*\s*:[*_\s]*(\S+)\s*", re.IGNORECASE)
-_MOMENT = re.compile(
+_HEADING_PREFIX = "### "
+_MAX_LINE_LENGTH = 300
+_DEPLOYMENT_LINE = re.compile(r"[\s>*_-]*(?:deployment|root cause)[*_]*\s*:[*_\s]*(\S+)\s*", re.IGNORECASE)
+_TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ]+(\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)\s*(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
     re.IGNORECASE | re.ASCII,
 )
-_NO_ANSWER = frozenset({"", "_no response_", "n/a", "none", "unknown", "-", "?"})
+_EMPTY_ANSWERS = frozenset({"", "_no response_", "n/a", "none", "unknown", "-", "?"})
 
 
-def answers(body: str | None) -> dict[str, str]:
+def form_answers(body: str | None) -> dict[str, str]:
     """The first line of each answer by its label in lower case; questions without an answer are left out.
 
     Of two equal labels the first counts, so that a text answer cannot overwrite the fields above it.
     """
-    found: dict[str, str] = {}
+    answers: dict[str, str] = {}
     label = None
-    for line in prose(body):
-        if line.startswith(_HEADING):
+    for line in prose_lines(body):
+        if line.startswith(_HEADING_PREFIX):
             label = line.strip("#: \t").lower()
         elif label is not None and line.strip():
-            found.setdefault(label, _unquoted(line))
+            answers.setdefault(label, _without_backticks(line))
             label = None
-    return {label: answer for label, answer in found.items() if answer.lower() not in _NO_ANSWER}
+    return {label: answer for label, answer in answers.items() if answer.lower() not in _EMPTY_ANSWERS}
 
 
 def named_deployment(body: str | None) -> str | None:
@@ -53,157 +53,161 @@ def named_deployment(body: str | None) -> str | None:
     incident from being matched at all.
     """
     # Longer lines name nothing, and a stranger could make the pattern slow with them.
-    found = (_NAMED.fullmatch(line) for line in prose(body) if len(line) <= _LONGEST)
-    names = (_unquoted(match[1].rstrip(".,;*_")) for match in found if match)
-    return next((name for name in names if name.lower() not in _NO_ANSWER), None)
+    matches = (_DEPLOYMENT_LINE.fullmatch(line) for line in prose_lines(body) if len(line) <= _MAX_LINE_LENGTH)
+    names = (_without_backticks(match[1].rstrip(".,;*_")) for match in matches if match)
+    return next((name for name in names if name.lower() not in _EMPTY_ANSWERS), None)
 
 
-def moment(answer: str) -> tuple[datetime, bool] | None:
+def parse_time(answer: str) -> tuple[datetime, bool] | None:
     """A time as people write it, and whether it said its offset; UTC where it did not."""
-    found = _MOMENT.fullmatch(answer.strip())
-    if found is None:
+    match = _TIME.fullmatch(answer.strip())
+    if match is None:
         return None
-    day, clock, offset = found.groups()
-    shift = offset if offset and offset[0] in "+-" else "Z"
+    day, time_of_day, offset = match.groups()
+    utc_offset = offset if offset and offset[0] in "+-" else "Z"
     try:
-        return windows.instant(f"{day}T{clock}{shift}"), offset is not None
+        return windows.parse_instant(f"{day}T{time_of_day}{utc_offset}"), offset is not None
     except ValueError:
         return None
 
 
-def prose(body: str | None) -> list[str]:
+def prose_lines(body: str | None) -> list[str]:
     """The lines of a body that are neither in a code fence nor in a comment."""
-    kept: list[str] = []
+    lines: list[str] = []
     fence = ""
     for line in (body or "").splitlines():
-        mark = _FENCE.fullmatch(line)
+        fence_match = _FENCE.fullmatch(line)
         if fence:
-            fence = "" if mark and mark[1].startswith(fence) and not mark[2].strip() else fence
-        elif mark and not (mark[1][0] == "`" and "`" in mark[2]):
-            fence = mark[1]
+            fence = "" if fence_match and fence_match[1].startswith(fence) and not fence_match[2].strip() else fence
+        elif fence_match and not (fence_match[1][0] == "`" and "`" in fence_match[2]):
+            fence = fence_match[1]
         else:
-            kept.append(line)
-    return _COMMENT.sub("", "\n".join(kept)).split("\n")
+            lines.append(line)
+    return _COMMENT.sub("", "\n".join(lines)).split("\n")
 
 
-def _unquoted(line: str) -> str:
+def _without_backticks(line: str) -> str:
     return line.strip().strip("`").strip()
 
 
-_BY_NUMBER: tuple[Severity, ...] = ("critical", "critical", "high", "medium", "low")
-_LEVEL = r"(?:(?:severity|sev|priority|prio|s|p) ?(?P<number>[0-4])|(?P<name>critical|high|medium|low))"
-_AROUND = r"(?:severity|sev|priority|prio|level|incident)"
+_SEVERITY_BY_NUMBER: tuple[Severity, ...] = ("critical", "critical", "high", "medium", "low")
+_LEVEL_PATTERN = r"(?:(?:severity|sev|priority|prio|s|p) ?(?P<number>[0-4])|(?P<name>critical|high|medium|low))"
+_FILLER_PATTERN = r"(?:severity|sev|priority|prio|level|incident)"
 # The whole label, so that `aws s3` and `low hanging fruit` say nothing about an incident.
-_LABEL = re.compile(rf"(?:{_AROUND} )*{_LEVEL}(?: {_AROUND})*")
-_ANSWER = re.compile(rf"\b{_LEVEL}\b")
+_SEVERITY_LABEL = re.compile(rf"(?:{_FILLER_PATTERN} )*{_LEVEL_PATTERN}(?: {_FILLER_PATTERN})*")
+_SEVERITY_IN_ANSWER = re.compile(rf"\b{_LEVEL_PATTERN}\b")
 
 
-def of_answer(answer: str | None) -> Severity | None:
-    return _level(_ANSWER.search(_spaced(answer or "")))
+def severity_of_answer(answer: str | None) -> Severity | None:
+    return _severity_of_match(_SEVERITY_IN_ANSWER.search(_words_joined(answer or "")))
 
 
-def of_labels(labels: Iterable[str]) -> Severity | None:
+def severity_of_labels(labels: Iterable[str]) -> Severity | None:
     """The worst that the labels say."""
-    levels = {_level(_LABEL.fullmatch(_spaced(label))) for label in labels}
-    return next((level for level in SEVERITIES if level in levels), None)
+    severities = {_severity_of_match(_SEVERITY_LABEL.fullmatch(_words_joined(label))) for label in labels}
+    return next((severity for severity in SEVERITIES if severity in severities), None)
 
 
-def _spaced(words: str) -> str:
-    return " ".join(text.words(words))
+def _words_joined(name: str) -> str:
+    return " ".join(text.lowercase_words(name))
 
 
-def _level(found: re.Match[str] | None) -> Severity | None:
-    if found is None:
+def _severity_of_match(match: re.Match[str] | None) -> Severity | None:
+    if match is None:
         return None
-    if found["number"]:
-        return _BY_NUMBER[int(found["number"])]
-    return next(level for level in SEVERITIES if level == found["name"])
+    if match["number"]:
+        return _SEVERITY_BY_NUMBER[int(match["number"])]
+    return next(severity for severity in SEVERITIES if severity == match["name"])
 
 
-_GONE = frozenset({"transferred", "deleted"})
-_TELLING = frozenset({"opened", "labeled", "unlabeled", "closed", "reopened", "edited"}) | _GONE
-_RESTORED = frozenset({"completed", None})
-_NO_INCIDENT = frozenset({"not_planned", "duplicate"})
+_REMOVAL_ACTIONS = frozenset({"transferred", "deleted"})
+_RECORDED_ACTIONS = frozenset({"opened", "labeled", "unlabeled", "closed", "reopened", "edited"}) | _REMOVAL_ACTIONS
+_RESOLVED_REASONS = frozenset({"completed", None})
+_RETRACTED_REASONS = frozenset({"not_planned", "duplicate"})
 
 
-def seen(run: Run, event: IssuesEvent, incident_labels: tuple[str, ...]) -> Observed:
+def observe_issue(run: Run, event: IssuesEvent, incident_labels: tuple[str, ...]) -> Observation:
     """An issue that is an incident, or was one until its label was taken away."""
-    issue, name = event.issue, f"{run.repository}#{event.issue.number}"
-    wanted = frozenset(map(str.lower, incident_labels))
+    issue, issue_name = event.issue, f"{run.repository}#{event.issue.number}"
+    incident_label_names = frozenset(map(str.lower, incident_labels))
     if issue.pull_request is not None:
-        return nothing(f"{name} is a pull request")
-    if event.action not in _TELLING:
-        return nothing(f"issue {name} was {event.action}, which changes no incident")
-    labelled = not wanted.isdisjoint(label.lower() for label in _labels(issue))
-    unlabelled = event.action == "unlabeled" and event.label is not None and event.label.name.lower() in wanted
-    if not labelled and not unlabelled:
-        return nothing(f"issue {name} has no incident label ({', '.join(incident_labels)})")
-    return _incident(run, event, withdrawn=not labelled)
-
-
-def _incident(run: Run, event: IssuesEvent, *, withdrawn: bool) -> Observed:
-    issue, name = event.issue, f"{run.repository}#{event.issue.number}"
-    old = event.changes.old_issue if event.changes else None
-    # The body of a transferred issue may arrive later than the issue.
-    body = issue.body or (old.body if old else None)
-    answers_, labels = answers(body), _labels(issue)
-    detected_at, notes = _detected(
-        answers_.get("detected at"), old.created_at if old else issue.created_at, issue.updated_at
+        return nothing_to_record(f"{issue_name} is a pull request")
+    if event.action not in _RECORDED_ACTIONS:
+        return nothing_to_record(f"issue {issue_name} was {event.action}, which changes no incident")
+    is_labelled = not incident_label_names.isdisjoint(label.lower() for label in _label_names(issue))
+    is_label_removed = (
+        event.action == "unlabeled" and event.label is not None and event.label.name.lower() in incident_label_names
     )
-    gone = event.action in _GONE
+    if not is_labelled and not is_label_removed:
+        return nothing_to_record(f"issue {issue_name} has no incident label ({', '.join(incident_labels)})")
+    return _observe_incident(run, event, is_withdrawn=not is_labelled)
+
+
+def _observe_incident(run: Run, event: IssuesEvent, *, is_withdrawn: bool) -> Observation:
+    issue, issue_name = event.issue, f"{run.repository}#{event.issue.number}"
+    previous_issue = event.changes.old_issue if event.changes else None
+    # The body of a transferred issue may arrive later than the issue.
+    body = issue.body or (previous_issue.body if previous_issue else None)
+    answers, label_names = form_answers(body), _label_names(issue)
+    detected_at, notes = _detected_at(
+        answers.get("detected at"), previous_issue.created_at if previous_issue else issue.created_at, issue.updated_at
+    )
+    is_removed = event.action in _REMOVAL_ACTIONS
     incident = Incident(
-        id=f"github:issue:{name}",
+        id=f"github:issue:{issue_name}",
         repository=run.repository,
         source="github",
-        service=text.title(answers_.get("service")),
-        observed_at=issue.updated_at + _LAST_WORD if gone else issue.updated_at,
-        url=text.link(issue.html_url),
-        retracted=withdrawn or gone or (issue.state == "closed" and issue.state_reason in _NO_INCIDENT),
-        environment=text.title(answers_.get("environment")),
-        severity=of_answer(answers_.get("severity")) or of_labels(labels),
-        title=text.title(issue.title),
+        service=text.truncate_title(answers.get("service")),
+        observed_at=issue.updated_at + _AFTER_LAST_UPDATE if is_removed else issue.updated_at,
+        url=text.first_http_url(issue.html_url),
+        retracted=is_withdrawn or is_removed or (issue.state == "closed" and issue.state_reason in _RETRACTED_REASONS),
+        environment=text.truncate_title(answers.get("environment")),
+        severity=severity_of_answer(answers.get("severity")) or severity_of_labels(label_names),
+        title=text.truncate_title(issue.title),
         detected_at=detected_at,
-        resolved_at=_resolved(issue),
-        deployment=text.title(answers_.get("deployment") or named_deployment(body) or _label_value(labels)),
+        resolved_at=_resolved_at(issue),
+        deployment=text.truncate_title(
+            answers.get("deployment") or named_deployment(body) or _deployment_of_labels(label_names)
+        ),
     )
-    return Observed((incident,), f"Incident {name} {state(incident)}", notes)
+    return Observation((incident,), f"Incident {issue_name} {incident_state(incident)}", notes)
 
 
 # Removal need not touch `updated_at`, and nothing comes after it.
-_LAST_WORD = timedelta(microseconds=1)
+_AFTER_LAST_UPDATE = timedelta(microseconds=1)
 
 
-def _labels(issue: Issue) -> tuple[str, ...]:
+def _label_names(issue: IssuePayload) -> tuple[str, ...]:
     return tuple(label.name for label in issue.labels or ())
 
 
-def _label_value(labels: tuple[str, ...]) -> str | None:
+def _deployment_of_labels(label_names: tuple[str, ...]) -> str | None:
     """What a label `deployment:X` names."""
-    parts = (label.partition(":") for label in labels)
+    parts = (label.partition(":") for label in label_names)
     return next(
         (value.strip() for key, _, value in parts if key.strip().lower() == "deployment" and value.strip()),
         None,
     )
 
 
-def _resolved(issue: Issue) -> datetime | None:
+def _resolved_at(issue: IssuePayload) -> datetime | None:
     """The end of the incident; `closed_at` alone says nothing, it stays when an issue is opened again."""
-    return issue.closed_at if issue.state == "closed" and issue.state_reason in _RESTORED else None
+    return issue.closed_at if issue.state == "closed" and issue.state_reason in _RESOLVED_REASONS else None
 
 
-def _detected(answer: str | None, opened: datetime, updated: datetime) -> tuple[datetime, tuple[str, ...]]:
+def _detected_at(answer: str | None, opened_at: datetime, updated_at: datetime) -> tuple[datetime, tuple[str, ...]]:
     """When the incident was detected, and what to say about it."""
     if answer is None:
-        return opened, ()
-    match moment(answer):
+        return opened_at, ()
+    match parse_time(answer):
         case None:
-            return opened, (f"“Detected at” is no time such as 2026-11-21T12:00:00Z{_INSTEAD}",)
-        case at, _ if at > updated:
-            return opened, (f"“Detected at” lies in the future{_INSTEAD}",)
-        case at, False:
-            return at, ("“Detected at” says no offset; it is taken as UTC",)
-        case at, _:
-            return at, ()
+            return opened_at, (f"“Detected at” is no time such as 2026-11-21T12:00:00Z{_OPENED_AT_USED}",)
+        case detected_at, _ if detected_at > updated_at:
+            return opened_at, (f"“Detected at” lies in the future{_OPENED_AT_USED}",)
+        case detected_at, False:
+            return detected_at, ("“Detected at” says no offset; it is taken as UTC",)
+        case detected_at, _:
+            return detected_at, ()
 
 
-_INSTEAD = "; the time that the issue was opened is taken"
+_OPENED_AT_USED = "; the time that the issue was opened is taken"

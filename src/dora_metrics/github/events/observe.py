@@ -10,10 +10,10 @@ from dataclasses import replace
 import msgspec
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
-from dora_metrics.core.selection import BEST_FIRST
+from dora_metrics.core.selection import SOURCES_BEST_FIRST
 from dora_metrics.github import text
 from dora_metrics.github.events import deployments, incidents, pull_requests, repository_dispatch
-from dora_metrics.github.observation import Observed, Run, ended, nothing
+from dora_metrics.github.observation import Observation, Run, deployment_observation, nothing_to_record
 from dora_metrics.github.payloads import (
     DeploymentEvent,
     DeploymentStatusEvent,
@@ -22,44 +22,48 @@ from dora_metrics.github.payloads import (
     PullRequestEvent,
     PushEvent,
     ReleaseEvent,
-    WorkflowRun,
     WorkflowRunEvent,
-    read,
+    WorkflowRunPayload,
+    parse_payload,
 )
 from dora_metrics.settings.model import Settings
 
 
-def admitted(observed: Observed, asked: tuple[str, ...], known: AbstractSet[str]) -> Observed:
+def filter_by_source(
+    observation: Observation, deployment_sources: tuple[str, ...], known_sources: AbstractSet[str]
+) -> Observation:
     """The same, or nothing when its deployment comes from a source that does not count here.
 
     `asked` is the setting; `known` are the sources of the deployments that the ledger holds already.
     """
-    source = next((fact.source for fact in observed.facts if isinstance(fact, Deployment)), None)
-    if source is None or source in asked:
-        return observed
-    if "auto" in asked:
-        return _by_itself(observed, source, known)
-    if "none" in asked:
-        return nothing("`deployment-source` is none, so no deployment is taken from GitHub's events")
-    return _refused(source, ", ".join(f"`{name}`" for name in asked))
+    source = next((fact.source for fact in observation.facts if isinstance(fact, Deployment)), None)
+    if source is None or source in deployment_sources:
+        return observation
+    if "auto" in deployment_sources:
+        return _filter_automatically(observation, source, known_sources)
+    if "none" in deployment_sources:
+        return nothing_to_record("`deployment-source` is none, so no deployment is taken from GitHub's events")
+    return _source_not_used(source, ", ".join(f"`{name}`" for name in deployment_sources))
 
 
-def _by_itself(observed: Observed, source: str, known: AbstractSet[str]) -> Observed:
-    better = next((name for name in BEST_FIRST[: BEST_FIRST.index(source)] if name in known), None)
-    if better:
-        return _refused(source, f"`{better}`")
+def _filter_automatically(observation: Observation, source: str, known_sources: AbstractSet[str]) -> Observation:
+    better_source = next(
+        (name for name in SOURCES_BEST_FIRST[: SOURCES_BEST_FIRST.index(source)] if name in known_sources), None
+    )
+    if better_source:
+        return _source_not_used(source, f"`{better_source}`")
     note = f"Deployments are taken from `{source}` (`deployment-source: auto`, and nothing better is known here)"
-    return Observed(observed.facts, observed.title, (*observed.notes, note))
+    return Observation(observation.facts, observation.title, (*observation.notes, note))
 
 
-def _refused(source: str, taken: str) -> Observed:
-    return nothing(
-        f"this repository's deployments are taken from {taken}; "
-        f"add {source} to `deployment-source` to count {_NAMES[source]} as well"
+def _source_not_used(source: str, used_sources: str) -> Observation:
+    return nothing_to_record(
+        f"this repository's deployments are taken from {used_sources}; "
+        f"add {source} to `deployment-source` to count {_SOURCE_NAMES[source]} as well"
     )
 
 
-_NAMES = {
+_SOURCE_NAMES = {
     "deployments": "GitHub deployments",
     "releases": "releases",
     "workflow-runs": "workflow runs",
@@ -67,10 +71,10 @@ _NAMES = {
 }
 
 
-__all__ = ["Observed", "Run", "nothing", "observe"]
+__all__ = ["Observation", "Run", "nothing_to_record", "observe"]
 
 
-def observe(run: Run, payload: Mapping[str, object], settings: Settings, known_sources: frozenset[str]) -> Observed:
+def observe(run: Run, payload: Mapping[str, object], settings: Settings, known_sources: frozenset[str]) -> Observation:
     """What an event says.
 
     `known_sources` are the sources of the deployments that the ledger holds of this repository; they
@@ -79,87 +83,103 @@ def observe(run: Run, payload: Mapping[str, object], settings: Settings, known_s
     Raises:
         EventError: with every field of the payload that is wrong.
     """
-    observed = _of_event(run, payload, settings)
+    observation = _observe_event(run, payload, settings)
     if settings.environment:
-        observed = _of_job(run, payload, settings, settings.environment, observed)
+        observation = _observe_job(run, payload, settings, settings.environment, observation)
     elif run.event != "repository_dispatch":
-        observed = admitted(observed, settings.deployment_source, known_sources)
+        observation = filter_by_source(observation, settings.deployment_source, known_sources)
     return replace(
-        observed,
-        facts=tuple(kept(fact, settings) for fact in observed.facts),
-        title=text.one_line(observed.title)[:_LONGEST_TEXT],
-        notes=tuple(text.one_line(note)[:_LONGEST_TEXT] for note in observed.notes),
+        observation,
+        facts=tuple(prepare_fact(fact, settings) for fact in observation.facts),
+        title=text.one_line(observation.title)[:_MAX_TEXT_LENGTH],
+        notes=tuple(text.one_line(note)[:_MAX_TEXT_LENGTH] for note in observation.notes),
     )
 
 
-def _of_event(run: Run, payload: Mapping[str, object], settings: Settings) -> Observed:
+def _observe_event(run: Run, payload: Mapping[str, object], settings: Settings) -> Observation:
     if run.event in ("workflow_dispatch", "schedule"):
-        return nothing("the numbers are computed again")
+        return nothing_to_record("the numbers are computed again")
     if mapper := _MAPPERS.get(run.event):
         return mapper(run, payload, settings)
-    recorded = ", ".join(name for name in _MAPPERS if name != "deployment")
-    return nothing(f"{run.event} events are not recorded; recorded are {recorded}")
+    recorded_events = ", ".join(name for name in _MAPPERS if name != "deployment")
+    return nothing_to_record(f"{run.event} events are not recorded; recorded are {recorded_events}")
 
 
-_MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings], Observed]] = {
-    "deployment": lambda _run, payload, _: deployments.started(read(DeploymentEvent, payload)),
-    "deployment_status": lambda run, payload, _: deployments.status(run, read(DeploymentStatusEvent, payload)),
-    "workflow_run": lambda run, payload, settings: deployments.completed(
-        run, read(WorkflowRunEvent, payload), settings.deploy_workflows
+_MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings], Observation]] = {
+    "deployment": lambda _run, payload, _: deployments.observe_deployment_created(
+        parse_payload(DeploymentEvent, payload)
     ),
-    "release": lambda run, payload, settings: deployments.released(run, read(ReleaseEvent, payload), settings),
-    "push": lambda run, payload, settings: deployments.pushed(run, read(PushEvent, payload), settings),
-    "pull_request": lambda run, payload, _: pull_requests.closed(run, read(PullRequestEvent, payload)),
-    "pull_request_target": lambda run, payload, _: pull_requests.closed(run, read(PullRequestEvent, payload)),
-    "issues": lambda run, payload, settings: incidents.seen(run, read(IssuesEvent, payload), settings.incident_labels),
-    "repository_dispatch": lambda run, payload, _: repository_dispatch.seen(run, read(DispatchEvent, payload)),
+    "deployment_status": lambda run, payload, _: deployments.observe_deployment_status(
+        run, parse_payload(DeploymentStatusEvent, payload)
+    ),
+    "workflow_run": lambda run, payload, settings: deployments.observe_workflow_run(
+        run, parse_payload(WorkflowRunEvent, payload), settings.deploy_workflows
+    ),
+    "release": lambda run, payload, settings: deployments.observe_release(
+        run, parse_payload(ReleaseEvent, payload), settings
+    ),
+    "push": lambda run, payload, settings: deployments.observe_push(run, parse_payload(PushEvent, payload), settings),
+    "pull_request": lambda run, payload, _: pull_requests.observe_pull_request(
+        run, parse_payload(PullRequestEvent, payload)
+    ),
+    "pull_request_target": lambda run, payload, _: pull_requests.observe_pull_request(
+        run, parse_payload(PullRequestEvent, payload)
+    ),
+    "issues": lambda run, payload, settings: incidents.observe_issue(
+        run, parse_payload(IssuesEvent, payload), settings.incident_labels
+    ),
+    "repository_dispatch": lambda run, payload, _: repository_dispatch.observe_dispatch(
+        run, parse_payload(DispatchEvent, payload)
+    ),
 }
 
 
-def _of_job(
-    run: Run, payload: Mapping[str, object], settings: Settings, environment: str, observed: Observed
-) -> Observed:
+def _observe_job(
+    run: Run, payload: Mapping[str, object], settings: Settings, environment: str, observation: Observation
+) -> Observation:
     """The deployment of the job that calls the action, with the event's facts that are no deployments."""
-    deployed = ended(deployments.job(run, environment, settings, _watched_run(run, payload)))
-    others = tuple(fact for fact in observed.facts if not isinstance(fact, Deployment))
-    notes = (observed.title, *observed.notes) if others else ()
-    return Observed((*deployed.facts, *others), deployed.title, notes)
+    job_observation = deployment_observation(
+        deployments.deployment_of_job(run, environment, settings, _triggering_run(run, payload))
+    )
+    other_facts = tuple(fact for fact in observation.facts if not isinstance(fact, Deployment))
+    notes = (observation.title, *observation.notes) if other_facts else ()
+    return Observation((*job_observation.facts, *other_facts), job_observation.title, notes)
 
 
-def _watched_run(run: Run, payload: Mapping[str, object]) -> WorkflowRun | None:
-    return read(WorkflowRunEvent, payload).workflow_run if run.event == "workflow_run" else None
+def _triggering_run(run: Run, payload: Mapping[str, object]) -> WorkflowRunPayload | None:
+    return parse_payload(WorkflowRunEvent, payload).workflow_run if run.event == "workflow_run" else None
 
 
-def kept(fact: Fact, settings: Settings) -> Fact:
+def prepare_fact(fact: Fact, settings: Settings) -> Fact:
     """A fact as it is recorded: of the service that the settings name, and of a bounded size."""
-    return _bounded(_served(fact, settings))
+    return _truncate(_with_service(fact, settings))
 
 
-_LONGEST_TEXT = 300
-_LONGEST_ADDRESS = 2000
-_MOST_ITEMS = 100
+_MAX_TEXT_LENGTH = 300
+_MAX_URL_LENGTH = 2000
+_MAX_LABELS = 100
 
 
-def _bounded(fact: Fact) -> Fact:
+def _truncate(fact: Fact) -> Fact:
     """With texts of a size that a ledger, a table and a log can hold. Lists of changes are counted, so never cut."""
-    cut: dict[str, object] = {}
+    truncated: dict[str, object] = {}
     for name in fact.__struct_fields__:
         match name, getattr(fact, name):
-            case "url", str(address) if len(address) > _LONGEST_ADDRESS:
-                cut[name] = None
+            case "url", str(url) if len(url) > _MAX_URL_LENGTH:
+                truncated[name] = None
             case "labels", tuple(labels):
-                cut[name] = tuple(label[:_LONGEST_TEXT] for label in labels[:_MOST_ITEMS])
-            case _, str(words) if len(words) > _LONGEST_TEXT and name != "url":
-                cut[name] = words[:_LONGEST_TEXT]
-    return msgspec.structs.replace(fact, **cut) if cut else fact
+                truncated[name] = tuple(label[:_MAX_TEXT_LENGTH] for label in labels[:_MAX_LABELS])
+            case _, str(value) if len(value) > _MAX_TEXT_LENGTH and name != "url":
+                truncated[name] = value[:_MAX_TEXT_LENGTH]
+    return msgspec.structs.replace(fact, **truncated) if truncated else fact
 
 
-def _served(fact: Fact, settings: Settings) -> Fact:
+def _with_service(fact: Fact, settings: Settings) -> Fact:
     """With the setting's service. An incident has one only if it names it: whoever opens it may not know.
 
     In a monorepo a change has the service whose paths it touches, whoever records it.
     """
-    by_path = isinstance(fact, Change) and bool(settings.services)
-    if settings.service is None or fact.service or by_path or isinstance(fact, Incident):
+    has_service_by_path = isinstance(fact, Change) and bool(settings.services)
+    if settings.service is None or fact.service or has_service_by_path or isinstance(fact, Incident):
         return fact
     return msgspec.structs.replace(fact, service=settings.service)

@@ -4,51 +4,51 @@ import re
 
 from dora_metrics.core.facts.model import Change
 from dora_metrics.github import text
-from dora_metrics.github.observation import Observed, Run, nothing
-from dora_metrics.github.payloads import PullRequestEvent, User
+from dora_metrics.github.observation import Observation, Run, nothing_to_record
+from dora_metrics.github.payloads import PullRequestEvent, UserPayload
 
 _REVERTED_PULL = re.compile(r"^[ \t]*Reverts[ \t]+([\w.-]+/[\w.-]+)?#(\d{1,18})\b", re.MULTILINE | re.ASCII)
 _REVERTED_COMMIT = re.compile(r"\bThis reverts commit ([0-9a-f]{40})\b")
 
 
-def closed(run: Run, event: PullRequestEvent) -> Observed:
+def observe_pull_request(run: Run, event: PullRequestEvent) -> Observation:
     pull, branch = event.pull_request, event.repository.default_branch
-    name = f"pull request {run.repository}#{pull.number}"
+    pull_name = f"pull request {run.repository}#{pull.number}"
     merged_at = pull.merged_at or pull.closed_at
     if event.action != "closed":
-        return nothing(f"{name} was {event.action}; changes count when they are merged")
+        return nothing_to_record(f"{pull_name} was {event.action}; changes count when they are merged")
     if pull.merged is False or merged_at is None:
-        return nothing(f"{name} was closed without a merge")
+        return nothing_to_record(f"{pull_name} was closed without a merge")
     if pull.base.ref != branch:
-        return nothing(f"{name} was merged into {pull.base.ref}; changes count when they reach {branch}")
+        return nothing_to_record(f"{pull_name} was merged into {pull.base.ref}; changes count when they reach {branch}")
     change = Change(
         id=f"github:pull:{run.repository}#{pull.number}",
         repository=run.repository,
         source="github",
         observed_at=pull.closed_at or pull.updated_at or merged_at,
-        url=text.link(pull.html_url),
-        sha=text.full_sha(pull.merge_commit_sha),
-        title=text.title(pull.title),
+        url=text.first_http_url(pull.html_url),
+        sha=text.full_sha_or_none(pull.merge_commit_sha),
+        title=text.truncate_title(pull.title),
         opened_at=pull.created_at,
         merged_at=merged_at,
         labels=tuple(label.name for label in pull.labels or ()),
         branch=pull.head.ref if pull.head else None,
         bot=_is_bot(pull.user),
-        reverts=reverted(run.repository, pull.body),
+        reverts=revert_target(run.repository, pull.body),
     )
-    return Observed((change,), f"{name[0].upper()}{name[1:]} was merged")
+    return Observation((change,), f"{pull_name[0].upper()}{pull_name[1:]} was merged")
 
 
-def _is_bot(user: User | None) -> bool:
+def _is_bot(user: UserPayload | None) -> bool:
     """Whether a program opened it; nobody is known any more where the account is deleted."""
     return user is not None and (user.type == "Bot" or (user.login or "").endswith("[bot]"))
 
 
-def reverted(repository: str, body: str | None) -> str | None:
+def revert_target(repository: str, body: str | None) -> str | None:
     """What a text says that it takes back, as GitHub's Revert button and `git revert` write it: a change or a sha."""
-    if found := _REVERTED_PULL.search(body or ""):
-        named = found[1] or repository
-        own = named.lower() == repository.lower()
-        return f"github:pull:{repository if own else named}#{int(found[2])}"
-    commit = _REVERTED_COMMIT.search(body or "")
-    return commit[1] if commit else None
+    if pull_match := _REVERTED_PULL.search(body or ""):
+        named_repository = pull_match[1] or repository
+        is_own_repository = named_repository.lower() == repository.lower()
+        return f"github:pull:{repository if is_own_repository else named_repository}#{int(pull_match[2])}"
+    commit_match = _REVERTED_COMMIT.search(body or "")
+    return commit_match[1] if commit_match else None

@@ -10,35 +10,43 @@ from dora_metrics.core.facts import jsonl
 from dora_metrics.core.facts.model import Deployment, Health, Incident, Severity, Status
 from dora_metrics.errors import EventError
 from dora_metrics.github import text
-from dora_metrics.github.observation import Observed, Run, ended, nothing, state
-from dora_metrics.github.payloads import DispatchEvent, Flag, Number, Payload, Text, Time, read
+from dora_metrics.github.observation import Observation, Run, deployment_observation, incident_state, nothing_to_record
+from dora_metrics.github.payloads import (
+    DispatchEvent,
+    Payload,
+    PayloadFlag,
+    PayloadNumber,
+    PayloadText,
+    PayloadTime,
+    parse_payload,
+)
 
-_LONGEST_ID = 200
+_MAX_ID_LENGTH = 200
 
 
-def _identifier(value: str) -> str:
-    name = value.strip()
-    if not 0 < len(name) <= _LONGEST_ID or not name.isprintable():
-        raise ValueError(f"a text of one line and at most {_LONGEST_ID} characters")
-    return name
+def _valid_id(value: str) -> str:
+    identifier = value.strip()
+    if not 0 < len(identifier) <= _MAX_ID_LENGTH or not identifier.isprintable():
+        raise ValueError(f"a text of one line and at most {_MAX_ID_LENGTH} characters")
+    return identifier
 
 
-def _sha(value: str) -> str:
-    sha = text.full_sha(value.strip())
+def _valid_sha(value: str) -> str:
+    sha = text.full_sha_or_none(value.strip())
     if sha is None:
         raise ValueError("a full commit sha, 40 characters of 0-9a-f")
     return sha
 
 
-class _Dispatched(Payload):
+class _DispatchedFact(Payload):
     """What both kinds share. An empty text is no value: templates write it for what they lack."""
 
-    id: Annotated[Text, AfterValidator(_identifier)] | None = None
-    service: Text | None = None
-    source: Text = "dispatch"
-    url: Text | None = None
-    observed_at: Time | None = None
-    retracted: Flag = False
+    id: Annotated[PayloadText, AfterValidator(_valid_id)] | None = None
+    service: PayloadText | None = None
+    source: PayloadText = "dispatch"
+    url: PayloadText | None = None
+    observed_at: PayloadTime | None = None
+    retracted: PayloadFlag = False
 
     @model_validator(mode="before")
     @classmethod
@@ -48,120 +56,128 @@ class _Dispatched(Payload):
         return {key: value for key, value in data.items() if value is not None and value != ""}
 
 
-class DispatchedDeployment(_Dispatched):
-    environment: Text = "production"
-    sha: Annotated[Text, AfterValidator(_sha)] | None = None
-    ref: Text | None = None
-    version: Text | None = None
+class DispatchedDeployment(_DispatchedFact):
+    environment: PayloadText = "production"
+    sha: Annotated[PayloadText, AfterValidator(_valid_sha)] | None = None
+    ref: PayloadText | None = None
+    version: PayloadText | None = None
     status: Status = "success"
-    started_at: Time | None = None
-    finished_at: Time | None = None
-    changes: tuple[Annotated[Text, Field(min_length=1)], ...] | None = None
-    previous: Text | None = None
-    remediates: Text | None = None
-    reached_users: Flag = False
-    commit_count: Number | None = None
+    started_at: PayloadTime | None = None
+    finished_at: PayloadTime | None = None
+    changes: tuple[Annotated[PayloadText, Field(min_length=1)], ...] | None = None
+    previous: PayloadText | None = None
+    remediates: PayloadText | None = None
+    reached_users: PayloadFlag = False
+    commit_count: PayloadNumber | None = None
     health: Health | None = None
 
 
-class DispatchedIncident(_Dispatched):
-    environment: Text | None = None
-    title: Text | None = None
+class DispatchedIncident(_DispatchedFact):
+    environment: PayloadText | None = None
+    title: PayloadText | None = None
     severity: Severity | None = None
-    detected_at: Time | None = None
-    resolved_at: Time | None = None
-    deployment: Text | None = None
+    detected_at: PayloadTime | None = None
+    resolved_at: PayloadTime | None = None
+    deployment: PayloadText | None = None
 
 
-def seen(run: Run, event: DispatchEvent) -> Observed:
+def observe_dispatch(run: Run, event: DispatchEvent) -> Observation:
     match event.action:
         case "dora-deployment":
-            return _deployment(run, *_inner(event, "deployment"))
+            return _observe_deployment(run, *_fact_fields(event, "deployment"))
         case "dora-incident":
-            return _incident(run, *_inner(event, "incident"))
-        case other:
-            return nothing(f"the dispatch is of type {other}; dora-deployment and dora-incident are recorded")
+            return _observe_incident(run, *_fact_fields(event, "incident"))
+        case event_type:
+            return nothing_to_record(
+                f"the dispatch is of type {event_type}; dora-deployment and dora-incident are recorded"
+            )
 
 
-def _inner(event: DispatchEvent, name: str) -> tuple[Mapping[str, object], str]:
+def _fact_fields(event: DispatchEvent, name: str) -> tuple[Mapping[str, object], str]:
     """The fields and their place: flat, or under `name`, as a payload has at most ten top-level keys."""
     payload = event.client_payload or {}
     if name not in payload:
         return payload, "client_payload."
     match payload[name]:
-        case dict(inner):
-            return inner, f"client_payload.{name}."
+        case dict(fields):
+            return fields, f"client_payload.{name}."
         case _:
             raise EventError(f"client_payload.{name}: expected an object with the {name}'s fields")
 
 
-def _deployment(run: Run, fields: Mapping[str, object], place: str) -> Observed:
-    sent = read(DispatchedDeployment, fields, place)
+def _observe_deployment(run: Run, fields: Mapping[str, object], prefix: str) -> Observation:
+    payload = parse_payload(DispatchedDeployment, fields, prefix)
     deployment = Deployment(
-        id=_id(run, sent, place, _DEPLOYMENT_IDENTITY),
+        id=_fact_id(run, payload, prefix, _DEPLOYMENT_IDENTITY),
         repository=run.repository,
-        service=sent.service,
-        source=sent.source,
-        observed_at=sent.observed_at or sent.finished_at or run.now,
-        url=text.link(sent.url),
-        retracted=sent.retracted,
-        environment=sent.environment,
-        sha=sent.sha,
-        ref=text.short_ref(sent.ref),
-        version=sent.version,
-        status=sent.status,
-        started_at=sent.started_at,
-        finished_at=sent.finished_at or run.now,
-        changes=sent.changes,
-        previous=sent.previous,
-        remediates=sent.remediates,
-        reached_users=sent.reached_users,
-        commit_count=sent.commit_count,
-        health=sent.health,
+        service=payload.service,
+        source=payload.source,
+        observed_at=payload.observed_at or payload.finished_at or run.now,
+        url=text.first_http_url(payload.url),
+        retracted=payload.retracted,
+        environment=payload.environment,
+        sha=payload.sha,
+        ref=text.short_ref(payload.ref),
+        version=payload.version,
+        status=payload.status,
+        started_at=payload.started_at,
+        finished_at=payload.finished_at or run.now,
+        changes=payload.changes,
+        previous=payload.previous,
+        remediates=payload.remediates,
+        reached_users=payload.reached_users,
+        commit_count=payload.commit_count,
+        health=payload.health,
     )
-    return ended(deployment, _ignored(sent, fields, place))
+    return deployment_observation(deployment, _unknown_field_notes(payload, fields, prefix))
 
 
-def _incident(run: Run, fields: Mapping[str, object], place: str) -> Observed:
-    sent = read(DispatchedIncident, fields, place)
-    if sent.resolved_at and not sent.detected_at:
-        raise EventError(f"{place}detected_at: expected a time beside resolved_at, it is missing")
-    detected_at = sent.detected_at or run.now
+def _observe_incident(run: Run, fields: Mapping[str, object], prefix: str) -> Observation:
+    payload = parse_payload(DispatchedIncident, fields, prefix)
+    if payload.resolved_at and not payload.detected_at:
+        raise EventError(f"{prefix}detected_at: expected a time beside resolved_at, it is missing")
+    detected_at = payload.detected_at or run.now
     incident = Incident(
-        id=_id(run, sent, place, _INCIDENT_IDENTITY),
+        id=_fact_id(run, payload, prefix, _INCIDENT_IDENTITY),
         repository=run.repository,
-        service=sent.service,
-        source=sent.source,
-        observed_at=sent.observed_at or max(detected_at, sent.resolved_at or detected_at),
-        url=text.link(sent.url),
-        retracted=sent.retracted,
-        environment=sent.environment,
-        severity=sent.severity,
-        title=text.title(sent.title),
+        service=payload.service,
+        source=payload.source,
+        observed_at=payload.observed_at or max(detected_at, payload.resolved_at or detected_at),
+        url=text.first_http_url(payload.url),
+        retracted=payload.retracted,
+        environment=payload.environment,
+        severity=payload.severity,
+        title=text.truncate_title(payload.title),
         detected_at=detected_at,
-        resolved_at=sent.resolved_at,
-        deployment=sent.deployment,
+        resolved_at=payload.resolved_at,
+        deployment=payload.deployment,
     )
-    return Observed((incident,), f"Incident {incident.id} {state(incident)}", _ignored(sent, fields, place))
+    return Observation(
+        (incident,), f"Incident {incident.id} {incident_state(incident)}", _unknown_field_notes(payload, fields, prefix)
+    )
 
 
 _DEPLOYMENT_IDENTITY = ("sha", "ref", "version", "started_at", "finished_at")
 _INCIDENT_IDENTITY = ("title", "detected_at")
-_ALSO = ("service", "environment", "status")
+_SHARED_IDENTITY = ("service", "environment", "status")
 
 
-def _id(run: Run, sent: _Dispatched, place: str, telling: tuple[str, ...]) -> str:
+def _fact_id(run: Run, payload: _DispatchedFact, prefix: str, identity_fields: tuple[str, ...]) -> str:
     """The sender's id, else a digest of what was sent: never of the run, which a redelivery has anew."""
-    if sent.id:
-        return sent.id if ":" in sent.id else f"dispatch:{sent.id}"
-    content = {name: getattr(sent, name) for name in telling}
+    if payload.id:
+        return payload.id if ":" in payload.id else f"dispatch:{payload.id}"
+    content = {name: getattr(payload, name) for name in identity_fields}
     if not any(content.values()):
-        raise EventError(f"{place}id: expected an id, or one of {', '.join(telling)} to tell this one from others")
-    also = {name: getattr(sent, name, None) for name in _ALSO}
-    identity = {"kind": type(sent).__name__, "repository": run.repository, **also, **content}
-    return f"dispatch:{hashlib.sha256(jsonl.canonical(identity)).hexdigest()[:16]}"
+        raise EventError(
+            f"{prefix}id: expected an id, or one of {', '.join(identity_fields)} to tell this one from others"
+        )
+    shared = {name: getattr(payload, name, None) for name in _SHARED_IDENTITY}
+    identity = {"kind": type(payload).__name__, "repository": run.repository, **shared, **content}
+    return f"dispatch:{hashlib.sha256(jsonl.canonical_json(identity)).hexdigest()[:16]}"
 
 
-def _ignored(sent: _Dispatched, fields: Mapping[str, object], place: str) -> tuple[str, ...]:
-    unknown = sorted(fields.keys() - type(sent).model_fields.keys())
-    return (f"Unknown fields, ignored: {', '.join(place + name for name in unknown)}",) if unknown else ()
+def _unknown_field_notes(payload: _DispatchedFact, fields: Mapping[str, object], prefix: str) -> tuple[str, ...]:
+    unknown_fields = sorted(fields.keys() - type(payload).model_fields.keys())
+    return (
+        (f"Unknown fields, ignored: {', '.join(prefix + name for name in unknown_fields)}",) if unknown_fields else ()
+    )

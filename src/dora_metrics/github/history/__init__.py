@@ -4,7 +4,22 @@ Few requests: the first asks for the newest of every kind; what is older comes b
 Everything goes through the mappers of the events, so that the past and its events are the same facts.
 """
 
-from dora_metrics.github.history.pages import Failed, Gathered, Part, Piece, Refused, Wanted
-from dora_metrics.github.history.read import past
+from dora_metrics.github.history.pages import (
+    GatheredHistory,
+    HistoryPart,
+    HistoryRequest,
+    PartOrFailure,
+    ReadFailure,
+    RefusedAlerts,
+)
+from dora_metrics.github.history.read import read_history
 
-__all__ = ["Failed", "Gathered", "Part", "Piece", "Refused", "Wanted", "past"]
+__all__ = [
+    "GatheredHistory",
+    "HistoryPart",
+    "HistoryRequest",
+    "PartOrFailure",
+    "ReadFailure",
+    "RefusedAlerts",
+    "read_history",
+]

@@ -11,51 +11,57 @@ from datetime import datetime
 from typing import Any
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact
-from dora_metrics.core.linking.commit_graph import Graph, Landed
-from dora_metrics.core.windows import instant, instant_or_none
+from dora_metrics.core.linking.commit_graph import BranchCommit, CommitGraph
+from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.github import compare
-from dora_metrics.github.compare import History
-from dora_metrics.github.history.pages import Asking, Page, Part
-from dora_metrics.settings.model import policy
+from dora_metrics.github.compare import RepositoryComparer
+from dora_metrics.github.history.pages import HistoryPart, HistoryReader, ResultPage
+from dora_metrics.settings.model import policy_of
 
-_OLDEST_YEAR = 1990
+_OLDEST_PLAUSIBLE_YEAR = 1990
 
 
 @dataclass
-class Traps:
+class DataQualityNotes:
     """What was met so far among `what`, as in `Pull requests with commits`."""
 
-    what: str
+    subject: str
     now: datetime
-    early: int = 0
-    late: int = 0
-    large: int = 0
+    too_early_count: int = 0
+    too_late_count: int = 0
+    large_pull_count: int = 0
 
-    def pull(self, pull: Mapping[str, Any]) -> None:
+    def add_pull(self, pull: Mapping[str, Any]) -> None:
         commits = [node["commit"] for node in pull["commits"]["nodes"]]
-        self.large += pull["commits"]["totalCount"] > len(commits)
-        self.clock([commit["authoredDate"] for commit in commits], pull["mergedAt"])
+        self.large_pull_count += pull["commits"]["totalCount"] > len(commits)
+        self.add_times([commit["authoredDate"] for commit in commits], pull["mergedAt"])
 
-    def clock(self, authored: Iterable[str | None], landed: str | None) -> None:
+    def add_times(self, authored_times: Iterable[str | None], landed_at: str | None) -> None:
         """Counts what was written when it cannot have been."""
-        times = [instant_or_none(written) for written in authored]
-        end = min(instant_or_none(landed) or self.now, self.now)
-        self.early += any(at is None or at.year < _OLDEST_YEAR for at in times)
-        self.late += any(at is not None and at > end for at in times)
+        times = [parse_instant_or_none(value) for value in authored_times]
+        latest_possible = min(parse_instant_or_none(landed_at) or self.now, self.now)
+        self.too_early_count += any(time is None or time.year < _OLDEST_PLAUSIBLE_YEAR for time in times)
+        self.too_late_count += any(time is not None and time > latest_possible for time in times)
 
     def notes(self) -> tuple[str, ...]:
         return tuple(self._notes())
 
     def _notes(self) -> Iterator[str]:
-        if self.early:
-            yield f"{self.what} dated before {_OLDEST_YEAR}, dates that are not used: {self.early}."
-        if self.late:
-            yield f"{self.what} dated after they landed, in no lead time where that makes it negative: {self.late}."
-        if self.large:
-            yield f"Pull requests with more than 100 commits, which are not listed one by one: {self.large}."
+        if self.too_early_count:
+            yield (
+                f"{self.subject} dated before {_OLDEST_PLAUSIBLE_YEAR}, dates that are not used: "
+                f"{self.too_early_count}."
+            )
+        if self.too_late_count:
+            yield (
+                f"{self.subject} dated after they landed, in no lead time where that makes it negative: "
+                f"{self.too_late_count}."
+            )
+        if self.large_pull_count:
+            yield f"Pull requests with more than 100 commits, which are not listed one by one: {self.large_pull_count}."
 
 
-def pulls(asking: Asking) -> Iterator[Part]:
+def read_pulls(reader: HistoryReader) -> Iterator[HistoryPart]:
     """Those into the default branch: others reach it with one of them, or are found behind its commits.
 
     301 connections and 17,100 nodes a page of a hundred: 3 points.
@@ -63,38 +69,42 @@ def pulls(asking: Asking) -> Iterator[Part]:
     Raises:
         GitHubError: by meaning.
     """
-    traps = Traps("Pull requests with commits", asking.run.now)
-    pages = asking.pages("PastPulls", "pullRequests", files=asking.files)
-    for stretch in asking.reading("pulls", pages, "updatedAt").stretches():
-        landed = [node for node in stretch.nodes if _counts(asking, node)]
-        for node in landed:
-            traps.pull(node)
-        notes = traps.notes() if stretch.done else ()
-        yield Part("pulls", changes(asking, landed), stretch.cursor, stretch.reached, stretch.done, notes)
+    quality = DataQualityNotes("Pull requests with commits", reader.run.now)
+    paged_query = reader.paged_query("PastPulls", "pullRequests", files=reader.needs_files)
+    for step in reader.incremental_read("pulls", paged_query, "updatedAt").steps():
+        counted_nodes = [node for node in step.nodes if _is_counted(reader, node)]
+        for node in counted_nodes:
+            quality.add_pull(node)
+        notes = quality.notes() if step.is_complete else ()
+        yield HistoryPart(
+            "pulls", changes_from_pulls(reader, counted_nodes), step.cursor, step.reached, step.is_complete, notes
+        )
 
 
-def changes(asking: Asking, nodes: Iterable[Mapping[str, Any]]) -> tuple[Fact, ...]:
-    history = History(asking.client, asking.home.name)
-    return tuple(asking.kept(history.from_pull(node, _service(asking, node))) for node in nodes)
+def changes_from_pulls(reader: HistoryReader, nodes: Iterable[Mapping[str, Any]]) -> tuple[Fact, ...]:
+    comparer = RepositoryComparer(reader.client, reader.repository.name)
+    return tuple(reader.prepare_fact(comparer.change_from_pull(node, _service_of_pull(reader, node))) for node in nodes)
 
 
-def _service(asking: Asking, node: Mapping[str, Any]) -> str | None:
+def _service_of_pull(reader: HistoryReader, node: Mapping[str, Any]) -> str | None:
     """In a monorepo the one service that it touches, as far as its files are listed."""
-    settings, listed = asking.wanted.settings, compare.files(node)
+    settings, files = reader.request.settings, compare.listed_files(node)
     if not settings.services:
         return settings.service
-    return None if listed is None else compare.only(policy(settings).services.touched(listed))
+    return None if files is None else compare.only_service(policy_of(settings).services.touched_by(files))
 
 
-def _counts(asking: Asking, node: Mapping[str, Any]) -> bool:
-    since = asking.wanted.since
-    return node["baseRefName"] == asking.home.branch and (since is None or instant(node["mergedAt"]) >= since)
+def _is_counted(reader: HistoryReader, node: Mapping[str, Any]) -> bool:
+    since = reader.request.since
+    return node["baseRefName"] == reader.repository.default_branch and (
+        since is None or parse_instant(node["mergedAt"]) >= since
+    )
 
 
-_MOST_IDS = 100
+_MAX_IDS_PER_REQUEST = 100
 
 
-def commits(asking: Asking) -> Iterator[Part]:
+def read_commits(reader: HistoryReader) -> Iterator[HistoryPart]:
     """The history from the head back to where it is known, in which `core.linking.commit_graph` links deployments.
 
     201 connections and 10,600 nodes a page of a hundred: 2 points. The pull requests are asked for here and not
@@ -103,93 +113,113 @@ def commits(asking: Asking) -> Iterator[Part]:
     Raises:
         GitHubError: by meaning.
     """
-    home, graph = asking.home, Graph()
-    if home.head is None or home.branch is None:
-        yield Part("commits", done=True, notes=(f"{home.name} has no commits on a default branch.",))
+    repository, graph = reader.repository, CommitGraph()
+    if repository.head_sha is None or repository.default_branch is None:
+        yield HistoryPart(
+            "commits", is_complete=True, notes=(f"{repository.name} has no commits on a default branch.",)
+        )
         return
-    others: dict[str, str] = {}
-    traps = Traps("Commits without a pull request", asking.run.now)
-    pages = asking.pages("PastCommits", "object", "history", head=home.head)
-    for page in pages.after(None, asking.firsts.get("commits")):
-        landed = tuple(_landed(asking, node) for node in page.nodes)
-        graph.add(landed)
-        others.update(pair for node in page.nodes for pair in _elsewhere(asking, node))
-        for node, commit in zip(page.nodes, landed, strict=True):
+    other_pulls: dict[str, str] = {}
+    quality = DataQualityNotes("Commits without a pull request", reader.run.now)
+    paged_query = reader.paged_query("PastCommits", "object", "history", head=repository.head_sha)
+    for page in paged_query.pages_after(None, reader.first_pages.get("commits")):
+        landed_commits = tuple(_landed_commit(reader, node) for node in page.nodes)
+        graph.add(landed_commits)
+        other_pulls.update(pair for node in page.nodes for pair in _pulls_to_read_by_id(reader, node))
+        for node, commit in zip(page.nodes, landed_commits, strict=True):
             if isinstance(commit.change, Change):
-                traps.clock([node["authoredDate"]], node["committedDate"])
-        done = _is_enough(asking, graph, landed, page)
-        notes = traps.notes() if done else ()
-        yield Part("commits", reached=_oldest(landed), done=done, landed=landed, notes=notes)
-        if done:
+                quality.add_times([node["authoredDate"]], node["committedDate"])
+        is_complete = _is_history_complete(reader, graph, landed_commits, page)
+        notes = quality.notes() if is_complete else ()
+        yield HistoryPart(
+            "commits",
+            reached=_oldest_commit_time(landed_commits),
+            is_complete=is_complete,
+            landed_commits=landed_commits,
+            notes=notes,
+        )
+        if is_complete:
             break
-    yield from _pulls_elsewhere(asking, list(others))
+    yield from _read_pulls_by_id(reader, list(other_pulls))
 
 
-def _is_enough(asking: Asking, graph: Graph, landed: tuple[Landed, ...], page: Page) -> bool:
+def _is_history_complete(
+    reader: HistoryReader, graph: CommitGraph, landed_commits: tuple[BranchCommit, ...], page: ResultPage
+) -> bool:
     """Whether the rest was read before, is older than what was asked for, or does not exist.
 
     A whole page has to be older: a clock may be wrong for a commit or two.
     """
-    cursor = asking.cursor("commits")
-    floor = cursor.reached if cursor.anchors else asking.wanted.since
-    times = [commit.committed_at for commit in landed if commit.committed_at]
-    if page.following is None or (floor and times and max(times) < floor):
+    cursor = reader.cursor("commits")
+    oldest_needed = cursor.reached if cursor.anchors else reader.request.since
+    commit_times = [commit.committed_at for commit in landed_commits if commit.committed_at]
+    if page.next_page_token is None or (oldest_needed and commit_times and max(commit_times) < oldest_needed):
         return True
     return bool(cursor.anchors) and graph.covers(cursor.anchors)
 
 
-def _landed(asking: Asking, node: Mapping[str, Any]) -> Landed:
+def _landed_commit(reader: HistoryReader, node: Mapping[str, Any]) -> BranchCommit:
     parents = tuple(parent["oid"] for parent in node["parents"]["nodes"])
-    at = instant_or_none(node["committedDate"])
-    pulls = _bringing(asking, node)
+    committed_at = parse_instant_or_none(node["committedDate"])
+    pulls = _merged_pulls_of(reader, node)
     if pulls:
-        first = min(pulls, key=lambda pull: str(pull["mergedAt"]))
-        return Landed(node["oid"], parents, at, f"github:pull:{asking.home.name}#{first['number']}")
-    return Landed(node["oid"], parents, at, None if len(parents) > 1 else _direct(asking, node))
+        first_pull = min(pulls, key=lambda pull: str(pull["mergedAt"]))
+        return BranchCommit(
+            node["oid"], parents, committed_at, f"github:pull:{reader.repository.name}#{first_pull['number']}"
+        )
+    return BranchCommit(
+        node["oid"], parents, committed_at, None if len(parents) > 1 else _change_from_commit(reader, node)
+    )
 
 
-def _bringing(asking: Asking, node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _merged_pulls_of(reader: HistoryReader, node: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The merged pull requests of a commit: those into the default branch if there are any."""
-    merged = [pull for pull in node["associatedPullRequests"]["nodes"] if pull["mergedAt"]]
-    return [pull for pull in merged if pull["baseRefName"] == asking.home.branch] or merged
+    merged_pulls = [pull for pull in node["associatedPullRequests"]["nodes"] if pull["mergedAt"]]
+    return [pull for pull in merged_pulls if pull["baseRefName"] == reader.repository.default_branch] or merged_pulls
 
 
-def _elsewhere(asking: Asking, node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _pulls_to_read_by_id(reader: HistoryReader, node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Pull requests that the kind `pulls` does not have: into another branch, or merged before what was asked for."""
-    since = asking.wanted.since
-    for pull in _bringing(asking, node):
-        early = since is not None and instant(pull["mergedAt"]) < since
-        if early or pull["baseRefName"] != asking.home.branch:
+    since = reader.request.since
+    for pull in _merged_pulls_of(reader, node):
+        is_too_early = since is not None and parse_instant(pull["mergedAt"]) < since
+        if is_too_early or pull["baseRefName"] != reader.repository.default_branch:
             yield pull["id"], pull["mergedAt"]
 
 
-def _pulls_elsewhere(asking: Asking, ids: list[str]) -> Iterator[Part]:
-    for start in range(0, len(ids), _MOST_IDS):
-        some = {"ids": ids[start : start + _MOST_IDS], "files": asking.files}
-        yield Part("commits", changes(asking, filter(None, asking.client.query("PullsById", some)["nodes"])))
+def _read_pulls_by_id(reader: HistoryReader, ids: list[str]) -> Iterator[HistoryPart]:
+    for start in range(0, len(ids), _MAX_IDS_PER_REQUEST):
+        variables = {"ids": ids[start : start + _MAX_IDS_PER_REQUEST], "files": reader.needs_files}
+        yield HistoryPart(
+            "commits", changes_from_pulls(reader, filter(None, reader.client.query("PullsById", variables)["nodes"]))
+        )
 
 
-def _direct(asking: Asking, node: Mapping[str, Any]) -> Change:
+def _change_from_commit(reader: HistoryReader, node: Mapping[str, Any]) -> Change:
     """A commit without a pull request, read as the comparison of a deployment reads it."""
     author = node["author"] or {}
-    bot = "Bot" if "[bot]@" in (author.get("email") or "") else "User"
-    shown = {
+    author_type = "Bot" if "[bot]@" in (author.get("email") or "") else "User"
+    rest_commit = {
         "sha": node["oid"],
         "html_url": node["url"],
-        "author": {"type": bot},
+        "author": {"type": author_type},
         "commit": {
             "message": node["message"],
             "author": {"name": author.get("name") or "", "date": node["authoredDate"]},
         },
     }
-    return History(asking.client, asking.home.name).from_commit(shown, _nobody(asking, node))
+    return RepositoryComparer(reader.client, reader.repository.name).change_from_commit(
+        rest_commit, _placeholder_deployment(reader, node)
+    )
 
 
-def _nobody(asking: Asking, node: Mapping[str, Any]) -> Deployment:
+def _placeholder_deployment(reader: HistoryReader, node: Mapping[str, Any]) -> Deployment:
     """Stands for the deployment that is not known yet; linking puts the real one's service and time in its place."""
-    at = instant_or_none(node["committedDate"]) or asking.run.now
-    return Deployment(id="-", repository=asking.home.name, observed_at=at, finished_at=at, status="success")
+    committed_at = parse_instant_or_none(node["committedDate"]) or reader.run.now
+    return Deployment(
+        id="-", repository=reader.repository.name, observed_at=committed_at, finished_at=committed_at, status="success"
+    )
 
 
-def _oldest(landed: tuple[Landed, ...]) -> datetime | None:
-    return min((commit.committed_at for commit in landed if commit.committed_at), default=None)
+def _oldest_commit_time(landed_commits: tuple[BranchCommit, ...]) -> datetime | None:
+    return min((commit.committed_at for commit in landed_commits if commit.committed_at), default=None)

@@ -20,28 +20,34 @@ import msgspec
 from msgspec.structs import replace
 
 from dora_metrics.core.cursors import Cursor
-from dora_metrics.core.facts.merge import reobserved
+from dora_metrics.core.facts.merge import keep_newest_success
 from dora_metrics.core.facts.model import Change, Deployment, Fact
-from dora_metrics.core.windows import instant
+from dora_metrics.core.windows import parse_instant
 from dora_metrics.github.client import NotFoundError
-from dora_metrics.github.events.deployments import completed, deploys, pushed, released, status
-from dora_metrics.github.history.pages import Asking, Part
+from dora_metrics.github.events.deployments import (
+    is_deploy_workflow,
+    observe_deployment_status,
+    observe_push,
+    observe_release,
+    observe_workflow_run,
+)
+from dora_metrics.github.history.pages import HistoryPart, HistoryReader
 from dora_metrics.github.payloads import (
     DeploymentStatusEvent,
     PushEvent,
     ReleaseEvent,
-    Workflow,
+    WorkflowPayload,
     WorkflowRunEvent,
-    read,
+    parse_payload,
 )
 
-_ENDED = frozenset({"SUCCESS", "FAILURE", "ERROR"})
-_LONGEST_OPEN = timedelta(days=35)
+_FINAL_STATES = frozenset({"SUCCESS", "FAILURE", "ERROR"})
+_MAX_OPEN_AGE = timedelta(days=35)
 """GitHub lets a deployment wait thirty days for an approval; what is older will not end any more."""
-_MOST_OPEN = 100
+_MAX_OPEN_IDS = 100
 
 
-def deployments(asking: Asking) -> Iterator[Part]:
+def read_deployments(reader: HistoryReader) -> Iterator[HistoryPart]:
     """101 connections and 10,100 nodes a page of a hundred: 1 point.
 
     Their list knows no order but that of creation, so those that had not ended are asked for again by their ids.
@@ -49,56 +55,60 @@ def deployments(asking: Asking) -> Iterator[Part]:
     Raises:
         GitHubError: by meaning.
     """
-    waiting = list(_open_again(asking))
-    if waiting:
-        yield Part("deployments", _facts(asking, waiting))
-    still = {node["id"] for node in waiting if _is_open(asking, node)}
-    pages = asking.pages("PastDeployments", "deployments")
-    for stretch in asking.reading("deployments", pages, "createdAt").stretches():
-        still |= {node["id"] for node in stretch.nodes if _is_open(asking, node)}
-        still -= {node["id"] for node in stretch.nodes if not _is_open(asking, node)}
-        cursor = _with_open(stretch.cursor, still)
-        yield Part("deployments", _facts(asking, stretch.nodes), cursor, stretch.reached, stretch.done)
+    open_nodes = list(_reread_open_deployments(reader))
+    if open_nodes:
+        yield HistoryPart("deployments", _deployments_of_nodes(reader, open_nodes))
+    open_ids = {node["id"] for node in open_nodes if _is_open(reader, node)}
+    paged_query = reader.paged_query("PastDeployments", "deployments")
+    for step in reader.incremental_read("deployments", paged_query, "createdAt").steps():
+        open_ids |= {node["id"] for node in step.nodes if _is_open(reader, node)}
+        open_ids -= {node["id"] for node in step.nodes if not _is_open(reader, node)}
+        cursor = _with_open_ids(step.cursor, open_ids)
+        yield HistoryPart(
+            "deployments", _deployments_of_nodes(reader, step.nodes), cursor, step.reached, step.is_complete
+        )
 
 
-def _with_open(cursor: Cursor, still: Iterable[str]) -> Cursor:
-    return replace(cursor, open=tuple(sorted(still)[:_MOST_OPEN]))
+def _with_open_ids(cursor: Cursor, open_ids: Iterable[str]) -> Cursor:
+    return replace(cursor, open=tuple(sorted(open_ids)[:_MAX_OPEN_IDS]))
 
 
-def _open_again(asking: Asking) -> Iterable[Mapping[str, Any]]:
-    ids = asking.cursor("deployments").open
-    if asking.opens is not None or not ids:
-        return asking.opens or ()
+def _reread_open_deployments(reader: HistoryReader) -> Iterable[Mapping[str, Any]]:
+    open_ids = reader.cursor("deployments").open
+    if reader.open_deployments is not None or not open_ids:
+        return reader.open_deployments or ()
     try:
-        return filter(None, asking.client.query("DeploymentsById", {"ids": list(ids)})["nodes"])
+        return filter(None, reader.client.query("DeploymentsById", {"ids": list(open_ids)})["nodes"])
     except NotFoundError:
         return ()  # one was deleted, and GitHub does not say which; what is recent is in the list anyway
 
 
-def _is_open(asking: Asking, node: Mapping[str, Any]) -> bool:
-    ended = any(one["state"] in _ENDED for one in node["statuses"]["nodes"])
-    return not ended and asking.run.now - instant(node["createdAt"]) < _LONGEST_OPEN
+def _is_open(reader: HistoryReader, node: Mapping[str, Any]) -> bool:
+    is_ended = any(status["state"] in _FINAL_STATES for status in node["statuses"]["nodes"])
+    return not is_ended and reader.run.now - parse_instant(node["createdAt"]) < _MAX_OPEN_AGE
 
 
-def _facts(asking: Asking, nodes: Iterable[Mapping[str, Any]]) -> tuple[Deployment, ...]:
-    since = asking.wanted.since
-    recent = (node for node in nodes if since is None or instant(node["createdAt"]) >= since)
-    found = (_fact(asking, node) for node in recent)
-    return tuple(fact for fact in found if fact is not None)
+def _deployments_of_nodes(reader: HistoryReader, nodes: Iterable[Mapping[str, Any]]) -> tuple[Deployment, ...]:
+    since = reader.request.since
+    recent_nodes = (node for node in nodes if since is None or parse_instant(node["createdAt"]) >= since)
+    deployments = (_deployment_of_node(reader, node) for node in recent_nodes)
+    return tuple(deployment for deployment in deployments if deployment is not None)
 
 
-def _fact(asking: Asking, node: Mapping[str, Any]) -> Deployment | None:
+def _deployment_of_node(reader: HistoryReader, node: Mapping[str, Any]) -> Deployment | None:
     """What the events of all statuses would have left behind; None while none of them is an end."""
-    number = identity(node)
+    number = deployment_number(node)
     if number is None:
         return None
-    statuses = sorted(node["statuses"]["nodes"], key=lambda one: str(one["createdAt"]))
-    ends = (_seen(asking, node, number, one) for one in statuses)
-    facts = [fact for end in ends for fact in end if isinstance(fact, Deployment)]
-    return reduce(reobserved, facts) if facts else None
+    statuses = sorted(node["statuses"]["nodes"], key=lambda status: str(status["createdAt"]))
+    facts_by_status = (_facts_of_status(reader, node, number, status) for status in statuses)
+    facts = [fact for status_facts in facts_by_status for fact in status_facts if isinstance(fact, Deployment)]
+    return reduce(keep_newest_success, facts) if facts else None
 
 
-def _seen(asking: Asking, node: Mapping[str, Any], number: int, one: Mapping[str, Any]) -> list[object]:
+def _facts_of_status(
+    reader: HistoryReader, node: Mapping[str, Any], number: int, status: Mapping[str, Any]
+) -> list[object]:
     event = {
         "deployment": {
             "id": number,
@@ -106,35 +116,38 @@ def _seen(asking: Asking, node: Mapping[str, Any], number: int, one: Mapping[str
             "ref": node["ref"] and node["ref"]["name"],
             "task": node["task"],
             "environment": node["environment"],
-            "payload": payload(node["payload"]),
+            "payload": decode_payload(node["payload"]),
             "created_at": node["createdAt"],
         },
         "deployment_status": {
-            "state": one["state"].lower(),
-            "created_at": one["createdAt"],
-            "updated_at": one["updatedAt"],
-            "environment": one["environment"],
-            "log_url": one["logUrl"],
-            "environment_url": one["environmentUrl"],
+            "state": status["state"].lower(),
+            "created_at": status["createdAt"],
+            "updated_at": status["updatedAt"],
+            "environment": status["environment"],
+            "log_url": status["logUrl"],
+            "environment_url": status["environmentUrl"],
         },
     }
-    return [asking.kept(fact) for fact in status(asking.run, read(DeploymentStatusEvent, event)).facts]
+    return [
+        reader.prepare_fact(fact)
+        for fact in observe_deployment_status(reader.run, parse_payload(DeploymentStatusEvent, event)).facts
+    ]
 
 
-def payload(text: str | None) -> object:
+def decode_payload(json_text: str | None) -> object:
     """What the deployer sent; GraphQL shows it as JSON text, and a text within it once more as one."""
-    found: object = text
+    value: object = json_text
     for _ in range(2):
-        if not isinstance(found, str):
+        if not isinstance(value, str):
             break
         try:
-            found = json.loads(found)
+            value = json.loads(value)
         except ValueError:
             break
-    return found
+    return value
 
 
-def identity(node: Mapping[str, Any]) -> int | None:
+def deployment_number(node: Mapping[str, Any]) -> int | None:
     """The number that REST and events know it by.
 
     `databaseId` is a GraphQL Int, of 32 bits, and the numbers have outgrown it. The id holds it as well, as the last
@@ -142,22 +155,22 @@ def identity(node: Mapping[str, Any]) -> int | None:
     """
     if isinstance(node["databaseId"], int) and node["databaseId"] > 0:
         return int(node["databaseId"])
-    coded = str(node["id"]).partition("_")[2]
+    encoded_id = str(node["id"]).partition("_")[2]
     try:
-        found = msgspec.msgpack.decode(base64.urlsafe_b64decode(coded + "=" * (-len(coded) % 4)))
+        decoded_id = msgspec.msgpack.decode(base64.urlsafe_b64decode(encoded_id + "=" * (-len(encoded_id) % 4)))
     except (ValueError, msgspec.DecodeError):
         return None
-    return found[-1] if isinstance(found, list) and found and isinstance(found[-1], int) else None
+    return decoded_id[-1] if isinstance(decoded_id, list) and decoded_id and isinstance(decoded_id[-1], int) else None
 
 
-_PAGE = 100
-_MOST_SHOWN = 1000
+_PAGE_SIZE = 100
+_MAX_RUNS_PER_LIST = 1000
 """GitHub shows so many runs of a list; older ones are a list of their own, by the time of creation."""
-_RUNS_LONGEST_OPEN = timedelta(days=35)
-_CLOCKS = timedelta(minutes=10)
+_MAX_OPEN_RUN_AGE = timedelta(days=35)
+_CLOCK_SKEW = timedelta(minutes=10)
 
 
-def runs(asking: Asking) -> Iterator[Part]:
+def read_workflow_runs(reader: HistoryReader) -> Iterator[HistoryPart]:
     """The workflows in one request, then those that deploy by the page of a hundred.
 
     A run's attempts are one thing, which shows the newest. An attempt that is newer than the last reading is seen if
@@ -167,72 +180,84 @@ def runs(asking: Asking) -> Iterator[Part]:
     Raises:
         GitHubError: by meaning.
     """
-    again: list[datetime] = []
-    for workflow in _chosen(asking):
-        for nodes in _pages(asking, f"{_path(asking)}/{workflow['id']}/runs"):
-            facts = tuple(fact for node in nodes for fact in _runs_facts(asking, workflow, node))
-            again += _open_since(asking, nodes)
-            yield Part("runs", facts, reached=min(instant(node["created_at"]) for node in nodes))
-    yield Part("runs", cursor=Cursor(newest=min([*again, asking.run.now - _CLOCKS])), done=True)
+    open_run_times: list[datetime] = []
+    for workflow in _deploy_workflows(reader):
+        for nodes in _run_pages(reader, f"{_workflows_path(reader)}/{workflow['id']}/runs"):
+            facts = tuple(fact for node in nodes for fact in _facts_of_run(reader, workflow, node))
+            open_run_times += _open_run_times(reader, nodes)
+            yield HistoryPart("runs", facts, reached=min(parse_instant(node["created_at"]) for node in nodes))
+    yield HistoryPart(
+        "runs", cursor=Cursor(newest=min([*open_run_times, reader.run.now - _CLOCK_SKEW])), is_complete=True
+    )
 
 
-def _path(asking: Asking) -> str:
-    return f"/repos/{asking.home.name}/actions/workflows"
+def _workflows_path(reader: HistoryReader) -> str:
+    return f"/repos/{reader.repository.name}/actions/workflows"
 
 
-def _named(asking: Asking) -> tuple[str, ...]:
-    return asking.wanted.settings.deploy_workflows
+def _deploy_workflow_names(reader: HistoryReader) -> tuple[str, ...]:
+    return reader.request.settings.deploy_workflows
 
 
-def _chosen(asking: Asking) -> Iterator[Mapping[str, Any]]:
+def _deploy_workflows(reader: HistoryReader) -> Iterator[Mapping[str, Any]]:
     """The workflows that deploy."""
     for page in count(1):
-        listed = asking.client.get(_path(asking), {"per_page": _PAGE, "page": page})["workflows"]
-        yield from (one for one in listed if deploys(Workflow(name=one["name"], path=one["path"]), _named(asking)))
-        if len(listed) < _PAGE:
+        workflows = reader.client.get(_workflows_path(reader), {"per_page": _PAGE_SIZE, "page": page})["workflows"]
+        yield from (
+            workflow
+            for workflow in workflows
+            if is_deploy_workflow(
+                WorkflowPayload(name=workflow["name"], path=workflow["path"]), _deploy_workflow_names(reader)
+            )
+        )
+        if len(workflows) < _PAGE_SIZE:
             return
 
 
-def _open_since(asking: Asking, nodes: list[Mapping[str, Any]]) -> Iterator[datetime]:
+def _open_run_times(reader: HistoryReader, nodes: list[Mapping[str, Any]]) -> Iterator[datetime]:
     """When the runs were created that had not ended and still may."""
-    times = (instant(node["created_at"]) for node in nodes if node["status"] != "completed")
-    return (at for at in times if asking.run.now - at < _RUNS_LONGEST_OPEN)
+    open_times = (parse_instant(node["created_at"]) for node in nodes if node["status"] != "completed")
+    return (created_at for created_at in open_times if reader.run.now - created_at < _MAX_OPEN_RUN_AGE)
 
 
-def _pages(asking: Asking, path: str) -> Iterator[list[Mapping[str, Any]]]:
+def _run_pages(reader: HistoryReader, path: str) -> Iterator[list[Mapping[str, Any]]]:
     """Pages of a workflow's runs, newest first; the first page always, the others as far as was asked."""
-    floor = max(filter(None, (asking.cursor("runs").newest, asking.wanted.since)), default=None)
-    until: str | None = None
+    oldest_needed = max(filter(None, (reader.cursor("runs").newest, reader.request.since)), default=None)
+    created_until: str | None = None
     page = 1
     while True:
-        parameters = {"per_page": _PAGE, "page": page} | ({"created": f"<={until}"} if until else {})
-        nodes = asking.client.get(path, parameters)["workflow_runs"]
+        parameters = {"per_page": _PAGE_SIZE, "page": page} | (
+            {"created": f"<={created_until}"} if created_until else {}
+        )
+        nodes = reader.client.get(path, parameters)["workflow_runs"]
         if nodes:
             yield nodes
-        if len(nodes) < _PAGE or (floor and instant(nodes[-1]["created_at"]) < floor):
+        if len(nodes) < _PAGE_SIZE or (oldest_needed and parse_instant(nodes[-1]["created_at"]) < oldest_needed):
             return
         page += 1
-        if page * _PAGE > _MOST_SHOWN:
-            if nodes[-1]["created_at"] == until:
+        if page * _PAGE_SIZE > _MAX_RUNS_PER_LIST:
+            if nodes[-1]["created_at"] == created_until:
                 return
-            page, until = 1, nodes[-1]["created_at"]
+            page, created_until = 1, nodes[-1]["created_at"]
 
 
-def _runs_facts(asking: Asking, workflow: Mapping[str, Any], node: Mapping[str, Any]) -> Iterator[Fact]:
-    since = asking.wanted.since
-    if node["status"] != "completed" or (since is not None and instant(node["created_at"]) < since):
+def _facts_of_run(reader: HistoryReader, workflow: Mapping[str, Any], node: Mapping[str, Any]) -> Iterator[Fact]:
+    since = reader.request.since
+    if node["status"] != "completed" or (since is not None and parse_instant(node["created_at"]) < since):
         return
     event = {
         "action": "completed",
         "workflow_run": node,
         "workflow": {"name": workflow["name"], "path": workflow["path"]},
-        "repository": {"default_branch": asking.home.branch or ""},
+        "repository": {"default_branch": reader.repository.default_branch or ""},
     }
-    observed = completed(asking.run, read(WorkflowRunEvent, event), _named(asking))
-    yield from map(asking.kept, observed.facts)
+    observation = observe_workflow_run(
+        reader.run, parse_payload(WorkflowRunEvent, event), _deploy_workflow_names(reader)
+    )
+    yield from map(reader.prepare_fact, observation.facts)
 
 
-def releases(asking: Asking) -> Iterator[Part]:
+def read_releases(reader: HistoryReader) -> Iterator[HistoryPart]:
     """One connection and 100 nodes a page: 1 point.
 
     The list is sorted by the age of the commits. A release of an old commit is seen if it is among the newest hundred.
@@ -240,16 +265,16 @@ def releases(asking: Asking) -> Iterator[Part]:
     Raises:
         GitHubError: by meaning.
     """
-    pages = asking.pages("PastReleases", "releases")
-    for stretch in asking.reading("releases", pages, "createdAt").stretches():
-        facts = tuple(fact for node in stretch.nodes for fact in _releases_facts(asking, node))
-        yield Part("releases", facts, stretch.cursor, stretch.reached, stretch.done)
+    paged_query = reader.paged_query("PastReleases", "releases")
+    for step in reader.incremental_read("releases", paged_query, "createdAt").steps():
+        facts = tuple(fact for node in step.nodes for fact in _facts_of_release(reader, node))
+        yield HistoryPart("releases", facts, step.cursor, step.reached, step.is_complete)
 
 
-def _releases_facts(asking: Asking, node: Mapping[str, Any]) -> Iterator[Fact]:
+def _facts_of_release(reader: HistoryReader, node: Mapping[str, Any]) -> Iterator[Fact]:
     """A draft is none yet; an event's GITHUB_SHA is the commit of the tag."""
-    since, published = asking.wanted.since, node["publishedAt"]
-    if node["isDraft"] or not published or (since is not None and instant(published) < since):
+    since, published_at = reader.request.since, node["publishedAt"]
+    if node["isDraft"] or not published_at or (since is not None and parse_instant(published_at) < since):
         return
     event = {
         "action": "published",
@@ -257,31 +282,37 @@ def _releases_facts(asking: Asking, node: Mapping[str, Any]) -> Iterator[Fact]:
             "id": node["databaseId"],
             "tag_name": node["tagName"],
             "prerelease": node["isPrerelease"],
-            "published_at": published,
+            "published_at": published_at,
             "html_url": node["url"],
         },
     }
-    run = dataclasses_replace(asking.run, sha=(node["tagCommit"] or {}).get("oid") or "")
-    yield from map(asking.kept, released(run, read(ReleaseEvent, event), asking.wanted.settings).facts)
+    run = dataclasses_replace(reader.run, sha=(node["tagCommit"] or {}).get("oid") or "")
+    yield from map(
+        reader.prepare_fact, observe_release(run, parse_payload(ReleaseEvent, event), reader.request.settings).facts
+    )
 
 
-_NOTE = "Of the past only merges are known as pushes; commits that were pushed directly come with the next of them."
+_PUSHES_NOTE = (
+    "Of the past only merges are known as pushes; commits that were pushed directly come with the next of them."
+)
 
 
-def pushes(asking: Asking, merged: Iterable[Fact]) -> Part:
+def pushes_from_merges(reader: HistoryReader, merged_facts: Iterable[Fact]) -> HistoryPart:
     """What the push events of merges would have left behind; GitHub keeps no list of pushes."""
-    changes = [fact for fact in merged if isinstance(fact, Change) and fact.sha and fact.merged_at]
-    seen = (pushed(asking.run, _event(asking, change), asking.wanted.settings) for change in changes)
-    facts = tuple(asking.kept(fact) for one in seen for fact in one.facts)
-    return Part("pushes", facts, done=True, notes=(_NOTE,) if facts else ())
+    changes = [fact for fact in merged_facts if isinstance(fact, Change) and fact.sha and fact.merged_at]
+    observations = (
+        observe_push(reader.run, _push_event(reader, change), reader.request.settings) for change in changes
+    )
+    facts = tuple(reader.prepare_fact(fact) for observation in observations for fact in observation.facts)
+    return HistoryPart("pushes", facts, is_complete=True, notes=(_PUSHES_NOTE,) if facts else ())
 
 
-def _event(asking: Asking, change: Change) -> PushEvent:
-    at = change.merged_at.isoformat() if change.merged_at else None
+def _push_event(reader: HistoryReader, change: Change) -> PushEvent:
+    merged_at = change.merged_at.isoformat() if change.merged_at else None
     event: dict[str, Any] = {
-        "ref": f"refs/heads/{asking.home.branch}",
+        "ref": f"refs/heads/{reader.repository.default_branch}",
         "after": change.sha,
-        "repository": {"default_branch": asking.home.branch, "pushed_at": at},
-        "head_commit": {"timestamp": at},
+        "repository": {"default_branch": reader.repository.default_branch, "pushed_at": merged_at},
+        "head_commit": {"timestamp": merged_at},
     }
-    return read(PushEvent, event)
+    return parse_payload(PushEvent, event)

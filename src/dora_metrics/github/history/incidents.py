@@ -4,60 +4,65 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from dora_metrics.github.events.incidents import seen
-from dora_metrics.github.history.pages import Asking, Pages, Part, Wanted, replace_newest
-from dora_metrics.github.observation import Observed
-from dora_metrics.github.payloads import IssuesEvent, read
+from dora_metrics.github.events.incidents import observe_issue
+from dora_metrics.github.history.pages import HistoryPart, HistoryReader, HistoryRequest, PagedQuery, with_newest
+from dora_metrics.github.observation import Observation
+from dora_metrics.github.payloads import IssuesEvent, parse_payload
 
-_CLOCKS = timedelta(minutes=10)
+_CLOCK_SKEW = timedelta(minutes=10)
 
 
-def asked(wanted: Wanted) -> dict[str, object]:
+def newest_issue_variables(request: HistoryRequest) -> dict[str, object]:
     """Variables of the newest issues: at first those with a label, later all that changed, as a label may be gone."""
-    newest = wanted.cursors["issues"].newest if "issues" in wanted.cursors else None
+    newest = request.cursors["issues"].newest if "issues" in request.cursors else None
     if newest is None:
-        return _labelled(wanted)
+        return _labelled_issue_variables(request)
     return {"labels": None, "filter": {"since": newest.isoformat()}}
 
 
-def _labelled(wanted: Wanted) -> dict[str, object]:
-    since = {"since": wanted.since.isoformat()} if wanted.since else None
-    return {"labels": list(wanted.settings.incident_labels), "filter": since}
+def _labelled_issue_variables(request: HistoryRequest) -> dict[str, object]:
+    since = {"since": request.since.isoformat()} if request.since else None
+    return {"labels": list(request.settings.incident_labels), "filter": since}
 
 
-def issues(asking: Asking) -> Iterator[Part]:
+def read_issues(reader: HistoryReader) -> Iterator[HistoryPart]:
     """201 connections and 15,100 nodes a page of a hundred: 2 points.
 
     Raises:
         GitHubError: by meaning.
     """
-    home, wanted = asking.home, asking.wanted
-    if not home.has_issues:
-        yield Part(
-            "issues", done=True, notes=(f"Issues are switched off in {home.name}: none of them is an incident.",)
+    repository, request = reader.repository, reader.request
+    if not repository.has_issues:
+        yield HistoryPart(
+            "issues",
+            is_complete=True,
+            notes=(f"Issues are switched off in {repository.name}: none of them is an incident.",),
         )
         return
-    newest, older = _pages(asking, asked(wanted)), _pages(asking, _labelled(wanted))
-    for stretch in asking.reading("issues", newest, "updatedAt", older).stretches():
-        observed = [_observed(asking, node) for node in stretch.nodes]
-        facts = tuple(asking.kept(fact) for one in observed for fact in one.facts)
-        notes = tuple(f"{one.title}: {note}." for one in observed for note in one.notes)
+    newest_query, older_query = (
+        _issue_query(reader, newest_issue_variables(request)),
+        _issue_query(reader, _labelled_issue_variables(request)),
+    )
+    for step in reader.incremental_read("issues", newest_query, "updatedAt", older_query).steps():
+        observations = [_observe_node(reader, node) for node in step.nodes]
+        facts = tuple(reader.prepare_fact(fact) for observation in observations for fact in observation.facts)
+        notes = tuple(f"{observation.title}: {note}." for observation in observations for note in observation.notes)
         # What was not labelled at first has not been looked at, and need not be.
-        cursor = replace_newest(stretch.cursor, asking.run.now - _CLOCKS)
-        yield Part("issues", facts, cursor, stretch.reached, stretch.done, notes)
+        cursor = with_newest(step.cursor, reader.run.now - _CLOCK_SKEW)
+        yield HistoryPart("issues", facts, cursor, step.reached, step.is_complete, notes)
 
 
-def _pages(asking: Asking, variables: dict[str, object]) -> Pages:
-    return asking.pages("PastIssues", "issues", **variables)
+def _issue_query(reader: HistoryReader, variables: dict[str, object]) -> PagedQuery:
+    return reader.paged_query("PastIssues", "issues", **variables)
 
 
-def _observed(asking: Asking, node: Mapping[str, Any]) -> Observed:
+def _observe_node(reader: HistoryReader, node: Mapping[str, Any]) -> Observation:
     """What the issue's last event would have said."""
     labels = [label["name"] for label in node["labels"]["nodes"]]
-    lost = _lost(asking, node, labels)
+    removed_label = _removed_incident_label(reader, node, labels)
     event = {
-        "action": "unlabeled" if lost else "edited",
-        "label": {"name": lost} if lost else None,
+        "action": "unlabeled" if removed_label else "edited",
+        "label": {"name": removed_label} if removed_label else None,
         "issue": {
             "number": node["number"],
             "title": node["title"],
@@ -71,13 +76,13 @@ def _observed(asking: Asking, node: Mapping[str, Any]) -> Observed:
             "html_url": node["url"],
         },
     }
-    return seen(asking.run, read(IssuesEvent, event), asking.wanted.settings.incident_labels)
+    return observe_issue(reader.run, parse_payload(IssuesEvent, event), reader.request.settings.incident_labels)
 
 
-def _lost(asking: Asking, node: Mapping[str, Any], labels: list[str]) -> str | None:
+def _removed_incident_label(reader: HistoryReader, node: Mapping[str, Any], labels: list[str]) -> str | None:
     """An incident label that was taken away, where none is left."""
-    wanted = {label.lower() for label in asking.wanted.settings.incident_labels}
-    if not wanted.isdisjoint(label.lower() for label in labels):
+    incident_labels = {label.lower() for label in reader.request.settings.incident_labels}
+    if not incident_labels.isdisjoint(label.lower() for label in labels):
         return None
-    taken = (item["label"]["name"] for item in node["timelineItems"]["nodes"] if item)
-    return next((name for name in taken if name.lower() in wanted), None)
+    removed_labels = (item["label"]["name"] for item in node["timelineItems"]["nodes"] if item)
+    return next((name for name in removed_labels if name.lower() in incident_labels), None)

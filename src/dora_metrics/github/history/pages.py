@@ -12,19 +12,27 @@ from typing import Any, Literal
 
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.linking.commit_graph import Graph, Landed
-from dora_metrics.core.selection import NAMES, NEEDS, Alerts
-from dora_metrics.core.windows import instant
-from dora_metrics.github.client import Client, ForbiddenError, GitHubError, NotFoundError, UnsureError, owner_and_name
-from dora_metrics.github.events.observe import kept
+from dora_metrics.core.linking.commit_graph import BranchCommit, CommitGraph
+from dora_metrics.core.selection import ALERT_NAMES, PERMISSION_HINTS, AlertKind
+from dora_metrics.core.windows import parse_instant
+from dora_metrics.github.client import (
+    Client,
+    ForbiddenError,
+    GitHubError,
+    NotFoundError,
+    UncertainOutcomeError,
+    owner_and_name,
+)
+from dora_metrics.github.events.observe import prepare_fact
 from dora_metrics.github.observation import Run
 from dora_metrics.settings.model import Settings
 
-Kind = (
-    Literal["pulls", "commits", "deployments", "releases", "runs", "pushes", "issues", "sources", "repository"] | Alerts
+HistoryKind = (
+    Literal["pulls", "commits", "deployments", "releases", "runs", "pushes", "issues", "sources", "repository"]
+    | AlertKind
 )
 
-_NAMES: dict[str, str] = {
+_KIND_NAMES: dict[str, str] = {
     "pulls": "pull requests",
     "commits": "commits",
     "deployments": "deployments",
@@ -34,9 +42,9 @@ _NAMES: dict[str, str] = {
     "issues": "incidents",
     "sources": "deployment sources",
     "repository": "the repository",
-    **NAMES,
+    **ALERT_NAMES,
 }
-_GRANTS: dict[Kind, str] = {
+_PERMISSIONS: dict[HistoryKind, str] = {
     "pulls": "pull-requests: read",
     "commits": "contents: read` and `pull-requests: read",
     "deployments": "deployments: read",
@@ -48,7 +56,7 @@ _GRANTS: dict[Kind, str] = {
 
 
 @dataclass(frozen=True)
-class Wanted:
+class HistoryRequest:
     """What to read: of `run.repository`, what changed after `cursors`, and back to `since` (None: all there is).
 
     `known`: the sources of the production deployments that the ledger holds, as `observe` takes them.
@@ -58,11 +66,11 @@ class Wanted:
     settings: Settings
     since: datetime | None = None
     cursors: Mapping[str, Cursor] = field(default_factory=dict)
-    known: frozenset[str] = frozenset()
+    known_sources: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
-class Part:
+class HistoryPart:
     """Some facts of one kind, the newest first.
 
     `cursor` is where the next reading of this kind goes on once these facts are kept; None: where it was before.
@@ -70,116 +78,121 @@ class Part:
     `Gathered`.
     """
 
-    kind: Kind
+    kind: HistoryKind
     facts: tuple[Fact, ...] = ()
     cursor: Cursor | None = None
     reached: datetime | None = None
-    done: bool = False
+    is_complete: bool = False
     notes: tuple[str, ...] = ()
-    landed: tuple[Landed, ...] = ()
+    landed_commits: tuple[BranchCommit, ...] = ()
 
     def __str__(self) -> str:
         """How far this got: `pull requests back to 2026-09-03`, `all pull requests`."""
-        if self.done or self.reached is None:
-            return f"all {_NAMES[self.kind]}" if self.done else _NAMES[self.kind]
-        return f"{_NAMES[self.kind]} back to {self.reached:%Y-%m-%d}"
+        if self.is_complete or self.reached is None:
+            return f"all {_KIND_NAMES[self.kind]}" if self.is_complete else _KIND_NAMES[self.kind]
+        return f"{_KIND_NAMES[self.kind]} back to {self.reached:%Y-%m-%d}"
 
 
 @dataclass(frozen=True)
-class Failed:
+class ReadFailure:
     """A kind that GitHub did not tell (to the end); `grant` is the permission that is missing, if it is one."""
 
-    kind: Kind
+    kind: HistoryKind
     reason: str
-    grant: str | None = None
+    permission: str | None = None
 
     def __str__(self) -> str:
-        advice = f"; give the job `permissions: {self.grant}`" if self.grant else ""
-        return f"GitHub did not tell {_NAMES[self.kind]}: {self.reason}{advice}"
+        advice = f"; give the job `permissions: {self.permission}`" if self.permission else ""
+        return f"GitHub did not tell {_KIND_NAMES[self.kind]}: {self.reason}{advice}"
 
 
 @dataclass(frozen=True)
-class Refused:
+class RefusedAlerts:
     """Alerts that GitHub does not show to this token, or does not have; `cursor` remembers it.
 
     `told`: they were asked for by name, so that it is a failure, and no matter of course.
     """
 
-    kind: Alerts
+    kind: AlertKind
     cursor: Cursor
-    told: bool
+    is_requested: bool
 
     def __str__(self) -> str:
-        return f"{NAMES[self.kind]} are unknown: GitHub answered {self.cursor.refused}; {NEEDS[self.kind]}"
+        return (
+            f"{ALERT_NAMES[self.kind]} are unknown: GitHub answered {self.cursor.refused}; "
+            f"{PERMISSION_HINTS[self.kind]}"
+        )
 
 
-Piece = Part | Failed | Refused
+PartOrFailure = HistoryPart | ReadFailure | RefusedAlerts
 """What a reading yields."""
 
 
-def failed(kind: Kind, problem: GitHubError) -> Failed:
-    lacking = isinstance(problem, ForbiddenError | NotFoundError)
-    return Failed(kind, str(problem), _GRANTS.get(kind) if lacking else None)
+def read_failure(kind: HistoryKind, problem: GitHubError) -> ReadFailure:
+    is_permission_missing = isinstance(problem, ForbiddenError | NotFoundError)
+    return ReadFailure(kind, str(problem), _PERMISSIONS.get(kind) if is_permission_missing else None)
 
 
 @dataclass
-class Gathered:
+class GatheredHistory:
     """All parts so far, put together: facts by id, where to go on, what failed, and the history for linking."""
 
     facts: dict[str, Fact] = field(default_factory=dict)
     cursors: dict[str, Cursor] = field(default_factory=dict)
-    reached: dict[Kind, Part] = field(default_factory=dict)
-    failures: list[Failed] = field(default_factory=list)
+    last_parts: dict[HistoryKind, HistoryPart] = field(default_factory=dict)
+    failures: list[ReadFailure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    graph: Graph = field(default_factory=Graph)
+    graph: CommitGraph = field(default_factory=CommitGraph)
 
-    def add(self, part: Piece) -> None:
+    def add(self, part: PartOrFailure) -> None:
         match part:
-            case Failed():
+            case ReadFailure():
                 self.failures.append(part)
-            case Refused():
+            case RefusedAlerts():
                 self.cursors[part.kind] = part.cursor
-            case Part():
-                self._add(part)
+            case HistoryPart():
+                self._add_part(part)
 
-    def _add(self, part: Part) -> None:
+    def _add_part(self, part: HistoryPart) -> None:
         self.facts.update((fact.id, fact) for fact in part.facts)
         self.notes += [note for note in part.notes if note not in self.notes]
-        self.graph.add(part.landed)
-        self.graph.whole |= part.kind == "commits" and part.done
-        self.reached[part.kind] = part
+        self.graph.add(part.landed_commits)
+        self.graph.is_complete |= part.kind == "commits" and part.is_complete
+        self.last_parts[part.kind] = part
         if part.cursor is not None:
             self.cursors[part.kind] = part.cursor
 
     @classmethod
-    def of(cls, parts: Iterable[Piece]) -> "Gathered":
+    def from_parts(cls, parts: Iterable[PartOrFailure]) -> "GatheredHistory":
         gathered = cls()
         for part in parts:
             gathered.add(part)
         return gathered
 
 
-Node = Mapping[str, Any]
+JsonObject = Mapping[str, Any]
 
-_LARGEST, _SMALLEST = 100, 10
-_TOO_SLOW = ("timeout", "in time", "something went wrong")
+_MAX_PAGE_SIZE, _MIN_PAGE_SIZE = 100, 10
+_TIMEOUT_PHRASES = ("timeout", "in time", "something went wrong")
 
 
 @dataclass(frozen=True)
-class Page:
+class ResultPage:
     """`following`: GitHub's place of the next page, None after the last."""
 
-    nodes: tuple[Node, ...]
-    following: str | None
+    nodes: tuple[JsonObject, ...]
+    next_page_token: str | None
 
     @classmethod
-    def of(cls, connection: Node) -> "Page":
-        info = connection["pageInfo"]
-        return cls(tuple(filter(None, connection["nodes"])), info["endCursor"] if info["hasNextPage"] else None)
+    def from_connection(cls, connection: JsonObject) -> "ResultPage":
+        page_info = connection["pageInfo"]
+        return cls(
+            tuple(filter(None, connection["nodes"])), page_info["endCursor"] if page_info["hasNextPage"] else None
+        )
 
 
 @dataclass
-class Pages:
+class PagedQuery:
     """A list that a query shows by the page.
 
     GitHub gives a query ten seconds. A page that it cannot make by then is asked for in halves, and so are the rest:
@@ -189,164 +202,175 @@ class Pages:
     client: Client
     query: str
     variables: Mapping[str, object]
-    path: tuple[str, ...]
-    size: int = _LARGEST
+    connection_path: tuple[str, ...]
+    page_size: int = _MAX_PAGE_SIZE
 
-    def after(self, place: str | None, first: Page | None = None) -> Iterator[Page]:
+    def pages_after(self, page_token: str | None, first_page: ResultPage | None = None) -> Iterator[ResultPage]:
         """All pages from a place on; `first` is the first of them where it is known already.
 
         Raises:
             GitHubError: by meaning.
         """
-        page = first or self._page(place)
+        page = first_page or self._read_page(page_token)
         yield page
-        while page.following:
-            page = self._page(page.following)
+        while page.next_page_token:
+            page = self._read_page(page.next_page_token)
             yield page
 
-    def _page(self, place: str | None) -> Page:
+    def _read_page(self, page_token: str | None) -> ResultPage:
         while True:
             try:
-                answer: Any = self.client.query(self.query, {**self.variables, "first": self.size, "after": place})
+                data: Any = self.client.query(
+                    self.query, {**self.variables, "first": self.page_size, "after": page_token}
+                )
             except GitHubError as problem:
-                if self.size <= _SMALLEST or not _is_too_slow(problem):
+                if self.page_size <= _MIN_PAGE_SIZE or not _is_timeout(problem):
                     raise
-                self.size //= 2
+                self.page_size //= 2
                 continue
-            for name in self.path:
-                answer = answer and answer[name]
-            return Page.of(answer) if answer else Page((), None)
+            for name in self.connection_path:
+                data = data and data[name]
+            return ResultPage.from_connection(data) if data else ResultPage((), None)
 
 
-def _is_too_slow(problem: GitHubError) -> bool:
-    said = str(problem).lower()
-    return isinstance(problem, UnsureError) or any(words in said for words in _TOO_SLOW)
+def _is_timeout(problem: GitHubError) -> bool:
+    message = str(problem).lower()
+    return isinstance(problem, UncertainOutcomeError) or any(phrase in message for phrase in _TIMEOUT_PHRASES)
 
 
 @dataclass(frozen=True)
-class Stretch:
+class PageStep:
     """A page's nodes, and where the next reading goes on once they are kept."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[JsonObject, ...]
     cursor: Cursor
     reached: datetime | None
-    done: bool
+    is_complete: bool
 
 
 @dataclass(frozen=True)
-class Reading:
+class IncrementalRead:
     """A list whose newest things come first: first what is new since the cursor, then what the last reading left.
 
     `newest` and `older` begin at the top and at a place; `time` is what the list is sorted by.
     """
 
-    newest: Callable[[], Iterator[Page]]
-    older: Callable[[str], Iterator[Page]]
-    time: str
+    read_newest: Callable[[], Iterator[ResultPage]]
+    read_older: Callable[[str], Iterator[ResultPage]]
+    time_field: str
     cursor: Cursor
     since: datetime | None
 
-    def stretches(self) -> Iterator[Stretch]:
+    def steps(self) -> Iterator[PageStep]:
         """Every page once. Things that change meanwhile move to the top, so that none is left out.
 
         Raises:
             GitHubError: by meaning.
         """
-        known = self.cursor
-        if known.newest is None:
-            yield from self._down(self.newest(), None)
+        previous_cursor = self.cursor
+        if previous_cursor.newest is None:
+            yield from self._read_back(self.read_newest(), None)
             return
-        top = known
-        for page in self.newest():
-            newest, oldest = _span(page, self.time)
-            top = replace_newest(top, newest)
-            ended = page.following is None or (oldest is not None and oldest < known.newest)
-            done = ended and not known.goes_on(self.since)
-            yield Stretch(page.nodes, top if ended else known, known.reached if ended else oldest, done)
-            if ended:
+        top_cursor = previous_cursor
+        for page in self.read_newest():
+            newest, oldest = _time_range(page, self.time_field)
+            top_cursor = with_newest(top_cursor, newest)
+            is_caught_up = page.next_page_token is None or (oldest is not None and oldest < previous_cursor.newest)
+            is_complete = is_caught_up and not previous_cursor.has_more(self.since)
+            yield PageStep(
+                page.nodes,
+                top_cursor if is_caught_up else previous_cursor,
+                previous_cursor.reached if is_caught_up else oldest,
+                is_complete,
+            )
+            if is_caught_up:
                 break
-        if known.after is not None and known.goes_on(self.since):
-            yield from self._down(self.older(known.after), top.newest)
+        if previous_cursor.after is not None and previous_cursor.has_more(self.since):
+            yield from self._read_back(self.read_older(previous_cursor.after), top_cursor.newest)
 
-    def _down(self, pages: Iterator[Page], top: datetime | None) -> Iterator[Stretch]:
+    def _read_back(self, pages: Iterator[ResultPage], newest_time: datetime | None) -> Iterator[PageStep]:
         """Back into the past; what is done is remembered page by page."""
         for page in pages:
-            newest, oldest = _span(page, self.time)
-            top = top or newest
-            cursor = Cursor(newest=top, reached=oldest, after=page.following)
-            yield Stretch(page.nodes, cursor, oldest, not cursor.goes_on(self.since))
-            if not cursor.goes_on(self.since):
+            newest, oldest = _time_range(page, self.time_field)
+            newest_time = newest_time or newest
+            cursor = Cursor(newest=newest_time, reached=oldest, after=page.next_page_token)
+            yield PageStep(page.nodes, cursor, oldest, not cursor.has_more(self.since))
+            if not cursor.has_more(self.since):
                 return
 
 
-def replace_newest(cursor: Cursor, newest: datetime | None) -> Cursor:
+def with_newest(cursor: Cursor, newest: datetime | None) -> Cursor:
     """The cursor with a newest time, unless it knows a newer one."""
     if newest is None or (cursor.newest is not None and cursor.newest >= newest):
         return cursor
     return Cursor(newest, cursor.reached, cursor.after, cursor.open, cursor.anchors)
 
 
-def _span(page: Page, name: str) -> tuple[datetime | None, datetime | None]:
-    times = [instant(node[name]) for node in page.nodes]
+def _time_range(page: ResultPage, time_field: str) -> tuple[datetime | None, datetime | None]:
+    times = [parse_instant(node[time_field]) for node in page.nodes]
     return max(times, default=None), min(times, default=None)
 
 
 @dataclass(frozen=True)
-class Home:
+class RepositoryInfo:
     """The repository: what it is called now, its default branch and its head; None where there is no commit."""
 
     name: str
     has_issues: bool
-    branch: str | None = None
-    head: str | None = None
+    default_branch: str | None = None
+    head_sha: str | None = None
 
     @classmethod
-    def of(cls, repository: Mapping[str, Any]) -> "Home":
+    def from_node(cls, repository: Mapping[str, Any]) -> "RepositoryInfo":
         ref = repository["defaultBranchRef"] or {}
-        head = (ref.get("target") or {}).get("oid")
-        return cls(repository["nameWithOwner"], repository["hasIssuesEnabled"], ref.get("name"), head)
+        head_sha = (ref.get("target") or {}).get("oid")
+        return cls(repository["nameWithOwner"], repository["hasIssuesEnabled"], ref.get("name"), head_sha)
 
 
 @dataclass(frozen=True)
-class Asking:
+class HistoryReader:
     """One kind's questions. `firsts` are first pages that came with the news, `opens` what had not ended then."""
 
     client: Client
-    home: Home
-    wanted: Wanted
-    firsts: Mapping[Kind, Page] = field(default_factory=dict)
-    opens: tuple[Mapping[str, Any], ...] | None = None
+    repository: RepositoryInfo
+    request: HistoryRequest
+    first_pages: Mapping[HistoryKind, ResultPage] = field(default_factory=dict)
+    open_deployments: tuple[Mapping[str, Any], ...] | None = None
 
     @property
     def run(self) -> Run:
         """The run as the mappers of events want it, under the repository's present name."""
-        return replace(self.wanted.run, repository=self.home.name)
+        return replace(self.request.run, repository=self.repository.name)
 
     @property
-    def names(self) -> dict[str, object]:
-        return owner_and_name(self.home.name)
+    def repository_variables(self) -> dict[str, object]:
+        return owner_and_name(self.repository.name)
 
     @property
-    def files(self) -> bool:
+    def needs_files(self) -> bool:
         """Whether the files of pull requests matter."""
-        return bool(self.wanted.settings.services)
+        return bool(self.request.settings.services)
 
-    def cursor(self, kind: Kind) -> Cursor:
-        return self.wanted.cursors.get(kind, Cursor())
+    def cursor(self, kind: HistoryKind) -> Cursor:
+        return self.request.cursors.get(kind, Cursor())
 
-    def kept(self, fact: Fact) -> Fact:
+    def prepare_fact(self, fact: Fact) -> Fact:
         """As an event would have been recorded."""
-        return kept(fact, self.wanted.settings)
+        return prepare_fact(fact, self.request.settings)
 
-    def reading(self, kind: Kind, pages: Pages, time: str, older: Pages | None = None) -> Reading:
+    def incremental_read(
+        self, kind: HistoryKind, paged_query: PagedQuery, time_field: str, older_query: PagedQuery | None = None
+    ) -> IncrementalRead:
         """A list from its newest on; `older` where the rest of the past is asked for in another way."""
-        return Reading(
-            newest=lambda: pages.after(None, self.firsts.get(kind)),
-            older=(older or pages).after,
-            time=time,
+        return IncrementalRead(
+            read_newest=lambda: paged_query.pages_after(None, self.first_pages.get(kind)),
+            read_older=(older_query or paged_query).pages_after,
+            time_field=time_field,
             cursor=self.cursor(kind),
-            since=self.wanted.since,
+            since=self.request.since,
         )
 
-    def pages(self, query: str, *path: str, **variables: object) -> Pages:
-        return Pages(self.client, query, {**self.names, **variables}, ("repository", *path))
+    def paged_query(self, query: str, *connection_path: str, **variables: object) -> PagedQuery:
+        return PagedQuery(
+            self.client, query, {**self.repository_variables, **variables}, ("repository", *connection_path)
+        )

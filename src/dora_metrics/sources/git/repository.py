@@ -17,9 +17,9 @@ from tempfile import TemporaryFile
 
 from dora_metrics.errors import GitError
 
-_PIECE = 1 << 18
+_CHUNK_BYTES = 1 << 18
 
-_HARMLESS = (
+_SAFE_CONFIG = (
     "core.fsmonitor=false",
     f"core.hooksPath={os.devnull}",
     "core.pager=cat",
@@ -29,13 +29,13 @@ _HARMLESS = (
     "log.showSignature=false",
 )
 
-_OF_ANOTHER_REPOSITORY = frozenset({
+_REPOSITORY_VARIABLES = frozenset({
     "GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE", "GIT_REPLACE_REF_BASE",
 })  # fmt: skip
 """Set inside a hook, say, and then about the repository that this runs in: see `git rev-parse --local-env-vars`."""
 
-_CAREFUL = {
+_SAFE_ENVIRONMENT = {
     "GIT_ALLOW_PROTOCOL": "none",  # also forbids the fetches that git before 2.45, without the next one, would do
     "GIT_FLUSH": "0",  # else `rev-list` writes each commit by itself, which takes as long as reading it
     "GIT_NO_LAZY_FETCH": "1",
@@ -48,149 +48,157 @@ _CAREFUL = {
 class Git:
     """One repository, read only."""
 
-    def __init__(self, place: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, path: str, environment: Mapping[str, str]) -> None:
         """`environment` is the process's: PATH, HOME and the user's own settings of git come from there.
 
         Raises:
             GitError: if there is no such folder.
         """
-        if not _is_folder(place):
-            raise GitError(f"{place}: there is no such folder; --git names a checkout, a bare repository or a mirror")
-        self.place = place
-        settings = (part for one in _HARMLESS for part in ("-c", one))
-        self._command = ("git", "--no-pager", *settings, "-C", place)
-        kept = {name: value for name, value in environment.items() if name not in _OF_ANOTHER_REPOSITORY}
-        self._environment = {**kept, **_CAREFUL}
+        if not _is_folder(path):
+            raise GitError(f"{path}: there is no such folder; --git names a checkout, a bare repository or a mirror")
+        self.path = path
+        config_options = (argument for setting in _SAFE_CONFIG for argument in ("-c", setting))
+        self._command = ("git", "--no-pager", *config_options, "-C", path)
+        inherited = {name: value for name, value in environment.items() if name not in _REPOSITORY_VARIABLES}
+        self._environment = {**inherited, **_SAFE_ENVIRONMENT}
 
-    def read(self, *arguments: str, given: bytes = b"") -> bytes:
+    def read(self, *arguments: str, stdin: bytes = b"") -> bytes:
         """What git says.
 
         Raises:
             GitError: if it fails, with why and what to do.
         """
-        return b"".join(self.stream(*arguments, given=given))
+        return b"".join(self.stream(*arguments, stdin=stdin))
 
-    def stream(self, *arguments: str, given: bytes = b"") -> Iterator[bytes]:
+    def stream(self, *arguments: str, stdin: bytes = b"") -> Iterator[bytes]:
         """The same piece by piece, while git is still working; `given` is its standard input, which it reads first.
 
         Raises:
             GitError: if it fails, also after it has said something.
         """
-        with TemporaryFile() as complaints:
+        with TemporaryFile() as stderr:
             try:
                 process = subprocess.Popen(
                     [*self._command, *arguments],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
-                    stderr=complaints,
+                    stderr=stderr,
                     env=self._environment,
                 )
             except OSError as problem:
-                raise GitError(_NO_GIT.format(problem.strerror)) from None
+                raise GitError(_GIT_NOT_INSTALLED.format(problem.strerror)) from None
             with process:
                 try:
-                    yield from _pieces(process, given)
+                    yield from _read_chunks(process, stdin)
                 finally:
                     process.kill()  # of a process that has ended nothing is left to kill
-            complaints.seek(0)
+            stderr.seek(0)
             if process.returncode:
-                raise GitError(self._worded(complaints.read().decode("utf-8", "replace")))
+                raise GitError(self._describe_failure(stderr.read().decode("utf-8", "replace")))
 
-    def _worded(self, complaint: str) -> str:
-        if "not a git repository" in complaint:
-            return f"{self.place}: not a git repository; --git names a checkout, a bare repository or a mirror"
-        if "dubious ownership" in complaint:
-            named = re.search(r"safe\.directory (.+)", complaint)
-            return _NOT_YOURS.format(self.place, named[1].strip() if named else self.place)
-        fatal = re.findall(r"^(?:fatal|error): (.+)$", complaint, re.MULTILINE)
-        return f"{self.place}: git cannot read it: {' / '.join(fatal[:3]) or 'it does not say why'}"
+    def _describe_failure(self, stderr_text: str) -> str:
+        if "not a git repository" in stderr_text:
+            return f"{self.path}: not a git repository; --git names a checkout, a bare repository or a mirror"
+        if "dubious ownership" in stderr_text:
+            match = re.search(r"safe\.directory (.+)", stderr_text)
+            return _DUBIOUS_OWNERSHIP.format(self.path, match[1].strip() if match else self.path)
+        messages = re.findall(r"^(?:fatal|error): (.+)$", stderr_text, re.MULTILINE)
+        return f"{self.path}: git cannot read it: {' / '.join(messages[:3]) or 'it does not say why'}"
 
 
-def _is_folder(place: str) -> bool:
+def _is_folder(path: str) -> bool:
     try:
-        return Path(place).is_dir()
+        return Path(path).is_dir()
     except (OSError, ValueError):  # one that this user may not look into, or no name that a file can have
         return False
 
 
-def _pieces(process: subprocess.Popen[bytes], given: bytes) -> Iterator[bytes]:
+def _read_chunks(process: subprocess.Popen[bytes], stdin: bytes) -> Iterator[bytes]:
     if process.stdin is None or process.stdout is None:
         raise AssertionError
     with suppress(BrokenPipeError):  # git has ended already, and says why
-        process.stdin.write(given)
+        process.stdin.write(stdin)
     with suppress(BrokenPipeError):
         process.stdin.close()
-    while piece := process.stdout.read(_PIECE):
-        yield piece
+    while chunk := process.stdout.read(_CHUNK_BYTES):
+        yield chunk
     process.wait()
 
 
-_NO_GIT = "git: the program cannot be started ({}); `report --git` reads a repository with it: install git, on the PATH"
-_NOT_YOURS = (
+_GIT_NOT_INSTALLED = (
+    "git: the program cannot be started ({}); `report --git` reads a repository with it: install git, on the PATH"
+)
+_DUBIOUS_OWNERSHIP = (
     "{}: the repository belongs to another user, and git reads such a one only where you say that you trust it: "
     "git config --global --add safe.directory {}"
 )
 
 
 @dataclass(frozen=True)
-class Project:
+class RepositoryIdentity:
     """A name, whether it is more than a folder's, the address of its pages where GitHub has them, and origin's host."""
 
     repository: str
-    known: bool
-    web: str | None = None
+    is_from_remote: bool
+    web_url: str | None = None
     host: str | None = None
 
-    def pull(self, number: int) -> str:
+    def pull_request_id(self, number: int) -> str:
         """The id of a pull request."""
         return f"github:pull:{self.repository}#{number}"
 
-    def page(self, kind: str, name: object) -> str | None:
-        return f"{self.web}/{kind}/{name}" if self.web else None
+    def page_url(self, kind: str, name: object) -> str | None:
+        return f"{self.web_url}/{kind}/{name}" if self.web_url else None
 
 
 @dataclass(frozen=True)
-class Place:
+class GitDirectory:
     """Where a repository keeps its data, and the commits at which its history is cut off."""
 
     folder: Path
-    cut: frozenset[str]
+    shallow_shas: frozenset[str]
 
 
-def place(git: Git) -> Place:
+def git_directory(git: Git) -> GitDirectory:
     """The place of a repository.
 
     Raises:
         GitError: if it is no repository that git reads.
     """
-    said = git.read("rev-parse", "--is-shallow-repository", "--git-common-dir")
-    shallow, _, where = os.fsdecode(said).partition("\n")
-    folder = (Path(git.place) / where.removesuffix("\n")).resolve()
-    return Place(folder, frozenset((folder / "shallow").read_text("ascii").split() if shallow == "true" else ()))
+    output = git.read("rev-parse", "--is-shallow-repository", "--git-common-dir")
+    is_shallow_text, _, common_dir = os.fsdecode(output).partition("\n")
+    folder = (Path(git.path) / common_dir.removesuffix("\n")).resolve()
+    return GitDirectory(
+        folder, frozenset((folder / "shallow").read_text("ascii").split() if is_shallow_text == "true" else ())
+    )
 
 
-def project(git: Git, folder: Path) -> Project:
+def identify_repository(git: Git, folder: Path) -> RepositoryIdentity:
     """The name by the remote `origin`; passwords in its address are not kept."""
     try:
         origin = git.read("remote", "get-url", "--", "origin").decode("utf-8", "replace").strip()
     except GitError:  # there is no such remote
         origin = ""
-    found = _URL.fullmatch(origin) or _SCP.fullmatch(origin)
-    if not found:
-        return Project(f"local/{_local(folder)}", known=False)
-    host, name = _PUBLIC.sub("github.com", found["host"].lower()), found["name"]
-    return Project(name, known=True, web=f"https://{host}/{name}" if _GITHUB.fullmatch(host) else None, host=host)
+    match = _REMOTE_URL.fullmatch(origin) or _SCP_ADDRESS.fullmatch(origin)
+    if not match:
+        return RepositoryIdentity(f"local/{_folder_name(folder)}", is_from_remote=False)
+    host, name = _GITHUB_COM_ALIAS.sub("github.com", match["host"].lower()), match["name"]
+    return RepositoryIdentity(
+        name, is_from_remote=True, web_url=f"https://{host}/{name}" if _GITHUB_HOST.fullmatch(host) else None, host=host
+    )
 
 
-_NAME = r"(?:.*/)?(?P<name>[\w.-]+/[\w.-]+?)(?:\.git)?/*"
-_URL = re.compile(rf"(?:https?|ssh|git|git\+ssh)://(?:[^/]*@)?(?P<host>[\w.-]+)(?::\d+)?/+{_NAME}", re.ASCII)
-_SCP = re.compile(rf"(?:[^@/:]+@)?(?P<host>[\w.-]{{2,}}):(?!//)/*{_NAME}", re.ASCII)
-_PUBLIC = re.compile(r"^(?:(?:ssh|www)\.github\.com|github\.com-[\w-]+)$")
+_NAME_PATTERN = r"(?:.*/)?(?P<name>[\w.-]+/[\w.-]+?)(?:\.git)?/*"
+_REMOTE_URL = re.compile(
+    rf"(?:https?|ssh|git|git\+ssh)://(?:[^/]*@)?(?P<host>[\w.-]+)(?::\d+)?/+{_NAME_PATTERN}", re.ASCII
+)
+_SCP_ADDRESS = re.compile(rf"(?:[^@/:]+@)?(?P<host>[\w.-]{{2,}}):(?!//)/*{_NAME_PATTERN}", re.ASCII)
+_GITHUB_COM_ALIAS = re.compile(r"^(?:(?:ssh|www)\.github\.com|github\.com-[\w-]+)$")
 """Other hosts of github.com, and what people call it in ssh's configuration to choose a key."""
-_GITHUB = re.compile(r"github\.com|github\.[\w.-]+|[\w-]+\.ghe\.com")
+_GITHUB_HOST = re.compile(r"github\.com|github\.[\w.-]+|[\w-]+\.ghe\.com")
 
 
-def _local(folder: Path) -> str:
+def _folder_name(folder: Path) -> str:
     """The folder that holds `.git`, or a bare repository's own."""
     name = folder.parent.name if folder.name == ".git" else folder.name.removesuffix(".git")
     return re.sub(r"[^\w.-]+", "-", name).strip("-") or "repository"

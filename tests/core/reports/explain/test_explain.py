@@ -7,41 +7,41 @@ from hypothesis import given
 
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.reports.explain.case import Case, Explanation, case_of
+from dora_metrics.core.reports.explain.case import ExplainContext, Explanation, build_context
 from dora_metrics.core.reports.explain.explain import explain
-from dora_metrics.core.reports.explain.find import Found, NotFound, find
+from dora_metrics.core.reports.explain.find import MatchedIds, NoMatch, find_ids
 from dora_metrics.core.windows import Window
 from support.facts import (
     at,
     change,
-    commit,
+    commit_id,
     commits,
-    deployed,
     deployment,
-    direct,
-    failed,
+    deployment_id,
+    deployments_of_versions,
+    direct_commit,
+    failed_deployment,
     incident,
-    issue,
-    pull,
-    released,
+    issue_id,
+    pull_id,
     sha,
     vulnerability,
 )
-from support.strategies import histories
+from support.strategies import fact_lists
 
 COUNTS = "It counts in production of acme/shop (service shop)."
 WAITS = "`v1` lists it, and did not succeed: it goes to the next success of its scope."
 MARCH = Window(at("03-01"), at("04-01"))
 
 
-def case(*facts: Any, **policy: Any) -> Case:  # noqa: ANN401
-    return case_of(facts, Policy(**policy), MARCH)
+def case(*facts: Any, **policy: Any) -> ExplainContext:  # noqa: ANN401
+    return build_context(facts, Policy(**policy), MARCH)
 
 
 def explained(name: str, *facts: Any, **policy: Any) -> Explanation:  # noqa: ANN401
     """What is said of the only fact that a name means."""
     found = explain(case(*facts, **policy), name)
-    assert not isinstance(found, NotFound)
+    assert not isinstance(found, NoMatch)
     (one,) = found
     return one
 
@@ -65,7 +65,7 @@ def section(title: str, one: Explanation) -> list[str]:
 
 
 def test_a_deployment_says_whether_it_failed_by_what_and_where_it_stands() -> None:
-    one = explained(deployed(2), *released("V1 V2 V1"))
+    one = explained(deployment_id(2), *deployments_of_versions("V1 V2 V1"))
     assert one.headline == "Deployment `V2`: failed, by `rollback`"
     assert [plain(sentence) for sentence in one.sentences] == [
         f"`github:deployment:2`, commit `{sha('V2')}`: it ended on 2024-03-01 06:00 UTC as success.",
@@ -102,13 +102,13 @@ def test_every_rule_says_why_it_did_not_hit() -> None:
 
 
 def test_a_rule_that_hits_after_the_one_that_decides_is_told_too() -> None:
-    one = explained(deployed(2), *released("V1 V2 V1"), incident(1, "03-01T07:00"))
+    one = explained(deployment_id(2), *deployments_of_versions("V1 V2 V1"), incident(1, "03-01T07:00"))
     assert one.headline.endswith("failed, by `rollback`")
     assert rule("incident", one) == "yes, too, but a rule before it decides. #1 detected 60 min after it."
 
 
 def test_a_rule_that_is_off_says_what_it_would_have_seen() -> None:
-    one = explained(deployed(2), *released("V1 V2 V1"), failure_rules=frozenset({"explicit"}))
+    one = explained(deployment_id(2), *deployments_of_versions("V1 V2 V1"), failure_rules=frozenset({"explicit"}))
     assert one.headline == "Deployment `V2`: did not fail"
     assert rule("rollback", one) == "it would, but it is switched off (`failure-rules`). V1 was deployed again."
     assert rule("incident", one) == (
@@ -117,7 +117,7 @@ def test_a_rule_that_is_off_says_what_it_would_have_seen() -> None:
 
 
 def test_what_was_rolled_back_with_the_one_that_is_blamed_says_so() -> None:
-    facts = released("V1 V2 V3 V1")
+    facts = deployments_of_versions("V1 V2 V3 V1")
     said = (
         "no. `V1` (`github:deployment:4`) went back to before `V2`, which takes the blame; this one only went with it."
     )
@@ -131,7 +131,7 @@ def test_a_revert_is_told_of_the_deployment_whose_change_was_taken_back() -> Non
         deployment(1, "03-05", changes=[1], version="v1"),
         change(1, title="Add it"),
         deployment(2, "03-06", changes=[2], version="v2"),
-        change(2, title='Revert "Add it"', reverts=pull(1)),
+        change(2, title='Revert "Add it"', reverts=pull_id(1)),
     ]
     one = explained("v1", *facts)
     assert rule("revert", one) == "**yes, and it decides.** #2 reverts #1."
@@ -144,7 +144,9 @@ def test_a_revert_is_told_of_the_deployment_whose_change_was_taken_back() -> Non
         "It is rework (revert: #2 reverts #1).",
         "It ended the failure of `v1` (`revert`) after 1 d.",
     ]
-    assert rule("revert", explained(deployed(0), *facts)).startswith("no. It was not the first to deliver any change")
+    assert rule("revert", explained(deployment_id(0), *facts)).startswith(
+        "no. It was not the first to deliver any change"
+    )
 
 
 def test_a_hotfix_that_came_too_late_says_how_late() -> None:
@@ -176,19 +178,20 @@ def test_the_next_incident_says_why_it_is_not_blamed_on_this_one() -> None:
 
 def test_a_health_check_decides_or_says_that_it_passed() -> None:
     facts = [deployment(1, "03-05", health="failed"), deployment(2, "03-06", health="failed"), deployment(3, "03-07")]
-    one = explained(deployed(1), *facts)
+    one = explained(deployment_id(1), *facts)
     assert rule("health-check", one) == "**yes, and it decides.** its health check failed."
     assert section("What repaired it", one) == [
-        f"`{sha(deployed(3))[:7]}` (`github:deployment:3`), on 2024-03-07 00:00: **2 d** after it.",
+        f"`{sha(deployment_id(3))[:7]}` (`github:deployment:3`), on 2024-03-07 00:00: **2 d** after it.",
         "The rule names the next success whose health check did not fail.",
     ]
     assert (
-        rule("health-check", explained(deployed(1), deployment(1, health="passed"))) == "no. Its health check passed."
+        rule("health-check", explained(deployment_id(1), deployment(1, health="passed")))
+        == "no. Its health check passed."
     )
 
 
 def test_a_failed_run_says_that_it_is_no_failed_deployment_unless_it_counts() -> None:
-    one = explained(deployed(1), deployment(0, "03-01"), failed(1, changes=[1, 2]))
+    one = explained(deployment_id(1), deployment(0, "03-01"), failed_deployment(1, changes=[1, 2]))
     assert plain(one.headline).endswith("a run that failed, and no failed deployment")
     assert (
         one.sentences[-1]
@@ -199,14 +202,14 @@ def test_a_failed_run_says_that_it_is_no_failed_deployment_unless_it_counts() ->
     assert rule("incident", one) == "no. An incident that names nothing blames a success."
     assert rule("hotfix", one) == "no. It did not reach users."
     assert section("What it delivered", one) == ["Its 2 changes go to the next success."]
-    counting = explained(deployed(1), failed(1), count_failed_runs=True)
+    counting = explained(deployment_id(1), failed_deployment(1), count_failed_runs=True)
     assert counting.headline.endswith("failed, by `failed-run`")
     assert counting.sentences[-1].startswith("`count-failed-runs` is on, so it is one of")
     assert section("What repaired it", counting) == ["So it is still open: counted, and in no median."]
 
 
 def test_a_cancelled_deployment_neither_fails_nor_counts() -> None:
-    one = explained(deployed(1), deployment(1, status="cancelled"))
+    one = explained(deployment_id(1), deployment(1, status="cancelled"))
     assert one.headline.endswith("was cancelled, so it can neither fail nor succeed")
     assert rule("failed-run", one) == "no. It was cancelled."
 
@@ -222,8 +225,8 @@ def test_several_incidents_keep_a_failure_open_until_the_last_has_ended() -> Non
 
 
 def test_a_recovery_before_the_failure_is_said_to_be_one() -> None:
-    facts = [deployment(1), incident(1, deployment=deployed(1), resolved_at="03-04", detected_at="03-03")]
-    assert section("What repaired it", explained(deployed(1), *facts)) == [
+    facts = [deployment(1), incident(1, deployment=deployment_id(1), resolved_at="03-04", detected_at="03-03")]
+    assert section("What repaired it", explained(deployment_id(1), *facts)) == [
         "#1 ended it on 2024-03-04 00:00, before it: in no recovery time."
     ]
 
@@ -240,7 +243,7 @@ def test_a_recovery_before_the_failure_is_said_to_be_one() -> None:
     ],
 )
 def test_what_counts_nowhere_says_why(fact: Any, why: str) -> None:  # noqa: ANN401
-    one = explained(deployed(1), fact, deployment(2))
+    one = explained(deployment_id(1), fact, deployment(2))
     assert one.headline.endswith("counts nowhere")
     assert plain(one.sentences[1]).startswith(why)
     assert one.sections == ()
@@ -255,18 +258,18 @@ def test_a_run_that_its_job_told_of_counts_once() -> None:
 def test_what_a_deployment_delivered_is_listed_with_lead_times_and_what_is_left_out() -> None:
     facts = [
         deployment(0, "03-01", changes=[9]),
-        deployment(1, "03-05", changes=[1, 2, 3, 9], previous=deployed(0), version="v1"),
+        deployment(1, "03-05", changes=[1, 2, 3, 9], previous=deployment_id(0), version="v1"),
         change(1, "03-03"),
         change(2, "03-03", bot=True),
     ]
     assert section("What it delivered", explained("v1", *facts)) == [
-        f"It was compared with `{sha(deployed(0))[:7]}` (`github:deployment:0`).",
+        f"It was compared with `{sha(deployment_id(0))[:7]}` (`github:deployment:0`).",
         "#1: lead time **2 d**",
         "#2: left out of lead time: it is by a bot (`exclude-bots`)",
         "#3: left out of lead time: nobody knows when it began",
         "Of what it lists, 1 change had been delivered before.",
     ]
-    assert section("What it delivered", explained(deployed(0), *facts)) == [
+    assert section("What it delivered", explained(deployment_id(0), *facts)) == [
         "It is the first success known here, and only bounds what the next one delivers.",
         "#9: left out of lead time: nobody knows since when changes of the first deployment waited",
     ]
@@ -275,20 +278,20 @@ def test_what_a_deployment_delivered_is_listed_with_lead_times_and_what_is_left_
 def test_a_deployment_that_delivered_nothing_says_why() -> None:
     first = deployment(0, "03-01", sha=sha("a"))
     again = deployment(1, "03-05", sha=sha("a"), changes=[1])
-    assert section("What it delivered", explained(deployed(1), first, again)) == [
+    assert section("What it delivered", explained(deployment_id(1), first, again)) == [
         "Its commit had been deployed before, so it delivers nothing new."
     ]
     unknown = deployment(1, "03-05", changes=None)
-    assert section("What it delivered", explained(deployed(1), first, unknown)) == [
+    assert section("What it delivered", explained(deployment_id(1), first, unknown)) == [
         "What it delivered is not known yet."
     ]
     nothing = deployment(1, "03-05")
-    assert section("What it delivered", explained(deployed(1), first, nothing)) == ["It delivered nothing new."]
+    assert section("What it delivered", explained(deployment_id(1), first, nothing)) == ["It delivered nothing new."]
 
 
 def test_of_very_many_changes_twenty_are_listed() -> None:
     facts = [deployment(0, "03-01"), deployment(1, "03-05", changes=list(range(1, 31)))]
-    assert section("What it delivered", explained(deployed(1), *facts))[-1] == "and 10 more"
+    assert section("What it delivered", explained(deployment_id(1), *facts))[-1] == "and 10 more"
 
 
 # Changes.
@@ -297,19 +300,19 @@ def test_of_very_many_changes_twenty_are_listed() -> None:
 def test_a_change_says_which_deployment_delivered_it_and_how_long_each_stage_took() -> None:
     facts = [
         deployment(0, "03-01"),
-        failed(1, "03-05", changes=[1]),
+        failed_deployment(1, "03-05", changes=[1]),
         deployment(2, "03-06", version="v2"),
         change(
             1, "03-02", opened_at="03-03", first_review_at="03-03T02:00", merged_at="03-03T05:00", title="Add it"
         ),
     ]  # fmt: skip
-    one = explained(pull(1), *facts)
+    one = explained(pull_id(1), *facts)
     assert plain(one.headline) == "Change #1: delivered by `v2`, lead time **4 d**"
-    assert plain(one.sentences[0]) == f"`github:pull:acme/shop#1`, commit `{sha(pull(1))}`: Add it."
+    assert plain(one.sentences[0]) == f"`github:pull:acme/shop#1`, commit `{sha(pull_id(1))}`: Add it."
     where, before = section("Where it is delivered", one)
-    assert (
-        before
-        == f"`{sha(deployed(1))[:7]}` (`github:deployment:1`) had brought it on 2024-03-05 00:00, and did not succeed."
+    assert before == (
+        f"`{sha(deployment_id(1))[:7]}` (`github:deployment:1`) had brought it on 2024-03-05 00:00, "
+        "and did not succeed."
     )
     assert where.startswith(
         "`v2`, on 2024-03-06 00:00, in production of acme/shop (service shop): the first successful"
@@ -325,7 +328,7 @@ def test_a_change_says_which_deployment_delivered_it_and_how_long_each_stage_too
 
 def test_a_stage_that_is_not_known_or_would_run_backwards_says_so() -> None:
     facts = [deployment(0, "03-01"), deployment(1, "03-05", changes=[1]), change(1, "03-03", opened_at="03-02")]
-    coding, pickup, *_ = section("Stages", explained(pull(1), *facts))
+    coding, pickup, *_ = section("Stages", explained(pull_id(1), *facts))
     dropped = "dropped, since it would end before it begins (2024-03-03 00:00 – 2024-03-02 00:00)"
     assert coding == f"coding (first commit to opened): {dropped}"
     assert pickup == "pickup (opened to the first review, a part of the next): not known"
@@ -333,10 +336,10 @@ def test_a_stage_that_is_not_known_or_would_run_backwards_says_so() -> None:
 
 def test_a_change_with_many_commits_shows_the_median_where_each_counts_by_itself() -> None:
     facts = [deployment(0, "03-01"), deployment(1, "03-05", changes=[1]), change(1, commits=commits("03-02", "03-04"))]
-    one = explained(pull(1), *facts, lead_time_start="commit")
+    one = explained(pull_id(1), *facts, lead_time_start="commit")
     assert plain(one.headline).endswith("lead time **2 d** (median of 2 commits)")
     none = [*facts[:2], change(1, commits=())]
-    one = explained(pull(1), *none, lead_time_start="commit")
+    one = explained(pull_id(1), *none, lead_time_start="commit")
     assert plain(one.headline).endswith("without a commit of its own to measure")
 
 
@@ -344,7 +347,7 @@ def test_a_change_with_many_commits_shows_the_median_where_each_counts_by_itself
     ("facts", "said"),
     [
         ((), "No deployment that is known lists it. It counts once one does."),
-        ((failed(1, version="v1", changes=[1]),), WAITS),
+        ((failed_deployment(1, version="v1", changes=[1]),), WAITS),
         ((deployment(1, version="v1", changes=[1], environment="qa"),), "`v1` lists it, and counts nowhere."),
         (
             (deployment(1, "03-01", sha=sha("a")), deployment(2, version="v2", sha=sha("a"), changes=[1])),
@@ -353,7 +356,7 @@ def test_a_change_with_many_commits_shows_the_median_where_each_counts_by_itself
     ],
 )  # fmt: skip
 def test_a_change_that_is_not_delivered_says_what_is_in_its_way(facts: tuple[Fact, ...], said: str) -> None:
-    one = explained(pull(1), change(1), deployment(0, "02-01"), *facts)
+    one = explained(pull_id(1), change(1), deployment(0, "02-01"), *facts)
     assert plain(one.headline) == "Change #1: not delivered yet"
     assert section("Where it is delivered", one) == [said]
 
@@ -364,13 +367,13 @@ def test_a_change_that_two_scopes_deliver_names_both() -> None:
         *(deployment(n, f"03-0{n}", environment=name, changes=[1]) for n, name in ((5, "prod-eu"), (6, "prod-us"))),
         change(1, "03-03"),
     ]
-    one = explained(pull(1), *facts)
+    one = explained(pull_id(1), *facts)
     assert plain(one.headline).endswith("lead time **2 d**, and in 1 scope more")
     assert len(section("Where it is delivered", one)) == 2
 
 
 def test_a_change_without_a_fact_is_explained_as_far_as_it_is_known() -> None:
-    one = explained(pull(7), deployment(0, "03-01"), deployment(1, "03-05", changes=[7]))
+    one = explained(pull_id(7), deployment(0, "03-01"), deployment(1, "03-05", changes=[7]))
     assert plain(one.headline).endswith("left out of lead time: nobody knows when it began")
     assert plain(one.sentences[0]) == "`github:pull:acme/shop#7` is listed by a deployment, and no fact of it is known."
 
@@ -381,30 +384,30 @@ def test_a_change_says_what_it_marks_and_by_what_it_was_taken_back() -> None:
         deployment(1, "03-05", changes=[1], version="v1"),
         deployment(2, "03-05T05:00", changes=[2, 3], version="v2"),
         change(1, title="Add it"),
-        change(2, reverts=pull(1)),
+        change(2, reverts=pull_id(1)),
         change(3, branch="hotfix/1"),
     ]
     title = "What it says about other deployments"
-    assert section(title, explained(pull(1), *facts)) == ["It was taken back, which marks `v1`: #2 reverts #1."]
-    assert section(title, explained(pull(2), *facts)) == ["As a revert it marks `v1`: #2 reverts #1."]
-    assert section(title, explained(pull(3), *facts)) == [
+    assert section(title, explained(pull_id(1), *facts)) == ["It was taken back, which marks `v1`: #2 reverts #1."]
+    assert section(title, explained(pull_id(2), *facts)) == ["As a revert it marks `v1`: #2 reverts #1."]
+    assert section(title, explained(pull_id(3), *facts)) == [
         "As a hotfix it marks `v1`: #3 with the branch hotfix/1 came in the deployment after it."
     ]
     late = [*facts[:2], deployment(2, "03-15", changes=[3], version="v2"), facts[-1]]
-    assert section(title, explained(pull(3), *late))[0].startswith(
+    assert section(title, explained(pull_id(3), *late))[0].startswith(
         "As a hotfix it would mark, had it come sooner, `v1`:"
     )
     lonely = [deployment(2, changes=[2, 3]), change(2, reverts="nowhere"), facts[-1]]
-    assert section(title, explained(pull(2), *lonely)) == [
+    assert section(title, explained(pull_id(2), *lonely)) == [
         "It is a revert, and marks nothing: no earlier deployment delivered what it takes back."
     ]
-    assert section(title, explained(pull(3), *lonely)) == [
+    assert section(title, explained(pull_id(3), *lonely)) == [
         "It is a hotfix (the branch hotfix/1), and marks nothing: no deployment before the one that delivered it."
     ]
 
 
 def test_a_retracted_change_is_as_if_it_had_never_been() -> None:
-    one = explained(pull(1), deployment(0, "03-01"), deployment(1, changes=[1]), change(1, retracted=True))
+    one = explained(pull_id(1), deployment(0, "03-01"), deployment(1, changes=[1]), change(1, retracted=True))
     assert one.sentences[-1] == "It was retracted: it is as if it had never been."
     assert plain(one.headline) == "Change #1: not delivered yet"
 
@@ -414,7 +417,7 @@ def test_a_retracted_change_is_as_if_it_had_never_been() -> None:
 
 def test_an_incident_says_where_it_counts_whom_it_blames_and_what_ended_it() -> None:
     facts = [deployment(1, version="v1"), incident(1, title="Slow", resolved_at="03-05T14:30")]
-    one = explained(issue(1), *facts)
+    one = explained(issue_id(1), *facts)
     assert one.headline == "Incident Slow: blamed on `v1`"
     assert plain(one.sentences[1]) == (
         "It counts in production of acme/shop (service shop): it names service and environment."
@@ -427,7 +430,7 @@ def test_an_incident_says_where_it_counts_whom_it_blames_and_what_ended_it() -> 
 
 
 def test_an_incident_that_names_nothing_known_is_not_guessed_about() -> None:
-    one = explained(issue(1), deployment(1), incident(1, deployment="v9", service=None, environment=None))
+    one = explained(issue_id(1), deployment(1), incident(1, deployment="v9", service=None, environment=None))
     assert one.headline.endswith("blamed on nobody")
     assert section("Whom", one) == [
         "Nobody, by the rule `explicit`: it names v9, which is no production deployment that is known and counts.",
@@ -438,14 +441,18 @@ def test_an_incident_that_names_nothing_known_is_not_guessed_about() -> None:
 
 
 def test_an_incident_says_when_another_rule_decides_about_its_deployment() -> None:
-    one = explained(issue(1), *released("V1 V2 V1"), incident(1, "03-01T07:00", service=None))
+    one = explained(issue_id(1), *deployments_of_versions("V1 V2 V1"), incident(1, "03-01T07:00", service=None))
     assert section("Whom", one)[-1] == "For that deployment another rule decides: `rollback` comes before."
     assert "that is the scope of the deployment it is blamed on" in one.sentences[1]
 
 
 def test_an_incident_that_a_deployment_remediates_says_so_and_one_that_ends_before_it_began_too() -> None:
-    facts = [deployment(1), incident(1, resolved_at="03-04"), deployment(2, "03-06", remediates=issue(1), version="v2")]
-    assert section("What ended it", explained(issue(1), *facts)) == [
+    facts = [
+        deployment(1),
+        incident(1, resolved_at="03-04"),
+        deployment(2, "03-06", remediates=issue_id(1), version="v2"),
+    ]
+    assert section("What ended it", explained(issue_id(1), *facts)) == [
         "It was resolved on 2024-03-04 00:00, which is before it was detected: in no duration.",
         "`v2` says that it remediates it, on 2024-03-06 00:00.",
     ]
@@ -456,7 +463,7 @@ def test_an_incident_that_a_deployment_remediates_says_so_and_one_that_ends_befo
     [({"environment": "qa"}, "its environment is not production: qa."), ({"retracted": True}, "it was retracted.")],
 )
 def test_an_incident_that_counts_nowhere_says_why(fields: dict[str, Any], why: str) -> None:
-    one = explained(issue(1), deployment(1), incident(1, **fields))
+    one = explained(issue_id(1), deployment(1), incident(1, **fields))
     assert one.headline.endswith("counts nowhere")
     assert one.sentences[0].endswith(why)
 
@@ -504,7 +511,7 @@ def test_the_name_of_a_package_stays_text() -> None:
         1, fixed_at="03-07", package="<img src=x> @acme/all\n# [x](http://evil)", url="javascript:x"
     )
     facts = [deployment(1, "03-08"), hostile]
-    for one in (explained("#1", *facts), explained(deployed(1), *facts)):
+    for one in (explained("#1", *facts), explained(deployment_id(1), *facts)):
         whole = "\n".join([one.headline, *one.sentences, *(line for part in one.sections for line in part.lines)])
         assert "<img" not in whole
         assert "@acme" not in whole
@@ -514,7 +521,7 @@ def test_the_name_of_a_package_stays_text() -> None:
 
 def test_a_deployment_lists_twenty_fixes_and_counts_the_others() -> None:
     many = [vulnerability(number, fixed_at="03-05T11:00") for number in range(23)]
-    found = section("Which fixes", explained(deployed(1), deployment(1), *many))
+    found = section("Which fixes", explained(deployment_id(1), deployment(1), *many))
     assert (len(found), found[-1]) == (21, "and 3 more")
 
 
@@ -535,7 +542,7 @@ FACTS: list[Fact] = [
     deployment(1, "03-01", version="v1.2", ref="refs/tags/v1.2", sha=sha("a"), changes=[1]),
     deployment(2, "03-05", version="v1.2", sha=sha("b")),
     change(1, sha=sha("c"), commits=commits("03-02")),
-    commit(3),
+    direct_commit(3),
     incident(12),
 ]
 
@@ -543,69 +550,69 @@ FACTS: list[Fact] = [
 @pytest.mark.parametrize(
     ("name", "ids"),
     [
-        (deployed(1), [deployed(1)]),
-        ("v1.2", [deployed(1), deployed(2)]),
-        (" refs/tags/v1.2 ", [deployed(1), deployed(2)]),
-        ("#1", [pull(1)]),
-        ("#12", [issue(12)]),
+        (deployment_id(1), [deployment_id(1)]),
+        ("v1.2", [deployment_id(1), deployment_id(2)]),
+        (" refs/tags/v1.2 ", [deployment_id(1), deployment_id(2)]),
+        ("#1", [pull_id(1)]),
+        ("#12", [issue_id(12)]),
         ("acme\u200b", None),
-        ("github:pull:acme/shop#\u200b1", [pull(1)]),
-        (sha("a"), [deployed(1)]),
-        (sha("a").upper(), [deployed(1)]),
-        (sha("b")[:4], [deployed(2)]),
-        (sha("c")[:12].upper(), [pull(1)]),
-        (sha("03-02"), [pull(1)]),
-        (sha(3)[:7], [direct(3)]),
-        (direct(3), [direct(3)]),
+        ("github:pull:acme/shop#\u200b1", [pull_id(1)]),
+        (sha("a"), [deployment_id(1)]),
+        (sha("a").upper(), [deployment_id(1)]),
+        (sha("b")[:4], [deployment_id(2)]),
+        (sha("c")[:12].upper(), [pull_id(1)]),
+        (sha("03-02"), [pull_id(1)]),
+        (sha(3)[:7], [commit_id(3)]),
+        (commit_id(3), [commit_id(3)]),
         (sha("a")[:3], None),
         ("", None),
         ("nowhere", None),
     ],
 )
 def test_a_name_is_an_id_a_version_a_number_or_the_beginning_of_a_commit(name: str, ids: list[str] | None) -> None:
-    found = find(name, FACTS)
-    assert (list(found.ids) if isinstance(found, Found) else None) == ids
+    found = find_ids(name, FACTS)
+    assert (list(found.ids) if isinstance(found, MatchedIds) else None) == ids
 
 
 def test_a_commit_that_was_deployed_and_is_a_change_means_both() -> None:
-    facts: list[Fact] = [deployment(1, sha=sha(3)), commit(3)]
-    assert find(sha(3)[:8], facts) == Found((deployed(1), direct(3)))
+    facts: list[Fact] = [deployment(1, sha=sha(3)), direct_commit(3)]
+    assert find_ids(sha(3)[:8], facts) == MatchedIds((deployment_id(1), commit_id(3)))
 
 
 def test_the_beginning_of_several_commits_names_them() -> None:
     facts: list[Fact] = [deployment(1, sha="abcd" + "0" * 36), deployment(2, sha="abcd" + "1" * 36)]
-    found = find("abcd", facts)
-    assert found == NotFound("'abcd' is the beginning of 2 commits", ("abcd" + "0" * 36, "abcd" + "1" * 36))
-    assert find("abcd0", facts) == Found((deployed(1),))
+    found = find_ids("abcd", facts)
+    assert found == NoMatch("'abcd' is the beginning of 2 commits", ("abcd" + "0" * 36, "abcd" + "1" * 36))
+    assert find_ids("abcd0", facts) == MatchedIds((deployment_id(1),))
 
 
 def test_what_is_not_known_names_what_is_near() -> None:
-    assert find("v1.3", FACTS) == NotFound("there is nothing called 'v1.3'", ("v1.2",))
-    near = find("shop#1", FACTS)
-    assert isinstance(near, NotFound)
-    assert near.near[:2] == (pull(1), issue(12))
-    assert find("v1", []) == NotFound("there is nothing called 'v1'", ())
+    assert find_ids("v1.3", FACTS) == NoMatch("there is nothing called 'v1.3'", ("v1.2",))
+    near = find_ids("shop#1", FACTS)
+    assert isinstance(near, NoMatch)
+    assert near.similar_names[:2] == (pull_id(1), issue_id(12))
+    assert find_ids("v1", []) == NoMatch("there is nothing called 'v1'", ())
 
 
-@given(histories())
+@given(fact_lists())
 def test_every_id_of_whatever_history_is_explained(facts: list[Fact]) -> None:
     """Contradicting facts, equal times, cycles of reverts, names that lead nowhere."""
     asked = case(*facts)
     listed = {change for fact in facts for change in getattr(fact, "changes", None) or ()}
     for identity in {fact.id for fact in facts} | listed:
         found = explain(asked, identity)
-        assert not isinstance(found, NotFound)
+        assert not isinstance(found, NoMatch)
         for one in found:
             texts = [one.headline, *one.sentences, *(line for part in one.sections for line in part.lines)]
             assert all(text and "\n" not in text and "-1 " not in text for text in texts)
 
 
-@given(histories())
+@given(fact_lists())
 def test_a_deployment_that_failed_is_one_whose_explanation_says_so(facts: list[Fact]) -> None:
     asked = case(*facts, count_failed_runs=True)
-    for identity in asked.places:
+    for identity in asked.scoped_deployments:
         (one,) = explain(asked, identity)  # type: ignore[misc]
         deciding = [line for line in one.sections[0].lines if "yes, and it decides" in line]
-        failure = asked.failures.get(identity)
+        failure = asked.failure_by_deployment.get(identity)
         assert [line.partition("`")[2].partition("`")[0] for line in deciding] == ([failure.rule] if failure else [])
         assert ("failed, by" in one.headline) == bool(failure)

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from dora_metrics.core.periods import Period
 from dora_metrics.core.reports.periodic import claims
 from dora_metrics.core.reports.periodic.claims import (
-    CLAIM,
-    MISSED,
-    Cabinet,
-    Drawer,
-    Entry,
-    Filed,
-    claimed,
-    finished,
-    marker,
+    CLAIM_DURATION,
+    MISSED_AFTER,
+    FiledIssue,
+    KindClaims,
+    ReportClaim,
+    RepositoryClaims,
+    claim_report,
+    complete_claim,
+    report_marker,
 )
-from dora_metrics.core.reports.periodic.issue_body import Letter, divided, has_work, marker_in
+from dora_metrics.core.reports.periodic.issue_body import IssueBody, has_open_tasks, marker_in, split_user_section
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.windows import Window
 
@@ -31,14 +31,14 @@ SHOP = Scope("acme/shop", "shop", "production")
 WEB = Scope("acme/shop", "web", "production")
 
 
-def entry(period: Period = THIS, *, by: str = "one", done: bool = False, **numbers: int) -> Entry:
+def entry(period: Period = THIS, *, by: str = "one", done: bool = False, **numbers: int) -> ReportClaim:
     scopes = {"shop": SHOP, "web": WEB}
-    issues = {marker(period, scopes[name]): Filed(number, "d") for name, number in numbers.items()}
-    return Entry(period=period.name, claimed_at=NOW, claimed_by=by, done=done, filed=issues)
+    issues = {report_marker(period, scopes[name]): FiledIssue(number, "d") for name, number in numbers.items()}
+    return ReportClaim(period=period.name, claimed_at=NOW, claimed_by=by, done=done, filed=issues)
 
 
-def claim(drawer: Drawer, period: Period, by: str, now: datetime, *, asked: bool = True) -> Entry | None:
-    return claimed(drawer, period, by, now, asked=asked)
+def claim(drawer: KindClaims, period: Period, by: str, now: datetime, *, asked: bool = True) -> ReportClaim | None:
+    return claim_report(drawer, period, by, now, is_requested=asked)
 
 
 # Claims.
@@ -46,16 +46,16 @@ def claim(drawer: Drawer, period: Period, by: str, now: datetime, *, asked: bool
 
 def test_a_report_that_nobody_has_begun_is_claimed() -> None:
     found = claim({}, THIS, "one", NOW)
-    assert found == Entry(period="2026-W47", claimed_at=NOW, claimed_by="one")
+    assert found == ReportClaim(period="2026-W47", claimed_at=NOW, claimed_by="one")
 
 
 def test_what_another_run_has_just_claimed_is_left_to_it() -> None:
-    assert claim({"weekly": entry()}, THIS, "two", NOW + CLAIM - timedelta(seconds=1)) is None
+    assert claim({"weekly": entry()}, THIS, "two", NOW + CLAIM_DURATION - timedelta(seconds=1)) is None
 
 
 def test_a_claim_that_led_to_nothing_passes_to_the_next_run() -> None:
-    found = claim({"weekly": entry()}, THIS, "two", NOW + CLAIM)
-    assert found == Entry(period="2026-W47", claimed_at=NOW + CLAIM, claimed_by="two")
+    found = claim({"weekly": entry()}, THIS, "two", NOW + CLAIM_DURATION)
+    assert found == ReportClaim(period="2026-W47", claimed_at=NOW + CLAIM_DURATION, claimed_by="two")
 
 
 def test_a_claim_by_a_clock_that_is_ahead_is_one() -> None:
@@ -70,8 +70,8 @@ def test_a_period_before_the_last_one_that_was_made_is_never_claimed() -> None:
 def test_a_run_of_an_event_makes_no_first_report_and_waits_for_a_day_with_the_others() -> None:
     assert claim({}, THIS, "one", NOW, asked=False) is None
     drawer = {"weekly": entry(LAST, done=True)}
-    assert claim(drawer, THIS, "one", NOW + MISSED - timedelta(seconds=1), asked=False) is None
-    assert claim(drawer, THIS, "one", NOW + MISSED, asked=False) is not None
+    assert claim(drawer, THIS, "one", NOW + MISSED_AFTER - timedelta(seconds=1), asked=False) is None
+    assert claim(drawer, THIS, "one", NOW + MISSED_AFTER, asked=False) is not None
 
 
 def test_what_a_run_was_refused_is_free_for_one_that_somebody_started() -> None:
@@ -89,59 +89,69 @@ def test_what_is_done_is_not_claimed_again() -> None:
 def test_a_new_period_remembers_the_issues_of_the_one_before() -> None:
     found = claim({"weekly": entry(LAST, done=True, shop=12, web=13)}, THIS, "one", NOW)
     assert found is not None
-    assert found.before == {claims.scope_of(marker(THIS, SHOP)): 12, claims.scope_of(marker(THIS, WEB)): 13}
+    assert found.before == {
+        claims.scope_key_of(report_marker(THIS, SHOP)): 12,
+        claims.scope_key_of(report_marker(THIS, WEB)): 13,
+    }
 
 
 def test_the_issues_of_the_last_report_are_to_be_closed_and_no_others() -> None:
-    shop, web = (claims.scope_of(marker(LAST, scope)) for scope in (SHOP, WEB))
+    shop, web = (claims.scope_key_of(report_marker(LAST, scope)) for scope in (SHOP, WEB))
     older = msgspec.structs.replace(entry(LAST, done=True, web=13), before={shop: 9})
     found = claim({"weekly": older}, THIS, "one", NOW)
     assert found is not None
     assert found.closing == {web: 13}
-    assert finished(found, {}).closing == {}
-    unfinished = msgspec.structs.replace(found, period=LAST.name, filed={marker(LAST, SHOP): Filed(14, "d")})
+    assert complete_claim(found, {}).closing == {}
+    unfinished = msgspec.structs.replace(
+        found, period=LAST.name, filed={report_marker(LAST, SHOP): FiledIssue(14, "d")}
+    )
     after = claim({"weekly": unfinished}, THIS, "two", NOW)
     assert after is not None
     assert after.closing == {web: 13, shop: 14}
 
 
 def test_a_scope_without_a_report_last_time_keeps_the_one_before() -> None:
-    older = msgspec.structs.replace(entry(LAST, done=True, web=13), before={claims.scope_of(marker(LAST, SHOP)): 9})
+    older = msgspec.structs.replace(
+        entry(LAST, done=True, web=13), before={claims.scope_key_of(report_marker(LAST, SHOP)): 9}
+    )
     found = claim({"weekly": older}, THIS, "one", NOW)
     assert found is not None
     assert sorted(found.before.values()) == [9, 13]
 
 
 def test_the_cabinet_is_read_back_as_it_was_written() -> None:
-    cabinet: Cabinet = {"acme/shop": {"weekly": entry(done=True, shop=12), "monthly": entry()}, "acme/web": {}}
-    assert claims.decoded(claims.encoded(cabinet)) == cabinet
+    cabinet: RepositoryClaims = {"acme/shop": {"weekly": entry(done=True, shop=12), "monthly": entry()}, "acme/web": {}}
+    assert claims.decode_claims(claims.encode_claims(cabinet)) == cabinet
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"acme/shop": {"weekly": {"period": 1}}}', b"\xff"])
 def test_a_cabinet_that_cannot_be_read_is_an_empty_one(text: bytes) -> None:
-    assert claims.decoded(text) == {}
+    assert claims.decode_claims(text) == {}
 
 
 # Markers.
 
 
 def test_each_scope_and_period_has_a_marker_of_its_own() -> None:
-    assert len({marker(period, scope) for period in (THIS, LAST) for scope in (SHOP, WEB)}) == 4
+    assert len({report_marker(period, scope) for period in (THIS, LAST) for scope in (SHOP, WEB)}) == 4
 
 
 @given(st.text(), st.text())
 def test_no_name_of_a_scope_breaks_out_of_the_comment(service: str, environment: str) -> None:
-    known = marker(THIS, Scope("acme/shop", service, environment))
-    assert marker_in(Letter(known, "", "text").text(None)) == known
+    known = report_marker(THIS, Scope("acme/shop", service, environment))
+    assert marker_in(IssueBody(known, "", "text").text_of_new_issue(None)) == known
 
 
 # Letters.
 
 
 def test_a_new_text_replaces_ours_and_keeps_what_people_wrote_around_it() -> None:
-    old, new = Letter("weekly:a", "t", "old words", "### Notes"), Letter("weekly:a", "t", "new words", "### Other")
-    text = f"Look here first!\n{old.text(None)}\n- [x] Done, by me"
-    found = new.renewed(text, 12)
+    old, new = (
+        IssueBody("weekly:a", "t", "old words", "### Notes"),
+        IssueBody("weekly:a", "t", "new words", "### Other"),
+    )
+    text = f"Look here first!\n{old.text_of_new_issue(None)}\n- [x] Done, by me"
+    found = new.update_in(text, 12)
     assert found is not None
     assert found.startswith("Look here first!\n")
     assert found.endswith("### Notes\n- [x] Done, by me")
@@ -152,10 +162,10 @@ def test_a_new_text_replaces_ours_and_keeps_what_people_wrote_around_it() -> Non
 
 @given(st.text(), st.text(), st.text())
 def test_renewing_twice_is_renewing_once(ours: str, above: str, below: str) -> None:
-    letter = Letter("weekly:a", "t", ours)
-    text = f"{above}\n{Letter('weekly:a', 't', 'old').text(None)}\n{below}"
-    once = letter.renewed(text, 3)
-    assert once is None or letter.renewed(once, 3) == once
+    letter = IssueBody("weekly:a", "t", ours)
+    text = f"{above}\n{IssueBody('weekly:a', 't', 'old').text_of_new_issue(None)}\n{below}"
+    once = letter.update_in(text, 3)
+    assert once is None or letter.update_in(once, 3) == once
 
 
 @pytest.mark.parametrize(
@@ -164,7 +174,7 @@ def test_renewing_twice_is_renewing_once(ours: str, above: str, below: str) -> N
         "",
         "Everything was deleted",
         "<!-- dora-metrics:report weekly:a -->\nno end",
-        Letter("weekly:b", "t", "of another scope").text(None),
+        IssueBody("weekly:b", "t", "of another scope").text_of_new_issue(None),
         (
             "<!-- dora-metrics:end: what stands above is written anew, what stands below is yours -->\n"
             "<!-- dora-metrics:report weekly:a -->"
@@ -172,19 +182,19 @@ def test_renewing_twice_is_renewing_once(ours: str, above: str, below: str) -> N
     ],
 )
 def test_a_text_without_our_marks_is_left_alone(text: str) -> None:
-    assert Letter("weekly:a", "t", "new").renewed(text, None) is None
+    assert IssueBody("weekly:a", "t", "new").update_in(text, None) is None
 
 
 def test_the_link_to_the_report_before_is_no_news() -> None:
-    letter = Letter("weekly:a", "t", "words")
-    assert "#12" in letter.text(12)
-    assert letter.digest == Letter("weekly:a", "t", "words", "beneath").digest
-    assert letter.digest != Letter("weekly:a", "t", "other words").digest
+    letter = IssueBody("weekly:a", "t", "words")
+    assert "#12" in letter.text_of_new_issue(12)
+    assert letter.digest == IssueBody("weekly:a", "t", "words", "beneath").digest
+    assert letter.digest != IssueBody("weekly:a", "t", "other words").digest
 
 
 def test_a_template_is_divided_at_its_line() -> None:
-    assert divided("ours\n<!-- yours -->\nbeneath\n") == ("ours\n", "beneath\n")
-    assert divided("ours only") == ("ours only", "")
+    assert split_user_section("ours\n<!-- yours -->\nbeneath\n") == ("ours\n", "beneath\n")
+    assert split_user_section("ours only") == ("ours only", "")
 
 
 # Work that is left.
@@ -207,10 +217,10 @@ def test_a_template_is_divided_at_its_line() -> None:
     ],
 )
 def test_a_box_that_somebody_filled_in_and_did_not_tick_is_work(beneath: str, *, left: bool) -> None:
-    assert has_work(Letter("monthly:a", "t", "- [ ] in our own text", beneath).text(None)) is left
+    assert has_open_tasks(IssueBody("monthly:a", "t", "- [ ] in our own text", beneath).text_of_new_issue(None)) is left
 
 
 def test_a_box_above_our_text_is_work_too_and_one_within_it_is_not() -> None:
-    text = Letter("weekly:a", "t", "- [ ] in our own text").text(None)
-    assert has_work(f"- [ ] Read this\n{text}")
-    assert not has_work(text)
+    text = IssueBody("weekly:a", "t", "- [ ] in our own text").text_of_new_issue(None)
+    assert has_open_tasks(f"- [ ] Read this\n{text}")
+    assert not has_open_tasks(text)

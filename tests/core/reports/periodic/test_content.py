@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.core.reports.periodic.content import is_alive
-from dora_metrics.core.reports.periodic.issue_body import LARGEST, length
+from dora_metrics.core.reports.periodic.content import has_activity
+from dora_metrics.core.reports.periodic.issue_body import MAX_BODY_UTF16_LENGTH, utf16_length
 from dora_metrics.core.reports.render import TemplateError
-from dora_metrics.core.targets.goals import goals
-from support.facts import at, change, deployed, deployment, failed, incident, sha, vulnerability
-from support.periodic_reports import matter, report
+from dora_metrics.core.targets.goals import parse_goals
+from support.facts import at, change, deployment, deployment_id, failed_deployment, incident, sha, vulnerability
+from support.periodic_reports import render_report, report_input
 
 FIRST = deployment(0, "01-02T12:00")
 
@@ -29,7 +29,7 @@ def week(day: int, count: int, first: int, **fields: Any) -> list[Any]:  # noqa:
 
 
 def test_a_week_like_the_last_one_shows_no_clear_change_and_says_what_happened() -> None:
-    found = report(FIRST, *week(4, 3, 1), *week(11, 3, 11))
+    found = render_report(FIRST, *week(4, 3, 1), *week(11, 3, 11))
     assert found.headline == (
         "**No clear change.** 3 deployments reached production with 3 measured changes, median lead time 12 h; "
         "none is known to have failed."
@@ -38,7 +38,7 @@ def test_a_week_like_the_last_one_shows_no_clear_change_and_says_what_happened()
 
 def test_many_more_deployments_are_told_as_more_often() -> None:
     many = [deployment(number, f"03-12T{number:02}:00") for number in range(1, 21)]
-    assert report(FIRST, deployment(100, "03-05"), *many).headline.startswith("**More often.")
+    assert render_report(FIRST, deployment(100, "03-05"), *many).headline.startswith("**More often.")
 
 
 def test_opposite_directions_are_joined_by_but() -> None:
@@ -50,38 +50,40 @@ def test_opposite_directions_are_joined_by_but() -> None:
             change(100 + number, "02-01"),
         )
     ]
-    assert report(FIRST, *week(4, 4, 1), *slow).headline.startswith("**Slower, but more often.")
+    assert render_report(FIRST, *week(4, 4, 1), *slow).headline.startswith("**Slower, but more often.")
 
 
 def test_a_failure_that_is_over_and_one_that_is_not() -> None:
     bad = incident(1, "03-11T07:00", resolved_at="03-11T08:00")
-    over = report(FIRST, *week(11, 3, 11), bad)
-    still = report(FIRST, *week(11, 3, 11), bad, incident(2, "03-11T13:00"))
+    over = render_report(FIRST, *week(11, 3, 11), bad)
+    still = render_report(FIRST, *week(11, 3, 11), bad, incident(2, "03-11T13:00"))
     assert "1 of 3 failed and was back after 2 h" in over.headline
     assert "2 of 3 failed, median recovery 2 h, 1 not over yet; 1 incident open" in still.headline
 
 
 def test_a_week_without_a_deployment_says_so_and_has_no_ratio() -> None:
-    found = report(FIRST, deployment(1, "03-05T12:00"))
+    found = render_report(FIRST, deployment(1, "03-05T12:00"))
     assert "No deployment reached production" in found.headline
     assert found.row("Change failure rate")[0] == "– (no deployment that reached users in the window)"
 
 
 def test_a_week_of_failures_alone_is_no_quiet_week() -> None:
-    lost = [failed(number, f"03-12T{number:02}:00") for number in (1, 2)]
-    assert "No deployment reached production; 2 runs failed." in report(FIRST, *lost).headline
-    seen = [failed(number, f"03-12T{number:02}:00", reached_users=True) for number in (1, 2)]
-    assert "No deployment to production succeeded; 2 of 2 failed, 2 not over yet." in report(FIRST, *seen).headline
+    lost = [failed_deployment(number, f"03-12T{number:02}:00") for number in (1, 2)]
+    assert "No deployment reached production; 2 runs failed." in render_report(FIRST, *lost).headline
+    seen = [failed_deployment(number, f"03-12T{number:02}:00", reached_users=True) for number in (1, 2)]
+    assert (
+        "No deployment to production succeeded; 2 of 2 failed, 2 not over yet." in render_report(FIRST, *seen).headline
+    )
 
 
 def test_an_incident_after_the_week_is_none_of_it() -> None:
-    found = report(FIRST, *week(11, 1, 11), incident(7, "03-18T03:00"))
+    found = render_report(FIRST, *week(11, 1, 11), incident(7, "03-18T03:00"))
     assert "Open incidents" not in found.text
     assert "incident" not in found.headline
 
 
 def test_the_first_week_of_all_has_nothing_to_compare_with() -> None:
-    assert report(deployment(1, "03-12T12:00")).headline.startswith("**Nothing to compare with yet.**")
+    assert render_report(deployment(1, "03-12T12:00")).headline.startswith("**Nothing to compare with yet.**")
 
 
 # The table.
@@ -89,13 +91,13 @@ def test_the_first_week_of_all_has_nothing_to_compare_with() -> None:
 
 def test_few_deployments_are_told_as_counts_and_many_as_a_share_as_well() -> None:
     blamed = incident(1, "03-11T07:00", resolved_at="03-11T08:00")
-    assert report(FIRST, *week(11, 3, 11), blamed).row("Change failure rate")[0] == "**1 of 3**"
-    assert report(FIRST, *week(11, 20, 11), blamed).row("Change failure rate")[0] == "**5 % (1 of 20)**"
+    assert render_report(FIRST, *week(11, 3, 11), blamed).row("Change failure rate")[0] == "**1 of 3**"
+    assert render_report(FIRST, *week(11, 20, 11), blamed).row("Change failure rate")[0] == "**5 % (1 of 20)**"
 
 
 def test_levels_and_goals_are_read_from_ninety_days() -> None:
-    aims = goals({"deployment_frequency": {"target": "2/d"}, "lead_time": {"target": "1d"}})
-    found = report(FIRST, *week(4, 3, 1), *week(11, 3, 11), goals=aims)
+    aims = parse_goals({"deployment_frequency": {"target": "2/d"}, "lead_time": {"target": "1d"}})
+    found = render_report(FIRST, *week(4, 3, 1), *week(11, 3, 11), goals=aims)
     assert found.row("Deployments") == [
         "**3 on 1 day**",
         "3 on 1 day · no clear change",
@@ -108,7 +110,7 @@ def test_levels_and_goals_are_read_from_ninety_days() -> None:
 
 
 def test_a_quarter_is_its_own_measure() -> None:
-    found = report(FIRST, *week(4, 3, 1), kind="quarterly", now="04-08T06:00")
+    found = render_report(FIRST, *week(4, 3, 1), kind="quarterly", now="04-08T06:00")
     assert "| | Q1 | 91 days before | level (2023) |" in found.text
     assert "read from" not in found.text
 
@@ -118,33 +120,37 @@ def test_a_quarter_is_its_own_measure() -> None:
 
 def test_a_failure_names_its_rule_its_evidence_and_its_end() -> None:
     url = "https://github.com/acme/shop/issues/7"
-    found = report(FIRST, *week(11, 1, 11), incident(7, "03-11T08:00", resolved_at="03-11T09:00", url=url))
+    found = render_report(FIRST, *week(11, 1, 11), incident(7, "03-11T08:00", resolved_at="03-11T09:00", url=url))
     (line,) = found.section("What failed")
     why = f"[#\u200b7 detected 2 h after it]({url})"
-    assert line == f"- `{sha(deployed(11))[:7]}`, Mon 11 Mar, 06:00: by `incident`: {why}; over after 3 h (#\u200b7)"
+    assert (
+        line == f"- `{sha(deployment_id(11))[:7]}`, Mon 11 Mar, 06:00: by `incident`: {why}; over after 3 h (#\u200b7)"
+    )
 
 
 def test_incidents_that_are_open_are_listed_however_old_they_are() -> None:
-    found = report(FIRST, *week(11, 1, 11), incident(7, "01-20T08:00", title="Slow since January", severity="high"))
+    found = render_report(
+        FIRST, *week(11, 1, 11), incident(7, "01-20T08:00", title="Slow since January", severity="high")
+    )
     assert found.section("Open incidents") == ["- Slow since January, high, since Sat 20 Jan, 08:00"]
 
 
 def test_where_nothing_failed_there_is_no_such_section() -> None:
-    assert "What failed" not in report(FIRST, *week(11, 1, 11)).text
+    assert "What failed" not in render_report(FIRST, *week(11, 1, 11)).text
 
 
 def test_vulnerabilities_of_the_week_are_one_sentence() -> None:
-    found = report(FIRST, *week(11, 1, 11), vulnerability(1, "03-12"))
+    found = render_report(FIRST, *week(11, 1, 11), vulnerability(1, "03-12"))
     assert "\nSecurity: 1 detected, 1 of them open (high).\n" in found.text
-    assert "Security" not in report(FIRST, *week(11, 1, 11), vulnerability(1, "03-02")).text
+    assert "Security" not in render_report(FIRST, *week(11, 1, 11), vulnerability(1, "03-02")).text
 
 
 # What was delivered.
 
 
 def test_deployments_are_listed_with_the_changes_they_were_the_first_to_bring() -> None:
-    lost = failed(1, "03-11T06:00", changes=[1])
-    found = report(
+    lost = failed_deployment(1, "03-11T06:00", changes=[1])
+    found = render_report(
         FIRST, lost, deployment(2, "03-11T07:00", changes=[2]), change(1, title="One"), change(2, title="Two")
     )
     assert "<summary>Delivered: 1 deployment, 2 changes</summary>" in found.text
@@ -153,12 +159,12 @@ def test_deployments_are_listed_with_the_changes_they_were_the_first_to_bring() 
 
 
 def test_changes_by_bots_are_delivered_too() -> None:
-    found = report(FIRST, deployment(2, "03-11T07:00", changes=[2]), change(2, title="Bump", bot=True))
+    found = render_report(FIRST, deployment(2, "03-11T07:00", changes=[2]), change(2, title="Bump", bot=True))
     assert "  - #2 Bump\n" in found.text
 
 
 def test_the_first_known_deployment_lists_no_months_of_changes() -> None:
-    found = report(deployment(1, "03-12T12:00", changes=[1]), change(1, title="Old"))
+    found = render_report(deployment(1, "03-12T12:00", changes=[1]), change(1, title="Old"))
     assert "the first known deployment, which only bounds the next one" in found.text
 
 
@@ -166,7 +172,7 @@ def test_the_first_known_deployment_lists_no_months_of_changes() -> None:
     "title", ["@all look", "fixes #12", "<img src=x>", "| a | b |", "[x](javascript:1)", "www.x.org"]
 )
 def test_a_hostile_title_is_text(title: str) -> None:
-    found = report(FIRST, deployment(2, "03-11T07:00", changes=[2]), change(2, title=title))
+    found = render_report(FIRST, deployment(2, "03-11T07:00", changes=[2]), change(2, title=title))
     (line,) = (line for line in found.text.splitlines() if line.startswith("  - #2 "))
     assert not re.search(r"@\w|#1|<img|(?<!\\)\||(?<!\\)\[|www\.x", line.removeprefix("  - #2 "))
 
@@ -183,19 +189,19 @@ def test_two_thousand_deployments_fit_and_what_is_left_out_is_said() -> None:
             change(number, "03-10", title="x" * 300),
             *([incident(number, moment)] if number % 4 == 0 else []),
         ]
-    found = report(*facts)
-    assert length(found.letter.text(12)) <= LARGEST
+    found = render_report(*facts)
+    assert utf16_length(found.issue_body.text_of_new_issue(12)) <= MAX_BODY_UTF16_LENGTH
     assert "Delivered: 2,000 deployments, 2,000 changes" in found.text
     assert re.search(r"- and 1,?\d{3} more deployments", found.text)
     assert "Some lists are not whole, since an issue holds 65,536 characters" in found.text
 
 
 def test_what_fits_is_whole_and_nothing_is_said_of_it() -> None:
-    assert "not whole" not in report(FIRST, *week(11, 20, 11)).text
+    assert "not whole" not in render_report(FIRST, *week(11, 20, 11)).text
 
 
 def test_letters_that_take_two_units_count_twice() -> None:
-    assert length("🚀") == 2
+    assert utf16_length("🚀") == 2
 
 
 # Months and quarters.
@@ -203,19 +209,19 @@ def test_letters_that_take_two_units_count_twice() -> None:
 
 def test_a_month_proposes_action_items_below_the_line_that_is_never_written_over() -> None:
     facts = [FIRST, *week(4, 3, 1), *(incident(n, f"03-04T{6 * n + 1:02}:00") for n in (1, 2, 3))]
-    found = report(*facts, kind="monthly", now="04-01T06:00", goals=goals({"lead_time": {"target": "1h"}}))
+    found = render_report(*facts, kind="monthly", now="04-01T06:00", goals=parse_goals({"lead_time": {"target": "1h"}}))
     assert "Action items" not in found.text
     assert "- **Lead time for changes**: at most 1 h: " in found.text
-    assert found.letter.beneath.startswith("### Action items\n")
-    assert found.letter.beneath.rstrip().endswith("- [ ] … (owner: … , due: …)")
+    assert found.issue_body.user_section.startswith("### Action items\n")
+    assert found.issue_body.user_section.rstrip().endswith("- [ ] … (owner: … , due: …)")
 
 
 def test_a_quarter_reviews_its_goals() -> None:
-    aims = goals({"lead_time": {"target": "1h"}})
-    with_goals = report(FIRST, *week(4, 3, 1), kind="quarterly", now="04-01T06:00", goals=aims)
-    without = report(FIRST, *week(4, 3, 1), kind="quarterly", now="04-01T06:00")
+    aims = parse_goals({"lead_time": {"target": "1h"}})
+    with_goals = render_report(FIRST, *week(4, 3, 1), kind="quarterly", now="04-01T06:00", goals=aims)
+    without = render_report(FIRST, *week(4, 3, 1), kind="quarterly", now="04-01T06:00")
     assert with_goals.section("Goals")[0].startswith("- **Lead time for changes**: at most 1 h: 11 h to go")
-    assert "keep, raise or drop it" in with_goals.letter.beneath
+    assert "keep, raise or drop it" in with_goals.issue_body.user_section
     assert without.section("Goals")[0].startswith("None is set.")
 
 
@@ -223,12 +229,12 @@ def test_a_quarter_reviews_its_goals() -> None:
 
 
 def test_a_template_of_ones_own_may_take_what_it_likes() -> None:
-    found = report(
+    found = render_report(
         FIRST, *week(11, 3, 11), text='{{ report.title }}\n{% include "chart.md.j2" %}\n<!-- yours -->\nNotes:'
     )
     assert found.headline == "Delivery report · acme/shop · week 11, 2024"
     assert "xychart-beta" in found.text
-    assert found.letter.beneath == "Notes:"
+    assert found.issue_body.user_section == "Notes:"
 
 
 @pytest.mark.parametrize(
@@ -245,24 +251,24 @@ def test_a_template_of_ones_own_may_take_what_it_likes() -> None:
 )
 def test_a_template_that_cannot_be_used_says_why(text: str, why: str) -> None:
     with pytest.raises(TemplateError, match=re.escape(why)):
-        report(FIRST, *week(11, 1, 11), text=text)
+        render_report(FIRST, *week(11, 1, 11), text=text)
 
 
 # Which scopes.
 
 
 def test_a_scope_without_anything_for_ninety_days_is_not_reported_on() -> None:
-    alive, dead = matter(deployment(1, "03-12T12:00")), matter(deployment(1, "2023-10-12T12:00"))
-    assert is_alive(alive.record, alive.period)
-    assert not is_alive(dead.record, dead.period)
+    alive, dead = report_input(deployment(1, "03-12T12:00")), report_input(deployment(1, "2023-10-12T12:00"))
+    assert has_activity(alive.history, alive.period)
+    assert not has_activity(dead.history, dead.period)
 
 
 def test_the_title_names_a_service_where_it_is_not_simply_the_repository() -> None:
-    assert report(deployment(1, "03-12", service="web")).letter.title == (
+    assert render_report(deployment(1, "03-12", service="web")).issue_body.title == (
         "Delivery report · acme/shop · web production · week 11, 2024"
     )
 
 
 def test_the_same_facts_make_the_same_report_at_any_time_of_the_week() -> None:
     facts = [FIRST, *week(4, 3, 1), *week(11, 3, 11), incident(7, "03-11T08:00")]
-    assert report(*facts).letter == report(*facts, now="03-22T23:00").letter
+    assert render_report(*facts).issue_body == render_report(*facts, now="03-22T23:00").issue_body

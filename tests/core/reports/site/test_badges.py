@@ -7,10 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dora_metrics.core.reports.site.feeds import MOST_SCOPES, Badge, badges, file_name, latest_first
-from dora_metrics.core.targets.benchmarks import custom, published
-from dora_metrics.pipeline.evaluate import latest_of
-from support.facts import change, deployment, incident, subject
+from dora_metrics.core.reports.site.feeds import (
+    MAX_BADGE_SCOPES,
+    Badge,
+    build_badges,
+    safe_folder_name,
+    scopes_latest_first,
+)
+from dora_metrics.core.targets.benchmarks import custom_benchmark, published_benchmark
+from dora_metrics.pipeline.evaluate import last_deployed
+from support.facts import change, deployment, incident, results_of
 
 METRICS = ["change_failure_rate", "deployment_frequency", "lead_time", "overall", "recovery_time", "rework_rate"]
 
@@ -20,8 +26,8 @@ def said(found: dict[str, Badge]) -> dict[str, str]:
 
 
 def test_a_scope_has_a_badge_for_each_metric_and_one_for_all() -> None:
-    shop = subject(deployment(1, "03-01"), change(7, "03-04"), deployment(2, "03-05", changes=[7]))
-    assert said(badges(shop)) == {
+    shop = results_of(deployment(1, "03-01"), change(7, "03-04"), deployment(2, "03-05", changes=[7]))
+    assert said(build_badges(shop)) == {
         "deployment_frequency": "2 a month",
         "lead_time": "1 d",
         "change_failure_rate": "0 %",
@@ -33,18 +39,18 @@ def test_a_scope_has_a_badge_for_each_metric_and_one_for_all() -> None:
 
 def test_a_badge_is_what_shields_reads() -> None:
     """https://shields.io/badges/endpoint-badge: `schemaVersion` is 1, `label`, `message` and `color` are texts."""
-    (badge,) = (one for path, one in badges(subject(deployment(1))).items() if path == "badges/lead_time.json")
+    (badge,) = (one for path, one in build_badges(results_of(deployment(1))).items() if path == "badges/lead_time.json")
     assert badge == Badge(schema_version=1, label="lead time for changes", message="no data", color="lightgrey")
     assert badge.__struct_encode_fields__ == ("schemaVersion", "label", "message", "color")
 
 
 def test_levels_are_coloured_by_rank_and_what_has_none_is_blue() -> None:
-    shop = subject(*(deployment(number, f"03-{number:02}") for number in range(1, 31)))
-    found = badges(shop)
+    shop = results_of(*(deployment(number, f"03-{number:02}") for number in range(1, 31)))
+    found = build_badges(shop)
     assert found["badges/change_failure_rate.json"].color == "brightgreen"
     assert found["badges/deployment_frequency.json"].color == "green"
     assert found["badges/rework_rate.json"].color == "blue"
-    low = badges(subject(deployment(1), incident(1, "03-05T13:00")))
+    low = build_badges(results_of(deployment(1), incident(1, "03-05T13:00")))
     assert low["badges/change_failure_rate.json"].color == "red"
 
 
@@ -58,33 +64,35 @@ def test_levels_are_coloured_by_rank_and_what_has_none_is_blue() -> None:
     ],
 )
 def test_levels_of_ones_own_are_coloured_by_rank(levels: list[object], color: str) -> None:
-    shop = subject(deployment(1), benchmark=custom({"deployment_frequency": levels}))
-    assert badges(shop)["badges/deployment_frequency.json"].color == color
+    shop = results_of(deployment(1), benchmark=custom_benchmark({"deployment_frequency": levels}))
+    assert build_badges(shop)["badges/deployment_frequency.json"].color == color
 
 
 def test_the_best_level_of_a_table_without_elite_is_bright_green() -> None:
-    shop = subject(
-        *(deployment(n, f"03-{n % 30 + 1:02}T{n % 24:02}:00") for n in range(60)), benchmark=published("2022")
+    shop = results_of(
+        *(deployment(n, f"03-{n % 30 + 1:02}T{n % 24:02}:00") for n in range(60)), benchmark=published_benchmark("2022")
     )
-    assert badges(shop)["badges/deployment_frequency.json"].color == "brightgreen"
+    assert build_badges(shop)["badges/deployment_frequency.json"].color == "brightgreen"
 
 
 def test_without_a_benchmark_values_are_blue_and_there_is_no_overall() -> None:
-    found = badges(subject(deployment(1), benchmark=published("none")))
+    found = build_badges(results_of(deployment(1), benchmark=published_benchmark("none")))
     assert found["badges/deployment_frequency.json"].color == "blue"
     assert found["badges/overall.json"] == Badge(label="DORA", message="no data", color="lightgrey")
 
 
 def test_before_the_first_deployment_every_badge_has_its_file_without_a_value() -> None:
-    found = badges(subject())
+    found = build_badges(results_of())
     assert sorted(said(found)) == METRICS
     assert {(one.message, one.color) for one in found.values()} == {("no data", "lightgrey")}
     assert found["badges/overall.json"].label == "DORA"
-    assert found.keys() == badges(subject(deployment(1))).keys()
+    assert found.keys() == build_badges(results_of(deployment(1))).keys()
 
 
 def test_several_scopes_have_each_their_own_and_the_repository_those_of_the_one_deployed_last() -> None:
-    found = badges(subject(deployment(1), deployment(2, "03-09", service="web"), deployment(3, "03-10", service="web")))
+    found = build_badges(
+        results_of(deployment(1), deployment(2, "03-09", service="web"), deployment(3, "03-10", service="web"))
+    )
     folders = {path.rpartition("/")[0] for path in found}
     assert folders == {"badges", "badges/shop/production", "badges/web/production"}
     assert found["badges/deployment_frequency.json"] == found["badges/web/production/deployment_frequency.json"]
@@ -97,25 +105,25 @@ def test_the_main_scope_is_the_first_of_the_page_and_that_of_the_summary() -> No
         two = [
             deployment(n, f"03-{day}", service=name) for n, (day, name) in enumerate(zip(days, ("a", "b"), strict=True))
         ]
-        shop = subject(*two, deployment(9, "03-01", service=two[0].service))
-        latest = latest_of(shop.records.records)
+        shop = results_of(*two, deployment(9, "03-01", service=two[0].service))
+        latest = last_deployed(shop.evaluation.histories)
         assert latest
-        assert latest_first(shop)[0][0] is latest
-        found = badges(shop)
+        assert scopes_latest_first(shop)[0][0] is latest
+        found = build_badges(shop)
         main = found[f"badges/{latest.scope.service}/production/deployment_frequency.json"]
         assert found["badges/deployment_frequency.json"] == main
 
 
 def test_several_repositories_have_each_a_folder() -> None:
-    found = badges(subject(deployment(1), deployment(2, repository="acme/api", service="api")))
+    found = build_badges(results_of(deployment(1), deployment(2, repository="acme/api", service="api")))
     assert {path.rpartition("/")[0] for path in found} == {"badges/acme/shop", "badges/acme/api"}
 
 
 def test_of_very_many_scopes_those_that_were_deployed_last_have_badges() -> None:
-    many = [deployment(n, "03-05", repository=f"acme/r{n}", service=f"r{n}") for n in range(MOST_SCOPES + 9)]
+    many = [deployment(n, "03-05", repository=f"acme/r{n}", service=f"r{n}") for n in range(MAX_BADGE_SCOPES + 9)]
     last = deployment(9_999, "03-06", repository="acme/last", service="last")
-    found = badges(subject(*many, last))
-    assert len(found) == MOST_SCOPES * len(METRICS)
+    found = build_badges(results_of(*many, last))
+    assert len(found) == MAX_BADGE_SCOPES * len(METRICS)
     assert "badges/acme/last/overall.json" in found
 
 
@@ -136,20 +144,20 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_name_that_no_folder_should_have_becomes_one_that_it_may_have(name: str) -> None:
-    assert re.fullmatch(r"[a-z0-9_][a-z0-9_.-]{0,66}", file_name(name))
-    assert not file_name(name).endswith(".json")
+    assert re.fullmatch(r"[a-z0-9_][a-z0-9_.-]{0,66}", safe_folder_name(name))
+    assert not safe_folder_name(name).endswith(".json")
 
 
 @given(st.lists(st.text(alphabet="a-/. b", max_size=5), unique=True))
 def test_two_names_never_share_a_folder(names: list[str]) -> None:
-    assert len({file_name(name) for name in names}) == len(names)
+    assert len({safe_folder_name(name) for name in names}) == len(names)
 
 
 def test_plain_names_stay_as_they_are() -> None:
-    assert [file_name(name) for name in ("checkout", "prod-eu", "v1.2_x")] == ["checkout", "prod-eu", "v1.2_x"]
+    assert [safe_folder_name(name) for name in ("checkout", "prod-eu", "v1.2_x")] == ["checkout", "prod-eu", "v1.2_x"]
 
 
 def test_names_that_differ_in_case_alone_are_two_folders_on_every_disk() -> None:
-    assert file_name("api") == "api"
-    assert re.fullmatch("api-[0-9a-f]{6}", file_name("API"))
-    assert file_name("Api") != file_name("API")
+    assert safe_folder_name("api") == "api"
+    assert re.fullmatch("api-[0-9a-f]{6}", safe_folder_name("API"))
+    assert safe_folder_name("Api") != safe_folder_name("API")

@@ -5,16 +5,16 @@ from datetime import timedelta
 import pytest
 
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.reports.sections import NAMES
-from dora_metrics.core.reports.site.cards import definitions
+from dora_metrics.core.reports.sections import METRIC_TITLES
+from dora_metrics.core.reports.site.cards import metric_definitions
 
 
 def said(policy: Policy) -> dict[str, str]:
-    return {one.metric: f"{one.meaning} {one.reading}" for one in definitions(policy)}
+    return {one.metric: f"{one.meaning} {one.reading}" for one in metric_definitions(policy)}
 
 
 def test_each_metric_has_one_under_its_own_name() -> None:
-    assert [(one.metric, one.title) for one in definitions(Policy())] == list(NAMES.items())
+    assert [(one.metric, one.title) for one in metric_definitions(Policy())] == list(METRIC_TITLES.items())
 
 
 @pytest.mark.parametrize(

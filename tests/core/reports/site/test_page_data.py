@@ -9,36 +9,36 @@ from hypothesis import given, settings
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.metrics.comparison import Subject
-from dora_metrics.core.reports.sections import NAMES
+from dora_metrics.core.metrics.comparison import Results
+from dora_metrics.core.reports.sections import METRIC_TITLES
 from dora_metrics.core.reports.site import page as module
-from dora_metrics.core.reports.site.evidence import embedded
-from dora_metrics.core.reports.site.feeds import all_weeks
-from dora_metrics.core.reports.site.model import Card, Deployment, Numbers, Page, Scope
-from dora_metrics.core.reports.site.page import page
-from dora_metrics.core.targets.benchmarks import custom
+from dora_metrics.core.reports.site.evidence import script_safe_json
+from dora_metrics.core.reports.site.feeds import weeks_of_all_scopes
+from dora_metrics.core.reports.site.model import DeploymentEntry, MetricCard, PageData, ScopeEntry, ScopeInWindow
+from dora_metrics.core.reports.site.page import build_page
+from dora_metrics.core.targets.benchmarks import custom_benchmark
 from dora_metrics.pipeline import publish
-from dora_metrics.templates import template
-from support.facts import at, change, deployment, failed, incident, metrics_of, sha, subject
-from support.strategies import histories
+from dora_metrics.templates import load_template
+from support.facts import at, change, deployment, failed_deployment, incident, metrics_of, results_of, sha
+from support.strategies import fact_lists
 
 LARGEST_PAGE = 1_500_000
 
 
-def made(numbers: Subject) -> Page:
-    return page(numbers, all_weeks(numbers))
+def made(numbers: Results) -> PageData:
+    return build_page(numbers, weeks_of_all_scopes(numbers))
 
 
-def scope_of(numbers: Subject) -> Scope:
+def scope_of(numbers: Results) -> ScopeEntry:
     (scope,) = made(numbers).scopes
     return scope
 
 
-def card(numbers: Subject, metric: str, window: int = 0) -> Card:
-    return scope_of(numbers).windows[window].cards[list(NAMES).index(metric)]
+def card(numbers: Results, metric: str, window: int = 0) -> MetricCard:
+    return scope_of(numbers).windows[window].cards[list(METRIC_TITLES).index(metric)]
 
 
-def within(scope: Scope, span: Numbers) -> list[Deployment]:
+def within(scope: ScopeEntry, span: ScopeInWindow) -> list[DeploymentEntry]:
     start, end = span.deployments
     return scope.deployments[start - scope.first : end - scope.first]
 
@@ -48,30 +48,30 @@ def within(scope: Scope, span: Numbers) -> list[Deployment]:
 
 def test_the_windows_are_that_of_the_settings_and_the_usual_ones_once_each() -> None:
     old = deployment(1, "2023-01-01")
-    assert [one.key for one in made(subject(old, window="7d")).windows] == ["7d", "30d", "90d", "365d", "all"]
-    assert [one.key for one in made(subject(old, window="90d")).windows] == ["90d", "30d", "365d", "all"]
-    labels = [one.label for one in made(subject(old)).windows]
+    assert [one.key for one in made(results_of(old, window="7d")).windows] == ["7d", "30d", "90d", "365d", "all"]
+    assert [one.key for one in made(results_of(old, window="90d")).windows] == ["90d", "30d", "365d", "all"]
+    labels = [one.label for one in made(results_of(old)).windows]
     assert labels == ["2024-03-01 – 2024-04-01", "30 days", "90 days", "365 days", "all"]
 
 
 def test_before_the_first_deployment_there_is_no_window_for_all() -> None:
-    assert [one.key for one in made(subject(incident(1), window="30d")).windows] == ["30d"]
+    assert [one.key for one in made(results_of(incident(1), window="30d")).windows] == ["30d"]
 
 
 def test_a_window_that_begins_before_a_scopes_first_known_deployment_is_not_offered() -> None:
     shop, web = deployment(1, "2023-12-01"), deployment(2, "03-02", service="web")
-    found = made(subject(shop, deployment(3, "03-20"), web, window="7d"))
+    found = made(results_of(shop, deployment(3, "03-20"), web, window="7d"))
     keys = {one.name: [found.windows[span.window].key for span in one.windows] for one in found.scopes}
     assert keys == {"production": ["7d", "30d", "90d", "all"], "web · production": ["7d", "30d", "all"]}
 
 
 def test_where_all_time_holds_nothing_yet_there_is_a_window_all_the_same() -> None:
-    assert [one.key for one in made(subject(incident(1), window="all")).windows] == ["30d"]
-    assert [one.key for one in made(subject(deployment(1, "04-01"), window="all", now="04-01")).windows] == ["30d"]
+    assert [one.key for one in made(results_of(incident(1), window="all")).windows] == ["30d"]
+    assert [one.key for one in made(results_of(deployment(1, "04-01"), window="all", now="04-01")).windows] == ["30d"]
 
 
 def test_the_settings_window_is_always_there_and_says_since_when_its_deployments_are_known() -> None:
-    numbers = subject(deployment(1, "03-20"), deployment(2, "03-21"), window="30d")
+    numbers = results_of(deployment(1, "03-20"), deployment(2, "03-21"), window="30d")
     assert [one.key for one in made(numbers).windows] == ["30d", "all"]
     assert card(numbers, "deployment_frequency").n == "2 deployments on 2 days, known since 2024-03-20"
     assert card(numbers, "deployment_frequency", 1).n == "2 deployments on 2 days"
@@ -85,7 +85,7 @@ def test_each_window_has_the_numbers_that_the_answer_has_for_it() -> None:
         deployment(2, "03-20", changes=[7]),
         incident(1, "03-20T01:00"),
     ]
-    numbers = subject(*facts, window="30d")
+    numbers = results_of(*facts, window="30d")
     for place, window in enumerate(made(numbers).windows):
         found = metrics_of(*facts, window=window.key)
         rate = card(numbers, "change_failure_rate", place)
@@ -96,13 +96,13 @@ def test_each_window_has_the_numbers_that_the_answer_has_for_it() -> None:
 
 
 def test_no_data_has_a_reason_and_nothing_else() -> None:
-    found = card(subject(deployment(1)), "lead_time")
-    assert found == Card(value="–", reason="the first known deployment only bounds the next one", before="–")
+    found = card(results_of(deployment(1)), "lead_time")
+    assert found == MetricCard(value="–", reason="the first known deployment only bounds the next one", before="–")
 
 
 def test_a_card_says_what_the_answer_says() -> None:
     daily = (deployment(n, f"03-{n:02}") for n in range(1, 31))
-    numbers = subject(deployment(100, "01-05"), *daily, window="30d")
+    numbers = results_of(deployment(100, "01-05"), *daily, window="30d")
     found = card(numbers, "deployment_frequency")
     assert (found.value, found.level, found.rank) == ("6.8 a week", "high, could be up to elite", 3)
     assert (found.interval, found.n) == ("4.5 a week to 1.4 a day", "29 deployments on 29 days")
@@ -113,7 +113,9 @@ def test_a_card_says_what_the_answer_says() -> None:
 def test_levels_of_ones_own_are_ranked_from_the_lowest_to_the_highest() -> None:
     levels = [["gold", 2], ["silver", 1], ["bronze", 0.1], ["tin", 0.001], ["none", None]]
     ranks = [
-        card(subject(*facts, benchmark=custom({"deployment_frequency": levels})), "deployment_frequency").rank
+        card(
+            results_of(*facts, benchmark=custom_benchmark({"deployment_frequency": levels})), "deployment_frequency"
+        ).rank
         for many in (70, 40, 10, 1)
         for facts in [[deployment(n, f"03-{n % 30 + 1:02}T{n // 30:02}:00") for n in range(many)]]
     ]
@@ -123,7 +125,7 @@ def test_levels_of_ones_own_are_ranked_from_the_lowest_to_the_highest() -> None:
 def test_every_scope_has_a_key_of_its_own_whatever_its_names() -> None:
     names = [("x/y", "production"), ("x", "production/y"), ("x%2Fy", "production"), ("", "production/x"), ("x", "prod")]
     facts = [deployment(n, service=service, environment=name) for n, (service, name) in enumerate(names)]
-    found = [scope.key for scope in made(subject(*facts)).scopes]
+    found = [scope.key for scope in made(results_of(*facts)).scopes]
     assert len(set(found)) == len(found) == 5
     assert "acme/shop/x/prod" in found
 
@@ -139,7 +141,7 @@ def test_a_deployment_carries_its_failure_repair_and_changes() -> None:
         deployment(2, "03-03", version="v2", changes=[7, 8]),
         deployment(3, "03-04", version="v1", sha="a" * 40, url="https://github.com/acme/shop/deployments/3"),
     ]
-    first, second, third = scope_of(subject(*facts)).deployments
+    first, second, third = scope_of(results_of(*facts)).deployments
     assert (first.name, first.at, first.changes) == ("v1", int(at("03-01").timestamp()), [])
     assert second.failed
     assert (second.failed.rule, second.failed.because, second.failed.seconds) == (
@@ -157,9 +159,12 @@ def test_a_deployment_carries_its_failure_repair_and_changes() -> None:
 
 def test_changes_of_a_failed_attempt_stand_with_the_deployment_that_delivered_them() -> None:
     facts = [
-        deployment(1, "03-01"), change(7, "03-02"), failed(2, "03-03", changes=[7]), deployment(3, "03-04", changes=[]),
-    ]  # fmt: skip
-    _, attempt, success = scope_of(subject(*facts)).deployments
+        deployment(1, "03-01"),
+        change(7, "03-02"),
+        failed_deployment(2, "03-03", changes=[7]),
+        deployment(3, "03-04", changes=[]),
+    ]
+    _, attempt, success = scope_of(results_of(*facts)).deployments
     assert (attempt.status, attempt.counted, attempt.changes) == ("failure", False, [])
     assert [one[0] for one in success.changes] == ["#7"]
 
@@ -167,7 +172,7 @@ def test_changes_of_a_failed_attempt_stand_with_the_deployment_that_delivered_th
 def test_of_very_many_changes_the_slowest_are_shown_and_the_others_counted() -> None:
     changes = [change(n, f"02-{n % 25 + 1:02}T{n // 25:02}:00", bot=n >= 100) for n in range(110)]
     facts = [deployment(1, "02-01"), *changes, deployment(2, "03-03", changes=list(range(110)))]
-    found = scope_of(subject(*facts)).deployments[1]
+    found = scope_of(results_of(*facts)).deployments[1]
     assert (len(found.changes), found.more, found.more_excluded) == (40, 60, 10)
     seconds = [int(one[3]) for one in found.changes]
     since = sorted(at(f"02-{n % 25 + 1:02}T{n // 25:02}:00") for n in range(100))
@@ -176,7 +181,7 @@ def test_of_very_many_changes_the_slowest_are_shown_and_the_others_counted() -> 
 
 def test_what_has_no_lead_time_is_shown_where_there_is_room() -> None:
     changes = [change(n, "03-02", bot=n >= 30) for n in range(50)]
-    found = scope_of(subject(deployment(1, "03-01"), *changes, deployment(2, "03-03", changes=list(range(50)))))
+    found = scope_of(results_of(deployment(1, "03-01"), *changes, deployment(2, "03-03", changes=list(range(50)))))
     (_, second) = found.deployments
     assert [one[3] for one in second.changes][-11:] == [86400, *["by a bot"] * 10]
     assert (second.more, second.more_excluded) == (0, 10)
@@ -184,7 +189,7 @@ def test_what_has_no_lead_time_is_shown_where_there_is_room() -> None:
 
 def test_what_a_window_counts_is_what_lies_in_its_span() -> None:
     facts = [deployment(n, f"03-{n:02}") for n in range(1, 29)]
-    numbers = subject(*facts, incident(1, "03-10T01:00"), window="7d", now="03-28T12:00")
+    numbers = results_of(*facts, incident(1, "03-10T01:00"), window="7d", now="03-28T12:00")
     scope = scope_of(numbers)
     assert len(within(scope, scope.windows[0])) == 7
     assert scope.weeks
@@ -195,17 +200,17 @@ def test_what_a_window_counts_is_what_lies_in_its_span() -> None:
 
 
 def test_failed_runs_that_count_in_the_failure_rate_are_no_deployments_of_a_week() -> None:
-    facts = [deployment(1, "03-04"), deployment(2, "03-05"), failed(3, "03-06"), incident(1, "03-05T01:00")]
-    weeks = scope_of(subject(*facts, count_failed_runs=True, now="03-08", window="30d")).weeks
+    facts = [deployment(1, "03-04"), deployment(2, "03-05"), failed_deployment(3, "03-06"), incident(1, "03-05T01:00")]
+    weeks = scope_of(results_of(*facts, count_failed_runs=True, now="03-08", window="30d")).weeks
     assert weeks
     assert (weeks.deployments, weeks.deployments_failed) == ([2], [1])
     assert (weeks.counted, weeks.failed) == ([3], [2])
 
 
 @settings(max_examples=60)
-@given(histories())
+@given(fact_lists())
 def test_for_any_facts_what_is_listed_is_what_was_counted(facts: list[Fact]) -> None:
-    numbers = subject(*facts, window="30d")
+    numbers = results_of(*facts, window="30d")
     for scope in made(numbers).scopes:
         for span in scope.windows:
             mine, cards = within(scope, span), span.cards
@@ -247,15 +252,15 @@ def daily(days: int, repository: str = "acme/shop", title: str = "Make the baske
 
 
 def test_five_years_of_daily_deployments_are_all_there_and_within_the_budget() -> None:
-    numbers = subject(*daily(1826))
+    numbers = results_of(*daily(1826))
     scope = scope_of(numbers)
     assert (scope.first, len(scope.deployments)) == (0, 1826)
-    assert len(publish.html(numbers).encode()) < LARGEST_PAGE
+    assert len(publish.page_html(numbers).encode()) < LARGEST_PAGE
 
 
 def test_where_there_is_no_room_the_oldest_deployments_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LARGEST", 60_000)
-    scope = scope_of(subject(*daily(600)))
+    monkeypatch.setattr(module, "MAX_DATA_BYTES", 60_000)
+    scope = scope_of(results_of(*daily(600)))
     assert scope.first + len(scope.deployments) == 600
     assert 0 < scope.first < 600
     assert scope.deployments[-1].name == "v1.599.0"
@@ -267,14 +272,14 @@ def test_five_hundred_scopes_and_hostile_texts_stay_within_the_budget() -> None:
         incident(n, "03-31T01:00", repository=f"acme/service-{n}", service=f"service-{n}", title="<" * 300)
         for n in range(520)
     ]
-    found = made(subject(*many))
+    found = made(results_of(*many))
     assert (len(found.scopes), found.more) == (500, 20)
-    assert len(publish.html(subject(*many)).encode()) < LARGEST_PAGE
+    assert len(publish.page_html(results_of(*many)).encode()) < LARGEST_PAGE
 
 
 def test_no_text_makes_the_page_larger_than_its_budget() -> None:
     facts = daily(900, title="\u2028<&>" * 80)
-    assert len(publish.html(subject(*facts)).encode()) < LARGEST_PAGE
+    assert len(publish.page_html(results_of(*facts)).encode()) < LARGEST_PAGE
 
 
 # --- The same facts, the same page
@@ -282,18 +287,18 @@ def test_no_text_makes_the_page_larger_than_its_budget() -> None:
 
 def test_the_page_differs_only_in_its_time_when_nothing_has_changed() -> None:
     facts = daily(30)
-    one, other = (publish.html(subject(*order, now="04-01")) for order in (facts, facts[::-1]))
+    one, other = (publish.page_html(results_of(*order, now="04-01")) for order in (facts, facts[::-1]))
     assert one == other
 
 
 def test_what_is_always_the_same_comes_before_what_changes() -> None:
-    html = publish.html(subject(*daily(3)))
+    html = publish.page_html(results_of(*daily(3)))
     assert html.index("Chart.js v4") < html.index('id="data"')
     assert html.index("Released under the MIT License") < html.index('id="data"')
 
 
 def test_every_style_and_script_is_allowed_by_its_hash() -> None:
-    html = publish.html(subject())
+    html = publish.page_html(results_of())
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', html)
     assert policy
     assert policy[1].count("sha256-") == 3
@@ -303,8 +308,8 @@ def test_every_style_and_script_is_allowed_by_its_hash() -> None:
 
 def test_the_data_are_those_that_the_page_reads_by_place() -> None:
     """data.js names the fields of what comes without names."""
-    script = template("page/data.js")
-    for kind, name in ((Numbers, "NUMBERS"), (Card, "CARD")):
+    script = load_template("page/data.js")
+    for kind, name in ((ScopeInWindow, "NUMBERS"), (MetricCard, "CARD")):
         (written,) = re.findall(rf"const {name} = \[(.*?)\];", script, re.DOTALL)
         assert re.findall(r'"(\w+)"', written) == list(kind.__struct_fields__)
-    assert msgspec.json.decode(embedded(msgspec.json.encode(made(subject(*daily(3))))).encode())
+    assert msgspec.json.decode(script_safe_json(msgspec.json.encode(made(results_of(*daily(3))))).encode())

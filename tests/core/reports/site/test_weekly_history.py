@@ -6,15 +6,15 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 from dora_metrics.core.reports.site import feeds as module
-from dora_metrics.core.reports.site.feeds import all_weeks, history, most_weeks
-from dora_metrics.pipeline.publish import site
+from dora_metrics.core.reports.site.feeds import build_weekly_history, max_weeks_per_scope, weeks_of_all_scopes
+from dora_metrics.pipeline.publish import site_files
 from dora_metrics.schemas import schemas
-from support.facts import change, deployment, incident, scope_of, subject
+from support.facts import change, deployment, incident, results_of, scope_of
 
 
 def test_weeks_go_from_the_first_deployment_to_now_whatever_the_window() -> None:
-    shop = subject(deployment(1, "01-10"), deployment(2, "03-20"), window="7d", now="04-01T12:00")
-    (scope,) = history(shop, all_weeks(shop)).scopes
+    shop = results_of(deployment(1, "01-10"), deployment(2, "03-20"), window="7d", now="04-01T12:00")
+    (scope,) = build_weekly_history(shop, weeks_of_all_scopes(shop)).scopes
     assert (scope.repository, scope.service, scope.environment) == ("acme/shop", "shop", "production")
     assert [scope.weeks[0].week, scope.weeks[-1].week, len(scope.weeks)] == ["2024-W02", "2024-W14", 13]
     assert [week.deployments for week in scope.weeks] == [1, *[0] * 9, 1, 0, 0]
@@ -27,13 +27,13 @@ def test_a_week_is_that_of_the_answer_for_all() -> None:
         deployment(2, "01-20", changes=[7]),
         incident(1, "01-20T01:00"),
     ]
-    shop = subject(*facts)
-    assert list(all_weeks(shop)[shop.records.records[0].scope]) == scope_of(*facts, window="all").weeks
+    shop = results_of(*facts)
+    assert list(weeks_of_all_scopes(shop)[shop.evaluation.histories[0].scope]) == scope_of(*facts, window="all").weeks
 
 
 def test_history_and_badges_are_what_their_schemas_say() -> None:
-    shop = subject(deployment(1, "01-10"), change(7, "01-11"), deployment(2, "03-20", changes=[7]))
-    written = {path: json.loads(content) for path, content in site(shop).items() if path.endswith(".json")}
+    shop = results_of(deployment(1, "01-10"), change(7, "01-11"), deployment(2, "03-20", changes=[7]))
+    written = {path: json.loads(content) for path, content in site_files(shop).items() if path.endswith(".json")}
     for path, found in written.items():
         schema = json.loads(schemas()["history.schema.json" if path == "history.json" else "badge.schema.json"])
         jsonschema.Draft202012Validator(schema).validate(found)
@@ -41,30 +41,30 @@ def test_history_and_badges_are_what_their_schemas_say() -> None:
 
 
 def test_every_scope_starts_with_its_own_first_deployment() -> None:
-    shop = subject(deployment(1, "01-10"), deployment(2, "03-20", service="web"))
-    assert [len(scope.weeks) for scope in history(shop, all_weeks(shop)).scopes] == [12, 2]
+    shop = results_of(deployment(1, "01-10"), deployment(2, "03-20", service="web"))
+    assert [len(scope.weeks) for scope in build_weekly_history(shop, weeks_of_all_scopes(shop)).scopes] == [12, 2]
 
 
 def test_a_scope_without_a_deployment_has_no_weeks() -> None:
-    shop = subject(incident(1))
-    assert [scope.weeks for scope in history(shop, all_weeks(shop)).scopes] == [[]]
-    assert history(subject(), {}).scopes == []
+    shop = results_of(incident(1))
+    assert [scope.weeks for scope in build_weekly_history(shop, weeks_of_all_scopes(shop)).scopes] == [[]]
+    assert build_weekly_history(results_of(), {}).scopes == []
 
 
 def test_a_deployment_of_tomorrow_has_no_weeks_yet() -> None:
-    shop = subject(deployment(1, "04-02"), now="04-01")
-    assert [scope.weeks for scope in history(shop, all_weeks(shop)).scopes] == [[]]
+    shop = results_of(deployment(1, "04-02"), now="04-01")
+    assert [scope.weeks for scope in build_weekly_history(shop, weeks_of_all_scopes(shop)).scopes] == [[]]
 
 
 def test_of_many_scopes_only_the_newest_weeks_are_kept_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_WEEKS", 60)
+    monkeypatch.setattr(module, "MAX_WEEKS", 60)
     facts = [deployment(1, "2023-01-10"), deployment(2, "2023-06-10", service="web"), deployment(3, "03-20")]
-    shop = subject(*facts)
-    found = history(shop, all_weeks(shop))
+    shop = results_of(*facts)
+    found = build_weekly_history(shop, weeks_of_all_scopes(shop))
     assert [len(scope.weeks) for scope in found.scopes] == [30, 30]
     assert found.scopes[0].weeks[-1].week == "2024-W13"
     assert found.notes == [
         "acme/shop shop production: only the last 30 weeks",
         "acme/shop web production: only the last 30 weeks",
     ]
-    assert most_weeks(1_000) == 26
+    assert max_weeks_per_scope(1_000) == 26

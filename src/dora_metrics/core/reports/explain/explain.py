@@ -12,28 +12,28 @@ from datetime import datetime
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Change, Deployment, Incident, Vulnerability
-from dora_metrics.core.failures.incidents import Placed
-from dora_metrics.core.failures.judge import counts
-from dora_metrics.core.failures.rules import hotfix_sign, is_revert
-from dora_metrics.core.linking.link import Delivery, Line, order, reached_users
-from dora_metrics.core.markdown import Md, code, link, md
-from dora_metrics.core.markdown import identity as written
-from dora_metrics.core.metrics.lead_time import spans
-from dora_metrics.core.metrics.security import is_delivered, is_fixed
-from dora_metrics.core.reports.explain.case import Case, Explanation, Place, Section, where
-from dora_metrics.core.reports.explain.find import Found, NotFound, find
-from dora_metrics.core.reports.explain.rules import repair, rules
-from dora_metrics.core.reports.fact_names import change_name, name
+from dora_metrics.core.failures.incidents import AttributedIncident
+from dora_metrics.core.failures.judge import counts_in_failure_rate
+from dora_metrics.core.failures.rules import hotfix_reason, is_revert
+from dora_metrics.core.linking.link import DeliveredChange, ScopeTimeline, deployment_order, has_reached_users
+from dora_metrics.core.markdown import Md, code_span, link, md
+from dora_metrics.core.markdown import id_code_span as written
+from dora_metrics.core.metrics.lead_time import stage_spans
+from dora_metrics.core.metrics.security import has_deployable_fix, is_fixed
+from dora_metrics.core.reports.explain.case import ExplainContext, Explanation, ScopedDeployment, Section, scope_text
+from dora_metrics.core.reports.explain.find import MatchedIds, NoMatch, find_ids
+from dora_metrics.core.reports.explain.rules import repair_lines, rule_lines
+from dora_metrics.core.reports.fact_names import change_link, deployment_link
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.statistics import quantile
 
-_STAGES = {
+_STAGE_DESCRIPTIONS = {
     "coding": "first commit to opened",
     "pickup": "opened to the first review, a part of the next",
     "review": "opened to merged",
     "delivery": "merged to deployed",
 }
-_EXCLUDED = {
+_EXCLUSION_TEXTS = {
     "first_deployment": "left out of lead time: nobody knows since when changes of the first deployment waited",
     "bots": "left out of lead time: it is by a bot (`exclude-bots`)",
     "no_start": "left out of lead time: nobody knows when it began",
@@ -41,359 +41,479 @@ _EXCLUDED = {
 }
 
 
-def change(case: Case, identity: str) -> Explanation:
+def explain_change(context: ExplainContext, change_id: str) -> Explanation:
     """Everything about one change; also about one that is only listed."""
-    fact = case.facts.get(identity)
-    fact = fact if isinstance(fact, Change) else None
-    found = [] if fact and fact.retracted else case.deliveries.get(identity, [])
-    called = change_name(identity, fact)
-    headline = md("Change {}: {}", called, _gist(case, identity, found))
-    sections = [Section("Where it is delivered", tuple(_where(case, identity, fact, found)))]
-    if fact:
-        sections += [Section(f"Stages, {where(line.scope)}", tuple(_stages(case, fact, d))) for line, d in found]
-        sections.append(Section("What it says about other deployments", tuple(_effects(case, fact))))
-    return Explanation(headline, tuple(_about(identity, fact)), tuple(sections))
+    change = context.facts_by_id.get(change_id)
+    change = change if isinstance(change, Change) else None
+    delivered_changes = [] if change and change.retracted else context.delivered_changes_by_id.get(change_id, [])
+    label = change_link(change_id, change)
+    headline = md("Change {}: {}", label, _delivery_summary(context, change_id, delivered_changes))
+    sections = [Section("Where it is delivered", tuple(_delivery_lines(context, change_id, change, delivered_changes)))]
+    if change:
+        sections += [
+            Section(f"Stages, {scope_text(timeline.scope)}", tuple(_stage_lines(context, change, delivered_change)))
+            for timeline, delivered_change in delivered_changes
+        ]
+        sections.append(Section("What it says about other deployments", tuple(_change_effects(context, change))))
+    return Explanation(headline, tuple(_change_identity(change_id, change)), tuple(sections))
 
 
-def _gist(case: Case, identity: str, found: list[tuple[Line, Delivery]]) -> Md:
-    if not found:
+def _delivery_summary(
+    context: ExplainContext, change_id: str, delivered_changes: list[tuple[ScopeTimeline, DeliveredChange]]
+) -> Md:
+    if not delivered_changes:
         return Md("not delivered yet")
-    line, delivery = found[0]
-    said = md("delivered by {}, {}", name(delivery.deployment), lead_words(case, line.scope, identity))
-    return md("{}, and in {} more", said, formatting.count(len(found) - 1, "scope")) if len(found) > 1 else said
+    timeline, delivered_change = delivered_changes[0]
+    text = md(
+        "delivered by {}, {}",
+        deployment_link(delivered_change.deployment),
+        lead_time_text(context, timeline.scope, change_id),
+    )
+    return (
+        md("{}, and in {} more", text, formatting.count(len(delivered_changes) - 1, "scope"))
+        if len(delivered_changes) > 1
+        else text
+    )
 
 
-def lead_words(case: Case, scope: Scope, identity: str) -> Md:
+def lead_time_text(context: ExplainContext, scope: Scope, change_id: str) -> Md:
     """A change's lead time in a scope, or why it has none; of several commits the median."""
-    measured, excluded = case.measured.get((scope, identity), ([], []))
+    measured, excluded = context.lead_times_by_change.get((scope, change_id), ([], []))
     if measured:
-        middle = formatting.duration(quantile(sorted(lead.seconds for lead in measured), 0.5))
-        each = Md(f" (median of {len(measured)} commits)" if len(measured) > 1 else "")
-        return md("lead time **{}**{}", middle, each)
+        median = formatting.duration(quantile(sorted(measured_change.seconds for measured_change in measured), 0.5))
+        note = Md(f" (median of {len(measured)} commits)" if len(measured) > 1 else "")
+        return md("lead time **{}**{}", median, note)
     if excluded:
-        return Md(_EXCLUDED[excluded[0].reason])
+        return Md(_EXCLUSION_TEXTS[excluded[0].reason])
     return Md("without a commit of its own to measure")
 
 
-def _about(identity: str, fact: Change | None) -> Iterator[Md]:
-    if fact is None:
-        yield md("{} is listed by a deployment, and no fact of it is known.", written(identity))
+def _change_identity(change_id: str, change: Change | None) -> Iterator[Md]:
+    if change is None:
+        yield md("{} is listed by a deployment, and no fact of it is known.", written(change_id))
         return
-    sha = md(", commit {}", code(fact.sha)) if fact.sha else ""
-    yield md("{}{}: {}.", written(identity), sha, fact.title or "without a title")
-    if fact.retracted:
+    sha = md(", commit {}", code_span(change.sha)) if change.sha else ""
+    yield md("{}{}: {}.", written(change_id), sha, change.title or "without a title")
+    if change.retracted:
         yield Md("It was retracted: it is as if it had never been.")
 
 
-def _where(case: Case, identity: str, fact: Change | None, found: list[tuple[Line, Delivery]]) -> Iterator[Md]:
-    for line, delivery in found:
-        at = delivery.deployment.finished_at
+def _delivery_lines(
+    context: ExplainContext,
+    change_id: str,
+    change: Change | None,
+    delivered_changes: list[tuple[ScopeTimeline, DeliveredChange]],
+) -> Iterator[Md]:
+    for timeline, delivered_change in delivered_changes:
+        finished_at = delivered_change.deployment.finished_at
         yield md(
             "{}, on {}, in {}: the first successful production deployment there that contains it. {}",
-            name(delivery.deployment), case.when(at), where(line.scope), case.in_window(at),
-        )  # fmt: skip
-        for one in line.deployments:
-            if one.status != "success" and identity in (one.changes or ()) and order(one) < order(delivery.deployment):
+            deployment_link(delivered_change.deployment),
+            context.format_time(finished_at),
+            scope_text(timeline.scope),
+            context.window_sentence(finished_at),
+        )
+        for attempt in timeline.deployments:
+            if (
+                attempt.status != "success"
+                and change_id in (attempt.changes or ())
+                and deployment_order(attempt) < deployment_order(delivered_change.deployment)
+            ):
                 yield md(
-                    "{} had brought it on {}, and did not succeed.", case.called(one.id), case.when(one.finished_at)
+                    "{} had brought it on {}, and did not succeed.",
+                    context.fact_label(attempt.id),
+                    context.format_time(attempt.finished_at),
                 )
-    if not found and not (fact and fact.retracted):
-        yield from _in_the_way(case, identity)
+    if not delivered_changes and not (change and change.retracted):
+        yield from _undelivered_lines(context, change_id)
 
 
-def _in_the_way(case: Case, identity: str) -> Iterator[Md]:
+def _undelivered_lines(context: ExplainContext, change_id: str) -> Iterator[Md]:
     """Why a change is not delivered."""
-    listing = [one for one in case.facts.values() if isinstance(one, Deployment) and identity in (one.changes or ())]
-    for one in listing:
-        yield md("{} lists it, and {}.", name(one), _why_not(case, one))
-    if not listing:
+    listing_deployments = [
+        deployment
+        for deployment in context.facts_by_id.values()
+        if isinstance(deployment, Deployment) and change_id in (deployment.changes or ())
+    ]
+    for deployment in listing_deployments:
+        yield md("{} lists it, and {}.", deployment_link(deployment), _undelivered_reason(context, deployment))
+    if not listing_deployments:
         yield Md("No deployment that is known lists it. It counts once one does.")
 
 
-def _why_not(case: Case, listing: Deployment) -> str:
-    if listing.id not in case.places:
+def _undelivered_reason(context: ExplainContext, deployment: Deployment) -> str:
+    if deployment.id not in context.scoped_deployments:
         return "counts nowhere"
-    if listing.status != "success":
+    if deployment.status != "success":
         return "did not succeed: it goes to the next success of its scope"
     return "delivered nothing, since its commit had been deployed before"
 
 
-def _stages(case: Case, fact: Change, delivery: Delivery) -> Iterator[Md]:
-    for stage, (start, end) in spans(fact, delivery.deployment.finished_at):
-        yield md("{} ({}): {}", stage, _STAGES[stage], _span(case, start, end))
+def _stage_lines(context: ExplainContext, change: Change, delivered_change: DeliveredChange) -> Iterator[Md]:
+    for stage, (start, end) in stage_spans(change, delivered_change.deployment.finished_at):
+        yield md("{} ({}): {}", stage, _STAGE_DESCRIPTIONS[stage], _stage_duration_text(context, start, end))
 
 
-def _span(case: Case, start: datetime | None, end: datetime | None) -> str:
+def _stage_duration_text(context: ExplainContext, start: datetime | None, end: datetime | None) -> str:
     if start is None or end is None:
         return "not known"
     if start > end:
-        return f"dropped, since it would end before it begins ({case.when(start)} – {case.when(end)})"
-    return f"{formatting.duration((end - start).total_seconds())} ({case.when(start)} – {case.when(end)})"
+        return (
+            f"dropped, since it would end before it begins ({context.format_time(start)} – {context.format_time(end)})"
+        )
+    return (
+        f"{formatting.duration((end - start).total_seconds())} ({context.format_time(start)} – "
+        f"{context.format_time(end)})"
+    )
 
 
-def _effects(case: Case, fact: Change) -> Iterator[Md]:
+def _change_effects(context: ExplainContext, change: Change) -> Iterator[Md]:
     """What the change marks: as a hotfix or a revert, or by being reverted."""
-    marks = [mark for marks in case.verdicts.marks.values() for mark in marks]
-    for mark in marks:
-        if mark.because.startswith(f"{fact.id} ") and mark.rule in ("revert", "hotfix"):
-            effect = "marks" if mark.stands else "would mark, had it come sooner,"
-            yield md("As a {} it {} {}: {}.", mark.rule, effect, name(mark.deployment), case.spoken(mark.because))
-        elif mark.rule == "revert" and mark.because.endswith(f" reverts {fact.id}"):
-            yield md("It was taken back, which marks {}: {}.", name(mark.deployment), case.spoken(mark.because))
-    marking = [mark for mark in marks if mark.because.startswith(f"{fact.id} ")]
-    if not marking and is_revert(fact):
+    signals = [signal for signals in context.failure_verdicts.signals.values() for signal in signals]
+    for signal in signals:
+        if signal.because.startswith(f"{change.id} ") and signal.rule in ("revert", "hotfix"):
+            effect = "marks" if signal.marks_failure else "would mark, had it come sooner,"
+            yield md(
+                "As a {} it {} {}: {}.",
+                signal.rule,
+                effect,
+                deployment_link(signal.deployment),
+                context.replace_ids(signal.because),
+            )
+        elif signal.rule == "revert" and signal.because.endswith(f" reverts {change.id}"):
+            yield md(
+                "It was taken back, which marks {}: {}.",
+                deployment_link(signal.deployment),
+                context.replace_ids(signal.because),
+            )
+    change_signals = [signal for signal in signals if signal.because.startswith(f"{change.id} ")]
+    if not change_signals and is_revert(change):
         yield Md("It is a revert, and marks nothing: no earlier deployment delivered what it takes back.")
-    elif not marking and (sign := hotfix_sign(fact, case.policy)):
+    elif not change_signals and (sign := hotfix_reason(change, context.policy)):
         yield md("It is a hotfix ({}), and marks nothing: no deployment before the one that delivered it.", sign)
 
 
-_MOST = 20
+_MAX_LINES = 20
 
 
-def deployment(case: Case, fact: Deployment) -> Explanation:
+def explain_deployment(context: ExplainContext, deployment: Deployment) -> Explanation:
     """Everything about one deployment."""
-    place = case.places.get(fact.id)
-    if place is None:
+    scoped_deployment = context.scoped_deployments.get(deployment.id)
+    if scoped_deployment is None:
         return Explanation(
-            md("Deployment {}: counts nowhere", name(fact)), (_identity(case, fact), md("{}", _nowhere(case, fact)))
+            md("Deployment {}: counts nowhere", deployment_link(deployment)),
+            (_deployment_identity(context, deployment), md("{}", _not_counted_reason(context, deployment))),
         )
-    failure = case.failures.get(fact.id)
-    why = "Why it failed" if failure else "Why it did not fail"
+    failure = context.failure_by_deployment.get(deployment.id)
+    rules_title = "Why it failed" if failure else "Why it did not fail"
     return Explanation(
-        _headline(case, fact),
-        tuple(_standing(case, place)),
+        _deployment_headline(context, deployment),
+        tuple(_deployment_sentences(context, scoped_deployment)),
         (
-            Section(f"{why}: the first rule that hits decides", tuple(rules(case, place))),
-            Section("What repaired it", tuple(repair(case, fact))),
-            Section("What it repaired", tuple(_repaired(case, fact))),
-            Section("What it delivered", tuple(_delivered(case, place))),
-            Section("Which fixes of vulnerabilities went live with it", tuple(_fixed(case, place))),
+            Section(f"{rules_title}: the first rule that hits decides", tuple(rule_lines(context, scoped_deployment))),
+            Section("What repaired it", tuple(repair_lines(context, deployment))),
+            Section("What it repaired", tuple(_repair_effects(context, deployment))),
+            Section("What it delivered", tuple(_delivered_changes(context, scoped_deployment))),
+            Section(
+                "Which fixes of vulnerabilities went live with it",
+                tuple(_fixed_vulnerabilities(context, scoped_deployment)),
+            ),
         ),
     )
 
 
-def _headline(case: Case, fact: Deployment) -> Md:
-    failure = case.failures.get(fact.id)
+def _deployment_headline(context: ExplainContext, deployment: Deployment) -> Md:
+    failure = context.failure_by_deployment.get(deployment.id)
     if failure:
-        return md("Deployment {}: failed, by `{}`", name(fact), Md(failure.rule))
-    match fact.status:
+        return md("Deployment {}: failed, by `{}`", deployment_link(deployment), Md(failure.rule))
+    match deployment.status:
         case "cancelled":
-            return md("Deployment {}: was cancelled, so it can neither fail nor succeed", name(fact))
+            return md("Deployment {}: was cancelled, so it can neither fail nor succeed", deployment_link(deployment))
         case "failure":
-            return md("Deployment {}: a run that failed, and no failed deployment", name(fact))
+            return md("Deployment {}: a run that failed, and no failed deployment", deployment_link(deployment))
         case _:
-            return md("Deployment {}: did not fail", name(fact))
+            return md("Deployment {}: did not fail", deployment_link(deployment))
 
 
-def _identity(case: Case, fact: Deployment) -> Md:
-    took = ""
-    if fact.started_at and fact.started_at <= fact.finished_at:
-        took = f" after {formatting.duration((fact.finished_at - fact.started_at).total_seconds())}"
-    sha = md(", commit {}", code(fact.sha)) if fact.sha else ", of no known commit"
-    ended = f"ended on {case.when(fact.finished_at)} {case.policy.zone.key} as {fact.status}{took}"
-    return Md(md("{}{}: it {}.", written(fact.id), sha, ended))
+def _deployment_identity(context: ExplainContext, deployment: Deployment) -> Md:
+    duration_text = ""
+    if deployment.started_at and deployment.started_at <= deployment.finished_at:
+        duration_text = (
+            f" after {formatting.duration((deployment.finished_at - deployment.started_at).total_seconds())}"
+        )
+    sha = md(", commit {}", code_span(deployment.sha)) if deployment.sha else ", of no known commit"
+    ending = (
+        f"ended on {context.format_time(deployment.finished_at)} {context.policy.zone.key} as "
+        f"{deployment.status}{duration_text}"
+    )
+    return Md(md("{}{}: it {}.", written(deployment.id), sha, ending))
 
 
-def _standing(case: Case, place: Place) -> Iterator[Md]:
-    fact = place.deployment
-    yield _identity(case, fact)
-    yield md("It counts in {}. {}", where(place.line.scope), case.in_window(fact.finished_at))
-    if fact.status == "cancelled":
+def _deployment_sentences(context: ExplainContext, scoped_deployment: ScopedDeployment) -> Iterator[Md]:
+    deployment = scoped_deployment.deployment
+    yield _deployment_identity(context, deployment)
+    yield md(
+        "It counts in {}. {}",
+        scope_text(scoped_deployment.timeline.scope),
+        context.window_sentence(deployment.finished_at),
+    )
+    if deployment.status == "cancelled":
         yield Md("A cancelled deployment is in no denominator, and delivers nothing.")
-    elif counts(fact, case.policy):
-        reached = "It reached users" if reached_users(fact) else "`count-failed-runs` is on"
-        yield Md(f"{reached}, so it is one of the deployments that the failure rate is over.")
+    elif counts_in_failure_rate(deployment, context.policy):
+        reason = "It reached users" if has_reached_users(deployment) else "`count-failed-runs` is on"
+        yield Md(f"{reason}, so it is one of the deployments that the failure rate is over.")
     else:
         yield Md("It failed before it reached users, so it is in no failure rate (`count-failed-runs` is off).")
 
 
-def _nowhere(case: Case, fact: Deployment) -> str:
-    if fact.retracted:
+def _not_counted_reason(context: ExplainContext, deployment: Deployment) -> str:
+    if deployment.retracted:
         return "It was retracted: it is as if it had never been."
-    told = [other for other in case.places if other.startswith(f"{fact.id}:")]
-    if told:
-        return f"Its deploy job told of it as well, so that it counts once, as {told[0]}."
-    shown = fact.environment or "no environment, where its repository names some"
-    return f"Its environment is not production: {shown} (`production-environments`)."
+    duplicate_ids = [
+        deployment_id for deployment_id in context.scoped_deployments if deployment_id.startswith(f"{deployment.id}:")
+    ]
+    if duplicate_ids:
+        return f"Its deploy job told of it as well, so that it counts once, as {duplicate_ids[0]}."
+    environment = deployment.environment or "no environment, where its repository names some"
+    return f"Its environment is not production: {environment} (`production-environments`)."
 
 
-def _repaired(case: Case, fact: Deployment) -> Iterator[Md]:
-    if reason := case.verdicts.rework.get(fact.id):
-        yield md("It is rework ({}).", case.spoken(reason))
-    for failure in case.failures.values():
-        if failure.remediated_by == fact.id:
-            said = "It ended the failure of {} (`{}`) after {}."
-            yield md(said, name(failure.deployment), Md(failure.rule), formatting.duration(failure.seconds))
-    if fact.remediates and fact.id not in case.verdicts.rework:
-        yield md("It says that it remediates {}, which is itself.", fact.remediates)
+def _repair_effects(context: ExplainContext, deployment: Deployment) -> Iterator[Md]:
+    if reason := context.failure_verdicts.rework.get(deployment.id):
+        yield md("It is rework ({}).", context.replace_ids(reason))
+    for failure in context.failure_by_deployment.values():
+        if failure.remediated_by == deployment.id:
+            sentence = "It ended the failure of {} (`{}`) after {}."
+            yield md(
+                sentence,
+                deployment_link(failure.deployment),
+                Md(failure.rule),
+                formatting.duration(failure.recovery_seconds),
+            )
+    if deployment.remediates and deployment.id not in context.failure_verdicts.rework:
+        yield md("It says that it remediates {}, which is itself.", deployment.remediates)
 
 
-def _delivered(case: Case, place: Place) -> Iterator[Md]:
-    fact = place.deployment
-    own = [delivery for line, delivery in case.deliveries.get(fact.id, ()) if line is place.line]
-    if fact.status == "success":
-        yield from _compared(case, place, first=not own)
-    elif fact.changes:
-        yield md("Its {} go to the next success.", formatting.count(len(fact.changes), "change"))
-    for delivery in own[:_MOST]:
-        said = lead_words(case, place.line.scope, delivery.change)
-        yield md("{}: {}", change_name(delivery.change, delivery.fact), said)
-    if len(own) > _MOST:
-        yield md("and {} more", len(own) - _MOST)
-    others = set(fact.changes or ()) - {delivery.change for delivery in own}
-    others &= {delivery.change for delivery in place.line.deliveries}
-    if others and fact.status == "success":
-        yield md("Of what it lists, {} had been delivered before.", formatting.count(len(others), "change"))
+def _delivered_changes(context: ExplainContext, scoped_deployment: ScopedDeployment) -> Iterator[Md]:
+    deployment = scoped_deployment.deployment
+    delivered_changes = [
+        delivered_change
+        for timeline, delivered_change in context.delivered_changes_by_id.get(deployment.id, ())
+        if timeline is scoped_deployment.timeline
+    ]
+    if deployment.status == "success":
+        yield from _comparison_sentences(context, scoped_deployment, is_empty=not delivered_changes)
+    elif deployment.changes:
+        yield md("Its {} go to the next success.", formatting.count(len(deployment.changes), "change"))
+    for delivered_change in delivered_changes[:_MAX_LINES]:
+        lead_time = lead_time_text(context, scoped_deployment.timeline.scope, delivered_change.change_id)
+        yield md("{}: {}", change_link(delivered_change.change_id, delivered_change.change), lead_time)
+    if len(delivered_changes) > _MAX_LINES:
+        yield md("and {} more", len(delivered_changes) - _MAX_LINES)
+    delivered_before = set(deployment.changes or ()) - {
+        delivered_change.change_id for delivered_change in delivered_changes
+    }
+    delivered_before &= {
+        delivered_change.change_id for delivered_change in scoped_deployment.timeline.delivered_changes
+    }
+    if delivered_before and deployment.status == "success":
+        yield md("Of what it lists, {} had been delivered before.", formatting.count(len(delivered_before), "change"))
 
 
-def _fixed(case: Case, place: Place) -> Iterator[Md]:
+def _fixed_vulnerabilities(context: ExplainContext, scoped_deployment: ScopedDeployment) -> Iterator[Md]:
     """The vulnerabilities whose fix it was the first success after."""
-    own = [fix for fix in case.fixes[place.line.scope] if fix.deployment.id == place.deployment.id]
-    for fix in own[:_MOST]:
-        found = fix.vulnerability
-        title = link(found.package or found.id, found.url)
-        took = f", {formatting.duration(fix.seconds)} after it was detected" if fix.seconds is not None else ""
-        yield md("{} ({}), severity {}{}", title, written(found.id), found.severity or "unknown", took)
-    if len(own) > _MOST:
-        yield md("and {} more", len(own) - _MOST)
+    deployment_fixes = [
+        fix
+        for fix in context.fixes_by_scope[scoped_deployment.timeline.scope]
+        if fix.deployment.id == scoped_deployment.deployment.id
+    ]
+    for fix in deployment_fixes[:_MAX_LINES]:
+        vulnerability = fix.vulnerability
+        title = link(vulnerability.package or vulnerability.id, vulnerability.url)
+        duration_text = (
+            f", {formatting.duration(fix.seconds_to_live)} after it was detected"
+            if fix.seconds_to_live is not None
+            else ""
+        )
+        yield md(
+            "{} ({}), severity {}{}",
+            title,
+            written(vulnerability.id),
+            vulnerability.severity or "unknown",
+            duration_text,
+        )
+    if len(deployment_fixes) > _MAX_LINES:
+        yield md("and {} more", len(deployment_fixes) - _MAX_LINES)
 
 
-def _compared(case: Case, place: Place, *, first: bool) -> Iterator[Md]:
-    fact, successes = place.deployment, place.line.successes
-    before = successes[: successes.index(fact)]
-    if fact.sha and any(one.sha == fact.sha for one in before):
+def _comparison_sentences(
+    context: ExplainContext, scoped_deployment: ScopedDeployment, *, is_empty: bool
+) -> Iterator[Md]:
+    deployment, successes = scoped_deployment.deployment, scoped_deployment.timeline.successes
+    earlier_successes = successes[: successes.index(deployment)]
+    if deployment.sha and any(success.sha == deployment.sha for success in earlier_successes):
         yield Md("Its commit had been deployed before, so it delivers nothing new.")
-    elif not before and not fact.previous:
+    elif not earlier_successes and not deployment.previous:
         yield Md("It is the first success known here, and only bounds what the next one delivers.")
-    elif fact.changes is None:
+    elif deployment.changes is None:
         yield Md("What it delivered is not known yet.")
-    elif first:
+    elif is_empty:
         yield Md("It delivered nothing new.")
-    if fact.previous and fact.changes is not None:
-        yield md("It was compared with {}.", case.called(fact.previous))
+    if deployment.previous and deployment.changes is not None:
+        yield md("It was compared with {}.", context.fact_label(deployment.previous))
 
 
-def incident(case: Case, fact: Incident) -> Explanation:
+def explain_incident(context: ExplainContext, incident: Incident) -> Explanation:
     """Everything about one incident."""
-    title = link(fact.title or fact.id, fact.url)
-    placed = case.placed.get(fact.id)
-    if placed is None:
-        why = "it was retracted" if fact.retracted else f"its environment is not production: {fact.environment}"
-        return Explanation(md("Incident {}: counts nowhere", title), (md("{}: {}.", written(fact.id), why),))
-    if placed.blamed:
-        headline = md("Incident {}: blamed on {}", title, name(placed.blamed))
+    title = link(incident.title or incident.id, incident.url)
+    attribution = context.attribution_by_incident.get(incident.id)
+    if attribution is None:
+        reason = (
+            "it was retracted" if incident.retracted else f"its environment is not production: {incident.environment}"
+        )
+        return Explanation(md("Incident {}: counts nowhere", title), (md("{}: {}.", written(incident.id), reason),))
+    if attribution.attributed_to:
+        headline = md("Incident {}: blamed on {}", title, deployment_link(attribution.attributed_to))
     else:
         headline = md("Incident {}: blamed on nobody", title)
     return Explanation(
         headline,
-        (_lasted(case, fact), md("It counts in {}: {}.", where(placed.scope), _why_there(placed))),
         (
-            Section("Whom it is blamed on", tuple(_blame(case, placed))),
-            Section("What ended it", tuple(_end(case, fact))),
+            _detection_sentence(context, incident),
+            md("It counts in {}: {}.", scope_text(attribution.scope), _scope_reason(attribution)),
+        ),
+        (
+            Section("Whom it is blamed on", tuple(_attribution_lines(context, attribution))),
+            Section("What ended it", tuple(_incident_end_lines(context, incident))),
         ),
     )
 
 
-def _lasted(case: Case, fact: Incident) -> Md:
-    detected = f"detected on {case.when(fact.detected_at)} {case.policy.zone.key}"
-    return md("{}: {}. {}", written(fact.id), detected, case.in_window(fact.detected_at))
+def _detection_sentence(context: ExplainContext, incident: Incident) -> Md:
+    detected = f"detected on {context.format_time(incident.detected_at)} {context.policy.zone.key}"
+    return md("{}: {}. {}", written(incident.id), detected, context.window_sentence(incident.detected_at))
 
 
-def _why_there(placed: Placed) -> str:
-    fact = placed.incident
-    if fact.service and fact.environment:
+def _scope_reason(attribution: AttributedIncident) -> str:
+    incident = attribution.incident
+    if incident.service and incident.environment:
         return "it names service and environment"
-    if placed.blamed:
+    if attribution.attributed_to:
         return "that is the scope of the deployment it is blamed on"
     return "it does not name both service and environment, so it is that of the latest deployment before it, if any"
 
 
-def _blame(case: Case, placed: Placed) -> Iterator[Md]:
-    rule = "explicit" if placed.incident.deployment else "incident"
-    if placed.blamed is None:
-        because = f"it {placed.because}" if placed.because.startswith("names ") else placed.because
+def _attribution_lines(context: ExplainContext, attribution: AttributedIncident) -> Iterator[Md]:
+    rule = "explicit" if attribution.incident.deployment else "incident"
+    if attribution.attributed_to is None:
+        because = f"it {attribution.because}" if attribution.because.startswith("names ") else attribution.because
         yield md("Nobody, by the rule `{}`: {}.", Md(rule), because)
-        if rule == "explicit" and "switched off" not in placed.because:
+        if rule == "explicit" and "switched off" not in attribution.because:
             yield Md("A name that leads nowhere is not replaced by a guess.")
         return
-    was = "it" if rule == "explicit" else "it was"
-    because = f"{was} {case.spoken(placed.because)}"
-    yield md("{}, by the rule `{}`: {}.", case.called(placed.blamed.id), Md(rule), because)
+    verb = "it" if rule == "explicit" else "it was"
+    because = f"{verb} {context.replace_ids(attribution.because)}"
+    yield md("{}, by the rule `{}`: {}.", context.fact_label(attribution.attributed_to.id), Md(rule), because)
     if rule == "incident":
         yield Md("That is the latest success of its scope up to the second of its detection.")
-    failure = case.failures.get(placed.blamed.id)
+    failure = context.failure_by_deployment.get(attribution.attributed_to.id)
     if failure and failure.rule != rule:
         yield md("For that deployment another rule decides: `{}` comes before.", Md(failure.rule))
 
 
-def _end(case: Case, fact: Incident) -> Iterator[Md]:
-    if fact.resolved_at:
-        yield md("It was resolved on {}{}.", case.when(fact.resolved_at), _after(fact.detected_at, fact.resolved_at))
+def _incident_end_lines(context: ExplainContext, incident: Incident) -> Iterator[Md]:
+    if incident.resolved_at:
+        yield md(
+            "It was resolved on {}{}.",
+            context.format_time(incident.resolved_at),
+            _elapsed_text(incident.detected_at, incident.resolved_at),
+        )
     else:
         yield Md("It has not been resolved: it counts as open, and is in no duration.")
-    for other in case.facts.values():
-        if isinstance(other, Deployment) and other.remediates == fact.id and not other.retracted:
-            yield md("{} says that it remediates it, on {}.", name(other), case.when(other.finished_at))
+    for deployment in context.facts_by_id.values():
+        if isinstance(deployment, Deployment) and deployment.remediates == incident.id and not deployment.retracted:
+            yield md(
+                "{} says that it remediates it, on {}.",
+                deployment_link(deployment),
+                context.format_time(deployment.finished_at),
+            )
 
 
-def _after(start: datetime, end: datetime) -> str:
+def _elapsed_text(start: datetime, end: datetime) -> str:
     if end < start:
         return ", which is before it was detected: in no duration"
     return f", after {formatting.duration((end - start).total_seconds())}"
 
 
-def vulnerability(case: Case, fact: Vulnerability) -> Explanation:
+def explain_vulnerability(context: ExplainContext, vulnerability: Vulnerability) -> Explanation:
     """Everything about one security alert."""
-    title = link(fact.package or fact.id, fact.url)
-    if fact.retracted:
+    title = link(vulnerability.package or vulnerability.id, vulnerability.url)
+    if vulnerability.retracted:
         return Explanation(md("Vulnerability in {}: was retracted, and counts nowhere", title))
-    if fact.dismissed_at:
+    if vulnerability.dismissed_at:
         state = Md("dismissed, so it is neither open nor fixed")
-    elif fact.fixed_at:
-        state = md("fixed{}", _after(fact.detected_at, fact.fixed_at))
+    elif vulnerability.fixed_at:
+        state = md("fixed{}", _elapsed_text(vulnerability.detected_at, vulnerability.fixed_at))
     else:
         state = Md("open")
-    scopes = [scope for scope in case.history.lines if fact in case.vulnerable(scope)]
-    counted = tuple(md("It counts in {}.", where(scope)) for scope in scopes)
-    detected, severity = case.when(fact.detected_at), fact.severity or "unknown (so it is in no number by severity)"
-    about = md("{}: severity {}, detected on {}.", written(fact.id), severity, detected)
-    lived = Section("When its fix went live", tuple(_live(case, fact, scopes)) if is_fixed(fact) else ())
-    nowhere = () if counted else (Md("Its service has no scope yet."),)
-    return Explanation(md("Vulnerability in {}: {}", title, state), (about, *counted, *nowhere), (lived,))
+    scopes = [scope for scope in context.linked_facts.timelines if vulnerability in context.vulnerabilities_of(scope)]
+    counted = tuple(md("It counts in {}.", scope_text(scope)) for scope in scopes)
+    detected, severity = (
+        context.format_time(vulnerability.detected_at),
+        vulnerability.severity or "unknown (so it is in no number by severity)",
+    )
+    identity_sentence = md("{}: severity {}, detected on {}.", written(vulnerability.id), severity, detected)
+    fix_section = Section(
+        "When its fix went live", tuple(_fix_lines(context, vulnerability, scopes)) if is_fixed(vulnerability) else ()
+    )
+    no_scope_note = () if counted else (Md("Its service has no scope yet."),)
+    return Explanation(
+        md("Vulnerability in {}: {}", title, state), (identity_sentence, *counted, *no_scope_note), (fix_section,)
+    )
 
 
-def _live(case: Case, fact: Vulnerability, scopes: Iterable[Scope]) -> Iterator[Md]:
+def _fix_lines(context: ExplainContext, vulnerability: Vulnerability, scopes: Iterable[Scope]) -> Iterator[Md]:
     """In each scope the first success at or after the fix."""
-    if not is_delivered(fact):
+    if not has_deployable_fix(vulnerability):
         yield Md("A leaked secret is fixed by revoking it, which no deployment brings.")
         return
     for scope in scopes:
-        fix = next((one for one in case.fixes[scope] if one.vulnerability.id == fact.id), None)
+        fix = next(
+            (
+                candidate
+                for candidate in context.fixes_by_scope[scope]
+                if candidate.vulnerability.id == vulnerability.id
+            ),
+            None,
+        )
         if fix is None:
-            yield md("{}: not yet, no deployment has succeeded since.", where(scope))
+            yield md("{}: not yet, no deployment has succeeded since.", scope_text(scope))
         else:
-            when, took = case.when(fix.at), _after(fact.detected_at, fix.at)
-            said = "{}: with {} on {}{}. It is the first success that ended after the fix."
-            yield md(said, where(scope), name(fix.deployment), when, took)
+            finished_text, elapsed = (
+                context.format_time(fix.deployed_at),
+                _elapsed_text(vulnerability.detected_at, fix.deployed_at),
+            )
+            sentence = "{}: with {} on {}{}. It is the first success that ended after the fix."
+            yield md(sentence, scope_text(scope), deployment_link(fix.deployment), finished_text, elapsed)
 
 
-def explain(case: Case, name: str) -> list[Explanation] | NotFound:
+def explain(context: ExplainContext, name: str) -> list[Explanation] | NoMatch:
     """One explanation for each fact that a name means: several where a version was deployed several times."""
-    match find(name, case.facts.values()):
-        case Found(ids):
-            return [of(case, identity) for identity in ids]
-        case missing:
-            return missing
+    match find_ids(name, context.facts_by_id.values()):
+        case MatchedIds(fact_ids):
+            return [explain_fact(context, fact_id) for fact_id in fact_ids]
+        case no_match:
+            return no_match
 
 
-def of(case: Case, identity: str) -> Explanation:
+def explain_fact(context: ExplainContext, fact_id: str) -> Explanation:
     """The explanation of one fact, or of a change that is only listed."""
-    match case.facts.get(identity):
+    match context.facts_by_id.get(fact_id):
         case Deployment() as fact:
-            return deployment(case, fact)
+            return explain_deployment(context, fact)
         case Incident() as fact:
-            return incident(case, fact)
+            return explain_incident(context, fact)
         case Vulnerability() as fact:
-            return vulnerability(case, fact)
+            return explain_vulnerability(context, fact)
         case _:
-            return change(case, identity)
+            return explain_change(context, fact_id)

@@ -8,91 +8,94 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact
-from dora_metrics.core.failures.incidents import bare
+from dora_metrics.core.failures.incidents import normalise_name
 
-_SHORTEST_SHA = 4
-_NUMBERED = re.compile(r"github:(?:pull|issue|dependabot|code-scanning|secret-scanning):.*(#\d+)", re.DOTALL)
-_MOST = 5
-_ALIKE = 0.4
+_MIN_SHA_DIGITS = 4
+_NUMBERED_ID = re.compile(r"github:(?:pull|issue|dependabot|code-scanning|secret-scanning):.*(#\d+)", re.DOTALL)
+_MAX_SUGGESTIONS = 5
+_MIN_SIMILARITY_RATIO = 0.4
 
 
 @dataclass(frozen=True)
-class Found:
+class MatchedIds:
     """The ids that a name means."""
 
     ids: tuple[str, ...]
 
 
 @dataclass(frozen=True)
-class NotFound:
+class NoMatch:
     """Why it means nothing, and names that are near to it."""
 
-    why: str
-    near: tuple[str, ...]
+    reason: str
+    similar_names: tuple[str, ...]
 
 
-def find(name: str, facts: Iterable[Fact]) -> Found | NotFound:
+def find_ids(name: str, facts: Iterable[Fact]) -> MatchedIds | NoMatch:
     """The facts that a name means: by id, else by version, tag or number, else by sha.
 
     An id that a deployment lists counts also where no fact of it is known. The beginning of a sha has to have four
     characters, and to be that of one commit only. Invisible characters do not count: a summary is full of them.
     """
-    known = list(facts)
-    wanted = bare("".join(letter for letter in name if unicodedata.category(letter) != "Cf"))
-    ids = _ids(known)
-    if name in ids or wanted in ids:
-        return Found((name if name in ids else wanted,))
-    names, shas = _names(known, ids), _shas(known, ids)
-    if wanted in names:
-        return Found(tuple(names[wanted]))
-    if re.fullmatch(rf"[0-9a-fA-F]{{{_SHORTEST_SHA},40}}", wanted):
-        fitting = [sha for sha in shas if sha.startswith(wanted.lower())]
-        if len(fitting) == 1:
-            return Found(tuple(shas[fitting[0]]))
-        if fitting:
-            return NotFound(f"{name!r} is the beginning of {len(fitting)} commits", tuple(sorted(fitting)[:_MOST]))
-    return NotFound(f"there is nothing called {name!r}", _near(wanted, [*ids, *names, *shas]))
+    all_facts = list(facts)
+    query = normalise_name("".join(character for character in name if unicodedata.category(character) != "Cf"))
+    ids = _all_ids(all_facts)
+    if name in ids or query in ids:
+        return MatchedIds((name if name in ids else query,))
+    ids_by_name, ids_by_sha = _ids_by_name(all_facts, ids), _ids_by_sha(all_facts, ids)
+    if query in ids_by_name:
+        return MatchedIds(tuple(ids_by_name[query]))
+    if re.fullmatch(rf"[0-9a-fA-F]{{{_MIN_SHA_DIGITS},40}}", query):
+        matching_shas = [sha for sha in ids_by_sha if sha.startswith(query.lower())]
+        if len(matching_shas) == 1:
+            return MatchedIds(tuple(ids_by_sha[matching_shas[0]]))
+        if matching_shas:
+            return NoMatch(
+                f"{name!r} is the beginning of {len(matching_shas)} commits",
+                tuple(sorted(matching_shas)[:_MAX_SUGGESTIONS]),
+            )
+    return NoMatch(f"there is nothing called {name!r}", _similar_names(query, [*ids, *ids_by_name, *ids_by_sha]))
 
 
-def _ids(facts: Iterable[Fact]) -> dict[str, None]:
+def _all_ids(facts: Iterable[Fact]) -> dict[str, None]:
     """In order, each once: facts, and what deployments list."""
-    found: dict[str, None] = {}
+    ids: dict[str, None] = {}
     for fact in facts:
-        found[fact.id] = None
+        ids[fact.id] = None
         if isinstance(fact, Deployment):
-            found.update(dict.fromkeys(fact.changes or ()))
-    return found
+            ids.update(dict.fromkeys(fact.changes or ()))
+    return ids
 
 
-def _names(facts: Iterable[Fact], ids: Iterable[str]) -> Mapping[str, list[str]]:
+def _ids_by_name(facts: Iterable[Fact], ids: Iterable[str]) -> Mapping[str, list[str]]:
     """Versions and tags of deployments, and numbers of pull requests and issues."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
+    ids_by_name: defaultdict[str, list[str]] = defaultdict(list)
     for fact in facts:
         if isinstance(fact, Deployment):
-            for name in {bare(text) for text in (fact.version, fact.ref) if text}:
-                found[name].append(fact.id)
-    for identity in ids:
-        if number := re.fullmatch(
-            r"github:(?:pull|issue|dependabot|code-scanning|secret-scanning):.*(#\d+)", identity, re.DOTALL
+            for name in {normalise_name(text) for text in (fact.version, fact.ref) if text}:
+                ids_by_name[name].append(fact.id)
+    for fact_id in ids:
+        if number_match := re.fullmatch(
+            r"github:(?:pull|issue|dependabot|code-scanning|secret-scanning):.*(#\d+)", fact_id, re.DOTALL
         ):
-            found[number[1]].append(identity)
-    return found
+            ids_by_name[number_match[1]].append(fact_id)
+    return ids_by_name
 
 
-def _shas(facts: Iterable[Fact], ids: Iterable[str]) -> Mapping[str, list[str]]:
+def _ids_by_sha(facts: Iterable[Fact], ids: Iterable[str]) -> Mapping[str, list[str]]:
     """By sha the deployments of it and the changes with it, each once."""
-    found: defaultdict[str, list[str]] = defaultdict(list)
+    ids_by_sha: defaultdict[str, list[str]] = defaultdict(list)
     for fact in facts:
-        for sha in dict.fromkeys(_own_shas(fact)):
-            found[sha].append(fact.id)
-    for identity in ids:
-        sha = identity.removeprefix("commit:")
-        if re.fullmatch(r"[0-9a-f]{40}", sha) and identity not in found[sha]:
-            found[sha].append(identity)
-    return found
+        for sha in dict.fromkeys(_shas_of(fact)):
+            ids_by_sha[sha].append(fact.id)
+    for fact_id in ids:
+        sha = fact_id.removeprefix("commit:")
+        if re.fullmatch(r"[0-9a-f]{40}", sha) and fact_id not in ids_by_sha[sha]:
+            ids_by_sha[sha].append(fact_id)
+    return ids_by_sha
 
 
-def _own_shas(fact: Fact) -> Iterator[str]:
+def _shas_of(fact: Fact) -> Iterator[str]:
     match fact:
         case Deployment(sha=str(sha)):
             yield sha
@@ -100,9 +103,9 @@ def _own_shas(fact: Fact) -> Iterator[str]:
             yield from (sha for sha in (fact.sha, *(commit.sha for commit in fact.commits or ())) if sha)
 
 
-def _near(name: str, known: Iterable[str]) -> tuple[str, ...]:
+def _similar_names(name: str, names: Iterable[str]) -> tuple[str, ...]:
     """Names that hold this one, then those that are spelt alike."""
-    candidates = list(dict.fromkeys(known))
-    holding = [one for one in candidates if name and name.casefold() in one.casefold()]
-    alike = difflib.get_close_matches(name, candidates, _MOST, _ALIKE)
-    return tuple(dict.fromkeys((*holding, *alike)))[:_MOST]
+    candidates = list(dict.fromkeys(names))
+    containing = [candidate for candidate in candidates if name and name.casefold() in candidate.casefold()]
+    similar = difflib.get_close_matches(name, candidates, _MAX_SUGGESTIONS, _MIN_SIMILARITY_RATIO)
+    return tuple(dict.fromkeys((*containing, *similar)))[:_MAX_SUGGESTIONS]

@@ -15,21 +15,21 @@ from msgspec.structs import replace
 from dora_metrics.core.periods import Period
 from dora_metrics.core.scope import Scope
 
-CLAIM = timedelta(minutes=5)
+CLAIM_DURATION = timedelta(minutes=5)
 """How long a run that has claimed a report is waited for, by clocks that differ."""
 
-MISSED = timedelta(hours=24)
+MISSED_AFTER = timedelta(hours=24)
 """So long a schedule has to make what is due, before it counts as missed."""
 
 
-class Filed(Struct, frozen=True):
+class FiledIssue(Struct, frozen=True):
     """An issue with a report, and the digest of the part of its text that is ours."""
 
     number: int
     digest: str
 
 
-class Entry(Struct, frozen=True, kw_only=True):
+class ReportClaim(Struct, frozen=True, kw_only=True):
     """The newest report of a kind, and its issues by marker.
 
     `done`: everything about it is filed. `refused`: GitHub did not let the run that claimed it. By scope: `before`, the
@@ -41,69 +41,75 @@ class Entry(Struct, frozen=True, kw_only=True):
     claimed_by: str
     done: bool = False
     refused: bool = False
-    filed: dict[str, Filed] = {}
+    filed: dict[str, FiledIssue] = {}
     before: dict[str, int] = {}
     closing: dict[str, int] = {}
 
 
-Drawer = dict[str, Entry]
+KindClaims = dict[str, ReportClaim]
 """The reports of one repository, by kind."""
 
-Cabinet = dict[str, Drawer]
+RepositoryClaims = dict[str, KindClaims]
 """By repository that has the issues: several may share a ledger."""
 
 
-def decoded(text: bytes) -> Cabinet:
+def decode_claims(content: bytes) -> RepositoryClaims:
     """What a ledger holds; nothing where it cannot be read, since every issue is found by its marker as well."""
     try:
-        return msgspec.json.decode(text, type=Cabinet)
+        return msgspec.json.decode(content, type=RepositoryClaims)
     except msgspec.DecodeError:
         return {}
 
 
-def encoded(cabinet: Mapping[str, Drawer]) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(cabinet, order="sorted"), indent=1) + b"\n" if cabinet else b""
+def encode_claims(claims: Mapping[str, KindClaims]) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(claims, order="sorted"), indent=1) + b"\n" if claims else b""
 
 
-def claimed(drawer: Drawer, period: Period, by: str, now: datetime, *, asked: bool) -> Entry | None:
+def claim_report(
+    claims: KindClaims, period: Period, run_name: str, now: datetime, *, is_requested: bool
+) -> ReportClaim | None:
     """The entry that claims a period's report for a run; None where it is done, or is another run's.
 
     `asked`: a schedule or a person started the run. One of an event makes only what was missed, of a kind that was made
     before: it may not have the permission, and should neither complain of that nor stand in the way of who has it.
     """
-    found = drawer.get(period.kind)
-    fresh = Entry(period=period.name, claimed_at=now, claimed_by=by)
-    if found is None:
-        return fresh if asked else None
-    if found.period < period.name:
-        is_missed = now >= period.due + MISSED
-        return replace(fresh, before=_latest(found), closing=_unclosed(found)) if asked or is_missed else None
-    if found.period > period.name or found.done or (found.refused and not asked):
+    existing = claims.get(period.kind)
+    new_claim = ReportClaim(period=period.name, claimed_at=now, claimed_by=run_name)
+    if existing is None:
+        return new_claim if is_requested else None
+    if existing.period < period.name:
+        is_missed = now >= period.due_at + MISSED_AFTER
+        return (
+            replace(new_claim, before=_latest_issues(existing), closing=_issues_to_close(existing))
+            if is_requested or is_missed
+            else None
+        )
+    if existing.period > period.name or existing.done or (existing.refused and not is_requested):
         return None
-    if not found.refused and abs(now - found.claimed_at) < CLAIM:
+    if not existing.refused and abs(now - existing.claimed_at) < CLAIM_DURATION:
         return None
-    return replace(found, claimed_at=now, claimed_by=by, refused=False)
+    return replace(existing, claimed_at=now, claimed_by=run_name, refused=False)
 
 
-def finished(entry: Entry, made: Mapping[str, Filed]) -> Entry:
+def complete_claim(claim: ReportClaim, filed_issues: Mapping[str, FiledIssue]) -> ReportClaim:
     """The entry once its issues are there, and those of the report before are closed."""
-    return replace(entry, done=True, filed=entry.filed | dict(made), closing={})
+    return replace(claim, done=True, filed=claim.filed | dict(filed_issues), closing={})
 
 
-def _latest(entry: Entry) -> dict[str, int]:
-    return entry.before | _numbers(entry)
+def _latest_issues(claim: ReportClaim) -> dict[str, int]:
+    return claim.before | _issue_numbers(claim)
 
 
-def _unclosed(entry: Entry) -> dict[str, int]:
-    return entry.closing | _numbers(entry)
+def _issues_to_close(claim: ReportClaim) -> dict[str, int]:
+    return claim.closing | _issue_numbers(claim)
 
 
-def _numbers(entry: Entry) -> dict[str, int]:
+def _issue_numbers(claim: ReportClaim) -> dict[str, int]:
     """The issues of a report, by scope."""
-    return {scope_of(marker): one.number for marker, one in entry.filed.items()}
+    return {scope_key_of(marker): issue.number for marker, issue in claim.filed.items()}
 
 
-def marker(period: Period, scope: Scope) -> str:
+def report_marker(period: Period, scope: Scope) -> str:
     """What a report is known by. A scope's name is a stranger's text, so that only its hash is told."""
     return f"{period.kind}:{period.name}:{scope_key(scope)}"
 
@@ -112,6 +118,6 @@ def scope_key(scope: Scope) -> str:
     return hashlib.sha256("\0".join(scope).encode()).hexdigest()[:16]
 
 
-def scope_of(marker: str) -> str:
+def scope_key_of(marker: str) -> str:
     """The key of the scope that a marker is of."""
     return marker.rpartition(":")[2]

@@ -15,39 +15,39 @@ from itertools import pairwise
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Deployment, Incident
-from dora_metrics.core.markdown import Md, joined, link, md
+from dora_metrics.core.markdown import Md, join_non_empty, link, md
 from dora_metrics.core.metrics import security
 from dora_metrics.core.metrics.calculate import deployments_in, failures_in, successes
-from dora_metrics.core.metrics.comparison import Subject, Verdict, compare
-from dora_metrics.core.metrics.document import scope_metrics
-from dora_metrics.core.metrics.scope_history import Record, cut
+from dora_metrics.core.metrics.comparison import Results, Verdict, compare_windows
+from dora_metrics.core.metrics.document import build_scope_metrics
+from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
 from dora_metrics.core.metrics.weekly import complete_weeks
 from dora_metrics.core.periods import Period
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.reports.fact_names import change_name, name
-from dora_metrics.core.reports.sections import NAMES as SECTIONS_NAMES
+from dora_metrics.core.reports.fact_names import change_link, deployment_link
 from dora_metrics.core.reports.sections import (
-    WEEKS,
+    MAX_CHART_WEEKS,
     Chart,
+    Derivation,
     Hint,
-    Making,
-    before,
-    chart,
-    failed,
-    hints,
-    level,
-    making,
-    plain,
-    trends,
+    derive,
+    failure_text,
+    hints_from,
+    level_text,
+    previous_value,
+    trends_text,
+    value_text,
+    weekly_chart,
 )
-from dora_metrics.core.reports.summary import overall
-from dora_metrics.core.scope import name_of
+from dora_metrics.core.reports.sections import METRIC_TITLES as SECTIONS_NAMES
+from dora_metrics.core.reports.summary import overall_level_text
+from dora_metrics.core.scope import scope_label
 from dora_metrics.core.targets import goals, units
 from dora_metrics.core.windows import Window
 
-_MANY = 10
+_MIN_TOTAL_FOR_PERCENT = 10
 
-NAMES = {
+LINE_TITLES = {
     "deployment_frequency": "Deployments",
     "lead_time": "Lead time, median (p90)",
     "change_failure_rate": "Change failure rate",
@@ -57,7 +57,7 @@ NAMES = {
 
 
 @dataclass(frozen=True)
-class Line:
+class MetricLine:
     """One metric; `standing`: its value over the longer span, from which level and goal are read."""
 
     name: str
@@ -68,76 +68,83 @@ class Line:
     goal: str
 
 
-def lines(scope: schema.ScopeMetrics, basis: schema.ScopeMetrics, verdicts: Mapping[str, str]) -> list[Line]:
+def metric_lines(
+    scope_metrics: schema.ScopeMetrics, basis_metrics: schema.ScopeMetrics, verdicts: Mapping[str, str]
+) -> list[MetricLine]:
     """`scope`: the period, `basis`: the longer span."""
     return [
-        Line(
+        MetricLine(
             name=title,
-            value=_value(getattr(scope.metrics, name)),
-            before=before(name, getattr(scope.metrics, name), scope.previous, verdicts, told),
-            standing=_standing(getattr(basis.metrics, name)),
-            level=level(getattr(basis.metrics, name)),
-            goal=_goal(name, basis.outlook.goals),
+            value=_value_cell(getattr(scope_metrics.metrics, key)),
+            before=previous_value(
+                key, getattr(scope_metrics.metrics, key), scope_metrics.previous, verdicts, value_with_counts
+            ),
+            standing=_basis_cell(getattr(basis_metrics.metrics, key)),
+            level=level_text(getattr(basis_metrics.metrics, key)),
+            goal=_goal_cell(key, basis_metrics.outlook.goals),
         )
-        for name, title in NAMES.items()
+        for key, title in LINE_TITLES.items()
     ]
 
 
-def told(part: schema.Judged) -> str:
+def value_with_counts(metric: schema.MetricVerdict) -> str:
     """A value with its numbers: of a few, the numbers alone."""
-    match part:
-        case schema.DeploymentFrequency() if part.per_day is not None:
-            days = formatting.count(part.deployment_days, "day")
-            return f"{part.deployments:,} on {days}" if part.deployments else "none"
-        case schema.LeadTime() if part.p50_seconds is not None:
-            return f"{plain(part)} ({formatting.duration(part.p90_seconds)})"
-        case schema.ChangeFailureRate() if part.ratio is not None:
-            return _share(part.failed, part.deployments)
-        case schema.ReworkRate() if part.ratio is not None:
-            return _share(part.rework, part.deployments)
-        case schema.RecoveryTime() if part.open:
-            return f"{plain(part)}, {part.open} open"
+    match metric:
+        case schema.DeploymentFrequency() if metric.per_day is not None:
+            days = formatting.count(metric.deployment_days, "day")
+            return f"{metric.deployments:,} on {days}" if metric.deployments else "none"
+        case schema.LeadTime() if metric.p50_seconds is not None:
+            return f"{value_text(metric)} ({formatting.duration(metric.p90_seconds)})"
+        case schema.ChangeFailureRate() if metric.ratio is not None:
+            return _ratio_text(metric.failed, metric.deployments)
+        case schema.ReworkRate() if metric.ratio is not None:
+            return _ratio_text(metric.rework, metric.deployments)
+        case schema.RecoveryTime() if metric.open:
+            return f"{value_text(metric)}, {metric.open} open"
         case _:
-            return plain(part)
+            return value_text(metric)
 
 
-def _share(part: int, whole: int) -> str:
-    few = f"{part:,} of {whole:,}"
-    return f"{formatting.percent(part / whole)} ({few})" if whole >= _MANY else few
+def _ratio_text(count: int, total: int) -> str:
+    counts = f"{count:,} of {total:,}"
+    return f"{formatting.percent(count / total)} ({counts})" if total >= _MIN_TOTAL_FOR_PERCENT else counts
 
 
-def _value(part: schema.Judged) -> Md:
-    said = told(part)
-    if said != formatting.NOTHING:
-        return md("**{}**", said)
-    return md("– ({})", part.reason) if part.reason else Md(formatting.NOTHING)
+def _value_cell(metric: schema.MetricVerdict) -> Md:
+    text = value_with_counts(metric)
+    if text != formatting.NO_VALUE:
+        return md("**{}**", text)
+    return md("– ({})", metric.reason) if metric.reason else Md(formatting.NO_VALUE)
 
 
-def _standing(part: schema.Judged) -> str:
-    match part:
-        case schema.ChangeFailureRate() | schema.ReworkRate() if part.ratio is not None:
-            return f"{plain(part)} ({formatting.band(part.interval95)})"
+def _basis_cell(metric: schema.MetricVerdict) -> str:
+    match metric:
+        case schema.ChangeFailureRate() | schema.ReworkRate() if metric.ratio is not None:
+            return f"{value_text(metric)} ({formatting.percent_range(metric.interval95)})"
         case _:
-            return plain(part)
+            return value_text(metric)
 
 
-def _goal(name: str, found: Sequence[schema.Goal]) -> str:
-    return next((f"{goals.aim(goal)}: {_state(goal)}" for goal in found if goal.metric == name), formatting.NOTHING)
+def _goal_cell(metric: str, scope_goals: Sequence[schema.Goal]) -> str:
+    return next(
+        (f"{goals.target_text(goal)}: {_goal_state(goal)}" for goal in scope_goals if goal.metric == metric),
+        formatting.NO_VALUE,
+    )
 
 
-def _state(goal: schema.Goal) -> str:
+def _goal_state(goal: schema.Goal) -> str:
     """What fits into a cell."""
     if goal.value is None or goal.met:
         return "met" if goal.met else "no value yet"
-    way = f"{units.step(goal.metric, goal.distance or 0)} to go"
-    return f"{way}, {goal.course}" if goal.course in ("on course", "not on course", "missed") else way
+    remaining = f"{units.format_difference(goal.metric, goal.distance or 0)} to go"
+    return f"{remaining}, {goal.course}" if goal.course in ("on course", "not on course", "missed") else remaining
 
 
-_LONGEST_TITLE = 200
+_MAX_TITLE_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
-class Delivery:
+class DeployedChanges:
     """A deployment with the changes it brought; `more`: those that are not listed."""
 
     text: Md
@@ -146,12 +153,12 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Delivered:
+class PeriodDeployments:
     """`count` deployments with `changes` changes; `more`: the deployments that are not listed."""
 
     count: int
     changes: int
-    listed: tuple[Delivery, ...]
+    listed: tuple[DeployedChanges, ...]
     more: int
 
     @property
@@ -159,81 +166,117 @@ class Delivered:
         return f"{formatting.count(self.count, 'deployment')}, {formatting.count(self.changes, 'change')}"
 
 
-def delivered(record: Record, window: Window, policy: Policy, deployments: int, changes: int) -> Delivered:
+def period_deployments(
+    history: ScopeHistory, window: Window, policy: Policy, max_deployments: int, max_changes: int
+) -> PeriodDeployments:
     """At most so many deployments, each with at most so many changes."""
-    found = successes(deployments_in(record, window))[::-1]
-    brought = _brought(record, window)
+    newest_first = successes(deployments_in(history, window))[::-1]
+    changes_by_deployment = _changes_by_deployment(history, window)
     listed = tuple(
-        _delivery(one, record, policy, tuple(brought[one.id])[:changes], len(brought[one.id]))
-        for one in found[:deployments]
+        _deployed_changes(
+            deployment,
+            history,
+            policy,
+            tuple(changes_by_deployment[deployment.id])[:max_changes],
+            len(changes_by_deployment[deployment.id]),
+        )
+        for deployment in newest_first[:max_deployments]
     )
-    return Delivered(len(found), sum(map(len, brought.values())), listed, len(found) - len(listed))
+    return PeriodDeployments(
+        len(newest_first), sum(map(len, changes_by_deployment.values())), listed, len(newest_first) - len(listed)
+    )
 
 
-def _brought(record: Record, window: Window) -> Mapping[str, Mapping[str, None]]:
+def _changes_by_deployment(history: ScopeHistory, window: Window) -> Mapping[str, Mapping[str, None]]:
     """By deployment the changes that it was the first to bring, also those that are in no lead time."""
-    found: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    for lead in cut(record.leads.measured, window, lambda one: one.at):
-        found[lead.deployment][lead.change] = None
-    for exclusion in cut(record.leads.excluded, window, lambda one: one.at):
-        found[exclusion.deployment][exclusion.change] = None
-    return found
+    changes: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for measured_change in in_window(history.lead_times.measured, window, lambda item: item.deployed_at):
+        changes[measured_change.deployment_id][measured_change.change_id] = None
+    for excluded_change in in_window(history.lead_times.excluded, window, lambda item: item.deployed_at):
+        changes[excluded_change.deployment_id][excluded_change.change_id] = None
+    return changes
 
 
-def _delivery(one: Deployment, record: Record, policy: Policy, shown: Sequence[str], count: int) -> Delivery:
-    size = formatting.count(count, "change")
-    if one is record.first_success:
+def _deployed_changes(
+    deployment: Deployment, history: ScopeHistory, policy: Policy, listed_changes: Sequence[str], change_count: int
+) -> DeployedChanges:
+    size = formatting.count(change_count, "change")
+    if deployment is history.first_success:
         size = "the first known deployment, which only bounds the next one"
-    elif one.changes is None:
+    elif deployment.changes is None:
         size = "changes not known"
-    text = md("{}, {}, {}", name(one), formatting.when(one.finished_at, policy.zone), size)
-    return Delivery(text, tuple(_change(change, record) for change in shown), count - len(shown))
+    text = md(
+        "{}, {}, {}",
+        deployment_link(deployment),
+        formatting.weekday_date_time(deployment.finished_at, policy.zone),
+        size,
+    )
+    return DeployedChanges(
+        text, tuple(_change_text(change, history) for change in listed_changes), change_count - len(listed_changes)
+    )
 
 
-def _change(identity: str, record: Record) -> Md:
-    change = record.changes.get(identity)
+def _change_text(change_id: str, history: ScopeHistory) -> Md:
+    change = history.changes.get(change_id)
     title = " ".join((change.title or "").split()) if change else ""
-    shown = title if len(title) <= _LONGEST_TITLE else f"{title[:_LONGEST_TITLE]}…"
-    return md("{} {}", change_name(identity, change), shown) if shown else change_name(identity, change)
+    short_title = title if len(title) <= _MAX_TITLE_CHARACTERS else f"{title[:_MAX_TITLE_CHARACTERS]}…"
+    return md("{} {}", change_link(change_id, change), short_title) if short_title else change_link(change_id, change)
 
 
-def open_incidents(record: Record, window: Window, policy: Policy, most: int) -> tuple[list[Md], int]:
+def open_incidents(history: ScopeHistory, window: Window, policy: Policy, max_incidents: int) -> tuple[list[Md], int]:
     """The incidents up to the end of a window that nobody has resolved, the oldest first; and how many more."""
-    known = (one.incident for one in record.incidents if one.incident.detected_at < window.end)
-    found = [incident for incident in known if incident.resolved_at is None]
-    return [_incident(one, policy) for one in found[:most]], max(0, len(found) - most)
+    detected = (
+        attribution.incident for attribution in history.incidents if attribution.incident.detected_at < window.end
+    )
+    unresolved = [incident for incident in detected if incident.resolved_at is None]
+    return [_incident_text(incident, policy) for incident in unresolved[:max_incidents]], max(
+        0, len(unresolved) - max_incidents
+    )
 
 
-def _incident(one: Incident, policy: Policy) -> Md:
-    severity = f", {one.severity}" if one.severity else ""
-    since = formatting.when(one.detected_at, policy.zone)
-    return md("{}{}, since {}", link(one.title or one.id, one.url), severity, since)
+def _incident_text(incident: Incident, policy: Policy) -> Md:
+    severity = f", {incident.severity}" if incident.severity else ""
+    since = formatting.weekday_date_time(incident.detected_at, policy.zone)
+    return md("{}{}, since {}", link(incident.title or incident.id, incident.url), severity, since)
 
 
-def headline(scope: schema.ScopeMetrics, verdicts: Mapping[str, Verdict], incidents: int) -> Md:
+def headline(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, Verdict], open_incident_count: int) -> Md:
     """`**Faster.** 4 deployments brought 17 changes, …; 1 of 4 failed and was back after 41 min.`
 
     `incidents`: how many are open.
     """
-    still = md("{} open", formatting.count(incidents, "incident")) if incidents else Md("")
-    return md("**{}.** {}.", _gist(verdicts), joined("; ", (*_facts(scope, verdicts), still)))
+    open_text = md("{} open", formatting.count(open_incident_count, "incident")) if open_incident_count else Md("")
+    return md(
+        "**{}.** {}.",
+        _verdict_text(verdicts),
+        join_non_empty("; ", (*_headline_clauses(scope_metrics, verdicts), open_text)),
+    )
 
 
-def _gist(verdicts: Mapping[str, Verdict]) -> str:
+def _verdict_text(verdicts: Mapping[str, Verdict]) -> str:
     """Only what is clear at p < 0.05; no word for the rest."""
     if not verdicts:
         return "Nothing to compare with yet"
-    said = [said_as[verdict] for name, said_as in _WORDS.items() if (verdict := verdicts.get(name)) in said_as]
-    if not said:
+    comparatives = [
+        comparative_by_verdict[verdict]
+        for metric, comparative_by_verdict in _COMPARATIVES.items()
+        if (verdict := verdicts.get(metric)) in comparative_by_verdict
+    ]
+    if not comparatives:
         return "No clear change"
-    good = {word for said_as in _WORDS.values() for verdict, word in said_as.items() if verdict == "better"}
-    text = said[0]
-    for one, other in pairwise(said):
-        text += f"{' and' if (one in good) is (other in good) else ', but'} {other}"
+    improvements = {
+        word
+        for comparative_by_verdict in _COMPARATIVES.values()
+        for verdict, word in comparative_by_verdict.items()
+        if verdict == "better"
+    }
+    text = comparatives[0]
+    for current, following in pairwise(comparatives):
+        text += f"{' and' if (current in improvements) is (following in improvements) else ', but'} {following}"
     return text.capitalize()
 
 
-_WORDS: dict[str, dict[Verdict | None, str]] = {
+_COMPARATIVES: dict[str, dict[Verdict | None, str]] = {
     "lead_time": {"better": "faster", "worse": "slower"},
     "deployment_frequency": {"better": "more often", "worse": "less often"},
     "change_failure_rate": {"better": "safer", "worse": "less safe"},
@@ -241,66 +284,72 @@ _WORDS: dict[str, dict[Verdict | None, str]] = {
 }
 
 
-def _facts(scope: schema.ScopeMetrics, verdicts: Mapping[str, Verdict]) -> Iterator[Md]:
-    found = scope.metrics
-    deployments, lost = found.deployment_frequency.deployments, found.pipeline.failed_runs
+def _headline_clauses(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, Verdict]) -> Iterator[Md]:
+    metrics = scope_metrics.metrics
+    deployments, failed_runs = metrics.deployment_frequency.deployments, metrics.pipeline.failed_runs
     if deployments:
         yield md(
-            "{} reached {}{}", formatting.count(deployments, "deployment"), scope.environment, _lead(scope, verdicts)
+            "{} reached {}{}",
+            formatting.count(deployments, "deployment"),
+            scope_metrics.environment,
+            _lead_time_clause(scope_metrics, verdicts),
         )
-    elif found.change_failure_rate.deployments:
-        yield md("No deployment to {} succeeded", scope.environment)
+    elif metrics.change_failure_rate.deployments:
+        yield md("No deployment to {} succeeded", scope_metrics.environment)
     else:
-        yield md("No deployment reached {}", scope.environment)
-        yield md("{} failed", formatting.count(lost, "run")) if lost else Md("")
-    yield from _failures(found)
+        yield md("No deployment reached {}", scope_metrics.environment)
+        yield md("{} failed", formatting.count(failed_runs, "run")) if failed_runs else Md("")
+    yield from _failure_clauses(metrics)
 
 
-def _lead(scope: schema.ScopeMetrics, verdicts: Mapping[str, Verdict]) -> Md:
-    lead, previous = scope.metrics.lead_time, scope.previous
-    if lead.p50_seconds is None:
+def _lead_time_clause(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, Verdict]) -> Md:
+    lead_time, previous = scope_metrics.metrics.lead_time, scope_metrics.previous
+    if lead_time.p50_seconds is None:
         return Md("")
-    said = md(
+    text = md(
         " with {}, median lead time {}",
-        formatting.count(lead.changes, "measured change"),
-        formatting.duration(lead.p50_seconds),
+        formatting.count(lead_time.changes, "measured change"),
+        formatting.duration(lead_time.p50_seconds),
     )
     if previous and verdicts.get("lead_time") in ("better", "worse"):
-        return md("{} (from {})", said, formatting.duration(previous.lead_time.p50_seconds))
-    return said
+        return md("{} (from {})", text, formatting.duration(previous.lead_time.p50_seconds))
+    return text
 
 
-def _failures(found: schema.Metrics) -> Iterator[Md]:
-    rate, recovery = found.change_failure_rate, found.recovery_time
-    if not rate.deployments:
+def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:
+    failure_rate, recovery = metrics.change_failure_rate, metrics.recovery_time
+    if not failure_rate.deployments:
         return
-    if not rate.failed:
+    if not failure_rate.failed:
         yield Md("none is known to have failed")
         return
-    said = md("{} of {} failed", rate.failed, rate.deployments)
+    text = md("{} of {} failed", failure_rate.failed, failure_rate.deployments)
     if recovery.recovered:
-        alone = recovery.recovered == rate.failed == 1
-        back = md("and was back after {}" if alone else "median recovery {}", formatting.duration(recovery.p50_seconds))
-        said = joined(" " if alone else ", ", (said, back))
-    yield md("{}, {} not over yet", said, recovery.open) if recovery.open else said
+        is_only_failure = recovery.recovered == failure_rate.failed == 1
+        recovery_text = md(
+            "and was back after {}" if is_only_failure else "median recovery {}",
+            formatting.duration(recovery.p50_seconds),
+        )
+        text = join_non_empty(" " if is_only_failure else ", ", (text, recovery_text))
+    yield md("{}, {} not over yet", text, recovery.open) if recovery.open else text
 
 
-_NOTES = 20
+_MAX_NOTES = 20
 
 
 @dataclass(frozen=True)
-class Detail:
+class ListLimits:
     """How much of what is told in lists, the first of all dropped where there is no room."""
 
     deployments: int
     changes: int
     failures: int
     incidents: int
-    making: bool = True
+    has_derivation: bool = True
 
 
 @dataclass(frozen=True)
-class Listed:
+class TruncatedList:
     """Some lines, and how many more there are."""
 
     lines: tuple[Md, ...]
@@ -308,7 +357,7 @@ class Listed:
 
 
 @dataclass(frozen=True)
-class Columns:
+class ColumnTitles:
     """What the columns of the table are called: the period, the one before, the longer span, the levels."""
 
     period: str
@@ -318,139 +367,164 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Periodical:
+class PeriodicReport:
     """A report, ready to be rendered; plain texts are untrusted, `Md` is not. `cut`: some lists are not whole."""
 
     title: str
     period: Period
     headline: Md
-    columns: Columns
-    lines: list[Line]
+    columns: ColumnTitles
+    lines: list[MetricLine]
     overall: str
     chart: Chart | None
     trends: Md
     hints: tuple[Hint, ...]
-    failed: Listed
-    incidents: Listed
+    failed: TruncatedList
+    incidents: TruncatedList
     goals: list[Md]
     achievements: list[str]
     security: str
-    delivered: Delivered
-    making: Making | None
+    delivered: PeriodDeployments
+    making: Derivation | None
     notes: list[str]
 
     @property
     def cut(self) -> bool:
-        lists = (self.failed.more, self.incidents.more, self.delivered.more, *(d.more for d in self.delivered.listed))
+        lists = (
+            self.failed.more,
+            self.incidents.more,
+            self.delivered.more,
+            *(deployment.more for deployment in self.delivered.listed),
+        )
         return any(lists) or self.making is None
 
 
 @dataclass(frozen=True)
-class Matter:
+class ReportInput:
     """Everything that a report is made from, however much of it is told.
 
     `scope`: the numbers of the period and of the one before. `basis`: of the 90 days up to its end, which levels, goals
     and advice are read from; of a quarter the quarter itself.
     """
 
-    subject: Subject
-    record: Record
+    results: Results
+    history: ScopeHistory
     period: Period
-    scope: schema.ScopeMetrics
-    basis: schema.ScopeMetrics
+    scope_metrics: schema.ScopeMetrics
+    basis_metrics: schema.ScopeMetrics
 
     @classmethod
-    def of(cls, subject: Subject, record: Record, period: Period) -> "Matter":
-        window, policy = period.window, subject.policy
-        span = period.basis
-        scope = scope_metrics(record, window, policy, subject.now, compared=True)
-        basis = scope if span == window else scope_metrics(record, span, policy, subject.now, compared=True)
-        return cls(subject, record, period, scope, basis)
+    def of(cls, results: Results, history: ScopeHistory, period: Period) -> "ReportInput":
+        window, policy = period.window, results.policy
+        basis_window = period.basis_window
+        scope_metrics = build_scope_metrics(history, window, policy, results.now, with_previous=True)
+        basis_metrics = (
+            scope_metrics
+            if basis_window == window
+            else build_scope_metrics(history, basis_window, policy, results.now, with_previous=True)
+        )
+        return cls(results, history, period, scope_metrics, basis_metrics)
 
 
-def is_alive(record: Record, period: Period) -> bool:
+def has_activity(history: ScopeHistory, period: Period) -> bool:
     """Whether a scope has anything to report: a deployment or an incident within 90 days before the period's end."""
-    times = (*(d.finished_at for d in record.deployments), *(one.incident.detected_at for one in record.incidents))
-    return any(map(period.basis.holds, times))
+    times = (
+        *(deployment.finished_at for deployment in history.deployments),
+        *(attribution.incident.detected_at for attribution in history.incidents),
+    )
+    return any(map(period.basis_window.contains, times))
 
 
-def title(record: Record, period: Period) -> str:
+def issue_title(history: ScopeHistory, period: Period) -> str:
     """Of the issue: `Delivery report · acme/shop · week 47, 2026`."""
-    place = record.scope.repository
-    called = name_of(record.scope)
-    return " · ".join(("Delivery report", place, *([called] if called != "production" else []), period.title))
+    repository = history.scope.repository
+    scope_name = scope_label(history.scope)
+    return " · ".join(
+        ("Delivery report", repository, *([scope_name] if scope_name != "production" else []), period.title)
+    )
 
 
-def gist(matter: Matter) -> Periodical:
+def outline(report_input: ReportInput) -> PeriodicReport:
     """The report as far as it is the same in any detail; its lists are empty."""
-    record, policy, window = matter.record, matter.subject.policy, matter.period.window
-    verdicts = dict(compare(record, window, matter.scope.metrics, matter.scope.previous or matter.scope.metrics))
-    outlook, incidents = matter.basis.outlook, _incidents(matter, 0)
-    return Periodical(
-        title=title(record, matter.period),
-        period=matter.period,
-        headline=headline(matter.scope, verdicts, incidents.more),
-        columns=_columns(matter),
-        lines=lines(matter.scope, matter.basis, verdicts),
-        overall=overall(matter.basis),
-        chart=chart(_weeks(matter)),
-        trends=trends(outlook),
-        hints=hints(outlook),
-        failed=Listed((), 0),
-        incidents=incidents,
-        goals=[md("**{}**: {}", SECTIONS_NAMES[goal.metric], goals.sentence(goal)) for goal in outlook.goals],
+    history, policy, window = report_input.history, report_input.results.policy, report_input.period.window
+    verdicts = dict(
+        compare_windows(
+            history,
+            window,
+            report_input.scope_metrics.metrics,
+            report_input.scope_metrics.previous or report_input.scope_metrics.metrics,
+        )
+    )
+    outlook, open_incident_list = report_input.basis_metrics.outlook, _open_incident_list(report_input, 0)
+    return PeriodicReport(
+        title=issue_title(history, report_input.period),
+        period=report_input.period,
+        headline=headline(report_input.scope_metrics, verdicts, open_incident_list.more),
+        columns=_column_titles(report_input),
+        lines=metric_lines(report_input.scope_metrics, report_input.basis_metrics, verdicts),
+        overall=overall_level_text(report_input.basis_metrics),
+        chart=weekly_chart(_chart_weeks(report_input)),
+        trends=trends_text(outlook),
+        hints=hints_from(outlook),
+        failed=TruncatedList((), 0),
+        incidents=open_incident_list,
+        goals=[md("**{}**: {}", SECTIONS_NAMES[goal.metric], goals.describe_goal(goal)) for goal in outlook.goals],
         achievements=outlook.achievements,
-        security=security.sentence(record.vulnerabilities, window),
-        delivered=delivered(record, window, policy, 0, 0),
+        security=security.security_sentence(history.vulnerabilities, window),
+        delivered=period_deployments(history, window, policy, 0, 0),
         making=None,
         notes=[],
     )
 
 
-def detailed(report: Periodical, matter: Matter, detail: Detail) -> Periodical:
+def with_details(report: PeriodicReport, report_input: ReportInput, limits: ListLimits) -> PeriodicReport:
     """The same report with its lists, told in some detail."""
-    record, policy, window = matter.record, matter.subject.policy, matter.period.window
+    history, policy, window = report_input.history, report_input.results.policy, report_input.period.window
     return replace(
         report,
-        failed=_failed(matter, detail.failures),
-        incidents=_incidents(matter, detail.incidents),
-        delivered=delivered(record, window, policy, detail.deployments, detail.changes),
-        making=making(record, matter.scope, window, policy) if detail.making else None,
-        notes=matter.subject.document.notes[:_NOTES] if detail.making else [],
+        failed=_failed_deployment_list(report_input, limits.failures),
+        incidents=_open_incident_list(report_input, limits.incidents),
+        delivered=period_deployments(history, window, policy, limits.deployments, limits.changes),
+        making=derive(history, report_input.scope_metrics, window, policy) if limits.has_derivation else None,
+        notes=report_input.results.document.notes[:_MAX_NOTES] if limits.has_derivation else [],
     )
 
 
-def _incidents(matter: Matter, most: int) -> Listed:
-    told, more = open_incidents(matter.record, matter.period.window, matter.subject.policy, most)
-    return Listed(tuple(told), more)
+def _open_incident_list(report_input: ReportInput, max_incidents: int) -> TruncatedList:
+    texts, more = open_incidents(
+        report_input.history, report_input.period.window, report_input.results.policy, max_incidents
+    )
+    return TruncatedList(tuple(texts), more)
 
 
-def _columns(matter: Matter) -> Columns:
-    unit, benchmark = matter.period.unit, matter.subject.document.benchmark
-    return Columns(
-        period=matter.period.short,
-        before="the week before" if unit == "week" else f"{round(matter.period.window.days)} days before",
-        basis="" if matter.basis is matter.scope else f"last {round(matter.period.basis.days)} days",
+def _column_titles(report_input: ReportInput) -> ColumnTitles:
+    unit, benchmark = report_input.period.unit, report_input.results.document.benchmark
+    return ColumnTitles(
+        period=report_input.period.short_title,
+        before="the week before" if unit == "week" else f"{round(report_input.period.window.days)} days before",
+        basis=""
+        if report_input.basis_metrics is report_input.scope_metrics
+        else f"last {round(report_input.period.basis_window.days)} days",
         level="level" if benchmark == "none" else f"level ({benchmark})",
     )
 
 
-def _weeks(matter: Matter) -> list[schema.Week]:
-    end = matter.period.window.end
-    window = Window(end - timedelta(weeks=WEEKS + 2), end)
-    return complete_weeks(matter.record, window, matter.subject.policy, matter.subject.now)
+def _chart_weeks(report_input: ReportInput) -> list[schema.Week]:
+    end = report_input.period.window.end
+    window = Window(end - timedelta(weeks=MAX_CHART_WEEKS + 2), end)
+    return complete_weeks(report_input.history, window, report_input.results.policy, report_input.results.now)
 
 
-def _failed(matter: Matter, most: int) -> Listed:
-    record, policy = matter.record, matter.subject.policy
-    found = failures_in(record, matter.period.window)[::-1]
-    told = (
+def _failed_deployment_list(report_input: ReportInput, max_failures: int) -> TruncatedList:
+    history, policy = report_input.history, report_input.results.policy
+    newest_first = failures_in(history, report_input.period.window)[::-1]
+    texts = (
         md(
             "{}, {}: {}",
-            name(one.deployment),
-            formatting.when(one.deployment.finished_at, policy.zone),
-            failed(one, record),
+            deployment_link(failure.deployment),
+            formatting.weekday_date_time(failure.deployment.finished_at, policy.zone),
+            failure_text(failure, history),
         )
-        for one in found[:most]
+        for failure in newest_first[:max_failures]
     )
-    return Listed(tuple(told), max(0, len(found) - most))
+    return TruncatedList(tuple(texts), max(0, len(newest_first) - max_failures))

@@ -9,168 +9,183 @@ from typing import NamedTuple
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.formatting import count, duration
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.reports.sections import NAMES, STARTS, left_out, level, n, plain
-from dora_metrics.core.reports.site.model import Card
-from dora_metrics.core.statistics import SIGNIFICANT
+from dora_metrics.core.reports.sections import (
+    LEAD_TIME_STARTS,
+    METRIC_TITLES,
+    excluded_text,
+    level_text,
+    sample_size,
+    value_text,
+)
+from dora_metrics.core.reports.site.model import MetricCard
+from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL
 from dora_metrics.core.targets.benchmarks import Benchmark
-from dora_metrics.core.targets.goals import sentence
-from dora_metrics.core.targets.units import shown, step
+from dora_metrics.core.targets.goals import describe_goal
+from dora_metrics.core.targets.units import format_difference, format_value
 
-TOP = 4
+HIGHEST_RANK = 4
 """The highest step of a rank, whatever the benchmark."""
 
-Details = list[tuple[str, str]]
+DetailRows = list[tuple[str, str]]
 """Terms, and what there is to say about each."""
 
 
-def rank(name: str | None, benchmark: Benchmark) -> int | None:
+def rank_of_level(name: str | None, benchmark: Benchmark) -> int | None:
     """Where a level stands in its benchmark: from 0 for the lowest to 4 for the highest."""
     if name is None:
         return None
-    used = {level for edges in benchmark.edges.values() for level, _ in edges}
-    highest = max(benchmark.ranks[level] for level in used)
-    return round(benchmark.ranks[name] / highest * TOP) if highest else TOP
+    used_levels = {level for edges in benchmark.edges.values() for level, _ in edges}
+    highest = max(benchmark.ranks[level] for level in used_levels)
+    return round(benchmark.ranks[name] / highest * HIGHEST_RANK) if highest else HIGHEST_RANK
 
 
-def cards(
-    found: schema.Metrics,
+def build_cards(
+    metrics: schema.Metrics,
     previous: schema.Metrics | None,
     verdicts: Mapping[str, str],
     benchmark: Benchmark,
-    further: Mapping[str, Details] | None,
-) -> list[Card]:
+    extra_details: Mapping[str, DetailRows] | None,
+) -> list[MetricCard]:
     """A card a metric, in their order; `further`: what else is said of each, None for cards without details."""
-    made = []
-    for name in NAMES:
-        part: schema.Judged = getattr(found, name)
-        known = plain(part) != formatting.NOTHING
-        made.append(
-            Card(
-                value=plain(part),
-                level=level(part) if part.level else "",
-                rank=rank(part.level, benchmark),
-                interval=interval(name, part) if known else "",
-                n=n(part) if known else "",
-                before=plain(getattr(previous, name)) if previous else "",
-                verdict=verdicts.get(name, ""),
-                reason="" if known else part.reason or "",
-                details=[] if further is None else [*_DETAILS[name](found), *further.get(name, ())],
+    cards = []
+    for metric in METRIC_TITLES:
+        verdict: schema.MetricVerdict = getattr(metrics, metric)
+        has_value = value_text(verdict) != formatting.NO_VALUE
+        cards.append(
+            MetricCard(
+                value=value_text(verdict),
+                level=level_text(verdict) if verdict.level else "",
+                rank=rank_of_level(verdict.level, benchmark),
+                interval=interval_text(metric, verdict) if has_value else "",
+                n=sample_size(verdict) if has_value else "",
+                before=value_text(getattr(previous, metric)) if previous else "",
+                verdict=verdicts.get(metric, ""),
+                reason="" if has_value else verdict.reason or "",
+                details=[] if extra_details is None else [*_DETAILS[metric](metrics), *extra_details.get(metric, ())],
             )
         )
-    return made
+    return cards
 
 
-def interval(name: str, part: schema.Judged) -> str:
+def interval_text(metric: str, verdict: schema.MetricVerdict) -> str:
     """The 95 % interval in the metric's own words."""
-    return formatting.between(*(shown(name, end) for end in part.interval95)) if part.interval95 else ""
+    return (
+        formatting.value_range(*(format_value(metric, end) for end in verdict.interval95)) if verdict.interval95 else ""
+    )
 
 
-def _frequency(found: schema.Metrics) -> Details:
-    part = found.deployment_frequency
-    if part.per_day is None:
+def _frequency_details(metrics: schema.Metrics) -> DetailRows:
+    frequency = metrics.deployment_frequency
+    if frequency.per_day is None:
         return []
-    median = part.median_deployment_days_per_week
+    median_days = frequency.median_deployment_days_per_week
     return [
-        ("Successful deployments", f"{part.deployments:,}"),
-        ("Days with one", f"{part.deployment_days:,}"),
-        ("Such days in a whole week, median", formatting.NOTHING if median is None else f"{median:g}"),
-        ("Runs that failed", f"{found.pipeline.failed_runs:,}"),
-        ("Until the next success, median", duration(found.pipeline.recovery_p50_seconds)),
+        ("Successful deployments", f"{frequency.deployments:,}"),
+        ("Days with one", f"{frequency.deployment_days:,}"),
+        ("Such days in a whole week, median", formatting.NO_VALUE if median_days is None else f"{median_days:g}"),
+        ("Runs that failed", f"{metrics.pipeline.failed_runs:,}"),
+        ("Until the next success, median", duration(metrics.pipeline.recovery_p50_seconds)),
     ]
 
 
-def _lead_time(found: schema.Metrics) -> Details:
-    part = found.lead_time
-    if part.p50_seconds is None:
+def _lead_time_details(metrics: schema.Metrics) -> DetailRows:
+    lead_time = metrics.lead_time
+    if lead_time.p50_seconds is None:
         return []
-    quantiles = (("Three quarters below", part.p75_seconds), ("Nine tenths below", part.p90_seconds))
+    quantiles = (("Three quarters below", lead_time.p75_seconds), ("Nine tenths below", lead_time.p90_seconds))
     stages = (
-        ("Coding, median", part.stages.coding),
-        ("Waiting for review, median", part.stages.pickup),
-        ("Review, median", part.stages.review),
-        ("Waiting for deployment, median", part.stages.delivery),
+        ("Coding, median", lead_time.stages.coding),
+        ("Waiting for review, median", lead_time.stages.pickup),
+        ("Review, median", lead_time.stages.review),
+        ("Waiting for deployment, median", lead_time.stages.delivery),
     )
-    left = left_out(part.excluded, "{}")
+    left_out_text = excluded_text(lead_time.excluded, "{}")
     return [
         *((term, duration(seconds)) for term, seconds in quantiles),
         *((term, duration(stage.p50_seconds)) for term, stage in stages),
-        *([("Left out", left)] if left else []),
+        *([("Left out", left_out_text)] if left_out_text else []),
     ]
 
 
-def _failure_rate(found: schema.Metrics) -> Details:
-    part, pipeline = found.change_failure_rate, found.pipeline
-    if part.ratio is None:
+def _failure_rate_details(metrics: schema.Metrics) -> DetailRows:
+    failure_rate, pipeline = metrics.change_failure_rate, metrics.pipeline
+    if failure_rate.ratio is None:
         return []
     return [
-        ("Failed", f"{part.failed:,}"),
-        ("Reached users", f"{part.deployments:,}"),
+        ("Failed", f"{failure_rate.failed:,}"),
+        ("Reached users", f"{failure_rate.deployments:,}"),
         ("Runs that failed before that", f"{pipeline.failed_runs:,}"),
     ]
 
 
-def _recovery(found: schema.Metrics) -> Details:
-    part, restore = found.recovery_time, found.incident_restore
-    known: Details = []
-    if part.p50_seconds is not None:
-        known = [("Nine tenths below", duration(part.p90_seconds)), ("Mean", duration(part.mean_seconds))]
+def _recovery_details(metrics: schema.Metrics) -> DetailRows:
+    recovery, restore = metrics.recovery_time, metrics.incident_restore
+    details: DetailRows = []
+    if recovery.p50_seconds is not None:
+        details = [("Nine tenths below", duration(recovery.p90_seconds)), ("Mean", duration(recovery.mean_seconds))]
     if restore.incidents or restore.resolved:
-        known += [
+        details += [
             ("Incidents", f"{restore.incidents:,} ({restore.open:,} open)"),
             ("Time to restore, median", duration(restore.p50_seconds)),
         ]
-    return known
+    return details
 
 
-def _rework(found: schema.Metrics) -> Details:
-    part = found.rework_rate
-    if part.ratio is None:
+def _rework_details(metrics: schema.Metrics) -> DetailRows:
+    rework = metrics.rework_rate
+    if rework.ratio is None:
         return []
-    return [("Repairs", f"{part.rework:,}"), ("Reached users", f"{part.deployments:,}")]
+    return [("Repairs", f"{rework.rework:,}"), ("Reached users", f"{rework.deployments:,}")]
 
 
 _DETAILS = {
-    "deployment_frequency": _frequency,
-    "lead_time": _lead_time,
-    "change_failure_rate": _failure_rate,
-    "recovery_time": _recovery,
-    "rework_rate": _rework,
+    "deployment_frequency": _frequency_details,
+    "lead_time": _lead_time_details,
+    "change_failure_rate": _failure_rate_details,
+    "recovery_time": _recovery_details,
+    "rework_rate": _rework_details,
 }
 
 
-def prospects(found: schema.Outlook) -> dict[str, Details]:
+def outlook_details(outlook: schema.Outlook) -> dict[str, DetailRows]:
     """Trends beyond chance and goals, by metric."""
-    told: dict[str, Details] = {name: [] for name in NAMES}
-    for name, one in found.trends.items():
-        told[name].append(("Trend", _trend(name, one)))
-    for goal in found.goals:
-        told[goal.metric].append(("Goal", sentence(goal)))
-    return told
+    details: dict[str, DetailRows] = {metric: [] for metric in METRIC_TITLES}
+    for metric, trend in outlook.trends.items():
+        details[metric].append(("Trend", _trend_text(metric, trend)))
+    for goal in outlook.goals:
+        details[goal.metric].append(("Goal", describe_goal(goal)))
+    return details
 
 
-def _trend(name: str, one: schema.Trend) -> str:
-    if one.p >= SIGNIFICANT or not one.slope_per_week:
-        return f"none beyond chance in {count(one.weeks, 'week')}"
-    return f"{'rose' if one.change > 0 else 'fell'} by {step(name, one.change)} in {count(one.weeks, 'week')}"
+def _trend_text(metric: str, trend: schema.Trend) -> str:
+    if trend.p >= SIGNIFICANCE_LEVEL or not trend.slope_per_week:
+        return f"none beyond chance in {count(trend.weeks, 'week')}"
+    return (
+        f"{'rose' if trend.change > 0 else 'fell'} by {format_difference(metric, trend.change)} in "
+        f"{count(trend.weeks, 'week')}"
+    )
 
 
-def outlook(found: schema.Outlook) -> Iterator[tuple[str, list[str]]]:
+def outlook_lists(outlook: schema.Outlook) -> Iterator[tuple[str, list[str]]]:
     """What holds a scope back and what helps; what is worth a mention."""
-    for one in found.advice:
-        helps = [f"{measure.do}, since {measure.because}." for measure in one.measures]
-        yield f"{NAMES[one.metric]}: {one.because}.", [*one.evidence, *helps]
-    if found.achievements:
-        yield "Worth a mention", list(found.achievements)
+    for advice in outlook.advice:
+        recommendations = [f"{measure.do}, since {measure.because}." for measure in advice.measures]
+        yield f"{METRIC_TITLES[advice.metric]}: {advice.because}.", [*advice.evidence, *recommendations]
+    if outlook.achievements:
+        yield "Worth a mention", list(outlook.achievements)
 
 
-def security(found: schema.Metrics) -> Iterator[tuple[str, str]]:
+def security_rows(metrics: schema.Metrics) -> Iterator[tuple[str, str]]:
     """A line for each severity that was ever seen."""
-    for severity, one in found.security.items():
-        fixed = f", fixed after {duration(one.remediation_p50_seconds)} (median)" if one.fixed else ""
-        yield f"Vulnerabilities, {severity}", f"{one.detected:,} found, {one.fixed:,} fixed{fixed}, {one.open:,} open"
+    for severity, counts in metrics.security.items():
+        fixed_text = f", fixed after {duration(counts.remediation_p50_seconds)} (median)" if counts.fixed else ""
+        yield (
+            f"Vulnerabilities, {severity}",
+            f"{counts.detected:,} found, {counts.fixed:,} fixed{fixed_text}, {counts.open:,} open",
+        )
 
 
-class Definition(NamedTuple):
+class MetricDefinition(NamedTuple):
     """A metric's name, what its chart draws, what it means, and how to read the chart."""
 
     metric: str
@@ -180,7 +195,7 @@ class Definition(NamedTuple):
     reading: str
 
 
-def definitions(policy: Policy) -> list[Definition]:
+def metric_definitions(policy: Policy) -> list[MetricDefinition]:
     """The five, in their order."""
     meanings = (
         (
@@ -190,13 +205,19 @@ def definitions(policy: Policy) -> list[Definition]:
         ),
         (
             "Median lead time of a week",
-            f"From {STARTS[policy.lead_time_start]} to the end of the first successful production deployment with it.",
+            (
+                f"From {LEAD_TIME_STARTS[policy.lead_time_start]} to the end of the first successful "
+                "production deployment with it."
+            ),
             "Each dot is a deployment at the median of its changes. The scale is logarithmic.",
         ),
         (
             "Share of a week's deployments that failed",
-            f"Failed deployments of all production deployments that {_counted(policy)}; each fails at most once.",
-            f"{_failing(policy)} Each cross is one that failed.",
+            (
+                f"Failed deployments of all production deployments that {_denominator_text(policy)}; each "
+                "fails at most once."
+            ),
+            f"{_failure_rules_text(policy)} Each cross is one that failed.",
         ),
         (
             "Median recovery time of a week",
@@ -209,14 +230,17 @@ def definitions(policy: Policy) -> list[Definition]:
             "Rollbacks, reverts, hotfixes, and those linked as a fix; each dot is one. There are no published levels.",
         ),
     )
-    return [Definition(name, title, *meaning) for (name, title), meaning in zip(NAMES.items(), meanings, strict=True)]
+    return [
+        MetricDefinition(name, title, *meaning)
+        for (name, title), meaning in zip(METRIC_TITLES.items(), meanings, strict=True)
+    ]
 
 
-def _counted(policy: Policy) -> str:
+def _denominator_text(policy: Policy) -> str:
     return "reached users, and of runs that failed before they did" if policy.count_failed_runs else "reached users"
 
 
-_MARKS: dict[str, Callable[[Policy], str]] = {
+_FAILURE_RULE_TEXTS: dict[str, Callable[[Policy], str]] = {
     "explicit": lambda _: "an incident names it",
     "rollback": lambda _: "it was rolled back",
     "revert": lambda _: "a change of it was reverted",
@@ -228,10 +252,10 @@ _MARKS: dict[str, Callable[[Policy], str]] = {
 }
 
 
-def _failing(policy: Policy) -> str:
-    marks = [mark(policy) for rule, mark in _MARKS.items() if rule in policy.failure_rules]
+def _failure_rules_text(policy: Policy) -> str:
+    rule_texts = [describe(policy) for rule, describe in _FAILURE_RULE_TEXTS.items() if rule in policy.failure_rules]
     if policy.count_failed_runs:
-        marks.append("its run failed")
-    if not marks:
+        rule_texts.append("its run failed")
+    if not rule_texts:
         return "All rules that mark a deployment as failed are switched off."
-    return f"One failed if {', '.join(marks[:-1])}{' or ' if len(marks) > 1 else ''}{marks[-1]}."
+    return f"One failed if {', '.join(rule_texts[:-1])}{' or ' if len(rule_texts) > 1 else ''}{rule_texts[-1]}."

@@ -10,52 +10,52 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from dora_metrics.core.failures.judge import Failure, counts
-from dora_metrics.core.markdown import visible
-from dora_metrics.core.metrics.calculate import share
-from dora_metrics.core.metrics.lead_time import Exclusion, Lead
-from dora_metrics.core.metrics.scope_history import Record
+from dora_metrics.core.failures.judge import Failure, counts_in_failure_rate
+from dora_metrics.core.markdown import printable
+from dora_metrics.core.metrics.calculate import quantile_or_none
+from dora_metrics.core.metrics.lead_time import ExcludedChange, MeasuredChange
+from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.reports.fact_names import readable
-from dora_metrics.core.reports.site.model import Change, Deployment, Failed, Incident, Link
-from dora_metrics.core.scope import label
+from dora_metrics.core.reports.fact_names import replace_ids_in_scope
+from dora_metrics.core.reports.site.model import ChangeEntry, DeploymentEntry, FailureEntry, IncidentEntry, PageLink
+from dora_metrics.core.scope import deployment_label
 
-LONGEST_TITLE = 160
-LONGEST_NAME = 60
-_LONGEST_ADDRESS = 500
+MAX_TITLE_LENGTH = 160
+MAX_NAME_LENGTH = 60
+_MAX_URL_LENGTH = 500
 
 
-def shown(text: str, most: int = LONGEST_TITLE) -> str:
+def single_line(text: str, max_length: int = MAX_TITLE_LENGTH) -> str:
     """Text on one line, without what cannot be seen and what turns the direction of a line."""
-    line = " ".join(visible(text[: most * 4]).split())
-    return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
+    line = " ".join(printable(text[: max_length * 4]).split())
+    return line if len(line) <= max_length else f"{line[: max_length - 1].rstrip()}…"
 
 
-class Links:
+class LinkTable:
     """Addresses, their beginnings kept once: most differ in a number at the end only. `size`: of those, in bytes."""
 
     def __init__(self) -> None:
         self._bases: dict[str, int] = {}
-        self.size = 0
+        self.size_bytes = 0
 
-    def of(self, address: str | None) -> Link:
+    def link_to(self, url: str | None) -> PageLink:
         """A link; nothing for what is no address that a reader may follow."""
-        if not address or len(address) > _LONGEST_ADDRESS or not _usable(address):
+        if not url or len(url) > _MAX_URL_LENGTH or not _is_web_address(url):
             return None
-        base, slash, rest = address.rpartition("/")
+        base, slash, ending = url.rpartition("/")
         if (beginning := base + slash) not in self._bases:
             self._bases[beginning] = len(self._bases)
-            self.size += len(beginning) + 3
-        return (self._bases[beginning], rest)
+            self.size_bytes += len(beginning) + 3
+        return (self._bases[beginning], ending)
 
     @property
     def bases(self) -> list[str]:
         return list(self._bases)
 
 
-def _usable(address: str) -> bool:
+def _is_web_address(url: str) -> bool:
     try:
-        return urlsplit(address).scheme in ("http", "https")
+        return urlsplit(url).scheme in ("http", "https")
     except ValueError:
         return False
 
@@ -63,13 +63,13 @@ def _usable(address: str) -> bool:
 _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
-def embedded(json: bytes) -> str:
+def script_safe_json(encoded: bytes) -> str:
     """JSON that nothing in it can end before its end: neither `</script>` nor `<!--` nor a line separator."""
-    return json.decode().translate(_ESCAPES)
+    return encoded.decode().translate(_ESCAPES)
 
 
-MOST_CHANGES = 40
-_LEFT_OUT = {
+MAX_CHANGES = 40
+_EXCLUSION_TEXTS = {
     "first_deployment": "came with the first deployment",
     "bots": "by a bot",
     "no_start": "start unknown",
@@ -78,104 +78,122 @@ _LEFT_OUT = {
 
 
 @dataclass(frozen=True)
-class Evidence:
+class EvidenceBuilder:
     """One scope's facts, ready to be shown deployment by deployment."""
 
-    record: Record
+    history: ScopeHistory
     policy: Policy
-    links: Links
-    failures: Mapping[str, Failure]
-    measured: Mapping[str, list[Lead]]
-    excluded: Mapping[str, list[Exclusion]]
+    links: LinkTable
+    failures_by_deployment: Mapping[str, Failure]
+    measured_by_deployment: Mapping[str, list[MeasuredChange]]
+    excluded_by_deployment: Mapping[str, list[ExcludedChange]]
 
-    def deployment(self, number: int) -> Deployment:
+    def deployment_entry(self, number: int) -> DeploymentEntry:
         """The deployment of that number, the oldest being 0."""
-        one = self.record.deployments[number]
-        failure, leads = self.failures.get(one.id), self.measured.get(one.id, [])
-        measured, out = self._changes(one.id, leads)
-        shown_measured = measured[:MOST_CHANGES]
-        shown_out = out[: MOST_CHANGES - len(shown_measured)]
-        return Deployment(
-            id=shown(one.id),
-            at=int(one.finished_at.timestamp()),
-            name=shown(label(one), LONGEST_NAME),
-            link=self.links.of(one.url),
-            status=one.status,
-            counted=counts(one, self.policy),
-            failed=self._failed(failure) if failure else None,
-            rework=self._readable(self.record.rework.get(one.id, "")),
-            lead=whole(share(sorted(lead.seconds for lead in leads), 0.5)),
-            changes=[*shown_measured, *shown_out],
-            more=len(measured) - len(shown_measured),
-            more_excluded=len(out) - len(shown_out),
+        deployment = self.history.deployments[number]
+        failure, measured = (
+            self.failures_by_deployment.get(deployment.id),
+            self.measured_by_deployment.get(deployment.id, []),
+        )
+        measured_entries, excluded_entries = self._change_entries(deployment.id, measured)
+        listed_measured = measured_entries[:MAX_CHANGES]
+        listed_excluded = excluded_entries[: MAX_CHANGES - len(listed_measured)]
+        return DeploymentEntry(
+            id=single_line(deployment.id),
+            at=int(deployment.finished_at.timestamp()),
+            name=single_line(deployment_label(deployment), MAX_NAME_LENGTH),
+            link=self.links.link_to(deployment.url),
+            status=deployment.status,
+            counted=counts_in_failure_rate(deployment, self.policy),
+            failed=self._failure_entry(failure) if failure else None,
+            rework=self._readable(self.history.rework_reasons.get(deployment.id, "")),
+            lead=round_or_none(quantile_or_none(sorted(change.seconds for change in measured), 0.5)),
+            changes=[*listed_measured, *listed_excluded],
+            more=len(measured_entries) - len(listed_measured),
+            more_excluded=len(excluded_entries) - len(listed_excluded),
         )
 
-    def incident(self, number: int) -> Incident:
+    def incident_entry(self, number: int) -> IncidentEntry:
         """The incident of that number, the oldest being 0."""
-        one = self.record.incidents[number]
-        incident = one.incident
-        ended = incident.resolved_at
-        lasted = None if ended is None else (ended - incident.detected_at).total_seconds()
-        return Incident(
+        attributed = self.history.incidents[number]
+        incident = attributed.incident
+        resolved_at = incident.resolved_at
+        seconds = None if resolved_at is None else (resolved_at - incident.detected_at).total_seconds()
+        return IncidentEntry(
             at=int(incident.detected_at.timestamp()),
-            title=shown(incident.title or readable(incident.id, self.record)),
-            link=self.links.of(incident.url),
+            title=single_line(incident.title or replace_ids_in_scope(incident.id, self.history)),
+            link=self.links.link_to(incident.url),
             severity=incident.severity or "",
-            seconds=None if lasted is None else round(max(lasted, 0)),
-            blamed=shown(label(one.blamed), LONGEST_NAME) if one.blamed else "",
-            because=self._readable(one.because),
+            seconds=None if seconds is None else round(max(seconds, 0)),
+            blamed=single_line(deployment_label(attributed.attributed_to), MAX_NAME_LENGTH)
+            if attributed.attributed_to
+            else "",
+            because=self._readable(attributed.because),
         )
 
-    def _failed(self, one: Failure) -> Failed:
-        return Failed(
-            rule=one.rule,
-            because=self._readable(one.because),
-            link=self.links.of(one.url),
-            seconds=whole(one.seconds),
-            by=self._readable(one.remediated_by or ""),
+    def _failure_entry(self, failure: Failure) -> FailureEntry:
+        return FailureEntry(
+            rule=failure.rule,
+            because=self._readable(failure.because),
+            link=self.links.link_to(failure.url),
+            seconds=round_or_none(failure.recovery_seconds),
+            by=self._readable(failure.remediated_by or ""),
         )
 
     def _readable(self, text: str) -> str:
-        return shown(readable(text, self.record)) if text else ""
+        return single_line(replace_ids_in_scope(text, self.history)) if text else ""
 
-    def _changes(self, deployment: str, leads: Iterable[Lead]) -> tuple[list[Change], list[Change]]:
+    def _change_entries(
+        self, deployment_id: str, measured: Iterable[MeasuredChange]
+    ) -> tuple[list[ChangeEntry], list[ChangeEntry]]:
         """What it was the first to deliver, the slowest first, and what of it has no lead time.
 
         Of commits that are measured each by itself, the slowest stands for all.
         """
-        slowest: dict[str, float] = {}
-        for lead in leads:
-            slowest[lead.change] = max(lead.seconds, slowest.get(lead.change, 0))
-        out = {one.change: _LEFT_OUT[one.reason] for one in self.excluded.get(deployment, ())}
-        ordered = sorted(slowest.items(), key=lambda one: (-one[1], one[0]))
+        slowest_seconds: dict[str, float] = {}
+        for change in measured:
+            slowest_seconds[change.change_id] = max(change.seconds, slowest_seconds.get(change.change_id, 0))
+        excluded_reasons = {
+            item.change_id: _EXCLUSION_TEXTS[item.reason] for item in self.excluded_by_deployment.get(deployment_id, ())
+        }
+        slowest_first = sorted(slowest_seconds.items(), key=lambda item: (-item[1], item[0]))
         return (
-            [self._change(change, round(seconds)) for change, seconds in ordered],
-            [self._change(change, why) for change, why in out.items() if change not in slowest],
+            [self._change_entry(change_id, round(seconds)) for change_id, seconds in slowest_first],
+            [
+                self._change_entry(change_id, reason)
+                for change_id, reason in excluded_reasons.items()
+                if change_id not in slowest_seconds
+            ],
         )
 
-    def _change(self, identity: str, worth: int | str) -> Change:
-        fact = self.record.changes.get(identity)
-        title, address = (fact.title, fact.url) if fact else (None, None)
-        return (shown(readable(identity, self.record), LONGEST_NAME), shown(title or ""), self.links.of(address), worth)
+    def _change_entry(self, change_id: str, lead_time_or_reason: int | str) -> ChangeEntry:
+        fact = self.history.changes.get(change_id)
+        title, url = (fact.title, fact.url) if fact else (None, None)
+        return (
+            single_line(replace_ids_in_scope(change_id, self.history), MAX_NAME_LENGTH),
+            single_line(title or ""),
+            self.links.link_to(url),
+            lead_time_or_reason,
+        )
 
 
-def evidence(record: Record, policy: Policy, links: Links) -> Evidence:
+def evidence_builder(history: ScopeHistory, policy: Policy, links: LinkTable) -> EvidenceBuilder:
     """What there is to show of a scope."""
-    measured: dict[str, list[Lead]] = defaultdict(list)
-    for lead in record.leads.measured:
-        measured[lead.deployment].append(lead)
-    excluded: dict[str, list[Exclusion]] = defaultdict(list)
-    for one in record.leads.excluded:
-        excluded[one.deployment].append(one)
-    failures = {failure.deployment.id: failure for failure in record.failures}
-    return Evidence(record, policy, links, failures, measured, excluded)
+    measured: dict[str, list[MeasuredChange]] = defaultdict(list)
+    for measured_change in history.lead_times.measured:
+        measured[measured_change.deployment_id].append(measured_change)
+    excluded: dict[str, list[ExcludedChange]] = defaultdict(list)
+    for excluded_change in history.lead_times.excluded:
+        excluded[excluded_change.deployment_id].append(excluded_change)
+    failures = {failure.deployment.id: failure for failure in history.failures}
+    return EvidenceBuilder(history, policy, links, failures, measured, excluded)
 
 
-def whole(seconds: float | None) -> int | None:
+def round_or_none(seconds: float | None) -> int | None:
     return None if seconds is None else round(seconds)
 
 
-def before(record: Record, moment: datetime) -> tuple[int, int]:
+def count_before(history: ScopeHistory, moment: datetime) -> tuple[int, int]:
     """How many deployments and incidents of a scope come before a moment."""
-    deployments = bisect_left(record.deployments, moment, key=lambda one: one.finished_at)
-    return deployments, bisect_left(record.incidents, moment, key=lambda one: one.incident.detected_at)
+    deployments = bisect_left(history.deployments, moment, key=lambda deployment: deployment.finished_at)
+    return deployments, bisect_left(history.incidents, moment, key=lambda attributed: attributed.incident.detected_at)

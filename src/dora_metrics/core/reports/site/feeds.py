@@ -13,24 +13,24 @@ from msgspec import Struct
 
 from dora_metrics.core import schema as core_schema
 from dora_metrics.core.facts.model import EPOCH
-from dora_metrics.core.formatting import NOTHING
-from dora_metrics.core.ledger.layout import BADGES
-from dora_metrics.core.metrics.comparison import Subject
-from dora_metrics.core.metrics.scope_history import Record
-from dora_metrics.core.metrics.weekly import summed_up
-from dora_metrics.core.reports.sections import NAMES, plain
-from dora_metrics.core.reports.site.cards import rank
+from dora_metrics.core.formatting import NO_VALUE
+from dora_metrics.core.ledger.layout import BADGES_FOLDER
+from dora_metrics.core.metrics.comparison import Results
+from dora_metrics.core.metrics.scope_history import ScopeHistory
+from dora_metrics.core.metrics.weekly import summarise_weeks
+from dora_metrics.core.reports.sections import METRIC_TITLES, value_text
+from dora_metrics.core.reports.site.cards import rank_of_level
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets.benchmarks import Benchmark
-from dora_metrics.core.windows import IsoWeek, Window, weeks
+from dora_metrics.core.windows import IsoWeek, Window, iso_weeks
 
-MOST_WEEKS = 15_000
+MAX_WEEKS = 15_000
 """Of all scopes together: about 4 MB."""
 
-FEWEST_WEEKS = 26
+MIN_WEEKS_PER_SCOPE = 26
 
 
-class ScopeHistory(Struct, frozen=True, kw_only=True):
+class ScopeWeeks(Struct, frozen=True, kw_only=True):
     """The weeks of one scope since its first known deployment, Monday to Monday."""
 
     repository: str
@@ -39,80 +39,84 @@ class ScopeHistory(Struct, frozen=True, kw_only=True):
     weeks: list[core_schema.Week]
 
 
-class History(Struct, frozen=True, kw_only=True):
+class WeeklyHistory(Struct, frozen=True, kw_only=True):
     """The weekly series of all scopes. `notes`: what is left out."""
 
     schema: str = core_schema.SCHEMA
     generated_at: datetime
     timezone: str
-    scopes: list[ScopeHistory]
+    scopes: list[ScopeWeeks]
     notes: list[str]
 
 
-Weeks = Mapping[Scope, Sequence[core_schema.Week]]
+WeeksByScope = Mapping[Scope, Sequence[core_schema.Week]]
 
 
-def latest_first(subject: Subject) -> list[tuple[Record, core_schema.ScopeMetrics]]:
+def scopes_latest_first(results: Results) -> list[tuple[ScopeHistory, core_schema.ScopeMetrics]]:
     """The scopes with their numbers, the one that was deployed last first."""
-    return sorted(zip(subject.records.records, subject.document.scopes, strict=True), key=_last)
+    return sorted(zip(results.evaluation.histories, results.document.scopes, strict=True), key=_latest_first_key)
 
 
-def _last(pair: tuple[Record, core_schema.ScopeMetrics]) -> tuple[object, ...]:
+def _latest_first_key(pair: tuple[ScopeHistory, core_schema.ScopeMetrics]) -> tuple[object, ...]:
     deployments = pair[0].deployments
     return (EPOCH - (deployments[-1].finished_at if deployments else EPOCH), pair[0].scope)
 
 
-def life(record: Record, subject: Subject) -> Window:
+def recorded_period(history: ScopeHistory, results: Results) -> Window:
     """From a scope's first known deployment to now; empty without one. A time before 1970 is a slip."""
-    return Window(min(max(record.began or subject.now, EPOCH), subject.now), subject.now)
+    return Window(min(max(history.first_deployment_at or results.now, EPOCH), results.now), results.now)
 
 
-def all_weeks(subject: Subject) -> Weeks:
+def weeks_of_all_scopes(results: Results) -> WeeksByScope:
     """Every week of each scope; of many scopes the newest ones."""
-    most = most_weeks(len(subject.records.records))
-    return {record.scope: _weeks(record, subject, most) for record in subject.records.records}
+    max_weeks = max_weeks_per_scope(len(results.evaluation.histories))
+    return {history.scope: _weeks_of_scope(history, results, max_weeks) for history in results.evaluation.histories}
 
 
-def most_weeks(scopes: int) -> int:
+def max_weeks_per_scope(scope_count: int) -> int:
     """How many weeks each of so many scopes may have."""
-    return max(FEWEST_WEEKS, MOST_WEEKS // max(1, scopes))
+    return max(MIN_WEEKS_PER_SCOPE, MAX_WEEKS // max(1, scope_count))
 
 
-def _weeks(record: Record, subject: Subject, most: int) -> list[core_schema.Week]:
-    window = life(record, subject)
-    return summed_up(record, window, touched(record, subject, window, most), subject.policy)
+def _weeks_of_scope(history: ScopeHistory, results: Results, max_weeks: int) -> list[core_schema.Week]:
+    window = recorded_period(history, results)
+    return summarise_weeks(history, window, last_touched_weeks(history, results, window, max_weeks), results.policy)
 
 
-def touched(record: Record, subject: Subject, window: Window, most: int) -> list[IsoWeek]:
+def last_touched_weeks(history: ScopeHistory, results: Results, window: Window, max_weeks: int) -> list[IsoWeek]:
     """The last so many weeks that a window of a scope touches."""
-    start = max(window.start, window.end - timedelta(weeks=most))
-    return list(weeks(Window(start, window.end), subject.policy.zone, subject.now, record.began))[-most:]
+    start = max(window.start, window.end - timedelta(weeks=max_weeks))
+    return list(iso_weeks(Window(start, window.end), results.policy.zone, results.now, history.first_deployment_at))[
+        -max_weeks:
+    ]
 
 
-def history(subject: Subject, found: Weeks) -> History:
+def build_weekly_history(results: Results, weeks_by_scope: WeeksByScope) -> WeeklyHistory:
     """The series in the order of the scopes."""
-    most = most_weeks(len(found))
-    return History(
-        generated_at=subject.document.generated_at,
-        timezone=subject.document.timezone,
+    max_weeks = max_weeks_per_scope(len(weeks_by_scope))
+    return WeeklyHistory(
+        generated_at=results.document.generated_at,
+        timezone=results.document.timezone,
         scopes=[
-            ScopeHistory(
+            ScopeWeeks(
                 repository=scope.repository, service=scope.service, environment=scope.environment, weeks=list(series)
             )
-            for scope, series in found.items()
+            for scope, series in weeks_by_scope.items()
         ],
         notes=[
-            f"{' '.join(scope)}: only the last {most} weeks" for scope, series in found.items() if len(series) == most
+            f"{' '.join(scope)}: only the last {max_weeks} weeks"
+            for scope, series in weeks_by_scope.items()
+            if len(series) == max_weeks
         ],
     )
 
 
-MOST_SCOPES = 200
+MAX_BADGE_SCOPES = 200
 """A commit of some thousand files is more than GitHub takes gladly."""
 
 NO_DATA = "no data"
 OVERALL = "overall"
-_LABELS = {**{name: title.lower() for name, title in NAMES.items()}, OVERALL: "DORA"}
+_LABELS = {**{name: title.lower() for name, title in METRIC_TITLES.items()}, OVERALL: "DORA"}
 
 
 class Badge(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -124,41 +128,44 @@ class Badge(Struct, frozen=True, kw_only=True, rename="camel"):
     color: str
 
 
-def badges(subject: Subject) -> dict[str, Badge]:
+def build_badges(results: Results) -> dict[str, Badge]:
     """Badges by path: of the scope of each repository that was deployed last, and, where it has several, of each.
 
     Before anything is known they are there as well, without a value, so that a README's badge has its file.
     """
-    pairs = latest_first(subject)
+    pairs = scopes_latest_first(results)
     if not pairs:
-        return {f"{BADGES}{name}.json": _unknown(name) for name in _LABELS}
-    repositories: dict[str, list[tuple[Record, core_schema.ScopeMetrics]]] = defaultdict(list)
-    for record, scope in pairs[:MOST_SCOPES]:
-        repositories[record.scope.repository].append((record, scope))
-    found: dict[str, Badge] = {}
+        return {f"{BADGES_FOLDER}{name}.json": _no_data_badge(name) for name in _LABELS}
+    repositories: dict[str, list[tuple[ScopeHistory, core_schema.ScopeMetrics]]] = defaultdict(list)
+    for history, scope in pairs[:MAX_BADGE_SCOPES]:
+        repositories[history.scope.repository].append((history, scope))
+    badges: dict[str, Badge] = {}
     for repository, scopes in sorted(repositories.items()):
-        folder = BADGES if len(repositories) == 1 else f"{BADGES}{_place(repository.split('/'))}"
-        found |= _of_repository(scopes, folder, subject.policy.benchmark)
-    return found
+        folder = BADGES_FOLDER if len(repositories) == 1 else f"{BADGES_FOLDER}{_folder_path(repository.split('/'))}"
+        badges |= _repository_badges(scopes, folder, results.policy.benchmark)
+    return badges
 
 
-def _of_repository(
-    scopes: Sequence[tuple[Record, core_schema.ScopeMetrics]], folder: str, benchmark: Benchmark
+def _repository_badges(
+    scopes: Sequence[tuple[ScopeHistory, core_schema.ScopeMetrics]], folder: str, benchmark: Benchmark
 ) -> Mapping[str, Badge]:
-    found = dict(_of_scope(scopes[0][1], folder, benchmark))
+    badges = dict(_scope_badges(scopes[0][1], folder, benchmark))
     if len(scopes) > 1:
         for _, scope in scopes:
-            found |= _of_scope(scope, folder + _place((scope.service, scope.environment)), benchmark)
-    return found
+            badges |= _scope_badges(scope, folder + _folder_path((scope.service, scope.environment)), benchmark)
+    return badges
 
 
-def _of_scope(scope: core_schema.ScopeMetrics, folder: str, benchmark: Benchmark) -> Iterator[tuple[str, Badge]]:
-    for name in NAMES:
-        part: core_schema.Judged = getattr(scope.metrics, name)
-        known = (message := plain(part)) != NOTHING
-        yield f"{folder}{name}.json", _badge(name, message, part.level, benchmark) if known else _unknown(name)
+def _scope_badges(scope: core_schema.ScopeMetrics, folder: str, benchmark: Benchmark) -> Iterator[tuple[str, Badge]]:
+    for metric in METRIC_TITLES:
+        verdict: core_schema.MetricVerdict = getattr(scope.metrics, metric)
+        has_value = (message := value_text(verdict)) != NO_VALUE
+        yield (
+            f"{folder}{metric}.json",
+            _badge(metric, message, verdict.level, benchmark) if has_value else _no_data_badge(metric),
+        )
     overall = scope.metrics.overall_level
-    badge = _badge(OVERALL, overall.level, overall.level, benchmark) if overall else _unknown(OVERALL)
+    badge = _badge(OVERALL, overall.level, overall.level, benchmark) if overall else _no_data_badge(OVERALL)
     yield f"{folder}{OVERALL}.json", badge
 
 
@@ -166,7 +173,7 @@ def _badge(name: str, message: str, level: str | None, benchmark: Benchmark) -> 
     return Badge(label=_LABELS[name], message=message, color=_color(level, benchmark))
 
 
-def _unknown(name: str) -> Badge:
+def _no_data_badge(name: str) -> Badge:
     return Badge(label=_LABELS[name], message=NO_DATA, color="lightgrey")
 
 
@@ -176,15 +183,15 @@ _COLORS = ("red", "orange", "yellow", "green", "brightgreen")
 
 def _color(level: str | None, benchmark: Benchmark) -> str:
     """From red for the lowest rank of a benchmark to bright green for its highest; blue for what has no levels."""
-    step = rank(level, benchmark)
-    return "blue" if step is None else _COLORS[step]
+    rank = rank_of_level(level, benchmark)
+    return "blue" if rank is None else _COLORS[rank]
 
 
-def _place(names: Iterable[str]) -> str:
-    return "".join(f"{file_name(name)}/" for name in names)
+def _folder_path(names: Iterable[str]) -> str:
+    return "".join(f"{safe_folder_name(name)}/" for name in names)
 
 
-def file_name(name: str) -> str:
+def safe_folder_name(name: str) -> str:
     """A name as a folder that every disk and address takes; one that had to be changed ends with a hash of it."""
     safe = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.")[:60]
     if name and safe == name and not safe.endswith(".json"):

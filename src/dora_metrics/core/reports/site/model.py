@@ -6,24 +6,24 @@ list without names, in the order of its fields, since there may be hundreds of s
 
 from msgspec import Struct
 
-Link = tuple[int, str] | None
+PageLink = tuple[int, str] | None
 """The number of a beginning in `Page.bases`, and the rest of the address; only http and https."""
 
-Change = tuple[str, str, Link, int | str]
+ChangeEntry = tuple[str, str, PageLink, int | str]
 """What people call it, its title, its address, and its lead time in seconds or why it has none."""
 
 
-class Failed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class FailureEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why a deployment failed. `seconds` until it was repaired `by` something; neither while it is open."""
 
     rule: str
     because: str
-    link: Link = None
+    link: PageLink = None
     seconds: int | None = None
     by: str = ""
 
 
-class Deployment(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class DeploymentEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One attempt. `counted`: in the denominator of the failure rate. `lead`: median seconds of its changes.
 
     `changes`: the slowest first, then those without a lead time; `more` and `more_excluded`: how many of either are not
@@ -33,30 +33,30 @@ class Deployment(Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     at: int
     name: str
-    link: Link = None
+    link: PageLink = None
     status: str = "success"
     counted: bool = True
-    failed: Failed | None = None
+    failed: FailureEntry | None = None
     rework: str = ""
     lead: int | None = None
-    changes: list[Change] = []
+    changes: list[ChangeEntry] = []
     more: int = 0
     more_excluded: int = 0
 
 
-class Incident(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class IncidentEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`blamed`: what people call the deployment; `seconds` until it was resolved, None while it is open."""
 
     at: int
     title: str
-    link: Link = None
+    link: PageLink = None
     severity: str = ""
     seconds: int | None = None
     blamed: str = ""
     because: str = ""
 
 
-class Weeks(Struct, frozen=True, kw_only=True, array_like=True):
+class WeekSeries(Struct, frozen=True, kw_only=True, array_like=True):
     """Weekly values, the oldest first; the numbers of metrics None where a week has none.
 
     `failed` of `counted` make the failure rate, with failed runs where those count; `deployments_failed` are those of
@@ -81,7 +81,7 @@ class Weeks(Struct, frozen=True, kw_only=True, array_like=True):
     rework_rate: list[float | None]
 
 
-class Card(Struct, frozen=True, kw_only=True, array_like=True):
+class MetricCard(Struct, frozen=True, kw_only=True, array_like=True):
     """One metric in one window, in words. `rank`: from 0, the lowest level, to 4, the highest; None without one."""
 
     value: str
@@ -95,7 +95,7 @@ class Card(Struct, frozen=True, kw_only=True, array_like=True):
     details: list[tuple[str, str]] = []
 
 
-class Window(Struct, frozen=True, kw_only=True):
+class WindowOption(Struct, frozen=True, kw_only=True):
     """A window to choose; `before` says which one it is compared with."""
 
     key: str
@@ -106,7 +106,7 @@ class Window(Struct, frozen=True, kw_only=True):
     before: str
 
 
-class Numbers(Struct, frozen=True, kw_only=True, array_like=True):
+class ScopeInWindow(Struct, frozen=True, kw_only=True, array_like=True):
     """A scope in one window, by the number of that. `cards` in the order of the metrics.
 
     `deployments` and `incidents`: from which number to before which they lie in it. `outlook`: what holds back and what
@@ -117,12 +117,12 @@ class Numbers(Struct, frozen=True, kw_only=True, array_like=True):
     deployments: tuple[int, int]
     incidents: tuple[int, int]
     overall: str
-    cards: list[Card]
+    cards: list[MetricCard]
     outlook: list[tuple[str, list[str]]] = []
     beside: list[tuple[str, str]] = []
 
 
-class Scope(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ScopeEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One scope. `first`: the number of the first deployment that is here; those before it are not.
 
     `brief`: only the window of the settings and the last weeks, for want of room.
@@ -130,17 +130,17 @@ class Scope(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     key: str
     name: str
-    link: Link = None
-    windows: list[Numbers]
+    link: PageLink = None
+    windows: list[ScopeInWindow]
     brief: bool = False
-    weeks: Weeks | None = None
+    weeks: WeekSeries | None = None
     first: int = 0
-    deployments: list[Deployment] = []
+    deployments: list[DeploymentEntry] = []
     incidents_first: int = 0
-    incidents: list[Incident] = []
+    incidents: list[IncidentEntry] = []
 
 
-class Page(Struct, frozen=True, kw_only=True):
+class PageData(Struct, frozen=True, kw_only=True):
     """The whole page. `more`: how many scopes are left out."""
 
     title: str
@@ -148,7 +148,7 @@ class Page(Struct, frozen=True, kw_only=True):
     zone: str
     benchmark: str
     bases: list[str]
-    windows: list[Window]
-    scopes: list[Scope]
+    windows: list[WindowOption]
+    scopes: list[ScopeEntry]
     more: int
     notes: list[str]

@@ -17,279 +17,337 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dora_metrics.core import formatting, schema, windows
-from dora_metrics.core.failures.judge import counts
-from dora_metrics.core.metrics.calculate import metrics
-from dora_metrics.core.metrics.comparison import Subject, compare
-from dora_metrics.core.metrics.scope_history import Record
-from dora_metrics.core.reports.site.cards import cards, outlook, prospects, security
+from dora_metrics.core.failures.judge import counts_in_failure_rate
+from dora_metrics.core.metrics.calculate import calculate_metrics
+from dora_metrics.core.metrics.comparison import Results, compare_windows
+from dora_metrics.core.metrics.scope_history import ScopeHistory
+from dora_metrics.core.reports.site.cards import build_cards, outlook_details, outlook_lists, security_rows
 from dora_metrics.core.reports.site.evidence import (
-    LONGEST_NAME,
-    Evidence,
-    Links,
-    before,
-    embedded,
-    evidence,
-    shown,
-    whole,
+    MAX_NAME_LENGTH,
+    EvidenceBuilder,
+    LinkTable,
+    count_before,
+    evidence_builder,
+    round_or_none,
+    script_safe_json,
+    single_line,
 )
-from dora_metrics.core.reports.site.feeds import Weeks, latest_first
-from dora_metrics.core.reports.site.model import Card, Deployment, Incident, Numbers, Page, Scope, Window
-from dora_metrics.core.reports.site.model import Weeks as ModelWeeks
-from dora_metrics.core.reports.summary import home, overall
+from dora_metrics.core.reports.site.feeds import WeeksByScope, scopes_latest_first
+from dora_metrics.core.reports.site.model import (
+    DeploymentEntry,
+    IncidentEntry,
+    MetricCard,
+    PageData,
+    ScopeEntry,
+    ScopeInWindow,
+    WindowOption,
+)
+from dora_metrics.core.reports.site.model import WeekSeries as ModelWeeks
+from dora_metrics.core.reports.summary import overall_level_text, repository_url
 from dora_metrics.core.scope import default_service
-from dora_metrics.core.windows import WindowSpec, weeks
+from dora_metrics.core.windows import WindowSpec, iso_weeks
 
 
-def weekly(record: Record, found: Sequence[schema.Week], subject: Subject) -> ModelWeeks | None:
+def week_series(history: ScopeHistory, weeks: Sequence[schema.Week], results: Results) -> ModelWeeks | None:
     """The series; None where there is no week."""
-    if not found:
+    if not weeks:
         return None
-    edges = [before(record, moment) for moment in (*(week.start for week in found), min(found[-1].end, subject.now))]
-    at = [deployments for deployments, _ in edges]
-    failing = {failure.deployment.id for failure in record.failures}
-    spans = [record.deployments[start:end] for start, end in pairwise(at)]
+    counts_at_edges = [
+        count_before(history, moment) for moment in (*(week.start for week in weeks), min(weeks[-1].end, results.now))
+    ]
+    first_numbers = [deployment_count for deployment_count, _ in counts_at_edges]
+    failed_ids = {failure.deployment.id for failure in history.failures}
+    deployments_by_week = [history.deployments[start:end] for start, end in pairwise(first_numbers)]
     return ModelWeeks(
-        monday=formatting.day(found[0].start, subject.policy.zone),
-        since=int(found[0].start.timestamp()),
-        hours=[round((week.end - week.start).total_seconds() / 3600, 1) for week in found],
-        partial=(found[0].partial, found[-1].partial),
-        at=at,
-        incidents_at=[incidents for _, incidents in edges],
-        deployments=[week.deployments for week in found],
-        counted=[sum(counts(one, subject.policy) for one in span) for span in spans],
-        failed=[sum(one.id in failing for one in span) for span in spans],
-        deployments_failed=[sum(one.id in failing and one.status == "success" for one in span) for span in spans],
-        lead_time=[whole(week.lead_time_p50_seconds) for week in found],
-        change_failure_rate=[_short(week.change_failure_ratio) for week in found],
-        recovery_time=[whole(week.recovery_p50_seconds) for week in found],
-        rework_rate=[_short(week.rework_ratio) for week in found],
+        monday=formatting.date(weeks[0].start, results.policy.zone),
+        since=int(weeks[0].start.timestamp()),
+        hours=[round((week.end - week.start).total_seconds() / 3600, 1) for week in weeks],
+        partial=(weeks[0].partial, weeks[-1].partial),
+        at=first_numbers,
+        incidents_at=[incident_count for _, incident_count in counts_at_edges],
+        deployments=[week.deployments for week in weeks],
+        counted=[
+            sum(counts_in_failure_rate(d, results.policy) for d in deployments) for deployments in deployments_by_week
+        ],
+        failed=[sum(d.id in failed_ids for d in deployments) for deployments in deployments_by_week],
+        deployments_failed=[
+            sum(d.id in failed_ids and d.status == "success" for d in deployments)
+            for deployments in deployments_by_week
+        ],
+        lead_time=[round_or_none(week.lead_time_p50_seconds) for week in weeks],
+        change_failure_rate=[_round_ratio(week.change_failure_ratio) for week in weeks],
+        recovery_time=[round_or_none(week.recovery_p50_seconds) for week in weeks],
+        rework_rate=[_round_ratio(week.rework_ratio) for week in weeks],
     )
 
 
-def _short(ratio: float | None) -> float | None:
+def _round_ratio(ratio: float | None) -> float | None:
     """Five digits; a whole one, which most are, without any."""
     return None if ratio is None else int(ratio) if ratio in (0, 1) else round(ratio, 5)
 
 
-LARGEST = 780_000
+MAX_DATA_BYTES = 780_000
 """Bytes of data: with the library and everything else the page stays below 1.5 MB."""
 
-MOST_SCOPES = 500
-MOST_IN_FULL = 20
+MAX_PAGE_SCOPES = 500
+MAX_FULL_SCOPES = 20
 """So many scopes have every window; the others the one of the settings, and the last weeks."""
 
-MOST_WEEKS = 5_000
-FEW_WEEKS = 13
-MOST_DEPLOYMENTS = 5_000
-MOST_INCIDENTS = 500
-FOR_INCIDENTS = 4
+MAX_PAGE_WEEKS = 5_000
+WEEKS_IN_BRIEF = 13
+MAX_DEPLOYMENTS = 5_000
+MAX_INCIDENTS = 500
+INCIDENT_BYTES_DIVISOR = 4
 """Incidents may take a quarter of the room for evidence."""
 
-ALSO = ("30d", "90d", "365d", "all")
+EXTRA_WINDOWS = ("30d", "90d", "365d", "all")
 """Windows to choose from besides that of the settings."""
 
 
 @dataclass(frozen=True)
-class Place:
+class PageScope:
     """A scope on its way into the page. `full`: with every window."""
 
-    record: Record
-    found: schema.ScopeMetrics
-    evidence: Evidence
-    full: bool
+    history: ScopeHistory
+    metrics: schema.ScopeMetrics
+    evidence: EvidenceBuilder
+    is_full: bool
 
 
-def page(subject: Subject, series: Weeks) -> Page:
+def build_page(results: Results, series: WeeksByScope) -> PageData:
     """Everything that the page shows."""
-    links = Links()
-    pairs = latest_first(subject)
-    places = [
-        Place(record, found, evidence(record, subject.policy, links), number < MOST_IN_FULL)
-        for number, (record, found) in enumerate(pairs[:MOST_SCOPES])
+    links = LinkTable()
+    scopes_with_metrics = scopes_latest_first(results)
+    page_scopes = [
+        PageScope(history, scope_metrics, evidence_builder(history, results.policy, links), number < MAX_FULL_SCOPES)
+        for number, (history, scope_metrics) in enumerate(scopes_with_metrics[:MAX_PAGE_SCOPES])
     ]
-    several = len({record.scope.repository for record, _ in pairs}) > 1
-    scopes = [_scope(place, subject, series[place.record.scope], links, several=several) for place in places]
-    left = LARGEST - links.size - sum(_size(scope) + 1 for scope in scopes)
-    scopes = _with_evidence(scopes, places, subject.now, left)
-    return Page(
-        title=_title(subject),
-        made=formatting.minute(subject.now, subject.policy.zone),
-        zone=subject.policy.zone.key,
-        benchmark=subject.document.benchmark,
+    has_several_repositories = len({history.scope.repository for history, _ in scopes_with_metrics}) > 1
+    entries = [
+        _scope_entry(
+            page_scope, results, series[page_scope.history.scope], links, with_repository=has_several_repositories
+        )
+        for page_scope in page_scopes
+    ]
+    bytes_left = MAX_DATA_BYTES - links.size_bytes - sum(_size_bytes(entry) + 1 for entry in entries)
+    entries = _with_evidence(entries, page_scopes, results.now, bytes_left)
+    return PageData(
+        title=_title(results),
+        made=formatting.date_time(results.now, results.policy.zone),
+        zone=results.policy.zone.key,
+        benchmark=results.document.benchmark,
         bases=links.bases,
-        windows=[_window(spec, window, subject) for spec, window in _windows(subject)],
-        scopes=scopes,
-        more=len(pairs[MOST_SCOPES:]),
-        notes=[shown(note, 400) for note in subject.document.notes[:50]],
+        windows=[_window_option(spec, window, results) for spec, window in _offered_windows(results)],
+        scopes=entries,
+        more=len(scopes_with_metrics[MAX_PAGE_SCOPES:]),
+        notes=[single_line(note, 400) for note in results.document.notes[:50]],
     )
 
 
-def _title(subject: Subject) -> str:
-    names = sorted({record.scope.repository for record in subject.records.records})
+def _title(results: Results) -> str:
+    names = sorted({history.scope.repository for history in results.evaluation.histories})
     if len(names) == 1:
-        return shown(names[0])
+        return single_line(names[0])
     return formatting.count(len(names), "repository", "repositories") if names else "No deployment yet"
 
 
-def _scope(place: Place, subject: Subject, series: Sequence[schema.Week], links: Links, *, several: bool) -> Scope:
-    record, scope = place.record, place.record.scope
-    shared = MOST_WEEKS // max(1, min(MOST_IN_FULL, len(subject.records.records)))
-    own = () if scope.service == default_service(scope.repository) else (scope.service,)
-    parts = (*((scope.repository,) if several else ()), *own, scope.environment)
-    return Scope(
+def _scope_entry(
+    page_scope: PageScope, results: Results, series: Sequence[schema.Week], links: LinkTable, *, with_repository: bool
+) -> ScopeEntry:
+    history, scope = page_scope.history, page_scope.history.scope
+    max_weeks = MAX_PAGE_WEEKS // max(1, min(MAX_FULL_SCOPES, len(results.evaluation.histories)))
+    service_part = () if scope.service == default_service(scope.repository) else (scope.service,)
+    parts = (*((scope.repository,) if with_repository else ()), *service_part, scope.environment)
+    return ScopeEntry(
         key="/".join((scope.repository, *(quote(part, safe="") for part in scope[1:]))),
-        name=" · ".join(shown(part, LONGEST_NAME) for part in parts),
-        link=links.of(home(record)),
-        windows=list(_in_windows(place, subject, _windows(subject))),
-        brief=not place.full,
-        weeks=weekly(record, series[-shared if place.full else -FEW_WEEKS :], subject),
+        name=" · ".join(single_line(part, MAX_NAME_LENGTH) for part in parts),
+        link=links.link_to(repository_url(history)),
+        windows=list(_entries_by_window(page_scope, results, _offered_windows(results))),
+        brief=not page_scope.is_full,
+        weeks=week_series(history, series[-max_weeks if page_scope.is_full else -WEEKS_IN_BRIEF :], results),
     )
 
 
-def specs(subject: Subject) -> list[WindowSpec]:
+def offered_window_specs(results: Results) -> list[WindowSpec]:
     """The windows to choose from, that of the settings first."""
-    others = (windows.window(text, subject.policy.zone) for text in ALSO)
+    others = (windows.parse_window(text, results.policy.zone) for text in EXTRA_WINDOWS)
     return [
-        subject.spec,
-        *(one for one in others if (one.span, one.everything) != (subject.spec.span, subject.spec.everything)),
+        results.window_spec,
+        *(
+            spec
+            for spec in others
+            if (spec.length, spec.is_all) != (results.window_spec.length, results.window_spec.is_all)
+        ),
     ]
 
 
-def _windows(subject: Subject) -> list[tuple[WindowSpec, windows.Window]]:
+def _offered_windows(results: Results) -> list[tuple[WindowSpec, windows.Window]]:
     """Those that any scope has, that of the settings first; one in any case."""
-    began = subject.records.began
-    resolved = [(spec, spec.resolve(subject.now, began)) for spec in specs(subject)]
-    whole = [(spec, window) for spec, window in resolved if window.start < window.end]
-    return [pair for pair in whole if _offered(*pair, subject, began)] or whole[:1]
+    first_deployment_at = results.evaluation.first_deployment_at
+    resolved = [(spec, spec.resolve(results.now, first_deployment_at)) for spec in offered_window_specs(results)]
+    not_empty = [(spec, window) for spec, window in resolved if window.start < window.end]
+    return [pair for pair in not_empty if _is_offered(*pair, results, first_deployment_at)] or not_empty[:1]
 
 
-def _offered(spec: WindowSpec, window: windows.Window, subject: Subject, began: datetime | None) -> bool:
+def _is_offered(
+    spec: WindowSpec, window: windows.Window, results: Results, first_deployment_at: datetime | None
+) -> bool:
     """Whether a window of choice holds only time that is known of; that of the settings and all are there anyway."""
-    return spec is subject.spec or spec.everything or (began is not None and began <= window.start)
-
-
-def _window(spec: WindowSpec, window: windows.Window, subject: Subject) -> Window:
-    return Window(
-        key=spec.text,
-        label=_label(spec, window, subject),
-        span=" – ".join(formatting.minute(moment, subject.policy.zone) for moment in (window.start, window.end)),
-        since=int(window.start.timestamp()),
-        until=int(window.end.timestamp()),
-        before=_before(spec, window, subject),
+    return (
+        spec is results.window_spec
+        or spec.is_all
+        or (first_deployment_at is not None and first_deployment_at <= window.start)
     )
 
 
-def _in_windows(
-    place: Place, subject: Subject, windows: Sequence[tuple[WindowSpec, windows.Window]]
-) -> Iterator[Numbers]:
+def _window_option(spec: WindowSpec, window: windows.Window, results: Results) -> WindowOption:
+    return WindowOption(
+        key=spec.text,
+        label=_label(spec, window, results),
+        span=" – ".join(formatting.date_time(moment, results.policy.zone) for moment in (window.start, window.end)),
+        since=int(window.start.timestamp()),
+        until=int(window.end.timestamp()),
+        before=_previous_window_text(spec, window, results),
+    )
+
+
+def _entries_by_window(
+    page_scope: PageScope, results: Results, windows: Sequence[tuple[WindowSpec, windows.Window]]
+) -> Iterator[ScopeInWindow]:
     """A scope in every window, or in that of the settings alone."""
-    record = place.record
-    for number, (spec, window) in enumerate(windows if place.full else windows[:1]):
-        if number and not _offered(spec, window, subject, record.began):
+    history = page_scope.history
+    for number, (spec, window) in enumerate(windows if page_scope.is_full else windows[:1]):
+        if number and not _is_offered(spec, window, results, history.first_deployment_at):
             continue
-        now, earlier = _numbers(place, subject, spec, window)
-        start, end = before(record, window.start), before(record, window.end)
-        verdicts = compare(record, window, now, earlier) if earlier else {}
-        prospect = place.found.outlook if spec is subject.spec and place.full else None
-        further = (prospects(prospect) if prospect else {}) if place.full else None
-        yield Numbers(
+        current, previous = _metrics_in_window(page_scope, results, spec, window)
+        start, end = count_before(history, window.start), count_before(history, window.end)
+        verdicts = compare_windows(history, window, current, previous) if previous else {}
+        outlook = page_scope.metrics.outlook if spec is results.window_spec and page_scope.is_full else None
+        extra_details = (outlook_details(outlook) if outlook else {}) if page_scope.is_full else None
+        yield ScopeInWindow(
             window=number,
             deployments=(start[0], end[0]),
             incidents=(start[1], end[1]),
-            overall=overall(replace(place.found, metrics=now)),
-            cards=_since(cards(now, earlier, verdicts, subject.policy.benchmark, further), record, window, subject),
-            outlook=list(outlook(prospect)) if prospect else [],
-            beside=list(security(now)) if place.full else [],
+            overall=overall_level_text(replace(page_scope.metrics, metrics=current)),
+            cards=_with_start_of_records(
+                build_cards(current, previous, verdicts, results.policy.benchmark, extra_details),
+                history,
+                window,
+                results,
+            ),
+            outlook=list(outlook_lists(outlook)) if outlook else [],
+            beside=list(security_rows(current)) if page_scope.is_full else [],
         )
 
 
-def _since(made: list[Card], record: Record, window: windows.Window, subject: Subject) -> list[Card]:
+def _with_start_of_records(
+    cards: list[MetricCard], history: ScopeHistory, window: windows.Window, results: Results
+) -> list[MetricCard]:
     """The cards; the first one, which counts days, says where nothing is known of the first of them."""
-    frequency, *others = made
-    if record.began is None or not window.holds(record.began) or record.began == window.start:
-        return made
-    known = f"{frequency.n}, known since {formatting.day(record.began, subject.policy.zone)}"
-    return [replace(frequency, n=known), *others]
+    frequency, *others = cards
+    if (
+        history.first_deployment_at is None
+        or not window.contains(history.first_deployment_at)
+        or history.first_deployment_at == window.start
+    ):
+        return cards
+    n_text = f"{frequency.n}, known since {formatting.date(history.first_deployment_at, results.policy.zone)}"
+    return [replace(frequency, n=n_text), *others]
 
 
-def _numbers(
-    place: Place, subject: Subject, spec: WindowSpec, window: windows.Window
+def _metrics_in_window(
+    page_scope: PageScope, results: Results, spec: WindowSpec, window: windows.Window
 ) -> tuple[schema.Metrics, schema.Metrics | None]:
     """The metrics in a window and, where there is one, in the window before; those of the settings are known."""
-    if spec is subject.spec:
-        return place.found.metrics, place.found.previous
+    if spec is results.window_spec:
+        return page_scope.metrics.metrics, page_scope.metrics.previous
 
-    def within(one: windows.Window) -> schema.Metrics:
-        touched = weeks(one, subject.policy.zone, subject.now, place.record.began)
-        return metrics(place.record, one, touched, subject.policy)
+    def metrics_in(window: windows.Window) -> schema.Metrics:
+        touched_weeks = iso_weeks(window, results.policy.zone, results.now, page_scope.history.first_deployment_at)
+        return calculate_metrics(page_scope.history, window, touched_weeks, results.policy)
 
-    return within(window), None if spec.everything else within(window.before())
+    return metrics_in(window), None if spec.is_all else metrics_in(window.previous())
 
 
-def _label(spec: WindowSpec, window: windows.Window, subject: Subject) -> str:
-    if spec.everything:
+def _label(spec: WindowSpec, window: windows.Window, results: Results) -> str:
+    if spec.is_all:
         return "all"
-    if spec.span:
+    if spec.length:
         return (
             formatting.count(round(window.days), "day")
             if window.days >= 1
             else formatting.duration(window.days * 86400)
         )
-    return " – ".join(formatting.day(moment, subject.policy.zone) for moment in (window.start, window.end))
+    return " – ".join(formatting.date(moment, results.policy.zone) for moment in (window.start, window.end))
 
 
-def _before(spec: WindowSpec, window: windows.Window, subject: Subject) -> str:
-    if spec.everything:
+def _previous_window_text(spec: WindowSpec, window: windows.Window, results: Results) -> str:
+    if spec.is_all:
         return ""
-    return f"in the {_label(spec, window, subject)} before" if spec.span else "in as long a time before"
+    return f"in the {_label(spec, window, results)} before" if spec.length else "in as long a time before"
 
 
-T = TypeVar("T", Deployment, Incident)
+T = TypeVar("T", DeploymentEntry, IncidentEntry)
 
 
-def _with_evidence(scopes: Sequence[Scope], places: Sequence[Place], now: datetime, left: int) -> list[Scope]:
+def _with_evidence(
+    entries: Sequence[ScopeEntry], page_scopes: Sequence[PageScope], now: datetime, bytes_left: int
+) -> list[ScopeEntry]:
     """The newest incidents and deployments of all scopes together, as many as there is room for."""
-    ends = [before(place.record, now) for place in places]
+    counts_by_now = [count_before(page_scope.history, now) for page_scope in page_scopes]
     incidents = (
-        (place.record.incidents[number].incident.detected_at, scope, number)
-        for scope, place in enumerate(places)
-        for number in range(ends[scope][1])
+        (page_scope.history.incidents[number].incident.detected_at, scope, number)
+        for scope, page_scope in enumerate(page_scopes)
+        for number in range(counts_by_now[scope][1])
     )
     deployments = (
-        (place.record.deployments[number].finished_at, scope, number)
-        for scope, place in enumerate(places)
-        for number in range(ends[scope][0])
+        (page_scope.history.deployments[number].finished_at, scope, number)
+        for scope, page_scope in enumerate(page_scopes)
+        for number in range(counts_by_now[scope][0])
     )
-    found, used = _fitting(nlargest(MOST_INCIDENTS, incidents), places, Evidence.incident, left // FOR_INCIDENTS)
-    made, _ = _fitting(nlargest(MOST_DEPLOYMENTS, deployments), places, Evidence.deployment, left - used)
+    incident_entries, incident_bytes = _newest_that_fit(
+        nlargest(MAX_INCIDENTS, incidents),
+        page_scopes,
+        EvidenceBuilder.incident_entry,
+        bytes_left // INCIDENT_BYTES_DIVISOR,
+    )
+    deployment_entries, _ = _newest_that_fit(
+        nlargest(MAX_DEPLOYMENTS, deployments),
+        page_scopes,
+        EvidenceBuilder.deployment_entry,
+        bytes_left - incident_bytes,
+    )
     return [
         replace(
-            one,
-            first=ends[scope][0] - len(made[scope]),
-            deployments=made[scope][::-1],
-            incidents_first=ends[scope][1] - len(found[scope]),
-            incidents=found[scope][::-1],
+            entry,
+            first=counts_by_now[scope][0] - len(deployment_entries[scope]),
+            deployments=deployment_entries[scope][::-1],
+            incidents_first=counts_by_now[scope][1] - len(incident_entries[scope]),
+            incidents=incident_entries[scope][::-1],
         )
-        for scope, one in enumerate(scopes)
+        for scope, entry in enumerate(entries)
     ]
 
 
-def _fitting(
-    newest: Iterable[tuple[datetime, int, int]], places: Sequence[Place], made: Callable[[Evidence, int], T], left: int
+def _newest_that_fit(
+    newest: Iterable[tuple[datetime, int, int]],
+    page_scopes: Sequence[PageScope],
+    build_entry: Callable[[EvidenceBuilder, int], T],
+    bytes_left: int,
 ) -> tuple[defaultdict[int, list[T]], int]:
     """By scope what fits into so many bytes, the newest first, and how many bytes that takes."""
-    kept: defaultdict[int, list[T]] = defaultdict(list)
-    used = 0
+    entries: defaultdict[int, list[T]] = defaultdict(list)
+    used_bytes = 0
     for _, scope, number in newest:
-        links = places[scope].evidence.links
-        size = links.size
-        one = made(places[scope].evidence, number)
-        used += _size(one) + 1 + links.size - size
-        if used > left:
+        links = page_scopes[scope].evidence.links
+        size_bytes = links.size_bytes
+        entry = build_entry(page_scopes[scope].evidence, number)
+        used_bytes += _size_bytes(entry) + 1 + links.size_bytes - size_bytes
+        if used_bytes > bytes_left:
             break
-        kept[scope].append(one)
-    return kept, min(used, max(left, 0))
+        entries[scope].append(entry)
+    return entries, min(used_bytes, max(bytes_left, 0))
 
 
-def _size(one: Struct) -> int:
-    return len(embedded(msgspec.json.encode(one)).encode())
+def _size_bytes(entry: Struct) -> int:
+    return len(script_safe_json(msgspec.json.encode(entry)).encode())
