@@ -36,7 +36,7 @@ ACTION = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
 PAGES = sorted(
     [
         *ROOT.glob("*.md"),
-        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
         ROOT / "tests" / "README.md",
         ROOT / "examples" / "facts" / "README.md",
     ]
