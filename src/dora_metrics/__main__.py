@@ -1,8 +1,8 @@
-"""Where the real world comes in: arguments, environment, streams and the clock."""
+"""The process: hands its arguments, environment, streams and clock to the command line."""
 
 import gc
 
-gc.disable()  # before the imports: one short run leaves nothing to collect, and looking for it costs a tenth of it
+gc.disable()  # before the imports: a short run leaves nothing to collect, and looking for it takes a tenth of the run
 
 import os  # noqa: E402
 import sys  # noqa: E402
@@ -14,15 +14,15 @@ from dora_metrics.runtime import Runtime  # noqa: E402
 
 
 def main() -> int:
-    """The exit code of one command."""
+    """Run one command and return its exit code."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
-    world = Runtime(os.environ, sys.stdin.buffer, sys.stdout, sys.stderr, datetime.now(UTC), time.sleep)
+    runtime = Runtime(os.environ, sys.stdin.buffer, sys.stdout, sys.stderr, datetime.now(UTC), time.sleep)
     try:
-        code = run(sys.argv[1:], world)
+        code = run(sys.argv[1:], runtime)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Whoever reads has seen enough, as `head` has: https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        # The reader has closed the pipe, as `head` does: https://docs.python.org/3/library/signal.html#note-on-sigpipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return code

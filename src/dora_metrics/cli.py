@@ -1,30 +1,29 @@
-"""Arguments → app. The only place, with `__main__`, that touches the process's environment."""
+"""Arguments to one command. With `__main__`, the only place that touches the process's environment."""
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from dora_metrics import __version__
-from dora_metrics.core import windows
+from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import DoraError
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.loading import Layer
-from dora_metrics.settings.model import DEFAULT_CONFIG, EVERY_REPOSITORY, FLAGS, Settings
+from dora_metrics.settings.model import DEFAULT_CONFIG, FLAGS, Settings
 from dora_metrics.sources import FactSource, SourceFacts
 
 FORMATS = ("json", "markdown", "html", "prometheus", "weekly", "monthly", "quarterly")
 
 
-def run(arguments: Sequence[str], world: Runtime) -> int:
-    """Runs one command and returns its exit code; wrong settings and facts are exit code 2."""
+def run(arguments: Sequence[str], runtime: Runtime) -> int:
+    """Run one command and return its exit code; 2 if settings or facts are wrong."""
     options = _parser().parse_args(arguments)
     try:
-        return int(options.command(options, world))
+        return int(options.command(options, runtime))
     except DoraError as error:
         for problem in error.problems:
-            print(f"dora-metrics: {problem}", file=world.stderr)
+            print(f"dora-metrics: {problem}", file=runtime.stderr)
         return 2
 
 
@@ -37,25 +36,28 @@ def _parser() -> argparse.ArgumentParser:
     _add_compute(commands.add_parser("compute", help="metrics from facts files; no network", allow_abbrev=False))
     _add_report(commands.add_parser("report", help="metrics from a git history; no network", allow_abbrev=False))
     _add_action(commands.add_parser("action", help="what the GitHub Action runs", allow_abbrev=False))
-    for mode, (told, description) in _ON_A_LEDGER.items():
-        _add_on_a_ledger(commands.add_parser(mode, help=told, description=description, allow_abbrev=False), mode)
+    for mode, (summary, description) in _LEDGER_COMMANDS.items():
+        _add_ledger_command(commands.add_parser(mode, help=summary, description=description, allow_abbrev=False), mode)
     _add_demo(commands.add_parser("demo", help="an event run on sample data", allow_abbrev=False))
     _add_init(commands.add_parser("init", help="proposes workflow and settings for a checkout", allow_abbrev=False))
     return parser
+
+
+# Commands import what they run: `compute` needs nothing of GitHub, and a run of one event nothing of git.
 
 
 def _add_action(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_action)
 
 
-def _action(_: argparse.Namespace, world: Runtime) -> int:
-    from dora_metrics.commands import action  # noqa: PLC0415 - `compute` needs none of what it imports
+def _action(_: argparse.Namespace, runtime: Runtime) -> int:
+    from dora_metrics.commands import action  # noqa: PLC0415 - see above
 
-    return action.action(world)
+    return action.action(runtime)
 
 
 _ACCESS = "A branch needs a token in GITHUB_TOKEN, and the repository by --repository or in GITHUB_REPOSITORY."
-_ON_A_LEDGER = {
+_LEDGER_COMMANDS = {
     "sync": (
         "GitHub's history into a ledger",
         f"Brings into a ledger what GitHub knows and it does not; goes on where it stopped. {_ACCESS}",
@@ -67,21 +69,23 @@ _ON_A_LEDGER = {
 }
 
 
-def _add_on_a_ledger(parser: argparse.ArgumentParser, mode: str) -> None:
-    parser.set_defaults(command=_on_a_ledger, mode=mode)
+def _add_ledger_command(parser: argparse.ArgumentParser, mode: str) -> None:
+    parser.set_defaults(command=_ledger_command, mode=mode)
     parser.add_argument("--repository", metavar="OWNER/NAME", help="whose ledger it is")
     _add_settings(parser)
 
 
-def _on_a_ledger(options: argparse.Namespace, world: Runtime) -> int:
-    from dora_metrics.commands import action  # noqa: PLC0415 - as above
+def _ledger_command(options: argparse.Namespace, runtime: Runtime) -> int:
+    from dora_metrics.commands import ledger  # noqa: PLC0415 - see above
 
-    token, now = world.environment.get("GITHUB_TOKEN"), _moment(options.now, world.now)
-    asked = {"mode": options.mode, "github-token": token, "config": options.config and str(options.config)}
-    flags = Layer("flag", {"strict": "true", "report": "off", **_flags(options).values, **asked})
-    repository = options.repository or world.environment.get("GITHUB_REPOSITORY") or EVERY_REPOSITORY
-    here = {"GITHUB_EVENT_NAME": "workflow_dispatch", "GITHUB_REPOSITORY": repository}
-    return action.action(replace(world, environment={**world.environment, **here}, now=now), flags)
+    request = ledger.LedgerRequest(
+        mode=options.mode,
+        repository=options.repository,
+        config=options.config,
+        flags=_flags(options),
+        now=_moment(options.now, runtime.now),
+    )
+    return ledger.run(request, runtime)
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -89,10 +93,10 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("dora-demo"), metavar="DIR", help="default: dora-demo")
 
 
-def _demo(options: argparse.Namespace, world: Runtime) -> int:
-    from dora_metrics.commands import demo  # noqa: PLC0415 - as above
+def _demo(options: argparse.Namespace, runtime: Runtime) -> int:
+    from dora_metrics.commands import demo  # noqa: PLC0415 - see above
 
-    return demo.run(options.output, world)
+    return demo.run(options.output, runtime)
 
 
 def _add_init(parser: argparse.ArgumentParser) -> None:
@@ -108,33 +112,40 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
 
 
-def _init(options: argparse.Namespace, world: Runtime) -> int:
-    from dora_metrics.commands.init import command  # noqa: PLC0415 - as above
+def _init(options: argparse.Namespace, runtime: Runtime) -> int:
+    from dora_metrics.commands.init import command  # noqa: PLC0415 - see above
 
-    given = {"directory": options.directory, "repository": options.repository, "yes": options.yes}
-    if options.action is not None:
-        given["action"] = options.action
-    return command.run(command.InitRequest(dry_run=options.dry_run, **given), world)
+    named = {} if options.action is None else {"action": options.action}
+    request = command.InitRequest(
+        directory=options.directory,
+        repository=options.repository,
+        yes=options.yes,
+        dry_run=options.dry_run,
+        **named,
+    )
+    return command.run(request, runtime)
 
 
 def _add_compute(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_compute)
     parser.add_argument("--facts", required=True, metavar="FILE|DIR|-", help="facts, one JSON object a line")
-    _add_common(parser)
+    _add_output_options(parser)
 
 
 def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_report)
     parser.add_argument("--git", required=True, metavar="DIR", help="a checkout, a bare repository or a mirror")
     parser.add_argument("--tags", metavar="GLOB", help="the tags that are deployments, such as 'v*'; default: all")
-    _add_common(parser)
+    _add_output_options(parser)
 
 
-def _add_common(parser: argparse.ArgumentParser) -> None:
-    """What every command has that prints numbers."""
+def _add_output_options(parser: argparse.ArgumentParser) -> None:
+    """The options of every command that prints numbers."""
     parser.add_argument("--format", choices=FORMATS, default="json", help="default: json")
-    what = "say as Markdown why a fact counts as it does: an id, a version or tag, #12, a commit or its beginning"
-    parser.add_argument("--explain", metavar="ID", help=what)
+    explain_help = (
+        "say as Markdown why a fact counts as it does: an id, a version or tag, #12, a commit or its beginning"
+    )
+    parser.add_argument("--explain", metavar="ID", help=explain_help)
     _add_settings(parser)
 
 
@@ -148,44 +159,48 @@ def _add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def _flags(options: argparse.Namespace) -> Layer:
-    given = ((name, getattr(options, name.replace("-", "_"))) for name in FLAGS)
-    return Layer("flag", {f"{name}": value for name, value in given if value is not None})
+    values = ((name, getattr(options, name.replace("-", "_"))) for name in FLAGS)
+    return Layer("flag", {name: value for name, value in values if value is not None})
 
 
-def _compute(options: argparse.Namespace, world: Runtime) -> int:
-    from dora_metrics.sources import fact_files  # noqa: PLC0415 - the action needs none of what it imports
+def _compute(options: argparse.Namespace, runtime: Runtime) -> int:
+    from dora_metrics.sources import fact_files  # noqa: PLC0415 - see above
 
-    return _print(lambda _settings, _now: fact_files.read(options.facts, world.stdin), options, world)
+    return _print(lambda _settings, _now: fact_files.read(options.facts, runtime.stdin), options, runtime)
 
 
-def _report(options: argparse.Namespace, world: Runtime) -> int:
-    from dora_metrics.sources.git import read  # noqa: PLC0415 - as above
+def _report(options: argparse.Namespace, runtime: Runtime) -> int:
+    from dora_metrics.sources.git import read  # noqa: PLC0415 - see above
 
     def source(settings: Settings, now: datetime) -> SourceFacts:
-        return read.read_history(
-            read.GitHistoryRequest(options.git, options.tags or None, settings, now), world.environment
-        )
+        request = read.GitHistoryRequest(options.git, options.tags or None, settings, now)
+        return read.read_history(request, runtime.environment)
 
-    return _print(source, options, world)
+    return _print(source, options, runtime)
 
 
-def _print(source: FactSource, options: argparse.Namespace, world: Runtime) -> int:
-    from dora_metrics.commands import compute  # noqa: PLC0415 - as above
+def _print(source: FactSource, options: argparse.Namespace, runtime: Runtime) -> int:
+    from dora_metrics.commands import compute  # noqa: PLC0415 - see above
 
     request = compute.ComputeRequest(
         format=options.format,
         config=options.config,
         flags=_flags(options),
-        now=_moment(options.now, world.now),
+        now=_moment(options.now, runtime.now),
         explain=options.explain,
     )
-    return compute.run(request, source, world.stdout, world.stderr)
+    return compute.run(request, source, runtime.stdout, runtime.stderr)
 
 
 def _moment(text: str | None, now: datetime) -> datetime:
+    """The time of the flag `--now`, or the current one.
+
+    Raises:
+        DoraError: if the text is not a valid time.
+    """
     if text is None:
         return now
     try:
-        return windows.parse_instant(text)
-    except ValueError as problem:
-        raise DoraError(f"flag now: {problem}") from None
+        return parse_instant(text)
+    except ValueError as error:
+        raise DoraError(f"flag now: {error}") from None

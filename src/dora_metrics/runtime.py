@@ -1,8 +1,6 @@
-"""Everything real that a command may touch, made once in `__main__` and passed down.
+"""What a command needs of the real world: environment, streams, clocks. `__main__` builds it once, for all."""
 
-How long a sink may take.
-"""
-
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,7 +9,14 @@ from typing import BinaryIO, TextIO
 
 @dataclass(frozen=True)
 class HttpLimits:
-    """Seconds to connect, seconds for an answer, tries; seconds before the second try, then doubled."""
+    """Limits of one request to a sink or a health check.
+
+    Attributes:
+        connect_seconds: how long connecting may take.
+        read_seconds: how long each part of an answer may take.
+        tries: how often a request is sent at most.
+        pause_seconds: the pause before the second try; doubled before each further one.
+    """
 
     connect_seconds: float = 5
     read_seconds: float = 10
@@ -25,7 +30,18 @@ class HttpLimits:
 
 @dataclass(frozen=True)
 class Runtime:
-    """Environment, streams, the clock as it was read at the start, and how to wait."""
+    """The real world as one process sees it.
+
+    Attributes:
+        environment: of the process; it may hold secrets.
+        stdin: binary, since facts are UTF-8 whatever the locale is.
+        stdout: results and the log of a workflow's step.
+        stderr: problems and progress.
+        now: the time at the start, in UTC.
+        sleep: waits for some seconds.
+        monotonic: the seconds of a clock that never goes back.
+        http_limits: for sinks and the health check.
+    """
 
     environment: Mapping[str, str] = field(repr=False)
     stdin: BinaryIO
@@ -33,4 +49,5 @@ class Runtime:
     stderr: TextIO
     now: datetime
     sleep: Callable[[float], None]
+    monotonic: Callable[[], float] = time.monotonic
     http_limits: HttpLimits = HttpLimits()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from playwright.sync_api import Browser, expect
 
-from dora_metrics.core.metrics.comparison import Results
+from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.reports.site.evidence import LinkTable, script_safe_json, single_line
 from dora_metrics.pipeline import publish
 from support.facts import change, deployment, incident, results_of

@@ -12,7 +12,7 @@ import yaml
 from dora_metrics.core.targets import units
 from dora_metrics.settings import loading
 from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
-from dora_metrics.settings.model import NAMES, Settings, policy_of
+from dora_metrics.settings.model import NAMES, Settings
 from support.paths import ROOT
 from support.tools import require_tool
 
@@ -183,7 +183,7 @@ def test_the_goals_and_thresholds_that_the_settings_file_shows_can_be_used() -> 
     _, _, rest = SETTINGS.read_text("utf-8").partition("goals: {}")
     shown = "".join(re.findall(r"^#(   \w.*\n)", rest.partition("# ---")[0], flags=re.MULTILINE))
     found = load_settings([Layer("file", {"goals": yaml.safe_load(shown)})])
-    assert len(policy_of(found).goals) == len(units.METRIC_NAMES)
+    assert len(found.policy.goals) == len(units.METRIC_NAMES)
     _, _, rest = SETTINGS.read_text("utf-8").partition("fail-on: []")
     items = yaml.safe_load("".join(re.findall(r"^#(   - .*\n)", rest.partition("warn-on")[0], flags=re.MULTILINE)))
     assert load_settings([Layer("file", {"fail-on": items})]).fail_on == tuple(items)

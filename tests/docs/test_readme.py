@@ -20,7 +20,7 @@ from dora_metrics.core.reports import prometheus
 from dora_metrics.core.targets import benchmarks
 from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, prometheus_families
 from dora_metrics.settings.loading import Layer, load_settings
-from dora_metrics.settings.model import NAMES, Settings, policy_of
+from dora_metrics.settings.model import NAMES, Settings
 from dora_metrics.sinks.base import SinkPayload
 from dora_metrics.sinks.endpoint import Endpoint
 from dora_metrics.sources import fact_files
@@ -156,7 +156,7 @@ def test_the_limits_and_goals_that_are_shown_can_be_used() -> None:
     (shown,) = (block for block in blocks(DEFINITIONS, "yaml") if block.startswith("fail-on:"))
     found = load_settings([Layer("definitions", yaml.safe_load(shown))])
     assert found.fail_on == ("change_failure_rate > 0.15", "regression")
-    assert [goal.metric for goal in policy_of(found).goals] == ["deployment_frequency", "lead_time"]
+    assert [goal.metric for goal in found.policy.goals] == ["deployment_frequency", "lead_time"]
 
 
 # --- Links, paths, examples of text ---
@@ -297,4 +297,4 @@ def test_the_rules_are_told_in_the_order_in_which_they_hit() -> None:
 def test_the_levels_are_told_of_every_published_table() -> None:
     told = [row[0].partition("`,")[0].strip("`") for row in rows(DEFINITIONS, "## Levels")]
     assert tuple(told) == benchmarks.PUBLISHED_BENCHMARKS
-    assert f"`{policy_of(Settings()).benchmark.name}`, the default" in DEFINITIONS
+    assert f"`{Settings().policy.benchmark.name}`, the default" in DEFINITIONS

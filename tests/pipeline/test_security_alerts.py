@@ -81,10 +81,10 @@ def test_what_auto_was_refused_is_asked_for_again_after_a_week_or_by_a_person(sh
 
     assert asks(event)
     assert not asks(event)
-    assert not asks(event, later=timedelta(days=6))
-    assert asks("workflow_dispatch", later=timedelta(days=6))
-    assert asks(event, later=timedelta(days=7))
-    assert not asks(event, later=timedelta(days=8))
+    assert not asks(event, delay=timedelta(days=6))
+    assert asks("workflow_dispatch", delay=timedelta(days=6))
+    assert asks(event, delay=timedelta(days=7))
+    assert not asks(event, delay=timedelta(days=8))
 
 
 def test_what_was_known_stays_dated_by_the_last_reading_however_often_it_is_refused(shop: SyncShop) -> None:

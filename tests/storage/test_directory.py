@@ -24,8 +24,8 @@ from msgspec.structs import replace
 from dora_metrics.core.facts.jsonl import encode_fact
 from dora_metrics.core.facts.model import Change, Deployment
 from dora_metrics.core.ledger import layout
+from dora_metrics.core.ledger.snapshot import Snapshot
 from dora_metrics.errors import LedgerError
-from dora_metrics.storage.base import Snapshot
 from dora_metrics.storage.directory import DirectoryStorage
 from support import ledger_writer
 from support.ledger_writer import record_facts
@@ -340,7 +340,7 @@ def test_files_of_the_user_stay_as_they_are(tmp_path: Path) -> None:
 def test_facts_files_of_any_name_are_read_and_stay_while_nothing_in_them_changes(tmp_path: Path) -> None:
     imported = put(tmp_path, "facts/imported/jenkins.jsonl", encode_fact(deployment("imported")))
     before = imported.read_bytes()
-    assert "test:imported" in {fact.id for fact in record_facts(tmp_path, deployment("a")).plan.after.facts}
+    assert "test:imported" in {fact.id for fact in record_facts(tmp_path, deployment("a")).merge.after.facts}
     assert imported.read_bytes() == before
 
 

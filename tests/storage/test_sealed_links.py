@@ -65,7 +65,7 @@ def test_after_more_failures_than_are_carried_the_success_before_them_is_known()
     found = record_facts_at(
         ledger, LATER, deployment(500, LATER, changes=(change(7, LATER).id,)), change(7, LATER - DAY)
     )
-    assert {"github:deployment:1", "github:deployment:2"} <= {fact.id for fact in found.plan.after.facts}
+    assert {"github:deployment:1", "github:deployment:2"} <= {fact.id for fact in found.merge.after.facts}
     assert differences(ledger, found) == {}
 
 

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 
 from dora_metrics.core import schema, windows
 from dora_metrics.core.facts.model import TIME_FIELDS, Change, Commit, Deployment, Fact, Incident, Vulnerability
-from dora_metrics.core.metrics.comparison import Results
 from dora_metrics.core.metrics.document import build_document
+from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import evaluate_facts
 from dora_metrics.core.policy import Policy
 

@@ -11,7 +11,7 @@ from dora_metrics.core.linking.commit_graph import ResolvedChanges, resolve_chan
 from dora_metrics.github.client import Client
 from dora_metrics.github.history import GatheredHistory, HistoryRequest, PartOrFailure, read_history
 from dora_metrics.github.observation import Run
-from dora_metrics.settings.model import Settings, policy_of
+from dora_metrics.settings.model import Settings
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
 from support.events import make_run as made_run
@@ -95,7 +95,7 @@ def read_fake_history(
     gathered = GatheredHistory.from_parts(parts)
     before = ledger or {}
     new_facts = {fact.id: fact for fact in changed_facts(before, gathered.facts.values())}
-    link_result = resolve_changes({**before, **new_facts}.values(), gathered.graph, policy_of(settings))
+    link_result = resolve_changes({**before, **new_facts}.values(), gathered.graph, settings.policy)
     return HistoryRead(gathered, link_result, client.request_count, parts)
 
 

@@ -12,7 +12,8 @@ import msgspec
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
 from dora_metrics.core.ledger import layout
 from dora_metrics.core.ledger.layout import ALL_MONTHS, MonthSelection, git_blob_sha, month_of_path
-from dora_metrics.core.metrics.comparison import Results
+from dora_metrics.core.ledger.snapshot import Snapshot, parse_sequence, with_next_sequence
+from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.totals import Totals
 from dora_metrics.core.reports.prometheus import exposition_text
 from dora_metrics.core.scope import Scope
@@ -21,7 +22,7 @@ from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, promethe
 from dora_metrics.pipeline.record import RecordRequest, RunResult, record
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import fact_files
-from dora_metrics.storage.base import Snapshot, Storage, parse_sequence, with_next_sequence
+from dora_metrics.storage.base import Storage
 from dora_metrics.storage.directory import DirectoryStorage
 from support import ledger_writer
 from support.facts import sha
@@ -66,7 +67,7 @@ class InMemoryLedger:
 
 def record_facts_at(root: Path | Storage, now: datetime, *facts: Fact, **inputs: object) -> RunResult:
     """A run at that time which saw these facts; `given` are settings."""
-    request = RecordRequest(lambda _: Observation(facts, ""), whole=inputs.get("mode") == "rebuild")
+    request = RecordRequest(lambda _: Observation(facts, ""), reads_everything=inputs.get("mode") == "rebuild")
     ledger = DirectoryStorage(root) if isinstance(root, Path) else root
     return record(request, ledger, Settings.model_validate(inputs), replace(ledger_writer.RUN, now=now), time.sleep)
 

@@ -11,7 +11,7 @@ from dora_metrics.pipeline.record import RecordRequest, RunResult, record
 from dora_metrics.settings.model import Settings
 from dora_metrics.storage.directory import DirectoryStorage
 
-RUN = Run("push", "acme/shop", "", "", "1", "https://github.com", "", datetime(2026, 11, 21, 12, tzinfo=UTC))
+RUN = Run("push", "acme/shop", datetime(2026, 11, 21, 12, tzinfo=UTC), run_id="1")
 
 
 def record_facts(root: Path, *facts: Fact, **inputs: object) -> RunResult:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page
 
 from dora_metrics.commands.demo import NOW
 from dora_metrics.core import windows
-from dora_metrics.core.metrics.comparison import Results
+from dora_metrics.core.metrics.results import Results
 from dora_metrics.pipeline import publish
 from dora_metrics.pipeline.evaluate import evaluate
 from dora_metrics.settings.model import Settings

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from dora_metrics.core import periods, windows
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.metrics.comparison import Results
 from dora_metrics.core.metrics.document import build_document
+from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import evaluate_facts
 from dora_metrics.core.periods import PeriodKind
 from dora_metrics.core.policy import Policy

@@ -1,4 +1,4 @@
-"""Facts from a source become numbers on standard output: what `compute` and `report` have in common; no network."""
+"""Print the numbers of a source's facts; what `compute` and `report --git` have in common. No network."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from typing import TextIO
 import msgspec
 
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.metrics.comparison import Results
+from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.periods import PERIOD_KINDS, PeriodKind, due_period
 from dora_metrics.core.reports import prometheus, summary
 from dora_metrics.core.reports.explain.case import build_context
@@ -34,7 +34,15 @@ from dora_metrics.templates import load_parts, load_template
 
 @dataclass(frozen=True)
 class ComputeRequest:
-    """What was asked for."""
+    """What to print.
+
+    Attributes:
+        format: one of the keys of `_WRITERS`.
+        config: a config file that was named; None for the default one, if it exists.
+        flags: settings of the command line.
+        now: the time to compute for.
+        explain: the fact to explain instead of printing numbers.
+    """
 
     format: str
     config: Path | None
@@ -44,89 +52,88 @@ class ComputeRequest:
 
 
 def run(request: ComputeRequest, source: FactSource, stdout: TextIO, stderr: TextIO) -> int:
-    """Prints the metrics of what a source holds, and what their thresholds say.
+    """Print the metrics of a source's facts, and the thresholds that they violate.
 
     Returns:
-        0, or 1 if a threshold of `fail-on` was hit.
+        0, or 1 if a threshold of `fail-on` is violated.
 
     Raises:
         SettingsError: with every problem of the settings.
-        DoraError: if the source cannot be read, or what is to be explained is not known, with what is near to it.
+        DoraError: if the source cannot be read, or the fact to explain is not known; the message names similar ones.
     """
-    file = loading.read_config_file(request.config or DEFAULT_CONFIG)
-    if request.config and file is None:
+    config = loading.read_config_file(request.config or DEFAULT_CONFIG)
+    if request.config and config is None:
         raise SettingsError(f"config {request.config}: there is no such file")
-    layers = (*([file] if file else ()), request.flags)
+    layers = (*([config] if config else ()), request.flags)
     settings = load_settings(layers)
-    found = source(settings, request.now)
+    source_facts = source(settings, request.now)
     notes = (
         *(f"{name} is set, and has no effect in this version." for name in names_without_effect(layers)),
-        *found.notes,
+        *source_facts.notes,
     )
-    subject = evaluate(found.facts, settings, request.now, notes)
+    results = evaluate(source_facts.facts, settings, request.now, notes)
     if request.explain is not None:
-        stdout.write(_explained(request.explain, subject, found.facts))
+        stdout.write(_explanation(request.explain, results, source_facts.facts))
         return 0
-    stdout.write(_WRITERS[request.format](subject, found.facts, settings))
-    return _judged(subject, settings, stderr)
+    stdout.write(_WRITERS[request.format](results, source_facts.facts, settings))
+    return _print_thresholds(results, settings, stderr)
 
 
-def _explained(name: str, subject: Results, facts: list[Fact]) -> str:
-    """Everything about what a name means, as Markdown."""
-    match explain(build_context(facts, subject.policy, subject.window), name):
-        case NoMatch() as missing:
-            near = f"; near to it: {', '.join(missing.similar_names)}" if missing.similar_names else ""
-            raise DoraError(escape_line(f"explain: {missing.reason}{near}"))
+def _explanation(name: str, results: Results, facts: list[Fact]) -> str:
+    """Everything about the facts that a name stands for, as Markdown."""
+    match explain(build_context(facts, results.policy, results.window), name):
+        case NoMatch() as no_match:
+            similar = f"; near to it: {', '.join(no_match.similar_names)}" if no_match.similar_names else ""
+            raise DoraError(escape_line(f"explain: {no_match.reason}{similar}"))
         case explanations:
             from dora_metrics.core.reports import render  # noqa: PLC0415 - only Markdown needs Jinja
 
             return render.markdown(load_template("explain.md.j2"), explanations=explanations)
 
 
-def _judged(subject: Results, settings: Settings, stderr: TextIO) -> int:
-    """The thresholds on all scopes; the exit code."""
-    found = check_thresholds(subject, settings, [record.scope for record in subject.evaluation.histories])
-    for one in found.violations:
-        place = f"{one.repository} {one.service} {one.environment}"
-        stderr.write(
-            f"dora-metrics: {one.on}-on: {escape_line(one.text)} ({escape_line(one.rule)}) in {escape_line(place)}\n"
-        )
-    stderr.writelines(f"dora-metrics: threshold {escape_line(text)}\n" for text in found.not_evaluated)
-    return int(found.is_failing)
+def _print_thresholds(results: Results, settings: Settings, stderr: TextIO) -> int:
+    """Print which thresholds are violated in which scope; return the exit code."""
+    thresholds = check_thresholds(results, settings, [history.scope for history in results.evaluation.histories])
+    for violation in thresholds.violations:
+        scope = escape_line(f"{violation.repository} {violation.service} {violation.environment}")
+        text, rule = escape_line(violation.text), escape_line(violation.rule)
+        stderr.write(f"dora-metrics: {violation.on}-on: {text} ({rule}) in {scope}\n")
+    stderr.writelines(f"dora-metrics: threshold {escape_line(text)}\n" for text in thresholds.not_evaluated)
+    return int(thresholds.is_failing)
 
 
-def _json(subject: Results, _facts: list[Fact], _settings: Settings) -> str:
-    return msgspec.json.encode(subject.document).decode() + "\n"
+def _json(results: Results, _facts: list[Fact], _settings: Settings) -> str:
+    return msgspec.json.encode(results.document).decode() + "\n"
 
 
-def _markdown(subject: Results, _facts: list[Fact], _settings: Settings) -> str:
+def _markdown(results: Results, _facts: list[Fact], _settings: Settings) -> str:
     """The scope that was deployed last in full, the others in a line each."""
-    from dora_metrics.core.reports import render  # noqa: PLC0415 - its template engine is for Markdown alone
+    from dora_metrics.core.reports import render  # noqa: PLC0415 - only Markdown needs Jinja
 
-    latest = last_deployed(subject.evaluation.histories)
-    built = summary.build(subject, latest.scope if latest else None, None, None)
-    return render.summary_markdown(built, load_template("summary.md.j2"), load_parts())
-
-
-def _html(subject: Results, _facts: list[Fact], _settings: Settings) -> str:
-    from dora_metrics.pipeline import publish  # noqa: PLC0415 - its template engine and library are for the page alone
-
-    return publish.page_html(subject)
+    latest = last_deployed(results.evaluation.histories)
+    report = summary.build(results, latest.scope if latest else None, None, None)
+    return render.summary_markdown(report, load_template("summary.md.j2"), load_parts())
 
 
-def _prometheus(subject: Results, facts: list[Fact], _settings: Settings) -> str:
-    return prometheus.exposition_text(prometheus_families(subject, cumulative_totals(subject, facts), None))
+def _html(results: Results, _facts: list[Fact], _settings: Settings) -> str:
+    from dora_metrics.pipeline import publish  # noqa: PLC0415 - only the page needs its libraries
+
+    return publish.page_html(results)
 
 
-def _report(kind: PeriodKind, subject: Results, _facts: list[Fact], settings: Settings) -> str:
-    """The report that is due, of each scope that has one, as its issue would be."""
-    from dora_metrics.pipeline.reports import as_markdown, read_template, render_reports  # noqa: PLC0415 - as above
+def _prometheus(results: Results, facts: list[Fact], _settings: Settings) -> str:
+    return prometheus.exposition_text(prometheus_families(results, cumulative_totals(results, facts), None))
 
-    period = due_period(kind, subject.now, settings.zone, settings.report_day)
-    found = render_reports(subject, EVERY_REPOSITORY, period, settings, partial(read_template, Path()))
-    if found.problem:
-        raise DoraError(found.problem)
-    return as_markdown(found)
+
+def _report(kind: PeriodKind, results: Results, _facts: list[Fact], settings: Settings) -> str:
+    """The report that is due, for each active scope, as its issue would be."""
+    from dora_metrics.pipeline.reports import read_template, render_reports  # noqa: PLC0415 - as above
+
+    period = due_period(kind, results.now, settings.zone, settings.report_day)
+    reports = render_reports(results, EVERY_REPOSITORY, period, settings, partial(read_template, Path()))
+    if reports.problem:
+        raise DoraError(reports.problem)
+    return reports.as_markdown()
 
 
 _WRITERS: dict[str, Callable[[Results, list[Fact], Settings], str]] = {

@@ -1,17 +1,27 @@
-"""How an effect of a run went."""
+"""How an effect of a run went; the one type for the ledger, sinks, reports and inputs."""
 
 from dataclasses import dataclass
 from typing import Literal
 
+Status = Literal["done", "failed", "skipped"]
+
+_SYMBOLS: dict[Status, str] = {"done": "✓", "failed": "✗", "skipped": "–"}
+
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one effect of the run went: a sink, the ledger, an input."""
+    """How one effect of the run went.
+
+    Attributes:
+        name: of the effect, such as `ledger`, `Pushgateway` or the name of an input.
+        status: whether it is done, has failed, or was not tried on purpose.
+        detail: what was done, or why it was not; a failure also says what to do.
+    """
 
     name: str
-    status: Literal["done", "failed", "skipped"]
-    detail: str
+    status: Status
+    detail: str = ""
 
     @property
     def symbol(self) -> str:
-        return {"done": "✓", "failed": "✗", "skipped": "–"}[self.status]
+        return _SYMBOLS[self.status]

@@ -2,7 +2,10 @@
 
 from typing import NamedTuple
 
-from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.facts.model import Deployment, Incident
+
+DEFAULT_ENVIRONMENT = "production"
+"""The environment of a fact that names none."""
 
 
 def deployment_label(deployment: Deployment) -> str:
@@ -21,7 +24,12 @@ class Scope(NamedTuple):
 def scope_of(deployment: Deployment) -> tuple[str, str, str]:
     """What a deployment is compared within, as it was recorded."""
     service = deployment.service or default_service(deployment.repository)
-    return deployment.repository, service, deployment.environment or "production"
+    return deployment.repository, service, environment_of(deployment)
+
+
+def environment_of(fact: Deployment | Incident) -> str:
+    """The environment of a fact, or the default one if it names none."""
+    return fact.environment or DEFAULT_ENVIRONMENT
 
 
 def default_service(repository: str) -> str:

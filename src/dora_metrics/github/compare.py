@@ -19,6 +19,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from dora_metrics.core import windows
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change, Commit, Deployment, Fact
 from dora_metrics.core.scope import scope_of
 from dora_metrics.core.services import Services
@@ -257,7 +258,7 @@ class RepositoryComparer:
         """A merged pull request, as the fragment `Pull` asks for it."""
         merged_at = parse_instant(pull["mergedAt"])
         return Change(
-            id=f"github:pull:{self.repository}#{pull['number']}",
+            id=ids.pull_request(self.repository, pull["number"]),
             repository=self.repository,
             service=service,
             source="github",
@@ -280,7 +281,7 @@ class RepositoryComparer:
         git_commit = commit["commit"]
         authored_at = _plausible_time_or_none(git_commit["author"]["date"])
         return Change(
-            id=f"commit:{commit['sha']}",
+            id=ids.commit(commit["sha"]),
             repository=self.repository,
             service=deployment.service,
             source="github",

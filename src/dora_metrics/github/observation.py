@@ -13,12 +13,12 @@ class Run:
 
     event: str
     repository: str
-    sha: str
-    ref: str
-    run_id: str
-    server_url: str
-    workflow: str
     now: datetime
+    sha: str = ""
+    ref: str = ""
+    run_id: str = ""
+    server_url: str = "https://github.com"
+    workflow: str = ""
 
     @property
     def is_manual(self) -> bool:

@@ -1,214 +1,235 @@
-"""Everything outside that a run needs, made once and only when it is needed: GitHub's API, the ledger, the asker."""
+"""One run: what it was asked for, its settings, and its collaborators, each made once and only if it is needed."""
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, Self
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.errors import LedgerError
-from dora_metrics.pipeline.enrich import Enricher
-from dora_metrics.pipeline.inputs import Inputs
+from dora_metrics.github.observation import Run
+from dora_metrics.github.runner import Runner
+from dora_metrics.pipeline.inputs import RunRequest
+from dora_metrics.runtime import Runtime
 from dora_metrics.settings import loading
-from dora_metrics.settings.loading import Layer
-from dora_metrics.settings.model import EVERY_REPOSITORY, policy_of
+from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
+from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.storage.base import NoStorage, Storage
 from dora_metrics.storage.directory import DirectoryStorage
 
 if TYPE_CHECKING:
     from dora_metrics.github.client import Client
-    from dora_metrics.pipeline.progress import Progress
+    from dora_metrics.pipeline.enrich import Enricher
     from dora_metrics.pipeline.report_issues import ReportRun
-    from dora_metrics.pipeline.sync import Sync
     from dora_metrics.storage.branch import BranchStorage
+
+Work = Literal["record", "sync", "rebuild"]
 
 
 @dataclass
 class RunContext:
-    """The outside of one run; `tell` is told what GitHub did not say, and why; `say` is the log."""
+    """Everything that the steps of one run share.
 
-    given: Inputs
-    pause: Callable[[float], None]
-    tell: Callable[[Outcome], None]
-    say: Callable[[str], None]
-    _begun: "BranchStorage | None" = None
+    Attributes:
+        request: what was asked for.
+        settings: of the flags, the inputs and the config file.
+        runtime: environment, streams and clock.
+        runner: the log and files of the workflow's step.
+        outcomes: how each effect of the run went, in order.
+    """
 
-    def settle(self) -> Inputs:
-        """All settings: the config file is the checkout's, else, where there is none, the default branch's.
+    request: RunRequest
+    settings: Settings
+    runtime: Runtime
+    runner: Runner
+    outcomes: list[Outcome] = field(default_factory=list)
+    _prefetched: "BranchStorage | None" = None
+
+    @classmethod
+    def load(cls, request: RunRequest, runtime: Runtime, runner: Runner) -> Self:
+        """Load all settings; the config file is the checkout's or, without a checkout, the default branch's.
 
         Raises:
             SettingsError: with every problem.
         """
-        file = self.given.local_config()
-        remote = self.client_wanted and self.given.run.repository != EVERY_REPOSITORY
-        if file is None and remote and not self.given.has_checkout:
-            file = self._remote_config()
-        self.given = self.given.settled(file)
-        if "_client" in self.__dict__:
-            self._client.max_rate_limit_wait = self.given.settings.max_rate_limit_wait
-        return self.given
+        context = cls(request, request.access_settings, runtime, runner)
+        layers = request.with_config(context._read_config())
+        context.settings = load_settings(layers)
+        if "client" in context.__dict__:
+            context.client.max_rate_limit_wait = context.settings.max_rate_limit_wait
+        for name in names_without_effect(layers):
+            context.note(Outcome(name, "skipped", "has no effect in this version"))
+        return context
 
-    def ledger(self) -> Storage:
-        """The ledger that the settings name.
+    def note(self, outcome: Outcome) -> None:
+        """Add an outcome, once however often a step is repeated."""
+        if outcome not in self.outcomes:
+            self.outcomes.append(outcome)
+
+    @property
+    def run(self) -> Run:
+        return self.request.run
+
+    @property
+    def work(self) -> Work:
+        """What this run is for. A job that names the environment it deployed to is an event, whatever started it."""
+        match self.settings.mode:
+            case "auto" if self.run.event in ("schedule", "workflow_dispatch") and self.settings.environment is None:
+                return "sync"
+            case "auto":
+                return "record"
+            case "sync":
+                return "sync"
+            case _:
+                return "rebuild"
+
+    @property
+    def subject_repository(self) -> str:
+        """The repository that the numbers are about; `EVERY_REPOSITORY` for a ledger of several."""
+        return EVERY_REPOSITORY if self.settings.repositories else self.run.repository
+
+    @property
+    def has_token(self) -> bool:
+        return self.settings.github_token is not None
+
+    @property
+    def request_count(self) -> int:
+        """How many requests were sent to GitHub so far."""
+        return self.client.request_count if "client" in self.__dict__ else 0
+
+    @cached_property
+    def client(self) -> "Client":
+        from dora_metrics.github.client import Client  # noqa: PLC0415 - a run without a token sends nothing
+
+        token = self.settings.github_token
+        return Client(
+            token.get_secret_value() if token else "",
+            self.request.api_url,
+            self.runtime.sleep,
+            max_rate_limit_wait=self.settings.max_rate_limit_wait,
+            on_wait=self.runner.info,
+        )
+
+    def storage(self) -> Storage:
+        """The storage that the setting `ledger` names.
 
         Raises:
-            LedgerError: if there is no token for a branch, or a folder that a container would not keep.
+            LedgerError: if there is no token for a branch, or the folder is one that a container would not keep.
         """
-        kind, _, place = self.given.settings.ledger.partition(":")
+        kind, _, place = self.settings.ledger.partition(":")
         match kind:
             case "dir":
-                return _directory(self.given, self.given.workspace / place)
+                return self._directory(self.request.workspace / place)
             case "branch":
                 return self._branch(place)
             case _:
                 return NoStorage()
 
-    def ask(self, facts: tuple[Fact, ...], before: LedgerContents) -> tuple[Fact, ...]:
-        """The facts with what GitHub adds to them; as they are without a token."""
-        if self.client_wanted and any(isinstance(fact, Deployment | Change) for fact in facts):
-            return self._asker(facts, before)
-        return facts
-
-    @property
-    def client_wanted(self) -> bool:
-        return self.given.settings.github_token is not None
-
-    @property
-    def requests(self) -> int:
-        """How many requests GitHub was asked so far."""
-        return self._client.request_count if "_client" in self.__dict__ else 0
-
-    @cached_property
-    def _client(self) -> "Client":
-        from dora_metrics.github.client import Client  # noqa: PLC0415 - a run without it need not wait for PyGithub
-
-        token = self.given.settings.github_token
-        most = self.given.settings.max_rate_limit_wait
-        secret = token.get_secret_value() if token else ""
-        return Client(secret, self.given.api_url, self.pause, max_rate_limit_wait=most, on_wait=self.say)
-
-    @cached_property
-    def _asker(self) -> Enricher:
-        from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as above
-        from dora_metrics.github.compare import RepositoryComparer  # noqa: PLC0415
-
-        rules = policy_of(self.given.settings)
-        history = RepositoryComparer(self._client, self.given.run.repository, rules.services)
-        return Enricher(history, rules, GitHubError, self._unanswered)
-
-    def _unanswered(self, problem: Exception) -> None:
-        from dora_metrics.github.client import ForbiddenError, NotFoundError  # noqa: PLC0415 - as above
-
-        lacking = isinstance(problem, ForbiddenError | NotFoundError)
-        advice = "; give the job `permissions: contents: read` and `pull-requests: read`" if lacking else ""
-        self.tell(Outcome("changes", "failed", f"GitHub did not say what was delivered: {problem}{advice}"))
+    def _directory(self, root: Path) -> Storage:
+        is_in_workspace = self.request.workspace.resolve() in root.resolve().parents
+        if self.request.is_in_container and not root.exists() and not is_in_workspace:
+            raise LedgerError(
+                f"dir:{root} is outside of what the container sees; name one in the workspace, or set `runtime: python`"
+            )
+        return DirectoryStorage(root)
 
     def _branch(self, place: str) -> Storage:
-        if not self.client_wanted:
+        if not self.has_token:
             raise LedgerError("ledger branch: no `github-token`, so only this event is known")
-        if "@" not in place and self.given.run.repository == EVERY_REPOSITORY:
+        if "@" not in place and self.run.repository == EVERY_REPOSITORY:
             raise LedgerError(f"ledger branch:{place}: of which repository? Say `--repository OWNER/NAME`")
-        from dora_metrics.storage.branch import BranchStorage  # noqa: PLC0415 - as above
+        from dora_metrics.storage.branch import BranchStorage  # noqa: PLC0415 - most local runs have no branch
 
         branch, _, repository = place.partition("@")
-        found = BranchStorage(self._client, repository or self.given.run.repository, branch, self.given.run.now)
-        begun, self._begun = self._begun, None
-        return begun if begun and begun.name == found.name else found
+        storage = BranchStorage(self.client, repository or self.run.repository, branch, self.run.now)
+        prefetched, self._prefetched = self._prefetched, None
+        return prefetched if prefetched and prefetched.name == storage.name else storage
 
-    def _remote_config(self) -> Layer | None:
-        """The config file on the default branch, in one request with the ledger if that is a branch."""
+    def _read_config(self) -> Layer | None:
+        """The config file of the workspace or the default branch; None if there is none."""
+        config = self.request.workspace_config()
+        is_on_github = self.has_token and self.run.repository != EVERY_REPOSITORY
+        if config is None and is_on_github and not self.request.has_checkout:
+            return self._read_config_on_github(self.request.config_path)
+        return config
+
+    def _read_config_on_github(self, path: str) -> Layer | None:
         from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as above
 
-        repository, path = self.given.run.repository, self.given.config
         try:
-            found = self._begin(repository, path)
-        except (GitHubError, LedgerError) as problem:
-            self.tell(
-                Outcome(
-                    "config",
-                    "skipped",
-                    f"{path} cannot be read from the default branch, so only inputs count: {problem}",
-                )
-            )
+            content = self._config_and_ledger(path)
+        except (GitHubError, LedgerError) as error:
+            problem = f"{path} cannot be read from the default branch, so only inputs count: {error}"
+            self.note(Outcome("config", "skipped", problem))
             return None
-        return None if found is None else loading.config_layer(path, found)
+        return None if content is None else loading.config_layer(path, content)
+
+    def _config_and_ledger(self, path: str) -> bytes | None:
+        """The content of the config file, in one request with the ledger if that is a branch."""
+        from dora_metrics.storage.branch import BranchStorage  # noqa: PLC0415 - as above
+
+        if self.settings.ledger.startswith("branch:") and isinstance(storage := self.storage(), BranchStorage):
+            self._prefetched = storage
+            return storage.read_config_and_prefetch(self.run.repository, path)
+        return self._default_branch_file(path)
+
+    def _default_branch_file(self, path: str) -> bytes | None:
+        from dora_metrics.github.repository import file_content, read_objects  # noqa: PLC0415 - as above
+
+        (git_object,) = read_objects(self.client, self.run.repository, [f"HEAD:{path}"])
+        return file_content(self.client, self.run.repository, git_object)
+
+    def enrich(self, facts: tuple[Fact, ...], contents: LedgerContents) -> tuple[Fact, ...]:
+        """Return the facts with what GitHub adds to them; unchanged without a token."""
+        if self.has_token and any(isinstance(fact, Deployment | Change) for fact in facts):
+            return self._enricher(facts, contents)
+        return facts
 
     @cached_property
-    def reporting(self) -> "ReportRun | None":
-        """The report issues; None where there is no token, no repository for them, or none is wanted."""
-        given = self.given
-        if not (self.client_wanted and given.settings.report) or given.run.repository == EVERY_REPOSITORY:
+    def _enricher(self) -> "Enricher":
+        from dora_metrics.github.compare import RepositoryComparer  # noqa: PLC0415 - as above
+        from dora_metrics.pipeline.enrich import Enricher  # noqa: PLC0415 - as above
+
+        comparer = RepositoryComparer(self.client, self.run.repository, self.settings.policy.services)
+        return Enricher(comparer, self.settings.policy, self.note)
+
+    def claim_reports(self, contents: LedgerContents) -> Mapping[str, bytes]:
+        """The ledger's file with this run's claims on the reports that are due."""
+        return self.report_run.claim(contents) if self.report_run else {}
+
+    @cached_property
+    def report_run(self) -> "ReportRun | None":
+        """The report issues of this run; None without a token, a repository for them, or a report that is on."""
+        if not (self.has_token and self.settings.report) or self.run.repository == EVERY_REPOSITORY:
             return None
         from dora_metrics.github.issues import ReportIssueTracker  # noqa: PLC0415 - as above
         from dora_metrics.pipeline.report_issues import ReportRun  # noqa: PLC0415 - as above
 
-        desk = ReportIssueTracker(self._client, given.run.repository, given.settings.report_labels)
-        return ReportRun(desk, given.settings, given.run, given.work != "record", self._template)
+        tracker = ReportIssueTracker(self.client, self.run.repository, self.settings.report_labels)
+        is_requested = self.work != "record"
+        return ReportRun(tracker, self.settings, self.run, is_requested, self._read_template, self.runtime.monotonic)
 
-    def _template(self, wanted: Path) -> str:
-        """The report's template: the workspace's, else, without a checkout, the default branch's.
+    def _read_template(self, path: Path) -> str:
+        """Read a template of the user's: the workspace's or, without a checkout, the default branch's.
 
         Raises:
             OSError: if it cannot be read.
-            TemplateError: if GitHub does not show it, or it lies elsewhere.
+            TemplateError: if GitHub does not show it, or the path leads out of the workspace.
         """
         from dora_metrics.core.reports.render import TemplateError  # noqa: PLC0415 - as above
         from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as above
-        from dora_metrics.github.repository import file_content, read_objects  # noqa: PLC0415 - as above
         from dora_metrics.pipeline.reports import read_template  # noqa: PLC0415 - as above
 
-        given = self.given
-        if given.has_checkout or os.path.lexists(given.workspace / wanted):
-            return read_template(given.workspace, wanted)
+        if self.request.has_checkout or os.path.lexists(self.request.workspace / path):
+            return read_template(self.request.workspace, path)
         try:
-            (found,) = read_objects(self._client, given.run.repository, [f"HEAD:{wanted.as_posix()}"])
-            text = file_content(self._client, given.run.repository, found)
-        except GitHubError as problem:
-            raise TemplateError(f"GitHub does not show it on the default branch: {problem}") from None
-        if text is None:
+            content = self._default_branch_file(path.as_posix())
+        except GitHubError as error:
+            raise TemplateError(f"GitHub does not show it on the default branch: {error}") from None
+        if content is None:
             raise FileNotFoundError
-        return text.decode()
-
-    def claim(self, before: LedgerContents) -> Mapping[str, bytes]:
-        """The ledger's file by which this run claims the reports that are due."""
-        return self.reporting.claim(before) if self.reporting else {}
-
-    def sync(self, progress: "Progress") -> "Sync":
-        """GitHub's past, to be recorded."""
-        from dora_metrics.github.compare import RepositoryComparer  # noqa: PLC0415 - as above
-        from dora_metrics.pipeline.sync import Sync  # noqa: PLC0415 - as above
-
-        given = self.given
-        services = policy_of(given.settings).services
-        return Sync(
-            client=self._client,
-            settings=given.settings,
-            run=given.run,
-            history=lambda repository: RepositoryComparer(self._client, repository, services),
-            tell=self.tell,
-            progress=progress,
-            claim=self.claim,
-        )
-
-    def _begin(self, repository: str, path: str) -> bytes | None:
-        from dora_metrics.github.repository import file_content, read_objects  # noqa: PLC0415 - as above
-        from dora_metrics.storage.branch import BranchStorage  # noqa: PLC0415 - as above
-
-        if self.given.settings.ledger.startswith("branch:") and isinstance(ledger := self.ledger(), BranchStorage):
-            self._begun = ledger
-            return ledger.read_config_and_prefetch(repository, path)
-        (found,) = read_objects(self._client, repository, [f"HEAD:{path}"])
-        return file_content(self._client, repository, found)
-
-
-def _directory(given: Inputs, root: Path) -> Storage:
-    """A folder that would be written into the container would be gone with it."""
-    if given.contained and not root.exists() and given.workspace.resolve() not in root.resolve().parents:
-        raise LedgerError(
-            f"dir:{root} is outside of what the container sees; name one in the workspace, or set `runtime: python`"
-        )
-    return DirectoryStorage(root)
+        return content.decode()

@@ -1,4 +1,4 @@
-"""What an event does not say and GitHub knows: the commits of a merged pull request, the changes of a deployment."""
+"""Complete an event's facts with what only GitHub knows: a deployment's changes, a pull request's commits."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -8,81 +8,94 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.linking.link import previous_success
+from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import Policy
+from dora_metrics.github.client import ForbiddenError, GitHubError, NotFoundError
 
-_LATER = timedelta(microseconds=1)
+_ONE_MICROSECOND = timedelta(microseconds=1)
 
 
 class ChangeSource(Protocol):
-    """The port: what a repository's history says. Failures are `failure`s."""
+    """What GitHub knows about the changes of one repository; every failure is a GitHubError."""
 
     def deployment_with_changes(self, deployment: Deployment, previous: Deployment) -> tuple[Fact, ...]:
-        """The deployment with its changes' ids, and then those changes."""
+        """Return the deployment with the ids of its changes, followed by these changes."""
         ...
 
-    def change_with_commits(self, change: Change) -> Change: ...
+    def change_with_commits(self, change: Change) -> Change:
+        """Return the change of a pull request with its commits and the times of its review."""
+        ...
 
 
 @dataclass
 class Enricher:
-    """Completes facts, asking each question once even where the ledger has to be read again."""
+    """Completes facts; asks GitHub each question once, even if the ledger is read again.
 
-    history: ChangeSource
-    rules: Policy
-    failure: type[Exception]
-    tell: Callable[[Exception], None]
+    Attributes:
+        source: answers the questions.
+        policy: which deployments are production.
+        note: receives what GitHub did not answer.
+    """
+
+    source: ChangeSource
+    policy: Policy
+    note: Callable[[Outcome], None]
     _answers: dict[tuple[str, str], tuple[Fact, ...]] = field(default_factory=dict)
 
-    def __call__(self, facts: tuple[Fact, ...], before: LedgerContents) -> tuple[Fact, ...]:
-        """The facts with what GitHub adds to them, as observations newer than what the ledger has."""
-        return tuple(found for fact in facts for found in self._asked(fact, before))
+    def __call__(self, facts: tuple[Fact, ...], contents: LedgerContents) -> tuple[Fact, ...]:
+        """Return the facts with what GitHub adds, as observations newer than those in the ledger."""
+        return tuple(completed for fact in facts for completed in self._completed(fact, contents))
 
-    def _asked(self, fact: Fact, before: LedgerContents) -> Iterator[Fact]:
-        known = before.fact_by_id(fact.id)
-        if known is not None and known.observed_at > fact.observed_at:
-            yield fact  # it changes nothing, so there is nothing to ask
+    def _completed(self, fact: Fact, contents: LedgerContents) -> Iterator[Fact]:
+        recorded = contents.fact_by_id(fact.id)
+        if recorded is not None and recorded.observed_at > fact.observed_at:
+            yield fact  # the ledger knows something newer, so an answer would change nothing
             return
-        for one in self._answer(fact, before):
-            yield one if one is fact else self._newer(one, before.fact_by_id(one.id))
+        for answer in self._answer(fact, contents):
+            yield answer if answer is fact else self._newer(answer, contents.fact_by_id(answer.id))
 
-    def _answer(self, fact: Fact, before: LedgerContents) -> tuple[Fact, ...]:
+    def _answer(self, fact: Fact, contents: LedgerContents) -> tuple[Fact, ...]:
         match fact:
-            case Deployment(status="success", changes=None) if self.rules.is_production(
-                fact.environment or "production"
-            ):
-                previous = previous_success(fact, before.facts)
+            case Deployment(status="success", changes=None) if self.policy.is_production(fact.environment):
+                previous = previous_success(fact, contents.facts)
                 if not (fact.sha and previous and previous.sha):
                     return (fact,)
-                return self._once(
-                    (fact.id, previous.id), partial(self.history.deployment_with_changes, fact, previous)
-                ) or (fact,)
-            case Change(first_commit_at=None) if fact.id.startswith("github:pull:") and not fact.retracted:
-                return self._once((fact.id, ""), lambda: (self.history.change_with_commits(fact),)) or (fact,)
+                ask = partial(self.source.deployment_with_changes, fact, previous)
+                return self._ask_once((fact.id, previous.id), ask) or (fact,)
+            case Change(first_commit_at=None) if ids.is_pull_request(fact.id) and not fact.retracted:
+                return self._ask_once((fact.id, ""), lambda: (self.source.change_with_commits(fact),)) or (fact,)
             case _:
                 return (fact,)
 
-    def _once(self, question: tuple[str, str], ask: Callable[[], tuple[Fact, ...]]) -> tuple[Fact, ...]:
+    def _ask_once(self, question: tuple[str, str], ask: Callable[[], tuple[Fact, ...]]) -> tuple[Fact, ...]:
+        """Return the answer to a question; empty if GitHub gave none."""
         if question not in self._answers:
             try:
                 self._answers[question] = ask()
-            except self.failure as problem:
+            except GitHubError as error:
                 self._answers[question] = ()
-                self.tell(problem)
+                self._note_unanswered(error)
         return self._answers[question]
 
-    def _newer(self, fact: Fact, known: Fact | None) -> Fact:
-        """An answer of GitHub's is newer than what the ledger knows, unless it says the same.
+    def _note_unanswered(self, error: GitHubError) -> None:
+        lacks_permission = isinstance(error, ForbiddenError | NotFoundError)
+        advice = "; give the job `permissions: contents: read` and `pull-requests: read`" if lacks_permission else ""
+        self.note(Outcome("changes", "failed", f"GitHub did not say what was delivered: {error}{advice}"))
 
-        Only a monorepo says which service a change has. Else it keeps the one of the deployment that brought it first,
-        so that the next one, of another service, does not rewrite it.
+    def _newer(self, answer: Fact, recorded: Fact | None) -> Fact:
+        """Return an answer as newer than the recorded fact, or that fact if both say the same.
+
+        Only a monorepo says which service a change belongs to. Otherwise a change keeps the service of the deployment
+        that delivered it first, so that a later deployment of another service does not rewrite it.
         """
-        if known is None:
-            return fact
-        if isinstance(fact, Change) and known.service and not self.rules.services:
-            fact = replace(fact, service=known.service)
-        if replace(fact, observed_at=known.observed_at) == known:
-            return known
-        return replace(fact, observed_at=max(fact.observed_at, known.observed_at + _LATER))
+        if recorded is None:
+            return answer
+        if isinstance(answer, Change) and recorded.service and not self.policy.services:
+            answer = replace(answer, service=recorded.service)
+        if replace(answer, observed_at=recorded.observed_at) == recorded:
+            return recorded
+        return replace(answer, observed_at=max(answer.observed_at, recorded.observed_at + _ONE_MICROSECOND))

@@ -1,157 +1,193 @@
-"""The environment of an action run, read once: settings, the run, the event."""
+"""What one run is asked to do: inputs, flags, the workflow run and its event, read once from the environment."""
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Self
 
 from dora_metrics.errors import EventError, SettingsError
-from dora_metrics.github.events.observe import Run
-from dora_metrics.settings import loading as settings_config
-from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
+from dora_metrics.github.observation import Run
+from dora_metrics.settings import loading
+from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.settings.model import INPUTS, NOT_YET_SUPPORTED, Settings, default_text
 
 _ACCESS = ("github-token", "ledger", "max-rate-limit-wait")
-"""What is needed to ask GitHub for the config file."""
+"""The settings that are needed to read the config file from GitHub."""
+
+_DEFAULT_API_URL = "https://api.github.com"
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """Everything that the environment says: `layers` as they were given, `settings` as far as they are known.
+class RunRequest:
+    """One run as it was asked for, before its config file is known.
 
-    `temporary`: the runner's folder for what later steps of a job are to find.
+    Attributes:
+        layers: inputs and flags, later ones winning.
+        run: the workflow run.
+        workspace: the folder that may hold a checkout.
+        api_url: GitHub's API.
+        event_path: the file with the event's payload; empty if there is none.
+        is_in_container: whether only the workspace outlives the run.
+        temporary_folder: where a runner keeps files for later steps of the job.
     """
 
     layers: tuple[Layer, ...]
-    settings: Settings
     run: Run
     workspace: Path
-    api_url: str
-    contained: bool
-    temporary: Path | None = None
+    api_url: str = _DEFAULT_API_URL
+    event_path: str = ""
+    is_in_container: bool = False
+    temporary_folder: Path | None = None
 
-    @property
-    def config(self) -> str:
-        """The path of the config file in the repository."""
-        return self._named or default_text("config")
+    @classmethod
+    def from_runner(cls, environment: Mapping[str, str], now: datetime) -> Self:
+        """Read what GitHub's runner, or a person who sets the same variables, asks for.
 
-    @property
-    def work(self) -> Literal["record", "sync", "rebuild"]:
-        """What this run is for. A job that says what it deployed is an event, whatever started it."""
-        quiet = self.run.event in ("schedule", "workflow_dispatch") and self.settings.environment is None
-        match self.settings.mode:
-            case "auto":
-                return "sync" if quiet else "record"
-            case "sync":
-                return "sync"
-            case _:
-                return "rebuild"
+        Raises:
+            SettingsError: with every variable that is missing or broken.
+        """
+        layers = (_separate_inputs(environment), _json_inputs(environment))
+        needed = ("GITHUB_EVENT_NAME", "GITHUB_REPOSITORY")
+        if missing := [name for name in needed if not environment.get(name)]:
+            raise SettingsError(
+                [f"{name}: not set; GitHub's runner sets it, outside of one set it by hand" for name in missing]
+            )
+        run = _run(environment, environment["GITHUB_EVENT_NAME"], environment["GITHUB_REPOSITORY"], now)
+        return cls._of(environment, layers, run)
 
-    @property
-    def without_effect(self) -> tuple[str, ...]:
-        return names_without_effect(self.layers)
+    @classmethod
+    def from_command_line(cls, environment: Mapping[str, str], repository: str, flags: Layer, now: datetime) -> Self:
+        """Ask for a run that a person starts, as `dora-metrics sync` does.
 
-    @property
-    def _named(self) -> str | None:
-        return next(
-            (str(layer.values["config"]) for layer in reversed(self.layers) if layer.values.get("config")), None
+        Args:
+            environment: of the process; its inputs count, below the flags.
+            repository: whose ledger it is.
+            flags: settings that win over all others.
+            now: the time of the run.
+
+        Raises:
+            SettingsError: if inputs in the environment are broken.
+        """
+        layers = (_separate_inputs(environment), _json_inputs(environment), flags)
+        return cls._of(environment, layers, _run(environment, "workflow_dispatch", repository, now))
+
+    @classmethod
+    def _of(cls, environment: Mapping[str, str], layers: tuple[Layer, ...], run: Run) -> Self:
+        temporary = environment.get("RUNNER_TEMP")
+        return cls(
+            layers=layers,
+            run=run,
+            workspace=Path(environment.get("GITHUB_WORKSPACE") or "."),
+            api_url=environment.get("GITHUB_API_URL") or _DEFAULT_API_URL,
+            event_path=environment.get("GITHUB_EVENT_PATH", ""),
+            is_in_container=environment.get("DORA_IN_CONTAINER") == "true",
+            temporary_folder=Path(temporary) if temporary else None,
         )
+
+    @cached_property
+    def access_settings(self) -> Settings:
+        """The settings that give access to GitHub; without access if they are wrong.
+
+        What is wrong is reported with all other problems, once the config file is known.
+        """
+        layers = (Layer(layer.origin, _only(_ACCESS, layer.values)) for layer in self.layers)
+        try:
+            return load_settings(layers)
+        except SettingsError:
+            return Settings(ledger="none")
+
+    @property
+    def config_path(self) -> str:
+        """The path of the config file in the repository."""
+        return self._configured_path or default_text("config")
+
+    @property
+    def _configured_path(self) -> str | None:
+        paths = (layer.values.get("config") for layer in reversed(self.layers))
+        return next((str(path) for path in paths if path), None)
 
     @property
     def has_checkout(self) -> bool:
         return (self.workspace / ".git").exists()
 
-    def local_config(self) -> Layer | None:
-        """The config file of the workspace, None where it has none.
+    def workspace_config(self) -> Layer | None:
+        """Read the config file of the workspace; None if it has none.
 
         Raises:
             SettingsError: if it cannot be read.
         """
-        return settings_config.read_config_file(self.workspace / self.config)
+        return loading.read_config_file(self.workspace / self.config_path)
 
-    def settled(self, file: Layer | None) -> "Inputs":
-        """The settings with those of the config file, None if there is no such file.
+    def with_config(self, config: Layer | None) -> tuple[Layer, ...]:
+        """All layers, the config file first; None means that there is no such file.
 
         Raises:
-            SettingsError: with every problem.
+            SettingsError: if a file was named and there is none.
         """
-        if file is None and self._named:
-            raise SettingsError(f"config {self._named}: there is no such file")
-        layers = (*([file] if file else ()), *self.layers)
-        return replace(self, layers=layers, settings=load_settings(layers))
+        if config is None and self._configured_path:
+            raise SettingsError(f"config {self._configured_path}: there is no such file")
+        return (*([config] if config else ()), *self.layers)
+
+    def payload(self) -> dict[str, object]:
+        """Read the event that started the run.
+
+        Raises:
+            EventError: if the event file cannot be read as a JSON object.
+        """
+        path = self.event_path
+        if not path:
+            raise EventError("GITHUB_EVENT_PATH: not set; GitHub's runner sets it to the file with the event")
+        try:
+            payload = json.loads(Path(path).read_text("utf-8-sig"))
+        except OSError as error:
+            raise EventError(f"{path}: the event file cannot be read ({error.strerror})") from None
+        except UnicodeDecodeError:
+            raise EventError(f"{path}: the event file is not UTF-8") from None
+        except (ValueError, RecursionError) as error:
+            raise EventError(f"{path}: the event file is not JSON ({error}); expected the event's payload") from None
+        if not isinstance(payload, dict):
+            raise EventError(f"{path}: the event file holds no JSON object; expected the event's payload")
+        return payload
 
 
-def gather(environment: Mapping[str, str], now: datetime, flags: Layer | None = None) -> Inputs:
-    """What `DORA_INPUTS` and `INPUT_*` say, and the run from `GITHUB_*`; of the settings only what gives access.
-
-    Args:
-        environment: that of the process.
-        now: when the run began.
-        flags: settings that win over those.
-
-    Raises:
-        SettingsError: with every problem.
-    """
-    layers = (_direct(environment), _json(environment), *([flags] if flags else ()))
-    return Inputs(
-        layers=layers,
-        settings=_access(layers),
-        run=_run(environment, now),
-        workspace=Path(environment.get("GITHUB_WORKSPACE") or "."),
-        api_url=environment.get("GITHUB_API_URL") or "https://api.github.com",
-        contained=environment.get("DORA_IN_CONTAINER") == "true",
-        temporary=Path(temporary) if (temporary := environment.get("RUNNER_TEMP")) else None,
-    )
+def _only(names: Iterable[str], values: Mapping[str, object]) -> dict[str, object]:
+    return {name: values[name] for name in names if name in values}
 
 
-def _access(layers: Iterable[Layer]) -> Settings:
-    """Nothing where it is wrong: that is told with all other problems, once they are known."""
-    known = (Layer(one.origin, {name: one.values[name] for name in _ACCESS if name in one.values}) for one in layers)
+def _json_inputs(environment: Mapping[str, str]) -> Layer:
+    """`DORA_INPUTS`: all inputs as one JSON object, so that none can be forgotten on the way."""
     try:
-        return load_settings(known)
-    except SettingsError:
-        return Settings(ledger="none")
-
-
-def _json(environment: Mapping[str, str]) -> Layer:
-    """`DORA_INPUTS` holds all inputs as one object, so that none can be forgotten on the way."""
-    text = environment.get("DORA_INPUTS") or "{}"
-    try:
-        found = json.loads(text)
+        inputs = json.loads(environment.get("DORA_INPUTS") or "{}")
     except (ValueError, RecursionError):
         raise SettingsError("DORA_INPUTS: not JSON; it is `${{ toJSON(inputs) }}`") from None
-    if not isinstance(found, dict):
+    if not isinstance(inputs, dict):
         raise SettingsError("DORA_INPUTS: not a JSON object; it is `${{ toJSON(inputs) }}`")
-    return Layer("input", {name: value for name, value in found.items() if not _is_default(name, value)})
+    return Layer("input", {name: value for name, value in inputs.items() if not _is_default(name, value)})
 
 
-def _is_default(name: str, value: object) -> bool:
-    """An input that nobody set arrives with its default, which must not win over the config file."""
-    return name in INPUTS and str(value).strip() == default_text(name)
-
-
-def _direct(environment: Mapping[str, str]) -> Layer:
-    """`INPUT_*`, for those who run the image directly; other steps' variables of that kind are none of ours."""
-    found = {}
+def _separate_inputs(environment: Mapping[str, str]) -> Layer:
+    """`INPUT_*`, for people who run the image directly; other steps' variables of that kind are ignored."""
+    values = {}
     for name in (*INPUTS, *NOT_YET_SUPPORTED):
         upper = name.upper()
         value = environment.get(f"INPUT_{upper}") or environment.get(f"INPUT_{upper.replace('-', '_')}")
         if value and not _is_default(name, value):
-            found[name] = value
-    return Layer("input", found)
+            values[name] = value
+    return Layer("input", values)
 
 
-def _run(environment: Mapping[str, str], now: datetime) -> Run:
-    needed = ("GITHUB_EVENT_NAME", "GITHUB_REPOSITORY")
-    if missing := [name for name in needed if not environment.get(name)]:
-        raise SettingsError(
-            [f"{name}: not set; GitHub's runner sets it, outside of one set it by hand" for name in missing]
-        )
+def _is_default(name: str, value: object) -> bool:
+    """Whether an input has its default, as one that nobody set does; that must not win over the config file."""
+    return name in INPUTS and str(value).strip() == default_text(name)
+
+
+def _run(environment: Mapping[str, str], event: str, repository: str, now: datetime) -> Run:
     return Run(
-        event=environment["GITHUB_EVENT_NAME"],
-        repository=environment["GITHUB_REPOSITORY"],
+        event=event,
+        repository=repository,
         sha=environment.get("GITHUB_SHA", ""),
         ref=environment.get("GITHUB_REF", ""),
         run_id=environment.get("GITHUB_RUN_ID", ""),
@@ -159,25 +195,3 @@ def _run(environment: Mapping[str, str], now: datetime) -> Run:
         workflow=environment.get("GITHUB_WORKFLOW", ""),
         now=now,
     )
-
-
-def payload(environment: Mapping[str, str]) -> dict[str, object]:
-    """The event that started the run.
-
-    Raises:
-        EventError: if the event file cannot be read as a JSON object.
-    """
-    place = environment.get("GITHUB_EVENT_PATH")
-    if not place:
-        raise EventError("GITHUB_EVENT_PATH: not set; GitHub's runner sets it to the file with the event")
-    try:
-        found = json.loads(Path(place).read_text("utf-8-sig"))
-    except OSError as problem:
-        raise EventError(f"{place}: the event file cannot be read ({problem.strerror})") from None
-    except UnicodeDecodeError:
-        raise EventError(f"{place}: the event file is not UTF-8") from None
-    except (ValueError, RecursionError) as problem:
-        raise EventError(f"{place}: the event file is not JSON ({problem}); expected the event's payload") from None
-    if not isinstance(found, dict):
-        raise EventError(f"{place}: the event file holds no JSON object; expected the event's payload")
-    return found

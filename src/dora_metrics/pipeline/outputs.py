@@ -1,85 +1,33 @@
-"""The step's outputs (DESIGN §6): a metric without data is an empty text."""
+"""Show a run to its user: the step's outputs, the job summary, annotations and the log."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
 
 import msgspec
-from msgspec.structs import replace
+from msgspec import structs
 
 from dora_metrics.core import schema
 from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.ledger.layout import PAGE_FILE
 from dora_metrics.core.metrics.scope_history import ScopeHistory
+from dora_metrics.core.outcome import Outcome
+from dora_metrics.core.reports import render, summary
+from dora_metrics.core.reports.event_story import EventInfo
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets.thresholds import Violation
+from dora_metrics.github.runner import Runner
+from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.evaluate import last_deployed
 from dora_metrics.pipeline.record import RunResult
 from dora_metrics.settings.model import EVERY_REPOSITORY
+from dora_metrics.templates import load_parts, load_template
 
-LARGEST = 400_000
-"""GitHub passes an environment of about 1 MB between steps; the evidence goes before that."""
+MAX_OUTPUT_BYTES = 400_000
+"""GitHub passes about 1 MB of outputs between steps; the evidence is left out before that."""
 
-
-def main_scope(recorded: RunResult, repository: str) -> Scope | None:
-    """The scope of a repository that the outputs and the table are about: the event's, else the one deployed last."""
-    ours = _ours(recorded, repository)
-    latest = last_deployed(_touched(recorded, ours)) or last_deployed(ours)
-    return latest.scope if latest else None
-
-
-def judged_scopes(recorded: RunResult, repository: str) -> list[Scope]:
-    """The scopes that thresholds are for: the event's, else all of the repository."""
-    ours = _ours(recorded, repository)
-    return [record.scope for record in _touched(recorded, ours) or ours]
-
-
-def _ours(recorded: RunResult, repository: str) -> list[ScopeHistory]:
-    records = recorded.results.evaluation.histories
-    return [record for record in records if repository in (EVERY_REPOSITORY, record.scope.repository)]
-
-
-def _touched(recorded: RunResult, ours: list[ScopeHistory]) -> list[ScopeHistory]:
-    event = {fact.id for fact in recorded.facts}
-    return [record for record in ours if event & _members(record)]
-
-
-def _members(record: ScopeHistory) -> set[str]:
-    """The ids of a scope's deployments and incidents."""
-    return {deployment.id for deployment in record.deployments} | {one.incident.id for one in record.incidents}
-
-
-def outputs(
-    recorded: RunResult,
-    main: Scope | None,
-    violations: Sequence[Violation],
-    reports: Mapping[Scope, int],
-    page_path: str = "",
-) -> dict[str, str]:
-    """Every output of action.yml as text; `reports`: the numbers of the issues with them."""
-    scope = recorded.results.metrics_of(main) if main else None
-    return {
-        **_numbers(scope.metrics if scope else None),
-        "metrics": _metrics(recorded.results.document),
-        "violations": msgspec.json.encode(violations).decode(),
-        "page-path": page_path,
-        "facts": _facts(recorded.facts),
-        "report-issue": str(reports.get(main, "")) if main else "",
-    }
-
-
-def _numbers(found: schema.Metrics | None) -> dict[str, str]:
-    if found is None:
-        return dict.fromkeys(NUMBERS, "")
-    values = (
-        found.deployment_frequency.per_day,
-        found.lead_time.p50_seconds,
-        found.change_failure_rate.ratio,
-        found.recovery_time.p50_seconds,
-        found.rework_rate.ratio,
-    )
-    numbers = dict(zip(NUMBERS, map(_text, values), strict=False))
-    return {**numbers, "overall-level": found.overall_level.level if found.overall_level else ""}
-
-
-NUMBERS = (
+METRIC_OUTPUTS = (
     "deployment-frequency",
     "lead-time-seconds",
     "change-failure-rate",
@@ -89,27 +37,157 @@ NUMBERS = (
 )
 
 
-def _text(value: float | None) -> str:
-    return "" if value is None else f"{value:.10g}"
+def publish_run(context: RunContext, result: RunResult, violations: Sequence[Violation]) -> bool:
+    """Write outputs and summary, annotate what the user must act on, and log the rest.
+
+    Returns:
+        Whether all files could be written.
+    """
+    scope = main_scope(result, context.subject_repository)
+    report_numbers = context.report_run.issue_numbers if context.report_run else {}
+    values = step_outputs(result, scope, violations, report_numbers, _page_path(context, result))
+    are_written = [context.runner.write_outputs(values)]
+    if context.settings.summary:
+        are_written.append(context.runner.append_summary(_summary(context, result, scope, violations)))
+    _log(context.runner, result, violations, context.outcomes)
+    return all(are_written)
 
 
-def _facts(facts: Sequence[Fact]) -> str:
-    """What was seen, on one line; nothing where the past of a repository is too much to pass on."""
-    whole = msgspec.json.encode(facts, order="sorted")
-    return whole.decode() if len(whole) <= LARGEST else "[]"
+def main_scope(result: RunResult, repository: str) -> Scope | None:
+    """The scope that outputs and summary are about: the event's, otherwise the one of the repository deployed last."""
+    histories = _histories_of(result, repository)
+    latest = last_deployed(_touched(result, histories)) or last_deployed(histories)
+    return latest.scope if latest else None
 
 
-def _metrics(document: schema.Document) -> str:
-    """The document on one line; without its evidence where that is too much to pass on."""
-    whole = msgspec.json.encode(document)
-    if len(whole) > LARGEST:
-        nothing = schema.Evidence(
-            deployments=[], failed_deployments=[], lead_times=[], unmatched_incidents=[], fixed_vulnerabilities=[]
-        )
-        notes = [
-            *document.notes,
-            "The evidence is left out here for its size; metrics.json in the ledger has it.",
-        ]
-        bare = [replace(scope, evidence=nothing) for scope in document.scopes]
-        whole = msgspec.json.encode(replace(document, scopes=bare, notes=notes))
-    return whole.decode()
+def threshold_scopes(result: RunResult, repository: str) -> list[Scope]:
+    """The scopes that thresholds apply to: the event's, otherwise all of the repository."""
+    histories = _histories_of(result, repository)
+    return [history.scope for history in _touched(result, histories) or histories]
+
+
+def _histories_of(result: RunResult, repository: str) -> list[ScopeHistory]:
+    histories = result.results.evaluation.histories
+    return [history for history in histories if repository in (EVERY_REPOSITORY, history.scope.repository)]
+
+
+def _touched(result: RunResult, histories: Sequence[ScopeHistory]) -> list[ScopeHistory]:
+    """The scopes that the event's facts belong to."""
+    event_ids = {fact.id for fact in result.facts}
+    return [history for history in histories if event_ids & _fact_ids(history)]
+
+
+def _fact_ids(history: ScopeHistory) -> set[str]:
+    """The ids of a scope's deployments and incidents."""
+    deployment_ids = {deployment.id for deployment in history.deployments}
+    return deployment_ids | {attributed.incident.id for attributed in history.incidents}
+
+
+def step_outputs(
+    result: RunResult,
+    scope: Scope | None,
+    violations: Sequence[Violation],
+    report_numbers: Mapping[Scope, int],
+    page_path: str = "",
+) -> dict[str, str]:
+    """Return every output of action.yml as text; a metric without data is an empty text.
+
+    Args:
+        result: the run.
+        scope: the scope that the metrics are of.
+        violations: the thresholds that were violated.
+        report_numbers: the issues with this run's reports.
+        page_path: where later steps find the page.
+    """
+    metrics = result.results.metrics_of(scope) if scope else None
+    return {
+        **_metric_outputs(metrics.metrics if metrics else None),
+        "metrics": _document_output(result.results.document),
+        "violations": msgspec.json.encode(violations).decode(),
+        "page-path": page_path,
+        "facts": _facts_output(result.facts),
+        "report-issue": str(report_numbers.get(scope, "")) if scope else "",
+    }
+
+
+def _metric_outputs(metrics: schema.Metrics | None) -> dict[str, str]:
+    if metrics is None:
+        return dict.fromkeys(METRIC_OUTPUTS, "")
+    values = (
+        metrics.deployment_frequency.per_day,
+        metrics.lead_time.p50_seconds,
+        metrics.change_failure_rate.ratio,
+        metrics.recovery_time.p50_seconds,
+        metrics.rework_rate.ratio,
+    )
+    texts = ("" if value is None else f"{value:.10g}" for value in values)
+    level = metrics.overall_level.level if metrics.overall_level else ""
+    return dict(zip(METRIC_OUTPUTS, (*texts, level), strict=True))
+
+
+def _facts_output(facts: Sequence[Fact]) -> str:
+    """The observed facts on one line; an empty list if a repository's history is too large to pass on."""
+    encoded = msgspec.json.encode(facts, order="sorted")
+    return encoded.decode() if len(encoded) <= MAX_OUTPUT_BYTES else "[]"
+
+
+def _document_output(document: schema.Document) -> str:
+    """The document on one line; without its evidence if that is too large to pass on."""
+    encoded = msgspec.json.encode(document)
+    if len(encoded) > MAX_OUTPUT_BYTES:
+        encoded = msgspec.json.encode(_without_evidence(document))
+    return encoded.decode()
+
+
+def _without_evidence(document: schema.Document) -> schema.Document:
+    nothing = schema.Evidence(
+        deployments=[], failed_deployments=[], lead_times=[], unmatched_incidents=[], fixed_vulnerabilities=[]
+    )
+    note = "The evidence is left out here for its size; metrics.json in the ledger has it."
+    scopes = [structs.replace(scope, evidence=nothing) for scope in document.scopes]
+    return structs.replace(document, scopes=scopes, notes=[*document.notes, note])
+
+
+def _page_path(context: RunContext, result: RunResult) -> str:
+    """Where later steps find the page that was written; empty if none was, or if there is no place for a copy."""
+    content = result.snapshot.files.get(PAGE_FILE)
+    kind, _, place = context.settings.ledger.partition(":")
+    if content is None:
+        return ""
+    if kind == "dir":
+        return str((context.request.workspace / place / PAGE_FILE).resolve())
+    folder = context.request.temporary_folder
+    return _copy(content, folder / "dora-metrics" / PAGE_FILE) if folder else ""
+
+
+def _copy(content: bytes, path: Path) -> str:
+    """Write a copy for later steps; return its path, empty if it could not be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError:
+        return ""
+    return str(path)
+
+
+def _summary(context: RunContext, result: RunResult, scope: Scope | None, violations: Sequence[Violation]) -> str:
+    """The job summary as Markdown; it tells of an event's facts one by one, and of a sync's in numbers."""
+    facts = result.facts if context.work == "record" else ()
+    event = EventInfo(result.observation.title, facts)
+    report = summary.build(result.results, scope, event, result.before, context.outcomes)
+    alarms = [summary.alarm_line(violation, scope) for violation in violations]
+    notes = [*result.observation.notes, *result.notes, *report.notes]
+    complete = replace(report, alarms=alarms, notes=notes)
+    return render.summary_markdown(complete, load_template("summary.md.j2"), load_parts())
+
+
+def _log(runner: Runner, result: RunResult, violations: Sequence[Violation], outcomes: Sequence[Outcome]) -> None:
+    runner.info(result.observation.title)
+    for violation in violations:
+        level: Literal["error", "warning"] = "error" if violation.on == "fail" else "warning"
+        runner.annotate(level, "dora-metrics: threshold", f"{violation.text} ({violation.on}-on: {violation.rule})")
+    for outcome in outcomes:
+        if outcome.status == "failed":
+            runner.annotate("warning", f"dora-metrics: {outcome.name}", outcome.detail)
+        else:
+            runner.info(f"{outcome.name}: {outcome.detail or outcome.status}")

@@ -1,8 +1,6 @@
-"""One period's report: its issues made, written anew, and those of the one before closed.
+"""File the periodic reports as issues: claim them in the ledger, create, update and close their issues.
 
-The reports of a run: claimed in the ledger, written, filed; every failure is told and costs the run nothing else.
-
-The ledger's file of reports: who makes one, and what was filed.
+Only one run can change the ledger at a time, so a claim in it decides which run creates a report's issues.
 """
 
 import secrets
@@ -19,10 +17,11 @@ from msgspec.structs import replace
 
 from dora_metrics.core import periods
 from dora_metrics.core.ledger.layout import REPORTS_FILE, LedgerContents
+from dora_metrics.core.ledger.snapshot import Snapshot
 from dora_metrics.core.markdown import Md, join_non_empty, link, md
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.periods import PERIOD_KINDS, Period, PeriodKind
-from dora_metrics.core.reports.periodic import claims as filed
+from dora_metrics.core.reports.periodic import claims
 from dora_metrics.core.reports.periodic.claims import (
     CLAIM_DURATION,
     FiledIssue,
@@ -42,332 +41,360 @@ from dora_metrics.core.reports.render import TemplateError
 from dora_metrics.core.scope import Scope
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.client import ForbiddenError, GitHubError, MovedError, NotFoundError
-from dora_metrics.github.events.observe import Run
 from dora_metrics.github.issues import GitHubIssue, IssuesDisabledError, ReportIssueTracker
+from dora_metrics.github.observation import Run
 from dora_metrics.pipeline.record import RunResult
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
-from dora_metrics.storage.base import Snapshot, Storage
+from dora_metrics.storage.base import Change, Storage, update
 
 if TYPE_CHECKING:
     from dora_metrics.pipeline.reports import RenderedReports
 
+_MAX_TRIES = 3
+_MESSAGE = "File the report"
 
-_TRIES = 3
-_FILED = "File the report"
+_PAUSE_BETWEEN_ISSUES_SECONDS = 1.0
+"""GitHub asks for that much between requests that notify people."""
+
+
+class OvertakenError(Exception):
+    """Another run creates the report."""
+
+
+@dataclass
+class ReportRun:
+    """The reports of one run.
+
+    Attributes:
+        tracker: the issues of the repository.
+        settings: which reports are on, and when they are due.
+        run: the workflow run.
+        is_requested: whether a schedule or a person started the run, so that filed reports are brought up to date.
+        read_template: reads the user's template by its path.
+        monotonic: the seconds of a clock that never goes back.
+        issue_numbers: the issues of this run by scope, once it has filed them.
+    """
+
+    tracker: ReportIssueTracker
+    settings: Settings
+    run: Run
+    is_requested: bool
+    read_template: Callable[[Path], str]
+    monotonic: Callable[[], float] = time.monotonic
+    issue_numbers: dict[Scope, int] = field(default_factory=dict)
+
+    @cached_property
+    def _claimant(self) -> "Claimant":
+        started_seconds = self.monotonic()
+
+        def clock() -> datetime:
+            """The start of the run, and the seconds since then."""
+            return self.run.now + timedelta(seconds=self.monotonic() - started_seconds)
+
+        return Claimant(self.run.repository, self.is_requested, clock)
+
+    @cached_property
+    def _due(self) -> dict[PeriodKind, Period]:
+        zone, day = self.settings.zone, self.settings.report_day
+        kinds = (kind for kind in PERIOD_KINDS if kind in self.settings.report)
+        return {kind: periods.due_period(kind, self.run.now, zone, day) for kind in kinds}
+
+    def claim(self, contents: LedgerContents) -> Mapping[str, bytes]:
+        """The ledger's file with this run's claim on every report that is due; empty if there is none to claim."""
+        return self._claimant.claim_due(contents.files, self._due)
+
+    def file(self, result: RunResult) -> Iterator[Outcome]:
+        """Create the reports that this run has claimed, and update those that were filed before."""
+        if self._due and not result.storage.is_persistent:
+            yield Outcome("report", "skipped", "it needs a ledger that this run can write, which tells who makes it")
+            return
+        store = ClaimStore(result.storage, result.snapshot, self.run.repository)
+        for period in self._due.values():
+            claim = store.claim(period.kind)
+            is_current = claim is not None and claim.period == period.name
+            if claim and is_current and (self._claimant.owns(claim) or self.is_requested):
+                yield from self._file_safely(period, claim, result, store)
+
+    def _file_safely(
+        self, period: Period, claim: ReportClaim, result: RunResult, store: "ClaimStore"
+    ) -> Iterator[Outcome]:
+        """File one report; a failure is a warning in a requested run, and a remark in the run of an event."""
+        if not claim.done and not self._claimant.owns(claim):
+            yield Outcome("report", "skipped", f"another run has begun that of {period.title} a moment ago")
+            return
+        try:
+            yield from self._file(period, claim, result, store)
+        except OvertakenError:
+            yield Outcome("report", "skipped", f"another run has taken over that of {period.title}")
+        except (GitHubError, LedgerError) as error:
+            if not claim.done and isinstance(error, ForbiddenError | NotFoundError | IssuesDisabledError):
+                with suppress(LedgerError):
+                    store.put(period.kind, replace(claim, refused=True))
+            yield Outcome("report", "failed" if self.is_requested else "skipped", _failure_text(period, error))
+
+    def _file(self, period: Period, claim: ReportClaim, result: RunResult, store: "ClaimStore") -> Iterator[Outcome]:
+        from dora_metrics.pipeline.reports import render_reports  # noqa: PLC0415 - most runs file no report
+
+        repository = EVERY_REPOSITORY if self.settings.repositories else self.run.repository
+        reports = render_reports(result.results, repository, period, self.settings, self.read_template)
+        filing = IssueFiling(self.tracker, store, self._claimant, period, claim, reports)
+        self.issue_numbers |= filing.known_numbers()
+        if not claim.done or (filing.has_unfiled_scopes and filing.try_reclaim()):
+            issues = filing.create_issues()
+            self.issue_numbers |= {scope: issue.number for scope, issue in issues.items()}
+            yield _created(period, issues.values(), reports.omitted_text)
+        elif filing.update_issues():
+            yield Outcome("report", "done", f"{period.title} says what is known by now")
+        else:
+            return
+        if reports.problem:
+            yield Outcome("report", "failed", reports.problem)
 
 
 @dataclass(frozen=True)
 class Claimant:
-    """A run that makes reports, under a name of its own. `began`: when, by the clock of `now`."""
+    """A run that claims reports, under a random name.
+
+    Attributes:
+        repository: the repository whose reports it claims.
+        is_requested: whether a schedule or a person started it.
+        clock: the current time.
+        name: the name in its claims.
+    """
 
     repository: str
-    began: datetime
-    asked: bool
+    is_requested: bool
+    clock: Callable[[], datetime]
     name: str = field(default_factory=lambda: secrets.token_hex(8))
-    _started: float = field(default_factory=time.monotonic)
 
-    @property
-    def now(self) -> datetime:
-        """As long after the run began as it is by now."""
-        return self.began + timedelta(seconds=time.monotonic() - self._started)
+    def claim_due(self, files: Mapping[str, bytes], due: Mapping[PeriodKind, Period]) -> dict[str, bytes]:
+        """The ledger's file with a claim on every report that is due and free; empty if there is none."""
+        existing = repository_claims(files, self.repository)
+        new: KindClaims = {}
+        for kind, period in due.items():
+            if claim := claims.claim_report(existing, period, self.name, self.clock(), is_requested=self.is_requested):
+                new[str(kind)] = claim
+        return _with_claims(files, self.repository, new)
 
-    def claims(self, files: Mapping[str, bytes], due: Mapping[PeriodKind, Period]) -> dict[str, bytes]:
-        """The file with this run's claim on every report that is due and free; nothing where none is."""
-        drawer = repository_claims(files, self.repository)
-        found = (
-            (k, filed.claim_report(drawer, one, self.name, self.now, is_requested=self.asked)) for k, one in due.items()
-        )
-        return _put(files, self.repository, {str(kind): entry for kind, entry in found if entry})
-
-    def owns(self, entry: ReportClaim) -> bool:
-        return entry.claimed_by == self.name and not entry.done
+    def owns(self, claim: ReportClaim) -> bool:
+        """Whether a claim is this run's, and its report is not filed yet."""
+        return claim.claimed_by == self.name and not claim.done
 
 
 def repository_claims(files: Mapping[str, bytes], repository: str) -> KindClaims:
-    """What was filed in one of the repositories that share a ledger."""
-    return filed.decode_claims(files.get(REPORTS_FILE, b"")).get(repository, {})
+    """The claims of one of the repositories that share a ledger."""
+    return claims.decode_claims(files.get(REPORTS_FILE, b"")).get(repository, {})
 
 
-def _put(files: Mapping[str, bytes], repository: str, entries: KindClaims) -> dict[str, bytes]:
-    """The file with other entries of a repository; nothing without any."""
-    cabinet = filed.decode_claims(files.get(REPORTS_FILE, b""))
-    drawer = {**cabinet.get(repository, {}), **entries}
-    return {REPORTS_FILE: filed.encode_claims({**cabinet, repository: drawer})} if entries else {}
+def _with_claims(files: Mapping[str, bytes], repository: str, new: KindClaims) -> dict[str, bytes]:
+    """The ledger's file with new claims of a repository; empty without any."""
+    existing = claims.decode_claims(files.get(REPORTS_FILE, b""))
+    merged = {**existing.get(repository, {}), **new}
+    return {REPORTS_FILE: claims.encode_claims({**existing, repository: merged})} if new else {}
 
 
 @dataclass
 class ClaimStore:
-    """The file in a ledger as this run has last seen it."""
+    """The claims in a ledger, as this run last read them."""
 
-    ledger: Storage
+    storage: Storage
     snapshot: Snapshot
     repository: str
 
     def claim(self, kind: PeriodKind) -> ReportClaim | None:
         return repository_claims(self.snapshot.files, self.repository).get(kind)
 
-    def reload(self, kind: PeriodKind) -> ReportClaim | None:
-        """As the ledger has it now.
+    def reload(self) -> Snapshot:
+        """Read the ledger again.
 
         Raises:
             LedgerError: if it cannot be read.
         """
-        self.snapshot = self.ledger.read(self.snapshot.months)
-        return self.claim(kind)
+        self.snapshot = self.storage.read(self.snapshot.months)
+        return self.snapshot
 
-    def try_put(self, kind: PeriodKind, entry: ReportClaim) -> bool:
-        """Puts an entry there, unless another run has changed the ledger since.
-
-        Raises:
-            LedgerError: if it cannot be written.
-        """
-        saved = self.ledger.write(self.snapshot, _put(self.snapshot.files, self.repository, {kind: entry}), _FILED)
-        self.snapshot = saved or self.snapshot
-        return saved is not None
-
-    def put(self, kind: PeriodKind, entry: ReportClaim) -> None:
-        """Puts an entry there, on top of what others have written meanwhile.
+    def try_put(self, kind: PeriodKind, claim: ReportClaim) -> bool:
+        """Write a claim, unless another run has changed the ledger since it was read.
 
         Raises:
             LedgerError: if it cannot be written.
         """
-        for _ in range(_TRIES):
-            if self.try_put(kind, entry):
-                return
-            self.reload(kind)
-        raise LedgerError("other runs wrote to the ledger first; the next run finds the issue by its marker")
+        return self._put(kind, claim, tries=1)
 
+    def put(self, kind: PeriodKind, claim: ReportClaim) -> None:
+        """Write a claim on top of what other runs have written in the meantime.
 
-_BETWEEN_SECONDS = 1.0
-"""GitHub asks for that much between things that notify people."""
+        Raises:
+            LedgerError: if it cannot be written.
+        """
+        if not self._put(kind, claim, tries=_MAX_TRIES):
+            raise LedgerError("other runs wrote to the ledger first; the next run finds the issue by its marker")
 
+    def _put(self, kind: PeriodKind, claim: ReportClaim, *, tries: int) -> bool:
+        def decide(snapshot: Snapshot) -> Change[None]:
+            return Change(snapshot, _with_claims(snapshot.files, self.repository, {kind: claim}), _MESSAGE, None)
 
-class OvertakenError(Exception):
-    """Another run makes the report."""
+        updated = update(self.storage, self.reload, decide, first=self.snapshot, tries=tries)
+        if updated is None:
+            return False
+        self.snapshot, _ = updated
+        return True
 
 
 @dataclass
 class IssueFiling:
-    """The letters of a period, and where they go."""
+    """The rendered reports of one period, and the issues that hold them."""
 
-    desk: ReportIssueTracker
-    shelf: ClaimStore
+    tracker: ReportIssueTracker
+    store: ClaimStore
     claimant: Claimant
     period: Period
-    entry: ReportClaim
-    found: "RenderedReports"
+    claim: ReportClaim
+    reports: "RenderedReports"
     _has_created: bool = False
 
     def create_issues(self) -> dict[Scope, GitHubIssue]:
-        """Makes the issues that are not there yet, closes those of the last report, and remembers both.
+        """Create the issues that do not exist yet, close those of the previous report, and record both.
 
         Raises:
-            GitHubError: by meaning.
-            LedgerError: if nothing can be remembered.
-            OvertakenError: if another run has taken the report over.
+            GitHubError: if GitHub refuses or does not answer.
+            LedgerError: if nothing can be recorded.
+            OvertakenError: if another run has taken over the report.
         """
-        there = self.desk.find_reports(self._known)
-        issues = {scope: self._placed(scope, one, there) for scope, one in self.found.bodies.items()}
-        self._close(there, issues.values())
-        kept = {one.marker: FiledIssue(issues[scope].number, one.digest) for scope, one in self.found.bodies.items()}
-        self.shelf.put(self.period.kind, complete_claim(self.entry, kept))
+        existing = self.tracker.find_reports(self._recorded_numbers)
+        issues = {scope: self._place(scope, body, existing) for scope, body in self.reports.bodies.items()}
+        self._close_previous(existing, issues.values())
+        bodies = self.reports.bodies.items()
+        filed = {body.marker: FiledIssue(issues[scope].number, body.digest) for scope, body in bodies}
+        self.store.put(self.period.kind, complete_claim(self.claim, filed))
         return issues
 
     def update_issues(self) -> bool:
-        """Writes anew what says something else by now; whether there was anything.
+        """Rewrite the issues whose report has changed; return whether there was any.
 
         Raises:
-            GitHubError: by meaning.
-            LedgerError: if it cannot be remembered.
+            GitHubError: if GitHub refuses or does not answer.
+            LedgerError: if it cannot be recorded.
         """
-        changed = list(self._changed())
-        for scope, one, number in changed:
-            if issue := self._there(number):
-                self._rewrite(scope, one, issue)
+        changed = list(self._changed_bodies())
+        for scope, body, number in changed:
+            if issue := self._issue(number):
+                self._rewrite(scope, body, issue)
         if changed:
-            kept = self.entry.filed | {one.marker: FiledIssue(number, one.digest) for _, one, number in changed}
-            self.shelf.put(self.period.kind, replace(self.entry, filed=kept))
+            rewritten = {body.marker: FiledIssue(number, body.digest) for _, body, number in changed}
+            self.store.put(self.period.kind, replace(self.claim, filed=self.claim.filed | rewritten))
         return bool(changed)
 
-    def numbers(self) -> dict[Scope, int]:
-        """The issues that are known, by scope."""
-        letters = self.found.bodies.items()
-        return {scope: was.number for scope, one in letters if (was := self.entry.filed.get(one.marker))}
+    def known_numbers(self) -> dict[Scope, int]:
+        """The issues that were filed before, by scope."""
+        bodies = self.reports.bodies.items()
+        return {scope: filed.number for scope, body in bodies if (filed := self.claim.filed.get(body.marker))}
 
-    def take_up(self) -> bool:
-        """Claims a report that is done, for the sake of scopes that it does not have yet; whether that can be."""
-        mine = replace(self.entry, claimed_at=self.claimant.now, claimed_by=self.claimant.name, done=False)
-        if not self.shelf.try_put(self.period.kind, mine):
+    def try_reclaim(self) -> bool:
+        """Claim a filed report again, for scopes that have no issue yet; return whether that succeeded."""
+        claim = replace(self.claim, claimed_at=self.claimant.clock(), claimed_by=self.claimant.name, done=False)
+        if not self.store.try_put(self.period.kind, claim):
             return False
-        self.entry = mine
+        self.claim = claim
         return True
 
     @property
-    def lacks_some(self) -> bool:
-        """Whether a scope has a letter and no issue."""
-        return any(one.marker not in self.entry.filed for one in self.found.bodies.values())
+    def has_unfiled_scopes(self) -> bool:
+        """Whether a scope has a report and no issue."""
+        return any(body.marker not in self.claim.filed for body in self.reports.bodies.values())
 
     @property
-    def _known(self) -> frozenset[int]:
-        ours = (one.number for one in self.entry.filed.values())
-        return frozenset((*ours, *self.entry.before.values(), *self.entry.closing.values()))
+    def _recorded_numbers(self) -> frozenset[int]:
+        """Every issue that the ledger knows to hold a report."""
+        filed = (issue.number for issue in self.claim.filed.values())
+        return frozenset((*filed, *self.claim.before.values(), *self.claim.closing.values()))
 
-    def _changed(self) -> Iterator[tuple[Scope, IssueBody, int]]:
-        for scope, one in self.found.bodies.items():
-            was = self.entry.filed.get(one.marker)
-            if was and was.digest != one.digest:
-                yield scope, one, was.number
+    def _changed_bodies(self) -> Iterator[tuple[Scope, IssueBody, int]]:
+        for scope, body in self.reports.bodies.items():
+            filed = self.claim.filed.get(body.marker)
+            if filed and filed.digest != body.digest:
+                yield scope, body, filed.number
 
-    def _placed(self, scope: Scope, one: IssueBody, there: Mapping[str, GitHubIssue]) -> GitHubIssue:
-        """The issue of a letter: the one that an earlier run has left, with today's words, or a new one."""
-        if found := there.get(one.marker):
-            self._rewrite(scope, one, found)
-            return found
+    def _place(self, scope: Scope, body: IssueBody, existing: Mapping[str, GitHubIssue]) -> GitHubIssue:
+        """The issue of a report: one that an earlier run created, rewritten, or a new one."""
+        if issue := existing.get(body.marker):
+            self._rewrite(scope, body, issue)
+            return issue
         if self._has_created:
-            self.desk.client.sleep(_BETWEEN_SECONDS)
-        self._hold()
+            self.tracker.client.sleep(_PAUSE_BETWEEN_ISSUES_SECONDS)
+        self._renew_claim()
         self._has_created = True
-        return self.desk.create(one, self._before(one))
+        return self.tracker.create(body, self._previous_issue(body))
 
-    def _hold(self) -> None:
-        """A claim that has become old, by waiting for rate limits, is made anew before anything is made by it."""
-        if self.claimant.now - self.entry.claimed_at < CLAIM_DURATION:
+    def _renew_claim(self) -> None:
+        """Renew a claim that became old while the run waited for rate limits, before anything is created.
+
+        Raises:
+            OvertakenError: if another run has taken it over.
+            LedgerError: if it cannot be written.
+        """
+        if self.claimant.clock() - self.claim.claimed_at < CLAIM_DURATION:
             return
-        found = self.shelf.reload(self.period.kind)
-        mine = replace(self.entry, claimed_at=self.claimant.now)
-        if found is None or not self.claimant.owns(found) or not self.shelf.try_put(self.period.kind, mine):
+        self.store.reload()
+        current = self.store.claim(self.period.kind)
+        renewed = replace(self.claim, claimed_at=self.claimant.clock())
+        is_own = current is not None and self.claimant.owns(current)
+        if not is_own or not self.store.try_put(self.period.kind, renewed):
             raise OvertakenError
-        self.entry = mine
+        self.claim = renewed
 
-    def _rewrite(self, scope: Scope, one: IssueBody, issue: GitHubIssue) -> None:
-        """What is ours of an issue; one whose marks were taken away belongs to people."""
-        body = issue.body.replace("\r\n", "\n")
-        text = one.update_in(body, self._before(one))
+    def _rewrite(self, scope: Scope, body: IssueBody, issue: GitHubIssue) -> None:
+        """Replace the generated part of an issue; an issue without its marks belongs to people and stays."""
+        previous = self._previous_issue(body)
+        present = issue.body.replace("\r\n", "\n")
+        text = body.update_in(present, previous)
         if text is not None and utf16_length(text) > MAX_BODY_UTF16_LENGTH:
-            with suppress(TemplateError):  # people left no room: it stays as it is
-                text = self.found.shorter(scope, utf16_length(text) - utf16_length(one.generated)).update_in(
-                    body, self._before(one)
-                )
-        if text is not None and text != body and utf16_length(text) <= MAX_BODY_UTF16_LENGTH:
-            self.desk.update(issue.number, one.title, text)
+            user_length = utf16_length(text) - utf16_length(body.generated)
+            with suppress(TemplateError):  # people left no room, so the issue stays as it is
+                text = self.reports.shorter(scope, user_length).update_in(present, previous)
+        if text is not None and text != present and utf16_length(text) <= MAX_BODY_UTF16_LENGTH:
+            self.tracker.update(issue.number, body.title, text)
 
-    def _close(self, there: Mapping[str, GitHubIssue], made: Iterable[GitHubIssue]) -> None:
-        """The issues of the report before, unless somebody has work left in them; what cannot be closed stays open."""
-        by_number = {issue.number: issue for issue in there.values()}
-        new = {issue.number for issue in made}
-        for key, number in self.entry.closing.items():
+    def _close_previous(self, existing: Mapping[str, GitHubIssue], created: Iterable[GitHubIssue]) -> None:
+        """Close the issues of the previous report that have no open tasks; one that cannot be closed stays open."""
+        existing_by_number = {issue.number: issue for issue in existing.values()}
+        created_numbers = {issue.number for issue in created}
+        for key, number in self.claim.closing.items():
             with suppress(GitHubError):
-                issue = None if number in new else by_number.get(number) or self._there(number)
-                if issue and issue.is_open and _is_of(issue, key) and not has_open_tasks(issue.body):
-                    self.desk.close(number)
+                issue = None if number in created_numbers else existing_by_number.get(number) or self._issue(number)
+                if issue and issue.is_open and _is_report_of(issue, key) and not has_open_tasks(issue.body):
+                    self.tracker.close(number)
 
-    def _there(self, number: int) -> GitHubIssue | None:
-        """An issue that was filed; None where somebody has deleted or transferred it."""
+    def _issue(self, number: int) -> GitHubIssue | None:
+        """An issue that was filed; None if somebody has deleted or transferred it."""
         with suppress(NotFoundError, MovedError):
-            return self.desk.get_issue(number)
+            return self.tracker.get_issue(number)
         return None
 
-    def _before(self, one: IssueBody) -> int | None:
-        return self.entry.before.get(scope_key_of(one.marker))
+    def _previous_issue(self, body: IssueBody) -> int | None:
+        return self.claim.before.get(scope_key_of(body.marker))
 
 
-def _is_of(issue: GitHubIssue, key: str) -> bool:
-    """Whether an issue is a report of a scope; numbers alone may lead to anything."""
+def _is_report_of(issue: GitHubIssue, scope_key: str) -> bool:
+    """Whether an issue holds a report of a scope; its number alone could belong to any issue."""
     marker = marker_in(issue.body)
-    return marker is not None and scope_key_of(marker) == key
+    return marker is not None and scope_key_of(marker) == scope_key
 
 
-@dataclass
-class ReportRun:
-    """The reports of one run. `asked`: a schedule or a person started it, so that what is filed is looked at again.
-
-    `template`: reads the user's. `numbers`: the issues of this run by scope, once it has published.
-    """
-
-    desk: ReportIssueTracker
-    settings: Settings
-    run: Run
-    asked: bool
-    template: Callable[[Path], str]
-    issue_numbers: dict[Scope, int] = field(default_factory=dict)
-
-    @cached_property
-    def _claimant(self) -> Claimant:
-        return Claimant(self.run.repository, self.run.now, self.asked)
-
-    @cached_property
-    def _due(self) -> dict[PeriodKind, Period]:
-        zone, day = self.settings.zone, self.settings.report_day
-        return {
-            kind: periods.due_period(kind, self.run.now, zone, day)
-            for kind in PERIOD_KINDS
-            if kind in self.settings.report
-        }
-
-    def claim(self, before: LedgerContents) -> Mapping[str, bytes]:
-        """The ledger's file with this run's claim on every report that is due; nothing where none is."""
-        return self._claimant.claims(before.files, self._due)
-
-    def file(self, recorded: RunResult, ledger: Storage) -> Iterator[Outcome]:
-        """Makes what this run has claimed, and writes anew what has changed of what was made before."""
-        if self._due and not ledger.is_persistent:
-            yield Outcome("report", "skipped", "it needs a ledger that this run can write, which tells who makes it")
-            return
-        shelf = ClaimStore(ledger, recorded.snapshot, self.run.repository)
-        for period in self._due.values():
-            entry = shelf.claim(period.kind)
-            if entry and entry.period == period.name and (self._claimant.owns(entry) or self.asked):
-                yield from self._told(period, entry, recorded, shelf)
-
-    def _told(self, period: Period, entry: ReportClaim, recorded: RunResult, shelf: ClaimStore) -> Iterator[Outcome]:
-        """One report; what fails is a warning where somebody looks at it, and a remark beside an event."""
-        if not entry.done and not self._claimant.owns(entry):
-            yield Outcome("report", "skipped", f"another run has begun that of {period.title} a moment ago")
-            return
-        try:
-            yield from self._filed(period, entry, recorded, shelf)
-        except OvertakenError:
-            yield Outcome("report", "skipped", f"another run has taken over that of {period.title}")
-        except (GitHubError, LedgerError) as problem:
-            if not entry.done and isinstance(problem, ForbiddenError | NotFoundError | IssuesDisabledError):
-                with suppress(LedgerError):
-                    shelf.put(period.kind, replace(entry, refused=True))
-            yield Outcome("report", "failed" if self.asked else "skipped", _advised(period, problem))
-
-    def _filed(self, period: Period, entry: ReportClaim, recorded: RunResult, shelf: ClaimStore) -> Iterator[Outcome]:
-        """Makes it, or brings it up to date."""
-        from dora_metrics.pipeline.reports import render_reports  # noqa: PLC0415 - most runs make no report
-
-        about = EVERY_REPOSITORY if self.settings.repositories else self.run.repository
-        found = render_reports(recorded.results, about, period, self.settings, self.template)
-        filing = IssueFiling(self.desk, shelf, self._claimant, period, entry, found)
-        self.issue_numbers |= filing.numbers()
-        if not entry.done or (filing.lacks_some and filing.take_up()):
-            issues = filing.create_issues()
-            self.issue_numbers |= {scope: issue.number for scope, issue in issues.items()}
-            yield _made(period, issues.values(), found.rest)
-        elif filing.update_issues():
-            yield Outcome("report", "done", f"{period.title} says what is known by now")
-        else:
-            return
-        if found.problem:
-            yield Outcome("report", "failed", found.problem)
-
-
-def _made(period: Period, issues: Iterable[GitHubIssue], rest: str) -> Outcome:
-    """`week 47, 2026: #12`; GitHub makes no number in a summary a link by itself."""
+def _created(period: Period, issues: Iterable[GitHubIssue], omitted_text: str) -> Outcome:
+    """`week 47, 2026: #12`; a number in a summary needs a link, since GitHub makes none."""
     links = join_non_empty(", ", (link(Md(f"#{issue.number}"), issue.url) for issue in issues))
     if not links:
         return Outcome("report", "skipped", f"none of {period.title}: no production deployment or incident is known")
-    return Outcome("report", "done", join_non_empty("; ", (md("{}: {}", period.title, links), md("{}", rest))))
+    return Outcome("report", "done", join_non_empty("; ", (md("{}: {}", period.title, links), md("{}", omitted_text))))
 
 
-def _advised(period: Period, problem: Exception) -> str:
-    what = f"that of {period.title} could not be filed: {problem}"
-    match problem:
+def _failure_text(period: Period, error: Exception) -> str:
+    problem = f"that of {period.title} could not be filed: {error}"
+    match error:
         case IssuesDisabledError():
-            return f"{what}; switch them on under Settings → General → Features, or set `report: off`"
+            return f"{problem}; switch them on under Settings → General → Features, or set `report: off`"
         case ForbiddenError() | NotFoundError():
-            return f"{what}; give the job `permissions: issues: write`, or set `report: off`"
+            return f"{problem}; give the job `permissions: issues: write`, or set `report: off`"
         case _:
-            return f"{what}; the next run goes on with it"
+            return f"{problem}; the next run goes on with it"

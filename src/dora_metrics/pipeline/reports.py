@@ -1,10 +1,10 @@
-"""The reports that are due, as letters: of each scope that is alive, by the user's template or the usual one."""
+"""Render the periodic reports that are due: one for each active scope, by the user's template or the built-in one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dora_metrics.core.metrics.comparison import Results
+from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.periods import Period
 from dora_metrics.core.reports.periodic.content import ReportInput, has_activity
@@ -14,85 +14,104 @@ from dora_metrics.core.scope import Scope
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.templates import load_parts, load_template
 
-MOST = 20
-"""Scopes with a report of their own; GitHub limits how many issues are made in a minute."""
+MAX_REPORTS = 20
+"""Scopes with a report of their own; GitHub limits how many issues are created in a minute."""
 
 
 @dataclass(frozen=True)
 class RenderedReports:
-    """By scope; `more`: scopes beyond the most. `problem`: why the user's template gave way to the usual one."""
+    """The reports of one period as issue bodies.
+
+    Attributes:
+        bodies: by scope, the most recently deployed first.
+        omitted_count: active scopes beyond `MAX_REPORTS`.
+        problem: why the user's template was not used; empty if it was, or if there is none.
+    """
 
     bodies: dict[Scope, IssueBody]
-    more: int
+    omitted_count: int
     problem: str
-    _matters: dict[Scope, ReportInput]
+    _inputs: dict[Scope, ReportInput]
     _template: str
 
-    def shorter(self, scope: Scope, around: int) -> IssueBody:
-        """The same with less detail, for an issue in which people wrote so much around it.
+    def shorter(self, scope: Scope, user_length: int) -> IssueBody:
+        """Render a report with less detail, for an issue in which people wrote `user_length` UTF-16 units.
 
         Raises:
-            TemplateError: if they left no room.
+            TemplateError: if they left no room for a report.
         """
-        return render_issue_body(self._matters[scope], self._template, load_parts(), around)
+        return render_issue_body(self._inputs[scope], self._template, load_parts(), user_length)
 
     @property
-    def rest(self) -> str:
-        """Which scopes have no report, and why."""
-        return f"{self.more} more scopes have none, since a run makes {MOST}" if self.more else ""
+    def omitted_text(self) -> str:
+        """Which scopes have no report, and why; empty if all have one."""
+        return (
+            f"{self.omitted_count} more scopes have none, since a run makes {MAX_REPORTS}" if self.omitted_count else ""
+        )
+
+    def as_markdown(self) -> str:
+        """All reports, each below its title."""
+        return "\n".join(f"# {body.title}\n\n{body.text_of_new_issue(None)}" for body in self.bodies.values())
 
 
 def render_reports(
-    subject: Results, about: str, period: Period, settings: Settings, template_of: Callable[[Path], str]
+    results: Results, repository: str, period: Period, settings: Settings, read_template: Callable[[Path], str]
 ) -> RenderedReports:
-    """The reports of a repository's scopes, or of all, the most recently deployed first.
+    """Render the reports of a repository's scopes.
 
-    `template_of` reads the user's template.
+    Args:
+        results: the numbers.
+        repository: whose scopes; `EVERY_REPOSITORY` for all.
+        period: the week, month or quarter.
+        settings: the user's template, if there is one.
+        read_template: reads it by its path.
     """
-    ours = [one for one in subject.evaluation.histories if about in (EVERY_REPOSITORY, one.scope.repository)]
-    alive = sorted((one for one in ours if has_activity(one, period)), key=_newest, reverse=True)
-    matters = {record.scope: ReportInput.of(subject, record, period) for record in alive[:MOST]}
-    more, wanted, problem = max(0, len(alive) - MOST), settings.report_template, ""
-    if wanted is not None:
+    own = [h for h in results.evaluation.histories if repository in (EVERY_REPOSITORY, h.scope.repository)]
+    active = sorted((h for h in own if has_activity(h, period)), key=_deployed_last, reverse=True)
+    inputs = {history.scope: ReportInput.of(results, history, period) for history in active[:MAX_REPORTS]}
+    omitted_count = max(0, len(active) - MAX_REPORTS)
+    path, problem = settings.report_template, ""
+    if path is not None:
         try:
-            return _letters(matters, template_of(wanted), more, "")
-        except (OSError, UnicodeDecodeError, TemplateError) as why:
-            problem = f"report-template {wanted} cannot be used: {_why(why)}"
-    return _letters(matters, load_template(f"{period.kind}.md.j2"), more, problem)
+            return _render(inputs, read_template(path), omitted_count, "")
+        except (OSError, UnicodeDecodeError, TemplateError) as error:
+            problem = f"report-template {path} cannot be used: {_reason(error)}"
+    return _render(inputs, load_template(f"{period.kind}.md.j2"), omitted_count, problem)
 
 
-def as_markdown(found: RenderedReports) -> str:
-    """All of them, each below its title."""
-    return "\n".join(f"# {one.title}\n\n{one.text_of_new_issue(None)}" for one in found.bodies.values())
+def _render(inputs: dict[Scope, ReportInput], template: str, omitted_count: int, problem: str) -> RenderedReports:
+    parts = load_parts()
+    bodies = {scope: render_issue_body(report_input, template, parts) for scope, report_input in inputs.items()}
+    return RenderedReports(bodies, omitted_count, problem, inputs, template)
 
 
-def _letters(matters: dict[Scope, ReportInput], text: str, more: int, problem: str) -> RenderedReports:
-    pieces = load_parts()
-    return RenderedReports(
-        {scope: render_issue_body(one, text, pieces) for scope, one in matters.items()}, more, problem, matters, text
-    )
+def _deployed_last(history: ScopeHistory) -> tuple[str, Scope]:
+    """Sorts scopes by their last deployment."""
+    last = history.deployments[-1].finished_at.isoformat() if history.deployments else ""
+    return last, history.scope
 
 
-def _newest(record: ScopeHistory) -> tuple[str, Scope]:
-    newest = record.deployments[-1].finished_at.isoformat() if record.deployments else ""
-    return newest, record.scope
+def read_template(workspace: Path, path: Path) -> str:
+    """Read a file of the repository.
 
-
-def read_template(workspace: Path, wanted: Path) -> str:
-    """A file of the repository, and nothing that a link in it leads to elsewhere."""
-    path = (workspace / wanted).resolve()
-    if not path.is_relative_to(workspace.resolve()):
+    Raises:
+        OSError: if it cannot be read.
+        UnicodeDecodeError: if it is not UTF-8.
+        TemplateError: if a link in it leads out of the workspace.
+    """
+    resolved = (workspace / path).resolve()
+    if not resolved.is_relative_to(workspace.resolve()):
         raise TemplateError("it leads out of the workspace")
-    return path.read_text("utf-8")
+    return resolved.read_text("utf-8")
 
 
-def _why(problem: Exception) -> str:
-    match problem:
+def _reason(error: Exception) -> str:
+    match error:
         case FileNotFoundError():
             return "there is no such file in the workspace, nor, without a checkout, on the default branch"
         case OSError():
-            return str(problem.strerror)
+            return str(error.strerror)
         case UnicodeDecodeError():
             return "it is not UTF-8"
         case _:
-            return str(problem)
+            return str(error)

@@ -1,7 +1,7 @@
-"""`sync`: what GitHub knows and the ledger does not, from any number of repositories, kept as it comes."""
+"""`sync`: bring what GitHub knows and the ledger does not into the ledger, for any number of repositories."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ from dora_metrics.core.linking.commit_graph import resolve_changes
 from dora_metrics.core.linking.link import deployment_order, previous_success
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.github.client import Client, GitHubError, NotFoundError
-from dora_metrics.github.compare import TooManyCommitsError
+from dora_metrics.github.compare import RepositoryComparer, TooManyCommitsError
 from dora_metrics.github.history import (
     GatheredHistory,
     HistoryPart,
@@ -26,180 +26,229 @@ from dora_metrics.github.history import (
 )
 from dora_metrics.github.observation import Observation, Run
 from dora_metrics.github.repository import expand_patterns
-from dora_metrics.pipeline.enrich import ChangeSource
 from dora_metrics.pipeline.progress import Progress
 from dora_metrics.pipeline.publish import site_publisher
-from dora_metrics.pipeline.record import RecordRequest, RunResult, known_sources, open_ledger, record
-from dora_metrics.settings.model import EVERY_REPOSITORY, Settings, policy_of
+from dora_metrics.pipeline.record import Claim, RecordRequest, RunResult, open_ledger, production_sources, record
+from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.storage.base import Storage
 
-APART = "apart"
-"""Where it is remembered which deployments GitHub cannot compare."""
+_INCOMPARABLE = "apart"
+"""The cursor that remembers the deployments that GitHub cannot compare."""
 
-ASKED = "asked"
-"""Where it is remembered what was asked for: how far back, and by which settings things are chosen."""
+_REQUESTED = "asked"
+"""The cursor that remembers how far back the last sync read, and which settings chose what it read."""
 
-_CHOOSING = {"incident_labels", "deployment_source", "deploy_workflows", "production_environments", "services"}
+_SELECTING_SETTINGS = {
+    "incident_labels",
+    "deployment_source",
+    "deploy_workflows",
+    "production_environments",
+    "services",
+}
 
-MOST_COMPARISONS = 25
-IDLE = timedelta(hours=1)
-_FACTS_AT_ONCE = 2_000
-_SECONDS_AT_ONCE = 30
+MAX_COMPARISONS = 25
+"""Comparisons in one sync; the next one goes on with the rest."""
+
+UNCHANGED_FOR = timedelta(hours=1)
+"""Numbers younger than this are not written again if nothing is new."""
+
+_MAX_UNSAVED_FACTS = 2_000
+_MAX_UNSAVED_SECONDS = 30
 
 
 @dataclass
 class Sync:
-    """One reading of GitHub's past: asked once, however often the ledger has to be read again.
+    """One reading of GitHub's history; asks each question once, even if the ledger is read again.
 
-    `history`: compares the deployments of a repository that the default branch's history does not link.
-    `tell`: gets what failed. `progress`: shows how far it is. `claim`: see `Eyes`.
+    Attributes:
+        client: GitHub's API.
+        settings: what to read, and how far back.
+        run: the workflow run.
+        note: receives what failed.
+        progress: shows how far the reading is.
+        claim: claims the reports that are due.
     """
 
     client: Client
     settings: Settings
     run: Run
-    history: Callable[[str], ChangeSource]
-    tell: Callable[[Outcome], None]
+    note: Callable[[Outcome], None]
     progress: Progress
-    claim: Callable[[LedgerContents], Mapping[str, bytes]] = lambda _: {}
+    claim: Claim
     _gathered: dict[str, GatheredHistory] = field(default_factory=dict)
     _compared: dict[str, tuple[Fact, ...]] = field(default_factory=dict)
-    _complete: bool = False
+    _is_complete: bool = False
 
-    def into(self, ledger: Storage, pause: Callable[[float], None]) -> RunResult:
-        """Records everything that is new; in steps, so that a run that is stopped has kept what it had.
+    def record_into(self, storage: Storage, sleep: Callable[[float], None]) -> RunResult:
+        """Record everything that is new; in steps, so that a run that is stopped keeps what it had.
 
         Raises:
             LedgerError: if the ledger cannot be read or written.
-            SettingsError: if the window cannot be.
+            SettingsError: if the window is not valid at the run's time.
         """
-        eyes = RecordRequest(self.observe, whole=True, unchanged_for=IDLE)
-        last = replace(eyes, claim=self.claim, publish=site_publisher(self.settings))
-        book = open_ledger(ledger, self.settings, self.run.now, whole=True)
-        if not self._complete:
+        step = RecordRequest(self.observe, reads_everything=True, unchanged_for=UNCHANGED_FOR)
+        view = open_ledger(storage, self.settings, self.run.now, reads_everything=True)
+        if not self._is_complete:
             with self.progress:
-                for _ in self._gather(book.contents):
-                    record(eyes, ledger, self.settings, self.run, pause)
-        self._complete = True
-        return record(replace(last, view=book), ledger, self.settings, self.run, pause)
+                for _ in self._read_in_steps(view.contents):
+                    record(step, storage, self.settings, self.run, sleep)
+        self._is_complete = True
+        publish = site_publisher(with_page=self.settings.page)
+        last_step = replace(step, claim=self.claim, publish=publish, view=view)
+        return record(last_step, storage, self.settings, self.run, sleep)
 
-    def _repositories(self) -> list[str]:
-        """Those that the settings name, else this one."""
-        if self.run.repository == EVERY_REPOSITORY and not self.settings.repositories:
-            self.tell(
-                Outcome("sync", "failed", "of which repository? Say `--repository OWNER/NAME` or `--repositories`")
-            )
-            return []
-        wanted = self.settings.repositories or (self.run.repository,)
-        try:
-            found = expand_patterns(self.client, wanted)
-        except GitHubError as problem:
-            self.tell(Outcome("sync", "failed", f"GitHub did not say which repositories there are: {problem}"))
-            return []
-        if not found:
-            none = f"`repositories` ({', '.join(wanted)}) names no repository that the token may see"
-            self.tell(Outcome("sync", "failed", none))
-        return found
-
-    def _gather(self, contents: LedgerContents) -> Iterator[None]:
-        """Reads the past; yields when enough has come together to be kept."""
-        cursors, began, count = decode_cursors(contents.files.get(CURSORS_FILE, b"")), time.monotonic(), 0
-        for repository in self._repositories():
-            gathered = self._gathered.setdefault(repository, GatheredHistory())
-            wanted = self._wanted(repository, cursors, contents)
-            for part in read_history(self.client, wanted):
-                gathered.add(part)
-                if isinstance(part, HistoryPart):
-                    gathered.cursors[ASKED] = wanted.cursors[ASKED]
-                self._tell(repository, part)
-                count += len(part.facts) if isinstance(part, HistoryPart) else 0
-                if count >= _FACTS_AT_ONCE or time.monotonic() - began > _SECONDS_AT_ONCE:
-                    yield
-                    began, count = time.monotonic(), 0
-
-    def _wanted(self, repository: str, cursors: Cursors, contents: LedgerContents) -> HistoryRequest:
-        known = known_sources(contents.facts, repository, self.settings)
-        since = self.settings.since_time(self.run.now)
-        run = replace(self.run, repository=repository)
-        return HistoryRequest(run, self.settings, since, self._going_on(cursors.get(repository, {}), since), known)
-
-    def _going_on(self, own: Mapping[str, Cursor], since: datetime | None) -> dict[str, Cursor]:
-        """The cursors of a repository; none where more is asked for than before, so that all of it is read again."""
-        before = own.get(ASKED, Cursor())
-        chosen = (self.settings.model_dump_json(include=_CHOOSING),)
-        further = before.reached is not None and (since is None or since < before.reached)
-        if further or before.open != chosen:
-            return {ASKED: Cursor(reached=since, open=chosen), **selection.only_read_times(own)}
-        return dict(own)
-
-    def _tell(self, repository: str, part: PartOrFailure) -> None:
-        self.progress.show(repository, part)
-        if isinstance(part, ReadFailure) or (isinstance(part, RefusedAlerts) and part.is_requested):
-            self.tell(Outcome("sync", "failed", f"{repository}: {part}"))
-
-    def observe(self, before: LedgerContents) -> Observation:
-        """What was read, as far as the ledger does not know it, and the cursors that go with it."""
-        known = {fact.id: fact for fact in before.facts}
-        cursors = decode_cursors(before.files.get(CURSORS_FILE, b""))
-        seen: dict[str, Fact] = {}
+    def observe(self, contents: LedgerContents) -> Observation:
+        """What was read and the ledger does not know, and the cursors to go on from."""
+        recorded = {fact.id: fact for fact in contents.facts}
+        cursors = decode_cursors(contents.files.get(CURSORS_FILE, b""))
+        observed: dict[str, Fact] = {}
         notes: list[str] = []
         for repository, gathered in self._gathered.items():
-            own = cursors.setdefault(repository, {})
-            if gathered.cursors.get(ASKED, own.get(ASKED)) != own.get(ASKED):
-                own = cursors[repository] = selection.only_read_times(own)  # what is read anew goes on nowhere
-            own.update(gathered.cursors)
-            seen.update((fact.id, fact) for fact in changed_facts(known, gathered.facts.values()))
+            own_cursors = _merged_cursors(cursors.get(repository, {}), gathered)
+            cursors[repository] = own_cursors
+            observed |= _by_id(changed_facts(recorded, gathered.facts.values()))
             notes += gathered.notes
-            if self._complete:
-                seen.update((fact.id, fact) for fact in self._linked(repository, own, known | seen, notes))
-        facts = tuple(seen.values())
-        return Observation(facts, _title(facts, self._gathered), tuple(notes), {CURSORS_FILE: encode_cursors(cursors)})
+            if self._is_complete:
+                observed |= _by_id(self._link(repository, own_cursors, recorded | observed, notes))
+        title = _title(observed.values(), list(self._gathered))
+        files = {CURSORS_FILE: encode_cursors(cursors)}
+        return Observation(tuple(observed.values()), title, tuple(notes), files)
 
-    def _linked(
-        self, repository: str, cursors: dict[str, Cursor], known: Mapping[str, Fact], notes: list[str]
-    ) -> Iterator[Fact]:
-        """What the history of commits says that deployments delivered; comparisons say it of the others."""
-        gathered, rules = self._gathered[repository], policy_of(self.settings)
+    def _read_in_steps(self, contents: LedgerContents) -> Iterator[None]:
+        """Read GitHub's history; yields whenever enough was read to be recorded."""
+        cursors = decode_cursors(contents.files.get(CURSORS_FILE, b""))
+        started, unsaved = time.monotonic(), 0
+        for repository in self._repositories():
+            request = self._history_request(repository, cursors, contents)
+            gathered = self._gathered.setdefault(repository, GatheredHistory())
+            for part in read_history(self.client, request):
+                gathered.add(part)
+                if isinstance(part, HistoryPart):
+                    gathered.cursors[_REQUESTED] = request.cursors[_REQUESTED]
+                    unsaved += len(part.facts)
+                self._show(repository, part)
+                if unsaved >= _MAX_UNSAVED_FACTS or time.monotonic() - started > _MAX_UNSAVED_SECONDS:
+                    yield
+                    started, unsaved = time.monotonic(), 0
+
+    def _repositories(self) -> list[str]:
+        """The repositories to read: those of the settings, otherwise this one."""
+        if self.run.repository == EVERY_REPOSITORY and not self.settings.repositories:
+            self._note_failure("of which repository? Say `--repository OWNER/NAME` or `--repositories`")
+            return []
+        patterns = self.settings.repositories or (self.run.repository,)
+        try:
+            repositories = expand_patterns(self.client, patterns)
+        except GitHubError as error:
+            self._note_failure(f"GitHub did not say which repositories there are: {error}")
+            return []
+        if not repositories:
+            names = ", ".join(patterns)
+            self._note_failure(f"`repositories` ({names}) names no repository that the token may see")
+        return repositories
+
+    def _history_request(self, repository: str, cursors: Cursors, contents: LedgerContents) -> HistoryRequest:
+        since = self.settings.since_time(self.run.now)
+        return HistoryRequest(
+            replace(self.run, repository=repository),
+            self.settings,
+            since,
+            self._cursors_to_go_on_from(cursors.get(repository, {}), since),
+            production_sources(contents.facts, repository, self.settings.policy),
+        )
+
+    def _cursors_to_go_on_from(self, own: Mapping[str, Cursor], since: datetime | None) -> dict[str, Cursor]:
+        """The cursors of a repository; reset if more is requested than by the last sync, so that all is read again."""
+        last = own.get(_REQUESTED, Cursor())
+        selecting = (self.settings.model_dump_json(include=_SELECTING_SETTINGS),)
+        reaches_further = last.reached is not None and (since is None or since < last.reached)
+        if reaches_further or last.open != selecting:
+            return {_REQUESTED: Cursor(reached=since, open=selecting), **selection.only_read_times(own)}
+        return dict(own)
+
+    def _show(self, repository: str, part: PartOrFailure) -> None:
+        self.progress.show(repository, part)
+        if isinstance(part, ReadFailure) or (isinstance(part, RefusedAlerts) and part.is_requested):
+            self._note_failure(f"{repository}: {part}")
+
+    def _note_failure(self, detail: str) -> None:
+        self.note(Outcome("sync", "failed", detail))
+
+    def _link(
+        self, repository: str, cursors: dict[str, Cursor], recorded: Mapping[str, Fact], notes: list[str]
+    ) -> Iterable[Fact]:
+        """Complete deployments with their changes: from the history of commits, otherwise by comparing commits.
+
+        Adds to the cursors and notes of the repository.
+        """
+        gathered = self._gathered[repository]
         names = {repository, *(fact.repository for fact in gathered.facts.values())}
-        here = [fact for fact in known.values() if fact.repository in names]
-        done = resolve_changes(here, gathered.graph, rules)
-        told = {fact.id: fact for fact in changed_facts(known, done.facts)}
-        if done.cursor:
-            cursors["commits"] = done.cursor
-        hopeless = cursors.get(APART, Cursor()).open
-        waiting = [one for one in sorted(done.unresolved, key=deployment_order) if one.sha and one.id not in hopeless]
-        for deployment in waiting[:MOST_COMPARISONS]:
-            told.update(
-                (fact.id, fact) for fact in changed_facts(known, self._delivered(deployment, {**known, **told}))
-            )
+        own_facts = [fact for fact in recorded.values() if fact.repository in names]
+        linked = resolve_changes(own_facts, gathered.graph, self.settings.policy)
+        completed = _by_id(changed_facts(recorded, linked.facts))
+        if linked.cursor:
+            cursors["commits"] = linked.cursor
+        incomparable = cursors.get(_INCOMPARABLE, Cursor()).open
+        for deployment in _to_compare(linked.unresolved, incomparable):
+            compared = self._compare(deployment, {**recorded, **completed})
+            completed |= _by_id(changed_facts(recorded, compared))
             if self._compared.get(deployment.id) == () and not gathered.failures:
-                hopeless = (*hopeless, deployment.id)
-        if hopeless:
-            cursors[APART] = Cursor(open=hopeless)
-        notes += done.notes
-        yield from told.values()
+                incomparable = (*incomparable, deployment.id)
+        if incomparable:
+            cursors[_INCOMPARABLE] = Cursor(open=incomparable)
+        notes += linked.notes
+        return completed.values()
 
-    def _delivered(self, deployment: Deployment, known: Mapping[str, Fact]) -> tuple[Fact, ...]:
-        """What a comparison says; nothing where there is nothing to compare with, or GitHub does not say."""
-        previous = previous_success(deployment, known.values())
+    def _compare(self, deployment: Deployment, recorded: Mapping[str, Fact]) -> tuple[Fact, ...]:
+        """The deployment with its changes; empty if there is nothing to compare it with, or GitHub does not say."""
+        previous = previous_success(deployment, recorded.values())
         if not (deployment.sha and previous and previous.sha):
             return ()
         if deployment.id not in self._compared:
             try:
-                found = self.history(deployment.repository).deployment_with_changes(deployment, previous)
-            except NotFoundError:
-                found = ()
-            except TooManyCommitsError as problem:
-                self.tell(Outcome("changes", "failed", f"what {deployment.id} delivered stays unknown: {problem}"))
-                found = ()
-            except GitHubError as problem:
-                self.tell(Outcome("changes", "failed", f"GitHub did not say what {deployment.id} delivered: {problem}"))
+                self._compared[deployment.id] = self._ask_for_changes(deployment, previous)
+            except GitHubError as error:
+                problem = f"GitHub did not say what {deployment.id} delivered: {error}"
+                self.note(Outcome("changes", "failed", problem))
                 return ()
-            self._compared[deployment.id] = found
         return self._compared[deployment.id]
 
+    def _ask_for_changes(self, deployment: Deployment, previous: Deployment) -> tuple[Fact, ...]:
+        """What GitHub says; empty if it never will.
 
-_KINDS: tuple[tuple[type[Fact], tuple[str, str]], ...] = (
+        Raises:
+            GitHubError: if it may say so later.
+        """
+        comparer = RepositoryComparer(self.client, deployment.repository, self.settings.policy.services)
+        try:
+            return comparer.deployment_with_changes(deployment, previous)
+        except NotFoundError:
+            return ()
+        except TooManyCommitsError as error:
+            problem = f"what {deployment.id} delivered stays unknown: {error}"
+            self.note(Outcome("changes", "failed", problem))
+            return ()
+
+
+def _merged_cursors(own: dict[str, Cursor], gathered: GatheredHistory) -> dict[str, Cursor]:
+    """A repository's cursors after a reading; the old ones are void if it read everything again."""
+    last = own.get(_REQUESTED)
+    if gathered.cursors.get(_REQUESTED, last) != last:
+        own = selection.only_read_times(own)
+    return {**own, **gathered.cursors}
+
+
+def _to_compare(deployments: Iterable[Deployment], incomparable: Iterable[str]) -> list[Deployment]:
+    excluded = set(incomparable)
+    candidates = [d for d in sorted(deployments, key=deployment_order) if d.sha and d.id not in excluded]
+    return candidates[:MAX_COMPARISONS]
+
+
+def _by_id(facts: Iterable[Fact]) -> dict[str, Fact]:
+    return {fact.id: fact for fact in facts}
+
+
+_KIND_NAMES: tuple[tuple[type[Fact], tuple[str, str]], ...] = (
     (Deployment, ("deployment", "deployments")),
     (Change, ("change", "changes")),
     (Incident, ("incident", "incidents")),
@@ -207,11 +256,11 @@ _KINDS: tuple[tuple[type[Fact], tuple[str, str]], ...] = (
 )
 
 
-def _title(facts: tuple[Fact, ...], gathered: Mapping[str, GatheredHistory]) -> str:
+def _title(facts: Iterable[Fact], repositories: list[str]) -> str:
     """`The past of acme/shop: 12 deployments, 34 changes, 2 incidents new or changed`."""
-    whose = (
-        next(iter(gathered)) if len(gathered) == 1 else formatting.count(len(gathered), "repository", "repositories")
-    )
-    counts = ((sum(isinstance(fact, kind) for fact in facts), names) for kind, names in _KINDS)
-    new = [formatting.count(count, *names) for count, names in counts if count]
-    return f"The past of {whose}: {', '.join(new)} new or changed" if new else f"The past of {whose}: nothing new"
+    count = len(repositories)
+    subject = repositories[0] if count == 1 else formatting.count(count, "repository", "repositories")
+    fact_list = list(facts)
+    counts = ((sum(isinstance(fact, kind) for fact in fact_list), names) for kind, names in _KIND_NAMES)
+    news = ", ".join(formatting.count(number, *names) for number, names in counts if number)
+    return f"The past of {subject}: {news} new or changed" if news else f"The past of {subject}: nothing new"

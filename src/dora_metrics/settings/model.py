@@ -1,6 +1,7 @@
 """Everything that a user can set, as one frozen model; a name is written the same everywhere."""
 
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -205,6 +206,25 @@ class Settings(BaseModel):
     def window_spec(self) -> windows.WindowSpec:
         return windows.parse_window(self.window, self.zone)
 
+    @cached_property
+    def policy(self) -> Policy:
+        """The settings that the numbers depend on, resolved once."""
+        return Policy(
+            production_environments=self.production_environments,
+            failure_rules=frozenset(self.failure_rules),
+            count_failed_runs=self.count_failed_runs,
+            incident_window=self.incident_window,
+            hotfix_labels=self.hotfix_labels,
+            hotfix_branches=self.hotfix_branches,
+            hotfix_window=self.hotfix_window,
+            lead_time_start=self.lead_time_start,
+            exclude_bots=self.exclude_bots,
+            zone=self.zone,
+            benchmark=self.benchmark_levels,
+            services=services.Services.from_patterns(self.services),
+            goals=goals.parse_goals(self.goals),
+        )
+
     @property
     def benchmark_levels(self) -> benchmarks.Benchmark:
         return (
@@ -221,25 +241,6 @@ NAMES = tuple(name.replace("_", "-") for name in Settings.model_fields)
 INPUTS = tuple(name for name in NAMES if name not in FILE_ONLY)
 FLAGS = tuple(name for name in INPUTS if name not in INPUT_ONLY | SECRETS)
 """Settings that are also flags of `compute` and `report`; every process can read a secret on a command line."""
-
-
-def policy_of(settings: Settings) -> Policy:
-    """The settings that the numbers depend on."""
-    return Policy(
-        production_environments=settings.production_environments,
-        failure_rules=frozenset(settings.failure_rules),
-        count_failed_runs=settings.count_failed_runs,
-        incident_window=settings.incident_window,
-        hotfix_labels=settings.hotfix_labels,
-        hotfix_branches=settings.hotfix_branches,
-        hotfix_window=settings.hotfix_window,
-        lead_time_start=settings.lead_time_start,
-        exclude_bots=settings.exclude_bots,
-        zone=settings.zone,
-        benchmark=settings.benchmark_levels,
-        services=services.Services.from_patterns(settings.services),
-        goals=goals.parse_goals(settings.goals),
-    )
 
 
 def default_text(name: str) -> str:  # noqa: PLR0911 - one a type

@@ -5,9 +5,10 @@ import hmac
 from dataclasses import dataclass, field
 
 from dora_metrics.core.facts.jsonl import canonical_json
+from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.schema import SCHEMA
 from dora_metrics.runtime import HttpLimits
-from dora_metrics.sinks.base import NotSent, Sent, SinkOutcome, SinkPayload
+from dora_metrics.sinks.base import SinkPayload
 from dora_metrics.sinks.http import BearerAuth, SendError, SinkRequest, send_with_retries
 
 
@@ -25,7 +26,7 @@ class Endpoint:
     limits: HttpLimits = HttpLimits()
     name: str = "endpoint"
 
-    def send(self, payload: SinkPayload) -> SinkOutcome:
+    def send(self, payload: SinkPayload) -> Outcome:
         """Posts the facts with the metrics. The same facts have the same Idempotency-Key, so a repeat is safe."""
         body = canonical_json(
             {
@@ -40,8 +41,8 @@ class Endpoint:
         try:
             send_with_retries(SinkRequest("POST", self.url, body, self._headers(payload, body), auth), self.limits)
         except SendError as problem:
-            return NotSent(self.name, str(problem))
-        return Sent(self.name, fact_count(len(payload.facts)))
+            return Outcome(self.name, "failed", str(problem))
+        return Outcome(self.name, "done", fact_count(len(payload.facts)))
 
     def _headers(self, payload: SinkPayload, body: bytes) -> dict[str, str]:
         headers = {

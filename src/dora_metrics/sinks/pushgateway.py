@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry, push_to_gateway
 from requests.auth import HTTPBasicAuth
 
+from dora_metrics.core.outcome import Outcome
 from dora_metrics.runtime import HttpLimits
-from dora_metrics.sinks.base import NotSent, Sent, SinkOutcome, SinkPayload
+from dora_metrics.sinks.base import SinkPayload
 from dora_metrics.sinks.http import BAD_ADDRESS, SendError, SinkRequest, send_with_retries
 
 
@@ -21,7 +22,7 @@ class Pushgateway:
     limits: HttpLimits = HttpLimits()
     name: str = "Pushgateway"
 
-    def send(self, payload: SinkPayload) -> SinkOutcome:
+    def send(self, payload: SinkPayload) -> Outcome:
         """Replaces the repository's group. The client escapes the grouping key, `/` included."""
         registry = CollectorRegistry()
         registry.register(payload.families)
@@ -34,10 +35,10 @@ class Pushgateway:
                 handler=self._handler,
             )
         except SendError as problem:
-            return NotSent(self.name, str(problem))
+            return Outcome(self.name, "failed", str(problem))
         except ValueError:  # from the client, which takes the address apart before anybody else looks at it
-            return NotSent(self.name, BAD_ADDRESS)
-        return Sent(self.name)
+            return Outcome(self.name, "failed", BAD_ADDRESS)
+        return Outcome(self.name, "done")
 
     def _handler(
         self,

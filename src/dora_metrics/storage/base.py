@@ -1,88 +1,111 @@
-"""The port of all ledgers: read what a run needs, write it back only if nobody wrote between.
+"""The port of all ledger storage: read what a run needs, write it back only if nobody wrote in between."""
 
-Ledgers that keep nothing: the one that was asked for, and the one that another becomes when it cannot be written.
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, Protocol, TypeVar
 
-How often a ledger has changed: a number in a file of its own.
-"""
+from dora_metrics.core.ledger.layout import ALL_MONTHS, MonthSelection
+from dora_metrics.core.ledger.snapshot import Snapshot
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Protocol
-
-from dora_metrics.core.ledger.layout import (
-    ALL_MONTHS,
-    CURSORS_FILE,
-    FACTS_FOLDER,
-    OUTBOX_FILE,
-    QUARANTINE_FILE,
-    REPORTS_FILE,
-    SEQUENCE_FILE,
-    FolderListing,
-    MonthSelection,
-)
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A ledger's files at one version: those beside the facts, and the facts of the months within reach.
-
-    `sequence` grows by one with every change of its facts; None for a ledger that remembers nothing.
-    `version` names the state exactly, where the ledger has a name for it.
-    `written_at`: when it was last written, if that is known.
-    `folders`: what is known to lie at the root and in each folder of facts, where a ledger has such a thing.
-    """
-
-    files: Mapping[str, bytes] = field(default_factory=dict)
-    sequence: int | None = None
-    version: str = ""
-    months: MonthSelection = ALL_MONTHS
-    written_at: datetime | None = None
-    folders: FolderListing = field(default_factory=dict)
+State = TypeVar("State")
+Decision = TypeVar("Decision")
 
 
 class Storage(Protocol):
-    """Reading and a compare-and-swap; every failure is a LedgerError."""
+    """Reading, and writing by compare-and-swap; every failure is a LedgerError."""
 
     @property
     def name(self) -> str:
-        """How a reader is told where it is."""
+        """The place as messages name it, such as `branch:dora-metrics`."""
         ...
 
     @property
     def is_persistent(self) -> bool:
-        """Whether what is written is there for the next run."""
+        """Whether the next run reads what this one writes."""
         ...
 
     def read(self, months: MonthSelection = ALL_MONTHS) -> Snapshot:
-        """The newest state."""
+        """Read the newest state."""
         ...
 
     def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
-        """The same state, as far as it reaches now."""
+        """Read further months of the same state."""
         ...
 
     def blob_ids(self, snapshot: Snapshot, paths: Sequence[str]) -> Mapping[str, str]:
-        """The files in some places, by path, each with the name that git gives to its content.
+        """List files that no run reads, by path, each with the id that git gives to its content.
 
-        For files that no run reads. A place is a file, or a folder with a slash at its end.
+        Args:
+            snapshot: the state to list.
+            paths: files, and folders with a slash at the end.
         """
         ...
 
     def has_changed_since(self, snapshot: Snapshot) -> bool:
-        """Whether another run has changed the ledger since."""
+        """Whether another run has written since this state was read."""
         ...
 
     def write(self, snapshot: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:
-        """The ledger with these files changed (empty contents: removed); None if it is no longer as it was seen.
+        """Write files on top of a state; None if that is no longer the newest one.
 
-        `message` says what was recorded, where the ledger keeps such a thing.
+        Args:
+            snapshot: the state that the changes were decided from.
+            changes: new contents by path; empty contents remove the file.
+            message: what was recorded, for storage that keeps such a message.
         """
         ...
 
 
+@dataclass(frozen=True)
+class Change(Generic[Decision]):
+    """What a writer decided from one state. Without files there is nothing to write."""
+
+    base: Snapshot
+    files: Mapping[str, bytes]
+    message: str
+    decision: Decision
+
+
+def no_pause(_attempt: int) -> None:
+    """Try again at once."""
+
+
+def update(  # noqa: PLR0913 - the parts of one compare-and-swap loop
+    storage: Storage,
+    read: Callable[[], State],
+    decide: Callable[[State], Change[Decision]],
+    *,
+    first: State | None = None,
+    tries: int,
+    pause: Callable[[int], None] = no_pause,
+) -> tuple[Snapshot, Decision] | None:
+    """Read, decide and write; again if another run wrote in between.
+
+    Args:
+        storage: where to write.
+        read: reads the newest state.
+        decide: turns a state into a change; called again for each new state.
+        first: a state that was read already; if it is out of date, the write says so.
+        tries: how often to try.
+        pause: waits after a failed attempt, which it gets the number of (from 0).
+
+    Returns:
+        The state that was written, and the decision behind it; None if others were faster every time.
+
+    Raises:
+        LedgerError: if the ledger cannot be read or written.
+    """
+    for attempt in range(tries):
+        change = decide(first if attempt == 0 and first is not None else read())
+        saved = storage.write(change.base, change.files, change.message) if change.files else change.base
+        if saved is not None:
+            return saved, change.decision
+        pause(attempt)
+    return None
+
+
 class _NonPersistent:
-    """What is written is gone after the run, so that nobody can overtake it."""
+    """Storage whose content ends with the run, so that no other run can change it."""
 
     is_persistent = False
 
@@ -97,7 +120,7 @@ class _NonPersistent:
 
 
 class NoStorage(_NonPersistent):
-    """`ledger: none`: the event alone."""
+    """`ledger: none`: the run knows its event alone."""
 
     name = "none"
 
@@ -110,7 +133,7 @@ class NoStorage(_NonPersistent):
 
 @dataclass(frozen=True)
 class ReadOnlyStorage(_NonPersistent):
-    """A ledger that can be read and not written: history is there, and what this run adds is only shown."""
+    """Storage that can be read and not written: the run shows history and its own facts, and keeps nothing."""
 
     storage: Storage
 
@@ -123,22 +146,3 @@ class ReadOnlyStorage(_NonPersistent):
 
     def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
         return self.storage.read_more(snapshot, months)
-
-
-def parse_sequence(content: bytes) -> int:
-    """The number; 0 for a file that is not there or was edited by hand: the next change writes it anew."""
-    text = content.strip()
-    return int(text) if text.isdigit() and len(text) < 16 else 0  # noqa: PLR2004 - more is no count
-
-
-def is_primary_data(path: str) -> bool:
-    """Whether a file is more than derived: it cannot be computed again from the others."""
-    return path.startswith((FACTS_FOLDER, QUARANTINE_FILE, OUTBOX_FILE, CURSORS_FILE, REPORTS_FILE))
-
-
-def with_next_sequence(sequence: int | None, changes: Mapping[str, bytes]) -> tuple[int, dict[str, bytes]]:
-    """The sequence after these changes, and the changes with it: it grows where more than derived files change."""
-    current = sequence or 0
-    if not any(map(is_primary_data, changes)):
-        return current, dict(changes)
-    return current + 1, {**changes, SEQUENCE_FILE: b"%d\n" % (current + 1)}

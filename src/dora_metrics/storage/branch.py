@@ -18,6 +18,7 @@ from dora_metrics.core.ledger.layout import (
     month_of_path,
     month_of_time,
 )
+from dora_metrics.core.ledger.snapshot import Snapshot, parse_sequence, with_next_sequence
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.client import (
@@ -30,7 +31,6 @@ from dora_metrics.github.client import (
     owner_and_name,
 )
 from dora_metrics.github.repository import GitObject, file_content, read_objects
-from dora_metrics.storage.base import Snapshot, parse_sequence, with_next_sequence
 
 _NO_CONFIG: Mapping[str, object] = {"configOwner": "", "configName": "", "config": "", "asksConfig": False}
 _REF_EXISTS_MESSAGE = "reference already exists"

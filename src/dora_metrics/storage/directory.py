@@ -27,8 +27,8 @@ from dora_metrics.core.ledger.layout import (
     git_blob_sha,
     month_of_path,
 )
+from dora_metrics.core.ledger.snapshot import Snapshot, is_primary_data, parse_sequence, with_next_sequence
 from dora_metrics.errors import LedgerError
-from dora_metrics.storage.base import Snapshot, is_primary_data, parse_sequence, with_next_sequence
 
 _RETRY_SECONDS = 0.02
 

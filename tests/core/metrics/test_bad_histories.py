@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from dora_metrics.core import schema
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
-from dora_metrics.core.metrics import comparison
+from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import evaluate_facts
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports import render, summary
@@ -77,7 +77,7 @@ long_histories = st.lists(
 ).map(numbered)  # fmt: skip
 
 
-def subject(facts: list[Fact], window: str, zone: str = "UTC") -> tuple[comparison.Results, Settings]:
+def subject(facts: list[Fact], window: str, zone: str = "UTC") -> tuple[Results, Settings]:
     given = Settings(window=window, timezone=zone, goals=GOALS, warn_on=THRESHOLDS, fail_on=THRESHOLDS[:1])
     return evaluate(facts, given, at("06-20")), given
 

@@ -8,8 +8,8 @@ from dora_metrics.core.facts.merge import changed_facts, fill_enriched_fields, k
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.ledger.layout import LedgerContents, plan_merge
 from dora_metrics.core.ledger.layout import parse_ledger as contents
+from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import Policy
-from dora_metrics.github.client import GitHubError
 from dora_metrics.github.compare import RepositoryComparer
 from dora_metrics.github.events.observe import observe
 from dora_metrics.pipeline.enrich import Enricher
@@ -37,7 +37,7 @@ class Watched:
         self.shop, self.settings = shop, Settings.model_validate({"deployment-source": "auto", **given})
         self.before: LedgerContents = contents({})
         history = RepositoryComparer(make_client(github), "acme/shop")
-        self.asker = Enricher(history, Policy(), GitHubError, _raise)
+        self.asker = Enricher(history, Policy(), fail)
 
     def event(self, name: str, payload: dict[str, Any], sha: str = "") -> None:
         run = make_history_run()
@@ -75,8 +75,8 @@ class Watched:
         self.event("issues", {"action": action, "issue": rest_views.issue(BASE, made), **more})
 
 
-def _raise(problem: Exception) -> None:
-    raise problem
+def fail(outcome: Outcome) -> None:
+    raise AssertionError(outcome.detail)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from dora_metrics.core.selection import SOURCES_BEST_FIRST
 from dora_metrics.github import text
 from dora_metrics.github.events.deployments import is_deploy_workflow
 from dora_metrics.github.payloads import WorkflowPayload as Named
-from dora_metrics.settings.model import Settings, policy_of
+from dora_metrics.settings.model import Settings
 
 _PRODUCTION_WORDS = frozenset({"production", "prod", "live", "prd"})
 _EXCLUDING_WORDS = frozenset(
@@ -27,7 +27,7 @@ _SEVERITY = re.compile(r"sev(?:erity)?[ _:/-]*[0-4]", re.IGNORECASE)
 def looks_like_production(environment: str, settings: Settings) -> bool:
     """By the settings; or by one of the words, wherever in the name it stands: `eu-production`, not `pre-prod`."""
     name_words = set(text.lowercase_words(environment))
-    return policy_of(settings).is_production(environment) or bool(
+    return settings.policy.is_production(environment) or bool(
         name_words & _PRODUCTION_WORDS and not name_words & _EXCLUDING_WORDS
     )
 
@@ -343,7 +343,7 @@ def _proposed_settings(
     labels_reason: str,
 ) -> Iterator[ProposedSetting]:
     yield ProposedSetting("deployment-source", sources[0] if len(sources) == 1 else list(sources), source_reasons)
-    default_policy, environments = policy_of(Settings()), _production_environments(workflow_findings)
+    default_policy, environments = Settings().policy, _production_environments(workflow_findings)
     if any(not default_policy.is_production(name) for name in environments):
         yield ProposedSetting(
             "production-environments", list(environments), ("these names were found; the default has not all of them",)

@@ -23,6 +23,7 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from dora_metrics.core.facts.ids import DeploymentId
 from dora_metrics.core.facts.jsonl import canonical_json, canonical_line
 from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, FactRecord, Incident
 
@@ -58,7 +59,7 @@ def keep_newest_success(recorded: Deployment | None, observed: Deployment) -> De
     success. The result does not depend on the order of arrival. Attempts of a workflow run are another
     matter, there the newest counts; so everything but a GitHub deployment passes unchanged.
     """
-    if recorded is None or not observed.id.startswith("github:deployment:"):
+    if recorded is None or DeploymentId.parse(observed.id).kind != "deployment":
         return observed
     best = max(recorded, observed, key=_end_rank)
     if best.status != "success" or _end_rank(recorded) == _end_rank(observed):
@@ -141,12 +142,12 @@ def _ledger_record_wins(recorded: Fact, observed: Fact) -> bool:
 
 
 def _happens_once(deployment: Deployment) -> bool:
-    return deployment.id.startswith(("github:release:", "github:push:"))
+    return DeploymentId.parse(deployment.id).kind in ("release", "push")
 
 
 def _has_final_end(recorded: Deployment, observed: Deployment) -> bool:
     """Whether the ledger holds the end that counts: the newest success, or that of a run's newest attempt."""
-    if recorded.id.startswith("github:run:"):
+    if DeploymentId.parse(recorded.id).kind in ("run", "job"):
         recorded_start, is_same_status = recorded.started_at, recorded.status == observed.status
         return (
             recorded_start is not None

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Deployment, Incident
 from dora_metrics.core.linking.link import LinkedFacts, ScopeTimeline, deployment_order
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.scope import Scope, default_service
+from dora_metrics.core.scope import Scope, default_service, environment_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ class DeploymentIndex:
         """A sha also means the first success that contains that commit."""
         for delivered in timeline.delivered_changes:
             match = DeploymentMatch(delivered.deployment, timeline.scope)
-            self._add(delivered.change_id.removeprefix("commit:"), match)
+            self._add(ids.without_commit_prefix(delivered.change_id), match)
             if change := delivered.change:
                 for sha in {change.sha, *(commit.sha for commit in change.commits or ())} - {None}:
                     self._add(str(sha), match)
@@ -210,4 +211,4 @@ def _incident_scope(incident: Incident, match: DeploymentMatch | None, candidate
     if scope := candidates.scope_of_latest_attempt(incident):
         return scope
     service = incident.service or default_service(incident.repository)
-    return Scope(incident.repository, service, incident.environment or "production")
+    return Scope(incident.repository, service, environment_of(incident))

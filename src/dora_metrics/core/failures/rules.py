@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change, Deployment
 from dora_metrics.core.linking.link import DeliveredChange, ScopeTimeline
 from dora_metrics.core.policy import Policy
@@ -107,7 +108,7 @@ class _DeliveredIndex:
     def add(self, delivered: DeliveredChange) -> None:
         change = delivered.change
         self._by_id_or_sha[delivered.change_id] = delivered
-        self._by_id_or_sha.setdefault(delivered.change_id.removeprefix("commit:"), delivered)
+        self._by_id_or_sha.setdefault(ids.without_commit_prefix(delivered.change_id), delivered)
         if change is None:
             return
         for sha in (change.sha, *(commit.sha for commit in change.commits or ())):

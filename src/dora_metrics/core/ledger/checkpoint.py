@@ -215,7 +215,7 @@ def _retained_deployments(old_facts: Iterable[Fact], policy: Policy) -> dict[str
     last_with_environment: dict[str, Deployment] = {}
     for fact in old_facts:
         if isinstance(fact, Deployment) and not fact.retracted:
-            if policy.is_production(fact.environment or "production"):
+            if policy.is_production(fact.environment):
                 by_scope[scope_of(fact)].append(fact)
             if fact.environment:
                 last_with_environment[fact.repository] = max(

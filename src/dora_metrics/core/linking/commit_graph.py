@@ -168,7 +168,7 @@ def _successes_by_scope(facts: Iterable[Fact], policy: Policy) -> Iterator[list[
     deployments = [fact for fact in facts if isinstance(fact, Deployment) and not fact.retracted]
     by_scope: defaultdict[tuple[str, str, str], list[Deployment]] = defaultdict(list)
     for deployment in deduplicate(deployments, policy).deployments:
-        if deployment.status == "success" and policy.is_production(deployment.environment or "production"):
+        if deployment.status == "success" and policy.is_production(deployment.environment):
             by_scope[scope_of(deployment)].append(deployment)
     for successes in by_scope.values():
         yield sorted(successes, key=deployment_order)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from dora_metrics.core.facts.ids import DeploymentId
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.policy import Policy
 
@@ -32,9 +33,7 @@ class Deduplicated(NamedTuple):
 
 def deduplicate(deployments: Sequence[Deployment], policy: Policy) -> Deduplicated:
     """The same without those that a better source tells of as well."""
-    index = _SourceIndex.of(
-        deployment for deployment in deployments if policy.is_production(deployment.environment or "production")
-    )
+    index = _SourceIndex.of(deployment for deployment in deployments if policy.is_production(deployment.environment))
     counted: list[Deployment] = []
     duplicate_counts: Counter[str] = Counter()
     for deployment in deployments:
@@ -48,16 +47,6 @@ def deduplicate(deployments: Sequence[Deployment], policy: Policy) -> Deduplicat
         for kind, count in sorted(duplicate_counts.items())
     ]
     return Deduplicated(counted, notes)
-
-
-def _kind_and_number(deployment: Deployment) -> tuple[str, str]:
-    """`run` and `5` of `github:run:5`, `job` and `5` of `github:run:5:production`."""
-    system, _, rest = deployment.id.partition(":")
-    kind, _, number = rest.partition(":")
-    if system != "github":
-        return "", ""
-    run, colon, _ = number.partition(":")
-    return ("job", run) if kind == "run" and colon else (kind, number)
 
 
 def _run_id(deployment: Deployment) -> str | None:
@@ -81,17 +70,18 @@ class _SourceIndex:
     def of(cls, deployments: Iterable[Deployment]) -> "_SourceIndex":
         index = cls()
         for deployment in deployments:
-            index._add(deployment, *_kind_and_number(deployment))
+            index._add(deployment, DeploymentId.parse(deployment.id))
         return index
 
-    def _add(self, deployment: Deployment, kind: str, number: str) -> None:
+    def _add(self, deployment: Deployment, fact_id: DeploymentId) -> None:
+        kind, key, is_part = fact_id
         if kind == "job":
-            self.job_environments.add((number, deployment.environment))
-            self.recorded_in_parts.add(("run", number))
+            self.job_environments.add((key, deployment.environment))
+            self.recorded_in_parts.add(("run", key))
         if kind == "deployment" and (run := _run_id(deployment)):
             self.runs_with_deployment.add(run)
-        if kind in ("release", "push") and ":" in number:
-            self.recorded_in_parts.add((kind, number.partition(":")[0]))
+        if kind in ("release", "push") and is_part:
+            self.recorded_in_parts.add((kind, key))
         if kind in ("deployment", "release") and deployment.ref:
             self.services_by_tag[f"{kind} {deployment.repository}", deployment.ref].add(deployment.service)
         if kind in _PREFERRED_TO_PUSHES and deployment.sha:
@@ -99,15 +89,15 @@ class _SourceIndex:
 
     def duplicate_kind(self, deployment: Deployment) -> str | None:
         """The kind of a double; empty for one that needs no words, None for what is no double."""
-        kind, number = _kind_and_number(deployment)
+        kind, key, is_part = DeploymentId.parse(deployment.id)
         match kind:
-            case "run" | "release" | "push" if (kind, number) in self.recorded_in_parts:
+            case "run" | "release" | "push" if not is_part and (kind, key) in self.recorded_in_parts:
                 return ""  # the jobs of a run, the services of a monorepo tell of their own parts
             case "deployment" if (_run_id(deployment), deployment.environment) in self.job_environments:
                 return kind
             case "release" if self._shares_tag("deployment", deployment):
                 return kind
-            case "run" if number in self.runs_with_deployment or self._is_run_of_other_source(deployment):
+            case "run" if key in self.runs_with_deployment or self._is_run_of_other_source(deployment):
                 return kind
             case "push" if any(
                 _same_service(deployment, other) for other in self._of_same_commit(deployment, _PREFERRED_TO_PUSHES)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change
 from dora_metrics.core.linking.link import DeliveredChange, ScopeTimeline
 from dora_metrics.core.policy import Policy
@@ -74,10 +75,10 @@ def _start_times(  # noqa: PLR0911 - one a way to start
     """When the change began, or each of its commits with its sha; None where that is not known."""
     if change is None:
         return [(None, None)]
-    is_direct_commit = change.id.startswith("commit:")
+    is_direct_commit = ids.is_commit(change.id)
     match policy.lead_time_start:
         case "commit" if is_direct_commit:
-            return [(change.first_commit_at, change.sha or change.id.removeprefix("commit:"))]
+            return [(change.first_commit_at, change.sha or ids.without_commit_prefix(change.id))]
         case "commit" if change.commits is None:
             return [(None, None)]
         case "commit":
@@ -125,7 +126,7 @@ def stage_spans(
 ) -> Iterator[tuple[str, tuple[datetime | None, datetime | None]]]:
     """A direct commit has no stages but delivery, for which it has waited since it was made."""
     if change is not None:
-        merged_at = change.merged_at or (change.first_commit_at if change.id.startswith("commit:") else None)
+        merged_at = change.merged_at or (change.first_commit_at if ids.is_commit(change.id) else None)
         yield "coding", (change.first_commit_at, change.opened_at)
         yield "pickup", (change.opened_at, change.first_review_at)
         yield "review", (change.opened_at, change.merged_at)

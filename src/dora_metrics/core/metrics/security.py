@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from dora_metrics.core import formatting, schema
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import SEVERITIES, Deployment, Vulnerability
 from dora_metrics.core.statistics import quantile
 from dora_metrics.core.windows import Window
 
-_SCANNED_IDS = "github:secret-scanning:"
 """How the ids of leaked secrets begin: revoking one ends it, and no deployment brings that."""
 
 
@@ -74,7 +74,7 @@ def is_fixed(vulnerability: Vulnerability) -> bool:
 
 def has_deployable_fix(vulnerability: Vulnerability) -> bool:
     """Whether a deployment brings the fix of such a vulnerability."""
-    return is_fixed(vulnerability) and not vulnerability.id.startswith(_SCANNED_IDS)
+    return is_fixed(vulnerability) and not ids.is_secret_scanning_alert(vulnerability.id)
 
 
 def delivered_fixes(vulnerabilities: Iterable[Vulnerability], successes: Sequence[Deployment]) -> list[DeliveredFix]:

@@ -10,6 +10,7 @@ from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.fact_names import change_link, deployment_link, replace_ids_in_scope
 from dora_metrics.core.reports.sections import METRIC_TITLES, value_text
+from dora_metrics.core.scope import environment_of
 from dora_metrics.core.statistics import quantile
 
 _MAX_LISTED_CHANGES = 5
@@ -112,7 +113,7 @@ def _no_deployment_sentences() -> tuple[Md, ...]:
 
 
 def _deployment_story(deployment: Deployment, context: StoryContext) -> EventStory:
-    environment, history = deployment.environment or "production", context.history
+    environment, history = environment_of(deployment), context.history
     if deployment.status == "cancelled":
         return EventStory(
             md("⏹️ Deployment of {} to {} was cancelled: it counts nowhere", deployment_link(deployment), environment)

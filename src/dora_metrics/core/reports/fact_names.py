@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change, Deployment
 from dora_metrics.core.markdown import Md, code_span, link
 from dora_metrics.core.metrics.scope_history import ScopeHistory
@@ -27,18 +28,12 @@ def replace_ids(text: str, facts_by_id: Mapping[str, object]) -> str:
 
     def name_of_id(match: re.Match[str]) -> str:
         fact = facts_by_id.get(match[0])
-        return deployment_label(fact) if isinstance(fact, Deployment) else _short_id(match[0])
+        return deployment_label(fact) if isinstance(fact, Deployment) else ids.short(match[0])
 
     return _FACT_ID.sub(name_of_id, text)
 
 
-def _short_id(fact_id: str) -> str:
-    if re.fullmatch(r"github:(?:pull|issue):.*#\d+", fact_id):
-        return f"#{fact_id.rpartition('#')[2]}"
-    return fact_id[7:14] if fact_id.startswith("commit:") else fact_id
-
-
 def change_link(change_id: str, change: Change | None) -> Md:
     """`#481` for a pull request, the short sha for a commit; linked."""
-    text = _short_id(change_id)
+    text = ids.short(change_id)
     return link(Md(text) if text.startswith("#") else code_span(text), change.url if change else None)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.markdown import Md, link, md
 from dora_metrics.core.metrics import security
-from dora_metrics.core.metrics.comparison import Results, compare_with_previous
+from dora_metrics.core.metrics.results import Results, compare_with_previous
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.metrics.weekly import complete_weeks, trend_window
 from dora_metrics.core.outcome import Outcome

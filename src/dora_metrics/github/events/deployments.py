@@ -3,6 +3,7 @@
 Deployments as the completed runs of a workflow that deploys.
 """
 
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Deployment, Status
 from dora_metrics.github import text
 from dora_metrics.github.observation import Observation, Run, deployment_observation, nothing_to_record
@@ -43,7 +44,7 @@ def observe_deployment_status(run: Run, event: DeploymentStatusEvent) -> Observa
 def _deployment_of_status(run: Run, event: DeploymentStatusEvent, status: Status) -> Deployment:
     deployment, deployment_status = event.deployment, event.deployment_status
     return Deployment(
-        id=f"github:deployment:{deployment.id}",
+        id=ids.github_deployment(deployment.id),
         repository=run.repository,
         service=_service_of(deployment),
         source="deployments",
@@ -95,7 +96,7 @@ def observe_release(run: Run, event: ReleaseEvent, settings: Settings) -> Observ
         )
     return deployment_observation(
         Deployment(
-            id=f"github:release:{release.id}{_service_suffix(settings)}",
+            id=ids.release(release.id, _monorepo_service(settings)),
             repository=run.repository,
             source="releases",
             observed_at=release.published_at,
@@ -120,7 +121,7 @@ def observe_push(run: Run, event: PushEvent, settings: Settings) -> Observation:
     pushed_at = event.repository.pushed_at or event.head_commit.timestamp
     return deployment_observation(
         Deployment(
-            id=f"github:push:{sha}{_service_suffix(settings)}",
+            id=ids.push(sha, _monorepo_service(settings)),
             repository=run.repository,
             source="pushes",
             observed_at=pushed_at,
@@ -143,7 +144,7 @@ def deployment_of_job(
     """
     sha, ref = (triggering_run.head_sha, triggering_run.head_branch) if triggering_run else (run.sha, run.ref)
     return Deployment(
-        id=f"github:run:{run.run_id}:{environment}{_service_suffix(settings)}",
+        id=ids.deploy_job(run.run_id, environment, _monorepo_service(settings)),
         repository=run.repository,
         source="workflow-runs",
         observed_at=run.now,
@@ -157,9 +158,9 @@ def deployment_of_job(
     )
 
 
-def _service_suffix(settings: Settings) -> str:
-    """The end of an id: one push, release or run may bring several services of a monorepo, each by itself."""
-    return f":{settings.service}" if settings.service in settings.services else ""
+def _monorepo_service(settings: Settings) -> str | None:
+    """The service in an id: one push, release or run may deploy several services of a monorepo, each by itself."""
+    return settings.service if settings.service in settings.services else None
 
 
 _DEPLOY_WORDS = frozenset({"deploy", "deployment", "release", "publish", "rollout"})
@@ -187,7 +188,7 @@ def observe_workflow_run(run: Run, event: WorkflowRunEvent, deploy_workflows: tu
     branch = text.short_ref(workflow_run.head_branch)
     return deployment_observation(
         Deployment(
-            id=f"github:run:{workflow_run.id}",
+            id=ids.workflow_run(workflow_run.id),
             repository=run.repository,
             source="workflow-runs",
             observed_at=workflow_run.updated_at,

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from dora_metrics.core import windows
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import SEVERITIES, Incident, Severity
 from dora_metrics.github import text
 from dora_metrics.github.observation import Observation, Run, incident_state, nothing_to_record
@@ -154,7 +155,7 @@ def _observe_incident(run: Run, event: IssuesEvent, *, is_withdrawn: bool) -> Ob
     )
     is_removed = event.action in _REMOVAL_ACTIONS
     incident = Incident(
-        id=f"github:issue:{issue_name}",
+        id=ids.issue(run.repository, event.issue.number),
         repository=run.repository,
         source="github",
         service=text.truncate_title(answers.get("service")),

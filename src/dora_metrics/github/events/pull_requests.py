@@ -2,6 +2,7 @@
 
 import re
 
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change
 from dora_metrics.github import text
 from dora_metrics.github.observation import Observation, Run, nothing_to_record
@@ -22,7 +23,7 @@ def observe_pull_request(run: Run, event: PullRequestEvent) -> Observation:
     if pull.base.ref != branch:
         return nothing_to_record(f"{pull_name} was merged into {pull.base.ref}; changes count when they reach {branch}")
     change = Change(
-        id=f"github:pull:{run.repository}#{pull.number}",
+        id=ids.pull_request(run.repository, pull.number),
         repository=run.repository,
         source="github",
         observed_at=pull.closed_at or pull.updated_at or merged_at,
@@ -49,6 +50,6 @@ def revert_target(repository: str, body: str | None) -> str | None:
     if pull_match := _REVERTED_PULL.search(body or ""):
         named_repository = pull_match[1] or repository
         is_own_repository = named_repository.lower() == repository.lower()
-        return f"github:pull:{repository if is_own_repository else named_repository}#{int(pull_match[2])}"
+        return ids.pull_request(repository if is_own_repository else named_repository, int(pull_match[2]))
     commit_match = _REVERTED_COMMIT.search(body or "")
     return commit_match[1] if commit_match else None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
-from dora_metrics.core.facts import jsonl
+from dora_metrics.core.facts import ids, jsonl
 from dora_metrics.core.facts.model import Deployment, Health, Incident, Severity, Status
 from dora_metrics.errors import EventError
 from dora_metrics.github import text
@@ -165,7 +165,7 @@ _SHARED_IDENTITY = ("service", "environment", "status")
 def _fact_id(run: Run, payload: _DispatchedFact, prefix: str, identity_fields: tuple[str, ...]) -> str:
     """The sender's id, else a digest of what was sent: never of the run, which a redelivery has anew."""
     if payload.id:
-        return payload.id if ":" in payload.id else f"dispatch:{payload.id}"
+        return ids.dispatched(payload.id)
     content = {name: getattr(payload, name) for name in identity_fields}
     if not any(content.values()):
         raise EventError(

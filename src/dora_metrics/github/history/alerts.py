@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from dora_metrics.core.cursors import Cursor
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import SEVERITIES, Fact, Severity, Vulnerability
 from dora_metrics.core.selection import AlertKind, selected_alert_kinds
 from dora_metrics.errors import EventError
@@ -34,7 +35,6 @@ from dora_metrics.github.payloads import (
     SecretScanningAlertPayload,
     parse_payload,
 )
-from dora_metrics.settings.model import policy_of
 
 
 def dependabot_vulnerability(run: Run, alert: DependabotAlertPayload) -> Vulnerability:
@@ -93,7 +93,7 @@ def _alert_end(alert: AlertPayload, fixed_at: datetime | None, dismissed_at: dat
 
 def _vulnerability(run: Run, kind: str, alert: AlertPayload, alert_end: AlertEnd) -> Vulnerability:
     return Vulnerability(
-        id=f"github:{kind}:{run.repository}#{alert.number}",
+        id=ids.alert(kind, run.repository, alert.number),
         repository=run.repository,
         source="github",
         observed_at=alert.changed_at,
@@ -254,6 +254,6 @@ class _AlertList:
 
     def _prepare_fact(self, fact: Vulnerability | None, path: str | None) -> Fact | None:
         """As it is recorded: in a monorepo of the one service that the file belongs to."""
-        services = policy_of(self.reader.request.settings).services
+        services = self.reader.request.settings.policy.services
         service = compare.only_service(services.touched_by([path])) if fact and path and services else None
         return self.reader.prepare_fact(replace(fact, service=service)) if fact else None

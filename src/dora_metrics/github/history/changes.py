@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.linking.commit_graph import BranchCommit, CommitGraph
 from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.github import compare
 from dora_metrics.github.compare import RepositoryComparer
 from dora_metrics.github.history.pages import HistoryPart, HistoryReader, ResultPage
-from dora_metrics.settings.model import policy_of
 
 _OLDEST_PLAUSIBLE_YEAR = 1990
 
@@ -91,7 +91,7 @@ def _service_of_pull(reader: HistoryReader, node: Mapping[str, Any]) -> str | No
     settings, files = reader.request.settings, compare.listed_files(node)
     if not settings.services:
         return settings.service
-    return None if files is None else compare.only_service(policy_of(settings).services.touched_by(files))
+    return None if files is None else compare.only_service(settings.policy.services.touched_by(files))
 
 
 def _is_counted(reader: HistoryReader, node: Mapping[str, Any]) -> bool:
@@ -165,7 +165,7 @@ def _landed_commit(reader: HistoryReader, node: Mapping[str, Any]) -> BranchComm
     if pulls:
         first_pull = min(pulls, key=lambda pull: str(pull["mergedAt"]))
         return BranchCommit(
-            node["oid"], parents, committed_at, f"github:pull:{reader.repository.name}#{first_pull['number']}"
+            node["oid"], parents, committed_at, ids.pull_request(reader.repository.name, first_pull["number"])
         )
     return BranchCommit(
         node["oid"], parents, committed_at, None if len(parents) > 1 else _change_from_commit(reader, node)

@@ -36,7 +36,6 @@ from dora_metrics.github.history.pages import (
     ResultPage,
     read_failure,
 )
-from dora_metrics.settings.model import policy_of
 
 T = TypeVar("T")
 
@@ -150,7 +149,7 @@ def _with_linkable_commits(
                 newest[environment] = max(newest.get(environment, fact), fact, key=deployment_order)
                 is_first_read |= reader.cursor(part.kind).newest is None
         yield part
-    rules, cursor = policy_of(reader.request.settings), reader.cursor("commits")
+    rules, cursor = reader.request.settings.policy, reader.cursor("commits")
     linked_shas = (*cursor.anchors, *cursor.open)
     unlinked = (
         deployment.sha not in linked_shas
@@ -225,7 +224,7 @@ def _read_kind(kind: HistoryKind, kind_reader: KindReader, reader: HistoryReader
 
 def _read_deployment_sources(sources: SourceSelection, reader: HistoryReader) -> Iterator[PartOrFailure]:
     """The kinds that may be deployments, the best first; the others only where they count."""
-    rules = policy_of(reader.request.settings)
+    rules = reader.request.settings.policy
     for source, kind, kind_reader in _DEPLOYMENT_SOURCES:
         if not sources.is_selected(source):
             continue

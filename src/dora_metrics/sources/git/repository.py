@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from dora_metrics.core.facts import ids
 from dora_metrics.errors import GitError
 
 _CHUNK_BYTES = 1 << 18
@@ -145,7 +146,7 @@ class RepositoryIdentity:
 
     def pull_request_id(self, number: int) -> str:
         """The id of a pull request."""
-        return f"github:pull:{self.repository}#{number}"
+        return ids.pull_request(self.repository, number)
 
     def page_url(self, kind: str, name: object) -> str | None:
         return f"{self.web_url}/{kind}/{name}" if self.web_url else None

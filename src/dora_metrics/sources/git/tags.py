@@ -14,7 +14,7 @@ from itertools import groupby
 from operator import attrgetter
 from urllib.parse import quote
 
-from dora_metrics.core.facts import model
+from dora_metrics.core.facts import ids, model
 from dora_metrics.core.facts.model import Change, Deployment
 from dora_metrics.github import text
 from dora_metrics.github.events.pull_requests import revert_target
@@ -65,7 +65,7 @@ class ChangeCollector:
 
     def _change_id(self, landed: LandedChange) -> str:
         return (
-            f"commit:{landed.commit.sha}"
+            ids.commit(landed.commit.sha)
             if landed.pull_number is None
             else self._identity.pull_request_id(landed.pull_number)
         )
@@ -374,7 +374,7 @@ class DeploymentCollector:
 
 
 def _deployment_id(release: TagRelease) -> str:
-    return f"git:tag:{release.name}"
+    return ids.git_tag(release.name)
 
 
 class _ShallowEdge:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.metrics.comparison import Results
+from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.reports.sections import METRIC_TITLES
 from dora_metrics.core.reports.site import page as module
 from dora_metrics.core.reports.site.evidence import script_safe_json

@@ -7,11 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from dora_metrics.core.facts.ids import without_commit_prefix
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.failures.incidents import normalise_name
 
 _MIN_SHA_DIGITS = 4
-_NUMBERED_ID = re.compile(r"github:(?:pull|issue|dependabot|code-scanning|secret-scanning):.*(#\d+)", re.DOTALL)
 _MAX_SUGGESTIONS = 5
 _MIN_SIMILARITY_RATIO = 0.4
 
@@ -89,7 +89,7 @@ def _ids_by_sha(facts: Iterable[Fact], ids: Iterable[str]) -> Mapping[str, list[
         for sha in dict.fromkeys(_shas_of(fact)):
             ids_by_sha[sha].append(fact.id)
     for fact_id in ids:
-        sha = fact_id.removeprefix("commit:")
+        sha = without_commit_prefix(fact_id)
         if re.fullmatch(r"[0-9a-f]{40}", sha) and fact_id not in ids_by_sha[sha]:
             ids_by_sha[sha].append(fact_id)
     return ids_by_sha

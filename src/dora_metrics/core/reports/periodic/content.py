@@ -18,8 +18,9 @@ from dora_metrics.core.facts.model import Deployment, Incident
 from dora_metrics.core.markdown import Md, join_non_empty, link, md
 from dora_metrics.core.metrics import security
 from dora_metrics.core.metrics.calculate import deployments_in, failures_in, successes
-from dora_metrics.core.metrics.comparison import Results, Verdict, compare_windows
+from dora_metrics.core.metrics.comparison import Verdict, compare_windows
 from dora_metrics.core.metrics.document import build_scope_metrics
+from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
 from dora_metrics.core.metrics.weekly import complete_weeks
 from dora_metrics.core.periods import Period

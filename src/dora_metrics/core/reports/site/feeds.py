@@ -15,7 +15,7 @@ from dora_metrics.core import schema as core_schema
 from dora_metrics.core.facts.model import EPOCH
 from dora_metrics.core.formatting import NO_VALUE
 from dora_metrics.core.ledger.layout import BADGES_FOLDER
-from dora_metrics.core.metrics.comparison import Results
+from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.metrics.weekly import summarise_weeks
 from dora_metrics.core.reports.sections import METRIC_TITLES, value_text

@@ -19,7 +19,8 @@ from msgspec.structs import replace
 from dora_metrics.core import formatting, schema, windows
 from dora_metrics.core.failures.judge import counts_in_failure_rate
 from dora_metrics.core.metrics.calculate import calculate_metrics
-from dora_metrics.core.metrics.comparison import Results, compare_windows
+from dora_metrics.core.metrics.comparison import compare_windows
+from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.reports.site.cards import build_cards, outlook_details, outlook_lists, security_rows
 from dora_metrics.core.reports.site.evidence import (

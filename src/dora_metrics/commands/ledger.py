@@ -1,0 +1,49 @@
+"""`sync` and `rebuild` on a command line: the action in one of these modes, as a person who starts it by hand."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from dora_metrics.commands import action
+from dora_metrics.github.runner import Runner
+from dora_metrics.pipeline.inputs import RunRequest
+from dora_metrics.runtime import Runtime
+from dora_metrics.settings.loading import Layer
+from dora_metrics.settings.model import EVERY_REPOSITORY
+
+
+@dataclass(frozen=True)
+class LedgerRequest:
+    """What to do with a ledger.
+
+    Attributes:
+        mode: `sync` reads GitHub's history; `rebuild` computes all derived files again.
+        repository: whose ledger it is; None for the one in GITHUB_REPOSITORY, or for no repository in particular.
+        config: a config file that was named.
+        flags: settings of the command line.
+        now: the time of the run.
+    """
+
+    mode: Literal["sync", "rebuild"]
+    repository: str | None
+    config: Path | None
+    flags: Layer
+    now: datetime
+
+
+def run(request: LedgerRequest, runtime: Runtime) -> int:
+    """Run the action in the mode; see `action.run` for the exit code. Any failure is 1, and no report is filed."""
+    environment = runtime.environment
+    repository = request.repository or environment.get("GITHUB_REPOSITORY") or EVERY_REPOSITORY
+    access = {
+        "mode": request.mode,
+        "github-token": environment.get("GITHUB_TOKEN"),
+        "config": request.config and str(request.config),
+    }
+    flags = Layer(request.flags.origin, {"strict": "true", "report": "off", **request.flags.values, **access})
+    return action.run(
+        lambda: RunRequest.from_command_line(environment, repository, flags, request.now),
+        replace(runtime, now=request.now),
+        Runner.of(environment, runtime.stdout),
+    )

@@ -1,0 +1,139 @@
+"""The ids of facts: made here, and read here.
+
+An id names the thing that was observed, never the run that recorded it. So whoever observes the same thing again, later
+or from another side, records the same fact.
+"""
+
+import re
+from typing import Literal, NamedTuple
+
+DeploymentKind = Literal["deployment", "release", "push", "run", "job"]
+
+_COMMIT = "commit:"
+_PULL_REQUEST = "github:pull:"
+_SERVICE_PARTS = frozenset({"release", "push"})
+_DEPLOYMENT_KINDS: dict[str, DeploymentKind] = {
+    "deployment": "deployment",
+    "release": "release",
+    "push": "push",
+    "run": "run",
+}
+
+
+def github_deployment(number: int) -> str:
+    """A deployment of GitHub's deployments API."""
+    return f"github:deployment:{number}"
+
+
+def workflow_run(run_id: int | str) -> str:
+    """All attempts of a workflow run."""
+    return f"github:run:{run_id}"
+
+
+def deploy_job(run_id: str, environment: str, service: str | None) -> str:
+    """What a job of a run deploys to one environment; of one service in a monorepo."""
+    return f"github:run:{run_id}:{environment}{_suffix(service)}"
+
+
+def release(number: int, service: str | None) -> str:
+    """A release; the part of one service in a monorepo."""
+    return f"github:release:{number}{_suffix(service)}"
+
+
+def push(sha: str, service: str | None) -> str:
+    """A push to the default branch, by its newest commit; the part of one service in a monorepo."""
+    return f"github:push:{sha}{_suffix(service)}"
+
+
+def pull_request(repository: str, number: int | str) -> str:
+    """A merged pull request."""
+    return f"{_PULL_REQUEST}{repository}#{number}"
+
+
+def commit(sha: str) -> str:
+    """A commit that reached the deployed history without a pull request."""
+    return f"{_COMMIT}{sha}"
+
+
+def issue(repository: str, number: int | str) -> str:
+    """An incident that is a GitHub issue."""
+    return f"github:issue:{repository}#{number}"
+
+
+def alert(kind: str, repository: str, number: int | str) -> str:
+    """A security alert, such as one of `dependabot`."""
+    return f"github:{kind}:{repository}#{number}"
+
+
+def dispatched(name: str) -> str:
+    """What another system reported under a name of its own; a name with a system before it stays as it is."""
+    return name if ":" in name else f"dispatch:{name}"
+
+
+def git_tag(name: str) -> str:
+    """A tag of a local git history."""
+    return f"git:tag:{name}"
+
+
+def _suffix(service: str | None) -> str:
+    return f":{service}" if service else ""
+
+
+def is_commit(change_id: str) -> bool:
+    """Whether a change is a direct commit."""
+    return change_id.startswith(_COMMIT)
+
+
+def is_pull_request(change_id: str) -> bool:
+    """Whether a change is a pull request on GitHub."""
+    return change_id.startswith(_PULL_REQUEST)
+
+
+def is_secret_scanning_alert(vulnerability_id: str) -> bool:
+    """Whether a vulnerability is a leaked secret, which no deployment fixes."""
+    return vulnerability_id.startswith("github:secret-scanning:")
+
+
+def number(fact_id: str) -> str | None:
+    """The number of a pull request, issue or alert as `#12`; None for any other id."""
+    match = re.fullmatch(r"github:(?:pull|issue|dependabot|code-scanning|secret-scanning):.*(#\d+)", fact_id, re.DOTALL)
+    return match[1] if match else None
+
+
+def without_commit_prefix(change_id: str) -> str:
+    """The sha of a direct commit; any other id as it is."""
+    return change_id.removeprefix(_COMMIT)
+
+
+def short(fact_id: str) -> str:
+    """An id as people write it: `#12` for a pull request or issue, seven digits of a commit; any other as it is."""
+    if re.fullmatch(r"github:(?:pull|issue):.*#\d+", fact_id):
+        return f"#{fact_id.rpartition('#')[2]}"
+    return without_commit_prefix(fact_id)[:7] if is_commit(fact_id) else fact_id
+
+
+class DeploymentId(NamedTuple):
+    """What a deployment's id says.
+
+    Attributes:
+        kind: what GitHub calls the thing; None for a deployment that GitHub did not report.
+        key: its number or sha; for a job that of its run.
+        is_part: whether it is the part of one job, or of one service.
+    """
+
+    kind: DeploymentKind | None
+    key: str
+    is_part: bool
+
+    @classmethod
+    def parse(cls, fact_id: str) -> "DeploymentId":
+        """Read the id of a deployment."""
+        system, _, rest = fact_id.partition(":")
+        name, _, number = rest.partition(":")
+        kind = _DEPLOYMENT_KINDS.get(name) if system == "github" else None
+        if kind is None:
+            return cls(None, "", is_part=False)
+        key, colon, _ = number.partition(":")
+        if kind == "run" and colon:
+            return cls("job", key, is_part=True)
+        return cls(kind, key, is_part=bool(colon))

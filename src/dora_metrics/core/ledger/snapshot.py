@@ -1,0 +1,61 @@
+"""A ledger's files at one version, and the number that says how often its primary data has changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from dora_metrics.core.ledger.layout import (
+    ALL_MONTHS,
+    CURSORS_FILE,
+    FACTS_FOLDER,
+    OUTBOX_FILE,
+    QUARANTINE_FILE,
+    REPORTS_FILE,
+    SEQUENCE_FILE,
+    FolderListing,
+    MonthSelection,
+)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A ledger's files at one version: the root files, and the facts of the selected months.
+
+    Attributes:
+        files: contents by path; a file that does not exist is absent.
+        sequence: grows by one with every change of primary data; None for storage that keeps nothing.
+        version: the exact name of this state where the storage has one, such as a commit; else empty.
+        months: which months of facts `files` holds.
+        written_at: when the ledger was last written, if that is known.
+        folders: the names in the root and in each folder of facts that was listed.
+    """
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    sequence: int | None = None
+    version: str = ""
+    months: MonthSelection = ALL_MONTHS
+    written_at: datetime | None = None
+    folders: FolderListing = field(default_factory=dict)
+
+    def changed(self, files: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Those of some files whose content differs from the snapshot's; an absent file counts as empty."""
+        return {path: content for path, content in files.items() if content != self.files.get(path, b"")}
+
+
+def parse_sequence(content: bytes) -> int:
+    """Return the number in a `sequence` file; 0 if the file is missing or was edited by hand."""
+    text = content.strip()
+    return int(text) if text.isdigit() and len(text) < 16 else 0  # noqa: PLR2004 - a longer number is no count
+
+
+def is_primary_data(path: str) -> bool:
+    """Whether a file holds data that cannot be computed again from other files."""
+    return path.startswith((FACTS_FOLDER, QUARANTINE_FILE, OUTBOX_FILE, CURSORS_FILE, REPORTS_FILE))
+
+
+def with_next_sequence(sequence: int | None, changes: Mapping[str, bytes]) -> tuple[int, dict[str, bytes]]:
+    """Return the sequence after some changes, and the changes with its file; it grows only with primary data."""
+    current = sequence or 0
+    if not any(map(is_primary_data, changes)):
+        return current, dict(changes)
+    return current + 1, {**changes, SEQUENCE_FILE: b"%d\n" % (current + 1)}

@@ -1,0 +1,139 @@
+"""A ledger as one run reads it: the months that its windows reach, and a checkpoint in place of older months."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from dora_metrics.core.facts.model import Change, Deployment, Fact
+from dora_metrics.core.ledger import checkpoint as checkpoints
+from dora_metrics.core.ledger.checkpoint import Checkpoint, LedgerState
+from dora_metrics.core.ledger.layout import (
+    ALL_MONTHS,
+    CHECKPOINT_FILE,
+    LedgerContents,
+    MergePlan,
+    MonthSelection,
+    month_of_time,
+    parse_ledger,
+)
+from dora_metrics.core.ledger.snapshot import Snapshot
+from dora_metrics.core.policy import Policy
+
+_NOTE = (
+    "Judged by all facts since {until:%Y-%m}, and by the last of those before: what was not delivered, not ended or "
+    "deployed since then. `mode: rebuild` judges by all."
+)
+
+
+@dataclass(frozen=True)
+class LedgerView:
+    """The files that were read, the checkpoint that stands for the rest, and what both hold.
+
+    Attributes:
+        snapshot: the files that were read.
+        since: the first month that a window reaches; None if a window reaches all months.
+        stored_checkpoint: the checkpoint in the ledger.
+        checkpoint: the checkpoint that replaces the months that were not read; an empty one if all were read.
+        contents: the facts of the files and of the checkpoint.
+    """
+
+    snapshot: Snapshot
+    since: datetime | None
+    stored_checkpoint: Checkpoint
+    checkpoint: Checkpoint
+    contents: LedgerContents
+
+    @classmethod
+    def of(cls, snapshot: Snapshot, since: datetime | None, stored: Checkpoint, used: Checkpoint) -> "LedgerView":
+        """Parse the files of a snapshot."""
+        return cls(snapshot, since, stored, used, parse_ledger(snapshot.files, used.retained_facts, used.until))
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all months were read."""
+        return self.checkpoint.until is None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the numbers must know about the months that were not read."""
+        return (_NOTE.format(until=self.checkpoint.until),) if self.checkpoint.until else ()
+
+    def extended(self, snapshot: Snapshot) -> "LedgerView":
+        """Return the view of the same state with more months; with all of them it needs no checkpoint."""
+        fingerprint = self.stored_checkpoint.policy_fingerprint
+        used = self.checkpoint if snapshot.months.since else Checkpoint(fingerprint)
+        return LedgerView.of(snapshot, self.since, self.stored_checkpoint, used)
+
+    def missing_months(self, plan: MergePlan) -> MonthSelection | None:
+        """Return the months to read before new facts can be merged; None if nothing is missing.
+
+        A fact is merged with the facts of its month. A fact that changes a checkpointed month needs all months.
+        """
+        months = self.snapshot.months
+        recorded = [fact for new in plan.new_facts if (fact := self.contents.fact_by_id(new.id))]
+        touched = set().union(*(_months_of(fact) for fact in (*plan.new_facts, *recorded)))
+        if unread := {month for month in touched if not months.includes(month)}:
+            return MonthSelection(months.since, months.extra_months | unread)
+        if self.is_complete or not any(self._changes_checkpoint(fact, plan) for fact in plan.new_facts):
+            return None
+        return ALL_MONTHS
+
+    def _changes_checkpoint(self, fact: Fact, plan: MergePlan) -> bool:
+        """Whether a fact changes what is checkpointed.
+
+        It does not if it ends a retained fact, or is a change that no checkpointed deployment delivered.
+        """
+        recorded = self.contents.fact_by_id(fact.id)
+        versions = [fact, recorded] if recorded else [fact]
+        if all(month_of_time(f.defining_time) >= self.contents.checkpointed_before for f in versions):
+            return False
+        is_retained = fact.id in self.contents.retained_ids
+        match fact:
+            case Deployment():
+                return True
+            case Change() if is_retained:
+                return fact.id in self.contents.delivered_change_ids
+            case Change():
+                return recorded is not None or fact.id not in plan.after.delivered_change_ids
+            case _:
+                return not is_retained
+
+    def restored_checkpoint(self, after: LedgerContents, policy: Policy) -> Checkpoint:
+        """Return the checkpoint that fits the facts after a merge.
+
+        It has the newest version of each retained fact, and also retains checkpointed facts that count again.
+        """
+        if self.is_complete:
+            return self.checkpoint
+        facts = {fact.id: fact for fact in after.facts}
+        restored_ids = sorted((after.checkpointed_ids & facts.keys()) - self.contents.retained_ids)
+        restored = [fact for fact_id in restored_ids if (fact := self.contents.fact_by_id(fact_id))]
+        base = checkpoints.base_totals_without(self.checkpoint.base_totals, restored, self.contents.facts, policy)
+        retained_ids = [*(fact.id for fact in self.checkpoint.retained_facts), *restored_ids]
+        retained = tuple(facts[fact_id] for fact_id in retained_ids if fact_id in facts)
+        return replace(self.checkpoint, base_totals=base, retained_facts=retained)
+
+    def next_checkpoint(self, current: Checkpoint, after: LedgerContents, state: LedgerState) -> Checkpoint:
+        """Return the checkpoint for the next run, with the months that no window reaches any more."""
+        until = self.since or self.stored_checkpoint.until
+        if until is None or until == current.until:
+            return current
+        old_ids = after.ids_before(month_of_time(until))
+        return checkpoints.compact(state, current, until, old_ids) if old_ids else current
+
+
+def usable_checkpoint(snapshot: Snapshot, since: datetime | None, fingerprint: str) -> tuple[Checkpoint, Checkpoint]:
+    """Return the checkpoint in a ledger, and the one that this run may use in place of old months.
+
+    An empty one is used if all months are read, or if a window reaches months that are checkpointed.
+    """
+    stored = checkpoints.decode_checkpoint(snapshot.files.get(CHECKPOINT_FILE, b""), fingerprint)
+    fits = snapshot.months.since and stored.until and since and stored.until <= since
+    return stored, stored if fits else Checkpoint(fingerprint)
+
+
+def _months_of(fact: Fact) -> set[str]:
+    """The month of a fact, and the one where an earlier end of the same deployment may be recorded."""
+    times = [fact.defining_time]
+    if isinstance(fact, Deployment) and fact.started_at:
+        times.append(fact.started_at)
+    return set(map(month_of_time, times))

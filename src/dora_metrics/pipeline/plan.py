@@ -1,0 +1,143 @@
+"""What a run writes and shows, decided from what it gathered. Pure: the same input gives the same files."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import msgspec
+
+from dora_metrics.core import selection
+from dora_metrics.core.cursors import decode_cursors, differs_only_in_newest
+from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.ledger import layout
+from dora_metrics.core.ledger.checkpoint import LedgerState, encode_checkpoint
+from dora_metrics.core.ledger.layout import CURSORS_FILE, MergePlan
+from dora_metrics.core.ledger.snapshot import Snapshot, with_next_sequence
+from dora_metrics.core.ledger.view import LedgerView
+from dora_metrics.core.metrics.results import Results
+from dora_metrics.core.metrics.totals import Totals, add_totals
+from dora_metrics.core.reports.prometheus import exposition_text
+from dora_metrics.github.observation import Observation
+from dora_metrics.pipeline.evaluate import evaluate, prometheus_families
+from dora_metrics.settings.model import Settings
+
+_CLOCK_TOLERANCE = timedelta(minutes=5)
+_ONE_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What a run knows before it decides.
+
+    Attributes:
+        view: the ledger, read as far back as the new facts need.
+        observation: what the event, or GitHub's history, says.
+        facts: the observed facts, completed with what GitHub adds to them.
+        merge: the ledger's facts with the new ones.
+        claims: the ledger's file with this run's claims on reports; empty if it claims none.
+    """
+
+    view: LedgerView
+    observation: Observation
+    facts: tuple[Fact, ...]
+    merge: MergePlan
+    claims: Mapping[str, bytes]
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """The files to write, and the numbers that they hold.
+
+    Attributes:
+        primary_files: changed files that cannot be computed again, in an order that is safe to interrupt.
+        derived_files: files that the numbers are served from.
+        results: the numbers with the new facts.
+        totals: cumulative counts of everything that was ever recorded.
+        message: what was recorded, in one line.
+        is_without_news: whether nothing would be lost if the files were not written.
+    """
+
+    primary_files: Mapping[str, bytes]
+    derived_files: Mapping[str, bytes]
+    results: Results
+    totals: Totals
+    message: str
+    is_without_news: bool
+
+
+def plan_run(gathered: Gathered, settings: Settings, now: datetime) -> RunPlan:
+    """Decide what a run writes.
+
+    Raises:
+        SettingsError: if the window is not valid at `now`.
+    """
+    view, merge, snapshot = gathered.view, gathered.merge, gathered.view.snapshot
+    results = _evaluate(gathered, settings, now)
+    state = LedgerState(merge.after.facts, results.evaluation, results.policy)
+    checkpoint = view.restored_checkpoint(merge.after, results.policy)
+    totals = add_totals(checkpoint.base_totals, state.totals)
+    next_checkpoint = encode_checkpoint(view.next_checkpoint(checkpoint, merge.after, state))
+    others = {layout.CHECKPOINT_FILE: next_checkpoint, **gathered.observation.ledger_files, **gathered.claims}
+    # The outbox first: to owe a fact that is not recorded does no harm, to record one that is not owed loses it.
+    files = {**_outbox(gathered, settings), **merge.file_changes, **snapshot.changed(others)}
+    sequence = None if snapshot.sequence is None else with_next_sequence(snapshot.sequence, files)[0]
+    return RunPlan(
+        primary_files=files,
+        derived_files={**_readme(snapshot), **_numbers(results, totals, sequence)},
+        results=results,
+        totals=totals,
+        message=_message(merge.new_facts),
+        is_without_news=_is_without_news(snapshot, files),
+    )
+
+
+def _evaluate(gathered: Gathered, settings: Settings, now: datetime) -> Results:
+    files = {**gathered.view.snapshot.files, **gathered.observation.ledger_files}
+    notes = selection.alert_notes(decode_cursors(files.get(CURSORS_FILE, b"")), settings.security)
+    return evaluate(gathered.merge.after.facts, settings, _after(now, gathered.facts), notes)
+
+
+def _after(now: datetime, facts: Sequence[Fact]) -> datetime:
+    """The moment to compute for: after the newest fact, since windows are half-open and clocks differ a little."""
+    recent = (fact.defining_time for fact in facts if fact.defining_time - now < _CLOCK_TOLERANCE)
+    return max((now, *recent)) + _ONE_MICROSECOND
+
+
+def _outbox(gathered: Gathered, settings: Settings) -> dict[str, bytes]:
+    """The facts that an endpoint is owed; recorded before they are sent, so that a killed run forgets none."""
+    if settings.endpoint_url is None:
+        return {}
+    snapshot = gathered.view.snapshot
+    entries = layout.add_to_outbox(layout.read_outbox(snapshot.files), gathered.facts)
+    return snapshot.changed({layout.OUTBOX_FILE: layout.encode_outbox(entries)})
+
+
+def _readme(snapshot: Snapshot) -> dict[str, bytes]:
+    """The README of the ledger, unless somebody has replaced it by their own."""
+    present = snapshot.files.get(layout.README_FILE, b"")
+    is_foreign = present and not present.startswith(layout.README_TITLE)
+    return {} if is_foreign else snapshot.changed({layout.README_FILE: layout.README_TEXT})
+
+
+def _numbers(results: Results, totals: Totals, sequence: int | None) -> Mapping[str, bytes]:
+    return {
+        layout.METRICS_FILE: msgspec.json.encode(results.document) + b"\n",
+        layout.PROMETHEUS_FILE: exposition_text(prometheus_families(results, totals, sequence)).encode(),
+    }
+
+
+def _is_without_news(snapshot: Snapshot, files: Mapping[str, bytes]) -> bool:
+    """Whether the files only say that GitHub was read again."""
+    before = snapshot.files.get(CURSORS_FILE, b"")
+    return files.keys() <= {CURSORS_FILE} and differs_only_in_newest(before, files.get(CURSORS_FILE, before))
+
+
+def _message(new_facts: Iterable[Fact]) -> str:
+    """What was recorded, as the headline of a commit."""
+    match tuple(new_facts):
+        case ():
+            return "Compute the metrics again"
+        case (fact,):
+            return f"Record {fact.id}"
+        case facts:
+            return f"Record {len(facts)} facts"
