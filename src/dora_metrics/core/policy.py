@@ -7,7 +7,6 @@ from datetime import timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from dora_metrics.core.scope import DEFAULT_ENVIRONMENT
 from dora_metrics.core.services import Services
 from dora_metrics.core.targets.benchmarks import NEWEST_MONOTONE, Benchmark, published_benchmark
 from dora_metrics.core.targets.goals import GoalSpec
@@ -48,9 +47,9 @@ class Policy:
         }
         return hashlib.sha256(repr(sorted_values).encode()).hexdigest()[:16]
 
-    def is_production(self, environment: str | None) -> bool:
-        """Whether an environment is one of the production names, or such a name with a suffix; None counts as one."""
-        return self._production_pattern.fullmatch(environment or DEFAULT_ENVIRONMENT) is not None
+    def is_production(self, environment: str) -> bool:
+        """Whether an environment is one of the production names, or such a name with a suffix."""
+        return self._production_pattern.fullmatch(environment) is not None
 
     @cached_property
     def _production_pattern(self) -> re.Pattern[str]:

@@ -14,6 +14,7 @@ from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.linking.link import previous_success
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.scope import environment_of
 from dora_metrics.github.client import ForbiddenError, GitHubError, NotFoundError
 
 _ONE_MICROSECOND = timedelta(microseconds=1)
@@ -60,7 +61,7 @@ class Enricher:
 
     def _answer(self, fact: Fact, contents: LedgerContents) -> tuple[Fact, ...]:
         match fact:
-            case Deployment(status="success", changes=None) if self.policy.is_production(fact.environment):
+            case Deployment(status="success", changes=None) if self.policy.is_production(environment_of(fact)):
                 previous = previous_success(fact, contents.facts)
                 if not (fact.sha and previous and previous.sha):
                     return (fact,)

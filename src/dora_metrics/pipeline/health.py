@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from dora_metrics.core.facts.model import Deployment, Fact, Health
 from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.outcome import Outcome
+from dora_metrics.core.scope import environment_of
 from dora_metrics.pipeline.record import Enrich
 from dora_metrics.runtime import HttpLimits
 from dora_metrics.settings.model import Settings
@@ -59,7 +60,7 @@ class HealthCheckEnricher:
         if fact.status != "success" or fact.health or fact.retracted:
             return False
         is_recorded = isinstance(recorded, Deployment) and recorded.status == "success"
-        is_production = self.settings.policy.is_production(fact.environment)
+        is_production = self.settings.policy.is_production(environment_of(fact))
         return is_production and not is_recorded and self.now - fact.finished_at <= _MAX_AGE
 
     def _check(self) -> Health | None:

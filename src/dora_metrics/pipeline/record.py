@@ -13,6 +13,7 @@ from dora_metrics.core.ledger.view import LedgerView, usable_checkpoint
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.totals import Totals
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.scope import environment_of
 from dora_metrics.errors import LedgerError, SettingsError
 from dora_metrics.github.observation import Observation, Run
 from dora_metrics.pipeline.evaluate import evaluate, policy_fingerprint
@@ -162,7 +163,7 @@ def production_sources(facts: Iterable[Fact], repository: str, policy: Policy) -
         and fact.repository == repository
         and not fact.retracted
         and fact.source
-        and policy.is_production(fact.environment)
+        and policy.is_production(environment_of(fact))
     )
 
 

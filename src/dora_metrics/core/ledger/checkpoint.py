@@ -26,7 +26,7 @@ from dora_metrics.core.metrics.scope_history import Evaluation, evaluate_facts
 from dora_metrics.core.metrics.security import has_deployable_fix
 from dora_metrics.core.metrics.totals import Series, Totals, add_totals, count_totals, subtract_totals
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.scope import Scope, scope_of
+from dora_metrics.core.scope import Scope, environment_of, scope_of
 from dora_metrics.core.windows import WindowSpec
 
 
@@ -215,7 +215,7 @@ def _retained_deployments(old_facts: Iterable[Fact], policy: Policy) -> dict[str
     last_with_environment: dict[str, Deployment] = {}
     for fact in old_facts:
         if isinstance(fact, Deployment) and not fact.retracted:
-            if policy.is_production(fact.environment):
+            if policy.is_production(environment_of(fact)):
                 by_scope[scope_of(fact)].append(fact)
             if fact.environment:
                 last_with_environment[fact.repository] = max(

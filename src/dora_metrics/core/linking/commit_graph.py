@@ -17,7 +17,7 @@ from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.linking.duplicates import deduplicate
 from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.scope import scope_of
+from dora_metrics.core.scope import environment_of, scope_of
 
 MAX_SCOPE_LAG = timedelta(days=30)
 """A scope that is so far behind the others keeps nobody reading old commits; it is compared when it deploys again."""
@@ -168,7 +168,7 @@ def _successes_by_scope(facts: Iterable[Fact], policy: Policy) -> Iterator[list[
     deployments = [fact for fact in facts if isinstance(fact, Deployment) and not fact.retracted]
     by_scope: defaultdict[tuple[str, str, str], list[Deployment]] = defaultdict(list)
     for deployment in deduplicate(deployments, policy).deployments:
-        if deployment.status == "success" and policy.is_production(deployment.environment):
+        if deployment.status == "success" and policy.is_production(environment_of(deployment)):
             by_scope[scope_of(deployment)].append(deployment)
     for successes in by_scope.values():
         yield sorted(successes, key=deployment_order)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from dora_metrics.core.facts.ids import DeploymentId
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.scope import environment_of
 
 _RUN_URL = re.compile(r"/actions/runs/(\d+)(?:/|\?|#|$)")
 _PREFERRED_TO_PUSHES = ("deployment", "release", "run", "job")
@@ -33,7 +34,8 @@ class Deduplicated(NamedTuple):
 
 def deduplicate(deployments: Sequence[Deployment], policy: Policy) -> Deduplicated:
     """The same without those that a better source tells of as well."""
-    index = _SourceIndex.of(deployment for deployment in deployments if policy.is_production(deployment.environment))
+    in_production = (d for d in deployments if policy.is_production(environment_of(d)))
+    index = _SourceIndex.of(in_production)
     counted: list[Deployment] = []
     duplicate_counts: Counter[str] = Counter()
     for deployment in deployments:

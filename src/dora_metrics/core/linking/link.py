@@ -9,7 +9,7 @@ from typing import NamedTuple
 from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Vulnerability
 from dora_metrics.core.linking.duplicates import deduplicate
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.scope import Scope, default_service, scope_of
+from dora_metrics.core.scope import DEFAULT_ENVIRONMENT, Scope, default_service, scope_of
 
 
 class DeliveredChange(NamedTuple):
@@ -119,7 +119,7 @@ def _group_by_scope(linked: LinkedFacts, deployments: list[Deployment], policy: 
         environment = deployment.environment or ""
         is_assumed = deployment.repository not in repositories_with_environments
         if is_assumed:
-            environment = "production"
+            environment = DEFAULT_ENVIRONMENT
             assumed_production.add(deployment.repository)
         if is_assumed or policy.is_production(environment):
             service = deployment.service or default_service(deployment.repository)
