@@ -19,6 +19,7 @@ from dora_metrics.core.statistics import TrendEstimate, estimate_trend
 from dora_metrics.core.targets import goals, units
 from dora_metrics.core.targets.benchmarks import LEVELLED_METRICS, Benchmark
 from dora_metrics.core.targets.goals import MetricState, assess_goal
+from dora_metrics.core.targets.metric import METRICS
 from dora_metrics.core.targets.units import METRIC_NAMES, deciding_value
 from dora_metrics.core.windows import Window
 
@@ -83,8 +84,7 @@ def _levels_reached(data: AchievementInput, benchmark: Benchmark) -> Iterator[st
         level, previous_level = (getattr(metrics, metric).level for metrics in (data.metrics, data.previous))
         if level and previous_level and benchmark.ranks[level] > benchmark.ranks[previous_level]:
             yield (
-                f"{metric.replace('_', ' ').capitalize()} reached the level {level}, {previous_level} in "
-                "the window before"
+                f"{METRICS[metric].name.capitalize()} reached the level {level}, {previous_level} in the window before"
             )
 
 
@@ -93,7 +93,7 @@ def _goals_met(data: AchievementInput) -> Iterator[str]:
     for goal in data.goals:
         previous_value = units.deciding_value(getattr(data.previous, goal.metric)) if data.previous else None
         if goal.met and previous_value is not None and not units.meets(goal.metric, previous_value, goal.target):
-            title = goal.metric.replace("_", " ")
+            title = METRICS[goal.metric].name
             yield f"Goal met: {title} {goals.target_text(goal)}, now {units.format_value(goal.metric, goal.value)}"
 
 

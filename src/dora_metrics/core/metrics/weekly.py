@@ -1,6 +1,6 @@
 """Week by week: what a scope did in each, and the values that trends are read from."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from dora_metrics.core import schema
@@ -10,21 +10,13 @@ from dora_metrics.core.metrics.calculate import deployments_in, failures_in, qua
 from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.statistics import WeeklyPoint
+from dora_metrics.core.targets.metric import METRICS
 from dora_metrics.core.windows import IsoWeek, Window, count_local_days, iso_weeks
 
 MIN_TREND_WINDOW = timedelta(days=90)
 """How far back trends look where the window is shorter: twelve weeks, and what a ledger is always read for."""
 
 _MAX_TREND_WINDOW = timedelta(weeks=53)
-
-WEEKLY_VALUES: dict[str, Callable[[schema.Week], float | None]] = {
-    "deployment_frequency": lambda week: week.deployments / 7,
-    "lead_time": lambda week: week.lead_time_p50_seconds,
-    "change_failure_rate": lambda week: week.change_failure_ratio,
-    "recovery_time": lambda week: week.recovery_p50_seconds,
-    "rework_rate": lambda week: week.rework_ratio,
-}
-"""A week's value of each metric, in the unit of its target: per day, seconds, a ratio."""
 
 
 def summarise_weeks(
@@ -52,7 +44,7 @@ def complete_weeks(history: ScopeHistory, window: Window, policy: Policy, now: d
 
 def trend_points(summaries: Iterable[schema.Week], metric: str) -> list[WeeklyPoint]:
     """The weeks with a value, numbered from the first week listed; a week without one leaves a gap."""
-    values = ((number, WEEKLY_VALUES[metric](week)) for number, week in enumerate(summaries))
+    values = ((number, METRICS[metric].weekly_value(week)) for number, week in enumerate(summaries))
     return [(number, value) for number, value in values if value is not None]
 
 

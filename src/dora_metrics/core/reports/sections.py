@@ -21,6 +21,7 @@ from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.fact_names import deployment_link, replace_ids_in_scope
 from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL
 from dora_metrics.core.targets import goals, units
+from dora_metrics.core.targets.metric import METRICS, metric_of
 from dora_metrics.core.windows import Window
 
 
@@ -51,26 +52,12 @@ def metric_rows(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, str])
     ]
 
 
-METRIC_TITLES = {
-    "deployment_frequency": "Deployment frequency",
-    "lead_time": "Lead time for changes",
-    "change_failure_rate": "Change failure rate",
-    "recovery_time": "Recovery time",
-    "rework_rate": "Rework rate",
-}
+METRIC_TITLES = {metric.key: metric.label for metric in METRICS.values()}
 
 
 def value_text(metric: schema.MetricVerdict) -> str:
     """The deciding value in words."""
-    match metric:
-        case schema.DeploymentFrequency():
-            return formatting.frequency(metric.per_day)
-        case schema.ChangeFailureRate() | schema.ReworkRate():
-            return formatting.percent(metric.ratio)
-        case schema.LeadTime() | schema.RecoveryTime():
-            return formatting.duration(metric.p50_seconds)
-        case _:
-            raise TypeError(metric)
+    return units.format_value(metric_of(metric).key, units.deciding_value(metric))
 
 
 def value_with_uncertainty(metric: schema.MetricVerdict) -> Md:
@@ -123,16 +110,8 @@ def previous_value(
 
 
 def _arrow(metric: schema.MetricVerdict, previous_metric: schema.MetricVerdict) -> str:
-    return "↑" if deciding_value(metric) > deciding_value(previous_metric) else "↓"
-
-
-def deciding_value(metric: schema.MetricVerdict) -> float:
-    """The deciding value of a metric that has one."""
-    for field in ("per_day", "p50_seconds", "ratio"):
-        value = getattr(metric, field, None)
-        if value is not None:
-            return float(value)
-    raise ValueError("no value")
+    current, previous = (units.deciding_value(result) or 0.0 for result in (metric, previous_metric))
+    return "↑" if current > previous else "↓"
 
 
 def sample_size(metric: schema.MetricVerdict) -> str:

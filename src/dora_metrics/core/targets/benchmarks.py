@@ -5,10 +5,12 @@ worst edge it still meets: durations below it, rates at most it, frequencies at 
 beyond the last edge has the last level.
 """
 
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from dora_metrics.core.targets.metric import METRICS, Unit
 from dora_metrics.core.windows import parse_duration
 
 LevelledMetric = Literal["deployment_frequency", "lead_time", "change_failure_rate", "recovery_time"]
@@ -22,16 +24,11 @@ _PER_WEEK, _PER_MONTH, _PER_HALF_YEAR = 1 / 7, 24 / 730, 24 / 4380
 
 LevelEdge = tuple[str, float | None]
 
-_IS_MET: dict[LevelledMetric, Callable[[float, float], bool]] = {
-    "deployment_frequency": lambda value, edge: value >= edge,
-    "lead_time": lambda value, edge: value < edge,
-    "change_failure_rate": lambda value, edge: value <= edge,
-    "recovery_time": lambda value, edge: value < edge,
+_IS_MET: dict[Unit, Callable[[float, float], bool]] = {
+    "per day": operator.ge,
+    "seconds": operator.lt,
+    "ratio": operator.le,
 }
-
-
-def higher_is_better(metric: str) -> bool:
-    return metric == "deployment_frequency"
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class Benchmark:
         if value is None:
             return None
         for name, edge in self.edges.get(metric, ()):
-            if edge is None or _IS_MET[metric](value, edge):
+            if edge is None or _IS_MET[METRICS[metric].unit](value, edge):
                 return name
         return None
 
@@ -156,10 +153,10 @@ def _parse_edges(metric: LevelledMetric, rows: object) -> tuple[LevelEdge, ...]:
     if edges[-1][1] is not None or None in values:
         raise ValueError("the last edge, and no other, is null")
     numbers = [value for value in values if value is not None]
-    expected_order = sorted(set(numbers), reverse=higher_is_better(metric))
-    if numbers != expected_order:
-        raise ValueError(f"edges must grow strictly {'smaller' if higher_is_better(metric) else 'greater'}, best first")
-    if metric == "change_failure_rate" and any(number > 1 for number in numbers):
+    higher_is_better = METRICS[metric].higher_is_better
+    if numbers != sorted(set(numbers), reverse=higher_is_better):
+        raise ValueError(f"edges must grow strictly {'smaller' if higher_is_better else 'greater'}, best first")
+    if METRICS[metric].unit == "ratio" and any(number > 1 for number in numbers):
         raise ValueError("edges are ratios, 0.15 for 15 %")
     if len({name for name, _ in edges}) < len(edges):
         raise ValueError("a level is named twice")
@@ -167,7 +164,7 @@ def _parse_edges(metric: LevelledMetric, rows: object) -> tuple[LevelEdge, ...]:
 
 
 def _parse_edge(metric: LevelledMetric, row: object) -> LevelEdge:
-    is_duration = metric in ("lead_time", "recovery_time")
+    is_duration = METRICS[metric].unit == "seconds"
     match row:
         case [str(name), None]:
             return name, None

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.statistics import MIN_TREND_POINTS, TrendEstimate
 from dora_metrics.core.targets import units
+from dora_metrics.core.targets.metric import METRICS
 from dora_metrics.core.targets.units import meets
 
 _KEYS = ("target", "by", "from")
@@ -134,7 +135,7 @@ def _expected_value(goal: GoalSpec, state: MetricState, zone: ZoneInfo) -> float
         return None
     last_instant = deadline - timedelta(seconds=1)
     value = max(0.0, state.trend.value_at((last_instant - state.first_week_start) // timedelta(weeks=1)))
-    return min(1.0, value) if goal.metric.endswith("_rate") else value
+    return min(1.0, value) if METRICS[goal.metric].unit == "ratio" else value
 
 
 def _course_text(goal: GoalSpec, expected: float | None, now: datetime, zone: ZoneInfo, *, is_met: bool) -> str:
@@ -155,7 +156,7 @@ def describe_goal(goal: schema.Goal) -> str:
 
 def target_text(goal: schema.Goal) -> str:
     """`at most 1 d by 2027-03-31`."""
-    bound_text = "at least" if goal.metric == "deployment_frequency" else "at most"
+    bound_text = "at least" if METRICS[goal.metric].higher_is_better else "at most"
     return f"{bound_text} {units.format_value(goal.metric, goal.target)}" + (f" by {goal.by}" if goal.by else "")
 
 

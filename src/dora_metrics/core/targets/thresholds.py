@@ -15,7 +15,7 @@ from msgspec import Struct
 from dora_metrics.core import schema
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets import units
-from dora_metrics.core.targets.benchmarks import higher_is_better
+from dora_metrics.core.targets.metric import METRICS
 from dora_metrics.core.targets.units import deciding_value
 
 Consequence = Literal["fail", "warn"]
@@ -143,7 +143,7 @@ def _find_hits(rule: Threshold, data: ThresholdInput) -> Iterator[tuple[str, str
                 yield (
                     metric,
                     (
-                        f"{_metric_text(metric)} is {units.format_value(metric, value)}, "
+                        f"{METRICS[metric].name} is {units.format_value(metric, value)}, "
                         f"{_COMPARATOR_TEXTS[comparator]} {bound_text}"
                     ),
                 )
@@ -153,27 +153,22 @@ def _find_hits(rule: Threshold, data: ThresholdInput) -> Iterator[tuple[str, str
                     yield metric, _regression_text(metric, data)
 
 
-def _metric_text(metric: str) -> str:
-    return metric.replace("_", " ")
-
-
 def _regression_text(metric: str, data: ThresholdInput) -> str:
     current, previous = (units.format_value(metric, value) for value in _current_and_previous(metric, data))
-    return f"{_metric_text(metric)} is clearly worse than in the window before: {current}, before {previous} (p < 0.05)"
+    return f"{METRICS[metric].name} is clearly worse than in the window before: {current}, before {previous} (p < 0.05)"
 
 
 def _current_and_previous(metric: str, data: ThresholdInput) -> tuple[float, float]:
     """The values in both windows, which a verdict needs."""
-    current, previous = (
-        deciding_value(getattr(metrics, metric, None)) or 0.0 for metrics in (data.metrics, data.previous)
-    )
-    return current, previous
+    current = deciding_value(getattr(data.metrics, metric))
+    previous = deciding_value(getattr(data.previous, metric)) if data.previous else None
+    return current or 0.0, previous or 0.0
 
 
 def _worsening_share(metric: str, data: ThresholdInput) -> float:
     """By which share of the value before it is worse; without bound where that was nought."""
     current, previous = _current_and_previous(metric, data)
-    worsening = previous - current if higher_is_better(metric) else current - previous
+    worsening = previous - current if METRICS[metric].higher_is_better else current - previous
     if not previous:
         return float("inf") if worsening > 0 else 0.0
     return worsening / previous

@@ -2,12 +2,12 @@
 
 import re
 
-from dora_metrics.core import formatting
+from dora_metrics.core import formatting, schema
+from dora_metrics.core.targets.metric import METRICS, metric_of
 from dora_metrics.core.windows import parse_duration
 
-METRIC_NAMES = ("deployment_frequency", "lead_time", "change_failure_rate", "recovery_time", "rework_rate")
+METRIC_NAMES = tuple(METRICS)
 
-_DURATION_METRICS = ("lead_time", "recovery_time")
 _DAYS_PER_UNIT = {"d": 1, "w": 7}
 
 
@@ -29,14 +29,16 @@ def parse_value(metric: str, raw: object) -> float:
         ValueError: with how it is written.
     """
     text = "" if isinstance(raw, bool) else str(raw).strip()
-    if metric in _DURATION_METRICS:
-        return _parse_seconds(text)
-    if metric == "deployment_frequency":
-        return _parse_per_day(text)
-    number = _parse_number(text)
-    if number is None or number > 1:
-        raise ValueError(f"{raw!r} is no ratio from 0 to 1; write 0.15 for 15 %")
-    return number
+    match METRICS[metric].unit:
+        case "seconds":
+            return _parse_seconds(text)
+        case "per day":
+            return _parse_per_day(text)
+        case "ratio":
+            number = _parse_number(text)
+            if number is None or number > 1:
+                raise ValueError(f"{raw!r} is no ratio from 0 to 1; write 0.15 for 15 %")
+            return number
 
 
 def _parse_seconds(text: str) -> float:
@@ -60,28 +62,31 @@ def _parse_number(text: str) -> float | None:
 
 def format_value(metric: str, value: float | None) -> str:
     """A value of a metric in words."""
-    if metric in _DURATION_METRICS:
-        return formatting.duration(value)
-    return formatting.frequency(value) if metric == "deployment_frequency" else formatting.percent(value)
+    match METRICS[metric].unit:
+        case "seconds":
+            return formatting.duration(value)
+        case "per day":
+            return formatting.frequency(value)
+        case "ratio":
+            return formatting.percent(value)
 
 
 def format_difference(metric: str, difference: float) -> str:
     """The size of a difference of two values of a metric in words; of ratios in percentage points."""
-    if metric in _DURATION_METRICS:
-        return formatting.duration(abs(difference))
-    return (
-        formatting.per_week(abs(difference))
-        if metric == "deployment_frequency"
-        else formatting.percentage_points(difference)
-    )
+    match METRICS[metric].unit:
+        case "seconds":
+            return formatting.duration(abs(difference))
+        case "per day":
+            return formatting.per_week(abs(difference))
+        case "ratio":
+            return formatting.percentage_points(difference)
 
 
 def meets(metric: str, value: float, bound: float) -> bool:
     """Whether a value is at least as good as a bound."""
-    return value >= bound if metric == "deployment_frequency" else value <= bound
+    return value >= bound if METRICS[metric].higher_is_better else value <= bound
 
 
-def deciding_value(metric: object) -> float | None:
+def deciding_value(result: schema.MetricVerdict) -> float | None:
     """The deciding value of a metric; None without one."""
-    values = (getattr(metric, key, None) for key in ("per_day", "p50_seconds", "ratio"))
-    return next((float(value) for value in values if value is not None), None)
+    return metric_of(result).deciding_value(result)

@@ -40,21 +40,13 @@ from dora_metrics.core.reports.sections import (
     value_text,
     weekly_chart,
 )
-from dora_metrics.core.reports.sections import METRIC_TITLES as SECTIONS_NAMES
 from dora_metrics.core.reports.summary import overall_level_text
 from dora_metrics.core.scope import scope_label
 from dora_metrics.core.targets import goals, units
+from dora_metrics.core.targets.metric import METRICS
 from dora_metrics.core.windows import Window
 
 _MIN_TOTAL_FOR_PERCENT = 10
-
-LINE_TITLES = {
-    "deployment_frequency": "Deployments",
-    "lead_time": "Lead time, median (p90)",
-    "change_failure_rate": "Change failure rate",
-    "recovery_time": "Recovery, median",
-    "rework_rate": "Rework rate",
-}
 
 
 @dataclass(frozen=True)
@@ -75,16 +67,15 @@ def metric_lines(
     """`scope`: the period, `basis`: the longer span."""
     return [
         MetricLine(
-            name=title,
-            value=_value_cell(getattr(scope_metrics.metrics, key)),
-            before=previous_value(
-                key, getattr(scope_metrics.metrics, key), scope_metrics.previous, verdicts, value_with_counts
-            ),
-            standing=_basis_cell(getattr(basis_metrics.metrics, key)),
-            level=level_text(getattr(basis_metrics.metrics, key)),
-            goal=_goal_cell(key, basis_metrics.outlook.goals),
+            name=metric.line_label,
+            value=_value_cell(result),
+            before=previous_value(metric.key, result, scope_metrics.previous, verdicts, value_with_counts),
+            standing=_basis_cell(basis),
+            level=level_text(basis),
+            goal=_goal_cell(metric.key, basis_metrics.outlook.goals),
         )
-        for key, title in LINE_TITLES.items()
+        for metric in METRICS.values()
+        for result, basis in [(metric.result_in(scope_metrics.metrics), metric.result_in(basis_metrics.metrics))]
     ]
 
 
@@ -469,7 +460,7 @@ def outline(report_input: ReportInput) -> PeriodicReport:
         hints=hints_from(outlook),
         failed=TruncatedList((), 0),
         incidents=open_incident_list,
-        goals=[md("**{}**: {}", SECTIONS_NAMES[goal.metric], goals.describe_goal(goal)) for goal in outlook.goals],
+        goals=[md("**{}**: {}", METRICS[goal.metric].label, goals.describe_goal(goal)) for goal in outlook.goals],
         achievements=outlook.achievements,
         security=security.security_sentence(history.vulnerabilities, window),
         delivered=period_deployments(history, window, policy, 0, 0),
