@@ -1,4 +1,4 @@
-"""Numbers become words here, once: the only place that rounds."""
+"""Formats numbers and times for people. Numbers are rounded nowhere else."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -11,13 +11,13 @@ EXCLUSION_TEXTS = {
     "no_start": "{} without a known start",
     "negative": "{} deployed before their start",
 }
-"""Why delivered changes are in no lead time, by the names of the contract."""
+"""By field of `schema.Excluded`: how many changes have no lead time, and why."""
 
 _UNIT_SECONDS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def duration(seconds: float | None) -> str:
-    """`1 d 4 h`, `41 min`, `52 s`: the two greatest units, the second only where it is not nought."""
+    """Format `1 d 4 h`, `41 min` or `52 s`: the two largest units, the second one only if it is not zero."""
     if seconds is None:
         return NO_VALUE
     whole_seconds = round(seconds)
@@ -37,20 +37,25 @@ def _two_units(whole_seconds: int, position: int, unit: str, unit_seconds: int) 
     return f"{count} {unit} {remainder} {smaller_unit}" if remainder else f"{count} {unit}"
 
 
+def days_or_hours(days: float) -> str:
+    """Format a length in days: `30 days`, or `12 h` below one day."""
+    return count(round(days), "day") if days >= 1 else duration(days * 86400)
+
+
 def percent(ratio: float | None) -> str:
-    """`16.7 %`; whole numbers without the comma."""
+    """Format `16.7 %`, without the decimal if it is zero."""
     if ratio is None:
         return NO_VALUE
     return f"{round(ratio * 100, 1):g} %"
 
 
 def percent_range(interval: tuple[float, float] | None) -> str:
-    """An interval of a ratio: `5-45 %`."""
+    """Format an interval of a ratio, such as `5–45 %`."""
     return f"{round(interval[0] * 100):d}–{round(interval[1] * 100):d} %" if interval else ""
 
 
 def frequency(per_day: float | None) -> str:
-    """Per day, week, month or half-year: the smallest of them in which it is at least one."""
+    """Format a frequency by the shortest period (day, week, month, six months) in which it is at least one."""
     if per_day is None:
         return NO_VALUE
     if per_day == 0:
@@ -62,20 +67,19 @@ def frequency(per_day: float | None) -> str:
 
 
 def value_range(low: str, high: str) -> str:
-    """Two values as a span: `1.4 to 4.9 a week`, the unit once where it is the same."""
+    """Join two values, such as `1.4 to 4.9 a week`. The unit is written once if both have it."""
     number, _, unit = low.partition(" ")
-    return (
-        f"{number} to {high}" if high.endswith(f" {unit}") and high.count(" ") == low.count(" ") else f"{low} to {high}"
-    )
+    has_same_unit = high.endswith(f" {unit}") and high.count(" ") == low.count(" ")
+    return f"{number if has_same_unit else low} to {high}"
 
 
 def per_week(per_day: float) -> str:
-    """A difference of two frequencies: `1.5 a week`."""
+    """Format a difference of two frequencies, such as `1.5 a week`."""
     return f"{per_day * 7:.2g} a week"
 
 
 def percentage_points(difference: float) -> str:
-    """A difference of two ratios: `4.5 points`."""
+    """Format a difference of two ratios, such as `4.5 points`."""
     return f"{round(abs(difference) * 100, 1):g} points"
 
 
@@ -84,36 +88,39 @@ def _short_number(number: float) -> str:
 
 
 def count(number: int, singular: str, plural: str = "") -> str:
-    """`1 change`, `2 changes`."""
+    """Format `1 change` or `2 changes`."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
 
 
 def ordinal(number: int) -> str:
+    """Format `1st`, `2nd`, `11th`."""
     suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")  # noqa: PLR2004
     return f"{number:,}{suffix}"
 
 
 def date(moment: datetime, zone: ZoneInfo) -> str:
+    """Format `2026-11-19`."""
     return f"{_in_zone(moment, zone):%Y-%m-%d}"
 
 
 def date_time(moment: datetime, zone: ZoneInfo) -> str:
+    """Format `2026-11-19 14:02`."""
     return f"{_in_zone(moment, zone):%Y-%m-%d %H:%M}"
 
 
 def weekday_date_time(moment: datetime, zone: ZoneInfo) -> str:
-    """`Thu 19 Nov, 14:02`."""
+    """Format `Thu 19 Nov, 14:02`."""
     local = _in_zone(moment, zone)
     return f"{_WEEKDAYS[local.weekday()]} {local.day} {_MONTHS[local.month - 1]}, {local:%H:%M}"
 
 
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-"""Not those of a locale."""
+"""English names: `strftime` would use those of the locale."""
 
 
 def _in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
-    """In the time zone; at either end of all years, where that would be outside of them, as it is."""
+    """Convert to the time zone. A time that would leave the years 1 to 9999 stays as it is."""
     try:
         return moment.astimezone(zone)
     except OverflowError:

@@ -1,7 +1,7 @@
-"""Untrusted text in Markdown (DESIGN §9): whatever is not `Md` is escaped when it is rendered.
+"""Untrusted text in Markdown: everything that is not `Md` is escaped when it is rendered.
 
-GitHub turns mentions, references and shas into links after it has rendered the Markdown, so that no
-escape helps against them (github/markup#1168); a zero-width space does.
+GitHub turns mentions, references and shas into links after it has rendered the Markdown, so escaping does not prevent
+that (github/markup#1168). A zero-width space does.
 """
 
 import re
@@ -13,15 +13,15 @@ _ZERO_WIDTH_SPACE = "\N{ZERO WIDTH SPACE}"
 
 
 class Md(str):
-    """Markdown that is safe as it is."""
+    """Markdown that is safe to render as it is."""
 
     __slots__ = ()
 
 
 def escape(text: object) -> Md:
-    """Text that renders as itself, on one line: no markup, no HTML, nobody pinged, nothing referenced.
+    """Escape text so that it renders as itself on one line: no markup, no HTML, no mention, no reference.
 
-    Only plain names in backticks stay code, which is inert.
+    Plain names in backticks stay code spans, in which GitHub links nothing.
     """
     if isinstance(text, Md):
         return text
@@ -33,12 +33,12 @@ def escape(text: object) -> Md:
 
 _CODE_SPAN = re.compile(r"(`[A-Za-z][\w.: -]{0,60}`)", re.ASCII)
 
-
 _SHA = re.compile(r"(?<![^\W_])[0-9a-f]{7,40}(?![^\W_])", re.IGNORECASE)
-"""What GitHub takes for a commit: seven characters are enough, so that none of its parts may have them."""
+"""What GitHub takes for a commit: seven hexadecimal digits are enough, so it is split into parts of six."""
 
 
 def _defuse(text: str) -> str:
+    """Break mentions, references, URLs and shas, and escape markup."""
     text = re.sub(r"@(?=\w)", f"@{_ZERO_WIDTH_SPACE}", text)
     text = re.sub(r"#(?=\d)", f"#{_ZERO_WIDTH_SPACE}", text)
     text = re.sub(r"(GH)(?=-\d)", rf"\1{_ZERO_WIDTH_SPACE}", text, flags=re.IGNORECASE)
@@ -50,7 +50,7 @@ def _defuse(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Without control characters and without those that turn the direction of a line."""
+    """Remove control characters, and invisible ones that can change the direction of a line."""
     return "".join(
         " "
         if (category := unicodedata.category(character)) in ("Cc", "Zl", "Zp")
@@ -62,17 +62,17 @@ def printable(text: str) -> str:
 
 
 def code_span(text: str) -> Md:
-    """A code span where the text is a plain name, else escaped text."""
+    """Return a code span if the text is a plain name, otherwise escaped text."""
     return Md(f"`{text}`") if re.fullmatch(r"[\w./+-]{1,100}", text, re.ASCII) else escape(text)
 
 
 def id_code_span(text: str) -> Md:
-    """An id as a code span, where nothing becomes a link, so that it can be copied; else as escaped text."""
+    """Return an id as a code span, so that it can be copied unchanged; an unusual one as escaped text."""
     return Md(f"`{text}`") if re.fullmatch(r"[\w:./#+-]{1,200}", text, re.ASCII) else escape(text)
 
 
 def link(text: object, url: str | None) -> Md:
-    """A link where the address is http or https, else the text alone."""
+    """Return a link if the URL is http or https, otherwise the text alone."""
     escaped = escape(text)
     try:
         is_web_address = url is not None and urlsplit(url).scheme in ("http", "https")
@@ -85,10 +85,10 @@ _URL_SAFE = ":/?#@!$&'*+,;=%~-._"
 
 
 def md(template: str, *parts: object) -> Md:
-    """`template` with each `{}` replaced by an escaped part."""
+    """Replace each `{}` of the template by an escaped part."""
     return Md(template.format(*(escape(part) for part in parts)))
 
 
 def join_non_empty(separator: str, parts: Iterable[Md]) -> Md:
-    """The parts that are not empty."""
+    """Join the parts that are not empty."""
     return Md(separator.join(part for part in parts if part))

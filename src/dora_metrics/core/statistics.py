@@ -1,10 +1,7 @@
-"""The statistics of DEFINITIONS §5: small, exact where that is cheap, held against scipy in the tests.
+"""Quantiles, 95 % confidence intervals, tests and trends (docs/definitions.md, "Statistics").
 
-Intervals are 95 % and two-sided; a comparison returns a two-sided p value.
-
-Is there a trend in weekly values, and where does it lead? (DEFINITIONS §5)
-
-Mann-Kendall says whether values rise or fall beyond chance, Theil-Sen by how much; neither minds outliers.
+Intervals and p-values are two-sided, and exact where that is cheap. Functions that end in `_p` return the p-value of a
+test. The tests compare all of them with scipy and statsmodels, which the package itself does not need.
 """
 
 import math
@@ -17,13 +14,21 @@ from statistics import median
 
 Interval = tuple[float, float]
 
+SIGNIFICANCE_LEVEL = 0.05
+"""A difference or trend is reported only if its p-value is below this."""
+
 TAIL_PROBABILITY = 0.025
+"""Probability on each side of a 95 % interval."""
+
 _Z_975 = 1.959963984540054
 """The 97.5 % point of the normal distribution."""
 
 
 def quantile(sorted_values: Sequence[float], probability: float) -> float:
-    """Type 7 (linear interpolation), as numpy.percentile and PERCENTILE_CONT; `ordered` is sorted, not empty."""
+    """Return the type 7 quantile (linear interpolation), as numpy.percentile and PERCENTILE_CONT do.
+
+    `sorted_values` must not be empty.
+    """
     position = (len(sorted_values) - 1) * probability
     lower = math.floor(position)
     upper = min(lower + 1, len(sorted_values) - 1)
@@ -31,10 +36,10 @@ def quantile(sorted_values: Sequence[float], probability: float) -> float:
 
 
 def quantile_interval(sorted_values: Sequence[float], probability: float) -> Interval | None:
-    """Distribution-free interval of a quantile from two order statistics; None where n is too small.
+    """Return the distribution-free interval of a quantile from two order statistics; None if n is too small.
 
-    The narrowest pair with at most 2.5 % outside on each side (Conover, Practical Nonparametric
-    Statistics, 3.2): it exists from n = 6 for the median, 13 for p75, 36 for p90.
+    The narrowest pair with at most 2.5 % outside on each side (Conover, Practical Nonparametric Statistics, 3.2). It
+    exists from n = 6 for the median, 13 for p75, 36 for p90.
     """
     n = len(sorted_values)
     low = _binomial_quantile(n, probability, TAIL_PROBABILITY)
@@ -43,11 +48,11 @@ def quantile_interval(sorted_values: Sequence[float], probability: float) -> Int
 
 
 def _binomial_quantile(n: int, p: float, probability: float) -> int:
-    """The smallest k with P(X <= k) >= `share` (or > for the lower tail), X binomial."""
+    """Return the smallest k with P(X <= k) >= `probability` (> for the lower tail), for a binomial X."""
     spread = 12 * math.sqrt(n * p * (1 - p)) + 12
     start = max(0, math.floor(n * p - spread))
     cumulative, k = 0.0, start
-    is_lower_tail = probability < 0.5  # noqa: PLR2004 - the half that tells the tails apart
+    is_lower_tail = probability < 0.5  # noqa: PLR2004 - the lower half is the lower tail
     while k <= n:
         cumulative += math.exp(_log_binomial(n, k, p))
         if cumulative > probability * (1 + 1e-12) if is_lower_tail else cumulative >= probability * (1 - 1e-12):
@@ -65,7 +70,7 @@ def _log_choose(n: int, k: int) -> float:
 
 
 def wilson_interval(hits: int, n: int) -> Interval | None:
-    """Wilson score interval of a rate; None for n = 0. Source: Wilson 1927, as in Brown, Cai and DasGupta 2001."""
+    """Return the Wilson score interval of a rate; None for n = 0 (Wilson 1927; Brown, Cai and DasGupta 2001)."""
     if n == 0:
         return None
     rate, z2 = hits / n, _Z_975 * _Z_975
@@ -76,13 +81,13 @@ def wilson_interval(hits: int, n: int) -> Interval | None:
 
 @lru_cache(maxsize=4096)
 def poisson_interval(count: int) -> Interval:
-    """Exact interval of a Poisson mean from one count (Garwood 1936)."""
+    """Return the exact interval of a Poisson mean, given one count (Garwood 1936)."""
     low = 0.0 if count == 0 else _bisect(lambda mean: regularised_gamma_p(count, mean), TAIL_PROBABILITY, count)
     return low, _bisect(lambda mean: regularised_gamma_p(count + 1, mean), 1 - TAIL_PROBABILITY, count + 1)
 
 
 def _bisect(increasing: Callable[[float], float], target: float, near: float) -> float:
-    """Where a rising function reaches `target`, by bisection around `near`."""
+    """Return where an increasing function reaches `target`, by bisection around `near`."""
     radius = 8 * math.sqrt(near) + 8
     low, high = max(0.0, near - radius), near + radius
     for _ in range(200):
@@ -94,9 +99,10 @@ def _bisect(increasing: Callable[[float], float], target: float, near: float) ->
 
 
 def regularised_gamma_p(a: float, x: float) -> float:
-    """Regularised lower incomplete gamma function P(a, x): the chance that a Poisson of mean x is at least a.
+    """Return the regularised lower incomplete gamma function P(a, x).
 
-    Series below a + 1, continued fraction above (Press et al., Numerical Recipes, 6.2).
+    It is the probability that a Poisson variable with mean x is at least a. Series for x < a + 1, otherwise continued
+    fraction (Press et al., Numerical Recipes, 6.2).
     """
     if x <= 0:
         return 0.0
@@ -115,7 +121,7 @@ def _gamma_series(a: float, x: float) -> float:
 
 
 def _gamma_fraction(a: float, x: float) -> float:
-    """Modified Lentz evaluation."""
+    """Evaluate the continued fraction by the modified Lentz method."""
     tiny = 1e-300
     b = x + 1 - a
     c, d = 1 / tiny, 1 / b
@@ -126,7 +132,7 @@ def _gamma_fraction(a: float, x: float) -> float:
         d = 1 / _away_from_zero(an * d + b, tiny)
         c = _away_from_zero(b + an / c, tiny)
         h *= d * c
-        if abs(d * c - 1) < 1e-16:  # noqa: PLR2004 - one unit of double precision
+        if abs(d * c - 1) < 1e-16:  # noqa: PLR2004 - double precision
             break
     return h
 
@@ -136,23 +142,27 @@ def _away_from_zero(value: float, tiny: float) -> float:
 
 
 def poisson_rates_p(count: int, exposure: float, other_count: int, other_exposure: float) -> float:
-    """Exact conditional test of two Poisson rates: given the sum, one count is binomial (Przyborowski 1940)."""
+    """Test whether two Poisson rates are equal: given the sum, one count is binomial (Przyborowski 1940).
+
+    The exposures are the lengths of the two windows, in the same unit.
+    """
     n = count + other_count
     return _binomial_test_p(count, n, exposure / (exposure + other_exposure)) if n else 1.0
 
 
 def _binomial_test_p(k: int, n: int, p: float) -> float:
-    """Two-sided by adding all outcomes that are no likelier than the one seen, as scipy.stats.binomtest."""
+    """Sum the probabilities of all outcomes that are no likelier than k, as scipy.stats.binomtest does."""
     return _sum_no_likelier(_log_binomial(n, k, p), (_log_binomial(n, i, p) for i in range(n + 1)))
 
 
 def _sum_no_likelier(observed: float, outcomes: Iterable[float]) -> float:
+    """Sum the probabilities of outcomes that are no likelier than the observed one. All arguments are logarithms."""
     limit = observed + 1e-7
     return min(1.0, math.fsum(math.exp(log_probability) for log_probability in outcomes if log_probability <= limit))
 
 
 def fisher_exact_p(hits: int, n: int, other_hits: int, other_n: int) -> float:
-    """Fisher's exact test of two rates, two-sided."""
+    """Test whether two rates are equal, by Fisher's exact test."""
     total_hits, total_n = hits + other_hits, n + other_n
     if total_hits in (0, total_n):
         return 1.0
@@ -166,14 +176,17 @@ def fisher_exact_p(hits: int, n: int, other_hits: int, other_n: int) -> float:
 
 
 def mann_whitney_p(sample: Sequence[float], other_sample: Sequence[float]) -> float:
-    """Mann-Whitney test of two sorted samples: exact up to 20 each without ties, else normal with both corrections."""
+    """Test whether two sorted samples have the same distribution (Mann-Whitney).
+
+    Exact up to 20 values each without ties. Otherwise by the normal approximation, corrected for ties and continuity.
+    """
     n, m = len(sample), len(other_sample)
     if not n or not m:
         return 1.0
     u_statistic = sum(bisect_left(other_sample, value) + bisect_right(other_sample, value) for value in sample) / 2
     pooled = sorted((*sample, *other_sample))
     tie_term = sum(size**3 - size for size in (len(list(group)) for _, group in groupby(pooled)))
-    if not tie_term and max(n, m) <= 20:  # noqa: PLR2004 - said in the docstring
+    if not tie_term and max(n, m) <= 20:  # noqa: PLR2004 - see the docstring
         return _exact_mann_whitney_p(round(max(u_statistic, n * m - u_statistic)), n, m)
     variance = n * m / 12 * (n + m + 1 - tie_term / ((n + m) * (n + m - 1)))
     if variance <= 0:
@@ -183,7 +196,10 @@ def mann_whitney_p(sample: Sequence[float], other_sample: Sequence[float]) -> fl
 
 
 def _exact_mann_whitney_p(statistic: int, n: int, m: int) -> float:
-    """Twice the chance of a statistic at least this great: its counts are the Gaussian binomial's coefficients."""
+    """Return twice the probability of a statistic at least this large.
+
+    The number of orders with each value of the statistic is a coefficient of the Gaussian binomial.
+    """
     counts = [1] + [0] * (n * m)
     for i in range(1, n + 1):
         for total in range(n * m, m + i - 1, -1):
@@ -194,20 +210,20 @@ def _exact_mann_whitney_p(statistic: int, n: int, m: int) -> float:
 
 
 MIN_TREND_POINTS = 5
-"""Below so many values no order of them is improbable enough to be called a trend."""
+"""With fewer values no order of them is improbable enough to be significant."""
 
 _MAX_EXACT_N = 50
-SIGNIFICANCE_LEVEL = 0.05
+"""Above this number of values the Mann-Kendall test uses the normal approximation."""
 
 WeeklyPoint = tuple[float, float]
-"""The number of a week, and its value."""
+"""The number of a week (0 for the first one), and its value."""
 
 
 @dataclass(frozen=True)
 class TrendEstimate:
-    """A line through weekly values: `slope` in the values' unit a week, `p` two-sided against no trend.
+    """A line through weekly values, and the p-value against no trend.
 
-    `change` is what the slope makes from the first week to the last.
+    `weeks` is the number of values. `change` is the change along the line from the first week to the last.
     """
 
     weeks: int
@@ -218,16 +234,19 @@ class TrendEstimate:
 
     @property
     def is_clear(self) -> bool:
-        """Whether it is more than chance. A slope of nought is no direction, whatever its p."""
+        """Whether the trend is significant. A slope of zero has no direction, whatever its p-value."""
         return self.p < SIGNIFICANCE_LEVEL and self.slope_per_week != 0
 
     def value_at(self, week: float) -> float:
-        """Where the line is in a week, by the numbers that the points had."""
+        """Return the value of the line in a week. Weeks are numbered as in the points."""
         return self.intercept + self.slope_per_week * week
 
 
 def estimate_trend(points: Sequence[WeeklyPoint]) -> TrendEstimate | None:
-    """The trend of values in order of their weeks; None with fewer than five of them."""
+    """Estimate the trend of values, which are in the order of their weeks; None with fewer than five.
+
+    Theil-Sen gives the line and Mann-Kendall the p-value. Both are robust against outliers.
+    """
     if len(points) < MIN_TREND_POINTS:
         return None
     slope, intercept = theil_sen(points)
@@ -236,16 +255,16 @@ def estimate_trend(points: Sequence[WeeklyPoint]) -> TrendEstimate | None:
 
 
 def theil_sen(points: Sequence[WeeklyPoint]) -> tuple[float, float]:
-    """Slope and intercept: the median of all slopes between two points, through both medians (Sen 1968)."""
+    """Return slope and intercept of the line through both medians with the median of all slopes (Sen 1968)."""
     slope = median((b - a) / (x - w) for (w, a), (x, b) in combinations(points, 2) if x != w)
     return slope, median(value for _, value in points) - slope * median(week for week, _ in points)
 
 
 def mann_kendall_p(values: Sequence[float]) -> float:
-    """Mann-Kendall test against no trend, two-sided (Mann 1945, Kendall 1975).
+    """Test for a trend in values, which are in order of time (Mann 1945, Kendall 1975).
 
-    Up to 50 values exact, with ties as well: all orders of these very values are equally likely. Above, by the
-    normal distribution with the variance corrected for ties. Without two different values there is no trend: 1.
+    Exact up to 50 values, also with ties: all orders of these values are equally likely. With more, by the normal
+    approximation with the variance corrected for ties. The p-value is 1 if all values are equal.
     """
     n = len(values)
     tie_sizes = [len(list(group)) for _, group in groupby(sorted(values))]
@@ -264,20 +283,21 @@ def _pair_count(sizes: Iterable[int]) -> int:
 
 
 def _variance_term(sizes: Iterable[int]) -> int:
+    """Return the sum of t (t - 1) (2 t + 5), which the variance is made of."""
     return sum(size * (size - 1) * (2 * size + 5) for size in sizes)
 
 
 def _exact_mann_kendall_p(falling_pairs: int, untied_pairs: int, tie_sizes: Sequence[int]) -> float:
-    """Twice the chance of at most so many falling pairs (or rising ones, where they are fewer)."""
+    """Return twice the probability of at most this many falling pairs, or rising ones if they are fewer."""
     counts = _orders_by_falling_pairs(tie_sizes)
     return min(1.0, 2 * sum(counts[: min(falling_pairs, untied_pairs - falling_pairs) + 1]) / sum(counts))
 
 
 def _orders_by_falling_pairs(tie_sizes: Sequence[int]) -> list[int]:
-    """How many orders of values, so many of them equal each, have 0, 1, 2, … falling pairs.
+    """Count the orders of tied values that have 0, 1, 2, … falling pairs.
 
-    They are the coefficients of the Gaussian multinomial [n]! / ([t1]! [t2]! …), made of one binomial a value
-    (Stanley, Enumerative Combinatorics 1, 1.7.1).
+    These counts are the coefficients of the Gaussian multinomial [n]! / ([t1]! [t2]! …), where t1, t2, … are the tie
+    sizes. It is built as a product of one binomial per distinct value (Stanley, Enumerative Combinatorics 1, 1.7.1).
     """
     counts, placed_count = [1], 0
     for size in tie_sizes:
@@ -288,7 +308,7 @@ def _orders_by_falling_pairs(tie_sizes: Sequence[int]) -> list[int]:
 
 
 def _times_one_minus_power(counts: Sequence[int], power: int) -> list[int]:
-    """Times 1 - q^power."""
+    """Multiply a polynomial in q by 1 - q^power."""
     product = [*counts, *[0] * power]
     for position, count in enumerate(counts):
         product[position + power] -= count
@@ -296,7 +316,7 @@ def _times_one_minus_power(counts: Sequence[int], power: int) -> list[int]:
 
 
 def _over_one_minus_power(counts: list[int], power: int) -> list[int]:
-    """Over 1 - q^power, which leaves no rest."""
+    """Divide a polynomial in q by 1 - q^power, in place. The division leaves no remainder."""
     for position in range(power, len(counts)):
         counts[position] += counts[position - power]
     return counts[: len(counts) - power]

@@ -1,4 +1,7 @@
-"""The metrics of one scope in one window (DEFINITIONS §2)."""
+"""Calculates the metrics of one scope in one window (docs/definitions.md, "The five metrics").
+
+The formulas of single statistics are in `core/statistics.py`; this module selects the facts that each metric counts.
+"""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -13,7 +16,7 @@ from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
 from dora_metrics.core.metrics.security import count_by_severity
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.statistics import Interval, poisson_interval, quantile, quantile_interval, wilson_interval
-from dora_metrics.core.targets.benchmarks import LEVELLED_METRICS, Benchmark, LevelledMetric
+from dora_metrics.core.targets.benchmarks import Benchmark, LevelledMetric
 from dora_metrics.core.windows import IsoWeek, Window, count_local_days
 
 NO_HISTORY = "no deployment is known yet"
@@ -24,22 +27,27 @@ NO_DEPLOYMENT = "no deployment that reached users in the window"
 def calculate_metrics(
     history: ScopeHistory, window: Window, weeks: Iterable[IsoWeek], policy: Policy
 ) -> schema.Metrics:
-    """Everything about one scope in one window; `weeks` are those that the window touches."""
-    has_history = (
-        history.first_deployment_at is not None and max(history.first_deployment_at, window.start) < window.end
-    )
+    """Calculate all metrics of one scope in one window.
+
+    Args:
+        history: the scope.
+        window: what is counted.
+        weeks: the ISO weeks that the window touches; complete ones give the median of deployment days per week.
+        policy: time zone, benchmark and switches.
+    """
+    first = history.first_deployment_at
+    has_history = first is not None and max(first, window.start) < window.end
     deployments = deployments_in(history, window)
     frequency = _deployment_frequency(history, window, weeks, policy) if has_history else _frequency_without_history()
     lead_time = _lead_time(history, window, policy)
     change_failure_rate = _change_failure_rate(failures_in(history, window), deployments, policy)
     recovery_time = _recovery_time(failures_in(history, window), policy)
-    levels = dict(
-        zip(
-            LEVELLED_METRICS,
-            (frequency.level, lead_time.level, change_failure_rate.level, recovery_time.level),
-            strict=True,
-        )
-    )
+    levels: dict[LevelledMetric, str | None] = {
+        "deployment_frequency": frequency.level,
+        "lead_time": lead_time.level,
+        "change_failure_rate": change_failure_rate.level,
+        "recovery_time": recovery_time.level,
+    }
     return schema.Metrics(
         deployment_frequency=frequency,
         lead_time=lead_time,
@@ -54,10 +62,12 @@ def calculate_metrics(
 
 
 def deployments_in(history: ScopeHistory, window: Window) -> Sequence[Deployment]:
+    """Return the attempts that finished in the window, whatever their status."""
     return in_window(history.deployments, window, lambda deployment: deployment.finished_at)
 
 
 def failures_in(history: ScopeHistory, window: Window) -> Sequence[Failure]:
+    """Return the failures of deployments that finished in the window."""
     return in_window(history.failures, window, lambda failure: failure.deployment.finished_at)
 
 
@@ -79,7 +89,7 @@ class _LevelFields(TypedDict):
 def _level_fields(
     metric: LevelledMetric, value: float | None, interval: Interval | None, benchmark: Benchmark, reason: str
 ) -> _LevelFields:
-    """What every metric carries beside its value; the reason only where there is none."""
+    """Return the fields that every metric has besides its value. `reason` is kept only if there is no value."""
     return _LevelFields(
         interval95=interval,
         level=benchmark.level_of(metric, value),
@@ -95,6 +105,7 @@ class _DurationFields(TypedDict):
 
 
 def _duration_fields(sorted_seconds: Sequence[float]) -> _DurationFields:
+    """Summarise durations; None for each field without any."""
     return _DurationFields(
         p50_seconds=quantile_or_none(sorted_seconds, 0.5),
         p90_seconds=quantile_or_none(sorted_seconds, 0.9),
@@ -174,7 +185,7 @@ def _lead_time(history: ScopeHistory, window: Window, policy: Policy) -> schema.
 
 
 def _reason_without_lead_time(history: ScopeHistory, window: Window, excluded_counts: dict[str, int]) -> str:
-    """Why there is no lead time: nothing was delivered, nothing is known of it, or all of it is left out."""
+    """Say why there is no lead time: nothing was delivered, the changes are unknown, or all of them are excluded."""
     successful = successes(deployments_in(history, window))
     if not successful:
         return "no successful deployment in the window"
@@ -183,10 +194,10 @@ def _reason_without_lead_time(history: ScopeHistory, window: Window, excluded_co
             formatting.EXCLUSION_TEXTS[reason].format(count) for reason, count in excluded_counts.items() if count
         )
         return f"every change delivered is left out ({reasons})"
-    first = history.first_success
-    if successful == [first]:
+    baseline = history.first_success
+    if successful == [baseline]:
         return "the first known deployment only bounds the next one"
-    if any(deployment.changes is None for deployment in successful if deployment is not first):
+    if any(deployment.changes is None for deployment in successful if deployment is not baseline):
         return "what the deployments delivered is not known yet"
     return "the deployments in the window delivered no change"
 
@@ -267,9 +278,9 @@ def _pipeline(history: ScopeHistory, window: Window, deployments: Iterable[Deplo
 
 
 def _overall_level(levels: dict[LevelledMetric, str | None], benchmark: Benchmark) -> schema.OverallLevel | None:
-    """The lowest level among those that have one; None when fewer than two have."""
+    """Return the lowest level among the metrics that have one; None if fewer than two have."""
     levels_with_data = {str(metric): level for metric, level in levels.items() if level}
-    if len(levels_with_data) < 2:  # noqa: PLR2004 - one metric is no overall
+    if len(levels_with_data) < 2:  # noqa: PLR2004 - one metric is not an overall level
         return None
     return schema.OverallLevel(
         level=benchmark.lowest_level(list(levels_with_data.values())), rests_on=list(levels_with_data)

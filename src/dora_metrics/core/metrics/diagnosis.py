@@ -1,9 +1,7 @@
-"""What in a metric's own data points at the cause of its value, and what is known to help against that cause.
+"""Diagnosis: what a metric's own data say about the cause of its value, and what is known to help.
 
-A difference between groups is told only where Fisher's test finds it clear; where several groups are tried, its p
-counts as often as there are groups (Bonferroni). Nothing here is about a person.
-
-What points at the cause of failures, of how long they last, and of rework; and what is known to help against it.
+A difference between groups is reported only if Fisher's test is significant. If several groups are tested, the p-value
+is multiplied by their number (Bonferroni). Nothing here is about a person.
 """
 
 from collections import Counter
@@ -26,15 +24,21 @@ from dora_metrics.core.windows import Window
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MIN_SAMPLES = 3
-"""Fewer deployments, changes or failures are an anecdote, and point at nothing."""
+"""With fewer deployments, changes or failures there is no diagnosis."""
 
 _MAX_DEPLOYMENT_WEEKDAYS = 3
+"""With deployments on more days of the week, waiting for such a day is not a finding."""
+
 _HALF = 0.5
+_TIMED_STAGES = ("coding", "review", "delivery")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A sentence of numbers, and what helps if they are the cause."""
+    """A sentence without a full stop about a metric's data, and recommendations that follow from it.
+
+    `evidence` is empty for recommendations that need none.
+    """
 
     evidence: str
     recommendations: tuple[Measure, ...] = ()
@@ -42,7 +46,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class DiagnosisInput:
-    """A scope in the window of its numbers, and in a longer span for what needs many deployments."""
+    """A scope, the window of its numbers, and a longer window for findings that need many deployments."""
 
     history: ScopeHistory
     window: Window
@@ -55,34 +59,28 @@ class DiagnosisInput:
 
 
 def recommend(do: str, because: str) -> Measure:
+    """Recommend a measure; `because` completes "do this, since …"."""
     return Measure(do=do, because=because)
 
 
 def diagnose_lead_time(data: DiagnosisInput) -> Iterator[Finding]:
-    """The stage that takes most of the time, and what happens in it."""
+    """Find the stage that takes most of the time, and what happens in it."""
     measured = in_window(data.history.lead_times.measured, data.window, lambda change: change.deployed_at)
     with_all_stages = [
-        (change, stages)
-        for change in measured
-        if (stages := _seconds_by_stage(change)).keys() >= {"coding", "review", "delivery"}
+        (change, stages) for change in measured if (stages := _seconds_by_stage(change)).keys() >= set(_TIMED_STAGES)
     ]
     if len(with_all_stages) < MIN_SAMPLES:
         return
-    total_seconds = {
-        stage: sum(stages[stage] for _, stages in with_all_stages) for stage in ("coding", "review", "delivery")
-    }
-    all_seconds, longest_stage = sum(total_seconds.values()), max(total_seconds, key=lambda stage: total_seconds[stage])
-    if not all_seconds:
+    seconds = {stage: sum(stages[stage] for _, stages in with_all_stages) for stage in _TIMED_STAGES}
+    total_seconds = sum(seconds.values())
+    if not total_seconds:
         return
-    other_stages = ", ".join(
-        f"{stage} {formatting.percent(total_seconds[stage] / all_seconds)}"
-        for stage in total_seconds
-        if stage != longest_stage
-    )
+    shares = {stage: formatting.percent(seconds[stage] / total_seconds) for stage in _TIMED_STAGES}
+    longest_stage = max(_TIMED_STAGES, key=lambda stage: seconds[stage])
+    others = ", ".join(f"{stage} {shares[stage]}" for stage in _TIMED_STAGES if stage != longest_stage)
     yield Finding(
-        f"{formatting.percent(total_seconds[longest_stage] / all_seconds)} of the time of "
-        f"{formatting.count(len(with_all_stages), 'change')} "
-        f"{_STAGE_TEXTS[longest_stage]} ({other_stages})"
+        f"{shares[longest_stage]} of the time of {formatting.count(len(with_all_stages), 'change')} "
+        f"{_STAGE_TEXTS[longest_stage]} ({others})"
     )
     yield from _DIAGNOSE_STAGE[longest_stage](data, [change for change, _ in with_all_stages])
 
@@ -95,6 +93,7 @@ _STAGE_TEXTS = {
 
 
 def _seconds_by_stage(change: MeasuredChange) -> dict[str, float]:
+    """Return the known durations of the change's stages in seconds. Negative ones are left out."""
     spans = ((stage, start, end) for stage, (start, end) in stage_spans(change.stage_source, change.deployed_at))
     return {stage: (end - start).total_seconds() for stage, start, end in spans if start and end and start <= end}
 
@@ -112,6 +111,7 @@ def _diagnose_coding(_: DiagnosisInput, __: Sequence[MeasuredChange]) -> Iterato
 
 
 def _diagnose_review(_: DiagnosisInput, changes: Sequence[MeasuredChange]) -> Iterator[Finding]:
+    """Compare the wait for the first review with the rest of the review."""
     stages_of_changes = [
         stages for change in changes if {"pickup", "review"} <= (stages := _seconds_by_stage(change)).keys()
     ]
@@ -121,30 +121,42 @@ def _diagnose_review(_: DiagnosisInput, changes: Sequence[MeasuredChange]) -> It
     if not review_seconds:
         yield Finding("", (smaller_pull_requests,))
     elif pickup_seconds / review_seconds >= _HALF:
-        evidence = (
-            f"{formatting.percent(pickup_seconds / review_seconds)} of the review's time pass before anybody looks"
-        )
+        share = formatting.percent(pickup_seconds / review_seconds)
+        evidence = f"{share} of the review's time pass before anybody looks"
         agree_response_time = recommend(
             "Agree how soon a first review comes", "most of the time of a review is the wait for it"
         )
         yield Finding(evidence, (agree_response_time, smaller_pull_requests))
     else:
-        evidence = (
-            f"{formatting.percent(1 - pickup_seconds / review_seconds)} of the review's time pass after the first look"
-        )
+        share = formatting.percent(1 - pickup_seconds / review_seconds)
+        evidence = f"{share} of the review's time pass after the first look"
         agree_approach = recommend(
             "Settle the approach before the code", "the time goes into rounds of review, not into waiting"
         )
         yield Finding(evidence, (smaller_pull_requests, agree_approach))
 
 
+_DEPLOY_ON_MERGE = recommend("Deploy on merge", "between merge and deployment nobody works on a change, it only waits")
+
+
 def _diagnose_delivery(data: DiagnosisInput, changes: Sequence[MeasuredChange]) -> Iterator[Finding]:
-    deploy_on_merge = recommend(
-        "Deploy on merge", "between merge and deployment nobody works on a change, it only waits"
+    """Find merges on days of the week without deployments, and the lead time with half of the wait."""
+    yield from _diagnose_deployment_days(data, changes)
+    median_seconds = quantile_or_none(
+        sorted(change.seconds - _seconds_by_stage(change)["delivery"] / 2 for change in changes), 0.5
     )
-    deployment_days = {
-        local_weekday(d.finished_at, data.policy) for d in successes(deployments_in(data.history, data.window))
-    }
+    level = data.policy.benchmark.level_of("lead_time", median_seconds)
+    level_text = f": {level}" if level else ""
+    yield Finding(
+        "Half of that wait less would bring the median of these changes to "
+        f"{formatting.duration(median_seconds)}{level_text}",
+        (_DEPLOY_ON_MERGE,),
+    )
+
+
+def _diagnose_deployment_days(data: DiagnosisInput, changes: Sequence[MeasuredChange]) -> Iterator[Finding]:
+    deployments = successes(deployments_in(data.history, data.window))
+    deployment_days = {local_weekday(deployment.finished_at, data.policy) for deployment in deployments}
     merge_days = [
         local_weekday(change.stage_source.merged_at, data.policy)
         for change in changes
@@ -153,25 +165,12 @@ def _diagnose_delivery(data: DiagnosisInput, changes: Sequence[MeasuredChange]) 
     merged_on_other_days = sum(day not in deployment_days for day in merge_days)
     if merged_on_other_days and len(deployment_days) <= _MAX_DEPLOYMENT_WEEKDAYS:
         day_names = " and ".join(WEEKDAYS[day] for day in sorted(deployment_days))
+        more_days = recommend("Deploy on more days", "each day without a slot is a day that merged changes wait")
         yield Finding(
             f"Deployments happened on {day_names} only; {merged_on_other_days} of "
-            f"{formatting.count(len(merge_days), 'change')} were "
-            "merged on other days",
-            (
-                recommend("Deploy on more days", "each day without a slot is a day that merged changes wait"),
-                deploy_on_merge,
-            ),
+            f"{formatting.count(len(merge_days), 'change')} were merged on other days",
+            (more_days, _DEPLOY_ON_MERGE),
         )
-    halved_median_seconds = quantile_or_none(
-        sorted(change.seconds - _seconds_by_stage(change)["delivery"] / 2 for change in changes), 0.5
-    )
-    level = data.policy.benchmark.level_of("lead_time", halved_median_seconds)
-    level_text = f": {level}" if level else ""
-    yield Finding(
-        "Half of that wait less would bring the median of these changes to "
-        f"{formatting.duration(halved_median_seconds)}{level_text}",
-        (deploy_on_merge,),
-    )
 
 
 _DIAGNOSE_STAGE: dict[str, Callable[[DiagnosisInput, Sequence[MeasuredChange]], Iterator[Finding]]] = {
@@ -182,7 +181,7 @@ _DIAGNOSE_STAGE: dict[str, Callable[[DiagnosisInput, Sequence[MeasuredChange]], 
 
 
 def diagnose_deployment_frequency(data: DiagnosisInput) -> Iterator[Finding]:
-    """How much each deployment carries, how long the pauses between them are, and how many runs fail."""
+    """Find how many changes a deployment contains, the longest pause between deployments, and failed runs."""
     attempts = deployments_in(data.history, data.long_window)
     successful = successes(attempts)
     if len(successful) >= MIN_SAMPLES:
@@ -206,8 +205,7 @@ def _diagnose_batch_size(data: DiagnosisInput, successful: Sequence[Deployment])
     )
     yield Finding(
         f"{data.long_window_text}, {formatting.count(sum(sizes), 'change')} came in "
-        f"{formatting.count(len(sizes), 'deployment')}, "
-        f"{median_size:g} at a time (median)",
+        f"{formatting.count(len(sizes), 'deployment')}, {median_size:g} at a time (median)",
         (deploy_each_change,) if median_size > 1 else (),
     )
 
@@ -223,21 +221,20 @@ def _diagnose_pauses(successful: Sequence[Deployment]) -> Iterator[Finding]:
 
 
 def local_weekday(moment: datetime, policy: Policy) -> int:
+    """Return the day of the week in the policy's time zone; Monday is 0."""
     return moment.astimezone(policy.zone).weekday()
 
 
 def diagnose_change_failure_rate(data: DiagnosisInput) -> Iterator[Finding]:
-    """Which rule marks most failures, and which deployments fail clearly more often than others."""
+    """Find the rules that mark the failures, and deployments that fail significantly more often than others."""
     counted = [d for d in deployments_in(data.history, data.long_window) if counts_in_failure_rate(d, data.policy)]
     failures = failures_in(data.history, data.long_window)
     if len(failures) < MIN_SAMPLES:
         return
     failures_by_rule = Counter(failure.rule for failure in failures)
     rules_text = ", ".join(f"`{rule}` {count}" for rule, count in failures_by_rule.most_common())
-    yield Finding(
-        f"{data.long_window_text}, {len(failures)} of {formatting.count(len(counted), 'deployment')} "
-        f"failed, by {rules_text}"
-    )
+    counted_text = formatting.count(len(counted), "deployment")
+    yield Finding(f"{data.long_window_text}, {len(failures)} of {counted_text} failed, by {rules_text}")
     failed_ids = {failure.deployment.id for failure in failures}
     yield from _diagnose_size(counted, failed_ids)
     yield from _diagnose_time(counted, failed_ids, data.policy)
@@ -272,11 +269,14 @@ _RECOMMENDATIONS_BY_RULE: dict[str, tuple[Measure, ...]] = {
         recommend("Mend the pipeline's most frequent failure", "most failures are runs that failed by themselves"),
     ),
 }
-"""What helps against what most failures are marked by."""
+"""What helps against failures that a rule marks."""
 
 
 def _diagnose_size(deployments: Sequence[Deployment], failed_ids: set[str]) -> Iterator[Finding]:
-    """Those with more changes than the median against the others: one comparison, chosen before the data are seen."""
+    """Compare deployments with more changes than the median with the others.
+
+    This is a single comparison that does not depend on the outcomes, so its p-value needs no correction.
+    """
     size_and_outcome = [(size, d.id in failed_ids) for d in deployments if (size := _change_count(d)) is not None]
     if not size_and_outcome:
         return
@@ -288,8 +288,7 @@ def _diagnose_size(deployments: Sequence[Deployment], failed_ids: set[str]) -> I
     if _fails_more_often(large_outcomes, small_outcomes):
         yield Finding(
             f"Deployments with more than {median_size:g} changes failed {sum(large_outcomes)} of "
-            f"{len(large_outcomes)} times, "
-            f"smaller ones {sum(small_outcomes)} of {len(small_outcomes)}",
+            f"{len(large_outcomes)} times, smaller ones {sum(small_outcomes)} of {len(small_outcomes)}",
             (recommend("Deploy fewer changes at a time", "the larger deployments are those that fail"),),
         )
 
@@ -299,13 +298,14 @@ def _change_count(deployment: Deployment) -> int | None:
 
 
 def _fails_more_often(group: Sequence[bool], others: Sequence[bool], group_count: int = 1) -> bool:
-    """Whether a group fails clearly more often than the rest."""
+    """Whether a group fails significantly more often than the others, if `group_count` groups are tested."""
     if not group or not others or sum(group) * len(others) <= sum(others) * len(group):
         return False
     return fisher_exact_p(sum(group), len(group), sum(others), len(others)) * group_count < SIGNIFICANCE_LEVEL
 
 
 def _diagnose_time(deployments: Sequence[Deployment], failed_ids: set[str], policy: Policy) -> Iterator[Finding]:
+    """Compare each day of the week, and each quarter of the day, with all others."""
     for group_of, describe in ((local_weekday, _weekday_text), (_quarter_of_day, _quarter_text)):
         group_and_outcome = [(group_of(d.finished_at, policy), d.id in failed_ids) for d in deployments]
         groups = sorted({group for group, _ in group_and_outcome})
@@ -336,7 +336,7 @@ def _quarter_text(quarter: int) -> str:
 
 
 def diagnose_recovery_time(data: DiagnosisInput) -> Iterator[Finding]:
-    """How long failures stay unnoticed against how long they take to fix, and what ended them."""
+    """Compare the time until failures are noticed with the time to fix them, and rollbacks with other fixes."""
     failures = failures_in(data.history, data.long_window)
     if len(failures) < MIN_SAMPLES:
         return
@@ -345,8 +345,8 @@ def diagnose_recovery_time(data: DiagnosisInput) -> Iterator[Finding]:
         median_detection, median_fix = median(detection_seconds), median(fix_seconds)
         evidence = (
             f"{data.long_window_text}, failures that an incident told of stayed unnoticed for "
-            f"{formatting.duration(median_detection)} and "
-            f"took {formatting.duration(median_fix)} from there to their end (medians of {len(detection_seconds)})"
+            f"{formatting.duration(median_detection)} and took {formatting.duration(median_fix)} from there to their "
+            f"end (medians of {len(detection_seconds)})"
         )
         yield Finding(evidence, _DETECT_SOONER if median_detection > median_fix else _FIX_SOONER)
     rollback_seconds = [f.recovery_seconds for f in failures if f.rule == "rollback" and f.recovery_seconds is not None]
@@ -381,7 +381,7 @@ _RECORD_INCIDENTS = (
 
 
 def _detection_and_fix_seconds(data: DiagnosisInput, failures: Iterable[Failure]) -> tuple[list[float], list[float]]:
-    """Seconds from each blamed deployment to the detection of its incident, and from there to its end."""
+    """Return the seconds from each failed deployment to the detection of its incident, and from there to its end."""
     failed_deployments = {failure.deployment.id: failure.deployment for failure in failures}
     detection_seconds, fix_seconds = [], []
     for attributed in data.history.incidents:
@@ -394,13 +394,13 @@ def _detection_and_fix_seconds(data: DiagnosisInput, failures: Iterable[Failure]
 
 
 def diagnose_rework_rate(data: DiagnosisInput) -> Iterator[Finding]:
-    """What made deployments rework."""
+    """Find the rules that mark deployments as rework."""
     reasons = (data.history.rework_reasons.get(d.id) for d in deployments_in(data.history, data.long_window))
     deployments_by_rule = Counter(reason.partition(":")[0] for reason in reasons if reason)
     if sum(deployments_by_rule.values()) >= MIN_SAMPLES:
         rules_text = ", ".join(f"`{rule}` {count}" for rule, count in deployments_by_rule.most_common())
+        count_text = formatting.count(sum(deployments_by_rule.values()), "deployment")
         yield Finding(
-            f"{data.long_window_text}, "
-            f"{formatting.count(sum(deployments_by_rule.values()), 'deployment')} repaired production, by {rules_text}",
+            f"{data.long_window_text}, {count_text} repaired production, by {rules_text}",
             (recommend("Find failures before users do", "each repair is a deployment that nobody planned"),),
         )

@@ -1,4 +1,4 @@
-"""The whole answer: all scopes in a window, the window before, the weeks, and the evidence (DESIGN §4)."""
+"""Builds the document `metrics.json`: all scopes in a window, with weeks, evidence and outlook."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,7 +6,10 @@ from datetime import datetime
 from msgspec import UNSET
 
 from dora_metrics.core import schema
+from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.failures.judge import Failure
 from dora_metrics.core.metrics.calculate import calculate_metrics, deployments_in, failures_in
+from dora_metrics.core.metrics.lead_time import MeasuredChange
 from dora_metrics.core.metrics.outlook import MetricsPair, build_outlook
 from dora_metrics.core.metrics.scope_history import Evaluation, ScopeHistory, in_window
 from dora_metrics.core.metrics.weekly import summarise_weeks
@@ -17,10 +20,10 @@ from dora_metrics.core.windows import Window, WindowSpec, iso_weeks
 def build_document(
     evaluation: Evaluation, policy: Policy, window_spec: WindowSpec, now: datetime, notes: Sequence[str] = ()
 ) -> schema.Document:
-    """The answer at `now`.
+    """Build the document as of `now`.
 
     Raises:
-        ValueError: if the window would not start before it ends.
+        ValueError: if the window would not start before its end.
     """
     window = window_spec.resolve(now, evaluation.first_deployment_at)
     return schema.Document(
@@ -37,6 +40,7 @@ def build_document(
 
 
 def _late_scope_notes(evaluation: Evaluation) -> list[str]:
+    """Name the scopes whose first deployment is later than that of the first scope."""
     return [
         f"{' '.join(history.scope)} began later, on {history.first_deployment_at:%Y-%m-%d}."
         for history in evaluation.histories
@@ -47,7 +51,7 @@ def _late_scope_notes(evaluation: Evaluation) -> list[str]:
 def build_scope_metrics(
     history: ScopeHistory, window: Window, policy: Policy, now: datetime, *, with_previous: bool
 ) -> schema.ScopeMetrics:
-    """Everything about one scope in a window; `compared`: with the window before."""
+    """Calculate all numbers of one scope in a window, with those of the previous window if `with_previous`."""
     touched_weeks = list(iso_weeks(window, policy.zone, now, history.first_deployment_at))
     metrics = calculate_metrics(history, window, touched_weeks, policy)
     previous = _previous_metrics(history, window.previous(), policy, now) if with_previous else None
@@ -71,35 +75,10 @@ def _previous_metrics(history: ScopeHistory, previous_window: Window, policy: Po
 
 def _collect_evidence(history: ScopeHistory, window: Window) -> schema.Evidence:
     return schema.Evidence(
-        deployments=[
-            schema.DeploymentEvidence(
-                deployment=d.id,
-                sha=d.sha,
-                finished_at=d.finished_at,
-                status=d.status,
-                commit_count=d.commit_count,
-                changes=d.changes,
-            )
-            for d in deployments_in(history, window)
-        ],
-        failed_deployments=[
-            schema.FailureEvidence(
-                deployment=failure.deployment.id,
-                rule=failure.rule,
-                because=failure.because,
-                url=failure.url,
-                remediated_by=failure.remediated_by,
-                recovered_at=failure.recovered_at,
-            )
-            for failure in failures_in(history, window)
-        ],
+        deployments=[_deployment_evidence(deployment) for deployment in deployments_in(history, window)],
+        failed_deployments=[_failure_evidence(failure) for failure in failures_in(history, window)],
         lead_times=[
-            schema.LeadTimeEvidence(
-                change=change.change_id,
-                deployment=change.deployment_id,
-                seconds=change.seconds,
-                sha=change.commit_sha or UNSET,
-            )
+            _lead_time_evidence(change)
             for change in in_window(history.lead_times.measured, window, lambda change: change.deployed_at)
         ],
         unmatched_incidents=[
@@ -113,4 +92,35 @@ def _collect_evidence(history: ScopeHistory, window: Window) -> schema.Evidence:
             )
             for fix in in_window(history.fixes, window, lambda fix: fix.deployed_at)
         ],
+    )
+
+
+def _deployment_evidence(deployment: Deployment) -> schema.DeploymentEvidence:
+    return schema.DeploymentEvidence(
+        deployment=deployment.id,
+        sha=deployment.sha,
+        finished_at=deployment.finished_at,
+        status=deployment.status,
+        commit_count=deployment.commit_count,
+        changes=deployment.changes,
+    )
+
+
+def _failure_evidence(failure: Failure) -> schema.FailureEvidence:
+    return schema.FailureEvidence(
+        deployment=failure.deployment.id,
+        rule=failure.rule,
+        because=failure.because,
+        url=failure.url,
+        remediated_by=failure.remediated_by,
+        recovered_at=failure.recovered_at,
+    )
+
+
+def _lead_time_evidence(change: MeasuredChange) -> schema.LeadTimeEvidence:
+    return schema.LeadTimeEvidence(
+        change=change.change_id,
+        deployment=change.deployment_id,
+        seconds=change.seconds,
+        sha=change.commit_sha or UNSET,
     )

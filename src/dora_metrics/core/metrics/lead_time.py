@@ -1,4 +1,4 @@
-"""Lead times: for each delivered change, how long it took and through which stages (DEFINITIONS §2, metric 2)."""
+"""Lead time of each delivered change, in total and by stage (docs/definitions.md, "The five metrics")."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,9 +14,10 @@ STAGES = ("coding", "pickup", "review", "delivery")
 
 
 class MeasuredChange(NamedTuple):
-    """One measured change, or one commit of it; `at` is when it was deployed.
+    """The lead time of one change, or of one of its commits with `lead-time-start: commit`.
 
-    `staged` is the change that its stages are read from: None for all commits of a change but the first.
+    `seconds` is the lead time. `commit_sha` is set only for a commit. `stage_source` is the change that the stages are
+    read from; only the first commit of a change has it, so that each change counts once in the stages.
     """
 
     deployed_at: datetime
@@ -28,7 +29,11 @@ class MeasuredChange(NamedTuple):
 
 
 class ExcludedChange(NamedTuple):
-    """Delivered, but in no lead time."""
+    """A delivered change without a lead time.
+
+    `reason` is a field of `schema.Excluded`. `change_count` is the number of its commits with
+    `lead-time-start: commit`, otherwise 1.
+    """
 
     deployed_at: datetime
     reason: str
@@ -39,14 +44,18 @@ class ExcludedChange(NamedTuple):
 
 @dataclass
 class LeadTimes:
-    """A scope's lead times and exclusions, both in order of deployment."""
+    """All lead times and exclusions of a scope, both in the order of their deployments."""
 
     measured: list[MeasuredChange] = field(default_factory=list)
     excluded: list[ExcludedChange] = field(default_factory=list)
 
 
 def measure_lead_times(timeline: ScopeTimeline, policy: Policy) -> LeadTimes:
-    """What everything that a scope delivered counts for; each exclusion by the first reason that holds."""
+    """Measure every change that a scope delivered.
+
+    An excluded change has the first reason that applies: first_deployment, bots, no_start, negative. A commit that
+    several changes contain is measured once.
+    """
     lead_times = LeadTimes()
     measured_shas: set[str] = set()
     for delivery in timeline.delivered_changes:
@@ -69,10 +78,10 @@ def _exclusion_reason(delivery: DeliveredChange, change: Change | None, policy: 
     return "bots" if change and change.bot and policy.exclude_bots else None
 
 
-def _start_times(  # noqa: PLR0911 - one a way to start
+def _start_times(  # noqa: PLR0911 - one return for each kind of start
     change: Change | None, policy: Policy
 ) -> list[tuple[datetime | None, str | None]]:
-    """When the change began, or each of its commits with its sha; None where that is not known."""
+    """Return the start of the change, or of each of its commits with the commit's sha. An unknown start is None."""
     if change is None:
         return [(None, None)]
     is_direct_commit = ids.is_commit(change.id)
@@ -97,6 +106,7 @@ def _measure_change(
     stage_source: Change | None,
     starts: list[tuple[datetime | None, str | None]],
 ) -> None:
+    """Add the change, or each of its commits, to `lead_times`."""
     deployed_at, deployment_id = delivery.deployment.finished_at, delivery.deployment.id
     for start, sha in starts:
         if start is None:
@@ -112,7 +122,7 @@ def _measure_change(
 
 
 def sorted_stage_seconds(changes: Iterable[MeasuredChange]) -> dict[str, list[float]]:
-    """The seconds of each stage, sorted, where they are known; a negative span is dropped."""
+    """Return the known durations of each stage in seconds, sorted. Negative ones are dropped."""
     seconds_by_stage: dict[str, list[float]] = {stage: [] for stage in STAGES}
     for change in changes:
         for stage, (start, end) in stage_spans(change.stage_source, change.deployed_at):
@@ -124,7 +134,10 @@ def sorted_stage_seconds(changes: Iterable[MeasuredChange]) -> dict[str, list[fl
 def stage_spans(
     change: Change | None, deployed_at: datetime
 ) -> Iterator[tuple[str, tuple[datetime | None, datetime | None]]]:
-    """A direct commit has no stages but delivery, for which it has waited since it was made."""
+    """Yield each stage of a change with its start and end; either is None if unknown.
+
+    A direct commit has only the delivery stage, which starts when it was authored.
+    """
     if change is not None:
         merged_at = change.merged_at or (change.first_commit_at if ids.is_commit(change.id) else None)
         yield "coding", (change.first_commit_at, change.opened_at)

@@ -1,4 +1,7 @@
-"""All facts, linked and judged once: one record a scope, from which every window is cut."""
+"""Evaluates all facts once: one history for each scope, over all time.
+
+A window only selects from these histories; it never changes what they say.
+"""
 
 from bisect import bisect_left
 from collections import defaultdict
@@ -23,7 +26,12 @@ T = TypeVar("T")
 
 @dataclass
 class ScopeHistory:
-    """Everything judged about one scope, for all time; each list in the order of its defining time."""
+    """Everything that was evaluated for one scope, over all time.
+
+    Each list is in the order of its defining time. `changes` has the changes of all scopes by id.
+    `rework_reasons` has the rework deployments of all scopes by id. `vulnerabilities` includes those of the repository
+    that name no service.
+    """
 
     scope: Scope
     deployments: list[Deployment]
@@ -38,37 +46,36 @@ class ScopeHistory:
 
     @cached_property
     def deployments_by_id(self) -> Mapping[str, Deployment]:
-        """The scope's deployments."""
         return {deployment.id: deployment for deployment in self.deployments}
 
     @property
     def first_deployment_at(self) -> datetime | None:
-        """Finish of the scope's first known deployment."""
+        """When the scope's first recorded deployment finished; None without one."""
         return self.deployments[0].finished_at if self.deployments else None
 
     @property
     def first_success(self) -> Deployment | None:
-        """The scope's first known successful deployment, which only bounds the next one."""
+        """The baseline: the first recorded success. There is nothing earlier to compare it with."""
         return next((deployment for deployment in self.deployments if deployment.status == "success"), None)
 
 
 @dataclass
 class Evaluation:
-    """All scopes, by name, and what a reader must know about the links."""
+    """The histories of all scopes, ordered by scope, and notes for readers about their data."""
 
     histories: list[ScopeHistory]
     notes: list[str]
 
     @property
     def first_deployment_at(self) -> datetime | None:
-        """Finish of the first production deployment known."""
+        """When the first production deployment of any scope finished; None without one."""
         return min(
             (history.first_deployment_at for history in self.histories if history.first_deployment_at), default=None
         )
 
 
 def evaluate_facts(facts: Iterable[Fact], policy: Policy) -> Evaluation:
-    """Links and judges all facts."""
+    """Link all facts and evaluate every scope. A scope has a deployment or an incident."""
     linked = link(facts, policy)
     verdicts = judge(linked, policy)
     vulnerabilities = _vulnerabilities_by_service(linked)
@@ -100,7 +107,7 @@ def _detection_order(attributed: AttributedIncident) -> tuple[datetime, str]:
 
 
 def _vulnerabilities_by_service(linked: LinkedFacts) -> defaultdict[tuple[str, str | None], list[Vulnerability]]:
-    """A vulnerability that names no service is one of all services of its repository."""
+    """Group vulnerabilities by repository and service; None as the service stands for all services."""
     grouped: defaultdict[tuple[str, str | None], list[Vulnerability]] = defaultdict(list)
     for vulnerability in linked.vulnerabilities:
         grouped[vulnerability.repository, vulnerability.service or None].append(vulnerability)
@@ -108,5 +115,5 @@ def _vulnerabilities_by_service(linked: LinkedFacts) -> defaultdict[tuple[str, s
 
 
 def in_window(items: Sequence[T], window: Window, time_of: Callable[[T], datetime]) -> Sequence[T]:
-    """The items whose time lies in the window; they are in order of that time."""
+    """Return the items whose time is in the window. `items` must be in the order of that time."""
     return items[bisect_left(items, window.start, key=time_of) : bisect_left(items, window.end, key=time_of)]

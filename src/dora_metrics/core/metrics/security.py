@@ -1,4 +1,4 @@
-"""Vulnerabilities, beside the five metrics (DEFINITIONS §2.6): their counts, and the deployments that brought a fix."""
+"""Vulnerabilities: counts by severity, times to fix, and the deployments that delivered fixes."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,29 +11,30 @@ from dora_metrics.core.facts.model import SEVERITIES, Deployment, Vulnerability
 from dora_metrics.core.statistics import quantile
 from dora_metrics.core.windows import Window
 
-"""How the ids of leaked secrets begin: revoking one ends it, and no deployment brings that."""
-
 
 class DeliveredFix(NamedTuple):
-    """A vulnerability that was fixed, and the first success of a scope that finished at or after its fix."""
+    """A fixed vulnerability, and the first successful deployment of a scope that finished at or after the fix."""
 
     vulnerability: Vulnerability
     deployment: Deployment
 
     @property
     def deployed_at(self) -> datetime:
-        """When it was live."""
+        """When the fix was live."""
         return self.deployment.finished_at
 
     @property
     def seconds_to_live(self) -> float | None:
-        """From detection to live; None for a contradiction: live before it was detected."""
+        """Seconds from detection until the fix was live; None if it was live before the detection."""
         span = self.deployed_at - self.vulnerability.detected_at
         return span.total_seconds() if span >= timedelta() else None
 
 
 def count_by_severity(vulnerabilities: Sequence[Vulnerability], window: Window) -> dict[str, schema.Security]:
-    """Only severities that were ever seen, since silence may mean that nobody looks."""
+    """Count the vulnerabilities of each severity.
+
+    A severity without any vulnerability, ever, is left out: there may be no scanner that would report one.
+    """
     vulnerabilities_by_severity = {
         severity: [v for v in vulnerabilities if v.severity == severity] for severity in SEVERITIES
     }
@@ -62,7 +63,7 @@ def _median_seconds_to_fix(vulnerabilities: Iterable[Vulnerability], window: Win
 
 
 def time_to_fix(vulnerability: Vulnerability) -> timedelta | None:
-    """From detection to fix, negative for a contradiction; None for one that is not fixed, or was dismissed."""
+    """Return the time from detection to fix, negative if they contradict; None if not fixed or dismissed."""
     if vulnerability.fixed_at is None or vulnerability.dismissed_at is not None:
         return None
     return vulnerability.fixed_at - vulnerability.detected_at
@@ -73,16 +74,19 @@ def is_fixed(vulnerability: Vulnerability) -> bool:
 
 
 def has_deployable_fix(vulnerability: Vulnerability) -> bool:
-    """Whether a deployment brings the fix of such a vulnerability."""
+    """Whether the vulnerability is fixed, and by a deployment."""
     return is_fixed(vulnerability) and not ids.is_secret_scanning_alert(vulnerability.id)
 
 
 def delivered_fixes(vulnerabilities: Iterable[Vulnerability], successes: Sequence[Deployment]) -> list[DeliveredFix]:
-    """The deployments of a scope that brought fixes, in their order; a fix that is not live yet has none.
+    """Find the deployment that delivered each fix. A fix that is not live yet is left out.
 
     Args:
-        vulnerabilities: those of the scope.
-        successes: its successful deployments, in order.
+        vulnerabilities: those of one scope.
+        successes: the successful deployments of the scope, in order.
+
+    Returns:
+        Fixes in the order of their deployments.
     """
     fixes = []
     for vulnerability in vulnerabilities:
@@ -93,14 +97,14 @@ def delivered_fixes(vulnerabilities: Iterable[Vulnerability], successes: Sequenc
 
 
 def severity_notes(vulnerabilities: Iterable[Vulnerability]) -> Iterator[str]:
-    """What a reader must know of those that count nowhere."""
+    """Yield a note on vulnerabilities without a severity, which no count includes."""
     unknown_count = sum(vulnerability.severity is None for vulnerability in vulnerabilities)
     if unknown_count:
         yield f"Vulnerabilities of unknown severity, in no number by severity: {unknown_count:,}."
 
 
 def security_sentence(vulnerabilities: Sequence[Vulnerability], window: Window) -> str:
-    """`Security: 3 detected, 1 of them open (high); 2 fixed, …`; empty where the window holds none."""
+    """Write `Security: 3 detected, 1 of them open (high); 2 fixed, …`; empty without any in the window."""
     counts = count_by_severity(vulnerabilities, window)
     detected = sum(severity_counts.detected for severity_counts in counts.values())
     fixed = sum(severity_counts.fixed for severity_counts in counts.values())

@@ -1,7 +1,7 @@
-"""What is counted for all time: the numbers behind Prometheus' counters and histograms.
+"""Totals over all time: the values of the Prometheus counters and histograms.
 
-Totals are plain sums, so that those of some facts can be kept and those of others added (`core.ledger.checkpoint`).
-They are whole numbers throughout, spans in microseconds, so that adding and taking away is exact.
+Totals are plain sums, so those of some facts can be stored and those of others added (`core.ledger.checkpoint`).
+They are integers, durations in microseconds, so that addition and subtraction are exact.
 """
 
 from bisect import bisect_left
@@ -25,14 +25,18 @@ BUCKETS_SECONDS = (
 UNSPECIFIED = "unspecified"
 FACTS_FAMILY = "dora_ledger_facts"
 VULNERABILITIES_FAMILY = "dora_vulnerabilities"
-"""How many a scope ever had: without any nobody knows whether they are read."""
+"""Vulnerabilities that a scope ever had. Without any, it is unknown whether they are read at all."""
 
 _MICROSECOND = timedelta(microseconds=1)
 _SUM_PART = len(BUCKETS_SECONDS) + 1
 
 
 class Series(NamedTuple):
-    """One number. `label` is a source or a severity; `part` the position of a bucket, or that of the sum."""
+    """The name of one total.
+
+    `label` is a source or a severity. `part` is None for a counter; for a histogram it is the index of a bucket (the
+    last one is +Inf) or, after these, of the sum.
+    """
 
     name: str
     scope: Scope
@@ -44,14 +48,14 @@ Totals = Counter[Series]
 
 
 class Histogram(NamedTuple):
-    """How many spans lie below each of the buckets, infinity last, and the sum of all."""
+    """Number of durations up to each bucket's bound, +Inf last, and the sum of all durations."""
 
     cumulative_counts: tuple[int, ...]
     sum_seconds: float
 
 
 def count_totals(histories: Iterable[ScopeHistory], facts: Iterable[Fact], policy: Policy) -> Totals:
-    """Everything that is counted of these facts, which the records were judged from."""
+    """Count all totals of these facts. `histories` must be evaluated from the same facts."""
     totals: Totals = Counter()
     for repository, number in Counter(fact.repository for fact in facts).items():
         totals[Series(FACTS_FAMILY, repository_scope(repository))] = number
@@ -63,22 +67,21 @@ def count_totals(histories: Iterable[ScopeHistory], facts: Iterable[Fact], polic
 
 
 def add_totals(totals: Totals, other: Totals) -> Totals:
-    """The sum of two."""
     return _without_zeros(Counter({series: totals[series] + other[series] for series in totals.keys() | other.keys()}))
 
 
 def subtract_totals(totals: Totals, other: Totals) -> Totals:
-    """The difference of two; it may be negative."""
+    """Return `totals` minus `other`. Values may be negative."""
     return _without_zeros(Counter({series: totals[series] - other[series] for series in totals.keys() | other.keys()}))
 
 
 def repository_scope(name: str) -> Scope:
-    """Where a number about a whole repository is kept."""
+    """Return the scope of totals about a whole repository."""
     return Scope(name, "", "")
 
 
 def histogram_of(totals: Totals, name: str, scope: Scope, label: str = "") -> Histogram:
-    """The histogram that is kept under this name."""
+    """Return the histogram with this name, scope and label."""
     running, cumulative_counts = 0, []
     for part in range(_SUM_PART):
         running += totals[Series(name, scope, label, part)]
@@ -112,10 +115,9 @@ def _counter_totals(history: ScopeHistory, policy: Policy) -> Totals:
 
 
 def _durations_by_histogram(history: ScopeHistory) -> Iterator[tuple[str, str, list[timedelta]]]:
-    """The durations of each histogram, those that contradict themselves left out, with the histogram's label."""
-    deployments, failures = history.deployments, history.failures
+    """Yield the name, the label and the durations of each histogram. Negative durations are left out."""
     yield "dora_lead_time_seconds", "", [timedelta(seconds=change.seconds) for change in history.lead_times.measured]
-    recovery_seconds = (failure.recovery_seconds for failure in failures)
+    recovery_seconds = (failure.recovery_seconds for failure in history.failures)
     yield (
         "dora_recovery_time_seconds",
         "",
@@ -126,7 +128,7 @@ def _durations_by_histogram(history: ScopeHistory) -> Iterator[tuple[str, str, l
         "",
         _non_negative(_time_to_restore(attributed.incident) for attributed in history.incidents),
     )
-    deployment_durations = (d.finished_at - d.started_at for d in deployments if d.started_at)
+    deployment_durations = (d.finished_at - d.started_at for d in history.deployments if d.started_at)
     yield "dora_deployment_duration_seconds", "", _non_negative(deployment_durations)
     for severity in {vulnerability.severity or UNSPECIFIED for vulnerability in history.vulnerabilities}:
         of_severity = (v for v in history.vulnerabilities if (v.severity or UNSPECIFIED) == severity)
@@ -142,7 +144,7 @@ def _non_negative(durations: Iterable[timedelta | None]) -> list[timedelta]:
 
 
 def _bucket_totals(series: Series, durations: Sequence[timedelta]) -> Totals:
-    """How many spans fell into each bucket, and their sum."""
+    """Count the durations of each bucket, and sum them in microseconds."""
     counts_by_part = Counter(bisect_left(BUCKETS_SECONDS, duration.total_seconds()) for duration in durations)
     counts_by_part[_SUM_PART] = sum(duration // _MICROSECOND for duration in durations)
     return Counter({series._replace(part=part): number for part, number in counts_by_part.items()})

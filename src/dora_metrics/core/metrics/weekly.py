@@ -1,4 +1,4 @@
-"""Week by week: what a scope did in each, and the values that trends are read from."""
+"""Weekly numbers of a scope, and the values that trends are estimated from."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -14,22 +14,23 @@ from dora_metrics.core.targets.metric import METRICS
 from dora_metrics.core.windows import IsoWeek, Window, count_local_days, iso_weeks
 
 MIN_TREND_WINDOW = timedelta(days=90)
-"""How far back trends look where the window is shorter: twelve weeks, and what a ledger is always read for."""
+"""How far back trends look if the window is shorter: twelve weeks. Every run reads at least this much."""
 
 _MAX_TREND_WINDOW = timedelta(weeks=53)
 
 
 def summarise_weeks(
-    history: ScopeHistory, window: Window, iso_weeks: Iterable[IsoWeek], policy: Policy
+    history: ScopeHistory, window: Window, weeks: Iterable[IsoWeek], policy: Policy
 ) -> list[schema.Week]:
-    """What the window holds of each week."""
-    return [_summarise_week(history, week, window, policy) for week in iso_weeks]
+    """Summarise each week, counting only what is in the window."""
+    return [_summarise_week(history, week, window, policy) for week in weeks]
 
 
 def trend_window(window: Window, now: datetime) -> Window:
-    """The window, or the 90 days up to its end where it is shorter and they are sure to have been read.
+    """Return the window, extended back to 90 days if it is shorter, and cut to its last 53 weeks if it is longer.
 
-    An event run reads the window, the one before it, and 90 days back from now. Of a window of years the last one.
+    It never starts before the facts that every run has read: an event run reads the window, the previous window, and
+    the 90 days before now.
     """
     earliest_read = min(window.previous().start, now - MIN_TREND_WINDOW)
     start = min(window.start, max(window.end - MIN_TREND_WINDOW, earliest_read))
@@ -37,13 +38,13 @@ def trend_window(window: Window, now: datetime) -> Window:
 
 
 def complete_weeks(history: ScopeHistory, window: Window, policy: Policy, now: datetime) -> list[schema.Week]:
-    """The complete weeks of a span, in order."""
+    """Summarise the complete weeks of a window, in order."""
     touched_weeks = iso_weeks(window, policy.zone, now, history.first_deployment_at)
     return summarise_weeks(history, window, (week for week in touched_weeks if week.is_complete), policy)
 
 
 def trend_points(summaries: Iterable[schema.Week], metric: str) -> list[WeeklyPoint]:
-    """The weeks with a value, numbered from the first week listed; a week without one leaves a gap."""
+    """Return the weeks that have a value of the metric, numbered from the first week. Other weeks leave a gap."""
     values = ((number, METRICS[metric].weekly_value(week)) for number, week in enumerate(summaries))
     return [(number, value) for number, value in values if value is not None]
 

@@ -1,1 +1,1 @@
-"""What numbers are held against: benchmarks, goals, thresholds."""
+"""What numbers are compared with: benchmarks, goals and thresholds."""

@@ -1,8 +1,7 @@
-"""Levels: a reading of one value against one named benchmark (DEFINITIONS §4).
+"""Benchmarks: tables of levels that a metric's value is read against (docs/definitions.md, "Levels").
 
-The published rows describe clusters, with holes between them. Here a value has the best level whose
-worst edge it still meets: durations below it, rates at most it, frequencies at least it; whatever lies
-beyond the last edge has the last level.
+The published tables describe clusters with gaps between them. Here a value has the best level whose worst edge it
+still meets: a duration below it, a rate at most it, a frequency at least it. Beyond the last edge is the last level.
 """
 
 import operator
@@ -17,12 +16,14 @@ LevelledMetric = Literal["deployment_frequency", "lead_time", "change_failure_ra
 LEVELLED_METRICS: tuple[LevelledMetric, ...] = get_args(LevelledMetric)
 PUBLISHED_BENCHMARKS = ("2019", "2021", "2022", "2023", "2024")
 NEWEST_MONOTONE = "2023"
+"""The newest published table in which a better level is never easier to reach in any metric. The default."""
 
 _HOUR = 3600.0
 _DAY, _WEEK, _MONTH, _HALF_YEAR = 24 * _HOUR, 168 * _HOUR, 730 * _HOUR, 4380 * _HOUR
 _PER_WEEK, _PER_MONTH, _PER_HALF_YEAR = 1 / 7, 24 / 730, 24 / 4380
 
 LevelEdge = tuple[str, float | None]
+"""A level and its worst value (per day, seconds, or a ratio); None for the last level, which has no worst value."""
 
 _IS_MET: dict[Unit, Callable[[float, float], bool]] = {
     "per day": operator.ge,
@@ -33,14 +34,18 @@ _IS_MET: dict[Unit, Callable[[float, float], bool]] = {
 
 @dataclass(frozen=True)
 class Benchmark:
-    """A named table of levels. `ranks` orders the names, 0 the lowest; a metric without edges has no level."""
+    """A named table of levels.
+
+    `edges` lists the levels of each metric, best first. A metric without edges has no level. `ranks` orders the names
+    of all levels; 0 is the lowest.
+    """
 
     name: str
     edges: Mapping[LevelledMetric, tuple[LevelEdge, ...]]
     ranks: Mapping[str, int]
 
     def level_of(self, metric: LevelledMetric, value: float | None) -> str | None:
-        """The level of a value: per day, seconds or a ratio; None without a value or without edges."""
+        """Return the level of a value (per day, seconds, or a ratio); None without a value or without edges."""
         if value is None:
             return None
         for name, edge in self.edges.get(metric, ()):
@@ -49,7 +54,7 @@ class Benchmark:
         return None
 
     def level_range(self, metric: LevelledMetric, interval: tuple[float, float] | None) -> tuple[str, str] | None:
-        """The lowest and the highest level inside an interval; None without one."""
+        """Return the lowest and the highest level inside an interval; None without an interval or without edges."""
         if interval is None:
             return None
         levels = [self.level_of(metric, end) for end in interval]
@@ -61,9 +66,9 @@ class Benchmark:
 
 
 def published_benchmark(name: str) -> Benchmark:
-    """One of the tables of the yearly reports, or `none`.
+    """Return the table of a year, or a benchmark without levels for `none`.
 
-    Source: the Accelerate State of DevOps reports of these years, as closed in DEFINITIONS §4.
+    Source: the Accelerate State of DevOps reports of these years, with their gaps closed as docs/definitions.md says.
     """
     best_first = ("high", "medium", "low") if name == "2022" else ("elite", "high", "medium", "low")
     ranks = {"low": 0, "medium": 1, "high": 2, "elite": 3}
@@ -75,7 +80,7 @@ def published_benchmark(name: str) -> Benchmark:
 
 
 def _named_edges(names: tuple[str, ...], edges: tuple[float | None, ...]) -> tuple[LevelEdge, ...]:
-    """None marks a level that no value reaches, because a better one has the same edge."""
+    """Pair names with edges. An edge None means that no value has this level: a better one has the same edge."""
     reachable: list[LevelEdge] = [(name, edge) for name, edge in zip(names, edges, strict=False) if edge is not None]
     return (*reachable, (names[-1], None))
 
@@ -115,10 +120,10 @@ _PUBLISHED_EDGES: dict[str, dict[LevelledMetric, tuple[float | None, ...]]] = {
 
 
 def custom_benchmark(table: Mapping[str, object]) -> Benchmark:
-    """A benchmark of one's own: for each metric `[[name, edge], …]`, best first, the last edge null.
+    """Parse the setting `custom`: for each metric `[[name, edge], …]`, best first, the last edge null.
 
     Raises:
-        ValueError: with every problem found, joined by `; `.
+        ValueError: with all problems, joined by `; `.
     """
     problems: list[str] = []
     edges: dict[LevelledMetric, tuple[LevelEdge, ...]] = {}
@@ -137,7 +142,7 @@ def custom_benchmark(table: Mapping[str, object]) -> Benchmark:
 
 
 def _rank_levels(edge_lists: Iterable[tuple[LevelEdge, ...]]) -> dict[str, int]:
-    """A name's rank is the most levels that any list has below it."""
+    """Rank each name by the largest number of levels below it in any list."""
     ranks: dict[str, int] = {}
     for edges in edge_lists:
         for rank, (name, _) in enumerate(reversed(edges)):

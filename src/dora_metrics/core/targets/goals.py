@@ -1,4 +1,4 @@
-"""Goals: a value that a metric is to reach, perhaps by a date, and how far the way is."""
+"""Goals: the value that a metric should reach, optionally by a date, and the progress towards it."""
 
 import re
 from collections.abc import Mapping
@@ -17,7 +17,11 @@ _KEYS = ("target", "by", "from")
 
 @dataclass(frozen=True)
 class GoalSpec:
-    """`target` and `start` in the unit of the metric; `by` is the last day for it, None for any time."""
+    """A goal as configured.
+
+    `target` and `start` are in the unit of the deciding value (per day, seconds, or a ratio). `by` is the last day on
+    which the goal can be met; None if it has no date.
+    """
 
     metric: str
     target: float
@@ -26,10 +30,10 @@ class GoalSpec:
 
 
 def parse_goals(table: Mapping[str, object]) -> tuple[GoalSpec, ...]:
-    """Goals as they are written: for each metric `{target: 1d, by: 2027-03-31, from: 3d}`.
+    """Parse the setting `goals`: for each metric `{target: 1d, by: 2027-03-31, from: 3d}`.
 
     Raises:
-        ValueError: with every problem found, joined by `; `.
+        ValueError: with all problems, joined by `; `.
     """
     problems: list[str] = []
     specs = [_parse_goal(metric, entry, problems) for metric, entry in table.items()]
@@ -39,6 +43,7 @@ def parse_goals(table: Mapping[str, object]) -> tuple[GoalSpec, ...]:
 
 
 def _parse_goal(metric: str, entry: object, problems: list[str]) -> GoalSpec | None:
+    """Parse one goal. Problems are added to `problems`; the result counts only without any."""
     try:
         units.parse_metric(metric)
     except ValueError as problem:
@@ -58,7 +63,7 @@ def _parse_goal(metric: str, entry: object, problems: list[str]) -> GoalSpec | N
 
 
 def _parse_date(raw: object) -> date:
-    """YAML reads 2027-03-31 as a date by itself."""
+    """Parse a date. The YAML parser already returns a date for 2027-03-31."""
     try:
         if type(raw) is date:
             return _require_supported_year(raw)
@@ -78,9 +83,10 @@ def _require_supported_year(day: date) -> date:
 
 @dataclass(frozen=True)
 class MetricState:
-    """Where a metric is: its value now and in the window before, why it has none, and the trend of its weeks.
+    """What a goal is assessed by: the metric's value now and in the previous window, and the trend of its weeks.
 
-    `first_week`: when the weeks begin that the trend numbers; None without any.
+    `reason` says why there is no value. `first_week_start` is the start of the week that the trend numbers 0; None
+    without weeks.
     """
 
     value: float | None
@@ -91,7 +97,7 @@ class MetricState:
 
 
 def assess_goal(goal: GoalSpec, state: MetricState, now: datetime, zone: ZoneInfo) -> schema.Goal:
-    """How a goal stands: met or not, the distance, the share of the way, and whether it will be met by its day."""
+    """Assess a goal as of `now`: whether it is met, the distance, the progress, and whether it is on course."""
     start = state.previous_value if goal.start is None else goal.start
     is_met = state.value is not None and meets(goal.metric, state.value, goal.target)
     expected = _expected_value(goal, state, zone)
@@ -113,7 +119,7 @@ def assess_goal(goal: GoalSpec, state: MetricState, now: datetime, zone: ZoneInf
 
 
 def _progress(goal: GoalSpec, start: float | None, value: float | None) -> float | None:
-    """The share of the way from where it started that is done, from 0 to 1."""
+    """Return how much of the way from `start` to the target is done, from 0 to 1."""
     if value is None or start is None:
         return None
     if meets(goal.metric, value, goal.target):
@@ -124,12 +130,12 @@ def _progress(goal: GoalSpec, start: float | None, value: float | None) -> float
 
 
 def _deadline(goal: GoalSpec, zone: ZoneInfo) -> datetime | None:
-    """The end of the goal's day."""
+    """Return the end of the goal's last day."""
     return datetime.combine(goal.by + timedelta(days=1), time(), zone) if goal.by else None
 
 
 def _expected_value(goal: GoalSpec, state: MetricState, zone: ZoneInfo) -> float | None:
-    """Where the line through the weeks is in the week of the goal's day; nothing is below nought, no ratio above 1."""
+    """Return the value of the trend line in the week of the goal's last day, kept at or above 0, and ratios below 1."""
     deadline = _deadline(goal, zone)
     if deadline is None or state.trend is None or state.first_week_start is None:
         return None
@@ -150,12 +156,15 @@ def _course_text(goal: GoalSpec, expected: float | None, now: datetime, zone: Zo
 
 
 def describe_goal(goal: schema.Goal) -> str:
-    """`at most 1 d by 2027-03-31: 6 h to go, 3 d at the start, 80 % of the way, on course (20 h expected then)`."""
+    """Write a goal and its state.
+
+    Example: `at most 1 d by 2027-03-31: 6 h to go, 3 d at the start, 80 % of the way, on course (20 h expected then)`.
+    """
     return f"{target_text(goal)}: {_state_text(goal)}"
 
 
 def target_text(goal: schema.Goal) -> str:
-    """`at most 1 d by 2027-03-31`."""
+    """Write the target of a goal: `at most 1 d by 2027-03-31`."""
     bound_text = "at least" if METRICS[goal.metric].higher_is_better else "at most"
     return f"{bound_text} {units.format_value(goal.metric, goal.target)}" + (f" by {goal.by}" if goal.by else "")
 

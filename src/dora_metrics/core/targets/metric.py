@@ -1,4 +1,8 @@
-"""The table of the five metrics: labels, units, directions and deciding values."""
+"""The table of the five metrics: labels, units, directions and deciding values.
+
+The deciding value of a metric is the one that levels, goals and thresholds use: deployments per day, the median in
+seconds, or a ratio.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,8 @@
-"""Thresholds: which values of a metric, or which regressions, a run is to warn of or to fail for.
+"""Thresholds: the values and regressions for which a run fails or warns (settings `fail-on` and `warn-on`).
 
-`lead_time > 2d` looks at the value; `lead_time worse by 20%` at the window before, and only where the difference is
-clear (p < 0.05); `regression` is any metric that is clearly worse. A metric without data never violates.
+`lead_time > 2d` limits the value. `lead_time worse by 20%` compares with the previous window, and is violated only if
+the difference is significant (p < 0.05). `regression` means any metric that is significantly worse. A metric without
+data violates nothing.
 """
 
 import operator
@@ -31,7 +32,7 @@ _COMPARATOR_TEXTS = {">": "above", ">=": "not below", "<": "below", "<=": "not a
 
 @dataclass(frozen=True)
 class ValueLimit:
-    """`lead_time > 2d`: the values that violate."""
+    """A limit on a value: `lead_time > 2d` is violated by values above 2 d."""
 
     text: str
     metric: str
@@ -41,7 +42,10 @@ class ValueLimit:
 
 @dataclass(frozen=True)
 class RegressionLimit:
-    """`lead_time worse by 20%`, or `regression` for all metrics; `least` is the share, 0 for any."""
+    """A limit on regressions: `lead_time worse by 20%`, or `regression` for all metrics.
+
+    `min_share` is the smallest increase that violates, as a share of the previous value; 0 means any.
+    """
 
     text: str
     metrics: tuple[str, ...]
@@ -52,7 +56,7 @@ Threshold = ValueLimit | RegressionLimit
 
 
 class Violation(Struct, frozen=True, kw_only=True):
-    """A threshold that was hit, in one scope."""
+    """A threshold that a metric of one scope violates. `value` is the metric's deciding value."""
 
     rule: str
     on: Consequence
@@ -66,7 +70,10 @@ class Violation(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class ThresholdResult:
-    """All thresholds on some scopes: what was hit, how many were not, and which could not be judged, with why."""
+    """The result of all thresholds on some scopes.
+
+    `not_evaluated` has each threshold that could not be evaluated, with the reason.
+    """
 
     violations: tuple[Violation, ...] = ()
     passed_count: int = 0
@@ -78,10 +85,10 @@ class ThresholdResult:
 
 
 def parse_threshold(text: str) -> Threshold:
-    """A threshold as it is written.
+    """Parse a threshold.
 
     Raises:
-        ValueError: if it is none, with what it should be.
+        ValueError: if it is invalid, with the valid forms.
     """
     if text == "regression":
         return RegressionLimit(text, units.METRIC_NAMES)
@@ -98,7 +105,7 @@ def parse_threshold(text: str) -> Threshold:
 
 @dataclass(frozen=True)
 class ThresholdInput:
-    """A scope's numbers, and by metric whether it is better or worse than before, where that can be compared."""
+    """The numbers of one scope, and its comparison with the previous window by metric, if they can be compared."""
 
     scope: Scope
     metrics: schema.Metrics
@@ -109,7 +116,7 @@ class ThresholdInput:
 def apply_thresholds(
     fail_on: Iterable[str], warn_on: Iterable[str], scopes: Iterable[ThresholdInput]
 ) -> ThresholdResult:
-    """Every threshold on every scope."""
+    """Evaluate every threshold on every scope."""
     rules: list[tuple[Consequence, Threshold]] = [
         *(("fail", parse_threshold(text)) for text in fail_on),
         *(("warn", parse_threshold(text)) for text in warn_on),
@@ -134,19 +141,14 @@ def _make_violation(on: Consequence, rule: Threshold, data: ThresholdInput, hit:
 
 
 def _find_hits(rule: Threshold, data: ThresholdInput) -> Iterator[tuple[str, str]]:
-    """Each metric that violates, and how in words."""
+    """Yield each metric that violates the threshold, and a sentence that says how."""
     match rule:
         case ValueLimit(_, metric, comparator, bound):
             value = deciding_value(getattr(data.metrics, metric))
             if value is not None and _COMPARATORS[comparator](value, bound):
-                bound_text = units.format_value(metric, bound)
-                yield (
-                    metric,
-                    (
-                        f"{METRICS[metric].name} is {units.format_value(metric, value)}, "
-                        f"{_COMPARATOR_TEXTS[comparator]} {bound_text}"
-                    ),
-                )
+                value_text, bound_text = (units.format_value(metric, number) for number in (value, bound))
+                relation = _COMPARATOR_TEXTS[comparator]
+                yield metric, f"{METRICS[metric].name} is {value_text}, {relation} {bound_text}"
         case RegressionLimit(_, metrics, min_share):
             for metric in metrics:
                 if data.verdicts.get(metric) == "worse" and _worsening_share(metric, data) >= min_share:
@@ -155,18 +157,19 @@ def _find_hits(rule: Threshold, data: ThresholdInput) -> Iterator[tuple[str, str
 
 def _regression_text(metric: str, data: ThresholdInput) -> str:
     current, previous = (units.format_value(metric, value) for value in _current_and_previous(metric, data))
-    return f"{METRICS[metric].name} is clearly worse than in the window before: {current}, before {previous} (p < 0.05)"
+    title = METRICS[metric].name
+    return f"{title} is clearly worse than in the window before: {current}, before {previous} (p < 0.05)"
 
 
 def _current_and_previous(metric: str, data: ThresholdInput) -> tuple[float, float]:
-    """The values in both windows, which a verdict needs."""
+    """Return the values of both windows. A metric that was compared has both."""
     current = deciding_value(getattr(data.metrics, metric))
     previous = deciding_value(getattr(data.previous, metric)) if data.previous else None
     return current or 0.0, previous or 0.0
 
 
 def _worsening_share(metric: str, data: ThresholdInput) -> float:
-    """By which share of the value before it is worse; without bound where that was nought."""
+    """Return by which share of the previous value the metric is worse; infinite if that value was zero."""
     current, previous = _current_and_previous(metric, data)
     worsening = previous - current if METRICS[metric].higher_is_better else current - previous
     if not previous:
@@ -175,7 +178,7 @@ def _worsening_share(metric: str, data: ThresholdInput) -> float:
 
 
 def _reason_not_evaluated(rule: Threshold, data: ThresholdInput) -> str | None:
-    """Why a threshold cannot be judged; None where it can."""
+    """Say why a threshold cannot be evaluated; None if it can."""
     match rule:
         case ValueLimit(_, metric):
             verdict = getattr(data.metrics, metric)

@@ -1,4 +1,4 @@
-"""Values of metrics as people write them in goals and thresholds: `1d`, `5/w`, `0.15`."""
+"""Parses and formats the values of metrics, such as `1d`, `5/w` and `0.15` in goals and thresholds."""
 
 import re
 
@@ -12,10 +12,10 @@ _DAYS_PER_UNIT = {"d": 1, "w": 7}
 
 
 def parse_metric(text: str) -> str:
-    """The name of a metric.
+    """Return the name of a metric.
 
     Raises:
-        ValueError: with the choices.
+        ValueError: if it is not one, with the valid names.
     """
     if text not in METRIC_NAMES:
         raise ValueError(f"{text!r} is none of {', '.join(METRIC_NAMES)}")
@@ -23,10 +23,10 @@ def parse_metric(text: str) -> str:
 
 
 def parse_value(metric: str, raw: object) -> float:
-    """A value of a metric in the unit of its deciding value: per day, seconds, or a ratio.
+    """Parse a value of a metric into the unit of its deciding value: per day, seconds, or a ratio.
 
     Raises:
-        ValueError: with how it is written.
+        ValueError: if it is invalid, with the valid form.
     """
     text = "" if isinstance(raw, bool) else str(raw).strip()
     match METRICS[metric].unit:
@@ -61,7 +61,7 @@ def _parse_number(text: str) -> float | None:
 
 
 def format_value(metric: str, value: float | None) -> str:
-    """A value of a metric in words."""
+    """Write a value of a metric with its unit."""
     match METRICS[metric].unit:
         case "seconds":
             return formatting.duration(value)
@@ -72,7 +72,7 @@ def format_value(metric: str, value: float | None) -> str:
 
 
 def format_difference(metric: str, difference: float) -> str:
-    """The size of a difference of two values of a metric in words; of ratios in percentage points."""
+    """Write the size of a difference between two values of a metric; of ratios in percentage points."""
     match METRICS[metric].unit:
         case "seconds":
             return formatting.duration(abs(difference))
@@ -88,5 +88,5 @@ def meets(metric: str, value: float, bound: float) -> bool:
 
 
 def deciding_value(result: schema.MetricVerdict) -> float | None:
-    """The deciding value of a metric; None without one."""
+    """Return the deciding value of a metric's result; None without data."""
     return metric_of(result).deciding_value(result)

@@ -1,1 +1,1 @@
-"""What a ledger shows to people and other programs: the page, the weekly history, badges."""
+"""Files that the ledger publishes: the page, `history.json` and badges."""

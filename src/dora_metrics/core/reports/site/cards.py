@@ -1,13 +1,10 @@
-"""The five metrics of a scope in one window, in words.
-
-What each number means, in plain words, by the settings that it was computed with.
-"""
+"""Texts of the page about one scope in one window: metric cards, their details, outlook, security, definitions."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
-from dora_metrics.core import formatting, schema
-from dora_metrics.core.formatting import count, duration
+from dora_metrics.core import schema
+from dora_metrics.core.formatting import NO_VALUE, count, duration, value_range
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.sections import (
     LEAD_TIME_STARTS,
@@ -24,14 +21,14 @@ from dora_metrics.core.targets.goals import describe_goal
 from dora_metrics.core.targets.units import format_difference, format_value
 
 HIGHEST_RANK = 4
-"""The highest step of a rank, whatever the benchmark."""
+"""The rank of the highest level, whatever the benchmark."""
 
 DetailRows = list[tuple[str, str]]
-"""Terms, and what there is to say about each."""
+"""Rows of a description list: term and text."""
 
 
 def rank_of_level(name: str | None, benchmark: Benchmark) -> int | None:
-    """Where a level stands in its benchmark: from 0 for the lowest to 4 for the highest."""
+    """Return the rank of a level in its benchmark, from 0 for the lowest to 4 for the highest."""
     if name is None:
         return None
     used_levels = {level for edges in benchmark.edges.values() for level, _ in edges}
@@ -46,11 +43,19 @@ def build_cards(
     benchmark: Benchmark,
     extra_details: Mapping[str, DetailRows] | None,
 ) -> list[MetricCard]:
-    """A card a metric, in their order; `further`: what else is said of each, None for cards without details."""
+    """Build the cards of the five metrics, in their order.
+
+    Args:
+        metrics: the numbers of the window.
+        previous: those of the previous window, if there is one.
+        verdicts: the comparison of the two, by metric.
+        benchmark: the levels.
+        extra_details: further details by metric; None for cards without any details.
+    """
     cards = []
     for metric in METRIC_TITLES:
         verdict: schema.MetricVerdict = getattr(metrics, metric)
-        has_value = value_text(verdict) != formatting.NO_VALUE
+        has_value = value_text(verdict) != NO_VALUE
         cards.append(
             MetricCard(
                 value=value_text(verdict),
@@ -68,10 +73,8 @@ def build_cards(
 
 
 def interval_text(metric: str, verdict: schema.MetricVerdict) -> str:
-    """The 95 % interval in the metric's own words."""
-    return (
-        formatting.value_range(*(format_value(metric, end) for end in verdict.interval95)) if verdict.interval95 else ""
-    )
+    """Format the 95 % interval of a metric; empty without one."""
+    return value_range(*(format_value(metric, end) for end in verdict.interval95)) if verdict.interval95 else ""
 
 
 def _frequency_details(metrics: schema.Metrics) -> DetailRows:
@@ -82,7 +85,7 @@ def _frequency_details(metrics: schema.Metrics) -> DetailRows:
     return [
         ("Successful deployments", f"{frequency.deployments:,}"),
         ("Days with one", f"{frequency.deployment_days:,}"),
-        ("Such days in a whole week, median", formatting.NO_VALUE if median_days is None else f"{median_days:g}"),
+        ("Such days in a whole week, median", NO_VALUE if median_days is None else f"{median_days:g}"),
         ("Runs that failed", f"{metrics.pipeline.failed_runs:,}"),
         ("Until the next success, median", duration(metrics.pipeline.recovery_p50_seconds)),
     ]
@@ -148,7 +151,7 @@ _DETAILS = {
 
 
 def outlook_details(outlook: schema.Outlook) -> dict[str, DetailRows]:
-    """Trends beyond chance and goals, by metric."""
+    """Return the trend and the goal of each metric, as details of its card."""
     details: dict[str, DetailRows] = {metric: [] for metric in METRIC_TITLES}
     for metric, trend in outlook.trends.items():
         details[metric].append(("Trend", _trend_text(metric, trend)))
@@ -160,14 +163,12 @@ def outlook_details(outlook: schema.Outlook) -> dict[str, DetailRows]:
 def _trend_text(metric: str, trend: schema.Trend) -> str:
     if trend.p >= SIGNIFICANCE_LEVEL or not trend.slope_per_week:
         return f"none beyond chance in {count(trend.weeks, 'week')}"
-    return (
-        f"{'rose' if trend.change > 0 else 'fell'} by {format_difference(metric, trend.change)} in "
-        f"{count(trend.weeks, 'week')}"
-    )
+    direction = "rose" if trend.change > 0 else "fell"
+    return f"{direction} by {format_difference(metric, trend.change)} in {count(trend.weeks, 'week')}"
 
 
 def outlook_lists(outlook: schema.Outlook) -> Iterator[tuple[str, list[str]]]:
-    """What holds a scope back and what helps; what is worth a mention."""
+    """Yield title and sentences of each piece of advice, then of the achievements."""
     for advice in outlook.advice:
         recommendations = [f"{measure.do}, since {measure.because}." for measure in advice.measures]
         yield f"{METRIC_TITLES[advice.metric]}: {advice.because}.", [*advice.evidence, *recommendations]
@@ -176,17 +177,15 @@ def outlook_lists(outlook: schema.Outlook) -> Iterator[tuple[str, list[str]]]:
 
 
 def security_rows(metrics: schema.Metrics) -> Iterator[tuple[str, str]]:
-    """A line for each severity that was ever seen."""
+    """Yield a row for each severity that the scope ever had a vulnerability of."""
     for severity, counts in metrics.security.items():
-        fixed_text = f", fixed after {duration(counts.remediation_p50_seconds)} (median)" if counts.fixed else ""
-        yield (
-            f"Vulnerabilities, {severity}",
-            f"{counts.detected:,} found, {counts.fixed:,} fixed{fixed_text}, {counts.open:,} open",
-        )
+        after = f", fixed after {duration(counts.remediation_p50_seconds)} (median)" if counts.fixed else ""
+        text = f"{counts.detected:,} found, {counts.fixed:,} fixed{after}, {counts.open:,} open"
+        yield f"Vulnerabilities, {severity}", text
 
 
 class MetricDefinition(NamedTuple):
-    """A metric's name, what its chart draws, what it means, and how to read the chart."""
+    """How the page explains a metric: what its chart draws, what the metric means, and how to read the chart."""
 
     metric: str
     title: str
@@ -196,7 +195,7 @@ class MetricDefinition(NamedTuple):
 
 
 def metric_definitions(policy: Policy) -> list[MetricDefinition]:
-    """The five, in their order."""
+    """Define the five metrics, in their order, by the settings that they are computed with."""
     meanings = (
         (
             "Deployments a week",
@@ -205,18 +204,12 @@ def metric_definitions(policy: Policy) -> list[MetricDefinition]:
         ),
         (
             "Median lead time of a week",
-            (
-                f"From {LEAD_TIME_STARTS[policy.lead_time_start]} to the end of the first successful "
-                "production deployment with it."
-            ),
+            _lead_time_text(policy),
             "Each dot is a deployment at the median of its changes. The scale is logarithmic.",
         ),
         (
             "Share of a week's deployments that failed",
-            (
-                f"Failed deployments of all production deployments that {_denominator_text(policy)}; each "
-                "fails at most once."
-            ),
+            _failure_rate_text(policy),
             f"{_failure_rules_text(policy)} Each cross is one that failed.",
         ),
         (
@@ -236,18 +229,22 @@ def metric_definitions(policy: Policy) -> list[MetricDefinition]:
     ]
 
 
-def _denominator_text(policy: Policy) -> str:
-    return "reached users, and of runs that failed before they did" if policy.count_failed_runs else "reached users"
+def _lead_time_text(policy: Policy) -> str:
+    start = LEAD_TIME_STARTS[policy.lead_time_start]
+    return f"From {start} to the end of the first successful production deployment with it."
+
+
+def _failure_rate_text(policy: Policy) -> str:
+    failed_runs = ", and of runs that failed before they did" if policy.count_failed_runs else ""
+    return f"Failed deployments of all production deployments that reached users{failed_runs}; each fails at most once."
 
 
 _FAILURE_RULE_TEXTS: dict[str, Callable[[Policy], str]] = {
     "explicit": lambda _: "an incident names it",
     "rollback": lambda _: "it was rolled back",
     "revert": lambda _: "a change of it was reverted",
-    "hotfix": lambda policy: f"a hotfix followed within {formatting.duration(policy.hotfix_window.total_seconds())}",
-    "incident": lambda policy: (
-        f"an incident began within {formatting.duration(policy.incident_window.total_seconds())} after it"
-    ),
+    "hotfix": lambda policy: f"a hotfix followed within {duration(policy.hotfix_window.total_seconds())}",
+    "incident": lambda policy: f"an incident began within {duration(policy.incident_window.total_seconds())} after it",
     "health-check": lambda _: "its health check failed",
 }
 

@@ -1,6 +1,6 @@
-"""What a scope's numbers were made from: its deployments with their changes, its incidents.
+"""Evidence on the page: the deployments of a scope with their changes, and its incidents.
 
-Texts and addresses from outside, as the page shows them: short, visible, and nothing to click but http.
+Texts and URLs from outside are shortened and made safe here: visible characters, and links to http and https only.
 """
 
 from bisect import bisect_left
@@ -20,36 +20,52 @@ from dora_metrics.core.reports.fact_names import replace_ids_in_scope
 from dora_metrics.core.reports.site.model import ChangeEntry, DeploymentEntry, FailureEntry, IncidentEntry, PageLink
 from dora_metrics.core.scope import deployment_label
 
+MAX_CHANGES = 40
+"""Changes that the page lists for one deployment."""
+
 MAX_TITLE_LENGTH = 160
 MAX_NAME_LENGTH = 60
 _MAX_URL_LENGTH = 500
 
+_EXCLUSION_TEXTS = {
+    "first_deployment": "came with the first deployment",
+    "bots": "by a bot",
+    "no_start": "start unknown",
+    "negative": "deployed before its start",
+}
+"""By field of `schema.Excluded`: why a change has no lead time."""
+
 
 def single_line(text: str, max_length: int = MAX_TITLE_LENGTH) -> str:
-    """Text on one line, without what cannot be seen and what turns the direction of a line."""
+    """Put text on one line of at most `max_length` characters, without invisible characters."""
     line = " ".join(printable(text[: max_length * 4]).split())
     return line if len(line) <= max_length else f"{line[: max_length - 1].rstrip()}…"
 
 
 class LinkTable:
-    """Addresses, their beginnings kept once: most differ in a number at the end only. `size`: of those, in bytes."""
+    """URLs as pairs (number of a base, ending). Most URLs share a base and differ only in a number at the end.
+
+    `size_bytes` is the size of all bases as JSON.
+    """
 
     def __init__(self) -> None:
         self._bases: dict[str, int] = {}
         self.size_bytes = 0
 
     def link_to(self, url: str | None) -> PageLink:
-        """A link; nothing for what is no address that a reader may follow."""
+        """Return the link to a URL; None if it is missing, too long, or neither http nor https."""
         if not url or len(url) > _MAX_URL_LENGTH or not _is_web_address(url):
             return None
         base, slash, ending = url.rpartition("/")
-        if (beginning := base + slash) not in self._bases:
-            self._bases[beginning] = len(self._bases)
-            self.size_bytes += len(beginning) + 3
-        return (self._bases[beginning], ending)
+        base += slash
+        if base not in self._bases:
+            self._bases[base] = len(self._bases)
+            self.size_bytes += len(base) + 3
+        return (self._bases[base], ending)
 
     @property
     def bases(self) -> list[str]:
+        """All bases, in the order of their numbers."""
         return list(self._bases)
 
 
@@ -64,22 +80,13 @@ _ESCAPES = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
 def script_safe_json(encoded: bytes) -> str:
-    """JSON that nothing in it can end before its end: neither `</script>` nor `<!--` nor a line separator."""
+    """Escape JSON for a script element: nothing in it, such as `</script>` or `<!--`, can end the element."""
     return encoded.decode().translate(_ESCAPES)
-
-
-MAX_CHANGES = 40
-_EXCLUSION_TEXTS = {
-    "first_deployment": "came with the first deployment",
-    "bots": "by a bot",
-    "no_start": "start unknown",
-    "negative": "deployed before its start",
-}
 
 
 @dataclass(frozen=True)
 class EvidenceBuilder:
-    """One scope's facts, ready to be shown deployment by deployment."""
+    """Builds the entries of one scope's deployments and incidents. All mappings are by deployment id."""
 
     history: ScopeHistory
     policy: Policy
@@ -89,12 +96,10 @@ class EvidenceBuilder:
     excluded_by_deployment: Mapping[str, list[ExcludedChange]]
 
     def deployment_entry(self, number: int) -> DeploymentEntry:
-        """The deployment of that number, the oldest being 0."""
+        """Build the entry of a deployment by its number; the oldest has 0."""
         deployment = self.history.deployments[number]
-        failure, measured = (
-            self.failures_by_deployment.get(deployment.id),
-            self.measured_by_deployment.get(deployment.id, []),
-        )
+        failure = self.failures_by_deployment.get(deployment.id)
+        measured = self.measured_by_deployment.get(deployment.id, [])
         measured_entries, excluded_entries = self._change_entries(deployment.id, measured)
         listed_measured = measured_entries[:MAX_CHANGES]
         listed_excluded = excluded_entries[: MAX_CHANGES - len(listed_measured)]
@@ -114,9 +119,9 @@ class EvidenceBuilder:
         )
 
     def incident_entry(self, number: int) -> IncidentEntry:
-        """The incident of that number, the oldest being 0."""
+        """Build the entry of an incident by its number; the oldest has 0."""
         attributed = self.history.incidents[number]
-        incident = attributed.incident
+        incident, deployment = attributed.incident, attributed.attributed_to
         resolved_at = incident.resolved_at
         seconds = None if resolved_at is None else (resolved_at - incident.detected_at).total_seconds()
         return IncidentEntry(
@@ -125,9 +130,7 @@ class EvidenceBuilder:
             link=self.links.link_to(incident.url),
             severity=incident.severity or "",
             seconds=None if seconds is None else round(max(seconds, 0)),
-            blamed=single_line(deployment_label(attributed.attributed_to), MAX_NAME_LENGTH)
-            if attributed.attributed_to
-            else "",
+            blamed=single_line(deployment_label(deployment), MAX_NAME_LENGTH) if deployment else "",
             because=self._readable(attributed.because),
         )
 
@@ -146,16 +149,15 @@ class EvidenceBuilder:
     def _change_entries(
         self, deployment_id: str, measured: Iterable[MeasuredChange]
     ) -> tuple[list[ChangeEntry], list[ChangeEntry]]:
-        """What it was the first to deliver, the slowest first, and what of it has no lead time.
+        """Build the entries of a deployment's changes: the measured ones, slowest first, and the excluded ones.
 
-        Of commits that are measured each by itself, the slowest stands for all.
+        A change whose commits are measured one by one has the lead time of its slowest commit.
         """
         slowest_seconds: dict[str, float] = {}
         for change in measured:
             slowest_seconds[change.change_id] = max(change.seconds, slowest_seconds.get(change.change_id, 0))
-        excluded_reasons = {
-            item.change_id: _EXCLUSION_TEXTS[item.reason] for item in self.excluded_by_deployment.get(deployment_id, ())
-        }
+        excluded = self.excluded_by_deployment.get(deployment_id, ())
+        excluded_reasons = {item.change_id: _EXCLUSION_TEXTS[item.reason] for item in excluded}
         slowest_first = sorted(slowest_seconds.items(), key=lambda item: (-item[1], item[0]))
         return (
             [self._change_entry(change_id, round(seconds)) for change_id, seconds in slowest_first],
@@ -167,8 +169,8 @@ class EvidenceBuilder:
         )
 
     def _change_entry(self, change_id: str, lead_time_or_reason: int | str) -> ChangeEntry:
-        fact = self.history.changes.get(change_id)
-        title, url = (fact.title, fact.url) if fact else (None, None)
+        change = self.history.changes.get(change_id)
+        title, url = (change.title, change.url) if change else (None, None)
         return (
             single_line(replace_ids_in_scope(change_id, self.history), MAX_NAME_LENGTH),
             single_line(title or ""),
@@ -178,7 +180,7 @@ class EvidenceBuilder:
 
 
 def evidence_builder(history: ScopeHistory, policy: Policy, links: LinkTable) -> EvidenceBuilder:
-    """What there is to show of a scope."""
+    """Index the facts of a scope by deployment."""
     measured: dict[str, list[MeasuredChange]] = defaultdict(list)
     for measured_change in history.lead_times.measured:
         measured[measured_change.deployment_id].append(measured_change)
@@ -194,6 +196,6 @@ def round_or_none(seconds: float | None) -> int | None:
 
 
 def count_before(history: ScopeHistory, moment: datetime) -> tuple[int, int]:
-    """How many deployments and incidents of a scope come before a moment."""
+    """Return how many deployments and how many incidents of a scope are before a moment."""
     deployments = bisect_left(history.deployments, moment, key=lambda deployment: deployment.finished_at)
     return deployments, bisect_left(history.incidents, moment, key=lambda attributed: attributed.incident.detected_at)

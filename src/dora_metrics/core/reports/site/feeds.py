@@ -1,6 +1,6 @@
-"""`badges/*.json`: one value each, in the format of shields.io's endpoint badges (https://shields.io/badges/endpoint-badge).
+"""Files for other programs: `history.json` with the weeks of all scopes, and the badges.
 
-`history.json`: every week of every scope, for who draws their own charts.
+`badges/*.json` have the format of shields.io's endpoint badges (https://shields.io/badges/endpoint-badge).
 """
 
 import hashlib
@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 
 from msgspec import Struct
 
-from dora_metrics.core import schema as core_schema
 from dora_metrics.core.facts.model import EPOCH
 from dora_metrics.core.formatting import NO_VALUE
 from dora_metrics.core.ledger.layout import BADGES_FOLDER
@@ -20,79 +19,81 @@ from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.metrics.weekly import summarise_weeks
 from dora_metrics.core.reports.sections import METRIC_TITLES, value_text
 from dora_metrics.core.reports.site.cards import rank_of_level
+from dora_metrics.core.schema import SCHEMA, MetricVerdict, ScopeMetrics, Week
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets.benchmarks import Benchmark
 from dora_metrics.core.windows import IsoWeek, Window, iso_weeks
 
 MAX_WEEKS = 15_000
-"""Of all scopes together: about 4 MB."""
+"""Limit for all scopes together; these take about 4 MB."""
 
 MIN_WEEKS_PER_SCOPE = 26
 
 
 class ScopeWeeks(Struct, frozen=True, kw_only=True):
-    """The weeks of one scope since its first known deployment, Monday to Monday."""
+    """The weeks of one scope since its first recorded deployment, Monday to Monday."""
 
     repository: str
     service: str
     environment: str
-    weeks: list[core_schema.Week]
+    weeks: list[Week]
 
 
 class WeeklyHistory(Struct, frozen=True, kw_only=True):
-    """The weekly series of all scopes. `notes`: what is left out."""
+    """The content of `history.json`. `notes` says which weeks are left out."""
 
-    schema: str = core_schema.SCHEMA
+    schema: str = SCHEMA
     generated_at: datetime
     timezone: str
     scopes: list[ScopeWeeks]
     notes: list[str]
 
 
-WeeksByScope = Mapping[Scope, Sequence[core_schema.Week]]
+WeeksByScope = Mapping[Scope, Sequence[Week]]
 
 
-def scopes_latest_first(results: Results) -> list[tuple[ScopeHistory, core_schema.ScopeMetrics]]:
-    """The scopes with their numbers, the one that was deployed last first."""
+def scopes_latest_first(results: Results) -> list[tuple[ScopeHistory, ScopeMetrics]]:
+    """Return the scopes with their numbers, the one with the latest deployment first."""
     return sorted(zip(results.evaluation.histories, results.document.scopes, strict=True), key=_latest_first_key)
 
 
-def _latest_first_key(pair: tuple[ScopeHistory, core_schema.ScopeMetrics]) -> tuple[object, ...]:
+def _latest_first_key(pair: tuple[ScopeHistory, ScopeMetrics]) -> tuple[object, ...]:
     deployments = pair[0].deployments
     return (EPOCH - (deployments[-1].finished_at if deployments else EPOCH), pair[0].scope)
 
 
 def recorded_period(history: ScopeHistory, results: Results) -> Window:
-    """From a scope's first known deployment to now; empty without one. A time before 1970 is a slip."""
+    """Return the time from a scope's first deployment to now; empty without one.
+
+    It never starts before 1970: an earlier time is a mistake in the data.
+    """
     return Window(min(max(history.first_deployment_at or results.now, EPOCH), results.now), results.now)
 
 
 def weeks_of_all_scopes(results: Results) -> WeeksByScope:
-    """Every week of each scope; of many scopes the newest ones."""
+    """Summarise the weeks of each scope; only the newest ones if there are too many in all."""
     max_weeks = max_weeks_per_scope(len(results.evaluation.histories))
     return {history.scope: _weeks_of_scope(history, results, max_weeks) for history in results.evaluation.histories}
 
 
 def max_weeks_per_scope(scope_count: int) -> int:
-    """How many weeks each of so many scopes may have."""
+    """Return how many weeks each of `scope_count` scopes may have."""
     return max(MIN_WEEKS_PER_SCOPE, MAX_WEEKS // max(1, scope_count))
 
 
-def _weeks_of_scope(history: ScopeHistory, results: Results, max_weeks: int) -> list[core_schema.Week]:
+def _weeks_of_scope(history: ScopeHistory, results: Results, max_weeks: int) -> list[Week]:
     window = recorded_period(history, results)
     return summarise_weeks(history, window, last_touched_weeks(history, results, window, max_weeks), results.policy)
 
 
 def last_touched_weeks(history: ScopeHistory, results: Results, window: Window, max_weeks: int) -> list[IsoWeek]:
-    """The last so many weeks that a window of a scope touches."""
-    start = max(window.start, window.end - timedelta(weeks=max_weeks))
-    return list(iso_weeks(Window(start, window.end), results.policy.zone, results.now, history.first_deployment_at))[
-        -max_weeks:
-    ]
+    """Return the last weeks that a window of a scope touches, at most `max_weeks`."""
+    shortened = Window(max(window.start, window.end - timedelta(weeks=max_weeks)), window.end)
+    return list(iso_weeks(shortened, results.policy.zone, results.now, history.first_deployment_at))[-max_weeks:]
 
 
 def build_weekly_history(results: Results, weeks_by_scope: WeeksByScope) -> WeeklyHistory:
-    """The series in the order of the scopes."""
+    """Build the content of `history.json`."""
     max_weeks = max_weeks_per_scope(len(weeks_by_scope))
     return WeeklyHistory(
         generated_at=results.document.generated_at,
@@ -112,7 +113,7 @@ def build_weekly_history(results: Results, weeks_by_scope: WeeksByScope) -> Week
 
 
 MAX_BADGE_SCOPES = 200
-"""A commit of some thousand files is more than GitHub takes gladly."""
+"""With more scopes a commit would have thousands of files, which GitHub handles badly."""
 
 NO_DATA = "no data"
 OVERALL = "overall"
@@ -120,7 +121,7 @@ _LABELS = {**{name: title.lower() for name, title in METRIC_TITLES.items()}, OVE
 
 
 class Badge(Struct, frozen=True, kw_only=True, rename="camel"):
-    """What shields.io draws; `color` is one of its names."""
+    """A badge as shields.io reads it. `color` is one of its colour names."""
 
     schema_version: int = 1
     label: str
@@ -129,14 +130,15 @@ class Badge(Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def build_badges(results: Results) -> dict[str, Badge]:
-    """Badges by path: of the scope of each repository that was deployed last, and, where it has several, of each.
+    """Build all badges, by path.
 
-    Before anything is known they are there as well, without a value, so that a README's badge has its file.
+    Each repository has those of its scope with the latest deployment and, if it has several scopes, those of each.
+    Without any scope there are badges without a value, so that a README can already link to them.
     """
     pairs = scopes_latest_first(results)
     if not pairs:
         return {f"{BADGES_FOLDER}{name}.json": _no_data_badge(name) for name in _LABELS}
-    repositories: dict[str, list[tuple[ScopeHistory, core_schema.ScopeMetrics]]] = defaultdict(list)
+    repositories: dict[str, list[tuple[ScopeHistory, ScopeMetrics]]] = defaultdict(list)
     for history, scope in pairs[:MAX_BADGE_SCOPES]:
         repositories[history.scope.repository].append((history, scope))
     badges: dict[str, Badge] = {}
@@ -147,7 +149,7 @@ def build_badges(results: Results) -> dict[str, Badge]:
 
 
 def _repository_badges(
-    scopes: Sequence[tuple[ScopeHistory, core_schema.ScopeMetrics]], folder: str, benchmark: Benchmark
+    scopes: Sequence[tuple[ScopeHistory, ScopeMetrics]], folder: str, benchmark: Benchmark
 ) -> Mapping[str, Badge]:
     badges = dict(_scope_badges(scopes[0][1], folder, benchmark))
     if len(scopes) > 1:
@@ -156,14 +158,12 @@ def _repository_badges(
     return badges
 
 
-def _scope_badges(scope: core_schema.ScopeMetrics, folder: str, benchmark: Benchmark) -> Iterator[tuple[str, Badge]]:
+def _scope_badges(scope: ScopeMetrics, folder: str, benchmark: Benchmark) -> Iterator[tuple[str, Badge]]:
     for metric in METRIC_TITLES:
-        verdict: core_schema.MetricVerdict = getattr(scope.metrics, metric)
+        verdict: MetricVerdict = getattr(scope.metrics, metric)
         has_value = (message := value_text(verdict)) != NO_VALUE
-        yield (
-            f"{folder}{metric}.json",
-            _badge(metric, message, verdict.level, benchmark) if has_value else _no_data_badge(metric),
-        )
+        badge = _badge(metric, message, verdict.level, benchmark) if has_value else _no_data_badge(metric)
+        yield f"{folder}{metric}.json", badge
     overall = scope.metrics.overall_level
     badge = _badge(OVERALL, overall.level, overall.level, benchmark) if overall else _no_data_badge(OVERALL)
     yield f"{folder}{OVERALL}.json", badge
@@ -178,11 +178,11 @@ def _no_data_badge(name: str) -> Badge:
 
 
 _COLORS = ("red", "orange", "yellow", "green", "brightgreen")
-"""One a step of a rank."""
+"""By rank of the level."""
 
 
 def _color(level: str | None, benchmark: Benchmark) -> str:
-    """From red for the lowest rank of a benchmark to bright green for its highest; blue for what has no levels."""
+    """Return the colour of a level: red for the lowest rank to bright green for the highest; blue without a level."""
     rank = rank_of_level(level, benchmark)
     return "blue" if rank is None else _COLORS[rank]
 
@@ -192,7 +192,10 @@ def _folder_path(names: Iterable[str]) -> str:
 
 
 def safe_folder_name(name: str) -> str:
-    """A name as a folder that every disk and address takes; one that had to be changed ends with a hash of it."""
+    """Turn a name into a folder name that is valid on every file system and in URLs.
+
+    A name that had to be changed ends with a hash of the original, so that different names stay different.
+    """
     safe = re.sub(r"[^a-z0-9._-]+", "-", name.lower()).strip("-.")[:60]
     if name and safe == name and not safe.endswith(".json"):
         return safe

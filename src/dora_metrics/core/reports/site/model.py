@@ -1,20 +1,21 @@
-"""What the page is drawn from: plain data, embedded in it as JSON. Times are whole seconds since 1970.
+"""The data embedded in the page as JSON. Times are whole seconds since 1970.
 
-The page computes nothing: it chooses, draws and folds. What has its default is left out; what every scope has is a
-list without names, in the order of its fields, since there may be hundreds of scopes.
+The page's script computes nothing; it only selects and draws. Fields with their default value are left out. Structs
+that every scope has are lists in the order of their fields, to save space: there may be hundreds of scopes. `data.js`
+has the names of these fields.
 """
 
 from msgspec import Struct
 
 PageLink = tuple[int, str] | None
-"""The number of a beginning in `Page.bases`, and the rest of the address; only http and https."""
+"""The index of a base in `PageData.bases`, and the rest of the URL. Only http and https."""
 
 ChangeEntry = tuple[str, str, PageLink, int | str]
-"""What people call it, its title, its address, and its lead time in seconds or why it has none."""
+"""Display name, title, link, and the lead time in seconds or the reason why it has none."""
 
 
 class FailureEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why a deployment failed. `seconds` until it was repaired `by` something; neither while it is open."""
+    """Why a deployment failed. `seconds` is the recovery time and `by` the remediation; neither while it is open."""
 
     rule: str
     because: str
@@ -24,10 +25,11 @@ class FailureEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DeploymentEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One attempt. `counted`: in the denominator of the failure rate. `lead`: median seconds of its changes.
+    """A deployment.
 
-    `changes`: the slowest first, then those without a lead time; `more` and `more_excluded`: how many of either are not
-    here.
+    `counted` says whether it is in the denominator of the failure rate. `lead` is the median lead time of its changes
+    in seconds. `changes` has the slowest first, then those without a lead time. `more` and `more_excluded` count the
+    changes of both kinds that are not listed.
     """
 
     id: str
@@ -45,7 +47,11 @@ class DeploymentEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class IncidentEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`blamed`: what people call the deployment; `seconds` until it was resolved, None while it is open."""
+    """An incident.
+
+    `blamed` is the display name of the deployment that it is attributed to. `seconds` is the time until it was
+    resolved; None while it is open.
+    """
 
     at: int
     title: str
@@ -57,12 +63,12 @@ class IncidentEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class WeekSeries(Struct, frozen=True, kw_only=True, array_like=True):
-    """Weekly values, the oldest first; the numbers of metrics None where a week has none.
+    """Weekly values of a scope, oldest first. A metric is None in a week without a value.
 
-    `failed` of `counted` make the failure rate, with failed runs where those count; `deployments_failed` are those of
-    `deployments` that failed. `monday`: the date of the first. `hours`: the length of each, 168 but where clocks
-    change. `at`: the number of the first deployment of each week, and one more for the end; `incidents_at` the same for
-    incidents. `partial`: whether the first and the last are not whole.
+    `monday` is the date of the first week, `since` its start. `hours` is the length of each week: 168, except where
+    clocks change. `partial` says whether the first and the last week are partial. `at` has the number of the first
+    deployment of each week, and one more for the end; `incidents_at` has the same for incidents. `failed` and `counted`
+    are numerator and denominator of the failure rate. `deployments_failed` is how many of `deployments` failed.
     """
 
     monday: str
@@ -82,7 +88,7 @@ class WeekSeries(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class MetricCard(Struct, frozen=True, kw_only=True, array_like=True):
-    """One metric in one window, in words. `rank`: from 0, the lowest level, to 4, the highest; None without one."""
+    """The texts of one metric in one window. `rank` is that of its level, 0 (lowest) to 4; None without a level."""
 
     value: str
     level: str = ""
@@ -96,7 +102,7 @@ class MetricCard(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class WindowOption(Struct, frozen=True, kw_only=True):
-    """A window to choose; `before` says which one it is compared with."""
+    """A window that can be selected. `before` describes the previous window, such as `in the 30 days before`."""
 
     key: str
     label: str
@@ -107,10 +113,11 @@ class WindowOption(Struct, frozen=True, kw_only=True):
 
 
 class ScopeInWindow(Struct, frozen=True, kw_only=True, array_like=True):
-    """A scope in one window, by the number of that. `cards` in the order of the metrics.
+    """A scope in one window.
 
-    `deployments` and `incidents`: from which number to before which they lie in it. `outlook`: what holds back and what
-    is worth a mention; `beside`: what is counted beside the five.
+    `window` is an index of `PageData.windows`. `deployments` and `incidents` are ranges of numbers, the end excluded.
+    `cards` are in the order of the metrics. `outlook` has titles and sentences of advice and achievements. `beside`
+    has what is counted besides the five metrics.
     """
 
     window: int
@@ -123,9 +130,10 @@ class ScopeInWindow(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class ScopeEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One scope. `first`: the number of the first deployment that is here; those before it are not.
+    """A scope.
 
-    `brief`: only the window of the settings and the last weeks, for want of room.
+    `brief` means that it has only the configured window and its last weeks, to save space. `first` is the number of
+    the first deployment in `deployments`; older ones are not in the page. `incidents_first` is the same for incidents.
     """
 
     key: str
@@ -141,7 +149,7 @@ class ScopeEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PageData(Struct, frozen=True, kw_only=True):
-    """The whole page. `more`: how many scopes are left out."""
+    """All data of the page. `more` is the number of scopes that are left out."""
 
     title: str
     made: str

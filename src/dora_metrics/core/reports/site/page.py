@@ -1,6 +1,6 @@
-"""The page's data within its budget: everything of the scopes that were deployed last, less of the others.
+"""The data of the page, within a size limit.
 
-The weeks of a scope as the page draws them.
+The scopes that were deployed last have everything; others have fewer windows, weeks and evidence.
 """
 
 from collections import defaultdict
@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from dora_metrics.core import formatting, schema, windows
+from dora_metrics.core import formatting, schema
 from dora_metrics.core.failures.judge import counts_in_failure_rate
 from dora_metrics.core.metrics.calculate import calculate_metrics
 from dora_metrics.core.metrics.comparison import compare_windows
@@ -41,73 +41,40 @@ from dora_metrics.core.reports.site.model import (
     PageData,
     ScopeEntry,
     ScopeInWindow,
+    WeekSeries,
     WindowOption,
 )
-from dora_metrics.core.reports.site.model import WeekSeries as ModelWeeks
 from dora_metrics.core.reports.summary import overall_level_text, repository_url
 from dora_metrics.core.scope import default_service
-from dora_metrics.core.windows import WindowSpec, iso_weeks
-
-
-def week_series(history: ScopeHistory, weeks: Sequence[schema.Week], results: Results) -> ModelWeeks | None:
-    """The series; None where there is no week."""
-    if not weeks:
-        return None
-    counts_at_edges = [
-        count_before(history, moment) for moment in (*(week.start for week in weeks), min(weeks[-1].end, results.now))
-    ]
-    first_numbers = [deployment_count for deployment_count, _ in counts_at_edges]
-    failed_ids = {failure.deployment.id for failure in history.failures}
-    deployments_by_week = [history.deployments[start:end] for start, end in pairwise(first_numbers)]
-    return ModelWeeks(
-        monday=formatting.date(weeks[0].start, results.policy.zone),
-        since=int(weeks[0].start.timestamp()),
-        hours=[round((week.end - week.start).total_seconds() / 3600, 1) for week in weeks],
-        partial=(weeks[0].partial, weeks[-1].partial),
-        at=first_numbers,
-        incidents_at=[incident_count for _, incident_count in counts_at_edges],
-        deployments=[week.deployments for week in weeks],
-        counted=[
-            sum(counts_in_failure_rate(d, results.policy) for d in deployments) for deployments in deployments_by_week
-        ],
-        failed=[sum(d.id in failed_ids for d in deployments) for deployments in deployments_by_week],
-        deployments_failed=[
-            sum(d.id in failed_ids and d.status == "success" for d in deployments)
-            for deployments in deployments_by_week
-        ],
-        lead_time=[round_or_none(week.lead_time_p50_seconds) for week in weeks],
-        change_failure_rate=[_round_ratio(week.change_failure_ratio) for week in weeks],
-        recovery_time=[round_or_none(week.recovery_p50_seconds) for week in weeks],
-        rework_rate=[_round_ratio(week.rework_ratio) for week in weeks],
-    )
-
-
-def _round_ratio(ratio: float | None) -> float | None:
-    """Five digits; a whole one, which most are, without any."""
-    return None if ratio is None else int(ratio) if ratio in (0, 1) else round(ratio, 5)
-
+from dora_metrics.core.windows import Window, WindowSpec, iso_weeks, parse_window
 
 MAX_DATA_BYTES = 780_000
-"""Bytes of data: with the library and everything else the page stays below 1.5 MB."""
+"""Limit of the embedded data. With the chart library and everything else the page stays below 1.5 MB."""
 
 MAX_PAGE_SCOPES = 500
 MAX_FULL_SCOPES = 20
-"""So many scopes have every window; the others the one of the settings, and the last weeks."""
+"""Scopes with every window. The others have only the configured window and their last weeks."""
 
 MAX_PAGE_WEEKS = 5_000
+"""Of all full scopes together."""
+
 WEEKS_IN_BRIEF = 13
+"""Weeks of a scope that is not full."""
+
 MAX_DEPLOYMENTS = 5_000
 MAX_INCIDENTS = 500
 INCIDENT_BYTES_DIVISOR = 4
-"""Incidents may take a quarter of the room for evidence."""
+"""Incidents may take a quarter of the bytes for evidence."""
 
 EXTRA_WINDOWS = ("30d", "90d", "365d", "all")
-"""Windows to choose from besides that of the settings."""
+"""Windows that are offered besides the configured one."""
+
+OfferedWindow = tuple[WindowSpec, Window]
 
 
 @dataclass(frozen=True)
 class PageScope:
-    """A scope on its way into the page. `full`: with every window."""
+    """What the entry of a scope is built from. A full scope has every window."""
 
     history: ScopeHistory
     metrics: schema.ScopeMetrics
@@ -116,7 +83,7 @@ class PageScope:
 
 
 def build_page(results: Results, series: WeeksByScope) -> PageData:
-    """Everything that the page shows."""
+    """Build the data of the page. `series` has the weeks of each scope."""
     links = LinkTable()
     scopes_with_metrics = scopes_latest_first(results)
     page_scopes = [
@@ -155,6 +122,7 @@ def _title(results: Results) -> str:
 def _scope_entry(
     page_scope: PageScope, results: Results, series: Sequence[schema.Week], links: LinkTable, *, with_repository: bool
 ) -> ScopeEntry:
+    """Build the entry of a scope, still without evidence."""
     history, scope = page_scope.history, page_scope.history.scope
     max_weeks = MAX_PAGE_WEEKS // max(1, min(MAX_FULL_SCOPES, len(results.evaluation.histories)))
     service_part = () if scope.service == default_service(scope.repository) else (scope.service,)
@@ -169,39 +137,66 @@ def _scope_entry(
     )
 
 
-def offered_window_specs(results: Results) -> list[WindowSpec]:
-    """The windows to choose from, that of the settings first."""
-    others = (windows.parse_window(text, results.policy.zone) for text in EXTRA_WINDOWS)
-    return [
-        results.window_spec,
-        *(
-            spec
-            for spec in others
-            if (spec.length, spec.is_all) != (results.window_spec.length, results.window_spec.is_all)
-        ),
+def week_series(history: ScopeHistory, weeks: Sequence[schema.Week], results: Results) -> WeekSeries | None:
+    """Convert the weeks of a scope; None without any."""
+    if not weeks:
+        return None
+    counts_at_edges = [
+        count_before(history, moment) for moment in (*(week.start for week in weeks), min(weeks[-1].end, results.now))
     ]
+    first_numbers = [deployment_count for deployment_count, _ in counts_at_edges]
+    failed_ids = {failure.deployment.id for failure in history.failures}
+    deployments_by_week = [history.deployments[start:end] for start, end in pairwise(first_numbers)]
+    return WeekSeries(
+        monday=formatting.date(weeks[0].start, results.policy.zone),
+        since=int(weeks[0].start.timestamp()),
+        hours=[round((week.end - week.start).total_seconds() / 3600, 1) for week in weeks],
+        partial=(weeks[0].partial, weeks[-1].partial),
+        at=first_numbers,
+        incidents_at=[incident_count for _, incident_count in counts_at_edges],
+        deployments=[week.deployments for week in weeks],
+        counted=[
+            sum(counts_in_failure_rate(d, results.policy) for d in deployments) for deployments in deployments_by_week
+        ],
+        failed=[sum(d.id in failed_ids for d in deployments) for deployments in deployments_by_week],
+        deployments_failed=[
+            sum(d.id in failed_ids and d.status == "success" for d in deployments)
+            for deployments in deployments_by_week
+        ],
+        lead_time=[round_or_none(week.lead_time_p50_seconds) for week in weeks],
+        change_failure_rate=[_round_ratio(week.change_failure_ratio) for week in weeks],
+        recovery_time=[round_or_none(week.recovery_p50_seconds) for week in weeks],
+        rework_rate=[_round_ratio(week.rework_ratio) for week in weeks],
+    )
 
 
-def _offered_windows(results: Results) -> list[tuple[WindowSpec, windows.Window]]:
-    """Those that any scope has, that of the settings first; one in any case."""
+def _round_ratio(ratio: float | None) -> float | None:
+    """Round to five digits. The integers 0 and 1, which most ratios are, are shorter as JSON."""
+    return None if ratio is None else int(ratio) if ratio in (0, 1) else round(ratio, 5)
+
+
+def offered_window_specs(results: Results) -> list[WindowSpec]:
+    """Return the configured window, then the other ones that may be offered."""
+    configured = results.window_spec
+    others = (parse_window(text, results.policy.zone) for text in EXTRA_WINDOWS)
+    return [configured, *(o for o in others if (o.length, o.is_all) != (configured.length, configured.is_all))]
+
+
+def _offered_windows(results: Results) -> list[OfferedWindow]:
+    """Return the windows that any scope has, the configured one first. There is at least one."""
     first_deployment_at = results.evaluation.first_deployment_at
     resolved = [(spec, spec.resolve(results.now, first_deployment_at)) for spec in offered_window_specs(results)]
     not_empty = [(spec, window) for spec, window in resolved if window.start < window.end]
     return [pair for pair in not_empty if _is_offered(*pair, results, first_deployment_at)] or not_empty[:1]
 
 
-def _is_offered(
-    spec: WindowSpec, window: windows.Window, results: Results, first_deployment_at: datetime | None
-) -> bool:
-    """Whether a window of choice holds only time that is known of; that of the settings and all are there anyway."""
-    return (
-        spec is results.window_spec
-        or spec.is_all
-        or (first_deployment_at is not None and first_deployment_at <= window.start)
-    )
+def _is_offered(spec: WindowSpec, window: Window, results: Results, first_deployment_at: datetime | None) -> bool:
+    """Whether records cover the whole window. The configured window and `all` are always offered."""
+    is_covered = first_deployment_at is not None and first_deployment_at <= window.start
+    return is_covered or spec.is_all or spec is results.window_spec
 
 
-def _window_option(spec: WindowSpec, window: windows.Window, results: Results) -> WindowOption:
+def _window_option(spec: WindowSpec, window: Window, results: Results) -> WindowOption:
     return WindowOption(
         key=spec.text,
         label=_label(spec, window, results),
@@ -213,9 +208,9 @@ def _window_option(spec: WindowSpec, window: windows.Window, results: Results) -
 
 
 def _entries_by_window(
-    page_scope: PageScope, results: Results, windows: Sequence[tuple[WindowSpec, windows.Window]]
+    page_scope: PageScope, results: Results, windows: Sequence[OfferedWindow]
 ) -> Iterator[ScopeInWindow]:
-    """A scope in every window, or in that of the settings alone."""
+    """Yield a full scope in every window that it has, another one in the configured window only."""
     history = page_scope.history
     for number, (spec, window) in enumerate(windows if page_scope.is_full else windows[:1]):
         if number and not _is_offered(spec, window, results, history.first_deployment_at):
@@ -225,64 +220,53 @@ def _entries_by_window(
         verdicts = compare_windows(history, window, current, previous) if previous else {}
         outlook = page_scope.metrics.outlook if spec is results.window_spec and page_scope.is_full else None
         extra_details = (outlook_details(outlook) if outlook else {}) if page_scope.is_full else None
+        cards = build_cards(current, previous, verdicts, results.policy.benchmark, extra_details)
         yield ScopeInWindow(
             window=number,
             deployments=(start[0], end[0]),
             incidents=(start[1], end[1]),
             overall=overall_level_text(replace(page_scope.metrics, metrics=current)),
-            cards=_with_start_of_records(
-                build_cards(current, previous, verdicts, results.policy.benchmark, extra_details),
-                history,
-                window,
-                results,
-            ),
+            cards=_with_start_of_records(cards, history, window, results),
             outlook=list(outlook_lists(outlook)) if outlook else [],
             beside=list(security_rows(current)) if page_scope.is_full else [],
         )
 
 
 def _with_start_of_records(
-    cards: list[MetricCard], history: ScopeHistory, window: windows.Window, results: Results
+    cards: list[MetricCard], history: ScopeHistory, window: Window, results: Results
 ) -> list[MetricCard]:
-    """The cards; the first one, which counts days, says where nothing is known of the first of them."""
+    """Add the start of the records to the card of the deployment frequency, if they start inside the window."""
     frequency, *others = cards
-    if (
-        history.first_deployment_at is None
-        or not window.contains(history.first_deployment_at)
-        or history.first_deployment_at == window.start
-    ):
+    first = history.first_deployment_at
+    if first is None or not window.contains(first) or first == window.start:
         return cards
-    n_text = f"{frequency.n}, known since {formatting.date(history.first_deployment_at, results.policy.zone)}"
+    n_text = f"{frequency.n}, known since {formatting.date(first, results.policy.zone)}"
     return [replace(frequency, n=n_text), *others]
 
 
 def _metrics_in_window(
-    page_scope: PageScope, results: Results, spec: WindowSpec, window: windows.Window
+    page_scope: PageScope, results: Results, spec: WindowSpec, window: Window
 ) -> tuple[schema.Metrics, schema.Metrics | None]:
-    """The metrics in a window and, where there is one, in the window before; those of the settings are known."""
+    """Return the metrics in a window and in its previous window, if it has one."""
     if spec is results.window_spec:
         return page_scope.metrics.metrics, page_scope.metrics.previous
 
-    def metrics_in(window: windows.Window) -> schema.Metrics:
+    def metrics_in(window: Window) -> schema.Metrics:
         touched_weeks = iso_weeks(window, results.policy.zone, results.now, page_scope.history.first_deployment_at)
         return calculate_metrics(page_scope.history, window, touched_weeks, results.policy)
 
     return metrics_in(window), None if spec.is_all else metrics_in(window.previous())
 
 
-def _label(spec: WindowSpec, window: windows.Window, results: Results) -> str:
+def _label(spec: WindowSpec, window: Window, results: Results) -> str:
     if spec.is_all:
         return "all"
     if spec.length:
-        return (
-            formatting.count(round(window.days), "day")
-            if window.days >= 1
-            else formatting.duration(window.days * 86400)
-        )
+        return formatting.days_or_hours(window.days)
     return " – ".join(formatting.date(moment, results.policy.zone) for moment in (window.start, window.end))
 
 
-def _previous_window_text(spec: WindowSpec, window: windows.Window, results: Results) -> str:
+def _previous_window_text(spec: WindowSpec, window: Window, results: Results) -> str:
     if spec.is_all:
         return ""
     return f"in the {_label(spec, window, results)} before" if spec.length else "in as long a time before"
@@ -294,7 +278,7 @@ T = TypeVar("T", DeploymentEntry, IncidentEntry)
 def _with_evidence(
     entries: Sequence[ScopeEntry], page_scopes: Sequence[PageScope], now: datetime, bytes_left: int
 ) -> list[ScopeEntry]:
-    """The newest incidents and deployments of all scopes together, as many as there is room for."""
+    """Add the newest incidents and deployments of all scopes together, as many as fit into `bytes_left`."""
     counts_by_now = [count_before(page_scope.history, now) for page_scope in page_scopes]
     incidents = (
         (page_scope.history.incidents[number].incident.detected_at, scope, number)
@@ -336,14 +320,14 @@ def _newest_that_fit(
     build_entry: Callable[[EvidenceBuilder, int], T],
     bytes_left: int,
 ) -> tuple[defaultdict[int, list[T]], int]:
-    """By scope what fits into so many bytes, the newest first, and how many bytes that takes."""
+    """Build the entries that fit into `bytes_left`, newest first, by index of their scope; and count their bytes."""
     entries: defaultdict[int, list[T]] = defaultdict(list)
     used_bytes = 0
     for _, scope, number in newest:
         links = page_scopes[scope].evidence.links
-        size_bytes = links.size_bytes
+        link_bytes = links.size_bytes
         entry = build_entry(page_scopes[scope].evidence, number)
-        used_bytes += _size_bytes(entry) + 1 + links.size_bytes - size_bytes
+        used_bytes += _size_bytes(entry) + 1 + links.size_bytes - link_bytes
         if used_bytes > bytes_left:
             break
         entries[scope].append(entry)
