@@ -1,18 +1,19 @@
-/* What is chosen stands in the address, so that it can be shared. */
+/* The selection (scope, window, evidence, theme) is kept in the URL's hash, so that it can be shared. */
 
-const NOTHING = "-"; // an address without a choice that names no part of the page, so that nothing scrolls
+const EMPTY_HASH = "-"; // names no element of the page, so the browser does not scroll
 
-function chosen() {
-  const found = new URLSearchParams(location.hash.slice(1));
-  found.delete(NOTHING);
-  return found;
+function selection() {
+  const parameters = new URLSearchParams(location.hash.slice(1));
+  parameters.delete(EMPTY_HASH);
+  return parameters;
 }
 
-function choose(changes) {
-  const next = chosen();
+/** Set the keys of `changes`; an empty value removes its key. */
+function select(changes) {
+  const next = selection();
   for (const [key, value] of Object.entries(changes)) {
     if (value) next.set(key, value);
     else next.delete(key);
   }
-  if (next.toString() !== chosen().toString()) location.hash = next.toString() || NOTHING;
+  if (next.toString() !== selection().toString()) location.hash = next.toString() || EMPTY_HASH;
 }

@@ -1,29 +1,30 @@
-/* What is in the page: core/site/model.py. Nothing is computed from it but places on the screen. */
+/* The page's data, as core/site/model.py defines it. The page computes nothing from it but positions on the screen. */
 
 const DAY = 86400, WEEK = 7 * DAY;
 const $ = (id) => document.getElementById(id);
 const PAGE = JSON.parse(document.getElementById("data").textContent);
 const METRICS = ["deployment_frequency", "lead_time", "change_failure_rate", "recovery_time", "rework_rate"];
 
-// What every scope has comes without names, and what has its default is left out.
-const NUMBERS = ["window", "deployments", "incidents", "overall", "cards", "outlook", "beside"];
-const CARD = ["value", "level", "rank", "interval", "n", "before", "verdict", "reason", "details"];
-const WEEKS = [
+// Structs that every scope has are encoded as lists, in the order of these fields. Defaults are left out.
+const WINDOW_FIELDS = ["window", "deployments", "incidents", "overall", "cards", "outlook", "beside"];
+const CARD_FIELDS = ["value", "level", "rank", "interval", "n", "before", "verdict", "reason", "details"];
+const WEEK_FIELDS = [
   "monday", "since", "hours", "partial", "at", "incidents_at", "deployments", "counted", "failed", "deployments_failed",
   ...METRICS.slice(1),
 ];
-const named = (names, list) => Object.fromEntries(list.map((value, place) => [names[place], value]));
+const withNames = (names, values) => Object.fromEntries(values.map((value, index) => [names[index], value]));
 
-for (const one of PAGE.scopes) {
-  Object.assign(one, { first: 0, deployments: [], incidents_first: 0, incidents: [], ...one });
-  one.weeks &&= named(WEEKS, one.weeks);
-  one.windows = one.windows.map((list) => {
-    const found = named(NUMBERS, list);
-    found.cards = Object.fromEntries(found.cards.map((card, place) => [METRICS[place], named(CARD, card)]));
-    return { ...PAGE.windows[found.window], ...found };
+for (const scope of PAGE.scopes) {
+  Object.assign(scope, { first: 0, deployments: [], incidents_first: 0, incidents: [], ...scope });
+  scope.weeks &&= withNames(WEEK_FIELDS, scope.weeks);
+  scope.windows = scope.windows.map((values) => {
+    const fields = withNames(WINDOW_FIELDS, values);
+    const cards = fields.cards.map((card, index) => [METRICS[index], withNames(CARD_FIELDS, card)]);
+    fields.cards = Object.fromEntries(cards);
+    return { ...PAGE.windows[fields.window], ...fields };
   });
-  for (const deployment of one.deployments) {
-    const absent = { status: "success", counted: true, changes: [], more: 0, more_excluded: 0 };
-    Object.assign(deployment, { ...absent, ...deployment });
+  for (const deployment of scope.deployments) {
+    const defaults = { status: "success", counted: true, changes: [], more: 0, more_excluded: 0 };
+    Object.assign(deployment, { ...defaults, ...deployment });
   }
 }

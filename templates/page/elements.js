@@ -1,23 +1,26 @@
-/* Elements: texts stay texts, whatever is in them. */
+/* Helpers that create elements. Text is always added as text nodes, so data cannot become markup. */
 
+/** Create an element. An attribute `on…` is an event listener, `false` leaves an attribute out, `true` is empty. */
 function element(name, attributes, ...children) {
-  const made = document.createElement(name);
+  const created = document.createElement(name);
   for (const [key, value] of Object.entries(attributes || {})) {
-    if (key === "class") made.className = value;
-    else if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
-    else if (value !== false && value !== undefined) made.setAttribute(key, value === true ? "" : value);
+    if (key === "class") created.className = value;
+    else if (key.startsWith("on")) created.addEventListener(key.slice(2), value);
+    else if (value !== false && value !== undefined) created.setAttribute(key, value === true ? "" : value);
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
-  return made;
+  created.append(...children.filter((child) => child !== null && child !== undefined && child !== ""));
+  return created;
 }
 
-const address = (link) => (link ? PAGE.bases[link[0]] + link[1] : "");
+/** The URL of a link `[number in PAGE.bases, ending]`; empty without one. */
+const urlOf = (link) => (link ? PAGE.bases[link[0]] + link[1] : "");
 
-function linked(text, link) {
-  const href = address(link);
+/** The text as a link if its URL is http or https, otherwise the text alone. */
+function linkOrText(text, link) {
+  const href = urlOf(link);
   if (!/^https?:\/\//i.test(href)) return element("span", { dir: "auto" }, text);
   return element("a", { href, target: "_blank", rel: "noopener noreferrer", dir: "auto" }, text);
 }
 
-const moment = (seconds) =>
-  element("time", { datetime: new Date(seconds * 1000).toISOString() }, minute(seconds));
+const timeElement = (seconds) =>
+  element("time", { datetime: new Date(seconds * 1000).toISOString() }, dateTime(seconds));

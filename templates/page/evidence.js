@@ -1,185 +1,198 @@
-/* What a number was made from: deployments with their changes, failures and incidents. */
+/* The evidence of a number, in a dialog: deployments with their changes, failures and incidents. */
 
-const SHOWN = 50;
-const STATUS = { failure: "did not reach users", cancelled: "cancelled" };
+const LIST_STEP = 50; // items that a list shows at a time
+const STATUS_TEXTS = { failure: "did not reach users", cancelled: "cancelled" };
 
-const within = (list, first, [from, to]) => list.slice(Math.max(0, from - first), Math.max(0, to - first));
-const newest = (list) => [...list].reverse();
+/** The items with numbers from `from` to before `to`; `first` is the number of the first item in the page. */
+const itemsInRange = (items, first, [from, to]) => items.slice(Math.max(0, from - first), Math.max(0, to - first));
+const newestFirst = (items) => [...items].reverse();
 const isMeasured = ({ change }) => typeof change[3] === "number";
-const worth = (value) => (typeof value === "number" ? duration(value) : value);
+const leadTimeOrReason = (value) => (typeof value === "number" ? duration(value) : value);
 
-function ended(failed) {
+function recoveryText(failed) {
   if (failed.seconds !== undefined) return `over after ${duration(failed.seconds)}`;
   return failed.by ? "its recorded end lies before it" : "still open";
 }
 
 const chip = (kind, text) => element("span", { class: `chip ${kind}` }, text);
-const headline = (what, ...rest) =>
-  element("div", { class: "line" }, element("span", { class: "what" }, what), ...rest);
+const headline = (title, ...rest) =>
+  element("div", { class: "line" }, element("span", { class: "what" }, title), ...rest);
 
-function failure(failed) {
+function failureElement(failed) {
   return element("p", { class: "why" }, "Failed by ", element("code", null, failed.rule), ": ",
-    linked(failed.because, failed.link), `; ${ended(failed)}${failed.by ? ` (${failed.by})` : ""}.`);
+    linkOrText(failed.because, failed.link), `; ${recoveryText(failed)}${failed.by ? ` (${failed.by})` : ""}.`);
 }
 
-function changeLine([name, title, link, value]) {
+function changeItem([name, title, link, value]) {
   return element("li", null,
-    element("span", { class: "number" }, linked(name, link)),
+    element("span", { class: "number" }, linkOrText(name, link)),
     element("span", { class: "title", dir: "auto" }, title),
-    element("span", { class: "lead" }, worth(value)));
+    element("span", { class: "lead" }, leadTimeOrReason(value)));
 }
 
-const unlisted = ({ more, more_excluded }) => more + more_excluded;
+/** How many changes of a deployment the page does not list. */
+const unlistedCount = ({ more, more_excluded }) => more + more_excluded;
 
-function deploymentLine(one) {
+function deploymentItem(deployment) {
+  const { name, link, failed, counted, rework, at, changes } = deployment, unlisted = unlistedCount(deployment);
   return element("li", null,
-    headline(linked(one.name, one.link),
-      one.failed ? chip("bad", "failed") : null,
-      one.counted ? null : chip("off", STATUS[one.status]),
-      one.rework ? chip("warn", "repair") : null,
-      moment(one.at)),
-    one.failed ? failure(one.failed) : null,
-    one.rework ? element("p", { class: "why" }, `A repair: ${one.rework}.`) : null,
-    one.changes.length ? element("ul", { class: "changes" }, ...one.changes.map(changeLine)) : null,
-    unlisted(one) ? element("p", { class: "quietly" }, `and ${plural(unlisted(one), "more change")}`) : null);
+    headline(linkOrText(name, link),
+      failed ? chip("bad", "failed") : null,
+      counted ? null : chip("off", STATUS_TEXTS[deployment.status]),
+      rework ? chip("warn", "repair") : null,
+      timeElement(at)),
+    failed ? failureElement(failed) : null,
+    rework ? element("p", { class: "why" }, `A repair: ${rework}.`) : null,
+    changes.length ? element("ul", { class: "changes" }, ...changes.map(changeItem)) : null,
+    unlisted ? element("p", { class: "quietly" }, `and ${plural(unlisted, "more change")}`) : null);
 }
 
-function incidentLine(one) {
-  const state = one.seconds === undefined ? "Still open" : `Resolved after ${duration(one.seconds)}`;
+function incidentItem(incident) {
+  const { title, link, severity, at, blamed, because } = incident;
+  const state = incident.seconds === undefined ? "Still open" : `Resolved after ${duration(incident.seconds)}`;
   return element("li", null,
-    headline(linked(one.title, one.link), one.severity ? chip("off", one.severity) : null, moment(one.at)),
-    element("p", { class: "why" }, `${state}; blamed on ${one.blamed || "no deployment"}: ${one.because}.`));
+    headline(linkOrText(title, link), severity ? chip("off", severity) : null, timeElement(at)),
+    element("p", { class: "why" }, `${state}; blamed on ${blamed || "no deployment"}: ${because}.`));
 }
 
-function leadLine({ deployment, change: [name, title, link, value] }) {
+function leadTimeItem({ deployment, change: [name, title, link, value] }) {
   return element("li", null,
-    headline(linked(name, link), element("span", { class: "title", dir: "auto" }, title),
-      element("span", null, worth(value))),
+    headline(linkOrText(name, link), element("span", { class: "title", dir: "auto" }, title),
+      element("span", null, leadTimeOrReason(value))),
     element("p", { class: "quietly" },
-      "with ", linked(deployment.name, deployment.link), `, ${minute(deployment.at)}`));
+      "with ", linkOrText(deployment.name, deployment.link), `, ${dateTime(deployment.at)}`));
 }
 
-/** A list, some of it at first. */
-function list(items, draws) {
-  const place = element("ul", { class: "evidence" }), more = element("button", { type: "button", class: "quiet more" });
-  let shown = 0;
-  const grow = () => {
-    const next = items.slice(shown, shown + SHOWN).map(draws), focused = shown ? next[0] : null;
-    place.append(...next);
-    shown += next.length;
-    const left = items.length - shown;
-    more.textContent = `Show ${Math.min(SHOWN, left)} more of ${left.toLocaleString("en-US")}`;
-    more.hidden = !left;
+/** A list that shows its first items, and a button that shows more of them. */
+function growingList(items, buildItem) {
+  const list = element("ul", { class: "evidence" });
+  const button = element("button", { type: "button", class: "quiet more" });
+  let shownCount = 0;
+  const showMore = () => {
+    const added = items.slice(shownCount, shownCount + LIST_STEP).map(buildItem);
+    const focused = shownCount ? added[0] : null;
+    list.append(...added);
+    shownCount += added.length;
+    const left = items.length - shownCount;
+    button.textContent = `Show ${Math.min(LIST_STEP, left)} more of ${left.toLocaleString("en-US")}`;
+    button.hidden = !left;
     focused?.querySelector("a, button")?.focus();
   };
-  more.addEventListener("click", grow);
-  grow();
-  return [place, more];
+  button.addEventListener("click", showMore);
+  showMore();
+  return [list, button];
 }
 
-const failed = (deployments) => newest(deployments.filter((one) => one.failed));
+const failedDeployments = (deployments) => newestFirst(deployments.filter(({ failed }) => failed));
+const reworkDeployments = (deployments) => newestFirst(deployments.filter(({ rework }) => rework));
 
+/** The listed changes of all deployments, the slowest first, those without a lead time last. */
 function changesOf(deployments) {
-  const all = deployments.flatMap((deployment) => deployment.changes.map((change) => ({ deployment, change })));
-  const seconds = (one) => (isMeasured(one) ? one.change[3] : -1);
-  return all.sort((one, other) => seconds(other) - seconds(one));
+  const changes = deployments.flatMap((deployment) => deployment.changes.map((change) => ({ deployment, change })));
+  const seconds = (item) => (isMeasured(item) ? item.change[3] : -1);
+  return changes.sort((a, b) => seconds(b) - seconds(a));
 }
 
-const sum = (list, value) => list.reduce((total, one) => total + value(one), 0);
-const many = (what) => ({ length }) => (length ? plural(length, what) : `No ${what}`);
+const sum = (items, value) => items.reduce((total, item) => total + value(item), 0);
+const countText = (noun) => ({ length }) => (length ? plural(length, noun) : `No ${noun}`);
 
-/** Successes are what is counted; other attempts are listed with them, and told apart. */
-function attempts(deployments) {
-  const good = deployments.filter(({ status }) => status === "success").length, others = deployments.length - good;
-  const rest = `${plural(others, "attempt")} that did not succeed`;
-  return !others ? many("deployment")({ length: good }) : good ? `${plural(good, "deployment")}; ${rest}` : rest;
+/** Only successful deployments count; other attempts are listed with them and counted separately. */
+function attemptsText(deployments) {
+  const successful = deployments.filter(({ status }) => status === "success").length;
+  const others = deployments.length - successful, othersText = `${plural(others, "attempt")} that did not succeed`;
+  if (!others) return countText("deployment")({ length: successful });
+  return successful ? `${plural(successful, "deployment")}; ${othersText}` : othersText;
 }
 
-function delivered(items, deployments) {
-  const here = items.filter(isMeasured).length, all = here + sum(deployments, ({ more }) => more);
-  const out = items.length - here + sum(deployments, ({ more_excluded }) => more_excluded);
-  const some = `${here.toLocaleString("en-US")} of ${plural(all, "change")}`;
-  const said = here < all ? some : many("change")({ length: all });
-  return `${said}${out ? `, ${out.toLocaleString("en-US")} left out` : ""}`;
+function changesText(items, deployments) {
+  const listed = items.filter(isMeasured).length, measured = listed + sum(deployments, ({ more }) => more);
+  const excluded = items.length - listed + sum(deployments, ({ more_excluded }) => more_excluded);
+  const part = `${listed.toLocaleString("en-US")} of ${plural(measured, "change")}`;
+  const text = listed < measured ? part : countText("change")({ length: measured });
+  return `${text}${excluded ? `, ${excluded.toLocaleString("en-US")} left out` : ""}`;
 }
 
-/** What of the changes is not listed, since a deployment had very many. */
-function restOf(deployments) {
-  const absent = sum(deployments, unlisted), full = deployments.filter(unlisted).length;
-  if (!absent) return [];
-  const whose = `of ${plural(full, "deployment")} with very many, whose slowest are here`;
-  return [element("p", null, `${absent.toLocaleString("en-US")} more, ${whose}, are in facts/ beside this page.`)];
+/** A note on the changes that the page does not list. */
+function unlistedNote(deployments) {
+  const unlisted = sum(deployments, unlistedCount), incomplete = deployments.filter(unlistedCount).length;
+  if (!unlisted) return [];
+  const origin = `of ${plural(incomplete, "deployment")} with very many, whose slowest are here`;
+  return [element("p", null, `${unlisted.toLocaleString("en-US")} more, ${origin}, are in facts/ beside this page.`)];
 }
 
-const LONGEST = "the longest first";
+const LONGEST_FIRST = "the longest first";
 
-/** For each metric: what is listed, how, and how many there are. */
-const LISTS = {
-  deployment_frequency: [newest, deploymentLine, attempts],
-  lead_time: [changesOf, leadLine, delivered],
-  change_failure_rate: [failed, deploymentLine, many("failed deployment")],
-  recovery_time: [failed, deploymentLine, many("failed deployment")],
-  rework_rate: [(all) => newest(all.filter((one) => one.rework)), deploymentLine, many("repair")],
+/** For each metric: which items are evidence, how one is shown, and how their number is written. */
+const EVIDENCE_LISTS = {
+  deployment_frequency: [newestFirst, deploymentItem, attemptsText],
+  lead_time: [changesOf, leadTimeItem, changesText],
+  change_failure_rate: [failedDeployments, deploymentItem, countText("failed deployment")],
+  recovery_time: [failedDeployments, deploymentItem, countText("failed deployment")],
+  rework_rate: [reworkDeployments, deploymentItem, countText("repair")],
 };
-const WITH_INCIDENTS = ["deployment_frequency", "change_failure_rate", "recovery_time"];
+const METRICS_WITH_INCIDENTS = ["deployment_frequency", "change_failure_rate", "recovery_time"];
 
-/** What is asked for: a metric of the window, a week, or a deployment; nothing where there is no such thing. */
-function askedFor(one, span, show) {
-  const { weeks } = one;
-  if (METRICS.includes(show)) {
-    const { deployments, incidents } = span;
-    return { title: $(`${show}-title`).textContent, metric: show, deployments, incidents, when: spoke(span) };
+/**
+ * The evidence that `key` selects: of a metric in the window (`lead_time`), of a week (`week:2026-W47`), or of a
+ * deployment (`deployment:<id>`). Null if the page does not have it.
+ */
+function findEvidence(scope, scopeWindow, key) {
+  const { weeks } = scope;
+  if (METRICS.includes(key)) {
+    const { deployments, incidents } = scopeWindow;
+    return { title: $(`${key}-title`).textContent, metric: key, deployments, incidents, when: windowText(scopeWindow) };
   }
-  if (show.startsWith("week:")) {
-    const number = weeks ? weeks.deployments.findIndex((_, place) => weekKey(weeks, place) === show) : -1;
+  if (key.startsWith("week:")) {
+    const number = weeks ? weeks.deployments.findIndex((_, week) => weekKey(weeks, week) === key) : -1;
     if (number < 0) return null;
     const [deployments, incidents] = [weeks.at, weeks.incidents_at].map((at) => [at[number], at[number + 1]]);
     return { title: weekName(weeks, number), metric: "deployment_frequency", deployments, incidents };
   }
-  const place = one.deployments.findIndex(({ id }) => `deployment:${id}` === show);
-  if (place < 0) return null;
-  const found = one.deployments[place], number = one.first + place;
-  return { title: found.name, metric: "deployment_frequency", deployments: [number, number + 1], incidents: [0, 0] };
+  const index = scope.deployments.findIndex(({ id }) => `deployment:${id}` === key);
+  if (index < 0) return null;
+  const { name } = scope.deployments[index], number = scope.first + index;
+  return { title: name, metric: "deployment_frequency", deployments: [number, number + 1], incidents: [0, 0] };
 }
 
-function folded(one, asked) {
-  const [chosenOnes, draws, counted] = LISTS[asked.metric];
-  const here = within(one.deployments, one.first, asked.deployments), items = chosenOnes(here);
-  const said = [counted(items, here), asked.when, asked.metric === "lead_time" && items.length > 1 ? LONGEST : ""];
-  const absent = Math.max(0, Math.min(one.first, asked.deployments[1]) - asked.deployments[0]);
-  const older = `${plural(absent, "older deployment is", "older deployments are")} not in this page, but in facts/`;
+function evidenceElements(scope, { metric, deployments: range, incidents, when }) {
+  const [itemsOf, buildItem, textOf] = EVIDENCE_LISTS[metric], isLeadTime = metric === "lead_time";
+  const deployments = itemsInRange(scope.deployments, scope.first, range), items = itemsOf(deployments);
+  const heading = [textOf(items, deployments), when, isLeadTime && items.length > 1 ? LONGEST_FIRST : ""];
+  const missing = Math.max(0, Math.min(scope.first, range[1]) - range[0]);
+  const older = `${plural(missing, "older deployment is", "older deployments are")} not in this page, but in facts/`;
   return [
-    element("p", null, said.filter(Boolean).join(" · ")),
-    ...list(items, draws),
-    ...(asked.metric === "lead_time" ? restOf(here) : []),
-    ...(absent ? [element("p", null, `${older} beside it.`)] : []),
-    ...(WITH_INCIDENTS.includes(asked.metric) ? incidentsOf(one, asked.incidents) : []),
+    element("p", null, heading.filter(Boolean).join(" · ")),
+    ...growingList(items, buildItem),
+    ...(isLeadTime ? unlistedNote(deployments) : []),
+    ...(missing ? [element("p", null, `${older} beside it.`)] : []),
+    ...(METRICS_WITH_INCIDENTS.includes(metric) ? incidentElements(scope, incidents) : []),
   ];
 }
 
-function incidentsOf(one, span) {
-  const here = newest(within(one.incidents, one.incidents_first, span));
-  const absent = Math.max(0, Math.min(one.incidents_first, span[1]) - span[0]);
-  if (!here.length && !absent) return [];
-  const older = element("p", null, `${plural(absent, "older one is", "older ones are")} in facts/ beside this page.`);
-  const title = element("h3", null, plural(here.length + absent, "incident"));
-  return [title, ...list(here, incidentLine), ...(absent ? [older] : [])];
+function incidentElements(scope, range) {
+  const incidents = newestFirst(itemsInRange(scope.incidents, scope.incidents_first, range));
+  const missing = Math.max(0, Math.min(scope.incidents_first, range[1]) - range[0]);
+  if (!incidents.length && !missing) return [];
+  const older = element("p", null, `${plural(missing, "older one is", "older ones are")} in facts/ beside this page.`);
+  const title = element("h3", null, plural(incidents.length + missing, "incident"));
+  return [title, ...growingList(incidents, incidentItem), ...(missing ? [older] : [])];
 }
 
-let back = null, open = "";
+let focusedBefore = null, openKey = "";
 
-function showEvidence(one, span) {
-  const dialog = $("evidence"), show = chosen().get("show"), asked = show && askedFor(one, span, show);
-  if (!asked) {
+/** Show the selected evidence in the dialog, or close the dialog if none is selected. */
+function showEvidence(scope, scopeWindow) {
+  const dialog = $("evidence"), key = selection().get("show"), evidence = key && findEvidence(scope, scopeWindow, key);
+  if (!evidence) {
     if (dialog.open) dialog.close();
     return;
   }
-  open = show;
-  $("evidence-title").textContent = asked.title;
-  $("evidence-body").replaceChildren(...folded(one, asked));
+  openKey = key;
+  $("evidence-title").textContent = evidence.title;
+  $("evidence-body").replaceChildren(...evidenceElements(scope, evidence));
   $("evidence-body").scrollTop = 0;
   if (!dialog.open) {
-    back = document.activeElement;
+    focusedBefore = document.activeElement;
     dialog.showModal();
   }
   $("evidence-title").focus();

@@ -1,95 +1,98 @@
-/* What can be chosen, and the page as it is chosen. */
+/* The controls (scope, window, theme), and rendering of what they select. */
 
-const FEW_SCOPES = 12;
+const MAX_SCOPES_WITHOUT_FILTER = 12;
 const THEMES = { "": "as the system", light: "light", dark: "dark" };
 
-const spoke = (span) => (span.label === "all" ? "all time" : span.label);
-const scope = () => PAGE.scopes.find((one) => one.key === chosen().get("scope")) || PAGE.scopes[0];
+const windowText = (scopeWindow) => (scopeWindow.label === "all" ? "all time" : scopeWindow.label);
+const selectedScope = () => PAGE.scopes.find(({ key }) => key === selection().get("scope")) || PAGE.scopes[0];
 
-function windowed(one) {
-  const wanted = chosen().get("window");
-  return one.windows.find((span) => span.key === wanted) || one.windows[0];
+function selectedWindow(scope) {
+  const selectedKey = selection().get("window");
+  return scope.windows.find(({ key }) => key === selectedKey) || scope.windows[0];
 }
 
-function options(filter) {
-  const wanted = filter.trim().toLowerCase(), current = scope();
-  const fitting = PAGE.scopes.filter((one) => one === current || one.name.toLowerCase().includes(wanted));
-  $("scope").replaceChildren(...fitting.map((one) =>
-    element("option", { value: one.key, selected: one === current }, one.name)));
+function fillScopeOptions(filter) {
+  const text = filter.trim().toLowerCase(), current = selectedScope();
+  const matching = PAGE.scopes.filter((scope) => scope === current || scope.name.toLowerCase().includes(text));
+  $("scope").replaceChildren(...matching.map((scope) =>
+    element("option", { value: scope.key, selected: scope === current }, scope.name)));
 }
 
-function windows(one, span) {
-  const focused = document.activeElement?.name === "window";
-  $("windows").replaceChildren(...one.windows.map((each, place) => element("span", null,
+function fillWindowOptions(scope, selected) {
+  const hadFocus = document.activeElement?.name === "window";
+  $("windows").replaceChildren(...scope.windows.map((scopeWindow, index) => element("span", null,
     element("input", {
-      type: "radio", name: "window", id: `window-${place}`, value: each.key, checked: each === span,
-      onchange: () => choose({ window: each.key }),
+      type: "radio", name: "window", id: `window-${index}`, value: scopeWindow.key, checked: scopeWindow === selected,
+      onchange: () => select({ window: scopeWindow.key }),
     }),
-    element("label", { for: `window-${place}` }, spoke(each)))));
-  if (focused) $("windows").querySelector(":checked").focus();
+    element("label", { for: `window-${index}` }, windowText(scopeWindow)))));
+  if (hadFocus) $("windows").querySelector(":checked").focus();
 }
 
-/** The colours; whether they have changed. */
-function theme() {
-  const wanted = chosen().get("theme") || "", known = Object.hasOwn(THEMES, wanted) ? wanted : "";
-  const root = document.documentElement, changed = (root.dataset.theme || "") !== known;
-  if (known) root.dataset.theme = known;
+/** Apply the selected theme. Returns whether it changed. */
+function applyTheme() {
+  const selected = selection().get("theme") || "", theme = Object.hasOwn(THEMES, selected) ? selected : "";
+  const root = document.documentElement, hasChanged = (root.dataset.theme || "") !== theme;
+  if (theme) root.dataset.theme = theme;
   else delete root.dataset.theme;
-  $("theme").querySelector("span").textContent = THEMES[known];
-  return changed;
+  $("theme").querySelector("span").textContent = THEMES[theme];
+  return hasChanged;
 }
 
-function announce(one, span) {
-  const said = METRICS.map((metric) => {
-    const { reason, value } = span.cards[metric];
+/** Write the values into the live region that screen readers announce. */
+function announce(scope, scopeWindow) {
+  const values = METRICS.map((metric) => {
+    const { reason, value } = scopeWindow.cards[metric];
     return `${$(`${metric}-title`).textContent} ${reason ? "no data" : value}`;
   });
-  $("told").textContent = `${one.name}, ${spoke(span)}: ${said.join("; ")}`;
+  $("announcement").textContent = `${scope.name}, ${windowText(scopeWindow)}: ${values.join("; ")}`;
 }
 
-let shown = "";
+let renderedKey = "";
 
-function render(anew) {
-  const repainted = theme(), one = scope(), span = windowed(one), now = `${one.key}\n${span.key}`;
-  if (anew === true || repainted || now !== shown) {
-    $("scope").value = one.key;
-    $("home").hidden = !one.link;
-    $("home").href = address(one.link);
-    windows(one, span);
-    numbers(one, span);
-    METRICS.forEach((metric) => draw(metric, one, span));
-    if (shown && now !== shown) announce(one, span);
-    shown = now;
+/** Render the selection. Numbers and charts are drawn only if scope, window or theme changed, or if forced. */
+function render({ isForced = false } = {}) {
+  const hasNewTheme = applyTheme(), scope = selectedScope(), scopeWindow = selectedWindow(scope);
+  const key = `${scope.key}\n${scopeWindow.key}`;
+  if (isForced || hasNewTheme || key !== renderedKey) {
+    $("scope").value = scope.key;
+    $("home").hidden = !scope.link;
+    $("home").href = urlOf(scope.link);
+    fillWindowOptions(scope, scopeWindow);
+    showNumbers(scope, scopeWindow);
+    METRICS.forEach((metric) => showMetric(metric, scope, scopeWindow));
+    if (renderedKey && key !== renderedKey) announce(scope, scopeWindow);
+    renderedKey = key;
   }
-  showEvidence(one, span);
+  showEvidence(scope, scopeWindow);
 }
 
 function start() {
-  document.body.append(element("div", { class: "hidden", "aria-hidden": "true" }, probe));
+  document.body.append(element("div", { class: "hidden", "aria-hidden": "true" }, colorProbe));
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
   $("main").hidden = false;
   $("scope-choice").hidden = PAGE.scopes.length < 2;
-  $("filter").hidden = PAGE.scopes.length <= FEW_SCOPES;
-  options("");
-  $("filter").addEventListener("input", (event) => options(event.target.value));
+  $("filter").hidden = PAGE.scopes.length <= MAX_SCOPES_WITHOUT_FILTER;
+  fillScopeOptions("");
+  $("filter").addEventListener("input", (event) => fillScopeOptions(event.target.value));
   $("choice").addEventListener("submit", (event) => event.preventDefault());
-  $("scope").addEventListener("change", (event) => choose({ scope: event.target.value, show: "" }));
+  $("scope").addEventListener("change", (event) => select({ scope: event.target.value, show: "" }));
   const dialog = $("evidence");
   $("close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   dialog.addEventListener("close", () => {
-    if (chosen().get("show") === open) choose({ show: "" });
-    back?.focus();
+    if (selection().get("show") === openKey) select({ show: "" });
+    focusedBefore?.focus();
   });
-  addEventListener("hashchange", render);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => render(true));
-  render(true);
+  addEventListener("hashchange", () => render());
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => render({ isForced: true }));
+  render({ isForced: true });
 }
 
 $("theme").hidden = false;
 $("theme").addEventListener("click", () => {
-  const names = Object.keys(THEMES), now = names.indexOf(chosen().get("theme") || "");
-  choose({ theme: names[(now + 1) % names.length] });
+  const names = Object.keys(THEMES), index = names.indexOf(selection().get("theme") || "");
+  select({ theme: names[(index + 1) % names.length] });
 });
 $("skip").addEventListener("click", (event) => {
   event.preventDefault();
@@ -98,6 +101,6 @@ $("skip").addEventListener("click", (event) => {
 });
 if (PAGE.scopes.length) start();
 else {
-  theme();
-  addEventListener("hashchange", theme);
+  applyTheme();
+  addEventListener("hashchange", applyTheme);
 }

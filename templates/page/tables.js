@@ -1,43 +1,44 @@
-/* The same numbers as a table, each week a way to what it was made from. */
+/* The weekly values as a table. Each week is a button that opens its evidence. */
 
+/** By key: the title of a column, and the value of its cell in a week. */
 const COLUMNS = {
   deployments: ["Deployments", (weeks, week) => weeks.deployments[week]],
-  failed: ["Failed", (weeks, week) => `${weeks.failed[week]} of ${weeks.counted[week]}`],
-  broken: ["Of them failed", (weeks, week) => weeks.deployments_failed[week]],
-  failure: ["Failure rate", (weeks, week) => percent(weeks.change_failure_rate[week])],
-  lead: ["Lead time", (weeks, week) => duration(weeks.lead_time[week])],
-  recovery: ["Recovery", (weeks, week) => duration(weeks.recovery_time[week])],
-  rework: ["Rework", (weeks, week) => percent(weeks.rework_rate[week])],
+  failedOfCounted: ["Failed", (weeks, week) => `${weeks.failed[week]} of ${weeks.counted[week]}`],
+  failedDeployments: ["Of them failed", (weeks, week) => weeks.deployments_failed[week]],
+  failureRate: ["Failure rate", (weeks, week) => percent(weeks.change_failure_rate[week])],
+  leadTime: ["Lead time", (weeks, week) => duration(weeks.lead_time[week])],
+  recoveryTime: ["Recovery", (weeks, week) => duration(weeks.recovery_time[week])],
+  reworkRate: ["Rework", (weeks, week) => percent(weeks.rework_rate[week])],
 };
 
-const TABLES = {
-  deployment_frequency: ["deployments", "broken"],
-  lead_time: ["deployments", "lead"],
-  change_failure_rate: ["failed", "failure"],
-  recovery_time: ["failed", "recovery"],
-  rework_rate: ["deployments", "rework"],
+const COLUMNS_BY_METRIC = {
+  deployment_frequency: ["deployments", "failedDeployments"],
+  lead_time: ["deployments", "leadTime"],
+  change_failure_rate: ["failedOfCounted", "failureRate"],
+  recovery_time: ["failedOfCounted", "recoveryTime"],
+  rework_rate: ["deployments", "reworkRate"],
 };
 
-/** Filled when it is opened: five years have many rows. */
-function table(section, metric, { weeks }, range) {
+/** Prepare the table of a metric. It is built when it is opened, since five years have many rows. */
+function prepareTable(section, metric, { weeks }, range) {
   const details = section.querySelector(".table");
   details.hidden = !weeks;
-  details.ontoggle = () => { if (details.open) section.querySelector(".scroll").replaceChildren(filled()); };
+  details.ontoggle = () => { if (details.open) section.querySelector(".scroll").replaceChildren(buildTable()); };
 
-  function filled() {
-    const columns = TABLES[metric].map((name) => COLUMNS[name]);
+  function buildTable() {
+    const columns = COLUMNS_BY_METRIC[metric].map((key) => COLUMNS[key]);
     const head = ["Week", ...columns.map(([title]) => title)].map((title) => element("th", { scope: "col" }, title));
-    const rows = numbersOf(range).reverse().map((week) => row(columns, week));
+    const rows = weekNumbers(range).reverse().map((week) => buildRow(columns, week));
     return element("table", null,
       element("thead", null, element("tr", null, ...head)), element("tbody", null, ...rows));
   }
 
-  function row(columns, week) {
-    const open = element("button", {
-      type: "button", class: "plain", onclick: () => choose({ show: weekKey(weeks, week) }),
+  function buildRow(columns, week) {
+    const button = element("button", {
+      type: "button", class: "plain", onclick: () => select({ show: weekKey(weeks, week) }),
     }, weekName(weeks, week));
     return element("tr", null,
-      element("th", { scope: "row" }, open, isPartial(weeks, week) ? " (not whole)" : ""),
+      element("th", { scope: "row" }, button, isPartial(weeks, week) ? " (not whole)" : ""),
       ...columns.map(([, cell]) => element("td", null, String(cell(weeks, week)))));
   }
 

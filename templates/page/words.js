@@ -1,47 +1,51 @@
-/* Words: those of core/words.py, for what hovers and folds. */
+/* Numbers and times as text, by the rules of core/formatting.py. */
 
-const even = (number) => {
-  const below = Math.floor(number), rest = number - below;
-  return rest === 0.5 ? below + (below % 2) : Math.round(number);
+/** Round half to even, as Python does. */
+const roundHalfEven = (number) => {
+  const lower = Math.floor(number), fraction = number - lower;
+  return fraction === 0.5 ? lower + (lower % 2) : Math.round(number);
 };
 
-const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+const UNIT_SECONDS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 
+/** `1 d 4 h`, `41 min`, `52 s`. */
 function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
-  const whole = even(seconds), place = UNITS.findIndex(([, size]) => whole >= size);
-  if (place < 0) return "0 s";
-  const [unit, size] = UNITS[place];
-  if (unit === "min" || unit === "s" || (unit === "d" && whole >= 100 * size)) {
-    return even(whole / size) === 60 ? "1 h" : `${even(whole / size)} ${unit}`;
+  const whole = roundHalfEven(seconds), index = UNIT_SECONDS.findIndex(([, unitSeconds]) => whole >= unitSeconds);
+  if (index < 0) return "0 s";
+  const [unit, unitSeconds] = UNIT_SECONDS[index];
+  if (unit === "min" || unit === "s" || (unit === "d" && whole >= 100 * unitSeconds)) {
+    return roundHalfEven(whole / unitSeconds) === 60 ? "1 h" : `${roundHalfEven(whole / unitSeconds)} ${unit}`;
   }
-  const [smaller, step] = UNITS[place + 1], all = even(whole / step), count = Math.floor(all / (size / step));
-  const rest = all % (size / step);
+  const [smallerUnit, smallerSeconds] = UNIT_SECONDS[index + 1], perUnit = unitSeconds / smallerSeconds;
+  const total = roundHalfEven(whole / smallerSeconds), count = Math.floor(total / perUnit), remainder = total % perUnit;
   if (unit === "h" && count === 24) return "1 d";
-  return rest ? `${count} ${unit} ${rest} ${smaller}` : `${count} ${unit}`;
+  return remainder ? `${count} ${unit} ${remainder} ${smallerUnit}` : `${count} ${unit}`;
 }
 
+/** `16.7 %`, without the decimal where it is zero. */
 function percent(ratio) {
   if (ratio === null || ratio === undefined) return "–";
-  const share = ratio * 100;
-  return `${Number((share % 1 === 0.25 ? share - 0.05 : share).toFixed(1))} %`; // of two as near, the even one
+  const value = ratio * 100;
+  return `${Number((value % 1 === 0.25 ? value - 0.05 : value).toFixed(1))} %`; // ties round to even, as in Python
 }
 
-/** Numbers and their units stay on one line. */
-const tied = (text) => text.replace(/(\d) (?=(?:d|h|min|s|%)(?:\s|$))/g, "$1\u00a0");
+/** Put a no-break space between each number and its unit. */
+const keepUnitsTogether = (text) => text.replace(/(\d) (?=(?:d|h|min|s|%)(?:\s|$))/g, "$1\u00a0");
 
-const plural = (count, one, many = `${one}s`) => `${count.toLocaleString("en-US")} ${count === 1 ? one : many}`;
+const plural = (count, singular, many = `${singular}s`) =>
+  `${count.toLocaleString("en-US")} ${count === 1 ? singular : many}`;
 
-/** `2026-11-21 09:05`; in UTC where a browser does not know the time zone. */
-function clock(timeZone) {
+/** Formats `2026-11-21 09:05`; in UTC if the browser does not know the time zone. */
+function dateTimeFormat(timeZone) {
   const parts = { year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" };
   try {
     return new Intl.DateTimeFormat("sv-SE", { timeZone, ...parts });
   } catch {
-    return clock("UTC");
+    return dateTimeFormat("UTC");
   }
 }
 
-const local = clock(PAGE.zone);
-const minute = (seconds) => local.format(new Date(seconds * 1000));
-window.dora = { duration, percent, minute };
+const zoneFormat = dateTimeFormat(PAGE.zone);
+const dateTime = (seconds) => zoneFormat.format(new Date(seconds * 1000));
+window.dora = { duration, percent, minute: dateTime };

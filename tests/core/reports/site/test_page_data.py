@@ -309,7 +309,7 @@ def test_every_style_and_script_is_allowed_by_its_hash() -> None:
 def test_the_data_are_those_that_the_page_reads_by_place() -> None:
     """data.js names the fields of what comes without names."""
     script = load_template("page/data.js")
-    for kind, name in ((ScopeInWindow, "NUMBERS"), (MetricCard, "CARD")):
+    for kind, name in ((ScopeInWindow, "WINDOW_FIELDS"), (MetricCard, "CARD_FIELDS")):
         (written,) = re.findall(rf"const {name} = \[(.*?)\];", script, re.DOTALL)
         assert re.findall(r'"(\w+)"', written) == list(kind.__struct_fields__)
     assert msgspec.json.decode(script_safe_json(msgspec.json.encode(made(results_of(*daily(3))))).encode())
