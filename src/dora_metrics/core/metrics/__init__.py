@@ -1,1 +1,1 @@
-"""The numbers: of a window, by week, compared, explained."""
+"""The metrics of a window: calculated, by week, compared and diagnosed."""

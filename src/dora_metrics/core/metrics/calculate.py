@@ -9,9 +9,10 @@ from typing import TypedDict
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import Failure, counts_in_failure_rate
 from dora_metrics.core.linking.link import has_reached_users
-from dora_metrics.core.metrics.lead_time import sorted_stage_seconds
+from dora_metrics.core.metrics.lead_time import MeasuredChange, sorted_stage_seconds
 from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
 from dora_metrics.core.metrics.security import count_by_severity
 from dora_metrics.core.policy import Policy
@@ -69,6 +70,21 @@ def deployments_in(history: ScopeHistory, window: Window) -> Sequence[Deployment
 def failures_in(history: ScopeHistory, window: Window) -> Sequence[Failure]:
     """Return the failures of deployments that finished in the window."""
     return in_window(history.failures, window, lambda failure: failure.deployment.finished_at)
+
+
+def measured_changes_in(history: ScopeHistory, window: Window) -> Sequence[MeasuredChange]:
+    """Return the changes with a lead time that were deployed in the window."""
+    return in_window(history.lead_times.measured, window, lambda change: change.deployed_at)
+
+
+def incidents_in(history: ScopeHistory, window: Window) -> Sequence[AttributedIncident]:
+    """Return the incidents that were detected in the window."""
+    return in_window(history.incidents, window, lambda attributed: attributed.incident.detected_at)
+
+
+def sorted_recovery_seconds(failures: Iterable[Failure]) -> list[float]:
+    """Return the known recovery times of failures."""
+    return sorted(failure.recovery_seconds for failure in failures if failure.recovery_seconds is not None)
 
 
 def successes(deployments: Iterable[Deployment]) -> list[Deployment]:
@@ -157,7 +173,7 @@ def _frequency_without_history() -> schema.DeploymentFrequency:
 
 
 def _lead_time(history: ScopeHistory, window: Window, policy: Policy) -> schema.LeadTime:
-    measured = in_window(history.lead_times.measured, window, lambda change: change.deployed_at)
+    measured = measured_changes_in(history, window)
     excluded_counts = dict.fromkeys(("first_deployment", "bots", "no_start", "negative"), 0)
     for exclusion in in_window(history.lead_times.excluded, window, lambda exclusion: exclusion.deployed_at):
         excluded_counts[exclusion.reason] += exclusion.change_count
@@ -218,7 +234,7 @@ def _change_failure_rate(
 
 
 def _recovery_time(failures: Sequence[Failure], policy: Policy) -> schema.RecoveryTime:
-    sorted_seconds = sorted(failure.recovery_seconds for failure in failures if failure.recovery_seconds is not None)
+    sorted_seconds = sorted_recovery_seconds(failures)
     open_count = sum(failure.recovered_at is None for failure in failures)
     interval = quantile_interval(sorted_seconds, 0.5) if sorted_seconds else None
     if not failures:
@@ -247,9 +263,7 @@ def _rework_rate(history: ScopeHistory, deployments: Iterable[Deployment]) -> sc
 
 
 def _incident_restore(history: ScopeHistory, window: Window) -> schema.IncidentRestore:
-    detected_in_window = [
-        attributed for attributed in history.incidents if window.contains(attributed.incident.detected_at)
-    ]
+    detected_in_window = incidents_in(history, window)
     resolved_in_window = [
         attributed.incident for attributed in history.incidents if window.contains(attributed.incident.resolved_at)
     ]

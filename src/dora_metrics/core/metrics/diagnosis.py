@@ -14,9 +14,15 @@ from statistics import median
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.failures.judge import Failure, counts_in_failure_rate
-from dora_metrics.core.metrics.calculate import deployments_in, failures_in, quantile_or_none, successes
-from dora_metrics.core.metrics.lead_time import MeasuredChange, stage_spans
-from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
+from dora_metrics.core.metrics.calculate import (
+    deployments_in,
+    failures_in,
+    measured_changes_in,
+    quantile_or_none,
+    successes,
+)
+from dora_metrics.core.metrics.lead_time import MeasuredChange, seconds_by_stage
+from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.schema import Measure
 from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL, fisher_exact_p
@@ -65,9 +71,9 @@ def recommend(do: str, because: str) -> Measure:
 
 def diagnose_lead_time(data: DiagnosisInput) -> Iterator[Finding]:
     """Find the stage that takes most of the time, and what happens in it."""
-    measured = in_window(data.history.lead_times.measured, data.window, lambda change: change.deployed_at)
+    measured = measured_changes_in(data.history, data.window)
     with_all_stages = [
-        (change, stages) for change in measured if (stages := _seconds_by_stage(change)).keys() >= set(_TIMED_STAGES)
+        (change, stages) for change in measured if (stages := seconds_by_stage(change)).keys() >= set(_TIMED_STAGES)
     ]
     if len(with_all_stages) < MIN_SAMPLES:
         return
@@ -92,12 +98,6 @@ _STAGE_TEXTS = {
 }
 
 
-def _seconds_by_stage(change: MeasuredChange) -> dict[str, float]:
-    """Return the known durations of the change's stages in seconds. Negative ones are left out."""
-    spans = ((stage, start, end) for stage, (start, end) in stage_spans(change.stage_source, change.deployed_at))
-    return {stage: (end - start).total_seconds() for stage, start, end in spans if start and end and start <= end}
-
-
 def _diagnose_coding(_: DiagnosisInput, __: Sequence[MeasuredChange]) -> Iterator[Finding]:
     yield Finding(
         "",
@@ -113,7 +113,7 @@ def _diagnose_coding(_: DiagnosisInput, __: Sequence[MeasuredChange]) -> Iterato
 def _diagnose_review(_: DiagnosisInput, changes: Sequence[MeasuredChange]) -> Iterator[Finding]:
     """Compare the wait for the first review with the rest of the review."""
     stages_of_changes = [
-        stages for change in changes if {"pickup", "review"} <= (stages := _seconds_by_stage(change)).keys()
+        stages for change in changes if {"pickup", "review"} <= (stages := seconds_by_stage(change)).keys()
     ]
     pickup_seconds = sum(min(stages["pickup"], stages["review"]) for stages in stages_of_changes)
     review_seconds = sum(stages["review"] for stages in stages_of_changes)
@@ -143,7 +143,7 @@ def _diagnose_delivery(data: DiagnosisInput, changes: Sequence[MeasuredChange]) 
     """Find merges on days of the week without deployments, and the lead time with half of the wait."""
     yield from _diagnose_deployment_days(data, changes)
     median_seconds = quantile_or_none(
-        sorted(change.seconds - _seconds_by_stage(change)["delivery"] / 2 for change in changes), 0.5
+        sorted(change.seconds - seconds_by_stage(change)["delivery"] / 2 for change in changes), 0.5
     )
     level = data.policy.benchmark.level_of("lead_time", median_seconds)
     level_text = f": {level}" if level else ""

@@ -8,7 +8,13 @@ from msgspec import UNSET
 from dora_metrics.core import schema
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.failures.judge import Failure
-from dora_metrics.core.metrics.calculate import calculate_metrics, deployments_in, failures_in
+from dora_metrics.core.metrics.calculate import (
+    calculate_metrics,
+    deployments_in,
+    failures_in,
+    incidents_in,
+    measured_changes_in,
+)
 from dora_metrics.core.metrics.lead_time import MeasuredChange
 from dora_metrics.core.metrics.outlook import MetricsPair, build_outlook
 from dora_metrics.core.metrics.scope_history import Evaluation, ScopeHistory, in_window
@@ -77,13 +83,10 @@ def _collect_evidence(history: ScopeHistory, window: Window) -> schema.Evidence:
     return schema.Evidence(
         deployments=[_deployment_evidence(deployment) for deployment in deployments_in(history, window)],
         failed_deployments=[_failure_evidence(failure) for failure in failures_in(history, window)],
-        lead_times=[
-            _lead_time_evidence(change)
-            for change in in_window(history.lead_times.measured, window, lambda change: change.deployed_at)
-        ],
+        lead_times=[_lead_time_evidence(change) for change in measured_changes_in(history, window)],
         unmatched_incidents=[
             schema.UnmatchedIncident(incident=attributed.incident.id, because=attributed.because)
-            for attributed in in_window(history.incidents, window, lambda attributed: attributed.incident.detected_at)
+            for attributed in incidents_in(history, window)
             if attributed.attributed_to is None
         ],
         fixed_vulnerabilities=[

@@ -123,12 +123,17 @@ def _measure_change(
 
 def sorted_stage_seconds(changes: Iterable[MeasuredChange]) -> dict[str, list[float]]:
     """Return the known durations of each stage in seconds, sorted. Negative ones are dropped."""
-    seconds_by_stage: dict[str, list[float]] = {stage: [] for stage in STAGES}
+    all_seconds: dict[str, list[float]] = {stage: [] for stage in STAGES}
     for change in changes:
-        for stage, (start, end) in stage_spans(change.stage_source, change.deployed_at):
-            if start and end and start <= end:
-                seconds_by_stage[stage].append((end - start).total_seconds())
-    return {stage: sorted(seconds) for stage, seconds in seconds_by_stage.items()}
+        for stage, seconds in seconds_by_stage(change).items():
+            all_seconds[stage].append(seconds)
+    return {stage: sorted(seconds) for stage, seconds in all_seconds.items()}
+
+
+def seconds_by_stage(change: MeasuredChange) -> dict[str, float]:
+    """Return the known durations of a change's stages in seconds. Negative ones are left out."""
+    spans = ((stage, start, end) for stage, (start, end) in stage_spans(change.stage_source, change.deployed_at))
+    return {stage: (end - start).total_seconds() for stage, start, end in spans if start and end and start <= end}
 
 
 def stage_spans(

@@ -6,8 +6,17 @@ from datetime import datetime, timedelta
 from dora_metrics.core import schema
 from dora_metrics.core.failures.judge import counts_in_failure_rate
 from dora_metrics.core.linking.link import has_reached_users
-from dora_metrics.core.metrics.calculate import deployments_in, failures_in, quantile_or_none, ratio_or_none, successes
-from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
+from dora_metrics.core.metrics.calculate import (
+    deployments_in,
+    failures_in,
+    incidents_in,
+    measured_changes_in,
+    quantile_or_none,
+    ratio_or_none,
+    sorted_recovery_seconds,
+    successes,
+)
+from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.statistics import WeeklyPoint
 from dora_metrics.core.targets.metric import METRICS
@@ -55,9 +64,7 @@ def _summarise_week(history: ScopeHistory, week: IsoWeek, window: Window, policy
     failures = failures_in(history, span)
     successful = successes(deployments)
     ids_reaching_users = [deployment.id for deployment in deployments if has_reached_users(deployment)]
-    lead_time_seconds = sorted(
-        change.seconds for change in in_window(history.lead_times.measured, span, lambda change: change.deployed_at)
-    )
+    lead_time_seconds = sorted(change.seconds for change in measured_changes_in(history, span))
     return schema.Week(
         week=week.name,
         start=week.window.start,
@@ -67,12 +74,10 @@ def _summarise_week(history: ScopeHistory, week: IsoWeek, window: Window, policy
         deployment_days=count_local_days((d.finished_at for d in successful), policy.zone),
         lead_time_p50_seconds=quantile_or_none(lead_time_seconds, 0.5),
         change_failure_ratio=ratio_or_none(len(failures), sum(counts_in_failure_rate(d, policy) for d in deployments)),
-        recovery_p50_seconds=quantile_or_none(
-            sorted(f.recovery_seconds for f in failures if f.recovery_seconds is not None), 0.5
-        ),
+        recovery_p50_seconds=quantile_or_none(sorted_recovery_seconds(failures), 0.5),
         rework_ratio=ratio_or_none(
             sum(deployment_id in history.rework_reasons for deployment_id in ids_reaching_users),
             len(ids_reaching_users),
         ),
-        incidents=len(in_window(history.incidents, span, lambda attributed: attributed.incident.detected_at)),
+        incidents=len(incidents_in(history, span)),
     )

@@ -279,25 +279,15 @@ def _with_evidence(
     entries: Sequence[ScopeEntry], page_scopes: Sequence[PageScope], now: datetime, bytes_left: int
 ) -> list[ScopeEntry]:
     """Add the newest incidents and deployments of all scopes together, as many as fit into `bytes_left`."""
-    counts_by_now = [count_before(page_scope.history, now) for page_scope in page_scopes]
-    incidents = (
-        (page_scope.history.incidents[number].incident.detected_at, scope, number)
-        for scope, page_scope in enumerate(page_scopes)
-        for number in range(counts_by_now[scope][1])
-    )
-    deployments = (
-        (page_scope.history.deployments[number].finished_at, scope, number)
-        for scope, page_scope in enumerate(page_scopes)
-        for number in range(counts_by_now[scope][0])
-    )
-    incident_entries, incident_bytes = _newest_that_fit(
-        nlargest(MAX_INCIDENTS, incidents),
+    counts = [count_before(page_scope.history, now) for page_scope in page_scopes]
+    incidents, incident_bytes = _newest_that_fit(
+        nlargest(MAX_INCIDENTS, _dated_incidents(page_scopes, counts)),
         page_scopes,
         EvidenceBuilder.incident_entry,
         bytes_left // INCIDENT_BYTES_DIVISOR,
     )
-    deployment_entries, _ = _newest_that_fit(
-        nlargest(MAX_DEPLOYMENTS, deployments),
+    deployments, _ = _newest_that_fit(
+        nlargest(MAX_DEPLOYMENTS, _dated_deployments(page_scopes, counts)),
         page_scopes,
         EvidenceBuilder.deployment_entry,
         bytes_left - incident_bytes,
@@ -305,17 +295,33 @@ def _with_evidence(
     return [
         replace(
             entry,
-            first=counts_by_now[scope][0] - len(deployment_entries[scope]),
-            deployments=deployment_entries[scope][::-1],
-            incidents_first=counts_by_now[scope][1] - len(incident_entries[scope]),
-            incidents=incident_entries[scope][::-1],
+            first=counts[scope][0] - len(deployments[scope]),
+            deployments=deployments[scope][::-1],
+            incidents_first=counts[scope][1] - len(incidents[scope]),
+            incidents=incidents[scope][::-1],
         )
         for scope, entry in enumerate(entries)
     ]
 
 
+DatedNumber = tuple[datetime, int, int]
+"""A time, the index of a scope, and the number of its deployment or incident at that time."""
+
+
+def _dated_deployments(page_scopes: Sequence[PageScope], counts: Sequence[tuple[int, int]]) -> Iterator[DatedNumber]:
+    for scope, (page_scope, (deployment_count, _)) in enumerate(zip(page_scopes, counts, strict=True)):
+        for number, deployment in enumerate(page_scope.history.deployments[:deployment_count]):
+            yield deployment.finished_at, scope, number
+
+
+def _dated_incidents(page_scopes: Sequence[PageScope], counts: Sequence[tuple[int, int]]) -> Iterator[DatedNumber]:
+    for scope, (page_scope, (_, incident_count)) in enumerate(zip(page_scopes, counts, strict=True)):
+        for number, attributed in enumerate(page_scope.history.incidents[:incident_count]):
+            yield attributed.incident.detected_at, scope, number
+
+
 def _newest_that_fit(
-    newest: Iterable[tuple[datetime, int, int]],
+    newest: Iterable[DatedNumber],
     page_scopes: Sequence[PageScope],
     build_entry: Callable[[EvidenceBuilder, int], T],
     bytes_left: int,
