@@ -1,4 +1,4 @@
-"""What can go wrong, as types. Each message says what happened, why usually, and what to do.
+"""Exception types. A message says what happened, the usual cause and what to do.
 
 DoraError
 ├── SettingsError    inputs, flags or the config file are wrong (exit 2)
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 
 class DoraError(Exception):
-    """Several problems, told at once, one a line."""
+    """Base class. `problems` holds one message per problem; the text of the exception has one per line."""
 
     def __init__(self, problems: Sequence[str] | str) -> None:
         self.problems = (problems,) if isinstance(problems, str) else tuple(problems)
@@ -24,7 +24,7 @@ class SettingsError(DoraError):
 
 
 class FactsError(DoraError):
-    """A facts file holds lines that are no facts; each problem reads `file:line: what`."""
+    """A facts file holds lines that are not valid facts. Each problem reads `file:line: what`."""
 
 
 class GitError(DoraError):

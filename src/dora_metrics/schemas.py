@@ -13,7 +13,7 @@ from dora_metrics.settings.model import NOT_YET_SUPPORTED, Settings, default_tex
 
 
 def schemas() -> dict[str, str]:
-    """The text of every schema file, by name."""
+    """Return the text of every schema file, by file name."""
     schema_by_file = {
         "facts.schema.json": _with_title("One line of a facts file", msgspec.json.schema(Fact)),
         "metrics.schema.json": _with_title("The answer of compute, and metrics.json", msgspec.json.schema(Document)),
@@ -27,7 +27,7 @@ def schemas() -> dict[str, str]:
 
 
 def _settings_schema() -> dict[str, object]:
-    """As people write them: spans as texts, and the names of later versions, which are accepted."""
+    """Return the schema of the settings file: durations as strings, and reserved names, which are accepted."""
     schema = Settings.model_json_schema(by_alias=True)
     for name, property_schema in schema["properties"].items():
         if property_schema.get("pattern"):
@@ -41,6 +41,7 @@ def _with_title(title: str, schema: dict[str, object]) -> dict[str, object]:
 
 
 def write_schemas(folder: Path) -> None:
+    """Write every schema file into a folder, and create the folder if needed."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in schemas().items():
         (folder / name).write_text(text, "utf-8", newline="\n")

@@ -1,4 +1,4 @@
-"""The templates of the package."""
+"""Load the Jinja templates of the package."""
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -6,17 +6,17 @@ from pathlib import Path
 
 
 def load_template(name: str) -> str:
-    """A template of the package."""
+    """Return the text of a template, by its file name."""
     return (_templates_folder() / name).read_text("utf-8")
 
 
 def load_parts() -> dict[str, str]:
-    """The templates of which others are made, by name."""
+    """Return the partial templates that others include, by file name."""
     entries = (_templates_folder() / "parts").iterdir()
     return {entry.name: entry.read_text("utf-8") for entry in entries if entry.name.endswith(".j2")}
 
 
 def _templates_folder() -> Traversable:
-    """In the package where it was built; beside `src` in a checkout, and so in the action and in its image."""
+    """Return the folder: inside an installed wheel, else next to `src` (checkout, editable install, the image)."""
     packaged = files("dora_metrics") / "templates"
     return packaged if packaged.is_dir() else Path(__file__).parents[2] / "templates"

@@ -1,4 +1,4 @@
-"""The first lines of a summary: what this event was, what it meant, and what it changed."""
+"""The first lines of a job summary: the event, what follows from it, and which metrics it changed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,16 +9,17 @@ from dora_metrics.core.markdown import Md, join_non_empty, link, md
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.fact_names import change_link, deployment_link, replace_ids_in_scope
-from dora_metrics.core.reports.sections import METRIC_TITLES, value_text
+from dora_metrics.core.reports.sections import value_text
 from dora_metrics.core.scope import environment_of
 from dora_metrics.core.statistics import quantile
+from dora_metrics.core.targets.metric import METRICS
 
 _MAX_LISTED_CHANGES = 5
 
 
 @dataclass(frozen=True)
 class EventStory:
-    """A headline and the sentences under it."""
+    """A headline and the sentences below it."""
 
     headline: Md
     sentences: tuple[Md, ...] = ()
@@ -26,7 +27,7 @@ class EventStory:
 
 @dataclass(frozen=True)
 class EventInfo:
-    """What started the run, in one plain sentence, and the facts it brought."""
+    """The event that started the run: a one-sentence title and the facts read from it."""
 
     title: str
     facts: tuple[Fact, ...] = ()
@@ -34,9 +35,11 @@ class EventInfo:
 
 @dataclass(frozen=True)
 class StoryContext:
-    """The scope that a story plays in: judged, and in numbers with and without the event; `span` names the window.
+    """The scope that the event belongs to, with its metrics.
 
-    `security`: one sentence on its vulnerabilities, empty where there is nothing to say.
+    `history` and `scope_metrics` are None until the scope has a deployment. `metrics_before_event`: the metrics without
+    the event's facts, None without an event. `window_text`: such as `last 30 days`. `security_sentence`: a sentence on
+    the scope's vulnerabilities; empty if there are none.
     """
 
     history: ScopeHistory | None
@@ -48,23 +51,17 @@ class StoryContext:
 
 
 def describe_event(event: EventInfo | None, context: StoryContext) -> EventStory:
-    """What happened, in the light of the scope it belongs to."""
+    """Describe an event and its effect on the scope's metrics; without an event, the current metrics."""
     story = _event_story(event, context) if event else _status_story(context)
     if context.scope_metrics is None:
         return EventStory(story.headline, (*story.sentences, *_no_deployment_sentences()))
-    security_sentences = (md("{}", context.security_sentence),) if context.security_sentence else ()
-    return EventStory(
-        story.headline,
-        (
-            *story.sentences,
-            *_metric_differences(context.scope_metrics, context.metrics_before_event),
-            *security_sentences,
-        ),
-    )
+    differences = _metric_differences(context.scope_metrics, context.metrics_before_event)
+    security = (md("{}", context.security_sentence),) if context.security_sentence else ()
+    return EventStory(story.headline, (*story.sentences, *differences, *security))
 
 
 def _status_story(context: StoryContext) -> EventStory:
-    """Where delivery stands, in one line."""
+    """Return a headline with the current metrics and no sentences."""
     if context.history is None or context.scope_metrics is None:
         return EventStory(Md("📊 Delivery"))
     metrics = context.scope_metrics.metrics
@@ -77,7 +74,7 @@ def _status_story(context: StoryContext) -> EventStory:
 
 
 def _frequency_text(per_day: float | None) -> str:
-    """`2.3 deployments a week`."""
+    """Return a frequency in words: `2.3 deployments a week`."""
     if not per_day:
         return "no deployments"
     number, _, unit = formatting.frequency(per_day).partition(" ")
@@ -85,9 +82,8 @@ def _frequency_text(per_day: float | None) -> str:
 
 
 def _event_story(event: EventInfo, context: StoryContext) -> EventStory:
-    fact = next(
-        (f for fact_type in (Deployment, Incident, Change) for f in event.facts if isinstance(f, fact_type)), None
-    )
+    fact_types = (Deployment, Incident, Change)
+    fact = next((fact for each in fact_types for fact in event.facts if isinstance(fact, each)), None)
     match fact:
         case Deployment():
             return _deployment_story(fact, context)
@@ -114,148 +110,114 @@ def _no_deployment_sentences() -> tuple[Md, ...]:
 
 def _deployment_story(deployment: Deployment, context: StoryContext) -> EventStory:
     environment, history = environment_of(deployment), context.history
+    name = deployment_link(deployment)
     if deployment.status == "cancelled":
-        return EventStory(
-            md("⏹️ Deployment of {} to {} was cancelled: it counts nowhere", deployment_link(deployment), environment)
-        )
+        return EventStory(md("⏹️ Deployment of {} to {} was cancelled: it counts nowhere", name, environment))
     if deployment.status == "failure":
-        return EventStory(
-            md("❌ Deployment of {} to {} failed", deployment_link(deployment), environment),
-            tuple(_failed_run_sentences(context.policy)),
-        )
+        headline = md("❌ Deployment of {} to {} failed", name, environment)
+        return EventStory(headline, (_failed_run_sentence(context.policy),))
     if history is None or not context.policy.is_production(environment):
-        return EventStory(md("📦 {} reached {}, which is not production", deployment_link(deployment), environment))
-    lead_times_seconds = sorted(
-        measured_change.seconds
-        for measured_change in history.lead_times.measured
-        if measured_change.deployment_id == deployment.id
-    )
-    headline = md("🚀 {} reached {}", deployment_link(deployment), environment)
+        return EventStory(md("📦 {} reached {}, which is not production", name, environment))
+    measured = (each for each in history.lead_times.measured if each.deployment_id == deployment.id)
+    lead_times_seconds = sorted(each.seconds for each in measured)
+    headline = md("🚀 {} reached {}", name, environment)
     if lead_times_seconds:
-        change_count, median_lead_time = (
-            formatting.count(len(deployment.changes or ()), "change"),
-            formatting.duration(quantile(lead_times_seconds, 0.5)),
-        )
-        headline = md("{} · {}, median lead time **{}**", headline, change_count, median_lead_time)
-    return EventStory(
-        headline,
-        (
-            join_non_empty(
-                " ",
-                (
-                    _position_in_window(deployment, context),
-                    *_success_sentences(deployment, history, lead_times_seconds),
-                ),
-            ),
-        ),
-    )
+        change_count = formatting.count(len(deployment.changes or ()), "change")
+        median = formatting.duration(quantile(lead_times_seconds, 0.5))
+        headline = md("{} · {}, median lead time **{}**", headline, change_count, median)
+    sentences = _success_sentences(deployment, history, lead_times_seconds)
+    paragraph = join_non_empty(" ", (_position_in_window(deployment, context), *sentences))
+    return EventStory(headline, (paragraph,))
 
 
 def _position_in_window(deployment: Deployment, context: StoryContext) -> Md:
-    """Which one it is in the window, where it is the newest."""
-    successes = [d for d in context.history.deployments if d.status == "success"] if context.history else []
-    if not successes or not context.scope_metrics or successes[-1].id != deployment.id:
+    """Return the position of the scope's newest success in the window; empty for any other deployment."""
+    deployments = context.history.deployments if context.history else []
+    newest = next((each for each in reversed(deployments) if each.status == "success"), None)
+    if newest is None or newest.id != deployment.id or not context.scope_metrics:
         return Md("")
-    window_deployment_count = context.scope_metrics.metrics.deployment_frequency.deployments
-    if not window_deployment_count:
+    deployment_count = context.scope_metrics.metrics.deployment_frequency.deployments
+    if not deployment_count:
         return Md("It lies outside of the window of the numbers below.")
-    return md(
-        "The {} deployment in the {}.",
-        formatting.ordinal(window_deployment_count),
-        context.window_text if context.window_text.startswith("last") else "window",
-    )
+    window = context.window_text if context.window_text.startswith("last") else "window"
+    return md("The {} deployment in the {}.", formatting.ordinal(deployment_count), window)
 
 
-def _failed_run_sentences(policy: Policy) -> Iterator[Md]:
+def _failed_run_sentence(policy: Policy) -> Md:
     if policy.count_failed_runs:
-        yield Md("It counts as a failed deployment, because `count-failed-runs` is on.")
-    else:
-        yield Md("It did not reach users, so it is a pipeline failure and in no failure rate.")
+        return Md("It counts as a failed deployment, because `count-failed-runs` is on.")
+    return Md("It did not reach users, so it is a pipeline failure and in no failure rate.")
 
 
 def _success_sentences(deployment: Deployment, history: ScopeHistory, lead_times_seconds: list[float]) -> Iterator[Md]:
-    if deployment.changes:
-        yield _delivered_changes(deployment, history, lead_times_seconds)
-    elif deployment.changes is None and deployment == history.first_success:
-        yield Md("As the first that is known here, it only bounds what the next one delivers.")
-    elif deployment.changes is None:
-        yield Md("What it delivered is not known yet.")
-    else:
-        yield Md("It delivered nothing new.")
+    yield _delivery_sentence(deployment, history, lead_times_seconds)
     for failure in history.failures:
         if failure.remediated_by == deployment.id:
+            duration = formatting.duration(failure.recovery_seconds)
             yield md(
-                "It ended the failure of {} ({}, {}).",
-                deployment_link(failure.deployment),
-                failure.rule,
-                formatting.duration(failure.recovery_seconds),
+                "It ended the failure of {} ({}, {}).", deployment_link(failure.deployment), failure.rule, duration
             )
         if failure.deployment.id == deployment.id:
-            yield md(
-                "It is marked as failed by `{}`: {}.", Md(failure.rule), replace_ids_in_scope(failure.because, history)
-            )
+            cause = replace_ids_in_scope(failure.because, history)
+            yield md("It is marked as failed by `{}`: {}.", Md(failure.rule), cause)
     if reason := history.rework_reasons.get(deployment.id):
         yield md("It was rework ({}).", replace_ids_in_scope(reason, history))
 
 
-def _delivered_changes(deployment: Deployment, history: ScopeHistory, lead_times_seconds: list[float]) -> Md:
-    links = [change_link(change_id, history.changes.get(change_id)) for change_id in deployment.changes or ()]
-    text = join_non_empty(", ", links[:_MAX_LISTED_CHANGES]) + (
-        f" and {len(links) - _MAX_LISTED_CHANGES} more" if len(links) > _MAX_LISTED_CHANGES else ""
-    )
+def _delivery_sentence(deployment: Deployment, history: ScopeHistory, lead_times_seconds: list[float]) -> Md:
+    """Return which changes a deployment delivered, or why they are unknown."""
+    if deployment.changes is None:
+        if deployment == history.first_success:
+            return Md("As the first that is known here, it only bounds what the next one delivers.")
+        return Md("What it delivered is not known yet.")
+    if not deployment.changes:
+        return Md("It delivered nothing new.")
+    links = [change_link(change_id, history.changes.get(change_id)) for change_id in deployment.changes]
+    omitted_count = len(links) - _MAX_LISTED_CHANGES
+    more = f" and {omitted_count} more" if omitted_count > 0 else ""
+    delivered = f"It delivered {join_non_empty(', ', links[:_MAX_LISTED_CHANGES])}{more}"
     if not lead_times_seconds:
-        return Md(f"It delivered {text}.")
-    return Md(f"It delivered {text}, the oldest {formatting.duration(lead_times_seconds[-1])} after its start.")
+        return Md(f"{delivered}.")
+    return Md(f"{delivered}, the oldest {formatting.duration(lead_times_seconds[-1])} after its start.")
 
 
 def _incident_story(incident: Incident, history: ScopeHistory | None) -> EventStory:
     title = link(incident.title or incident.id, incident.url)
     if incident.retracted:
         return EventStory(md("Not an incident after all: {}", title))
-    attribution = (
-        next((candidate for candidate in history.incidents if candidate.incident.id == incident.id), None)
-        if history
-        else None
-    )
     if incident.resolved_at:
         duration_seconds = (incident.resolved_at - incident.detected_at).total_seconds()
         headline = md("✅ Incident over after {}: {}", formatting.duration(max(duration_seconds, 0)), title)
     else:
         headline = md("🔥 Incident: {}", title)
+    attributions = history.incidents if history else []
+    attribution = next((each for each in attributions if each.incident.id == incident.id), None)
     if attribution is None:
         return EventStory(headline)
-    if attribution.attributed_to is None:
-        return EventStory(headline, (md("It is blamed on no deployment: {}.", attribution.because),))
-    return EventStory(
-        headline, (md("It is blamed on {}: {}.", deployment_link(attribution.attributed_to), attribution.because),)
-    )
+    cause, deployment = attribution.because, attribution.attributed_to
+    if deployment is None:
+        return EventStory(headline, (md("It is blamed on no deployment: {}.", cause),))
+    return EventStory(headline, (md("It is blamed on {}: {}.", deployment_link(deployment), cause),))
 
 
 def _change_story(change: Change, policy: Policy) -> EventStory:
     headline = md("🔀 {} was merged: {}", change_link(change.id, change), change.title or "without a title")
     is_excluded = change.bot and policy.exclude_bots
-    return EventStory(
-        headline,
-        (Md("By a bot: it is in no lead time.") if is_excluded else Md("It counts once it is deployed."),),
-    )
+    sentence = "By a bot: it is in no lead time." if is_excluded else "It counts once it is deployed."
+    return EventStory(headline, (Md(sentence),))
 
 
 def _metric_differences(
     scope_metrics: schema.ScopeMetrics, metrics_before_event: schema.ScopeMetrics | None
 ) -> Iterator[Md]:
-    """The numbers whose words this event changed."""
+    """Yield a sentence on the metrics whose displayed value the event changed, if there are any."""
     if metrics_before_event is None:
         return
-    values = (
-        (
-            title,
-            value_text(getattr(metrics_before_event.metrics, metric)),
-            value_text(getattr(scope_metrics.metrics, metric)),
-        )
-        for metric, title in METRIC_TITLES.items()
-    )
-    differences = [
-        md("{} {} → **{}**", title.lower(), before, after) for title, before, after in values if before != after
-    ]
+    differences = []
+    for metric in METRICS.values():
+        results = (metric.result_in(each.metrics) for each in (metrics_before_event, scope_metrics))
+        before, after = map(value_text, results)
+        if before != after:
+            differences.append(md("{} {} → **{}**", metric.label.lower(), before, after))
     if differences:
         yield Md(f"It changed: {join_non_empty(' · ', differences)}.")

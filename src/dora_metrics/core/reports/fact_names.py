@@ -1,4 +1,4 @@
-"""What people call a fact: a version, `#12`, a short sha."""
+"""Readable names of facts: a version, `#12`, a short sha."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from dora_metrics.core.scope import deployment_label
 
 
 def deployment_link(deployment: Deployment) -> Md:
-    """A deployment as people call it, linked to where it is."""
+    """Return a deployment's label as code, linked to its page."""
     return link(code_span(deployment_label(deployment)), deployment.url)
 
 
@@ -19,12 +19,12 @@ _FACT_ID = re.compile(r"\b[a-z]+:[^\s;,()]*[^\s;,().:]")
 
 
 def replace_ids_in_scope(text: str, history: ScopeHistory) -> str:
-    """A sentence about facts, with the ids in it as people call them: a version, `#12`, a short sha."""
+    """Replace the ids in a sentence by readable names. Only deployments of this scope are looked up."""
     return replace_ids(text, history.deployments_by_id)
 
 
 def replace_ids(text: str, facts_by_id: Mapping[str, object]) -> str:
-    """The same, of facts of any scope by id."""
+    """Replace the ids in a sentence by readable names: a version, `#12`, a short sha."""
 
     def name_of_id(match: re.Match[str]) -> str:
         fact = facts_by_id.get(match[0])
@@ -34,6 +34,6 @@ def replace_ids(text: str, facts_by_id: Mapping[str, object]) -> str:
 
 
 def change_link(change_id: str, change: Change | None) -> Md:
-    """`#481` for a pull request, the short sha for a commit; linked."""
+    """Return `#481` for a pull request or the short sha of a commit, linked to its page."""
     text = ids.short(change_id)
     return link(Md(text) if text.startswith("#") else code_span(text), change.url if change else None)

@@ -1,14 +1,16 @@
-"""Metrics as Prometheus families (DESIGN §7).
+"""Metrics as Prometheus families (docs/prometheus.md).
 
-Counters and histograms are cumulative over the whole ledger, so that `increase()`, `rate()` and
-`histogram_quantile()` are right; per-run counters of 1 are wrong in every windowed query. Ready-made
-families carry no `_created` series and need no default registry. A gauge without data is absent, never 0.
+Counters and histograms are cumulative over the whole ledger, which makes `increase()`, `rate()` and
+`histogram_quantile()` correct; counters that restart at 1 with each run are wrong in every windowed query. Families
+are built by a custom collector, so there are no `_created` series and the default registry is not used. A gauge
+without data is absent, never 0.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import product
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -48,7 +50,7 @@ _COUNTERS: dict[str, tuple[str, Sequence[str]]] = {
     "dora_changes_total": ("Changes delivered to production, those of a first deployment left out.", ()),
     "dora_incidents_total": ("Incidents in production.", ()),
 }
-"""What each counter says, and the labels that it always has."""
+"""Help text, and the values of the label `source` that are exported even when zero; empty without that label."""
 
 _VULNERABILITY_REMEDIATION = "dora_vulnerability_remediation_seconds"
 _HISTOGRAMS: dict[str, tuple[str, Sequence[str]]] = {
@@ -61,15 +63,15 @@ _HISTOGRAMS: dict[str, tuple[str, Sequence[str]]] = {
         (*SEVERITIES, UNSPECIFIED),
     ),
 }
-"""The same for histograms."""
+"""Help text, and the values of the label `severity`; empty without that label."""
 
 
 @dataclass(frozen=True, eq=False)
 class LedgerCollector(Collector):
-    """Everything there is to say, as one custom collector.
+    """Custom collector that yields every family.
 
-    `records`: what the gauges are computed from. `totals`: what was counted for all time, in these and other scopes.
-    `sequence`: the number of the ledger's state, None where it has none.
+    `histories`: one per scope, the source of the gauges. `totals`: cumulative counts of the whole ledger, including
+    scopes without a history. `sequence`: number of the ledger's state; None without a ledger that numbers its states.
     """
 
     histories: Sequence[ScopeHistory]
@@ -80,6 +82,7 @@ class LedgerCollector(Collector):
     version: str
 
     def collect(self) -> Iterator[Metric]:
+        """Yield all families; called by the registry."""
         yield from self._counter_families()
         yield from self._histogram_families()
         yield from self._window_gauges()
@@ -87,24 +90,24 @@ class LedgerCollector(Collector):
 
     @property
     def _scopes(self) -> list[Scope]:
-        """Those of the records, and those that only the totals remember."""
+        """Scopes of the histories and of the totals, sorted."""
         scopes_in_totals = {series.scope for series in self.totals if series.scope.service}
         return sorted({history.scope for history in self.histories} | scopes_in_totals)
 
     def _counter_families(self) -> Iterator[Metric]:
-        for name, (help_text, default_labels) in _COUNTERS.items():
-            family = CounterMetricFamily(
-                name, help_text, labels=(*_SCOPE_LABELS, *(["source"] if default_labels else ()))
-            )
-            labels_by_scope = self._labels_by_scope(name)
+        for name, (help_text, default_sources) in _COUNTERS.items():
+            labels = ("source",) if default_sources else ()
+            family = CounterMetricFamily(name, help_text, labels=(*_SCOPE_LABELS, *labels))
+            sources_by_scope = self._labels_by_scope(name)
             for scope in self._scopes:
-                for source in sorted({*default_labels, *labels_by_scope[scope]}) if default_labels else ("",):
-                    count = self.totals[Series(name, scope, source)]
-                    family.add_metric((*scope, source) if default_labels else scope, count)
+                sources = sorted({*default_sources, *sources_by_scope[scope]}) if default_sources else [""]
+                for source in sources:
+                    label_values = (*scope, source) if default_sources else scope
+                    family.add_metric(label_values, self.totals[Series(name, scope, source)])
             yield family
 
     def _labels_by_scope(self, name: str) -> dict[Scope, set[str]]:
-        """The labels that were counted in each scope."""
+        """Return, by scope, the labels that a family has in the totals."""
         labels: dict[Scope, set[str]] = defaultdict(set)
         for series in self.totals:
             if series.name == name:
@@ -113,68 +116,58 @@ class LedgerCollector(Collector):
 
     def _histogram_families(self) -> Iterator[Metric]:
         for name, (help_text, severities) in _HISTOGRAMS.items():
-            family = HistogramMetricFamily(
-                name, help_text, labels=(*_SCOPE_LABELS, *(["severity"] if severities else ()))
-            )
+            labels = ("severity",) if severities else ()
+            family = HistogramMetricFamily(name, help_text, labels=(*_SCOPE_LABELS, *labels))
             for scope in self._scopes:
                 if name == _VULNERABILITY_REMEDIATION and not self.totals[Series(VULNERABILITIES_FAMILY, scope)]:
-                    continue  # unknown is not none
+                    continue  # no vulnerabilities recorded: absent, since unknown is not zero
                 for severity in severities or ("",):
-                    distribution = histogram_of(self.totals, name, scope, severity)
-                    buckets = list(zip(_BUCKET_BOUNDS, distribution.cumulative_counts, strict=True))
-                    family.add_metric(
-                        (*scope, severity) if severities else scope, buckets, sum_value=distribution.sum_seconds
-                    )
+                    histogram = histogram_of(self.totals, name, scope, severity)
+                    buckets = list(zip(_BUCKET_BOUNDS, histogram.cumulative_counts, strict=True))
+                    label_values = (*scope, severity) if severities else scope
+                    family.add_metric(label_values, buckets, sum_value=histogram.sum_seconds)
             yield family
 
     def _window_gauges(self) -> Iterator[Metric]:
-        gauges = {
-            name: GaugeMetricFamily(name, help_text, labels=(*_SCOPE_LABELS, "window"))
-            for name, help_text in _WINDOW_GAUGES.items()
-        }
-        level_gauge = GaugeMetricFamily(
-            "dora_level",
-            "Level by the benchmark, 0 the lowest, upwards.",
-            labels=(*_SCOPE_LABELS, "metric", "window"),
-        )
-        for history in self.histories:
-            for days in WINDOWS_DAYS:
-                window_metrics = calculate_metrics(
-                    history, Window(self.now - timedelta(days=days), self.now), (), self.policy
-                )
-                for name, value in zip(_WINDOW_GAUGES, _window_gauge_values(window_metrics), strict=True):
-                    if value is not None:
-                        gauges[name].add_metric((*history.scope, f"{days}d"), value)
-                for metric, rank in _level_ranks(window_metrics, self.policy.benchmark):
-                    level_gauge.add_metric((*history.scope, metric, f"{days}d"), rank)
+        labels = (*_SCOPE_LABELS, "window")
+        gauges = {name: GaugeMetricFamily(name, text, labels=labels) for name, text in _WINDOW_GAUGES.items()}
+        level_labels = (*_SCOPE_LABELS, "metric", "window")
+        levels = GaugeMetricFamily("dora_level", "Level by the benchmark, 0 the lowest, upwards.", labels=level_labels)
+        for history, days in product(self.histories, WINDOWS_DAYS):
+            window = Window(self.now - timedelta(days=days), self.now)
+            window_metrics = calculate_metrics(history, window, (), self.policy)
+            for name, value in zip(_WINDOW_GAUGES, _window_gauge_values(window_metrics), strict=True):
+                if value is not None:
+                    gauges[name].add_metric((*history.scope, f"{days}d"), value)
+            for metric, rank in _level_ranks(window_metrics, self.policy.benchmark):
+                levels.add_metric((*history.scope, metric, f"{days}d"), rank)
         yield from gauges.values()
-        yield level_gauge
+        yield levels
 
     def _state_gauges(self) -> Iterator[Metric]:
-        last_deployment = GaugeMetricFamily(
-            "dora_last_deployment_timestamp_seconds",
-            "When the last successful production deployment finished.",
-            labels=_SCOPE_LABELS,
-        )
-        open_incidents = GaugeMetricFamily(
-            "dora_open_incidents", "Incidents not resolved yet.", labels=(*_SCOPE_LABELS, "severity")
-        )
-        for history in self.histories:
-            finish_times = [
-                deployment.finished_at for deployment in history.deployments if deployment.status == "success"
-            ]
-            if finish_times:
-                last_deployment.add_metric(history.scope, finish_times[-1].timestamp())
-            open_by_severity = Counter(
-                attribution.incident.severity or UNSPECIFIED
-                for attribution in history.incidents
-                if not attribution.incident.resolved_at
-            )
-            for severity in (*SEVERITIES, UNSPECIFIED):
-                open_incidents.add_metric((*history.scope, severity), open_by_severity[severity])
-        yield last_deployment
-        yield open_incidents
+        yield self._last_deployments()
+        yield self._open_incidents()
         yield from self._ledger_gauges()
+
+    def _last_deployments(self) -> Metric:
+        name = "dora_last_deployment_timestamp_seconds"
+        help_text = "When the last successful production deployment finished."
+        gauge = GaugeMetricFamily(name, help_text, labels=_SCOPE_LABELS)
+        for history in self.histories:
+            finish_times = [each.finished_at for each in history.deployments if each.status == "success"]
+            if finish_times:
+                gauge.add_metric(history.scope, finish_times[-1].timestamp())
+        return gauge
+
+    def _open_incidents(self) -> Metric:
+        labels = (*_SCOPE_LABELS, "severity")
+        gauge = GaugeMetricFamily("dora_open_incidents", "Incidents not resolved yet.", labels=labels)
+        for history in self.histories:
+            incidents = (attribution.incident for attribution in history.incidents)
+            counts = Counter(each.severity or UNSPECIFIED for each in incidents if not each.resolved_at)
+            for severity in (*SEVERITIES, UNSPECIFIED):
+                gauge.add_metric((*history.scope, severity), counts[severity])
+        return gauge
 
     def _ledger_gauges(self) -> Iterator[Metric]:
         fact_counts = GaugeMetricFamily("dora_ledger_facts", "Facts in the ledger.", labels=("repository",))
@@ -191,7 +184,7 @@ class LedgerCollector(Collector):
 
 
 def exposition_text(collector: LedgerCollector) -> str:
-    """The exposition in the text format."""
+    """Return the families in the Prometheus text format."""
     registry = CollectorRegistry()
     registry.register(collector)
     return generate_latest(registry).decode()
@@ -208,7 +201,7 @@ _WINDOW_GAUGES = {
 
 
 def _window_gauge_values(window_metrics: schema.Metrics) -> tuple[float | None, ...]:
-    """The values of the window gauges, in the order of their names."""
+    """Return the values of the window gauges, in the order of `_WINDOW_GAUGES`."""
     return (
         window_metrics.deployment_frequency.per_day,
         window_metrics.lead_time.p50_seconds,

@@ -1,4 +1,4 @@
-"""Report and template become Markdown or HTML."""
+"""Render Jinja templates to Markdown (in a sandbox, for templates that users write) or to HTML."""
 
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -13,31 +13,31 @@ from dora_metrics.core.reports.summary import SummaryReport
 MAX_SUMMARY_BYTES = 1_000_000
 """GitHub drops a step summary above 1 MiB (1,048,576 bytes)."""
 
-
 _MAX_CHARACTERS = 10_000_000
+_MAX_OPERAND = 10_000_000
 
 
 class TemplateError(Exception):
-    """A template cannot be used; the message says why."""
+    """A template cannot be rendered; the message is the reason."""
 
 
 def summary_markdown(report: SummaryReport, template: str, parts: Mapping[str, str]) -> str:
-    """The template filled with the report."""
+    """Render the template of the job summary."""
     return markdown(template, parts, report=report)
 
 
 def markdown(template: str, parts: Mapping[str, str] | None = None, **values: object) -> str:
-    """A template filled with values, each of which is escaped on its way in unless it is `Md`.
+    """Render a template to Markdown in a sandbox. Every value is escaped unless it is `Md`.
 
     Args:
-        template: the text of it.
-        parts: templates that it may import, by name.
-        values: what it may name.
+        template: text of the template.
+        parts: templates that it may include, by name.
+        values: variables of the template.
 
     Raises:
-        TemplateError: if it cannot be used.
+        TemplateError: if it has a syntax error, fails, or exceeds a limit of the sandbox.
     """
-    environment = _Sandbox(  # `finalize` escapes, for Markdown instead of HTML
+    environment = _Sandbox(  # `finalize` escapes for Markdown; `autoescape` would escape for HTML
         finalize=escape,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -57,7 +57,11 @@ def markdown(template: str, parts: Mapping[str, str] | None = None, **values: ob
 
 
 def _limit_size(chunks: Iterable[str]) -> Iterator[str]:
-    """The pieces, as long as they are no more than anybody shows."""
+    """Pass the chunks on until they exceed the maximum output size.
+
+    Raises:
+        TemplateError: if they exceed it.
+    """
     character_count = 0
     for chunk in chunks:
         character_count += len(chunk)
@@ -67,7 +71,7 @@ def _limit_size(chunks: Iterable[str]) -> Iterator[str]:
 
 
 class _RangeBudget:
-    """All numbers that one template may count through, so that loops within loops come to an end."""
+    """`range` for templates, with a limit on the numbers of all calls together, so that nested loops end."""
 
     remaining = 100_000
 
@@ -80,20 +84,18 @@ class _RangeBudget:
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    """Multiplies numbers only: `'x' * 3000000000` would take all memory."""
+    """Allows `*` for small numbers only and forbids `**`: `'x' * 3000000000` would exhaust the memory."""
 
     intercepted_binops = frozenset(("*", "**"))
 
     def call_binop(self, context: Context, operator: str, left: object, right: object) -> object:
-        if (
-            not all(isinstance(operand, int | float) and abs(operand) < _MAX_CHARACTERS for operand in (left, right))
-            or operator == "**"
-        ):
+        are_small = all(isinstance(each, int | float) and abs(each) < _MAX_OPERAND for each in (left, right))
+        if operator == "**" or not are_small:
             raise TemplateError(f"{operator} is for small numbers only")
         return super().call_binop(context, operator, left, right)
 
 
 def html(template: str, **values: object) -> str:
-    """A template filled with values. Each that is not `Markup` is escaped on its way in."""
+    """Render a template of the package to HTML. Every value is escaped unless it is `Markup`."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     return environment.from_string(template).render(**values)

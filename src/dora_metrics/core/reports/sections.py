@@ -1,11 +1,4 @@
-"""The table of five metrics.
-
-How the numbers of a report were made: window, numerators, denominators, rules, evidence.
-
-A scope's outlook in words for the summary: short, and only what is clear.
-
-The last weeks as a Mermaid chart, and the same numbers as a table, since GitHub may fail to draw the chart.
-"""
+"""Sections that several reports share: table of the five metrics, derivation of the numbers, outlook, weekly chart."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +20,10 @@ from dora_metrics.core.windows import Window
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric: its value, its level, the window before with what the change is worth, and its n."""
+    """One metric in the table of the job summary.
+
+    `before`: the value of the previous window, with the verdict on the difference.
+    """
 
     name: str
     value: Md
@@ -37,109 +33,104 @@ class MetricRow:
 
 
 def metric_rows(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, str]) -> list[MetricRow]:
-    """The five metrics of a scope; `verdicts` by metric say whether a change is clear."""
-    metrics, previous = scope_metrics.metrics, scope_metrics.previous
+    """Return the rows of a scope's five metrics. `verdicts`: by metric, `better`, `worse` or `no clear change`."""
     return [
         MetricRow(
-            title,
-            value_with_uncertainty(metric),
-            level_text(metric),
-            previous_value(key, metric, previous, verdicts),
-            sample_size(metric),
+            name=metric.label,
+            value=value_with_uncertainty(result),
+            level=level_text(result),
+            before=previous_value(metric.key, result, scope_metrics.previous, verdicts),
+            sample_size=sample_size(result),
         )
-        for key, title in METRIC_TITLES.items()
-        for metric in [getattr(metrics, key)]
+        for metric in METRICS.values()
+        for result in [metric.result_in(scope_metrics.metrics)]
     ]
 
 
 METRIC_TITLES = {metric.key: metric.label for metric in METRICS.values()}
 
 
-def value_text(metric: schema.MetricVerdict) -> str:
-    """The deciding value in words."""
-    return units.format_value(metric_of(metric).key, units.deciding_value(metric))
+def value_text(result: schema.MetricVerdict) -> str:
+    """Return the deciding value with its unit."""
+    return units.format_value(metric_of(result).key, units.deciding_value(result))
 
 
-def value_with_uncertainty(metric: schema.MetricVerdict) -> Md:
-    """The deciding value, and beside it the one figure that says how far to trust it."""
-    value = escape(value_text(metric))
-    match metric:
-        case schema.LeadTime() if metric.p50_seconds is not None:
-            return md("**{}** (p90 {})", value, formatting.duration(metric.p90_seconds))
-        case schema.ChangeFailureRate() | schema.ReworkRate() if metric.ratio is not None:
-            return md("**{}** ({})", value, formatting.percent_range(metric.interval95))
+def value_with_uncertainty(result: schema.MetricVerdict) -> Md:
+    """Return the deciding value with its p90 (lead time) or 95 % interval (rates)."""
+    value = escape(value_text(result))
+    match result:
+        case schema.LeadTime() if result.p50_seconds is not None:
+            return md("**{}** (p90 {})", value, formatting.duration(result.p90_seconds))
+        case schema.ChangeFailureRate() | schema.ReworkRate() if result.ratio is not None:
+            return md("**{}** ({})", value, formatting.percent_range(result.interval95))
         case _:
             return Md(f"**{value}**") if value != formatting.NO_VALUE else value
 
 
-def level_text(metric: schema.MetricVerdict) -> str:
-    """`high, could be elite to medium` where the interval does not decide it."""
-    if metric.level is None:
+def level_text(result: schema.MetricVerdict) -> str:
+    """Return the level, such as `high, could be elite to medium` if the 95 % interval spans several levels."""
+    if result.level is None:
         return formatting.NO_VALUE
-    if metric.level_span is None:
-        return f"{metric.level}, too few to be sure"
-    lowest, highest = metric.level_span
-    match metric.level == lowest, metric.level == highest:
+    if result.level_span is None:
+        return f"{result.level}, too few to be sure"
+    lowest, highest = result.level_span
+    match result.level == lowest, result.level == highest:
         case True, True:
-            return metric.level
+            return result.level
         case True, False:
-            return f"{metric.level}, could be up to {highest}"
+            return f"{result.level}, could be up to {highest}"
         case False, True:
-            return f"{metric.level}, could be down to {lowest}"
+            return f"{result.level}, could be down to {lowest}"
         case _:
-            return f"{metric.level}, could be {highest} to {lowest}"
+            return f"{result.level}, could be {highest} to {lowest}"
 
 
 def previous_value(
     key: str,
-    metric: schema.MetricVerdict,
+    result: schema.MetricVerdict,
     previous: schema.Metrics | None,
     verdicts: Mapping[str, str],
     format_value: Callable[[schema.MetricVerdict], str] = value_text,
 ) -> Md:
-    """The value of the window before, `shown` in words, and what the change to `part` is worth."""
+    """Return a metric's value in the previous window, and the verdict on the difference to `result`."""
     if previous is None:
         return Md(formatting.NO_VALUE)
-    previous_metric = getattr(previous, key)
-    verdict = verdicts.get(key)
+    previous_result = METRICS[key].result_in(previous)
+    text, verdict = format_value(previous_result), verdicts.get(key)
     if verdict is None:
-        return escape(format_value(previous_metric))
+        return escape(text)
     if verdict == "no clear change":
-        return md("{} · no clear change", format_value(previous_metric))
-    return md("{} · {} **{}**", format_value(previous_metric), _arrow(metric, previous_metric), verdict)
+        return md("{} · no clear change", text)
+    return md("{} · {} **{}**", text, _arrow(result, previous_result), verdict)
 
 
-def _arrow(metric: schema.MetricVerdict, previous_metric: schema.MetricVerdict) -> str:
-    current, previous = (units.deciding_value(result) or 0.0 for result in (metric, previous_metric))
+def _arrow(result: schema.MetricVerdict, previous_result: schema.MetricVerdict) -> str:
+    current, previous = (units.deciding_value(each) or 0.0 for each in (result, previous_result))
     return "↑" if current > previous else "↓"
 
 
-def sample_size(metric: schema.MetricVerdict) -> str:
-    match metric:
-        case schema.DeploymentFrequency() if metric.per_day is not None:
-            return (
-                f"{formatting.count(metric.deployments, 'deployment')} on "
-                f"{formatting.count(metric.deployment_days, 'day')}"
-            )
-        case schema.LeadTime() if metric.p50_seconds is not None:
-            return formatting.count(metric.changes, "change") + excluded_text(metric.excluded, " ({} left out)")
-        case schema.ChangeFailureRate() if metric.ratio is not None:
-            return f"{metric.failed} of {metric.deployments}"
-        case schema.ReworkRate() if metric.ratio is not None:
-            return f"{metric.rework} of {metric.deployments}"
-        case schema.RecoveryTime() if metric.p50_seconds is not None:
-            return f"{metric.recovered} recovered, {metric.open} open"
+def sample_size(result: schema.MetricVerdict) -> str:
+    """Return the counts behind a result, or the reason why it has no value."""
+    match result:
+        case schema.DeploymentFrequency() if result.per_day is not None:
+            days = formatting.count(result.deployment_days, "day")
+            return f"{formatting.count(result.deployments, 'deployment')} on {days}"
+        case schema.LeadTime() if result.p50_seconds is not None:
+            return formatting.count(result.changes, "change") + excluded_text(result.excluded, " ({} left out)")
+        case schema.ChangeFailureRate() if result.ratio is not None:
+            return f"{result.failed} of {result.deployments}"
+        case schema.ReworkRate() if result.ratio is not None:
+            return f"{result.rework} of {result.deployments}"
+        case schema.RecoveryTime() if result.p50_seconds is not None:
+            return f"{result.recovered} recovered, {result.open} open"
         case _:
-            return metric.reason or ""
+            return result.reason or ""
 
 
 def excluded_text(excluded: schema.Excluded, template: str) -> str:
-    """Which delivered changes are in no lead time, wrapped; empty without any."""
-    reasons = [
-        reason_template.format(count)
-        for reason, reason_template in formatting.EXCLUSION_TEXTS.items()
-        if (count := getattr(excluded, reason))
-    ]
+    """Return how many delivered changes lead time leaves out, by reason, put into `template`; empty if none."""
+    counts = ((text, getattr(excluded, reason)) for reason, text in formatting.EXCLUSION_TEXTS.items())
+    reasons = [text.format(count) for text, count in counts if count]
     return template.format(", ".join(reasons)) if reasons else ""
 
 
@@ -150,7 +141,7 @@ _MAX_LINES = 10
 
 @dataclass(frozen=True)
 class Derivation:
-    """One line about the window, one a metric, one a failure, one an incident without a deployment."""
+    """How the numbers of a scope were calculated: the window, a line per metric, failure and unmatched incident."""
 
     window: str
     metrics: list[Md]
@@ -159,44 +150,38 @@ class Derivation:
 
 
 def derive(history: ScopeHistory, scope_metrics: schema.ScopeMetrics, window: Window, policy: Policy) -> Derivation:
-    """The derivation of a scope's numbers."""
+    """Return how the numbers of a scope in a window were calculated."""
     start, end = (formatting.date_time(moment, policy.zone) for moment in (window.start, window.end))
-    unmatched = [
-        attribution
-        for attribution in in_window(history.incidents, window, lambda attribution: attribution.incident.detected_at)
-        if not attribution.attributed_to
-    ]
+    scope = history.scope
+    incidents = in_window(history.incidents, window, lambda attribution: attribution.incident.detected_at)
+    unmatched = [attribution for attribution in incidents if not attribution.attributed_to]
     return Derivation(
         window=f"{start} – {end} {policy.zone.key}, half-open: {window.days:g} days; "
-        f"scope {history.scope.repository}, service {history.scope.service}, environment {history.scope.environment}",
+        f"scope {scope.repository}, service {scope.service}, environment {scope.environment}",
         metrics=[*_history_start_note(history, window, policy), *_metric_lines(scope_metrics.metrics, window, policy)],
-        failures=_first_lines(
-            failures_in(history, window),
-            lambda attribution: md(
-                "{} {}", deployment_link(attribution.deployment), failure_text(attribution, history)
-            ),
-        ),
+        failures=_first_lines(failures_in(history, window), lambda failure: _failed_deployment(failure, history)),
         unmatched=_first_lines(unmatched, _unmatched_incident),
     )
 
 
 def _history_start_note(history: ScopeHistory, window: Window, policy: Policy) -> Iterator[Md]:
-    """Where the window is older than what is known, since a frequency is of the whole window."""
+    """Yield a note if the window begins before the scope's first deployment: frequencies count the whole window."""
     if history.first_deployment_at and window.start < history.first_deployment_at:
         first_day = formatting.date(history.first_deployment_at, policy.zone)
         yield md("**Known since {}**: the days before it count as days without a deployment.", first_day)
 
 
+def _failed_deployment(failure: Failure, history: ScopeHistory) -> Md:
+    return md("{} {}", deployment_link(failure.deployment), failure_text(failure, history))
+
+
 def _unmatched_incident(attribution: AttributedIncident) -> Md:
-    return md(
-        "{}: {}",
-        link(attribution.incident.title or attribution.incident.id, attribution.incident.url),
-        attribution.because,
-    )
+    incident = attribution.incident
+    return md("{}: {}", link(incident.title or incident.id, incident.url), attribution.because)
 
 
 def failure_text(failure: Failure, history: ScopeHistory) -> Md:
-    """By which rule, because of what, and how it ended: `` by `rollback`: v1 was deployed again; over … ``."""
+    """Return the rule of a failure, its cause and its end: `` by `rollback`: v1 was deployed again; over after … ``."""
     cause = link(replace_ids_in_scope(failure.because, history), failure.url)
     recovery = replace_ids_in_scope(_recovery_text(failure.recovery_seconds, failure.remediated_by), history)
     return md("by `{}`: {}; {}", Md(failure.rule), cause, recovery)
@@ -238,28 +223,22 @@ LEAD_TIME_STARTS = {
     "opened": "the opening of the pull request",
     "merged": "the merge",
 }
-"""Where lead time starts, by the names of the setting."""
+"""Where lead time starts, by value of the setting `lead-time-start`."""
 
 
 def _stage_medians(lead_time: schema.LeadTime) -> Md:
-    medians = [
-        (stage, getattr(lead_time.stages, stage).p50_seconds) for stage in ("coding", "pickup", "review", "delivery")
-    ]
+    stages = ("coding", "pickup", "review", "delivery")
+    medians = ((stage, getattr(lead_time.stages, stage).p50_seconds) for stage in stages)
     texts = [md("{} {}", stage, formatting.duration(seconds)) for stage, seconds in medians if seconds is not None]
     return Md(f" Medians of its stages: {join_non_empty(', ', texts)}." if texts else "")
 
 
 def _rate_lines(metrics: schema.Metrics) -> Iterator[Md]:
-    failure_rate, recovery, rework = metrics.change_failure_rate, metrics.recovery_time, metrics.rework_rate
-    yield md(
-        "**Change failure rate**: {} failed / {} that reached users.", failure_rate.failed, failure_rate.deployments
-    )
+    failures, recovery, rework = metrics.change_failure_rate, metrics.recovery_time, metrics.rework_rate
+    yield md("**Change failure rate**: {} failed / {} that reached users.", failures.failed, failures.deployments)
     yield md("**Recovery time**: median over {} recovered; {} open.", recovery.recovered, recovery.open)
-    yield md(
-        "**Rework rate**: {} that repaired production / {} that reached users.",
-        rework.rework,
-        rework.deployments,
-    )
+    sentence = "**Rework rate**: {} that repaired production / {} that reached users."
+    yield md(sentence, rework.rework, rework.deployments)
     restore, pipeline = metrics.incident_restore, metrics.pipeline
     yield md(
         "Beside them: {}, median time to restore {}; {}, median pipeline recovery {}.",
@@ -272,7 +251,7 @@ def _rate_lines(metrics: schema.Metrics) -> Iterator[Md]:
 
 @dataclass(frozen=True)
 class Hint:
-    """What is known about a metric that holds back, and a line for each measure."""
+    """A metric that holds the scope back: the evidence as text, and a line per recommended measure."""
 
     text: Md
     measures: tuple[Md, ...]
@@ -280,7 +259,7 @@ class Hint:
 
 @dataclass(frozen=True)
 class OutlookText:
-    """Each empty where there is nothing to say."""
+    """A scope's outlook as text. Each field is empty if there is nothing to report."""
 
     trends: Md
     goals: Md
@@ -289,51 +268,43 @@ class OutlookText:
 
 
 def outlook_text(outlook: schema.Outlook) -> OutlookText:
-    """The outlook of one scope in words."""
-    goal_texts = join_non_empty(
-        " · ", (md("{} {}", METRIC_TITLES[goal.metric].lower(), goals.describe_goal(goal)) for goal in outlook.goals)
-    )
-    achievement_texts = join_non_empty(" · ", (md("{}", achievement) for achievement in outlook.achievements))
+    """Return the outlook of a scope as text."""
+    goal_texts = (md("{} {}", METRICS[goal.metric].label.lower(), goals.describe_goal(goal)) for goal in outlook.goals)
+    goals_text = join_non_empty(" · ", goal_texts)
+    achievements_text = join_non_empty(" · ", (md("{}", achievement) for achievement in outlook.achievements))
     return OutlookText(
         trends=trends_text(outlook),
-        goals=Md(f"Goals: {goal_texts}." if goal_texts else ""),
-        achievements=Md(f"Worth a mention: {achievement_texts}." if achievement_texts else ""),
+        goals=Md(f"Goals: {goals_text}." if goals_text else ""),
+        achievements=Md(f"Worth a mention: {achievements_text}." if achievements_text else ""),
         hints=hints_from(outlook),
     )
 
 
 def trends_text(outlook: schema.Outlook) -> Md:
-    """The metrics whose weeks go one way beyond chance; the others are not mentioned."""
-    clear_trends = {
-        metric: trend
-        for metric, trend in outlook.trends.items()
-        if trend.p < SIGNIFICANCE_LEVEL and trend.slope_per_week
+    """Return the metrics with a significant trend (p < 0.05); empty if there are none."""
+    trends = {
+        key: trend for key, trend in outlook.trends.items() if trend.p < SIGNIFICANCE_LEVEL and trend.slope_per_week
     }
-    if not clear_trends:
+    if not trends:
         return Md("")
-    week_count = max(trend.weeks for trend in clear_trends.values())
-    texts = join_non_empty(", ", (_trend_text(metric, trend.change) for metric, trend in clear_trends.items()))
+    week_count = max(trend.weeks for trend in trends.values())
+    texts = join_non_empty(", ", (_trend_text(key, trend.change) for key, trend in trends.items()))
     return md("Over {}, beyond chance (p < 0.05): {}.", formatting.count(week_count, "week"), texts)
 
 
-def _trend_text(metric: str, change: float) -> Md:
+def _trend_text(key: str, change: float) -> Md:
     verb = "rose" if change > 0 else "fell"
-    return md("{} **{} by {}**", METRIC_TITLES[metric].lower(), verb, units.format_difference(metric, change))
+    return md("{} **{} by {}**", METRICS[key].label.lower(), verb, units.format_difference(key, change))
 
 
 def hints_from(outlook: schema.Outlook) -> tuple[Hint, ...]:
-    """What is known about each metric that holds back."""
+    """Return a hint for each metric that holds the scope back."""
     return tuple(_hint(advice) for advice in outlook.advice)
 
 
 def _hint(advice: schema.Advice) -> Hint:
-    text = join_non_empty(
-        " ",
-        (
-            md("**{}**: {}.", METRIC_TITLES[advice.metric], advice.because),
-            *(md("{}", sentence) for sentence in advice.evidence),
-        ),
-    )
+    reason = md("**{}**: {}.", METRICS[advice.metric].label, advice.because)
+    text = join_non_empty(" ", (reason, *(md("{}", sentence) for sentence in advice.evidence)))
     return Hint(text, tuple(md("{}, since {}.", measure.do, measure.because) for measure in advice.measures))
 
 
@@ -343,9 +314,10 @@ _MIN_CHART_WEEKS = 2
 
 @dataclass(frozen=True)
 class Chart:
-    """`mermaid`: the source of the chart.
+    """A chart of the last weeks, and its numbers as a table because GitHub may fail to draw the chart.
 
-    `rows`: week, deployments, lead time, failed, recovery, rework, incidents; the newest first.
+    `mermaid`: source of the chart. `rows`: week, deployments, lead time, failed, recovery, rework and incidents, the
+    newest week first.
     """
 
     title: str
@@ -354,19 +326,19 @@ class Chart:
 
 
 def weekly_chart(weeks: Sequence[schema.Week]) -> Chart | None:
-    """The newest of some complete weeks in order; None where one alone, or none, would be shown."""
+    """Return the chart of the newest complete weeks, which come in order; None for fewer than two."""
     shown_weeks = weeks[-MAX_CHART_WEEKS:]
     if len(shown_weeks) < _MIN_CHART_WEEKS:
         return None
-    return Chart(
-        f"{len(shown_weeks)} weeks to {shown_weeks[-1].week}",
-        _mermaid_source(shown_weeks),
-        tuple(map(_chart_row, reversed(shown_weeks))),
-    )
+    title = f"{len(shown_weeks)} weeks to {shown_weeks[-1].week}"
+    return Chart(title, _mermaid_source(shown_weeks), tuple(map(_chart_row, reversed(shown_weeks))))
 
 
 def _mermaid_source(weeks: Sequence[schema.Week]) -> Md:
-    """https://mermaid.js.org/syntax/xyChart.html, in the spelling that old and new versions read."""
+    """Return the source of the chart (https://mermaid.js.org/syntax/xyChart.html).
+
+    `xychart-beta` is the keyword that both old and new versions of Mermaid read.
+    """
     week_labels = ", ".join(f'"{week.week.partition("-")[2]}"' for week in weeks)
     counts = ", ".join(str(week.deployments) for week in weeks)
     axis_top = max(_MIN_AXIS_TOP, *(week.deployments for week in weeks))
@@ -375,13 +347,13 @@ def _mermaid_source(weeks: Sequence[schema.Week]) -> Md:
 
 
 _MIN_AXIS_TOP = 8
-"""Below it Mermaid marks halves of deployments on the axis."""
+"""With a lower top, Mermaid puts ticks at half deployments."""
 
 _MERMAID_THEME = (
     '%%{init: {"xyChart": {"width": 800, "height": 300}, '
     '"themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7"}}}}%%'
 )
-"""A colour that can be seen on white and on black, where the usual one is all but white."""
+"""A bar colour visible on white and on black; the default one is nearly white."""
 
 
 def _chart_row(week: schema.Week) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
-"""What a run has to say, in words; templates only loop over it."""
+"""The content of the job summary, as text. The template only loops over it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.markdown import Md, link, md
@@ -12,7 +12,6 @@ from dora_metrics.core.metrics.weekly import complete_weeks, trend_window
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.reports.event_story import EventInfo, EventStory, StoryContext, describe_event
 from dora_metrics.core.reports.sections import (
-    METRIC_TITLES,
     Chart,
     Derivation,
     MetricRow,
@@ -23,6 +22,7 @@ from dora_metrics.core.reports.sections import (
     weekly_chart,
 )
 from dora_metrics.core.scope import Scope, scope_label
+from dora_metrics.core.targets.metric import METRICS
 from dora_metrics.core.targets.thresholds import Violation
 
 _MAX_OTHER_SCOPES = 200
@@ -30,7 +30,7 @@ _MAX_OTHER_SCOPES = 200
 
 @dataclass(frozen=True)
 class OtherScope:
-    """One line about a scope that the event is not about, its name linked to the repository."""
+    """A table row of a scope that the event does not concern; its name links to the repository."""
 
     name: Md
     cells: tuple[str, ...]
@@ -38,7 +38,11 @@ class OtherScope:
 
 @dataclass(frozen=True)
 class SummaryReport:
-    """A summary, ready to be rendered; plain texts are untrusted, `Md` is not."""
+    """The job summary, ready to render. A `str` is untrusted and gets escaped; `Md` is not escaped.
+
+    `previous_heading`: column heading of the previous window. `alarms`: exceeded thresholds. `slowest_stage`: the stage
+    that takes at least half of the median lead time. `making`: how the numbers were calculated.
+    """
 
     story: EventStory
     heading: str
@@ -54,7 +58,7 @@ class SummaryReport:
     omitted_scope_count: int = 0
     outcomes: Sequence[Outcome] = ()
     making: Derivation | None = None
-    notes: Sequence[str] = field(default=())
+    notes: Sequence[str] = ()
 
 
 def build(
@@ -64,32 +68,29 @@ def build(
     results_before_event: Results | None,
     outcomes: Sequence[Outcome] = (),
 ) -> SummaryReport:
-    """The report about one scope and, in a line each, all others.
+    """Return the summary of one scope, with a table row for each other scope.
 
     Args:
-        subject: the numbers.
-        main: the scope that the event is about; None where there is none yet.
-        happening: the event; None for a report that no event started.
-        earlier: the numbers without this event's facts, to say what it changed.
-        told: how the effects of the run went.
+        results: metrics of all scopes.
+        main_scope: the scope that the event belongs to; None if there is none yet.
+        event: the event; None if no event started the run.
+        results_before_event: metrics without this event's facts, to show what it changed.
+        outcomes: results of the run's side effects, such as sinks.
     """
-    history = next((history for history in results.evaluation.histories if history.scope == main_scope), None)
+    histories = {history.scope: history for history in results.evaluation.histories}
+    history = histories.get(main_scope) if main_scope else None
     scope_metrics = results.metrics_of(main_scope) if main_scope else None
     metrics_before_event = results_before_event.metrics_of(main_scope) if results_before_event and main_scope else None
-    security_sentence = security.security_sentence(history.vulnerabilities, results.window) if history else ""
-    window_text = results.window_text
-    context = StoryContext(history, scope_metrics, metrics_before_event, results.policy, window_text, security_sentence)
-    story = describe_event(event, context)
+    story = describe_event(event, _story_context(results, history, scope_metrics, metrics_before_event))
+    document, window_text = results.document, results.window_text
     if history is None or scope_metrics is None:
-        document = results.document
         return SummaryReport(story, window_text, "", document.benchmark, outcomes=outcomes, notes=document.notes)
-    histories = {history.scope: history for history in results.evaluation.histories}
-    other_scopes = [_other_scope(other, histories) for other in results.document.scopes if other is not scope_metrics]
+    other_scopes = [_other_scope(other, histories) for other in document.scopes if other is not scope_metrics]
     return SummaryReport(
         story=story,
         heading=f"{window_text}, {scope_label(history.scope)}",
         previous_heading=_previous_heading(results),
-        benchmark=results.document.benchmark,
+        benchmark=document.benchmark,
         rows=metric_rows(scope_metrics, compare_with_previous(results, history, scope_metrics)),
         overall=overall_level_text(scope_metrics),
         slowest_stage=_slowest_stage_text(scope_metrics),
@@ -99,7 +100,19 @@ def build(
         omitted_scope_count=len(other_scopes[_MAX_OTHER_SCOPES:]),
         outcomes=outcomes,
         making=derive(history, scope_metrics, results.window, results.policy),
-        notes=results.document.notes,
+        notes=document.notes,
+    )
+
+
+def _story_context(
+    results: Results,
+    history: ScopeHistory | None,
+    scope_metrics: schema.ScopeMetrics | None,
+    metrics_before_event: schema.ScopeMetrics | None,
+) -> StoryContext:
+    sentence = security.security_sentence(history.vulnerabilities, results.window) if history else ""
+    return StoryContext(
+        history, scope_metrics, metrics_before_event, results.policy, results.window_text, security_sentence=sentence
     )
 
 
@@ -110,32 +123,27 @@ def _chart_weeks(history: ScopeHistory, results: Results) -> list[schema.Week]:
 def _previous_heading(results: Results) -> str:
     if results.window_spec.is_all:
         return ""
-    return (
-        f"{results.window_text.removeprefix('last ')} before" if results.window_spec.length else "the same time before"
-    )
+    if results.window_spec.length:
+        return f"{results.window_text.removeprefix('last ')} before"
+    return "the same time before"
 
 
 def alarm_line(violation: Violation, main_scope: Scope | None) -> Md:
-    """What was hit, with its scope where that is another one, and the threshold as it was written."""
+    """Return a line about an exceeded threshold: the value, its scope if it is not the main one, and the rule."""
     scope = Scope(violation.repository, violation.service, violation.environment)
     text = violation.text if scope == main_scope else f"{violation.repository} · {scope_label(scope)}: {violation.text}"
     return md("{} **{}** ({}-on: {})", "❌" if violation.on == "fail" else "⚠️", text, violation.on, violation.rule)
 
 
 def overall_level_text(scope_metrics: schema.ScopeMetrics) -> str:
-    """The overall level, and what it rests on; empty without one."""
-    overall_level = scope_metrics.metrics.overall_level
-    if overall_level is None:
+    """Return the overall level and the metrics that decide it; empty if there is none."""
+    metrics = scope_metrics.metrics
+    overall = metrics.overall_level
+    if overall is None:
         return ""
-    lowest_metrics = [
-        METRIC_TITLES[metric].lower()
-        for metric in overall_level.rests_on
-        if getattr(scope_metrics.metrics, metric).level == overall_level.level
-    ]
-    return (
-        f"{overall_level.level}, by {' and '.join(lowest_metrics)}: the lowest of "
-        f"{len(overall_level.rests_on)} metrics with data"
-    )
+    decisive = [key for key in overall.rests_on if METRICS[key].result_in(metrics).level == overall.level]
+    labels = " and ".join(METRICS[key].label.lower() for key in decisive)
+    return f"{overall.level}, by {labels}: the lowest of {len(overall.rests_on)} metrics with data"
 
 
 _STAGE_TEXTS = {
@@ -146,7 +154,7 @@ _STAGE_TEXTS = {
 
 
 def _slowest_stage_text(scope_metrics: schema.ScopeMetrics) -> Md | None:
-    """The stage that takes at least half of the median lead time."""
+    """Return a sentence on the stage that takes at least half of the median lead time; None if no stage does."""
     lead_time = scope_metrics.metrics.lead_time
     stage_seconds = {stage: getattr(lead_time.stages, stage).p50_seconds for stage in _STAGE_TEXTS}
     slowest = max(_STAGE_TEXTS, key=lambda stage: stage_seconds[stage] or 0)
@@ -158,10 +166,8 @@ def _slowest_stage_text(scope_metrics: schema.ScopeMetrics) -> Md | None:
 
 
 def _other_scope(scope_metrics: schema.ScopeMetrics, histories: Mapping[Scope, ScopeHistory]) -> OtherScope:
-    metrics, scope = (
-        scope_metrics.metrics,
-        Scope(scope_metrics.repository, scope_metrics.service, scope_metrics.environment),
-    )
+    metrics = scope_metrics.metrics
+    scope = Scope(scope_metrics.repository, scope_metrics.service, scope_metrics.environment)
     name = link(f"{scope.repository} · {scope_label(scope)}", repository_url(histories.get(scope)))
     cells = (
         formatting.frequency(metrics.deployment_frequency.per_day),
@@ -174,7 +180,7 @@ def _other_scope(scope_metrics: schema.ScopeMetrics, histories: Mapping[Scope, S
 
 
 def repository_url(history: ScopeHistory | None) -> str | None:
-    """The page of a scope's repository, as far as the page of one of its deployments tells it."""
+    """Return the URL of a scope's repository, from the URL of its newest deployment on GitHub; None without one."""
     for deployment in reversed(history.deployments if history else ()):
         base_url, separator, _ = (deployment.url or "").partition(f"/{deployment.repository}/")
         if separator:

@@ -610,7 +610,7 @@ def test_every_id_of_whatever_history_is_explained(facts: list[Fact]) -> None:
 @given(fact_lists())
 def test_a_deployment_that_failed_is_one_whose_explanation_says_so(facts: list[Fact]) -> None:
     asked = case(*facts, count_failed_runs=True)
-    for identity in asked.scoped_deployments:
+    for identity in asked.timeline_by_deployment:
         (one,) = explain(asked, identity)  # type: ignore[misc]
         deciding = [line for line in one.sections[0].lines if "yes, and it decides" in line]
         failure = asked.failure_by_deployment.get(identity)

@@ -1,1 +1,1 @@
-"""Why one fact counts as it does: the chain of facts and rules behind it, as text (`compute --explain`)."""
+"""Explains why a fact counts as it does, with the facts and rules behind it (`compute --explain`)."""

@@ -1,14 +1,8 @@
-"""A deployment, explained: whether it failed and by what, what repaired it, what it delivered.
+"""Explanations of a deployment, a change, an incident or a vulnerability, found by its name."""
 
-A change, explained: which deployment delivered it, and how long each stage took.
-
-An incident or a vulnerability, explained: where it counts, and whom it is blamed on or why nobody.
-
-From a name to everything that is known about what it means.
-"""
-
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Change, Deployment, Incident, Vulnerability
@@ -16,208 +10,66 @@ from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import counts_in_failure_rate
 from dora_metrics.core.failures.rules import hotfix_reason, is_revert
 from dora_metrics.core.linking.link import DeliveredChange, ScopeTimeline, deployment_order, has_reached_users
-from dora_metrics.core.markdown import Md, code_span, link, md
-from dora_metrics.core.markdown import id_code_span as written
-from dora_metrics.core.metrics.lead_time import stage_spans
+from dora_metrics.core.markdown import Md, code_span, id_code_span, link, md
+from dora_metrics.core.metrics.lead_time import LeadTimes, stage_spans
 from dora_metrics.core.metrics.security import has_deployable_fix, is_fixed
-from dora_metrics.core.reports.explain.case import ExplainContext, Explanation, ScopedDeployment, Section, scope_text
+from dora_metrics.core.reports.explain.case import ExplainContext, Explanation, Section, scope_text
 from dora_metrics.core.reports.explain.find import MatchedIds, NoMatch, find_ids
 from dora_metrics.core.reports.explain.rules import repair_lines, rule_lines
 from dora_metrics.core.reports.fact_names import change_link, deployment_link
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.statistics import quantile
 
-_STAGE_DESCRIPTIONS = {
-    "coding": "first commit to opened",
-    "pickup": "opened to the first review, a part of the next",
-    "review": "opened to merged",
-    "delivery": "merged to deployed",
-}
-_EXCLUSION_TEXTS = {
-    "first_deployment": "left out of lead time: nobody knows since when changes of the first deployment waited",
-    "bots": "left out of lead time: it is by a bot (`exclude-bots`)",
-    "no_start": "left out of lead time: nobody knows when it began",
-    "negative": "left out of lead time: it would have begun after it was deployed",
-}
+_Delivery = tuple[ScopeTimeline, DeliveredChange]
 
 
-def explain_change(context: ExplainContext, change_id: str) -> Explanation:
-    """Everything about one change; also about one that is only listed."""
-    change = context.facts_by_id.get(change_id)
-    change = change if isinstance(change, Change) else None
-    delivered_changes = [] if change and change.retracted else context.delivered_changes_by_id.get(change_id, [])
-    label = change_link(change_id, change)
-    headline = md("Change {}: {}", label, _delivery_summary(context, change_id, delivered_changes))
-    sections = [Section("Where it is delivered", tuple(_delivery_lines(context, change_id, change, delivered_changes)))]
-    if change:
-        sections += [
-            Section(f"Stages, {scope_text(timeline.scope)}", tuple(_stage_lines(context, change, delivered_change)))
-            for timeline, delivered_change in delivered_changes
-        ]
-        sections.append(Section("What it says about other deployments", tuple(_change_effects(context, change))))
-    return Explanation(headline, tuple(_change_identity(change_id, change)), tuple(sections))
+def explain(context: ExplainContext, name: str) -> list[Explanation] | NoMatch:
+    """Explain each fact that a name matches; a version that was deployed twice matches two deployments."""
+    match find_ids(name, context.facts_by_id.values()):
+        case MatchedIds(fact_ids):
+            return [explain_fact(context, fact_id) for fact_id in fact_ids]
+        case no_match:
+            return no_match
 
 
-def _delivery_summary(
-    context: ExplainContext, change_id: str, delivered_changes: list[tuple[ScopeTimeline, DeliveredChange]]
-) -> Md:
-    if not delivered_changes:
-        return Md("not delivered yet")
-    timeline, delivered_change = delivered_changes[0]
-    text = md(
-        "delivered by {}, {}",
-        deployment_link(delivered_change.deployment),
-        lead_time_text(context, timeline.scope, change_id),
-    )
-    return (
-        md("{}, and in {} more", text, formatting.count(len(delivered_changes) - 1, "scope"))
-        if len(delivered_changes) > 1
-        else text
-    )
+def explain_fact(context: ExplainContext, fact_id: str) -> Explanation:
+    """Explain one fact, or a change that a deployment lists but that has no fact."""
+    match context.facts_by_id.get(fact_id):
+        case Deployment() as deployment:
+            return explain_deployment(context, deployment)
+        case Incident() as incident:
+            return explain_incident(context, incident)
+        case Vulnerability() as vulnerability:
+            return explain_vulnerability(context, vulnerability)
+        case _:
+            return explain_change(context, fact_id)
 
 
-def lead_time_text(context: ExplainContext, scope: Scope, change_id: str) -> Md:
-    """A change's lead time in a scope, or why it has none; of several commits the median."""
-    measured, excluded = context.lead_times_by_change.get((scope, change_id), ([], []))
-    if measured:
-        median = formatting.duration(quantile(sorted(measured_change.seconds for measured_change in measured), 0.5))
-        note = Md(f" (median of {len(measured)} commits)" if len(measured) > 1 else "")
-        return md("lead time **{}**{}", median, note)
-    if excluded:
-        return Md(_EXCLUSION_TEXTS[excluded[0].reason])
-    return Md("without a commit of its own to measure")
-
-
-def _change_identity(change_id: str, change: Change | None) -> Iterator[Md]:
-    if change is None:
-        yield md("{} is listed by a deployment, and no fact of it is known.", written(change_id))
-        return
-    sha = md(", commit {}", code_span(change.sha)) if change.sha else ""
-    yield md("{}{}: {}.", written(change_id), sha, change.title or "without a title")
-    if change.retracted:
-        yield Md("It was retracted: it is as if it had never been.")
-
-
-def _delivery_lines(
-    context: ExplainContext,
-    change_id: str,
-    change: Change | None,
-    delivered_changes: list[tuple[ScopeTimeline, DeliveredChange]],
-) -> Iterator[Md]:
-    for timeline, delivered_change in delivered_changes:
-        finished_at = delivered_change.deployment.finished_at
-        yield md(
-            "{}, on {}, in {}: the first successful production deployment there that contains it. {}",
-            deployment_link(delivered_change.deployment),
-            context.format_time(finished_at),
-            scope_text(timeline.scope),
-            context.window_sentence(finished_at),
-        )
-        for attempt in timeline.deployments:
-            if (
-                attempt.status != "success"
-                and change_id in (attempt.changes or ())
-                and deployment_order(attempt) < deployment_order(delivered_change.deployment)
-            ):
-                yield md(
-                    "{} had brought it on {}, and did not succeed.",
-                    context.fact_label(attempt.id),
-                    context.format_time(attempt.finished_at),
-                )
-    if not delivered_changes and not (change and change.retracted):
-        yield from _undelivered_lines(context, change_id)
-
-
-def _undelivered_lines(context: ExplainContext, change_id: str) -> Iterator[Md]:
-    """Why a change is not delivered."""
-    listing_deployments = [
-        deployment
-        for deployment in context.facts_by_id.values()
-        if isinstance(deployment, Deployment) and change_id in (deployment.changes or ())
-    ]
-    for deployment in listing_deployments:
-        yield md("{} lists it, and {}.", deployment_link(deployment), _undelivered_reason(context, deployment))
-    if not listing_deployments:
-        yield Md("No deployment that is known lists it. It counts once one does.")
-
-
-def _undelivered_reason(context: ExplainContext, deployment: Deployment) -> str:
-    if deployment.id not in context.scoped_deployments:
-        return "counts nowhere"
-    if deployment.status != "success":
-        return "did not succeed: it goes to the next success of its scope"
-    return "delivered nothing, since its commit had been deployed before"
-
-
-def _stage_lines(context: ExplainContext, change: Change, delivered_change: DeliveredChange) -> Iterator[Md]:
-    for stage, (start, end) in stage_spans(change, delivered_change.deployment.finished_at):
-        yield md("{} ({}): {}", stage, _STAGE_DESCRIPTIONS[stage], _stage_duration_text(context, start, end))
-
-
-def _stage_duration_text(context: ExplainContext, start: datetime | None, end: datetime | None) -> str:
-    if start is None or end is None:
-        return "not known"
-    if start > end:
-        return (
-            f"dropped, since it would end before it begins ({context.format_time(start)} – {context.format_time(end)})"
-        )
-    return (
-        f"{formatting.duration((end - start).total_seconds())} ({context.format_time(start)} – "
-        f"{context.format_time(end)})"
-    )
-
-
-def _change_effects(context: ExplainContext, change: Change) -> Iterator[Md]:
-    """What the change marks: as a hotfix or a revert, or by being reverted."""
-    signals = [signal for signals in context.failure_verdicts.signals.values() for signal in signals]
-    for signal in signals:
-        if signal.because.startswith(f"{change.id} ") and signal.rule in ("revert", "hotfix"):
-            effect = "marks" if signal.marks_failure else "would mark, had it come sooner,"
-            yield md(
-                "As a {} it {} {}: {}.",
-                signal.rule,
-                effect,
-                deployment_link(signal.deployment),
-                context.replace_ids(signal.because),
-            )
-        elif signal.rule == "revert" and signal.because.endswith(f" reverts {change.id}"):
-            yield md(
-                "It was taken back, which marks {}: {}.",
-                deployment_link(signal.deployment),
-                context.replace_ids(signal.because),
-            )
-    change_signals = [signal for signal in signals if signal.because.startswith(f"{change.id} ")]
-    if not change_signals and is_revert(change):
-        yield Md("It is a revert, and marks nothing: no earlier deployment delivered what it takes back.")
-    elif not change_signals and (sign := hotfix_reason(change, context.policy)):
-        yield md("It is a hotfix ({}), and marks nothing: no deployment before the one that delivered it.", sign)
+# Deployments
 
 
 _MAX_LINES = 20
 
 
 def explain_deployment(context: ExplainContext, deployment: Deployment) -> Explanation:
-    """Everything about one deployment."""
-    scoped_deployment = context.scoped_deployments.get(deployment.id)
-    if scoped_deployment is None:
+    """Explain a deployment: whether it failed and by which rule, what repaired it, and what it delivered."""
+    timeline = context.timeline_by_deployment.get(deployment.id)
+    if timeline is None:
         return Explanation(
             md("Deployment {}: counts nowhere", deployment_link(deployment)),
             (_deployment_identity(context, deployment), md("{}", _not_counted_reason(context, deployment))),
         )
-    failure = context.failure_by_deployment.get(deployment.id)
-    rules_title = "Why it failed" if failure else "Why it did not fail"
+    question = "Why it failed" if deployment.id in context.failure_by_deployment else "Why it did not fail"
+    fixes = _fixed_vulnerabilities(context, timeline, deployment)
     return Explanation(
         _deployment_headline(context, deployment),
-        tuple(_deployment_sentences(context, scoped_deployment)),
+        tuple(_deployment_sentences(context, timeline, deployment)),
         (
-            Section(f"{rules_title}: the first rule that hits decides", tuple(rule_lines(context, scoped_deployment))),
+            Section(f"{question}: the first rule that hits decides", tuple(rule_lines(context, deployment))),
             Section("What repaired it", tuple(repair_lines(context, deployment))),
             Section("What it repaired", tuple(_repair_effects(context, deployment))),
-            Section("What it delivered", tuple(_delivered_changes(context, scoped_deployment))),
-            Section(
-                "Which fixes of vulnerabilities went live with it",
-                tuple(_fixed_vulnerabilities(context, scoped_deployment)),
-            ),
+            Section("What it delivered", tuple(_delivered_changes(context, timeline, deployment))),
+            Section("Which fixes of vulnerabilities went live with it", tuple(fixes)),
         ),
     )
 
@@ -236,27 +88,16 @@ def _deployment_headline(context: ExplainContext, deployment: Deployment) -> Md:
 
 
 def _deployment_identity(context: ExplainContext, deployment: Deployment) -> Md:
-    duration_text = ""
-    if deployment.started_at and deployment.started_at <= deployment.finished_at:
-        duration_text = (
-            f" after {formatting.duration((deployment.finished_at - deployment.started_at).total_seconds())}"
-        )
+    start, end, zone = deployment.started_at, deployment.finished_at, context.policy.zone
+    duration = f" after {_duration_text(start, end)}" if start and start <= end else ""
     sha = md(", commit {}", code_span(deployment.sha)) if deployment.sha else ", of no known commit"
-    ending = (
-        f"ended on {context.format_time(deployment.finished_at)} {context.policy.zone.key} as "
-        f"{deployment.status}{duration_text}"
-    )
-    return Md(md("{}{}: it {}.", written(deployment.id), sha, ending))
+    ending = f"ended on {context.format_time(end)} {zone.key} as {deployment.status}{duration}"
+    return Md(md("{}{}: it {}.", id_code_span(deployment.id), sha, ending))
 
 
-def _deployment_sentences(context: ExplainContext, scoped_deployment: ScopedDeployment) -> Iterator[Md]:
-    deployment = scoped_deployment.deployment
+def _deployment_sentences(context: ExplainContext, timeline: ScopeTimeline, deployment: Deployment) -> Iterator[Md]:
     yield _deployment_identity(context, deployment)
-    yield md(
-        "It counts in {}. {}",
-        scope_text(scoped_deployment.timeline.scope),
-        context.window_sentence(deployment.finished_at),
-    )
+    yield md("It counts in {}. {}", scope_text(timeline.scope), context.window_sentence(deployment.finished_at))
     if deployment.status == "cancelled":
         yield Md("A cancelled deployment is in no denominator, and delivers nothing.")
     elif counts_in_failure_rate(deployment, context.policy):
@@ -269,88 +110,51 @@ def _deployment_sentences(context: ExplainContext, scoped_deployment: ScopedDepl
 def _not_counted_reason(context: ExplainContext, deployment: Deployment) -> str:
     if deployment.retracted:
         return "It was retracted: it is as if it had never been."
-    duplicate_ids = [
-        deployment_id for deployment_id in context.scoped_deployments if deployment_id.startswith(f"{deployment.id}:")
-    ]
-    if duplicate_ids:
-        return f"Its deploy job told of it as well, so that it counts once, as {duplicate_ids[0]}."
+    counted_ids = (key for key in context.timeline_by_deployment if key.startswith(f"{deployment.id}:"))
+    if counted_id := next(counted_ids, None):
+        return f"Its deploy job told of it as well, so that it counts once, as {counted_id}."
     environment = deployment.environment or "no environment, where its repository names some"
     return f"Its environment is not production: {environment} (`production-environments`)."
 
 
 def _repair_effects(context: ExplainContext, deployment: Deployment) -> Iterator[Md]:
-    if reason := context.failure_verdicts.rework.get(deployment.id):
-        yield md("It is rework ({}).", context.replace_ids(reason))
+    """Yield what a deployment repaired."""
+    rework_reason = context.failure_verdicts.rework.get(deployment.id)
+    if rework_reason:
+        yield md("It is rework ({}).", context.replace_ids(rework_reason))
     for failure in context.failure_by_deployment.values():
         if failure.remediated_by == deployment.id:
-            sentence = "It ended the failure of {} (`{}`) after {}."
-            yield md(
-                sentence,
-                deployment_link(failure.deployment),
-                Md(failure.rule),
-                formatting.duration(failure.recovery_seconds),
-            )
-    if deployment.remediates and deployment.id not in context.failure_verdicts.rework:
+            duration = formatting.duration(failure.recovery_seconds)
+            failed_deployment = deployment_link(failure.deployment)
+            yield md("It ended the failure of {} (`{}`) after {}.", failed_deployment, Md(failure.rule), duration)
+    if deployment.remediates and not rework_reason:
         yield md("It says that it remediates {}, which is itself.", deployment.remediates)
 
 
-def _delivered_changes(context: ExplainContext, scoped_deployment: ScopedDeployment) -> Iterator[Md]:
-    deployment = scoped_deployment.deployment
-    delivered_changes = [
-        delivered_change
-        for timeline, delivered_change in context.delivered_changes_by_id.get(deployment.id, ())
-        if timeline is scoped_deployment.timeline
-    ]
+def _delivered_changes(context: ExplainContext, timeline: ScopeTimeline, deployment: Deployment) -> Iterator[Md]:
+    deliveries = [each for owner, each in context.delivered_changes_by_id.get(deployment.id, ()) if owner is timeline]
     if deployment.status == "success":
-        yield from _comparison_sentences(context, scoped_deployment, is_empty=not delivered_changes)
+        yield from _comparison_sentences(context, timeline, deployment, is_empty=not deliveries)
     elif deployment.changes:
         yield md("Its {} go to the next success.", formatting.count(len(deployment.changes), "change"))
-    for delivered_change in delivered_changes[:_MAX_LINES]:
-        lead_time = lead_time_text(context, scoped_deployment.timeline.scope, delivered_change.change_id)
-        yield md("{}: {}", change_link(delivered_change.change_id, delivered_change.change), lead_time)
-    if len(delivered_changes) > _MAX_LINES:
-        yield md("and {} more", len(delivered_changes) - _MAX_LINES)
-    delivered_before = set(deployment.changes or ()) - {
-        delivered_change.change_id for delivered_change in delivered_changes
+    for delivery in deliveries[:_MAX_LINES]:
+        lead_time = lead_time_text(context, timeline.scope, delivery.change_id)
+        yield md("{}: {}", change_link(delivery.change_id, delivery.change), lead_time)
+    if len(deliveries) > _MAX_LINES:
+        yield md("and {} more", len(deliveries) - _MAX_LINES)
+    delivered_by_others = {each.change_id for each in timeline.delivered_changes} - {
+        each.change_id for each in deliveries
     }
-    delivered_before &= {
-        delivered_change.change_id for delivered_change in scoped_deployment.timeline.delivered_changes
-    }
+    delivered_before = delivered_by_others.intersection(deployment.changes or ())
     if delivered_before and deployment.status == "success":
         yield md("Of what it lists, {} had been delivered before.", formatting.count(len(delivered_before), "change"))
 
 
-def _fixed_vulnerabilities(context: ExplainContext, scoped_deployment: ScopedDeployment) -> Iterator[Md]:
-    """The vulnerabilities whose fix it was the first success after."""
-    deployment_fixes = [
-        fix
-        for fix in context.fixes_by_scope[scoped_deployment.timeline.scope]
-        if fix.deployment.id == scoped_deployment.deployment.id
-    ]
-    for fix in deployment_fixes[:_MAX_LINES]:
-        vulnerability = fix.vulnerability
-        title = link(vulnerability.package or vulnerability.id, vulnerability.url)
-        duration_text = (
-            f", {formatting.duration(fix.seconds_to_live)} after it was detected"
-            if fix.seconds_to_live is not None
-            else ""
-        )
-        yield md(
-            "{} ({}), severity {}{}",
-            title,
-            written(vulnerability.id),
-            vulnerability.severity or "unknown",
-            duration_text,
-        )
-    if len(deployment_fixes) > _MAX_LINES:
-        yield md("and {} more", len(deployment_fixes) - _MAX_LINES)
-
-
 def _comparison_sentences(
-    context: ExplainContext, scoped_deployment: ScopedDeployment, *, is_empty: bool
+    context: ExplainContext, timeline: ScopeTimeline, deployment: Deployment, *, is_empty: bool
 ) -> Iterator[Md]:
-    deployment, successes = scoped_deployment.deployment, scoped_deployment.timeline.successes
-    earlier_successes = successes[: successes.index(deployment)]
+    """Yield why a successful deployment delivered nothing, if so, and which one it was compared with."""
+    earlier_successes = timeline.successes[: timeline.successes.index(deployment)]
     if deployment.sha and any(success.sha == deployment.sha for success in earlier_successes):
         yield Md("Its commit had been deployed before, so it delivers nothing new.")
     elif not earlier_successes and not deployment.previous:
@@ -363,25 +167,178 @@ def _comparison_sentences(
         yield md("It was compared with {}.", context.fact_label(deployment.previous))
 
 
+def _fixed_vulnerabilities(context: ExplainContext, timeline: ScopeTimeline, deployment: Deployment) -> Iterator[Md]:
+    """Yield the vulnerabilities whose fix went live with a deployment."""
+    fixes = [fix for fix in context.fixes_by_scope[timeline.scope] if fix.deployment.id == deployment.id]
+    for fix in fixes[:_MAX_LINES]:
+        alert, seconds = fix.vulnerability, fix.seconds_to_live
+        title, severity = link(alert.package or alert.id, alert.url), alert.severity or "unknown"
+        duration = f", {formatting.duration(seconds)} after it was detected" if seconds is not None else ""
+        yield md("{} ({}), severity {}{}", title, id_code_span(alert.id), severity, duration)
+    if len(fixes) > _MAX_LINES:
+        yield md("and {} more", len(fixes) - _MAX_LINES)
+
+
+# Changes
+
+
+def explain_change(context: ExplainContext, change_id: str) -> Explanation:
+    """Explain a change: the deployments that delivered it, and how long each stage took.
+
+    A change that a deployment lists but that has no fact is explained too.
+    """
+    fact = context.facts_by_id.get(change_id)
+    change = fact if isinstance(fact, Change) else None
+    deliveries = [] if change and change.retracted else context.delivered_changes_by_id.get(change_id, [])
+    headline = md("Change {}: {}", change_link(change_id, change), _delivery_summary(context, change_id, deliveries))
+    sections = [Section("Where it is delivered", tuple(_delivery_lines(context, change_id, change, deliveries)))]
+    if change:
+        for timeline, delivery in deliveries:
+            stages = tuple(_stage_lines(context, change, delivery.deployment))
+            sections.append(Section(f"Stages, {scope_text(timeline.scope)}", stages))
+        sections.append(Section("What it says about other deployments", tuple(_change_effects(context, change))))
+    return Explanation(headline, tuple(_change_identity(change_id, change)), tuple(sections))
+
+
+def _delivery_summary(context: ExplainContext, change_id: str, deliveries: Sequence[_Delivery]) -> Md:
+    if not deliveries:
+        return Md("not delivered yet")
+    timeline, delivery = deliveries[0]
+    lead_time = lead_time_text(context, timeline.scope, change_id)
+    text = md("delivered by {}, {}", deployment_link(delivery.deployment), lead_time)
+    if len(deliveries) == 1:
+        return text
+    return md("{}, and in {} more", text, formatting.count(len(deliveries) - 1, "scope"))
+
+
+def lead_time_text(context: ExplainContext, scope: Scope, change_id: str) -> Md:
+    """Return a change's lead time in a scope (the median if its commits are measured), or why it has none."""
+    lead_times = context.lead_times_by_change.get((scope, change_id), LeadTimes())
+    if lead_times.measured:
+        seconds = sorted(measured_change.seconds for measured_change in lead_times.measured)
+        note = f" (median of {len(seconds)} commits)" if len(seconds) > 1 else ""
+        return md("lead time **{}**{}", formatting.duration(quantile(seconds, 0.5)), Md(note))
+    if lead_times.excluded:
+        return Md(_EXCLUSION_TEXTS[lead_times.excluded[0].reason])
+    return Md("without a commit of its own to measure")
+
+
+_EXCLUSION_TEXTS = {
+    "first_deployment": "left out of lead time: nobody knows since when changes of the first deployment waited",
+    "bots": "left out of lead time: it is by a bot (`exclude-bots`)",
+    "no_start": "left out of lead time: nobody knows when it began",
+    "negative": "left out of lead time: it would have begun after it was deployed",
+}
+
+
+def _change_identity(change_id: str, change: Change | None) -> Iterator[Md]:
+    if change is None:
+        yield md("{} is listed by a deployment, and no fact of it is known.", id_code_span(change_id))
+        return
+    sha = md(", commit {}", code_span(change.sha)) if change.sha else ""
+    yield md("{}{}: {}.", id_code_span(change_id), sha, change.title or "without a title")
+    if change.retracted:
+        yield Md("It was retracted: it is as if it had never been.")
+
+
+def _delivery_lines(
+    context: ExplainContext, change_id: str, change: Change | None, deliveries: Sequence[_Delivery]
+) -> Iterator[Md]:
+    for timeline, delivery in deliveries:
+        deployment, scope, time = delivery.deployment, timeline.scope, delivery.deployment.finished_at
+        sentence = "{}, on {}, in {}: the first successful production deployment there that contains it. {}"
+        date_time, window = context.format_time(time), context.window_sentence(time)
+        yield md(sentence, deployment_link(deployment), date_time, scope_text(scope), window)
+        yield from _unsuccessful_attempts(context, change_id, timeline, deployment)
+    if not deliveries and not (change and change.retracted):
+        yield from _undelivered_lines(context, change_id)
+
+
+def _unsuccessful_attempts(
+    context: ExplainContext, change_id: str, timeline: ScopeTimeline, deployment: Deployment
+) -> Iterator[Md]:
+    """Yield the attempts that contained a change, before the deployment that delivered it, and did not succeed."""
+    for attempt in timeline.deployments:
+        is_earlier = deployment_order(attempt) < deployment_order(deployment)
+        if is_earlier and attempt.status != "success" and change_id in (attempt.changes or ()):
+            date_time = context.format_time(attempt.finished_at)
+            yield md("{} had brought it on {}, and did not succeed.", context.fact_label(attempt.id), date_time)
+
+
+def _undelivered_lines(context: ExplainContext, change_id: str) -> Iterator[Md]:
+    """Yield why a change is not delivered."""
+    deployments = [fact for fact in context.facts_by_id.values() if isinstance(fact, Deployment)]
+    listing = [deployment for deployment in deployments if change_id in (deployment.changes or ())]
+    for deployment in listing:
+        yield md("{} lists it, and {}.", deployment_link(deployment), _undelivered_reason(context, deployment))
+    if not listing:
+        yield Md("No deployment that is known lists it. It counts once one does.")
+
+
+def _undelivered_reason(context: ExplainContext, deployment: Deployment) -> str:
+    if deployment.id not in context.timeline_by_deployment:
+        return "counts nowhere"
+    if deployment.status != "success":
+        return "did not succeed: it goes to the next success of its scope"
+    return "delivered nothing, since its commit had been deployed before"
+
+
+def _stage_lines(context: ExplainContext, change: Change, deployment: Deployment) -> Iterator[Md]:
+    for stage, (start, end) in stage_spans(change, deployment.finished_at):
+        yield md("{} ({}): {}", stage, _STAGE_DESCRIPTIONS[stage], _stage_text(context, start, end))
+
+
+_STAGE_DESCRIPTIONS = {
+    "coding": "first commit to opened",
+    "pickup": "opened to the first review, a part of the next",
+    "review": "opened to merged",
+    "delivery": "merged to deployed",
+}
+
+
+def _stage_text(context: ExplainContext, start: datetime | None, end: datetime | None) -> str:
+    if start is None or end is None:
+        return "not known"
+    times = f"({context.format_time(start)} – {context.format_time(end)})"
+    if start > end:
+        return f"dropped, since it would end before it begins {times}"
+    return f"{_duration_text(start, end)} {times}"
+
+
+def _change_effects(context: ExplainContext, change: Change) -> Iterator[Md]:
+    """Yield which deployments a change marks as failed: as a hotfix, as a revert, or because it was reverted."""
+    signals = list(chain.from_iterable(context.failure_verdicts.signals.values()))
+    for signal in signals:
+        deployment, cause = deployment_link(signal.deployment), context.replace_ids(signal.because)
+        if signal.because.startswith(f"{change.id} ") and signal.rule in ("revert", "hotfix"):
+            effect = "marks" if signal.marks_failure else "would mark, had it come sooner,"
+            yield md("As a {} it {} {}: {}.", signal.rule, effect, deployment, cause)
+        elif signal.rule == "revert" and signal.because.endswith(f" reverts {change.id}"):
+            yield md("It was taken back, which marks {}: {}.", deployment, cause)
+    if any(signal.because.startswith(f"{change.id} ") for signal in signals):
+        return
+    if is_revert(change):
+        yield Md("It is a revert, and marks nothing: no earlier deployment delivered what it takes back.")
+    elif reason := hotfix_reason(change, context.policy):
+        yield md("It is a hotfix ({}), and marks nothing: no deployment before the one that delivered it.", reason)
+
+
+# Incidents
+
+
 def explain_incident(context: ExplainContext, incident: Incident) -> Explanation:
-    """Everything about one incident."""
-    title = link(incident.title or incident.id, incident.url)
+    """Explain an incident: its scope, the deployment it is attributed to, and its end."""
+    title, environment = link(incident.title or incident.id, incident.url), incident.environment
     attribution = context.attribution_by_incident.get(incident.id)
     if attribution is None:
-        reason = (
-            "it was retracted" if incident.retracted else f"its environment is not production: {incident.environment}"
-        )
-        return Explanation(md("Incident {}: counts nowhere", title), (md("{}: {}.", written(incident.id), reason),))
-    if attribution.attributed_to:
-        headline = md("Incident {}: blamed on {}", title, deployment_link(attribution.attributed_to))
-    else:
-        headline = md("Incident {}: blamed on nobody", title)
+        reason = "it was retracted" if incident.retracted else f"its environment is not production: {environment}"
+        sentence = md("{}: {}.", id_code_span(incident.id), reason)
+        return Explanation(md("Incident {}: counts nowhere", title), (sentence,))
+    deployment = deployment_link(attribution.attributed_to) if attribution.attributed_to else "nobody"
+    scope_sentence = md("It counts in {}: {}.", scope_text(attribution.scope), _scope_reason(attribution))
     return Explanation(
-        headline,
-        (
-            _detection_sentence(context, incident),
-            md("It counts in {}: {}.", scope_text(attribution.scope), _scope_reason(attribution)),
-        ),
+        md("Incident {}: blamed on {}", title, deployment),
+        (_detection_sentence(context, incident), scope_sentence),
         (
             Section("Whom it is blamed on", tuple(_attribution_lines(context, attribution))),
             Section("What ended it", tuple(_incident_end_lines(context, incident))),
@@ -391,7 +348,7 @@ def explain_incident(context: ExplainContext, incident: Incident) -> Explanation
 
 def _detection_sentence(context: ExplainContext, incident: Incident) -> Md:
     detected = f"detected on {context.format_time(incident.detected_at)} {context.policy.zone.key}"
-    return md("{}: {}. {}", written(incident.id), detected, context.window_sentence(incident.detected_at))
+    return md("{}: {}. {}", id_code_span(incident.id), detected, context.window_sentence(incident.detected_at))
 
 
 def _scope_reason(attribution: AttributedIncident) -> str:
@@ -405,115 +362,84 @@ def _scope_reason(attribution: AttributedIncident) -> str:
 
 def _attribution_lines(context: ExplainContext, attribution: AttributedIncident) -> Iterator[Md]:
     rule = "explicit" if attribution.incident.deployment else "incident"
-    if attribution.attributed_to is None:
-        because = f"it {attribution.because}" if attribution.because.startswith("names ") else attribution.because
-        yield md("Nobody, by the rule `{}`: {}.", Md(rule), because)
-        if rule == "explicit" and "switched off" not in attribution.because:
+    because, deployment = attribution.because, attribution.attributed_to
+    if deployment is None:
+        reason = f"it {because}" if because.startswith("names ") else because
+        yield md("Nobody, by the rule `{}`: {}.", Md(rule), reason)
+        if rule == "explicit" and "switched off" not in because:
             yield Md("A name that leads nowhere is not replaced by a guess.")
         return
-    verb = "it" if rule == "explicit" else "it was"
-    because = f"{verb} {context.replace_ids(attribution.because)}"
-    yield md("{}, by the rule `{}`: {}.", context.fact_label(attribution.attributed_to.id), Md(rule), because)
+    reason = f"{'it' if rule == 'explicit' else 'it was'} {context.replace_ids(because)}"
+    yield md("{}, by the rule `{}`: {}.", context.fact_label(deployment.id), Md(rule), reason)
     if rule == "incident":
         yield Md("That is the latest success of its scope up to the second of its detection.")
-    failure = context.failure_by_deployment.get(attribution.attributed_to.id)
+    failure = context.failure_by_deployment.get(deployment.id)
     if failure and failure.rule != rule:
         yield md("For that deployment another rule decides: `{}` comes before.", Md(failure.rule))
 
 
 def _incident_end_lines(context: ExplainContext, incident: Incident) -> Iterator[Md]:
-    if incident.resolved_at:
-        yield md(
-            "It was resolved on {}{}.",
-            context.format_time(incident.resolved_at),
-            _elapsed_text(incident.detected_at, incident.resolved_at),
-        )
+    detected_at, resolved_at = incident.detected_at, incident.resolved_at
+    if resolved_at:
+        elapsed = _elapsed_text(detected_at, resolved_at)
+        yield md("It was resolved on {}{}.", context.format_time(resolved_at), elapsed)
     else:
         yield Md("It has not been resolved: it counts as open, and is in no duration.")
-    for deployment in context.facts_by_id.values():
-        if isinstance(deployment, Deployment) and deployment.remediates == incident.id and not deployment.retracted:
-            yield md(
-                "{} says that it remediates it, on {}.",
-                deployment_link(deployment),
-                context.format_time(deployment.finished_at),
-            )
+    for fact in context.facts_by_id.values():
+        if isinstance(fact, Deployment) and fact.remediates == incident.id and not fact.retracted:
+            date_time = context.format_time(fact.finished_at)
+            yield md("{} says that it remediates it, on {}.", deployment_link(fact), date_time)
 
 
-def _elapsed_text(start: datetime, end: datetime) -> str:
-    if end < start:
-        return ", which is before it was detected: in no duration"
-    return f", after {formatting.duration((end - start).total_seconds())}"
+# Vulnerabilities
 
 
 def explain_vulnerability(context: ExplainContext, vulnerability: Vulnerability) -> Explanation:
-    """Everything about one security alert."""
+    """Explain a security alert: its scopes, and when its fix went live."""
     title = link(vulnerability.package or vulnerability.id, vulnerability.url)
     if vulnerability.retracted:
         return Explanation(md("Vulnerability in {}: was retracted, and counts nowhere", title))
-    if vulnerability.dismissed_at:
-        state = Md("dismissed, so it is neither open nor fixed")
-    elif vulnerability.fixed_at:
-        state = md("fixed{}", _elapsed_text(vulnerability.detected_at, vulnerability.fixed_at))
-    else:
-        state = Md("open")
     scopes = [scope for scope in context.linked_facts.timelines if vulnerability in context.vulnerabilities_of(scope)]
-    counted = tuple(md("It counts in {}.", scope_text(scope)) for scope in scopes)
-    detected, severity = (
-        context.format_time(vulnerability.detected_at),
-        vulnerability.severity or "unknown (so it is in no number by severity)",
-    )
-    identity_sentence = md("{}: severity {}, detected on {}.", written(vulnerability.id), severity, detected)
-    fix_section = Section(
-        "When its fix went live", tuple(_fix_lines(context, vulnerability, scopes)) if is_fixed(vulnerability) else ()
-    )
-    no_scope_note = () if counted else (Md("Its service has no scope yet."),)
-    return Explanation(
-        md("Vulnerability in {}: {}", title, state), (identity_sentence, *counted, *no_scope_note), (fix_section,)
-    )
+    severity = vulnerability.severity or "unknown (so it is in no number by severity)"
+    detected = context.format_time(vulnerability.detected_at)
+    sentences = [md("{}: severity {}, detected on {}.", id_code_span(vulnerability.id), severity, detected)]
+    sentences += [md("It counts in {}.", scope_text(scope)) for scope in scopes]
+    if not scopes:
+        sentences.append(Md("Its service has no scope yet."))
+    fix_lines = tuple(_fix_lines(context, vulnerability, scopes)) if is_fixed(vulnerability) else ()
+    headline = md("Vulnerability in {}: {}", title, _vulnerability_state(vulnerability))
+    return Explanation(headline, tuple(sentences), (Section("When its fix went live", fix_lines),))
+
+
+def _vulnerability_state(vulnerability: Vulnerability) -> str:
+    if vulnerability.dismissed_at:
+        return "dismissed, so it is neither open nor fixed"
+    if vulnerability.fixed_at:
+        return f"fixed{_elapsed_text(vulnerability.detected_at, vulnerability.fixed_at)}"
+    return "open"
 
 
 def _fix_lines(context: ExplainContext, vulnerability: Vulnerability, scopes: Iterable[Scope]) -> Iterator[Md]:
-    """In each scope the first success at or after the fix."""
+    """Yield, for each scope, the first success at or after the fix."""
     if not has_deployable_fix(vulnerability):
         yield Md("A leaked secret is fixed by revoking it, which no deployment brings.")
         return
     for scope in scopes:
-        fix = next(
-            (
-                candidate
-                for candidate in context.fixes_by_scope[scope]
-                if candidate.vulnerability.id == vulnerability.id
-            ),
-            None,
-        )
+        fix = next((fix for fix in context.fixes_by_scope[scope] if fix.vulnerability.id == vulnerability.id), None)
         if fix is None:
             yield md("{}: not yet, no deployment has succeeded since.", scope_text(scope))
-        else:
-            finished_text, elapsed = (
-                context.format_time(fix.deployed_at),
-                _elapsed_text(vulnerability.detected_at, fix.deployed_at),
-            )
-            sentence = "{}: with {} on {}{}. It is the first success that ended after the fix."
-            yield md(sentence, scope_text(scope), deployment_link(fix.deployment), finished_text, elapsed)
+            continue
+        sentence = "{}: with {} on {}{}. It is the first success that ended after the fix."
+        elapsed = _elapsed_text(vulnerability.detected_at, fix.deployed_at)
+        date_time = context.format_time(fix.deployed_at)
+        yield md(sentence, scope_text(scope), deployment_link(fix.deployment), date_time, elapsed)
 
 
-def explain(context: ExplainContext, name: str) -> list[Explanation] | NoMatch:
-    """One explanation for each fact that a name means: several where a version was deployed several times."""
-    match find_ids(name, context.facts_by_id.values()):
-        case MatchedIds(fact_ids):
-            return [explain_fact(context, fact_id) for fact_id in fact_ids]
-        case no_match:
-            return no_match
+def _elapsed_text(detected_at: datetime, end: datetime) -> str:
+    if end < detected_at:
+        return ", which is before it was detected: in no duration"
+    return f", after {_duration_text(detected_at, end)}"
 
 
-def explain_fact(context: ExplainContext, fact_id: str) -> Explanation:
-    """The explanation of one fact, or of a change that is only listed."""
-    match context.facts_by_id.get(fact_id):
-        case Deployment() as fact:
-            return explain_deployment(context, fact)
-        case Incident() as fact:
-            return explain_incident(context, fact)
-        case Vulnerability() as fact:
-            return explain_vulnerability(context, fact)
-        case _:
-            return explain_change(context, fact_id)
+def _duration_text(start: datetime, end: datetime) -> str:
+    return formatting.duration((end - start).total_seconds())

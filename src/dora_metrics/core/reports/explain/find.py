@@ -1,4 +1,4 @@
-"""What a name means: a fact's id, a version or tag, `#12`, a commit sha or its beginning."""
+"""Finds facts by name: an id, a version or tag, `#12`, a commit sha or its first digits."""
 
 import difflib
 import re
@@ -18,24 +18,24 @@ _MIN_SIMILARITY_RATIO = 0.4
 
 @dataclass(frozen=True)
 class MatchedIds:
-    """The ids that a name means."""
+    """The ids of the facts that a name matches."""
 
     ids: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class NoMatch:
-    """Why it means nothing, and names that are near to it."""
+    """Why a name matches nothing, and similar names."""
 
     reason: str
     similar_names: tuple[str, ...]
 
 
 def find_ids(name: str, facts: Iterable[Fact]) -> MatchedIds | NoMatch:
-    """The facts that a name means: by id, else by version, tag or number, else by sha.
+    """Return the facts that a name matches: by id, else by version, tag or number, else by sha.
 
-    An id that a deployment lists counts also where no fact of it is known. The beginning of a sha has to have four
-    characters, and to be that of one commit only. Invisible characters do not count: a summary is full of them.
+    The id of a change that a deployment lists matches even without a fact. A prefix of a sha needs at least four digits
+    and must match one commit only. Invisible characters are ignored, since names copied from a summary contain them.
     """
     all_facts = list(facts)
     query = normalise_name("".join(character for character in name if unicodedata.category(character) != "Cf"))
@@ -58,7 +58,7 @@ def find_ids(name: str, facts: Iterable[Fact]) -> MatchedIds | NoMatch:
 
 
 def _all_ids(facts: Iterable[Fact]) -> dict[str, None]:
-    """In order, each once: facts, and what deployments list."""
+    """Return the ids of facts and of the changes that deployments list, in order, each once."""
     ids: dict[str, None] = {}
     for fact in facts:
         ids[fact.id] = None
@@ -68,7 +68,7 @@ def _all_ids(facts: Iterable[Fact]) -> dict[str, None]:
 
 
 def _ids_by_name(facts: Iterable[Fact], ids: Iterable[str]) -> Mapping[str, list[str]]:
-    """Versions and tags of deployments, and numbers of pull requests and issues."""
+    """Return ids by version and tag (deployments) and by number (pull requests, issues, alerts)."""
     ids_by_name: defaultdict[str, list[str]] = defaultdict(list)
     for fact in facts:
         if isinstance(fact, Deployment):
@@ -83,7 +83,7 @@ def _ids_by_name(facts: Iterable[Fact], ids: Iterable[str]) -> Mapping[str, list
 
 
 def _ids_by_sha(facts: Iterable[Fact], ids: Iterable[str]) -> Mapping[str, list[str]]:
-    """By sha the deployments of it and the changes with it, each once."""
+    """Return ids by sha: the deployments of that commit and the changes that contain it, each once."""
     ids_by_sha: defaultdict[str, list[str]] = defaultdict(list)
     for fact in facts:
         for sha in dict.fromkeys(_shas_of(fact)):
@@ -104,7 +104,7 @@ def _shas_of(fact: Fact) -> Iterator[str]:
 
 
 def _similar_names(name: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Names that hold this one, then those that are spelt alike."""
+    """Return the names that contain this one, then those with similar spelling."""
     candidates = list(dict.fromkeys(names))
     containing = [candidate for candidate in candidates if name and name.casefold() in candidate.casefold()]
     similar = difflib.get_close_matches(name, candidates, _MAX_SUGGESTIONS, _MIN_SIMILARITY_RATIO)

@@ -1,43 +1,40 @@
-"""For each rule that marks deployments as failed: what it saw, or why it did not hit."""
+"""Explains, for each failure rule, what it matched on a deployment or why it did not match."""
 
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import RULE_PRECEDENCE, counts_in_failure_rate, is_rule_enabled
 from dora_metrics.core.failures.rules import FailureSignal, hotfix_reason, is_revert
 from dora_metrics.core.markdown import Md, link, md
-from dora_metrics.core.reports.explain.case import ExplainContext, ScopedDeployment, join_limited
+from dora_metrics.core.reports.explain.case import ExplainContext, join_limited
 from dora_metrics.core.reports.fact_names import deployment_link
 
 
-def rule_lines(context: ExplainContext, scoped_deployment: ScopedDeployment) -> Iterator[Md]:
-    """A line a rule, in the order in which they hit."""
-    failure = context.failure_by_deployment.get(scoped_deployment.deployment.id)
+def rule_lines(context: ExplainContext, deployment: Deployment) -> Iterator[Md]:
+    """Yield one line per rule, in order of precedence."""
+    failure = context.failure_by_deployment.get(deployment.id)
     for rule in RULE_PRECEDENCE:
-        signals = [
-            signal
-            for signal in context.failure_verdicts.signals.get(scoped_deployment.deployment.id, ())
-            if signal.rule == rule
-        ]
-        hits = [signal for signal in signals if signal.marks_failure]
+        signals = context.failure_verdicts.signals.get(deployment.id, ())
+        hits = [signal for signal in signals if signal.rule == rule and signal.marks_failure]
         is_deciding = failure is not None and failure.rule == rule
         if hits:
-            yield md("`{}`: {}", Md(rule), _hit_text(context, scoped_deployment, hits, is_deciding=is_deciding))
+            yield md("`{}`: {}", Md(rule), _hit_text(context, deployment, hits, is_deciding=is_deciding))
         else:
-            yield md("`{}`: no. {}", Md(rule), _WHY_NOT_BY_RULE[rule](context, scoped_deployment))
+            yield md("`{}`: no. {}", Md(rule), _WHY_NOT_BY_RULE[rule](context, deployment))
 
 
 def _hit_text(
-    context: ExplainContext, scoped_deployment: ScopedDeployment, hits: list[FailureSignal], *, is_deciding: bool
+    context: ExplainContext, deployment: Deployment, hits: Sequence[FailureSignal], *, is_deciding: bool
 ) -> Md:
     causes = join_limited(link(context.replace_ids(signal.because), signal.url) for signal in hits)
     if is_deciding:
         return md("**yes, and it decides.** {}.", causes)
     if not is_rule_enabled(hits[0].rule, context.policy):
         return md("it would, but it is switched off (`failure-rules`). {}.", causes)
-    if not counts_in_failure_rate(scoped_deployment.deployment, context.policy):
+    if not counts_in_failure_rate(deployment, context.policy):
         return md("it would, but this deployment is in no failure rate. {}.", causes)
     return md("yes, too, but a rule before it decides. {}.", causes)
 
@@ -46,123 +43,107 @@ def _switched_off_note(context: ExplainContext, rule: str) -> Md:
     return Md("" if is_rule_enabled(rule, context.policy) else " It is switched off, besides (`failure-rules`).")
 
 
-def _why_not_explicit(context: ExplainContext, _: ScopedDeployment) -> Md:
-    return Md(
-        f"No incident names it, and no deployment says that it remediates it.{_switched_off_note(context, 'explicit')}"
-    )
+def _why_not_explicit(context: ExplainContext, _: Deployment) -> Md:
+    note = _switched_off_note(context, "explicit")
+    return Md(f"No incident names it, and no deployment says that it remediates it.{note}")
 
 
-def _why_not_rollback(context: ExplainContext, scoped_deployment: ScopedDeployment) -> Md:
-    if scoped_deployment.deployment.status != "success":
+def _why_not_rollback(context: ExplainContext, deployment: Deployment) -> Md:
+    if deployment.status != "success":
         return Md("Only what had succeeded can be rolled back.")
-    position_by_id = {
-        deployment.id: position for position, deployment in enumerate(scoped_deployment.timeline.successes)
-    }
-    position = position_by_id[scoped_deployment.deployment.id]
-    for signal in (
-        signal for deployment_id in position_by_id for signal in context.failure_verdicts.signals.get(deployment_id, ())
-    ):
+    successes = context.timeline_by_deployment[deployment.id].successes
+    position_by_id = {success.id: position for position, success in enumerate(successes)}
+    position = position_by_id[deployment.id]
+    signals = (signal for success in successes for signal in context.failure_verdicts.signals.get(success.id, ()))
+    for signal in signals:
         rollback_id = signal.rule == "rollback" and signal.repaired_by and signal.repaired_by.id
         if rollback_id and position_by_id[signal.deployment.id] < position < position_by_id[rollback_id]:
             sentence = "{} went back to before {}, which takes the blame; this one only went with it."
             return md(sentence, context.fact_label(rollback_id), deployment_link(signal.deployment))
-    later_count = formatting.count(len(position_by_id) - position - 1, "deployment")
-    return md(
-        "No later deployment went back to what ran before it ({} seen).{}",
-        later_count,
-        _switched_off_note(context, "rollback"),
-    )
+    later_count = formatting.count(len(successes) - position - 1, "deployment")
+    note = _switched_off_note(context, "rollback")
+    return md("No later deployment went back to what ran before it ({} seen).{}", later_count, note)
 
 
-def _why_not_revert(context: ExplainContext, scoped_deployment: ScopedDeployment) -> Md:
-    delivered_changes = [
-        delivered_change
-        for _, delivered_change in context.delivered_changes_by_id.get(scoped_deployment.deployment.id, ())
-    ]
-    if not delivered_changes:
+def _why_not_revert(context: ExplainContext, deployment: Deployment) -> Md:
+    deliveries = [delivery for _, delivery in context.delivered_changes_by_id.get(deployment.id, ())]
+    if not deliveries:
         return Md("It was not the first to deliver any change, so none of its changes could be taken back.")
-    if any(is_revert(delivered_change.change) for delivered_change in delivered_changes):
+    if any(is_revert(delivery.change) for delivery in deliveries):
         return Md("It brought a revert itself, and no later deployment reverted one of its changes.")
-    change_count = formatting.count(len(delivered_changes), "change")
-    return md(
-        "No later deployment reverted one of the {} that it delivered.{}",
-        change_count,
-        _switched_off_note(context, "revert"),
-    )
+    change_count, note = formatting.count(len(deliveries), "change"), _switched_off_note(context, "revert")
+    return md("No later deployment reverted one of the {} that it delivered.{}", change_count, note)
 
 
-def _why_not_hotfix(context: ExplainContext, scoped_deployment: ScopedDeployment) -> Md:
-    deployments = scoped_deployment.timeline.deployments_reaching_users
-    if scoped_deployment.deployment not in deployments:
+def _why_not_hotfix(context: ExplainContext, deployment: Deployment) -> Md:
+    deployments = context.timeline_by_deployment[deployment.id].deployments_reaching_users
+    if deployment not in deployments:
         return Md("It did not reach users.")
-    position = deployments.index(scoped_deployment.deployment)
+    position = deployments.index(deployment)
     if position + 1 == len(deployments):
         return Md("No deployment came after it.")
     following = deployments[position + 1]
-    elapsed = formatting.duration((following.finished_at - scoped_deployment.deployment.finished_at).total_seconds())
-    hotfix_signs = [
-        (delivered_change.change.id, sign)
-        for _, delivered_change in context.delivered_changes_by_id.get(following.id, ())
-        if delivered_change.change and (sign := hotfix_reason(delivered_change.change, context.policy))
-    ]
-    if not hotfix_signs:
-        return md(
-            "The next one, {}, came {} later and brought no hotfix.{}",
-            deployment_link(following),
-            elapsed,
-            _switched_off_note(context, "hotfix"),
-        )
-    change_id, sign = hotfix_signs[0]
-    window = _duration_text(context.policy.hotfix_window)
-    return md(
-        "The next one, {}, brought {} with {}, but {} later: `hotfix-window` is {}.",
-        deployment_link(following), context.fact_label(change_id), sign, elapsed, window,
-    )  # fmt: skip
+    elapsed = _elapsed_text(deployment.finished_at, following.finished_at)
+    hotfix = _hotfix_delivered_by(context, following)
+    if hotfix is None:
+        note = _switched_off_note(context, "hotfix")
+        return md("The next one, {}, came {} later and brought no hotfix.{}", deployment_link(following), elapsed, note)
+    change_id, reason = hotfix
+    window = formatting.duration(context.policy.hotfix_window.total_seconds())
+    sentence = "The next one, {}, brought {} with {}, but {} later: `hotfix-window` is {}."
+    return md(sentence, deployment_link(following), context.fact_label(change_id), reason, elapsed, window)
 
 
-def _why_not_incident(context: ExplainContext, scoped_deployment: ScopedDeployment) -> Md:
-    deployment, scope = scoped_deployment.deployment, scoped_deployment.timeline.scope
-    scope_incidents = sorted(
-        (
-            attribution
-            for attribution in context.attribution_by_incident.values()
-            if attribution.scope == scope and not attribution.is_explicit
-        ),
-        key=lambda attribution: (attribution.incident.detected_at, attribution.incident.id),
-    )
-    next_incident = next(
-        (attribution for attribution in scope_incidents if attribution.incident.detected_at >= deployment.finished_at),
-        None,
-    )
+def _hotfix_delivered_by(context: ExplainContext, deployment: Deployment) -> tuple[str, str] | None:
+    """Return the id of the first hotfix that a deployment delivered, and why it is one; None without a hotfix."""
+    for _, delivery in context.delivered_changes_by_id.get(deployment.id, ()):
+        if delivery.change and (reason := hotfix_reason(delivery.change, context.policy)):
+            return delivery.change.id, reason
+    return None
+
+
+def _why_not_incident(context: ExplainContext, deployment: Deployment) -> Md:
     if deployment.status != "success":
         return Md("An incident that names nothing blames a success.")
-    if next_incident is None:
-        return Md(
-            f"No incident that names no deployment was detected after it.{_switched_off_note(context, 'incident')}"
-        )
-    elapsed = formatting.duration((next_incident.incident.detected_at - deployment.finished_at).total_seconds())
-    title = link(next_incident.incident.title or next_incident.incident.id, next_incident.incident.url)
-    if next_incident.attributed_to:
+    attribution = _next_incident(context, deployment)
+    if attribution is None:
+        note = _switched_off_note(context, "incident")
+        return Md(f"No incident that names no deployment was detected after it.{note}")
+    incident, attributed_to = attribution.incident, attribution.attributed_to
+    elapsed = _elapsed_text(deployment.finished_at, incident.detected_at)
+    title = link(incident.title or incident.id, incident.url)
+    if attributed_to:
         return md(
-            "The next one, {}, came {} later and is blamed on {}.",
-            title,
-            elapsed,
-            deployment_link(next_incident.attributed_to),
+            "The next one, {}, came {} later and is blamed on {}.", title, elapsed, deployment_link(attributed_to)
         )
-    return md("The next one, {}, came {} later and is blamed on nobody: {}.", title, elapsed, next_incident.because)
+    return md("The next one, {}, came {} later and is blamed on nobody: {}.", title, elapsed, attribution.because)
 
 
-def _why_not_health_check(_: ExplainContext, scoped_deployment: ScopedDeployment) -> Md:
-    if scoped_deployment.deployment.health == "passed":
+def _next_incident(context: ExplainContext, deployment: Deployment) -> AttributedIncident | None:
+    """Return the first incident of the scope that names no deployment and was detected after this one finished."""
+    scope = context.timeline_by_deployment[deployment.id].scope
+    for attribution in context.attribution_by_incident.values():  # in order of detection
+        is_later = attribution.incident.detected_at >= deployment.finished_at
+        if is_later and attribution.scope == scope and not attribution.is_explicit:
+            return attribution
+    return None
+
+
+def _elapsed_text(start: datetime, end: datetime) -> str:
+    return formatting.duration((end - start).total_seconds())
+
+
+def _why_not_health_check(_: ExplainContext, deployment: Deployment) -> Md:
+    if deployment.health == "passed":
         return Md("Its health check passed.")
     return Md("No health check of it was recorded.")
 
 
-def _why_not_failed_run(_: ExplainContext, scoped_deployment: ScopedDeployment) -> Md:
-    return Md("The run succeeded." if scoped_deployment.deployment.status == "success" else "It was cancelled.")
+def _why_not_failed_run(_: ExplainContext, deployment: Deployment) -> Md:
+    return Md("The run succeeded." if deployment.status == "success" else "It was cancelled.")
 
 
-_WHY_NOT_BY_RULE: dict[str, Callable[[ExplainContext, ScopedDeployment], Md]] = {
+_WHY_NOT_BY_RULE: dict[str, Callable[[ExplainContext, Deployment], Md]] = {
     "explicit": _why_not_explicit,
     "rollback": _why_not_rollback,
     "revert": _why_not_revert,
@@ -173,41 +154,32 @@ _WHY_NOT_BY_RULE: dict[str, Callable[[ExplainContext, ScopedDeployment], Md]] = 
 }
 
 
-def _duration_text(span: timedelta) -> str:
-    return formatting.duration(span.total_seconds())
-
-
 def repair_lines(context: ExplainContext, deployment: Deployment) -> Iterator[Md]:
-    """What ended a failure, or why it is still open."""
+    """Yield what ended a failure, or why it is still open."""
     failure = context.failure_by_deployment.get(deployment.id)
     if failure is None:
         return
-    attributions = (
-        context.attributions_by_deployment.get(deployment.id, []) if failure.rule in ("explicit", "incident") else []
-    )
+    is_by_incident = failure.rule in ("explicit", "incident")
+    attributions = context.attributions_by_deployment.get(deployment.id, []) if is_by_incident else []
     if failure.recovered_at is None:
-        open_incidents = [
-            attribution.incident for attribution in attributions if attribution.incident.resolved_at is None
-        ]
-        for incident in open_incidents:
-            yield md("{} has not ended.", link(incident.title or incident.id, incident.url))
-        yield Md("So it is still open: counted, and in no median.")
+        yield from _still_open_lines(attributions)
         return
-    end_time = context.format_time(failure.recovered_at)
+    repair, finished = context.fact_label(failure.remediated_by), context.format_time(failure.recovered_at)
     if failure.recovery_seconds is None:
-        yield md(
-            "{} ended it on {}, before it: in no recovery time.", context.fact_label(failure.remediated_by), end_time
-        )
+        yield md("{} ended it on {}, before it: in no recovery time.", repair, finished)
         return
-    yield md(
-        "{}, on {}: **{}** after it.",
-        context.fact_label(failure.remediated_by),
-        end_time,
-        formatting.duration(failure.recovery_seconds),
-    )
+    yield md("{}, on {}: **{}** after it.", repair, finished, formatting.duration(failure.recovery_seconds))
     yield md("{}", _RECOVERY_BY_RULE[failure.rule])
     if len(attributions) > 1:
         yield md("Of the {} incidents that blame it the last end counts.", len(attributions))
+
+
+def _still_open_lines(attributions: Iterable[AttributedIncident]) -> Iterator[Md]:
+    incidents = (attribution.incident for attribution in attributions)
+    for incident in incidents:
+        if incident.resolved_at is None:
+            yield md("{} has not ended.", link(incident.title or incident.id, incident.url))
+    yield Md("So it is still open: counted, and in no median.")
 
 
 _RECOVERY_BY_RULE = {
@@ -219,3 +191,4 @@ _RECOVERY_BY_RULE = {
     "health-check": "The rule names the next success whose health check did not fail.",
     "failed-run": "The rule names the next success of the same source whose health check did not fail.",
 }
+"""Which end of a failure counts as its recovery, by the rule that marked it."""

@@ -1,1 +1,1 @@
-"""Reports that come by themselves: of a week, a month, a quarter; what they say, and how they fit into an issue."""
+"""Weekly, monthly and quarterly reports: their content, their form as an issue, and who files them."""

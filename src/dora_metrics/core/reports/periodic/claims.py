@@ -1,7 +1,7 @@
-"""What was filed: which period each kind of report was last made for, by whom, and in which issues.
+"""The ledger's record of periodic reports: the newest period of each kind, the run that claimed it, and its issues.
 
-It lies in the ledger, which only one run at a time can change: who writes its claim there makes the report. An issue is
-found again by a hidden marker in its text, so that a run that dies after it has made one leaves no second one behind.
+The ledger has a compare-and-swap write, so only one run can claim a report. A hidden marker in the issue identifies the
+report; a run that resumes after a crash finds the issue by it and creates no duplicate.
 """
 
 import hashlib
@@ -16,24 +16,24 @@ from dora_metrics.core.periods import Period
 from dora_metrics.core.scope import Scope
 
 CLAIM_DURATION = timedelta(minutes=5)
-"""How long a run that has claimed a report is waited for, by clocks that differ."""
+"""How long a claim is valid. The clocks of runners differ, so differences in both directions count."""
 
 MISSED_AFTER = timedelta(hours=24)
-"""So long a schedule has to make what is due, before it counts as missed."""
+"""How long after its due time a report counts as missed by the schedule."""
 
 
 class FiledIssue(Struct, frozen=True):
-    """An issue with a report, and the digest of the part of its text that is ours."""
+    """An issue that holds a report. `digest`: hash of the generated part of its text."""
 
     number: int
     digest: str
 
 
 class ReportClaim(Struct, frozen=True, kw_only=True):
-    """The newest report of a kind, and its issues by marker.
+    """The newest report of a kind.
 
-    `done`: everything about it is filed. `refused`: GitHub did not let the run that claimed it. By scope: `before`, the
-    newest issue of the reports before; `closing`, those that are still to be closed.
+    `done`: all its issues are filed. `refused`: GitHub denied the claiming run permission. `filed`: issues by marker.
+    `before`: the newest issue of earlier reports, by scope key. `closing`: issues still to close, by scope key.
     """
 
     period: str
@@ -47,14 +47,14 @@ class ReportClaim(Struct, frozen=True, kw_only=True):
 
 
 KindClaims = dict[str, ReportClaim]
-"""The reports of one repository, by kind."""
+"""Claims of one repository, by kind of report."""
 
 RepositoryClaims = dict[str, KindClaims]
-"""By repository that has the issues: several may share a ledger."""
+"""Claims by the repository that holds the issues; several repositories may share a ledger."""
 
 
 def decode_claims(content: bytes) -> RepositoryClaims:
-    """What a ledger holds; nothing where it cannot be read, since every issue is found by its marker as well."""
+    """Decode the claims in a ledger; empty if they are invalid, since issues can also be found by their markers."""
     try:
         return msgspec.json.decode(content, type=RepositoryClaims)
     except msgspec.DecodeError:
@@ -62,16 +62,18 @@ def decode_claims(content: bytes) -> RepositoryClaims:
 
 
 def encode_claims(claims: Mapping[str, KindClaims]) -> bytes:
+    """Encode claims for the ledger; empty if there are none."""
     return msgspec.json.format(msgspec.json.encode(claims, order="sorted"), indent=1) + b"\n" if claims else b""
 
 
 def claim_report(
     claims: KindClaims, period: Period, run_name: str, now: datetime, *, is_requested: bool
 ) -> ReportClaim | None:
-    """The entry that claims a period's report for a run; None where it is done, or is another run's.
+    """Return a claim on a period's report for a run; None if the report is done or claimed by another run.
 
-    `asked`: a schedule or a person started the run. One of an event makes only what was missed, of a kind that was made
-    before: it may not have the permission, and should neither complain of that nor stand in the way of who has it.
+    `is_requested`: a schedule or a person started the run. A run started by an event makes only reports that the
+    schedule missed, of a kind that was made before: it may lack the permission, and must then neither warn nor block
+    a run that has it.
     """
     existing = claims.get(period.kind)
     new_claim = ReportClaim(period=period.name, claimed_at=now, claimed_by=run_name)
@@ -79,11 +81,8 @@ def claim_report(
         return new_claim if is_requested else None
     if existing.period < period.name:
         is_missed = now >= period.due_at + MISSED_AFTER
-        return (
-            replace(new_claim, before=_latest_issues(existing), closing=_issues_to_close(existing))
-            if is_requested or is_missed
-            else None
-        )
+        claim = replace(new_claim, before=_latest_issues(existing), closing=_issues_to_close(existing))
+        return claim if is_requested or is_missed else None
     if existing.period > period.name or existing.done or (existing.refused and not is_requested):
         return None
     if not existing.refused and abs(now - existing.claimed_at) < CLAIM_DURATION:
@@ -92,7 +91,7 @@ def claim_report(
 
 
 def complete_claim(claim: ReportClaim, filed_issues: Mapping[str, FiledIssue]) -> ReportClaim:
-    """The entry once its issues are there, and those of the report before are closed."""
+    """Return the claim with its issues filed and those of the previous report closed."""
     return replace(claim, done=True, filed=claim.filed | dict(filed_issues), closing={})
 
 
@@ -105,19 +104,20 @@ def _issues_to_close(claim: ReportClaim) -> dict[str, int]:
 
 
 def _issue_numbers(claim: ReportClaim) -> dict[str, int]:
-    """The issues of a report, by scope."""
+    """Return the numbers of a report's issues, by scope key."""
     return {scope_key_of(marker): issue.number for marker, issue in claim.filed.items()}
 
 
 def report_marker(period: Period, scope: Scope) -> str:
-    """What a report is known by. A scope's name is a stranger's text, so that only its hash is told."""
+    """Return the marker that identifies a report. It holds a hash of the scope, whose name is untrusted text."""
     return f"{period.kind}:{period.name}:{scope_key(scope)}"
 
 
 def scope_key(scope: Scope) -> str:
+    """Return the hash that stands for a scope in markers: 16 hexadecimal digits."""
     return hashlib.sha256("\0".join(scope).encode()).hexdigest()[:16]
 
 
 def scope_key_of(marker: str) -> str:
-    """The key of the scope that a marker is of."""
+    """Return the scope key in a marker."""
     return marker.rpartition(":")[2]

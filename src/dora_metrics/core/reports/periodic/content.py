@@ -1,20 +1,19 @@
-"""The report of one scope and one period, in words; templates only loop over it.
+"""The content of a periodic report on one scope, as text. Templates only loop over it.
 
-The table of a report: five metrics in the period, in the one before, over a longer span, and against their goals.
-
-What reached production in a period, the newest first.
-
-The first line of a report: better or not, and what happened.
+Fields of `PeriodicReport` and of the types it contains are an interface: users write templates that read them
+(docs/reports.md).
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from itertools import pairwise
+from typing import TypeVar
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Deployment, Incident
+from dora_metrics.core.failures.judge import Failure
 from dora_metrics.core.markdown import Md, join_non_empty, link, md
 from dora_metrics.core.metrics import security
 from dora_metrics.core.metrics.calculate import deployments_in, failures_in, successes
@@ -46,12 +45,17 @@ from dora_metrics.core.targets import goals, units
 from dora_metrics.core.targets.metric import METRICS
 from dora_metrics.core.windows import Window
 
+T = TypeVar("T")
+
+_MAX_NOTES = 20
+_MAX_TITLE_CHARACTERS = 200
 _MIN_TOTAL_FOR_PERCENT = 10
+"""For fewer deployments, a rate is shown as counts only."""
 
 
 @dataclass(frozen=True)
 class MetricLine:
-    """One metric; `standing`: its value over the longer span, from which level and goal are read."""
+    """One metric in the table. `standing`: its value over the basis window, which decides level and goal."""
 
     name: str
     value: Md
@@ -61,296 +65,12 @@ class MetricLine:
     goal: str
 
 
-def metric_lines(
-    scope_metrics: schema.ScopeMetrics, basis_metrics: schema.ScopeMetrics, verdicts: Mapping[str, str]
-) -> list[MetricLine]:
-    """`scope`: the period, `basis`: the longer span."""
-    return [
-        MetricLine(
-            name=metric.line_label,
-            value=_value_cell(result),
-            before=previous_value(metric.key, result, scope_metrics.previous, verdicts, value_with_counts),
-            standing=_basis_cell(basis),
-            level=level_text(basis),
-            goal=_goal_cell(metric.key, basis_metrics.outlook.goals),
-        )
-        for metric in METRICS.values()
-        for result, basis in [(metric.result_in(scope_metrics.metrics), metric.result_in(basis_metrics.metrics))]
-    ]
-
-
-def value_with_counts(metric: schema.MetricVerdict) -> str:
-    """A value with its numbers: of a few, the numbers alone."""
-    match metric:
-        case schema.DeploymentFrequency() if metric.per_day is not None:
-            days = formatting.count(metric.deployment_days, "day")
-            return f"{metric.deployments:,} on {days}" if metric.deployments else "none"
-        case schema.LeadTime() if metric.p50_seconds is not None:
-            return f"{value_text(metric)} ({formatting.duration(metric.p90_seconds)})"
-        case schema.ChangeFailureRate() if metric.ratio is not None:
-            return _ratio_text(metric.failed, metric.deployments)
-        case schema.ReworkRate() if metric.ratio is not None:
-            return _ratio_text(metric.rework, metric.deployments)
-        case schema.RecoveryTime() if metric.open:
-            return f"{value_text(metric)}, {metric.open} open"
-        case _:
-            return value_text(metric)
-
-
-def _ratio_text(count: int, total: int) -> str:
-    counts = f"{count:,} of {total:,}"
-    return f"{formatting.percent(count / total)} ({counts})" if total >= _MIN_TOTAL_FOR_PERCENT else counts
-
-
-def _value_cell(metric: schema.MetricVerdict) -> Md:
-    text = value_with_counts(metric)
-    if text != formatting.NO_VALUE:
-        return md("**{}**", text)
-    return md("– ({})", metric.reason) if metric.reason else Md(formatting.NO_VALUE)
-
-
-def _basis_cell(metric: schema.MetricVerdict) -> str:
-    match metric:
-        case schema.ChangeFailureRate() | schema.ReworkRate() if metric.ratio is not None:
-            return f"{value_text(metric)} ({formatting.percent_range(metric.interval95)})"
-        case _:
-            return value_text(metric)
-
-
-def _goal_cell(metric: str, scope_goals: Sequence[schema.Goal]) -> str:
-    return next(
-        (f"{goals.target_text(goal)}: {_goal_state(goal)}" for goal in scope_goals if goal.metric == metric),
-        formatting.NO_VALUE,
-    )
-
-
-def _goal_state(goal: schema.Goal) -> str:
-    """What fits into a cell."""
-    if goal.value is None or goal.met:
-        return "met" if goal.met else "no value yet"
-    remaining = f"{units.format_difference(goal.metric, goal.distance or 0)} to go"
-    return f"{remaining}, {goal.course}" if goal.course in ("on course", "not on course", "missed") else remaining
-
-
-_MAX_TITLE_CHARACTERS = 200
-
-
-@dataclass(frozen=True)
-class DeployedChanges:
-    """A deployment with the changes it brought; `more`: those that are not listed."""
-
-    text: Md
-    changes: tuple[Md, ...]
-    more: int
-
-
-@dataclass(frozen=True)
-class PeriodDeployments:
-    """`count` deployments with `changes` changes; `more`: the deployments that are not listed."""
-
-    count: int
-    changes: int
-    listed: tuple[DeployedChanges, ...]
-    more: int
-
-    @property
-    def title(self) -> str:
-        return f"{formatting.count(self.count, 'deployment')}, {formatting.count(self.changes, 'change')}"
-
-
-def period_deployments(
-    history: ScopeHistory, window: Window, policy: Policy, max_deployments: int, max_changes: int
-) -> PeriodDeployments:
-    """At most so many deployments, each with at most so many changes."""
-    newest_first = successes(deployments_in(history, window))[::-1]
-    changes_by_deployment = _changes_by_deployment(history, window)
-    listed = tuple(
-        _deployed_changes(
-            deployment,
-            history,
-            policy,
-            tuple(changes_by_deployment[deployment.id])[:max_changes],
-            len(changes_by_deployment[deployment.id]),
-        )
-        for deployment in newest_first[:max_deployments]
-    )
-    return PeriodDeployments(
-        len(newest_first), sum(map(len, changes_by_deployment.values())), listed, len(newest_first) - len(listed)
-    )
-
-
-def _changes_by_deployment(history: ScopeHistory, window: Window) -> Mapping[str, Mapping[str, None]]:
-    """By deployment the changes that it was the first to bring, also those that are in no lead time."""
-    changes: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    for measured_change in in_window(history.lead_times.measured, window, lambda item: item.deployed_at):
-        changes[measured_change.deployment_id][measured_change.change_id] = None
-    for excluded_change in in_window(history.lead_times.excluded, window, lambda item: item.deployed_at):
-        changes[excluded_change.deployment_id][excluded_change.change_id] = None
-    return changes
-
-
-def _deployed_changes(
-    deployment: Deployment, history: ScopeHistory, policy: Policy, listed_changes: Sequence[str], change_count: int
-) -> DeployedChanges:
-    size = formatting.count(change_count, "change")
-    if deployment is history.first_success:
-        size = "the first known deployment, which only bounds the next one"
-    elif deployment.changes is None:
-        size = "changes not known"
-    text = md(
-        "{}, {}, {}",
-        deployment_link(deployment),
-        formatting.weekday_date_time(deployment.finished_at, policy.zone),
-        size,
-    )
-    return DeployedChanges(
-        text, tuple(_change_text(change, history) for change in listed_changes), change_count - len(listed_changes)
-    )
-
-
-def _change_text(change_id: str, history: ScopeHistory) -> Md:
-    change = history.changes.get(change_id)
-    title = " ".join((change.title or "").split()) if change else ""
-    short_title = title if len(title) <= _MAX_TITLE_CHARACTERS else f"{title[:_MAX_TITLE_CHARACTERS]}…"
-    return md("{} {}", change_link(change_id, change), short_title) if short_title else change_link(change_id, change)
-
-
-def open_incidents(history: ScopeHistory, window: Window, policy: Policy, max_incidents: int) -> tuple[list[Md], int]:
-    """The incidents up to the end of a window that nobody has resolved, the oldest first; and how many more."""
-    detected = (
-        attribution.incident for attribution in history.incidents if attribution.incident.detected_at < window.end
-    )
-    unresolved = [incident for incident in detected if incident.resolved_at is None]
-    return [_incident_text(incident, policy) for incident in unresolved[:max_incidents]], max(
-        0, len(unresolved) - max_incidents
-    )
-
-
-def _incident_text(incident: Incident, policy: Policy) -> Md:
-    severity = f", {incident.severity}" if incident.severity else ""
-    since = formatting.weekday_date_time(incident.detected_at, policy.zone)
-    return md("{}{}, since {}", link(incident.title or incident.id, incident.url), severity, since)
-
-
-def headline(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, Verdict], open_incident_count: int) -> Md:
-    """`**Faster.** 4 deployments brought 17 changes, …; 1 of 4 failed and was back after 41 min.`
-
-    `incidents`: how many are open.
-    """
-    open_text = md("{} open", formatting.count(open_incident_count, "incident")) if open_incident_count else Md("")
-    return md(
-        "**{}.** {}.",
-        _verdict_text(verdicts),
-        join_non_empty("; ", (*_headline_clauses(scope_metrics, verdicts), open_text)),
-    )
-
-
-def _verdict_text(verdicts: Mapping[str, Verdict]) -> str:
-    """Only what is clear at p < 0.05; no word for the rest."""
-    if not verdicts:
-        return "Nothing to compare with yet"
-    comparatives = [
-        comparative_by_verdict[verdict]
-        for metric, comparative_by_verdict in _COMPARATIVES.items()
-        if (verdict := verdicts.get(metric)) in comparative_by_verdict
-    ]
-    if not comparatives:
-        return "No clear change"
-    improvements = {
-        word
-        for comparative_by_verdict in _COMPARATIVES.values()
-        for verdict, word in comparative_by_verdict.items()
-        if verdict == "better"
-    }
-    text = comparatives[0]
-    for current, following in pairwise(comparatives):
-        text += f"{' and' if (current in improvements) is (following in improvements) else ', but'} {following}"
-    return text.capitalize()
-
-
-_COMPARATIVES: dict[str, dict[Verdict | None, str]] = {
-    "lead_time": {"better": "faster", "worse": "slower"},
-    "deployment_frequency": {"better": "more often", "worse": "less often"},
-    "change_failure_rate": {"better": "safer", "worse": "less safe"},
-    "recovery_time": {"better": "sooner repaired", "worse": "later repaired"},
-}
-
-
-def _headline_clauses(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, Verdict]) -> Iterator[Md]:
-    metrics = scope_metrics.metrics
-    deployments, failed_runs = metrics.deployment_frequency.deployments, metrics.pipeline.failed_runs
-    if deployments:
-        yield md(
-            "{} reached {}{}",
-            formatting.count(deployments, "deployment"),
-            scope_metrics.environment,
-            _lead_time_clause(scope_metrics, verdicts),
-        )
-    elif metrics.change_failure_rate.deployments:
-        yield md("No deployment to {} succeeded", scope_metrics.environment)
-    else:
-        yield md("No deployment reached {}", scope_metrics.environment)
-        yield md("{} failed", formatting.count(failed_runs, "run")) if failed_runs else Md("")
-    yield from _failure_clauses(metrics)
-
-
-def _lead_time_clause(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, Verdict]) -> Md:
-    lead_time, previous = scope_metrics.metrics.lead_time, scope_metrics.previous
-    if lead_time.p50_seconds is None:
-        return Md("")
-    text = md(
-        " with {}, median lead time {}",
-        formatting.count(lead_time.changes, "measured change"),
-        formatting.duration(lead_time.p50_seconds),
-    )
-    if previous and verdicts.get("lead_time") in ("better", "worse"):
-        return md("{} (from {})", text, formatting.duration(previous.lead_time.p50_seconds))
-    return text
-
-
-def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:
-    failure_rate, recovery = metrics.change_failure_rate, metrics.recovery_time
-    if not failure_rate.deployments:
-        return
-    if not failure_rate.failed:
-        yield Md("none is known to have failed")
-        return
-    text = md("{} of {} failed", failure_rate.failed, failure_rate.deployments)
-    if recovery.recovered:
-        is_only_failure = recovery.recovered == failure_rate.failed == 1
-        recovery_text = md(
-            "and was back after {}" if is_only_failure else "median recovery {}",
-            formatting.duration(recovery.p50_seconds),
-        )
-        text = join_non_empty(" " if is_only_failure else ", ", (text, recovery_text))
-    yield md("{}, {} not over yet", text, recovery.open) if recovery.open else text
-
-
-_MAX_NOTES = 20
-
-
-@dataclass(frozen=True)
-class ListLimits:
-    """How much of what is told in lists, the first of all dropped where there is no room."""
-
-    deployments: int
-    changes: int
-    failures: int
-    incidents: int
-    has_derivation: bool = True
-
-
-@dataclass(frozen=True)
-class TruncatedList:
-    """Some lines, and how many more there are."""
-
-    lines: tuple[Md, ...]
-    more: int
-
-
 @dataclass(frozen=True)
 class ColumnTitles:
-    """What the columns of the table are called: the period, the one before, the longer span, the levels."""
+    """Column titles of the table: the period, the previous one, the basis window, the levels.
+
+    `basis` is empty if the basis window is the period itself.
+    """
 
     period: str
     before: str
@@ -359,8 +79,46 @@ class ColumnTitles:
 
 
 @dataclass(frozen=True)
+class DeployedChanges:
+    """A deployment with the changes that it delivered. `more`: the number of changes not listed."""
+
+    text: Md
+    changes: tuple[Md, ...]
+    more: int
+
+
+@dataclass(frozen=True)
+class PeriodDeployments:
+    """The successful deployments of a period.
+
+    `count` and `changes` are the numbers of deployments and changes. `more`: the number of deployments not listed.
+    """
+
+    count: int
+    changes: int
+    listed: tuple[DeployedChanges, ...]
+    more: int
+
+    @property
+    def title(self) -> str:
+        """Such as `4 deployments, 17 changes`."""
+        return f"{formatting.count(self.count, 'deployment')}, {formatting.count(self.changes, 'change')}"
+
+
+@dataclass(frozen=True)
+class TruncatedList:
+    """The first lines of a list. `more`: the number of lines not shown."""
+
+    lines: tuple[Md, ...]
+    more: int
+
+
+@dataclass(frozen=True)
 class PeriodicReport:
-    """A report, ready to be rendered; plain texts are untrusted, `Md` is not. `cut`: some lists are not whole."""
+    """A report, ready to render. A `str` is untrusted and gets escaped; `Md` is not escaped.
+
+    `making`: how the numbers were calculated; None if it was left out to save space.
+    """
 
     title: str
     period: Period
@@ -382,21 +140,17 @@ class PeriodicReport:
 
     @property
     def cut(self) -> bool:
-        lists = (
-            self.failed.more,
-            self.incidents.more,
-            self.delivered.more,
-            *(deployment.more for deployment in self.delivered.listed),
-        )
-        return any(lists) or self.making is None
+        """Whether anything was left out to save space."""
+        omitted = (self.failed.more, self.incidents.more, self.delivered.more)
+        return any((*omitted, *(each.more for each in self.delivered.listed))) or self.making is None
 
 
 @dataclass(frozen=True)
 class ReportInput:
-    """Everything that a report is made from, however much of it is told.
+    """Everything that a report is built from.
 
-    `scope`: the numbers of the period and of the one before. `basis`: of the 90 days up to its end, which levels, goals
-    and advice are read from; of a quarter the quarter itself.
+    `scope_metrics`: metrics of the period and of the previous one. `basis_metrics`: metrics of the basis window (the 90
+    days up to the period's end, or the quarter), which decide levels, goals and advice.
     """
 
     results: Results
@@ -407,19 +161,30 @@ class ReportInput:
 
     @classmethod
     def of(cls, results: Results, history: ScopeHistory, period: Period) -> "ReportInput":
-        window, policy = period.window, results.policy
-        basis_window = period.basis_window
-        scope_metrics = build_scope_metrics(history, window, policy, results.now, with_previous=True)
-        basis_metrics = (
-            scope_metrics
-            if basis_window == window
-            else build_scope_metrics(history, basis_window, policy, results.now, with_previous=True)
-        )
+        """Calculate the metrics of a scope for a period."""
+        period_window, basis_window = period.window, period.basis_window
+
+        def metrics_in(window: Window) -> schema.ScopeMetrics:
+            return build_scope_metrics(history, window, results.policy, results.now, with_previous=True)
+
+        scope_metrics = metrics_in(period_window)
+        basis_metrics = scope_metrics if basis_window == period_window else metrics_in(basis_window)
         return cls(results, history, period, scope_metrics, basis_metrics)
 
 
+@dataclass(frozen=True)
+class ListLimits:
+    """Maximum length of each list of a report. A report that does not fit into an issue gets lower limits."""
+
+    deployments: int
+    changes: int
+    failures: int
+    incidents: int
+    has_derivation: bool = True
+
+
 def has_activity(history: ScopeHistory, period: Period) -> bool:
-    """Whether a scope has anything to report: a deployment or an incident within 90 days before the period's end."""
+    """Whether a scope has a deployment or an incident in the basis window of a period."""
     times = (
         *(deployment.finished_at for deployment in history.deployments),
         *(attribution.incident.detected_at for attribution in history.incidents),
@@ -428,38 +193,31 @@ def has_activity(history: ScopeHistory, period: Period) -> bool:
 
 
 def issue_title(history: ScopeHistory, period: Period) -> str:
-    """Of the issue: `Delivery report · acme/shop · week 47, 2026`."""
-    repository = history.scope.repository
-    scope_name = scope_label(history.scope)
-    return " · ".join(
-        ("Delivery report", repository, *([scope_name] if scope_name != "production" else []), period.title)
-    )
+    """Return the title of the issue: `Delivery report · acme/shop · week 47, 2026`."""
+    name = scope_label(history.scope)
+    names = (name,) if name != "production" else ()
+    return " · ".join(("Delivery report", history.scope.repository, *names, period.title))
 
 
 def outline(report_input: ReportInput) -> PeriodicReport:
-    """The report as far as it is the same in any detail; its lists are empty."""
+    """Return the report with empty lists: the part that does not depend on the limits."""
     history, policy, window = report_input.history, report_input.results.policy, report_input.period.window
-    verdicts = dict(
-        compare_windows(
-            history,
-            window,
-            report_input.scope_metrics.metrics,
-            report_input.scope_metrics.previous or report_input.scope_metrics.metrics,
-        )
-    )
-    outlook, open_incident_list = report_input.basis_metrics.outlook, _open_incident_list(report_input, 0)
+    scope_metrics, basis_metrics = report_input.scope_metrics, report_input.basis_metrics
+    metrics, outlook = scope_metrics.metrics, basis_metrics.outlook
+    verdicts = compare_windows(history, window, metrics, scope_metrics.previous or metrics)
+    incidents = _open_incidents(report_input, 0)
     return PeriodicReport(
         title=issue_title(history, report_input.period),
         period=report_input.period,
-        headline=headline(report_input.scope_metrics, verdicts, open_incident_list.more),
+        headline=headline(scope_metrics, verdicts, incidents.more),
         columns=_column_titles(report_input),
-        lines=metric_lines(report_input.scope_metrics, report_input.basis_metrics, verdicts),
-        overall=overall_level_text(report_input.basis_metrics),
+        lines=metric_lines(scope_metrics, basis_metrics, verdicts),
+        overall=overall_level_text(basis_metrics),
         chart=weekly_chart(_chart_weeks(report_input)),
         trends=trends_text(outlook),
         hints=hints_from(outlook),
         failed=TruncatedList((), 0),
-        incidents=open_incident_list,
+        incidents=incidents,
         goals=[md("**{}**: {}", METRICS[goal.metric].label, goals.describe_goal(goal)) for goal in outlook.goals],
         achievements=outlook.achievements,
         security=security.security_sentence(history.vulnerabilities, window),
@@ -470,33 +228,25 @@ def outline(report_input: ReportInput) -> PeriodicReport:
 
 
 def with_details(report: PeriodicReport, report_input: ReportInput, limits: ListLimits) -> PeriodicReport:
-    """The same report with its lists, told in some detail."""
+    """Return the report with its lists, cut to the limits."""
     history, policy, window = report_input.history, report_input.results.policy, report_input.period.window
     return replace(
         report,
-        failed=_failed_deployment_list(report_input, limits.failures),
-        incidents=_open_incident_list(report_input, limits.incidents),
+        failed=_failed_deployments(report_input, limits.failures),
+        incidents=_open_incidents(report_input, limits.incidents),
         delivered=period_deployments(history, window, policy, limits.deployments, limits.changes),
         making=derive(history, report_input.scope_metrics, window, policy) if limits.has_derivation else None,
         notes=report_input.results.document.notes[:_MAX_NOTES] if limits.has_derivation else [],
     )
 
 
-def _open_incident_list(report_input: ReportInput, max_incidents: int) -> TruncatedList:
-    texts, more = open_incidents(
-        report_input.history, report_input.period.window, report_input.results.policy, max_incidents
-    )
-    return TruncatedList(tuple(texts), more)
-
-
 def _column_titles(report_input: ReportInput) -> ColumnTitles:
-    unit, benchmark = report_input.period.unit, report_input.results.document.benchmark
+    period, benchmark = report_input.period, report_input.results.document.benchmark
+    is_period = report_input.basis_metrics is report_input.scope_metrics
     return ColumnTitles(
-        period=report_input.period.short_title,
-        before="the week before" if unit == "week" else f"{round(report_input.period.window.days)} days before",
-        basis=""
-        if report_input.basis_metrics is report_input.scope_metrics
-        else f"last {round(report_input.period.basis_window.days)} days",
+        period=period.short_title,
+        before="the week before" if period.unit == "week" else f"{round(period.window.days)} days before",
+        basis="" if is_period else f"last {round(period.basis_window.days)} days",
         level="level" if benchmark == "none" else f"level ({benchmark})",
     )
 
@@ -507,16 +257,222 @@ def _chart_weeks(report_input: ReportInput) -> list[schema.Week]:
     return complete_weeks(report_input.history, window, report_input.results.policy, report_input.results.now)
 
 
-def _failed_deployment_list(report_input: ReportInput, max_failures: int) -> TruncatedList:
-    history, policy = report_input.history, report_input.results.policy
-    newest_first = failures_in(history, report_input.period.window)[::-1]
-    texts = (
-        md(
-            "{}, {}: {}",
-            deployment_link(failure.deployment),
-            formatting.weekday_date_time(failure.deployment.finished_at, policy.zone),
-            failure_text(failure, history),
+def metric_lines(
+    scope_metrics: schema.ScopeMetrics, basis_metrics: schema.ScopeMetrics, verdicts: Mapping[str, str]
+) -> list[MetricLine]:
+    """Return the lines of the table. `scope_metrics`: of the period; `basis_metrics`: of the basis window."""
+    return [
+        MetricLine(
+            name=metric.line_label,
+            value=_value_cell(result),
+            before=previous_value(metric.key, result, scope_metrics.previous, verdicts, value_with_counts),
+            standing=_basis_cell(basis),
+            level=level_text(basis),
+            goal=_goal_cell(metric.key, basis_metrics.outlook.goals),
         )
-        for failure in newest_first[:max_failures]
+        for metric in METRICS.values()
+        for result, basis in [(metric.result_in(scope_metrics.metrics), metric.result_in(basis_metrics.metrics))]
+    ]
+
+
+def value_with_counts(result: schema.MetricVerdict) -> str:
+    """Return a value with the counts behind it; for small counts, only the counts."""
+    match result:
+        case schema.DeploymentFrequency() if result.per_day is not None:
+            days = formatting.count(result.deployment_days, "day")
+            return f"{result.deployments:,} on {days}" if result.deployments else "none"
+        case schema.LeadTime() if result.p50_seconds is not None:
+            return f"{value_text(result)} ({formatting.duration(result.p90_seconds)})"
+        case schema.ChangeFailureRate() if result.ratio is not None:
+            return _ratio_text(result.failed, result.deployments)
+        case schema.ReworkRate() if result.ratio is not None:
+            return _ratio_text(result.rework, result.deployments)
+        case schema.RecoveryTime() if result.open:
+            return f"{value_text(result)}, {result.open} open"
+        case _:
+            return value_text(result)
+
+
+def _ratio_text(count: int, total: int) -> str:
+    counts = f"{count:,} of {total:,}"
+    return f"{formatting.percent(count / total)} ({counts})" if total >= _MIN_TOTAL_FOR_PERCENT else counts
+
+
+def _value_cell(result: schema.MetricVerdict) -> Md:
+    text = value_with_counts(result)
+    if text != formatting.NO_VALUE:
+        return md("**{}**", text)
+    return md("– ({})", result.reason) if result.reason else Md(formatting.NO_VALUE)
+
+
+def _basis_cell(result: schema.MetricVerdict) -> str:
+    match result:
+        case schema.ChangeFailureRate() | schema.ReworkRate() if result.ratio is not None:
+            return f"{value_text(result)} ({formatting.percent_range(result.interval95)})"
+        case _:
+            return value_text(result)
+
+
+def _goal_cell(key: str, scope_goals: Sequence[schema.Goal]) -> str:
+    goal = next((goal for goal in scope_goals if goal.metric == key), None)
+    return f"{goals.target_text(goal)}: {_goal_state(goal)}" if goal else formatting.NO_VALUE
+
+
+def _goal_state(goal: schema.Goal) -> str:
+    """Return the state of a goal, short enough for a table cell."""
+    if goal.value is None or goal.met:
+        return "met" if goal.met else "no value yet"
+    remaining = f"{units.format_difference(goal.metric, goal.distance or 0)} to go"
+    return f"{remaining}, {goal.course}" if goal.course in ("on course", "not on course", "missed") else remaining
+
+
+def period_deployments(
+    history: ScopeHistory, window: Window, policy: Policy, max_deployments: int, max_changes: int
+) -> PeriodDeployments:
+    """Return the deployments of a window, newest first: at most `max_deployments`, each with at most `max_changes`."""
+    newest_first = successes(deployments_in(history, window))[::-1]
+    delivered = _changes_by_deployment(history, window)
+    listed = tuple(
+        _deployed_changes(deployment, history, policy, list(delivered[deployment.id]), max_changes)
+        for deployment in newest_first[:max_deployments]
     )
-    return TruncatedList(tuple(texts), max(0, len(newest_first) - max_failures))
+    change_count = sum(map(len, delivered.values()))
+    return PeriodDeployments(len(newest_first), change_count, listed, len(newest_first) - len(listed))
+
+
+def _changes_by_deployment(history: ScopeHistory, window: Window) -> Mapping[str, Mapping[str, None]]:
+    """Return, by deployment id, the changes that it delivered first, including those that lead time leaves out."""
+    changes: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for measured_change in in_window(history.lead_times.measured, window, lambda item: item.deployed_at):
+        changes[measured_change.deployment_id][measured_change.change_id] = None
+    for excluded_change in in_window(history.lead_times.excluded, window, lambda item: item.deployed_at):
+        changes[excluded_change.deployment_id][excluded_change.change_id] = None
+    return changes
+
+
+def _deployed_changes(
+    deployment: Deployment, history: ScopeHistory, policy: Policy, change_ids: Sequence[str], max_changes: int
+) -> DeployedChanges:
+    size = formatting.count(len(change_ids), "change")
+    if deployment is history.first_success:
+        size = "the first known deployment, which only bounds the next one"
+    elif deployment.changes is None:
+        size = "changes not known"
+    finished = formatting.weekday_date_time(deployment.finished_at, policy.zone)
+    text = md("{}, {}, {}", deployment_link(deployment), finished, size)
+    changes = tuple(_change_text(change_id, history) for change_id in change_ids[:max_changes])
+    return DeployedChanges(text, changes, len(change_ids) - len(changes))
+
+
+def _change_text(change_id: str, history: ScopeHistory) -> Md:
+    change = history.changes.get(change_id)
+    title = " ".join((change.title or "").split()) if change else ""
+    if len(title) > _MAX_TITLE_CHARACTERS:
+        title = f"{title[:_MAX_TITLE_CHARACTERS]}…"
+    return md("{} {}", change_link(change_id, change), title) if title else change_link(change_id, change)
+
+
+def headline(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, Verdict], open_incident_count: int) -> Md:
+    """Return the first line of a report: the verdict, then what happened.
+
+    `**Faster.** 4 deployments reached production with 17 measured changes, …; 1 of 4 failed and was back after 41 min.`
+    """
+    open_incidents = md("{} open", formatting.count(open_incident_count, "incident")) if open_incident_count else Md("")
+    clauses = join_non_empty("; ", (*_headline_clauses(scope_metrics, verdicts), open_incidents))
+    return md("**{}.** {}.", _verdict_text(verdicts), clauses)
+
+
+def _verdict_text(verdicts: Mapping[str, Verdict]) -> str:
+    """Return the differences that are significant (p < 0.05), such as `Faster and safer, but less often`."""
+    if not verdicts:
+        return "Nothing to compare with yet"
+    pairs = ((words, verdicts.get(key)) for key, words in _COMPARATIVES.items())
+    comparatives = [words[verdict] for words, verdict in pairs if verdict in words]
+    if not comparatives:
+        return "No clear change"
+    improvements = {words["better"] for words in _COMPARATIVES.values()}
+    text = comparatives[0]
+    for word, next_word in pairwise(comparatives):
+        is_same_direction = (word in improvements) is (next_word in improvements)
+        text += f"{' and' if is_same_direction else ', but'} {next_word}"
+    return text.capitalize()
+
+
+_COMPARATIVES: dict[str, dict[Verdict | None, str]] = {
+    "lead_time": {"better": "faster", "worse": "slower"},
+    "deployment_frequency": {"better": "more often", "worse": "less often"},
+    "change_failure_rate": {"better": "safer", "worse": "less safe"},
+    "recovery_time": {"better": "sooner repaired", "worse": "later repaired"},
+}
+
+
+def _headline_clauses(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, Verdict]) -> Iterator[Md]:
+    metrics = scope_metrics.metrics
+    deployments, failed_runs = metrics.deployment_frequency.deployments, metrics.pipeline.failed_runs
+    if deployments:
+        count, lead_time = formatting.count(deployments, "deployment"), _lead_time_clause(scope_metrics, verdicts)
+        yield md("{} reached {}{}", count, scope_metrics.environment, lead_time)
+    elif metrics.change_failure_rate.deployments:
+        yield md("No deployment to {} succeeded", scope_metrics.environment)
+    else:
+        yield md("No deployment reached {}", scope_metrics.environment)
+        yield md("{} failed", formatting.count(failed_runs, "run")) if failed_runs else Md("")
+    yield from _failure_clauses(metrics)
+
+
+def _lead_time_clause(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, Verdict]) -> Md:
+    lead_time, previous = scope_metrics.metrics.lead_time, scope_metrics.previous
+    if lead_time.p50_seconds is None:
+        return Md("")
+    change_count = formatting.count(lead_time.changes, "measured change")
+    text = md(" with {}, median lead time {}", change_count, formatting.duration(lead_time.p50_seconds))
+    if previous and verdicts.get("lead_time") in ("better", "worse"):
+        return md("{} (from {})", text, formatting.duration(previous.lead_time.p50_seconds))
+    return text
+
+
+def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:
+    failure_rate, recovery = metrics.change_failure_rate, metrics.recovery_time
+    if not failure_rate.deployments:
+        return
+    if not failure_rate.failed:
+        yield Md("none is known to have failed")
+        return
+    text = md("{} of {} failed", failure_rate.failed, failure_rate.deployments)
+    if recovery.recovered:
+        duration = formatting.duration(recovery.p50_seconds)
+        if recovery.recovered == failure_rate.failed == 1:
+            text = md("{} and was back after {}", text, duration)
+        else:
+            text = md("{}, median recovery {}", text, duration)
+    yield md("{}, {} not over yet", text, recovery.open) if recovery.open else text
+
+
+def _failed_deployments(report_input: ReportInput, max_failures: int) -> TruncatedList:
+    """Return the failed deployments of the period, newest first."""
+    history, zone = report_input.history, report_input.results.policy.zone
+    newest_first = failures_in(history, report_input.period.window)[::-1]
+
+    def to_line(failure: Failure) -> Md:
+        finished = formatting.weekday_date_time(failure.deployment.finished_at, zone)
+        return md("{}, {}: {}", deployment_link(failure.deployment), finished, failure_text(failure, history))
+
+    return _truncate(newest_first, max_failures, to_line)
+
+
+def _open_incidents(report_input: ReportInput, max_incidents: int) -> TruncatedList:
+    """Return the unresolved incidents detected before the period's end, oldest first."""
+    end, zone = report_input.period.window.end, report_input.results.policy.zone
+    incidents = (attribution.incident for attribution in report_input.history.incidents)
+    unresolved = [each for each in incidents if each.detected_at < end and each.resolved_at is None]
+
+    def to_line(incident: Incident) -> Md:
+        severity = f", {incident.severity}" if incident.severity else ""
+        since = formatting.weekday_date_time(incident.detected_at, zone)
+        return md("{}{}, since {}", link(incident.title or incident.id, incident.url), severity, since)
+
+    return _truncate(unresolved, max_incidents, to_line)
+
+
+def _truncate(items: Sequence[T], max_items: int, to_line: Callable[[T], Md]) -> TruncatedList:
+    return TruncatedList(tuple(map(to_line, items[:max_items])), max(0, len(items) - max_items))

@@ -1,6 +1,6 @@
-"""A report as the text of an issue: ours between two marks, and beneath them whatever people write there.
+"""A periodic report as the body of an issue: the generated part between two marks, then a section for people.
 
-From a matter to a letter: told in as much detail as an issue has room for.
+Detail is dropped until the generated part fits into an issue.
 """
 
 import hashlib
@@ -14,18 +14,21 @@ from dora_metrics.core.reports.periodic.claims import report_marker
 from dora_metrics.core.reports.periodic.content import ListLimits, ReportInput, outline, with_details
 
 MAX_BODY_UTF16_LENGTH = 65_536
-"""GitHub refuses a longer text. It says characters; what counts here are those of UTF-16, of which there are more."""
+"""GitHub rejects longer bodies. It counts characters; UTF-16 code units are never fewer."""
 
 _BEGIN_MARK = "<!-- dora-metrics:report {} -->"
 _BEGIN_MARK_PATTERN = re.compile(r"<!-- dora-metrics:report ([\w:-]+) -->")
 _END_MARK = "<!-- dora-metrics:end: what stands above is written anew, what stands below is yours -->"
 
+USER_SECTION_MARK = Md("<!-- yours -->")
+"""The line of a template that separates the generated part from the user section."""
+
 
 @dataclass(frozen=True)
 class IssueBody:
-    """What a report says: `ours` is written anew whenever it changes, `beneath` once.
+    """A rendered report. `generated` is rewritten whenever it changes; `user_section` is written once.
 
-    Where `before` is asked for, it is the number of the last report's issue.
+    Parameter `previous_issue` of the methods: number of the previous report's issue, None without one.
     """
 
     marker: str
@@ -35,14 +38,15 @@ class IssueBody:
 
     @property
     def digest(self) -> str:
+        """Hash of the generated part, to detect that it changed."""
         return hashlib.sha256(self.generated.encode()).hexdigest()[:16]
 
     def text_of_new_issue(self, previous_issue: int | None) -> str:
-        """The whole text of a new issue, linked to the last one."""
+        """Return the body of a new issue, with a link to the previous one."""
         return f"{self._generated_block(previous_issue)}\n{self.user_section}"
 
     def update_in(self, text: str, previous_issue: int | None) -> str | None:
-        """The text of its issue with what is ours written anew; None where people have taken the marks away."""
+        """Return `text`, the body of the issue, with the generated part replaced; None if the marks were removed."""
         begin = _BEGIN_MARK_PATTERN.search(text)
         end = text.find(_END_MARK)
         if begin is None or begin[1] != self.marker or end < begin.end():
@@ -55,15 +59,15 @@ class IssueBody:
 
 
 def marker_in(text: str) -> str | None:
-    """Which report a text is, if it is one."""
+    """Return the marker of the report that a body holds; None if it holds none."""
     begin = _BEGIN_MARK_PATTERN.search(text)
     return begin[1] if begin else None
 
 
 def has_open_tasks(text: str) -> bool:
-    """Whether somebody has written down what is to be done, and not ticked it.
+    """Whether people have written a task into the issue and not ticked it.
 
-    A box of ours counts once a gap of it was filled. What stands between the marks is never anybody's work.
+    A task that the template proposes counts once one of its gaps is filled in. The generated part never counts.
     """
     begin, end = _BEGIN_MARK_PATTERN.search(text), text.find(_END_MARK)
     user_text = text[: begin.start()] + text[end:] if begin and end > begin.end() else text
@@ -73,26 +77,23 @@ def has_open_tasks(text: str) -> bool:
 
 _OPEN_BOX = re.compile(r"[\s>]*(?:[-*+]|\d+[.)])\s+\[ \]\s+\S")
 _UNFILLED_ENDINGS = ("(owner: … , due: …)", "(owner: …)")
-"""How the boxes end that the templates propose."""
+"""How the tasks end that the templates propose."""
 
 
 def available_utf16_length(user_section: str) -> int:
-    """How long `ours` may be, beside what is beneath it, the marks and the link."""
+    """Return how long the generated part of a new issue may be, next to the user section, marks and link."""
     return MAX_BODY_UTF16_LENGTH - 500 - utf16_length(user_section)
 
 
 def utf16_length(text: str) -> int:
-    """In units of UTF-16."""
+    """Return the length of a text in UTF-16 code units."""
     return len(text.encode("utf-16-le")) // 2
 
 
 def split_user_section(rendered: str) -> tuple[str, str]:
-    """What a template says above and below its line `<!-- yours -->`."""
+    """Split a rendered template at its line `<!-- yours -->` into generated part and user section."""
     generated, _, user_section = rendered.partition(USER_SECTION_MARK)
     return generated, user_section.lstrip("\n")
-
-
-USER_SECTION_MARK = Md("<!-- yours -->")
 
 
 _LIMITS_IN_ORDER = (
@@ -103,35 +104,33 @@ _LIMITS_IN_ORDER = (
     ListLimits(deployments=20, changes=0, failures=10, incidents=10, has_derivation=False),
     ListLimits(deployments=0, changes=0, failures=3, incidents=3, has_derivation=False),
 )
+"""Tried from most to least detail until the report fits."""
 
 
 def render_issue_body(
     report_input: ReportInput, template: str, parts: Mapping[str, str], surrounding_utf16_length: int | None = None
 ) -> IssueBody:
-    """The report of a scope and a period.
+    """Render the report, with as much detail as fits into an issue.
 
     Args:
-        matter: what it is about.
-        template: of the whole text; what it says below a line `<!-- yours -->` is written once and then left to people.
-        parts: templates that it may import, by name.
-        around: how much stands around ours in the issue that there is; None for a new one.
+        report_input: the scope, the period and their metrics.
+        template: text of the template; the section below its line `<!-- yours -->` is written once and then belongs to
+            people.
+        parts: templates that it may include, by name.
+        surrounding_utf16_length: length of the existing issue's text outside the generated part; None for a new issue.
 
     Raises:
-        TemplateError: if a template cannot be used, or says too much even where all lists are left out.
+        TemplateError: if the template cannot be rendered, or does not fit even without lists.
     """
-    outline_report = outline(report_input)
+    report_without_lists = outline(report_input)
+    marker = report_marker(report_input.period, report_input.history.scope)
     for limits in _LIMITS_IN_ORDER:
-        report = with_details(outline_report, report_input, limits)
+        report = with_details(report_without_lists, report_input, limits)
         generated, user_section = split_user_section(render.markdown(template, parts, report=report))
-        if utf16_length(generated) <= (
-            available_utf16_length(user_section)
-            if surrounding_utf16_length is None
-            else MAX_BODY_UTF16_LENGTH - surrounding_utf16_length
-        ):
-            return IssueBody(
-                report_marker(report_input.period, report_input.history.scope),
-                outline_report.title,
-                generated,
-                user_section,
-            )
+        if surrounding_utf16_length is None:
+            max_length = available_utf16_length(user_section)
+        else:
+            max_length = MAX_BODY_UTF16_LENGTH - surrounding_utf16_length
+        if utf16_length(generated) <= max_length:
+            return IssueBody(marker, report.title, generated, user_section)
     raise render.TemplateError("it says more than an issue has room for, even without its lists")
