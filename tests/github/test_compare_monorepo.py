@@ -106,7 +106,7 @@ def test_a_hundred_files_are_all_listed_and_need_no_further_request(shop: Monore
     shop.pull("Page", [f"web/{number}" for number in range(100)], hours=1)
     shop.github.requests.clear()
     assert services_of_changes(shop.deploy("checkout", hours=6)) == {}
-    assert operations(shop.github) == ["Ledger", "GET", "Commits", "Append"]
+    assert operations(shop.github) == ["Ledger", "GET", "PullsByCommit", "Append"]
 
 
 def test_excluding_patterns_count_only_where_the_files_are_known(shop: Monorepo) -> None:
@@ -125,7 +125,7 @@ def test_many_pull_requests_and_commits_need_one_request_more_than_one_pull_requ
     shop.github.requests.clear()
     ran = shop.deploy("web", hours=6)
     assert len(services_of_changes(ran)) == 8
-    assert operations(shop.github) == ["Ledger", "GET", "Commits", "Touching", "Append"]
+    assert operations(shop.github) == ["Ledger", "GET", "PullsByCommit", "CommitsByPath", "Append"]
     assert "GitHub ✓ 5 requests" in ran.summary
 
 
@@ -145,7 +145,7 @@ def test_a_repository_without_services_asks_for_no_files(github: FakeGitHub, tmp
     ran = shop.deploy("web", hours=6)
     without = github.state.budgets["graphql"].used - before
     assert services_of_changes(ran) == {page: "web", f"commit:{commit}": "web"}
-    assert operations(github) == ["Ledger", "GET", "Commits", "Append"]
+    assert operations(github) == ["Ledger", "GET", "PullsByCommit", "Append"]
     (tmp_path / ".github" / "dora.yml").write_text("services: {web: web/**}", "utf-8")
     shop.pull("Page", ["web/b"], hours=7)
     before = github.state.budgets["graphql"].used
@@ -158,7 +158,7 @@ def test_more_paths_than_one_request_has_places_for_are_asked_in_two(github: Fak
     one = shop.commit("t/14/a", hours=1)
     github.requests.clear()
     assert services_of_changes(shop.deploy(None, hours=6)) == {f"commit:{one}": "s14"}
-    assert operations(github).count("Touching") == 2
+    assert operations(github).count("CommitsByPath") == 2
 
 
 def test_a_pattern_without_a_fixed_beginning_needs_no_request(github: FakeGitHub, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_pattern_without_a_fixed_beginning_needs_no_request(github: FakeGitHub
     shop.pull("Other", ["a/b.py"], hours=3)
     github.requests.clear()
     assert services_of_changes(shop.deploy("web", hours=6)) == {f"commit:{any_commit}": "web", page: "web"}
-    assert "Touching" not in operations(github)
+    assert "CommitsByPath" not in operations(github)
 
 
 # --- Long and crooked histories ---
@@ -193,7 +193,7 @@ def test_commits_from_before_are_not_read(shop: Monorepo) -> None:
     shop.commit("Makefile", hours=2)
     shop.github.requests.clear()
     assert services_of_changes(shop.deploy("web", hours=6)) == {f"commit:{page}": "web"}
-    assert operations(shop.github).count("Touching") == 1
+    assert operations(shop.github).count("CommitsByPath") == 1
 
 
 def test_a_wrong_clock_hides_no_commit(shop: Monorepo) -> None:

@@ -151,7 +151,7 @@ def test_a_commit_that_is_gone_leaves_the_changes_unknown_and_says_so(shop: Shop
 
 def test_an_api_that_is_down_spares_the_job(shop: Shop) -> None:
     shop.pull("One")
-    shop.github.fail(unavailable(502), to="Commits", times=None)
+    shop.github.fail(unavailable(502), to="PullsByCommit", times=None)
     ran = shop.deploy(2, shop.repository.head(), at(6))
     assert ran.code == 0
     assert deployed(ran)["changes"] is None
@@ -161,7 +161,7 @@ def test_an_api_that_is_down_spares_the_job(shop: Shop) -> None:
 def test_what_was_unknown_is_found_when_the_event_comes_again(shop: Shop) -> None:
     shop.pull("One")
     sha = shop.repository.head()
-    shop.github.fail(unavailable(502), to="Commits", times=None)
+    shop.github.fail(unavailable(502), to="PullsByCommit", times=None)
     shop.deploy(2, sha, at(6))
     shop.github.heal()
     ran = shop.deploy(2, sha, at(6))

@@ -110,7 +110,7 @@ def test_what_touches_a_service_is_decided_anew_when_its_paths_change(shop: Mono
 
 def test_an_answer_that_does_not_come_leaves_the_changes_unknown_and_says_so(shop: Monorepo) -> None:
     page = shop.commit("web/a", hours=1)
-    shop.github.fail(unavailable(502), to="Touching", times=None)
+    shop.github.fail(unavailable(502), to="CommitsByPath", times=None)
     ran = shop.deploy("web", hours=6)
     assert (ran.code, delivered_changes(ran)) == (0, None)
     assert "GitHub did not say what was delivered" in ran.log

@@ -77,7 +77,7 @@ def test_a_central_ledger_takes_the_settings_of_the_repository_that_runs(shop: S
 @pytest.mark.parametrize("ledger", ["none", "dir:ledger"])
 def test_other_ledgers_ask_for_the_file_alone(shop: Shop, ledger: str) -> None:
     assert "7 days" in shop.run(ledger=ledger).summary
-    assert shop.asked[0] == "Objects"
+    assert shop.asked[0] == "GitObjects"
 
 
 def test_a_wrong_file_is_a_wrong_setting(shop: Shop) -> None:

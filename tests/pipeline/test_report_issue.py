@@ -529,7 +529,7 @@ def test_without_a_checkout_it_is_the_default_branchs_as_the_settings_file_is(te
 
 
 def test_one_that_github_does_not_show_gives_way_to_the_usual_one(team: Team) -> None:
-    team.github.fail(unavailable(502), to="Objects", times=None)
+    team.github.fail(unavailable(502), to="GitObjects", times=None)
     ran = own(team, None)
     assert "3 deployments reached production" in team.issues[0].body
     assert (

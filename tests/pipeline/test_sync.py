@@ -78,8 +78,8 @@ def test_a_sync_after_an_event_changes_nothing_that_the_event_told(shop: SyncSho
 
 
 def test_a_limit_in_the_middle_keeps_what_there_is_says_so_and_the_next_sync_goes_on(shop: SyncShop) -> None:
-    shop.github.fail(primary_limit(), to="PastDeployments", times=None)
-    shop.github.fail(primary_limit(), to="News", times=None)
+    shop.github.fail(primary_limit(), to="DeploymentPage", times=None)
+    shop.github.fail(primary_limit(), to="NewestItems", times=None)
     ran = shop.run(since="all")
     assert ran.code == 0
     assert "GitHub did not tell deployments" in ran.log

@@ -69,8 +69,8 @@ def test_deployments_that_come_after_the_commits_are_linked_all_the_same(shop: S
     for number in range(6, 60):
         shop.merge_and_deploy(number)
     if is_refused:
-        shop.github.fail(unavailable(502), to="PastDeployments", times=None)
-        shop.github.fail(unavailable(502), to="News", times=None)
+        shop.github.fail(unavailable(502), to="DeploymentPage", times=None)
+        shop.github.fail(unavailable(502), to="NewestItems", times=None)
     none: Inputs = {"deployment-source": "none"}
     shop.run(**WHOLE, **({} if is_refused else none))
     assert not of(shop, "deployment")
@@ -100,9 +100,9 @@ def test_a_list_that_means_no_repository_is_a_failure_that_is_told(shop: SyncSho
 def test_all_waits_for_limits_together_are_as_long_as_a_run_may_wait(shop: SyncShop) -> None:
     for number in range(4):
         shop.github.repository(f"acme/other-{number}").commit({"a": "1"}, message="Begin", author_date=at(0))
-    for query in ("PastPulls", "PastDeployments"):
+    for query in ("PullPage", "DeploymentPage"):
         shop.github.fail(secondary_limit(retry_after=50), to=query, times=None)
-    shop.github.fail(unavailable(502), to="News", times=None)
+    shop.github.fail(unavailable(502), to="NewestItems", times=None)
     given = {"ledger": "none", "github-token": shop.github.token, "repositories": "acme/*"}
     environment = {"GITHUB_API_URL": shop.github.api_url}
     waits: list[float] = []

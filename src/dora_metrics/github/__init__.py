@@ -1,1 +1,1 @@
-"""GitHub: what its events say, and later its history, its branches and its issues."""
+"""Everything that talks to GitHub: event payloads, the API client, history, issues and the workflow runner."""

@@ -1,11 +1,10 @@
-"""What a deployment delivered, asked of GitHub: the commits since the one before, and their pull requests.
+"""What a deployment delivered, read from GitHub: the commits since the previous one, and their pull requests.
 
-One comparison and one page of history for most deployments, whatever the number of changes; nothing is asked once per
-change. Squash, merge and rebase look the same from here: a commit belongs to the merged pull request that brought it.
+Most deployments need one comparison and one page of history, whatever the number of changes. Squash, merge and rebase
+are handled alike: a commit belongs to the merged pull request that GitHub associates with it. In a monorepo, the
+services of a change follow from its listed files, or else from the history of the services' folders.
 
-Which services of a monorepo a deployment's changes touch: by their files, else by the history of folders.
-
-GraphQL lists up to a hundred files of a pull request at once, and none of a commit; REST would be asked once a commit.
+GraphQL lists up to 100 files of a pull request and none of a commit; REST would need one request per commit.
 """
 
 import re
@@ -18,7 +17,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from dora_metrics.core import windows
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change, Commit, Deployment, Fact
 from dora_metrics.core.scope import scope_of
@@ -27,19 +25,23 @@ from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.github import text
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
 from dora_metrics.github.events import pull_requests
+from dora_metrics.github.queries import JsonObject
 
+OLDEST_PLAUSIBLE_YEAR = 1990
+_PAGE_SIZE = 100
+_MAX_PAGES = 30
 _PATHS_PER_REQUEST = 20
-"""As many paths as `queries/Touching.graphql` has places for."""
+"""The number of path variables in `queries/CommitsByPath.graphql`."""
 _MAX_REQUESTS = 30
 
 
 class TooManyCommitsError(GitHubError):
-    """More commits than one run asks for."""
+    """A deployment has more commits than one run may read."""
 
 
 @dataclass
 class ComparedChange:
-    """A change of a deployment with its commits there; `files` None: GitHub does not list them, or not all."""
+    """A change in a comparison, with its commits there. `files` is None if GitHub does not list all of them."""
 
     change: Change
     files: tuple[str, ...] | None
@@ -47,122 +49,18 @@ class ComparedChange:
 
 
 @dataclass(frozen=True)
-class ServiceMatcher:
-    """What touches the services of one repository."""
-
-    client: Client
-    repository: str
-    services: Services
-
-    def match(
-        self, compared_changes: Sequence[ComparedChange], head_sha: str, commits: Sequence[Mapping[str, Any]]
-    ) -> Iterator[tuple[Change, AbstractSet[str]]]:
-        """Each change of a comparison up to head, with its service, and with all services that it touches.
-
-        Raises:
-            GitHubError: if GitHub does not say.
-        """
-        shas_without_files = {
-            sha for compared in compared_changes if compared.files is None for sha in compared.commit_shas
-        }
-        commits_by_path = self._commits_by_path(head_sha, shas_without_files, commits) if shas_without_files else {}
-        for compared in compared_changes:
-            touched_services = self._touched_services(compared, commits_by_path)
-            yield replace(compared.change, service=only_service(touched_services)), touched_services
-
-    def _touched_services(
-        self, compared: ComparedChange, commits_by_path: Mapping[str, AbstractSet[str]]
-    ) -> AbstractSet[str]:
-        if compared.files is not None:
-            return self.services.touched_by(compared.files)
-        return self.services.touched_by_folders(lambda path: not commits_by_path[path].isdisjoint(compared.commit_shas))
-
-    def _commits_by_path(
-        self, head_sha: str, shas_without_files: AbstractSet[str], commits: Sequence[Mapping[str, Any]]
-    ) -> dict[str, set[str]]:
-        """The commits that touch each beginning of a pattern, as far back as the unknown ones lie."""
-        commits_by_path: dict[str, set[str]] = {path: set() for path in self.services.fixed_prefixes}
-        pending: list[tuple[str, str | None]] = [(path, None) for path in commits_by_path]
-        variables = {
-            **owner_and_name(self.repository),
-            "sha": head_sha,
-            "since": _oldest_relevant_time(shas_without_files, commits),
-        }
-        for _ in range(_MAX_REQUESTS):
-            if not pending:
-                return commits_by_path
-            batch, pending = pending[:_PATHS_PER_REQUEST], pending[_PATHS_PER_REQUEST:]
-            pages = self.client.query("Touching", variables | _path_variables(batch))["repository"]["object"]
-            for index, (path, _) in enumerate(batch):
-                page = pages[f"path{index}"]
-                commits_by_path[path].update(node["oid"] for node in page["nodes"])
-                if page["pageInfo"]["hasNextPage"] and not shas_without_files <= commits_by_path[path]:
-                    pending.append((path, page["pageInfo"]["endCursor"]))
-        raise TooManyCommitsError(f"more commits below the paths of `services` than {_MAX_REQUESTS} requests tell")
-
-
-def listed_files(pull: Mapping[str, Any]) -> tuple[str, ...] | None:
-    """The files of a pull request; None where there are more than GitHub has listed."""
-    connection = pull.get("files") or {"totalCount": None, "nodes": []}
-    paths = tuple(node["path"] for node in connection["nodes"] if node)
-    return paths if len(paths) == connection["totalCount"] else None
-
-
-def only_service(services: AbstractSet[str]) -> str | None:
-    """The service of a change: the one that it touches, and none where it touches several."""
-    return next(iter(services)) if len(services) == 1 else None
-
-
-def _path_variables(batch: Sequence[tuple[str, str | None]]) -> dict[str, object]:
-    return {
-        f"{name}{index}": value
-        for index, (path, page_token) in enumerate(batch)
-        for name, value in (("path", path), ("after", page_token), ("asked", True))
-    }
-
-
-def _oldest_relevant_time(shas_without_files: AbstractSet[str], commits: Sequence[Mapping[str, Any]]) -> str | None:
-    """The time of the oldest commit on any way from head to the unknown ones, which all are behind it.
-
-    Git goes no further where it meets an older one. Clocks differ, so that may be one that came later.
-    """
-    children: dict[str, list[str]] = defaultdict(list)
-    for commit in commits:
-        for parent in commit["parents"]:
-            children[parent["sha"]].append(commit["sha"])
-    relevant_shas, pending = set(shas_without_files), list(shas_without_files)
-    while pending:
-        new_children = [child for child in children[pending.pop()] if child not in relevant_shas]
-        relevant_shas.update(new_children)
-        pending += new_children
-    try:
-        times = [
-            windows.parse_instant(commit["commit"]["committer"]["date"])
-            for commit in commits
-            if commit["sha"] in relevant_shas
-        ]
-    except ValueError:
-        return None  # a clock so wrong that no time can be a bound
-    return f"{min(times) - timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"
-
-
-_PAGE_SIZE = 100
-_MAX_PAGES = 30
-
-
-@dataclass(frozen=True)
 class RepositoryComparer:
-    """One repository's history on GitHub, and its services where it is a monorepo."""
+    """Compares commits of one repository; `services` is empty unless it is a monorepo."""
 
     client: Client
     repository: str
     services: Services = field(default_factory=Services)
 
     def deployment_with_changes(self, deployment: Deployment, previous: Deployment) -> tuple[Fact, ...]:
-        """A deployment with what it brought that the one before had not, and then those changes.
+        """Return the deployment with the ids of the changes since `previous`, followed by those changes.
 
         Raises:
-            GitHubError: if GitHub does not say.
+            GitHubError: if GitHub refuses a request or does not answer.
         """
         commits = list(self._commits_between(str(previous.sha), str(deployment.sha)))
         pulls_by_commit = self._pulls_by_commit(str(deployment.sha), {commit["sha"] for commit in commits})
@@ -176,29 +74,25 @@ class RepositoryComparer:
         return replace(deployment, changes=change_ids, previous=previous.id, commit_count=len(commits)), *changes
 
     def _changes_of_service(
-        self, deployment: Deployment, compared_changes: Sequence[ComparedChange], commits: Sequence[Mapping[str, Any]]
+        self, deployment: Deployment, compared_changes: Sequence[ComparedChange], commits: Sequence[JsonObject]
     ) -> Iterator[Change]:
-        """The changes that touch the paths of the deployment's service; all of them where it has none."""
+        """Yield the changes that touch the deployment's service; all changes if that service has no paths."""
         if not self.services:
             yield from (compared.change for compared in compared_changes)
             return
         service = scope_of(deployment)[1]
-        matches = ServiceMatcher(self.client, self.repository, self.services).match(
-            compared_changes, str(deployment.sha), commits
-        )
-        yield from (
-            change
-            for change, touched_services in matches
-            if service in touched_services or service not in self.services
-        )
+        matcher = ServiceMatcher(self.client, self.repository, self.services)
+        matches = matcher.match(compared_changes, str(deployment.sha), commits)
+        yield from (change for change, touched in matches if service in touched or service not in self.services)
 
     def change_with_commits(self, change: Change) -> Change:
-        """A merged pull request with its commits and reviews, and in a monorepo with its service.
+        """Return a merged pull request with its commits, its first review and, in a monorepo, its service.
 
-        Where not all files are listed, the deployment that brings it tells the service, by the commits that landed.
+        If GitHub does not list all files, the service stays as it is. The deployment that delivers the change sets it,
+        by the commits that landed.
 
         Raises:
-            GitHubError: if GitHub does not say.
+            GitHubError: if GitHub refuses the request or does not answer.
         """
         variables = {**self._pull_variables, "number": int(change.id.rpartition("#")[2])}
         pull = self.client.query("MergedPull", variables)["repository"]["pullRequest"]
@@ -208,11 +102,14 @@ class RepositoryComparer:
 
     @property
     def _pull_variables(self) -> dict[str, object]:
-        """What is asked of pull requests: the files only where they matter."""
+        """Variables of the queries for pull requests; their files are requested only in a monorepo."""
         return {**owner_and_name(self.repository), "files": bool(self.services)}
 
-    def _commits_between(self, base_sha: str, head_sha: str) -> Iterator[Mapping[str, Any]]:
-        """The commits that head reaches and base does not; GitHub shows 250 unless it is asked by the page."""
+    def _commits_between(self, base_sha: str, head_sha: str) -> Iterator[JsonObject]:
+        """Yield the commits reachable from `head_sha` and not from `base_sha`, as REST shows them.
+
+        GitHub returns at most 250 commits unless the comparison is paged.
+        """
         if base_sha == head_sha:
             return
         for page in range(1, _MAX_PAGES + 1):
@@ -223,17 +120,18 @@ class RepositoryComparer:
                 return
         raise TooManyCommitsError(f"more than {_PAGE_SIZE * _MAX_PAGES} commits since the deployment before")
 
-    def _pulls_by_commit(self, head_sha: str, commit_shas: set[str]) -> dict[str, list[Mapping[str, Any]]]:
-        """The merged pull requests of each wanted commit, read from the history behind head.
+    def _pulls_by_commit(self, head_sha: str, commit_shas: set[str]) -> dict[str, list[JsonObject]]:
+        """Return the merged pull requests of each commit, read from the history of `head_sha`.
 
-        Those into the default branch count; others, into a feature branch, came with one of them.
+        Those into the default branch count if there are any. Others, into a feature branch, reached it with one of
+        those.
         """
-        pulls_by_commit: dict[str, list[Mapping[str, Any]]] = {}
+        pulls_by_commit: dict[str, list[JsonObject]] = {}
         page_token: str | None = None
         for _ in range(len(commit_shas) // (_PAGE_SIZE // 2) + 2):
             if commit_shas <= pulls_by_commit.keys():
                 break
-            data = self.client.query("Commits", {**self._pull_variables, "sha": head_sha, "after": page_token})
+            data = self.client.query("PullsByCommit", {**self._pull_variables, "sha": head_sha, "after": page_token})
             default_branch = (data["repository"]["defaultBranchRef"] or {}).get("name")
             history = data["repository"]["object"]["history"]
             for node in history["nodes"]:
@@ -246,16 +144,16 @@ class RepositoryComparer:
         return _with_own_commits(pulls_by_commit)
 
     def _compared_change(
-        self, commit: Mapping[str, Any], pulls: list[Mapping[str, Any]], deployment: Deployment
+        self, commit: JsonObject, pulls: list[JsonObject], deployment: Deployment
     ) -> ComparedChange | None:
-        """The pull request that was merged first with this commit, else the commit itself; a mere merge is neither."""
+        """Return the first merged pull request of a commit, or else the commit; None for a merge commit without one."""
         if pulls:
             pull = min(pulls, key=lambda pull: str(pull["mergedAt"]))
             return ComparedChange(self.change_from_pull(pull, deployment.service), listed_files(pull))
         return None if len(commit["parents"]) > 1 else ComparedChange(self.change_from_commit(commit, deployment), None)
 
-    def change_from_pull(self, pull: Mapping[str, Any], service: str | None) -> Change:
-        """A merged pull request, as the fragment `Pull` asks for it."""
+    def change_from_pull(self, pull: JsonObject, service: str | None) -> Change:
+        """Return a merged pull request, with the fields of the fragment `PullFields`, as a change."""
         merged_at = parse_instant(pull["mergedAt"])
         return Change(
             id=ids.pull_request(self.repository, pull["number"]),
@@ -266,7 +164,7 @@ class RepositoryComparer:
             url=text.first_http_url(pull["url"]),
             sha=pull["mergeCommit"] and pull["mergeCommit"]["oid"],
             title=text.truncate_title(pull["title"]),
-            opened_at=_plausible_time_or_none(pull["createdAt"]),
+            opened_at=_plausible_time(pull["createdAt"]),
             first_review_at=_first_review_at(pull),
             merged_at=merged_at,
             labels=tuple(label["name"] for label in pull["labels"]["nodes"]),
@@ -276,10 +174,11 @@ class RepositoryComparer:
             **_commit_fields(pull),
         )
 
-    def change_from_commit(self, commit: Mapping[str, Any], deployment: Deployment) -> Change:
-        """A commit, as REST shows it, that a deployment delivered."""
+    def change_from_commit(self, commit: JsonObject, deployment: Deployment) -> Change:
+        """Return a commit without a pull request, as REST shows it, as a change."""
         git_commit = commit["commit"]
-        authored_at = _plausible_time_or_none(git_commit["author"]["date"])
+        authored_at = _plausible_time(git_commit["author"]["date"])
+        author = {"__typename": (commit.get("author") or {}).get("type"), "login": git_commit["author"]["name"]}
         return Change(
             id=ids.commit(commit["sha"]),
             repository=self.repository,
@@ -290,74 +189,156 @@ class RepositoryComparer:
             sha=commit["sha"],
             title=text.truncate_title(git_commit["message"].split("\n", 1)[0]),
             first_commit_at=authored_at,
-            bot=_is_bot(
-                {"__typename": (commit.get("author") or {}).get("type"), "login": git_commit["author"]["name"]}
-            ),
+            bot=_is_bot(author),
             reverts=pull_requests.revert_target(self.repository, git_commit["message"]),
         )
 
 
-def _with_own_commits(pulls_by_commit: dict[str, list[Mapping[str, Any]]]) -> dict[str, list[Mapping[str, Any]]]:
-    """The same, with commits that a found pull request lists: those of a long-lived branch lie far back in history."""
-    listed_commits = [
-        (node["commit"]["oid"], pull)
-        for pulls in pulls_by_commit.values()
-        for pull in pulls
-        for node in _commit_nodes(pull)
-    ]
-    return {**{oid: [pull] for oid, pull in listed_commits}, **pulls_by_commit}
+def _with_own_commits(pulls_by_commit: dict[str, list[JsonObject]]) -> dict[str, list[JsonObject]]:
+    """Add the commits that the pull requests list: those of a long-lived branch are far back in the history."""
+    pulls = [pull for merged_pulls in pulls_by_commit.values() for pull in merged_pulls]
+    return {**{commit["oid"]: [pull] for pull in pulls for commit in _listed_commits(pull)}, **pulls_by_commit}
 
 
-def _commit_nodes(pull: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    nodes: Sequence[Mapping[str, Any]] = pull["commits"]["nodes"]
-    return nodes
+def _listed_commits(pull: JsonObject) -> Sequence[JsonObject]:
+    """Return the commits that GitHub lists of a pull request, 100 at most."""
+    return [node["commit"] for node in pull["commits"]["nodes"]]
 
 
-def _commit_fields(pull: Mapping[str, Any]) -> dict[str, Any]:
-    """When a pull request began, and its commits without merges; those are unknown where there are over a hundred."""
-    commits = [node["commit"] for node in _commit_nodes(pull)]
-    own_commits = [commit for commit in commits if not _MERGE_HEADLINE.match(commit["messageHeadline"])] or commits
-    listed_commits = tuple(
-        Commit(sha=commit["oid"], authored_at=authored_at)
-        for commit in own_commits
-        if (authored_at := _plausible_time_or_none(commit["authoredDate"]))
-    )
-    first_commit_at = min((commit.authored_at for commit in listed_commits), default=None)
-    is_complete = pull["commits"]["totalCount"] <= len(commits)
-    return {"first_commit_at": first_commit_at, "commits": listed_commits if is_complete else None}
+def _commit_fields(pull: JsonObject) -> dict[str, Any]:
+    """Return the fields `first_commit_at` and `commits` of a change, without merge commits.
+
+    `commits` is None for a pull request of more than 100 commits, since GitHub does not list all of them.
+    """
+    listed = _listed_commits(pull)
+    own = [commit for commit in listed if not _MERGE_HEADLINE.match(commit["messageHeadline"])] or listed
+    times = ((commit["oid"], _plausible_time(commit["authoredDate"])) for commit in own)
+    commits = tuple(Commit(sha=sha, authored_at=authored_at) for sha, authored_at in times if authored_at)
+    first_commit_at = min((commit.authored_at for commit in commits), default=None)
+    is_complete = pull["commits"]["totalCount"] <= len(listed)
+    return {"first_commit_at": first_commit_at, "commits": commits if is_complete else None}
 
 
-# A merge is known by git's own words: asking for every commit's parents costs 250 points of the hour's 1,000.
+# Merge commits are recognised by git's own wording: the parents of every commit would cost 250 of 1,000 points an hour.
 # https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#predicting-the-point-value-of-a-query
 _MERGE_HEADLINE = re.compile(r"Merge (?:branch|pull request|remote-tracking branch|commit|tag) ")
 
 
-def _first_review_at(pull: Mapping[str, Any]) -> datetime | None:
-    """The first review by someone else who is no bot."""
+def _first_review_at(pull: JsonObject) -> datetime | None:
+    """Return the time of the first review by another person; bots do not count."""
     author_login = (pull["author"] or {}).get("login")
-    reviews_by_others = (
-        review
-        for review in pull["reviews"]["nodes"]
-        if review["author"] and review["author"]["login"] != author_login and not _is_bot(review["author"])
-    )
-    return min(
-        (
-            submitted_at
-            for review in reviews_by_others
-            if (submitted_at := _plausible_time_or_none(review["submittedAt"]))
-        ),
-        default=None,
-    )
+    reviews = (review for review in pull["reviews"]["nodes"] if review["author"] and not _is_bot(review["author"]))
+    by_others = (review for review in reviews if review["author"]["login"] != author_login)
+    times = (_plausible_time(review["submittedAt"]) for review in by_others)
+    return min(filter(None, times), default=None)
 
 
-def _plausible_time_or_none(value: str | None) -> datetime | None:
-    """A time; None where a clock was so wrong that git wrote nonsense, or that no commit can be as old."""
+def _plausible_time(value: str | None) -> datetime | None:
+    """Return a time; None if it is unreadable or before 1990, since no commit is that old."""
     time = parse_instant_or_none(value)
-    return time if time and time.year >= _OLDEST_PLAUSIBLE_YEAR else None
+    return time if time and time.year >= OLDEST_PLAUSIBLE_YEAR else None
 
 
-_OLDEST_PLAUSIBLE_YEAR = 1990
-
-
-def _is_bot(author: Mapping[str, Any] | None) -> bool:
+def _is_bot(author: JsonObject | None) -> bool:
     return author is not None and (author["__typename"] == "Bot" or str(author["login"] or "").endswith("[bot]"))
+
+
+@dataclass(frozen=True)
+class ServiceMatcher:
+    """Assigns the changes of a monorepo to its services."""
+
+    client: Client
+    repository: str
+    services: Services
+
+    def match(
+        self, compared_changes: Sequence[ComparedChange], head_sha: str, commits: Sequence[JsonObject]
+    ) -> Iterator[tuple[Change, AbstractSet[str]]]:
+        """Yield each change with its service, and the names of all services that it touches.
+
+        `compared_changes` and `commits` are those of one comparison, which ends at `head_sha`.
+
+        Raises:
+            GitHubError: if GitHub refuses the request or does not answer.
+        """
+        without_files = (compared for compared in compared_changes if compared.files is None)
+        shas = {sha for compared in without_files for sha in compared.commit_shas}
+        commits_by_path = self._commits_by_path(head_sha, shas, commits) if shas else {}
+        for compared in compared_changes:
+            touched = self._touched_services(compared, commits_by_path)
+            yield replace(compared.change, service=only_service(touched)), touched
+
+    def _touched_services(
+        self, compared: ComparedChange, commits_by_path: Mapping[str, AbstractSet[str]]
+    ) -> AbstractSet[str]:
+        """Return the services that a change touches: by its files if they are listed, otherwise by its commits."""
+        if compared.files is not None:
+            return self.services.touched_by(compared.files)
+        return self.services.touched_by_folders(lambda path: not commits_by_path[path].isdisjoint(compared.commit_shas))
+
+    def _commits_by_path(
+        self, head_sha: str, shas: AbstractSet[str], commits: Sequence[JsonObject]
+    ) -> dict[str, set[str]]:
+        """Return the commits that touch each folder of the services, back to the oldest of `shas`.
+
+        Raises:
+            TooManyCommitsError: if that takes more than `_MAX_REQUESTS` requests.
+        """
+        commits_by_path: dict[str, set[str]] = {path: set() for path in self.services.fixed_prefixes}
+        pending: list[tuple[str, str | None]] = [(path, None) for path in commits_by_path]
+        variables = {**owner_and_name(self.repository), "sha": head_sha, "since": _oldest_time(shas, commits)}
+        for _ in range(_MAX_REQUESTS):
+            if not pending:
+                return commits_by_path
+            batch, pending = pending[:_PATHS_PER_REQUEST], pending[_PATHS_PER_REQUEST:]
+            pages = self.client.query("CommitsByPath", variables | _path_variables(batch))["repository"]["object"]
+            for index, (path, _) in enumerate(batch):
+                page = pages[f"path{index}"]
+                commits_by_path[path].update(node["oid"] for node in page["nodes"])
+                if page["pageInfo"]["hasNextPage"] and not shas <= commits_by_path[path]:
+                    pending.append((path, page["pageInfo"]["endCursor"]))
+        raise TooManyCommitsError(f"more commits below the paths of `services` than {_MAX_REQUESTS} requests tell")
+
+
+def listed_files(pull: JsonObject) -> tuple[str, ...] | None:
+    """Return the paths that a pull request changes; None if GitHub does not list all of them."""
+    connection = pull.get("files") or {"totalCount": None, "nodes": []}
+    paths = tuple(node["path"] for node in connection["nodes"] if node)
+    return paths if len(paths) == connection["totalCount"] else None
+
+
+def only_service(services: AbstractSet[str]) -> str | None:
+    """Return the service of a change: the only one that it touches; None if there are several, or none."""
+    return next(iter(services)) if len(services) == 1 else None
+
+
+def _path_variables(batch: Sequence[tuple[str, str | None]]) -> dict[str, object]:
+    """Return the variables of the query `CommitsByPath` for pairs of a path and a page token."""
+    return {
+        f"{name}{index}": value
+        for index, (path, page_token) in enumerate(batch)
+        for name, value in (("path", path), ("after", page_token), ("included", True))
+    }
+
+
+def _oldest_time(shas: AbstractSet[str], commits: Sequence[JsonObject]) -> str | None:
+    """Return the time of the oldest commit from `shas` up to the head, as ISO 8601; None if unreadable.
+
+    Git stops at the first commit that is older than the limit. Clocks differ, so a descendant may have an earlier time
+    than its ancestor; therefore all descendants count.
+    """
+    children: dict[str, list[str]] = defaultdict(list)
+    for commit in commits:
+        for parent in commit["parents"]:
+            children[parent["sha"]].append(commit["sha"])
+    relevant_shas, pending = set(shas), list(shas)
+    while pending:
+        new_children = [child for child in children[pending.pop()] if child not in relevant_shas]
+        relevant_shas.update(new_children)
+        pending += new_children
+    try:
+        relevant = (commit for commit in commits if commit["sha"] in relevant_shas)
+        times = [parse_instant(commit["commit"]["committer"]["date"]) for commit in relevant]
+    except ValueError:
+        return None  # the clock was so wrong that no time is a safe limit
+    return f"{min(times) - timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,4 +1,4 @@
-"""The two ends of the mapping: the run that we are in, and what its event says."""
+"""The workflow run that this process belongs to, and what its event reports."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from dora_metrics.core.facts.model import Deployment, Fact, Incident
 
 @dataclass(frozen=True)
 class Run:
-    """The workflow run that we are in; `now` is when the shell looked at the clock."""
+    """The workflow run that this process belongs to; `now` is read from the clock once."""
 
     event: str
     repository: str
@@ -22,20 +22,21 @@ class Run:
 
     @property
     def is_manual(self) -> bool:
-        """Whether a person has started it: in GitHub's Actions, or on a command line."""
+        """Whether a person started the run, on GitHub or on a command line."""
         return self.event == "workflow_dispatch"
 
     @property
     def repository_url(self) -> str:
-        """Page of the repository."""
+        """Address of the repository's page."""
         return f"{self.server_url.rstrip('/')}/{self.repository}"
 
 
 @dataclass(frozen=True)
 class Observation:
-    """Facts of one event. `title` is one sentence on what it was, or why there is nothing to record.
+    """The facts of one event.
 
-    `files`: what the ledger should remember besides.
+    `title` is one sentence: what happened, or why nothing is recorded. `ledger_files` are further files to write to the
+    ledger, by path.
     """
 
     facts: tuple[Fact, ...]
@@ -45,6 +46,7 @@ class Observation:
 
 
 def nothing_to_record(reason: str) -> Observation:
+    """Return an observation without facts, and the reason."""
     return Observation((), f"Nothing to record: {reason}")
 
 
@@ -52,15 +54,15 @@ _STATUS_PHRASES = {"success": "succeeded", "failure": "failed", "cancelled": "wa
 
 
 def deployment_observation(deployment: Deployment, notes: tuple[str, ...] = ()) -> Observation:
-    deployment_name = deployment.version or (deployment.sha or "")[:7] or deployment.ref or deployment.id
+    """Return the observation of a finished deployment."""
+    name = deployment.version or (deployment.sha or "")[:7] or deployment.ref or deployment.id
     environment = deployment.environment or "an environment without a name"
-    return Observation(
-        (deployment,), f"Deployment of {deployment_name} to {environment} {_STATUS_PHRASES[deployment.status]}", notes
-    )
+    title = f"Deployment of {name} to {environment} {_STATUS_PHRASES[deployment.status]}"
+    return Observation((deployment,), title, notes)
 
 
 def incident_state(incident: Incident) -> str:
-    """How an incident stands, as the end of a sentence."""
+    """Return the state of an incident as the end of a sentence."""
     if incident.retracted:
         return "is withdrawn"
     return "was resolved" if incident.resolved_at else "is open"

@@ -1,8 +1,7 @@
-"""The parts of GitHub's event payloads that are read; everything else is ignored.
+"""Models of the parts of event payloads that are read; all other fields are ignored.
 
-A field is required only where nothing could be said without it. Schemas: @octokit/webhooks-schemas.
-
-Reading JSON from strangers: pydantic does it, and its problems are reworded without the values.
+A field is required only if the event means nothing without it. Schemas: @octokit/webhooks-schemas. Problems never quote
+a value, since payloads come from strangers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from dora_metrics.github import text
 
 
 def _parse_time(value: object) -> object:
+    """Parse a time; the error shows a valid one."""
     try:
         return windows.parse_instant(value if isinstance(value, str) else "")
     except ValueError:
@@ -24,7 +24,7 @@ def _parse_time(value: object) -> object:
 
 
 def _parse_time_or_none(value: object) -> datetime | None:
-    """A time as a text or in seconds since 1970; None where it is neither."""
+    """Parse a time given as text or as seconds since 1970; None if it is neither."""
     try:
         if isinstance(value, int) and not isinstance(value, bool):
             return windows.parse_instant(datetime.fromtimestamp(value, UTC).isoformat())
@@ -41,12 +41,14 @@ LenientTime = Annotated[datetime | None, BeforeValidator(_parse_time_or_none)]
 
 
 class Payload(BaseModel):
+    """Base of all payload models."""
+
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod
     def _missing_as_null(cls, data: object) -> object:
-        """A required field that is missing fails by its type, so that the problem says what was expected."""
+        """Set missing required fields to null, so that the problem names the expected type."""
         if not isinstance(data, Mapping):
             return data
         return {**{name: None for name, field in cls.model_fields.items() if field.is_required()}, **data}
@@ -56,10 +58,10 @@ PayloadT = TypeVar("PayloadT", bound=Payload)
 
 
 def parse_payload(model: type[PayloadT], payload: Mapping[str, object], prefix: str = "") -> PayloadT:
-    """The payload as `model`; `place` is where it was found, as in `client_payload.`.
+    """Return the payload as a model; `prefix` precedes the names of fields in problems, such as `client_payload.`.
 
     Raises:
-        EventError: with every field that is wrong, what was expected there, and what is there instead.
+        EventError: one problem per invalid field, with the expected type and the actual one.
     """
     try:
         return model.model_validate(payload)
@@ -83,21 +85,20 @@ _EXPECTED_TYPES = {
 }
 
 
-def _problem_text(
-    payload: object, location: Sequence[str | int], error_type: str, context: Mapping[str, object]
-) -> str:
-    match error_type:
+def _problem_text(payload: object, location: Sequence[str | int], kind: str, context: Mapping[str, object]) -> str:
+    """Describe one invalid field."""
+    match kind:
         case "value_error":
             expected = str(context["error"])
         case "literal_error":
             expected = "one of " + str(context["expected"]).replace("'", "").replace(" or ", ", ")
         case _:
-            expected = _EXPECTED_TYPES.get(error_type, "something else")
+            expected = _EXPECTED_TYPES.get(kind, "something else")
     return f"{'.'.join(map(str, location))}: expected {expected}, {_value_text(payload, location)}"
 
 
 def _value_text(payload: object, location: Sequence[str | int]) -> str:
-    """What stands at a place, by its type: values may be anything, and are nobody's business."""
+    """Describe the value at a location by its type only: the value may be a secret."""
     for step in location:
         match payload:
             case Mapping() if step in payload:
@@ -128,7 +129,7 @@ class RepositoryPayload(Payload):
 
 
 class ActionEvent(Payload):
-    """What all events with an action share."""
+    """Base of all events that have an action."""
 
     action: PayloadText | None = None
 
@@ -268,7 +269,7 @@ class IssuesEvent(ActionEvent):
 
 
 class AlertPayload(Payload):
-    """What all security alerts share."""
+    """Fields that all kinds of security alerts share."""
 
     number: PayloadNumber
     created_at: PayloadTime
@@ -278,7 +279,7 @@ class AlertPayload(Payload):
 
     @property
     def changed_at(self) -> datetime:
-        """When it last changed; one that never did has no time of that."""
+        """Time of the last change; the creation time if there was none."""
         return self.updated_at or self.created_at
 
 
@@ -310,12 +311,12 @@ class DependabotAlertPayload(AlertPayload):
 
     @property
     def path(self) -> str | None:
-        """The file that asks for the package."""
+        """The manifest that requires the package."""
         return self.dependency.manifest_path if self.dependency else None
 
     @property
     def severity(self) -> str | None:
-        """Of the package in this version, else of the advisory."""
+        """Severity of the package in this version, or else of the advisory."""
         ratings = (self.security_vulnerability, self.security_advisory)
         return next((rating.severity for rating in ratings if rating and rating.severity), None)
 
@@ -343,13 +344,13 @@ class CodeScanningAlertPayload(AlertPayload):
 
     @property
     def path(self) -> str | None:
-        """The file that it is about."""
+        """The file that the alert is about."""
         location = self.most_recent_instance and self.most_recent_instance.location
         return location.path if location else None
 
 
 class SecretScanningAlertPayload(AlertPayload):
-    """Without the secret, and without the raw name of its type."""
+    """A leaked secret, without the secret itself and without the internal name of its type."""
 
     secret_type_display_name: PayloadText | None = None
     resolution: PayloadText | None = None

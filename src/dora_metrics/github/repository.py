@@ -1,23 +1,25 @@
-"""Which repositories a list such as `owner/*, !owner/sandbox` means.
-
-Files and folders of a repository on GitHub, as they are at a commit or a branch.
-"""
+"""Repositories that patterns such as `owner/*, !owner/sandbox` select, and their files at a commit or branch."""
 
 import base64
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from dora_metrics.github.client import Client, owner_and_name
+from dora_metrics.github.queries import JsonObject
+
+GitObject = JsonObject | None
+"""A file or folder with the fields of the fragment `GitObjectFields`; None if nothing is there."""
+_OBJECTS_PER_REQUEST = 50
+"""Files in one request; those of a ledger are 20 MB at most."""
 
 
 def expand_patterns(client: Client, patterns: Sequence[str]) -> list[str]:
-    """The repositories, each once. Later items win, as in GitHub's own lists.
+    """Return the repositories that the patterns select, each once. Later patterns win, as in GitHub's own lists.
 
-    A pattern leaves out archived repositories and forks; a whole name means what it says.
+    A pattern with `*` leaves out archived repositories and forks; a full name includes them.
 
     Raises:
-        GitHubError: if GitHub does not say which ones an owner has.
+        GitHubError: if GitHub does not list the repositories of an owner.
     """
     repositories: dict[str, None] = {}
     owners = {pattern.partition("/")[0] for pattern in patterns if "*" in pattern and not pattern.startswith("!")}
@@ -28,17 +30,17 @@ def expand_patterns(client: Client, patterns: Sequence[str]) -> list[str]:
         elif "*" not in pattern:
             repositories[pattern] = None
         else:
-            nodes = (
-                node for node in nodes_by_owner[pattern.partition("/")[0]] if not (node["isArchived"] or node["isFork"])
-            )
-            repositories |= {node["nameWithOwner"]: None for node in nodes if _matches(pattern, node["nameWithOwner"])}
+            nodes = nodes_by_owner[pattern.partition("/")[0]]
+            names = (node["nameWithOwner"] for node in nodes if not (node["isArchived"] or node["isFork"]))
+            repositories |= {name: None for name in names if _matches(pattern, name)}
     return list({name.lower(): name for name in repositories}.values())
 
 
-def _repository_nodes(client: Client, owner: str) -> Iterator[Mapping[str, Any]]:
+def _repository_nodes(client: Client, owner: str) -> Iterator[JsonObject]:
+    """Yield the repositories of an owner; none if there is no such owner."""
     page_token: str | None = None
     while True:
-        owner_node = client.query("Repositories", {"login": owner, "after": page_token})["repositoryOwner"]
+        owner_node = client.query("OwnedRepositories", {"login": owner, "after": page_token})["repositoryOwner"]
         if owner_node is None:
             return
         yield from owner_node["repositories"]["nodes"]
@@ -49,37 +51,32 @@ def _repository_nodes(client: Client, owner: str) -> Iterator[Mapping[str, Any]]
 
 
 def _matches(pattern: str, name: str) -> bool:
-    """Whether a name is one of a pattern's; `*` is anything, GitHub's names have no case."""
+    """Whether a name matches a pattern: `*` stands for any text, and case does not matter."""
     parts = (re.escape(part) for part in pattern.split("*"))
     return re.fullmatch(".*".join(parts), name, re.IGNORECASE) is not None
 
 
-GitObject = Mapping[str, Any] | None
-"""What GraphQL says of a file or folder (the fragment Content); None where there is none."""
-
-_OBJECTS_PER_REQUEST = 50
-"""Files in one request; of a ledger's they come to 20 MB at most."""
-
-
 def read_objects(client: Client, repository: str, expressions: Sequence[str]) -> list[GitObject]:
-    """What is at each of `<commit or branch>:<path>`, in one request for every fifty.
+    """Return the object at each `<commit or branch>:<path>`, with one request for every 50.
 
     Raises:
-        GitHubError: by meaning.
+        GitHubError: if GitHub refuses a request or does not answer.
     """
     git_objects: list[GitObject] = []
     for start in range(0, len(expressions), _OBJECTS_PER_REQUEST):
         batch = expressions[start : start + _OBJECTS_PER_REQUEST]
-        slots = client.query("Objects", owner_and_name(repository), batch)["repository"]
+        slots = client.query("GitObjects", owner_and_name(repository), batch)["repository"]
         git_objects += [slots[f"slot{number}"] for number in range(len(batch))]
     return git_objects
 
 
 def file_content(client: Client, repository: str, git_object: GitObject) -> bytes | None:
-    """A file's bytes, None for what is no file. GraphQL shows no more than 512,000 of them, and only of text.
+    """Return the bytes of a file; None for anything else.
+
+    GraphQL shows only text, and at most 512,000 bytes of it. Other files are read by REST.
 
     Raises:
-        GitHubError: by meaning.
+        GitHubError: if GitHub refuses the request or does not answer.
     """
     if not git_object or "oid" not in git_object:
         return None

@@ -32,7 +32,7 @@ from dora_metrics.github.client import (
 )
 from dora_metrics.github.repository import GitObject, file_content, read_objects
 
-_NO_CONFIG: Mapping[str, object] = {"configOwner": "", "configName": "", "config": "", "asksConfig": False}
+_NO_CONFIG: Mapping[str, object] = {"configOwner": "", "configName": "", "config": "", "includesConfig": False}
 _REF_EXISTS_MESSAGE = "reference already exists"
 _MAX_UNCERTAIN_WRITES = 3
 _QUERIED_MONTHS = 8
@@ -70,7 +70,7 @@ class BranchStorage:
         )
         usual_months = MonthSelection(_last_months(self.now)[-_USUAL_MONTHS])
         self._prefetched, config_object = self._query_ledger(
-            usual_months, {**repository_variables, "config": f"HEAD:{path}", "asksConfig": True}
+            usual_months, {**repository_variables, "config": f"HEAD:{path}", "includesConfig": True}
         )
         with self._as_ledger_error(f"read ({path})"):
             return file_content(self.client, repository, config_object)

@@ -88,7 +88,7 @@ def test_an_hour_without_requests_left_is_one_failure_without_a_permission(githu
 
 @pytest.mark.usefixtures("private")
 def test_news_that_do_not_come_are_asked_for_kind_by_kind(github: FakeGitHub) -> None:
-    github.fail(unavailable(502), to="News", times=None)
+    github.fail(unavailable(502), to="NewestItems", times=None)
     one = read_fake_history(github)
     assert kinds(one) == {}
     assert (len(one.deployments), len(one.changes), len(one.incidents)) == (2, 1, 1)
@@ -96,8 +96,8 @@ def test_news_that_do_not_come_are_asked_for_kind_by_kind(github: FakeGitHub) ->
 
 @pytest.mark.usefixtures("private")
 def test_half_an_answer_is_none(github: FakeGitHub) -> None:
-    github.fail(partial_errors("repository.issues", "FORBIDDEN"), to="News", times=None)
-    github.fail(partial_errors("repository.issues", "FORBIDDEN"), to="PastIssues", times=None)
+    github.fail(partial_errors("repository.issues", "FORBIDDEN"), to="NewestItems", times=None)
+    github.fail(partial_errors("repository.issues", "FORBIDDEN"), to="IssuePage", times=None)
     one = read_fake_history(github)
     assert kinds(one) == {"issues": "issues: read"}
     assert len(one.deployments) == 2

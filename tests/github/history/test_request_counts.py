@@ -71,13 +71,13 @@ def test_later_a_few_changes_cost_no_more(github: FakeGitHub) -> None:
 @pytest.mark.parametrize(
     ("name", "points"),
     [
-        ("News", 3),
-        ("Home", 1),
-        ("PastPulls", 3),
-        ("PastCommits", 2),
-        ("PastDeployments", 1),
-        ("PastReleases", 1),
-        ("PastIssues", 2),
+        ("NewestItems", 3),
+        ("RepositoryInfo", 1),
+        ("PullPage", 3),
+        ("CommitPage", 2),
+        ("DeploymentPage", 1),
+        ("ReleasePage", 1),
+        ("IssuePage", 2),
     ],
 )
 def test_no_query_comes_near_githubs_limits(name: str, points: int) -> None:

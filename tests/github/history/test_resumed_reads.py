@@ -105,7 +105,7 @@ def test_a_limit_in_the_middle_keeps_what_there_is_and_the_next_reading_goes_on(
 ) -> None:
     for number in range(150):
         merge_pull_request(shop, f"Pull {number}", 1 + number)
-    github.fail(primary_limit(), to="PastPulls", times=None, skip=1)
+    github.fail(primary_limit(), to="PullPage", times=None, skip=1)
     first = read_fake_history(github)
     assert [one.kind for one in first.gathered.failures] == ["pulls"]
     assert "rate limit" in str(first.gathered.failures[0])
@@ -126,7 +126,7 @@ def test_incidents_that_a_limit_left_unread_come_with_the_next_reading(github: F
     for number in range(80):
         shop.issue(f"Issue {number}", labels=["incident"], created_at=at(number))
         shop.issue(f"Question {number}", created_at=at(number))
-    github.fail(primary_limit(), to="PastIssues", times=None)
+    github.fail(primary_limit(), to="IssuePage", times=None)
     first = read_fake_history(github)
     assert len(first.incidents) == 25
     github.heal()
@@ -154,7 +154,7 @@ def test_older_deployments_that_come_later_are_linked_all_the_same(github: FakeG
     for number in range(130):
         shop.commit({"a": str(number)}, message=f"Commit {number}", author_date=at(number))
         deploy(shop, number + 0.5)
-    github.fail(primary_limit(), to="PastDeployments", times=None)
+    github.fail(primary_limit(), to="DeploymentPage", times=None)
     first = read_fake_history(github)
     assert len(first.deployments) == 25
     github.heal()
@@ -185,7 +185,7 @@ def test_a_page_that_github_cannot_make_in_time_is_asked_for_in_halves(
 ) -> None:
     for number in range(80):
         shop.issue(f"Issue {number}", labels=["incident"], created_at=at(number))
-    github.fail(unavailable(502), to="PastIssues", times=3)
+    github.fail(unavailable(502), to="IssuePage", times=3)
     found = read_fake_history(github, since=since)  # type: ignore[arg-type]
     assert len(found.incidents) == 80
     assert found.gathered.failures == []

@@ -1,1 +1,1 @@
-"""What an event of GitHub says, as facts."""
+"""The events of GitHub, mapped to facts."""

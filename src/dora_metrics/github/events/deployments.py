@@ -1,7 +1,4 @@
-"""Deployments as GitHub tells of them: deployment statuses, releases, pushes, and the job that deploys.
-
-Deployments as the completed runs of a workflow that deploys.
-"""
+"""Deployments in events: deployment statuses, releases, pushes, workflow runs, and the job that runs the action."""
 
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Deployment, Status
@@ -21,12 +18,13 @@ from dora_metrics.settings.model import Settings
 
 
 def observe_deployment_created(event: DeploymentEvent) -> Observation:
+    """Explain that a deployment is recorded once a status says how it ended."""
     environment = event.deployment.environment or "an environment"
     return nothing_to_record(f"a deployment to {environment} began; it is recorded when its status says how it ended")
 
 
 def observe_deployment_status(run: Run, event: DeploymentStatusEvent) -> Observation:
-    """A status of a deployment: a fact once it says how the deployment ended."""
+    """Map a deployment status to a deployment if it is a final one."""
     state, task = event.deployment_status.state, event.deployment.task or "deploy"
     if task != "deploy" and not task.startswith("deploy:"):
         return nothing_to_record(
@@ -42,31 +40,27 @@ def observe_deployment_status(run: Run, event: DeploymentStatusEvent) -> Observa
 
 
 def _deployment_of_status(run: Run, event: DeploymentStatusEvent, status: Status) -> Deployment:
-    deployment, deployment_status = event.deployment, event.deployment_status
+    deployment, last_status = event.deployment, event.deployment_status
+    links = (last_status.target_url, last_status.log_url, last_status.environment_url)
     return Deployment(
         id=ids.github_deployment(deployment.id),
         repository=run.repository,
         service=_service_of(deployment),
         source="deployments",
-        observed_at=deployment_status.updated_at or deployment_status.created_at,
-        url=text.first_http_url(
-            deployment_status.target_url,
-            deployment_status.log_url,
-            deployment_status.environment_url,
-            f"{run.repository_url}/deployments",
-        ),
-        environment=deployment_status.environment or deployment.environment or None,
+        observed_at=last_status.updated_at or last_status.created_at,
+        url=text.first_http_url(*links, f"{run.repository_url}/deployments"),
+        environment=last_status.environment or deployment.environment or None,
         status=status,
         sha=text.full_sha_or_none(deployment.sha),
         ref=text.short_ref(deployment.ref),
         version=_version_of(deployment),
         started_at=deployment.created_at,
-        finished_at=deployment_status.created_at,
+        finished_at=last_status.created_at,
     )
 
 
 def _service_of(deployment: DeploymentPayload) -> str | None:
-    """The payload's `service`, for a repository that holds several."""
+    """Return `service` from the deployment's payload, for a repository with several services."""
     match deployment.payload:
         case {"service": str(service)}:
             return str(text.remove_unstorable(service)).strip() or None
@@ -75,7 +69,7 @@ def _service_of(deployment: DeploymentPayload) -> str | None:
 
 
 def _version_of(deployment: DeploymentPayload) -> str | None:
-    """The payload's `version`, which the deployer chose, else the ref if it looks like one."""
+    """Return `version` from the deployment's payload, or else the ref if it reads as a version."""
     match deployment.payload:
         case {"version": str(version)} if version.strip():
             return str(text.remove_unstorable(version))
@@ -84,9 +78,9 @@ def _version_of(deployment: DeploymentPayload) -> str | None:
 
 
 def observe_release(run: Run, event: ReleaseEvent, settings: Settings) -> Observation:
-    """A published release, stable or not.
+    """Map a published release or prerelease to a deployment.
 
-    `released` would count a prerelease that turns stable twice, and `created_at` is the commit's time:
+    The action `released` would count a prerelease twice when it becomes stable. `created_at` is the time of the commit:
     https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows#release
     """
     release = event.release
@@ -112,7 +106,7 @@ def observe_release(run: Run, event: ReleaseEvent, settings: Settings) -> Observ
 
 
 def observe_push(run: Run, event: PushEvent, settings: Settings) -> Observation:
-    """A push to the default branch, which deploys where no better source is known."""
+    """Map a push to the default branch to a deployment; it counts if there is no better source."""
     branch, sha = event.repository.default_branch, text.full_sha_or_none(event.after)
     if event.ref != f"refs/heads/{branch}":
         return nothing_to_record(f"the push was to {event.ref}; pushes to {branch} count")
@@ -138,9 +132,10 @@ def observe_push(run: Run, event: PushEvent, settings: Settings) -> Observation:
 def deployment_of_job(
     run: Run, environment: str, settings: Settings, triggering_run: WorkflowRunPayload | None
 ) -> Deployment:
-    """The deployment that the job did which calls the action.
+    """Return the deployment of the job that runs the action.
 
-    `watched` is the run of a workflow_run event: there GITHUB_SHA and GITHUB_REF are the default branch's.
+    `triggering_run` is the run of a workflow_run event, where GITHUB_SHA and GITHUB_REF are those of the default
+    branch.
     """
     sha, ref = (triggering_run.head_sha, triggering_run.head_branch) if triggering_run else (run.sha, run.ref)
     return Deployment(
@@ -159,7 +154,7 @@ def deployment_of_job(
 
 
 def _monorepo_service(settings: Settings) -> str | None:
-    """The service in an id: one push, release or run may deploy several services of a monorepo, each by itself."""
+    """Return the service in an id: one push, release or run may deploy several services of a monorepo."""
     return settings.service if settings.service in settings.services else None
 
 
@@ -176,7 +171,7 @@ _STATUS_BY_CONCLUSION: dict[str, Status] = {
 
 
 def observe_workflow_run(run: Run, event: WorkflowRunEvent, deploy_workflows: tuple[str, ...]) -> Observation:
-    """A completed run of a workflow that deploys. All its attempts are one fact."""
+    """Map a completed run of a workflow that deploys to a deployment. All attempts of a run are one fact."""
     workflow_run = event.workflow_run
     exclusion_reason = _exclusion_reason(run, event, deploy_workflows)
     status = _STATUS_BY_CONCLUSION.get(workflow_run.conclusion or "")
@@ -195,7 +190,7 @@ def observe_workflow_run(run: Run, event: WorkflowRunEvent, deploy_workflows: tu
             url=text.first_http_url(workflow_run.html_url, f"{run.repository_url}/actions/runs/{workflow_run.id}"),
             environment="production",
             status=status,
-            # never GITHUB_SHA, which is the default branch's in this event
+            # not GITHUB_SHA: in this event it is the head of the default branch
             sha=text.full_sha_or_none(workflow_run.head_sha),
             ref=branch,
             version=text.version_or_none(branch),
@@ -206,7 +201,7 @@ def observe_workflow_run(run: Run, event: WorkflowRunEvent, deploy_workflows: tu
 
 
 def _exclusion_reason(run: Run, event: WorkflowRunEvent, deploy_workflows: tuple[str, ...]) -> str | None:
-    """Why a run is no deployment, or None."""
+    """Return why a run is not a deployment; None if it is one."""
     workflow_run, workflow = event.workflow_run, _workflow_of(event)
     head_repository = workflow_run.head_repository.full_name if workflow_run.head_repository else None
     if event.action != "completed":
@@ -222,6 +217,7 @@ def _exclusion_reason(run: Run, event: WorkflowRunEvent, deploy_workflows: tuple
 
 
 def _branch_exclusion_reason(workflow_run: WorkflowRunPayload, default_branch: str) -> str | None:
+    """Return why a run for this branch is not a deployment; None if it may be one."""
     is_version_tag = workflow_run.event == "push" and text.version_or_none(text.short_ref(workflow_run.head_branch))
     if workflow_run.head_branch == default_branch or workflow_run.event in _EVENTS_ON_ANY_BRANCH or is_version_tag:
         return None
@@ -229,17 +225,17 @@ def _branch_exclusion_reason(workflow_run: WorkflowRunPayload, default_branch: s
 
 
 def _workflow_of(event: WorkflowRunEvent) -> WorkflowPayload:
-    """The workflow's name and path; the run's own name comes second, as a stranger may have written it."""
+    """Return the workflow's name and path. The run's own name comes last, since a stranger may have written it."""
     workflow, workflow_run = event.workflow or WorkflowPayload(), event.workflow_run
     path = workflow.path or workflow_run.path or ""
     return WorkflowPayload(name=workflow.name or workflow_run.name, path=path.partition("@")[0])
 
 
 def is_deploy_workflow(workflow: WorkflowPayload, deploy_workflows: tuple[str, ...]) -> bool:
+    """Whether a workflow deploys: by `deploy_workflows` (names, paths or file names) if set, otherwise by its name."""
     name, path = workflow.name or "", workflow.path or ""
     file_name = path.rpartition("/")[2]
     if deploy_workflows:
-        return name.lower() in map(str.lower, deploy_workflows) or bool(
-            {path, file_name} & set(deploy_workflows) - {""}
-        )
+        has_path = bool({path, file_name} & set(deploy_workflows) - {""})
+        return has_path or name.lower() in map(str.lower, deploy_workflows)
     return not _DEPLOY_WORDS.isdisjoint((*text.lowercase_words(name), *text.lowercase_words(file_name)))

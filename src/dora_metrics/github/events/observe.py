@@ -1,6 +1,6 @@
-"""The event that started the run becomes facts. Pure: the same run and payload always give the same facts.
+"""Maps the event that started the run to facts. Pure: the same run and payload always give the same facts.
 
-Which of GitHub's events count as deployments: the setting `deployment-source`.
+The setting `deployment-source` decides which events count as deployments.
 """
 
 from collections.abc import Callable, Mapping
@@ -28,60 +28,20 @@ from dora_metrics.github.payloads import (
 )
 from dora_metrics.settings.model import Settings
 
-
-def filter_by_source(
-    observation: Observation, deployment_sources: tuple[str, ...], known_sources: AbstractSet[str]
-) -> Observation:
-    """The same, or nothing when its deployment comes from a source that does not count here.
-
-    `asked` is the setting; `known` are the sources of the deployments that the ledger holds already.
-    """
-    source = next((fact.source for fact in observation.facts if isinstance(fact, Deployment)), None)
-    if source is None or source in deployment_sources:
-        return observation
-    if "auto" in deployment_sources:
-        return _filter_automatically(observation, source, known_sources)
-    if "none" in deployment_sources:
-        return nothing_to_record("`deployment-source` is none, so no deployment is taken from GitHub's events")
-    return _source_not_used(source, ", ".join(f"`{name}`" for name in deployment_sources))
-
-
-def _filter_automatically(observation: Observation, source: str, known_sources: AbstractSet[str]) -> Observation:
-    better_source = next(
-        (name for name in SOURCES_BEST_FIRST[: SOURCES_BEST_FIRST.index(source)] if name in known_sources), None
-    )
-    if better_source:
-        return _source_not_used(source, f"`{better_source}`")
-    note = f"Deployments are taken from `{source}` (`deployment-source: auto`, and nothing better is known here)"
-    return Observation(observation.facts, observation.title, (*observation.notes, note))
-
-
-def _source_not_used(source: str, used_sources: str) -> Observation:
-    return nothing_to_record(
-        f"this repository's deployments are taken from {used_sources}; "
-        f"add {source} to `deployment-source` to count {_SOURCE_NAMES[source]} as well"
-    )
-
-
-_SOURCE_NAMES = {
-    "deployments": "GitHub deployments",
-    "releases": "releases",
-    "workflow-runs": "workflow runs",
-    "pushes": "pushes",
-}
-
-
 __all__ = ["Observation", "Run", "nothing_to_record", "observe"]
+_MAX_TEXT_LENGTH = 300
+_MAX_URL_LENGTH = 2000
+_MAX_LABELS = 100
 
 
 def observe(run: Run, payload: Mapping[str, object], settings: Settings, known_sources: frozenset[str]) -> Observation:
-    """What an event says.
+    """Return what an event reports.
 
-    `known_sources` are the sources of the deployments that the ledger holds of this repository; they
-    decide what `deployment-source: auto` takes.
+    `known_sources` are the sources of this repository's deployments in the ledger; they decide what
+    `deployment-source: auto` accepts.
 
     Raises:
-        EventError: with every field of the payload that is wrong.
+        EventError: one problem per invalid field of the payload.
     """
     observation = _observe_event(run, payload, settings)
     if settings.environment:
@@ -137,31 +97,70 @@ _MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings], Observation]
 def _observe_job(
     run: Run, payload: Mapping[str, object], settings: Settings, environment: str, observation: Observation
 ) -> Observation:
-    """The deployment of the job that calls the action, with the event's facts that are no deployments."""
-    job_observation = deployment_observation(
-        deployments.deployment_of_job(run, environment, settings, _triggering_run(run, payload))
-    )
+    """Return the deployment of the job that runs the action, with the event's facts that are not deployments."""
+    deployment = deployments.deployment_of_job(run, environment, settings, _triggering_run(run, payload))
+    job_observation = deployment_observation(deployment)
     other_facts = tuple(fact for fact in observation.facts if not isinstance(fact, Deployment))
     notes = (observation.title, *observation.notes) if other_facts else ()
     return Observation((*job_observation.facts, *other_facts), job_observation.title, notes)
 
 
 def _triggering_run(run: Run, payload: Mapping[str, object]) -> WorkflowRunPayload | None:
+    """Return the run of a workflow_run event; None for any other event."""
     return parse_payload(WorkflowRunEvent, payload).workflow_run if run.event == "workflow_run" else None
 
 
+def filter_by_source(
+    observation: Observation, deployment_sources: tuple[str, ...], known_sources: AbstractSet[str]
+) -> Observation:
+    """Return the observation, or an empty one if its deployment comes from a source that does not count.
+
+    `deployment_sources` is the setting, `known_sources` are the sources of the deployments in the ledger.
+    """
+    source = next((fact.source for fact in observation.facts if isinstance(fact, Deployment)), None)
+    if source is None or source in deployment_sources:
+        return observation
+    if "auto" in deployment_sources:
+        return _filter_automatically(observation, source, known_sources)
+    if "none" in deployment_sources:
+        return nothing_to_record("`deployment-source` is none, so no deployment is taken from GitHub's events")
+    return _source_not_used(source, ", ".join(f"`{name}`" for name in deployment_sources))
+
+
+def _filter_automatically(observation: Observation, source: str, known_sources: AbstractSet[str]) -> Observation:
+    """Return the observation, or an empty one if the ledger has deployments from a better source."""
+    better = next(
+        (name for name in SOURCES_BEST_FIRST[: SOURCES_BEST_FIRST.index(source)] if name in known_sources), None
+    )
+    if better:
+        return _source_not_used(source, f"`{better}`")
+    note = f"Deployments are taken from `{source}` (`deployment-source: auto`, and nothing better is known here)"
+    return Observation(observation.facts, observation.title, (*observation.notes, note))
+
+
+def _source_not_used(source: str, used_sources: str) -> Observation:
+    """Return an empty observation that names the sources that count."""
+    return nothing_to_record(
+        f"this repository's deployments are taken from {used_sources}; "
+        f"add {source} to `deployment-source` to count {_SOURCE_NAMES[source]} as well"
+    )
+
+
+_SOURCE_NAMES = {
+    "deployments": "GitHub deployments",
+    "releases": "releases",
+    "workflow-runs": "workflow runs",
+    "pushes": "pushes",
+}
+
+
 def prepare_fact(fact: Fact, settings: Settings) -> Fact:
-    """A fact as it is recorded: of the service that the settings name, and of a bounded size."""
+    """Return a fact as it is recorded: with the configured service, and of a bounded size."""
     return _truncate(_with_service(fact, settings))
 
 
-_MAX_TEXT_LENGTH = 300
-_MAX_URL_LENGTH = 2000
-_MAX_LABELS = 100
-
-
 def _truncate(fact: Fact) -> Fact:
-    """With texts of a size that a ledger, a table and a log can hold. Lists of changes are counted, so never cut."""
+    """Shorten texts to a size that a ledger, a table and a log can hold. The list of changes stays whole."""
     truncated: dict[str, object] = {}
     for name in fact.__struct_fields__:
         match name, getattr(fact, name):
@@ -175,9 +174,10 @@ def _truncate(fact: Fact) -> Fact:
 
 
 def _with_service(fact: Fact, settings: Settings) -> Fact:
-    """With the setting's service. An incident has one only if it names it: whoever opens it may not know.
+    """Set the configured service on a fact that has none.
 
-    In a monorepo a change has the service whose paths it touches, whoever records it.
+    An incident gets none, since whoever opens it may not know the service. In a monorepo, a change has the service
+    whose paths it touches, whichever job records it.
     """
     has_service_by_path = isinstance(fact, Change) and bool(settings.services)
     if settings.service is None or fact.service or has_service_by_path or isinstance(fact, Incident):

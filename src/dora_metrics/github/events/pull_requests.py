@@ -1,4 +1,4 @@
-"""Changes: pull requests that were merged into the default branch."""
+"""Changes in events: pull requests that were merged into the default branch."""
 
 import re
 
@@ -13,6 +13,7 @@ _REVERTED_COMMIT = re.compile(r"\bThis reverts commit ([0-9a-f]{40})\b")
 
 
 def observe_pull_request(run: Run, event: PullRequestEvent) -> Observation:
+    """Map a closed pull request to a change if it was merged into the default branch."""
     pull, branch = event.pull_request, event.repository.default_branch
     pull_name = f"pull request {run.repository}#{pull.number}"
     merged_at = pull.merged_at or pull.closed_at
@@ -41,12 +42,12 @@ def observe_pull_request(run: Run, event: PullRequestEvent) -> Observation:
 
 
 def _is_bot(user: UserPayload | None) -> bool:
-    """Whether a program opened it; nobody is known any more where the account is deleted."""
+    """Whether a program opened the pull request; False if the account was deleted."""
     return user is not None and (user.type == "Bot" or (user.login or "").endswith("[bot]"))
 
 
 def revert_target(repository: str, body: str | None) -> str | None:
-    """What a text says that it takes back, as GitHub's Revert button and `git revert` write it: a change or a sha."""
+    """Return the change id or sha that a text reverts, as GitHub's Revert button and `git revert` write it."""
     if pull_match := _REVERTED_PULL.search(body or ""):
         named_repository = pull_match[1] or repository
         is_own_repository = named_repository.lower() == repository.lower()

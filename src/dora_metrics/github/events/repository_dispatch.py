@@ -1,4 +1,4 @@
-"""Deployments and incidents that other systems report by repository_dispatch, as docs/events.md says."""
+"""Deployments and incidents that other systems report by repository_dispatch; docs/events.md lists the fields."""
 
 import hashlib
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ def _valid_sha(value: str) -> str:
 
 
 class _DispatchedFact(Payload):
-    """What both kinds share. An empty text is no value: templates write it for what they lack."""
+    """Fields of both kinds. An empty text counts as missing, since templates write it for a missing value."""
 
     id: Annotated[PayloadText, AfterValidator(_valid_id)] | None = None
     service: PayloadText | None = None
@@ -82,19 +82,22 @@ class DispatchedIncident(_DispatchedFact):
 
 
 def observe_dispatch(run: Run, event: DispatchEvent) -> Observation:
+    """Map a dispatch of type `dora-deployment` or `dora-incident` to a fact."""
     match event.action:
         case "dora-deployment":
             return _observe_deployment(run, *_fact_fields(event, "deployment"))
         case "dora-incident":
             return _observe_incident(run, *_fact_fields(event, "incident"))
-        case event_type:
-            return nothing_to_record(
-                f"the dispatch is of type {event_type}; dora-deployment and dora-incident are recorded"
-            )
+        case name:
+            return nothing_to_record(f"the dispatch is of type {name}; dora-deployment and dora-incident are recorded")
 
 
 def _fact_fields(event: DispatchEvent, name: str) -> tuple[Mapping[str, object], str]:
-    """The fields and their place: flat, or under `name`, as a payload has at most ten top-level keys."""
+    """Return the fields and their prefix: at the top, or under `name`, since a payload has at most ten top-level keys.
+
+    Raises:
+        EventError: if `name` holds anything but an object.
+    """
     payload = event.client_payload or {}
     if name not in payload:
         return payload, "client_payload."
@@ -152,9 +155,8 @@ def _observe_incident(run: Run, fields: Mapping[str, object], prefix: str) -> Ob
         resolved_at=payload.resolved_at,
         deployment=payload.deployment,
     )
-    return Observation(
-        (incident,), f"Incident {incident.id} {incident_state(incident)}", _unknown_field_notes(payload, fields, prefix)
-    )
+    notes = _unknown_field_notes(payload, fields, prefix)
+    return Observation((incident,), f"Incident {incident.id} {incident_state(incident)}", notes)
 
 
 _DEPLOYMENT_IDENTITY = ("sha", "ref", "version", "started_at", "finished_at")
@@ -163,21 +165,26 @@ _SHARED_IDENTITY = ("service", "environment", "status")
 
 
 def _fact_id(run: Run, payload: _DispatchedFact, prefix: str, identity_fields: tuple[str, ...]) -> str:
-    """The sender's id, else a digest of what was sent: never of the run, which a redelivery has anew."""
+    """Return the sender's id, or else a digest of the payload.
+
+    The digest does not depend on the run: a redelivery is another run and the same fact.
+
+    Raises:
+        EventError: if there is neither an id nor any of `identity_fields`.
+    """
     if payload.id:
         return ids.dispatched(payload.id)
     content = {name: getattr(payload, name) for name in identity_fields}
     if not any(content.values()):
-        raise EventError(
-            f"{prefix}id: expected an id, or one of {', '.join(identity_fields)} to tell this one from others"
-        )
+        names = ", ".join(identity_fields)
+        raise EventError(f"{prefix}id: expected an id, or one of {names} to tell this one from others")
     shared = {name: getattr(payload, name, None) for name in _SHARED_IDENTITY}
+    # The names of the two models are part of recorded ids, so they have to stay.
     identity = {"kind": type(payload).__name__, "repository": run.repository, **shared, **content}
     return f"dispatch:{hashlib.sha256(jsonl.canonical_json(identity)).hexdigest()[:16]}"
 
 
 def _unknown_field_notes(payload: _DispatchedFact, fields: Mapping[str, object], prefix: str) -> tuple[str, ...]:
-    unknown_fields = sorted(fields.keys() - type(payload).model_fields.keys())
-    return (
-        (f"Unknown fields, ignored: {', '.join(prefix + name for name in unknown_fields)}",) if unknown_fields else ()
-    )
+    """Return a note on the fields that are not in the model; no note if there are none."""
+    unknown = sorted(fields.keys() - type(payload).model_fields.keys())
+    return (f"Unknown fields, ignored: {', '.join(prefix + name for name in unknown)}",) if unknown else ()

@@ -1,7 +1,7 @@
-"""GitHub's past: deployments, releases, runs, merged pull requests, commits and incidents that no event told of.
+"""GitHub's history: deployments, releases, runs, merged pull requests, commits, incidents and alerts.
 
-Few requests: the first asks for the newest of every kind; what is older comes by the hundred, the kinds side by side.
-Everything goes through the mappers of the events, so that the past and its events are the same facts.
+The first request reads the newest items of every kind. Older ones are read by pages of 100, several kinds in parallel.
+Everything goes through the mappers of the events, so that history and events give the same facts.
 """
 
 from dora_metrics.github.history.pages import (

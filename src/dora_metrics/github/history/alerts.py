@@ -1,8 +1,7 @@
-"""Security alerts of a kind, the newest changes first; those that GitHub does not tell are unknown, and not none.
+"""Security alerts as vulnerabilities, the last changed first.
 
-Security alerts become vulnerabilities. No event of a workflow tells of them, so `sync` reads them.
-
-A leaked secret is never read, though GitHub may send it: the payloads have no field for it.
+No workflow event reports alerts, so `sync` reads them. Alerts that GitHub does not show are unknown, which is not zero.
+A leaked secret is never read, though GitHub may send it: the payload models have no field for it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,80 +34,7 @@ from dora_metrics.github.payloads import (
     SecretScanningAlertPayload,
     parse_payload,
 )
-
-
-def dependabot_vulnerability(run: Run, alert: DependabotAlertPayload) -> Vulnerability:
-    """A dependency with a known vulnerability; what fixes it is a newer version of it."""
-    alert_end = _alert_end(alert, alert.fixed_at, alert.dismissed_at or alert.auto_dismissed_at)
-    vulnerability = _vulnerability(run, "dependabot", alert, alert_end)
-    return replace(
-        vulnerability, severity=_severity_or_none(alert.severity), package=text.truncate_title(alert.package)
-    )
-
-
-def code_scanning_vulnerability(run: Run, alert: CodeScanningAlertPayload, branch: str | None) -> Vulnerability | None:
-    """A weakness in the code of the default branch; None elsewhere, and for a finding about quality.
-
-    What CodeQL and others find without a security severity is a matter of style or correctness.
-    """
-    ref = alert.most_recent_instance and alert.most_recent_instance.ref
-    if alert.rule.security_severity_level is None or (ref and branch and ref != f"refs/heads/{branch}"):
-        return None
-    vulnerability = _vulnerability(run, "code-scanning", alert, _alert_end(alert, alert.fixed_at, alert.dismissed_at))
-    severity, rule = _severity_or_none(alert.rule.security_severity_level), alert.rule.id or alert.rule.name
-    return replace(vulnerability, severity=severity, package=text.truncate_title(rule))
-
-
-def secret_scanning_vulnerability(run: Run, alert: SecretScanningAlertPayload) -> Vulnerability:
-    """A leaked secret: critical, as GitHub has no severity for it; fixed once it is revoked, by no deployment.
-
-    Closed for any other reason it was no secret, or is none that anybody means to revoke.
-    """
-    assumed_closed_at = alert.changed_at if alert.state == "resolved" else None
-    closed_at = None if alert.state == "open" else alert.resolved_at or assumed_closed_at
-    alert_end = AlertEnd(fixed_at=closed_at) if alert.resolution == "revoked" else AlertEnd(dismissed_at=closed_at)
-    vulnerability = _vulnerability(run, "secret-scanning", alert, alert_end)
-    return replace(vulnerability, severity="critical", package=text.truncate_title(alert.secret_type_display_name))
-
-
-class AlertEnd(NamedTuple):
-    """What became of an alert; both None while it is open."""
-
-    fixed_at: datetime | None = None
-    dismissed_at: datetime | None = None
-
-
-def _alert_end(alert: AlertPayload, fixed_at: datetime | None, dismissed_at: datetime | None) -> AlertEnd:
-    """By the state, since times may be left of an earlier one; by the times where the state is none that we know."""
-    match alert.state:
-        case "open":
-            return AlertEnd()
-        case "fixed":
-            return AlertEnd(fixed_at=fixed_at or alert.changed_at)
-        case "dismissed" | "auto_dismissed":
-            return AlertEnd(dismissed_at=dismissed_at or alert.changed_at)
-        case _:
-            return AlertEnd(fixed_at, dismissed_at)
-
-
-def _vulnerability(run: Run, kind: str, alert: AlertPayload, alert_end: AlertEnd) -> Vulnerability:
-    return Vulnerability(
-        id=ids.alert(kind, run.repository, alert.number),
-        repository=run.repository,
-        source="github",
-        observed_at=alert.changed_at,
-        url=text.first_http_url(alert.html_url),
-        detected_at=alert.created_at,
-        fixed_at=alert_end.fixed_at,
-        dismissed_at=alert_end.dismissed_at,
-    )
-
-
-def _severity_or_none(name: str | None) -> Severity | None:
-    """One of ours; None for what is none, so that it is counted as unknown and not as something else."""
-    severity_name = "medium" if name == "moderate" else name
-    return next((severity for severity in SEVERITIES if severity == severity_name), None)
-
+from dora_metrics.github.queries import JsonObject
 
 _PAGE_SIZE = 100
 _REFUSAL_RETRY_AFTER = timedelta(days=7)
@@ -117,17 +43,14 @@ _UNKNOWN_NUMBER = "?"
 
 
 def alert_kinds_to_read(reader: HistoryReader) -> tuple[AlertKind, ...]:
-    """Those to read now.
+    """Return the kinds of alerts to read in this run.
 
-    What `auto` was refused is asked for again after a week, or where a person starts the run: whatever else starts
-    one, a token without the permission costs nothing.
+    A kind that `auto` selects and GitHub refused is tried again after a week, or if a person starts the run. Other runs
+    spend no request on it.
     """
-    security_setting = reader.request.settings.security
-    return tuple(
-        kind
-        for kind in selected_alert_kinds(security_setting)
-        if kind in security_setting or not _is_skipped(reader, kind)
-    )
+    setting = reader.request.settings.security
+    kinds = selected_alert_kinds(setting)
+    return tuple(kind for kind in kinds if kind in setting or not _is_skipped(reader, kind))
 
 
 def _is_skipped(reader: HistoryReader, kind: AlertKind) -> bool:
@@ -139,54 +62,56 @@ def _is_recently_refused(reader: HistoryReader, cursor: Cursor) -> bool:
 
 
 def read_alerts(reader: HistoryReader, kind: AlertKind) -> Iterator[HistoryPart | RefusedAlerts]:
-    """One request where nothing has changed, else one more a hundred that have; all, where a person starts the run and
-    some could not be read.
+    """Read alerts with one request, and one more for every 100 that have changed.
+
+    If some could not be parsed, a run that a person starts reads all of them again.
 
     Raises:
-        GitHubError: if GitHub does not answer; a refusal is a value.
+        GitHubError: if GitHub does not answer; a refusal is yielded as `RefusedAlerts`.
     """
-    previous_cursor = reader.cursor(kind)
-    cursor = replace(previous_cursor, refused=None, refused_at=None)
-    start_cursor = (
-        Cursor(read_at=previous_cursor.read_at) if previous_cursor.unread and reader.run.is_manual else cursor
-    )
-    alert_list = _AlertList(reader, kind, set(start_cursor.unread) - {_UNKNOWN_NUMBER}, start_cursor.unread_because)
-    incremental_read = IncrementalRead(
-        lambda: alert_list.pages(None), alert_list.pages, "updated_at", start_cursor, reader.request.since
-    )
+    previous = reader.cursor(kind)
+    cursor = start = replace(previous, refused=None, refused_at=None)
+    if previous.unread and reader.run.is_manual:
+        start = Cursor(read_at=previous.read_at)
+    alerts = _AlertList(reader, kind, set(start.unread) - {_UNKNOWN_NUMBER}, start.unread_because)
+    read = IncrementalRead(lambda: alerts.pages(None), alerts.pages, "updated_at", start, reader.request.since)
     try:
-        for step in incremental_read.steps():
-            cursor = alert_list.with_unread(_next_cursor(reader, previous_cursor, step))
+        for step in read.steps():
+            cursor = alerts.with_unread(_next_cursor(reader, previous, step))
             facts = tuple(node["fact"] for node in step.nodes if node["fact"])
             yield HistoryPart(kind, facts, cursor, step.reached, step.is_complete)
     except (ForbiddenError, NotFoundError) as problem:
         yield _refused_alerts(reader, kind, cursor, problem)
 
 
-def _next_cursor(reader: HistoryReader, previous_cursor: Cursor, step: PageStep) -> Cursor:
-    """With the day of a reading to the end: not the moment, so that a sync that finds nothing new writes nothing."""
-    read_at, now = previous_cursor.read_at, reader.run.now
+def _next_cursor(reader: HistoryReader, previous: Cursor, step: PageStep) -> Cursor:
+    """Return the cursor after a step; a complete reading updates `read_at` once a day.
+
+    Not every time: a sync that reads nothing new must write nothing.
+    """
+    read_at, now = previous.read_at, reader.run.now
     if step.is_complete and step.cursor.newest and (read_at is None or read_at.date() != now.date()):
         read_at = now
     return replace(step.cursor, read_at=read_at)
 
 
 def _refused_alerts(reader: HistoryReader, kind: AlertKind, cursor: Cursor, problem: GitHubError) -> RefusedAlerts:
-    """The same answer again moves nothing, so that a sync that finds nothing new writes nothing."""
+    """Return the refusal. The same refusal keeps its time, so that a sync that reads nothing new writes nothing."""
     reason = f"{problem.status}, {text.one_line(str(problem))[:_MAX_REASON_LENGTH].rstrip('.')}"
-    previous_cursor = reader.cursor(kind)
-    refused_at = (
-        previous_cursor.refused_at
-        if previous_cursor.refused == reason and _is_recently_refused(reader, previous_cursor)
-        else reader.run.now
-    )
+    previous = reader.cursor(kind)
+    is_same = previous.refused == reason and _is_recently_refused(reader, previous)
+    refused_at = previous.refused_at if is_same else reader.run.now
     is_requested = kind in reader.request.settings.security
     return RefusedAlerts(kind, replace(cursor, refused=reason, refused_at=refused_at), is_requested)
 
 
 @dataclass
 class _AlertList:
-    """A list of alerts as pages of what was read of them; `unread`: which could not be, and `problem` why."""
+    """A list of alerts, parsed page by page.
+
+    `unread_numbers` are those that could not be parsed, `unread_reason` says why, and `unnumbered_count` is how many of
+    them have no number.
+    """
 
     reader: HistoryReader
     kind: AlertKind
@@ -195,9 +120,10 @@ class _AlertList:
     unnumbered_count: int = 0
 
     def pages(self, page_token: str | None) -> Iterator[ResultPage]:
-        """From a place on, the newest changes first.
+        """Yield the pages from a token on, the last changed alerts first.
 
-        Secrets are asked for without the secret itself: https://docs.github.com/en/rest/secret-scanning/secret-scanning.
+        Secrets are requested without the secret itself:
+        https://docs.github.com/en/rest/secret-scanning/secret-scanning.
         """
         path = f"/repos/{self.reader.repository.name}/{self.kind}/alerts"
         secret_parameters = {"hide_secret": "true"} if self.kind == "secret-scanning" else {}
@@ -211,12 +137,11 @@ class _AlertList:
             page_token = page.next_page_token
 
     def with_unread(self, cursor: Cursor) -> Cursor:
-        """The cursor with those that could not be read, so that every run can say it."""
+        """Return the cursor with the alerts that could not be parsed, so that every run can report them."""
         unread_numbers = (*sorted(self.unread_numbers), *[_UNKNOWN_NUMBER] * self.unnumbered_count)
         return replace(cursor, unread=unread_numbers, unread_because=self.unread_reason if unread_numbers else None)
 
-    def _nodes(self, items: list[Any]) -> Iterator[Mapping[str, Any]]:
-        since = self.reader.request.since
+    def _nodes(self, items: list[Any]) -> Iterator[JsonObject]:
         for item in items:
             try:
                 alert, fact = self._parse(item)
@@ -225,8 +150,8 @@ class _AlertList:
                 self.unread_reason = text.one_line(problem.problems[0])[:_MAX_REASON_LENGTH]
                 continue
             self.unread_numbers.discard(str(alert.number))
-            is_old = since is not None and alert.changed_at < since
-            yield {"updated_at": alert.changed_at.isoformat(), "fact": None if is_old else fact}
+            is_too_old = self.reader.request.is_too_old(alert.changed_at)
+            yield {"updated_at": alert.changed_at.isoformat(), "fact": None if is_too_old else fact}
 
     def _add_unreadable(self, item: object) -> None:
         number = item.get("number") if isinstance(item, Mapping) else None
@@ -235,25 +160,96 @@ class _AlertList:
         else:
             self.unnumbered_count += 1
 
-    def _parse(self, item: Mapping[str, Any]) -> tuple[AlertPayload, Fact | None]:
+    def _parse(self, item: JsonObject) -> tuple[AlertPayload, Fact | None]:
         run, branch = self.reader.run, self.reader.repository.default_branch
         match self.kind:
             case "dependabot":
-                dependabot_alert = parse_payload(DependabotAlertPayload, item)
-                return dependabot_alert, self._prepare_fact(
-                    dependabot_vulnerability(run, dependabot_alert), dependabot_alert.path
-                )
+                dependency = parse_payload(DependabotAlertPayload, item)
+                return dependency, self._prepare_fact(dependabot_vulnerability(run, dependency), dependency.path)
             case "code-scanning":
-                code_alert = parse_payload(CodeScanningAlertPayload, item)
-                return code_alert, self._prepare_fact(
-                    code_scanning_vulnerability(run, code_alert, branch), code_alert.path
-                )
+                code = parse_payload(CodeScanningAlertPayload, item)
+                return code, self._prepare_fact(code_scanning_vulnerability(run, code, branch), code.path)
             case _:
-                secret_alert = parse_payload(SecretScanningAlertPayload, item)
-                return secret_alert, self._prepare_fact(secret_scanning_vulnerability(run, secret_alert), None)
+                secret = parse_payload(SecretScanningAlertPayload, item)
+                return secret, self._prepare_fact(secret_scanning_vulnerability(run, secret), None)
 
     def _prepare_fact(self, fact: Vulnerability | None, path: str | None) -> Fact | None:
-        """As it is recorded: in a monorepo of the one service that the file belongs to."""
+        """Return the fact as it is recorded; in a monorepo, with the only service that the file belongs to."""
         services = self.reader.request.settings.policy.services
         service = compare.only_service(services.touched_by([path])) if fact and path and services else None
         return self.reader.prepare_fact(replace(fact, service=service)) if fact else None
+
+
+def dependabot_vulnerability(run: Run, alert: DependabotAlertPayload) -> Vulnerability:
+    """Return a dependency with a known vulnerability; a newer version of it is the fix."""
+    end = _alert_end(alert, alert.fixed_at, alert.dismissed_at or alert.auto_dismissed_at)
+    vulnerability = _vulnerability(run, "dependabot", alert, end)
+    severity = _severity_or_none(alert.severity)
+    return replace(vulnerability, severity=severity, package=text.truncate_title(alert.package))
+
+
+def code_scanning_vulnerability(run: Run, alert: CodeScanningAlertPayload, branch: str | None) -> Vulnerability | None:
+    """Return a weakness in the code of the default branch; None for other branches and for findings about quality.
+
+    A finding of CodeQL or another tool without a security severity concerns style or correctness.
+    """
+    ref = alert.most_recent_instance and alert.most_recent_instance.ref
+    if alert.rule.security_severity_level is None or (ref and branch and ref != f"refs/heads/{branch}"):
+        return None
+    vulnerability = _vulnerability(run, "code-scanning", alert, _alert_end(alert, alert.fixed_at, alert.dismissed_at))
+    severity, rule = _severity_or_none(alert.rule.security_severity_level), alert.rule.id or alert.rule.name
+    return replace(vulnerability, severity=severity, package=text.truncate_title(rule))
+
+
+def secret_scanning_vulnerability(run: Run, alert: SecretScanningAlertPayload) -> Vulnerability:
+    """Return a leaked secret. It is critical, since GitHub gives no severity, and fixed once it is revoked.
+
+    If it was closed for any other reason, it was not a secret, or nobody intends to revoke it.
+    """
+    assumed_closed_at = alert.changed_at if alert.state == "resolved" else None
+    closed_at = None if alert.state == "open" else alert.resolved_at or assumed_closed_at
+    end = AlertEnd(fixed_at=closed_at) if alert.resolution == "revoked" else AlertEnd(dismissed_at=closed_at)
+    vulnerability = _vulnerability(run, "secret-scanning", alert, end)
+    return replace(vulnerability, severity="critical", package=text.truncate_title(alert.secret_type_display_name))
+
+
+class AlertEnd(NamedTuple):
+    """When an alert was fixed or dismissed; both are None while it is open."""
+
+    fixed_at: datetime | None = None
+    dismissed_at: datetime | None = None
+
+
+def _alert_end(alert: AlertPayload, fixed_at: datetime | None, dismissed_at: datetime | None) -> AlertEnd:
+    """Return the end of an alert by its state; by the times if the state is unknown.
+
+    The times alone are not enough: they may remain from an earlier state.
+    """
+    match alert.state:
+        case "open":
+            return AlertEnd()
+        case "fixed":
+            return AlertEnd(fixed_at=fixed_at or alert.changed_at)
+        case "dismissed" | "auto_dismissed":
+            return AlertEnd(dismissed_at=dismissed_at or alert.changed_at)
+        case _:
+            return AlertEnd(fixed_at, dismissed_at)
+
+
+def _vulnerability(run: Run, kind: str, alert: AlertPayload, end: AlertEnd) -> Vulnerability:
+    return Vulnerability(
+        id=ids.alert(kind, run.repository, alert.number),
+        repository=run.repository,
+        source="github",
+        observed_at=alert.changed_at,
+        url=text.first_http_url(alert.html_url),
+        detected_at=alert.created_at,
+        fixed_at=end.fixed_at,
+        dismissed_at=end.dismissed_at,
+    )
+
+
+def _severity_or_none(name: str | None) -> Severity | None:
+    """Return one of our severities; None for any other, so that it is counted as unknown."""
+    severity_name = "medium" if name == "moderate" else name
+    return next((severity for severity in SEVERITIES if severity == severity_name), None)

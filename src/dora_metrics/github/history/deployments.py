@@ -1,23 +1,18 @@
-"""Deployments to all environments: each of their statuses is read as the event that it was.
+"""Deployments in GitHub's history: deployments with statuses, workflow runs, releases, and merges as pushes.
 
-Completed runs of the workflows that deploy, read as the event that each was; GraphQL does not know runs.
-
-Published releases, read as the event that each was.
-
-Merges into the default branch as the pushes that they were, for repositories that show nothing better.
+Each is mapped as the event that it was. Runs are read by REST, since GraphQL does not have them.
 """
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace as dataclasses_replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
 from itertools import count
 from typing import Any
 
 import msgspec
-from msgspec.structs import replace
 
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.merge import keep_newest_success
@@ -31,7 +26,7 @@ from dora_metrics.github.events.deployments import (
     observe_release,
     observe_workflow_run,
 )
-from dora_metrics.github.history.pages import HistoryPart, HistoryReader
+from dora_metrics.github.history.pages import CLOCK_SKEW, HistoryPart, HistoryReader
 from dora_metrics.github.payloads import (
     DeploymentStatusEvent,
     PushEvent,
@@ -40,75 +35,78 @@ from dora_metrics.github.payloads import (
     WorkflowRunEvent,
     parse_payload,
 )
+from dora_metrics.github.queries import JsonObject
 
 _FINAL_STATES = frozenset({"SUCCESS", "FAILURE", "ERROR"})
 _MAX_OPEN_AGE = timedelta(days=35)
-"""GitHub lets a deployment wait thirty days for an approval; what is older will not end any more."""
+"""GitHub lets a deployment wait 30 days for an approval; what is older will not end any more."""
 _MAX_OPEN_IDS = 100
+_PAGE_SIZE = 100
+_MAX_RUNS_PER_LIST = 1000
+"""GitHub shows this many runs of a list; older ones need a list of their own, filtered by creation time."""
 
 
 def read_deployments(reader: HistoryReader) -> Iterator[HistoryPart]:
-    """101 connections and 10,100 nodes a page of a hundred: 1 point.
+    """Read deployments to all environments.
 
-    Their list knows no order but that of creation, so those that had not ended are asked for again by their ids.
+    The list can only be sorted by creation, so deployments that had not ended are read again by their ids. A page of
+    100 costs 1 point: 101 connections and 10,100 nodes.
 
     Raises:
-        GitHubError: by meaning.
+        GitHubError: if GitHub refuses a request or does not answer.
     """
-    open_nodes = list(_reread_open_deployments(reader))
-    if open_nodes:
-        yield HistoryPart("deployments", _deployments_of_nodes(reader, open_nodes))
-    open_ids = {node["id"] for node in open_nodes if _is_open(reader, node)}
-    paged_query = reader.paged_query("PastDeployments", "deployments")
-    for step in reader.incremental_read("deployments", paged_query, "createdAt").steps():
+    reread_nodes = list(_reread_open_deployments(reader))
+    if reread_nodes:
+        yield HistoryPart("deployments", _deployments_of_nodes(reader, reread_nodes))
+    open_ids = {node["id"] for node in reread_nodes if _is_open(reader, node)}
+    query = reader.paged_query("DeploymentPage", "deployments")
+    for step in reader.incremental_read("deployments", query, "createdAt").steps():
         open_ids |= {node["id"] for node in step.nodes if _is_open(reader, node)}
         open_ids -= {node["id"] for node in step.nodes if not _is_open(reader, node)}
-        cursor = _with_open_ids(step.cursor, open_ids)
-        yield HistoryPart(
-            "deployments", _deployments_of_nodes(reader, step.nodes), cursor, step.reached, step.is_complete
-        )
+        facts, cursor = _deployments_of_nodes(reader, step.nodes), _with_open_ids(step.cursor, open_ids)
+        yield HistoryPart("deployments", facts, cursor, step.reached, step.is_complete)
 
 
 def _with_open_ids(cursor: Cursor, open_ids: Iterable[str]) -> Cursor:
-    return replace(cursor, open=tuple(sorted(open_ids)[:_MAX_OPEN_IDS]))
+    return msgspec.structs.replace(cursor, open=tuple(sorted(open_ids)[:_MAX_OPEN_IDS]))
 
 
-def _reread_open_deployments(reader: HistoryReader) -> Iterable[Mapping[str, Any]]:
+def _reread_open_deployments(reader: HistoryReader) -> Iterable[JsonObject]:
+    """Return the present state of the deployments that had not ended at the last reading."""
     open_ids = reader.cursor("deployments").open
     if reader.open_deployments is not None or not open_ids:
         return reader.open_deployments or ()
     try:
         return filter(None, reader.client.query("DeploymentsById", {"ids": list(open_ids)})["nodes"])
     except NotFoundError:
-        return ()  # one was deleted, and GitHub does not say which; what is recent is in the list anyway
+        return ()  # one was deleted, and GitHub does not say which; recent ones are in the list anyway
 
 
-def _is_open(reader: HistoryReader, node: Mapping[str, Any]) -> bool:
+def _is_open(reader: HistoryReader, node: JsonObject) -> bool:
     is_ended = any(status["state"] in _FINAL_STATES for status in node["statuses"]["nodes"])
     return not is_ended and reader.run.now - parse_instant(node["createdAt"]) < _MAX_OPEN_AGE
 
 
-def _deployments_of_nodes(reader: HistoryReader, nodes: Iterable[Mapping[str, Any]]) -> tuple[Deployment, ...]:
-    since = reader.request.since
-    recent_nodes = (node for node in nodes if since is None or parse_instant(node["createdAt"]) >= since)
-    deployments = (_deployment_of_node(reader, node) for node in recent_nodes)
+def _deployments_of_nodes(reader: HistoryReader, nodes: Iterable[JsonObject]) -> tuple[Deployment, ...]:
+    """Return the deployments that have ended, as far as they are not older than requested."""
+    recent = (node for node in nodes if not reader.request.is_too_old(parse_instant(node["createdAt"])))
+    deployments = (_deployment_of_node(reader, node) for node in recent)
     return tuple(deployment for deployment in deployments if deployment is not None)
 
 
-def _deployment_of_node(reader: HistoryReader, node: Mapping[str, Any]) -> Deployment | None:
-    """What the events of all statuses would have left behind; None while none of them is an end."""
+def _deployment_of_node(reader: HistoryReader, node: JsonObject) -> Deployment | None:
+    """Return the fact that the events of all statuses would have left; None if no status is final."""
     number = deployment_number(node)
     if number is None:
         return None
     statuses = sorted(node["statuses"]["nodes"], key=lambda status: str(status["createdAt"]))
-    facts_by_status = (_facts_of_status(reader, node, number, status) for status in statuses)
-    facts = [fact for status_facts in facts_by_status for fact in status_facts if isinstance(fact, Deployment)]
-    return reduce(keep_newest_success, facts) if facts else None
+    facts = (fact for status in statuses for fact in _facts_of_status(reader, node, number, status))
+    deployments = [fact for fact in facts if isinstance(fact, Deployment)]
+    return reduce(keep_newest_success, deployments) if deployments else None
 
 
-def _facts_of_status(
-    reader: HistoryReader, node: Mapping[str, Any], number: int, status: Mapping[str, Any]
-) -> list[object]:
+def _facts_of_status(reader: HistoryReader, node: JsonObject, number: int, status: JsonObject) -> Iterator[Fact]:
+    """Yield what the event of a status would have recorded."""
     event = {
         "deployment": {
             "id": number,
@@ -128,14 +126,12 @@ def _facts_of_status(
             "environment_url": status["environmentUrl"],
         },
     }
-    return [
-        reader.prepare_fact(fact)
-        for fact in observe_deployment_status(reader.run, parse_payload(DeploymentStatusEvent, event)).facts
-    ]
+    observation = observe_deployment_status(reader.run, parse_payload(DeploymentStatusEvent, event))
+    yield from map(reader.prepare_fact, observation.facts)
 
 
 def decode_payload(json_text: str | None) -> object:
-    """What the deployer sent; GraphQL shows it as JSON text, and a text within it once more as one."""
+    """Decode the deployer's payload: GraphQL shows it as JSON text, and a text in it is JSON once more."""
     value: object = json_text
     for _ in range(2):
         if not isinstance(value, str):
@@ -147,11 +143,11 @@ def decode_payload(json_text: str | None) -> object:
     return value
 
 
-def deployment_number(node: Mapping[str, Any]) -> int | None:
-    """The number that REST and events know it by.
+def deployment_number(node: JsonObject) -> int | None:
+    """Return the number that REST and events use as id; None if it cannot be read.
 
-    `databaseId` is a GraphQL Int, of 32 bits, and the numbers have outgrown it. The id holds it as well, as the last
-    item of a MessagePack list: `DE_kwDOIfJNb85eiWrx`.
+    `databaseId` is a GraphQL Int of 32 bits, and newer numbers are larger. The node id, such as `DE_kwDOIfJNb85eiWrx`,
+    holds the number as the last item of a MessagePack list.
     """
     if isinstance(node["databaseId"], int) and node["databaseId"] > 0:
         return int(node["databaseId"])
@@ -163,22 +159,15 @@ def deployment_number(node: Mapping[str, Any]) -> int | None:
     return decoded_id[-1] if isinstance(decoded_id, list) and decoded_id and isinstance(decoded_id[-1], int) else None
 
 
-_PAGE_SIZE = 100
-_MAX_RUNS_PER_LIST = 1000
-"""GitHub shows so many runs of a list; older ones are a list of their own, by the time of creation."""
-_MAX_OPEN_RUN_AGE = timedelta(days=35)
-_CLOCK_SKEW = timedelta(minutes=10)
-
-
 def read_workflow_runs(reader: HistoryReader) -> Iterator[HistoryPart]:
-    """The workflows in one request, then those that deploy by the page of a hundred.
+    """Read the workflows in one request, then the runs of those that deploy by pages of 100.
 
-    A run's attempts are one thing, which shows the newest. An attempt that is newer than the last reading is seen if
-    the run was created after it, had not ended then, or is among the newest hundred. The cursor comes at the very end:
-    pages of REST have no place to go on from.
+    All attempts of a run are one item, which shows the newest attempt. An attempt after the last reading is read if its
+    run was created after that, had not ended then, or is among the newest 100. The cursor comes with the last part,
+    because pages of REST have no token to resume from.
 
     Raises:
-        GitHubError: by meaning.
+        GitHubError: if GitHub refuses a request or does not answer.
     """
     open_run_times: list[datetime] = []
     for workflow in _deploy_workflows(reader):
@@ -186,9 +175,8 @@ def read_workflow_runs(reader: HistoryReader) -> Iterator[HistoryPart]:
             facts = tuple(fact for node in nodes for fact in _facts_of_run(reader, workflow, node))
             open_run_times += _open_run_times(reader, nodes)
             yield HistoryPart("runs", facts, reached=min(parse_instant(node["created_at"]) for node in nodes))
-    yield HistoryPart(
-        "runs", cursor=Cursor(newest=min([*open_run_times, reader.run.now - _CLOCK_SKEW])), is_complete=True
-    )
+    newest = min([*open_run_times, reader.run.now - CLOCK_SKEW])
+    yield HistoryPart("runs", cursor=Cursor(newest=newest), is_complete=True)
 
 
 def _workflows_path(reader: HistoryReader) -> str:
@@ -199,37 +187,32 @@ def _deploy_workflow_names(reader: HistoryReader) -> tuple[str, ...]:
     return reader.request.settings.deploy_workflows
 
 
-def _deploy_workflows(reader: HistoryReader) -> Iterator[Mapping[str, Any]]:
-    """The workflows that deploy."""
+def _deploy_workflows(reader: HistoryReader) -> Iterator[JsonObject]:
+    """Yield the workflows that deploy."""
     for page in count(1):
         workflows = reader.client.get(_workflows_path(reader), {"per_page": _PAGE_SIZE, "page": page})["workflows"]
-        yield from (
-            workflow
-            for workflow in workflows
-            if is_deploy_workflow(
-                WorkflowPayload(name=workflow["name"], path=workflow["path"]), _deploy_workflow_names(reader)
-            )
-        )
+        for workflow in workflows:
+            payload = WorkflowPayload(name=workflow["name"], path=workflow["path"])
+            if is_deploy_workflow(payload, _deploy_workflow_names(reader)):
+                yield workflow
         if len(workflows) < _PAGE_SIZE:
             return
 
 
-def _open_run_times(reader: HistoryReader, nodes: list[Mapping[str, Any]]) -> Iterator[datetime]:
-    """When the runs were created that had not ended and still may."""
+def _open_run_times(reader: HistoryReader, nodes: list[JsonObject]) -> Iterator[datetime]:
+    """Yield the creation times of the runs that have not ended and still may."""
     open_times = (parse_instant(node["created_at"]) for node in nodes if node["status"] != "completed")
-    return (created_at for created_at in open_times if reader.run.now - created_at < _MAX_OPEN_RUN_AGE)
+    return (created_at for created_at in open_times if reader.run.now - created_at < _MAX_OPEN_AGE)
 
 
-def _run_pages(reader: HistoryReader, path: str) -> Iterator[list[Mapping[str, Any]]]:
-    """Pages of a workflow's runs, newest first; the first page always, the others as far as was asked."""
+def _run_pages(reader: HistoryReader, path: str) -> Iterator[list[JsonObject]]:
+    """Yield the pages of a workflow's runs, newest first: always the first page, the others as far as requested."""
     oldest_needed = max(filter(None, (reader.cursor("runs").newest, reader.request.since)), default=None)
     created_until: str | None = None
     page = 1
     while True:
-        parameters = {"per_page": _PAGE_SIZE, "page": page} | (
-            {"created": f"<={created_until}"} if created_until else {}
-        )
-        nodes = reader.client.get(path, parameters)["workflow_runs"]
+        filters = {"created": f"<={created_until}"} if created_until else {}
+        nodes = reader.client.get(path, {"per_page": _PAGE_SIZE, "page": page, **filters})["workflow_runs"]
         if nodes:
             yield nodes
         if len(nodes) < _PAGE_SIZE or (oldest_needed and parse_instant(nodes[-1]["created_at"]) < oldest_needed):
@@ -241,9 +224,9 @@ def _run_pages(reader: HistoryReader, path: str) -> Iterator[list[Mapping[str, A
             page, created_until = 1, nodes[-1]["created_at"]
 
 
-def _facts_of_run(reader: HistoryReader, workflow: Mapping[str, Any], node: Mapping[str, Any]) -> Iterator[Fact]:
-    since = reader.request.since
-    if node["status"] != "completed" or (since is not None and parse_instant(node["created_at"]) < since):
+def _facts_of_run(reader: HistoryReader, workflow: JsonObject, node: JsonObject) -> Iterator[Fact]:
+    """Yield the deployment of a completed run."""
+    if node["status"] != "completed" or reader.request.is_too_old(parse_instant(node["created_at"])):
         return
     event = {
         "action": "completed",
@@ -251,30 +234,29 @@ def _facts_of_run(reader: HistoryReader, workflow: Mapping[str, Any], node: Mapp
         "workflow": {"name": workflow["name"], "path": workflow["path"]},
         "repository": {"default_branch": reader.repository.default_branch or ""},
     }
-    observation = observe_workflow_run(
-        reader.run, parse_payload(WorkflowRunEvent, event), _deploy_workflow_names(reader)
-    )
+    run_event = parse_payload(WorkflowRunEvent, event)
+    observation = observe_workflow_run(reader.run, run_event, _deploy_workflow_names(reader))
     yield from map(reader.prepare_fact, observation.facts)
 
 
 def read_releases(reader: HistoryReader) -> Iterator[HistoryPart]:
-    """One connection and 100 nodes a page: 1 point.
+    """Read published releases. A page of 100 costs 1 point: one connection and 100 nodes.
 
-    The list is sorted by the age of the commits. A release of an old commit is seen if it is among the newest hundred.
+    The list is sorted by the age of the commits. A release of an old commit is read if it is among the newest 100.
 
     Raises:
-        GitHubError: by meaning.
+        GitHubError: if GitHub refuses a request or does not answer.
     """
-    paged_query = reader.paged_query("PastReleases", "releases")
-    for step in reader.incremental_read("releases", paged_query, "createdAt").steps():
+    query = reader.paged_query("ReleasePage", "releases")
+    for step in reader.incremental_read("releases", query, "createdAt").steps():
         facts = tuple(fact for node in step.nodes for fact in _facts_of_release(reader, node))
         yield HistoryPart("releases", facts, step.cursor, step.reached, step.is_complete)
 
 
-def _facts_of_release(reader: HistoryReader, node: Mapping[str, Any]) -> Iterator[Fact]:
-    """A draft is none yet; an event's GITHUB_SHA is the commit of the tag."""
-    since, published_at = reader.request.since, node["publishedAt"]
-    if node["isDraft"] or not published_at or (since is not None and parse_instant(published_at) < since):
+def _facts_of_release(reader: HistoryReader, node: JsonObject) -> Iterator[Fact]:
+    """Yield the deployment of a published release; GITHUB_SHA of its event is the commit of the tag."""
+    published_at = node["publishedAt"]
+    if node["isDraft"] or not published_at or reader.request.is_too_old(parse_instant(published_at)):
         return
     event = {
         "action": "published",
@@ -286,10 +268,9 @@ def _facts_of_release(reader: HistoryReader, node: Mapping[str, Any]) -> Iterato
             "html_url": node["url"],
         },
     }
-    run = dataclasses_replace(reader.run, sha=(node["tagCommit"] or {}).get("oid") or "")
-    yield from map(
-        reader.prepare_fact, observe_release(run, parse_payload(ReleaseEvent, event), reader.request.settings).facts
-    )
+    run = replace(reader.run, sha=(node["tagCommit"] or {}).get("oid") or "")
+    observation = observe_release(run, parse_payload(ReleaseEvent, event), reader.request.settings)
+    yield from map(reader.prepare_fact, observation.facts)
 
 
 _PUSHES_NOTE = (
@@ -298,11 +279,10 @@ _PUSHES_NOTE = (
 
 
 def pushes_from_merges(reader: HistoryReader, merged_facts: Iterable[Fact]) -> HistoryPart:
-    """What the push events of merges would have left behind; GitHub keeps no list of pushes."""
+    """Return the deployments that the push events of merges would have left; GitHub keeps no list of pushes."""
     changes = [fact for fact in merged_facts if isinstance(fact, Change) and fact.sha and fact.merged_at]
-    observations = (
-        observe_push(reader.run, _push_event(reader, change), reader.request.settings) for change in changes
-    )
+    events = (_push_event(reader, change) for change in changes)
+    observations = (observe_push(reader.run, event, reader.request.settings) for event in events)
     facts = tuple(reader.prepare_fact(fact) for observation in observations for fact in observation.facts)
     return HistoryPart("pushes", facts, is_complete=True, notes=(_PUSHES_NOTE,) if facts else ())
 

@@ -1,19 +1,49 @@
-"""Incidents: issues that have an incident label, or had one until it was taken away."""
+"""Incidents in GitHub's history: issues that have an incident label, or had one until it was removed."""
 
-from collections.abc import Iterator, Mapping
-from datetime import timedelta
-from typing import Any
+from collections.abc import Iterator
 
 from dora_metrics.github.events.incidents import observe_issue
-from dora_metrics.github.history.pages import HistoryPart, HistoryReader, HistoryRequest, PagedQuery, with_newest
+from dora_metrics.github.history.pages import (
+    CLOCK_SKEW,
+    HistoryPart,
+    HistoryReader,
+    HistoryRequest,
+    PagedQuery,
+    with_newest,
+)
 from dora_metrics.github.observation import Observation
 from dora_metrics.github.payloads import IssuesEvent, parse_payload
+from dora_metrics.github.queries import JsonObject
 
-_CLOCK_SKEW = timedelta(minutes=10)
+
+def read_issues(reader: HistoryReader) -> Iterator[HistoryPart]:
+    """Read the issues that are incidents. A page of 100 costs 2 points: 201 connections and 15,100 nodes.
+
+    Raises:
+        GitHubError: if GitHub refuses a request or does not answer.
+    """
+    repository, request = reader.repository, reader.request
+    if not repository.has_issues:
+        note = f"Issues are switched off in {repository.name}: none of them is an incident."
+        yield HistoryPart("issues", is_complete=True, notes=(note,))
+        return
+    newest = _issue_query(reader, newest_issue_variables(request))
+    older = _issue_query(reader, _labelled_issue_variables(request))
+    for step in reader.incremental_read("issues", newest, "updatedAt", older).steps():
+        observations = [_observe_node(reader, node) for node in step.nodes]
+        facts = tuple(reader.prepare_fact(fact) for observation in observations for fact in observation.facts)
+        notes = tuple(f"{observation.title}: {note}." for observation in observations for note in observation.notes)
+        # Issues without a label need not be read, so the cursor moves to the present even if none was changed.
+        cursor = with_newest(step.cursor, reader.run.now - CLOCK_SKEW)
+        yield HistoryPart("issues", facts, cursor, step.reached, step.is_complete, notes)
 
 
 def newest_issue_variables(request: HistoryRequest) -> dict[str, object]:
-    """Variables of the newest issues: at first those with a label, later all that changed, as a label may be gone."""
+    """Return the query variables for the newest issues.
+
+    The first reading takes issues with an incident label. Later ones take all that changed, since the label may be
+    gone.
+    """
     newest = request.cursors["issues"].newest if "issues" in request.cursors else None
     if newest is None:
         return _labelled_issue_variables(request)
@@ -25,39 +55,12 @@ def _labelled_issue_variables(request: HistoryRequest) -> dict[str, object]:
     return {"labels": list(request.settings.incident_labels), "filter": since}
 
 
-def read_issues(reader: HistoryReader) -> Iterator[HistoryPart]:
-    """201 connections and 15,100 nodes a page of a hundred: 2 points.
-
-    Raises:
-        GitHubError: by meaning.
-    """
-    repository, request = reader.repository, reader.request
-    if not repository.has_issues:
-        yield HistoryPart(
-            "issues",
-            is_complete=True,
-            notes=(f"Issues are switched off in {repository.name}: none of them is an incident.",),
-        )
-        return
-    newest_query, older_query = (
-        _issue_query(reader, newest_issue_variables(request)),
-        _issue_query(reader, _labelled_issue_variables(request)),
-    )
-    for step in reader.incremental_read("issues", newest_query, "updatedAt", older_query).steps():
-        observations = [_observe_node(reader, node) for node in step.nodes]
-        facts = tuple(reader.prepare_fact(fact) for observation in observations for fact in observation.facts)
-        notes = tuple(f"{observation.title}: {note}." for observation in observations for note in observation.notes)
-        # What was not labelled at first has not been looked at, and need not be.
-        cursor = with_newest(step.cursor, reader.run.now - _CLOCK_SKEW)
-        yield HistoryPart("issues", facts, cursor, step.reached, step.is_complete, notes)
-
-
 def _issue_query(reader: HistoryReader, variables: dict[str, object]) -> PagedQuery:
-    return reader.paged_query("PastIssues", "issues", **variables)
+    return reader.paged_query("IssuePage", "issues", **variables)
 
 
-def _observe_node(reader: HistoryReader, node: Mapping[str, Any]) -> Observation:
-    """What the issue's last event would have said."""
+def _observe_node(reader: HistoryReader, node: JsonObject) -> Observation:
+    """Return what the last event of the issue would have reported."""
     labels = [label["name"] for label in node["labels"]["nodes"]]
     removed_label = _removed_incident_label(reader, node, labels)
     event = {
@@ -79,8 +82,8 @@ def _observe_node(reader: HistoryReader, node: Mapping[str, Any]) -> Observation
     return observe_issue(reader.run, parse_payload(IssuesEvent, event), reader.request.settings.incident_labels)
 
 
-def _removed_incident_label(reader: HistoryReader, node: Mapping[str, Any], labels: list[str]) -> str | None:
-    """An incident label that was taken away, where none is left."""
+def _removed_incident_label(reader: HistoryReader, node: JsonObject, labels: list[str]) -> str | None:
+    """Return an incident label that was removed; None if the issue still has one."""
     incident_labels = {label.lower() for label in reader.request.settings.incident_labels}
     if not incident_labels.isdisjoint(label.lower() for label in labels):
         return None

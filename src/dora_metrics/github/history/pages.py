@@ -1,13 +1,8 @@
-"""What reading the past yields: parts with facts and a place to go on from, and failures with what would help.
-
-Pages of a list of GitHub's, one after the other, and how far to read.
-
-What every kind needs to be read: the client, the repository as it is now, and what was asked.
-"""
+"""How history is read: requests, pages of GitHub's lists, parts with cursors, and failures."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from dora_metrics.core.cursors import Cursor
@@ -25,7 +20,13 @@ from dora_metrics.github.client import (
 )
 from dora_metrics.github.events.observe import prepare_fact
 from dora_metrics.github.observation import Run
+from dora_metrics.github.queries import JsonObject
 from dora_metrics.settings.model import Settings
+
+CLOCK_SKEW = timedelta(minutes=10)
+"""By how much GitHub's clock may differ from the runner's."""
+_MAX_PAGE_SIZE, _MIN_PAGE_SIZE = 100, 10
+_TIMEOUT_PHRASES = ("timeout", "in time", "something went wrong")
 
 HistoryKind = (
     Literal["pulls", "commits", "deployments", "releases", "runs", "pushes", "issues", "sources", "repository"]
@@ -57,9 +58,9 @@ _PERMISSIONS: dict[HistoryKind, str] = {
 
 @dataclass(frozen=True)
 class HistoryRequest:
-    """What to read: of `run.repository`, what changed after `cursors`, and back to `since` (None: all there is).
+    """What to read of `run.repository`: changes after `cursors`, back to `since` (None: everything).
 
-    `known`: the sources of the production deployments that the ledger holds, as `observe` takes them.
+    `known_sources` are the sources of the production deployments in the ledger, as for `observe`.
     """
 
     run: Run
@@ -68,14 +69,18 @@ class HistoryRequest:
     cursors: Mapping[str, Cursor] = field(default_factory=dict)
     known_sources: frozenset[str] = frozenset()
 
+    def is_too_old(self, time: datetime) -> bool:
+        """Whether something of that time is older than requested."""
+        return self.since is not None and time < self.since
+
 
 @dataclass(frozen=True)
 class HistoryPart:
     """Some facts of one kind, the newest first.
 
-    `cursor` is where the next reading of this kind goes on once these facts are kept; None: where it was before.
-    `reached`: how far back this part goes; `done`: nothing of the kind is left. `landed` is for linking, see
-    `Gathered`.
+    `cursor` is where the next reading of this kind resumes once these facts are recorded; None if that does not change.
+    `reached` is how far back the part goes. `is_complete` means that nothing of the kind is left. `landed_commits` are
+    for linking, see `GatheredHistory`.
     """
 
     kind: HistoryKind
@@ -87,7 +92,7 @@ class HistoryPart:
     landed_commits: tuple[BranchCommit, ...] = ()
 
     def __str__(self) -> str:
-        """How far this got: `pull requests back to 2026-09-03`, `all pull requests`."""
+        """Return how far this got: `pull requests back to 2026-09-03`, `all pull requests`."""
         if self.is_complete or self.reached is None:
             return f"all {_KIND_NAMES[self.kind]}" if self.is_complete else _KIND_NAMES[self.kind]
         return f"{_KIND_NAMES[self.kind]} back to {self.reached:%Y-%m-%d}"
@@ -95,7 +100,7 @@ class HistoryPart:
 
 @dataclass(frozen=True)
 class ReadFailure:
-    """A kind that GitHub did not tell (to the end); `grant` is the permission that is missing, if it is one."""
+    """A kind that was not read, or not completely; `permission` is the missing permission if that is the cause."""
 
     kind: HistoryKind
     reason: str
@@ -110,7 +115,7 @@ class ReadFailure:
 class RefusedAlerts:
     """Alerts that GitHub does not show to this token, or does not have; `cursor` remembers it.
 
-    `told`: they were asked for by name, so that it is a failure, and no matter of course.
+    `is_requested`: the setting names them, so that the refusal is a failure.
     """
 
     kind: AlertKind
@@ -118,10 +123,8 @@ class RefusedAlerts:
     is_requested: bool
 
     def __str__(self) -> str:
-        return (
-            f"{ALERT_NAMES[self.kind]} are unknown: GitHub answered {self.cursor.refused}; "
-            f"{PERMISSION_HINTS[self.kind]}"
-        )
+        names, hint = ALERT_NAMES[self.kind], PERMISSION_HINTS[self.kind]
+        return f"{names} are unknown: GitHub answered {self.cursor.refused}; {hint}"
 
 
 PartOrFailure = HistoryPart | ReadFailure | RefusedAlerts
@@ -129,13 +132,14 @@ PartOrFailure = HistoryPart | ReadFailure | RefusedAlerts
 
 
 def read_failure(kind: HistoryKind, problem: GitHubError) -> ReadFailure:
+    """Return the failure of a kind, with the permission that may be missing."""
     is_permission_missing = isinstance(problem, ForbiddenError | NotFoundError)
     return ReadFailure(kind, str(problem), _PERMISSIONS.get(kind) if is_permission_missing else None)
 
 
 @dataclass
 class GatheredHistory:
-    """All parts so far, put together: facts by id, where to go on, what failed, and the history for linking."""
+    """All parts of a repository together: facts by id, cursors by kind, failures, and the commit graph for linking."""
 
     facts: dict[str, Fact] = field(default_factory=dict)
     cursors: dict[str, Cursor] = field(default_factory=dict)
@@ -170,33 +174,25 @@ class GatheredHistory:
         return gathered
 
 
-JsonObject = Mapping[str, Any]
-
-_MAX_PAGE_SIZE, _MIN_PAGE_SIZE = 100, 10
-_TIMEOUT_PHRASES = ("timeout", "in time", "something went wrong")
-
-
 @dataclass(frozen=True)
 class ResultPage:
-    """`following`: GitHub's place of the next page, None after the last."""
+    """A page of a list; `next_page_token` is None for the last one."""
 
     nodes: tuple[JsonObject, ...]
     next_page_token: str | None
 
     @classmethod
     def from_connection(cls, connection: JsonObject) -> "ResultPage":
-        page_info = connection["pageInfo"]
-        return cls(
-            tuple(filter(None, connection["nodes"])), page_info["endCursor"] if page_info["hasNextPage"] else None
-        )
+        nodes, page_info = tuple(filter(None, connection["nodes"])), connection["pageInfo"]
+        return cls(nodes, page_info["endCursor"] if page_info["hasNextPage"] else None)
 
 
 @dataclass
 class PagedQuery:
-    """A list that a query shows by the page.
+    """A GraphQL query that returns a list by pages.
 
-    GitHub gives a query ten seconds. A page that it cannot make by then is asked for in halves, and so are the rest:
-    https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#timeouts
+    GitHub gives a query ten seconds. If a page takes longer, it is read again at half the size, and so are all that
+    follow: https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#timeouts
     """
 
     client: Client
@@ -206,10 +202,10 @@ class PagedQuery:
     page_size: int = _MAX_PAGE_SIZE
 
     def pages_after(self, page_token: str | None, first_page: ResultPage | None = None) -> Iterator[ResultPage]:
-        """All pages from a place on; `first` is the first of them where it is known already.
+        """Yield all pages after a token (None: from the start); `first_page` if the first was read already.
 
         Raises:
-            GitHubError: by meaning.
+            GitHubError: if GitHub refuses a request or does not answer.
         """
         page = first_page or self._read_page(page_token)
         yield page
@@ -218,11 +214,10 @@ class PagedQuery:
             yield page
 
     def _read_page(self, page_token: str | None) -> ResultPage:
+        variables = {**self.variables, "after": page_token}
         while True:
             try:
-                data: Any = self.client.query(
-                    self.query, {**self.variables, "first": self.page_size, "after": page_token}
-                )
+                data: Any = self.client.query(self.query, {**variables, "first": self.page_size})
             except GitHubError as problem:
                 if self.page_size <= _MIN_PAGE_SIZE or not _is_timeout(problem):
                     raise
@@ -240,7 +235,7 @@ def _is_timeout(problem: GitHubError) -> bool:
 
 @dataclass(frozen=True)
 class PageStep:
-    """A page's nodes, and where the next reading goes on once they are kept."""
+    """The nodes of a page, and the cursor to store once they are recorded."""
 
     nodes: tuple[JsonObject, ...]
     cursor: Cursor
@@ -250,9 +245,9 @@ class PageStep:
 
 @dataclass(frozen=True)
 class IncrementalRead:
-    """A list whose newest things come first: first what is new since the cursor, then what the last reading left.
+    """Reads a list sorted newest first: what is new since the cursor, then what the last reading left.
 
-    `newest` and `older` begin at the top and at a place; `time` is what the list is sorted by.
+    `read_newest` starts at the top, `read_older` at a page token. `time_field` is what the list is sorted by.
     """
 
     read_newest: Callable[[], Iterator[ResultPage]]
@@ -262,58 +257,52 @@ class IncrementalRead:
     since: datetime | None
 
     def steps(self) -> Iterator[PageStep]:
-        """Every page once. Things that change meanwhile move to the top, so that none is left out.
+        """Yield every page once. Items that change meanwhile move to the top, so that none is missed.
 
         Raises:
-            GitHubError: by meaning.
+            GitHubError: if GitHub refuses a request or does not answer.
         """
-        previous_cursor = self.cursor
-        if previous_cursor.newest is None:
+        start = updated = self.cursor
+        if start.newest is None:
             yield from self._read_back(self.read_newest(), None)
             return
-        top_cursor = previous_cursor
         for page in self.read_newest():
             newest, oldest = _time_range(page, self.time_field)
-            top_cursor = with_newest(top_cursor, newest)
-            is_caught_up = page.next_page_token is None or (oldest is not None and oldest < previous_cursor.newest)
-            is_complete = is_caught_up and not previous_cursor.has_more(self.since)
-            yield PageStep(
-                page.nodes,
-                top_cursor if is_caught_up else previous_cursor,
-                previous_cursor.reached if is_caught_up else oldest,
-                is_complete,
-            )
-            if is_caught_up:
+            updated = with_newest(updated, newest)
+            if page.next_page_token is None or (oldest is not None and oldest < start.newest):
+                yield PageStep(page.nodes, updated, start.reached, is_complete=not start.has_more(self.since))
                 break
-        if previous_cursor.after is not None and previous_cursor.has_more(self.since):
-            yield from self._read_back(self.read_older(previous_cursor.after), top_cursor.newest)
+            yield PageStep(page.nodes, start, oldest, is_complete=False)
+        if start.after is not None and start.has_more(self.since):
+            yield from self._read_back(self.read_older(start.after), updated.newest)
 
     def _read_back(self, pages: Iterator[ResultPage], newest_time: datetime | None) -> Iterator[PageStep]:
-        """Back into the past; what is done is remembered page by page."""
+        """Yield pages into the past; the cursor of each step resumes after it."""
         for page in pages:
             newest, oldest = _time_range(page, self.time_field)
             newest_time = newest_time or newest
             cursor = Cursor(newest=newest_time, reached=oldest, after=page.next_page_token)
-            yield PageStep(page.nodes, cursor, oldest, not cursor.has_more(self.since))
+            yield PageStep(page.nodes, cursor, oldest, is_complete=not cursor.has_more(self.since))
             if not cursor.has_more(self.since):
                 return
 
 
 def with_newest(cursor: Cursor, newest: datetime | None) -> Cursor:
-    """The cursor with a newest time, unless it knows a newer one."""
+    """Return the cursor with this newest time, unless it has a later one."""
     if newest is None or (cursor.newest is not None and cursor.newest >= newest):
         return cursor
     return Cursor(newest, cursor.reached, cursor.after, cursor.open, cursor.anchors)
 
 
 def _time_range(page: ResultPage, time_field: str) -> tuple[datetime | None, datetime | None]:
+    """Return the latest and the earliest time on a page."""
     times = [parse_instant(node[time_field]) for node in page.nodes]
     return max(times, default=None), min(times, default=None)
 
 
 @dataclass(frozen=True)
 class RepositoryInfo:
-    """The repository: what it is called now, its default branch and its head; None where there is no commit."""
+    """The present name of a repository, its default branch and the head of that; None if it has no commit."""
 
     name: str
     has_issues: bool
@@ -321,7 +310,7 @@ class RepositoryInfo:
     head_sha: str | None = None
 
     @classmethod
-    def from_node(cls, repository: Mapping[str, Any]) -> "RepositoryInfo":
+    def from_node(cls, repository: JsonObject) -> "RepositoryInfo":
         ref = repository["defaultBranchRef"] or {}
         head_sha = (ref.get("target") or {}).get("oid")
         return cls(repository["nameWithOwner"], repository["hasIssuesEnabled"], ref.get("name"), head_sha)
@@ -329,17 +318,21 @@ class RepositoryInfo:
 
 @dataclass(frozen=True)
 class HistoryReader:
-    """One kind's questions. `firsts` are first pages that came with the news, `opens` what had not ended then."""
+    """What is needed to read the history of one repository: client, repository and request.
+
+    `first_pages` are pages that came with the first request. `open_deployments` are those that had not ended at the
+    last reading; None if the first request did not return them.
+    """
 
     client: Client
     repository: RepositoryInfo
     request: HistoryRequest
     first_pages: Mapping[HistoryKind, ResultPage] = field(default_factory=dict)
-    open_deployments: tuple[Mapping[str, Any], ...] | None = None
+    open_deployments: tuple[JsonObject, ...] | None = None
 
     @property
     def run(self) -> Run:
-        """The run as the mappers of events want it, under the repository's present name."""
+        """The run as the mappers of events expect it, with the repository's present name."""
         return replace(self.request.run, repository=self.repository.name)
 
     @property
@@ -348,29 +341,29 @@ class HistoryReader:
 
     @property
     def needs_files(self) -> bool:
-        """Whether the files of pull requests matter."""
+        """Whether the files of pull requests are needed."""
         return bool(self.request.settings.services)
 
     def cursor(self, kind: HistoryKind) -> Cursor:
         return self.request.cursors.get(kind, Cursor())
 
     def prepare_fact(self, fact: Fact) -> Fact:
-        """As an event would have been recorded."""
+        """Return a fact as an event would have recorded it."""
         return prepare_fact(fact, self.request.settings)
 
     def incremental_read(
-        self, kind: HistoryKind, paged_query: PagedQuery, time_field: str, older_query: PagedQuery | None = None
+        self, kind: HistoryKind, query: PagedQuery, time_field: str, older_query: PagedQuery | None = None
     ) -> IncrementalRead:
-        """A list from its newest on; `older` where the rest of the past is asked for in another way."""
+        """Return the reading of a list from its newest item on; `older_query` replaces the query for older pages."""
         return IncrementalRead(
-            read_newest=lambda: paged_query.pages_after(None, self.first_pages.get(kind)),
-            read_older=(older_query or paged_query).pages_after,
+            read_newest=lambda: query.pages_after(None, self.first_pages.get(kind)),
+            read_older=(older_query or query).pages_after,
             time_field=time_field,
             cursor=self.cursor(kind),
             since=self.request.since,
         )
 
     def paged_query(self, query: str, *connection_path: str, **variables: object) -> PagedQuery:
-        return PagedQuery(
-            self.client, query, {**self.repository_variables, **variables}, ("repository", *connection_path)
-        )
+        """Return a query of this repository whose list is at `connection_path`."""
+        all_variables = {**self.repository_variables, **variables}
+        return PagedQuery(self.client, query, all_variables, ("repository", *connection_path))

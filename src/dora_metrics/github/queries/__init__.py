@@ -1,22 +1,29 @@
-"""What is asked of GitHub in GraphQL: one file a query, each held against GitHub's schema by a test."""
+"""The GraphQL queries, one file each. A test checks them against GitHub's schema."""
 
 import re
+from collections.abc import Mapping
 from importlib.resources import files
+from typing import Any
+
+JsonObject = Mapping[str, Any]
+"""An object in one of GitHub's responses."""
 
 
 def load(name: str) -> str:
-    """The text of a query or mutation, with the fragments that it uses."""
+    """Return the text of a query or mutation, followed by the fragments that it uses."""
     folder = files("dora_metrics.github") / "queries"
     query_text = (folder / f"{name}.graphql").read_text("utf-8")
     own_fragments = set(re.findall(r"^fragment (\w+)", query_text, re.MULTILINE))
     used_fragments = sorted(set(re.findall(r"\.\.\.(\w+)", query_text)) - own_fragments)
-    return "\n".join(
-        (query_text, *((folder / f"{fragment}.fragment.graphql").read_text("utf-8") for fragment in used_fragments))
-    )
+    fragments = ((folder / f"{name}.fragment.graphql").read_text("utf-8") for name in used_fragments)
+    return "\n".join((query_text, *fragments))
 
 
 def with_slots(query_text: str, slot_count: int) -> str:
-    """A query that asks for several of a thing: its line `slot: …` and its variable `$slot`, so many times over."""
+    """Return a query that reads several objects of one kind: `slot_count` copies of its line `slot: …` and of `$slot`.
+
+    The copies are named `slot0`, `slot1` and so on; each variable is a required string.
+    """
     numbers = range(slot_count)
     declarations = ", ".join(f"$slot{number}: String!" for number in numbers)
     slot_line = next(line for line in query_text.splitlines() if line.lstrip().startswith("slot:"))
