@@ -1,4 +1,4 @@
-"""How far GitHub's history was read, as plain data that a ledger can keep."""
+"""Sync cursors: how far GitHub's history was read, stored in the ledger as `cursors.json`."""
 
 from datetime import datetime
 
@@ -8,15 +8,15 @@ from msgspec.structs import replace
 
 
 class Cursor(Struct, frozen=True, omit_defaults=True):
-    """How far one kind of things was read.
+    """How far the items of one kind were read in one repository.
 
-    `newest`: everything that changed up to then is known, back to `reached`; `after`: GitHub's place where older ones
-    follow, None where there are none. `open`: GitHub's ids of things that had not ended; of commits those that were
-    deployed and are not in the history. `anchors`: commits behind which nothing needs to be read again.
+    `newest` and `reached`: items that changed between these times are recorded. `after`: GitHub's page cursor for older
+    items, None if there are none. `open`: GitHub's ids of items that had not ended; for commits, the deployed shas that
+    are not in the history. `anchors`: commits whose ancestors need not be read again.
 
-    Of security alerts: `read_at` is the day when they were last read to the end, None where there were none; `refused`
-    why GitHub did not tell, and `refused_at` when it was last asked for that; `unread` the numbers of those that could
-    not be read (`?` where one has none), and `unread_because` why.
+    For security alerts: `read_at` is when they were last read to the end, None if there were none. `refused` is
+    GitHub's reason for refusing them, `refused_at` when it was last asked. `unread` has the numbers of alerts that
+    could not be parsed (`?` for one without a number), `unread_because` the reason.
     """
 
     newest: datetime | None = None
@@ -31,16 +31,16 @@ class Cursor(Struct, frozen=True, omit_defaults=True):
     unread_because: str | None = None
 
     def has_more(self, since: datetime | None) -> bool:
-        """Whether older things are left that were asked for."""
+        """Whether items since `since`, or any if None, are left to read."""
         return self.after is not None and (since is None or self.reached is None or self.reached > since)
 
 
 Cursors = dict[str, dict[str, Cursor]]
-"""By repository and kind."""
+"""Cursors by repository and kind."""
 
 
 def decode_cursors(content: bytes) -> Cursors:
-    """How far each repository was read; nothing for a file that is not there or is broken: then all is read again."""
+    """Decode `cursors.json`. A missing or invalid file gives no cursors, so that everything is read again."""
     try:
         return msgspec.json.decode(content or b"{}", type=Cursors)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -48,20 +48,18 @@ def decode_cursors(content: bytes) -> Cursors:
 
 
 def encode_cursors(cursors: Cursors) -> bytes:
-    non_empty = {
-        repository: repository_cursors for repository, repository_cursors in cursors.items() if repository_cursors
-    }
+    """Encode `cursors.json`. The content is empty if there are no cursors."""
+    non_empty = {repository: by_kind for repository, by_kind in cursors.items() if by_kind}
     return msgspec.json.encode(non_empty, order="sorted") + b"\n" if non_empty else b""
 
 
 def differs_only_in_newest(before: bytes, after: bytes) -> bool:
-    """Whether two readings differ at most in how new the newest thing was: the next one finds that again."""
+    """Whether two versions of `cursors.json` differ at most in `newest`, which the next sync can find again."""
     return _without_newest(before) == _without_newest(after)
 
 
 def _without_newest(content: bytes) -> Cursors:
-    cursors = decode_cursors(content).items()
     return {
-        repository: {kind: replace(cursor, newest=None) for kind, cursor in repository_cursors.items()}
-        for repository, repository_cursors in cursors
+        repository: {kind: replace(cursor, newest=None) for kind, cursor in by_kind.items()}
+        for repository, by_kind in decode_cursors(content).items()
     }

@@ -1,4 +1,4 @@
-"""The week, month or quarter that a report is about, and the day when it is due."""
+"""Periods of reports: the week, month or quarter that a report covers, and when it is due."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -13,14 +13,21 @@ PERIOD_KINDS: tuple[PeriodKind, ...] = get_args(PeriodKind)
 WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
 
 _MONTHS_PER_PERIOD = {"monthly": 1, "quarterly": 3}
+_MONTH_NAMES = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+"""English names, whatever the locale."""
+
 _MIN_BASIS = timedelta(days=90)
 
 
 @dataclass(frozen=True)
 class Period:
-    """A whole week, month or quarter. `name` is unique among its kind: `2026-W47`, `2026-11`, `2026-Q4`.
+    """A whole week, month or quarter.
 
-    Names of a kind are in order of time. `short`: the title without the year. `due`: when its report is.
+    `name` is unique in its kind, and names of a kind sort by time: `2026-W47`, `2026-11`, `2026-Q4`. `short_title` is
+    the title without the year. `due_at` is when the period's report is due.
     """
 
     kind: PeriodKind
@@ -32,19 +39,20 @@ class Period:
 
     @property
     def unit(self) -> str:
-        """`week`, `month` or `quarter`."""
+        """The kind as a noun: `week`, `month` or `quarter`."""
         return self.kind.removesuffix("ly")
 
     @property
     def basis_window(self) -> Window:
-        """The 90 days up to its end, or the whole period where that is longer: what levels and goals are read from."""
+        """The window that levels and goals are read from: the 90 days up to the end, or the period if it is longer."""
         return Window(min(self.window.start, self.window.end - _MIN_BASIS), self.window.end)
 
 
 def due_period(kind: PeriodKind, now: datetime, zone: ZoneInfo, day: Weekday) -> Period:
-    """The newest period whose report is due at `now`: from the first such day on after the period's end.
+    """Return the newest period whose report is due at `now`.
 
-    A report that was missed is due until that of the next period is.
+    A report is due from the first `day` of the week on or after the end of its period. A missed report stays due until
+    the next one is.
     """
     today = now.astimezone(zone).date()
     end_day = _first_day_of_period(kind, today)
@@ -59,12 +67,12 @@ def due_period(kind: PeriodKind, now: datetime, zone: ZoneInfo, day: Weekday) ->
 
 
 def _report_day(end: date, day: Weekday) -> date:
-    """The first such day of the week from a day on."""
+    """Return the first date on or after `end` that is this day of the week."""
     return end + timedelta(days=(WEEKDAYS.index(day) - end.weekday()) % 7)
 
 
 def _first_day_of_period(kind: PeriodKind, day: date) -> date:
-    """The first day of the period that a day lies in."""
+    """Return the first day of the period that contains `day`."""
     if kind == "weekly":
         return day - timedelta(days=day.weekday())
     months = _MONTHS_PER_PERIOD[kind]
@@ -72,24 +80,14 @@ def _first_day_of_period(kind: PeriodKind, day: date) -> date:
 
 
 def _period_titles(kind: PeriodKind, first_day: date) -> tuple[str, str, str]:
-    """Name, title without the year, and title of the period that begins on a day."""
+    """Return the name, short title and title of the period that begins on `first_day`."""
     year, week, _ = first_day.isocalendar()
-    quarter = first_day.month // 3 + 1
     match kind:
         case "weekly":
-            return f"{year}-W{week:02}", (short_title := f"week {week}"), f"{short_title}, {year}"
+            return f"{year}-W{week:02}", f"week {week}", f"week {week}, {year}"
         case "monthly":
-            return (
-                f"{first_day:%Y-%m}",
-                (short_title := _MONTH_NAMES[first_day.month - 1]),
-                f"{short_title} {first_day.year}",
-            )
+            month = _MONTH_NAMES[first_day.month - 1]
+            return f"{first_day:%Y-%m}", month, f"{month} {first_day.year}"
         case "quarterly":
-            return f"{first_day.year}-Q{quarter}", (short_title := f"Q{quarter}"), f"{short_title} {first_day.year}"
-
-
-_MONTH_NAMES = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
-)  # fmt: skip
-"""Not those of a locale."""
+            quarter = f"Q{first_day.month // 3 + 1}"
+            return f"{first_day.year}-{quarter}", quarter, f"{quarter} {first_day.year}"

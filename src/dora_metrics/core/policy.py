@@ -1,4 +1,4 @@
-"""What the numbers depend on besides the facts: the settings that the pure part reads."""
+"""The policy: every setting that metrics depend on."""
 
 import hashlib
 import re
@@ -13,12 +13,15 @@ from dora_metrics.core.targets.goals import GoalSpec
 
 DAY = timedelta(hours=24)
 _DISPLAY_ONLY_FIELDS = ("zone", "benchmark", "goals")
+"""Fields of `Policy` that change how results are shown, and no total or failure."""
+
 FAILURE_RULES = ("explicit", "rollback", "revert", "hotfix", "incident", "health-check")
+"""The rules that the setting `failure-rules` can name."""
 
 
 @dataclass(frozen=True)
 class Policy:
-    """One reading of the facts; the defaults are those of the settings."""
+    """The settings that facts are evaluated by. Defaults are those of the settings."""
 
     production_environments: tuple[str, ...] = ("production", "prod", "live", "prd")
     failure_rules: frozenset[str] = frozenset(FAILURE_RULES)
@@ -36,19 +39,17 @@ class Policy:
 
     @property
     def fingerprint(self) -> str:
-        """The same for policies that judge facts alike, whatever they show of them."""
-        values_by_field = {
-            policy_field.name: getattr(self, policy_field.name)
-            for policy_field in fields(self)
-            if policy_field.name not in _DISPLAY_ONLY_FIELDS
-        }
-        sorted_values = {
-            name: sorted(value) if isinstance(value, frozenset) else value for name, value in values_by_field.items()
-        }
-        return hashlib.sha256(repr(sorted_values).encode()).hexdigest()[:16]
+        """A hash of the fields that totals and failures depend on. Checkpoints made by another policy are discarded.
+
+        Renaming a field here, or in `Services`, changes it and costs every ledger one full read.
+        """
+        names = [each.name for each in fields(self) if each.name not in _DISPLAY_ONLY_FIELDS]
+        values = {name: getattr(self, name) for name in names}
+        plain = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in values.items()}
+        return hashlib.sha256(repr(plain).encode()).hexdigest()[:16]
 
     def is_production(self, environment: str) -> bool:
-        """Whether an environment is one of the production names, or such a name with a suffix."""
+        """Whether an environment is a production name, or begins with one before `-`, `_`, `.` or `/`."""
         return self._production_pattern.fullmatch(environment) is not None
 
     @cached_property
@@ -58,14 +59,16 @@ class Policy:
 
     @cached_property
     def folded_hotfix_labels(self) -> frozenset[str]:
+        """The hotfix labels, casefolded for comparison."""
         return frozenset(label.casefold() for label in self.hotfix_labels)
 
     @cached_property
     def folded_hotfix_branches(self) -> tuple[str, ...]:
+        """The hotfix branch prefixes, casefolded for comparison."""
         return tuple(prefix.casefold() for prefix in self.hotfix_branches)
 
     @cached_property
     def hotfix_title_pattern(self) -> re.Pattern[str]:
-        """A title that begins with a hotfix label as a word: `hotfix: …`, not `hotfixes …`."""
+        """Matches titles that begin with a hotfix label as a word: `hotfix: …`, not `hotfixes …`."""
         labels = "|".join(re.escape(label) for label in self.hotfix_labels) or "(?!)"
         return re.compile(rf"\s*(?:{labels})(?!\w)", re.IGNORECASE)

@@ -1,6 +1,8 @@
-"""The shape of the answer (`compute --format json`, `metrics.json`): schema dora-metrics/1.
+"""The output contract: `metrics.json` and `compute --format json`, schema dora-metrics/1.
 
-A value that is not known is None and has a `reason`; a count that is truly nought is 0.
+A value without data is None and has a `reason`. A count of zero is 0.
+
+Docstrings of these types are published as descriptions in `schema/metrics.schema.json`.
 """
 
 from datetime import datetime
@@ -14,9 +16,9 @@ LevelSpan = tuple[str, str]
 
 
 class MetricVerdict(Struct, frozen=True, kw_only=True):
-    """What a metric's deciding value is worth: its uncertainty, its level, or why there is none.
+    """The uncertainty and level of a metric's deciding value, or the reason for having none.
 
-    `level_span`: the lowest and the highest level inside the 95 % interval.
+    `level_span`: the lowest and highest level inside the 95 % interval.
     """
 
     interval95: ConfidenceInterval | None = None

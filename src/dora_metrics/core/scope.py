@@ -1,4 +1,4 @@
-"""What metrics are computed for, and what people call it."""
+"""Scopes, the unit that metrics are computed for, and display names of scopes and deployments."""
 
 from typing import NamedTuple
 
@@ -8,37 +8,40 @@ DEFAULT_ENVIRONMENT = "production"
 """The environment of a fact that names none."""
 
 
-def deployment_label(deployment: Deployment) -> str:
-    """What people call a deployment: its version, else the short sha, else the id."""
-    return deployment.version or (deployment.sha or "")[:7] or deployment.id
-
-
 class Scope(NamedTuple):
-    """What metrics are computed for; compared as written."""
+    """One service in one production environment of a repository. Metrics are computed per scope.
+
+    Names are compared as written, case included.
+    """
 
     repository: str
     service: str
     environment: str
 
 
-def scope_of(deployment: Deployment) -> tuple[str, str, str]:
-    """What a deployment is compared within, as it was recorded."""
+def scope_of(deployment: Deployment) -> Scope:
+    """Return the scope of a deployment, with the defaults for a missing service and environment."""
     service = deployment.service or default_service(deployment.repository)
-    return deployment.repository, service, environment_of(deployment)
+    return Scope(deployment.repository, service, environment_of(deployment))
 
 
 def environment_of(fact: Deployment | Incident) -> str:
-    """The environment of a fact, or the default one if it names none."""
+    """Return the environment of a fact, or the default one if it names none."""
     return fact.environment or DEFAULT_ENVIRONMENT
 
 
 def default_service(repository: str) -> str:
-    """The repository's name without its owner."""
+    """Return the repository's name without its owner."""
     return repository.rpartition("/")[2]
 
 
 def scope_label(scope: Scope) -> str:
-    """The environment, with the service where it is not simply the repository."""
+    """Return the display name of a scope: its environment, preceded by the service unless that is the default."""
     if scope.service == default_service(scope.repository):
         return scope.environment
     return f"{scope.service} {scope.environment}"
+
+
+def deployment_label(deployment: Deployment) -> str:
+    """Return the display name of a deployment: its version, otherwise the short sha, otherwise the id."""
+    return deployment.version or (deployment.sha or "")[:7] or deployment.id

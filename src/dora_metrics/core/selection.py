@@ -1,9 +1,7 @@
-"""Which of GitHub's security alerts are read: the setting `security`; and what a reader must know of the others.
+"""Selection of what is read from GitHub: security alerts (`security`) and deployments (`deployment-source`).
 
 Permissions: https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-syntax#permissions.
-`security-events` does not open Dependabot alerts, and no permission of a job opens those of secret scanning.
-
-Which of GitHub's things are a repository's deployments: the setting `deployment-source`.
+`security-events` does not give access to Dependabot alerts. No job permission gives access to secret scanning alerts.
 """
 
 from collections import defaultdict
@@ -16,7 +14,7 @@ from dora_metrics.core.cursors import Cursor, Cursors
 AlertKind = Literal["dependabot", "code-scanning", "secret-scanning"]
 ALERT_KINDS: tuple[AlertKind, ...] = get_args(AlertKind)
 AUTO_ALERT_KINDS: tuple[AlertKind, ...] = ("dependabot",)
-"""What `auto` reads: each kind costs every sync a request, and this is the one that needs nothing to be set up."""
+"""The kinds that `auto` selects. Each kind costs every sync a request, and only this one needs no setup."""
 
 ALERT_NAMES: dict[str, str] = {
     "dependabot": "Dependabot alerts",
@@ -32,21 +30,21 @@ _MAX_REPOSITORIES_NAMED = 5
 
 
 def selected_alert_kinds(setting: Sequence[str]) -> tuple[AlertKind, ...]:
-    """The kinds that the setting means."""
+    """Return the kinds that the setting selects."""
     return tuple(kind for kind in ALERT_KINDS if kind in setting or ("auto" in setting and kind in AUTO_ALERT_KINDS))
 
 
 def only_read_times(cursors: Mapping[str, Cursor]) -> dict[str, Cursor]:
-    """Of a repository's cursors when alerts were last read, and nothing of how far."""
+    """Return a repository's cursors reduced to when alerts were last read, so that they are read from the start."""
     return {kind: Cursor(read_at=cursor.read_at) for kind, cursor in cursors.items() if cursor.read_at}
 
 
 def alert_notes(cursors: Cursors, setting: Sequence[str]) -> list[str]:
-    """What GitHub does not tell: it is unknown, which is not nought; and what is known, but not of now.
+    """Return notes for readers about alerts that are missing or outdated, and so not zero.
 
     Args:
         cursors: how far each repository was read.
-        asked: the setting.
+        setting: the setting `security`.
     """
     return [
         *_refusal_notes(cursors, setting),
@@ -56,67 +54,57 @@ def alert_notes(cursors: Cursors, setting: Sequence[str]) -> list[str]:
 
 
 def _refusal_notes(cursors: Cursors, setting: Sequence[str]) -> Iterator[str]:
-    """Repositories with the same answer share a note."""
+    """Yield a note per kind and reason for which GitHub refused alerts, naming the repositories."""
     repositories_by_refusal: defaultdict[tuple[AlertKind, str], list[str]] = defaultdict(list)
-    for repository, repository_cursors in cursors.items():
+    for repository, by_kind in cursors.items():
         for kind in selected_alert_kinds(setting):
-            repositories_by_refusal[kind, (repository_cursors.get(kind) or Cursor()).refused or ""].append(repository)
-    refusals = {key: repositories for key, repositories in repositories_by_refusal.items() if key[1]}
-    for (kind, reason), repositories in sorted(refusals.items()):
+            if reason := (by_kind.get(kind) or Cursor()).refused:
+                repositories_by_refusal[kind, reason].append(repository)
+    for (kind, reason), repositories in sorted(repositories_by_refusal.items()):
         yield (
             f"{_alerts_of(kind, repositories)} are unknown, which is not none: GitHub answered {reason}. "
-            "They may be switched off there; else "
-            f"{PERMISSION_HINTS[kind]}.{''.join(_staleness_notes(kind, repositories, cursors))}"
+            f"They may be switched off there; else {PERMISSION_HINTS[kind]}."
+            f"{_staleness_note([cursors[repository][kind] for repository in repositories])}"
         )
 
 
 def _alerts_of(kind: AlertKind, repositories: Sequence[str]) -> str:
-    """`Dependabot alerts of acme/shop`, as a sentence begins."""
-    others = (
-        f" and {len(repositories) - _MAX_REPOSITORIES_NAMED} more repositories"
-        if len(repositories) > _MAX_REPOSITORIES_NAMED
-        else ""
-    )
-    alerts = ALERT_NAMES[kind]
-    return f"{alerts[:1].upper()}{alerts[1:]} of {', '.join(repositories[:_MAX_REPOSITORIES_NAMED])}{others}"
+    """Return the subject of a sentence, such as `Dependabot alerts of acme/shop`."""
+    alerts, names = ALERT_NAMES[kind], ", ".join(repositories[:_MAX_REPOSITORIES_NAMED])
+    more = len(repositories) - _MAX_REPOSITORIES_NAMED
+    return f"{alerts[:1].upper()}{alerts[1:]} of {names}" + (f" and {more} more repositories" if more > 0 else "")
 
 
-def _staleness_notes(
-    kind: AlertKind, repositories: Sequence[str], cursors: Mapping[str, Mapping[str, Cursor]]
-) -> Iterator[str]:
-    """Since when what is known is out of date, where something is."""
-    kind_cursors = [cursors[repository][kind] for repository in repositories]
-    read_times = [cursor.read_at for cursor in kind_cursors if cursor.read_at]
+def _staleness_note(cursors: Sequence[Cursor]) -> str:
+    """Return since when the recorded alerts are outdated or that they are incomplete; empty if there are none."""
+    read_times = [cursor.read_at for cursor in cursors if cursor.read_at]
     if read_times:
-        yield f" What is shown of them was known on {min(read_times):%Y-%m-%d}."
-    elif any(cursor.newest for cursor in kind_cursors):
-        yield " What is shown of them is not all: they were never read to the end."
+        return f" What is shown of them was known on {min(read_times):%Y-%m-%d}."
+    if any(cursor.newest for cursor in cursors):
+        return " What is shown of them is not all: they were never read to the end."
+    return ""
 
 
 def _unreadable_notes(cursors: Cursors, setting: Sequence[str]) -> Iterator[str]:
-    """Those that GitHub tells and nobody understands."""
-    for repository, repository_cursors in sorted(cursors.items()):
+    """Yield a note per repository and kind with alerts that GitHub returned and that could not be parsed."""
+    for repository, by_kind in sorted(cursors.items()):
         for kind in selected_alert_kinds(setting):
-            if (cursor := repository_cursors.get(kind)) and cursor.unread:
+            if (cursor := by_kind.get(kind)) and cursor.unread:
                 unreadable = f"{len(cursor.unread):,} of the {ALERT_NAMES[kind]} of {repository}"
                 yield f"{unreadable} cannot be read ({cursor.unread_because}), and are in no number."
 
 
 def _deselected_notes(cursors: Cursors, setting: Sequence[str]) -> Iterator[str]:
-    """Those that were read once, and by the setting no longer are."""
+    """Yield a note per kind that was read earlier and that the setting no longer selects."""
     for kind in ALERT_KINDS:
         read_times = {
-            repository: repository_cursors[kind].read_at
-            for repository, repository_cursors in sorted(cursors.items())
-            if kind in repository_cursors
+            repository: read_at
+            for repository, by_kind in sorted(cursors.items())
+            if kind in by_kind and (read_at := by_kind[kind].read_at)
         }
-        read_at_by_repository = {repository: read_at for repository, read_at in read_times.items() if read_at}
-        if read_at_by_repository and kind not in selected_alert_kinds(setting):
-            day, setting_text = f"{min(read_at_by_repository.values()):%Y-%m-%d}", ", ".join(setting) or "none"
-            yield (
-                f"{_alerts_of(kind, list(read_at_by_repository))} are as of {day}, since `security` is "
-                f"`{setting_text}`."
-            )
+        if read_times and kind not in selected_alert_kinds(setting):
+            day, setting_text = f"{min(read_times.values()):%Y-%m-%d}", ", ".join(setting) or "none"
+            yield f"{_alerts_of(kind, list(read_times))} are as of {day}, since `security` is `{setting_text}`."
 
 
 SOURCES_BEST_FIRST = ("deployments", "releases", "workflow-runs", "pushes")
@@ -137,10 +125,13 @@ _PRESENT_WORDING = {
 
 @dataclass
 class SourceSelection:
-    """What was found so far; `asked` is the setting, `known` are the sources of what the ledger holds.
+    """Selects the sources of a repository's deployments, while they are read in the order of `SOURCES_BEST_FIRST`.
 
-    A source is looked at in the order of `BEST_FIRST`, and only if none before it has anything. Where one before it
-    could not be read, nobody knows that: a guess would be recorded for good.
+    `auto` selects the first source that has deployments. If a better source could not be read, `auto` selects no
+    lesser one, since a wrong guess would stay in the ledger.
+
+    `setting`: the setting `deployment-source`. `in_ledger`: sources with deployments in the ledger. `on_github`:
+    sources that had deployments in this reading. `unreadable`: sources that could not be read.
     """
 
     setting: tuple[str, ...]
@@ -149,7 +140,7 @@ class SourceSelection:
     unreadable: list[str] = field(default_factory=list)
 
     def is_selected(self, source: str) -> bool:
-        """Whether this source counts, as far as is known yet."""
+        """Whether this source is to be read, given what was read of the better ones."""
         if source in self.setting:
             return True
         better = SOURCES_BEST_FIRST[: SOURCES_BEST_FIRST.index(source)]
@@ -160,14 +151,14 @@ class SourceSelection:
 
     @property
     def selected(self) -> tuple[str, ...]:
-        """The sources that count."""
+        """The sources whose deployments count, best first."""
         if "auto" not in self.setting:
             return tuple(source for source in SOURCES_BEST_FIRST if source in self.setting)
         best = self._best(SOURCES_BEST_FIRST)
         return tuple(source for source in SOURCES_BEST_FIRST if source in self.setting or source == best)
 
     def explanation(self, repository: str) -> str:
-        """One sentence on what was taken and why."""
+        """Return a sentence for readers: the selected sources and the reason."""
         if not self.selected:
             return f"{self._reason_for_none(repository)}, so there are no deployments from GitHub."
         names = ", ".join(f"`{source}`" for source in self.selected)

@@ -1,4 +1,4 @@
-"""Services by path: which services of a monorepo a file belongs to, by patterns as in a workflow's `paths:`."""
+"""Map files of a monorepo to services, by glob patterns like those of a workflow's `paths:` filter."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -9,7 +9,7 @@ from dora_metrics.core import windows
 
 _WILDCARD = re.compile(r"[*?[]")
 _TOKEN = re.compile(
-    r"(?P<folders>(?<![^/])\*\*/)|(?P<deep>\*\*)|(?P<star>\*)|(?P<one>\?)"
+    r"(?P<folders>(?<![^/])\*\*/)|(?P<deep>\*\*)|(?P<star>\*)|(?P<any>\?)"
     r"|\[(?P<negated>[!^]?)(?P<set>[^/]+?)\]|(?P<plain>.)",
     re.DOTALL,
 )
@@ -17,11 +17,12 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class Globs:
-    """The patterns of one service, checked before; the last one that fits a path decides, `!` excludes."""
+    """The valid patterns of one service. The last one that matches a path decides; `!` excludes."""
 
     patterns: tuple[str, ...]
 
     def match(self, path: str) -> bool:
+        """Whether a path belongs to the service."""
         return next((includes for includes, regex in self._compiled_last_first if regex.fullmatch(path)), False)
 
     @cached_property
@@ -33,19 +34,23 @@ class Globs:
 
     @cached_property
     def fixed_prefixes(self) -> frozenset[str]:
-        """What is fixed at the beginning of the patterns, without what lies below another; `""` is everything."""
+        """Folders that contain all matches: the fixed prefix of each pattern, unless it is below another one.
+
+        An empty prefix is the whole repository.
+        """
         prefixes = {fixed_prefix(pattern) for pattern in self.patterns if not pattern.startswith("!")}
         return frozenset(prefix for prefix in prefixes if not any(_is_below(prefix, other) for other in prefixes))
 
 
 @dataclass(frozen=True)
 class Services:
-    """The services of a monorepo by name; none where it is no monorepo."""
+    """The services of a monorepo by name. Empty, and false, for other repositories."""
 
     globs: Mapping[str, Globs] = field(default_factory=dict)
 
     @classmethod
     def from_patterns(cls, patterns: Mapping[str, tuple[str, ...]]) -> "Services":
+        """Return the services with these patterns, which must be valid."""
         return cls({name: Globs(globs) for name, globs in patterns.items()})
 
     def __contains__(self, name: str) -> bool:
@@ -55,12 +60,16 @@ class Services:
         return bool(self.globs)
 
     def touched_by(self, paths: Iterable[str]) -> frozenset[str]:
-        """The services that a change of these files belongs to."""
+        """Return the services that a change of these files belongs to."""
         files = tuple(paths)
         return frozenset(name for name, globs in self.globs.items() if any(map(globs.match, files)))
 
     def touched_by_folders(self, is_touched: Callable[[str], bool]) -> frozenset[str]:
-        """The same where the files are not known: told by the beginnings, and `is_touched` knows of each."""
+        """Return the services that a change belongs to if its files are not known.
+
+        Args:
+            is_touched: whether the change touches anything below one of the `fixed_prefixes`.
+        """
         return frozenset(
             name
             for name, globs in self.globs.items()
@@ -69,12 +78,12 @@ class Services:
 
     @cached_property
     def fixed_prefixes(self) -> tuple[str, ...]:
-        """What has to be known for `touched_below`."""
+        """The folders that `touched_by_folders` asks for."""
         return tuple(sorted({prefix for globs in self.globs.values() for prefix in globs.fixed_prefixes if prefix}))
 
 
 def fixed_prefix(pattern: str) -> str:
-    """The folders before a pattern's first wildcard; without one the path itself."""
+    """Return the folder before a pattern's first wildcard. Return the path itself if it has none."""
     wildcard = _WILDCARD.search(pattern)
     return pattern[: wildcard.start()].rpartition("/")[0] if wildcard else pattern.rstrip("/")
 
@@ -84,10 +93,11 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def compile_pattern(pattern: str) -> re.Pattern[str]:
-    """A pattern without its `!` as a regular expression for whole paths.
+    """Compile a pattern without its `!` to a regular expression for whole paths.
 
-    Paths come from strangers, so nothing is tried again and again: what stands between two `**`, or two `*` of a
-    folder, is taken where it fits first and never given back (`(?>…)`), as the wildcard behind it takes all the rest.
+    Paths are untrusted, so the expression must not backtrack exponentially. The text between two `**`, or between two
+    `*` of a folder, is an atomic group (`(?>…)`) that matches at its first occurrence; the wildcard after it matches
+    the rest.
     """
     full_pattern = f"{pattern}**" if pattern.endswith("/") else pattern
     *segments, last_segment = _split_at_globstars(full_pattern)
@@ -97,12 +107,12 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
 
 
 def _join_at_stars(pieces: list[str]) -> str:
-    """The pieces of a unit, all but the first with a `*` before them."""
+    """Join the pieces of a segment. Each piece after the first begins with the regular expression of a `*`."""
     return "".join(pieces[:1]) + "".join(f"(?>{piece})" for piece in pieces[1:])
 
 
 def _split_at_globstars(pattern: str) -> list[list[str]]:
-    """What stands between the `**` of a pattern, each unit cut before its `*`."""
+    """Split a pattern before each `**` into segments, and each segment before each `*` into pieces."""
     segments = [[""]]
     for token in _TOKEN.finditer(pattern):
         match token.lastgroup:
@@ -118,8 +128,8 @@ def _split_at_globstars(pattern: str) -> list[list[str]]:
 
 
 def _character_regex(token: re.Match[str]) -> str:
-    """What stands for one character."""
-    if token["one"]:
+    """Return the regular expression of a token that matches one character."""
+    if token["any"]:
         return "[^/]"
     if token["plain"]:
         return re.escape(token["plain"])
@@ -131,10 +141,10 @@ def _character_regex(token: re.Match[str]) -> str:
 
 
 def parse_services(value: object) -> dict[str, tuple[str, ...]]:
-    """The patterns of each service, as people write them.
+    """Parse the setting `services` into the patterns of each service.
 
     Raises:
-        ValueError: with every problem as an argument of its own.
+        ValueError: if it is invalid, with each problem as an argument.
     """
     if not isinstance(value, Mapping):
         message = f"{value!r} is no mapping; write names of services with their paths, such as `web: web/**`"
@@ -174,7 +184,7 @@ def _parse_patterns(value: object) -> tuple[str, ...]:
 
 
 def _pattern_problems(pattern: str) -> Iterator[str]:
-    """What is wrong with one pattern: it would never fit a path as git lists them."""
+    """Yield the problems of a pattern that could never match a path as git lists it."""
     path = pattern.removeprefix("!")
     if not path:
         yield f"{pattern!r} is empty; name what it excludes"

@@ -1,7 +1,4 @@
-"""Durations, windows and lists as people write them: `90m`, `30d`, `all`, `2026-01-01..2026-04-01`.
-
-ISO weeks in a time zone, Monday to Monday.
-"""
+"""Durations, windows and ISO weeks, with parsers for settings: `90m`, `30d`, `all`, `2026-01-01..2026-04-01`."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,10 +13,10 @@ _MAX_DURATION = timedelta(days=365_000)
 
 
 def parse_duration(text: str) -> timedelta:
-    """`90m`, `24h`, `30d` or `12w` as a span.
+    """Parse a duration such as `90m`, `24h`, `30d` or `12w`.
 
     Raises:
-        ValueError: if it is none of these, nought, or longer than a thousand years.
+        ValueError: if it has another form, is zero, or is longer than a thousand years.
     """
     match = re.fullmatch(r"(\d{1,9})\s*([mhdw])", text.strip(), re.ASCII)
     span = int(match[1]) * _UNITS[match[2]] if match else timedelta()
@@ -29,10 +26,10 @@ def parse_duration(text: str) -> timedelta:
 
 
 def parse_list(value: object) -> list[str]:
-    """A list written with commas, with lines, or as a list.
+    """Parse a list: a string with commas or lines between the items, or a YAML list. Empty items are dropped.
 
     Raises:
-        ValueError: if it holds anything but texts and numbers.
+        ValueError: if an item is not a string or number.
     """
     if isinstance(value, str):
         value = re.split(r"[,\n]", value)
@@ -43,7 +40,7 @@ def parse_list(value: object) -> list[str]:
 
 @dataclass(frozen=True)
 class Window:
-    """Half-open span of time `[start, end)`."""
+    """Half-open interval of time `[start, end)`, in UTC."""
 
     start: datetime
     end: datetime
@@ -54,18 +51,19 @@ class Window:
         return (self.end - self.start) / timedelta(days=1)
 
     def contains(self, moment: datetime | None) -> bool:
+        """Whether the window contains `moment`. It never contains None."""
         return moment is not None and self.start <= moment < self.end
 
     def previous(self) -> "Window":
-        """The window of the same length that ends where this one starts."""
+        """Return the window of the same length that ends where this one starts."""
         return Window(self.start - (self.end - self.start), self.start)
 
 
 @dataclass(frozen=True)
 class WindowSpec:
-    """A window as it was asked for; `resolve` makes it one of instants.
+    """A configured window, before `resolve` computes its instants.
 
-    `span`: the last so many hours. `start` and `end`: given instants. Neither: everything there is.
+    `length`: the window ends now and has this length. `start` and `end`: fixed instants. Neither: the window is `all`.
     """
 
     text: str
@@ -75,17 +73,18 @@ class WindowSpec:
 
     @property
     def is_all(self) -> bool:
+        """Whether the window starts with the first deployment."""
         return self.length is None and self.start is None
 
     def resolve(self, now: datetime, first_finished_at: datetime | None) -> Window:
-        """The window at `now`. It never ends later than now.
+        """Return the window as of `now`. It never ends later than `now`.
 
         Args:
-            now: the moment of the computation.
-            first: finish of the first deployment known, which `all` starts with; a time before 1970 is a slip.
+            now: the time of the computation.
+            first_finished_at: end of the first deployment, where `all` starts. Times before 1970 are taken for 1970.
 
         Raises:
-            ValueError: if it would not start before it ends.
+            ValueError: if the window would not start before it ends.
         """
         if self.is_all:
             return Window(min(max(first_finished_at or now, EPOCH), now), now)
@@ -100,10 +99,12 @@ class WindowSpec:
 
 
 def parse_window(text: str, zone: ZoneInfo) -> WindowSpec:
-    """`30d`, `all` or `FROM..TO`, with dates (midnights in `zone`, TO excluded) or instants with an offset.
+    """Parse `30d`, `all` or `FROM..TO`.
+
+    FROM and TO are dates (midnight in `zone`, TO excluded) or instants with an offset.
 
     Raises:
-        ValueError: if it is none of these.
+        ValueError: if it has another form.
     """
     text = text.strip()
     if text == "all":
@@ -118,17 +119,17 @@ def parse_window(text: str, zone: ZoneInfo) -> WindowSpec:
 
 
 def _check_at_most_twenty_years(span: timedelta) -> timedelta:
-    """A window and the one before it must both lie after the year 1970."""
+    """Return a length of at most twenty years, so that the previous window also starts after 1970."""
     if span > timedelta(days=366 * 20):
         raise ValueError("longer than twenty years")
     return span
 
 
 def parse_instant(text: str) -> datetime:
-    """A time with an offset, in UTC.
+    """Parse a time with an offset, and convert it to UTC.
 
     Raises:
-        ValueError: if it is no time, or one without an offset.
+        ValueError: if it is not a time, has no offset, or is outside the supported years.
     """
     try:
         moment = datetime.fromisoformat(text.strip())
@@ -142,7 +143,7 @@ def parse_instant(text: str) -> datetime:
 
 
 def parse_instant_or_none(text: str | None) -> datetime | None:
-    """The same of a text that may be missing, or be no such time."""
+    """Parse a time with an offset. Return None if it is missing or invalid."""
     try:
         return parse_instant(text or "")
     except ValueError:
@@ -150,13 +151,14 @@ def parse_instant_or_none(text: str | None) -> datetime | None:
 
 
 def _check_supported_year(moment: datetime) -> datetime:
-    """Nobody asks for other years, and arithmetic on them overflows."""
+    """Return a time between 1970 and 2199. Date arithmetic could overflow outside these years."""
     if not 1970 <= moment.year < 2200:  # noqa: PLR2004 - the bounds are in the message
         raise ValueError
     return moment
 
 
 def _parse_bound(text: str, zone: ZoneInfo) -> datetime:
+    """Parse one end of a `FROM..TO` window."""
     text = text.strip()
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII):
         try:
@@ -168,7 +170,10 @@ def _parse_bound(text: str, zone: ZoneInfo) -> datetime:
 
 @dataclass(frozen=True)
 class IsoWeek:
-    """`complete`: wholly inside the window, over by now, and not before the scope's first known deployment."""
+    """An ISO week, such as `2026-W47`.
+
+    `is_complete`: inside the window, over by now, and not before the scope's first deployment.
+    """
 
     name: str
     window: Window
@@ -176,13 +181,13 @@ class IsoWeek:
 
 
 def iso_weeks(window: Window, zone: ZoneInfo, now: datetime, first_finished_at: datetime | None) -> Iterator[IsoWeek]:
-    """Every week that the window touches.
+    """Yield every ISO week that overlaps the window.
 
     Args:
         window: the window.
-        zone: where Monday begins at 00:00.
-        now: a week that is not over by then is not complete.
-        began: finish of the scope's first known deployment, None without one.
+        zone: the time zone in which weeks begin on Monday at 00:00.
+        now: weeks that end later are not complete.
+        first_finished_at: end of the scope's first deployment, None without one.
     """
     if window.start >= window.end:
         return
@@ -200,11 +205,11 @@ def iso_weeks(window: Window, zone: ZoneInfo, now: datetime, first_finished_at: 
 
 
 def _week_start(moment: datetime, zone: ZoneInfo) -> datetime:
-    """The start of a moment's week, in UTC."""
+    """Return the start of the ISO week that contains `moment`, in UTC."""
     day = moment.astimezone(zone).date()
     return datetime.combine(day - timedelta(days=day.weekday()), time(), zone).astimezone(UTC)
 
 
 def count_local_days(moments: Iterable[datetime], zone: ZoneInfo) -> int:
-    """On how many days of a time zone these moments lie."""
+    """Count the distinct dates of these times in a time zone."""
     return len({moment.astimezone(zone).date() for moment in moments})

@@ -1,4 +1,4 @@
-"""Facts as lines of text and back: canonical JSON, one object a line."""
+"""Encode facts as JSON Lines and decode them: canonical JSON, one object per line."""
 
 import json
 import re
@@ -19,7 +19,10 @@ _ALL_TIME_FIELDS = frozenset(name for names in TIME_FIELDS.values() for name in 
 
 
 class BadLine(NamedTuple):
-    """A line that is no fact, and what is wrong with it."""
+    """A line that could not be decoded as a fact, and the reason.
+
+    `number` is the 1-based line number in its file.
+    """
 
     number: int
     problem: str
@@ -27,35 +30,35 @@ class BadLine(NamedTuple):
 
 
 class NotAFactError(ValueError):
-    """The line cannot be read as a fact; the message says what was expected."""
+    """The line is not a valid fact. The message says what was expected."""
 
 
 def canonical_json(value: object) -> bytes:
-    """`value` as JSON with sorted keys and no spaces: the form that merging compares."""
+    """Encode `value` as JSON with sorted keys and no spaces, the form that merging compares."""
     return msgspec.json.encode(value, order="sorted")
 
 
 def encode_fact(fact: Fact) -> bytes:
-    """The line of a fact, without its newline; times in UTC with `Z`."""
+    """Encode a fact as one line, without its newline. Times are in UTC with `Z`."""
     return canonical_json(fact)
 
 
 def canonical_line(line: bytes) -> bytes:
-    """A decodable line in canonical form, with the keys that this version does not know; times in UTC."""
+    """Return a decodable line in canonical form: times in UTC, unknown keys retained."""
     fields = _object_decoder.decode(line)
     for name in _ALL_TIME_FIELDS & fields.keys():
         try:
             fields[name] = msgspec.convert(fields[name], datetime).astimezone(UTC)
         except (msgspec.ValidationError, OverflowError, ValueError):
-            continue  # a newer version may mean something else by it
+            continue  # a newer version may give the field another meaning
     return canonical_json(fields)
 
 
 def decode_line(line: bytes) -> FactRecord:
-    """One line as a record.
+    """Decode one line.
 
     Raises:
-        NotAFactError: with what was expected where.
+        NotAFactError: if the line is not a fact, with the field and what was expected.
     """
     try:
         return _with_times_in_utc(_fact_decoder.decode(line))
@@ -64,16 +67,16 @@ def decode_line(line: bytes) -> FactRecord:
 
 
 def decode_lines(chunk: bytes, first_number: int = 1) -> tuple[list[FactRecord], list[BadLine]]:
-    """All records of a chunk of whole lines, and the lines that are none.
+    """Decode a chunk of whole lines into records and invalid lines.
 
-    The fast path decodes the chunk in one call; only a chunk with something unusual is read line by line.
+    A chunk of valid facts is decoded in one call. Any other chunk is decoded line by line.
     """
     records = _decode_all_at_once(chunk)
     return (records, []) if records is not None else _decode_each(numbered_lines(chunk, first_number))
 
 
 def decode_with_lines(chunk: bytes) -> tuple[list[tuple[FactRecord, bytes]], list[BadLine]]:
-    """The same, each record with its line."""
+    """Decode a chunk of whole lines like `decode_lines`, pairing each record with its line."""
     all_records, lines = _decode_all_at_once(chunk), chunk.rstrip(b"\n").split(b"\n")
     if all_records is not None and len(all_records) == len(lines):
         return list(zip(all_records, lines, strict=True)), []
@@ -87,10 +90,11 @@ def decode_with_lines(chunk: bytes) -> tuple[list[tuple[FactRecord, bytes]], lis
 
 
 def _decode_all_at_once(chunk: bytes) -> list[FactRecord] | None:
-    """The facts of a chunk that holds nothing but one fact a line, else None.
+    """Decode a chunk that has exactly one valid fact per line; otherwise return None.
 
-    msgspec takes several objects on a line, and one over several. Only between two objects lies `}` newline `{`:
-    where all newlines are such, and the objects one more, there is one a line.
+    msgspec also accepts several objects on one line, and one object across several lines. The sequence `}` newline
+    `{` occurs only between two objects. There is one object per line if every newline is part of such a sequence
+    and there is one object more than there are newlines.
     """
     try:
         facts: list[FactRecord] = [_with_times_in_utc(fact) for fact in _fact_decoder.decode_lines(chunk)]
@@ -102,7 +106,7 @@ def _decode_all_at_once(chunk: bytes) -> list[FactRecord] | None:
 
 
 def numbered_lines(chunk: bytes, first_number: int = 1) -> Iterator[tuple[int, bytes]]:
-    """The lines of a chunk that are not blank, with their numbers."""
+    """Yield the lines of a chunk that are not blank, with their line numbers."""
     for number, line in enumerate(chunk.split(b"\n"), first_number):
         if line.strip():
             yield number, line
@@ -120,7 +124,7 @@ def _decode_each(lines: Iterable[tuple[int, bytes]]) -> tuple[list[FactRecord], 
 
 
 def _with_times_in_utc(fact: Fact) -> Fact:
-    """Other offsets than `Z` are accepted and become UTC, so that dates and comparisons have one clock."""
+    """Convert a fact's times to UTC, so that dates and comparisons use one time zone."""
     times = _time_getters[type(fact)](fact)
     for time in times:
         if time is not None and time.tzinfo is not UTC:
@@ -132,7 +136,11 @@ def _with_times_in_utc(fact: Fact) -> Fact:
 
 
 def _decode_unknown(line: bytes, error: Exception) -> UnknownRecord:
-    """A record of an unknown kind or a newer version; anything else is not a fact."""
+    """Decode a line that is not a fact of this version, after `error`.
+
+    Raises:
+        NotAFactError: unless the line is a record of an unknown kind or of a newer version.
+    """
     try:
         fields = _object_decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as json_error:
@@ -177,7 +185,7 @@ def _describe_json_error(line: bytes, error: Exception) -> str:
 
 
 def _describe_error(error: Exception) -> str:
-    """Msgspec's `Expected `str`, got `int` - at `$.id`` with the field first and the remedy last."""
+    """Reword an error such as msgspec's `Expected `str`, got `int` - at `$.id``: the field first, then the remedy."""
     text = str(error)
     if isinstance(error, OverflowError):
         return "a time lies outside the years 1 to 9999"

@@ -1,13 +1,11 @@
-"""How failed deployments and failed runs came to an end (DEFINITIONS §2, metric 4).
+"""Judge a whole history: which deployments failed, which were rework, and how each failure ended.
 
-Which deployments failed, which were rework, and where each incident belongs (DEFINITIONS §2, §3).
-
-Judged for the whole history by sorting and bisection; the window only chooses what is counted.
+Everything is judged before a window selects what is counted. Definitions are in docs/definitions.md.
 """
 
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -19,12 +17,17 @@ from dora_metrics.core.linking.link import LinkedFacts, ScopeTimeline, deploymen
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope
 
+RULE_PRECEDENCE = ("explicit", "rollback", "revert", "hotfix", "incident", "health-check", "failed-run")
+"""Failure rules. A deployment with several signals failed by the first of these."""
+
+_RULE_RANK = {rule: rank for rank, rule in enumerate(RULE_PRECEDENCE)}
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A deployment that failed, by the first rule that hit, and its remediation.
+    """A deployment that failed, by the rule of highest precedence, and its remediation.
 
-    `remediated_by` is a deployment's or an incident's id; it and `recovered_at` are None while it is open.
+    `remediated_by` is the id of a deployment or incident. It and `recovered_at` are None while the failure is open.
     """
 
     deployment: Deployment
@@ -36,13 +39,145 @@ class Failure:
 
     @property
     def recovery_seconds(self) -> float | None:
-        """Time to recover; None while open, and for a contradiction: recovered before it failed."""
+        """Time from failure to recovery. None while open, and if the recovery is before the failure."""
         if self.recovered_at is None or self.recovered_at < self.deployment.finished_at:
             return None
         return (self.recovered_at - self.deployment.finished_at).total_seconds()
 
 
+@dataclass
+class FailureVerdicts:
+    """The result of `judge`.
+
+    `failures`: by scope, in order of deployment. `rework`: the reason by deployment id. `signals`: by deployment id,
+    including those that another rule takes precedence over. `incidents`: by scope.
+    """
+
+    failures: dict[Scope, list[Failure]] = field(default_factory=dict)
+    rework: dict[str, str] = field(default_factory=dict)
+    signals: dict[str, list[FailureSignal]] = field(default_factory=lambda: defaultdict(list))
+    incidents: dict[Scope, list[AttributedIncident]] = field(default_factory=lambda: defaultdict(list))
+
+
+def judge(linked: LinkedFacts, policy: Policy) -> FailureVerdicts:
+    """Find every failure and every rework deployment, and attribute every incident."""
+    names = _referenced_names(linked)
+    index = DeploymentIndex(linked, names, lambda deployment: counts_in_failure_rate(deployment, policy))
+    incidents = attribute_incidents(linked, index, policy)
+    remediations = list(_remediations(linked, index))
+    verdicts = FailureVerdicts()
+    for signal in _all_signals(linked, policy, incidents, remediations):
+        verdicts.signals[signal.deployment.id].append(signal)
+        if signal.repaired_by:
+            verdicts.rework.setdefault(signal.repaired_by.id, f"{signal.rule}: {signal.because}")
+    for remediation in remediations:
+        verdicts.rework.setdefault(remediation.fix.id, f"explicit: it remediates {remediation.fix.remediates}")
+    recoveries = Recoveries(incidents, remediations)
+    for timeline in linked.timelines.values():
+        verdicts.failures[timeline.scope] = list(_failures(timeline, verdicts.signals, policy, recoveries))
+    for attributed in incidents:
+        verdicts.incidents[attributed.scope].append(attributed)
+    return verdicts
+
+
+def counts_in_failure_rate(deployment: Deployment, policy: Policy) -> bool:
+    """Whether a deployment is in the denominator of the change failure rate."""
+    return has_reached_users(deployment) or (policy.count_failed_runs and deployment.status == "failure")
+
+
+def is_rule_enabled(rule: str, policy: Policy) -> bool:
+    """Whether a rule is enabled. `failed-run` is controlled by `count-failed-runs`, see `counts_in_failure_rate`."""
+    return rule == "failed-run" or rule in policy.failure_rules
+
+
+def _referenced_names(linked: LinkedFacts) -> set[str]:
+    """Return the names of deployments that incidents and `remediates` fields use."""
+    names = {incident.deployment for incident in linked.incidents if incident.deployment}
+    deployments = (deployment for timeline in linked.timelines.values() for deployment in timeline.deployments)
+    return names | {deployment.remediates for deployment in deployments if deployment.remediates}
+
+
+@dataclass(frozen=True, slots=True)
+class Remediation:
+    """A deployment whose `remediates` field names what it repaired.
+
+    `target` is the deployment so named, None for an incident or an unknown name.
+    """
+
+    fix: Deployment
+    target: Deployment | None
+
+    @property
+    def target_id(self) -> str:
+        """The id of the repaired deployment or incident."""
+        return self.target.id if self.target else str(self.fix.remediates)
+
+
+def _remediations(linked: LinkedFacts, index: DeploymentIndex) -> Iterator[Remediation]:
+    for timeline in linked.timelines.values():
+        for deployment in timeline.deployments:
+            if deployment.remediates and deployment.status != "cancelled":
+                match = index.find(deployment.remediates, ScopeHint(*timeline.scope))
+                if match is None or match.deployment.id != deployment.id:
+                    yield Remediation(deployment, match.deployment if match else None)
+
+
+def _all_signals(
+    linked: LinkedFacts, policy: Policy, incidents: Iterable[AttributedIncident], remediations: Iterable[Remediation]
+) -> Iterator[FailureSignal]:
+    """Yield the signals of all rules. Of several signals of one rule for a deployment, the first decides."""
+    yield from _incident_signals(incidents)
+    yield from _remediation_signals(remediations)
+    for timeline in linked.timelines.values():
+        yield from timeline_signals(timeline, policy)
+        for deployment in timeline.deployments:
+            yield from _own_signals(deployment)
+
+
+def _incident_signals(incidents: Iterable[AttributedIncident]) -> Iterator[FailureSignal]:
+    """Yield a signal per attributed incident, in order of detection."""
+    for attributed in sorted(incidents, key=lambda each: (each.incident.detected_at, each.incident.id)):
+        if attributed.attributed_to:
+            rule, incident = "explicit" if attributed.is_explicit else "incident", attributed.incident
+            because = f"{incident.id} {attributed.because}"
+            yield FailureSignal(attributed.attributed_to, rule, because, incident.url)
+
+
+def _remediation_signals(remediations: Iterable[Remediation]) -> Iterator[FailureSignal]:
+    """Yield a signal per deployment that another one names in `remediates`, in order of deployment."""
+    for remediation in sorted(remediations, key=lambda each: deployment_order(each.fix)):
+        if remediation.target:
+            because = f"{remediation.fix.id} says that it remediates it"
+            yield FailureSignal(remediation.target, "explicit", because, remediation.fix.url)
+
+
+def _own_signals(deployment: Deployment) -> Iterator[FailureSignal]:
+    """Yield the signals in a deployment's own health and status."""
+    if deployment.health == "failed":
+        yield FailureSignal(deployment, "health-check", "its health check failed", deployment.url)
+    if deployment.status == "failure":
+        yield FailureSignal(deployment, "failed-run", "the run itself failed", deployment.url)
+
+
+def _failures(
+    timeline: ScopeTimeline, signals: Mapping[str, Sequence[FailureSignal]], policy: Policy, recoveries: "Recoveries"
+) -> Iterator[Failure]:
+    """Yield the failures of a scope, each by its signal of highest precedence."""
+    next_success = NextSuccess(timeline)
+    for deployment in timeline.deployments:
+        if counts_in_failure_rate(deployment, policy):
+            deciding = [
+                signal
+                for signal in signals.get(deployment.id, ())
+                if signal.marks_failure and is_rule_enabled(signal.rule, policy)
+            ]
+            if deciding:
+                yield recoveries.failure(min(deciding, key=lambda signal: _RULE_RANK[signal.rule]), next_success)
+
+
 class Recovery(NamedTuple):
+    """The end of a failure: the time, and the id of the deployment or incident. Ordered by time."""
+
     recovered_at: datetime
     remediated_by: str
 
@@ -52,20 +187,21 @@ def _recovery_by(deployment: Deployment | None) -> Recovery | None:
 
 
 class Recoveries:
-    """What ended a failure: incidents that were resolved, deployments that say what they repaired."""
+    """Reported ends of failures: resolved incidents, and deployments that name what they repaired."""
 
-    def __init__(self, incidents: Iterable[AttributedIncident], fixes: Iterable[tuple[str, Deployment]]) -> None:
-        """`fixes`: the id of an incident or deployment, and a successful deployment that remediates it."""
+    def __init__(self, incidents: Iterable[AttributedIncident], remediations: Iterable[Remediation]) -> None:
         self._incidents_by_deployment: dict[str, list[AttributedIncident]] = defaultdict(list)
         for attributed in incidents:
             if attributed.attributed_to:
                 self._incidents_by_deployment[attributed.attributed_to.id].append(attributed)
-        self._recovery_by_target: dict[str, Recovery] = {}
-        for target_id, fix in sorted(fixes, key=lambda pair: deployment_order(pair[1])):
-            self._recovery_by_target.setdefault(target_id, Recovery(fix.finished_at, fix.id))
+        self._fix_by_target: dict[str, Recovery] = {}
+        for remediation in sorted(remediations, key=lambda each: deployment_order(each.fix)):
+            fix = remediation.fix
+            if fix.status == "success":
+                self._fix_by_target.setdefault(remediation.target_id, Recovery(fix.finished_at, fix.id))
 
     def failure(self, signal: FailureSignal, next_success: "NextSuccess") -> Failure:
-        """The failure that a mark makes, ended by what its rule names."""
+        """Return the failure of a signal, with the recovery that its rule defines."""
         recovery: Recovery | None
         match signal.rule:
             case "explicit" | "incident":
@@ -80,24 +216,28 @@ class Recoveries:
         return Failure(signal.deployment, signal.rule, signal.because, signal.url, remediated_by, recovered_at)
 
     def _reported_recovery(self, deployment: Deployment) -> Recovery | None:
-        """The end of the last incident or the deployment that remediates this one: the earlier of the two."""
+        """Return the earlier of the end of the last incident and the deployment that remediates this one.
+
+        Incidents give no end while one of them is open.
+        """
         ends = [self._incident_end(attributed) for attributed in self._incidents_by_deployment[deployment.id]]
-        closed_ends = [end for end in ends if end]
-        recoveries = [max(closed_ends)] if closed_ends and len(closed_ends) == len(ends) else []
-        if fix := self._recovery_by_target.get(deployment.id):
+        closed = [end for end in ends if end]
+        recoveries = [max(closed)] if closed and len(closed) == len(ends) else []
+        if fix := self._fix_by_target.get(deployment.id):
             recoveries.append(fix)
         return min(recoveries, default=None)
 
     def _incident_end(self, attributed: AttributedIncident) -> Recovery | None:
+        """Return the earlier of an incident's resolution and the deployment that remediates it."""
         incident = attributed.incident
         ends = [Recovery(incident.resolved_at, incident.id)] if incident.resolved_at else []
-        if fix := self._recovery_by_target.get(incident.id):
+        if fix := self._fix_by_target.get(incident.id):
             ends.append(fix)
         return min(ends, default=None)
 
 
 class NextSuccess:
-    """The successes of a scope, to be searched from a deployment onwards."""
+    """Finds the success that follows a deployment in its scope."""
 
     def __init__(self, timeline: ScopeTimeline) -> None:
         self._all = _OrderedSuccesses()
@@ -108,13 +248,14 @@ class NextSuccess:
                 self._by_source[deployment.source].add(deployment)
 
     def healthy_after(self, deployment: Deployment, *, same_source: bool = False) -> Recovery | None:
-        """The first success after a deployment whose health check did not fail."""
+        """Return the first success after `deployment` whose health check did not fail."""
         successes = self._by_source[deployment.source] if same_source else self._all
-        success = successes.first_after(deployment)
-        return _recovery_by(success)
+        return _recovery_by(successes.first_after(deployment))
 
 
 class _OrderedSuccesses:
+    """Successes, added in order of deployment and searched by bisection."""
+
     def __init__(self) -> None:
         self._keys: list[tuple[datetime, datetime, str]] = []
         self._deployments: list[Deployment] = []
@@ -129,18 +270,19 @@ class _OrderedSuccesses:
 
 
 class FailureStreak(NamedTuple):
-    """Failed runs of one scope and source in a row, and the success that ended them."""
+    """Consecutive failed runs of one scope and source: the end of the first, and of the success that ended them."""
 
     started_at: datetime
     ended_at: datetime | None
 
     @property
     def recovery_seconds(self) -> float | None:
+        """Time from the first failure to the next success, None while the streak lasts."""
         return None if self.ended_at is None else (self.ended_at - self.started_at).total_seconds()
 
 
 def failure_streaks(timeline: ScopeTimeline) -> list[FailureStreak]:
-    """Streaks in order of their first failure; cancelled and skipped runs neither start nor end one."""
+    """Return the streaks of a scope in order of their first failure. Cancelled runs neither start nor end one."""
     started_at_by_source: dict[str | None, datetime] = {}
     streaks: list[FailureStreak] = []
     for deployment in timeline.deployments:
@@ -150,141 +292,3 @@ def failure_streaks(timeline: ScopeTimeline) -> list[FailureStreak]:
             streaks.append(FailureStreak(started_at_by_source.pop(deployment.source), deployment.finished_at))
     streaks += [FailureStreak(started_at, None) for started_at in started_at_by_source.values()]
     return sorted(streaks, key=lambda streak: streak.started_at)
-
-
-RULE_PRECEDENCE = ("explicit", "rollback", "revert", "hotfix", "incident", "health-check", "failed-run")
-_RULE_RANK = {rule: rank for rank, rule in enumerate(RULE_PRECEDENCE)}
-
-
-@dataclass
-class FailureVerdicts:
-    """Failures by scope in order of their deployments; rework by deployment id, with why; incidents by scope.
-
-    `marks`: by deployment id what every rule found, also those that do not decide.
-    """
-
-    failures: dict[Scope, list[Failure]] = field(default_factory=dict)
-    rework: dict[str, str] = field(default_factory=dict)
-    signals: dict[str, list[FailureSignal]] = field(default_factory=lambda: defaultdict(list))
-    incidents: dict[Scope, list[AttributedIncident]] = field(default_factory=lambda: defaultdict(list))
-
-
-def judge(linked: LinkedFacts, policy: Policy) -> FailureVerdicts:
-    """Every failure, every rework and every incident of a history."""
-    index = DeploymentIndex(
-        linked, _referenced_names(linked), lambda deployment: counts_in_failure_rate(deployment, policy)
-    )
-    incidents = attribute_incidents(linked, index, policy)
-    remediations = list(_remediations(linked, index))
-    verdicts = FailureVerdicts()
-    signals = verdicts.signals
-    for signal in (*_incident_signals(incidents), *_remediation_signals(remediations)):
-        signals[signal.deployment.id].append(signal)
-    for timeline in linked.timelines.values():
-        for signal in (
-            *timeline_signals(timeline, policy),
-            *(own_signal for deployment in timeline.deployments for own_signal in _own_signals(deployment)),
-        ):
-            signals[signal.deployment.id].append(signal)
-            if signal.repaired_by:
-                verdicts.rework.setdefault(signal.repaired_by.id, f"{signal.rule}: {signal.because}")
-    for remediation in remediations:
-        verdicts.rework.setdefault(remediation.fix.id, f"explicit: it remediates {remediation.fix.remediates}")
-    recoveries = Recoveries(
-        incidents,
-        [
-            (remediation.target_id, remediation.fix)
-            for remediation in remediations
-            if remediation.fix.status == "success"
-        ],
-    )
-    for timeline in linked.timelines.values():
-        verdicts.failures[timeline.scope] = list(_failures(timeline, signals, policy, recoveries))
-    for attributed in incidents:
-        verdicts.incidents[attributed.scope].append(attributed)
-    return verdicts
-
-
-def counts_in_failure_rate(deployment: Deployment, policy: Policy) -> bool:
-    """Whether a deployment is in the denominator of the failure rate."""
-    return has_reached_users(deployment) or (policy.count_failed_runs and deployment.status == "failure")
-
-
-@dataclass(frozen=True, slots=True)
-class _Remediation:
-    """A deployment that says what it repaired; `target` is None for an incident or something unknown."""
-
-    fix: Deployment
-    target: Deployment | None
-
-    @property
-    def target_id(self) -> str:
-        return self.target.id if self.target else str(self.fix.remediates)
-
-
-def _referenced_names(linked: LinkedFacts) -> set[str]:
-    names = {incident.deployment for incident in linked.incidents if incident.deployment}
-    return names | {
-        deployment.remediates
-        for timeline in linked.timelines.values()
-        for deployment in timeline.deployments
-        if deployment.remediates
-    }
-
-
-def _remediations(linked: LinkedFacts, index: DeploymentIndex) -> Iterator[_Remediation]:
-    for timeline in linked.timelines.values():
-        for deployment in timeline.deployments:
-            if deployment.remediates and deployment.status != "cancelled":
-                match = index.find(deployment.remediates, ScopeHint(*timeline.scope))
-                if match is None or match.deployment.id != deployment.id:
-                    yield _Remediation(deployment, match.deployment if match else None)
-
-
-def _remediation_signals(remediations: list[_Remediation]) -> Iterator[FailureSignal]:
-    for remediation in sorted(remediations, key=lambda remediation: deployment_order(remediation.fix)):
-        if remediation.target:
-            yield FailureSignal(
-                remediation.target, "explicit", f"{remediation.fix.id} says that it remediates it", remediation.fix.url
-            )
-
-
-def _incident_signals(incidents: list[AttributedIncident]) -> Iterator[FailureSignal]:
-    for attributed in sorted(
-        incidents, key=lambda attributed: (attributed.incident.detected_at, attributed.incident.id)
-    ):
-        if attributed.attributed_to:
-            rule = "explicit" if attributed.is_explicit else "incident"
-            yield FailureSignal(
-                attributed.attributed_to,
-                rule,
-                f"{attributed.incident.id} {attributed.because}",
-                attributed.incident.url,
-            )
-
-
-def _failures(
-    timeline: ScopeTimeline, signals: dict[str, list[FailureSignal]], policy: Policy, recoveries: Recoveries
-) -> Iterator[Failure]:
-    next_success = NextSuccess(timeline)
-    for deployment in timeline.deployments:
-        if counts_in_failure_rate(deployment, policy):
-            deployment_signals = signals.get(deployment.id, ())
-            failure_signals = [
-                signal for signal in deployment_signals if signal.marks_failure and is_rule_enabled(signal.rule, policy)
-            ]
-            if failure_signals:
-                yield recoveries.failure(min(failure_signals, key=lambda signal: _RULE_RANK[signal.rule]), next_success)
-
-
-def _own_signals(deployment: Deployment) -> Iterator[FailureSignal]:
-    """What a deployment says about itself."""
-    if deployment.health == "failed":
-        yield FailureSignal(deployment, "health-check", "its health check failed", deployment.url)
-    if deployment.status == "failure":
-        yield FailureSignal(deployment, "failed-run", "the run itself failed", deployment.url)
-
-
-def is_rule_enabled(rule: str, policy: Policy) -> bool:
-    """`failed-run` has its own switch, which `counts` has already asked."""
-    return rule == "failed-run" or rule in policy.failure_rules

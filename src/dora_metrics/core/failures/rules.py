@@ -1,4 +1,7 @@
-"""The rules that read a scope's own history: rollback, revert, hotfix (DEFINITIONS §3)."""
+"""Failure rules that need only a scope's own deployments and changes: rollback, revert, hotfix.
+
+The rules are defined in docs/definitions.md.
+"""
 
 import re
 from bisect import bisect_right
@@ -12,12 +15,14 @@ from dora_metrics.core.linking.link import DeliveredChange, ScopeTimeline
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import deployment_label
 
+_REVERT_TITLE = re.compile(r'Revert "(.*)"', re.DOTALL)
+
 
 @dataclass(frozen=True, slots=True)
 class FailureSignal:
-    """One rule's finding: this deployment failed, because of what, and what repaired it if a deployment did.
+    """A rule's finding that a deployment failed, with the reason and the deployment that repaired it, if one did.
 
-    `stands` is False where the finding makes its repair rework, but came too late to blame anybody.
+    `marks_failure` is false if the repair counts as rework but came too late to mark the deployment as failed.
     """
 
     deployment: Deployment
@@ -29,18 +34,18 @@ class FailureSignal:
 
 
 def timeline_signals(timeline: ScopeTimeline, policy: Policy) -> Iterator[FailureSignal]:
-    """Everything that a scope's own deployments and changes say about each other."""
+    """Yield the signals of the rollback, revert and hotfix rules."""
     yield from _rollback_signals(timeline)
     yield from _revert_signals(timeline)
     yield from _hotfix_signals(timeline, policy)
 
 
 def _rollback_signals(timeline: ScopeTimeline) -> Iterator[FailureSignal]:
-    """V1 V2 V3 V1 blames V2, the first deployment after the last one of the sha that came back.
+    """Yield a signal per rollback: V1 V2 V3 V1 marks V2, the first deployment after the last one of the restored sha.
 
-    The deployments between were rolled back; one of their shas that is released again later is no
-    second rollback. Directly after a deployment without a sha nothing can be said. Positions are kept as
-    disjoint spans, so that the whole is n log n.
+    The deployments in between were rolled back. Releasing one of their shas again is not a second rollback. A
+    deployment directly after one without a sha is not examined. The positions that were rolled back are stored as
+    disjoint intervals, so the search takes O(n log n).
     """
     successes = timeline.successes
     last_position: dict[str, int] = {}
@@ -64,7 +69,7 @@ def _rollback_signals(timeline: ScopeTimeline) -> Iterator[FailureSignal]:
 
 
 class _IntervalSet:
-    """Half-open spans of positions; every added one ends later than all before it."""
+    """Disjoint half-open intervals of positions. Each added interval must end after all earlier ones."""
 
     def __init__(self) -> None:
         self._starts: list[int] = []
@@ -83,6 +88,7 @@ class _IntervalSet:
 
 
 def _revert_signals(timeline: ScopeTimeline) -> Iterator[FailureSignal]:
+    """Yield a signal per change that reverts a change of an earlier deployment, unless that is a revert itself."""
     if not any(is_revert(delivered.change) for delivered in timeline.delivered_changes):
         return
     delivered_earlier = _DeliveredIndex()
@@ -99,7 +105,7 @@ def _revert_signals(timeline: ScopeTimeline) -> Iterator[FailureSignal]:
 
 
 class _DeliveredIndex:
-    """What earlier deployments of a scope delivered, by id, by commit and by title."""
+    """The changes that earlier deployments of a scope delivered, by id, sha and title."""
 
     def __init__(self) -> None:
         self._by_id_or_sha: dict[str, DeliveredChange] = {}
@@ -118,38 +124,35 @@ class _DeliveredIndex:
             self._by_title[change.title] = delivered
 
     def reverted_by(self, change: Change) -> DeliveredChange | None:
-        """What a change takes back: named by id or sha; its title counts only where it names nothing."""
+        """Return the change that `change` reverts, by id or sha, or by title if it names neither."""
         if change.reverts:
             return self._by_id_or_sha.get(change.reverts)
         title_match = _REVERT_TITLE.fullmatch(change.title or "")
         return self._by_title.get(title_match[1]) if title_match else None
 
 
-_REVERT_TITLE = re.compile(r'Revert "(.*)"', re.DOTALL)
-
-
 def is_revert(change: Change | None) -> bool:
+    """Whether a change says that it reverts another."""
     return change is not None and bool(change.reverts or _REVERT_TITLE.fullmatch(change.title or ""))
 
 
 def _hotfix_signals(timeline: ScopeTimeline, policy: Policy) -> Iterator[FailureSignal]:
+    """Yield a signal per delivered hotfix. It marks the deployment before, if that is within the hotfix window."""
     deployments = timeline.deployments_reaching_users
     position_by_id = {deployment.id: index for index, deployment in enumerate(deployments)}
     for delivered in timeline.delivered_changes:
         change = delivered.change
         index = position_by_id[delivered.deployment.id]
-        if change is None or index == 0 or not (hotfix_because := hotfix_reason(change, policy)):
+        if change is None or index == 0 or not (reason := hotfix_reason(change, policy)):
             continue
-        previous = deployments[index - 1]
-        is_within_window = delivered.deployment.finished_at - previous.finished_at <= policy.hotfix_window
-        because = f"{change.id} with {hotfix_because} came in the deployment after it"
-        yield FailureSignal(
-            previous, "hotfix", because, change.url, delivered.deployment, marks_failure=is_within_window
-        )
+        previous, repair = deployments[index - 1], delivered.deployment
+        is_soon_enough = repair.finished_at - previous.finished_at <= policy.hotfix_window
+        because = f"{change.id} with {reason} came in the deployment after it"
+        yield FailureSignal(previous, "hotfix", because, change.url, repair, marks_failure=is_soon_enough)
 
 
 def hotfix_reason(change: Change, policy: Policy) -> str | None:
-    """What makes a change a hotfix: a label, the beginning of its branch, or the first word of its title."""
+    """Return what makes a change a hotfix: its label, branch prefix or title. Return None if it is not a hotfix."""
     for label in change.labels or ():
         if label.casefold() in policy.folded_hotfix_labels:
             return f"the label {label}"

@@ -1,13 +1,11 @@
-"""Old months are sealed: what a run must know of them is kept in the checkpoint, however old the ledger is (DESIGN §3).
+"""Checkpoints: a summary of a ledger's old ("sealed") months, `checkpoint.json`, so that a run need not read them.
 
-Let T be the totals of some facts. A ledger's are T(all); a run knows `base + T(carried and recent)`. Sealing a month
-moves facts from recent to carried or out of sight, and makes up for it in `base`, so that the sum stays what it was:
-totals never jump when a month closes. For a ledger that was read whole, `base` is T(all) - T(carried and recent).
+Let T be the totals of some facts. The totals of a ledger are T(all). A run computes them as base totals + T(retained
+and recent facts). Compaction moves facts from recent to retained, or drops them, and adjusts the base totals so that
+the sum stays the same: totals never jump when a month is sealed. For a ledger that was read whole, the base totals are
+T(all) - T(retained and recent facts).
 
-What facts say about each other is judged among carried and recent ones. That leaves out links that reach further
-back than what is carried, which `rebuild` finds.
-
-`checkpoint.json`: what is kept of a ledger's old months, so that a run need not read them.
+Links between facts are evaluated among retained and recent facts. Links to dropped facts are found by `rebuild`.
 """
 
 from collections import Counter, defaultdict
@@ -15,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -29,13 +28,23 @@ from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, environment_of, scope_of
 from dora_metrics.core.windows import WindowSpec
 
+MAX_RETAINED_DEPLOYMENTS = 100
+"""Per scope."""
+
+MAX_RETAINED_CHANGES = 500
+"""Undelivered changes per repository; also the number of vulnerabilities with an undelivered fix."""
+
+LONGEST_GAUGE_WINDOW = timedelta(days=90)
+"""The longest window of a Prometheus gauge."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Months before `until` are sealed; None: none are.
+    """A summary of the months before `until`, or of none if that is None.
 
-    `rules` names what they were judged by. Their facts come to two things: `carried`, those that later facts may
-    still refer to, and `base`, what has to be added to the totals of all facts that are not sealed or carried.
+    `policy_fingerprint` identifies the version and settings that they were evaluated by. `retained_facts` are facts of
+    these months that later facts may still refer to. `base_totals` plus the totals of the retained and all later facts
+    are the totals of the ledger.
     """
 
     policy_fingerprint: str
@@ -45,6 +54,8 @@ class Checkpoint:
 
 
 class _ScopeTotals(msgspec.Struct):
+    """The base totals of one scope. `series`: (name, label, part, number)."""
+
     repository: str
     service: str
     environment: str
@@ -52,6 +63,8 @@ class _ScopeTotals(msgspec.Struct):
 
 
 class _CheckpointFile(msgspec.Struct):
+    """The JSON of `checkpoint.json`."""
+
     rules: str
     until: datetime
     totals: list[_ScopeTotals]
@@ -59,9 +72,9 @@ class _CheckpointFile(msgspec.Struct):
 
 
 def decode_checkpoint(content: bytes, policy_fingerprint: str) -> Checkpoint:
-    """The checkpoint of a ledger; nothing is sealed where it is broken or was made by other rules.
+    """Decode `checkpoint.json`.
 
-    Such a ledger is read whole, once, and gets a new one.
+    If it is invalid or has another fingerprint, return an empty checkpoint. The ledger is then read whole, once.
     """
     try:
         file = msgspec.json.decode(content, type=_CheckpointFile)
@@ -69,38 +82,28 @@ def decode_checkpoint(content: bytes, policy_fingerprint: str) -> Checkpoint:
         return Checkpoint(policy_fingerprint)
     if file.rules != policy_fingerprint or file.until.tzinfo is None:
         return Checkpoint(policy_fingerprint)
-    base_totals: Totals = Counter(
-        {
-            Series(
-                name, Scope(scope_totals.repository, scope_totals.service, scope_totals.environment), label, part
-            ): number
-            for scope_totals in file.totals
-            for name, label, part, number in scope_totals.series
-        }
-    )
+    base_totals: Totals = Counter({
+        Series(name, Scope(scope.repository, scope.service, scope.environment), label, part): number
+        for scope in file.totals
+        for name, label, part, number in scope.series
+    })  # fmt: skip
     return Checkpoint(policy_fingerprint, file.until, base_totals, tuple(file.carried))
 
 
 def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
-    """The file; empty where nothing is sealed. Sorted, so that equal checkpoints are equal files."""
+    """Encode `checkpoint.json`. It is sorted, so that equal checkpoints give equal files, and empty without months."""
     if checkpoint.until is None:
         return b""
     by_scope: dict[Scope, list[tuple[str, str, int | None, int]]] = {}
     for series, number in sorted(checkpoint.base_totals.items(), key=lambda item: _series_order(item[0])):
         by_scope.setdefault(series.scope, []).append((series.name, series.label, series.part, number))
-    return (
-        canonical_json(
-            {
-                "rules": checkpoint.policy_fingerprint,
-                "until": checkpoint.until,
-                "totals": [_ScopeTotals(*scope, series=series) for scope, series in by_scope.items()],
-                "carried": [
-                    _without_empty_fields(fact) for fact in sorted(checkpoint.retained_facts, key=lambda fact: fact.id)
-                ],
-            }
-        )
-        + b"\n"
-    )
+    retained_facts = sorted(checkpoint.retained_facts, key=lambda fact: fact.id)
+    return canonical_json({
+        "rules": checkpoint.policy_fingerprint,
+        "until": checkpoint.until,
+        "totals": [_ScopeTotals(*scope, series=series) for scope, series in by_scope.items()],
+        "carried": [_without_empty_fields(fact) for fact in retained_facts],
+    }) + b"\n"  # fmt: skip
 
 
 def _series_order(series: Series) -> tuple[Scope, str, str, int]:
@@ -108,19 +111,14 @@ def _series_order(series: Series) -> tuple[Scope, str, str, int]:
 
 
 def _without_empty_fields(fact: Fact) -> dict[str, Any]:
-    """A fact without what is empty."""
+    """Return a fact as a mapping, without fields that are None or false."""
     fields: dict[str, Any] = msgspec.to_builtins(fact)
     return {name: value for name, value in fields.items() if value is not None and value is not False}
 
 
-MAX_RETAINED_DEPLOYMENTS = 100
-MAX_RETAINED_CHANGES = 500
-LONGEST_GAUGE_WINDOW = timedelta(days=90)
-
-
 @dataclass(frozen=True)
 class LedgerState:
-    """Facts with what was judged of them."""
+    """Facts and their evaluation."""
 
     facts: Sequence[Fact]
     evaluation: Evaluation
@@ -128,16 +126,18 @@ class LedgerState:
 
     @property
     def totals(self) -> Totals:
+        """The totals of these facts."""
         return count_totals(self.evaluation.histories, self.facts, self.policy)
 
 
 def ledger_state(facts: Iterable[Fact], policy: Policy) -> LedgerState:
+    """Evaluate facts."""
     fact_list = list(facts)
     return LedgerState(fact_list, evaluate_facts(fact_list, policy), policy)
 
 
 def first_month_needed(spec: WindowSpec, now: datetime) -> datetime | None:
-    """The first month that a window reaches, or the one before it, or a gauge; None: all months.
+    """Return the start of the first month that the window, the window before it or a gauge needs; None for all months.
 
     Raises:
         ValueError: if the window would not start before it ends.
@@ -149,113 +149,98 @@ def first_month_needed(spec: WindowSpec, now: datetime) -> datetime | None:
 
 
 def compact(state: LedgerState, previous: Checkpoint, until: datetime, old_ids: AbstractSet[str]) -> Checkpoint:
-    """A checkpoint with which this state's totals are what they were with the one before.
+    """Return a checkpoint of the months before `until` that leaves the totals of the ledger as they are.
 
     Args:
-        state: all facts that are known, in a ledger that was read whole or up to an earlier checkpoint.
-        before: that checkpoint; one that seals nothing for a ledger that was read whole.
-        until: the first month that stays in sight.
-        old: the ids of the facts that lie in months before it.
+        state: all facts that were read, back to the previous checkpoint.
+        previous: the previous checkpoint, an empty one if the ledger was read whole.
+        until: start of the first month that is not checkpointed.
+        old_ids: ids of the facts in the months before.
     """
     old_facts = [fact for fact in state.facts if fact.id in old_ids]
     retained_facts = tuple(_retained_facts(old_facts, state, until))
-    remaining = ledger_state((*retained_facts, *(fact for fact in state.facts if fact.id not in old_ids)), state.policy)
-    return Checkpoint(
-        previous.policy_fingerprint,
-        until,
-        add_totals(previous.base_totals, subtract_totals(state.totals, remaining.totals)),
-        retained_facts,
-    )
+    recent_facts = (fact for fact in state.facts if fact.id not in old_ids)
+    remaining = ledger_state((*retained_facts, *recent_facts), state.policy)
+    base_totals = add_totals(previous.base_totals, subtract_totals(state.totals, remaining.totals))
+    return Checkpoint(previous.policy_fingerprint, until, base_totals, retained_facts)
 
 
 def base_totals_without(base_totals: Totals, restored: Sequence[Fact], facts: Sequence[Fact], policy: Policy) -> Totals:
-    """The base when facts of sealed months count among `facts` again, so that the totals stay what they are."""
+    """Return the base totals without facts of checkpointed months that count again, so that the ledger's totals stay.
+
+    Args:
+        base_totals: those of the checkpoint.
+        restored: the facts that count again.
+        facts: all facts that count.
+        policy: the settings.
+    """
     if not restored:
         return base_totals
     restored_ids = {fact.id for fact in restored}
     others = [fact for fact in facts if fact.id not in restored_ids]
-    without_restored, with_restored = ledger_state(others, policy), ledger_state((*others, *restored), policy)
+    without_restored = ledger_state(others, policy)
+    with_restored = ledger_state((*others, *restored), policy)
     return add_totals(base_totals, subtract_totals(without_restored.totals, with_restored.totals))
 
 
 def _retained_facts(old_facts: Sequence[Fact], state: LedgerState, until: datetime) -> Iterator[Fact]:
-    """What later facts may still refer to, or end."""
-    deployment_by_incident = {
-        attributed.incident.id: attributed.attributed_to
-        for scope_history in state.evaluation.histories
-        for attributed in scope_history.incidents
-    }
+    """Yield the facts of the checkpointed months that later facts may refer to or end."""
+    old_ids = {fact.id for fact in old_facts}
     deployments = _retained_deployments(old_facts, state.policy)
     incidents = [fact for fact in old_facts if isinstance(fact, Incident) and not fact.retracted]
-    open_incidents = [fact for fact in incidents if fact.resolved_at is None or fact.resolved_at >= until]
-    for incident in open_incidents:
-        if deployment := deployment_by_incident.get(incident.id):
-            deployments[deployment.id] = deployment
-    old_ids = {fact.id for fact in old_facts}
-    yield from (deployment for deployment_id, deployment in deployments.items() if deployment_id in old_ids)
-    open_ids = {incident.id for incident in open_incidents}
+    open_ids = {each.id for each in incidents if each.resolved_at is None or each.resolved_at >= until}
+    histories = state.evaluation.histories
+    deployment_by_incident = {
+        each.incident.id: each.attributed_to for history in histories for each in history.incidents
+    }
     for incident in incidents:
-        attributed_to = deployment_by_incident.get(incident.id)
-        if incident.id in open_ids or (attributed_to and attributed_to.id in deployments):
+        if incident.id in open_ids and (deployment := deployment_by_incident.get(incident.id)):
+            deployments[deployment.id] = deployment
+    yield from (deployment for deployment in deployments.values() if deployment.id in old_ids)
+    for incident in incidents:
+        deployment = deployment_by_incident.get(incident.id)
+        if incident.id in open_ids or (deployment and deployment.id in deployments):
             yield incident
     yield from _retained_changes(old_facts, state, old_ids)
-    undelivered_ids = _undelivered_vulnerability_ids(state, old_ids)
-    for fact in old_facts:
-        if (
-            isinstance(fact, Vulnerability)
-            and not fact.retracted
-            and (fact.id in undelivered_ids or _ends_at_or_after(fact, until))
-        ):
-            yield fact
+    yield from _retained_vulnerabilities(old_facts, state, old_ids, until)
 
 
 def _retained_deployments(old_facts: Iterable[Fact], policy: Policy) -> dict[str, Deployment]:
-    """The last of each production scope, and each repository's last one that names an environment at all."""
-    by_scope: dict[tuple[str, ...], list[Deployment]] = defaultdict(list)
+    """Return, by id, the last deployments of each production scope, and of each repository the last with environment.
+
+    Whether a repository has any environment decides whether its deployments without one count as production.
+    """
+    by_scope: dict[Scope, list[Deployment]] = defaultdict(list)
     last_with_environment: dict[str, Deployment] = {}
     for fact in old_facts:
         if isinstance(fact, Deployment) and not fact.retracted:
             if policy.is_production(environment_of(fact)):
                 by_scope[scope_of(fact)].append(fact)
             if fact.environment:
-                last_with_environment[fact.repository] = max(
-                    last_with_environment.get(fact.repository, fact), fact, key=deployment_order
-                )
-    latest = (
-        fact
-        for deployments in by_scope.values()
-        for fact in _latest_of_scope(sorted(deployments, key=deployment_order))
-    )
+                other = last_with_environment.get(fact.repository, fact)
+                last_with_environment[fact.repository] = max(other, fact, key=deployment_order)
+    latest = chain.from_iterable(map(_latest_of_scope, by_scope.values()))
     return {fact.id: fact for fact in (*latest, *last_with_environment.values())}
 
 
-def _latest_of_scope(deployments: Sequence[Deployment]) -> Iterator[Deployment]:
-    """Of one scope, in order: however many failed since, also the success that the next one is compared with."""
-    yield from deployments[-MAX_RETAINED_DEPLOYMENTS:]
-    successes = [deployment for deployment in deployments if deployment.status == "success"]
+def _latest_of_scope(deployments: Iterable[Deployment]) -> Iterator[Deployment]:
+    """Yield the last deployments of one scope, and the success that the next deployment is compared with."""
+    ordered = sorted(deployments, key=deployment_order)
+    yield from ordered[-MAX_RETAINED_DEPLOYMENTS:]
+    successes = [deployment for deployment in ordered if deployment.status == "success"]
     with_changes = [deployment for deployment in successes if deployment.changes is not None]
     yield from (*successes[-1:], *(with_changes[-1:] or successes[:1]))
 
 
 def _retained_changes(old_facts: Sequence[Fact], state: LedgerState, old_ids: AbstractSet[str]) -> Iterator[Change]:
-    """Changes that deployments in sight bring, and of those that none has brought the newest of each repository."""
+    """Yield the changes that recent deployments deliver, and the newest undelivered changes of each repository."""
     needed_ids: set[str] = set()
     delivered_ids: set[str] = set()
     for timeline in link(state.facts, state.policy).timelines.values():
-        already_delivered_ids = {
-            delivered_change.change_id
-            for delivered_change in timeline.delivered_changes
-            if delivered_change.deployment.id in old_ids
-        }
-        delivering = (
-            deployment
-            for deployment in timeline.deployments
-            if deployment.id not in old_ids or deployment.status != "success"
-        )
-        needed_ids |= {
-            change_id for deployment in delivering for change_id in deployment.changes or ()
-        } - already_delivered_ids
-        delivered_ids |= already_delivered_ids
+        earlier_ids = {each.change_id for each in timeline.delivered_changes if each.deployment.id in old_ids}
+        delivering = (each for each in timeline.deployments if each.id not in old_ids or each.status != "success")
+        needed_ids |= {change_id for deployment in delivering for change_id in deployment.changes or ()} - earlier_ids
+        delivered_ids |= earlier_ids
     undelivered: dict[str, list[Change]] = defaultdict(list)
     for fact in old_facts:
         if isinstance(fact, Change) and fact.id in needed_ids:
@@ -266,23 +251,24 @@ def _retained_changes(old_facts: Sequence[Fact], state: LedgerState, old_ids: Ab
         yield from sorted(changes, key=lambda change: (change.defining_time, change.id))[-MAX_RETAINED_CHANGES:]
 
 
+def _retained_vulnerabilities(
+    old_facts: Sequence[Fact], state: LedgerState, old_ids: AbstractSet[str], until: datetime
+) -> Iterator[Vulnerability]:
+    """Yield the vulnerabilities that are open, ended at or after `until`, or have an undelivered fix."""
+    undelivered_ids = _undelivered_vulnerability_ids(state, old_ids)
+    vulnerabilities = (fact for fact in old_facts if isinstance(fact, Vulnerability) and not fact.retracted)
+    for vulnerability in vulnerabilities:
+        end = vulnerability.dismissed_at or vulnerability.fixed_at
+        if vulnerability.id in undelivered_ids or end is None or end >= until:
+            yield vulnerability
+
+
 def _undelivered_vulnerability_ids(state: LedgerState, old_ids: AbstractSet[str]) -> set[str]:
-    """The newest vulnerabilities whose fix a deployment in sight brings, or one that is still to come."""
+    """Return the ids of the newest vulnerabilities whose fix no deployment of the checkpointed months delivered."""
     candidates: dict[str, Vulnerability] = {}
-    for scope_history in state.evaluation.histories:
-        delivered_ids = {fix.vulnerability.id for fix in scope_history.fixes if fix.deployment.id in old_ids}
-        candidates.update(
-            (vulnerability.id, vulnerability)
-            for vulnerability in scope_history.vulnerabilities
-            if has_deployable_fix(vulnerability) and vulnerability.id not in delivered_ids
-        )
-    newest = sorted(
-        candidates.values(),
-        key=lambda vulnerability: (vulnerability.fixed_at or vulnerability.detected_at, vulnerability.id),
-    )
+    for history in state.evaluation.histories:
+        delivered_ids = {fix.vulnerability.id for fix in history.fixes if fix.deployment.id in old_ids}
+        fixed = (vulnerability for vulnerability in history.vulnerabilities if has_deployable_fix(vulnerability))
+        candidates.update((each.id, each) for each in fixed if each.id not in delivered_ids)
+    newest = sorted(candidates.values(), key=lambda each: (each.fixed_at or each.detected_at, each.id))
     return {vulnerability.id for vulnerability in newest[-MAX_RETAINED_CHANGES:]}
-
-
-def _ends_at_or_after(vulnerability: Vulnerability, until: datetime) -> bool:
-    end = vulnerability.dismissed_at or vulnerability.fixed_at
-    return end is None or end >= until

@@ -1,10 +1,6 @@
-"""How facts lie in the ledger's files, and which files a run changes (DESIGN §3).
+"""The files of a ledger: how facts are laid out by month, and which files a merge, the outbox and the page change.
 
-Pure: a ledger is a mapping of paths to contents, wherever it is kept.
-
-Facts that an endpoint has not acknowledged: remembered by id, oldest first, sent in bounded batches.
-
-Which files of a site a run has to write: it is large, and no run reads it.
+All functions are pure. A ledger is a mapping of paths to contents, whatever storage it comes from.
 """
 
 import hashlib
@@ -26,7 +22,7 @@ FACTS_FOLDER = "facts/"
 QUARANTINE_FILE = "quarantine.jsonl"
 OUTBOX_FILE = "outbox.jsonl"
 NON_FACT_FILES = frozenset({QUARANTINE_FILE, OUTBOX_FILE})
-"""Files of a ledger that end like facts files and are none."""
+"""Files of a ledger that have the suffix of facts files but contain no facts."""
 
 README_FILE = "README.md"
 CHECKPOINT_FILE = "checkpoint.json"
@@ -40,7 +36,7 @@ HISTORY_FILE = "history.json"
 BADGES_FOLDER = "badges/"
 NO_JEKYLL_FILE = ".nojekyll"
 ROOT_FILES = (README_FILE, SEQUENCE_FILE, CHECKPOINT_FILE, CURSORS_FILE, REPORTS_FILE, OUTBOX_FILE, QUARANTINE_FILE)
-"""What a run reads besides facts."""
+"""The files that a run reads besides facts."""
 
 README_TITLE = b"# The ledger of dora-metrics"
 README_TEXT = (
@@ -52,29 +48,38 @@ at; `metrics.json`, `metrics.prom` and `history.json` are for programs, `badges/
 It is written by the dora-metrics action. Facts are only ever added: please do not edit or delete files by hand.
 """
 )
-"""The README of a ledger, for who stumbles on it."""
+"""The README of a ledger, for people who come across the branch."""
+
+SITE_PATHS = (PAGE_FILE, HISTORY_FILE, NO_JEKYLL_FILE, BADGES_FOLDER)
+"""The files and folders of the page in a ledger. Folders end with a slash."""
+
+MAX_FILE_BYTES = 400_000
+"""Facts files are split to stay below this size, because GraphQL truncates blobs at 512,000 bytes."""
+
+MAX_BATCH_FACTS = 200
+"""The number of facts that one request sends to the endpoint at most."""
 
 _PART_SUFFIX = re.compile(r"(?:-\d+)?\.jsonl$")
 
-MAX_FILE_BYTES = 400_000
-"""A file is split before it passes this many bytes: GraphQL cuts blobs at 512,000."""
-
-
 FolderListing = Mapping[str, tuple[str, ...] | None]
-"""The names of the files in each folder, None for one that nobody has looked into yet; at the root all names."""
+"""File names by folder, None for a folder that was not listed. The root, `""`, also has the names of folders."""
 
 
 class MonthSelection(NamedTuple):
-    """Which months of a ledger: all from `since` on, and `also` single ones before it; by default all there are."""
+    """The months of a ledger to read: all from `since` on, and the `extra_months` before it. The default is all.
+
+    Months are written as `facts/2026/11`.
+    """
 
     since: str = ""
     extra_months: frozenset[str] = frozenset()
 
     def includes(self, month: str) -> bool:
+        """Whether a month, such as `facts/2026/11`, is selected."""
         return month >= self.since or month in self.extra_months
 
     def includes_any_of(self, year: str) -> bool:
-        """Whether any month of a folder such as `facts/2026` is within reach."""
+        """Whether any month of a year's folder, such as `facts/2026`, is selected."""
         return f"{year}/99" >= self.since or any(month.startswith(f"{year}/") for month in self.extra_months)
 
 
@@ -82,18 +87,19 @@ ALL_MONTHS = MonthSelection()
 
 
 class LedgerLine(NamedTuple):
-    """A record and its canonical line, which keeps the keys that this version does not know."""
+    """A record with its line of JSON, which contains the keys that this version does not know."""
 
     record: FactRecord
     json: bytes
 
     @property
     def month(self) -> str:
+        """The month of the record's defining time, in which the line is stored."""
         return month_of_time(self.record.defining_time)
 
 
 class QuarantinedLine(NamedTuple):
-    """A line of the ledger that is no fact."""
+    """A line in a facts file that could not be decoded, with the path of the file."""
 
     path: str
     bad_line: BadLine
@@ -101,9 +107,11 @@ class QuarantinedLine(NamedTuple):
 
 @dataclass(frozen=True)
 class LedgerContents:
-    """A ledger as it was read: the newest entry of each id, the ids that lie in each month, lines that are no facts.
+    """The parsed files of a ledger.
 
-    Months before `sealed` are judged already; of their facts only those that are `carried` still count.
+    `lines_by_id`: the newest record of each id. `ids_by_month`: the ids in the files of each month. `quarantined`:
+    lines that are not facts. `checkpointed_before`: facts in months before this one are in the checkpoint; of these,
+    `retained_ids` and the changes of later deployments still count.
     """
 
     files: Mapping[str, bytes]
@@ -115,7 +123,7 @@ class LedgerContents:
 
     @cached_property
     def facts(self) -> list[Fact]:
-        """The facts to judge by."""
+        """The facts to evaluate."""
         counted_ids = self._counted_ids
         return [
             line.record
@@ -124,23 +132,24 @@ class LedgerContents:
         ]
 
     def fact_by_id(self, fact_id: str) -> Fact | None:
+        """Return the newest record of an id, None if there is none or its kind is unsupported."""
         line = self.lines_by_id.get(fact_id)
         return None if line is None or isinstance(line.record, UnknownRecord) else line.record
 
     def ids_before(self, first_month: str) -> AbstractSet[str]:
-        """The facts that lie in months before this one, and in no later one."""
+        """Return the ids of facts that are only in months before `first_month`."""
         later_ids = (ids for month, ids in self.ids_by_month.items() if month >= first_month)
         other_ids = self.lines_by_id.keys() - set().union(*later_ids)
         return {fact_id for fact_id in other_ids if self.lines_by_id[fact_id].month < first_month}
 
     @cached_property
     def checkpointed_ids(self) -> AbstractSet[str]:
-        """The facts that lie in sealed months."""
+        """The ids of facts that are only in checkpointed months."""
         return self.ids_before(self.checkpointed_before)
 
     @cached_property
     def delivered_change_ids(self) -> AbstractSet[str]:
-        """The changes that deployments in sight have delivered."""
+        """The ids of the changes that deployments after the checkpoint delivered."""
         records = (self.lines_by_id[fact_id].record for fact_id in self.lines_by_id.keys() - self.checkpointed_ids)
         return {change_id for record in records if isinstance(record, Deployment) for change_id in record.changes or ()}
 
@@ -148,19 +157,16 @@ class LedgerContents:
     def _counted_ids(self) -> AbstractSet[str]:
         if not self.checkpointed_before:
             return self.lines_by_id.keys()
-        return (
-            (self.lines_by_id.keys() - self.checkpointed_ids)
-            | self.retained_ids
-            | (self.delivered_change_ids & self.lines_by_id.keys())
-        )
+        open_ids = self.lines_by_id.keys() - self.checkpointed_ids
+        return open_ids | self.retained_ids | (self.delivered_change_ids & self.lines_by_id.keys())
 
 
 @dataclass(frozen=True)
 class MergePlan:
-    """What a run does to a ledger.
+    """The effect of merging facts into a ledger.
 
-    `after`: the ledger with what was seen. `news`: the facts that changed it. `changes`: new contents by
-    path, in an order in which being interrupted loses nothing; empty contents mean that the file goes.
+    `after`: the ledger with the facts. `new_facts`: those that changed it. `file_changes`: new contents by path,
+    ordered so that an interrupted write loses nothing. Empty contents delete the file.
     """
 
     after: LedgerContents
@@ -169,9 +175,12 @@ class MergePlan:
 
 
 def is_foreign(files: Mapping[str, bytes], folders: FolderListing, sequence: int | None) -> bool:
-    """Whether a place is somebody else's: no ledger was ever written there, and its files are not a ledger's.
+    """Whether a branch or directory contains something other than a ledger.
 
-    `folders`: what lies at the root and below `facts`, where the place could not hold anything else.
+    Args:
+        files: its root files by path.
+        folders: the file names at the root and below `facts`, if the storage could contain anything else.
+        sequence: the ledger's sequence number, None or 0 if no ledger was ever written there.
     """
     if sequence:
         return False
@@ -181,7 +190,7 @@ def is_foreign(files: Mapping[str, bytes], folders: FolderListing, sequence: int
 
 
 def _is_facts_folder(path: str, names: Sequence[str] | None) -> bool:
-    """Whether a folder is one of a ledger's facts; one that nobody has looked into is, if it is a year."""
+    """Whether a folder contains facts files. A folder that was not listed does if it is named like a year."""
     if not f"{path}/".startswith(FACTS_FOLDER):
         return False
     if names is None:
@@ -192,7 +201,13 @@ def _is_facts_folder(path: str, names: Sequence[str] | None) -> bool:
 def parse_ledger(
     files: Mapping[str, bytes], retained_facts: Iterable[Fact] = (), until: datetime | None = None
 ) -> LedgerContents:
-    """What lies in a ledger's files, and what is carried of those that were not read."""
+    """Parse the files of a ledger.
+
+    Args:
+        files: contents by path.
+        retained_facts: facts of the checkpoint that still count.
+        until: end of the checkpointed months, None without a checkpoint.
+    """
     lines_by_id: dict[str, LedgerLine] = {}
     ids_by_month: dict[str, set[str]] = defaultdict(set)
     quarantined: list[QuarantinedLine] = []
@@ -202,26 +217,23 @@ def parse_ledger(
         quarantined += [QuarantinedLine(path, bad_line) for bad_line in bad_lines]
         for record, line in pairs:
             _put_if_newer(lines_by_id, LedgerLine(record, line))
-    for fact in retained_facts:  # where its month was read, it may lie in a file of another name
+    for fact in retained_facts:  # its month may also have been read, from a file of another name
         lines_by_id.setdefault(fact.id, LedgerLine(fact, encode_fact(fact)))
     retained_ids = frozenset(fact.id for fact in retained_facts)
-    return LedgerContents(
-        files, lines_by_id, ids_by_month, tuple(quarantined), month_of_time(until) if until else "", retained_ids
-    )
+    checkpointed_before = month_of_time(until) if until else ""
+    return LedgerContents(files, lines_by_id, ids_by_month, tuple(quarantined), checkpointed_before, retained_ids)
 
 
 def plan_merge(contents: LedgerContents, observed: Iterable[Fact]) -> MergePlan:
-    """The ledger after it has taken in what was seen.
+    """Plan the merge of observed facts into a ledger.
 
-    A file is rewritten only where a fact in it changed or a line of it is no fact; such lines go to
+    A file is rewritten only if one of its facts changed or one of its lines is not a fact. Such lines are moved to
     `quarantine.jsonl`.
     """
     lines_by_id = dict(contents.lines_by_id)
     new_facts = tuple(fact for fact in observed if _put_if_newer(lines_by_id, LedgerLine(fact, encode_fact(fact))))
-    after = replace(
-        contents, lines_by_id=lines_by_id, retained_ids=contents.retained_ids | {fact.id for fact in new_facts}
-    )
     changed_ids = {fact.id for fact in new_facts}
+    after = replace(contents, lines_by_id=lines_by_id, retained_ids=contents.retained_ids | changed_ids)
     file_changes = _rewritten_files(after, changed_ids, {month_of_path(line.path) for line in contents.quarantined})
     if contents.quarantined:
         quarantined = b"".join(_encode_quarantined(line) for line in contents.quarantined)
@@ -230,7 +242,7 @@ def plan_merge(contents: LedgerContents, observed: Iterable[Fact]) -> MergePlan:
 
 
 def _put_if_newer(lines_by_id: dict[str, LedgerLine], line: LedgerLine) -> bool:
-    """Keeps the greater of two records of the same id; whether the new one was kept."""
+    """Store a line unless the stored record of the same id is as new. Return whether it was stored."""
     current = lines_by_id.get(line.record.id)
     if current is not None and _merge_key(current, line) >= _merge_key(line, current):
         return False
@@ -239,43 +251,43 @@ def _put_if_newer(lines_by_id: dict[str, LedgerLine], line: LedgerLine) -> bool:
 
 
 def _merge_key(line: LedgerLine, other: LedgerLine) -> tuple[object, bytes]:
-    """The merge key; the costly half only where the other is as old."""
+    """Return the merge key of a line. The canonical JSON is computed only if both records have the same time."""
     is_tied = line.record.observed_at == other.record.observed_at
     return line.record.observed_at, canonical_line(line.json) if is_tied else b""
 
 
 def month_of_time(moment: datetime) -> str:
-    """`facts/2026/11`."""
+    """Return the month of a time, such as `facts/2026/11`."""
     return f"{FACTS_FOLDER}{moment:%Y/%m}"
 
 
 def month_of_path(path: str) -> str:
-    """`facts/2026/11` for `facts/2026/11.jsonl` and `facts/2026/11-2.jsonl`; a file of another name is its own."""
+    """Return the month of a facts file: `facts/2026/11` for `facts/2026/11.jsonl` and `facts/2026/11-2.jsonl`.
+
+    A file that is not named like a month is a month of its own.
+    """
     return _PART_SUFFIX.sub("", path)
 
 
 def _rewritten_files(after: LedgerContents, changed_ids: set[str], broken_months: set[str]) -> dict[str, bytes]:
-    """New contents of the months that gain, lose or clean a line; those that gain come first."""
+    """Return the new contents of the months that gain or lose a line. Those that gain one come first."""
     gained_lines: dict[str, list[LedgerLine]] = defaultdict(list)
     for fact_id in changed_ids:
         gained_lines[after.lines_by_id[fact_id].month].append(after.lines_by_id[fact_id])
-    losing_months = broken_months | {
-        month for month, ids in after.ids_by_month.items() if not changed_ids.isdisjoint(ids)
-    }
+    losing_months = {month for month, ids in after.ids_by_month.items() if not changed_ids.isdisjoint(ids)}
+    other_months = (losing_months | broken_months) - gained_lines.keys()
     file_changes: dict[str, bytes] = {}
-    for month in (*sorted(gained_lines), *sorted(losing_months - gained_lines.keys())):
+    for month in (*sorted(gained_lines), *sorted(other_months)):
         lines = [*gained_lines.get(month, ()), *_remaining_lines(after, month, changed_ids)]
-        parts_by_path = {f"{month}{suffix}.jsonl": content for suffix, content in _split_into_parts(lines)}
-        stale_files = {path: b"" for path in after.files if _is_stale(path, month, parts_by_path)}
-        contents_by_path = {**parts_by_path, **stale_files}
-        file_changes.update(
-            (path, content) for path, content in contents_by_path.items() if after.files.get(path) != content
-        )
+        parts = {f"{month}{suffix}.jsonl": content for suffix, content in _split_into_parts(lines)}
+        stale = {path: b"" for path in after.files if _is_stale(path, month, parts)}
+        contents = {**parts, **stale}
+        file_changes.update((path, content) for path, content in contents.items() if after.files.get(path) != content)
     return file_changes
 
 
 def _ids_by_month_after(after: LedgerContents, changed_ids: set[str]) -> dict[str, set[str]]:
-    """What lies in each month when the files are rewritten."""
+    """Return the ids in the files of each month after the rewrite."""
     ids_by_month = defaultdict(set, {month: ids - changed_ids for month, ids in after.ids_by_month.items()})
     for fact_id in changed_ids:
         ids_by_month[after.lines_by_id[fact_id].month].add(fact_id)
@@ -283,25 +295,22 @@ def _ids_by_month_after(after: LedgerContents, changed_ids: set[str]) -> dict[st
 
 
 def _remaining_lines(after: LedgerContents, month: str, changed_ids: set[str]) -> Iterable[LedgerLine]:
-    """What stays in a month: a fact that changed lies where it belongs, any other where it was."""
+    """Yield the lines that stay in a month: its unchanged facts, unless they are in the month of their time too."""
     for fact_id in after.ids_by_month.get(month, set()) - changed_ids:
         line = after.lines_by_id[fact_id]
         if line.month == month or fact_id not in after.ids_by_month.get(line.month, ()):
             yield line
 
 
-def _is_stale(path: str, month: str, parts_by_path: Mapping[str, bytes]) -> bool:
-    return path.startswith(FACTS_FOLDER) and month_of_path(path) == month and path not in parts_by_path
+def _is_stale(path: str, month: str, parts: Mapping[str, bytes]) -> bool:
+    """Whether a file of the month is no longer one of its parts."""
+    return path.startswith(FACTS_FOLDER) and month_of_path(path) == month and path not in parts
 
 
 def _split_into_parts(ledger_lines: list[LedgerLine]) -> Iterable[tuple[str, bytes]]:
-    """The lines of a month in the order of their times, in parts that stay below the limit."""
-    lines = [
-        ledger_line.json + b"\n"
-        for ledger_line in sorted(
-            ledger_lines, key=lambda ledger_line: (ledger_line.record.defining_time, ledger_line.record.id)
-        )
-    ]
+    """Sort the lines of a month by time and yield them in files below the size limit, with the suffix of each file."""
+    ordered = sorted(ledger_lines, key=lambda each: (each.record.defining_time, each.record.id))
+    lines = [each.json + b"\n" for each in ordered]
     part: list[bytes] = []
     part_number = size_bytes = 0
     for line in (*lines, None):
@@ -315,20 +324,14 @@ def _split_into_parts(ledger_lines: list[LedgerLine]) -> Iterable[tuple[str, byt
 
 
 def _encode_quarantined(line: QuarantinedLine) -> bytes:
-    text = line.bad_line.text.decode("utf-8", "backslashreplace")
-    return (
-        canonical_json(
-            {"file": line.path, "line": line.bad_line.number, "problem": line.bad_line.problem, "text": text}
-        )
-        + b"\n"
-    )
-
-
-MAX_BATCH_FACTS = 200
+    """Return the line of `quarantine.jsonl` for an invalid line."""
+    number, problem, content = line.bad_line
+    text = content.decode("utf-8", "backslashreplace")
+    return canonical_json({"file": line.path, "line": number, "problem": problem, "text": text}) + b"\n"
 
 
 class OutboxEntry(msgspec.Struct, frozen=True):
-    """A fact's id, and the month it lies in, so that it is found again when a run no longer reads so far back."""
+    """A fact that the endpoint has not acknowledged: its id, and its month, in case a run does not read that far."""
 
     id: str
     month: str = ""
@@ -338,7 +341,7 @@ _outbox_decoder = msgspec.json.Decoder(OutboxEntry)
 
 
 def read_outbox(files: Mapping[str, bytes]) -> list[OutboxEntry]:
-    """What waits, oldest first; a broken line is left out, since `sync` sends what is missing."""
+    """Return the outbox, oldest entry first. Invalid lines are skipped, because `sync` sends missing facts."""
     return [entry for line in files.get(OUTBOX_FILE, b"").splitlines() for entry in _decode_outbox_line(line)]
 
 
@@ -350,35 +353,32 @@ def _decode_outbox_line(line: bytes) -> Iterator[OutboxEntry]:
 
 
 def add_to_outbox(entries: Iterable[OutboxEntry], facts: Iterable[Fact]) -> list[OutboxEntry]:
-    """Both, each id once, in the order in which they came, each in its newest month."""
+    """Append facts to the outbox. Each id is listed once, at its first position, with its newest month."""
     entries_by_id = {entry.id: entry for entry in entries}
     entries_by_id |= {fact.id: OutboxEntry(fact.id, month_of_time(fact.defining_time)) for fact in facts}
     return list(entries_by_id.values())
 
 
 def encode_outbox(entries: Iterable[OutboxEntry]) -> bytes:
-    """The outbox as a file."""
+    """Encode the outbox file."""
     return b"".join(canonical_json(entry) + b"\n" for entry in entries)
 
 
-SITE_PATHS = (PAGE_FILE, HISTORY_FILE, NO_JEKYLL_FILE, BADGES_FOLDER)
-"""Where a site lies in a ledger; a folder ends with a slash."""
-
-
 def git_blob_sha(content: bytes) -> str:
-    """The name that git gives to a content: what is compared, since GitHub lists it."""
+    """Return git's object id of a file with this content, as GitHub lists it."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 def site_changes(site: Mapping[str, bytes], present_shas: Mapping[str, str]) -> dict[str, bytes]:
-    """What makes the places hold this site and nothing else; empty contents mean that a file goes.
+    """Return the file changes after which `SITE_PATHS` contain exactly this page. Empty contents delete a file.
+
+    The page is large and no run reads it, so the present files are compared by their git blob sha.
 
     Args:
-        site: contents by path.
-        there: what lies in the places now, by path, as git names it.
+        site: contents of the page by path.
+        present_shas: git blob shas of the present files by path.
     """
-    written = {
-        path: content for path, content in site.items() if content and present_shas.get(path) != git_blob_sha(content)
-    }
+    site_files = {path: content for path, content in site.items() if content}
+    written = {path: content for path, content in site_files.items() if present_shas.get(path) != git_blob_sha(content)}
     removed = (path for path in present_shas if path.startswith(SITE_PATHS) and not site.get(path))
     return {**written, **dict.fromkeys(removed, b"")}

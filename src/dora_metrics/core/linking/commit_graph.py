@@ -1,13 +1,14 @@
-"""What each deployment delivered, worked out from the commits of the default branch and their parents.
+"""Derive the changes of each deployment from the commit graph of the default branch.
 
-A comparison a deployment would be a request a deployment. The commits are fetched once, and each is looked at once
-for each scope: a deployment delivered what it reaches and no earlier success of its scope does.
+A deployment delivered the commits reachable from its sha and from no earlier success of its scope. `sync` fetches the
+commits once and each scope visits each commit once. A comparison by GitHub would cost a request per deployment.
 """
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -17,16 +18,19 @@ from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.linking.duplicates import deduplicate
 from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.scope import environment_of, scope_of
+from dora_metrics.core.scope import Scope, environment_of, scope_of
 
 MAX_SCOPE_LAG = timedelta(days=30)
-"""A scope that is so far behind the others keeps nobody reading old commits; it is compared when it deploys again."""
+"""A scope whose last success is older than the newest by this much is no anchor, so old commits need not be read.
+
+Its next deployment is compared by GitHub.
+"""
 
 
 class BranchCommit(NamedTuple):
     """A commit of the default branch.
 
-    `change` is what it belongs to: the id of a pull request, the change that it is by itself, or None for a mere merge.
+    `change` is the id of its pull request, or the change that the commit is by itself. It is None for a merge commit.
     """
 
     sha: str
@@ -37,25 +41,33 @@ class BranchCommit(NamedTuple):
 
 @dataclass
 class CommitGraph:
-    """Commits, newest first. `whole`: what is not here is in no later deployment, or the history ends."""
+    """Commits by sha, newest first.
+
+    `is_complete`: no deployment needs commits beyond these, or the history ends here.
+    """
 
     commits_by_sha: dict[str, BranchCommit] = field(default_factory=dict)
     is_complete: bool = False
 
     def add(self, commits: Iterable[BranchCommit]) -> None:
+        """Add older commits, newest first."""
         for commit in commits:
             self.commits_by_sha.setdefault(commit.sha, commit)
 
     @property
     def head(self) -> str | None:
+        """The sha of the newest commit, None without commits."""
         return next(iter(self.commits_by_sha), None)
 
     def missing_parents(self) -> set[str]:
-        """Parents that are not here."""
+        """Return the shas of parents that are not in the graph."""
         return {sha for commit in self.commits_by_sha.values() for sha in commit.parents} - self.commits_by_sha.keys()
 
     def covers(self, anchors: Collection[str]) -> bool:
-        """Whether nothing is left to read: the history ends, or every anchor is here and reaches all that is not."""
+        """Whether no more commits need to be read.
+
+        The graph covers them if the history ends, or if every anchor is in it and reaches all missing parents.
+        """
         missing = self.missing_parents()
         if not missing:
             return True
@@ -64,13 +76,16 @@ class CommitGraph:
         return all(missing <= self.reachable_from(anchor) for anchor in anchors)
 
     def reachable_from(self, sha: str) -> set[str]:
-        """A commit and all behind it, as far as they are known; the first unknown ones are among them."""
+        """Return the shas of a commit and its ancestors, up to and including the first that are not in the graph."""
         visited: set[str] = set()
         self.visit_from(sha, visited)
         return visited
 
     def visit_from(self, sha: str, visited: set[str]) -> tuple[list[BranchCommit], bool]:
-        """The commits behind a sha that were not `seen` before, and whether all are known; they are seen now."""
+        """Return the commits reachable from `sha` that are not in `visited`, and whether the graph has all of them.
+
+        Their shas are added to `visited`.
+        """
         commits: list[BranchCommit] = []
         is_complete, pending = True, [sha]
         while pending:
@@ -88,9 +103,10 @@ class CommitGraph:
 
 
 class DeliveredCommits(NamedTuple):
-    """What a deployment was the first of its scope to deliver.
+    """The commits that a deployment was the first of its scope to deliver.
 
-    `bound` is the success before it that the history holds. Not `whole`: some of it lies where nobody has looked.
+    `previous` is the success before it whose sha is in the graph. `is_complete` is false if the graph lacks some of the
+    commits.
     """
 
     deployment: Deployment
@@ -100,7 +116,7 @@ class DeliveredCommits(NamedTuple):
 
 
 def delivered_commits(successes: Iterable[Deployment], graph: CommitGraph) -> Iterator[DeliveredCommits | Deployment]:
-    """Each success of a scope, in order, with its share; alone where its commit is not in the history."""
+    """Yield the commits of each success of a scope, in order; the deployment itself if the graph lacks its sha."""
     visited: set[str] = set()
     previous: Deployment | None = None
     for deployment in successes:
@@ -114,10 +130,10 @@ def delivered_commits(successes: Iterable[Deployment], graph: CommitGraph) -> It
 
 @dataclass(frozen=True)
 class ResolvedChanges:
-    """Deployments whose changes are known now, then the commits among these changes that are no pull request's.
+    """Facts that the commit graph resolves: deployments with their changes, then the changes that are single commits.
 
-    `apart`: deployments that the history does not link, for a comparison each. `cursor`: where the next reading of
-    commits may stop; to be kept only together with these facts. None: the one before stays.
+    `unresolved`: deployments that need a comparison by GitHub. `cursor`: where the next reading of commits may stop,
+    None to keep the previous one. It is valid only together with these facts.
     """
 
     facts: tuple[Fact, ...]
@@ -127,9 +143,9 @@ class ResolvedChanges:
 
 
 def resolve_changes(facts: Iterable[Fact], graph: CommitGraph, policy: Policy) -> ResolvedChanges:
-    """What the history says about the production deployments among `facts`.
+    """Resolve the changes of the production deployments among `facts` that have none yet.
 
-    A deployment that knows its changes already keeps them, and a scope's first success only bounds the next one.
+    The baseline of a scope stays without changes: there is nothing earlier to compare it with.
     """
     resolved: dict[str, Fact] = {}
     unresolved: list[Deployment] = []
@@ -137,36 +153,25 @@ def resolve_changes(facts: Iterable[Fact], graph: CommitGraph, policy: Policy) -
     outside_shas: set[str] = set()
     rank_by_sha = {sha: rank for rank, sha in enumerate(graph.commits_by_sha)}
     for successes in _successes_by_scope(facts, policy):
-        latest = None
-        for position, delivered in enumerate(delivered_commits(successes, graph)):
+        for delivered in islice(delivered_commits(successes, graph), 1, None):
             deployment = delivered if isinstance(delivered, Deployment) else delivered.deployment
-            latest = deployment if isinstance(delivered, DeliveredCommits) else latest
-            if deployment.changes is not None or not position:
+            if deployment.changes is not None:
                 continue
-            is_by_path = scope_of(deployment)[1] in policy.services
-            if (
-                isinstance(delivered, DeliveredCommits)
-                and delivered.is_complete
-                and delivered.previous
-                and not is_by_path
-            ):
-                resolved.update((fact.id, fact) for fact in _resolved_facts(delivered, delivered.previous, rank_by_sha))
+            if isinstance(delivered, DeliveredCommits) and _is_resolvable(delivered, policy):
+                resolved.update((fact.id, fact) for fact in _resolved_facts(delivered, rank_by_sha))
             else:
                 unresolved.append(deployment)
-        newest_successes += [latest] if latest else []
+        newest_successes += [success for success in successes if success.sha in graph.commits_by_sha][-1:]
         outside_shas |= {successes[-1].sha or ""} - graph.commits_by_sha.keys() - {""}
-    return ResolvedChanges(
-        tuple(resolved.values()),
-        tuple(unresolved),
-        _next_cursor(graph, newest_successes, outside_shas),
-        _unresolved_notes(unresolved, graph),
-    )
+    cursor = _next_cursor(graph, newest_successes, outside_shas)
+    notes = _unresolved_notes(unresolved, graph)
+    return ResolvedChanges(tuple(resolved.values()), tuple(unresolved), cursor, notes)
 
 
 def _successes_by_scope(facts: Iterable[Fact], policy: Policy) -> Iterator[list[Deployment]]:
-    """The successes of each scope, in order."""
+    """Yield the successes of each scope, in order."""
     deployments = [fact for fact in facts if isinstance(fact, Deployment) and not fact.retracted]
-    by_scope: defaultdict[tuple[str, str, str], list[Deployment]] = defaultdict(list)
+    by_scope: defaultdict[Scope, list[Deployment]] = defaultdict(list)
     for deployment in deduplicate(deployments, policy).deployments:
         if deployment.status == "success" and policy.is_production(environment_of(deployment)):
             by_scope[scope_of(deployment)].append(deployment)
@@ -174,12 +179,19 @@ def _successes_by_scope(facts: Iterable[Fact], policy: Policy) -> Iterator[list[
         yield sorted(successes, key=deployment_order)
 
 
-def _resolved_facts(delivered: DeliveredCommits, previous: Deployment, rank_by_sha: dict[str, int]) -> Iterator[Fact]:
-    """The deployment with its changes, the oldest first, and those that are a commit each."""
+def _is_resolvable(delivered: DeliveredCommits, policy: Policy) -> bool:
+    """Whether the graph has all commits since the previous success. Services by path also need the changed files."""
+    has_all = delivered.is_complete and delivered.previous is not None
+    return has_all and scope_of(delivered.deployment).service not in policy.services
+
+
+def _resolved_facts(delivered: DeliveredCommits, rank_by_sha: dict[str, int]) -> Iterator[Fact]:
+    """Yield the deployment with its changes, oldest first, then the changes that are single commits."""
     commits = sorted(delivered.commits, key=lambda commit: -rank_by_sha[commit.sha])
     changes = {_change_id(commit.change): commit.change for commit in commits if commit.change}
     deployment = delivered.deployment
-    yield replace(deployment, changes=tuple(changes), previous=previous.id, commit_count=len(commits))
+    previous_id = delivered.previous.id if delivered.previous else None
+    yield replace(deployment, changes=tuple(changes), previous=previous_id, commit_count=len(commits))
     for change in changes.values():
         if isinstance(change, Change):
             observed_at = change.first_commit_at or deployment.finished_at
@@ -191,7 +203,13 @@ def _change_id(change: str | Change) -> str:
 
 
 def _next_cursor(graph: CommitGraph, newest_successes: list[Deployment], outside_shas: set[str]) -> Cursor | None:
-    """Where the next reading may stop; `elsewhere`: what was deployed last and need not be looked for again."""
+    """Return where the next reading of commits may stop, None if this one was not complete.
+
+    Args:
+        graph: the commits that were read.
+        newest_successes: of each scope, the newest success whose sha is in the graph.
+        outside_shas: the shas deployed last that are not in the graph; the next reading need not look for them.
+    """
     if not graph.is_complete or graph.head is None:
         return None
     newest_finish = max((deployment.finished_at for deployment in newest_successes), default=None)

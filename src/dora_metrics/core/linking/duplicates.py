@@ -1,7 +1,7 @@
-"""One deployment that several sources tell of counts once.
+"""Deduplicate deployments: one that several GitHub sources reported counts once.
 
-The one that knows best wins: the job that deployed and said so, then GitHub's deployment, the release, the observed
-workflow run, the push. Only what GitHub itself tells is compared; a deployment from outside is its sender's word.
+The most precise source wins: the job that deployed, then the GitHub deployment, the release, the workflow run, the
+push. Only facts from GitHub are compared. Deployments reported by other systems are never duplicates.
 """
 
 import re
@@ -17,23 +17,26 @@ from dora_metrics.core.scope import environment_of
 
 _RUN_URL = re.compile(r"/actions/runs/(\d+)(?:/|\?|#|$)")
 _PREFERRED_TO_PUSHES = ("deployment", "release", "run", "job")
+"""The kinds of deployments that make a push of the same commit a duplicate."""
+
 _NOTE_TERMS = {
     "deployment": ("GitHub deployments", "the job that deployed"),
     "release": ("releases", "the GitHub deployment of their tag"),
     "run": ("workflow runs", "what they deployed or released"),
     "push": ("pushes", "the deployment of the same commit"),
 }
+"""For each kind of duplicates: their plural, and what counts instead."""
 
 
 class Deduplicated(NamedTuple):
-    """The deployments that count, and sentences on those that do not."""
+    """The deployments that count, and notes for readers about those that do not."""
 
     deployments: list[Deployment]
     notes: list[str]
 
 
 def deduplicate(deployments: Sequence[Deployment], policy: Policy) -> Deduplicated:
-    """The same without those that a better source tells of as well."""
+    """Leave out the deployments that a more precise source reported too. The order stays."""
     in_production = (d for d in deployments if policy.is_production(environment_of(d)))
     index = _SourceIndex.of(in_production)
     counted: list[Deployment] = []
@@ -52,13 +55,21 @@ def deduplicate(deployments: Sequence[Deployment], policy: Policy) -> Deduplicat
 
 
 def _run_id(deployment: Deployment) -> str | None:
+    """Return the id of the workflow run that a deployment's URL points to."""
     match = _RUN_URL.search(deployment.url or "")
     return match[1] if match else None
 
 
 @dataclass
 class _SourceIndex:
-    """Production deployments by what others can be recognised by."""
+    """Production deployments, indexed by the properties by which their duplicates are recognised.
+
+    `job_environments`: (run id, environment) of each job that recorded its deployment.
+    `recorded_in_parts`: (kind, key) of runs recorded by job, and of releases and pushes recorded by service.
+    `runs_with_deployment`: ids of the runs that created a GitHub deployment.
+    `services_by_tag`: services deployed from (kind and repository, tag).
+    `deployments_by_commit`: (kind, deployment) by (repository, sha).
+    """
 
     job_environments: set[tuple[str | None, str | None]] = field(default_factory=set)
     recorded_in_parts: set[tuple[str, str]] = field(default_factory=set)
@@ -75,8 +86,8 @@ class _SourceIndex:
             index._add(deployment, DeploymentId.parse(deployment.id))
         return index
 
-    def _add(self, deployment: Deployment, fact_id: DeploymentId) -> None:
-        kind, key, is_part = fact_id
+    def _add(self, deployment: Deployment, deployment_id: DeploymentId) -> None:
+        kind, key, is_part = deployment_id
         if kind == "job":
             self.job_environments.add((key, deployment.environment))
             self.recorded_in_parts.add(("run", key))
@@ -90,16 +101,16 @@ class _SourceIndex:
             self.deployments_by_commit[deployment.repository, deployment.sha].append((kind, deployment))
 
     def duplicate_kind(self, deployment: Deployment) -> str | None:
-        """The kind of a double; empty for one that needs no words, None for what is no double."""
+        """Return the kind of a duplicate, empty if it needs no note. Return None if it is not a duplicate."""
         kind, key, is_part = DeploymentId.parse(deployment.id)
         match kind:
             case "run" | "release" | "push" if not is_part and (kind, key) in self.recorded_in_parts:
-                return ""  # the jobs of a run, the services of a monorepo tell of their own parts
+                return ""  # the jobs of a run and the services of a monorepo have facts of their own
             case "deployment" if (_run_id(deployment), deployment.environment) in self.job_environments:
                 return kind
             case "release" if self._shares_tag("deployment", deployment):
                 return kind
-            case "run" if key in self.runs_with_deployment or self._is_run_of_other_source(deployment):
+            case "run" if key in self.runs_with_deployment or self._has_other_source(deployment):
                 return kind
             case "push" if any(
                 _same_service(deployment, other) for other in self._of_same_commit(deployment, _PREFERRED_TO_PUSHES)
@@ -108,25 +119,26 @@ class _SourceIndex:
             case _:
                 return None
 
-    def _is_run_of_other_source(self, run: Deployment) -> bool:
-        """Whether a deployment or release of the run's commit began while it ran, or is of the tag it ran for."""
+    def _has_other_source(self, run: Deployment) -> bool:
+        """Whether a deployment or release of the run's commit began during the run, or a release has the run's tag."""
         if self._shares_tag("release", run):
             return True
         return any(_began_during(run, other) for other in self._of_same_commit(run, ("deployment", "release")))
 
     def _shares_tag(self, kind: str, deployment: Deployment) -> bool:
+        """Whether a deployment of this kind has the same tag and does not name another service."""
         services = self.services_by_tag.get((f"{kind} {deployment.repository}", str(deployment.ref)), set())
         return bool(services) and (deployment.service is None or not services.isdisjoint({deployment.service, None}))
 
     def _of_same_commit(self, deployment: Deployment, kinds: Collection[str]) -> Iterator[Deployment]:
-        """Deployments of the same commit."""
+        """Yield the deployments of these kinds with the same commit."""
         for kind, other in self.deployments_by_commit.get((deployment.repository, str(deployment.sha)), ()):
             if kind in kinds:
                 yield other
 
 
 def _same_service(first: Deployment, second: Deployment) -> bool:
-    """Where neither names another one."""
+    """Whether two deployments have the same service, or one of them names none."""
     return first.service == second.service or first.service is None or second.service is None
 
 

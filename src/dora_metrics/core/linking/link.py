@@ -1,4 +1,4 @@
-"""From facts to scopes: which deployments belong together, and what each of them delivered."""
+"""Link facts: group deployments by scope and assign each change to the deployment that delivered it first."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -9,13 +9,15 @@ from typing import NamedTuple
 from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Vulnerability
 from dora_metrics.core.linking.duplicates import deduplicate
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.scope import DEFAULT_ENVIRONMENT, Scope, default_service, scope_of
+from dora_metrics.core.scope import Scope, scope_of
 
 
 class DeliveredChange(NamedTuple):
-    """A change and the first successful deployment that contains it; `fact` is None for one that is only listed.
+    """A change and the first successful deployment that contains it.
 
-    `bounding`: it came with the scope's first known deployment, so that nobody knows since when it waited.
+    `change` is None if the deployment lists the id and no such fact exists. `is_baseline` is true if the deployment
+    is the scope's baseline, its first known success: there is nothing earlier to compare it with, so its changes
+    have no lead time.
     """
 
     change_id: str
@@ -26,7 +28,7 @@ class DeliveredChange(NamedTuple):
 
 @dataclass
 class ScopeTimeline:
-    """One scope's deployments, in order, and what they delivered."""
+    """The deployments of one scope and the changes that they delivered, both in order of time."""
 
     scope: Scope
     deployments: list[Deployment] = field(default_factory=list)
@@ -34,16 +36,18 @@ class ScopeTimeline:
 
     @property
     def successes(self) -> list[Deployment]:
+        """The successful deployments, in order."""
         return [deployment for deployment in self.deployments if deployment.status == "success"]
 
     @property
     def deployments_reaching_users(self) -> list[Deployment]:
+        """The deployments that reached users, in order."""
         return [deployment for deployment in self.deployments if has_reached_users(deployment)]
 
 
 @dataclass
 class LinkedFacts:
-    """Everything known, linked. `notes` says what a reader must know about the links."""
+    """All facts that are not retracted, linked. `notes` are sentences for readers about the quality of the links."""
 
     timelines: dict[Scope, ScopeTimeline]
     changes_by_id: dict[str, Change]
@@ -53,40 +57,36 @@ class LinkedFacts:
 
 
 def has_reached_users(deployment: Deployment) -> bool:
-    """A success always has; a failure only where its source says so; a cancelled one never counts."""
+    """Whether a deployment reached users: every success, and a failure if its source says so."""
     return deployment.status == "success" or (deployment.status == "failure" and deployment.reached_users)
 
 
 def deployment_order(deployment: Deployment) -> tuple[datetime, datetime, str]:
-    """The order of deployments everywhere."""
+    """Sort key of deployments: end, start, id."""
     return deployment.finished_at, deployment.started_at or EPOCH, deployment.id
 
 
 def previous_success(deployment: Deployment, facts: Iterable[Fact]) -> Deployment | None:
-    """What to compare a deployment with: the latest success before it in its scope whose commit and changes are known.
+    """Return the success to compare a deployment with: the latest earlier one of its scope with a sha and changes.
 
-    Without one it is the first success there is, which only bounds what comes after it. So what a failed
-    comparison left open is found by the next one.
+    If no earlier success has its changes, return the earliest one, the baseline. A comparison that failed is thus
+    covered by the next one. Return None if there is no earlier success.
     """
-    scope = scope_of(deployment)
+    scope, end = scope_of(deployment), deployment_order(deployment)
     earlier_successes = [
         fact
         for fact in facts
         if isinstance(fact, Deployment) and fact.status == "success" and fact.sha and not fact.retracted
-        if scope_of(fact) == scope
-        and deployment_order(fact) < deployment_order(deployment)
-        and fact.id != deployment.id
+        if scope_of(fact) == scope and deployment_order(fact) < end and fact.id != deployment.id
     ]
-    with_changes = [fact for fact in earlier_successes if fact.changes is not None]
-    return (
-        max(with_changes, key=deployment_order)
-        if with_changes
-        else min(earlier_successes, key=deployment_order, default=None)
-    )
+    with_changes = [success for success in earlier_successes if success.changes is not None]
+    if with_changes:
+        return max(with_changes, key=deployment_order)
+    return min(earlier_successes, key=deployment_order, default=None)
 
 
 def link(facts: Iterable[Fact], policy: Policy) -> LinkedFacts:
-    """Scopes with their deployments in order and their deliveries; retracted facts are left out."""
+    """Link all facts that are not retracted, leaving out duplicates and deployments outside production."""
     linked = LinkedFacts({}, {}, [], [], [])
     deployments: list[Deployment] = []
     for fact in facts:
@@ -103,7 +103,7 @@ def link(facts: Iterable[Fact], policy: Policy) -> LinkedFacts:
                 linked.vulnerabilities.append(fact)
     deduplicated = deduplicate(deployments, policy)
     linked.notes += deduplicated.notes
-    _group_by_scope(linked, deduplicated.deployments, policy)
+    _add_timelines(linked, deduplicated.deployments, policy)
     for timeline in linked.timelines.values():
         timeline.deployments.sort(key=deployment_order)
         timeline.delivered_changes = find_delivered_changes(timeline.deployments, linked.changes_by_id)
@@ -111,24 +111,21 @@ def link(facts: Iterable[Fact], policy: Policy) -> LinkedFacts:
     return linked
 
 
-def _group_by_scope(linked: LinkedFacts, deployments: list[Deployment], policy: Policy) -> None:
+def _add_timelines(linked: LinkedFacts, deployments: list[Deployment], policy: Policy) -> None:
+    """Add a timeline per production scope, and notes about deployments without or outside one."""
     repositories_with_environments = {deployment.repository for deployment in deployments if deployment.environment}
     counts_outside_production: dict[str, int] = defaultdict(int)
     assumed_production: set[str] = set()
     for deployment in deployments:
-        environment = deployment.environment or ""
         is_assumed = deployment.repository not in repositories_with_environments
         if is_assumed:
-            environment = DEFAULT_ENVIRONMENT
             assumed_production.add(deployment.repository)
-        if is_assumed or policy.is_production(environment):
-            service = deployment.service or default_service(deployment.repository)
-            scope = Scope(deployment.repository, service, environment)
-            (
-                linked.timelines.get(scope) or linked.timelines.setdefault(scope, ScopeTimeline(scope))
-            ).deployments.append(deployment)
+        if is_assumed or policy.is_production(deployment.environment or ""):
+            scope = scope_of(deployment)
+            timeline = linked.timelines.get(scope) or linked.timelines.setdefault(scope, ScopeTimeline(scope))
+            timeline.deployments.append(deployment)
         else:
-            counts_outside_production[environment or "no environment"] += 1
+            counts_outside_production[deployment.environment or "no environment"] += 1
     linked.notes += [
         f"{repository} has never recorded an environment: all its deployments count as production."
         for repository in sorted(assumed_production)
@@ -141,10 +138,13 @@ def _group_by_scope(linked: LinkedFacts, deployments: list[Deployment], policy: 
 def find_delivered_changes(
     deployments: Iterable[Deployment], changes_by_id: Mapping[str, Change]
 ) -> list[DeliveredChange]:
-    """What each deployment of a scope was the first to deliver, in order.
+    """Return the changes of a scope, each with the first success that lists it, in order of deployment.
 
-    The changes of an attempt that did not succeed go to the next success. A sha that succeeded before
-    delivers nothing new. A change stays with the first success that lists it.
+    The changes of an attempt that did not succeed belong to the next success. Deploying a sha again delivers nothing.
+
+    Args:
+        deployments: those of one scope, in order.
+        changes_by_id: all changes.
     """
     delivered: list[DeliveredChange] = []
     delivered_ids: set[str] = set()
