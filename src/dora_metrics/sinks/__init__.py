@@ -1,1 +1,1 @@
-"""Where metrics go. A sink that fails is a value, shown in the summary and judged once, at the end."""
+"""Where metrics are sent. A failing sink returns an outcome, which the summary shows and the exit code considers."""

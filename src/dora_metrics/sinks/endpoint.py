@@ -1,4 +1,4 @@
-"""Any HTTP endpoint: facts and metrics as JSON, signed, at least once (DESIGN §8)."""
+"""An HTTP endpoint of the user's: facts and metrics as JSON, optionally signed, delivered at least once."""
 
 import hashlib
 import hmac
@@ -13,12 +13,13 @@ from dora_metrics.sinks.http import BearerAuth, SendError, SinkRequest, send_wit
 
 
 def fact_count(count: int) -> str:
+    """Return `1 fact`, `2 facts`."""
     return "1 fact" if count == 1 else f"{count} facts"
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """An address that takes a POST; a token and a signing key where they are given."""
+    """An address that takes a POST, with an optional bearer token and an optional signing key."""
 
     url: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
@@ -27,7 +28,7 @@ class Endpoint:
     name: str = "endpoint"
 
     def send(self, payload: SinkPayload) -> Outcome:
-        """Posts the facts with the metrics. The same facts have the same Idempotency-Key, so a repeat is safe."""
+        """Post the facts with the metrics. The same facts have the same Idempotency-Key, so a repeat is safe."""
         body = canonical_json(
             {
                 "schema": SCHEMA,

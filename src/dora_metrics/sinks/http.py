@@ -1,4 +1,4 @@
-"""HTTP for sinks: bounded in time and tries, silent about secrets, failures as words."""
+"""HTTP for sinks: limited time and tries, no secret in any message, every failure described in one line."""
 
 import base64
 import time
@@ -19,14 +19,33 @@ _MAX_BODY_BYTES = 10_000
 _MAX_QUOTED_CHARACTERS = 200
 _REDACTED = "***"
 _MIN_SECRET_CHARACTERS = 4
+"""Shorter secrets are not redacted: they would blank out ordinary words."""
+
+BAD_ADDRESS = "the address cannot be used; it begins with http:// or https:// and a host"
+_UNSENDABLE_HEADER = "the token cannot be sent: it holds a line break or letters outside Latin-1; paste it again"
+
+_SUCCESS_CLASS, _REDIRECT_CLASS, _SERVER_ERROR_CLASS = 2, 3, 5
+_HINTS_BY_STATUS = {
+    301: "the address has moved; use the new one",
+    400: "it does not take what was sent",
+    401: "user, password or token are missing or wrong",
+    403: "the credentials may not do this",
+    404: "nothing is at this address; check the path",
+    413: "it takes no body of this size",
+    429: "it is asked too often",
+}
+_HINTS_BY_CLASS = {
+    _REDIRECT_CLASS: "it redirects; use the final address",
+    _SERVER_ERROR_CLASS: "the server has a problem",
+}
 
 
 class SendError(Exception):
-    """It was not accepted; the message says what happened, why usually, and what to do."""
+    """A request that was not accepted. The message says what happened, the likely cause and what to do."""
 
 
 class BearerAuth(AuthBase):
-    """A token, given as `auth` because requests would let a netrc entry replace a plain header."""
+    """A bearer token. It is passed as `auth` because requests lets a netrc entry replace a plain header."""
 
     def __init__(self, token: str) -> None:
         self._token = token.strip()
@@ -38,7 +57,7 @@ class BearerAuth(AuthBase):
 
 @dataclass(frozen=True)
 class SinkRequest:
-    """One idempotent request; its address and its headers may hold secrets."""
+    """One idempotent request. Its URL, body and headers may hold secrets, so `repr` omits them."""
 
     method: str
     url: str = field(repr=False)
@@ -48,7 +67,7 @@ class SinkRequest:
 
 
 class _SinkRetry(Retry):
-    """Again, and after the pause that the server asks for, where that is a time at all."""
+    """Retries after the pause in `Retry-After`, which is ignored if it is not a valid time."""
 
     def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
         try:
@@ -59,15 +78,15 @@ class _SinkRetry(Retry):
 
 class _SinkSession(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - requests' name
-        """Nowhere: requests would read the whole body of a redirect, and stumble over a broken address in it."""
+        """Return None: otherwise requests reads the redirect's whole body and fails on a malformed address."""
         return None
 
 
 def send_with_retries(request: SinkRequest, limits: HttpLimits) -> None:
-    """Sends a message, again while that may help. Redirects are not followed.
+    """Send a request, with retries where they may help. Redirects are not followed.
 
     Raises:
-        SendError: unless the answer is a success.
+        SendError: unless the response is a success.
     """
     retry = _SinkRetry(
         total=limits.tries - 1,
@@ -99,7 +118,7 @@ def send_with_retries(request: SinkRequest, limits: HttpLimits) -> None:
 
 
 def _describe_failure(problem: Exception, limits: HttpLimits) -> str:
-    """What happened, without the address: it may hold a password."""
+    """Describe a request that got no response, without its URL, which may hold a password."""
     match problem:
         case requests.exceptions.SSLError():
             return "the TLS connection failed; check the certificate, and that the address is right about https"
@@ -116,10 +135,6 @@ def _describe_failure(problem: Exception, limits: HttpLimits) -> str:
             return _UNSENDABLE_HEADER
 
 
-BAD_ADDRESS = "the address cannot be used; it begins with http:// or https:// and a host"
-_UNSENDABLE_HEADER = "the token cannot be sent: it holds a line break or letters outside Latin-1; paste it again"
-
-
 def _describe_connection_error(problem: requests.ConnectionError, limits: HttpLimits) -> str:
     cause = problem.args[0] if problem.args else None
     match getattr(cause, "reason", cause):
@@ -132,22 +147,6 @@ def _describe_connection_error(problem: requests.ConnectionError, limits: HttpLi
             return f"no connection ({limits.tries} tries); it is down, or its host or port are wrong for this runner"
 
 
-_SUCCESS_CLASS, _REDIRECT_CLASS, _SERVER_ERROR_CLASS = 2, 3, 5
-_HINTS_BY_STATUS = {
-    301: "the address has moved; use the new one",
-    400: "it does not take what was sent",
-    401: "user, password or token are missing or wrong",
-    403: "the credentials may not do this",
-    404: "nothing is at this address; check the path",
-    413: "it takes no body of this size",
-    429: "it is asked too often",
-}
-_HINTS_BY_CLASS = {
-    _REDIRECT_CLASS: "it redirects; use the final address",
-    _SERVER_ERROR_CLASS: "the server has a problem",
-}
-
-
 def _describe_refusal(response: requests.Response, limits: HttpLimits) -> str:
     status = response.status_code
     hint = _HINTS_BY_STATUS.get(status) or _HINTS_BY_CLASS.get(status // 100, "it refused")
@@ -156,7 +155,7 @@ def _describe_refusal(response: requests.Response, limits: HttpLimits) -> str:
 
 
 def _quotable_body(response: requests.Response, limits: HttpLimits) -> str:
-    """The beginning of the body on one line, without what servers like to repeat of a request: its secrets."""
+    """Return the start of the body on one line, with the request's secrets redacted: servers tend to echo them."""
     text = _read_body_start(response, limits).decode(errors="replace")
     for secret in sorted(_secrets_in(response.request), key=len, reverse=True):
         text = text.replace(secret, _REDACTED)
@@ -165,7 +164,7 @@ def _quotable_body(response: requests.Response, limits: HttpLimits) -> str:
 
 
 def _read_body_start(response: requests.Response, limits: HttpLimits) -> bytes:
-    """What came of the body in good time; it may be endless, broken off, or not what its headers say."""
+    """Return the start of the body as far as it arrives in time. It may be endless, cut off or wrongly encoded."""
     body, deadline = b"", time.monotonic() + limits.read_seconds
     try:
         while len(body) < _MAX_BODY_BYTES and time.monotonic() < deadline:
@@ -174,12 +173,12 @@ def _read_body_start(response: requests.Response, limits: HttpLimits) -> bytes:
                 break
             body += chunk
     except (HTTPError, OSError):
-        pass  # the status has said what matters
+        pass  # the status alone is enough
     return body
 
 
 def _secrets_in(request: requests.PreparedRequest) -> Iterator[str]:
-    """The address behind the host, which may hold a key, and the credentials."""
+    """Yield the URL's path and query, which may hold a key, and the credentials."""
     scheme, _, credentials = str(request.headers.get("Authorization", "")).partition(" ")
     secrets = [request.path_url, request.path_url.partition("?")[0], credentials]
     if scheme == "Basic":

@@ -1,4 +1,4 @@
-"""Prometheus Pushgateway: one group a repository, replaced whole by one PUT (DESIGN §7)."""
+"""Prometheus Pushgateway: one group for each repository, which one PUT replaces as a whole."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from dora_metrics.sinks.http import BAD_ADDRESS, SendError, SinkRequest, send_wi
 
 @dataclass(frozen=True)
 class Pushgateway:
-    """A gateway, with basic authentication where a user is given."""
+    """A Pushgateway, with basic authentication if a user is configured."""
 
     url: str = field(repr=False)
     job: str
@@ -23,7 +23,7 @@ class Pushgateway:
     name: str = "Pushgateway"
 
     def send(self, payload: SinkPayload) -> Outcome:
-        """Replaces the repository's group. The client escapes the grouping key, `/` included."""
+        """Replace the repository's group. The client escapes the grouping key, including its `/`."""
         registry = CollectorRegistry()
         registry.register(payload.families)
         try:
@@ -36,7 +36,7 @@ class Pushgateway:
             )
         except SendError as problem:
             return Outcome(self.name, "failed", str(problem))
-        except ValueError:  # from the client, which takes the address apart before anybody else looks at it
+        except ValueError:  # from the client, which parses the address before it calls the handler
             return Outcome(self.name, "failed", BAD_ADDRESS)
         return Outcome(self.name, "done")
 
@@ -44,10 +44,12 @@ class Pushgateway:
         self,
         url: str,
         method: str,
-        timeout: float | None,  # noqa: ARG002 - the client passes it by name; patience is ours
+        timeout: float | None,  # noqa: ARG002 - the client passes it by name; `limits` decides
         headers: list[tuple[str, str]],
         data: bytes,
     ) -> Callable[[], None]:
+        """Return the function that sends one request, as the client's `handler` protocol asks."""
+
         def put() -> None:
             send_with_retries(SinkRequest(method, url, data, dict(headers), self.auth), self.limits)
 

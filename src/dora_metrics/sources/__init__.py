@@ -1,7 +1,4 @@
-"""Where facts come from besides GitHub's events.
-
-What every source gives.
-"""
+"""Where facts come from besides GitHub: files and git histories. The health check asks a service instead."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +10,11 @@ from dora_metrics.settings.model import Settings
 
 @dataclass(frozen=True)
 class SourceFacts:
-    """Facts, each in its newest state, and what a reader must know about the rest."""
+    """What a source returns: facts, each in its newest state, and notes for readers on what is missing or assumed."""
 
     facts: list[Fact]
     notes: tuple[str, ...]
 
 
 FactSource = Callable[[Settings, datetime], SourceFacts]
-"""Reads facts, by the settings and as of a moment."""
+"""Reads facts by the settings; the second argument is the time at which the run started."""

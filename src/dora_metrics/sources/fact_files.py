@@ -1,4 +1,4 @@
-"""Facts from files: one file, all `*.jsonl` of a folder (a ledger's root works), or standard input."""
+"""Facts from files: one file, all `*.jsonl` below a folder (the root of a ledger works), or standard input."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -21,30 +21,33 @@ _MAX_PROBLEMS = 100
 
 @dataclass(frozen=True)
 class _FactStream:
+    """A named stream of fact lines that can be opened more than once."""
+
     name: str
     open: Callable[[], AbstractContextManager[BinaryIO]]
 
 
 def read(location: str, stdin: BinaryIO) -> SourceFacts:
-    """The facts at `place`: a file, a folder, or `-` for standard input.
+    """Read the facts at `location`: a file, a folder, or `-` for standard input.
 
     Raises:
-        FactsError: with every line that is no fact, as `file:line: what`.
+        FactsError: with every invalid line, as `file:line: problem`.
     """
-    state, problems, streams = NewestRecords(), [], list(_fact_streams(location, stdin))
+    newest, problems, streams = NewestRecords(), [], list(_fact_streams(location, stdin))
     for stream in streams:
-        for records, bad_lines in _decode_chunks(stream):
-            state.add(records)
+        for decoded, bad_lines in _decode_chunks(stream):
+            newest.add(decoded)
             problems += [_problem_text(stream.name, bad_line) for bad_line in bad_lines]
     if problems:
         hidden_count = len(problems) - _MAX_PROBLEMS
         raise FactsError(
             [*problems[:_MAX_PROBLEMS], *([f"and {hidden_count} more such lines"] if hidden_count > 0 else [])]
         )
-    if state.tied_ids:
-        state.resolve_ties(pair for stream in streams for pair in _records_with_lines(stream))
-    facts = [record for record in state.records.values() if not isinstance(record, UnknownRecord)]
-    return SourceFacts(facts, _notes(list(state.records.values())))
+    if newest.tied_ids:
+        newest.resolve_ties(pair for stream in streams for pair in _records_with_lines(stream))
+    records = list(newest.records.values())
+    facts = [record for record in records if not isinstance(record, UnknownRecord)]
+    return SourceFacts(facts, _notes(records))
 
 
 def _fact_streams(location: str, stdin: BinaryIO) -> Iterator[_FactStream]:
@@ -71,7 +74,7 @@ def _records_with_lines(stream: _FactStream) -> Iterator[tuple[FactRecord, bytes
 
 
 def _chunks(stream: _FactStream) -> Iterator[tuple[int, bytes]]:
-    """Whole lines of about 8 MiB at a time, with the number of their first line."""
+    """Yield chunks of whole lines of about 8 MiB, each with the number of its first line."""
     line_number = 1
     try:
         with stream.open() as file:
@@ -90,13 +93,10 @@ def _problem_text(name: str, bad_line: BadLine) -> str:
 
 
 def _notes(records: list[FactRecord]) -> tuple[str, ...]:
+    """Return a note on the records of kinds that this version does not know."""
     unknown_kinds = [record.kind for record in records if isinstance(record, UnknownRecord)]
     if not unknown_kinds:
         return ()
     kinds = ", ".join(sorted(set(unknown_kinds)))
-    return (
-        (
-            "Records of a kind or version that this program does not know, and in no number: "
-            f"{len(unknown_kinds)} ({kinds})."
-        ),
-    )
+    unknown = "Records of a kind or version that this program does not know, and in no number"
+    return (f"{unknown}: {len(unknown_kinds)} ({kinds}).",)

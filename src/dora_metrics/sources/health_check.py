@@ -1,6 +1,6 @@
-"""Asks a service over HTTP whether it is well, within bounds: so many tries, so much time, and no other scheme.
+"""The health check of a service over HTTP, with a limit on tries and time; redirects to another scheme are refused.
 
-What it says of an answer never holds the address, which may hold a secret, nor anything that the service wrote.
+The result never contains the URL, which may hold a secret, nor anything that the service sent.
 """
 
 import time
@@ -18,9 +18,14 @@ _MAX_REDIRECTS = 5
 
 @dataclass(frozen=True)
 class HealthCheckRequest:
-    """What is asked, which statuses mean healthy (`200`, `200-299`), and how long it may take.
+    """Which URL to check, and how.
 
-    `seconds` is for all tries together, `seconds_a_try` for one; the pause before the second try is doubled each time.
+    Attributes:
+        healthy_statuses: HTTP statuses that mean healthy, such as `200` or `200-299`.
+        retries: tries after the first one.
+        total_seconds: limit for all tries and pauses together.
+        try_seconds: limit for one try.
+        first_pause_seconds: pause before the second try; it doubles with each further try.
     """
 
     url: str = field(repr=False)
@@ -33,28 +38,28 @@ class HealthCheckRequest:
 
 @dataclass(frozen=True)
 class HealthCheckResult:
-    """How the service is, None where that could not be asked, and what happened."""
+    """The outcome: `health` is None if the URL cannot be checked; `text` says what happened."""
 
     health: Health | None
     text: str
 
 
 class _NotCheckableError(Exception):
-    """The address leads nowhere that may be asked: that says nothing about the service."""
+    """The URL cannot be checked, which says nothing about the service."""
 
 
 class _UnhealthyError(Exception):
-    """It did not say that it is well."""
+    """The service did not answer with a healthy status."""
 
 
 class _HealthCheckSession(requests.Session):
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - requests' name
-        """Nowhere: requests would read the whole body of a redirect, and stumble over a broken address in it."""
+        """Return None: otherwise requests reads the redirect's whole body and fails on a malformed address."""
         return None
 
 
 def check_health(request: HealthCheckRequest, pause: Callable[[float], None]) -> HealthCheckResult:
-    """The first answer that means healthy within the bounds, else what the last try met."""
+    """Try until a healthy answer or a limit is reached; a failure describes the last try."""
     deadline = time.monotonic() + request.total_seconds
     last_problem, tries = "", 0
     while tries <= request.retries and time.monotonic() < deadline:
@@ -77,11 +82,14 @@ def _tries_text(tries: int) -> str:
 
 
 def _status_within(seconds: float, request: HealthCheckRequest) -> int:
-    """The healthy status of one try. A server that lets its answer drip is left alone with it when the time is over.
+    """Return the healthy status of one try.
+
+    The request runs in a thread of its own, which is abandoned at the timeout: requests limits only the time between
+    two bytes, so a slow answer could take much longer.
 
     Raises:
-        _UnwellError: where it is none, or came too late.
-        _CannotAskError: where the address cannot be asked.
+        _UnhealthyError: if the status is not healthy or came too late.
+        _NotCheckableError: if the URL cannot be checked.
     """
     outcomes: list[int | Exception] = []
 
@@ -104,7 +112,7 @@ def _status_within(seconds: float, request: HealthCheckRequest) -> int:
 
 
 def _healthy_status(request: HealthCheckRequest, seconds: float) -> int:
-    """The healthy status behind up to five redirects of the same scheme."""
+    """Return the healthy status at the end of up to five redirects within the same scheme."""
     url, scheme = request.url, _scheme(request.url)
     for _ in range(_MAX_REDIRECTS + 1):
         status, location = _get_status(url, seconds)
@@ -123,7 +131,7 @@ def _scheme(url: str) -> str:
 
 
 def _get_status(url: str, seconds: float) -> tuple[int, str | None]:
-    """Status and location of one answer; nothing of its body is read."""
+    """Return status and `Location` of one response without reading its body."""
     try:
         with (
             _HealthCheckSession() as session,
@@ -141,7 +149,6 @@ def _get_status(url: str, seconds: float) -> tuple[int, str | None]:
 
 
 def _redirect_url(url: str, location: str) -> str:
-    """Where a redirect leads."""
     try:
         return urljoin(url, location)
     except ValueError:

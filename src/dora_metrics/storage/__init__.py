@@ -1,1 +1,1 @@
-"""Where history is kept. A ledger is a set of files with a version; `core.ledger.layout` decides what is in them."""
+"""Where a ledger lives. `core.ledger.layout` decides which files it holds; this package reads and writes them."""

@@ -1,7 +1,7 @@
-"""`ledger: branch:NAME` or `branch:NAME@owner/repo`: an orphan branch that is only ever appended to.
+"""`ledger: branch:NAME` or `branch:NAME@owner/repo`: an orphan branch to which commits are only ever added.
 
-Read in one request, or a few for a large ledger, and written in one: a commit that GitHub makes only on top of the head
-that was read. Nothing is checked out, nothing forced.
+Reading takes one request, or a few for a large ledger. Writing takes one: a commit that GitHub creates only on top of
+the head that was read. Nothing is checked out and nothing is force-pushed.
 """
 
 import base64
@@ -35,17 +35,16 @@ from dora_metrics.github.repository import GitObject, file_content, read_objects
 _NO_CONFIG: Mapping[str, object] = {"configOwner": "", "configName": "", "config": "", "includesConfig": False}
 _REF_EXISTS_MESSAGE = "reference already exists"
 _MAX_UNCERTAIN_WRITES = 3
+"""After this many writes without an answer, the ledger counts as unusable."""
 _QUERIED_MONTHS = 8
+"""Months up to the next one that the first request can ask for."""
 _USUAL_MONTHS = 6
-"""What a window of 30 days needs, and gauges of 90; the next month is one of them."""
+"""Months that a window of 30 days and gauges over 90 days need, the next month included."""
 
 
 @dataclass
 class BranchStorage:
-    """A branch of a repository on GitHub. Writes without an answer are given up after a few.
-
-    `now`: which months are looked for first.
-    """
+    """A branch of a repository on GitHub. `now` decides which months the first request asks for."""
 
     client: Client
     repository: str
@@ -60,10 +59,13 @@ class BranchStorage:
         return f"branch:{self.branch} of {self.repository}"
 
     def read_config_and_prefetch(self, repository: str, path: str) -> bytes | None:
-        """A file on a repository's default branch, None where there is none; read in one request with the ledger.
+        """Read a file of a repository's default branch, and the ledger for the next `read`, in one request.
+
+        Returns:
+            The file's content, or None if there is no such file.
 
         Raises:
-            LedgerError: if GitHub does not show both.
+            LedgerError: if GitHub does not return both.
         """
         repository_variables = dict(
             zip(("configOwner", "configName"), owner_and_name(repository).values(), strict=True)
@@ -76,10 +78,10 @@ class BranchStorage:
             return file_content(self.client, repository, config_object)
 
     def read(self, months: MonthSelection = ALL_MONTHS) -> Snapshot:
-        """See the port: in one request, if the months are few and small; nothing where there is no branch yet.
+        """See Storage. Takes one request if the months are few and small. A missing branch is an empty ledger.
 
         Raises:
-            LedgerError: if GitHub does not show it.
+            LedgerError: if GitHub does not return it.
         """
         snapshot, self._prefetched = self._prefetched or self._query_ledger(months, _NO_CONFIG)[0], None
         return self.read_more(snapshot, months)
@@ -87,7 +89,7 @@ class BranchStorage:
     def _query_ledger(
         self, months: MonthSelection, config_variables: Mapping[str, object]
     ) -> tuple[Snapshot, GitObject]:
-        """The branch as far as one request shows it, and the config file if that is asked for."""
+        """Return the part of the ledger that one request can show, and the config file if it was requested."""
         month_paths = list(filter(months.includes, _last_months(self.now)))
         year_folders = sorted({month_path.rpartition("/")[0] for month_path in month_paths})
         paths = [*ROOT_FILES, "facts", *year_folders, *(f"{month_path}.jsonl" for month_path in month_paths)]
@@ -108,10 +110,10 @@ class BranchStorage:
         return snapshot, config_node.get("object")
 
     def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
-        """See the port: in one request for every fifty files, and one for folders in folders of facts.
+        """See Storage. Takes one request for each fifty files, and one for each level of subfolders.
 
         Raises:
-            LedgerError: if GitHub does not show it.
+            LedgerError: if GitHub does not return it.
         """
         folders = dict(snapshot.folders)
         while unlisted := [path for path, names in folders.items() if names is None and months.includes_any_of(path)]:
@@ -133,21 +135,17 @@ class BranchStorage:
                 path: file_content(self.client, self.repository, git_object)
                 for path, git_object in objects_by_path.items()
             }
-        return {path: file_content for path, file_content in contents.items() if file_content is not None}
+        return {path: content for path, content in contents.items() if content is not None}
 
     def write(self, snapshot: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:
-        """See the port. An answer that got lost counts as overtaken: the next read shows whether it was done.
+        """See Storage. A lost answer counts as a conflict: the next read shows whether the write was done.
 
         Raises:
-            LedgerError: if GitHub refuses.
+            LedgerError: if GitHub refuses, or the answers to several writes were lost.
         """
         sequence, changes = with_next_sequence(snapshot.sequence, changes)
         try:
-            version = (
-                self._commit_on_head(snapshot.version, changes, message)
-                if snapshot.version
-                else self._create_branch(changes, message)
-            )
+            version = self._commit(snapshot.version, changes, message)
         except StaleHeadError:
             return None
         except (UncertainOutcomeError, NotFoundError) as problem:
@@ -165,7 +163,7 @@ class BranchStorage:
         return replace(snapshot, files=files, sequence=sequence, version=version) if version else None
 
     def blob_ids(self, snapshot: Snapshot, paths: Sequence[str]) -> Mapping[str, str]:
-        """See the port: in one request. Where GitHub does not tell, nothing is known to be there."""
+        """See Storage. Takes one request. If it fails the result is empty, so all files are written again."""
         if not snapshot.version:
             return {}
         try:
@@ -176,10 +174,10 @@ class BranchStorage:
         return {path: blob_id for path, blob_id in blobs if path.startswith(tuple(paths))}
 
     def has_changed_since(self, snapshot: Snapshot) -> bool:
-        """See the port.
+        """See Storage.
 
         Raises:
-            LedgerError: if GitHub does not show it.
+            LedgerError: if GitHub does not return the branch.
         """
         with self._as_ledger_error("read"):
             ref = self.client.query("Head", self._ref_variables)["repository"]["ref"]
@@ -191,11 +189,15 @@ class BranchStorage:
 
     @contextmanager
     def _as_ledger_error(self, participle: str) -> Iterator[None]:
-        """What GitHub refuses is a ledger that cannot be used."""
+        """Turn GitHub's errors into a LedgerError; `participle` completes "cannot be ..."."""
         try:
             yield
         except GitHubError as problem:
             raise self._ledger_error(participle, problem) from None
+
+    def _commit(self, head: str, changes: Mapping[str, bytes], message: str) -> str | None:
+        """Create a commit on `head`, or the branch if there is none yet; None if another run created it first."""
+        return self._commit_on_head(head, changes, message) if head else self._create_branch(changes, message)
 
     def _commit_on_head(self, head: str, changes: Mapping[str, bytes], message: str) -> str:
         additions = [
@@ -218,7 +220,7 @@ class BranchStorage:
         return str(answer["createCommitOnBranch"]["commit"]["oid"])
 
     def _create_branch(self, changes: Mapping[str, bytes], message: str) -> str | None:
-        """The first commit of an orphan branch; None if another run has begun it meanwhile."""
+        """Create an orphan branch with its first commit; None if another run created it first."""
         git_api = f"/repos/{self.repository}/git"
         tree_entries = [
             {"path": path, "mode": "100644", "type": "blob", "content": content.decode()}
@@ -248,7 +250,7 @@ class BranchStorage:
 
 
 def _last_months(now: datetime) -> list[str]:
-    """The months up to the next one, since clocks differ."""
+    """Return the last months, ending with the next one because clocks differ."""
     current_month = now.year * 12 + now.month
     return [
         month_of_time(datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC))
@@ -257,7 +259,7 @@ def _last_months(now: datetime) -> list[str]:
 
 
 def _names_by_folder(objects_by_path: Mapping[str, GitObject], *paths: str) -> dict[str, tuple[str, ...] | None]:
-    """The names of the files in each of these folders; the folders in them as not looked into yet."""
+    """Return the file names in each folder at `paths`; their subfolders map to None, which means not listed yet."""
     names_by_folder: dict[str, tuple[str, ...] | None] = {}
     for path in paths:
         entries = (objects_by_path.get(path) or {}).get("entries") or ()

@@ -1,9 +1,7 @@
 """`ledger: dir:PATH`: a folder, for local runs, tests and runners that keep a disk or a cache.
 
-One process at a time in a folder.
-
-The operating system's own locks, which end with the process that holds them. filelock would do the same, but it
-imports asyncio, which costs a quarter of a run's start.
+One process at a time writes to a folder. The lock is the operating system's, so it ends with the process that holds it.
+The filelock package would do the same, but it imports asyncio, which costs a quarter of a run's start-up time.
 """
 
 import os
@@ -30,24 +28,153 @@ from dora_metrics.core.ledger.layout import (
 from dora_metrics.core.ledger.snapshot import Snapshot, is_primary_data, parse_sequence, with_next_sequence
 from dora_metrics.errors import LedgerError
 
-_RETRY_SECONDS = 0.02
+_LOCK_FILE = ".lock"
+_LOCK_TIMEOUT_SECONDS = 30
+_LOCK_RETRY_SECONDS = 0.02
+
+
+class DirectoryStorage:
+    """A ledger in a folder. Each file is replaced as a whole, so a killed run leaves the old or the new content."""
+
+    is_persistent = True
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def name(self) -> str:
+        return f"dir:{self._root}"
+
+    def read(self, months: MonthSelection = ALL_MONTHS) -> Snapshot:
+        """See Storage.
+
+        Raises:
+            LedgerError: if the folder cannot be read.
+        """
+        sequence = self._read_sequence()  # first, so that a concurrent write looks newer than this snapshot
+        files = self._read_contents(self._root / name for name in ROOT_FILES if name != SEQUENCE_FILE)
+        return self.read_more(Snapshot(files, sequence, written_at=self._written_at()), months)
+
+    def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
+        """See Storage. The result may contain later writes of other runs; then `write` refuses.
+
+        Raises:
+            LedgerError: if the folder cannot be read.
+        """
+        paths = (path for path in self._facts_files() if months.includes(month_of_path(self._relative_path(path))))
+        facts = self._read_contents(path for path in paths if self._relative_path(path) not in snapshot.files)
+        return replace(snapshot, files={**snapshot.files, **facts}, months=months)
+
+    def _facts_files(self) -> Iterator[Path]:
+        """Yield all `*.jsonl` files at any depth. A folder that cannot be read is an error, not an empty folder."""
+        try:
+            for folder, _, names in os.walk(self._root / FACTS_FOLDER, onerror=_raise_unless_missing):
+                yield from (Path(folder, name) for name in names if name.endswith(".jsonl"))
+        except OSError as problem:
+            raise self._ledger_error("read", problem) from None
+
+    def _read_contents(self, paths: Iterable[Path]) -> dict[str, bytes]:
+        try:
+            return {self._relative_path(path): path.read_bytes() for path in paths if path.is_file()}
+        except OSError as problem:
+            raise self._ledger_error("read", problem) from None
+
+    def _relative_path(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix()
+
+    def write(self, snapshot: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
+        """See Storage. Files are written in the order of `changes`.
+
+        Raises:
+            LedgerError: if the folder cannot be written, or another run holds its lock for 30 seconds.
+        """
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            with file_lock(self._root / _LOCK_FILE, _LOCK_TIMEOUT_SECONDS):
+                if self._read_sequence() != snapshot.sequence or self._is_half_written(snapshot, changes):
+                    return None
+                return self._apply(snapshot, changes)
+        except TimeoutError:
+            raise LedgerError(
+                f"{self.name}: another run has held it for {_LOCK_TIMEOUT_SECONDS} s; it is not written"
+            ) from None
+        except OSError as problem:
+            raise self._ledger_error("written", problem) from None
+
+    def _is_half_written(self, snapshot: Snapshot, changes: Mapping[str, bytes]) -> bool:
+        """Return whether a run wrote one of these files and was killed before it wrote the sequence.
+
+        The checkpoint counts too: it is removed first, as a sign that facts of checkpointed months change.
+        """
+        primary_paths = (path for path in changes if is_primary_data(path) or path == CHECKPOINT_FILE)
+        return any(_content_or_empty(self._root / path) != snapshot.files.get(path, b"") for path in primary_paths)
+
+    def blob_ids(self, snapshot: Snapshot, paths: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
+        """See Storage.
+
+        Raises:
+            LedgerError: if the folder cannot be read.
+        """
+        files = (file for listed_path in paths for file in self._files_at(listed_path))
+        return {path: git_blob_sha(content) for path, content in self._read_contents(files).items()}
+
+    def _files_at(self, listed_path: str) -> Iterator[Path]:
+        path = self._root / listed_path
+        yield from sorted(path.rglob("*.json")) if listed_path.endswith("/") else (path,)
+
+    def has_changed_since(self, snapshot: Snapshot) -> bool:
+        return self._read_sequence() != snapshot.sequence
+
+    def _apply(self, snapshot: Snapshot, changes: Mapping[str, bytes]) -> Snapshot:
+        """Write the files. The old checkpoint is removed first: a run killed here leaves none, not a wrong one."""
+        sequence, changes = with_next_sequence(snapshot.sequence, changes)
+        if CHECKPOINT_FILE in changes:
+            _replace_file(self._root / CHECKPOINT_FILE, b"")
+        for path, content in changes.items():
+            _replace_file(self._root / path, content)
+        files = {
+            path: content
+            for path, content in {**snapshot.files, **changes}.items()
+            if content and path != SEQUENCE_FILE
+        }
+        return replace(snapshot, files=files, sequence=sequence)
+
+    def _written_at(self) -> datetime | None:
+        """Return when the metrics were last computed, None if never."""
+        try:
+            return datetime.fromtimestamp((self._root / METRICS_FILE).stat().st_mtime, UTC)
+        except OSError:
+            return None
+
+    def _read_sequence(self) -> int:
+        try:
+            return parse_sequence((self._root / SEQUENCE_FILE).read_bytes())
+        except FileNotFoundError:
+            return 0
+        except OSError as problem:
+            raise self._ledger_error("read", problem) from None
+
+    def _ledger_error(self, participle: str, problem: OSError) -> LedgerError:
+        return LedgerError(
+            f"{self.name}: cannot be {participle} ({problem.strerror}); check the path and its permissions"
+        )
 
 
 @contextmanager
 def file_lock(path: Path, timeout_seconds: float) -> Iterator[None]:
-    """Holds the lock of a file, which is made if it is not there and stays afterwards.
+    """Hold an exclusive lock on a file, which is created if it is missing and stays afterwards.
 
     Raises:
-        TimeoutError: if another process holds it all the time.
-        OSError: if the file cannot be made.
+        TimeoutError: if another process holds the lock until the timeout.
+        OSError: if the file cannot be created.
     """
     deadline = time.monotonic() + timeout_seconds
     with path.open("a+b") as file:
         while not _try_lock(file):
             if time.monotonic() > deadline:
                 raise TimeoutError
-            time.sleep(_RETRY_SECONDS)
-        yield  # closing the file ends the lock
+            time.sleep(_LOCK_RETRY_SECONDS)
+        yield  # closing the file releases the lock
 
 
 if sys.platform == "win32":
@@ -71,138 +198,6 @@ else:
         return True
 
 
-_LOCK_FILE = ".lock"
-_LOCK_TIMEOUT_SECONDS = 30
-
-
-class DirectoryStorage:
-    """A ledger in a folder. Each file is replaced whole, so that a killed run leaves old or new, never half."""
-
-    is_persistent = True
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-
-    @property
-    def name(self) -> str:
-        return f"dir:{self._root}"
-
-    def read(self, months: MonthSelection = ALL_MONTHS) -> Snapshot:
-        """See the port.
-
-        Raises:
-            LedgerError: if the folder cannot be read.
-        """
-        sequence = self._read_sequence()  # first: what is written meanwhile must look newer, never older
-        files = self._read_contents(self._root / name for name in ROOT_FILES if name != SEQUENCE_FILE)
-        return self.read_more(Snapshot(files, sequence, written_at=self._written_at()), months)
-
-    def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
-        """See the port. What was written since may be among it; then `write` refuses.
-
-        Raises:
-            LedgerError: if the folder cannot be read.
-        """
-        paths = (path for path in self._facts_files() if months.includes(month_of_path(self._relative_path(path))))
-        facts = self._read_contents(path for path in paths if self._relative_path(path) not in snapshot.files)
-        return replace(snapshot, files={**snapshot.files, **facts}, months=months)
-
-    def _facts_files(self) -> Iterator[Path]:
-        """All `*.jsonl`, at any depth; a folder that cannot be read is an error, never an empty one."""
-        try:
-            for folder, _, names in os.walk(self._root / FACTS_FOLDER, onerror=_raise_unless_missing):
-                yield from (Path(folder, name) for name in names if name.endswith(".jsonl"))
-        except OSError as problem:
-            raise self._ledger_error("read", problem) from None
-
-    def _read_contents(self, paths: Iterable[Path]) -> dict[str, bytes]:
-        try:
-            return {self._relative_path(path): path.read_bytes() for path in paths if path.is_file()}
-        except OSError as problem:
-            raise self._ledger_error("read", problem) from None
-
-    def _relative_path(self, path: Path) -> str:
-        return path.relative_to(self._root).as_posix()
-
-    def write(self, snapshot: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
-        """See the port; `changes` are made in their order.
-
-        Raises:
-            LedgerError: if the folder cannot be written, or another run holds it for half a minute.
-        """
-        try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            with file_lock(self._root / _LOCK_FILE, _LOCK_TIMEOUT_SECONDS):
-                if self._read_sequence() != snapshot.sequence or self._is_half_written(snapshot, changes):
-                    return None
-                return self._apply(snapshot, changes)
-        except TimeoutError:
-            raise LedgerError(
-                f"{self.name}: another run has held it for {_LOCK_TIMEOUT_SECONDS} s; it is not written"
-            ) from None
-        except OSError as problem:
-            raise self._ledger_error("written", problem) from None
-
-    def _is_half_written(self, snapshot: Snapshot, changes: Mapping[str, bytes]) -> bool:
-        """Whether a run that was killed before it could count its change has written one of these files.
-
-        The checkpoint among them: it went first, and says that facts of sealed months have changed.
-        """
-        primary_paths = (path for path in changes if is_primary_data(path) or path == CHECKPOINT_FILE)
-        return any(_content_or_empty(self._root / path) != snapshot.files.get(path, b"") for path in primary_paths)
-
-    def blob_ids(self, snapshot: Snapshot, paths: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
-        """See the port.
-
-        Raises:
-            LedgerError: if the folder cannot be read.
-        """
-        files = (file for listed_path in paths for file in self._files_at(listed_path))
-        return {path: git_blob_sha(content) for path, content in self._read_contents(files).items()}
-
-    def _files_at(self, listed_path: str) -> Iterator[Path]:
-        path = self._root / listed_path
-        yield from sorted(path.rglob("*.json")) if listed_path.endswith("/") else (path,)
-
-    def has_changed_since(self, snapshot: Snapshot) -> bool:
-        """See the port."""
-        return self._read_sequence() != snapshot.sequence
-
-    def _apply(self, snapshot: Snapshot, changes: Mapping[str, bytes]) -> Snapshot:
-        """A checkpoint that no longer holds goes first: a run that is killed here leaves none, not a wrong one."""
-        sequence, changes = with_next_sequence(snapshot.sequence, changes)
-        if CHECKPOINT_FILE in changes:
-            _replace_file(self._root / CHECKPOINT_FILE, b"")
-        for path, content in changes.items():
-            _replace_file(self._root / path, content)
-        files = {
-            path: content
-            for path, content in {**snapshot.files, **changes}.items()
-            if content and path != SEQUENCE_FILE
-        }
-        return replace(snapshot, files=files, sequence=sequence)
-
-    def _written_at(self) -> datetime | None:
-        """When the numbers were computed last."""
-        try:
-            return datetime.fromtimestamp((self._root / METRICS_FILE).stat().st_mtime, UTC)
-        except OSError:
-            return None
-
-    def _read_sequence(self) -> int:
-        try:
-            return parse_sequence((self._root / SEQUENCE_FILE).read_bytes())
-        except FileNotFoundError:
-            return 0
-        except OSError as problem:
-            raise self._ledger_error("read", problem) from None
-
-    def _ledger_error(self, participle: str, problem: OSError) -> LedgerError:
-        return LedgerError(
-            f"{self.name}: cannot be {participle} ({problem.strerror}); check the path and its permissions"
-        )
-
-
 def _raise_unless_missing(problem: OSError) -> None:
     if not isinstance(problem, FileNotFoundError):
         raise problem
@@ -213,18 +208,18 @@ def _content_or_empty(path: Path) -> bytes:
 
 
 def _replace_file(path: Path, content: bytes) -> None:
-    """The file with this content, whole or not at all; without content the file goes."""
+    """Replace a file atomically, or remove it if `content` is empty."""
     if not content:
         path.unlink(missing_ok=True)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")  # one name, so that killed runs leave one such file at most
+    temporary = path.with_name(f".{path.name}.new")  # a fixed name, so killed runs leave at most one such file
     try:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o644)  # the container's root writes, other steps of the job read
+        temporary.chmod(0o644)  # the container writes as root; other steps of the job must be able to read
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)

@@ -1,9 +1,8 @@
-"""What each tag was the first to bring: every commit is met once, whatever the number of tags.
+"""The commits of a git history, and the changes that are new at each tag.
 
-A walk goes down the first parents before the others, and comes back up. So the oldest commits land first, and what a
-merge's other parents bring is what its first parent does not reach.
-
-The commits behind some tips, read in one go while git is still walking.
+`read_log` reads all commits in one go. `new_history` walks from a tip and visits every commit once, whatever the number
+of tags. It follows first parents before the others and lists a commit after its parents. So the oldest commits come
+first, and a merge's other parents contribute only what its first parent does not reach.
 """
 
 import re
@@ -18,21 +17,21 @@ from msgspec import Struct
 from dora_metrics.errors import GitError
 from dora_metrics.sources.git.repository import Git
 
-# Nothing of it needs a tree or a file, which a partial clone lacks. git ends each field of a text at a NUL, so that
-# seven of them make a commit; `rev-list` writes the line `commit <sha>` before it.
+# None of these fields needs a tree or a file, which a partial clone may lack. Seven NUL-terminated fields make a commit;
+# `rev-list` writes the line `commit <sha>` before the first one.
 _LOG_FORMAT = "%P%x00%at%x00%ct%x00%an%x00%ae%x00%ce%x00%B%x00"
 _FIELDS_PER_COMMIT = 7
 _GITHUB_COMMITTER = "noreply@github.com"
 
 EARLIEST_SECONDS, LATEST_SECONDS = 631_152_000, 7_258_118_400
-"""Times before 1990 or after 2199 are those of a wrong clock, or of none: no program of today is older."""
+"""1990 and 2200 in seconds since 1970. Times outside come from a wrong clock or from none."""
 
 
 class GitCommit(Struct, frozen=True, gc=False):
-    """What a commit says of itself; times in seconds since 1970, None where they cannot be.
+    """A commit as git has it. Times are in seconds since 1970, None if implausible.
 
-    `by_github`: GitHub made the commit, as it does when somebody presses one of its buttons. `body` is empty where
-    nothing can be read from it, for the texts of a long history are most of it.
+    `is_by_github`: GitHub created the commit, as its merge and revert buttons do. `body` is kept only if it can name a
+    reverted commit or a pull request's title, because the bodies are most of a long history's size.
     """
 
     sha: str
@@ -56,34 +55,34 @@ class CommitLog:
         return sorted(self.commits)
 
     def expand_sha(self, prefix: str) -> str | None:
-        """The only sha that begins so."""
+        """Return the sha that starts with `prefix`, None unless there is exactly one."""
         index = bisect_left(self._sorted_shas, prefix)
         matches = [sha for sha in self._sorted_shas[index : index + 2] if sha.startswith(prefix)]
         return matches[0] if len(matches) == 1 else None
 
 
 def read_log(git: Git, tips: Iterable[str]) -> CommitLog:
-    """Everything that the tips reach.
+    """Read all commits that are reachable from the tips.
 
     Raises:
-        GitError: if git cannot read it.
+        GitError: if git cannot read them.
     """
     tip_lines = "".join(f"{tip}\n" for tip in sorted(set(tips))).encode()
     if not tip_lines:
         return CommitLog({})
-    pieces = git.stream(
+    chunks = git.stream(
         "rev-list", "--encoding=UTF-8", f"--format=tformat:{_LOG_FORMAT}", "--stdin", "--", stdin=tip_lines
     )
-    return CommitLog({commit.sha: commit for fields in _commit_fields(pieces) for commit in _parse_commits(fields)})
+    return CommitLog({commit.sha: commit for fields in _commit_fields(chunks) for commit in _parse_commits(fields)})
 
 
-def _commit_fields(pieces: Iterable[bytes]) -> Iterator[list[str]]:
-    """The fields of whole commits at a time."""
+def _commit_fields(chunks: Iterable[bytes]) -> Iterator[list[str]]:
+    """Yield lists of fields, each of complete commits, while git is still writing."""
     unfinished, fields = [b""], list[str]()
-    for piece in pieces:
-        end, nul, remainder = piece.rpartition(b"\0")
+    for chunk in chunks:
+        end, nul, remainder = chunk.rpartition(b"\0")
         if not nul:
-            unfinished.append(piece)
+            unfinished.append(chunk)
             continue
         fields += b"".join((*unfinished, end)).decode("utf-8", "replace").split("\0")
         unfinished = [remainder]
@@ -112,6 +111,8 @@ def _plausible_seconds(text: str) -> int | None:
     return seconds if EARLIEST_SECONDS <= seconds < LATEST_SECONDS else None
 
 
+# --- Changes ---
+
 _MERGE_SUBJECT = re.compile(r"Merge pull request #(\d{1,18}) from (?:[^/\s]+/)?(\S+)", re.ASCII)
 _NUMBERED_SUBJECT = re.compile(r".*\(#(\d{1,18})\)", re.ASCII | re.DOTALL)
 _BRANCH_MERGE_SUBJECT = re.compile(r"Merge (?:remote-tracking )?branch '(?:origin/)?([^']+)'")
@@ -119,10 +120,10 @@ _BRANCH_MERGE_SUBJECT = re.compile(r"Merge (?:remote-tracking )?branch '(?:origi
 
 @dataclass(slots=True)
 class LandedChange:
-    """One change as it landed: a pull request, or a commit without one.
+    """One change on the deployed history: a pull request, or a commit without one.
 
-    `brought` are its commits without merges; `began` is when the first of them was authored, those of pull requests
-    included that had been merged into its branch.
+    `commit` is the one that landed it, `commits` are all of its commits except merges. `first_authored_at` (seconds
+    since 1970) also counts pull requests that were merged into its branch.
     """
 
     commit: GitCommit
@@ -133,20 +134,20 @@ class LandedChange:
 
     @property
     def is_squashed(self) -> bool:
-        """Whether one commit is all that is left of a pull request's branch."""
+        """Whether a pull request landed as a single commit, so its branch is not in the history."""
         return self.pull_number is not None and len(self.commit.parents) <= 1
 
-    def add_commits(self, *commits: GitCommit) -> None:
-        self.commits += commits
-        for commit in commits:
-            self.include_start(commit.authored_at)
+    def add_commit(self, commit: GitCommit) -> None:
+        self.commits.append(commit)
+        self.include_start(commit.authored_at)
 
     def include_start(self, authored_at: int | None) -> None:
+        """Move the start of the change to `authored_at` if that is earlier."""
         if authored_at is not None and (self.first_authored_at is None or authored_at < self.first_authored_at):
             self.first_authored_at = authored_at
 
     def merge_later(self, later: "LandedChange") -> None:
-        """Several commits of one deployment with one number are one change, which ends with the last of them."""
+        """Add a later commit of the same pull request in one deployment; the change lands with the last of them."""
         self.commit, self.branch = later.commit, later.branch or self.branch
         self.commits += later.commits
         self.include_start(later.first_authored_at)
@@ -154,23 +155,26 @@ class LandedChange:
 
 @dataclass(slots=True)
 class NewHistory:
-    """What a tip reaches and no tip before it did: the changes in the order in which they landed, and all commits."""
+    """What a tip reaches and no earlier tip did: changes in the order of landing, and all commits."""
 
     changes: list[LandedChange] = field(default_factory=list)
     commits: list[GitCommit] = field(default_factory=list)
 
 
 class _MergeContext(NamedTuple):
-    """Where a commit was met: behind the merge of a pull request, or of a branch, or of neither."""
+    """The merge that brought a commit: of a pull request, of a branch, or none."""
 
     pull_request: LandedChange | None = None
     branch: str | None = None
 
 
 def new_history(commits: Mapping[str, GitCommit], tip: str, visited: set[str]) -> NewHistory:
-    """Everything behind `tip` that is not in `met`, which then holds it too. What is not known ends the walk."""
+    """Return what is reachable from `tip` and not in `visited`, and add it to `visited`.
+
+    A commit that is not in `commits` ends the walk there.
+    """
     history = NewHistory()
-    # Down to a sha; or, where the commit is known already, back up past it.
+    # Each entry is a sha to visit, or a visited commit that is finished because its parents are done.
     pending: list[tuple[_MergeContext, str, GitCommit | None, LandedChange | None]] = [
         (_MergeContext(), tip, None, None)
     ]
@@ -192,10 +196,10 @@ def new_history(commits: Mapping[str, GitCommit], tip: str, visited: set[str]) -
 
 
 def _landed_change(commit: GitCommit, context: _MergeContext) -> LandedChange | None:
-    """The change that a commit is, if it is one by itself.
+    """Return the change that a commit lands, None if it lands none.
 
-    Commits behind a merged pull request belong to it. A number in one of their titles may be any issue's; a pull
-    request's it is where GitHub made the commit.
+    Commits of a merged pull request belong to that change. A number in one of their titles may refer to any issue, so
+    it counts as a pull request's only if GitHub created the commit.
     """
     is_merge = len(commit.parents) > 1
     pull_number, branch = (
@@ -209,7 +213,7 @@ def _landed_change(commit: GitCommit, context: _MergeContext) -> LandedChange | 
 
 
 def _pull_request_in(subject: str) -> tuple[int | None, str | None]:
-    """The number of the pull request that a title names as GitHub does, and its branch where that is named."""
+    """Return number and branch of the pull request that a subject names in GitHub's form, None for what it lacks."""
     if match := _MERGE_SUBJECT.match(subject):
         return int(match[1]), match[2]
     if subject.endswith(")") and (match := _NUMBERED_SUBJECT.fullmatch(subject)):
@@ -218,7 +222,7 @@ def _pull_request_in(subject: str) -> tuple[int | None, str | None]:
 
 
 def _side_context(merge: GitCommit, change: LandedChange | None, context: _MergeContext) -> _MergeContext:
-    """Where the other parents of a merge lead."""
+    """Return the context of the commits that a merge brought by its other parents."""
     if change:
         return _MergeContext(change)
     if context.pull_request:
@@ -230,11 +234,12 @@ def _side_context(merge: GitCommit, change: LandedChange | None, context: _Merge
 def _attribute_commit(
     history: NewHistory, commit: GitCommit, change: LandedChange | None, context: _MergeContext
 ) -> None:
+    """Add a commit to its change, and the change to the history if this commit landed it."""
     if change:
         if len(commit.parents) <= 1:
-            change.add_commits(commit)
+            change.add_commit(commit)
         if context.pull_request:
             context.pull_request.include_start(change.first_authored_at)
         history.changes.append(change)
     elif context.pull_request and len(commit.parents) <= 1:
-        context.pull_request.add_commits(commit)
+        context.pull_request.add_commit(commit)

@@ -1,9 +1,8 @@
-"""The program git, asked in a way that no repository can make it run another program, write, or reach the network.
+"""Runs git on a repository that is not trusted, and finds out the repository's name.
 
-What a repository's own configuration could start is switched off, and so is what git could do of itself: fetch the
-objects that a partial clone lacks, take locks, start a pager. Only plumbing is asked, which obeys no `log.*` setting.
-
-What a repository is called: `owner/name` from where it was cloned, else `local/` and its folder's name.
+No repository can make git run another program, write, or reach the network: what its configuration could start is
+switched off, and so is what git does by itself, such as fetching objects that a partial clone lacks, taking locks or
+starting a pager. Only plumbing commands are used; `log.*` settings do not affect them.
 """
 
 import os
@@ -34,23 +33,23 @@ _REPOSITORY_VARIABLES = frozenset({
     "GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE", "GIT_REPLACE_REF_BASE",
 })  # fmt: skip
-"""Set inside a hook, say, and then about the repository that this runs in: see `git rev-parse --local-env-vars`."""
+"""Variables that point git to another repository, set inside a hook for example (`git rev-parse --local-env-vars`)."""
 
 _SAFE_ENVIRONMENT = {
-    "GIT_ALLOW_PROTOCOL": "none",  # also forbids the fetches that git before 2.45, without the next one, would do
-    "GIT_FLUSH": "0",  # else `rev-list` writes each commit by itself, which takes as long as reading it
+    "GIT_ALLOW_PROTOCOL": "none",  # also prevents lazy fetches by git before 2.45, which lacks GIT_NO_LAZY_FETCH
+    "GIT_FLUSH": "0",  # otherwise `rev-list` flushes after each commit, which takes as long as reading it
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_TERMINAL_PROMPT": "0",
-    "LC_ALL": "C",  # its messages are read below
+    "LC_ALL": "C",  # messages are matched below
 }
 
 
 class Git:
-    """One repository, read only."""
+    """A repository, for reading."""
 
     def __init__(self, path: str, environment: Mapping[str, str]) -> None:
-        """`environment` is the process's: PATH, HOME and the user's own settings of git come from there.
+        """Open a repository. `environment` is the process's, with PATH, HOME and the user's git settings.
 
         Raises:
             GitError: if there is no such folder.
@@ -64,18 +63,18 @@ class Git:
         self._environment = {**inherited, **_SAFE_ENVIRONMENT}
 
     def read(self, *arguments: str, stdin: bytes = b"") -> bytes:
-        """What git says.
+        """Return the output of a git command; `stdin` is its input.
 
         Raises:
-            GitError: if it fails, with why and what to do.
+            GitError: if git fails; the message says why and what to do.
         """
         return b"".join(self.stream(*arguments, stdin=stdin))
 
     def stream(self, *arguments: str, stdin: bytes = b"") -> Iterator[bytes]:
-        """The same piece by piece, while git is still working; `given` is its standard input, which it reads first.
+        """Yield the output of a git command in chunks while git is working. `stdin` is written before any is read.
 
         Raises:
-            GitError: if it fails, also after it has said something.
+            GitError: if git fails, possibly after some output.
         """
         with TemporaryFile() as stderr:
             try:
@@ -92,7 +91,7 @@ class Git:
                 try:
                     yield from _read_chunks(process, stdin)
                 finally:
-                    process.kill()  # of a process that has ended nothing is left to kill
+                    process.kill()  # no effect if it has ended
             stderr.seek(0)
             if process.returncode:
                 raise GitError(self._describe_failure(stderr.read().decode("utf-8", "replace")))
@@ -110,14 +109,14 @@ class Git:
 def _is_folder(path: str) -> bool:
     try:
         return Path(path).is_dir()
-    except (OSError, ValueError):  # one that this user may not look into, or no name that a file can have
+    except (OSError, ValueError):  # not accessible to this user, or not a valid file name
         return False
 
 
 def _read_chunks(process: subprocess.Popen[bytes], stdin: bytes) -> Iterator[bytes]:
     if process.stdin is None or process.stdout is None:
         raise AssertionError
-    with suppress(BrokenPipeError):  # git has ended already, and says why
+    with suppress(BrokenPipeError):  # git has ended early; its exit code is checked later
         process.stdin.write(stdin)
     with suppress(BrokenPipeError):
         process.stdin.close()
@@ -137,7 +136,14 @@ _DUBIOUS_OWNERSHIP = (
 
 @dataclass(frozen=True)
 class RepositoryIdentity:
-    """A name, whether it is more than a folder's, the address of its pages where GitHub has them, and origin's host."""
+    """What a repository is called.
+
+    Attributes:
+        repository: `owner/name` from the remote `origin`, otherwise `local/` and the folder's name.
+        is_from_remote: whether the name comes from `origin`.
+        web_url: address of its pages on GitHub, None for other hosts.
+        host: host of `origin`.
+    """
 
     repository: str
     is_from_remote: bool
@@ -145,48 +151,47 @@ class RepositoryIdentity:
     host: str | None = None
 
     def pull_request_id(self, number: int) -> str:
-        """The id of a pull request."""
+        """Return the fact id of a pull request."""
         return ids.pull_request(self.repository, number)
 
     def page_url(self, kind: str, name: object) -> str | None:
+        """Return the address of a page such as `pull/7`, None if GitHub has none."""
         return f"{self.web_url}/{kind}/{name}" if self.web_url else None
 
 
 @dataclass(frozen=True)
 class GitDirectory:
-    """Where a repository keeps its data, and the commits at which its history is cut off."""
+    """A repository's data folder (`.git`), and the commits at which a shallow history ends."""
 
     folder: Path
     shallow_shas: frozenset[str]
 
 
 def git_directory(git: Git) -> GitDirectory:
-    """The place of a repository.
+    """Find the data folder of a repository.
 
     Raises:
-        GitError: if it is no repository that git reads.
+        GitError: if it is not a repository that git can read.
     """
     output = git.read("rev-parse", "--is-shallow-repository", "--git-common-dir")
-    is_shallow_text, _, common_dir = os.fsdecode(output).partition("\n")
+    is_shallow, _, common_dir = os.fsdecode(output).partition("\n")
     folder = (Path(git.path) / common_dir.removesuffix("\n")).resolve()
-    return GitDirectory(
-        folder, frozenset((folder / "shallow").read_text("ascii").split() if is_shallow_text == "true" else ())
-    )
+    shallow_shas = (folder / "shallow").read_text("ascii").split() if is_shallow == "true" else ()
+    return GitDirectory(folder, frozenset(shallow_shas))
 
 
 def identify_repository(git: Git, folder: Path) -> RepositoryIdentity:
-    """The name by the remote `origin`; passwords in its address are not kept."""
+    """Return the name from the remote `origin`, without any password in its address."""
     try:
         origin = git.read("remote", "get-url", "--", "origin").decode("utf-8", "replace").strip()
-    except GitError:  # there is no such remote
+    except GitError:  # no such remote
         origin = ""
     match = _REMOTE_URL.fullmatch(origin) or _SCP_ADDRESS.fullmatch(origin)
     if not match:
         return RepositoryIdentity(f"local/{_folder_name(folder)}", is_from_remote=False)
     host, name = _GITHUB_COM_ALIAS.sub("github.com", match["host"].lower()), match["name"]
-    return RepositoryIdentity(
-        name, is_from_remote=True, web_url=f"https://{host}/{name}" if _GITHUB_HOST.fullmatch(host) else None, host=host
-    )
+    web_url = f"https://{host}/{name}" if _GITHUB_HOST.fullmatch(host) else None
+    return RepositoryIdentity(name, is_from_remote=True, web_url=web_url, host=host)
 
 
 _NAME_PATTERN = r"(?:.*/)?(?P<name>[\w.-]+/[\w.-]+?)(?:\.git)?/*"
@@ -195,11 +200,11 @@ _REMOTE_URL = re.compile(
 )
 _SCP_ADDRESS = re.compile(rf"(?:[^@/:]+@)?(?P<host>[\w.-]{{2,}}):(?!//)/*{_NAME_PATTERN}", re.ASCII)
 _GITHUB_COM_ALIAS = re.compile(r"^(?:(?:ssh|www)\.github\.com|github\.com-[\w-]+)$")
-"""Other hosts of github.com, and what people call it in ssh's configuration to choose a key."""
+"""Other hosts of github.com, and aliases that people define in ssh's configuration to choose a key."""
 _GITHUB_HOST = re.compile(r"github\.com|github\.[\w.-]+|[\w-]+\.ghe\.com")
 
 
 def _folder_name(folder: Path) -> str:
-    """The folder that holds `.git`, or a bare repository's own."""
+    """Return the name of the folder that holds `.git`, or of a bare repository without its suffix."""
     name = folder.parent.name if folder.name == ".git" else folder.name.removesuffix(".git")
     return re.sub(r"[^\w.-]+", "-", name).strip("-") or "repository"
