@@ -17,7 +17,7 @@ from msgspec import Struct
 from dora_metrics.errors import GitError
 from dora_metrics.sources.git.repository import Git
 
-# None of these fields needs a tree or a file, which a partial clone may lack. Seven NUL-terminated fields make a commit;
+# None of these fields needs a tree or a file, which a partial clone may lack. A commit is seven NUL-terminated fields;
 # `rev-list` writes the line `commit <sha>` before the first one.
 _LOG_FORMAT = "%P%x00%at%x00%ct%x00%an%x00%ae%x00%ce%x00%B%x00"
 _FIELDS_PER_COMMIT = 7
@@ -42,6 +42,10 @@ class GitCommit(Struct, frozen=True, gc=False):
     is_by_github: bool
     subject: str
     body: str
+
+    @property
+    def is_merge(self) -> bool:
+        return len(self.parents) > 1
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,7 @@ class LandedChange:
     @property
     def is_squashed(self) -> bool:
         """Whether a pull request landed as a single commit, so its branch is not in the history."""
-        return self.pull_number is not None and len(self.commit.parents) <= 1
+        return self.pull_number is not None and not self.commit.is_merge
 
     def add_commit(self, commit: GitCommit) -> None:
         self.commits.append(commit)
@@ -187,7 +191,7 @@ def new_history(commits: Mapping[str, GitCommit], tip: str, visited: set[str]) -
             history.commits.append(commit)
             change = _landed_change(commit, context)
             pending.append((context, sha, commit, change))
-            if len(commit.parents) > 1:
+            if commit.is_merge:
                 side_context = _side_context(commit, change, context)
                 pending.extend((side_context, parent, None, None) for parent in reversed(commit.parents[1:]))
             if commit.parents:
@@ -201,15 +205,14 @@ def _landed_change(commit: GitCommit, context: _MergeContext) -> LandedChange | 
     Commits of a merged pull request belong to that change. A number in one of their titles may refer to any issue, so
     it counts as a pull request's only if GitHub created the commit.
     """
-    is_merge = len(commit.parents) > 1
-    pull_number, branch = (
-        _pull_request_in(commit.subject)
-        if is_merge or context.pull_request is None or commit.is_by_github
-        else (None, None)
-    )
+    pull_number, branch = None, None
+    if commit.is_merge or context.pull_request is None or commit.is_by_github:
+        pull_number, branch = _pull_request_in(commit.subject)
     if context.pull_request and pull_number in (None, context.pull_request.pull_number):
         return None
-    return None if is_merge and pull_number is None else LandedChange(commit, pull_number, branch or context.branch)
+    return (
+        None if commit.is_merge and pull_number is None else LandedChange(commit, pull_number, branch or context.branch)
+    )
 
 
 def _pull_request_in(subject: str) -> tuple[int | None, str | None]:
@@ -236,10 +239,10 @@ def _attribute_commit(
 ) -> None:
     """Add a commit to its change, and the change to the history if this commit landed it."""
     if change:
-        if len(commit.parents) <= 1:
+        if not commit.is_merge:
             change.add_commit(commit)
         if context.pull_request:
             context.pull_request.include_start(change.first_authored_at)
         history.changes.append(change)
-    elif context.pull_request and len(commit.parents) <= 1:
+    elif context.pull_request and not commit.is_merge:
         context.pull_request.add_commit(commit)

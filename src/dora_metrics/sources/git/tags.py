@@ -1,8 +1,6 @@
-"""Tags in order of time become deployments, each with what it was the first to bring.
+"""Git tags as deployments: each tag, in order of time, delivers the changes that no earlier tag reached.
 
-What landed becomes changes, with the ids that pull requests have everywhere else.
-
-Tags: which there are, which are prereleases, which only raise a patch number, and their order.
+Pull requests have the same ids as in facts from GitHub's events.
 """
 
 import re
@@ -30,12 +28,176 @@ from dora_metrics.sources.git.commits import (
 )
 from dora_metrics.sources.git.repository import Git, RepositoryIdentity
 
+# %(object) and %(type) describe a tag's target without reading it: a partial clone may lack it.
+_TAG_FORMAT = "%(objectname)%00%(objecttype)%00%(object)%00%(type)%00%(taggerdate:unix)%00%(refname)"
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A name for a commit. `tagged_at` is in seconds since 1970, None for a tag without a time of its own."""
+
+    name: str
+    commit: str
+    tagged_at: int | None
+
+
+@dataclass(frozen=True)
+class TagList:
+    """All tags on commits, and the names of tags on anything else."""
+
+    tags: list[Tag]
+    not_on_commits: list[str]
+
+    def matching(self, pattern: str | None) -> list[Tag]:
+        """Return the tags that match a pattern as in `git tag --list PATTERN`, where `*` also matches a slash."""
+        return [tag for tag in self.tags if pattern is None or fnmatchcase(tag.name, pattern)]
+
+
+def read_tags(git: Git) -> TagList:
+    """Read every tag of a repository.
+
+    Raises:
+        GitError: if git cannot read them.
+    """
+    output = git.read("for-each-ref", f"--format={_TAG_FORMAT}", "--", "refs/tags/").decode("utf-8", "backslashreplace")
+    rows = [line.split("\0") for line in output.split("\n")[:-1]]
+    commit_by_tag = _commits_of_nested_tags(git, [target for _, _, target, kind, _, _ in rows if kind == "tag"])
+    tag_list = TagList([], [])
+    for oid, kind, target, target_kind, tagged_at, ref in rows:
+        name = ref.removeprefix("refs/tags/")
+        commit = {"commit": target, "tag": commit_by_tag.get(target, "")}.get(target_kind, "") if kind == "tag" else oid
+        if commit and kind in ("commit", "tag"):
+            tag_list.tags.append(Tag(name, commit, int(tagged_at) if tagged_at.isdecimal() else None))
+        else:
+            tag_list.not_on_commits.append(name)
+    return tag_list
+
+
+def _commits_of_nested_tags(git: Git, tag_oids: list[str]) -> dict[str, str]:
+    """Return the commit under each tag of a tag, without those that point to anything else or are missing."""
+    if not tag_oids:
+        return {}
+    lines = "".join(f"{oid}^{{}}\n" for oid in tag_oids).encode()
+    answers = git.read("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=lines).decode().splitlines()
+    pairs = (answer.rpartition(" ") for answer in answers)
+    return {oid: commit for oid, (commit, _, kind) in zip(tag_oids, pairs, strict=True) if kind == "commit"}
+
+
+# --- Versions ---
+
+_PREFIX = r"(?:.*?[^0-9.])??"  # non-greedy: `1.2.0-0.3.7` is a prerelease of 1.2.0
+_NUMBER = r"(?:0|[1-9]\d{0,17})"
+_SEMVER = re.compile(
+    rf"(?P<prefix>{_PREFIX})(?P<major>{_NUMBER})\.(?P<minor>{_NUMBER})\.(?P<patch>{_NUMBER})"
+    r"(?P<prerelease>-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?(?:\+[0-9A-Za-z.-]+)?",
+    re.ASCII,
+)
+"""A version by https://semver.org after any prefix: `v1.2.0-rc.1`, `api/v1.2.0`."""
+
+_PRERELEASE_WORDS = "alpha|beta|rc|pre|preview|prerelease|dev|snapshot|nightly|canary|milestone"
+_WORDED_PRERELEASE = re.compile(
+    rf"{_PREFIX}\d+(?:\.\d+)*(?:[-_.]?(?:{_PRERELEASE_WORDS})(?![a-z]).*|[-.]m\d+)|{_PREFIX}\d+(?:\.\d+)+[ab]\d+",
+    re.ASCII | re.IGNORECASE,
+)
+"""A prerelease by other schemes: `v6.1-rc3`, `5.0a1`, `1.2.0.beta1`."""
+
+_MIN_CALENDAR_MAJOR = 1900
+"""From this major version on, a version is a date."""
+
+
+def is_prerelease(name: str) -> bool:
+    """Return whether a tag's name is that of a prerelease. In a date such as `2026.11.21-2` only words count."""
+    match = _SEMVER.fullmatch(name)
+    is_semver_prerelease = bool(match and match["prerelease"] and int(match["major"]) < _MIN_CALENDAR_MAJOR)
+    return is_semver_prerelease or _WORDED_PRERELEASE.fullmatch(name) is not None
+
+
+def is_patch_of(name: str, previous: str) -> bool:
+    """Return whether a version differs from the previous one only by a higher patch number. Dates never do."""
+    new, old = _SEMVER.fullmatch(name), _SEMVER.fullmatch(previous)
+    if not new or not old or new["prerelease"] or old["prerelease"] or int(new["major"]) >= _MIN_CALENDAR_MAJOR:
+        return False
+    has_same_minor = all(new[part] == old[part] for part in ("major", "minor"))
+    return has_same_minor and _prefix_without_v(new) == _prefix_without_v(old) and int(new["patch"]) > int(old["patch"])
+
+
+def _prefix_without_v(match: re.Match[str]) -> str:
+    return match["prefix"].removesuffix("v")
+
+
+def version_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a key that sorts names with numbers by value: v1.9.0 before v1.10.0."""
+    return tuple(_version_key_parts(name))
+
+
+def _version_key_parts(name: str) -> Iterator[tuple[int, int, str]]:
+    for part in re.findall(r"\d{1,18}|\D+", name, re.ASCII):
+        yield (0, int(part), "") if part[0] in "0123456789" else (1, 0, part)
+
+
+def newest_names(names: Iterable[str], limit: int = 5) -> str:
+    """Return the highest versions as text, with the count of the rest."""
+    ordered = sorted(names, key=version_key, reverse=True)
+    return ", ".join(ordered[:limit]) + (f" and {len(ordered) - limit} more" if len(ordered) > limit else "")
+
+
+# --- Releases in order ---
+
+PRODUCTION, PRERELEASE = "production", "prerelease"
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class TagRelease:
+    """A tag as a deployment at the time `at`. `started_at` keeps tags of equal time in order."""
+
+    name: str
+    commit: str
+    at: datetime
+    started_at: datetime | None = None
+
+    @property
+    def environment(self) -> str:
+        return PRERELEASE if is_prerelease(self.name) else PRODUCTION
+
+
+def order_releases(tags: Iterable[Tag], log: CommitLog) -> tuple[list[TagRelease], list[str]]:
+    """Sort tags by time (the tagger's, otherwise the commit's), then by version.
+
+    Returns:
+        The releases in order, and the names of tags without a plausible time.
+    """
+    timed_tags = [(_tag_time(tag, log), tag) for tag in tags]
+    releases = [TagRelease(tag.name, tag.commit, at) for at, tag in timed_tags if at]
+    releases.sort(key=lambda release: (release.at, version_key(release.name)))
+    return list(_with_distinct_starts(releases)), [tag.name for at, tag in timed_tags if at is None]
+
+
+def _tag_time(tag: Tag, log: CommitLog) -> datetime | None:
+    if tag.tagged_at is None:
+        return to_datetime(log.commits[tag.commit].committed_at)
+    return to_datetime(tag.tagged_at) if EARLIEST_SECONDS <= tag.tagged_at < LATEST_SECONDS else None
+
+
+def _with_distinct_starts(releases: Iterable[TagRelease]) -> Iterator[TagRelease]:
+    """Give releases of equal time distinct starts, since deployments are sorted by end, start and id."""
+    for at, group in groupby(releases, attrgetter("at")):
+        same_time = list(group)
+        for steps_before_end, release in enumerate(reversed(same_time)) if len(same_time) > 1 else ():
+            same_time[-1 - steps_before_end] = TagRelease(
+                release.name, release.commit, at, at - steps_before_end * _MICROSECOND
+            )
+        yield from same_time
+
+
+# --- Changes ---
+
 _REVERTED_SHA = re.compile(r"\bThis reverts commit ([0-9a-f]{7,64})\b")
 _REVERT_TITLE = re.compile(r'Revert "(?:Merge pull request #(\d{1,18})\b|.*\(#(\d{1,18})\)"$)', re.ASCII)
 
 
 class ChangeCollector:
-    """Changes by id, as their deployments are added in order; a change stays as it was first delivered."""
+    """Collects changes by id while deployments are added in order. A change keeps the state of its first delivery."""
 
     def __init__(self, identity: RepositoryIdentity, service: str | None, log: CommitLog) -> None:
         self.facts: dict[str, Change] = {}
@@ -47,7 +209,7 @@ class ChangeCollector:
     def add(
         self, landed_changes: Iterable[LandedChange], deployed_at: datetime, labels: tuple[str, ...] = ()
     ) -> tuple[str, ...]:
-        """The ids of what landed with a deployment that ended `at`; `labels` are for what nobody delivered before."""
+        """Add the changes of one deployment and return their ids; `labels` go to those not delivered before."""
         landed_by_id: dict[str, LandedChange] = {}
         for landed in landed_changes:
             change_id = self._change_id(landed)
@@ -72,33 +234,29 @@ class ChangeCollector:
 
     def _change(self, change_id: str, landed: LandedChange, deployed_at: datetime, labels: tuple[str, ...]) -> Change:
         commit, is_pull_request = landed.commit, landed.pull_number is not None
+        page = ("pull", landed.pull_number) if is_pull_request else ("commit", commit.sha)
         first_commit_at, merged_at = to_datetime(landed.first_authored_at), to_datetime(commit.committed_at)
         title = _change_title(landed)
-        url = (
-            self._identity.page_url("pull", landed.pull_number)
-            if is_pull_request
-            else self._identity.page_url("commit", commit.sha)
-        )
         return Change(
             id=change_id,
             repository=self._identity.repository,
             service=self._service,
             source="git",
             observed_at=merged_at or first_commit_at or deployed_at,
-            url=url,
+            url=self._identity.page_url(*page),
             sha=commit.sha,
             title=text.truncate_title(title),
             first_commit_at=first_commit_at,
             merged_at=merged_at if is_pull_request else None,
             labels=labels,
             branch=landed.branch,
-            bot=all(brought_commit.is_by_bot for brought_commit in landed.commits or (commit,)),
+            bot=all(part.is_by_bot for part in landed.commits or (commit,)),
             reverts=self._reverted_id(change_id, landed, title),
             commits=tuple(_fact_commits(landed.commits)) if is_pull_request else None,
         )
 
     def _reverted_id(self, change_id: str, landed: LandedChange, title: str) -> str | None:
-        """What a change takes back: as its text says, else as its title does, else as all of its commits do."""
+        """Return the id of what a change reverts, by its body, otherwise its title, otherwise all of its commits."""
         reverted_id = self._reverted_in_body(landed.commit.body) or self._reverted_in_title(title)
         if reverted_id is None and landed.commits and landed.commits != [landed.commit]:
             reverted_id = self._reverted_by_commits(change_id, landed, title)
@@ -122,7 +280,10 @@ class ChangeCollector:
         return self._change_id_by_sha.get(reverted_id, reverted_id) if reverted_id else None
 
     def _own_pull_request(self, pull_request_id: str) -> str:
-        """A pull request by another name is one of a fork's origin, or of this repository without a known name."""
+        """Return this repository's id for a pull request that it has delivered, otherwise the id unchanged.
+
+        The name in the text differs if it is the upstream of a fork, or if this repository has no remote.
+        """
         own_id = self._identity.pull_request_id(int(pull_request_id.rpartition("#")[2]))
         return own_id if own_id in self._change_ids else pull_request_id
 
@@ -132,11 +293,12 @@ class ChangeCollector:
 
 
 def to_datetime(seconds: int | None) -> datetime | None:
+    """Convert seconds since 1970; None stays None."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _change_title(landed: LandedChange) -> str:
-    """A pull request's title as it was before GitHub added its number; that of a merge begins the merge's text."""
+    """Return a pull request's original title: GitHub appends its number, or puts the title into the merge's body."""
     commit = landed.commit
     if landed.pull_number is None:
         return commit.subject
@@ -151,162 +313,18 @@ def _fact_commits(commits: Iterable[GitCommit]) -> Iterable[model.Commit]:
     )
 
 
-# %(object) and %(type) are what a tag says of its target, so that no target is read: a partial clone may lack it.
-_TAG_FORMAT = "%(objectname)%00%(objecttype)%00%(object)%00%(type)%00%(taggerdate:unix)%00%(refname)"
-
-
-@dataclass(frozen=True)
-class Tag:
-    """A name for a commit; `tagged_at` in seconds since 1970, None where the tag itself has no time."""
-
-    name: str
-    commit: str
-    tagged_at: int | None
-
-
-@dataclass(frozen=True)
-class TagList:
-    """All tags on commits, and the names of those on something else."""
-
-    tags: list[Tag]
-    not_on_commits: list[str]
-
-    def matching(self, pattern: str | None) -> list[Tag]:
-        """Those that a pattern fits, as in `git tag --list PATTERN`: its `*` also stands for a slash."""
-        return [tag for tag in self.tags if pattern is None or fnmatchcase(tag.name, pattern)]
-
-
-def read_tags(git: Git) -> TagList:
-    """Every tag of a repository, by name.
-
-    Raises:
-        GitError: if git cannot read them.
-    """
-    text = git.read("for-each-ref", f"--format={_TAG_FORMAT}", "--", "refs/tags/").decode("utf-8", "backslashreplace")
-    rows = [line.split("\0") for line in text.split("\n")[:-1]]
-    commit_by_tag = _commits_of_nested_tags(git, [target for _, _, target, kind, _, _ in rows if kind == "tag"])
-    tag_list = TagList([], [])
-    for oid, kind, target, target_kind, tagged_at, ref in rows:
-        name = ref.removeprefix("refs/tags/")
-        commit = {"commit": target, "tag": commit_by_tag.get(target, "")}.get(target_kind, "") if kind == "tag" else oid
-        if commit and kind in ("commit", "tag"):
-            tag_list.tags.append(Tag(name, commit, int(tagged_at) if tagged_at.isdecimal() else None))
-        else:
-            tag_list.not_on_commits.append(name)
-    return tag_list
-
-
-def _commits_of_nested_tags(git: Git, tag_oids: list[str]) -> dict[str, str]:
-    """The commits under tags of tags; no entry for what is no commit, or not there."""
-    if not tag_oids:
-        return {}
-    requests = "".join(f"{oid}^{{}}\n" for oid in tag_oids).encode()
-    answers = git.read("cat-file", "--batch-check=%(objectname) %(objecttype)", stdin=requests).decode().splitlines()
-    pairs = (answer.rpartition(" ") for answer in answers)
-    return {oid: commit for oid, (commit, _, kind) in zip(tag_oids, pairs, strict=True) if kind == "commit"}
-
-
-_PREFIX = r"(?:.*?[^0-9.])??"  # as little as can be: `1.2.0-0.3.7` is a prerelease of 1.2.0
-_NUMBER = r"(?:0|[1-9]\d{0,17})"
-_SEMVER = re.compile(
-    rf"(?P<before>{_PREFIX})(?P<major>{_NUMBER})\.(?P<minor>{_NUMBER})\.(?P<patch>{_NUMBER})"
-    r"(?P<prerelease>-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?(?:\+[0-9A-Za-z.-]+)?",
-    re.ASCII,
-)
-"""https://semver.org, with anything before it: `v1.2.0-rc.1`, `api/v1.2.0`."""
-
-_PRERELEASE_WORDS = "alpha|beta|rc|pre|preview|prerelease|dev|snapshot|nightly|canary|milestone"
-_WORDED_PRERELEASE = re.compile(
-    rf"{_PREFIX}\d+(?:\.\d+)*(?:[-_.]?(?:{_PRERELEASE_WORDS})(?![a-z]).*|[-.]m\d+)|{_PREFIX}\d+(?:\.\d+)+[ab]\d+",
-    re.ASCII | re.IGNORECASE,
-)
-"""What other schemes call a prerelease: `v6.1-rc3`, `5.0a1`, `1.2.0.beta1`."""
-
-_MIN_CALENDAR_MAJOR = 1900
-
-
-def is_prerelease(name: str) -> bool:
-    """Whether a name says that it is no release yet. In a date, as `2026.11.21-2` is one, only words say so."""
-    match = _SEMVER.fullmatch(name)
-    is_semver_prerelease = bool(match and match["prerelease"] and int(match["major"]) < _MIN_CALENDAR_MAJOR)
-    return is_semver_prerelease or _WORDED_PRERELEASE.fullmatch(name) is not None
-
-
-def is_patch_of(name: str, previous: str) -> bool:
-    """Whether a name only raises the patch number of the one before it. A date does not: the day after is no patch."""
-    new, old = _SEMVER.fullmatch(name), _SEMVER.fullmatch(previous)
-    if not new or not old or new["prerelease"] or old["prerelease"] or int(new["major"]) >= _MIN_CALENDAR_MAJOR:
-        return False
-    has_same_minor = all(new[part] == old[part] for part in ("major", "minor"))
-    return has_same_minor and _prefix_without_v(new) == _prefix_without_v(old) and int(new["patch"]) > int(old["patch"])
-
-
-def _prefix_without_v(match: re.Match[str]) -> str:
-    return match["before"].removesuffix("v")
-
-
-def version_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """A key that sorts names as people do: v1.9.0 before v1.10.0."""
-    return tuple(_version_key_parts(name))
-
-
-def _version_key_parts(name: str) -> Iterator[tuple[int, int, str]]:
-    for part in re.findall(r"\d{1,18}|\D+", name, re.ASCII):
-        yield (0, int(part), "") if part[0] in "0123456789" else (1, 0, part)
-
-
-def newest_names(names: Iterable[str], limit: int = 5) -> str:
-    """The last few names, for a note."""
-    ordered = sorted(names, key=version_key, reverse=True)
-    return ", ".join(ordered[:limit]) + (f" and {len(ordered) - limit} more" if len(ordered) > limit else "")
-
-
-PRODUCTION, PRERELEASE = "production", "prerelease"
-_MICROSECOND = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True)
-class TagRelease:
-    """A tag with the time at which it counts, and its place among tags of the same time."""
-
-    name: str
-    commit: str
-    at: datetime
-    started_at: datetime | None = None
-
-    @property
-    def environment(self) -> str:
-        return PRERELEASE if is_prerelease(self.name) else PRODUCTION
-
-
-def order_releases(tags: Iterable[Tag], log: CommitLog) -> tuple[list[TagRelease], list[str]]:
-    """Tags by the tagger's time, else the commit's, then as versions are sorted; and the names of those without one."""
-    timed_tags = [(_tag_time(tag, log), tag) for tag in tags]
-    releases = [TagRelease(tag.name, tag.commit, at) for at, tag in timed_tags if at]
-    releases.sort(key=lambda release: (release.at, version_key(release.name)))
-    return list(_with_distinct_starts(releases)), [tag.name for at, tag in timed_tags if at is None]
-
-
-def _tag_time(tag: Tag, log: CommitLog) -> datetime | None:
-    if tag.tagged_at is None:
-        return to_datetime(log.commits[tag.commit].committed_at)
-    return to_datetime(tag.tagged_at) if EARLIEST_SECONDS <= tag.tagged_at < LATEST_SECONDS else None
-
-
-def _with_distinct_starts(releases: Iterable[TagRelease]) -> Iterator[TagRelease]:
-    """Deployments are in order by their end, their start and their id; starts keep equal ends in order of version."""
-    for at, group in groupby(releases, attrgetter("at")):
-        same_time = list(group)
-        for steps_before_end, release in enumerate(reversed(same_time)) if len(same_time) > 1 else ():
-            same_time[-1 - steps_before_end] = TagRelease(
-                release.name, release.commit, at, at - steps_before_end * _MICROSECOND
-            )
-        yield from same_time
+# --- Deployments ---
 
 
 @dataclass
 class DeploymentCollector:
-    """The deployments of one repository, as they are added, and what is to be said about them."""
+    """Collects the deployments of one repository, and what readers should know about them.
+
+    Attributes:
+        shallow_shas: commits at which a shallow history ends.
+        quick_patches: pairs of a patch release that counts as a hotfix, and the release before it.
+        unknown_count: deployments whose changes a shallow clone does not show.
+    """
 
     identity: RepositoryIdentity
     settings: Settings
@@ -318,7 +336,7 @@ class DeploymentCollector:
     unknown_count: int = 0
 
     def add(self, releases: Sequence[TagRelease]) -> None:
-        """The deployments to one environment, in order."""
+        """Add the deployments to one environment, in order."""
         visited: set[str] = set()
         edge = _ShallowEdge(self.shallow_shas)
         previous: TagRelease | None = None
@@ -332,7 +350,7 @@ class DeploymentCollector:
     def _delivered_change_ids(
         self, release: TagRelease, previous: TagRelease | None, history: NewHistory
     ) -> tuple[str, ...]:
-        """What a deployment brought. That of a quick patch gets the label of a hotfix, which it is."""
+        """Return the ids of the delivered changes. Those of a quick patch get the hotfix label."""
         if previous is None or self.hotfix_label is None or not self._is_quick_patch(release, previous):
             return self.changes.add(history.changes, release.at)
         change_ids = self.changes.add(history.changes, release.at, (self.hotfix_label,))
@@ -346,7 +364,7 @@ class DeploymentCollector:
 
     @property
     def hotfix_label(self) -> str | None:
-        """What makes a change a hotfix."""
+        """The label that marks a change as a hotfix, None if none is configured."""
         return next(iter(self.settings.hotfix_labels), None)
 
     def _deployment(
@@ -378,11 +396,10 @@ def _deployment_id(release: TagRelease) -> str:
 
 
 class _ShallowEdge:
-    """Where the history of a shallow clone is cut off.
+    """The edge of a shallow clone: the oldest commits that it has.
 
-    What is behind the cut is not there, and neither is what it would have shown: that a commit which is there was
-    behind an earlier tag, too. Such a commit is older than the cut. So a deployment is known where it brought nothing
-    at the cut, and nothing older.
+    Missing commits also hide whether an earlier tag already reached a commit that is there. Such a commit is older than
+    the edge. So the changes of a deployment are known only if it brought no commit at the edge and none older.
     """
 
     def __init__(self, shallow_shas: frozenset[str]) -> None:
@@ -390,6 +407,7 @@ class _ShallowEdge:
         self._newest_edge_seconds = 0
 
     def is_complete(self, history: NewHistory) -> bool:
+        """Return whether the changes of the next deployment, in order, are all known."""
         edge_seconds = [
             commit.committed_at or LATEST_SECONDS for commit in history.commits if commit.sha in self._shallow_shas
         ]
