@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dora_metrics.commands.init.files import DEFAULT_ACTION, render_files
+from dora_metrics.commands.init.files import DEFAULT_ACTION, TEMPLATE_NAMES, render_files
 from dora_metrics.commands.init.findings import GitHubDeployment, GitHubFindings
 from dora_metrics.commands.init.proposal import Proposal, Triggers
 from dora_metrics.core.facts.model import Incident
@@ -32,7 +32,7 @@ from support.events import form, issue, observe_event
 from support.paths import ROOT
 from support.tools import require_tool
 
-ISSUE_FORM = (ROOT / "examples" / "incident-form.yml").read_text("utf-8")
+TEMPLATES = {name: (ROOT / "templates" / "init" / name).read_text("utf-8") for name in TEMPLATE_NAMES}
 ZIZMOR = ROOT / "tests" / "docs" / "zizmor.yml"
 
 DEPLOYING = ".github/workflows/deploy.yml"
@@ -65,7 +65,7 @@ each_sample = pytest.mark.parametrize("name", SAMPLES)
 
 def written(folder: Path, name: str, *, origin: str = "https://github.com/acme/shop.git") -> dict[str, str]:
     files, github = SAMPLES[name]
-    return render_files(Checkout.create(folder, files, origin=origin).proposal(github), DEFAULT_ACTION, ISSUE_FORM)
+    return render_files(Checkout.create(folder, files, origin=origin).proposal(github), DEFAULT_ACTION, TEMPLATES)
 
 
 def on(text: str) -> dict[str, Any]:
@@ -129,7 +129,7 @@ def test_services_can_be_taken_over_by_removing_the_number_signs(tmp_path: Path,
 def test_the_form_is_one_for_github_and_its_answers_make_an_incident(tmp_path: Path, label: str) -> None:
     github = GitHubFindings(labels=(label,))
     proposal = Checkout.create(tmp_path).proposal(github)
-    text = render_files(proposal, DEFAULT_ACTION, ISSUE_FORM)[FORM_PATH]
+    text = render_files(proposal, DEFAULT_ACTION, TEMPLATES)[FORM_PATH]
     check("vendor.github-issue-forms", text, tmp_path)
     labels = yaml.safe_load(text)["labels"]
     assert labels == [proposal.incident_labels[0]]
@@ -143,8 +143,8 @@ def test_the_form_is_one_for_github_and_its_answers_make_an_incident(tmp_path: P
 
 
 def test_the_form_that_is_shipped_is_the_example() -> None:
-    shipped = ROOT / "src" / "dora_metrics" / "commands" / "init" / "incident-form.yml"
-    assert shipped.read_text("utf-8") == ISSUE_FORM
+    example = (ROOT / "examples" / "incident-form.yml").read_text("utf-8")
+    assert render_files(proposal(), DEFAULT_ACTION, TEMPLATES)[FORM_PATH] == example
 
 
 @pytest.mark.parametrize("name", ["pulls", "merges"])
@@ -160,7 +160,7 @@ def test_what_runs_for_pull_requests_starts_nothing_but_where_it_runs_for_merges
 @pytest.mark.parametrize("name", ["a\nb", "a ${{ b }}"])
 def test_a_name_that_no_expression_can_hold_lets_everything_through(name: str) -> None:
     made = proposal(triggers=Triggers(workflows=(name,), has_pull_request_runs=True, merge_workflows=(name,)))
-    text = render_files(made, DEFAULT_ACTION, ISSUE_FORM)[WORKFLOW_PATH]
+    text = render_files(made, DEFAULT_ACTION, TEMPLATES)[WORKFLOW_PATH]
     assert "github.event.workflow" not in yaml.safe_load(text)["jobs"]["dora"]["if"]
 
 
@@ -229,7 +229,7 @@ def proposal(**fields: Any) -> Proposal:  # noqa: ANN401 - any field
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(names, min_size=1, max_size=3))
 def test_a_workflow_is_listened_to_by_its_name_whatever_that_is(shown: list[str]) -> None:
-    text = render_files(proposal(triggers=Triggers(workflows=tuple(shown))), DEFAULT_ACTION, ISSUE_FORM)[WORKFLOW_PATH]
+    text = render_files(proposal(triggers=Triggers(workflows=tuple(shown))), DEFAULT_ACTION, TEMPLATES)[WORKFLOW_PATH]
     assert on(text)["workflow_run"]["workflows"] == shown
 
 
@@ -241,7 +241,7 @@ def test_a_folder_and_a_reason_stay_in_their_comments_whatever_they_hold(name: s
     made = proposal(
         services={name: name, "x": "y"}, settings=(ProposedSetting("deployment-source", "pushes", (reason,)),)
     )
-    found = yaml.safe_load(render_files(made, DEFAULT_ACTION, ISSUE_FORM)[CONFIG_PATH])
+    found = yaml.safe_load(render_files(made, DEFAULT_ACTION, TEMPLATES)[CONFIG_PATH])
     assert found["deployment-source"] == "pushes"
     assert set(found) <= {"deployment-source", "report"}
 
@@ -249,7 +249,7 @@ def test_a_folder_and_a_reason_stay_in_their_comments_whatever_they_hold(name: s
 @settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), min_size=1).filter(str.strip))
 def test_a_label_stays_one_text_of_the_condition_whatever_it_holds(label: str) -> None:
-    job = yaml.safe_load(render_files(proposal(incident_labels=(label,)), DEFAULT_ACTION, ISSUE_FORM)[WORKFLOW_PATH])[
+    job = yaml.safe_load(render_files(proposal(incident_labels=(label,)), DEFAULT_ACTION, TEMPLATES)[WORKFLOW_PATH])[
         "jobs"
     ]["dora"]
     wanted = "'" + label.replace("'", "''") + "'"

@@ -1,1 +1,1 @@
-"""`dora-metrics init`: looks at a checkout, proposes how to record it, and writes what was agreed to."""
+"""`dora-metrics init`: looks at a checkout, proposes how to record its deployments, and writes the files on consent."""

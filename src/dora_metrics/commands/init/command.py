@@ -1,54 +1,53 @@
-"""The shell of `dora-metrics init`: gather → decide → show → ask → write."""
+"""`dora-metrics init`: gathers, proposes, shows, asks, writes. The decisions are pure and in the other modules."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
-from dora_metrics.commands.init import files as writing
 from dora_metrics.commands.init import gather, summary
+from dora_metrics.commands.init.files import DEFAULT_ACTION, PLACEHOLDER_OWNER, TEMPLATE_NAMES, render_files
 from dora_metrics.commands.init.findings import Checkout, Findings, GitHubFindings
-from dora_metrics.commands.init.proposal import propose
+from dora_metrics.commands.init.proposal import Proposal, propose
 from dora_metrics.commands.init.summary import ProposedFile
 from dora_metrics.errors import DoraError
 from dora_metrics.runtime import Runtime
+from dora_metrics.templates import load_template
 
 
 @dataclass(frozen=True)
 class InitRequest:
-    """What the command line says."""
+    """The command line of `init`.
+
+    Attributes:
+        directory: a folder in the checkout.
+        repository: `OWNER/NAME`, None for the one of the remote `origin`.
+        action: `OWNER/NAME@REF` of the action to call.
+        yes: write without asking.
+        dry_run: show only.
+    """
 
     directory: Path
     repository: str | None = None
-    action: str = writing.DEFAULT_ACTION
+    action: str = DEFAULT_ACTION
     yes: bool = False
     dry_run: bool = False
 
 
 def run(request: InitRequest, runtime: Runtime) -> int:
-    """Proposes, and writes what is agreed to.
+    """Show a proposal, and write its new files if the user agrees.
 
     Returns:
-        0 done, also where nothing was to be done or somebody said no; 1 something could not be written, or nobody could
-        be asked.
+        The exit code: 0 if done, also if nothing was to be done or the user declined; 1 if a file could not be written
+        or there is no terminal to ask at.
 
     Raises:
-        DoraError: if there is no such folder, or an option is wrong.
+        DoraError: if the folder does not exist or an option is invalid.
     """
     _check_options(request)
     root = gather.checkout_root(request.directory, runtime.environment)
     findings = _gather_findings(request, runtime, gather.gather_checkout(root, runtime.environment))
     proposal = propose(findings)
-    form_template = (files("dora_metrics") / "commands" / "init" / "incident-form.yml").read_text("utf-8")
-    proposed_files = [
-        ProposedFile(
-            path,
-            text,
-            findings.checkout.existing_files.get(path),
-            is_unreadable=_is_unreadable(root, path, findings.checkout),
-        )
-        for path, text in writing.render_files(proposal, request.action, form_template).items()
-    ]
+    proposed_files = _proposed_files(root, findings.checkout, proposal, request.action)
     new_files = [file for file in proposed_files if file.is_new]
     repository = request.repository or findings.checkout.repository or root.resolve().name
     _print_lines(runtime, summary.summary_lines(findings, proposal, proposed_files, repository))
@@ -61,13 +60,13 @@ def run(request: InitRequest, runtime: Runtime) -> int:
     problems = [problem for file in new_files if (problem := _write_new_file(root, file))]
     _print_lines(runtime, problems or (f"Written: {summary.file_list(new_files)}", ""))
     if not problems:
-        has_placeholder = request.action.startswith(writing.PLACEHOLDER_OWNER)
+        has_placeholder = request.action.startswith(PLACEHOLDER_OWNER)
         _print_lines(runtime, summary.next_steps(findings, proposal, has_placeholder=has_placeholder))
     return int(bool(problems))
 
 
 def _check_options(request: InitRequest) -> None:
-    """Raises DoraError with every option that cannot be."""
+    """Raise a DoraError that lists every invalid option."""
     problems = []
     if request.repository is not None and not _is_repository_name(request.repository):
         problems.append(f"--repository {request.repository!r}: expected OWNER/NAME")
@@ -79,7 +78,7 @@ def _check_options(request: InitRequest) -> None:
         or not reference.isprintable()
         or " " in reference
     ):
-        problems.append(f"--action {request.action!r}: expected OWNER/NAME@REF, such as {writing.DEFAULT_ACTION}")
+        problems.append(f"--action {request.action!r}: expected OWNER/NAME@REF, such as {DEFAULT_ACTION}")
     if problems:
         raise DoraError(problems)
 
@@ -92,28 +91,37 @@ def _is_repository_name(text: str) -> bool:
 
 
 def _gather_findings(request: InitRequest, runtime: Runtime, checkout: Checkout) -> Findings:
-    own_repository = (
-        None if checkout.is_hosted_elsewhere or not checkout.host else checkout.repository
-    )  # it may have a namesake on GitHub
-    repository, server_url = (request.repository, None) if request.repository else (own_repository, checkout.server_url)
+    """Ask GitHub about the repository of the command line, otherwise the checkout's own if it is on GitHub."""
+    repository, server_url = request.repository, None
+    if repository is None and checkout.host and not checkout.is_hosted_elsewhere:
+        repository = checkout.repository  # on another host, GitHub may have an unrelated repository of the same name
+    if request.repository is None:
+        server_url = checkout.server_url
     answer = gather.query_github(repository, server_url, runtime.environment, runtime.sleep)
-    return (
-        Findings(checkout, answer)
-        if isinstance(answer, GitHubFindings)
-        else Findings(checkout, github_unavailable_reason=answer)
-    )
+    if isinstance(answer, GitHubFindings):
+        return Findings(checkout, answer)
+    return Findings(checkout, github_unavailable_reason=answer)
+
+
+def _proposed_files(root: Path, checkout: Checkout, proposal: Proposal, action: str) -> list[ProposedFile]:
+    templates = {name: load_template(f"init/{name}") for name in TEMPLATE_NAMES}
+    return [
+        ProposedFile(path, text, checkout.existing_files.get(path), is_unreadable=_is_unreadable(root, path, checkout))
+        for path, text in render_files(proposal, action, templates).items()
+    ]
 
 
 def _is_unreadable(root: Path, path: str, checkout: Checkout) -> bool:
-    """There, but not as a file that could be read."""
+    """Return whether something exists at a path that could not be read as a file."""
     target = root / path
     is_behind_link = any(parent.is_symlink() for parent in target.parents[: path.count("/")])
     return path not in checkout.existing_files and (target.is_symlink() or target.exists() or is_behind_link)
 
 
 def _is_confirmed(request: InitRequest, runtime: Runtime, new_files: Sequence[ProposedFile]) -> bool:
-    file_list = summary.file_list(list(new_files))
+    """Ask whether to write the new files; `--yes` and `--dry-run` answer without asking."""
     if request.dry_run:
+        file_list = summary.file_list(list(new_files))
         _print_lines(runtime, (f"Nothing was written, as --dry-run says. It would be {file_list}",))
         return False
     if request.yes:
@@ -140,7 +148,7 @@ def _is_terminal(runtime: Runtime) -> bool:
 
 
 def _write_new_file(root: Path, file: ProposedFile) -> str | None:
-    """What kept a file from being written; it is never put in the place of another."""
+    """Write a file and return the problem, None if there was none. An existing file is never replaced."""
     target = root / file.path
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -154,7 +162,7 @@ def _write_new_file(root: Path, file: ProposedFile) -> str | None:
 
 
 def _print_lines(runtime: Runtime, lines: Iterable[str]) -> None:
-    """Names are strangers': what a terminal would obey is shown as a code."""
+    """Print lines with untrusted names: control characters are shown as codes, so the terminal does not obey them."""
     for line in lines:
         printable = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in line)
         runtime.stdout.write(f"{printable}\n")

@@ -1,209 +1,155 @@
-"""From the proposal to the text of each file. What strangers have named gets its quotes from the YAML library."""
+"""Renders a proposal as the files that `init` writes. Pure: the templates in `templates/init` are passed in.
 
-from collections.abc import Iterator
+Names from the repository are untrusted, so the templates write them through filters that quote or escape them.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import get_args
 
+from jinja2 import Environment, StrictUndefined
+
 from dora_metrics.commands.init.findings import CONFIG_PATH, FORM_PATH, WORKFLOW_PATH
-from dora_metrics.commands.init.proposal import Proposal, Triggers
+from dora_metrics.commands.init.proposal import Proposal
 from dora_metrics.commands.init.yaml_nodes import inline_yaml
-from dora_metrics.settings.model import NAMES, Settings, default_text
+from dora_metrics.settings.model import Settings, default_text
 
 PLACEHOLDER_OWNER = "OWNER/"
 DEFAULT_ACTION = f"{PLACEHOLDER_OWNER}dora-metrics@main"
-"""There is no release yet: OWNER is where it is kept."""
+"""The action has no release yet; OWNER is to be replaced by the owner of the user's copy."""
+
+TEMPLATE_NAMES = ("workflow.yml.j2", "dora.yml.j2", "incident-form.yml.j2")
+"""The templates that `render_files` needs, in `templates/init`."""
 
 _SUGGESTED_SETTINGS = (
     "production-environments", "incident-labels", "hotfix-labels", "lead-time-start", "window", "timezone",
     "report", "fail-on", "health-check-url",
 )  # fmt: skip
 _MODE_EXPRESSION = "${{ github.event_name == 'workflow_run' && 'sync' || inputs.mode || 'auto' }}"
-"""As the reusable workflow has it."""
+"""The `mode` of the reusable workflow."""
 
 
-def render_files(proposal: Proposal, action: str, form_template: str) -> dict[str, str]:
-    """The files by their paths; `action` is `OWNER/NAME@REF`, `form` the issue form as it is shipped."""
-    files = {} if proposal.existing_use else {WORKFLOW_PATH: _join_lines(_workflow_lines(proposal, action))}
-    files[CONFIG_PATH] = _join_lines(_config_lines(proposal))
+def render_files(proposal: Proposal, action: str, templates: Mapping[str, str]) -> dict[str, str]:
+    """Return the text of each proposed file by its path.
+
+    Args:
+        action: the action to call, as `OWNER/NAME@REF`.
+        templates: the text of each of TEMPLATE_NAMES.
+    """
+    environment = _environment()
+
+    def render(name: str, **values: object) -> str:
+        return environment.from_string(templates[name]).render(values)
+
+    files = {}
+    if not proposal.existing_use:
+        files[WORKFLOW_PATH] = render("workflow.yml.j2", **_workflow_values(proposal, action))
+    files[CONFIG_PATH] = render("dora.yml.j2", **_config_values(proposal))
     if proposal.has_incident_form:
-        files[FORM_PATH] = form_template.replace(
-            "labels: [incident]\n", f"labels: {inline_yaml([proposal.incident_labels[0]])}\n"
-        )
+        files[FORM_PATH] = render("incident-form.yml.j2", labels=[proposal.incident_labels[0]])
     return files
 
 
-def _join_lines(lines: Iterator[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
+def _environment() -> Environment:
+    environment = Environment(  # noqa: S701 - the output is YAML; untrusted values go through the filters
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, undefined=StrictUndefined
+    )
+    environment.filters |= {
+        "yaml": inline_yaml,
+        "comment": _one_line,
+        "branch_pattern": _literal_branch_pattern,
+        "glob_pattern": _literal_glob_pattern,
+    }
+    return environment
 
 
 # --- The workflow ---
 
 
-def _workflow_lines(proposal: Proposal, action: str) -> Iterator[str]:
-    yield (
-        f"# Records deployments and incidents; settings are in {CONFIG_PATH}. Proposed by `dora-metrics "
-        "init`, yours now."
-    )
-    yield from ("name: DORA metrics", "", "on:")
-    yield from (f"  {line}" for line in _trigger_lines(proposal.triggers))
-    yield from ("", "permissions: {}", "", "jobs:", "  dora:")
-    yield from (f"    {line}" for line in _condition_lines(proposal))
-    if proposal.calls_action_in_step:
-        yield from ("    runs-on: ubuntu-latest", "    timeout-minutes: 30")
-    yield "    permissions:"
-    yield from (f"      {line}" for line in _permission_lines(proposal))
-    yield from (f"    {line}" for line in _call_lines(proposal, action))
+def _workflow_values(proposal: Proposal, action: str) -> dict[str, object]:
+    repository, _, reference = action.partition("@")
+    return {
+        "action": action,
+        "calls_action_in_step": proposal.calls_action_in_step,
+        "conditions": list(_conditions(proposal)),
+        "config_path": CONFIG_PATH,
+        "has_placeholder": action.startswith(PLACEHOLDER_OWNER),
+        "mode_expression": _MODE_EXPRESSION,
+        "modes": get_args(Settings.model_fields["mode"].annotation),
+        "reusable_workflow": f"{repository}/.github/workflows/dora.yml@{reference}",
+        "sources": proposal.sources,
+        "triggers": proposal.triggers,
+    }
 
 
-def _trigger_lines(triggers: Triggers) -> Iterator[str]:
-    if triggers.workflows:
-        yield "workflow_run: # zizmor: ignore[dangerous-triggers] no code and no artifact of that run is used"
-        yield f"  workflows: {inline_yaml(list(triggers.workflows))}"
-        yield "  types: [completed]"
-    if triggers.deployment_status:
-        yield "deployment_status:"
-    if triggers.release:
-        yield from ("release:", "  types: [published]")
-    if triggers.push_branch:
-        yield from ("push:", f"  branches: {inline_yaml([_literal_pattern(triggers.push_branch)])}")
+def _conditions(proposal: Proposal) -> Iterator[list[str]]:
+    """Yield the conditions of the job, each as a list of alternatives: which events of each kind are worth a run."""
+    triggers = proposal.triggers
     if triggers.issues:
-        yield from ("issues:", "  types: [opened, edited, labeled, unlabeled, closed, reopened, transferred, deleted]")
-    yield from (
-        "schedule:",
-        (
-            f'  - cron: "{triggers.schedule_minute} {triggers.schedule_hour} * * *" '
-            "# every night, for what no event told of"
-        ),
-    )
-    yield from ("workflow_dispatch:", "  inputs:", "    mode:", "      description: What to do", "      type: choice")
-    yield f"      options: {inline_yaml(list(get_args(Settings.model_fields['mode'].annotation)))}"
-    yield "      default: auto"
-
-
-def _literal_pattern(branch: str) -> str:
-    """A branch as a pattern that fits it alone."""
-    return "".join(f"\\{character}" if character in "*?+[]!" else character for character in branch)
-
-
-def _condition_lines(proposal: Proposal) -> Iterator[str]:
-    """The events that are worth a run, each kind by a part of its own."""
-    triggers, clauses = proposal.triggers, []
-    if triggers.issues:
-        clauses.append(
-            [
-                "github.event_name != 'issues'",
-                *(alternative for label in proposal.incident_labels for alternative in _label_alternatives(label)),
-            ]
-        )
+        labels = (alternative for label in proposal.incident_labels for alternative in _label_alternatives(label))
+        yield ["github.event_name != 'issues'", *labels]
     if triggers.deployment_status:
-        is_finished = 'contains(fromJSON(\'["success", "failure", "error"]\'), github.event.deployment_status.state)'
-        clauses.append(["github.event_name != 'deployment_status'", is_finished])
-    if triggers.has_pull_request_runs and all(_fits_expression(name) for name in triggers.merge_workflows):
-        from_merge = (f"github.event.workflow.name == {_expression_string(name)}" for name in triggers.merge_workflows)
-        not_pull_request = "github.event.workflow_run.event != 'pull_request'"
-        clauses.append(["github.event_name != 'workflow_run'", not_pull_request, *from_merge])
-    if clauses:
-        yield from ("# What would record nothing is not worth a run.", "if: >-")
-    for number, clause in enumerate(clauses, 1):
-        yield from (
-            f"  {line}"
-            for line in _alternative_lines(clause, is_only=len(clauses) == 1, is_last=number == len(clauses))
-        )
+        has_finished = 'contains(fromJSON(\'["success", "failure", "error"]\'), github.event.deployment_status.state)'
+        yield ["github.event_name != 'deployment_status'", has_finished]
+    if triggers.has_pull_request_runs and all(map(_fits_expression, triggers.merge_workflows)):
+        merge_runs = (f"github.event.workflow.name == {_expression_string(name)}" for name in triggers.merge_workflows)
+        is_no_pull_request = "github.event.workflow_run.event != 'pull_request'"
+        yield ["github.event_name != 'workflow_run'", is_no_pull_request, *merge_runs]
 
 
 def _label_alternatives(label: str) -> Iterator[str]:
-    """The label was just given or taken away, or is there."""
+    """Yield the conditions for an issue to which a label was just added or removed, or that has it."""
     yield f"github.event.label.name == {_expression_string(label)}"
     yield f"contains(github.event.issue.labels.*.name, {_expression_string(label)})"
 
 
-def _expression_string(name: str) -> str:
-    """As GitHub's expressions write a text."""
-    return "'" + name.replace("'", "''") + "'"
+def _expression_string(text: str) -> str:
+    """Return a string literal of GitHub's expression syntax."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _fits_expression(name: str) -> bool:
-    """Whether a name can stand in an expression that is written over several lines."""
+    """Return whether a name can be part of an expression in a multi-line YAML scalar."""
     return name.isprintable() and "${{" not in name
 
 
-def _alternative_lines(alternatives: list[str], *, is_only: bool, is_last: bool) -> Iterator[str]:
-    first, *others = alternatives
-    yield f"{'' if is_only else '('}{first} ||"
-    yield from (f"{other} ||" for other in others[:-1])
-    yield f"{others[-1]}{'' if is_only else ')'}{'' if is_last else ' &&'}"
-
-
-def _permission_lines(proposal: Proposal) -> Iterator[str]:
-    yield "contents: write # the ledger is a branch of this repository, dora-metrics; nothing else is written"
-    yield "pull-requests: read # which changes a deployment brought, and since when they waited"
-    if {"deployments", "auto"} & set(proposal.sources):
-        yield "deployments: read # deployments that no event told of"
-    if {"workflow-runs", "auto"} & set(proposal.sources):
-        yield "actions: read # earlier runs of the workflows that deploy"
-    if proposal.triggers.issues:
-        yield (
-            "issues: write # incidents are read, and a report is an issue"
-            if _has_report_setting()
-            else "issues: read # incidents"
-        )
-
-
-def _has_report_setting() -> bool:
-    return "report" in NAMES
-
-
-def _call_lines(proposal: Proposal, action: str) -> Iterator[str]:
-    """The job's body: the reusable workflow, or, where GitHub does not know what that needs, the action in a step."""
-    action_repository, _, reference = action.partition("@")
-    if action.startswith(PLACEHOLDER_OWNER):
-        yield "# There is no release yet: OWNER is where you keep this action; pin the full sha of a commit, not main."
-    if proposal.calls_action_in_step:
-        yield from ("steps:", f"  - uses: {inline_yaml(action)}", "    with:")
-        yield f"      mode: {inline_yaml(_MODE_EXPRESSION)} # the end of a run is when to look for what it made"
-    else:
-        yield f"uses: {inline_yaml(f'{action_repository}/.github/workflows/dora.yml@{reference}')}"
-        yield from ("with:", "  mode: ${{ inputs.mode }}")
+def _literal_branch_pattern(branch: str) -> str:
+    """Return a filter pattern of GitHub's that matches only this branch."""
+    return "".join(f"\\{character}" if character in "*?+[]!" else character for character in branch)
 
 
 # --- The config file ---
 
 
-def _config_lines(proposal: Proposal) -> Iterator[str]:
-    yield "# Settings of dora-metrics that differ from its defaults, proposed by `dora-metrics init`. They are read"
-    yield "# from the default branch; an input of the workflow wins over them."
-    for setting in proposal.settings:
-        yield ""
-        yield from (f"# {_one_line(line)}" for line in setting.reasons)
-        yield f"{setting.name}: {inline_yaml(setting.value)}"
-    shown_names = {setting.name for setting in proposal.settings}
-    if _has_report_setting() and proposal.triggers.issues and default_text("report") != "weekly":
-        shown_names.add("report")
-        yield from ("", "# One issue a week; with `off`, `issues: read` is enough in the workflow.", "report: weekly")
-    if proposal.services:
-        yield from (
-            "",
-            "# These folders look like services of a monorepo. Without the # each has numbers of its own, where a",
-        )
-        yield from ("# deployment says which one it is: docs/definitions.md#monorepos of dora-metrics.", "# services:")
-        yield from (
-            f"#   {inline_yaml(name)}: {inline_yaml([f'{_literal_glob(path)}/**'])}"
-            for name, path in proposal.services.items()
-        )
-    yield from (
-        "",
-        "# More, with the defaults: remove the # of a line that you change. examples/dora.yml of dora-metrics has all.",
-    )
+@dataclass(frozen=True)
+class _Suggestion:
+    """A setting that the config file shows as a comment, with its default."""
+
+    name: str
+    default: str
+    description: str
+
+
+def _config_values(proposal: Proposal) -> dict[str, object]:
+    return {
+        "services": proposal.services,
+        "settings": proposal.settings,
+        "suggestions": list(_suggestions({setting.name for setting in proposal.settings})),
+    }
+
+
+def _suggestions(proposed_names: set[str]) -> Iterator[_Suggestion]:
     for name in _SUGGESTED_SETTINGS:
-        if name in NAMES and name not in shown_names:
+        if name not in proposed_names:
             description = Settings.model_fields[name.replace("-", "_")].description or ""
-            yield f"# {name}: {inline_yaml(default_text(name))} # {description.rstrip('.')}"
+            yield _Suggestion(name, default_text(name), description.rstrip("."))
 
 
 def _one_line(text: str) -> str:
-    """On one line: what stood behind a line break would be no comment."""
+    """Return a text on one line: what follows a line break would not be part of the comment."""
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
-def _literal_glob(path: str) -> str:
-    """A path as a pattern that fits it alone."""
+def _literal_glob_pattern(path: str) -> str:
+    """Return a path pattern of `services` that matches only this path."""
     return "".join(f"[{character}]" if character in "*?[" else character for character in path)

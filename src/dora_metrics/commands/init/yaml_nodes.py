@@ -1,23 +1,25 @@
-"""YAML of strangers as its nodes, with lines; and values of strangers as YAML.
+"""Reads untrusted YAML as nodes with line numbers, and writes untrusted values as YAML.
 
-Nodes are composed, not constructed: an alias stays the node that it refers to, however often it is named, so that a
-small file cannot become a large value. Merge keys are not looked at; GitHub refuses them in workflows.
+Nodes are composed, not constructed: an alias remains the node that it refers to, however often it is used, so a small
+file cannot become a large value. Merge keys are ignored; GitHub refuses them in workflows.
 """
 
 import yaml
 
 OptionalNode = yaml.Node | None
+Token = tuple[str, str | None, str | None, str | None]
+"""Kind, anchor, value and tag of a YAML event."""
 
 
 class UnreadableYamlError(Exception):
-    """A text is no YAML; the message says where and why."""
+    """A text that is not valid YAML, or not the expected kind of file. The message says where and why."""
 
 
 def compose(text: str) -> OptionalNode:
-    """The root node of a text, None for an empty one.
+    """Return the root node of a text, None if it is empty.
 
     Raises:
-        NotReadableError: if it is no YAML, or several documents.
+        UnreadableYamlError: if it is not YAML, or more than one document.
     """
     try:
         return yaml.compose(text, Loader=yaml.SafeLoader)
@@ -30,8 +32,8 @@ def compose(text: str) -> OptionalNode:
         raise UnreadableYamlError(str(problem).splitlines()[0]) from None
 
 
-def content_tokens(text: str) -> list[tuple[str, str | None, str | None, str | None]] | None:
-    """What a text says without its comments and layout, as the parts of it in order; None where it is no YAML."""
+def content_tokens(text: str) -> list[Token] | None:
+    """Return the content of a YAML text without comments and layout, in order; None if it is not YAML."""
     resolver = yaml.SafeLoader("")
     try:
         return [_token(event, resolver) for event in yaml.parse(text, Loader=yaml.SafeLoader)]
@@ -39,8 +41,8 @@ def content_tokens(text: str) -> list[tuple[str, str | None, str | None, str | N
         return None
 
 
-def _token(event: yaml.Event, resolver: yaml.SafeLoader) -> tuple[str, str | None, str | None, str | None]:
-    """A plain `true` is not the text "true", and a plain `auto` is the text "auto"."""
+def _token(event: yaml.Event, resolver: yaml.SafeLoader) -> Token:
+    """Resolve the tag of plain scalars: `true` differs from "true", `auto` equals "auto"."""
     tag = getattr(event, "tag", None)
     if isinstance(event, yaml.ScalarEvent) and tag is None:
         tag = resolver.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]
@@ -48,26 +50,26 @@ def _token(event: yaml.Event, resolver: yaml.SafeLoader) -> tuple[str, str | Non
 
 
 def mapping_entries(node: OptionalNode) -> dict[str, yaml.Node]:
-    """A mapping by its keys; nothing for what is none."""
+    """Return the values of a mapping by key, empty for any other node."""
     if not isinstance(node, yaml.MappingNode):
         return {}
     return {key.value: value for key, value in node.value if isinstance(key, yaml.ScalarNode)}
 
 
 def sequence_items(node: OptionalNode) -> tuple[yaml.Node, ...]:
-    """A sequence's nodes; nothing for what is none."""
+    """Return the items of a sequence, empty for any other node."""
     return tuple(node.value) if isinstance(node, yaml.SequenceNode) else ()
 
 
 def scalar_text(node: OptionalNode) -> str | None:
-    """A scalar as it is written, None for null and for what is no scalar."""
+    """Return a scalar as it is written, None for null and for any other node."""
     if not isinstance(node, yaml.ScalarNode) or node.tag == "tag:yaml.org,2002:null":
         return None
     return str(node.value)
 
 
 def scalar_texts(node: OptionalNode) -> tuple[str, ...]:
-    """The scalars of a sequence, or a scalar by itself."""
+    """Return the scalars of a sequence, or a single scalar."""
     scalars = sequence_items(node) or ((node,) if node is not None else ())
     return tuple(value for scalar in scalars if (value := scalar_text(scalar)) is not None)
 
@@ -77,16 +79,16 @@ def line_number(node: yaml.Node) -> int:
 
 
 def node_at(node: OptionalNode, *path: str) -> OptionalNode:
-    """What lies below some keys, None where there is nothing."""
+    """Return the node at a path of keys, None if there is none."""
     for key in path:
         node = mapping_entries(node).get(key)
     return node
 
 
 def inline_yaml(value: object) -> str:
-    """A value, or a list of them, on one line of YAML, in quotes where it needs them."""
-    items = value if isinstance(value, list) else [value]
-    # The other styles would write a line break as one.
+    """Return a value, or a list of values, as one line of YAML with quotes where they are needed."""
+    items = value if isinstance(value, list | tuple) else [value]
+    # Only double quotes escape line breaks.
     style = '"' if any(isinstance(item, str) and not item.isprintable() for item in items) else None
     dumped: str = yaml.safe_dump(
         value, default_flow_style=True, default_style=style, allow_unicode=True, width=10**9, sort_keys=False
