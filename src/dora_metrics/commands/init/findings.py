@@ -1,4 +1,4 @@
-"""What was found: facts about a checkout and, where somebody could be asked, about its repository on GitHub."""
+"""What `init` finds out about a checkout and, if GitHub could be asked, about its repository there."""
 
 import re
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ _OTHER_HOSTS = re.compile(
 
 @dataclass(frozen=True)
 class DefaultBranch:
-    """Something and how it is known."""
+    """The default branch, and how it was determined."""
 
     name: str
     reason: str
@@ -30,12 +30,21 @@ class DefaultBranch:
 
 @dataclass(frozen=True)
 class Checkout:
-    """What lies in a checkout.
+    """What a checkout holds.
 
-    `host`: that of origin, None where it has none or only a name of ssh's. `server`: the GitHub that will run it.
-    `publishing`: where workflows publish releases, by path. `existing`: the files that would be written, as they are.
-    `settings`: those of the config file. `gitops`: the first objects that a controller in a cluster takes.
-    `services`: folders that look like services, by name. `odd`: what could not be read, as sentences.
+    Attributes:
+        repository: `owner/name` by the remote `origin`.
+        host: host of `origin`, None if there is none or it is only an ssh alias.
+        server_url: address of the GitHub that will run the workflows.
+        version_tags: tags that look like versions, newest first.
+        workflows: workflow files by path.
+        release_evidence: the first step that publishes a release, by the workflow's path.
+        existing_files: current text of the files that `init` proposes, by path.
+        settings: settings of the config file.
+        incident_forms: paths of issue forms for incidents.
+        services: paths of folders that look like services, by name.
+        gitops_evidence: the first manifests of Argo CD or Flux.
+        problems: what could not be read, as sentences.
     """
 
     repository: str | None = None
@@ -54,22 +63,23 @@ class Checkout:
 
     @property
     def is_hosted_elsewhere(self) -> bool:
-        """Whether origin is evidently on something else than GitHub."""
+        """Whether `origin` is known to be on another service than GitHub."""
         return self.host is not None and _OTHER_HOSTS.fullmatch(self.host) is not None
 
     @property
     def is_enterprise_server(self) -> bool:
-        """Whether its GitHub is an Enterprise Server, and not GitHub's own, which keeps some data apart (ghe.com)."""
+        """Whether its GitHub is an Enterprise Server, rather than github.com or ghe.com."""
         return self.server_url != GITHUB_COM_URL and not self.has_data_residency
 
     @property
     def has_data_residency(self) -> bool:
+        """Whether its GitHub is Enterprise Cloud with data residency (ghe.com)."""
         return self.server_url.endswith(".ghe.com")
 
 
 @dataclass(frozen=True)
 class GitHubDeployment:
-    """A deployment on GitHub: where, on which day, by whom."""
+    """A deployment on GitHub: its environment, its day (`2026-11-20`) and who created it."""
 
     environment: str
     day: str
@@ -77,13 +87,13 @@ class GitHubDeployment:
 
     @property
     def is_by_actions(self) -> bool:
-        """Made for a job with `environment:`, so that no event tells of it."""
+        """Whether Actions created it for a job with `environment:`; such deployments start no workflow."""
         return self.creator.startswith("github-actions")
 
 
 @dataclass(frozen=True)
 class GitHubFindings:
-    """The newest of what GitHub has."""
+    """The newest labels, releases and deployments of a repository on GitHub."""
 
     default_branch: str | None = None
     has_issues: bool = True
@@ -94,8 +104,15 @@ class GitHubFindings:
 
 @dataclass(frozen=True)
 class Findings:
-    """`github` is None where nobody was asked; `silence` says why."""
+    """All findings. `github` is None if GitHub could not be asked; `github_unavailable_reason` says why."""
 
     checkout: Checkout
     github: GitHubFindings | None = None
     github_unavailable_reason: str = ""
+
+    @property
+    def default_branch(self) -> DefaultBranch:
+        """The default branch by GitHub, otherwise by git."""
+        if self.github and self.github.default_branch:
+            return DefaultBranch(self.github.default_branch, "GitHub says so")
+        return self.checkout.default_branch

@@ -1,7 +1,4 @@
-"""Looks at a checkout: its files as they lie there, and its git.
-
-Asks GitHub, in one request, what a repository has that deployments and incidents could be read from.
-"""
+"""Gathers the findings: from the checkout's files, from its git, and from GitHub by one request."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,7 +18,7 @@ from dora_metrics.commands.init.findings import (
     GitHubFindings,
 )
 from dora_metrics.commands.init.workflows import LocatedText, WorkflowFile, release_evidence
-from dora_metrics.commands.init.yaml_nodes import UnreadableYamlError, compose, mapping_entries, node_at, scalar_texts
+from dora_metrics.commands.init.yaml_nodes import UnreadableYamlError, compose, node_at, scalar_texts
 from dora_metrics.errors import DoraError, GitError
 from dora_metrics.github import text
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
@@ -32,6 +29,7 @@ from dora_metrics.sources.git.repository import Git, identify_repository
 
 MAX_FILE_BYTES = 256 * 1024
 _MAX_TAGS = 100
+_MAX_MANIFESTS = 3
 _USUAL_BRANCHES = ("main", "master")
 _MAX_FOLDERS = 200
 _SERVICE_PARENTS = ("services", "apps", "packages")
@@ -40,10 +38,10 @@ _GITOPS_API_VERSION = r"^apiVersion: *[\"']?(argoproj\.io|[a-z-]+\.toolkit\.flux
 
 
 def checkout_root(directory: Path, environment: Mapping[str, str]) -> Path:
-    """The root of the checkout that a folder lies in; the folder itself where git knows none.
+    """Return the root of the checkout around a folder, or the folder itself outside of a git repository.
 
     Raises:
-        DoraError: if there is no such folder, or it is git's own, as a bare repository is.
+        DoraError: if the folder does not exist, or is git's data folder or a bare repository.
     """
     if not directory.is_dir():
         raise DoraError(f"--directory {directory}: there is no such folder")
@@ -56,7 +54,7 @@ def checkout_root(directory: Path, environment: Mapping[str, str]) -> Path:
 
 
 def gather_checkout(root: Path, environment: Mapping[str, str]) -> Checkout:
-    """Everything that the files and git say."""
+    """Read everything that the files and git show."""
     problems: list[str] = []
     workflows_by_path = dict(_read_workflows(root, problems))
     publishing_actions = dict(_publishing_actions(root, workflows_by_path.values()))
@@ -78,7 +76,7 @@ def gather_checkout(root: Path, environment: Mapping[str, str]) -> Checkout:
 
 
 def _server_url(checkout: Checkout, environment: Mapping[str, str]) -> str:
-    """The GitHub that origin names, else the one that we run on."""
+    """Return the GitHub of `origin`, otherwise the one of the environment."""
     if checkout.host and not checkout.is_hosted_elsewhere:
         return f"https://{checkout.host}"
     return (environment.get("GITHUB_SERVER_URL") or GITHUB_COM_URL).rstrip("/").lower()
@@ -88,7 +86,7 @@ def _server_url(checkout: Checkout, environment: Mapping[str, str]) -> str:
 
 
 def _read_text(path: Path, name: str, problems: list[str]) -> str | None:
-    """A file's text; None where there is none, or where it is odd, which is told."""
+    """Return a file's text, None if there is none or it cannot be used; the latter adds to `problems`."""
     try:
         if path.is_symlink() or any(parent.is_symlink() for parent in _parent_folders(path, name)):
             problems.append(f"{name}: a symbolic link, which is not followed")
@@ -106,12 +104,12 @@ def _read_text(path: Path, name: str, problems: list[str]) -> str | None:
 
 
 def _parent_folders(path: Path, name: str) -> Iterable[Path]:
-    """The folders of the checkout that a file lies in."""
+    """Return the folders of the checkout that contain a file."""
     return path.parents[: name.count("/")]
 
 
 def _yaml_files(root: Path, folder: str, problems: list[str]) -> Iterator[tuple[str, str]]:
-    """The YAML files of a folder with their texts, by name."""
+    """Yield path and text of each YAML file in a folder, sorted by name."""
     try:
         names = sorted(file.name for file in (root / folder).iterdir() if file.suffix in (".yml", ".yaml"))
     except OSError:
@@ -131,7 +129,7 @@ def _read_workflows(root: Path, problems: list[str]) -> Iterator[tuple[str, Work
 
 
 def _publishing_actions(root: Path, workflow_files: Iterable[WorkflowFile]) -> Iterator[tuple[str, LocatedText]]:
-    """The composite actions of the checkout that publish releases, by how workflows name them."""
+    """Yield the checkout's composite actions that publish releases, by the name that workflows use."""
     names = {
         local_action.text for workflow in workflow_files for job in workflow.jobs for local_action in job.local_actions
     }
@@ -145,7 +143,7 @@ def _publishing_actions(root: Path, workflow_files: Iterable[WorkflowFile]) -> I
 
 
 def _existing_settings(root: Path, problems: list[str]) -> Settings:
-    """Those of the config file, as far as there is one that can be used."""
+    """Return the settings of the config file, or the defaults if there is none that can be used."""
     if (root / ".github" / "dora.yaml").is_file():
         problems.append(f".github/dora.yaml: is not read; the action looks for {CONFIG_PATH}")
     try:
@@ -157,23 +155,17 @@ def _existing_settings(root: Path, problems: list[str]) -> Settings:
 
 
 def _incident_forms(root: Path, problems: list[str]) -> Iterator[str]:
-    """Issue forms whose label or name says that they are for incidents."""
+    """Yield the paths of issue forms that are for incidents by their labels or name."""
     for path, content in _yaml_files(root, ".github/ISSUE_TEMPLATE", problems):
         with suppress(UnreadableYamlError):
             form = compose(content)
-            label_and_name_texts = (
-                *scalar_texts(node_at(form, "labels")),
-                *scalar_texts(mapping_entries(form).get("name")),
-            )
-            if any(
-                {"incident", "outage"} & set(text.lowercase_words(label_or_name))
-                for label_or_name in label_and_name_texts
-            ):
+            labels_and_name = (*scalar_texts(node_at(form, "labels")), *scalar_texts(node_at(form, "name")))
+            if any({"incident", "outage"} & set(text.lowercase_words(label)) for label in labels_and_name):
                 yield path
 
 
 def _service_folders(root: Path) -> Iterator[tuple[str, str]]:
-    """Folders that look like services of a monorepo, by name; nothing unless there are two."""
+    """Yield name and path of folders that look like services of a monorepo, if there are at least two."""
     for parent in _SERVICE_PARENTS:
         names = [
             folder.name
@@ -200,6 +192,7 @@ def _subfolders(parent: Path) -> list[Path]:
 
 
 def _with_git(checkout: Checkout, root: Path, environment: Mapping[str, str], problems: list[str]) -> Checkout:
+    """Return the checkout with what git knows about it."""
     git = Git(str(root), environment)
     try:
         git.read("rev-parse", "--git-dir")
@@ -221,7 +214,7 @@ def _with_git(checkout: Checkout, root: Path, environment: Mapping[str, str], pr
 
 
 def _default_branch(git: Git, *, has_remote: bool) -> DefaultBranch:
-    """The default branch; where origin's word is missing, a guess: a checkout may be one of any branch."""
+    """Return the default branch by `origin`, otherwise a guess: any branch may be checked out."""
     if origin_head := _symbolic_ref_target(git, "refs/remotes/origin/HEAD"):
         return DefaultBranch(origin_head.removeprefix("origin/"), "origin/HEAD")
     usual_branches = [name for name in _USUAL_BRANCHES if _ref_exists(git, f"refs/remotes/origin/{name}")]
@@ -247,7 +240,7 @@ def _ref_exists(git: Git, reference: str) -> bool:
 
 
 def _version_tags(git: Git) -> Iterator[str]:
-    """Those that look like versions, the newest first."""
+    """Yield the tags that look like versions, newest first."""
     options = (
         "--sort=-version:refname",
         "--sort=-creatordate",
@@ -261,23 +254,27 @@ def _version_tags(git: Git) -> Iterator[str]:
 
 
 def _gitops_manifests(git: Git) -> Iterator[str]:
-    """The first objects of Argo CD and Flux, with file and line."""
-    with suppress(GitError):  # also where it finds nothing
-        output = git.read("grep", "-zInE", "--max-count=1", _GITOPS_API_VERSION, "--", "*.yaml", "*.yml").decode(
-            "utf-8", "replace"
-        )
-        for match in output.splitlines()[:3]:
+    """Yield the first manifests of Argo CD and Flux, with file and line."""
+    options = ("-zInE", "--max-count=1", _GITOPS_API_VERSION, "--", "*.yaml", "*.yml")
+    with suppress(GitError):  # also raised if nothing matches
+        output = git.read("grep", *options).decode("utf-8", "replace")
+        for match in output.splitlines()[:_MAX_MANIFESTS]:
             path, line, matched_line = match.split("\0", 2)
             yield f"{path}:{line}: `{matched_line.strip()}`"
+
+
+# --- GitHub ---
 
 
 def query_github(
     repository: str | None, server_url: str | None, environment: Mapping[str, str], pause: Callable[[float], None]
 ) -> GitHubFindings | str:
-    """What GitHub says, or why nobody was asked.
+    """Ask GitHub about a repository.
 
-    A token goes to the GitHub that the environment names, and never to an address that a checkout names: whoever made
-    the checkout could have put any there.
+    The token is sent only to the GitHub of the environment, never to an address from the checkout, which is untrusted.
+
+    Returns:
+        The findings, or the reason why there are none.
     """
     token = environment.get("GITHUB_TOKEN") or environment.get("GH_TOKEN")
     token_server_url = (environment.get("GITHUB_SERVER_URL") or GITHUB_COM_URL).rstrip("/")
@@ -323,4 +320,5 @@ def _github_deployment(node: Mapping[str, Any]) -> GitHubDeployment:
 
 
 def _is_deploy_task(task: str | None) -> bool:
+    """Return whether a deployment's task deploys; others are migrations and the like."""
     return not task or task == "deploy" or task.startswith("deploy:")

@@ -1,7 +1,4 @@
-"""From what was found to what is proposed, each with its reason. Pure: the same findings give the same proposal.
-
-What names say: environments that are production, labels of incidents and hotfixes.
-"""
+"""From findings to a proposal with its reasons. Pure: the same findings give the same proposal."""
 
 import re
 import zlib
@@ -14,71 +11,17 @@ from dora_metrics.core import formatting
 from dora_metrics.core.selection import SOURCES_BEST_FIRST
 from dora_metrics.github import text
 from dora_metrics.github.events.deployments import is_deploy_workflow
-from dora_metrics.github.payloads import WorkflowPayload as Named
+from dora_metrics.github.payloads import WorkflowPayload
 from dora_metrics.settings.model import Settings
 
-_PRODUCTION_WORDS = frozenset({"production", "prod", "live", "prd"})
-_EXCLUDING_WORDS = frozenset(
-    {"pre", "non", "not", "no", "test", "testing", "dev", "staging", "stage", "preview", "qa", "false"}
-)
-_SEVERITY = re.compile(r"sev(?:erity)?[ _:/-]*[0-4]", re.IGNORECASE)
-
-
-def looks_like_production(environment: str, settings: Settings) -> bool:
-    """By the settings; or by one of the words, wherever in the name it stands: `eu-production`, not `pre-prod`."""
-    name_words = set(text.lowercase_words(environment))
-    return settings.policy.is_production(environment) or bool(
-        name_words & _PRODUCTION_WORDS and not name_words & _EXCLUDING_WORDS
-    )
-
-
-def incident_labels(findings: Findings) -> tuple[tuple[str, ...], str]:
-    """The labels of incidents, best first, and why."""
-    configured, default = findings.checkout.settings.incident_labels, Settings().incident_labels
-    github_labels = [
-        name for name in (findings.github.labels if findings.github else ()) if _looks_like_incident_label(name)
-    ]
-    github_labels.sort(key=lambda name: (name.lower() != "incident", "incident" not in text.lowercase_words(name)))
-    if configured not in (default, tuple(github_labels)):
-        return configured, f"{CONFIG_PATH} says so"
-    if [name.lower() for name in github_labels] == ["incident"]:
-        return default, "GitHub has this label"
-    if github_labels:
-        return tuple(github_labels), "GitHub has these labels"
-    return default, "the default; GitHub has no such label yet" if findings.github else "the default"
-
-
-def missing_form_label(findings: Findings, labels: tuple[str, ...]) -> str | None:
-    """The label that the form would give and GitHub does not know; None where it does, or nobody could say."""
-    if findings.github is None:
-        return None
-    existing_names = {name.lower() for name in findings.github.labels}
-    return next((label for label in labels[:1] if label.lower() not in existing_names), None)
-
-
-def hotfix_labels(findings: Findings) -> tuple[str, ...]:
-    """Labels of hotfixes where they are called otherwise than by default."""
-    labels = findings.github.labels if findings.github else ()
-    hotfix_names = tuple(name for name in labels if "hotfix" in text.lowercase_words(name))
-    return hotfix_names if [name.lower() for name in hotfix_names] not in ([], ["hotfix"]) else ()
-
-
-def _looks_like_incident_label(label: str) -> bool:
-    label_words = set(text.lowercase_words(label))
-    if "${{" in label or not label.isprintable():  # nothing to put into an expression
-        return False
-    return not label_words & _EXCLUDING_WORDS and bool(
-        label_words & {"incident", "incidents", "outage"} or _SEVERITY.fullmatch(label.strip())
-    )
-
-
 _SCHEDULE_MINUTES = [minute for minute in range(7, 54, 2) if minute % 5]
+"""Minutes at which few other workflows start."""
 _MAX_REASONS = 3
 
 
 @dataclass(frozen=True)
 class ProposedSetting:
-    """A setting that differs from its default, and why."""
+    """A setting that differs from its default, and the reasons."""
 
     name: str
     value: object
@@ -87,10 +30,15 @@ class ProposedSetting:
 
 @dataclass(frozen=True)
 class Triggers:
-    """What starts the workflow. `workflows`: those whose end is listened to. `push`: the branch.
+    """What starts the proposed workflow.
 
-    `pulls`: some of those workflows run for pull requests too, which deploy nothing to production, but for `merges`:
-    these run when one is closed.
+    Attributes:
+        workflows: names of workflows whose end starts it.
+        has_pull_request_runs: whether some of them also run for pull requests, which deploy nothing to production.
+        merge_workflows: those of them that run when a pull request is closed, and so may deploy a merge.
+        push_branch: the branch whose pushes start it, None for none.
+        schedule_minute: minute of the nightly run.
+        schedule_hour: hour of the nightly run, in UTC.
     """
 
     workflows: tuple[str, ...] = ()
@@ -106,7 +54,14 @@ class Triggers:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What to record, from what and when. `direct`: the action is called in a step, not the reusable workflow."""
+    """What to record, from which source and when.
+
+    Attributes:
+        services: paths by the name of the service.
+        calls_action_in_step: whether the job calls the action in a step, instead of the reusable workflow.
+        existing_use: where another workflow already uses the action, as `path:line`.
+        missing_label: the label of the issue form if it does not exist on GitHub.
+    """
 
     sources: tuple[str, ...]
     source_reasons: tuple[str, ...]
@@ -124,8 +79,12 @@ class Proposal:
 
 
 @dataclass(frozen=True)
-class _WorkflowFindings:
-    """The findings, with what follows from them more than once."""
+class _Analysis:
+    """The findings with what the decisions share.
+
+    Attributes:
+        candidates: workflows that may deploy, without those that use this action.
+    """
 
     findings: Findings
     candidates: tuple[WorkflowFile, ...]
@@ -144,7 +103,7 @@ class _WorkflowFindings:
 
     @property
     def deploying_workflows(self) -> list[WorkflowFile]:
-        """Workflows that deploy to production by `environment:`, the sure ones first."""
+        """Workflows that deploy to production by `environment:`, the certain ones first."""
         workflows = [workflow for workflow in self.candidates if self.production_targets(workflow.path)]
         return sorted(
             workflows,
@@ -157,43 +116,43 @@ class _WorkflowFindings:
 
     @property
     def workflows_named_deploy(self) -> list[WorkflowFile]:
-        """Workflows named like one that deploys. Runs for pull requests are never taken for deployments."""
+        """Workflows with a name like deploy. Runs for pull requests never count as deployments."""
         configured = self.settings.deploy_workflows
         return [
             workflow
             for workflow in self.candidates
             if workflow.has_own_trigger
-            and is_deploy_workflow(Named(name=workflow.name, path=workflow.path), configured)
+            and is_deploy_workflow(WorkflowPayload(name=workflow.name, path=workflow.path), configured)
         ]
 
 
 def propose(findings: Findings) -> Proposal:
-    """What is proposed."""
+    """Return the proposal for a repository."""
     checkout = findings.checkout
     triggered = (
         workflow for workflow in checkout.workflows.values() if workflow.has_own_trigger or workflow.runs_on_merge
     )
     candidates = tuple(workflow for workflow in triggered if not workflow.this_action)
-    workflow_findings = _WorkflowFindings(
+    analysis = _Analysis(
         findings, candidates, {workflow.path: deploy_targets(workflow, checkout.workflows) for workflow in candidates}
     )
-    sources, source_reasons = _choose_sources(workflow_findings)
+    sources, source_reasons = _choose_sources(analysis)
     labels, labels_reason = incident_labels(findings)
     has_issues = not _has_issues_disabled(findings)
     return Proposal(
         sources=sources,
         source_reasons=source_reasons,
-        triggers=_choose_triggers(workflow_findings, sources, has_issues=has_issues),
-        production_environments=_production_environments(workflow_findings),
+        triggers=_choose_triggers(analysis, sources, has_issues=has_issues),
+        production_environments=_production_environments(analysis),
         incident_labels=labels,
         incident_labels_reason=labels_reason,
-        settings=tuple(_proposed_settings(workflow_findings, sources, source_reasons, labels, labels_reason)),
+        settings=tuple(_proposed_settings(analysis, sources, source_reasons, labels, labels_reason)),
         services=checkout.services if len(checkout.services) > 1 else {},
         calls_action_in_step=checkout.is_enterprise_server,
         existing_use=next(_existing_uses(checkout.workflows.values()), None),
         has_incident_form=has_issues
         and not [path for path in checkout.incident_forms if path not in checkout.existing_files],
-        notes=tuple(_notes(workflow_findings, sources)),
+        notes=tuple(_notes(analysis, sources)),
         missing_label=missing_form_label(findings, labels) if has_issues else None,
     )
 
@@ -203,7 +162,7 @@ def _has_issues_disabled(findings: Findings) -> bool:
 
 
 def _existing_uses(workflows: Iterable[WorkflowFile]) -> Iterator[str]:
-    """Where this action is used already; the workflow that would be written is compared by its text."""
+    """Yield where another workflow already uses this action; the proposed file itself is compared by its text."""
     for workflow in workflows:
         if workflow.this_action and workflow.path != WORKFLOW_PATH:
             yield f"{workflow.path}:{workflow.this_action.line}"
@@ -212,59 +171,54 @@ def _existing_uses(workflows: Iterable[WorkflowFile]) -> Iterator[str]:
 # --- Deployments ---
 
 
-def _choose_sources(workflow_findings: _WorkflowFindings) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The best source that there is, as `deployment-source: auto` would take it; the config file's word counts more."""
-    evidence = {source: tuple(_EVIDENCE_BY_SOURCE[source](workflow_findings)) for source in SOURCES_BEST_FIRST}
+def _choose_sources(analysis: _Analysis) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the deployment sources and the reasons: the config file's, otherwise the best one with evidence."""
+    evidence = {source: tuple(_EVIDENCE_BY_SOURCE[source](analysis)) for source in SOURCES_BEST_FIRST}
     best = next(source for source in SOURCES_BEST_FIRST if evidence[source])
-    configured = workflow_findings.settings.deployment_source
+    configured = analysis.settings.deployment_source
     if configured in (("auto",), (best,)):
         return (best,), evidence[best][:_MAX_REASONS]
     return configured, (f"{CONFIG_PATH} says so",)
 
 
-def _deployment_evidence(workflow_findings: _WorkflowFindings) -> Iterator[str]:
+def _deployment_evidence(analysis: _Analysis) -> Iterator[str]:
     target_evidence = [
         target.evidence
-        for workflow in workflow_findings.deploying_workflows
-        for target in workflow_findings.production_targets(workflow.path)
+        for workflow in analysis.deploying_workflows
+        for target in analysis.production_targets(workflow.path)
     ]
     yield from target_evidence[:1]
-    deployments = _production_deployments(workflow_findings)
+    deployments = _production_deployments(analysis)
     for environment in dict.fromkeys(deployment.environment for deployment in deployments):
         in_environment = [deployment for deployment in deployments if deployment.environment == environment]
         count_text = formatting.count(len(in_environment), "deployment")
-        yield (
-            f"GitHub has {count_text} to {environment} among the newest 100 of all, the last of {in_environment[0].day}"
-        )
+        last_day = in_environment[0].day
+        yield f"GitHub has {count_text} to {environment} among the newest 100 of all, the last of {last_day}"
     yield from target_evidence[1:]
 
 
-def _release_evidence(workflow_findings: _WorkflowFindings) -> Iterator[str]:
-    checkout, github = workflow_findings.findings.checkout, workflow_findings.findings.github
-    yield from (checkout.release_evidence[workflow.path] for workflow in workflow_findings.publishing_workflows)
+def _release_evidence(analysis: _Analysis) -> Iterator[str]:
+    checkout, github = analysis.findings.checkout, analysis.findings.github
+    yield from (checkout.release_evidence[workflow.path] for workflow in analysis.publishing_workflows)
     yield from (
-        f"{workflow.path}: it runs `on: release`"
-        for workflow in workflow_findings.candidates
-        if "release" in workflow.events
+        f"{workflow.path}: it runs `on: release`" for workflow in analysis.candidates if "release" in workflow.events
     )
     if github and github.releases:
         yield f"GitHub has releases, the newest is {github.releases[0]}"
     if github is None and checkout.version_tags:
-        yield (
-            f"{formatting.count(len(checkout.version_tags), 'tag')} look like versions, the newest is "
-            f"{checkout.version_tags[0]}"
-        )
+        count_text = formatting.count(len(checkout.version_tags), "tag")
+        yield f"{count_text} look like versions, the newest is {checkout.version_tags[0]}"
 
 
-def _workflow_run_evidence(workflow_findings: _WorkflowFindings) -> Iterator[str]:
+def _workflow_run_evidence(analysis: _Analysis) -> Iterator[str]:
     yield from (
         f"{workflow.path}: the workflow {workflow.display_name} is named like one that deploys"
-        for workflow in workflow_findings.workflows_named_deploy
+        for workflow in analysis.workflows_named_deploy
     )
 
 
-def _push_evidence(workflow_findings: _WorkflowFindings) -> Iterator[str]:
-    for evidence in workflow_findings.findings.checkout.gitops_evidence:
+def _push_evidence(analysis: _Analysis) -> Iterator[str]:
+    for evidence in analysis.findings.checkout.gitops_evidence:
         yield f"{evidence}: a controller takes what is merged"
     yield "no job has a production `environment:`, nothing publishes releases, no workflow is named like deploy"
 
@@ -277,38 +231,36 @@ _EVIDENCE_BY_SOURCE = {
 }
 
 
-def _production_deployments(workflow_findings: _WorkflowFindings) -> list[GitHubDeployment]:
-    deployments = workflow_findings.findings.github.deployments if workflow_findings.findings.github else ()
+def _production_deployments(analysis: _Analysis) -> list[GitHubDeployment]:
+    deployments = analysis.findings.github.deployments if analysis.findings.github else ()
     return [
-        deployment
-        for deployment in deployments
-        if looks_like_production(deployment.environment, workflow_findings.settings)
+        deployment for deployment in deployments if looks_like_production(deployment.environment, analysis.settings)
     ]
 
 
-def _production_environments(workflow_findings: _WorkflowFindings) -> tuple[str, ...]:
-    """The names of production that were found, each once whatever its case."""
+def _production_environments(analysis: _Analysis) -> tuple[str, ...]:
+    """Return the names of the production environments, without duplicates that differ only in case."""
     names = [
         target.environment
-        for workflow in workflow_findings.deploying_workflows
-        for target in workflow_findings.production_targets(workflow.path)
+        for workflow in analysis.deploying_workflows
+        for target in analysis.production_targets(workflow.path)
     ]
-    names += [deployment.environment for deployment in _production_deployments(workflow_findings)]
+    names += [deployment.environment for deployment in _production_deployments(analysis)]
     return tuple({name.lower(): name for name in reversed(names)}.values())[::-1]
 
 
-def _choose_triggers(workflow_findings: _WorkflowFindings, sources: tuple[str, ...], *, has_issues: bool) -> Triggers:
+def _choose_triggers(analysis: _Analysis, sources: tuple[str, ...], *, has_issues: bool) -> Triggers:
     watched_workflows: list[WorkflowFile] = []
     if "deployments" in sources:
-        watched_workflows += workflow_findings.deploying_workflows
+        watched_workflows += analysis.deploying_workflows
     if "releases" in sources:
-        watched_workflows += workflow_findings.publishing_workflows
+        watched_workflows += analysis.publishing_workflows
     if "workflow-runs" in sources:
-        watched_workflows += workflow_findings.workflows_named_deploy
-    checkout = workflow_findings.findings.checkout
+        watched_workflows += analysis.workflows_named_deploy
+    checkout = analysis.findings.checkout
     checksum = zlib.crc32((checkout.repository or "").lower().encode())
-    deployments = _production_deployments(workflow_findings)
-    has_other_deployers = (not deployments and not workflow_findings.deploying_workflows) or any(
+    deployments = _production_deployments(analysis)
+    has_other_deployers = (not deployments and not analysis.deploying_workflows) or any(
         not deployment.is_by_actions for deployment in deployments
     )
     return Triggers(
@@ -321,68 +273,62 @@ def _choose_triggers(workflow_findings: _WorkflowFindings, sources: tuple[str, .
         ),
         deployment_status="deployments" in sources and has_other_deployers,
         release="releases" in sources,
-        push_branch=_default_branch(workflow_findings.findings) if "pushes" in sources else None,
+        push_branch=analysis.findings.default_branch.name if "pushes" in sources else None,
         issues=has_issues,
         schedule_minute=_SCHEDULE_MINUTES[checksum % len(_SCHEDULE_MINUTES)],
         schedule_hour=3 + checksum // len(_SCHEDULE_MINUTES) % 3,
     )
 
 
-def _default_branch(findings: Findings) -> str:
-    return (findings.github and findings.github.default_branch) or findings.checkout.default_branch.name
-
-
 # --- Settings and notes ---
 
 
 def _proposed_settings(
-    workflow_findings: _WorkflowFindings,
+    analysis: _Analysis,
     sources: tuple[str, ...],
     source_reasons: tuple[str, ...],
     labels: tuple[str, ...],
     labels_reason: str,
 ) -> Iterator[ProposedSetting]:
     yield ProposedSetting("deployment-source", sources[0] if len(sources) == 1 else list(sources), source_reasons)
-    default_policy, environments = Settings().policy, _production_environments(workflow_findings)
+    default_policy, environments = Settings().policy, _production_environments(analysis)
     if any(not default_policy.is_production(name) for name in environments):
         yield ProposedSetting(
             "production-environments", list(environments), ("these names were found; the default has not all of them",)
         )
-    if _has_issues_disabled(workflow_findings.findings):
+    if _has_issues_disabled(analysis.findings):
         yield ProposedSetting("report", "off", ("issues are switched off on GitHub, and a report is an issue",))
     if labels != Settings().incident_labels:
         yield ProposedSetting("incident-labels", list(labels), (labels_reason,))
-    if hotfixes := hotfix_labels(workflow_findings.findings):
+    if hotfixes := hotfix_labels(analysis.findings):
         yield ProposedSetting("hotfix-labels", list(hotfixes), ("these labels were found on GitHub",))
 
 
-def _notes(workflow_findings: _WorkflowFindings, sources: tuple[str, ...]) -> Iterator[str]:
-    checkout = workflow_findings.findings.checkout
+def _notes(analysis: _Analysis, sources: tuple[str, ...]) -> Iterator[str]:
+    checkout = analysis.findings.checkout
     yield from _host_notes(checkout)
     yield from checkout.problems
-    paths_named_deploy = {workflow_targets.path for workflow_targets in workflow_findings.workflows_named_deploy}
-    for path, workflow in workflow_findings.targets_by_path.items():
-        yield from (note for note in workflow.unresolved if path in paths_named_deploy or "known only when" in note)
-    yield from _pull_request_only_notes(workflow_findings)
-    yield from _unnamed_workflow_notes(workflow_findings)
+    paths_named_deploy = {workflow.path for workflow in analysis.workflows_named_deploy}
+    for path, targets in analysis.targets_by_path.items():
+        yield from (note for note in targets.unresolved if path in paths_named_deploy or "known only when" in note)
+    yield from _pull_request_only_notes(analysis)
+    yield from _unnamed_workflow_notes(analysis)
     if (
         "deployments" in sources
-        and not workflow_findings.deploying_workflows
-        and any(deployment.is_by_actions for deployment in _production_deployments(workflow_findings))
+        and not analysis.deploying_workflows
+        and any(deployment.is_by_actions for deployment in _production_deployments(analysis))
     ):
         yield "no workflow here names the environment that Actions deploys to: those deployments are found at night"
     if "pushes" in sources and checkout.gitops_evidence:
         yield "the controller can tell when it has deployed, by a repository_dispatch: docs/events.md of dora-metrics"
-    yield from _uncertain_branch_notes(workflow_findings.findings)
-    if workflow_findings.findings.github is None:
-        yield (
-            "labels, releases and environments on GitHub are not known: "
-            f"{workflow_findings.findings.github_unavailable_reason}"
-        )
+    yield from _uncertain_branch_notes(analysis.findings)
+    if analysis.findings.github is None:
+        reason = analysis.findings.github_unavailable_reason
+        yield f"labels, releases and environments on GitHub are not known: {reason}"
 
 
 def _host_notes(checkout: Checkout) -> Iterator[str]:
-    """Where it will run, if that is not github.com."""
+    """Say where the workflow will run if that is not github.com."""
     if checkout.is_hosted_elsewhere:
         advice = "where the repository is on GitHub too, name it with --repository OWNER/NAME"
         yield f"origin is on {checkout.host}, and this is for GitHub: its Actions run what is written here; {advice}"
@@ -393,32 +339,87 @@ def _host_notes(checkout: Checkout) -> Iterator[str]:
 
 
 def _uncertain_branch_notes(findings: Findings) -> Iterator[str]:
-    branch = findings.checkout.default_branch
-    if not branch.is_certain and not (findings.github and findings.github.default_branch):
+    branch = findings.default_branch
+    if not branch.is_certain:
         advice = "`git remote set-head origin --auto` asks it; then run this again"
         yield f"that {branch.name} is the default branch is not sure, as git does not know what origin says: {advice}"
 
 
-def _pull_request_only_notes(workflow_findings: _WorkflowFindings) -> Iterator[str]:
-    """Workflows that may well deploy at a merge, though nothing but their name says so."""
-    certain_paths = {
-        workflow.path for workflow in (*workflow_findings.deploying_workflows, *workflow_findings.publishing_workflows)
-    }
-    for workflow in workflow_findings.candidates:
+def _pull_request_only_notes(analysis: _Analysis) -> Iterator[str]:
+    """Point to workflows that may deploy on a merge, of which only the name says so."""
+    certain_paths = {workflow.path for workflow in (*analysis.deploying_workflows, *analysis.publishing_workflows)}
+    for workflow in analysis.candidates:
         if (
             workflow.path not in certain_paths
             and not workflow.has_own_trigger
-            and is_deploy_workflow(Named(name=workflow.name, path=workflow.path), ())
+            and is_deploy_workflow(WorkflowPayload(name=workflow.name, path=workflow.path), ())
         ):
             advice = "runs for pull requests count as none; if it deploys, give its job `environment: production`"
             yield f"{workflow.path}: it is named like one that deploys, and {advice}"
 
 
-def _unnamed_workflow_notes(workflow_findings: _WorkflowFindings) -> Iterable[str]:
+def _unnamed_workflow_notes(analysis: _Analysis) -> Iterable[str]:
     watched_workflows: list[WorkflowFile] = [
-        *workflow_findings.deploying_workflows,
-        *workflow_findings.publishing_workflows,
-        *workflow_findings.workflows_named_deploy,
+        *analysis.deploying_workflows,
+        *analysis.publishing_workflows,
+        *analysis.workflows_named_deploy,
     ]
     paths = dict.fromkeys(workflow.path for workflow in watched_workflows if workflow.name is None)
     return (f"{path}: it has no `name:`, so it is listened to by its path; give it a name to be sure" for path in paths)
+
+
+# --- Names ---
+
+_PRODUCTION_WORDS = frozenset({"production", "prod", "live", "prd"})
+_EXCLUDING_WORDS = frozenset(
+    {"pre", "non", "not", "no", "test", "testing", "dev", "staging", "stage", "preview", "qa", "false"}
+)
+_SEVERITY = re.compile(r"sev(?:erity)?[ _:/-]*[0-4]", re.IGNORECASE)
+
+
+def looks_like_production(environment: str, settings: Settings) -> bool:
+    """Return whether an environment is production, by the settings or by a word: `eu-production`, not `pre-prod`."""
+    name_words = set(text.lowercase_words(environment))
+    return settings.policy.is_production(environment) or bool(
+        name_words & _PRODUCTION_WORDS and not name_words & _EXCLUDING_WORDS
+    )
+
+
+def incident_labels(findings: Findings) -> tuple[tuple[str, ...], str]:
+    """Return the labels of incidents, best first, and the reason."""
+    configured, default = findings.checkout.settings.incident_labels, Settings().incident_labels
+    github_labels = [
+        name for name in (findings.github.labels if findings.github else ()) if _looks_like_incident_label(name)
+    ]
+    github_labels.sort(key=lambda name: (name.lower() != "incident", "incident" not in text.lowercase_words(name)))
+    if configured not in (default, tuple(github_labels)):
+        return configured, f"{CONFIG_PATH} says so"
+    if [name.lower() for name in github_labels] == ["incident"]:
+        return default, "GitHub has this label"
+    if github_labels:
+        return tuple(github_labels), "GitHub has these labels"
+    return default, "the default; GitHub has no such label yet" if findings.github else "the default"
+
+
+def missing_form_label(findings: Findings, labels: tuple[str, ...]) -> str | None:
+    """Return the label of the issue form if GitHub lacks it, None if it has it or could not be asked."""
+    if findings.github is None:
+        return None
+    existing_names = {name.lower() for name in findings.github.labels}
+    return next((label for label in labels[:1] if label.lower() not in existing_names), None)
+
+
+def hotfix_labels(findings: Findings) -> tuple[str, ...]:
+    """Return the labels of hotfixes if their names differ from the default."""
+    labels = findings.github.labels if findings.github else ()
+    hotfix_names = tuple(name for name in labels if "hotfix" in text.lowercase_words(name))
+    return hotfix_names if [name.lower() for name in hotfix_names] not in ([], ["hotfix"]) else ()
+
+
+def _looks_like_incident_label(label: str) -> bool:
+    label_words = set(text.lowercase_words(label))
+    if "${{" in label or not label.isprintable():  # cannot be part of an expression
+        return False
+    return not label_words & _EXCLUDING_WORDS and bool(
+        label_words & {"incident", "incidents", "outage"} or _SEVERITY.fullmatch(label.strip())
+    )

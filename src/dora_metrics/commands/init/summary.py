@@ -1,11 +1,11 @@
-"""What `init` says, as lines of plain text; the most important first."""
+"""What `init` prints, as lines of plain text with the most important first."""
 
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dora_metrics.commands.init.findings import CONFIG_PATH, Findings
-from dora_metrics.commands.init.proposal import Proposal, Triggers
+from dora_metrics.commands.init.proposal import Proposal
 from dora_metrics.commands.init.yaml_nodes import content_tokens
 from dora_metrics.core import formatting
 
@@ -16,7 +16,7 @@ _MAX_NOTES = 12
 
 @dataclass(frozen=True)
 class ProposedFile:
-    """A file as it is proposed, and as it is, None where there is none. `odd`: it is there and cannot be read."""
+    """A proposed file, and its existing text, None if there is none or it is unreadable."""
 
     path: str
     text: str
@@ -29,20 +29,20 @@ class ProposedFile:
 
     @property
     def is_different(self) -> bool:
-        """In what it says: the reasons in comments may be older than what was found now."""
+        """Whether the existing content differs. Comments do not count: the reasons in them may be older."""
         return self.is_unreadable or (
             self.existing_text is not None and content_tokens(self.existing_text) != content_tokens(self.text)
         )
 
 
 def summary_lines(findings: Findings, proposal: Proposal, files: list[ProposedFile], repository: str) -> Iterator[str]:
-    """What was found and what is proposed."""
+    """Describe the findings and the proposal."""
     yield f"{repository}: a deployment is {_deployment_text(proposal)}."
     yield ""
     yield from _row_lines("Because", *proposal.source_reasons)
-    yield from _row_lines("Recorded", *_trigger_lines(proposal.triggers, proposal))
+    yield from _row_lines("Recorded", *_trigger_lines(proposal))
     yield from _row_lines("Incidents", _incidents_text(proposal))
-    yield from _row_lines("Branch", f"{_default_branch(findings)} ({_branch_reason(findings)})")
+    yield from _row_lines("Branch", f"{findings.default_branch.name} ({findings.default_branch.reason})")
     if proposal.services:
         service_names = ", ".join(proposal.services)
         yield from _row_lines(
@@ -59,10 +59,8 @@ def summary_lines(findings: Findings, proposal: Proposal, files: list[ProposedFi
 def _incidents_text(proposal: Proposal) -> str:
     if not proposal.triggers.issues:
         return "none from GitHub: the repository has no issues"
-    return (
-        f"issues with the label {' or '.join(proposal.incident_labels)} "
-        f"({proposal.incident_labels_reason}), when they change"
-    )
+    labels = " or ".join(proposal.incident_labels)
+    return f"issues with the label {labels} ({proposal.incident_labels_reason}), when they change"
 
 
 def _file_states(files: list[ProposedFile]) -> Iterator[str]:
@@ -91,7 +89,9 @@ def _deployment_text(proposal: Proposal) -> str:
     return ", and ".join(texts_by_source[source] for source in proposal.sources)
 
 
-def _trigger_lines(triggers: Triggers, proposal: Proposal) -> Iterator[str]:
+def _trigger_lines(proposal: Proposal) -> Iterator[str]:
+    """Say when deployments are recorded."""
+    triggers = proposal.triggers
     if proposal.existing_use:
         yield f"{proposal.existing_use} uses dora-metrics already, so no workflow is proposed: two would count twice"
         return
@@ -104,26 +104,12 @@ def _trigger_lines(triggers: Triggers, proposal: Proposal) -> Iterator[str]:
     ):
         if is_active:
             yield description
-    yield (
-        f"every night at {triggers.schedule_hour:02}:{triggers.schedule_minute:02} UTC, for what no event "
-        "tells of, and by hand"
-    )
-
-
-def _default_branch(findings: Findings) -> str:
-    return (findings.github and findings.github.default_branch) or findings.checkout.default_branch.name
-
-
-def _branch_reason(findings: Findings) -> str:
-    return (
-        "GitHub says so"
-        if findings.github and findings.github.default_branch
-        else findings.checkout.default_branch.reason
-    )
+    time = f"{triggers.schedule_hour:02}:{triggers.schedule_minute:02}"
+    yield f"every night at {time} UTC, for what no event tells of, and by hand"
 
 
 def file_lines(file: ProposedFile) -> Iterator[str]:
-    """A new file whole, one that differs as a diff."""
+    """Show a file: the whole text if it is new, a diff if the existing one differs."""
     if not file.is_new and not file.is_different:
         yield f"{file.path}: up to date"
         return
@@ -145,16 +131,17 @@ def _heading(title: str) -> str:
 
 
 def confirmation_question(new_files: list[ProposedFile]) -> str:
+    """Return the question whether to write the files."""
     return f"Write {'this file' if len(new_files) == 1 else f'these {len(new_files)} files'}? [y/N] "
 
 
 def file_list(new_files: list[ProposedFile]) -> str:
-    """`3 files: a, b, c`."""
+    """Return the files as `3 files: a, b, c`."""
     return f"{formatting.count(len(new_files), 'file')}: {', '.join(file.path for file in new_files)}"
 
 
 def next_steps(findings: Findings, proposal: Proposal, *, has_placeholder: bool) -> Iterator[str]:
-    """What is left to do."""
+    """Say what the user has to do after the files were written."""
     steps = []
     if has_placeholder and not proposal.existing_use:
         steps.append("put the place where you keep dora-metrics for OWNER, and the full sha of a commit for main")
@@ -162,7 +149,7 @@ def next_steps(findings: Findings, proposal: Proposal, *, has_placeholder: bool)
         steps.append(f"make the label, without which GitHub gives the form's issues none: {proposal.missing_label}")
     elif findings.github is None and proposal.has_incident_form:
         steps.append(f"see that the label {proposal.incident_labels[0]} is there: a form gives no label that is not")
-    steps.append(f"commit, and push to {_default_branch(findings)}: GitHub takes these events from there only")
+    steps.append(f"commit, and push to {findings.default_branch.name}: GitHub takes these events from there only")
     steps.append("run it once by hand (Actions, DORA metrics, Run workflow): it reads the last 90 days")
     yield "Next:"
     yield from (f"  {number}. {step}" for number, step in enumerate(steps, 1))

@@ -1,6 +1,6 @@
-"""What a workflow file says: its name, its events, and of each job the environment, what it calls and publishes.
+"""Workflow files: their name, events and jobs, and the environments that the jobs deploy to.
 
-Which environments the jobs of a workflow deploy to, through expressions and the workflows that they call.
+Environments are followed through expressions and through called workflows, as far as the files show.
 """
 
 import re
@@ -10,8 +10,8 @@ from posixpath import normpath
 
 import yaml
 
-from dora_metrics.commands.init import yaml_nodes
 from dora_metrics.commands.init.yaml_nodes import (
+    OptionalNode,
     UnreadableYamlError,
     compose,
     line_number,
@@ -37,7 +37,7 @@ _THIS_ACTION = re.compile(r"[\w.-]+/dora-metrics(?:@|/\.github/workflows/dora\.y
 
 @dataclass(frozen=True)
 class LocatedText:
-    """A text of a file, and its line."""
+    """A text in a file, and its line number."""
 
     text: str
     line: int
@@ -45,7 +45,16 @@ class LocatedText:
 
 @dataclass(frozen=True)
 class WorkflowJob:
-    """`environment` is as written, with its expressions; `matrix` are the values that its variables take."""
+    """A job of a workflow.
+
+    Attributes:
+        environment: as written, with expressions.
+        matrix: values of each matrix variable.
+        called_workflow: the reusable workflow that the job calls.
+        call_inputs: the inputs that it passes to that workflow, with expressions.
+        release_step: the step that publishes a release.
+        local_actions: the actions of the same repository that it uses.
+    """
 
     name: str
     environment: LocatedText | None = None
@@ -58,9 +67,12 @@ class WorkflowJob:
 
 @dataclass(frozen=True)
 class WorkflowFile:
-    """`inputs` are the values that an input may take as far as the file says; `ours` is where it uses this action.
+    """A workflow file.
 
-    `at_merges`: it runs when a pull request is closed, as when it is merged.
+    Attributes:
+        input_values: values that each input may take, as far as the file shows.
+        this_action: where the workflow uses dora-metrics.
+        runs_on_merge: whether it runs when a pull request is closed, and so when one is merged.
     """
 
     path: str
@@ -73,20 +85,20 @@ class WorkflowFile:
 
     @property
     def display_name(self) -> str:
-        """As `on: workflow_run` wants it: GitHub calls a workflow without a name by its path."""
+        """The name for `on: workflow_run`: GitHub uses the path of a workflow without a name."""
         return self.name or self.path
 
     @property
     def has_own_trigger(self) -> bool:
-        """Not only for those that call it, and not only for pull requests."""
+        """Whether it has other triggers than calls and pull requests."""
         return bool(self.events - {"workflow_call", *_PULL_REQUEST_EVENTS})
 
 
 def parse_workflow(path: str, content: str) -> WorkflowFile:
-    """A workflow file.
+    """Parse a workflow file.
 
     Raises:
-        NotReadableError: if it is none.
+        UnreadableYamlError: if it is not a workflow.
     """
     root = compose(content)
     if root is None:
@@ -112,14 +124,14 @@ def parse_workflow(path: str, content: str) -> WorkflowFile:
 
 
 def release_step_of_action(action: str) -> LocatedText | None:
-    """What a composite action publishes releases with, None where it does not or cannot be read."""
+    """Return the step of a composite action that publishes a release, None if there is none or it is unreadable."""
     try:
         return _release_step(node_at(compose(action), "runs"))
     except UnreadableYamlError:
         return None
 
 
-def _input_values(trigger: yaml_nodes.OptionalNode) -> dict[str, tuple[str, ...]]:
+def _input_values(trigger: OptionalNode) -> dict[str, tuple[str, ...]]:
     declared = mapping_entries(node_at(trigger, "inputs"))
     return {
         name: (*scalar_texts(node_at(declaration, "options")), *scalar_texts(node_at(declaration, "default")))
@@ -130,31 +142,28 @@ def _input_values(trigger: yaml_nodes.OptionalNode) -> dict[str, tuple[str, ...]
 def _parse_job(name: str, node: yaml.Node) -> WorkflowJob:
     call_inputs = ((key, scalar_text(value)) for key, value in mapping_entries(node_at(node, "with")).items())
     uses = node_at(node, "uses")
+    called_path = scalar_text(uses)
     return WorkflowJob(
         name=name,
         environment=_job_environment(mapping_entries(node).get("environment")),
         matrix=_matrix_values(node_at(node, "strategy", "matrix")),
-        called_workflow=LocatedText(path, line_number(uses))
-        if uses is not None and (path := scalar_text(uses))
-        else None,
+        called_workflow=LocatedText(called_path, line_number(uses)) if uses is not None and called_path else None,
         call_inputs={key: value for key, value in call_inputs if value is not None},
         release_step=_release_step(node),
         local_actions=tuple(_local_actions(node)),
     )
 
 
-def _job_environment(node: yaml_nodes.OptionalNode) -> LocatedText | None:
-    """`deployment: false` uses an environment and makes no deployment."""
+def _job_environment(node: OptionalNode) -> LocatedText | None:
+    """Return the environment that a job deploys to; with `deployment: false` it only uses one."""
     if scalar_text(node_at(node, "deployment")) == "false":
         return None
     name_node = mapping_entries(node).get("name", node)
-    name = scalar_text(name_node)
-    return (
-        LocatedText(name.strip(), line_number(name_node)) if name_node is not None and name and name.strip() else None
-    )
+    name = (scalar_text(name_node) or "").strip()
+    return LocatedText(name, line_number(name_node)) if name_node is not None and name else None
 
 
-def _matrix_values(node: yaml_nodes.OptionalNode) -> dict[str, tuple[str, ...]]:
+def _matrix_values(node: OptionalNode) -> dict[str, tuple[str, ...]]:
     values_by_variable = {
         key: scalar_texts(value) for key, value in mapping_entries(node).items() if key not in ("include", "exclude")
     }
@@ -164,8 +173,8 @@ def _matrix_values(node: yaml_nodes.OptionalNode) -> dict[str, tuple[str, ...]]:
     return values_by_variable
 
 
-def _step_texts(node: yaml_nodes.OptionalNode) -> Iterator[tuple[str, LocatedText]]:
-    """`uses` and `run` of each step."""
+def _step_texts(node: OptionalNode) -> Iterator[tuple[str, LocatedText]]:
+    """Yield the `uses` and `run` texts of each step, with their key."""
     for step in sequence_items(node_at(node, "steps")):
         for key in ("uses", "run"):
             value = mapping_entries(step).get(key)
@@ -173,8 +182,8 @@ def _step_texts(node: yaml_nodes.OptionalNode) -> Iterator[tuple[str, LocatedTex
                 yield key, LocatedText(step_text.strip(), line_number(value))
 
 
-def _release_step(node: yaml_nodes.OptionalNode) -> LocatedText | None:
-    """The step that publishes a release, as far as its words show."""
+def _release_step(node: OptionalNode) -> LocatedText | None:
+    """Return the first step that publishes a release by a known action or command."""
     for key, step_text in _step_texts(node):
         if key == "uses" and step_text.text.partition("@")[0].lower() in _PUBLISHING_ACTIONS:
             return LocatedText(f"uses {step_text.text.partition('@')[0]}", step_text.line)
@@ -183,13 +192,13 @@ def _release_step(node: yaml_nodes.OptionalNode) -> LocatedText | None:
     return None
 
 
-def _local_actions(node: yaml_nodes.OptionalNode) -> Iterator[LocatedText]:
+def _local_actions(node: OptionalNode) -> Iterator[LocatedText]:
     for key, step_text in _step_texts(node):
         if key == "uses" and step_text.text.startswith(("./", "$/")):
             yield step_text
 
 
-def _uses_of_this_action(jobs: yaml_nodes.OptionalNode) -> Iterator[LocatedText]:
+def _uses_of_this_action(jobs: OptionalNode) -> Iterator[LocatedText]:
     for job in mapping_entries(jobs).values():
         uses = node_at(job, "uses")
         if uses is not None and _THIS_ACTION.fullmatch(scalar_text(uses) or ""):
@@ -203,17 +212,21 @@ _EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _VARIABLE = re.compile(r"(?:github\.event\.)?(inputs|matrix)\.([\w-]+)")
 _OPERAND = re.compile(r"(?:&&|\|\|)\s*(?:'((?:[^']|'')*)'|((?:github\.event\.)?(?:inputs|matrix)\.[\w-]+))")
 _MAX_CALL_DEPTH = 10
-"""How deep GitHub lets workflows call each other."""
+"""GitHub's limit on nested workflow calls."""
 _MAX_VALUES = 50
 
 ValueLookup = Callable[[str], tuple[str, ...]]
+"""Returns the values that a variable such as `inputs.environment` may take."""
 
 
 @dataclass(frozen=True)
 class DeployTarget:
     """An environment that a job deploys to.
 
-    `sure`: it is written there; else it is what an expression may become. `through`: the workflow that the job calls.
+    Attributes:
+        location: path and line of the workflow.
+        is_certain: False if the environment is only one possible result of an expression.
+        via_workflow: path of the called workflow that has the environment, empty if the job has it itself.
     """
 
     environment: str
@@ -224,7 +237,7 @@ class DeployTarget:
 
     @property
     def evidence(self) -> str:
-        """`.github/workflows/deploy.yml:14: job deploy has `environment: production``."""
+        """The target as text: .github/workflows/deploy.yml:14: job deploy has `environment: production`."""
         verb = "has" if self.is_certain else "may have"
         via = f", through {self.via_workflow}" if self.via_workflow else ""
         return f"{self.location}: job {self.job_name} {verb} `environment: {self.environment}`{via}"
@@ -232,7 +245,7 @@ class DeployTarget:
 
 @dataclass(frozen=True)
 class DeployTargets:
-    """`unknown`: what cannot be told from the files, as sentences."""
+    """The targets of a workflow; `unresolved` says in sentences what the files do not show."""
 
     targets: tuple[DeployTarget, ...] = ()
     unresolved: tuple[str, ...] = ()
@@ -244,7 +257,7 @@ class DeployTargets:
 
 
 def deploy_targets(workflow: WorkflowFile, workflows_by_path: Mapping[str, WorkflowFile]) -> DeployTargets:
-    """Where a workflow deploys to; `others` are those of the checkout by their paths."""
+    """Return where a workflow deploys to, also by the workflows of the checkout that it calls."""
     return _collect_targets(workflow, workflows_by_path, workflow.input_values, (workflow.path,))
 
 
@@ -287,18 +300,20 @@ def _direct_targets(
 
 
 def possible_texts(text: str, lookup: ValueLookup) -> tuple[str, ...]:
-    """What a text with expressions may become, as far as the files say."""
+    """Return what a text with expressions may become, as far as the files show."""
     candidates = [text]
     for expression in _EXPRESSION.finditer(text):
         results = _possible_results(expression[1], lookup)
-        candidates = [candidate.replace(expression[0], result, 1) for candidate in candidates for result in results][
-            :_MAX_VALUES
-        ]
+        candidates = [candidate.replace(expression[0], result, 1) for candidate in candidates for result in results]
+        candidates = candidates[:_MAX_VALUES]
     return tuple(dict.fromkeys(candidate for candidate in candidates if candidate.strip()))
 
 
 def _possible_results(expression: str, lookup: ValueLookup) -> tuple[str, ...]:
-    """Of `github.ref == 'x' && 'production' || inputs.environment`: production, and the values of the input."""
+    """Return the possible results of an expression.
+
+    For `github.ref == 'x' && 'production' || inputs.environment` these are production and the values of the input.
+    """
     if variable_values := lookup(expression):
         return variable_values
     results = list(lookup(expression.partition("||")[0]) if "&&" not in expression else ())
@@ -307,7 +322,7 @@ def _possible_results(expression: str, lookup: ValueLookup) -> tuple[str, ...]:
     return tuple(results)
 
 
-def _targets_of_call(  # noqa: PLR0913, PLR0917 - the way down
+def _targets_of_call(  # noqa: PLR0913, PLR0917 - the state of the recursion
     workflow: WorkflowFile,
     job: WorkflowJob,
     call: LocatedText,
@@ -338,7 +353,7 @@ def _targets_of_call(  # noqa: PLR0913, PLR0917 - the way down
 def _targets_outside_checkout(
     location: str, job: WorkflowJob, call: LocatedText, call_inputs: Mapping[str, tuple[str, ...]]
 ) -> DeployTargets:
-    """A workflow that is not here: what it is given as an environment it will use as one."""
+    """Return the targets of a workflow in another repository: an input named environment counts as one."""
     environments = tuple(
         value for name, values in call_inputs.items() if "environment" in name.lower() for value in values
     )
@@ -347,13 +362,12 @@ def _targets_outside_checkout(
 
 
 def release_evidence(workflow: WorkflowFile, publishing_actions: Mapping[str, LocatedText]) -> Iterator[str]:
-    """Where a workflow publishes releases; `actions` are the local actions that do, by how they are named."""
+    """Yield where a workflow publishes releases, itself or by one of the local `publishing_actions`."""
     for job in workflow.jobs:
         if job.release_step:
             yield f"{workflow.path}:{job.release_step.line}: job {job.name} {job.release_step.text}"
         for local_action in job.local_actions:
             if local_action.text in publishing_actions:
-                yield (
-                    f"{workflow.path}:{local_action.line}: job {job.name} uses {local_action.text}, which "
-                    f"{publishing_actions[local_action.text].text}"
-                )
+                location = f"{workflow.path}:{local_action.line}"
+                step = publishing_actions[local_action.text].text
+                yield f"{location}: job {job.name} uses {local_action.text}, which {step}"
