@@ -1,1 +1,1 @@
-"""Inputs, flags and the config file as one checked model."""
+"""What users can set: the model, its value types, and how files, inputs and flags are combined."""

@@ -1,9 +1,7 @@
-"""Action inputs, `.github/dora.yml` and flags become settings; every problem is reported at once.
+"""Combines config file, action inputs and flags into Settings, and reports all problems at once.
 
-What is set in several places is taken from the flag, then the input, then the file. An empty text is no value: action
-inputs are never absent, only empty.
-
-The config file: `.github/dora.yml`, any of the settings by the same names.
+Flags override inputs, and inputs override the file. An empty text counts as unset: action inputs are never absent, only
+empty. The config file (`.github/dora.yml`) may hold any setting except those of INPUT_ONLY and SECRETS.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,17 +17,17 @@ from dora_metrics.settings.model import INPUT_ONLY, NAMES, NOT_YET_SUPPORTED, SE
 
 @dataclass(frozen=True)
 class Layer:
-    """Settings from one place; `where` names it in messages, as in `input window`."""
+    """Settings from one place. `origin` names it in messages, as in `input window`."""
 
     origin: str
     values: Mapping[str, object]
 
 
 def load_settings(layers: Iterable[Layer]) -> Settings:
-    """One model from several places, the later ones winning.
+    """Combine layers into settings; later layers override earlier ones.
 
     Raises:
-        SettingsError: with every problem, each with its place, its value unless secret, and the choices.
+        SettingsError: with every problem, each with its origin, its value unless secret, and the choices.
     """
     values_by_name: dict[str, tuple[str, object]] = {}
     problems: list[str] = []
@@ -46,7 +44,7 @@ def load_settings(layers: Iterable[Layer]) -> Settings:
 
 
 def names_without_effect(layers: Iterable[Layer]) -> tuple[str, ...]:
-    """Names that were set and that this version does not use yet."""
+    """Return the settings that are set and not supported yet."""
     return tuple(
         name
         for layer in layers
@@ -56,7 +54,7 @@ def names_without_effect(layers: Iterable[Layer]) -> tuple[str, ...]:
 
 
 def _unknown_name_problem(origin: str, name: str) -> str:
-    import difflib  # noqa: PLC0415 - only for those who misspell
+    import difflib  # noqa: PLC0415 - only needed for unknown names
 
     close_names = difflib.get_close_matches(name, NAMES, 1)
     return f"{origin} {name}: there is no such setting" + (f"; did you mean {close_names[0]}?" if close_names else "")
@@ -72,7 +70,7 @@ def _validation_problems(values_by_name: Mapping[str, tuple[str, object]]) -> li
 
 
 def _incomplete_group_problems(values_by_name: Mapping[str, tuple[str, object]]) -> list[str]:
-    """Settings that need another one beside them."""
+    """Return problems with settings that need a second one."""
     problems = []
     if values_by_name.get("benchmark", ("", None))[1] == "custom" and "custom" not in values_by_name:
         problems.append(
@@ -103,10 +101,10 @@ def _describe_error(values_by_name: Mapping[str, tuple[str, object]], detail: An
 
 
 def read_config_file(path: Path) -> Layer | None:
-    """The settings of a file; None where there is none.
+    """Read the settings of a file, None if there is no such file.
 
     Raises:
-        SettingsError: if it cannot be read, with file and line.
+        SettingsError: if it cannot be read; the message has file and line.
     """
     try:
         content = path.read_bytes()
@@ -118,10 +116,10 @@ def read_config_file(path: Path) -> Layer | None:
 
 
 def config_layer(name: str, content: bytes) -> Layer:
-    """The settings in a config file; `name` is how it is called in messages.
+    """Parse the content of a config file. `name` is its name in messages.
 
     Raises:
-        SettingsError: with file and line, or every setting that does not belong there.
+        SettingsError: with file and line, or with every setting that is not allowed in a file.
     """
     try:
         values = parse_config(name, content.decode("utf-8-sig"))
@@ -144,12 +142,12 @@ def _read_error_reason(problem: OSError | ValueError) -> str:
 
 
 def parse_config(name: str, text: str) -> dict[str, object]:
-    """The settings in a YAML text.
+    """Parse a YAML text as values by the name of the setting.
 
     Raises:
-        SettingsError: if it is no YAML, or no mapping of names to values.
+        SettingsError: if it is not YAML, or not a mapping of names to values.
     """
-    import yaml  # noqa: PLC0415 - a run without a config file need not wait for it
+    import yaml  # noqa: PLC0415 - not needed without a config file
 
     try:
         values = yaml.safe_load(text)

@@ -1,4 +1,4 @@
-"""Everything that a user can set, as one frozen model; a name is written the same everywhere."""
+"""Everything that a user can set, as one frozen model. A setting has the same name in files, inputs and flags."""
 
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -38,12 +38,12 @@ from dora_metrics.settings.types import (
 
 DEFAULT_CONFIG = Path(".github/dora.yml")
 EVERY_REPOSITORY = "*"
-"""The repository of a run that is about all that a ledger holds."""
+"""The `repository` of a run that covers all repositories in a ledger."""
 
 NOT_YET_SUPPORTED = frozenset({
     "endpoint-template",
 })  # fmt: skip
-"""Names of the contract whose capability has not landed: accepted, without effect, and said so."""
+"""Settings that are accepted without effect so far; a run that sets one says so."""
 
 
 class Settings(BaseModel):
@@ -199,7 +199,7 @@ class Settings(BaseModel):
         return ZoneInfo(self.timezone)
 
     def since_time(self, now: datetime) -> datetime | None:
-        """How far back to read; None: to the beginning."""
+        """Return the time from which `sync` reads, None for the whole history."""
         return None if self.since == "all" else now - windows.parse_duration(self.since)
 
     @property
@@ -240,11 +240,11 @@ SECRETS = frozenset({"github-token", "pushgateway-password", "endpoint-token", "
 NAMES = tuple(name.replace("_", "-") for name in Settings.model_fields)
 INPUTS = tuple(name for name in NAMES if name not in FILE_ONLY)
 FLAGS = tuple(name for name in INPUTS if name not in INPUT_ONLY | SECRETS)
-"""Settings that are also flags of `compute` and `report`; every process can read a secret on a command line."""
+"""Settings that are also flags of `compute` and `report`. Secrets are not: any process can read a command line."""
 
 
-def default_text(name: str) -> str:  # noqa: PLR0911 - one a type
-    """A setting's default as it is written in action.yml; empty where it has none."""
+def default_text(name: str) -> str:  # noqa: PLR0911 - one return for each type
+    """Return a setting's default as action.yml writes it, empty if it has none."""
     if name == "github-token":
         return "${{ github.token }}"
     value = Settings.model_fields[name.replace("-", "_")].default

@@ -1,4 +1,7 @@
-"""What the text of a setting may be: the types of `settings`, each with its check and its JSON Schema."""
+"""The types of settings, each with its validation and its JSON Schema.
+
+Values come from YAML files and from action inputs, which are always text, so most types parse text.
+"""
 
 import re
 from datetime import timedelta
@@ -22,7 +25,7 @@ def _parse_boolean(value: object) -> object:
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
         return value.strip().lower() == "true"
     if not isinstance(value, bool):
-        raise ValueError(f"{value!r} is not a boolean; write true or false")  # noqa: TRY004 - pydantic wants it
+        raise ValueError(f"{value!r} is not a boolean; write true or false")  # noqa: TRY004 - pydantic expects ValueError
     return value
 
 
@@ -31,7 +34,7 @@ def _parse_duration(value: object) -> object:
 
 
 def _year_as_text(value: object) -> object:
-    """YAML reads 2023 as a number."""
+    """Turn a year into text: YAML reads 2023 as a number."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
@@ -44,7 +47,7 @@ def _check_time_zone(value: str) -> str:
 
 
 def _parse_reports(value: object) -> object:
-    """YAML reads off as false."""
+    """Parse report periods; `off` means none, which YAML reads as false."""
     return [] if value is False or str(value).strip() == "off" else windows.parse_list(value)
 
 
@@ -123,9 +126,11 @@ def _parse_retry_count(value: object) -> object:
 
 
 def choices_schema(*names: str) -> WithJsonSchema:
-    """A list of these names as people write it: as a list, or in one text."""
+    """Return the JSON Schema of a list of these names, written as a list or as one text."""
     return WithJsonSchema({"anyOf": [{"items": {"enum": names}, "type": "array"}, {"type": "string"}]})
 
+
+_LIST_SCHEMA = {"anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": "string"}]}
 
 BooleanSetting = Annotated[
     bool, BeforeValidator(_parse_boolean), WithJsonSchema({"anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}]})
@@ -133,11 +138,7 @@ BooleanSetting = Annotated[
 DurationSetting = Annotated[
     timedelta, BeforeValidator(_parse_duration), WithJsonSchema({"pattern": "^[0-9]+ *[mhdw]$", "type": "string"})
 ]
-ListSetting = Annotated[
-    tuple[str, ...],
-    BeforeValidator(windows.parse_list),
-    WithJsonSchema({"anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": "string"}]}),
-]
+ListSetting = Annotated[tuple[str, ...], BeforeValidator(windows.parse_list), WithJsonSchema(_LIST_SCHEMA)]
 RepositoriesSetting = Annotated[
     tuple[Annotated[str, AfterValidator(_check_repository)], ...],
     BeforeValidator(windows.parse_list),
@@ -147,14 +148,7 @@ UrlSetting = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(_check
 ServicesSetting = Annotated[
     dict[str, tuple[str, ...]],
     BeforeValidator(services.parse_services),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "additionalProperties": {
-                "anyOf": [{"items": {"type": ["string", "number"]}, "type": "array"}, {"type": "string"}]
-            },
-        }
-    ),
+    WithJsonSchema({"type": "object", "additionalProperties": _LIST_SCHEMA}),
 ]
 
 BenchmarkSetting = Annotated[
