@@ -111,6 +111,11 @@ class Findings:
     github_unavailable_reason: str = ""
 
     @property
+    def has_issues(self) -> bool:
+        """Whether the repository has issues, as far as GitHub could be asked."""
+        return self.github is None or self.github.has_issues
+
+    @property
     def default_branch(self) -> DefaultBranch:
         """The default branch by GitHub, otherwise by git."""
         if self.github and self.github.default_branch:

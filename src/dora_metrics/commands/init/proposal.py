@@ -94,21 +94,24 @@ class _Analysis:
     def settings(self) -> Settings:
         return self.findings.checkout.settings
 
-    def production_targets(self, path: str) -> list[DeployTarget]:
+    def production_targets(self, *workflows: WorkflowFile) -> list[DeployTarget]:
+        """Return the production environments that workflows deploy to."""
+        targets = (target for workflow in workflows for target in self.targets_by_path[workflow.path].targets)
+        return [target for target in targets if looks_like_production(target.environment, self.settings)]
+
+    @property
+    def production_deployments(self) -> list[GitHubDeployment]:
+        """Deployments to production on GitHub, newest first."""
+        deployments = self.findings.github.deployments if self.findings.github else ()
         return [
-            target
-            for target in self.targets_by_path[path].targets
-            if looks_like_production(target.environment, self.settings)
+            deployment for deployment in deployments if looks_like_production(deployment.environment, self.settings)
         ]
 
     @property
     def deploying_workflows(self) -> list[WorkflowFile]:
         """Workflows that deploy to production by `environment:`, the certain ones first."""
-        workflows = [workflow for workflow in self.candidates if self.production_targets(workflow.path)]
-        return sorted(
-            workflows,
-            key=lambda workflow: not any(target.is_certain for target in self.production_targets(workflow.path)),
-        )
+        workflows = [workflow for workflow in self.candidates if self.production_targets(workflow)]
+        return sorted(workflows, key=lambda workflow: not any(t.is_certain for t in self.production_targets(workflow)))
 
     @property
     def publishing_workflows(self) -> list[WorkflowFile]:
@@ -117,32 +120,26 @@ class _Analysis:
     @property
     def workflows_named_deploy(self) -> list[WorkflowFile]:
         """Workflows with a name like deploy. Runs for pull requests never count as deployments."""
-        configured = self.settings.deploy_workflows
-        return [
-            workflow
-            for workflow in self.candidates
-            if workflow.has_own_trigger
-            and is_deploy_workflow(WorkflowPayload(name=workflow.name, path=workflow.path), configured)
-        ]
+        triggered = (workflow for workflow in self.candidates if workflow.has_own_trigger)
+        return [workflow for workflow in triggered if _is_named_deploy(workflow, self.settings.deploy_workflows)]
+
+
+def _is_named_deploy(workflow: WorkflowFile, configured: tuple[str, ...]) -> bool:
+    """Return whether a workflow is one of the configured ones, or is named like deploy if none are."""
+    return is_deploy_workflow(WorkflowPayload(name=workflow.name, path=workflow.path), configured)
 
 
 def propose(findings: Findings) -> Proposal:
     """Return the proposal for a repository."""
     checkout = findings.checkout
-    triggered = (
-        workflow for workflow in checkout.workflows.values() if workflow.has_own_trigger or workflow.runs_on_merge
-    )
-    candidates = tuple(workflow for workflow in triggered if not workflow.this_action)
-    analysis = _Analysis(
-        findings, candidates, {workflow.path: deploy_targets(workflow, checkout.workflows) for workflow in candidates}
-    )
+    analysis = _analyse(findings)
     sources, source_reasons = _choose_sources(analysis)
     labels, labels_reason = incident_labels(findings)
-    has_issues = not _has_issues_disabled(findings)
+    other_forms = set(checkout.incident_forms) - checkout.existing_files.keys()
     return Proposal(
         sources=sources,
         source_reasons=source_reasons,
-        triggers=_choose_triggers(analysis, sources, has_issues=has_issues),
+        triggers=_choose_triggers(analysis, sources),
         production_environments=_production_environments(analysis),
         incident_labels=labels,
         incident_labels_reason=labels_reason,
@@ -150,15 +147,18 @@ def propose(findings: Findings) -> Proposal:
         services=checkout.services if len(checkout.services) > 1 else {},
         calls_action_in_step=checkout.is_enterprise_server,
         existing_use=next(_existing_uses(checkout.workflows.values()), None),
-        has_incident_form=has_issues
-        and not [path for path in checkout.incident_forms if path not in checkout.existing_files],
+        has_incident_form=findings.has_issues and not other_forms,
         notes=tuple(_notes(analysis, sources)),
-        missing_label=missing_form_label(findings, labels) if has_issues else None,
+        missing_label=missing_form_label(findings, labels) if findings.has_issues else None,
     )
 
 
-def _has_issues_disabled(findings: Findings) -> bool:
-    return findings.github is not None and not findings.github.has_issues
+def _analyse(findings: Findings) -> _Analysis:
+    workflows = findings.checkout.workflows
+    triggered = (workflow for workflow in workflows.values() if workflow.has_own_trigger or workflow.runs_on_merge)
+    candidates = tuple(workflow for workflow in triggered if not workflow.this_action)
+    targets_by_path = {workflow.path: deploy_targets(workflow, workflows) for workflow in candidates}
+    return _Analysis(findings, candidates, targets_by_path)
 
 
 def _existing_uses(workflows: Iterable[WorkflowFile]) -> Iterator[str]:
@@ -182,13 +182,9 @@ def _choose_sources(analysis: _Analysis) -> tuple[tuple[str, ...], tuple[str, ..
 
 
 def _deployment_evidence(analysis: _Analysis) -> Iterator[str]:
-    target_evidence = [
-        target.evidence
-        for workflow in analysis.deploying_workflows
-        for target in analysis.production_targets(workflow.path)
-    ]
+    target_evidence = [target.evidence for target in analysis.production_targets(*analysis.deploying_workflows)]
     yield from target_evidence[:1]
-    deployments = _production_deployments(analysis)
+    deployments = analysis.production_deployments
     for environment in dict.fromkeys(deployment.environment for deployment in deployments):
         in_environment = [deployment for deployment in deployments if deployment.environment == environment]
         count_text = formatting.count(len(in_environment), "deployment")
@@ -231,53 +227,53 @@ _EVIDENCE_BY_SOURCE = {
 }
 
 
-def _production_deployments(analysis: _Analysis) -> list[GitHubDeployment]:
-    deployments = analysis.findings.github.deployments if analysis.findings.github else ()
-    return [
-        deployment for deployment in deployments if looks_like_production(deployment.environment, analysis.settings)
-    ]
-
-
 def _production_environments(analysis: _Analysis) -> tuple[str, ...]:
     """Return the names of the production environments, without duplicates that differ only in case."""
-    names = [
-        target.environment
-        for workflow in analysis.deploying_workflows
-        for target in analysis.production_targets(workflow.path)
-    ]
-    names += [deployment.environment for deployment in _production_deployments(analysis)]
+    names = [target.environment for target in analysis.production_targets(*analysis.deploying_workflows)]
+    names += [deployment.environment for deployment in analysis.production_deployments]
     return tuple({name.lower(): name for name in reversed(names)}.values())[::-1]
 
 
-def _choose_triggers(analysis: _Analysis, sources: tuple[str, ...], *, has_issues: bool) -> Triggers:
-    watched_workflows: list[WorkflowFile] = []
-    if "deployments" in sources:
-        watched_workflows += analysis.deploying_workflows
-    if "releases" in sources:
-        watched_workflows += analysis.publishing_workflows
-    if "workflow-runs" in sources:
-        watched_workflows += analysis.workflows_named_deploy
-    checkout = analysis.findings.checkout
-    checksum = zlib.crc32((checkout.repository or "").lower().encode())
-    deployments = _production_deployments(analysis)
-    has_other_deployers = (not deployments and not analysis.deploying_workflows) or any(
-        not deployment.is_by_actions for deployment in deployments
-    )
+def _choose_triggers(analysis: _Analysis, sources: tuple[str, ...]) -> Triggers:
+    findings, watched = analysis.findings, list(_watched_workflows(analysis, sources))
+    at_merge = [workflow for workflow in watched if workflow.runs_on_merge]
+    others = [workflow for workflow in watched if not workflow.runs_on_merge]
+    minute, hour = _schedule(findings.checkout.repository or "")
     return Triggers(
-        workflows=tuple(dict.fromkeys(workflow.display_name for workflow in watched_workflows)),
-        has_pull_request_runs=any(
-            "pull_request" in workflow.events and not workflow.runs_on_merge for workflow in watched_workflows
-        ),
-        merge_workflows=tuple(
-            dict.fromkeys(workflow.display_name for workflow in watched_workflows if workflow.runs_on_merge)
-        ),
-        deployment_status="deployments" in sources and has_other_deployers,
+        workflows=tuple(dict.fromkeys(workflow.display_name for workflow in watched)),
+        has_pull_request_runs=any("pull_request" in workflow.events for workflow in others),
+        merge_workflows=tuple(dict.fromkeys(workflow.display_name for workflow in at_merge)),
+        deployment_status="deployments" in sources and _has_other_deployers(analysis),
         release="releases" in sources,
-        push_branch=analysis.findings.default_branch.name if "pushes" in sources else None,
-        issues=has_issues,
-        schedule_minute=_SCHEDULE_MINUTES[checksum % len(_SCHEDULE_MINUTES)],
-        schedule_hour=3 + checksum // len(_SCHEDULE_MINUTES) % 3,
+        push_branch=findings.default_branch.name if "pushes" in sources else None,
+        issues=findings.has_issues,
+        schedule_minute=minute,
+        schedule_hour=hour,
     )
+
+
+def _watched_workflows(analysis: _Analysis, sources: tuple[str, ...]) -> Iterator[WorkflowFile]:
+    """Yield the workflows whose end starts the proposed one."""
+    if "deployments" in sources:
+        yield from analysis.deploying_workflows
+    if "releases" in sources:
+        yield from analysis.publishing_workflows
+    if "workflow-runs" in sources:
+        yield from analysis.workflows_named_deploy
+
+
+def _has_other_deployers(analysis: _Analysis) -> bool:
+    """Return whether anything but Actions deploys to production, or nothing is known to deploy."""
+    deployments = analysis.production_deployments
+    if not deployments:
+        return not analysis.deploying_workflows
+    return any(not deployment.is_by_actions for deployment in deployments)
+
+
+def _schedule(repository: str) -> tuple[int, int]:
+    """Return minute and hour of the nightly run; they depend on the name, to spread the load over the night."""
+    hours, minute = divmod(zlib.crc32(repository.lower().encode()), len(_SCHEDULE_MINUTES))
+    return _SCHEDULE_MINUTES[minute], 3 + hours % 3
 
 
 # --- Settings and notes ---
@@ -296,7 +292,7 @@ def _proposed_settings(
         yield ProposedSetting(
             "production-environments", list(environments), ("these names were found; the default has not all of them",)
         )
-    if _has_issues_disabled(analysis.findings):
+    if not analysis.findings.has_issues:
         yield ProposedSetting("report", "off", ("issues are switched off on GitHub, and a report is an issue",))
     if labels != Settings().incident_labels:
         yield ProposedSetting("incident-labels", list(labels), (labels_reason,))
@@ -316,7 +312,7 @@ def _notes(analysis: _Analysis, sources: tuple[str, ...]) -> Iterator[str]:
     if (
         "deployments" in sources
         and not analysis.deploying_workflows
-        and any(deployment.is_by_actions for deployment in _production_deployments(analysis))
+        and any(deployment.is_by_actions for deployment in analysis.production_deployments)
     ):
         yield "no workflow here names the environment that Actions deploys to: those deployments are found at night"
     if "pushes" in sources and checkout.gitops_evidence:
@@ -347,13 +343,9 @@ def _uncertain_branch_notes(findings: Findings) -> Iterator[str]:
 
 def _pull_request_only_notes(analysis: _Analysis) -> Iterator[str]:
     """Point to workflows that may deploy on a merge, of which only the name says so."""
-    certain_paths = {workflow.path for workflow in (*analysis.deploying_workflows, *analysis.publishing_workflows)}
+    certain = (*analysis.deploying_workflows, *analysis.publishing_workflows)
     for workflow in analysis.candidates:
-        if (
-            workflow.path not in certain_paths
-            and not workflow.has_own_trigger
-            and is_deploy_workflow(WorkflowPayload(name=workflow.name, path=workflow.path), ())
-        ):
+        if workflow not in certain and not workflow.has_own_trigger and _is_named_deploy(workflow, ()):
             advice = "runs for pull requests count as none; if it deploys, give its job `environment: production`"
             yield f"{workflow.path}: it is named like one that deploys, and {advice}"
 
