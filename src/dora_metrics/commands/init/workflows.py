@@ -184,18 +184,18 @@ def _step_texts(node: OptionalNode) -> Iterator[tuple[str, LocatedText]]:
 
 def _release_step(node: OptionalNode) -> LocatedText | None:
     """Return the first step that publishes a release by a known action or command."""
-    for key, step_text in _step_texts(node):
-        if key == "uses" and step_text.text.partition("@")[0].lower() in _PUBLISHING_ACTIONS:
-            return LocatedText(f"uses {step_text.text.partition('@')[0]}", step_text.line)
-        if key == "run" and (command := _PUBLISHING_COMMAND.search(step_text.text)):
-            return LocatedText(f"runs {command[0]}", step_text.line)
+    for key, step in _step_texts(node):
+        if key == "uses" and step.text.partition("@")[0].lower() in _PUBLISHING_ACTIONS:
+            return LocatedText(f"uses {step.text.partition('@')[0]}", step.line)
+        if key == "run" and (command := _PUBLISHING_COMMAND.search(step.text)):
+            return LocatedText(f"runs {command[0]}", step.line)
     return None
 
 
 def _local_actions(node: OptionalNode) -> Iterator[LocatedText]:
-    for key, step_text in _step_texts(node):
-        if key == "uses" and step_text.text.startswith(("./", "$/")):
-            yield step_text
+    for key, step in _step_texts(node):
+        if key == "uses" and step.text.startswith(("./", "$/")):
+            yield step
 
 
 def _uses_of_this_action(jobs: OptionalNode) -> Iterator[LocatedText]:
@@ -203,10 +203,10 @@ def _uses_of_this_action(jobs: OptionalNode) -> Iterator[LocatedText]:
         uses = node_at(job, "uses")
         if uses is not None and _THIS_ACTION.fullmatch(scalar_text(uses) or ""):
             yield LocatedText(str(scalar_text(uses)), line_number(uses))
-        yield from (
-            step_text for key, step_text in _step_texts(job) if key == "uses" and _THIS_ACTION.fullmatch(step_text.text)
-        )
+        yield from (step for key, step in _step_texts(job) if key == "uses" and _THIS_ACTION.fullmatch(step.text))
 
+
+# --- Deploy targets ---
 
 _EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _VARIABLE = re.compile(r"(?:github\.event\.)?(inputs|matrix)\.([\w-]+)")
