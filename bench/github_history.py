@@ -31,7 +31,7 @@ def measure_sync(github: FakeGitHub, folder: Path) -> tuple[int, float]:
         "DORA_INPUTS": json.dumps({"github-token": github.token}),
     }
     start = time.perf_counter()
-    code = action.action(Runtime(environment, BytesIO(), StringIO(), StringIO(), NOW, time.sleep))
+    code = action.run(Runtime(environment, BytesIO(), StringIO(), StringIO(), NOW, time.sleep))
     if code:
         sys.exit(f"the sync ended with {code}")
     return len(github.requests), time.perf_counter() - start

@@ -97,7 +97,7 @@ def _run_report(github: FakeGitHub, folder: str, now: datetime) -> None:
         "GITHUB_API_URL": github.api_url,
         "DORA_INPUTS": json.dumps({"github-token": github.token, "mode": "report"}),
     }
-    if code := action.action(Runtime(environment, BytesIO(), StringIO(), StringIO(), now, time.sleep)):
+    if code := action.run(Runtime(environment, BytesIO(), StringIO(), StringIO(), now, time.sleep)):
         sys.exit(f"the report ended with {code}")
 
 

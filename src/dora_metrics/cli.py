@@ -53,7 +53,7 @@ def _add_action(parser: argparse.ArgumentParser) -> None:
 def _action(_: argparse.Namespace, runtime: Runtime) -> int:
     from dora_metrics.commands import action  # noqa: PLC0415 - see above
 
-    return action.action(runtime)
+    return action.run(runtime)
 
 
 _ACCESS = "A branch needs a token in GITHUB_TOKEN, and the repository by --repository or in GITHUB_REPOSITORY."

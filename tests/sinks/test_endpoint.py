@@ -19,7 +19,7 @@ from dora_metrics.core.ledger import layout
 from dora_metrics.core.ledger.layout import OUTBOX_FILE
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.pipeline.deliver import deliver
-from dora_metrics.pipeline.record import RunResult
+from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.settings.model import Settings
 from dora_metrics.storage.directory import DirectoryStorage
 from support import events

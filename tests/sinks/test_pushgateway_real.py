@@ -23,7 +23,7 @@ from dora_metrics.core.metrics.totals import BUCKETS_SECONDS
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.github.events.observe import Run
 from dora_metrics.pipeline.deliver import deliver
-from dora_metrics.pipeline.record import RunResult
+from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.runtime import HttpLimits
 from dora_metrics.settings.model import Settings
 from dora_metrics.sinks.pushgateway import Pushgateway

@@ -18,7 +18,7 @@ from dora_metrics.core.facts.jsonl import encode_fact
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger.layout import CHECKPOINT_FILE, LedgerContents
 from dora_metrics.github.events.observe import Observation
-from dora_metrics.pipeline.record import RecordRequest, record
+from dora_metrics.pipeline.record import Recorder, RecordRequest
 from dora_metrics.settings.model import Settings
 from dora_metrics.storage.directory import DirectoryStorage
 from support import killed_run, ledger_writer
@@ -119,7 +119,7 @@ def test_a_run_that_read_before_another_one_was_killed_seals_nothing_that_it_has
 
     run = replace(ledger_writer.RUN, now=NOVEMBER)
     eyes = RecordRequest(observe)
-    record(eyes, DirectoryStorage(root), Settings.model_validate({}), run, time.sleep)
+    Recorder(DirectoryStorage(root), Settings.model_validate({}), run.now, time.sleep).record(eyes)
     for later in (timedelta(), DAY):
         again: datetime = NOVEMBER + later
         assert exposition_lines(root) == exposition_from_all_facts(

@@ -19,12 +19,12 @@ from dora_metrics.core.reports.prometheus import exposition_text
 from dora_metrics.core.scope import Scope
 from dora_metrics.github.events.observe import Observation
 from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, prometheus_families
-from dora_metrics.pipeline.record import RecordRequest, RunResult, record
+from dora_metrics.pipeline.plan import RunResult
+from dora_metrics.pipeline.record import Recorder, RecordRequest
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import fact_files
 from dora_metrics.storage.base import Storage
 from dora_metrics.storage.directory import DirectoryStorage
-from support import ledger_writer
 from support.facts import sha
 
 START = datetime(2025, 1, 3, 9, tzinfo=UTC)
@@ -69,7 +69,7 @@ def record_facts_at(root: Path | Storage, now: datetime, *facts: Fact, **inputs:
     """A run at that time which saw these facts; `given` are settings."""
     request = RecordRequest(lambda _: Observation(facts, ""), reads_everything=inputs.get("mode") == "rebuild")
     ledger = DirectoryStorage(root) if isinstance(root, Path) else root
-    return record(request, ledger, Settings.model_validate(inputs), replace(ledger_writer.RUN, now=now), time.sleep)
+    return Recorder(ledger, Settings.model_validate(inputs), now, time.sleep).record(request)
 
 
 def deployment(number: int, at: datetime, **fields: object) -> Deployment:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.github.events.observe import Observation, Run
-from dora_metrics.pipeline.record import RecordRequest, RunResult, record
+from dora_metrics.pipeline.plan import RunResult
+from dora_metrics.pipeline.record import Recorder, RecordRequest
 from dora_metrics.settings.model import Settings
 from dora_metrics.storage.directory import DirectoryStorage
 
@@ -17,7 +18,7 @@ RUN = Run("push", "acme/shop", datetime(2026, 11, 21, 12, tzinfo=UTC), run_id="1
 def record_facts(root: Path, *facts: Fact, **inputs: object) -> RunResult:
     """A run that saw these facts; `given` are settings."""
     request = RecordRequest(lambda _: Observation(facts, ""))
-    return record(request, DirectoryStorage(root), Settings.model_validate(inputs), RUN, time.sleep)
+    return Recorder(DirectoryStorage(root), Settings.model_validate(inputs), RUN.now, time.sleep).record(request)
 
 
 def deployment(name: str, finished: datetime) -> Deployment:

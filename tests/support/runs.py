@@ -67,7 +67,7 @@ def run_action(
     }
     log, errors = StringIO(), StringIO()
     world = Runtime(variables, BytesIO(), log, errors, now, pause, http_limits=FAST_LIMITS)
-    code = action.action(world)
+    code = action.run(world)
     text = paths["output"].read_text("utf-8")
     return ActionRun(code, log.getvalue() + errors.getvalue(), paths["summary"].read_text("utf-8"), parse_outputs(text))
 

@@ -8,7 +8,8 @@ from typing import Any
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.github.events.observe import Observation, Run
 from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, prometheus_families
-from dora_metrics.pipeline.record import RecordRequest, RunResult, record
+from dora_metrics.pipeline.plan import RunResult
+from dora_metrics.pipeline.record import Recorder, RecordRequest
 from dora_metrics.settings.model import Settings
 from dora_metrics.sinks.base import SinkPayload
 from dora_metrics.storage.base import Storage
@@ -39,7 +40,7 @@ def deployment(number: int = 1, days_ago: float = 1, **fields: object) -> Deploy
 def record_facts(ledger: Storage, settings: Settings, run: Run, *facts: Fact) -> RunResult:
     """A run that saw these facts, up to where it would send them."""
     request = RecordRequest(lambda _: Observation(facts, ""))
-    return record(request, ledger, settings, run, time.sleep)
+    return Recorder(ledger, settings, run.now, time.sleep).record(request)
 
 
 def sink_payload(

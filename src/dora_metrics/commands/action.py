@@ -10,33 +10,33 @@ from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.evaluate import check_thresholds
 from dora_metrics.pipeline.inputs import RunRequest
-from dora_metrics.pipeline.modes import run_mode
+from dora_metrics.pipeline.modes import record_request
 from dora_metrics.pipeline.outputs import publish_run, threshold_scopes
-from dora_metrics.pipeline.record import RunResult
+from dora_metrics.pipeline.plan import RunResult
+from dora_metrics.pipeline.record import record
 from dora_metrics.runtime import Runtime
 
 
-def action(runtime: Runtime) -> int:
-    """Run the action as the environment of a workflow's step asks for it; see `run` for the exit code."""
-    runner = Runner.of(runtime.environment, runtime.stdout)
-    return run(lambda: RunRequest.from_runner(runtime.environment, runtime.now), runtime, runner)
-
-
-def run(read_request: Callable[[], RunRequest], runtime: Runtime, runner: Runner) -> int:
-    """Do what a request asks for: record, compute, send, report, and write summary and outputs.
+def run(
+    runtime: Runtime,
+    read_request: Callable[[Runtime], RunRequest] = RunRequest.from_runner,
+    runner: Runner | None = None,
+) -> int:
+    """Do what a run is asked to do: record, compute, send, report, and write summary and outputs.
 
     Args:
-        read_request: reads the request; what is wrong with it is reported like any wrong setting.
         runtime: environment, streams and clocks.
-        runner: the log and files of the workflow's step.
+        read_request: reads what is asked for; what is wrong with it is reported like any wrong setting.
+        runner: the log and files of the workflow's step; by default those that the environment names.
 
     Returns:
         0 if it is done, also with failed sinks; 1 if something failed and `strict` is on, or if a threshold of
         `fail-on` is violated; 2 if the settings are wrong.
     """
+    runner = runner or Runner.of(runtime.environment, runtime.stdout)
     try:
-        context = RunContext.load(read_request(), runtime, runner)
-        result = run_mode(context)
+        context = RunContext.load(read_request(runtime), runtime, runner)
+        result = record(context, record_request(context))
     except SettingsError as error:
         return _settings_problems(error, runner)
     context.outcomes += _deliver(context, result)

@@ -68,10 +68,10 @@ def _run_event(output: Path, paths: _Paths, runtime: Runtime) -> int:
             workspace=output,
             event_path=str(sample / "event.json"),
         )
-        code = action.run(lambda: event, runtime, Runner(runtime.stdout, paths.outputs, paths.summary))
+        code = action.run(runtime, lambda _: event, Runner(runtime.stdout, paths.outputs, paths.summary))
     rebuild = Layer("input", {"ledger": "dir:ledger", "mode": "rebuild", "summary": "false"})
     scheduled = replace(event, layers=(rebuild,), run=replace(event.run, event="workflow_dispatch"))
-    action.run(lambda: scheduled, runtime, Runner(runtime.stdout, None, None))
+    action.run(runtime, lambda _: scheduled, Runner(runtime.stdout, None, None))
     return code
 
 

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from dora_metrics.commands import action
-from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.loading import Layer
@@ -43,7 +43,5 @@ def run(request: LedgerRequest, runtime: Runtime) -> int:
     }
     flags = Layer(request.flags.origin, {"strict": "true", "report": "off", **request.flags.values, **access})
     return action.run(
-        lambda: RunRequest.from_command_line(environment, repository, flags, request.now),
-        replace(runtime, now=request.now),
-        Runner.of(environment, runtime.stdout),
+        replace(runtime, now=request.now), partial(RunRequest.from_command_line, repository=repository, flags=flags)
     )

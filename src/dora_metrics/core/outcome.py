@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Status = Literal["done", "failed", "skipped"]
+OutcomeStatus = Literal["done", "failed", "skipped"]
 
-_SYMBOLS: dict[Status, str] = {"done": "✓", "failed": "✗", "skipped": "–"}
+_SYMBOLS: dict[OutcomeStatus, str] = {"done": "✓", "failed": "✗", "skipped": "–"}
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Outcome:
     """
 
     name: str
-    status: Status
+    status: OutcomeStatus
     detail: str = ""
 
     @property

@@ -15,13 +15,13 @@ from dora_metrics.core.outcome import Outcome
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.observation import Run
 from dora_metrics.pipeline.evaluate import prometheus_families
-from dora_metrics.pipeline.record import RunResult
+from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.runtime import HttpLimits
 from dora_metrics.settings.model import Settings
 from dora_metrics.sinks.base import SinkPayload
 from dora_metrics.sinks.endpoint import Endpoint, fact_count
 from dora_metrics.sinks.pushgateway import Pushgateway
-from dora_metrics.storage.base import Change, Storage, update
+from dora_metrics.storage.base import Storage, attempts
 
 _MAX_TRIES = 3
 _ACKNOWLEDGED = "Note what the endpoint has acknowledged"
@@ -115,20 +115,16 @@ def _batch(result: RunResult, owed: Sequence[OutboxEntry]) -> tuple[Snapshot, Ba
 
 def _acknowledge(sent: Outcome, storage: Storage, snapshot: Snapshot, batch: Batch) -> Outcome:
     """Take what arrived out of the outbox. If that fails, it is sent again, which does no harm."""
-
-    def read() -> tuple[Snapshot, AbstractSet[str]]:
-        newest = storage.read(snapshot.months)
-        return newest, _unchanged_ids(newest, batch)
-
-    def decide(state: tuple[Snapshot, AbstractSet[str]]) -> Change[None]:
-        newest, arrived_ids = state
-        entries = layout.read_outbox(newest.files)
-        remaining = layout.encode_outbox(entry for entry in entries if entry.id not in arrived_ids)
-        return Change(newest, newest.changed({layout.OUTBOX_FILE: remaining}), _ACKNOWLEDGED, None)
-
+    arrived_ids: AbstractSet[str] = batch.keys()
     try:
-        first: tuple[Snapshot, AbstractSet[str]] = (snapshot, batch.keys())
-        update(storage, read, decide, first=first, tries=_MAX_TRIES)
+        for attempt in attempts(_MAX_TRIES):
+            if attempt:
+                snapshot = storage.read(snapshot.months)
+                arrived_ids = _unchanged_ids(snapshot, batch)
+            remaining = [entry for entry in layout.read_outbox(snapshot.files) if entry.id not in arrived_ids]
+            changes = snapshot.changed({layout.OUTBOX_FILE: layout.encode_outbox(remaining)})
+            if not changes or storage.write(snapshot, changes, _ACKNOWLEDGED):
+                break
     except LedgerError as error:
         detail = f"{sent.detail}; the ledger does not know it, so they are sent again ({error})"
         return replace(sent, detail=detail)

@@ -8,7 +8,7 @@ from dora_metrics import __version__
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.metrics.document import build_document
 from dora_metrics.core.metrics.results import Results, compare_with_previous
-from dora_metrics.core.metrics.scope_history import ScopeHistory, evaluate_facts
+from dora_metrics.core.metrics.scope_history import Evaluation, ScopeHistory, evaluate_facts
 from dora_metrics.core.metrics.totals import Totals, count_totals
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.prometheus import LedgerCollector
@@ -24,8 +24,16 @@ def evaluate(facts: Iterable[Fact], settings: Settings, now: datetime, notes: Se
     Raises:
         SettingsError: if the window is not valid at that time.
     """
+    return results_of(evaluate_facts(facts, settings.policy), settings, now, notes)
+
+
+def results_of(evaluation: Evaluation, settings: Settings, now: datetime, notes: Sequence[str] = ()) -> Results:
+    """Compute the numbers of evaluated facts, as of `now`.
+
+    Raises:
+        SettingsError: if the window is not valid at that time.
+    """
     policy, window_spec = settings.policy, settings.window_spec
-    evaluation = evaluate_facts(facts, policy)
     try:
         document = build_document(evaluation, policy, window_spec, now, notes)
     except ValueError as error:

@@ -10,6 +10,7 @@ from typing import Self
 
 from dora_metrics.errors import EventError, SettingsError
 from dora_metrics.github.observation import Run
+from dora_metrics.runtime import Runtime
 from dora_metrics.settings import loading
 from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.settings.model import INPUTS, NOT_YET_SUPPORTED, Settings, default_text
@@ -43,36 +44,37 @@ class RunRequest:
     temporary_folder: Path | None = None
 
     @classmethod
-    def from_runner(cls, environment: Mapping[str, str], now: datetime) -> Self:
+    def from_runner(cls, runtime: Runtime) -> Self:
         """Read what GitHub's runner, or a person who sets the same variables, asks for.
 
         Raises:
             SettingsError: with every variable that is missing or broken.
         """
+        environment = runtime.environment
         layers = (_separate_inputs(environment), _json_inputs(environment))
         needed = ("GITHUB_EVENT_NAME", "GITHUB_REPOSITORY")
         if missing := [name for name in needed if not environment.get(name)]:
             raise SettingsError(
                 [f"{name}: not set; GitHub's runner sets it, outside of one set it by hand" for name in missing]
             )
-        run = _run(environment, environment["GITHUB_EVENT_NAME"], environment["GITHUB_REPOSITORY"], now)
+        run = _run(environment, environment["GITHUB_EVENT_NAME"], environment["GITHUB_REPOSITORY"], runtime.now)
         return cls._of(environment, layers, run)
 
     @classmethod
-    def from_command_line(cls, environment: Mapping[str, str], repository: str, flags: Layer, now: datetime) -> Self:
+    def from_command_line(cls, runtime: Runtime, repository: str, flags: Layer) -> Self:
         """Ask for a run that a person starts, as `dora-metrics sync` does.
 
         Args:
-            environment: of the process; its inputs count, below the flags.
+            runtime: its environment may hold inputs, which count below the flags.
             repository: whose ledger it is.
             flags: settings that win over all others.
-            now: the time of the run.
 
         Raises:
             SettingsError: if inputs in the environment are broken.
         """
+        environment = runtime.environment
         layers = (_separate_inputs(environment), _json_inputs(environment), flags)
-        return cls._of(environment, layers, _run(environment, "workflow_dispatch", repository, now))
+        return cls._of(environment, layers, _run(environment, "workflow_dispatch", repository, runtime.now))
 
     @classmethod
     def _of(cls, environment: Mapping[str, str], layers: tuple[Layer, ...], run: Run) -> Self:

@@ -20,7 +20,7 @@ from dora_metrics.core.targets.thresholds import Violation
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.evaluate import last_deployed
-from dora_metrics.pipeline.record import RunResult
+from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.settings.model import EVERY_REPOSITORY
 from dora_metrics.templates import load_parts, load_template
 

@@ -15,11 +15,13 @@ from dora_metrics.core.ledger.layout import CURSORS_FILE, MergePlan
 from dora_metrics.core.ledger.snapshot import Snapshot, with_next_sequence
 from dora_metrics.core.ledger.view import LedgerView
 from dora_metrics.core.metrics.results import Results
+from dora_metrics.core.metrics.scope_history import Evaluation
 from dora_metrics.core.metrics.totals import Totals, add_totals
 from dora_metrics.core.reports.prometheus import exposition_text
 from dora_metrics.github.observation import Observation
-from dora_metrics.pipeline.evaluate import evaluate, prometheus_families
+from dora_metrics.pipeline.evaluate import prometheus_families, results_of
 from dora_metrics.settings.model import Settings
+from dora_metrics.storage.base import Storage
 
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 _ONE_MICROSECOND = timedelta(microseconds=1)
@@ -65,16 +67,51 @@ class RunPlan:
     is_without_news: bool
 
 
-def plan_run(gathered: Gathered, settings: Settings, now: datetime) -> RunPlan:
+@dataclass(frozen=True)
+class RunResult:
+    """A run's facts in the ledger, and the numbers with them.
+
+    Attributes:
+        storage: where the facts were recorded.
+        observation: what the run observed.
+        facts: the observed facts, completed.
+        merge: the ledger's facts with these.
+        results: the numbers with these facts.
+        before: the numbers without them; None if nothing is new or no summary is written.
+        totals: cumulative counts of everything that was ever recorded.
+        snapshot: the ledger as it was written.
+        is_new_ledger: whether this run created the ledger.
+        notes: what a reader must know about how far back the ledger was read.
+    """
+
+    storage: Storage
+    observation: Observation
+    facts: tuple[Fact, ...]
+    merge: MergePlan
+    results: Results
+    before: Results | None
+    totals: Totals
+    snapshot: Snapshot
+    is_new_ledger: bool
+    notes: tuple[str, ...]
+
+
+def plan_run(gathered: Gathered, evaluation: Evaluation, settings: Settings, now: datetime) -> RunPlan:
     """Decide what a run writes.
+
+    Args:
+        gathered: the ledger, and what is new.
+        evaluation: all facts after the merge, linked and judged.
+        settings: the window, and which files there are.
+        now: the time of the run.
 
     Raises:
         SettingsError: if the window is not valid at `now`.
     """
     view, merge, snapshot = gathered.view, gathered.merge, gathered.view.snapshot
-    results = _evaluate(gathered, settings, now)
-    state = LedgerState(merge.after.facts, results.evaluation, results.policy)
-    checkpoint = view.restored_checkpoint(merge.after, results.policy)
+    results = results_of(evaluation, settings, _after(now, gathered.facts), _alert_notes(gathered, settings))
+    state = LedgerState(merge.after.facts, evaluation, settings.policy)
+    checkpoint = view.restored_checkpoint(merge.after, settings.policy)
     totals = add_totals(checkpoint.base_totals, state.totals)
     next_checkpoint = encode_checkpoint(view.next_checkpoint(checkpoint, merge.after, state))
     others = {layout.CHECKPOINT_FILE: next_checkpoint, **gathered.observation.ledger_files, **gathered.claims}
@@ -91,10 +128,10 @@ def plan_run(gathered: Gathered, settings: Settings, now: datetime) -> RunPlan:
     )
 
 
-def _evaluate(gathered: Gathered, settings: Settings, now: datetime) -> Results:
+def _alert_notes(gathered: Gathered, settings: Settings) -> Sequence[str]:
+    """What readers must know about security alerts, from the cursors after this run."""
     files = {**gathered.view.snapshot.files, **gathered.observation.ledger_files}
-    notes = selection.alert_notes(decode_cursors(files.get(CURSORS_FILE, b"")), settings.security)
-    return evaluate(gathered.merge.after.facts, settings, _after(now, gathered.facts), notes)
+    return selection.alert_notes(decode_cursors(files.get(CURSORS_FILE, b"")), settings.security)
 
 
 def _after(now: datetime, facts: Sequence[Fact]) -> datetime:

@@ -1,28 +1,32 @@
-"""Record a run's facts in a ledger: gather, plan, write; again if another run wrote in between."""
+"""Record a run's facts in a ledger: gather, evaluate, plan, write; again if another run wrote in between."""
 
 import random
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.ledger import checkpoint, layout
-from dora_metrics.core.ledger.layout import ALL_MONTHS, LedgerContents, MergePlan, MonthSelection, month_of_time
+from dora_metrics.core.ledger.layout import ALL_MONTHS, LedgerContents, MonthSelection, month_of_time
 from dora_metrics.core.ledger.snapshot import Snapshot
 from dora_metrics.core.ledger.view import LedgerView, usable_checkpoint
 from dora_metrics.core.metrics.results import Results
-from dora_metrics.core.metrics.totals import Totals
+from dora_metrics.core.metrics.scope_history import evaluate_facts
+from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import environment_of
 from dora_metrics.errors import LedgerError, SettingsError
-from dora_metrics.github.observation import Observation, Run
+from dora_metrics.github.observation import Observation
+from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.evaluate import evaluate, policy_fingerprint
-from dora_metrics.pipeline.plan import Gathered, RunPlan, plan_run
+from dora_metrics.pipeline.plan import Gathered, RunPlan, RunResult, plan_run
 from dora_metrics.settings.model import Settings
-from dora_metrics.storage.base import Change, Storage, update
+from dora_metrics.storage.base import NoStorage, ReadOnlyStorage, Storage, attempts
 
 MAX_TRIES = 40
 _LONG_PAUSE_SECONDS = 4
+_MAX_QUARANTINE_NOTES = 10
 
 Files = Mapping[str, bytes]
 
@@ -39,6 +43,14 @@ Publish = Callable[[Results, Storage, Snapshot], Files]
 """From the numbers and the ledger to the files of its site that differ from those in it."""
 
 
+def _claim_nothing(_contents: LedgerContents) -> Files:
+    return {}
+
+
+def _publish_nothing(_results: Results, _storage: Storage, _snapshot: Snapshot) -> Files:
+    return {}
+
+
 @dataclass(frozen=True)
 class RecordRequest:
     """What to record, and what to write with it; the parts of recording that differ by mode.
@@ -47,140 +59,157 @@ class RecordRequest:
         observe: what happened.
         enrich: what GitHub adds to the observed facts.
         reads_everything: whether all months of the ledger are needed.
-        claim: claims reports.
-        publish: makes the site of a ledger that was read completely.
+        read_in_steps: reads what `observe` tells; the ledger is written after each step that it yields, and at the end.
+        claim: claims reports, in the last write.
+        publish: makes the site of a ledger that was read completely, in the last write.
         unchanged_for: without news, numbers that are younger than this are left as they are.
-        view: the ledger, if it was read already; if it is out of date, the write says so.
     """
 
     observe: Observe
     enrich: Enrich = lambda facts, _: facts
     reads_everything: bool = False
-    claim: Claim = lambda _: {}
-    publish: Publish = lambda _results, _storage, _snapshot: {}
+    read_in_steps: Callable[[LedgerContents], Iterator[None]] = lambda _: iter(())
+    claim: Claim = _claim_nothing
+    publish: Publish = _publish_nothing
     unchanged_for: timedelta = timedelta()
-    view: LedgerView | None = None
+
+
+def record(context: RunContext, request: RecordRequest) -> RunResult:
+    """Record in the first ledger that allows it, and note how that went.
+
+    Raises:
+        SettingsError: if the window is not valid at the run's time.
+    """
+    for storage in _storages(context):
+        recorder = Recorder(storage, context.settings, context.run.now, context.runtime.sleep)
+        try:
+            result = recorder.record(request)
+        except LedgerError as error:
+            context.note(Outcome("ledger", "failed", str(error)))
+        else:
+            _note_ledger(context, result)
+            return result
+    raise AssertionError("without a ledger nothing can fail")
+
+
+def _storages(context: RunContext) -> Iterator[Storage]:
+    """The ledgers to try in order: the configured one, a read-only view of it, none."""
+    try:
+        storage = context.storage()
+        yield storage
+        yield ReadOnlyStorage(storage)
+    except LedgerError as error:
+        context.note(Outcome("ledger", "failed", str(error)))
+    yield NoStorage()
 
 
 @dataclass(frozen=True)
-class RunResult:
-    """A run's facts in the ledger, and the numbers with them.
+class Recorder:
+    """Records in one ledger.
 
     Attributes:
-        storage: where the facts were recorded.
-        observation: what the run observed.
-        facts: the observed facts, completed.
-        merge: the ledger's facts with these.
-        results: the numbers with these facts.
-        before: the numbers without them; None if nothing is new or no summary is written.
-        totals: cumulative counts of everything that was ever recorded.
-        snapshot: the ledger as it was written.
-        is_new_ledger: whether this run created the ledger.
-        notes: what a reader must know about how far back the ledger was read.
+        storage: where the ledger is.
+        settings: what the numbers depend on, and how far back to read.
+        now: the time of the run.
+        sleep: waits for some seconds.
     """
 
     storage: Storage
-    observation: Observation
-    facts: tuple[Fact, ...]
-    merge: MergePlan
-    results: Results
-    before: Results | None
-    totals: Totals
-    snapshot: Snapshot
-    is_new_ledger: bool
-    notes: tuple[str, ...]
+    settings: Settings
+    now: datetime
+    sleep: Callable[[float], None]
 
+    def record(self, request: RecordRequest) -> RunResult:
+        """Record what a run observed, and compute the numbers.
 
-def record(
-    request: RecordRequest, storage: Storage, settings: Settings, run: Run, pause: Callable[[float], None]
-) -> RunResult:
-    """Record what a run observed, and compute the numbers.
+        Raises:
+            LedgerError: if the ledger cannot be read or written, or other runs were faster every time.
+            EventError: if the event does not have the expected shape.
+            SettingsError: if the window is not valid at `now`.
+        """
+        view = self._open(request)
+        step = replace(request, claim=_claim_nothing, publish=_publish_nothing)
+        for _ in request.read_in_steps(view.contents):
+            self._compare_and_swap(step)
+        return self._compare_and_swap(request, view)
 
-    Args:
-        request: what to record.
-        storage: where the ledger is.
-        settings: what the numbers depend on, and how far back to read.
-        run: the workflow run, for its time.
-        pause: waits for some seconds.
-
-    Raises:
-        LedgerError: if the ledger cannot be read or written, or other runs were faster every time.
-        EventError: if the event does not have the expected shape.
-        SettingsError: if the window is not valid at the run's time.
-    """
-
-    def read() -> LedgerView:
-        return open_ledger(storage, settings, run.now, reads_everything=request.reads_everything)
-
-    def decide(view: LedgerView) -> Change[tuple[Gathered, RunPlan]]:
-        gathered = _gather(request, storage, view)
-        plan = plan_run(gathered, settings, run.now)
-        snapshot = gathered.view.snapshot
-        if plan.is_without_news and _is_recent(snapshot, run.now, request.unchanged_for):
-            return Change(snapshot, {}, plan.message, (gathered, plan))
-        site = request.publish(plan.results, storage, snapshot)
-        return Change(snapshot, {**plan.primary_files, **plan.derived_files, **site}, plan.message, (gathered, plan))
-
-    def wait(attempt: int) -> None:
-        pause(random.uniform(0, _longest_pause_seconds(attempt)))  # noqa: S311 - jitter
-
-    updated = update(storage, read, decide, first=request.view, tries=MAX_TRIES, pause=wait)
-    if updated is None:
+    def _compare_and_swap(self, request: RecordRequest, view: LedgerView | None = None) -> RunResult:
+        """Gather, evaluate, plan and write; with a view that was read before, the first attempt reads nothing again."""
+        for _ in attempts(MAX_TRIES, self._pause):
+            gathered = self._gather(request, view or self._open(request))
+            evaluation = evaluate_facts(gathered.merge.after.facts, self.settings.policy)
+            plan = plan_run(gathered, evaluation, self.settings, self.now)
+            if snapshot := self._write(request, gathered, plan):
+                return self._result(gathered, plan, snapshot)
+            view = None
         # No `concurrency:` group is advised: GitHub keeps one run waiting in it and cancels the others.
-        raise LedgerError(
-            f"{storage.name}: other runs wrote first {MAX_TRIES} times; run this job again when they are done"
+        name = self.storage.name
+        raise LedgerError(f"{name}: other runs wrote first {MAX_TRIES} times; run this job again when they are done")
+
+    def _pause(self, attempt: int) -> None:
+        self.sleep(random.uniform(0, _longest_pause_seconds(attempt)))  # noqa: S311 - jitter
+
+    def _open(self, request: RecordRequest) -> LedgerView:
+        """Read the ledger as far back as the windows of the settings reach, or completely.
+
+        Raises:
+            LedgerError: if it cannot be read, or if the place holds something else than a ledger.
+            SettingsError: if the window is not valid at `now`.
+        """
+        try:
+            since = checkpoint.first_month_needed(self.settings.window_spec, self.now)
+        except ValueError as error:
+            raise SettingsError(f"window: {error}") from None
+        months = MonthSelection(month_of_time(since)) if since and not request.reads_everything else ALL_MONTHS
+        snapshot = self.storage.read(months)
+        if layout.is_foreign(snapshot.files, snapshot.folders, snapshot.sequence):
+            raise LedgerError(
+                f"{self.storage.name} holds something else, which stays as it is; name a place of its own"
+            )
+        stored, used = usable_checkpoint(snapshot, since, policy_fingerprint(self.settings.policy))
+        needed = MonthSelection(month_of_time(used.until)) if used.until else ALL_MONTHS
+        return LedgerView.of(self.storage.read_more(snapshot, needed), since, stored, used)
+
+    def _gather(self, request: RecordRequest, view: LedgerView) -> Gathered:
+        """Observe and enrich, and read the ledger as far back as the new facts need."""
+        while True:
+            claims = request.claim(view.contents)
+            if claims and not view.is_complete:
+                view = self._extend(view, ALL_MONTHS)
+                continue
+            observation = request.observe(view.contents)
+            facts = request.enrich(observation.facts, view.contents)
+            merge = layout.plan_merge(view.contents, facts)
+            missing = view.missing_months(merge)
+            if missing is None:
+                return Gathered(view, observation, facts, merge, claims)
+            view = self._extend(view, missing)
+
+    def _extend(self, view: LedgerView, months: MonthSelection) -> LedgerView:
+        return view.extended(self.storage.read_more(view.snapshot, months))
+
+    def _write(self, request: RecordRequest, gathered: Gathered, plan: RunPlan) -> Snapshot | None:
+        """Write the planned files and the site; None if another run wrote in between."""
+        snapshot = gathered.view.snapshot
+        if plan.is_without_news and _is_recent(snapshot, self.now, request.unchanged_for):
+            return snapshot
+        site = request.publish(plan.results, self.storage, snapshot)
+        return self.storage.write(snapshot, {**plan.primary_files, **plan.derived_files, **site}, plan.message)
+
+    def _result(self, gathered: Gathered, plan: RunPlan, snapshot: Snapshot) -> RunResult:
+        view, shows_change = gathered.view, gathered.merge.new_facts and self.settings.summary
+        return RunResult(
+            storage=self.storage,
+            observation=gathered.observation,
+            facts=gathered.facts,
+            merge=gathered.merge,
+            results=plan.results,
+            before=evaluate(view.contents.facts, self.settings, plan.results.now) if shows_change else None,
+            totals=plan.totals,
+            snapshot=snapshot,
+            is_new_ledger=not view.snapshot.files,
+            notes=view.notes,
         )
-    snapshot, (gathered, plan) = updated
-    return _result(storage, gathered, plan, snapshot, settings)
-
-
-def open_ledger(storage: Storage, settings: Settings, now: datetime, *, reads_everything: bool) -> LedgerView:
-    """Read a ledger as far back as the windows of the settings reach, or completely.
-
-    Raises:
-        LedgerError: if it cannot be read, or if the place holds something else than a ledger.
-        SettingsError: if the window is not valid at `now`.
-    """
-    try:
-        since = checkpoint.first_month_needed(settings.window_spec, now)
-    except ValueError as error:
-        raise SettingsError(f"window: {error}") from None
-    months = MonthSelection(month_of_time(since)) if since and not reads_everything else ALL_MONTHS
-    snapshot = storage.read(months)
-    if layout.is_foreign(snapshot.files, snapshot.folders, snapshot.sequence):
-        raise LedgerError(f"{storage.name} holds something else, which stays as it is; name a place of its own")
-    stored, used = usable_checkpoint(snapshot, since, policy_fingerprint(settings.policy))
-    needed = MonthSelection(month_of_time(used.until)) if used.until else ALL_MONTHS
-    return LedgerView.of(storage.read_more(snapshot, needed), since, stored, used)
-
-
-def production_sources(facts: Iterable[Fact], repository: str, policy: Policy) -> frozenset[str]:
-    """The sources that a repository's production deployments have come from so far."""
-    return frozenset(
-        fact.source
-        for fact in facts
-        if isinstance(fact, Deployment)
-        and fact.repository == repository
-        and not fact.retracted
-        and fact.source
-        and policy.is_production(environment_of(fact))
-    )
-
-
-def _gather(request: RecordRequest, storage: Storage, view: LedgerView) -> Gathered:
-    """Observe and enrich, and read the ledger as far back as the new facts need."""
-    while True:
-        claims = request.claim(view.contents)
-        if claims and not view.is_complete:
-            view = view.extended(storage.read_more(view.snapshot, ALL_MONTHS))
-            continue
-        observation = request.observe(view.contents)
-        facts = request.enrich(observation.facts, view.contents)
-        merge = layout.plan_merge(view.contents, facts)
-        missing = view.missing_months(merge)
-        if missing is None:
-            return Gathered(view, observation, facts, merge, claims)
-        view = view.extended(storage.read_more(view.snapshot, missing))
 
 
 def _is_recent(snapshot: Snapshot, now: datetime, duration: timedelta) -> bool:
@@ -196,18 +225,31 @@ def _longest_pause_seconds(attempt: int) -> float:
     return min(0.5 * 2.0**attempt, max(_LONG_PAUSE_SECONDS, attempt))
 
 
-def _result(storage: Storage, gathered: Gathered, plan: RunPlan, snapshot: Snapshot, settings: Settings) -> RunResult:
-    view = gathered.view
-    shows_change = gathered.merge.new_facts and settings.summary
-    return RunResult(
-        storage=storage,
-        observation=gathered.observation,
-        facts=gathered.facts,
-        merge=gathered.merge,
-        results=plan.results,
-        before=evaluate(view.contents.facts, settings, plan.results.now) if shows_change else None,
-        totals=plan.totals,
-        snapshot=snapshot,
-        is_new_ledger=not view.snapshot.files,
-        notes=view.notes,
+def _note_ledger(context: RunContext, result: RunResult) -> None:
+    """Note how recording went, and which lines of the ledger were set aside."""
+    if not any(outcome.name == "ledger" for outcome in context.outcomes):
+        context.note(_ledger_outcome(result, context.settings.ledger))
+    for line in result.merge.after.quarantined[:_MAX_QUARANTINE_NOTES]:
+        problem = f"{line.path}:{line.bad_line.number}: {line.bad_line.problem}; kept in quarantine.jsonl"
+        context.outcomes.append(Outcome("ledger", "failed", problem))
+
+
+def _ledger_outcome(result: RunResult, ledger: str) -> Outcome:
+    if not result.storage.is_persistent:
+        return Outcome("ledger", "skipped", "none: only what this run has seen is known")
+    count = len(result.merge.new_facts)
+    news = f"+{formatting.count(count, 'fact')}" if count else "nothing new"
+    return Outcome("ledger", "done", f"{news}, in a new ledger ({ledger})" if result.is_new_ledger else news)
+
+
+def production_sources(facts: Iterable[Fact], repository: str, policy: Policy) -> frozenset[str]:
+    """The sources that a repository's production deployments have come from so far."""
+    return frozenset(
+        fact.source
+        for fact in facts
+        if isinstance(fact, Deployment)
+        and fact.repository == repository
+        and not fact.retracted
+        and fact.source
+        and policy.is_production(environment_of(fact))
     )

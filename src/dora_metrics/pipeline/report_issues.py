@@ -43,9 +43,9 @@ from dora_metrics.errors import LedgerError
 from dora_metrics.github.client import ForbiddenError, GitHubError, MovedError, NotFoundError
 from dora_metrics.github.issues import GitHubIssue, IssuesDisabledError, ReportIssueTracker
 from dora_metrics.github.observation import Run
-from dora_metrics.pipeline.record import RunResult
+from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
-from dora_metrics.storage.base import Change, Storage, update
+from dora_metrics.storage.base import Storage, attempts
 
 if TYPE_CHECKING:
     from dora_metrics.pipeline.reports import RenderedReports
@@ -204,14 +204,13 @@ class ClaimStore:
     def claim(self, kind: PeriodKind) -> ReportClaim | None:
         return repository_claims(self.snapshot.files, self.repository).get(kind)
 
-    def reload(self) -> Snapshot:
+    def reload(self) -> None:
         """Read the ledger again.
 
         Raises:
             LedgerError: if it cannot be read.
         """
         self.snapshot = self.storage.read(self.snapshot.months)
-        return self.snapshot
 
     def try_put(self, kind: PeriodKind, claim: ReportClaim) -> bool:
         """Write a claim, unless another run has changed the ledger since it was read.
@@ -219,7 +218,10 @@ class ClaimStore:
         Raises:
             LedgerError: if it cannot be written.
         """
-        return self._put(kind, claim, tries=1)
+        files = _with_claims(self.snapshot.files, self.repository, {kind: claim})
+        written = self.storage.write(self.snapshot, files, _MESSAGE)
+        self.snapshot = written or self.snapshot
+        return written is not None
 
     def put(self, kind: PeriodKind, claim: ReportClaim) -> None:
         """Write a claim on top of what other runs have written in the meantime.
@@ -227,18 +229,11 @@ class ClaimStore:
         Raises:
             LedgerError: if it cannot be written.
         """
-        if not self._put(kind, claim, tries=_MAX_TRIES):
-            raise LedgerError("other runs wrote to the ledger first; the next run finds the issue by its marker")
-
-    def _put(self, kind: PeriodKind, claim: ReportClaim, *, tries: int) -> bool:
-        def decide(snapshot: Snapshot) -> Change[None]:
-            return Change(snapshot, _with_claims(snapshot.files, self.repository, {kind: claim}), _MESSAGE, None)
-
-        updated = update(self.storage, self.reload, decide, first=self.snapshot, tries=tries)
-        if updated is None:
-            return False
-        self.snapshot, _ = updated
-        return True
+        for _ in attempts(_MAX_TRIES):
+            if self.try_put(kind, claim):
+                return
+            self.reload()
+        raise LedgerError("other runs wrote to the ledger first; the next run finds the issue by its marker")
 
 
 @dataclass

@@ -27,10 +27,8 @@ from dora_metrics.github.history import (
 from dora_metrics.github.observation import Observation, Run
 from dora_metrics.github.repository import expand_patterns
 from dora_metrics.pipeline.progress import Progress
-from dora_metrics.pipeline.publish import site_publisher
-from dora_metrics.pipeline.record import Claim, RecordRequest, RunResult, open_ledger, production_sources, record
+from dora_metrics.pipeline.record import production_sources
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
-from dora_metrics.storage.base import Storage
 
 _INCOMPARABLE = "apart"
 """The cursor that remembers the deployments that GitHub cannot compare."""
@@ -66,7 +64,6 @@ class Sync:
         run: the workflow run.
         note: receives what failed.
         progress: shows how far the reading is.
-        claim: claims the reports that are due.
     """
 
     client: Client
@@ -74,28 +71,9 @@ class Sync:
     run: Run
     note: Callable[[Outcome], None]
     progress: Progress
-    claim: Claim
     _gathered: dict[str, GatheredHistory] = field(default_factory=dict)
     _compared: dict[str, tuple[Fact, ...]] = field(default_factory=dict)
     _is_complete: bool = False
-
-    def record_into(self, storage: Storage, sleep: Callable[[float], None]) -> RunResult:
-        """Record everything that is new; in steps, so that a run that is stopped keeps what it had.
-
-        Raises:
-            LedgerError: if the ledger cannot be read or written.
-            SettingsError: if the window is not valid at the run's time.
-        """
-        step = RecordRequest(self.observe, reads_everything=True, unchanged_for=UNCHANGED_FOR)
-        view = open_ledger(storage, self.settings, self.run.now, reads_everything=True)
-        if not self._is_complete:
-            with self.progress:
-                for _ in self._read_in_steps(view.contents):
-                    record(step, storage, self.settings, self.run, sleep)
-        self._is_complete = True
-        publish = site_publisher(with_page=self.settings.page)
-        last_step = replace(step, claim=self.claim, publish=publish, view=view)
-        return record(last_step, storage, self.settings, self.run, sleep)
 
     def observe(self, contents: LedgerContents) -> Observation:
         """What was read and the ledger does not know, and the cursors to go on from."""
@@ -114,8 +92,18 @@ class Sync:
         files = {CURSORS_FILE: encode_cursors(cursors)}
         return Observation(tuple(observed.values()), title, tuple(notes), files)
 
-    def _read_in_steps(self, contents: LedgerContents) -> Iterator[None]:
-        """Read GitHub's history; yields whenever enough was read to be recorded."""
+    def read_in_steps(self, contents: LedgerContents) -> Iterator[None]:
+        """Read GitHub's history, once; yields whenever enough was read to be recorded.
+
+        So a run that is stopped keeps what it had.
+        """
+        if self._is_complete:
+            return
+        with self.progress:
+            yield from self._read_repositories(contents)
+        self._is_complete = True
+
+    def _read_repositories(self, contents: LedgerContents) -> Iterator[None]:
         cursors = decode_cursors(contents.files.get(CURSORS_FILE, b""))
         started, unsaved = time.monotonic(), 0
         for repository in self._repositories():

@@ -1,14 +1,11 @@
 """The port of all ledger storage: read what a run needs, write it back only if nobody wrote in between."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
 from dora_metrics.core.ledger.layout import ALL_MONTHS, MonthSelection
 from dora_metrics.core.ledger.snapshot import Snapshot
-
-State = TypeVar("State")
-Decision = TypeVar("Decision")
 
 
 class Storage(Protocol):
@@ -56,52 +53,16 @@ class Storage(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Change(Generic[Decision]):
-    """What a writer decided from one state. Without files there is nothing to write."""
+def attempts(tries: int, pause: Callable[[int], None] | None = None) -> Iterator[int]:
+    """Yield the numbers of attempts to read, decide and write, from 0; pause after each one but the last.
 
-    base: Snapshot
-    files: Mapping[str, bytes]
-    message: str
-    decision: Decision
-
-
-def no_pause(_attempt: int) -> None:
-    """Try again at once."""
-
-
-def update(  # noqa: PLR0913 - the parts of one compare-and-swap loop
-    storage: Storage,
-    read: Callable[[], State],
-    decide: Callable[[State], Change[Decision]],
-    *,
-    first: State | None = None,
-    tries: int,
-    pause: Callable[[int], None] = no_pause,
-) -> tuple[Snapshot, Decision] | None:
-    """Read, decide and write; again if another run wrote in between.
-
-    Args:
-        storage: where to write.
-        read: reads the newest state.
-        decide: turns a state into a change; called again for each new state.
-        first: a state that was read already; if it is out of date, the write says so.
-        tries: how often to try.
-        pause: waits after a failed attempt, which it gets the number of (from 0).
-
-    Returns:
-        The state that was written, and the decision behind it; None if others were faster every time.
-
-    Raises:
-        LedgerError: if the ledger cannot be read or written.
+    A writer loops over them and ends the loop once its write has succeeded: a compare-and-swap. If another run wrote
+    in between, the next attempt reads and decides again.
     """
     for attempt in range(tries):
-        change = decide(first if attempt == 0 and first is not None else read())
-        saved = storage.write(change.base, change.files, change.message) if change.files else change.base
-        if saved is not None:
-            return saved, change.decision
-        pause(attempt)
-    return None
+        yield attempt
+        if pause and attempt + 1 < tries:
+            pause(attempt)
 
 
 class _NonPersistent:
