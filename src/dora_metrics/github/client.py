@@ -1,7 +1,8 @@
-"""GitHub's API: bounded in time, no write repeated blindly, every failure with a meaning.
+"""GitHub's API: retries, waits for rate limits, and failures by meaning.
 
-What may be repeated is repeated here and nowhere else. A read without an answer is asked again; a write is not, because
-it may have been done. What a rate limit refused was not done, so it is sent again, as long as a run may wait.
+All retries are here. A read without an answer is sent again, at most three times in all. A write is not, because it
+may have been carried out. A request that a rate limit refused was not carried out, so it is sent again as long as a
+run may wait.
 """
 
 import re
@@ -25,47 +26,57 @@ _SENDABLE_TOKEN = re.compile(r"[!-~]+")
 
 
 class GitHubError(Exception):
-    """GitHub did not do what was asked; the message says what happened, why usually, and what to do.
+    """GitHub refused a request or did not answer. The message says what happened, the likely cause and what to do.
 
-    `status`: that of the answer, None where there was none.
+    `status`: the HTTP status, None without an answer.
     """
 
     status: int | None = None
 
 
 class StaleHeadError(GitHubError):
-    """Somebody else wrote first."""
+    """Another writer changed the branch first."""
 
 
 class NotFoundError(GitHubError):
-    """It is not there, or the token may not see it."""
+    """The resource does not exist, or the token may not see it."""
 
 
 class MovedError(GitHubError):
-    """It is somewhere else now."""
+    """The resource has moved, such as a renamed repository."""
 
 
 class ForbiddenError(GitHubError):
-    """The token may not do this."""
+    """The token lacks the permission, or is not valid."""
 
 
 class UncertainOutcomeError(GitHubError):
-    """No answer came: it may have been done or not."""
+    """No usable answer came, so the request may or may not have been carried out."""
 
 
 class RateLimitError(GitHubError):
-    """A rate limit lasts longer than this run may wait; nothing was done."""
+    """A rate limit lasts longer than this run may wait; the request was not carried out."""
 
 
 def _ignore_message(_: str) -> None:
-    """Is told nothing."""
+    """Drop a message."""
 
 
 @dataclass
 class Client:
-    """One token's view of one GitHub; counts its requests.
+    """Requests to one GitHub with one token.
 
-    All waits for rate limits together are at most `max_rate_limit_wait`; `tell` is told of each before it begins.
+    Attributes:
+        token: sent with each request, without surrounding white space.
+        api_url: `https://api.github.com`, or `https://HOST/api/v3` of an Enterprise Server.
+        sleep: waits some seconds, between tries and for rate limits.
+        timeout_seconds: to connect, and between two parts of an answer; a whole exchange takes at most four times as
+            long.
+        request_count: requests sent so far, retries included.
+        max_rate_limit_wait: for all waits together.
+        clock: the Unix time, for the end of a rate limit.
+        on_wait: called with a log line before each wait for a rate limit.
+        waited_seconds: waited for rate limits so far.
     """
 
     token: str = field(repr=False)
@@ -79,7 +90,7 @@ class Client:
     waited_seconds: int = 0
 
     def add_usage(self, clients: Sequence["Client"]) -> None:
-        """Takes over what clients beside this one have asked, and how long they waited at the same time."""
+        """Add the requests of clients that worked in parallel, and the longest of their waits."""
         self.request_count += sum(client.request_count for client in clients)
         self.waited_seconds = max(self.waited_seconds, *(client.waited_seconds for client in clients))
 
@@ -88,12 +99,12 @@ class Client:
         return Transport(self.token.strip(), self.api_url, self.timeout_seconds)
 
     def query(self, name: str, variables: Mapping[str, object], slots: Sequence[str] = ()) -> dict[str, Any]:
-        """The data of a query of `queries/`; asked again where no answer came.
+        """Send a GraphQL query and return its data. Retried without an answer.
 
         Args:
-            name: of the query.
+            name: of a file in `queries/`.
             variables: of the query.
-            slots: where the query has a line for one, what each of its copies is asked for (`queries.repeated`).
+            slots: values for the copies of the query's slot line (`queries.with_slots`).
 
         Raises:
             GitHubError: by meaning.
@@ -105,15 +116,16 @@ class Client:
         return self._retry_uncertain(lambda: self._send_graphql(query_text, all_variables))
 
     def mutate(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
-        """The data of a mutation, asked once.
+        """Send a GraphQL mutation once and return its data.
 
         Raises:
-            GitHubError: by meaning; UnsureError where it may have been done.
+            UncertainOutcomeError: if it may have been carried out.
+            GitHubError: by meaning.
         """
         return self._send_graphql(queries.load(name), variables)
 
     def get(self, path: str, parameters: Mapping[str, object]) -> dict[str, Any]:
-        """A REST GET; asked again where no answer came.
+        """Send a REST GET and return its JSON object. Retried without an answer.
 
         Raises:
             GitHubError: by meaning.
@@ -123,9 +135,9 @@ class Client:
     def get_page(
         self, path: str, parameters: Mapping[str, object], page_token: str | None = None
     ) -> tuple[list[Any], str | None]:
-        """A page of a REST list, and the place of the following one; None after the last.
+        """Read one page of a REST list; return its items and the token of the next page, None after the last page.
 
-        Of the address that GitHub names for that only the place is used: path and parameters stay ours.
+        Of the next page's URL, which GitHub sends, only `after` or `page` is used; path and parameters stay ours.
 
         Raises:
             GitHubError: by meaning.
@@ -139,15 +151,16 @@ class Client:
         return response.data, response.next_page_token
 
     def post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
-        """A REST POST, once.
+        """Send a REST POST once and return its JSON object.
 
         Raises:
-            GitHubError: by meaning; UnsureError where it may have been done.
+            UncertainOutcomeError: if it may have been carried out.
+            GitHubError: by meaning.
         """
         return self._send_rest("POST", path, body=dict(body))
 
     def patch(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
-        """A REST PATCH; sent again where no answer came, since the same change twice is one.
+        """Send a REST PATCH and return its JSON object. Retried without an answer, since it is idempotent.
 
         Raises:
             GitHubError: by meaning.
@@ -155,7 +168,7 @@ class Client:
         return self._retry_uncertain(lambda: self._send_rest("PATCH", path, body=dict(body)))
 
     def _retry_uncertain(self, send: Callable[[], T]) -> T:
-        """For what may be done twice: what is unsure is asked again."""
+        """Send an idempotent request, and again while its outcome is uncertain."""
         for attempt in range(1, _MAX_ATTEMPTS + 1):
             try:
                 return send()
@@ -168,10 +181,10 @@ class Client:
     def _send_rest(
         self, method: str, path: str, parameters: Mapping[str, object] | None = None, body: object = None
     ) -> dict[str, Any]:
-        data: dict[str, Any] = self._send_within_limits(
-            lambda: self._transport.rest(method, path, parameters, body)
-        ).data
-        return data
+        match self._send_within_limits(lambda: self._transport.rest(method, path, parameters, body)).data:
+            case dict(data):
+                return data
+        raise UncertainOutcomeError(_UNREADABLE_RESPONSE)
 
     def _send_graphql(self, query_text: str, variables: Mapping[str, object]) -> dict[str, Any]:
         match self._send_within_limits(lambda: self._transport.graphql(query_text, variables)).data:
@@ -180,7 +193,7 @@ class Client:
         raise UncertainOutcomeError(_UNREADABLE_RESPONSE)
 
     def _send_within_limits(self, send: Callable[[], ApiResponse | TransportFailure]) -> ApiResponse:
-        """An answer with data, asked for again after each wait for a rate limit."""
+        """Send a request, and again after each wait for a rate limit; return an answer with data."""
         if not _SENDABLE_TOKEN.fullmatch(self.token.strip()):
             raise ForbiddenError("the token cannot be sent: it holds spaces, line breaks or other letters; set it anew")
         for earlier_hits in count():
@@ -202,7 +215,11 @@ class Client:
         return response
 
     def _wait_for_limit(self, limit_hit: transport.RateLimitHit) -> None:
-        """Until a limit is over, if all waits of this client together may be so long."""
+        """Wait until a limit is renewed.
+
+        Raises:
+            RateLimitError: if the waits of this client would exceed `max_rate_limit_wait`.
+        """
         max_seconds = self.max_rate_limit_wait.total_seconds()
         left_seconds = max_seconds - self.waited_seconds
         if limit_hit.wait_seconds > left_seconds:
@@ -213,7 +230,7 @@ class Client:
 
 
 def owner_and_name(repository: str) -> dict[str, object]:
-    """`owner/name` as the variables of a query."""
+    """Split `owner/name` into the variables of a query."""
     owner, _, name = repository.partition("/")
     return {"owner": owner, "name": name}
 
@@ -221,8 +238,8 @@ def owner_and_name(repository: str) -> dict[str, object]:
 _UNREADABLE_RESPONSE = "GitHub's answer has no data: it is not ready, or a proxy answered in its place; try again later"
 
 
-def _error_of(response: ApiResponse, token: str) -> GitHubError | None:  # noqa: PLR0911 - one a meaning
-    """What is wrong with an answer; nothing if it has what was asked for."""
+def _error_of(response: ApiResponse, token: str) -> GitHubError | None:  # noqa: PLR0911 - one return for each meaning
+    """Return the error that an answer means; None if it is a success with data."""
     error_type, message = response.error
     message = message.replace(token, "***")
     match error_type, response.status:

@@ -1,24 +1,30 @@
-"""Issues that hold reports: found by their marker, made once, written anew in place, closed."""
+"""Issues that hold reports: find them by their marker, create each one once, update and close them."""
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Any, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
 
 from dora_metrics.core.reports.periodic.issue_body import IssueBody, marker_in
 from dora_metrics.github.client import Client, GitHubError, UncertainOutcomeError, owner_and_name
+
+if TYPE_CHECKING:
+    from github.Issue import Issue
+
+    from dora_metrics.github.pygithub import RepositoryIssues
 
 _SEARCH_ATTEMPTS = 3
 _SEARCH_PAUSE_SECONDS = 2
 
 
 class IssuesDisabledError(GitHubError):
-    """The repository has no issues."""
+    """Issues are switched off in the repository."""
 
 
 @dataclass(frozen=True)
 class GitHubIssue:
-    """As far as a report needs it."""
+    """What a report needs to know of an issue."""
 
     number: int
     url: str
@@ -26,26 +32,31 @@ class GitHubIssue:
     is_open: bool
 
     @classmethod
-    def from_response(cls, node: Mapping[str, Any]) -> Self:
-        """From an answer of GraphQL or of REST."""
-        url = str(node.get("html_url") or node["url"])
-        return cls(int(node["number"]), url, node["body"] or "", str(node["state"]).lower() == "open")
+    def from_node(cls, node: Mapping[str, Any]) -> Self:
+        """Convert an issue of a GraphQL answer."""
+        return cls(node["number"], node["url"], node["body"], node["state"] == "OPEN")
+
+    @classmethod
+    def from_issue(cls, issue: "Issue") -> Self:
+        """Convert one of PyGithub's issues."""
+        return cls(issue.number, issue.html_url, issue.body or "", issue.state == "open")
 
 
 @dataclass
 class ReportIssueTracker:
-    """The issues of a repository; `labels` are given to each new report, the first one finds it again."""
+    """The report issues of a repository. A new one gets all `labels`; the first label finds it later."""
 
     client: Client
     repository: str
     labels: Sequence[str]
 
     def find_reports(self, known_numbers: AbstractSet[int]) -> dict[str, GitHubIssue]:
-        """The reports that there are, by marker: those of `known` numbers, and those that this token wrote.
+        """Return the reports by marker: issues with known numbers, and issues that this token's account wrote.
 
-        Anybody can write a marker into an issue. Of several with the same one it is the first.
+        Anybody can write a marker into an issue. Of several issues with one marker the oldest counts.
 
         Raises:
+            IssuesDisabledError: if the repository has no issues.
             GitHubError: by meaning.
         """
         variables = {**owner_and_name(self.repository), "labels": list(self.labels[:1]) or None}
@@ -54,33 +65,30 @@ class ReportIssueTracker:
             raise IssuesDisabledError("issues are switched off")
         nodes = [node for list_name in ("labelled", "newest") for node in repository[list_name]["nodes"] if node]
         own_nodes = [node for node in nodes if node["viewerDidAuthor"] or node["number"] in known_numbers]
-        newest_first = sorted(map(GitHubIssue.from_response, own_nodes), key=lambda issue: -issue.number)
+        newest_first = sorted(map(GitHubIssue.from_node, own_nodes), key=lambda issue: -issue.number)
         return {marker: issue for issue in newest_first if (marker := marker_in(issue.body))}
 
     def get_issue(self, number: int) -> GitHubIssue:
-        """An issue as it is.
+        """Read an issue.
 
         Raises:
             GitHubError: by meaning.
         """
-        return GitHubIssue.from_response(self.client.get(self._path(number), {}))
+        return GitHubIssue.from_issue(self._issues.get(number))
 
     def create(self, issue_body: IssueBody, previous_number: int | None) -> GitHubIssue:
-        """A new issue. Where no answer comes it is looked for, since it may have been made.
+        """Create an issue. Without an answer, search for it, since it may exist.
 
         Raises:
-            GitHubError: by meaning; UnsureError where nobody knows.
+            UncertainOutcomeError: if no answer came and no issue was found.
+            GitHubError: by meaning.
         """
-        fields = {
-            "title": issue_body.title,
-            "body": issue_body.text_of_new_issue(previous_number),
-            "labels": list(self.labels),
-        }
+        text = issue_body.text_of_new_issue(previous_number)
         try:
-            return GitHubIssue.from_response(self.client.post(f"/repos/{self.repository}/issues", fields))
+            return GitHubIssue.from_issue(self._issues.create(issue_body.title, text, self.labels))
         except UncertainOutcomeError:
-            if issue := self._find_created(issue_body.marker):
-                return issue
+            if created := self._find_created(issue_body.marker):
+                return created
             raise
 
     def _find_created(self, marker: str) -> GitHubIssue | None:
@@ -91,20 +99,23 @@ class ReportIssueTracker:
         return None
 
     def update(self, number: int, title: str, text: str) -> None:
-        """Other words in the same issue.
+        """Replace title and text of an issue.
 
         Raises:
             GitHubError: by meaning.
         """
-        self.client.patch(self._path(number), {"title": title, "body": text})
+        self._issues.update(number, title, text)
 
     def close(self, number: int) -> None:
-        """Done with.
+        """Close an issue as completed.
 
         Raises:
             GitHubError: by meaning.
         """
-        self.client.patch(self._path(number), {"state": "closed", "state_reason": "completed"})
+        self._issues.close(number)
 
-    def _path(self, number: int) -> str:
-        return f"/repos/{self.repository}/issues/{number}"
+    @cached_property
+    def _issues(self) -> "RepositoryIssues":
+        from dora_metrics.github.pygithub import RepositoryIssues  # noqa: PLC0415 - most runs touch no issue
+
+        return RepositoryIssues(self.client, self.repository)

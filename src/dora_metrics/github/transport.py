@@ -1,12 +1,8 @@
-"""One request to GitHub through PyGithub, and its answer as it came: nothing repeated, followed or waited for.
+"""One request to GitHub and its answer as it came, and what an answer says about rate limits.
 
-Left to itself, PyGithub sends a POST ten times, sleeps by the real clock (rate limits, 202, between requests), follows
-a redirect without its parameters, and raises on a rate limit's header that is no number. Its exceptions, and those of
-requests, hold the request with its token; so they end here, as values.
+Nothing is repeated, followed or waited for here, and failures are values: see `github.client` for what they mean.
 
-GitHub's rate limits: which answer is a refusal, how long to stay away, and how to say so.
-
-A request that met a limit was not carried out, so it may be sent again, whatever it is.
+A request that met a rate limit was not carried out, so any request may then be sent again.
 https://docs.github.com/en/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit
 https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#exceeding-the-rate-limit
 """
@@ -18,14 +14,28 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
-
-from github import Auth, Github
-from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass
-from requests import RequestException, Response
+from urllib.parse import parse_qsl, urlencode
 
 from dora_metrics.core import formatting
+from dora_metrics.http_session import (
+    BearerAuth,
+    BodyProblem,
+    ExchangeFailure,
+    ExchangeLimits,
+    HttpRequest,
+    HttpResponse,
+    HttpSession,
+)
 
+MAX_ANSWER_BYTES = 150_000_000
+"""The largest answer that can be right: GitHub shows files of up to 100 MB, which are 137 MB as Base64 in JSON."""
+
+_TOTAL_TO_SILENCE_RATIO = 4
+_HEADERS = {
+    "User-Agent": "dora-metrics",
+    "Accept": "application/vnd.github+json",
+    "X-GitHub-Api-Version": "2022-11-28",
+}
 _ACCEPTED, _REDIRECT_STATUSES, BAD_REQUEST = 202, range(300, 400), 400
 _NUMERIC = re.compile(r"\d{1,15}(\.\d+)?", re.ASCII)
 _NEXT_LINK = re.compile(r'<[^<>?]*\?([^<>]*)>; *rel="?next\b')
@@ -34,9 +44,10 @@ _NUMERIC_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-r
 
 @dataclass(frozen=True)
 class ApiResponse:
-    """What came back: `headers` with names in lower case, those of rate limits only where they are numbers.
+    """An answer. Header names are in lower case; rate limit headers that are not numbers are left out.
 
-    `data` is None where the body is no JSON. GraphQL's errors come inside an HTTP 200; their `status` here is 400.
+    `data` is the parsed JSON; None where the body is not JSON, and for a redirect or an unfinished answer (202).
+    GraphQL reports errors in an HTTP 200; their `status` here is 400.
     """
 
     status: int
@@ -44,20 +55,20 @@ class ApiResponse:
     data: Any
 
     def numeric_header(self, header: str) -> float | None:
-        """A header of `x-ratelimit-*` or `retry-after`."""
+        """Return the value of an `x-ratelimit-*` or `retry-after` header; None where it is missing."""
         value = self.headers.get(header)
         return None if value is None else float(value)
 
     @property
     def next_page_token(self) -> str | None:
-        """The place of the next page of a REST list, as `after=…` or `page=2`; None after the last."""
+        """Query of the next page of a REST list, such as `after=…` or `page=2`; None after the last page."""
         link_match = _NEXT_LINK.search(self.headers.get("link", ""))
         query = parse_qsl(link_match[1]) if link_match else []
         return urlencode([(name, value) for name, value in query if name in ("after", "page")]) or None
 
     @property
     def error(self) -> tuple[str, str]:
-        """The type of a failure, where GraphQL gives one, and GitHub's words for it."""
+        """GraphQL's error type (empty elsewhere), and GitHub's message."""
         match self.data:
             case {"errors": [{"message": str(message), **rest}, *_]}:
                 return str(rest.get("type", "")), message
@@ -69,82 +80,81 @@ class ApiResponse:
 
 @dataclass(frozen=True)
 class TransportFailure:
-    """The connection failed or timed out; whether the request arrived is not known."""
+    """No complete answer came; whether the request arrived is unknown."""
 
     reason: str
 
 
 class Transport:
-    """PyGithub with a connection of our own; its timeout is for each part of an answer."""
+    """Requests to one GitHub with one token, over one kept connection.
+
+    Args:
+        token: of any kind.
+        api_url: `https://api.github.com`, or `https://HOST/api/v3` of an Enterprise Server.
+        timeout_seconds: to connect, and between two parts of an answer; a whole exchange takes at most four times as
+            long.
+    """
 
     def __init__(self, token: str, api_url: str, timeout_seconds: int) -> None:
-        self._requester = Github(
-            auth=Auth.Token(token),
-            base_url=api_url.rstrip("/"),
-            retry=None,
-            seconds_between_requests=None,
-            seconds_between_writes=None,
-        ).requester
-        self._connection = _create_connection(api_url, timeout_seconds)
+        self._auth = BearerAuth(token)
+        self._api_url = api_url.rstrip("/")
+        self._graphql_url = f"{self._api_url.removesuffix('/v3')}/graphql"
+        self._session = HttpSession(
+            ExchangeLimits(
+                connect_seconds=timeout_seconds,
+                silence_seconds=timeout_seconds,
+                total_seconds=timeout_seconds * _TOTAL_TO_SILENCE_RATIO,
+                max_body_bytes=MAX_ANSWER_BYTES,
+            )
+        )
 
     def rest(
         self, method: str, path: str, parameters: Mapping[str, object] | None = None, body: object = None
     ) -> ApiResponse | TransportFailure:
-        """One REST request."""
-        try:
-            status, headers, text = self._requester.requestJson(
-                method, path, dict(parameters or {}), input=body, cnx=self._connection
-            )
-        except _InterceptedResponseError as intercepted:
-            return intercepted.response
-        except RequestException as problem:
-            return TransportFailure(type(problem).__name__)
-        return ApiResponse(status, headers, _json_or_none(text))
+        """Send one REST request; `path` begins with a slash."""
+        query = f"?{urlencode(sorted(parameters.items()))}" if parameters else ""
+        return self._send(method, f"{self._api_url}{path}{query}", body)
 
     def graphql(self, query_text: str, variables: Mapping[str, object]) -> ApiResponse | TransportFailure:
-        """One query or mutation."""
-        body = {"query": query_text, "variables": dict(variables)}
-        response = self.rest("POST", self._requester.graphql_url, body=body)
+        """Send one query or mutation."""
+        response = self._send("POST", self._graphql_url, {"query": query_text, "variables": dict(variables)})
         match response:
             case ApiResponse(status=200, data={"errors": [_, *_]}):
                 return ApiResponse(BAD_REQUEST, response.headers, response.data)
             case _:
                 return response
 
-
-class _InterceptedResponseError(Exception):
-    """An answer that PyGithub must not see, because it would wait or follow by itself."""
-
-    def __init__(self, response: ApiResponse) -> None:
-        super().__init__()
-        self.response = response
-
-
-def _create_connection(
-    api_url: str, timeout_seconds: int
-) -> HTTPRequestsConnectionClass | HTTPSRequestsConnectionClass:
-    url_parts = urlsplit(api_url)
-    connection_type = HTTPSRequestsConnectionClass if url_parts.scheme == "https" else HTTPRequestsConnectionClass
-    connection = connection_type(url_parts.hostname or "", url_parts.port, timeout=timeout_seconds)
-    connection.session.hooks["response"].append(_inspect)
-    return connection
+    def _send(self, method: str, url: str, body: object) -> ApiResponse | TransportFailure:
+        headers = _HEADERS if body is None else {**_HEADERS, "Content-Type": "application/json"}
+        content = None if body is None else json.dumps(body).encode()
+        response = self._session.exchange(HttpRequest(method, url, content, headers, self._auth), _has_data)
+        match response:
+            case ExchangeFailure(name=name):
+                return TransportFailure(name)
+            case HttpResponse(body_problem=BodyProblem() as problem):
+                return TransportFailure(f"its answer was {problem.value}")
+        is_unfinished = response.status == _ACCEPTED and method == "GET"
+        data = None if is_unfinished or not _has_data(response.status) else _json_or_none(response.body)
+        return ApiResponse(response.status, _with_valid_limits(response.headers), data)
 
 
-def _inspect(response: Response, *_: object, **__: object) -> None:
-    """What has to be put right before PyGithub reads an answer."""
-    response.encoding = "utf-8"
-    for name in _NUMERIC_HEADERS:
-        if not _NUMERIC.fullmatch(response.headers.get(name, "0").strip()):
-            del response.headers[name]
-    is_unfinished = response.status_code == _ACCEPTED and response.request.method == "GET"
-    if is_unfinished or response.status_code in _REDIRECT_STATUSES:
-        headers = {name.lower(): value for name, value in response.headers.items()}
-        raise _InterceptedResponseError(ApiResponse(response.status_code, headers, None))
+def _has_data(status: int) -> bool:
+    """Return whether the body of an answer matters: that of a redirect does not."""
+    return status not in _REDIRECT_STATUSES
 
 
-def _json_or_none(text: str) -> object:
+def _with_valid_limits(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the headers without those of rate limits that are not numbers."""
+    return {
+        name: value
+        for name, value in headers.items()
+        if name not in _NUMERIC_HEADERS or _NUMERIC.fullmatch(value.strip())
+    }
+
+
+def _json_or_none(body: bytes) -> object:
     try:
-        return json.loads(text)
+        return json.loads(body.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
         return None
 
@@ -158,21 +168,21 @@ _API_SUFFIXES = {"core": " for REST", "graphql": " for GraphQL"}
 
 @dataclass(frozen=True)
 class RateLimitHit:
-    """A limit that was met at `now`, and the seconds to stay away."""
+    """A rate limit that an answer at `now` (Unix time) reports, and the seconds to wait."""
 
     description: str
     wait_seconds: int
     now: float
 
     def waiting_message(self, max_seconds: float) -> str:
-        """What is told before a wait, of which a run has `most` seconds."""
+        """Return the log line before a wait; `max_seconds` is what a run may wait in all."""
         return (
             f"{self.description}; waiting {_format_wait(self.wait_seconds)} (at most "
             f"{_format_wait(max_seconds)} in a run)"
         )
 
     def too_long_message(self, left_seconds: float, max_seconds: float) -> str:
-        """What is told where only `left` of `most` seconds may still be waited."""
+        """Return the error where a run may wait `left_seconds` more, of `max_seconds` in all."""
         renewed_at = datetime.fromtimestamp(self.now + self.wait_seconds, UTC)
         return (
             f"{self.description}; it is renewed at {renewed_at:%H:%M} UTC, in "
@@ -184,7 +194,13 @@ class RateLimitHit:
 
 
 def rate_limit_hit(response: ApiResponse, now: float, earlier_hits: int) -> RateLimitHit | None:
-    """The limit that an answer speaks of, after `earlier` refusals of the same request; None where it is none."""
+    """Return the rate limit that an answer reports, None if it reports none.
+
+    Args:
+        response: the answer.
+        now: Unix time.
+        earlier_hits: how often a rate limit refused the same request before.
+    """
     if not _is_rate_limited(response):
         return None
     description = "GitHub's secondary rate limit is reached (too much at once)"
@@ -200,7 +216,7 @@ def _is_rate_limited(response: ApiResponse) -> bool:
     error_type, message = response.error
     has_limit_message = "rate limit" in message.lower() or "abuse detection" in message.lower()
     match response.status:
-        case 403:  # a missing permission is one, too, and may meet the hour's last request
+        case 403:  # also the status of a missing permission, which may use up the hour's last request
             is_spent = _is_spent(response) and _MISSING_PERMISSION not in message.lower()
             return has_limit_message or is_spent or "retry-after" in response.headers
         case status if status == BAD_REQUEST:
@@ -210,7 +226,7 @@ def _is_rate_limited(response: ApiResponse) -> bool:
 
 
 def _is_primary(response: ApiResponse) -> bool:
-    """A query may cost more than what is left, so that a primary limit need not leave nought."""
+    """Return whether the primary limit was hit. Zero need not remain: a query may cost more than what is left."""
     error_type, message = response.error
     is_primary = error_type in _RATE_LIMIT_TYPES or message.lower().startswith("api rate limit") or _is_spent(response)
     return is_primary and "secondary" not in message.lower()
@@ -221,7 +237,10 @@ def _is_spent(response: ApiResponse) -> bool:
 
 
 def _wait_seconds(response: ApiResponse, now: float, earlier_hits: int) -> int:
-    """As long as GitHub asks, where that can be, else a minute; longer each time, so that requests stay few."""
+    """Return the seconds that GitHub asks for, or a minute if it names none or an impossible time.
+
+    The least wait doubles with each hit, so that requests stay few.
+    """
     min_seconds = 1 << earlier_hits
     requested_seconds = response.numeric_header("retry-after")
     if requested_seconds is None and (_is_primary(response) or _is_spent(response)):
@@ -234,13 +253,16 @@ def _wait_seconds(response: ApiResponse, now: float, earlier_hits: int) -> int:
 
 
 def _seconds_until_reset(response: ApiResponse, now: float) -> float | None:
-    """To the end of the second that is named: nobody knows when in it."""
+    """Return the seconds until the end of the second that GitHub names, since the reset comes at any time in it."""
     reset_at = response.numeric_header("x-ratelimit-reset")
     return None if reset_at is None or reset_at < now else int(reset_at - now) + 1
 
 
 def _format_wait(seconds: float) -> str:
-    """Seconds, or begun minutes but for a second, so that a wait never looks shorter than the time that is left."""
+    """Format a wait in seconds or in minutes rounded up, so that it never looks shorter than what may still be waited.
+
+    One second over a full minute does not count: `_seconds_until_reset` adds one.
+    """
     if seconds < 2 * _MINUTE_SECONDS:
         return f"{seconds:.0f} s"
     return (

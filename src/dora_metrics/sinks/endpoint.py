@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from dora_metrics.core.facts.jsonl import canonical_json
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.schema import SCHEMA
+from dora_metrics.http_session import BearerAuth, HttpRequest
 from dora_metrics.runtime import HttpLimits
 from dora_metrics.sinks.base import SinkPayload
-from dora_metrics.sinks.http import BearerAuth, SendError, SinkRequest, send_with_retries
+from dora_metrics.sinks.http import SendError, send_with_retries
 
 
 def fact_count(count: int) -> str:
@@ -40,7 +41,7 @@ class Endpoint:
         )
         auth = BearerAuth(self.token) if self.token else None
         try:
-            send_with_retries(SinkRequest("POST", self.url, body, self._headers(payload, body), auth), self.limits)
+            send_with_retries(HttpRequest("POST", self.url, body, self._headers(payload, body), auth), self.limits)
         except SendError as problem:
             return Outcome(self.name, "failed", str(problem))
         return Outcome(self.name, "done", fact_count(len(payload.facts)))

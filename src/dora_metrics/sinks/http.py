@@ -1,17 +1,21 @@
-"""HTTP for sinks: limited time and tries, no secret in any message, every failure described in one line."""
+"""HTTP for sinks: a bounded number of tries in bounded time, and failures as sentences without secrets."""
 
 import base64
-import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 import requests
-from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 from urllib3 import BaseHTTPResponse
-from urllib3.exceptions import HTTPError, InvalidHeader, LocationValueError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
+from dora_metrics.http_session import (
+    ExchangeFailure,
+    ExchangeLimits,
+    FailureKind,
+    HttpRequest,
+    HttpResponse,
+    HttpSession,
+)
 from dora_metrics.runtime import HttpLimits
 
 _RETRIED_STATUSES = (429, 500, 502, 503, 504)
@@ -19,10 +23,80 @@ _MAX_BODY_BYTES = 10_000
 _MAX_QUOTED_CHARACTERS = 200
 _REDACTED = "***"
 _MIN_SECRET_CHARACTERS = 4
-"""Shorter secrets are not redacted: they would blank out ordinary words."""
+
+
+class SendError(Exception):
+    """A message was not accepted. The text says what happened, the likely cause and what to do."""
+
+
+class _SinkRetry(Retry):
+    """Retries after the pause that the server asks for, if that is a valid time."""
+
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        try:
+            return super().get_retry_after(response)
+        except (InvalidHeader, ValueError, OverflowError):
+            return None
+
+
+def send_with_retries(request: HttpRequest, limits: HttpLimits) -> None:
+    """Send an idempotent message, and again after a failure that may pass. Redirects are not followed.
+
+    Raises:
+        SendError: unless the answer is a success.
+    """
+    retry = _SinkRetry(
+        total=limits.tries - 1,
+        backoff_factor=limits.pause_seconds,
+        status_forcelist=_RETRIED_STATUSES,
+        allowed_methods=None,
+        raise_on_status=False,
+        retry_after_max=int(limits.read_seconds),
+    )
+    with HttpSession(_exchange_limits(limits), retry) as session:
+        response = session.exchange(request, reads_body=lambda status: status // 100 != _SUCCESS_CLASS)
+    if isinstance(response, ExchangeFailure):
+        raise SendError(_describe_failure(response, limits))
+    if response.status // 100 != _SUCCESS_CLASS:
+        raise SendError(_describe_refusal(response))
+
+
+def _exchange_limits(limits: HttpLimits) -> ExchangeLimits:
+    """Return bounds that leave each try its time, and each pause between two tries."""
+    try_seconds = limits.connect_seconds + limits.read_seconds
+    pause_seconds = max(limits.read_seconds, limits.pause_seconds * 2**limits.tries)
+    return ExchangeLimits(
+        connect_seconds=limits.connect_seconds,
+        silence_seconds=limits.read_seconds,
+        total_seconds=limits.tries * try_seconds + (limits.tries - 1) * pause_seconds + limits.read_seconds,
+        max_body_bytes=_MAX_BODY_BYTES,
+        body_seconds=limits.read_seconds,
+    )
+
 
 BAD_ADDRESS = "the address cannot be used; it begins with http:// or https:// and a host"
 _UNSENDABLE_HEADER = "the token cannot be sent: it holds a line break or letters outside Latin-1; paste it again"
+
+
+def _describe_failure(failure: ExchangeFailure, limits: HttpLimits) -> str:  # noqa: PLR0911 - one return for each kind
+    """Say what happened without the address, which may hold a password."""
+    tries = f"{limits.tries} tries"
+    match failure.kind:
+        case FailureKind.TLS:
+            return "the TLS connection failed; check the certificate, and that the address is right about https"
+        case FailureKind.CONNECT_TIMEOUT:
+            return f"no connection in {limits.connect_seconds:g} s ({tries}); check host, port and firewall"
+        case FailureKind.SILENCE | FailureKind.DEADLINE:
+            return f"no answer ({limits.description}); the server hangs or is overloaded"
+        case FailureKind.CUT:
+            return f"the connection was cut before an answer ({tries}); look into the log of the server or its proxy"
+        case FailureKind.NO_CONNECTION:
+            return f"no connection ({tries}); it is down, or its host or port are wrong for this runner"
+        case FailureKind.BAD_ADDRESS:
+            return BAD_ADDRESS
+        case FailureKind.BAD_HEADER:
+            return _UNSENDABLE_HEADER
+
 
 _SUCCESS_CLASS, _REDIRECT_CLASS, _SERVER_ERROR_CLASS = 2, 3, 5
 _HINTS_BY_STATUS = {
@@ -40,145 +114,24 @@ _HINTS_BY_CLASS = {
 }
 
 
-class SendError(Exception):
-    """A request that was not accepted. The message says what happened, the likely cause and what to do."""
-
-
-class BearerAuth(AuthBase):
-    """A bearer token. It is passed as `auth` because requests lets a netrc entry replace a plain header."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token.strip()
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
-
-
-@dataclass(frozen=True)
-class SinkRequest:
-    """One idempotent request. Its URL, body and headers may hold secrets, so `repr` omits them."""
-
-    method: str
-    url: str = field(repr=False)
-    body: bytes = field(repr=False)
-    headers: Mapping[str, str] = field(repr=False)
-    auth: AuthBase | None = field(default=None, repr=False)
-
-
-class _SinkRetry(Retry):
-    """Retries after the pause in `Retry-After`, which is ignored if it is not a valid time."""
-
-    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
-        try:
-            return super().get_retry_after(response)
-        except (InvalidHeader, ValueError, OverflowError):
-            return None
-
-
-class _SinkSession(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - requests' name
-        """Return None: otherwise requests reads the redirect's whole body and fails on a malformed address."""
-        return None
-
-
-def send_with_retries(request: SinkRequest, limits: HttpLimits) -> None:
-    """Send a request, with retries where they may help. Redirects are not followed.
-
-    Raises:
-        SendError: unless the response is a success.
-    """
-    retry = _SinkRetry(
-        total=limits.tries - 1,
-        backoff_factor=limits.pause_seconds,
-        status_forcelist=_RETRIED_STATUSES,
-        allowed_methods=None,
-        raise_on_status=False,
-        retry_after_max=int(limits.read_seconds),
-    )
-    with _SinkSession() as session:
-        for scheme in ("http://", "https://"):
-            session.mount(scheme, HTTPAdapter(max_retries=retry))
-        try:
-            response = session.request(
-                request.method,
-                request.url,
-                data=request.body,
-                headers=dict(request.headers),
-                auth=request.auth,
-                timeout=(limits.connect_seconds, limits.read_seconds),
-                allow_redirects=False,
-                stream=True,
-            )
-        except (requests.RequestException, ValueError) as problem:
-            raise SendError(_describe_failure(problem, limits)) from None
-        with response:
-            if response.status_code // 100 != _SUCCESS_CLASS:
-                raise SendError(_describe_refusal(response, limits))
-
-
-def _describe_failure(problem: Exception, limits: HttpLimits) -> str:
-    """Describe a request that got no response, without its URL, which may hold a password."""
-    match problem:
-        case requests.exceptions.SSLError():
-            return "the TLS connection failed; check the certificate, and that the address is right about https"
-        case requests.exceptions.ConnectTimeout():
-            seconds = f"{limits.connect_seconds:g} s"
-            return f"no connection in {seconds} ({limits.tries} tries); check host, port and firewall"
-        case requests.exceptions.ConnectionError():
-            return _describe_connection_error(problem, limits)
-        case requests.exceptions.InvalidHeader() | UnicodeEncodeError():
-            return _UNSENDABLE_HEADER
-        case requests.RequestException() | LocationValueError():
-            return BAD_ADDRESS
-        case _:
-            return _UNSENDABLE_HEADER
-
-
-def _describe_connection_error(problem: requests.ConnectionError, limits: HttpLimits) -> str:
-    cause = problem.args[0] if problem.args else None
-    match getattr(cause, "reason", cause):
-        case ReadTimeoutError():
-            return f"no answer ({limits.description}); the server hangs or is overloaded"
-        case ProtocolError():
-            tries = f"{limits.tries} tries"
-            return f"the connection was cut before an answer ({tries}); look into the log of the server or its proxy"
-        case _:
-            return f"no connection ({limits.tries} tries); it is down, or its host or port are wrong for this runner"
-
-
-def _describe_refusal(response: requests.Response, limits: HttpLimits) -> str:
-    status = response.status_code
+def _describe_refusal(response: HttpResponse) -> str:
+    status = response.status
     hint = _HINTS_BY_STATUS.get(status) or _HINTS_BY_CLASS.get(status // 100, "it refused")
-    body_start = _quotable_body(response, limits)
-    return f"HTTP {status}: {hint}" + (f" (it said: {body_start})" if body_start else "")
+    quoted_body = _quotable_body(response)
+    return f"HTTP {status}: {hint}" + (f" (it said: {quoted_body})" if quoted_body else "")
 
 
-def _quotable_body(response: requests.Response, limits: HttpLimits) -> str:
-    """Return the start of the body on one line, with the request's secrets redacted: servers tend to echo them."""
-    text = _read_body_start(response, limits).decode(errors="replace")
-    for secret in sorted(_secrets_in(response.request), key=len, reverse=True):
+def _quotable_body(response: HttpResponse) -> str:
+    """Return the start of the body on one line, without the request's secrets, which some servers repeat."""
+    text = response.body.decode(errors="replace")
+    for secret in sorted(_secrets_in(response.sent), key=len, reverse=True):
         text = text.replace(secret, _REDACTED)
     line = " ".join(text.split())
     return "".join(character if character.isprintable() else "?" for character in line[:_MAX_QUOTED_CHARACTERS])
 
 
-def _read_body_start(response: requests.Response, limits: HttpLimits) -> bytes:
-    """Return the start of the body as far as it arrives in time. It may be endless, cut off or wrongly encoded."""
-    body, deadline = b"", time.monotonic() + limits.read_seconds
-    try:
-        while len(body) < _MAX_BODY_BYTES and time.monotonic() < deadline:
-            chunk = response.raw.read1(_MAX_BODY_BYTES, decode_content=True)
-            if not chunk:
-                break
-            body += chunk
-    except (HTTPError, OSError):
-        pass  # the status alone is enough
-    return body
-
-
 def _secrets_in(request: requests.PreparedRequest) -> Iterator[str]:
-    """Yield the URL's path and query, which may hold a key, and the credentials."""
+    """Yield the address after the host, which may hold a key, and the credentials."""
     scheme, _, credentials = str(request.headers.get("Authorization", "")).partition(" ")
     secrets = [request.path_url, request.path_url.partition("?")[0], credentials]
     if scheme == "Basic":

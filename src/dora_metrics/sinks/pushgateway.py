@@ -7,9 +7,10 @@ from prometheus_client import CollectorRegistry, push_to_gateway
 from requests.auth import HTTPBasicAuth
 
 from dora_metrics.core.outcome import Outcome
+from dora_metrics.http_session import HttpRequest
 from dora_metrics.runtime import HttpLimits
 from dora_metrics.sinks.base import SinkPayload
-from dora_metrics.sinks.http import BAD_ADDRESS, SendError, SinkRequest, send_with_retries
+from dora_metrics.sinks.http import BAD_ADDRESS, SendError, send_with_retries
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,6 @@ class Pushgateway:
         """Return the function that sends one request, as the client's `handler` protocol asks."""
 
         def put() -> None:
-            send_with_retries(SinkRequest(method, url, data, dict(headers), self.auth), self.limits)
+            send_with_retries(HttpRequest(method, url, data, dict(headers), self.auth), self.limits)
 
         return put

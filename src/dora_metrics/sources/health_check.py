@@ -1,31 +1,31 @@
-"""The health check of a service over HTTP, with a limit on tries and time; redirects to another scheme are refused.
+"""Checks the health of a service over HTTP: bounded tries, bounded time, redirects of the same scheme only.
 
-The result never contains the URL, which may hold a secret, nor anything that the service sent.
+No text holds the address, which may hold a secret, or anything that the service wrote.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import Thread
 from urllib.parse import urljoin
 
-import requests
-
 from dora_metrics.core.facts.model import Health
+from dora_metrics.http_session import ExchangeFailure, ExchangeLimits, FailureKind, HttpRequest, HttpSession
 
 _MAX_REDIRECTS = 5
+_TOO_LATE = "no answer in time"
 
 
 @dataclass(frozen=True)
 class HealthCheckRequest:
-    """Which URL to check, and how.
+    """A health check to make.
 
     Attributes:
-        healthy_statuses: HTTP statuses that mean healthy, such as `200` or `200-299`.
-        retries: tries after the first one.
-        total_seconds: limit for all tries and pauses together.
-        try_seconds: limit for one try.
-        first_pause_seconds: pause before the second try; it doubles with each further try.
+        url: http or https.
+        healthy_statuses: statuses and ranges of them: `200`, `200-299`.
+        retries: further tries after the first one.
+        total_seconds: for all tries and the pauses between them.
+        try_seconds: for one try, redirects included.
+        first_pause_seconds: before the second try; doubled before each further one.
     """
 
     url: str = field(repr=False)
@@ -38,28 +38,22 @@ class HealthCheckRequest:
 
 @dataclass(frozen=True)
 class HealthCheckResult:
-    """The outcome: `health` is None if the URL cannot be checked; `text` says what happened."""
+    """The service's health, None where it could not be checked, and a text that says what happened."""
 
     health: Health | None
     text: str
 
 
 class _NotCheckableError(Exception):
-    """The URL cannot be checked, which says nothing about the service."""
+    """The address cannot be requested, which says nothing about the service."""
 
 
 class _UnhealthyError(Exception):
     """The service did not answer with a healthy status."""
 
 
-class _HealthCheckSession(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - requests' name
-        """Return None: otherwise requests reads the redirect's whole body and fails on a malformed address."""
-        return None
-
-
 def check_health(request: HealthCheckRequest, pause: Callable[[float], None]) -> HealthCheckResult:
-    """Try until a healthy answer or a limit is reached; a failure describes the last try."""
+    """Check a service until it answers with a healthy status or the bounds are reached."""
     deadline = time.monotonic() + request.total_seconds
     last_problem, tries = "", 0
     while tries <= request.retries and time.monotonic() < deadline:
@@ -82,40 +76,15 @@ def _tries_text(tries: int) -> str:
 
 
 def _status_within(seconds: float, request: HealthCheckRequest) -> int:
-    """Return the healthy status of one try.
-
-    The request runs in a thread of its own, which is abandoned at the timeout: requests limits only the time between
-    two bytes, so a slow answer could take much longer.
+    """Return the healthy status of one try, which may follow up to five redirects of the same scheme.
 
     Raises:
-        _UnhealthyError: if the status is not healthy or came too late.
-        _NotCheckableError: if the URL cannot be checked.
+        _UnhealthyError: if there is none in time.
+        _NotCheckableError: if the address cannot be requested.
     """
-    outcomes: list[int | Exception] = []
-
-    def try_once() -> None:
-        try:
-            outcomes.append(_healthy_status(request, seconds))
-        except (_UnhealthyError, _NotCheckableError) as problem:
-            outcomes.append(problem)
-
-    thread = Thread(target=try_once, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    match outcomes:
-        case [int(status)]:
-            return status
-        case [Exception() as problem]:
-            raise problem
-        case _:
-            raise _UnhealthyError("no answer in time")
-
-
-def _healthy_status(request: HealthCheckRequest, seconds: float) -> int:
-    """Return the healthy status at the end of up to five redirects within the same scheme."""
-    url, scheme = request.url, _scheme(request.url)
+    url, scheme, deadline = request.url, _scheme(request.url), time.monotonic() + seconds
     for _ in range(_MAX_REDIRECTS + 1):
-        status, location = _get_status(url, seconds)
+        status, location = _get_status(url, deadline - time.monotonic())
         if _is_healthy(status, request.healthy_statuses):
             return status
         if location is None or status // 100 != 3:  # noqa: PLR2004 - redirects
@@ -131,24 +100,31 @@ def _scheme(url: str) -> str:
 
 
 def _get_status(url: str, seconds: float) -> tuple[int, str | None]:
-    """Return status and `Location` of one response without reading its body."""
-    try:
-        with (
-            _HealthCheckSession() as session,
-            session.get(url, timeout=seconds, allow_redirects=False, stream=True) as response,
-        ):
-            return response.status_code, response.headers.get("Location")
-    except requests.exceptions.SSLError:
-        raise _UnhealthyError("the TLS connection failed") from None
-    except requests.exceptions.Timeout:
-        raise _UnhealthyError("no answer in time") from None
-    except requests.exceptions.ConnectionError:
-        raise _UnhealthyError("no connection") from None
-    except (requests.RequestException, ValueError):
-        raise _NotCheckableError("the address cannot be used; it begins with http:// or https:// and a host") from None
+    """Return the status and the location of one answer, without reading its body."""
+    if seconds <= 0:
+        raise _UnhealthyError(_TOO_LATE)
+    limits = ExchangeLimits(seconds, seconds, total_seconds=seconds, max_body_bytes=0)
+    with HttpSession(limits) as session:
+        response = session.exchange(HttpRequest("GET", url), reads_body=lambda _: False)
+    if isinstance(response, ExchangeFailure):
+        raise _error_of(response.kind)
+    return response.status, response.headers.get("location")
+
+
+def _error_of(kind: FailureKind) -> _UnhealthyError | _NotCheckableError:
+    match kind:
+        case FailureKind.TLS:
+            return _UnhealthyError("the TLS connection failed")
+        case FailureKind.CONNECT_TIMEOUT | FailureKind.SILENCE | FailureKind.DEADLINE:
+            return _UnhealthyError(_TOO_LATE)
+        case FailureKind.NO_CONNECTION | FailureKind.CUT:
+            return _UnhealthyError("no connection")
+        case FailureKind.BAD_ADDRESS | FailureKind.BAD_HEADER:
+            return _NotCheckableError("the address cannot be used; it begins with http:// or https:// and a host")
 
 
 def _redirect_url(url: str, location: str) -> str:
+    """Return the address that a redirect names."""
     try:
         return urljoin(url, location)
     except ValueError:
