@@ -23,6 +23,7 @@ from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.settings.model import Settings
 from dora_metrics.storage.directory import DirectoryStorage
 from support import events
+from support.mocked_http import MockedHost, mocked
 from support.runs import FAST_LIMITS, ActionRun, deployment_status, incident_issue, run_action
 from support.servers import OK, Answer, Listener, Request, listen
 from support.sink_payloads import deployment, record_facts
@@ -31,7 +32,7 @@ DOWN = Answer(503)
 TOKEN, KEY = "endpoint-t0ken", "hm4c-k3y"
 
 
-def deployed(folder: Path, listener: Listener, number: int, **inputs: object) -> ActionRun:
+def deployed(folder: Path, listener: MockedHost, number: int, **inputs: object) -> ActionRun:
     """A run on a deployment of its own."""
     given = {"endpoint-url": f"{listener.url}/hook", **inputs}
     ran = run_action(folder, "deployment_status", deployment_status(number), given)
@@ -54,7 +55,7 @@ def waiting(folder: Path) -> list[str]:
 
 
 def test_the_body_holds_the_events_facts_and_the_metrics(tmp_path: Path) -> None:
-    with listen() as listener:
+    with mocked() as listener:
         ran = deployed(tmp_path, listener, 3)
     (request,) = listener.requests
     assert (request.method, request.path, request.headers["Content-Type"]) == ("POST", "/hook", "application/json")
@@ -68,13 +69,13 @@ def test_the_body_holds_the_events_facts_and_the_metrics(tmp_path: Path) -> None
 
 
 def test_an_event_without_facts_is_posted_with_the_metrics_alone(tmp_path: Path) -> None:
-    with listen() as listener:
+    with mocked() as listener:
         run_action(tmp_path, "schedule", {}, {"endpoint-url": listener.url})
     assert (ids(listener.requests[0]), listener.requests[0].json["event"]) == ([], "schedule")
 
 
 def test_the_token_is_a_bearer_token(tmp_path: Path) -> None:
-    with listen() as listener:
+    with mocked() as listener:
         deployed(tmp_path, listener, 1, **{"endpoint-token": TOKEN})
         deployed(tmp_path, listener, 2)
     first, second = listener.requests
@@ -84,16 +85,16 @@ def test_the_token_is_a_bearer_token(tmp_path: Path) -> None:
 
 def test_a_netrc_entry_does_not_replace_the_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login someone password other\ndefault login any password other\n", "utf-8")
+    netrc.write_text("machine mocked.example login someone password other\ndefault login any password other\n", "utf-8")
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
-    with listen() as listener:
+    with mocked() as listener:
         deployed(tmp_path, listener, 1, **{"endpoint-token": TOKEN})
     assert listener.requests[0].headers["Authorization"] == f"Bearer {TOKEN}"
 
 
 def test_the_signature_is_that_of_the_body_that_arrived(tmp_path: Path) -> None:
-    with listen() as listener:
+    with mocked() as listener:
         deployed(tmp_path, listener, 1, **{"endpoint-secret": KEY})
         deployed(tmp_path, listener, 2)
     signed, unsigned = listener.requests
@@ -106,7 +107,7 @@ def test_the_idempotency_key_is_that_of_the_facts_and_their_states(tmp_path: Pat
     over_at = "2026-11-21T11:50:00Z"
     closed = incident_issue(state="closed", state_reason="completed", closed_at=over_at, updated_at=over_at)
     resolved = {**closed, "action": "closed"}
-    with listen() as listener:
+    with mocked() as listener:
         for payload in (incident_issue(), incident_issue(), resolved, resolved, incident_issue(10)):
             run_action(tmp_path, "issues", payload, {"endpoint-url": listener.url})
     opened, again, over, over_again, other = [request.headers["Idempotency-Key"] for request in listener.requests]
@@ -116,7 +117,7 @@ def test_the_idempotency_key_is_that_of_the_facts_and_their_states(tmp_path: Pat
 
 
 def test_a_second_try_has_the_same_idempotency_key(tmp_path: Path) -> None:
-    with listen(DOWN, OK) as listener:
+    with mocked(DOWN, OK) as listener:
         deployed(tmp_path, listener, 1)
     first, second = listener.requests
     assert first == second
@@ -124,12 +125,12 @@ def test_a_second_try_has_the_same_idempotency_key(tmp_path: Path) -> None:
 
 
 def test_what_could_not_be_sent_goes_with_the_next_run_oldest_first_and_once(tmp_path: Path) -> None:
-    with listen(DOWN) as down:
+    with mocked(DOWN) as down:
         deployed(tmp_path, down, 7)
         ran = deployed(tmp_path, down, 5)
     assert waiting(tmp_path) == deployment_ids(7, 5)
     assert "endpoint ✗ HTTP 503: the server has a problem; kept for the next run: 2 facts" in ran.summary
-    with listen() as up:
+    with mocked() as up:
         deployed(tmp_path, up, 6)
         assert waiting(tmp_path) == []
         deployed(tmp_path, up, 8)
@@ -138,19 +139,19 @@ def test_what_could_not_be_sent_goes_with_the_next_run_oldest_first_and_once(tmp
 
 
 def test_a_run_without_facts_sends_what_waits(tmp_path: Path) -> None:
-    with listen(DOWN) as down:
+    with mocked(DOWN) as down:
         deployed(tmp_path, down, 1)
-    with listen() as up:
+    with mocked() as up:
         run_action(tmp_path, "schedule", {}, {"endpoint-url": up.url})
     assert ids(up.requests[0]) == deployment_ids(1)
     assert waiting(tmp_path) == []
 
 
 def test_a_fact_that_changed_while_it_waited_is_sent_once_in_its_newest_state(tmp_path: Path) -> None:
-    with listen(DOWN) as down:
+    with mocked(DOWN) as down:
         for payload in (incident_issue(), incident_issue(title="Checkout is slow", updated_at="2026-11-21T11:45:00Z")):
             run_action(tmp_path, "issues", payload, {"endpoint-url": down.url})
-    with listen() as up:
+    with mocked() as up:
         run_action(tmp_path, "schedule", {}, {"endpoint-url": up.url})
     assert [fact["title"] for fact in up.requests[0].json["facts"]] == ["Checkout is slow"]
 
@@ -162,7 +163,7 @@ def test_a_killed_run_loses_nothing(tmp_path: Path) -> None:
             assert hanging.called.wait(30)
             process.kill()
     assert waiting(tmp_path) == deployment_ids(1)
-    with listen() as up:
+    with mocked() as up:
         deployed(tmp_path, up, 2)
     assert ids(up.requests[0]) == deployment_ids(1, 2)
     assert waiting(tmp_path) == []
@@ -190,7 +191,7 @@ def test_batches_are_bounded_and_the_rest_goes_with_the_runs_after(tmp_path: Pat
     month.parent.mkdir(parents=True)
     month.write_bytes(b"".join(encode_fact(fact) + b"\n" for fact in facts))
     (tmp_path / "ledger" / OUTBOX_FILE).write_bytes(layout.encode_outbox(layout.add_to_outbox([], facts)))
-    with listen() as listener:
+    with mocked() as listener:
         for number in (251, 252, 253):
             deployed(tmp_path, listener, number)
     assert [ids(request) for request in listener.requests] == [
@@ -202,7 +203,7 @@ def test_batches_are_bounded_and_the_rest_goes_with_the_runs_after(tmp_path: Pat
 
 
 def test_without_a_ledger_nothing_is_kept_and_nothing_is_promised(tmp_path: Path) -> None:
-    with listen(DOWN) as listener:
+    with mocked(DOWN) as listener:
         ran = deployed(tmp_path, listener, 1, ledger="none")
     assert "endpoint ✗ HTTP 503: the server has a problem" in ran.summary
     assert "kept for the next run" not in ran.summary
@@ -215,13 +216,13 @@ def test_without_an_endpoint_there_is_no_outbox(tmp_path: Path) -> None:
 
 
 def test_a_broken_outbox_does_no_harm_and_what_is_whole_in_it_is_sent(tmp_path: Path) -> None:
-    with listen(DOWN) as down:
+    with mocked(DOWN) as down:
         deployed(tmp_path, down, 1)
     file = tmp_path / "ledger" / OUTBOX_FILE
     nested = b'{"id":"x","y":' + b"[" * 100_000
     broken = [b'{"id":"github:depl', b"\xff\xfe", b"[]", b'{"id":7}', b"", nested, b'{"id":"nobody knows"}']
     file.write_bytes(b"\n".join([*broken, file.read_bytes()]))
-    with listen() as up:
+    with mocked() as up:
         deployed(tmp_path, up, 2)
     assert ids(up.requests[0]) == deployment_ids(1, 2)
     assert waiting(tmp_path) == []
@@ -231,7 +232,7 @@ def test_a_broken_outbox_does_no_harm_and_what_is_whole_in_it_is_sent(tmp_path: 
 def test_an_outbox_that_is_none_does_no_harm(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "ledger").mkdir()
     (tmp_path / "ledger" / OUTBOX_FILE).write_bytes(content)
-    with listen() as listener:
+    with mocked() as listener:
         deployed(tmp_path, listener, 1)
     assert ids(listener.requests[0]) == deployment_ids(1)
     assert waiting(tmp_path) == []
@@ -262,7 +263,7 @@ def test_an_acknowledgement_keeps_what_other_runs_have_added(tmp_path: Path) -> 
     race = Race(tmp_path)
     first = race.record()
     race.record(2)
-    with listen() as up:
+    with mocked() as up:
         assert race.deliver(first, up.url).status == "done"
     assert race.owed == deployment_ids(2)
 
@@ -271,8 +272,8 @@ def test_an_acknowledgement_of_an_older_state_leaves_the_newer_one_owed(tmp_path
     race = Race(tmp_path)
     older = race.record()
     newer = race.record(version="v2", days_ago=0.5)
-    with listen(DOWN) as down:
+    with mocked(DOWN) as down:
         assert race.deliver(newer, down.url).status == "failed"
-    with listen() as up:
+    with mocked() as up:
         assert race.deliver(older, up.url).status == "done"
     assert race.owed == deployment_ids(1)

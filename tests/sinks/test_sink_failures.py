@@ -1,10 +1,11 @@
 """A sink that fails: a value that says what happened, why usually and what to do, and never a secret.
 
-Each failure is a real one, of a real server or of none, for every sink there is. What a server says is
-quoted, but bounded, on one line, and without what it may have been sent.
+Failures of a connection are real, of a real server or of none, for every sink there is; a status alone needs no server.
+What a server says is quoted, but bounded, on one line, and without what it may have been sent.
 """
 
 import base64
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -17,8 +18,9 @@ from dora_metrics.runtime import HttpLimits
 from dora_metrics.sinks.base import Sink
 from dora_metrics.sinks.endpoint import Endpoint
 from dora_metrics.sinks.pushgateway import Pushgateway
+from support.mocked_http import MockedHost, mocked
 from support.runs import ActionRun, deployment_status, run_action
-from support.servers import OK, Answer, Listener, free_port, listen, self_signed
+from support.servers import OK, Answer, Listener, dripping, free_port, listen, self_signed
 from support.sink_payloads import sink_payload
 
 HASTE = HttpLimits(connect_seconds=0.4, read_seconds=0.4, tries=2, pause_seconds=0)
@@ -82,6 +84,13 @@ def failing(aim: Aim, *answers: Answer) -> tuple[str, Listener]:
         return reason(sink, sink.send(sink_payload())), listener
 
 
+def refused(aim: Aim, *answers: Answer) -> tuple[str, MockedHost]:
+    """As `failing`, without a server: for what depends on statuses alone."""
+    with mocked(*answers) as host:
+        sink = aim(host.url)
+        return reason(sink, sink.send(sink_payload())), host
+
+
 def test_nobody_listens(aim: Aim) -> None:
     sink = aim(f"http://127.0.0.1:{free_port()}")
     assert reason(sink, sink.send(sink_payload())) == (
@@ -140,11 +149,11 @@ def test_what_was_refused_is_quoted_on_one_bounded_line(aim: Aim) -> None:
     ],
 )
 def test_a_status_says_what_to_look_at(aim: Aim, status: int, hint: str) -> None:
-    assert failing(aim, Answer(status))[0] == f"HTTP {status}: {hint}"
+    assert refused(aim, Answer(status))[0] == f"HTTP {status}: {hint}"
 
 
 def test_a_server_that_is_back_at_the_second_try_gets_everything(aim: Aim) -> None:
-    with listen(Answer(503), OK) as listener:
+    with mocked(Answer(503), OK) as listener:
         assert aim(listener.url).send(sink_payload()).status == "done"
     first, second = listener.requests
     assert first.body == second.body
@@ -152,7 +161,7 @@ def test_a_server_that_is_back_at_the_second_try_gets_everything(aim: Aim) -> No
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_server_with_a_problem_is_asked_so_many_times_and_no_more(aim: Aim, status: int) -> None:
-    said, listener = failing(aim, Answer(status, b"upstream is gone"))
+    said, listener = refused(aim, Answer(status, b"upstream is gone"))
     assert said == f"HTTP {status}: the server has a problem (it said: upstream is gone)"
     assert len(listener.requests) == 2
 
@@ -165,6 +174,22 @@ def test_a_wish_to_be_asked_later_is_granted_within_bounds(aim: Aim, after: str)
     said, listener = failing(aim, Answer(429, headers={"Retry-After": after}))
     assert said == "HTTP 429: it is asked too often"
     assert len(listener.requests) == 2
+
+
+def test_headers_that_never_end_are_no_answer_in_bounded_time(aim: Aim) -> None:
+    with dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x") as url:
+        began = time.monotonic()
+        sink = aim(url)
+        said = reason(sink, sink.send(sink_payload()))
+    assert said == "no answer (2 tries of 0.4 s); the server hangs or is overloaded"
+    assert time.monotonic() - began < 10
+
+
+def test_a_refusal_whose_body_drips_is_quoted_as_far_as_it_came_in_time(aim: Aim) -> None:
+    with dripping(b"HTTP/1.1 400 Bad Request\r\n\r\n", b"no ") as url:
+        sink = aim(url)
+        said = reason(sink, sink.send(sink_payload()))
+    assert said.startswith("HTTP 400: it does not take what was sent (it said: no no")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -228,7 +253,7 @@ def test_a_certificate_that_nobody_vouches_for(aim: Aim, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("token", ["endpoint-t0ken\n", " endpoint-t0ken", "endpoint-t0ken\r\n"])
 def test_a_token_that_was_pasted_with_its_line_break_works(token: str) -> None:
-    with listen() as listener:
+    with mocked() as listener:
         assert Endpoint(listener.url, token, limits=HASTE).send(sink_payload()).status == "done"
     assert listener.requests[0].headers["Authorization"] == "Bearer endpoint-t0ken"
 
@@ -242,7 +267,7 @@ def test_a_token_that_no_header_can_carry_is_named_and_not_shown(token: str) -> 
     assert token not in said
 
 
-def in_a_run(folder: Path, listener: Listener, **inputs: object) -> ActionRun:
+def in_a_run(folder: Path, listener: Listener | MockedHost, **inputs: object) -> ActionRun:
     """A run with both sinks at a listener."""
     given = {
         "pushgateway-url": _with_password(listener.url),
@@ -271,7 +296,7 @@ def test_failed_sinks_are_warnings_named_in_the_summary_and_spare_the_job(tmp_pa
 
 
 def test_failed_sinks_fail_a_strict_job_after_everything_else_is_done(tmp_path: Path) -> None:
-    with listen(Answer(503)) as listener:
+    with mocked(Answer(503)) as listener:
         ran = in_a_run(tmp_path, listener, strict="true")
     assert ran.code == 1
     assert "reached production" in ran.summary
@@ -279,7 +304,7 @@ def test_failed_sinks_fail_a_strict_job_after_everything_else_is_done(tmp_path: 
 
 
 def test_sinks_that_work_leave_a_strict_job_in_peace(tmp_path: Path) -> None:
-    with listen() as listener:
+    with mocked() as listener:
         ran = in_a_run(tmp_path, listener, strict="true")
     assert ran.code == 0
     assert "Pushgateway ✓" in ran.summary

@@ -1,17 +1,14 @@
-"""The health check against real servers: what means healthy, what does not, how long it takes, and what is not said."""
+"""The health check: what means healthy, what does not, how long it takes, and what is not said."""
 
-import socket
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 from dora_metrics.sources.health_check import HealthCheckRequest, HealthCheckResult, check_health
-from support.servers import OK, Answer, free_port, listen, self_signed
+from support.mocked_http import mocked
+from support.servers import OK, Answer, dripping, free_port, listen, self_signed
 
 SECRET = "s3cret-t0ken"
 
@@ -38,7 +35,7 @@ def asked(url: str, pause: Pauses | None = None, **given: Any) -> HealthCheckRes
 
 
 def test_a_service_that_says_it_is_well_passes_at_once() -> None:
-    with listen(Answer(204)) as listener:
+    with mocked(Answer(204)) as listener:
         assert asked(listener.url) == HealthCheckResult("passed", "passed (HTTP 204, 1 try)")
     (request,) = listener.requests
     assert (request.method, request.path, request.body) == ("GET", f"/{SECRET}?key={SECRET}", b"")
@@ -71,7 +68,7 @@ def test_nobody_there_is_a_service_that_is_not_well() -> None:
 
 
 def test_without_retries_it_is_asked_once() -> None:
-    with listen(Answer(503)) as listener:
+    with mocked(Answer(503)) as listener:
         assert asked(listener.url, retries=0) == HealthCheckResult("failed", "failed: HTTP 503 (1 try)")
     assert len(listener.requests) == 1
 
@@ -91,7 +88,7 @@ def test_without_retries_it_is_asked_once() -> None:
 def test_the_statuses_that_mean_healthy_are_those_of_the_settings(
     statuses: tuple[str, ...], status: int, health: str
 ) -> None:
-    with listen(Answer(status, headers={"Location": "/elsewhere"})) as listener:
+    with mocked(Answer(status, headers={"Location": "/elsewhere"})) as listener:
         assert asked(listener.url, healthy_statuses=statuses, retries=0).health == health
 
 
@@ -106,7 +103,7 @@ def test_a_redirect_of_the_same_scheme_is_followed() -> None:
 
 @pytest.mark.parametrize("location", ["https://127.0.0.1:1/", "ftp://127.0.0.1/", "file:///etc/passwd", "javascript:x"])
 def test_a_redirect_to_another_scheme_says_nothing_about_the_service(location: str) -> None:
-    with listen(Answer(301, headers={"Location": location})) as listener:
+    with mocked(Answer(301, headers={"Location": location})) as listener:
         found = asked(listener.url)
     assert found == HealthCheckResult(
         None, "not recorded: it redirects to another scheme, which is not followed; set the final address"
@@ -120,7 +117,7 @@ def test_a_redirect_to_another_scheme_says_nothing_about_the_service(location: s
 )
 def test_a_redirect_to_nowhere_or_in_a_circle_is_no_sign_of_health(location: str | None, said: str) -> None:
     headers = {} if location is None else {"Location": location}
-    with listen(Answer(302, headers=headers)) as listener:
+    with mocked(Answer(302, headers=headers)) as listener:
         found = asked(listener.url, retries=0)
     assert found.health == "failed"
     assert found.text in (f"failed: {said} (1 try)", "failed: more than 5 redirects (1 try)")
@@ -149,32 +146,8 @@ def test_all_tries_together_take_no_longer_than_they_may() -> None:
     assert len(listener.requests) <= 4
 
 
-@contextmanager
-def dripping() -> Iterator[str]:
-    """A server that sends one letter of its answer every tenth of a second, for as long as anybody listens."""
-    server = socket.create_server(("127.0.0.1", 0))
-
-    def serve() -> None:
-        client, _ = server.accept()
-        with client:
-            try:
-                for letter in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 30:
-                    client.sendall(bytes([letter]))
-                    time.sleep(0.1)
-            except OSError:
-                pass
-
-    thread = Thread(target=serve)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-    finally:
-        thread.join()
-        server.close()
-
-
 def test_a_server_that_lets_its_answer_drip_is_left_alone_with_it() -> None:
-    with dripping() as url:
+    with dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x") as url:
         began = time.monotonic()
         assert asked(url, retries=0) == HealthCheckResult("failed", "failed: no answer in time (1 try)")
         assert time.monotonic() - began < 1.5

@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -132,6 +132,34 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         """Silence."""
+
+
+@contextmanager
+def dripping(start: bytes, drop: bytes) -> Iterator[str]:
+    """The address of a server that sends `start`, then `drop` every tenth of a second for as long as anybody reads."""
+    server = socket.create_server(("127.0.0.1", 0))
+    ended = Event()
+
+    def drip(client: socket.socket) -> None:
+        with client, suppress(OSError):
+            client.sendall(start)
+            while not ended.wait(0.1):
+                client.sendall(drop)
+
+    def serve() -> None:
+        with suppress(OSError):
+            while not ended.is_set():
+                Thread(target=drip, args=(server.accept()[0],), daemon=True).start()
+
+    thread = Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+    finally:
+        ended.set()
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        thread.join()
 
 
 def self_signed(folder: Path) -> ssl.SSLContext:

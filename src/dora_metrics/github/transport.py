@@ -93,9 +93,12 @@ class Transport:
         api_url: `https://api.github.com`, or `https://HOST/api/v3` of an Enterprise Server.
         timeout_seconds: to connect, and between two parts of an answer; a whole exchange takes at most four times as
             long.
+        max_answer_bytes: of a decompressed answer; a larger one counts as none.
     """
 
-    def __init__(self, token: str, api_url: str, timeout_seconds: int) -> None:
+    def __init__(
+        self, token: str, api_url: str, timeout_seconds: int, max_answer_bytes: int = MAX_ANSWER_BYTES
+    ) -> None:
         self._auth = BearerAuth(token)
         self._api_url = api_url.rstrip("/")
         self._graphql_url = f"{self._api_url.removesuffix('/v3')}/graphql"
@@ -104,7 +107,7 @@ class Transport:
                 connect_seconds=timeout_seconds,
                 silence_seconds=timeout_seconds,
                 total_seconds=timeout_seconds * _TOTAL_TO_SILENCE_RATIO,
-                max_body_bytes=MAX_ANSWER_BYTES,
+                max_body_bytes=max_answer_bytes,
             )
         )
 
