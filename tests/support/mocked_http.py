@@ -37,6 +37,6 @@ def mocked(*answers: Answer) -> Iterator[MockedHost]:
     host = MockedHost(answers or (OK,))
     address = re.compile(rf"http://([^/@]*@)?{re.escape(host.host)}(/.*)?")
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        for method in ("GET", "POST", "PUT"):
+        for method in ("GET", "PATCH", "POST", "PUT"):
             mock.add_callback(method, address, callback=host.answer_to)
         yield host

@@ -1,0 +1,81 @@
+"""Issues of reports: one request for each thing that is done, and answers that are no issues."""
+
+import json
+
+import pytest
+
+from dora_metrics.github.client import Client, ForbiddenError, UncertainOutcomeError
+from dora_metrics.github.issues import GitHubIssue, ReportIssueTracker
+from dora_metrics.github.pygithub import RepositoryIssues
+from support.mocked_http import MockedHost, mocked
+from support.servers import Answer
+
+URL = "https://github.com/acme/shop/issues/7"
+ISSUE = {"number": 7, "html_url": URL, "url": "https://api.github.com/repos/acme/shop/issues/7", "state": "open"}
+
+
+def client(github: MockedHost) -> Client:
+    return Client("ghs_s3cret", f"{github.url}/api/v3", lambda _: None)
+
+
+def answer(**fields: object) -> Answer:
+    return Answer(200, json.dumps(fields).encode())
+
+
+def test_everything_that_is_done_with_an_issue_is_one_request() -> None:
+    with mocked(answer(**ISSUE, body="words", title="t")) as github:
+        tracker = ReportIssueTracker(client(github), "acme/shop", ("dora",))
+        assert tracker.get_issue(7) == GitHubIssue(7, URL, "words", is_open=True)
+        RepositoryIssues(tracker.client, "acme/shop").create("A week", "Its text", ("dora", "weekly"))
+        tracker.update(7, "A week", "Other text")
+        tracker.close(7)
+    path = "/api/v3/repos/acme/shop/issues"
+    assert [(one.method, one.path, one.body and one.json) for one in github.requests] == [
+        ("GET", f"{path}/7", b""),
+        ("POST", path, {"title": "A week", "body": "Its text", "labels": ["dora", "weekly"]}),
+        ("PATCH", f"{path}/7", {"title": "A week", "body": "Other text"}),
+        ("PATCH", f"{path}/7", {"state": "closed", "state_reason": "completed"}),
+    ]
+    assert tracker.client.request_count == 4
+
+
+def test_an_issue_without_a_body_is_one_with_an_empty_body() -> None:
+    with mocked(answer(**{**ISSUE, "state": "closed"}, body=None)) as github:
+        issue = ReportIssueTracker(client(github), "acme/shop", ()).get_issue(7)
+    assert issue == GitHubIssue(7, URL, "", is_open=False)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"message": "hello"},
+        {**ISSUE, "number": "seven"},
+        {**ISSUE, "body": ["words"]},
+        {**ISSUE, "html_url": None},
+        {"html_url": URL, "url": 5},
+        {**ISSUE, "state": {"open": True}},
+    ],
+)
+def test_an_answer_that_is_no_issue_is_an_error_with_a_name(fields: dict[str, object]) -> None:
+    with mocked(answer(**fields)) as github:
+        issues = RepositoryIssues(client(github), "acme/shop")
+        with pytest.raises(UncertainOutcomeError, match="not an issue"):
+            issues.get(7)
+        with pytest.raises(UncertainOutcomeError, match="not an issue"):
+            issues.create("t", "b", ())
+    assert len(github.requests) == 2
+
+
+def test_an_update_that_is_answered_with_something_else_is_an_error_with_a_name() -> None:
+    with mocked(answer(url=5)) as github, pytest.raises(UncertainOutcomeError, match="not an issue"):
+        RepositoryIssues(client(github), "acme/shop").update(7, "t", "b")
+
+
+def test_failures_have_the_meaning_that_they_have_everywhere() -> None:
+    with mocked(Answer(403, b'{"message": "Resource not accessible by integration"}')) as github:
+        tracker = ReportIssueTracker(client(github), "acme/shop", ())
+        with pytest.raises(ForbiddenError, match="Resource not accessible"):
+            tracker.get_issue(7)
+        with pytest.raises(ForbiddenError, match="Resource not accessible"):
+            tracker.close(7)
