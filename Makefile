@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m
 CLEAN_ENV := env -u GITHUB_ACTIONS -u GITHUB_OUTPUT -u GITHUB_STEP_SUMMARY
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit web golden schema picture bench mutants lock test-container clean
+.PHONY: help demo test lint unit web golden schema picture figures bench mutants lock test-container clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -38,6 +38,9 @@ picture: demo $(VENV)/dev web ## takes the pictures of the README and the docs a
 
 schema: $(VENV)/dev ## regenerates schema/ from the models
 	$(RUN) dora_metrics.schemas schema
+
+figures: $(VENV)/dev ## the structure in numbers: names, layers, lengths, the way of one event
+	$(VENV)/bin/python tools/figures.py
 
 bench: $(VENV)/dev ## speed and size, the figures of docs/performance.md
 	$(VENV)/bin/python bench/run.py
