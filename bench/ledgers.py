@@ -73,6 +73,6 @@ def _sha(rng: random.Random) -> str:
 def write_ledger(repository: Repository, facts: Iterator[Fact]) -> int:
     """Puts facts on the ledger's branch as the action would have written them, without a checkpoint; their bytes."""
     changes = layout.plan_merge(layout.parse_ledger({}), facts).file_changes
-    files = {**changes, layout.README_FILE: layout.README_TEXT, layout.SEQUENCE_FILE: b"1\n"}
+    files = {**changes, layout.README_FILE: layout.README_TITLE, layout.SEQUENCE_FILE: b"1\n"}
     repository.commit(files, message="As it was", branch=BRANCH, parents=[])
     return sum(map(len, changes.values()))

@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from dora_metrics.commands import action
 from dora_metrics.core.ledger.layout import README_FILE, README_TITLE
+from dora_metrics.core.markdown import Md
 from dora_metrics.core.periods import due_period
+from dora_metrics.core.reports.render import markdown
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import DoraError
 from dora_metrics.github.observation import Run
@@ -23,6 +25,7 @@ from dora_metrics.runtime import Runtime
 from dora_metrics.settings.loading import Layer
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.sources import fact_files
+from dora_metrics.templates import load_template
 
 NOW = "2026-11-21T09:05:00Z"
 """When the sample event happened; the demo's clock."""
@@ -95,15 +98,11 @@ def _remove(path: Path) -> None:
 
 
 def _guide(paths: _Paths) -> str:
-    ledger = paths.ledger
-    return f"""
----
-This was one event (a deployment of acme/shop) on sample data: recorded, computed, summarised. Look at:
-  {paths.summary}  the summary above, as GitHub shows it
-  {paths.weekly}  the report that Monday's run makes an issue of
-  {ledger / "index.html"}  the page: open it in a browser
-  {ledger / "metrics.json"}  the numbers with their evidence
-  {ledger / "metrics.prom"}  the same for Prometheus
-  {ledger / "facts"}  what they are computed from, one fact a line
-  {paths.outputs}  the step's outputs
-"""
+    """Where everything is; paths are no Markdown, so they are not escaped."""
+    return markdown(
+        load_template("demo.txt.j2"),
+        summary=Md(paths.summary),
+        weekly=Md(paths.weekly),
+        ledger=Md(paths.ledger),
+        outputs=Md(paths.outputs),
+    )

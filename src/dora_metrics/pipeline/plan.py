@@ -120,7 +120,7 @@ def plan_run(gathered: Gathered, evaluation: Evaluation, settings: Settings, now
     sequence = None if snapshot.sequence is None else with_next_sequence(snapshot.sequence, files)[0]
     return RunPlan(
         primary_files=files,
-        derived_files={**_readme(snapshot), **_numbers(results, totals, sequence)},
+        derived_files=_numbers(results, totals, sequence),
         results=results,
         totals=totals,
         message=_message(merge.new_facts),
@@ -147,13 +147,6 @@ def _outbox(gathered: Gathered, settings: Settings) -> dict[str, bytes]:
     snapshot = gathered.view.snapshot
     entries = layout.add_to_outbox(layout.read_outbox(snapshot.files), gathered.facts)
     return snapshot.changed({layout.OUTBOX_FILE: layout.encode_outbox(entries)})
-
-
-def _readme(snapshot: Snapshot) -> dict[str, bytes]:
-    """The README of the ledger, unless somebody has replaced it by their own."""
-    present = snapshot.files.get(layout.README_FILE, b"")
-    is_foreign = present and not present.startswith(layout.README_TITLE)
-    return {} if is_foreign else snapshot.changed({layout.README_FILE: layout.README_TEXT})
 
 
 def _numbers(results: Results, totals: Totals, sequence: int | None) -> Mapping[str, bytes]:

@@ -23,6 +23,7 @@ from dora_metrics.pipeline.evaluate import evaluate, policy_fingerprint
 from dora_metrics.pipeline.plan import Gathered, RunPlan, RunResult, plan_run
 from dora_metrics.settings.model import Settings
 from dora_metrics.storage.base import NoStorage, ReadOnlyStorage, Storage, attempts
+from dora_metrics.templates import load_template
 
 MAX_TRIES = 40
 _LONG_PAUSE_SECONDS = 4
@@ -194,7 +195,8 @@ class Recorder:
         if plan.is_without_news and _is_recent(snapshot, self.now, request.unchanged_for):
             return snapshot
         site = request.publish(plan.results, self.storage, snapshot)
-        return self.storage.write(snapshot, {**plan.primary_files, **plan.derived_files, **site}, plan.message)
+        files = {**plan.primary_files, **_readme(snapshot), **plan.derived_files, **site}
+        return self.storage.write(snapshot, files, plan.message)
 
     def _result(self, gathered: Gathered, plan: RunPlan, snapshot: Snapshot) -> RunResult:
         view, shows_change = gathered.view, gathered.merge.new_facts and self.settings.summary
@@ -210,6 +212,14 @@ class Recorder:
             is_new_ledger=not view.snapshot.files,
             notes=view.notes,
         )
+
+
+def _readme(snapshot: Snapshot) -> dict[str, bytes]:
+    """The README of a ledger, for people who come across it; empty if somebody has replaced it by their own."""
+    present = snapshot.files.get(layout.README_FILE, b"")
+    if present and not present.startswith(layout.README_TITLE):
+        return {}
+    return snapshot.changed({layout.README_FILE: load_template("ledger/README.md").encode()})
 
 
 def _is_recent(snapshot: Snapshot, now: datetime, duration: timedelta) -> bool:

@@ -39,16 +39,7 @@ ROOT_FILES = (README_FILE, SEQUENCE_FILE, CHECKPOINT_FILE, CURSORS_FILE, REPORTS
 """The files that a run reads besides facts."""
 
 README_TITLE = b"# The ledger of dora-metrics"
-README_TEXT = (
-    README_TITLE
-    + b"""
-
-What was observed, one fact a line, in `facts/` by month. All else is computed from it: `index.html` is a page to look
-at; `metrics.json`, `metrics.prom` and `history.json` are for programs, `badges/` is for READMEs.
-It is written by the dora-metrics action. Facts are only ever added: please do not edit or delete files by hand.
-"""
-)
-"""The README of a ledger, for people who come across the branch."""
+"""The first line of a ledger's README, by which the action knows its own."""
 
 SITE_PATHS = (PAGE_FILE, HISTORY_FILE, NO_JEKYLL_FILE, BADGES_FOLDER)
 """The files and folders of the page in a ledger. Folders end with a slash."""
