@@ -1,6 +1,6 @@
-"""Writes N plausible facts of about 530 bytes each: `python bench/facts.py N FILE`.
+"""Write N plausible facts of about 530 bytes each: `python bench/facts.py N FILE`.
 
-One deployment, two changes and, for every tenth deployment, an incident, over a year, in 40 repositories.
+A deployment with two changes and, for every tenth deployment, an incident, over a year, in 40 repositories.
 """
 
 import json
@@ -64,7 +64,7 @@ def _timestamp(moment: datetime) -> str:
 
 
 def line(fact: "dict[str, object]") -> str:
-    """One line of about SIZE bytes: the url is as long as it takes."""
+    """One line of about LINE_BYTES bytes; the url is padded."""
     short = json.dumps(fact | {"url": ""}, sort_keys=True, separators=(",", ":"))
     return (
         short[:-1].replace(

@@ -1,6 +1,6 @@
-"""Makes a git repository with a long history: `python bench/git_history.py FOLDER [COMMITS [TAGS]]`.
+"""Make a git repository with a long history: `python bench/git_history.py FOLDER [COMMITS [TAGS]]`.
 
-Pull requests that were merged or squashed, direct commits, plain merges, reverts, bots; always the same ones.
+Merged and squashed pull requests, direct commits, plain merges, reverts, bots; always the same ones.
 """
 
 import os
@@ -57,7 +57,7 @@ class FastImportStream:
         )
 
     def _branch(self) -> Iterator[str]:
-        """Some commits beside the main branch; what they end with is the newest mark."""
+        """Some commits outside the main branch; the last one has the newest mark."""
         parent_mark = self._main_mark
         for _ in range(self._rng.randint(1, 5)):
             yield self._commit(
@@ -95,7 +95,7 @@ class FastImportStream:
         self._main_mark = self._commit_count
 
     def _tag(self, number: int) -> str:
-        """Four in five are annotated; each tenth raises the patch number only."""
+        """A tag: four in five are annotated, every tenth raises only the patch number."""
         minor, patch = number - number // 10, int(number % 10 == 0)
         name = f"v1.{minor}.{patch}"
         if number % 5 == 0:
@@ -106,7 +106,7 @@ class FastImportStream:
 
 
 def make(folder: Path, commits: int, tags: int) -> None:
-    """A bare, packed repository."""
+    """Create a bare, packed repository."""
     settings = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
     git = ["git", "-C", str(folder)]
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What reading a repository's past costs: requests, and seconds at 100 ms a request, on a GitHub of our own."""
+"""Cost of reading a repository's history from a fake GitHub: requests, and seconds at 100 ms a request."""
 
 import json
 import sys
@@ -21,7 +21,7 @@ LATENCY_SECONDS = 0.1
 
 
 def measure_sync(github: FakeGitHub, folder: Path) -> tuple[int, float]:
-    """The requests and seconds of one sync, as the action runs it, with its ledger on a branch."""
+    """Requests and seconds of one sync, as the action runs it, with its ledger on a branch."""
     github.requests.clear()
     environment = {
         "GITHUB_EVENT_NAME": "schedule",

@@ -1,4 +1,4 @@
-"""Ledgers of any age for the figures: so many deployments a day, each with a change, laid straight into git."""
+"""Ledgers of any age for the measurements: deployments with a change each, written straight into git."""
 
 import random
 import sys
@@ -19,7 +19,7 @@ DAY = timedelta(days=1)
 
 
 def facts(days: int, a_day: int, last_sha: str) -> Iterator[Fact]:
-    """Deployments up to now, the last one of `last_sha`, and before each the change that it brought."""
+    """Deployments up to now, each after the change that it delivered; `last_sha` is that of the last one."""
     rng = random.Random(7)
     count = days * a_day
     for number in range(1, count + 1):
@@ -71,7 +71,7 @@ def _sha(rng: random.Random) -> str:
 
 
 def write_ledger(repository: Repository, facts: Iterator[Fact]) -> int:
-    """Puts facts on the ledger's branch as the action would have written them, without a checkpoint; their bytes."""
+    """Write facts to the ledger's branch as the action would, without a checkpoint; return their size in bytes."""
     changes = layout.plan_merge(layout.parse_ledger({}), facts).file_changes
     files = {**changes, layout.README_FILE: layout.README_TITLE, layout.SEQUENCE_FILE: b"1\n"}
     repository.commit(files, message="As it was", branch=BRANCH, parents=[])

@@ -1,4 +1,4 @@
-"""The page: its size, how long it takes to make, and when it can be used in Chromium. `python bench/page.py`."""
+"""The page: its size, how long it takes to build, and when it is usable in Chromium. `python bench/page.py`."""
 
 import subprocess
 import sys
@@ -13,10 +13,10 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "bench"), str(ROOT / "tests")]
 
-import facts as made  # noqa: E402 - beside this file
+import facts as sample_facts  # noqa: E402 - beside this file
 
 from dora_metrics.core.facts import jsonl  # noqa: E402
-from dora_metrics.core.metrics.comparison import Results  # noqa: E402
+from dora_metrics.core.metrics.results import Results  # noqa: E402
 from dora_metrics.pipeline import publish  # noqa: E402 - from src
 from dora_metrics.pipeline.evaluate import evaluate  # noqa: E402
 from dora_metrics.settings.model import Settings  # noqa: E402
@@ -27,14 +27,14 @@ FIVE_YEARS_DAYS = 5 * 365 + 1
 
 
 def results_of(deployments: int, repositories: int, days: int) -> Results:
-    """As many deployments, two changes each and an incident for every tenth, over so many days."""
-    lines = "".join(made.line(fact) for fact in made.facts(3 * deployments, repositories, days=days))
+    """Results of `deployments` over `days`, with two changes each and an incident for every tenth."""
+    lines = "".join(sample_facts.line(fact) for fact in sample_facts.facts(3 * deployments, repositories, days=days))
     facts, _ = jsonl.decode_lines(lines.encode())
-    return evaluate(facts, Settings(), made.START + timedelta(days=days))  # type: ignore[arg-type]
+    return evaluate(facts, Settings(), sample_facts.START + timedelta(days=days))  # type: ignore[arg-type]
 
 
 def build(subject: Results) -> tuple[str, float]:
-    """The page, and the median of the seconds that it takes."""
+    """The page, and the median of the seconds that it takes to build."""
     seconds = []
     for _ in range(REPETITIONS):
         start = time.perf_counter()
@@ -44,7 +44,7 @@ def build(subject: Results) -> tuple[str, float]:
 
 
 def measure_in_browser(html: str, program: str) -> tuple[float, float]:
-    """Milliseconds until everything is drawn and can be used, and until another window is drawn; medians."""
+    """Milliseconds until the page is drawn and usable, and until another window is drawn; medians."""
     script = """window => new Promise(done => {
         const start = performance.now();
         addEventListener("hashchange", () => done(performance.now() - start), { once: true });
@@ -66,7 +66,7 @@ def measure_in_browser(html: str, program: str) -> tuple[float, float]:
 
 
 def growth_kilobytes(deployments: int, days: int) -> float:
-    """Kilobytes that the page of the next day adds to a packed repository."""
+    """Kilobytes that the next day's page adds to a packed repository."""
     with tempfile.TemporaryDirectory() as folder:
         git = ["git", "-C", folder, "-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "gc.auto=0"]
         subprocess.run([*git, "init", "-q"], check=True)

@@ -1,6 +1,6 @@
-"""The figures of docs/reliability.md: what a run asks of GitHub, however old the ledger is, and fifty at once.
+"""The figures of docs/reliability.md: what a run requests from GitHub by age of the ledger, and fifty runs at once.
 
-Requests and bytes are counted by the fake GitHub of the tests; they hold anywhere. Seconds are those of this machine.
+The fake GitHub of the tests counts requests and bytes; they are the same on any machine. Seconds are not.
 """
 
 import json
@@ -14,7 +14,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 
-import ledgers  # beside this file; it says where src and tests are
+import ledgers  # in this folder; it adds src and tests to the path
 from ledgers import BRANCH, NOW
 
 from dora_metrics.core.windows import parse_instant
@@ -30,7 +30,7 @@ Pause = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Cost:
-    """What one run asked of GitHub, and took; bodies as they are, though GitHub compresses what it sends."""
+    """What one run requested from GitHub, and its time. Bodies are uncompressed, unlike GitHub's."""
 
     requests: int
     read_bytes: int
@@ -47,7 +47,7 @@ def _size(count: int) -> str:
 
 
 class BenchShop:
-    """A shop on a GitHub of our own with two versions, of which the ledger knows the first."""
+    """acme/shop on a fake GitHub with two versions; the ledger knows the first."""
 
     def __init__(self, github: FakeGitHub, folder: str) -> None:
         self.github, self.folder = github, folder
@@ -60,7 +60,7 @@ class BenchShop:
         self.number = 10**6
 
     def measure_run(self, **payload: object) -> Cost:
-        """Of a run, in a process of its own, with the status of a new deployment."""
+        """Measure a run on a new deployment, in a process of its own."""
         self.number += 1
         before = len(self.github.requests)
         with get_context("spawn").Pool(1) as pool:
@@ -86,7 +86,7 @@ def timed_event_run(url: str, token: str, folder: str, number: int, **payload: o
 
 
 def event_run(url: str, token: str, folder: str, number: int, pause: Pause, **payload: object) -> ActionRun:
-    """A run of the action in a folder of its own."""
+    """Run the action in a folder of its own."""
     inputs = {"ledger": f"branch:{BRANCH}", "github-token": token}
     status = deployment_status(number, at=f"{NOW:%Y-%m-%dT%H:%M:%SZ}", **payload)  # type: ignore[arg-type]
     return run_action(
@@ -96,7 +96,7 @@ def event_run(url: str, token: str, folder: str, number: int, pause: Pause, **pa
 
 
 def rows_by_ledger_age() -> Iterator[str]:
-    """Rows for ledgers of one fact, of a year and of five: without a comparison, with one, and the first run of all."""
+    """Rows for ledgers of one fact, one year and five years: first run, event without and with a comparison."""
     for name, days, a_day in (
         ("one fact", 1, 1),
         ("1 year", YEAR_DAYS, DEPLOYMENTS_PER_DAY),
@@ -116,7 +116,7 @@ def rows_by_ledger_age() -> Iterator[str]:
 
 @dataclass(frozen=True)
 class WriterResult:
-    """One of many writers: how often it tried, and for how long."""
+    """One of many concurrent writers: how often it tried, and for how long."""
 
     tries: int
     seconds: float
@@ -136,7 +136,7 @@ def write(url: str, token: str, folder: str, number: int) -> WriterResult:
 
 
 def run_writers(arguments: tuple[str, str, str, range, float]) -> list[WriterResult]:
-    """A few of the writers, in a process of their own; all start at the same time."""
+    """Run a batch of writers in a process of their own, from a common start time."""
     url, token, folder, numbers, start = arguments
     with ThreadPoolExecutor(len(numbers)) as pool:
         time.sleep(max(0.0, start - time.time()))
@@ -144,7 +144,7 @@ def run_writers(arguments: tuple[str, str, str, range, float]) -> list[WriterRes
 
 
 def concurrent_writers_row(writers: int, seconds: float) -> str:
-    """So many writers at once on a GitHub that takes so long for each answer."""
+    """Row for `writers` at once on a GitHub that answers after `seconds`."""
     writers_per_process = writers // PROCESSES
     with FakeGitHub(now=lambda: NOW) as github, TemporaryDirectory() as folder:
         bench = BenchShop(github, folder)

@@ -1,4 +1,4 @@
-"""What a report costs where a repository deploys 2,000 times a week: seconds to write it, its length, requests."""
+"""Cost of a report for 2,000 deployments a week: seconds to render it, its length, requests."""
 
 import json
 import sys
@@ -64,7 +64,7 @@ def facts() -> list[Fact]:
 
 
 def count_requests(all_facts: list[Fact]) -> tuple[int, int]:
-    """Of a run that makes the report and closes the last one: those for the report, and those for the ledger."""
+    """Requests of a run that creates the report and closes the last one: for the report, and for the ledger."""
     with FakeGitHub(now=lambda: NOW) as github, tempfile.TemporaryDirectory() as folder:
         repository = github.repository("acme/shop")
         files = _by_month(all_facts)
@@ -78,7 +78,7 @@ def count_requests(all_facts: list[Fact]) -> tuple[int, int]:
 
 
 def _by_month(all_facts: list[Fact]) -> dict[str, bytes]:
-    """In files as large as a ledger has them at most."""
+    """Fact files of a ledger, each at its maximum size."""
     files: dict[str, bytes] = {}
     for fact in sorted(all_facts, key=lambda fact_to_sort: fact_to_sort.defining_time):
         file_number = 1

@@ -1,4 +1,4 @@
-"""The figures of docs/performance.md, on this machine: `make bench`. Ratios count, seconds only illustrate."""
+"""The figures of docs/performance.md, on this machine: `make bench`. Ratios matter; seconds only illustrate."""
 
 import json
 import os
@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 WORK = ROOT / "build" / "bench"
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "bench")]
 
-import facts as made  # noqa: E402 - beside this file
+import facts as sample_facts  # noqa: E402 - beside this file
 import git_history  # noqa: E402 - beside this file
 
 from dora_metrics.core.facts import jsonl  # noqa: E402 - from src
@@ -30,7 +30,7 @@ class Measurement:
 
 
 def fastest(command: list[str], environment: dict[str, str] | None = None, times: int = 1) -> Measurement:
-    """The fastest of several runs, and its greatest memory."""
+    """The fastest of several runs, and its peak memory."""
     return min((_measure(command, environment) for _ in range(times)), key=lambda measurement: measurement.seconds)
 
 
@@ -56,7 +56,7 @@ def facts_file(count: int) -> Path:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", encoding="utf-8") as file:
-            file.writelines(made.line(fact) for fact in made.facts(count))
+            file.writelines(sample_facts.line(fact) for fact in sample_facts.facts(count))
     return path
 
 
@@ -66,7 +66,7 @@ def compute(count: int, times: int) -> Measurement:
 
 
 def event_run(count: int) -> Measurement:
-    """One event on a local ledger of so many facts, each time from the same ledger."""
+    """One event on a local ledger of `count` facts, each time from the same ledger."""
     folder = WORK / "event"
     folder.mkdir(parents=True, exist_ok=True)
     event = {
@@ -96,9 +96,9 @@ def event_run(count: int) -> Measurement:
 
 
 def _write_ledger(count: int, folder: Path) -> None:
-    """A ledger as the action would have written it: months that no window reaches are sealed."""
+    """Write a ledger as the action would: months that no window reaches are sealed."""
     shutil.rmtree(folder, ignore_errors=True)
-    facts = [jsonl.decode_line(made.line(fact).encode()) for fact in made.facts(count, repositories=1)]
+    facts = [jsonl.decode_line(sample_facts.line(fact).encode()) for fact in sample_facts.facts(count, repositories=1)]
     for path, content in layout.plan_merge(layout.parse_ledger({}), facts).file_changes.items():  # type: ignore[arg-type]
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
@@ -128,7 +128,7 @@ def many_incidents(count: int) -> Measurement:
 
 
 def git_report(commits: int, tags: int) -> tuple[Measurement, Measurement]:
-    """The report on a git history, and git's own log of it; taken in turns, for the machine is not always as fast."""
+    """`report` on a git history and `git log` of it, taken in turns because the machine's speed varies."""
     folder = WORK / f"history-{commits}-{tags}"
     if not folder.exists():
         git_history.make(folder, commits, tags)
@@ -142,7 +142,7 @@ def git_report(commits: int, tags: int) -> tuple[Measurement, Measurement]:
 
 
 def decoding_microseconds(count: int) -> float:
-    """Microseconds a fact for decoding alone."""
+    """Microseconds to decode one fact."""
     chunk = facts_file(count).read_bytes()
     start = time.perf_counter()
     jsonl.decode_lines(chunk)

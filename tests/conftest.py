@@ -1,4 +1,4 @@
-"""How properties are tried: without a deadline, since a machine that is busy breaks no law."""
+"""Hypothesis runs without a deadline, since a busy machine is no failure."""
 
 from hypothesis import settings
 

@@ -1,7 +1,7 @@
-"""`make mutants`: how many changes of the core's lines the tests notice, of all of them or of a sample.
+"""`make mutants`: how many changed lines of the core the tests notice, of all of them or of a sample.
 
-mutmut changes a line, runs the tests that touch it, and counts the changes that no test notices. In all of the core
-there are thousands, which takes a day; a sample, drawn by chance and always the same, says as much within a few points.
+mutmut changes a line, runs the tests that execute it, and counts the changes that no test notices. The core has
+thousands of them, which takes a day. A random sample, always the same one, is accurate to a few points.
 """
 
 import json
@@ -15,7 +15,7 @@ from dora_metrics.core.statistics import wilson_interval
 
 FOLDER, SURVIVORS = Path("mutants"), Path("build/survivors.txt")
 KILLED_EXIT_CODES = {1: "killed", 3: "killed", **dict.fromkeys((24, 36, -24, 152, 255), "never ended")}
-"""What mutmut's exit codes mean, where a test has noticed the change."""
+"""mutmut's exit codes that mean that a test noticed the change."""
 
 SEED = 7
 
@@ -23,7 +23,7 @@ SEED = 7
 def main(sample_size: str) -> None:
     mutmut = str(Path(sys.executable).with_name("mutmut"))
     if not FOLDER.exists():
-        subprocess.run([mutmut, "run", "of no name"], check=False)  # makes them, and then finds none to run
+        subprocess.run([mutmut, "run", "of no name"], check=False)  # generates the mutants and matches none of them
     names = sorted(exit_codes())
     chosen = (
         names if sample_size == "all" else sorted(random.Random(SEED).sample(names, min(int(sample_size), len(names))))
@@ -33,7 +33,7 @@ def main(sample_size: str) -> None:
 
 
 def exit_codes() -> dict[str, int | None]:
-    """By name of a mutant how its tests ended; None: they were not run."""
+    """Exit code of the tests by name of the mutant; None if they were not run."""
     codes: dict[str, int | None] = {}
     for file in FOLDER.rglob("*.meta"):
         codes |= json.loads(file.read_text("utf-8"))["exit_code_by_key"]

@@ -1,11 +1,11 @@
-"""What a release decides: whether version, changelog and tags agree, its notes, and the commit that names its image.
+"""Check a release, print its notes, and make the commit that names its image.
 
-    python tools/release.py check 1.2.0 OWNER/NAME   # says `image=` and `prerelease=`, or every problem
-    python tools/release.py notes 1.2.0              # the changelog's section
+    python tools/release.py check 1.2.0 OWNER/NAME   # prints `image=` and `prerelease=`, or every problem
+    python tools/release.py notes 1.2.0              # prints the changelog's section
     python tools/release.py tag 1.2.0 IMAGE@sha256:…  # commits action/image, sets and pushes the tags
 
-The commit of a release is a child of the one that was released, and lies on no branch: it only adds `action/image`,
-which `action/run.sh` pulls. Between releases the file is not there, and the image is built from the sources.
+The commit of a release is a child of the released one and is on no branch: it only adds `action/image`, which
+`action/run.sh` pulls. Between releases the file does not exist, and the image is built from the sources.
 """
 
 import re
@@ -27,7 +27,7 @@ _BOT_IDENTITY = (
 
 
 class ReleaseError(Exception):
-    """Several problems, told at once."""
+    """All problems of a release."""
 
     def __init__(self, *problems: str) -> None:
         self.problems = problems
@@ -35,17 +35,17 @@ class ReleaseError(Exception):
 
 
 def sections(changelog: str) -> dict[str, tuple[str, str]]:
-    """Heading and text of each version of a changelog."""
+    """Heading and text of each version in a changelog."""
     parts = _HEADING.split(changelog)[1:]
     pairs = zip(parts[::2], parts[1::2], strict=True)
     return {heading.split(" - ")[0].strip(): (heading.strip(), text.strip()) for heading, text in pairs}
 
 
 def notes(version: str, changelog: str) -> str:
-    """What a version brought.
+    """Text of a version in the changelog.
 
     Raises:
-        ReleaseError: if the changelog does not say.
+        ReleaseError: if the changelog has none.
     """
     _, text = sections(changelog).get(version, ("", ""))
     if not text:
@@ -54,7 +54,7 @@ def notes(version: str, changelog: str) -> str:
 
 
 def problems(version: str, root: Path) -> Iterator[str]:
-    """Everything that speaks against a release of this version from this checkout."""
+    """Everything that prevents a release of this version from this checkout."""
     if not VERSION.fullmatch(version):
         yield f"{version!r} is no version such as 1.2.0 or 1.2.0-rc.1, without the v"
         return
@@ -83,7 +83,7 @@ def tags(root: Path) -> list[str]:
 
 
 def major_tag(version: str, existing_tags: list[str]) -> str | None:
-    """`v1` for a stable version that is newer than every other of the same major version; else none moves."""
+    """`v1` for a stable version that is newer than all others of its major version; otherwise None."""
     match = VERSION.fullmatch(version)
     if match is None or match[4]:
         return None
@@ -100,7 +100,7 @@ def _version_numbers(match: re.Match[str]) -> tuple[int, int, int]:
 
 
 def tag(version: str, image: str, root: Path) -> list[str]:
-    """The tags of a release, set and pushed in one step.
+    """Commit the image, and set and push the tags of a release; return the tags.
 
     Raises:
         ReleaseError: if the image is not named by digest.
@@ -127,7 +127,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def main(command: str, version: str, *rest: str, root: Path = Path()) -> None:
-    """One command; see above.
+    """Run one command; see the top of the file.
 
     Raises:
         ReleaseError: with every problem.

@@ -14,10 +14,10 @@ from support.tools import require_tool
 
 ACTION = ROOT / "action.yml"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-REUSABLE = ROOT / ".github" / "workflows" / "dora.yml"
-PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
-OWN = re.compile(r"\./\S*|\$/\S+")
-"""This repository's own: what was checked out, or the commit that runs. `$/` alone is refused by the runner."""
+REUSABLE_WORKFLOW = ROOT / ".github" / "workflows" / "dora.yml"
+PINNED_ACTION = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}")
+OWN_ACTION = re.compile(r"\./\S*|\$/\S+")
+"""This repository's own actions: what was checked out, or the commit that runs. The runner refuses `$/` alone."""
 
 
 @pytest.fixture(scope="module")
@@ -72,26 +72,28 @@ def test_every_output_is_the_step_output_of_the_same_name(action: dict[str, Any]
 
 @pytest.mark.parametrize("path", [ACTION, *WORKFLOWS], ids=lambda path: path.name)
 def test_every_action_used_is_pinned_to_a_commit(path: Path) -> None:
-    assert [used for used in uses_of(path) if not OWN.fullmatch(used) and not PINNED.fullmatch(used)] == []
+    assert [
+        used for used in uses_of(path) if not OWN_ACTION.fullmatch(used) and not PINNED_ACTION.fullmatch(used)
+    ] == []
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_a_pin_says_which_release_it_is(path: Path) -> None:
-    """Dependabot moves both, and a reader sees the age of it."""
+    """Dependabot updates both, and a reader sees how old the pin is."""
     pinned = re.findall(r"@[0-9a-f]{40}(.*)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
     assert [rest for rest in pinned if not re.fullmatch(r" # v\d+\.\d+\.\d+", rest)] == []
 
 
 def test_zizmor_finds_nothing() -> None:
-    """Exceptions stand where they are made, with their reason."""
+    """Exceptions are in the files, with their reason."""
     command = [str(require_tool("zizmor")), "--offline", "--no-progress", str(ROOT / ".github"), str(ACTION)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-# A called workflow is granted its permissions: tests/contract/test_reusable_workflow.py.
-@pytest.mark.parametrize("path", sorted({*WORKFLOWS} - {REUSABLE}), ids=lambda path: path.name)
+# Permissions of a called workflow: tests/contract/test_reusable_workflow.py.
+@pytest.mark.parametrize("path", sorted({*WORKFLOWS} - {REUSABLE_WORKFLOW}), ids=lambda path: path.name)
 def test_a_workflow_has_only_the_permissions_that_its_jobs_name(path: Path) -> None:
     assert yaml.safe_load(path.read_text(encoding="utf-8"))["permissions"] == {}
 

@@ -1,4 +1,4 @@
-"""The action in a workflow with its default ledger, a branch, on a GitHub of our own: alone, and two runs at once."""
+"""The action in a workflow with its default ledger, a branch of a fake GitHub: alone, and two runs at once."""
 
 import json
 import sys
@@ -22,7 +22,7 @@ WORKFLOW = (
 )
 
 
-class Shop:
+class ActShop:
     """acme/shop on the fake GitHub, and runs of its workflow."""
 
     def __init__(self, github: FakeGitHub, folder: Path) -> None:
@@ -36,8 +36,8 @@ class Shop:
         folder.mkdir()
         return self.acting.run(folder, WORKFLOW, number)
 
-    def recorded(self) -> list[str]:
-        """The ids of all lines on the branch."""
+    def recorded_ids(self) -> list[str]:
+        """Ids of all fact lines on the branch."""
         names = [entry.name for entry in self.repository.git.entries("refs/heads/dora-metrics:facts/")]
         paths = [
             f"facts/{year}/{entry.name}"
@@ -49,24 +49,24 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def shop(tmp_path: Path) -> Iterator[ActShop]:
     with FakeGitHub() as github:
-        yield Shop(github, tmp_path)
+        yield ActShop(github, tmp_path)
 
 
-def test_a_deployment_is_on_the_branch_in_the_summary_and_in_the_outputs(shop: Shop) -> None:
+def test_a_deployment_is_on_the_branch_in_the_summary_and_in_the_outputs(shop: ActShop) -> None:
     ran = shop.deploy(71)
     assert ran.code == 0, ran.log
-    assert shop.recorded() == ["github:deployment:71"]
+    assert shop.recorded_ids() == ["github:deployment:71"]
     assert "in a new ledger (branch:dora-metrics)" in ran.summary
     assert [fact["id"] for fact in json.loads(ran.outputs["facts"])] == ["github:deployment:71"]
     assert shop.github.token not in ran.log
 
 
-def test_two_runs_at_once_are_both_on_the_branch_once(shop: Shop) -> None:
+def test_two_runs_at_once_are_both_on_the_branch_once(shop: ActShop) -> None:
     shop.deploy(70)
     with ThreadPoolExecutor(2) as pool:
         runs = list(pool.map(shop.deploy, (71, 72)))
     assert [ran.code for ran in runs] == [0, 0], runs
-    assert shop.recorded() == [f"github:deployment:{number}" for number in (70, 71, 72)]
+    assert shop.recorded_ids() == [f"github:deployment:{number}" for number in (70, 71, 72)]
     assert all("ledger ✓ +1 fact" in ran.summary for ran in runs)

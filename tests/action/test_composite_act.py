@@ -1,4 +1,4 @@
-"""The real action.yml, run.sh and program in a workflow, run by act on this machine."""
+"""The real action.yml, run.sh and program in a workflow, run by act."""
 
 import json
 import sys
@@ -29,7 +29,7 @@ WORKFLOW = (
 )
 
 # Docker as far as run.sh uses it: only the variables it names reach the "container", which is this Python.
-STAND_IN = """#!{python}
+DOCKER_STUB = """#!{python}
 import os, sys
 from pathlib import Path
 
@@ -53,8 +53,8 @@ if command == "run":
 """
 
 
-class Refusal(BaseHTTPRequestHandler):
-    """An API that refuses everything, as GitHub's does where the token has no permission."""
+class RefusingApi(BaseHTTPRequestHandler):
+    """An API that refuses every request, as GitHub does if the token has no permission."""
 
     def answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -65,27 +65,27 @@ class Refusal(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    do_GET = do_POST = do_PUT = do_PATCH = answer  # noqa: N815 - named by http.server
+    do_GET = do_POST = do_PUT = do_PATCH = answer  # noqa: N815 - names that http.server requires
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - named by http.server
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - names that http.server requires
         pass
 
 
 @pytest.fixture
 def api_url() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Refusal) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), RefusingApi) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
-def act(folder: Path, api_url: str, *, runtime: str, path: Path) -> ActRun:
+def run_act(folder: Path, api_url: str, *, runtime: str, path: Path) -> ActRun:
     action = copy_action(folder / "action")
     workflow = WORKFLOW.replace("RUNTIME", runtime).replace("API_URL", api_url)
     return ActRunner(action, api_url, SECRETS, (path,)).run(folder, workflow)
 
 
-def check(run: ActRun) -> None:
+def check_run(run: ActRun) -> None:
     assert run.code == 0, run.log
     assert "github:deployment:145988746\n" in run.output
     assert "production" in run.summary
@@ -97,18 +97,18 @@ def check(run: ActRun) -> None:
 
 
 def test_a_deployment_is_recorded_and_shown_by_the_runners_own_python(tmp_path: Path, api_url: str) -> None:
-    run = act(tmp_path, api_url, runtime="python", path=Path(sys.executable).parent)
+    run = run_act(tmp_path, api_url, runtime="python", path=Path(sys.executable).parent)
 
-    check(run)
+    check_run(run)
 
 
 def test_a_deployment_is_recorded_and_shown_by_the_container(tmp_path: Path, api_url: str) -> None:
     docker = tmp_path / "bin" / "docker"
     docker.parent.mkdir()
-    docker.write_text(STAND_IN.format(python=sys.executable))
+    docker.write_text(DOCKER_STUB.format(python=sys.executable))
     docker.chmod(0o755)
 
-    run = act(tmp_path, api_url, runtime="auto", path=docker.parent)
+    run = run_act(tmp_path, api_url, runtime="auto", path=docker.parent)
 
     assert "the container starts" in run.output
-    check(run)
+    check_run(run)

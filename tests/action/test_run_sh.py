@@ -1,4 +1,4 @@
-"""action/run.sh with real bash; engines, Python and uv are stand-ins that record how they are called."""
+"""action/run.sh with real bash; engines, Python and uv are stubs that record how they are called."""
 
 import shutil
 import subprocess
@@ -20,12 +20,12 @@ COREUTILS = [
 ]
 SECRET = "t0p-s3cret"
 
-# Every stand-in begins with this: it appends its name and arguments to a file, one call a line.
-RECORD = """#!/usr/bin/env bash
+# Every stub begins with this: it appends its name and arguments to a file, one call a line.
+RECORDING_SCRIPT = """#!/usr/bin/env bash
 ( IFS=$'\\x1f'; printf '%s\\n' "${0##*/}"$'\\x1f'"$*" >> "$CALLS" )
 """
 
-PYTHON = """
+PYTHON_STUB = """
 case "$*" in
   "-I -P -c "*) ((@old@)) && exit 2; printf '%s\\n' "$0" ;;
   -VV) echo "Python 3.13.1" ;;
@@ -37,14 +37,14 @@ case "$*" in
 esac
 """
 
-UV = """
+UV_STUB = """
 case "$1" in
   venv) echo "uv runs in $PWD"; mkdir -p "${!#}/bin" && cp "@python@" "${!#}/bin/python"; exit @status@ ;;
   pip) exit @status@ ;;
 esac
 """
 
-ENGINE = """
+ENGINE_STUB = """
 case "$1" in
   info) echo "@info@"; exit @info_status@ ;;
   image) exit @missing@ ;;
@@ -55,8 +55,8 @@ esac
 
 
 @dataclass
-class Runner:
-    """A runner of GitHub's with only those programs that a test puts on it."""
+class FakeRunner:
+    """A runner with only the programs that a test installs on it."""
 
     root: Path
     variables: dict[str, str] = field(default_factory=dict)
@@ -89,10 +89,10 @@ class Runner:
     def temp(self) -> Path:
         return self.root / "my work" / "_temp"
 
-    def add(self, name: str, script: str, **values: object) -> None:
+    def add_program(self, name: str, script: str, **values: object) -> None:
         for key, value in values.items():
             script = script.replace(f"@{key}@", str(value))
-        (self.bin / name).write_text(RECORD + script)
+        (self.bin / name).write_text(RECORDING_SCRIPT + script)
         (self.bin / name).chmod(0o755)
 
     def add_python(
@@ -105,10 +105,10 @@ class Runner:
         windows: bool = False,
     ) -> None:
         place, made = ("Scripts", "python.exe") if windows else ("bin", "python")
-        self.add(name, PYTHON, old=int(old), pip=pip, program=program, bin=place, made=made)
+        self.add_program(name, PYTHON_STUB, old=int(old), pip=pip, program=program, bin=place, made=made)
 
     def add_uv(self, *, status: int = 0) -> None:
-        self.add("uv", UV, python=self.bin / "python3", status=status)
+        self.add_program("uv", UV_STUB, python=self.bin / "python3", status=status)
 
     def add_engine(
         self,
@@ -120,9 +120,9 @@ class Runner:
         fetch: int = 0,
         run: int = 0,
     ) -> None:
-        self.add(
+        self.add_program(
             name,
-            ENGINE,
+            ENGINE_STUB,
             info=info,
             info_status=int(not works),
             missing=int(not has_image),
@@ -130,7 +130,7 @@ class Runner:
             run=run,
         )
 
-    def use(self, runtime: str = "auto") -> subprocess.CompletedProcess[str]:
+    def run_script(self, runtime: str = "auto") -> subprocess.CompletedProcess[str]:
         environment = {
             "PATH": str(self.bin),
             "CALLS": str(self.root / "calls"),
@@ -155,24 +155,24 @@ class Runner:
             check=False,
         )
 
-    def calls(self, *beginning: str) -> list[list[str]]:
-        """Return the recorded calls that begin with these words, each without them."""
+    def calls_beginning(self, *beginning: str) -> list[list[str]]:
+        """Recorded calls that begin with these words, each without them."""
         file = self.root / "calls"
         lines = file.read_text().splitlines() if file.exists() else []
         words = [line.split("\x1f") for line in lines]
         return [call[len(beginning) :] for call in words if call[: len(beginning)] == list(beginning)]
 
     def run_options(self, engine: str = "docker") -> list[str]:
-        (call,) = self.calls(engine, "run")
+        (call,) = self.calls_beginning(engine, "run")
         return call
 
 
 @pytest.fixture
-def runner(tmp_path: Path) -> Runner:
-    return Runner(tmp_path / "a runner")
+def runner(tmp_path: Path) -> FakeRunner:
+    return FakeRunner(tmp_path / "a runner")
 
 
-def after(option: str, words: list[str]) -> list[str]:
+def values_after(option: str, words: list[str]) -> list[str]:
     return [words[place + 1] for place, word in enumerate(words) if word == option]
 
 
@@ -183,88 +183,88 @@ def test_the_script_is_valid_bash() -> None:
 
 
 class TestChoice:
-    def test_takes_the_container_where_an_engine_works(self, runner: Runner) -> None:
+    def test_takes_the_container_where_an_engine_works(self, runner: FakeRunner) -> None:
         runner.add_engine()
         runner.add_python()
 
-        assert runner.use().returncode == 0
-        assert len(runner.calls("docker", "run")) == 1
-        assert runner.calls("python3") == []
+        assert runner.run_script().returncode == 0
+        assert len(runner.calls_beginning("docker", "run")) == 1
+        assert runner.calls_beginning("python3") == []
 
-    def test_takes_podman_where_docker_has_no_daemon(self, runner: Runner) -> None:
+    def test_takes_podman_where_docker_has_no_daemon(self, runner: FakeRunner) -> None:
         runner.add_engine("docker", works=False)
         runner.add_engine("podman")
 
-        assert runner.use().returncode == 0
-        assert len(runner.calls("podman", "run")) == 1
+        assert runner.run_script().returncode == 0
+        assert len(runner.calls_beginning("podman", "run")) == 1
 
-    def test_takes_python_without_a_word_where_no_engine_is(self, runner: Runner) -> None:
+    def test_takes_python_without_a_word_where_no_engine_is(self, runner: FakeRunner) -> None:
         runner.add_python()
 
-        result = runner.use()
+        result = runner.run_script()
 
         assert result.returncode == 0
         assert "ran in" in result.stdout
         assert "::warning" not in result.stdout
 
-    def test_takes_python_inside_a_container_job_whose_files_the_engine_does_not_see(self, runner: Runner) -> None:
+    def test_takes_python_inside_a_container_job_whose_files_the_engine_does_not_see(self, runner: FakeRunner) -> None:
         runner.add_engine()
         runner.add_python()
         runner.variables["GITHUB_WORKSPACE"] = "/__w/repository/repository"
 
-        assert "ran in" in runner.use().stdout
-        assert runner.calls("docker") == []
+        assert "ran in" in runner.run_script().stdout
+        assert runner.calls_beginning("docker") == []
 
     @pytest.mark.parametrize("system", ["Darwin", "MINGW64_NT-10.0-26100"])
-    def test_takes_python_on_other_systems_whatever_engine_they_have(self, runner: Runner, system: str) -> None:
+    def test_takes_python_on_other_systems_whatever_engine_they_have(self, runner: FakeRunner, system: str) -> None:
         (runner.bin / "uname").unlink()
-        runner.add("uname", f"echo {system}")
+        runner.add_program("uname", f"echo {system}")
         runner.add_engine()
         runner.add_python()
 
-        assert "ran in" in runner.use().stdout
-        assert runner.calls("docker") == []
+        assert "ran in" in runner.run_script().stdout
+        assert runner.calls_beginning("docker") == []
 
-    def test_takes_python_when_told_to(self, runner: Runner) -> None:
+    def test_takes_python_when_told_to(self, runner: FakeRunner) -> None:
         runner.add_engine()
         runner.add_python()
 
-        assert "ran in" in runner.use("python").stdout
-        assert runner.calls("docker") == []
+        assert "ran in" in runner.run_script("python").stdout
+        assert runner.calls_beginning("docker") == []
 
-    def test_an_unknown_runtime_is_an_error_that_names_the_choices(self, runner: Runner) -> None:
-        result = runner.use("dokcer")
+    def test_an_unknown_runtime_is_an_error_that_names_the_choices(self, runner: FakeRunner) -> None:
+        result = runner.run_script("dokcer")
 
         assert result.returncode == 2
         assert result.stdout == (
             "::error title=DORA metrics::The input runtime is 'dokcer', which is none of auto, container, python.\n"
         )
 
-    def test_a_value_cannot_smuggle_a_command_into_the_log(self, runner: Runner) -> None:
-        result = runner.use("x\n::set-output name=a::b")
+    def test_a_value_cannot_smuggle_a_command_into_the_log(self, runner: FakeRunner) -> None:
+        result = runner.run_script("x\n::set-output name=a::b")
 
         assert "%0A::set-output" in result.stdout
         assert len(result.stdout.splitlines()) == 1
 
-    def test_runtime_container_without_an_engine_is_an_error_that_says_what_to_do(self, runner: Runner) -> None:
+    def test_runtime_container_without_an_engine_is_an_error_that_says_what_to_do(self, runner: FakeRunner) -> None:
         runner.add_python()
 
-        result = runner.use("container")
+        result = runner.run_script("container")
 
         assert result.returncode == 1
         assert result.stdout.startswith("::error title=DORA metrics::runtime: container needs Docker or Podman")
-        assert runner.calls("python3") == []
+        assert runner.calls_beginning("python3") == []
 
 
 class TestContainer:
-    def test_no_secret_is_on_a_command_line(self, runner: Runner) -> None:
+    def test_no_secret_is_on_a_command_line(self, runner: FakeRunner) -> None:
         runner.add_engine()
 
-        runner.use()
+        runner.run_script()
 
         assert SECRET not in (runner.root / "calls").read_text()
 
-    def test_passes_the_variables_by_name(self, runner: Runner) -> None:
+    def test_passes_the_variables_by_name(self, runner: FakeRunner) -> None:
         runner.add_engine()
         runner.variables |= {
             "CI": "true",
@@ -274,9 +274,9 @@ class TestContainer:
             "AWS_SECRET_ACCESS_KEY": SECRET,
         }
 
-        runner.use()
+        runner.run_script()
 
-        assert set(after("--env", runner.run_options())) == {
+        assert set(values_after("--env", runner.run_options())) == {
             "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
             "CI",
             "DORA_INPUTS",
@@ -289,289 +289,289 @@ class TestContainer:
             "https_proxy",
         }
 
-    def test_mounts_the_runners_folders_at_their_own_paths(self, runner: Runner) -> None:
+    def test_mounts_the_runners_folders_at_their_own_paths(self, runner: FakeRunner) -> None:
         runner.add_engine()
 
-        runner.use()
+        runner.run_script()
 
         options = runner.run_options()
-        assert after("--mount", options) == [
+        assert values_after("--mount", options) == [
             f"type=bind,source={folder},target={folder}" for folder in (runner.workspace, runner.temp)
         ]
-        assert after("--workdir", options) == [str(runner.workspace)]
+        assert values_after("--workdir", options) == [str(runner.workspace)]
 
-    def test_mounts_the_folders_of_files_that_lie_elsewhere(self, runner: Runner) -> None:
+    def test_mounts_the_folders_of_files_that_lie_elsewhere(self, runner: FakeRunner) -> None:
         runner.add_engine()
         runner.variables["GITHUB_OUTPUT"] = str(runner.root / "else where" / "output")
 
-        runner.use()
+        runner.run_script()
 
-        assert f"type=bind,source={runner.root}/else where,target={runner.root}/else where" in after(
+        assert f"type=bind,source={runner.root}/else where,target={runner.root}/else where" in values_after(
             "--mount", runner.run_options()
         )
 
-    def test_mounts_a_certificate_authority_once_and_read_only(self, runner: Runner) -> None:
+    def test_mounts_a_certificate_authority_once_and_read_only(self, runner: FakeRunner) -> None:
         runner.add_engine()
         certificates = runner.root / "ca.pem"
         certificates.write_text("")
         runner.variables |= {"SSL_CERT_FILE": str(certificates), "REQUESTS_CA_BUNDLE": str(certificates)}
 
-        runner.use()
+        runner.run_script()
 
-        mounts = after("--mount", runner.run_options())
+        mounts = values_after("--mount", runner.run_options())
         assert mounts[2:] == [f"type=bind,source={certificates},target={certificates},readonly"]
 
-    def test_gives_the_container_no_right_that_it_does_not_need(self, runner: Runner) -> None:
+    def test_gives_the_container_no_right_that_it_does_not_need(self, runner: FakeRunner) -> None:
         runner.add_engine()
 
-        runner.use()
+        runner.run_script()
 
         options = runner.run_options()
-        assert after("--cap-drop", options) == ["ALL"]
-        assert after("--cap-add", options) == []
-        assert after("--security-opt", options) == ["no-new-privileges"]
+        assert values_after("--cap-drop", options) == ["ALL"]
+        assert values_after("--cap-add", options) == []
+        assert values_after("--security-opt", options) == ["no-new-privileges"]
         assert "--privileged" not in options
         assert not any("docker.sock" in word for word in options)
 
-    def test_writes_as_the_runners_user(self, runner: Runner) -> None:
+    def test_writes_as_the_runners_user(self, runner: FakeRunner) -> None:
         runner.add_engine()
         (runner.bin / "id").unlink()
-        runner.add("id", 'case "$1" in -u) echo 1001 ;; -g) echo 118 ;; esac')
+        runner.add_program("id", 'case "$1" in -u) echo 1001 ;; -g) echo 118 ;; esac')
 
-        runner.use()
+        runner.run_script()
 
-        assert after("--user", runner.run_options()) == ["1001:118"]
+        assert values_after("--user", runner.run_options()) == ["1001:118"]
 
     @pytest.mark.parametrize("info", [" Security Options:\n  seccomp\n  rootless", "    rootless: true"])
     def test_writes_as_root_in_a_rootless_engine_where_that_is_the_runners_user(
-        self, runner: Runner, info: str
+        self, runner: FakeRunner, info: str
     ) -> None:
         runner.add_engine(info=info)
 
-        runner.use()
+        runner.run_script()
 
-        assert after("--user", runner.run_options()) == ["0:0"]
+        assert values_after("--user", runner.run_options()) == ["0:0"]
 
-    def test_reaches_the_runners_own_localhost(self, runner: Runner) -> None:
+    def test_reaches_the_runners_own_localhost(self, runner: FakeRunner) -> None:
         runner.add_engine()
 
-        runner.use()
+        runner.run_script()
 
-        assert after("--network", runner.run_options()) == ["host"]
+        assert values_after("--network", runner.run_options()) == ["host"]
 
     @pytest.mark.parametrize("code", [0, 1, 2, 137])
-    def test_the_programs_exit_code_is_the_scripts(self, runner: Runner, code: int) -> None:
+    def test_the_programs_exit_code_is_the_scripts(self, runner: FakeRunner, code: int) -> None:
         runner.add_engine(run=code)
         runner.add_python()
 
-        assert runner.use().returncode == code
-        assert runner.calls("python3") == []
+        assert runner.run_script().returncode == code
+        assert runner.calls_beginning("python3") == []
 
 
 class TestImage:
     digest = "registry.example/dora-metrics@sha256:" + "0" * 64
 
-    def release(self, runner: Runner) -> None:
+    def release(self, runner: FakeRunner) -> None:
         (runner.action / "action" / "image").write_text(self.digest + "\n")
 
-    def test_a_release_pulls_its_image_by_digest(self, runner: Runner) -> None:
+    def test_a_release_pulls_its_image_by_digest(self, runner: FakeRunner) -> None:
         runner.add_engine()
         self.release(runner)
 
-        runner.use()
+        runner.run_script()
 
-        assert runner.calls("docker", "pull") == [[self.digest]]
-        assert runner.calls("docker", "build") == []
+        assert runner.calls_beginning("docker", "pull") == [[self.digest]]
+        assert runner.calls_beginning("docker", "build") == []
         assert runner.run_options()[-2:] == [self.digest, "action"]
 
-    def test_between_releases_it_is_built_from_the_sources(self, runner: Runner) -> None:
+    def test_between_releases_it_is_built_from_the_sources(self, runner: FakeRunner) -> None:
         runner.add_engine()
 
-        runner.use()
+        runner.run_script()
 
-        (build,) = runner.calls("docker", "build")
+        (build,) = runner.calls_beginning("docker", "build")
         assert build[-1] == str(runner.action)
-        assert runner.run_options()[-2:] == [*after("--tag", build), "action"]
+        assert runner.run_options()[-2:] == [*values_after("--tag", build), "action"]
 
-    def test_a_second_step_uses_what_the_first_built(self, runner: Runner) -> None:
+    def test_a_second_step_uses_what_the_first_built(self, runner: FakeRunner) -> None:
         runner.add_engine(has_image=True)
 
-        runner.use()
+        runner.run_script()
 
-        assert runner.calls("docker", "build") == []
-        assert len(runner.calls("docker", "run")) == 1
+        assert runner.calls_beginning("docker", "build") == []
+        assert len(runner.calls_beginning("docker", "run")) == 1
 
-    def test_a_changed_source_is_another_image(self, runner: Runner) -> None:
+    def test_a_changed_source_is_another_image(self, runner: FakeRunner) -> None:
         runner.add_engine()
 
-        runner.use()
+        runner.run_script()
         (runner.action / "src" / "program.py").write_text("changed")
-        runner.use()
+        runner.run_script()
 
-        first, second = runner.calls("docker", "build")
-        assert after("--tag", first) != after("--tag", second)
+        first, second = runner.calls_beginning("docker", "build")
+        assert values_after("--tag", first) != values_after("--tag", second)
 
-    def test_compiled_files_are_no_change(self, runner: Runner) -> None:
+    def test_compiled_files_are_no_change(self, runner: FakeRunner) -> None:
         runner.add_engine()
 
-        runner.use()
+        runner.run_script()
         (runner.action / "src" / "program.cpython-313.pyc").write_text("")
-        runner.use()
+        runner.run_script()
 
-        first, second = runner.calls("docker", "build")
+        first, second = runner.calls_beginning("docker", "build")
         assert first == second
 
-    def test_the_build_gets_the_proxies_by_name(self, runner: Runner) -> None:
+    def test_the_build_gets_the_proxies_by_name(self, runner: FakeRunner) -> None:
         runner.add_engine()
         runner.variables["HTTPS_PROXY"] = f"http://me:{SECRET}@proxy"
 
-        runner.use()
+        runner.run_script()
 
-        (build,) = runner.calls("docker", "build")
-        assert after("--build-arg", build) == ["HTTPS_PROXY"]
+        (build,) = runner.calls_beginning("docker", "build")
+        assert values_after("--build-arg", build) == ["HTTPS_PROXY"]
 
-    def test_its_output_is_folded_away(self, runner: Runner) -> None:
+    def test_its_output_is_folded_away(self, runner: FakeRunner) -> None:
         runner.add_engine()
         self.release(runner)
 
-        assert runner.use().stdout == f"::group::Pull {self.digest}\n::endgroup::\n"
+        assert runner.run_script().stdout == f"::group::Pull {self.digest}\n::endgroup::\n"
 
-    def test_one_that_cannot_be_fetched_is_a_warning_and_python_runs(self, runner: Runner) -> None:
+    def test_one_that_cannot_be_fetched_is_a_warning_and_python_runs(self, runner: FakeRunner) -> None:
         runner.add_engine(fetch=1)
         runner.add_python(program=1)
 
-        result = runner.use()
+        result = runner.run_script()
 
         assert result.returncode == 1
         assert "::warning title=DORA metrics::The container could not be started" in result.stdout
         assert "ran in" in result.stdout
 
     @pytest.mark.parametrize("code", [125, 126, 127])
-    def test_one_that_the_engine_cannot_start_is_a_warning_and_python_runs(self, runner: Runner, code: int) -> None:
+    def test_one_that_the_engine_cannot_start_is_a_warning_and_python_runs(self, runner: FakeRunner, code: int) -> None:
         runner.add_engine(run=code)
         runner.add_python()
 
-        result = runner.use()
+        result = runner.run_script()
 
         assert result.returncode == 0
         assert "::warning" in result.stdout
         assert "ran in" in result.stdout
 
     @pytest.mark.parametrize(("fetch", "run"), [(1, 0), (0, 125)])
-    def test_with_runtime_container_that_is_an_error(self, runner: Runner, fetch: int, run: int) -> None:
+    def test_with_runtime_container_that_is_an_error(self, runner: FakeRunner, fetch: int, run: int) -> None:
         runner.add_engine(fetch=fetch, run=run)
         runner.add_python()
 
-        result = runner.use("container")
+        result = runner.run_script("container")
 
         assert result.returncode == 1
         assert "::error title=DORA metrics::The container could not be started" in result.stdout
-        assert runner.calls("python3") == []
+        assert runner.calls_beginning("python3") == []
 
 
 class TestPython:
-    def test_runs_the_sources_in_the_workspace_which_has_no_say_in_imports(self, runner: Runner) -> None:
+    def test_runs_the_sources_in_the_workspace_which_has_no_say_in_imports(self, runner: FakeRunner) -> None:
         runner.add_python()
 
-        result = runner.use()
+        result = runner.run_script()
 
         assert f"ran in {runner.workspace} with PYTHONPATH={runner.action}/src PYTHONSAFEPATH=1" in result.stdout
 
     @pytest.mark.parametrize("code", [0, 1, 2])
-    def test_the_programs_exit_code_is_the_scripts(self, runner: Runner, code: int) -> None:
+    def test_the_programs_exit_code_is_the_scripts(self, runner: FakeRunner, code: int) -> None:
         runner.add_python(program=code)
 
-        assert runner.use().returncode == code
+        assert runner.run_script().returncode == code
 
-    def test_none_is_an_error_that_says_what_to_do(self, runner: Runner) -> None:
-        result = runner.use()
+    def test_none_is_an_error_that_says_what_to_do(self, runner: FakeRunner) -> None:
+        result = runner.run_script()
 
         assert result.returncode == 1
         assert "::error title=DORA metrics::No Python 3.11 or newer" in result.stdout
         assert "actions/setup-python" in result.stdout
 
-    def test_one_that_is_too_old_is_passed_over(self, runner: Runner) -> None:
+    def test_one_that_is_too_old_is_passed_over(self, runner: FakeRunner) -> None:
         runner.add_python("python3", old=True)
         runner.add_python("python3.12")
 
-        assert runner.use().returncode == 0
-        assert len(runner.calls("python3.12", "-I", "-m", "venv")) == 1
+        assert runner.run_script().returncode == 0
+        assert len(runner.calls_beginning("python3.12", "-I", "-m", "venv")) == 1
 
-    def test_only_one_that_is_too_old_is_as_good_as_none(self, runner: Runner) -> None:
+    def test_only_one_that_is_too_old_is_as_good_as_none(self, runner: FakeRunner) -> None:
         runner.add_python(old=True)
 
-        assert "::error title=DORA metrics::No Python 3.11 or newer" in runner.use().stdout
+        assert "::error title=DORA metrics::No Python 3.11 or newer" in runner.run_script().stdout
 
-    def test_windows_has_its_own_launcher_and_folders(self, runner: Runner) -> None:
+    def test_windows_has_its_own_launcher_and_folders(self, runner: FakeRunner) -> None:
         (runner.bin / "uname").unlink()
-        runner.add("uname", "echo MINGW64_NT-10.0-26100")
-        runner.add("cygpath", """case "$1" in -w) echo "D:$2" ;; *) echo "$2" ;; esac""")
+        runner.add_program("uname", "echo MINGW64_NT-10.0-26100")
+        runner.add_program("cygpath", """case "$1" in -w) echo "D:$2" ;; *) echo "$2" ;; esac""")
         runner.add_python("py", windows=True)
         (runner.bin / "py").write_text((runner.bin / "py").read_text().replace("-I -P -c", "-3 -I -P -c"))
 
-        result = runner.use()
+        result = runner.run_script()
 
         assert result.returncode == 0, result.stdout + result.stderr
         assert f"PYTHONPATH=D:{runner.action}/src" in result.stdout
 
-    def test_uv_installs_where_it_is_there_and_is_not_configured_by_the_workspace(self, runner: Runner) -> None:
+    def test_uv_installs_where_it_is_there_and_is_not_configured_by_the_workspace(self, runner: FakeRunner) -> None:
         runner.add_python()
         runner.add_uv()
 
-        result = runner.use()
+        result = runner.run_script()
 
         assert result.returncode == 0
-        (install,) = runner.calls("uv", "pip", "install")
+        (install,) = runner.calls_beginning("uv", "pip", "install")
         assert "--require-hashes" in install
         assert f"uv runs in {runner.temp}" in result.stdout
-        assert runner.calls("python3", "-I", "-m", "pip") == []
+        assert runner.calls_beginning("python3", "-I", "-m", "pip") == []
 
-    def test_pip_installs_with_hashes_where_there_is_no_uv(self, runner: Runner) -> None:
+    def test_pip_installs_with_hashes_where_there_is_no_uv(self, runner: FakeRunner) -> None:
         runner.add_python()
 
-        runner.use()
+        runner.run_script()
 
-        (install,) = runner.calls("python3", "-I", "-m", "pip")
+        (install,) = runner.calls_beginning("python3", "-I", "-m", "pip")
         assert "--require-hashes" in install
-        assert after("--requirement", install) == [f"{runner.action}/requirements/runtime.txt"]
+        assert values_after("--requirement", install) == [f"{runner.action}/requirements/runtime.txt"]
 
-    def test_pip_installs_where_uv_fails(self, runner: Runner) -> None:
+    def test_pip_installs_where_uv_fails(self, runner: FakeRunner) -> None:
         runner.add_python()
         runner.add_uv(status=2)
 
-        assert runner.use().returncode == 0
-        assert len(runner.calls("python3", "-I", "-m", "pip")) == 1
+        assert runner.run_script().returncode == 0
+        assert len(runner.calls_beginning("python3", "-I", "-m", "pip")) == 1
 
-    def test_a_second_use_installs_nothing(self, runner: Runner) -> None:
+    def test_a_second_use_installs_nothing(self, runner: FakeRunner) -> None:
         runner.add_python()
 
-        runner.use()
-        result = runner.use()
+        runner.run_script()
+        result = runner.run_script()
 
         assert "ran in" in result.stdout
-        assert len(runner.calls("python3", "-I", "-m", "pip")) == 1
+        assert len(runner.calls_beginning("python3", "-I", "-m", "pip")) == 1
 
-    def test_another_lock_file_is_another_environment(self, runner: Runner) -> None:
+    def test_another_lock_file_is_another_environment(self, runner: FakeRunner) -> None:
         runner.add_python()
 
-        runner.use()
+        runner.run_script()
         (runner.action / "requirements" / "runtime.txt").write_text("somepackage==2 --hash=sha256:1\n")
-        runner.use()
+        runner.run_script()
 
-        assert len(runner.calls("python3", "-I", "-m", "pip")) == 2
+        assert len(runner.calls_beginning("python3", "-I", "-m", "pip")) == 2
 
-    def test_a_failed_installation_is_an_error_and_leaves_nothing_behind(self, runner: Runner) -> None:
+    def test_a_failed_installation_is_an_error_and_leaves_nothing_behind(self, runner: FakeRunner) -> None:
         runner.add_python(pip=1)
 
-        result = runner.use()
+        result = runner.run_script()
 
         assert result.returncode == 1
         assert "::error title=DORA metrics::The action's Python packages could not be installed" in result.stdout
         assert list(runner.temp.glob("dora-metrics-*")) == []
 
-    def test_half_an_environment_is_never_used(self, runner: Runner) -> None:
+    def test_half_an_environment_is_never_used(self, runner: FakeRunner) -> None:
         runner.add_python()
         (runner.temp / "dora-metrics-draft.killed" / "venv" / "bin").mkdir(parents=True)
 
-        assert runner.use().returncode == 0
-        assert len(runner.calls("python3", "-I", "-m", "pip")) == 1
+        assert runner.run_script().returncode == 0
+        assert len(runner.calls_beginning("python3", "-I", "-m", "pip")) == 1

@@ -1,4 +1,4 @@
-"""DESIGN §1 and style.md rule 11: who may import whom, what the core may not touch, and how long things may be."""
+"""DESIGN §1: which layer may import which, what the core may not use, and the length of functions."""
 
 import ast
 import sys
@@ -20,7 +20,7 @@ LONGEST_FUNCTION = 45
 LONGEST_FILE = 600
 
 LEAVES = ("", "errors")
-"""What all may import: the version, and the exceptions."""
+"""Modules that everything may import: the version, and the exceptions."""
 
 LAYERS = {
     "__main__": ("cli", "runtime"),
@@ -40,7 +40,7 @@ LAYERS = {
     "errors": (),
     "": (),
 }
-"""Each layer, and which others it may import. A run goes down this page."""
+"""Each layer, and the layers that it may import. A run goes down this table."""
 
 CORE = (
     ("cursors", "facts", "formatting", "markdown", "outcome", "schema", "statistics"),
@@ -53,12 +53,12 @@ CORE = (
     ("ledger",),
     ("reports",),
 )
-"""The rooms of the core, from the bottom up: each imports only what stands above it here."""
+"""The packages of the core, bottom up: each imports only those above it in this list."""
 
 DECIDING = tuple(
     f"commands.init.{name}" for name in ("files", "findings", "proposal", "summary", "workflows", "yaml_nodes")
 )
-"""What decides in `init`, beside what gathers and applies there: as pure as the core."""
+"""The pure modules of `init`, held to the same rules as the core."""
 
 PURE_PACKAGES = {"msgspec", "prometheus_client", "jinja2"}
 IMPURE = {
@@ -67,7 +67,7 @@ IMPURE = {
     "pickle", "random", "secrets", "select", "shelve", "shutil", "signal", "socket", "socketserver", "sqlite3", "ssl",
     "subprocess", "sys", "tempfile", "threading", "time", "urllib.request", "uuid", "warnings", "webbrowser",
 }  # fmt: skip
-"""Of the standard library: clock, environment, disk, network, logging, chance."""
+"""Impure modules of the standard library: clock, environment, disk, network, logging, randomness."""
 
 CLOCKS = {"now", "utcnow", "today", "fromtimestamp"}
 IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "__import__", "breakpoint"}
@@ -79,7 +79,7 @@ class Import(NamedTuple):
 
 
 def imports(path: Path) -> Iterator[Import]:
-    """Every module that a file imports, by its full name; also inside functions."""
+    """Full name of every module that a file imports, also inside functions."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (Import(node.lineno, alias.name) for alias in node.names)
@@ -90,7 +90,7 @@ def imports(path: Path) -> Iterator[Import]:
 
 
 def own(path: Path) -> set[str]:
-    """The modules of this package that a file imports: `core.facts` for `dora_metrics.core.facts.Fact`."""
+    """Modules of this package that a file imports: `core.facts` for `dora_metrics.core.facts.Fact`."""
     found = set()
     for _, name in imports(path):
         if name.split(".")[0] == PACKAGE:
@@ -102,7 +102,7 @@ def own(path: Path) -> set[str]:
 
 
 def foreign(path: Path) -> set[str]:
-    """Everything else that a file imports: modules, and names of modules."""
+    """All other imports of a file: modules, and names of modules."""
     return {name for _, name in imports(path) if name.split(".")[0] != PACKAGE}
 
 

@@ -1,4 +1,4 @@
-"""What the tests of pages rest on: nothing is asked of a network, and whatever goes wrong is seen."""
+"""The browser fixture itself: nothing reaches the network, and every complaint is recorded."""
 
 from playwright.sync_api import Browser
 

@@ -1,4 +1,4 @@
-"""Strangers' texts on the page: they stay texts, wherever they stand, and no link leads into a script."""
+"""Hostile texts on the page: they stay text everywhere, and no link runs a script."""
 
 import json
 import re
@@ -15,7 +15,7 @@ from dora_metrics.pipeline import publish
 from support.facts import change, deployment, incident, results_of
 from support.metrics_page import open_page
 
-HOSTILE = [
+HOSTILE_TEXTS = [
     "</script><script>document.title = 'owned'</script>",
     "<!--<script>",
     "\u2028\u2029</script>",
@@ -26,7 +26,7 @@ HOSTILE = [
     "&lt;b&gt;&amp;",
     "]]>--></style><style>*{display:none}",
 ]
-ADDRESSES = [
+HOSTILE_ADDRESSES = [
     "javascript:document.title='owned'",
     "JaVaScRiPt:document.title='owned'",
     "java\nscript:document.title='owned'",
@@ -38,11 +38,11 @@ ADDRESSES = [
 ]
 
 
-def hostile() -> Results:
-    """Every text in every place where one may stand."""
+def hostile_results() -> Results:
+    """Results with every hostile text in every place that can hold one."""
     facts = []
-    for number, text in enumerate(HOSTILE, 1):
-        address = ADDRESSES[number % len(ADDRESSES)]
+    for number, text in enumerate(HOSTILE_TEXTS, 1):
+        address = HOSTILE_ADDRESSES[number % len(HOSTILE_ADDRESSES)]
         more = {"url": address, "service": text, "repository": f"acme/{text}", "environment": f"production/{text}"}
         facts += [
             change(number, title=text, url=address, labels=("hotfix", text)),
@@ -57,7 +57,7 @@ def hostile() -> Results:
 
 
 def test_the_page_has_no_script_but_its_own() -> None:
-    html = publish.page_html(hostile())
+    html = publish.page_html(hostile_results())
     assert len(re.findall(r"<script", html)) == len(re.findall(r"</script", html)) == 3
     data = re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.DOTALL)
     assert data
@@ -66,9 +66,9 @@ def test_the_page_has_no_script_but_its_own() -> None:
 
 
 def test_whatever_is_opened_stays_text(browser: Browser, tmp_path: Path) -> None:
-    with open_page(browser, tmp_path, hostile()) as seen:
+    with open_page(browser, tmp_path, hostile_results()) as seen:
         keys: list[str] = seen.page.evaluate("[...document.querySelectorAll('#scope option')].map(one => one.value)")
-        assert len(keys) == len(HOSTILE)
+        assert len(keys) == len(HOSTILE_TEXTS)
         for key in keys:
             seen.page.get_by_label("Scope", exact=True).select_option(key)
             for metric in ("deployment_frequency", "lead_time", "change_failure_rate"):
@@ -84,7 +84,7 @@ def test_whatever_is_opened_stays_text(browser: Browser, tmp_path: Path) -> None
 
 
 def test_titles_are_shown_as_they_were_written(browser: Browser, tmp_path: Path) -> None:
-    text = HOSTILE[0]
+    text = HOSTILE_TEXTS[0]
     one = results_of(change(1, title=text), deployment(1, version=text, changes=[1], previous="github:deployment:0"))
     with open_page(browser, tmp_path, one, "show=deployment_frequency") as seen:
         assert seen.dialog.inner_text().count(text) == 2
@@ -92,7 +92,7 @@ def test_titles_are_shown_as_they_were_written(browser: Browser, tmp_path: Path)
 
 @given(
     st.recursive(
-        st.text() | st.sampled_from(HOSTILE), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+        st.text() | st.sampled_from(HOSTILE_TEXTS), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
     )
 )
 def test_embedded_json_is_the_same_json_and_ends_nothing(value: object) -> None:
@@ -101,7 +101,7 @@ def test_embedded_json_is_the_same_json_and_ends_nothing(value: object) -> None:
     assert json.loads(text) == json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
-@pytest.mark.parametrize("address", ADDRESSES)
+@pytest.mark.parametrize("address", HOSTILE_ADDRESSES)
 def test_only_http_is_a_link(address: str) -> None:
     assert LinkTable().link_to(address) is None
 

@@ -1,4 +1,4 @@
-"""Charts in Markdown: read and drawn by Mermaid itself, with which GitHub draws them."""
+"""Charts in Markdown, parsed and drawn by Mermaid, which GitHub uses."""
 
 import re
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ def page(browser: Browser) -> Iterator[Page]:
         assert not found.requested_urls
 
 
-def drawn(page: Page, source: str) -> str:
-    """What Mermaid makes of it; a diagram that it cannot read is an error."""
+def draw(page: Page, source: str) -> str:
+    """SVG that Mermaid draws; a diagram that it cannot parse is an error."""
     page.evaluate("source => mermaid.parse(source)", source)
     svg: str = page.evaluate("async source => (await mermaid.render('chart', source)).svg", source)
     return svg
 
 
-def sources(markdown: str) -> list[str]:
+def mermaid_sources(markdown: str) -> list[str]:
     return re.findall(r"^```mermaid\n(.*?)^```$", markdown, re.DOTALL | re.MULTILINE)
 
 
@@ -37,8 +37,8 @@ def sources(markdown: str) -> list[str]:
 def test_twelve_weeks_are_drawn_with_a_bar_each(page: Page, most: int) -> None:
     many = [deployment(number, (at("01-08") + timedelta(minutes=number)).isoformat()) for number in range(1, most + 1)]
     ends = deployment(0, "2023-12-01T12:00"), deployment(9999, "03-12T12:00")
-    (source,) = sources(render_report(*ends, *many).text)
-    svg = drawn(page, source)
+    (source,) = mermaid_sources(render_report(*ends, *many).text)
+    svg = draw(page, source)
     assert svg.count("<rect") >= 12
     assert all(f">W{week:02}<" in svg for week in range(1, 12))
     assert "Deployments a week" in svg
@@ -46,4 +46,4 @@ def test_twelve_weeks_are_drawn_with_a_bar_each(page: Page, most: int) -> None:
 
 def test_what_mermaid_cannot_read_is_noticed(page: Page) -> None:
     with pytest.raises(Exception, match=r"Parse error|No diagram type|Lexical error"):
-        drawn(page, 'xychart-beta\n  x-axis [W36"]]\n  bar [')
+        draw(page, 'xychart-beta\n  x-axis [W36"]]\n  bar [')

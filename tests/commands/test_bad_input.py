@@ -1,4 +1,4 @@
-"""Whatever a run is given: a clear message, the right exit code, never a traceback."""
+"""Any bad input leads to a clear message and the right exit code, never to a traceback."""
 
 import json
 from pathlib import Path

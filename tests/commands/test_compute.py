@@ -1,4 +1,4 @@
-"""DESIGN §4: `compute`, from bytes and flags to an answer or to every problem at once."""
+"""DESIGN §4: `compute`, from bytes and flags to a document, or to all problems at once."""
 
 import json
 import subprocess
@@ -20,12 +20,12 @@ FACT = encode_fact(deployment(1, "03-05T12:00")) + b"\n"
 NOW = "2024-04-01T00:00:00Z"
 
 
-def lines(*facts: Any) -> bytes:  # noqa: ANN401
+def facts_file(*facts: Any) -> bytes:  # noqa: ANN401
     return b"".join(encode_fact(fact) + b"\n" for fact in facts)
 
 
 @dataclass(frozen=True)
-class Ran:
+class ComputeRun:
     code: int
     out: str
     err: str
@@ -44,11 +44,13 @@ class Ran:
 
 @dataclass(frozen=True)
 class Compute:
-    """The program in a folder; `facts` is the content of the facts file, `config` of the config file."""
+    """Run the program in a folder; `facts` is the content of the facts file, `config` of the config file."""
 
     folder: Path
 
-    def __call__(self, *flags: str, facts: bytes | None = FACT, config: str | bytes = "", now: str | None = NOW) -> Ran:
+    def __call__(
+        self, *flags: str, facts: bytes | None = FACT, config: str | bytes = "", now: str | None = NOW
+    ) -> ComputeRun:
         place, stdin = self.folder / "facts.jsonl", BytesIO()
         if facts is not None:
             place.write_bytes(facts)
@@ -60,7 +62,7 @@ class Compute:
             stdin = BytesIO(facts or b"")
         out, err = StringIO(), StringIO()
         code = run(given, Runtime({}, stdin, out, err, at("04-01"), lambda _: None))
-        return Ran(code, out.getvalue(), err.getvalue())
+        return ComputeRun(code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture
@@ -68,11 +70,11 @@ def compute(tmp_path: Path) -> Compute:
     return Compute(tmp_path)
 
 
-def deployments(ran: Ran) -> int:
+def deployment_count(ran: ComputeRun) -> int:
     return sum(scope["metrics"]["deployment_frequency"]["deployments"] for scope in ran.answer["scopes"])
 
 
-# Facts.
+# Facts
 
 
 @pytest.mark.parametrize(
@@ -90,7 +92,7 @@ def deployments(ran: Ran) -> int:
     ],
 )
 def test_facts_are_read_whatever_their_line_ends_and_company(compute: Compute, facts: bytes) -> None:
-    assert deployments(compute(facts=facts)) == 1
+    assert deployment_count(compute(facts=facts)) == 1
 
 
 @pytest.mark.parametrize("facts", [b"", b"\n\n", b"\xef\xbb\xbf"])
@@ -99,7 +101,7 @@ def test_no_facts_are_no_error(compute: Compute, facts: bytes) -> None:
 
 
 def test_facts_come_from_standard_input_too(compute: Compute) -> None:
-    assert deployments(compute("--facts", "-")) == 1
+    assert deployment_count(compute("--facts", "-")) == 1
     assert compute("--facts", "-", facts=b"nonsense\n").problems[0].startswith("standard input:1: ")
 
 
@@ -107,7 +109,7 @@ def test_facts_come_from_a_folder_too(compute: Compute) -> None:
     (compute.folder / "sub" / "er").mkdir(parents=True)
     (compute.folder / "sub" / "er" / "2.jsonl").write_bytes(encode_fact(deployment(2)))
     (compute.folder / "sub" / "notes.txt").write_text("no facts")
-    assert deployments(compute("--facts", str(compute.folder))) == 2
+    assert deployment_count(compute("--facts", str(compute.folder))) == 2
     (compute.folder / "sub" / "er" / "2.jsonl").write_bytes(b"\n[]\n")
     assert compute("--facts", str(compute.folder)).problems == [
         f"{compute.folder}/sub/er/2.jsonl:2: a JSON list, where one object with `kind` and `id` was expected"
@@ -148,15 +150,15 @@ def test_deep_nesting_and_long_lines_are_borne_or_named(compute: Compute) -> Non
     deep = FACT.rstrip()[:-1] + b',"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}\n"
     assert "nested too deeply" in compute(facts=deep).problems[0]
     long = FACT.rstrip()[:-1] + b',"x":"' + b"x" * 10_000_000 + b'"}\n'
-    assert deployments(compute(facts=long + encode_fact(deployment(2)))) == 2
+    assert deployment_count(compute(facts=long + encode_fact(deployment(2)))) == 2
 
 
-# Settings.
+# Settings
 
 
 def test_the_moment_is_a_time_with_an_offset(compute: Compute) -> None:
     assert compute(now="2024-04-01T02:00:00+02:00").answer["generated_at"] == NOW
-    assert compute(now=None).answer["generated_at"] == NOW  # the clock of the tests
+    assert compute(now=None).answer["generated_at"] == NOW  # the fixed clock of the tests
     for wrong in (
         "now",
         "2024-04-01",
@@ -269,7 +271,7 @@ def test_a_config_file_that_was_named_must_be_there(compute: Compute) -> None:
 def test_a_list_is_the_same_in_every_form(compute: Compute, config: str, flags: tuple[str, ...]) -> None:
     """Trap 29."""
     facts = [deployment(1, "03-05"), deployment(2, "03-05T01:00", changes=[1]), change(1, labels=("urgent",))]
-    answer = compute(*flags, facts=lines(*facts), config=config).answer
+    answer = compute(*flags, facts=facts_file(*facts), config=config).answer
     assert answer["scopes"][0]["metrics"]["change_failure_rate"]["failed"] == 1
 
 
@@ -289,7 +291,7 @@ def test_a_list_is_the_same_in_every_form(compute: Compute, config: str, flags: 
     ],
 )
 def test_a_setting_is_the_same_as_a_flag_and_in_the_file(compute: Compute, setting: str, value: str) -> None:
-    facts = lines(deployment(1), deployment(2, environment="qa"), incident(1))
+    facts = facts_file(deployment(1), deployment(2, environment="qa"), incident(1))
     as_flag, in_file = compute(f"--{setting}", value, facts=facts), compute(facts=facts, config=f"{setting}: {value}")
     assert as_flag.code == in_file.code
     assert as_flag.out == in_file.out
@@ -301,7 +303,7 @@ def test_a_setting_is_the_same_as_a_flag_and_in_the_file(compute: Compute, setti
 
 
 def test_explain_says_why_and_works_with_the_other_options(compute: Compute) -> None:
-    facts = lines(deployment(1, version="v1"), incident(1))
+    facts = facts_file(deployment(1, version="v1"), incident(1))
     ran = compute("--explain", "v1", "--timezone", "Europe/Berlin", facts=facts)
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith("### Deployment `v1`: failed, by `incident`\n\n`github:deployment:1`, commit")
@@ -313,7 +315,7 @@ def test_explain_says_why_and_works_with_the_other_options(compute: Compute) -> 
 
 
 def test_what_is_not_known_cannot_be_explained_and_names_what_is_near(compute: Compute) -> None:
-    assert compute("--explain", "v2", facts=lines(deployment(1, version="v1"))).problems == [
+    assert compute("--explain", "v2", facts=facts_file(deployment(1, version="v1"))).problems == [
         "explain: there is nothing called 'v2'; near to it: v1"
     ]
     assert compute("--explain", "").problems == ["explain: there is nothing called ''"]
@@ -322,7 +324,7 @@ def test_what_is_not_known_cannot_be_explained_and_names_what_is_near(compute: C
 
 
 def test_an_explanation_bears_hostile_texts(compute: Compute) -> None:
-    facts = lines(
+    facts = facts_file(
         deployment(0, "03-01"),
         deployment(1, version="`v1` | @octocat <script>", changes=[1]),
         change(1, title="<!-- @team --> [x](javascript:y) #12", url="javascript:alert(1)"),
@@ -335,7 +337,7 @@ def test_an_explanation_bears_hostile_texts(compute: Compute) -> None:
 
 
 def test_a_threshold_that_is_hit_is_told_beside_the_answer_and_fails_with_fail_on(compute: Compute) -> None:
-    facts = lines(deployment(1), incident(1))
+    facts = facts_file(deployment(1), incident(1))
     ran = compute("--fail-on", "change_failure_rate > 0.5", "--warn-on", "lead_time > 1d", facts=facts)
     assert (ran.code, json.loads(ran.out)["scopes"][0]["metrics"]["change_failure_rate"]["ratio"]) == (1, 1)
     hit = "change failure rate is 100 %, above 50 % (change_failure_rate > 0.5)"
@@ -352,12 +354,12 @@ def test_a_custom_benchmark_comes_from_the_file(compute: Compute) -> None:
     assert (metrics["deployment_frequency"]["level"], metrics["change_failure_rate"]["level"]) == ("iron", None)
 
 
-# The answer.
+# The document
 
 
 def test_the_answer_has_the_shape_of_the_contract(compute: Compute) -> None:
     facts = (deployment(0, "02-01"), deployment(1, changes=[1], commit_count=3), change(1), incident(1))
-    answer = compute(facts=lines(*facts)).answer
+    answer = compute(facts=facts_file(*facts)).answer
     assert list(answer) == ["schema", "generated_at", "window", "timezone", "benchmark", "scopes", "notes"]
     assert (answer["schema"], answer["timezone"], answer["benchmark"]) == ("dora-metrics/1", "UTC", "2023")
     assert answer["window"] == {"from": "2024-03-02T00:00:00Z", "to": "2024-04-01T00:00:00Z", "days": 30}
@@ -417,7 +419,7 @@ def test_the_other_formats_bear_hostile_facts(compute: Compute, form: str) -> No
         change(1, title="::error::[x](javascript:y) #12"),
         incident(1, "03-05T01:00", title="<!-- @team -->", url="javascript:alert(1)", **hostile),
     )
-    out = compute("--format", form, facts=lines(*facts))
+    out = compute("--format", form, facts=facts_file(*facts))
     assert out.code == 0
     if form in ("markdown", "weekly"):
         for bad in ("<script>", "<!-- @", "@octocat", "@team", "](javascript:"):
@@ -438,7 +440,7 @@ def test_a_reader_that_has_seen_enough_gets_no_traceback(tmp_path: Path) -> None
     assert done.stderr == ""
 
 
-# Reports.
+# Reports
 
 
 @pytest.mark.parametrize(

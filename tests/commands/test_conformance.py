@@ -1,4 +1,4 @@
-"""The whole conformance collection beside this repository, each case against the program in a process of its own."""
+"""The conformance collection next to this repository; each case runs the program in its own process."""
 
 import os
 import subprocess

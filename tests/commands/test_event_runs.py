@@ -1,4 +1,4 @@
-"""Whole event runs in a folder ledger: what a user sees of each, and that running again changes nothing."""
+"""Complete event runs with a ledger in a folder: what a user sees, and that a second run changes nothing."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""`dora-metrics rebuild`: everything that is derived, again, from all facts of a ledger."""
+"""`dora-metrics rebuild`: derive everything again from all facts of a ledger."""
 
 import json
 from io import BytesIO, StringIO
@@ -12,8 +12,8 @@ from fakes.github import FakeGitHub
 from support.runs import NOW, deployment_status, run_action
 
 
-def rebuilt(environment: dict[str, str], *arguments: str) -> tuple[int, str]:
-    """The exit code and what was printed."""
+def rebuild(environment: dict[str, str], *arguments: str) -> tuple[int, str]:
+    """Exit code and output of the command."""
     out = StringIO()
     world = Runtime(environment, BytesIO(), out, out, NOW, lambda _: None)
     return cli.run(["rebuild", *arguments], world), out.getvalue()
@@ -26,24 +26,24 @@ def ledger(tmp_path: Path) -> Path:
     return tmp_path / "ledger"
 
 
-def scopes(ledger: Path) -> object:
+def scopes_shown(ledger: Path) -> object:
     return json.loads((ledger / "metrics.json").read_text("utf-8"))["scopes"]
 
 
 def test_lost_derived_files_come_back_as_they_were(ledger: Path) -> None:
-    before = scopes(ledger)
+    before = scopes_shown(ledger)
     for name in ("metrics.json", "metrics.prom"):
         (ledger / name).unlink()
-    code, said = rebuilt({}, "--ledger", f"dir:{ledger}")
+    code, said = rebuild({}, "--ledger", f"dir:{ledger}")
     assert code == 0
     assert "acme/shop" in said
-    assert scopes(ledger) == before
+    assert scopes_shown(ledger) == before
     assert (ledger / "metrics.prom").exists()
 
 
 def test_no_fact_changes(ledger: Path) -> None:
     facts = {path: path.read_bytes() for path in ledger.rglob("*.jsonl")}
-    rebuilt({}, "--ledger", f"dir:{ledger}")
+    rebuild({}, "--ledger", f"dir:{ledger}")
     assert {path: path.read_bytes() for path in ledger.rglob("*.jsonl")} == facts
 
 
@@ -51,15 +51,15 @@ def test_a_flag_wins_even_where_it_says_the_default(ledger: Path) -> None:
     config = ledger.parent / "dora.yml"
     config.write_text("window: 7d", "utf-8")
     for arguments, days in (([], 7), (["--window", "30d"], 30)):
-        rebuilt({}, "--ledger", f"dir:{ledger}", "--config", str(config), *arguments)
+        rebuild({}, "--ledger", f"dir:{ledger}", "--config", str(config), *arguments)
         assert json.loads((ledger / "metrics.json").read_text("utf-8"))["window"]["days"] == days
 
 
 def test_a_branch_needs_a_token_and_its_repository(tmp_path: Path) -> None:
     workspace = {"GITHUB_WORKSPACE": str(tmp_path)}
-    code, said = rebuilt(workspace)
+    code, said = rebuild(workspace)
     assert (code, "no `github-token`" in said) == (1, True)
-    code, said = rebuilt({**workspace, "GITHUB_TOKEN": "ghs_x"})
+    code, said = rebuild({**workspace, "GITHUB_TOKEN": "ghs_x"})
     assert (code, "--repository OWNER/NAME" in said) == (1, True)
 
 
@@ -72,14 +72,14 @@ def test_a_branch_is_rebuilt(tmp_path: Path) -> None:
         run_action(tmp_path, "deployment_status", deployment_status(1), given, environment=url)
         repository.commit({"metrics.json": "{}"}, message="By hand", branch="dora-metrics")
         environment = {**url, "GITHUB_TOKEN": github.token, "GITHUB_WORKSPACE": str(tmp_path)}
-        code, _ = rebuilt(environment, "--repository", "acme/shop")
+        code, _ = rebuild(environment, "--repository", "acme/shop")
         document = json.loads(repository.read("metrics.json", "dora-metrics") or b"")
     assert code == 0
     assert document["scopes"][0]["repository"] == "acme/shop"
 
 
 def test_wrong_flags_are_all_told(tmp_path: Path) -> None:
-    code, said = rebuilt({"GITHUB_WORKSPACE": str(tmp_path)}, "--window", "soon", "--benchmark", "2020")
+    code, said = rebuild({"GITHUB_WORKSPACE": str(tmp_path)}, "--window", "soon", "--benchmark", "2020")
     assert code == 2
     assert "flag window: 'soon'" in said
     assert "flag benchmark: '2020'" in said

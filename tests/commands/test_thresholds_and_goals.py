@@ -8,14 +8,14 @@ import pytest
 from support.runs import ActionRun, deployment_status, incident_issue, run_action
 
 
-def broken(folder: Path, **inputs: object) -> ActionRun:
-    """One deployment in 30 days, and an incident that blames it."""
+def run_with_failure(folder: Path, **inputs: object) -> ActionRun:
+    """Run with one deployment in 30 days and an incident attributed to it."""
     run_action(folder, "deployment_status", deployment_status(3))
     return run_action(folder, "issues", incident_issue(), inputs)
 
 
 def test_a_hit_of_fail_on_fails_the_job_after_everything_else_was_done(tmp_path: Path) -> None:
-    ran = broken(tmp_path, **{"fail-on": "change_failure_rate > 0.15"})
+    ran = run_with_failure(tmp_path, **{"fail-on": "change_failure_rate > 0.15"})
     assert ran.code == 1
     said = "change failure rate is 100 %, above 15 %"
     written = said.replace("%", "%25")
@@ -39,7 +39,7 @@ def test_a_hit_of_fail_on_fails_the_job_after_everything_else_was_done(tmp_path:
 
 
 def test_a_hit_of_warn_on_is_a_warning(tmp_path: Path) -> None:
-    ran = broken(tmp_path, **{"warn-on": "deployment_frequency < 1/d\nchange_failure_rate > 0.15"})
+    ran = run_with_failure(tmp_path, **{"warn-on": "deployment_frequency < 1/d\nchange_failure_rate > 0.15"})
     assert ran.code == 0
     assert ran.log.count("::warning title=dora-metrics%3A threshold::") == 2
     assert ran.summary.count("⚠️ **") == 2
@@ -47,11 +47,11 @@ def test_a_hit_of_warn_on_is_a_warning(tmp_path: Path) -> None:
 
 
 def test_strict_takes_a_warning_of_a_threshold_for_what_it_is(tmp_path: Path) -> None:
-    assert broken(tmp_path, **{"warn-on": "change_failure_rate > 0.15", "strict": "true"}).code == 0
+    assert run_with_failure(tmp_path, **{"warn-on": "change_failure_rate > 0.15", "strict": "true"}).code == 0
 
 
 def test_thresholds_that_are_kept_are_said_to_be(tmp_path: Path) -> None:
-    ran = broken(tmp_path, **{"fail-on": "change_failure_rate > 1, lead_time > 1d"})
+    ran = run_with_failure(tmp_path, **{"fail-on": "change_failure_rate > 1, lead_time > 1d"})
     assert ran.code == 0
     assert ran.outputs["violations"] == "[]"
     why = "lead_time > 1d: not judged, the first known deployment only bounds the next one"
@@ -60,14 +60,14 @@ def test_thresholds_that_are_kept_are_said_to_be(tmp_path: Path) -> None:
 
 
 def test_without_thresholds_nothing_is_said_of_them(tmp_path: Path) -> None:
-    ran = broken(tmp_path)
+    ran = run_with_failure(tmp_path)
     assert ran.outputs["violations"] == "[]"
     assert "threshold" not in ran.log + ran.summary
 
 
 def test_an_event_is_judged_by_its_own_scope_and_a_run_without_one_by_all(tmp_path: Path) -> None:
     inputs = {"fail-on": "change_failure_rate > 0.15"}
-    broken(tmp_path)
+    run_with_failure(tmp_path)
     text = json.dumps(deployment_status(4, at="2026-11-21T09:00:00Z")).replace('"production"', '"live"')
     elsewhere = run_action(tmp_path, "deployment_status", text, inputs)
     assert (elsewhere.code, elsewhere.outputs["violations"]) == (0, "[]")
@@ -90,7 +90,7 @@ def test_goals_of_the_config_file_stand_in_the_summary(tmp_path: Path) -> None:
     (tmp_path / ".github" / "dora.yml").write_text(
         "goals:\n  change_failure_rate: {target: 0.1, by: 2027-03-31}\n", "utf-8"
     )
-    ran = broken(tmp_path)
+    ran = run_with_failure(tmp_path)
     assert "Goals: change failure rate at most 10 % by 2027-03-31: 90 points to go, too few weeks to say" in ran.summary
     (goal,) = json.loads(ran.outputs["metrics"])["scopes"][0]["outlook"]["goals"]
     assert (goal["metric"], goal["by"], goal["met"]) == ("change_failure_rate", "2027-03-31", False)

@@ -1,4 +1,4 @@
-"""action.yml, the settings model, the program's outputs and schema/ say the same."""
+"""action.yml, the settings model, the program's outputs and schema/ agree."""
 
 import pytest
 import yaml
@@ -27,7 +27,7 @@ def test_an_inputs_description_is_the_settings_description(name: str) -> None:
 
 
 def test_no_description_holds_an_expression() -> None:
-    """GitHub evaluates expressions there too, and fails on a context that an action does not have."""
+    """GitHub evaluates expressions there too, and fails on a context that actions do not have."""
     described = [*ACTION["inputs"].values(), *ACTION["outputs"].values()]
     assert not [item["description"] for item in described if "${{" in item["description"]]
 
@@ -62,5 +62,5 @@ def test_every_flag_is_a_setting() -> None:
 
 @pytest.mark.parametrize("name", sorted(schemas()))
 def test_the_schema_in_the_repository_is_the_one_the_models_make(name: str) -> None:
-    """`make schema` writes them."""
+    """`make schema` writes the schemas."""
     assert schemas()[name] == (ROOT / "schema" / name).read_text("utf-8")

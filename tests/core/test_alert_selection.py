@@ -1,4 +1,4 @@
-"""Which security alerts are read, and what the notes say of those that GitHub does not tell."""
+"""Which security alerts are read, and the notes about alerts that GitHub does not return."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""DEFINITIONS §5: rounding only on display, in one place."""
+"""DEFINITIONS §5: rounding happens only on display, in one place."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dora_metrics.core.markdown import Md, code_span, escape, join_non_empty, link, md
 
-GAP = "\N{ZERO WIDTH SPACE}"
+ZERO_WIDTH_SPACE = "\N{ZERO WIDTH SPACE}"
 
 TEXTS = st.text(
     st.one_of(
@@ -22,12 +22,12 @@ TEXTS = st.text(
 
 
 CODE = r"`[A-Za-z][\w.: -]*`"
-"""What may stay code, since nothing in it means anything."""
+"""Text that may stay code, since nothing in it has a meaning."""
 
 
-def plain(text: str) -> str:
-    """What a reader sees of escaped Markdown: entities and backslash escapes resolved, nothing else left to render."""
-    return html.unescape(re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)).replace(GAP, "")
+def rendered_text(text: str) -> str:
+    """The text that a reader sees of escaped Markdown; nothing may be left to render."""
+    return html.unescape(re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)).replace(ZERO_WIDTH_SPACE, "")
 
 
 def outside_code(text: object) -> str:
@@ -35,14 +35,14 @@ def outside_code(text: object) -> str:
 
 
 def visible(text: str) -> str:
-    """A text on one line, without what nobody sees."""
+    """A text on one line, without invisible characters."""
     spaced = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in text)
     return " ".join("".join(c for c in spaced if unicodedata.category(c) not in ("Cf", "Cs")).split())
 
 
 @given(TEXTS)
 def test_a_text_renders_as_itself(text: str) -> None:
-    assert plain(escape(text)) == visible(text)
+    assert rendered_text(escape(text)) == visible(text)
 
 
 @given(TEXTS)
@@ -72,21 +72,21 @@ def test_no_line_begins_a_block(text: str) -> None:
 @pytest.mark.parametrize(
     ("hostile", "shown"),
     [
-        ("@octocat look", f"@{GAP}octocat look"),
-        ("\\@octocat", f"\\\\@{GAP}octocat"),
-        ("a@b.example", f"a@{GAP}b.example"),
-        ("@acme/team", f"@{GAP}acme/team"),
-        ("fixes #12", f"fixes #{GAP}12"),
-        ("acme/shop#12", f"acme/shop#{GAP}12"),
-        ("gh-12 GH-12", f"gh{GAP}-12 GH{GAP}-12"),
-        ("https://evil.example", f"https{GAP}://evil.example"),
-        ("HTTP://evil.example", f"HTTP{GAP}://evil.example"),
-        ("www.evil.example", f"www{GAP}.evil.example"),
-        ("_https://evil.example", f"\\_https{GAP}://evil.example"),
-        ("0123456 is", f"012345{GAP}6 is"),
-        ("aaa0123456", f"aaa012{GAP}3456"),
-        ("deadbeef", f"deadbe{GAP}ef"),
-        ("a" * 40, f"{GAP}".join(("a" * 6,) * 6) + f"{GAP}aaaa"),
+        ("@octocat look", f"@{ZERO_WIDTH_SPACE}octocat look"),
+        ("\\@octocat", f"\\\\@{ZERO_WIDTH_SPACE}octocat"),
+        ("a@b.example", f"a@{ZERO_WIDTH_SPACE}b.example"),
+        ("@acme/team", f"@{ZERO_WIDTH_SPACE}acme/team"),
+        ("fixes #12", f"fixes #{ZERO_WIDTH_SPACE}12"),
+        ("acme/shop#12", f"acme/shop#{ZERO_WIDTH_SPACE}12"),
+        ("gh-12 GH-12", f"gh{ZERO_WIDTH_SPACE}-12 GH{ZERO_WIDTH_SPACE}-12"),
+        ("https://evil.example", f"https{ZERO_WIDTH_SPACE}://evil.example"),
+        ("HTTP://evil.example", f"HTTP{ZERO_WIDTH_SPACE}://evil.example"),
+        ("www.evil.example", f"www{ZERO_WIDTH_SPACE}.evil.example"),
+        ("_https://evil.example", f"\\_https{ZERO_WIDTH_SPACE}://evil.example"),
+        ("0123456 is", f"012345{ZERO_WIDTH_SPACE}6 is"),
+        ("aaa0123456", f"aaa012{ZERO_WIDTH_SPACE}3456"),
+        ("deadbeef", f"deadbe{ZERO_WIDTH_SPACE}ef"),
+        ("a" * 40, f"{ZERO_WIDTH_SPACE}".join(("a" * 6,) * 6) + f"{ZERO_WIDTH_SPACE}aaaa"),
         ("a" * 41, "a" * 41),
         ("<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"),
         ("<!-- gone", "&lt;!-- gone"),
@@ -96,9 +96,9 @@ def test_no_line_begins_a_block(text: str) -> None:
         ("a | b", "a \\| b"),
         ("- [ ] a", "\\- \\[ \\] a"),
         ("[x](javascript:alert(1))", "\\[x\\](javascript:alert(1))"),
-        ("![x](http://a)", f"!\\[x\\](http{GAP}://a)"),
+        ("![x](http://a)", f"!\\[x\\](http{ZERO_WIDTH_SPACE}://a)"),
         ("`code` **b** _i_ ~~s~~", "`code` \\*\\*b\\*\\* \\_i\\_ \\~\\~s\\~\\~"),
-        ("`@octocat` and `<b>`", f"\\`@{GAP}octocat\\` and \\`&lt;b&gt;\\`"),
+        ("`@octocat` and `<b>`", f"\\`@{ZERO_WIDTH_SPACE}octocat\\` and \\`&lt;b&gt;\\`"),
         ("``code`", "\\``code`"),
         ("$\\math$", "\\$\\\\math\\$"),
         ("# head", "\\# head"),

@@ -1,4 +1,4 @@
-"""Which week, month or quarter a report is about, and from when on it is due."""
+"""Which week, month or quarter a report covers, and when it is due."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo

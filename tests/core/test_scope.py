@@ -5,10 +5,12 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
+from dora_metrics.core.scope import Scope, default_service, deployment_label, scope_of
 from support.facts import (
     at,
     change,
     deployment,
+    deployment_id,
     document_of,
     failed_deployment,
     failure_rules,
@@ -19,8 +21,8 @@ from support.facts import (
 )
 
 DEFAULT_NAMES = ["production", "PRODUCTION", "Prod", "live", "prd"]
-WITH_MORE_BEHIND = ["prod-eu", "production/eu", "prd_us", "live.blue", "Production-1", "prod--", "prod-eu/1"]
-OTHERS = [
+SUFFIXED_NAMES = ["prod-eu", "production/eu", "prd_us", "live.blue", "Production-1", "prod--", "prod-eu/1"]
+OTHER_NAMES = [
     "staging",
     "prerelease",
     "preprod",
@@ -34,16 +36,16 @@ OTHERS = [
 ]
 
 
-def scopes(*facts: Struct, **settings: Any) -> list[tuple[str, str, str]]:  # noqa: ANN401
+def scope_names(*facts: Struct, **settings: Any) -> list[tuple[str, str, str]]:  # noqa: ANN401
     return [(one.repository, one.service, one.environment) for one in document_of(*facts, **settings).scopes]
 
 
-@pytest.mark.parametrize("environment", [*DEFAULT_NAMES, *WITH_MORE_BEHIND])
+@pytest.mark.parametrize("environment", [*DEFAULT_NAMES, *SUFFIXED_NAMES])
 def test_a_production_name_makes_a_scope_whatever_its_case_also_with_more_behind_it(environment: str) -> None:
-    assert scopes(deployment(1, environment=environment)) == [("acme/shop", "shop", environment)]
+    assert scope_names(deployment(1, environment=environment)) == [("acme/shop", "shop", environment)]
 
 
-@pytest.mark.parametrize("environment", OTHERS)
+@pytest.mark.parametrize("environment", OTHER_NAMES)
 def test_any_other_environment_has_facts_but_no_scope_and_the_notes_say_so(environment: str) -> None:
     found = document_of(deployment(1, environment=environment))
     assert found.scopes == []
@@ -52,14 +54,14 @@ def test_any_other_environment_has_facts_but_no_scope_and_the_notes_say_so(envir
 
 def test_production_names_are_no_globs_and_no_patterns() -> None:
     facts = [deployment(n, environment=name) for n, name in enumerate(["p*", "prod", "p.d", "pxd", "P*-eu"], 1)]
-    assert scopes(*facts, production_environments=("p*", "p.d")) == [
+    assert scope_names(*facts, production_environments=("p*", "p.d")) == [
         ("acme/shop", "shop", name) for name in ("P*-eu", "p*", "p.d")
     ]
 
 
 def test_with_no_production_names_nothing_is_production() -> None:
     facts = (deployment(1), deployment(2, environment=""), deployment(3, environment="-eu"))
-    assert scopes(*facts, production_environments=()) == []
+    assert scope_names(*facts, production_environments=()) == []
 
 
 def test_scopes_are_compared_as_written_and_never_blended() -> None:
@@ -69,7 +71,7 @@ def test_scopes_are_compared_as_written_and_never_blended() -> None:
         deployment(3, service="api"),
         deployment(4, repository="Acme/Shop"),
     )
-    assert scopes(*facts) == [
+    assert scope_names(*facts) == [
         ("Acme/Shop", "shop", "production"),
         ("acme/shop", "api", "production"),
         ("acme/shop", "shop", "Production"),
@@ -80,13 +82,13 @@ def test_scopes_are_compared_as_written_and_never_blended() -> None:
 
 def test_the_service_is_by_default_the_name_of_the_repository_without_its_owner() -> None:
     facts = (deployment(1, service=None), deployment(2, service=""), deployment(3, service="shop"))
-    assert scopes(*facts) == [("acme/shop", "shop", "production")]
+    assert scope_names(*facts) == [("acme/shop", "shop", "production")]
 
 
 def test_repositories_that_have_a_part_of_their_name_in_common_are_others() -> None:
     """Trap 21: `api` and `app`."""
     facts = (deployment(1, repository="acme/api", service=None), deployment(2, repository="acme/api-2", service=None))
-    assert scopes(*facts) == [("acme/api", "api", "production"), ("acme/api-2", "api-2", "production")]
+    assert scope_names(*facts) == [("acme/api", "api", "production"), ("acme/api-2", "api-2", "production")]
 
 
 def test_without_any_recorded_environment_all_deployments_of_a_repository_are_production() -> None:
@@ -111,17 +113,17 @@ def test_once_one_environment_is_recorded_those_without_are_not_production() -> 
 
 def test_another_repository_that_records_environments_changes_nothing() -> None:
     facts = (deployment(1, environment=None), deployment(2, repository="acme/other", environment="staging"))
-    assert scopes(*facts) == [("acme/shop", "shop", "production")]
+    assert scope_names(*facts) == [("acme/shop", "shop", "production")]
 
 
 @pytest.mark.parametrize("status", ["success", "failure", "cancelled"])
 def test_a_scope_exists_once_it_has_a_deployment_however_it_ended(status: str) -> None:
-    assert scopes(deployment(1, status=status)) == [("acme/shop", "shop", "production")]
+    assert scope_names(deployment(1, status=status)) == [("acme/shop", "shop", "production")]
 
 
 def test_a_scope_exists_with_an_incident_that_matches_no_other() -> None:
-    assert scopes(incident(1)) == [("acme/shop", "shop", "production")]
-    assert scopes(deployment(1), incident(1, service="api")) == [
+    assert scope_names(incident(1)) == [("acme/shop", "shop", "production")]
+    assert scope_names(deployment(1), incident(1, service="api")) == [
         ("acme/shop", "api", "production"),
         ("acme/shop", "shop", "production"),
     ]
@@ -129,15 +131,15 @@ def test_a_scope_exists_with_an_incident_that_matches_no_other() -> None:
 
 def test_an_incident_without_an_environment_makes_no_scope_beside_one_that_only_had_failures() -> None:
     facts = (failed_deployment(1, environment="prod", service="api"), incident(1, environment=None, service=None))
-    assert scopes(*facts) == [("acme/shop", "api", "prod")]
+    assert scope_names(*facts) == [("acme/shop", "api", "prod")]
 
 
 def test_changes_and_vulnerabilities_make_no_scope() -> None:
-    assert scopes(change(1), vulnerability(1)) == []
+    assert scope_names(change(1), vulnerability(1)) == []
 
 
 def test_a_retracted_fact_is_in_no_number_and_makes_no_scope() -> None:
-    assert scopes(deployment(1, retracted=True), incident(1, retracted=True)) == []
+    assert scope_names(deployment(1, retracted=True), incident(1, retracted=True)) == []
 
 
 def test_nothing_at_all_is_an_answer_without_scopes() -> None:
@@ -154,7 +156,7 @@ def test_a_cancelled_deployment_is_in_no_denominator() -> None:
 
 
 def test_deployments_are_in_order_of_their_finish_their_start_their_id() -> None:
-    """The incident blames the last of those that finished in its second; trap 13."""
+    """The incident is attributed to the last deployment that finished in its second; trap 13."""
     tied = [
         deployment(1, "03-05T12:00", started_at="03-05T11:00"),
         deployment(2, "03-05T12:00", started_at="03-05T11:30"),
@@ -177,3 +179,15 @@ def test_the_evidence_lists_every_deployment_of_the_window_with_what_it_brought(
     assert first.changes == ("github:pull:acme/shop#7",)
     assert first.finished_at == at("03-05T12:00")
     assert (second.sha, second.status, second.commit_count, second.changes) == (None, "failure", None, None)
+
+
+def test_a_scope_is_named_by_what_was_recorded_and_else_by_the_repository_and_production() -> None:
+    assert scope_of(deployment(1, service="api", environment="prod")) == Scope("acme/shop", "api", "prod")
+    assert scope_of(deployment(1, service=None, environment=None)) == Scope("acme/shop", "shop", "production")
+    assert default_service("host/acme/shop") == "shop"
+
+
+def test_a_deployment_is_called_by_its_version_else_by_seven_letters_of_its_sha_else_by_its_id() -> None:
+    assert deployment_label(deployment(1, version="v1")) == "v1"
+    assert deployment_label(deployment(1, sha="abcdef0123" + "0" * 30)) == "abcdef0"
+    assert deployment_label(deployment(1, sha=None)) == deployment_id(1)

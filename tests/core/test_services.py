@@ -1,4 +1,4 @@
-"""Which services a file belongs to: the patterns of `services`, with paths that they fit and paths that they do not."""
+"""Which services a file belongs to: patterns of `services`, with paths that match and paths that do not."""
 
 import re
 import time
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dora_metrics.core.services import Globs, Services, compile_pattern, fixed_prefix, parse_services
 
 EXAMPLES = [
-    # pattern, paths that it fits, paths that it does not
+    # pattern, paths that match, paths that do not
     ("web/**", "web/a web/a/b.js", "web webs/a x/web/a"),
     ("web/", "web/a web/a/b.js", "web webs/a"),
     ("web", "web web/a web/a/b.js", "webs/a x/web"),
@@ -132,8 +132,8 @@ names = st.lists(st.sampled_from(["a", "b", "*", "?", "**", "[ab]", "[!a]"]), ma
 patterns = st.lists(st.just("**") | names, min_size=1, max_size=4).map("/".join)
 
 
-def fits(pattern: str, path: str) -> bool:
-    """The meaning of a pattern, slowly: every way to take it apart is tried."""
+def matches_by_definition(pattern: str, path: str) -> bool:
+    """The definition of a pattern, implemented slowly: every split is tried."""
     if not pattern:
         return not path
     for token, rest in (("**/", pattern[3:]), ("**", pattern[2:]), ("*", pattern[1:])):
@@ -141,25 +141,27 @@ def fits(pattern: str, path: str) -> bool:
             ends = range(len(path) + 1)
             taken = (path[:end] for end in ends)
             if token == "**/":
-                return fits(rest, path) or any(t.endswith("/") and fits(rest, path[len(t) :]) for t in taken)
-            return any(("/" not in t or token == "**") and fits(rest, path[len(t) :]) for t in taken)
+                return matches_by_definition(rest, path) or any(
+                    t.endswith("/") and matches_by_definition(rest, path[len(t) :]) for t in taken
+                )
+            return any(("/" not in t or token == "**") and matches_by_definition(rest, path[len(t) :]) for t in taken)
     one = re.match(r"\[!?[ab]+\]|.", pattern)
     assert one
     wanted = {"?": "[^/]", "[ab]": "[ab]", "[!a]": "[^a/]"}.get(one[0], re.escape(one[0]))
-    return re.match(wanted, path) is not None and fits(pattern[one.end() :], path[1:])
+    return re.match(wanted, path) is not None and matches_by_definition(pattern[one.end() :], path[1:])
 
 
-def inner_folders(pattern: str) -> bool:
-    """Whether every `**/` begins a folder; within a name it is `**` and a slash."""
+def has_only_folder_wildcards(pattern: str) -> bool:
+    """Whether every `**/` begins a path segment; within a name it is `**` and a slash."""
     return re.search(r"[^/]\*\*/", pattern) is None
 
 
-@given(patterns.filter(inner_folders), paths)
+@given(patterns.filter(has_only_folder_wildcards), paths)
 def test_what_is_taken_and_never_given_back_loses_no_match(pattern: str, path: str) -> None:
     last = pattern.rpartition("/")[2]
     whole = f"{pattern}**" if pattern.endswith("/") else pattern
     below = not set(last) & set("*?[")
-    meant = fits(whole, path) or (below and fits(f"{whole}/**", path))
+    meant = matches_by_definition(whole, path) or (below and matches_by_definition(f"{whole}/**", path))
     assert (compile_pattern(pattern).fullmatch(path) is not None) == meant
 
 
@@ -225,7 +227,7 @@ def test_patterns_are_a_list_or_a_text_with_commas_or_lines() -> None:
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_told_all_at_once(written: object, problems: list[str]) -> None:
-    with pytest.raises(ValueError) as told:  # noqa: PT011 - its arguments are looked at
+    with pytest.raises(ValueError) as told:  # noqa: PT011 - the arguments are checked below
         parse_services(written)
     assert len(told.value.args) == len(problems)
     assert [one for one, said in zip(problems, told.value.args, strict=True) if one not in said] == []

@@ -1,4 +1,4 @@
-"""`deployment-source: auto`: which of GitHub's things count as deployments, and the sentence that says why."""
+"""`deployment-source: auto`: which records of GitHub count as deployments, and the sentence that explains it."""
 
 import pytest
 

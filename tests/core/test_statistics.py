@@ -1,4 +1,4 @@
-"""DEFINITIONS §5: our few formulas, held against numpy, scipy and statsmodels."""
+"""DEFINITIONS §5: our formulas compared with numpy, scipy and statsmodels."""
 
 import math
 import random
@@ -72,7 +72,7 @@ def test_the_interval_of_the_median_covers_it_in_at_least_95_of_100_samples() ->
         found = quantile_interval(sorted(made.expovariate(1) for _ in range(25)), 0.5)
         assert found is not None
         hits += found[0] <= math.log(2) <= found[1]
-    assert hits / 2000 > 0.94  # 95.7 % by calculation, less three standard errors
+    assert hits / 2000 > 0.94  # 95.7 % calculated, minus three standard errors
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 37, 1000, 10**6])
@@ -90,7 +90,7 @@ def test_no_trials_have_no_interval() -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 10, 17, 100, 999, 12_345, 10**6])
 def test_the_interval_of_a_count_is_garwoods(count: int) -> None:
-    poisson_interval.cache_clear()  # what is remembered is not computed
+    poisson_interval.cache_clear()  # cached results are not computed again
     low, high = poisson_interval(count)
     assert low == pytest.approx(stats.chi2.ppf(0.025, 2 * count) / 2 if count else 0, rel=1e-9)
     assert high == pytest.approx(stats.chi2.ppf(0.975, 2 * count + 2) / 2, rel=1e-9)
@@ -170,3 +170,11 @@ def test_a_p_value_is_one_and_the_same_from_both_sides(a: int, b: int, c: int, d
     ):
         assert 0 < p <= 1
         assert p == pytest.approx(swapped)
+
+
+def test_one_failure_is_as_improbable_as_it_is() -> None:
+    """One of three against none of thirty: the one may be any of the 33."""
+    assert fisher_exact_p(1, 3, 0, 30) == pytest.approx(3 / 33)
+    assert fisher_exact_p(3, 3, 29, 30) == pytest.approx(1)
+    assert mann_whitney_p([], [1.0]) == mann_whitney_p([1.0], []) == 1
+    assert poisson_rates_p(0, 30, 0, 30) == 1

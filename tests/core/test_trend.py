@@ -1,4 +1,4 @@
-"""DEFINITIONS §5: trends over weekly values, held against scipy and against counting every order."""
+"""DEFINITIONS §5: trends over weekly values compared with scipy and with counting every order."""
 
 import random
 from itertools import permutations
@@ -13,18 +13,18 @@ from dora_metrics.core.statistics import TrendEstimate, estimate_trend, mann_ken
 values = st.integers(0, 12).map(float)
 
 
-def kendall(sample: list[float], method: str) -> float:
+def scipy_kendall(sample: list[float], method: str) -> float:
     return float(stats.kendalltau(range(len(sample)), sample, method=method).pvalue)
 
 
 @given(st.lists(st.integers(0, 10**6).map(float), min_size=2, max_size=50, unique=True))
 def test_without_ties_the_chance_is_scipys_exact_one(sample: list[float]) -> None:
-    assert mann_kendall_p(sample) == pytest.approx(kendall(sample, "exact"), rel=1e-9)
+    assert mann_kendall_p(sample) == pytest.approx(scipy_kendall(sample, "exact"), rel=1e-9)
 
 
 @pytest.mark.parametrize("sample", [[1, 1, 2, 3], [2, 2, 1, 1, 3], [0, 0, 0, 1, 1, 2], [3, 1, 1, 1, 0, 0], [5, 5, 4]])
 def test_with_ties_it_is_the_share_of_all_orders_that_are_at_least_as_one_sided(sample: list[float]) -> None:
-    """`S` is what the test is made on: rising pairs less falling ones."""
+    """The test statistic `S`: rising pairs minus falling pairs."""
 
     def s(order: tuple[float, ...] | list[float]) -> int:
         return sum((b > a) - (b < a) for i, a in enumerate(order) for b in order[i + 1 :])
@@ -39,7 +39,7 @@ def test_with_ties_it_is_the_share_of_all_orders_that_are_at_least_as_one_sided(
 def test_above_fifty_values_it_is_the_normal_approximation_with_ties(n: int, most: int) -> None:
     made = random.Random(n * most)
     sample = [made.randrange(most) + i * most / 300 // 1 for i in range(n)]
-    assert mann_kendall_p(sample) == pytest.approx(kendall(sample, "asymptotic"), rel=1e-9)
+    assert mann_kendall_p(sample) == pytest.approx(scipy_kendall(sample, "asymptotic"), rel=1e-9)
 
 
 @pytest.mark.parametrize("sample", [[], [1.0], [2.0] * 5, [0.0] * 60])

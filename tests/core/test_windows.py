@@ -1,4 +1,4 @@
-"""DEFINITIONS §1: what a window is, and what belongs to it."""
+"""DEFINITIONS §1: windows, and what belongs to them."""
 
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -34,7 +34,7 @@ def test_a_span_is_minutes_hours_days_or_weeks(text: str, days: float) -> None:
 
 
 def test_dates_are_midnights_in_the_time_zone_and_the_second_is_excluded() -> None:
-    """March in Berlin begins at 23:00Z in winter and ends at 22:00Z in summer: 31 days less an hour."""
+    """March in Berlin begins at 23:00Z in winter and ends at 22:00Z in summer: 31 days minus one hour."""
     found = document_of(window="2024-03-01..2024-04-01", zone="Europe/Berlin", now="05-01").window
     assert (found.start, found.end) == (at("02-29T23:00"), at("03-31T22:00"))
     assert found.days == pytest.approx(31 - 1 / 24)
@@ -114,7 +114,7 @@ def test_all_bears_times_that_cannot_be(when: str, zone: str) -> None:
 
 
 def test_the_previous_window_has_the_same_length_and_ends_where_this_one_starts() -> None:
-    """5 to 15 March, so that 24 February is the first day before it: 2024 is a leap year."""
+    """5 to 15 March. 2024 is a leap year, so 24 February is the first day before it."""
     facts = [
         deployment(n, day)
         for n, day in enumerate(["02-23T23:59", "02-24", "03-04T23:59", "03-05", "03-14T23:59", "03-15"])

@@ -1,4 +1,4 @@
-"""examples/ can be pasted: GitHub accepts them, they are pinned and least-privileged, and what they set exists."""
+"""examples/ can be pasted: valid for GitHub, pinned, least-privileged, and every setting in them exists."""
 
 import re
 import subprocess
@@ -17,33 +17,33 @@ from support.paths import ROOT
 from support.tools import require_tool
 
 EXAMPLES = ROOT / "examples"
-FORM = EXAMPLES / "incident-form.yml"
-SETTINGS = EXAMPLES / "dora.yml"
-WORKFLOWS = sorted(set(EXAMPLES.glob("*.yml")) - {FORM, SETTINGS})
+INCIDENT_FORM = EXAMPLES / "incident-form.yml"
+SETTINGS_FILE = EXAMPLES / "dora.yml"
+WORKFLOWS = sorted(set(EXAMPLES.glob("*.yml")) - {INCIDENT_FORM, SETTINGS_FILE})
 CALLER = EXAMPLES / "five-lines.yml"
-OURS = "OWNER/dora-metrics@main"
-CALLED = "OWNER/dora-metrics/.github/workflows/dora.yml@main"
+OUR_ACTION = "OWNER/dora-metrics@main"
+CALLED_WORKFLOW = "OWNER/dora-metrics/.github/workflows/dora.yml@main"
 
-PINS = {
+ACTION_PINS = {
     "actions/checkout": ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
     "actions/cache": ("27d5ce7f107fe9357f9df03efb73ab90386fccae", "v5.0.5"),
 }
-"""Commits that are known to be those of these tags. Whoever moves a pin moves it here as well."""
+"""Verified commits of these tags. Whoever moves a pin moves it here as well."""
 
-ONE_CALL = {"mode", "environment", "status", "version", "config", "runtime"}
-SECRET = {"github-token", "pushgateway-password", "endpoint-token", "endpoint-secret"}
+REUSABLE_INPUTS = {"mode", "environment", "status", "version", "config", "runtime"}
+SECRET_INPUTS = {"github-token", "pushgateway-password", "endpoint-token", "endpoint-secret"}
 
 each_workflow = pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 each_other_workflow = pytest.mark.parametrize("path", sorted({*WORKFLOWS} - {CALLER}), ids=lambda path: path.name)
 
 
-def read(path: Path) -> dict[Any, Any]:
+def read_yaml(path: Path) -> dict[Any, Any]:
     content: dict[Any, Any] = yaml.safe_load(path.read_text("utf-8"))
     return content
 
 
 def jobs(path: Path) -> list[dict[str, Any]]:
-    return list(read(path)["jobs"].values())
+    return list(read_yaml(path)["jobs"].values())
 
 
 def steps(path: Path) -> list[dict[str, Any]]:
@@ -51,7 +51,7 @@ def steps(path: Path) -> list[dict[str, Any]]:
 
 
 def our_steps(path: Path) -> list[dict[str, Any]]:
-    return [step for step in (*steps(path), *jobs(path)) if step.get("uses") in (OURS, CALLED)]
+    return [step for step in (*steps(path), *jobs(path)) if step.get("uses") in (OUR_ACTION, CALLED_WORKFLOW)]
 
 
 @each_workflow
@@ -64,7 +64,7 @@ def test_github_accepts_the_workflow(path: Path) -> None:
 
 
 def test_zizmor_finds_nothing() -> None:
-    """Exceptions stand in the examples with their reason, or in zizmor.yml beside this file."""
+    """Exceptions are in the examples with their reason, or in zizmor.yml in this folder."""
     options = ["--offline", "--no-progress", "--config", str(Path(__file__).with_name("zizmor.yml"))]
     result = subprocess.run(
         [str(require_tool("zizmor")), *options, *map(str, WORKFLOWS)], capture_output=True, text=True, check=False
@@ -81,24 +81,24 @@ def test_an_exception_for_zizmor_has_a_reason(path: Path) -> None:
 @each_workflow
 def test_every_action_of_others_is_pinned_to_the_commit_of_its_tag(path: Path) -> None:
     found = re.findall(r"^\s*(?:- )?uses: (\S+?)@(\S+)(?: # (\S+))?", path.read_text("utf-8"), flags=re.MULTILINE)
-    others = [use for use in found if f"{use[0]}@{use[1]}" not in (OURS, CALLED)]
-    assert [use for use in others if PINS.get("/".join(use[0].split("/")[:2])) != (use[1], use[2])] == []
+    others = [use for use in found if f"{use[0]}@{use[1]}" not in (OUR_ACTION, CALLED_WORKFLOW)]
+    assert [use for use in others if ACTION_PINS.get("/".join(use[0].split("/")[:2])) != (use[1], use[2])] == []
 
 
 @each_workflow
 def test_the_reader_is_told_what_to_put_for_the_placeholder(path: Path) -> None:
     text = path.read_text("utf-8")
-    assert text.count("OWNER is where you keep this action") == text.count(OURS) + text.count(CALLED) > 0
+    assert text.count("OWNER is where you keep this action") == text.count(OUR_ACTION) + text.count(CALLED_WORKFLOW) > 0
 
 
 @each_workflow
 def test_a_workflow_has_only_the_permissions_that_its_jobs_name(path: Path) -> None:
     named = all("permissions" in job for job in jobs(path))
-    assert read(path).get("permissions") == {} or (path == CALLER and named)
+    assert read_yaml(path).get("permissions") == {} or (path == CALLER and named)
 
 
 NOT_GRANTED = ("vulnerability-alerts", "read")
-"""What a default uses where it may, and the example leaves out: it shows open alerts to whoever reads the ledger."""
+"""Used by default if permitted, and left out of the example: it shows open alerts to all readers of the ledger."""
 
 
 def test_the_job_that_calls_everything_is_five_lines_and_its_permissions_are_explained() -> None:
@@ -135,7 +135,7 @@ def test_no_text_of_an_event_reaches_a_shell(path: Path) -> None:
 
 @each_workflow
 def test_every_input_exists_and_its_value_can_be_used(path: Path) -> None:
-    declared = read(ROOT / "action.yml")["inputs"]
+    declared = read_yaml(ROOT / "action.yml")["inputs"]
     for step in our_steps(path):
         given = step.get("with", {})
         assert set(given) <= set(declared)
@@ -146,44 +146,44 @@ def test_every_input_exists_and_its_value_can_be_used(path: Path) -> None:
 @each_workflow
 def test_every_output_that_is_used_exists(path: Path) -> None:
     used = set(re.findall(r"steps\.dora\.outputs\.([\w-]+)", path.read_text("utf-8")))
-    assert used <= set(read(ROOT / "action.yml")["outputs"])
+    assert used <= set(read_yaml(ROOT / "action.yml")["outputs"])
 
 
 @each_workflow
 def test_a_ledger_in_a_folder_is_kept_under_a_key_that_is_new_in_every_run(path: Path) -> None:
-    """A cache is immutable: with a key of its own a run can save, by the prefix it begins where the last one ended."""
+    """A cache is immutable: a run saves under its own key and restores the latest one by the prefix."""
     folders = {ledger.partition(":")[2] for step in our_steps(path) if (ledger := step.get("with", {}).get("ledger"))}
     kept = [step["with"] for step in steps(path) if step.get("uses", "").startswith("actions/cache@")]
     assert {options["path"] for options in kept} == folders
     for options in kept:
         assert options["key"] == options["restore-keys"] + "${{ github.run_id }}-${{ github.run_attempt }}"
-        assert read(path)["concurrency"] == {"group": "dora-metrics", "queue": "max"}
+        assert read_yaml(path)["concurrency"] == {"group": "dora-metrics", "queue": "max"}
 
 
 def test_the_settings_file_names_every_setting_that_belongs_into_it() -> None:
-    assert set(read(SETTINGS)) == set(NAMES) - ONE_CALL - SECRET
+    assert set(read_yaml(SETTINGS_FILE)) == set(NAMES) - REUSABLE_INPUTS - SECRET_INPUTS
 
 
-def settings_file() -> Layer:
-    return loading.config_layer("dora.yml", SETTINGS.read_bytes())
+def settings_example() -> Layer:
+    return loading.config_layer("dora.yml", SETTINGS_FILE.read_bytes())
 
 
 def test_the_settings_file_as_it_stands_changes_nothing() -> None:
-    assert names_without_effect([settings_file()]) == ()
-    assert load_settings([settings_file()]) == Settings(custom=read(SETTINGS)["custom"])
+    assert names_without_effect([settings_example()]) == ()
+    assert load_settings([settings_example()]) == Settings(custom=read_yaml(SETTINGS_FILE)["custom"])
 
 
 def test_the_example_of_a_table_of_levels_can_be_used() -> None:
-    layers = [settings_file(), Layer("input", {"benchmark": "custom"})]
+    layers = [settings_example(), Layer("input", {"benchmark": "custom"})]
     assert load_settings(layers).benchmark_levels.name == "custom"
 
 
 def test_the_goals_and_thresholds_that_the_settings_file_shows_can_be_used() -> None:
-    """They stand behind a `#`, since as it stands the file changes nothing."""
-    _, _, rest = SETTINGS.read_text("utf-8").partition("goals: {}")
+    """The settings are commented out, since the file as pasted changes nothing."""
+    _, _, rest = SETTINGS_FILE.read_text("utf-8").partition("goals: {}")
     shown = "".join(re.findall(r"^#(   \w.*\n)", rest.partition("# ---")[0], flags=re.MULTILINE))
     found = load_settings([Layer("file", {"goals": yaml.safe_load(shown)})])
     assert len(found.policy.goals) == len(units.METRIC_NAMES)
-    _, _, rest = SETTINGS.read_text("utf-8").partition("fail-on: []")
+    _, _, rest = SETTINGS_FILE.read_text("utf-8").partition("fail-on: []")
     items = yaml.safe_load("".join(re.findall(r"^#(   - .*\n)", rest.partition("warn-on")[0], flags=re.MULTILINE)))
     assert load_settings([Layer("file", {"fail-on": items})]).fail_on == tuple(items)

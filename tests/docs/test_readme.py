@@ -1,4 +1,4 @@
-"""The README and the other pages say what is true of the program beside them."""
+"""The README and the other pages agree with the program."""
 
 import os
 import re
@@ -47,12 +47,12 @@ NOW = datetime(2026, 11, 21, 9, 5, tzinfo=UTC)
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
-def blocks(text: str, language: str) -> list[str]:
+def code_blocks(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.DOTALL | re.MULTILINE)
 
 
-def rows(text: str, heading: str) -> list[list[str]]:
-    """The cells of the table that stands first after a text."""
+def table_rows(text: str, heading: str) -> list[list[str]]:
+    """Cells of the first table after a text."""
     _, _, rest = text.partition(heading)
     table = re.search(r"(?:^\|.*\|\n)+", rest, flags=re.MULTILINE)
     assert table, heading
@@ -72,23 +72,23 @@ def test_the_two_commands_are_on_the_first_screen() -> None:
     assert "make test" in first_screen
 
 
-def generated(shown: str, expected: str) -> None:
-    """A part of the README that is made from another file. `DORA_GOLDEN=write` writes it, as it does golden files."""
+def assert_generated(text: str, expected: str) -> None:
+    """A part of the README that is made from another file. `DORA_GOLDEN=write` writes it, like golden files."""
     if os.environ.get("DORA_GOLDEN") == "write":
         path = ROOT / "README.md"
-        path.write_text(path.read_text("utf-8").replace(shown, expected), "utf-8", newline="\n")
+        path.write_text(path.read_text("utf-8").replace(text, expected), "utf-8", newline="\n")
     else:
-        assert shown == expected
+        assert text == expected
 
 
 def yaml_block(beginning: str) -> str:
-    (block,) = (block for block in blocks(README, "yaml") if block.startswith(beginning))
+    (block,) = (block for block in code_blocks(README, "yaml") if block.startswith(beginning))
     return block
 
 
 def test_the_quick_start_is_an_example_word_for_word() -> None:
     assert README.index("## Everything with five lines") < README.index("```yaml")
-    generated(yaml_block("# Everything by one call"), (ROOT / "examples" / "five-lines.yml").read_text("utf-8"))
+    assert_generated(yaml_block("# Everything by one call"), (ROOT / "examples" / "five-lines.yml").read_text("utf-8"))
 
 
 INPUTS = "- uses: OWNER/dora-metrics@main\n  with:\n"
@@ -96,14 +96,14 @@ INPUTS = "- uses: OWNER/dora-metrics@main\n  with:\n"
 
 def test_the_block_of_inputs_says_what_action_yml_says() -> None:
     lines = (
-        f"    {name}: {_written(declared['default'])} # {declared['description'].strip().rstrip('.')}\n"
+        f"    {name}: {_yaml_scalar(declared['default'])} # {declared['description'].strip().rstrip('.')}\n"
         for name, declared in ACTION["inputs"].items()
     )
-    generated(yaml_block(INPUTS), INPUTS + "".join(lines))
+    assert_generated(yaml_block(INPUTS), INPUTS + "".join(lines))
 
 
-def _written(default: str) -> str:
-    """A text in YAML; in quotes where it would be something else without them."""
+def _yaml_scalar(default: str) -> str:
+    """A default as a YAML scalar, quoted where it would otherwise be something other than a string."""
     return default if isinstance(yaml.safe_load(default), str) else f'"{default}"'
 
 
@@ -113,7 +113,7 @@ def test_the_block_of_inputs_can_be_pasted() -> None:
 
 
 def test_the_table_of_outputs_has_exactly_the_outputs() -> None:
-    assert [row[0].strip("`") for row in rows(README, "## Outputs")] == list(ACTION["outputs"])
+    assert [row[0].strip("`") for row in table_rows(README, "## Outputs")] == list(ACTION["outputs"])
 
 
 def test_the_example_of_an_output_uses_one() -> None:
@@ -124,7 +124,7 @@ def test_the_example_of_an_output_uses_one() -> None:
 
 @cache
 def help_of(*command: str) -> str:
-    """What the program says about itself."""
+    """Help text of a command."""
     result = subprocess.run(
         [sys.executable, "-m", "dora_metrics", *command, "--help"],
         env={"PYTHONPATH": str(ROOT / "src"), "COLUMNS": "200"},
@@ -135,17 +135,17 @@ def help_of(*command: str) -> str:
     return result.stdout
 
 
-def commands() -> list[str]:
+def documented_commands() -> list[str]:
     return re.findall(r"^ {4}(\w+) {2,}\S", help_of(), flags=re.MULTILINE)
 
 
 def test_every_command_is_mentioned() -> None:
-    assert commands()
-    assert [name for name in commands() if f"dora-metrics {name}" not in COMMANDS] == []
+    assert documented_commands()
+    assert [name for name in documented_commands() if f"dora-metrics {name}" not in COMMANDS] == []
 
 
 def test_every_option_that_is_no_setting_is_mentioned() -> None:
-    texts = [help_of(), *(help_of(name) for name in commands())]
+    texts = [help_of(), *(help_of(name) for name in documented_commands())]
     options = {option for text in texts for option in re.findall(r"(?<![\w-])--([a-z][\w-]*)", text)}
     missing = {name for name in options - set(NAMES) - {"help"} if f"--{name}" not in COMMANDS}
     assert missing == set()
@@ -153,7 +153,7 @@ def test_every_option_that_is_no_setting_is_mentioned() -> None:
 
 
 def test_the_limits_and_goals_that_are_shown_can_be_used() -> None:
-    (shown,) = (block for block in blocks(DEFINITIONS, "yaml") if block.startswith("fail-on:"))
+    (shown,) = (block for block in code_blocks(DEFINITIONS, "yaml") if block.startswith("fail-on:"))
     found = load_settings([Layer("definitions", yaml.safe_load(shown))])
     assert found.fail_on == ("change_failure_rate > 0.15", "regression")
     assert [goal.metric for goal in found.policy.goals] == ["deployment_frequency", "lead_time"]
@@ -203,7 +203,7 @@ def test_no_machine_and_no_package_registry_is_named(path: Path) -> None:
 
 
 def test_the_fact_that_is_shown_is_one_of_the_demos() -> None:
-    (shown,) = (block for block in blocks(ARCHITECTURE, "json") if '"kind":"deployment"' in block)
+    (shown,) = (block for block in code_blocks(ARCHITECTURE, "json") if '"kind":"deployment"' in block)
     month = files("dora_metrics") / "sample" / "ledger" / "facts" / "2026" / "11.jsonl"
     assert shown in month.read_text("utf-8")
 
@@ -219,7 +219,7 @@ def test_the_check_of_the_signature_accepts_what_is_sent_and_nothing_else() -> N
     request: Any = responses.calls[0].request
     header, body = request.headers["X-Dora-Signature-256"], request.body
 
-    (snippet,) = blocks((ROOT / "docs" / "endpoint.md").read_text("utf-8"), "python")
+    (snippet,) = code_blocks((ROOT / "docs" / "endpoint.md").read_text("utf-8"), "python")
     names: dict[str, Any] = {}
     exec(snippet, names)
     assert names["is_genuine"]("secret", body, header)
@@ -232,8 +232,8 @@ def test_the_check_of_the_signature_accepts_what_is_sent_and_nothing_else() -> N
 
 
 @cache
-def exposed() -> str:
-    """What is exposed of the sample ledger."""
+def sample_exposition() -> str:
+    """Exposition text of the sample ledger."""
     with as_file(files("dora_metrics") / "sample" / "ledger") as ledger:
         facts = fact_files.read(str(ledger), BytesIO()).facts
     subject = evaluate(facts, Settings(), NOW)
@@ -241,19 +241,19 @@ def exposed() -> str:
 
 
 def metric_rows() -> list[list[str]]:
-    return rows(PROMETHEUS, "## Metrics")
+    return table_rows(PROMETHEUS, "## Metrics")
 
 
 def test_every_metric_is_in_the_table_with_its_type() -> None:
     said = [(row[0].strip("`"), row[1]) for row in metric_rows()]
-    assert said == re.findall(r"^# TYPE (\S+) (\w+)$", exposed(), flags=re.MULTILINE)
+    assert said == re.findall(r"^# TYPE (\S+) (\w+)$", sample_exposition(), flags=re.MULTILINE)
 
 
 def test_every_label_is_in_the_table() -> None:
     scope = {"repository", "service", "environment"}
     for name, _, further, _ in metric_rows():
         bare = name.strip("`")
-        found = re.findall(rf"^{bare}(?:_bucket)?(?:{{(.*?)}})? ", exposed(), flags=re.MULTILINE)
+        found = re.findall(rf"^{bare}(?:_bucket)?(?:{{(.*?)}})? ", sample_exposition(), flags=re.MULTILINE)
         labels = {label for one in found for label in re.findall(r'(\w+)="', one)} - {"le"}
         said = set(re.findall(r"`(\w+)`", further))
         if found:
@@ -262,39 +262,39 @@ def test_every_label_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("text", [README, PROMETHEUS], ids=["README.md", "prometheus.md"])
 def test_no_metric_is_named_that_is_not_exposed(text: str) -> None:
-    known = {name for name, _ in re.findall(r"^# TYPE (\S+) (\w+)$", exposed(), flags=re.MULTILINE)}
+    known = {name for name, _ in re.findall(r"^# TYPE (\S+) (\w+)$", sample_exposition(), flags=re.MULTILINE)}
     named = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"\bdora_[a-z0-9_]+", text)}
     assert named - {"dora_metrics"} <= known
 
 
 def test_the_readmes_queries_are_those_of_the_page() -> None:
-    assert set(blocks(README, "promql")) <= set(blocks(PROMETHEUS, "promql"))
+    assert set(code_blocks(README, "promql")) <= set(code_blocks(PROMETHEUS, "promql"))
 
 
 def test_prometheus_takes_the_queries_the_alerts_and_the_scrape_configuration(tmp_path: Path) -> None:
     promtool = str(require_tool("promtool"))
-    recorded = [{"record": f"a:query{i}", "expr": query} for i, query in enumerate(blocks(PROMETHEUS, "promql"))]
+    recorded = [{"record": f"a:query{i}", "expr": query} for i, query in enumerate(code_blocks(PROMETHEUS, "promql"))]
     rules, scrape, alerts = (tmp_path / f"{name}.yml" for name in ("rules", "scrape", "alerts"))
     rules.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": recorded}]}), "utf-8")
-    scrape_text, alerts_text = blocks(PROMETHEUS, "yaml")
+    scrape_text, alerts_text = code_blocks(PROMETHEUS, "yaml")
     scrape.write_text(scrape_text, "utf-8")
     alerts.write_text(alerts_text, "utf-8")
     for command in (["rules", str(rules), str(alerts)], ["config", str(scrape)]):
         result = subprocess.run([promtool, "check", *command], capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stdout + result.stderr
-    assert scrape_text in blocks(README, "yaml")
+    assert scrape_text in code_blocks(README, "yaml")
 
 
 # --- Definitions ---
 
 
 def test_the_rules_are_told_in_the_order_in_which_they_hit() -> None:
-    assert [row[0].strip("`") for row in rows(DEFINITIONS, "## What marks a deployment as failed")] == list(
+    assert [row[0].strip("`") for row in table_rows(DEFINITIONS, "## What marks a deployment as failed")] == list(
         RULE_PRECEDENCE
     )
 
 
 def test_the_levels_are_told_of_every_published_table() -> None:
-    told = [row[0].partition("`,")[0].strip("`") for row in rows(DEFINITIONS, "## Levels")]
+    told = [row[0].partition("`,")[0].strip("`") for row in table_rows(DEFINITIONS, "## Levels")]
     assert tuple(told) == benchmarks.PUBLISHED_BENCHMARKS
     assert f"`{Settings().policy.benchmark.name}`, the default" in DEFINITIONS

@@ -1,4 +1,4 @@
-"""examples/facts: every number that its README derives by hand, and every text it shows, is what the program says."""
+"""examples/facts: every number that its README derives by hand, and every text in it, is the program's output."""
 
 import json
 import os
@@ -21,8 +21,8 @@ COMMANDS = re.findall(r"^dora-metrics (compute .*)$", TEXT, flags=re.MULTILINE)
 VALUES = re.findall(r"^\| ([^|]+) \| [^|]+ \| ([^|]+) \| `([a-z0-9_.]+)` \|$", TEXT, flags=re.MULTILINE)
 
 
-def said(command: str) -> str:
-    """What the program prints for a command of the page, in the repository's root."""
+def printed_by(command: str) -> str:
+    """Output of a command from the page, run in the root of the repository."""
     out, err = StringIO(), StringIO()
     arguments = [str(ROOT / part) if part == "examples/facts" else part for part in shlex.split(command)]
     world = Runtime({}, BytesIO(), out, err, datetime(2026, 4, 1, tzinfo=UTC), lambda _: None)
@@ -32,7 +32,7 @@ def said(command: str) -> str:
 
 @pytest.fixture(scope="module")
 def metrics() -> dict[str, Any]:
-    (scope,) = json.loads(said(COMMANDS[0]))["scopes"]
+    (scope,) = json.loads(printed_by(COMMANDS[0]))["scopes"]
     found: dict[str, Any] = scope["metrics"]
     return found
 
@@ -54,9 +54,9 @@ def test_a_number_is_the_one_that_was_worked_out_by_hand(
 
 @pytest.mark.parametrize("command", COMMANDS[1:])
 def test_an_explanation_that_is_shown_is_the_one_that_is_given(command: str) -> None:
-    """`DORA_GOLDEN=write` writes it, as it does golden files."""
+    """`DORA_GOLDEN=write` writes it, like golden files."""
     block = re.compile(rf"(```bash\ndora-metrics {re.escape(command)}\n```\n```markdown\n)(.*?)(```\n)", re.DOTALL)
-    given = said(command).rstrip() + "\n"
+    given = printed_by(command).rstrip() + "\n"
     if os.environ.get("DORA_GOLDEN") == "write":
         text = block.sub(lambda found: found[1] + given + found[3], PAGE.read_text("utf-8"))
         PAGE.write_text(text, "utf-8", newline="\n")

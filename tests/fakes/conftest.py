@@ -1,4 +1,4 @@
-"""A fake GitHub with one repository, and PyGithub as a careful user sets it up."""
+"""A fake GitHub with one repository, and a PyGithub client with careful settings."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""A GraphQL request answered as GitHub answers: HTTP 200 with `data`, with `errors`, or with both."""
+"""Answer a GraphQL request as GitHub does: HTTP 200 with `data`, with `errors`, or with both."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ Json = dict[str, Any]
 
 
 def answer(world: ServerState, token: Token, request: Json, path: Path, problems: list[str]) -> Json:
-    """`problems` gets what is the fake's own fault: a field it does not know, a resolver that broke."""
+    """Answer one request. Errors of the fake itself (unknown field, failed resolver) are added to `problems`."""
     query, name, variables = request.get("query"), request.get("operationName"), request.get("variables") or {}
     if not isinstance(query, str):
         return {"errors": [{"message": "A query attribute must be specified and must be a string."}]}

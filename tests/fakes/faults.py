@@ -1,4 +1,4 @@
-"""What can go wrong on the way to GitHub and back, to be switched on for the next requests of a kind."""
+"""Faults that the next requests meet: outages, timeouts, rate limits, partial errors, concurrent writers."""
 
 import threading
 import time
@@ -15,11 +15,11 @@ _OK = 200
 
 
 class DroppedError(Exception):
-    """The connection goes without an answer."""
+    """The connection closes without an answer."""
 
 
-class ReplacedAnswer(Exception):  # noqa: N818 - no error of the fake's, an answer in another's place
-    """An answer given before the request reached anything."""
+class ReplacedAnswer(Exception):  # noqa: N818 - not an error, but an answer in place of the real one
+    """An answer given before the request is handled."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class ReplacedAnswer(Exception):  # noqa: N818 - no error of the fake's, an answ
 
 @dataclass(frozen=True)
 class RequestInFlight:
-    """A request on its way, as a fault meets it."""
+    """A request as a fault meets it; `closing` is set when the server stops."""
 
     request: Request
     closing: threading.Event
@@ -36,17 +36,17 @@ class RequestInFlight:
 
 class Fault:
     def before(self, in_flight: RequestInFlight) -> None:
-        """Happens before the request reaches GitHub; raising keeps it away."""
+        """Called before the request is handled; raise to prevent that."""
 
     def after(self, in_flight: RequestInFlight, answer: Answer) -> Answer:
-        """Happens when the request has done its work."""
+        """Called after the request was handled; return the answer to send."""
         del in_flight
         return answer
 
 
 @dataclass(frozen=True)
 class latency(Fault):  # noqa: N801 - read as a verb: `fail(latency(0.2))`
-    """Every answer comes so much later."""
+    """Delay every answer."""
 
     seconds: float
 
@@ -56,7 +56,7 @@ class latency(Fault):  # noqa: N801 - read as a verb: `fail(latency(0.2))`
 
 @dataclass(frozen=True)
 class unavailable(Fault):  # noqa: N801
-    """502, 503 and their like; with `applied` after the request has done its work."""
+    """Answer 502, 503 or similar; with `applied` after the request was handled."""
 
     status: int = 502
     applied: bool = False
@@ -77,7 +77,7 @@ class unavailable(Fault):  # noqa: N801
 
 @dataclass(frozen=True)
 class hang(Fault):  # noqa: N801
-    """No answer, on an open connection, for longer than anybody waits; `applied`: though the work is done."""
+    """Keep the connection open without an answer; with `applied` after the request was handled."""
 
     seconds: float = LONG_SECONDS
     applied: bool = False
@@ -97,7 +97,7 @@ class hang(Fault):  # noqa: N801
 
 @dataclass(frozen=True)
 class dropped(Fault):  # noqa: N801
-    """The connection closes without an answer; with `applied` after the request has done its work."""
+    """Close the connection without an answer; with `applied` after the request was handled."""
 
     applied: bool = False
 
@@ -113,9 +113,9 @@ class dropped(Fault):  # noqa: N801
 
 @dataclass(frozen=True)
 class primary_limit(Fault):  # noqa: N801
-    """The hour's requests are used up: 403 or 429, but HTTP 200 with an error of this type for GraphQL.
+    """The hour's requests are used up: 403 or 429; for GraphQL HTTP 200 with an error of type `kind`.
 
-    `reset` is an exact time, or nonsense; GraphQL also refuses what costs more than what is `remaining`.
+    `reset` is an exact time, or an invalid value. With `remaining` GraphQL refuses queries that cost more than that.
     """
 
     status: int = 403
@@ -145,7 +145,7 @@ class primary_limit(Fault):  # noqa: N801
 
 @dataclass(frozen=True)
 class secondary_limit(Fault):  # noqa: N801
-    """Too much at once: 403 or 429, most times with Retry-After; 200 for GraphQL, with an error. The hour has more."""
+    """A secondary rate limit: 403 or 429, usually with Retry-After; status 200 is GraphQL's form. Requests are left."""
 
     retry_after: object = 1
     status: int = 403
@@ -160,7 +160,7 @@ class secondary_limit(Fault):  # noqa: N801
 
 @dataclass(frozen=True)
 class custom_answer(Fault):  # noqa: N801
-    """Something else answers, a proxy perhaps, or GitHub in a way that is rare; the request reaches nothing."""
+    """Answer something else, as a proxy might; the request is not handled."""
 
     status: int
     body: object = None
@@ -173,7 +173,7 @@ class custom_answer(Fault):  # noqa: N801
 
 @dataclass(frozen=True)
 class with_headers(Fault):  # noqa: N801
-    """GitHub's own answer, with these headers instead of its own."""
+    """Replace headers of GitHub's own answer."""
 
     headers: Mapping[str, str]
 
@@ -184,7 +184,7 @@ class with_headers(Fault):  # noqa: N801
 
 @dataclass(frozen=True)
 class partial_errors(Fault):  # noqa: N801
-    """GraphQL answers with data and errors: what stands at the path is null. No path: nothing but errors."""
+    """GraphQL answers with data and errors: the value at `path` is null. Without a path there is no data."""
 
     path: str = ""
     kind: str | None = None
@@ -210,7 +210,7 @@ def _set_null(data: Any, steps: list[int | str]) -> None:  # noqa: ANN401 - JSON
 
 @dataclass(frozen=True)
 class meanwhile(Fault):  # noqa: N801
-    """Something happens just before the request arrives; `applied`: when its work is done, before the answer."""
+    """Call a function just before the request is handled; with `applied` after that, before the answer."""
 
     happens: Callable[[], object]
     applied: bool = False
@@ -228,7 +228,7 @@ class meanwhile(Fault):  # noqa: N801
 
 
 def stale_head(repository: Repository, branch: str, files: Files | None = None) -> Fault:
-    """Another writer commits to the branch just before."""
+    """Another writer commits to the branch just before the request is handled."""
     return meanwhile(
         lambda: repository.commit(files or {"other.txt": "other"}, message="Another writer", branch=branch)
     )
@@ -242,7 +242,7 @@ class PlannedFault:
     skip: int
 
     def applies_to(self, request: LoggedRequest) -> bool:
-        """Whether this request is one of those meant; it counts the request."""
+        """Whether the fault applies to this request; counts the request."""
         if self.remaining_uses == 0 or not request.matches(self.to):
             return False
         if self.skip:
@@ -266,6 +266,6 @@ class Faults:
             self._planned.clear()
 
     def faults_for(self, request: LoggedRequest) -> list[Fault]:
-        """The faults that meet this request."""
+        """Faults that apply to this request."""
         with self._lock:
             return [plan.fault for plan in self._planned if plan.applies_to(request)]

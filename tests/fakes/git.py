@@ -1,4 +1,4 @@
-"""A bare git repository: loose objects written here, read by one `git cat-file`, refs moved by `git update-ref`."""
+"""A bare git repository: loose objects are written here, `git cat-file` reads them, `git update-ref` moves refs."""
 
 import hashlib
 import os
@@ -16,19 +16,19 @@ NULL_OID = "0" * 40
 TREE_MODE = "40000"
 FILE_MODE = "100644"
 Leaf = tuple[str, str]
-"""Mode and object id of what stands at a path."""
+"""Mode and object id of a file or folder in a tree."""
 
 _ENVIRONMENT = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,
     "LC_ALL": "C",
-    "GIT_LITERAL_PATHSPECS": "1",  # a path is a path, and no pattern
+    "GIT_LITERAL_PATHSPECS": "1",  # paths are literal, not patterns
 }
 _BAD_REF = re.compile(r"[\x00-\x20~^:?*\[\\\x7f]|\.\.|@\{|//|/$|\.lock$|\.$|/\.")
 
 
 class RefConflictError(Exception):
-    """A ref is not where the update expected it, or its name is taken by a folder of refs."""
+    """A ref is not at the expected commit, or a folder of refs has its name."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Git:
     # objects
 
     def write(self, kind: str, data: bytes) -> str:
-        """A new object, and its id; nothing names it yet, so nobody reads it half written."""
+        """Write a loose object and return its id. No ref names it yet, so nobody can read it half written."""
         body = f"{kind} {len(data)}\0".encode() + data
         oid = hashlib.sha1(body, usedforsecurity=False).hexdigest()
         folder = self.folder / "objects" / oid[:2]
@@ -101,7 +101,7 @@ class Git:
         return oid
 
     def read(self, name: str) -> Object | None:
-        """What a name or expression stands for, as `git rev-parse` reads it: an id, a ref, `main:facts/2026`."""
+        """Read the object of an id, ref or expression such as `main:facts/2026`; None if there is none."""
         if not name or "\n" in name:
             return None
         with self._lock:
@@ -124,7 +124,7 @@ class Git:
         )
 
     def commit(self, oid: str) -> Commit | None:
-        """The commit of an id; for names see `resolve`."""
+        """The commit with this id; use `resolve` for names."""
         if oid not in self._commits:
             git_object = self.read(oid)
             if git_object is None or git_object.oid != oid or git_object.kind != "commit":
@@ -133,7 +133,7 @@ class Git:
         return self._commits[oid]
 
     def resolve(self, name: str) -> str | None:
-        """The commit that a branch, tag or id stands for."""
+        """Id of the commit that a branch, tag or id names."""
         commit = self.read(name + "^{commit}") if name else None
         return commit.oid if commit else None
 
@@ -154,7 +154,7 @@ class Git:
         return self.write("tree", b"".join(f"{m} {n}\0".encode() + bytes.fromhex(oid) for n, (m, oid) in ordered))
 
     def amend_tree(self, tree: str | None, changes: Mapping[str, Leaf | None]) -> str:
-        """The tree with some paths replaced, or removed where None is given; folders that get empty go as well."""
+        """Write a tree with some paths replaced, or removed where the leaf is None; empty folders are removed."""
         leaves = {entry.name: (entry.mode, entry.oid) for entry in self.entries(tree)} if tree else {}
         changes_by_folder: dict[str, dict[str, Leaf | None]] = {}
         for path, leaf in changes.items():
@@ -173,7 +173,7 @@ class Git:
         return self.write_tree(leaves)
 
     def changes(self, before: str | None, after: str, prefix: str = "") -> dict[str, Leaf | None]:
-        """Path by path what turns one tree into the other; None where a file goes."""
+        """Leaves that turn one tree into the other, by path; None where a file is removed."""
         old = {entry.name: entry for entry in self.entries(before)} if before else {}
         new = {entry.name: entry for entry in self.entries(after)} if after else {}
         changed: dict[str, Leaf | None] = {}
@@ -193,7 +193,7 @@ class Git:
     # history
 
     def rev_list(self, *arguments: str) -> tuple[str, ...]:
-        """`git rev-list`; the arguments name commits by id, so the answer stays true."""
+        """Output of `git rev-list`, cached: arguments name commits by id, so it cannot change."""
         if arguments not in self._walks:
             self._walks[arguments] = tuple(self.run("rev-list", *arguments).split())
         return self._walks[arguments]
@@ -218,7 +218,7 @@ class Git:
         return dict(line.rsplit(" ", 1) for line in lines)
 
     def set_ref(self, name: str, oid: str) -> None:
-        """Sets one ref wherever it was, without a process of git: for those who prepare a repository."""
+        """Set a ref without a git process, whatever its value was; for preparing a repository."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         lock_file = path.with_name(f"{path.name}.lock")
@@ -226,7 +226,7 @@ class Git:
         lock_file.replace(path)
 
     def update_refs(self, *updates: tuple[str, str, str | None]) -> None:
-        """Sets refs, all or none: (name, after, before); 40 zeros mean absent, before None means wherever it is."""
+        """Set refs, all or none, as (name, after, before). 40 zeros mean absent; before None skips the check."""
         lines = [f"update {name} {after}" + (f" {before}" if before else "") for name, after, before in updates]
         try:
             self.run("update-ref", "--stdin", stdin="\n".join(["start", *lines, "prepare", "commit", ""]))

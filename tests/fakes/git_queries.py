@@ -1,4 +1,4 @@
-"""What can be asked in GraphQL of commits, tags and comparisons."""
+"""GraphQL resolvers of commits, tags and comparisons."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Writes to git as every door of GitHub does them: permission, protection, and no lost update."""
+"""Writes to git that every API shares: permission, branch protection, no lost update."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from fakes.repository import Repository
 
 
 class WriteRefusedError(Exception):
-    """Why a write was not done: `kind` is GraphQL's type, the message is GitHub's."""
+    """A refused write; `kind` is GraphQL's error type, the message is GitHub's."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -18,7 +18,7 @@ class WriteRefusedError(Exception):
 
 @dataclass(frozen=True)
 class RefUpdate:
-    """One ref's move; before None: wherever it is; 40 zeros: absent."""
+    """An update of a ref. before None skips the check of the old value; 40 zeros mean absent."""
 
     name: str
     after: str
@@ -61,7 +61,7 @@ def stale_data_error(expected: str) -> WriteRefusedError:
 
 
 def update_refs(repository: Repository, updates: Sequence[RefUpdate]) -> None:
-    """Moves refs, all or none."""
+    """Update refs, all or none."""
     if not repository.git.refs("refs/"):
         raise WriteRefusedError("UNPROCESSABLE", "Git Repository is empty.")
     for update in updates:

@@ -1,13 +1,13 @@
-"""A GitHub of one's own: real HTTP, real git, GitHub's published GraphQL schema, and faults to switch on.
+"""A fake GitHub: real HTTP, real git, GitHub's published GraphQL schema, and faults to switch on.
 
     with FakeGitHub() as github:
         shop = github.repository("acme/shop")
-        shop.merge_pull(shop.pull("Faster checkout", files={"a.txt": "1"}), how="squash")
+        shop.merge_pull(shop.pull("Faster checkout", files={"a.txt": "1"}), method="squash")
         github.fail(unavailable(502), to="createCommitOnBranch", times=2)
         client = Github(base_url=github.api_url, auth=Auth.Token(github.token))
 
-What it does not know (a field, a path) fails the test when the `with` ends. Not as on GitHub: merges
-know no conflicts, there are no ETags, nothing is compressed, and what is written is there at once for every reader.
+An unknown field or path fails the test when the `with` block ends. Unlike on GitHub, merges have no conflicts, there
+are no ETags, nothing is compressed, and a write is visible to every reader at once.
 """
 
 import json
@@ -30,7 +30,7 @@ __all__ = ["FakeGitHub", "rest", "rest_alerts", "rest_git", "rest_refs"]
 
 
 class FakeGitHub:
-    """`now` is GitHub's clock; with `graphql` False node_modules is not needed."""
+    """`now` is GitHub's clock; without `graphql`, node_modules is not needed."""
 
     def __init__(self, *, now: Callable[[], datetime] | None = None, graphql: bool = True) -> None:
         self._schema: Path | None = schema.schema_path() if graphql else None
@@ -61,13 +61,13 @@ class FakeGitHub:
 
     @property
     def root_url(self) -> str:
-        """Addresses as on github.com: /repos/…, /graphql."""
+        """Base URL as on github.com: /repos/…, /graphql."""
         assert self._server is not None
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
     def api_url(self) -> str:
-        """Addresses as on a GitHub Enterprise Server: …/api/v3, from which clients derive …/api/graphql."""
+        """Base URL as on a GitHub Enterprise Server: …/api/v3; clients derive …/api/graphql from it."""
         return f"{self.root_url}/api/v3"
 
     @property
@@ -80,13 +80,13 @@ class FakeGitHub:
         return self.state.repository(name, private=private, default_branch=default_branch, empty=empty)
 
     def grant(self, *, default: str = "write", repositories: set[str] | None = None, **permissions: str) -> str:
-        """A token with other permissions: `grant(contents="read")`, `grant(default="none", issues="write")`."""
+        """Create a token with other permissions: `grant(contents="read")`, `grant(default="none", issues="write")`."""
         return self.state.grant(default=default, repositories=repositories, **permissions)
 
     def fail(self, fault: Fault, to: str = "*", times: int | None = 1, skip: int = 0) -> None:
-        """Lets the next requests meet a fault, after those to skip; times None: all from then on.
+        """Let the next requests meet a fault, after skipping some. times None: all requests from then on.
 
-        `to` is a pattern over `GET /repos/acme/shop/pulls` (no /api/v3), an operation's name or a field at its top.
+        `to` matches `GET /repos/acme/shop/pulls` (without /api/v3), an operation's name, or a top-level field.
         """
         self._faults.add(fault, to, times, skip)
 
@@ -94,7 +94,7 @@ class FakeGitHub:
         self._faults.clear()
 
     def requests_matching(self, to: str = "*") -> list[LoggedRequest]:
-        """The requests so far that fit a pattern such as `fail` takes."""
+        """Logged requests that match a pattern as `fail` takes it."""
         return [request for request in list(self.requests) if request.matches(to)]
 
     # answering
@@ -114,7 +114,7 @@ class FakeGitHub:
             answer = replaced.answer
         except DroppedError:
             raise
-        except Exception as error:  # noqa: BLE001 - the fake's own fault, told when the test ends
+        except Exception as error:  # noqa: BLE001 - an error of the fake itself, reported when the test ends
             self.problems.append(f"{request.method} {request.path}: {error!r}")
             answer = HttpError(500, "Server Error").answer
         logged.status, logged.sent_bytes = answer.status, len(answer.data)
@@ -174,7 +174,7 @@ class FakeGitHub:
 
 
 def _operation_of(request: Request) -> tuple[str | None, tuple[str, ...]]:
-    """Name and top fields of a GraphQL request, for the log."""
+    """Operation name and top-level fields of a GraphQL request, for the log."""
     try:
         body = json.loads(request.body)
         document = schema.parse_query(body["query"])

@@ -1,4 +1,4 @@
-"""What can be changed through GraphQL: commits on a branch, refs, issues."""
+"""GraphQL mutations: commits on a branch, refs, issues."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ BODY_LIMIT = 65_536
 
 
 def _mutation(name: str) -> Callable[[Callable[[Info, MutationInput], Payload]], None]:
-    """Registers a mutation: it takes the input, and its refusals become typed errors."""
+    """Register a mutation that takes the input. Refused writes become typed errors."""
 
     def register(change: Callable[[Info, MutationInput], Payload]) -> None:
         @field("Mutation", name)

@@ -1,4 +1,4 @@
-"""Git objects as GraphQL shows them: commits, trees, blobs and tags with their repository."""
+"""Git objects as GraphQL nodes: commits, trees, blobs and tags with their repository."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from fakes.git import TREE_MODE, Commit, Entry, Object, Signature, parse_signatu
 from fakes.repository import Repository
 
 TEXT_LIMIT = 512_000
-"""Bytes of a blob that GraphQL shows; what is longer comes back cut, with `isTruncated`."""
+"""Bytes of a blob that GraphQL returns; a longer text is cut and has `isTruncated`."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class CommitNode(GitNode):
 
     @property
     def changes(self) -> list[str]:
-        """Paths that this commit changed, against its first parent."""
+        """Paths that this commit changed compared with its first parent."""
         git = self.repository.git
         parent = git.commit(self.data.parents[0]) if self.data.parents else None
         return list(git.changes(parent.tree if parent else None, self.data.tree))
@@ -180,7 +180,7 @@ _NODE_TYPES: dict[str, Callable[[Repository, str, bytes], GitNode]] = {"blob": B
 
 
 def node(repository: Repository, name: str) -> GitNode | None:
-    """What a git expression names."""
+    """The node that a git expression names."""
     git_object: Object | None = repository.git.read(name)
     if git_object is None:
         return None

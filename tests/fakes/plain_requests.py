@@ -1,4 +1,4 @@
-"""Plain requests to the fake GitHub, and the queries of its own tests."""
+"""Plain HTTP requests to the fake GitHub, and the queries of its own tests."""
 
 import base64
 from datetime import UTC, datetime
@@ -38,7 +38,7 @@ def post(github: FakeGitHub, path: str, body: Json) -> requests.Response:
 def post_graphql(
     github: FakeGitHub, query: str, token: str | None = None, timeout: float = 5, **variables: object
 ) -> Json:
-    """What GraphQL answers, its errors included."""
+    """Send a GraphQL query; return the answer, including errors."""
     headers = {"Authorization": f"Bearer {token or github.token}"}
     body = {"query": query, "variables": variables}
     response = requests.post(github.graphql_url, json=body, headers=headers, timeout=timeout)
@@ -48,7 +48,7 @@ def post_graphql(
 
 
 def repository_fields(github: FakeGitHub, fields: str) -> Json:
-    """Fields of acme/shop."""
+    """Query fields of acme/shop."""
     answer = post_graphql(github, f'{{ repository(owner: "acme", name: "shop") {{ {fields} }} }}')
     assert "errors" not in answer, answer
     repository: Json = answer["data"]["repository"]

@@ -1,4 +1,4 @@
-"""Pull requests of a repository: opened, reviewed, and landed by squash, merge or rebase."""
+"""Pull requests of a repository: opened, reviewed, and merged by squash, merge commit or rebase."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,7 +23,7 @@ class PullRequestStore(RepositoryStore):
         created_at: datetime | None = None,
         draft: bool = False,
     ) -> PullRequest:
-        """A pull request of a branch made before by `commit`, or, with files, of one commit made here."""
+        """Open a pull request of an existing branch, or of a new branch with one commit of `files`."""
         number = self._next_number()
         base_branch, head_branch = base or self.default_branch, branch or f"feature-{number}"
         repository, database_id, at = self._new_record_fields(created_at)
@@ -46,7 +46,7 @@ class PullRequestStore(RepositoryStore):
         return self.add_record(pull_request)
 
     def refresh(self, pull: PullRequest) -> None:
-        """Reads a pull request's own commits anew from its branch."""
+        """Read the pull request's commits from its branch again."""
         pull.head_ref_oid = self.head(pull.head_ref_name) or ""
         pull.base_ref_oid = self.head(pull.base_ref_name) or ""
         pull.shas = list(self.git.rev_list("--reverse", f"{pull.base_ref_oid}..{pull.head_ref_oid}"))
@@ -73,7 +73,7 @@ class PullRequestStore(RepositoryStore):
         merged_by: str = "octocat",
         delete_branch: bool = False,
     ) -> str:
-        """Lands a pull request; returns its merge commit: the squash, the merge, or the last rebased commit."""
+        """Merge a pull request; return the squash commit, the merge commit, or the last rebased commit."""
         self.refresh(pull)
         merged_at = at or self.state.now()
         merged_shas = {"squash": self._squash, "merge": self._merge, "rebase": self._rebase}[method](pull, merged_at)
@@ -87,7 +87,7 @@ class PullRequestStore(RepositoryStore):
         return merged_shas[-1]
 
     def _tree_with_changes(self, onto: str, before: str | None, after: str) -> str:
-        """The tree of `onto` with what changed between two commits; the later side wins where both touched a file."""
+        """The tree of `onto` with the changes between two commits; they overwrite files that both sides changed."""
         base, old, new = (self.git.commit(sha or "") for sha in (onto, before, after))
         assert base is not None
         assert new is not None

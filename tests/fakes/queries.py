@@ -1,4 +1,4 @@
-"""What can be asked of GitHub's GraphQL at the top, and of a repository."""
+"""GraphQL resolvers of the query root and of repositories."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ def repository_named(info: Info, name: str) -> Repository:
 
 @dataclass(frozen=True)
 class Owner:
-    """An organisation or person, as far as it has repositories."""
+    """An organisation or person that owns repositories."""
 
     login: str
     visible_repositories: list[Repository]

@@ -1,4 +1,4 @@
-"""What can be asked in GraphQL of pull requests, issues, deployments and releases."""
+"""GraphQL resolvers of pull requests, issues, deployments and releases."""
 
 import json
 
@@ -24,7 +24,7 @@ def _viewer_did_author(issue: Issue, info: Info) -> bool:
 
 @field("Issue", "stateReason")
 def _state_reason(issue: Issue, _: Info, *, enableDuplicate: bool = False) -> str | None:  # noqa: N803
-    """Without being asked for, duplicates are not told."""
+    """Reason of closing. Duplicates are reported as NOT_PLANNED unless `enableDuplicate` is set."""
     if issue.state_reason == "duplicate" and not enableDuplicate:
         return "NOT_PLANNED"
     return issue.state_reason and issue.state_reason.upper()

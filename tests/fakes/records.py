@@ -1,4 +1,4 @@
-"""What GitHub keeps beside git: people, pull requests, deployments, releases, issues and workflow runs."""
+"""What GitHub stores outside git: people, pull requests, deployments, releases, issues and workflow runs."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +12,7 @@ WEB = "https://github.com"
 
 @dataclass(frozen=True)
 class Actor:
-    """A person, or a bot, whose name ends in `[bot]` in REST and in commits, but not in GraphQL."""
+    """A person, or a bot. A bot's name ends in `[bot]` in REST and in commits, but not in GraphQL."""
 
     name: str
 
@@ -53,7 +53,7 @@ class Label:
 
 @dataclass
 class Record:
-    """What every record has: a home and a number that becomes its node id."""
+    """Fields of every record: its repository, and the number that its node id is made of."""
 
     repository: "Repository"
     database_id: int
@@ -85,7 +85,7 @@ class Review:
 
 @dataclass(frozen=True)
 class LabelEvent:
-    """A label that was given to an issue or taken away."""
+    """A label that was added to an issue or removed from it."""
 
     label: Label
     created_at: datetime
@@ -217,7 +217,7 @@ class Deployment(Record):
 
 @dataclass
 class Release(Record):
-    """`created_at` is the date of the tagged commit, as on GitHub; a draft has no `published_at`."""
+    """A release. `created_at` is the date of the tagged commit, as on GitHub; a draft has no `published_at`."""
 
     tag_name: str
     sha: str
@@ -243,8 +243,8 @@ class Release(Record):
 class Alert(Record):
     """A security alert of a kind: `dependabot`, `code-scanning`, `secret-scanning`.
 
-    `what` is the package, the rule, or the type of secret; `severity` None: none was given. A secret's `closed_as` is
-    its resolution.
+    `subject` is the package, the rule, or the type of secret. `severity` None means that GitHub gives none.
+    `resolution` is that of a closed secret.
     """
 
     kind: str

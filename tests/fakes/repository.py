@@ -1,4 +1,4 @@
-"""A repository and what happens in it: deployments, releases, issues and runs, beside commits and pull requests."""
+"""A repository with its deployments, releases, issues, alerts and workflow runs."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,7 +24,7 @@ class Repository(PullRequestStore):
         production: bool | None = None,
         transient: bool = False,
     ) -> Deployment:
-        """A deployment with its status; status None leaves it without one."""
+        """Create a deployment with a status; status None leaves it without one."""
         is_production = environment == "production" if production is None else production
         target = sha or self.head() or NULL_OID
         deployment = Deployment(
@@ -45,7 +45,7 @@ class Repository(PullRequestStore):
         return deployment
 
     def deployment_status(self, deployment: Deployment, state: str, *, at: datetime | None = None) -> DeploymentStatus:
-        """A new status; a success makes the environment's earlier deployments inactive, as GitHub does."""
+        """Add a status. A success makes earlier deployments of the environment inactive, as on GitHub."""
         if state == "success":
             for earlier in self.records_of(Deployment):
                 is_replaced = earlier.environment == deployment.environment and not earlier.transient
@@ -137,7 +137,7 @@ class Repository(PullRequestStore):
         branch: str | None = None,
         **extra: object,
     ) -> Alert:
-        """An open security alert; `extra` is shown instead of what would be."""
+        """Open a security alert; `extra` replaces fields of its REST view."""
         repository, database_id, start = self._new_record_fields(at)
         number = 1 + max((alert.number for alert in self.records_of(Alert) if alert.kind == kind), default=0)
         ref = f"refs/heads/{branch or self.default_branch}"
@@ -158,7 +158,7 @@ class Repository(PullRequestStore):
         alert.state, alert.fixed_at, alert.dismissed_at, alert.resolution = "open", None, None, None
 
     def workflows(self) -> dict[int, tuple[str, str]]:
-        """Name and path of each workflow that ran, by its number."""
+        """Name and path of each workflow that has run, by its number."""
         paths = {run.path: run.name for run in self.records_of(WorkflowRun)}
         return {number: (paths[path], path) for number, path in enumerate(sorted(paths), 1)}
 
@@ -175,7 +175,7 @@ class Repository(PullRequestStore):
         finished_at: datetime | None = None,
         attempt: int = 1,
     ) -> WorkflowRun:
-        """A workflow run; conclusion None: still in progress."""
+        """Add a workflow run; conclusion None means that it is in progress."""
         repository, database_id, start = self._new_record_fields(at)
         file = path or f".github/workflows/{name.lower()}.yml"
         status = "completed" if conclusion else "in_progress"

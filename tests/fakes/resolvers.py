@@ -1,4 +1,4 @@
-"""How fields get their values: from a resolver where one is registered, else from the attribute of that name."""
+"""Values of GraphQL fields: from a registered resolver, otherwise from the attribute of that name."""
 
 import base64
 import re
@@ -17,7 +17,7 @@ from fakes.state import ServerState, Token
 T = TypeVar("T")
 Info = GraphQLResolveInfo[Any]
 Value = Any
-"""An argument as the schema has checked it."""
+"""An argument, validated against the schema."""
 R = TypeVar("R", bound=Record)
 Resolver = Callable[..., Any]
 PAGE_LIMIT = 100
@@ -32,7 +32,7 @@ class TypedError(Exception):
 
 
 class UnknownFieldError(Exception):
-    """GitHub has this field; the fake has not learnt it yet."""
+    """A field that GitHub has and the fake does not implement."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ _RESOLVERS: dict[tuple[str, str], Resolver] = {}
 
 
 def field(kind: str, *names: str) -> Callable[[Resolver], Resolver]:
-    """Registers a resolver for fields of a GraphQL type."""
+    """Register a resolver for fields of a GraphQL type."""
 
     def register(resolver: Resolver) -> Resolver:
         _RESOLVERS.update({(kind, name): resolver for name in names})
@@ -95,7 +95,7 @@ def connection(
     arguments: Mapping[str, Any],
     make_node: Callable[[T], object] = lambda item: item,
 ) -> dict[str, object]:
-    """One page of a list, as GraphQL gives it; without `first` or `last`, or above 100, it fails as on GitHub."""
+    """One page of a connection. Fails as on GitHub without `first` or `last`, or above 100."""
     start, end = _page_bounds(info.field_name, len(items), arguments)
     nodes = [make_node(item) for item in items[start:end]]
     cursors = [_cursor(start + index) for index in range(len(nodes))]

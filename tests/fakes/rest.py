@@ -1,4 +1,4 @@
-"""REST, the records: repositories, pull requests, deployments, releases, issues and workflow runs."""
+"""REST API of records: repositories, pull requests, deployments, releases, issues and workflow runs."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -13,7 +13,7 @@ from fakes.routing import Answer, Call, HttpError, route, validation_error
 
 R = TypeVar("R", bound=Record)
 RUNS_LIMIT = 1000
-"""How many runs a list gives at most, over all its pages."""
+"""Maximum number of runs in a list, over all its pages."""
 
 
 def first_or_404(records: Sequence[R]) -> R:
@@ -23,7 +23,7 @@ def first_or_404(records: Sequence[R]) -> R:
 
 
 def sort_records(records: Sequence[R], call: Call) -> list[R]:
-    """Sorted as `sort` and `direction` ask: by creation or last change, newest first unless asked otherwise."""
+    """Sort as `sort` and `direction` say: by creation or last update, newest first by default."""
     name = "updated_at" if call.query.get("sort") == "updated" else "created_at"
     return sorted(
         records, key=lambda record: (getattr(record, name), record.database_id),
@@ -80,7 +80,7 @@ def pull_reviews(call: Call, repository: Repository, number: str) -> Answer:
 
 @route("GET", "/commits/{sha}/pulls")
 def commit_pulls(call: Call, repository: Repository, sha: str) -> Answer:
-    """Merged ones for a commit of the default branch, open ones for any other."""
+    """Merged pull requests of a commit on the default branch, open ones of any other commit."""
     call.require(repository, "pull-requests")
     oid = repository.git.resolve(sha)
     if oid is None:
@@ -127,7 +127,7 @@ def deployment_statuses(call: Call, repository: Repository, number: str) -> Answ
 
 @route("GET", "/releases")
 def releases(call: Call, repository: Repository) -> Answer:
-    """Drafts are shown only to who may write."""
+    """Releases; drafts only for tokens that may write."""
     call.require(repository, "contents")
     writes = call.token.is_allowed("contents", "write", repository)
     visible = [release for release in repository.records_of(Release) if writes or not release.is_draft]
@@ -136,7 +136,7 @@ def releases(call: Call, repository: Repository) -> Answer:
 
 @route("GET", "/issues")
 def issues(call: Call, repository: Repository) -> Answer:
-    """Pull requests are issues too, with a key `pull_request`."""
+    """Issues, including pull requests, which have the key `pull_request`."""
     call.require(repository, "issues")
     labels = set(filter(None, call.query.get("labels", "").split(",")))
     since = call.query.get("since", "")
@@ -237,7 +237,7 @@ def _runs(call: Call, repository: Repository, path: str | None = None) -> Answer
 
 
 def _in_range(at: str, range_text: str) -> bool:
-    """`2026-11-01..2026-11-30`, `>=2026-11-01`, `*..2026-11-30`, each end with or without a time."""
+    """Whether a time is in a range: `2026-11-01..2026-11-30`, `>=2026-11-01`, `*..2026-11-30`; times are optional."""
     first, dots, last = range_text.partition("..")
     if not dots:
         bound = range_text.lstrip("<>=")

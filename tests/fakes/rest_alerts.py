@@ -1,4 +1,4 @@
-"""REST, security alerts: never public, in pages by cursor or by number, a secret in clear unless asked otherwise."""
+"""REST API of security alerts: never public, paged by cursor or number; secrets are shown unless hidden on request."""
 
 import base64
 from typing import Any
@@ -10,7 +10,7 @@ from fakes.resolvers import timestamp
 from fakes.rest import sort_records
 from fakes.routing import Answer, Call, HttpError, route, validation_error
 
-SECRET = "ghp_" + "thisIsTheSecretItself" * 2  # no secret at all: tests look for it where it must not be
+SECRET = "ghp_" + "thisIsTheSecretItself" * 2  # not a secret: tests search for it where it must not appear
 REQUIRED_PERMISSIONS = {
     "dependabot": "vulnerability-alerts",
     "code-scanning": "security-events",
@@ -25,7 +25,7 @@ def dependabot(call: Call, repository: Repository) -> Answer:
 
 @route("GET", "/code-scanning/alerts")
 def code_scanning(call: Call, repository: Repository) -> Answer:
-    """Without `ref` those of the default branch; paged by number."""
+    """Alerts of `ref`, by default of the default branch, paged by number."""
     return call.page_answer(_alerts(call, repository, "code-scanning"), lambda alert: _alert_view(call, alert))
 
 
@@ -96,7 +96,7 @@ def _code_scanning(_: Call, alert: Alert) -> dict[str, Any]:
 
 
 def _secret_scanning(call: Call, alert: Alert) -> dict[str, Any]:
-    """`updated_at` is null before the first change."""
+    """`updated_at` is null before the first update."""
     closed = alert.fixed_at or alert.dismissed_at
     hidden = call.query.get("hide_secret") == "true"
     call.state.revealed_secrets += not hidden

@@ -1,4 +1,4 @@
-"""REST, the git side: commits, compare, contents, and the git database."""
+"""REST API of git: commits, compare, contents, and the git database."""
 
 import base64
 import binascii
@@ -72,7 +72,7 @@ def _change_status(repository: Repository, before: str | None, path: str, leaf: 
 
 @route("GET", "/compare/{spec*}")
 def compare(call: Call, repository: Repository, spec: str) -> Answer:
-    """Pages of 250 unless asked otherwise; the files come with the first page only."""
+    """Pages of 250 commits by default; only the first page has the files."""
     require_readable(call, repository)
     names = spec.split("...")
     if len(names) != 2:
@@ -223,7 +223,7 @@ def git_commit(call: Call, repository: Repository, oid: str) -> Answer:
 
 @route("POST", "/git/commits")
 def create_commit(call: Call, repository: Repository) -> Answer:
-    """With `parents: []` an orphan."""
+    """Create a commit; `parents: []` makes an orphan."""
     body = require_writable(call, repository)
     parents = body.get("parents") or []
     if not repository.git.read(f"{body.get('tree')}^{{tree}}"):

@@ -1,4 +1,4 @@
-"""REST, refs and branches."""
+"""REST API of refs and branches."""
 
 from fakes import git_writes, nodes, rest_views
 from fakes.git import NULL_OID, valid_ref

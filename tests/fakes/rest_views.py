@@ -1,4 +1,4 @@
-"""Records and commits as REST shows them."""
+"""Records and commits as the REST API shows them."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from fakes.resolvers import timestamp
 Json = dict[str, Any]
 
 
-def _timestamp(moment: Any) -> str | None:  # noqa: ANN401 - a time or none
+def _timestamp(moment: Any) -> str | None:  # noqa: ANN401 - a time or None
     return timestamp(moment) if moment else None
 
 
@@ -56,7 +56,7 @@ def git_person(signature: Signature) -> Json:
 
 
 def git_commit(base: str, repository: Repository, commit: Commit) -> Json:
-    """As under git/commits."""
+    """A commit as shown below git/commits."""
     url = repository_url(base, repository)
     return {
         "sha": commit.oid,
@@ -72,7 +72,7 @@ def git_commit(base: str, repository: Repository, commit: Commit) -> Json:
 
 
 def commit(base: str, repository: Repository, commit: Commit) -> Json:
-    """As under commits, pulls and compare: the git commit with accounts around it."""
+    """A commit as shown by commits, pulls and compare: the git commit with accounts."""
     url, git_view = repository_url(base, repository), git_commit(base, repository, commit)
     shared_fields = {key: git_view[key] for key in ("sha", "node_id", "html_url")}
     parents = [{"sha": oid, "url": f"{url}/commits/{oid}"} for oid in commit.parents]
@@ -104,7 +104,7 @@ def issue(base: str, issue: Issue) -> Json:
 
 
 def pull(base: str, pull_request: PullRequest) -> Json:
-    """Without what only the single pull request shows; see `whole_pull`."""
+    """A pull request in a list; `full_pull` has the fields of a single one."""
     view = issue(base, pull_request)
     del view["pull_request"], view["state_reason"]
     repo = repository(base, pull_request.repository, push=True)

@@ -1,4 +1,4 @@
-"""Requests and answers as plain data, the log of them, and the routing of REST paths."""
+"""Requests and answers as plain data, the request log, and the routing of REST paths."""
 
 import json
 import re
@@ -18,7 +18,7 @@ PREFIXES = ("/api/v3", "/api")
 
 @dataclass(frozen=True)
 class Request:
-    """What came over the wire; `path` is without the prefix of a GitHub Enterprise Server."""
+    """A received request; `path` has no prefix of a GitHub Enterprise Server."""
 
     method: str
     target: str
@@ -69,7 +69,7 @@ class Answer:
 
 @dataclass
 class LoggedRequest:
-    """One request in the log; status 0: it got no answer, or none yet. Sizes are those of the bodies."""
+    """A logged request. Status 0 means no answer, or none yet. Sizes are those of the bodies."""
 
     method: str
     path: str
@@ -81,7 +81,7 @@ class LoggedRequest:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What a fault may be aimed at: `GET /repos/acme/shop`, an operation's name, a field at its top."""
+        """Names that a fault can match: `GET /repos/acme/shop`, the operation, its top-level fields."""
         return (f"{self.method} {self.path}", *([self.operation] if self.operation else []), *self.fields)
 
     def matches(self, pattern: str) -> bool:
@@ -89,7 +89,7 @@ class LoggedRequest:
 
 
 class HttpError(Exception):
-    """An answer other than success, in GitHub's form."""
+    """An unsuccessful answer in GitHub's format."""
 
     def __init__(self, status: int, message: str, errors: Sequence[object] = ()) -> None:
         super().__init__(message)
@@ -104,7 +104,7 @@ def validation_error(resource: str, name: str, code: str = "invalid", message: s
 
 @dataclass(frozen=True)
 class Call:
-    """A REST request on its way to its handler, with who asks for it."""
+    """A REST request with the token that sent it."""
 
     state: ServerState
     token: Token
@@ -129,7 +129,7 @@ class Call:
     def page(
         self, items: Sequence[T], view: Callable[[T], object], *, default: int = 30, maximum: int = 100
     ) -> tuple[list[object], dict[str, str]]:
-        """The page that was asked for, and the Link header to its neighbours."""
+        """The requested page, and the Link header of its neighbours."""
         size, page = self.number("per_page", default, maximum), self.number("page", 1, 1_000_000)
         last = max(1, -(-len(items) // size))
         links = {"prev": page - 1, "next": page + 1, "last": last, "first": 1}
@@ -152,7 +152,7 @@ _ROUTES: list[tuple[str, re.Pattern[str], Handler]] = []
 
 
 def route(method: str, pattern: str) -> Callable[[Handler], Handler]:
-    """Registers a handler of a path under a repository; `{name}` is a segment, `{name*}` the rest."""
+    """Register a handler of a path below a repository; `{name}` is one segment, `{name*}` the rest."""
     expression = re.sub(r"\{(\w+)\*\}", r"(?P<\1>.+)", pattern)
     expression = re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", expression)
     compiled = re.compile(r"/repos/(?P<owner>[^/]+)/(?P<repo>[^/]+)" + expression)
@@ -165,7 +165,7 @@ def route(method: str, pattern: str) -> Callable[[Handler], Handler]:
 
 
 def dispatch(call: Call) -> Answer:
-    """Finds the handler; a path that nobody handles is a gap in the fake, and said loudly."""
+    """Find and call the handler. A path without one is a gap in the fake and raises an error."""
     for method, pattern, handler in _ROUTES:
         match = pattern.fullmatch(call.request.path)
         if match and method == call.request.method:

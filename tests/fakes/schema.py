@@ -1,4 +1,4 @@
-"""GitHub's published GraphQL schema, and documents checked against it once: valid, how large, how dear."""
+"""GitHub's published GraphQL schema, and queries checked against it: validity, size, cost."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -36,19 +36,19 @@ Json = dict[str, Any]
 
 
 def schema_path() -> Path:
-    """Where the schema is; skips the test where npm has not installed it, and fails in CI."""
+    """Path of the schema. If npm has not installed it, the test is skipped; in CI it fails."""
     return npm_packages.package_folder("@octokit/graphql-schema") / "schema.graphql"
 
 
 @lru_cache(maxsize=1)
 def load_schema(path: Path) -> GraphQLSchema:
-    """Parsing takes most of a second, so once a process."""
+    """Load the schema once a process, since parsing takes most of a second."""
     return build_ast_schema(parse(path.read_text("utf-8"), no_location=True), assume_valid=True)
 
 
 @dataclass(frozen=True)
 class Document:
-    """A query text: what it asks for, and what is wrong with it."""
+    """A parsed query and its errors."""
 
     ast: DocumentNode | None
     errors: tuple[Json, ...] = ()
@@ -62,7 +62,7 @@ class Document:
         return {node.name.value: node for node in self._definitions() if isinstance(node, FragmentDefinitionNode)}
 
     def roots(self, name: str | None) -> tuple[str, ...]:
-        """The fields at the top of an operation, as in `createCommitOnBranch`."""
+        """Top-level fields of an operation, such as `createCommitOnBranch`."""
         operation = self.operation(name)
         selections = operation.selection_set.selections if operation else ()
         return tuple(node.name.value for node in selections if isinstance(node, FieldNode))
@@ -73,7 +73,7 @@ class Document:
 
 @lru_cache(maxsize=256)
 def parse_query(query: str) -> Document:
-    """A query text parsed, without a look at the schema."""
+    """Parse a query without checking it against the schema."""
     try:
         return Document(parse(query))
     except GraphQLSyntaxError as error:
@@ -82,7 +82,7 @@ def parse_query(query: str) -> Document:
 
 @lru_cache(maxsize=256)
 def validate_query(query: str, path: Path) -> Document:
-    """A query text parsed and validated."""
+    """Parse and validate a query."""
     document = parse_query(query)
     if document.ast is None:
         return document
@@ -94,7 +94,7 @@ def locations(error: GraphQLError) -> list[Json]:
 
 
 def _github_error(error: GraphQLError) -> Json:
-    """A validation error in GitHub's words where they are known."""
+    """A validation error with GitHub's wording where it is known."""
     match = _UNKNOWN_FIELD.match(error.message)
     if match is None:
         return {"message": error.message, "locations": locations(error)}
@@ -106,7 +106,7 @@ def _github_error(error: GraphQLError) -> Json:
 
 @dataclass(frozen=True)
 class QuerySize:
-    """Nodes that a query may return at most, and connections it opens: what GitHub's limit and price go by."""
+    """Nodes that a query may return at most, and connections that it opens; GitHub's limit and cost depend on them."""
 
     nodes: int
     calls: int
@@ -135,7 +135,7 @@ def _connections(
     variables: Mapping[str, Any],
     times: int,
 ) -> Iterator[tuple[int, int]]:
-    """How often each connection is opened, and how many nodes it gives at most; what is left out opens none."""
+    """For each connection: how often it is opened, and its maximum of nodes. Skipped fields count nothing."""
     for node in selections.selections:
         if _is_left_out(node, variables):
             continue
@@ -153,7 +153,7 @@ def _connections(
 
 
 def _is_left_out(node: SelectionNode, variables: Mapping[str, Any]) -> bool:
-    """Whether `@include` or `@skip` leaves it out."""
+    """Whether `@include` or `@skip` removes the field."""
     conditions = {
         directive.name.value: directive.arguments[0].value for directive in node.directives or () if directive.arguments
     }

@@ -1,4 +1,4 @@
-"""HTTP/1.1 with keep-alive on a free port of this machine; every connection has its thread."""
+"""HTTP/1.1 server with keep-alive on a free port; every connection has its own thread."""
 
 import socket
 import threading
@@ -32,7 +32,7 @@ class Server(ThreadingHTTPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - socketserver's interface
-        """A client that has gone is no news."""
+        """Ignore clients that have disconnected."""
 
     def close(self) -> None:
         self.shutdown()
@@ -49,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
 
     def __getattr__(self, name: str) -> Callable[[], None]:
-        """Every method goes the same way: do_GET, do_POST and so on."""
+        """Handle every method alike: do_GET, do_POST and so on."""
         if name.startswith("do_"):
             return self._serve
         raise AttributeError(name)
@@ -79,4 +79,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, *_: object) -> None:
-        """The log is FakeGitHub.requests."""
+        """Log nothing; the log is FakeGitHub.requests."""

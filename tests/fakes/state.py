@@ -1,4 +1,4 @@
-"""The state of the fake GitHub: repositories, tokens and what they may, the clock and the rate limits."""
+"""The state of the fake GitHub: repositories, tokens with their permissions, the clock and the rate limits."""
 
 import itertools
 import threading
@@ -16,7 +16,7 @@ LEVELS = ("none", "read", "write")
 
 @dataclass(frozen=True)
 class Token:
-    """`permissions` as in a workflow (`contents: read`); what is not named is written `default`."""
+    """A token. `permissions` are named as in a workflow (`contents: read`); `default` is that of all others."""
 
     text: str
     permissions: dict[str, str]
@@ -25,11 +25,11 @@ class Token:
     actor: Actor = field(default=Actor("github-actions[bot]"))
 
     def is_allowed(self, capability: str, level: str, repository: Repository) -> bool:
-        """Everybody reads what is public; all else needs the repository and the permission."""
+        """Whether an access is allowed: public data to everybody, all else by repository and permission."""
         return (level == "read" and not repository.is_private) or self.was_granted(capability, level, repository)
 
     def was_granted(self, capability: str, level: str, repository: Repository) -> bool:
-        """The same of what is never public."""
+        """The same for data that is never public."""
         granted = self.permissions.get(capability, self.default)
         return self.covers(repository) and LEVELS.index(granted) >= LEVELS.index(level)
 
@@ -42,7 +42,7 @@ class Token:
 
 @dataclass
 class Budget:
-    """A primary rate limit: so many points an hour, counted as they are used."""
+    """A primary rate limit: points an hour, counted as they are used."""
 
     resource: str
     limit: int = 1000
@@ -69,7 +69,7 @@ class ServerState:
         self.now = now or (lambda: datetime.now(UTC).replace(microsecond=0))
         self.lock = threading.RLock()
         self.revealed_secrets = 0
-        """How many leaked secrets were answered in clear."""
+        """How many leaked secrets were shown."""
         self.ids = itertools.count(1001)
         self.repositories: dict[str, Repository] = {}
         self.tokens: dict[str, Token] = {}
@@ -83,7 +83,7 @@ class ServerState:
     def repository(
         self, name: str = "acme/shop", *, private: bool = False, default_branch: str = "main", empty: bool = False
     ) -> Repository:
-        """A repository with one commit, or without any."""
+        """Create a repository with one commit, or an empty one."""
         repository = Repository(self, name, default_branch, is_private=private)
         self.repositories[name.lower()] = self.nodes[repository.id] = repository
         if not empty:
@@ -91,13 +91,13 @@ class ServerState:
         return repository
 
     def rename(self, old: str, new: str) -> None:
-        """A repository gets another name or owner; it is still found by the old one."""
+        """Rename a repository or change its owner; the old name still finds it."""
         repository = self.repositories[new.lower()] = self.repositories[old.lower()]
         repository.name_with_owner = new
         repository.owner_login, repository.name = new.split("/")
 
     def grant(self, *, default: str = "write", repositories: set[str] | None = None, **permissions: str) -> str:
-        """A new token: `grant(default="none", contents="read", pull_requests="read")`."""
+        """Create a token: `grant(default="none", contents="read", pull_requests="read")`."""
         text = f"ghs_{len(self.tokens):036d}"
         named = {key.replace("_", "-"): level for key, level in permissions.items()}
         self.tokens[text] = Token(text, named, default, None if repositories is None else frozenset(repositories))

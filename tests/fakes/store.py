@@ -1,4 +1,4 @@
-"""What a repository stands on: its git store, its records, and the methods that make commits, branches and tags."""
+"""The base of a repository: its git store, its records, and how commits, branches and tags are made."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fakes.state import ServerState
 
 Files = Mapping[str, str | bytes | None]
-"""Contents by path; None removes the file."""
+"""File contents by path; None removes the file."""
 R = TypeVar("R", bound=Record)
 
 GITHUB = Actor("web-flow")
@@ -35,11 +35,11 @@ class RepositoryStore:
         self.last_number = 0
         self.has_issues_enabled = True
         self.disabled_alerts: dict[str, tuple[int, str]] = {}
-        """Kinds of security alerts that are switched off, each with the status and words of GitHub's answer."""
+        """Disabled kinds of security alerts, each with the status and message of GitHub's answer."""
         self.labels: list[str] = []
         self.protected: dict[str, str] = {}
         self.pulls_by_commit: dict[str, list[PullRequest]] = {}
-        """Pull requests by the commits they hold or made."""
+        """Pull requests by the commits that they contain or created."""
 
     @property
     def id(self) -> str:
@@ -58,7 +58,7 @@ class RepositoryStore:
         return record
 
     def _new_record_fields(self, at: datetime | None) -> tuple["Repository", int, datetime]:
-        """How every record starts: its home, its number, its time."""
+        """First fields of every record: repository, number, time."""
         return cast("Repository", self), next(self.state.ids), at or self.state.now()
 
     def _next_number(self) -> int:
@@ -79,7 +79,7 @@ class RepositoryStore:
         author_date: datetime | None = None,
         committer_date: datetime | None = None,
     ) -> str:
-        """A commit on a branch (the default one; a new one starts there), on its head unless parents are given."""
+        """Commit to a branch (by default the default branch; created if missing), by default on its head."""
         name = f"refs/heads/{branch or self.default_branch}"
         with self.state.lock:
             parent_shas = [oid for oid in (self.git.ref(name) or self.head(),) if oid] if parents is None else parents
@@ -112,7 +112,7 @@ class RepositoryStore:
         return self.git.write_commit(tree, parents, author_signature, committer, message)
 
     def branch(self, name: str, sha: str | None = None) -> str:
-        """Makes or moves a branch, by force if need be."""
+        """Create or move a branch, without a check."""
         target = sha or self.head() or NULL_OID
         self.git.set_ref(f"refs/heads/{name}", target)
         return target
@@ -121,7 +121,7 @@ class RepositoryStore:
         self.git.update_refs((f"refs/heads/{name}", NULL_OID, None))
 
     def tag(self, name: str, sha: str | None = None, *, message: str = "", at: datetime | None = None) -> str:
-        """A light tag, or with a message an annotated one."""
+        """Create a lightweight tag, or with a message an annotated one."""
         target = sha or self.head() or NULL_OID
         if message:
             tagger = Signature("octocat", Actor("octocat").email, at or self.state.now())
@@ -134,12 +134,12 @@ class RepositoryStore:
         self.protected[branch] = reason
 
     def read(self, path: str, branch: str | None = None) -> bytes | None:
-        """A file as it stands on a branch, for assertions."""
+        """Content of a file on a branch, for assertions."""
         blob = self.git.read(f"refs/heads/{branch or self.default_branch}:{path}")
         return blob.data if blob else None
 
     def log(self, branch: str | None = None) -> list[Commit]:
-        """The commits of a branch, newest first, for assertions."""
+        """Commits of a branch, newest first, for assertions."""
         head = self.head(branch)
         commits = [self.git.commit(oid) for oid in self.git.rev_list(head)] if head else []
         return [commit for commit in commits if commit]

@@ -1,4 +1,4 @@
-"""The fake GitHub itself: what tests rest on must be true. Driven through PyGithub and through plain requests."""
+"""The fake GitHub itself, driven through PyGithub and through plain requests."""
 
 import subprocess
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""The faults of the fake GitHub, each as a client meets it, and its permissions and limits."""
+"""Faults of the fake GitHub as a client sees them, and its permissions and limits."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Branches and refs of the fake GitHub: nothing is lost, whoever writes at once."""
+"""Branches and refs of the fake GitHub: no write is lost when several clients write at once."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -85,7 +85,7 @@ def test_of_two_creators_of_an_orphan_branch_the_second_finds_it_there(client: G
 
 
 def _element(name: str) -> Any:  # noqa: ANN401 - PyGithub's type
-    from github import InputGitTreeElement  # noqa: PLC0415 - one place
+    from github import InputGitTreeElement  # noqa: PLC0415 - used only here
 
     return InputGitTreeElement(name, "100644", "blob", content="1")
 

@@ -1,4 +1,4 @@
-"""What GitHub's failures mean, on a GitHub of our own with faults to switch on."""
+"""Errors of the GitHub client, on a fake GitHub with faults to switch on."""
 
 import traceback
 from collections.abc import Callable, Iterator
@@ -37,10 +37,10 @@ def test_a_query_works_on_a_server_of_ones_own_and_on_github_com(github: FakeGit
         assert client(github, url=url).query("Head", SHOP)["repository"]["ref"]["target"]["oid"]
 
 
-GONE = [unavailable(502), unavailable(503), dropped(), hang(2), custom_answer(200, b"<html>Sign in</html>")]
+LOST_ANSWERS = [unavailable(502), unavailable(503), dropped(), hang(2), custom_answer(200, b"<html>Sign in</html>")]
 
 
-@pytest.mark.parametrize("fault", GONE, ids=repr)
+@pytest.mark.parametrize("fault", LOST_ANSWERS, ids=repr)
 def test_a_query_is_asked_three_times_before_it_is_given_up(github: FakeGitHub, fault: Fault) -> None:
     github.fail(fault, to="Head", times=2)
     one = client(github, timeout=1)
@@ -48,7 +48,7 @@ def test_a_query_is_asked_three_times_before_it_is_given_up(github: FakeGitHub, 
     assert one.request_count == 3
 
 
-@pytest.mark.parametrize("fault", [*GONE, custom_answer(202, {})], ids=repr)
+@pytest.mark.parametrize("fault", [*LOST_ANSWERS, custom_answer(202, {})], ids=repr)
 def test_a_get_is_asked_three_times_too_and_waits_by_the_pause_it_was_given(github: FakeGitHub, fault: Fault) -> None:
     github.fail(fault, times=2)
     waits: list[float] = []
@@ -67,7 +67,7 @@ def test_a_server_that_stays_down_is_said_to_be_down(github: FakeGitHub) -> None
     assert (one.request_count, len(github.requests)) == (6, 6)
 
 
-@pytest.mark.parametrize("fault", [*GONE, *(kind(applied=True) for kind in (unavailable, dropped))], ids=repr)
+@pytest.mark.parametrize("fault", [*LOST_ANSWERS, *(kind(applied=True) for kind in (unavailable, dropped))], ids=repr)
 def test_a_write_that_may_have_been_done_is_never_sent_twice(github: FakeGitHub, fault: Fault) -> None:
     github.fail(fault, times=None)
     one = client(github, timeout=1)
@@ -98,10 +98,12 @@ def test_a_partial_answer_is_no_answer(github: FakeGitHub) -> None:
         client(github).query("Head", SHOP)
 
 
-ECHO = custom_answer(400, {"message": "unknown header: Authorization: token SECRET"})
+ECHOED_TOKEN = custom_answer(400, {"message": "unknown header: Authorization: token SECRET"})
 
 
-@pytest.mark.parametrize("fault", [None, unavailable(), dropped(), primary_limit(), partial_errors(), ECHO], ids=repr)
+@pytest.mark.parametrize(
+    "fault", [None, unavailable(), dropped(), primary_limit(), partial_errors(), ECHOED_TOKEN], ids=repr
+)
 def test_the_token_is_in_nothing_that_is_shown_or_raised(github: FakeGitHub, fault: Fault | None) -> None:
     if fault:
         github.fail(fault, times=None)

@@ -1,4 +1,4 @@
-"""Which changes a deployment of a service brought, asked of a GitHub of our own, and what that costs."""
+"""Changes that a deployment of a service delivered, read from a fake GitHub, and what that costs."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,10 +24,10 @@ def operations(github: FakeGitHub) -> list[str]:
     return [logged.operation or logged.method for logged in github.requests]
 
 
-HOWS: tuple[MergeMethod, ...] = ("squash", "merge", "rebase")
+MERGE_METHODS: tuple[MergeMethod, ...] = ("squash", "merge", "rebase")
 
 
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("how", MERGE_METHODS)
 def test_a_pull_request_belongs_to_the_services_whose_paths_it_touches(shop: Monorepo, how: MergeMethod) -> None:
     pay = shop.pull("Pay", ["libs/payments/a", "Makefile"], method=how, hours=1)
     page = shop.pull("Page", ["web/deep/er/a"], method=how, hours=2)
@@ -82,7 +82,7 @@ def test_a_deployment_that_names_no_service_is_of_the_one_with_the_repositorys_n
     assert services_of_changes(shop.deploy(None, hours=6)) == {page: "shop"}
 
 
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("how", MERGE_METHODS)
 def test_a_pull_request_of_more_files_than_are_listed_is_told_by_its_commits(shop: Monorepo, how: MergeMethod) -> None:
     large = shop.pull("Large", [f"web/{number}" for number in range(101)], method=how, hours=1)
     wide = shop.pull("Wide", ["libs/payments/a", *(f"web/more/{number}" for number in range(101))], method=how, hours=2)
@@ -93,7 +93,7 @@ def test_a_pull_request_of_more_files_than_are_listed_is_told_by_its_commits(sho
     assert services_of_changes(whole) == {large: "web", wide: None, other: None}
 
 
-@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("how", MERGE_METHODS)
 def test_a_large_pull_request_touches_what_any_of_its_commits_touches(shop: Monorepo, how: MergeMethod) -> None:
     for paths in ([f"web/{number}" for number in range(101)], ["libs/payments/a"], ["Makefile"]):
         shop.repository.commit(dict.fromkeys(paths, "1"), branch="large", author_date=at(0.5))
@@ -115,7 +115,7 @@ def test_excluding_patterns_count_only_where_the_files_are_known(shop: Monorepo)
     assert services_of_changes(shop.deploy("checkout", hours=6)) == {f"commit:{words}": "checkout"}
 
 
-# --- What it costs ---
+# --- Cost ---
 
 
 def test_many_pull_requests_and_commits_need_one_request_more_than_one_pull_request(shop: Monorepo) -> None:
@@ -170,7 +170,7 @@ def test_a_pattern_without_a_fixed_beginning_needs_no_request(github: FakeGitHub
     assert "CommitsByPath" not in operations(github)
 
 
-# --- Long and crooked histories ---
+# --- Long and complicated histories ---
 
 
 def test_more_commits_of_a_folder_than_one_page_are_all_seen(shop: Monorepo) -> None:

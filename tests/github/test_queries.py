@@ -1,4 +1,4 @@
-"""Every query that is sent to GitHub is valid by GitHub's published schema, and none costs more than it must."""
+"""Every query sent to GitHub is valid against GitHub's published schema, and none costs more than needed."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""GitHub's rate limits, on a GitHub of our own: what is waited for, for how long, and what is told of it."""
+"""GitHub's rate limits, on a fake GitHub: what the client waits for, how long, and what it reports."""
 
 import json
 from collections.abc import Iterator
@@ -18,13 +18,13 @@ COMPARE = "/repos/acme/shop/compare/main...main"
 MINUTE = timedelta(minutes=1)
 
 
-class Desk:
-    """A shop on GitHub, a clock that moves only when somebody waits, and what was told."""
+class RateLimitedShop:
+    """A repository on a fake GitHub, a clock that only waiting advances, and the client's messages."""
 
     def __init__(self, github: FakeGitHub) -> None:
         self.github, self.now = github, float(NOON)
         self.waits: list[float] = []
-        self.told: list[str] = []
+        self.messages: list[str] = []
         self.shop = github.repository("acme/shop")
 
     def pause(self, seconds: float) -> None:
@@ -35,15 +35,15 @@ class Desk:
 
     def client(self, most: timedelta = MINUTE) -> Client:
         address = self.github.api_url
-        return Client(self.github.token, address, self.pause, 15, 0, most, lambda: self.now, self.told.append)
+        return Client(self.github.token, address, self.pause, 15, 0, most, lambda: self.now, self.messages.append)
 
-    def fails(self, fault: Fault, to: str = "*", times: int | None = 1) -> "Desk":
+    def with_fault(self, fault: Fault, to: str = "*", times: int | None = 1) -> "RateLimitedShop":
         self.github.fail(fault, to=to, times=times)
         return self
 
     @property
-    def addition(self) -> dict[str, object]:
-        """What a mutation takes that adds a file to the shop."""
+    def add_file_input(self) -> dict[str, object]:
+        """Input of a mutation that adds a file."""
         return {
             "input": {
                 "branch": {"repositoryNameWithOwner": "acme/shop", "branchName": "main"},
@@ -55,134 +55,136 @@ class Desk:
 
 
 @pytest.fixture
-def desk() -> Iterator[Desk]:
+def desk() -> Iterator[RateLimitedShop]:
     with FakeGitHub() as github:
-        yield Desk(github)
+        yield RateLimitedShop(github)
 
 
-def refused(desk: Desk, most: timedelta = MINUTE) -> str:
-    """What is told when a query is refused for a limit."""
+def refusal_message(desk: RateLimitedShop, most: timedelta = MINUTE) -> str:
+    """The message when a query is refused for a limit."""
     with pytest.raises(RateLimitError) as told:
         desk.client(most).query("Head", SHOP)
     return str(told.value)
 
 
-# --- What is waited for ---
+# --- Waits ---
 
 
-def test_an_hour_that_is_used_up_is_waited_out_and_announced_first(desk: Desk) -> None:
+def test_an_hour_that_is_used_up_is_waited_out_and_announced_first(desk: RateLimitedShop) -> None:
     budget = desk.github.state.budgets["graphql"]
     budget.used, budget.reset = budget.limit, NOON + 12
     one = desk.client()
     assert one.query("Head", SHOP)["repository"]["ref"]
     assert (desk.waits, one.request_count) == ([13], 2), "GitHub does not say when in that second"
-    assert desk.told == ["GitHub's hourly rate limit for GraphQL is used up; waiting 13 s (at most 60 s in a run)"]
+    assert desk.messages == ["GitHub's hourly rate limit for GraphQL is used up; waiting 13 s (at most 60 s in a run)"]
 
 
 @pytest.mark.parametrize("remaining", [0, 2], ids=["nothing left", "counted elsewhere"])
 @pytest.mark.parametrize("status", [403, 429])
-def test_the_hourly_limit_of_rest_is_waited_out_too(desk: Desk, status: int, remaining: int) -> None:
-    desk.fails(primary_limit(status, reset=NOON + 30, remaining=remaining))
+def test_the_hourly_limit_of_rest_is_waited_out_too(desk: RateLimitedShop, status: int, remaining: int) -> None:
+    desk.with_fault(primary_limit(status, reset=NOON + 30, remaining=remaining))
     assert desk.client().get(COMPARE, {})["total_commits"] == 0
     assert desk.waits == [31]
-    assert desk.told[0].startswith("GitHub's hourly rate limit for REST is used up")
+    assert desk.messages[0].startswith("GitHub's hourly rate limit for REST is used up")
 
 
 @pytest.mark.parametrize("kind", ["RATE_LIMITED", "RATE_LIMIT"])
-def test_a_query_that_costs_more_than_is_left_meets_the_hourly_limit(desk: Desk, kind: str) -> None:
-    desk.fails(primary_limit(kind=kind, reset=NOON + 5, remaining=3))
+def test_a_query_that_costs_more_than_is_left_meets_the_hourly_limit(desk: RateLimitedShop, kind: str) -> None:
+    desk.with_fault(primary_limit(kind=kind, reset=NOON + 5, remaining=3))
     assert desk.client().query("Head", SHOP)
     assert desk.waits == [6]
 
 
 @pytest.mark.parametrize("status", [200, 403, 429])
-def test_a_secondary_limit_is_waited_for_as_long_as_it_asks(desk: Desk, status: int) -> None:
-    desk.fails(secondary_limit(5, status))
+def test_a_secondary_limit_is_waited_for_as_long_as_it_asks(desk: RateLimitedShop, status: int) -> None:
+    desk.with_fault(secondary_limit(5, status))
     assert desk.client().query("Head", SHOP)
     assert desk.waits == [5]
-    assert desk.told == [
+    assert desk.messages == [
         "GitHub's secondary rate limit is reached (too much at once); waiting 5 s (at most 60 s in a run)"
     ]
 
 
-def test_a_secondary_limit_that_asks_for_nothing_gets_the_minute_of_the_documentation(desk: Desk) -> None:
-    desk.fails(secondary_limit(None))
+def test_a_secondary_limit_that_asks_for_nothing_gets_the_minute_of_the_documentation(desk: RateLimitedShop) -> None:
+    desk.with_fault(secondary_limit(None))
     assert desk.client().get(COMPARE, {})
     assert desk.waits == [60]
 
 
-def test_a_mutation_that_was_refused_is_sent_again_and_done_once(desk: Desk) -> None:
+def test_a_mutation_that_was_refused_is_sent_again_and_done_once(desk: RateLimitedShop) -> None:
     before = len(desk.shop.log())
-    desk.fails(secondary_limit(5), to="createCommitOnBranch")
-    assert desk.client().mutate("Append", desk.addition)["createCommitOnBranch"]["commit"]["oid"] == desk.shop.head()
+    desk.with_fault(secondary_limit(5), to="createCommitOnBranch")
+    assert (
+        desk.client().mutate("Append", desk.add_file_input)["createCommitOnBranch"]["commit"]["oid"] == desk.shop.head()
+    )
     assert len(desk.shop.log()) == before + 1
     assert (len(desk.github.requests_matching("createCommitOnBranch")), desk.waits) == (2, [5])
 
 
-def test_a_post_that_was_refused_is_sent_again_and_done_once(desk: Desk) -> None:
-    desk.fails(primary_limit(reset=NOON + 3))
+def test_a_post_that_was_refused_is_sent_again_and_done_once(desk: RateLimitedShop) -> None:
+    desk.with_fault(primary_limit(reset=NOON + 3))
     ref = {"ref": "refs/heads/new", "sha": desk.shop.head()}
     assert desk.client().post("/repos/acme/shop/git/refs", ref)["ref"] == "refs/heads/new"
     assert desk.waits == [4]
 
 
-def test_a_limit_after_a_failure_leaves_a_read_its_three_tries(desk: Desk) -> None:
+def test_a_limit_after_a_failure_leaves_a_read_its_three_tries(desk: RateLimitedShop) -> None:
     for earlier, fault in enumerate((unavailable(502), secondary_limit(5), unavailable(502))):
         desk.github.fail(fault, skip=earlier)
     assert desk.client().query("Head", SHOP)
     assert desk.waits == [1, 5, 2]
 
 
-# --- What is not ---
+# --- Does not wait ---
 
 
-def test_a_limit_that_lasts_longer_is_told_at_once_with_its_end_and_what_to_do(desk: Desk) -> None:
+def test_a_limit_that_lasts_longer_is_told_at_once_with_its_end_and_what_to_do(desk: RateLimitedShop) -> None:
     desk.now = NOON + 18 * 60
-    desk.fails(primary_limit(reset=NOON + 41 * 60), times=None)
-    assert refused(desk) == (
+    desk.with_fault(primary_limit(reset=NOON + 41 * 60), times=None)
+    assert refusal_message(desk) == (
         "GitHub's hourly rate limit for GraphQL is used up; it is renewed at 12:41 UTC, in 23 min, and this run may "
         "wait 60 s more. The next run goes on by itself; run this one again for what it could not do, or raise "
         "`max-rate-limit-wait` (now 60 s)"
     )
-    assert (desk.waits, desk.told, len(desk.github.requests)) == ([], [], 1)
+    assert (desk.waits, desk.messages, len(desk.github.requests)) == ([], [], 1)
 
 
-def test_a_run_may_be_given_more_time(desk: Desk) -> None:
-    desk.fails(primary_limit(reset=NOON + 23 * 60))
+def test_a_run_may_be_given_more_time(desk: RateLimitedShop) -> None:
+    desk.with_fault(primary_limit(reset=NOON + 23 * 60))
     assert desk.client(timedelta(minutes=30)).query("Head", SHOP)
     assert desk.waits == [23 * 60 + 1]
-    assert desk.told[0].endswith("waiting 23 min (at most 30 min in a run)")
+    assert desk.messages[0].endswith("waiting 23 min (at most 30 min in a run)")
 
 
-def test_the_waits_of_all_requests_together_are_bounded(desk: Desk) -> None:
+def test_the_waits_of_all_requests_together_are_bounded(desk: RateLimitedShop) -> None:
     one = desk.client()
     for asked in (25, 24):
-        desk.fails(secondary_limit(asked))
+        desk.with_fault(secondary_limit(asked))
         one.query("Head", SHOP)
-    desk.fails(secondary_limit(12))
+    desk.with_fault(secondary_limit(12))
     with pytest.raises(RateLimitError, match=r"secondary rate limit is reached .* this run may wait 11 s more"):
         one.get(COMPARE, {})
-    desk.fails(secondary_limit(11))
+    desk.with_fault(secondary_limit(11))
     assert one.get(COMPARE, {})
     assert desk.waits == [25, 24, 11]
 
 
 @pytest.mark.parametrize("asked", [0, 1])
-def test_a_limit_that_never_ends_is_asked_few_times_and_given_up(desk: Desk, asked: int) -> None:
-    desk.fails(secondary_limit(asked), times=None)
-    assert "may wait 29 s more" in refused(desk)
+def test_a_limit_that_never_ends_is_asked_few_times_and_given_up(desk: RateLimitedShop, asked: int) -> None:
+    desk.with_fault(secondary_limit(asked), times=None)
+    assert "may wait 29 s more" in refusal_message(desk)
     assert desk.waits == [1, 2, 4, 8, 16]
 
 
-def test_a_permission_that_is_missing_at_the_last_request_of_the_hour_is_no_limit(desk: Desk) -> None:
+def test_a_permission_that_is_missing_at_the_last_request_of_the_hour_is_no_limit(desk: RateLimitedShop) -> None:
     spent = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(NOON + 5)}
-    desk.fails(custom_answer(403, {"message": "Resource not accessible by integration"}, spent))
+    desk.with_fault(custom_answer(403, {"message": "Resource not accessible by integration"}, spent))
     with pytest.raises(ForbiddenError, match="Resource not accessible"):
         desk.client().get(COMPARE, {})
 
 
-def test_an_answer_that_took_the_last_request_of_the_hour_is_an_answer(desk: Desk) -> None:
-    desk.fails(with_headers({"X-RateLimit-Remaining": "0"}), times=None)
+def test_an_answer_that_took_the_last_request_of_the_hour_is_an_answer(desk: RateLimitedShop) -> None:
+    desk.with_fault(with_headers({"X-RateLimit-Remaining": "0"}), times=None)
     one = desk.client()
     assert one.query("Head", SHOP)
     assert one.get(COMPARE, {})
@@ -191,8 +193,8 @@ def test_an_answer_that_took_the_last_request_of_the_hour_is_an_answer(desk: Des
     assert not isinstance(told.value, RateLimitError)
 
 
-def test_words_about_rate_limits_in_what_was_asked_for_are_no_limit(desk: Desk) -> None:
-    desk.fails(custom_answer(200, {"message": "Wait for the secondary rate limit", "sha": "1"}))
+def test_words_about_rate_limits_in_what_was_asked_for_are_no_limit(desk: RateLimitedShop) -> None:
+    desk.with_fault(custom_answer(200, {"message": "Wait for the secondary rate limit", "sha": "1"}))
     assert desk.client().get(COMPARE, {})["sha"] == "1"
 
 
@@ -200,24 +202,24 @@ def test_words_about_rate_limits_in_what_was_asked_for_are_no_limit(desk: Desk) 
 
 
 @pytest.mark.parametrize("reset", ["soon", "", "nan", "inf", "-1", "1e99", NOON - 1, NOON + 10**9, "9" * 400])
-def test_an_end_that_cannot_be_is_a_minute(desk: Desk, reset: object) -> None:
-    desk.fails(primary_limit(reset=reset))
+def test_an_end_that_cannot_be_is_a_minute(desk: RateLimitedShop, reset: object) -> None:
+    desk.with_fault(primary_limit(reset=reset))
     assert desk.client().query("Head", SHOP)
     assert desk.waits == [60]
 
 
 @pytest.mark.parametrize("asked", ["soon", "-5", "", "nan", "1e99", 10**9, "Sat, 21 Nov 2026 12:00:05 GMT", "²"])
-def test_a_wait_that_cannot_be_is_a_minute(desk: Desk, asked: object) -> None:
-    desk.fails(secondary_limit(asked))
+def test_a_wait_that_cannot_be_is_a_minute(desk: RateLimitedShop, asked: object) -> None:
+    desk.with_fault(secondary_limit(asked))
     assert desk.client().get(COMPARE, {})
     assert desk.waits == [60]
 
 
-def test_nonsense_beside_an_answer_does_no_harm_to_it(desk: Desk) -> None:
+def test_nonsense_beside_an_answer_does_no_harm_to_it(desk: RateLimitedShop) -> None:
     nonsense = {f"X-RateLimit-{name}": "many" for name in ("Limit", "Remaining", "Reset")}
-    desk.fails(with_headers({**nonsense, "Retry-After": "later"}), times=None)
+    desk.with_fault(with_headers({**nonsense, "Retry-After": "later"}), times=None)
     one = desk.client()
-    assert one.mutate("Append", desk.addition)
+    assert one.mutate("Append", desk.add_file_input)
     assert one.get(COMPARE, {})
     assert one.request_count == 2
 
@@ -225,7 +227,7 @@ def test_nonsense_beside_an_answer_does_no_harm_to_it(desk: Desk) -> None:
 # --- In a run ---
 
 
-def deployed(desk: Desk, folder: Path, **inputs: object) -> ActionRun:
+def run_deployment(desk: RateLimitedShop, folder: Path, **inputs: object) -> ActionRun:
     given = {"ledger": "branch:dora-metrics", "github-token": desk.github.token, **inputs}
     environment = {"GITHUB_API_URL": desk.github.api_url}
     return run_action(
@@ -233,9 +235,9 @@ def deployed(desk: Desk, folder: Path, **inputs: object) -> ActionRun:
     )
 
 
-def test_a_run_says_in_its_log_that_it_waits_and_records_all_the_same(desk: Desk, tmp_path: Path) -> None:
-    desk.fails(secondary_limit(7), to="Ledger").fails(secondary_limit(8), to="POST */git/trees")
-    ran = deployed(desk, tmp_path)
+def test_a_run_says_in_its_log_that_it_waits_and_records_all_the_same(desk: RateLimitedShop, tmp_path: Path) -> None:
+    desk.with_fault(secondary_limit(7), to="Ledger").with_fault(secondary_limit(8), to="POST */git/trees")
+    ran = run_deployment(desk, tmp_path)
     assert ran.code == 0
     assert ran.log.splitlines()[:2] == [
         f"GitHub's secondary rate limit is reached (too much at once); waiting {seconds} s (at most 60 s in a run)"
@@ -246,9 +248,11 @@ def test_a_run_says_in_its_log_that_it_waits_and_records_all_the_same(desk: Desk
     assert json.loads(fact)["id"] == "github:deployment:1"
 
 
-def test_a_run_waits_no_longer_than_its_setting_and_warns_with_the_end_of_the_limit(desk: Desk, tmp_path: Path) -> None:
-    desk.fails(secondary_limit(200), to="Ledger", times=None)
-    ran = deployed(desk, tmp_path, **{"max-rate-limit-wait": "3m"})
+def test_a_run_waits_no_longer_than_its_setting_and_warns_with_the_end_of_the_limit(
+    desk: RateLimitedShop, tmp_path: Path
+) -> None:
+    desk.with_fault(secondary_limit(200), to="Ledger", times=None)
+    ran = run_deployment(desk, tmp_path, **{"max-rate-limit-wait": "3m"})
     assert ran.code == 0
     assert desk.waits == []
     assert "cannot be read: GitHub's secondary rate limit is reached" in ran.log

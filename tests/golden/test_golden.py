@@ -1,9 +1,9 @@
-"""Whole answers, kept as files: a folder a case, with what goes in and all that comes out.
+"""Complete outputs kept as files: one folder a case, with its input and everything that comes out.
 
-`make golden` writes the answers anew; the diff is the review.
+`make golden` writes the outputs again; review the diff.
 
-A case holds `case.json` (event, payload, inputs, now) and
-`facts.jsonl` (the ledger before the run); `demo` takes its input from the shipped sample.
+A case holds `case.json` (event, payload, inputs, now) and `facts.jsonl` (the ledger before the run).
+The case `demo` takes its input from the sample in the package.
 """
 
 import json
@@ -29,7 +29,7 @@ IS_WRITING = os.environ.get("DORA_GOLDEN") == "write"
 
 @dataclass(frozen=True)
 class Case:
-    """One event on a ledger."""
+    """One event and the ledger before it."""
 
     event: str
     payload: dict[str, object]

@@ -1,5 +1,6 @@
-"""A shop whose GitHub's clock stands still."""
+"""Repositories on a fake GitHub whose clock stands still."""
 
 from support.branch_shop import shop
+from support.sync_shop import sync_shop
 
-__all__ = ["shop"]
+__all__ = ["shop", "sync_shop"]

@@ -16,8 +16,8 @@ import pytest
 
 from dora_metrics.core.ledger.layout import CHECKPOINT_FILE, OUTBOX_FILE, SEQUENCE_FILE
 from fakes.github import FakeGitHub
-from support.branch_shop import BRANCH, BranchShop, deployment_ids
-from support.runs import NOW, deployment_status, run_action
+from support.branch_shop import BRANCH, BranchShop
+from support.runs import NOW, deployment_ids, deployment_status, run_action
 from support.servers import Answer, Listener, listen
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ OCTOBER = datetime(2026, 10, 28, 12, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Case:
-    """A ledger, and the run in it that is killed."""
+    """A ledger, and the run that is killed on it."""
 
     prepare: Callable[[BranchShop], object]
     payload: Mapping[str, object]
@@ -37,43 +37,43 @@ class Case:
     """A file that the run must have written."""
 
 
-def before(shop: BranchShop) -> None:
-    """A deployment whose changes bound those of the next."""
+def deploy_before(shop: BranchShop) -> None:
+    """A deployment that is the baseline of the next."""
     repository = shop.repository
     repository.commit({"a": "2"}, message="Go on", author_date=datetime(2026, 11, 20, tzinfo=UTC))
     shop.run_event("deployment_status", deployment_status(1, sha=shop.first_sha, at="2026-11-20T12:00:00Z"))
 
 
-def old(shop: BranchShop) -> None:
-    """A ledger that was sealed last month up to July, and has something new to seal."""
+def make_old_ledger(shop: BranchShop) -> None:
+    """A ledger that was sealed up to July last month, and has more to seal."""
     for month in (3, 6, 7, 8, 10):
         payload = deployment_status(month, at=f"2026-{month:02}-11T12:00:00Z")
         shop.run_event("deployment_status", payload, now=OCTOBER)
     assert b'"until":"2026-07-01' in (shop.read(CHECKPOINT_FILE) or b"")
 
 
-def sealed(shop: BranchShop) -> None:
+def make_sealed_ledger(shop: BranchShop) -> None:
     """A ledger that was sealed this month."""
-    old(shop)
+    make_old_ledger(shop)
     shop.run_event("deployment_status", deployment_status(11, at="2026-11-11T12:00:00Z"))
 
 
 CASES = {
     "the first run": Case(lambda _: None, deployment_status(1)),
-    "a run that asks what was delivered": Case(before, deployment_status(2, sha="HEAD")),
-    "a run that seals a month": Case(old, deployment_status(12), kept=CHECKPOINT_FILE),
+    "a run that asks what was delivered": Case(deploy_before, deployment_status(2, sha="HEAD")),
+    "a run that seals a month": Case(make_old_ledger, deployment_status(12), kept=CHECKPOINT_FILE),
     "a late fact of a sealed month": Case(
-        sealed, deployment_status(4, at="2026-04-11T12:00:00Z"), kept="facts/2026/04.jsonl"
+        make_sealed_ledger, deployment_status(4, at="2026-04-11T12:00:00Z"), kept="facts/2026/04.jsonl"
     ),
     "a fact that an endpoint does not take": Case(
-        sealed, deployment_status(12), {"endpoint-url": "DOWN"}, kept=OUTBOX_FILE
+        make_sealed_ledger, deployment_status(12), {"endpoint-url": "DOWN"}, kept=OUTBOX_FILE
     ),
-    "a fact that an endpoint takes": Case(sealed, deployment_status(12), {"endpoint-url": "UP"}),
+    "a fact that an endpoint takes": Case(make_sealed_ledger, deployment_status(12), {"endpoint-url": "UP"}),
 }
 
 
-class Stage:
-    """A case in a shop of its own, beside an endpoint."""
+class KilledRunCase:
+    """A case with its own repository and an endpoint."""
 
     def __init__(self, case: Case, github: FakeGitHub, folder: Path, endpoint: Listener) -> None:
         self.shop = BranchShop(github, folder)
@@ -85,7 +85,7 @@ class Stage:
         self.payload: dict[str, object] = json.loads(text)
 
     def run(self) -> dict[str, bytes]:
-        """The run, to its end; what lies on the branch then, but for how often it has changed."""
+        """Complete the run; return the files on the branch except those that count changes."""
         assert self.shop.run_event("deployment_status", self.payload, self.inputs).code == 0
         files = self.shop.files()
         lines = files["metrics.prom"].splitlines()
@@ -93,20 +93,23 @@ class Stage:
         return {path: content for path, content in files.items() if path != SEQUENCE_FILE}
 
     def start(self) -> "Popen[bytes]":
-        """The same run as a process."""
+        """Start the same run as a process."""
         return self.shop.start_process("deployment_status", self.payload, self.inputs)
 
-    def killed_at(self, step: int, *, applied: bool) -> bool:
-        """Whether the run came to its request number `step`; killed there, before or after GitHub did the work."""
+    def kill_at_request(self, step: int, *, applied: bool) -> bool:
+        """Kill the run at its request number `step`, before or after GitHub applied it.
+
+        Return whether the run made that many requests.
+        """
         return self.shop.kill_at_request(self.start, step, applied=applied)
 
 
-def on_stage(
-    case: Case, folder: Path, kill: Callable[[Stage], bool] = lambda _: False
+def run_case(
+    case: Case, folder: Path, kill: Callable[[KilledRunCase], bool] = lambda _: False
 ) -> tuple[dict[str, bytes], bool]:
-    """What lies on the branch after the case's run, and whether it had been killed before."""
+    """Files on the branch after the case's run, and whether the run had been killed before."""
     with FakeGitHub(now=lambda: NOW) as github, listen() as endpoint:
-        stage = Stage(case, github, Path(mkdtemp(dir=folder)), endpoint)
+        stage = KilledRunCase(case, github, Path(mkdtemp(dir=folder)), endpoint)
         killed = kill(stage)
         return stage.run(), killed
 
@@ -116,12 +119,12 @@ def on_stage(
 def test_a_run_killed_at_any_request_and_run_again_leaves_the_same_branch(
     tmp_path: Path, name: str, *, applied: bool
 ) -> None:
-    """Facts, checkpoint, outbox, numbers: every file of it."""
+    """Compares every file: facts, checkpoint, outbox, numbers."""
     case, killed, step = CASES[name], True, 0
-    expected, _ = on_stage(case, tmp_path)
+    expected, _ = run_case(case, tmp_path)
     assert case.kept in expected
     while killed:
-        left, killed = on_stage(case, tmp_path, partial(Stage.killed_at, step=step, applied=applied))
+        left, killed = run_case(case, tmp_path, partial(KilledRunCase.kill_at_request, step=step, applied=applied))
         assert left == expected, step
         step += 1
     assert step > 2
@@ -129,9 +132,9 @@ def test_a_run_killed_at_any_request_and_run_again_leaves_the_same_branch(
 
 def test_a_run_killed_before_the_endpoint_answers_has_its_fact_sent_again(tmp_path: Path) -> None:
     case = CASES["a fact that an endpoint takes"]
-    expected, _ = on_stage(case, tmp_path)
+    expected, _ = run_case(case, tmp_path)
 
-    def kill(stage: Stage) -> bool:
+    def kill(stage: KilledRunCase) -> bool:
         with listen(Answer(hang=True)) as silent:
             inputs, stage.inputs = stage.inputs, {"endpoint-url": silent.url}
             with stage.start() as process:
@@ -140,7 +143,7 @@ def test_a_run_killed_before_the_endpoint_answers_has_its_fact_sent_again(tmp_pa
             stage.inputs = inputs
         return b"github:deployment:12" in (stage.shop.read(OUTBOX_FILE) or b"")
 
-    assert on_stage(case, tmp_path, kill) == (expected, True)
+    assert run_case(case, tmp_path, kill) == (expected, True)
     assert OUTBOX_FILE not in expected
 
 

@@ -1,24 +1,19 @@
-"""What a deployment delivered, asked of a GitHub of our own: squash, merge, rebase, direct commits, few requests."""
+"""Changes that a deployment delivered, read from a fake GitHub: squash, merge, rebase, direct commits, few requests."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from fakes.faults import unavailable
 from fakes.github import FakeGitHub
+from support.monorepo import at
 from support.runs import ActionRun, deployment_status, run_action
 
-START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 
-
-def at(hours: float) -> datetime:
-    return START + timedelta(hours=hours)
-
-
-class Shop:
-    """A repository whose first deployment is known, and event runs in it."""
+class EnrichedShop:
+    """A repository with one recorded deployment, and event runs in it."""
 
     def __init__(self, github: FakeGitHub, folder: Path) -> None:
         self.github, self.folder = github, folder
@@ -26,106 +21,108 @@ class Shop:
         self.first = self.repository.commit({"README.md": "shop"}, message="Begin", author_date=at(-100))
         self.deploy(1, self.first, at(0))
 
-    def deploy(self, number: int, sha: str | None, when: datetime, **inputs: object) -> ActionRun:
-        payload = deployment_status(number, at=f"{when:%Y-%m-%dT%H:%M:%SZ}", sha=sha)
-        return self.event("deployment_status", payload, **inputs)
+    def deploy(self, number: int, sha: str | None, finished_at: datetime, **inputs: object) -> ActionRun:
+        payload = deployment_status(number, at=f"{finished_at:%Y-%m-%dT%H:%M:%SZ}", sha=sha)
+        return self.run_event("deployment_status", payload, **inputs)
 
-    def event(self, name: str, payload: dict[str, object], **inputs: object) -> ActionRun:
+    def run_event(self, name: str, payload: dict[str, object], **inputs: object) -> ActionRun:
         given = {"ledger": "branch:dora-metrics", "github-token": self.github.token, **inputs}
         environment = {"GITHUB_API_URL": self.github.api_url}
         return run_action(self.folder, name, payload, given, environment=environment)
 
-    def pull(self, title: str, *, how: str = "squash", hours: float = 1, **more: object) -> None:
-        made = self.repository.pull(title, files={f"{title}.txt": title}, created_at=at(hours), **more)  # type: ignore[arg-type]
-        self.repository.merge_pull(made, method=how, at=at(hours + 1))  # type: ignore[arg-type]
+    def merge_pull_request(
+        self, title: str, *, method: str = "squash", hours: float = 1, **pull_fields: object
+    ) -> None:
+        made = self.repository.pull(title, files={f"{title}.txt": title}, created_at=at(hours), **pull_fields)  # type: ignore[arg-type]
+        self.repository.merge_pull(made, method=method, at=at(hours + 1))  # type: ignore[arg-type]
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def shop(tmp_path: Path) -> Iterator[EnrichedShop]:
     with FakeGitHub(now=lambda: at(24)) as github:
-        yield Shop(github, tmp_path)
+        yield EnrichedShop(github, tmp_path)
 
 
-def changes(ran: ActionRun) -> dict[str, dict[str, object]]:
+def recorded_changes(ran: ActionRun) -> dict[str, dict[str, object]]:
     return {str(fact["id"]): fact for fact in ran.facts if fact["kind"] == "change"}
 
 
-def deployed(ran: ActionRun) -> dict[str, object]:
+def recorded_deployment(ran: ActionRun) -> dict[str, object]:
     return next(fact for fact in ran.facts if fact["kind"] == "deployment")
 
 
 @pytest.mark.parametrize("how", ["squash", "merge", "rebase"])
-def test_a_pull_request_is_one_change_however_it_was_merged(shop: Shop, how: str) -> None:
-    shop.pull("Faster", how=how)
+def test_a_pull_request_is_one_change_however_it_was_merged(shop: EnrichedShop, how: str) -> None:
+    shop.merge_pull_request("Faster", method=how)
     ran = shop.deploy(2, shop.repository.head(), at(6))
-    assert list(changes(ran)) == ["github:pull:acme/shop#1"]
-    assert deployed(ran)["changes"] == ["github:pull:acme/shop#1"]
-    assert deployed(ran)["previous"] == "github:deployment:1"
+    assert list(recorded_changes(ran)) == ["github:pull:acme/shop#1"]
+    assert recorded_deployment(ran)["changes"] == ["github:pull:acme/shop#1"]
+    assert recorded_deployment(ran)["previous"] == "github:deployment:1"
     assert float(ran.outputs["lead-time-seconds"]) > 0
 
 
-def test_a_branch_that_waited_behind_many_commits_is_still_one_change(shop: Shop) -> None:
+def test_a_branch_that_waited_behind_many_commits_is_still_one_change(shop: EnrichedShop) -> None:
     waited = shop.repository.pull("Slow", files={"slow.txt": "1"}, created_at=at(-50))
     for number in range(150):
         shop.repository.commit({"n.txt": str(number)}, author_date=at(-40 + number / 10))
     shop.deploy(2, shop.repository.head(), at(0.5))
     shop.repository.merge_pull(waited, method="merge", at=at(1))
-    assert list(changes(shop.deploy(3, shop.repository.head(), at(6)))) == ["github:pull:acme/shop#1"]
+    assert list(recorded_changes(shop.deploy(3, shop.repository.head(), at(6)))) == ["github:pull:acme/shop#1"]
 
 
-def test_a_direct_commit_is_a_change_by_itself(shop: Shop) -> None:
+def test_a_direct_commit_is_a_change_by_itself(shop: EnrichedShop) -> None:
     sha = shop.repository.commit({"b.txt": "b"}, message="By hand", author_date=at(2))
     ran = shop.deploy(2, sha, at(6))
-    assert list(changes(ran)) == [f"commit:{sha}"]
+    assert list(recorded_changes(ran)) == [f"commit:{sha}"]
     assert ran.outputs["lead-time-seconds"] == str(4 * 3600)
 
 
-def test_three_changes_need_no_more_requests_than_one(shop: Shop) -> None:
-    shop.pull("One")
-    shop.pull("Two", hours=2)
-    shop.pull("Three", hours=3, how="merge")
+def test_three_changes_need_no_more_requests_than_one(shop: EnrichedShop) -> None:
+    shop.merge_pull_request("One")
+    shop.merge_pull_request("Two", hours=2)
+    shop.merge_pull_request("Three", hours=3, method="merge")
     shop.github.requests.clear()
     ran = shop.deploy(2, shop.repository.head(), at(8))
-    assert len(changes(ran)) == 3
+    assert len(recorded_changes(ran)) == 3
     assert len(shop.github.requests) == 4
     assert "GitHub ✓ 4 requests" in ran.summary
 
 
-def test_more_than_two_hundred_and_fifty_commits_are_all_seen(shop: Shop) -> None:
+def test_more_than_two_hundred_and_fifty_commits_are_all_seen(shop: EnrichedShop) -> None:
     for number in range(260):
         shop.repository.commit({"n.txt": str(number)}, message=f"Commit {number}", author_date=at(number / 100))
     shop.github.requests.clear()
     ran = shop.deploy(2, shop.repository.head(), at(8))
-    assert len(changes(ran)) == 260
-    assert deployed(ran)["commit_count"] == 260
+    assert len(recorded_changes(ran)) == 260
+    assert recorded_deployment(ran)["commit_count"] == 260
 
 
-def test_the_next_deployment_delivers_only_what_is_new(shop: Shop) -> None:
-    shop.pull("One")
+def test_the_next_deployment_delivers_only_what_is_new(shop: EnrichedShop) -> None:
+    shop.merge_pull_request("One")
     shop.deploy(2, shop.repository.head(), at(6))
-    shop.pull("Two", hours=7)
-    assert list(changes(shop.deploy(3, shop.repository.head(), at(12)))) == ["github:pull:acme/shop#2"]
+    shop.merge_pull_request("Two", hours=7)
+    assert list(recorded_changes(shop.deploy(3, shop.repository.head(), at(12)))) == ["github:pull:acme/shop#2"]
 
 
-def test_a_rollback_delivers_nothing(shop: Shop) -> None:
-    shop.pull("One")
+def test_a_rollback_delivers_nothing(shop: EnrichedShop) -> None:
+    shop.merge_pull_request("One")
     shop.deploy(2, shop.repository.head(), at(6))
     ran = shop.deploy(3, shop.first, at(8))
-    assert deployed(ran)["changes"] == []
+    assert recorded_deployment(ran)["changes"] == []
     assert "It was rework" in ran.summary
 
 
-def test_labels_branch_and_bots_are_known(shop: Shop) -> None:
-    shop.pull("Fix", labels=["hotfix"], branch="hotfix/total")
-    shop.pull("Bump", hours=2, author="dependabot[bot]")
-    found = changes(shop.deploy(2, shop.repository.head(), at(8)))
+def test_labels_branch_and_bots_are_known(shop: EnrichedShop) -> None:
+    shop.merge_pull_request("Fix", labels=["hotfix"], branch="hotfix/total")
+    shop.merge_pull_request("Bump", hours=2, author="dependabot[bot]")
+    found = recorded_changes(shop.deploy(2, shop.repository.head(), at(8)))
     fix, bump = found["github:pull:acme/shop#1"], found["github:pull:acme/shop#2"]
     assert (fix["labels"], fix["branch"], fix["bot"]) == (["hotfix"], "hotfix/total", False)
     assert bump["bot"] is True
 
 
-def test_a_redelivery_asks_nothing_and_changes_nothing(shop: Shop) -> None:
-    shop.pull("One")
+def test_a_redelivery_asks_nothing_and_changes_nothing(shop: EnrichedShop) -> None:
+    shop.merge_pull_request("One")
     sha = shop.repository.head()
     shop.deploy(2, sha, at(6))
     before = shop.repository.read("facts/2026/11.jsonl", "dora-metrics")
@@ -137,33 +134,33 @@ def test_a_redelivery_asks_nothing_and_changes_nothing(shop: Shop) -> None:
 
 def test_a_first_deployment_only_bounds_the_next_one(tmp_path: Path) -> None:
     with FakeGitHub() as github:
-        shop = Shop(github, tmp_path)
+        shop = EnrichedShop(github, tmp_path)
         assert [logged.operation for logged in github.requests if logged.operation] == ["Ledger"]
         assert shop.repository.head() is not None
 
 
-def test_a_commit_that_is_gone_leaves_the_changes_unknown_and_says_so(shop: Shop) -> None:
+def test_a_commit_that_is_gone_leaves_the_changes_unknown_and_says_so(shop: EnrichedShop) -> None:
     ran = shop.deploy(2, "e" * 40, at(6))
     assert ran.code == 0
-    assert deployed(ran)["changes"] is None
+    assert recorded_deployment(ran)["changes"] is None
     assert "GitHub did not say what was delivered" in ran.log
 
 
-def test_an_api_that_is_down_spares_the_job(shop: Shop) -> None:
-    shop.pull("One")
+def test_an_api_that_is_down_spares_the_job(shop: EnrichedShop) -> None:
+    shop.merge_pull_request("One")
     shop.github.fail(unavailable(502), to="PullsByCommit", times=None)
     ran = shop.deploy(2, shop.repository.head(), at(6))
     assert ran.code == 0
-    assert deployed(ran)["changes"] is None
+    assert recorded_deployment(ran)["changes"] is None
     assert "What it delivered is not known yet." in ran.summary
 
 
-def test_what_was_unknown_is_found_when_the_event_comes_again(shop: Shop) -> None:
-    shop.pull("One")
+def test_what_was_unknown_is_found_when_the_event_comes_again(shop: EnrichedShop) -> None:
+    shop.merge_pull_request("One")
     sha = shop.repository.head()
     shop.github.fail(unavailable(502), to="PullsByCommit", times=None)
     shop.deploy(2, sha, at(6))
     shop.github.heal()
     ran = shop.deploy(2, sha, at(6))
-    assert deployed(ran)["changes"] == ["github:pull:acme/shop#1"]
+    assert recorded_deployment(ran)["changes"] == ["github:pull:acme/shop#1"]
     assert float(ran.outputs["lead-time-seconds"]) > 0

@@ -1,4 +1,4 @@
-"""health-check-url in an event run: when the service is asked, what is recorded of it, and what nobody gets to see."""
+"""health-check-url in an event run: when the service is requested, what is recorded, and what stays secret."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from support.servers import OK, Answer, Listener, listen
 SECRET = "h34lth-k3y"
 
 
-def deployed(folder: Path, listener: Listener, **inputs: object) -> ActionRun:
+def run_deployment(folder: Path, listener: Listener, **inputs: object) -> ActionRun:
     given = {"health-check-url": f"{listener.url}/live?key={SECRET}", "health-check-retries": "1", **inputs}
     ran = run_action(folder, "deployment_status", deployment_status(3), given)
     assert SECRET not in ran.log + ran.summary + str(ran.outputs)
@@ -21,7 +21,7 @@ def deployed(folder: Path, listener: Listener, **inputs: object) -> ActionRun:
 
 def test_a_service_that_is_well_is_recorded_with_its_deployment(tmp_path: Path) -> None:
     with listen() as listener:
-        ran = deployed(tmp_path, listener)
+        ran = run_deployment(tmp_path, listener)
     assert ran.code == 0
     assert [fact["health"] for fact in ran.facts] == ["passed"]
     assert "health check ✓ passed (HTTP 200, 1 try)" in ran.summary
@@ -31,7 +31,7 @@ def test_a_service_that_is_well_is_recorded_with_its_deployment(tmp_path: Path) 
 
 def test_a_service_that_is_not_well_marks_the_deployment_as_failed(tmp_path: Path) -> None:
     with listen(Answer(503)) as listener:
-        ran = deployed(tmp_path, listener)
+        ran = run_deployment(tmp_path, listener)
     assert ran.code == 0
     assert [fact["health"] for fact in ran.facts] == ["failed"]
     assert "It is marked as failed by `health-check`: its health check failed." in ran.summary
@@ -41,13 +41,13 @@ def test_a_service_that_is_not_well_marks_the_deployment_as_failed(tmp_path: Pat
 
 def test_a_service_that_is_not_well_fails_a_strict_job(tmp_path: Path) -> None:
     with listen(Answer(503)) as listener:
-        assert deployed(tmp_path, listener, strict="true").code == 1
+        assert run_deployment(tmp_path, listener, strict="true").code == 1
 
 
 def test_a_redelivery_asks_nobody_and_keeps_what_was_recorded(tmp_path: Path) -> None:
     with listen(Answer(503), Answer(503), OK) as listener:
-        deployed(tmp_path, listener)
-        again = deployed(tmp_path, listener)
+        run_deployment(tmp_path, listener)
+        again = run_deployment(tmp_path, listener)
     assert [fact["health"] for fact in again.facts] == ["failed"]
     assert len(listener.requests) == 2
     assert "health check" not in again.log
@@ -71,14 +71,14 @@ def test_what_is_no_fresh_success_in_production_is_not_asked_about(tmp_path: Pat
 
 def test_a_run_that_deploys_nothing_asks_nobody(tmp_path: Path) -> None:
     with listen() as listener:
-        deployed(tmp_path, listener)
+        run_deployment(tmp_path, listener)
         run_action(tmp_path, "workflow_dispatch", {}, {"mode": "rebuild", "health-check-url": listener.url})
     assert len(listener.requests) == 1
 
 
 def test_a_service_that_cannot_be_asked_leaves_its_health_unknown(tmp_path: Path) -> None:
     with listen(Answer(301, headers={"Location": f"https://elsewhere.example/{SECRET}"})) as listener:
-        ran = deployed(tmp_path, listener)
+        ran = run_deployment(tmp_path, listener)
     assert [fact["health"] for fact in ran.facts] == [None]
     assert "health check ✗ not recorded: it redirects to another scheme" in ran.summary
 

@@ -1,4 +1,4 @@
-"""Deployments of several services in turn: one fact a change, whoever asks, and numbers of its own for each service."""
+"""Deployments of several services in turn: one fact per change, and separate numbers for each service."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ def shop(github: FakeGitHub, tmp_path: Path) -> Monorepo:
     return Monorepo(github, tmp_path)
 
 
-# --- One fact, whoever asks ---
+# --- One fact per change ---
 
 
 def test_deployments_of_two_services_in_turn_leave_the_facts_of_changes_as_they_are(shop: Monorepo) -> None:
@@ -41,7 +41,7 @@ def test_deployments_of_two_services_in_turn_leave_the_facts_of_changes_as_they_
 
 def test_the_event_of_a_merged_pull_request_and_its_deployment_say_the_same(shop: Monorepo) -> None:
     page = shop.pull("Page", ["web/a"], hours=1)
-    payload = merged(shop, "Page", 1)
+    payload = merge_event(shop, "Page", 1)
     shop.github.requests.clear()
     told = shop.run_event("pull_request", payload, service="checkout")
     assert services_of_changes(told) == {page: "web"}
@@ -56,7 +56,7 @@ def test_the_event_of_a_merged_pull_request_and_its_deployment_say_the_same(shop
 
 def test_a_merged_pull_request_of_too_many_files_has_no_service_until_it_is_deployed(shop: Monorepo) -> None:
     large = shop.pull("Large", [f"web/{number}" for number in range(101)], hours=1)
-    payload = merged(shop, "Large", 1)
+    payload = merge_event(shop, "Large", 1)
     assert services_of_changes(shop.run_event("pull_request", payload)) == {large: None}
     assert services_of_changes(shop.deploy("web", hours=6)) == {large: "web"}
     before = shop.ledger_facts("change")
@@ -64,8 +64,8 @@ def test_a_merged_pull_request_of_too_many_files_has_no_service_until_it_is_depl
     assert shop.ledger_facts("change") == before
 
 
-def merged(shop: Monorepo, title: str, hours: float) -> dict[str, object]:
-    """The event of a pull request that was merged at that hour."""
+def merge_event(shop: Monorepo, title: str, hours: float) -> dict[str, object]:
+    """Event of a pull request that was merged at that hour."""
     when = f"{at(hours):%Y-%m-%dT%H:%M:%SZ}"
     pull = {
         "number": 1,
@@ -97,7 +97,9 @@ def test_without_services_a_change_keeps_the_service_that_it_was_first_known_wit
 def test_without_services_a_merged_pull_request_has_the_settings_service(github: FakeGitHub, tmp_path: Path) -> None:
     shop = Monorepo(github, tmp_path, {})
     page = shop.pull("Page", ["web/a"], hours=1)
-    assert services_of_changes(shop.run_event("pull_request", merged(shop, "Page", 1), service="web")) == {page: "web"}
+    assert services_of_changes(shop.run_event("pull_request", merge_event(shop, "Page", 1), service="web")) == {
+        page: "web"
+    }
 
 
 def test_what_touches_a_service_is_decided_anew_when_its_paths_change(shop: Monorepo) -> None:
@@ -118,7 +120,7 @@ def test_an_answer_that_does_not_come_leaves_the_changes_unknown_and_says_so(sho
     assert services_of_changes(shop.deploy("web", hours=7)) == {f"commit:{page}": "web"}
 
 
-# --- Whole runs ---
+# --- Complete runs ---
 
 
 def test_each_services_lead_times_are_those_of_its_own_changes(shop: Monorepo) -> None:
@@ -141,16 +143,16 @@ def test_a_deployment_of_one_service_leaves_the_changes_of_the_others_to_theirs(
 REPOSITORY = {"default_branch": "main"}
 
 
-def pushed(sha: str, when: str) -> dict[str, object]:
+def push_event(sha: str, when: str) -> dict[str, object]:
     return {"ref": "refs/heads/main", "after": sha, "head_commit": {"timestamp": when}, "repository": REPOSITORY}
 
 
-def released(_: str, when: str) -> dict[str, object]:
+def release_event(_: str, when: str) -> dict[str, object]:
     release = {"id": int(when[11:13]) + 1, "tag_name": f"v{when[11:13]}", "published_at": when}
     return {"action": "published", "release": release, "repository": REPOSITORY}
 
 
-def ran_through(sha: str, when: str) -> dict[str, object]:
+def workflow_run_event(sha: str, when: str) -> dict[str, object]:
     about = {"id": int(when[11:13]) + 1, "event": "push", "head_sha": sha, "head_branch": "main"}
     finished = {"conclusion": "success", "updated_at": when, "head_repository": {"full_name": "acme/shop"}}
     workflow = {"name": "Deploy", "path": ".github/workflows/deploy.yml"}
@@ -165,10 +167,10 @@ def ran_through(sha: str, when: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("event", "made", "inputs"),
     [
-        ("push", pushed, {"deployment-source": "pushes"}),
-        ("release", released, {"deployment-source": "releases"}),
-        ("workflow_run", ran_through, {"deployment-source": "workflow-runs"}),
-        ("push", pushed, {"environment": "production"}),
+        ("push", push_event, {"deployment-source": "pushes"}),
+        ("release", release_event, {"deployment-source": "releases"}),
+        ("workflow_run", workflow_run_event, {"deployment-source": "workflow-runs"}),
+        ("push", push_event, {"environment": "production"}),
     ],
     ids=["push", "release", "workflow-run", "deploy-job"],
 )
@@ -190,7 +192,7 @@ def test_other_deployments_are_of_the_service_that_their_workflow_names(
 @pytest.mark.parametrize("inputs", [{"deployment-source": "pushes"}, {"environment": "production"}])
 def test_one_push_that_brings_two_services_is_a_deployment_of_each(shop: Monorepo, inputs: dict[str, str]) -> None:
     page, pay = shop.pull("Page", ["web/a"], hours=1), shop.pull("Pay", ["libs/payments/a"], hours=2)
-    payload = pushed(str(shop.repository.head()), "2026-11-20T18:00:00Z")
+    payload = push_event(str(shop.repository.head()), "2026-11-20T18:00:00Z")
     for _ in range(2):
         for service in ("web", "checkout"):
             shop.run_event("push", payload, hours=6, **{"service": service, **inputs})

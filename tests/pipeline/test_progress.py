@@ -1,4 +1,4 @@
-"""How far a reading of GitHub's past is: lines at a sensible pace in a log, bars on a terminal."""
+"""Progress of reading GitHub's history: lines at a moderate pace in a log, bars on a terminal."""
 
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -20,12 +20,12 @@ class Terminal(StringIO):
         return True
 
 
-def part(days_ago: int, *, done: bool = False, facts: int = 100) -> HistoryPart:
+def make_part(days_ago: int, *, done: bool = False, facts: int = 100) -> HistoryPart:
     return HistoryPart("pulls", (FACT,) * facts, reached=NOW - timedelta(days=days_ago), is_complete=done)
 
 
-def lines(*times_and_parts: tuple[float, HistoryPart | ReadFailure]) -> list[str]:
-    """The log of a reading whose parts came at these seconds."""
+def progress_lines(*times_and_parts: tuple[float, HistoryPart | ReadFailure]) -> list[str]:
+    """Log of a read whose parts arrived at these seconds."""
     log, clock = StringIO(), iter([moment for second, _ in times_and_parts for moment in (second, second)])
     with ProgressLines(Runner(log, None, None), lambda: next(clock)) as shown:
         for _, one in times_and_parts:
@@ -34,7 +34,7 @@ def lines(*times_and_parts: tuple[float, HistoryPart | ReadFailure]) -> list[str
 
 
 def test_a_log_has_grouped_lines_of_how_far_each_kind_is() -> None:
-    assert lines((0, part(10)), (6, part(90, done=True))) == [
+    assert progress_lines((0, make_part(10)), (6, make_part(90, done=True))) == [
         "::group::Reading GitHub's history",
         "acme/shop: pull requests back to 2026-11-11, 100 facts",
         "acme/shop: all pull requests, 200 facts",
@@ -43,26 +43,31 @@ def test_a_log_has_grouped_lines_of_how_far_each_kind_is() -> None:
 
 
 def test_many_parts_in_a_short_time_are_few_lines() -> None:
-    assert len(lines(*((second / 10, part(second)) for second in range(100)))) == 4
+    assert len(progress_lines(*((second / 10, make_part(second)) for second in range(100)))) == 4
 
 
 def test_a_kind_without_anything_needs_no_line() -> None:
     assert (
-        len(lines((0, part(1)), (1, part(90, done=True, facts=0)), (2, HistoryPart("issues", is_complete=True)))) == 4
+        len(
+            progress_lines(
+                (0, make_part(1)), (1, make_part(90, done=True, facts=0)), (2, HistoryPart("issues", is_complete=True))
+            )
+        )
+        == 4
     )
 
 
 def test_a_failure_is_a_line() -> None:
-    assert "acme/shop: GitHub did not tell pull requests: gone" in lines((0, ReadFailure("pulls", "gone")))
+    assert "acme/shop: GitHub did not tell pull requests: gone" in progress_lines((0, ReadFailure("pulls", "gone")))
 
 
 @pytest.mark.parametrize("since", [NOW - timedelta(days=90), None], ids=["90 days", "all"])
 def test_a_terminal_has_a_bar_a_kind_with_facts_and_rate(since: datetime | None) -> None:
     terminal = Terminal()
     with ProgressBars(terminal, NOW, since) as shown:
-        shown.show("acme/shop", part(45))
+        shown.show("acme/shop", make_part(45))
         shown.show("acme/shop", ReadFailure("runs", "gone"))
-        shown.show("acme/shop", part(90, done=True))
+        shown.show("acme/shop", make_part(90, done=True))
     assert "acme/shop pulls" in terminal.getvalue()
     assert "200 facts" in terminal.getvalue()
 

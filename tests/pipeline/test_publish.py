@@ -1,4 +1,4 @@
-"""Who writes a ledger's site, and when: the runs that read everything, and only what differs."""
+"""Which runs write the site of a ledger, and when: those that read everything, and only files that differ."""
 
 import json
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from support.runs import NOW, ActionRun, deployment_status, run_action
 SYNC = {"schedule": "17 5 * * *"}
 
 
-def rebuilt(ledger: Path, *arguments: str) -> None:
+def rebuild(ledger: Path, *arguments: str) -> None:
     world = Runtime({}, BytesIO(), StringIO(), StringIO(), NOW, lambda _: None)
     assert cli.run(["rebuild", "--ledger", f"dir:{ledger}", *arguments], world) == 0
 
@@ -33,27 +33,29 @@ def ledger(tmp_path: Path) -> Path:
     return tmp_path / "ledger"
 
 
-def files(ledger: Path) -> set[str]:
+def file_names(ledger: Path) -> set[str]:
     return {path.relative_to(ledger).as_posix() for path in ledger.rglob("*") if path.is_file()}
 
 
-def shown(ledger: Path) -> set[str]:
-    return {name for name in files(ledger) if name.startswith(("badges/", "history.json", "index.html"))}
+def site_files(ledger: Path) -> set[str]:
+    return {name for name in file_names(ledger) if name.startswith(("badges/", "history.json", "index.html"))}
 
 
 def test_a_run_of_one_event_writes_nothing_for_people(ledger: Path) -> None:
-    assert shown(ledger) == set()
+    assert site_files(ledger) == set()
 
 
 def test_an_event_run_that_reads_everything_writes_no_more_than_others(tmp_path: Path) -> None:
     run_action(tmp_path, "deployment_status", deployment_status(1), {"window": "all"})
-    assert shown(tmp_path / "ledger") == set()
+    assert site_files(tmp_path / "ledger") == set()
 
 
 def test_a_rebuild_writes_page_history_and_badges(ledger: Path) -> None:
-    rebuilt(ledger)
+    rebuild(ledger)
     assert "acme/shop" in (ledger / "index.html").read_text("utf-8")
-    assert {".nojekyll", "index.html", "history.json", "badges/overall.json", "badges/lead_time.json"} <= files(ledger)
+    assert {".nojekyll", "index.html", "history.json", "badges/overall.json", "badges/lead_time.json"} <= file_names(
+        ledger
+    )
     (scope,) = json.loads((ledger / "history.json").read_text("utf-8"))["scopes"]
     assert [week["deployments"] for week in scope["weeks"]] == [2]
     assert json.loads((ledger / "badges" / "deployment_frequency.json").read_text("utf-8")) == {
@@ -65,10 +67,10 @@ def test_a_rebuild_writes_page_history_and_badges(ledger: Path) -> None:
 
 
 def test_a_page_that_is_switched_off_goes_and_the_rest_stays(ledger: Path) -> None:
-    rebuilt(ledger)
-    rebuilt(ledger, "--page", "false")
-    assert "index.html" not in files(ledger)
-    assert "history.json" in files(ledger)
+    rebuild(ledger)
+    rebuild(ledger, "--page", "false")
+    assert "index.html" not in file_names(ledger)
+    assert "history.json" in file_names(ledger)
 
 
 def test_a_folders_page_is_named_to_later_steps_by_the_run_that_wrote_it(ledger: Path) -> None:
@@ -83,19 +85,19 @@ def test_badges_of_a_scope_that_is_gone_go_too(ledger: Path) -> None:
     payload = deployment_status(3)
     payload["deployment_status"]["environment"] = "prod-eu"  # type: ignore[index]
     run_action(ledger.parent, "deployment_status", payload)
-    rebuilt(ledger)
-    assert any(name.startswith("badges/shop/") for name in shown(ledger))
-    rebuilt(ledger, "--production-environments", "production")
-    rebuilt(ledger, "--production-environments", "prod-eu")
-    assert not any(name.startswith("badges/shop/") for name in shown(ledger))
+    rebuild(ledger)
+    assert any(name.startswith("badges/shop/") for name in site_files(ledger))
+    rebuild(ledger, "--production-environments", "production")
+    rebuild(ledger, "--production-environments", "prod-eu")
+    assert not any(name.startswith("badges/shop/") for name in site_files(ledger))
 
 
 def test_files_of_others_beside_the_site_stay(ledger: Path) -> None:
     (ledger / "CNAME").write_text("metrics.example.org", "utf-8")
     (ledger / "assets").mkdir()
     (ledger / "assets" / "logo.json").write_text("{}", "utf-8")
-    rebuilt(ledger)
-    assert {"CNAME", "assets/logo.json"} <= files(ledger)
+    rebuild(ledger)
+    assert {"CNAME", "assets/logo.json"} <= file_names(ledger)
 
 
 def test_only_what_differs_is_written_and_what_is_no_longer_there_goes() -> None:
@@ -115,8 +117,8 @@ def test_a_content_has_the_name_that_git_gives_to_it() -> None:
     assert git_blob_sha(b"hello\n") == "ce013625030ba8dba906f756967f9e9ca394464a"
 
 
-class Shop:
-    """A repository with some deployments, whose ledger is a branch."""
+class PublishingShop:
+    """A repository with some deployments whose ledger is a branch."""
 
     def __init__(self, github: FakeGitHub, folder: Path) -> None:
         self.github, self.folder = github, folder
@@ -124,9 +126,9 @@ class Shop:
         self.repository.commit({"a": "1"}, message="Begin")
         self.deploy(0)
 
-    def deploy(self, number: int, **more: str) -> None:
+    def deploy(self, number: int, **deployment_fields: str) -> None:
         self.repository.commit({"a": str(number)}, message=f"Change {number}")
-        deploy(self.repository, 24.0 * number, **more)
+        deploy(self.repository, 24.0 * number, **deployment_fields)
 
     def sync(self, days: int = 0, **inputs: Any) -> ActionRun:  # noqa: ANN401
         given = {"ledger": "branch:dora-metrics", "github-token": self.github.token, "report": "off", **inputs}
@@ -143,26 +145,26 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def shop(tmp_path: Path) -> Iterator[PublishingShop]:
     with FakeGitHub(now=lambda: NOW) as github:
-        yield Shop(github, tmp_path)
+        yield PublishingShop(github, tmp_path)
 
 
-def test_a_sync_writes_the_site_once_in_the_commit_of_its_facts(shop: Shop) -> None:
+def test_a_sync_writes_the_site_once_in_the_commit_of_its_facts(shop: PublishingShop) -> None:
     shop.sync()
     assert shop.commits == 1
     assert b"deployment frequency" in (shop.read("badges/deployment_frequency.json") or b"")
     assert shop.read("history.json")
 
 
-def test_a_branchs_page_is_copied_for_later_steps(shop: Shop) -> None:
+def test_a_branchs_page_is_copied_for_later_steps(shop: PublishingShop) -> None:
     ran = shop.sync()
     assert ran.outputs["page-path"] == str(shop.folder / "temp" / "dora-metrics" / "index.html")
     assert Path(ran.outputs["page-path"]).read_bytes() == shop.read("index.html")
     assert shop.sync().outputs["page-path"] == ""
 
 
-def test_a_run_that_may_not_write_shows_numbers_and_has_no_page(shop: Shop) -> None:
+def test_a_run_that_may_not_write_shows_numbers_and_has_no_page(shop: PublishingShop) -> None:
     reader = shop.github.grant(contents="read")
     ran = shop.sync(0, **{"github-token": reader})
     assert "cannot be written" in ran.log
@@ -178,14 +180,14 @@ def test_the_demo_makes_the_page_and_says_where(tmp_path: Path) -> None:
     assert "v2.21.0" in (tmp_path / "summary.md").read_text("utf-8")
 
 
-def test_a_second_sync_with_nothing_new_writes_nothing(shop: Shop) -> None:
+def test_a_second_sync_with_nothing_new_writes_nothing(shop: PublishingShop) -> None:
     shop.sync()
     shop.sync()
     assert shop.commits == 1
     assert len(shop.github.requests) <= 4
 
 
-def test_a_later_sync_asks_once_what_is_there(shop: Shop) -> None:
+def test_a_later_sync_asks_once_what_is_there(shop: PublishingShop) -> None:
     shop.sync()
     before = shop.read("history.json")
     shop.sync(days=1)
@@ -194,7 +196,7 @@ def test_a_later_sync_asks_once_what_is_there(shop: Shop) -> None:
     assert len(shop.github.requests) <= 5
 
 
-def test_badges_that_are_gone_are_deleted_on_the_branch(shop: Shop) -> None:
+def test_badges_that_are_gone_are_deleted_on_the_branch(shop: PublishingShop) -> None:
     shop.deploy(1, environment="prod-eu")
     shop.sync()
     assert shop.read("badges/shop/prod-eu/overall.json")
@@ -204,7 +206,7 @@ def test_badges_that_are_gone_are_deleted_on_the_branch(shop: Shop) -> None:
     assert not shop.read("badges/shop/prod-eu/overall.json")
 
 
-def test_a_ledger_whose_files_cannot_be_listed_is_written_all_the_same(shop: Shop) -> None:
+def test_a_ledger_whose_files_cannot_be_listed_is_written_all_the_same(shop: PublishingShop) -> None:
     shop.sync()
     shop.github.fail(unavailable(502), to="GET */git/trees/*", times=None)
     shop.deploy(80)

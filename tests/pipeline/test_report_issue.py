@@ -1,4 +1,4 @@
-"""The life of a report's issue: made once, written anew in place, linked and closed, whatever goes wrong between."""
+"""The life of a report issue: created once, updated in place, linked and closed, whatever fails in between."""
 
 import json
 import re
@@ -14,8 +14,7 @@ import pytest
 from dora_metrics.core.ledger.layout import REPORTS_FILE
 from dora_metrics.core.reports.periodic.claims import CLAIM_DURATION
 from dora_metrics.core.reports.periodic.issue_body import marker_in
-from dora_metrics.pipeline import report_issues
-from fakes.faults import dropped, meanwhile, primary_limit, unavailable
+from fakes.faults import dropped, meanwhile, primary_limit, secondary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.records import Issue
 from support.branch_shop import BranchShop
@@ -24,12 +23,12 @@ from support.runs import ActionRun, deployment_status, incident_issue, run_actio
 MONDAY = datetime(2026, 11, 23, 6, tzinfo=UTC)
 WEEK = timedelta(weeks=1)
 SCHEDULE = {"schedule": "17 5 * * *"}
-FREE = CLAIM_DURATION + timedelta(minutes=1)
-"""When a claim that led to nothing is over, a run included."""
+AFTER_CLAIM = CLAIM_DURATION + timedelta(minutes=1)
+"""Time after which an unfinished claim has expired, the run included."""
 
 
-class Team(BranchShop):
-    """A shop that deployed in week 47, and whose runs make reports."""
+class ReportingShop(BranchShop):
+    """A repository that deployed in week 47, and runs that create reports."""
 
     def __init__(self, github: FakeGitHub, folder: Path) -> None:
         super().__init__(github, folder)
@@ -37,13 +36,13 @@ class Team(BranchShop):
             self.deploy(number, f"2026-11-1{number + 5}T11:00:00Z")
 
     def deploy(self, number: int, at: str, **inputs: object) -> ActionRun:
-        """A deployment that a run records, at a time when no report is due or it makes none."""
+        """Record a deployment in a run that creates no report."""
         moment = datetime.fromisoformat(at) + timedelta(minutes=1)
         payload = deployment_status(number, at=at)
         return self.run_event("deployment_status", payload, {"report": "off", **inputs}, now=moment)
 
     def report(self, now: datetime = MONDAY, /, **inputs: object) -> ActionRun:
-        """A run that makes reports and reads nothing of the past."""
+        """Run that creates reports and reads no history."""
         self.github.requests.clear()
         token = str(inputs.pop("token", self.github.token))
         return self.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report", **inputs}, now=now, token=token)
@@ -57,25 +56,25 @@ class Team(BranchShop):
         return [issue for issue in self.issues if marker_in(issue.body)]
 
     @property
-    def asked(self) -> list[str]:
+    def requested_operations(self) -> list[str]:
         return [f"{one.method} {one.operation or one.path}" for one in self.github.requests]
 
     @property
-    def cabinet(self) -> dict[str, Any]:
+    def stored_claims(self) -> dict[str, Any]:
         found: dict[str, dict[str, Any]] = json.loads(self.read(REPORTS_FILE) or b"{}")
         return found.get("acme/shop", {})
 
 
 @pytest.fixture
-def team(tmp_path: Path) -> Iterator[Team]:
+def team(tmp_path: Path) -> Iterator[ReportingShop]:
     with FakeGitHub(now=lambda: MONDAY) as github:
-        yield Team(github, tmp_path)
+        yield ReportingShop(github, tmp_path)
 
 
-# Made once.
+# Created once
 
 
-def test_on_monday_the_week_that_has_ended_is_reported_in_an_issue(team: Team) -> None:
+def test_on_monday_the_week_that_has_ended_is_reported_in_an_issue(team: ReportingShop) -> None:
     ran = team.report()
     (issue,) = team.reports
     assert issue.title == "Delivery report · acme/shop · week 47, 2026"
@@ -85,26 +84,26 @@ def test_on_monday_the_week_that_has_ended_is_reported_in_an_issue(team: Team) -
     assert f"report ✓ week 47, 2026: [#{issue.number}]({issue.url})" in ran.summary
 
 
-def test_a_schedule_makes_it_too(team: Team) -> None:
+def test_a_schedule_makes_it_too(team: ReportingShop) -> None:
     ran = team.run_event("schedule", SCHEDULE, now=MONDAY)
     assert (ran.code, len(team.reports)) == (0, 1)
 
 
-def test_a_sync_right_after_writes_nothing_though_it_sees_the_issue(team: Team) -> None:
+def test_a_sync_right_after_writes_nothing_though_it_sees_the_issue(team: ReportingShop) -> None:
     team.run_event("schedule", SCHEDULE, now=MONDAY)
     head = team.repository.head("dora-metrics")
     team.github.requests.clear()
     team.run_event("schedule", SCHEDULE, now=MONDAY + timedelta(minutes=5))
     assert team.repository.head("dora-metrics") == head
-    assert len(team.asked) <= 4
+    assert len(team.requested_operations) <= 4
 
 
-def test_it_costs_four_requests_beside_those_that_read_and_write_the_ledger(team: Team) -> None:
+def test_it_costs_four_requests_beside_those_that_read_and_write_the_ledger(team: ReportingShop) -> None:
     team.report()
     team.deploy(4, "2026-11-24T11:00:00Z")
     before = team.repository.head("dora-metrics")
     team.report(MONDAY + WEEK)
-    assert team.asked == [
+    assert team.requested_operations == [
         "POST Ledger",
         f"GET /repos/acme/shop/git/trees/{before}",
         "POST Append",
@@ -115,17 +114,17 @@ def test_it_costs_four_requests_beside_those_that_read_and_write_the_ledger(team
     ]
 
 
-def test_however_often_the_run_repeats_there_is_one_issue_and_it_is_not_touched(team: Team) -> None:
+def test_however_often_the_run_repeats_there_is_one_issue_and_it_is_not_touched(team: ReportingShop) -> None:
     first = team.report()
     (issue,) = team.reports
     for hours in (0, 1, 30, 100):
         again = team.report(MONDAY + timedelta(hours=hours))
         assert again.outputs["report-issue"] == first.outputs["report-issue"]
-        assert not any(asked.startswith(("PATCH", "POST /")) for asked in team.asked)
+        assert not any(asked.startswith(("PATCH", "POST /")) for asked in team.requested_operations)
     assert team.reports == [issue]
 
 
-def test_runs_at_the_same_time_make_one_issue(team: Team) -> None:
+def test_runs_at_the_same_time_make_one_issue(team: ReportingShop) -> None:
     with ThreadPoolExecutor(6) as pool:
         ran = list(pool.map(lambda _: team.report(), range(6)))
     assert [one.code for one in ran] == [0] * 6
@@ -133,45 +132,52 @@ def test_runs_at_the_same_time_make_one_issue(team: Team) -> None:
 
 
 @pytest.mark.parametrize("fault", [unavailable(502, applied=True), dropped(applied=True)], ids=["502", "dropped"])
-def test_an_issue_whose_answer_got_lost_is_found_and_not_made_twice(team: Team, fault: unavailable | dropped) -> None:
+def test_an_issue_whose_answer_got_lost_is_found_and_not_made_twice(
+    team: ReportingShop, fault: unavailable | dropped
+) -> None:
     team.github.fail(fault, to="POST /repos/acme/shop/issues")
     ran = team.report()
     assert len(team.issues) == 1
     assert ran.outputs["report-issue"] == str(team.issues[0].number)
 
 
-def test_a_run_whose_clock_is_behind_takes_nothing_over(team: Team) -> None:
+def test_a_run_whose_clock_is_behind_takes_nothing_over(team: ReportingShop) -> None:
     team.github.fail(meanwhile(lambda: team.report(MONDAY - timedelta(seconds=3))), to="POST /repos/acme/shop/issues")
     team.report()
     assert len(team.issues) == 1
 
 
-def test_a_claim_that_grew_old_by_waiting_is_made_anew_first(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_issues, "CLAIM_DURATION", timedelta())
-    assert "report ✓" in team.report().summary
-    assert team.asked.count("POST Append") == 3
+LONG_LIMIT = secondary_limit(retry_after=int(CLAIM_DURATION.total_seconds()))
+"""A rate limit after whose wait a claim has expired."""
+
+PATIENT = {"max-rate-limit-wait": "1h"}
+
+
+def test_a_claim_that_grew_old_by_waiting_is_made_anew_first(team: ReportingShop) -> None:
+    team.github.fail(LONG_LIMIT, to="Reports")
+    assert "report ✓" in team.report(**PATIENT).summary
+    assert team.requested_operations.count("POST Append") == 3
     assert len(team.issues) == 1
 
 
-def test_a_claim_that_passed_to_another_run_makes_nothing(team: Team, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_issues, "CLAIM_DURATION", timedelta())
-
+def test_a_claim_that_passed_to_another_run_makes_nothing(team: ReportingShop) -> None:
     def taken() -> None:
-        theirs = {"acme/shop": {"weekly": {**team.cabinet["weekly"], "claimed_by": "another"}}}
+        theirs = {"acme/shop": {"weekly": {**team.stored_claims["weekly"], "claimed_by": "another"}}}
         team.commit_by_hand({REPORTS_FILE: json.dumps(theirs).encode()})
 
     team.github.fail(meanwhile(taken), to="Reports")
-    assert "report – another run has taken over that of week 47, 2026" in team.report().summary
+    team.github.fail(LONG_LIMIT, to="Reports")
+    assert "report – another run has taken over that of week 47, 2026" in team.report(**PATIENT).summary
     assert team.issues == []
 
 
-def test_an_issue_that_could_not_be_made_is_made_by_the_next_run(team: Team) -> None:
+def test_an_issue_that_could_not_be_made_is_made_by_the_next_run(team: ReportingShop) -> None:
     team.github.fail(unavailable(502), to="POST /repos/acme/shop/issues")
     ran = team.report()
     assert (ran.code, team.issues) == (0, [])
     assert "report ✗ that of week 47, 2026 could not be filed: GitHub answered 502" in ran.summary
     assert "another run has begun" in team.report(MONDAY + CLAIM_DURATION / 2).summary
-    team.report(MONDAY + FREE)
+    team.report(MONDAY + AFTER_CLAIM)
     assert len(team.issues) == 1
 
 
@@ -180,24 +186,24 @@ def test_a_run_killed_at_any_request_leaves_one_issue_and_the_last_one_closed(tm
     killed, step = True, 0
     while killed:
         with FakeGitHub(now=lambda: MONDAY) as github:
-            team = Team(github, tmp_path)
+            team = ReportingShop(github, tmp_path)
             team.report()
             start = partial(team.start_process, "workflow_dispatch", {}, {"mode": "report"}, now=MONDAY + WEEK)
             killed = team.kill_at_request(start, step, applied=applied)
-            team.report(MONDAY + WEEK + FREE)
+            team.report(MONDAY + WEEK + AFTER_CLAIM)
             assert [(issue.title[-13:], issue.state) for issue in team.issues] == [
                 ("week 47, 2026", "CLOSED"),
                 ("week 48, 2026", "OPEN"),
             ], step
-            assert team.cabinet["weekly"]["done"]
+            assert team.stored_claims["weekly"]["done"]
         step += 1
     assert step == 8
 
 
-# Written anew.
+# Updated
 
 
-def test_what_is_known_later_is_written_into_the_same_issue(team: Team) -> None:
+def test_what_is_known_later_is_written_into_the_same_issue(team: ReportingShop) -> None:
     team.report()
     team.run_event("issues", incident_issue(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
     ran = team.report(MONDAY + timedelta(days=1))
@@ -206,7 +212,7 @@ def test_what_is_known_later_is_written_into_the_same_issue(team: Team) -> None:
     assert "report ✓ week 47, 2026 says what is known by now" in ran.summary
 
 
-def test_what_people_wrote_into_it_stays(team: Team) -> None:
+def test_what_people_wrote_into_it_stays(team: ReportingShop) -> None:
     team.report(datetime(2026, 12, 7, tzinfo=UTC), report="monthly")
     (issue,) = team.reports
     issue.body = "Read this first.\r\n" + issue.body.replace("\n", "\r\n") + "\r\n- [ ] Ask Ann"
@@ -217,7 +223,7 @@ def test_what_people_wrote_into_it_stays(team: Team) -> None:
     assert "1 of 3 failed" in issue.body
 
 
-def test_an_issue_whose_marks_were_taken_away_is_left_alone(team: Team) -> None:
+def test_an_issue_whose_marks_were_taken_away_is_left_alone(team: ReportingShop) -> None:
     team.report()
     (issue,) = team.issues
     issue.body = "Ours now."
@@ -226,7 +232,7 @@ def test_an_issue_whose_marks_were_taken_away_is_left_alone(team: Team) -> None:
     assert [one.body for one in team.issues] == ["Ours now."]
 
 
-def test_an_issue_without_its_label_is_still_known(team: Team) -> None:
+def test_an_issue_without_its_label_is_still_known(team: ReportingShop) -> None:
     team.report()
     (issue,) = team.issues
     issue.labels.clear()
@@ -240,7 +246,7 @@ def test_an_issue_without_its_label_is_still_known(team: Team) -> None:
     assert len(team.reports) == 2
 
 
-def test_an_issue_in_which_people_wrote_much_is_written_anew_with_less_detail(team: Team) -> None:
+def test_an_issue_in_which_people_wrote_much_is_written_anew_with_less_detail(team: ReportingShop) -> None:
     team.report()
     (issue,) = team.reports
     theirs = "\n" + "x" * (65_536 - len(issue.body) - 5)
@@ -253,7 +259,7 @@ def test_an_issue_in_which_people_wrote_much_is_written_anew_with_less_detail(te
     assert "**Lead time**: median over" not in issue.body
 
 
-def test_an_issue_that_was_transferred_is_let_go(team: Team) -> None:
+def test_an_issue_that_was_transferred_is_let_go(team: ReportingShop) -> None:
     team.report()
     gone = team.issues[0].number
     team.repository.records.remove(team.issues[0])
@@ -263,7 +269,7 @@ def test_an_issue_that_was_transferred_is_let_go(team: Team) -> None:
     assert [issue.title[-13:] for issue in team.reports] == ["week 48, 2026", "week 49, 2026"]
 
 
-def test_an_issue_that_was_deleted_stays_so(team: Team) -> None:
+def test_an_issue_that_was_deleted_stays_so(team: ReportingShop) -> None:
     team.report()
     team.repository.records.remove(team.issues[0])
     team.run_event("issues", incident_issue(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
@@ -272,10 +278,10 @@ def test_an_issue_that_was_deleted_stays_so(team: Team) -> None:
     assert len(team.reports) == 1
 
 
-# Linked and closed.
+# Linked and closed
 
 
-def test_the_next_report_links_to_the_last_one_and_closes_it(team: Team) -> None:
+def test_the_next_report_links_to_the_last_one_and_closes_it(team: ReportingShop) -> None:
     team.report()
     team.report(MONDAY + WEEK)
     last, this = team.reports
@@ -283,7 +289,7 @@ def test_the_next_report_links_to_the_last_one_and_closes_it(team: Team) -> None
     assert f"The report before: #{last.number}" in this.body
 
 
-def test_a_report_that_somebody_opens_again_stays_open(team: Team) -> None:
+def test_a_report_that_somebody_opens_again_stays_open(team: ReportingShop) -> None:
     team.report()
     team.report(MONDAY + WEEK)
     team.reports[0].closed_at = None
@@ -291,7 +297,7 @@ def test_a_report_that_somebody_opens_again_stays_open(team: Team) -> None:
     assert team.reports[0].state == "OPEN"
 
 
-def test_the_last_report_of_a_scope_that_died_is_closed_once(team: Team) -> None:
+def test_the_last_report_of_a_scope_that_died_is_closed_once(team: ReportingShop) -> None:
     team.deploy(11, "2026-11-19T11:00:00Z", service="web")
     team.report()
     team.deploy(12, "2027-02-23T11:00:00Z")
@@ -305,51 +311,51 @@ def test_the_last_report_of_a_scope_that_died_is_closed_once(team: Team) -> None
     assert not dead.closed
 
 
-def test_no_other_issue_is_closed_whatever_its_number(team: Team) -> None:
+def test_no_other_issue_is_closed_whatever_its_number(team: ReportingShop) -> None:
     team.report()
     team.issues[0].body = "Login is broken"
     team.report(MONDAY + WEEK)
     assert team.issues[0].state == "OPEN"
 
 
-def test_a_last_report_that_cannot_be_closed_costs_nothing_else(team: Team) -> None:
+def test_a_last_report_that_cannot_be_closed_costs_nothing_else(team: ReportingShop) -> None:
     team.report()
     team.github.fail(unavailable(502), to="PATCH /repos/acme/shop/issues/*", times=None)
     assert "report ✓ week 48" in team.report(MONDAY + WEEK).summary
-    assert team.cabinet["weekly"]["done"]
+    assert team.stored_claims["weekly"]["done"]
 
 
-def test_another_report_day_makes_no_older_report(team: Team) -> None:
+def test_another_report_day_makes_no_older_report(team: ReportingShop) -> None:
     team.report(MONDAY + timedelta(days=1))
     for days in (1, 4):
         team.report(MONDAY + timedelta(days=days, hours=2), **{"report-day": "friday"})
     assert [(issue.title[-13:], issue.state) for issue in team.issues] == [("week 47, 2026", "OPEN")]
 
 
-def test_a_report_with_work_left_in_it_is_not_closed(team: Team) -> None:
+def test_a_report_with_work_left_in_it_is_not_closed(team: ReportingShop) -> None:
     team.report(datetime(2026, 12, 7, tzinfo=UTC), report="monthly")
     team.reports[0].body += "\n- [ ] Split the deployment (owner: Ann, due: Friday)"
     team.report(datetime(2027, 1, 4, tzinfo=UTC), report="monthly")
     assert [issue.state for issue in team.reports] == ["OPEN", "OPEN"]
 
 
-def test_after_weeks_without_a_run_the_newest_report_is_made(team: Team) -> None:
+def test_after_weeks_without_a_run_the_newest_report_is_made(team: ReportingShop) -> None:
     team.report()
     team.report(MONDAY + 3 * WEEK)
     assert [issue.title[-13:] for issue in team.reports] == ["week 47, 2026", "week 50, 2026"]
     assert team.reports[0].closed
 
 
-# Several.
+# Several scopes
 
 
-def test_weekly_and_monthly_reports_are_issues_of_their_own(team: Team) -> None:
+def test_weekly_and_monthly_reports_are_issues_of_their_own(team: ReportingShop) -> None:
     team.report(datetime(2027, 1, 4, 12, tzinfo=UTC), report="weekly, monthly, quarterly")
     assert min(marker_in(issue.body or "") or "" for issue in team.reports).startswith("monthly:2026-12:")
     assert len(team.reports) == 3
 
 
-def test_each_scope_has_an_issue_and_a_dead_one_has_none(team: Team) -> None:
+def test_each_scope_has_an_issue_and_a_dead_one_has_none(team: ReportingShop) -> None:
     team.deploy(11, "2026-11-19T11:00:00Z", service="web")
     team.deploy(12, "2026-06-19T11:00:00Z", service="old")
     ran = team.report()
@@ -360,7 +366,7 @@ def test_each_scope_has_an_issue_and_a_dead_one_has_none(team: Team) -> None:
     assert ran.outputs["report-issue"] in {str(issue.number) for issue in team.reports}
 
 
-def test_a_scope_that_comes_later_gets_its_report_with_the_next_run(team: Team) -> None:
+def test_a_scope_that_comes_later_gets_its_report_with_the_next_run(team: ReportingShop) -> None:
     team.report()
     team.deploy(11, "2026-11-19T11:00:00Z", service="web")
     for days in (1, 2):
@@ -371,7 +377,7 @@ def test_a_scope_that_comes_later_gets_its_report_with_the_next_run(team: Team) 
     ]
 
 
-def test_repositories_that_share_a_ledger_have_reports_of_their_own(team: Team) -> None:
+def test_repositories_that_share_a_ledger_have_reports_of_their_own(team: ReportingShop) -> None:
     other = team.github.repository("acme/web", empty=True)
     other.commit({"README.md": "web"}, message="Begin")
     payload = deployment_status(71, at="2026-11-17T12:00:00Z")
@@ -388,23 +394,23 @@ def test_repositories_that_share_a_ledger_have_reports_of_their_own(team: Team) 
     assert [issue.title for issue in other.records_of(Issue)] == ["Delivery report · acme/web · week 47, 2026"]
 
 
-# Runs of events.
+# Runs of events
 
 
-def test_a_run_of_an_event_makes_no_first_report(team: Team) -> None:
+def test_a_run_of_an_event_makes_no_first_report(team: ReportingShop) -> None:
     ran = team.run_event("deployment_status", deployment_status(9, at="2026-11-23T05:00:00Z"), now=MONDAY)
     assert not team.issues
     assert "report" not in ran.summary.partition("<details>")[2].partition("How these")[0]
 
 
-def deployed_later(team: Team, hours: int, **inputs: object) -> ActionRun:
-    """A run of an event so long after week 48 is due."""
+def deployed_later(team: ReportingShop, hours: int, **inputs: object) -> ActionRun:
+    """Run of an event `hours` after the report of week 48 is due."""
     now = MONDAY.replace(hour=0) + WEEK + timedelta(hours=hours)
     payload = deployment_status(9, at=(now - timedelta(hours=1)).isoformat())
     return team.run_event("deployment_status", payload, inputs, now=now)
 
 
-def test_a_run_of_an_event_makes_the_report_that_a_schedule_has_missed_for_a_day(team: Team) -> None:
+def test_a_run_of_an_event_makes_the_report_that_a_schedule_has_missed_for_a_day(team: ReportingShop) -> None:
     team.report()
     deployed_later(team, 23)
     assert len(team.reports) == 1
@@ -412,7 +418,7 @@ def test_a_run_of_an_event_makes_the_report_that_a_schedule_has_missed_for_a_day
     assert [issue.title[-13:] for issue in team.reports] == ["week 47, 2026", "week 48, 2026"]
 
 
-def test_a_run_of_an_event_that_may_not_is_no_failure_and_tries_once(team: Team) -> None:
+def test_a_run_of_an_event_that_may_not_is_no_failure_and_tries_once(team: ReportingShop) -> None:
     team.report()
     token = {"github-token": team.github.grant(issues="none")}
     ran = deployed_later(team, 25, **token)
@@ -422,17 +428,17 @@ def test_a_run_of_an_event_that_may_not_is_no_failure_and_tries_once(team: Team)
     assert "week 48" not in deployed_later(team, 26, **token).log
 
 
-def test_a_run_of_an_event_that_may_not_keeps_nobody_from_making_it(team: Team) -> None:
+def test_a_run_of_an_event_that_may_not_keeps_nobody_from_making_it(team: ReportingShop) -> None:
     team.report()
     deployed_later(team, 25, **{"github-token": team.github.grant(issues="none")})
     team.report(MONDAY.replace(hour=1, minute=2) + WEEK + timedelta(days=1))
     assert len(team.reports) == 2
 
 
-# What goes wrong.
+# Failures
 
 
-def test_without_the_permission_the_rest_runs_and_the_summary_says_what_to_grant(team: Team) -> None:
+def test_without_the_permission_the_rest_runs_and_the_summary_says_what_to_grant(team: ReportingShop) -> None:
     ran = team.report(token=team.github.grant(issues="read"))
     assert (ran.code, team.issues) == (0, [])
     assert "give the job `permissions: issues: write`, or set `report: off`" in ran.summary
@@ -440,25 +446,25 @@ def test_without_the_permission_the_rest_runs_and_the_summary_says_what_to_grant
     assert "3 deployments" in ran.summary
 
 
-def test_with_strict_a_missing_permission_fails_the_job(team: Team) -> None:
+def test_with_strict_a_missing_permission_fails_the_job(team: ReportingShop) -> None:
     assert team.report(token=team.github.grant(issues="read"), strict="true").code == 1
 
 
-def test_where_issues_are_switched_off_the_summary_says_where_to_switch_them_on(team: Team) -> None:
+def test_where_issues_are_switched_off_the_summary_says_where_to_switch_them_on(team: ReportingShop) -> None:
     team.repository.has_issues_enabled = False
     ran = team.report()
     assert ran.code == 0
     assert "issues are switched off; switch them on under Settings → General → Features" in ran.summary
 
 
-def test_a_rate_limit_leaves_it_to_the_next_run(team: Team) -> None:
+def test_a_rate_limit_leaves_it_to_the_next_run(team: ReportingShop) -> None:
     team.github.fail(primary_limit(), to="Reports")
     assert "the next run goes on with it" in team.report(**{"max-rate-limit-wait": "1m"}).summary
-    team.report(MONDAY + FREE)
+    team.report(MONDAY + AFTER_CLAIM)
     assert len(team.issues) == 1
 
 
-def test_a_marker_that_a_stranger_wrote_is_no_report(team: Team) -> None:
+def test_a_marker_that_a_stranger_wrote_is_no_report(team: ReportingShop) -> None:
     team.report()
     forged = team.issues[0].body
     team.repository.records.remove(team.issues[0])
@@ -470,7 +476,7 @@ def test_a_marker_that_a_stranger_wrote_is_no_report(team: Team) -> None:
     assert marker_in(ours.body) == marker_in(forged)
 
 
-def test_a_report_file_that_people_broke_costs_nothing_but_a_look(team: Team) -> None:
+def test_a_report_file_that_people_broke_costs_nothing_but_a_look(team: ReportingShop) -> None:
     team.report()
     team.commit_by_hand({REPORTS_FILE: b"{"})
     team.report()
@@ -486,7 +492,7 @@ def test_a_report_file_that_people_broke_costs_nothing_but_a_look(team: Team) ->
     ],
     ids=["off", "no token", "no ledger"],
 )
-def test_where_no_report_can_be_made_that_is_said(team: Team, inputs: dict[str, object], said: str) -> None:
+def test_where_no_report_can_be_made_that_is_said(team: ReportingShop, inputs: dict[str, object], said: str) -> None:
     ran = team.report(**inputs)
     assert ran.code == 0
     assert not team.issues
@@ -501,36 +507,36 @@ def test_nothing_known_yet_makes_no_empty_report(tmp_path: Path) -> None:
         assert not shop.repository.records_of(Issue)
 
 
-# Templates of the user's.
+# The user's templates
 
 
-def own(team: Team, text: str | None, name: str = "mine.md.j2") -> ActionRun:
+def run_own_template(team: ReportingShop, text: str | None, name: str = "mine.md.j2") -> ActionRun:
     inputs = {"mode": "report", "report-template": name}
     return team.run_event(
         "workflow_dispatch", {"inputs": {}}, inputs, now=MONDAY, workspace={} if text is None else {"mine.md.j2": text}
     )
 
 
-def test_a_template_of_the_users_is_taken(team: Team) -> None:
-    own(team, "We deployed {{ report.delivered.count }} times.\n<!-- yours -->\nComments:")
+def test_a_template_of_the_users_is_taken(team: ReportingShop) -> None:
+    run_own_template(team, "We deployed {{ report.delivered.count }} times.\n<!-- yours -->\nComments:")
     assert "We deployed 3 times." in team.issues[0].body
     assert team.issues[0].body.endswith("Comments:")
 
 
-def test_without_a_checkout_it_is_the_default_branchs_as_the_settings_file_is(team: Team) -> None:
+def test_without_a_checkout_it_is_the_default_branchs_as_the_settings_file_is(team: ReportingShop) -> None:
     template, config = "We deployed {{ report.delivered.count }} times.", "report-template: .github/mine.md.j2\n"
     team.repository.commit({".github/mine.md.j2": template, ".github/dora.yml": config}, message="Configure")
     team.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY)
     assert "We deployed 3 times." in team.issues[0].body
-    own(team, "In the workspace.", ".github/mine.md.j2")
+    run_own_template(team, "In the workspace.", ".github/mine.md.j2")
     assert "We deployed 3 times." in team.issues[0].body
-    own(team, "In the workspace.")
+    run_own_template(team, "In the workspace.")
     assert "In the workspace." in team.issues[0].body
 
 
-def test_one_that_github_does_not_show_gives_way_to_the_usual_one(team: Team) -> None:
+def test_one_that_github_does_not_show_gives_way_to_the_usual_one(team: ReportingShop) -> None:
     team.github.fail(unavailable(502), to="GitObjects", times=None)
-    ran = own(team, None)
+    ran = run_own_template(team, None)
     assert "3 deployments reached production" in team.issues[0].body
     assert (
         "report-template mine.md.j2 cannot be used: GitHub does not show it on the default branch: GitHub answered 502"
@@ -555,16 +561,16 @@ def test_one_that_github_does_not_show_gives_way_to_the_usual_one(team: Team) ->
     ids=["missing", "broken", "folder", "recursion", "huge", "endless"],
 )
 def test_a_template_that_cannot_be_used_gives_way_to_the_usual_one(
-    team: Team, text: str | None, name: str, why: str
+    team: ReportingShop, text: str | None, name: str, why: str
 ) -> None:
-    ran = own(team, text, name)
+    ran = run_own_template(team, text, name)
     assert ran.code == 0
     assert "3 deployments reached production" in team.issues[0].body
     assert f"report ✗ report-template {name} cannot be used: {why}" in ran.summary
 
 
-def test_a_template_is_no_way_to_read_other_files(team: Team) -> None:
+def test_a_template_is_no_way_to_read_other_files(team: ReportingShop) -> None:
     for name in ("/etc/passwd", "../secret"):
-        ran = own(team, None, name)
+        ran = run_own_template(team, None, name)
         assert ran.code == 2
         assert f"input report-template: '{name}' is no path in the repository" in ran.log

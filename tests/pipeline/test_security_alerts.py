@@ -1,42 +1,37 @@
-"""Security alerts through `sync`: told in the summary, unknown where GitHub does not tell, and no secret anywhere."""
+"""Security alerts in `sync`: in the summary, unknown where GitHub returns none, and no secret anywhere."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fakes.faults import primary_limit
-from fakes.github import FakeGitHub
 from fakes.rest_alerts import SECRET
 from support.github_history import NOW, at
 from support.runs import deployment_status
 from support.sync_shop import SyncShop
 
-EVERY = "dependabot, code-scanning, secret-scanning"
-LATELY = (NOW - at(0)) / timedelta(hours=1)
+ALL_KINDS = "dependabot, code-scanning, secret-scanning"
+HOURS_UNTIL_NOW = (NOW - at(0)) / timedelta(hours=1)
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[SyncShop]:
-    with FakeGitHub(now=lambda: NOW) as github:
-        made = SyncShop(github, tmp_path)
-        made.merge_and_deploy(70)
-        yield made
+def shop(sync_shop: SyncShop) -> SyncShop:
+    sync_shop.merge_and_deploy(70)
+    return sync_shop
 
 
-def refused(shop: SyncShop) -> dict[str, Any]:
-    """With a token as most jobs have it."""
+def refused_token(shop: SyncShop) -> dict[str, Any]:
+    """A token with the permissions that most jobs have."""
     return {"github-token": shop.github.grant(vulnerability_alerts="none", security_events="none")}
 
 
 def test_alerts_come_into_the_ledger_and_the_summary_tells_of_them(shop: SyncShop) -> None:
-    alert = shop.repository.alert(severity="critical", at=at(LATELY - 400))
+    alert = shop.repository.alert(severity="critical", at=at(HOURS_UNTIL_NOW - 400))
     shop.repository.fix(alert, at=at(24 * 70))
-    shop.repository.alert("code-scanning", "js/xss", at=at(LATELY - 100))
-    ran = shop.run(security=EVERY)
+    shop.repository.alert("code-scanning", "js/xss", at=at(HOURS_UNTIL_NOW - 100))
+    ran = shop.run(security=ALL_KINDS)
     assert "2 vulnerabilities new or changed" in ran.summary
     assert "Security: 2 detected, 1 of them open (high); 1 fixed, median time to remediate" in ran.summary
     (scope,) = json.loads(ran.outputs["metrics"])["scopes"]
@@ -57,7 +52,7 @@ def test_a_second_sync_writes_nothing_and_is_four_requests(shop: SyncShop) -> No
 
 
 def test_a_token_that_may_not_read_them_is_no_failure_and_costs_nothing_more(shop: SyncShop) -> None:
-    token = {**refused(shop), "strict": True}
+    token = {**refused_token(shop), "strict": True}
     first = shop.run(**token)
     assert first.code == 0
     assert "::warning" not in first.log
@@ -73,7 +68,7 @@ def test_a_token_that_may_not_read_them_is_no_failure_and_costs_nothing_more(sho
 
 @pytest.mark.parametrize("event", ["workflow_run", "push", "schedule"])
 def test_what_auto_was_refused_is_asked_for_again_after_a_week_or_by_a_person(shop: SyncShop, event: str) -> None:
-    token = refused(shop)
+    token = refused_token(shop)
 
     def asks(event: str, **given: Any) -> bool:  # noqa: ANN401 - as `run`
         shop.run(event, {"action": "completed", "workflow_run": {}}, mode="sync", **token, **given)
@@ -88,17 +83,17 @@ def test_what_auto_was_refused_is_asked_for_again_after_a_week_or_by_a_person(sh
 
 
 def test_what_was_known_stays_dated_by_the_last_reading_however_often_it_is_refused(shop: SyncShop) -> None:
-    shop.repository.alert(at=at(LATELY - 100))
+    shop.repository.alert(at=at(HOURS_UNTIL_NOW - 100))
     shop.run()
     shop.run(delay=timedelta(days=1))
-    token = refused(shop)
+    token = refused_token(shop)
     for days in (2, 9, 20, 40):
         ran = shop.run(delay=timedelta(days=days), since="all" if days == 40 else "90d", **token)
         assert f"was known on {NOW + timedelta(days=1):%Y-%m-%d}." in ran.summary, days
 
 
 def test_the_run_of_an_event_says_too_that_they_are_unknown(shop: SyncShop) -> None:
-    shop.run(**refused(shop))
+    shop.run(**refused_token(shop))
     ran = shop.run("deployment_status", deployment_status(9_000))
     assert any("Dependabot alerts" in note for note in json.loads(ran.outputs["metrics"])["notes"])
     ran = shop.run("deployment_status", deployment_status(9_001), security="none")
@@ -106,9 +101,9 @@ def test_the_run_of_an_event_says_too_that_they_are_unknown(shop: SyncShop) -> N
 
 
 def test_with_none_what_was_read_before_stays_and_says_as_of_when(shop: SyncShop) -> None:
-    alert = shop.repository.alert(severity="critical", at=at(LATELY - 100))
+    alert = shop.repository.alert(severity="critical", at=at(HOURS_UNTIL_NOW - 100))
     shop.run()
-    shop.repository.fix(alert, at=at(LATELY - 1))
+    shop.repository.fix(alert, at=at(HOURS_UNTIL_NOW - 1))
     for event, payload in (("schedule", None), ("deployment_status", deployment_status(9_000))):
         ran = shop.run(event, payload, security="none", delay=timedelta(days=3))
         assert "1 of them open (critical)" in ran.summary
@@ -117,7 +112,7 @@ def test_with_none_what_was_read_before_stays_and_says_as_of_when(shop: SyncShop
 
 
 def test_those_that_cannot_be_read_are_in_the_notes_of_every_run(shop: SyncShop) -> None:
-    shop.repository.alert(at=at(LATELY - 100), created_at="yesterday")
+    shop.repository.alert(at=at(HOURS_UNTIL_NOW - 100), created_at="yesterday")
     runs = [shop.run(), shop.run("deployment_status", deployment_status(9_000)), shop.run()]
     for ran in runs:
         assert ran.summary.count("1 of the Dependabot alerts of acme/shop cannot be read") == 1
@@ -135,8 +130,8 @@ def test_those_that_were_asked_for_by_name_are_a_failure(shop: SyncShop) -> None
 
 
 def test_once_the_permission_is_there_they_come_and_the_note_goes(shop: SyncShop) -> None:
-    shop.repository.alert(at=at(LATELY - 100))
-    shop.run(**refused(shop))
+    shop.repository.alert(at=at(HOURS_UNTIL_NOW - 100))
+    shop.run(**refused_token(shop))
     ran = shop.run("workflow_dispatch")
     assert "1 vulnerability new" in ran.summary
     assert "unknown, which is not none" not in ran.summary
@@ -157,16 +152,16 @@ def test_a_number_that_is_used_again_in_another_month_is_one_fact(shop: SyncShop
     old = shop.repository.alert(subject="old", at=at(1))
     shop.run(since="all")
     shop.repository.records.remove(old)
-    shop.repository.alert(subject="new", at=at(LATELY - 100))
+    shop.repository.alert(subject="new", at=at(HOURS_UNTIL_NOW - 100))
     shop.run(since="all")
     assert shop.facts()["github:dependabot:acme/shop#1"]["package"] == "new"
 
 
 def test_a_leaked_secret_is_nowhere(shop: SyncShop) -> None:
-    shop.repository.alert("secret-scanning", "GitHub Personal Access Token", at=at(LATELY - 100))
-    broken = shop.repository.alert("secret-scanning", "Slack API Token", at=at(LATELY - 90))
+    shop.repository.alert("secret-scanning", "GitHub Personal Access Token", at=at(HOURS_UNTIL_NOW - 100))
+    broken = shop.repository.alert("secret-scanning", "Slack API Token", at=at(HOURS_UNTIL_NOW - 90))
     broken.extra["created_at"] = SECRET
-    ran = shop.run(security=EVERY)
+    ran = shop.run(security=ALL_KINDS)
     branch = "dora-metrics"
     paths = ("facts/2026/11.jsonl", "cursors.json", "metrics.json", "metrics.prom")
     files = [shop.repository.read(path, branch) or b"" for path in paths]

@@ -1,120 +1,111 @@
-"""`sync`: the first run brings the past of a repository into the ledger, later ones what no event told of."""
+"""`sync`: the first run records a repository's history, later runs record what no event reported."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO, StringIO
-from pathlib import Path
 
 import pytest
 
 from dora_metrics import cli
 from dora_metrics.runtime import Runtime
 from fakes.faults import primary_limit, unavailable
-from fakes.github import FakeGitHub
 from support.github_history import NOW, at, deploy
 from support.runs import deployment_status, run_action
 from support.sync_shop import SyncShop
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[SyncShop]:
-    with FakeGitHub(now=lambda: NOW) as github:
-        yield SyncShop(github, tmp_path)
-
-
 @pytest.mark.parametrize(("event", "mode"), [("schedule", "auto"), ("workflow_dispatch", "auto"), ("push", "sync")])
-def test_the_first_run_shows_the_numbers_of_the_past(shop: SyncShop, event: str, mode: str) -> None:
-    ran = shop.run(event, mode=mode, window="90d")
+def test_the_first_run_shows_the_numbers_of_the_past(sync_shop: SyncShop, event: str, mode: str) -> None:
+    ran = sync_shop.run(event, mode=mode, window="90d")
     assert ran.code == 0
     found = json.loads(ran.outputs["metrics"])["scopes"][0]["metrics"]
     assert found["deployment_frequency"]["deployments"] == 6
     assert found["lead_time"]["changes"] == 5
     assert found["lead_time"]["p50_seconds"] == 5 * 3600
     assert "6 deployments" in ran.summary
-    assert len(shop.facts()) == 12
+    assert len(sync_shop.facts()) == 12
 
 
-def test_a_second_sync_writes_nothing_and_costs_little(shop: SyncShop) -> None:
-    shop.run()
-    head = shop.repository.head("dora-metrics")
-    ran = shop.run()
+def test_a_second_sync_writes_nothing_and_costs_little(sync_shop: SyncShop) -> None:
+    sync_shop.run()
+    head = sync_shop.repository.head("dora-metrics")
+    ran = sync_shop.run()
     assert ran.code == 0
-    assert shop.repository.head("dora-metrics") == head
-    assert len(shop.requested_operations) <= 4
+    assert sync_shop.repository.head("dora-metrics") == head
+    assert len(sync_shop.requested_operations) <= 4
     assert "nothing new" in ran.summary
 
 
-def test_numbers_are_computed_again_the_next_day(shop: SyncShop) -> None:
-    shop.run()
-    head = shop.repository.head("dora-metrics")
-    shop.run(delay=timedelta(days=1))
-    assert shop.repository.head("dora-metrics") != head
+def test_numbers_are_computed_again_the_next_day(sync_shop: SyncShop) -> None:
+    sync_shop.run()
+    head = sync_shop.repository.head("dora-metrics")
+    sync_shop.run(delay=timedelta(days=1))
+    assert sync_shop.repository.head("dora-metrics") != head
 
 
-def test_what_no_event_told_of_comes_with_the_next_sync(shop: SyncShop) -> None:
-    shop.run()
-    before = shop.facts()
-    shop.merge_and_deploy(6)
-    ran = shop.run()
-    new = {identity: fact for identity, fact in shop.facts().items() if identity not in before}
+def test_what_no_event_told_of_comes_with_the_next_sync(sync_shop: SyncShop) -> None:
+    sync_shop.run()
+    before = sync_shop.facts()
+    sync_shop.merge_and_deploy(6)
+    ran = sync_shop.run()
+    new = {identity: fact for identity, fact in sync_shop.facts().items() if identity not in before}
     assert {fact["kind"] for fact in new.values()} == {"deployment", "change"}
     deployment = next(fact for fact in new.values() if fact["kind"] == "deployment")
     assert deployment["changes"] == [fact["id"] for fact in new.values() if fact["kind"] == "change"]
     assert "1 deployment" in ran.log
 
 
-def test_a_sync_after_an_event_changes_nothing_that_the_event_told(shop: SyncShop) -> None:
-    shop.run()
-    last = max(shop.facts().values(), key=lambda fact: str(fact.get("finished_at") or ""))
+def test_a_sync_after_an_event_changes_nothing_that_the_event_told(sync_shop: SyncShop) -> None:
+    sync_shop.run()
+    last = max(sync_shop.facts().values(), key=lambda fact: str(fact.get("finished_at") or ""))
     number = int(str(last["id"]).rpartition(":")[2])
     payload = deployment_status(
         number, at=str(last["finished_at"]), sha=last["sha"], ref=last["ref"], created_at=last["started_at"]
     )
-    shop.run("deployment_status", payload)
-    facts = shop.facts()
-    shop.run()
-    assert shop.facts() == facts
+    sync_shop.run("deployment_status", payload)
+    facts = sync_shop.facts()
+    sync_shop.run()
+    assert sync_shop.facts() == facts
 
 
-def test_a_limit_in_the_middle_keeps_what_there_is_says_so_and_the_next_sync_goes_on(shop: SyncShop) -> None:
-    shop.github.fail(primary_limit(), to="DeploymentPage", times=None)
-    shop.github.fail(primary_limit(), to="NewestItems", times=None)
-    ran = shop.run(since="all")
+def test_a_limit_in_the_middle_keeps_what_there_is_says_so_and_the_next_sync_goes_on(sync_shop: SyncShop) -> None:
+    sync_shop.github.fail(primary_limit(), to="DeploymentPage", times=None)
+    sync_shop.github.fail(primary_limit(), to="NewestItems", times=None)
+    ran = sync_shop.run(since="all")
     assert ran.code == 0
     assert "GitHub did not tell deployments" in ran.log
     assert "rate limit" in ran.log
-    kept = shop.facts()
+    kept = sync_shop.facts()
     assert {fact["kind"] for fact in kept.values()} == {"change"}
-    shop.github.heal()
-    shop.run(since="all")
-    assert len(shop.facts()) == 12
+    sync_shop.github.heal()
+    sync_shop.run(since="all")
+    assert len(sync_shop.facts()) == 12
 
 
-def test_github_being_down_leaves_the_ledger_as_it_was_and_the_run_done(shop: SyncShop) -> None:
-    shop.run()
-    facts = shop.facts()
-    shop.github.fail(unavailable(502), to="*", times=None)
-    ran = shop.run()
+def test_github_being_down_leaves_the_ledger_as_it_was_and_the_run_done(sync_shop: SyncShop) -> None:
+    sync_shop.run()
+    facts = sync_shop.facts()
+    sync_shop.github.fail(unavailable(502), to="*", times=None)
+    ran = sync_shop.run()
     assert ran.code == 0
     assert "GitHub did not tell" in ran.log
-    shop.github.heal()
-    assert shop.facts() == facts
+    sync_shop.github.heal()
+    assert sync_shop.facts() == facts
 
 
-def test_only_what_is_asked_for_is_read(shop: SyncShop) -> None:
-    shop.run(since="1w")
-    assert "deployment" not in {fact["kind"] for fact in shop.facts().values()}
-    shop.run(since="all")
-    assert len(shop.facts()) == 12
+def test_only_what_is_asked_for_is_read(sync_shop: SyncShop) -> None:
+    sync_shop.run(since="1w")
+    assert "deployment" not in {fact["kind"] for fact in sync_shop.facts().values()}
+    sync_shop.run(since="all")
+    assert len(sync_shop.facts()) == 12
 
 
-def test_several_repositories_come_into_one_ledger_and_one_that_fails_stops_no_other(shop: SyncShop) -> None:
-    other = shop.github.repository("acme/api", empty=True)
+def test_several_repositories_come_into_one_ledger_and_one_that_fails_stops_no_other(sync_shop: SyncShop) -> None:
+    other = sync_shop.github.repository("acme/api", empty=True)
     other.commit({"a": "1"}, message="Begin", author_date=at(0))
     deploy(other, 5)
-    shop.github.repository("acme/sandbox")
-    ran = shop.run(repositories="acme/*, !acme/sandbox, acme/gone")
+    sync_shop.github.repository("acme/sandbox")
+    ran = sync_shop.run(repositories="acme/*, !acme/sandbox, acme/gone")
     assert ran.code == 0
     found = {(scope["repository"]) for scope in json.loads(ran.outputs["metrics"])["scopes"]}
     assert found == {"acme/api", "acme/shop"}
@@ -123,48 +114,48 @@ def test_several_repositories_come_into_one_ledger_and_one_that_fails_stops_no_o
     assert "1 other scope" in ran.summary
 
 
-def test_archived_repositories_and_forks_are_left_out_unless_named(shop: SyncShop) -> None:
+def test_archived_repositories_and_forks_are_left_out_unless_named(sync_shop: SyncShop) -> None:
     for name, what in (("acme/old", "is_archived"), ("acme/copy", "is_fork")):
-        setattr(shop.github.repository(name), what, True)
-        assert name not in shop.run(repositories="acme/*").log
-        assert name in shop.run(repositories=name).log
+        setattr(sync_shop.github.repository(name), what, True)
+        assert name not in sync_shop.run(repositories="acme/*").log
+        assert name in sync_shop.run(repositories=name).log
 
 
-def test_without_a_token_the_ledger_is_computed_again_and_that_is_said(shop: SyncShop) -> None:
-    ran = run_action(shop.folder, "schedule", {"schedule": "17 5 * * *"}, {"mode": "sync"})
+def test_without_a_token_the_ledger_is_computed_again_and_that_is_said(sync_shop: SyncShop) -> None:
+    ran = run_action(sync_shop.folder, "schedule", {"schedule": "17 5 * * *"}, {"mode": "sync"})
     assert ran.code == 0
     assert "no `github-token` to read GitHub's history with" in ran.log
 
 
-def test_a_folder_takes_the_past_as_well(shop: SyncShop) -> None:
-    shop.run(ledger="dir:ledger")
-    texts = [path.read_text("utf-8") for path in (shop.folder / "ledger" / "facts").rglob("*.jsonl")]
+def test_a_folder_takes_the_past_as_well(sync_shop: SyncShop) -> None:
+    sync_shop.run(ledger="dir:ledger")
+    texts = [path.read_text("utf-8") for path in (sync_shop.folder / "ledger" / "facts").rglob("*.jsonl")]
     assert sum(text.count("\n") for text in texts) == 12
 
 
-def test_no_ledger_shows_the_past_and_keeps_nothing(shop: SyncShop) -> None:
-    ran = shop.run(ledger="none", window="90d")
+def test_no_ledger_shows_the_past_and_keeps_nothing(sync_shop: SyncShop) -> None:
+    ran = sync_shop.run(ledger="none", window="90d")
     assert "6 deployments" in ran.summary
-    assert shop.repository.head("dora-metrics") is None
+    assert sync_shop.repository.head("dora-metrics") is None
 
 
-def test_a_deployment_that_github_cannot_compare_is_asked_about_once(shop: SyncShop) -> None:
-    shop.run()
+def test_a_deployment_that_github_cannot_compare_is_asked_about_once(sync_shop: SyncShop) -> None:
+    sync_shop.run()
     lost = deployment_status(9_000, at="2026-11-01T12:00:00Z", sha="9" * 40)
-    shop.run("deployment_status", lost)
-    shop.run()
-    assert any("compare" in str(asked) for asked in shop.requested_operations)
-    shop.run()
-    assert not any("compare" in str(asked) for asked in shop.requested_operations)
-    assert len(shop.requested_operations) <= 4
+    sync_shop.run("deployment_status", lost)
+    sync_shop.run()
+    assert any("compare" in str(asked) for asked in sync_shop.requested_operations)
+    sync_shop.run()
+    assert not any("compare" in str(asked) for asked in sync_shop.requested_operations)
+    assert len(sync_shop.requested_operations) <= 4
 
 
-def test_the_command_reads_the_past_into_a_folder(shop: SyncShop) -> None:
+def test_the_command_reads_the_past_into_a_folder(sync_shop: SyncShop) -> None:
     out = StringIO()
     environment = {
-        "GITHUB_TOKEN": shop.github.token,
-        "GITHUB_API_URL": shop.github.api_url,
-        "GITHUB_WORKSPACE": str(shop.folder),
+        "GITHUB_TOKEN": sync_shop.github.token,
+        "GITHUB_API_URL": sync_shop.github.api_url,
+        "GITHUB_WORKSPACE": str(sync_shop.folder),
     }
     world = Runtime(environment, BytesIO(), out, out, NOW, lambda _: None)
     arguments = ["sync", "--repository", "acme/shop", "--ledger", "dir:ledger", "--window", "90d"]
@@ -175,15 +166,15 @@ def test_the_command_reads_the_past_into_a_folder(shop: SyncShop) -> None:
     assert "of which repository?" in out.getvalue()
 
 
-def test_the_past_of_a_monorepo_is_told_apart_by_paths(shop: SyncShop) -> None:
-    shop.repository.commit({".github/dora.yml": "services: {web: 'web/**'}"}, message="Configure")
+def test_the_past_of_a_monorepo_is_told_apart_by_paths(sync_shop: SyncShop) -> None:
+    sync_shop.repository.commit({".github/dora.yml": "services: {web: 'web/**'}"}, message="Configure")
     for number, path in enumerate(("web/a", "api/a", "web/b", "api/b")):
-        made = shop.repository.pull(f"Part {path}", files={path: "x"}, created_at=at(300 + 24 * number))
-        shop.repository.merge_pull(made, method="squash", at=at(301 + 24 * number))
-        shop.repository.deployment(
+        made = sync_shop.repository.pull(f"Part {path}", files={path: "x"}, created_at=at(300 + 24 * number))
+        sync_shop.repository.merge_pull(made, method="squash", at=at(301 + 24 * number))
+        sync_shop.repository.deployment(
             payload={"service": "web"}, at=at(302 + 24 * number), finished_at=at(302.1 + 24 * number)
         )
-    shop.run()
-    deployments = [fact for fact in shop.facts().values() if fact.get("service") == "web" and "status" in fact]
+    sync_shop.run()
+    deployments = [fact for fact in sync_shop.facts().values() if fact.get("service") == "web" and "status" in fact]
     changes = [fact["changes"] for fact in sorted(deployments, key=lambda fact: str(fact["finished_at"]))]
     assert changes == [None, [], ["github:pull:acme/shop#9"], []]

@@ -1,141 +1,136 @@
-"""A `sync` that is asked for more than the one before, or by other settings, reads all of that."""
+"""A `sync` with a longer period or other settings than the one before reads all that is missing."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fakes.faults import custom_answer, secondary_limit, unavailable
-from fakes.github import FakeGitHub
-from support.github_history import NOW, at, deploy
+from support.github_history import at, deploy
 from support.runs import run_action
 from support.sync_shop import SyncShop
 
 Inputs = dict[str, Any]
-WHOLE: Inputs = {"since": "all"}
-RUNS: Inputs = {"deployment-source": "workflow-runs"}
+SINCE_ALL: Inputs = {"since": "all"}
+FROM_WORKFLOW_RUNS: Inputs = {"deployment-source": "workflow-runs"}
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Iterator[SyncShop]:
-    with FakeGitHub(now=lambda: NOW) as github:
-        yield SyncShop(github, tmp_path)
+def facts_of_kind(sync_shop: SyncShop, kind: str) -> list[dict[str, object]]:
+    return [fact for fact in sync_shop.facts().values() if fact["kind"] == kind]
 
 
-def of(shop: SyncShop, kind: str) -> list[dict[str, object]]:
-    return [fact for fact in shop.facts().values() if fact["kind"] == kind]
-
-
-def test_what_lies_further_back_than_was_asked_for_comes_once_it_is_asked_for(shop: SyncShop) -> None:
+def test_what_lies_further_back_than_was_asked_for_comes_once_it_is_asked_for(sync_shop: SyncShop) -> None:
     for number in range(200):
-        deploy(shop.repository, 151 + 8 * number)
+        deploy(sync_shop.repository, 151 + 8 * number)
     for number in range(60):
         hours = 151 + 24 * number
-        shop.repository.issue(f"Down {number}", labels=["incident"], created_at=at(hours), closed_at=at(hours + 1))
-    shop.run(since="4w")
-    assert len(of(shop, "deployment")) < 100
-    shop.run(**WHOLE)
-    assert len(of(shop, "deployment")) == 206
-    assert len(of(shop, "incident")) == 60
-    shop.run(**WHOLE)
-    assert len(shop.requested_operations) <= 4
+        sync_shop.repository.issue(f"Down {number}", labels=["incident"], created_at=at(hours), closed_at=at(hours + 1))
+    sync_shop.run(since="4w")
+    assert len(facts_of_kind(sync_shop, "deployment")) < 100
+    sync_shop.run(**SINCE_ALL)
+    assert len(facts_of_kind(sync_shop, "deployment")) == 206
+    assert len(facts_of_kind(sync_shop, "incident")) == 60
+    sync_shop.run(**SINCE_ALL)
+    assert len(sync_shop.requested_operations) <= 4
 
 
-def test_runs_further_back_come_once_they_are_asked_for(shop: SyncShop) -> None:
+def test_runs_further_back_come_once_they_are_asked_for(sync_shop: SyncShop) -> None:
     for number in range(150):
-        shop.repository.run("Deploy", at=at(12 * number), finished_at=at(12 * number + 0.1))
-    shop.run(since="30d", **RUNS)
-    shop.run(**WHOLE, **RUNS)
-    assert len(of(shop, "deployment")) == 150
+        sync_shop.repository.run("Deploy", at=at(12 * number), finished_at=at(12 * number + 0.1))
+    sync_shop.run(since="30d", **FROM_WORKFLOW_RUNS)
+    sync_shop.run(**SINCE_ALL, **FROM_WORKFLOW_RUNS)
+    assert len(facts_of_kind(sync_shop, "deployment")) == 150
 
 
-def test_incidents_by_another_label_and_runs_of_another_workflow_are_read_from_the_beginning(shop: SyncShop) -> None:
+def test_incidents_by_another_label_and_runs_of_another_workflow_are_read_from_the_beginning(
+    sync_shop: SyncShop,
+) -> None:
     for number in range(60):
-        shop.repository.issue(f"Out {number}", labels=["outage"], created_at=at(number), closed_at=at(number + 1))
+        sync_shop.repository.issue(f"Out {number}", labels=["outage"], created_at=at(number), closed_at=at(number + 1))
     for number in range(150):
-        shop.repository.run("Ship", at=at(12 * number), finished_at=at(12 * number + 0.1))
-    shop.run(**WHOLE, **RUNS)
-    assert not of(shop, "incident")
+        sync_shop.repository.run("Ship", at=at(12 * number), finished_at=at(12 * number + 0.1))
+    sync_shop.run(**SINCE_ALL, **FROM_WORKFLOW_RUNS)
+    assert not facts_of_kind(sync_shop, "incident")
     others: Inputs = {"incident-labels": "outage", "deploy-workflows": "Ship"}
-    shop.run(**WHOLE, **RUNS, **others)
-    assert len(of(shop, "incident")) == 60
-    assert len(of(shop, "deployment")) == 150
+    sync_shop.run(**SINCE_ALL, **FROM_WORKFLOW_RUNS, **others)
+    assert len(facts_of_kind(sync_shop, "incident")) == 60
+    assert len(facts_of_kind(sync_shop, "deployment")) == 150
 
 
 @pytest.mark.parametrize("is_refused", [True, False])
-def test_deployments_that_come_after_the_commits_are_linked_all_the_same(shop: SyncShop, *, is_refused: bool) -> None:
+def test_deployments_that_come_after_the_commits_are_linked_all_the_same(
+    sync_shop: SyncShop, *, is_refused: bool
+) -> None:
     for number in range(6, 60):
-        shop.merge_and_deploy(number)
+        sync_shop.merge_and_deploy(number)
     if is_refused:
-        shop.github.fail(unavailable(502), to="DeploymentPage", times=None)
-        shop.github.fail(unavailable(502), to="NewestItems", times=None)
+        sync_shop.github.fail(unavailable(502), to="DeploymentPage", times=None)
+        sync_shop.github.fail(unavailable(502), to="NewestItems", times=None)
     none: Inputs = {"deployment-source": "none"}
-    shop.run(**WHOLE, **({} if is_refused else none))
-    assert not of(shop, "deployment")
-    shop.github.heal()
-    shop.run(**WHOLE)
-    assert [fact["changes"] for fact in of(shop, "deployment")].count(None) == 1
-    assert not any("compare" in str(asked) for asked in shop.requested_operations)
+    sync_shop.run(**SINCE_ALL, **({} if is_refused else none))
+    assert not facts_of_kind(sync_shop, "deployment")
+    sync_shop.github.heal()
+    sync_shop.run(**SINCE_ALL)
+    assert [fact["changes"] for fact in facts_of_kind(sync_shop, "deployment")].count(None) == 1
+    assert not any("compare" in str(asked) for asked in sync_shop.requested_operations)
 
 
-def test_a_repository_that_deploys_from_another_branch_costs_little_the_second_time(shop: SyncShop) -> None:
+def test_a_repository_that_deploys_from_another_branch_costs_little_the_second_time(sync_shop: SyncShop) -> None:
     for number in range(300):
-        shop.repository.commit({"README.md": str(number)}, message="More", author_date=at(150 + number))
-    shop.repository.branch("release")
-    sha = shop.repository.commit({"a": "b"}, message="Release", branch="release", author_date=at(500))
-    deploy(shop.repository, 501, sha=sha)
-    shop.run(**WHOLE)
-    shop.run(**WHOLE)
-    assert len(shop.requested_operations) <= 4
+        sync_shop.repository.commit({"README.md": str(number)}, message="More", author_date=at(150 + number))
+    sync_shop.repository.branch("release")
+    sha = sync_shop.repository.commit({"a": "b"}, message="Release", branch="release", author_date=at(500))
+    deploy(sync_shop.repository, 501, sha=sha)
+    sync_shop.run(**SINCE_ALL)
+    sync_shop.run(**SINCE_ALL)
+    assert len(sync_shop.requested_operations) <= 4
 
 
-def test_a_list_that_means_no_repository_is_a_failure_that_is_told(shop: SyncShop) -> None:
-    ran = shop.run(repositories="nobody/*", strict=True)
+def test_a_list_that_means_no_repository_is_a_failure_that_is_told(sync_shop: SyncShop) -> None:
+    ran = sync_shop.run(repositories="nobody/*", strict=True)
     assert ran.code == 1
     assert "`repositories` (nobody/*) names no repository that the token may see" in ran.log
 
 
-def test_all_waits_for_limits_together_are_as_long_as_a_run_may_wait(shop: SyncShop) -> None:
+def test_all_waits_for_limits_together_are_as_long_as_a_run_may_wait(sync_shop: SyncShop) -> None:
     for number in range(4):
-        shop.github.repository(f"acme/other-{number}").commit({"a": "1"}, message="Begin", author_date=at(0))
+        sync_shop.github.repository(f"acme/other-{number}").commit({"a": "1"}, message="Begin", author_date=at(0))
     for query in ("PullPage", "DeploymentPage"):
-        shop.github.fail(secondary_limit(retry_after=50), to=query, times=None)
-    shop.github.fail(unavailable(502), to="NewestItems", times=None)
-    given = {"ledger": "none", "github-token": shop.github.token, "repositories": "acme/*"}
-    environment = {"GITHUB_API_URL": shop.github.api_url}
+        sync_shop.github.fail(secondary_limit(retry_after=50), to=query, times=None)
+    sync_shop.github.fail(unavailable(502), to="NewestItems", times=None)
+    given = {"ledger": "none", "github-token": sync_shop.github.token, "repositories": "acme/*"}
+    environment = {"GITHUB_API_URL": sync_shop.github.api_url}
     waits: list[float] = []
-    run_action(shop.folder, "schedule", {}, given, environment=environment, pause=waits.append)
+    run_action(sync_shop.folder, "schedule", {}, given, environment=environment, pause=waits.append)
     assert sorted(wait for wait in waits if wait > 10) == [50, 50], "both at the same time, then no more"
 
 
-def side_by_side(shop: SyncShop, hours: float) -> None:
+def deploy_other_branch(sync_shop: SyncShop, hours: float) -> None:
     """A deployment of another branch, which only a comparison can link."""
-    shop.repository.branch("release")
-    sha = shop.repository.commit({"x": "y"}, message="Release", branch="release", author_date=at(hours - 1))
-    deploy(shop.repository, hours, sha=sha)
+    sync_shop.repository.branch("release")
+    sha = sync_shop.repository.commit({"x": "y"}, message="Release", branch="release", author_date=at(hours - 1))
+    deploy(sync_shop.repository, hours, sha=sha)
 
 
-def test_deployments_of_no_known_commit_keep_none_from_being_compared(shop: SyncShop) -> None:
-    folder = shop.folder / "ledger" / "facts" / "2026"
+def test_deployments_of_no_known_commit_keep_none_from_being_compared(sync_shop: SyncShop) -> None:
+    folder = sync_shop.folder / "ledger" / "facts" / "2026"
     folder.mkdir(parents=True)
     said = {"v": 1, "kind": "deployment", "repository": "acme/shop", "environment": "production", "status": "success"}
     times = [at(number).isoformat() for number in range(-40, 0)]
     lines = [json.dumps({**said, "id": f"ext:{time}", "observed_at": time, "finished_at": time}) for time in times]
     (folder / "08.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
-    side_by_side(shop, 200)
-    shop.run(**WHOLE, ledger="dir:ledger")
+    deploy_other_branch(sync_shop, 200)
+    sync_shop.run(**SINCE_ALL, ledger="dir:ledger")
     facts = [json.loads(line) for path in folder.glob("*.jsonl") for line in path.read_text("utf-8").splitlines()]
     newest = max((fact for fact in facts if fact["kind"] == "deployment"), key=lambda fact: fact["finished_at"])
     assert len(newest["changes"]) == 1
 
 
-def test_a_comparison_of_too_many_commits_is_asked_for_once(shop: SyncShop) -> None:
-    shop.run()
-    side_by_side(shop, 1500)
+def test_a_comparison_of_too_many_commits_is_asked_for_once(sync_shop: SyncShop) -> None:
+    sync_shop.run()
+    deploy_other_branch(sync_shop, 1500)
     endless = {"total_commits": 9_999, "commits": []}
-    shop.github.fail(custom_answer(200, endless), to="GET /repos/acme/shop/compare/*", times=None)
-    assert "stays unknown: more than 3000 commits" in shop.run().log
-    shop.run()
-    assert len(shop.requested_operations) <= 4
+    sync_shop.github.fail(custom_answer(200, endless), to="GET /repos/acme/shop/compare/*", times=None)
+    assert "stays unknown: more than 3000 commits" in sync_shop.run().log
+    sync_shop.run()
+    assert len(sync_shop.requested_operations) <= 4

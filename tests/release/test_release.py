@@ -1,4 +1,4 @@
-"""tools/release.py on a repository with a remote: what speaks against a release, its notes, its commit and its tags."""
+"""tools/release.py on a repository with a remote: what prevents a release, its notes, its commit and its tags."""
 
 import re
 import subprocess
@@ -33,7 +33,7 @@ CHANGELOG = """# Changelog
 
 
 @dataclass(frozen=True)
-class Clone:
+class ReleaseCheckout:
     """A checkout of a project with a remote."""
 
     folder: Path
@@ -50,47 +50,47 @@ class Clone:
         )
         return done.stdout.strip()
 
-    def put(self, version: str = "1.2.0", changelog: str = CHANGELOG) -> None:
+    def write_release(self, version: str = "1.2.0", changelog: str = CHANGELOG) -> None:
         (self.folder / "src" / "dora_metrics").mkdir(parents=True, exist_ok=True)
         (self.folder / "action").mkdir(exist_ok=True)
         (self.folder / "src" / "dora_metrics" / "__init__.py").write_text(f'__version__ = "{version}"\n')
         (self.folder / "CHANGELOG.md").write_text(changelog)
         (self.folder / "action" / "run.sh").write_text("")
 
-    def problems(self, version: str = "1.2.0") -> list[str]:
+    def problems_found(self, version: str = "1.2.0") -> list[str]:
         return list(release.problems(version, self.folder))
 
-    def shown(self, name: str) -> str:
-        """A file of the remote."""
+    def remote_file(self, name: str) -> str:
+        """Content of a file of the remote."""
         return self.git("show", name, at=self.remote)
 
 
 @pytest.fixture
-def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Clone:
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ReleaseCheckout:
     for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"):
         monkeypatch.setenv(name, CLEAN_ENVIRONMENT[name])
-    made = Clone(tmp_path / "clone", tmp_path / "remote.git")
+    made = ReleaseCheckout(tmp_path / "clone", tmp_path / "remote.git")
     made.folder.mkdir()
     made.git("init", "--quiet", "--bare", str(made.remote))
     made.git("init", "--quiet", "--initial-branch=main")
     made.git("remote", "add", "origin", str(made.remote))
-    made.put()
+    made.write_release()
     made.git("add", "--all")
     made.git("commit", "--quiet", "--message=Begin")
     made.git("push", "--quiet", "origin", "main")
     return made
 
 
-# --- Whether it may be ---
+# --- Checks ---
 
 
-def test_a_release_whose_version_changelog_and_tags_agree_may_be(clone: Clone) -> None:
-    assert clone.problems() == []
+def test_a_release_whose_version_changelog_and_tags_agree_may_be(clone: ReleaseCheckout) -> None:
+    assert clone.problems_found() == []
 
 
 @pytest.mark.parametrize("version", ["v1.2.0", "1.2", "01.2.0", "1.2.0-", "1.2.0 ", "1.2.0\n", "$(id)", ""])
-def test_what_is_no_version_is_told(clone: Clone, version: str) -> None:
-    (problem,) = clone.problems(version)
+def test_what_is_no_version_is_told(clone: ReleaseCheckout, version: str) -> None:
+    (problem,) = clone.problems_found(version)
     assert "is no version such as 1.2.0" in problem
 
 
@@ -104,24 +104,24 @@ def test_what_is_no_version_is_told(clone: Clone, version: str) -> None:
         ("", "no section"),
     ],
 )
-def test_a_changelog_that_does_not_tell_of_it_is_told(clone: Clone, changelog: str, told: str) -> None:
-    clone.put(changelog=changelog)
-    (problem,) = clone.problems()
+def test_a_changelog_that_does_not_tell_of_it_is_told(clone: ReleaseCheckout, changelog: str, told: str) -> None:
+    clone.write_release(changelog=changelog)
+    (problem,) = clone.problems_found()
     assert told in problem
 
 
-def test_another_version_in_the_program_is_told(clone: Clone) -> None:
-    clone.put(version="1.1.0")
-    assert clone.problems() == ["src/dora_metrics/__init__.py: its version is 1.1.0, not 1.2.0"]
+def test_another_version_in_the_program_is_told(clone: ReleaseCheckout) -> None:
+    clone.write_release(version="1.1.0")
+    assert clone.problems_found() == ["src/dora_metrics/__init__.py: its version is 1.1.0, not 1.2.0"]
 
 
-def test_a_tag_that_is_there_is_told(clone: Clone) -> None:
+def test_a_tag_that_is_there_is_told(clone: ReleaseCheckout) -> None:
     clone.git("tag", "v1.2.0")
-    assert clone.problems() == ["the tag v1.2.0 is there already"]
+    assert clone.problems_found() == ["the tag v1.2.0 is there already"]
 
 
-def test_all_problems_are_told_at_once(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
-    clone.put(version="1.1.0", changelog="")
+def test_all_problems_are_told_at_once(clone: ReleaseCheckout, capsys: pytest.CaptureFixture[str]) -> None:
+    clone.write_release(version="1.1.0", changelog="")
     with pytest.raises(release.ReleaseError) as told:
         release.main("check", "1.2.0", "acme/x", root=clone.folder)
     assert len(told.value.problems) == 2
@@ -129,11 +129,11 @@ def test_all_problems_are_told_at_once(clone: Clone, capsys: pytest.CaptureFixtu
 
 
 def test_the_check_says_how_the_image_is_called_and_whether_it_is_a_prerelease(
-    clone: Clone, capsys: pytest.CaptureFixture[str]
+    clone: ReleaseCheckout, capsys: pytest.CaptureFixture[str]
 ) -> None:
     release.main("check", "1.2.0", "Acme/DORA-metrics", root=clone.folder)
     assert capsys.readouterr().out == "image=ghcr.io/acme/dora-metrics\nprerelease=false\n"
-    clone.put(version="1.2.0-rc.1", changelog=CHANGELOG.replace("1.2.0", "1.2.0-rc.1"))
+    clone.write_release(version="1.2.0-rc.1", changelog=CHANGELOG.replace("1.2.0", "1.2.0-rc.1"))
     release.main("check", "1.2.0-rc.1", "acme/x", root=clone.folder)
     assert "prerelease=true" in capsys.readouterr().out
 
@@ -141,7 +141,7 @@ def test_the_check_says_how_the_image_is_called_and_whether_it_is_a_prerelease(
 # --- Notes ---
 
 
-def test_the_notes_are_the_section_of_the_version(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_notes_are_the_section_of_the_version(clone: ReleaseCheckout, capsys: pytest.CaptureFixture[str]) -> None:
     release.main("notes", "1.2.0", root=clone.folder)
     assert capsys.readouterr().out == "### Added\n\n- What is new.\n"
     assert release.notes("1.1.0", CHANGELOG) == "- What was new."
@@ -157,22 +157,22 @@ def test_the_changelog_of_this_repository_is_one_that_can_be_read() -> None:
 # --- Commit and tags ---
 
 
-def test_the_commit_of_a_release_names_the_image_and_lies_on_no_branch(clone: Clone) -> None:
+def test_the_commit_of_a_release_names_the_image_and_lies_on_no_branch(clone: ReleaseCheckout) -> None:
     before = clone.git("rev-parse", "main")
     assert release.tag("1.2.0", IMAGE, clone.folder) == ["v1.2.0", "v1"]
-    assert clone.shown("v1.2.0:action/image") == IMAGE
+    assert clone.remote_file("v1.2.0:action/image") == IMAGE
     assert clone.git("rev-parse", "v1.2.0^{commit}^", at=clone.remote) == before
     assert clone.git("diff", "--name-only", "main", "v1.2.0", at=clone.remote) == "action/image"
     assert clone.git("branch", "--contains", "v1.2.0", at=clone.remote) == ""
     assert clone.git("rev-parse", "main", at=clone.remote) == before
 
 
-def test_the_major_tag_moves_to_the_newest_release(clone: Clone) -> None:
+def test_the_major_tag_moves_to_the_newest_release(clone: ReleaseCheckout) -> None:
     release.tag("1.2.0", IMAGE, clone.folder)
     clone.git("switch", "--quiet", "main")
     assert release.tag("1.3.0", IMAGE.replace("a" * 64, "b" * 64), clone.folder) == ["v1.3.0", "v1"]
     assert clone.git("rev-parse", "v1", at=clone.remote) == clone.git("rev-parse", "v1.3.0^{}", at=clone.remote)
-    assert clone.shown("v1.2.0:action/image") == IMAGE
+    assert clone.remote_file("v1.2.0:action/image") == IMAGE
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_a_repair_of_an_older_release_and_a_prerelease_move_no_major_tag(
     assert release.major_tag(version, known) == moved
 
 
-def test_a_tag_that_somebody_else_has_pushed_meanwhile_stops_everything(clone: Clone) -> None:
+def test_a_tag_that_somebody_else_has_pushed_meanwhile_stops_everything(clone: ReleaseCheckout) -> None:
     clone.git("tag", "v1.2.0", "main", at=clone.remote)
     with pytest.raises(subprocess.CalledProcessError):
         release.tag("1.2.0", IMAGE, clone.folder)
@@ -201,7 +201,7 @@ def test_a_tag_that_somebody_else_has_pushed_meanwhile_stops_everything(clone: C
 
 
 @pytest.mark.parametrize("image", ["ghcr.io/acme/x:1.2.0", "x@sha256:a", f"{IMAGE} --help", "", f"{IMAGE}\n"])
-def test_an_image_without_a_digest_is_refused(clone: Clone, image: str) -> None:
+def test_an_image_without_a_digest_is_refused(clone: ReleaseCheckout, image: str) -> None:
     with pytest.raises(release.ReleaseError):
         release.tag("1.2.0", image, clone.folder)
     assert clone.git("tag", "--list", at=clone.remote) == ""

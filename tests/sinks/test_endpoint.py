@@ -1,6 +1,6 @@
-"""The endpoint: what is posted, how it is signed, and that nothing is lost on the way (DESIGN §8).
+"""The endpoint: what is posted, how it is signed, and that nothing is lost (DESIGN §8).
 
-Facts that were not acknowledged wait in the ledger's outbox and go with the next run, oldest first: at
+Facts that were not acknowledged wait in the ledger's outbox and are sent with the next run, oldest first: at
 least once, however a run ends.
 """
 
@@ -23,40 +23,37 @@ from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.settings.model import Settings
 from dora_metrics.storage.directory import DirectoryStorage
 from support import events
+from support.ledger_writer import record_facts
 from support.mocked_http import MockedHost, mocked
-from support.runs import FAST_LIMITS, ActionRun, deployment_status, incident_issue, run_action
+from support.runs import FAST_LIMITS, ActionRun, deployment_ids, deployment_status, incident_issue, run_action
 from support.servers import OK, Answer, Listener, Request, listen
-from support.sink_payloads import deployment, record_facts
+from support.sink_payloads import deployment
 
-DOWN = Answer(503)
+UNAVAILABLE = Answer(503)
 TOKEN, KEY = "endpoint-t0ken", "hm4c-k3y"
 
 
-def deployed(folder: Path, listener: MockedHost, number: int, **inputs: object) -> ActionRun:
-    """A run on a deployment of its own."""
+def run_deployment(folder: Path, listener: MockedHost, number: int, **inputs: object) -> ActionRun:
+    """Run the action on a new deployment."""
     given = {"endpoint-url": f"{listener.url}/hook", **inputs}
     ran = run_action(folder, "deployment_status", deployment_status(number), given)
     assert ran.code == 0
     return ran
 
 
-def ids(request: Request) -> list[str]:
+def fact_ids(request: Request) -> list[str]:
     return [fact["id"] for fact in request.json["facts"]]
 
 
-def deployment_ids(*numbers: int) -> list[str]:
-    return [f"github:deployment:{number}" for number in numbers]
-
-
-def waiting(folder: Path) -> list[str]:
-    """The ids in the outbox, which is no file at all while nothing waits."""
+def outbox_ids(folder: Path) -> list[str]:
+    """Ids in the outbox; the file does not exist while it is empty."""
     file = folder / "ledger" / OUTBOX_FILE
     return [json.loads(line)["id"] for line in file.read_text("utf-8").splitlines()] if file.exists() else []
 
 
 def test_the_body_holds_the_events_facts_and_the_metrics(tmp_path: Path) -> None:
     with mocked() as listener:
-        ran = deployed(tmp_path, listener, 3)
+        ran = run_deployment(tmp_path, listener, 3)
     (request,) = listener.requests
     assert (request.method, request.path, request.headers["Content-Type"]) == ("POST", "/hook", "application/json")
     body = request.json
@@ -71,13 +68,13 @@ def test_the_body_holds_the_events_facts_and_the_metrics(tmp_path: Path) -> None
 def test_an_event_without_facts_is_posted_with_the_metrics_alone(tmp_path: Path) -> None:
     with mocked() as listener:
         run_action(tmp_path, "schedule", {}, {"endpoint-url": listener.url})
-    assert (ids(listener.requests[0]), listener.requests[0].json["event"]) == ([], "schedule")
+    assert (fact_ids(listener.requests[0]), listener.requests[0].json["event"]) == ([], "schedule")
 
 
 def test_the_token_is_a_bearer_token(tmp_path: Path) -> None:
     with mocked() as listener:
-        deployed(tmp_path, listener, 1, **{"endpoint-token": TOKEN})
-        deployed(tmp_path, listener, 2)
+        run_deployment(tmp_path, listener, 1, **{"endpoint-token": TOKEN})
+        run_deployment(tmp_path, listener, 2)
     first, second = listener.requests
     assert first.headers["Authorization"] == f"Bearer {TOKEN}"
     assert "Authorization" not in second.headers
@@ -89,14 +86,14 @@ def test_a_netrc_entry_does_not_replace_the_token(tmp_path: Path, monkeypatch: p
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     with mocked() as listener:
-        deployed(tmp_path, listener, 1, **{"endpoint-token": TOKEN})
+        run_deployment(tmp_path, listener, 1, **{"endpoint-token": TOKEN})
     assert listener.requests[0].headers["Authorization"] == f"Bearer {TOKEN}"
 
 
 def test_the_signature_is_that_of_the_body_that_arrived(tmp_path: Path) -> None:
     with mocked() as listener:
-        deployed(tmp_path, listener, 1, **{"endpoint-secret": KEY})
-        deployed(tmp_path, listener, 2)
+        run_deployment(tmp_path, listener, 1, **{"endpoint-secret": KEY})
+        run_deployment(tmp_path, listener, 2)
     signed, unsigned = listener.requests
     digest = hmac.new(KEY.encode(), signed.body, hashlib.sha256).hexdigest()
     assert signed.headers["X-Dora-Signature-256"] == f"sha256={digest}"
@@ -117,38 +114,38 @@ def test_the_idempotency_key_is_that_of_the_facts_and_their_states(tmp_path: Pat
 
 
 def test_a_second_try_has_the_same_idempotency_key(tmp_path: Path) -> None:
-    with mocked(DOWN, OK) as listener:
-        deployed(tmp_path, listener, 1)
+    with mocked(UNAVAILABLE, OK) as listener:
+        run_deployment(tmp_path, listener, 1)
     first, second = listener.requests
     assert first == second
-    assert waiting(tmp_path) == []
+    assert outbox_ids(tmp_path) == []
 
 
 def test_what_could_not_be_sent_goes_with_the_next_run_oldest_first_and_once(tmp_path: Path) -> None:
-    with mocked(DOWN) as down:
-        deployed(tmp_path, down, 7)
-        ran = deployed(tmp_path, down, 5)
-    assert waiting(tmp_path) == deployment_ids(7, 5)
+    with mocked(UNAVAILABLE) as down:
+        run_deployment(tmp_path, down, 7)
+        ran = run_deployment(tmp_path, down, 5)
+    assert outbox_ids(tmp_path) == deployment_ids(7, 5)
     assert "endpoint ✗ HTTP 503: the server has a problem; kept for the next run: 2 facts" in ran.summary
     with mocked() as up:
-        deployed(tmp_path, up, 6)
-        assert waiting(tmp_path) == []
-        deployed(tmp_path, up, 8)
-    assert [ids(request) for request in up.requests] == [deployment_ids(7, 5, 6), deployment_ids(8)]
+        run_deployment(tmp_path, up, 6)
+        assert outbox_ids(tmp_path) == []
+        run_deployment(tmp_path, up, 8)
+    assert [fact_ids(request) for request in up.requests] == [deployment_ids(7, 5, 6), deployment_ids(8)]
     assert not (tmp_path / "ledger" / OUTBOX_FILE).exists()
 
 
 def test_a_run_without_facts_sends_what_waits(tmp_path: Path) -> None:
-    with mocked(DOWN) as down:
-        deployed(tmp_path, down, 1)
+    with mocked(UNAVAILABLE) as down:
+        run_deployment(tmp_path, down, 1)
     with mocked() as up:
         run_action(tmp_path, "schedule", {}, {"endpoint-url": up.url})
-    assert ids(up.requests[0]) == deployment_ids(1)
-    assert waiting(tmp_path) == []
+    assert fact_ids(up.requests[0]) == deployment_ids(1)
+    assert outbox_ids(tmp_path) == []
 
 
 def test_a_fact_that_changed_while_it_waited_is_sent_once_in_its_newest_state(tmp_path: Path) -> None:
-    with mocked(DOWN) as down:
+    with mocked(UNAVAILABLE) as down:
         for payload in (incident_issue(), incident_issue(title="Checkout is slow", updated_at="2026-11-21T11:45:00Z")):
             run_action(tmp_path, "issues", payload, {"endpoint-url": down.url})
     with mocked() as up:
@@ -158,19 +155,19 @@ def test_a_fact_that_changed_while_it_waited_is_sent_once_in_its_newest_state(tm
 
 def test_a_killed_run_loses_nothing(tmp_path: Path) -> None:
     with listen(Answer(hang=True)) as hanging:
-        process = started(tmp_path, hanging, deployment_status(1))
+        process = start_process(tmp_path, hanging, deployment_status(1))
         with process:
             assert hanging.called.wait(30)
             process.kill()
-    assert waiting(tmp_path) == deployment_ids(1)
+    assert outbox_ids(tmp_path) == deployment_ids(1)
     with mocked() as up:
-        deployed(tmp_path, up, 2)
-    assert ids(up.requests[0]) == deployment_ids(1, 2)
-    assert waiting(tmp_path) == []
+        run_deployment(tmp_path, up, 2)
+    assert fact_ids(up.requests[0]) == deployment_ids(1, 2)
+    assert outbox_ids(tmp_path) == []
 
 
-def started(folder: Path, listener: Listener, payload: dict[str, object]) -> "subprocess.Popen[bytes]":
-    """An event run as a process of its own."""
+def start_process(folder: Path, listener: Listener, payload: dict[str, object]) -> "subprocess.Popen[bytes]":
+    """Start an event run as a process."""
     event = folder / "killed.json"
     event.write_text(json.dumps(payload), "utf-8")
     environment = {
@@ -193,18 +190,18 @@ def test_batches_are_bounded_and_the_rest_goes_with_the_runs_after(tmp_path: Pat
     (tmp_path / "ledger" / OUTBOX_FILE).write_bytes(layout.encode_outbox(layout.add_to_outbox([], facts)))
     with mocked() as listener:
         for number in (251, 252, 253):
-            deployed(tmp_path, listener, number)
-    assert [ids(request) for request in listener.requests] == [
+            run_deployment(tmp_path, listener, number)
+    assert [fact_ids(request) for request in listener.requests] == [
         deployment_ids(*range(1, 201)),
         deployment_ids(*range(201, 253)),
         deployment_ids(253),
     ]
-    assert waiting(tmp_path) == []
+    assert outbox_ids(tmp_path) == []
 
 
 def test_without_a_ledger_nothing_is_kept_and_nothing_is_promised(tmp_path: Path) -> None:
-    with mocked(DOWN) as listener:
-        ran = deployed(tmp_path, listener, 1, ledger="none")
+    with mocked(UNAVAILABLE) as listener:
+        ran = run_deployment(tmp_path, listener, 1, ledger="none")
     assert "endpoint ✗ HTTP 503: the server has a problem" in ran.summary
     assert "kept for the next run" not in ran.summary
     assert not (tmp_path / "ledger").exists()
@@ -216,16 +213,16 @@ def test_without_an_endpoint_there_is_no_outbox(tmp_path: Path) -> None:
 
 
 def test_a_broken_outbox_does_no_harm_and_what_is_whole_in_it_is_sent(tmp_path: Path) -> None:
-    with mocked(DOWN) as down:
-        deployed(tmp_path, down, 1)
+    with mocked(UNAVAILABLE) as down:
+        run_deployment(tmp_path, down, 1)
     file = tmp_path / "ledger" / OUTBOX_FILE
     nested = b'{"id":"x","y":' + b"[" * 100_000
     broken = [b'{"id":"github:depl', b"\xff\xfe", b"[]", b'{"id":7}', b"", nested, b'{"id":"nobody knows"}']
     file.write_bytes(b"\n".join([*broken, file.read_bytes()]))
     with mocked() as up:
-        deployed(tmp_path, up, 2)
-    assert ids(up.requests[0]) == deployment_ids(1, 2)
-    assert waiting(tmp_path) == []
+        run_deployment(tmp_path, up, 2)
+    assert fact_ids(up.requests[0]) == deployment_ids(1, 2)
+    assert outbox_ids(tmp_path) == []
 
 
 @pytest.mark.parametrize("content", [b"\x00" * 1000, b"{}", b"<<<<<<< HEAD\n=======\n>>>>>>> x\n", b"\xef\xbb\xbf"])
@@ -233,12 +230,12 @@ def test_an_outbox_that_is_none_does_no_harm(tmp_path: Path, content: bytes) -> 
     (tmp_path / "ledger").mkdir()
     (tmp_path / "ledger" / OUTBOX_FILE).write_bytes(content)
     with mocked() as listener:
-        deployed(tmp_path, listener, 1)
-    assert ids(listener.requests[0]) == deployment_ids(1)
-    assert waiting(tmp_path) == []
+        run_deployment(tmp_path, listener, 1)
+    assert fact_ids(listener.requests[0]) == deployment_ids(1)
+    assert outbox_ids(tmp_path) == []
 
 
-class Race:
+class TwoRuns:
     """Two runs of one repository, step by step."""
 
     def __init__(self, folder: Path) -> None:
@@ -247,7 +244,7 @@ class Race:
     def record(self, number: int = 1, days_ago: float = 1, version: str = "v1") -> RunResult:
         fact = deployment(number, days_ago, version=version)
         settings = Settings.model_validate({"endpoint-url": "http://127.0.0.1:1"})
-        return record_facts(self.ledger, settings, events.make_run("push"), fact)
+        return record_facts(self.ledger, fact, run=events.make_run("push"), settings=settings)
 
     def deliver(self, recorded: RunResult, url: str) -> Outcome:
         settings = Settings.model_validate({"endpoint-url": url})
@@ -255,25 +252,25 @@ class Race:
         return outcome
 
     @property
-    def owed(self) -> list[str]:
+    def outbox_ids(self) -> list[str]:
         return [one.id for one in layout.read_outbox(self.ledger.read().files)]
 
 
 def test_an_acknowledgement_keeps_what_other_runs_have_added(tmp_path: Path) -> None:
-    race = Race(tmp_path)
+    race = TwoRuns(tmp_path)
     first = race.record()
     race.record(2)
     with mocked() as up:
         assert race.deliver(first, up.url).status == "done"
-    assert race.owed == deployment_ids(2)
+    assert race.outbox_ids == deployment_ids(2)
 
 
 def test_an_acknowledgement_of_an_older_state_leaves_the_newer_one_owed(tmp_path: Path) -> None:
-    race = Race(tmp_path)
+    race = TwoRuns(tmp_path)
     older = race.record()
     newer = race.record(version="v2", days_ago=0.5)
-    with mocked(DOWN) as down:
+    with mocked(UNAVAILABLE) as down:
         assert race.deliver(newer, down.url).status == "failed"
     with mocked() as up:
         assert race.deliver(older, up.url).status == "done"
-    assert race.owed == deployment_ids(1)
+    assert race.outbox_ids == deployment_ids(1)

@@ -1,8 +1,8 @@
-"""A real Pushgateway and a real Prometheus: what is pushed is right where it is read.
+"""A real Pushgateway and a real Prometheus: what is pushed is read back correctly.
 
-A run lives for seconds, so what it pushes is cumulative over the ledger. The experiment shows that
-`increase()`, `rate()` and `histogram_quantile()` then agree with the truth, and that the usual way, a
-fresh counter of 1 a run, does not. The rest is the gateway's own ways: groups, grouping keys, passwords.
+A run lives for seconds, so what it pushes is cumulative over the ledger. The experiment shows that `increase()`,
+`rate()` and `histogram_quantile()` then return the true values, and that the usual approach, a fresh counter of 1
+per run, does not. Other tests are about the gateway itself: groups, grouping keys, passwords.
 """
 
 import statistics
@@ -30,11 +30,12 @@ from dora_metrics.sinks.pushgateway import Pushgateway
 from dora_metrics.storage.base import Storage
 from dora_metrics.storage.directory import DirectoryStorage
 from support import events
+from support.ledger_writer import record_facts
 from support.runs import run_action
 from support.servers import Prometheus, PushgatewayGroups, prometheus, pushgateway
-from support.sink_payloads import NOW, SHOP, deployment, record_facts, sink_payload
+from support.sink_payloads import NOW, SHOP, deployment, sink_payload
 
-UNHURRIED = HttpLimits(connect_seconds=5, read_seconds=10, tries=2, pause_seconds=0.1)
+SLOW_LIMITS = HttpLimits(connect_seconds=5, read_seconds=10, tries=2, pause_seconds=0.1)
 
 LEAD_HOURS = (2, 14, 30, 3, 60, 15, 20, 16, 90, 4, 18, 200)
 FAILED = (3, 7, 11)
@@ -52,14 +53,14 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Read:
-    """What Prometheus says after all runs: of ours (prefix `dora`) and of the naive way (prefix `naive`)."""
+class ScrapedMetrics:
+    """Query results after all runs: of ours (prefix `dora`) and of the usual approach (prefix `naive`)."""
 
     prometheus: Prometheus
 
     @property
     def extrapolation(self) -> float:
-        """`increase` goes on beyond the first and the last scrape, by half a scrape or 1.1 of one."""
+        """`increase` extrapolates beyond the first and last scrape, by half a scrape or 1.1 of one."""
         return 2 / ((self.prometheus.value(SCRAPES) or 0) - 1)
 
     def increase(self, prefix: str) -> float | None:
@@ -85,7 +86,7 @@ class Read:
 
 
 @pytest.fixture(scope="module")
-def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Read]:
+def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScrapedMetrics]:
     """Twelve deployments, three of which fail, each pushed by its own run and scraped before the next."""
     folder = tmp_path_factory.mktemp("experiment")
     with pushgateway(folder) as url, prometheus(folder, url) as server:
@@ -95,30 +96,30 @@ def read(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Read]:
             push_naively(url, "failure" if number in FAILED else "success", lead_hours * 3600)
             deploy(folder, url, number, lead_hours)
             if number in FAILED:
-                fail(folder, url, number)
+                report_incident(folder, url, number)
             server.await_at_least("sum(dora_deployments_total)", number + 1)
             time.sleep(0.7)
         server.await_at_least("sum(dora_deployment_failures_total)", len(FAILED))
         server.await_at_least(SCRAPES, 20)
-        yield Read(server)
+        yield ScrapedMetrics(server)
 
 
 def deploy(folder: Path, url: str, number: int, lead_hours: float) -> None:
     """Two runs: a pull request is merged, and a deployment delivers it."""
     finished = NOW - timedelta(days=13 - number)
     opened = finished - timedelta(hours=lead_hours)
-    merged = {"merged_at": text(opened), "closed_at": text(opened), "updated_at": text(opened)}
-    pull = events.pull_request(number=number + 1, created_at=text(opened), **merged)
+    merged = {"merged_at": timestamp(opened), "closed_at": timestamp(opened), "updated_at": timestamp(opened)}
+    pull = events.pull_request(number=number + 1, created_at=timestamp(opened), **merged)
     event_run(folder, url, "pull_request", pull, number)
     change = f"github:pull:{SHOP}#{number + 1}"
-    fields = {"id": str(number), "finished_at": text(finished), "sha": f"{number + 1:040x}", "changes": [change]}
+    fields = {"id": str(number), "finished_at": timestamp(finished), "sha": f"{number + 1:040x}", "changes": [change]}
     event_run(folder, url, "repository_dispatch", events.dispatch("dora-deployment", **fields), number)
 
 
-def fail(folder: Path, url: str, number: int) -> None:
-    """A run more: an incident that names the deployment."""
+def report_incident(folder: Path, url: str, number: int) -> None:
+    """One more run: an incident that names the deployment."""
     about = {"id": f"i{number}", "title": "Checkout answers 500", "deployment": f"dispatch:{number}"}
-    detected = text(NOW - timedelta(days=13 - number, hours=-1))
+    detected = timestamp(NOW - timedelta(days=13 - number, hours=-1))
     event_run(
         folder, url, "repository_dispatch", events.dispatch("dora-incident", detected_at=detected, **about), number
     )
@@ -130,12 +131,12 @@ def event_run(folder: Path, url: str, event: str, payload: events.Payload, numbe
     assert (ran.code, "Pushgateway ✓" in ran.summary) == (0, True), ran.log
 
 
-def text(moment: datetime) -> str:
+def timestamp(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
 
 
 def push_naively(url: str, status: str, seconds: float) -> None:
-    """As actions do that keep no history: a fresh registry, a counter of 1, one observation."""
+    """Push as actions without a history do: a fresh registry, a counter of 1, one observation."""
     registry = CollectorRegistry()
     Counter("naive_deployments", "Deployments.", ["status"], registry=registry).labels(status).inc()
     histogram = Histogram("naive_lead_time_seconds", "Lead time.", registry=registry, buckets=BUCKETS_SECONDS)
@@ -143,25 +144,25 @@ def push_naively(url: str, status: str, seconds: float) -> None:
     push_to_gateway(url, "naive", registry)
 
 
-def test_the_increase_of_deployments_is_their_number(read: Read) -> None:
+def test_the_increase_of_deployments_is_their_number(read: ScrapedMetrics) -> None:
     assert read.increase("dora") == pytest.approx(len(LEAD_HOURS), rel=read.extrapolation)
 
 
-def test_the_share_of_failures_by_increase_is_the_change_failure_rate(read: Read) -> None:
+def test_the_share_of_failures_by_increase_is_the_change_failure_rate(read: ScrapedMetrics) -> None:
     assert read.failure_share() == pytest.approx(FAILURE_SHARE, rel=read.extrapolation)
 
 
-def test_the_quantile_of_the_histogram_lies_in_the_bucket_of_the_median_lead_time(read: Read) -> None:
+def test_the_quantile_of_the_histogram_lies_in_the_bucket_of_the_median_lead_time(read: ScrapedMetrics) -> None:
     low, high = MEDIANS_BUCKET
     assert low < MEDIAN <= high
     assert low < (read.median("dora") or 0) <= high
 
 
-def test_the_mean_of_the_histogram_is_the_mean_lead_time(read: Read) -> None:
+def test_the_mean_of_the_histogram_is_the_mean_lead_time(read: ScrapedMetrics) -> None:
     assert read.mean() == pytest.approx(MEAN)
 
 
-def test_the_gauges_are_exact(read: Read) -> None:
+def test_the_gauges_are_exact(read: ScrapedMetrics) -> None:
     deployments = len(LEAD_HOURS) + 1
     for name, expected in {
         "dora_lead_time_p50_seconds": MEDIAN,
@@ -171,12 +172,12 @@ def test_the_gauges_are_exact(read: Read) -> None:
         assert read.prometheus.value(f'{name}{{window="30d"}}') == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_series_are_one_a_source_however_many_runs_there_were(read: Read) -> None:
+def test_the_series_are_one_a_source_however_many_runs_there_were(read: ScrapedMetrics) -> None:
     assert read.prometheus.value("count(dora_deployments_total)") == 5
     assert read.prometheus.value("sum(resets(dora_deployments_total[2m]))") == 0
 
 
-def test_counters_of_one_a_run_are_wrong_in_every_window(read: Read) -> None:
+def test_counters_of_one_a_run_are_wrong_in_every_window(read: ScrapedMetrics) -> None:
     assert read.increase("naive") == 0
     share = read.naive_failure_share()
     assert share is None or isnan(share)
@@ -184,16 +185,16 @@ def test_counters_of_one_a_run_are_wrong_in_every_window(read: Read) -> None:
     assert not low < (read.median("naive") or 0) <= high
 
 
-def pushed(url: str, *facts: Deployment, repository: str = SHOP, user: tuple[str, str] | None = None) -> Outcome:
+def push(url: str, *facts: Deployment, repository: str = SHOP, user: tuple[str, str] | None = None) -> Outcome:
     auth = HTTPBasicAuth(user[0].encode(), user[1].encode()) if user else None
-    return Pushgateway(url, "dora", auth, UNHURRIED).send(sink_payload(facts, repository))
+    return Pushgateway(url, "dora", auth, SLOW_LIMITS).send(sink_payload(facts, repository))
 
 
 @pytest.mark.parametrize(
     "name", ["acme/shop", "acme/shop.js", 'a b/ü"\n', "a/b/c", "%2F/+ ?#", "acme/\\{}", "日本/語", "-/_", "a/="]
 )
 def test_any_repository_name_arrives_intact_as_grouping_key_and_label(gateway: str, name: str) -> None:
-    assert pushed(gateway, deployment(repository=name), repository=name).status == "done"
+    assert push(gateway, deployment(repository=name), repository=name).status == "done"
     ((labels, value),) = [
         (labels, value)
         for labels, value in PushgatewayGroups.read(gateway).samples(name, "dora_deployments_total")
@@ -204,11 +205,11 @@ def test_any_repository_name_arrives_intact_as_grouping_key_and_label(gateway: s
 
 def test_a_push_replaces_its_group_and_no_other(gateway: str) -> None:
     other = "acme/other"
-    pushed(gateway, deployment(repository=other, environment="live"), repository=other)
+    push(gateway, deployment(repository=other, environment="live"), repository=other)
     before = PushgatewayGroups.read(gateway).group(other)
-    pushed(gateway, deployment(1), deployment(2, environment="prod"))
+    push(gateway, deployment(1), deployment(2, environment="prod"))
     assert environments(gateway) == {"production", "prod"}
-    pushed(gateway, deployment(1))
+    push(gateway, deployment(1))
     assert environments(gateway) == {"production"}
     assert before is not None
     assert PushgatewayGroups.read(gateway).group(other) == before
@@ -223,12 +224,12 @@ def test_what_the_gateway_does_not_take_is_quoted(tmp_path: Path) -> None:
     Gauge("dora_deployments_total", "Of another type.", registry=registry)
     with pushgateway(tmp_path) as url:
         push_to_gateway(url, "other", registry)
-        outcome = pushed(url, deployment())
+        outcome = push(url, deployment())
     assert outcome.status == "failed"
     assert outcome.detail.startswith("HTTP 400: it does not take what was sent (it said: pushed metrics are invalid")
 
 
-# Made with crypt(3) of these passwords; cost 4, the least there is.
+# Made with crypt(3) of these passwords at cost 4, the minimum.
 PASSWORDS = {"pusher": "correct horse", "drücker": "pässwörd ł"}
 WEB_CONFIG = """
 basic_auth_users:
@@ -248,12 +249,12 @@ def locked_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.mark.parametrize("user", list(PASSWORDS.items()), ids=["ascii", "unicode"])
 def test_the_right_password_opens_the_gateway(locked_gateway: str, user: tuple[str, str]) -> None:
-    assert pushed(locked_gateway, deployment(), user=user).status == "done"
+    assert push(locked_gateway, deployment(), user=user).status == "done"
 
 
 @pytest.mark.parametrize("user", [("pusher", "wrong"), ("nobody", "correct horse"), None])
 def test_a_wrong_password_is_named(locked_gateway: str, user: tuple[str, str] | None) -> None:
-    outcome = pushed(locked_gateway, deployment(), user=user)
+    outcome = push(locked_gateway, deployment(), user=user)
     assert outcome.status == "failed"
     assert outcome.detail.startswith("HTTP 401: user, password or token are missing or wrong")
 
@@ -269,7 +270,7 @@ def test_user_and_password_of_the_inputs_are_used(tmp_path: Path, locked_gateway
 
 
 @dataclass(frozen=True)
-class Writer:
+class GatewayRuns:
     """Runs of one repository that share a ledger and a gateway."""
 
     ledger: Storage
@@ -278,34 +279,36 @@ class Writer:
 
     def record(self, number: int) -> RunResult:
         fact = deployment(number, 10 - number, repository=self.run.repository)
-        return record_facts(self.ledger, self.settings, self.run, fact)
+        return record_facts(self.ledger, fact, run=self.run, settings=self.settings)
 
     def deliver(self, recorded: RunResult) -> Outcome:
-        (outcome,) = deliver(recorded, self.settings, self.run, UNHURRIED)
+        (outcome,) = deliver(recorded, self.settings, self.run, SLOW_LIMITS)
         return outcome
 
-    def pushed(self, url: str) -> float:
+    def push_and_read(self, url: str) -> float:
         return sum(
             value for _, value in PushgatewayGroups.read(url).samples(self.run.repository, "dora_deployments_total")
         )
 
 
 @pytest.fixture
-def writer(tmp_path: Path, gateway: str, request: pytest.FixtureRequest) -> Writer:
+def writer(tmp_path: Path, gateway: str, request: pytest.FixtureRequest) -> GatewayRuns:
     settings = Settings.model_validate({"pushgateway-url": gateway})
-    return Writer(DirectoryStorage(tmp_path), settings, events.make_run("push", repository=f"acme/{request.node.name}"))
+    return GatewayRuns(
+        DirectoryStorage(tmp_path), settings, events.make_run("push", repository=f"acme/{request.node.name}")
+    )
 
 
-def test_a_run_that_was_overtaken_leaves_the_push_to_the_newer_one(writer: Writer, gateway: str) -> None:
+def test_a_run_that_was_overtaken_leaves_the_push_to_the_newer_one(writer: GatewayRuns, gateway: str) -> None:
     older, newer = writer.record(1), writer.record(2)
     assert writer.deliver(newer).status == "done"
     assert writer.deliver(older).status == "skipped"
-    assert writer.pushed(gateway) == 2
+    assert writer.push_and_read(gateway) == 2
 
 
-def test_a_run_is_not_overtaken_by_one_that_brought_no_facts(writer: Writer, gateway: str) -> None:
-    """Else it would leave the push to one that has left it to this one."""
+def test_a_run_is_not_overtaken_by_one_that_brought_no_facts(writer: GatewayRuns, gateway: str) -> None:
+    """Otherwise it would leave the push to a run that has left it to this one."""
     recorded = writer.record(1)
     assert writer.ledger.write(writer.ledger.read(), {OUTBOX_FILE: b'{"id":"x"}\n'}, "acknowledge") is not None
     assert writer.deliver(recorded).status == "done"
-    assert writer.pushed(gateway) == 1
+    assert writer.push_and_read(gateway) == 1

@@ -1,7 +1,7 @@
-"""A sink that fails: a value that says what happened, why usually and what to do, and never a secret.
+"""A sink that fails returns what happened, the likely cause and the next step, and never a secret.
 
-Failures of a connection are real, of a real server or of none, for every sink there is; a status alone needs no server.
-What a server says is quoted, but bounded, on one line, and without what it may have been sent.
+Each failure of a connection is real, for every sink; a status alone needs no server. A server's answer is quoted on
+one line, with a limited length, and without secrets that it may have received.
 """
 
 import base64
@@ -23,42 +23,42 @@ from support.runs import ActionRun, deployment_status, run_action
 from support.servers import OK, Answer, Listener, dripping, free_port, listen, self_signed
 from support.sink_payloads import sink_payload
 
-HASTE = HttpLimits(connect_seconds=0.4, read_seconds=0.4, tries=2, pause_seconds=0)
+FAST_LIMITS = HttpLimits(connect_seconds=0.4, read_seconds=0.4, tries=2, pause_seconds=0)
 USER, PASSWORD = "pusher", "gateway-pa55word"
-IN_URL, TOKEN, KEY = "url-pa55word", "endpoint-t0ken", "hm4c-k3y"
+URL_PASSWORD, TOKEN, KEY = "url-pa55word", "endpoint-t0ken", "hm4c-k3y"
 SECRETS = (
     PASSWORD,
-    IN_URL,
+    URL_PASSWORD,
     TOKEN,
     KEY,
     base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode(),
-    base64.b64encode(f"someone:{IN_URL}".encode()).decode(),
+    base64.b64encode(f"someone:{URL_PASSWORD}".encode()).decode(),
 )
 
-Aim = Callable[[str], Sink]
+MakeSink = Callable[[str], Sink]
 
 
-def to_pushgateway(url: str) -> Sink:
-    return Pushgateway(_with_password(url), "dora", HTTPBasicAuth(USER, PASSWORD), HASTE)
+def pushgateway_sink(url: str) -> Sink:
+    return Pushgateway(_with_password(url), "dora", HTTPBasicAuth(USER, PASSWORD), FAST_LIMITS)
 
 
-def to_endpoint(url: str) -> Sink:
-    return Endpoint(_with_password(f"{url}/hook"), TOKEN, KEY, HASTE)
+def endpoint_sink(url: str) -> Sink:
+    return Endpoint(_with_password(f"{url}/hook"), TOKEN, KEY, FAST_LIMITS)
 
 
 def _with_password(url: str) -> str:
-    return url.replace("://", f"://someone:{IN_URL}@")
+    return url.replace("://", f"://someone:{URL_PASSWORD}@")
 
 
-@pytest.fixture(params=[to_pushgateway, to_endpoint], ids=["pushgateway", "endpoint"])
-def aim(request: pytest.FixtureRequest) -> Aim:
-    made: Aim = request.param
+@pytest.fixture(params=[pushgateway_sink, endpoint_sink], ids=["pushgateway", "endpoint"])
+def aim(request: pytest.FixtureRequest) -> MakeSink:
+    made: MakeSink = request.param
     return made
 
 
 @pytest.fixture(autouse=True)
 def keeps_secrets(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Whatever a test does: no log and no stream shows a secret."""
+    """Around every test: no log and no stream shows a secret."""
     caplog.set_level("DEBUG")
     yield
     streams = capfd.readouterr()
@@ -69,8 +69,8 @@ def assert_no_secret(text: str) -> None:
     assert [secret for secret in SECRETS if secret in text or quote(secret) in text] == []
 
 
-def reason(sink: Sink, outcome: Outcome) -> str:
-    """Why it did not arrive."""
+def failure_text(sink: Sink, outcome: Outcome) -> str:
+    """Why the payload was not delivered."""
     assert outcome.status == "failed"
     assert outcome.name == sink.name
     assert_no_secret(repr(sink) + repr(outcome) + outcome.detail)
@@ -78,59 +78,59 @@ def reason(sink: Sink, outcome: Outcome) -> str:
     return outcome.detail
 
 
-def failing(aim: Aim, *answers: Answer) -> tuple[str, Listener]:
+def deliver_to(aim: MakeSink, *answers: Answer) -> tuple[str, Listener]:
     with listen(*answers) as listener:
         sink = aim(listener.url)
-        return reason(sink, sink.send(sink_payload())), listener
+        return failure_text(sink, sink.send(sink_payload())), listener
 
 
-def refused(aim: Aim, *answers: Answer) -> tuple[str, MockedHost]:
-    """As `failing`, without a server: for what depends on statuses alone."""
+def refused(aim: MakeSink, *answers: Answer) -> tuple[str, MockedHost]:
+    """Like `deliver_to` but without a server, for tests that depend on statuses alone."""
     with mocked(*answers) as host:
         sink = aim(host.url)
-        return reason(sink, sink.send(sink_payload())), host
+        return failure_text(sink, sink.send(sink_payload())), host
 
 
-def test_nobody_listens(aim: Aim) -> None:
+def test_nobody_listens(aim: MakeSink) -> None:
     sink = aim(f"http://127.0.0.1:{free_port()}")
-    assert reason(sink, sink.send(sink_payload())) == (
+    assert failure_text(sink, sink.send(sink_payload())) == (
         "no connection (2 tries); it is down, or its host or port are wrong for this runner"
     )
 
 
-def test_a_host_that_does_not_exist(aim: Aim) -> None:
+def test_a_host_that_does_not_exist(aim: MakeSink) -> None:
     sink = aim("http://nowhere.invalid:9091")
-    assert reason(sink, sink.send(sink_payload())).startswith("no connection (2 tries); it is down, or its host")
+    assert failure_text(sink, sink.send(sink_payload())).startswith("no connection (2 tries); it is down, or its host")
 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".example", "[::1", "host:port", "-", "exa mple"])
-def test_an_address_that_is_none(aim: Aim, host: str) -> None:
+def test_an_address_that_is_none(aim: MakeSink, host: str) -> None:
     sink = aim(f"http://{host}/")
-    assert "the address cannot be used" in reason(sink, sink.send(sink_payload())) or host == "-"
+    assert "the address cannot be used" in failure_text(sink, sink.send(sink_payload())) or host == "-"
 
 
-def test_a_server_that_never_answers(aim: Aim) -> None:
-    said, listener = failing(aim, Answer(hang=True))
+def test_a_server_that_never_answers(aim: MakeSink) -> None:
+    said, listener = deliver_to(aim, Answer(hang=True))
     assert said == "no answer (2 tries of 0.4 s); the server hangs or is overloaded"
     assert len(listener.requests) == 2
 
 
-def test_a_connection_that_is_cut_before_the_answer(aim: Aim) -> None:
-    said, listener = failing(aim, Answer(drop=True))
+def test_a_connection_that_is_cut_before_the_answer(aim: MakeSink) -> None:
+    said, listener = deliver_to(aim, Answer(drop=True))
     assert said == "the connection was cut before an answer (2 tries); look into the log of the server or its proxy"
     assert len(listener.requests) == 2
 
 
-def test_https_where_the_server_speaks_http(aim: Aim) -> None:
+def test_https_where_the_server_speaks_http(aim: MakeSink) -> None:
     with listen() as listener:
         sink = aim(listener.url.replace("http:", "https:"))
-        said = reason(sink, sink.send(sink_payload()))
+        said = failure_text(sink, sink.send(sink_payload()))
     assert said == "the TLS connection failed; check the certificate, and that the address is right about https"
     assert listener.requests == []
 
 
-def test_what_was_refused_is_quoted_on_one_bounded_line(aim: Aim) -> None:
-    said, listener = failing(aim, Answer(400, b"line 3:\r\n\tduplicate\x1b[31m \xff ::error::x" + b" x" * 100_000))
+def test_what_was_refused_is_quoted_on_one_bounded_line(aim: MakeSink) -> None:
+    said, listener = deliver_to(aim, Answer(400, b"line 3:\r\n\tduplicate\x1b[31m \xff ::error::x" + b" x" * 100_000))
     assert said.startswith("HTTP 400: it does not take what was sent (it said: line 3: duplicate")
     assert len(said) < 300
     assert len(listener.requests) == 1
@@ -148,11 +148,11 @@ def test_what_was_refused_is_quoted_on_one_bounded_line(aim: Aim) -> None:
         (501, "the server has a problem"),
     ],
 )
-def test_a_status_says_what_to_look_at(aim: Aim, status: int, hint: str) -> None:
+def test_a_status_says_what_to_look_at(aim: MakeSink, status: int, hint: str) -> None:
     assert refused(aim, Answer(status))[0] == f"HTTP {status}: {hint}"
 
 
-def test_a_server_that_is_back_at_the_second_try_gets_everything(aim: Aim) -> None:
+def test_a_server_that_is_back_at_the_second_try_gets_everything(aim: MakeSink) -> None:
     with mocked(Answer(503), OK) as listener:
         assert aim(listener.url).send(sink_payload()).status == "done"
     first, second = listener.requests
@@ -160,7 +160,7 @@ def test_a_server_that_is_back_at_the_second_try_gets_everything(aim: Aim) -> No
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
-def test_a_server_with_a_problem_is_asked_so_many_times_and_no_more(aim: Aim, status: int) -> None:
+def test_a_server_with_a_problem_is_asked_so_many_times_and_no_more(aim: MakeSink, status: int) -> None:
     said, listener = refused(aim, Answer(status, b"upstream is gone"))
     assert said == f"HTTP {status}: the server has a problem (it said: upstream is gone)"
     assert len(listener.requests) == 2
@@ -169,69 +169,69 @@ def test_a_server_with_a_problem_is_asked_so_many_times_and_no_more(aim: Aim, st
 @pytest.mark.parametrize(
     "after", ["3600", "Fri, 31 Dec 2199 23:59:59 GMT", "soon", "9" * 5000, "Fri, 31 Dec 99999 23:59:59 GMT", "-1"]
 )
-def test_a_wish_to_be_asked_later_is_granted_within_bounds(aim: Aim, after: str) -> None:
-    """It ends at all: an hour is longer than any test."""
-    said, listener = failing(aim, Answer(429, headers={"Retry-After": after}))
+def test_a_wish_to_be_asked_later_is_granted_within_bounds(aim: MakeSink, after: str) -> None:
+    """The test ends at all: an hour is longer than any test."""
+    said, listener = deliver_to(aim, Answer(429, headers={"Retry-After": after}))
     assert said == "HTTP 429: it is asked too often"
     assert len(listener.requests) == 2
 
 
-def test_headers_that_never_end_are_no_answer_in_bounded_time(aim: Aim) -> None:
+def test_headers_that_never_end_are_no_answer_in_bounded_time(aim: MakeSink) -> None:
     with dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x") as url:
         began = time.monotonic()
         sink = aim(url)
-        said = reason(sink, sink.send(sink_payload()))
+        said = failure_text(sink, sink.send(sink_payload()))
     assert said == "no answer (2 tries of 0.4 s); the server hangs or is overloaded"
     assert time.monotonic() - began < 10
 
 
-def test_a_refusal_whose_body_drips_is_quoted_as_far_as_it_came_in_time(aim: Aim) -> None:
+def test_a_refusal_whose_body_drips_is_quoted_as_far_as_it_came_in_time(aim: MakeSink) -> None:
     with dripping(b"HTTP/1.1 400 Bad Request\r\n\r\n", b"no ") as url:
         sink = aim(url)
-        said = reason(sink, sink.send(sink_payload()))
+        said = failure_text(sink, sink.send(sink_payload()))
     assert said.startswith("HTTP 400: it does not take what was sent (it said: no no")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(aim: Aim, status: int) -> None:
+def test_a_redirect_is_not_followed(aim: MakeSink, status: int) -> None:
     with listen() as elsewhere:
-        said, _ = failing(aim, Answer(status, headers={"Location": f"{elsewhere.url}/{IN_URL}"}))
+        said, _ = deliver_to(aim, Answer(status, headers={"Location": f"{elsewhere.url}/{URL_PASSWORD}"}))
     assert said.startswith(f"HTTP {status}: ")
     assert "use the" in said
     assert elsewhere.requests == []
 
 
 @pytest.mark.parametrize("location", [None, "", "http://[", "\xff\xfe"])
-def test_a_redirect_to_nowhere_is_no_success(aim: Aim, location: str | None) -> None:
+def test_a_redirect_to_nowhere_is_no_success(aim: MakeSink, location: str | None) -> None:
     headers = {} if location is None else {"Location": location}
-    assert failing(aim, Answer(302, headers=headers))[0] == "HTTP 302: it redirects; use the final address"
+    assert deliver_to(aim, Answer(302, headers=headers))[0] == "HTTP 302: it redirects; use the final address"
 
 
-def test_a_success_whose_body_breaks_off_is_a_success(aim: Aim) -> None:
+def test_a_success_whose_body_breaks_off_is_a_success(aim: MakeSink) -> None:
     with listen(Answer(200, b"thank you", cut_after=3)) as listener:
         assert aim(listener.url).send(sink_payload()).status == "done"
 
 
-def test_a_success_whose_body_never_ends_is_a_success(aim: Aim) -> None:
+def test_a_success_whose_body_never_ends_is_a_success(aim: MakeSink) -> None:
     with listen(Answer(200, b"ok", {"Content-Length": "1000000"})) as listener:
         assert aim(listener.url).send(sink_payload()).status == "done"
 
 
-def test_a_refusal_whose_body_breaks_off_is_quoted_as_far_as_it_came(aim: Aim) -> None:
-    said, _ = failing(aim, Answer(400, b"bad label name", cut_after=9))
+def test_a_refusal_whose_body_breaks_off_is_quoted_as_far_as_it_came(aim: MakeSink) -> None:
+    said, _ = deliver_to(aim, Answer(400, b"bad label name", cut_after=9))
     assert said == "HTTP 400: it does not take what was sent (it said: bad label)"
 
 
-def test_a_refusal_that_cannot_be_decoded_is_a_refusal(aim: Aim) -> None:
-    said, _ = failing(aim, Answer(400, b"no gzip", {"Content-Encoding": "gzip"}))
+def test_a_refusal_that_cannot_be_decoded_is_a_refusal(aim: MakeSink) -> None:
+    said, _ = deliver_to(aim, Answer(400, b"no gzip", {"Content-Encoding": "gzip"}))
     assert said.startswith("HTTP 400: it does not take what was sent")
 
 
-def test_a_server_that_repeats_what_it_was_sent_makes_no_secret_public(aim: Aim) -> None:
+def test_a_server_that_repeats_what_it_was_sent_makes_no_secret_public(aim: MakeSink) -> None:
     with listen() as listener:
         aim(listener.url).send(sink_payload())
     (sent,) = listener.requests
-    seen = f"Cannot {sent.method} {sent.path} with {sent.headers['Authorization']} {IN_URL} {PASSWORD} {TOKEN}"
+    seen = f"Cannot {sent.method} {sent.path} with {sent.headers['Authorization']} {URL_PASSWORD} {PASSWORD} {TOKEN}"
     echo = Answer(400, seen.encode())
     with listen(echo) as listener:
         sink = aim(listener.url)
@@ -243,10 +243,10 @@ def test_a_server_that_repeats_what_it_was_sent_makes_no_secret_public(aim: Aim)
     assert outcome.detail.startswith("HTTP 400: it does not take what was sent (it said: Cannot P")
 
 
-def test_a_certificate_that_nobody_vouches_for(aim: Aim, tmp_path: Path) -> None:
+def test_a_certificate_that_nobody_vouches_for(aim: MakeSink, tmp_path: Path) -> None:
     with listen(tls=self_signed(tmp_path)) as listener:
         sink = aim(listener.url.replace("http:", "https:"))
-        said = reason(sink, sink.send(sink_payload()))
+        said = failure_text(sink, sink.send(sink_payload()))
     assert said == "the TLS connection failed; check the certificate, and that the address is right about https"
     assert listener.requests == []
 
@@ -254,21 +254,21 @@ def test_a_certificate_that_nobody_vouches_for(aim: Aim, tmp_path: Path) -> None
 @pytest.mark.parametrize("token", ["endpoint-t0ken\n", " endpoint-t0ken", "endpoint-t0ken\r\n"])
 def test_a_token_that_was_pasted_with_its_line_break_works(token: str) -> None:
     with mocked() as listener:
-        assert Endpoint(listener.url, token, limits=HASTE).send(sink_payload()).status == "done"
+        assert Endpoint(listener.url, token, limits=FAST_LIMITS).send(sink_payload()).status == "done"
     assert listener.requests[0].headers["Authorization"] == "Bearer endpoint-t0ken"
 
 
 @pytest.mark.parametrize("token", ["endpoint-\nt0ken", "endpoint-t0ken\u0142", "endpoint-t0ken\ud800"])
 def test_a_token_that_no_header_can_carry_is_named_and_not_shown(token: str) -> None:
     with listen() as listener:
-        sink = Endpoint(listener.url, token, limits=HASTE)
-        said = reason(sink, sink.send(sink_payload()))
+        sink = Endpoint(listener.url, token, limits=FAST_LIMITS)
+        said = failure_text(sink, sink.send(sink_payload()))
     assert said == "the token cannot be sent: it holds a line break or letters outside Latin-1; paste it again"
     assert token not in said
 
 
-def in_a_run(folder: Path, listener: Listener | MockedHost, **inputs: object) -> ActionRun:
-    """A run with both sinks at a listener."""
+def run_with_both_sinks(folder: Path, listener: Listener | MockedHost, **inputs: object) -> ActionRun:
+    """Run the action with both sinks at a listener."""
     given = {
         "pushgateway-url": _with_password(listener.url),
         "pushgateway-username": USER,
@@ -286,7 +286,7 @@ def in_a_run(folder: Path, listener: Listener | MockedHost, **inputs: object) ->
 @pytest.mark.parametrize("answer", [Answer(503), Answer(401), Answer(drop=True), Answer(hang=True), Answer(302)])
 def test_failed_sinks_are_warnings_named_in_the_summary_and_spare_the_job(tmp_path: Path, answer: Answer) -> None:
     with listen(answer) as listener:
-        ran = in_a_run(tmp_path, listener)
+        ran = run_with_both_sinks(tmp_path, listener)
     assert ran.code == 0
     for name in ("Pushgateway", "endpoint"):
         assert f"::warning title=dora-metrics%3A {name}::" in ran.log
@@ -297,7 +297,7 @@ def test_failed_sinks_are_warnings_named_in_the_summary_and_spare_the_job(tmp_pa
 
 def test_failed_sinks_fail_a_strict_job_after_everything_else_is_done(tmp_path: Path) -> None:
     with mocked(Answer(503)) as listener:
-        ran = in_a_run(tmp_path, listener, strict="true")
+        ran = run_with_both_sinks(tmp_path, listener, strict="true")
     assert ran.code == 1
     assert "reached production" in ran.summary
     assert ran.outputs["metrics"] != ""
@@ -305,7 +305,7 @@ def test_failed_sinks_fail_a_strict_job_after_everything_else_is_done(tmp_path: 
 
 def test_sinks_that_work_leave_a_strict_job_in_peace(tmp_path: Path) -> None:
     with mocked() as listener:
-        ran = in_a_run(tmp_path, listener, strict="true")
+        ran = run_with_both_sinks(tmp_path, listener, strict="true")
     assert ran.code == 0
     assert "Pushgateway ✓" in ran.summary
     assert "endpoint ✓ 1 fact" in ran.summary
@@ -314,7 +314,7 @@ def test_sinks_that_work_leave_a_strict_job_in_peace(tmp_path: Path) -> None:
 
 def test_a_sink_that_fails_does_not_stop_the_other(tmp_path: Path) -> None:
     with listen() as listener:
-        ran = in_a_run(tmp_path, listener, **{"pushgateway-url": f"http://127.0.0.1:{free_port()}"})
+        ran = run_with_both_sinks(tmp_path, listener, **{"pushgateway-url": f"http://127.0.0.1:{free_port()}"})
     assert ran.code == 0
     assert "Pushgateway ✗ no connection" in ran.summary
     assert "endpoint ✓" in ran.summary
@@ -323,7 +323,7 @@ def test_a_sink_that_fails_does_not_stop_the_other(tmp_path: Path) -> None:
 def test_what_a_server_says_is_text_in_the_log_and_the_summary(tmp_path: Path) -> None:
     hostile = "\n::set-output name=x::y\n##[error]z <img src=x> @everyone | `a` \u202egnp"
     with listen(Answer(400, hostile.encode())) as listener:
-        ran = in_a_run(tmp_path, listener)
+        ran = run_with_both_sinks(tmp_path, listener)
     commands = [line for line in ran.log.splitlines() if line.startswith("::")]
     assert all(line.startswith("::warning title=dora-metrics%3A ") for line in commands)
     assert len(commands) == 2

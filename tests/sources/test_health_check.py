@@ -1,4 +1,4 @@
-"""The health check: what means healthy, what does not, how long it takes, and what is not said."""
+"""The health check: what counts as healthy, how long it takes, and what stays secret."""
 
 import time
 from pathlib import Path
@@ -13,8 +13,8 @@ from support.servers import OK, Answer, dripping, free_port, listen, self_signed
 SECRET = "s3cret-t0ken"
 
 
-class Pauses:
-    """Waits for nobody, and remembers how long it should have."""
+class RecordedPauses:
+    """Sleeps that are recorded instead of waited for."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -23,28 +23,28 @@ class Pauses:
         self.seconds.append(seconds)
 
 
-def asked(url: str, pause: Pauses | None = None, **given: Any) -> HealthCheckResult:  # noqa: ANN401
+def run_check(url: str, pause: RecordedPauses | None = None, **options: Any) -> HealthCheckResult:  # noqa: ANN401
     question = HealthCheckRequest(**{
         "url": f"{url}/{SECRET}?key={SECRET}", "healthy_statuses": ("200-299",), "retries": 2, "total_seconds": 5,
-        "try_seconds": 0.4, "first_pause_seconds": 1, **given,
+        "try_seconds": 0.4, "first_pause_seconds": 1, **options,
     })  # fmt: skip
     assert SECRET not in repr(question)
-    found = check_health(question, pause or Pauses())
+    found = check_health(question, pause or RecordedPauses())
     assert SECRET not in found.text
     return found
 
 
 def test_a_service_that_says_it_is_well_passes_at_once() -> None:
     with mocked(Answer(204)) as listener:
-        assert asked(listener.url) == HealthCheckResult("passed", "passed (HTTP 204, 1 try)")
+        assert run_check(listener.url) == HealthCheckResult("passed", "passed (HTTP 204, 1 try)")
     (request,) = listener.requests
     assert (request.method, request.path, request.body) == ("GET", f"/{SECRET}?key={SECRET}", b"")
 
 
 def test_a_service_that_starts_slowly_is_asked_again_after_growing_pauses() -> None:
-    pauses = Pauses()
+    pauses = RecordedPauses()
     with listen(Answer(503), Answer(drop=True), OK) as listener:
-        assert asked(listener.url, pauses) == HealthCheckResult("passed", "passed (HTTP 200, 3 tries)")
+        assert run_check(listener.url, pauses) == HealthCheckResult("passed", "passed (HTTP 200, 3 tries)")
     assert pauses.seconds == [1, 2]
 
 
@@ -59,17 +59,19 @@ def test_a_service_that_starts_slowly_is_asked_again_after_growing_pauses() -> N
 )
 def test_a_service_that_is_not_well_fails_after_all_tries(answer: Answer, said: str) -> None:
     with listen(answer) as listener:
-        assert asked(listener.url) == HealthCheckResult("failed", said)
+        assert run_check(listener.url) == HealthCheckResult("failed", said)
     assert len(listener.requests) == 3
 
 
 def test_nobody_there_is_a_service_that_is_not_well() -> None:
-    assert asked(f"http://127.0.0.1:{free_port()}") == HealthCheckResult("failed", "failed: no connection (3 tries)")
+    assert run_check(f"http://127.0.0.1:{free_port()}") == HealthCheckResult(
+        "failed", "failed: no connection (3 tries)"
+    )
 
 
 def test_without_retries_it_is_asked_once() -> None:
     with mocked(Answer(503)) as listener:
-        assert asked(listener.url, retries=0) == HealthCheckResult("failed", "failed: HTTP 503 (1 try)")
+        assert run_check(listener.url, retries=0) == HealthCheckResult("failed", "failed: HTTP 503 (1 try)")
     assert len(listener.requests) == 1
 
 
@@ -89,22 +91,22 @@ def test_the_statuses_that_mean_healthy_are_those_of_the_settings(
     statuses: tuple[str, ...], status: int, health: str
 ) -> None:
     with mocked(Answer(status, headers={"Location": "/elsewhere"})) as listener:
-        assert asked(listener.url, healthy_statuses=statuses, retries=0).health == health
+        assert run_check(listener.url, healthy_statuses=statuses, retries=0).health == health
 
 
 def test_a_redirect_of_the_same_scheme_is_followed() -> None:
     with listen() as elsewhere, listen(Answer(307, headers={"Location": f"{elsewhere.url}/well"})) as listener:
-        assert asked(listener.url).health == "passed"
+        assert run_check(listener.url).health == "passed"
     assert [request.path for request in elsewhere.requests] == ["/well"]
     with listen(Answer(302, headers={"Location": "/well"}), OK) as listener:
-        assert asked(listener.url).health == "passed"
+        assert run_check(listener.url).health == "passed"
     assert listener.requests[1].path == "/well"
 
 
 @pytest.mark.parametrize("location", ["https://127.0.0.1:1/", "ftp://127.0.0.1/", "file:///etc/passwd", "javascript:x"])
 def test_a_redirect_to_another_scheme_says_nothing_about_the_service(location: str) -> None:
     with mocked(Answer(301, headers={"Location": location})) as listener:
-        found = asked(listener.url)
+        found = run_check(listener.url)
     assert found == HealthCheckResult(
         None, "not recorded: it redirects to another scheme, which is not followed; set the final address"
     )
@@ -118,28 +120,28 @@ def test_a_redirect_to_another_scheme_says_nothing_about_the_service(location: s
 def test_a_redirect_to_nowhere_or_in_a_circle_is_no_sign_of_health(location: str | None, said: str) -> None:
     headers = {} if location is None else {"Location": location}
     with mocked(Answer(302, headers=headers)) as listener:
-        found = asked(listener.url, retries=0)
+        found = run_check(listener.url, retries=0)
     assert found.health == "failed"
     assert found.text in (f"failed: {said} (1 try)", "failed: more than 5 redirects (1 try)")
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "http://host:port", "http://" + "a" * 64 + ".example"])
 def test_an_address_that_is_none_says_nothing_about_the_service(url: str) -> None:
-    found = asked(url)
+    found = run_check(url)
     assert found.health is None
     assert found.text.startswith("not recorded: the address cannot be used")
 
 
 def test_a_certificate_that_nobody_vouches_for_is_no_sign_of_health(tmp_path: Path) -> None:
     with listen(tls=self_signed(tmp_path)) as listener:
-        found = asked(listener.url.replace("http:", "https:"))
+        found = run_check(listener.url.replace("http:", "https:"))
     assert found == HealthCheckResult("failed", "failed: the TLS connection failed (3 tries)")
 
 
 def test_all_tries_together_take_no_longer_than_they_may() -> None:
     began = time.monotonic()
     with listen(Answer(hang=True)) as listener:
-        found = asked(listener.url, total_seconds=0.9, retries=10)
+        found = run_check(listener.url, total_seconds=0.9, retries=10)
         took = time.monotonic() - began
     assert found.health == "failed"
     assert took < 2
@@ -149,10 +151,10 @@ def test_all_tries_together_take_no_longer_than_they_may() -> None:
 def test_a_server_that_lets_its_answer_drip_is_left_alone_with_it() -> None:
     with dripping(b"HTTP/1.1 200 OK\r\nX: ", b"x") as url:
         began = time.monotonic()
-        assert asked(url, retries=0) == HealthCheckResult("failed", "failed: no answer in time (1 try)")
+        assert run_check(url, retries=0) == HealthCheckResult("failed", "failed: no answer in time (1 try)")
         assert time.monotonic() - began < 1.5
 
 
 def test_an_endless_body_is_not_read() -> None:
     with listen(Answer(200, b"ok", {"Content-Length": "1000000000"})) as listener:
-        assert asked(listener.url).health == "passed"
+        assert run_check(listener.url).health == "passed"

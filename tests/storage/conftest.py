@@ -1,4 +1,4 @@
-"""A shop whose GitHub's clock stands still."""
+"""acme/shop on a fake GitHub whose clock stands still."""
 
 from support.branch_shop import shop
 

@@ -1,12 +1,12 @@
-"""Event runs with `ledger: branch:dora-metrics` against a GitHub of our own: real HTTP, real git, real GraphQL."""
+"""Event runs with `ledger: branch:dora-metrics` against a fake GitHub: real HTTP, real git, real GraphQL."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fakes.faults import dropped, stale_head, unavailable
 from fakes.github import FakeGitHub
-from support.branch_shop import BRANCH, FACTS_FILE, BranchShop, deployment_ids
-from support.runs import deployment_status, run_action
+from support.branch_shop import BRANCH, FACTS_FILE, BranchShop
+from support.runs import deployment_ids, deployment_status, run_action
 
 
 def test_the_first_run_begins_an_orphan_branch_that_says_what_it_is(shop: BranchShop) -> None:

@@ -1,6 +1,6 @@
-"""The branch is deleted, protected, forced back or given to something else, between two runs or in the middle of one.
+"""The branch is deleted, protected, force-pushed or replaced, between two runs or during one.
 
-A run never forces anything. What GitHub still has is kept, what is no ledger is left alone, and the log says why.
+A run never forces anything. Facts that GitHub still has are kept, other content is left alone, and the log says why.
 """
 
 from collections.abc import Callable
@@ -8,51 +8,57 @@ from collections.abc import Callable
 import pytest
 
 from fakes.faults import meanwhile
-from support.branch_shop import BRANCH, BranchShop, deployment_ids
+from support.branch_shop import BRANCH, BranchShop
+from support.runs import deployment_ids
 
-WRITE = "createCommitOnBranch"
-Hand = Callable[[BranchShop], object]
+WRITE_OPERATION = "createCommitOnBranch"
+Tampering = Callable[[BranchShop], object]
 
 
-def code(shop: BranchShop) -> str:
+def replace_with_code(shop: BranchShop) -> str:
     return shop.replace_branch({"README.md": "# A shop", "src/main.py": "print()", "metrics.json": "mine"})
 
 
-def code_without_readme(shop: BranchShop) -> str:
+def replace_with_code_without_readme(shop: BranchShop) -> str:
     return shop.replace_branch({"src/main.py": "print()", "metrics.json": "mine"})
 
 
-def facts_of_another_kind(shop: BranchShop) -> str:
+def replace_with_other_facts(shop: BranchShop) -> str:
     return shop.replace_branch({"facts/about_us.py": "print()", "facts/2026.md": "a year", "metrics.json": "mine"})
 
 
-def a_file_named_facts(shop: BranchShop) -> str:
+def replace_with_facts_file(shop: BranchShop) -> str:
     return shop.replace_branch({"facts": "we sell shoes"})
 
 
-FOREIGN = (code, code_without_readme, facts_of_another_kind, a_file_named_facts)
+FOREIGN_CONTENTS = (
+    replace_with_code,
+    replace_with_code_without_readme,
+    replace_with_other_facts,
+    replace_with_facts_file,
+)
 
 
-def delete(shop: BranchShop) -> None:
+def delete_branch(shop: BranchShop) -> None:
     shop.repository.delete_branch(BRANCH)
 
 
-def back(shop: BranchShop) -> None:
-    """To the state after the first run."""
+def reset_to_first_run(shop: BranchShop) -> None:
+    """Reset the branch to the state after the first run."""
     shop.repository.branch(BRANCH, shop.repository.log(BRANCH)[-1].oid)
 
 
-def do(shop: BranchShop, hand: Hand, *, between_read_and_write: bool) -> None:
+def run_with_tampering(shop: BranchShop, tamper: Tampering, *, between_read_and_write: bool) -> None:
     if between_read_and_write:
-        shop.github.fail(meanwhile(lambda: hand(shop)), to=WRITE)
+        shop.github.fail(meanwhile(lambda: tamper(shop)), to=WRITE_OPERATION)
     else:
-        hand(shop)
+        tamper(shop)
 
 
 @pytest.mark.parametrize("between_read_and_write", [False, True], ids=["between runs", "between read and write"])
 def test_a_branch_that_is_deleted_is_begun_anew(shop: BranchShop, *, between_read_and_write: bool) -> None:
     shop.run(1)
-    do(shop, delete, between_read_and_write=between_read_and_write)
+    run_with_tampering(shop, delete_branch, between_read_and_write=between_read_and_write)
     assert shop.run(2).code == 0
     assert shop.fact_ids() == deployment_ids(2)
     assert [commit.parents for commit in shop.repository.log(BRANCH)] == [()]
@@ -64,7 +70,7 @@ def test_a_branch_that_is_deleted_is_begun_anew(shop: BranchShop, *, between_rea
 def test_a_branch_that_is_forced_back_goes_on_from_there(shop: BranchShop, *, between_read_and_write: bool) -> None:
     for number in (1, 2, 3):
         shop.run(number)
-    do(shop, back, between_read_and_write=between_read_and_write)
+    run_with_tampering(shop, reset_to_first_run, between_read_and_write=between_read_and_write)
     assert shop.run(4).code == 0
     assert shop.fact_ids() == deployment_ids(1, 4)
     assert b"dora_ledger_sequence 2.0" in (shop.read("metrics.prom") or b"")
@@ -73,13 +79,13 @@ def test_a_branch_that_is_forced_back_goes_on_from_there(shop: BranchShop, *, be
     assert shop.fact_ids() == deployment_ids(1, 2, 3, 4)
 
 
-@pytest.mark.parametrize("foreign", FOREIGN)
+@pytest.mark.parametrize("foreign", FOREIGN_CONTENTS)
 @pytest.mark.parametrize("between_read_and_write", [False, True], ids=["between runs", "between read and write"])
 def test_a_branch_that_became_something_else_is_refused_and_stays(
-    shop: BranchShop, foreign: Hand, *, between_read_and_write: bool
+    shop: BranchShop, foreign: Tampering, *, between_read_and_write: bool
 ) -> None:
     shop.run(1)
-    do(shop, foreign, between_read_and_write=between_read_and_write)
+    run_with_tampering(shop, foreign, between_read_and_write=between_read_and_write)
     ran = shop.run(2)
     assert ran.code == 0
     assert len(shop.repository.log(BRANCH)) == 1
@@ -89,8 +95,8 @@ def test_a_branch_that_became_something_else_is_refused_and_stays(
     assert [fact["id"] for fact in ran.facts] == deployment_ids(2)
 
 
-@pytest.mark.parametrize("foreign", FOREIGN)
-def test_a_branch_that_was_never_a_ledger_is_refused_and_stays(shop: BranchShop, foreign: Hand) -> None:
+@pytest.mark.parametrize("foreign", FOREIGN_CONTENTS)
+def test_a_branch_that_was_never_a_ledger_is_refused_and_stays(shop: BranchShop, foreign: Tampering) -> None:
     shop.repository.branch(BRANCH)
     foreign(shop)
     before = shop.files()
@@ -111,7 +117,7 @@ def test_a_branch_that_is_protected_stays_and_the_numbers_are_shown(
     shop: BranchShop, *, between_read_and_write: bool
 ) -> None:
     shop.run(1)
-    do(
+    run_with_tampering(
         shop,
         lambda shop: shop.repository.protect(BRANCH, "Cannot update this protected ref."),
         between_read_and_write=between_read_and_write,

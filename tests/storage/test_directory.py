@@ -1,6 +1,6 @@
 """`ledger: dir:PATH`: whatever happens to a run or to the folder, every fact is there, once.
 
-Writers race each other as threads and as processes, are killed at every file they write, and find lines,
+Writers compete as threads and as processes, are killed at every file that they write, and find lines,
 kinds, versions and files in the ledger that are not theirs.
 """
 
@@ -33,33 +33,33 @@ from support.paths import ROOT
 from support.runs import deployment_status, incident_issue, run_action
 
 NOVEMBER = datetime(2026, 11, 3, 12, tzinfo=UTC)
-WHY = "a test"
+COMMIT_MESSAGE = "a test"
 
 
 def deployment(name: str = "a", finished: datetime = NOVEMBER) -> Deployment:
     return ledger_writer.deployment(name, finished)
 
 
-def ids(root: Path) -> list[str]:
-    """The ids of all lines of a ledger; one that lies there twice is here twice."""
-    return sorted(json.loads(line)["id"] for line in lines(root))
+def fact_ids(root: Path) -> list[str]:
+    """Ids of all fact lines of a ledger. An id that is stored twice is listed twice."""
+    return sorted(json.loads(line)["id"] for line in fact_lines(root))
 
 
-def lines(root: Path) -> list[bytes]:
-    return [line for content in facts_files(root).values() for line in content.splitlines()]
+def fact_lines(root: Path) -> list[bytes]:
+    return [line for content in fact_files(root).values() for line in content.splitlines()]
 
 
-def facts_files(root: Path) -> dict[str, bytes]:
-    return {path: content for path, content in files(root).items() if re.fullmatch(r"facts/.*\.jsonl", path)}
+def fact_files(root: Path) -> dict[str, bytes]:
+    return {path: content for path, content in all_files(root).items() if re.fullmatch(r"facts/.*\.jsonl", path)}
 
 
-def files(root: Path) -> dict[str, bytes]:
+def all_files(root: Path) -> dict[str, bytes]:
     found = (path for path in root.rglob("*") if path.is_file() and path.name != ".lock")
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(found)}
 
 
-def put(root: Path, path: str, *content: bytes) -> Path:
-    """A file of a ledger, with these lines."""
+def write_lines(root: Path, path: str, *content: bytes) -> Path:
+    """Write these lines to a file of a ledger."""
     file = root / path
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(b"".join(line + b"\n" for line in content))
@@ -74,7 +74,7 @@ def test_a_folder_that_is_not_there_is_an_empty_ledger(tmp_path: Path) -> None:
 def test_what_was_written_is_read(tmp_path: Path) -> None:
     ledger = DirectoryStorage(tmp_path / "a" / "b")
     line = encode_fact(deployment()) + b"\n"
-    saved = ledger.write(ledger.read(), {"facts/2026/11.jsonl": line, "metrics.json": b"{}"}, WHY)
+    saved = ledger.write(ledger.read(), {"facts/2026/11.jsonl": line, "metrics.json": b"{}"}, COMMIT_MESSAGE)
     assert saved is not None
     assert saved.sequence == 1
     assert (ledger.read().files, ledger.read().sequence) == ({"facts/2026/11.jsonl": line}, 1)
@@ -83,8 +83,8 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
 
 def test_an_empty_file_is_removed(tmp_path: Path) -> None:
     ledger = DirectoryStorage(tmp_path)
-    ledger.write(ledger.read(), {layout.OUTBOX_FILE: b'{"id":"x"}\n'}, WHY)
-    ledger.write(ledger.read(), {layout.OUTBOX_FILE: b"", "never": b""}, WHY)
+    ledger.write(ledger.read(), {layout.OUTBOX_FILE: b'{"id":"x"}\n'}, COMMIT_MESSAGE)
+    ledger.write(ledger.read(), {layout.OUTBOX_FILE: b"", "never": b""}, COMMIT_MESSAGE)
     assert ledger.read().files == {}
     assert not (tmp_path / layout.OUTBOX_FILE).exists()
 
@@ -92,19 +92,19 @@ def test_an_empty_file_is_removed(tmp_path: Path) -> None:
 def test_who_has_not_seen_the_newest_state_writes_nothing(tmp_path: Path) -> None:
     ledger, other = DirectoryStorage(tmp_path), DirectoryStorage(tmp_path)
     stale = ledger.read()
-    assert other.write(other.read(), {"facts/2026/11.jsonl": b"newer\n"}, WHY) is not None
+    assert other.write(other.read(), {"facts/2026/11.jsonl": b"newer\n"}, COMMIT_MESSAGE) is not None
     assert ledger.has_changed_since(stale)
-    assert ledger.write(stale, {"facts/2026/11.jsonl": b"older\n", "metrics.json": b"{}"}, WHY) is None
-    assert facts_files(tmp_path) == {"facts/2026/11.jsonl": b"newer\n"}
+    assert ledger.write(stale, {"facts/2026/11.jsonl": b"older\n", "metrics.json": b"{}"}, COMMIT_MESSAGE) is None
+    assert fact_files(tmp_path) == {"facts/2026/11.jsonl": b"newer\n"}
     assert not (tmp_path / "metrics.json").exists()
 
 
 def test_who_has_seen_the_newest_state_writes(tmp_path: Path) -> None:
     ledger = DirectoryStorage(tmp_path)
-    saved = ledger.write(ledger.read(), {"facts/2026/11.jsonl": b"one\n"}, WHY)
+    saved = ledger.write(ledger.read(), {"facts/2026/11.jsonl": b"one\n"}, COMMIT_MESSAGE)
     assert saved is not None
     assert not ledger.has_changed_since(saved)
-    assert ledger.write(saved, {"facts/2026/11.jsonl": b"two\n"}, WHY) is not None
+    assert ledger.write(saved, {"facts/2026/11.jsonl": b"two\n"}, COMMIT_MESSAGE) is not None
 
 
 def test_the_sequence_grows_with_facts_and_not_with_what_is_computed_from_them(tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_broken_sequence_begins_anew(tmp_path: Path, content: bytes) -> None:
     record_facts(tmp_path, deployment("a"))
     (tmp_path / "sequence").write_bytes(content)
     assert record_facts(tmp_path, deployment("b")).snapshot.sequence == 1
-    assert ids(tmp_path) == ["test:a", "test:b"]
+    assert fact_ids(tmp_path) == ["test:a", "test:b"]
 
 
 def test_eight_threads_that_record_at_once_lose_nothing(tmp_path: Path) -> None:
@@ -130,10 +130,10 @@ def test_eight_threads_that_record_at_once_lose_nothing(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(8)))
-    assert ids(tmp_path) == sorted(f"test:{writer}-{number}" for writer in range(8) for number in range(3))
+    assert fact_ids(tmp_path) == sorted(f"test:{writer}-{number}" for writer in range(8) for number in range(3))
 
 
-DYING = """
+KILLED_WRITER = """
 import os, signal, sys
 from pathlib import Path
 
@@ -153,9 +153,9 @@ ledger_writer.main(*sys.argv[1:])
 """
 
 
-def writing(root: Path, name: str, count: int, *, dies_after: int | None = None) -> "subprocess.Popen[str]":
-    """A process that records `count` facts, one a run, and says which are done; or dies after some files."""
-    program = [ledger_writer.__file__] if dies_after is None else ["-c", DYING]
+def start_writer(root: Path, name: str, count: int, *, dies_after: int | None = None) -> "subprocess.Popen[str]":
+    """Start a process that records `count` facts, one a run, and prints their ids; it may die after some files."""
+    program = [ledger_writer.__file__] if dies_after is None else ["-c", KILLED_WRITER]
     words = [str(root), name, str(count), *([] if dies_after is None else [str(dies_after)])]
     path = os.pathsep.join(filter(None, [str(ROOT / "tests"), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": path}
@@ -163,17 +163,17 @@ def writing(root: Path, name: str, count: int, *, dies_after: int | None = None)
 
 
 def test_processes_that_record_at_once_lose_nothing(tmp_path: Path) -> None:
-    running = [writing(tmp_path, str(number), 4) for number in range(3)]
+    running = [start_writer(tmp_path, str(number), 4) for number in range(3)]
     for process in running:
         with process:
             assert process.wait(60) == 0
-    assert ids(tmp_path) == sorted(f"test:{name}-{number}" for name in range(3) for number in range(4))
+    assert fact_ids(tmp_path) == sorted(f"test:{name}-{number}" for name in range(3) for number in range(4))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
 @pytest.mark.parametrize("lines_read", [1, 4, 9])
 def test_a_writer_that_is_killed_leaves_a_ledger_that_reads_whole(tmp_path: Path, lines_read: int) -> None:
-    with writing(tmp_path, "a", 10_000) as process:
+    with start_writer(tmp_path, "a", 10_000) as process:
         assert process.stdout
         done = [process.stdout.readline().strip() for _ in range(lines_read)]
         time.sleep(0.003 * lines_read)
@@ -183,8 +183,8 @@ def test_a_writer_that_is_killed_leaves_a_ledger_that_reads_whole(tmp_path: Path
     assert contents.quarantined == ()
     assert set(done) <= contents.lines_by_id.keys()
     record_facts(tmp_path, deployment("after"))
-    assert {*done, "test:after"} <= set(ids(tmp_path))
-    assert len(ids(tmp_path)) == len(set(ids(tmp_path)))
+    assert {*done, "test:after"} <= set(fact_ids(tmp_path))
+    assert len(fact_ids(tmp_path)) == len(set(fact_ids(tmp_path)))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
@@ -194,35 +194,35 @@ def test_wherever_a_run_is_killed_the_ledger_reads_whole_and_the_next_run_goes_o
 ) -> None:
     """The files of a run: outbox, facts, JSON, text, sequence."""
     record_facts(tmp_path, deployment("before"))
-    with writing(tmp_path, "killed", 1, dies_after=dies_after) as process:
+    with start_writer(tmp_path, "killed", 1, dies_after=dies_after) as process:
         assert process.wait(60) == -9
     contents = layout.parse_ledger(DirectoryStorage(tmp_path).read().files)
     assert contents.quarantined == ()
     assert contents.lines_by_id.keys() - {"test:killed-0"} == {"test:before"}
-    with writing(tmp_path, "killed", 1) as process:
+    with start_writer(tmp_path, "killed", 1) as process:
         assert process.wait(60) == 0
-    assert ids(tmp_path) == ["test:before", "test:killed-0"]
-    assert len([path for path in files(tmp_path) if path.endswith(".new")]) <= 1
+    assert fact_ids(tmp_path) == ["test:before", "test:killed-0"]
+    assert len([path for path in all_files(tmp_path) if path.endswith(".new")]) <= 1
 
 
 def test_what_a_killed_run_has_written_survives_those_who_read_before_it(tmp_path: Path) -> None:
-    """It died before it could count its change, so that only the file itself shows it."""
+    """It died before it incremented the sequence, so only the file itself shows the change."""
     ledger = DirectoryStorage(tmp_path)
     stale = ledger.read()
-    put(tmp_path, "facts/2026/11.jsonl", encode_fact(deployment("killed")))
-    assert ledger.write(stale, {"facts/2026/11.jsonl": encode_fact(deployment("late")) + b"\n"}, WHY) is None
+    write_lines(tmp_path, "facts/2026/11.jsonl", encode_fact(deployment("killed")))
+    assert ledger.write(stale, {"facts/2026/11.jsonl": encode_fact(deployment("late")) + b"\n"}, COMMIT_MESSAGE) is None
     record_facts(tmp_path, deployment("late"))
-    assert ids(tmp_path) == ["test:killed", "test:late"]
+    assert fact_ids(tmp_path) == ["test:killed", "test:late"]
 
 
 def test_a_broken_line_is_set_aside_with_its_place_and_nothing_else_is_lost(tmp_path: Path) -> None:
     whole = [encode_fact(deployment(name)) for name in "abc"]
     cut, binary, no_fact = whole[0][:40], b"\xff\xfe{}", b'{"kind":"deployment","id":"x"}'
-    put(tmp_path, "facts/2026/11.jsonl", whole[0], cut, whole[1], binary)
-    put(tmp_path, "facts/2026/10.jsonl", no_fact)
-    put(tmp_path, layout.QUARANTINE_FILE, b'{"file":"of before"}')
+    write_lines(tmp_path, "facts/2026/11.jsonl", whole[0], cut, whole[1], binary)
+    write_lines(tmp_path, "facts/2026/10.jsonl", no_fact)
+    write_lines(tmp_path, layout.QUARANTINE_FILE, b'{"file":"of before"}')
     record_facts(tmp_path, deployment("new"))
-    assert ids(tmp_path) == ["test:a", "test:b", "test:new"]
+    assert fact_ids(tmp_path) == ["test:a", "test:b", "test:new"]
     aside = [json.loads(line) for line in (tmp_path / layout.QUARANTINE_FILE).read_text("utf-8").splitlines()]
     assert [(one["file"], one.get("line"), one.get("text")) for one in aside] == [
         ("of before", None, None),
@@ -235,14 +235,14 @@ def test_a_broken_line_is_set_aside_with_its_place_and_nothing_else_is_lost(tmp_
 
 
 def test_what_is_set_aside_is_set_aside_once(tmp_path: Path) -> None:
-    put(tmp_path, "facts/2026/11.jsonl", b"broken", encode_fact(deployment("a")))
+    write_lines(tmp_path, "facts/2026/11.jsonl", b"broken", encode_fact(deployment("a")))
     record_facts(tmp_path, deployment("b"))
     before = (tmp_path / layout.QUARANTINE_FILE).read_bytes()
     record_facts(tmp_path, deployment("c"))
     assert (tmp_path / layout.QUARANTINE_FILE).read_bytes() == before
 
 
-STRANGE = [
+STRANGE_LINES = [
     {**json.loads(encode_fact(deployment("more"))), "new_key": {"b": [1, 2.5, None], "a": "ü"}, "z": True},
     {"kind": "experiment", "id": "test:kind", "observed_at": "2026-11-05T00:00:00Z", "anything": [{"x": 1}]},
     {"kind": "deployment", "id": "test:v2", "v": 2, "observed_at": "2026-11-06T00:00:00Z", "finished_at": 7},
@@ -251,16 +251,16 @@ STRANGE = [
 
 
 def test_what_newer_versions_have_written_survives_a_rewrite_as_it_is(tmp_path: Path) -> None:
-    written = [msgspec.json.encode(one, order="sorted") for one in STRANGE]
-    put(tmp_path, "facts/2026/11.jsonl", *written)
+    written = [msgspec.json.encode(one, order="sorted") for one in STRANGE_LINES]
+    write_lines(tmp_path, "facts/2026/11.jsonl", *written)
     record_facts(tmp_path, deployment("new"))
-    assert "test:new" in ids(tmp_path)
-    assert set(written) <= set(lines(tmp_path))
+    assert "test:new" in fact_ids(tmp_path)
+    assert set(written) <= set(fact_lines(tmp_path))
     assert not (tmp_path / layout.QUARANTINE_FILE).exists()
 
 
 def test_records_of_newer_versions_are_used_where_their_fields_fit(tmp_path: Path) -> None:
-    put(tmp_path, "facts/2026/11.jsonl", *(msgspec.json.encode(one) for one in STRANGE))
+    write_lines(tmp_path, "facts/2026/11.jsonl", *(msgspec.json.encode(one) for one in STRANGE_LINES))
     scope = record_facts(tmp_path).results.document.scopes[0]
     assert scope.metrics.deployment_frequency.deployments == 2
 
@@ -268,52 +268,52 @@ def test_records_of_newer_versions_are_used_where_their_fields_fit(tmp_path: Pat
 def test_a_month_is_split_before_a_file_passes_its_limit(tmp_path: Path) -> None:
     many = [deployment(f"{number:04}", NOVEMBER + timedelta(seconds=number)) for number in range(3000)]
     record_facts(tmp_path, *many)
-    found = facts_files(tmp_path)
+    found = fact_files(tmp_path)
     assert list(found) == ["facts/2026/11-2.jsonl", "facts/2026/11-3.jsonl", "facts/2026/11.jsonl"]
     assert all(len(content) <= 400_000 for content in found.values())
-    assert ids(tmp_path) == [fact.id for fact in many]
+    assert fact_ids(tmp_path) == [fact.id for fact in many]
     record_facts(tmp_path, deployment("late", NOVEMBER + timedelta(days=1)))
-    assert len(ids(tmp_path)) == 3001
+    assert len(fact_ids(tmp_path)) == 3001
 
 
 def test_a_split_month_that_shrinks_leaves_no_part_behind(tmp_path: Path) -> None:
     many = [replace(deployment(f"{number:04}"), url="u" * 200) for number in range(1000)]
     record_facts(tmp_path, *many)
-    assert "facts/2026/11-2.jsonl" in facts_files(tmp_path)
+    assert "facts/2026/11-2.jsonl" in fact_files(tmp_path)
     shorter = [replace(fact, url=None, observed_at=NOVEMBER + timedelta(days=1)) for fact in many]
     record_facts(tmp_path, *shorter)
-    assert list(facts_files(tmp_path)) == ["facts/2026/11.jsonl"]
-    assert len(ids(tmp_path)) == 1000
+    assert list(fact_files(tmp_path)) == ["facts/2026/11.jsonl"]
+    assert len(fact_ids(tmp_path)) == 1000
 
 
 def test_a_fact_whose_month_changes_moves_and_is_there_once(tmp_path: Path) -> None:
     october = NOVEMBER - timedelta(days=10)
     record_facts(tmp_path, deployment("moves", october), deployment("stays", october))
     record_facts(tmp_path, replace(deployment("moves"), observed_at=NOVEMBER))
-    found = {path: ids_in(content) for path, content in facts_files(tmp_path).items()}
+    found = {path: ids_of(content) for path, content in fact_files(tmp_path).items()}
     assert found == {"facts/2026/10.jsonl": ["test:stays"], "facts/2026/11.jsonl": ["test:moves"]}
     record_facts(tmp_path, replace(deployment("stays"), observed_at=NOVEMBER))
-    assert list(facts_files(tmp_path)) == ["facts/2026/11.jsonl"]
+    assert list(fact_files(tmp_path)) == ["facts/2026/11.jsonl"]
 
 
-def ids_in(content: bytes) -> list[str]:
+def ids_of(content: bytes) -> list[str]:
     return [json.loads(line)["id"] for line in content.splitlines()]
 
 
 def test_a_fact_that_lies_there_twice_is_once_the_newest_after_it_changes(tmp_path: Path) -> None:
     """As after a run that was killed while it moved a fact to another month."""
     october = NOVEMBER - timedelta(days=10)
-    put(tmp_path, "facts/2026/10.jsonl", encode_fact(deployment("twice", october)))
-    put(tmp_path, "facts/2026/11.jsonl", encode_fact(deployment("twice")))
+    write_lines(tmp_path, "facts/2026/10.jsonl", encode_fact(deployment("twice", october)))
+    write_lines(tmp_path, "facts/2026/11.jsonl", encode_fact(deployment("twice")))
     assert record_facts(tmp_path).results.document.scopes[0].metrics.deployment_frequency.deployments == 1
     record_facts(tmp_path, deployment("twice", NOVEMBER + timedelta(hours=1)))
-    assert ids(tmp_path) == ["test:twice"]
+    assert fact_ids(tmp_path) == ["test:twice"]
 
 
 def test_a_change_without_a_merge_lies_in_the_month_of_its_first_commit(tmp_path: Path) -> None:
     commit = Change(id="commit:1", repository="acme/shop", observed_at=NOVEMBER)
     record_facts(tmp_path, replace(commit, first_commit_at=NOVEMBER - timedelta(days=40)))
-    assert list(facts_files(tmp_path)) == ["facts/2026/09.jsonl"]
+    assert list(fact_files(tmp_path)) == ["facts/2026/09.jsonl"]
 
 
 def test_files_of_the_user_stay_as_they_are(tmp_path: Path) -> None:
@@ -327,10 +327,10 @@ def test_files_of_the_user_stay_as_they_are(tmp_path: Path) -> None:
         ".git/config": b"[core]\n",
     }
     for path, content in own.items():
-        put(tmp_path, path).write_bytes(content)
+        write_lines(tmp_path, path).write_bytes(content)
     record_facts(tmp_path, deployment("a"))
     record_facts(tmp_path, deployment("b"))
-    found = files(tmp_path)
+    found = all_files(tmp_path)
     assert {path: found[path] for path in own} == own
     assert found.keys() - own.keys() == {
         "README.md", "facts/2026/11.jsonl", "metrics.json", "metrics.prom", "sequence",
@@ -338,18 +338,18 @@ def test_files_of_the_user_stay_as_they_are(tmp_path: Path) -> None:
 
 
 def test_facts_files_of_any_name_are_read_and_stay_while_nothing_in_them_changes(tmp_path: Path) -> None:
-    imported = put(tmp_path, "facts/imported/jenkins.jsonl", encode_fact(deployment("imported")))
+    imported = write_lines(tmp_path, "facts/imported/jenkins.jsonl", encode_fact(deployment("imported")))
     before = imported.read_bytes()
     assert "test:imported" in {fact.id for fact in record_facts(tmp_path, deployment("a")).merge.after.facts}
     assert imported.read_bytes() == before
 
 
 def below_a_file(folder: Path) -> Path:
-    return put(folder, "file", b"x") / "ledger"
+    return write_lines(folder, "file", b"x") / "ledger"
 
 
 def with_a_file_for_facts(folder: Path) -> Path:
-    put(folder, "ledger/facts", b"x")
+    write_lines(folder, "ledger/facts", b"x")
     return folder / "ledger"
 
 
@@ -368,11 +368,11 @@ def test_a_folder_that_cannot_be_read_says_so_and_what_to_do(tmp_path: Path, mad
 
 def test_a_folder_that_cannot_be_written_says_so_and_what_to_do(tmp_path: Path) -> None:
     ledger = DirectoryStorage(tmp_path)
-    put(tmp_path, "facts/2026", b"a file")
+    write_lines(tmp_path, "facts/2026", b"a file")
     with pytest.raises(LedgerError, match=r"cannot be written \(.+\); check the path and its permissions"):
-        ledger.write(ledger.read(), {"facts/2026/11.jsonl": b"x\n"}, WHY)
+        ledger.write(ledger.read(), {"facts/2026/11.jsonl": b"x\n"}, COMMIT_MESSAGE)
     with pytest.raises(LedgerError, match=r"cannot be written \(.+\); check the path and its permissions"):
-        DirectoryStorage(below_a_file(tmp_path)).write(Snapshot({}, 0), {"facts/2026/11.jsonl": b"x\n"}, WHY)
+        DirectoryStorage(below_a_file(tmp_path)).write(Snapshot({}, 0), {"facts/2026/11.jsonl": b"x\n"}, COMMIT_MESSAGE)
 
 
 def test_a_folder_without_permissions_is_an_error_and_never_an_empty_ledger(tmp_path: Path) -> None:
@@ -392,8 +392,8 @@ def test_nothing_half_written_is_left_where_a_file_cannot_be_replaced(tmp_path: 
     (tmp_path / "metrics.json" / "x").mkdir(parents=True)
     with pytest.raises(LedgerError):
         record_facts(tmp_path, deployment("a"))
-    assert [path for path in files(tmp_path) if path.startswith(".")] == []
-    assert ids(tmp_path) == ["test:a"]
+    assert [path for path in all_files(tmp_path) if path.startswith(".")] == []
+    assert fact_ids(tmp_path) == ["test:a"]
 
 
 EVENTS: Sequence[tuple[str, dict[str, object]]] = (
@@ -412,13 +412,13 @@ EVENTS: Sequence[tuple[str, dict[str, object]]] = (
 )
 
 
-def delivered(folder: Path, order: Iterable[int]) -> dict[str, bytes]:
-    """The facts files after these events."""
+def fact_files_after(folder: Path, order: Iterable[int]) -> dict[str, bytes]:
+    """Fact files after these events."""
     folder.mkdir()
     for number in order:
         event, payload = EVENTS[number]
         assert run_action(folder, event, payload, {"deployment-source": "deployments"}).code == 0
-    return facts_files(folder / "ledger")
+    return fact_files(folder / "ledger")
 
 
 @settings(max_examples=8)
@@ -427,10 +427,10 @@ def test_events_delivered_ten_times_in_any_order_leave_the_same_files(
     tmp_path_factory: pytest.TempPathFactory, once: list[int], again: list[int]
 ) -> None:
     folder = tmp_path_factory.mktemp("orders")
-    in_time = delivered(folder / "in-time", range(len(EVENTS)))
-    assert delivered(folder / "otherwise", [*again, *once]) == in_time
+    in_time = fact_files_after(folder / "in-time", range(len(EVENTS)))
+    assert fact_files_after(folder / "otherwise", [*again, *once]) == in_time
     assert list(in_time) == ["facts/2026/10.jsonl", "facts/2026/11.jsonl"]
 
 
 def test_one_event_delivered_ten_times_leaves_the_files_of_once(tmp_path: Path) -> None:
-    assert delivered(tmp_path / "once", [0]) == delivered(tmp_path / "often", [0] * 10)
+    assert fact_files_after(tmp_path / "once", [0]) == fact_files_after(tmp_path / "often", [0] * 10)

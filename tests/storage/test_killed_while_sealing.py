@@ -1,6 +1,6 @@
-"""A folder's ledger whose run is killed while it seals a month, or changes one that is sealed, loses nothing.
+"""A ledger in a folder loses nothing if its run is killed while it seals a month or changes a sealed one.
 
-A folder has no commits: its files change one by one, and a run may die, or another one read, between any two of them.
+A folder has no commits: files change one by one, and a run may die, or another one read, between any two of them.
 """
 
 import os
@@ -45,8 +45,8 @@ RUNS: dict[str, Fact] = {
 }
 
 
-def aged(root: Path) -> Path:
-    """A ledger that was sealed up to July, and has August to seal since November began."""
+def make_aged_ledger(root: Path) -> Path:
+    """A ledger that is sealed up to July and, since November began, has August to seal."""
     record_facts_at(root, START, deployment(1, START), OUTAGE, endpoint_url=killed_run.ENDPOINT)
     for month in range(1, 10):
         at = START + 30 * DAY * month
@@ -54,8 +54,8 @@ def aged(root: Path) -> Path:
     return root
 
 
-def killed(root: Path, fact: Fact, change: int) -> bool:
-    """Whether a run with this fact died before its change number `change`; else it came to its end."""
+def kill_before_change(root: Path, fact: Fact, change: int) -> bool:
+    """Kill a run with this fact before its file change number `change`; return whether it made that many."""
     path = os.pathsep.join([str(ROOT / "tests"), *sys.path])
     command = [
         sys.executable,
@@ -70,8 +70,8 @@ def killed(root: Path, fact: Fact, change: int) -> bool:
     return code != 0
 
 
-def files(root: Path) -> dict[str, bytes]:
-    """Everything that is kept, but for how often it has changed and the numbers with that."""
+def primary_files(root: Path) -> dict[str, bytes]:
+    """All files except those that count changes."""
     found = (path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
     kept = {path.relative_to(root).as_posix(): path.read_bytes() for path in found}
     return {path: content for path, content in kept.items() if path not in ("sequence", "metrics.prom")}
@@ -79,14 +79,14 @@ def files(root: Path) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", RUNS)
 def test_wherever_a_run_is_killed_the_same_run_again_leaves_the_same_ledger(tmp_path: Path, name: str) -> None:
-    whole = aged(tmp_path / "whole")
+    whole = make_aged_ledger(tmp_path / "whole")
     record_facts_at(whole, NOVEMBER, RUNS[name], endpoint_url=killed_run.ENDPOINT)
     change, goes_on = 0, True
     while goes_on:
-        root = aged(tmp_path / str(change))
-        goes_on = killed(root, RUNS[name], change)
+        root = make_aged_ledger(tmp_path / str(change))
+        goes_on = kill_before_change(root, RUNS[name], change)
         found = record_facts_at(root, NOVEMBER, RUNS[name], endpoint_url=killed_run.ENDPOINT)
-        assert files(root) == files(whole), change
+        assert primary_files(root) == primary_files(whole), change
         assert exposition_lines(root) == exposition_from_all_facts(root, found)
         change += 1
     assert change > 6
@@ -96,8 +96,8 @@ def test_wherever_a_run_is_killed_the_same_run_again_leaves_the_same_ledger(tmp_
 def test_wherever_a_run_is_killed_another_one_counts_what_lies_in_the_ledger(tmp_path: Path, name: str) -> None:
     change, goes_on = 0, True
     while goes_on:
-        root = aged(tmp_path / str(change))
-        goes_on = killed(root, RUNS[name], change)
+        root = make_aged_ledger(tmp_path / str(change))
+        goes_on = kill_before_change(root, RUNS[name], change)
         for days in (0, 1):
             found = record_facts_at(root, NOVEMBER + days * DAY, deployment(2000 + days, NOVEMBER))
             assert exposition_lines(root) == exposition_from_all_facts(root, found), change
@@ -105,14 +105,14 @@ def test_wherever_a_run_is_killed_another_one_counts_what_lies_in_the_ledger(tmp
 
 
 def test_a_run_that_read_before_another_one_was_killed_seals_nothing_that_it_has_not_seen(tmp_path: Path) -> None:
-    """The other one added to a sealed month, took the checkpoint away, and could not count its change."""
-    root = aged(tmp_path / "ledger")
-    assert not killed(aged(tmp_path / "unharmed"), RUNS["adds to a sealed month"], 100)
+    """The other run added to a sealed month, removed the checkpoint, and could not increment the sequence."""
+    root = make_aged_ledger(tmp_path / "ledger")
+    assert not kill_before_change(make_aged_ledger(tmp_path / "unharmed"), RUNS["adds to a sealed month"], 100)
     deaths: list[bool] = []
 
     def observe(_: LedgerContents) -> Observation:
         if not deaths:
-            deaths.append(killed(root, RUNS["adds to a sealed month"], 3))
+            deaths.append(kill_before_change(root, RUNS["adds to a sealed month"], 3))
             assert not (root / CHECKPOINT_FILE).exists()
             assert b"github:deployment:1001" in (root / "facts/2025/01.jsonl").read_bytes()
         return Observation((RUNS["seals a month"],), "")

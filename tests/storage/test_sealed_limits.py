@@ -1,4 +1,4 @@
-"""What a run that reads only the newest months does not see, and `mode: rebuild` puts right (docs/reliability.md)."""
+"""What a run misses because it reads only the newest months; `mode: rebuild` corrects it (docs/reliability.md)."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -16,8 +16,8 @@ from support.ledger_runs import DAY, START, InMemoryLedger, change, deployment, 
 LATER = START + 310 * DAY
 
 
-def sealed() -> InMemoryLedger:
-    """A year of one deployment after another; the first ones are behind what is carried."""
+def make_sealed_ledger() -> InMemoryLedger:
+    """A year of deployments one after another; the first ones are older than what is retained."""
     ledger, waits = InMemoryLedger(), change(1, START, title="Faster")
     first = list[Fact]([deployment(1, START), waits, deployment(2, START + DAY, changes=(waits.id,))])
     many = [deployment(1000 + number, START + 40 * DAY + timedelta(minutes=number)) for number in range(120)]
@@ -26,37 +26,37 @@ def sealed() -> InMemoryLedger:
     return ledger
 
 
-def added_by_hand(ledger: InMemoryLedger) -> None:
+def add_by_hand(ledger: InMemoryLedger) -> None:
     ledger.files["facts/2025/01-by-hand.jsonl"] = encode_fact(deployment(7, START)) + b"\n"
 
 
-def taken_away_by_hand(ledger: InMemoryLedger) -> None:
+def remove_by_hand(ledger: InMemoryLedger) -> None:
     del ledger.files["facts/2025/01.jsonl"]
 
 
-def ended_again(ledger: InMemoryLedger) -> None:
-    """Its beginning is not known, so that nobody looks into the month of its first end."""
+def move_finish_time(ledger: InMemoryLedger) -> None:
+    """The deployment has no start, so the month of its first finish is not read."""
     record_facts_at(ledger, LATER, deployment(2, LATER, changes=(change(1, START).id,)))
 
 
-def rolled_back(ledger: InMemoryLedger) -> None:
+def roll_back(ledger: InMemoryLedger) -> None:
     record_facts_at(ledger, LATER, deployment(2001, LATER + DAY / 2, sha=sha(1)))
 
 
-def reverted_by_title(ledger: InMemoryLedger) -> None:
+def revert_by_title(ledger: InMemoryLedger) -> None:
     back = change(9, LATER, title='Revert "Faster"')
     record_facts_at(ledger, LATER, back, deployment(2001, LATER + DAY / 2, changes=(back.id,)))
 
 
-HAPPENINGS = (added_by_hand, taken_away_by_hand, ended_again, rolled_back, reverted_by_title)
+UNSEEN_CHANGES = (add_by_hand, remove_by_hand, move_finish_time, roll_back, revert_by_title)
 
 
-@pytest.mark.parametrize("happens", HAPPENINGS)
+@pytest.mark.parametrize("happens", UNSEEN_CHANGES)
 def test_what_reaches_behind_what_is_carried_counts_from_a_rebuild_on(
     happens: Callable[[InMemoryLedger], None],
 ) -> None:
-    """In the totals of all later runs; a window's numbers are found by each run in what it reads."""
-    ledger = sealed()
+    """In the totals of all later runs. A window's numbers come from what each run reads."""
+    ledger = make_sealed_ledger()
     happens(ledger)
     assert differences(ledger, record_facts_at(ledger, LATER + DAY, deployment(3000, LATER + DAY))) != {}
     assert differences(ledger, record_facts_at(ledger, LATER + DAY, mode="rebuild")) == {}
@@ -66,8 +66,8 @@ def test_what_reaches_behind_what_is_carried_counts_from_a_rebuild_on(
 
 
 def test_workflows_that_judge_by_other_settings_make_each_other_read_everything() -> None:
-    """Right, and costly: a checkpoint is made by one set of rules."""
-    ledger = sealed()
+    """Correct, and expensive: a checkpoint belongs to one set of rules."""
+    ledger = make_sealed_ledger()
     for number in range(3):
         for given in ({"count-failed-runs": True}, {}):
             now = LATER + number * DAY

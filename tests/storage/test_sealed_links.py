@@ -1,4 +1,4 @@
-"""What is sealed still counts as it would in one reading of everything: links, late facts, and facts that move."""
+"""Sealed facts count as in one read of everything: links, late facts, and facts that move to another month."""
 
 from datetime import datetime, timedelta
 
@@ -24,7 +24,7 @@ def test_whatever_happens_in_two_years_a_run_says_what_all_facts_say(seed: int) 
 
 
 def test_changes_that_waited_for_long_are_measured_as_long_as_a_window_shows_their_deployment() -> None:
-    """More of them than are carried while they wait."""
+    """More than are retained while they wait."""
     ledger = InMemoryLedger()
     waiting = [change(number, START + timedelta(hours=number)) for number in range(100, 800)]
     record_facts_at(ledger, START, deployment(1, START), *waiting)
@@ -57,7 +57,7 @@ def test_a_change_that_one_service_has_long_delivered_is_measured_for_the_other_
 
 
 def test_after_more_failures_than_are_carried_the_success_before_them_is_known() -> None:
-    """Else the next success would look like the first one ever, whose changes count for nothing."""
+    """Otherwise the next success would look like the first one, whose changes do not count."""
     ledger = InMemoryLedger()
     tries = [deployment(number, START + timedelta(hours=number), status="failure") for number in range(10, 160)]
     record_facts_at(ledger, START, deployment(1, START), deployment(2, START + DAY / 3, changes=None), *tries)
@@ -69,8 +69,8 @@ def test_after_more_failures_than_are_carried_the_success_before_them_is_known()
     assert differences(ledger, found) == {}
 
 
-def sealed_with(*facts: Fact) -> InMemoryLedger:
-    """A ledger in which these are sealed, and so far behind that none is carried by number."""
+def make_sealed_ledger(*facts: Fact) -> InMemoryLedger:
+    """A ledger with these facts sealed, so old that none is retained."""
     ledger = InMemoryLedger()
     record_facts_at(ledger, START, *facts)
     many = [deployment(1000 + number, START + 40 * DAY + timedelta(minutes=number)) for number in range(120)]
@@ -83,16 +83,16 @@ def test_a_deployment_of_a_sealed_month_that_is_withdrawn_counts_no_longer() -> 
     brought = [change(number, START) for number in (1, 2)]
     of_long_ago = deployment(7, START, changes=(brought[0].id,))
     carried = deployment(3000, START + 45 * DAY, changes=(brought[1].id,))
-    ledger = sealed_with(deployment(1, START - DAY), of_long_ago, carried, *brought)
+    ledger = make_sealed_ledger(deployment(1, START - DAY), of_long_ago, carried, *brought)
     for fact in (of_long_ago, carried):
         withdrawn = replace(fact, retracted=True, observed_at=LATER)
         assert differences(ledger, record_facts_at(ledger, LATER, withdrawn)) == {}
 
 
 def test_a_deployment_of_a_sealed_month_that_ends_once_more_counts_once() -> None:
-    """A late status of an old deployment: the same fact, with another time."""
+    """A late status of an old deployment: the same fact with another time."""
     first = deployment(7, START, started_at=START - timedelta(minutes=5))
-    ledger = sealed_with(first)
+    ledger = make_sealed_ledger(first)
     found = record_facts_at(ledger, LATER, replace(first, finished_at=LATER, observed_at=LATER))
     assert differences(ledger, found) == {}
     assert first.id.encode() not in ledger.files.get(JANUARY, b"")
@@ -100,9 +100,9 @@ def test_a_deployment_of_a_sealed_month_that_ends_once_more_counts_once() -> Non
 
 
 def test_a_fact_that_moves_into_a_sealed_month_is_counted_there() -> None:
-    """As when somebody corrects since when it was broken."""
+    """As when somebody corrects when it began."""
     outage = incident(7, LATER, LATER)
-    ledger = sealed_with(deployment(1, START - DAY))
+    ledger = make_sealed_ledger(deployment(1, START - DAY))
     record_facts_at(ledger, LATER, outage)
     record_facts_at(ledger, LATER, replace(outage, detected_at=START, observed_at=LATER + DAY))
     assert differences(ledger, record_facts_at(ledger, LATER + DAY)) == {}
@@ -110,14 +110,14 @@ def test_a_fact_that_moves_into_a_sealed_month_is_counted_there() -> None:
 
 def test_a_change_told_late_is_measured_for_the_sealed_deployment_that_named_it() -> None:
     late = change(7, START)
-    ledger = sealed_with(deployment(1, START - DAY), deployment(2, START + DAY, changes=(late.id,)))
+    ledger = make_sealed_ledger(deployment(1, START - DAY), deployment(2, START + DAY, changes=(late.id,)))
     found = record_facts_at(ledger, LATER + DAY, late)
     assert found.snapshot.months == ALL_MONTHS
     assert differences(ledger, found) == {}
 
 
 def test_facts_of_files_of_any_name_stay_counted_when_their_month_is_read() -> None:
-    """They lie where somebody has put them, and not in the file of their month."""
+    """They are where somebody has put them, and not in the file of their month."""
     ledger = InMemoryLedger()
     imported: list[Deployment] = [deployment(number, START + number * DAY) for number in range(20)]
     for path, some in (("facts/2025.jsonl", imported[:10]), ("facts/from-jenkins/a.jsonl", imported[10:])):
@@ -136,8 +136,8 @@ def test_facts_of_files_of_any_name_stay_counted_when_their_month_is_read() -> N
 
 @pytest.mark.parametrize("wrong", [START - 9000 * DAY, START + 9000 * DAY], ids=["slow", "fast"])
 def test_a_run_with_a_wrong_clock_changes_no_total(wrong: datetime) -> None:
-    """It seals by its own time; the next run reads everything once and seals anew."""
-    ledger = sealed_with(deployment(1, START - DAY))
+    """It seals by its own clock; the next run reads everything once and seals again."""
+    ledger = make_sealed_ledger(deployment(1, START - DAY))
     record_facts_at(ledger, wrong, deployment(7, LATER))
     for number, reach in ((8, ""), (9, "facts/2025/08")):
         found = record_facts_at(ledger, LATER, deployment(number, LATER))

@@ -1,4 +1,4 @@
-"""A ledger that grows older: a run reads a bounded part of it, and its numbers are those of all facts."""
+"""A ledger that grows: a run reads a bounded part of it, and its numbers are those of all facts."""
 
 import random
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ MONTH = "facts/2025/01.jsonl"
 
 
 def weeks_of_work(weeks: int) -> Iterator[tuple[datetime, list[Fact]]]:
-    """What is seen each week: deployments of two services, changes that wait, failures of each kind, open incidents."""
+    """Facts of each week: deployments of two services, waiting changes, failures of each kind, open incidents."""
     chance = random.Random(7)
     waiting: list[str] = []
     still_open: list[Incident] = []
@@ -70,7 +70,7 @@ def weeks_of_work(weeks: int) -> Iterator[tuple[datetime, list[Fact]]]:
 
 
 def test_eighteen_months_of_runs_say_at_any_time_what_all_facts_say(tmp_path: Path) -> None:
-    """The links of this history reach no further back than what is carried."""
+    """The links of this history reach no further back than what is retained."""
     for week, (now, seen) in enumerate(weeks_of_work(80)):
         found = record_facts_at(tmp_path, now, *seen)
         if week % 8 == 7:
@@ -96,8 +96,8 @@ def test_counters_never_fall_when_a_month_closes(tmp_path: Path) -> None:
         before = after
 
 
-def aged(root: Path, weeks: int = 60) -> datetime:
-    """A ledger of so many weeks; the time of its next run."""
+def make_aged_ledger(root: Path, weeks: int = 60) -> datetime:
+    """Make a ledger of `weeks` weeks; return the time of its next run."""
     now = START
     for now, seen in weeks_of_work(weeks):
         record_facts_at(root, now, *seen)
@@ -105,14 +105,14 @@ def aged(root: Path, weeks: int = 60) -> datetime:
 
 
 def test_a_run_writes_the_checkpoint_only_when_what_it_says_changes(tmp_path: Path) -> None:
-    now = aged(tmp_path)
+    now = make_aged_ledger(tmp_path)
     before = (tmp_path / "checkpoint.json").read_bytes()
     record_facts_at(tmp_path, now, deployment(10_000, now))
     assert (tmp_path / "checkpoint.json").read_bytes() == before
 
 
 def test_a_late_fact_of_a_sealed_month_has_the_totals_computed_from_all_facts(tmp_path: Path) -> None:
-    now = aged(tmp_path)
+    now = make_aged_ledger(tmp_path)
     late = deployment(10_000, START + DAY, service="web", changes=("github:pull:acme/shop#1",))
     found = record_facts_at(tmp_path, now, late)
     assert found.snapshot.months == ALL_MONTHS
@@ -142,7 +142,7 @@ def test_an_incident_of_a_sealed_month_that_ends_now_reads_its_month_and_no_othe
 def test_a_change_of_a_sealed_month_that_is_delivered_now_is_measured_in_this_run_and_the_next(
     tmp_path: Path, *, known: bool
 ) -> None:
-    """Known or not, GitHub names it when it compares the deployment with the one before."""
+    """GitHub names the change when it compares the deployment with the one before, recorded or not."""
     waits = change(1, START + DAY)
     first: list[Fact] = [deployment(1, START), waits]
     record_facts_at(tmp_path, START, *first[: 2 if known else 1])
@@ -157,7 +157,7 @@ def test_a_change_of_a_sealed_month_that_is_delivered_now_is_measured_in_this_ru
 
 
 def test_another_definition_reads_everything_once_and_is_right_for_all_time(tmp_path: Path) -> None:
-    now = aged(tmp_path)
+    now = make_aged_ledger(tmp_path)
     settings = {"count-failed-runs": True}
     first = record_facts_at(tmp_path, now, deployment(10_000, now), **settings)
     second = record_facts_at(tmp_path, now, deployment(10_001, now), **settings)
@@ -168,7 +168,7 @@ def test_another_definition_reads_everything_once_and_is_right_for_all_time(tmp_
 
 
 def test_a_longer_window_reads_as_far_as_it_reaches(tmp_path: Path) -> None:
-    now = aged(tmp_path)
+    now = make_aged_ledger(tmp_path)
     first = record_facts_at(tmp_path, now, deployment(10_000, now), window="150d")
     second = record_facts_at(tmp_path, now, deployment(10_001, now), window="150d")
     assert second.snapshot.months.since == "facts/2025/05"
@@ -179,7 +179,7 @@ def test_a_longer_window_reads_as_far_as_it_reaches(tmp_path: Path) -> None:
 
 
 def test_the_window_of_everything_reads_everything_and_leaves_the_checkpoint_to_others(tmp_path: Path) -> None:
-    now = aged(tmp_path)
+    now = make_aged_ledger(tmp_path)
     record_facts_at(tmp_path, now, deployment(10_000, now), window="all")
     found = record_facts_at(tmp_path, now, deployment(10_001, now))
     assert found.snapshot.months.since == "facts/2025/11"
@@ -188,7 +188,7 @@ def test_the_window_of_everything_reads_everything_and_leaves_the_checkpoint_to_
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"broken", b"\xff"])
 def test_a_checkpoint_that_is_lost_or_broken_is_made_anew_from_all_facts(tmp_path: Path, content: bytes) -> None:
-    now = aged(tmp_path)
+    now = make_aged_ledger(tmp_path)
     (tmp_path / "checkpoint.json").write_bytes(content)
     found = record_facts_at(tmp_path, now, deployment(10_000, now, service="web"))
     assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
@@ -196,7 +196,7 @@ def test_a_checkpoint_that_is_lost_or_broken_is_made_anew_from_all_facts(tmp_pat
 
 
 def test_a_rebuild_judges_by_all_facts_and_changes_none(tmp_path: Path) -> None:
-    now = aged(tmp_path)
+    now = make_aged_ledger(tmp_path)
     facts = {path: path.read_bytes() for path in tmp_path.rglob("facts/*/*.jsonl")}
     found = record_facts_at(tmp_path, now, mode="rebuild")
     assert found.snapshot.months == ALL_MONTHS

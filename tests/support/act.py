@@ -1,7 +1,7 @@
-"""Workflows run by act on this machine: the real action.yml, run.sh and program.
+"""Run workflows on this machine with act: the real action.yml, run.sh and program.
 
-What act does otherwise than GitHub's runner: it leaks INPUT_* into composites, and its one summary file is
-emptied after each step. https://nektosact.com/not_supported.html
+act differs from GitHub's runner in two ways: it leaks INPUT_* variables into composite actions, and it empties its
+single summary file after each step. https://nektosact.com/not_supported.html
 """
 
 import json
@@ -30,12 +30,12 @@ jobs:
         uses: acme/dora-metrics@v1
         with:
 """
-"""How a workflow begins that calls the action at a deployment; what is under its `with:` comes next."""
+"""Start of a workflow that calls the action on `deployment_status`; the inputs below `with:` are appended."""
 
 
 @dataclass(frozen=True)
 class ActRun:
-    """What act says about one run of the workflow."""
+    """The exit code and log of one act run."""
 
     code: int
     log: str
@@ -50,7 +50,7 @@ class ActRun:
 
     @property
     def outputs(self) -> dict[str, str]:
-        """Return the outputs of the action, which its only step makes, and which it hands on."""
+        """Outputs of the action's only step, as the composite action passes them on."""
         output_messages = [message for message in self.messages if message.get("command") == "set-output"]
         return {message["name"]: message["arg"] for message in output_messages if message["stepID"] == ["dora"]}
 
@@ -61,7 +61,7 @@ class ActRun:
 
 
 def copy_action(target: Path) -> Path:
-    """A copy of what the action consists of, since act would copy the whole repository."""
+    """Copy only the files that the action consists of; act would copy the whole repository."""
     ignored = shutil.ignore_patterns("__pycache__", "image")
     for name in ("action", "requirements", "src", "templates"):
         shutil.copytree(ROOT / name, target / name, ignore=ignored)
@@ -71,7 +71,7 @@ def copy_action(target: Path) -> Path:
 
 
 def deployment_event(number: int = 145988746) -> dict[str, Any]:
-    """A deployment that has just succeeded."""
+    """A payload of a deployment that has just succeeded."""
     now = datetime.now(UTC) - timedelta(hours=1)
     at = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
@@ -113,12 +113,12 @@ def deployment_event(number: int = 145988746) -> dict[str, Any]:
 
 
 def create_checkout(folder: Path, workflow: str, called_workflows: Mapping[str, str]) -> Path:
-    """A checkout of acme/shop with this workflow, and those that it calls by name."""
+    """Create a checkout of acme/shop with this workflow and the workflows that it calls, by file name."""
     git = require_tool("git")
     (folder / ".github" / "workflows").mkdir(parents=True)
     for name, text in {**called_workflows, "metrics.yml": workflow}.items():
         (folder / ".github" / "workflows" / name).write_text(text)
-    # A workspace is not ours: neither its modules nor its tools' settings may have a say.
+    # The workspace belongs to somebody else: its modules and its tools' settings must have no effect.
     (folder / "pydantic.py").write_text('raise SystemExit("the workspace was imported")')
     (folder / "pyproject.toml").write_text('[tool.uv]\nrequired-version = "==0.0.1"\n')
     for arguments in (
@@ -133,7 +133,7 @@ def create_checkout(folder: Path, workflow: str, called_workflows: Mapping[str, 
 
 @dataclass(frozen=True)
 class ActRunner:
-    """How act is called: a copy of the action, GitHub's API, the job's secrets, where programs are found."""
+    """How act is called: the copied action, GitHub's API, the job's secrets and the PATH."""
 
     action: Path
     api_url: str
@@ -142,11 +142,11 @@ class ActRunner:
     called_workflows: Mapping[str, str] = field(default_factory=dict)
 
     def run(self, folder: Path, workflow: str, number: int = 145988746) -> ActRun:
-        """One run of a workflow on the event of a deployment."""
+        """Run a workflow on a `deployment_status` event."""
         return self.run_event(folder, workflow, "deployment_status", deployment_event(number))
 
     def run_event(self, folder: Path, workflow: str, name: str, payload: Mapping[str, Any]) -> ActRun:
-        """One run of a workflow on any event."""
+        """Run a workflow on any event."""
         uv_cache = subprocess.run([require_tool("uv"), "cache", "dir"], capture_output=True, text=True, check=True)
         (folder / "event.json").write_text(json.dumps(payload))
         environment = {
@@ -154,7 +154,7 @@ class ActRunner:
             **self.secrets,
             "HOME": str(folder / "home"),
             "PATH": ":".join([*map(str, self.path), "/usr/local/bin", "/usr/bin", "/bin"]),
-            # The real one: with it, only the first run ever needs a network.
+            # The real cache: only the first run needs a network.
             "UV_CACHE_DIR": uv_cache.stdout.strip(),
         }
         result = subprocess.run(
@@ -178,6 +178,6 @@ class ActRunner:
             *("--local-repository", f"acme/dora-metrics@v1={self.action}"),
             *("--env", f"GITHUB_API_URL={self.api_url}", "--env", f"GITHUB_GRAPHQL_URL={self.api_url}/graphql"),
             *(argument for name in self.secrets for argument in ("--secret", name)),
-            # Secrets as they are: act's masking would hide a leak.
+            # Masking would hide a leak, so secrets stay readable.
             *("--json", "--insecure-secrets"),
         ]

@@ -1,4 +1,4 @@
-"""A repository on a GitHub of our own, event runs in it, and the ledger on its branch."""
+"""acme/shop on a fake GitHub, event runs in it, and its ledger on a branch."""
 
 import json
 import os
@@ -18,24 +18,25 @@ from fakes.github import FakeGitHub
 from fakes.store import Files
 from support import run_at_time
 from support.paths import ROOT
-from support.runs import NOW, ActionRun, deployment_status, run_action
+from support.runs import NOW, ActionRun, PausedClock, deployment_status, run_action
 
 BRANCH = "dora-metrics"
 FACTS_FILE = "facts/2026/11.jsonl"
 
 
 class BranchShop:
-    """`acme/shop`, with one commit before any run."""
+    """`acme/shop` with one commit before any run."""
 
     def __init__(self, github: FakeGitHub, folder: Path) -> None:
         self.github, self.folder = github, folder
+        self.clock = PausedClock()
         self.repository = github.repository("acme/shop", empty=True)
         self.first_sha = self.repository.commit(
             {"README.md": "shop"}, message="Begin", author_date=datetime(2026, 11, 1, tzinfo=UTC)
         )
 
     def run(self, number: int, token: str | None = None, state: str = "success", **inputs: object) -> ActionRun:
-        """A run on the status of a deployment."""
+        """Run the action on a deployment status."""
         return self.run_event("deployment_status", deployment_status(number, state=state), inputs, token=token)
 
     def run_event(
@@ -48,18 +49,27 @@ class BranchShop:
         now: datetime = NOW,
         workspace: Mapping[str, str] | None = None,
     ) -> ActionRun:
-        """A run on an event; `workspace`: files of the checkout."""
+        """Run the action on an event; `workspace` holds the files of the checkout."""
         all_inputs = {"ledger": f"branch:{BRANCH}", "github-token": token or self.github.token, **(inputs or {})}
         environment = {"GITHUB_API_URL": self.github.api_url}
         folder = Path(mkdtemp(dir=self.folder))
         for path, text in (workspace or {}).items():
             (folder / path).write_text(text, "utf-8")
-        return run_action(folder, name, payload, all_inputs, environment=environment, now=now)
+        return run_action(
+            folder,
+            name,
+            payload,
+            all_inputs,
+            environment=environment,
+            now=now,
+            pause=self.clock.pause,
+            monotonic=self.clock.monotonic,
+        )
 
     def start_process(
         self, name: str, payload: Mapping[str, object], inputs: Mapping[str, object], *, now: datetime = NOW
     ) -> "subprocess.Popen[bytes]":
-        """The same as a process, which can be killed."""
+        """Start the same run as a process that can be killed."""
         folder = Path(mkdtemp(dir=self.folder))
         (folder / "event.json").write_text(json.dumps(payload), "utf-8")
         environment = {
@@ -78,7 +88,10 @@ class BranchShop:
     def kill_at_request(
         self, start: Callable[[], "subprocess.Popen[bytes]"], request_number: int, *, applied: bool
     ) -> bool:
-        """Whether a process came to its request number `step`; killed there, before or after GitHub did the work."""
+        """Kill a process at its request number `step`, before or after GitHub applied it.
+
+        Return whether the process made that many requests.
+        """
         process: list[subprocess.Popen[bytes]] = []
         self.github.fail(
             meanwhile(lambda: process[0].send_signal(signal.SIGKILL), applied=applied), skip=request_number
@@ -91,18 +104,18 @@ class BranchShop:
         return code != 0
 
     def commit_by_hand(self, files: Files, branch: str = BRANCH) -> str:
-        """A commit by hand."""
+        """Commit by hand, as a person would."""
         return self.repository.commit(files, message="By hand", branch=branch)
 
     def replace_branch(self, files: Files | None = None, branch: str = BRANCH) -> str:
-        """A commit by hand that has nothing to do with what was there, in its place."""
+        """Replace a branch by a commit without parents, as a force push would."""
         return self.repository.commit(files or {}, message="By force", branch=branch, parents=[])
 
     def read(self, path: str, branch: str = BRANCH) -> bytes | None:
         return self.repository.read(path, branch)
 
     def files(self, branch: str = BRANCH) -> dict[str, bytes]:
-        """Everything on a branch."""
+        """Contents of all files on a branch, by path."""
         head = self.repository.head(branch)
         commit = self.repository.git.commit(head or "")
         changes = self.repository.git.changes(None, commit.tree) if commit else {}
@@ -112,14 +125,10 @@ class BranchShop:
         return {path: content for path, content in self.files(branch).items() if path.startswith(FACTS_FOLDER)}
 
     def fact_ids(self, branch: str = BRANCH) -> list[str]:
-        """The ids of all lines in order; one that lies there twice is here twice."""
+        """Ids of all fact lines, sorted. An id that is stored twice is listed twice."""
         return sorted(
             json.loads(line)["id"] for content in self.fact_files(branch).values() for line in content.splitlines()
         )
-
-
-def deployment_ids(*numbers: int) -> list[str]:
-    return [f"github:deployment:{number}" for number in numbers]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A real browser, Debian's Chromium, that reaches nothing beyond this machine and tells all that it was asked for."""
+"""Debian's Chromium without network; every complaint and request of a page is recorded."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from support.tools import require_tool
 
 @dataclass
 class WatchedPage:
-    """A page, what it complained about, and every address it asked for beyond files and data."""
+    """A page, its console errors, and the URLs it requested other than files and data."""
 
     page: Page
     complaints: list[str] = field(default_factory=list)
@@ -24,7 +24,7 @@ class WatchedPage:
 
 @contextmanager
 def launch_chromium() -> Iterator[Browser]:
-    """The browser; without one the test is skipped, and fails in CI."""
+    """Start the browser. Without Chromium the test is skipped; in CI it fails."""
     program = require_tool("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
@@ -34,8 +34,8 @@ def launch_chromium() -> Iterator[Browser]:
 
 @contextmanager
 def open_watched_page(browser: Browser, **options: object) -> Iterator[WatchedPage]:
-    """A fresh page without network. `options`: of a browser context, such as `color_scheme` or `viewport`."""
-    context: BrowserContext = browser.new_context(**options)  # type: ignore[arg-type] # a dozen different types
+    """Open an empty page without network. `options` are those of a browser context, such as `color_scheme`."""
+    context: BrowserContext = browser.new_context(**options)  # type: ignore[arg-type] # the options have a dozen different types
     watched = WatchedPage(context.new_page())
     context.route("**/*", lambda route: _allow_local_only(route, watched))
     watched.page.on("console", watched.record_console_message)

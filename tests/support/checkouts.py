@@ -1,4 +1,4 @@
-"""Checkouts to be looked at, and `dora-metrics init` run on them with caught streams."""
+"""Checkouts for `dora-metrics init`, and the command run on them with captured streams."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -52,7 +52,7 @@ CI_WORKFLOW = "name: CI\non: [push, pull_request]\njobs: {test: {runs-on: ubuntu
 
 
 class Terminal(BytesIO):
-    """Where somebody types."""
+    """Standard input that claims to be a terminal."""
 
     def isatty(self) -> bool:
         return True
@@ -67,7 +67,7 @@ class InitRun:
 
 @dataclass(frozen=True)
 class Checkout:
-    """A folder with files, and, if it is one, a git repository."""
+    """A folder with files that is a git repository."""
 
     folder: Path
 
@@ -102,7 +102,7 @@ class Checkout:
         subprocess.run(["git", *arguments], cwd=self.folder, check=True, env=CLEAN_ENVIRONMENT)
 
     def files(self) -> dict[str, bytes]:
-        """All files but git's, by their names."""
+        """Contents of all files except git's, by path."""
         paths = (path for path in self.folder.rglob("*") if path.is_file() and ".git" not in path.parts)
         return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in paths}
 
@@ -119,7 +119,7 @@ class Checkout:
     def run_init(
         self, *options: str, answer: str | None = None, environment: Mapping[str, str] | None = None
     ) -> InitRun:
-        """The command; `answer` is what is typed at a terminal, without one there is none."""
+        """Run the command. `answer` is typed at a terminal; None means there is no terminal."""
         stdin = BytesIO() if answer is None else Terminal(f"{answer}\n".encode())
         stdout, stderr = StringIO(), StringIO()
         world = Runtime({**CLEAN_ENVIRONMENT, **(environment or {})}, stdin, stdout, stderr, NOW, lambda _: None)
@@ -128,5 +128,5 @@ class Checkout:
 
 
 def workflow(name: str, **jobs: object) -> str:
-    """A workflow that runs at a push."""
+    """A workflow that runs on push."""
     return yaml.safe_dump({"name": name, "on": {"push": None}, "jobs": jobs}, allow_unicode=True)

@@ -1,4 +1,4 @@
-"""Payloads and runs as small as they can be; what a test is about is given by keyword."""
+"""The smallest valid payloads and runs; a test passes the fields that it is about."""
 
 import json
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ Payload = dict[str, Any]
 
 
 def at(text: str) -> datetime:
-    """A time such as `20T14:05` of November 2026."""
+    """A time in November 2026, such as `20T14:05`."""
     return datetime.fromisoformat(f"2026-11-{text}Z")
 
 
@@ -42,7 +42,7 @@ def settings(**inputs: object) -> Settings:
 
 
 def observe_event(event: str, payload: Payload, *ledger_sources: str, **inputs: object) -> Observation:
-    """What an event of acme/shop says; `known` are the ledger's sources, `given` are settings."""
+    """Map an event of acme/shop to facts. `ledger_sources` are the sources in the ledger, `inputs` the settings."""
     return observe(make_run(event), payload, settings(**inputs), frozenset(ledger_sources))
 
 
@@ -130,7 +130,7 @@ def issue(action: str = "opened", *labels: str, event: Payload | None = None, **
 
 
 def form(**answers: str) -> str:
-    """The body that GitHub makes of a form; `detected_at` is the field Detected at."""
+    """The issue body that GitHub makes of a form. The keyword `detected_at` becomes the field `Detected at`."""
     texts = ((name.capitalize().replace("_", " "), answer) for name, answer in answers.items())
     return "\r\n".join(f"### {label}\r\n\r\n{answer}\r\n" for label, answer in texts)
 

@@ -1,7 +1,7 @@
-"""Facts as small as they can be, and the answer to them: a test says only what it is about.
+"""The smallest valid facts, and the results computed from them; a test passes the fields that it is about.
 
-Times are of the year 2024 and in UTC: `03-05T12:00`, `03-05`, or a whole one such as `2023-12-31T23:30`.
-Facts are numbered within their kind; where an id or a sha is wanted, the number does.
+Times are in 2024 and in UTC: `03-05T12:00`, `03-05`, or a complete one such as `2023-12-31T23:30`.
+Facts of a kind are numbered; a number stands for the id or sha wherever one is needed.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ def at(text: str) -> datetime:
 
 
 def sha(name: object) -> str:
-    """A commit sha made of a name."""
+    """A commit sha derived from any name."""
     return hashlib.sha1(str(name).encode(), usedforsecurity=False).hexdigest()
 
 
@@ -55,7 +55,7 @@ def commit_id(number: int) -> str:
 
 
 def deployment(number: int, finished_at: str = "03-05T12:00", **fields: Any) -> Deployment:  # noqa: ANN401
-    """A success in production that delivered nothing, with a sha of its own; `changes` are numbers or ids."""
+    """A success in production with its own sha that delivered nothing; `changes` are numbers or ids."""
     default = Deployment(
         id=deployment_id(number),
         repository="acme/shop",
@@ -72,7 +72,7 @@ def deployment(number: int, finished_at: str = "03-05T12:00", **fields: Any) -> 
 
 
 def failed_deployment(number: int, finished_at: str = "03-05T12:00", **fields: Any) -> Deployment:  # noqa: ANN401
-    """A run that failed before it reached users."""
+    """An attempt that failed before it reached users."""
     return deployment(number, finished_at, **{"status": "failure", **fields})
 
 
@@ -88,7 +88,7 @@ def direct_commit(number: int, authored_at: str | None = "03-01", **fields: Any)
 
 
 def commits(*authored_at: str) -> tuple[Commit, ...]:
-    """The commits of a pull request."""
+    """Commits of a pull request, authored at these times."""
     return tuple(Commit(sha(text), at(text)) for text in authored_at)
 
 
@@ -131,7 +131,7 @@ def _replace(fact: F, fields: dict[str, Any]) -> F:
 
 
 def deployments_of_versions(versions: str, hours: int = 3) -> list[Deployment]:
-    """Successes of these versions, each with its sha, every so many hours from 1 March: `V1 V2 V1`; `-` has no sha."""
+    """Successes of these versions, `hours` apart from 1 March on: `V1 V2 V1`. `-` has no sha."""
     start = at("03-01")
     return [
         deployment(
@@ -145,7 +145,7 @@ def deployments_of_versions(versions: str, hours: int = 3) -> list[Deployment]:
 
 
 def document_of(*facts: Struct, **settings: Any) -> schema.Document:  # noqa: ANN401
-    """What `compute` makes of facts."""
+    """The document that `compute` writes for these facts."""
     return results_of(*facts, **settings).document
 
 
@@ -156,7 +156,7 @@ def results_of(
     zone: str = "UTC",
     **policy: Any,  # noqa: ANN401
 ) -> Results:
-    """All that reports are made from; `policy` are settings."""
+    """The results that reports are made from; `policy` holds fields of Policy."""
     resolved_policy, window_spec = Policy(zone=ZoneInfo(zone), **policy), windows.parse_window(window, ZoneInfo(zone))
     records = evaluate_facts(cast("tuple[Fact, ...]", facts), resolved_policy)
     return Results(
@@ -165,18 +165,18 @@ def results_of(
 
 
 def scope_of(*facts: Struct, **settings: Any) -> schema.ScopeMetrics:  # noqa: ANN401
-    """The only scope of the answer."""
+    """The only scope of the document."""
     (scope,) = document_of(*facts, **settings).scopes
     return scope
 
 
 def metrics_of(*facts: Struct, **settings: Any) -> schema.Metrics:  # noqa: ANN401
-    """The numbers of the only scope."""
+    """The metrics of the only scope."""
     return scope_of(*facts, **settings).metrics
 
 
 def failure_rules(*facts: Struct, **settings: Any) -> dict[int, str]:  # noqa: ANN401
-    """The rule by which each deployment failed, by number; of all scopes."""
+    """The rule by which each deployment failed, by its number, over all scopes."""
     failures = [
         failure for scope in document_of(*facts, **settings).scopes for failure in scope.evidence.failed_deployments
     ]
@@ -186,7 +186,7 @@ def failure_rules(*facts: Struct, **settings: Any) -> dict[int, str]:  # noqa: A
 
 
 def unmatched_reasons(*facts: Struct, **settings: Any) -> dict[int, str]:  # noqa: ANN401
-    """Why each incident matches no deployment, by number; of all scopes."""
+    """The reason why each incident matches no deployment, by its number, over all scopes."""
     scopes = document_of(*facts, **settings).scopes
     return {
         number_of(incident.incident): incident.because

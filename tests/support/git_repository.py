@@ -1,6 +1,6 @@
-"""Real git repositories, commit by commit, and what `report` makes of them.
+"""Real git repositories, made commit by commit, and the output of `report` on them.
 
-Times are those of `support.making`: of the year 2024 and in UTC, `03-05T12:00`.
+Times are as in `support.facts`: in 2024 and in UTC, such as `03-05T12:00`.
 """
 
 import json
@@ -27,14 +27,14 @@ CLEAN_ENVIRONMENT = {
     "GIT_COMMITTER_NAME": "Ada",
     "GIT_COMMITTER_EMAIL": "ada@example.org",
 }
-"""The same git on every machine."""
+"""Environment in which git behaves the same on every machine."""
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
 
 @dataclass(frozen=True)
 class GitRepository:
-    """A repository in a folder. Commits hold no files: a history is all that is read."""
+    """A repository in a folder. Commits hold no files, since only the history is read."""
 
     folder: Path
 
@@ -71,7 +71,7 @@ class GitRepository:
         author: str = ADA,
         committer: str = ADA,
     ) -> str:
-        """A commit, and the branch main on it."""
+        """Write a commit and move main to it; return its sha."""
         lines = [
             f"tree {EMPTY_TREE}",
             *(f"parent {parent}" for parent in parents),
@@ -81,13 +81,13 @@ class GitRepository:
         return self.write_commit("\n".join([*lines, "", message + "\n"]).encode())
 
     def write_commit(self, raw: bytes) -> str:
-        """A commit from its bytes, whatever they say."""
+        """Write a commit from raw bytes, valid or not, and move main to it."""
         sha = self.git("hash-object", "-t", "commit", "-w", "--stdin", "--literally", stdin=raw)
         self.git("update-ref", "refs/heads/main", sha)
         return sha
 
     def tag(self, name: str, target: str, at: str | None = None) -> None:
-        """A tag; an annotated one where it has a time of its own."""
+        """Create a tag: annotated if `at` is given, otherwise lightweight."""
         if at is None:
             self.git("update-ref", f"refs/tags/{name}", target)
             return
@@ -96,7 +96,7 @@ class GitRepository:
         self.git("update-ref", f"refs/tags/{name}", self.git("mktag", stdin=raw))
 
     def release(self, name: str, message: str, *parents: str, at: str, tagged: str | None = None) -> str:
-        """A commit and a tag on it."""
+        """Write a commit and a tag on it; return the sha."""
         sha = self.commit(message, *parents, at=at)
         self.tag(name, sha, tagged)
         return sha
@@ -107,19 +107,19 @@ def merge_message(number: int, branch: str = "acme/topic", title: str = "A title
 
 
 def two_releases(repository: GitRepository) -> tuple[str, str]:
-    """Two releases; the second brings one commit that waited a day."""
+    """Create two releases; the second delivers one commit that waited a day."""
     first = repository.release("v1.0.0", "Start", at="03-01")
     return first, repository.release("v1.1.0", "More", first, at="03-02", tagged="03-03")
 
 
 def unix_seconds(text: str) -> int:
-    """A time, or the number itself that git is to write."""
+    """Unix seconds of a time; digits are taken as they are."""
     return int(text) if text.lstrip("-").isdecimal() else int(at(text).timestamp())
 
 
 @dataclass(frozen=True)
 class ReportRun:
-    """What `report` said."""
+    """Exit code and output of `report`."""
 
     code: int
     out: str
@@ -154,7 +154,7 @@ class ReportRun:
 
     @property
     def deployments(self) -> dict[str, dict[str, Any]]:
-        """The evidence of each deployment, by its tag."""
+        """Evidence of each deployment, by tag."""
         return {
             evidence["deployment"].removeprefix("git:tag:"): evidence
             for evidence in self.scope["evidence"]["deployments"]
@@ -162,13 +162,13 @@ class ReportRun:
 
     @property
     def changes(self) -> dict[str, list[str] | None]:
-        """What each tag brought: `#7` for a pull request, else the sha of a commit."""
+        """Changes that each tag delivered: `#7` for a pull request, otherwise the sha of a commit."""
         changes_by_tag = ((tag, evidence["changes"]) for tag, evidence in self.deployments.items())
         return {tag: ids if ids is None else [short_id(change) for change in ids] for tag, ids in changes_by_tag}
 
     @property
     def lead_time_hours(self) -> dict[str, float]:
-        """The lead time of each change that has one."""
+        """Lead time in hours of each change that has one."""
         return {
             short_id(lead_time["change"]): lead_time["seconds"] / 3600
             for lead_time in self.scope["evidence"]["lead_times"]
@@ -176,7 +176,7 @@ class ReportRun:
 
     @property
     def failure_rules(self) -> dict[str, str]:
-        """The tags that failed, and by which rule."""
+        """The failed tags, each with its rule."""
         failed_deployments = self.scope["evidence"]["failed_deployments"]
         return {failure["deployment"].removeprefix("git:tag:"): failure["rule"] for failure in failed_deployments}
 
@@ -187,7 +187,7 @@ def short_id(identity: str) -> str:
 
 @dataclass(frozen=True)
 class ReportCommand:
-    """The command, in a folder of its own; every window is `all`, unless a flag says otherwise."""
+    """The command, run in its own folder. The window is `all` unless a flag says otherwise."""
 
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Worlds to read the past of, and what was read of them."""
+"""Repositories on a fake GitHub, and what a read of their history returns."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,7 +26,7 @@ def at(hours: float) -> datetime:
 
 @dataclass
 class HistoryRead:
-    """All that one reading found, and how many requests it took."""
+    """Result of one read of the history: facts, cursors, notes, and how many requests it made."""
 
     gathered: GatheredHistory
     linked: ResolvedChanges
@@ -84,7 +84,7 @@ def read_fake_history(
     event: str = "schedule",
     **inputs: Any,  # noqa: ANN401 - settings
 ) -> HistoryRead:
-    """One reading and its linking, with the ledger that there is; of security alerts only where they are named."""
+    """Read a history and link it with the facts of the ledger. Alerts are read only if `security` is given."""
     settings = Settings.model_validate({"security": "none", **inputs})
     client = make_client(github, token)
     parts = list(
@@ -100,18 +100,18 @@ def read_fake_history(
 
 
 def ledger_after(ledger: dict[str, Fact], history: HistoryRead) -> dict[str, Fact]:
-    """The ledger with what a reading found."""
+    """The ledger after the facts of a read were added."""
     with_read_facts = {**ledger, **{fact.id: fact for fact in changed_facts(ledger, history.gathered.facts.values())}}
     return {**with_read_facts, **{fact.id: fact for fact in changed_facts(with_read_facts, history.linked.facts)}}
 
 
 def merge_pull_request(shop: Repository, title: str, hours: float, method: str = "squash", **pull_fields: Any) -> str:  # noqa: ANN401
-    """A pull request merged an hour after it was opened; its merge commit."""
+    """Merge a pull request an hour after it was opened; return the sha of the merge commit."""
     pull_request = shop.pull(title, files={f"{title}.txt": title}, created_at=at(hours - 1), **pull_fields)
     return shop.merge_pull(pull_request, method=method, at=at(hours))  # type: ignore[arg-type]
 
 
 def deploy(shop: Repository, hours: float, *, sha: str | None = None, **deployment_fields: Any) -> str:  # noqa: ANN401
-    """A deployment that took six minutes; the id of its fact."""
+    """Create a deployment that took six minutes; return the id of its fact."""
     deployment = shop.deployment(sha=sha, at=at(hours - 0.1), finished_at=at(hours), **deployment_fields)
     return f"github:deployment:{deployment.database_id}"

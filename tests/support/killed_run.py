@@ -1,4 +1,4 @@
-"""A run in a folder that is killed just before it changes its file number N: `python dying.py FOLDER NOW FACT N`."""
+"""A run that is killed before its file change number N: `python killed_run.py FOLDER NOW FACT N`."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ ENDPOINT = "http://127.0.0.1:1"
 
 
 def kill_before_change(change: int) -> None:
-    """Lets this process die before it replaces or removes so many files."""
+    """Kill this process before it replaces or removes its file number `change`, counted from 0."""
     remaining = change
 
     def counted(method: Any) -> Any:  # noqa: ANN401 - two methods of Path

@@ -1,4 +1,4 @@
-"""A repository after some months of work, as large as the budget of requests is made for."""
+"""A repository after some months of work: the size that the request budget is made for."""
 
 from itertools import count
 
@@ -12,7 +12,7 @@ _numbers = count()
 
 
 def fill_repository(shop: Repository) -> None:
-    """350 closed pull requests, a tenth of them not merged; 900 commits, 150 deployments, 70 issues."""
+    """Add 350 closed pull requests (a tenth of them not merged), 900 commits, 150 deployments and 70 issues."""
     for number in range(PULL_COUNT):
         hours = number + 1.0
         direct_commits = [] if number % 10 == 9 else range(2 if number % 3 == 1 else 1)

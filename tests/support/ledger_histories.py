@@ -1,4 +1,4 @@
-"""Histories as no team has them, told run by run: late, twice, changed afterwards, withdrawn, by two services."""
+"""Random histories, run by run: facts that are late, repeated, changed, retracted, of two services."""
 
 import random
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ _HOURS_LATE = (500, 3000, 5000)
 
 
 class RandomHistory:
-    """Each run sees one to three things; `told` is every fact as it was last told."""
+    """A history whose runs report one to three facts each. `facts` holds the latest state of each reported fact."""
 
     def __init__(self, seed: int) -> None:
         self.rng = random.Random(seed)
@@ -52,7 +52,7 @@ class RandomHistory:
             yield from self._changes_of(fact)
 
     def _changes_of(self, fact: Fact) -> Iterator[Fact]:
-        """The changes of a deployment, which GitHub names with it; a dispatch may name their ids only."""
+        """Report changes of a deployment, as GitHub does; a dispatch may give only their ids."""
         for name in (fact.changes or ()) if isinstance(fact, Deployment) else ():
             if name in self.unreported_changes and self.rng.random() < 0.7:
                 self.facts[name] = self.unreported_changes.pop(name)
@@ -89,7 +89,7 @@ class RandomHistory:
         return deployment(self.number, self.now, environment="staging", service="web", changes=changes)
 
     def _change(self) -> Fact | None:
-        """Perhaps long ago, and perhaps nobody tells of it before it is delivered."""
+        """A change, perhaps merged long ago, perhaps reported only when it is delivered."""
         merged = self.now - timedelta(hours=self.rng.choice((1, 100, 1000, 3000)))
         hotfix = ("hotfix",) if self.rng.random() < 0.2 else ()
         change_fact = change(self.number, merged, labels=hotfix, bot=self.rng.random() < 0.1)
@@ -120,7 +120,7 @@ class RandomHistory:
         return updated
 
     def _move_finish_time(self) -> Fact | None:
-        """A deployment with a new status, now or long ago."""
+        """A deployment that gets a new finish time, now or long ago."""
         at = self.now - timedelta(hours=self.rng.choice((1, *_HOURS_LATE[1:])))
         deployments = [fact for fact in self.facts.values() if isinstance(fact, Deployment) and not fact.retracted]
         deployments = [

@@ -1,11 +1,11 @@
-"""Ledgers that grow old, for tests: facts at any time, runs that see them, and what all facts together say."""
+"""Ledgers that span many months: facts at any time, runs that record them, and the numbers of all facts together."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -17,22 +17,20 @@ from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.totals import Totals
 from dora_metrics.core.reports.prometheus import exposition_text
 from dora_metrics.core.scope import Scope
-from dora_metrics.github.events.observe import Observation
 from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, prometheus_families
 from dora_metrics.pipeline.plan import RunResult
-from dora_metrics.pipeline.record import Recorder, RecordRequest
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import fact_files
 from dora_metrics.storage.base import Storage
-from dora_metrics.storage.directory import DirectoryStorage
 from support.facts import sha
+from support.ledger_writer import RUN, record_facts
 
 START = datetime(2025, 1, 3, 9, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
 class InMemoryLedger:
-    """A ledger that is kept nowhere, for histories of many runs."""
+    """A ledger kept in memory, for histories of many runs."""
 
     name = "memory"
     is_persistent = True
@@ -65,11 +63,14 @@ class InMemoryLedger:
         return replace(snapshot, files=files, sequence=number)
 
 
-def record_facts_at(root: Path | Storage, now: datetime, *facts: Fact, **inputs: object) -> RunResult:
-    """A run at that time which saw these facts; `given` are settings."""
-    request = RecordRequest(lambda _: Observation(facts, ""), reads_everything=inputs.get("mode") == "rebuild")
-    ledger = DirectoryStorage(root) if isinstance(root, Path) else root
-    return Recorder(ledger, Settings.model_validate(inputs), now, time.sleep).record(request)
+def record_facts_at(
+    ledger: Path | Storage,
+    now: datetime,
+    *facts: Fact,
+    **inputs: Any,  # noqa: ANN401 - inputs of the action
+) -> RunResult:
+    """Record these facts in a run at `now`; `inputs` make settings."""
+    return record_facts(ledger, *facts, run=replace(RUN, now=now), **inputs)
 
 
 def deployment(number: int, at: datetime, **fields: object) -> Deployment:
@@ -109,13 +110,13 @@ def incident(number: int, at: datetime, resolved: datetime | None = None) -> Inc
 
 
 def exposition_lines(root: Path) -> list[str]:
-    """What the ledger says to Prometheus, without the number of its state."""
+    """Lines of metrics.prom except the ledger's sequence number."""
     lines = (root / "metrics.prom").read_text("utf-8").splitlines()
     return [line for line in lines if not line.startswith("dora_ledger_sequence")]
 
 
 def exposition_from_all_facts(root: Path, run_result: RunResult) -> list[str]:
-    """The same, computed from all facts that lie in the ledger."""
+    """The same lines, computed from all facts in the ledger."""
     facts = fact_files.read(str(root), BytesIO()).facts
     subject = evaluate(facts, Settings(), run_result.results.now)
     lines = exposition_text(prometheus_families(subject, cumulative_totals(subject, facts), 0)).splitlines()
@@ -123,7 +124,7 @@ def exposition_from_all_facts(root: Path, run_result: RunResult) -> list[str]:
 
 
 def differences(ledger: InMemoryLedger, run_result: RunResult) -> dict[object, tuple[object, object]]:
-    """What a run says otherwise than all facts that lie in the ledger: totals, and the numbers of its scopes."""
+    """Totals and scope numbers in which a run differs from all facts in the ledger, as (reported, expected)."""
     facts = layout.parse_ledger(ledger.files).facts
     subject = evaluate(facts, Settings(), run_result.results.now)
     reported, expected = (
@@ -138,7 +139,7 @@ def differences(ledger: InMemoryLedger, run_result: RunResult) -> dict[object, t
 
 
 def _numbers(subject: Results, totals: Totals) -> dict[object, object]:
-    """Scopes without a deployment are left out: nothing is carried of one whose incidents have ended."""
+    """Totals, and numbers of the scopes with a deployment; resolved incidents of other scopes are not retained."""
     deployed = {record.scope for record in subject.evaluation.histories if record.deployments}
     scopes = (
         (Scope(scope_metrics.repository, scope_metrics.service, scope_metrics.environment), scope_metrics)

@@ -1,24 +1,34 @@
-"""One writer of a ledger in a folder: a run that saw these facts. As a script, many runs in a process of their own."""
+"""A run that records facts in a folder. As a script: many runs in a process of their own."""
 
 import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.github.events.observe import Observation, Run
 from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.pipeline.record import Recorder, RecordRequest
 from dora_metrics.settings.model import Settings
+from dora_metrics.storage.base import Storage
 from dora_metrics.storage.directory import DirectoryStorage
 
 RUN = Run("push", "acme/shop", datetime(2026, 11, 21, 12, tzinfo=UTC), run_id="1")
 
 
-def record_facts(root: Path, *facts: Fact, **inputs: object) -> RunResult:
-    """A run that saw these facts; `given` are settings."""
-    request = RecordRequest(lambda _: Observation(facts, ""))
-    return Recorder(DirectoryStorage(root), Settings.model_validate(inputs), RUN.now, time.sleep).record(request)
+def record_facts(
+    ledger: Path | Storage,
+    *facts: Fact,
+    run: Run = RUN,
+    settings: Settings | None = None,
+    **inputs: Any,  # noqa: ANN401 - inputs of the action
+) -> RunResult:
+    """Record these facts in one run, up to the point where sinks are called; `inputs` make settings."""
+    resolved = settings or Settings.model_validate(inputs)
+    storage = DirectoryStorage(ledger) if isinstance(ledger, Path) else ledger
+    request = RecordRequest(lambda _: Observation(facts, ""), reads_everything=resolved.mode == "rebuild")
+    return Recorder(storage, resolved, run.now, time.sleep).record(request)
 
 
 def deployment(name: str, finished: datetime) -> Deployment:
@@ -28,7 +38,7 @@ def deployment(name: str, finished: datetime) -> Deployment:
 
 
 def main(root: str, name: str, count: str) -> None:
-    """Records so many facts, one a run, over three months, and says which are done."""
+    """Record `count` facts over three months, one a run; print the id of each recorded fact."""
     for number in range(int(count)):
         fact = deployment(f"{name}-{number}", datetime(2026, 9, 1, tzinfo=UTC) + timedelta(days=number * 7 % 80))
         record_facts(Path(root), fact, endpoint_url="http://127.0.0.1:1")

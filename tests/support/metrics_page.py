@@ -1,4 +1,4 @@
-"""The page in a browser: opened as a file, with everything that it complains about and asks for."""
+"""The metrics page opened in a browser as a file, with its complaints and requests."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Locator, Page
 from dora_metrics.commands.demo import NOW
 from dora_metrics.core import windows
 from dora_metrics.core.metrics.results import Results
+from dora_metrics.core.reports.site.feeds import WeeksByScope
 from dora_metrics.pipeline import publish
 from dora_metrics.pipeline.evaluate import evaluate
 from dora_metrics.settings.model import Settings
@@ -24,7 +25,7 @@ PHONE_VIEWPORT = {"width": 390, "height": 844}
 
 
 def demo_results(**settings: object) -> Results:
-    """The numbers of the shipped sample."""
+    """Results of the sample facts that the package contains."""
     with as_file(files("dora_metrics") / "sample" / "ledger") as ledger:
         facts = fact_files.read(str(ledger), BytesIO()).facts
     return evaluate(facts, Settings.model_validate(settings), windows.parse_instant(NOW))
@@ -32,7 +33,7 @@ def demo_results(**settings: object) -> Results:
 
 @dataclass(frozen=True)
 class MetricsPage:
-    """A page that somebody looks at."""
+    """An open metrics page."""
 
     watched: WatchedPage
 
@@ -48,7 +49,7 @@ class MetricsPage:
         return self.page.get_by_role("dialog")
 
     def coloured_pixels(self, metric: str) -> int:
-        """How many pixels of a chart have a colour."""
+        """Number of pixels of a chart that have a colour."""
         script = """canvas => {
             const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
             let count = 0;
@@ -59,7 +60,7 @@ class MetricsPage:
         return count
 
     def serious_violations(self) -> list[tuple[str, list[str]]]:
-        """What axe finds wrong that keeps people from reading, with the elements."""
+        """Accessibility violations of axe with impact `serious` or `critical`, with their elements."""
         self.page.evaluate((package_folder("axe-core") / "axe.min.js").read_text("utf-8"))
         report: dict[str, Any] = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [
@@ -71,11 +72,17 @@ class MetricsPage:
 
 @contextmanager
 def open_page(
-    browser: Browser, folder: Path, subject: Results, fragment: str = "", **options: object
+    browser: Browser,
+    folder: Path,
+    results: Results,
+    fragment: str = "",
+    *,
+    weeks: WeeksByScope | None = None,
+    **options: object,
 ) -> Iterator[MetricsPage]:
-    """The page of these numbers; whatever it complained about or asked for by the end is an error."""
+    """Open the page of these results. Any complaint or request by the end of the block is an error."""
     path = folder / "index.html"
-    path.write_text(publish.page_html(subject), "utf-8")
+    path.write_text(publish.page_html(results, weeks), "utf-8")
     with open_watched_page(browser, **options) as watched:
         watched.page.goto(path.as_uri() + (f"#{fragment}" if fragment else ""))
         yield MetricsPage(watched)

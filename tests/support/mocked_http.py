@@ -13,7 +13,7 @@ from support.servers import OK, Answer, Request
 
 @dataclass
 class MockedHost:
-    """What was sent to a host that exists in this process alone; its answers in their order, the last one for good."""
+    """A host in this process that gives its answers in order, repeats the last one, and keeps its requests."""
 
     answers: tuple[Answer, ...]
     requests: list[Request] = field(default_factory=list)
@@ -33,7 +33,7 @@ class MockedHost:
 
 @contextmanager
 def mocked(*answers: Answer) -> Iterator[MockedHost]:
-    """A host with these answers (without any: 200), in the place of `support.servers.listen`."""
+    """Mock a host with these answers; the default is 200. It replaces `support.servers.listen`."""
     host = MockedHost(answers or (OK,))
     address = re.compile(rf"http://([^/@]*@)?{re.escape(host.host)}(/.*)?")
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:

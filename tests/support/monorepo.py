@@ -1,4 +1,4 @@
-"""A monorepo on a GitHub of our own: two services, their deployments, and event runs in a checkout with its config."""
+"""A monorepo on a fake GitHub: two services, their deployments, and event runs in a checkout with its config."""
 
 import json
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ def at(hours: float) -> datetime:
 
 
 class Monorepo:
-    """`services` as in the config file; its services and the whole are deployed once, at hour 0."""
+    """`services` is the config of services. Each service and the repository as a whole are deployed once, at hour 0."""
 
     def __init__(self, github: FakeGitHub, folder: Path, services: object = SERVICES) -> None:
         self.github, self.folder = github, folder
@@ -32,19 +32,19 @@ class Monorepo:
             self.deploy(service, hours=0)
 
     def commit(self, *paths: str, hours: float, message: str = "By hand", committed: float | None = None) -> str:
-        """A commit that no pull request brought; `committed`: the hour by its committer's clock."""
+        """Commit without a pull request; `committed` is the hour of the committer's clock."""
         files = dict.fromkeys(paths, f"{message} {hours}")
         committer_date = None if committed is None else at(committed)
         return self.repository.commit(files, message=message, author_date=at(hours), committer_date=committer_date)
 
     def pull(self, title: str, paths: Iterable[str], *, method: MergeMethod = "squash", hours: float = 1) -> str:
-        """A merged pull request, opened an hour before; returns the id of its change."""
+        """Merge a pull request that was opened an hour before; return the id of its change."""
         pull_request = self.repository.pull(title, files=dict.fromkeys(paths, title), created_at=at(hours - 1))
         self.repository.merge_pull(pull_request, method=method, at=at(hours))
         return f"github:pull:acme/shop#{pull_request.number}"
 
     def deploy(self, service: str | None, *, hours: float, number: int | None = None) -> ActionRun:
-        """A deployment of the default branch whose payload names its service; a number that was there is that one."""
+        """Deploy the default branch with `service` in the payload. A used `number` is the same deployment again."""
         self.deployments += number is None
         payload = deployment_status(
             number or self.deployments,
@@ -57,7 +57,7 @@ class Monorepo:
     def run_event(
         self, name: str, payload: dict[str, object], *, hours: float | None = None, **inputs: str
     ) -> ActionRun:
-        """An event run; `hours`: the hour by the runner's clock, in a run of its own."""
+        """Run the action on an event; `hours` is the hour of the runner's clock, in a run of its own."""
         all_inputs = {"ledger": "branch:dora-metrics", "github-token": self.github.token, **inputs}
         environment = {"GITHUB_API_URL": self.github.api_url, "GITHUB_SHA": str(self.repository.head())}
         if hours is not None:
@@ -67,24 +67,24 @@ class Monorepo:
         )
 
     def ledger_facts(self, kind: str) -> dict[str, dict[str, object]]:
-        """The facts of a kind that the ledger holds, by id."""
+        """Facts of a kind in the ledger, by id."""
         text = self.repository.read("facts/2026/11.jsonl", "dora-metrics") or b""
         facts = (json.loads(line) for line in text.splitlines())
         return {fact["id"]: fact for fact in facts if fact["kind"] == kind}
 
 
 def delivered_changes(ran: ActionRun) -> object:
-    """The ids of the changes that the event's deployment brought."""
+    """Ids of the changes that the event's deployment delivered."""
     return next(fact for fact in ran.facts if fact["kind"] == "deployment")["changes"]
 
 
 def services_of_changes(ran: ActionRun) -> dict[object, object]:
-    """The service of each change that was recorded beside it, by id."""
+    """Service of each change recorded with the deployment, by id."""
     return {fact["id"]: fact["service"] for fact in ran.facts if fact["kind"] == "change"}
 
 
 def lead_times(ran: ActionRun) -> dict[str, dict[str, float]]:
-    """For each scope, by its service, the seconds that each change took."""
+    """Lead time in seconds of each change, by service."""
     scopes = json.loads(ran.outputs["metrics"])["scopes"]
     return {
         scope["service"]: {lead_time["change"]: lead_time["seconds"] for lead_time in scope["evidence"]["lead_times"]}

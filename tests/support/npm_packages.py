@@ -1,4 +1,4 @@
-"""What `npm ci` installs into tests/web/node_modules: GitHub's example payloads and their schemas."""
+"""Packages that `npm ci` installs into tests/web/node_modules, such as GitHub's example payloads and their schemas."""
 
 import json
 import os
@@ -13,7 +13,7 @@ NODE_MODULES = ROOT / "tests" / "web" / "node_modules"
 
 
 def package_folder(name: str) -> Path:
-    """Folder of an npm package, or skip the test; in CI, where it has to be there, fail."""
+    """Folder of an npm package. Without it the test is skipped; in CI it fails."""
     if (folder := NODE_MODULES / name).is_dir():
         return folder
     reason = f"{name} is not installed; run `npm ci` in tests/web"
@@ -23,7 +23,7 @@ def package_folder(name: str) -> Path:
 
 
 def example_payloads(event: str) -> list[dict[str, Any]]:
-    """GitHub's example payloads of an event, of github.com and of every server version there is."""
+    """GitHub's example payloads of an event, for github.com and for every server version."""
     payloads: list[dict[str, Any]] = []
     for index in sorted(package_folder("@octokit/webhooks-examples").glob("*/index.json")):
         for entry in json.loads(index.read_text(encoding="utf-8")):
@@ -32,6 +32,6 @@ def example_payloads(event: str) -> list[dict[str, Any]]:
 
 
 def event_schema(definition: str) -> dict[str, Any]:
-    """The JSON Schema of one event, as in `issues$closed`."""
+    """The JSON Schema of one event, such as `issues$closed`."""
     full_schema = json.loads((package_folder("@octokit/webhooks-schemas") / "schema.json").read_text(encoding="utf-8"))
     return {"$ref": f"#/definitions/{definition}", "definitions": full_schema["definitions"]}

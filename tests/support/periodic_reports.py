@@ -1,4 +1,4 @@
-"""Reports of a few facts, as text."""
+"""Periodic reports of a few facts, as text."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +17,12 @@ from dora_metrics.templates import load_parts, load_template
 from support.facts import at
 
 MONDAY = "03-18T06:00"
-"""In 2024, of which the week before, the 11th, begins on 11 March."""
+"""A Monday in 2024. The week before, week 11, begins on 11 March."""
 
 
 @dataclass(frozen=True)
 class RenderedReport:
-    """A report of the only scope: the letter, and its lines by what they begin with."""
+    """A report of the only scope: its issue body, and access to its lines."""
 
     issue_body: IssueBody
 
@@ -35,12 +35,12 @@ class RenderedReport:
         return self.text.splitlines()[0]
 
     def row(self, name: str) -> list[str]:
-        """The cells of a line of the table."""
+        """Cells of a table row."""
         (line,) = (line for line in self.text.splitlines() if line.startswith(f"| {name} |"))
         return [cell.strip() for cell in line.strip("|").split("|")][1:]
 
     def section(self, title: str) -> list[str]:
-        """The lines below a heading, without empty ones; none where there is no such heading."""
+        """Lines below a heading without empty ones; none if the heading is missing."""
         _, _, after = self.text.partition(f"### {title}\n")
         below = after.split("\n#", maxsplit=1)[0].split("\n<details", maxsplit=1)[0]
         return [line for line in below.splitlines() if line]
@@ -53,7 +53,7 @@ def report_input(
     zone: str = "UTC",
     **policy: Any,  # noqa: ANN401 - fields of Policy
 ) -> ReportInput:
-    """What a report of the only scope is made from."""
+    """The input of a report of the only scope."""
     resolved_policy, time, window_spec = (
         Policy(zone=ZoneInfo(zone), **policy),
         at(now),
@@ -73,7 +73,7 @@ def render_report(
     text: str | None = None,
     **settings: Any,  # noqa: ANN401 - fields of Policy
 ) -> RenderedReport:
-    """The report of the only scope, by the usual template or another one."""
+    """The report of the only scope, from the default template or from `text`."""
     return RenderedReport(
         render_issue_body(
             report_input(*facts, kind=kind, **settings), text or load_template(f"{kind}.md.j2"), load_parts()

@@ -1,4 +1,4 @@
-"""The program as it starts by itself, but at a time that a test gives: `python clocked.py 2026-11-21T12:00:00Z`."""
+"""Run the program with a fixed clock: `python run_at_time.py 2026-11-21T12:00:00Z`."""
 
 import os
 import sys

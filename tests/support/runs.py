@@ -1,6 +1,7 @@
-"""Event runs in tests: the real program on a made environment, with its streams and files caught."""
+"""Run the action in tests: the real program with its own environment, streams and files."""
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ FAST_LIMITS = HttpLimits(connect_seconds=0.5, read_seconds=0.5, tries=2, pause_s
 
 @dataclass(frozen=True)
 class ActionRun:
-    """What one run left behind."""
+    """Exit code, log, summary and outputs of one run."""
 
     code: int
     log: str
@@ -29,6 +30,19 @@ class ActionRun:
         return facts
 
 
+class PausedClock:
+    """A clock that only a run's pauses advance."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def pause(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
 def run_action(
     folder: Path,
     event: str,
@@ -38,8 +52,9 @@ def run_action(
     now: datetime = NOW,
     environment: Mapping[str, str] | None = None,
     pause: Callable[[float], None] = lambda _: None,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> ActionRun:
-    """Runs the action in `folder` on an event; `payload` None: there is no event file."""
+    """Run the action in `folder` on an event. `payload` None means that there is no event file."""
     paths = {name: folder / f"{name}.txt" for name in ("output", "summary", "event")}
     for name in ("output", "summary"):
         paths[name].write_text("", "utf-8")
@@ -66,14 +81,14 @@ def run_action(
         **(environment or {}),
     }
     log, errors = StringIO(), StringIO()
-    world = Runtime(variables, BytesIO(), log, errors, now, pause, http_limits=FAST_LIMITS)
-    code = action.run(world)
+    runtime = Runtime(variables, BytesIO(), log, errors, now, pause, monotonic, FAST_LIMITS)
+    code = action.run(runtime)
     text = paths["output"].read_text("utf-8")
     return ActionRun(code, log.getvalue() + errors.getvalue(), paths["summary"].read_text("utf-8"), parse_outputs(text))
 
 
 def parse_outputs(text: str) -> dict[str, str]:
-    """GITHUB_OUTPUT as the runner reads it: `name<<delimiter`, lines, the delimiter alone on a line."""
+    """Parse GITHUB_OUTPUT as the runner does: `name<<delimiter`, the lines, the delimiter on a line of its own."""
     outputs: dict[str, str] = {}
     lines = iter(text.splitlines())
     for line in lines:
@@ -112,6 +127,11 @@ def deployment_status(
         },
         "repository": {"name": "shop", "full_name": "acme/shop", "default_branch": "main"},
     }
+
+
+def deployment_ids(*numbers: int) -> list[str]:
+    """Ids of the facts of these deployments."""
+    return [f"github:deployment:{number}" for number in numbers]
 
 
 def incident_issue(number: int = 9, title: str = "Checkout answers 500", **issue: object) -> dict[str, object]:

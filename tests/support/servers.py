@@ -1,6 +1,6 @@
-"""Real servers on loopback ports for tests: a listener that answers as it is told, Pushgateway, Prometheus.
+"""Real servers on loopback ports: a listener with prepared answers, a Pushgateway, a Prometheus.
 
-Each is a context manager, and what it starts it ends, by its process id.
+Each is a context manager and stops by process id what it started.
 """
 
 import json
@@ -25,7 +25,7 @@ _READY_SECONDS = 30
 
 @dataclass(frozen=True)
 class Request:
-    """What a client sent."""
+    """A request that a listener received."""
 
     method: str
     path: str
@@ -40,9 +40,9 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a listener does with a request: a status with a body, silence, or a cut line.
+    """What a listener does with a request: answer, hang, or drop the connection.
 
-    `cut_after`: so many bytes of the body are sent, and no more although more was promised.
+    `cut_after`: send only this many bytes of the promised body.
     """
 
     status: int = 200
@@ -57,7 +57,7 @@ OK = Answer()
 
 
 class Listener:
-    """A small HTTP server: its answers in their order, the last one again and again."""
+    """A small HTTP server that gives its answers in order and repeats the last one."""
 
     def __init__(self, server: ThreadingHTTPServer, answers: Sequence[Answer]) -> None:
         self._answers = answers
@@ -82,7 +82,7 @@ class Listener:
 
 @contextmanager
 def listen(*answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[Listener]:
-    """A listener with these answers; without any it says 200."""
+    """Start a listener with these answers; the default is 200."""
     server = _Server(("127.0.0.1", 0), _Handler)
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
@@ -99,11 +99,11 @@ def listen(*answers: Answer, tls: ssl.SSLContext | None = None) -> Iterator[List
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = False  # closing waits for them, so that none outlives its test
+    daemon_threads = False  # closing waits for the threads, so that none outlives its test
     listener: Listener
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that has gone away is part of the tests."""
+        """Ignore clients that have disconnected."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -121,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif not answer.drop:
             self._send(answer)
 
-    do_GET = do_POST = do_PUT = handle_any  # noqa: N815 - http.server's names
+    do_GET = do_POST = do_PUT = handle_any  # noqa: N815 - names that http.server requires
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)
@@ -131,12 +131,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(answer.body[: answer.cut_after])
 
     def log_message(self, *_: object) -> None:
-        """Silence."""
+        """Log nothing."""
 
 
 @contextmanager
 def dripping(start: bytes, drop: bytes) -> Iterator[str]:
-    """The address of a server that sends `start`, then `drop` every tenth of a second for as long as anybody reads."""
+    """Start a server that sends `start`, then `drop` every tenth of a second; yield its URL."""
     server = socket.create_server(("127.0.0.1", 0))
     ended = Event()
 
@@ -163,7 +163,7 @@ def dripping(start: bytes, drop: bytes) -> Iterator[str]:
 
 
 def self_signed(folder: Path) -> ssl.SSLContext:
-    """TLS for a listener, by a certificate that nobody vouches for."""
+    """TLS context for a listener with a self-signed certificate."""
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     options = ["-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
     command = [str(require_tool("openssl")), "req", *options, "-keyout", str(key), "-out", str(certificate)]
@@ -182,7 +182,7 @@ def free_port() -> int:
 
 @contextmanager
 def _running(command: Sequence[str], url: str, log: Path) -> Iterator[str]:
-    """A program that serves `url`, from when it is ready until the end of the block."""
+    """Run a program that serves `url` for the duration of the block; wait until it is ready."""
     with log.open("wb") as output, subprocess.Popen(command, stdout=output, stderr=output) as process:
         try:
             _await_ready(process, f"{url}/-/ready", log)
@@ -209,7 +209,7 @@ def _await_ready(process: "subprocess.Popen[bytes]", url: str, log: Path) -> Non
 
 @contextmanager
 def pushgateway(folder: Path, *options: str) -> Iterator[str]:
-    """The address of a Pushgateway that forgets everything at its end (Debian's keeps a file otherwise)."""
+    """Start a Pushgateway that keeps no file (Debian's does by default); yield its URL."""
     program, port = require_tool("prometheus-pushgateway"), free_port()
     command = [str(program), f"--web.listen-address=127.0.0.1:{port}", "--persistence.file=", *options]
     with _running(command, f"http://127.0.0.1:{port}", folder / "pushgateway.log") as url:
@@ -218,7 +218,7 @@ def pushgateway(folder: Path, *options: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class PushgatewayGroups:
-    """What a Pushgateway holds: each group's labels, and its metrics as `GET /api/v1/metrics` shows them."""
+    """Groups of a Pushgateway with their labels and metrics, as in `GET /api/v1/metrics`."""
 
     groups: list[dict[str, Any]]
 
@@ -233,14 +233,14 @@ class PushgatewayGroups:
         return next((group for group in self.groups if group["labels"] == labels), None)
 
     def samples(self, repository: str, metric: str) -> list[tuple[dict[str, str], float]]:
-        """The series of one counter or gauge of a repository, each with its labels and its value."""
+        """Labels and value of each series of a counter or gauge of a repository."""
         family = (self.group(repository) or {}).get(metric, {"metrics": []})
         return [(series["labels"], float(series["value"])) for series in family["metrics"]]
 
 
 @dataclass(frozen=True)
 class Prometheus:
-    """A running Prometheus, to be asked."""
+    """A running Prometheus that answers queries."""
 
     url: str
 
@@ -251,13 +251,13 @@ class Prometheus:
         return result
 
     def value(self, query: str) -> float | None:
-        """The one value of a query; None without a result."""
+        """The only value of a query; None without a result."""
         result = self.vector(query)
         assert len(result) <= 1, f"{query} has {len(result)} results"
         return float(result[0]["value"][1]) if result else None
 
     def await_at_least(self, query: str, expected: float) -> None:
-        """Waits for the scrape that makes it so."""
+        """Wait for the scrape after which the value is at least `expected`."""
         end = time.monotonic() + _READY_SECONDS
         while (value := self.value(query) or 0) < expected:
             assert time.monotonic() < end, f"{query} is {value}, not {expected}"
@@ -266,7 +266,7 @@ class Prometheus:
 
 @contextmanager
 def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes `target` every second, as a Pushgateway wants it."""
+    """Start a Prometheus that scrapes the Pushgateway `target` every second."""
     program, port, settings = require_tool("prometheus"), free_port(), folder / "prometheus.yml"
     gateway = {
         "job_name": "pushgateway",

@@ -1,18 +1,13 @@
-"""What sinks are given in these tests: a few facts of acme/shop, computed as in a run."""
+"""Payloads for sinks: a few facts of acme/shop, computed as in a run."""
 
-import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dora_metrics.core.facts.model import Deployment, Fact
-from dora_metrics.github.events.observe import Observation, Run
 from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, prometheus_families
-from dora_metrics.pipeline.plan import RunResult
-from dora_metrics.pipeline.record import Recorder, RecordRequest
 from dora_metrics.settings.model import Settings
 from dora_metrics.sinks.base import SinkPayload
-from dora_metrics.storage.base import Storage
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 SHOP = "acme/shop"
@@ -37,16 +32,10 @@ def deployment(number: int = 1, days_ago: float = 1, **fields: object) -> Deploy
     return Deployment(**arguments)
 
 
-def record_facts(ledger: Storage, settings: Settings, run: Run, *facts: Fact) -> RunResult:
-    """A run that saw these facts, up to where it would send them."""
-    request = RecordRequest(lambda _: Observation(facts, ""))
-    return Recorder(ledger, settings, run.now, time.sleep).record(request)
-
-
 def sink_payload(
     facts: Iterable[Fact] = (deployment(),), repository: str = SHOP, settings: Mapping[str, object] | None = None
 ) -> SinkPayload:
-    """Facts on their way to a sink, all of them new."""
+    """The payload of facts that are all new."""
     fact_list = list(facts)
     subject = evaluate(fact_list, Settings.model_validate(settings or {}), NOW)
     return SinkPayload(

@@ -1,4 +1,4 @@
-"""Facts as nobody would record them, for properties: few names, so that they meet; times that contradict each other."""
+"""Hypothesis strategies of facts: few names, so that facts refer to each other, and contradictory times."""
 
 from datetime import datetime, timedelta
 
@@ -108,5 +108,5 @@ any_facts: SearchStrategy[Fact] = st.one_of(deployments, deployments, changes, i
 
 
 def fact_lists(max_size: int = 25) -> SearchStrategy[list[Fact]]:
-    """Facts as they are after merging: each id once."""
+    """Lists of facts as after merging: each id at most once."""
     return st.lists(any_facts, max_size=max_size, unique_by=lambda fact: fact.id)

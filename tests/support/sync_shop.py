@@ -1,8 +1,11 @@
-"""A repository with a past on a GitHub of our own, and runs that read it."""
+"""acme/shop with a history on a fake GitHub, and runs that read it."""
 
 import json
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+
+import pytest
 
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
@@ -11,7 +14,7 @@ from support.runs import ActionRun, run_action
 
 
 class SyncShop:
-    """A repository with a past, and runs in it."""
+    """A repository with six deployed pull requests, and runs in it."""
 
     def __init__(self, github: FakeGitHub, folder: Path) -> None:
         self.github, self.folder = github, folder
@@ -21,7 +24,7 @@ class SyncShop:
             self.merge_and_deploy(number)
 
     def merge_and_deploy(self, number: int) -> None:
-        """A pull request that was merged and then deployed."""
+        """Merge a pull request and deploy it an hour later."""
         pull_request = self.repository.pull(
             f"Pull {number}", files={f"{number}.txt": "x"}, created_at=at(24 * number + 1)
         )
@@ -51,3 +54,9 @@ def facts_on_branch(repository: Repository, branch: str = "dora-metrics") -> dic
     facts = [json.loads(line) for line in lines]
     assert len({fact["id"] for fact in facts}) == len(facts)
     return {fact["id"]: fact for fact in facts}
+
+
+@pytest.fixture
+def sync_shop(tmp_path: Path) -> Iterator[SyncShop]:
+    with FakeGitHub(now=lambda: NOW) as github:
+        yield SyncShop(github, tmp_path)

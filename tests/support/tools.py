@@ -1,4 +1,4 @@
-"""Programs that some tests need and a user's machine may lack."""
+"""Programs that some tests need and a machine may lack."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ import pytest
 
 
 def require_tool(tool: str) -> Path:
-    """Return the program, or skip the test; in CI, where it has to be there, fail."""
+    """Path of the program. Without it the test is skipped; in CI it fails."""
     beside_python = Path(sys.executable).with_name(tool)
     program = str(beside_python) if beside_python.exists() else shutil.which(tool)
     if program:

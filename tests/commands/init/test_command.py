@@ -1,4 +1,4 @@
-"""`dora-metrics init` as somebody runs it: what it says first, when it writes, and what it never touches."""
+"""`dora-metrics init` as a user runs it: what it shows first, when it writes, and what it never changes."""
 
 import subprocess
 import sys
@@ -13,29 +13,29 @@ from support.checkouts import CONFIG_PATH, DEPLOY_WORKFLOW, FORM_PATH, WORKFLOW_
 from support.git_repository import CLEAN_ENVIRONMENT
 from support.github_history import at
 
-ALL = {WORKFLOW_PATH, CONFIG_PATH, FORM_PATH}
-DEPLOYING = ".github/workflows/deploy.yml"
+ALL_FILES = {WORKFLOW_PATH, CONFIG_PATH, FORM_PATH}
+DEPLOY_PATH = ".github/workflows/deploy.yml"
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
-    return Checkout.create(tmp_path, {DEPLOYING: DEPLOY_WORKFLOW})
+    return Checkout.create(tmp_path, {DEPLOY_PATH: DEPLOY_WORKFLOW})
 
 
-# --- What it says, and when it writes ---
+# --- Output, and when it writes ---
 
 
 def test_the_first_line_says_what_a_deployment_is_and_the_next_ones_why(checkout: Checkout) -> None:
     first, _, because, *_ = checkout.run_init("--dry-run").stdout.splitlines()
     assert first == "acme/shop: a deployment is a GitHub deployment to production."
-    assert because == f"  Because      {DEPLOYING}:10: job deploy has `environment: production`"
+    assert because == f"  Because      {DEPLOY_PATH}:10: job deploy has `environment: production`"
 
 
 def test_everything_that_is_written_is_shown_before_and_asked_for(checkout: Checkout) -> None:
     ran = checkout.run_init(answer="y")
     shown, question, after = ran.stdout.partition("Write these 3 files? [y/N] ")
     assert (ran.code, bool(question)) == (0, True)
-    for name in ALL:
+    for name in ALL_FILES:
         assert f"── {name} (new) " in shown
         assert checkout.text(name) in shown
     assert after.startswith(f"Written: 3 files: {WORKFLOW_PATH}, {CONFIG_PATH}, {FORM_PATH}\n")
@@ -63,7 +63,7 @@ def test_without_a_terminal_nothing_is_written_unless_it_was_said_before(checkou
     assert (ran.code, checkout.files()) == (1, before)
     assert "--yes writes, --dry-run only shows" in ran.stdout
     assert checkout.run_init("--yes").code == 0
-    assert set(checkout.files()) >= ALL
+    assert set(checkout.files()) >= ALL_FILES
 
 
 def test_a_second_run_writes_nothing(checkout: Checkout) -> None:
@@ -89,12 +89,12 @@ def test_comments_and_layout_of_the_users_are_no_difference_and_quotes_that_matt
 
 def test_windows_line_ends_in_what_was_written_are_no_difference(checkout: Checkout) -> None:
     checkout.run_init("--yes")
-    for name in ALL:
+    for name in ALL_FILES:
         checkout.write_file(name, checkout.text(name).replace("\n", "\r\n"))
     assert "Nothing to write." in checkout.run_init().stdout
 
 
-@pytest.mark.parametrize("name", sorted(ALL))
+@pytest.mark.parametrize("name", sorted(ALL_FILES))
 def test_a_file_of_the_users_is_left_alone_and_shown_with_the_difference(checkout: Checkout, name: str) -> None:
     own = {WORKFLOW_PATH: "on: push\njobs: {}\n", CONFIG_PATH: "window: 12w\n", FORM_PATH: "name: Mine\n"}[name]
     checkout.write_file(name, own)
@@ -104,7 +104,7 @@ def test_a_file_of_the_users_is_left_alone_and_shown_with_the_difference(checkou
     assert f"── {name} (yours; left alone) " in ran.stdout
     assert f"\n-{own.splitlines()[0]}\n" in ran.stdout
     assert f"yours, left alone: {name}" in ran.stdout
-    assert set(checkout.files()) >= ALL
+    assert set(checkout.files()) >= ALL_FILES
 
 
 def test_where_another_workflow_records_already_only_the_rest_is_proposed(checkout: Checkout) -> None:
@@ -119,11 +119,11 @@ def test_where_another_workflow_records_already_only_the_rest_is_proposed(checko
 def test_from_a_folder_below_the_root_is_looked_at(checkout: Checkout) -> None:
     ran = Checkout(checkout.folder / ".github").run_init("--yes")
     assert ran.code == 0
-    assert set(checkout.files()) >= ALL
+    assert set(checkout.files()) >= ALL_FILES
 
 
 def test_a_name_cannot_steer_the_terminal(checkout: Checkout) -> None:
-    checkout.write_file(DEPLOYING, 'name: "Deploy\\e[2J\\u202E\\r"\n' + DEPLOY_WORKFLOW.partition("\n")[2])
+    checkout.write_file(DEPLOY_PATH, 'name: "Deploy\\e[2J\\u202E\\r"\n' + DEPLOY_WORKFLOW.partition("\n")[2])
     ran = checkout.run_init("--dry-run")
     assert "a run of Deploy\\x1b[2J\\x202e ends" in ran.stdout
     assert not set("\x1b\r\u202e") & set(ran.stdout)
@@ -136,7 +136,7 @@ def test_the_place_of_the_action_is_put_where_it_belongs(checkout: Checkout) -> 
     assert "OWNER" not in ran.stdout + checkout.text(WORKFLOW_PATH)
 
 
-# --- What cannot be ---
+# --- Impossible cases ---
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def github() -> Iterator[FakeGitHub]:
         yield fake
 
 
-def asking(github: FakeGitHub, token: str | None = None) -> dict[str, str]:
+def api_environment(github: FakeGitHub, token: str | None = None) -> dict[str, str]:
     return {"GITHUB_TOKEN": token or github.token, "GITHUB_API_URL": github.api_url}
 
 
@@ -209,7 +209,7 @@ def test_with_a_token_github_is_asked_once_what_the_repository_has(tmp_path: Pat
     shop.deployment("production", at=at(1), creator="vercel[bot]")
     shop.deployment("preview", at=at(2))
     shop.deployment("production", at=at(3), task="rollout")
-    ran = Checkout.create(tmp_path).run_init("--yes", environment=asking(github))
+    ran = Checkout.create(tmp_path).run_init("--yes", environment=api_environment(github))
     assert ran.stdout.startswith("acme/shop: a deployment is a GitHub deployment to production.\n")
     assert "GitHub has 1 deployment to production" in ran.stdout
     assert "issues with the label outage (GitHub has these labels)" in ran.stdout
@@ -221,28 +221,33 @@ def test_releases_on_github_are_the_deployments_where_there_are_none(tmp_path: P
     shop = github.repository("acme/shop")
     shop.release("v1.0.0", draft=True)
     checkout = Checkout.create(tmp_path, tags=["v0.9.0"])
-    assert "a deployment is a merge to main" in checkout.run_init("--dry-run", environment=asking(github)).stdout
+    assert (
+        "a deployment is a merge to main" in checkout.run_init("--dry-run", environment=api_environment(github)).stdout
+    )
     shop.release("v1.0.0")
-    assert "a deployment is a published release" in checkout.run_init("--dry-run", environment=asking(github)).stdout
+    assert (
+        "a deployment is a published release"
+        in checkout.run_init("--dry-run", environment=api_environment(github)).stdout
+    )
 
 
 def test_a_second_run_with_a_token_writes_nothing_either(tmp_path: Path, github: FakeGitHub) -> None:
     shop = github.repository("acme/shop")
     shop.labels = ["sev1", "outage", "type/hotfix"]
     shop.deployment("eu-production", at=at(1))
-    checkout = Checkout.create(tmp_path, {DEPLOYING: DEPLOY_WORKFLOW})
-    checkout.run_init("--yes", environment=asking(github))
+    checkout = Checkout.create(tmp_path, {DEPLOY_PATH: DEPLOY_WORKFLOW})
+    checkout.run_init("--yes", environment=api_environment(github))
     assert "incident-labels: [outage, sev1]" in checkout.text(CONFIG_PATH)
     shop.deployment("eu-production", at=at(30))
-    checkout.write_file(DEPLOYING, "# A line more, so that all lines below have other numbers.\n" + DEPLOY_WORKFLOW)
-    assert "Nothing to write." in (said := checkout.run_init(environment=asking(github)).stdout)
+    checkout.write_file(DEPLOY_PATH, "# A line more, so that all lines below have other numbers.\n" + DEPLOY_WORKFLOW)
+    assert "Nothing to write." in (said := checkout.run_init(environment=api_environment(github)).stdout)
     assert "left alone" not in said
 
 
 @pytest.mark.parametrize("labels", [[], ["hotfix"]])
 def test_a_label_that_is_missing_is_said(tmp_path: Path, github: FakeGitHub, labels: list[str]) -> None:
     github.repository("acme/shop").labels = labels
-    ran = Checkout.create(tmp_path).run_init("--yes", environment=asking(github))
+    ran = Checkout.create(tmp_path).run_init("--yes", environment=api_environment(github))
     assert "make the label, without which GitHub gives the form's issues none: incident" in ran.stdout
 
 
@@ -252,24 +257,24 @@ def test_the_token_is_in_nothing_that_is_said_or_written(tmp_path: Path, github:
     checkout = Checkout.create(tmp_path)
     ran = checkout.run_init("--yes", environment={name: github.token, "GITHUB_API_URL": github.api_url})
     assert len(github.requests) == 1
-    assert github.token not in ran.stdout + ran.stderr + "".join(checkout.text(path) for path in ALL)
+    assert github.token not in ran.stdout + ran.stderr + "".join(checkout.text(path) for path in ALL_FILES)
 
 
 def test_a_token_never_goes_to_a_place_that_only_the_checkout_names(tmp_path: Path, github: FakeGitHub) -> None:
     checkout = Checkout.create(tmp_path, origin="https://github.evil.example/acme/shop.git")
-    ran = checkout.run_init("--dry-run", environment=asking(github))
+    ran = checkout.run_init("--dry-run", environment=api_environment(github))
     assert github.requests == []
     assert "the repository is on https://github.evil.example, and the token is for https://github.com" in ran.stdout
 
 
 def test_a_namesake_on_github_of_a_repository_elsewhere_is_not_asked(tmp_path: Path, github: FakeGitHub) -> None:
     checkout = Checkout.create(tmp_path, origin="https://gitlab.example/acme/shop.git")
-    ran = checkout.run_init("--dry-run", environment=asking(github))
+    ran = checkout.run_init("--dry-run", environment=api_environment(github))
     assert github.requests == []
     assert "origin is on gitlab.example, and this is for GitHub" in ran.stdout
     assert "name it with --repository OWNER/NAME" in ran.stdout
     github.repository("acme/shop")
-    checkout.run_init("--dry-run", "--repository", "acme/shop", environment=asking(github))
+    checkout.run_init("--dry-run", "--repository", "acme/shop", environment=api_environment(github))
     assert len(github.requests) == 1
 
 
@@ -279,8 +284,8 @@ def test_what_github_does_not_say_is_told_and_the_files_decide(tmp_path: Path, g
     if how == "down":
         github.repository("acme/shop")
         github.fail(unavailable(502), times=None)
-    ran = Checkout.create(tmp_path, {DEPLOYING: DEPLOY_WORKFLOW}).run_init(
-        "--dry-run", environment=asking(github, token)
+    ran = Checkout.create(tmp_path, {DEPLOY_PATH: DEPLOY_WORKFLOW}).run_init(
+        "--dry-run", environment=api_environment(github, token)
     )
     assert ran.code == 0
     assert "a deployment is a GitHub deployment to production" in ran.stdout

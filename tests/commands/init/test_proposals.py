@@ -1,4 +1,4 @@
-"""What `init` proposes for a checkout, and why: the same source that `deployment-source: auto` would take."""
+"""What `init` proposes for a checkout, and why: the source that `deployment-source: auto` would use."""
 
 from pathlib import Path
 
@@ -170,7 +170,7 @@ def test_a_workflow_for_pull_requests_only_deploys_nothing(tmp_path: Path) -> No
     assert Checkout.create(tmp_path, {DEPLOY_FILE: preview}).proposal().sources == ("pushes",)
 
 
-AT_MERGES = """\
+MERGE_WORKFLOW = """\
 name: Ship it
 on: {pull_request: {types: [closed], branches: [main]}}
 jobs:
@@ -192,7 +192,7 @@ jobs:
     ],
 )
 def test_a_workflow_for_merged_pull_requests_deploys_and_its_runs_are_listened_to(tmp_path: Path, on: str) -> None:
-    at_merges = AT_MERGES.replace("{pull_request: {types: [closed], branches: [main]}}", on)
+    at_merges = MERGE_WORKFLOW.replace("{pull_request: {types: [closed], branches: [main]}}", on)
     found = Checkout.create(tmp_path, {DEPLOY_FILE: at_merges}).proposal()
     assert found.sources == ("deployments",)
     assert found.source_reasons == (".github/workflows/deploy.yml:6: job deploy has `environment: production`",)
@@ -204,7 +204,7 @@ def test_beside_another_watched_workflow_merges_are_let_through_by_their_name(tm
     both = DEPLOY_WORKFLOW.replace("on: {push: {branches: [main]}}", "on: [push, pull_request]").replace(
         "Ship it", "Other"
     )
-    files = {DEPLOY_FILE: AT_MERGES, ".github/workflows/other.yml": both}
+    files = {DEPLOY_FILE: MERGE_WORKFLOW, ".github/workflows/other.yml": both}
     when = Checkout.create(tmp_path, files).proposal().triggers
     assert when.workflows == ("Ship it", "Other")
     assert (when.has_pull_request_runs, when.merge_workflows) == (True, ("Ship it",))
@@ -221,7 +221,7 @@ def test_a_release_that_a_merge_publishes_is_listened_to(tmp_path: Path) -> None
 
 
 def test_runs_for_pull_requests_are_no_deployments_by_their_name(tmp_path: Path) -> None:
-    closing = AT_MERGES.replace("    environment: production\n", "")
+    closing = MERGE_WORKFLOW.replace("    environment: production\n", "")
     found = Checkout.create(tmp_path, {DEPLOY_FILE: closing}).proposal()
     assert found.sources == ("pushes",)
     assert any("if it deploys, give its job `environment: production`" in note for note in found.notes)
@@ -232,7 +232,7 @@ def test_runs_of_a_watched_workflow_for_pull_requests_start_none_of_ours(tmp_pat
     assert Checkout.create(tmp_path, {DEPLOY_FILE: both}).proposal().triggers.has_pull_request_runs
 
 
-# --- What GitHub says ---
+# --- What GitHub reports ---
 
 
 def test_deployments_by_another_service_are_listened_to(tmp_path: Path) -> None:
@@ -298,15 +298,15 @@ def test_a_repository_without_issues_gets_no_form_and_no_event_for_them(tmp_path
 # --- The default branch ---
 
 
-def branches(checkout: Checkout, *names: str) -> Checkout:
-    """With these branches at origin, and another one checked out."""
+def with_branches(checkout: Checkout, *names: str) -> Checkout:
+    """The checkout with these branches at origin and another one checked out."""
     for name in names:
         checkout.git("update-ref", f"refs/remotes/origin/{name}", "HEAD")
     checkout.git("checkout", "--quiet", "-b", "feature")
     return checkout
 
 
-def unsure(checkout: Checkout, github: GitHubFindings | None = None) -> list[str]:
+def uncertain_settings(checkout: Checkout, github: GitHubFindings | None = None) -> list[str]:
     return [note for note in checkout.proposal(github).notes if "git remote set-head origin --auto" in note]
 
 
@@ -322,30 +322,30 @@ def unsure(checkout: Checkout, github: GitHubFindings | None = None) -> list[str
 def test_a_branch_that_is_checked_out_is_the_default_one_only_for_want_of_a_better_guess(
     tmp_path: Path, names: tuple[str, ...], taken: str
 ) -> None:
-    checkout = branches(Checkout.create(tmp_path), *names)
+    checkout = with_branches(Checkout.create(tmp_path), *names)
     assert checkout.proposal().triggers.push_branch == taken
-    (note,) = unsure(checkout)
+    (note,) = uncertain_settings(checkout)
     assert note.startswith(f"that {taken} is the default branch is not sure")
 
 
 def test_what_origin_or_github_says_is_sure(tmp_path: Path) -> None:
-    checkout = branches(Checkout.create(tmp_path), "main", "trunk")
+    checkout = with_branches(Checkout.create(tmp_path), "main", "trunk")
     assert checkout.proposal(GitHubFindings(default_branch="trunk")).triggers.push_branch == "trunk"
-    assert unsure(checkout, GitHubFindings(default_branch="trunk")) == []
+    assert uncertain_settings(checkout, GitHubFindings(default_branch="trunk")) == []
     checkout.git("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/trunk")
     assert checkout.proposal().triggers.push_branch == "trunk"
-    assert unsure(checkout) == []
+    assert uncertain_settings(checkout) == []
 
 
 def test_without_a_remote_there_is_nobody_to_ask_for_the_branch(tmp_path: Path) -> None:
-    assert unsure(branches(Checkout.create(tmp_path, origin=None))) == []
+    assert uncertain_settings(with_branches(Checkout.create(tmp_path, origin=None))) == []
 
 
-# --- Where it will run ---
+# --- Where the action will run ---
 
 
-def hosts(checkout: Checkout, environment: dict[str, str] | None = None) -> tuple[bool, str]:
-    """Whether the action is called in a step, and what is said of it."""
+def proposed_host(checkout: Checkout, environment: dict[str, str] | None = None) -> tuple[bool, str]:
+    """Whether the action is called in a step, and what the proposal says about it."""
     found = checkout.proposal(environment=environment)
     return found.calls_action_in_step, found.notes[0]
 
@@ -362,18 +362,18 @@ def hosts(checkout: Checkout, environment: dict[str, str] | None = None) -> tupl
     ],
 )
 def test_github_itself_is_called_for_the_reusable_workflow(tmp_path: Path, origin: str | None) -> None:
-    assert hosts(Checkout.create(tmp_path, origin=origin))[0] is False
+    assert proposed_host(Checkout.create(tmp_path, origin=origin))[0] is False
 
 
 @pytest.mark.parametrize("host", ["github.acme.example", "git.acme.example", "code.acme.example:8443"])
 def test_any_other_host_is_taken_for_an_enterprise_server(tmp_path: Path, host: str) -> None:
-    direct, said = hosts(Checkout.create(tmp_path, origin=f"https://{host}/acme/shop.git"))
+    direct, said = proposed_host(Checkout.create(tmp_path, origin=f"https://{host}/acme/shop.git"))
     assert direct
     assert said.startswith(f"https://{host.partition(':')[0]} is taken for a GitHub Enterprise Server")
 
 
 def test_with_data_residency_it_is_githubs_own_and_the_doubt_is_told(tmp_path: Path) -> None:
-    direct, said = hosts(Checkout.create(tmp_path, origin="https://acme.ghe.com/acme/shop.git"))
+    direct, said = proposed_host(Checkout.create(tmp_path, origin="https://acme.ghe.com/acme/shop.git"))
     assert not direct
     assert said.startswith("https://acme.ghe.com is taken to know what github.com knows")
 
@@ -383,7 +383,7 @@ def test_with_data_residency_it_is_githubs_own_and_the_doubt_is_told(tmp_path: P
     ["gitlab.com", "bitbucket.org", "codeberg.org", "gitlab.acme.example", "git.sr.ht", "ssh.dev.azure.com"],
 )
 def test_what_is_evidently_no_github_is_told_plainly(tmp_path: Path, host: str) -> None:
-    direct, said = hosts(Checkout.create(tmp_path, origin=f"git@{host}:acme/shop.git"))
+    direct, said = proposed_host(Checkout.create(tmp_path, origin=f"git@{host}:acme/shop.git"))
     assert not direct
     assert said.startswith(f"origin is on {host}, and this is for GitHub")
 
@@ -391,15 +391,15 @@ def test_what_is_evidently_no_github_is_told_plainly(tmp_path: Path, host: str) 
 @pytest.mark.parametrize("origin", [None, "git@work:acme/shop.git", "https://gitlab.com/acme/shop.git"])
 def test_where_origin_names_no_github_the_one_that_it_runs_on_counts(tmp_path: Path, origin: str | None) -> None:
     checkout = Checkout.create(tmp_path, origin=origin)
-    assert hosts(checkout, {"GITHUB_SERVER_URL": "https://git.acme.example/"})[0]
-    assert not hosts(checkout, {"GITHUB_SERVER_URL": "https://github.com"})[0]
+    assert proposed_host(checkout, {"GITHUB_SERVER_URL": "https://git.acme.example/"})[0]
+    assert not proposed_host(checkout, {"GITHUB_SERVER_URL": "https://github.com"})[0]
 
 
 def test_origin_counts_more_than_where_it_runs(tmp_path: Path) -> None:
-    assert not hosts(Checkout.create(tmp_path), {"GITHUB_SERVER_URL": "https://git.acme.example"})[0]
+    assert not proposed_host(Checkout.create(tmp_path), {"GITHUB_SERVER_URL": "https://git.acme.example"})[0]
 
 
-# --- What is there already ---
+# --- Existing files ---
 
 
 def test_the_config_files_word_counts_more_than_what_was_found(tmp_path: Path) -> None:

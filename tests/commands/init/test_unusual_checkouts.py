@@ -1,4 +1,4 @@
-"""Checkouts as strangers leave them: nothing stops `init`, and what it could not read it says."""
+"""Unusual checkouts: nothing stops `init`, and it reports what it could not read."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ import pytest
 
 from support.checkouts import DEPLOY_WORKFLOW, Checkout, workflow
 
-ODD = ".github/workflows/odd.yml"
-DEPTH = 3000
-BOMB = (
+ODD_WORKFLOW = ".github/workflows/odd.yml"
+NESTING_DEPTH = 3000
+YAML_BOMB = (
     "a: &a [x, x, x, x, x, x, x, x, x]\n"
     + "".join(
         f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefghi", "bcdefghij", strict=True)
@@ -30,7 +30,7 @@ BOMB = (
         ("# only a comment\n", "it is empty"),
         ("name: x\n", "it has no `jobs:`"),
         ("- a\n- b\n", "it has no `jobs:`"),
-        ("jobs: " + "[" * DEPTH, "it is nested too deeply"),
+        ("jobs: " + "[" * NESTING_DEPTH, "it is nested too deeply"),
         (b"name: \xff\xfe\njobs: {}\n", "not UTF-8, so it is not looked at"),
         (b"jobs: {}\n" + b"#" * 300_000, "292 kB, too large to be looked at"),
     ],
@@ -38,9 +38,9 @@ BOMB = (
 def test_a_file_that_is_no_workflow_is_named_and_the_others_are_read(
     tmp_path: Path, content: str | bytes, told: str
 ) -> None:
-    checkout = Checkout.create(tmp_path, {ODD: content, ".github/workflows/deploy.yml": DEPLOY_WORKFLOW})
+    checkout = Checkout.create(tmp_path, {ODD_WORKFLOW: content, ".github/workflows/deploy.yml": DEPLOY_WORKFLOW})
     found = checkout.proposal()
-    assert any(note.startswith(f"{ODD}: ") and told in note for note in found.notes), found.notes
+    assert any(note.startswith(f"{ODD_WORKFLOW}: ") and told in note for note in found.notes), found.notes
     assert found.sources == ("deployments",)
 
 
@@ -54,30 +54,32 @@ def test_a_file_that_is_no_workflow_is_named_and_the_others_are_read(
         "on: push\njobs: {a: {environment: {name: {deep: 1}}, steps: [x, null, {uses: [1]}, {run: }]}}\n",
         "on: push\njobs: {a: {environment: '', uses: ''}, b: {environment: ~}}\n",
         "on: push\njobs: {a: {environment: '${{ }}'}, b: {environment: '${{ '}}\n",
-        BOMB,
+        YAML_BOMB,
     ],
 )
 def test_a_workflow_of_another_shape_than_githubs_is_read_as_far_as_it_goes(tmp_path: Path, content: str) -> None:
-    assert Checkout.create(tmp_path, {ODD: content}).run_init("--dry-run").code == 0
+    assert Checkout.create(tmp_path, {ODD_WORKFLOW: content}).run_init("--dry-run").code == 0
 
 
 def test_an_anchor_is_followed(tmp_path: Path) -> None:
     anchored = "name: Go\non: push\njobs:\n  a: &job {environment: production, runs-on: x}\n  b: *job\n"
-    assert Checkout.create(tmp_path, {ODD: anchored}).proposal().sources == ("deployments",)
+    assert Checkout.create(tmp_path, {ODD_WORKFLOW: anchored}).proposal().sources == ("deployments",)
 
 
 def test_windows_line_ends_and_a_byte_order_mark_change_nothing(tmp_path: Path) -> None:
     windows = b"\xef\xbb\xbf" + DEPLOY_WORKFLOW.replace("\n", "\r\n").encode()
-    assert Checkout.create(tmp_path, {ODD: windows}).proposal().source_reasons == (
-        f"{ODD}:10: job deploy has `environment: production`",
+    assert Checkout.create(tmp_path, {ODD_WORKFLOW: windows}).proposal().source_reasons == (
+        f"{ODD_WORKFLOW}:10: job deploy has `environment: production`",
     )
 
 
 @pytest.mark.parametrize("expression", ["vars.WHERE", "needs.plan.outputs.to", "fromJSON('[1]')[0]", "inputs.missing"])
 def test_an_environment_that_only_a_run_knows_is_told(tmp_path: Path, expression: str) -> None:
     job = {"environment": f"${{{{ {expression} }}}}"}
-    found = Checkout.create(tmp_path, {ODD: workflow("Go", go=job)}).proposal()
-    assert f"{ODD}:3: job go has `environment: ${{{{ {expression} }}}}`, known only when it runs" in found.notes
+    found = Checkout.create(tmp_path, {ODD_WORKFLOW: workflow("Go", go=job)}).proposal()
+    assert (
+        f"{ODD_WORKFLOW}:3: job go has `environment: ${{{{ {expression} }}}}`, known only when it runs" in found.notes
+    )
 
 
 def test_workflows_that_call_each_other_in_a_circle_end(tmp_path: Path) -> None:
@@ -97,29 +99,31 @@ def test_a_called_workflow_of_another_repository_is_known_by_what_it_is_given(tm
 
 
 def test_a_called_workflow_that_is_missing_stops_nothing(tmp_path: Path) -> None:
-    files = {ODD: workflow("Go", go={"uses": "./.github/workflows/gone.yml"}, up={"uses": "./../../../etc/x.yml"})}
+    files = {
+        ODD_WORKFLOW: workflow("Go", go={"uses": "./.github/workflows/gone.yml"}, up={"uses": "./../../../etc/x.yml"})
+    }
     assert Checkout.create(tmp_path, files).run_init("--dry-run").code == 0
 
 
 def test_symbolic_links_are_not_followed(tmp_path: Path) -> None:
     checkout = Checkout.create(tmp_path, {"elsewhere.yml": DEPLOY_WORKFLOW})
     (checkout.folder / ".github" / "workflows").mkdir(parents=True)
-    (checkout.folder / ODD).symlink_to(checkout.folder / "elsewhere.yml")
+    (checkout.folder / ODD_WORKFLOW).symlink_to(checkout.folder / "elsewhere.yml")
     found = checkout.proposal()
     assert found.sources == ("pushes",)
-    assert f"{ODD}: a symbolic link, which is not followed" in found.notes
+    assert f"{ODD_WORKFLOW}: a symbolic link, which is not followed" in found.notes
 
 
 def test_a_folder_named_like_a_workflow_is_none(tmp_path: Path) -> None:
     checkout = Checkout.create(tmp_path)
-    (checkout.folder / ODD).mkdir(parents=True)
+    (checkout.folder / ODD_WORKFLOW).mkdir(parents=True)
     assert checkout.proposal().sources == ("pushes",)
 
 
 def test_a_workflow_without_a_name_is_watched_by_its_path_and_the_doubt_is_told(tmp_path: Path) -> None:
-    found = Checkout.create(tmp_path, {ODD: DEPLOY_WORKFLOW.removeprefix("name: Ship it\n")}).proposal()
-    assert found.triggers.workflows == (ODD,)
-    assert any(note.startswith(f"{ODD}: it has no `name:`") for note in found.notes)
+    found = Checkout.create(tmp_path, {ODD_WORKFLOW: DEPLOY_WORKFLOW.removeprefix("name: Ship it\n")}).proposal()
+    assert found.triggers.workflows == (ODD_WORKFLOW,)
+    assert any(note.startswith(f"{ODD_WORKFLOW}: it has no `name:`") for note in found.notes)
 
 
 def test_a_config_file_that_is_wrong_is_told_with_every_problem(tmp_path: Path) -> None:
@@ -135,7 +139,7 @@ def test_a_config_file_with_the_other_ending_is_told(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_git_repository_is_looked_at_as_well(tmp_path: Path) -> None:
     checkout = Checkout(tmp_path)
-    checkout.write_file(ODD, DEPLOY_WORKFLOW)
+    checkout.write_file(ODD_WORKFLOW, DEPLOY_WORKFLOW)
     found = checkout.proposal()
     assert found.sources == ("deployments",)
     assert any("no git repository" in note for note in found.notes)

@@ -1,4 +1,4 @@
-"""DESIGN §2: one fact a line, and what a line that is none is told."""
+"""DESIGN §2: one fact per line, and the errors of invalid lines."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ from dora_metrics.core.facts.model import Deployment, Fact, UnknownRecord
 from support.facts import at, change, deployment, incident, sha, vulnerability
 from support.strategies import any_facts
 
-PLAIN: dict[str, Any] = {
+PLAIN_FIELDS: dict[str, Any] = {
     "kind": "deployment",
     "id": "d1",
     "repository": "acme/shop",
@@ -27,16 +27,16 @@ PLAIN: dict[str, Any] = {
     "finished_at": "2024-03-05T12:00:00Z",
     "status": "success",
 }
-GONE = object()
+MISSING = object()
 
 
-def line(**fields: object) -> bytes:
-    """A deployment with these fields, or without those that are GONE."""
-    given = {name: value for name, value in {**PLAIN, **fields}.items() if value is not GONE}
+def fact_line(**fields: object) -> bytes:
+    """A deployment with these fields; a field that is MISSING is left out."""
+    given = {name: value for name, value in {**PLAIN_FIELDS, **fields}.items() if value is not MISSING}
     return json.dumps(given).encode()
 
 
-def problem(text: bytes) -> str:
+def problem_of(text: bytes) -> str:
     with pytest.raises(NotAFactError) as error:
         decode_line(text)
     return str(error.value)
@@ -75,20 +75,20 @@ def test_the_line_is_utf_8_with_times_in_utc() -> None:
 
 def test_other_offsets_become_utc() -> None:
     """Trap 12."""
-    found = decode_line(line(finished_at="2024-03-05T13:00:00+02:00", started_at="2024-03-05T05:00:00-05:30"))
+    found = decode_line(fact_line(finished_at="2024-03-05T13:00:00+02:00", started_at="2024-03-05T05:00:00-05:30"))
     assert isinstance(found, Deployment)
     assert (found.finished_at, found.started_at) == (at("03-05T11:00"), at("03-05T10:30"))
     assert encode_fact(found).count(b"Z") == 3
 
 
 def test_what_is_left_out_has_its_default() -> None:
-    found = decode_line(line())
+    found = decode_line(fact_line())
     assert isinstance(found, Deployment)
     assert (found.v, found.retracted, found.reached_users, found.changes, found.health) == (1, False, False, None, None)
 
 
 def test_unknown_keys_are_kept() -> None:
-    written = line(colour="blue", nested={"b": [1, None], "a": 1})
+    written = fact_line(colour="blue", nested={"b": [1, None], "a": 1})
     assert isinstance(decode_line(written), Deployment)
     assert json.loads(canonical_line(written)) == json.loads(written)
 
@@ -98,10 +98,10 @@ def test_unknown_keys_are_kept() -> None:
     [
         ({"v": 2, "later": {"a": 1}}, Deployment),
         ({"v": 2, "status": "paused"}, UnknownRecord),
-        ({"v": 7, "finished_at": GONE}, UnknownRecord),
+        ({"v": 7, "finished_at": MISSING}, UnknownRecord),
         ({"v": 10**30}, UnknownRecord),
         ({"kind": "build"}, UnknownRecord),
-        ({"kind": "build", "observed_at": GONE}, UnknownRecord),
+        ({"kind": "build", "observed_at": MISSING}, UnknownRecord),
         ({"kind": "build", "observed_at": 7, "repository": None}, UnknownRecord),
         ({"kind": "Deployment"}, UnknownRecord),
     ],
@@ -109,7 +109,7 @@ def test_unknown_keys_are_kept() -> None:
 def test_a_newer_version_is_used_where_it_fits_and_what_is_not_known_is_kept_and_ignored(
     fields: dict[str, object], kind: type
 ) -> None:
-    found = decode_line(line(**fields))
+    found = decode_line(fact_line(**fields))
     assert type(found) in (kind, Deployment if "v" in fields and fields["v"] == 10**30 else kind)
     assert found.id == "d1"
 
@@ -117,19 +117,19 @@ def test_a_newer_version_is_used_where_it_fits_and_what_is_not_known_is_kept_and
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"id": GONE}, "id: required"),
+        ({"id": MISSING}, "id: required"),
         ({"id": ""}, "id: expected"),
         ({"id": None}, "id: expected"),
         ({"id": 5}, "id: expected"),
-        ({"kind": GONE}, "kind: "),
+        ({"kind": MISSING}, "kind: "),
         ({"kind": None}, "kind: "),
         ({"kind": ""}, "kind: "),
         ({"kind": 1}, "kind: "),
-        ({"kind": "build", "id": GONE}, "id: a text is required"),
-        ({"repository": GONE}, "repository: required"),
+        ({"kind": "build", "id": MISSING}, "id: a text is required"),
+        ({"repository": MISSING}, "repository: required"),
         ({"repository": ""}, "repository: "),
-        ({"observed_at": GONE}, "observed_at: required"),
-        ({"finished_at": GONE}, "finished_at: required"),
+        ({"observed_at": MISSING}, "observed_at: required"),
+        ({"finished_at": MISSING}, "finished_at: required"),
         ({"finished_at": None}, "finished_at: "),
         ({"finished_at": "2024-03-05T12:00:00"}, "finished_at: expected a time with an offset"),
         ({"finished_at": "2024-03-05"}, "finished_at: expected a time with an offset"),
@@ -139,7 +139,7 @@ def test_a_newer_version_is_used_where_it_fits_and_what_is_not_known_is_kept_and
         ({"finished_at": 1709640000}, "finished_at: "),
         ({"finished_at": "0001-01-01T00:00:00+02:00"}, "a time lies outside the years 1 to 9999"),
         ({"finished_at": "9999-12-31T23:59:59-01:00"}, "a time lies outside the years 1 to 9999"),
-        ({"status": GONE}, "status: required"),
+        ({"status": MISSING}, "status: required"),
         ({"status": "ok"}, "status: 'ok' is none of success, failure, cancelled"),
         ({"status": None}, "status: "),
         ({"health": "good"}, "health: 'good' is none of passed, failed"),
@@ -163,7 +163,7 @@ def test_a_newer_version_is_used_where_it_fits_and_what_is_not_known_is_kept_and
     ],
 )
 def test_a_field_that_is_missing_or_wrong_is_named_with_what_was_expected(fields: dict[str, object], said: str) -> None:
-    assert problem(line(**fields)).startswith(said)
+    assert problem_of(fact_line(**fields)).startswith(said)
 
 
 @pytest.mark.parametrize(
@@ -172,8 +172,8 @@ def test_a_field_that_is_missing_or_wrong_is_named_with_what_was_expected(fields
         (b"nonsense", "not a whole JSON object"),
         (b'{"id":"d1","kind":"deploy', "not a whole JSON object"),
         (b"{} {}", "not a whole JSON object"),
-        (line() + line(), "not a whole JSON object"),
-        (line() + b",", "not a whole JSON object"),
+        (fact_line() + fact_line(), "not a whole JSON object"),
+        (fact_line() + b",", "not a whole JSON object"),
         (b"[]", "a JSON list"),
         (b"7", "a JSON int"),
         (b'"x"', "a JSON str"),
@@ -190,11 +190,11 @@ def test_a_field_that_is_missing_or_wrong_is_named_with_what_was_expected(fields
     ],
 )  # fmt: skip
 def test_a_line_that_is_no_object_is_told_what_it_is(text: bytes, said: str) -> None:
-    assert problem(text).startswith(said) or "nested too deeply" in problem(text)
+    assert problem_of(text).startswith(said) or "nested too deeply" in problem_of(text)
 
 
 def test_of_a_key_that_is_written_twice_the_last_counts() -> None:
-    found = decode_line(line()[:-1] + b',"status":"failure"}')
+    found = decode_line(fact_line()[:-1] + b',"status":"failure"}')
     assert isinstance(found, Deployment)
     assert found.status == "failure"
 
@@ -208,24 +208,26 @@ def test_every_kind_has_its_required_fields() -> None:
     ):
         plain = json.loads(encode_fact(fact))
         del plain[field]
-        assert problem(json.dumps(plain).encode()) == f"{field}: required, and missing"
+        assert problem_of(json.dumps(plain).encode()) == f"{field}: required, and missing"
 
 
 def test_commits_and_reverts_are_checked_too() -> None:
     plain = json.loads(encode_fact(change(1)))
     plain["commits"] = [{"sha": sha(1), "authored_at": "2024-03-01T00:00:00Z"}, {"sha": sha(2)}]
-    assert problem(json.dumps(plain).encode()) == "commits[1]: object missing required field `authored_at`"
+    assert problem_of(json.dumps(plain).encode()) == "commits[1]: object missing required field `authored_at`"
     plain["commits"] = [{"sha": "abc", "authored_at": "2024-03-01T00:00:00Z"}]
-    assert problem(json.dumps(plain).encode()) == "commits[0].sha: expected a full commit sha, 40 characters of 0-9a-f"
+    assert (
+        problem_of(json.dumps(plain).encode()) == "commits[0].sha: expected a full commit sha, 40 characters of 0-9a-f"
+    )
 
 
-# Many lines at once.
+# Many lines at once
 
-LINES = [line(id=f"d{n}") for n in range(3)]
+LINES = [fact_line(id=f"d{n}") for n in range(3)]
 
 
 def read_both_ways(chunk: bytes) -> tuple[list[str], list[int]]:
-    """The ids found and the numbers of bad lines; with and without their lines they are the same."""
+    """Ids of the facts and numbers of bad lines; the same whether lines are kept or not."""
     found, bad = decode_lines(chunk)
     pairs, bad_too = decode_with_lines(chunk)
     assert [record for record, _ in pairs] == found
@@ -246,11 +248,11 @@ def read_both_ways(chunk: bytes) -> tuple[list[str], list[int]]:
         (LINES[0] + b"\nnonsense\n" + LINES[1] + b"\n{}\n", ["d0", "d1"], [2, 4]),
         (LINES[0] + LINES[1] + b"\n" + LINES[2], ["d2"], [1]),
         (LINES[0].replace(b", ", b",\n") + b"\n" + LINES[1], ["d1"], [1, 2, 3, 4, 5, 6]),
-        (json.dumps(PLAIN, indent=1).encode(), [], [1, 2, 3, 4, 5, 6, 7, 8]),
+        (json.dumps(PLAIN_FIELDS, indent=1).encode(), [], [1, 2, 3, 4, 5, 6, 7, 8]),
         (LINES[0].replace(b", ", b",\n", 1) + b"\n" + LINES[1] + LINES[2], [], [1, 2, 3]),
-        (LINES[0] + b"\n" + line(finished_at="0001-01-01T00:00:00+02:00"), ["d0"], [2]),
+        (LINES[0] + b"\n" + fact_line(finished_at="0001-01-01T00:00:00+02:00"), ["d0"], [2]),
         (LINES[0] + b"\n\xff\n" + LINES[1], ["d0", "d1"], [2]),
-        (LINES[0] + b"\n" + line(id="d9", kind="build"), ["d0", "d9"], []),
+        (LINES[0] + b"\n" + fact_line(id="d9", kind="build"), ["d0", "d9"], []),
     ],
 )  # fmt: skip
 def test_lines_are_read_one_by_one_however_the_chunk_is_made(chunk: bytes, ids: list[str], bad: list[int]) -> None:

@@ -17,22 +17,22 @@ from support.facts import at, deployment, incident, metrics_of
 from support.strategies import any_facts
 
 
-def with_more(fact: Fact, more: int) -> bytes:
-    """The line of a fact with a key that this version does not know; 0: without one."""
+def line_with_unknown_keys(fact: Fact, more: int) -> bytes:
+    """The line of a fact with a key unknown to this version; 0 adds none."""
     plain = json.loads(encode_fact(fact))
     return json.dumps({**plain, **({"colour": more} if more else {})}, separators=(",", ":")).encode()
 
 
-lines = st.lists(st.builds(with_more, any_facts, st.integers(0, 2)), max_size=12)
+fact_lines = st.lists(st.builds(line_with_unknown_keys, any_facts, st.integers(0, 2)), max_size=12)
 
 
-def merged(*parts: list[bytes]) -> dict[str, bytes]:
-    """The state of each id, as its canonical line; each part is a file."""
+def merged_files(*parts: list[bytes]) -> dict[str, bytes]:
+    """State of each id as its canonical line; each part is a file."""
     files = {f"facts/2024/{number:02}.jsonl": b"\n".join(part) for number, part in enumerate(parts, 1)}
     return {identity: canonical_line(entry.json) for identity, entry in layout.parse_ledger(files).lines_by_id.items()}
 
 
-def by_definition(part: list[bytes]) -> dict[str, bytes]:
+def merged_by_definition(part: list[bytes]) -> dict[str, bytes]:
     found: dict[str, list[tuple[Any, bytes]]] = {}
     for text in part:
         record = decode_line(text)
@@ -40,61 +40,61 @@ def by_definition(part: list[bytes]) -> dict[str, bytes]:
     return {identity: max(states)[1] for identity, states in found.items()}
 
 
-def facts(part: list[bytes]) -> dict[str, object]:
-    """The same as `compute` reads them."""
+def computed_facts(part: list[bytes]) -> dict[str, object]:
+    """The same as `compute` reads it."""
     return {fact.id: fact for fact in fact_files.read("-", BytesIO(b"\n".join(part))).facts}
 
 
-@given(lines)
+@given(fact_lines)
 def test_the_state_is_what_the_definition_says(one: list[bytes]) -> None:
-    assert merged(one) == by_definition(one)
-    assert facts(one) == {identity: decode_line(text) for identity, text in by_definition(one).items()}
+    assert merged_files(one) == merged_by_definition(one)
+    assert computed_facts(one) == {identity: decode_line(text) for identity, text in merged_by_definition(one).items()}
 
 
-@given(lines, lines)
+@given(fact_lines, fact_lines)
 def test_merging_is_commutative(one: list[bytes], other: list[bytes]) -> None:
-    assert merged(one, other) == merged(other, one) == merged(one + other)
-    assert facts(one + other) == facts(other + one)
+    assert merged_files(one, other) == merged_files(other, one) == merged_files(one + other)
+    assert computed_facts(one + other) == computed_facts(other + one)
 
 
-@given(lines, lines, lines)
+@given(fact_lines, fact_lines, fact_lines)
 def test_merging_is_associative(a: list[bytes], b: list[bytes], c: list[bytes]) -> None:
-    left = merged(list(merged(a, b).values()), c)
-    assert left == merged(a, list(merged(b, c).values())) == merged(a, b, c)
+    left = merged_files(list(merged_files(a, b).values()), c)
+    assert left == merged_files(a, list(merged_files(b, c).values())) == merged_files(a, b, c)
 
 
-@given(lines)
+@given(fact_lines)
 def test_merging_is_idempotent(one: list[bytes]) -> None:
-    assert merged(one, one) == merged(list(merged(one).values())) == merged(one)
-    assert facts(one + one) == facts(one)
+    assert merged_files(one, one) == merged_files(list(merged_files(one).values())) == merged_files(one)
+    assert computed_facts(one + one) == computed_facts(one)
 
 
-@given(lines, st.data())
+@given(fact_lines, st.data())
 def test_neither_order_nor_duplication_nor_the_split_into_files_matters(one: list[bytes], data: st.DataObject) -> None:
     shuffled = data.draw(st.permutations(one + data.draw(st.lists(st.sampled_from(one), max_size=3)) if one else one))
     middle = data.draw(st.integers(0, len(shuffled)))
-    assert merged(shuffled[:middle], shuffled[middle:]) == merged(one)
-    assert facts(shuffled) == facts(one)
+    assert merged_files(shuffled[:middle], shuffled[middle:]) == merged_files(one)
+    assert computed_facts(shuffled) == computed_facts(one)
 
 
-@given(lines, st.data())
+@given(fact_lines, st.data())
 def test_states_may_be_added_and_settled_in_any_order(one: list[bytes], data: st.DataObject) -> None:
     state = NewestRecords()
     state.add(decode_line(text) for text in one)
     state.resolve_ties((decode_line(text), text) for text in data.draw(st.permutations(one)))
-    assert state.records == {identity: decode_line(text) for identity, text in by_definition(one).items()}
+    assert state.records == {identity: decode_line(text) for identity, text in merged_by_definition(one).items()}
     assert not state.tied_ids
 
 
 def test_unknown_keys_survive_the_merge_and_decide_between_equals() -> None:
     blue, red = (encode_fact(deployment(1))[:-1] + more for more in (b',"colour":"blue"}', b',"colour":"red"}'))
     for order in ([blue, red, blue], [red, blue]):
-        assert json.loads(merged(order)["github:deployment:1"])["colour"] == "red"
+        assert json.loads(merged_files(order)["github:deployment:1"])["colour"] == "red"
 
 
 def test_a_line_that_spells_a_time_in_another_offset_is_the_same_record() -> None:
     elsewhere = encode_fact(deployment(1, "2024-03-05T13:00:00+01:00"))
-    assert merged([elsewhere, encode_fact(deployment(1))]) == merged([encode_fact(deployment(1))])
+    assert merged_files([elsewhere, encode_fact(deployment(1))]) == merged_files([encode_fact(deployment(1))])
 
 
 def test_an_incident_that_is_updated_ten_times_is_one_in_its_newest_state() -> None:
@@ -102,15 +102,15 @@ def test_an_incident_that_is_updated_ten_times_is_one_in_its_newest_state() -> N
     states = [incident(1, observed_at=f"03-05T14:{minute:02}", title=str(minute)) for minute in range(9)]
     resolved = incident(1, observed_at="03-05T15:00", resolved_at="03-05T15:00")
     seen = [encode_fact(fact) for fact in (resolved, *states, resolved)]
-    (fact,) = facts(seen).values()
+    (fact,) = computed_facts(seen).values()
     assert fact == resolved
 
 
 def test_a_retraction_counts_when_it_is_newer_and_is_undone_when_it_is_older() -> None:
     said, taken_back = incident(1, observed_at="03-05T14:00"), incident(1, observed_at="03-05T15:00", retracted=True)
     again = incident(1, observed_at="03-05T16:00")
-    assert facts([encode_fact(one) for one in (taken_back, said)]) == {said.id: taken_back}
-    assert facts([encode_fact(one) for one in (again, taken_back, said)]) == {said.id: again}
+    assert computed_facts([encode_fact(one) for one in (taken_back, said)]) == {said.id: taken_back}
+    assert computed_facts([encode_fact(one) for one in (again, taken_back, said)]) == {said.id: again}
     assert metrics_of(deployment(1), taken_back).incident_restore.incidents == 0
 
 
@@ -129,10 +129,10 @@ def test_a_folder_is_all_its_jsonl_files_and_not_the_ledgers_other_ones(tmp_path
     assert sorted(fact.id for fact in read.facts) == ["github:deployment:1", "github:deployment:2"]
 
 
-# How the ledger keeps them.
+# Storage in the ledger
 
 
-def applied(files: dict[str, bytes], *seen: Fact) -> dict[str, bytes]:
+def applied_facts(files: dict[str, bytes], *seen: Fact) -> dict[str, bytes]:
     changes = layout.plan_merge(layout.parse_ledger(files), seen).file_changes
     return {path: content for path, content in {**files, **changes}.items() if content}
 
@@ -141,25 +141,25 @@ def applied(files: dict[str, bytes], *seen: Fact) -> dict[str, bytes]:
 def test_the_files_are_the_same_whatever_order_the_facts_came_in_and_however_often(
     seen: list[Fact], data: st.DataObject
 ) -> None:
-    at_once = applied({}, *seen)
+    at_once = applied_facts({}, *seen)
     one_by_one: dict[str, bytes] = {}
     for fact in data.draw(st.permutations(seen + seen[:3])):
-        one_by_one = applied(one_by_one, fact)
+        one_by_one = applied_facts(one_by_one, fact)
     assert one_by_one == at_once
-    assert merged(*(content.splitlines() for content in at_once.values())) == merged(
+    assert merged_files(*(content.splitlines() for content in at_once.values())) == merged_files(
         [encode_fact(fact) for fact in seen]
     )
 
 
 @given(st.lists(any_facts, max_size=8))
 def test_what_is_known_already_changes_no_file_and_is_no_news(seen: list[Fact]) -> None:
-    files = applied({}, *seen)
+    files = applied_facts({}, *seen)
     plan = layout.plan_merge(layout.parse_ledger(files), seen)
     assert (plan.file_changes, plan.new_facts) == ({}, ())
 
 
 def test_facts_lie_in_the_month_of_their_defining_time_in_order() -> None:
-    files = applied(
+    files = applied_facts(
         {},
         deployment(2, "03-05"),
         deployment(1, "03-06"),
@@ -173,26 +173,26 @@ def test_facts_lie_in_the_month_of_their_defining_time_in_order() -> None:
 
 
 def test_a_fact_whose_defining_time_moves_moves_to_its_month() -> None:
-    files = applied({}, deployment(1, "02-29", status="failure"), deployment(2, "02-28"))
+    files = applied_facts({}, deployment(1, "02-29", status="failure"), deployment(2, "02-28"))
     later = deployment(1, "03-01", observed_at="03-01T01:00")
     changes = layout.plan_merge(layout.parse_ledger(files), [later]).file_changes
     assert list(changes) == ["facts/2024/03.jsonl", "facts/2024/02.jsonl"], (
         "what gains comes first, so that nothing is lost"
     )
-    assert applied(files, later)["facts/2024/03.jsonl"] == encode_fact(later) + b"\n"
-    assert b"deployment:1" not in applied(files, later)["facts/2024/02.jsonl"]
+    assert applied_facts(files, later)["facts/2024/03.jsonl"] == encode_fact(later) + b"\n"
+    assert b"deployment:1" not in applied_facts(files, later)["facts/2024/02.jsonl"]
 
 
 def test_unknown_records_and_keys_are_kept_where_a_file_is_rewritten() -> None:
     unknown = b'{"id":"b1","kind":"build","observed_at":"2024-03-02T00:00:00Z","x":[1]}'
     coloured = encode_fact(deployment(1))[:-1] + b',"zebra":true}'
-    files = applied({"facts/2024/03.jsonl": unknown + b"\n" + coloured + b"\n"}, deployment(2, "03-07"))
+    files = applied_facts({"facts/2024/03.jsonl": unknown + b"\n" + coloured + b"\n"}, deployment(2, "03-07"))
     kept = files["facts/2024/03.jsonl"].splitlines()
     assert kept == [unknown, coloured, encode_fact(deployment(2, "03-07"))]
 
 
 def test_a_line_that_is_no_fact_is_set_aside_and_kept() -> None:
-    files = applied({"facts/2024/03.jsonl": encode_fact(deployment(1)) + b"\nnonsense \xff\n"}, deployment(2))
+    files = applied_facts({"facts/2024/03.jsonl": encode_fact(deployment(1)) + b"\nnonsense \xff\n"}, deployment(2))
     assert b"nonsense" not in files["facts/2024/03.jsonl"]
     (aside,) = [json.loads(text) for text in files[layout.QUARANTINE_FILE].splitlines()]
     assert (aside["file"], aside["line"], aside["text"]) == ("facts/2024/03.jsonl", 2, "nonsense \\xff")
@@ -200,22 +200,24 @@ def test_a_line_that_is_no_fact_is_set_aside_and_kept() -> None:
 
 def test_a_month_is_split_before_a_file_passes_its_limit() -> None:
     many = [deployment(n, f"03-05T12:{n % 60:02}", version="v" * 400) for n in range(600)]
-    files = applied({}, *many)
+    files = applied_facts({}, *many)
     assert list(files) == ["facts/2024/03.jsonl", "facts/2024/03-2.jsonl"]
     assert max(map(len, files.values())) <= layout.MAX_FILE_BYTES
     assert len(layout.parse_ledger(files).facts) == 600
-    assert applied(files, deployment(0, "03-05T12:00", observed_at="03-06", retracted=True)).keys() == files.keys()
+    assert (
+        applied_facts(files, deployment(0, "03-05T12:00", observed_at="03-06", retracted=True)).keys() == files.keys()
+    )
 
 
 def test_a_month_that_shrinks_loses_its_second_file() -> None:
     many = [deployment(n, version="v" * 500) for n in range(500)]
-    files = applied({}, *many)
+    files = applied_facts({}, *many)
     gone = [deployment(n, "04-01T00:00", observed_at="04-02") for n in range(499)]
-    assert sorted(applied(files, *gone)) == ["facts/2024/03.jsonl", "facts/2024/04.jsonl"]
+    assert sorted(applied_facts(files, *gone)) == ["facts/2024/03.jsonl", "facts/2024/04.jsonl"]
 
 
 def test_the_known_state_of_an_id_is_at_hand() -> None:
-    contents = layout.parse_ledger(applied({}, deployment(1)))
+    contents = layout.parse_ledger(applied_facts({}, deployment(1)))
     assert contents.fact_by_id("github:deployment:1") == deployment(1)
     assert contents.fact_by_id("nobody") is None
     assert [fact.observed_at for fact in contents.facts] == [at("03-05T12:00")]

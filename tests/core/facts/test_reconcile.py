@@ -1,4 +1,4 @@
-"""What GitHub says now against what events said then: what is written, and who wins."""
+"""GitHub's present state against what events reported: what is written, and which one wins."""
 
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ def as_deployment(fact: Fact | None) -> Deployment:
     return fact
 
 
-def told(known: Fact, **fields: Any) -> Fact | None:  # noqa: ANN401 - any field
+def reconcile_fields(known: Fact, **fields: Any) -> Fact | None:  # noqa: ANN401 - any field
     return reconcile(known, replace(known, **fields))
 
 
@@ -27,32 +27,34 @@ def test_what_nobody_knew_is_news() -> None:
 
 
 def test_the_same_at_another_time_is_no_news() -> None:
-    assert told(deployment(1), observed_at=at("03-09")) is None
-    assert told(change(1), observed_at=at("03-09")) is None
+    assert reconcile_fields(deployment(1), observed_at=at("03-09")) is None
+    assert reconcile_fields(change(1), observed_at=at("03-09")) is None
 
 
 def test_news_wins_the_merge_whatever_time_it_has() -> None:
     known = change(1, observed_at=at("03-09"))
-    found = told(known, labels=("hotfix",), observed_at=at("03-01"))
+    found = reconcile_fields(known, labels=("hotfix",), observed_at=at("03-01"))
     assert found is not None
     assert found.observed_at == known.observed_at + TICK
 
 
 def test_what_github_has_forgotten_erases_nothing() -> None:
-    assert told(deployment(1, ref="v1", version="v1", started_at=at("03-05")), ref=None, version=None) is None
-    assert told(change(1, bot=True, first_review_at=at("03-02")), bot=False, first_review_at=None) is None
+    assert (
+        reconcile_fields(deployment(1, ref="v1", version="v1", started_at=at("03-05")), ref=None, version=None) is None
+    )
+    assert reconcile_fields(change(1, bot=True, first_review_at=at("03-02")), bot=False, first_review_at=None) is None
 
 
 def test_what_was_linked_stays_linked_and_what_was_not_is() -> None:
     linked = deployment(1, changes=("commit:a",), previous="d", commit_count=1)
-    assert told(linked, changes=None, previous=None, commit_count=None) is None
-    found = as_deployment(told(deployment(1, changes=None), changes=("commit:a",)))
+    assert reconcile_fields(linked, changes=None, previous=None, commit_count=None) is None
+    found = as_deployment(reconcile_fields(deployment(1, changes=None), changes=("commit:a",)))
     assert found.changes == ("commit:a",)
 
 
 def test_an_incident_is_as_it_is_now_also_if_it_was_opened_again() -> None:
     closed = incident(1, resolved_at=at("03-06"))
-    found = told(closed, resolved_at=None)
+    found = reconcile_fields(closed, resolved_at=None)
     assert found == replace(closed, resolved_at=None, observed_at=closed.observed_at + TICK)
 
 
@@ -68,7 +70,7 @@ def test_the_newest_success_stays_the_end_of_a_deployment() -> None:
 
 def test_a_run_that_github_touched_later_ended_when_the_event_said() -> None:
     run = deployment(1, id="github:run:1", started_at=at("03-05T11:00"))
-    assert told(run, finished_at=at("03-05T13:00"), observed_at=at("03-05T13:00")) is None
+    assert reconcile_fields(run, finished_at=at("03-05T13:00"), observed_at=at("03-05T13:00")) is None
 
 
 def test_a_newer_attempt_of_a_run_counts_and_an_older_does_not() -> None:
@@ -80,23 +82,23 @@ def test_a_newer_attempt_of_a_run_counts_and_an_older_does_not() -> None:
 
 def test_a_release_stays_as_it_was_published() -> None:
     early = deployment(1, id="github:release:1", environment="prerelease")
-    assert told(early, environment="production") is None
+    assert reconcile_fields(early, environment="production") is None
 
 
 def test_a_service_that_somebody_named_stays() -> None:
-    assert told(deployment(1, service="till"), service="shop") is None
-    assert told(deployment(1, service="till"), service=None) is None
+    assert reconcile_fields(deployment(1, service="till"), service="shop") is None
+    assert reconcile_fields(deployment(1, service="till"), service=None) is None
 
 
 def test_what_somebody_told_by_another_way_is_not_githubs_to_change() -> None:
     unhealthy = deployment(1, source="dispatch", health="failed", status="failure")
-    assert told(unhealthy, source="deployments", status="success", health=None) is None
+    assert reconcile_fields(unhealthy, source="deployments", status="success", health=None) is None
     withdrawn = deployment(1, retracted=True)
-    assert told(withdrawn, retracted=False) is None
+    assert reconcile_fields(withdrawn, retracted=False) is None
 
 
 def test_an_incident_whose_label_is_back_counts_again() -> None:
-    found = told(incident(1, retracted=True), retracted=False)
+    found = reconcile_fields(incident(1, retracted=True), retracted=False)
     assert found is not None
     assert not found.retracted
 

@@ -1,4 +1,4 @@
-"""DEFINITIONS §2.3 and §3: the denominator, `health-check`, `failed-run`, and which rule comes first."""
+"""DEFINITIONS §2.3 and §3: the denominator, `health-check`, `failed-run`, and the order of the rules."""
 
 import itertools
 
@@ -18,7 +18,7 @@ from support.facts import (
 
 RULES = ("explicit", "rollback", "revert", "hotfix", "incident", "health-check")
 
-EVERYTHING = (
+ALL_FAILURES = (
     deployment(1, "03-05T10:00", sha=sha("V1")),
     deployment(2, "03-05T11:00", changes=[1], health="failed"),
     deployment(3, "03-05T12:00", sha=sha("V1")),
@@ -52,7 +52,7 @@ HOTFIXED = (
     ],
 )
 def test_the_first_hit_in_the_order_of_the_table_wins(left: tuple[str, ...], first: str | None) -> None:
-    assert failure_rules(*EVERYTHING, failure_rules=frozenset(left)).get(2) == first
+    assert failure_rules(*ALL_FAILURES, failure_rules=frozenset(left)).get(2) == first
 
 
 def test_hotfix_comes_between_revert_and_incident() -> None:
@@ -61,7 +61,7 @@ def test_hotfix_comes_between_revert_and_incident() -> None:
     assert failure_rules(*HOTFIXED, failure_rules=frozenset(RULES[4:]))[1] == "incident"
 
 
-@pytest.mark.parametrize("facts", [EVERYTHING, HOTFIXED])
+@pytest.mark.parametrize("facts", [ALL_FAILURES, HOTFIXED])
 def test_a_deployment_fails_at_most_once_whatever_rules_are_on(facts: tuple[object, ...]) -> None:
     for size in range(len(RULES) + 1):
         for rules in itertools.combinations(RULES, size):

@@ -1,4 +1,4 @@
-"""DEFINITIONS §3, rule `hotfix`: a hotfix comes soon after a deployment."""
+"""DEFINITIONS §3, rule `hotfix`: a hotfix follows soon after a deployment."""
 
 from datetime import timedelta
 from typing import Any
@@ -8,11 +8,11 @@ import pytest
 from dora_metrics.core.facts.model import Fact
 from support.facts import change, deployment, failed_deployment, failure_rules, metrics_of, scope_of
 
-OTHERS = frozenset({"explicit", "rollback", "revert", "incident", "health-check"})
+OTHER_RULES = frozenset({"explicit", "rollback", "revert", "incident", "health-check"})
 
 
-def fixed(after: str = "03-05T05:00", **fields: Any) -> list[Fact]:  # noqa: ANN401
-    """A deployment at midnight of 5 March, and the next with change 1."""
+def hotfixed(after: str = "03-05T05:00", **fields: Any) -> list[Fact]:  # noqa: ANN401
+    """A deployment at midnight of 5 March, and the next one with change 1."""
     return [
         deployment(1, "03-01"),
         deployment(2, "03-05"),
@@ -23,17 +23,17 @@ def fixed(after: str = "03-05T05:00", **fields: Any) -> list[Fact]:  # noqa: ANN
 
 @pytest.mark.parametrize("label", ["hotfix", "Hotfix", "HOTFIX"])
 def test_by_label_whatever_its_case(label: str) -> None:
-    assert failure_rules(*fixed(labels=("bug", label))) == {2: "hotfix"}
+    assert failure_rules(*hotfixed(labels=("bug", label))) == {2: "hotfix"}
 
 
 @pytest.mark.parametrize("branch", ["hotfix/cart", "hotfix-cart", "Hotfix/Cart", "HOTFIX-1"])
 def test_by_branch_prefix_whatever_its_case(branch: str) -> None:
-    assert failure_rules(*fixed(branch=branch)) == {2: "hotfix"}
+    assert failure_rules(*hotfixed(branch=branch)) == {2: "hotfix"}
 
 
 @pytest.mark.parametrize("title", ["hotfix: cart", "Hotfix cart", "HOTFIX(cart): sum", "hotfix", "hotfix! now"])
 def test_by_a_title_that_begins_with_the_label_as_a_word(title: str) -> None:
-    assert failure_rules(*fixed(title=title)) == {2: "hotfix"}
+    assert failure_rules(*hotfixed(title=title)) == {2: "hotfix"}
 
 
 @pytest.mark.parametrize(
@@ -55,37 +55,37 @@ def test_by_a_title_that_begins_with_the_label_as_a_word(title: str) -> None:
     ],
 )
 def test_anything_else_is_no_hotfix(fields: dict[str, Any]) -> None:
-    assert failure_rules(*fixed(**fields)) == {}
-    assert metrics_of(*fixed(**fields)).rework_rate.rework == 0
+    assert failure_rules(*hotfixed(**fields)) == {}
+    assert metrics_of(*hotfixed(**fields)).rework_rate.rework == 0
 
 
 def test_labels_and_prefixes_are_settings() -> None:
-    facts = fixed(labels=("Urgent",), branch="fix/1", title="Now! it")
+    facts = hotfixed(labels=("Urgent",), branch="fix/1", title="Now! it")
     for given in ({"hotfix_labels": ("urgent",)}, {"hotfix_branches": ("FIX/",)}, {"hotfix_labels": ("now",)}):
         assert failure_rules(*facts, **given) == {2: "hotfix"}
-    assert failure_rules(*fixed(labels=("hotfix",)), hotfix_labels=(), hotfix_branches=()) == {}
+    assert failure_rules(*hotfixed(labels=("hotfix",)), hotfix_labels=(), hotfix_branches=()) == {}
 
 
 def test_a_label_is_no_pattern() -> None:
-    assert failure_rules(*fixed(title="hot fix"), hotfix_labels=("hot.fix",)) == {}
-    assert failure_rules(*fixed(title="[hot] fix"), hotfix_labels=("[hot]",)) == {2: "hotfix"}
+    assert failure_rules(*hotfixed(title="hot fix"), hotfix_labels=("hot.fix",)) == {}
+    assert failure_rules(*hotfixed(title="[hot] fix"), hotfix_labels=("[hot]",)) == {2: "hotfix"}
 
 
 def test_the_window_includes_its_end() -> None:
-    assert failure_rules(*fixed("03-06T00:00", labels=("hotfix",))) == {2: "hotfix"}
-    assert failure_rules(*fixed("03-06T00:00:00.000001", labels=("hotfix",))) == {}
-    assert failure_rules(*fixed("03-05T05:01", labels=("hotfix",)), hotfix_window=timedelta(hours=5)) == {}
+    assert failure_rules(*hotfixed("03-06T00:00", labels=("hotfix",))) == {2: "hotfix"}
+    assert failure_rules(*hotfixed("03-06T00:00:00.000001", labels=("hotfix",))) == {}
+    assert failure_rules(*hotfixed("03-05T05:01", labels=("hotfix",)), hotfix_window=timedelta(hours=5)) == {}
 
 
 def test_beyond_the_window_it_blames_nobody_but_stays_rework() -> None:
-    found = metrics_of(*fixed("03-09", labels=("hotfix",)))
+    found = metrics_of(*hotfixed("03-09", labels=("hotfix",)))
     assert (found.change_failure_rate.failed, found.rework_rate.rework) == (0, 1)
 
 
 def test_the_deployment_directly_before_is_blamed_and_recovered_by_the_hotfix() -> None:
-    (one,) = scope_of(*fixed(labels=("hotfix",), url="https://a.example/1")).evidence.failed_deployments
+    (one,) = scope_of(*hotfixed(labels=("hotfix",), url="https://a.example/1")).evidence.failed_deployments
     assert (one.deployment, one.remediated_by) == ("github:deployment:2", "github:deployment:3")
-    assert (one.url, metrics_of(*fixed(labels=("hotfix",))).recovery_time.p50_seconds) == (
+    assert (one.url, metrics_of(*hotfixed(labels=("hotfix",))).recovery_time.p50_seconds) == (
         "https://a.example/1",
         5 * 3600,
     )
@@ -99,7 +99,7 @@ def test_the_first_known_deployment_fixes_nothing() -> None:
 
 def test_runs_between_that_did_not_reach_users_are_passed_over() -> None:
     facts = [
-        *fixed(labels=("hotfix",)),
+        *hotfixed(labels=("hotfix",)),
         failed_deployment(4, "03-05T01:00"),
         deployment(5, "03-05T02:00", status="cancelled"),
     ]
@@ -108,12 +108,12 @@ def test_runs_between_that_did_not_reach_users_are_passed_over() -> None:
 
 
 def test_a_failure_between_that_reached_users_is_what_was_fixed() -> None:
-    facts = [*fixed(labels=("hotfix",)), failed_deployment(4, "03-05T01:00", reached_users=True)]
+    facts = [*hotfixed(labels=("hotfix",)), failed_deployment(4, "03-05T01:00", reached_users=True)]
     assert failure_rules(*facts) == {4: "hotfix"}
 
 
 def test_a_hotfix_that_an_earlier_success_delivered_marks_nothing_again() -> None:
-    facts = [*fixed(labels=("hotfix",)), deployment(4, "03-05T06:00", changes=[1])]
+    facts = [*hotfixed(labels=("hotfix",)), deployment(4, "03-05T06:00", changes=[1])]
     assert failure_rules(*facts) == {2: "hotfix"}
 
 
@@ -127,11 +127,11 @@ def test_the_deployment_before_in_another_scope_is_not_blamed() -> None:
 
 
 def test_several_hotfixes_of_one_deployment_are_one_failure() -> None:
-    facts = [*fixed(labels=("hotfix",)), deployment(3, "03-05T05:00", changes=[1, 2]), change(2, labels=("hotfix",))]
+    facts = [*hotfixed(labels=("hotfix",)), deployment(3, "03-05T05:00", changes=[1, 2]), change(2, labels=("hotfix",))]
     assert failure_rules(*[fact for fact in facts if fact is not facts[2]]) == {2: "hotfix"}
 
 
 def test_switched_off_it_marks_nothing_but_the_hotfix_stays_rework() -> None:
-    facts = fixed(labels=("hotfix",))
-    assert failure_rules(*facts, failure_rules=OTHERS) == {}
-    assert metrics_of(*facts, failure_rules=OTHERS).rework_rate.rework == 1
+    facts = hotfixed(labels=("hotfix",))
+    assert failure_rules(*facts, failure_rules=OTHER_RULES) == {}
+    assert metrics_of(*facts, failure_rules=OTHER_RULES).rework_rate.rework == 1

@@ -1,4 +1,4 @@
-"""DEFINITIONS §3, rule `revert`: a change takes back what an earlier deployment delivered."""
+"""DEFINITIONS §3, rule `revert`: a change reverts what an earlier deployment delivered."""
 
 from typing import Any
 
@@ -19,11 +19,11 @@ from support.facts import (
     sha,
 )
 
-OTHERS = frozenset({"explicit", "rollback", "hotfix", "incident", "health-check"})
+OTHER_RULES = frozenset({"explicit", "rollback", "hotfix", "incident", "health-check"})
 ORIGINAL = change(1, title="Add a cart", sha=sha("landed"), commits=commits("03-01T08:00", "03-01T09:00"))
 
 
-def history(*changes: Fact, originals: tuple[Any, ...] = (1,), reverts: tuple[Any, ...] = (9,)) -> list[Fact]:
+def reverted_history(*changes: Fact, originals: tuple[Any, ...] = (1,), reverts: tuple[Any, ...] = (9,)) -> list[Fact]:
     """Originals in the second deployment, something else in the third, the revert in the fourth."""
     return [
         deployment(1, "03-01"),
@@ -37,21 +37,21 @@ def history(*changes: Fact, originals: tuple[Any, ...] = (1,), reverts: tuple[An
 
 @pytest.mark.parametrize("target", [pull_id(1), sha("landed"), sha("03-01T08:00"), sha("03-01T09:00")])
 def test_by_id_or_by_the_sha_of_any_of_its_commits(target: str) -> None:
-    assert failure_rules(*history(ORIGINAL, change(9, title="Oh dear", reverts=target))) == {2: "revert"}
+    assert failure_rules(*reverted_history(ORIGINAL, change(9, title="Oh dear", reverts=target))) == {2: "revert"}
 
 
 def test_a_direct_commit_is_reverted_by_its_id_or_its_sha() -> None:
     for target in (commit_id(1), sha(1)):
-        facts = history(direct_commit(1), change(9, reverts=target), originals=(commit_id(1),))
+        facts = reverted_history(direct_commit(1), change(9, reverts=target), originals=(commit_id(1),))
         assert failure_rules(*facts) == {2: "revert"}
 
 
 def test_an_original_without_a_fact_can_be_reverted_by_id() -> None:
-    assert failure_rules(*history(change(9, reverts=pull_id(1)))) == {2: "revert"}
+    assert failure_rules(*reverted_history(change(9, reverts=pull_id(1)))) == {2: "revert"}
 
 
 def test_by_title_where_it_names_nothing_else() -> None:
-    assert failure_rules(*history(ORIGINAL, change(9, title='Revert "Add a cart"'))) == {2: "revert"}
+    assert failure_rules(*reverted_history(ORIGINAL, change(9, title='Revert "Add a cart"'))) == {2: "revert"}
 
 
 @pytest.mark.parametrize(
@@ -65,14 +65,17 @@ def test_by_title_where_it_names_nothing_else() -> None:
     ],
 )
 def test_a_title_that_is_not_exactly_that_reverts_nothing(title: str) -> None:
-    assert failure_rules(*history(ORIGINAL, change(9, title=title))) == {}
+    assert failure_rules(*reverted_history(ORIGINAL, change(9, title=title))) == {}
 
 
 def test_a_title_is_used_only_without_a_name() -> None:
-    """`reverts` leads to nothing that was deployed; the title would lead to the second deployment."""
-    assert failure_rules(*history(ORIGINAL, change(9, title='Revert "Add a cart"', reverts=sha("elsewhere")))) == {}
+    """`reverts` names nothing that was deployed; the title would match the second deployment."""
+    assert (
+        failure_rules(*reverted_history(ORIGINAL, change(9, title='Revert "Add a cart"', reverts=sha("elsewhere"))))
+        == {}
+    )
     named = change(9, title='Revert "Add a wish list"', reverts=pull_id(1))
-    assert failure_rules(*history(ORIGINAL, named)) == {2: "revert"}
+    assert failure_rules(*reverted_history(ORIGINAL, named)) == {2: "revert"}
 
 
 def test_a_title_means_the_latest_change_of_that_title_delivered_before() -> None:
@@ -90,17 +93,17 @@ def test_a_title_means_the_latest_change_of_that_title_delivered_before() -> Non
 
 def test_original_and_revert_in_the_same_deployment_mark_nothing() -> None:
     for revert in (change(9, reverts=pull_id(1)), change(9, title='Revert "Add a cart"')):
-        assert failure_rules(*history(ORIGINAL, revert, originals=(), reverts=(1, 9))) == {}
-        assert failure_rules(*history(ORIGINAL, revert, originals=(), reverts=(9, 1))) == {}
+        assert failure_rules(*reverted_history(ORIGINAL, revert, originals=(), reverts=(1, 9))) == {}
+        assert failure_rules(*reverted_history(ORIGINAL, revert, originals=(), reverts=(9, 1))) == {}
 
 
 def test_an_original_that_comes_later_or_never_marks_nothing() -> None:
-    assert failure_rules(*history(ORIGINAL, change(9, reverts=pull_id(1)), originals=(9,), reverts=(1,))) == {}
-    assert failure_rules(*history(ORIGINAL, change(9, reverts=pull_id(1)), originals=())) == {}
+    assert failure_rules(*reverted_history(ORIGINAL, change(9, reverts=pull_id(1)), originals=(9,), reverts=(1,))) == {}
+    assert failure_rules(*reverted_history(ORIGINAL, change(9, reverts=pull_id(1)), originals=())) == {}
 
 
 def test_a_revert_of_a_revert_marks_nothing() -> None:
-    """The second blames the second; the third, which brings it back, blames nobody."""
+    """The second is attributed to the second deployment; the third reverts the revert and fails nothing."""
     chain = (
         deployment(1, "03-01"),
         deployment(2, "03-02", changes=[1]),
@@ -131,7 +134,7 @@ def test_a_revert_that_the_failed_attempt_listed_comes_with_the_next_success() -
 def test_it_is_recovered_by_the_first_deployment_with_a_revert() -> None:
     """Two of the second deployment's changes are reverted, on 4 and on 6 March."""
     reverts = (change(9, reverts=pull_id(1)), change(10, reverts=pull_id(2)))
-    facts = [*history(ORIGINAL, change(2), *reverts, originals=(1, 2)), deployment(6, "03-06", changes=[10])]
+    facts = [*reverted_history(ORIGINAL, change(2), *reverts, originals=(1, 2)), deployment(6, "03-06", changes=[10])]
     (one,) = scope_of(*facts).evidence.failed_deployments
     assert (one.deployment, one.remediated_by) == ("github:deployment:2", "github:deployment:4")
     assert metrics_of(*facts).rework_rate.rework == 2
@@ -144,12 +147,22 @@ def test_an_original_of_the_first_known_deployment_can_be_reverted() -> None:
 
 def test_the_evidence_names_both_changes_and_links_to_the_revert() -> None:
     (one,) = scope_of(
-        *history(ORIGINAL, change(9, reverts=pull_id(1), url="https://a.example/9"))
+        *reverted_history(ORIGINAL, change(9, reverts=pull_id(1), url="https://a.example/9"))
     ).evidence.failed_deployments
     assert (pull_id(9) in one.because, pull_id(1) in one.because, one.url) == (True, True, "https://a.example/9")
 
 
 def test_switched_off_it_marks_nothing_but_the_revert_stays_rework() -> None:
-    facts = history(ORIGINAL, change(9, reverts=pull_id(1)))
-    assert failure_rules(*facts, failure_rules=OTHERS) == {}
-    assert metrics_of(*facts, failure_rules=OTHERS).rework_rate.rework == 1
+    facts = reverted_history(ORIGINAL, change(9, reverts=pull_id(1)))
+    assert failure_rules(*facts, failure_rules=OTHER_RULES) == {}
+    assert metrics_of(*facts, failure_rules=OTHER_RULES).rework_rate.rework == 1
+
+
+def test_a_revert_by_the_sha_of_a_commit_that_is_only_listed_finds_it() -> None:
+    facts = (
+        deployment(0, "03-01"),
+        deployment(1, "03-05", changes=[commit_id(1)]),
+        deployment(2, "03-06", changes=[commit_id(2)]),
+        direct_commit(2, reverts=sha(1)),
+    )
+    assert failure_rules(*facts) == {1: "revert"}

@@ -1,4 +1,4 @@
-"""DEFINITIONS §3, rule `rollback`: a sha comes back."""
+"""DEFINITIONS §3, rule `rollback`: a sha is deployed again."""
 
 import pytest
 
@@ -8,21 +8,23 @@ from support.facts import (
     failed_deployment,
     failure_rules,
     metrics_of,
+    number_of,
     scope_of,
     sha,
+    unmatched_reasons,
 )
 
-ALL_BUT = frozenset({"explicit", "revert", "hotfix", "incident", "health-check"})
+OTHER_RULES = frozenset({"explicit", "revert", "hotfix", "incident", "health-check"})
 
 
 @pytest.mark.parametrize(
     ("versions", "failed_ones"),
     [
         ("V1 V2 V3", []),
-        ("V1 V2 V3 V1", [2]),  # the first that brought what was rolled back
+        ("V1 V2 V3 V1", [2]),  # the first one that delivered what was rolled back
         ("V1 V2 V1", [2]),
-        ("V1 V2 V1 V2", [2]),  # trap 32: the re-release is no second rollback
-        ("V1 V2 V1 V2 V1", [2, 4]),  # but what was re-released can be rolled back again
+        ("V1 V2 V1 V2", [2]),  # trap 32: the re-release is not a second rollback
+        ("V1 V2 V1 V2 V1", [2, 4]),  # what was re-released can be rolled back again
         ("V1 V2 V1 V2 V3", [2]),
         ("V1 V2 V1 V2 V3 V2", [2, 5]),
         ("V1 V2 V3 V2 V1", [2, 3]),  # nested
@@ -37,8 +39,8 @@ ALL_BUT = frozenset({"explicit", "revert", "hotfix", "incident", "health-check"}
         ("V1 V1 V2 V1 V1", [3]),
         ("V1 V2 V1 V1 V2", [2]),
         ("V1 V2 V1 V3 V1", [2, 4]),
-        ("- - -", []),  # without a sha nothing can come back
-        ("V1 - V1", []),  # the one between may have been V1
+        ("- - -", []),  # without a sha nothing can be deployed again
+        ("V1 - V1", []),  # the one between them may have been V1
         ("V1 - - V2 -", []),
     ],
 )
@@ -83,7 +85,7 @@ def test_the_order_is_that_of_the_finishes_whatever_arrives_first() -> None:
 
 
 def test_a_long_history_is_judged_at_once() -> None:
-    """Two thousand versions back and forth: every one but the first was rolled back."""
+    """Two thousand versions alternating: every one but the first was rolled back."""
     forth = [f"V{n}" for n in range(1000)]
     versions = " ".join((*forth, *reversed(forth[:-1])))
     assert (
@@ -98,5 +100,12 @@ def test_a_long_history_is_judged_at_once() -> None:
 
 def test_switched_off_it_marks_nothing_but_the_rollback_stays_rework() -> None:
     facts = deployments_of_versions("V1 V2 V1")
-    assert failure_rules(*facts, failure_rules=ALL_BUT) == {}
-    assert metrics_of(*facts, failure_rules=ALL_BUT).rework_rate.rework == 1
+    assert failure_rules(*facts, failure_rules=OTHER_RULES) == {}
+    assert metrics_of(*facts, failure_rules=OTHER_RULES).rework_rate.rework == 1
+
+
+def test_rollbacks_of_one_version_are_each_a_failure_of_what_came_after_it() -> None:
+    facts = deployments_of_versions("V1 V2 V1 V3 V4 V1")
+    assert failure_rules(*facts) == {2: "rollback", 4: "rollback"}
+    assert unmatched_reasons(*facts) == {}
+    assert number_of(facts[0].id) == 1

@@ -1,4 +1,4 @@
-"""Old months are sealed without a number changing: laws over facts as nobody would record them, and each rule alone."""
+"""Sealing old months changes no number: properties over random facts, and each rule by itself."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -38,44 +38,44 @@ from support.facts import (
 from support.strategies import fact_lists, times
 
 POLICY = Policy()
-NOTHING = Checkpoint("rules")
+EMPTY = Checkpoint("rules")
 SHOP = Scope("acme/shop", "shop", "production")
 MAY = at("05-01")
 
 
-def old(facts: Iterable[Fact], until: datetime) -> set[str]:
+def sealed_ids(facts: Iterable[Fact], until: datetime) -> set[str]:
     return {fact.id for fact in facts if fact.defining_time < until}
 
 
-def seal(facts: list[Fact], until: datetime = MAY, before: Checkpoint = NOTHING) -> Checkpoint:
-    return compact(ledger_state(facts, POLICY), before, until, old(facts, until))
+def seal(facts: list[Fact], until: datetime = MAY, before: Checkpoint = EMPTY) -> Checkpoint:
+    return compact(ledger_state(facts, POLICY), before, until, sealed_ids(facts, until))
 
 
-def in_sight(facts: Iterable[Fact], found: Checkpoint) -> list[Fact]:
-    assert found.until
-    return [*found.retained_facts, *(fact for fact in facts if fact.defining_time >= found.until)]
+def retained_facts(facts: Iterable[Fact], checkpoint: Checkpoint) -> list[Fact]:
+    assert checkpoint.until
+    return [*checkpoint.retained_facts, *(fact for fact in facts if fact.defining_time >= checkpoint.until)]
 
 
-def all_for(facts: Iterable[Fact], found: Checkpoint) -> Totals:
-    """What a run counts that sees only what is not sealed."""
-    return add_totals(found.base_totals, ledger_state(in_sight(facts, found), POLICY).totals)
+def totals_from(facts: Iterable[Fact], checkpoint: Checkpoint) -> Totals:
+    """Totals of a run that reads only what is not sealed."""
+    return add_totals(checkpoint.base_totals, ledger_state(retained_facts(facts, checkpoint), POLICY).totals)
 
 
-def carried(*facts: Fact) -> list[str]:
+def retained_ids(*facts: Fact) -> list[str]:
     return sorted(fact.id for fact in seal(list(facts)).retained_facts)
 
 
 @given(fact_lists(), times)
 def test_what_is_counted_stays_the_same_wherever_a_ledger_is_sealed(facts: list[Fact], until: datetime) -> None:
-    assert all_for(facts, seal(facts, until)) == ledger_state(facts, POLICY).totals
+    assert totals_from(facts, seal(facts, until)) == ledger_state(facts, POLICY).totals
 
 
 @given(fact_lists(), st.tuples(times, times).map(sorted))
 def test_sealing_in_two_steps_counts_the_same(facts: list[Fact], steps: list[datetime]) -> None:
     first = seal(facts, steps[0])
-    seen = in_sight(facts, first)
+    seen = retained_facts(facts, first)
     second = seal(seen, steps[1], first)
-    assert all_for(seen, second) == ledger_state(facts, POLICY).totals
+    assert totals_from(seen, second) == ledger_state(facts, POLICY).totals
 
 
 @given(fact_lists(), times)
@@ -90,11 +90,11 @@ def test_a_checkpoint_is_read_as_it_was_written(facts: list[Fact], until: dateti
 @given(fact_lists(), times, st.data())
 def test_a_fact_that_counts_again_changes_no_total(facts: list[Fact], until: datetime, data: st.DataObject) -> None:
     found = seal(facts, until)
-    seen = in_sight(facts, found)
+    seen = retained_facts(facts, found)
     hidden = [fact for fact in facts if fact.id not in {one.id for one in seen}]
     again = data.draw(st.lists(st.sampled_from(hidden), unique=True)) if hidden else []
     base = base_totals_without(found.base_totals, again, seen, POLICY)
-    assert add_totals(base, ledger_state([*seen, *again], POLICY).totals) == all_for(facts, found)
+    assert add_totals(base, ledger_state([*seen, *again], POLICY).totals) == totals_from(facts, found)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_a_fact_that_counts_again_changes_no_total(facts: list[Fact], until: dat
     ],
 )
 def test_a_broken_checkpoint_seals_nothing(content: bytes) -> None:
-    assert checkpoint.decode_checkpoint(content, "rules") == NOTHING
+    assert checkpoint.decode_checkpoint(content, "rules") == EMPTY
 
 
 def test_a_checkpoint_by_other_rules_seals_nothing() -> None:
@@ -119,24 +119,24 @@ def test_a_checkpoint_by_other_rules_seals_nothing() -> None:
 
 
 def test_a_checkpoint_that_seals_nothing_is_no_file() -> None:
-    assert checkpoint.encode_checkpoint(NOTHING) == b""
+    assert checkpoint.encode_checkpoint(EMPTY) == b""
 
 
 def test_the_last_hundred_deployments_of_a_scope_are_carried() -> None:
     start = at("03-01")
     many = [deployment(n, f"{start + timedelta(minutes=n):%Y-%m-%dT%H:%M}") for n in range(150)]
-    assert carried(*many) == sorted(deployment_id(n) for n in range(150 - MAX_RETAINED_DEPLOYMENTS, 150))
+    assert retained_ids(*many) == sorted(deployment_id(n) for n in range(150 - MAX_RETAINED_DEPLOYMENTS, 150))
 
 
 def test_deployments_elsewhere_are_not_carried_but_the_last_that_says_so() -> None:
-    """Else a repository that has recorded environments would look like one that never did."""
+    """Otherwise a repository with recorded environments would look like one without."""
     staging = [deployment(n, f"03-0{n}", environment="staging") for n in (1, 2, 3)]
-    assert carried(*staging) == [deployment_id(3)]
+    assert retained_ids(*staging) == [deployment_id(3)]
 
 
 def test_a_change_is_carried_until_a_deployment_has_delivered_it() -> None:
     delivered = deployment(1, "03-05", changes=(pull_id(1),))
-    assert carried(delivered, change(1, merged_at=at("03-02")), change(2, merged_at=at("03-06"))) == [
+    assert retained_ids(delivered, change(1, merged_at=at("03-02")), change(2, merged_at=at("03-06"))) == [
         deployment_id(1),
         pull_id(2),
     ]
@@ -144,7 +144,7 @@ def test_a_change_is_carried_until_a_deployment_has_delivered_it() -> None:
 
 def test_the_newest_changes_of_a_repository_that_never_deploys_are_carried() -> None:
     many = [change(n, merged_at=at("03-01") + timedelta(minutes=n)) for n in range(MAX_RETAINED_CHANGES + 10)]
-    assert carried(*many) == sorted(pull_id(n) for n in range(10, MAX_RETAINED_CHANGES + 10))
+    assert retained_ids(*many) == sorted(pull_id(n) for n in range(10, MAX_RETAINED_CHANGES + 10))
 
 
 def test_an_incident_is_carried_while_it_is_open_ends_later_or_blames_what_is_carried() -> None:
@@ -156,14 +156,14 @@ def test_an_incident_is_carried_while_it_is_open_ends_later_or_blames_what_is_ca
         incident(3, "03-20", resolved_at=None),
         incident(4, "03-20", resolved_at=at("05-02")),
     ]
-    assert carried(*facts) == [deployment_id(1), issue_id(1), issue_id(3), issue_id(4)]
+    assert retained_ids(*facts) == [deployment_id(1), issue_id(1), issue_id(3), issue_id(4)]
 
 
 def test_the_deployment_that_an_open_incident_blames_is_carried_however_old() -> None:
     early = deployment(999, "03-01T00:00")
     many = [deployment(n, f"{at('03-02') + timedelta(minutes=n):%Y-%m-%dT%H:%M}") for n in range(120)]
-    assert deployment_id(999) in carried(early, *many, incident(1, "03-01T01:00", resolved_at=None))
-    assert deployment_id(999) not in carried(early, *many)
+    assert deployment_id(999) in retained_ids(early, *many, incident(1, "03-01T01:00", resolved_at=None))
+    assert deployment_id(999) not in retained_ids(early, *many)
 
 
 def test_a_vulnerability_is_carried_until_it_has_ended() -> None:
@@ -171,23 +171,23 @@ def test_a_vulnerability_is_carried_until_it_has_ended() -> None:
     fixed = replace(is_open, id="fixed", fixed_at=at("03-02"))
     dismissed = replace(is_open, id="dismissed", dismissed_at=at("03-02"))
     ends_later = replace(is_open, id="ends later", fixed_at=at("05-02"))
-    assert carried(is_open, fixed, dismissed, ends_later) == ["ends later", "open"]
+    assert retained_ids(is_open, fixed, dismissed, ends_later) == ["ends later", "open"]
 
 
 def test_a_fixed_vulnerability_is_carried_until_a_deployment_has_brought_the_fix() -> None:
     fixed = vulnerability(1, "03-01", fixed_at="03-10")
-    assert carried(deployment(1, "03-05"), fixed) == [fixed.id, deployment_id(1)]
-    assert carried(deployment(1, "03-12"), fixed) == [deployment_id(1)]
-    assert carried(deployment(1, "03-05"), deployment(2, "05-02"), fixed) == [fixed.id, deployment_id(1)]
+    assert retained_ids(deployment(1, "03-05"), fixed) == [fixed.id, deployment_id(1)]
+    assert retained_ids(deployment(1, "03-12"), fixed) == [deployment_id(1)]
+    assert retained_ids(deployment(1, "03-05"), deployment(2, "05-02"), fixed) == [fixed.id, deployment_id(1)]
     eu = deployment(3, "03-04", environment="prod-eu")
-    assert fixed.id in carried(deployment(1, "03-12"), eu, fixed)
+    assert fixed.id in retained_ids(deployment(1, "03-12"), eu, fixed)
 
 
 def test_the_newest_fixes_that_never_go_live_are_carried() -> None:
     fixed = [
         vulnerability(n, "03-01", fixed_at=at("03-10") + timedelta(minutes=n)) for n in range(MAX_RETAINED_CHANGES + 10)
     ]
-    assert set(carried(deployment(1, "03-05"), *fixed)) == {deployment_id(1), *(one.id for one in fixed[10:])}
+    assert set(retained_ids(deployment(1, "03-05"), *fixed)) == {deployment_id(1), *(one.id for one in fixed[10:])}
 
 
 def test_an_open_incident_that_ends_later_is_counted_once_with_its_deployments_recovery() -> None:
@@ -219,7 +219,7 @@ def test_pipeline_failures_are_counted_across_a_seal() -> None:
         failed_deployment(3, "05-02"),
         deployment(4, "05-03"),
     ]
-    counted = all_for(facts, seal(facts))
+    counted = totals_from(facts, seal(facts))
     assert [n for series, n in counted.items() if series.name == "dora_pipeline_failures_total"] == [2]
 
 

@@ -1,4 +1,4 @@
-"""What each deployment delivered, from the commit graph: against the definition, and where the graph ends."""
+"""What each deployment delivered according to the commit graph, and where the graph ends."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ def at(hours: float) -> datetime:
 
 
 def graph_of(parents: Mapping[int, Iterable[int]], *, whole: bool = True, merges: Iterable[int] = ()) -> CommitGraph:
-    """Commits by number, each a change of its own unless it is a merge; greater numbers are newer."""
+    """Commits by number, each a change unless it is a merge; greater numbers are newer."""
     graph = CommitGraph(is_complete=whole)
     for number in sorted(parents, reverse=True):
         change = None if number in set(merges) else f"github:pull:acme/shop#{number}"
@@ -57,13 +57,13 @@ def link(graph: CommitGraph, *facts: Fact) -> ResolvedChanges:
     return resolve_changes(facts, graph, Policy())
 
 
-def delivered(done: ResolvedChanges) -> dict[str, list[str]]:
-    """Numbers of the changes by number of the deployment."""
-    deployments = [fact for fact in done.facts if isinstance(fact, Deployment)]
+def delivered_changes(linked_facts: ResolvedChanges) -> dict[str, list[str]]:
+    """Numbers of the delivered changes, by number of the deployment."""
+    deployments = [fact for fact in linked_facts.facts if isinstance(fact, Deployment)]
     return {one.id[18:]: [change.rpartition("#")[2] for change in one.changes or ()] for one in deployments}
 
 
-LINE: dict[int, list[int]] = {1: [], 2: [1], 3: [2], 4: [3], 5: [4]}
+LINEAR_PARENTS: dict[int, list[int]] = {1: [], 2: [1], 3: [2], 4: [3], 5: [4]}
 
 graphs = st.integers(1, 14).flatmap(
     lambda size: st.tuples(
@@ -108,8 +108,8 @@ def test_every_commit_is_looked_at_once_a_scope() -> None:
 
 
 def test_each_deployment_gets_its_changes_oldest_first_and_the_first_only_bounds() -> None:
-    done = link(graph_of(LINE), deployment(1, 2), deployment(2, 4), deployment(3, 5))
-    assert delivered(done) == {"2": ["3", "4"], "3": ["5"]}
+    done = link(graph_of(LINEAR_PARENTS), deployment(1, 2), deployment(2, 4), deployment(3, 5))
+    assert delivered_changes(done) == {"2": ["3", "4"], "3": ["5"]}
     second = done.facts[0]
     assert isinstance(second, Deployment)
     assert (second.previous, second.commit_count) == ("github:deployment:1", 2)
@@ -117,72 +117,74 @@ def test_each_deployment_gets_its_changes_oldest_first_and_the_first_only_bounds
 
 def test_a_merge_is_counted_as_a_commit_and_is_no_change() -> None:
     done = link(graph_of({1: [], 2: [1], 3: [1], 4: [2, 3]}, merges=[4]), deployment(1, 1), deployment(2, 4))
-    assert delivered(done) == {"2": ["2", "3"]}
+    assert delivered_changes(done) == {"2": ["2", "3"]}
     assert [fact.commit_count for fact in done.facts if isinstance(fact, Deployment)] == [3]
 
 
 def test_a_rollback_and_the_same_commit_again_deliver_nothing() -> None:
-    done = link(graph_of(LINE), deployment(1, 1), deployment(2, 4), deployment(3, 2), deployment(4, 4))
-    assert delivered(done) == {"2": ["2", "3", "4"], "3": [], "4": []}
+    done = link(graph_of(LINEAR_PARENTS), deployment(1, 1), deployment(2, 4), deployment(3, 2), deployment(4, 4))
+    assert delivered_changes(done) == {"2": ["2", "3", "4"], "3": [], "4": []}
 
 
 def test_scopes_have_nothing_to_do_with_each_other_and_other_environments_get_nothing() -> None:
     europe = {"environment": "production-eu"}
     done = link(
-        graph_of(LINE),
+        graph_of(LINEAR_PARENTS),
         deployment(1, 1),
         deployment(2, 1, **europe),
         deployment(3, 4),
         deployment(4, 3, **europe),
         deployment(5, 5, environment="staging"),
     )
-    assert delivered(done) == {"3": ["2", "3", "4"], "4": ["2", "3"]}
+    assert delivered_changes(done) == {"3": ["2", "3", "4"], "4": ["2", "3"]}
 
 
 def test_failed_and_withdrawn_deployments_deliver_nothing_and_bound_nothing() -> None:
     done = link(
-        graph_of(LINE),
+        graph_of(LINEAR_PARENTS),
         deployment(1, 1),
         deployment(2, 3, status="failure"),
         deployment(3, 4, retracted=True),
         deployment(4, 5),
     )
-    assert delivered(done) == {"4": ["2", "3", "4", "5"]}
+    assert delivered_changes(done) == {"4": ["2", "3", "4", "5"]}
 
 
 def test_what_is_known_stays_and_bounds_what_comes_after() -> None:
     known = deployment(2, 3, changes=("github:pull:acme/shop#3",), previous="github:deployment:1")
-    assert delivered(link(graph_of(LINE), deployment(1, 1), known, deployment(3, 5))) == {"3": ["4", "5"]}
+    assert delivered_changes(link(graph_of(LINEAR_PARENTS), deployment(1, 1), known, deployment(3, 5))) == {
+        "3": ["4", "5"]
+    }
 
 
 def test_a_commit_that_is_not_in_the_history_leaves_its_deployment_for_a_comparison() -> None:
-    done = link(graph_of(LINE), deployment(1, 1), deployment(2, 99), deployment(3, 4))
-    assert delivered(done) == {"3": ["2", "3", "4"]}
+    done = link(graph_of(LINEAR_PARENTS), deployment(1, 1), deployment(2, 99), deployment(3, 4))
+    assert delivered_changes(done) == {"3": ["2", "3", "4"]}
     assert [one.id for one in done.unresolved] == ["github:deployment:2"]
     assert done.notes[0].endswith("have to be asked for one by one: 1.")
 
 
 def test_after_a_first_deployment_that_is_not_in_the_history_the_next_one_is_not_guessed() -> None:
-    done = link(graph_of(LINE), deployment(1, 99), deployment(2, 4), deployment(3, 5))
-    assert delivered(done) == {"3": ["5"]}
+    done = link(graph_of(LINEAR_PARENTS), deployment(1, 99), deployment(2, 4), deployment(3, 5))
+    assert delivered_changes(done) == {"3": ["5"]}
     assert [one.id for one in done.unresolved] == ["github:deployment:2"]
 
 
 def test_a_deployment_without_a_commit_is_left_alone() -> None:
-    done = link(graph_of(LINE), deployment(1, 1), deployment(2, None), deployment(3, 3))
-    assert delivered(done) == {"3": ["2", "3"]}
+    done = link(graph_of(LINEAR_PARENTS), deployment(1, 1), deployment(2, None), deployment(3, 3))
+    assert delivered_changes(done) == {"3": ["2", "3"]}
 
 
 def test_where_the_history_was_not_read_far_enough_nothing_is_claimed() -> None:
-    half = {number: parents for number, parents in LINE.items() if number > 2}
+    half = {number: parents for number, parents in LINEAR_PARENTS.items() if number > 2}
     done = link(graph_of(half, whole=False), deployment(1, 1), deployment(2, 4), deployment(3, 5))
-    assert delivered(done) == {"3": ["5"]}
+    assert delivered_changes(done) == {"3": ["5"]}
     assert [one.id for one in done.unresolved] == ["github:deployment:2"]
 
 
 def test_beyond_what_an_earlier_deployment_had_nothing_needs_to_be_read() -> None:
-    half = {number: parents for number, parents in LINE.items() if number > 2}
-    assert delivered(link(graph_of(half), deployment(1, 3), deployment(2, 5))) == {"2": ["4", "5"]}
+    half = {number: parents for number, parents in LINEAR_PARENTS.items() if number > 2}
+    assert delivered_changes(link(graph_of(half), deployment(1, 3), deployment(2, 5))) == {"2": ["4", "5"]}
 
 
 def test_a_direct_commit_comes_as_a_change_of_the_service_and_time_it_was_deployed_with() -> None:
@@ -198,35 +200,41 @@ def test_a_direct_commit_comes_as_a_change_of_the_service_and_time_it_was_deploy
 def test_two_tellers_of_one_deployment_do_not_share_its_changes() -> None:
     page = "https://github.com/acme/shop/actions/runs/7/job/8"
     done = link(
-        graph_of(LINE),
+        graph_of(LINEAR_PARENTS),
         deployment(1, 1),
         deployment(2, 4, id="github:run:7", source="workflow-runs"),
         deployment(3, 4, url=page),
     )
-    assert delivered(done) == {"3": ["2", "3", "4"]}
+    assert delivered_changes(done) == {"3": ["2", "3", "4"]}
 
 
 def test_incidents_are_of_no_interest() -> None:
     incident = Incident(id="i", repository="acme/shop", observed_at=at(1), detected_at=at(1))
-    assert link(graph_of(LINE), incident).facts == ()
+    assert link(graph_of(LINEAR_PARENTS), incident).facts == ()
 
 
 def test_the_next_reading_may_stop_at_the_newest_deployment_of_every_scope_that_is_in_use() -> None:
     europe, old = {"environment": "prod-eu"}, {"environment": "prod-old", "finished_at": START - timedelta(days=31)}
-    done = link(graph_of(LINE), deployment(1, 2), deployment(2, 4), deployment(3, 3, **europe), deployment(4, 1, **old))
+    done = link(
+        graph_of(LINEAR_PARENTS),
+        deployment(1, 2),
+        deployment(2, 4),
+        deployment(3, 3, **europe),
+        deployment(4, 1, **old),
+    )
     assert done.cursor is not None
     assert done.cursor.anchors == (sha(3), sha(4))
     assert done.cursor.reached == at(3)
 
 
 def test_without_a_deployment_it_may_stop_at_the_head() -> None:
-    cursor = link(graph_of(LINE)).cursor
+    cursor = link(graph_of(LINEAR_PARENTS)).cursor
     assert cursor is not None
     assert cursor.anchors == (sha(5),)
 
 
 def test_a_history_that_was_not_read_to_its_end_is_to_be_read_again() -> None:
-    assert link(graph_of(LINE, whole=False), deployment(1, 4)).cursor is None
+    assert link(graph_of(LINEAR_PARENTS, whole=False), deployment(1, 4)).cursor is None
     assert link(CommitGraph(is_complete=True)).cursor is None
 
 
@@ -238,4 +246,4 @@ def test_reading_is_done_when_every_anchor_reaches_all_that_is_left() -> None:
     assert not graph.covers([])
     side = graph_of({5: [4, 2], 4: [3], 2: [1]})
     assert not side.covers([sha(4)]), "the second parent leads somewhere else"
-    assert graph_of(LINE).covers([]), "the history ends"
+    assert graph_of(LINEAR_PARENTS).covers([]), "the history ends"

@@ -1,4 +1,4 @@
-"""Histories as nobody wants them: nothing known, all failed, contradicting facts, cycles; and the same made up."""
+"""Degenerate histories: nothing recorded, all failed, contradictory facts, cycles; and random ones."""
 
 from datetime import date, timedelta
 from typing import Any
@@ -49,8 +49,8 @@ GOALS = {
 THRESHOLDS = ("regression", "lead_time > 1h", "rework_rate <= 0", "deployment_frequency < 9/d", "lead_time worse by 5%")
 
 
-def over_weeks(fact: Fact) -> st.SearchStrategy[Fact]:
-    """The same fact up to twenty weeks later, so that there are weeks to compare."""
+def spread_over_weeks(fact: Fact) -> st.SearchStrategy[Fact]:
+    """The same fact up to twenty weeks later, so that weeks can be compared."""
     times = {
         name: getattr(fact, name)
         for name in (
@@ -66,18 +66,18 @@ def over_weeks(fact: Fact) -> st.SearchStrategy[Fact]:
     return st.integers(0, 20).map(moved)
 
 
-def numbered(facts: list[Fact]) -> list[Fact]:
-    """Each with an id of its own, as there are only seven of each kind."""
+def with_unique_ids(facts: list[Fact]) -> list[Fact]:
+    """The facts with unique ids, as the strategy has only seven of each kind."""
     kinds = {Deployment: deployment_id, Change: pull_id, Incident: issue_id}
     return [replace(fact, id=kinds[type(fact)](number)) for number, fact in enumerate(facts)]
 
 
 long_histories = st.lists(
-    st.one_of(deployments, deployments, changes, incidents).flatmap(over_weeks), max_size=40
-).map(numbered)  # fmt: skip
+    st.one_of(deployments, deployments, changes, incidents).flatmap(spread_over_weeks), max_size=40
+).map(with_unique_ids)  # fmt: skip
 
 
-def subject(facts: list[Fact], window: str, zone: str = "UTC") -> tuple[Results, Settings]:
+def results_and_settings(facts: list[Fact], window: str, zone: str = "UTC") -> tuple[Results, Settings]:
     given = Settings(window=window, timezone=zone, goals=GOALS, warn_on=THRESHOLDS, fail_on=THRESHOLDS[:1])
     return evaluate(facts, given, at("06-20")), given
 
@@ -85,7 +85,7 @@ def subject(facts: list[Fact], window: str, zone: str = "UTC") -> tuple[Results,
 @settings(max_examples=150)
 @given(st.one_of(fact_lists(), long_histories), st.sampled_from(("30d", "all", "90d", "20w", "2024-03-01..2024-04-01")))
 def test_goals_trends_advice_and_thresholds_bear_whatever_history(facts: list[Fact], window: str) -> None:
-    found, given = subject(facts, window, "Europe/Berlin")
+    found, given = results_and_settings(facts, window, "Europe/Berlin")
     for scope in found.document.scopes:
         for goal in scope.outlook.goals:
             assert goal.progress is None or 0 <= goal.progress <= 1
@@ -122,24 +122,24 @@ def test_every_fact_of_a_long_history_is_explained(facts: list[Fact]) -> None:
 @given(long_histories, st.randoms(use_true_random=False))
 def test_the_order_of_the_facts_changes_no_outlook(facts: list[Fact], chance: Any) -> None:  # noqa: ANN401
     def outlooks(some: list[Fact]) -> list[schema.Outlook]:
-        return [scope.outlook for scope in subject(some, "90d")[0].document.scopes]
+        return [scope.outlook for scope in results_and_settings(some, "90d")[0].document.scopes]
 
     shuffled = list(facts)
     chance.shuffle(shuffled)
     assert outlooks(shuffled) == outlooks(facts)
 
 
-# By name.
+# Named cases
 
 
 def test_nothing_at_all_has_no_scope_and_no_outlook() -> None:
-    found, given = subject([], "30d")
+    found, given = results_and_settings([], "30d")
     assert found.document.scopes == []
     assert check_thresholds(found, given, []).violations == ()
 
 
 def test_one_deployment_only_has_no_trend_no_advice_and_nothing_to_mention() -> None:
-    (scope,) = subject([deployment(1, "06-10")], "30d")[0].document.scopes
+    (scope,) = results_and_settings([deployment(1, "06-10")], "30d")[0].document.scopes
     assert scope.outlook.trends == {}
     assert scope.outlook.achievements == []
     assert [one.metric for one in scope.outlook.advice] == []
@@ -148,7 +148,7 @@ def test_one_deployment_only_has_no_trend_no_advice_and_nothing_to_mention() -> 
 
 def test_where_all_failed_the_rate_is_one_and_stays_one() -> None:
     facts = [deployment(n, f"06-{n:02}", health="failed") for n in range(1, 15)]
-    (scope,) = subject([deployment(0, "02-01"), *facts], "30d")[0].document.scopes
+    (scope,) = results_and_settings([deployment(0, "02-01"), *facts], "30d")[0].document.scopes
     assert scope.metrics.change_failure_rate.ratio == 1
     assert scope.metrics.recovery_time.open == 14
     goal = scope.outlook.goals[2]
@@ -157,7 +157,7 @@ def test_where_all_failed_the_rate_is_one_and_stays_one() -> None:
 
 def test_where_no_run_ever_succeeded_there_is_no_rate_but_a_reason() -> None:
     facts: list[Fact] = [failed_deployment(n, f"06-{n:02}") for n in range(1, 15)]
-    (scope,) = subject(facts, "30d")[0].document.scopes
+    (scope,) = results_and_settings(facts, "30d")[0].document.scopes
     assert scope.metrics.change_failure_rate.ratio is None
     assert scope.outlook.goals[2].reason == "no deployment that reached users in the window"
     assert scope.outlook.advice[0].metric == "deployment_frequency"

@@ -1,4 +1,4 @@
-"""DEFINITIONS §5: two windows are compared by tests, and "no clear change" is the default."""
+"""DEFINITIONS §5: two windows are compared by statistical tests; "no clear change" is the default."""
 
 from typing import Any
 
@@ -12,20 +12,20 @@ from support.facts import at, change, deployment, document_of
 
 FEBRUARY, MARCH = at("02-01"), at("03-01")
 WINDOW = Window(MARCH, at("03-30"))
-"""29 days, as many as February has; a scope that began long before."""
+"""29 days, as many as February has. The scope began long before."""
 
 LONG_AGO = deployment(9999, "2023-01-01")
 
 
-def compared(*facts: Any, before: Deployment = LONG_AGO) -> dict[str, Verdict]:  # noqa: ANN401
+def verdicts(*facts: Any, before: Deployment = LONG_AGO) -> dict[str, Verdict]:  # noqa: ANN401
     (record,) = evaluate_facts((before, *facts), Policy()).histories
     (scope,) = document_of(before, *facts, window="2024-03-01..2024-03-30").scopes
     assert isinstance(scope.previous, schema.Metrics)
     return compare_windows(record, WINDOW, scope.metrics, scope.previous)
 
 
-def spread(month: str, count: int, first: int, hours: float = 0, health: str | None = None) -> list[Fact]:
-    """So many deployments in a month, each with a change of so many hours and a bit."""
+def deployments_in_month(month: str, count: int, first: int, hours: float = 0, health: str | None = None) -> list[Fact]:
+    """`count` deployments in a month, each with a change that took about `hours`."""
     facts: list[Fact] = []
     for n in range(first, first + count):
         day, hour = divmod(n - first, 20)
@@ -38,39 +38,68 @@ def spread(month: str, count: int, first: int, hours: float = 0, health: str | N
 
 def test_more_deployments_are_better_only_where_chance_is_unlikely() -> None:
     """30 against 10: p = 0.002; 12 against 10: p = 0.83."""
-    assert compared(*spread("02", 10, 1), *spread("03", 30, 100))["deployment_frequency"] == "better"
-    assert compared(*spread("02", 30, 1), *spread("03", 10, 100))["deployment_frequency"] == "worse"
-    assert compared(*spread("02", 10, 1), *spread("03", 12, 100))["deployment_frequency"] == "no clear change"
+    assert (
+        verdicts(*deployments_in_month("02", 10, 1), *deployments_in_month("03", 30, 100))["deployment_frequency"]
+        == "better"
+    )
+    assert (
+        verdicts(*deployments_in_month("02", 30, 1), *deployments_in_month("03", 10, 100))["deployment_frequency"]
+        == "worse"
+    )
+    assert (
+        verdicts(*deployments_in_month("02", 10, 1), *deployments_in_month("03", 12, 100))["deployment_frequency"]
+        == "no clear change"
+    )
 
 
 def test_a_frequency_is_compared_with_no_window_of_which_only_a_part_is_known() -> None:
-    """A scope found in the middle of February had deployments before, for all that is known."""
-    facts = [*spread("02", 10, 1), *spread("03", 30, 101)]
-    assert compared(*facts)["deployment_frequency"] == "better"
-    assert "deployment_frequency" not in compared(*facts, before=deployment(9999, "02-01T12:00"))
-    assert compared(*facts, before=deployment(9999, "02-01T00:00"))["deployment_frequency"] == "better"
+    """A scope first recorded in the middle of February may have had deployments before."""
+    facts = [*deployments_in_month("02", 10, 1), *deployments_in_month("03", 30, 101)]
+    assert verdicts(*facts)["deployment_frequency"] == "better"
+    assert "deployment_frequency" not in verdicts(*facts, before=deployment(9999, "02-01T12:00"))
+    assert verdicts(*facts, before=deployment(9999, "02-01T00:00"))["deployment_frequency"] == "better"
 
 
 def test_shorter_lead_times_are_better() -> None:
-    assert compared(*spread("02", 10, 1, hours=50), *spread("03", 10, 100, hours=5))["lead_time"] == "better"
-    assert compared(*spread("02", 10, 1, hours=5), *spread("03", 10, 100, hours=50))["lead_time"] == "worse"
-    assert compared(*spread("02", 2, 1, hours=50), *spread("03", 2, 100, hours=5))["lead_time"] == "no clear change"
+    assert (
+        verdicts(*deployments_in_month("02", 10, 1, hours=50), *deployments_in_month("03", 10, 100, hours=5))[
+            "lead_time"
+        ]
+        == "better"
+    )
+    assert (
+        verdicts(*deployments_in_month("02", 10, 1, hours=5), *deployments_in_month("03", 10, 100, hours=50))[
+            "lead_time"
+        ]
+        == "worse"
+    )
+    assert (
+        verdicts(*deployments_in_month("02", 2, 1, hours=50), *deployments_in_month("03", 2, 100, hours=5))["lead_time"]
+        == "no clear change"
+    )
 
 
 def test_fewer_failures_are_better() -> None:
     """10 of 10 against none of 10."""
     bad, good = "failed", "passed"
     assert (
-        compared(*spread("02", 10, 1, health=bad), *spread("03", 10, 100, health=good))["change_failure_rate"]
+        verdicts(*deployments_in_month("02", 10, 1, health=bad), *deployments_in_month("03", 10, 100, health=good))[
+            "change_failure_rate"
+        ]
         == "better"
     )
     assert (
-        compared(*spread("02", 10, 1, health=good), *spread("03", 10, 100, health=bad))["change_failure_rate"]
+        verdicts(*deployments_in_month("02", 10, 1, health=good), *deployments_in_month("03", 10, 100, health=bad))[
+            "change_failure_rate"
+        ]
         == "worse"
     )
-    assert compared(*spread("02", 10, 1), *spread("03", 10, 100))["change_failure_rate"] == "no clear change"
+    assert (
+        verdicts(*deployments_in_month("02", 10, 1), *deployments_in_month("03", 10, 100))["change_failure_rate"]
+        == "no clear change"
+    )
 
 
 def test_a_metric_without_a_value_in_either_window_is_not_compared() -> None:
-    assert set(compared(*spread("03", 10, 100))) == {"deployment_frequency"}
-    assert set(compared()) == {"deployment_frequency"}
+    assert set(verdicts(*deployments_in_month("03", 10, 100))) == {"deployment_frequency"}
+    assert set(verdicts()) == {"deployment_frequency"}

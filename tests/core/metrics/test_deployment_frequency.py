@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.facts import deployment, document_of, failed_deployment, metrics_of
+from support.facts import deployment, document_of, failed_deployment, incident, metrics_of
 
 
 def test_only_successes_count() -> None:
@@ -32,7 +32,7 @@ def test_thirty_deployments_in_a_day_are_one_day_with_a_deployment() -> None:
 
 
 def test_a_silence_since_the_last_deployment_is_in_the_rate() -> None:
-    """Trap 24: two deployments at the beginning of ten days are 0.2 a day, whatever lies between them."""
+    """Trap 24: two deployments at the beginning of ten days are 0.2 a day, whatever happened between them."""
     facts = (deployment(1, "03-01"), deployment(2, "03-02"))
     assert metrics_of(*facts, window="10d", now="03-11").deployment_frequency.per_day == 0.2
 
@@ -43,7 +43,7 @@ def test_a_redeployment_of_the_same_sha_is_a_deployment() -> None:
 
 
 def test_a_window_of_less_than_seven_months_has_a_level_all_the_same() -> None:
-    """Trap 5, where one peer says N/A: 2 in 31 days are at least one in 730 h."""
+    """Trap 5, where another tool shows N/A: 2 in 31 days are at least one in 730 h."""
     assert metrics_of(deployment(1), deployment(2)).deployment_frequency.level == "medium"
 
 
@@ -70,3 +70,8 @@ def test_its_level_span_are_the_levels_at_the_ends_of_the_interval() -> None:
     """0.0206 a day is below 24/730, so low; 0.2922 is at least 1/7, so high; 0.1 itself is medium."""
     found = metrics_of(*(deployment(n, f"03-1{n}") for n in range(3)), window="30d").deployment_frequency
     assert (found.level_span, found.level) == (("low", "high"), "medium")
+
+
+def test_a_frequency_that_is_not_known_has_no_days_either() -> None:
+    found = metrics_of(incident(1)).deployment_frequency
+    assert (found.deployments, found.deployment_days, found.per_day) == (0, 0, None)

@@ -24,18 +24,18 @@ from support.facts import (
     sha,
 )
 
-ANCHOR = deployment(0, "02-01")
-"""The first known success, which only bounds the next one."""
+BASELINE = deployment(0, "02-01")
+"""The first recorded success: the baseline of the next one."""
 
-FULL = change(1, "03-01", opened_at="03-02", first_review_at="03-03", merged_at="03-04")
-"""Four days old at midnight of 5 March, three since it was opened, one since it was merged."""
-
-
-def lead(*facts: Struct, **settings: Any) -> schema.LeadTime:  # noqa: ANN401
-    return metrics_of(ANCHOR, *facts, **settings).lead_time
+FULL_CHANGE = change(1, "03-01", opened_at="03-02", first_review_at="03-03", merged_at="03-04")
+"""At midnight of 5 March: four days old, three since it was opened, one since it was merged."""
 
 
-def delivered(*facts: Struct, **settings: Any) -> dict[int, int]:  # noqa: ANN401
+def lead_time(*facts: Struct, **settings: Any) -> schema.LeadTime:  # noqa: ANN401
+    return metrics_of(BASELINE, *facts, **settings).lead_time
+
+
+def delivering_deployments(*facts: Struct, **settings: Any) -> dict[int, int]:  # noqa: ANN401
     """Which deployment delivered each measured pull request."""
     evidence = scope_of(*facts, **settings).evidence.lead_times
     found = {number_of(one.change): number_of(one.deployment) for one in evidence}
@@ -45,22 +45,22 @@ def delivered(*facts: Struct, **settings: Any) -> dict[int, int]:  # noqa: ANN40
 
 @pytest.mark.parametrize(("start", "days"), [("first-commit", 4), ("opened", 3), ("merged", 1)])
 def test_it_goes_from_the_start_that_is_chosen_to_the_finish_of_the_deployment(start: str, days: int) -> None:
-    found = lead(deployment(1, "03-05", started_at="03-04T12:00", changes=[1]), FULL, lead_time_start=start)
+    found = lead_time(deployment(1, "03-05", started_at="03-04T12:00", changes=[1]), FULL_CHANGE, lead_time_start=start)
     assert (found.changes, found.p50_seconds) == (1, days * DAY)
 
 
 def test_it_ends_with_the_first_successful_deployment_that_contains_the_change() -> None:
-    """A peer that meets the newest one is ten times off."""
+    """A tool that takes the newest one is ten times off."""
     facts = [deployment(n, f"03-{n + 1:02}", changes=[n]) for n in range(1, 9)]
     changes = [change(n, f"03-{n:02}T12:00") for n in range(1, 9)]
-    found = scope_of(ANCHOR, *reversed(facts), *changes)
+    found = scope_of(BASELINE, *reversed(facts), *changes)
     assert found.metrics.lead_time.p50_seconds == found.metrics.lead_time.mean_seconds == 12 * HOUR
-    assert delivered(ANCHOR, *facts, *changes) == {n: n for n in range(1, 9)}
+    assert delivering_deployments(BASELINE, *facts, *changes) == {n: n for n in range(1, 9)}
 
 
 def test_a_change_that_several_deployments_list_stays_with_the_first() -> None:
     facts = (deployment(1, "03-05", changes=[1, 1]), deployment(2, "03-06", changes=[1, 2]), change(1), change(2))
-    assert delivered(ANCHOR, *facts) == {1: 1, 2: 2}
+    assert delivering_deployments(BASELINE, *facts) == {1: 1, 2: 2}
 
 
 def test_each_scope_has_its_own_first_deployment_of_a_change() -> None:
@@ -75,7 +75,7 @@ def test_each_scope_has_its_own_first_deployment_of_a_change() -> None:
 
 def test_a_change_belongs_to_the_window_of_the_deployment_that_delivered_it() -> None:
     facts = (deployment(1, "02-29T23:59", changes=[1]), deployment(2, "03-01", changes=[2]), change(1), change(2))
-    found = scope_of(ANCHOR, *facts)
+    found = scope_of(BASELINE, *facts)
     assert [number_of(one.change) for one in found.evidence.lead_times] == [2]
     assert found.previous is not None
     assert found.previous.lead_time.excluded.negative == 1  # change 1 began on 1 March
@@ -89,33 +89,33 @@ def test_changes_of_failed_and_cancelled_attempts_belong_to_the_next_success() -
         deployment(4, "03-08", changes=[1, 5]),
         *(change(n) for n in range(1, 6)),
     )
-    assert delivered(ANCHOR, *facts) == {1: 3, 2: 3, 3: 3, 4: 3, 5: 4}
+    assert delivering_deployments(BASELINE, *facts) == {1: 3, 2: 3, 3: 3, 4: 3, 5: 4}
 
 
 def test_a_failure_that_reached_users_delivers_nothing_either() -> None:
     facts = (failed_deployment(1, "03-05", changes=[1], reached_users=True), deployment(2, "03-06"), change(1))
-    assert delivered(ANCHOR, *facts) == {1: 2}
+    assert delivering_deployments(BASELINE, *facts) == {1: 2}
 
 
 def test_an_earlier_failed_attempt_of_the_same_sha_does_not_make_the_success_a_redeployment() -> None:
     facts = (failed_deployment(1, "03-05", sha="a" * 40), deployment(2, "03-06", sha="a" * 40, changes=[1]), change(1))
-    assert delivered(ANCHOR, *facts) == {1: 2}
+    assert delivering_deployments(BASELINE, *facts) == {1: 2}
 
 
 def test_a_redeployment_of_the_same_sha_delivers_nothing_new() -> None:
-    """What waits from a failed attempt waits on, since a return to an old sha does not bring it."""
+    """Changes of a failed attempt keep waiting when an old sha is deployed again."""
     facts = (
         failed_deployment(1, "03-05", changes=[1]),
-        deployment(2, "03-06", sha=ANCHOR.sha, changes=[2]),
+        deployment(2, "03-06", sha=BASELINE.sha, changes=[2]),
         deployment(3, "03-07", changes=[2, 3]),
         *(change(n) for n in range(1, 4)),
     )
-    assert delivered(ANCHOR, *facts) == {1: 3, 2: 3, 3: 3}
+    assert delivering_deployments(BASELINE, *facts) == {1: 3, 2: 3, 3: 3}
 
 
 def test_deployments_without_a_sha_are_no_redeployments_of_each_other() -> None:
     facts = (deployment(1, "03-05", sha=None), deployment(2, "03-06", sha=None, changes=[1]), change(1))
-    assert delivered(ANCHOR, *facts) == {1: 2}
+    assert delivering_deployments(BASELINE, *facts) == {1: 2}
 
 
 def test_the_first_known_success_only_bounds_the_next_and_its_changes_are_counted_as_left_out() -> None:
@@ -139,11 +139,11 @@ def test_a_first_success_that_was_compared_with_an_earlier_one_counts() -> None:
 
 
 def test_a_second_success_that_says_nothing_of_its_previous_counts() -> None:
-    assert lead(deployment(1, "03-05", changes=[1], previous=None), change(1)).changes == 1
+    assert lead_time(deployment(1, "03-05", changes=[1], previous=None), change(1)).changes == 1
 
 
 def test_exclusions_are_counted_once_by_the_first_hit_and_add_up_with_the_changes() -> None:
-    """Change 1 is all at once: of the first deployment, a bot's, without a start."""
+    """Change 1 combines everything: of the first deployment, a bot's, without a start."""
     facts = (
         deployment(1, "02-28", changes=[1]),
         deployment(2, "03-05", changes=[2, 3, 4, 5, 6]),
@@ -163,44 +163,47 @@ def test_exclusions_are_counted_once_by_the_first_hit_and_add_up_with_the_change
 
 def test_the_changes_of_bots_count_where_the_user_wants_them() -> None:
     facts = (deployment(1, "03-05", changes=[1, 2]), change(1, bot=True), change(2))
-    assert (lead(*facts).changes, lead(*facts).excluded.bots) == (1, 1)
-    assert (lead(*facts, exclude_bots=False).changes, lead(*facts, exclude_bots=False).excluded.bots) == (2, 0)
+    assert (lead_time(*facts).changes, lead_time(*facts).excluded.bots) == (1, 1)
+    assert (lead_time(*facts, exclude_bots=False).changes, lead_time(*facts, exclude_bots=False).excluded.bots) == (
+        2,
+        0,
+    )
 
 
 def test_a_change_that_is_listed_without_a_fact_has_no_start() -> None:
     for start in ("first-commit", "commit", "opened", "merged"):
-        assert lead(deployment(1, changes=[1]), lead_time_start=start).excluded.no_start == 1
+        assert lead_time(deployment(1, changes=[1]), lead_time_start=start).excluded.no_start == 1
 
 
 @pytest.mark.parametrize("start", ["first-commit", "commit", "opened", "merged"])
 def test_a_change_without_the_start_that_is_chosen_has_none(start: str) -> None:
-    found = lead(deployment(1, changes=[1]), change(1, None), lead_time_start=start)
+    found = lead_time(deployment(1, changes=[1]), change(1, None), lead_time_start=start)
     assert (found.changes, found.p50_seconds, found.excluded.no_start) == (0, None, 1)
     assert str(found.reason).startswith("every change delivered is left out (1 ")
 
 
 def test_a_negative_span_is_dropped_and_counted_and_never_clamped() -> None:
     facts = (deployment(1, "03-05", changes=[1, 2]), change(1, "03-05T00:00:01"), change(2, "03-05"))
-    found = lead(*facts)
+    found = lead_time(*facts)
     assert (found.changes, found.p50_seconds, found.excluded.negative) == (1, 0, 1)
 
 
 @pytest.mark.parametrize("start", ["first-commit", "commit", "opened", "merged"])
 def test_a_direct_commit_has_its_authored_time_as_every_start(start: str) -> None:
     one = direct_commit(1, "03-04", opened_at=None, merged_at="03-04T12:00")
-    assert lead(deployment(1, "03-05", changes=[commit_id(1)]), one, lead_time_start=start).p50_seconds == DAY
+    assert lead_time(deployment(1, "03-05", changes=[commit_id(1)]), one, lead_time_start=start).p50_seconds == DAY
 
 
 def test_in_commit_mode_every_commit_counts_by_itself() -> None:
-    """72, 48 and 24 h of the pull request, 12 h of the direct commit: the median of four is 36 h."""
+    """72, 48 and 24 h of the pull request, 12 h of the direct commit: the median of the four is 36 h."""
     facts = (
         deployment(1, "03-10", changes=[1, commit_id(2)]),
         change(1, "03-07", commits=commits("03-07", "03-08", "03-09")),
         direct_commit(2, "03-09T12:00"),
     )
-    found = lead(*facts, lead_time_start="commit")
+    found = lead_time(*facts, lead_time_start="commit")
     assert (found.changes, found.p50_seconds, found.mean_seconds) == (4, 36 * HOUR, 39 * HOUR)
-    evidence = scope_of(ANCHOR, *facts, lead_time_start="commit").evidence.lead_times
+    evidence = scope_of(BASELINE, *facts, lead_time_start="commit").evidence.lead_times
     assert [(one.change, one.sha) for one in evidence] == [
         *((pull_id(1), sha(text)) for text in ("03-07", "03-08", "03-09")),
         (commit_id(2), sha(2)),
@@ -228,35 +231,35 @@ def test_in_commit_mode_a_commit_of_two_changes_counts_once() -> None:
         change(1, commits=commits("03-01")),
         change(2, commits=commits("03-01", "03-02")),
     )
-    assert lead(*facts, lead_time_start="commit").changes == 2
+    assert lead_time(*facts, lead_time_start="commit").changes == 2
 
 
 def test_outside_commit_mode_the_evidence_names_no_sha() -> None:
-    (one,) = scope_of(ANCHOR, deployment(1, changes=[1]), change(1)).evidence.lead_times
+    (one,) = scope_of(BASELINE, deployment(1, changes=[1]), change(1)).evidence.lead_times
     assert not isinstance(one.sha, str)
 
 
 def test_squash_and_rebase_do_not_move_the_start() -> None:
-    """Trap 10: the commit that landed is an hour old, the pull request's first one four days."""
+    """Trap 10: the merge commit is an hour old, the first commit of the pull request four days."""
     landed = change(1, "03-01", sha="a" * 40, merged_at="03-04T23:00", commits=commits("03-01", "03-02"))
-    assert lead(deployment(1, "03-05", sha="a" * 40, changes=[1]), landed).p50_seconds == 4 * DAY
+    assert lead_time(deployment(1, "03-05", sha="a" * 40, changes=[1]), landed).p50_seconds == 4 * DAY
 
 
 def test_the_stages_are_coding_pickup_review_and_delivery() -> None:
-    stages = lead(deployment(1, "03-05T06:00", changes=[1]), FULL).stages
+    stages = lead_time(deployment(1, "03-05T06:00", changes=[1]), FULL_CHANGE).stages
     assert (stages.coding.p50_seconds, stages.pickup.p50_seconds) == (DAY, DAY)
     assert (stages.review.p50_seconds, stages.delivery.p50_seconds) == (2 * DAY, 30 * HOUR)
 
 
 def test_a_stage_whose_ends_are_not_known_or_contradict_each_other_is_left_out() -> None:
     one = change(1, "03-03", opened_at="03-02", first_review_at=None, merged_at="03-04")
-    stages = lead(deployment(1, "03-05", changes=[1]), one).stages
+    stages = lead_time(deployment(1, "03-05", changes=[1]), one).stages
     assert (stages.coding.p50_seconds, stages.pickup.p50_seconds) == (None, None)
     assert (stages.review.p50_seconds, stages.delivery.p50_seconds) == (2 * DAY, DAY)
 
 
 def test_the_stage_of_a_direct_commit_is_delivery() -> None:
-    stages = lead(deployment(1, "03-05", changes=[commit_id(1)]), direct_commit(1, "03-04")).stages
+    stages = lead_time(deployment(1, "03-05", changes=[commit_id(1)]), direct_commit(1, "03-04")).stages
     assert (stages.coding.p50_seconds, stages.review.p50_seconds, stages.delivery.p50_seconds) == (None, None, DAY)
 
 
@@ -267,45 +270,61 @@ def test_stages_count_a_change_once_also_in_commit_mode() -> None:
         change(1, "03-01", opened_at="03-02", merged_at="03-04", commits=commits("03-01", "03-02", "03-03")),
         change(2, "03-01", opened_at="03-02", merged_at="03-06", commits=commits("03-01T12:00")),
     )
-    assert lead(*facts, lead_time_start="commit").stages.review.p50_seconds == 3 * DAY
+    assert lead_time(*facts, lead_time_start="commit").stages.review.p50_seconds == 3 * DAY
 
 
 def test_excluded_changes_are_in_no_stage() -> None:
     facts = (deployment(1, "03-05", changes=[1]), change(1, opened_at="03-02", merged_at="03-04", bot=True))
-    assert lead(*facts).stages.review.p50_seconds is None
+    assert lead_time(*facts).stages.review.p50_seconds is None
 
 
 def test_quantiles_interpolate_linearly() -> None:
     """Trap 1: 1, 2, 3 and 10 h. Type 7: p50 at 1.5 (2.5 h), p75 at 2.25 (3 + 7/4), p90 at 2.7, p95 at 2.85; mean 4."""
     facts = [deployment(n, f"03-05T{hours:02}:00", changes=[n]) for n, hours in enumerate((1, 2, 3, 10), 1)]
-    found = lead(*facts, *(change(n, "03-05") for n in range(1, 5)))
+    found = lead_time(*facts, *(change(n, "03-05") for n in range(1, 5)))
     hours = (found.p50_seconds, found.p75_seconds, found.p90_seconds, found.p95_seconds, found.mean_seconds)
     assert hours == pytest.approx((2.5 * HOUR, 4.75 * HOUR, 7.9 * HOUR, 8.95 * HOUR, 4 * HOUR))
 
 
 def test_the_interval_of_the_median_begins_with_six_changes() -> None:
-    """With six, from the least to the greatest: 1/64 on each side."""
+    """With six values, from the least to the greatest: 1/64 on each side."""
     facts = [deployment(n, f"03-05T{n:02}:00", changes=[n]) for n in range(1, 7)]
     changes = [change(n, "03-05") for n in range(1, 7)]
-    assert lead(*facts[:5], *changes).interval95 is None
-    assert lead(*facts, *changes).interval95 == (HOUR, 6 * HOUR)
+    assert lead_time(*facts[:5], *changes).interval95 is None
+    assert lead_time(*facts, *changes).interval95 == (HOUR, 6 * HOUR)
 
 
 def test_without_data_it_is_null_with_the_reason() -> None:
-    nothing = lead(failed_deployment(1))
+    nothing = lead_time(failed_deployment(1))
     assert (nothing.p50_seconds, nothing.mean_seconds, nothing.level) == (None, None, None)
     assert nothing.reason == "no successful deployment in the window"
-    assert lead(deployment(1)).reason == "the deployments in the window delivered no change"
-    assert lead(deployment(1, changes=None)).reason == "what the deployments delivered is not known yet"
-    left_out = lead(deployment(1, changes=[1]), change(1, bot=True)).reason
+    assert lead_time(deployment(1)).reason == "the deployments in the window delivered no change"
+    assert lead_time(deployment(1, changes=None)).reason == "what the deployments delivered is not known yet"
+    left_out = lead_time(deployment(1, changes=[1]), change(1, bot=True)).reason
     assert str(left_out).startswith("every change delivered is left out (1 ")
 
 
 def test_what_is_not_known_yet_is_said_in_a_note() -> None:
-    found = document_of(ANCHOR, deployment(1, changes=None))
+    found = document_of(BASELINE, deployment(1, changes=None))
     assert found.notes == ["What 1 of the deployments delivered is not known yet; their changes are in no lead time."]
 
 
 def test_ids_of_deployments_stay_in_the_evidence() -> None:
-    (one,) = scope_of(ANCHOR, deployment(1, "03-05", changes=[1]), change(1)).evidence.lead_times
+    (one,) = scope_of(BASELINE, deployment(1, "03-05", changes=[1]), change(1)).evidence.lead_times
     assert (one.change, one.deployment, one.seconds) == (pull_id(1), deployment_id(1), 4 * DAY)
+
+
+def test_a_change_that_was_never_merged_has_no_stage_of_delivery() -> None:
+    facts = (deployment(0, "03-01"), deployment(1, "03-05", changes=[1]), change(1, "03-02"))
+    found = metrics_of(*facts).lead_time
+    assert (found.p50_seconds, found.stages.delivery.p50_seconds) == (3 * DAY, None)
+
+
+def test_a_direct_commit_without_a_sha_is_named_by_its_id_where_each_commit_counts() -> None:
+    facts = (
+        deployment(0, "03-01"),
+        deployment(1, "03-05", changes=[commit_id(1)]),
+        direct_commit(1, "03-02", sha=None),
+    )
+    (lead,) = document_of(*facts, lead_time_start="commit").scopes[0].evidence.lead_times
+    assert lead.sha == sha(1)

@@ -1,4 +1,4 @@
-"""The outlook: what holds a scope back and what its data say about it, what is worth a mention, and its trends."""
+"""The outlook: the metric that limits a scope and what its data show, achievements, and trends."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,28 +14,28 @@ FIRST = deployment(0, "2023-12-27T12:00")
 ELITE = {"deployment_frequency": {"target": "1/w"}}
 
 
-def outlook(*facts: Any, **settings: Any) -> schema.Outlook:  # noqa: ANN401
+def outlook_of(*facts: Any, **settings: Any) -> schema.Outlook:  # noqa: ANN401
     return scope_of(FIRST, *facts, **settings).outlook
 
 
-def advised(*facts: Any, **settings: Any) -> dict[str, schema.Advice]:  # noqa: ANN401
-    return {one.metric: one for one in outlook(*facts, **settings).advice}
+def advice_by_metric(*facts: Any, **settings: Any) -> dict[str, schema.Advice]:  # noqa: ANN401
+    return {one.metric: one for one in outlook_of(*facts, **settings).advice}
 
 
-def after(text: str, hours: float) -> str:
+def hours_after(text: str, hours: float) -> str:
     return (at(text) + timedelta(hours=hours)).isoformat()
 
 
-def pulls(*moments: str, coding: float, pickup: float, review: float, delivery: float) -> list[Any]:
-    """A deployment at each moment with one change, whose stages took so many hours."""
+def deployed_pulls(*moments: str, coding: float, pickup: float, review: float, delivery: float) -> list[Any]:
+    """A deployment at each moment with one change, whose stages took this many hours."""
     facts: list[Any] = []
     for number, moment in enumerate(moments, 1):
-        merged = after(moment, -delivery)
-        opened = after(merged, -review)
-        stages = {"opened_at": opened, "first_review_at": after(opened, pickup), "merged_at": merged}
+        merged = hours_after(moment, -delivery)
+        opened = hours_after(merged, -review)
+        stages = {"opened_at": opened, "first_review_at": hours_after(opened, pickup), "merged_at": merged}
         facts += [
             deployment(number, moment, changes=[number]),
-            change(number, after(opened, -coding), **stages),
+            change(number, hours_after(opened, -coding), **stages),
         ]
     return facts
 
@@ -43,46 +43,46 @@ def pulls(*moments: str, coding: float, pickup: float, review: float, delivery: 
 TUESDAYS = ("03-05T12:00", "03-12T12:00", "03-19T12:00", "03-26T12:00")
 
 
-# What holds back.
+# The limiting metric
 
 
 def test_the_lowest_level_holds_back_and_the_best_never_does() -> None:
-    facts = pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=500)
-    found = advised(*facts)
+    facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=500)
+    found = advice_by_metric(*facts)
     assert set(found) == {"lead_time", "deployment_frequency"}
     assert found["lead_time"].because == "its level, medium, is the lowest"
-    quick = pulls(*(f"03-{day:02}T12:00" for day in range(1, 32)), coding=1, pickup=1, review=2, delivery=3)
+    quick = deployed_pulls(*(f"03-{day:02}T12:00" for day in range(1, 32)), coding=1, pickup=1, review=2, delivery=3)
     assert scope_of(FIRST, *quick).metrics.overall_level == schema.OverallLevel(
         level="elite", rests_on=["deployment_frequency", "lead_time", "change_failure_rate"]
     )
-    assert advised(*quick) == {}
+    assert advice_by_metric(*quick) == {}
 
 
 def test_a_goal_that_is_missed_holds_back_also_where_no_level_does() -> None:
-    facts = pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=500)
-    found = advised(*facts, goals=parse_goals({"lead_time": {"target": "1d", "by": "2024-06-01"}}))
+    facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=500)
+    found = advice_by_metric(*facts, goals=parse_goals({"lead_time": {"target": "1d", "by": "2024-06-01"}}))
     assert found["lead_time"].because == (
         "its level, medium, is the lowest; its goal, at most 1 d by 2024-06-01, is not met"
     )
-    quick = pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=3)
-    assert "lead_time" not in advised(*quick, goals=parse_goals({"lead_time": {"target": "1d"}}))
-    assert set(advised(*quick, goals=parse_goals({"lead_time": {"target": "1h"}}))) == {
+    quick = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=3)
+    assert "lead_time" not in advice_by_metric(*quick, goals=parse_goals({"lead_time": {"target": "1d"}}))
+    assert set(advice_by_metric(*quick, goals=parse_goals({"lead_time": {"target": "1h"}}))) == {
         "deployment_frequency",
         "lead_time",
     }
 
 
 def test_one_metric_with_a_level_is_no_overall_and_holds_nothing_back() -> None:
-    assert advised(*(failed_deployment(n, f"03-{n + 10}") for n in range(5))) == {}
+    assert advice_by_metric(*(failed_deployment(n, f"03-{n + 10}") for n in range(5))) == {}
 
 
-# Lead time.
+# Lead time
 
 
 def test_waiting_for_deployment_is_told_with_its_share_and_what_half_of_it_would_bring() -> None:
-    """1 + 2 + 45 h; half of the wait less leaves 25.5 h. Merged on Sundays, deployed on Tuesdays."""
-    facts = pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=45)
-    advice = advised(*facts, goals=parse_goals({"lead_time": {"target": "1d"}}))["lead_time"]
+    """1 + 2 + 45 h; half of the waiting time leaves 25.5 h. Merged on Sundays, deployed on Tuesdays."""
+    facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=45)
+    advice = advice_by_metric(*facts, goals=parse_goals({"lead_time": {"target": "1d"}}))["lead_time"]
     assert advice.evidence == [
         "93.8 % of the time of 4 changes pass between merge and deployment (coding 2.1 %, review 4.2 %).",
         "Deployments happened on Tuesday only; 4 of 4 changes were merged on other days.",
@@ -103,35 +103,37 @@ def test_review_and_coding_have_their_own_causes(
     stages: tuple[float, float, float, float], said: str | None, first: str
 ) -> None:
     coding, pickup, review, delivery = stages
-    facts = pulls(*TUESDAYS, coding=coding, pickup=pickup, review=review, delivery=delivery)
-    advice = advised(*facts, goals=parse_goals({"lead_time": {"target": "1h"}}))["lead_time"]
+    facts = deployed_pulls(*TUESDAYS, coding=coding, pickup=pickup, review=review, delivery=delivery)
+    advice = advice_by_metric(*facts, goals=parse_goals({"lead_time": {"target": "1h"}}))["lead_time"]
     assert advice.evidence[1:] == ([said] if said else [])
     assert advice.measures[0].do == first
 
 
 def test_two_changes_are_an_anecdote() -> None:
-    facts = pulls(*TUESDAYS[:2], coding=1, pickup=1, review=2, delivery=45)
-    assert advised(*facts, goals=parse_goals({"lead_time": {"target": "1d"}})).keys() <= {"deployment_frequency"}
+    facts = deployed_pulls(*TUESDAYS[:2], coding=1, pickup=1, review=2, delivery=45)
+    assert advice_by_metric(*facts, goals=parse_goals({"lead_time": {"target": "1d"}})).keys() <= {
+        "deployment_frequency"
+    }
 
 
-# Failures.
+# Failures
 
 
-def sized(number: int, moment: str, size: int, *, broken: bool = False) -> list[Any]:
+def deployment_of_size(number: int, moment: str, size: int, *, broken: bool = False) -> list[Any]:
     names = [number * 100 + n for n in range(size)]
-    fails = [incident(number, after(moment, 1), resolved_at=after(moment, 3))] if broken else []
+    fails = [incident(number, hours_after(moment, 1), resolved_at=hours_after(moment, 3))] if broken else []
     return [deployment(number, moment, changes=names), *fails]
 
 
-def days(*numbers: int) -> list[str]:
+def days_of_march(*numbers: int) -> list[str]:
     return [f"03-{number:02}T12:00" for number in numbers]
 
 
 def test_large_deployments_are_named_where_they_clearly_fail_more_often() -> None:
-    """Of five large ones all failed, of ten small ones none: Fisher's p is 1 / C(15, 5)."""
-    small = [fact for n in range(1, 11) for fact in sized(n, days(n)[0], 1)]
-    large = [fact for n in range(11, 16) for fact in sized(n, days(n)[0], 8, broken=True)]
-    advice = advised(*small, *large)["change_failure_rate"]
+    """All of five large ones failed, none of ten small ones: Fisher's p is 1 / C(15, 5)."""
+    small = [fact for n in range(1, 11) for fact in deployment_of_size(n, days_of_march(n)[0], 1)]
+    large = [fact for n in range(11, 16) for fact in deployment_of_size(n, days_of_march(n)[0], 8, broken=True)]
+    advice = advice_by_metric(*small, *large)["change_failure_rate"]
     assert advice.evidence[:2] == [
         "In 90 days, 5 of 15 deployments failed, by `incident` 5.",
         "Deployments with more than 1 changes failed 5 of 5 times, smaller ones 0 of 10.",
@@ -146,10 +148,10 @@ def test_large_deployments_are_named_where_they_clearly_fail_more_often() -> Non
 def test_a_difference_that_may_be_chance_is_not_told() -> None:
     """Two of three large ones and one of four small ones: p = 0.49."""
     facts = [
-        *(fact for n in (1, 2, 3) for fact in sized(n, days(n)[0], 8, broken=n > 1)),
-        *(fact for n in (5, 6, 7, 8) for fact in sized(n, days(n)[0], 1, broken=n == 8)),
+        *(fact for n in (1, 2, 3) for fact in deployment_of_size(n, days_of_march(n)[0], 8, broken=n > 1)),
+        *(fact for n in (5, 6, 7, 8) for fact in deployment_of_size(n, days_of_march(n)[0], 1, broken=n == 8)),
     ]
-    assert advised(*facts)["change_failure_rate"].evidence == [
+    assert advice_by_metric(*facts)["change_failure_rate"].evidence == [
         "In 90 days, 3 of 7 deployments failed, by `incident` 3."
     ]
 
@@ -159,10 +161,10 @@ def test_a_weekday_is_named_where_failures_gather_even_after_all_days_were_tried
     fridays = [1, 8, 15, 22]
     others = [day for day in range(1, 26) if day not in fridays]
     facts = [
-        *(fact for day in fridays for fact in sized(day, days(day)[0], 1, broken=True)),
-        *(fact for day in others for fact in sized(day, days(day)[0], 1)),
+        *(fact for day in fridays for fact in deployment_of_size(day, days_of_march(day)[0], 1, broken=True)),
+        *(fact for day in others for fact in deployment_of_size(day, days_of_march(day)[0], 1)),
     ]
-    advice = advised(*facts)["change_failure_rate"]
+    advice = advice_by_metric(*facts)["change_failure_rate"]
     assert "Deployments on Friday failed 4 of 4 times, others 0 of 21." in advice.evidence
     assert schema.Measure(do="Look at what is different on Friday", because="that is where failures gather") in (
         advice.measures
@@ -176,32 +178,38 @@ def test_an_hour_is_one_of_the_time_zone() -> None:
         for fact in (deployment(n, f"03-{n + 3:02}T17:30"), incident(n, f"03-{n + 3:02}T18:00"))
     ]  # fmt: skip
     early = [deployment(n, f"03-{n:02}T10:00") for n in range(10, 30)]
-    evidence = advised(*late, *early, zone="Europe/Berlin")["change_failure_rate"].evidence
+    evidence = advice_by_metric(*late, *early, zone="Europe/Berlin")["change_failure_rate"].evidence
     assert "Deployments between 18:00 and 24:00 failed 6 of 6 times, others 0 of 20." in evidence
 
 
 def test_what_most_failures_are_marked_by_decides_what_helps() -> None:
-    health = [deployment(n, days(n)[0], health="failed" if n < 5 else "passed") for n in range(1, 9)]
-    assert [one.do for one in advised(*health)["change_failure_rate"].measures] == [
+    health = [deployment(n, days_of_march(n)[0], health="failed" if n < 5 else "passed") for n in range(1, 9)]
+    assert [one.do for one in advice_by_metric(*health)["change_failure_rate"].measures] == [
         "Do the same check before users are sent to a version"
     ]
-    back = [deployment(n, days(n)[0], sha=f"{version:040}") for n, version in enumerate((1, 2, 1, 3, 1, 4, 1), 1)]
-    advice = advised(*back)["change_failure_rate"]
+    back = [
+        deployment(n, days_of_march(n)[0], sha=f"{version:040}") for n, version in enumerate((1, 2, 1, 3, 1, 4, 1), 1)
+    ]
+    advice = advice_by_metric(*back)["change_failure_rate"]
     assert advice.evidence[0] == "In 90 days, 3 of 7 deployments failed, by `rollback` 3."
     assert advice.measures[0].do == "Test a version where it is like production first"
 
 
-# Recovery.
+# Recovery
 
 
-def broken(noticed: float, fixed: float) -> list[Any]:
-    """Three deployments whose failures were noticed and ended after so many hours."""
+def broken_deployments(noticed: float, fixed: float) -> list[Any]:
+    """Three deployments whose failures were noticed and resolved after this many hours."""
     return [
         fact
         for n in (1, 2, 3)
         for fact in (
-            deployment(n, days(n * 5)[0]),
-            incident(n, after(days(n * 5)[0], noticed), resolved_at=after(days(n * 5)[0], noticed + fixed)),
+            deployment(n, days_of_march(n * 5)[0]),
+            incident(
+                n,
+                hours_after(days_of_march(n * 5)[0], noticed),
+                resolved_at=hours_after(days_of_march(n * 5)[0], noticed + fixed),
+            ),
         )
     ]
 
@@ -216,7 +224,9 @@ def broken(noticed: float, fixed: float) -> list[Any]:
 def test_a_failure_is_told_in_the_half_before_and_the_half_after_it_was_noticed(
     noticed: float, fixed: float, first: str
 ) -> None:
-    advice = advised(*broken(noticed, fixed), goals=parse_goals({"recovery_time": {"target": "1h"}}))["recovery_time"]
+    advice = advice_by_metric(
+        *broken_deployments(noticed, fixed), goals=parse_goals({"recovery_time": {"target": "1h"}})
+    )["recovery_time"]
     told = f"In 90 days, failures that an incident told of stayed unnoticed for {noticed} h and took {fixed} h"
     assert advice.evidence == [f"{told} from there to their end (medians of 3)."]
     assert advice.measures[0].do == first
@@ -225,27 +235,31 @@ def test_a_failure_is_told_in_the_half_before_and_the_half_after_it_was_noticed(
 def test_failures_that_were_rolled_back_are_compared_with_the_others() -> None:
     back = [deployment(10, "03-21T10:00", sha="a" * 40), deployment(11, "03-21T12:00", sha="b" * 40),
             deployment(12, "03-21T13:00", sha="a" * 40)]  # fmt: skip
-    advice = advised(*broken(5, 20), *back, goals=parse_goals({"recovery_time": {"target": "1h"}}))["recovery_time"]
+    advice = advice_by_metric(
+        *broken_deployments(5, 20), *back, goals=parse_goals({"recovery_time": {"target": "1h"}})
+    )["recovery_time"]
     assert "1 that were rolled back took 1 h, 3 others 1 d 1 h (medians)." in advice.evidence
     assert advice.measures[-1].do == "Roll back first, look for the cause then"
 
 
 def test_without_incidents_nobody_knows_when_a_failure_was_noticed() -> None:
-    health = [deployment(n, days(n)[0], health="failed" if n < 5 else "passed") for n in range(1, 9)]
-    advice = advised(*health, goals=parse_goals({"recovery_time": {"target": "1h"}}))["recovery_time"]
+    health = [deployment(n, days_of_march(n)[0], health="failed" if n < 5 else "passed") for n in range(1, 9)]
+    advice = advice_by_metric(*health, goals=parse_goals({"recovery_time": {"target": "1h"}}))["recovery_time"]
     assert advice.evidence == ["In 90 days, 4 of 4 failures ended; no incident says when they were noticed."]
     assert advice.measures[0].do == "Record incidents"
 
 
-# Frequency and rework.
+# Frequency and rework
 
 
 def test_few_deployments_are_told_with_what_they_carry_and_how_long_nothing_came() -> None:
     facts = [
-        *(fact for n in range(1, 4) for fact in sized(n, days(n * 7)[0], 6)),
+        *(fact for n in range(1, 4) for fact in deployment_of_size(n, days_of_march(n * 7)[0], 6)),
         failed_deployment(9, "03-22T12:00"),
     ]
-    advice = advised(*facts, goals=parse_goals({"deployment_frequency": {"target": "1/d"}}))["deployment_frequency"]
+    advice = advice_by_metric(*facts, goals=parse_goals({"deployment_frequency": {"target": "1/d"}}))[
+        "deployment_frequency"
+    ]
     assert advice.evidence == [
         "In 90 days, 18 changes came in 3 deployments, 6 at a time (median).",
         "The longest pause between two deployments was 7 d.",
@@ -261,29 +275,32 @@ def test_few_deployments_are_told_with_what_they_carry_and_how_long_nothing_came
 def test_rework_is_told_by_the_rules_that_found_it() -> None:
     facts = [deployment(0, "03-01")]
     for n in range(1, 5):
-        (moment,) = days(n + 5)
-        facts += [deployment(n, moment), deployment(n + 10, after(moment, 2), remediates=f"github:deployment:{n}")]
-    advice = advised(*facts, goals=parse_goals({"rework_rate": {"target": 0.01}}))["rework_rate"]
+        (moment,) = days_of_march(n + 5)
+        facts += [
+            deployment(n, moment),
+            deployment(n + 10, hours_after(moment, 2), remediates=f"github:deployment:{n}"),
+        ]
+    advice = advice_by_metric(*facts, goals=parse_goals({"rework_rate": {"target": 0.01}}))["rework_rate"]
     assert advice.evidence == ["In 90 days, 4 deployments repaired production, by `explicit` 4."]
 
 
-# Achievements.
+# Achievements
 
 
-def mentioned(*facts: Any, **settings: Any) -> list[str]:  # noqa: ANN401
-    return outlook(*facts, **settings).achievements
+def achievement_texts(*facts: Any, **settings: Any) -> list[str]:  # noqa: ANN401
+    return outlook_of(*facts, **settings).achievements
 
 
-def weeks(*failing: bool | None, hours: tuple[float, ...] = ()) -> list[Any]:
-    """A deployment on each Wednesday up to 27 March, None: none; with a lead time where one is given."""
+def weekly_deployments(*failing: bool | None, hours: tuple[float, ...] = ()) -> list[Any]:
+    """A deployment on each Wednesday up to 27 March, none for None; `hours` adds lead times."""
     facts: list[Any] = []
     for back, fails in enumerate(reversed(failing)):
-        moment, number = after("03-27T12:00", -168 * back), back + 1
+        moment, number = hours_after("03-27T12:00", -168 * back), back + 1
         if fails is not None:
             waited = hours[-number] if hours else None
             facts += [deployment(number, moment, changes=[number] if waited else [])]
-            facts += [change(number, after(moment, -waited))] if waited else []
-            facts += [incident(number, after(moment, 1), resolved_at=after(moment, 2))] if fails else []
+            facts += [change(number, hours_after(moment, -waited))] if waited else []
+            facts += [incident(number, hours_after(moment, 1), resolved_at=hours_after(moment, 2))] if fails else []
     return facts
 
 
@@ -303,42 +320,48 @@ def test_the_first_week_without_a_failure_is_one_after_at_least_two_with(
     failing: tuple[bool | None, ...], row: int | None
 ) -> None:
     said = f"First week without a failed deployment (2024-W13), after {row} with"
-    assert [one for one in mentioned(*weeks(*failing)) if "level" not in one] == ([said] if row else [])
+    assert [one for one in achievement_texts(*weekly_deployments(*failing)) if "level" not in one] == (
+        [said] if row else []
+    )
 
 
 def test_the_best_weekly_lead_time_is_one_below_all_others_of_up_to_twelve_weeks() -> None:
     calm = (False,) * 8
     best = "Best weekly lead time in 12 weeks: 5 h in 2024-W13, 6 h before"
-    assert mentioned(*weeks(*calm, hours=(9, 8, 7, 6, 9, 9, 9, 5))) == [best]
-    assert mentioned(*weeks(*calm, hours=(9, 8, 7, 5, 9, 9, 9, 5))) == []
-    assert mentioned(*weeks(*calm[1:], hours=(9, 8, 7, 6, 9, 9, 5))) == []  # too few weeks with a value
-    assert mentioned(*weeks(*calm, None, hours=(9, 8, 7, 6, 9, 9, 9, 5, 0))) == []  # nothing in the last week
+    assert achievement_texts(*weekly_deployments(*calm, hours=(9, 8, 7, 6, 9, 9, 9, 5))) == [best]
+    assert achievement_texts(*weekly_deployments(*calm, hours=(9, 8, 7, 5, 9, 9, 9, 5))) == []
+    assert (
+        achievement_texts(*weekly_deployments(*calm[1:], hours=(9, 8, 7, 6, 9, 9, 5))) == []
+    )  # too few weeks with a value
+    assert (
+        achievement_texts(*weekly_deployments(*calm, None, hours=(9, 8, 7, 6, 9, 9, 9, 5, 0))) == []
+    )  # nothing in the last week
 
 
 def test_a_level_that_the_window_before_had_not_is_mentioned_and_one_that_was_lost_is_not() -> None:
     """One deployment in February, ten in March."""
-    facts = [deployment(1, "02-10"), *(deployment(n, days(n)[0]) for n in range(10, 20))]
-    assert mentioned(*facts) == ["Deployment frequency reached the level high, low in the window before"]
-    assert mentioned(*facts, window="2024-03-20..2024-03-30") == []
+    facts = [deployment(1, "02-10"), *(deployment(n, days_of_march(n)[0]) for n in range(10, 20))]
+    assert achievement_texts(*facts) == ["Deployment frequency reached the level high, low in the window before"]
+    assert achievement_texts(*facts, window="2024-03-20..2024-03-30") == []
 
 
 def test_a_goal_is_mentioned_in_the_window_that_meets_it_first() -> None:
-    facts = [deployment(1, "02-10"), *(deployment(n, days(n)[0]) for n in range(10, 20))]
+    facts = [deployment(1, "02-10"), *(deployment(n, days_of_march(n)[0]) for n in range(10, 20))]
     met = "Goal met: deployment frequency at least 1 a week, now 2.3 a week"
-    assert met in mentioned(*facts, goals=parse_goals(ELITE))
-    assert met not in mentioned(
+    assert met in achievement_texts(*facts, goals=parse_goals(ELITE))
+    assert met not in achievement_texts(
         *facts, *(deployment(n, f"02-{n - 10}") for n in range(22, 32)), goals=parse_goals(ELITE)
     )
-    missed = mentioned(*facts, goals=parse_goals({"deployment_frequency": {"target": "9/d"}}))
+    missed = achievement_texts(*facts, goals=parse_goals({"deployment_frequency": {"target": "9/d"}}))
     assert not [one for one in missed if "Goal" in one]
 
 
-# Trends.
+# Trends
 
 
 def test_a_trend_is_read_from_the_complete_weeks_of_90_days_and_told_only_where_it_is_clear() -> None:
-    """Twelve weeks whose lead times fall by an hour each: slope -1 h, 11 h in all."""
-    found = outlook(*weeks(*(False,) * 12, hours=tuple(range(32, 20, -1))))
+    """Twelve weeks whose lead times fall by an hour each: slope -1 h, 11 h in total."""
+    found = outlook_of(*weekly_deployments(*(False,) * 12, hours=tuple(range(32, 20, -1))))
     lead = found.trends["lead_time"]
     assert (lead.weeks, lead.slope_per_week, lead.change) == (12, -HOUR, -11 * HOUR)
     assert lead.p < 1e-6
@@ -346,30 +369,30 @@ def test_a_trend_is_read_from_the_complete_weeks_of_90_days_and_told_only_where_
         outlook_text(found).trends == "Over 12 weeks, beyond chance (p < 0.05): lead time for changes **fell by 11 h**."
     )
     assert found.trends["deployment_frequency"].slope_per_week == 0
-    flat = outlook(*weeks(*(False,) * 12, hours=(20, 30) * 6))
+    flat = outlook_of(*weekly_deployments(*(False,) * 12, hours=(20, 30) * 6))
     assert outlook_text(flat).trends == ""
 
 
 def test_a_short_window_of_long_ago_looks_no_further_back_than_what_a_run_reads() -> None:
-    facts = weeks(*(False,) * 12, hours=tuple(range(32, 20, -1)))
-    assert outlook(*facts, window="2024-03-25..2024-04-01", now="2024-09-01").trends == {}
-    assert "lead_time" in outlook(*facts, window="2024-02-25..2024-04-01", now="2024-09-01").trends
+    facts = weekly_deployments(*(False,) * 12, hours=tuple(range(32, 20, -1)))
+    assert outlook_of(*facts, window="2024-03-25..2024-04-01", now="2024-09-01").trends == {}
+    assert "lead_time" in outlook_of(*facts, window="2024-02-25..2024-04-01", now="2024-09-01").trends
 
 
 def test_no_week_before_the_first_deployment_and_none_that_is_not_over_is_in_a_trend() -> None:
-    begun = scope_of(*weeks(*(False,) * 7, hours=(9,) * 7), now="2024-03-29", window="30d").outlook
+    begun = scope_of(*weekly_deployments(*(False,) * 7, hours=(9,) * 7), now="2024-03-29", window="30d").outlook
     assert begun.trends["deployment_frequency"].weeks == 6
 
 
 def test_of_a_window_of_years_the_last_one_is_looked_at() -> None:
-    facts = [deployment(n, after("2020-01-01", n * 168)) for n in range(200)]
+    facts = [deployment(n, hours_after("2020-01-01", n * 168)) for n in range(200)]
     assert scope_of(*facts, window="all", now="2023-11-01").outlook.trends["deployment_frequency"].weeks <= 53
 
 
 def test_the_words_of_an_outlook_are_one_line_each() -> None:
     table = {"lead_time": {"target": "1d", "by": "2024-06-01", "from": "3d"}, "rework_rate": {"target": 0.1}}
-    facts = pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=45)
-    said = outlook_text(outlook(*facts, window=MARCH, goals=parse_goals(table)))
+    facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=45)
+    said = outlook_text(outlook_of(*facts, window=MARCH, goals=parse_goals(table)))
     assert said.goals == (
         "Goals: lead time for changes at most 1 d by 2024-06-01: 1 d to go, 3 d at the start, 50 % of the way, "
         "too few weeks to say: it takes 5 complete ones with a value · rework rate at most 10 %: met."

@@ -23,22 +23,22 @@ from support.facts import (
 FAILED = deployment(1, "03-05T12:00")
 
 
-def recovery(*facts: Struct, **settings: object) -> tuple[int, int, float | None]:
+def recovery_numbers(*facts: Struct, **settings: object) -> tuple[int, int, float | None]:
     """Recovered, open, and the median in hours."""
     found = metrics_of(*facts, **settings).recovery_time
     return found.recovered, found.open, None if found.p50_seconds is None else found.p50_seconds / HOUR
 
 
-def ended(*facts: Struct, **settings: object) -> schema.FailureEvidence:
-    """How the first failure ended."""
+def failure_evidence(*facts: Struct, **settings: object) -> schema.FailureEvidence:
+    """Evidence of the first failure."""
     return scope_of(*facts, **settings).evidence.failed_deployments[0]
 
 
 def test_it_goes_from_the_finish_of_the_deployment_to_the_end_of_the_incident() -> None:
-    """Not from its detection, an hour after."""
+    """Measured from the deployment, not from the detection an hour later."""
     facts = (FAILED, incident(1, "03-05T13:00", resolved_at="03-05T18:00"))
-    assert recovery(*facts) == (1, 0, 6)
-    assert ended(*facts).remediated_by == incident(1).id
+    assert recovery_numbers(*facts) == (1, 0, 6)
+    assert failure_evidence(*facts).remediated_by == incident(1).id
 
 
 @pytest.mark.parametrize("rule", ["rollback", "revert", "hotfix"])
@@ -52,13 +52,13 @@ def test_it_goes_to_the_finish_of_the_deployment_that_remediated_it(rule: str) -
         ],
         "hotfix": [deployment(1, "03-01"), deployment(2, "03-01T03:00", changes=[1]), change(1, branch="hotfix/1")],
     }
-    assert ended(*repairs[rule]).rule == rule
-    assert recovery(*repairs[rule]) == (1, 0, 3)
+    assert failure_evidence(*repairs[rule]).rule == rule
+    assert recovery_numbers(*repairs[rule]) == (1, 0, 3)
 
 
 def test_open_ones_are_counted_and_listed_and_not_averaged_in() -> None:
     facts = (FAILED, incident(1, resolved_at="03-05T14:00"), deployment(2, "03-07"), incident(2, "03-07T01:00"))
-    assert recovery(*facts) == (1, 1, 2)
+    assert recovery_numbers(*facts) == (1, 1, 2)
     open_one = scope_of(*facts).evidence.failed_deployments[1]
     assert (open_one.deployment, open_one.remediated_by, open_one.recovered_at) == (deployment_id(2), None, None)
 
@@ -70,36 +70,36 @@ def test_with_several_incidents_it_is_the_end_of_the_last_one() -> None:
         incident(2, "03-05T14:00", resolved_at="03-05T15:00"),
         incident(3, "03-08", resolved_at="03-05T16:00", deployment=deployment_id(1)),
     )
-    assert recovery(*facts) == (1, 0, 8)
-    assert ended(*facts).remediated_by == incident(1).id
+    assert recovery_numbers(*facts) == (1, 0, 8)
+    assert failure_evidence(*facts).remediated_by == incident(1).id
 
 
 def test_with_several_incidents_it_is_open_while_one_is() -> None:
     facts = (FAILED, incident(1, resolved_at="03-05T20:00"), incident(2, "03-05T14:00"))
-    assert recovery(*facts) == (0, 1, None)
+    assert recovery_numbers(*facts) == (0, 1, None)
 
 
 def test_a_deployment_that_remediates_the_incident_ends_it() -> None:
     facts = (FAILED, incident(1), deployment(2, "03-05T15:00", remediates=incident(1).id))
-    assert recovery(*facts) == (1, 0, 3)
-    assert ended(*facts).remediated_by == deployment_id(2)
+    assert recovery_numbers(*facts) == (1, 0, 3)
+    assert failure_evidence(*facts).remediated_by == deployment_id(2)
 
 
 def test_of_the_end_of_the_incident_and_the_deployment_that_remediates_it_the_earlier_counts() -> None:
     for resolved, hours in (("03-05T14:00", 2), ("03-05T20:00", 3)):
         one = incident(1, resolved_at=resolved)
-        assert recovery(FAILED, one, deployment(2, "03-05T15:00", remediates=one.id)) == (1, 0, hours)
-        assert recovery(FAILED, one, deployment(2, "03-05T15:00", remediates=deployment_id(1))) == (1, 0, hours)
+        assert recovery_numbers(FAILED, one, deployment(2, "03-05T15:00", remediates=one.id)) == (1, 0, hours)
+        assert recovery_numbers(FAILED, one, deployment(2, "03-05T15:00", remediates=deployment_id(1))) == (1, 0, hours)
 
 
 def test_a_deployment_that_remediates_one_of_two_incidents_leaves_it_open() -> None:
     facts = (FAILED, incident(1), incident(2), deployment(2, "03-05T15:00", remediates=incident(1).id))
-    assert recovery(*facts) == (0, 1, None)
+    assert recovery_numbers(*facts) == (0, 1, None)
 
 
 def test_a_deployment_that_remediates_the_deployment_ends_it_whatever_incidents_are_open() -> None:
     facts = (FAILED, incident(1), incident(2), deployment(2, "03-05T15:00", remediates=deployment_id(1)))
-    assert recovery(*facts) == (1, 0, 3)
+    assert recovery_numbers(*facts) == (1, 0, 3)
 
 
 def test_the_first_success_that_remediates_it_counts() -> None:
@@ -110,7 +110,7 @@ def test_the_first_success_that_remediates_it_counts() -> None:
         deployment(4, "03-05T16:00", remediates=deployment_id(1)),
         deployment(5, "03-05T15:00", remediates=deployment_id(1)),
     )
-    assert ended(*facts).remediated_by == deployment_id(5)
+    assert failure_evidence(*facts).remediated_by == deployment_id(5)
 
 
 def test_a_fix_may_come_in_another_scope() -> None:
@@ -121,18 +121,18 @@ def test_a_fix_may_come_in_another_scope() -> None:
 
 def test_a_negative_span_is_dropped_and_is_neither_recovered_nor_open() -> None:
     facts = (FAILED, incident(1, "03-04", resolved_at="03-05T11:59", deployment=deployment_id(1)))
-    assert recovery(*facts) == (0, 0, None)
+    assert recovery_numbers(*facts) == (0, 0, None)
     assert metrics_of(*facts).change_failure_rate.failed == 1
     assert metrics_of(*facts).recovery_time.reason
 
 
 def test_a_span_of_nought_is_one() -> None:
-    assert recovery(FAILED, incident(1, "03-05T12:00", resolved_at="03-05T12:00")) == (1, 0, 0)
+    assert recovery_numbers(FAILED, incident(1, "03-05T12:00", resolved_at="03-05T12:00")) == (1, 0, 0)
 
 
 def test_the_remediation_may_lie_beyond_the_window_and_beyond_now() -> None:
     facts = (deployment(1, "03-31T12:00"), incident(1, "03-31T13:00", resolved_at="05-10T12:00"))
-    assert recovery(*facts) == (1, 0, 40 * 24)
+    assert recovery_numbers(*facts) == (1, 0, 40 * 24)
 
 
 def test_a_failed_health_check_is_over_with_the_next_success_of_the_scope_that_is_not_unhealthy() -> None:
@@ -145,13 +145,13 @@ def test_a_failed_health_check_is_over_with_the_next_success_of_the_scope_that_i
         deployment(6, "03-05T15:00"),
     )
     shop = [fact for fact in facts if fact.service == "shop"]
-    assert recovery(*shop) == (2, 0, 1.5)  # 2 h and 1 h
-    assert ended(*shop).remediated_by == deployment_id(5)
+    assert recovery_numbers(*shop) == (2, 0, 1.5)  # 2 h and 1 h
+    assert failure_evidence(*shop).remediated_by == deployment_id(5)
 
 
 def test_a_success_without_a_health_check_is_not_unhealthy() -> None:
     facts = (deployment(1, "03-05T12:00", health="failed"), deployment(2, "03-05T14:00", health=None))
-    assert recovery(*facts) == (1, 0, 2)
+    assert recovery_numbers(*facts) == (1, 0, 2)
 
 
 def test_a_failed_run_is_over_with_the_next_success_of_the_same_source() -> None:
@@ -169,26 +169,26 @@ def test_a_failed_run_is_over_with_the_next_success_of_the_same_source() -> None
         deployment(2, "03-05T13:00", source="b"),
         deployment(3, "03-05T14:00", source=None),
     )
-    assert recovery(*unnamed, count_failed_runs=True) == (1, 0, 2)
+    assert recovery_numbers(*unnamed, count_failed_runs=True) == (1, 0, 2)
 
 
 def test_a_failed_run_without_a_success_after_it_is_open() -> None:
     facts = (deployment(1, "03-05T11:00"), failed_deployment(2, "03-05T12:00"))
-    assert recovery(*facts, count_failed_runs=True) == (0, 1, None)
+    assert recovery_numbers(*facts, count_failed_runs=True) == (0, 1, None)
 
 
 def test_a_failure_belongs_to_the_window_of_its_deployment() -> None:
     facts = (deployment(1, "02-29T23:00"), incident(1, "02-29T23:30", resolved_at="03-02"))
-    assert recovery(*facts) == (0, 0, None)
+    assert recovery_numbers(*facts) == (0, 0, None)
 
 
 def test_the_rule_that_marked_it_names_the_remediation() -> None:
-    """Rolled back after 6 h, while an incident of it is open: by `rollback` it is over, by `incident` it is not."""
+    """Rolled back after 6 h while its incident is open: resolved by `rollback`, open by `incident`."""
     facts = (*deployments_of_versions("V1 V2 V3 V1"), incident(1, "03-01T08:00"))
     both = {one.deployment: one.rule for one in scope_of(*facts).evidence.failed_deployments}
     assert both == {deployment_id(2): "rollback"}
-    assert recovery(*facts) == (1, 0, 6)
-    assert recovery(*facts, failure_rules=frozenset({"incident"})) == (0, 1, None)
+    assert recovery_numbers(*facts) == (1, 0, 6)
+    assert recovery_numbers(*facts, failure_rules=frozenset({"incident"})) == (0, 1, None)
 
 
 def test_quantiles_and_mean_are_over_the_recovered_ones() -> None:
@@ -210,11 +210,11 @@ def test_without_a_failure_or_a_recovery_it_is_null_with_the_reason() -> None:
     assert found.reason == "no failed deployment has recovered yet (1 open)"
 
 
-# Beside it, separately named: incident time to restore.
+# A separate metric: incident time to restore
 
 
 def test_incident_restore_is_from_detection_to_resolution_of_all_incidents_of_the_scope() -> None:
-    """Unmatched ones too: 1 h, and 3 days."""
+    """Unmatched incidents count too: 1 h, and 3 days."""
     facts = (
         FAILED,
         incident(1, "03-05T13:00", resolved_at="03-05T14:00"),
@@ -255,11 +255,11 @@ def test_resolved_before_detected_is_in_no_duration() -> None:
 
 
 def test_the_same_incident_seen_ten_times_is_one_and_a_retracted_one_none() -> None:
-    """Trap 2; that the last state counts is the merge's, in test_merging."""
+    """Trap 2. That the last state counts is tested with the merge."""
     assert metrics_of(FAILED, incident(1), incident(2, retracted=True)).incident_restore.incidents == 1
 
 
-# Beside it, separately named: pipeline recovery.
+# A separate metric: pipeline recovery
 
 
 def test_a_streak_goes_from_its_first_failed_run_to_the_next_success() -> None:
@@ -319,3 +319,30 @@ def test_an_unhealthy_success_ends_a_streak_and_a_failure_that_reached_users_sta
 
 def test_pipelines_that_never_failed_do_not_average_in() -> None:
     assert metrics_of(deployment(1)).pipeline.recovery_p50_seconds is None
+
+
+def test_six_recoveries_have_an_interval_and_five_have_none() -> None:
+    """Of six values, the least and the greatest: at most 1/64 is outside on each side."""
+    facts: list[Any] = []
+    for n in range(1, 7):
+        day = f"03-{n * 3:02}"
+        facts += [deployment(n, day), incident(n, day, resolved_at=f"{day}T0{n}:00")]
+    assert metrics_of(*facts).recovery_time.interval95 == (HOUR, 6 * HOUR)
+    assert metrics_of(*facts[2:]).recovery_time.interval95 is None
+    assert metrics_of(deployment(1)).recovery_time.interval95 is None
+
+
+def test_an_incident_that_ended_in_the_second_of_its_detection_took_no_time_at_all() -> None:
+    found = metrics_of(
+        deployment(1), incident(1, "03-06", resolved_at="03-06"), incident(2, "03-06", resolved_at="03-08")
+    )
+    assert found.incident_restore.p50_seconds == DAY
+
+
+def test_two_sources_that_fail_at_the_same_time_are_two_streaks() -> None:
+    facts = (
+        failed_deployment(1, "03-05", source="a"),
+        failed_deployment(2, "03-05", source="b"),
+        deployment(3, "03-06", source="a"),
+    )
+    assert metrics_of(*facts).pipeline.recovery_p50_seconds == DAY

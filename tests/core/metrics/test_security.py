@@ -1,4 +1,4 @@
-"""DEFINITIONS §2.6: vulnerabilities, beside the five metrics."""
+"""DEFINITIONS §2.6: vulnerabilities, reported next to the five metrics."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ from support.strategies import fact_lists
 MARCH = Window(at("03-01"), at("04-01"))
 
 
-def security(*facts: Struct, **settings: object) -> dict[str, schema.Security]:
+def security_of(*facts: Struct, **settings: object) -> dict[str, schema.Security]:
     return metrics_of(deployment(1), *facts, **settings).security
 
 
@@ -38,7 +38,7 @@ def test_they_are_counted_by_severity() -> None:
         vulnerability(2, severity="critical"),
         vulnerability(3, severity="low"),
     )
-    found = security(*facts)
+    found = security_of(*facts)
     assert list(found) == ["critical", "low"]
     assert found["critical"] == schema.Security(detected=2, fixed=1, open=1, remediation_p50_seconds=2 * DAY)
     assert found["low"] == schema.Security(detected=1, fixed=0, open=1, remediation_p50_seconds=None)
@@ -46,7 +46,7 @@ def test_they_are_counted_by_severity() -> None:
 
 def test_a_dismissed_one_is_neither_open_nor_fixed() -> None:
     facts = (vulnerability(1, dismissed_at="03-06"), vulnerability(2, dismissed_at="03-06", fixed_at="03-07"))
-    assert security(*facts)["high"] == schema.Security(detected=2, fixed=0, open=0, remediation_p50_seconds=None)
+    assert security_of(*facts)["high"] == schema.Security(detected=2, fixed=0, open=0, remediation_p50_seconds=None)
 
 
 def test_detected_and_open_go_by_detection_and_fixed_by_the_fix() -> None:
@@ -55,7 +55,7 @@ def test_detected_and_open_go_by_detection_and_fixed_by_the_fix() -> None:
         vulnerability(2, "02-20"),
         vulnerability(3, "03-30", fixed_at="04-02"),
     )
-    found = security(*facts, now="05-01")["high"]
+    found = security_of(*facts, now="05-01")["high"]
     assert found == schema.Security(detected=1, fixed=1, open=0, remediation_p50_seconds=10 * DAY)
 
 
@@ -65,17 +65,21 @@ def test_the_window_is_half_open_for_them_too() -> None:
         vulnerability(2, "04-01"),
         vulnerability(3, "02-28", fixed_at="03-01"),
     )
-    found = security(*facts, now="05-01")["high"]
-    assert (found.detected, found.fixed, found.remediation_p50_seconds) == (1, 1, 2 * DAY)  # 29 February lies between
+    found = security_of(*facts, now="05-01")["high"]
+    assert (found.detected, found.fixed, found.remediation_p50_seconds) == (
+        1,
+        1,
+        2 * DAY,
+    )  # 29 February is between them
 
 
 def test_time_to_remediate_is_from_detection_whenever_it_was_introduced() -> None:
-    found = security(vulnerability(1, introduced_at="2020-01-01", fixed_at="03-06"))["high"]
+    found = security_of(vulnerability(1, introduced_at="2020-01-01", fixed_at="03-06"))["high"]
     assert found.remediation_p50_seconds == DAY
 
 
 def test_fixed_before_detected_is_fixed_but_in_no_duration() -> None:
-    found = security(vulnerability(1, "03-06", fixed_at="03-05"))["high"]
+    found = security_of(vulnerability(1, "03-06", fixed_at="03-05"))["high"]
     assert (found.fixed, found.remediation_p50_seconds) == (1, None)
 
 
@@ -100,8 +104,8 @@ def test_one_that_names_no_service_is_one_of_all_services_of_its_repository() ->
 
 
 def test_without_any_there_is_nothing_to_show() -> None:
-    """Silence may mean that nobody looks."""
-    assert security() == {}
+    """Without findings nobody may be scanning."""
+    assert security_of() == {}
 
 
 def test_one_of_unknown_severity_is_in_no_number_and_the_notes_say_so() -> None:
@@ -111,10 +115,10 @@ def test_one_of_unknown_severity_is_in_no_number_and_the_notes_say_so() -> None:
     assert "Vulnerabilities of unknown severity, in no number by severity: 1." in found.notes
 
 
-# The deployments that brought a fix.
+# Deployments that delivered a fix
 
 
-def brought(*facts: Struct, **settings: Any) -> list[tuple[str, float | None]]:  # noqa: ANN401
+def attributed_vulnerabilities(*facts: Struct, **settings: Any) -> list[tuple[str, float | None]]:  # noqa: ANN401
     found = scope_of(*facts, **settings).evidence.fixed_vulnerabilities
     return [(one.deployment, one.seconds) for one in found]
 
@@ -126,8 +130,12 @@ def test_a_fix_goes_live_with_the_first_success_that_ends_at_or_after_it() -> No
         deployment(3, "03-08"),
         deployment(4, "03-09"),
     )
-    assert brought(*facts, vulnerability(1, "03-05", fixed_at="03-07")) == [(deployment_id(3), 3 * DAY)]
-    assert brought(*facts, vulnerability(1, "03-05", fixed_at="03-08")) == [(deployment_id(3), 3 * DAY)]
+    assert attributed_vulnerabilities(*facts, vulnerability(1, "03-05", fixed_at="03-07")) == [
+        (deployment_id(3), 3 * DAY)
+    ]
+    assert attributed_vulnerabilities(*facts, vulnerability(1, "03-05", fixed_at="03-08")) == [
+        (deployment_id(3), 3 * DAY)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -143,21 +151,27 @@ def test_a_fix_goes_live_with_the_first_success_that_ends_at_or_after_it() -> No
     ids=["open", "not live yet", "dismissed", "withdrawn", "of another service", "a secret, which is revoked"],
 )
 def test_what_no_deployment_brings_is_no_fix_of_one(fields: dict[str, Any]) -> None:
-    assert brought(deployment(1, "03-09"), vulnerability(1, **fields)) == []
+    assert attributed_vulnerabilities(deployment(1, "03-09"), vulnerability(1, **fields)) == []
 
 
 def test_a_fix_is_evidence_of_the_window_in_which_it_went_live() -> None:
     facts = (deployment(1, "03-31"), deployment(2, "04-01"), vulnerability(1, "02-01", fixed_at="02-02"))
-    assert brought(*facts) == [(deployment_id(1), 59 * DAY)]
-    assert brought(*facts, vulnerability(2, fixed_at="03-31T00:00:01")) == [(deployment_id(1), 59 * DAY)]
+    assert attributed_vulnerabilities(*facts) == [(deployment_id(1), 59 * DAY)]
+    assert attributed_vulnerabilities(*facts, vulnerability(2, fixed_at="03-31T00:00:01")) == [
+        (deployment_id(1), 59 * DAY)
+    ]
 
 
 def test_live_before_it_was_detected_is_a_contradiction_without_a_duration() -> None:
-    assert brought(deployment(1, "03-07"), vulnerability(1, "03-09", fixed_at="03-06")) == [(deployment_id(1), None)]
+    assert attributed_vulnerabilities(deployment(1, "03-07"), vulnerability(1, "03-09", fixed_at="03-06")) == [
+        (deployment_id(1), None)
+    ]
 
 
 def test_live_at_the_moment_of_its_detection_is_no_contradiction() -> None:
-    assert brought(deployment(1, "03-07"), vulnerability(1, "03-07", fixed_at="03-06")) == [(deployment_id(1), 0)]
+    assert attributed_vulnerabilities(deployment(1, "03-07"), vulnerability(1, "03-07", fixed_at="03-06")) == [
+        (deployment_id(1), 0)
+    ]
 
 
 @given(fact_lists())
@@ -171,7 +185,7 @@ def test_each_fix_goes_live_once_in_a_scope_and_never_before_it_was_there(facts:
             assert fix.seconds_to_live is None or fix.seconds_to_live >= 0
 
 
-# In words.
+# Sentences
 
 
 def test_one_sentence_says_what_was_detected_is_open_and_was_fixed() -> None:
@@ -204,3 +218,9 @@ def test_the_median_is_of_those_that_are_counted() -> None:
 
 def test_a_fix_before_the_detection_has_no_time_to_remediate() -> None:
     assert security_sentence([vulnerability(1, "04-02", fixed_at="03-06")], MARCH) == "Security: 1 fixed."
+
+
+def test_the_median_of_two_times_to_remediate_lies_between_them() -> None:
+    facts = (vulnerability(1, fixed_at="03-05"), vulnerability(2, fixed_at="03-07"))
+    found = metrics_of(deployment(1), *facts).security["high"]
+    assert found.remediation_p50_seconds == DAY  # of 0 and 2 days

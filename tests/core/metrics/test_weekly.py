@@ -17,7 +17,7 @@ from support.facts import (
 LONG_AGO = deployment(99, "2023-12-01")
 
 
-def names(weeks: list[schema.Week], *, partial: bool) -> list[str]:
+def week_names(weeks: list[schema.Week], *, partial: bool) -> list[str]:
     return [week.week for week in weeks if week.partial == partial]
 
 
@@ -33,27 +33,27 @@ def test_every_week_that_the_window_touches_is_listed_from_monday_to_monday() ->
 
 def test_a_window_from_monday_to_monday_touches_no_third_week() -> None:
     weeks = scope_of(LONG_AGO, window="2024-03-04..2024-03-18").weeks
-    assert names(weeks, partial=False) == ["2024-W10", "2024-W11"]
-    assert names(weeks, partial=True) == []
+    assert week_names(weeks, partial=False) == ["2024-W10", "2024-W11"]
+    assert week_names(weeks, partial=True) == []
 
 
 def test_a_week_that_is_not_over_by_now_is_partial() -> None:
     weeks = scope_of(LONG_AGO, window="2024-03-04..2024-03-18", now="2024-03-17T23:59:59").weeks
-    assert (names(weeks, partial=False), names(weeks, partial=True)) == (["2024-W10"], ["2024-W11"])
+    assert (week_names(weeks, partial=False), week_names(weeks, partial=True)) == (["2024-W10"], ["2024-W11"])
     weeks = scope_of(LONG_AGO, window="2024-03-04..2024-03-18", now="03-18").weeks
-    assert names(weeks, partial=False) == ["2024-W10", "2024-W11"]
+    assert week_names(weeks, partial=False) == ["2024-W10", "2024-W11"]
 
 
 def test_weeks_before_that_of_the_first_known_deployment_are_partial() -> None:
-    """The first, a cancelled one, is on the Wednesday of W10, whose days count: 2 in W10, 0 in W11, median 1."""
+    """The first, a cancelled one, is on the Wednesday of W10, so its days count: 2 in W10, 0 in W11, median 1."""
     facts = (deployment(1, "03-06", status="cancelled"), deployment(2, "03-07"), deployment(3, "03-08"))
     found = scope_of(*facts, window="2024-02-26..2024-03-18")
-    assert names(found.weeks, partial=True) == ["2024-W09"]
+    assert week_names(found.weeks, partial=True) == ["2024-W09"]
     assert found.metrics.deployment_frequency.median_deployment_days_per_week == 1
 
 
 def test_partial_weeks_stay_out_of_the_weekly_median() -> None:
-    """W09 is cut, with a day; W10 has three; W11 is cut, with a day."""
+    """W09 is partial with one day, W10 has three, W11 is partial with one day."""
     facts = [deployment(n, f"03-{day}") for n, day in enumerate(["02", "05", "06", "07T01:00", "07T02:00", "12"])]
     found = metrics_of(LONG_AGO, *facts, window="2024-03-01..2024-03-13").deployment_frequency
     assert found.median_deployment_days_per_week == 3

@@ -1,4 +1,4 @@
-"""What must hold for any facts whatever, contradictory ones included."""
+"""Properties of the document that hold for any facts, contradictory ones included."""
 
 import json
 import re
@@ -46,45 +46,45 @@ policies = st.builds(
 )
 
 
-def answered(facts: list[Fact], policy: Policy, window: str, now: int = 2) -> schema.Document:
+def checked_document(facts: list[Fact], policy: Policy, window: str, now: int = 2) -> schema.Document:
     spec = windows.parse_window(window, policy.zone)
     return build_document(evaluate_facts(facts, policy), policy, spec, NOWS[now])
 
 
-def strict(text: bytes) -> Any:  # noqa: ANN401
+def parse_strictly(text: bytes) -> Any:  # noqa: ANN401
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
     return json.loads(text, parse_constant=refuse)
 
 
-def everything(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401
-    """Every leaf of an answer with its path."""
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401
+    """Every leaf of a JSON value with its path."""
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from everything(inner, f"{path}.{key}")
+            yield from leaves(inner, f"{path}.{key}")
     elif isinstance(value, list):
         for inner in value:
-            yield from everything(inner, path)
+            yield from leaves(inner, path)
     else:
         yield path, value
 
 
 _COUNTED = re.compile("seconds|ratio|per_|deployment|days|incidents|open|fixed|excluded")
-"""What may never be less than nought; a trend may fall."""
+"""Fields that are never negative; a trend may be."""
 
 
 @settings(max_examples=150)
 @given(fact_lists(), policies, st.sampled_from(WINDOWS), st.integers(0, 3))
 def test_it_is_strict_json_without_a_negative_number(facts: list[Fact], policy: Policy, window: str, now: int) -> None:
     try:
-        found = answered(facts, policy, window, now)
+        found = checked_document(facts, policy, window, now)
     except ValueError as error:
         if "not before its end" in str(error):
-            return  # a window of the future is the only thing that can be wrong
+            return  # a window in the future is the only possible error
         raise
-    plain = strict(msgspec.json.encode(found))
-    for path, value in everything(plain):
+    plain = parse_strictly(msgspec.json.encode(found))
+    for path, value in leaves(plain):
         if ".trends." not in path and _COUNTED.search(path) and isinstance(value, float):
             assert value >= 0, path
     assert msgspec.json.decode(msgspec.json.encode(found), type=schema.Document) == found
@@ -93,16 +93,16 @@ def test_it_is_strict_json_without_a_negative_number(facts: list[Fact], policy: 
 @settings(max_examples=150)
 @given(fact_lists(), policies, st.sampled_from(WINDOWS[:4]))
 def test_every_number_is_consistent_with_its_neighbours(facts: list[Fact], policy: Policy, window: str) -> None:
-    for scope in answered(facts, policy, window).scopes:
+    for scope in checked_document(facts, policy, window).scopes:
         for metrics in filter(None, (scope.metrics, scope.previous)):
-            rates(metrics)
-            reasons(metrics)
-            quantiles(metrics)
-        evidence(scope)
-        weeks(scope)
+            check_rates(metrics)
+            check_reasons(metrics)
+            check_quantiles(metrics)
+        check_evidence(scope)
+        check_weeks(scope)
 
 
-def rates(metrics: schema.Metrics) -> None:
+def check_rates(metrics: schema.Metrics) -> None:
     failure, rework = metrics.change_failure_rate, metrics.rework_rate
     for part, rate in ((failure.failed, failure), (rework.rework, rework)):
         assert rate.ratio == (part / rate.deployments if rate.deployments else None)
@@ -115,7 +115,7 @@ def rates(metrics: schema.Metrics) -> None:
     assert max(restore.open, restore.unmatched) <= restore.incidents
 
 
-def reasons(metrics: schema.Metrics) -> None:
+def check_reasons(metrics: schema.Metrics) -> None:
     deciding = {
         "deployment_frequency": metrics.deployment_frequency.per_day,
         "lead_time": metrics.lead_time.p50_seconds,
@@ -136,7 +136,7 @@ def reasons(metrics: schema.Metrics) -> None:
     assert overall is None or set(overall.rests_on) == leveled
 
 
-def quantiles(metrics: schema.Metrics) -> None:
+def check_quantiles(metrics: schema.Metrics) -> None:
     lead, recovery = metrics.lead_time, metrics.recovery_time
     for found in (
         [lead.p50_seconds, lead.p75_seconds, lead.p90_seconds, lead.p95_seconds],
@@ -149,7 +149,7 @@ def quantiles(metrics: schema.Metrics) -> None:
     assert (recovery.p50_seconds is None) == (recovery.recovered == 0)
 
 
-def evidence(scope: schema.ScopeMetrics) -> None:
+def check_evidence(scope: schema.ScopeMetrics) -> None:
     failed = [one.deployment for one in scope.evidence.failed_deployments]
     assert len(set(failed)) == len(failed) == scope.metrics.change_failure_rate.failed
     assert set(failed) <= {one.deployment for one in scope.evidence.deployments}
@@ -161,7 +161,7 @@ def evidence(scope: schema.ScopeMetrics) -> None:
     assert all(one.because for one in scope.evidence.unmatched_incidents)
 
 
-def weeks(scope: schema.ScopeMetrics) -> None:
+def check_weeks(scope: schema.ScopeMetrics) -> None:
     found = scope.weeks
     assert sum(week.deployments for week in found) == scope.metrics.deployment_frequency.deployments
     assert sum(week.incidents for week in found) == scope.metrics.incident_restore.incidents
@@ -173,36 +173,34 @@ def weeks(scope: schema.ScopeMetrics) -> None:
 @given(st.data())
 def test_the_order_of_the_facts_does_not_matter(data: st.DataObject) -> None:
     facts, policy = data.draw(fact_lists()), data.draw(policies)
-    assert answered(data.draw(st.permutations(facts)), policy, "all") == answered(facts, policy, "all")
+    assert checked_document(data.draw(st.permutations(facts)), policy, "all") == checked_document(facts, policy, "all")
 
 
-def counts(metrics: schema.Metrics) -> list[int]:
-    """What two windows in a row add up to."""
+def additive_counts(metrics: schema.Metrics) -> list[int]:
+    """Counts of two consecutive windows that add up."""
     plain = msgspec.to_builtins(metrics)
-    return [
-        value for path, value in everything(plain) if isinstance(value, int) and not path.endswith("deployment_days")
-    ]
+    return [value for path, value in leaves(plain) if isinstance(value, int) and not path.endswith("deployment_days")]
 
 
 @given(fact_lists(), policies, st.integers(1, 30))
 def test_the_counts_of_two_windows_in_a_row_add_up(facts: list[Fact], policy: Policy, day: int) -> None:
     middle = f"2024-03-{day + 1:02}"
     one, other, both = (
-        answered(facts, policy, text).scopes
+        checked_document(facts, policy, text).scopes
         for text in (f"2024-03-01..{middle}", f"{middle}..2024-04-01", "2024-03-01..2024-04-01")
     )
     for first, second, whole in zip(one, other, both, strict=True):
-        added = [a + b for a, b in zip(counts(first.metrics), counts(second.metrics), strict=True)]
-        assert added == counts(whole.metrics)
+        added = [a + b for a, b in zip(additive_counts(first.metrics), additive_counts(second.metrics), strict=True)]
+        assert added == additive_counts(whole.metrics)
 
 
 @given(fact_lists(), policies)
 def test_facts_of_another_repository_change_nothing(facts: list[Fact], policy: Policy) -> None:
-    """Unless somebody names them; so here nobody does."""
+    """Unless they are named explicitly, which no fact here does."""
     unnamed = [f for f in facts if not getattr(f, "deployment", None) and not getattr(f, "remediates", None)]
     own = [fact for fact in unnamed if fact.repository == "acme/shop"]
-    alone = answered(own, policy, "30d").scopes
-    together = [scope for scope in answered(unnamed, policy, "30d").scopes if scope.repository == "acme/shop"]
+    alone = checked_document(own, policy, "30d").scopes
+    together = [scope for scope in checked_document(unnamed, policy, "30d").scopes if scope.repository == "acme/shop"]
     assert {scope.environment: scope.metrics.deployment_frequency for scope in alone} == {
         scope.environment: scope.metrics.deployment_frequency for scope in together
     }
@@ -225,4 +223,6 @@ def test_a_time_that_cannot_be_is_borne_wherever_it_stands(impossible: datetime,
         for name in TIME_FIELDS[type(fact)]:
             facts = [*FACTS[:position], replace(fact, **{name: impossible}), *FACTS[position + 1 :]]
             for window in ("all", "30d"):
-                assert strict(msgspec.json.encode(answered(facts, Policy(zone=ZoneInfo(zone)), window)))["scopes"]
+                assert parse_strictly(
+                    msgspec.json.encode(checked_document(facts, Policy(zone=ZoneInfo(zone)), window))
+                )["scopes"]

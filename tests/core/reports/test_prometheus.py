@@ -1,7 +1,7 @@
-"""The Prometheus text: exact, well named, complete, and fit for `increase()` (DESIGN §7).
+"""The Prometheus text: correct, well named, complete, and usable with `increase()` (DESIGN §7).
 
-promtool checks what it knows; the lint here checks what it does not. A small set of facts is counted by
-hand, and properties hold what a counter and a histogram promise.
+promtool checks part of it; the lint here checks the rest. One small set of facts is counted by hand, and properties
+hold what counters and histograms guarantee.
 """
 
 import re
@@ -41,25 +41,27 @@ DEFAULTS: Mapping[str, object] = {}
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def exposed(facts: Iterable[Fact], given: Mapping[str, object] = DEFAULTS, sequence: int | None = 3) -> str:
-    """The text of a ledger with these facts."""
+def exposition(
+    facts: Iterable[Fact], settings_fields: Mapping[str, object] = DEFAULTS, sequence: int | None = 3
+) -> str:
+    """The exposition text of these facts."""
     known = list(facts)
-    subject = evaluate(known, Settings.model_validate(given), NOW)
+    subject = evaluate(known, Settings.model_validate(settings_fields), NOW)
     return exposition_text(prometheus_families(subject, cumulative_totals(subject, known), sequence))
 
 
-def families(facts: Iterable[Fact], given: Mapping[str, object] = DEFAULTS) -> dict[str, Metric]:
-    return {family.name: family for family in text_string_to_metric_families(exposed(facts, given))}
+def parsed_families(facts: Iterable[Fact], settings_fields: Mapping[str, object] = DEFAULTS) -> dict[str, Metric]:
+    return {family.name: family for family in text_string_to_metric_families(exposition(facts, settings_fields))}
 
 
-def series(facts: Iterable[Fact], given: Mapping[str, object] = DEFAULTS) -> Series:
-    samples = (sample for family in families(facts, given).values() for sample in family.samples)
+def parsed_series(facts: Iterable[Fact], settings_fields: Mapping[str, object] = DEFAULTS) -> Series:
+    samples = (sample for family in parsed_families(facts, settings_fields).values() for sample in family.samples)
     return {(sample.name, frozenset(sample.labels.items())): sample.value for sample in samples}
 
 
-def value(found: Series, name: str, **labels: str) -> float | None:
-    """A series of acme/shop; None where it is absent."""
-    return found.get((name, frozenset({**SCOPE, **labels}.items())))
+def series_value(series: Series, name: str, **labels: str) -> float | None:
+    """Value of a series of acme/shop; None if it is missing."""
+    return series.get((name, frozenset({**SCOPE, **labels}.items())))
 
 
 def change(name: str, started: float, **fields: object) -> Change:
@@ -75,8 +77,8 @@ def vulnerability(name: str, days_ago: float, **fields: object) -> Vulnerability
     return replace(Vulnerability(id=name, repository=SHOP, observed_at=NOW, detected_at=at(days_ago)), **fields)
 
 
-def counted_by_hand() -> list[Fact]:
-    """Six attempts; the fourth and the fifth fail by incidents, the third before it reached anybody."""
+def hand_counted_facts() -> list[Fact]:
+    """Six attempts: the fourth and fifth fail by incidents, the third before it reached users."""
     runs = {"source": "workflow-runs"}
     blamed = at(4)
     return [
@@ -101,7 +103,7 @@ def counted_by_hand() -> list[Fact]:
 
 @pytest.fixture(scope="module")
 def small() -> Series:
-    return series(counted_by_hand())
+    return parsed_series(hand_counted_facts())
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ def small() -> Series:
 def test_counters_and_states_count_what_happened(
     small: Series, name: str, labels: dict[str, str], expected: float
 ) -> None:
-    assert value(small, name, **labels) == expected
+    assert series_value(small, name, **labels) == expected
 
 
 @pytest.mark.parametrize(
@@ -141,14 +143,16 @@ def test_counters_and_states_count_what_happened(
 def test_histograms_have_the_nineteen_buckets_each_with_its_bound(
     small: Series, name: str, labels: dict[str, str], spans: list[float]
 ) -> None:
-    found = {float(le): value(small, f"{name}_bucket", le=le, **labels) for le in (*map(bound, BOUNDS), "+Inf")}
+    found = {
+        float(le): series_value(small, f"{name}_bucket", le=le, **labels) for le in (*map(bucket_bound, BOUNDS), "+Inf")
+    }
     assert found == {le: sum(span <= le for span in spans) for le in found}
     assert len(found) == 20
-    assert value(small, f"{name}_count", **labels) == len(spans)
-    assert value(small, f"{name}_sum", **labels) == sum(spans)
+    assert series_value(small, f"{name}_count", **labels) == len(spans)
+    assert series_value(small, f"{name}_sum", **labels) == sum(spans)
 
 
-def bound(seconds: int) -> str:
+def bucket_bound(seconds: int) -> str:
     return str(float(seconds))
 
 
@@ -164,7 +168,7 @@ def bound(seconds: int) -> str:
     ],
 )
 def test_window_gauges_are_exact(small: Series, name: str, by_window: tuple[float, ...]) -> None:
-    found = tuple(value(small, name, window=window) for window in ("7d", "30d", "90d"))
+    found = tuple(series_value(small, name, window=window) for window in ("7d", "30d", "90d"))
     assert found == pytest.approx(by_window, rel=1e-12)
 
 
@@ -178,23 +182,23 @@ def test_window_gauges_are_exact(small: Series, name: str, by_window: tuple[floa
     ],
 )
 def test_levels_are_ranks_from_the_lowest_upwards(small: Series, metric: str, by_window: tuple[int, ...]) -> None:
-    found = tuple(value(small, "dora_level", metric=metric, window=window) for window in ("7d", "30d", "90d"))
+    found = tuple(series_value(small, "dora_level", metric=metric, window=window) for window in ("7d", "30d", "90d"))
     assert found == by_window
 
 
 def test_levels_of_a_custom_benchmark_are_ranks_of_its_own() -> None:
     table = {"lead_time": [["gold", "1d"], ["silver", "3d"], ["tin", None]]}
-    found = series(counted_by_hand(), {"benchmark": "custom", "custom": table})
-    assert value(found, "dora_level", metric="lead_time", window="7d") == 1
-    assert value(found, "dora_level", metric="recovery_time", window="7d") is None
+    found = parsed_series(hand_counted_facts(), {"benchmark": "custom", "custom": table})
+    assert series_value(found, "dora_level", metric="lead_time", window="7d") == 1
+    assert series_value(found, "dora_level", metric="recovery_time", window="7d") is None
 
 
 def test_without_a_benchmark_there_are_no_levels() -> None:
-    assert families(counted_by_hand(), {"benchmark": "none"})["dora_level"].samples == []
+    assert parsed_families(hand_counted_facts(), {"benchmark": "none"})["dora_level"].samples == []
 
 
 def test_the_ledger_says_how_much_it_knows_and_how_new_it_is() -> None:
-    found = series([*counted_by_hand(), deployment(9, repository="acme/other")])
+    found = parsed_series([*hand_counted_facts(), deployment(9, repository="acme/other")])
     assert found["dora_ledger_facts", frozenset({("repository", SHOP)})] == 16
     assert found["dora_ledger_facts", frozenset({("repository", "acme/other")})] == 1
     assert found["dora_ledger_sequence", frozenset()] == 3
@@ -202,35 +206,35 @@ def test_the_ledger_says_how_much_it_knows_and_how_new_it_is() -> None:
 
 
 def test_a_ledger_that_counts_nothing_has_no_sequence() -> None:
-    assert "dora_ledger_sequence" not in exposed([deployment()], sequence=None)
+    assert "dora_ledger_sequence" not in exposition([deployment()], sequence=None)
 
 
 def test_every_value_of_every_label_begins_at_nought() -> None:
-    """A series that appears with its first event is invisible to `increase`."""
-    found = series([deployment(), vulnerability("open", 1)])
+    """`increase` does not see a series that first appears with its first event."""
+    found = parsed_series([deployment(), vulnerability("open", 1)])
     counters = ("deployment_failures", "rework_deployments", "pipeline_failures", "changes", "incidents")
-    assert {value(found, f"dora_{name}_total") for name in counters} == {0}
-    sources = {source: value(found, "dora_deployments_total", source=source) for source in SOURCES}
+    assert {series_value(found, f"dora_{name}_total") for name in counters} == {0}
+    sources = {source: series_value(found, "dora_deployments_total", source=source) for source in SOURCES}
     assert sources == {"deployments": 1, "releases": 0, "workflow-runs": 0, "pushes": 0}
     for severity in (*SEVERITIES, "unspecified"):
-        assert value(found, "dora_open_incidents", severity=severity) == 0
-        assert value(found, "dora_vulnerability_remediation_seconds_count", severity=severity) == 0
+        assert series_value(found, "dora_open_incidents", severity=severity) == 0
+        assert series_value(found, "dora_vulnerability_remediation_seconds_count", severity=severity) == 0
 
 
 def test_the_time_to_remediate_is_absent_until_a_vulnerability_is_known_since_unknown_is_not_none() -> None:
     name = "dora_vulnerability_remediation_seconds"
-    assert families([deployment()])[name].samples == []
+    assert parsed_families([deployment()])[name].samples == []
     dismissed = vulnerability("none", 1, dismissed_at=NOW)
-    assert value(series([deployment(), dismissed]), f"{name}_count", severity="low") == 0
+    assert series_value(parsed_series([deployment(), dismissed]), f"{name}_count", severity="low") == 0
     elsewhere = vulnerability("theirs", 1, repository="acme/web")
-    assert value(series([deployment(), elsewhere]), f"{name}_count", severity="low") is None
+    assert series_value(parsed_series([deployment(), elsewhere]), f"{name}_count", severity="low") is None
 
 
 SOURCES = ("deployments", "releases", "workflow-runs", "pushes")
 
 
 def test_a_gauge_without_data_is_absent_and_never_nought() -> None:
-    found = families([incident("open", 1)])
+    found = parsed_families([incident("open", 1)])
     absent = {name for name, family in found.items() if family.type == "gauge" and not family.samples}
     assert absent == {
         "dora_deployment_frequency_per_day",
@@ -245,23 +249,23 @@ def test_a_gauge_without_data_is_absent_and_never_nought() -> None:
 
 
 def test_a_frequency_that_is_truly_nought_is_nought() -> None:
-    found = series([deployment(1, 20)])
-    assert value(found, "dora_deployment_frequency_per_day", window="7d") == 0
-    assert value(found, "dora_change_failure_ratio", window="7d") is None
-    assert value(found, "dora_change_failure_ratio", window="30d") == 0
+    found = parsed_series([deployment(1, 20)])
+    assert series_value(found, "dora_deployment_frequency_per_day", window="7d") == 0
+    assert series_value(found, "dora_change_failure_ratio", window="7d") is None
+    assert series_value(found, "dora_change_failure_ratio", window="30d") == 0
 
 
-def rich() -> list[Fact]:
-    """The sample ledger, the small set, and names from strangers."""
+def varied_facts() -> list[Fact]:
+    """The sample ledger, the hand-counted facts, and hostile names."""
     sample = fact_files.read(str(SAMPLE), BytesIO()).facts
     odd = [deployment(100 + n, repository=name, service=name, source=name) for n, name in enumerate(HOSTILE)]
-    return [*sample, *counted_by_hand(), *odd]
+    return [*sample, *hand_counted_facts(), *odd]
 
 
 def test_promtool_has_nothing_to_say() -> None:
     promtool = require_tool("promtool")
     done = subprocess.run(
-        [promtool, "check", "metrics"], input=exposed(rich()).encode(), capture_output=True, check=False
+        [promtool, "check", "metrics"], input=exposition(varied_facts()).encode(), capture_output=True, check=False
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
@@ -271,7 +275,7 @@ LABELS = {"repository", "service", "environment", "source", "severity", "window"
 
 
 def test_names_and_labels_are_those_of_the_contract() -> None:
-    found = families(rich())
+    found = parsed_families(varied_facts())
     for name, family in found.items():
         assert re.fullmatch(r"dora(_[a-z0-9]+)+", name)
         assert name.rpartition("_")[2] in UNITS or family.type == "counter"
@@ -283,7 +287,9 @@ def test_names_and_labels_are_those_of_the_contract() -> None:
 
 
 def test_counters_and_only_counters_end_in_total_and_nothing_is_created() -> None:
-    samples = [(family.type, sample.name) for family in families(rich()).values() for sample in family.samples]
+    samples = [
+        (family.type, sample.name) for family in parsed_families(varied_facts()).values() for sample in family.samples
+    ]
     assert {name for kind, name in samples if (kind == "counter") != name.endswith("_total")} == set()
     assert {name for _, name in samples if name.endswith("_created")} == set()
     assert {kind for kind, _ in samples} == {"counter", "gauge", "histogram"}
@@ -297,7 +303,7 @@ def test_the_families_are_those_of_the_design() -> None:
         "recovery_time_p50_seconds", "rework_ratio", "level", "last_deployment_timestamp_seconds", "open_incidents",
         "ledger_facts", "ledger_sequence", "build_info",
     }  # fmt: skip
-    found = {(family.type, name.removeprefix("dora_")) for name, family in families(rich()).items()}
+    found = {(family.type, name.removeprefix("dora_")) for name, family in parsed_families(varied_facts()).items()}
     assert found == {
         *(("counter", name) for name in counters),
         *(("histogram", f"{name}_seconds") for name in histograms),
@@ -306,20 +312,20 @@ def test_the_families_are_those_of_the_design() -> None:
 
 
 def test_nobody_and_nothing_single_is_in_a_label() -> None:
-    """No person, no sha, no ref, no run, no pull request: each would be a series of its own, for ever."""
+    """No person, sha, ref, run or pull request: each would create a series of its own forever."""
     commit = Commit(sha="c" * 40, authored_at=at(3))
     facts: Sequence[Fact] = [
         deployment(1, 2, ref="feature/x", version="v1.2.3", changes=("github:pull:acme/shop#1",), url="https://u.test"),
         change("github:pull:acme/shop#1", 3, title="A title", branch="feature/x", commits=(commit,)),
     ]
-    said = exposed(facts)
+    said = exposition(facts)
     for single in ("github:", "#1", "feature", "v1.2.3", "https", "A title", "c" * 40, f"{1:040x}"):
         assert single not in said
 
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_parses_back_to_the_same(name: str) -> None:
-    found = families([deployment(repository=name, service=name, environment=f"prod/{name}", source=name)])
+    found = parsed_families([deployment(repository=name, service=name, environment=f"prod/{name}", source=name)])
     labels = {"repository": name, "service": name, "environment": f"prod/{name}"}
     samples = {tuple(sorted(s.labels.items())): s.value for s in found["dora_deployments"].samples}
     assert samples[tuple(sorted({**labels, "source": name}.items()))] == 1
@@ -328,7 +334,7 @@ def test_a_hostile_name_parses_back_to_the_same(name: str) -> None:
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_any_name_parses_back_to_the_same(name: str) -> None:
-    (sample,) = families([deployment(repository=name, service=name)])["dora_changes"].samples
+    (sample,) = parsed_families([deployment(repository=name, service=name)])["dora_changes"].samples
     assert sample.labels == {"repository": name, "service": name, "environment": "production"}
 
 
@@ -336,14 +342,14 @@ DAYS = st.floats(min_value=0.001, max_value=400, allow_nan=False)
 SPANS = st.lists(st.floats(min_value=0, max_value=400 * 86400), max_size=30)
 
 
-def counters(facts: Sequence[Fact]) -> Series:
-    return {key: count for key, count in series(facts).items() if key[0].endswith("_total")}
+def counter_series(facts: Sequence[Fact]) -> Series:
+    return {key: count for key, count in parsed_series(facts).items() if key[0].endswith("_total")}
 
 
 def assert_never_falls(facts: Sequence[Fact]) -> None:
     before: Series = {}
     for known in range(1, len(facts) + 1):
-        now = counters(facts[:known])
+        now = counter_series(facts[:known])
         assert {key for key, count in before.items() if now[key] < count} == set()
         before = now
 
@@ -359,7 +365,7 @@ def test_counters_never_fall_in_whatever_order_deployments_arrive(days: list[flo
     st.lists(st.tuples(st.sampled_from("abc"), st.lists(st.sampled_from("vwxyz"), max_size=2)), min_size=1, max_size=8)
 )
 def test_counters_never_fall_while_deployments_arrive_in_their_order(attempts: list[tuple[str, list[str]]]) -> None:
-    """Also with rollbacks, redeployments and changes that came before."""
+    """Also with rollbacks, redeployments, and changes recorded earlier."""
     started = {name: change(name, 200) for name in "vwxyz"}
     made = [
         deployment(number, 100 - number, sha=sha * 40, changes=tuple(brought))
@@ -374,11 +380,11 @@ def test_histograms_are_cumulative_and_their_last_bucket_is_their_count(spans: l
     facts: list[Deployment] = [
         deployment(number, started_at=at(1) - timedelta(seconds=span)) for number, span in enumerate(spans, 1)
     ]
-    found = series([*facts, deployment(1000)])
-    counts = [value(found, f"{DURATION}_bucket", le=le) or 0 for le in (*map(bound, BOUNDS), "+Inf")]
+    found = parsed_series([*facts, deployment(1000)])
+    counts = [series_value(found, f"{DURATION}_bucket", le=le) or 0 for le in (*map(bucket_bound, BOUNDS), "+Inf")]
     assert counts == sorted(counts)
-    assert counts[-1] == value(found, f"{DURATION}_count") == len(spans)
-    assert value(found, f"{DURATION}_sum") == pytest.approx(sum(spans), abs=1e-3)
+    assert counts[-1] == series_value(found, f"{DURATION}_count") == len(spans)
+    assert series_value(found, f"{DURATION}_sum") == pytest.approx(sum(spans), abs=1e-3)
 
 
 DURATION = "dora_deployment_duration_seconds"

@@ -1,7 +1,8 @@
-"""DEFINITIONS §4: levels, custom benchmarks, overall."""
+"""DEFINITIONS §4: levels, custom benchmarks, overall level."""
 
 import math
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from support.facts import change, deployment, document_of, failed_deployment, in
 HOUR = 3600.0
 MONTH, HALF_YEAR = 730, 4380
 
-FOUR = ("elite", "high", "medium", "low")
+LEVELS = ("elite", "high", "medium", "low")
 HOURS: dict[tuple[str, str], list[tuple[float, str, str]]] = {
     ("2019", "lead_time"): [(24, "elite", "high"), (168, "high", "medium"), (MONTH, "medium", "low")],
     ("2019", "recovery_time"): [(1, "elite", "high"), (24, "high", "low")],
@@ -42,7 +43,7 @@ FREQUENCY: dict[str, list[tuple[int, str, str]]] = {
     "2023": [(24, "elite", "high"), (168, "high", "medium"), (MONTH, "medium", "low")],
     "2024": [(24, "elite", "high"), (168, "high", "medium"), (MONTH, "medium", "low")],
 }
-"""One deployment in so many hours, the level at it, the level below it."""
+"""One deployment in this many hours, the level at it, the level below it."""
 
 
 @pytest.mark.parametrize(("table", "metric"), HOURS)
@@ -69,7 +70,7 @@ def test_a_rate_has_a_level_up_to_its_edge(table: str) -> None:
 def test_a_frequency_has_a_level_from_its_edge_on(table: str) -> None:
     for hours, at, below in FREQUENCY[table]:
         level = published_benchmark(table).level_of
-        for periods in (1, 2, 3, 7, 12):  # so many deployments in so many times the hours
+        for periods in (1, 2, 3, 7, 12):  # this many deployments in as many times the hours
             days = timedelta(hours=hours * periods) / timedelta(days=1)
             assert level("deployment_frequency", periods / days) == at
         assert level("deployment_frequency", math.nextafter(24 / hours, 0)) == below
@@ -160,7 +161,7 @@ def test_a_custom_benchmark_has_its_own_names_and_edges() -> None:
     ],
 )  # fmt: skip
 def test_an_error_in_a_custom_benchmark_is_named(metric: str, rows: object, said: str) -> None:
-    with pytest.raises(ValueError) as error:  # noqa: PT011 - its text is compared below
+    with pytest.raises(ValueError) as error:  # noqa: PT011 - the text is compared below
         custom_benchmark({metric: rows})
     assert said in str(error.value)
     assert str(metric) in str(error.value)
@@ -175,7 +176,7 @@ def test_a_single_level_is_enough() -> None:
     assert custom_benchmark({"lead_time": [["fine", None]]}).level_of("lead_time", 1e9) == "fine"
 
 
-# The level of an interval, and of all.
+# The level of an interval, and the overall level
 
 
 def test_the_span_is_from_the_lowest_to_the_highest_level_inside_the_interval() -> None:
@@ -223,3 +224,46 @@ def test_the_levels_of_lists_of_different_lengths_are_comparable() -> None:
     found = custom_benchmark(GOLD)
     assert found.lowest_level(["gold", "silver", "bronze"]) == "bronze"
     assert found.lowest_level(["gold", "silver"]) == "silver"
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (
+            {"speed": [], "lead_time": "fast"},
+            "'speed' is none of "
+            + ", ".join(LEVELLED_METRICS)
+            + "; lead_time: expected a list of [name, edge], best first, the last edge null",
+        ),
+        ({"lead_time": [["a", "1h"], ["b", "2h"]]}, "lead_time: the last edge, and no other, is null"),
+        (
+            {"deployment_frequency": [["a", 1], ["b", 2], ["c", None]]},
+            "deployment_frequency: edges must grow strictly smaller, best first",
+        ),
+        (
+            {"lead_time": [["a", "2h"], ["b", "1h"], ["c", None]]},
+            "lead_time: edges must grow strictly greater, best first",
+        ),
+        ({"change_failure_rate": [["a", 1.5], ["b", None]]}, "change_failure_rate: edges are ratios, 0.15 for 15 %"),
+        ({"lead_time": [["a", "1h"], ["a", None]]}, "lead_time: a level is named twice"),
+        (
+            {"lead_time": [["a", 1], ["b", None]]},
+            "lead_time: ['a', 1] is no [name, edge]; an edge is a duration such as 6h, or null for the last",
+        ),
+        (
+            {"deployment_frequency": [["a", "1h"], ["b", None]]},
+            "deployment_frequency: ['a', '1h'] is no [name, edge]; an edge is a number, or null for the last",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_custom_benchmark_is_said_word_for_word(table: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match="e") as caught:
+        custom_benchmark(table)
+    assert str(caught.value) == said
+
+
+def test_the_widest_edges_of_a_custom_benchmark_are_allowed() -> None:
+    table = {"change_failure_rate": [["best", 0], ["good", 1], ["none", None]]}
+    found = custom_benchmark(table)
+    assert (found.name, dict(found.ranks)) == ("custom", {"none": 0, "good": 1, "best": 2})
+    assert [found.level_of("change_failure_rate", value) for value in (0, 0.5, 1)] == ["best", "good", "good"]

@@ -1,4 +1,4 @@
-"""Goals: how they are written, where a metric stands, and whether it will be there in time."""
+"""Goals: how they are written, how far a metric is from them, and whether it will meet them in time."""
 
 from datetime import date
 from typing import Any
@@ -18,7 +18,7 @@ UTC = ZoneInfo("UTC")
 NOW = at("04-01")
 
 
-def assessed(
+def assess_lead_time(
     goal: GoalSpec, now: float | None, before: float | None = None, line: TrendEstimate | None = None
 ) -> schema.Goal:
     reason = None if now is not None else "no failed deployment in the window"
@@ -93,32 +93,32 @@ def test_a_day_is_a_date_of_a_year_that_anybody_lives_to_see(day: object) -> Non
 
 def test_a_goal_that_is_met_has_no_way_to_go() -> None:
     for name, value in (("lead_time", 100.0), ("lead_time", 99.0), ("deployment_frequency", 101.0)):
-        found = assessed(GoalSpec(name, 100), value, before=200)
+        found = assess_lead_time(GoalSpec(name, 100), value, before=200)
         assert (found.met, found.distance, found.progress) == (True, 0, 1)
 
 
 def test_progress_is_the_share_of_the_way_from_where_it_started() -> None:
-    """From 72 h to 24 h it is 48 h; at 36 h three quarters of them are done, and 12 h to go."""
-    found = assessed(GoalSpec("lead_time", 24 * HOUR, start=72 * HOUR), 36 * HOUR, before=1)
+    """From 72 h to 24 h are 48 h. At 36 h three quarters are done, and 12 h remain."""
+    found = assess_lead_time(GoalSpec("lead_time", 24 * HOUR, start=72 * HOUR), 36 * HOUR, before=1)
     assert (found.start, found.met, found.distance, found.progress) == (72 * HOUR, False, 12 * HOUR, 0.75)
     assert describe_goal(found) == "at most 1 d: 12 h to go, 3 d at the start, 75 % of the way"
 
 
 def test_without_a_start_of_its_own_it_started_in_the_window_before() -> None:
-    found = assessed(GoalSpec("deployment_frequency", 1), 0.6, before=0.2)
+    found = assess_lead_time(GoalSpec("deployment_frequency", 1), 0.6, before=0.2)
     assert (found.start, found.distance) == (0.2, 0.4)
     assert found.progress == pytest.approx(0.5)
     assert describe_goal(found) == "at least 1 a day: 2.8 a week to go, 1.4 a week at the start, 50 % of the way"
-    assert assessed(GoalSpec("deployment_frequency", 1), 0.6).progress is None
+    assert assess_lead_time(GoalSpec("deployment_frequency", 1), 0.6).progress is None
 
 
 @pytest.mark.parametrize(("start", "value"), [(0.5, 0.9), (0.5, 0.5), (0.05, 0.3), (0.1, 0.2)])
 def test_who_went_the_other_way_or_started_at_the_goal_is_at_nought(start: float, value: float) -> None:
-    assert assessed(GoalSpec("change_failure_rate", 0.1), value, before=start).progress == 0
+    assert assess_lead_time(GoalSpec("change_failure_rate", 0.1), value, before=start).progress == 0
 
 
 def test_without_data_a_goal_is_neither_met_nor_missed_and_says_why() -> None:
-    found = assessed(GoalSpec("recovery_time", HOUR, date(2024, 3, 1)), None, before=5)
+    found = assess_lead_time(GoalSpec("recovery_time", HOUR, date(2024, 3, 1)), None, before=5)
     assert (found.met, found.distance, found.progress, found.course) == (None, None, None, None)
     assert describe_goal(found) == "at most 1 h by 2024-03-01: nothing to say yet, no failed deployment in the window"
 
@@ -130,12 +130,12 @@ def line(slope: float, intercept: float) -> TrendEstimate:
 def test_the_course_is_where_the_line_through_the_weeks_leads_by_the_day() -> None:
     """1 January 2024 is the Monday of week 0. 30 June is in week 25, 1 July in week 26: 100 - 3 * 25 = 25."""
     steep = line(-3, 100)
-    found = assessed(GoalSpec("lead_time", 25, date(2024, 6, 30)), 60, line=steep)
+    found = assess_lead_time(GoalSpec("lead_time", 25, date(2024, 6, 30)), 60, line=steep)
     assert (found.expected, found.course) == (25, "on course")
-    found = assessed(GoalSpec("lead_time", 24, date(2024, 6, 30)), 60, line=steep)
+    found = assess_lead_time(GoalSpec("lead_time", 24, date(2024, 6, 30)), 60, line=steep)
     assert (found.expected, found.course) == (25, "not on course")
     assert describe_goal(found) == "at most 24 s by 2024-06-30: 36 s to go, not on course (25 s expected then)"
-    found = assessed(GoalSpec("lead_time", 24, date(2024, 7, 1)), 60, line=steep)
+    found = assess_lead_time(GoalSpec("lead_time", 24, date(2024, 7, 1)), 60, line=steep)
     assert (found.expected, found.course) == (22, "on course")
 
 
@@ -146,30 +146,30 @@ def test_the_day_ends_at_midnight_in_the_time_zone() -> None:
 
 
 def test_nothing_is_expected_below_nought_and_no_ratio_above_one() -> None:
-    assert assessed(GoalSpec("lead_time", 1, date(2030, 1, 1)), 60, line=line(-3, 100)).expected == 0
-    assert assessed(GoalSpec("rework_rate", 0, date(2030, 1, 1)), 0.5, line=line(1, 0)).expected == 1
-    assert assessed(GoalSpec("deployment_frequency", 9, date(2030, 1, 1)), 0.5, line=line(1, 0)).expected > 1  # type: ignore[operator]
+    assert assess_lead_time(GoalSpec("lead_time", 1, date(2030, 1, 1)), 60, line=line(-3, 100)).expected == 0
+    assert assess_lead_time(GoalSpec("rework_rate", 0, date(2030, 1, 1)), 0.5, line=line(1, 0)).expected == 1
+    assert assess_lead_time(GoalSpec("deployment_frequency", 9, date(2030, 1, 1)), 0.5, line=line(1, 0)).expected > 1  # type: ignore[operator]
 
 
 def test_too_few_weeks_are_said_to_be_too_few() -> None:
-    found = assessed(GoalSpec("lead_time", 1, date(2024, 6, 30)), 60)
+    found = assess_lead_time(GoalSpec("lead_time", 1, date(2024, 6, 30)), 60)
     assert (found.expected, found.course) == (None, "too few weeks to say: it takes 5 complete ones with a value")
 
 
 def test_after_its_day_a_goal_was_met_or_missed() -> None:
-    """The 31st is over at the midnight that 1 April begins with."""
+    """The 31st ends at the midnight with which 1 April begins."""
     for day, value, course in (("03-31", 60, "missed"), ("03-31", 1, "met"), ("04-01", 60, "not on course")):
         goal = GoalSpec("lead_time", 1, date.fromisoformat(f"2024-{day}"))
-        assert assessed(goal, value, line=line(0, 60)).course == course
-    assert assessed(GoalSpec("lead_time", 1, date(2030, 1, 1)), 1, line=line(9, 0)).course == "met"
+        assert assess_lead_time(goal, value, line=line(0, 60)).course == course
+    assert assess_lead_time(GoalSpec("lead_time", 1, date(2030, 1, 1)), 1, line=line(9, 0)).course == "met"
 
 
 def test_a_goal_without_a_day_has_no_course() -> None:
-    assert assessed(GoalSpec("lead_time", 1), 60, line=line(0, 60)).course is None
+    assert assess_lead_time(GoalSpec("lead_time", 1), 60, line=line(0, 60)).course is None
 
 
-def weekly(*hours: float) -> list[Any]:
-    """A first deployment, then one on each Wednesday from 3 January on, whose change waited so many hours."""
+def weekly_deployments(*hours: float) -> list[Any]:
+    """A first deployment, then one on each Wednesday from 3 January on, whose change waited this many hours."""
     facts: list[Any] = [deployment(0, "2023-12-27T12:00")]
     for week, waited in enumerate(hours):
         moment = at("01-03T12:00") + week * (at("01-08") - at("01-01"))
@@ -179,8 +179,8 @@ def weekly(*hours: float) -> list[Any]:
 
 
 def test_an_answer_says_how_its_goals_stand() -> None:
-    """Lead times of 48, 44, 40, 36, 32 and 28 h in six weeks: 4 h less each week, so 20 h in the second from now."""
-    facts = weekly(48, 44, 40, 36, 32, 28)
+    """Lead times of 48, 44, 40, 36, 32 and 28 h in six weeks: 4 h less each week, so 20 h two weeks from now."""
+    facts = weekly_deployments(48, 44, 40, 36, 32, 28)
     (goal,) = scope_of(
         *facts, window="2024-01-29..2024-02-12", now="02-12",
         goals=parse_goals({"lead_time": {"target": "1d", "by": "2024-02-25"}}),
@@ -208,9 +208,37 @@ written_goals = st.builds(
 def test_whatever_the_numbers_a_share_is_a_share_and_there_are_words_for_it(
     goal: GoalSpec, value: float | None, before: float | None, trend: tuple[float, float] | None
 ) -> None:
-    found = assessed(goal, value, before, line(*trend) if trend else None)
+    found = assess_lead_time(goal, value, before, line(*trend) if trend else None)
     assert found.progress is None or 0 <= found.progress <= 1
     assert found.distance is None or found.distance >= 0
     assert found.expected is None or found.expected >= 0
     assert (found.met is None) == (found.value is None) == (found.reason is not None)
     assert describe_goal(found)
+
+
+def test_a_goal_that_is_met_is_said_to_be_and_one_with_its_numbers_is_not() -> None:
+    def said(value: float, by: str | None = None, line: TrendEstimate | None = None) -> str:
+        (goal,) = parse_goals({"change_failure_rate": {"target": 0.1, **({"by": by} if by else {})}})
+        return describe_goal(assess_goal(goal, MetricState(value, None, "no value", line, at("01-01")), NOW, UTC))
+
+    assert said(0.05) == "at most 10 %: met"
+    assert said(0.2) == "at most 10 %: 10 points to go"
+    assert said(0.2, "2024-05-01", TrendEstimate(9, 0.0, 0.1, 0.0, 1.0)) == (
+        "at most 10 % by 2024-05-01: 10 points to go, on course (10 % expected then)"
+    )
+    few = "at most 10 % by 2024-05-01: 10 points to go, too few weeks to say: it takes 5 complete ones with a value"
+    assert said(0.2, "2024-05-01") == few
+
+
+def test_a_goal_of_a_frequency_is_on_course_where_the_line_rises_above_it() -> None:
+    (goal,) = parse_goals({"deployment_frequency": {"target": "1/d", "by": "2024-05-01"}})
+    rising = MetricState(0.5, None, None, TrendEstimate(9, 0.1, 0.0, 0.8, 0.01), at("01-01"))
+    assert assess_goal(goal, rising, NOW, UTC).course == "on course"
+    assert assess_goal(goal, MetricState(0.5, None, "unused", None, None), NOW, UTC).reason is None
+
+
+def test_a_goal_may_be_of_the_first_and_the_last_year() -> None:
+    for day in ("1970-01-01", "2199-12-31"):
+        assert parse_goals({"lead_time": {"target": "1d", "by": day}}) == (
+            GoalSpec("lead_time", DAY, at(f"{day}T00:00").date()),
+        )

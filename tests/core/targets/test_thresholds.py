@@ -1,4 +1,4 @@
-"""Thresholds: what they are, what hits them, and what nobody can say."""
+"""Thresholds: how they are written, what violates them, and when they cannot be evaluated."""
 
 import re
 from typing import Any
@@ -24,7 +24,7 @@ from support.facts import DAY, HOUR, at, change, deployment, document_of, incide
 SHOP = Scope("acme/shop", "shop", "production")
 
 
-def seen(*facts: Any, window: str = "2024-03-01..2024-04-01") -> ThresholdInput:  # noqa: ANN401
+def threshold_input(*facts: Any, window: str = "2024-03-01..2024-04-01") -> ThresholdInput:  # noqa: ANN401
     """The only scope of some facts, compared with the window before."""
     document = document_of(*facts, window=window)
     (scope,) = document.scopes
@@ -34,8 +34,10 @@ def seen(*facts: Any, window: str = "2024-03-01..2024-04-01") -> ThresholdInput:
     return ThresholdInput(SHOP, scope.metrics, scope.previous, verdicts)
 
 
-def hits(rule: str, *facts: Any, **more: Any) -> list[str]:  # noqa: ANN401
-    return [one.text for one in apply_thresholds([rule], [], [seen(*facts, **more)]).violations]
+def violations(rule: str, *facts: Any, **window_and_settings: Any) -> list[str]:  # noqa: ANN401
+    return [
+        one.text for one in apply_thresholds([rule], [], [threshold_input(*facts, **window_and_settings)]).violations
+    ]
 
 
 FIRST = deployment(0, "2023-01-01")
@@ -105,11 +107,11 @@ def test_what_is_no_threshold_is_told_with_what_would_be(text: str, said: str) -
     ],
 )
 def test_a_limit_is_hit_by_values_beyond_it(rule: str, text: str | None) -> None:
-    assert hits(rule, *ONE_OF_FOUR) == ([text] if text else [])
+    assert violations(rule, *ONE_OF_FOUR) == ([text] if text else [])
 
 
 def quick_then_slow(*, before: int, after: int) -> list[Any]:
-    """Six changes of so many hours in February, and six of so many in March, each deployed by itself."""
+    """Six changes of `before` hours in February and six of `after` hours in March, each deployed by itself."""
     facts: list[Any] = [FIRST]
     for month, hours, shift in (("02", before, 0), ("03", after, 10)):
         for n in range(1, 7):
@@ -124,17 +126,17 @@ def test_a_regression_is_what_is_clearly_worse_than_in_the_window_before() -> No
     """Six against six without an overlap: p = 2 / 924."""
     slower = quick_then_slow(before=10, after=13)
     said = "lead time is clearly worse than in the window before: 13 h 4 min, before 10 h 4 min (p < 0.05)"
-    assert hits("regression", *slower) == [said]
-    assert hits("lead_time worse", *slower) == [said]
-    assert hits("lead_time worse by 29%", *slower) == [said]  # 3 h of 10 h 4 min are 29.8 %
-    assert hits("lead_time worse by 30%", *slower) == []
-    assert hits("recovery_time worse", *slower) == hits("change_failure_rate worse by 1%", *slower) == []
-    assert hits("regression", *quick_then_slow(before=13, after=10)) == []
+    assert violations("regression", *slower) == [said]
+    assert violations("lead_time worse", *slower) == [said]
+    assert violations("lead_time worse by 29%", *slower) == [said]  # 3 h of 10 h 4 min are 29.8 %
+    assert violations("lead_time worse by 30%", *slower) == []
+    assert violations("recovery_time worse", *slower) == violations("change_failure_rate worse by 1%", *slower) == []
+    assert violations("regression", *quick_then_slow(before=13, after=10)) == []
 
 
 def test_a_difference_that_may_be_chance_is_no_regression_however_great() -> None:
     facts = [FIRST, deployment(1, "02-10", changes=[1]), change(1, "02-09"), deployment(2, "03-10", changes=[2])]
-    assert hits("lead_time worse by 1%", *facts, change(2, "01-01")) == []
+    assert violations("lead_time worse by 1%", *facts, change(2, "01-01")) == []
 
 
 def test_what_was_nought_before_is_worse_by_any_share() -> None:
@@ -142,23 +144,23 @@ def test_what_was_nought_before_is_worse_by_any_share() -> None:
     before = [deployment(n, f"02-{n + 10}") for n in range(1, 11)]
     after = [deployment(n + 10, f"03-{n + 10}") for n in range(1, 11)]
     broken = [incident(n, f"03-{n + 10}T01:00") for n in range(1, 9)]
-    assert len(hits("change_failure_rate worse by 900000%", FIRST, *before, *after, *broken)) == 1
+    assert len(violations("change_failure_rate worse by 900000%", FIRST, *before, *after, *broken)) == 1
 
 
 def test_fewer_deployments_are_a_regression_by_the_share_that_is_gone() -> None:
-    """Of 20 in the 31 days before March 4 are left: 80 % less."""
+    """Of 20 in the 31 days before March, 4 are left: 80 % less."""
     before = [deployment(n, f"02-{n + 5:02}") for n in range(1, 21)]
     facts = [FIRST, *before, *(deployment(30 + n, f"03-{n + 10}") for n in range(4))]
-    assert len(hits("deployment_frequency worse by 80%", *facts)) == 1
-    assert hits("deployment_frequency worse by 81%", *facts) == []
+    assert len(violations("deployment_frequency worse by 80%", *facts)) == 1
+    assert violations("deployment_frequency worse by 81%", *facts) == []
 
 
 def test_without_data_nothing_is_hit_and_it_is_said_why() -> None:
     found = apply_thresholds(
-        ["lead_time > 1d", "recovery_time < 9h"], ["regression"], [seen(FIRST, deployment(1, "03-05"))]
+        ["lead_time > 1d", "recovery_time < 9h"], ["regression"], [threshold_input(FIRST, deployment(1, "03-05"))]
     )
     assert found.violations == ()
-    assert found.passed_count == 1  # of the frequency it can be said
+    assert found.passed_count == 1  # of the frequency it can be evaluated
     assert found.not_evaluated == (
         "lead_time > 1d: not judged, the deployments in the window delivered no change",
         "recovery_time < 9h: not judged, no failed deployment in the window",
@@ -167,7 +169,7 @@ def test_without_data_nothing_is_hit_and_it_is_said_why() -> None:
 
 
 def test_without_a_window_before_nothing_is_a_regression() -> None:
-    found = apply_thresholds(["regression"], ["lead_time worse"], [seen(*ONE_OF_FOUR, window="all")])
+    found = apply_thresholds(["regression"], ["lead_time worse"], [threshold_input(*ONE_OF_FOUR, window="all")])
     assert found == ThresholdResult(
         not_evaluated=(
             "regression: not judged, there is no window before to compare with",
@@ -177,14 +179,14 @@ def test_without_a_window_before_nothing_is_a_regression() -> None:
 
 
 def test_what_cannot_be_compared_is_said_to_lack_data() -> None:
-    found = apply_thresholds([], ["recovery_time worse by 1%"], [seen(*ONE_OF_FOUR)])
+    found = apply_thresholds([], ["recovery_time worse by 1%"], [threshold_input(*ONE_OF_FOUR)])
     assert found.not_evaluated == (
         "recovery_time worse by 1%: not judged, there are no data in one of the two windows",
     )
 
 
 def test_a_hit_in_another_scope_than_the_reports_names_it() -> None:
-    (hit,) = apply_thresholds([], ["lead_time > 1d"], [seen(*ONE_OF_FOUR)]).violations
+    (hit,) = apply_thresholds([], ["lead_time > 1d"], [threshold_input(*ONE_OF_FOUR)]).violations
     assert alarm_line(hit, SHOP) == "⚠️ **lead time is 2 d, above 1 d** (warn-on: lead\\_time &gt; 1d)"
     assert alarm_line(hit, Scope("acme/api", "api", "production")).startswith(
         "⚠️ **acme/shop · production: lead time is"
@@ -192,7 +194,7 @@ def test_a_hit_in_another_scope_than_the_reports_names_it() -> None:
 
 
 def test_every_scope_is_judged_and_only_fail_on_fails() -> None:
-    one = seen(*ONE_OF_FOUR)
+    one = threshold_input(*ONE_OF_FOUR)
     other = ThresholdInput(Scope("acme/api", "api", "production"), one.metrics, one.previous, one.verdicts)
     found = apply_thresholds([], ["lead_time > 1d", "lead_time > 3d"], [one, other])
     assert [(hit.on, hit.repository, hit.metric, hit.value) for hit in found.violations] == [

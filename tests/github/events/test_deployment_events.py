@@ -21,7 +21,7 @@ from support.events import (
     workflow_run,
 )
 
-NOTHING = "Nothing to record: "
+NOTHING_TO_RECORD = "Nothing to record: "
 
 
 @pytest.mark.parametrize(("state", "status"), [("success", "success"), ("failure", "failure"), ("error", "failure")])
@@ -31,7 +31,7 @@ def test_terminal_states_are_recorded(state: str, status: str) -> None:
 
 @pytest.mark.parametrize("state", ["pending", "queued", "in_progress", "waiting", "inactive", "abandoned", ""])
 def test_states_that_are_no_end_and_unknown_ones_are_not_recorded(state: str) -> None:
-    assert observe_event("deployment_status", deployment_status(state)).title.startswith(NOTHING)
+    assert observe_event("deployment_status", deployment_status(state)).title.startswith(NOTHING_TO_RECORD)
 
 
 def test_a_deployment_without_a_status_has_no_end_yet() -> None:
@@ -213,7 +213,7 @@ def test_the_ref_of_a_deploy_job_may_be_missing(ref: str, short: str | None) -> 
 
 # which of them count
 
-BY_SOURCE = {
+PAYLOADS_BY_SOURCE = {
     "deployments": ("deployment_status", deployment_status()),
     "releases": ("release", release()),
     "workflow-runs": ("workflow_run", workflow_run()),
@@ -221,12 +221,12 @@ BY_SOURCE = {
 }
 
 
-@pytest.mark.parametrize("known", [(), *((source,) for source in BY_SOURCE), tuple(BY_SOURCE)])
-@pytest.mark.parametrize("source", BY_SOURCE)
+@pytest.mark.parametrize("known", [(), *((source,) for source in PAYLOADS_BY_SOURCE), tuple(PAYLOADS_BY_SOURCE)])
+@pytest.mark.parametrize("source", PAYLOADS_BY_SOURCE)
 def test_auto_takes_a_source_unless_a_better_one_is_known(source: str, known: tuple[str, ...]) -> None:
-    order = list(BY_SOURCE)
+    order = list(PAYLOADS_BY_SOURCE)
     best = min([*map(order.index, known), order.index(source)])
-    observed = observe_event(*BY_SOURCE[source], *known)
+    observed = observe_event(*PAYLOADS_BY_SOURCE[source], *known)
     assert bool(observed.facts) == (order[best] == source)
     if observed.facts:
         assert observed.notes == (
@@ -234,12 +234,12 @@ def test_auto_takes_a_source_unless_a_better_one_is_known(source: str, known: tu
         )
 
 
-@pytest.mark.parametrize("source", BY_SOURCE)
+@pytest.mark.parametrize("source", PAYLOADS_BY_SOURCE)
 def test_a_list_takes_what_it_names_whatever_is_known(source: str) -> None:
-    assert observe_event(*BY_SOURCE[source], *BY_SOURCE, deployment_source=source).facts
-    others = ",".join(set(BY_SOURCE) - {source})
-    assert observe_event(*BY_SOURCE[source], deployment_source=others).facts == ()
-    assert observe_event(*BY_SOURCE[source], deployment_source="none").facts == ()
+    assert observe_event(*PAYLOADS_BY_SOURCE[source], *PAYLOADS_BY_SOURCE, deployment_source=source).facts
+    others = ",".join(set(PAYLOADS_BY_SOURCE) - {source})
+    assert observe_event(*PAYLOADS_BY_SOURCE[source], deployment_source=others).facts == ()
+    assert observe_event(*PAYLOADS_BY_SOURCE[source], deployment_source="none").facts == ()
 
 
 def test_a_refused_source_says_which_is_taken_and_what_to_do() -> None:
@@ -309,7 +309,7 @@ def test_events_of_other_kinds_say_what_is_recorded() -> None:
 
 
 def test_source_names_are_those_of_the_setting() -> None:
-    for source, (event, payload) in BY_SOURCE.items():
+    for source, (event, payload) in PAYLOADS_BY_SOURCE.items():
         (fact,) = observe_event(event, payload).facts
         assert isinstance(fact, Deployment)
         assert fact.source == source

@@ -1,4 +1,4 @@
-"""What other systems report by repository_dispatch, and what docs/events.md says about it."""
+"""Events that other systems send by repository_dispatch, and the examples of docs/events.md."""
 
 import json
 import re
@@ -17,15 +17,15 @@ DOCS = (ROOT / "docs" / "events.md").read_text(encoding="utf-8")
 EXAMPLES = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", DOCS, re.DOTALL)]
 
 
-def deployed(**fields: object) -> Deployment:
+def dispatched_deployment(**fields: object) -> Deployment:
     return deployment(observe_event("repository_dispatch", dispatch("dora-deployment", **fields)))
 
 
-def reported(**fields: object) -> Incident:
+def dispatched_incident(**fields: object) -> Incident:
     return incident(observe_event("repository_dispatch", dispatch("dora-incident", **fields)))
 
 
-def problems(action: str, **fields: object) -> tuple[str, ...]:
+def problems_of(action: str, **fields: object) -> tuple[str, ...]:
     with pytest.raises(EventError) as raised:
         observe_event("repository_dispatch", dispatch(action, **fields))
     return raised.value.problems
@@ -51,7 +51,7 @@ def test_every_field_is_documented(model: type[DispatchedDeployment | Dispatched
 
 
 def test_a_deployment_with_defaults() -> None:
-    fact = deployed(id="d-1", version="v2")
+    fact = dispatched_deployment(id="d-1", version="v2")
     assert (fact.id, fact.status, fact.environment, fact.source) == (
         "dispatch:d-1",
         "success",
@@ -62,7 +62,7 @@ def test_a_deployment_with_defaults() -> None:
 
 
 def test_a_deployment_with_everything() -> None:
-    fact = deployed(
+    fact = dispatched_deployment(
         id="argo:shop/7",
         environment="eu",
         service="till",
@@ -94,8 +94,8 @@ def test_a_deployment_with_everything() -> None:
 
 
 def test_fields_may_stand_flat_or_under_the_name_of_the_thing() -> None:
-    assert deployed(deployment={"id": "1"}) == deployed(id="1")
-    assert reported(incident={"id": "1", "deployment": "v2"}) == reported(id="1", deployment="v2")
+    assert dispatched_deployment(deployment={"id": "1"}) == dispatched_deployment(id="1")
+    assert dispatched_incident(incident={"id": "1", "deployment": "v2"}) == dispatched_incident(id="1", deployment="v2")
 
 
 def test_without_an_id_the_content_identifies_and_never_the_run() -> None:
@@ -105,60 +105,67 @@ def test_without_an_id_the_content_identifies_and_never_the_run() -> None:
     assert first.id.startswith("dispatch:")
     assert deployment(again).id == first.id
     others = [
-        deployed(sha="b" * 40),
-        deployed(sha=SHA, environment="eu"),
-        deployed(sha=SHA, status="failure"),
+        dispatched_deployment(sha="b" * 40),
+        dispatched_deployment(sha=SHA, environment="eu"),
+        dispatched_deployment(sha=SHA, status="failure"),
     ]
     assert len({first.id, *(fact.id for fact in others)}) == 4
 
 
 def test_an_incident_that_ends_is_the_same_incident() -> None:
     began = {"title": "Checkout answers 500", "detected_at": "2026-11-20T10:00:00Z"}
-    opened, ended = reported(**began), reported(**began, resolved_at="2026-11-20T11:00:00Z", severity="high")
+    opened, ended = (
+        dispatched_incident(**began),
+        dispatched_incident(**began, resolved_at="2026-11-20T11:00:00Z", severity="high"),
+    )
     assert opened.id == ended.id
     assert (opened.observed_at, ended.observed_at) == (at("20T10:00"), at("20T11:00"))
 
 
 def test_observed_at_may_be_said_to_correct_an_earlier_report() -> None:
-    fact = reported(id="1", detected_at="2026-11-20T10:00:00Z", observed_at="2026-11-20T12:00:00Z", retracted=True)
+    fact = dispatched_incident(
+        id="1", detected_at="2026-11-20T10:00:00Z", observed_at="2026-11-20T12:00:00Z", retracted=True
+    )
     assert (fact.observed_at, fact.retracted) == (at("20T12:00"), True)
 
 
 def test_wrong_types_are_named_with_their_place() -> None:
-    assert problems("dora-deployment", id=7, sha="abc", status="ok", changes="x", commit_count=-1) == (
+    assert problems_of("dora-deployment", id=7, sha="abc", status="ok", changes="x", commit_count=-1) == (
         "client_payload.id: expected text, it is another number",
         "client_payload.sha: expected a full commit sha, 40 characters of 0-9a-f, it is another text",
         "client_payload.status: expected one of success, failure, cancelled, it is another text",
         "client_payload.changes: expected a list, it is another text",
         "client_payload.commit_count: expected a whole number of 0 or more, it is another number",
     )
-    assert problems("dora-incident", incident={"id": "1", "detected_at": "noon"}) == (
+    assert problems_of("dora-incident", incident={"id": "1", "detected_at": "noon"}) == (
         ("client_payload.incident.detected_at: expected a time such as 2026-11-21T12:00:00Z, it is another text"),
     )
 
 
 def test_payloads_that_say_too_little() -> None:
-    assert problems("dora-deployment") == (
+    assert problems_of("dora-deployment") == (
         (
             "client_payload.id: expected an id, or one of sha, ref, version, started_at, finished_at "
             "to tell this one from others"
         ),
     )
-    assert problems("dora-incident", id="1", resolved_at="2026-11-20T11:00:00Z") == (
+    assert problems_of("dora-incident", id="1", resolved_at="2026-11-20T11:00:00Z") == (
         "client_payload.detected_at: expected a time beside resolved_at, it is missing",
     )
-    assert problems("dora-deployment", deployment="v1") == (
+    assert problems_of("dora-deployment", deployment="v1") == (
         "client_payload.deployment: expected an object with the deployment's fields",
     )
 
 
 @pytest.mark.parametrize("bad", [" ", "a\nb", "x" * 201])
 def test_ids_are_one_short_line(bad: str) -> None:
-    assert problems("dora-deployment", id=bad)[0].startswith("client_payload.id: expected a text of one line")
+    assert problems_of("dora-deployment", id=bad)[0].startswith("client_payload.id: expected a text of one line")
 
 
 def test_empty_texts_are_no_values() -> None:
-    assert deployed(id="1", sha="", status="", environment="", finished_at="") == deployed(id="1")
+    assert dispatched_deployment(id="1", sha="", status="", environment="", finished_at="") == dispatched_deployment(
+        id="1"
+    )
 
 
 def test_misspelt_fields_are_told() -> None:

@@ -1,4 +1,4 @@
-"""Every example payload that GitHub publishes, and our own of what it does not publish."""
+"""Every example payload that GitHub publishes, and our own samples of what it does not publish."""
 
 import json
 
@@ -25,7 +25,7 @@ EVENTS = [
 ]
 
 
-def check(observed: Observation) -> None:
+def check_observed(observed: Observation) -> None:
     assert observed.title
     assert "\n" not in observed.title
     assert bool(observed.facts) != observed.title.startswith("Nothing to record: ")
@@ -40,7 +40,7 @@ def test_every_example_maps_to_facts_that_survive_the_ledger(event: str, job: st
         repository = payload.get("repository", {}).get("full_name", "octo-org/octo-repo")
         given = settings(environment=job, incident_labels=("bug",), deploy_workflows=("test",))
         observed = observe(make_run(event, repository=repository), payload, given, frozenset())
-        check(observed)
+        check_observed(observed)
         assert len([fact for fact in observed.facts if fact.id.startswith("github:run:99:")]) == bool(job)
 
 
@@ -85,7 +85,7 @@ def test_our_samples_fit_githubs_schemas(name: str) -> None:
 
 @pytest.mark.parametrize("name", [*NAMES, "schedule"])
 def test_our_samples_map_to_facts_that_survive_the_ledger(name: str) -> None:
-    check(observe_event(name.split(".", maxsplit=1)[0], sample(name)))
+    check_observed(observe_event(name.split(".", maxsplit=1)[0], sample(name)))
 
 
 def test_lock_file_names_no_registry() -> None:

@@ -1,4 +1,4 @@
-"""Payloads of the wrong shape: a problem that names each field, never a traceback and never a value."""
+"""Payloads of the wrong shape: the error names each field, without a traceback or a value."""
 
 import copy
 from collections.abc import Callable, Iterator
@@ -58,7 +58,7 @@ DEPLOYMENT: Payload = {
 }
 
 
-def problems(event: str, payload: Payload) -> tuple[str, ...]:
+def problems_of(event: str, payload: Payload) -> tuple[str, ...]:
     with pytest.raises(EventError) as raised:
         observe_event(event, payload)
     assert raised.value.__cause__ is None
@@ -69,7 +69,7 @@ def problems(event: str, payload: Payload) -> tuple[str, ...]:
 def test_every_wrong_field_is_named_with_what_was_expected_and_what_is_there() -> None:
     payload = events.deployment_status(created_at=SECRET, target_url=5, deployment_fields={"id": None, "sha": ["x"]})
     del payload["deployment_status"]["state"]
-    assert set(problems("deployment_status", payload)) == {
+    assert set(problems_of("deployment_status", payload)) == {
         "deployment.id: expected a whole number, it is null",
         "deployment.sha: expected text, it is a list",
         "deployment_status.state: expected text, it is missing",
@@ -79,11 +79,11 @@ def test_every_wrong_field_is_named_with_what_was_expected_and_what_is_there() -
 
 
 def test_a_missing_object_and_a_wrong_item_of_a_list() -> None:
-    assert problems("push", {"ref": "refs/heads/main", "after": events.SHA, "deleted": "no"}) == (
+    assert problems_of("push", {"ref": "refs/heads/main", "after": events.SHA, "deleted": "no"}) == (
         "repository: expected an object, it is missing",
         "deleted: expected true or false, it is another text",
     )
-    assert problems("pull_request", events.pull_request(labels=[{"name": "a"}, {"name": 1}, "b"])) == (
+    assert problems_of("pull_request", events.pull_request(labels=[{"name": "a"}, {"name": 1}, "b"])) == (
         "pull_request.labels.1.name: expected text, it is another number",
         "pull_request.labels.2: expected an object, it is another text",
     )
@@ -91,19 +91,19 @@ def test_a_missing_object_and_a_wrong_item_of_a_list() -> None:
 
 def test_values_are_nobodys_business() -> None:
     payload = events.deployment_status(created_at=SECRET, updated_at=SECRET)
-    assert SECRET not in "".join(problems("deployment_status", payload))
+    assert SECRET not in "".join(problems_of("deployment_status", payload))
 
 
 def test_numbers_are_no_times_and_true_is_no_number() -> None:
-    assert len(problems("deployment_status", events.deployment_status(created_at=1763640000))) == 1
-    assert len(problems("deployment_status", events.deployment_status(deployment_fields={"id": True}))) == 1
+    assert len(problems_of("deployment_status", events.deployment_status(created_at=1763640000))) == 1
+    assert len(problems_of("deployment_status", events.deployment_status(deployment_fields={"id": True}))) == 1
 
 
-def _places(value: object, place: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def _paths(value: object, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for step, part in inner:
-        yield (*place, step)
-        yield from _places(part, (*place, step))
+        yield (*path, step)
+        yield from _paths(part, (*path, step))
 
 
 JUNK = st.one_of(
@@ -119,11 +119,11 @@ JUNK = st.one_of(
 
 
 @st.composite
-def mutated(draw: st.DrawFn) -> tuple[str, Payload]:
+def mutated_payloads(draw: st.DrawFn) -> tuple[str, Payload]:
     event = draw(st.sampled_from(sorted(PAYLOADS)))
     payload = copy.deepcopy(PAYLOADS[event]())
     for _ in range(draw(st.integers(1, 4))):
-        *path, last = draw(st.sampled_from(list(_places(payload)) or [("action",)]))
+        *path, last = draw(st.sampled_from(list(_paths(payload)) or [("action",)]))
         parent: Any = payload
         for step in path:
             parent = parent[step]
@@ -134,20 +134,20 @@ def mutated(draw: st.DrawFn) -> tuple[str, Payload]:
     return event, payload
 
 
-@hypothesis.settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no finding
-@given(mutated(), st.sampled_from([None, "production"]))
+@hypothesis.settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is not a failure
+@given(mutated_payloads(), st.sampled_from([None, "production"]))
 def test_mutated_payloads_give_facts_or_nothing_or_a_problem(change: tuple[str, Payload], job: str | None) -> None:
     event, payload = change
-    check(*outcome(event, payload, job))
+    check_outcome(*facts_and_sentences(event, payload, job))
 
 
 @given(st.sampled_from(sorted(PAYLOADS)), st.dictionaries(st.text(), JUNK))
 def test_any_object_at_all(event: str, payload: Payload) -> None:
-    check(*outcome(event, payload, None))
+    check_outcome(*facts_and_sentences(event, payload, None))
 
 
-def outcome(event: str, payload: Payload, job: str | None) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
-    """The facts and the sentences that an event leads to."""
+def facts_and_sentences(event: str, payload: Payload, job: str | None) -> tuple[tuple[Fact, ...], tuple[str, ...]]:
+    """Facts and notes of an event."""
     try:
         observed = observe(make_run(event), payload, settings(environment=job), frozenset())
     except EventError as error:
@@ -155,7 +155,7 @@ def outcome(event: str, payload: Payload, job: str | None) -> tuple[tuple[Fact, 
     return observed.facts, (observed.title, *observed.notes)
 
 
-def check(facts: tuple[Fact, ...], sentences: tuple[str, ...]) -> None:
+def check_outcome(facts: tuple[Fact, ...], sentences: tuple[str, ...]) -> None:
     assert sentences
     assert all("\n" not in sentence for sentence in sentences)
     assert [jsonl.decode_line(jsonl.encode_fact(fact)) for fact in facts] == list(facts)

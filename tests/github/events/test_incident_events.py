@@ -1,4 +1,4 @@
-"""Incidents: issues with an incident label, read anew at every event."""
+"""Incidents: issues with an incident label, read again at every event."""
 
 import pytest
 import yaml
@@ -16,7 +16,7 @@ CLOSED: Payload = {
 }
 
 
-def of(payload: Payload) -> Incident:
+def incident_of(payload: Payload) -> Incident:
     return incident(observe_event("issues", payload))
 
 
@@ -40,52 +40,52 @@ def test_actions_that_change_no_incident(action: str) -> None:
 
 
 def test_opened_and_labeled_at_creation_are_the_same_fact() -> None:
-    assert of(issue("opened")) == of(issue("labeled", event={"label": {"name": "incident"}}))
+    assert incident_of(issue("opened")) == incident_of(issue("labeled", event={"label": {"name": "incident"}}))
 
 
 def test_closed_as_completed_restores() -> None:
-    fact = of(sample("issues.closed.completed"))
+    fact = incident_of(sample("issues.closed.completed"))
     assert (fact.resolved_at, fact.retracted) == (at("20T15:40"), False)
 
 
 def test_closed_without_a_reason_restores() -> None:
-    assert of(issue("closed", **CLOSED)).resolved_at == at("20T15:40")
+    assert incident_of(issue("closed", **CLOSED)).resolved_at == at("20T15:40")
 
 
 @pytest.mark.parametrize("reason", ["not_planned", "duplicate"])
 def test_closed_as_something_else_is_no_restoration_but_a_withdrawal(reason: str) -> None:
-    fact = of(sample(f"issues.closed.{reason}"))
+    fact = incident_of(sample(f"issues.closed.{reason}"))
     assert (fact.resolved_at, fact.retracted) == (None, True)
 
 
 def test_reopened_is_open_whatever_the_stale_closed_at_says() -> None:
     payload = sample("issues.reopened")
     assert payload["issue"]["closed_at"]
-    fact = of(payload)
+    fact = incident_of(payload)
     assert (fact.resolved_at, fact.retracted) == (None, False)
 
 
 def test_transferred_withdraws_the_old_repositorys_incident() -> None:
-    fact = of(sample("issues.transferred"))
+    fact = incident_of(sample("issues.transferred"))
     assert (fact.id, fact.retracted) == ("github:issue:acme/shop#7", True)
 
 
 def test_transferred_in_keeps_the_time_and_the_form_of_the_old_issue() -> None:
-    fact = of(sample("issues.opened.transferred"))
+    fact = incident_of(sample("issues.opened.transferred"))
     assert (fact.detected_at, fact.observed_at) == (at("20T14:12:30"), at("20T17:00"))
     assert (fact.severity, fact.deployment, fact.retracted) == ("high", "v1.4.0", False)
 
 
 @pytest.mark.parametrize("action", ["deleted", "transferred"])
 def test_removal_wins_over_what_was_seen_at_the_same_time(action: str) -> None:
-    known, gone = of(issue("closed", **CLOSED)), of(issue(action, **CLOSED))
+    known, gone = incident_of(issue("closed", **CLOSED)), incident_of(issue(action, **CLOSED))
     assert gone.retracted
     assert max(known, gone, key=lambda fact: (fact.observed_at, jsonl.canonical_json(fact))) == gone
 
 
 def test_taking_the_label_away_withdraws() -> None:
-    assert of(issue("unlabeled", "bug", event={"label": {"name": "Incident"}})).retracted
-    assert not of(issue("unlabeled", "incident", event={"label": {"name": "bug"}})).retracted
+    assert incident_of(issue("unlabeled", "bug", event={"label": {"name": "Incident"}})).retracted
+    assert not incident_of(issue("unlabeled", "incident", event={"label": {"name": "bug"}})).retracted
     assert observe_event("issues", issue("unlabeled", "bug", event={"label": {"name": "ui"}})).facts == ()
 
 
@@ -134,22 +134,22 @@ def test_detected_at_is_the_forms_else_when_the_issue_was_opened(answer: str, de
     ],
 )
 def test_the_deployment_that_is_blamed(body: str | None, deployment: str | None) -> None:
-    assert of(issue(body=body)).deployment == deployment
+    assert incident_of(issue(body=body)).deployment == deployment
 
 
 def test_the_deployment_may_be_a_label() -> None:
-    assert of(issue("labeled", "incident", "Deployment: v3")).deployment == "v3"
-    assert of(issue("labeled", "incident", "deployment:")).deployment is None
+    assert incident_of(issue("labeled", "incident", "Deployment: v3")).deployment == "v3"
+    assert incident_of(issue("labeled", "incident", "deployment:")).deployment is None
 
 
 def test_environment_and_service_are_the_forms() -> None:
-    fact = of(issue(body=form(environment="eu", service="till")))
+    fact = incident_of(issue(body=form(environment="eu", service="till")))
     assert (fact.environment, fact.service) == ("eu", "till")
-    assert (of(issue()).environment, of(issue()).service) == (None, None)
+    assert (incident_of(issue()).environment, incident_of(issue()).service) == (None, None)
 
 
 def test_an_answer_cannot_overwrite_the_fields_above_it() -> None:
-    fact = of(issue(body=form(severity="low") + form(what_happens="### Severity\n\ncritical")))
+    fact = incident_of(issue(body=form(severity="low") + form(what_happens="### Severity\n\ncritical")))
     assert fact.severity == "low"
 
 
@@ -190,10 +190,10 @@ def test_severity_of_labels(level: str | None, label: str) -> None:
 
 
 def test_the_worst_label_counts_and_the_form_before_labels() -> None:
-    assert of(issue("opened", "incident", "P3", "sev1", "low")).severity == "critical"
-    assert of(issue("opened", "incident", "sev1", body=form(severity="Low: nobody noticed"))).severity == "low"
-    assert of(issue("opened", "incident", "sev1", body=form(severity="_No response_"))).severity == "critical"
-    assert of(issue("opened", "incident", "sev1", body=form(severity="awful"))).severity == "critical"
+    assert incident_of(issue("opened", "incident", "P3", "sev1", "low")).severity == "critical"
+    assert incident_of(issue("opened", "incident", "sev1", body=form(severity="Low: nobody noticed"))).severity == "low"
+    assert incident_of(issue("opened", "incident", "sev1", body=form(severity="_No response_"))).severity == "critical"
+    assert incident_of(issue("opened", "incident", "sev1", body=form(severity="awful"))).severity == "critical"
 
 
 def test_sentences() -> None:
@@ -205,8 +205,8 @@ def test_sentences() -> None:
 @pytest.mark.parametrize("piece", [" ", "#", "*", "_", "<!--", "```\n", "### ", "deployment:", ">", "\n", "`", "s "])
 def test_hostile_bodies_are_read_in_no_time(piece: str) -> None:
     body = "### Severity\n\n" + piece * (65_536 // len(piece)) + "x"
-    assert of(issue(body=body)).id == "github:issue:acme/shop#7"
-    assert of(issue(body="deployment:" + piece * 60_000 + "x y")).deployment is None
+    assert incident_of(issue(body=body)).id == "github:issue:acme/shop#7"
+    assert incident_of(issue(body="deployment:" + piece * 60_000 + "x y")).deployment is None
 
 
 def test_the_shipped_form_is_the_one_that_is_read() -> None:
@@ -216,7 +216,7 @@ def test_the_shipped_form_is_the_one_that_is_read() -> None:
     labels = [field["attributes"]["label"] for field in shipped["body"]]
     given = dict(zip(labels, ["critical", "2026-11-20T14:05Z", "v1.4.0", "All is lost."], strict=True))
     body = "\n\n".join(f"### {label}\n\n{answer}" for label, answer in given.items())
-    fact = of(issue("opened", *shipped["labels"], body=body))
+    fact = incident_of(issue("opened", *shipped["labels"], body=body))
     assert (fact.severity, fact.detected_at, fact.deployment) == ("critical", at("20T14:05"), "v1.4.0")
     assert shipped["body"][0]["attributes"]["options"] == ["critical", "high", "medium", "low"]
     assert incidents.form_answers(body)["what happens"] == "All is lost."

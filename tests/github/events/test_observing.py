@@ -1,4 +1,4 @@
-"""The end of a deployment with several statuses, and what the ledger knows better than an event."""
+"""The finish of a deployment with several statuses, and facts in the ledger that outrank an event."""
 
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from support.events import SHA, at
 START = at("20T10:00")
 
 
-def status(minute: int, outcome: Status, **fields: object) -> Deployment:
+def status_deployment(minute: int, outcome: Status, **fields: object) -> Deployment:
     time = START + timedelta(minutes=minute)
     usual: dict[str, Any] = {
         "id": "github:deployment:5",
@@ -29,52 +29,59 @@ def status(minute: int, outcome: Status, **fields: object) -> Deployment:
     return Deployment(**given)
 
 
-def merged(known: Deployment | None, seen: Deployment) -> Deployment:
-    """What the ledger does with an observation."""
-    filled = fill_enriched_fields(known, seen)
+def merge_observation(recorded: Deployment | None, observed: Deployment) -> Deployment:
+    """The deployment in the ledger after an observation."""
+    filled = fill_enriched_fields(recorded, observed)
     assert isinstance(filled, Deployment)
-    records = [keep_newest_success(known, filled), *([known] if known else [])]
+    records = [keep_newest_success(recorded, filled), *([recorded] if recorded else [])]
     return max(records, key=lambda fact: (fact.observed_at, canonical_json(fact)))
 
 
-def after(*seen: Deployment, known: Deployment | None = None) -> Deployment:
-    for fact in seen:
-        known = merged(known, fact)
-    assert known is not None
-    return known
+def ledger_after(*observed: Deployment, recorded: Deployment | None = None) -> Deployment:
+    for fact in observed:
+        recorded = merge_observation(recorded, fact)
+    assert recorded is not None
+    return recorded
 
 
 def test_a_failure_after_a_success_does_not_undo_it() -> None:
-    end = after(status(1, "success"), status(2, "failure"))
+    end = ledger_after(status_deployment(1, "success"), status_deployment(2, "failure"))
     assert (end.status, end.finished_at) == ("success", START + timedelta(minutes=1))
 
 
 def test_a_success_that_arrives_late_wins_over_a_failure_that_came_after_it() -> None:
-    end = after(status(2, "failure"), status(1, "success"))
+    end = ledger_after(status_deployment(2, "failure"), status_deployment(1, "success"))
     assert (end.status, end.finished_at) == ("success", START + timedelta(minutes=1))
-    assert end == after(status(1, "success"), status(2, "failure"))
+    assert end == ledger_after(status_deployment(1, "success"), status_deployment(2, "failure"))
 
 
 def test_the_newest_success_counts_even_when_an_older_one_was_observed_again() -> None:
-    end = after(status(1, "success"), status(3, "failure"), status(2, "success"))
+    end = ledger_after(
+        status_deployment(1, "success"), status_deployment(3, "failure"), status_deployment(2, "success")
+    )
     assert (end.status, end.finished_at) == ("success", START + timedelta(minutes=2))
 
 
 def test_of_failures_alone_the_newest_counts() -> None:
-    assert after(status(2, "failure"), status(1, "failure")) == status(2, "failure")
+    assert ledger_after(status_deployment(2, "failure"), status_deployment(1, "failure")) == status_deployment(
+        2, "failure"
+    )
 
 
 def test_a_single_status_keeps_its_own_time() -> None:
-    assert after(status(1, "success")) == status(1, "success")
+    assert ledger_after(status_deployment(1, "success")) == status_deployment(1, "success")
 
 
 def test_attempts_of_a_workflow_run_follow_the_newest() -> None:
     run = "github:run:7"
-    assert after(status(1, "success", id=run), status(2, "failure", id=run)).status == "failure"
+    assert (
+        ledger_after(status_deployment(1, "success", id=run), status_deployment(2, "failure", id=run)).status
+        == "failure"
+    )
 
 
 STATUSES = st.builds(
-    lambda minute, outcome, delay, url: status(
+    lambda minute, outcome, delay, url: status_deployment(
         minute, outcome, url=url, observed_at=START + timedelta(minutes=minute, seconds=delay)
     ),
     st.integers(0, 5),
@@ -82,7 +89,7 @@ STATUSES = st.builds(
     st.sampled_from([0, 0, 30]),
     st.sampled_from(["https://a", "https://b", None]),
 )
-KNOWN = st.none() | st.builds(
+RECORDED = st.none() | st.builds(
     lambda known, changes: replace(known, changes=changes, previous="github:deployment:4", commit_count=2),
     STATUSES,
     st.sampled_from([(), ("github:pull:acme/shop#1",)]),
@@ -90,30 +97,30 @@ KNOWN = st.none() | st.builds(
 
 
 @st.composite
-def deliveries(draw: st.DrawFn) -> tuple[list[Deployment], list[Deployment]]:
-    """The same statuses twice, in two orders and with repetitions of their own."""
+def ordered_twice(draw: st.DrawFn) -> tuple[list[Deployment], list[Deployment]]:
+    """The same statuses in two orders, each with its own repetitions."""
     once = draw(st.lists(STATUSES, min_size=1, max_size=5))
     again = [once + draw(st.lists(st.sampled_from(once), max_size=4)) for _ in range(2)]
     return draw(st.permutations(again[0])), draw(st.permutations(again[1]))
 
 
-@given(deliveries(), KNOWN)
+@given(ordered_twice(), RECORDED)
 def test_any_order_and_repetition_ends_in_the_same_record(
     orders: tuple[list[Deployment], list[Deployment]], known: Deployment | None
 ) -> None:
-    assert after(*orders[0], known=known) == after(*orders[1], known=known)
+    assert ledger_after(*orders[0], recorded=known) == ledger_after(*orders[1], recorded=known)
 
 
 @given(st.lists(st.builds(replace, STATUSES, environment=st.sampled_from(["a", "b"])), min_size=1, max_size=6))
 def test_the_end_is_the_newest_success_if_there_is_one(seen: list[Deployment]) -> None:
-    end = after(*seen)
+    end = ledger_after(*seen)
     successes = [fact.finished_at for fact in seen if fact.status == "success"]
     assert (end.status == "success") == bool(successes)
     assert not successes or end.finished_at == max(successes)
 
 
 def test_what_the_ledger_knows_is_not_lost_to_an_event_that_does_not() -> None:
-    known = status(
+    known = status_deployment(
         1,
         "success",
         changes=(),
@@ -123,11 +130,11 @@ def test_what_the_ledger_knows_is_not_lost_to_an_event_that_does_not() -> None:
         remediates="r",
         url="https://a",
     )
-    filled = fill_enriched_fields(known, status(2, "success"))
+    filled = fill_enriched_fields(known, status_deployment(2, "success"))
     assert filled == replace(
-        known, observed_at=filled.observed_at, finished_at=status(2, "success").finished_at, url=None
+        known, observed_at=filled.observed_at, finished_at=status_deployment(2, "success").finished_at, url=None
     )
-    seen = status(2, "success", changes=("x",), health="passed")
+    seen = status_deployment(2, "success", changes=("x",), health="passed")
     assert fill_enriched_fields(known, seen) == replace(seen, previous="p", commit_count=0, remediates="r")
 
 
@@ -146,4 +153,4 @@ def test_an_incident_that_is_open_again_stays_open() -> None:
 
 @pytest.mark.parametrize("known", [None, Change(id="c", repository="r", observed_at=START)])
 def test_nothing_is_taken_from_nothing_or_another_kind(known: Change | None) -> None:
-    assert fill_enriched_fields(known, status(1, "success")) == status(1, "success")
+    assert fill_enriched_fields(known, status_deployment(1, "success")) == status_deployment(1, "success")

@@ -1,4 +1,4 @@
-"""Deployments as runs of a workflow."""
+"""Deployments from workflow runs."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Repositories as they are: empty, renamed, forced, with deleted people and wrong clocks. Notes, no wrong numbers."""
+"""Real repositories: empty, renamed, force-pushed, with deleted users and wrong clocks. Notes, no wrong numbers."""
 
 from datetime import UTC, datetime
 
@@ -253,7 +253,7 @@ def test_a_payload_is_an_object_however_it_is_packed(text: str | None, meant: ob
 
 
 def test_all_of_it_at_once_is_what_the_world_is(github: FakeGitHub, shop: Repository) -> None:
-    """A world with every trap, against its truth, which git and the world's own records tell."""
+    """A repository with every trap, compared with git and with the fake's own records."""
     truth: dict[str, set[str]] = {}
     first = deploy(shop, 0.5)
     bound = str(shop.head())
@@ -274,7 +274,9 @@ def test_all_of_it_at_once_is_what_the_world_is(github: FakeGitHub, shop: Reposi
         if number % 5 == 4:
             sha = str(shop.head())
             new = shop.git.rev_list("--reverse", f"{bound}..{sha}")
-            truth[deploy(shop, hours + 0.2, ref=f"b{number}")] = {name for oid in new if (name := _change(shop, oid))}
+            truth[deploy(shop, hours + 0.2, ref=f"b{number}")] = {
+                name for oid in new if (name := _change_of_commit(shop, oid))
+            }
             bound = sha
         if number % 7 == 0:
             deploy(shop, hours + 0.1, environment="staging", status="failure")
@@ -296,8 +298,8 @@ def test_all_of_it_at_once_is_what_the_world_is(github: FakeGitHub, shop: Reposi
     assert not any(change.first_commit_at and change.first_commit_at < at(-1) for change in one.changes.values())
 
 
-def _change(shop: Repository, oid: str) -> str | None:
-    """What a commit of the default branch belongs to, by the world's own records."""
+def _change_of_commit(shop: Repository, oid: str) -> str | None:
+    """The change that a commit of the default branch belongs to, according to the fake's own records."""
     pulls = [pull for pull in shop.pulls_by_commit.get(oid, []) if pull.merged]
     if pulls:
         return f"github:pull:acme/shop#{pulls[0].number}"

@@ -1,4 +1,4 @@
-"""Which deployments are read under `deployment-source`, and that several sources count nothing twice."""
+"""Which deployments are read for each `deployment-source`, and that several sources count nothing twice."""
 
 from dora_metrics.core.linking.link import link
 from dora_metrics.core.policy import Policy
@@ -7,8 +7,8 @@ from fakes.repository import Repository
 from support.github_history import HistoryRead, at, deploy, merge_pull_request, read_fake_history
 
 
-def found(one: HistoryRead) -> list[str]:
-    return sorted(one.deployments)
+def deployment_ids_of(history: HistoryRead) -> list[str]:
+    return sorted(history.deployments)
 
 
 def test_production_deployments_are_taken_and_nothing_else_is_asked_for(github: FakeGitHub, shop: Repository) -> None:
@@ -17,7 +17,7 @@ def test_production_deployments_are_taken_and_nothing_else_is_asked_for(github: 
     shop.release("v1", published_at=at(3))
     shop.run(at=at(4))
     one = read_fake_history(github)
-    assert found(one) == sorted([identity, staging])
+    assert deployment_ids_of(one) == sorted([identity, staging])
     assert not [logged for logged in github.requests if "actions" in logged.path]
     assert "taken from `deployments` (`deployment-source: auto`)" in one.notes
 
@@ -25,14 +25,14 @@ def test_production_deployments_are_taken_and_nothing_else_is_asked_for(github: 
 def test_releases_are_taken_where_nothing_reaches_production(github: FakeGitHub, shop: Repository) -> None:
     staging = deploy(shop, 2, environment="staging")
     release = shop.release("v1", published_at=at(3))
-    assert found(read_fake_history(github)) == sorted([staging, f"github:release:{release.database_id}"])
+    assert deployment_ids_of(read_fake_history(github)) == sorted([staging, f"github:release:{release.database_id}"])
 
 
 def test_runs_are_taken_where_nothing_is_released(github: FakeGitHub, shop: Repository) -> None:
     run = shop.run("Release to EU", path=".github/workflows/eu.yml", at=at(3))
     shop.run("CI", at=at(4))
     one = read_fake_history(github)
-    assert found(one) == [f"github:run:{run.database_id}"]
+    assert deployment_ids_of(one) == [f"github:run:{run.database_id}"]
     assert "no production deployment, no published release" in one.notes
 
 
@@ -40,14 +40,14 @@ def test_merges_are_taken_where_nothing_deploys(github: FakeGitHub, shop: Reposi
     one, other = merge_pull_request(shop, "One", 2), merge_pull_request(shop, "Two", 3)
     shop.commit({"a": "b"}, message="By hand", author_date=at(4))
     reading = read_fake_history(github)
-    assert found(reading) == sorted([f"github:push:{one}", f"github:push:{other}"])
+    assert deployment_ids_of(reading) == sorted([f"github:push:{one}", f"github:push:{other}"])
     assert reading.deployments[f"github:push:{other}"].changes == ("github:pull:acme/shop#2",)
     assert "only merges are known as pushes" in reading.notes
 
 
 def test_what_the_ledger_knows_keeps_worse_sources_out(github: FakeGitHub, shop: Repository) -> None:
     merge_pull_request(shop, "One", 2)
-    assert found(read_fake_history(github, known_sources=frozenset({"workflow-runs"}))) == []
+    assert deployment_ids_of(read_fake_history(github, known_sources=frozenset({"workflow-runs"}))) == []
 
 
 def test_a_list_takes_what_it_names(github: FakeGitHub, shop: Repository) -> None:
@@ -55,7 +55,7 @@ def test_a_list_takes_what_it_names(github: FakeGitHub, shop: Repository) -> Non
     release = shop.release("v1", published_at=at(3))
     run = shop.run("Ship", at=at(4))
     one = read_fake_history(github, deployment_source="releases, workflow-runs", deploy_workflows="Ship")
-    assert found(one) == sorted([f"github:release:{release.database_id}", f"github:run:{run.database_id}"])
+    assert deployment_ids_of(one) == sorted([f"github:release:{release.database_id}", f"github:run:{run.database_id}"])
 
 
 def test_none_takes_nothing_and_still_brings_changes_and_incidents(github: FakeGitHub, shop: Repository) -> None:
@@ -63,7 +63,7 @@ def test_none_takes_nothing_and_still_brings_changes_and_incidents(github: FakeG
     merge_pull_request(shop, "One", 2)
     shop.issue("Slow", labels=["incident"], created_at=at(3))
     one = read_fake_history(github, deployment_source="none")
-    assert found(one) == []
+    assert deployment_ids_of(one) == []
     assert len(one.changes) == len(one.incidents) == 1
 
 

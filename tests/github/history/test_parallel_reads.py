@@ -1,4 +1,4 @@
-"""Streams that are read at the same time."""
+"""Generators that are read in parallel."""
 
 import threading
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ def test_all_items_come_and_those_of_a_stream_in_their_order() -> None:
 
 
 def test_no_stream_waits_for_another() -> None:
-    """Each waits for the other to have begun: one after the other they would wait for ever."""
+    """Each waits until the other has begun; one after the other they would wait forever."""
     both = threading.Barrier(2, timeout=5)
 
     def stream(name: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A kind that may not be read, or is switched off, leaves the others as they are; what to grant is said."""
+"""A kind that is forbidden or disabled does not affect the others; the note says which permission to grant."""
 
 import pytest
 
@@ -10,7 +10,7 @@ from support.github_history import HistoryRead, at, deploy, merge_pull_request, 
 
 @pytest.fixture
 def private(github: FakeGitHub) -> Repository:
-    """acme/shop, which nobody sees without a permission, with something of every kind."""
+    """A private acme/shop, visible only with permission, with something of every kind."""
     shop = github.repository("acme/shop", private=True)
     deploy(shop, 1)
     merge_pull_request(shop, "Faster", 2)
@@ -19,14 +19,14 @@ def private(github: FakeGitHub) -> Repository:
     return shop
 
 
-def kinds(one: HistoryRead) -> dict[str, str | None]:
-    return {failure.kind: failure.permission for failure in one.gathered.failures}
+def failures_by_kind(history: HistoryRead) -> dict[str, str | None]:
+    return {failure.kind: failure.permission for failure in history.gathered.failures}
 
 
 @pytest.mark.usefixtures("private")
 def test_without_issues_the_rest_is_there(github: FakeGitHub) -> None:
     one = read_fake_history(github, token=github.grant(issues="none"))
-    assert kinds(one) == {"issues": "issues: read"}
+    assert failures_by_kind(one) == {"issues": "issues: read"}
     assert (len(one.deployments), len(one.changes), len(one.incidents)) == (2, 1, 0)
     assert str(one.gathered.failures[0]) == (
         "GitHub did not tell incidents: Resource not accessible by integration; "
@@ -37,7 +37,7 @@ def test_without_issues_the_rest_is_there(github: FakeGitHub) -> None:
 @pytest.mark.usefixtures("private")
 def test_without_pull_requests_no_change_is_guessed_from_commits(github: FakeGitHub) -> None:
     one = read_fake_history(github, token=github.grant(pull_requests="none"))
-    assert set(kinds(one)) == {"pulls", "commits"}
+    assert set(failures_by_kind(one)) == {"pulls", "commits"}
     assert (len(one.deployments), len(one.changes), len(one.incidents)) == (2, 0, 1)
     assert {deployment.changes for deployment in one.deployments.values()} == {None}
 
@@ -47,7 +47,7 @@ def test_without_deployments_nothing_lesser_is_taken_in_their_place_and_the_note
 ) -> None:
     private.release("v1", published_at=at(5))
     one = read_fake_history(github, token=github.grant(deployments="none"))
-    assert kinds(one) == {"deployments": "deployments: read"}
+    assert failures_by_kind(one) == {"deployments": "deployments: read"}
     assert one.deployments == {}
     assert "`deployments` of acme/shop could not be read" in one.notes
     named = read_fake_history(github, token=github.grant(deployments="none"), deployment_source="releases")
@@ -59,14 +59,14 @@ def test_without_actions_the_rest_is_there(github: FakeGitHub) -> None:
     merge_pull_request(shop, "Faster", 2)
     shop.run(at=at(3))
     one = read_fake_history(github, token=github.grant(actions="none"))
-    assert kinds(one) == {"runs": "actions: read"}
+    assert failures_by_kind(one) == {"runs": "actions: read"}
     assert len(one.changes) == 1
 
 
 def test_issues_that_are_switched_off_are_no_failure(github: FakeGitHub, private: Repository) -> None:
     private.has_issues_enabled = False
     one = read_fake_history(github)
-    assert kinds(one) == {}
+    assert failures_by_kind(one) == {}
     assert "Issues are switched off in acme/shop" in one.notes
     assert len(one.deployments) == 2
 
@@ -74,7 +74,7 @@ def test_issues_that_are_switched_off_are_no_failure(github: FakeGitHub, private
 @pytest.mark.usefixtures("private")
 def test_a_repository_that_may_not_be_seen_is_one_failure(github: FakeGitHub) -> None:
     one = read_fake_history(github, token=github.grant(repositories=set()))
-    assert kinds(one) == {"repository": "contents: read"}
+    assert failures_by_kind(one) == {"repository": "contents: read"}
     assert one.facts == {}
 
 
@@ -82,7 +82,7 @@ def test_a_repository_that_may_not_be_seen_is_one_failure(github: FakeGitHub) ->
 def test_an_hour_without_requests_left_is_one_failure_without_a_permission(github: FakeGitHub) -> None:
     github.fail(primary_limit(), times=None)
     one = read_fake_history(github)
-    assert kinds(one) == {"repository": None}
+    assert failures_by_kind(one) == {"repository": None}
     assert "rate limit" in str(one.gathered.failures[0])
 
 
@@ -90,7 +90,7 @@ def test_an_hour_without_requests_left_is_one_failure_without_a_permission(githu
 def test_news_that_do_not_come_are_asked_for_kind_by_kind(github: FakeGitHub) -> None:
     github.fail(unavailable(502), to="NewestItems", times=None)
     one = read_fake_history(github)
-    assert kinds(one) == {}
+    assert failures_by_kind(one) == {}
     assert (len(one.deployments), len(one.changes), len(one.incidents)) == (2, 1, 1)
 
 
@@ -99,5 +99,5 @@ def test_half_an_answer_is_none(github: FakeGitHub) -> None:
     github.fail(partial_errors("repository.issues", "FORBIDDEN"), to="NewestItems", times=None)
     github.fail(partial_errors("repository.issues", "FORBIDDEN"), to="IssuePage", times=None)
     one = read_fake_history(github)
-    assert kinds(one) == {"issues": "issues: read"}
+    assert failures_by_kind(one) == {"issues": "issues: read"}
     assert len(one.deployments) == 2

@@ -1,4 +1,4 @@
-"""What a reading costs: requests, points of GraphQL, time; and that a second reading costs next to nothing."""
+"""Cost of reading a history: requests and GraphQL points; a second read costs almost nothing."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,8 +12,8 @@ from fakes.github import FakeGitHub
 from support.github_history import NOW, at, deploy, ledger_after, read_fake_history
 from support.large_repository import DEPLOYMENT_COUNT, ISSUE_COUNT, PULL_COUNT, fill_repository
 
-BUDGET = 25
-WIDEST: dict[str, Any] = {"first": 100, "owner": "acme", "name": "shop", "ids": [], "open": []}
+REQUEST_BUDGET = 25
+WIDEST_VARIABLES: dict[str, Any] = {"first": 100, "owner": "acme", "name": "shop", "ids": [], "open": []}
 
 
 @pytest.fixture(scope="module")
@@ -24,12 +24,12 @@ def github() -> Iterator[FakeGitHub]:
 
 
 def test_a_year_of_work_is_read_in_25_requests(github: FakeGitHub) -> None:
-    """How long it takes is a figure of `make bench`."""
+    """The time that it takes is measured by `make bench`."""
     github.requests.clear()
     used = github.state.budgets["graphql"].used
     found = read_fake_history(github)
     assert found.gathered.failures == []
-    assert found.requests == len(github.requests) <= BUDGET
+    assert found.requests == len(github.requests) <= REQUEST_BUDGET
     assert github.state.budgets["graphql"].used - used <= 50, "of 1,000 an hour"
     assert sum(1 for fact in found.changes if fact.startswith("github:pull:")) == PULL_COUNT - PULL_COUNT // 10
     assert len(found.deployments) == DEPLOYMENT_COUNT
@@ -47,9 +47,9 @@ def test_the_second_reading_is_one_request_that_finds_nothing_new(github: FakeGi
 
 
 def test_security_alerts_cost_one_request_more(github: FakeGitHub) -> None:
-    """With the two that read the ledger, a second sync is four in all."""
+    """With the two requests that read the ledger, a second sync makes four in total."""
     first = read_fake_history(github, security="auto")
-    assert first.requests <= BUDGET - 4, "what reads and begins a ledger comes on top"
+    assert first.requests <= REQUEST_BUDGET - 4, "what reads and begins a ledger comes on top"
     second = read_fake_history(github, cursors=first.cursors, known_sources=frozenset({"deployments"}), security="auto")
     assert second.requests == 2
 
@@ -82,6 +82,6 @@ def test_later_a_few_changes_cost_no_more(github: FakeGitHub) -> None:
 )
 def test_no_query_comes_near_githubs_limits(name: str, points: int) -> None:
     """https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api."""
-    size = schema.query_size(schema.parse_query(queries.load(name)), name, WIDEST)
+    size = schema.query_size(schema.parse_query(queries.load(name)), name, WIDEST_VARIABLES)
     assert size.nodes <= schema.NODE_LIMIT / 20
     assert size.cost <= points

@@ -1,4 +1,4 @@
-"""Going on where the last reading stopped: what was open, what changed since, what a limit or a kill left unread."""
+"""A read continues where the last one stopped: open items, later changes, and what a limit or a kill left unread."""
 
 import msgspec
 import pytest
@@ -22,13 +22,13 @@ from support.github_history import (
     read_fake_history,
 )
 
-KNOWN = frozenset({"deployments"})
+KNOWN_SOURCES = frozenset({"deployments"})
 
 
-def again(github: FakeGitHub, first: HistoryRead, **more: object) -> tuple[HistoryRead, dict[str, Fact]]:
-    """A second reading, and what of it is news."""
+def read_again(github: FakeGitHub, first: HistoryRead, **options: object) -> tuple[HistoryRead, dict[str, Fact]]:
+    """A second read, and the new facts in it."""
     ledger = ledger_after({}, first)
-    second = read_fake_history(github, cursors=first.cursors, ledger=ledger, known_sources=KNOWN, **more)  # type: ignore[arg-type]
+    second = read_fake_history(github, cursors=first.cursors, ledger=ledger, known_sources=KNOWN_SOURCES, **options)  # type: ignore[arg-type]
     return second, {fact.id: fact for fact in changed_facts(ledger, second.facts.values())}
 
 
@@ -40,7 +40,7 @@ def test_a_deployment_that_had_not_ended_is_looked_at_again(github: FakeGitHub, 
     first = read_fake_history(github)
     assert len(first.cursors["deployments"].open) == 1
     shop.deployment_status(waiting, "success", at=at(1950))
-    second, found = again(github, first)
+    second, found = read_again(github, first)
     assert found.keys() == {f"github:deployment:{waiting.database_id}"}
     assert second.cursors["deployments"].open == ()
     assert second.requests == 1
@@ -52,7 +52,7 @@ def test_one_that_was_deleted_meanwhile_spoils_nothing(github: FakeGitHub, shop:
     shop.records.remove(gone)
     del shop.state.nodes[gone.id]
     new = deploy(shop, 1910)
-    second, found = again(github, first)
+    second, found = read_again(github, first)
     assert second.gathered.failures == []
     assert found.keys() == {new}
     assert second.cursors["deployments"].open == ()
@@ -65,7 +65,7 @@ def test_an_incident_that_lost_its_label_is_withdrawn(github: FakeGitHub, shop: 
     assert list(first.incidents) == [f"github:issue:acme/shop#{issue.number}"]
     shop.unlabel(issue, "incident", at=at(1944))
     shop.unlabel(never, "question", at=at(1944))
-    _, found = again(github, first)
+    _, found = read_again(github, first)
     assert [fact.retracted for fact in found.values()] == [True]
 
 
@@ -74,7 +74,7 @@ def test_an_issue_that_becomes_an_incident_is_one(github: FakeGitHub, shop: Repo
     first = read_fake_history(github)
     assert not first.incidents
     shop.label(issue, "incident", at=at(1944))
-    _, found = again(github, first)
+    _, found = read_again(github, first)
     assert list(found) == [f"github:issue:acme/shop#{issue.number}"]
 
 
@@ -84,7 +84,7 @@ def test_a_label_that_comes_after_the_merge_is_news(github: FakeGitHub, shop: Re
     pull = shop.records_of(type(shop.pull("Other", created_at=at(3))))[0]
     pull.labels.append("hotfix")
     pull.updated_at = at(20)
-    _, found = again(github, first)
+    _, found = read_again(github, first)
     assert list(found) == ["github:pull:acme/shop#1"]
 
 
@@ -93,9 +93,9 @@ def test_what_production_lags_behind_is_linked_when_it_comes(github: FakeGitHub,
     for number in range(60):
         merge_pull_request(shop, f"Pull {number}", 2 + number / 10)
     first = read_fake_history(github)
-    assert again(github, first)[0].requests == 1, "nothing to link, so no commits are read"
+    assert read_again(github, first)[0].requests == 1, "nothing to link, so no commits are read"
     identity = deploy(shop, 1900)
-    second, _ = again(github, first)
+    second, _ = read_again(github, first)
     assert len(second.deployments[identity].changes or ()) == 60
     assert second.requests <= 4
 
@@ -113,11 +113,14 @@ def test_a_limit_in_the_middle_keeps_what_there_is_and_the_next_reading_goes_on(
     assert str(first.gathered.last_parts["pulls"]) == "pull requests back to 2026-09-02"
     github.heal()
     merge_pull_request(shop, "While nobody looked", 200)
-    second, found = again(github, first)
+    second, found = read_again(github, first)
     assert len([one for one in found if one.startswith("github:pull:")]) == 26
     assert str(second.gathered.last_parts["pulls"]) == "all pull requests"
     third = read_fake_history(
-        github, cursors=second.cursors, ledger=ledger_after(ledger_after({}, first), second), known_sources=KNOWN
+        github,
+        cursors=second.cursors,
+        ledger=ledger_after(ledger_after({}, first), second),
+        known_sources=KNOWN_SOURCES,
     )
     assert third.cursors["pulls"] == second.cursors["pulls"]
 
@@ -130,10 +133,10 @@ def test_incidents_that_a_limit_left_unread_come_with_the_next_reading(github: F
     first = read_fake_history(github)
     assert len(first.incidents) == 25
     github.heal()
-    second, found = again(github, first)
+    second, found = read_again(github, first)
     assert len(found) == 55
     assert str(second.gathered.last_parts["issues"]) == "all incidents"
-    assert again(github, second)[0].requests == 1
+    assert read_again(github, second)[0].requests == 1
 
 
 def test_whoever_stops_listening_keeps_what_came_until_then(github: FakeGitHub, shop: Repository) -> None:
@@ -158,7 +161,7 @@ def test_older_deployments_that_come_later_are_linked_all_the_same(github: FakeG
     first = read_fake_history(github)
     assert len(first.deployments) == 25
     github.heal()
-    second, _ = again(github, first)
+    second, _ = read_again(github, first)
     ledger = ledger_after(ledger_after({}, first), second)
     known = [one for one in ledger.values() if isinstance(one, Deployment)]
     assert len(known) == 130
@@ -174,7 +177,7 @@ def test_a_time_to_begin_with_is_kept_and_can_be_moved_back(github: FakeGitHub, 
     merges = [part for part in first.parts if isinstance(part, HistoryPart) and part.kind == "pulls"]
     assert sum(len(part.facts) for part in merges) == 20, "others come with the commits that were read"
     assert len(first.deployments) == 20
-    second, found = again(github, first)
+    second, found = read_again(github, first)
     assert len(found) + len(first.facts) >= 240
     assert len({**first.deployments, **second.deployments}) == 120
 
@@ -213,7 +216,7 @@ def test_a_place_that_github_no_longer_knows_is_read_from_the_newest_on(
         merge_pull_request(shop, f"Pull {number}", number + 1)
         deploy(shop, number + 1.5)
     lost = Cursor(newest=at(2), reached=at(1), after="gone")
-    found = read_fake_history(github, cursors={kind: lost}, known_sources=KNOWN)
+    found = read_fake_history(github, cursors={kind: lost}, known_sources=KNOWN_SOURCES)
     assert found.gathered.failures == []
     assert (len(found.changes), len(found.deployments)) == (3, 3)
     assert found.cursors[kind].after is None

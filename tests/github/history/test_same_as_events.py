@@ -1,4 +1,4 @@
-"""The past is told by the same mappers as the events: whatever an event has recorded is no news to a reading."""
+"""History and events use the same mappers: a read adds nothing to what the events have recorded."""
 
 from typing import Any
 
@@ -30,11 +30,11 @@ from support.github_history import (
 BASE = "https://api.github.com"
 
 
-class Watched:
-    """A repository whose every event starts a run, as far as its ledger is concerned."""
+class RecordedByEvents:
+    """A repository each of whose events is recorded in a ledger."""
 
-    def __init__(self, github: FakeGitHub, shop: Repository, **given: object) -> None:
-        self.shop, self.settings = shop, Settings.model_validate({"deployment-source": "auto", **given})
+    def __init__(self, github: FakeGitHub, shop: Repository, **inputs: object) -> None:
+        self.shop, self.settings = shop, Settings.model_validate({"deployment-source": "auto", **inputs})
         self.before: LedgerContents = contents({})
         history = RepositoryComparer(make_client(github), "acme/shop")
         self.asker = Enricher(history, Policy(), fail)
@@ -80,11 +80,13 @@ def fail(outcome: Outcome) -> None:
 
 
 @pytest.fixture
-def watched(github: FakeGitHub, shop: Repository) -> Watched:
-    return Watched(github, shop)
+def watched(github: FakeGitHub, shop: Repository) -> RecordedByEvents:
+    return RecordedByEvents(github, shop)
 
 
-def test_deployments_with_any_history_of_statuses(github: FakeGitHub, shop: Repository, watched: Watched) -> None:
+def test_deployments_with_any_history_of_statuses(
+    github: FakeGitHub, shop: Repository, watched: RecordedByEvents
+) -> None:
     deploy(shop, 1)
     made = shop.deployment(status="failure", at=at(2), finished_at=at(2.1), payload={"version": "v9"})
     shop.deployment_status(made, "success", at=at(2.5))
@@ -101,7 +103,7 @@ def test_deployments_with_any_history_of_statuses(github: FakeGitHub, shop: Repo
 
 
 @pytest.mark.parametrize("how", ["squash", "merge", "rebase"])
-def test_what_deployments_delivered(github: FakeGitHub, shop: Repository, watched: Watched, how: str) -> None:
+def test_what_deployments_delivered(github: FakeGitHub, shop: Repository, watched: RecordedByEvents, how: str) -> None:
     deploy(shop, 1)
     shop.commit({"a": "1"}, message="Part one", branch="feature", author_date=at(1.2))
     shop.commit({"a": "2"}, message="Part two", branch="feature", author_date=at(1.4))
@@ -122,7 +124,7 @@ def test_what_deployments_delivered(github: FakeGitHub, shop: Repository, watche
     assert len([fact for fact in found.facts.values() if isinstance(fact, Change)]) == 4
 
 
-def test_releases(github: FakeGitHub, shop: Repository, watched: Watched) -> None:
+def test_releases(github: FakeGitHub, shop: Repository, watched: RecordedByEvents) -> None:
     for tag, prerelease in (("v1.0.0", False), ("v1.1.0-rc1", True)):
         made = shop.release(tag, published_at=at(3), prerelease=prerelease)
         watched.event("release", {"action": "published", "release": rest_views.release(BASE, made)}, sha=made.sha)
@@ -131,7 +133,7 @@ def test_releases(github: FakeGitHub, shop: Repository, watched: Watched) -> Non
     assert len(watched.ledger) == 2
 
 
-def test_runs_with_attempts(github: FakeGitHub, shop: Repository, watched: Watched) -> None:
+def test_runs_with_attempts(github: FakeGitHub, shop: Repository, watched: RecordedByEvents) -> None:
     shop.run("Deploy", at=at(1), finished_at=at(1.2), conclusion="failure")
     shop.run("Deploy", at=at(2), finished_at=at(2.2), attempt=3)
     shop.run("Deploy", at=at(3), branch="feature")
@@ -147,7 +149,7 @@ def test_runs_with_attempts(github: FakeGitHub, shop: Repository, watched: Watch
     assert len(watched.ledger) == 4
 
 
-def test_merges_as_pushes(github: FakeGitHub, shop: Repository, watched: Watched) -> None:
+def test_merges_as_pushes(github: FakeGitHub, shop: Repository, watched: RecordedByEvents) -> None:
     sha = merge_pull_request(shop, "Faster", 2)
     payload = {
         "ref": "refs/heads/main",
@@ -161,7 +163,9 @@ def test_merges_as_pushes(github: FakeGitHub, shop: Repository, watched: Watched
     assert f"github:push:{sha}" in watched.ledger
 
 
-def test_incidents_through_all_that_happens_to_them(github: FakeGitHub, shop: Repository, watched: Watched) -> None:
+def test_incidents_through_all_that_happens_to_them(
+    github: FakeGitHub, shop: Repository, watched: RecordedByEvents
+) -> None:
     body = "### Severity\n\ncritical\n\n### Detected at\n\n2026-09-01T13:00Z\n"
     made = shop.issue("Checkout answers 500", labels=["incident", "sev2"], body=body, created_at=at(3))
     watched.issue("opened", made)
@@ -178,7 +182,7 @@ def test_incidents_through_all_that_happens_to_them(github: FakeGitHub, shop: Re
 
 
 def test_a_service_of_the_settings_and_texts_without_end(github: FakeGitHub, shop: Repository) -> None:
-    watched = Watched(github, shop, service="till")
+    watched = RecordedByEvents(github, shop, service="till")
     merge_pull_request(shop, "x" * 400, 2, labels=["y" * 400])
     deploy(shop, 3, ref="z" * 400)
     watched.pulls()
@@ -192,7 +196,7 @@ def test_the_event_comes_after_the_reading_and_is_no_news_either(github: FakeGit
     deploy(shop, 1)
     merge_pull_request(shop, "Faster", 2)
     deploy(shop, 3)
-    watched = Watched(github, shop)
+    watched = RecordedByEvents(github, shop)
     ledger = ledger_after({}, read_fake_history(github))
     watched.before = plan_merge(watched.before, ledger.values()).after
     watched.pulls()

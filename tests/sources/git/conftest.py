@@ -1,4 +1,4 @@
-"""A repository and the command, for each test its own."""
+"""A new repository and the `report` command for each test."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What is wrong with a repository is said: with what to do where it cannot be read, by a note where it is read."""
+"""Problems of a repository: an error with the next step if it cannot be read, otherwise a note."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from support.git_repository import EMPTY_TREE, GitRepository, ReportCommand, two_releases, unix_seconds
 
-# Not a repository that can be read: exit code 2, and what to do.
+# Unreadable repositories: exit code 2 and the next step
 
 
 def test_a_folder_that_is_no_repository_is_named(report: ReportCommand, tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_without_the_program_git_it_is_said_what_to_install(
 def test_a_repository_of_another_user_is_explained_and_not_read(
     repository: GitRepository, report: ReportCommand
 ) -> None:
-    """With the switch that git's own tests use, for only root can give a folder away."""
+    """With the switch of git's own tests, since only root can change the owner of a folder."""
     two_releases(repository)
     found = replace(report, variables={"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"})(repository.folder)
     assert found.problem == (
@@ -69,7 +69,7 @@ def test_a_tag_on_a_commit_that_is_not_there_is_named(repository: GitRepository,
     assert "git cannot read it: missing object" in report(repository.folder).problem
 
 
-# No deployments: an answer without scopes, and why.
+# No deployments: a document without scopes, and why
 
 
 def test_an_empty_repository_has_no_deployments(repository: GitRepository, report: ReportCommand) -> None:
@@ -111,7 +111,7 @@ def test_an_empty_pattern_is_none(repository: GitRepository, report: ReportComma
     assert len(report(repository.folder, "--tags=").deployments) == 2
 
 
-# Times of wrong clocks.
+# Times of wrong clocks
 
 
 @pytest.mark.parametrize("authored", ["0", "600000000", "99999999999", "9999999999999999"])
@@ -168,7 +168,7 @@ def test_a_commit_whose_lines_are_broken_is_borne(repository: GitRepository, rep
     assert all(hours > 0 for hours in found.lead_time_hours.values())
 
 
-# Texts.
+# Texts
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def test_a_merge_without_a_pull_request_is_no_change_but_its_commits_are(
 def test_a_merge_with_a_number_in_its_title_is_a_pull_request(
     repository: GitRepository, report: ReportCommand, start: str
 ) -> None:
-    """As repositories have it that take the pull request's title for the merge."""
+    """In repositories that use the pull request's title for the merge commit."""
     topic = repository.commit("One", start, at="03-02")
     repository.release("v1.1.0", "Add the basket (#7)", start, topic, at="03-04")
     found = report(repository.folder)
@@ -70,7 +70,10 @@ def test_a_pull_request_merged_into_another_ones_branch_has_its_own_commits(
     found = report(repository.folder, "--lead-time-start", "commit")
     assert found.changes["v1.1.0"] == ["#7", "#8"]
     assert found.lead_time_hours == {"#7": 72, "#8": 48}
-    assert report(repository.folder).lead_time_hours == {"#7": 72, "#8": 72}  # 8's branch began with what 7 brought
+    assert report(repository.folder).lead_time_hours == {
+        "#7": 72,
+        "#8": 72,
+    }  # the branch of #8 began with what #7 delivered
 
 
 def test_what_the_main_branch_already_had_is_not_the_pull_requests(
@@ -158,7 +161,7 @@ def test_changes_of_bots_are_left_out_by_name_or_address(
     mended = repository.commit("Make it work", helped, at="03-02")
     repository.release("v1.1.0", merge_message(6), merged, mended, at="03-03")
     found = report(repository.folder)
-    assert list(found.lead_time_hours) == ["#6"]  # a person took part
+    assert list(found.lead_time_hours) == ["#6"]  # a person contributed
     assert found.metrics["lead_time"]["excluded"]["bots"] == 3
     assert report(repository.folder, "--exclude-bots", "false").metrics["lead_time"]["changes"] == 4
 

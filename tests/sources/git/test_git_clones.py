@@ -8,7 +8,7 @@ import pytest
 
 from support.git_repository import EMPTY_TREE, GitRepository, ReportCommand, two_releases, unix_seconds
 
-UNSHALLOW = "`fetch-depth: 0` in actions/checkout, or with `git fetch --unshallow --tags`"
+UNSHALLOW_HINT = "`fetch-depth: 0` in actions/checkout, or with `git fetch --unshallow --tags`"
 
 
 def test_a_bare_one_a_mirror_and_its_git_folder_are_read_alike(
@@ -80,7 +80,7 @@ def test_a_partial_clone_is_read_and_nothing_is_fetched(
 def test_a_partial_clone_whose_tag_of_a_tag_lacks_its_file_is_read(
     repository: GitRepository, report: ReportCommand, tmp_path: Path
 ) -> None:
-    """What the filter left out stays out, whatever git would do to learn its kind."""
+    """Objects that the filter left out are not fetched, even if git would do so to learn their type."""
     two_releases(repository)
     repository.git("config", "uploadpack.allowFilter", "true")
     place = tmp_path / "partial"
@@ -104,34 +104,34 @@ def test_sha_256_is_read_too(tmp_path: Path, report: ReportCommand) -> None:
     assert report(repository.folder).changes == {"v1": [sha]}
 
 
-# Shallow clones.
+# Shallow clones
 
 
-def line(repository: GitRepository, releases: int) -> list[str]:
-    """So many releases, a day and a commit each."""
+def make_releases(repository: GitRepository, releases: int) -> list[str]:
+    """Create `releases` releases, a day and a commit each."""
     shas: list[str] = []
     for number in range(1, releases + 1):
         shas.append(repository.release(f"v{number}.0.0", f"Step {number}", *shas[-1:], at=f"03-{number:02}"))
     return shas
 
 
-def shallow(repository: GitRepository, place: Path, depth: int) -> GitRepository:
-    repository.git("clone", "--quiet", "--depth", str(depth), f"file://{repository.folder}", str(place))
-    return GitRepository(place)
+def shallow_clone(repository: GitRepository, folder: Path, depth: int) -> GitRepository:
+    repository.git("clone", "--quiet", "--depth", str(depth), f"file://{repository.folder}", str(folder))
+    return GitRepository(folder)
 
 
 def test_in_a_shallow_clone_only_what_is_surely_whole_counts(
     repository: GitRepository, report: ReportCommand, tmp_path: Path
 ) -> None:
-    shas = line(repository, 5)
-    found = report(shallow(repository, tmp_path / "clone", 3).folder)
+    shas = make_releases(repository, 5)
+    found = report(shallow_clone(repository, tmp_path / "clone", 3).folder)
     repository_name = found.scope["repository"]
     assert repository_name == "local/clone"
     assert found.changes == {"v3.0.0": None, "v4.0.0": [shas[3]], "v5.0.0": [shas[4]]}
     assert found.deployments["v3.0.0"]["commit_count"] is None
     assert (
         "The clone is shallow, so that older history is not there: what 1 deployment brought is not known, and "
-        f"earlier tags, and what was reverted of them, may be missing; fetch it with {UNSHALLOW}."
+        f"earlier tags, and what was reverted of them, may be missing; fetch it with {UNSHALLOW_HINT}."
     ) in found.notes
 
 
@@ -139,8 +139,8 @@ def test_tags_fetched_one_by_one_count_as_deployments_that_brought_something_unk
     repository: GitRepository, report: ReportCommand, tmp_path: Path
 ) -> None:
     """As `fetch-depth: 1` with `fetch-tags: true` leaves them."""
-    line(repository, 3)
-    clone = shallow(repository, tmp_path / "clone", 1)
+    make_releases(repository, 3)
+    clone = shallow_clone(repository, tmp_path / "clone", 1)
     clone.git("fetch", "--quiet", "--depth=1", "--tags")
     found = report(clone.folder)
     assert found.metrics["deployment_frequency"]["deployments"] == 3
@@ -151,7 +151,7 @@ def test_tags_fetched_one_by_one_count_as_deployments_that_brought_something_unk
 def test_a_commit_that_the_cut_may_hide_from_an_earlier_tag_is_in_no_lead_time(
     repository: GitRepository, report: ReportCommand
 ) -> None:
-    """v2 had `old` by a way that the cut hides; v3 merges it anew from a branch that is there down to its root."""
+    """v2 contains `old` by a path that the cut hides; v3 merges it again from a branch that is complete."""
     old = repository.commit("Old", at="02-01")
     hidden = repository.commit("Hidden", old, at="02-02")
     edge = repository.release("v1.0.0", "Edge", hidden, at="03-01")
@@ -171,8 +171,8 @@ def test_a_commit_that_the_cut_may_hide_from_an_earlier_tag_is_in_no_lead_time(
 def test_a_shallow_clone_without_tags_says_why(
     repository: GitRepository, report: ReportCommand, tmp_path: Path
 ) -> None:
-    line(repository, 2)
+    make_releases(repository, 2)
     repository.commit("Unreleased", repository.git("rev-parse", "main"), at="03-05")
-    notes = report(shallow(repository, tmp_path / "clone", 1).folder).notes
+    notes = report(shallow_clone(repository, tmp_path / "clone", 1).folder).notes
     assert "No tags, so no deployments" in notes
-    assert f"The clone is shallow, so that older history is not there; fetch it with {UNSHALLOW}." in notes
+    assert f"The clone is shallow, so that older history is not there; fetch it with {UNSHALLOW_HINT}." in notes

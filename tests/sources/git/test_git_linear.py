@@ -1,4 +1,4 @@
-"""Each commit is met once, and still belongs to the tag that `git rev-list TAG --not EARLIER…` says."""
+"""Each commit is visited once, and belongs to the tag that `git rev-list TAG --not EARLIER…` says."""
 
 import tempfile
 from pathlib import Path
@@ -16,8 +16,8 @@ START = unix_seconds("03-01")
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> tuple[list[list[int]], list[tuple[int, int]]]:
-    """Commits as the numbers of their parents, several roots and octopuses among them; tags as (commit, minute)."""
+def commit_graphs(draw: st.DrawFn) -> tuple[list[list[int]], list[tuple[int, int]]]:
+    """Commits as lists of their parents' numbers, with several roots and octopus merges; tags as (commit, minute)."""
     commits: list[list[int]] = []
     for number in range(1, draw(st.integers(1, 14)) + 1):
         earlier = st.lists(st.integers(1, number - 1), max_size=3, unique=True) if number > 1 else st.just([])
@@ -26,7 +26,7 @@ def histories(draw: st.DrawFn) -> tuple[list[list[int]], list[tuple[int, int]]]:
     return commits, draw(st.lists(tagged, min_size=1, max_size=6))
 
 
-def made(folder: Path, commits: list[list[int]], tagged: list[tuple[int, int]]) -> GitRepository:
+def build_repository(folder: Path, commits: list[list[int]], tags: list[tuple[int, int]]) -> GitRepository:
     repository = GitRepository.create(folder)
     stream = ["feature done\n"]
     for number, parents in enumerate(commits, 1):
@@ -36,21 +36,21 @@ def made(folder: Path, commits: list[list[int]], tagged: list[tuple[int, int]]) 
         stream += [
             f"{reset}commit refs/heads/work\nmark :{number}\nauthor {who}\ncommitter {who}\ndata 1\nx\n{links}\n"
         ]
-    for number, (commit, minute) in enumerate(tagged):
+    for number, (commit, minute) in enumerate(tags):
         stream += [f"tag v{number}\nfrom :{commit}\ntagger A <a@b> {START + minute * 60} +0000\ndata 0\n\n"]
     repository.git("fast-import", "--quiet", stdin="".join([*stream, "done\n"]))
     return repository
 
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
-@given(histories())
+@given(commit_graphs())
 def test_what_a_tag_brought_is_what_git_lists_behind_it_and_behind_none_before(
     history: tuple[list[list[int]], list[tuple[int, int]]],
 ) -> None:
     require_tool("git")
     commits, tagged = history
     with tempfile.TemporaryDirectory() as folder:
-        repository = made(Path(folder) / "shop", commits, tagged)
+        repository = build_repository(Path(folder) / "shop", commits, tagged)
         order = sorted(range(len(tagged)), key=lambda number: (tagged[number][1], number))
         names = [f"v{number}" for number in order]
         expected = {
@@ -73,9 +73,11 @@ def test_what_a_tag_brought_is_what_git_lists_behind_it_and_behind_none_before(
 
 
 def test_a_history_as_deep_as_it_is_long_is_walked(tmp_path: Path) -> None:
-    """Each commit the second parent of the next, which is what recursion would not bear."""
+    """Each commit is the second parent of the next, which recursion would not survive."""
     require_tool("git")
     depth = 5_000
-    repository = made(tmp_path / "shop", [[], [1], *([1, number] for number in range(2, depth))], [(1, 0), (depth, 1)])
+    repository = build_repository(
+        tmp_path / "shop", [[], [1], *([1, number] for number in range(2, depth))], [(1, 0), (depth, 1)]
+    )
     found = ReportCommand(tmp_path)(repository.folder)
     assert found.deployments["v1"]["commit_count"] == depth - 1

@@ -1,4 +1,4 @@
-"""DESIGN §4: `report --git`, from commits and tags to numbers that were worked out by hand."""
+"""DESIGN §4: `report --git`, from commits and tags to numbers worked out by hand."""
 
 import json
 from pathlib import Path

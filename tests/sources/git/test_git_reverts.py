@@ -1,12 +1,12 @@
-"""What takes something back is known by its text, by its title, or by its commits."""
+"""Reverts are recognised by their text, their title, or their commits."""
 
 import pytest
 
 from support.git_repository import GitRepository, ReportCommand, merge_message, unix_seconds
 
 
-class Reverting:
-    """v1.1.0 brings #7, merged; #8, squashed; and a direct commit. What takes one back comes days later."""
+class RevertCase:
+    """v1.1.0 delivers #7, merged; #8, squashed; and a direct commit. A revert follows days later."""
 
     def __init__(self, repository: GitRepository, start: str) -> None:
         self._repository = repository
@@ -15,39 +15,43 @@ class Reverting:
         self.squashed = repository.commit("Add the till (#8)", self.merged, at="03-03")
         self.direct = repository.release("v1.1.0", "Tidy up", self.squashed, at="03-03")
 
-    def by(self, message: str, *behind: str) -> None:
-        """Something that lands with v1.2.0; `behind`: with these commits behind a merge."""
+    def land_revert(self, message: str, *merged_commits: str) -> None:
+        """Add a commit that lands with v1.2.0; `merged_commits` are the commits that it merges."""
         tip = self.direct
-        for text in behind:
+        for text in merged_commits:
             tip = self._repository.commit(text, tip, at="03-08")
-        parents = (self.direct, tip) if behind else (self.direct,)
+        parents = (self.direct, tip) if merged_commits else (self.direct,)
         self._repository.release("v1.2.0", message, *parents, at="03-08")
 
 
 @pytest.fixture
-def reverting(repository: GitRepository, start: str) -> Reverting:
-    return Reverting(repository, start)
+def reverting(repository: GitRepository, start: str) -> RevertCase:
+    return RevertCase(repository, start)
 
 
 def test_a_revert_is_known_by_the_commit_that_it_names(
-    repository: GitRepository, report: ReportCommand, reverting: Reverting
+    repository: GitRepository, report: ReportCommand, reverting: RevertCase
 ) -> None:
     for target in (reverting.topic, reverting.squashed, reverting.direct):
-        reverting.by(f"Take it back\n\nThis reverts commit {target}.")
+        reverting.land_revert(f"Take it back\n\nThis reverts commit {target}.")
         assert report(repository.folder).failure_rules == {"v1.1.0": "revert"}
 
 
 def test_a_revert_of_a_merge_is_known_by_the_merge(
-    repository: GitRepository, report: ReportCommand, reverting: Reverting
+    repository: GitRepository, report: ReportCommand, reverting: RevertCase
 ) -> None:
-    reverting.by(f"Take it back\n\nThis reverts commit {reverting.merged}, reversing\nchanges made to {'0' * 40}.")
+    reverting.land_revert(
+        f"Take it back\n\nThis reverts commit {reverting.merged}, reversing\nchanges made to {'0' * 40}."
+    )
     assert report(repository.folder).failure_rules == {"v1.1.0": "revert"}
 
 
 def test_a_revert_by_reference_names_a_short_sha(
-    repository: GitRepository, report: ReportCommand, reverting: Reverting
+    repository: GitRepository, report: ReportCommand, reverting: RevertCase
 ) -> None:
-    reverting.by(f"Take it back\n\nThis reverts commit {reverting.squashed[:8]} (Add the till (#8), 2024-03-03).")
+    reverting.land_revert(
+        f"Take it back\n\nThis reverts commit {reverting.squashed[:8]} (Add the till (#8), 2024-03-03)."
+    )
     assert report(repository.folder).failure_rules == {"v1.1.0": "revert"}
 
 
@@ -65,21 +69,21 @@ def test_a_revert_by_reference_names_a_short_sha(
     ],
 )
 def test_a_revert_is_known_by_its_title_and_by_what_githubs_button_writes(
-    repository: GitRepository, report: ReportCommand, reverting: Reverting, message: str
+    repository: GitRepository, report: ReportCommand, reverting: RevertCase, message: str
 ) -> None:
-    reverting.by(message)
+    reverting.land_revert(message)
     assert report(repository.folder).failure_rules == {"v1.1.0": "revert"}
 
 
 def test_a_merged_pull_request_that_only_reverts_is_a_revert(
-    repository: GitRepository, report: ReportCommand, reverting: Reverting
+    repository: GitRepository, report: ReportCommand, reverting: RevertCase
 ) -> None:
     back = f"Back\n\nThis reverts commit {reverting.squashed}."
-    reverting.by(merge_message(9), back)
+    reverting.land_revert(merge_message(9), back)
     assert report(repository.folder).failure_rules == {"v1.1.0": "revert"}
-    reverting.by(merge_message(9, "acme/revert-8-till"), "Prepare", back)
+    reverting.land_revert(merge_message(9, "acme/revert-8-till"), "Prepare", back)
     assert report(repository.folder).failure_rules == {"v1.1.0": "revert"}
-    reverting.by(merge_message(9), back, "And a new thing")
+    reverting.land_revert(merge_message(9), back, "And a new thing")
     assert report(repository.folder).failure_rules == {}
 
 
@@ -95,16 +99,16 @@ def test_a_revert_within_a_pull_request_or_a_release_marks_nothing(
 
 
 def test_a_revert_of_a_revert_marks_nothing(
-    repository: GitRepository, report: ReportCommand, reverting: Reverting
+    repository: GitRepository, report: ReportCommand, reverting: RevertCase
 ) -> None:
-    reverting.by(f"Back\n\nThis reverts commit {reverting.direct}.")
+    reverting.land_revert(f"Back\n\nThis reverts commit {reverting.direct}.")
     back = repository.git("rev-parse", "v1.2.0")
     repository.release("v1.3.0", f"Anew\n\nThis reverts commit {back}.", back, at="03-12")
     assert report(repository.folder).failure_rules == {"v1.1.0": "revert"}
 
 
 def test_a_revert_of_what_is_not_there_marks_nothing(
-    repository: GitRepository, report: ReportCommand, reverting: Reverting
+    repository: GitRepository, report: ReportCommand, reverting: RevertCase
 ) -> None:
     for text in (
         f"This reverts commit {'1' * 40}.",
@@ -112,12 +116,12 @@ def test_a_revert_of_what_is_not_there_marks_nothing(
         "Reverts #77",
         "It reverts nothing",
     ):
-        reverting.by(f"Back\n\n{text}")
+        reverting.land_revert(f"Back\n\n{text}")
         assert report(repository.folder).failure_rules == {}
 
 
 def test_what_git_itself_writes_is_understood(repository: GitRepository, report: ReportCommand) -> None:
-    """By its own commands, with files: merges, a revert of a merge, one by reference."""
+    """With git's own commands and with files: merges, a revert of a merge, one by reference."""
 
     def git(*arguments: str, at: str) -> None:
         when = f"{unix_seconds(at)} +0000"

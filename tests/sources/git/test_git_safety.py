@@ -1,4 +1,4 @@
-"""A repository is data: reading it runs nothing of it, reaches nothing, and leaves it as it was."""
+"""A repository is data: reading it executes nothing of it, requests nothing, and changes nothing."""
 
 import hashlib
 import subprocess
@@ -12,19 +12,19 @@ from support.git_repository import CLEAN_ENVIRONMENT, EMPTY_TREE, GitRepository,
 
 @pytest.fixture
 def trap(tmp_path: Path) -> Path:
-    """A program that leaves a mark beside itself, `trap.sprung`."""
+    """A program that, when executed, leaves the file `trap.sprung` next to it."""
     program = tmp_path / "trap"
     program.write_text(f"#!/bin/sh\necho sprung >> {program}.sprung\nexit 1\n", "utf-8")
     program.chmod(0o755)
     return program
 
 
-def sprung(trap: Path) -> bool:
+def was_executed(trap: Path) -> bool:
     return trap.with_name("trap.sprung").exists()
 
 
-def signed(repository: GitRepository, *parents: str) -> str:
-    """A commit with something like a signature, which `log.showSignature` would have checked."""
+def signed_commit(repository: GitRepository, *parents: str) -> str:
+    """A commit with a fake signature, which `log.showSignature` would check."""
     who = f"A <a@b> {unix_seconds('03-02')} +0000"
     lines = [f"tree {EMPTY_TREE}", *(f"parent {parent}" for parent in parents), f"author {who}", f"committer {who}"]
     lines += ["gpgsig -----BEGIN PGP SIGNATURE-----", " ", " x", " -----END PGP SIGNATURE-----", "", "Signed", ""]
@@ -34,7 +34,7 @@ def signed(repository: GitRepository, *parents: str) -> str:
 def test_no_program_is_run_that_the_repositorys_settings_name(
     repository: GitRepository, report: ReportCommand, trap: Path
 ) -> None:
-    repository.tag("v1", signed(repository, repository.commit("Start", at="03-01")))
+    repository.tag("v1", signed_commit(repository, repository.commit("Start", at="03-01")))
     for name in (
         "core.fsmonitor", "core.pager", "pager.rev-list", "pager.for-each-ref", "core.editor", "core.askPass",
         "core.sshCommand", "gpg.program", "diff.external", "credential.helper", "alias.rev-list", "alias.remote",
@@ -45,9 +45,9 @@ def test_no_program_is_run_that_the_repositorys_settings_name(
         (repository.folder / ".git" / "hooks").mkdir(exist_ok=True)
         (repository.folder / ".git" / "hooks" / hook).symlink_to(trap)
     assert report(repository.folder).deployments["v1"]["commit_count"] == 2
-    assert not sprung(trap)
+    assert not was_executed(trap)
     repository.git("log", "-1")
-    assert sprung(trap), "the trap works: git's own log springs it"
+    assert was_executed(trap), "the trap works: git's own log springs it"
 
 
 @pytest.mark.parametrize("url", ["ext::{trap} %S", "ssh://example.invalid/acme/shop", "file://{folder}"])
@@ -70,10 +70,10 @@ def test_what_a_partial_clone_lacks_is_not_fetched_however_it_would_be(
         repository.git("config", name, value)
     (repository.folder / ".git" / "objects" / first[:2] / first[2:]).unlink()
     assert "git cannot read it" in report(repository.folder).problem
-    assert not sprung(trap)
+    assert not was_executed(trap)
     command = ["git", "-C", str(repository.folder), "rev-list", "v1"]
     subprocess.run(command, capture_output=True, check=False, env=CLEAN_ENVIRONMENT, timeout=60)
-    assert sprung(trap), "the trap works: git of itself springs it"
+    assert was_executed(trap), "the trap works: git of itself springs it"
 
 
 def test_nothing_in_the_repository_changes(repository: GitRepository, report: ReportCommand) -> None:

@@ -1,4 +1,4 @@
-"""Tags: which are prereleases, which only raise a patch number, in which order they are, and which are none."""
+"""Tags: prereleases, patch releases, their order, and tags that are not releases."""
 
 import pytest
 
@@ -162,7 +162,7 @@ def test_a_tag_without_a_tagger_has_its_commits_time(repository: GitRepository, 
 )
 def test_tags_of_any_name_are_read(repository: GitRepository, report: ReportCommand, name: str) -> None:
     if " " in name:
-        name = name.replace(" ", "\u00a0")  # git takes no plain space
+        name = name.replace(" ", "\u00a0")  # git accepts no plain space
     repository.release(name, "Start", at="03-01")
     assert list(report(repository.folder).deployments) == [name]
     out = report(repository.folder, "--format", "markdown").out

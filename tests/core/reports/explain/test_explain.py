@@ -1,4 +1,4 @@
-"""`--explain`: the chain of facts and rules behind one fact, in words."""
+"""`--explain`: the chain of facts and rules behind one fact, as text."""
 
 from typing import Any
 
@@ -29,8 +29,8 @@ from support.facts import (
 )
 from support.strategies import fact_lists
 
-COUNTS = "It counts in production of acme/shop (service shop)."
-WAITS = "`v1` lists it, and did not succeed: it goes to the next success of its scope."
+COUNTS_TEXT = "It counts in production of acme/shop (service shop)."
+WAITS_TEXT = "`v1` lists it, and did not succeed: it goes to the next success of its scope."
 MARCH = Window(at("03-01"), at("04-01"))
 
 
@@ -38,42 +38,42 @@ def case(*facts: Any, **policy: Any) -> ExplainContext:  # noqa: ANN401
     return build_context(facts, Policy(**policy), MARCH)
 
 
-def explained(name: str, *facts: Any, **policy: Any) -> Explanation:  # noqa: ANN401
-    """What is said of the only fact that a name means."""
+def explain_only(name: str, *facts: Any, **policy: Any) -> Explanation:  # noqa: ANN401
+    """The explanation of the only fact that a name matches."""
     found = explain(case(*facts, **policy), name)
     assert not isinstance(found, NoMatch)
     (one,) = found
     return one
 
 
-def plain(text: str) -> str:
-    """Without what makes it safe Markdown."""
+def unescaped(text: str) -> str:
+    """The text without Markdown escapes."""
     return text.replace("\u200b", "").replace("\\", "")
 
 
-def rule(name: str, one: Explanation) -> str:
-    """What is said of a rule."""
-    (line,) = [line for line in one.sections[0].lines if line.startswith(f"`{name}`")]
-    return plain(line.removeprefix(f"`{name}`: "))
+def rule_text(name: str, explanation: Explanation) -> str:
+    """What the explanation says about a rule."""
+    (line,) = [line for line in explanation.sections[0].lines if line.startswith(f"`{name}`")]
+    return unescaped(line.removeprefix(f"`{name}`: "))
 
 
-def section(title: str, one: Explanation) -> list[str]:
-    return [plain(line) for part in one.sections if part.title.startswith(title) for line in part.lines]
+def section_lines(title: str, explanation: Explanation) -> list[str]:
+    return [unescaped(line) for part in explanation.sections if part.title.startswith(title) for line in part.lines]
 
 
-# Deployments: each rule, where it hit and where it did not.
+# Deployments: each rule, where it applies and where it does not
 
 
 def test_a_deployment_says_whether_it_failed_by_what_and_where_it_stands() -> None:
-    one = explained(deployment_id(2), *deployments_of_versions("V1 V2 V1"))
+    one = explain_only(deployment_id(2), *deployments_of_versions("V1 V2 V1"))
     assert one.headline == "Deployment `V2`: failed, by `rollback`"
-    assert [plain(sentence) for sentence in one.sentences] == [
+    assert [unescaped(sentence) for sentence in one.sentences] == [
         f"`github:deployment:2`, commit `{sha('V2')}`: it ended on 2024-03-01 06:00 UTC as success.",
-        f"{COUNTS} That lies in the window 2024-03-01 00:00 – 2024-04-01 00:00, so it is in these numbers.",
+        f"{COUNTS_TEXT} That lies in the window 2024-03-01 00:00 – 2024-04-01 00:00, so it is in these numbers.",
         "It reached users, so it is one of the deployments that the failure rate is over.",
     ]
-    assert rule("rollback", one) == "**yes, and it decides.** V1 was deployed again."
-    assert section("What repaired it", one) == [
+    assert rule_text("rollback", one) == "**yes, and it decides.** V1 was deployed again."
+    assert section_lines("What repaired it", one) == [
         "`V1` (`github:deployment:3`), on 2024-03-01 09:00: **3 h** after it.",
         "The rule names the deployment that went back.",
     ]
@@ -86,10 +86,10 @@ def test_every_rule_says_why_it_did_not_hit() -> None:
         change(1),
         deployment(2, "03-07", version="v2"),
     ]
-    one = explained("v1", *facts)
+    one = explain_only("v1", *facts)
     assert one.headline == "Deployment `v1`: did not fail"
     assert "as success after 10 min." in one.sentences[0]
-    assert [plain(line) for line in one.sections[0].lines] == [
+    assert [unescaped(line) for line in one.sections[0].lines] == [
         "`explicit`: no. No incident names it, and no deployment says that it remediates it.",
         "`rollback`: no. No later deployment went back to what ran before it (1 deployment seen).",
         "`revert`: no. No later deployment reverted one of the 1 change that it delivered.",
@@ -98,20 +98,20 @@ def test_every_rule_says_why_it_did_not_hit() -> None:
         "`health-check`: no. No health check of it was recorded.",
         "`failed-run`: no. The run succeeded.",
     ]
-    assert section("What repaired it", one) == []
+    assert section_lines("What repaired it", one) == []
 
 
 def test_a_rule_that_hits_after_the_one_that_decides_is_told_too() -> None:
-    one = explained(deployment_id(2), *deployments_of_versions("V1 V2 V1"), incident(1, "03-01T07:00"))
+    one = explain_only(deployment_id(2), *deployments_of_versions("V1 V2 V1"), incident(1, "03-01T07:00"))
     assert one.headline.endswith("failed, by `rollback`")
-    assert rule("incident", one) == "yes, too, but a rule before it decides. #1 detected 60 min after it."
+    assert rule_text("incident", one) == "yes, too, but a rule before it decides. #1 detected 60 min after it."
 
 
 def test_a_rule_that_is_off_says_what_it_would_have_seen() -> None:
-    one = explained(deployment_id(2), *deployments_of_versions("V1 V2 V1"), failure_rules=frozenset({"explicit"}))
+    one = explain_only(deployment_id(2), *deployments_of_versions("V1 V2 V1"), failure_rules=frozenset({"explicit"}))
     assert one.headline == "Deployment `V2`: did not fail"
-    assert rule("rollback", one) == "it would, but it is switched off (`failure-rules`). V1 was deployed again."
-    assert rule("incident", one) == (
+    assert rule_text("rollback", one) == "it would, but it is switched off (`failure-rules`). V1 was deployed again."
+    assert rule_text("incident", one) == (
         "no. No incident that names no deployment was detected after it. It is switched off, besides (`failure-rules`)."
     )
 
@@ -121,8 +121,8 @@ def test_what_was_rolled_back_with_the_one_that_is_blamed_says_so() -> None:
     said = (
         "no. `V1` (`github:deployment:4`) went back to before `V2`, which takes the blame; this one only went with it."
     )
-    assert rule("rollback", explained("V3", *facts)) == said
-    assert rule("rollback", explained("V2", *facts)).startswith("**yes, and it decides.**")
+    assert rule_text("rollback", explain_only("V3", *facts)) == said
+    assert rule_text("rollback", explain_only("V2", *facts)).startswith("**yes, and it decides.**")
 
 
 def test_a_revert_is_told_of_the_deployment_whose_change_was_taken_back() -> None:
@@ -133,18 +133,22 @@ def test_a_revert_is_told_of_the_deployment_whose_change_was_taken_back() -> Non
         deployment(2, "03-06", changes=[2], version="v2"),
         change(2, title='Revert "Add it"', reverts=pull_id(1)),
     ]
-    one = explained("v1", *facts)
-    assert rule("revert", one) == "**yes, and it decides.** #2 reverts #1."
-    assert section("What repaired it", one)[0] == "`v2` (`github:deployment:2`), on 2024-03-06 00:00: **1 d** after it."
-    other = explained("v2", *facts)
+    one = explain_only("v1", *facts)
+    assert rule_text("revert", one) == "**yes, and it decides.** #2 reverts #1."
     assert (
-        rule("revert", other) == "no. It brought a revert itself, and no later deployment reverted one of its changes."
+        section_lines("What repaired it", one)[0]
+        == "`v2` (`github:deployment:2`), on 2024-03-06 00:00: **1 d** after it."
     )
-    assert section("What it repaired", other) == [
+    other = explain_only("v2", *facts)
+    assert (
+        rule_text("revert", other)
+        == "no. It brought a revert itself, and no later deployment reverted one of its changes."
+    )
+    assert section_lines("What it repaired", other) == [
         "It is rework (revert: #2 reverts #1).",
         "It ended the failure of `v1` (`revert`) after 1 d.",
     ]
-    assert rule("revert", explained(deployment_id(0), *facts)).startswith(
+    assert rule_text("revert", explain_only(deployment_id(0), *facts)).startswith(
         "no. It was not the first to deliver any change"
     )
 
@@ -156,10 +160,10 @@ def test_a_hotfix_that_came_too_late_says_how_late() -> None:
         change(1, labels=("hotfix",)),
     ]
     said = "no. The next one, `v2`, brought #1 with the label hotfix, but 2 d later: `hotfix-window` is 1 d."
-    assert rule("hotfix", explained("v1", *facts)) == said
-    assert rule("hotfix", explained("v2", *facts)) == "no. No deployment came after it."
+    assert rule_text("hotfix", explain_only("v1", *facts)) == said
+    assert rule_text("hotfix", explain_only("v2", *facts)) == "no. No deployment came after it."
     soon = [facts[0], deployment(2, "03-05T05:00", version="v2", changes=[1]), facts[2]]
-    assert rule("hotfix", explained("v1", *soon)).startswith(
+    assert rule_text("hotfix", explain_only("v1", *soon)).startswith(
         "**yes, and it decides.** #1 with the label hotfix came in"
     )
 
@@ -168,9 +172,9 @@ def test_the_next_incident_says_why_it_is_not_blamed_on_this_one() -> None:
     facts = [deployment(1, "03-05", version="v1"), deployment(2, "03-06", version="v2")]
     later = incident(1, "03-06T03:00", title="Slow")
     said = "no. The next one, Slow, came 1 d 3 h later and is blamed on `v2`."
-    assert rule("incident", explained("v1", *facts, later)) == said
+    assert rule_text("incident", explain_only("v1", *facts, later)) == said
     late = incident(1, "03-09", title="Slow")
-    assert rule("incident", explained("v1", facts[0], late)) == (
+    assert rule_text("incident", explain_only("v1", facts[0], late)) == (
         "no. The next one, Slow, came 4 d later and is blamed on nobody: "
         "the latest deployment before it was more than 24 h earlier (96 h)."
     )
@@ -178,55 +182,61 @@ def test_the_next_incident_says_why_it_is_not_blamed_on_this_one() -> None:
 
 def test_a_health_check_decides_or_says_that_it_passed() -> None:
     facts = [deployment(1, "03-05", health="failed"), deployment(2, "03-06", health="failed"), deployment(3, "03-07")]
-    one = explained(deployment_id(1), *facts)
-    assert rule("health-check", one) == "**yes, and it decides.** its health check failed."
-    assert section("What repaired it", one) == [
+    one = explain_only(deployment_id(1), *facts)
+    assert rule_text("health-check", one) == "**yes, and it decides.** its health check failed."
+    assert section_lines("What repaired it", one) == [
         f"`{sha(deployment_id(3))[:7]}` (`github:deployment:3`), on 2024-03-07 00:00: **2 d** after it.",
         "The rule names the next success whose health check did not fail.",
     ]
     assert (
-        rule("health-check", explained(deployment_id(1), deployment(1, health="passed")))
+        rule_text("health-check", explain_only(deployment_id(1), deployment(1, health="passed")))
         == "no. Its health check passed."
     )
 
 
 def test_a_failed_run_says_that_it_is_no_failed_deployment_unless_it_counts() -> None:
-    one = explained(deployment_id(1), deployment(0, "03-01"), failed_deployment(1, changes=[1, 2]))
-    assert plain(one.headline).endswith("a run that failed, and no failed deployment")
+    one = explain_only(deployment_id(1), deployment(0, "03-01"), failed_deployment(1, changes=[1, 2]))
+    assert unescaped(one.headline).endswith("a run that failed, and no failed deployment")
     assert (
         one.sentences[-1]
         == "It failed before it reached users, so it is in no failure rate (`count-failed-runs` is off)."
     )
-    assert rule("failed-run", one) == "it would, but this deployment is in no failure rate. the run itself failed."
-    assert rule("rollback", one) == "no. Only what had succeeded can be rolled back."
-    assert rule("incident", one) == "no. An incident that names nothing blames a success."
-    assert rule("hotfix", one) == "no. It did not reach users."
-    assert section("What it delivered", one) == ["Its 2 changes go to the next success."]
-    counting = explained(deployment_id(1), failed_deployment(1), count_failed_runs=True)
+    assert rule_text("failed-run", one) == "it would, but this deployment is in no failure rate. the run itself failed."
+    assert rule_text("rollback", one) == "no. Only what had succeeded can be rolled back."
+    assert rule_text("incident", one) == "no. An incident that names nothing blames a success."
+    assert rule_text("hotfix", one) == "no. It did not reach users."
+    assert section_lines("What it delivered", one) == ["Its 2 changes go to the next success."]
+    counting = explain_only(deployment_id(1), failed_deployment(1), count_failed_runs=True)
     assert counting.headline.endswith("failed, by `failed-run`")
     assert counting.sentences[-1].startswith("`count-failed-runs` is on, so it is one of")
-    assert section("What repaired it", counting) == ["So it is still open: counted, and in no median."]
+    assert section_lines("What repaired it", counting) == ["So it is still open: counted, and in no median."]
 
 
 def test_a_cancelled_deployment_neither_fails_nor_counts() -> None:
-    one = explained(deployment_id(1), deployment(1, status="cancelled"))
+    one = explain_only(deployment_id(1), deployment(1, status="cancelled"))
     assert one.headline.endswith("was cancelled, so it can neither fail nor succeed")
-    assert rule("failed-run", one) == "no. It was cancelled."
+    assert rule_text("failed-run", one) == "no. It was cancelled."
 
 
 def test_several_incidents_keep_a_failure_open_until_the_last_has_ended() -> None:
     facts = [deployment(1, version="v1"), incident(1, title="A", resolved_at="03-05T14:00"), incident(2, title="B")]
-    one = explained("v1", *facts)
-    assert rule("incident", one) == "**yes, and it decides.** #1 detected 60 min after it, #2 detected 60 min after it."
-    assert section("What repaired it", one) == ["B has not ended.", "So it is still open: counted, and in no median."]
-    ended = explained("v1", *facts[:2], incident(2, resolved_at="03-05T15:00"))
-    assert section("What repaired it", ended)[0] == "#2, on 2024-03-05 15:00: **3 h** after it."
-    assert section("What repaired it", ended)[-1] == "Of the 2 incidents that blame it the last end counts."
+    one = explain_only("v1", *facts)
+    assert (
+        rule_text("incident", one)
+        == "**yes, and it decides.** #1 detected 60 min after it, #2 detected 60 min after it."
+    )
+    assert section_lines("What repaired it", one) == [
+        "B has not ended.",
+        "So it is still open: counted, and in no median.",
+    ]
+    ended = explain_only("v1", *facts[:2], incident(2, resolved_at="03-05T15:00"))
+    assert section_lines("What repaired it", ended)[0] == "#2, on 2024-03-05 15:00: **3 h** after it."
+    assert section_lines("What repaired it", ended)[-1] == "Of the 2 incidents that blame it the last end counts."
 
 
 def test_a_recovery_before_the_failure_is_said_to_be_one() -> None:
     facts = [deployment(1), incident(1, deployment=deployment_id(1), resolved_at="03-04", detected_at="03-03")]
-    assert section("What repaired it", explained(deployment_id(1), *facts)) == [
+    assert section_lines("What repaired it", explain_only(deployment_id(1), *facts)) == [
         "#1 ended it on 2024-03-04 00:00, before it: in no recovery time."
     ]
 
@@ -243,15 +253,15 @@ def test_a_recovery_before_the_failure_is_said_to_be_one() -> None:
     ],
 )
 def test_what_counts_nowhere_says_why(fact: Any, why: str) -> None:  # noqa: ANN401
-    one = explained(deployment_id(1), fact, deployment(2))
+    one = explain_only(deployment_id(1), fact, deployment(2))
     assert one.headline.endswith("counts nowhere")
-    assert plain(one.sentences[1]).startswith(why)
+    assert unescaped(one.sentences[1]).startswith(why)
     assert one.sections == ()
 
 
 def test_a_run_that_its_job_told_of_counts_once() -> None:
     run = deployment(1, id="github:run:7")
-    one = explained("github:run:7", run, deployment(2, id="github:run:7:production"))
+    one = explain_only("github:run:7", run, deployment(2, id="github:run:7:production"))
     assert "so that it counts once, as github:run:7:production." in one.sentences[1]
 
 
@@ -262,14 +272,14 @@ def test_what_a_deployment_delivered_is_listed_with_lead_times_and_what_is_left_
         change(1, "03-03"),
         change(2, "03-03", bot=True),
     ]
-    assert section("What it delivered", explained("v1", *facts)) == [
+    assert section_lines("What it delivered", explain_only("v1", *facts)) == [
         f"It was compared with `{sha(deployment_id(0))[:7]}` (`github:deployment:0`).",
         "#1: lead time **2 d**",
         "#2: left out of lead time: it is by a bot (`exclude-bots`)",
         "#3: left out of lead time: nobody knows when it began",
         "Of what it lists, 1 change had been delivered before.",
     ]
-    assert section("What it delivered", explained(deployment_id(0), *facts)) == [
+    assert section_lines("What it delivered", explain_only(deployment_id(0), *facts)) == [
         "It is the first success known here, and only bounds what the next one delivers.",
         "#9: left out of lead time: nobody knows since when changes of the first deployment waited",
     ]
@@ -278,23 +288,25 @@ def test_what_a_deployment_delivered_is_listed_with_lead_times_and_what_is_left_
 def test_a_deployment_that_delivered_nothing_says_why() -> None:
     first = deployment(0, "03-01", sha=sha("a"))
     again = deployment(1, "03-05", sha=sha("a"), changes=[1])
-    assert section("What it delivered", explained(deployment_id(1), first, again)) == [
+    assert section_lines("What it delivered", explain_only(deployment_id(1), first, again)) == [
         "Its commit had been deployed before, so it delivers nothing new."
     ]
     unknown = deployment(1, "03-05", changes=None)
-    assert section("What it delivered", explained(deployment_id(1), first, unknown)) == [
+    assert section_lines("What it delivered", explain_only(deployment_id(1), first, unknown)) == [
         "What it delivered is not known yet."
     ]
     nothing = deployment(1, "03-05")
-    assert section("What it delivered", explained(deployment_id(1), first, nothing)) == ["It delivered nothing new."]
+    assert section_lines("What it delivered", explain_only(deployment_id(1), first, nothing)) == [
+        "It delivered nothing new."
+    ]
 
 
 def test_of_very_many_changes_twenty_are_listed() -> None:
     facts = [deployment(0, "03-01"), deployment(1, "03-05", changes=list(range(1, 31)))]
-    assert section("What it delivered", explained(deployment_id(1), *facts))[-1] == "and 10 more"
+    assert section_lines("What it delivered", explain_only(deployment_id(1), *facts))[-1] == "and 10 more"
 
 
-# Changes.
+# Changes
 
 
 def test_a_change_says_which_deployment_delivered_it_and_how_long_each_stage_took() -> None:
@@ -306,10 +318,10 @@ def test_a_change_says_which_deployment_delivered_it_and_how_long_each_stage_too
             1, "03-02", opened_at="03-03", first_review_at="03-03T02:00", merged_at="03-03T05:00", title="Add it"
         ),
     ]  # fmt: skip
-    one = explained(pull_id(1), *facts)
-    assert plain(one.headline) == "Change #1: delivered by `v2`, lead time **4 d**"
-    assert plain(one.sentences[0]) == f"`github:pull:acme/shop#1`, commit `{sha(pull_id(1))}`: Add it."
-    where, before = section("Where it is delivered", one)
+    one = explain_only(pull_id(1), *facts)
+    assert unescaped(one.headline) == "Change #1: delivered by `v2`, lead time **4 d**"
+    assert unescaped(one.sentences[0]) == f"`github:pull:acme/shop#1`, commit `{sha(pull_id(1))}`: Add it."
+    where, before = section_lines("Where it is delivered", one)
     assert before == (
         f"`{sha(deployment_id(1))[:7]}` (`github:deployment:1`) had brought it on 2024-03-05 00:00, "
         "and did not succeed."
@@ -318,7 +330,7 @@ def test_a_change_says_which_deployment_delivered_it_and_how_long_each_stage_too
         "`v2`, on 2024-03-06 00:00, in production of acme/shop (service shop): the first successful"
     )
     assert where.endswith("That lies in the window 2024-03-01 00:00 – 2024-04-01 00:00, so it is in these numbers.")
-    assert section("Stages, production of acme/shop", one) == [
+    assert section_lines("Stages, production of acme/shop", one) == [
         "coding (first commit to opened): 1 d (2024-03-02 00:00 – 2024-03-03 00:00)",
         "pickup (opened to the first review, a part of the next): 2 h (2024-03-03 00:00 – 2024-03-03 02:00)",
         "review (opened to merged): 5 h (2024-03-03 00:00 – 2024-03-03 05:00)",
@@ -328,7 +340,7 @@ def test_a_change_says_which_deployment_delivered_it_and_how_long_each_stage_too
 
 def test_a_stage_that_is_not_known_or_would_run_backwards_says_so() -> None:
     facts = [deployment(0, "03-01"), deployment(1, "03-05", changes=[1]), change(1, "03-03", opened_at="03-02")]
-    coding, pickup, *_ = section("Stages", explained(pull_id(1), *facts))
+    coding, pickup, *_ = section_lines("Stages", explain_only(pull_id(1), *facts))
     dropped = "dropped, since it would end before it begins (2024-03-03 00:00 – 2024-03-02 00:00)"
     assert coding == f"coding (first commit to opened): {dropped}"
     assert pickup == "pickup (opened to the first review, a part of the next): not known"
@@ -336,18 +348,18 @@ def test_a_stage_that_is_not_known_or_would_run_backwards_says_so() -> None:
 
 def test_a_change_with_many_commits_shows_the_median_where_each_counts_by_itself() -> None:
     facts = [deployment(0, "03-01"), deployment(1, "03-05", changes=[1]), change(1, commits=commits("03-02", "03-04"))]
-    one = explained(pull_id(1), *facts, lead_time_start="commit")
-    assert plain(one.headline).endswith("lead time **2 d** (median of 2 commits)")
+    one = explain_only(pull_id(1), *facts, lead_time_start="commit")
+    assert unescaped(one.headline).endswith("lead time **2 d** (median of 2 commits)")
     none = [*facts[:2], change(1, commits=())]
-    one = explained(pull_id(1), *none, lead_time_start="commit")
-    assert plain(one.headline).endswith("without a commit of its own to measure")
+    one = explain_only(pull_id(1), *none, lead_time_start="commit")
+    assert unescaped(one.headline).endswith("without a commit of its own to measure")
 
 
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
         ((), "No deployment that is known lists it. It counts once one does."),
-        ((failed_deployment(1, version="v1", changes=[1]),), WAITS),
+        ((failed_deployment(1, version="v1", changes=[1]),), WAITS_TEXT),
         ((deployment(1, version="v1", changes=[1], environment="qa"),), "`v1` lists it, and counts nowhere."),
         (
             (deployment(1, "03-01", sha=sha("a")), deployment(2, version="v2", sha=sha("a"), changes=[1])),
@@ -356,9 +368,9 @@ def test_a_change_with_many_commits_shows_the_median_where_each_counts_by_itself
     ],
 )  # fmt: skip
 def test_a_change_that_is_not_delivered_says_what_is_in_its_way(facts: tuple[Fact, ...], said: str) -> None:
-    one = explained(pull_id(1), change(1), deployment(0, "02-01"), *facts)
-    assert plain(one.headline) == "Change #1: not delivered yet"
-    assert section("Where it is delivered", one) == [said]
+    one = explain_only(pull_id(1), change(1), deployment(0, "02-01"), *facts)
+    assert unescaped(one.headline) == "Change #1: not delivered yet"
+    assert section_lines("Where it is delivered", one) == [said]
 
 
 def test_a_change_that_two_scopes_deliver_names_both() -> None:
@@ -367,15 +379,18 @@ def test_a_change_that_two_scopes_deliver_names_both() -> None:
         *(deployment(n, f"03-0{n}", environment=name, changes=[1]) for n, name in ((5, "prod-eu"), (6, "prod-us"))),
         change(1, "03-03"),
     ]
-    one = explained(pull_id(1), *facts)
-    assert plain(one.headline).endswith("lead time **2 d**, and in 1 scope more")
-    assert len(section("Where it is delivered", one)) == 2
+    one = explain_only(pull_id(1), *facts)
+    assert unescaped(one.headline).endswith("lead time **2 d**, and in 1 scope more")
+    assert len(section_lines("Where it is delivered", one)) == 2
 
 
 def test_a_change_without_a_fact_is_explained_as_far_as_it_is_known() -> None:
-    one = explained(pull_id(7), deployment(0, "03-01"), deployment(1, "03-05", changes=[7]))
-    assert plain(one.headline).endswith("left out of lead time: nobody knows when it began")
-    assert plain(one.sentences[0]) == "`github:pull:acme/shop#7` is listed by a deployment, and no fact of it is known."
+    one = explain_only(pull_id(7), deployment(0, "03-01"), deployment(1, "03-05", changes=[7]))
+    assert unescaped(one.headline).endswith("left out of lead time: nobody knows when it began")
+    assert (
+        unescaped(one.sentences[0])
+        == "`github:pull:acme/shop#7` is listed by a deployment, and no fact of it is known."
+    )
 
 
 def test_a_change_says_what_it_marks_and_by_what_it_was_taken_back() -> None:
@@ -388,61 +403,65 @@ def test_a_change_says_what_it_marks_and_by_what_it_was_taken_back() -> None:
         change(3, branch="hotfix/1"),
     ]
     title = "What it says about other deployments"
-    assert section(title, explained(pull_id(1), *facts)) == ["It was taken back, which marks `v1`: #2 reverts #1."]
-    assert section(title, explained(pull_id(2), *facts)) == ["As a revert it marks `v1`: #2 reverts #1."]
-    assert section(title, explained(pull_id(3), *facts)) == [
+    assert section_lines(title, explain_only(pull_id(1), *facts)) == [
+        "It was taken back, which marks `v1`: #2 reverts #1."
+    ]
+    assert section_lines(title, explain_only(pull_id(2), *facts)) == ["As a revert it marks `v1`: #2 reverts #1."]
+    assert section_lines(title, explain_only(pull_id(3), *facts)) == [
         "As a hotfix it marks `v1`: #3 with the branch hotfix/1 came in the deployment after it."
     ]
     late = [*facts[:2], deployment(2, "03-15", changes=[3], version="v2"), facts[-1]]
-    assert section(title, explained(pull_id(3), *late))[0].startswith(
+    assert section_lines(title, explain_only(pull_id(3), *late))[0].startswith(
         "As a hotfix it would mark, had it come sooner, `v1`:"
     )
     lonely = [deployment(2, changes=[2, 3]), change(2, reverts="nowhere"), facts[-1]]
-    assert section(title, explained(pull_id(2), *lonely)) == [
+    assert section_lines(title, explain_only(pull_id(2), *lonely)) == [
         "It is a revert, and marks nothing: no earlier deployment delivered what it takes back."
     ]
-    assert section(title, explained(pull_id(3), *lonely)) == [
+    assert section_lines(title, explain_only(pull_id(3), *lonely)) == [
         "It is a hotfix (the branch hotfix/1), and marks nothing: no deployment before the one that delivered it."
     ]
 
 
 def test_a_retracted_change_is_as_if_it_had_never_been() -> None:
-    one = explained(pull_id(1), deployment(0, "03-01"), deployment(1, changes=[1]), change(1, retracted=True))
+    one = explain_only(pull_id(1), deployment(0, "03-01"), deployment(1, changes=[1]), change(1, retracted=True))
     assert one.sentences[-1] == "It was retracted: it is as if it had never been."
-    assert plain(one.headline) == "Change #1: not delivered yet"
+    assert unescaped(one.headline) == "Change #1: not delivered yet"
 
 
-# Incidents and vulnerabilities.
+# Incidents and vulnerabilities
 
 
 def test_an_incident_says_where_it_counts_whom_it_blames_and_what_ended_it() -> None:
     facts = [deployment(1, version="v1"), incident(1, title="Slow", resolved_at="03-05T14:30")]
-    one = explained(issue_id(1), *facts)
+    one = explain_only(issue_id(1), *facts)
     assert one.headline == "Incident Slow: blamed on `v1`"
-    assert plain(one.sentences[1]) == (
+    assert unescaped(one.sentences[1]) == (
         "It counts in production of acme/shop (service shop): it names service and environment."
     )
-    assert section("Whom", one) == [
+    assert section_lines("Whom", one) == [
         "`v1` (`github:deployment:1`), by the rule `incident`: it was detected 60 min after it.",
         "That is the latest success of its scope up to the second of its detection.",
     ]
-    assert section("What ended it", one) == ["It was resolved on 2024-03-05 14:30, after 1 h 30 min."]
+    assert section_lines("What ended it", one) == ["It was resolved on 2024-03-05 14:30, after 1 h 30 min."]
 
 
 def test_an_incident_that_names_nothing_known_is_not_guessed_about() -> None:
-    one = explained(issue_id(1), deployment(1), incident(1, deployment="v9", service=None, environment=None))
+    one = explain_only(issue_id(1), deployment(1), incident(1, deployment="v9", service=None, environment=None))
     assert one.headline.endswith("blamed on nobody")
-    assert section("Whom", one) == [
+    assert section_lines("Whom", one) == [
         "Nobody, by the rule `explicit`: it names v9, which is no production deployment that is known and counts.",
         "A name that leads nowhere is not replaced by a guess.",
     ]
-    assert section("What ended it", one) == ["It has not been resolved: it counts as open, and is in no duration."]
+    assert section_lines("What ended it", one) == [
+        "It has not been resolved: it counts as open, and is in no duration."
+    ]
     assert "it does not name both service and environment" in one.sentences[1]
 
 
 def test_an_incident_says_when_another_rule_decides_about_its_deployment() -> None:
-    one = explained(issue_id(1), *deployments_of_versions("V1 V2 V1"), incident(1, "03-01T07:00", service=None))
-    assert section("Whom", one)[-1] == "For that deployment another rule decides: `rollback` comes before."
+    one = explain_only(issue_id(1), *deployments_of_versions("V1 V2 V1"), incident(1, "03-01T07:00", service=None))
+    assert section_lines("Whom", one)[-1] == "For that deployment another rule decides: `rollback` comes before."
     assert "that is the scope of the deployment it is blamed on" in one.sentences[1]
 
 
@@ -452,7 +471,7 @@ def test_an_incident_that_a_deployment_remediates_says_so_and_one_that_ends_befo
         incident(1, resolved_at="03-04"),
         deployment(2, "03-06", remediates=issue_id(1), version="v2"),
     ]
-    assert section("What ended it", explained(issue_id(1), *facts)) == [
+    assert section_lines("What ended it", explain_only(issue_id(1), *facts)) == [
         "It was resolved on 2024-03-04 00:00, which is before it was detected: in no duration.",
         "`v2` says that it remediates it, on 2024-03-06 00:00.",
     ]
@@ -463,7 +482,7 @@ def test_an_incident_that_a_deployment_remediates_says_so_and_one_that_ends_befo
     [({"environment": "qa"}, "its environment is not production: qa."), ({"retracted": True}, "it was retracted.")],
 )
 def test_an_incident_that_counts_nowhere_says_why(fields: dict[str, Any], why: str) -> None:
-    one = explained(issue_id(1), deployment(1), incident(1, **fields))
+    one = explain_only(issue_id(1), deployment(1), incident(1, **fields))
     assert one.headline.endswith("counts nowhere")
     assert one.sentences[0].endswith(why)
 
@@ -479,10 +498,10 @@ def test_an_incident_that_counts_nowhere_says_why(fields: dict[str, Any], why: s
     ],
 )
 def test_a_vulnerability_says_how_it_stands(fields: dict[str, Any], state: str) -> None:
-    one = explained("github:dependabot:acme/shop#1", deployment(1), vulnerability(1, package="left-pad", **fields))
+    one = explain_only("github:dependabot:acme/shop#1", deployment(1), vulnerability(1, package="left-pad", **fields))
     assert one.headline == f"Vulnerability in left-pad: {state}"
     assert fields.get("retracted") or "It counts in production of acme/shop (service shop)." in one.sentences
-    nowhere = explained("#1", vulnerability(1, service="api", **fields))
+    nowhere = explain_only("#1", vulnerability(1, service="api", **fields))
     assert fields.get("retracted") or nowhere.sentences[-1] == "Its service has no scope yet."
 
 
@@ -493,15 +512,15 @@ def test_a_fixed_vulnerability_names_the_deployment_it_went_live_with() -> None:
         deployment(3, "03-06", environment="prod-eu"),
         vulnerability(1, fixed_at="03-07", package="left-pad"),
     ]
-    assert section("When its fix", explained("#1", *facts)) == [
+    assert section_lines("When its fix", explain_only("#1", *facts)) == [
         (
             "production of acme/shop (service shop): with `v2` on 2024-03-08 00:00, after 3 d. "
             "It is the first success that ended after the fix."
         ),
         "prod-eu of acme/shop (service shop): not yet, no deployment has succeeded since.",
     ]
-    assert section("Which fixes", explained("v1", *facts)) == []
-    assert section("Which fixes", explained("v2", *facts)) == [
+    assert section_lines("Which fixes", explain_only("v1", *facts)) == []
+    assert section_lines("Which fixes", explain_only("v2", *facts)) == [
         "left-pad (`github:dependabot:acme/shop#1`), severity high, 3 d after it was detected"
     ]
 
@@ -511,7 +530,7 @@ def test_the_name_of_a_package_stays_text() -> None:
         1, fixed_at="03-07", package="<img src=x> @acme/all\n# [x](http://evil)", url="javascript:x"
     )
     facts = [deployment(1, "03-08"), hostile]
-    for one in (explained("#1", *facts), explained(deployment_id(1), *facts)):
+    for one in (explain_only("#1", *facts), explain_only(deployment_id(1), *facts)):
         whole = "\n".join([one.headline, *one.sentences, *(line for part in one.sections for line in part.lines)])
         assert "<img" not in whole
         assert "@acme" not in whole
@@ -521,22 +540,24 @@ def test_the_name_of_a_package_stays_text() -> None:
 
 def test_a_deployment_lists_twenty_fixes_and_counts_the_others() -> None:
     many = [vulnerability(number, fixed_at="03-05T11:00") for number in range(23)]
-    found = section("Which fixes", explained(deployment_id(1), deployment(1), *many))
+    found = section_lines("Which fixes", explain_only(deployment_id(1), deployment(1), *many))
     assert (len(found), found[-1]) == (21, "and 3 more")
 
 
 def test_a_leaked_secret_goes_live_with_no_deployment() -> None:
     identity = "github:secret-scanning:acme/shop#1"
-    one = explained(identity, deployment(1, "03-08"), vulnerability(1, id=identity, fixed_at="03-07"))
-    assert section("When its fix", one) == ["A leaked secret is fixed by revoking it, which no deployment brings."]
+    one = explain_only(identity, deployment(1, "03-08"), vulnerability(1, id=identity, fixed_at="03-07"))
+    assert section_lines("When its fix", one) == [
+        "A leaked secret is fixed by revoking it, which no deployment brings."
+    ]
 
 
 def test_a_vulnerability_of_unknown_severity_says_that_it_is_in_no_number() -> None:
-    one = explained("#1", deployment(1), vulnerability(1, severity=None))
-    assert "severity unknown (so it is in no number by severity)" in plain(one.sentences[0])
+    one = explain_only("#1", deployment(1), vulnerability(1, severity=None))
+    assert "severity unknown (so it is in no number by severity)" in unescaped(one.sentences[0])
 
 
-# Names.
+# Names
 
 FACTS: list[Fact] = [
     deployment(1, "03-01", version="v1.2", ref="refs/tags/v1.2", sha=sha("a"), changes=[1]),
@@ -596,7 +617,7 @@ def test_what_is_not_known_names_what_is_near() -> None:
 
 @given(fact_lists())
 def test_every_id_of_whatever_history_is_explained(facts: list[Fact]) -> None:
-    """Contradicting facts, equal times, cycles of reverts, names that lead nowhere."""
+    """Contradictory facts, equal times, cycles of reverts, names that match nothing."""
     asked = case(*facts)
     listed = {change for fact in facts for change in getattr(fact, "changes", None) or ()}
     for identity in {fact.id for fact in facts} | listed:

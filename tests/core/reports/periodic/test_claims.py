@@ -1,4 +1,4 @@
-"""How a report is filed: one run claims it, its issue is known by a marker, and what people write in it stays."""
+"""Claims of report issues: one run claims a report, a marker identifies its issue, and people's text in it stays."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -25,13 +25,13 @@ from dora_metrics.core.scope import Scope
 from dora_metrics.core.windows import Window
 
 NOW = datetime(2026, 11, 23, 6, tzinfo=UTC)
-THIS = Period("weekly", "2026-W47", "week 47", "week 47, 2026", Window(NOW, NOW), NOW)
-LAST = Period("weekly", "2026-W46", "week 46", "week 46, 2026", Window(NOW, NOW), NOW - timedelta(weeks=1))
+THIS_WEEK = Period("weekly", "2026-W47", "week 47", "week 47, 2026", Window(NOW, NOW), NOW)
+LAST_WEEK = Period("weekly", "2026-W46", "week 46", "week 46, 2026", Window(NOW, NOW), NOW - timedelta(weeks=1))
 SHOP = Scope("acme/shop", "shop", "production")
 WEB = Scope("acme/shop", "web", "production")
 
 
-def entry(period: Period = THIS, *, by: str = "one", done: bool = False, **numbers: int) -> ReportClaim:
+def claim_entry(period: Period = THIS_WEEK, *, by: str = "one", done: bool = False, **numbers: int) -> ReportClaim:
     scopes = {"shop": SHOP, "web": WEB}
     issues = {report_marker(period, scopes[name]): FiledIssue(number, "d") for name, number in numbers.items()}
     return ReportClaim(period=period.name, claimed_at=NOW, claimed_by=by, done=done, filed=issues)
@@ -41,86 +41,89 @@ def claim(drawer: KindClaims, period: Period, by: str, now: datetime, *, asked: 
     return claim_report(drawer, period, by, now, is_requested=asked)
 
 
-# Claims.
+# Claims
 
 
 def test_a_report_that_nobody_has_begun_is_claimed() -> None:
-    found = claim({}, THIS, "one", NOW)
+    found = claim({}, THIS_WEEK, "one", NOW)
     assert found == ReportClaim(period="2026-W47", claimed_at=NOW, claimed_by="one")
 
 
 def test_what_another_run_has_just_claimed_is_left_to_it() -> None:
-    assert claim({"weekly": entry()}, THIS, "two", NOW + CLAIM_DURATION - timedelta(seconds=1)) is None
+    assert claim({"weekly": claim_entry()}, THIS_WEEK, "two", NOW + CLAIM_DURATION - timedelta(seconds=1)) is None
 
 
 def test_a_claim_that_led_to_nothing_passes_to_the_next_run() -> None:
-    found = claim({"weekly": entry()}, THIS, "two", NOW + CLAIM_DURATION)
+    found = claim({"weekly": claim_entry()}, THIS_WEEK, "two", NOW + CLAIM_DURATION)
     assert found == ReportClaim(period="2026-W47", claimed_at=NOW + CLAIM_DURATION, claimed_by="two")
 
 
 def test_a_claim_by_a_clock_that_is_ahead_is_one() -> None:
-    assert claim({"weekly": entry()}, THIS, "two", NOW - timedelta(seconds=3)) is None
-    assert claim({"weekly": entry()}, THIS, "two", NOW - timedelta(hours=1)) is not None
+    assert claim({"weekly": claim_entry()}, THIS_WEEK, "two", NOW - timedelta(seconds=3)) is None
+    assert claim({"weekly": claim_entry()}, THIS_WEEK, "two", NOW - timedelta(hours=1)) is not None
 
 
 def test_a_period_before_the_last_one_that_was_made_is_never_claimed() -> None:
-    assert claim({"weekly": entry(THIS, done=True)}, LAST, "two", NOW) is None
+    assert claim({"weekly": claim_entry(THIS_WEEK, done=True)}, LAST_WEEK, "two", NOW) is None
 
 
 def test_a_run_of_an_event_makes_no_first_report_and_waits_for_a_day_with_the_others() -> None:
-    assert claim({}, THIS, "one", NOW, asked=False) is None
-    drawer = {"weekly": entry(LAST, done=True)}
-    assert claim(drawer, THIS, "one", NOW + MISSED_AFTER - timedelta(seconds=1), asked=False) is None
-    assert claim(drawer, THIS, "one", NOW + MISSED_AFTER, asked=False) is not None
+    assert claim({}, THIS_WEEK, "one", NOW, asked=False) is None
+    drawer = {"weekly": claim_entry(LAST_WEEK, done=True)}
+    assert claim(drawer, THIS_WEEK, "one", NOW + MISSED_AFTER - timedelta(seconds=1), asked=False) is None
+    assert claim(drawer, THIS_WEEK, "one", NOW + MISSED_AFTER, asked=False) is not None
 
 
 def test_what_a_run_was_refused_is_free_for_one_that_somebody_started() -> None:
-    refused = msgspec.structs.replace(entry(), refused=True)
-    assert claim({"weekly": refused}, THIS, "two", NOW, asked=False) is None
-    found = claim({"weekly": refused}, THIS, "two", NOW)
+    refused = msgspec.structs.replace(claim_entry(), refused=True)
+    assert claim({"weekly": refused}, THIS_WEEK, "two", NOW, asked=False) is None
+    found = claim({"weekly": refused}, THIS_WEEK, "two", NOW)
     assert found is not None
     assert not found.refused
 
 
 def test_what_is_done_is_not_claimed_again() -> None:
-    assert claim({"weekly": entry(done=True)}, THIS, "two", NOW + timedelta(days=3)) is None
+    assert claim({"weekly": claim_entry(done=True)}, THIS_WEEK, "two", NOW + timedelta(days=3)) is None
 
 
 def test_a_new_period_remembers_the_issues_of_the_one_before() -> None:
-    found = claim({"weekly": entry(LAST, done=True, shop=12, web=13)}, THIS, "one", NOW)
+    found = claim({"weekly": claim_entry(LAST_WEEK, done=True, shop=12, web=13)}, THIS_WEEK, "one", NOW)
     assert found is not None
     assert found.before == {
-        claims.scope_key_of(report_marker(THIS, SHOP)): 12,
-        claims.scope_key_of(report_marker(THIS, WEB)): 13,
+        claims.scope_key_of(report_marker(THIS_WEEK, SHOP)): 12,
+        claims.scope_key_of(report_marker(THIS_WEEK, WEB)): 13,
     }
 
 
 def test_the_issues_of_the_last_report_are_to_be_closed_and_no_others() -> None:
-    shop, web = (claims.scope_key_of(report_marker(LAST, scope)) for scope in (SHOP, WEB))
-    older = msgspec.structs.replace(entry(LAST, done=True, web=13), before={shop: 9})
-    found = claim({"weekly": older}, THIS, "one", NOW)
+    shop, web = (claims.scope_key_of(report_marker(LAST_WEEK, scope)) for scope in (SHOP, WEB))
+    older = msgspec.structs.replace(claim_entry(LAST_WEEK, done=True, web=13), before={shop: 9})
+    found = claim({"weekly": older}, THIS_WEEK, "one", NOW)
     assert found is not None
     assert found.closing == {web: 13}
     assert complete_claim(found, {}).closing == {}
     unfinished = msgspec.structs.replace(
-        found, period=LAST.name, filed={report_marker(LAST, SHOP): FiledIssue(14, "d")}
+        found, period=LAST_WEEK.name, filed={report_marker(LAST_WEEK, SHOP): FiledIssue(14, "d")}
     )
-    after = claim({"weekly": unfinished}, THIS, "two", NOW)
+    after = claim({"weekly": unfinished}, THIS_WEEK, "two", NOW)
     assert after is not None
     assert after.closing == {web: 13, shop: 14}
 
 
 def test_a_scope_without_a_report_last_time_keeps_the_one_before() -> None:
     older = msgspec.structs.replace(
-        entry(LAST, done=True, web=13), before={claims.scope_key_of(report_marker(LAST, SHOP)): 9}
+        claim_entry(LAST_WEEK, done=True, web=13), before={claims.scope_key_of(report_marker(LAST_WEEK, SHOP)): 9}
     )
-    found = claim({"weekly": older}, THIS, "one", NOW)
+    found = claim({"weekly": older}, THIS_WEEK, "one", NOW)
     assert found is not None
     assert sorted(found.before.values()) == [9, 13]
 
 
 def test_the_cabinet_is_read_back_as_it_was_written() -> None:
-    cabinet: RepositoryClaims = {"acme/shop": {"weekly": entry(done=True, shop=12), "monthly": entry()}, "acme/web": {}}
+    cabinet: RepositoryClaims = {
+        "acme/shop": {"weekly": claim_entry(done=True, shop=12), "monthly": claim_entry()},
+        "acme/web": {},
+    }
     assert claims.decode_claims(claims.encode_claims(cabinet)) == cabinet
 
 
@@ -129,20 +132,20 @@ def test_a_cabinet_that_cannot_be_read_is_an_empty_one(text: bytes) -> None:
     assert claims.decode_claims(text) == {}
 
 
-# Markers.
+# Markers
 
 
 def test_each_scope_and_period_has_a_marker_of_its_own() -> None:
-    assert len({report_marker(period, scope) for period in (THIS, LAST) for scope in (SHOP, WEB)}) == 4
+    assert len({report_marker(period, scope) for period in (THIS_WEEK, LAST_WEEK) for scope in (SHOP, WEB)}) == 4
 
 
 @given(st.text(), st.text())
 def test_no_name_of_a_scope_breaks_out_of_the_comment(service: str, environment: str) -> None:
-    known = report_marker(THIS, Scope("acme/shop", service, environment))
+    known = report_marker(THIS_WEEK, Scope("acme/shop", service, environment))
     assert marker_in(IssueBody(known, "", "text").text_of_new_issue(None)) == known
 
 
-# Letters.
+# Issue bodies
 
 
 def test_a_new_text_replaces_ours_and_keeps_what_people_wrote_around_it() -> None:
@@ -197,7 +200,7 @@ def test_a_template_is_divided_at_its_line() -> None:
     assert split_user_section("ours only") == ("ours only", "")
 
 
-# Work that is left.
+# Remaining work
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What a report says: better or not, five metrics, what failed, what was delivered, and how much of it."""
+"""Content of a periodic report: headline, five metrics, failures, delivered changes, and their limits."""
 
 import re
 from datetime import timedelta
@@ -16,8 +16,8 @@ from support.periodic_reports import render_report, report_input
 FIRST = deployment(0, "01-02T12:00")
 
 
-def week(day: int, count: int, first: int, **fields: Any) -> list[Any]:  # noqa: ANN401
-    """So many deployments from a day of March on, six hours apart, each with a change of its own."""
+def deployments_from(day: int, count: int, first: int, **fields: Any) -> list[Any]:  # noqa: ANN401
+    """`count` deployments from a day of March on, six hours apart, each with its own change."""
     facts: list[Any] = []
     for number in range(first, first + count):
         moment = (at(f"03-{day:02}T06:00") + timedelta(hours=6 * (number - first))).isoformat()
@@ -25,11 +25,11 @@ def week(day: int, count: int, first: int, **fields: Any) -> list[Any]:  # noqa:
     return facts
 
 
-# The headline.
+# Headline
 
 
 def test_a_week_like_the_last_one_shows_no_clear_change_and_says_what_happened() -> None:
-    found = render_report(FIRST, *week(4, 3, 1), *week(11, 3, 11))
+    found = render_report(FIRST, *deployments_from(4, 3, 1), *deployments_from(11, 3, 11))
     assert found.headline == (
         "**No clear change.** 3 deployments reached production with 3 measured changes, median lead time 12 h; "
         "none is known to have failed."
@@ -50,13 +50,13 @@ def test_opposite_directions_are_joined_by_but() -> None:
             change(100 + number, "02-01"),
         )
     ]
-    assert render_report(FIRST, *week(4, 4, 1), *slow).headline.startswith("**Slower, but more often.")
+    assert render_report(FIRST, *deployments_from(4, 4, 1), *slow).headline.startswith("**Slower, but more often.")
 
 
 def test_a_failure_that_is_over_and_one_that_is_not() -> None:
     bad = incident(1, "03-11T07:00", resolved_at="03-11T08:00")
-    over = render_report(FIRST, *week(11, 3, 11), bad)
-    still = render_report(FIRST, *week(11, 3, 11), bad, incident(2, "03-11T13:00"))
+    over = render_report(FIRST, *deployments_from(11, 3, 11), bad)
+    still = render_report(FIRST, *deployments_from(11, 3, 11), bad, incident(2, "03-11T13:00"))
     assert "1 of 3 failed and was back after 2 h" in over.headline
     assert "2 of 3 failed, median recovery 2 h, 1 not over yet; 1 incident open" in still.headline
 
@@ -77,7 +77,7 @@ def test_a_week_of_failures_alone_is_no_quiet_week() -> None:
 
 
 def test_an_incident_after_the_week_is_none_of_it() -> None:
-    found = render_report(FIRST, *week(11, 1, 11), incident(7, "03-18T03:00"))
+    found = render_report(FIRST, *deployments_from(11, 1, 11), incident(7, "03-18T03:00"))
     assert "Open incidents" not in found.text
     assert "incident" not in found.headline
 
@@ -86,18 +86,20 @@ def test_the_first_week_of_all_has_nothing_to_compare_with() -> None:
     assert render_report(deployment(1, "03-12T12:00")).headline.startswith("**Nothing to compare with yet.**")
 
 
-# The table.
+# Table
 
 
 def test_few_deployments_are_told_as_counts_and_many_as_a_share_as_well() -> None:
     blamed = incident(1, "03-11T07:00", resolved_at="03-11T08:00")
-    assert render_report(FIRST, *week(11, 3, 11), blamed).row("Change failure rate")[0] == "**1 of 3**"
-    assert render_report(FIRST, *week(11, 20, 11), blamed).row("Change failure rate")[0] == "**5 % (1 of 20)**"
+    assert render_report(FIRST, *deployments_from(11, 3, 11), blamed).row("Change failure rate")[0] == "**1 of 3**"
+    assert (
+        render_report(FIRST, *deployments_from(11, 20, 11), blamed).row("Change failure rate")[0] == "**5 % (1 of 20)**"
+    )
 
 
 def test_levels_and_goals_are_read_from_ninety_days() -> None:
     aims = parse_goals({"deployment_frequency": {"target": "2/d"}, "lead_time": {"target": "1d"}})
-    found = render_report(FIRST, *week(4, 3, 1), *week(11, 3, 11), goals=aims)
+    found = render_report(FIRST, *deployments_from(4, 3, 1), *deployments_from(11, 3, 11), goals=aims)
     assert found.row("Deployments") == [
         "**3 on 1 day**",
         "3 on 1 day · no clear change",
@@ -110,17 +112,19 @@ def test_levels_and_goals_are_read_from_ninety_days() -> None:
 
 
 def test_a_quarter_is_its_own_measure() -> None:
-    found = render_report(FIRST, *week(4, 3, 1), kind="quarterly", now="04-08T06:00")
+    found = render_report(FIRST, *deployments_from(4, 3, 1), kind="quarterly", now="04-08T06:00")
     assert "| | Q1 | 91 days before | level (2023) |" in found.text
     assert "read from" not in found.text
 
 
-# What failed, and what is open.
+# Failed and open
 
 
 def test_a_failure_names_its_rule_its_evidence_and_its_end() -> None:
     url = "https://github.com/acme/shop/issues/7"
-    found = render_report(FIRST, *week(11, 1, 11), incident(7, "03-11T08:00", resolved_at="03-11T09:00", url=url))
+    found = render_report(
+        FIRST, *deployments_from(11, 1, 11), incident(7, "03-11T08:00", resolved_at="03-11T09:00", url=url)
+    )
     (line,) = found.section("What failed")
     why = f"[#\u200b7 detected 2 h after it]({url})"
     assert (
@@ -130,22 +134,22 @@ def test_a_failure_names_its_rule_its_evidence_and_its_end() -> None:
 
 def test_incidents_that_are_open_are_listed_however_old_they_are() -> None:
     found = render_report(
-        FIRST, *week(11, 1, 11), incident(7, "01-20T08:00", title="Slow since January", severity="high")
+        FIRST, *deployments_from(11, 1, 11), incident(7, "01-20T08:00", title="Slow since January", severity="high")
     )
     assert found.section("Open incidents") == ["- Slow since January, high, since Sat 20 Jan, 08:00"]
 
 
 def test_where_nothing_failed_there_is_no_such_section() -> None:
-    assert "What failed" not in render_report(FIRST, *week(11, 1, 11)).text
+    assert "What failed" not in render_report(FIRST, *deployments_from(11, 1, 11)).text
 
 
 def test_vulnerabilities_of_the_week_are_one_sentence() -> None:
-    found = render_report(FIRST, *week(11, 1, 11), vulnerability(1, "03-12"))
+    found = render_report(FIRST, *deployments_from(11, 1, 11), vulnerability(1, "03-12"))
     assert "\nSecurity: 1 detected, 1 of them open (high).\n" in found.text
-    assert "Security" not in render_report(FIRST, *week(11, 1, 11), vulnerability(1, "03-02")).text
+    assert "Security" not in render_report(FIRST, *deployments_from(11, 1, 11), vulnerability(1, "03-02")).text
 
 
-# What was delivered.
+# Delivered
 
 
 def test_deployments_are_listed_with_the_changes_they_were_the_first_to_bring() -> None:
@@ -177,7 +181,7 @@ def test_a_hostile_title_is_text(title: str) -> None:
     assert not re.search(r"@\w|#1|<img|(?<!\\)\||(?<!\\)\[|www\.x", line.removeprefix("  - #2 "))
 
 
-# Room.
+# Size limits
 
 
 def test_two_thousand_deployments_fit_and_what_is_left_out_is_said() -> None:
@@ -197,18 +201,18 @@ def test_two_thousand_deployments_fit_and_what_is_left_out_is_said() -> None:
 
 
 def test_what_fits_is_whole_and_nothing_is_said_of_it() -> None:
-    assert "not whole" not in render_report(FIRST, *week(11, 20, 11)).text
+    assert "not whole" not in render_report(FIRST, *deployments_from(11, 20, 11)).text
 
 
 def test_letters_that_take_two_units_count_twice() -> None:
     assert utf16_length("🚀") == 2
 
 
-# Months and quarters.
+# Months and quarters
 
 
 def test_a_month_proposes_action_items_below_the_line_that_is_never_written_over() -> None:
-    facts = [FIRST, *week(4, 3, 1), *(incident(n, f"03-04T{6 * n + 1:02}:00") for n in (1, 2, 3))]
+    facts = [FIRST, *deployments_from(4, 3, 1), *(incident(n, f"03-04T{6 * n + 1:02}:00") for n in (1, 2, 3))]
     found = render_report(*facts, kind="monthly", now="04-01T06:00", goals=parse_goals({"lead_time": {"target": "1h"}}))
     assert "Action items" not in found.text
     assert "- **Lead time for changes**: at most 1 h: " in found.text
@@ -218,19 +222,21 @@ def test_a_month_proposes_action_items_below_the_line_that_is_never_written_over
 
 def test_a_quarter_reviews_its_goals() -> None:
     aims = parse_goals({"lead_time": {"target": "1h"}})
-    with_goals = render_report(FIRST, *week(4, 3, 1), kind="quarterly", now="04-01T06:00", goals=aims)
-    without = render_report(FIRST, *week(4, 3, 1), kind="quarterly", now="04-01T06:00")
+    with_goals = render_report(FIRST, *deployments_from(4, 3, 1), kind="quarterly", now="04-01T06:00", goals=aims)
+    without = render_report(FIRST, *deployments_from(4, 3, 1), kind="quarterly", now="04-01T06:00")
     assert with_goals.section("Goals")[0].startswith("- **Lead time for changes**: at most 1 h: 11 h to go")
     assert "keep, raise or drop it" in with_goals.issue_body.user_section
     assert without.section("Goals")[0].startswith("None is set.")
 
 
-# Templates of the user's.
+# The user's templates
 
 
 def test_a_template_of_ones_own_may_take_what_it_likes() -> None:
     found = render_report(
-        FIRST, *week(11, 3, 11), text='{{ report.title }}\n{% include "chart.md.j2" %}\n<!-- yours -->\nNotes:'
+        FIRST,
+        *deployments_from(11, 3, 11),
+        text='{{ report.title }}\n{% include "chart.md.j2" %}\n<!-- yours -->\nNotes:',
     )
     assert found.headline == "Delivery report · acme/shop · week 11, 2024"
     assert "xychart-beta" in found.text
@@ -251,10 +257,10 @@ def test_a_template_of_ones_own_may_take_what_it_likes() -> None:
 )
 def test_a_template_that_cannot_be_used_says_why(text: str, why: str) -> None:
     with pytest.raises(TemplateError, match=re.escape(why)):
-        render_report(FIRST, *week(11, 1, 11), text=text)
+        render_report(FIRST, *deployments_from(11, 1, 11), text=text)
 
 
-# Which scopes.
+# Scopes
 
 
 def test_a_scope_without_anything_for_ninety_days_is_not_reported_on() -> None:
@@ -270,5 +276,5 @@ def test_the_title_names_a_service_where_it_is_not_simply_the_repository() -> No
 
 
 def test_the_same_facts_make_the_same_report_at_any_time_of_the_week() -> None:
-    facts = [FIRST, *week(4, 3, 1), *week(11, 3, 11), incident(7, "03-11T08:00")]
+    facts = [FIRST, *deployments_from(4, 3, 1), *deployments_from(11, 3, 11), incident(7, "03-11T08:00")]
     assert render_report(*facts).issue_body == render_report(*facts, now="03-22T23:00").issue_body

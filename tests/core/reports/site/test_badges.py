@@ -1,4 +1,4 @@
-"""Badges: where they lie, what they say, how they are coloured."""
+"""Badges: their paths, texts and colours."""
 
 import re
 from pathlib import Path
@@ -21,13 +21,13 @@ from support.facts import change, deployment, incident, results_of
 METRICS = ["change_failure_rate", "deployment_frequency", "lead_time", "overall", "recovery_time", "rework_rate"]
 
 
-def said(found: dict[str, Badge]) -> dict[str, str]:
-    return {path.removeprefix("badges/").removesuffix(".json"): badge.message for path, badge in found.items()}
+def badge_texts(badges: dict[str, Badge]) -> dict[str, str]:
+    return {path.removeprefix("badges/").removesuffix(".json"): badge.message for path, badge in badges.items()}
 
 
 def test_a_scope_has_a_badge_for_each_metric_and_one_for_all() -> None:
     shop = results_of(deployment(1, "03-01"), change(7, "03-04"), deployment(2, "03-05", changes=[7]))
-    assert said(build_badges(shop)) == {
+    assert badge_texts(build_badges(shop)) == {
         "deployment_frequency": "2 a month",
         "lead_time": "1 d",
         "change_failure_rate": "0 %",
@@ -38,7 +38,7 @@ def test_a_scope_has_a_badge_for_each_metric_and_one_for_all() -> None:
 
 
 def test_a_badge_is_what_shields_reads() -> None:
-    """https://shields.io/badges/endpoint-badge: `schemaVersion` is 1, `label`, `message` and `color` are texts."""
+    """https://shields.io/badges/endpoint-badge: `schemaVersion` is 1; `label`, `message` and `color` are strings."""
     (badge,) = (one for path, one in build_badges(results_of(deployment(1))).items() if path == "badges/lead_time.json")
     assert badge == Badge(schema_version=1, label="lead time for changes", message="no data", color="lightgrey")
     assert badge.__struct_encode_fields__ == ("schemaVersion", "label", "message", "color")
@@ -83,7 +83,7 @@ def test_without_a_benchmark_values_are_blue_and_there_is_no_overall() -> None:
 
 def test_before_the_first_deployment_every_badge_has_its_file_without_a_value() -> None:
     found = build_badges(results_of())
-    assert sorted(said(found)) == METRICS
+    assert sorted(badge_texts(found)) == METRICS
     assert {(one.message, one.color) for one in found.values()} == {("no data", "lightgrey")}
     assert found["badges/overall.json"].label == "DORA"
     assert found.keys() == build_badges(results_of(deployment(1))).keys()

@@ -1,4 +1,4 @@
-"""The definitions on the page are those that its numbers were computed with."""
+"""The page shows the definitions that its numbers were computed with."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from dora_metrics.core.reports.sections import METRIC_TITLES
 from dora_metrics.core.reports.site.cards import metric_definitions
 
 
-def said(policy: Policy) -> dict[str, str]:
+def definition_texts(policy: Policy) -> dict[str, str]:
     return {one.metric: f"{one.meaning} {one.reading}" for one in metric_definitions(policy)}
 
 
@@ -22,16 +22,19 @@ def test_each_metric_has_one_under_its_own_name() -> None:
     [("first-commit", "From a change's first commit"), ("merged", "From the merge"), ("commit", "From each commit")],
 )
 def test_lead_time_starts_where_the_setting_says(start: str, words: str) -> None:
-    assert said(Policy(lead_time_start=start))["lead_time"].startswith(words)
+    assert definition_texts(Policy(lead_time_start=start))["lead_time"].startswith(words)
 
 
 def test_the_rules_are_those_that_are_on_with_their_windows() -> None:
     few = Policy(failure_rules=frozenset({"rollback", "incident"}), incident_window=timedelta(hours=6))
     assert (
-        "One failed if it was rolled back or an incident began within 6 h after it." in said(few)["change_failure_rate"]
+        "One failed if it was rolled back or an incident began within 6 h after it."
+        in definition_texts(few)["change_failure_rate"]
     )
     one = Policy(failure_rules=frozenset({"explicit"}), count_failed_runs=True)
-    assert "and of runs that failed before they did" in said(one)["change_failure_rate"]
-    assert "One failed if an incident names it or its run failed." in said(one)["change_failure_rate"]
+    assert "and of runs that failed before they did" in definition_texts(one)["change_failure_rate"]
+    assert "One failed if an incident names it or its run failed." in definition_texts(one)["change_failure_rate"]
     none = Policy(failure_rules=frozenset())
-    assert "All rules that mark a deployment as failed are switched off." in said(none)["change_failure_rate"]
+    assert (
+        "All rules that mark a deployment as failed are switched off." in definition_texts(none)["change_failure_rate"]
+    )

@@ -1,17 +1,15 @@
-"""What the page is made from: the numbers of the answer in words, the facts behind them, all within a budget."""
+"""The page's data: texts of the numbers, the facts behind them, all within a size limit."""
 
 import re
 from datetime import timedelta
 
 import msgspec
-import pytest
 from hypothesis import given, settings
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.reports.sections import METRIC_TITLES
-from dora_metrics.core.reports.site import page as module
 from dora_metrics.core.reports.site.evidence import script_safe_json
 from dora_metrics.core.reports.site.feeds import weeks_of_all_scopes
 from dora_metrics.core.reports.site.model import DeploymentEntry, MetricCard, PageData, ScopeEntry, ScopeInWindow
@@ -25,20 +23,20 @@ from support.strategies import fact_lists
 LARGEST_PAGE = 1_500_000
 
 
-def made(numbers: Results) -> PageData:
-    return build_page(numbers, weeks_of_all_scopes(numbers))
+def make_page(numbers: Results, **limits: int) -> PageData:
+    return build_page(numbers, weeks_of_all_scopes(numbers), **limits)
 
 
 def scope_of(numbers: Results) -> ScopeEntry:
-    (scope,) = made(numbers).scopes
+    (scope,) = make_page(numbers).scopes
     return scope
 
 
-def card(numbers: Results, metric: str, window: int = 0) -> MetricCard:
+def card_of(numbers: Results, metric: str, window: int = 0) -> MetricCard:
     return scope_of(numbers).windows[window].cards[list(METRIC_TITLES).index(metric)]
 
 
-def within(scope: ScopeEntry, span: ScopeInWindow) -> list[DeploymentEntry]:
+def deployments_within(scope: ScopeEntry, span: ScopeInWindow) -> list[DeploymentEntry]:
     start, end = span.deployments
     return scope.deployments[start - scope.first : end - scope.first]
 
@@ -48,34 +46,36 @@ def within(scope: ScopeEntry, span: ScopeInWindow) -> list[DeploymentEntry]:
 
 def test_the_windows_are_that_of_the_settings_and_the_usual_ones_once_each() -> None:
     old = deployment(1, "2023-01-01")
-    assert [one.key for one in made(results_of(old, window="7d")).windows] == ["7d", "30d", "90d", "365d", "all"]
-    assert [one.key for one in made(results_of(old, window="90d")).windows] == ["90d", "30d", "365d", "all"]
-    labels = [one.label for one in made(results_of(old)).windows]
+    assert [one.key for one in make_page(results_of(old, window="7d")).windows] == ["7d", "30d", "90d", "365d", "all"]
+    assert [one.key for one in make_page(results_of(old, window="90d")).windows] == ["90d", "30d", "365d", "all"]
+    labels = [one.label for one in make_page(results_of(old)).windows]
     assert labels == ["2024-03-01 – 2024-04-01", "30 days", "90 days", "365 days", "all"]
 
 
 def test_before_the_first_deployment_there_is_no_window_for_all() -> None:
-    assert [one.key for one in made(results_of(incident(1), window="30d")).windows] == ["30d"]
+    assert [one.key for one in make_page(results_of(incident(1), window="30d")).windows] == ["30d"]
 
 
 def test_a_window_that_begins_before_a_scopes_first_known_deployment_is_not_offered() -> None:
     shop, web = deployment(1, "2023-12-01"), deployment(2, "03-02", service="web")
-    found = made(results_of(shop, deployment(3, "03-20"), web, window="7d"))
+    found = make_page(results_of(shop, deployment(3, "03-20"), web, window="7d"))
     keys = {one.name: [found.windows[span.window].key for span in one.windows] for one in found.scopes}
     assert keys == {"production": ["7d", "30d", "90d", "all"], "web · production": ["7d", "30d", "all"]}
 
 
 def test_where_all_time_holds_nothing_yet_there_is_a_window_all_the_same() -> None:
-    assert [one.key for one in made(results_of(incident(1), window="all")).windows] == ["30d"]
-    assert [one.key for one in made(results_of(deployment(1, "04-01"), window="all", now="04-01")).windows] == ["30d"]
+    assert [one.key for one in make_page(results_of(incident(1), window="all")).windows] == ["30d"]
+    assert [one.key for one in make_page(results_of(deployment(1, "04-01"), window="all", now="04-01")).windows] == [
+        "30d"
+    ]
 
 
 def test_the_settings_window_is_always_there_and_says_since_when_its_deployments_are_known() -> None:
     numbers = results_of(deployment(1, "03-20"), deployment(2, "03-21"), window="30d")
-    assert [one.key for one in made(numbers).windows] == ["30d", "all"]
-    assert card(numbers, "deployment_frequency").n == "2 deployments on 2 days, known since 2024-03-20"
-    assert card(numbers, "deployment_frequency", 1).n == "2 deployments on 2 days"
-    assert card(numbers, "lead_time").n == ""
+    assert [one.key for one in make_page(numbers).windows] == ["30d", "all"]
+    assert card_of(numbers, "deployment_frequency").n == "2 deployments on 2 days, known since 2024-03-20"
+    assert card_of(numbers, "deployment_frequency", 1).n == "2 deployments on 2 days"
+    assert card_of(numbers, "lead_time").n == ""
 
 
 def test_each_window_has_the_numbers_that_the_answer_has_for_it() -> None:
@@ -86,24 +86,24 @@ def test_each_window_has_the_numbers_that_the_answer_has_for_it() -> None:
         incident(1, "03-20T01:00"),
     ]
     numbers = results_of(*facts, window="30d")
-    for place, window in enumerate(made(numbers).windows):
+    for place, window in enumerate(make_page(numbers).windows):
         found = metrics_of(*facts, window=window.key)
-        rate = card(numbers, "change_failure_rate", place)
+        rate = card_of(numbers, "change_failure_rate", place)
         assert rate.n == f"{found.change_failure_rate.failed} of {found.change_failure_rate.deployments}"
-        assert card(numbers, "deployment_frequency", place).n.startswith(
+        assert card_of(numbers, "deployment_frequency", place).n.startswith(
             f"{found.deployment_frequency.deployments} deployment"
         )
 
 
 def test_no_data_has_a_reason_and_nothing_else() -> None:
-    found = card(results_of(deployment(1)), "lead_time")
+    found = card_of(results_of(deployment(1)), "lead_time")
     assert found == MetricCard(value="–", reason="the first known deployment only bounds the next one", before="–")
 
 
 def test_a_card_says_what_the_answer_says() -> None:
     daily = (deployment(n, f"03-{n:02}") for n in range(1, 31))
     numbers = results_of(deployment(100, "01-05"), *daily, window="30d")
-    found = card(numbers, "deployment_frequency")
+    found = card_of(numbers, "deployment_frequency")
     assert (found.value, found.level, found.rank) == ("6.8 a week", "high, could be up to elite", 3)
     assert (found.interval, found.n) == ("4.5 a week to 1.4 a day", "29 deployments on 29 days")
     assert (found.before, found.verdict) == ("1 a month", "better")
@@ -113,7 +113,7 @@ def test_a_card_says_what_the_answer_says() -> None:
 def test_levels_of_ones_own_are_ranked_from_the_lowest_to_the_highest() -> None:
     levels = [["gold", 2], ["silver", 1], ["bronze", 0.1], ["tin", 0.001], ["none", None]]
     ranks = [
-        card(
+        card_of(
             results_of(*facts, benchmark=custom_benchmark({"deployment_frequency": levels})), "deployment_frequency"
         ).rank
         for many in (70, 40, 10, 1)
@@ -125,7 +125,7 @@ def test_levels_of_ones_own_are_ranked_from_the_lowest_to_the_highest() -> None:
 def test_every_scope_has_a_key_of_its_own_whatever_its_names() -> None:
     names = [("x/y", "production"), ("x", "production/y"), ("x%2Fy", "production"), ("", "production/x"), ("x", "prod")]
     facts = [deployment(n, service=service, environment=name) for n, (service, name) in enumerate(names)]
-    found = [scope.key for scope in made(results_of(*facts)).scopes]
+    found = [scope.key for scope in make_page(results_of(*facts)).scopes]
     assert len(set(found)) == len(found) == 5
     assert "acme/shop/x/prod" in found
 
@@ -191,7 +191,7 @@ def test_what_a_window_counts_is_what_lies_in_its_span() -> None:
     facts = [deployment(n, f"03-{n:02}") for n in range(1, 29)]
     numbers = results_of(*facts, incident(1, "03-10T01:00"), window="7d", now="03-28T12:00")
     scope = scope_of(numbers)
-    assert len(within(scope, scope.windows[0])) == 7
+    assert len(deployments_within(scope, scope.windows[0])) == 7
     assert scope.weeks
     assert [
         end - start for start, end in zip(scope.weeks.at, scope.weeks.at[1:], strict=False)
@@ -211,9 +211,9 @@ def test_failed_runs_that_count_in_the_failure_rate_are_no_deployments_of_a_week
 @given(fact_lists())
 def test_for_any_facts_what_is_listed_is_what_was_counted(facts: list[Fact]) -> None:
     numbers = results_of(*facts, window="30d")
-    for scope in made(numbers).scopes:
+    for scope in make_page(numbers).scopes:
         for span in scope.windows:
-            mine, cards = within(scope, span), span.cards
+            mine, cards = deployments_within(scope, span), span.cards
             assert len([one for one in mine if one.failed]) == int(
                 cards[2].n.split(" ")[0] if cards[2].n[:1].isdigit() else 0
             )
@@ -226,7 +226,9 @@ def test_for_any_facts_what_is_listed_is_what_was_counted(facts: list[Fact]) -> 
 # --- Size
 
 
-def daily(days: int, repository: str = "acme/shop", title: str = "Make the basket keep its contents") -> list[Fact]:
+def daily_deployments(
+    days: int, repository: str = "acme/shop", title: str = "Make the basket keep its contents"
+) -> list[Fact]:
     """A deployment a day with two changes, up to now."""
     facts: list[Fact] = []
     name = repository.partition("/")[2]
@@ -252,33 +254,41 @@ def daily(days: int, repository: str = "acme/shop", title: str = "Make the baske
 
 
 def test_five_years_of_daily_deployments_are_all_there_and_within_the_budget() -> None:
-    numbers = results_of(*daily(1826))
+    numbers = results_of(*daily_deployments(1826))
     scope = scope_of(numbers)
     assert (scope.first, len(scope.deployments)) == (0, 1826)
     assert len(publish.page_html(numbers).encode()) < LARGEST_PAGE
 
 
-def test_where_there_is_no_room_the_oldest_deployments_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_DATA_BYTES", 60_000)
-    scope = scope_of(results_of(*daily(600)))
+def test_where_there_is_no_room_the_oldest_deployments_are_left_out() -> None:
+    (scope,) = make_page(results_of(*daily_deployments(600)), max_data_bytes=60_000).scopes
     assert scope.first + len(scope.deployments) == 600
     assert 0 < scope.first < 600
     assert scope.deployments[-1].name == "v1.599.0"
 
 
+def test_only_the_newest_weeks_are_on_the_page() -> None:
+    numbers = results_of(*daily_deployments(100))
+    (whole,) = make_page(numbers).scopes
+    (short,) = make_page(numbers, max_weeks=5).scopes
+    assert whole.weeks is not None
+    assert short.weeks is not None
+    assert short.weeks.deployments == whole.weeks.deployments[-5:]
+
+
 def test_five_hundred_scopes_and_hostile_texts_stay_within_the_budget() -> None:
-    many = [fact for n in range(520) for fact in daily(3, f"acme/service-{n}", "<" * 300)]
+    many = [fact for n in range(520) for fact in daily_deployments(3, f"acme/service-{n}", "<" * 300)]
     many += [
         incident(n, "03-31T01:00", repository=f"acme/service-{n}", service=f"service-{n}", title="<" * 300)
         for n in range(520)
     ]
-    found = made(results_of(*many))
+    found = make_page(results_of(*many))
     assert (len(found.scopes), found.more) == (500, 20)
     assert len(publish.page_html(results_of(*many)).encode()) < LARGEST_PAGE
 
 
 def test_no_text_makes_the_page_larger_than_its_budget() -> None:
-    facts = daily(900, title="\u2028<&>" * 80)
+    facts = daily_deployments(900, title="\u2028<&>" * 80)
     assert len(publish.page_html(results_of(*facts)).encode()) < LARGEST_PAGE
 
 
@@ -286,13 +296,13 @@ def test_no_text_makes_the_page_larger_than_its_budget() -> None:
 
 
 def test_the_page_differs_only_in_its_time_when_nothing_has_changed() -> None:
-    facts = daily(30)
+    facts = daily_deployments(30)
     one, other = (publish.page_html(results_of(*order, now="04-01")) for order in (facts, facts[::-1]))
     assert one == other
 
 
 def test_what_is_always_the_same_comes_before_what_changes() -> None:
-    html = publish.page_html(results_of(*daily(3)))
+    html = publish.page_html(results_of(*daily_deployments(3)))
     assert html.index("Chart.js v4") < html.index('id="data"')
     assert html.index("Released under the MIT License") < html.index('id="data"')
 
@@ -307,9 +317,11 @@ def test_every_style_and_script_is_allowed_by_its_hash() -> None:
 
 
 def test_the_data_are_those_that_the_page_reads_by_place() -> None:
-    """data.js names the fields of what comes without names."""
+    """data.js names the fields of arrays that have no names."""
     script = load_template("page/data.js")
     for kind, name in ((ScopeInWindow, "WINDOW_FIELDS"), (MetricCard, "CARD_FIELDS")):
         (written,) = re.findall(rf"const {name} = \[(.*?)\];", script, re.DOTALL)
         assert re.findall(r'"(\w+)"', written) == list(kind.__struct_fields__)
-    assert msgspec.json.decode(script_safe_json(msgspec.json.encode(made(results_of(*daily(3))))).encode())
+    assert msgspec.json.decode(
+        script_safe_json(msgspec.json.encode(make_page(results_of(*daily_deployments(3))))).encode()
+    )

@@ -1,11 +1,9 @@
-"""history.json: every week of a scope's life."""
+"""history.json: every week of each scope."""
 
 import json
 
 import jsonschema  # type: ignore[import-untyped]
-import pytest
 
-from dora_metrics.core.reports.site import feeds as module
 from dora_metrics.core.reports.site.feeds import build_weekly_history, max_weeks_per_scope, weeks_of_all_scopes
 from dora_metrics.pipeline.publish import site_files
 from dora_metrics.schemas import schemas
@@ -56,11 +54,10 @@ def test_a_deployment_of_tomorrow_has_no_weeks_yet() -> None:
     assert [scope.weeks for scope in build_weekly_history(shop, weeks_of_all_scopes(shop)).scopes] == [[]]
 
 
-def test_of_many_scopes_only_the_newest_weeks_are_kept_and_that_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_WEEKS", 60)
+def test_of_many_scopes_only_the_newest_weeks_are_kept_and_that_is_said() -> None:
     facts = [deployment(1, "2023-01-10"), deployment(2, "2023-06-10", service="web"), deployment(3, "03-20")]
     shop = results_of(*facts)
-    found = build_weekly_history(shop, weeks_of_all_scopes(shop))
+    found = build_weekly_history(shop, weeks_of_all_scopes(shop, 60), 60)
     assert [len(scope.weeks) for scope in found.scopes] == [30, 30]
     assert found.scopes[0].weeks[-1].week == "2024-W13"
     assert found.notes == [

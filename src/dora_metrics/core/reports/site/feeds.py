@@ -70,15 +70,15 @@ def recorded_period(history: ScopeHistory, results: Results) -> Window:
     return Window(min(max(history.first_deployment_at or results.now, EPOCH), results.now), results.now)
 
 
-def weeks_of_all_scopes(results: Results) -> WeeksByScope:
+def weeks_of_all_scopes(results: Results, max_total_weeks: int = MAX_WEEKS) -> WeeksByScope:
     """Summarise the weeks of each scope; only the newest ones if there are too many in all."""
-    max_weeks = max_weeks_per_scope(len(results.evaluation.histories))
+    max_weeks = max_weeks_per_scope(len(results.evaluation.histories), max_total_weeks)
     return {history.scope: _weeks_of_scope(history, results, max_weeks) for history in results.evaluation.histories}
 
 
-def max_weeks_per_scope(scope_count: int) -> int:
+def max_weeks_per_scope(scope_count: int, max_total_weeks: int = MAX_WEEKS) -> int:
     """Return how many weeks each of `scope_count` scopes may have."""
-    return max(MIN_WEEKS_PER_SCOPE, MAX_WEEKS // max(1, scope_count))
+    return max(MIN_WEEKS_PER_SCOPE, max_total_weeks // max(1, scope_count))
 
 
 def _weeks_of_scope(history: ScopeHistory, results: Results, max_weeks: int) -> list[Week]:
@@ -92,9 +92,11 @@ def last_touched_weeks(history: ScopeHistory, results: Results, window: Window, 
     return list(iso_weeks(shortened, results.policy.zone, results.now, history.first_deployment_at))[-max_weeks:]
 
 
-def build_weekly_history(results: Results, weeks_by_scope: WeeksByScope) -> WeeklyHistory:
+def build_weekly_history(
+    results: Results, weeks_by_scope: WeeksByScope, max_total_weeks: int = MAX_WEEKS
+) -> WeeklyHistory:
     """Build the content of `history.json`."""
-    max_weeks = max_weeks_per_scope(len(weeks_by_scope))
+    max_weeks = max_weeks_per_scope(len(weeks_by_scope), max_total_weeks)
     return WeeklyHistory(
         generated_at=results.document.generated_at,
         timezone=results.document.timezone,

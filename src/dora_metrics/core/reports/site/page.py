@@ -82,7 +82,9 @@ class PageScope:
     is_full: bool
 
 
-def build_page(results: Results, series: WeeksByScope) -> PageData:
+def build_page(
+    results: Results, series: WeeksByScope, *, max_data_bytes: int = MAX_DATA_BYTES, max_weeks: int = MAX_PAGE_WEEKS
+) -> PageData:
     """Build the data of the page. `series` has the weeks of each scope."""
     links = LinkTable()
     scopes_with_metrics = scopes_latest_first(results)
@@ -91,13 +93,18 @@ def build_page(results: Results, series: WeeksByScope) -> PageData:
         for number, (history, scope_metrics) in enumerate(scopes_with_metrics[:MAX_PAGE_SCOPES])
     ]
     has_several_repositories = len({history.scope.repository for history, _ in scopes_with_metrics}) > 1
+    weeks_per_scope = max_weeks // max(1, min(MAX_FULL_SCOPES, len(results.evaluation.histories)))
     entries = [
         _scope_entry(
-            page_scope, results, series[page_scope.history.scope], links, with_repository=has_several_repositories
+            page_scope,
+            results,
+            series[page_scope.history.scope][-weeks_per_scope if page_scope.is_full else -WEEKS_IN_BRIEF :],
+            links,
+            with_repository=has_several_repositories,
         )
         for page_scope in page_scopes
     ]
-    bytes_left = MAX_DATA_BYTES - links.size_bytes - sum(_size_bytes(entry) + 1 for entry in entries)
+    bytes_left = max_data_bytes - links.size_bytes - sum(_size_bytes(entry) + 1 for entry in entries)
     entries = _with_evidence(entries, page_scopes, results.now, bytes_left)
     return PageData(
         title=_title(results),
@@ -124,7 +131,6 @@ def _scope_entry(
 ) -> ScopeEntry:
     """Build the entry of a scope, still without evidence."""
     history, scope = page_scope.history, page_scope.history.scope
-    max_weeks = MAX_PAGE_WEEKS // max(1, min(MAX_FULL_SCOPES, len(results.evaluation.histories)))
     service_part = () if scope.service == default_service(scope.repository) else (scope.service,)
     parts = (*((scope.repository,) if with_repository else ()), *service_part, scope.environment)
     return ScopeEntry(
@@ -133,7 +139,7 @@ def _scope_entry(
         link=links.link_to(repository_url(history)),
         windows=list(_entries_by_window(page_scope, results, _offered_windows(results))),
         brief=not page_scope.is_full,
-        weeks=week_series(history, series[-max_weeks if page_scope.is_full else -WEEKS_IN_BRIEF :], results),
+        weeks=week_series(history, series, results),
     )
 
 
