@@ -1,4 +1,4 @@
-"""DESIGN §4: `compute`, from bytes and flags to a document, or to all problems at once."""
+"""`compute`: from bytes and flags to the numbers, or to every problem at once."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""DEFINITIONS §5: rounding happens only on display, in one place."""
+"""Numbers and times as words: rounded only here (docs/definitions.md, "Statistics")."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo

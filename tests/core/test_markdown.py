@@ -1,4 +1,4 @@
-"""DESIGN §9: untrusted text in Markdown."""
+"""Untrusted text in Markdown (docs/architecture.md, "Untrusted text")."""
 
 import html
 import re

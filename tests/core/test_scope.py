@@ -1,4 +1,4 @@
-"""DEFINITIONS §1: scope, production, service, environment, order of deployments."""
+"""Scope, production, service, environment, order of deployments (docs/definitions.md, "Words")."""
 
 from typing import Any
 

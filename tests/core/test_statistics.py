@@ -1,4 +1,4 @@
-"""DEFINITIONS §5: our formulas compared with numpy, scipy and statsmodels."""
+"""Statistics (docs/definitions.md), compared with numpy, scipy and statsmodels."""
 
 import math
 import random

@@ -1,4 +1,4 @@
-"""DEFINITIONS §5: trends over weekly values compared with scipy and with counting every order."""
+"""Trends over weekly values, compared with scipy and with a count of every order (docs/definitions.md)."""
 
 import random
 from itertools import permutations

@@ -1,4 +1,4 @@
-"""DEFINITIONS §1: windows, and what belongs to them."""
+"""What a window is, and which times belong to it (docs/definitions.md, "Words")."""
 
 from datetime import timedelta
 from zoneinfo import ZoneInfo

@@ -1,4 +1,4 @@
-"""The endpoint: what is posted, how it is signed, and that nothing is lost (DESIGN §8).
+"""The endpoint: what is posted, how it is signed, and that nothing is lost on the way (docs/endpoint.md).
 
 Facts that were not acknowledged wait in the ledger's outbox and are sent with the next run, oldest first: at
 least once, however a run ends.

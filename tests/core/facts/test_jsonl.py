@@ -1,4 +1,4 @@
-"""DESIGN §2: one fact per line, and the errors of invalid lines."""
+"""Facts as JSON Lines: one fact a line, and the problem that is reported for an invalid line."""
 
 import json
 from typing import Any

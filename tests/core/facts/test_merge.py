@@ -1,4 +1,4 @@
-"""DESIGN §2: a fact's state is its record with the greatest (observed_at, canonical JSON)."""
+"""The state of a fact is its record with the greatest (observed_at, canonical JSON)."""
 
 import json
 from io import BytesIO

@@ -1,4 +1,4 @@
-"""DEFINITIONS §2.3 and §3: the denominator, `health-check`, `failed-run`, and the order of the rules."""
+"""Change failure rate: its denominator, the rules `health-check` and `failed-run`, and the order of rules."""
 
 import itertools
 

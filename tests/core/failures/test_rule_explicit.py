@@ -1,4 +1,4 @@
-"""DEFINITIONS §3, rule `explicit`: an incident or a deployment names what failed."""
+"""Rule `explicit`: an incident or a deployment names what failed."""
 
 from typing import Any
 

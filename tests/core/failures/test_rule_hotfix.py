@@ -1,4 +1,4 @@
-"""DEFINITIONS §3, rule `hotfix`: a hotfix follows soon after a deployment."""
+"""Rule `hotfix`: a hotfix is deployed soon after a deployment."""
 
 from datetime import timedelta
 from typing import Any

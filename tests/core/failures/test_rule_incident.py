@@ -1,4 +1,4 @@
-"""DEFINITIONS §3, rule `incident`: an incident that names nothing is attributed to the latest deployment before it."""
+"""Rule `incident`: an incident that names no deployment is attributed to the latest one before it."""
 
 from datetime import timedelta
 from typing import Any

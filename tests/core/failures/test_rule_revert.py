@@ -1,4 +1,4 @@
-"""DEFINITIONS §3, rule `revert`: a change reverts what an earlier deployment delivered."""
+"""Rule `revert`: a change reverts what an earlier deployment delivered."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""DEFINITIONS §3, rule `rollback`: a sha is deployed again."""
+"""Rule `rollback`: an earlier sha is deployed again."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""DEFINITIONS §5: two windows are compared by statistical tests; "no clear change" is the default."""
+"""Two windows are compared by statistical tests; the default is "no clear change" (docs/definitions.md)."""
 
 from typing import Any
 

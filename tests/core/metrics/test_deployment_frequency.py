@@ -1,4 +1,4 @@
-"""DEFINITIONS §2.1: deployment frequency."""
+"""Deployment frequency (docs/definitions.md, "The five metrics")."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def test_only_successes_count() -> None:
 
 
 def test_it_is_shown_per_day_and_per_week_without_rounding() -> None:
-    """Trap 13 of §3: 9 in 30 days are 2.1 a week, not 2."""
+    """9 in 30 days are 2.1 a week, not 2."""
     found = metrics_of(*(deployment(n, f"03-{n + 1:02}") for n in range(1, 10)), window="30d").deployment_frequency
     assert (found.deployments, found.deployment_days) == (9, 9)
     assert found.per_day == 0.3

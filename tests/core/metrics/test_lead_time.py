@@ -1,4 +1,4 @@
-"""DEFINITIONS §2.2: lead time for changes."""
+"""Lead time for changes (docs/definitions.md, "The five metrics")."""
 
 from typing import Any
 

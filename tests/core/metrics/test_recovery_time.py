@@ -1,4 +1,4 @@
-"""DEFINITIONS §2.4: failed deployment recovery time."""
+"""Failed deployment recovery time (docs/definitions.md, "The five metrics")."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""DEFINITIONS §2.5: deployments made to repair production."""
+"""Rework rate: deployments made to repair production (docs/definitions.md, "The five metrics")."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""DEFINITIONS §2.6: vulnerabilities, reported next to the five metrics."""
+"""Vulnerabilities, which are counted in addition to the five metrics (docs/security-metrics.md)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""DEFINITIONS §1: ISO weeks, complete and partial."""
+"""Numbers by ISO week, complete and partial (docs/definitions.md, "Words")."""
 
 import pytest
 

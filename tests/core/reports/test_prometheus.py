@@ -1,4 +1,4 @@
-"""The Prometheus text: correct, well named, complete, and usable with `increase()` (DESIGN §7).
+"""The Prometheus text: exact, well named, complete, and fit for `increase()` (docs/prometheus.md).
 
 promtool checks part of it; the lint here checks the rest. One small set of facts is counted by hand, and properties
 hold what counters and histograms guarantee.
@@ -295,7 +295,7 @@ def test_counters_and_only_counters_end_in_total_and_nothing_is_created() -> Non
     assert {kind for kind, _ in samples} == {"counter", "gauge", "histogram"}
 
 
-def test_the_families_are_those_of_the_design() -> None:
+def test_these_families_are_exported() -> None:
     counters = {"deployments", "deployment_failures", "rework_deployments", "pipeline_failures", "changes", "incidents"}
     histograms = {"lead_time", "recovery_time", "incident_restore", "deployment_duration", "vulnerability_remediation"}
     gauges = {

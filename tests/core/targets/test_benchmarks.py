@@ -1,4 +1,4 @@
-"""DEFINITIONS §4: levels, custom benchmarks, overall level."""
+"""Levels, custom benchmarks and the overall level (docs/definitions.md, "Levels")."""
 
 import math
 from datetime import timedelta

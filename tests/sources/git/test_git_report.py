@@ -1,4 +1,4 @@
-"""DESIGN §4: `report --git`, from commits and tags to numbers worked out by hand."""
+"""`report --git`, from commits and tags to numbers worked out by hand (docs/definitions.md)."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Is it better than in the window before, or may it be chance? (DEFINITIONS §5)"""
+"""Compare a window with the one before: better, worse, or no clear change (docs/definitions.md, "Statistics")."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
