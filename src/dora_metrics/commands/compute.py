@@ -13,7 +13,7 @@ from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.periods import PERIOD_KINDS, PeriodKind, due_period
 from dora_metrics.core.reports import prometheus, summary
-from dora_metrics.core.reports.explain.case import build_context
+from dora_metrics.core.reports.explain.context import build_context
 from dora_metrics.core.reports.explain.explain import explain
 from dora_metrics.core.reports.explain.find import NoMatch
 from dora_metrics.errors import DoraError, SettingsError

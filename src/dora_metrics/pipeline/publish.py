@@ -28,7 +28,19 @@ from dora_metrics.pipeline.record import Publish
 from dora_metrics.storage.base import Storage
 from dora_metrics.templates import load_template
 
-_SCRIPTS = ("data", "words", "elements", "choice", "weeks", "axes", "tables", "charts", "numbers", "evidence", "page")
+_SCRIPTS = (
+    "data",
+    "formatting",
+    "elements",
+    "selection",
+    "weeks",
+    "axes",
+    "tables",
+    "charts",
+    "numbers",
+    "evidence",
+    "page",
+)
 """Our scripts, each after those that it uses."""
 
 _LICENCES = ("chart.js", "kurkle-color", "chartjs-adapter-date-fns", "date-fns")

@@ -16,7 +16,7 @@ from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import evaluate_facts
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports import render, summary
-from dora_metrics.core.reports.explain.case import build_context
+from dora_metrics.core.reports.explain.context import build_context
 from dora_metrics.core.reports.explain.explain import explain
 from dora_metrics.core.reports.explain.find import NoMatch
 from dora_metrics.core.targets import units

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.reports.explain.case import ExplainContext, Explanation, build_context
+from dora_metrics.core.reports.explain.context import ExplainContext, Explanation, build_context
 from dora_metrics.core.reports.explain.explain import explain
 from dora_metrics.core.reports.explain.find import MatchedIds, NoMatch, find_ids
 from dora_metrics.core.windows import Window

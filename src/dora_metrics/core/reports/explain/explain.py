@@ -13,7 +13,7 @@ from dora_metrics.core.linking.link import DeliveredChange, ScopeTimeline, deplo
 from dora_metrics.core.markdown import Md, code_span, id_code_span, link, md
 from dora_metrics.core.metrics.lead_time import LeadTimes, stage_spans
 from dora_metrics.core.metrics.security import has_deployable_fix, is_fixed
-from dora_metrics.core.reports.explain.case import ExplainContext, Explanation, Section, scope_text
+from dora_metrics.core.reports.explain.context import ExplainContext, Explanation, Section, scope_text
 from dora_metrics.core.reports.explain.find import MatchedIds, NoMatch, find_ids
 from dora_metrics.core.reports.explain.rules import repair_lines, rule_lines
 from dora_metrics.core.reports.fact_names import change_link, deployment_link

@@ -9,7 +9,7 @@ from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import RULE_PRECEDENCE, counts_in_failure_rate, is_rule_enabled
 from dora_metrics.core.failures.rules import FailureSignal, hotfix_reason, is_revert
 from dora_metrics.core.markdown import Md, link, md
-from dora_metrics.core.reports.explain.case import ExplainContext, join_limited
+from dora_metrics.core.reports.explain.context import ExplainContext, join_limited
 from dora_metrics.core.reports.fact_names import deployment_link
 
 
