@@ -58,9 +58,7 @@ class InMemoryLedger:
     def write(self, snapshot: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
         number, changes = with_next_sequence(snapshot.sequence, changes)
         self.files = {path: content for path, content in {**self.files, **changes}.items() if content}
-        removed = {path for path, content in changes.items() if not content} | {layout.SEQUENCE_FILE}
-        files = {path: content for path, content in {**snapshot.files, **changes}.items() if path not in removed}
-        return replace(snapshot, files=files, sequence=number)
+        return snapshot.with_changes(changes, number)
 
 
 def record_facts_at(

@@ -155,12 +155,7 @@ class BranchStorage:
             return None
         except GitHubError as problem:
             raise self._ledger_error("written", problem) from None
-        files = {
-            path: content
-            for path, content in {**snapshot.files, **changes}.items()
-            if content and path != SEQUENCE_FILE
-        }
-        return replace(snapshot, files=files, sequence=sequence, version=version) if version else None
+        return replace(snapshot.with_changes(changes, sequence), version=version) if version else None
 
     def blob_ids(self, snapshot: Snapshot, paths: Sequence[str]) -> Mapping[str, str]:
         """See Storage. Takes one request. If it fails the result is empty, so all files are written again."""

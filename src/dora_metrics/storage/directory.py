@@ -132,12 +132,7 @@ class DirectoryStorage:
             _replace_file(self._root / CHECKPOINT_FILE, b"")
         for path, content in changes.items():
             _replace_file(self._root / path, content)
-        files = {
-            path: content
-            for path, content in {**snapshot.files, **changes}.items()
-            if content and path != SEQUENCE_FILE
-        }
-        return replace(snapshot, files=files, sequence=sequence)
+        return snapshot.with_changes(changes, sequence)
 
     def _written_at(self) -> datetime | None:
         """Return when the metrics were last computed, None if never."""

@@ -1,7 +1,7 @@
 """A ledger's files at one version, and the number that says how often its primary data has changed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from dora_metrics.core.ledger.layout import (
@@ -40,6 +40,15 @@ class Snapshot:
     def changed(self, files: Mapping[str, bytes]) -> dict[str, bytes]:
         """Those of some files whose content differs from the snapshot's; an absent file counts as empty."""
         return {path: content for path, content in files.items() if content != self.files.get(path, b"")}
+
+    def with_changes(self, changes: Mapping[str, bytes], sequence: int) -> "Snapshot":
+        """Return the snapshot after some files were written; empty content removes a file.
+
+        The file of the sequence is not among `files`.
+        """
+        changed_files = {**self.files, **changes}.items()
+        files = {path: content for path, content in changed_files if content and path != SEQUENCE_FILE}
+        return replace(self, files=files, sequence=sequence)
 
 
 def parse_sequence(content: bytes) -> int:

@@ -5,81 +5,89 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from dora_metrics.core import schema
-from dora_metrics.core.metrics.calculate import failures_in
-from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
-from dora_metrics.core.statistics import fisher_exact_p, mann_whitney_p, poisson_rates_p
+from dora_metrics.core.metrics.calculate import failures_in, measured_changes_in, sorted_recovery_seconds
+from dora_metrics.core.metrics.scope_history import ScopeHistory
+from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL, fisher_exact_p, mann_whitney_p, poisson_rates_p
 from dora_metrics.core.windows import Window
 
 Verdict = Literal["better", "worse", "no clear change"]
-SIGNIFICANCE_LEVEL = 0.05
+_Rate = schema.ChangeFailureRate | schema.ReworkRate
 
 
 def compare_windows(
     history: ScopeHistory, window: Window, current: schema.Metrics, previous: schema.Metrics
 ) -> dict[str, Verdict]:
-    """For each metric that has a value in both windows of equal length: whether the change is clear at p < 0.05.
+    """Compare each metric that has a value in both windows, which have the same length.
 
-    Of the frequency nothing can be said where only a part of the window before is known: its first days may have had
-    deployments that nobody has recorded.
+    A difference counts as better or worse if p < 0.05.
     """
-    previous_window = window.previous()
-    verdicts: dict[str, Verdict] = {}
+    verdicts = {
+        "deployment_frequency": _compare_frequency(history, window, current, previous),
+        "lead_time": _compare_durations(history, window, _lead_time_seconds),
+        "recovery_time": _compare_durations(history, window, _recovery_seconds),
+        "change_failure_rate": _compare_rates(current.change_failure_rate, previous.change_failure_rate, "failed"),
+        "rework_rate": _compare_rates(current.rework_rate, previous.rework_rate, "rework"),
+    }
+    return {metric: verdict for metric, verdict in verdicts.items() if verdict}
+
+
+def _compare_frequency(
+    history: ScopeHistory, window: Window, current: schema.Metrics, previous: schema.Metrics
+) -> Verdict | None:
+    """Compare the frequencies if records cover the whole previous window.
+
+    Before the first recorded deployment there may be others that nobody recorded.
+    """
     frequency, previous_frequency = current.deployment_frequency, previous.deployment_frequency
-    if (
-        frequency.per_day is not None
-        and previous_frequency.per_day is not None
-        and _is_covered(history, previous_window)
-    ):
-        p = poisson_rates_p(frequency.deployments, window.days, previous_frequency.deployments, previous_window.days)
-        verdicts["deployment_frequency"] = _verdict(p, better=frequency.per_day > previous_frequency.per_day)
-    for metric, seconds_in in _SORTED_SECONDS.items():
-        samples = seconds_in(history, window), seconds_in(history, previous_window)
-        if all(samples):
-            verdicts[metric] = _verdict(mann_whitney_p(*samples), better=_tends_shorter(*samples))
-    for metric, count_field in (("change_failure_rate", "failed"), ("rework_rate", "rework")):
-        rate, previous_rate = getattr(current, metric), getattr(previous, metric)
-        if rate.ratio is not None and previous_rate.ratio is not None:
-            p = fisher_exact_p(
-                getattr(rate, count_field),
-                rate.deployments,
-                getattr(previous_rate, count_field),
-                previous_rate.deployments,
-            )
-            verdicts[metric] = _verdict(p, better=rate.ratio < previous_rate.ratio)
-    return verdicts
+    if frequency.per_day is None or previous_frequency.per_day is None:
+        return None
+    previous_window = window.previous()
+    if not _is_covered(history, previous_window):
+        return None
+    p = poisson_rates_p(frequency.deployments, window.days, previous_frequency.deployments, previous_window.days)
+    return _verdict(p, better=frequency.per_day > previous_frequency.per_day)
 
 
 def _is_covered(history: ScopeHistory, window: Window) -> bool:
-    """Whether a scope was known by the beginning of a window."""
+    """Whether the scope's first recorded deployment lies before the window."""
     return history.first_deployment_at is not None and history.first_deployment_at <= window.start
 
 
+def _compare_durations(
+    history: ScopeHistory, window: Window, sorted_seconds: Callable[[ScopeHistory, Window], Sequence[float]]
+) -> Verdict | None:
+    samples = sorted_seconds(history, window), sorted_seconds(history, window.previous())
+    return _verdict(mann_whitney_p(*samples), better=_tends_shorter(*samples)) if all(samples) else None
+
+
+def _lead_time_seconds(history: ScopeHistory, window: Window) -> Sequence[float]:
+    return sorted(change.seconds for change in measured_changes_in(history, window))
+
+
+def _recovery_seconds(history: ScopeHistory, window: Window) -> Sequence[float]:
+    return sorted_recovery_seconds(failures_in(history, window))
+
+
 def _tends_shorter(current: Sequence[float], previous: Sequence[float]) -> bool:
-    """What the test sees: whether a duration of the one is likelier below one of the other than above."""
-    return sum(bisect_left(current, value) + bisect_right(current, value) for value in previous) > len(current) * len(
-        previous
+    """Whether a duration of `current` is more likely below one of `previous` than above: the Mann-Whitney statistic."""
+    shorter_pairs_doubled = sum(bisect_left(current, value) + bisect_right(current, value) for value in previous)
+    return shorter_pairs_doubled > len(current) * len(previous)
+
+
+def _compare_rates(rate: _Rate, previous_rate: _Rate, count_field: str) -> Verdict | None:
+    """Compare two rates of deployments; `count_field` is the name of the numerator."""
+    if rate.ratio is None or previous_rate.ratio is None:
+        return None
+    p = fisher_exact_p(
+        getattr(rate, count_field),
+        rate.deployments,
+        getattr(previous_rate, count_field),
+        previous_rate.deployments,
     )
+    return _verdict(p, better=rate.ratio < previous_rate.ratio)
 
 
 def _verdict(p: float, *, better: bool) -> Verdict:
     if p >= SIGNIFICANCE_LEVEL:
         return "no clear change"
     return "better" if better else "worse"
-
-
-def _lead_time_seconds(history: ScopeHistory, window: Window) -> Sequence[float]:
-    return sorted(
-        change.seconds for change in in_window(history.lead_times.measured, window, lambda change: change.deployed_at)
-    )
-
-
-def _recovery_seconds(history: ScopeHistory, window: Window) -> Sequence[float]:
-    return sorted(
-        failure.recovery_seconds for failure in failures_in(history, window) if failure.recovery_seconds is not None
-    )
-
-
-_SORTED_SECONDS: dict[str, Callable[[ScopeHistory, Window], Sequence[float]]] = {
-    "lead_time": _lead_time_seconds,
-    "recovery_time": _recovery_seconds,
-}

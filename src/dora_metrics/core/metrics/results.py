@@ -1,4 +1,4 @@
-"""The central result: what is known of every scope, and the document that is computed from it."""
+"""Results: what reports are made from, and their comparison with the previous window."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,11 @@ from dora_metrics.core.windows import Window, WindowSpec
 
 @dataclass(frozen=True)
 class Results:
-    """Everything that a report is made from."""
+    """Everything that a report is made from.
+
+    `evaluation` has the history of each scope, for all time. `document` has the numbers of the window that
+    `window_spec` means at `now`. Its scopes are in the order of `evaluation.histories`.
+    """
 
     evaluation: Evaluation
     document: schema.Document
@@ -22,6 +26,7 @@ class Results:
     now: datetime
 
     def metrics_of(self, scope: Scope) -> schema.ScopeMetrics | None:
+        """Return the numbers of a scope; None if it has none."""
         return next(
             (entry for entry in self.document.scopes if (entry.repository, entry.service, entry.environment) == scope),
             None,
@@ -33,10 +38,9 @@ class Results:
 
     @property
     def window_text(self) -> str:
-        """The window, as in `last 30 days`."""
-        days = self.document.window.days
+        """The window in words, such as `last 30 days`."""
         if self.window_spec.length:
-            return "last " + (formatting.count(round(days), "day") if days >= 1 else formatting.duration(days * 86400))
+            return f"last {formatting.days_or_hours(self.document.window.days)}"
         start, end = (formatting.date(moment, self.policy.zone) for moment in (self.window.start, self.window.end))
         return f"since {start}" if self.window_spec.is_all else f"{start} – {end}"
 
@@ -44,7 +48,7 @@ class Results:
 def compare_with_previous(
     results: Results, history: ScopeHistory, scope_metrics: schema.ScopeMetrics
 ) -> dict[str, str]:
-    """By metric whether it is better or worse than in the window before; without those that cannot be compared."""
+    """Compare a scope with the previous window. Metrics that cannot be compared are left out."""
     if scope_metrics.previous is None:
         return {}
     return dict(compare_windows(history, results.window, scope_metrics.metrics, scope_metrics.previous))
