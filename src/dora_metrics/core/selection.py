@@ -166,14 +166,17 @@ class SourceSelection:
             return f"Deployments are taken from {names}, as `deployment-source` says."
         best = str(self._best(SOURCES_BEST_FIRST))
         presence = f"{repository} has {_PRESENT_WORDING[best]}" + ("" if best in self.on_github else " in the ledger")
+        return f"Deployments are taken from {names} (`deployment-source: auto`): {presence}{self._absences(best)}."
+
+    def _absences(self, best: str) -> str:
+        """Say what the better sources do not have, and which sources could not be read."""
         absences = [
             _ABSENT_WORDING[name]
             for name in SOURCES_BEST_FIRST[: SOURCES_BEST_FIRST.index(best)]
             if name not in self.unreadable
         ]
         unreadable = [f"`{name}` could not be read" for name in self.unreadable if name != best]
-        rest = "".join([*(f", {wording}" for wording in absences), *(f"; {wording}" for wording in unreadable)])
-        return f"Deployments are taken from {names} (`deployment-source: auto`): {presence}{rest}."
+        return "".join([*(f", {wording}" for wording in absences), *(f"; {wording}" for wording in unreadable)])
 
     def _reason_for_none(self, repository: str) -> str:
         if "auto" not in self.setting:

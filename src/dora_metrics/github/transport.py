@@ -206,13 +206,14 @@ def rate_limit_hit(response: ApiResponse, now: float, earlier_hits: int) -> Rate
     """
     if not _is_rate_limited(response):
         return None
-    description = "GitHub's secondary rate limit is reached (too much at once)"
-    if _is_primary(response):
-        description = (
-            "GitHub's hourly rate "
-            f"limit{_API_SUFFIXES.get(response.headers.get('x-ratelimit-resource', ''), '')} is used up"
-        )
-    return RateLimitHit(description, _wait_seconds(response, now, earlier_hits), now)
+    return RateLimitHit(_describe_limit(response), _wait_seconds(response, now, earlier_hits), now)
+
+
+def _describe_limit(response: ApiResponse) -> str:
+    if not _is_primary(response):
+        return "GitHub's secondary rate limit is reached (too much at once)"
+    api_suffix = _API_SUFFIXES.get(response.headers.get("x-ratelimit-resource", ""), "")
+    return f"GitHub's hourly rate limit{api_suffix} is used up"
 
 
 def _is_rate_limited(response: ApiResponse) -> bool:

@@ -139,16 +139,20 @@ class ReportRun:
         reports = render_reports(result.results, repository, period, self.settings, self.read_template)
         filing = IssueFiling(self.tracker, store, self._claimant, period, claim, reports)
         self.issue_numbers |= filing.known_numbers()
-        if not claim.done or (filing.has_unfiled_scopes and filing.try_reclaim()):
+        if outcome := self._create_or_update_issues(filing):
+            yield outcome
+            if reports.problem:
+                yield Outcome("report", "failed", reports.problem)
+
+    def _create_or_update_issues(self, filing: "IssueFiling") -> Outcome | None:
+        """Create the issues of a report, or update those that were filed before; None if there was nothing to do."""
+        if not filing.claim.done or (filing.has_unfiled_scopes and filing.try_reclaim()):
             issues = filing.create_issues()
             self.issue_numbers |= {scope: issue.number for scope, issue in issues.items()}
-            yield _created(period, issues.values(), reports.omitted_text)
-        elif filing.update_issues():
-            yield Outcome("report", "done", f"{period.title} says what is known by now")
-        else:
-            return
-        if reports.problem:
-            yield Outcome("report", "failed", reports.problem)
+            return _created(filing.period, issues.values(), filing.reports.omitted_text)
+        if filing.update_issues():
+            return Outcome("report", "done", f"{filing.period.title} says what is known by now")
+        return None
 
 
 @dataclass(frozen=True)

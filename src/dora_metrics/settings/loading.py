@@ -29,18 +29,24 @@ def load_settings(layers: Iterable[Layer]) -> Settings:
     Raises:
         SettingsError: with every problem, each with its origin, its value unless secret, and the choices.
     """
-    values_by_name: dict[str, tuple[str, object]] = {}
     problems: list[str] = []
+    values_by_name = _merge_layers(layers, problems)
+    problems += _validation_problems(values_by_name) + _incomplete_group_problems(values_by_name)
+    if problems:
+        raise SettingsError(problems)
+    return Settings.model_validate({name: value for name, (_, value) in values_by_name.items()})
+
+
+def _merge_layers(layers: Iterable[Layer], problems: list[str]) -> dict[str, tuple[str, object]]:
+    """Return origin and value of each setting that has a value. Unknown names are added to `problems`."""
+    values_by_name: dict[str, tuple[str, object]] = {}
     for layer in layers:
         for name, value in layer.values.items():
             if name in NAMES and value not in ("", None):
                 values_by_name[name] = (layer.origin, value)
             elif name not in NAMES and name not in NOT_YET_SUPPORTED:
                 problems.append(_unknown_name_problem(layer.origin, name))
-    problems += _validation_problems(values_by_name) + _incomplete_group_problems(values_by_name)
-    if problems:
-        raise SettingsError(problems)
-    return Settings.model_validate({name: value for name, (_, value) in values_by_name.items()})
+    return values_by_name
 
 
 def names_without_effect(layers: Iterable[Layer]) -> tuple[str, ...]:
@@ -147,17 +153,21 @@ def parse_config(name: str, text: str) -> dict[str, object]:
     Raises:
         SettingsError: if it is not YAML, or not a mapping of names to values.
     """
-    import yaml  # noqa: PLC0415 - not needed without a config file
-
-    try:
-        values = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as problem:
-        raise SettingsError(_describe_yaml_error(name, problem)) from None
+    values = _load_yaml(name, text)
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise SettingsError(f"{name}: expected settings, one `name: value` a line")
     return values
+
+
+def _load_yaml(name: str, text: str) -> object:
+    import yaml  # noqa: PLC0415 - not needed without a config file
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:
+        raise SettingsError(_describe_yaml_error(name, problem)) from None
 
 
 def _describe_yaml_error(name: str, problem: Exception) -> str:

@@ -30,15 +30,7 @@ class Endpoint:
 
     def send(self, payload: SinkPayload) -> Outcome:
         """Post the facts with the metrics. The same facts have the same Idempotency-Key, so a repeat is safe."""
-        body = canonical_json(
-            {
-                "schema": SCHEMA,
-                "repository": payload.repository,
-                "event": payload.event,
-                "facts": payload.facts,
-                "metrics": payload.document,
-            }
-        )
+        body = _json_body(payload)
         auth = BearerAuth(self.token) if self.token else None
         try:
             send_with_retries(HttpRequest("POST", self.url, body, self._headers(payload, body), auth), self.limits)
@@ -56,3 +48,15 @@ class Endpoint:
             digest = hmac.new(self.secret.encode(), body, hashlib.sha256).hexdigest()
             headers["X-Dora-Signature-256"] = f"sha256={digest}"
         return headers
+
+
+def _json_body(payload: SinkPayload) -> bytes:
+    return canonical_json(
+        {
+            "schema": SCHEMA,
+            "repository": payload.repository,
+            "event": payload.event,
+            "facts": payload.facts,
+            "metrics": payload.document,
+        }
+    )

@@ -28,18 +28,21 @@ class Pushgateway:
         registry = CollectorRegistry()
         registry.register(payload.families)
         try:
-            push_to_gateway(
-                self.url,
-                self.job,
-                registry,
-                grouping_key={"repository": payload.repository},
-                handler=self._handler,
-            )
+            self._push(registry, payload.repository)
         except SendError as problem:
             return Outcome(self.name, "failed", str(problem))
         except ValueError:  # from the client, which parses the address before it calls the handler
             return Outcome(self.name, "failed", BAD_ADDRESS)
         return Outcome(self.name, "done")
+
+    def _push(self, registry: CollectorRegistry, repository: str) -> None:
+        push_to_gateway(
+            self.url,
+            self.job,
+            registry,
+            grouping_key={"repository": repository},
+            handler=self._handler,
+        )
 
     def _handler(
         self,

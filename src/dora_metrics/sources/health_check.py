@@ -58,7 +58,7 @@ def check_health(request: HealthCheckRequest, pause: Callable[[float], None]) ->
     last_problem, tries = "", 0
     while tries <= request.retries and time.monotonic() < deadline:
         if tries:
-            pause(max(0.0, min(request.first_pause_seconds * 2 ** (tries - 1), deadline - time.monotonic())))
+            _pause_before_next_try(request, tries, deadline, pause)
         tries += 1
         try:
             status = _status_within(min(request.try_seconds, max(0.01, deadline - time.monotonic())), request)
@@ -69,6 +69,13 @@ def check_health(request: HealthCheckRequest, pause: Callable[[float], None]) ->
         else:
             return HealthCheckResult("passed", f"passed (HTTP {status}, {_tries_text(tries)})")
     return HealthCheckResult("failed", f"failed: {last_problem} ({_tries_text(tries)})")
+
+
+def _pause_before_next_try(
+    request: HealthCheckRequest, tries: int, deadline: float, pause: Callable[[float], None]
+) -> None:
+    """Pause after this number of tries, at most until the deadline."""
+    pause(max(0.0, min(request.first_pause_seconds * 2 ** (tries - 1), deadline - time.monotonic())))
 
 
 def _tries_text(tries: int) -> str:

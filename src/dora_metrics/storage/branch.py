@@ -195,12 +195,6 @@ class BranchStorage:
         return self._commit_on_head(head, changes, message) if head else self._create_branch(changes, message)
 
     def _commit_on_head(self, head: str, changes: Mapping[str, bytes], message: str) -> str:
-        additions = [
-            {"path": path, "contents": base64.b64encode(content).decode()}
-            for path, content in changes.items()
-            if content
-        ]
-        deletions = [{"path": path} for path, content in changes.items() if not content]
         answer = self.client.mutate(
             "Append",
             {
@@ -208,7 +202,7 @@ class BranchStorage:
                     "branch": {"repositoryNameWithOwner": self.repository, "branchName": self.branch},
                     "expectedHeadOid": head,
                     "message": {"headline": message},
-                    "fileChanges": {"additions": additions, "deletions": deletions},
+                    "fileChanges": _file_changes(changes),
                 }
             },
         )
@@ -217,12 +211,7 @@ class BranchStorage:
     def _create_branch(self, changes: Mapping[str, bytes], message: str) -> str | None:
         """Create an orphan branch with its first commit; None if another run created it first."""
         git_api = f"/repos/{self.repository}/git"
-        tree_entries = [
-            {"path": path, "mode": "100644", "type": "blob", "content": content.decode()}
-            for path, content in changes.items()
-            if content
-        ]
-        tree = self.client.post(f"{git_api}/trees", {"tree": tree_entries})
+        tree = self.client.post(f"{git_api}/trees", {"tree": _tree_entries(changes)})
         commit = self.client.post(f"{git_api}/commits", {"message": message, "tree": tree["sha"], "parents": []})
         try:
             self.client.post(f"{git_api}/refs", {"ref": f"refs/heads/{self.branch}", "sha": commit["sha"]})
@@ -242,6 +231,27 @@ class BranchStorage:
         elif isinstance(problem, NotFoundError):
             advice = "; check the name, and that the token may read that repository"
         return LedgerError(f"{self.name}: cannot be {participle}: {problem}{advice}")
+
+
+def _file_changes(changes: Mapping[str, bytes]) -> dict[str, list[dict[str, str]]]:
+    """Return changes as `FileChanges` of GitHub's GraphQL API; empty content deletes a file."""
+    return {
+        "additions": [
+            {"path": path, "contents": base64.b64encode(content).decode()}
+            for path, content in changes.items()
+            if content
+        ],
+        "deletions": [{"path": path} for path, content in changes.items() if not content],
+    }
+
+
+def _tree_entries(changes: Mapping[str, bytes]) -> list[dict[str, str]]:
+    """Return the files of a first commit as entries of GitHub's REST API for trees."""
+    return [
+        {"path": path, "mode": "100644", "type": "blob", "content": content.decode()}
+        for path, content in changes.items()
+        if content
+    ]
 
 
 def _last_months(now: datetime) -> list[str]:

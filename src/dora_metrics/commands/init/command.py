@@ -131,6 +131,11 @@ def _is_confirmed(request: InitRequest, runtime: Runtime, new_files: Sequence[Pr
             runtime, ("Nothing was written: there is no terminal to ask at. --yes writes, --dry-run only shows.",)
         )
         return False
+    return _ask_to_write(runtime, new_files)
+
+
+def _ask_to_write(runtime: Runtime, new_files: Sequence[ProposedFile]) -> bool:
+    """Ask at the terminal whether to write the new files."""
     runtime.stdout.write(summary.confirmation_question(list(new_files)))
     runtime.stdout.flush()
     try:

@@ -293,15 +293,10 @@ def query_github(
 
 
 def _github_findings(repository_node: Mapping[str, Any]) -> GitHubFindings:
-    labels = (
-        node["name"]
-        for key in ("incidents", "outages", "severities", "hotfixes")
-        for node in repository_node[key]["nodes"]
-    )
     return GitHubFindings(
         default_branch=(repository_node["defaultBranchRef"] or {}).get("name"),
         has_issues=repository_node["hasIssuesEnabled"],
-        labels=tuple(dict.fromkeys(labels)),
+        labels=_label_names(repository_node),
         releases=tuple(node["tagName"] for node in repository_node["releases"]["nodes"] if not node["isDraft"]),
         deployments=tuple(
             _github_deployment(node)
@@ -309,6 +304,16 @@ def _github_findings(repository_node: Mapping[str, Any]) -> GitHubFindings:
             if _is_deploy_task(node["task"])
         ),
     )
+
+
+def _label_names(repository_node: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the labels that the query looked for, each once."""
+    names = (
+        node["name"]
+        for key in ("incidents", "outages", "severities", "hotfixes")
+        for node in repository_node[key]["nodes"]
+    )
+    return tuple(dict.fromkeys(names))
 
 
 def _github_deployment(node: Mapping[str, Any]) -> GitHubDeployment:

@@ -82,12 +82,15 @@ def decode_checkpoint(content: bytes, policy_fingerprint: str) -> Checkpoint:
         return Checkpoint(policy_fingerprint)
     if file.rules != policy_fingerprint or file.until.tzinfo is None:
         return Checkpoint(policy_fingerprint)
-    base_totals: Totals = Counter({
+    return Checkpoint(policy_fingerprint, file.until, _decode_totals(file.totals), tuple(file.carried))
+
+
+def _decode_totals(scopes: Iterable[_ScopeTotals]) -> Totals:
+    return Counter({
         Series(name, Scope(scope.repository, scope.service, scope.environment), label, part): number
-        for scope in file.totals
+        for scope in scopes
         for name, label, part, number in scope.series
     })  # fmt: skip
-    return Checkpoint(policy_fingerprint, file.until, base_totals, tuple(file.carried))
 
 
 def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
@@ -234,6 +237,19 @@ def _latest_of_scope(deployments: Iterable[Deployment]) -> Iterator[Deployment]:
 
 def _retained_changes(old_facts: Sequence[Fact], state: LedgerState, old_ids: AbstractSet[str]) -> Iterator[Change]:
     """Yield the changes that recent deployments deliver, and the newest undelivered changes of each repository."""
+    needed_ids, delivered_ids = _needed_and_delivered_ids(state, old_ids)
+    changes = [fact for fact in old_facts if isinstance(fact, Change)]
+    yield from (change for change in changes if change.id in needed_ids)
+    other_ids = needed_ids | delivered_ids
+    undelivered = (change for change in changes if not change.retracted and change.id not in other_ids)
+    yield from _newest_of_each_repository(undelivered)
+
+
+def _needed_and_delivered_ids(state: LedgerState, old_ids: AbstractSet[str]) -> tuple[set[str], set[str]]:
+    """Return the ids of the changes that recent deployments deliver, and of those that old ones have delivered.
+
+    Attempts without success count as recent, since the next success delivers their changes.
+    """
     needed_ids: set[str] = set()
     delivered_ids: set[str] = set()
     for timeline in link(state.facts, state.policy).timelines.values():
@@ -241,14 +257,16 @@ def _retained_changes(old_facts: Sequence[Fact], state: LedgerState, old_ids: Ab
         delivering = (each for each in timeline.deployments if each.id not in old_ids or each.status != "success")
         needed_ids |= {change_id for deployment in delivering for change_id in deployment.changes or ()} - earlier_ids
         delivered_ids |= earlier_ids
-    undelivered: dict[str, list[Change]] = defaultdict(list)
-    for fact in old_facts:
-        if isinstance(fact, Change) and fact.id in needed_ids:
-            yield fact
-        elif isinstance(fact, Change) and not fact.retracted and fact.id not in delivered_ids:
-            undelivered[fact.repository].append(fact)
-    for changes in undelivered.values():
-        yield from sorted(changes, key=lambda change: (change.defining_time, change.id))[-MAX_RETAINED_CHANGES:]
+    return needed_ids, delivered_ids
+
+
+def _newest_of_each_repository(changes: Iterable[Change]) -> Iterator[Change]:
+    by_repository: dict[str, list[Change]] = defaultdict(list)
+    for change in changes:
+        by_repository[change.repository].append(change)
+    for repository_changes in by_repository.values():
+        in_order = sorted(repository_changes, key=lambda change: (change.defining_time, change.id))
+        yield from in_order[-MAX_RETAINED_CHANGES:]
 
 
 def _retained_vulnerabilities(

@@ -6,7 +6,7 @@ push. Only facts from GitHub are compared. Deployments reported by other systems
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -47,11 +47,14 @@ def deduplicate(deployments: Sequence[Deployment], policy: Policy) -> Deduplicat
             counted.append(deployment)
         elif duplicate_kind:
             duplicate_counts[duplicate_kind] += 1
-    notes = [
+    return Deduplicated(counted, _duplicate_notes(duplicate_counts))
+
+
+def _duplicate_notes(duplicate_counts: Mapping[str, int]) -> list[str]:
+    return [
         f"Not counted again beside {_NOTE_TERMS[kind][1]}: {_NOTE_TERMS[kind][0]} ({count})."
         for kind, count in sorted(duplicate_counts.items())
     ]
-    return Deduplicated(counted, notes)
 
 
 def _run_id(deployment: Deployment) -> str | None:

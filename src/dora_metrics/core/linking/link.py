@@ -72,17 +72,22 @@ def previous_success(deployment: Deployment, facts: Iterable[Fact]) -> Deploymen
     If no earlier success has its changes, return the earliest one, the baseline. A comparison that failed is thus
     covered by the next one. Return None if there is no earlier success.
     """
+    earlier_successes = _earlier_successes(deployment, facts)
+    with_changes = [success for success in earlier_successes if success.changes is not None]
+    if with_changes:
+        return max(with_changes, key=deployment_order)
+    return min(earlier_successes, key=deployment_order, default=None)
+
+
+def _earlier_successes(deployment: Deployment, facts: Iterable[Fact]) -> list[Deployment]:
+    """Return the earlier successes of a deployment's scope that have a sha."""
     scope, end = scope_of(deployment), deployment_order(deployment)
-    earlier_successes = [
+    return [
         fact
         for fact in facts
         if isinstance(fact, Deployment) and fact.status == "success" and fact.sha and not fact.retracted
         if scope_of(fact) == scope and deployment_order(fact) < end and fact.id != deployment.id
     ]
-    with_changes = [success for success in earlier_successes if success.changes is not None]
-    if with_changes:
-        return max(with_changes, key=deployment_order)
-    return min(earlier_successes, key=deployment_order, default=None)
 
 
 def link(facts: Iterable[Fact], policy: Policy) -> LinkedFacts:

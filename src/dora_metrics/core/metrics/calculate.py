@@ -5,10 +5,11 @@ The formulas of single statistics are in `core/statistics.py`; this module selec
 
 import math
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TypedDict
 
 from dora_metrics.core import formatting, schema
-from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.facts.model import Deployment, Incident
 from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import Failure, counts_in_failure_rate
 from dora_metrics.core.linking.link import has_reached_users
@@ -18,6 +19,7 @@ from dora_metrics.core.metrics.security import count_by_severity
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.statistics import Interval, poisson_interval, quantile, quantile_interval, wilson_interval
 from dora_metrics.core.targets.benchmarks import Benchmark, LevelledMetric
+from dora_metrics.core.targets.metric import metric_of
 from dora_metrics.core.windows import IsoWeek, Window, count_local_days
 
 NO_HISTORY = "no deployment is known yet"
@@ -36,19 +38,12 @@ def calculate_metrics(
         weeks: the ISO weeks that the window touches; complete ones give the median of deployment days per week.
         policy: time zone, benchmark and switches.
     """
-    first = history.first_deployment_at
-    has_history = first is not None and max(first, window.start) < window.end
     deployments = deployments_in(history, window)
-    frequency = _deployment_frequency(history, window, weeks, policy) if has_history else _frequency_without_history()
+    frequency = _deployment_frequency(history, window, weeks, policy)
     lead_time = _lead_time(history, window, policy)
     change_failure_rate = _change_failure_rate(failures_in(history, window), deployments, policy)
     recovery_time = _recovery_time(failures_in(history, window), policy)
-    levels: dict[LevelledMetric, str | None] = {
-        "deployment_frequency": frequency.level,
-        "lead_time": lead_time.level,
-        "change_failure_rate": change_failure_rate.level,
-        "recovery_time": recovery_time.level,
-    }
+    results_with_levels = (frequency, lead_time, change_failure_rate, recovery_time)
     return schema.Metrics(
         deployment_frequency=frequency,
         lead_time=lead_time,
@@ -58,7 +53,7 @@ def calculate_metrics(
         incident_restore=_incident_restore(history, window),
         pipeline=_pipeline(history, window, deployments),
         security=count_by_severity(history.vulnerabilities, window),
-        overall_level=_overall_level(levels, policy.benchmark),
+        overall_level=_overall_level(results_with_levels, policy.benchmark),
     )
 
 
@@ -140,14 +135,18 @@ def _mean(values: Sequence[float]) -> float | None:
 def _deployment_frequency(
     history: ScopeHistory, window: Window, weeks: Iterable[IsoWeek], policy: Policy
 ) -> schema.DeploymentFrequency:
-    finish_times = [deployment.finished_at for deployment in successes(deployments_in(history, window))]
-    deployment_days = [
-        count_local_days(
-            (deployment.finished_at for deployment in successes(deployments_in(history, week.window))), policy.zone
-        )
-        for week in weeks
-        if week.is_complete
-    ]
+    first = history.first_deployment_at
+    has_history = first is not None and max(first, window.start) < window.end
+    return _frequency_with_history(history, window, weeks, policy) if has_history else _frequency_without_history()
+
+
+def _frequency_with_history(
+    history: ScopeHistory, window: Window, weeks: Iterable[IsoWeek], policy: Policy
+) -> schema.DeploymentFrequency:
+    finish_times = _success_times(history, window)
+    days_per_week = sorted(
+        count_local_days(_success_times(history, week.window), policy.zone) for week in weeks if week.is_complete
+    )
     per_day = len(finish_times) / window.days
     low, high = poisson_interval(len(finish_times))
     interval = (low / window.days, high / window.days)
@@ -156,9 +155,14 @@ def _deployment_frequency(
         per_day=per_day,
         per_week=per_day * 7,
         deployment_days=count_local_days(finish_times, policy.zone),
-        median_deployment_days_per_week=quantile_or_none(sorted(deployment_days), 0.5),
+        median_deployment_days_per_week=quantile_or_none(days_per_week, 0.5),
         **_level_fields("deployment_frequency", per_day, interval, policy.benchmark, ""),
     )
+
+
+def _success_times(history: ScopeHistory, window: Window) -> list[datetime]:
+    """Return when the successful deployments of a window finished."""
+    return [deployment.finished_at for deployment in successes(deployments_in(history, window))]
 
 
 def _frequency_without_history() -> schema.DeploymentFrequency:
@@ -267,18 +271,21 @@ def _incident_restore(history: ScopeHistory, window: Window) -> schema.IncidentR
     resolved_in_window = [
         attributed.incident for attributed in history.incidents if window.contains(attributed.incident.resolved_at)
     ]
-    restore_seconds = (
-        (incident.resolved_at - incident.detected_at).total_seconds()
-        for incident in resolved_in_window
-        if incident.resolved_at
-    )
     return schema.IncidentRestore(
         incidents=len(detected_in_window),
         resolved=len(resolved_in_window),
         open=sum(attributed.incident.resolved_at is None for attributed in detected_in_window),
         unmatched=sum(attributed.attributed_to is None for attributed in detected_in_window),
-        **_duration_fields(sorted(seconds for seconds in restore_seconds if seconds >= 0)),
+        **_duration_fields(_sorted_restore_seconds(resolved_in_window)),
     )
+
+
+def _sorted_restore_seconds(incidents: Iterable[Incident]) -> list[float]:
+    """Return how long resolved incidents lasted. Negative durations are left out."""
+    restore_seconds = (
+        (incident.resolved_at - incident.detected_at).total_seconds() for incident in incidents if incident.resolved_at
+    )
+    return sorted(seconds for seconds in restore_seconds if seconds >= 0)
 
 
 def _pipeline(history: ScopeHistory, window: Window, deployments: Iterable[Deployment]) -> schema.Pipeline:
@@ -291,11 +298,11 @@ def _pipeline(history: ScopeHistory, window: Window, deployments: Iterable[Deplo
     )
 
 
-def _overall_level(levels: dict[LevelledMetric, str | None], benchmark: Benchmark) -> schema.OverallLevel | None:
+def _overall_level(results: Iterable[schema.MetricVerdict], benchmark: Benchmark) -> schema.OverallLevel | None:
     """Return the lowest level among the metrics that have one; None if fewer than two have."""
-    levels_with_data = {str(metric): level for metric, level in levels.items() if level}
-    if len(levels_with_data) < 2:  # noqa: PLR2004 - one metric is not an overall level
+    level_by_metric = {metric_of(result).key: result.level for result in results if result.level}
+    if len(level_by_metric) < 2:  # noqa: PLR2004 - one metric is not an overall level
         return None
     return schema.OverallLevel(
-        level=benchmark.lowest_level(list(levels_with_data.values())), rests_on=list(levels_with_data)
+        level=benchmark.lowest_level(list(level_by_metric.values())), rests_on=list(level_by_metric)
     )

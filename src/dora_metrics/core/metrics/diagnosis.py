@@ -157,11 +157,7 @@ def _diagnose_delivery(data: DiagnosisInput, changes: Sequence[MeasuredChange]) 
 def _diagnose_deployment_days(data: DiagnosisInput, changes: Sequence[MeasuredChange]) -> Iterator[Finding]:
     deployments = successes(deployments_in(data.history, data.window))
     deployment_days = {local_weekday(deployment.finished_at, data.policy) for deployment in deployments}
-    merge_days = [
-        local_weekday(change.stage_source.merged_at, data.policy)
-        for change in changes
-        if change.stage_source and change.stage_source.merged_at
-    ]
+    merge_days = _merge_weekdays(changes, data.policy)
     merged_on_other_days = sum(day not in deployment_days for day in merge_days)
     if merged_on_other_days and len(deployment_days) <= _MAX_DEPLOYMENT_WEEKDAYS:
         day_names = " and ".join(WEEKDAYS[day] for day in sorted(deployment_days))
@@ -171,6 +167,15 @@ def _diagnose_deployment_days(data: DiagnosisInput, changes: Sequence[MeasuredCh
             f"{formatting.count(len(merge_days), 'change')} were merged on other days",
             (more_days, _DEPLOY_ON_MERGE),
         )
+
+
+def _merge_weekdays(changes: Iterable[MeasuredChange], policy: Policy) -> list[int]:
+    """Return the days of the week on which changes were merged, as far as that is recorded."""
+    return [
+        local_weekday(change.stage_source.merged_at, policy)
+        for change in changes
+        if change.stage_source and change.stage_source.merged_at
+    ]
 
 
 _DIAGNOSE_STAGE: dict[str, Callable[[DiagnosisInput, Sequence[MeasuredChange]], Iterator[Finding]]] = {
@@ -281,20 +286,26 @@ def _diagnose_size(deployments: Sequence[Deployment], failed_ids: set[str]) -> I
     if not size_and_outcome:
         return
     median_size = median(size for size, _ in size_and_outcome)
-    large_outcomes, small_outcomes = (
-        [has_failed for size, has_failed in size_and_outcome if (size > median_size) is is_large]
-        for is_large in (True, False)
-    )
-    if _fails_more_often(large_outcomes, small_outcomes):
+    large, small = _split_outcomes((size > median_size, has_failed) for size, has_failed in size_and_outcome)
+    if _fails_more_often(large, small):
         yield Finding(
-            f"Deployments with more than {median_size:g} changes failed {sum(large_outcomes)} of "
-            f"{len(large_outcomes)} times, smaller ones {sum(small_outcomes)} of {len(small_outcomes)}",
+            f"Deployments with more than {median_size:g} changes failed {sum(large)} of {len(large)} times, "
+            f"smaller ones {sum(small)} of {len(small)}",
             (recommend("Deploy fewer changes at a time", "the larger deployments are those that fail"),),
         )
 
 
 def _change_count(deployment: Deployment) -> int | None:
     return len(deployment.changes) if deployment.changes is not None else deployment.commit_count
+
+
+def _split_outcomes(outcomes: Iterable[tuple[bool, bool]]) -> tuple[list[bool], list[bool]]:
+    """Split pairs (is in the group, has failed) into the outcomes inside and outside the group."""
+    inside: list[bool] = []
+    outside: list[bool] = []
+    for is_in_group, has_failed in outcomes:
+        (inside if is_in_group else outside).append(has_failed)
+    return inside, outside
 
 
 def _fails_more_often(group: Sequence[bool], others: Sequence[bool], group_count: int = 1) -> bool:
@@ -310,10 +321,7 @@ def _diagnose_time(deployments: Sequence[Deployment], failed_ids: set[str], poli
         group_and_outcome = [(group_of(d.finished_at, policy), d.id in failed_ids) for d in deployments]
         groups = sorted({group for group, _ in group_and_outcome})
         for group in groups:
-            inside, outside = (
-                [has_failed for other, has_failed in group_and_outcome if (other == group) is is_same]
-                for is_same in (True, False)
-            )
+            inside, outside = _split_outcomes((other == group, has_failed) for other, has_failed in group_and_outcome)
             if _fails_more_often(inside, outside, len(groups)):
                 group_text = describe(group)
                 yield Finding(
@@ -342,13 +350,31 @@ def diagnose_recovery_time(data: DiagnosisInput) -> Iterator[Finding]:
         return
     detection_seconds, fix_seconds = _detection_and_fix_seconds(data, failures)
     if detection_seconds:
-        median_detection, median_fix = median(detection_seconds), median(fix_seconds)
-        evidence = (
-            f"{data.long_window_text}, failures that an incident told of stayed unnoticed for "
-            f"{formatting.duration(median_detection)} and took {formatting.duration(median_fix)} from there to their "
-            f"end (medians of {len(detection_seconds)})"
+        yield _compare_detection_and_fix(data, detection_seconds, fix_seconds)
+    yield from _compare_rollbacks(failures)
+    recovered_count = sum(f.recovery_seconds is not None for f in failures)
+    if recovered_count and not detection_seconds:
+        yield Finding(
+            f"{data.long_window_text}, {recovered_count} of {formatting.count(len(failures), 'failure')} ended; "
+            "no incident says when they were noticed",
+            (*_RECORD_INCIDENTS, *_ROLL_BACK),
         )
-        yield Finding(evidence, _DETECT_SOONER if median_detection > median_fix else _FIX_SOONER)
+
+
+def _compare_detection_and_fix(
+    data: DiagnosisInput, detection_seconds: Sequence[float], fix_seconds: Sequence[float]
+) -> Finding:
+    median_detection, median_fix = median(detection_seconds), median(fix_seconds)
+    evidence = (
+        f"{data.long_window_text}, failures that an incident told of stayed unnoticed for "
+        f"{formatting.duration(median_detection)} and took {formatting.duration(median_fix)} from there to their "
+        f"end (medians of {len(detection_seconds)})"
+    )
+    return Finding(evidence, _DETECT_SOONER if median_detection > median_fix else _FIX_SOONER)
+
+
+def _compare_rollbacks(failures: Sequence[Failure]) -> Iterator[Finding]:
+    """Compare the recovery times of rollbacks with those of other fixes, if there are both."""
     rollback_seconds = [f.recovery_seconds for f in failures if f.rule == "rollback" and f.recovery_seconds is not None]
     other_seconds = [f.recovery_seconds for f in failures if f.rule != "rollback" and f.recovery_seconds is not None]
     if rollback_seconds and other_seconds:
@@ -356,13 +382,6 @@ def diagnose_recovery_time(data: DiagnosisInput) -> Iterator[Finding]:
             f"{len(rollback_seconds)} that were rolled back took {formatting.duration(median(rollback_seconds))}, "
             f"{len(other_seconds)} others {formatting.duration(median(other_seconds))} (medians)",
             _ROLL_BACK if median(rollback_seconds) < median(other_seconds) else (),
-        )
-    recovered_count = sum(f.recovery_seconds is not None for f in failures)
-    if recovered_count and not detection_seconds:
-        yield Finding(
-            f"{data.long_window_text}, {recovered_count} of {formatting.count(len(failures), 'failure')} ended; "
-            "no incident says when they were noticed",
-            (*_RECORD_INCIDENTS, *_ROLL_BACK),
         )
 
 

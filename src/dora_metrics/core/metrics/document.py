@@ -84,11 +84,7 @@ def _collect_evidence(history: ScopeHistory, window: Window) -> schema.Evidence:
         deployments=[_deployment_evidence(deployment) for deployment in deployments_in(history, window)],
         failed_deployments=[_failure_evidence(failure) for failure in failures_in(history, window)],
         lead_times=[_lead_time_evidence(change) for change in measured_changes_in(history, window)],
-        unmatched_incidents=[
-            schema.UnmatchedIncident(incident=attributed.incident.id, because=attributed.because)
-            for attributed in incidents_in(history, window)
-            if attributed.attributed_to is None
-        ],
+        unmatched_incidents=_unmatched_incidents(history, window),
         fixed_vulnerabilities=[
             schema.FixEvidence(
                 vulnerability=fix.vulnerability.id, deployment=fix.deployment.id, seconds=fix.seconds_to_live
@@ -96,6 +92,15 @@ def _collect_evidence(history: ScopeHistory, window: Window) -> schema.Evidence:
             for fix in in_window(history.fixes, window, lambda fix: fix.deployed_at)
         ],
     )
+
+
+def _unmatched_incidents(history: ScopeHistory, window: Window) -> list[schema.UnmatchedIncident]:
+    """Return the incidents that are attributed to no deployment, with the reason."""
+    return [
+        schema.UnmatchedIncident(incident=attributed.incident.id, because=attributed.because)
+        for attributed in incidents_in(history, window)
+        if attributed.attributed_to is None
+    ]
 
 
 def _deployment_evidence(deployment: Deployment) -> schema.DeploymentEvidence:

@@ -120,11 +120,7 @@ def _deployment_story(deployment: Deployment, context: StoryContext) -> EventSto
         return EventStory(md("📦 {} reached {}, which is not production", name, environment))
     measured = (each for each in history.lead_times.measured if each.deployment_id == deployment.id)
     lead_times_seconds = sorted(each.seconds for each in measured)
-    headline = md("🚀 {} reached {}", name, environment)
-    if lead_times_seconds:
-        change_count = formatting.count(len(deployment.changes or ()), "change")
-        median = formatting.duration(quantile(lead_times_seconds, 0.5))
-        headline = md("{} · {}, median lead time **{}**", headline, change_count, median)
+    headline = _success_headline(deployment, environment, lead_times_seconds)
     sentences = _success_sentences(deployment, history, lead_times_seconds)
     paragraph = join_non_empty(" ", (_position_in_window(deployment, context), *sentences))
     return EventStory(headline, (paragraph,))
@@ -147,6 +143,15 @@ def _failed_run_sentence(policy: Policy) -> Md:
     if policy.count_failed_runs:
         return Md("It counts as a failed deployment, because `count-failed-runs` is on.")
     return Md("It did not reach users, so it is a pipeline failure and in no failure rate.")
+
+
+def _success_headline(deployment: Deployment, environment: str | None, lead_times_seconds: list[float]) -> Md:
+    headline = md("🚀 {} reached {}", deployment_link(deployment), environment)
+    if not lead_times_seconds:
+        return headline
+    change_count = formatting.count(len(deployment.changes or ()), "change")
+    median = formatting.duration(quantile(lead_times_seconds, 0.5))
+    return md("{} · {}, median lead time **{}**", headline, change_count, median)
 
 
 def _success_sentences(deployment: Deployment, history: ScopeHistory, lead_times_seconds: list[float]) -> Iterator[Md]:
@@ -185,11 +190,7 @@ def _incident_story(incident: Incident, history: ScopeHistory | None) -> EventSt
     title = link(incident.title or incident.id, incident.url)
     if incident.retracted:
         return EventStory(md("Not an incident after all: {}", title))
-    if incident.resolved_at:
-        duration_seconds = (incident.resolved_at - incident.detected_at).total_seconds()
-        headline = md("✅ Incident over after {}: {}", formatting.duration(max(duration_seconds, 0)), title)
-    else:
-        headline = md("🔥 Incident: {}", title)
+    headline = _incident_headline(incident, title)
     attributions = history.incidents if history else []
     attribution = next((each for each in attributions if each.incident.id == incident.id), None)
     if attribution is None:
@@ -198,6 +199,13 @@ def _incident_story(incident: Incident, history: ScopeHistory | None) -> EventSt
     if deployment is None:
         return EventStory(headline, (md("It is blamed on no deployment: {}.", cause),))
     return EventStory(headline, (md("It is blamed on {}: {}.", deployment_link(deployment), cause),))
+
+
+def _incident_headline(incident: Incident, title: Md) -> Md:
+    if incident.resolved_at is None:
+        return md("🔥 Incident: {}", title)
+    duration_seconds = (incident.resolved_at - incident.detected_at).total_seconds()
+    return md("✅ Incident over after {}: {}", formatting.duration(max(duration_seconds, 0)), title)
 
 
 def _change_story(change: Change, policy: Policy) -> EventStory:

@@ -1,7 +1,7 @@
 """Goals: the value that a metric should reach, optionally by a date, and the progress towards it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -53,13 +53,19 @@ def _parse_goal(metric: str, entry: object, problems: list[str]) -> GoalSpec | N
         problems.append(f"{metric}: expected {{target: …}}, and `by:` or `from:` beside it if wanted")
         return None
     problems += [f"{metric}: {key!r} is none of {', '.join(_KEYS)}" for key in entry if key not in _KEYS]
+    values = _parse_goal_values(metric, entry, problems)
+    return GoalSpec(metric, values.get("target"), values.get("by"), values.get("from"))  # type: ignore[arg-type]
+
+
+def _parse_goal_values(metric: str, entry: Mapping[str, object], problems: list[str]) -> dict[str, float | date]:
+    """Parse the values of the valid keys. Problems are added to `problems`."""
     values: dict[str, float | date] = {}
     for key in entry.keys() & set(_KEYS):
         try:
             values[key] = _parse_date(entry[key]) if key == "by" else units.parse_value(metric, entry[key])
         except ValueError as problem:
             problems.append(f"{metric} {key}: {problem}")
-    return GoalSpec(metric, values.get("target"), values.get("by"), values.get("from"))  # type: ignore[arg-type]
+    return values
 
 
 def _parse_date(raw: object) -> date:
@@ -174,15 +180,17 @@ def _state_text(goal: schema.Goal) -> str:
         return f"nothing to say yet, {goal.reason}"
     if goal.met:
         return "met"
-    parts = [f"{units.format_difference(goal.metric, goal.distance or 0)} to go"]
+    return ", ".join(_state_parts(goal))
+
+
+def _state_parts(goal: schema.Goal) -> Iterator[str]:
+    """Yield the distance, the progress and the course of a goal that is not met."""
+    yield f"{units.format_difference(goal.metric, goal.distance or 0)} to go"
     if goal.start is not None and goal.progress is not None:
-        parts += [
-            f"{units.format_value(goal.metric, goal.start)} at the start",
-            f"{formatting.percent(goal.progress)} of the way",
-        ]
+        yield f"{units.format_value(goal.metric, goal.start)} at the start"
+        yield f"{formatting.percent(goal.progress)} of the way"
     if goal.course:
         expected_text = (
             f" ({units.format_value(goal.metric, goal.expected)} expected then)" if goal.expected is not None else ""
         )
-        parts.append(goal.course + expected_text)
-    return ", ".join(parts)
+        yield goal.course + expected_text

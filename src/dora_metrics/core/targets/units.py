@@ -35,10 +35,7 @@ def parse_value(metric: str, raw: object) -> float:
         case "per day":
             return _parse_per_day(text)
         case "ratio":
-            number = _parse_number(text)
-            if number is None or number > 1:
-                raise ValueError(f"{raw!r} is no ratio from 0 to 1; write 0.15 for 15 %")
-            return number
+            return _parse_ratio(text, raw)
 
 
 def _parse_seconds(text: str) -> float:
@@ -54,6 +51,13 @@ def _parse_per_day(text: str) -> float:
     if not count or days is None:
         raise ValueError(f"{text!r} is no frequency; write one such as 2/d for two a day, or 5/w for five a week")
     return count / days
+
+
+def _parse_ratio(text: str, raw: object) -> float:
+    number = _parse_number(text)
+    if number is None or number > 1:
+        raise ValueError(f"{raw!r} is no ratio from 0 to 1; write 0.15 for 15 %")
+    return number
 
 
 def _parse_number(text: str) -> float | None:

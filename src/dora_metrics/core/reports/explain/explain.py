@@ -142,12 +142,14 @@ def _delivered_changes(context: ExplainContext, timeline: ScopeTimeline, deploym
         yield md("{}: {}", change_link(delivery.change_id, delivery.change), lead_time)
     if len(deliveries) > _MAX_LINES:
         yield md("and {} more", len(deliveries) - _MAX_LINES)
-    delivered_by_others = {each.change_id for each in timeline.delivered_changes} - {
-        each.change_id for each in deliveries
-    }
-    delivered_before = delivered_by_others.intersection(deployment.changes or ())
+    delivered_before = _changes_of_others(timeline, deliveries).intersection(deployment.changes or ())
     if delivered_before and deployment.status == "success":
         yield md("Of what it lists, {} had been delivered before.", formatting.count(len(delivered_before), "change"))
+
+
+def _changes_of_others(timeline: ScopeTimeline, deliveries: Iterable[DeliveredChange]) -> set[str]:
+    """Return the ids of the changes that the scope delivered, without those of `deliveries`."""
+    return {each.change_id for each in timeline.delivered_changes} - {each.change_id for each in deliveries}
 
 
 def _comparison_sentences(

@@ -106,12 +106,16 @@ def build_weekly_history(
             )
             for scope, series in weeks_by_scope.items()
         ],
-        notes=[
-            f"{' '.join(scope)}: only the last {max_weeks} weeks"
-            for scope, series in weeks_by_scope.items()
-            if len(series) == max_weeks
-        ],
+        notes=_truncation_notes(weeks_by_scope, max_weeks),
     )
+
+
+def _truncation_notes(weeks_by_scope: WeeksByScope, max_weeks: int) -> list[str]:
+    return [
+        f"{' '.join(scope)}: only the last {max_weeks} weeks"
+        for scope, series in weeks_by_scope.items()
+        if len(series) == max_weeks
+    ]
 
 
 MAX_BADGE_SCOPES = 200
@@ -140,14 +144,21 @@ def build_badges(results: Results) -> dict[str, Badge]:
     pairs = scopes_latest_first(results)
     if not pairs:
         return {f"{BADGES_FOLDER}{name}.json": _no_data_badge(name) for name in _LABELS}
-    repositories: dict[str, list[tuple[ScopeHistory, ScopeMetrics]]] = defaultdict(list)
-    for history, scope in pairs[:MAX_BADGE_SCOPES]:
-        repositories[history.scope.repository].append((history, scope))
+    repositories = _group_by_repository(pairs[:MAX_BADGE_SCOPES])
     badges: dict[str, Badge] = {}
     for repository, scopes in sorted(repositories.items()):
         folder = BADGES_FOLDER if len(repositories) == 1 else f"{BADGES_FOLDER}{_folder_path(repository.split('/'))}"
         badges |= _repository_badges(scopes, folder, results.policy.benchmark)
     return badges
+
+
+def _group_by_repository(
+    pairs: Iterable[tuple[ScopeHistory, ScopeMetrics]],
+) -> dict[str, list[tuple[ScopeHistory, ScopeMetrics]]]:
+    repositories: dict[str, list[tuple[ScopeHistory, ScopeMetrics]]] = defaultdict(list)
+    for history, scope in pairs:
+        repositories[history.scope.repository].append((history, scope))
+    return repositories
 
 
 def _repository_badges(

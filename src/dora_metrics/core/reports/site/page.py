@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dora_metrics.core import formatting, schema
+from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.failures.judge import counts_in_failure_rate
 from dora_metrics.core.metrics.calculate import calculate_metrics
 from dora_metrics.core.metrics.comparison import compare_windows
@@ -161,19 +162,20 @@ def week_series(history: ScopeHistory, weeks: Sequence[schema.Week], results: Re
         at=first_numbers,
         incidents_at=[incident_count for _, incident_count in counts_at_edges],
         deployments=[week.deployments for week in weeks],
-        counted=[
-            sum(counts_in_failure_rate(d, results.policy) for d in deployments) for deployments in deployments_by_week
-        ],
-        failed=[sum(d.id in failed_ids for d in deployments) for deployments in deployments_by_week],
-        deployments_failed=[
-            sum(d.id in failed_ids and d.status == "success" for d in deployments)
-            for deployments in deployments_by_week
-        ],
+        counted=_count_by_week(deployments_by_week, lambda d: counts_in_failure_rate(d, results.policy)),
+        failed=_count_by_week(deployments_by_week, lambda d: d.id in failed_ids),
+        deployments_failed=_count_by_week(deployments_by_week, lambda d: d.id in failed_ids and d.status == "success"),
         lead_time=[round_or_none(week.lead_time_p50_seconds) for week in weeks],
         change_failure_rate=[_round_ratio(week.change_failure_ratio) for week in weeks],
         recovery_time=[round_or_none(week.recovery_p50_seconds) for week in weeks],
         rework_rate=[_round_ratio(week.rework_ratio) for week in weeks],
     )
+
+
+def _count_by_week(
+    deployments_by_week: Iterable[Sequence[Deployment]], is_counted: Callable[[Deployment], bool]
+) -> list[int]:
+    return [sum(map(is_counted, deployments)) for deployments in deployments_by_week]
 
 
 def _round_ratio(ratio: float | None) -> float | None:
