@@ -34,6 +34,11 @@ def test_the_way_of_an_event_to_its_lead_time_is_short(measured: figures.Figures
     assert measured.trace.files <= 6, measured.trace.path
 
 
+def test_functions_are_short(measured: figures.Figures) -> None:
+    assert measured.quantile(0.5) <= 6
+    assert measured.quantile(0.9) <= 16
+
+
 def test_a_cycle_and_a_vague_word_are_seen() -> None:
     package = [
         figures.Module("a", "from dora_metrics import b\nfound = one = 1\n"),
