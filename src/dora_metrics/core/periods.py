@@ -26,16 +26,16 @@ _MIN_BASIS = timedelta(days=90)
 class Period:
     """A whole week, month or quarter.
 
-    `name` is unique in its kind, and names of a kind sort by time: `2026-W47`, `2026-11`, `2026-Q4`. `short_title` is
-    the title without the year. `due_at` is when the period's report is due.
+    `name` is unique in its kind, and names of a kind sort by time: `2026-W47`, `2026-11`, `2026-Q4`. `short` is
+    the title without the year. `due` is when the period's report is due. Templates that users write read these names.
     """
 
     kind: PeriodKind
     name: str
-    short_title: str
+    short: str
     title: str
     window: Window
-    due_at: datetime
+    due: datetime
 
     @property
     def unit(self) -> str:
@@ -43,7 +43,7 @@ class Period:
         return self.kind.removesuffix("ly")
 
     @property
-    def basis_window(self) -> Window:
+    def basis(self) -> Window:
         """The window that levels and goals are read from: the 90 days up to the end, or the period if it is longer."""
         return Window(min(self.window.start, self.window.end - _MIN_BASIS), self.window.end)
 

@@ -80,7 +80,7 @@ def claim_report(
     if existing is None:
         return new_claim if is_requested else None
     if existing.period < period.name:
-        is_missed = now >= period.due_at + MISSED_AFTER
+        is_missed = now >= period.due + MISSED_AFTER
         claim = replace(new_claim, before=_latest_issues(existing), closing=_issues_to_close(existing))
         return claim if is_requested or is_missed else None
     if existing.period > period.name or existing.done or (existing.refused and not is_requested):

@@ -162,7 +162,7 @@ class ReportInput:
     @classmethod
     def of(cls, results: Results, history: ScopeHistory, period: Period) -> "ReportInput":
         """Calculate the metrics of a scope for a period."""
-        period_window, basis_window = period.window, period.basis_window
+        period_window, basis_window = period.window, period.basis
 
         def metrics_in(window: Window) -> schema.ScopeMetrics:
             return build_scope_metrics(history, window, results.policy, results.now, with_previous=True)
@@ -189,7 +189,7 @@ def has_activity(history: ScopeHistory, period: Period) -> bool:
         *(deployment.finished_at for deployment in history.deployments),
         *(attribution.incident.detected_at for attribution in history.incidents),
     )
-    return any(map(period.basis_window.contains, times))
+    return any(map(period.basis.contains, times))
 
 
 def issue_title(history: ScopeHistory, period: Period) -> str:
@@ -244,9 +244,9 @@ def _column_titles(report_input: ReportInput) -> ColumnTitles:
     period, benchmark = report_input.period, report_input.results.document.benchmark
     is_period = report_input.basis_metrics is report_input.scope_metrics
     return ColumnTitles(
-        period=period.short_title,
+        period=period.short,
         before="the week before" if period.unit == "week" else f"{round(period.window.days)} days before",
-        basis="" if is_period else f"last {round(period.basis_window.days)} days",
+        basis="" if is_period else f"last {round(period.basis.days)} days",
         level="level" if benchmark == "none" else f"level ({benchmark})",
     )
 
