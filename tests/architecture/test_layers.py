@@ -45,7 +45,7 @@ LAYERS = {
 """Each layer, and the other layers that it may import. A run goes down this table."""
 
 CORE = (
-    ("cursors", "facts", "formatting", "markdown", "outcome", "schema", "statistics"),
+    ("cursors", "facts", "formatting", "markdown", "names", "outcome", "schema", "statistics"),
     ("scope", "selection", "windows"),
     ("periods", "services", "targets"),
     ("policy",),

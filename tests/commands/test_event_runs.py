@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +24,33 @@ def test_a_deployment_is_recorded_counted_and_told_first(tmp_path: Path) -> None
     assert "reached production" in ran.summary.splitlines()[0]
     assert [fact["id"] for fact in ran.facts] == ["github:deployment:3"]
     assert float(ran.outputs["deployment-frequency"]) == pytest.approx(1 / 30)
+
+
+def deployment_to(environment: str, number: int = 3) -> dict[str, object]:
+    payload: dict[str, Any] = deployment_status(number, environment=environment)
+    payload["deployment_status"]["environment"] = environment
+    return payload
+
+
+BY_A_WORD = "counts as production because of a word in its name (`production-environments`)."
+
+
+def test_the_first_deployment_to_an_environment_says_why_that_is_production(tmp_path: Path) -> None:
+    first = run_action(tmp_path, "deployment_status", deployment_to("shop / production"))
+    assert f"shop / production {BY_A_WORD}" in first.summary
+    second = run_action(tmp_path, "deployment_status", deployment_to("shop / production", 4))
+    assert BY_A_WORD not in second.summary
+
+
+def test_an_environment_with_the_very_name_of_the_setting_needs_no_reason(tmp_path: Path) -> None:
+    assert BY_A_WORD not in run_action(tmp_path, "deployment_status", deployment_status(3)).summary
+
+
+def test_without_a_production_deployment_the_summary_names_what_was_seen_and_the_setting(tmp_path: Path) -> None:
+    ran = run_action(tmp_path, "deployment_status", deployment_to("main-site"))
+    assert "No production deployment of acme/shop is known." in ran.summary
+    assert "`production-environments`" in ran.summary
+    assert "main-site (1)" in ran.summary
 
 
 def test_a_metric_without_data_is_an_empty_output_and_a_reason_in_the_summary(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from msgspec import Struct
 
+from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, default_service, deployment_label, scope_of
 from support.facts import (
     at,
@@ -21,18 +22,38 @@ from support.facts import (
 )
 
 DEFAULT_NAMES = ["production", "PRODUCTION", "Prod", "live", "prd"]
-SUFFIXED_NAMES = ["prod-eu", "production/eu", "prd_us", "live.blue", "Production-1", "prod--", "prod-eu/1"]
+NAMES_WITH_MORE_WORDS = [
+    "prod-eu",
+    "eu_prod",
+    "production/eu",
+    "prd_us",
+    "live.blue",
+    "Production-1",
+    "prod eu",
+    " prod",
+    "prod:eu",
+    "Production – web",
+    "shop / production",
+    "Production (West Europe)",
+    "eu-west-1-prod",
+]
 OTHER_NAMES = [
     "staging",
     "prerelease",
     "preprod",
     "pre-production",
+    "non-prod",
+    "nonprod",
+    "qa/prod",
+    "production-preview",
+    "PROD plan",
+    "prod_approval",
+    "production-readonly",
+    "live-e2e",
     "products",
-    "prod eu",
-    "prod:eu",
-    "prod-",
+    "prod2",
     "live2",
-    " prod",
+    "oliver",
 ]
 
 
@@ -40,8 +61,8 @@ def scope_names(*facts: Struct, **settings: Any) -> list[tuple[str, str, str]]: 
     return [(one.repository, one.service, one.environment) for one in document_of(*facts, **settings).scopes]
 
 
-@pytest.mark.parametrize("environment", [*DEFAULT_NAMES, *SUFFIXED_NAMES])
-def test_a_production_name_makes_a_scope_whatever_its_case_also_with_more_behind_it(environment: str) -> None:
+@pytest.mark.parametrize("environment", [*DEFAULT_NAMES, *NAMES_WITH_MORE_WORDS])
+def test_a_production_name_makes_a_scope_whatever_its_case_also_among_other_words(environment: str) -> None:
     assert scope_names(deployment(1, environment=environment)) == [("acme/shop", "shop", environment)]
 
 
@@ -52,11 +73,65 @@ def test_any_other_environment_has_facts_but_no_scope_and_the_notes_say_so(envir
     assert f"{environment} (1)" in found.notes[0]
 
 
-def test_production_names_are_no_globs_and_no_patterns() -> None:
-    facts = [deployment(n, environment=name) for n, name in enumerate(["p*", "prod", "p.d", "pxd", "P*-eu"], 1)]
-    assert scope_names(*facts, production_environments=("p*", "p.d")) == [
-        ("acme/shop", "shop", name) for name in ("P*-eu", "p*", "p.d")
+def test_where_no_production_is_known_the_notes_name_what_was_seen_and_the_setting() -> None:
+    environments = ["main-site", "stg", "main-site"]
+    found = document_of(*(deployment(n, environment=name) for n, name in enumerate(environments, 1)))
+    assert found.notes == [
+        "Deployments that are not production, and in no number: main-site (2), stg (1).",
+        (
+            "No production deployment of acme/shop is known. If one of these environments is production, "
+            "name it in `production-environments`: main-site (2), stg (1)."
+        ),
     ]
+
+
+def test_where_production_is_known_they_do_not() -> None:
+    found = document_of(deployment(1), deployment(2, environment="stg"))
+    assert found.notes == ["Deployments that are not production, and in no number: stg (1)."]
+
+
+def test_each_repository_without_production_has_its_own_note_and_names_ten_environments() -> None:
+    many = [deployment(n, environment=f"team-{n:02}") for n in range(1, 13)]
+    other = deployment(20, repository="acme/web", environment="box")
+    _, api, web = document_of(*many, other).notes
+    assert api.endswith("team-09 (1), team-10 (1) and 2 more.")
+    assert web.startswith("No production deployment of acme/web is known.")
+
+
+def test_production_names_are_no_globs_and_no_patterns() -> None:
+    facts = [deployment(n, environment=name) for n, name in enumerate(["p*", "prod", "p.d", "pxd", "P-eu", "d.p"], 1)]
+    assert scope_names(*facts, production_environments=("p*", "p.d")) == [
+        ("acme/shop", "shop", name) for name in ("P-eu", "d.p", "p*", "p.d")
+    ]
+
+
+def test_a_production_name_of_several_words_fits_them_in_a_row_and_in_order() -> None:
+    environments = ["west-europe", "EU West Europe 2", "europe-west", "west", "west-of-europe", "west-europe-test"]
+    facts = [deployment(n, environment=name) for n, name in enumerate(environments, 1)]
+    assert scope_names(*facts, production_environments=("west europe",)) == [
+        ("acme/shop", "shop", "EU West Europe 2"),
+        ("acme/shop", "shop", "west-europe"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("setting", "environment", "is_production"),
+    [
+        (("prod", "demo"), "demo-eu", True),
+        (("prod", "demo"), "prod-demo", True),
+        (("prod", "demo"), "prod-demo-test", False),
+        (("prod", "live demo"), "live-demo", True),
+        (("prod", "live demo"), "prod-demo", False),
+        (("pre-prod",), "Pre Prod", True),
+        (("pre-prod",), "prod", False),
+        (("",), "", False),
+        (("–",), "–", False),
+    ],
+)
+def test_a_word_takes_nothing_back_where_the_setting_has_it(
+    setting: tuple[str, ...], environment: str, *, is_production: bool
+) -> None:
+    assert Policy(production_environments=setting).is_production(environment) == is_production
 
 
 def test_with_no_production_names_nothing_is_production() -> None:

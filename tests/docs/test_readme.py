@@ -15,6 +15,7 @@ import pytest
 import responses
 import yaml
 
+from dora_metrics.core import names
 from dora_metrics.core.failures.judge import RULE_PRECEDENCE
 from dora_metrics.core.reports import prometheus
 from dora_metrics.core.targets import benchmarks
@@ -294,3 +295,17 @@ def test_the_levels_are_told_of_every_published_table() -> None:
     told = [row[0].partition("`,")[0].strip("`") for row in table_rows(DEFINITIONS, "## Levels")]
     assert tuple(told) == benchmarks.PUBLISHED_BENCHMARKS
     assert f"`{Settings().policy.benchmark.name}`, the default" in DEFINITIONS
+
+
+def test_the_words_that_decide_are_listed_as_they_are() -> None:
+    events = (ROOT / "docs" / "events.md").read_text("utf-8")
+    production, workflow, prerelease, working_branch = table_rows(events, "## Words that decide")
+    assert re.match(r"(.*?) \(", production[1])[1].split(", ") == list(names.PRODUCTION_NAMES)  # type: ignore[index]
+    assert set(production[2].split(", ")) == names.NOT_PRODUCTION_WORDS
+    assert set(workflow[1].partition(";")[0].split(", ")) == names.DEPLOY_WORDS
+    assert set(workflow[2].partition(", and ")[2].split(", ")) == names.NOT_DEPLOY_WORDS - names.NOT_PRODUCTION_WORDS
+    assert set(prerelease[1].partition(", and ")[0].split(", ")) == names.PRERELEASE_WORDS - names.NOT_PRODUCTION_WORDS
+    assert set(working_branch[1].partition(", before")[0].split(", ")) == names.WORKING_BRANCH_WORDS
+    prefixes = re.search(r"after `v`, ([^.]*?),\s+because", events, flags=re.DOTALL)
+    assert prefixes
+    assert set(re.findall(r"`(\w+)`", prefixes[1])) == names.NUMBER_PREFIXES - {""}

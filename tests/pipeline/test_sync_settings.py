@@ -57,6 +57,19 @@ def test_incidents_by_another_label_and_runs_of_another_workflow_are_read_from_t
     assert len(facts_of_kind(sync_shop, "deployment")) == 150
 
 
+def test_after_a_change_of_the_rules_runs_are_read_from_the_beginning(
+    sync_shop: SyncShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync_shop.run(**SINCE_ALL, **FROM_WORKFLOW_RUNS)
+    for number in range(150):
+        sync_shop.repository.run("Deploy", at=at(12 * number), finished_at=at(12 * number + 0.1))
+    sync_shop.run(**SINCE_ALL, **FROM_WORKFLOW_RUNS)
+    assert len(facts_of_kind(sync_shop, "deployment")) < 150
+    monkeypatch.setattr("dora_metrics.pipeline.sync.RULES_EDITION", 99)
+    sync_shop.run(**SINCE_ALL, **FROM_WORKFLOW_RUNS)
+    assert len(facts_of_kind(sync_shop, "deployment")) == 150
+
+
 @pytest.mark.parametrize("is_refused", [True, False])
 def test_deployments_that_come_after_the_commits_are_linked_all_the_same(
     sync_shop: SyncShop, *, is_refused: bool

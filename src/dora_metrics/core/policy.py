@@ -7,9 +7,13 @@ from datetime import timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
+from dora_metrics.core.names import PRODUCTION_NAMES, is_production_name
 from dora_metrics.core.services import Services
 from dora_metrics.core.targets.benchmarks import NEWEST_MONOTONE, Benchmark, published_benchmark
 from dora_metrics.core.targets.goals import GoalSpec
+
+RULES_EDITION = 2
+"""Raised whenever a rule changes what the same facts and settings count as, so that old checkpoints are discarded."""
 
 DAY = timedelta(hours=24)
 _DISPLAY_ONLY_FIELDS = ("zone", "benchmark", "goals")
@@ -23,7 +27,7 @@ FAILURE_RULES = ("explicit", "rollback", "revert", "hotfix", "incident", "health
 class Policy:
     """The settings that facts are evaluated by. Defaults are those of the settings."""
 
-    production_environments: tuple[str, ...] = ("production", "prod", "live", "prd")
+    production_environments: tuple[str, ...] = PRODUCTION_NAMES
     failure_rules: frozenset[str] = frozenset(FAILURE_RULES)
     count_failed_runs: bool = False
     incident_window: timedelta = DAY
@@ -39,23 +43,20 @@ class Policy:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the fields that totals and failures depend on. Checkpoints made by another policy are discarded.
+        """A hash of what totals and failures depend on: the fields, and `RULES_EDITION`.
+
+        Checkpoints made by another policy, or by other rules, are discarded.
 
         Renaming a field here, or in `Services`, changes it and costs every ledger one full read.
         """
         names = [each.name for each in fields(self) if each.name not in _DISPLAY_ONLY_FIELDS]
         values = {name: getattr(self, name) for name in names}
         plain = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in values.items()}
-        return hashlib.sha256(repr(plain).encode()).hexdigest()[:16]
+        return hashlib.sha256(repr((RULES_EDITION, plain)).encode()).hexdigest()[:16]
 
     def is_production(self, environment: str) -> bool:
-        """Whether an environment is a production name, or begins with one before `-`, `_`, `.` or `/`."""
-        return self._production_pattern.fullmatch(environment) is not None
-
-    @cached_property
-    def _production_pattern(self) -> re.Pattern[str]:
-        names = "|".join(re.escape(name) for name in self.production_environments) or "(?!)"
-        return re.compile(rf"(?:{names})(?:[-/_.].+)?", re.IGNORECASE | re.DOTALL)
+        """Return whether an environment is production by the words in its name."""
+        return is_production_name(environment, self.production_environments)
 
     @cached_property
     def folded_hotfix_labels(self) -> frozenset[str]:

@@ -1,15 +1,11 @@
 """Reads and cleans untrusted text. Escaping is the task of whoever renders it."""
 
 import re
-from collections.abc import Iterator
+
+from dora_metrics.core.names import ref_reads_as_version
 
 MAX_TITLE_LENGTH = 300
 
-# At least one dot between numbers, so that neither a sha nor a branch such as `v1` or `1.x` matches.
-_VERSION = re.compile(
-    r"v?\d+(?:\.\d+)+(?:[-+_][0-9a-z.+_-]+|\.?(?:a|b|rc|alpha|beta|pre|post|dev|final)[0-9a-z.+_-]*)?",
-    re.IGNORECASE | re.ASCII,
-)
 _NULL_SHA = "0" * 40
 
 
@@ -42,15 +38,10 @@ def short_ref(ref: str | None) -> str | None:
 
 def version_or_none(ref: str | None) -> str | None:
     """Return the ref if it reads as a version, such as `v1.2.3` or `2026.11.21`; otherwise None."""
-    return ref if ref and _VERSION.fullmatch(ref) else None
+    return ref if ref and ref_reads_as_version(ref) else None
 
 
 def full_sha_or_none(text: str | None) -> str | None:
     """Return a full commit sha in lower case; None for anything else, and for the null sha."""
     sha = (text or "").lower()
     return sha if re.fullmatch(r"[0-9a-f]{40}", sha) and sha != _NULL_SHA else None
-
-
-def lowercase_words(text: str) -> Iterator[str]:
-    """Yield the words of a name in lower case, split at everything that is neither a letter nor a digit."""
-    return (word for word in re.split(r"[\W_]+", text.lower()) if word)

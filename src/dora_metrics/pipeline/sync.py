@@ -13,6 +13,7 @@ from dora_metrics.core.ledger.layout import CURSORS_FILE, LedgerContents
 from dora_metrics.core.linking.commit_graph import resolve_changes
 from dora_metrics.core.linking.link import deployment_order, previous_success
 from dora_metrics.core.outcome import Outcome
+from dora_metrics.core.policy import RULES_EDITION
 from dora_metrics.github.client import Client, GitHubError, NotFoundError
 from dora_metrics.github.compare import RepositoryComparer, TooManyCommitsError
 from dora_metrics.github.history import (
@@ -34,7 +35,7 @@ _INCOMPARABLE = "apart"
 """The cursor that remembers the deployments that GitHub cannot compare."""
 
 _REQUESTED = "asked"
-"""The cursor that remembers how far back the last sync read, and which settings chose what it read."""
+"""The cursor that remembers how far back the last sync read, and which settings and rules chose what it read."""
 
 _SELECTING_SETTINGS = {
     "incident_labels",
@@ -146,9 +147,9 @@ class Sync:
         )
 
     def _cursors_to_go_on_from(self, own: Mapping[str, Cursor], since: datetime | None) -> dict[str, Cursor]:
-        """The cursors of a repository; reset if more is requested than by the last sync, so that all is read again."""
+        """Return the cursors of a repository, reset if more is to be read than by the last sync, or by other rules."""
         last = own.get(_REQUESTED, Cursor())
-        selecting = (self.settings.model_dump_json(include=_SELECTING_SETTINGS),)
+        selecting = (self.settings.model_dump_json(include=_SELECTING_SETTINGS), str(RULES_EDITION))
         reaches_further = last.reached is not None and (since is None or since < last.reached)
         if reaches_further or last.open != selecting:
             return {_REQUESTED: Cursor(reached=since, open=selecting), **selection.only_read_times(own)}

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from dora_metrics.core import services, windows
+from dora_metrics.core.names import PRODUCTION_NAMES
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.targets import benchmarks, goals
 from dora_metrics.settings.types import (
@@ -88,11 +89,11 @@ class Settings(BaseModel):
     )
     deploy_workflows: ListSetting = Field(
         (),
-        description="Names or files of the workflows that deploy; default: those named like deploy or release.",
+        description="Names or files of workflows that deploy. Default: those with a word such as deploy in the name.",
     )
     production_environments: ListSetting = Field(
-        ("production", "prod", "live", "prd"),
-        description="Environments that are production, also with `-`, `/`, `_` or `.` and more behind.",
+        PRODUCTION_NAMES,
+        description="Words that make an environment production: `eu-prod` is, `pre-prod` and `prod-test` are not.",
     )
     service: str | None = Field(None, description="Service that this repository delivers; default its name.")
     services: ServicesSetting = Field(

@@ -22,7 +22,7 @@ def test_a_job_with_a_production_environment_is_a_deployment(tmp_path: Path) -> 
 
 
 def test_an_environment_without_a_deployment_is_none(tmp_path: Path) -> None:
-    quiet = DEPLOY_WORKFLOW.replace("url: https://shop.example", "deployment: false")
+    quiet = DEPLOY_WORKFLOW.replace("url: https://shop.example", "deployment: false").replace("Ship", "Deploy")
     assert Checkout.create(tmp_path, {DEPLOY_FILE: quiet}).proposal().sources == ("workflow-runs",)
 
 
@@ -67,9 +67,9 @@ def test_tags_that_look_like_versions_are_taken_for_releases_where_nobody_can_be
 
 
 def test_a_workflow_named_like_deploy_is_watched(tmp_path: Path) -> None:
-    found = Checkout.create(tmp_path, {DEPLOY_FILE: workflow("Bring it out", go={"steps": [{"run": "x"}]})}).proposal()
+    found = Checkout.create(tmp_path, {DEPLOY_FILE: workflow("Deploy it", go={"steps": [{"run": "x"}]})}).proposal()
     assert found.sources == ("workflow-runs",)
-    assert found.triggers.workflows == ("Bring it out",)
+    assert found.triggers.workflows == ("Deploy it",)
 
 
 def test_without_anything_merges_are_deployments_and_the_reason_says_what_was_looked_for(tmp_path: Path) -> None:
@@ -102,19 +102,32 @@ def test_production_is_known_by_a_word_of_its_name(tmp_path: Path, name: str) ->
     assert found.production_environments == (name,)
 
 
-@pytest.mark.parametrize("name", ["staging", "pre-prod", "non-production", "github-pages", "delivery", "qa-live"])
+@pytest.mark.parametrize(
+    "name", ["staging", "pre-prod", "non-production", "github-pages", "delivery", "qa-live", "prod-plan"]
+)
 def test_what_is_called_otherwise_is_not_production(tmp_path: Path, name: str) -> None:
     found = Checkout.create(tmp_path, {".github/workflows/x.yml": workflow("Go", go={"environment": name})}).proposal()
     assert found.sources == ("pushes",)
 
 
 def test_names_that_the_default_does_not_cover_become_a_setting(tmp_path: Path) -> None:
-    jobs = {"eu": {"environment": "prod-eu"}, "us": {"environment": "us-prod"}}
-    found = Checkout.create(tmp_path, {DEPLOY_FILE: workflow("Go", **jobs)}).proposal()
+    jobs = {"eu": {"environment": "prod-eu"}, "us": {"environment": "box-us"}}
+    files = {
+        DEPLOY_FILE: workflow("Go", **jobs),
+        ".github/dora.yml": "production-environments: [prod, box]",
+    }
+    found = Checkout.create(tmp_path, files).proposal()
     assert {one.name: one.value for one in found.settings} == {
         "deployment-source": "deployments",
-        "production-environments": ["prod-eu", "us-prod"],
+        "production-environments": ["prod-eu", "box-us"],
     }
+
+
+def test_environments_that_are_not_production_are_named_with_the_setting(tmp_path: Path) -> None:
+    jobs = {"eu": {"environment": "box-eu"}, "plan": {"environment": "prod-plan"}}
+    found = Checkout.create(tmp_path, {DEPLOY_FILE: workflow("Go", **jobs)}).proposal()
+    (note,) = (note for note in found.notes if "production-environments" in note)
+    assert "box-eu, prod-plan" in note
 
 
 def test_an_environment_that_a_called_workflow_is_given_is_the_callers(tmp_path: Path) -> None:
@@ -221,7 +234,7 @@ def test_a_release_that_a_merge_publishes_is_listened_to(tmp_path: Path) -> None
 
 
 def test_runs_for_pull_requests_are_no_deployments_by_their_name(tmp_path: Path) -> None:
-    closing = MERGE_WORKFLOW.replace("    environment: production\n", "")
+    closing = MERGE_WORKFLOW.replace("    environment: production\n", "").replace("Ship", "Deploy")
     found = Checkout.create(tmp_path, {DEPLOY_FILE: closing}).proposal()
     assert found.sources == ("pushes",)
     assert any("if it deploys, give its job `environment: production`" in note for note in found.notes)

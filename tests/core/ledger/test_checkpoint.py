@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from dora_metrics.core import policy as policy_module
 from dora_metrics.core.facts.model import Fact, Vulnerability
 from dora_metrics.core.ledger import checkpoint
 from dora_metrics.core.ledger.checkpoint import (
@@ -23,6 +24,7 @@ from dora_metrics.core.metrics.totals import Series, Totals, add_totals, histogr
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.windows import parse_window
+from dora_metrics.pipeline.evaluate import policy_fingerprint
 from support.facts import (
     at,
     change,
@@ -230,3 +232,13 @@ def test_pipeline_failures_are_counted_across_a_seal() -> None:
 def test_a_run_needs_the_months_of_its_windows_and_of_ninety_days(text: str, since: str | None) -> None:
     found = first_month_needed(parse_window(text, POLICY.zone), at("05-15T12:00"))
     assert found == (at(since) if since else None)
+
+
+def test_a_checkpoint_made_by_older_rules_is_discarded_though_no_setting_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fingerprint = policy_fingerprint(POLICY)
+    written = checkpoint.encode_checkpoint(Checkpoint(fingerprint, MAY))
+    assert checkpoint.decode_checkpoint(written, policy_fingerprint(POLICY)).until == MAY
+    monkeypatch.setattr(policy_module, "RULES_EDITION", policy_module.RULES_EDITION + 1)
+    assert checkpoint.decode_checkpoint(written, policy_fingerprint(POLICY)).until is None

@@ -94,13 +94,25 @@ def test_version_is_the_deployers_or_a_ref_that_looks_like_one(
 
 
 @pytest.mark.parametrize(
-    "ref", ["v1.2", "1.2.3", "V1.2.3", "1.2.3-rc.1", "1.2.3+build5", "1.2.3rc1", "3.0.0.Final", "v2026.11.21"]
+    "ref",
+    [
+        "v1.2",
+        "1.2.3",
+        "V1.2.3",
+        "1.2.3-rc.1",
+        "1.2.3+build5",
+        "1.2.3rc1",
+        "3.0.0.Final",
+        "v2026.11.21",
+        "v7",
+        "web@1.2.0",
+    ],
 )
 def test_refs_that_look_like_versions(ref: str) -> None:
     assert text.version_or_none(ref) == ref
 
 
-@pytest.mark.parametrize("ref", ["main", "1", "v1", "1.x", "1.2.x", "release-1.2", SHA, "", None, "v1.2.3\n", "1.2/3"])
+@pytest.mark.parametrize("ref", ["main", "1.x", "1.2.x", "SHOP-7", "fix/node-22.1", SHA, "", None, "v1.2.3\n"])
 def test_refs_that_do_not(ref: str | None) -> None:
     assert text.version_or_none(ref) is None
 

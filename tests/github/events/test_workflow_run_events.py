@@ -47,8 +47,26 @@ NAMED_LIKE_DEPLOY = [
     "deploy to prod",
     "Release v2",
     "npm-publish",
-    "CD: rollout",
-    "Production deployment",
+    "cd",
+    "CD: web",
+    "Go Live",
+    "🚀 Production",
+    "Build & Releases",
+]
+NAMED_OTHERWISE = [
+    "CI",
+    "CI/CD",
+    "Undeployed",
+    "Redeployments",
+    "prerelease-tags",
+    "Deploy docs",
+    "Deploy preview",
+    "Release Drafter",
+    "Release notes",
+    "Lint deployment",
+    "Terraform plan (prod)",
+    "Deploy to staging",
+    "",
 ]
 
 
@@ -57,13 +75,15 @@ def test_workflows_named_like_deploy(name: str) -> None:
     assert observe_event("workflow_run", workflow_run(name=name)).facts
 
 
-@pytest.mark.parametrize("name", ["CI", "Undeployed docs", "Redeployments", "prerelease-notes", ""])
+@pytest.mark.parametrize("name", NAMED_OTHERWISE)
 def test_workflows_named_otherwise(name: str) -> None:
     assert observe_event("workflow_run", workflow_run(name=name, path=".github/workflows/ci.yml")).facts == ()
 
 
-def test_the_file_may_be_named_like_deploy() -> None:
-    assert observe_event("workflow_run", workflow_run(name="Ship it", path=".github/workflows/deploy_prod.yml")).facts
+def test_the_file_decides_only_where_the_workflow_has_no_name() -> None:
+    path = ".github/workflows/deploy_prod.yml"
+    assert observe_event("workflow_run", workflow_run(name=path, path=path)).facts
+    assert observe_event("workflow_run", workflow_run(name="Ship it", path=path)).facts == ()
 
 
 @pytest.mark.parametrize("asked", ["Ship It", "ship.yml", ".github/workflows/ship.yml", "other,ship.yml"])
@@ -96,26 +116,54 @@ def test_runs_for_forks_deploy_nothing() -> None:
     assert observe_event("workflow_run", workflow_run(head_repository=None)).facts
 
 
+ON_ANY_BRANCH = ["release", "workflow_dispatch", "schedule", "repository_dispatch", "deployment"]
+
+
+@pytest.mark.parametrize("branch", ["main", "production", "live/eu", "v1.2.3", "release-2.1", "r-0906", "20-11-2026"])
+@pytest.mark.parametrize("event", ["push", *ON_ANY_BRANCH])
+def test_runs_for_the_default_branch_a_branch_named_production_or_a_version_count(event: str, branch: str) -> None:
+    assert observe_event("workflow_run", workflow_run(event=event, head_branch=branch)).facts
+
+
 @pytest.mark.parametrize(
-    ("event", "branch", "counts"),
-    [
-        ("push", "main", True),
-        ("push", "v1.2.3", True),
-        ("push", "feature", False),
-        ("push", None, False),
-        ("merge_group", "gh-readonly-queue/main/pr-1", False),
-        ("release", "nightly", True),
-        ("workflow_dispatch", "feature", True),
-        ("schedule", "feature", True),
-        ("repository_dispatch", "feature", True),
-        ("deployment", None, True),
-    ],
+    "branch",
+    ["feature", "production-test", "v1.2.3-rc.1", "nightly", "2026.11.1-trial", "pr-7", "SHOP-12", "1.2.x", None],
 )
-def test_runs_on_other_branches_count_only_when_someone_meant_them_to(
-    event: str, branch: str | None, *, counts: bool
-) -> None:
-    observed = observe_event("workflow_run", workflow_run(event=event, head_branch=branch))
-    assert bool(observed.facts) == counts
+@pytest.mark.parametrize("event", ["push", "merge_group", *ON_ANY_BRANCH])
+def test_runs_for_anything_else_do_not(event: str, branch: str | None) -> None:
+    assert observe_event("workflow_run", workflow_run(event=event, head_branch=branch)).facts == ()
+
+
+@pytest.mark.parametrize("event", ["dynamic", "issue_comment"])
+def test_some_events_deploy_only_in_workflows_that_the_settings_name(event: str) -> None:
+    observed = observe_event("workflow_run", workflow_run(event=event))
+    assert observed.facts == ()
+    assert "`deploy-workflows`" in observed.title
+    assert observe_event("workflow_run", workflow_run(event=event), deploy_workflows="Deploy").facts
+
+
+def test_branches_named_production_are_those_of_the_setting() -> None:
+    payload = workflow_run(head_branch="stable")
+    assert observe_event("workflow_run", payload, production_environments="prod, stable").facts
+    assert observe_event("workflow_run", payload).facts == ()
+
+
+def test_a_run_by_hand_for_another_branch_is_named_with_the_branch_and_the_setting() -> None:
+    observed = observe_event("workflow_run", workflow_run(event="workflow_dispatch", head_branch="try-it"))
+    assert "try-it and not for main" in observed.title
+    assert "`deploy-workflows`" in observed.title
+
+
+@pytest.mark.parametrize("event", ON_ANY_BRANCH)
+def test_a_workflow_that_the_settings_name_is_meant_to_run_where_it_runs(event: str) -> None:
+    payload = workflow_run(event=event, head_branch="feature")
+    assert observe_event("workflow_run", payload, deploy_workflows="Deploy").facts
+
+
+@pytest.mark.parametrize("branch", ["feature", None])
+def test_but_a_push_to_another_branch_deploys_nothing_even_there(branch: str | None) -> None:
+    payload = workflow_run(event="push", head_branch=branch)
+    assert observe_event("workflow_run", payload, deploy_workflows="Deploy").facts == ()
 
 
 def test_version_is_the_tag_that_the_run_was_for() -> None:

@@ -19,8 +19,8 @@ from dora_metrics.commands.init.findings import (
 )
 from dora_metrics.commands.init.workflows import LocatedText, WorkflowFile, release_evidence
 from dora_metrics.commands.init.yaml_nodes import UnreadableYamlError, compose, node_at, scalar_texts
+from dora_metrics.core.names import is_prerelease_name, reads_as_version, words_of
 from dora_metrics.errors import DoraError, GitError
-from dora_metrics.github import text
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
 from dora_metrics.settings import loading
 from dora_metrics.settings.loading import Layer, load_settings
@@ -160,7 +160,7 @@ def _incident_forms(root: Path, problems: list[str]) -> Iterator[str]:
         with suppress(UnreadableYamlError):
             form = compose(content)
             labels_and_name = (*scalar_texts(node_at(form, "labels")), *scalar_texts(node_at(form, "name")))
-            if any({"incident", "outage"} & set(text.lowercase_words(label)) for label in labels_and_name):
+            if any({"incident", "outage"} & set(words_of(label)) for label in labels_and_name):
                 yield path
 
 
@@ -250,7 +250,7 @@ def _version_tags(git: Git) -> Iterator[str]:
     )
     with suppress(GitError):
         names = git.read("for-each-ref", *options).decode("utf-8", "replace").splitlines()
-        yield from (name for name in names if text.version_or_none(name))
+        yield from (name for name in names if reads_as_version(name, names) and not is_prerelease_name(name))
 
 
 def _gitops_manifests(git: Git) -> Iterator[str]:

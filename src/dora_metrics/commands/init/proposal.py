@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from dora_metrics.commands.init.findings import CONFIG_PATH, WORKFLOW_PATH, Checkout, Findings, GitHubDeployment
 from dora_metrics.commands.init.workflows import DeployTarget, DeployTargets, WorkflowFile, deploy_targets
 from dora_metrics.core import formatting
+from dora_metrics.core.names import NOT_PRODUCTION_WORDS, words_of
 from dora_metrics.core.selection import SOURCES_BEST_FIRST
-from dora_metrics.github import text
 from dora_metrics.github.events.deployments import is_deploy_workflow
 from dora_metrics.github.payloads import WorkflowPayload
 from dora_metrics.settings.model import Settings
@@ -17,6 +17,7 @@ from dora_metrics.settings.model import Settings
 _SCHEDULE_MINUTES = [minute for minute in range(7, 54, 2) if minute % 5]
 """Minutes at which few other workflows start."""
 _MAX_REASONS = 3
+_MAX_ENVIRONMENTS_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -94,18 +95,20 @@ class _Analysis:
     def settings(self) -> Settings:
         return self.findings.checkout.settings
 
+    def is_production(self, environment: str) -> bool:
+        """Return whether an environment is production by the settings of the checkout."""
+        return self.settings.policy.is_production(environment)
+
     def production_targets(self, *workflows: WorkflowFile) -> list[DeployTarget]:
         """Return the production environments that workflows deploy to."""
         targets = (target for workflow in workflows for target in self.targets_by_path[workflow.path].targets)
-        return [target for target in targets if looks_like_production(target.environment, self.settings)]
+        return [target for target in targets if self.is_production(target.environment)]
 
     @property
     def production_deployments(self) -> list[GitHubDeployment]:
         """Deployments to production on GitHub, newest first."""
         deployments = self.findings.github.deployments if self.findings.github else ()
-        return [
-            deployment for deployment in deployments if looks_like_production(deployment.environment, self.settings)
-        ]
+        return [deployment for deployment in deployments if self.is_production(deployment.environment)]
 
     @property
     def deploying_workflows(self) -> list[WorkflowFile]:
@@ -307,6 +310,7 @@ def _notes(analysis: _Analysis, sources: tuple[str, ...]) -> Iterator[str]:
     paths_named_deploy = {workflow.path for workflow in analysis.workflows_named_deploy}
     for path, targets in analysis.targets_by_path.items():
         yield from (note for note in targets.unresolved if path in paths_named_deploy or "known only when" in note)
+    yield from _no_production_notes(analysis)
     yield from _pull_request_only_notes(analysis)
     yield from _unnamed_workflow_notes(analysis)
     if (
@@ -321,6 +325,16 @@ def _notes(analysis: _Analysis, sources: tuple[str, ...]) -> Iterator[str]:
     if analysis.findings.github is None:
         reason = analysis.findings.github_unavailable_reason
         yield f"labels, releases and environments on GitHub are not known: {reason}"
+
+
+def _no_production_notes(analysis: _Analysis) -> Iterator[str]:
+    """Name the environments of a repository that has none for production, and the setting that decides."""
+    deployments = analysis.findings.github.deployments if analysis.findings.github else ()
+    names = {target.environment for targets in analysis.targets_by_path.values() for target in targets.targets}
+    names |= {deployment.environment for deployment in deployments}
+    if any(names) and not any(map(analysis.is_production, names)):
+        listed = ", ".join(sorted(filter(None, names))[:_MAX_ENVIRONMENTS_NAMED])
+        yield f"no environment here is production by its name; `production-environments` can name one of: {listed}"
 
 
 def _host_notes(checkout: Checkout) -> Iterator[str]:
@@ -362,19 +376,8 @@ def _unnamed_workflow_notes(analysis: _Analysis) -> Iterable[str]:
 
 # --- Names ---
 
-_PRODUCTION_WORDS = frozenset({"production", "prod", "live", "prd"})
-_EXCLUDING_WORDS = frozenset(
-    {"pre", "non", "not", "no", "test", "testing", "dev", "staging", "stage", "preview", "qa", "false"}
-)
+_NOT_INCIDENT_WORDS = NOT_PRODUCTION_WORDS | {"false"}
 _SEVERITY = re.compile(r"sev(?:erity)?[ _:/-]*[0-4]", re.IGNORECASE)
-
-
-def looks_like_production(environment: str, settings: Settings) -> bool:
-    """Return whether an environment is production, by the settings or by a word: `eu-production`, not `pre-prod`."""
-    name_words = set(text.lowercase_words(environment))
-    return settings.policy.is_production(environment) or bool(
-        name_words & _PRODUCTION_WORDS and not name_words & _EXCLUDING_WORDS
-    )
 
 
 def incident_labels(findings: Findings) -> tuple[tuple[str, ...], str]:
@@ -383,7 +386,7 @@ def incident_labels(findings: Findings) -> tuple[tuple[str, ...], str]:
     github_labels = [
         name for name in (findings.github.labels if findings.github else ()) if _looks_like_incident_label(name)
     ]
-    github_labels.sort(key=lambda name: (name.lower() != "incident", "incident" not in text.lowercase_words(name)))
+    github_labels.sort(key=lambda name: (name.lower() != "incident", "incident" not in words_of(name)))
     if configured not in (default, tuple(github_labels)):
         return configured, f"{CONFIG_PATH} says so"
     if [name.lower() for name in github_labels] == ["incident"]:
@@ -404,14 +407,14 @@ def missing_form_label(findings: Findings, labels: tuple[str, ...]) -> str | Non
 def hotfix_labels(findings: Findings) -> tuple[str, ...]:
     """Return the labels of hotfixes if their names differ from the default."""
     labels = findings.github.labels if findings.github else ()
-    hotfix_names = tuple(name for name in labels if "hotfix" in text.lowercase_words(name))
+    hotfix_names = tuple(name for name in labels if "hotfix" in words_of(name))
     return hotfix_names if [name.lower() for name in hotfix_names] not in ([], ["hotfix"]) else ()
 
 
 def _looks_like_incident_label(label: str) -> bool:
-    label_words = set(text.lowercase_words(label))
+    label_words = set(words_of(label))
     if "${{" in label or not label.isprintable():  # cannot be part of an expression
         return False
-    return not label_words & _EXCLUDING_WORDS and bool(
+    return not label_words & _NOT_INCIDENT_WORDS and bool(
         label_words & {"incident", "incidents", "outage"} or _SEVERITY.fullmatch(label.strip())
     )

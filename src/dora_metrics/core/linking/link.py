@@ -1,7 +1,8 @@
 """Link facts: group deployments by scope and assign each change to the deployment that delivered it first."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -10,6 +11,8 @@ from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incid
 from dora_metrics.core.linking.duplicates import deduplicate
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, scope_of
+
+_MAX_ENVIRONMENTS_NAMED = 10
 
 
 class DeliveredChange(NamedTuple):
@@ -119,7 +122,7 @@ def link(facts: Iterable[Fact], policy: Policy) -> LinkedFacts:
 def _add_timelines(linked: LinkedFacts, deployments: list[Deployment], policy: Policy) -> None:
     """Add a timeline per production scope, and notes about deployments without or outside one."""
     repositories_with_environments = {deployment.repository for deployment in deployments if deployment.environment}
-    counts_outside_production: dict[str, int] = defaultdict(int)
+    outside_production: list[Deployment] = []
     assumed_production: set[str] = set()
     for deployment in deployments:
         is_assumed = deployment.repository not in repositories_with_environments
@@ -127,17 +130,38 @@ def _add_timelines(linked: LinkedFacts, deployments: list[Deployment], policy: P
             assumed_production.add(deployment.repository)
         if is_assumed or policy.is_production(deployment.environment or ""):
             scope = scope_of(deployment)
-            timeline = linked.timelines.get(scope) or linked.timelines.setdefault(scope, ScopeTimeline(scope))
-            timeline.deployments.append(deployment)
+            linked.timelines.setdefault(scope, ScopeTimeline(scope)).deployments.append(deployment)
         else:
-            counts_outside_production[deployment.environment or "no environment"] += 1
-    linked.notes += [
-        f"{repository} has never recorded an environment: all its deployments count as production."
-        for repository in sorted(assumed_production)
-    ]
-    if counts_outside_production:
-        listed = ", ".join(f"{name} ({count})" for name, count in sorted(counts_outside_production.items())[:10])
-        linked.notes.append(f"Deployments that are not production, and in no number: {listed}.")
+            outside_production.append(deployment)
+    linked.notes += _environment_notes(linked, sorted(assumed_production), outside_production)
+
+
+def _environment_notes(
+    linked: LinkedFacts, assumed_production: Sequence[str], outside_production: Sequence[Deployment]
+) -> Iterator[str]:
+    for repository in assumed_production:
+        yield f"{repository} has never recorded an environment: all its deployments count as production."
+    counts = Counter(deployment.environment or "no environment" for deployment in outside_production)
+    if counts:
+        yield f"Deployments that are not production, and in no number: {_listed(counts)}."
+    yield from _missing_production_notes({scope.repository for scope in linked.timelines}, outside_production)
+
+
+def _missing_production_notes(in_production: AbstractSet[str], outside: Sequence[Deployment]) -> Iterator[str]:
+    """Yield what each repository without a production deployment has deployed to, and the setting that decides."""
+    for repository in sorted({deployment.repository for deployment in outside} - in_production):
+        environments = (deployment.environment for deployment in outside if deployment.repository == repository)
+        yield (
+            f"No production deployment of {repository} is known. If one of these environments is production, "
+            f"name it in `production-environments`: {_listed(Counter(filter(None, environments)))}."
+        )
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    """Return the first names, each with its count, and the number of the others."""
+    listed = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items())[:_MAX_ENVIRONMENTS_NAMED])
+    others = len(counts) - _MAX_ENVIRONMENTS_NAMED
+    return listed + (f" and {others} more" if others > 0 else "")
 
 
 def find_delivered_changes(

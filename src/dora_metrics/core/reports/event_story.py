@@ -122,7 +122,9 @@ def _deployment_story(deployment: Deployment, context: StoryContext) -> EventSto
     lead_times_seconds = sorted(each.seconds for each in measured)
     headline = _success_headline(deployment, environment, lead_times_seconds)
     sentences = _success_sentences(deployment, history, lead_times_seconds)
-    paragraph = join_non_empty(" ", (_position_in_window(deployment, context), *sentences))
+    paragraph = join_non_empty(
+        " ", (_position_in_window(deployment, context), *sentences, _production_sentence(deployment, context))
+    )
     return EventStory(headline, (paragraph,))
 
 
@@ -137,6 +139,15 @@ def _position_in_window(deployment: Deployment, context: StoryContext) -> Md:
         return Md("It lies outside of the window of the numbers below.")
     window = context.window_text if context.window_text.startswith("last") else "window"
     return md("The {} deployment in the {}.", formatting.ordinal(deployment_count), window)
+
+
+def _production_sentence(deployment: Deployment, context: StoryContext) -> Md:
+    """Say of a scope's first success why its environment is production, unless the setting has exactly this name."""
+    is_first = context.history is not None and deployment == context.history.first_success
+    environment = environment_of(deployment)
+    if not is_first or environment.lower() in map(str.lower, context.policy.production_environments):
+        return Md("")
+    return md("{} counts as production because of a word in its name (`production-environments`).", environment)
 
 
 def _failed_run_sentence(policy: Policy) -> Md:

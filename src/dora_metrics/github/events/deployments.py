@@ -1,5 +1,6 @@
 """Deployments in events: deployment statuses, releases, pushes, workflow runs, and the job that runs the action."""
 
+from dora_metrics.core import names
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Deployment, Status
 from dora_metrics.github import text
@@ -158,8 +159,9 @@ def _monorepo_service(settings: Settings) -> str | None:
     return settings.service if settings.service in settings.services else None
 
 
-_DEPLOY_WORDS = frozenset({"deploy", "deployment", "release", "publish", "rollout"})
 _EVENTS_ON_ANY_BRANCH = frozenset({"release", "workflow_dispatch", "schedule", "repository_dispatch", "deployment"})
+"""Events whose runs count on any branch if the workflow is named in `deploy-workflows`."""
+
 _STATUS_BY_CONCLUSION: dict[str, Status] = {
     "success": "success",
     "failure": "failure",
@@ -170,10 +172,10 @@ _STATUS_BY_CONCLUSION: dict[str, Status] = {
 }
 
 
-def observe_workflow_run(run: Run, event: WorkflowRunEvent, deploy_workflows: tuple[str, ...]) -> Observation:
+def observe_workflow_run(run: Run, event: WorkflowRunEvent, settings: Settings) -> Observation:
     """Map a completed run of a workflow that deploys to a deployment. All attempts of a run are one fact."""
     workflow_run = event.workflow_run
-    exclusion_reason = _exclusion_reason(run, event, deploy_workflows)
+    exclusion_reason = _exclusion_reason(run, event, settings)
     status = _STATUS_BY_CONCLUSION.get(workflow_run.conclusion or "")
     if exclusion_reason or status is None:
         return nothing_to_record(
@@ -200,28 +202,47 @@ def observe_workflow_run(run: Run, event: WorkflowRunEvent, deploy_workflows: tu
     )
 
 
-def _exclusion_reason(run: Run, event: WorkflowRunEvent, deploy_workflows: tuple[str, ...]) -> str | None:
+def _exclusion_reason(run: Run, event: WorkflowRunEvent, settings: Settings) -> str | None:
     """Return why a run is not a deployment; None if it is one."""
-    workflow_run, workflow = event.workflow_run, _workflow_of(event)
-    head_repository = workflow_run.head_repository.full_name if workflow_run.head_repository else None
+    workflow = _workflow_of(event)
     if event.action != "completed":
         return f"the run was {event.action}; runs count when they are completed"
-    if not is_deploy_workflow(workflow, deploy_workflows):
+    if not is_deploy_workflow(workflow, settings.deploy_workflows):
         name = workflow.name or workflow.path
         return f"the workflow {name} does not deploy; `deploy-workflows` names those that do"
+    return _origin_exclusion_reason(run, event.workflow_run) or _trigger_exclusion_reason(event, settings)
+
+
+def _origin_exclusion_reason(run: Run, workflow_run: WorkflowRunPayload) -> str | None:
+    """Return why a run of any workflow with this origin is not a deployment; None if it may be one."""
+    head_repository = workflow_run.head_repository.full_name if workflow_run.head_repository else None
     if (workflow_run.event or "").startswith("pull_request"):
         return "the run was for a pull request, which deploys nothing to production"
     if head_repository and head_repository.lower() != run.repository.lower():
         return f"the run was for a commit of {head_repository}"
-    return _branch_exclusion_reason(workflow_run, event.repository.default_branch)
+    return None
 
 
-def _branch_exclusion_reason(workflow_run: WorkflowRunPayload, default_branch: str) -> str | None:
-    """Return why a run for this branch is not a deployment; None if it may be one."""
-    is_version_tag = workflow_run.event == "push" and text.version_or_none(text.short_ref(workflow_run.head_branch))
-    if workflow_run.head_branch == default_branch or workflow_run.event in _EVENTS_ON_ANY_BRANCH or is_version_tag:
+def _trigger_exclusion_reason(event: WorkflowRunEvent, settings: Settings) -> str | None:
+    """Return why a run with this event and branch is not a deployment; None if it is one."""
+    workflow_run, is_named = event.workflow_run, bool(settings.deploy_workflows)
+    if is_named and workflow_run.event in _EVENTS_ON_ANY_BRANCH:
         return None
-    return f"the run was for {workflow_run.head_branch or 'no branch'} and not for {default_branch}"
+    if not is_named and workflow_run.event in names.EVENTS_WITHOUT_DEPLOYMENT:
+        return f"{workflow_run.event} started the run; such runs count if `deploy-workflows` names their workflow"
+    return _branch_exclusion_reason(workflow_run, event.repository.default_branch, settings)
+
+
+def _branch_exclusion_reason(workflow_run: WorkflowRunPayload, default_branch: str, settings: Settings) -> str | None:
+    """Return why a run for this branch or tag is not a deployment; None if it may be one."""
+    branch = text.short_ref(workflow_run.head_branch) or ""
+    if branch == default_branch or names.is_production_name(branch, settings.production_environments):
+        return None
+    if names.ref_reads_as_version(branch):
+        return f"the run was for the prerelease {branch}" if names.is_prerelease_name(branch) else None
+    reason = f"the run was for {branch or 'no branch'} and not for {default_branch}"
+    is_by_hand = workflow_run.event == "workflow_dispatch"
+    return reason + ("; such runs by hand count if `deploy-workflows` names their workflow" if is_by_hand else "")
 
 
 def _workflow_of(event: WorkflowRunEvent) -> WorkflowPayload:
@@ -232,10 +253,12 @@ def _workflow_of(event: WorkflowRunEvent) -> WorkflowPayload:
 
 
 def is_deploy_workflow(workflow: WorkflowPayload, deploy_workflows: tuple[str, ...]) -> bool:
-    """Whether a workflow deploys: by `deploy_workflows` (names, paths or file names) if set, otherwise by its name."""
+    """Return whether a workflow deploys: by `deploy_workflows` (names, paths or file names) if set, else by its name.
+
+    A workflow without a name is named by its path, as on GitHub.
+    """
     name, path = workflow.name or "", workflow.path or ""
-    file_name = path.rpartition("/")[2]
     if deploy_workflows:
-        has_path = bool({path, file_name} & set(deploy_workflows) - {""})
+        has_path = bool({path, path.rpartition("/")[2]} & set(deploy_workflows) - {""})
         return has_path or name.lower() in map(str.lower, deploy_workflows)
-    return not _DEPLOY_WORDS.isdisjoint((*text.lowercase_words(name), *text.lowercase_words(file_name)))
+    return names.names_a_deploy_workflow(name or path)

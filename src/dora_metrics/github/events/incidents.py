@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from dora_metrics.core import windows
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import SEVERITIES, Incident, Severity
+from dora_metrics.core.names import words_of
 from dora_metrics.github import text
 from dora_metrics.github.observation import Observation, Run, incident_state, nothing_to_record
 from dora_metrics.github.payloads import IssuePayload, IssuesEvent
@@ -193,7 +194,7 @@ def severity_of_labels(labels: Iterable[str]) -> Severity | None:
 
 
 def _words_joined(name: str) -> str:
-    return " ".join(text.lowercase_words(name))
+    return " ".join(words_of(name))
 
 
 def _severity_of_match(match: re.Match[str] | None) -> Severity | None:

@@ -73,7 +73,7 @@ _MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings], Observation]
         run, parse_payload(DeploymentStatusEvent, payload)
     ),
     "workflow_run": lambda run, payload, settings: deployments.observe_workflow_run(
-        run, parse_payload(WorkflowRunEvent, payload), settings.deploy_workflows
+        run, parse_payload(WorkflowRunEvent, payload), settings
     ),
     "release": lambda run, payload, settings: deployments.observe_release(
         run, parse_payload(ReleaseEvent, payload), settings

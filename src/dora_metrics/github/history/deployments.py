@@ -183,17 +183,13 @@ def _workflows_path(reader: HistoryReader) -> str:
     return f"/repos/{reader.repository.name}/actions/workflows"
 
 
-def _deploy_workflow_names(reader: HistoryReader) -> tuple[str, ...]:
-    return reader.request.settings.deploy_workflows
-
-
 def _deploy_workflows(reader: HistoryReader) -> Iterator[JsonObject]:
     """Yield the workflows that deploy."""
     for page in count(1):
         workflows = reader.client.get(_workflows_path(reader), {"per_page": _PAGE_SIZE, "page": page})["workflows"]
         for workflow in workflows:
             payload = WorkflowPayload(name=workflow["name"], path=workflow["path"])
-            if is_deploy_workflow(payload, _deploy_workflow_names(reader)):
+            if is_deploy_workflow(payload, reader.request.settings.deploy_workflows):
                 yield workflow
         if len(workflows) < _PAGE_SIZE:
             return
@@ -235,7 +231,7 @@ def _facts_of_run(reader: HistoryReader, workflow: JsonObject, node: JsonObject)
         "repository": {"default_branch": reader.repository.default_branch or ""},
     }
     run_event = parse_payload(WorkflowRunEvent, event)
-    observation = observe_workflow_run(reader.run, run_event, _deploy_workflow_names(reader))
+    observation = observe_workflow_run(reader.run, run_event, reader.request.settings)
     yield from map(reader.prepare_fact, observation.facts)
 
 
