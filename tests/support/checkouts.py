@@ -98,8 +98,8 @@ class Checkout:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content.encode() if isinstance(content, str) else content)
 
-    def git(self, *arguments: str) -> None:
-        subprocess.run(["git", *arguments], cwd=self.folder, check=True, env=CLEAN_ENVIRONMENT)
+    def git(self, *arguments: str, **environment: str) -> None:
+        subprocess.run(["git", *arguments], cwd=self.folder, check=True, env=CLEAN_ENVIRONMENT | environment)
 
     def files(self) -> dict[str, bytes]:
         """Contents of all files except git's, by path."""

@@ -1,5 +1,6 @@
 """What `init` proposes for a checkout, and why: the source that `deployment-source: auto` would use."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,21 @@ def test_a_workflow_named_like_deploy_is_watched(tmp_path: Path) -> None:
     found = Checkout.create(tmp_path, {DEPLOY_FILE: workflow("Deploy it", go={"steps": [{"run": "x"}]})}).proposal()
     assert found.sources == ("workflow-runs",)
     assert found.triggers.workflows == ("Deploy it",)
+
+
+@pytest.mark.parametrize(("days", "source"), [(179, "releases"), (181, "pushes")])
+def test_tags_count_only_while_the_default_branch_has_not_left_them_behind(
+    tmp_path: Path, days: int, source: str
+) -> None:
+    checkout = Checkout.create(tmp_path, tags=["v1.9.0"])
+    last = datetime.now(UTC) + timedelta(days=days, hours=-1)
+    checkout.git("commit", "--quiet", "--allow-empty", "--message=Later", GIT_COMMITTER_DATE=last.isoformat())
+    assert checkout.proposal().sources == (source,)
+
+
+def test_tags_that_are_prereleases_or_builds_of_pull_requests_are_no_releases(tmp_path: Path) -> None:
+    checkout = Checkout.create(tmp_path, tags=["v1.9.0-rc.1", "pr-12", "nightly-20261120"])
+    assert checkout.proposal().sources == ("pushes",)
 
 
 def test_without_anything_merges_are_deployments_and_the_reason_says_what_was_looked_for(tmp_path: Path) -> None:

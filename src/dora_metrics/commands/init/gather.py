@@ -29,6 +29,8 @@ from dora_metrics.sources.git.repository import Git, identify_repository
 
 MAX_FILE_BYTES = 256 * 1024
 _MAX_TAGS = 100
+_LONGEST_TAG_PAUSE = 180 * 24 * 60 * 60
+"""Tags that the default branch has left further behind, in seconds, are no habit any more."""
 _MAX_MANIFESTS = 3
 _USUAL_BRANCHES = ("main", "master")
 _MAX_FOLDERS = 200
@@ -203,12 +205,13 @@ def _with_git(checkout: Checkout, root: Path, environment: Mapping[str, str], pr
         )
         return checkout
     identity = identify_repository(git, root)
+    default_branch = _default_branch(git, has_remote=identity.is_from_remote)
     return replace(
         checkout,
         repository=identity.repository if identity.is_from_remote else None,
         host=identity.host if "." in (identity.host or "") else None,
-        default_branch=_default_branch(git, has_remote=identity.is_from_remote),
-        version_tags=tuple(_version_tags(git)),
+        default_branch=default_branch,
+        version_tags=_version_tags(git, default_branch),
         gitops_evidence=tuple(_gitops_manifests(git)),
     )
 
@@ -239,18 +242,39 @@ def _ref_exists(git: Git, reference: str) -> bool:
     return False
 
 
-def _version_tags(git: Git) -> Iterator[str]:
-    """Yield the tags that look like versions, newest first."""
+def _version_tags(git: Git, default_branch: DefaultBranch) -> tuple[str, ...]:
+    """Return the tags that read as versions, newest first; none if the repository has given up tagging them."""
+    times_and_tags = [line.partition(" ") for line in _recent_tag_lines(git)]
+    names = [name for _, _, name in times_and_tags]
+    versions = [
+        (int(time or 0), name)
+        for time, _, name in times_and_tags
+        if reads_as_version(name, names) and not is_prerelease_name(name)
+    ]
+    is_habit = bool(versions) and _last_commit_seconds(git, default_branch) - versions[0][0] < _LONGEST_TAG_PAUSE
+    return tuple(name for _, name in versions) if is_habit else ()
+
+
+def _recent_tag_lines(git: Git) -> list[str]:
+    """Return time and name of the newest tags."""
     options = (
         "--sort=-version:refname",
         "--sort=-creatordate",
         f"--count={_MAX_TAGS}",
-        "--format=%(refname:strip=2)",
+        "--format=%(creatordate:unix) %(refname:strip=2)",
         "refs/tags",
     )
     with suppress(GitError):
-        names = git.read("for-each-ref", *options).decode("utf-8", "replace").splitlines()
-        yield from (name for name in names if reads_as_version(name, names) and not is_prerelease_name(name))
+        return git.read("for-each-ref", *options).decode("utf-8", "replace").splitlines()
+    return []
+
+
+def _last_commit_seconds(git: Git, branch: DefaultBranch) -> int:
+    """Return the time of the default branch's last commit, in seconds since 1970; 0 if it is not known."""
+    for reference in (f"refs/remotes/origin/{branch.name}", f"refs/heads/{branch.name}"):
+        with suppress(GitError, ValueError):
+            return int(git.read("log", "-1", "--format=%ct", reference, "--"))
+    return 0
 
 
 def _gitops_manifests(git: Git) -> Iterator[str]:
