@@ -135,7 +135,7 @@ def _add_compute(parser: argparse.ArgumentParser) -> None:
 def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_report)
     parser.add_argument("--git", required=True, metavar="DIR", help="a checkout, a bare repository or a mirror")
-    parser.add_argument("--tags", metavar="GLOB", help="the tags that are deployments, such as 'v*'; default: all")
+    parser.add_argument("--tags", metavar="GLOB", help="the tags that are deployments, such as 'v*'; default: versions")
     _add_output_options(parser)
 
 

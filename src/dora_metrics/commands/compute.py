@@ -68,6 +68,7 @@ def run(request: ComputeRequest, source: FactSource, stdout: TextIO, stderr: Tex
     settings = load_settings(layers)
     source_facts = source(settings, request.now)
     notes = (
+        *((source_facts.selection,) if source_facts.selection else ()),
         *(f"{name} is set, and has no effect in this version." for name in names_without_effect(layers)),
         *source_facts.notes,
     )

@@ -10,10 +10,14 @@ from dora_metrics.settings.model import Settings
 
 @dataclass(frozen=True)
 class SourceFacts:
-    """What a source returns: facts, each in its newest state, and notes for readers on what is missing or assumed."""
+    """What a source returns: facts, each in its newest state, and notes for readers on what is missing or assumed.
+
+    `selection` says what was taken as deployments and what else there is; empty if everything was taken.
+    """
 
     facts: list[Fact]
     notes: tuple[str, ...]
+    selection: str = ""
 
 
 FactSource = Callable[[Settings, datetime], SourceFacts]

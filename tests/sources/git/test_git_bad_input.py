@@ -94,7 +94,7 @@ def test_a_pattern_that_fits_no_tag_is_answered_with_some_that_there_are(
     for minor in range(10, 16):
         repository.tag(f"v1.{minor}.0", sha)
     assert report(repository.folder, "--tags", "release-*").notes == (
-        "No tag fits release-*, so there are no deployments. Of 7 tags there are "
+        "No tag fits release-*, so there are no deployments. The repository has 7 tags: "
         "v1.15.0, v1.14.0, v1.13.0, v1.12.0, v1.11.0 and 2 more."
     )
 

@@ -187,3 +187,31 @@ def test_a_hotfix_branch_without_a_pull_request_is_known_too(
 def test_prefixes_and_fixtures_are_no_hotfixes(repository: GitRepository, report: ReportCommand, start: str) -> None:
     repository.release("v1.1.0", "fix: prefix, suffix and fixture; hotfixes later (#7)", start, at="03-01T02:00")
     assert report(repository.folder).failure_rules == {}
+
+
+@pytest.mark.parametrize(
+    "author",
+    [
+        "renovate[bot] <29139614+renovate[bot]@users.noreply.github.com>", "Renovate Bot <bot@renovateapp.com>",
+        "Mend Renovate <renovate@example.org>", "dependabot-preview[bot] <support@dependabot.com>",
+        "github-actions <actions@example.org>", "GitHub Actions <ci@example.org>",
+        "Ada <1234+acme-bot@users.example.org>", "semantic-release-bot <a@example.org>",
+        "Snyk bot <a@example.org>", "release-please <a@example.org>", "acme-deploy-bot <a@example.org>",
+        "Acme (Bot) <a@example.org>",
+    ],
+)  # fmt: skip
+def test_a_bot_is_known_by_its_name_or_address(repository: GitRepository, report: ReportCommand, author: str) -> None:
+    start = repository.release("v1.0.0", "Start", at="03-01")
+    repository.tag("v1.1.0", repository.commit("Bump a", start, at="03-02", author=author))
+    assert report(repository.folder).metrics["lead_time"]["excluded"]["bots"] == 1
+
+
+@pytest.mark.parametrize(
+    "author", ["Ada Talbot <ada.talbot@example.org>", "Bot Ada <ada@snyk.io>", "Renovate Smith <ada@github.com>"]
+)
+def test_a_person_with_a_name_like_a_bots_is_a_person(
+    repository: GitRepository, report: ReportCommand, author: str
+) -> None:
+    start = repository.release("v1.0.0", "Start", at="03-01")
+    repository.tag("v1.1.0", repository.commit("More", start, at="03-02", author=author))
+    assert report(repository.folder).metrics["lead_time"]["excluded"]["bots"] == 0

@@ -65,11 +65,22 @@ def test_what_a_tag_brought_is_what_git_lists_behind_it_and_behind_none_before(
         assert {name: {one.sha for one in new.commits} for name, new in walked.items()} == expected
         assert all(len(new.commits) == len(expected[name]) for name, new in walked.items())
 
-        counts = {
-            name: one["commit_count"]
-            for name, one in ReportCommand(Path(folder))(repository.folder).deployments.items()
-        }
-        assert counts == {name: len(shas) for name, shas in expected.items()}
+        counts = [
+            (name, deployment["commit_count"])
+            for name, deployment in ReportCommand(Path(folder))(repository.folder).deployments.items()
+        ]
+        assert counts == expected_deployments(tagged, {name: len(shas) for name, shas in expected.items()})
+
+
+def expected_deployments(tagged: list[tuple[int, int]], counts: dict[str, int]) -> list[tuple[str, int]]:
+    """Return name and count of the deployment of each commit: the highest of its tags, at the time of the oldest."""
+    numbers_by_commit: dict[int, list[int]] = {}
+    for number, (commit, _) in enumerate(tagged):
+        numbers_by_commit.setdefault(commit, []).append(number)
+    by_first_tag = sorted(
+        numbers_by_commit.values(), key=lambda numbers: min((tagged[number][1], number) for number in numbers)
+    )
+    return [(f"v{max(numbers)}", sum(counts[f"v{number}"] for number in numbers)) for numbers in by_first_tag]
 
 
 def test_a_history_as_deep_as_it_is_long_is_walked(tmp_path: Path) -> None:

@@ -1,59 +1,8 @@
-"""Tags: prereleases, patch releases, their order, and tags that are not releases."""
+"""Tags: which are deployments, prereleases, their order, and several of them on one commit."""
 
 import pytest
 
-from dora_metrics.sources.git.tags import is_patch_of, is_prerelease, version_key
 from support.git_repository import GitRepository, ReportCommand
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "v1.2.0-rc.1", "1.2.0-alpha", "v1.2.0-0.3.7", "1.2.0-0.3.7", "v1.2.0-x.7.z.92+build.5", "api/v1.2.0-beta.2",
-        "app@1.2.0-rc1", "v6.1-rc3", "5.0a1", "3.12.0b4", "v3.12.0rc1", "1.2.0.beta1", "2.0.0.M1", "v2.0-SNAPSHOT",
-        "2026.11.21-rc1",
-    ],
-)  # fmt: skip
-def test_these_are_prereleases(name: str) -> None:
-    assert is_prerelease(name)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "v1.2.0", "1.2", "v1", "latest", "v1.2.0+build.5", "2026.11.21-2", "2026.11.21-1530", "1.0.2a", "release-7",
-        "5.0.0.Final", "v1.2.0.1", "build-77-b3", "deploy/2026-11-21", "v1.2-prefix", "rc", "v\u0661.2.0-rc.1",
-    ],
-)  # fmt: skip
-def test_these_are_releases(name: str) -> None:
-    assert not is_prerelease(name)
-
-
-@pytest.mark.parametrize(
-    ("name", "before"),
-    [("v1.2.4", "v1.2.3"), ("1.2.10", "1.2.9"), ("v1.2.5", "1.2.3"), ("api/v1.0.1", "api/v1.0.0")],
-)
-def test_these_only_raise_the_patch_number(name: str, before: str) -> None:
-    assert is_patch_of(name, before)
-    assert not is_patch_of(before, name)
-
-
-@pytest.mark.parametrize(
-    ("name", "before"),
-    [
-        ("v1.3.0", "v1.2.9"), ("v2.2.4", "v1.2.3"), ("v1.2.3", "v1.2.3"), ("web/v1.0.1", "api/v1.0.0"),
-        ("v1.2.4-rc.1", "v1.2.3"), ("v1.2.4", "v1.2.3-rc.1"), ("v1.3", "v1.2"), ("2026.11.22", "2026.11.21"),
-        ("v1.2.3.5", "v1.2.3.4"), ("latest", "v1.2.3"),
-    ],
-)  # fmt: skip
-def test_these_raise_more_or_something_else(name: str, before: str) -> None:
-    assert not is_patch_of(name, before)
-
-
-def test_names_are_in_order_as_people_count() -> None:
-    assert sorted(["v1.10.0", "v1.9.0", "v1.9", "a", "1.0", "v2" + "0" * 5000], key=version_key) == [
-        "1.0", "a", "v1.9", "v1.9.0", "v1.10.0", "v2" + "0" * 5000,
-    ]  # fmt: skip
 
 
 def test_tags_of_the_same_second_are_in_order_of_version(repository: GitRepository, report: ReportCommand) -> None:
@@ -76,8 +25,8 @@ def test_prereleases_are_in_no_number_and_take_nothing_away_from_the_release(
     found = report(repository.folder)
     assert found.changes == {"v1.0.0": [first], "v1.1.0": [second]}
     assert found.lead_time_hours == {second: 48}
-    assert (
-        "3 tags as deployments (2 releases, 1 prerelease); prereleases have the environment prerelease." in found.notes
+    assert found.document["notes"][0] == (
+        "3 tags on 2 commits are 3 deployments. Of the deployments, 1 is a prerelease and not production."
     )
     assert "Deployments that are not production, and in no number: prerelease (1)." in found.notes
 
@@ -92,38 +41,96 @@ def test_prereleases_count_where_the_settings_say_so(repository: GitRepository, 
     }
 
 
-def test_a_prerelease_between_two_releases_is_no_step_of_a_patch(
+def test_tags_on_one_commit_are_one_deployment_named_by_the_most_specific(
     repository: GitRepository, report: ReportCommand
 ) -> None:
     first = repository.release("v1.0.0", "Start", at="03-01")
-    second = repository.release("v1.0.1-rc.1", "Mend", first, at="03-01T02:00")
-    repository.tag("v1.0.1", second, "03-01T04:00")
-    assert report(repository.folder).failure_rules == {"v1.0.0": "hotfix"}
+    second = repository.commit("More", first, at="03-02")
+    repository.tag("v1.1.0", second, "03-04")
+    repository.tag("v1.1", second, "03-05")
+    repository.tag("v0.101.0", second, "03-03")
+    found = report(repository.folder)
+    assert found.changes == {"v1.0.0": [first], "v1.1.0": [second]}
+    assert found.deployments["v1.1.0"]["finished_at"] == "2024-03-03T00:00:00Z"  # the oldest of the tags
+    assert found.document["notes"][0] == (
+        "3 tags on 2 commits are 2 deployments. "
+        "Other tags, which do not read as versions, or move with each release: 1 (v1.1)."
+    )
 
 
-def test_of_two_tags_on_one_commit_the_second_delivers_nothing_and_is_no_patch(
+def test_a_commit_that_is_tagged_again_after_another_release_was_not_rolled_back_to(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    first = repository.release("v3.0.0", "Start", at="03-01", tagged="03-01")
+    second = repository.release("v3.1.0", "More", first, at="03-02", tagged="03-02")
+    repository.tag("v0.300.0", first, "03-03")
+    repository.tag("v0.301.0", second, "03-03")
+    found = report(repository.folder, "--tags", "v*")
+    assert list(found.deployments) == ["v3.0.0", "v3.1.0"]
+    assert found.failure_rules == {}
+    assert found.document["notes"][0] == "4 tags on 2 commits selected by v* are 2 deployments."
+
+
+def test_packages_of_one_commit_are_one_deployment_and_a_pattern_selects_one_of_them(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    first = repository.release("shop@1.0.0", "Start", at="03-01")
+    repository.tag("@acme/till@1.0.0", first)
+    second = repository.release("@acme/till@1.0.1", "Till", first, at="03-02")
+    third = repository.release("@acme/till@1.1.0", "Both", second, at="03-03")
+    repository.tag("shop@1.0.1", third)
+    found = report(repository.folder)
+    assert list(found.deployments) == ["shop@1.0.0", "@acme/till@1.0.1", "shop@1.0.1"]
+    assert found.document["notes"][0] == "5 tags on 3 commits are 3 deployments; for one package: `--tags 'shop@*'`."
+    one_package = report(repository.folder, "--tags", "shop@*")
+    assert one_package.changes == {"shop@1.0.0": [first], "shop@1.0.1": [second, third]}
+    assert one_package.document["notes"][0] == (
+        "2 tags on 2 commits selected by shop@* are 2 deployments. Other tags, which do not fit: "
+        "3 (@acme/till@1.1.0, @acme/till@1.0.1, @acme/till@1.0.0)."
+    )
+
+
+def test_names_that_move_and_names_of_lines_are_no_deployments(
     repository: GitRepository, report: ReportCommand
 ) -> None:
     first = repository.release("v1.0.0", "Start", at="03-01")
-    second = repository.release("v1.1.0", "More", first, at="03-02")
-    repository.tag("v1.1.1", second, "03-02T01:00")
+    second = repository.release("v1.0.1", "More", first, at="03-02")
+    third = repository.commit("Not released", second, at="03-03")
+    for name in ("v1", "v1.0", "latest", "stable", "nightly", "1.0.x", "checkout", "test-1"):
+        repository.tag(name, third, "03-03")
     found = report(repository.folder)
-    assert found.changes == {"v1.0.0": [first], "v1.1.0": [second], "v1.1.1": []}
-    assert found.deployments["v1.1.1"]["commit_count"] == 0
-    assert found.failure_rules == {}
-    assert "they count, and deliver nothing new: 1 (v1.1.1)." in found.notes
+    assert list(found.deployments) == ["v1.0.0", "v1.0.1"]
+    assert "or move with each release: 8 (" in found.notes
 
 
-def test_a_slow_patch_and_a_patch_of_another_line_mark_nothing(
+def test_the_first_of_a_line_does_not_move_though_its_patches_have_one_number_more(
     repository: GitRepository, report: ReportCommand
 ) -> None:
-    old = repository.release("v1.0.0", "Start", at="03-01")
-    new = repository.release("v2.0.0", "Anew", old, at="03-05")
-    repository.tag("v1.0.1", repository.commit("Mend the old", old, at="03-05T02:00"))
-    repository.tag("v2.0.1", repository.commit("Mend the new", new, at="03-06T04:00"))
+    first = repository.release("26.0", "Start", at="03-01")
+    second = repository.release("26.1", "More", first, at="03-02")
+    repository.release("26.1.1", "Mend", second, at="03-03")
+    assert list(report(repository.folder).deployments) == ["26.0", "26.1", "26.1.1"]
+
+
+def test_a_pattern_selects_tags_of_any_form(repository: GitRepository, report: ReportCommand) -> None:
+    first = repository.release("deploy-monday", "Start", at="03-01")
+    repository.release("deploy-tuesday", "More", first, at="03-02")
     found = report(repository.folder)
-    assert found.failure_rules == {}
-    assert found.metrics["rework_rate"]["rework"] == 0
+    assert found.document["scopes"] == []
+    assert found.document["notes"][0] == (
+        "None of 2 tags reads as a version (deploy-tuesday, deploy-monday), so there are no deployments. "
+        "Select tags of another form with `--tags PATTERN`."
+    )
+    assert list(report(repository.folder, "--tags", "deploy-*").deployments) == ["deploy-monday", "deploy-tuesday"]
+
+
+def test_a_patch_number_says_nothing_of_a_hotfix(repository: GitRepository, report: ReportCommand) -> None:
+    first = repository.release("v1.0.0", "Start", at="03-01")
+    second = repository.release("v1.0.1", "More", first, at="03-01T02:00")
+    repository.release("v1.0.2", "hotfix: mend the till", second, at="03-01T03:00")
+    found = report(repository.folder)
+    assert found.failure_rules == {"v1.0.1": "hotfix"}
+    assert found.metrics["rework_rate"]["rework"] == 1
 
 
 def test_a_tag_of_a_tag_is_a_tag_of_its_commit(repository: GitRepository, report: ReportCommand) -> None:
@@ -131,11 +138,10 @@ def test_a_tag_of_a_tag_is_a_tag_of_its_commit(repository: GitRepository, report
     repository.tag("inner", first, "03-02")
     repository.tag("middle", repository.git("rev-parse", "refs/tags/inner"), "03-03")
     repository.tag("outer", repository.git("rev-parse", "refs/tags/middle"), "03-04")
-    found = report(repository.folder)
-    assert [(tag, one["sha"]) for tag, one in found.deployments.items()] == [
-        ("inner", first), ("middle", first), ("outer", first),
-    ]  # fmt: skip
-    assert found.deployments["outer"]["finished_at"] == "2024-03-04T00:00:00Z"
+    for name, day in (("inner", "02"), ("middle", "03"), ("outer", "04")):
+        found = report(repository.folder, "--tags", name)
+        assert found.deployments[name]["sha"] == first
+        assert found.deployments[name]["finished_at"] == f"2024-03-{day}T00:00:00Z"
 
 
 def test_tags_on_trees_and_files_are_left_out_and_counted(repository: GitRepository, report: ReportCommand) -> None:
@@ -164,15 +170,17 @@ def test_tags_of_any_name_are_read(repository: GitRepository, report: ReportComm
     if " " in name:
         name = name.replace(" ", "\u00a0")  # git accepts no plain space
     repository.release(name, "Start", at="03-01")
-    assert list(report(repository.folder).deployments) == [name]
-    out = report(repository.folder, "--format", "markdown").out
+    assert list(report(repository.folder, "--tags", "*").deployments) == [name]
+    out = report(repository.folder, "--tags", "*", "--format", "markdown").out
     assert "<b>" not in out
 
 
 def test_names_that_are_no_utf_8_are_told_apart(repository: GitRepository, report: ReportCommand) -> None:
-    sha = repository.commit("Start", at="03-01")
-    packed = f"{sha} refs/tags/v1-".encode()
+    first = repository.commit("Start", at="03-01")
+    second = repository.commit("More", first, at="03-02")
     (repository.folder / ".git" / "packed-refs").write_bytes(
-        b"# pack-refs with: peeled fully-peeled sorted \n" + packed + b"\xfe\n" + packed + b"\xff\n"
-    )
-    assert list(report(repository.folder).deployments) == ["v1-\\xfe", "v1-\\xff"]
+        b"# pack-refs with: peeled fully-peeled sorted \n"
+        + f"{first} refs/tags/v1-".encode() + b"\xfe\n"
+        + f"{second} refs/tags/v1-".encode() + b"\xff\n"
+    )  # fmt: skip
+    assert list(report(repository.folder, "--tags", "v1*").deployments) == ["v1-\\xfe", "v1-\\xff"]

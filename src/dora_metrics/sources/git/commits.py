@@ -102,12 +102,31 @@ def _parse_commits(fields: list[str]) -> Iterator[GitCommit]:
     for head, authored_at, committed_at, name, email, committer, message in rows:
         _, sha, *parents = head.split()
         subject, _, body = message.lstrip("\n").partition("\n")
-        is_by_bot = name.endswith("[bot]") or "[bot]@users.noreply." in email
+        is_by_bot = is_bot(name, email)
         times = _plausible_seconds(authored_at), _plausible_seconds(committed_at)
         kept_body = body if "everts" in body or subject.startswith("Merge pull request ") else ""
         yield GitCommit(
             sha, tuple(parents), *times, is_by_bot, committer == _GITHUB_COMMITTER, subject.strip(), kept_body
         )
+
+
+_BOT_NAME = r"(?:[\w-]+[- ])?(?:renovate|dependabot|github[- ]actions?|semantic[- ]release|snyk|release[- ]please)"
+_BOT = re.compile(rf".*\[bot\]|.*-bot|.*\(bot\)|{_BOT_NAME}(?:[- ]?bot|[- ]preview)?", re.ASCII | re.IGNORECASE)
+_BOT_DOMAINS = ("renovateapp.com", "dependabot.com")
+
+
+def is_bot(name: str, email: str) -> bool:
+    """Return whether an author is a program, by name or address.
+
+    These are names that end in `[bot]` or `-bot`, and Renovate, Dependabot, GitHub Actions, semantic-release, Snyk and
+    release-please by the names that they use. The local part of an address may be such a name, after GitHub's number.
+    """
+    local_part, _, domain = email.rpartition("@")
+    return bool(
+        _BOT.fullmatch(name.strip())
+        or _BOT.fullmatch(local_part.rpartition("+")[2] or local_part)
+        or domain.lower() in _BOT_DOMAINS
+    )
 
 
 def _plausible_seconds(text: str) -> int | None:

@@ -3,28 +3,33 @@
 `docs/definitions.md`, "From a git history alone", says what is read as what, and why.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from dora_metrics.core import formatting
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import SourceFacts
 from dora_metrics.sources.git.commits import read_log
-from dora_metrics.sources.git.repository import Git, git_directory, identify_repository
+from dora_metrics.sources.git.repository import Git, RepositoryIdentity, git_directory, identify_repository
 from dora_metrics.sources.git.tags import (
     PRERELEASE,
     PRODUCTION,
     ChangeCollector,
     DeploymentCollector,
+    Tag,
     TagList,
     TagRelease,
-    newest_names,
+    fitting_tags,
     order_releases,
     read_tags,
+    version_tags,
 )
+from dora_metrics.sources.git.versions import newest_names, parse_version
 
-_MAX_PATCHES = 3
 _SHALLOW = "The clone is shallow, so that older history is not there"
 _UNSHALLOW = "fetch it with `fetch-depth: 0` in actions/checkout, or with `git fetch --unshallow --tags`"
 
@@ -47,56 +52,114 @@ def read_history(request: GitHistoryRequest, environment: Mapping[str, str]) -> 
     """
     git = Git(request.path, environment)
     directory, tags = git_directory(git), read_tags(git)
-    matching_tags = tags.matching(request.pattern)
-    if not matching_tags:
-        is_empty = not git.read("rev-list", "--all", "--max-count=1", "--")
-        is_shallow = bool(directory.shallow_shas)
-        notes = no_deployments_notes(tags, request.pattern, is_empty=is_empty, is_shallow=is_shallow)
-        return SourceFacts([], (*notes, *left_out_notes(tags, ())))
-    log = read_log(git, (tag.commit for tag in matching_tags))
     identity = identify_repository(git, directory.folder)
-    releases, undated_names = order_releases(matching_tags, log)
+    candidates = fitting_tags(tags.tags, request.pattern)
+    log = read_log(git, (tag.commit for tag in candidates))
+    selected = version_tags(candidates, log) if request.pattern is None else candidates
+    if not selected:
+        absence = no_deployments_notes(git, tags, request.pattern, is_shallow=bool(directory.shallow_shas))
+        return SourceFacts([], (*absence, *left_out_notes(tags, ())))
+    releases, undated_names = order_releases(selected, log)
     changes = ChangeCollector(identity, request.settings.service, log)
     deployments = DeploymentCollector(identity, request.settings, log, directory.shallow_shas, changes)
     for environment_name in (PRODUCTION, PRERELEASE):
         deployments.add([release for release in releases if release.environment == environment_name])
-    return SourceFacts(
-        [*deployments.facts, *changes.facts.values()],
-        (
-            tags_note(tags, request.pattern, releases),
-            *left_out_notes(tags, undated_names),
-            *unusual_tag_notes(releases, request.now),
-            *history_notes(deployments),
-        ),
+    notes = chain(
+        left_out_notes(tags, undated_names), future_tag_notes(releases, request.now), history_notes(deployments)
     )
+    selection = TagSelection(releases, _other_names(tags.tags, selected), request.pattern, identity)
+    return SourceFacts([*deployments.facts, *changes.facts.values()], tuple(notes), selection_note(selection))
+
+
+def _other_names(tags: Iterable[Tag], selected: Iterable[Tag]) -> list[str]:
+    selected_names = {tag.name for tag in selected}
+    return [tag.name for tag in tags if tag.name not in selected_names]
 
 
 # --- Notes for readers of the numbers ---
 
 
-def no_deployments_notes(tags: TagList, pattern: str | None, *, is_empty: bool, is_shallow: bool) -> Iterator[str]:
+def no_deployments_notes(git: Git, tags: TagList, pattern: str | None, *, is_shallow: bool) -> Iterator[str]:
     """Say why there are no deployments."""
-    if is_empty:
+    if not git.read("rev-list", "--all", "--max-count=1", "--"):
         yield "The repository is empty: no commits, so no tags and no deployments."
     elif not tags.tags:
-        yield "No tags, so no deployments: each tag is read as one. If there should be some: git fetch --tags."
+        yield "No tags, so no deployments. If there should be some, run `git fetch --tags`."
     else:
-        count = formatting.count(len(tags.tags), "tag")
-        names = newest_names(tag.name for tag in tags.tags)
-        yield f"No tag fits {pattern}, so there are no deployments. Of {count} there are {names}."
+        yield _no_selected_tag_text(tags.tags, pattern)
     if is_shallow:
         yield f"{_SHALLOW}; {_UNSHALLOW}."
 
 
-def tags_note(tags: TagList, pattern: str | None, releases: Sequence[TagRelease]) -> str:
-    """Say how many tags were read as deployments, releases and prereleases."""
-    prereleases = sum(release.environment == PRERELEASE for release in releases)
-    kinds = [formatting.count(len(releases) - prereleases, "release")]
-    if prereleases:
-        kinds.append(formatting.count(prereleases, "prerelease"))
-    selection = "" if pattern is None else f", those of {len(tags.tags):,} that fit {pattern}"
-    environment = f"; prereleases have the environment {PRERELEASE}" if prereleases else ""
-    return f"{formatting.count(len(releases), 'tag')} as deployments ({', '.join(kinds)}){selection}{environment}."
+def _no_selected_tag_text(tags: Sequence[Tag], pattern: str | None) -> str:
+    count, names = formatting.count(len(tags), "tag"), newest_names(tag.name for tag in tags)
+    if pattern is not None:
+        return f"No tag fits {pattern}, so there are no deployments. The repository has {count}: {names}."
+    return (
+        f"None of {count} reads as a version ({names}), so there are no deployments. "
+        "Select tags of another form with `--tags PATTERN`."
+    )
+
+
+@dataclass(frozen=True)
+class TagSelection:
+    """What was taken of a repository's tags: the releases, by which pattern, and the names of the other tags."""
+
+    releases: Sequence[TagRelease]
+    other_names: Sequence[str]
+    pattern: str | None
+    identity: RepositoryIdentity
+
+
+def selection_note(selection: TagSelection) -> str:
+    """Say which tags are deployments, and what else there is."""
+    sentences = (
+        _taken_text(selection),
+        _environment_text(selection.releases),
+        _others_text(selection),
+    )
+    return " ".join(filter(None, sentences))
+
+
+def _taken_text(selection: TagSelection) -> str:
+    """Return such as `38 tags on 19 commits are 19 deployments; for one package: --tags 'astro@*'.`"""
+    releases = selection.releases
+    tag_count = sum(len(release.names) for release in releases)
+    tags = formatting.count(tag_count, "tag")
+    commits = formatting.count(len({release.commit for release in releases}), "commit")
+    deployments = formatting.count(len(releases), "deployment")
+    pattern = "" if selection.pattern is None else f" selected by {selection.pattern}"
+    package = _package_pattern(selection)
+    hint = f"; for one package: `--tags {shlex.quote(package)}`" if package else ""
+    return f"{tags} on {commits}{pattern} {'is' if tag_count == 1 else 'are'} {deployments}{hint}."
+
+
+def _environment_text(releases: Sequence[TagRelease]) -> str:
+    count = sum(release.environment == PRERELEASE for release in releases)
+    if not count:
+        return ""
+    return f"Of the deployments, {count:,} {'is a prerelease' if count == 1 else 'are prereleases'} and not production."
+
+
+def _others_text(selection: TagSelection) -> str:
+    if not selection.other_names:
+        return ""
+    reason = "do not fit" if selection.pattern else "do not read as versions, or move with each release"
+    return f"Other tags, which {reason}: {_count_and_names(selection.other_names)}."
+
+
+def _package_pattern(selection: TagSelection) -> str:
+    """Return the pattern of one package where the tags are of several; empty otherwise.
+
+    That is the package named like the repository, otherwise the one with the most tags.
+    """
+    names = (name for release in selection.releases for name in release.names)
+    versions = [version for name in names if (version := parse_version(name))]
+    if len({version.package for version in versions}) < 2:  # noqa: PLR2004 - one package needs no choice
+        return ""
+    counts = Counter((version.package, version.pattern) for version in versions if version.pattern)
+    own_name = selection.identity.repository.rpartition("/")[2]
+    return max(counts, key=lambda key: (key[0] == own_name, counts[key], key), default=("", ""))[1]
 
 
 def left_out_notes(tags: TagList, undated_names: Sequence[str]) -> Iterator[str]:
@@ -107,20 +170,11 @@ def left_out_notes(tags: TagList, undated_names: Sequence[str]) -> Iterator[str]
         yield f"Tags with a time before 1990 or after 2199, and left out: {_count_and_names(undated_names)}."
 
 
-def unusual_tag_notes(releases: Sequence[TagRelease], now: datetime) -> Iterator[str]:
-    """Say which tags lie in the future, and which deploy a commit once more."""
+def future_tag_notes(releases: Sequence[TagRelease], now: datetime) -> Iterator[str]:
+    """Say which tags lie in the future."""
     future_names = [release.name for release in releases if release.at > now]
     if future_names:
         yield f"Tags later than {now:%Y-%m-%dT%H:%M:%SZ}, and in no number yet: {_count_and_names(future_names)}."
-    deployed: set[tuple[str, str]] = set()
-    repeated_names = []
-    for release in releases:
-        if (release.environment, release.commit) in deployed:
-            repeated_names.append(release.name)
-        deployed.add((release.environment, release.commit))
-    if repeated_names:
-        counted = _count_and_names(repeated_names)
-        yield f"Tags on a commit that had one before; they count, and deliver nothing new: {counted}."
 
 
 def history_notes(deployments: DeploymentCollector) -> Iterator[str]:
@@ -134,12 +188,11 @@ def history_notes(deployments: DeploymentCollector) -> Iterator[str]:
             f"{_SHALLOW}: what {count} brought is not known, and earlier tags, and what was reverted of them, may be "
             f"missing; {_UNSHALLOW}."
         )
-    if patches := deployments.quick_patches:
-        pairs = ", ".join(f"{patch} after {previous}" for patch, previous in patches[-_MAX_PATCHES:])
-        yield (
-            "Tags that soon raised only the patch number of the one before, so that what they brought counts as a "
-            f"hotfix (the label {deployments.hotfix_label}, the rule hotfix): {len(patches)} ({pairs})."
-        )
+    yield from _start_notes(deployments)
+
+
+def _start_notes(deployments: DeploymentCollector) -> Iterator[str]:
+    """Say where the start of a change is assumed or unknown."""
     if squashed_count := deployments.changes.squashed_count:
         yield (
             f"Pull requests that were squashed into one commit: {squashed_count:,}; each starts when that commit was "

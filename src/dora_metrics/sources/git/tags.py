@@ -1,11 +1,12 @@
-"""Git tags as deployments: each tag, in order of time, delivers the changes that no earlier tag reached.
+"""Git tags as deployments: each commit with tags, in order of time, delivers the changes that no earlier one reached.
 
 Pull requests have the same ids as in facts from GitHub's events.
 """
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from itertools import groupby
@@ -27,6 +28,7 @@ from dora_metrics.sources.git.commits import (
     new_history,
 )
 from dora_metrics.sources.git.repository import Git, RepositoryIdentity
+from dora_metrics.sources.git.versions import parse_version, version_key, versions_by_tag
 
 # %(object) and %(type) describe a tag's target without reading it: a partial clone may lack it.
 _TAG_FORMAT = "%(objectname)%00%(objecttype)%00%(object)%00%(type)%00%(taggerdate:unix)%00%(refname)"
@@ -47,10 +49,6 @@ class TagList:
 
     tags: list[Tag]
     not_on_commits: list[str]
-
-    def matching(self, pattern: str | None) -> list[Tag]:
-        """Return the tags that match a pattern as in `git tag --list PATTERN`, where `*` also matches a slash."""
-        return [tag for tag in self.tags if pattern is None or fnmatchcase(tag.name, pattern)]
 
 
 def read_tags(git: Git) -> TagList:
@@ -83,62 +81,24 @@ def _commits_of_nested_tags(git: Git, tag_oids: list[str]) -> dict[str, str]:
     return {oid: commit for oid, (commit, _, kind) in zip(tag_oids, pairs, strict=True) if kind == "commit"}
 
 
-# --- Versions ---
-
-_PREFIX = r"(?:.*?[^0-9.])??"  # non-greedy: `1.2.0-0.3.7` is a prerelease of 1.2.0
-_NUMBER = r"(?:0|[1-9]\d{0,17})"
-_SEMVER = re.compile(
-    rf"(?P<prefix>{_PREFIX})(?P<major>{_NUMBER})\.(?P<minor>{_NUMBER})\.(?P<patch>{_NUMBER})"
-    r"(?P<prerelease>-[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*)?(?:\+[0-9A-Za-z.-]+)?",
-    re.ASCII,
-)
-"""A version by https://semver.org after any prefix: `v1.2.0-rc.1`, `api/v1.2.0`."""
-
-_PRERELEASE_WORDS = "alpha|beta|rc|pre|preview|prerelease|dev|snapshot|nightly|canary|milestone"
-_WORDED_PRERELEASE = re.compile(
-    rf"{_PREFIX}\d+(?:\.\d+)*(?:[-_.]?(?:{_PRERELEASE_WORDS})(?![a-z]).*|[-.]m\d+)|{_PREFIX}\d+(?:\.\d+)+[ab]\d+",
-    re.ASCII | re.IGNORECASE,
-)
-"""A prerelease by other schemes: `v6.1-rc3`, `5.0a1`, `1.2.0.beta1`."""
-
-_MIN_CALENDAR_MAJOR = 1900
-"""From this major version on, a version is a date."""
+# --- Which tags are deployments ---
 
 
-def is_prerelease(name: str) -> bool:
-    """Return whether a tag's name is that of a prerelease. In a date such as `2026.11.21-2` only words count."""
-    match = _SEMVER.fullmatch(name)
-    is_semver_prerelease = bool(match and match["prerelease"] and int(match["major"]) < _MIN_CALENDAR_MAJOR)
-    return is_semver_prerelease or _WORDED_PRERELEASE.fullmatch(name) is not None
+def fitting_tags(tags: Iterable[Tag], pattern: str | None) -> list[Tag]:
+    """Return the tags that fit a pattern as in `git tag --list`, where `*` also matches a slash; all if it is None."""
+    return [tag for tag in tags if pattern is None or fnmatchcase(tag.name, pattern)]
 
 
-def is_patch_of(name: str, previous: str) -> bool:
-    """Return whether a version differs from the previous one only by a higher patch number. Dates never do."""
-    new, old = _SEMVER.fullmatch(name), _SEMVER.fullmatch(previous)
-    if not new or not old or new["prerelease"] or old["prerelease"] or int(new["major"]) >= _MIN_CALENDAR_MAJOR:
-        return False
-    has_same_minor = all(new[part] == old[part] for part in ("major", "minor"))
-    return has_same_minor and _prefix_without_v(new) == _prefix_without_v(old) and int(new["patch"]) > int(old["patch"])
+def version_tags(tags: Sequence[Tag], log: CommitLog) -> list[Tag]:
+    """Return the tags that read as versions, without those that move with each release, such as `v1`."""
+    times = {tag.name: _tag_time(tag, log) for tag in tags}
 
+    def is_older(name: str, other_name: str) -> bool:
+        at, other_at = times[name], times[other_name]
+        return at is not None and other_at is not None and at <= other_at
 
-def _prefix_without_v(match: re.Match[str]) -> str:
-    return match["prefix"].removesuffix("v")
-
-
-def version_key(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Return a key that sorts names with numbers by value: v1.9.0 before v1.10.0."""
-    return tuple(_version_key_parts(name))
-
-
-def _version_key_parts(name: str) -> Iterator[tuple[int, int, str]]:
-    for part in re.findall(r"\d{1,18}|\D+", name, re.ASCII):
-        yield (0, int(part), "") if part[0] in "0123456789" else (1, 0, part)
-
-
-def newest_names(names: Iterable[str], limit: int = 5) -> str:
-    """Return the highest versions as text, with the count of the rest."""
-    ordered = sorted(names, key=version_key, reverse=True)
-    return ", ".join(ordered[:limit]) + (f" and {len(ordered) - limit} more" if len(ordered) > limit else "")
+    versions = versions_by_tag(times, is_older)
+    return [tag for tag in tags if tag.name in versions]
 
 
 # --- Releases in order ---
@@ -149,28 +109,53 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class TagRelease:
-    """A tag as a deployment at the time `at`. `started_at` keeps tags of equal time in order."""
+    """The tags on one commit as a deployment at the time `at`, that of the oldest of them.
+
+    `name` is the most specific of the tags, `names` are all of them. `started_at` keeps releases of the same time in
+    order.
+    """
 
     name: str
     commit: str
+    environment: str
     at: datetime
+    names: tuple[str, ...]
     started_at: datetime | None = None
 
-    @property
-    def environment(self) -> str:
-        return PRERELEASE if is_prerelease(self.name) else PRODUCTION
 
+def order_releases(tags: Sequence[Tag], log: CommitLog) -> tuple[list[TagRelease], list[str]]:
+    """Make one release of the tags on each commit, apart from its prereleases, in the order of their first tags.
 
-def order_releases(tags: Iterable[Tag], log: CommitLog) -> tuple[list[TagRelease], list[str]]:
-    """Sort tags by time (the tagger's, otherwise the commit's), then by version.
+    Tags are in order of time (the tagger's, otherwise the commit's), then of version.
 
     Returns:
         The releases in order, and the names of tags without a plausible time.
     """
-    timed_tags = [(_tag_time(tag, log), tag) for tag in tags]
-    releases = [TagRelease(tag.name, tag.commit, at) for at, tag in timed_tags if at]
-    releases.sort(key=lambda release: (release.at, version_key(release.name)))
-    return list(_with_distinct_starts(releases)), [tag.name for at, tag in timed_tags if at is None]
+    times = {tag.name: _tag_time(tag, log) for tag in tags}
+    timed_tags = [(at, tag) for tag in tags if (at := times[tag.name])]
+    timed_tags.sort(key=lambda timed: (timed[0], version_key(timed[1].name)))
+    tags_by_place: defaultdict[tuple[str, str], list[tuple[datetime, Tag]]] = defaultdict(list)
+    for at, tag in timed_tags:
+        tags_by_place[_environment_of(tag), tag.commit].append((at, tag))
+    releases = (_release(place, group) for place, group in tags_by_place.items())
+    return list(_with_distinct_starts(releases)), [name for name, at in times.items() if at is None]
+
+
+def _environment_of(tag: Tag) -> str:
+    version = parse_version(tag.name)
+    return PRERELEASE if version and version.is_prerelease else PRODUCTION
+
+
+def _release(place: tuple[str, str], timed_tags: Sequence[tuple[datetime, Tag]]) -> TagRelease:
+    """Make a release of the tags on one commit, the oldest first."""
+    environment, commit = place
+    names = sorted((tag.name for _, tag in timed_tags), key=_specificity, reverse=True)
+    return TagRelease(names[0], commit, environment, timed_tags[0][0], tuple(names))
+
+
+def _specificity(name: str) -> tuple[bool, tuple[object, ...]]:
+    version = parse_version(name)
+    return version is not None, version.specificity if version else version_key(name)
 
 
 def _tag_time(tag: Tag, log: CommitLog) -> datetime | None:
@@ -184,9 +169,7 @@ def _with_distinct_starts(releases: Iterable[TagRelease]) -> Iterator[TagRelease
     for at, group in groupby(releases, attrgetter("at")):
         same_time = list(group)
         for steps_before_end, release in enumerate(reversed(same_time)) if len(same_time) > 1 else ():
-            same_time[-1 - steps_before_end] = TagRelease(
-                release.name, release.commit, at, at - steps_before_end * _MICROSECOND
-            )
+            same_time[-1 - steps_before_end] = replace(release, started_at=at - steps_before_end * _MICROSECOND)
         yield from same_time
 
 
@@ -206,10 +189,8 @@ class ChangeCollector:
         self._change_ids: set[str] = set()
         self._change_id_by_sha: dict[str, str] = {}
 
-    def add(
-        self, landed_changes: Iterable[LandedChange], deployed_at: datetime, labels: tuple[str, ...] = ()
-    ) -> tuple[str, ...]:
-        """Add the changes of one deployment and return their ids; `labels` go to those not delivered before."""
+    def add(self, landed_changes: Iterable[LandedChange], deployed_at: datetime) -> tuple[str, ...]:
+        """Add the changes of one deployment and return their ids."""
         landed_by_id: dict[str, LandedChange] = {}
         for landed in landed_changes:
             change_id = self._change_id(landed)
@@ -222,7 +203,7 @@ class ChangeCollector:
         for change_id, landed in landed_by_id.items():
             if change_id not in self.facts:
                 self.squashed_count += landed.is_squashed
-                self.facts[change_id] = self._change(change_id, landed, deployed_at, labels)
+                self.facts[change_id] = self._change(change_id, landed, deployed_at)
         return tuple(landed_by_id)
 
     def _change_id(self, landed: LandedChange) -> str:
@@ -232,7 +213,7 @@ class ChangeCollector:
             else self._identity.pull_request_id(landed.pull_number)
         )
 
-    def _change(self, change_id: str, landed: LandedChange, deployed_at: datetime, labels: tuple[str, ...]) -> Change:
+    def _change(self, change_id: str, landed: LandedChange, deployed_at: datetime) -> Change:
         commit, is_pull_request = landed.commit, landed.pull_number is not None
         page = ("pull", landed.pull_number) if is_pull_request else ("commit", commit.sha)
         first_commit_at, merged_at = to_datetime(landed.first_authored_at), to_datetime(commit.committed_at)
@@ -248,7 +229,6 @@ class ChangeCollector:
             title=text.truncate_title(title),
             first_commit_at=first_commit_at,
             merged_at=merged_at if is_pull_request else None,
-            labels=labels,
             branch=landed.branch,
             bot=all(part.is_by_bot for part in landed.commits or (commit,)),
             reverts=self._reverted_id(change_id, landed, title),
@@ -322,7 +302,6 @@ class DeploymentCollector:
 
     Attributes:
         shallow_shas: commits at which a shallow history ends.
-        quick_patches: pairs of a patch release that counts as a hotfix, and the release before it.
         unknown_count: deployments whose changes a shallow clone does not show.
     """
 
@@ -332,7 +311,6 @@ class DeploymentCollector:
     shallow_shas: frozenset[str]
     changes: ChangeCollector
     facts: list[Deployment] = field(default_factory=list)
-    quick_patches: list[tuple[str, str]] = field(default_factory=list)
     unknown_count: int = 0
 
     def add(self, releases: Sequence[TagRelease]) -> None:
@@ -342,30 +320,10 @@ class DeploymentCollector:
         previous: TagRelease | None = None
         for release in releases:
             history = new_history(self.log.commits, release.commit, visited)
-            change_ids = self._delivered_change_ids(release, previous, history) if edge.is_complete(history) else None
+            change_ids = self.changes.add(history.changes, release.at) if edge.is_complete(history) else None
             self.unknown_count += change_ids is None
             self.facts.append(self._deployment(release, previous, history, change_ids))
             previous = release
-
-    def _delivered_change_ids(
-        self, release: TagRelease, previous: TagRelease | None, history: NewHistory
-    ) -> tuple[str, ...]:
-        """Return the ids of the delivered changes. Those of a quick patch get the hotfix label."""
-        if previous is None or self.hotfix_label is None or not self._is_quick_patch(release, previous):
-            return self.changes.add(history.changes, release.at)
-        change_ids = self.changes.add(history.changes, release.at, (self.hotfix_label,))
-        if change_ids:
-            self.quick_patches.append((release.name, previous.name))
-        return change_ids
-
-    def _is_quick_patch(self, release: TagRelease, previous: TagRelease) -> bool:
-        is_soon = release.at - previous.at <= self.settings.hotfix_window
-        return is_soon and release.environment == PRODUCTION and is_patch_of(release.name, previous.name)
-
-    @property
-    def hotfix_label(self) -> str | None:
-        """The label that marks a change as a hotfix, None if none is configured."""
-        return next(iter(self.settings.hotfix_labels), None)
 
     def _deployment(
         self, release: TagRelease, previous: TagRelease | None, history: NewHistory, change_ids: tuple[str, ...] | None

@@ -1,0 +1,185 @@
+"""What the name of a tag says: a version, a prerelease, or a name that moves with each release. Pure."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+_TAIL = r"(?:[-+._~]?[0-9A-Za-z][0-9A-Za-z+._~^-]*)?"
+_VERSION = re.compile(
+    rf"""
+    (?:(?P<name>(?![0-9.]+[-_@/]).+?)(?P<separator>[-_@/]|(?<=[a-z])\.))??   # shop-, @acme/web@
+    (?:(?P<v>v) | (?P<letters>(?<![0-9a-z])[a-z]+)(?=\d+\.))?              # go1.21.3
+    (?:
+        (?:
+            (?P<date>\d{{4}}-\d\d?-\d\d? | \d\d?-\d\d?-\d{{4}}             # 2018-12-19, 01-02-2025
+              | (?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01]))     # 20260821
+          | \d+(?:\.\d+)*(?P<hash>\.v(?=[a-f_]*\d)[0-9a-f_]{{6,}})         # 1414.v878271fc496f
+          | (?P<numbers>\d+(?:\.\d+)+)                                     # 1.2, 2026.8.0
+        )
+        (?P<tail>{_TAIL})
+      | (?P<number>\d+)(?P<stage>[-._]?(?:alpha|beta|rc|pre)[.-]?\d*)?     # 161
+    )
+    (?P<build>/[0-9A-Za-z][0-9A-Za-z+._-]*)?                               # 2026.7.3/2026.2546
+    """,
+    re.ASCII | re.IGNORECASE | re.VERBOSE,
+)
+_LINE_OF_RELEASES = re.compile(r"\.[x*](?![0-9a-z])", re.IGNORECASE)
+"""In the tail of `2.3.x`, which is the name of a branch."""
+
+_PRERELEASE_WORDS = frozenset("""
+    alpha beta rc pre prerelease milestone dev snapshot nightly canary testflight
+    non not no test tests testing e2e smoke eval evals stage staging stg development qa uat sandbox training preview
+    review demo demos docs documentation storybook plan approval gate validation verification acceptance qualification
+    like secrets only readonly drift
+""".split())  # fmt: skip  # noqa: SIM905 - a list of one word a line would fill a page
+"""Words of a prerelease. The lines after the first are the words that say of a name that it is not production."""
+
+_LETTER_PRERELEASE = re.compile(r"(?:[ab]|[-.]m)\d+", re.ASCII | re.IGNORECASE)
+"""A tail such as in `5.0a1` and `2.0.0.M1`."""
+
+_GENERIC_NAMES = frozenset({"", "v", "r", "rel", "release", "releases", "stable", "ver", "version", "tag", "tags"})
+"""Names before a version that are not a package's."""
+
+_CALENDAR_YEARS = range(1990, 2200)
+"""A version whose first number is one of these is a date."""
+
+
+@dataclass(frozen=True)
+class Version:
+    """A tag whose name reads as a version.
+
+    `name` and `separator` precede it, as in `web@` and `shop-`, and `letters` stand before its first number without a
+    separator. `numbers` are those of a dotted version or a single number, empty for a date and for one with a hash.
+    """
+
+    tag: str
+    name: str
+    separator: str
+    letters: str
+    has_v: bool
+    numbers: tuple[int, ...]
+    is_date: bool
+    tail: str
+
+    @property
+    def is_single_number(self) -> bool:
+        return len(self.numbers) == 1
+
+    @property
+    def package(self) -> str:
+        """The name of the package, empty if there is none."""
+        return "" if self.name.lower() in _GENERIC_NAMES else self.name
+
+    @property
+    def pattern(self) -> str:
+        """The pattern for `--tags` that selects the versions of this package; empty if no pattern does."""
+        if self.package:
+            return re.sub(r"([*?[])", r"[\1]", self.name + self.separator) + "*"
+        return "v*" if self.has_v and not self.name else ""
+
+    @cached_property
+    def is_prerelease(self) -> bool:
+        """Whether a word says so, or letters follow `-` in a version that is a date.
+
+        In `name@version` the name is a package's, and says nothing of the stage: `@acme/testing@1.0.0`.
+        """
+        words = re.findall("[a-z]+(?:2e)?", f"{self._name_of_stage}/{self.letters}/{self.tail}".lower())
+        has_letters_after_date = self.is_date and re.match("-[a-z]", self.tail, re.IGNORECASE)
+        has_letter = self.numbers and _LETTER_PRERELEASE.match(self.tail)
+        return bool(not _PRERELEASE_WORDS.isdisjoint(words) or has_letters_after_date or has_letter)
+
+    @property
+    def _name_of_stage(self) -> str:
+        return "" if self.separator == "@" else self.name
+
+    @property
+    def specificity(self) -> tuple[int, int, int, tuple[tuple[int, int, str], ...]]:
+        """A key that is greatest for the tag that names a commit best.
+
+        More numbers come first, then a tag without a package, then the shorter name, then the higher version.
+        """
+        return len(self.numbers), not self.package, -len(self.name), version_key(self.tag)
+
+
+def parse_version(tag: str) -> Version | None:
+    """Return the version that the name of a tag reads as, by the name alone; None if it reads as none.
+
+    Between name and version stands a separator; before dotted numbers letters may stand without one, as in `go1.21.3`.
+    """
+    match = _VERSION.fullmatch(tag)
+    if match is None or _LINE_OF_RELEASES.match(match["tail"] or ""):
+        return None
+    version = _version(tag, match)
+    is_name_of_a_test = version.is_single_number and version.is_prerelease and not version.tail
+    return None if is_name_of_a_test else version  # `test-1`
+
+
+def _version(tag: str, match: re.Match[str]) -> Version:
+    dotted = match["number"] or match["numbers"] or ""
+    numbers = tuple(int(part[:18]) for part in dotted.split(".") if part)
+    return Version(
+        tag=tag,
+        name=match["name"] or "",
+        separator=match["separator"] or "",
+        letters=match["letters"] or "",
+        has_v=bool(match["v"]),
+        numbers=numbers,
+        is_date=bool(match["date"] or (match["numbers"] and numbers[0] in _CALENDAR_YEARS)),
+        tail=match["stage"] or match["tail"] or "",
+    )
+
+
+def versions_by_tag(tags: Iterable[str], is_older: Callable[[str, str], bool]) -> dict[str, Version]:
+    """Return the versions among the names of a repository's tags, without those that move with each release.
+
+    A single number moves if there is a longer version of it: `v1` beside `v1.2.0`. So does `v1.2` beside `v1.2.3`,
+    unless it is itself the first of its line: older than `v1.2.1`, and there is no `v1.2.0`.
+
+    Args:
+        tags: the names of all tags.
+        is_older: whether the first tag is older than the second.
+    """
+    versions = {tag: version for tag in tags if (version := parse_version(tag))}
+    longer_versions = _longer_versions(versions.values())
+    moving_tags = {tag for tag, version in versions.items() if _is_moving(version, longer_versions, is_older)}
+    return {tag: version for tag, version in versions.items() if tag not in moving_tags}
+
+
+_LongerVersions = dict[tuple[str, tuple[int, ...]], list[Version]]
+"""By name and first numbers, the versions that continue them with more numbers."""
+
+
+def _longer_versions(versions: Iterable[Version]) -> _LongerVersions:
+    longer: _LongerVersions = defaultdict(list)
+    for version in versions:
+        for length in range(1, min(len(version.numbers), 4)):
+            longer[version.name + version.separator, version.numbers[:length]].append(version)
+    return longer
+
+
+def _is_moving(version: Version, longer_versions: _LongerVersions, is_older: Callable[[str, str], bool]) -> bool:
+    longer = longer_versions.get((version.name + version.separator, version.numbers), [])
+    if version.is_single_number or not longer:
+        return bool(longer)
+    releases = [each for each in longer if not each.is_prerelease]
+    next_numbers = {each.numbers[len(version.numbers)] for each in releases}
+    is_first_of_line = bool(next_numbers) and min(next_numbers) == 1
+    return bool(releases) and not (is_first_of_line and all(is_older(version.tag, each.tag) for each in releases))
+
+
+def version_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a key that sorts names with numbers by value: v1.9.0 before v1.10.0."""
+    return tuple(_version_key_parts(name))
+
+
+def _version_key_parts(name: str) -> Iterator[tuple[int, int, str]]:
+    for part in re.findall(r"\d{1,18}|\D+", name, re.ASCII):
+        yield (0, int(part), "") if part[0] in "0123456789" else (1, 0, part)
+
+
+def newest_names(names: Iterable[str], limit: int = 5) -> str:
+    """Return the highest versions as text, with the count of the rest."""
+    ordered = sorted(names, key=version_key, reverse=True)
+    return ", ".join(ordered[:limit]) + (f" and {len(ordered) - limit} more" if len(ordered) > limit else "")

@@ -1,0 +1,68 @@
+"""What the name of a tag says: a version, a prerelease, or none of them."""
+
+import pytest
+
+from dora_metrics.sources.git.versions import parse_version, version_key
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "v1.2.0", "1.2", "v1", "V7", "1.2.3.4", "v1.2.0+build.5", "1.0.2a", "5.0.0.Final", "v1.2-prefix", "32.0-jre",
+        "shop-1.2.0", "shop-v1.2.0", "release-2", "web@1.2.0", "@acme/web@1.2.0", "api/v1.2.0", "go1.21.3", "r-0311",
+        "2024-03-05", "05-03-2024", "20240305", "2024.3.5-2", "2024.03.05-1530", "deploy/2024-03-05",
+        "release/2024.3.1/9", "1508.v1a2b3c4d5e6f", "4.17.v9b_c30a_249a_4c",
+        "build-77", "@acme/testing@1.0.0", "latest-news-1.4.0",
+    ],
+)  # fmt: skip
+def test_these_are_releases(name: str) -> None:
+    version = parse_version(name)
+    assert version
+    assert not version.is_prerelease
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "v1.2.0-rc.1", "1.2.0-alpha", "api/v1.2.0-beta.2", "app@1.2.0-rc1", "v6.1-rc3", "5.0a1", "3.12.0b4",
+        "v3.12.0rc1", "1.2.0.beta1", "2.0.0.M1", "v2.0-SNAPSHOT", "v1.4.0-pre-2", "v3-beta", "1.3.0-testflight",
+        "0.9-canary.4", "v1.2.0-preview", "nightly-2024-03-05", "staging/1.2.0", "e2e-1.2", "test-v1.2", "2024.3.5-rc1",
+        "2024.3.5-fix", "2024-03-05-fix",
+    ],
+)  # fmt: skip
+def test_these_are_prereleases(name: str) -> None:
+    version = parse_version(name)
+    assert version
+    assert version.is_prerelease
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "", "v", "latest", "stable", "nightly", "rc", "2.3.x", "v2.X", "1.2.3.x", "deploy-monday", "test-1",
+        "0-git-init", "v1.2.0;id", "v1..2", "build-77-b3", "v\u0661.2.0", "jdk-21+35", "1.2.0/", "v 1.2",
+        "-" * 2000, "1-" * 2000, "@" * 2000,
+    ],
+)  # fmt: skip
+def test_these_are_no_versions(name: str) -> None:
+    assert parse_version(name) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "package", "pattern"),
+    [
+        ("astro@7.2.4", "astro", "astro@*"), ("@acme/web@1.2.0", "@acme/web", "@acme/web@*"),
+        ("api/v1.2.0", "api", "api/*"), ("shop-v1.2.0", "shop", "shop-*"), ("a[b]-1.2", "a[b]", "a[[]b]-*"),
+        ("v1.2.0", "", "v*"), ("1.2.0", "", ""), ("release-1.2.0", "", ""),
+    ],
+)  # fmt: skip
+def test_the_package_of_a_version_and_the_pattern_that_selects_it(name: str, package: str, pattern: str) -> None:
+    version = parse_version(name)
+    assert version
+    assert (version.package, version.pattern) == (package, pattern)
+
+
+def test_names_are_in_order_as_people_count() -> None:
+    assert sorted(["v1.10.0", "v1.9.0", "v1.9", "a", "1.0", "v2" + "0" * 5000], key=version_key) == [
+        "1.0", "a", "v1.9", "v1.9.0", "v1.10.0", "v2" + "0" * 5000,
+    ]  # fmt: skip
