@@ -13,6 +13,7 @@ from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.periods import PERIOD_KINDS, PeriodKind, due_period
 from dora_metrics.core.reports import prometheus, summary
+from dora_metrics.core.reports.event_story import EventInfo
 from dora_metrics.core.reports.explain.context import build_context
 from dora_metrics.core.reports.explain.explain import explain
 from dora_metrics.core.reports.explain.find import NoMatch
@@ -28,7 +29,7 @@ from dora_metrics.pipeline.evaluate import (
 from dora_metrics.settings import loading
 from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
 from dora_metrics.settings.model import DEFAULT_CONFIG, EVERY_REPOSITORY, Settings
-from dora_metrics.sources import FactSource
+from dora_metrics.sources import FactSource, SourceFacts
 from dora_metrics.templates import load_parts, load_template
 
 
@@ -76,7 +77,7 @@ def run(request: ComputeRequest, source: FactSource, stdout: TextIO, stderr: Tex
     if request.explain is not None:
         stdout.write(_explanation(request.explain, results, source_facts.facts))
         return 0
-    stdout.write(_WRITERS[request.format](results, source_facts.facts, settings))
+    stdout.write(_WRITERS[request.format](results, source_facts, settings))
     return _print_thresholds(results, settings, stderr)
 
 
@@ -103,30 +104,33 @@ def _print_thresholds(results: Results, settings: Settings, stderr: TextIO) -> i
     return int(thresholds.is_failing)
 
 
-def _json(results: Results, _facts: list[Fact], _settings: Settings) -> str:
+def _json(results: Results, _source_facts: SourceFacts, _settings: Settings) -> str:
     return msgspec.json.encode(results.document).decode() + "\n"
 
 
-def _markdown(results: Results, _facts: list[Fact], _settings: Settings) -> str:
-    """The scope that was deployed last in full, the others in a line each."""
+def _markdown(results: Results, source_facts: SourceFacts, _settings: Settings) -> str:
+    """What the source took as deployments, the scope that was deployed last in full, the others in a line each."""
     from dora_metrics.core.reports import render  # noqa: PLC0415 - only Markdown needs Jinja
 
     latest = last_deployed(results.evaluation.histories)
-    report = summary.build(results, latest.scope if latest else None, None, None)
+    selection = EventInfo(source_facts.selection.removesuffix(".")) if source_facts.selection else None
+    report = summary.build(results, latest.scope if latest else None, selection, None)
     return render.summary_markdown(report, load_template("summary.md.j2"), load_parts())
 
 
-def _html(results: Results, _facts: list[Fact], _settings: Settings) -> str:
+def _html(results: Results, _source_facts: SourceFacts, _settings: Settings) -> str:
     from dora_metrics.pipeline import publish  # noqa: PLC0415 - only the page needs its libraries
 
     return publish.page_html(results)
 
 
-def _prometheus(results: Results, facts: list[Fact], _settings: Settings) -> str:
-    return prometheus.exposition_text(prometheus_families(results, cumulative_totals(results, facts), None))
+def _prometheus(results: Results, source_facts: SourceFacts, _settings: Settings) -> str:
+    return prometheus.exposition_text(
+        prometheus_families(results, cumulative_totals(results, source_facts.facts), None)
+    )
 
 
-def _report(kind: PeriodKind, results: Results, _facts: list[Fact], settings: Settings) -> str:
+def _report(kind: PeriodKind, results: Results, _source_facts: SourceFacts, settings: Settings) -> str:
     """The report that is due, for each active scope, as its issue would be."""
     from dora_metrics.pipeline.reports import read_template, render_reports  # noqa: PLC0415 - as above
 
@@ -137,7 +141,7 @@ def _report(kind: PeriodKind, results: Results, _facts: list[Fact], settings: Se
     return reports.as_markdown()
 
 
-_WRITERS: dict[str, Callable[[Results, list[Fact], Settings], str]] = {
+_WRITERS: dict[str, Callable[[Results, SourceFacts, Settings], str]] = {
     "json": _json,
     "markdown": _markdown,
     "html": _html,

@@ -73,11 +73,16 @@ class LeadTime(MetricVerdict, frozen=True, kw_only=True):
 
 
 class ChangeFailureRate(MetricVerdict, frozen=True, kw_only=True):
-    """Failed deployments / deployments that reached users. Decided by `ratio`."""
+    """Failed deployments / deployments that reached users. Decided by `ratio`.
+
+    `at_least`: present and true where incidents are unknown, as in a git history. The rate may then be higher, so it
+    has no interval and no level.
+    """
 
     failed: int
     deployments: int
     ratio: float | None
+    at_least: bool | UnsetType = UNSET
 
 
 class RecoveryTime(MetricVerdict, frozen=True, kw_only=True):
@@ -99,12 +104,12 @@ class ReworkRate(MetricVerdict, frozen=True, kw_only=True):
 
 
 class IncidentRestore(Struct, frozen=True, kw_only=True):
-    """Detected → resolved, of all incidents of the scope."""
+    """Detected → resolved, of all incidents of the scope. Counts are null where incidents are unknown."""
 
-    incidents: int
-    resolved: int
-    open: int
-    unmatched: int
+    incidents: int | None
+    resolved: int | None
+    open: int | None
+    unmatched: int | None
     p50_seconds: float | None
     p90_seconds: float | None
     mean_seconds: float | None
@@ -148,7 +153,10 @@ class Metrics(Struct, frozen=True, kw_only=True):
 
 
 class Week(Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
-    """One ISO week, Monday to Monday; a partial one counts only what the window holds of it."""
+    """One ISO week, Monday to Monday; a partial one counts only what the window holds of it.
+
+    `incidents`: null where incidents are unknown, as in a git history.
+    """
 
     week: str
     start: datetime
@@ -160,7 +168,7 @@ class Week(Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "t
     change_failure_ratio: float | None
     recovery_p50_seconds: float | None
     rework_ratio: float | None
-    incidents: int
+    incidents: int | None
 
 
 class DeploymentEvidence(Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ EARLIER = deployment(1, "03-04T12:00")
 LATEST = deployment(2, "03-05T12:00")
 
 
-def incidents_by_scope(*facts: Any, **settings: Any) -> dict[str, int]:  # noqa: ANN401
+def incidents_by_scope(*facts: Any, **settings: Any) -> dict[str, int | None]:  # noqa: ANN401
     """Number of incidents in each scope, as service/environment."""
     scopes = document_of(*facts, **settings).scopes
     return {f"{one.service}/{one.environment}": one.metrics.incident_restore.incidents for one in scopes}
@@ -172,7 +172,7 @@ def test_the_direction_is_from_the_deployment_to_the_incident() -> None:
     assert failure_rules(deployment(1, "03-05T13:00:01"), incident(1, "03-05T13:00")) == {}
 
 
-def scopes_of(*facts: Any) -> dict[str, int]:  # noqa: ANN401
+def scopes_of(*facts: Any) -> dict[str, int | None]:  # noqa: ANN401
     """Number of incidents in each scope, by its service."""
     return {scope.service: scope.metrics.incident_restore.incidents for scope in document_of(*facts).scopes}
 

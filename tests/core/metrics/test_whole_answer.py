@@ -112,7 +112,7 @@ def check_rates(metrics: schema.Metrics) -> None:
     recovery = metrics.recovery_time
     assert recovery.recovered + recovery.open <= failure.failed
     restore = metrics.incident_restore
-    assert max(restore.open, restore.unmatched) <= restore.incidents
+    assert max(restore.open or 0, restore.unmatched or 0) <= (restore.incidents or 0)
 
 
 def check_reasons(metrics: schema.Metrics) -> None:
@@ -164,7 +164,7 @@ def check_evidence(scope: schema.ScopeMetrics) -> None:
 def check_weeks(scope: schema.ScopeMetrics) -> None:
     found = scope.weeks
     assert sum(week.deployments for week in found) == scope.metrics.deployment_frequency.deployments
-    assert sum(week.incidents for week in found) == scope.metrics.incident_restore.incidents
+    assert sum(week.incidents or 0 for week in found) == scope.metrics.incident_restore.incidents
     assert all(one.end == other.start for one, other in pairwise(found))
     assert all(week.deployment_days <= 7 for week in found)
 

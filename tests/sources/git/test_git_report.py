@@ -79,6 +79,49 @@ def test_a_revert_and_a_hotfix_mark_the_deployment_that_they_repaired(
     assert found.metrics["rework_rate"]["rework"] == 2
 
 
+def test_a_history_knows_no_incidents_so_its_failure_rate_is_a_lower_bound_without_a_level(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    shop(repository)
+    scope = report(repository.folder).scope
+    rate = scope["metrics"]["change_failure_rate"]
+    assert (rate["failed"], rate["deployments"], rate["ratio"], rate["at_least"]) == (2, 4, 0.5, True)
+    assert (rate["level"], rate["level_span"], rate["interval95"]) == (None, None, None)
+    assert "change_failure_rate" not in scope["metrics"]["overall_level"]["rests_on"]
+    assert scope["metrics"]["incident_restore"]["incidents"] is None
+    assert {week["incidents"] for week in scope["weeks"]} == {None}
+
+
+def test_reports_say_at_least_and_leave_incidents_out(repository: GitRepository, report: ReportCommand) -> None:
+    shop(repository)
+    out = report(repository.folder, "--format", "markdown").out
+    assert out.splitlines()[0].endswith(", at least 50 % failed")
+    assert "| Change failure rate | **at least 50 %** | – | 2 of 4 |" in out
+    assert "2 failed / 4 that reached users. It may be higher, because a git history knows no incidents." in out
+    assert "0 incidents" not in out
+    monthly = report(repository.folder, "--format", "monthly", now="2024-04-01T00:00:00Z").out
+    assert "at least 2 of 4 failed" in monthly
+
+
+def test_a_history_without_known_failures_claims_no_rate(repository: GitRepository, report: ReportCommand) -> None:
+    repository.release("v1.0.0", "Start", at="03-01")
+    out = report(repository.folder, "--format", "markdown").out
+    assert "failed" not in out.splitlines()[0]
+    assert "| Change failure rate | **at least 0 %** | – | 0 of 1 |" in out
+
+
+def test_the_first_line_under_the_headline_says_what_was_taken(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    shop(repository)
+    repository.tag("latest", repository.git("rev-parse", "HEAD"))
+    out = report(repository.folder, "--format", "markdown").out
+    assert out.splitlines()[2] == (
+        "4 tags on 4 commits are 4 deployments. "
+        "Other tags, which do not read as versions, or move with each release: 1 (latest)."
+    )
+
+
 def test_the_settings_are_those_of_compute(repository: GitRepository, report: ReportCommand) -> None:
     shop(repository)
     place = repository.folder

@@ -41,7 +41,7 @@ def calculate_metrics(
     deployments = deployments_in(history, window)
     frequency = _deployment_frequency(history, window, weeks, policy)
     lead_time = _lead_time(history, window, policy)
-    change_failure_rate = _change_failure_rate(failures_in(history, window), deployments, policy)
+    change_failure_rate = _change_failure_rate(history, window, deployments, policy)
     recovery_time = _recovery_time(failures_in(history, window), policy)
     results_with_levels = (frequency, lead_time, change_failure_rate, recovery_time)
     return schema.Metrics(
@@ -223,10 +223,13 @@ def _reason_without_lead_time(history: ScopeHistory, window: Window, excluded_co
 
 
 def _change_failure_rate(
-    failures: Sequence[Failure], deployments: Iterable[Deployment], policy: Policy
+    history: ScopeHistory, window: Window, deployments: Iterable[Deployment], policy: Policy
 ) -> schema.ChangeFailureRate:
+    failures = failures_in(history, window)
     denominator = sum(counts_in_failure_rate(deployment, policy) for deployment in deployments)
     value = ratio_or_none(len(failures), denominator)
+    if value is not None and not history.knows_incidents:
+        return schema.ChangeFailureRate(failed=len(failures), deployments=denominator, ratio=value, at_least=True)
     return schema.ChangeFailureRate(
         failed=len(failures),
         deployments=denominator,
@@ -267,6 +270,8 @@ def _rework_rate(history: ScopeHistory, deployments: Iterable[Deployment]) -> sc
 
 
 def _incident_restore(history: ScopeHistory, window: Window) -> schema.IncidentRestore:
+    if not history.knows_incidents:
+        return _UNKNOWN_INCIDENTS
     detected_in_window = incidents_in(history, window)
     resolved_in_window = [
         attributed.incident for attributed in history.incidents if window.contains(attributed.incident.resolved_at)
@@ -286,6 +291,17 @@ def _sorted_restore_seconds(incidents: Iterable[Incident]) -> list[float]:
         (incident.resolved_at - incident.detected_at).total_seconds() for incident in incidents if incident.resolved_at
     )
     return sorted(seconds for seconds in restore_seconds if seconds >= 0)
+
+
+_UNKNOWN_INCIDENTS = schema.IncidentRestore(
+    incidents=None,
+    resolved=None,
+    open=None,
+    unmatched=None,
+    p50_seconds=None,
+    p90_seconds=None,
+    mean_seconds=None,
+)
 
 
 def _pipeline(history: ScopeHistory, window: Window, deployments: Iterable[Deployment]) -> schema.Pipeline:

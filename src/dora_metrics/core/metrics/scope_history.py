@@ -23,6 +23,9 @@ from dora_metrics.core.windows import Window
 
 T = TypeVar("T")
 
+GIT_SOURCE = "git"
+"""The source of facts from a git history, which knows no incidents."""
+
 
 @dataclass
 class ScopeHistory:
@@ -52,6 +55,11 @@ class ScopeHistory:
     def first_deployment_at(self) -> datetime | None:
         """When the scope's first recorded deployment finished; None without one."""
         return self.deployments[0].finished_at if self.deployments else None
+
+    @cached_property
+    def knows_incidents(self) -> bool:
+        """Whether incidents can be recorded for the scope: not if all that is known is a git history."""
+        return bool(self.incidents) or any(deployment.source != GIT_SOURCE for deployment in self.deployments)
 
     @property
     def first_success(self) -> Deployment | None:

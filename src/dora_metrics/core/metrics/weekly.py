@@ -79,5 +79,5 @@ def _summarise_week(history: ScopeHistory, week: IsoWeek, window: Window, policy
             sum(deployment_id in history.rework_reasons for deployment_id in ids_reaching_users),
             len(ids_reaching_users),
         ),
-        incidents=len(incidents_in(history, span)),
+        incidents=len(incidents_in(history, span)) if history.knows_incidents else None,
     )

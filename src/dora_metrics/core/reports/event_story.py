@@ -9,7 +9,7 @@ from dora_metrics.core.markdown import Md, join_non_empty, link, md
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.fact_names import change_link, deployment_link, replace_ids_in_scope
-from dora_metrics.core.reports.sections import value_text
+from dora_metrics.core.reports.sections import is_lower_bound, value_text
 from dora_metrics.core.scope import environment_of
 from dora_metrics.core.statistics import quantile
 from dora_metrics.core.targets.metric import METRICS
@@ -68,9 +68,14 @@ def _status_story(context: StoryContext) -> EventStory:
     parts = [_frequency_text(metrics.deployment_frequency.per_day)]
     if metrics.lead_time.p50_seconds is not None:
         parts.append(f"lead time {formatting.duration(metrics.lead_time.p50_seconds)}")
-    if metrics.change_failure_rate.ratio is not None:
-        parts.append(f"{formatting.percent(metrics.change_failure_rate.ratio)} failed")
+    if metrics.change_failure_rate.ratio is not None and not _is_nothing_known(metrics.change_failure_rate):
+        parts.append(f"{value_text(metrics.change_failure_rate)} failed")
     return EventStory(md("📊 {}: {}", context.history.scope.repository, ", ".join(parts)))
+
+
+def _is_nothing_known(rate: schema.ChangeFailureRate) -> bool:
+    """Whether no failure is known and incidents are unknown, so that the rate would be at least zero."""
+    return is_lower_bound(rate) and not rate.failed
 
 
 def _frequency_text(per_day: float | None) -> str:

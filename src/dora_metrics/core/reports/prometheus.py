@@ -163,6 +163,8 @@ class LedgerCollector(Collector):
         labels = (*_SCOPE_LABELS, "severity")
         gauge = GaugeMetricFamily("dora_open_incidents", "Incidents not resolved yet.", labels=labels)
         for history in self.histories:
+            if not history.knows_incidents:
+                continue
             incidents = (attribution.incident for attribution in history.incidents)
             counts = Counter(each.severity or UNSPECIFIED for each in incidents if not each.resolved_at)
             for severity in (*SEVERITIES, UNSPECIFIED):

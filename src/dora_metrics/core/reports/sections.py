@@ -51,8 +51,14 @@ METRIC_TITLES = {metric.key: metric.label for metric in METRICS.values()}
 
 
 def value_text(result: schema.MetricVerdict) -> str:
-    """Return the deciding value with its unit."""
-    return units.format_value(metric_of(result).key, units.deciding_value(result))
+    """Return the deciding value with its unit; `at least` before a failure rate without known incidents."""
+    text = units.format_value(metric_of(result).key, units.deciding_value(result))
+    return f"at least {text}" if is_lower_bound(result) else text
+
+
+def is_lower_bound(result: schema.MetricVerdict) -> bool:
+    """Whether a result is a failure rate that may be higher, because incidents are unknown."""
+    return isinstance(result, schema.ChangeFailureRate) and result.at_least is True
 
 
 def value_with_uncertainty(result: schema.MetricVerdict) -> Md:
@@ -61,7 +67,7 @@ def value_with_uncertainty(result: schema.MetricVerdict) -> Md:
     match result:
         case schema.LeadTime() if result.p50_seconds is not None:
             return md("**{}** (p90 {})", value, formatting.duration(result.p90_seconds))
-        case schema.ChangeFailureRate() | schema.ReworkRate() if result.ratio is not None:
+        case schema.ChangeFailureRate() | schema.ReworkRate() if result.interval95 and result.ratio is not None:
             return md("**{}** ({})", value, formatting.percent_range(result.interval95))
         case _:
             return Md(f"**{value}**") if value != formatting.NO_VALUE else value
@@ -235,11 +241,15 @@ def _stage_medians(lead_time: schema.LeadTime) -> Md:
 
 def _rate_lines(metrics: schema.Metrics) -> Iterator[Md]:
     failures, recovery, rework = metrics.change_failure_rate, metrics.recovery_time, metrics.rework_rate
-    yield md("**Change failure rate**: {} failed / {} that reached users.", failures.failed, failures.deployments)
+    bound = "It may be higher, because a git history knows no incidents." if is_lower_bound(failures) else ""
+    text = md("**Change failure rate**: {} failed / {} that reached users.", failures.failed, failures.deployments)
+    yield join_non_empty(" ", (text, Md(bound)))
     yield md("**Recovery time**: median over {} recovered; {} open.", recovery.recovered, recovery.open)
     sentence = "**Rework rate**: {} that repaired production / {} that reached users."
     yield md(sentence, rework.rework, rework.deployments)
     restore, pipeline = metrics.incident_restore, metrics.pipeline
+    if restore.incidents is None:
+        return
     yield md(
         "Beside them: {}, median time to restore {}; {}, median pipeline recovery {}.",
         formatting.count(restore.incidents, "incident"),
@@ -364,5 +374,5 @@ def _chart_row(week: schema.Week) -> tuple[str, ...]:
         formatting.percent(week.change_failure_ratio),
         formatting.duration(week.recovery_p50_seconds),
         formatting.percent(week.rework_ratio),
-        str(week.incidents),
+        formatting.NO_VALUE if week.incidents is None else str(week.incidents),
     )

@@ -19,6 +19,7 @@ from dora_metrics.core.reports.sections import (
     derive,
     metric_rows,
     outlook_text,
+    value_text,
     weekly_chart,
 )
 from dora_metrics.core.scope import Scope, scope_label
@@ -172,7 +173,7 @@ def _other_scope(scope_metrics: schema.ScopeMetrics, histories: Mapping[Scope, S
     cells = (
         formatting.frequency(metrics.deployment_frequency.per_day),
         formatting.duration(metrics.lead_time.p50_seconds),
-        formatting.percent(metrics.change_failure_rate.ratio),
+        value_text(metrics.change_failure_rate),
         formatting.duration(metrics.recovery_time.p50_seconds),
         metrics.overall_level.level if metrics.overall_level else formatting.NO_VALUE,
     )

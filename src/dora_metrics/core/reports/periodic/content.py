@@ -33,6 +33,7 @@ from dora_metrics.core.reports.sections import (
     derive,
     failure_text,
     hints_from,
+    is_lower_bound,
     level_text,
     previous_value,
     trends_text,
@@ -284,7 +285,8 @@ def value_with_counts(result: schema.MetricVerdict) -> str:
         case schema.LeadTime() if result.p50_seconds is not None:
             return f"{value_text(result)} ({formatting.duration(result.p90_seconds)})"
         case schema.ChangeFailureRate() if result.ratio is not None:
-            return _ratio_text(result.failed, result.deployments)
+            bound = "at least " if is_lower_bound(result) else ""
+            return bound + _ratio_text(result.failed, result.deployments)
         case schema.ReworkRate() if result.ratio is not None:
             return _ratio_text(result.rework, result.deployments)
         case schema.RecoveryTime() if result.open:
@@ -307,7 +309,7 @@ def _value_cell(result: schema.MetricVerdict) -> Md:
 
 def _basis_cell(result: schema.MetricVerdict) -> str:
     match result:
-        case schema.ChangeFailureRate() | schema.ReworkRate() if result.ratio is not None:
+        case schema.ChangeFailureRate() | schema.ReworkRate() if result.interval95 and result.ratio is not None:
             return f"{value_text(result)} ({formatting.percent_range(result.interval95)})"
         case _:
             return value_text(result)
@@ -436,9 +438,11 @@ def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:
     if not failure_rate.deployments:
         return
     if not failure_rate.failed:
-        yield Md("none is known to have failed")
+        unknown = ", incidents are unknown" if is_lower_bound(failure_rate) else ""
+        yield Md(f"none is known to have failed{unknown}")
         return
-    text = md("{} of {} failed", failure_rate.failed, failure_rate.deployments)
+    template = "at least {} of {} failed" if is_lower_bound(failure_rate) else "{} of {} failed"
+    text = md(template, failure_rate.failed, failure_rate.deployments)
     if recovery.recovered:
         duration = formatting.duration(recovery.p50_seconds)
         if recovery.recovered == failure_rate.failed == 1:

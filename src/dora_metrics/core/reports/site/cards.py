@@ -126,7 +126,7 @@ def _recovery_details(metrics: schema.Metrics) -> DetailRows:
     details: DetailRows = []
     if recovery.p50_seconds is not None:
         details = [("Nine tenths below", duration(recovery.p90_seconds)), ("Mean", duration(recovery.mean_seconds))]
-    if restore.incidents or restore.resolved:
+    if restore.incidents is not None and (restore.incidents or restore.resolved):
         details += [
             ("Incidents", f"{restore.incidents:,} ({restore.open:,} open)"),
             ("Time to restore, median", duration(restore.p50_seconds)),
