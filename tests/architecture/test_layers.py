@@ -46,7 +46,7 @@ LAYERS = {
 
 CORE = (
     ("cursors", "facts", "formatting", "markdown", "names", "outcome", "schema", "statistics"),
-    ("scope", "selection", "windows"),
+    ("scope", "selection", "versions", "windows"),
     ("periods", "services", "targets"),
     ("policy",),
     ("linking",),

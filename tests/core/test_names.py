@@ -2,7 +2,7 @@
 
 import pytest
 
-from dora_metrics.core.names import is_prerelease_name, reads_as_version, ref_reads_as_version
+from dora_metrics.core.versions import is_prerelease_name, reads_as_version, ref_reads_as_version
 
 VERSIONS = [
     "v3.4.5",

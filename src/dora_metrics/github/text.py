@@ -2,7 +2,7 @@
 
 import re
 
-from dora_metrics.core.names import ref_reads_as_version
+from dora_metrics.core.versions import ref_reads_as_version
 
 MAX_TITLE_LENGTH = 300
 

@@ -19,7 +19,8 @@ from dora_metrics.commands.init.findings import (
 )
 from dora_metrics.commands.init.workflows import LocatedText, WorkflowFile, release_evidence
 from dora_metrics.commands.init.yaml_nodes import UnreadableYamlError, compose, node_at, scalar_texts
-from dora_metrics.core.names import is_prerelease_name, reads_as_version, words_of
+from dora_metrics.core.names import words_of
+from dora_metrics.core.versions import is_prerelease_name, reads_as_version
 from dora_metrics.errors import DoraError, GitError
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
 from dora_metrics.settings import loading

@@ -1,6 +1,6 @@
 """Deployments in events: deployment statuses, releases, pushes, workflow runs, and the job that runs the action."""
 
-from dora_metrics.core import names
+from dora_metrics.core import names, versions
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Deployment, Status
 from dora_metrics.github import text
@@ -238,8 +238,8 @@ def _branch_exclusion_reason(workflow_run: WorkflowRunPayload, default_branch: s
     branch = text.short_ref(workflow_run.head_branch) or ""
     if branch == default_branch or names.is_production_name(branch, settings.production_environments):
         return None
-    if names.ref_reads_as_version(branch):
-        return f"the run was for the prerelease {branch}" if names.is_prerelease_name(branch) else None
+    if versions.ref_reads_as_version(branch):
+        return f"the run was for the prerelease {branch}" if versions.is_prerelease_name(branch) else None
     reason = f"the run was for {branch or 'no branch'} and not for {default_branch}"
     is_by_hand = workflow_run.event == "workflow_dispatch"
     return reason + ("; such runs by hand count if `deploy-workflows` names their workflow" if is_by_hand else "")

@@ -11,6 +11,7 @@ from datetime import datetime
 from itertools import chain
 
 from dora_metrics.core import formatting
+from dora_metrics.core.versions import newest_names, parse_version
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import SourceFacts
 from dora_metrics.sources.git.commits import read_log
@@ -28,7 +29,6 @@ from dora_metrics.sources.git.tags import (
     read_tags,
     version_tags,
 )
-from dora_metrics.sources.git.versions import newest_names, parse_version
 
 _SHALLOW = "The clone is shallow, so that older history is not there"
 _UNSHALLOW = "fetch it with `fetch-depth: 0` in actions/checkout, or with `git fetch --unshallow --tags`"

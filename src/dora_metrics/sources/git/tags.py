@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from dora_metrics.core.facts import ids, model
 from dora_metrics.core.facts.model import Change, Deployment
+from dora_metrics.core.versions import parse_version, version_key, versions_by_tag
 from dora_metrics.github import text
 from dora_metrics.github.events.pull_requests import revert_target
 from dora_metrics.settings.model import Settings
@@ -28,7 +29,6 @@ from dora_metrics.sources.git.commits import (
     new_history,
 )
 from dora_metrics.sources.git.repository import Git, RepositoryIdentity
-from dora_metrics.sources.git.versions import parse_version, version_key, versions_by_tag
 
 # %(object) and %(type) describe a tag's target without reading it: a partial clone may lack it.
 _TAG_FORMAT = "%(objectname)%00%(objecttype)%00%(object)%00%(type)%00%(taggerdate:unix)%00%(refname)"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dora_metrics.sources.git.versions import parse_version, version_key
+from dora_metrics.core.versions import parse_version, version_key
 
 
 @pytest.mark.parametrize(

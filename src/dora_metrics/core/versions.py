@@ -2,9 +2,11 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+
+from dora_metrics.core.names import NUMBER_PREFIXES, PRERELEASE_WORDS, WORKING_BRANCH_WORDS, words_of
 
 _TAIL = r"(?:[-+._~]?[0-9A-Za-z][0-9A-Za-z+._~^-]*)?"
 _VERSION = re.compile(
@@ -28,19 +30,13 @@ _VERSION = re.compile(
 _LINE_OF_RELEASES = re.compile(r"\.[x*](?![0-9a-z])", re.IGNORECASE)
 """In the tail of `2.3.x`, which is the name of a branch."""
 
-_PRERELEASE_WORDS = frozenset("""
-    alpha beta rc pre prerelease milestone dev snapshot nightly canary testflight
-    non not no test tests testing e2e smoke eval evals stage staging stg development qa uat sandbox training preview
-    review demo demos docs documentation storybook plan approval gate validation verification acceptance qualification
-    like secrets only readonly drift
-""".split())  # fmt: skip  # noqa: SIM905 - a list of one word a line would fill a page
-"""Words of a prerelease. The lines after the first are the words that say of a name that it is not production."""
-
 _LETTER_PRERELEASE = re.compile(r"(?:[ab]|[-.]m)\d+", re.ASCII | re.IGNORECASE)
 """A tail such as in `5.0a1` and `2.0.0.M1`."""
 
 _GENERIC_NAMES = frozenset({"", "v", "r", "rel", "release", "releases", "stable", "ver", "version", "tag", "tags"})
 """Names before a version that are not a package's."""
+
+_LONGEST_NAME = 255
 
 _CALENDAR_YEARS = range(1990, 2200)
 """A version whose first number is one of these is a date."""
@@ -88,7 +84,7 @@ class Version:
         words = re.findall("[a-z]+(?:2e)?", f"{self._name_of_stage}/{self.letters}/{self.tail}".lower())
         has_letters_after_date = self.is_date and re.match("-[a-z]", self.tail, re.IGNORECASE)
         has_letter = self.numbers and _LETTER_PRERELEASE.match(self.tail)
-        return bool(not _PRERELEASE_WORDS.isdisjoint(words) or has_letters_after_date or has_letter)
+        return bool(not PRERELEASE_WORDS.isdisjoint(words) or has_letters_after_date or has_letter)
 
     @property
     def _name_of_stage(self) -> str:
@@ -129,6 +125,38 @@ def _version(tag: str, match: re.Match[str]) -> Version:
         is_date=bool(match["date"] or (match["numbers"] and numbers[0] in _CALENDAR_YEARS)),
         tail=match["stage"] or match["tail"] or "",
     )
+
+
+def reads_as_version(tag: str, other_tags: Collection[str] = ()) -> bool:
+    """Return whether the name of a tag reads as a version: `v1.2.0`, `shop-1.2`, `01-02-2025`, `r-0906`, `v161`.
+
+    A single number is a version unless another tag begins with it and a dot: `v10` beside `v10.1` moves with releases.
+    """
+    version = _version_of_ref(tag)
+    is_moving = version is not None and version.is_single_number and any(o.startswith(f"{tag}.") for o in other_tags)
+    return version is not None and not is_moving
+
+
+def ref_reads_as_version(ref: str) -> bool:
+    """Return whether a name that may be a tag's or a branch's reads as a version.
+
+    A single number counts only after nothing or a word for a release, since branches are often named after tickets.
+    """
+    version = _version_of_ref(ref)
+    return version is not None and not (version.is_single_number and version.name.lower() not in NUMBER_PREFIXES)
+
+
+def is_prerelease_name(tag: str) -> bool:
+    """Return whether the name of a tag is a prerelease's."""
+    version = parse_version(tag)
+    words = re.findall(r"[a-z]+", tag.lower())
+    return version.is_prerelease if version else not PRERELEASE_WORDS.isdisjoint(words)
+
+
+def _version_of_ref(name: str) -> Version | None:
+    """Return the version of a name; None for a long name, and for that of a working branch such as `fix-12`."""
+    version = parse_version(name) if len(name) <= _LONGEST_NAME else None
+    return version if version and WORKING_BRANCH_WORDS.isdisjoint(words_of(version.name)) else None
 
 
 def versions_by_tag(tags: Iterable[str], is_older: Callable[[str, str], bool]) -> dict[str, Version]:
