@@ -21,7 +21,7 @@ TEXTS = st.text(
 )
 
 
-CODE = r"`[A-Za-z][\w.: -]*`"
+CODE = r"`[A-Za-z][\w.: -]*`|`--[a-z-]+ (?:[A-Z]+|'[\w.@/*-]+')`"
 """Text that may stay code, since nothing in it has a meaning."""
 
 
@@ -100,6 +100,8 @@ def test_no_line_begins_a_block(text: str) -> None:
         ("`code` **b** _i_ ~~s~~", "`code` \\*\\*b\\*\\* \\_i\\_ \\~\\~s\\~\\~"),
         ("`@octocat` and `<b>`", f"\\`@{ZERO_WIDTH_SPACE}octocat\\` and \\`&lt;b&gt;\\`"),
         ("``code`", "\\``code`"),
+        ("`--tags 'web@*'` or `--tags GLOB`", "`--tags 'web@*'` or `--tags GLOB`"),
+        ("`--tags '<b>'`", "\\`--tags '&lt;b&gt;'\\`"),
         ("$\\math$", "\\$\\\\math\\$"),
         ("# head", "\\# head"),
         ("1. one", "1\\. one"),

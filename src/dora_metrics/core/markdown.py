@@ -21,7 +21,7 @@ class Md(str):
 def escape(text: object) -> Md:
     """Escape text so that it renders as itself on one line: no markup, no HTML, no mention, no reference.
 
-    Plain names in backticks stay code spans, in which GitHub links nothing.
+    Plain names and flags in backticks stay code spans, in which GitHub links nothing.
     """
     if isinstance(text, Md):
         return text
@@ -31,7 +31,8 @@ def escape(text: object) -> Md:
     return Md(re.sub(r"^(\d*)([#+.)-])(?=[#\s]|$)", r"\1\\\2", line))
 
 
-_CODE_SPAN = re.compile(r"(`[A-Za-z][\w.: -]{0,60}`)", re.ASCII)
+_FLAG = r"--[a-z-]{1,30} (?:[A-Z]{1,30}|'[\w.@/*-]{1,80}')"
+_CODE_SPAN = re.compile(rf"(`(?:[A-Za-z][\w.: -]{{0,60}}|{_FLAG})`)", re.ASCII)
 
 _SHA = re.compile(r"(?<![^\W_])[0-9a-f]{7,40}(?![^\W_])", re.IGNORECASE)
 """What GitHub takes for a commit: seven hexadecimal digits are enough, so it is split into parts of six."""

@@ -82,6 +82,7 @@ def test_packages_of_one_commit_are_one_deployment_and_a_pattern_selects_one_of_
     found = report(repository.folder)
     assert list(found.deployments) == ["shop@1.0.0", "@acme/till@1.0.1", "shop@1.0.1"]
     assert found.document["notes"][0] == "5 tags on 3 commits are 3 deployments; for one package: `--tags 'shop@*'`."
+    assert "`--tags 'shop@*'`" in report(repository.folder, "--format", "markdown").out
     one_package = report(repository.folder, "--tags", "shop@*")
     assert one_package.changes == {"shop@1.0.0": [first], "shop@1.0.1": [second, third]}
     assert one_package.document["notes"][0] == (
