@@ -9,6 +9,9 @@ from typing import Literal, NamedTuple
 
 DeploymentKind = Literal["deployment", "release", "push", "run", "job"]
 
+SHA_LENGTH = 40
+"""Digits of a full commit sha."""
+
 _COMMIT = "commit:"
 _PULL_REQUEST = "github:pull:"
 _SERVICE_PARTS = frozenset({"release", "push"})

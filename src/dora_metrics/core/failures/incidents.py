@@ -9,13 +9,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import NamedTuple
 
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Deployment, Incident
-from dora_metrics.core.linking.link import LinkedFacts, ScopeTimeline, deployment_order
+from dora_metrics.core.failures.names import Reading, github_hosts, normalise_name, readings_of
+from dora_metrics.core.linking.link import DeliveredChange, LinkedFacts, ScopeTimeline, deployment_order
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, default_service, environment_of
+
+_MIN_SHA_DIGITS = 7
+"""As many digits as GitHub shows of a commit; shorter names mean no commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,13 @@ class ScopeHint(NamedTuple):
     repository: str
     service: str | None
     environment: str | None
+
+
+class NameReference(NamedTuple):
+    """A name of a deployment that an incident or a `remediates` field uses, and the repository of that fact."""
+
+    name: str
+    repository: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,52 +121,102 @@ def _incident_scope(incident: Incident, match: DeploymentMatch | None, candidate
 
 
 class DeploymentIndex:
-    """Deployments by the names in use: a deployment's id, sha, tag or version, or a commit that it delivered."""
+    """Deployments by the names in use: a deployment's id, sha, tag or version, or a change or commit it delivered."""
 
-    def __init__(self, linked: LinkedFacts, names: Iterable[str], can_fail: Callable[[Deployment], bool]) -> None:
-        """Index the deployments that match `names`.
+    def __init__(
+        self, linked: LinkedFacts, references: Iterable[NameReference], can_fail: Callable[[Deployment], bool]
+    ) -> None:
+        """Index the deployments that the references may mean.
 
         Args:
             linked: all facts.
-            names: the names that incidents and deployments use.
+            references: the names that incidents and deployments use.
             can_fail: whether a deployment counts in the failure rate; others match no name.
         """
         self._can_fail = can_fail
-        self._matches_by_name: dict[str, list[DeploymentMatch]] = {normalise_name(name): [] for name in names}
-        if self._matches_by_name:
-            for timeline in linked.timelines.values():
-                self._add_deployments(timeline)
-                self._add_commits(timeline)
-        for matches in self._matches_by_name.values():
-            matches.sort(key=lambda match: (match.deployment.status != "success", deployment_order(match.deployment)))
+        self._readings = _readings(references, linked)
+        self._matches_by_key: dict[str, list[DeploymentMatch]] = {}
+        self._matches_by_short_sha: dict[str, list[DeploymentMatch]] = {}
+        self._short_shas_by_start: dict[str, set[str]] = defaultdict(set)
+        for reading in chain.from_iterable(self._readings.values()):
+            self._expect(reading)
+        self._add_timelines(linked.timelines.values() if self._readings else ())
 
     def find(self, name: str, hint: ScopeHint) -> DeploymentMatch | None:
         """Return the first success in order that matches: in the hint's scope, otherwise its repository, otherwise any.
 
-        A deployment that did not succeed matches if no success does.
+        Among those, the most literal reading decides. A deployment that did not succeed matches if no success does.
         """
-        matches = self._matches_by_name.get(normalise_name(name), [])
-        return min(matches, key=lambda match: _distance(match.scope, hint), default=None)
+        readings = self._readings.get(NameReference(name, hint.repository), ())
+        matches = ((rank, match) for rank, reading in enumerate(readings) for match in self._matches(reading))
+        best = min(matches, key=lambda ranked: (_distance(ranked[1].scope, hint), ranked[0]), default=None)
+        return best[1] if best else None
+
+    def _matches(self, reading: Reading) -> Iterator[DeploymentMatch]:
+        matches = self._matches_by_short_sha if reading.is_short_sha else self._matches_by_key
+        for match in matches[reading.key]:
+            if reading.repository in (None, match.scope.repository.lower()):
+                yield match
+
+    def _expect(self, reading: Reading) -> None:
+        """Prepare the index for a reading; deployments that no reading can mean are not kept."""
+        if reading.is_short_sha:
+            self._matches_by_short_sha[reading.key] = []
+            self._short_shas_by_start[reading.key[:_MIN_SHA_DIGITS]].add(reading.key)
+        else:
+            self._matches_by_key[reading.key] = []
+
+    def _add_timelines(self, timelines: Iterable[ScopeTimeline]) -> None:
+        for timeline in timelines:
+            self._add_deployments(timeline)
+            self._add_changes(timeline)
+        for matches in (*self._matches_by_key.values(), *self._matches_by_short_sha.values()):
+            matches.sort(key=lambda match: (match.deployment.status != "success", deployment_order(match.deployment)))
 
     def _add_deployments(self, timeline: ScopeTimeline) -> None:
         for deployment in timeline.deployments:
             if self._can_fail(deployment):
-                for name in {deployment.id, deployment.sha, deployment.version, _tag_of(deployment)} - {None}:
-                    self._add(str(name), DeploymentMatch(deployment, timeline.scope))
+                match = DeploymentMatch(deployment, timeline.scope)
+                for name in {deployment.id, deployment.version, _tag_of(deployment)} - {None}:
+                    self._add(normalise_name(str(name)), match)
+                if deployment.sha:
+                    self._add_sha(deployment.sha, match)
 
-    def _add_commits(self, timeline: ScopeTimeline) -> None:
-        """Index each deployment by the shas of the changes that it delivered first."""
+    def _add_changes(self, timeline: ScopeTimeline) -> None:
+        """Index each deployment by the changes that it delivered first, and by their shas."""
         for delivered in timeline.delivered_changes:
             match = DeploymentMatch(delivered.deployment, timeline.scope)
-            self._add(ids.without_commit_prefix(delivered.change_id), match)
-            if change := delivered.change:
-                for sha in {change.sha, *(commit.sha for commit in change.commits or ())} - {None}:
-                    self._add(str(sha), match)
+            for key in {delivered.change_id, delivered.change_id.lower()}:
+                self._add(key, match)
+            for sha in shas_of(delivered):
+                self._add_sha(sha, match)
 
-    def _add(self, name: str, match: DeploymentMatch) -> None:
-        matches = self._matches_by_name.get(normalise_name(name))
+    def _add_sha(self, sha: str, match: DeploymentMatch) -> None:
+        self._add(sha, match)
+        for short_sha in self._short_shas_by_start.get(sha[:_MIN_SHA_DIGITS], ()):
+            if sha.startswith(short_sha):
+                self._matches_by_short_sha[short_sha].append(match)
+
+    def _add(self, key: str, match: DeploymentMatch) -> None:
+        matches = self._matches_by_key.get(key)
         if matches is not None:
             matches.append(match)
+
+
+def shas_of(delivered: DeliveredChange) -> Iterator[str]:
+    """Yield the shas of a delivered change: of a direct commit, of the merge, of each commit of a pull request."""
+    if ids.is_commit(delivered.change_id):
+        yield ids.without_commit_prefix(delivered.change_id)
+    if change := delivered.change:
+        yield from (sha for sha in (change.sha, *(commit.sha for commit in change.commits or ())) if sha)
+
+
+def _readings(references: Iterable[NameReference], linked: LinkedFacts) -> dict[NameReference, tuple[Reading, ...]]:
+    """Return what each name can mean."""
+    unique = set(references)
+    has_addresses = any("/" in reference.name for reference in unique)
+    hosts = github_hosts((*linked.changes_by_id.values(), *linked.incidents)) if has_addresses else frozenset()
+    return {reference: readings_of(reference.name, reference.repository, hosts) for reference in unique}
 
 
 def _tag_of(deployment: Deployment) -> str | None:
@@ -164,12 +226,6 @@ def _tag_of(deployment: Deployment) -> str | None:
         ref.startswith("refs/tags/") or deployment.source in ("releases", "git") or re.match(r"[A-Za-z-]*v?\d", ref)
     )
     return ref if is_tag and not ref.startswith("refs/heads/") else None
-
-
-def normalise_name(name: str) -> str:
-    """Return a name in the form that is compared: tags without `refs/tags/`, full shas in lower case."""
-    name = name.strip().removeprefix("refs/tags/")
-    return name.lower() if re.fullmatch(r"[0-9a-fA-F]{40}", name) else name
 
 
 def _distance(scope: Scope, hint: ScopeHint) -> int:

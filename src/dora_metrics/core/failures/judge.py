@@ -11,7 +11,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 from dora_metrics.core.facts.model import Deployment
-from dora_metrics.core.failures.incidents import AttributedIncident, DeploymentIndex, ScopeHint, attribute_incidents
+from dora_metrics.core.failures.incidents import (
+    AttributedIncident,
+    DeploymentIndex,
+    NameReference,
+    ScopeHint,
+    attribute_incidents,
+)
 from dora_metrics.core.failures.rules import FailureSignal, timeline_signals
 from dora_metrics.core.linking.link import LinkedFacts, ScopeTimeline, deployment_order, has_reached_users
 from dora_metrics.core.policy import Policy
@@ -61,8 +67,8 @@ class FailureVerdicts:
 
 def judge(linked: LinkedFacts, policy: Policy) -> FailureVerdicts:
     """Find every failure and every rework deployment, and attribute every incident."""
-    names = _referenced_names(linked)
-    index = DeploymentIndex(linked, names, lambda deployment: counts_in_failure_rate(deployment, policy))
+    references = _name_references(linked)
+    index = DeploymentIndex(linked, references, lambda deployment: counts_in_failure_rate(deployment, policy))
     incidents = attribute_incidents(linked, index, policy)
     remediations = list(_remediations(linked, index))
     verdicts = FailureVerdicts()
@@ -90,11 +96,15 @@ def is_rule_enabled(rule: str, policy: Policy) -> bool:
     return rule == "failed-run" or rule in policy.failure_rules
 
 
-def _referenced_names(linked: LinkedFacts) -> set[str]:
-    """Return the names of deployments that incidents and `remediates` fields use."""
-    names = {incident.deployment for incident in linked.incidents if incident.deployment}
-    deployments = (deployment for timeline in linked.timelines.values() for deployment in timeline.deployments)
-    return names | {deployment.remediates for deployment in deployments if deployment.remediates}
+def _name_references(linked: LinkedFacts) -> Iterator[NameReference]:
+    """Yield the names of deployments that incidents and `remediates` fields use."""
+    for incident in linked.incidents:
+        if incident.deployment:
+            yield NameReference(incident.deployment, incident.repository)
+    for timeline in linked.timelines.values():
+        for deployment in timeline.deployments:
+            if deployment.remediates:
+                yield NameReference(deployment.remediates, timeline.scope.repository)
 
 
 @dataclass(frozen=True, slots=True)
