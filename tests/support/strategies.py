@@ -79,7 +79,7 @@ changes: SearchStrategy[Change] = st.builds(
     labels=st.sampled_from([None, (), ("hotfix",), ("bug", "Hotfix")]),
     branch=st.sampled_from([None, "", "hotfix/1", "main"]),
     bot=st.booleans(),
-    reverts=st.one_of(st.none(), change_ids, shas),
+    reverts=st.one_of(st.none(), change_ids, shas, st.lists(change_ids, max_size=3).map(tuple)),
     commits=st.none() | commits,
 )
 incidents: SearchStrategy[Incident] = st.builds(

@@ -24,8 +24,8 @@ from dora_metrics.core.services import Services
 from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.github import text
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
-from dora_metrics.github.events import pull_requests
 from dora_metrics.github.queries import JsonObject
+from dora_metrics.github.reverts import reverts_field
 
 OLDEST_PLAUSIBLE_YEAR = 1990
 _PAGE_SIZE = 100
@@ -170,7 +170,7 @@ class RepositoryComparer:
             labels=tuple(label["name"] for label in pull["labels"]["nodes"]),
             branch=pull["headRefName"],
             bot=_is_bot(pull["author"]),
-            reverts=pull_requests.revert_target(self.repository, pull["body"]),
+            reverts=reverts_field(self.repository, pull["body"], pull["url"]),
             **_commit_fields(pull),
         )
 
@@ -190,7 +190,7 @@ class RepositoryComparer:
             title=text.truncate_title(git_commit["message"].split("\n", 1)[0]),
             first_commit_at=authored_at,
             bot=_is_bot(author),
-            reverts=pull_requests.revert_target(self.repository, git_commit["message"]),
+            reverts=reverts_field(self.repository, git_commit["message"], commit.get("html_url")),
         )
 
 

@@ -262,3 +262,20 @@ def test_lines_are_read_one_by_one_however_the_chunk_is_made(chunk: bytes, ids: 
 def test_line_numbers_go_on_from_the_chunk_before() -> None:
     _, bad = decode_lines(b"nonsense\n", 41)
     assert [(one.number, one.text) for one in bad] == [(41, b"nonsense")]
+
+
+def change_line(reverts: object) -> bytes:
+    fields = {"kind": "change", "id": "c1", "repository": "acme/shop", "observed_at": "2024-03-05T12:00:00Z"}
+    return json.dumps({**fields, "reverts": reverts}).encode()
+
+
+@pytest.mark.parametrize("reverts", ["c0", ["c0"], ["c0", "b0"], []])
+def test_what_a_change_reverts_is_written_as_it_was_given(reverts: object) -> None:
+    fact = decode_line(change_line(reverts))
+    assert not isinstance(fact, UnknownRecord)
+    assert json.loads(encode_fact(fact))["reverts"] == reverts
+
+
+@pytest.mark.parametrize("reverts", [5, {"id": "c0"}, [""], ["c0", 5], [["c0"]]])
+def test_what_a_change_reverts_is_a_text_or_a_list_of_texts(reverts: object) -> None:
+    assert "reverts" in problem_of(change_line(reverts))

@@ -166,3 +166,44 @@ def test_a_revert_by_the_sha_of_a_commit_that_is_only_listed_finds_it() -> None:
         direct_commit(2, reverts=sha(1)),
     )
     assert failure_rules(*facts) == {1: "revert"}
+
+
+def test_one_change_may_revert_several_and_each_original_marks_its_deployment() -> None:
+    facts = [
+        deployment(1, "03-01"),
+        deployment(2, "03-02", changes=[1]),
+        deployment(3, "03-03", changes=[2]),
+        deployment(4, "03-04", changes=[9]),
+        ORIGINAL,
+        change(2, title="Add a till"),
+    ]
+    for names in ((pull_id(1), pull_id(2)), (pull_id(2), sha("landed"), "nowhere", pull_id(1))):
+        assert failure_rules(*facts, change(9, reverts=names)) == {2: "revert", 3: "revert"}
+    assert metrics_of(*facts, change(9, reverts=(pull_id(1), pull_id(2)))).rework_rate.rework == 1
+    assert failure_rules(*facts, change(9, reverts=(pull_id(2), pull_id(9)))) == {3: "revert"}
+
+
+def test_a_list_of_one_is_like_a_string_and_an_empty_one_like_none() -> None:
+    assert failure_rules(*reverted_history(ORIGINAL, change(9, reverts=(pull_id(1),)))) == {2: "revert"}
+    assert failure_rules(*reverted_history(ORIGINAL, change(9, reverts=()))) == {}
+    assert failure_rules(*reverted_history(ORIGINAL, change(9, reverts=(), title='Revert "Add a cart"'))) == {
+        2: "revert"
+    }
+
+
+def test_a_title_is_used_only_where_the_change_names_nothing() -> None:
+    revert = change(9, title='Revert "Add a cart"', reverts=("nowhere", "neither"))
+    assert failure_rules(*reverted_history(ORIGINAL, revert)) == {}
+
+
+def test_a_title_means_the_latest_change_of_exactly_that_title_delivered_before() -> None:
+    facts = [
+        deployment(1, "03-01"),
+        deployment(2, "03-02", changes=[1]),
+        deployment(3, "03-03", changes=[2]),
+        deployment(4, "03-04", changes=[9]),
+        deployment(5, "03-05", changes=[3]),
+        *(change(number, title="Add a cart") for number in (1, 2, 3)),
+    ]
+    assert failure_rules(*facts, change(9, title='Revert "Add a cart"')) == {3: "revert"}
+    assert failure_rules(*facts, change(9, title='Revert "add a cart"')) == {}

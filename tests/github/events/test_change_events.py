@@ -47,11 +47,13 @@ def test_bots_and_deleted_accounts(user: dict[str, str] | None, *, bot: bool) ->
         (f"This reverts commit {'b' * 40}.", "b" * 40),
         ("This reverts commit bbbbbbb.", None),
         ("We think that nothing here Reverts #12", None),
+        ("Reverts #12\nReverts #13", ("github:pull:acme/shop#12", "github:pull:acme/shop#13")),
+        ("> Reverts #12", None),
         (None, None),
         ("", None),
     ],
 )
-def test_reverts(body: str | None, reverts: str | None) -> None:
+def test_reverts(body: str | None, reverts: str | tuple[str, ...] | None) -> None:
     assert change(observe_event("pull_request", pull_request(body=body))).reverts == reverts
 
 

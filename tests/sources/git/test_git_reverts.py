@@ -75,6 +75,21 @@ def test_a_revert_is_known_by_its_title_and_by_what_githubs_button_writes(
     assert report(repository.folder).failure_rules == {"v1.1.0": "revert"}
 
 
+def test_one_commit_may_revert_several(repository: GitRepository, report: ReportCommand, reverting: RevertCase) -> None:
+    second = repository.release("v1.1.1", "Sort", reverting.direct, at="03-05")
+    text = f"Take both back\n\nThis reverts commit {second[:10]}.\nThis reverts commit {reverting.topic}."
+    repository.release("v1.2.0", text, second, at="03-08")
+    assert report(repository.folder).failure_rules == {"v1.1.0": "revert", "v1.1.1": "revert"}
+
+
+def test_a_mention_of_a_revert_is_no_revert(
+    repository: GitRepository, report: ReportCommand, reverting: RevertCase
+) -> None:
+    for text in ("> This reverts commit {}.", "    This reverts commit {}.", "Say `This reverts commit {}`."):
+        reverting.land_revert(f"Bring it again\n\n{text.format(reverting.squashed)}")
+        assert report(repository.folder).failure_rules == {}
+
+
 def test_a_merged_pull_request_that_only_reverts_is_a_revert(
     repository: GitRepository, report: ReportCommand, reverting: RevertCase
 ) -> None:

@@ -75,7 +75,10 @@ class Deployment(_FactBase, frozen=True, kw_only=True, gc=False, tag="deployment
 
 
 class Change(_FactBase, frozen=True, kw_only=True, gc=False, tag="change"):
-    """A merged pull request, or a commit that reached the deployed history without one."""
+    """A merged pull request, or a commit that reached the deployed history without one.
+
+    `reverts` names the changes that it reverts, by id or full sha: one as a string, several as a list.
+    """
 
     sha: Sha | None = None
     title: str | None = None
@@ -86,8 +89,15 @@ class Change(_FactBase, frozen=True, kw_only=True, gc=False, tag="change"):
     labels: tuple[str, ...] | None = None
     branch: str | None = None
     bot: bool = False
-    reverts: str | None = None
+    reverts: str | tuple[Text, ...] | None = None
     commits: tuple[Commit, ...] | None = None
+
+    @property
+    def reverted_names(self) -> tuple[str, ...]:
+        """The ids and shas of the changes that it says it reverts."""
+        if isinstance(self.reverts, str):
+            return (self.reverts,) if self.reverts else ()
+        return self.reverts or ()
 
     @property
     def defining_time(self) -> datetime:

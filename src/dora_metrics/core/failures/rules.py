@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change, Deployment
+from dora_metrics.core.failures.incidents import shas_of
 from dora_metrics.core.linking.link import DeliveredChange, ScopeTimeline
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import deployment_label
@@ -95,13 +95,17 @@ def _revert_signals(timeline: ScopeTimeline) -> Iterator[FailureSignal]:
     for _, group in groupby(timeline.delivered_changes, key=lambda delivered: delivered.deployment.id):
         deployment_changes = list(group)
         for delivered in deployment_changes:
-            change = delivered.change
-            original = delivered_earlier.reverted_by(change) if change else None
-            if change and original and not is_revert(original.change):
-                because = f"{change.id} reverts {original.change_id}"
-                yield FailureSignal(original.deployment, "revert", because, change.url, delivered.deployment)
+            yield from _revert_signals_of(delivered, delivered_earlier)
         for delivered in deployment_changes:
             delivered_earlier.add(delivered)
+
+
+def _revert_signals_of(delivered: DeliveredChange, delivered_earlier: "_DeliveredIndex") -> Iterator[FailureSignal]:
+    change = delivered.change
+    for original in delivered_earlier.reverted_by(change) if change else ():
+        if change and not is_revert(original.change):
+            because = f"{change.id} reverts {original.change_id}"
+            yield FailureSignal(original.deployment, "revert", because, change.url, delivered.deployment)
 
 
 class _DeliveredIndex:
@@ -114,26 +118,27 @@ class _DeliveredIndex:
     def add(self, delivered: DeliveredChange) -> None:
         change = delivered.change
         self._by_id_or_sha[delivered.change_id] = delivered
-        self._by_id_or_sha.setdefault(ids.without_commit_prefix(delivered.change_id), delivered)
-        if change is None:
-            return
-        for sha in (change.sha, *(commit.sha for commit in change.commits or ())):
-            if sha:
-                self._by_id_or_sha.setdefault(sha, delivered)
-        if change.title:
+        for sha in shas_of(delivered):
+            self._by_id_or_sha.setdefault(sha, delivered)
+        if change and change.title:
             self._by_title[change.title] = delivered
 
-    def reverted_by(self, change: Change) -> DeliveredChange | None:
-        """Return the change that `change` reverts, by id or sha, or by title if it names neither."""
-        if change.reverts:
-            return self._by_id_or_sha.get(change.reverts)
+    def reverted_by(self, change: Change) -> tuple[DeliveredChange, ...]:
+        """Return the changes that `change` reverts: those that it names, or the latest of its title if it names none.
+
+        Each is returned once, in the order of the names.
+        """
+        if names := change.reverted_names:
+            named = (self._by_id_or_sha.get(name) for name in names)
+            return tuple({each.change_id: each for each in named if each}.values())
         title_match = _REVERT_TITLE.fullmatch(change.title or "")
-        return self._by_title.get(title_match[1]) if title_match else None
+        original = self._by_title.get(title_match[1]) if title_match else None
+        return (original,) if original else ()
 
 
 def is_revert(change: Change | None) -> bool:
     """Whether a change says that it reverts another."""
-    return change is not None and bool(change.reverts or _REVERT_TITLE.fullmatch(change.title or ""))
+    return change is not None and bool(change.reverted_names or _REVERT_TITLE.fullmatch(change.title or ""))
 
 
 def _hotfix_signals(timeline: ScopeTimeline, policy: Policy) -> Iterator[FailureSignal]:

@@ -15,6 +15,7 @@ from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import SEVERITIES, Incident, Severity
 from dora_metrics.core.names import words_of
 from dora_metrics.github import text
+from dora_metrics.github.markdown_text import prose_lines
 from dora_metrics.github.observation import Observation, Run, incident_state, nothing_to_record
 from dora_metrics.github.payloads import IssuePayload, IssuesEvent
 
@@ -105,8 +106,6 @@ def _detected_at(answer: str | None, opened_at: datetime, updated_at: datetime) 
 _HEADING_PREFIX = "### "
 _MAX_LINE_LENGTH = 300
 _EMPTY_ANSWERS = frozenset({"", "_no response_", "n/a", "none", "unknown", "-", "?"})
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)")
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _DEPLOYMENT_LINE = re.compile(r"[\s>*_-]*(?:deployment|root cause)[*_]*\s*:[*_\s]*(\S+)\s*", re.IGNORECASE)
 _TIME = re.compile(
     r"(\d{4}-\d\d-\d\d)[T ]+(\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?)\s*(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?",
@@ -153,21 +152,6 @@ def parse_time(answer: str) -> tuple[datetime, bool] | None:
         return windows.parse_instant(f"{day}T{time_of_day}{utc_offset}"), offset is not None
     except ValueError:
         return None
-
-
-def prose_lines(body: str | None) -> list[str]:
-    """Return the lines of a body that are neither in a code fence nor in a comment."""
-    lines: list[str] = []
-    fence = ""
-    for line in (body or "").splitlines():
-        fence_match = _FENCE.fullmatch(line)
-        if fence:
-            fence = "" if fence_match and fence_match[1].startswith(fence) and not fence_match[2].strip() else fence
-        elif fence_match and not (fence_match[1][0] == "`" and "`" in fence_match[2]):
-            fence = fence_match[1]
-        else:
-            lines.append(line)
-    return _COMMENT.sub("", "\n".join(lines)).split("\n")
 
 
 def _without_backticks(line: str) -> str:

@@ -1,15 +1,11 @@
 """Changes in events: pull requests that were merged into the default branch."""
 
-import re
-
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change
 from dora_metrics.github import text
 from dora_metrics.github.observation import Observation, Run, nothing_to_record
 from dora_metrics.github.payloads import PullRequestEvent, UserPayload
-
-_REVERTED_PULL = re.compile(r"^[ \t]*Reverts[ \t]+([\w.-]+/[\w.-]+)?#(\d{1,18})\b", re.MULTILINE | re.ASCII)
-_REVERTED_COMMIT = re.compile(r"\bThis reverts commit ([0-9a-f]{40})\b")
+from dora_metrics.github.reverts import reverts_field
 
 
 def observe_pull_request(run: Run, event: PullRequestEvent) -> Observation:
@@ -36,7 +32,7 @@ def observe_pull_request(run: Run, event: PullRequestEvent) -> Observation:
         labels=tuple(label.name for label in pull.labels or ()),
         branch=pull.head.ref if pull.head else None,
         bot=_is_bot(pull.user),
-        reverts=revert_target(run.repository, pull.body),
+        reverts=reverts_field(run.repository, pull.body, pull.html_url),
     )
     return Observation((change,), f"{pull_name[0].upper()}{pull_name[1:]} was merged")
 
@@ -44,13 +40,3 @@ def observe_pull_request(run: Run, event: PullRequestEvent) -> Observation:
 def _is_bot(user: UserPayload | None) -> bool:
     """Whether a program opened the pull request; False if the account was deleted."""
     return user is not None and (user.type == "Bot" or (user.login or "").endswith("[bot]"))
-
-
-def revert_target(repository: str, body: str | None) -> str | None:
-    """Return the change id or sha that a text reverts, as GitHub's Revert button and `git revert` write it."""
-    if pull_match := _REVERTED_PULL.search(body or ""):
-        named_repository = pull_match[1] or repository
-        is_own_repository = named_repository.lower() == repository.lower()
-        return ids.pull_request(repository if is_own_repository else named_repository, int(pull_match[2]))
-    commit_match = _REVERTED_COMMIT.search(body or "")
-    return commit_match[1] if commit_match else None

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from urllib.parse import quote
 
@@ -17,7 +17,7 @@ from dora_metrics.core.facts import ids, model
 from dora_metrics.core.facts.model import Change, Deployment
 from dora_metrics.core.versions import parse_version, version_key, versions_by_tag
 from dora_metrics.github import text
-from dora_metrics.github.events.pull_requests import revert_target
+from dora_metrics.github.reverts import as_field, stated_reverts
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources.git.commits import (
     EARLIEST_SECONDS,
@@ -175,7 +175,6 @@ def _with_distinct_starts(releases: Iterable[TagRelease]) -> Iterator[TagRelease
 
 # --- Changes ---
 
-_REVERTED_SHA = re.compile(r"\bThis reverts commit ([0-9a-f]{7,64})\b")
 _REVERT_TITLE = re.compile(r'Revert "(?:Merge pull request #(\d{1,18})\b|.*\(#(\d{1,18})\)"$)', re.ASCII)
 
 
@@ -231,33 +230,32 @@ class ChangeCollector:
             merged_at=merged_at if is_pull_request else None,
             branch=landed.branch,
             bot=all(part.is_by_bot for part in landed.commits or (commit,)),
-            reverts=self._reverted_id(change_id, landed, title),
+            reverts=as_field(self._reverted_ids(change_id, landed, title)),
             commits=tuple(_fact_commits(landed.commits)) if is_pull_request else None,
         )
 
-    def _reverted_id(self, change_id: str, landed: LandedChange, title: str) -> str | None:
-        """Return the id of what a change reverts, by its body, otherwise its title, otherwise all of its commits."""
-        reverted_id = self._reverted_in_body(landed.commit.body) or self._reverted_in_title(title)
-        if reverted_id is None and landed.commits and landed.commits != [landed.commit]:
-            reverted_id = self._reverted_by_commits(change_id, landed, title)
-        return None if reverted_id == change_id else reverted_id
+    def _reverted_ids(self, change_id: str, landed: LandedChange, title: str) -> list[str]:
+        """Return the ids of what a change reverts, by its body, otherwise its title, otherwise all of its commits."""
+        reverted_ids = self._reverted_in_body(landed.commit.body) or self._reverted_in_title(title)
+        if not reverted_ids and landed.commits and landed.commits != [landed.commit]:
+            reverted_ids = self._reverted_by_commits(landed, title)
+        return [reverted_id for reverted_id in reverted_ids if reverted_id != change_id]
 
-    def _reverted_by_commits(self, change_id: str, landed: LandedChange, title: str) -> str | None:
-        reverted_ids = [self._reverted_in_body(commit.body) for commit in landed.commits]
-        if all(reverted_ids) or title.startswith('Revert "') or (landed.branch or "").startswith("revert-"):
-            return next((reverted_id for reverted_id in reverted_ids if reverted_id not in (None, change_id)), None)
-        return None
+    def _reverted_by_commits(self, landed: LandedChange, title: str) -> list[str]:
+        ids_by_commit = [self._reverted_in_body(commit.body) for commit in landed.commits]
+        if all(ids_by_commit) or title.startswith('Revert "') or (landed.branch or "").startswith("revert-"):
+            return list(dict.fromkeys(chain.from_iterable(ids_by_commit)))
+        return []
 
-    def _reverted_in_body(self, body: str) -> str | None:
-        if not body:
-            return None
-        reverted_id = revert_target(self._identity.repository, body)
-        if reverted_id is None:
-            match = _REVERTED_SHA.search(body)
-            reverted_id = self._log.expand_sha(match[1]) if match else None
-        if reverted_id and "#" in reverted_id:
-            return self._own_pull_request(reverted_id)
-        return self._change_id_by_sha.get(reverted_id, reverted_id) if reverted_id else None
+    def _reverted_in_body(self, body: str) -> list[str]:
+        names = stated_reverts(self._identity.repository, body, self._identity.web_url) if body else ()
+        reverted_ids = (self._own_pull_request(name) if "#" in name else self._delivered_id(name) for name in names)
+        return list(dict.fromkeys(reverted_id for reverted_id in reverted_ids if reverted_id))
+
+    def _delivered_id(self, sha: str) -> str | None:
+        """Return the id of the change that a sha or its first digits belong to, otherwise the full sha."""
+        full_sha = self._log.expand_sha(sha) or (sha if len(sha) == ids.SHA_LENGTH else None)
+        return self._change_id_by_sha.get(full_sha, full_sha) if full_sha else None
 
     def _own_pull_request(self, pull_request_id: str) -> str:
         """Return this repository's id for a pull request that it has delivered, otherwise the id unchanged.
@@ -267,9 +265,9 @@ class ChangeCollector:
         own_id = self._identity.pull_request_id(int(pull_request_id.rpartition("#")[2]))
         return own_id if own_id in self._change_ids else pull_request_id
 
-    def _reverted_in_title(self, title: str) -> str | None:
+    def _reverted_in_title(self, title: str) -> list[str]:
         match = _REVERT_TITLE.match(title)
-        return self._identity.pull_request_id(int(match[1] or match[2])) if match else None
+        return [self._identity.pull_request_id(int(match[1] or match[2]))] if match else []
 
 
 def to_datetime(seconds: int | None) -> datetime | None:
