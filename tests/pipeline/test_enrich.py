@@ -164,3 +164,16 @@ def test_what_was_unknown_is_found_when_the_event_comes_again(shop: EnrichedShop
     ran = shop.deploy(2, sha, at(6))
     assert recorded_deployment(ran)["changes"] == ["github:pull:acme/shop#1"]
     assert float(ran.outputs["lead-time-seconds"]) > 0
+
+
+def test_open_pull_requests_that_hold_a_commit_do_not_hide_the_one_that_brought_it(shop: EnrichedShop) -> None:
+    """GitHub lists all of a commit, the oldest first unless asked otherwise."""
+    waiting = [
+        shop.repository.pull(f"Wait {number}", files={f"{number}.txt": ""}, created_at=at(number))
+        for number in range(5)
+    ]
+    shop.merge_pull_request("Faster", hours=8)
+    merged = shop.repository.head()
+    shop.repository.pulls_by_commit[str(merged)][:0] = waiting
+    ran = shop.deploy(2, merged, at(20))
+    assert list(recorded_changes(ran)) == ["github:pull:acme/shop#6"]
