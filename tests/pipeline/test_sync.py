@@ -166,6 +166,23 @@ def test_the_command_reads_the_past_into_a_folder(sync_shop: SyncShop) -> None:
     assert "of which repository?" in out.getvalue()
 
 
+def test_the_command_takes_the_repository_in_any_case(sync_shop: SyncShop) -> None:
+    """Recorded under GitHub's own spelling, which the summary is about too; a second run goes on from the first."""
+    environment = {
+        "GITHUB_TOKEN": sync_shop.github.token,
+        "GITHUB_API_URL": sync_shop.github.api_url,
+        "GITHUB_WORKSPACE": str(sync_shop.folder),
+    }
+    for name in ("ACME/Shop", "acme/shop", "Acme/SHOP"):
+        out = StringIO()
+        world = Runtime(environment, BytesIO(), out, out, NOW, lambda _: None)
+        assert cli.run(["sync", "--repository", name, "--ledger", "dir:ledger", "--window", "90d"], world) == 0
+        assert "6 deployments" in out.getvalue()
+        assert "No production deployment is known" not in out.getvalue()
+    metrics = json.loads((sync_shop.folder / "ledger" / "metrics.json").read_bytes())
+    assert [scope["repository"] for scope in metrics["scopes"]] == ["acme/shop"]
+
+
 def test_the_past_of_a_monorepo_is_told_apart_by_paths(sync_shop: SyncShop) -> None:
     sync_shop.repository.commit({".github/dora.yml": "services: {web: 'web/**'}"}, message="Configure")
     for number, path in enumerate(("web/a", "api/a", "web/b", "api/b")):

@@ -17,7 +17,7 @@ from dora_metrics.core.outcome import Outcome
 from dora_metrics.runtime import HttpLimits
 from dora_metrics.sinks.base import Sink
 from dora_metrics.sinks.endpoint import Endpoint
-from dora_metrics.sinks.pushgateway import Pushgateway
+from dora_metrics.sinks.pushgateway import Pushgateway, base_url
 from support.mocked_http import MockedHost, mocked
 from support.runs import ActionRun, deployment_status, run_action
 from support.servers import OK, Answer, Listener, dripping, free_port, listen, self_signed
@@ -44,6 +44,24 @@ def pushgateway_sink(url: str) -> Sink:
 
 def endpoint_sink(url: str) -> Sink:
     return Endpoint(_with_password(f"{url}/hook"), TOKEN, KEY, FAST_LIMITS)
+
+
+@pytest.mark.parametrize(
+    ("written", "base"),
+    [
+        ("http://gateway:9091", "http://gateway:9091"),
+        ("http://gateway:9091/", "http://gateway:9091"),
+        ("http://gateway:9091/metrics", "http://gateway:9091"),
+        ("http://gateway:9091/metrics//", "http://gateway:9091"),
+        ("https://acme.example/push/metrics", "https://acme.example/push"),
+        ("https://acme.example/metrics/push", "https://acme.example/metrics/push"),
+        ("https://acme.example/our-metrics", "https://acme.example/our-metrics"),
+        ("http://metrics", "http://metrics"),
+        ("http://metrics/metrics", "http://metrics"),
+    ],
+)
+def test_a_pushgateways_address_may_be_copied_from_its_own_page(written: str, base: str) -> None:
+    assert base_url(written) == base
 
 
 def _with_password(url: str) -> str:

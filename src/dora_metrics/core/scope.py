@@ -1,5 +1,6 @@
 """Scopes, the unit that metrics are computed for, and display names of scopes and deployments."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from dora_metrics.core.facts.model import Deployment, Incident
@@ -33,6 +34,15 @@ def environment_of(fact: Deployment | Incident) -> str:
 def default_service(repository: str) -> str:
     """Return the repository's name without its owner."""
     return repository.rpartition("/")[2]
+
+
+def recorded_name(repository: str, recorded: Iterable[str]) -> str:
+    """Return a repository's name as it is recorded: GitHub ignores the case of names, scopes do not.
+
+    A name that is not among the recorded ones in any case is returned as it is.
+    """
+    same = sorted({name for name in recorded if name.casefold() == repository.casefold()})
+    return same[0] if same and repository not in same else repository
 
 
 def scope_label(scope: Scope) -> str:

@@ -1,8 +1,8 @@
 """One run: what it was asked for, its settings, and its collaborators, each made once and only if it is needed."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.outcome import Outcome
+from dora_metrics.core.scope import recorded_name
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.observation import Run
 from dora_metrics.github.runner import Runner
@@ -64,6 +65,11 @@ class RunContext:
         for name in names_without_effect(layers):
             context.note(Outcome(name, "skipped", "has no effect in this version"))
         return context
+
+    def use_recorded_name(self, recorded: Iterable[str]) -> None:
+        """Call this run's repository as the recorded scopes do, whatever case a person typed it in."""
+        name = recorded_name(self.run.repository, recorded)
+        self.request = replace(self.request, run=replace(self.run, repository=name))
 
     def note(self, outcome: Outcome) -> None:
         """Add an outcome, once however often a step is repeated."""

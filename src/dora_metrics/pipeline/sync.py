@@ -14,6 +14,7 @@ from dora_metrics.core.linking.commit_graph import resolve_changes
 from dora_metrics.core.linking.link import deployment_order, previous_success
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import RULES_EDITION
+from dora_metrics.core.scope import recorded_name
 from dora_metrics.github.client import Client, GitHubError, NotFoundError
 from dora_metrics.github.compare import RepositoryComparer, TooManyCommitsError
 from dora_metrics.github.history import (
@@ -107,7 +108,9 @@ class Sync:
     def _read_repositories(self, contents: LedgerContents) -> Iterator[None]:
         cursors = decode_cursors(contents.files.get(CURSORS_FILE, b""))
         started, unsaved = time.monotonic(), 0
-        for repository in self._repositories():
+        recorded = {fact.repository for fact in contents.facts}
+        for name in self._repositories():
+            repository = recorded_name(name, recorded)
             request = self._history_request(repository, cursors, contents)
             gathered = self._gathered.setdefault(repository, GatheredHistory())
             for part in read_history(self.client, request):

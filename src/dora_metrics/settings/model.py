@@ -141,7 +141,9 @@ class Settings(BaseModel):
         "30d", description="Span that the numbers are for: 30d, 12w, all, 2026-01-01..2026-04-01."
     )
     timezone: TimeZoneSetting = Field("UTC", description="Time zone of days and weeks.")
-    pushgateway_url: UrlSetting | None = Field(None, description="Prometheus Pushgateway to push to.")
+    pushgateway_url: UrlSetting | None = Field(
+        None, description="Prometheus Pushgateway to push to; a `/metrics` at its end is left out."
+    )
     pushgateway_username: str | None = Field(None, description="User for its basic authentication.")
     pushgateway_password: SecretStr | None = Field(None, description="Password for it.")
     pushgateway_job: str = Field("dora", description="The `job` of the pushed group.")

@@ -1,5 +1,6 @@
 """Prometheus Pushgateway: one group for each repository, which one PUT replaces as a whole."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,6 +12,11 @@ from dora_metrics.http_session import HttpRequest
 from dora_metrics.runtime import HttpLimits
 from dora_metrics.sinks.base import SinkPayload
 from dora_metrics.sinks.http import BAD_ADDRESS, SendError, send_with_retries
+
+
+def base_url(url: str) -> str:
+    """Return the address of a Pushgateway without the `/metrics` of its own page, which the client adds."""
+    return re.sub(r"(?<=[^/:])/+metrics$", "", url.rstrip("/"))
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Pushgateway:
 
     def _push(self, registry: CollectorRegistry, repository: str) -> None:
         push_to_gateway(
-            self.url,
+            base_url(self.url),
             self.job,
             registry,
             grouping_key={"repository": repository},
