@@ -17,7 +17,7 @@ from dora_metrics.core.metrics.calculate import (
 )
 from dora_metrics.core.metrics.lead_time import MeasuredChange
 from dora_metrics.core.metrics.outlook import MetricsPair, build_outlook
-from dora_metrics.core.metrics.scope_history import Evaluation, ScopeHistory, in_window
+from dora_metrics.core.metrics.scope_history import Evaluation, ScopeHistory, in_window, redeployment_ids
 from dora_metrics.core.metrics.weekly import summarise_weeks
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.windows import Window, WindowSpec, iso_weeks
@@ -80,8 +80,12 @@ def _previous_metrics(history: ScopeHistory, previous_window: Window, policy: Po
 
 
 def _collect_evidence(history: ScopeHistory, window: Window) -> schema.Evidence:
+    redeployed = redeployment_ids(history.deployments)
     return schema.Evidence(
-        deployments=[_deployment_evidence(deployment) for deployment in deployments_in(history, window)],
+        deployments=[
+            _deployment_evidence(deployment, is_redeployment=deployment.id in redeployed)
+            for deployment in deployments_in(history, window)
+        ],
         failed_deployments=[_failure_evidence(failure) for failure in failures_in(history, window)],
         lead_times=[_lead_time_evidence(change) for change in measured_changes_in(history, window)],
         unmatched_incidents=_unmatched_incidents(history, window),
@@ -103,14 +107,14 @@ def _unmatched_incidents(history: ScopeHistory, window: Window) -> list[schema.U
     ]
 
 
-def _deployment_evidence(deployment: Deployment) -> schema.DeploymentEvidence:
+def _deployment_evidence(deployment: Deployment, *, is_redeployment: bool) -> schema.DeploymentEvidence:
     return schema.DeploymentEvidence(
         deployment=deployment.id,
         sha=deployment.sha,
         finished_at=deployment.finished_at,
         status=deployment.status,
         commit_count=deployment.commit_count,
-        changes=deployment.changes,
+        changes=() if is_redeployment and deployment.changes else deployment.changes,
     )
 
 

@@ -122,6 +122,21 @@ def _vulnerabilities_by_service(linked: LinkedFacts) -> defaultdict[tuple[str, s
     return grouped
 
 
+def redeployment_ids(deployments: Iterable[Deployment]) -> frozenset[str]:
+    """Return the ids of the successes whose sha an earlier success had deployed. They delivered nothing new.
+
+    `deployments` are those of one scope, in order.
+    """
+    deployed_shas: set[str] = set()
+    redeployed: set[str] = set()
+    for deployment in deployments:
+        if deployment.status == "success" and deployment.sha:
+            if deployment.sha in deployed_shas:
+                redeployed.add(deployment.id)
+            deployed_shas.add(deployment.sha)
+    return frozenset(redeployed)
+
+
 def in_window(items: Sequence[T], window: Window, time_of: Callable[[T], datetime]) -> Sequence[T]:
     """Return the items whose time is in the window. `items` must be in the order of that time."""
     return items[bisect_left(items, window.start, key=time_of) : bisect_left(items, window.end, key=time_of)]

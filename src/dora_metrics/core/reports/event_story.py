@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
 from dora_metrics.core.markdown import Md, join_non_empty, link, md
-from dora_metrics.core.metrics.scope_history import ScopeHistory
+from dora_metrics.core.metrics.scope_history import ScopeHistory, redeployment_ids
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.fact_names import change_link, deployment_link, replace_ids_in_scope
 from dora_metrics.core.reports.sections import is_lower_bound, value_text
@@ -191,7 +191,7 @@ def _delivery_sentence(deployment: Deployment, history: ScopeHistory, lead_times
         if deployment == history.first_success:
             return Md("As the first that is known here, it only bounds what the next one delivers.")
         return Md("What it delivered is not known yet.")
-    if not deployment.changes:
+    if not deployment.changes or deployment.id in redeployment_ids(history.deployments):
         return Md("It delivered nothing new.")
     links = [change_link(change_id, history.changes.get(change_id)) for change_id in deployment.changes]
     omitted_count = len(links) - _MAX_LISTED_CHANGES
