@@ -61,7 +61,7 @@ def _is_counted(reader: HistoryReader, pull: JsonObject) -> bool:
 def read_commits(reader: HistoryReader) -> Iterator[HistoryPart]:
     """Read the history of the default branch from the head back to what was read before.
 
-    `core.linking.commit_graph` links deployments in it. A page of 100 costs 2 points: 201 connections and 10,600 nodes.
+    `core.linking.commit_graph` links deployments in it. A page of 100 costs 2 points: 201 connections and 11,100 nodes.
     Pull requests are requested with each commit and not matched by their own commits, since a rebase makes new ones.
 
     Raises:
