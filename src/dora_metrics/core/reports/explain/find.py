@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from dora_metrics.core.facts.ids import without_commit_prefix
 from dora_metrics.core.facts.model import Change, Deployment, Fact
-from dora_metrics.core.failures.names import normalise_name
+from dora_metrics.core.failures.pasted_names import normalise_name
 
 _MIN_SHA_DIGITS = 4
 _MAX_SUGGESTIONS = 5
