@@ -86,8 +86,11 @@ def _describe_failure(failure: ExchangeFailure, limits: HttpLimits) -> str:  # n
             return "the TLS connection failed; check the certificate, and that the address is right about https"
         case FailureKind.CONNECT_TIMEOUT:
             return f"no connection in {limits.connect_seconds:g} s ({tries}); check host, port and firewall"
-        case FailureKind.SILENCE | FailureKind.DEADLINE:
+        case FailureKind.SILENCE:
             return f"no answer ({limits.description}); the server hangs or is overloaded"
+        case FailureKind.DEADLINE:
+            total_seconds = _exchange_limits(limits).total_seconds
+            return f"no complete answer in {total_seconds:g} s; the server is too slow or overloaded"
         case FailureKind.CUT:
             return f"the connection was cut before an answer ({tries}); look into the log of the server or its proxy"
         case FailureKind.NO_CONNECTION:
