@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.jsonl import canonical_json
-from dora_metrics.core.facts.merge import fill_enriched_fields, keep_newest_success
+from dora_metrics.core.facts.merge import fill_enriched_fields, keep_counted_end
 from dora_metrics.core.facts.model import Change, Commit, Deployment, Incident, Status
 from support.events import SHA, at
 
@@ -33,7 +33,7 @@ def merge_observation(recorded: Deployment | None, observed: Deployment) -> Depl
     """The deployment in the ledger after an observation."""
     filled = fill_enriched_fields(recorded, observed)
     assert isinstance(filled, Deployment)
-    records = [keep_newest_success(recorded, filled), *([recorded] if recorded else [])]
+    records = [keep_counted_end(recorded, filled), *([recorded] if recorded else [])]
     return max(records, key=lambda fact: (fact.observed_at, canonical_json(fact)))
 
 
@@ -78,6 +78,33 @@ def test_attempts_of_a_workflow_run_follow_the_newest() -> None:
         ledger_after(status_deployment(1, "success", id=run), status_deployment(2, "failure", id=run)).status
         == "failure"
     )
+
+
+def publication(minute: int, **fields: object) -> Deployment:
+    fixed: dict[str, object] = {"id": "github:release:3", "source": "releases", "environment": "production"}
+    return status_deployment(minute, "success", **{**fixed, **fields})
+
+
+def test_a_release_that_is_published_again_stays_where_it_was() -> None:
+    end = ledger_after(publication(1, sha=SHA), publication(9))
+    assert (end.finished_at, end.sha) == (START + timedelta(minutes=1), SHA)
+
+
+def test_a_prerelease_that_is_published_again_as_stable_is_deployed_to_production_then() -> None:
+    end = ledger_after(publication(1, environment="prerelease"), publication(9))
+    assert (end.environment, end.finished_at) == ("production", START + timedelta(minutes=9))
+
+
+def test_a_release_that_was_retracted_stays_retracted_until_it_is_published_again() -> None:
+    retraction = publication(5, source="dispatch", status="cancelled")
+    assert ledger_after(publication(1), retraction) == retraction
+    assert ledger_after(publication(1), retraction, publication(9)) == publication(9)
+
+
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=6))
+def test_of_publications_in_any_order_the_first_counts(minutes: list[int]) -> None:
+    end = ledger_after(*map(publication, minutes))
+    assert replace(end, observed_at=end.finished_at) == publication(min(minutes))
 
 
 STATUSES = st.builds(

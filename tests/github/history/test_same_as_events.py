@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from dora_metrics.core.facts.merge import changed_facts, fill_enriched_fields, keep_newest_success
+from dora_metrics.core.facts.merge import changed_facts, fill_enriched_fields, keep_counted_end
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.ledger.layout import LedgerContents, plan_merge
 from dora_metrics.core.ledger.layout import parse_ledger as contents
@@ -50,7 +50,7 @@ class RecordedByEvents:
         known = self.before.fact_by_id(fact.id)
         made = fill_enriched_fields(known, fact)
         same = isinstance(made, Deployment) and (known is None or isinstance(known, Deployment))
-        return keep_newest_success(known, made) if same else made  # type: ignore[arg-type]
+        return keep_counted_end(known, made) if same else made  # type: ignore[arg-type]
 
     @property
     def ledger(self) -> dict[str, Fact]:

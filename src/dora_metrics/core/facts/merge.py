@@ -65,7 +65,7 @@ def prepare_event_fact(recorded: Fact | None, observed: Fact) -> Fact:
     """Return the fact of an event as it is to be merged with the ledger's record of the same id."""
     fact = fill_enriched_fields(recorded, observed)
     if isinstance(fact, Deployment) and (recorded is None or isinstance(recorded, Deployment)):
-        return keep_newest_success(recorded, fact)
+        return keep_counted_end(recorded, fact)
     return fact
 
 
@@ -77,19 +77,48 @@ def fill_enriched_fields(other: Fact | None, fact: Fact) -> Fact:
     return replace(fact, **{name: getattr(other, name) for name in missing})
 
 
-def keep_newest_success(recorded: Deployment | None, observed: Deployment) -> Deployment:
-    """Return the record to merge for a status of a GitHub deployment, so that its newest success stays its end.
+def keep_counted_end(recorded: Deployment | None, observed: Deployment) -> Deployment:
+    """Return the record to merge for another observation of a deployment, so that what has succeeded stays its end.
 
-    The newest success wins over any failure and over an older success: its `observed_at` is raised to just after
-    theirs where necessary. The result does not depend on the order of arrival. Other sources pass unchanged; of a
-    workflow run the newest attempt counts.
+    Of a GitHub deployment the newest success counts, whatever failed later; of a release its first publication to an
+    environment. The record that counts wins, because its `observed_at` is raised to just after the other's where
+    necessary. Which one counts does not depend on the order of arrival. Other sources pass unchanged; of a workflow run
+    the newest attempt counts.
     """
-    if recorded is None or DeploymentId.parse(observed.id).kind != "deployment":
+    if recorded is None:
         return observed
+    match DeploymentId.parse(observed.id).kind:
+        case "deployment":
+            return _keep_newest_success(recorded, observed)
+        case "release":
+            return _keep_first_publication(recorded, observed)
+        case _:
+            return observed
+
+
+def _keep_newest_success(recorded: Deployment, observed: Deployment) -> Deployment:
+    """Return the success with the newest end; without a success, what was observed."""
     best = max(recorded, observed, key=_end_rank)
     if best.status != "success" or _end_rank(recorded) == _end_rank(observed):
         return observed
     return replace(best, observed_at=_winning_observed_at(best, observed if best is recorded else recorded))
+
+
+def _keep_first_publication(recorded: Deployment, observed: Deployment) -> Deployment:
+    """Return the earlier one: GitHub gives a release a new time if it becomes a draft and is published again."""
+    if recorded.finished_at == observed.finished_at or not _are_publications_alike(recorded, observed):
+        return observed
+    first, later = sorted((recorded, observed), key=lambda deployment: deployment.finished_at)
+    return replace(first, observed_at=max(first.observed_at, later.observed_at + _MICROSECOND))
+
+
+def _are_publications_alike(recorded: Deployment, observed: Deployment) -> bool:
+    """Return whether both are publications: no retraction by a dispatch, and no prerelease that became stable."""
+    return (recorded.source, recorded.environment, recorded.status) == (
+        observed.source,
+        observed.environment,
+        observed.status,
+    )
 
 
 def _end_rank(deployment: Deployment) -> tuple[bool, datetime, bytes]:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from dora_metrics.core.cursors import Cursor
-from dora_metrics.core.facts.merge import keep_newest_success
+from dora_metrics.core.facts.merge import keep_counted_end
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.github.client import NotFoundError
@@ -102,7 +102,7 @@ def _deployment_of_node(reader: HistoryReader, node: JsonObject) -> Deployment |
     statuses = sorted(node["statuses"]["nodes"], key=lambda status: str(status["createdAt"]))
     facts = (fact for status in statuses for fact in _facts_of_status(reader, node, number, status))
     deployments = [fact for fact in facts if isinstance(fact, Deployment)]
-    return reduce(keep_newest_success, deployments) if deployments else None
+    return reduce(keep_counted_end, deployments) if deployments else None
 
 
 def _facts_of_status(reader: HistoryReader, node: JsonObject, number: int, status: JsonObject) -> Iterator[Fact]:
