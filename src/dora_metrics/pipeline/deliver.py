@@ -18,7 +18,7 @@ from dora_metrics.pipeline.evaluate import prometheus_families
 from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.runtime import HttpLimits
 from dora_metrics.settings.model import Settings
-from dora_metrics.sinks.base import SinkPayload
+from dora_metrics.sinks.base import Sink, SinkPayload
 from dora_metrics.sinks.endpoint import Endpoint, fact_count
 from dora_metrics.sinks.pushgateway import Pushgateway
 from dora_metrics.storage.base import Storage, attempts
@@ -48,7 +48,7 @@ def _push(result: RunResult, settings: Settings, run: Run, limits: HttpLimits) -
 
     Prometheus reads a counter that falls as a reset, so only a run that knows everything, and is the newest, pushes.
     """
-    sink = Pushgateway(_text(settings.pushgateway_url), settings.pushgateway_job, _basic_auth(settings), limits)
+    sink: Sink = Pushgateway(_text(settings.pushgateway_url), settings.pushgateway_job, _basic_auth(settings), limits)
     if _is_overtaken(result):
         reason = "a newer run has written the ledger since, and pushes more than this one knows"
         return Outcome(sink.name, "skipped", reason)
@@ -73,7 +73,7 @@ def _facts(snapshot: Snapshot) -> dict[str, bytes]:
 
 def _post(result: RunResult, settings: Settings, run: Run, limits: HttpLimits) -> Outcome:
     """Post the facts that the endpoint is owed, oldest first, and then those of this event."""
-    sink = Endpoint(
+    sink: Sink = Endpoint(
         _text(settings.endpoint_url),
         _secret(settings.endpoint_token),
         _secret(settings.endpoint_secret),
