@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dora_metrics.core.cursors import Cursor
-from dora_metrics.core.facts.merge import changed_facts
+from dora_metrics.core.facts.merge import changed_facts, relinked_facts
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Vulnerability
 from dora_metrics.core.linking.commit_graph import ResolvedChanges, resolve_changes
 from dora_metrics.github.client import Client
@@ -102,7 +102,7 @@ def read_fake_history(
 def ledger_after(ledger: dict[str, Fact], history: HistoryRead) -> dict[str, Fact]:
     """The ledger after the facts of a read were added."""
     with_read_facts = {**ledger, **{fact.id: fact for fact in changed_facts(ledger, history.gathered.facts.values())}}
-    return {**with_read_facts, **{fact.id: fact for fact in changed_facts(with_read_facts, history.linked.facts)}}
+    return {**with_read_facts, **{fact.id: fact for fact in relinked_facts(with_read_facts, history.linked.facts)}}
 
 
 def merge_pull_request(shop: Repository, title: str, hours: float, method: str = "squash", **pull_fields: Any) -> str:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""What a deployment delivered, read from GitHub: the commits since the previous one, and their pull requests.
+"""What a deployment delivered, read from GitHub: its new commits, and their pull requests.
 
 Most deployments need one comparison and one page of history, whatever the number of changes. Squash, merge and rebase
 are handled alike: a commit belongs to the merged pull request that GitHub associates with it. In a monorepo, the
@@ -13,30 +13,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change, Commit, Deployment, Fact
+from dora_metrics.core.linking.earlier_successes import EarlierSuccesses
+from dora_metrics.core.linking.landed_commits import LandedCommit, MergedPull, changes_of_commits
 from dora_metrics.core.scope import scope_of
 from dora_metrics.core.services import Services
 from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.github import text
-from dora_metrics.github.client import Client, GitHubError, owner_and_name
+from dora_metrics.github.client import Client, owner_and_name
+from dora_metrics.github.new_commits import TooManyCommitsError, committed_at, read_new_commits
 from dora_metrics.github.queries import JsonObject
 from dora_metrics.github.reverts import reverts_field
 
 OLDEST_PLAUSIBLE_YEAR = 1990
-_PAGE_SIZE = 100
-_MAX_PAGES = 30
+_HISTORY_PAGE_SIZE = 50
+"""Commits on a page of `queries/PullsByCommit.graphql`."""
 _PATHS_PER_REQUEST = 20
 """The number of path variables in `queries/CommitsByPath.graphql`."""
 _MAX_REQUESTS = 30
-
-
-class TooManyCommitsError(GitHubError):
-    """A deployment has more commits than one run may read."""
 
 
 @dataclass
@@ -45,7 +44,21 @@ class ComparedChange:
 
     change: Change
     files: tuple[str, ...] | None
-    commit_shas: set[str] = field(default_factory=set)
+    commit_shas: AbstractSet[str] = field(default_factory=frozenset)
+
+
+PullsByCommit = Mapping[str, Sequence[JsonObject]]
+"""Merged pull requests by the sha of each commit that they contain or made."""
+
+
+class ComparedDeployment(NamedTuple):
+    """A deployment with its changes, as facts, and the earlier successes that it was not compared with.
+
+    Some of its changes may have been delivered by one of these.
+    """
+
+    facts: tuple[Fact, ...]
+    uncompared: tuple[Deployment, ...]
 
 
 @dataclass(frozen=True)
@@ -56,22 +69,59 @@ class RepositoryComparer:
     repository: str
     services: Services = field(default_factory=Services)
 
-    def deployment_with_changes(self, deployment: Deployment, previous: Deployment) -> tuple[Fact, ...]:
-        """Return the deployment with the ids of the changes since `previous`, followed by those changes.
+    def deployment_with_changes(self, deployment: Deployment, earlier: EarlierSuccesses) -> ComparedDeployment:
+        """Return the deployment with the ids of the changes that no earlier success had, followed by those changes.
 
         Raises:
             GitHubError: if GitHub refuses a request or does not answer.
         """
-        commits = list(self._commits_between(str(previous.sha), str(deployment.sha)))
-        pulls_by_commit = self._pulls_by_commit(str(deployment.sha), {commit["sha"] for commit in commits})
-        compared_by_id: dict[str, ComparedChange] = {}
-        for commit in commits:
-            compared = self._compared_change(commit, pulls_by_commit.get(commit["sha"], []), deployment)
-            if compared:
-                compared_by_id.setdefault(compared.change.id, compared).commit_shas.add(commit["sha"])
-        changes = list(self._changes_of_service(deployment, list(compared_by_id.values()), commits))
-        change_ids = tuple(change.id for change in changes)
-        return replace(deployment, changes=change_ids, previous=previous.id, commit_count=len(commits)), *changes
+        new = read_new_commits(self.client, self.repository, deployment, earlier)
+        pulls_by_commit = self._pulls_by_commit(str(deployment.sha), {commit["sha"] for commit in new.commits})
+        compared = self._compared_changes(deployment, new.commits, pulls_by_commit)
+        changes = list(self._changes_of_service(deployment, compared, new.commits))
+        completed = replace(
+            deployment,
+            changes=tuple(change.id for change in changes),
+            previous=new.previous.id,
+            commit_count=len(new.commits),
+            descends_from=new.descends_from,
+        )
+        return ComparedDeployment((completed, *changes), new.uncompared)
+
+    def _compared_changes(
+        self, deployment: Deployment, commits: Sequence[JsonObject], pulls_by_commit: PullsByCommit
+    ) -> list[ComparedChange]:
+        """Return the changes that the commits belong to."""
+        pulls = {pull["number"]: pull for pulls in pulls_by_commit.values() for pull in pulls}
+        pulls_by_id = {ids.pull_request(self.repository, number): pull for number, pull in pulls.items()}
+        landed_commits = [self._landed_commit(commit, pulls_by_commit, deployment) for commit in commits]
+        unlisted = [pull_id for pull_id, pull in pulls_by_id.items() if _commit_fields(pull)["commits"] is None]
+        compared: list[ComparedChange] = []
+        for landed in changes_of_commits(landed_commits, deployment.finished_at, unlisted):
+            shas = {commit.sha for commit in landed.commits}
+            if pull := pulls_by_id.get(landed.change_id):
+                change = self.change_from_pull(pull, deployment.service)
+                compared.append(ComparedChange(change, listed_files(pull), shas))
+            elif landed.change:
+                compared.append(ComparedChange(landed.change, None, shas))
+        return compared
+
+    def _landed_commit(
+        self, commit: JsonObject, pulls_by_commit: PullsByCommit, deployment: Deployment
+    ) -> LandedCommit:
+        parents = tuple(parent["sha"] for parent in commit["parents"])
+        pulls = tuple(self.merged_pull(pull) for pull in pulls_by_commit.get(commit["sha"], ()))
+        change = None if len(parents) > 1 else self.change_from_commit(commit, deployment)
+        return LandedCommit(commit["sha"], parents, committed_at(commit), pulls, change)
+
+    def merged_pull(self, pull: JsonObject) -> MergedPull:
+        """Return what says whether a merged pull request brought a commit."""
+        return MergedPull(
+            change_id=ids.pull_request(self.repository, pull["number"]),
+            merged_at=parse_instant(pull["mergedAt"]),
+            merge_sha=pull["mergeCommit"] and pull["mergeCommit"]["oid"],
+            head_sha=pull["headRefOid"],
+        )
 
     def _changes_of_service(
         self, deployment: Deployment, compared_changes: Sequence[ComparedChange], commits: Sequence[JsonObject]
@@ -105,52 +155,22 @@ class RepositoryComparer:
         """Variables of the queries for pull requests; their files are requested only in a monorepo."""
         return {**owner_and_name(self.repository), "files": bool(self.services)}
 
-    def _commits_between(self, base_sha: str, head_sha: str) -> Iterator[JsonObject]:
-        """Yield the commits reachable from `head_sha` and not from `base_sha`, as REST shows them.
-
-        GitHub returns at most 250 commits unless the comparison is paged.
-        """
-        if base_sha == head_sha:
-            return
-        for page in range(1, _MAX_PAGES + 1):
-            path = f"/repos/{self.repository}/compare/{base_sha}...{head_sha}"
-            comparison = self.client.get(path, {"per_page": _PAGE_SIZE, "page": page})
-            yield from comparison["commits"]
-            if page * _PAGE_SIZE >= comparison["total_commits"]:
-                return
-        raise TooManyCommitsError(f"more than {_PAGE_SIZE * _MAX_PAGES} commits since the deployment before")
-
-    def _pulls_by_commit(self, head_sha: str, commit_shas: set[str]) -> dict[str, list[JsonObject]]:
-        """Return the merged pull requests of each commit, read from the history of `head_sha`.
-
-        Those into the default branch count if there are any. Others, into a feature branch, reached it with one of
-        those.
-        """
+    def _pulls_by_commit(self, head_sha: str, commit_shas: set[str]) -> PullsByCommit:
+        """Return the merged pull requests of each commit, read from the history of `head_sha`."""
         pulls_by_commit: dict[str, list[JsonObject]] = {}
         page_token: str | None = None
-        for _ in range(len(commit_shas) // (_PAGE_SIZE // 2) + 2):
+        for _ in range(len(commit_shas) // (_HISTORY_PAGE_SIZE // 2) + 2):
             if commit_shas <= pulls_by_commit.keys():
                 break
-            data = self.client.query("PullsByCommit", {**self._pull_variables, "sha": head_sha, "after": page_token})
-            default_branch = (data["repository"]["defaultBranchRef"] or {}).get("name")
-            history = data["repository"]["object"]["history"]
+            variables = {**self._pull_variables, "sha": head_sha, "after": page_token}
+            history = self.client.query("PullsByCommit", variables)["repository"]["object"]["history"]
             for node in history["nodes"]:
-                merged_pulls = [pull for pull in node["associatedPullRequests"]["nodes"] if pull["mergedAt"]]
-                default_branch_pulls = [pull for pull in merged_pulls if pull["baseRefName"] == default_branch]
-                pulls_by_commit[node["oid"]] = default_branch_pulls or merged_pulls
+                pulls = node["associatedPullRequests"]["nodes"]
+                pulls_by_commit[node["oid"]] = [pull for pull in pulls if pull["mergedAt"]]
             page_token = history["pageInfo"]["endCursor"]
             if not history["pageInfo"]["hasNextPage"]:
                 break
         return _with_own_commits(pulls_by_commit)
-
-    def _compared_change(
-        self, commit: JsonObject, pulls: list[JsonObject], deployment: Deployment
-    ) -> ComparedChange | None:
-        """Return the first merged pull request of a commit, or else the commit; None for a merge commit without one."""
-        if pulls:
-            pull = min(pulls, key=lambda pull: str(pull["mergedAt"]))
-            return ComparedChange(self.change_from_pull(pull, deployment.service), listed_files(pull))
-        return None if len(commit["parents"]) > 1 else ComparedChange(self.change_from_commit(commit, deployment), None)
 
     def change_from_pull(self, pull: JsonObject, service: str | None) -> Change:
         """Return a merged pull request, with the fields of the fragment `PullFields`, as a change."""
@@ -194,10 +214,14 @@ class RepositoryComparer:
         )
 
 
-def _with_own_commits(pulls_by_commit: dict[str, list[JsonObject]]) -> dict[str, list[JsonObject]]:
+def _with_own_commits(pulls_by_commit: PullsByCommit) -> PullsByCommit:
     """Add the commits that the pull requests list: those of a long-lived branch are far back in the history."""
-    pulls = [pull for merged_pulls in pulls_by_commit.values() for pull in merged_pulls]
-    return {**{commit["oid"]: [pull] for pull in pulls for commit in _listed_commits(pull)}, **pulls_by_commit}
+    pulls = {pull["number"]: pull for merged_pulls in pulls_by_commit.values() for pull in merged_pulls}
+    listing: defaultdict[str, list[JsonObject]] = defaultdict(list)
+    for pull in pulls.values():
+        for commit in _listed_commits(pull):
+            listing[commit["oid"]].append(pull)
+    return {**listing, **pulls_by_commit}
 
 
 def _listed_commits(pull: JsonObject) -> Sequence[JsonObject]:

@@ -1,29 +1,36 @@
 """Complete an event's facts with what only GitHub knows: a deployment's changes, a pull request's commits."""
 
-from collections.abc import Callable, Iterator
+from bisect import bisect
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
 from typing import Protocol
 
 from msgspec.structs import replace
 
+from dora_metrics.core import formatting
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.ledger.layout import LedgerContents
-from dora_metrics.core.linking.link import previous_success
+from dora_metrics.core.linking.earlier_successes import EarlierSuccesses, earlier_successes, successes_of_scope
+from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.scope import environment_of
+from dora_metrics.core.scope import deployment_label, environment_of
 from dora_metrics.github.client import ForbiddenError, GitHubError, NotFoundError
+from dora_metrics.github.compare import ComparedDeployment
 
 _ONE_MICROSECOND = timedelta(microseconds=1)
+_MAX_LATER_SUCCESSES = 10
+"""How many later successes an event compares again; `sync` does the others."""
+
+_MAX_NAMED = 3
 
 
 class ChangeSource(Protocol):
     """What GitHub knows about the changes of one repository; every failure is a GitHubError."""
 
-    def deployment_with_changes(self, deployment: Deployment, previous: Deployment) -> tuple[Fact, ...]:
+    def deployment_with_changes(self, deployment: Deployment, earlier: EarlierSuccesses) -> ComparedDeployment:
         """Return the deployment with the ids of its changes, followed by these changes."""
         ...
 
@@ -56,21 +63,44 @@ class Enricher:
         if recorded is not None and recorded.observed_at > fact.observed_at:
             yield fact  # the ledger knows something newer, so an answer would change nothing
             return
-        for answer in self._answer(fact, contents):
+        answers = self._answer(fact, contents.facts)
+        for answer in answers:
             yield answer if answer is fact else self._newer(answer, contents.fact_by_id(answer.id))
+        if isinstance(fact, Deployment) and answers[0] is not fact:
+            yield from self._affected(fact, contents)
 
-    def _answer(self, fact: Fact, contents: LedgerContents) -> tuple[Fact, ...]:
+    def _answer(self, fact: Fact, facts: Iterable[Fact]) -> tuple[Fact, ...]:
         match fact:
             case Deployment(status="success", changes=None) if self.policy.is_production(environment_of(fact)):
-                previous = previous_success(fact, contents.facts)
-                if not (fact.sha and previous and previous.sha):
-                    return (fact,)
-                ask = partial(self.source.deployment_with_changes, fact, previous)
-                return self._ask_once((fact.id, previous.id), ask) or (fact,)
+                return self._compared(fact, facts) or (fact,)
             case Change(first_commit_at=None) if ids.is_pull_request(fact.id) and not fact.retracted:
                 return self._ask_once((fact.id, ""), lambda: (self.source.change_with_commits(fact),)) or (fact,)
             case _:
                 return (fact,)
+
+    def _compared(self, deployment: Deployment, facts: Iterable[Fact]) -> tuple[Fact, ...]:
+        """Return a deployment with its changes; empty if there is nothing to compare, or GitHub does not answer."""
+        earlier = earlier_successes(deployment, facts)
+        if earlier is None or not deployment.sha:
+            return ()
+        question = (deployment.id, " ".join(tip.id for tip in earlier.tips))
+        return self._ask_once(question, lambda: self._compare(deployment, earlier))
+
+    def _compare(self, deployment: Deployment, earlier: EarlierSuccesses) -> tuple[Fact, ...]:
+        compared = self.source.deployment_with_changes(deployment, earlier)
+        if compared.uncompared:
+            self.note(Outcome("changes", "skipped", uncompared_note(deployment, compared.uncompared)))
+        return compared.facts
+
+    def _affected(self, deployment: Deployment, contents: LedgerContents) -> Iterator[Fact]:
+        """Yield the successes whose changes a deployment makes known, compared again.
+
+        These are the one directly before it if its comparison failed, and those after it if it arrives late.
+        """
+        facts = [*(fact for fact in contents.facts if fact.id != deployment.id), deployment]
+        for other in _successes_to_compare_again(deployment, contents):
+            for answer in self._compared(replace(other, changes=None), facts):
+                yield self._newer(answer, contents.fact_by_id(answer.id))
 
     def _ask_once(self, question: tuple[str, str], ask: Callable[[], tuple[Fact, ...]]) -> tuple[Fact, ...]:
         """Return the answer to a question; empty if GitHub gave none."""
@@ -100,3 +130,25 @@ class Enricher:
         if replace(answer, observed_at=recorded.observed_at) == recorded:
             return recorded
         return replace(answer, observed_at=max(answer.observed_at, recorded.observed_at + _ONE_MICROSECOND))
+
+
+def _successes_to_compare_again(deployment: Deployment, contents: LedgerContents) -> list[Deployment]:
+    """Return the successes of the same scope that `_affected` compares again."""
+    successes = successes_of_scope(deployment, contents.facts)
+    position = bisect(successes, deployment_order(deployment), key=deployment_order)
+    failed = [success for success in successes[:position][-1:] if success.changes is None]
+    recorded = contents.fact_by_id(deployment.id)
+    is_late = not isinstance(recorded, Deployment) or deployment_order(recorded) != deployment_order(deployment)
+    later = successes[position:][:_MAX_LATER_SUCCESSES] if is_late else []
+    return [*failed, *(success for success in later if success.changes is None or success.previous)]
+
+
+def uncompared_note(deployment: Deployment, uncompared: Sequence[Deployment]) -> str:
+    """Say that some changes of a deployment may have been delivered before it."""
+    count = formatting.count(len(uncompared), "earlier deployment")
+    names = ", ".join(deployment_label(each) for each in uncompared[:_MAX_NAMED])
+    more = f" and {len(uncompared) - _MAX_NAMED} more" if len(uncompared) > _MAX_NAMED else ""
+    return (
+        f"{deployment_label(deployment)} was not compared with {count} ({names}{more}): too many release lines, or "
+        "GitHub no longer has their commits. What these delivered may be counted again"
+    )

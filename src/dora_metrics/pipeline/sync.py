@@ -1,22 +1,23 @@
 """`sync`: bring what GitHub knows and the ledger does not into the ledger, for any number of repositories."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from dora_metrics.core import formatting, selection
 from dora_metrics.core.cursors import Cursor, Cursors, decode_cursors, encode_cursors
-from dora_metrics.core.facts.merge import changed_facts
+from dora_metrics.core.facts.merge import changed_facts, relinked_facts
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Vulnerability
 from dora_metrics.core.ledger.layout import CURSORS_FILE, LedgerContents
-from dora_metrics.core.linking.commit_graph import resolve_changes
-from dora_metrics.core.linking.link import deployment_order, previous_success
+from dora_metrics.core.linking.commit_graph import CommitGraph, ResolvedChanges, resolve_changes
+from dora_metrics.core.linking.earlier_successes import EarlierSuccesses, earlier_successes
+from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import RULES_EDITION
 from dora_metrics.core.scope import recorded_name
 from dora_metrics.github.client import Client, GitHubError, NotFoundError
-from dora_metrics.github.compare import RepositoryComparer, TooManyCommitsError
+from dora_metrics.github.compare import RepositoryComparer
 from dora_metrics.github.history import (
     GatheredHistory,
     HistoryPart,
@@ -26,8 +27,11 @@ from dora_metrics.github.history import (
     RefusedAlerts,
     read_history,
 )
+from dora_metrics.github.history.side_commits import SideCommitReader
+from dora_metrics.github.new_commits import TooManyCommitsError
 from dora_metrics.github.observation import Observation, Run
 from dora_metrics.github.repository import expand_patterns
+from dora_metrics.pipeline.enrich import uncompared_note
 from dora_metrics.pipeline.progress import Progress
 from dora_metrics.pipeline.record import production_sources
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
@@ -75,6 +79,7 @@ class Sync:
     progress: Progress
     _gathered: dict[str, GatheredHistory] = field(default_factory=dict)
     _compared: dict[str, tuple[Fact, ...]] = field(default_factory=dict)
+    _side_readers: dict[str, SideCommitReader] = field(default_factory=dict)
     _is_complete: bool = False
 
     def observe(self, contents: LedgerContents) -> Observation:
@@ -176,14 +181,14 @@ class Sync:
         gathered = self._gathered[repository]
         names = {repository, *(fact.repository for fact in gathered.facts.values())}
         own_facts = [fact for fact in recorded.values() if fact.repository in names]
-        linked = resolve_changes(own_facts, gathered.graph, self.settings.policy)
-        completed = _by_id(changed_facts(recorded, linked.facts))
+        linked, side_changes = self._resolve(repository, own_facts, gathered.graph)
+        completed = _by_id((*relinked_facts(recorded, linked.facts), *changed_facts(recorded, side_changes)))
         if linked.cursor:
             cursors["commits"] = linked.cursor
         incomparable = cursors.get(_INCOMPARABLE, Cursor()).open
         for deployment in _to_compare(linked.unresolved, incomparable):
             compared = self._compare(deployment, {**recorded, **completed})
-            completed |= _by_id(changed_facts(recorded, compared))
+            completed |= _by_id(relinked_facts(recorded, compared))
             if self._compared.get(deployment.id) == () and not gathered.failures:
                 incomparable = (*incomparable, deployment.id)
         if incomparable:
@@ -191,21 +196,44 @@ class Sync:
         notes += linked.notes
         return completed.values()
 
+    def _resolve(
+        self, repository: str, facts: Sequence[Fact], graph: CommitGraph
+    ) -> tuple[ResolvedChanges, list[Change]]:
+        """Resolve changes by the graph of commits, and read the histories beside the default branch that it lacks.
+
+        Return also the pull requests that are known only from these histories.
+        """
+        policy = self.settings.policy
+        linked = resolve_changes(facts, graph, policy)
+        if not (linked.unread and graph.commits_by_sha):
+            return linked, []
+        reader = self._side_readers.setdefault(repository, SideCommitReader(self.client, repository, self.run.now))
+        try:
+            side_commits = reader.read((str(deployment.sha) for deployment in linked.unread), graph.oldest_time)
+            graph.side_commits |= {commit.sha: commit for commit in side_commits}
+            linked = resolve_changes(facts, graph, policy)
+            known_ids = {fact.id for fact in facts}
+            unknown_ids = {change_id for change_id in _delivered_ids(linked.facts) if change_id not in known_ids}
+            return linked, list(reader.changes(sorted(unknown_ids)))
+        except GitHubError as error:
+            self.note(Outcome("changes", "failed", f"GitHub did not show the commits of other branches: {error}"))
+            return resolve_changes(facts, CommitGraph(graph.commits_by_sha, is_complete=graph.is_complete), policy), []
+
     def _compare(self, deployment: Deployment, recorded: Mapping[str, Fact]) -> tuple[Fact, ...]:
         """The deployment with its changes; empty if there is nothing to compare it with, or GitHub does not say."""
-        previous = previous_success(deployment, recorded.values())
-        if not (deployment.sha and previous and previous.sha):
+        earlier = earlier_successes(deployment, recorded.values())
+        if earlier is None or not deployment.sha:
             return ()
         if deployment.id not in self._compared:
             try:
-                self._compared[deployment.id] = self._ask_for_changes(deployment, previous)
+                self._compared[deployment.id] = self._ask_for_changes(deployment, earlier)
             except GitHubError as error:
                 problem = f"GitHub did not say what {deployment.id} delivered: {error}"
                 self.note(Outcome("changes", "failed", problem))
                 return ()
         return self._compared[deployment.id]
 
-    def _ask_for_changes(self, deployment: Deployment, previous: Deployment) -> tuple[Fact, ...]:
+    def _ask_for_changes(self, deployment: Deployment, earlier: EarlierSuccesses) -> tuple[Fact, ...]:
         """What GitHub says; empty if it never will.
 
         Raises:
@@ -213,13 +241,16 @@ class Sync:
         """
         comparer = RepositoryComparer(self.client, deployment.repository, self.settings.policy.services)
         try:
-            return comparer.deployment_with_changes(deployment, previous)
+            compared = comparer.deployment_with_changes(deployment, earlier)
         except NotFoundError:
             return ()
         except TooManyCommitsError as error:
             problem = f"what {deployment.id} delivered stays unknown: {error}"
             self.note(Outcome("changes", "failed", problem))
             return ()
+        if compared.uncompared:
+            self.note(Outcome("changes", "skipped", uncompared_note(deployment, compared.uncompared)))
+        return compared.facts
 
 
 def _merged_cursors(own: dict[str, Cursor], gathered: GatheredHistory) -> dict[str, Cursor]:
@@ -234,6 +265,12 @@ def _to_compare(deployments: Iterable[Deployment], incomparable: Iterable[str]) 
     excluded = set(incomparable)
     candidates = [d for d in sorted(deployments, key=deployment_order) if d.sha and d.id not in excluded]
     return candidates[:MAX_COMPARISONS]
+
+
+def _delivered_ids(facts: Iterable[Fact]) -> Iterator[str]:
+    for fact in facts:
+        if isinstance(fact, Deployment):
+            yield from fact.changes or ()
 
 
 def _by_id(facts: Iterable[Fact]) -> dict[str, Fact]:

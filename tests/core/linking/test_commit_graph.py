@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
 from dora_metrics.core.linking.commit_graph import (
-    BranchCommit,
     CommitGraph,
     DeliveredCommits,
     ResolvedChanges,
     delivered_commits,
     resolve_changes,
 )
+from dora_metrics.core.linking.landed_commits import LandedCommit, MergedPull
 from dora_metrics.core.policy import Policy
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -33,9 +33,14 @@ def graph_of(parents: Mapping[int, Iterable[int]], *, whole: bool = True, merges
     """Commits by number, each a change unless it is a merge; greater numbers are newer."""
     graph = CommitGraph(is_complete=whole)
     for number in sorted(parents, reverse=True):
-        change = None if number in set(merges) else f"github:pull:acme/shop#{number}"
-        graph.add([BranchCommit(sha(number), tuple(map(sha, parents[number])), at(number), change)])
+        graph.add([landed_commit(number, parents[number], is_change=number not in set(merges))])
     return graph
+
+
+def landed_commit(number: int, parents: Iterable[int], *, is_change: bool = True) -> LandedCommit:
+    """A commit that a squashed pull request of the same number made."""
+    pull = MergedPull(f"github:pull:acme/shop#{number}", at(number), sha(number), None)
+    return LandedCommit(sha(number), tuple(map(sha, parents)), at(number), (pull,) if is_change else ())
 
 
 def deployment(number: int, commit: int | None, **fields: Any) -> Deployment:  # noqa: ANN401 - any field
@@ -86,15 +91,13 @@ def test_a_share_is_what_a_deployment_reaches_and_no_earlier_one_does(
         return {number}.union(*(reached(parent) for parent in parents[number]))
 
     before: set[int] = set()
-    found = delivered_commits([deployment(number, commit) for number, commit in enumerate(deployed)], graph)
-    for commit, share in zip(deployed, found, strict=True):
-        if commit in parents:
-            assert isinstance(share, DeliveredCommits)
-            assert {int(one.sha, 16) for one in share.commits} == reached(commit) - before
-            assert share.is_complete
-            before |= reached(commit)
-        else:
-            assert isinstance(share, Deployment)
+    in_graph = [commit for commit in deployed if commit in parents]
+    shares = delivered_commits([deployment(number, commit) for number, commit in enumerate(in_graph)], graph)
+    for commit, share in zip(in_graph, shares, strict=True):
+        assert isinstance(share, DeliveredCommits)
+        assert {int(one.sha, 16) for one in share.commits} == reached(commit) - before
+        assert share.is_complete
+        before |= reached(commit)
 
 
 def test_every_commit_is_looked_at_once_a_scope() -> None:
@@ -150,18 +153,31 @@ def test_failed_and_withdrawn_deployments_deliver_nothing_and_bound_nothing() ->
     assert delivered_changes(done) == {"4": ["2", "3", "4", "5"]}
 
 
-def test_what_is_known_stays_and_bounds_what_comes_after() -> None:
+def test_what_was_recorded_is_corrected_and_bounds_what_comes_after() -> None:
     known = deployment(2, 3, changes=("github:pull:acme/shop#3",), previous="github:deployment:1")
-    assert delivered_changes(link(graph_of(LINEAR_PARENTS), deployment(1, 1), known, deployment(3, 5))) == {
-        "3": ["4", "5"]
-    }
+    done = link(graph_of(LINEAR_PARENTS), deployment(1, 1), known, deployment(3, 5))
+    assert delivered_changes(done) == {"2": ["2", "3"], "3": ["4", "5"]}, "an older version had missed one"
 
 
 def test_a_commit_that_is_not_in_the_history_leaves_its_deployment_for_a_comparison() -> None:
-    done = link(graph_of(LINEAR_PARENTS), deployment(1, 1), deployment(2, 99), deployment(3, 4))
-    assert delivered_changes(done) == {"3": ["2", "3", "4"]}
-    assert [one.id for one in done.unresolved] == ["github:deployment:2"]
+    done = link(graph_of(LINEAR_PARENTS), deployment(1, 1), deployment(2, 99), deployment(5, 5, sha=sha(5)))
+    assert [one.id for one in done.unresolved] == ["github:deployment:2", "github:deployment:5"]
+    assert [one.id for one in done.unread] == ["github:deployment:2"]
     assert done.notes[0].endswith("have to be asked for one by one: 1.")
+
+
+def test_a_deployment_beside_the_history_cannot_hold_commits_that_were_made_after_it() -> None:
+    done = link(graph_of(LINEAR_PARENTS), deployment(1, 3), deployment(2, 99), deployment(5, 5))
+    assert delivered_changes(done) == {"5": ["4", "5"]}
+
+
+def test_commits_beside_the_default_branch_tell_what_was_deployed_there_and_what_is_new_after_it() -> None:
+    graph = graph_of(LINEAR_PARENTS)
+    graph.side_commits = {sha(99): landed_commit(99, [4])}
+    done = link(graph, deployment(1, 1), deployment(2, 99), deployment(5, 5))
+    assert delivered_changes(done) == {"2": ["2", "3", "4", "99"], "5": ["5"]}
+    ancestors = {fact.id: fact.descends_from for fact in done.facts if isinstance(fact, Deployment)}
+    assert ancestors == {"github:deployment:2": ("github:deployment:1",), "github:deployment:5": ()}
 
 
 def test_after_a_first_deployment_that_is_not_in_the_history_the_next_one_is_not_guessed() -> None:
@@ -190,7 +206,7 @@ def test_beyond_what_an_earlier_deployment_had_nothing_needs_to_be_read() -> Non
 def test_a_direct_commit_comes_as_a_change_of_the_service_and_time_it_was_deployed_with() -> None:
     direct = Change(id=f"commit:{sha(2)}", repository="acme/shop", observed_at=at(0), sha=sha(2))
     graph = CommitGraph(is_complete=True)
-    graph.add([BranchCommit(sha(2), (sha(1),), at(2), direct), BranchCommit(sha(1), (), at(1), None)])
+    graph.add([LandedCommit(sha(2), (sha(1),), at(2), (), direct), LandedCommit(sha(1), (), at(1))])
     done = link(graph, deployment(1, 1, service="till"), deployment(2, 2, service="till"))
     found = done.facts[1]
     assert isinstance(found, Change)

@@ -14,7 +14,7 @@ from dora_metrics.core.facts.jsonl import canonical_json, canonical_line
 from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, FactRecord, Incident
 
 ENRICHED_FIELDS: dict[type[Fact], tuple[str, ...]] = {
-    Deployment: ("changes", "previous", "commit_count", "health", "remediates"),
+    Deployment: ("changes", "previous", "commit_count", "descends_from", "health", "remediates"),
     Change: ("service", "first_commit_at", "first_review_at", "commits", "reverts"),
 }
 """Fields that are filled in after the event, because its payload does not contain them."""
@@ -151,6 +151,23 @@ def changed_facts(recorded: Mapping[str, Fact], observed: Iterable[Fact]) -> tup
     """
     candidates = (reconcile(recorded.get(fact.id), fact) for fact in observed)
     return tuple(fact for fact in candidates if fact is not None)
+
+
+def relinked_facts(recorded: Mapping[str, Fact], linked: Iterable[Fact]) -> tuple[Fact, ...]:
+    """Return the facts whose links differ from the recorded ones, as observations newer than the ledger's records.
+
+    Deployments are recorded facts with new links; changes are observations of GitHub's history.
+    """
+    candidates = (_relinked(recorded.get(fact.id), fact) for fact in linked)
+    return tuple(fact for fact in candidates if fact is not None)
+
+
+def _relinked(recorded: Fact | None, linked: Fact) -> Fact | None:
+    if not isinstance(linked, Deployment) or recorded is None:
+        return reconcile(recorded, linked)
+    if replace(linked, observed_at=recorded.observed_at) == recorded:
+        return None
+    return replace(linked, observed_at=max(linked.observed_at, recorded.observed_at + _MICROSECOND))
 
 
 def reconcile(recorded: Fact | None, observed: Fact) -> Fact | None:

@@ -50,8 +50,9 @@ class Commit(Struct, frozen=True, gc=False):
 class Deployment(_FactBase, frozen=True, kw_only=True, gc=False, tag="deployment"):
     """One attempt to bring a version to an environment, with an end.
 
-    `changes` None: not known yet; empty: none. `previous` is the successful deployment that it was
-    compared with. `commit_count` counts the newly reachable commits, merges included.
+    `changes` None: not known yet; empty: none. `previous` is the successful deployment before it, with which it was
+    compared. `commit_count` counts the newly reachable commits, merges included. `descends_from` has the earlier
+    successes whose commits are all among its own, as far as they were no ancestors of another one; None: not known.
     """
 
     finished_at: Time
@@ -63,6 +64,7 @@ class Deployment(_FactBase, frozen=True, kw_only=True, gc=False, tag="deployment
     started_at: Time | None = None
     changes: tuple[Text, ...] | None = None
     previous: str | None = None
+    descends_from: tuple[Text, ...] | None = None
     remediates: str | None = None
     reached_users: bool = False
     commit_count: Count | None = None

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Deployment, Incident
 from dora_metrics.core.failures.pasted_names import Reading, github_hosts, normalise_name, readings_of
-from dora_metrics.core.linking.link import DeliveredChange, LinkedFacts, ScopeTimeline, deployment_order
+from dora_metrics.core.linking.delivered_changes import DeliveredChange
+from dora_metrics.core.linking.link import LinkedFacts, ScopeTimeline, deployment_order
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, default_service, environment_of
 

@@ -11,7 +11,8 @@ from itertools import groupby
 
 from dora_metrics.core.facts.model import Change, Deployment
 from dora_metrics.core.failures.incidents import shas_of
-from dora_metrics.core.linking.link import DeliveredChange, ScopeTimeline
+from dora_metrics.core.linking.delivered_changes import DeliveredChange
+from dora_metrics.core.linking.link import ScopeTimeline
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import deployment_label
 

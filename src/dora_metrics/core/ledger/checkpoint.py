@@ -20,6 +20,7 @@ import msgspec
 
 from dora_metrics.core.facts.jsonl import canonical_json
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Vulnerability
+from dora_metrics.core.linking.earlier_successes import tips_of
 from dora_metrics.core.linking.link import deployment_order, link
 from dora_metrics.core.metrics.scope_history import Evaluation, evaluate_facts
 from dora_metrics.core.metrics.security import has_deployable_fix
@@ -30,6 +31,9 @@ from dora_metrics.core.windows import WindowSpec
 
 MAX_RETAINED_DEPLOYMENTS = 100
 """Per scope."""
+
+MAX_RETAINED_TIPS = 100
+"""Per scope: successes that no other one descends from, such as the last of each release line."""
 
 MAX_RETAINED_CHANGES = 500
 """Undelivered changes per repository; also the number of vulnerabilities with an undelivered fix."""
@@ -227,12 +231,11 @@ def _retained_deployments(old_facts: Iterable[Fact], policy: Policy) -> dict[str
 
 
 def _latest_of_scope(deployments: Iterable[Deployment]) -> Iterator[Deployment]:
-    """Yield the last deployments of one scope, and the success that the next deployment is compared with."""
+    """Yield the last deployments of one scope, and the successes that the next deployment is compared with."""
     ordered = sorted(deployments, key=deployment_order)
     yield from ordered[-MAX_RETAINED_DEPLOYMENTS:]
-    successes = [deployment for deployment in ordered if deployment.status == "success"]
-    with_changes = [deployment for deployment in successes if deployment.changes is not None]
-    yield from (*successes[-1:], *(with_changes[-1:] or successes[:1]))
+    successes = [deployment for deployment in ordered if deployment.status == "success" and deployment.sha]
+    yield from (*successes[-1:], *tips_of(successes)[-MAX_RETAINED_TIPS:])
 
 
 def _retained_changes(old_facts: Sequence[Fact], state: LedgerState, old_ids: AbstractSet[str]) -> Iterator[Change]:

@@ -1,11 +1,12 @@
-"""Derive the changes of each deployment from the commit graph of the default branch.
+"""Derive the changes of each deployment from the graph of commits.
 
 A deployment delivered the commits reachable from its sha and from no earlier success of its scope. `sync` fetches the
 commits once and each scope visits each commit once. A comparison by GitHub would cost a request per deployment.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -16,6 +17,8 @@ from msgspec.structs import replace
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.linking.duplicates import deduplicate
+from dora_metrics.core.linking.earlier_successes import known_ancestor_ids, may_reach
+from dora_metrics.core.linking.landed_commits import LandedCommit, changes_of_commits
 from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, environment_of, scope_of
@@ -27,29 +30,19 @@ Its next deployment is compared by GitHub.
 """
 
 
-class BranchCommit(NamedTuple):
-    """A commit of the default branch.
-
-    `change` is the id of its pull request, or the change that the commit is by itself. It is None for a merge commit.
-    """
-
-    sha: str
-    parents: tuple[str, ...]
-    committed_at: datetime | None
-    change: str | Change | None
-
-
 @dataclass
 class CommitGraph:
-    """Commits by sha, newest first.
+    """Commits of the default branch by sha, newest first.
 
-    `is_complete`: no deployment needs commits beyond these, or the history ends here.
+    `side_commits` are commits beside that branch which were deployed: of release branches, or of a branch before it was
+    merged. `is_complete`: no deployment needs commits beyond these, or the history ends here.
     """
 
-    commits_by_sha: dict[str, BranchCommit] = field(default_factory=dict)
+    commits_by_sha: dict[str, LandedCommit] = field(default_factory=dict)
+    side_commits: dict[str, LandedCommit] = field(default_factory=dict)
     is_complete: bool = False
 
-    def add(self, commits: Iterable[BranchCommit]) -> None:
+    def add(self, commits: Iterable[LandedCommit]) -> None:
         """Add older commits, newest first."""
         for commit in commits:
             self.commits_by_sha.setdefault(commit.sha, commit)
@@ -58,6 +51,16 @@ class CommitGraph:
     def head(self) -> str | None:
         """The sha of the newest commit, None without commits."""
         return next(iter(self.commits_by_sha), None)
+
+    @property
+    def oldest_time(self) -> datetime | None:
+        """When the oldest commit of the default branch here was committed."""
+        times = (commit.committed_at for commit in self.commits_by_sha.values() if commit.committed_at)
+        return min(times, default=None)
+
+    def commit(self, sha: str) -> LandedCommit | None:
+        """Return the commit with this sha, of the default branch or beside it."""
+        return self.commits_by_sha.get(sha) or self.side_commits.get(sha)
 
     def missing_parents(self) -> set[str]:
         """Return the shas of parents that are not in the graph."""
@@ -81,19 +84,19 @@ class CommitGraph:
         self.visit_from(sha, visited)
         return visited
 
-    def visit_from(self, sha: str, visited: set[str]) -> tuple[list[BranchCommit], bool]:
+    def visit_from(self, sha: str, visited: set[str]) -> tuple[list[LandedCommit], bool]:
         """Return the commits reachable from `sha` that are not in `visited`, and whether the graph has all of them.
 
         Their shas are added to `visited`.
         """
-        commits: list[BranchCommit] = []
+        commits: list[LandedCommit] = []
         is_complete, pending = True, [sha]
         while pending:
             current_sha = pending.pop()
             if current_sha in visited:
                 continue
             visited.add(current_sha)
-            commit = self.commits_by_sha.get(current_sha)
+            commit = self.commit(current_sha)
             if commit is None:
                 is_complete = False
                 continue
@@ -105,101 +108,166 @@ class CommitGraph:
 class DeliveredCommits(NamedTuple):
     """The commits that a deployment was the first of its scope to deliver.
 
-    `previous` is the success before it whose sha is in the graph. `is_complete` is false if the graph lacks some of the
-    commits.
+    `previous` is the success directly before it. `descends_from` are the ids of the earlier successes that it descends
+    from, without the ancestors of others. `is_complete` is false if the graph lacks some of the commits.
     """
 
     deployment: Deployment
-    commits: list[BranchCommit]
+    commits: list[LandedCommit]
     previous: Deployment | None
+    descends_from: tuple[str, ...]
     is_complete: bool
 
 
-def delivered_commits(successes: Iterable[Deployment], graph: CommitGraph) -> Iterator[DeliveredCommits | Deployment]:
-    """Yield the commits of each success of a scope, in order; the deployment itself if the graph lacks its sha."""
-    visited: set[str] = set()
+class UnknownReach(NamedTuple):
+    """A deployment whose commits the graph does not tell.
+
+    `blocking` are deployments whose histories would have to be read first: its own, or those of earlier ones that may
+    reach some of its commits.
+    """
+
+    deployment: Deployment
+    blocking: tuple[Deployment, ...]
+
+
+@dataclass
+class _ScopeWalk:
+    """Walks over the successes of one scope, in order, and visits each commit once."""
+
+    graph: CommitGraph
+    visited: set[str] = field(default_factory=set)
+    tips: list[Deployment] = field(default_factory=list)
     previous: Deployment | None = None
-    for deployment in successes:
-        if deployment.sha is None or deployment.sha not in graph.commits_by_sha:
-            yield deployment
-            continue
-        commits, is_complete = graph.visit_from(deployment.sha, visited)
-        yield DeliveredCommits(deployment, commits, previous, is_complete)
-        previous = deployment
+
+    def deliver(self, deployment: Deployment) -> DeliveredCommits | UnknownReach:
+        """Return what the next success delivered."""
+        sha = str(deployment.sha)
+        is_unread = self.graph.commit(sha) is None
+        result = self._unread(deployment) if is_unread else self._delivered(deployment, sha)
+        self.previous = deployment
+        return result
+
+    def _unread(self, deployment: Deployment) -> UnknownReach:
+        """Add a deployment that is not in the graph, by what was recorded about its ancestors."""
+        if deployment.commit_count != 0:
+            self._add_tip(deployment, ())
+        return UnknownReach(deployment, (deployment,))
+
+    def _delivered(self, deployment: Deployment, sha: str) -> DeliveredCommits | UnknownReach:
+        commits, is_complete = self.graph.visit_from(sha, self.visited)
+        ancestors = self._ancestors(commits)
+        if commits or not self.tips:
+            self._add_tip(deployment, ancestors)
+        others = (tip for tip in self.tips if self.graph.commit(str(tip.sha)) is None)
+        times = [commit.committed_at for commit in commits]
+        blocking = tuple(tip for tip in others if may_reach(tip, times))
+        if blocking:
+            return UnknownReach(deployment, blocking)
+        ancestor_ids = tuple(sorted(ancestor.id for ancestor in ancestors))
+        return DeliveredCommits(deployment, commits, self.previous, ancestor_ids, is_complete)
+
+    def _add_tip(self, deployment: Deployment, ancestors: Collection[Deployment]) -> None:
+        """Put a deployment in the place of the tips that it descends from, by the graph or as recorded."""
+        ancestor_ids = {*known_ancestor_ids(deployment), *(ancestor.id for ancestor in ancestors)}
+        self.tips = [tip for tip in self.tips if tip.id not in ancestor_ids] + [deployment]
+
+    def _ancestors(self, commits: Sequence[LandedCommit]) -> list[Deployment]:
+        """Return the tips that new commits descend from.
+
+        Nothing deployed descends from a tip, so a path from a new commit to it leads over new commits only.
+        """
+        parents = {parent for commit in commits for parent in commit.parents}
+        return [tip for tip in self.tips if tip.sha in parents]
+
+
+def delivered_commits(successes: Iterable[Deployment], graph: CommitGraph) -> Iterator[DeliveredCommits | UnknownReach]:
+    """Yield the commits of each success of a scope; `successes` are in order, each with a sha."""
+    walk = _ScopeWalk(graph)
+    return map(walk.deliver, successes)
 
 
 @dataclass(frozen=True)
 class ResolvedChanges:
     """Facts that the commit graph resolves: deployments with their changes, then the changes that are single commits.
 
-    `unresolved`: deployments that need a comparison by GitHub. `cursor`: where the next reading of commits may stop,
-    None to keep the previous one. It is valid only together with these facts.
+    `unresolved`: deployments that need a comparison by GitHub. `unread`: deployments beside the default branch whose
+    histories would resolve more. `cursor`: where the next reading of commits may stop, None to keep the previous one.
+    It is valid only together with these facts.
     """
 
     facts: tuple[Fact, ...]
     unresolved: tuple[Deployment, ...]
+    unread: tuple[Deployment, ...]
     cursor: Cursor | None
     notes: tuple[str, ...]
 
 
 def resolve_changes(facts: Iterable[Fact], graph: CommitGraph, policy: Policy) -> ResolvedChanges:
-    """Resolve the changes of the production deployments among `facts` that have none yet.
+    """Resolve the changes of the production deployments among `facts`, also of those that were resolved before.
 
-    The baseline of a scope stays without changes: there is nothing earlier to compare it with.
+    The baseline of a scope stays without changes: there is nothing earlier to compare it with. Changes that came with a
+    deployment, from whoever reported it, stay.
     """
+    all_facts = list(facts)
+    unlisted_pulls = {fact.id for fact in all_facts if isinstance(fact, Change) and fact.commits is None}
     resolved: dict[str, Fact] = {}
-    unresolved: list[Deployment] = []
+    unknown: list[UnknownReach] = []
     newest_successes: list[Deployment] = []
     outside_shas: set[str] = set()
-    rank_by_sha = {sha: rank for rank, sha in enumerate(graph.commits_by_sha)}
-    for successes in _successes_by_scope(facts, policy):
+    for successes in _successes_by_scope(all_facts, policy):
         for delivered in islice(delivered_commits(successes, graph), 1, None):
-            deployment = delivered if isinstance(delivered, Deployment) else delivered.deployment
-            if deployment.changes is not None:
-                continue
             if isinstance(delivered, DeliveredCommits) and _is_resolvable(delivered, policy):
-                resolved.update((fact.id, fact) for fact in _resolved_facts(delivered, rank_by_sha))
-            else:
-                unresolved.append(deployment)
+                resolved.update((fact.id, fact) for fact in _resolved_facts(delivered, unlisted_pulls))
+            elif delivered.deployment.changes is None:
+                blocking = delivered.blocking if isinstance(delivered, UnknownReach) else ()
+                unknown.append(UnknownReach(delivered.deployment, blocking))
         newest_successes += [success for success in successes if success.sha in graph.commits_by_sha][-1:]
         outside_shas |= {successes[-1].sha or ""} - graph.commits_by_sha.keys() - {""}
+    unread = {deployment.id: deployment for each in unknown for deployment in each.blocking}
+    unresolved = tuple(each.deployment for each in unknown)
     cursor = _next_cursor(graph, newest_successes, outside_shas)
     notes = _unresolved_notes(unresolved, graph)
-    return ResolvedChanges(tuple(resolved.values()), tuple(unresolved), cursor, notes)
+    return ResolvedChanges(tuple(resolved.values()), unresolved, tuple(unread.values()), cursor, notes)
 
 
 def _successes_by_scope(facts: Iterable[Fact], policy: Policy) -> Iterator[list[Deployment]]:
-    """Yield the successes of each scope, in order."""
+    """Yield the successes of each scope that have a sha, in order."""
     deployments = [fact for fact in facts if isinstance(fact, Deployment) and not fact.retracted]
     by_scope: defaultdict[Scope, list[Deployment]] = defaultdict(list)
     for deployment in deduplicate(deployments, policy).deployments:
-        if deployment.status == "success" and policy.is_production(environment_of(deployment)):
+        is_success = deployment.status == "success" and deployment.sha is not None
+        if is_success and policy.is_production(environment_of(deployment)):
             by_scope[scope_of(deployment)].append(deployment)
     for successes in by_scope.values():
         yield sorted(successes, key=deployment_order)
 
 
 def _is_resolvable(delivered: DeliveredCommits, policy: Policy) -> bool:
-    """Whether the graph has all commits since the previous success. Services by path also need the changed files."""
-    has_all = delivered.is_complete and delivered.previous is not None
-    return has_all and scope_of(delivered.deployment).service not in policy.services
+    """Whether the graph tells the changes: it has all commits, and nobody who reported the deployment named others.
 
-
-def _resolved_facts(delivered: DeliveredCommits, rank_by_sha: dict[str, int]) -> Iterator[Fact]:
-    """Yield the deployment with its changes, oldest first, then the changes that are single commits."""
-    commits = sorted(delivered.commits, key=lambda commit: -rank_by_sha[commit.sha])
-    changes = {_change_id(commit.change): commit.change for commit in commits if commit.change}
+    Services by path also need the changed files.
+    """
     deployment = delivered.deployment
-    previous_id = delivered.previous.id if delivered.previous else None
-    yield replace(deployment, changes=tuple(changes), previous=previous_id, commit_count=len(commits))
-    for change in changes.values():
-        if isinstance(change, Change):
-            observed_at = change.first_commit_at or deployment.finished_at
-            yield replace(change, service=deployment.service, observed_at=observed_at)
+    is_named_by_reporter = deployment.changes is not None and deployment.previous is None
+    has_all = delivered.is_complete and delivered.previous is not None
+    return has_all and not is_named_by_reporter and scope_of(deployment).service not in policy.services
 
 
-def _change_id(change: str | Change) -> str:
-    return change if isinstance(change, str) else change.id
+def _resolved_facts(delivered: DeliveredCommits, unlisted_pulls: AbstractSet[str]) -> Iterator[Fact]:
+    """Yield the deployment with its changes, oldest first, then the changes that are single commits."""
+    deployment = delivered.deployment
+    changes = changes_of_commits(delivered.commits, deployment.finished_at, unlisted_pulls)
+    yield replace(
+        deployment,
+        changes=tuple(landed.change_id for landed in changes),
+        previous=delivered.previous.id if delivered.previous else None,
+        commit_count=len(delivered.commits),
+        descends_from=delivered.descends_from,
+    )
+    for landed in changes:
+        if landed.change:
+            observed_at = landed.change.first_commit_at or deployment.finished_at
+            yield replace(landed.change, service=deployment.service, observed_at=observed_at)
 
 
 def _next_cursor(graph: CommitGraph, newest_successes: list[Deployment], outside_shas: set[str]) -> Cursor | None:
@@ -223,8 +291,8 @@ def _next_cursor(graph: CommitGraph, newest_successes: list[Deployment], outside
     return Cursor(anchors=anchors, reached=min(times, default=None), open=tuple(sorted(outside_shas)))
 
 
-def _unresolved_notes(unresolved: list[Deployment], graph: CommitGraph) -> tuple[str, ...]:
-    outside_count = sum(1 for deployment in unresolved if deployment.sha not in graph.commits_by_sha)
+def _unresolved_notes(unresolved: Collection[Deployment], graph: CommitGraph) -> tuple[str, ...]:
+    outside_count = sum(1 for deployment in unresolved if graph.commit(str(deployment.sha)) is None)
     unread_count = len(unresolved) - outside_count
     notes = []
     if outside_count:

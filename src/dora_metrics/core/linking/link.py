@@ -5,28 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
 
 from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Vulnerability
+from dora_metrics.core.linking.delivered_changes import ChangeIndex, DeliveredChange, deliver_changes
 from dora_metrics.core.linking.duplicates import deduplicate
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, scope_of
 
 _MAX_ENVIRONMENTS_NAMED = 10
-
-
-class DeliveredChange(NamedTuple):
-    """A change and the first successful deployment that contains it.
-
-    `change` is None if the deployment lists the id and no such fact exists. `is_baseline` is true if the deployment
-    is the scope's baseline, its first known success: there is nothing earlier to compare it with, so its changes
-    have no lead time.
-    """
-
-    change_id: str
-    change: Change | None
-    deployment: Deployment
-    is_baseline: bool
 
 
 @dataclass
@@ -69,30 +55,6 @@ def deployment_order(deployment: Deployment) -> tuple[datetime, datetime, str]:
     return deployment.finished_at, deployment.started_at or EPOCH, deployment.id
 
 
-def previous_success(deployment: Deployment, facts: Iterable[Fact]) -> Deployment | None:
-    """Return the success to compare a deployment with: the latest earlier one of its scope with a sha and changes.
-
-    If no earlier success has its changes, return the earliest one, the baseline. A comparison that failed is thus
-    covered by the next one. Return None if there is no earlier success.
-    """
-    earlier_successes = _earlier_successes(deployment, facts)
-    with_changes = [success for success in earlier_successes if success.changes is not None]
-    if with_changes:
-        return max(with_changes, key=deployment_order)
-    return min(earlier_successes, key=deployment_order, default=None)
-
-
-def _earlier_successes(deployment: Deployment, facts: Iterable[Fact]) -> list[Deployment]:
-    """Return the earlier successes of a deployment's scope that have a sha."""
-    scope, end = scope_of(deployment), deployment_order(deployment)
-    return [
-        fact
-        for fact in facts
-        if isinstance(fact, Deployment) and fact.status == "success" and fact.sha and not fact.retracted
-        if scope_of(fact) == scope and deployment_order(fact) < end and fact.id != deployment.id
-    ]
-
-
 def link(facts: Iterable[Fact], policy: Policy) -> LinkedFacts:
     """Link all facts that are not retracted, leaving out duplicates and deployments outside production."""
     linked = LinkedFacts({}, {}, [], [], [])
@@ -112,9 +74,10 @@ def link(facts: Iterable[Fact], policy: Policy) -> LinkedFacts:
     deduplicated = deduplicate(deployments, policy)
     linked.notes += deduplicated.notes
     _add_timelines(linked, deduplicated.deployments, policy)
+    index = ChangeIndex(linked.changes_by_id)
     for timeline in linked.timelines.values():
-        timeline.deployments.sort(key=deployment_order)
-        timeline.delivered_changes = find_delivered_changes(timeline.deployments, linked.changes_by_id)
+        in_order = sorted(timeline.deployments, key=deployment_order)
+        timeline.deployments, timeline.delivered_changes = deliver_changes(in_order, index)
     _note_unknown_changes(linked)
     return linked
 
@@ -162,36 +125,6 @@ def _listed(counts: Mapping[str, int]) -> str:
     listed = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items())[:_MAX_ENVIRONMENTS_NAMED])
     others = len(counts) - _MAX_ENVIRONMENTS_NAMED
     return listed + (f" and {others} more" if others > 0 else "")
-
-
-def find_delivered_changes(
-    deployments: Iterable[Deployment], changes_by_id: Mapping[str, Change]
-) -> list[DeliveredChange]:
-    """Return the changes of a scope, each with the first success that lists it, in order of deployment.
-
-    The changes of an attempt that did not succeed belong to the next success. Deploying a sha again delivers nothing.
-
-    Args:
-        deployments: those of one scope, in order.
-        changes_by_id: all changes.
-    """
-    delivered: list[DeliveredChange] = []
-    delivered_ids: set[str] = set()
-    deployed_shas: set[str | None] = set()
-    pending_ids: list[str] = []
-    for deployment in deployments:
-        if deployment.status != "success":
-            pending_ids += deployment.changes or ()
-            continue
-        if deployment.sha is None or deployment.sha not in deployed_shas:
-            is_baseline = not deployed_shas and not deployment.previous
-            for change_id in (*pending_ids, *(deployment.changes or ())):
-                if change_id not in delivered_ids:
-                    delivered_ids.add(change_id)
-                    delivered.append(DeliveredChange(change_id, changes_by_id.get(change_id), deployment, is_baseline))
-            pending_ids.clear()
-        deployed_shas.add(deployment.sha)
-    return delivered
 
 
 def _note_unknown_changes(linked: LinkedFacts) -> None:

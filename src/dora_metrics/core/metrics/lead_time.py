@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change
-from dora_metrics.core.linking.link import DeliveredChange, ScopeTimeline
+from dora_metrics.core.linking.delivered_changes import DeliveredChange
+from dora_metrics.core.linking.link import ScopeTimeline
 from dora_metrics.core.policy import Policy
 
 STAGES = ("coding", "pickup", "review", "delivery")

@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from dora_metrics.core.facts import ids
-from dora_metrics.core.facts.model import Change, Deployment, Fact
-from dora_metrics.core.linking.commit_graph import BranchCommit, CommitGraph
+from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.linking.commit_graph import CommitGraph
+from dora_metrics.core.linking.landed_commits import LandedCommit
 from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.github import compare
 from dora_metrics.github.compare import OLDEST_PLAUSIBLE_YEAR, RepositoryComparer
+from dora_metrics.github.history.commit_nodes import landed_commit, merged_pull_nodes
 from dora_metrics.github.history.pages import HistoryPart, HistoryReader, ResultPage
 from dora_metrics.github.queries import JsonObject
 
@@ -75,12 +76,13 @@ def read_commits(reader: HistoryReader) -> Iterator[HistoryPart]:
     other_pulls: dict[str, None] = {}
     quality = DataQualityNotes("Commits without a pull request", reader.run.now)
     query = reader.paged_query("CommitPage", "object", "history", head=repository.head_sha)
+    comparer = RepositoryComparer(reader.client, repository.name)
     for page in query.pages_after(None, reader.first_pages.get("commits")):
-        commits = tuple(_branch_commit(reader, node) for node in page.nodes)
+        commits = tuple(landed_commit(comparer, node, reader.run.now) for node in page.nodes)
         graph.add(commits)
         other_pulls |= {pull_id: None for node in page.nodes for pull_id in _ids_of_other_pulls(reader, node)}
         for node, commit in zip(page.nodes, commits, strict=True):
-            if isinstance(commit.change, Change):
+            if commit.change and not commit.pulls:
                 quality.add_times([node["authoredDate"]], node["committedDate"])
         done = _is_history_complete(reader, graph, commits, page)
         reached, notes = _oldest_commit_time(commits), quality.notes() if done else ()
@@ -91,7 +93,7 @@ def read_commits(reader: HistoryReader) -> Iterator[HistoryPart]:
 
 
 def _is_history_complete(
-    reader: HistoryReader, graph: CommitGraph, commits: tuple[BranchCommit, ...], page: ResultPage
+    reader: HistoryReader, graph: CommitGraph, commits: tuple[LandedCommit, ...], page: ResultPage
 ) -> bool:
     """Whether the rest was read before, is older than requested, or does not exist.
 
@@ -105,53 +107,13 @@ def _is_history_complete(
     return bool(cursor.anchors) and graph.covers(cursor.anchors)
 
 
-def _branch_commit(reader: HistoryReader, node: JsonObject) -> BranchCommit:
-    """Return a commit with its parents and its change: a pull request's id, a change, or None for a mere merge."""
-    parents = tuple(parent["oid"] for parent in node["parents"]["nodes"])
-    committed_at = parse_instant_or_none(node["committedDate"])
-    pulls = _merged_pulls_of(reader, node)
-    if pulls:
-        first_pull = min(pulls, key=lambda pull: str(pull["mergedAt"]))
-        return BranchCommit(
-            node["oid"], parents, committed_at, ids.pull_request(reader.repository.name, first_pull["number"])
-        )
-    change = None if len(parents) > 1 else _change_from_commit(reader, node)
-    return BranchCommit(node["oid"], parents, committed_at, change)
-
-
-def _merged_pulls_of(reader: HistoryReader, node: JsonObject) -> list[JsonObject]:
-    """Return the merged pull requests of a commit: those into the default branch if there are any."""
-    merged = [pull for pull in node["associatedPullRequests"]["nodes"] if pull["mergedAt"]]
-    return [pull for pull in merged if pull["baseRefName"] == reader.repository.default_branch] or merged
-
-
-def _change_from_commit(reader: HistoryReader, node: JsonObject) -> Change:
-    """Return a commit without a pull request as a change, in the same way as a comparison does."""
-    author = node["author"] or {}
-    git_author = {"name": author.get("name") or "", "date": node["authoredDate"]}
-    rest_commit = {
-        "sha": node["oid"],
-        "html_url": node["url"],
-        "author": {"type": "Bot" if "[bot]@" in (author.get("email") or "") else "User"},
-        "commit": {"message": node["message"], "author": git_author},
-    }
-    comparer = RepositoryComparer(reader.client, reader.repository.name)
-    return comparer.change_from_commit(rest_commit, _placeholder_deployment(reader, node))
-
-
-def _placeholder_deployment(reader: HistoryReader, node: JsonObject) -> Deployment:
-    """Return a stand-in for the deployment, which is not known yet; linking replaces its service and time."""
-    time = parse_instant_or_none(node["committedDate"]) or reader.run.now
-    return Deployment(id="-", repository=reader.repository.name, observed_at=time, finished_at=time, status="success")
-
-
-def _oldest_commit_time(commits: tuple[BranchCommit, ...]) -> datetime | None:
+def _oldest_commit_time(commits: tuple[LandedCommit, ...]) -> datetime | None:
     return min((commit.committed_at for commit in commits if commit.committed_at), default=None)
 
 
 def _ids_of_other_pulls(reader: HistoryReader, node: JsonObject) -> Iterator[str]:
     """Yield the ids of a commit's pull requests that `read_pulls` leaves out: into another branch, or too old."""
-    for pull in _merged_pulls_of(reader, node):
+    for pull in merged_pull_nodes(node):
         is_too_old = reader.request.is_too_old(parse_instant(pull["mergedAt"]))
         if is_too_old or pull["baseRefName"] != reader.repository.default_branch:
             yield pull["id"]

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Fact
-from dora_metrics.core.linking.commit_graph import BranchCommit, CommitGraph
+from dora_metrics.core.linking.commit_graph import CommitGraph
+from dora_metrics.core.linking.landed_commits import LandedCommit
 from dora_metrics.core.selection import ALERT_NAMES, PERMISSION_HINTS, AlertKind
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.github.client import (
@@ -89,7 +90,7 @@ class HistoryPart:
     reached: datetime | None = None
     is_complete: bool = False
     notes: tuple[str, ...] = ()
-    landed_commits: tuple[BranchCommit, ...] = ()
+    landed_commits: tuple[LandedCommit, ...] = ()
 
     def __str__(self) -> str:
         """Return how far this got: `pull requests back to 2026-09-03`, `all pull requests`."""

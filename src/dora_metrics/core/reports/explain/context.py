@@ -11,7 +11,8 @@ from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Deployment, Fact, Vulnerability
 from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import Failure, FailureVerdicts, judge
-from dora_metrics.core.linking.link import DeliveredChange, LinkedFacts, ScopeTimeline, link
+from dora_metrics.core.linking.delivered_changes import DeliveredChange
+from dora_metrics.core.linking.link import LinkedFacts, ScopeTimeline, link
 from dora_metrics.core.markdown import Md, id_code_span, join_non_empty, md
 from dora_metrics.core.metrics.lead_time import LeadTimes, measure_lead_times
 from dora_metrics.core.metrics.security import DeliveredFix, delivered_fixes

@@ -9,7 +9,8 @@ from dora_metrics.core.facts.model import Change, Deployment, Incident, Vulnerab
 from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import counts_in_failure_rate
 from dora_metrics.core.failures.rules import hotfix_reason, is_revert
-from dora_metrics.core.linking.link import DeliveredChange, ScopeTimeline, deployment_order, has_reached_users
+from dora_metrics.core.linking.delivered_changes import DeliveredChange
+from dora_metrics.core.linking.link import ScopeTimeline, deployment_order, has_reached_users
 from dora_metrics.core.markdown import Md, code_span, id_code_span, link, md
 from dora_metrics.core.metrics.lead_time import LeadTimes, stage_spans
 from dora_metrics.core.metrics.security import has_deployable_fix, is_fixed

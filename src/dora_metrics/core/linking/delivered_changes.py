@@ -1,0 +1,153 @@
+"""Which change each deployment of a scope delivered first.
+
+Deployments list changes as they were known when they were recorded. Two things show only later: a commit that was
+deployed before its pull request was merged belongs to that pull request, and a pull request that only carried the
+commits of others (develop into main) is no change beside them.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from dora_metrics.core.facts import ids
+from dora_metrics.core.facts.model import Change, Deployment
+
+
+class DeliveredChange(NamedTuple):
+    """A change and the first successful deployment that contains it.
+
+    `change` is None if the deployment lists the id and no such fact exists. `is_baseline` is true if the deployment
+    is the scope's baseline, its first known success: there is nothing earlier to compare it with, so its changes
+    have no lead time.
+    """
+
+    change_id: str
+    change: Change | None
+    deployment: Deployment
+    is_baseline: bool
+
+
+@dataclass(frozen=True)
+class ChangeIndex:
+    """All changes by id, and which pull requests their commits belong to."""
+
+    changes_by_id: Mapping[str, Change]
+
+    def pull_with_commit(self, change_id: str) -> Change | None:
+        """Return the merged pull request that contains a direct commit; None for any other change."""
+        if not ids.is_commit(change_id):
+            return None
+        return self._first_pull_by_commit.get(ids.without_commit_prefix(change_id))
+
+    def carried_change_ids(self, change: Change) -> frozenset[str]:
+        """Return the ids of the other pull requests that all commits of this one belong to; empty if it has its own."""
+        owner_ids = {self._owner_id(commit.sha) for commit in change.commits or ()}
+        other_ids = {owner_id for owner_id in owner_ids if owner_id and owner_id != change.id}
+        return frozenset(other_ids) if other_ids == owner_ids else frozenset()
+
+    def _owner_id(self, sha: str) -> str | None:
+        """Return the pull request that made a commit by its merge, otherwise the first one that contains it."""
+        first_pull = self._first_pull_by_commit.get(sha)
+        return self._pull_id_by_merge.get(sha) or (first_pull.id if first_pull else None)
+
+    @cached_property
+    def _pulls(self) -> list[Change]:
+        pulls = (change for change in self.changes_by_id.values() if ids.is_pull_request(change.id))
+        return sorted((pull for pull in pulls if pull.merged_at), key=_merge_order)
+
+    @cached_property
+    def _pull_id_by_merge(self) -> dict[str, str]:
+        return {pull.sha: pull.id for pull in self._pulls if pull.sha}
+
+    @cached_property
+    def _first_pull_by_commit(self) -> dict[str, Change]:
+        first: dict[str, Change] = {}
+        for pull in self._pulls:
+            for commit in pull.commits or ():
+                first.setdefault(commit.sha, pull)
+        return first
+
+
+def _merge_order(pull: Change) -> tuple[datetime, str]:
+    return pull.defining_time, pull.id
+
+
+@dataclass
+class _Deliveries:
+    """What the successes of one scope have delivered so far."""
+
+    index: ChangeIndex
+    change_ids: set[str] = field(default_factory=set)
+    commit_shas: set[str] = field(default_factory=set)
+
+    def add(self, listed_ids: Iterable[str]) -> Iterator[str]:
+        """Yield the changes that a success delivers first, given what it lists."""
+        listed = dict.fromkeys(listed_ids)
+        self.commit_shas.update(ids.without_commit_prefix(each) for each in listed if ids.is_commit(each))
+        delivered = dict.fromkeys(filter(None, map(self._delivered_id, listed)))
+        for change_id in delivered:
+            if change_id not in self.change_ids and not self._is_carrier(change_id, delivered):
+                yield change_id
+        self.change_ids.update(delivered)
+
+    def _delivered_id(self, change_id: str) -> str | None:
+        """Return what a listed change is: a commit of a pull request is that, once all of its commits are deployed."""
+        pull = self.index.pull_with_commit(change_id)
+        if pull is None:
+            return change_id
+        is_whole = all(commit.sha in self.commit_shas for commit in pull.commits or ())
+        return pull.id if is_whole or pull.id in self.change_ids else None
+
+    def _is_carrier(self, change_id: str, delivered: Mapping[str, None]) -> bool:
+        """Whether a pull request has no commits of its own, and those that it carried are delivered."""
+        change = self.index.changes_by_id.get(change_id)
+        if change is None or not change.commits:
+            return False
+        carried = self.index.carried_change_ids(change)
+        return bool(carried) and all(each in delivered or each in self.change_ids for each in carried)
+
+
+def deliver_changes(
+    deployments: Iterable[Deployment], index: ChangeIndex
+) -> tuple[list[Deployment], list[DeliveredChange]]:
+    """Return the deployments of a scope, and its changes, each with the first success that contains it, in order.
+
+    The `changes` of a success become those that it delivered, if it was known to deliver any. The changes of an attempt
+    that did not succeed belong to the next success. Deploying a sha again delivers nothing.
+
+    Args:
+        deployments: those of one scope, in order.
+        index: all changes.
+    """
+    linked: list[Deployment] = []
+    delivered: list[DeliveredChange] = []
+    deliveries = _Deliveries(index)
+    deployed_shas: set[str | None] = set()
+    pending_ids: list[str] = []
+    for deployment in deployments:
+        if deployment.status != "success":
+            pending_ids += deployment.changes or ()
+            linked.append(deployment)
+            continue
+        change_ids: tuple[str, ...] = ()
+        is_baseline = not deployed_shas and not deployment.previous
+        if deployment.sha is None or deployment.sha not in deployed_shas:
+            change_ids = tuple(deliveries.add((*pending_ids, *(deployment.changes or ()))))
+            pending_ids.clear()
+        linked.append(_with_changes(deployment, change_ids))
+        delivered += (
+            DeliveredChange(each, index.changes_by_id.get(each), linked[-1], is_baseline) for each in change_ids
+        )
+        deployed_shas.add(deployment.sha)
+    return linked, delivered
+
+
+def _with_changes(deployment: Deployment, change_ids: tuple[str, ...]) -> Deployment:
+    """Return a success with the changes that it delivered; unknown ones stay unknown."""
+    if deployment.changes is None or deployment.changes == change_ids:
+        return deployment
+    return replace(deployment, changes=change_ids)

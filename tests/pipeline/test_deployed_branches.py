@@ -1,0 +1,120 @@
+"""What a deployment delivered where the history is no line: backports, open branches, develop and main."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fakes.github import FakeGitHub
+from support.deploying_shop import DeployingShop, Source
+from support.github_history import NOW, at
+
+SOURCES: list[tuple[Source, str]] = [
+    (source, setting) for source in ("deployments", "releases", "workflow-runs") for setting in (source, "auto")
+]  # type: ignore[misc]
+LEDGERS = ("events", "events, then a sync", "a sync")
+
+
+@pytest.fixture(params=SOURCES, ids=lambda param: f"{param[0]}, set to {param[1]}")
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DeployingShop]:
+    source, setting = request.param
+    with FakeGitHub(now=lambda: NOW) as github:
+        yield DeployingShop(github, tmp_path, source, setting)
+
+
+def lead_times(shop: DeployingShop) -> dict[str, dict[str, tuple[str | None, float]]]:
+    """The lead times by events, by these and then a sync, and by a sync alone."""
+    by_events = shop.lead_times("events")
+    shop.sync("events")
+    shop.sync("sync")
+    return dict(zip(LEDGERS, (by_events, shop.lead_times("events"), shop.lead_times("sync")), strict=True))
+
+
+def test_a_backport_makes_no_old_change_new(shop: DeployingShop) -> None:
+    begin = shop.commit("begin", [], at(-4000))
+    tip = begin
+    for number in range(3):
+        tip = shop.commit(f"spring {number}", [tip], at(-3000 + number))
+    shop.deploy(tip, at(0), "v2.0.0")
+    backport = shop.commit("backport", [begin], at(1), "release/1.x")
+    shop.deploy(backport, at(25), "v1.9.5")
+    summer = shop.commit("summer", [tip], at(30))
+    shop.deploy(summer, at(40), "v2.0.1")
+    second = shop.commit("second backport", [backport], at(50), "release/1.x")
+    shop.deploy(second, at(60), "v1.9.6")
+    expected = {"backport": ("v1.9.5", 24.0), "summer": ("v2.0.1", 10.0), "second backport": ("v1.9.6", 10.0)}
+    assert lead_times(shop) == dict.fromkeys(LEDGERS, expected)
+
+
+def test_after_a_rollback_to_before_the_first_known_deployment_only_new_commits_are_delivered(
+    shop: DeployingShop,
+) -> None:
+    old = shop.commit("old", [], at(-4000))
+    first = shop.commit("first", [old], at(-100))
+    shop.deploy(first, at(0), "v1.1.0")
+    shop.deploy(old, at(10), "v1.0.0")
+    fixed = shop.commit("fixed", [first], at(12))
+    shop.deploy(fixed, at(20), "v1.1.1")
+    assert lead_times(shop) == {ledger: {"fixed": ("v1.1.1", 8.0)} for ledger in LEDGERS}
+
+
+def test_a_promoted_branch_delivers_what_the_other_line_lacked(shop: DeployingShop) -> None:
+    begin = shop.commit("begin", [], at(0))
+    shop.deploy(begin, at(1), "v1.0.0")
+    side = shop.commit("side", [begin], at(2), "next")
+    main = shop.commit("main", [begin], at(3))
+    shop.deploy(main, at(5), "v1.0.1")
+    shop.deploy(side, at(6), "v2.0.0")
+    merged = shop.commit("merged", [main, side], at(7))
+    shop.deploy(merged, at(8), "v2.1.0")
+    expected = {"main": ("v1.0.1", 2.0), "side": ("v2.0.0", 4.0)}
+    assert lead_times(shop) == dict.fromkeys(LEDGERS, expected)
+
+
+@pytest.mark.parametrize("method", ["squash", "merge"])
+def test_a_branch_that_is_deployed_before_it_is_merged_counts_once(shop: DeployingShop, method: str) -> None:
+    begin = shop.commit("begin", [], at(0))
+    shop.deploy(begin, at(1), "v1.0.0")
+    first = shop.commit("first part", [begin], at(10), "feature")
+    head = shop.commit("second part", [first], at(12), "feature")
+    pull = shop.repository.pull("Faster", branch="feature", created_at=at(13))
+    shop.deploy(head, at(34), "v1.0.1")
+    merged = shop.repository.merge_pull(pull, method=method, at=at(36))  # type: ignore[arg-type]
+    shop.deploy(merged, at(82), "v1.0.2")
+    assert lead_times(shop) == {ledger: {"#1": ("v1.0.1", 24.0)} for ledger in LEDGERS}
+
+
+def test_the_first_commits_of_an_open_branch_are_delivered_with_the_rest_of_it(shop: DeployingShop) -> None:
+    begin = shop.commit("begin", [], at(0))
+    shop.deploy(begin, at(1), "v1.0.0")
+    first = shop.commit("first part", [begin], at(10), "feature")
+    pull = shop.repository.pull("Faster", branch="feature", created_at=at(11))
+    shop.deploy(first, at(20), "v1.0.1")
+    shop.commit("second part", [first], at(22), "feature")
+    merged = shop.repository.merge_pull(pull, method="squash", at=at(24))
+    shop.deploy(merged, at(34), "v1.0.2")
+    assert lead_times(shop) == {ledger: {"#1": ("v1.0.2", 24.0)} for ledger in LEDGERS}
+
+
+def test_a_pull_request_that_only_carries_others_is_no_change(shop: DeployingShop) -> None:
+    begin = shop.commit("begin", [], at(0))
+    shop.deploy(begin, at(1), "v1.0.0")
+    shop.repository.branch("develop", begin)
+    for number, hours in (("one", 10), ("two", 34)):
+        shop.commit(number, [shop.repository.head("develop") or ""], at(hours), f"feature-{number}")
+        pull = shop.repository.pull(number, branch=f"feature-{number}", base="develop", created_at=at(hours + 1))
+        shop.repository.merge_pull(pull, method="squash", at=at(hours + 2))
+    promotion = shop.repository.pull("Release", branch="develop", created_at=at(80))
+    merged = shop.repository.merge_pull(promotion, method="merge", at=at(81))
+    shop.deploy(merged, at(82), "v1.1.0")
+    assert lead_times(shop) == {ledger: {"#1": ("v1.1.0", 72.0), "#2": ("v1.1.0", 48.0)} for ledger in LEDGERS}
+
+
+def test_what_develop_has_beside_pull_requests_belongs_to_the_one_that_carries_it(shop: DeployingShop) -> None:
+    begin = shop.commit("begin", [], at(0))
+    shop.deploy(begin, at(1), "v1.0.0")
+    shop.commit("by hand", [begin], at(10), "develop")
+    promotion = shop.repository.pull("Release", branch="develop", created_at=at(11))
+    merged = shop.repository.merge_pull(promotion, method="merge", at=at(12))
+    shop.deploy(merged, at(34), "v1.1.0")
+    assert lead_times(shop) == {ledger: {"#1": ("v1.1.0", 24.0)} for ledger in LEDGERS}
