@@ -142,7 +142,8 @@ def test_deployments_of_no_known_commit_keep_none_from_being_compared(sync_shop:
 def test_a_comparison_of_too_many_commits_is_asked_for_once(sync_shop: SyncShop) -> None:
     sync_shop.run()
     deploy_other_branch(sync_shop, 1500)
-    endless = {"total_commits": 9_999, "commits": []}
+    endless = {"total_commits": 9_999, "behind_by": 0, "commits": []}
+    sync_shop.github.fail(unavailable(502), to="SideCommits", times=None)
     sync_shop.github.fail(custom_answer(200, endless), to="GET /repos/acme/shop/compare/*", times=None)
     assert "stays unknown: more than 3000 commits" in sync_shop.run().log
     sync_shop.run()

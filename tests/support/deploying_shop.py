@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.metrics.scope_history import evaluate_facts
 from dora_metrics.core.policy import Policy
 from fakes import rest_views
@@ -84,7 +84,7 @@ class DeployingShop:
         return f"#{change_id.rpartition('#')[2]}" if "#" in change_id else str(title)
 
     @staticmethod
-    def _version(deployment: Any) -> str | None:  # noqa: ANN401 - any deployment
+    def _version(deployment: Deployment) -> str | None:
         return deployment.version or deployment.ref
 
     def _deployments_event(self, sha: str, time: datetime, version: str) -> tuple[str, dict[str, Any]]:

@@ -66,22 +66,29 @@ class Enricher:
         answers = self._answer(fact, contents.facts)
         for answer in answers:
             yield answer if answer is fact else self._newer(answer, contents.fact_by_id(answer.id))
-        if isinstance(fact, Deployment) and answers[0] is not fact:
-            yield from self._affected(fact, contents)
+        if isinstance(fact, Deployment) and self._is_compared(fact):
+            is_answered = answers[0] is not fact or earlier_successes(fact, contents.facts) is None
+            yield from self._affected(fact, contents) if is_answered else ()
 
     def _answer(self, fact: Fact, facts: Iterable[Fact]) -> tuple[Fact, ...]:
         match fact:
-            case Deployment(status="success", changes=None) if self.policy.is_production(environment_of(fact)):
+            case Deployment() if self._is_compared(fact):
                 return self._compared(fact, facts) or (fact,)
             case Change(first_commit_at=None) if ids.is_pull_request(fact.id) and not fact.retracted:
                 return self._ask_once((fact.id, ""), lambda: (self.source.change_with_commits(fact),)) or (fact,)
             case _:
                 return (fact,)
 
+    def _is_compared(self, deployment: Deployment) -> bool:
+        """Whether a deployment has changes that its event does not tell."""
+        is_success = deployment.status == "success" and deployment.sha is not None
+        is_open = deployment.changes is None and not deployment.retracted
+        return is_success and is_open and self.policy.is_production(environment_of(deployment))
+
     def _compared(self, deployment: Deployment, facts: Iterable[Fact]) -> tuple[Fact, ...]:
         """Return a deployment with its changes; empty if there is nothing to compare, or GitHub does not answer."""
         earlier = earlier_successes(deployment, facts)
-        if earlier is None or not deployment.sha:
+        if earlier is None:
             return ()
         question = (deployment.id, " ".join(tip.id for tip in earlier.tips))
         return self._ask_once(question, lambda: self._compare(deployment, earlier))

@@ -64,7 +64,7 @@ def test_an_example_with_a_success() -> None:
     payload = npm_packages.example_payloads("deployment_status")[0]
     fact = deployment(observe(make_run("deployment_status"), payload, settings(), frozenset()))
     assert jsonl.encode_fact(fact) == (
-        b'{"changes":null,"commit_count":null,"environment":"production",'
+        b'{"changes":null,"commit_count":null,"descends_from":null,"environment":"production",'
         b'"finished_at":"2019-05-15T15:20:55Z","health":null,"id":"github:deployment:145988746",'
         b'"kind":"deployment","observed_at":"2019-05-15T15:20:55Z","previous":null,"reached_users":false,'
         b'"ref":"master","remediates":null,"repository":"acme/shop","retracted":false,"service":null,'

@@ -118,17 +118,17 @@ def test_a_branch_that_was_rebased_and_forced_before_its_merge_is_what_it_was_me
 def test_a_deployment_of_what_was_pushed_away_by_force_is_left_for_a_comparison(
     github: FakeGitHub, shop: Repository
 ) -> None:
-    first = deploy(shop, 0.5)
+    deploy(shop, 0.5)
     root = shop.head()
     shop.commit({"a": "1"}, message="Gone", author_date=at(1))
     gone = deploy(shop, 2)
     shop.branch("main", root)
-    shop.commit({"a": "2"}, message="Instead", author_date=at(3))
+    shop.commit({"a": "2"}, message="Instead", author_date=at(3.5))
     last = deploy(shop, 4)
     one = read_fake_history(github)
     assert one.deployments[gone].changes is None
     assert [deployment.id for deployment in one.linked.unresolved] == [gone]
-    assert (one.deployments[last].previous, len(one.deployments[last].changes or ())) == (first, 1)
+    assert (one.deployments[last].previous, len(one.deployments[last].changes or ())) == (gone, 1)
     assert "pushed away by force" in one.notes
 
 
@@ -185,17 +185,15 @@ def test_a_pull_request_into_another_branch_counts_where_its_commits_reach_the_d
     assert one.deployments[identity].changes == ("github:pull:acme/shop#1",)
 
 
-def test_a_train_of_pull_requests_is_the_one_that_reached_the_default_branch(
-    github: FakeGitHub, shop: Repository
-) -> None:
+def test_a_train_of_pull_requests_comes_with_those_that_it_carried(github: FakeGitHub, shop: Repository) -> None:
     deploy(shop, 0.5)
     shop.branch("next")
     shop.merge_pull(shop.pull("Carriage", base="next", created_at=at(1)), at=at(2))
     shop.merge_pull(shop.pull("Train", branch="next", created_at=at(2)), method="merge", at=at(3))
     identity = deploy(shop, 4)
     one = read_fake_history(github)
-    assert one.deployments[identity].changes == ("github:pull:acme/shop#2",)
-    assert list(one.changes) == ["github:pull:acme/shop#2"]
+    assert one.deployments[identity].changes == ("github:pull:acme/shop#1", "github:pull:acme/shop#2")
+    assert sorted(one.changes) == ["github:pull:acme/shop#1", "github:pull:acme/shop#2"]
 
 
 def test_a_merge_of_more_than_two_branches_is_followed_into_all(github: FakeGitHub, shop: Repository) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import chain
+from itertools import chain, takewhile
 
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Change, Deployment, Incident, Vulnerability
@@ -157,7 +157,7 @@ def _comparison_sentences(
     context: ExplainContext, timeline: ScopeTimeline, deployment: Deployment, *, is_empty: bool
 ) -> Iterator[Md]:
     """Yield why a successful deployment delivered nothing, if so, and which one it was compared with."""
-    earlier_successes = timeline.successes[: timeline.successes.index(deployment)]
+    earlier_successes = list(takewhile(lambda success: success.id != deployment.id, timeline.successes))
     if deployment.sha and any(success.sha == deployment.sha for success in earlier_successes):
         yield Md("Its commit had been deployed before, so it delivers nothing new.")
     elif not earlier_successes and not deployment.previous:
