@@ -39,7 +39,9 @@ def deliver(result: RunResult, settings: Settings, run: Run, limits: HttpLimits)
 
 
 def _payload(result: RunResult, run: Run, facts: list[Fact]) -> SinkPayload:
-    families = prometheus_families(result.results, result.totals, result.snapshot.sequence, run.repository)
+    families = prometheus_families(
+        result.results, result.totals, result.snapshot.sequence, run.repository, result.marks
+    )
     return SinkPayload(run.repository, run.event, facts, result.results.document, families)
 
 
@@ -59,16 +61,20 @@ def _push(result: RunResult, settings: Settings, run: Run, limits: HttpLimits) -
 
 
 def _is_overtaken(result: RunResult) -> bool:
-    """Whether the ledger has other facts by now; a change of other files leads to no newer push."""
+    """Whether the ledger has other facts or marks by now; a change of other files leads to no newer push."""
     storage, snapshot = result.storage, result.snapshot
     try:
-        return storage.has_changed_since(snapshot) and _facts(storage.read(snapshot.months)) != _facts(snapshot)
+        return storage.has_changed_since(snapshot) and _pushed_files(storage.read(snapshot.months)) != _pushed_files(
+            snapshot
+        )
     except LedgerError:
         return False
 
 
-def _facts(snapshot: Snapshot) -> dict[str, bytes]:
-    return {path: content for path, content in snapshot.files.items() if path.startswith(layout.FACTS_FOLDER)}
+def _pushed_files(snapshot: Snapshot) -> dict[str, bytes]:
+    """The files that a push depends on."""
+    paths = (layout.FACTS_FOLDER, layout.COUNTERS_FILE)
+    return {path: content for path, content in snapshot.files.items() if path.startswith(paths)}
 
 
 def _post(result: RunResult, settings: Settings, run: Run, limits: HttpLimits) -> Outcome:

@@ -270,8 +270,9 @@ def test_promtool_has_nothing_to_say() -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
-UNITS = {"seconds", "ratio", "total", "info", "day", "level", "incidents", "facts", "sequence"}
-LABELS = {"repository", "service", "environment", "source", "severity", "window", "metric", "version"}
+UNITS = {"seconds", "ratio", "total", "info", "day", "level", "edge", "incidents", "facts", "sequence"}
+SCOPE_LABELS = {"repository", "service", "environment"}
+LABELS = SCOPE_LABELS | {"source", "severity", "window", "metric", "level", "rank", "benchmark", "version"}
 
 
 def test_names_and_labels_are_those_of_the_contract() -> None:
@@ -301,7 +302,7 @@ def test_these_families_are_exported() -> None:
     gauges = {
         "deployment_frequency_per_day", "lead_time_p50_seconds", "lead_time_p90_seconds", "change_failure_ratio",
         "recovery_time_p50_seconds", "rework_ratio", "level", "last_deployment_timestamp_seconds", "open_incidents",
-        "ledger_facts", "ledger_sequence", "build_info",
+        "ledger_facts", "ledger_sequence", "benchmark_edge", "benchmark_info", "build_info",
     }  # fmt: skip
     found = {(family.type, name.removeprefix("dora_")) for name, family in parsed_families(varied_facts()).items()}
     assert found == {
