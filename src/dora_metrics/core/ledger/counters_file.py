@@ -7,11 +7,11 @@ from typing import Annotated
 import msgspec
 
 from dora_metrics.core.facts.jsonl import canonical_json
-from dora_metrics.core.metrics.high_water_marks import NO_MARKS, HighWaterMarks
+from dora_metrics.core.metrics.high_water_marks import MAX_MARK, NO_MARKS, HighWaterMarks
 from dora_metrics.core.metrics.totals import BUCKETS_SECONDS, SUM_PART, Series, Totals
 from dora_metrics.core.scope import Scope
 
-_Mark = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_Mark = Annotated[int, msgspec.Meta(ge=0, le=MAX_MARK)]
 _HistogramMarks = Annotated[list[_Mark], msgspec.Meta(min_length=SUM_PART + 1, max_length=SUM_PART + 1)]
 
 

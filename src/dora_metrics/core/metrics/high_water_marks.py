@@ -22,6 +22,9 @@ from dora_metrics.core.metrics.totals import (
 )
 from dora_metrics.core.scope import Scope
 
+MAX_MARK = 2**63 - 1
+"""The greatest value of a mark; as microseconds, 292,000 years."""
+
 
 @dataclass(frozen=True)
 class HighWaterMarks:

@@ -24,6 +24,7 @@ BUCKETS_SECONDS = (
 )  # fmt: skip
 UNSPECIFIED = "unspecified"
 FACTS_FAMILY = "dora_ledger_facts"
+REMEDIATION_FAMILY = "dora_vulnerability_remediation_seconds"
 VULNERABILITIES_FAMILY = "dora_vulnerabilities"
 """Vulnerabilities that a scope ever had. Without any, it is unknown whether they are read at all."""
 
@@ -139,7 +140,7 @@ def _durations_by_histogram(history: ScopeHistory) -> Iterator[tuple[str, str, l
     yield "dora_deployment_duration_seconds", "", _non_negative(deployment_durations)
     for severity in {vulnerability.severity or UNSPECIFIED for vulnerability in history.vulnerabilities}:
         of_severity = (v for v in history.vulnerabilities if (v.severity or UNSPECIFIED) == severity)
-        yield "dora_vulnerability_remediation_seconds", severity, _non_negative(map(time_to_fix, of_severity))
+        yield REMEDIATION_FAMILY, severity, _non_negative(map(time_to_fix, of_severity))
 
 
 def _time_to_restore(incident: Incident) -> timedelta | None:

@@ -22,7 +22,7 @@ from dora_metrics.core.facts.model import SEVERITIES
 from dora_metrics.core.metrics.calculate import calculate_metrics
 from dora_metrics.core.metrics.high_water_marks import HighWaterMarks
 from dora_metrics.core.metrics.scope_history import ScopeHistory
-from dora_metrics.core.metrics.totals import BUCKETS_SECONDS, UNSPECIFIED, Series
+from dora_metrics.core.metrics.totals import BUCKETS_SECONDS, REMEDIATION_FAMILY, UNSPECIFIED, Series
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets.benchmarks import LEVELLED_METRICS, Benchmark, LevelledMetric
@@ -47,13 +47,12 @@ _COUNTERS: dict[str, tuple[str, Sequence[str]]] = {
 }
 """Help text, and the values of the label `source` that are exported even when zero; empty without that label."""
 
-_VULNERABILITY_REMEDIATION = "dora_vulnerability_remediation_seconds"
 _HISTOGRAMS: dict[str, tuple[str, Sequence[str]]] = {
     "dora_lead_time_seconds": ("From a change's start to its first production deployment.", ()),
     "dora_recovery_time_seconds": ("From a failed deployment to its remediation.", ()),
     "dora_incident_restore_seconds": ("From the detection of an incident to its end.", ()),
     "dora_deployment_duration_seconds": ("From the start of a production deployment to its end.", ()),
-    _VULNERABILITY_REMEDIATION: (
+    REMEDIATION_FAMILY: (
         "From a vulnerability's detection to its fix.",
         (*SEVERITIES, UNSPECIFIED),
     ),
@@ -116,7 +115,7 @@ class LedgerCollector(Collector):
             labels = ("severity",) if severities else ()
             family = HistogramMetricFamily(name, help_text, labels=(*_SCOPE_LABELS, *labels))
             for scope in self._scopes:
-                if name == _VULNERABILITY_REMEDIATION and not self.counters.has_vulnerabilities(scope):
+                if name == REMEDIATION_FAMILY and not self.counters.has_vulnerabilities(scope):
                     continue  # no vulnerabilities recorded: absent, since unknown is not zero
                 for severity in severities or ("",):
                     histogram = self.counters.histogram(name, scope, severity)
@@ -187,6 +186,14 @@ def exposition_text(collector: LedgerCollector) -> str:
     registry = CollectorRegistry()
     registry.register(collector)
     return generate_latest(registry).decode()
+
+
+def counter_series(name: str, labels: Mapping[str, str]) -> Series | None:
+    """Return the counter or histogram with this name and these labels; None if there is none of this name."""
+    if name not in _COUNTERS and name not in _HISTOGRAMS:
+        return None
+    scope = Scope(*(labels.get(label, "") for label in _SCOPE_LABELS))
+    return Series(name, scope, labels.get("source" if name in _COUNTERS else "severity", ""))
 
 
 _WINDOW_GAUGES = {
