@@ -131,6 +131,20 @@ def test_what_was_pushed_is_read_back_exactly(gateway: str) -> None:
     assert len(pushed.values) > 60
 
 
+def test_a_run_with_the_same_facts_and_lower_marks_leaves_the_push_to_the_newer_one(runs: PushingRuns) -> None:
+    """A newer run whose settings count more has raised the marks."""
+    run = events.make_run("push", repository=runs.repository)
+    narrow, wide = (
+        Settings.model_validate({"pushgateway-url": runs.url, "count-failed-runs": counts}) for counts in (False, True)
+    )
+    failed = replace(runs.deployment(2), status="failure")
+    older = record_facts(runs.ledger, runs.deployment(1), failed, run=run, settings=narrow)
+    newer = record_facts(runs.ledger, run=run, settings=wide)
+    (pushed,) = deliver(newer, wide, run, SLOW_LIMITS)
+    (overtaken,) = deliver(older, narrow, run, SLOW_LIMITS)
+    assert (pushed.status, overtaken.status, runs.pushed_deployments) == ("done", "skipped", 2)
+
+
 @pytest.mark.parametrize("name", ["acme/shop.js", 'a b/ü"\n', "%2F/+ ?#", "日本/語", "-/_"])
 def test_the_group_of_any_repository_is_read(gateway: str, name: str) -> None:
     sink = Pushgateway(gateway, "dora", limits=SLOW_LIMITS)

@@ -38,7 +38,7 @@ class Series(NamedTuple):
     """The name of one total.
 
     `label` is a source or a severity. `part` is None for a counter; for a histogram it is the index of a bucket (the
-    last one is +Inf) or, after these, of the sum.
+    last one is +Inf) or, after these, `SUM_PART`.
     """
 
     name: str
