@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from dora_metrics.core.ledger.layout import COUNTERS_FILE
 from fakes.github import FakeGitHub
 from support import events
 from support.branch_shop import BRANCH, BranchShop
@@ -54,9 +55,13 @@ class FourVersionShop:
             environment = {"GITHUB_API_URL": self.github.api_url, "GITHUB_SHA": str(payload.get("sha"))}
             assert run_action(folder, name, payload, given, environment=environment).code == 0
 
-    @property
-    def exposition_lines(self) -> list[str]:
-        """Lines of metrics.prom except the ledger's sequence number."""
+    def rebuilt_exposition(self) -> list[str]:
+        """Lines of metrics.prom except the ledger's sequence number, computed from the facts.
+
+        High-water marks are removed before: a total that fell on the way was higher, in some orders.
+        """
+        self.shop.commit_by_hand({COUNTERS_FILE: b""})
+        assert self.shop.run_event("workflow_dispatch", {}, {"mode": "rebuild", "deployment-source": SOURCES}).code == 0
         lines = (self.shop.read("metrics.prom") or b"").decode().splitlines()
         return [line for line in lines if not line.startswith("dora_ledger_sequence")]
 
@@ -144,7 +149,7 @@ def ledger_after_events(folder: Path, kind: str, rng: random.Random | None) -> t
             then *= REPETITIONS
             rng.shuffle(then)
         street.run_events([first, *then])
-        return street.shop.fact_files(), street.exposition_lines
+        return street.shop.fact_files(), street.rebuilt_exposition()
 
 
 @pytest.mark.parametrize("kind", EVENTS_BY_KIND)
@@ -170,5 +175,5 @@ def test_deployments_that_come_in_any_order_count_the_same(tmp_path: Path, seed:
             again = told[1:] * times
             random.Random(seed).shuffle(again if times > 1 else [])
             street.run_events([told[0], *again])
-            left.append((street.shop.fact_ids(), street.exposition_lines))
+            left.append((street.shop.fact_ids(), street.rebuilt_exposition()))
     assert left[0] == left[1]

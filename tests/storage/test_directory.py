@@ -333,7 +333,7 @@ def test_files_of_the_user_stay_as_they_are(tmp_path: Path) -> None:
     found = all_files(tmp_path)
     assert {path: found[path] for path in own} == own
     assert found.keys() - own.keys() == {
-        "README.md", "facts/2026/11.jsonl", "metrics.json", "metrics.prom", "sequence",
+        "README.md", "counters.json", "facts/2026/11.jsonl", "metrics.json", "metrics.prom", "sequence",
     }  # fmt: skip
 
 

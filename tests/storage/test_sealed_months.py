@@ -12,7 +12,7 @@ from msgspec.structs import replace as changed
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
 from dora_metrics.core.ledger.layout import ALL_MONTHS
-from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate
+from dora_metrics.pipeline.evaluate import evaluate
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import fact_files
 from support.facts import sha
@@ -25,6 +25,7 @@ from support.ledger_runs import (
     exposition_lines,
     incident,
     record_facts_at,
+    totals_of_all_facts,
 )
 
 MONTH = "facts/2025/01.jsonl"
@@ -114,12 +115,12 @@ def test_a_run_writes_the_checkpoint_only_when_what_it_says_changes(tmp_path: Pa
 def test_a_late_fact_of_a_sealed_month_has_the_totals_computed_from_all_facts(tmp_path: Path) -> None:
     now = make_aged_ledger(tmp_path)
     late = deployment(10_000, START + DAY, service="web", changes=("github:pull:acme/shop#1",))
-    found = record_facts_at(tmp_path, now, late)
-    assert found.snapshot.months == ALL_MONTHS
-    assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
-    found = record_facts_at(tmp_path, now + DAY, deployment(10_001, now + DAY, service="web"))
-    assert found.snapshot.months.since == "facts/2025/11"
-    assert exposition_lines(tmp_path) == exposition_from_all_facts(tmp_path, found)
+    run_result = record_facts_at(tmp_path, now, late)
+    assert run_result.snapshot.months == ALL_MONTHS
+    assert run_result.totals == totals_of_all_facts(tmp_path, run_result)
+    run_result = record_facts_at(tmp_path, now + DAY, deployment(10_001, now + DAY, service="web"))
+    assert run_result.snapshot.months.since == "facts/2025/11"
+    assert run_result.totals == totals_of_all_facts(tmp_path, run_result)
 
 
 def test_an_incident_of_a_sealed_month_that_ends_now_reads_its_month_and_no_other(tmp_path: Path) -> None:
@@ -162,9 +163,7 @@ def test_another_definition_reads_everything_once_and_is_right_for_all_time(tmp_
     first = record_facts_at(tmp_path, now, deployment(10_000, now), **settings)
     second = record_facts_at(tmp_path, now, deployment(10_001, now), **settings)
     assert (first.snapshot.months, second.snapshot.months.since) == (ALL_MONTHS, "facts/2025/11")
-    facts = fact_files.read(str(tmp_path), BytesIO()).facts
-    subject = evaluate(facts, Settings.model_validate(settings), second.results.now)
-    assert second.totals == cumulative_totals(subject, facts)
+    assert second.totals == totals_of_all_facts(tmp_path, second, **settings)
 
 
 def test_a_longer_window_reads_as_far_as_it_reaches(tmp_path: Path) -> None:

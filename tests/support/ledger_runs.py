@@ -121,6 +121,12 @@ def exposition_from_all_facts(root: Path, run_result: RunResult) -> list[str]:
     return [line for line in lines if not line.startswith("dora_ledger_sequence")]
 
 
+def totals_of_all_facts(root: Path, run_result: RunResult, **inputs: object) -> Totals:
+    """The totals computed from all facts in the ledger, without a checkpoint and without high-water marks."""
+    facts = fact_files.read(str(root), BytesIO()).facts
+    return cumulative_totals(evaluate(facts, Settings.model_validate(inputs), run_result.results.now), facts)
+
+
 def differences(ledger: InMemoryLedger, run_result: RunResult) -> dict[object, tuple[object, object]]:
     """Totals and scope numbers in which a run differs from all facts in the ledger, as (reported, expected)."""
     facts = layout.parse_ledger(ledger.files).facts

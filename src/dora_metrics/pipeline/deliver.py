@@ -11,6 +11,7 @@ from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger import layout
 from dora_metrics.core.ledger.layout import ALL_MONTHS, MonthSelection, OutboxEntry
 from dora_metrics.core.ledger.snapshot import Snapshot
+from dora_metrics.core.metrics.high_water_marks import HighWaterMarks
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.observation import Run
@@ -38,37 +39,45 @@ def deliver(result: RunResult, settings: Settings, run: Run, limits: HttpLimits)
         yield _post(result, settings, run, limits)
 
 
-def _payload(result: RunResult, run: Run, facts: list[Fact]) -> SinkPayload:
-    families = prometheus_families(result.results, result.totals, result.snapshot.sequence, run.repository)
+def _payload(result: RunResult, run: Run, facts: list[Fact], marks: HighWaterMarks) -> SinkPayload:
+    sequence = result.snapshot.sequence
+    families = prometheus_families(result.results, result.totals, sequence, run.repository, marks)
     return SinkPayload(run.repository, run.event, facts, result.results.document, families)
 
 
 def _push(result: RunResult, settings: Settings, run: Run, limits: HttpLimits) -> Outcome:
     """Push to the Pushgateway.
 
-    Prometheus reads a counter that falls as a reset, so only a run that knows everything, and is the newest, pushes.
+    Prometheus reads a counter that falls as a reset, so only a run that knows everything, and is the newest, pushes. No
+    counter is pushed below what the gateway holds: an older ledger that was restored has older marks. What the gateway
+    holds does not become a mark of the ledger: each push reads it again, and the ledger follows from its facts alone.
     """
-    sink: Sink = Pushgateway(_text(settings.pushgateway_url), settings.pushgateway_job, _basic_auth(settings), limits)
+    gateway = Pushgateway(_text(settings.pushgateway_url), settings.pushgateway_job, _basic_auth(settings), limits)
+    sink: Sink = gateway
     if _is_overtaken(result):
         reason = "a newer run has written the ledger since, and pushes more than this one knows"
         return Outcome(sink.name, "skipped", reason)
     if not result.storage.is_persistent:
         reason = "it gets totals of everything recorded, and no ledger was written that has them"
         return Outcome(sink.name, "skipped", reason)
-    return sink.send(_payload(result, run, []))
+    return sink.send(_payload(result, run, [], result.marks | gateway.pushed_counters(run.repository)))
 
 
 def _is_overtaken(result: RunResult) -> bool:
-    """Whether the ledger has other facts by now; a change of other files leads to no newer push."""
+    """Whether the ledger has other facts or marks by now; a change of other files leads to no newer push."""
     storage, snapshot = result.storage, result.snapshot
     try:
-        return storage.has_changed_since(snapshot) and _facts(storage.read(snapshot.months)) != _facts(snapshot)
+        if not storage.has_changed_since(snapshot):
+            return False
+        return _pushed_files(storage.read(snapshot.months)) != _pushed_files(snapshot)
     except LedgerError:
         return False
 
 
-def _facts(snapshot: Snapshot) -> dict[str, bytes]:
-    return {path: content for path, content in snapshot.files.items() if path.startswith(layout.FACTS_FOLDER)}
+def _pushed_files(snapshot: Snapshot) -> dict[str, bytes]:
+    """The files that a push depends on."""
+    paths = (layout.FACTS_FOLDER, layout.COUNTERS_FILE)
+    return {path: content for path, content in snapshot.files.items() if path.startswith(paths)}
 
 
 def _post(result: RunResult, settings: Settings, run: Run, limits: HttpLimits) -> Outcome:
@@ -84,7 +93,7 @@ def _post(result: RunResult, settings: Settings, run: Run, limits: HttpLimits) -
         snapshot, batch = _batch(result, owed[: layout.MAX_BATCH_FACTS])
     except LedgerError as error:
         return Outcome(sink.name, "failed", f"what is owed to it cannot be read: {error}")
-    outcome = sink.send(_payload(result, run, [fact for fact in batch.values() if fact]))
+    outcome = sink.send(_payload(result, run, [fact for fact in batch.values() if fact], result.marks))
     if not result.storage.is_persistent:
         return outcome
     if outcome.status == "done":

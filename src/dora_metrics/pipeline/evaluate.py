@@ -1,15 +1,15 @@
 """Turn facts and settings into numbers; what `compute` and a run of the action have in common. Pure."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from dora_metrics import __version__
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.metrics.document import build_document
+from dora_metrics.core.metrics.high_water_marks import NO_MARKS, HighWaterMarks, marks_of_totals
 from dora_metrics.core.metrics.results import Results, compare_with_previous
 from dora_metrics.core.metrics.scope_history import Evaluation, ScopeHistory, evaluate_facts
-from dora_metrics.core.metrics.totals import Totals, count_totals
+from dora_metrics.core.metrics.totals import Totals, count_totals, fact_counts_by_repository
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.prometheus import LedgerCollector
 from dora_metrics.core.scope import Scope
@@ -64,13 +64,27 @@ def cumulative_totals(results: Results, facts: Iterable[Fact]) -> Totals:
     return count_totals(results.evaluation.histories, facts, results.policy)
 
 
+def raised_marks(marks: HighWaterMarks, results: Results, totals: Totals) -> HighWaterMarks:
+    """Raise high-water marks to the totals of these results."""
+    return marks | marks_of_totals(totals, (history.scope for history in results.evaluation.histories))
+
+
 def prometheus_families(
-    results: Results, totals: Totals, sequence: int | None, repository: str | None = None
+    results: Results,
+    totals: Totals,
+    sequence: int | None,
+    repository: str | None = None,
+    marks: HighWaterMarks = NO_MARKS,
 ) -> LedgerCollector:
-    """The Prometheus families of one repository, or of all."""
-    histories = [h for h in results.evaluation.histories if repository in (None, h.scope.repository)]
-    own_totals = Counter({s: count for s, count in totals.items() if repository in (None, s.scope.repository)})
-    return LedgerCollector(histories, own_totals, results.policy, results.now, sequence, __version__)
+    """The Prometheus families of one repository, or of all; no counter is below its mark."""
+    counters = raised_marks(marks, results, totals)
+    fact_counts = fact_counts_by_repository(totals)
+    histories = results.evaluation.histories
+    if repository is not None:
+        counters = counters.of_repository(repository)
+        fact_counts = {name: count for name, count in fact_counts.items() if name == repository}
+        histories = [history for history in histories if history.scope.repository == repository]
+    return LedgerCollector(histories, counters, fact_counts, results.policy, results.now, sequence, __version__)
 
 
 def last_deployed(histories: Sequence[ScopeHistory]) -> ScopeHistory | None:

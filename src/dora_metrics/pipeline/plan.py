@@ -11,15 +11,17 @@ from dora_metrics.core.cursors import decode_cursors, differs_only_in_newest
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger import layout
 from dora_metrics.core.ledger.checkpoint import LedgerState, encode_checkpoint
-from dora_metrics.core.ledger.layout import CURSORS_FILE, MergePlan
+from dora_metrics.core.ledger.counters_file import decode_marks, encode_marks
+from dora_metrics.core.ledger.layout import COUNTERS_FILE, CURSORS_FILE, MergePlan
 from dora_metrics.core.ledger.snapshot import Snapshot, with_next_sequence
 from dora_metrics.core.ledger.view import LedgerView
+from dora_metrics.core.metrics.high_water_marks import HighWaterMarks
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import Evaluation
 from dora_metrics.core.metrics.totals import Totals, add_totals
-from dora_metrics.core.reports.prometheus import exposition_text
+from dora_metrics.core.reports.prometheus import LedgerCollector, exposition_text
 from dora_metrics.github.observation import Observation
-from dora_metrics.pipeline.evaluate import prometheus_families, results_of
+from dora_metrics.pipeline.evaluate import prometheus_families, raised_marks, results_of
 from dora_metrics.settings.model import Settings
 from dora_metrics.storage.base import Storage
 
@@ -55,6 +57,7 @@ class RunPlan:
         derived_files: files that the numbers are served from.
         results: the numbers with the new facts.
         totals: cumulative counts of everything that was ever recorded.
+        marks: the greatest value that each counter ever had, with this run's totals.
         message: what was recorded, in one line.
         is_without_news: whether nothing would be lost if the files were not written.
     """
@@ -63,6 +66,7 @@ class RunPlan:
     derived_files: Mapping[str, bytes]
     results: Results
     totals: Totals
+    marks: HighWaterMarks
     message: str
     is_without_news: bool
 
@@ -79,6 +83,7 @@ class RunResult:
         results: the numbers with these facts.
         before: the numbers without them; None if nothing is new or no summary is written.
         totals: cumulative counts of everything that was ever recorded.
+        marks: the greatest value that each counter ever had, with these totals.
         snapshot: the ledger as it was written.
         is_new_ledger: whether this run created the ledger.
         notes: what a reader must know about how far back the ledger was read.
@@ -91,6 +96,7 @@ class RunResult:
     results: Results
     before: Results | None
     totals: Totals
+    marks: HighWaterMarks
     snapshot: Snapshot
     is_new_ledger: bool
     notes: tuple[str, ...]
@@ -113,16 +119,22 @@ def plan_run(gathered: Gathered, evaluation: Evaluation, settings: Settings, now
     state = LedgerState(merge.after.facts, evaluation, settings.policy)
     checkpoint = view.restored_checkpoint(merge.after, settings.policy)
     totals = add_totals(checkpoint.base_totals, state.totals)
-    next_checkpoint = encode_checkpoint(view.next_checkpoint(checkpoint, merge.after, state))
-    others = {layout.CHECKPOINT_FILE: next_checkpoint, **gathered.observation.ledger_files, **gathered.claims}
+    marks = raised_marks(decode_marks(snapshot.files.get(COUNTERS_FILE, b"")), results, totals)
+    others = {
+        layout.CHECKPOINT_FILE: encode_checkpoint(view.next_checkpoint(checkpoint, merge.after, state)),
+        COUNTERS_FILE: encode_marks(marks),
+        **gathered.observation.ledger_files,
+        **gathered.claims,
+    }
     # The outbox first: to owe a fact that is not recorded does no harm, to record one that is not owed loses it.
     files = {**_outbox(gathered, settings), **merge.file_changes, **snapshot.changed(others)}
     sequence = None if snapshot.sequence is None else with_next_sequence(snapshot.sequence, files)[0]
     return RunPlan(
         primary_files=files,
-        derived_files=_numbers(results, totals, sequence),
+        derived_files=_numbers(results, prometheus_families(results, totals, sequence, marks=marks)),
         results=results,
         totals=totals,
+        marks=marks,
         message=_message(merge.new_facts),
         is_without_news=_is_without_news(snapshot, files),
     )
@@ -149,10 +161,10 @@ def _outbox(gathered: Gathered, settings: Settings) -> dict[str, bytes]:
     return snapshot.changed({layout.OUTBOX_FILE: layout.encode_outbox(entries)})
 
 
-def _numbers(results: Results, totals: Totals, sequence: int | None) -> Mapping[str, bytes]:
+def _numbers(results: Results, families: LedgerCollector) -> Mapping[str, bytes]:
     return {
         layout.METRICS_FILE: msgspec.json.encode(results.document) + b"\n",
-        layout.PROMETHEUS_FILE: exposition_text(prometheus_families(results, totals, sequence)).encode(),
+        layout.PROMETHEUS_FILE: exposition_text(families).encode(),
     }
 
 

@@ -208,6 +208,7 @@ class Recorder:
             results=plan.results,
             before=evaluate(view.contents.facts, self.settings, plan.results.now) if shows_change else None,
             totals=plan.totals,
+            marks=plan.marks,
             snapshot=snapshot,
             is_new_ledger=not view.snapshot.files,
             notes=view.notes,

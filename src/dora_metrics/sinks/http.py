@@ -61,6 +61,21 @@ def send_with_retries(request: HttpRequest, limits: HttpLimits) -> None:
         raise SendError(_describe_refusal(response))
 
 
+def read_once(request: HttpRequest, limits: HttpLimits, max_body_bytes: int) -> bytes | None:
+    """Return the body of a success; None if it is not complete within the time of one try, or too large."""
+    bounds = ExchangeLimits(
+        connect_seconds=limits.connect_seconds,
+        silence_seconds=limits.read_seconds,
+        total_seconds=limits.read_seconds,
+        max_body_bytes=max_body_bytes,
+    )
+    with HttpSession(bounds) as session:
+        response = session.exchange(request, reads_body=lambda status: status // 100 == _SUCCESS_CLASS)
+    if isinstance(response, ExchangeFailure) or response.status // 100 != _SUCCESS_CLASS or response.body_problem:
+        return None
+    return response.body
+
+
 def _exchange_limits(limits: HttpLimits) -> ExchangeLimits:
     """Return bounds that leave each try its time, and each pause between two tries."""
     try_seconds = limits.connect_seconds + limits.read_seconds

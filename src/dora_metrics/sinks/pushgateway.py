@@ -7,16 +7,25 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry, push_to_gateway
 from requests.auth import HTTPBasicAuth
 
+from dora_metrics.core.metrics.high_water_marks import HighWaterMarks
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.http_session import HttpRequest
 from dora_metrics.runtime import HttpLimits
 from dora_metrics.sinks.base import SinkPayload
-from dora_metrics.sinks.http import BAD_ADDRESS, SendError, send_with_retries
+from dora_metrics.sinks.http import BAD_ADDRESS, SendError, read_once, send_with_retries
+from dora_metrics.sinks.pushed_counters import decode_pushed_counters
+
+_MAX_GROUPS_BYTES = 16 * 1024 * 1024
+"""Of a Pushgateway's answer with all its groups: more than a thousand repositories with one scope each."""
 
 
 def base_url(url: str) -> str:
     """Return the address of a Pushgateway without the `/metrics` of its own page, which the client adds."""
     return re.sub(r"(?<=[^/:])/+metrics$", "", url.rstrip("/"))
+
+
+def _grouping_key(repository: str) -> dict[str, str]:
+    return {"repository": repository}
 
 
 @dataclass(frozen=True)
@@ -41,12 +50,18 @@ class Pushgateway:
             return Outcome(self.name, "failed", BAD_ADDRESS)
         return Outcome(self.name, "done")
 
+    def pushed_counters(self, repository: str) -> HighWaterMarks:
+        """Return the counters that the repository's group holds; no marks if that cannot be read in time."""
+        request = HttpRequest("GET", f"{base_url(self.url)}/api/v1/metrics", auth=self.auth)
+        content = read_once(request, self.limits, _MAX_GROUPS_BYTES)
+        return decode_pushed_counters(content or b"", {"job": self.job, **_grouping_key(repository)})
+
     def _push(self, registry: CollectorRegistry, repository: str) -> None:
         push_to_gateway(
             base_url(self.url),
             self.job,
             registry,
-            grouping_key={"repository": repository},
+            grouping_key=_grouping_key(repository),
             handler=self._handler,
         )
 

@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from io import BytesIO
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import dora_metrics
 from dora_metrics.core.facts.model import SEVERITIES, Change, Commit, Deployment, Fact, Incident, Vulnerability
 from dora_metrics.core.reports.prometheus import exposition_text
+from dora_metrics.core.targets.benchmarks import PUBLISHED_BENCHMARKS
 from dora_metrics.pipeline.evaluate import cumulative_totals, evaluate, prometheus_families
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import fact_files
@@ -193,8 +195,54 @@ def test_levels_of_a_custom_benchmark_are_ranks_of_its_own() -> None:
     assert series_value(found, "dora_level", metric="recovery_time", window="7d") is None
 
 
-def test_without_a_benchmark_there_are_no_levels() -> None:
-    assert parsed_families(hand_counted_facts(), {"benchmark": "none"})["dora_level"].samples == []
+def benchmark_edges(inputs: Mapping[str, object]) -> dict[tuple[str, str, str], float]:
+    """The worst value by metric, level and rank."""
+    samples = parsed_families([], inputs)["dora_benchmark_edge"].samples
+    return {(each.labels["metric"], each.labels["level"], each.labels["rank"]): each.value for each in samples}
+
+
+def test_a_custom_benchmark_has_its_edges_and_the_names_of_all_levels_without_any_fact() -> None:
+    table = {
+        "lead_time": [["gold", "1d"], ["silver", "3d"], ["tin", None]],
+        "deployment_frequency": [["gold", 2], ["tin", None]],
+        "change_failure_rate": [["silver", 0.1], ["tin", None]],
+    }
+    assert benchmark_edges({"benchmark": "custom", "custom": table}) == {
+        ("lead_time", "gold", "2"): 86400,
+        ("lead_time", "silver", "1"): 259200,
+        ("lead_time", "tin", "0"): inf,
+        ("deployment_frequency", "gold", "2"): 2,
+        ("deployment_frequency", "tin", "0"): 0,
+        ("change_failure_rate", "silver", "1"): 0.1,
+        ("change_failure_rate", "tin", "0"): 1,
+    }
+
+
+def test_a_published_benchmark_has_the_edges_of_the_levels_that_a_value_can_have() -> None:
+    edges = benchmark_edges({"benchmark": "2019"})
+    assert {key: value for key, value in edges.items() if key[0] == "change_failure_rate"} == {
+        ("change_failure_rate", "elite", "3"): 0.15,
+        ("change_failure_rate", "low", "0"): 1,
+    }
+
+
+@pytest.mark.parametrize("name", [*PUBLISHED_BENCHMARKS, "none"])
+def test_the_benchmark_in_use_is_named(name: str) -> None:
+    (sample,) = parsed_families([], {"benchmark": name})["dora_benchmark_info"].samples
+    assert (sample.labels, sample.value) == ({"benchmark": name}, 1)
+
+
+@pytest.mark.parametrize("name", PUBLISHED_BENCHMARKS)
+def test_every_level_that_is_exported_has_its_rank_among_the_edges(name: str) -> None:
+    exported = parsed_families(hand_counted_facts(), {"benchmark": name})["dora_level"].samples
+    ranks = {(metric, rank) for metric, _, rank in benchmark_edges({"benchmark": name})}
+    assert {(each.labels["metric"], f"{each.value:g}") for each in exported} <= ranks
+    assert exported
+
+
+def test_without_a_benchmark_there_are_no_levels_and_no_edges() -> None:
+    found = parsed_families(hand_counted_facts(), {"benchmark": "none"})
+    assert found["dora_level"].samples == found["dora_benchmark_edge"].samples == []
 
 
 def test_the_ledger_says_how_much_it_knows_and_how_new_it_is() -> None:
@@ -270,8 +318,9 @@ def test_promtool_has_nothing_to_say() -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
-UNITS = {"seconds", "ratio", "total", "info", "day", "level", "incidents", "facts", "sequence"}
-LABELS = {"repository", "service", "environment", "source", "severity", "window", "metric", "version"}
+UNITS = {"seconds", "ratio", "total", "info", "day", "level", "edge", "incidents", "facts", "sequence"}
+SCOPE_LABELS = {"repository", "service", "environment"}
+LABELS = SCOPE_LABELS | {"source", "severity", "window", "metric", "level", "rank", "benchmark", "version"}
 
 
 def test_names_and_labels_are_those_of_the_contract() -> None:
@@ -301,7 +350,7 @@ def test_these_families_are_exported() -> None:
     gauges = {
         "deployment_frequency_per_day", "lead_time_p50_seconds", "lead_time_p90_seconds", "change_failure_ratio",
         "recovery_time_p50_seconds", "rework_ratio", "level", "last_deployment_timestamp_seconds", "open_incidents",
-        "ledger_facts", "ledger_sequence", "build_info",
+        "ledger_facts", "ledger_sequence", "benchmark_edge", "benchmark_info", "build_info",
     }  # fmt: skip
     found = {(family.type, name.removeprefix("dora_")) for name, family in parsed_families(varied_facts()).items()}
     assert found == {

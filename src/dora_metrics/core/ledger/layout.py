@@ -29,13 +29,23 @@ CHECKPOINT_FILE = "checkpoint.json"
 SEQUENCE_FILE = "sequence"
 CURSORS_FILE = "cursors.json"
 REPORTS_FILE = "reports.json"
+COUNTERS_FILE = "counters.json"
 METRICS_FILE = "metrics.json"
 PROMETHEUS_FILE = "metrics.prom"
 PAGE_FILE = "index.html"
 HISTORY_FILE = "history.json"
 BADGES_FOLDER = "badges/"
 NO_JEKYLL_FILE = ".nojekyll"
-ROOT_FILES = (README_FILE, SEQUENCE_FILE, CHECKPOINT_FILE, CURSORS_FILE, REPORTS_FILE, OUTBOX_FILE, QUARANTINE_FILE)
+ROOT_FILES = (
+    README_FILE,
+    SEQUENCE_FILE,
+    CHECKPOINT_FILE,
+    CURSORS_FILE,
+    REPORTS_FILE,
+    COUNTERS_FILE,
+    OUTBOX_FILE,
+    QUARANTINE_FILE,
+)
 """The files that a run reads besides facts."""
 
 README_TITLE = b"# The ledger of dora-metrics"

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from dora_metrics.core.ledger.layout import (
     ALL_MONTHS,
+    COUNTERS_FILE,
     CURSORS_FILE,
     FACTS_FOLDER,
     OUTBOX_FILE,
@@ -59,7 +60,7 @@ def parse_sequence(content: bytes) -> int:
 
 def is_primary_data(path: str) -> bool:
     """Whether a file holds data that cannot be computed again from other files."""
-    return path.startswith((FACTS_FOLDER, QUARANTINE_FILE, OUTBOX_FILE, CURSORS_FILE, REPORTS_FILE))
+    return path.startswith((FACTS_FOLDER, QUARANTINE_FILE, OUTBOX_FILE, CURSORS_FILE, REPORTS_FILE, COUNTERS_FILE))
 
 
 def with_next_sequence(sequence: int | None, changes: Mapping[str, bytes]) -> tuple[int, dict[str, bytes]]:

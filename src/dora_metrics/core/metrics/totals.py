@@ -24,18 +24,21 @@ BUCKETS_SECONDS = (
 )  # fmt: skip
 UNSPECIFIED = "unspecified"
 FACTS_FAMILY = "dora_ledger_facts"
+REMEDIATION_FAMILY = "dora_vulnerability_remediation_seconds"
 VULNERABILITIES_FAMILY = "dora_vulnerabilities"
 """Vulnerabilities that a scope ever had. Without any, it is unknown whether they are read at all."""
 
+SUM_PART = len(BUCKETS_SECONDS) + 1
+"""The part of a histogram that is the sum of its durations; the parts before it are its buckets."""
+
 _MICROSECOND = timedelta(microseconds=1)
-_SUM_PART = len(BUCKETS_SECONDS) + 1
 
 
 class Series(NamedTuple):
     """The name of one total.
 
     `label` is a source or a severity. `part` is None for a counter; for a histogram it is the index of a bucket (the
-    last one is +Inf) or, after these, of the sum.
+    last one is +Inf) or, after these, `SUM_PART`.
     """
 
     name: str
@@ -80,13 +83,18 @@ def repository_scope(name: str) -> Scope:
     return Scope(name, "", "")
 
 
+def fact_counts_by_repository(totals: Totals) -> dict[str, int]:
+    """Return the number of facts in the ledger of each repository."""
+    return {series.scope.repository: number for series, number in totals.items() if series.name == FACTS_FAMILY}
+
+
 def histogram_of(totals: Totals, name: str, scope: Scope, label: str = "") -> Histogram:
     """Return the histogram with this name, scope and label."""
     running, cumulative_counts = 0, []
-    for part in range(_SUM_PART):
+    for part in range(SUM_PART):
         running += totals[Series(name, scope, label, part)]
         cumulative_counts.append(running)
-    return Histogram(tuple(cumulative_counts), totals[Series(name, scope, label, _SUM_PART)] / 1e6)
+    return Histogram(tuple(cumulative_counts), totals[Series(name, scope, label, SUM_PART)] / 1e6)
 
 
 def _without_zeros(totals: Totals) -> Totals:
@@ -132,7 +140,7 @@ def _durations_by_histogram(history: ScopeHistory) -> Iterator[tuple[str, str, l
     yield "dora_deployment_duration_seconds", "", _non_negative(deployment_durations)
     for severity in {vulnerability.severity or UNSPECIFIED for vulnerability in history.vulnerabilities}:
         of_severity = (v for v in history.vulnerabilities if (v.severity or UNSPECIFIED) == severity)
-        yield "dora_vulnerability_remediation_seconds", severity, _non_negative(map(time_to_fix, of_severity))
+        yield REMEDIATION_FAMILY, severity, _non_negative(map(time_to_fix, of_severity))
 
 
 def _time_to_restore(incident: Incident) -> timedelta | None:
@@ -146,5 +154,5 @@ def _non_negative(durations: Iterable[timedelta | None]) -> list[timedelta]:
 def _bucket_totals(series: Series, durations: Sequence[timedelta]) -> Totals:
     """Count the durations of each bucket, and sum them in microseconds."""
     counts_by_part = Counter(bisect_left(BUCKETS_SECONDS, duration.total_seconds()) for duration in durations)
-    counts_by_part[_SUM_PART] = sum(duration // _MICROSECOND for duration in durations)
+    counts_by_part[SUM_PART] = sum(duration // _MICROSECOND for duration in durations)
     return Counter({series._replace(part=part): number for part, number in counts_by_part.items()})

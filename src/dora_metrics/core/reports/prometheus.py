@@ -1,16 +1,17 @@
 """Metrics as Prometheus families (docs/prometheus.md).
 
 Counters and histograms are cumulative over the whole ledger, which makes `increase()`, `rate()` and
-`histogram_quantile()` correct; counters that restart at 1 with each run are wrong in every windowed query. Families
-are built by a custom collector, so there are no `_created` series and the default registry is not used. A gauge
-without data is absent, never 0.
+`histogram_quantile()` correct; counters that restart at 1 with each run are wrong in every windowed query. They never
+fall (`core.metrics.high_water_marks`). Families are built by a custom collector, so there are no `_created` series and
+the default registry is not used. A gauge without data is absent, never 0.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import product
+from math import inf
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -19,19 +20,13 @@ from prometheus_client.registry import Collector
 from dora_metrics.core import schema
 from dora_metrics.core.facts.model import SEVERITIES
 from dora_metrics.core.metrics.calculate import calculate_metrics
+from dora_metrics.core.metrics.high_water_marks import HighWaterMarks
 from dora_metrics.core.metrics.scope_history import ScopeHistory
-from dora_metrics.core.metrics.totals import (
-    BUCKETS_SECONDS,
-    FACTS_FAMILY,
-    UNSPECIFIED,
-    VULNERABILITIES_FAMILY,
-    Series,
-    Totals,
-    histogram_of,
-)
+from dora_metrics.core.metrics.totals import BUCKETS_SECONDS, REMEDIATION_FAMILY, UNSPECIFIED, Series
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope
-from dora_metrics.core.targets.benchmarks import LEVELLED_METRICS, Benchmark
+from dora_metrics.core.targets.benchmarks import LEVELLED_METRICS, Benchmark, LevelledMetric
+from dora_metrics.core.targets.metric import METRICS, Unit
 from dora_metrics.core.windows import Window
 
 WINDOWS_DAYS = (7, 30, 90)
@@ -52,13 +47,12 @@ _COUNTERS: dict[str, tuple[str, Sequence[str]]] = {
 }
 """Help text, and the values of the label `source` that are exported even when zero; empty without that label."""
 
-_VULNERABILITY_REMEDIATION = "dora_vulnerability_remediation_seconds"
 _HISTOGRAMS: dict[str, tuple[str, Sequence[str]]] = {
     "dora_lead_time_seconds": ("From a change's start to its first production deployment.", ()),
     "dora_recovery_time_seconds": ("From a failed deployment to its remediation.", ()),
     "dora_incident_restore_seconds": ("From the detection of an incident to its end.", ()),
     "dora_deployment_duration_seconds": ("From the start of a production deployment to its end.", ()),
-    _VULNERABILITY_REMEDIATION: (
+    REMEDIATION_FAMILY: (
         "From a vulnerability's detection to its fix.",
         (*SEVERITIES, UNSPECIFIED),
     ),
@@ -70,12 +64,14 @@ _HISTOGRAMS: dict[str, tuple[str, Sequence[str]]] = {
 class LedgerCollector(Collector):
     """Custom collector that yields every family.
 
-    `histories`: one per scope, the source of the gauges. `totals`: cumulative counts of the whole ledger, including
-    scopes without a history. `sequence`: number of the ledger's state; None without a ledger that numbers its states.
+    `histories`: one per scope, the source of the gauges. `counters`: the values of counters and histograms, also those
+    of scopes without a history. `fact_counts`: the number of facts in the ledger, by repository. `sequence`: number of
+    the ledger's state; None without a ledger that numbers its states.
     """
 
     histories: Sequence[ScopeHistory]
-    totals: Totals
+    counters: HighWaterMarks
+    fact_counts: Mapping[str, int]
     policy: Policy
     now: datetime
     sequence: int | None
@@ -87,12 +83,12 @@ class LedgerCollector(Collector):
         yield from self._histogram_families()
         yield from self._window_gauges()
         yield from self._state_gauges()
+        yield from _benchmark_gauges(self.policy.benchmark)
 
     @property
     def _scopes(self) -> list[Scope]:
-        """Scopes of the histories and of the totals, sorted."""
-        scopes_in_totals = {series.scope for series in self.totals if series.scope.service}
-        return sorted({history.scope for history in self.histories} | scopes_in_totals)
+        """Scopes of the counters, sorted."""
+        return sorted(self.counters.scopes)
 
     def _counter_families(self) -> Iterator[Metric]:
         for name, (help_text, default_sources) in _COUNTERS.items():
@@ -103,13 +99,13 @@ class LedgerCollector(Collector):
                 sources = sorted({*default_sources, *sources_by_scope[scope]}) if default_sources else [""]
                 for source in sources:
                     label_values = (*scope, source) if default_sources else scope
-                    family.add_metric(label_values, self.totals[Series(name, scope, source)])
+                    family.add_metric(label_values, self.counters.values[Series(name, scope, source)])
             yield family
 
     def _labels_by_scope(self, name: str) -> dict[Scope, set[str]]:
-        """Return, by scope, the labels that a family has in the totals."""
+        """Return, by scope, the labels that a family has in the counters."""
         labels: dict[Scope, set[str]] = defaultdict(set)
-        for series in self.totals:
+        for series in self.counters.values:
             if series.name == name:
                 labels[series.scope].add(series.label)
         return labels
@@ -119,10 +115,10 @@ class LedgerCollector(Collector):
             labels = ("severity",) if severities else ()
             family = HistogramMetricFamily(name, help_text, labels=(*_SCOPE_LABELS, *labels))
             for scope in self._scopes:
-                if name == _VULNERABILITY_REMEDIATION and not self.totals[Series(VULNERABILITIES_FAMILY, scope)]:
+                if name == REMEDIATION_FAMILY and not self.counters.has_vulnerabilities(scope):
                     continue  # no vulnerabilities recorded: absent, since unknown is not zero
                 for severity in severities or ("",):
-                    histogram = histogram_of(self.totals, name, scope, severity)
+                    histogram = self.counters.histogram(name, scope, severity)
                     buckets = list(zip(_BUCKET_BOUNDS, histogram.cumulative_counts, strict=True))
                     label_values = (*scope, severity) if severities else scope
                     family.add_metric(label_values, buckets, sum_value=histogram.sum_seconds)
@@ -173,8 +169,8 @@ class LedgerCollector(Collector):
 
     def _ledger_gauges(self) -> Iterator[Metric]:
         fact_counts = GaugeMetricFamily("dora_ledger_facts", "Facts in the ledger.", labels=("repository",))
-        for series in sorted(series for series in self.totals if series.name == FACTS_FAMILY):
-            fact_counts.add_metric((series.scope.repository,), self.totals[series])
+        for repository, count in sorted(self.fact_counts.items()):
+            fact_counts.add_metric((repository,), count)
         yield fact_counts
         if self.sequence is not None:
             yield GaugeMetricFamily(
@@ -190,6 +186,14 @@ def exposition_text(collector: LedgerCollector) -> str:
     registry = CollectorRegistry()
     registry.register(collector)
     return generate_latest(registry).decode()
+
+
+def counter_series(name: str, labels: Mapping[str, str]) -> Series | None:
+    """Return the counter or histogram with this name and these labels; None if there is none of this name."""
+    if name not in _COUNTERS and name not in _HISTOGRAMS:
+        return None
+    scope = Scope(*(labels.get(label, "") for label in _SCOPE_LABELS))
+    return Series(name, scope, labels.get("source" if name in _COUNTERS else "severity", ""))
 
 
 _WINDOW_GAUGES = {
@@ -219,3 +223,25 @@ def _level_ranks(window_metrics: schema.Metrics, benchmark: Benchmark) -> Iterat
         level = getattr(window_metrics, metric).level
         if level is not None:
             yield metric, benchmark.ranks[level]
+
+
+def _benchmark_gauges(benchmark: Benchmark) -> Iterator[Metric]:
+    """Yield the name and the levels of the benchmark, each with the worst value that still has it."""
+    help_text = "The worst value of a level of the benchmark: per day, in seconds, or a ratio."
+    edges = GaugeMetricFamily("dora_benchmark_edge", help_text, labels=("metric", "level", "rank"))
+    for metric in LEVELLED_METRICS:
+        for level, edge in benchmark.edges.get(metric, ()):
+            worst_value = _worst_value(metric) if edge is None else edge
+            edges.add_metric((metric, level, str(benchmark.ranks[level])), worst_value)
+    yield edges
+    info = GaugeMetricFamily("dora_benchmark_info", "The benchmark that levels are read from.", labels=("benchmark",))
+    info.add_metric((benchmark.name,), 1)
+    yield info
+
+
+_WORST_VALUES: dict[Unit, float] = {"per day": 0, "seconds": inf, "ratio": 1}
+
+
+def _worst_value(metric: LevelledMetric) -> float:
+    """Return the worst value that a metric can have, which is the edge of its last level."""
+    return _WORST_VALUES[METRICS[metric].unit]

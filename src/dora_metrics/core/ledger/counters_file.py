@@ -1,0 +1,81 @@
+"""`counters.json`: the high-water marks of the Prometheus counters and histograms (`core.metrics.high_water_marks`)."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import Annotated
+
+import msgspec
+
+from dora_metrics.core.facts.jsonl import canonical_json
+from dora_metrics.core.metrics.high_water_marks import MAX_MARK, NO_MARKS, HighWaterMarks
+from dora_metrics.core.metrics.totals import BUCKETS_SECONDS, SUM_PART, Series, Totals
+from dora_metrics.core.scope import Scope
+
+_Mark = Annotated[int, msgspec.Meta(ge=0, le=MAX_MARK)]
+_HistogramMarks = Annotated[list[_Mark], msgspec.Meta(min_length=SUM_PART + 1, max_length=SUM_PART + 1)]
+
+
+class _ScopeMarks(msgspec.Struct):
+    """The marks of one scope.
+
+    `counters`: (name, label, value). `histograms`: (name, label, values), where the values are those of the buckets,
+    each with the smaller ones, and the sum in microseconds.
+    """
+
+    repository: str
+    service: str
+    environment: str
+    counters: list[tuple[str, str, _Mark]]
+    histograms: list[tuple[str, str, _HistogramMarks]]
+
+
+class _CountersFile(msgspec.Struct):
+    """The JSON of `counters.json`. `buckets_seconds`: the bounds of the buckets, without the last one, +Inf."""
+
+    buckets_seconds: list[int]
+    scopes: list[_ScopeMarks]
+
+
+def decode_marks(content: bytes) -> HighWaterMarks:
+    """Decode `counters.json`. A file that is missing or invalid, or has other buckets, has no marks."""
+    try:
+        file = msgspec.json.decode(content, type=_CountersFile)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return NO_MARKS
+    if file.buckets_seconds != list(BUCKETS_SECONDS):
+        return NO_MARKS
+    values: Totals = Counter()
+    for series, value in (pair for scope_marks in file.scopes for pair in _decode_values(scope_marks)):
+        values[series] = max(values[series], value)
+    return HighWaterMarks(values, frozenset(map(_scope, file.scopes)))
+
+
+def _scope(marks: _ScopeMarks) -> Scope:
+    return Scope(marks.repository, marks.service, marks.environment)
+
+
+def _decode_values(marks: _ScopeMarks) -> Iterator[tuple[Series, int]]:
+    for name, label, value in marks.counters:
+        yield Series(name, _scope(marks), label), value
+    for name, label, values in marks.histograms:
+        for part, value in enumerate(values):
+            yield Series(name, _scope(marks), label, part), value
+
+
+def encode_marks(marks: HighWaterMarks) -> bytes:
+    """Encode `counters.json`. It is sorted, so that equal marks give equal files, and empty without scopes."""
+    if not marks.scopes:
+        return b""
+    scopes = {scope: _ScopeMarks(*scope, counters=[], histograms=[]) for scope in sorted(marks.scopes)}
+    histograms: dict[Series, list[int]] = defaultdict(lambda: [0] * (SUM_PART + 1))
+    for series, value in marks.values.items():
+        if series.part is None:
+            scopes[series.scope].counters.append((series.name, series.label, value))
+        else:
+            histograms[series._replace(part=None)][series.part] = value
+    for series, values in histograms.items():
+        scopes[series.scope].histograms.append((series.name, series.label, values))
+    for scope_marks in scopes.values():
+        scope_marks.counters.sort()
+        scope_marks.histograms.sort()
+    return canonical_json(_CountersFile(list(BUCKETS_SECONDS), list(scopes.values()))) + b"\n"

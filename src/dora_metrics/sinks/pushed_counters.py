@@ -1,0 +1,93 @@
+"""The counters that a Pushgateway holds of a repository, from its answer to `GET /api/v1/metrics`."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from math import inf
+
+import msgspec
+
+from dora_metrics.core.metrics.high_water_marks import MAX_MARK, NO_MARKS, HighWaterMarks
+from dora_metrics.core.metrics.totals import (
+    BUCKETS_SECONDS,
+    REMEDIATION_FAMILY,
+    SUM_PART,
+    VULNERABILITIES_FAMILY,
+    Series,
+)
+from dora_metrics.core.reports.prometheus import counter_series
+
+_PARTS_BY_BOUND = {float(bound): part for part, bound in enumerate((*BUCKETS_SECONDS, inf))}
+_MICROSECONDS = 10**6
+
+Group = Mapping[str, msgspec.Raw]
+"""The grouping labels under `labels`, and families by name."""
+
+
+class _Sample(msgspec.Struct):
+    """A counter with its `value`, or a histogram with its `buckets` by bound and its `sum`. Numbers are texts."""
+
+    labels: dict[str, str]
+    value: str | None = None
+    buckets: dict[str, str] = {}
+    sum: str | None = None
+
+
+class _Family(msgspec.Struct):
+    metrics: list[_Sample]
+
+
+class _Answer(msgspec.Struct):
+    data: list[dict[str, msgspec.Raw]]
+
+
+def decode_pushed_counters(content: bytes, grouping_labels: Mapping[str, str]) -> HighWaterMarks:
+    """Decode the counters of one group; no marks if there is no such group, or if the answer is invalid.
+
+    Args:
+        content: the body of the answer, with all groups.
+        grouping_labels: all labels of the group.
+    """
+    try:
+        groups = msgspec.json.decode(content, type=_Answer).data
+        values = Counter(dict(pair for group in groups if _labels(group) == grouping_labels for pair in _values(group)))
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return NO_MARKS
+    return HighWaterMarks(values, frozenset(series.scope for series in values))
+
+
+def _labels(group: Group) -> dict[str, str]:
+    return msgspec.json.decode(group["labels"], type=dict[str, str]) if "labels" in group else {}
+
+
+def _values(group: Group) -> Iterator[tuple[Series, int]]:
+    """Yield the counters and histograms that this version writes.
+
+    Raises:
+        ValueError: if a number is not valid.
+    """
+    for name, content in group.items():
+        if counter_series(name, {}) is None:
+            continue
+        for sample in msgspec.json.decode(content, type=_Family).metrics:
+            if series := counter_series(name, sample.labels):
+                yield from _sample_values(series, sample)
+
+
+def _sample_values(series: Series, sample: _Sample) -> Iterator[tuple[Series, int]]:
+    if sample.value is not None:
+        yield series, _number(sample.value)
+    for bound, count in sample.buckets.items():
+        if (part := _PARTS_BY_BOUND.get(float(bound))) is not None:
+            yield series._replace(part=part), _number(count)
+    if sample.sum is not None:
+        yield series._replace(part=SUM_PART), _number(sample.sum, _MICROSECONDS)
+    if series.name == REMEDIATION_FAMILY:  # only pushed where a vulnerability is known
+        yield Series(VULNERABILITIES_FAMILY, series.scope), 1
+
+
+def _number(text: str, factor: int = 1) -> int:
+    """Return a number times a factor, exactly: what is read back is what was pushed."""
+    if not 0 <= float(text) * factor <= MAX_MARK:
+        raise ValueError(text)
+    return int(Decimal(text) * factor)
