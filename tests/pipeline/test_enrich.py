@@ -177,3 +177,63 @@ def test_open_pull_requests_that_hold_a_commit_do_not_hide_the_one_that_brought_
     shop.repository.pulls_by_commit[str(merged)][:0] = waiting
     ran = shop.deploy(2, merged, at(20))
     assert list(recorded_changes(ran)) == ["github:pull:acme/shop#6"]
+
+
+def commit_on(shop: EnrichedShop, branch: str, hours: float) -> str:
+    """Commit on a branch of its own, from the first commit on or the branch's head."""
+    parents = [shop.repository.head(branch) or shop.first]
+    return shop.repository.commit(
+        {f"{branch}.txt": str(hours)},
+        message=f"{branch} {hours}",
+        branch=branch,
+        parents=parents,
+        author_date=at(hours),
+    )
+
+
+def test_four_release_lines_need_at_most_eight_requests(shop: EnrichedShop) -> None:
+    for number, branch in enumerate(("one", "two", "three", "four"), 2):
+        shop.deploy(number, commit_on(shop, branch, number), at(number + 0.5))
+    sha = commit_on(shop, "one", 8)
+    shop.github.requests.clear()
+    ran = shop.deploy(9, sha, at(9))
+    assert recorded_deployment(ran)["changes"] == [f"commit:{sha}"]
+    assert recorded_deployment(ran)["descends_from"] == ["github:deployment:2"]
+    assert len(shop.github.requests) <= 8
+
+
+def test_a_deployment_that_arrives_late_corrects_the_one_after_it(shop: EnrichedShop) -> None:
+    late, last = commit_on(shop, "main", 2), commit_on(shop, "main", 4)
+    shop.deploy(3, last, at(6))
+    ran = shop.deploy(2, late, at(3))
+    deployments = {fact["id"]: fact for fact in ran.facts if fact["kind"] == "deployment"}
+    assert deployments["github:deployment:2"]["changes"] == [f"commit:{late}"]
+    corrected = deployments["github:deployment:3"]
+    assert (corrected["changes"], corrected["commit_count"]) == ([f"commit:{last}"], 1)
+
+
+def test_a_deployment_before_the_first_known_one_makes_its_changes_known(shop: EnrichedShop) -> None:
+    sha = commit_on(shop, "main", -20)
+    shop.deploy(2, sha, at(-10))
+    ran = shop.deploy(3, shop.first, at(-12))
+    deployments = {fact["id"]: fact for fact in ran.facts if fact["kind"] == "deployment"}
+    assert deployments["github:deployment:2"]["changes"] == [f"commit:{sha}"]
+
+
+def test_the_next_deployment_makes_up_for_a_comparison_that_failed(shop: EnrichedShop) -> None:
+    missed, last = commit_on(shop, "main", 2), commit_on(shop, "main", 4)
+    shop.github.fail(unavailable(502), to="GET /repos/acme/shop/compare/*", times=None)
+    shop.deploy(2, missed, at(3))
+    shop.github.heal()
+    ran = shop.deploy(3, last, at(6))
+    deployments = {fact["id"]: fact for fact in ran.facts if fact["kind"] == "deployment"}
+    assert deployments["github:deployment:2"]["changes"] == [f"commit:{missed}"]
+    assert deployments["github:deployment:3"]["changes"] == [f"commit:{last}"]
+
+
+def test_a_deployment_that_was_not_compared_with_all_says_so(shop: EnrichedShop) -> None:
+    shop.deploy(2, commit_on(shop, "two", 2), at(3))
+    shop.deploy(3, "e" * 40, at(4))
+    ran = shop.deploy(4, commit_on(shop, "two", 5), at(6))
+    assert "v1.4.0 was not compared with 1 earlier deployment (v1.3.0)" in ran.log
+    assert "GitHub did not say" not in ran.log

@@ -53,6 +53,7 @@ class Enricher:
     policy: Policy
     note: Callable[[Outcome], None]
     _answers: dict[tuple[str, str], tuple[Fact, ...]] = field(default_factory=dict)
+    _uncompared_ids: set[str] = field(default_factory=set)
 
     def __call__(self, facts: tuple[Fact, ...], contents: LedgerContents) -> tuple[Fact, ...]:
         """Return the facts with what GitHub adds, as observations newer than those in the ledger."""
@@ -96,6 +97,7 @@ class Enricher:
     def _compare(self, deployment: Deployment, earlier: EarlierSuccesses) -> tuple[Fact, ...]:
         compared = self.source.deployment_with_changes(deployment, earlier)
         if compared.uncompared:
+            self._uncompared_ids |= {each.id for each in compared.uncompared}
             self.note(Outcome("changes", "skipped", uncompared_note(deployment, compared.uncompared)))
         return compared.facts
 
@@ -106,6 +108,8 @@ class Enricher:
         """
         facts = [*(fact for fact in contents.facts if fact.id != deployment.id), deployment]
         for other in _successes_to_compare_again(deployment, contents):
+            if other.id in self._uncompared_ids:
+                continue
             for answer in self._compared(replace(other, changes=None), facts):
                 yield self._newer(answer, contents.fact_by_id(answer.id))
 

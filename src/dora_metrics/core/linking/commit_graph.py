@@ -156,15 +156,19 @@ class _ScopeWalk:
     def _delivered(self, deployment: Deployment, sha: str) -> DeliveredCommits | UnknownReach:
         commits, is_complete = self.graph.visit_from(sha, self.visited)
         ancestors = self._ancestors(commits)
-        if commits or not self.tips:
+        blocking = self._blocking(commits)
+        brings_commits = deployment.commit_count != 0 if blocking else bool(commits)
+        if brings_commits or not self.tips:
             self._add_tip(deployment, ancestors)
-        others = (tip for tip in self.tips if self.graph.commit(str(tip.sha)) is None)
-        times = [commit.committed_at for commit in commits]
-        blocking = tuple(tip for tip in others if may_reach(tip, times))
         if blocking:
             return UnknownReach(deployment, blocking)
         ancestor_ids = tuple(sorted(ancestor.id for ancestor in ancestors))
         return DeliveredCommits(deployment, commits, self.previous, ancestor_ids, is_complete)
+
+    def _blocking(self, commits: Sequence[LandedCommit]) -> tuple[Deployment, ...]:
+        """Return the tips that are not in the graph and may reach some of the commits."""
+        times = [commit.committed_at for commit in commits]
+        return tuple(tip for tip in self.tips if self.graph.commit(str(tip.sha)) is None and may_reach(tip, times))
 
     def _add_tip(self, deployment: Deployment, ancestors: Collection[Deployment]) -> None:
         """Put a deployment in the place of the tips that it descends from, by the graph or as recorded."""
