@@ -10,9 +10,17 @@ from typing import NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from dora_metrics.core.facts.model import CHOICES, EPOCH, RECORD_VERSION, TIME_FIELDS, Fact, FactRecord, UnknownRecord
+from dora_metrics.core.facts.model import (
+    CHOICES,
+    EPOCH,
+    RECORD_VERSION,
+    TIME_FIELDS,
+    FactRecord,
+    StoredFact,
+    UnknownRecord,
+)
 
-_fact_decoder = msgspec.json.Decoder(Fact)
+_fact_decoder = msgspec.json.Decoder(StoredFact)
 _object_decoder = msgspec.json.Decoder(dict[str, object])
 _time_getters = {kind: attrgetter(*names) for kind, names in TIME_FIELDS.items()}
 _ALL_TIME_FIELDS = frozenset(name for names in TIME_FIELDS.values() for name in names)
@@ -38,7 +46,7 @@ def canonical_json(value: object) -> bytes:
     return msgspec.json.encode(value, order="sorted")
 
 
-def encode_fact(fact: Fact) -> bytes:
+def encode_fact(fact: StoredFact) -> bytes:
     """Encode a fact as one line, without its newline. Times are in UTC with `Z`."""
     return canonical_json(fact)
 
@@ -123,7 +131,7 @@ def _decode_each(lines: Iterable[tuple[int, bytes]]) -> tuple[list[FactRecord], 
     return records, bad_lines
 
 
-def _with_times_in_utc(fact: Fact) -> Fact:
+def _with_times_in_utc(fact: StoredFact) -> StoredFact:
     """Convert a fact's times to UTC, so that dates and comparisons use one time zone."""
     times = _time_getters[type(fact)](fact)
     for time in times:
