@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import msgspec
 from msgspec.structs import replace
@@ -16,6 +16,7 @@ from dora_metrics.core.facts.model import (
     RECORD_VERSION,
     TIME_FIELDS,
     FactRecord,
+    Repository,
     StoredFact,
     UnknownRecord,
 )
@@ -133,6 +134,9 @@ def _decode_each(lines: Iterable[tuple[int, bytes]]) -> tuple[list[FactRecord], 
 
 def _with_times_in_utc(fact: StoredFact) -> StoredFact:
     """Convert a fact's times to UTC, so that dates and comparisons use one time zone."""
+    if isinstance(fact, Repository):
+        seen_at = tuple(time.astimezone(UTC) for time in fact.seen_at)
+        return replace(fact, observed_at=fact.observed_at.astimezone(UTC), seen_at=seen_at)
     times = _time_getters[type(fact)](fact)
     for time in times:
         if time is not None and time.tzinfo is not UTC:
@@ -166,7 +170,7 @@ def _decode_unknown(line: bytes, error: Exception) -> UnknownRecord:
 
 
 def _fact_kinds() -> tuple[str, ...]:
-    return tuple(str(kind.__struct_config__.tag) for kind in TIME_FIELDS)
+    return tuple(str(kind.__struct_config__.tag) for kind in get_args(StoredFact))
 
 
 def _time_or_epoch(value: object) -> datetime:

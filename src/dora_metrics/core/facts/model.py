@@ -151,7 +151,7 @@ class Repository(_FactBase, frozen=True, kw_only=True, gc=False, tag="repository
     @property
     def defining_time(self) -> datetime:
         """The time that decides in which month the record is stored: when the repository was first seen."""
-        return min(self.seen_at, default=self.observed_at).astimezone(UTC)
+        return min(self.seen_at, default=self.observed_at)
 
 
 class UnknownRecord(Struct, frozen=True, gc=False):
@@ -175,13 +175,12 @@ StoredFact = Fact | Repository
 
 FactRecord = StoredFact | UnknownRecord
 
-TIME_FIELDS: dict[type[StoredFact], tuple[str, ...]] = {
+TIME_FIELDS: dict[type[Fact], tuple[str, ...]] = {
     Deployment: ("observed_at", "finished_at", "started_at"),
     Change: ("observed_at", "first_commit_at", "opened_at", "first_review_at", "merged_at"),
     Incident: ("observed_at", "detected_at", "resolved_at"),
     Vulnerability: ("observed_at", "detected_at", "introduced_at", "fixed_at", "dismissed_at"),
-    Repository: ("observed_at",),
 }
-"""Names of the timestamp fields of each kind."""
+"""Names of the timestamp fields of each kind that numbers are computed from."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

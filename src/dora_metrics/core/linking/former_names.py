@@ -128,10 +128,12 @@ class RepositoryNames:
         return self._reference(fact_id, None)
 
     def resolve(self, record: FactRecord) -> FactRecord:
-        """Return a fact with present names, in its id and in what it refers to. Other records stay as they are."""
-        if isinstance(record, Repository | UnknownRecord) or self._is_settled(record.repository):
-            return record
-        return _replaced(record, self._resolved_fields(record))
+        """Return a record with present names; one that is no fact that numbers are computed from as it is."""
+        return record if isinstance(record, Repository | UnknownRecord) else self.resolve_fact(record)
+
+    def resolve_fact(self, fact: Fact) -> Fact:
+        """Return a fact with present names, in its id and in what it refers to."""
+        return fact if self._is_settled(fact.repository) else _replaced(fact, self._resolved_fields(fact))
 
     def _is_settled(self, name: str) -> bool:
         """Return whether facts with this name refer to nothing under another name."""
