@@ -139,6 +139,7 @@ class Recorder:
             SettingsError: if the window is not valid at `now`.
         """
         view = self._open(request)
+        view = view.knowing(request.identify(view.contents.recorded_names))
         step = replace(request, claim=_claim_nothing, publish=_publish_nothing)
         for _ in request.read_in_steps(view.contents):
             self._compare_and_swap(step)

@@ -81,9 +81,11 @@ class Sync:
     _is_complete: bool = False
 
     def identify(self, names: RepositoryNames) -> tuple[Repository, ...]:
-        """Return what GitHub said about the names of the repositories that were read, if it is new."""
-        records = (self._observed_repository(names, gathered) for gathered in self._gathered)
-        return tuple(record for record in records if record)
+        """Return what is new about the names of the repositories that were read, and of this run's before that."""
+        numbers = {gathered.number for gathered in self._gathered}
+        own = GatheredHistory(self.run.repository, self.run.repository, self.run.repository_number)
+        seen = [*self._gathered, *([] if own.number in numbers else [own])]
+        return tuple(record for gathered in seen if (record := self._observed_repository(names, gathered)))
 
     def _observed_repository(self, names: RepositoryNames, gathered: GatheredHistory) -> Repository | None:
         if gathered.number is None:

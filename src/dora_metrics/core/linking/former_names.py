@@ -210,14 +210,12 @@ def observed_repository(
     recorded = names.repositories.get(ids.repository(number))
     observed = _first_seen(number, name, now)
     if former_name and former_name.casefold() != name.casefold():
-        former = _first_seen(number, former_name, now)
-        observed = unite(replace(former, observed_at=now - _MICROSECOND), observed)
+        observed = _with_present_name(unite(observed, _first_seen(number, former_name, now)), name)
     if recorded is None:
         return observed
-    united = unite(recorded, observed)
     is_overtaken = now < _since(recorded, recorded.names[-1])
-    if is_overtaken or recorded.names[-1] == name:
-        united = _with_present_name(united, recorded.names[-1])
+    present_name = recorded.names[-1] if is_overtaken else name
+    united = _with_present_name(unite(recorded, observed), present_name)
     if united.names == recorded.names:
         return None
     return replace(united, observed_at=max(now, recorded.observed_at + _MICROSECOND))
