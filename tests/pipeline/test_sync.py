@@ -183,6 +183,29 @@ def test_the_command_takes_the_repository_in_any_case(sync_shop: SyncShop) -> No
     assert [scope["repository"] for scope in metrics["scopes"]] == ["acme/shop"]
 
 
+def test_the_command_takes_the_former_name_of_a_repository(sync_shop: SyncShop) -> None:
+    environment = {
+        "GITHUB_TOKEN": sync_shop.github.token,
+        "GITHUB_API_URL": sync_shop.github.api_url,
+        "GITHUB_WORKSPACE": str(sync_shop.folder),
+    }
+
+    def sync() -> str:
+        out = StringIO()
+        runtime = Runtime(environment, BytesIO(), out, out, NOW, lambda _: None)
+        arguments = ["sync", "--repository", "acme/shop", "--ledger", "dir:ledger", "--window", "90d"]
+        assert cli.run(arguments, runtime) == 0
+        return out.getvalue()
+
+    sync()
+    sync_shop.github.state.rename("acme/shop", "acme/store")
+    renamed = sync()
+    assert "acme/shop is acme/store now" in renamed
+    assert "6 deployments" in renamed
+    metrics = json.loads((sync_shop.folder / "ledger" / "metrics.json").read_bytes())
+    assert [scope["repository"] for scope in metrics["scopes"]] == ["acme/store"]
+
+
 def test_the_past_of_a_monorepo_is_told_apart_by_paths(sync_shop: SyncShop) -> None:
     sync_shop.repository.commit({".github/dora.yml": "services: {web: 'web/**'}"}, message="Configure")
     for number, path in enumerate(("web/a", "api/a", "web/b", "api/b")):

@@ -109,7 +109,8 @@ def plan_run(gathered: Gathered, evaluation: Evaluation, settings: Settings, now
         SettingsError: if the window is not valid at `now`.
     """
     view, merge, snapshot = gathered.view, gathered.merge, gathered.view.snapshot
-    notes, names = _alert_notes(gathered, settings), merge.after.names
+    names = merge.after.names
+    notes = [*names.notes, *_alert_notes(gathered, settings)]
     results = results_of(evaluation, settings, _after(now, gathered.facts), notes, names)
     state = LedgerState(merge.after.facts, evaluation, settings.policy)
     checkpoint = view.restored_checkpoint(merge.after, settings.policy)

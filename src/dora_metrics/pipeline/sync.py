@@ -102,10 +102,12 @@ class Sync:
             key = contents.names.stable_name(gathered.name)
             own_cursors = _merged_cursors(cursors.get(key, {}), gathered)
             cursors[key] = own_cursors
-            observed |= _by_id(changed_facts(recorded, gathered.facts.values()))
+            facts = (contents.names.observed_now(fact) for fact in gathered.facts.values())
+            observed |= _by_id(changed_facts(recorded, facts))
             notes += gathered.notes
             if self._is_complete:
-                observed |= _by_id(self._link(gathered, own_cursors, recorded | observed, notes))
+                name = contents.names.present_name(gathered.name)
+                observed |= _by_id(self._link(gathered, name, own_cursors, recorded | observed, notes))
         title = _title(observed.values(), [gathered.name for gathered in self._gathered])
         files = {CURSORS_FILE: encode_cursors(cursors)}
         return Observation(tuple(observed.values()), title, tuple(notes), files)
@@ -199,14 +201,18 @@ class Sync:
         self.note(Outcome("sync", "failed", detail))
 
     def _link(
-        self, gathered: GatheredHistory, cursors: dict[str, Cursor], recorded: Mapping[str, Fact], notes: list[str]
+        self,
+        gathered: GatheredHistory,
+        repository: str,
+        cursors: dict[str, Cursor],
+        recorded: Mapping[str, Fact],
+        notes: list[str],
     ) -> Iterable[Fact]:
         """Complete deployments with their changes: from the history of commits, otherwise by comparing commits.
 
-        Adds to the cursors and notes of the repository.
+        `repository` is the name that its recorded facts have. Adds to the cursors and notes of the repository.
         """
-        names = {gathered.name, *(fact.repository for fact in gathered.facts.values())}
-        own_facts = [fact for fact in recorded.values() if fact.repository in names]
+        own_facts = [fact for fact in recorded.values() if fact.repository == repository]
         linked = resolve_changes(own_facts, gathered.graph, self.settings.policy)
         completed = _by_id(changed_facts(recorded, linked.facts))
         if linked.cursor:

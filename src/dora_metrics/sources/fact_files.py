@@ -57,7 +57,7 @@ def read(location: str, stdin: BinaryIO) -> SourceFacts:
         newest.resolve_ties((names.resolve(record), line) for record, line in pairs)
     records = list(newest.records.values())
     facts = [record for record in records if not isinstance(record, Repository | UnknownRecord)]
-    return SourceFacts(facts, _notes(records))
+    return SourceFacts(facts, (*names.notes, *_notes(records)), names=names)
 
 
 def _repository_names(records: Iterable[FactRecord]) -> set[str]:

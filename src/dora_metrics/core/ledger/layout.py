@@ -266,7 +266,7 @@ def plan_merge(contents: LedgerContents, observed: Iterable[StoredFact]) -> Merg
 
 
 def _with_present_names(fact: StoredFact, names: RepositoryNames) -> StoredFact:
-    return fact if isinstance(fact, Repository) else names.resolve_fact(names.observed_now(fact))
+    return fact if isinstance(fact, Repository) else names.observed_now(fact)
 
 
 def _put_if_newer(lines_by_id: dict[str, LedgerLine], line: LedgerLine) -> bool:

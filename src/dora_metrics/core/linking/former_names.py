@@ -181,15 +181,25 @@ class RepositoryNames:
         return self.present_name_of(seen[-1] if seen else holders[0])
 
     def observed_now(self, fact: Fact) -> Fact:
-        """Return a fact that this run observed under a present name, so that it counts for the present holder.
+        """Return a fact that this run has observed, with present names.
 
         If another repository had the name before, `observed_at` decides whose fact it is. It is raised to the time when
         the name had changed hands, since the run observed the fact after that.
         """
         holder = self.holder(fact.repository)
-        if holder is None or len(self._holders[fact.repository.casefold()]) == 1:
-            return fact
-        return replace(fact, observed_at=max(fact.observed_at, _since(holder, fact.repository)))
+        if holder and len(self._holders[fact.repository.casefold()]) > 1:
+            fact = replace(fact, observed_at=max(fact.observed_at, _since(holder, fact.repository)))
+        return self.resolve_fact(fact)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What readers must know: which repositories have lost their name, and have no known one."""
+        return tuple(
+            f"{repository.names[-1]} is the name of another repository now. The one that had it before is shown as "
+            f"{self.present_name_of(repository)} until its new name is known."
+            for repository in self.repositories.values()
+            if self.present_name_of(repository) != repository.names[-1]
+        )
 
 
 NO_NAMES = RepositoryNames()
