@@ -90,8 +90,8 @@ class RunContext:
     def run_under_present_name(self, names: RepositoryNames) -> Run:
         """Return the run with the name by which the ledger knows its repository; by its number, if that is known."""
         number = self.run.repository_number
-        known = None if number is None else names.repositories.get(ids.repository(number))
-        name = names.present_name_of(known) if known else names.present_name(self.run.repository)
+        repository = None if number is None else names.repositories.get(ids.repository(number))
+        name = names.present_name_of(repository) if repository else names.present_name(self.run.repository)
         return replace(self.run, repository=name)
 
     def use_recorded_name(self, names: RepositoryNames, recorded: Iterable[str]) -> None:

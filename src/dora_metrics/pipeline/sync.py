@@ -84,8 +84,9 @@ class Sync:
         """Return what is new about the names of the repositories that were read, and of this run's before that."""
         numbers = {gathered.number for gathered in self._gathered}
         own = GatheredHistory(self.run.repository, self.run.repository, self.run.repository_number)
-        seen = [*self._gathered, *([] if own.number in numbers else [own])]
-        return tuple(record for gathered in seen if (record := self._observed_repository(names, gathered)))
+        gathered_and_own = [*self._gathered, *([] if own.number in numbers else [own])]
+        records = (self._observed_repository(names, gathered) for gathered in gathered_and_own)
+        return tuple(record for record in records if record)
 
     def _observed_repository(self, names: RepositoryNames, gathered: GatheredHistory) -> Repository | None:
         if gathered.number is None:
@@ -174,7 +175,7 @@ class Sync:
         observed = self._observed_repository(contents.names, gathered)
         names = contents.names.including((observed,) if observed else ())
         cursors = decode_cursors(contents.files.get(CURSORS_FILE, b"")).get(names.stable_name(gathered.name), {})
-        facts = [names.resolve_fact(fact) for fact in contents.facts]
+        facts = [names.resolve_fact(fact) for fact in contents.facts] if observed else contents.facts
         return HistoryRequest(
             replace(self.run, repository=gathered.requested_name),
             self.settings,

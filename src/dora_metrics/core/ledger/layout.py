@@ -213,34 +213,45 @@ def parse_ledger(
         recorded: names of repositories in the checkpoint.
         learned: names of repositories that the ledger does not hold yet.
     """
-    ids_by_month: dict[str, set[str]] = defaultdict(set)
-    quarantined: list[QuarantinedLine] = []
-    lines_by_month: list[tuple[str, list[LedgerLine]]] = []
-    for path in sorted(path for path in files if path.startswith(FACTS_FOLDER)):
-        pairs, bad_lines = decode_with_lines(files[path])
-        quarantined += [QuarantinedLine(path, bad_line) for bad_line in bad_lines]
-        lines_by_month.append((month_of_path(path), [LedgerLine(record, line) for record, line in pairs]))
-    all_records = (line.record for _, lines in lines_by_month for line in lines)
-    recorded_names = RepositoryNames.of(all_records).including(recorded)
+    lines_by_path, quarantined = _decode_files(files)
+    recorded_names = RepositoryNames.of(line.record for lines in lines_by_path.values() for line in lines)
+    recorded_names = recorded_names.including(recorded)
     names = recorded_names.including(learned)
+    ids_by_month: dict[str, set[str]] = defaultdict(set)
     lines_by_id: dict[str, LedgerLine] = {}
-    for month, lines in lines_by_month:
-        for line in lines:
-            resolved = line._replace(record=names.resolve(line.record))
-            ids_by_month[month].add(resolved.record.id)
-            _put_if_newer(lines_by_id, resolved)
+    for path, lines in lines_by_path.items():
+        resolved = [_line_with_present_names(line, names) for line in lines]
+        ids_by_month[month_of_path(path)].update(line.record.id for line in resolved)
+        for line in resolved:
+            _put_if_newer(lines_by_id, line)
     for fact in retained_facts:  # its month may also have been read, from a file of another name
         lines_by_id.setdefault(fact.id, LedgerLine(fact, encode_fact(fact)))
     return LedgerContents(
         files=files,
         lines_by_id=lines_by_id,
         ids_by_month=ids_by_month,
-        quarantined=tuple(quarantined),
+        quarantined=quarantined,
         checkpointed_before=month_of_time(until) if until else "",
         retained_ids=frozenset(fact.id for fact in retained_facts),
         names=names,
         recorded_names=recorded_names,
     )
+
+
+def _line_with_present_names(line: LedgerLine, names: RepositoryNames) -> LedgerLine:
+    record = names.resolve(line.record)
+    return line if record is line.record else LedgerLine(record, line.json)
+
+
+def _decode_files(files: Mapping[str, bytes]) -> tuple[dict[str, list[LedgerLine]], tuple[QuarantinedLine, ...]]:
+    """Return the lines of each facts file as they were written, and those that are not facts."""
+    lines_by_path: dict[str, list[LedgerLine]] = {}
+    quarantined: list[QuarantinedLine] = []
+    for path in sorted(path for path in files if path.startswith(FACTS_FOLDER)):
+        pairs, bad_lines = decode_with_lines(files[path])
+        lines_by_path[path] = [LedgerLine(record, line) for record, line in pairs]
+        quarantined += [QuarantinedLine(path, bad_line) for bad_line in bad_lines]
+    return lines_by_path, tuple(quarantined)
 
 
 def plan_merge(contents: LedgerContents, observed: Iterable[StoredFact]) -> MergePlan:

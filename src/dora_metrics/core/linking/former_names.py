@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from msgspec.structs import replace
 
@@ -47,21 +48,23 @@ class RepositoryNames:
     """
 
     repositories: Mapping[str, Repository] = field(default_factory=dict)
-    _holders: Mapping[str, Sequence[Repository]] = field(init=False, repr=False, compare=False)
-    """By name in lower case: the repositories that have or had it, in the order in which they were first seen so."""
-    _has_former_names: bool = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _holders(self) -> Mapping[str, Sequence[Repository]]:
+        """By name in lower case: the repositories that have or had it, in the order in which they were first seen so."""
         holders: defaultdict[str, list[Repository]] = defaultdict(list)
         for repository in self.repositories.values():
             for name in repository.names:
                 holders[name.casefold()].append(repository)
         for name, repositories in holders.items():
             repositories.sort(key=lambda repository: (_since(repository, name), repository.id))
-        object.__setattr__(self, "_holders", dict(holders))
-        has_former_names = sum(len(each.names) for each in self.repositories.values()) > len(self.repositories)
-        was_taken = any(len(each) > 1 for each in holders.values())
-        object.__setattr__(self, "_has_former_names", has_former_names or was_taken)
+        return dict(holders)
+
+    @cached_property
+    def _has_former_names(self) -> bool:
+        """Whether any repository had another name, or a name had another repository."""
+        was_renamed = any(len(repository.names) > 1 for repository in self.repositories.values())
+        return was_renamed or any(len(holders) > 1 for holders in self._holders.values())
 
     @classmethod
     def of(cls, records: Iterable[FactRecord]) -> "RepositoryNames":
@@ -177,8 +180,8 @@ class RepositoryNames:
         holders = self._holders.get(name.casefold(), ())
         if at is None or len(holders) < 2:  # noqa: PLR2004 - a single holder has had it all the time
             return self.present_name(name)
-        seen = [holder for holder in holders if _since(holder, name) <= at]
-        return self.present_name_of(seen[-1] if seen else holders[0])
+        holders_until_then = [holder for holder in holders if _since(holder, name) <= at]
+        return self.present_name_of(holders_until_then[-1] if holders_until_then else holders[0])
 
     def observed_now(self, fact: Fact) -> Fact:
         """Return a fact that this run has observed, with present names.
