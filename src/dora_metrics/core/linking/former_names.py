@@ -51,7 +51,7 @@ class RepositoryNames:
 
     @cached_property
     def _holders(self) -> Mapping[str, Sequence[Repository]]:
-        """By name in lower case: the repositories that have or had it, in the order in which they were first seen so."""
+        """By name in lower case: the repositories that have or had it, in the order in which they got it."""
         holders: defaultdict[str, list[Repository]] = defaultdict(list)
         for repository in self.repositories.values():
             for name in repository.names:
