@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.facts.model import StoredFact
 from dora_metrics.core.reports.site.feeds import Badge, WeeklyHistory
 from dora_metrics.core.schema import Document
 from dora_metrics.settings.model import NOT_YET_SUPPORTED, Settings, default_text
@@ -15,7 +15,7 @@ from dora_metrics.settings.model import NOT_YET_SUPPORTED, Settings, default_tex
 def schemas() -> dict[str, str]:
     """Return the text of every schema file, by file name."""
     schema_by_file = {
-        "facts.schema.json": _with_title("One line of a facts file", msgspec.json.schema(Fact)),
+        "facts.schema.json": _with_title("One line of a facts file", msgspec.json.schema(StoredFact)),
         "metrics.schema.json": _with_title("The answer of compute, and metrics.json", msgspec.json.schema(Document)),
         "history.schema.json": _with_title("history.json", msgspec.json.schema(WeeklyHistory)),
         "badge.schema.json": _with_title("A file in badges/", msgspec.json.schema(Badge)),

@@ -12,6 +12,7 @@ import pytest
 
 from dora_metrics.cli import run
 from dora_metrics.core.facts.jsonl import encode_fact
+from dora_metrics.core.facts.model import Repository
 from dora_metrics.runtime import Runtime
 from support.facts import at, change, deployment, incident
 from support.paths import ROOT
@@ -312,6 +313,19 @@ def test_explain_says_why_and_works_with_the_other_options(compute: Compute) -> 
     off = compute("--explain", "#1", "--failure-rules", "explicit", facts=facts)
     assert "blamed on nobody" in off.out
     assert "the rule `incident` is switched off" in off.out
+
+
+def test_a_fact_of_a_renamed_repository_is_explained_by_its_former_id(compute: Compute) -> None:
+    names = Repository(
+        id="github:repository:1",
+        repository="acme/store",
+        observed_at=at("03-07"),
+        names=("acme/shop", "acme/store"),
+    )
+    facts = facts_file(deployment(1), deployment(2, "03-06", changes=[1]), change(1), names)
+    ran = compute("--explain", "github:pull:acme/shop#1", facts=facts)
+    assert (ran.code, ran.err) == (0, "")
+    assert "github:pull:acme/store#1" in ran.out
 
 
 def test_what_is_not_known_cannot_be_explained_and_names_what_is_near(compute: Compute) -> None:

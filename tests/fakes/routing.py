@@ -164,14 +164,38 @@ def route(method: str, pattern: str) -> Callable[[Handler], Handler]:
     return register
 
 
+def _path_by_name(call: Call) -> str:
+    """The path of a request, with the name of a repository that it has by number."""
+    match = re.fullmatch(r"/repositories/(\d+)(/.*)?", call.request.path)
+    if match is None:
+        return call.request.path
+    repository = call.state.nodes.get(f"R_{match[1]}")
+    if not isinstance(repository, Repository):
+        raise HttpError(404, "Not Found")
+    return f"/repos/{repository.name_with_owner}{match[2] or ''}"
+
+
+def _redirect(call: Call, repository: Repository) -> Answer:
+    """The answer to a request with a former name: the same path by the repository's number."""
+    rest = re.sub(r"^/repos/[^/]+/[^/]+", "", urlsplit(call.request.target).path.removeprefix(call.request.prefix))
+    query = urlsplit(call.request.target).query
+    location = f"{call.base}/repositories/{repository.database_id}{rest}" + (f"?{query}" if query else "")
+    status = 301 if call.request.method == "GET" else 307
+    return Answer(status, {"message": "Moved Permanently", "url": location}, {"Location": location})
+
+
 def dispatch(call: Call) -> Answer:
     """Find and call the handler. A path without one is a gap in the fake and raises an error."""
+    path = _path_by_name(call)
     for method, pattern, handler in _ROUTES:
-        match = pattern.fullmatch(call.request.path)
+        match = pattern.fullmatch(path)
         if match and method == call.request.method:
             parts = match.groupdict()
-            repository = call.state.find_repository(f"{parts.pop('owner')}/{parts.pop('repo')}", call.token)
+            name = f"{parts.pop('owner')}/{parts.pop('repo')}"
+            repository = call.state.find_repository(name, call.token)
             if repository is None:
                 raise HttpError(404, "Not Found")
+            if repository.name_with_owner.lower() != name.lower():
+                return _redirect(call, repository)
             return handler(call, repository, **parts)
     raise NotImplementedError(f"the fake GitHub does not know {call.request.method} {call.request.path}")

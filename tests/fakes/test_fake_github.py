@@ -40,6 +40,18 @@ def test_the_addresses_of_github_com_work_as_well(github: FakeGitHub, shop: Repo
         assert client.requester.graphql_query(HEAD_QUERY, {})[1]["data"]["repository"]["id"] == shop.id
 
 
+def test_a_former_name_is_redirected_until_another_repository_takes_it(
+    github: FakeGitHub, client: Github, shop: Repository
+) -> None:
+    github.state.rename("acme/shop", "umbrella/store")
+    assert client.get_repo("acme/shop").full_name == "umbrella/store"
+    assert client.requester.graphql_query(HEAD_QUERY, {})[1]["data"]["repository"]["id"] == shop.id
+    assert [request.status for request in github.requests] == [301, 200, 200]
+    successor = github.repository("acme/shop")
+    assert client.get_repo("acme/shop").id == successor.database_id
+    assert client.get_repo("umbrella/store").id == shop.database_id
+
+
 def test_what_it_writes_is_a_sound_git_repository(github: FakeGitHub, shop: Repository) -> None:
     shop.commit({"deep/er/file.txt": "1", "deep.txt": "2"})
     shop.commit({"deep/er/file.txt": None, "README.md": b"\x00\xff"})

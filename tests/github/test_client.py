@@ -79,11 +79,41 @@ def test_a_write_that_may_have_been_done_is_never_sent_twice(github: FakeGitHub,
     assert len(github.requests) == one.request_count == 2
 
 
-@pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_a_redirect_is_not_followed_but_told(github: FakeGitHub, status: int) -> None:
-    github.fail(
-        custom_answer(status, {"message": "Moved"}, {"Location": f"{github.api_url}/repositories/1"}), times=None
-    )
+def test_a_request_with_the_former_name_of_a_repository_is_sent_on(github: FakeGitHub) -> None:
+    repository = github.state.repositories["acme/shop"]
+    repository.commit({"a.txt": "1"})
+    github.state.rename("acme/shop", "acme/store")
+    one = client(github)
+    assert one.get("/repos/acme/shop", {})["full_name"] == "acme/store"
+    page, _ = one.get_page("/repos/acme/shop/deployments", {"per_page": 1})
+    assert page == []
+    assert one.post("/repos/acme/shop/issues", {"title": "Slow"})["number"] == 1
+    assert [request.status for request in github.requests] == [301, 200, 301, 200, 307, 201]
+    assert one.request_count == len(github.requests)
+
+
+def test_a_redirect_after_a_redirect_is_not_followed(github: FakeGitHub) -> None:
+    github.fail(custom_answer(301, {}, {"Location": f"{github.api_url}/repositories/1"}), times=None)
+    one = client(github)
+    with pytest.raises(GitHubError, match="renamed"):
+        one.get(COMPARE, {})
+    assert len(github.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "location"),
+    [
+        (301, "{api}/user"),
+        (301, "{api}/repositories/../user"),
+        (301, "{api}/repositories/1x"),
+        (301, "https://evil.example/repositories/1"),
+        (302, "{api}/repositories/1"),
+        (307, ""),
+    ],
+)
+def test_no_other_redirect_is_followed(github: FakeGitHub, status: int, location: str) -> None:
+    target = location.format(api=github.api_url)
+    github.fail(custom_answer(status, {"message": "Moved"}, {"Location": target}), times=None)
     one = client(github)
     with pytest.raises(GitHubError, match="renamed"):
         one.get(COMPARE, {})

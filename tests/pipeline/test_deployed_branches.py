@@ -11,7 +11,7 @@ from support.github_history import NOW, at
 
 SOURCES: list[tuple[Source, str]] = [
     (source, setting) for source in ("deployments", "releases", "workflow-runs") for setting in (source, "auto")
-]  # type: ignore[misc]
+]
 LEDGERS = ("events", "events, then a sync", "a sync")
 
 

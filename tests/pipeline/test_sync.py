@@ -130,7 +130,7 @@ def test_without_a_token_the_ledger_is_computed_again_and_that_is_said(sync_shop
 def test_a_folder_takes_the_past_as_well(sync_shop: SyncShop) -> None:
     sync_shop.run(ledger="dir:ledger")
     texts = [path.read_text("utf-8") for path in (sync_shop.folder / "ledger" / "facts").rglob("*.jsonl")]
-    assert sum(text.count("\n") for text in texts) == 12
+    assert sum('"kind":"repository"' not in line for text in texts for line in text.splitlines()) == 12
 
 
 def test_no_ledger_shows_the_past_and_keeps_nothing(sync_shop: SyncShop) -> None:
@@ -181,6 +181,29 @@ def test_the_command_takes_the_repository_in_any_case(sync_shop: SyncShop) -> No
         assert "No production deployment is known" not in out.getvalue()
     metrics = json.loads((sync_shop.folder / "ledger" / "metrics.json").read_bytes())
     assert [scope["repository"] for scope in metrics["scopes"]] == ["acme/shop"]
+
+
+def test_the_command_takes_the_former_name_of_a_repository(sync_shop: SyncShop) -> None:
+    environment = {
+        "GITHUB_TOKEN": sync_shop.github.token,
+        "GITHUB_API_URL": sync_shop.github.api_url,
+        "GITHUB_WORKSPACE": str(sync_shop.folder),
+    }
+
+    def sync() -> str:
+        out = StringIO()
+        runtime = Runtime(environment, BytesIO(), out, out, NOW, lambda _: None)
+        arguments = ["sync", "--repository", "acme/shop", "--ledger", "dir:ledger", "--window", "90d"]
+        assert cli.run(arguments, runtime) == 0
+        return out.getvalue()
+
+    sync()
+    sync_shop.github.state.rename("acme/shop", "acme/store")
+    renamed = sync()
+    assert "acme/shop is acme/store now" in renamed
+    assert "6 deployments" in renamed
+    metrics = json.loads((sync_shop.folder / "ledger" / "metrics.json").read_bytes())
+    assert [scope["repository"] for scope in metrics["scopes"]] == ["acme/store"]
 
 
 def test_the_past_of_a_monorepo_is_told_apart_by_paths(sync_shop: SyncShop) -> None:

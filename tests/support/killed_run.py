@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dora_metrics.core.facts.jsonl import decode_line
-from dora_metrics.core.facts.model import UnknownRecord
+from dora_metrics.core.facts.model import Repository, UnknownRecord
 from support.ledger_runs import record_facts_at
 
 ENDPOINT = "http://127.0.0.1:1"
@@ -34,7 +34,7 @@ def kill_before_change(change: int) -> None:
 
 def main(root: str, now: str, fact: str, change: str) -> None:
     decoded = decode_line(fact.encode())
-    assert not isinstance(decoded, UnknownRecord)
+    assert not isinstance(decoded, Repository | UnknownRecord)
     kill_before_change(int(change))
     record_facts_at(Path(root), datetime.fromisoformat(now), decoded, endpoint_url=ENDPOINT)
 

@@ -2,11 +2,13 @@
 
 import sys
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from dora_metrics.core.facts.model import Deployment, Fact
+from dora_metrics.core.facts.model import Deployment, Fact, Repository
+from dora_metrics.core.linking.former_names import RepositoryNames, observed_repository
 from dora_metrics.github.events.observe import Observation, Run
 from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.pipeline.record import Recorder, RecordRequest
@@ -22,12 +24,22 @@ def record_facts(
     *facts: Fact,
     run: Run = RUN,
     settings: Settings | None = None,
+    names: Sequence[str] = (),
     **inputs: Any,  # noqa: ANN401 - inputs of the action
 ) -> RunResult:
-    """Record these facts in one run, up to the point where sinks are called; `inputs` make settings."""
+    """Record these facts in one run, up to the point where sinks are called; `inputs` make settings.
+
+    `names` are the present names of repositories 1, 2 and so on, as far as the run sees them.
+    """
     resolved = settings or Settings.model_validate(inputs)
     storage = DirectoryStorage(ledger) if isinstance(ledger, Path) else ledger
-    request = RecordRequest(lambda _: Observation(facts, ""), reads_everything=resolved.mode == "rebuild")
+
+    def identify(known: RepositoryNames) -> tuple[Repository, ...]:
+        records = (observed_repository(known, number, name, run.now) for number, name in enumerate(names, 1))
+        return tuple(record for record in records if record)
+
+    reads_everything = resolved.mode == "rebuild"
+    request = RecordRequest(lambda _: Observation(facts, ""), identify=identify, reads_everything=reads_everything)
     return Recorder(storage, resolved, run.now, time.sleep).record(request)
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -49,6 +50,18 @@ class SyncShop:
 
 
 def facts_on_branch(repository: Repository, branch: str = "dora-metrics") -> dict[str, dict[str, object]]:
+    """The facts on a branch that numbers are computed from, by id."""
+    records = records_on_branch(repository, branch)
+    return {fact_id: record for fact_id, record in records.items() if record["kind"] != "repository"}
+
+
+def names_on_branch(repository: Repository, branch: str = "dora-metrics") -> list[list[str]]:
+    """The names of each repository that a branch knows, oldest first."""
+    records = records_on_branch(repository, branch).values()
+    return sorted(cast("list[str]", record["names"]) for record in records if record["kind"] == "repository")
+
+
+def records_on_branch(repository: Repository, branch: str) -> dict[str, dict[str, object]]:
     months = [f"facts/2026/{month:02}.jsonl" for month in range(1, 13)] if repository.head(branch) else []
     lines = [line for path in months for line in (repository.read(path, branch) or b"").splitlines()]
     facts = [json.loads(line) for line in lines]

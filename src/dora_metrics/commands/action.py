@@ -37,7 +37,8 @@ def run(
     try:
         context = RunContext.load(read_request(runtime), runtime, runner)
         result = record(context, record_request(context))
-        context.use_recorded_name(history.scope.repository for history in result.results.evaluation.histories)
+        recorded = (history.scope.repository for history in result.results.evaluation.histories)
+        context.use_recorded_name(result.merge.after.names, recorded)
     except SettingsError as error:
         return _settings_problems(error, runner)
     context.outcomes += _deliver(context, result)

@@ -75,7 +75,7 @@ def run(request: ComputeRequest, source: FactSource, stdout: TextIO, stderr: Tex
     )
     results = evaluate(source_facts.facts, settings, request.now, notes)
     if request.explain is not None:
-        stdout.write(_explanation(request.explain, results, source_facts.facts))
+        stdout.write(_explanation(source_facts.names.present_id(request.explain), results, source_facts.facts))
         return 0
     stdout.write(_WRITERS[request.format](results, source_facts, settings))
     return _print_thresholds(results, settings, stderr)

@@ -43,7 +43,9 @@ class NotFoundError(GitHubError):
 
 
 class MovedError(GitHubError):
-    """The resource has moved, such as a renamed repository."""
+    """The resource has moved, such as a renamed repository. `path`: where to, if that is a repository by its number."""
+
+    path: str | None = None
 
 
 class ForbiddenError(GitHubError):
@@ -143,9 +145,7 @@ class Client:
             GitHubError: by meaning.
         """
         query_parameters = {**dict(parse_qsl(page_token or "")), **parameters}
-        response = self._retry_uncertain(
-            lambda: self._send_within_limits(lambda: self._transport.rest("GET", path, query_parameters))
-        )
+        response = self._retry_uncertain(lambda: self._send_following_rename("GET", path, query_parameters, None))
         if not isinstance(response.data, list):
             raise UncertainOutcomeError(_UNREADABLE_RESPONSE)
         return response.data, response.next_page_token
@@ -181,10 +181,22 @@ class Client:
     def _send_rest(
         self, method: str, path: str, parameters: Mapping[str, object] | None = None, body: object = None
     ) -> dict[str, Any]:
-        match self._send_within_limits(lambda: self._transport.rest(method, path, parameters, body)).data:
+        match self._send_following_rename(method, path, parameters, body).data:
             case dict(data):
                 return data
         raise UncertainOutcomeError(_UNREADABLE_RESPONSE)
+
+    def _send_following_rename(
+        self, method: str, path: str, parameters: Mapping[str, object] | None, body: object
+    ) -> ApiResponse:
+        """Send a REST request, and again to a renamed repository if GitHub says that it is one and which."""
+        try:
+            return self._send_within_limits(lambda: self._transport.rest(method, path, parameters, body))
+        except MovedError as moved:
+            new_path = moved.path
+            if new_path is None:
+                raise
+        return self._send_within_limits(lambda: self._transport.rest(method, new_path, parameters, body))
 
     def _send_graphql(self, query_text: str, variables: Mapping[str, object]) -> dict[str, Any]:
         match self._send_within_limits(lambda: self._transport.graphql(query_text, variables)).data:
@@ -204,6 +216,8 @@ class Client:
             self._wait_for_limit(limit_hit)
         if problem := _error_of(response, self.token.strip()):
             problem.status = response.status
+            if isinstance(problem, MovedError):
+                problem.path = response.renamed_path(self.api_url)
             raise problem
         return response
 

@@ -9,7 +9,10 @@ from dora_metrics.core.facts.model import Deployment, Fact, Incident
 
 @dataclass(frozen=True)
 class Run:
-    """The workflow run that this process belongs to; `now` is read from the clock once."""
+    """The workflow run that this process belongs to; `now` is read from the clock once.
+
+    `repository_number` is GitHub's number of the repository, which stays the same when it is renamed.
+    """
 
     event: str
     repository: str
@@ -19,6 +22,7 @@ class Run:
     run_id: str = ""
     server_url: str = "https://github.com"
     workflow: str = ""
+    repository_number: int | None = None
 
     @property
     def is_manual(self) -> bool:

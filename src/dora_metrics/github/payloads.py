@@ -163,6 +163,7 @@ class DeploymentStatusEvent(DeploymentEvent):
 
 
 class HeadRepositoryPayload(Payload):
+    id: PayloadNumber | None = None
     full_name: PayloadText | None = None
 
 

@@ -39,6 +39,9 @@ _HEADERS = {
 _ACCEPTED, _REDIRECT_STATUSES, BAD_REQUEST = 202, range(300, 400), 400
 _NUMERIC = re.compile(r"\d{1,15}(\.\d+)?", re.ASCII)
 _NEXT_LINK = re.compile(r'<[^<>?]*\?([^<>]*)>; *rel="?next\b')
+_PATH_BY_NUMBER = re.compile(r"\d+(?=[/?]|$)[^?#]*", re.ASCII)
+_METHOD_KEEPING_STATUSES = (301, 307, 308)
+"""Redirects of a renamed repository: 301 for reads, 307 for writes."""
 _NUMERIC_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after")
 
 
@@ -65,6 +68,13 @@ class ApiResponse:
         link_match = _NEXT_LINK.search(self.headers.get("link", ""))
         query = parse_qsl(link_match[1]) if link_match else []
         return urlencode([(name, value) for name, value in query if name in ("after", "page")]) or None
+
+    def renamed_path(self, api_url: str) -> str | None:
+        """Return the path below `api_url` that a redirect names, if it is a repository's by number; otherwise None."""
+        base, separator, path = self.headers.get("location", "").partition("/repositories/")
+        is_kept = self.status in _METHOD_KEEPING_STATUSES and base == api_url.rstrip("/")
+        path_match = _PATH_BY_NUMBER.match(path)
+        return f"{separator}{path_match[0]}" if is_kept and path_match else None
 
     @property
     def error(self) -> tuple[str, str]:

@@ -7,8 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
-from dora_metrics.core.facts.model import Change, Deployment, Fact
+from dora_metrics.core.facts import ids
+from dora_metrics.core.facts.model import Change, Deployment, Fact, Repository
 from dora_metrics.core.ledger.layout import LedgerContents
+from dora_metrics.core.linking.former_names import RepositoryNames, observed_repository
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.scope import recorded_name
 from dora_metrics.errors import LedgerError
@@ -49,6 +51,7 @@ class RunContext:
     runner: Runner
     outcomes: list[Outcome] = field(default_factory=list)
     _prefetched: "BranchStorage | None" = None
+    _name_in_event: str | None = None
 
     @classmethod
     def load(cls, request: RunRequest, runtime: Runtime, runner: Runner) -> Self:
@@ -66,10 +69,35 @@ class RunContext:
             context.note(Outcome(name, "skipped", "has no effect in this version"))
         return context
 
-    def use_recorded_name(self, recorded: Iterable[str]) -> None:
-        """Call this run's repository as the recorded scopes do, whatever case a person typed it in."""
-        name = recorded_name(self.run.repository, recorded)
-        self.request = replace(self.request, run=replace(self.run, repository=name))
+    def use_payload_repository(self, repository: tuple[int, str] | None) -> None:
+        """Take the number of this run's repository from its event, where the runner does not name it.
+
+        A name in the event that differs from the runner's is a former one: the event is older than the rename.
+        """
+        if repository is None or self.run.repository_number not in (None, repository[0]):
+            return
+        self.request = replace(self.request, run=replace(self.run, repository_number=repository[0]))
+        self._name_in_event = repository[1]
+
+    def identify(self, names: RepositoryNames) -> tuple[Repository, ...]:
+        """Return what this run adds to the known names of its repository."""
+        number = self.run.repository_number
+        if number is None:
+            return ()
+        record = observed_repository(names, number, self.run.repository, self.run.now, self._name_in_event)
+        return (record,) if record else ()
+
+    def run_under_present_name(self, names: RepositoryNames) -> Run:
+        """Return the run with the name by which the ledger knows its repository; by its number, if that is known."""
+        number = self.run.repository_number
+        repository = None if number is None else names.repositories.get(ids.repository(number))
+        name = names.present_name_of(repository) if repository else names.present_name(self.run.repository)
+        return replace(self.run, repository=name)
+
+    def use_recorded_name(self, names: RepositoryNames, recorded: Iterable[str]) -> None:
+        """Call this run's repository as the recorded scopes do, whatever case or former name a person typed."""
+        run = self.run_under_present_name(names)
+        self.request = replace(self.request, run=replace(run, repository=recorded_name(run.repository, recorded)))
 
     def note(self, outcome: Outcome) -> None:
         """Add an outcome, once however often a step is repeated."""

@@ -11,6 +11,7 @@ from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger import layout
 from dora_metrics.core.ledger.layout import ALL_MONTHS, MonthSelection, OutboxEntry
 from dora_metrics.core.ledger.snapshot import Snapshot
+from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.metrics.high_water_marks import HighWaterMarks
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.errors import LedgerError
@@ -97,7 +98,7 @@ def _post(result: RunResult, settings: Settings, run: Run, limits: HttpLimits) -
     if not result.storage.is_persistent:
         return outcome
     if outcome.status == "done":
-        return _acknowledge(outcome, result.storage, snapshot, batch)
+        return _acknowledge(outcome, result.storage, snapshot, batch, result.merge.after.names)
     return (
         replace(outcome, detail=f"{outcome.detail}; kept for the next run: {fact_count(len(owed))}")
         if owed
@@ -118,18 +119,18 @@ def _batch(result: RunResult, owed: Sequence[OutboxEntry]) -> tuple[Snapshot, Ba
         return snapshot, {entry.id: contents.fact_by_id(entry.id) for entry in owed}
     more = MonthSelection(snapshot.months.since, snapshot.months.extra_months | unread)
     snapshot = result.storage.read_more(snapshot, more if all(unread) else ALL_MONTHS)
-    older = layout.parse_ledger(snapshot.files)
+    older = layout.parse_ledger(snapshot.files, recorded=contents.names.repositories.values())
     return snapshot, {entry.id: contents.fact_by_id(entry.id) or older.fact_by_id(entry.id) for entry in owed}
 
 
-def _acknowledge(sent: Outcome, storage: Storage, snapshot: Snapshot, batch: Batch) -> Outcome:
+def _acknowledge(sent: Outcome, storage: Storage, snapshot: Snapshot, batch: Batch, names: RepositoryNames) -> Outcome:
     """Take what arrived out of the outbox. If that fails, it is sent again, which does no harm."""
     arrived_ids: AbstractSet[str] = batch.keys()
     try:
         for attempt in attempts(_MAX_TRIES):
             if attempt:
                 snapshot = storage.read(snapshot.months)
-                arrived_ids = _unchanged_ids(snapshot, batch)
+                arrived_ids = _unchanged_ids(snapshot, batch, names)
             remaining = [entry for entry in layout.read_outbox(snapshot.files) if entry.id not in arrived_ids]
             changes = snapshot.changed({layout.OUTBOX_FILE: layout.encode_outbox(remaining)})
             if not changes or storage.write(snapshot, changes, _ACKNOWLEDGED):
@@ -140,9 +141,9 @@ def _acknowledge(sent: Outcome, storage: Storage, snapshot: Snapshot, batch: Bat
     return sent
 
 
-def _unchanged_ids(snapshot: Snapshot, batch: Batch) -> AbstractSet[str]:
+def _unchanged_ids(snapshot: Snapshot, batch: Batch, names: RepositoryNames) -> AbstractSet[str]:
     """The facts that are still as they were sent; one that has changed since is owed again."""
-    contents = layout.parse_ledger(snapshot.files)
+    contents = layout.parse_ledger(snapshot.files, recorded=names.repositories.values())
     return {fact_id for fact_id, fact in batch.items() if contents.fact_by_id(fact_id) == fact}
 
 

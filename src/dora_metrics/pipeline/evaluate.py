@@ -5,6 +5,7 @@ from datetime import datetime
 
 from dora_metrics import __version__
 from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.linking.former_names import NO_NAMES, RepositoryNames
 from dora_metrics.core.metrics.document import build_document
 from dora_metrics.core.metrics.high_water_marks import NO_MARKS, HighWaterMarks, marks_of_totals
 from dora_metrics.core.metrics.results import Results, compare_with_previous
@@ -27,8 +28,14 @@ def evaluate(facts: Iterable[Fact], settings: Settings, now: datetime, notes: Se
     return results_of(evaluate_facts(facts, settings.policy), settings, now, notes)
 
 
-def results_of(evaluation: Evaluation, settings: Settings, now: datetime, notes: Sequence[str] = ()) -> Results:
-    """Compute the numbers of evaluated facts, as of `now`.
+def results_of(
+    evaluation: Evaluation,
+    settings: Settings,
+    now: datetime,
+    notes: Sequence[str] = (),
+    names: RepositoryNames = NO_NAMES,
+) -> Results:
+    """Compute the numbers of evaluated facts, as of `now`; `names` are those of the repositories.
 
     Raises:
         SettingsError: if the window is not valid at that time.
@@ -38,7 +45,7 @@ def results_of(evaluation: Evaluation, settings: Settings, now: datetime, notes:
         document = build_document(evaluation, policy, window_spec, now, notes)
     except ValueError as error:
         raise SettingsError(f"window: {error}") from None
-    return Results(evaluation, document, window_spec, policy, now)
+    return Results(evaluation, document, window_spec, policy, now, names)
 
 
 def check_thresholds(results: Results, settings: Settings, scopes: Iterable[Scope]) -> ThresholdResult:

@@ -187,6 +187,8 @@ def _is_default(name: str, value: object) -> bool:
 
 
 def _run(environment: Mapping[str, str], event: str, repository: str, now: datetime) -> Run:
+    is_own_repository = repository == environment.get("GITHUB_REPOSITORY")
+    number = environment.get("GITHUB_REPOSITORY_ID", "") if is_own_repository else ""
     return Run(
         event=event,
         repository=repository,
@@ -196,4 +198,5 @@ def _run(environment: Mapping[str, str], event: str, repository: str, now: datet
         server_url=environment.get("GITHUB_SERVER_URL") or "https://github.com",
         workflow=environment.get("GITHUB_WORKFLOW", ""),
         now=now,
+        repository_number=int(number) if number.isdecimal() else None,
     )

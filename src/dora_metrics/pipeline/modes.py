@@ -1,12 +1,13 @@
 """What a run records, by mode: the facts of its event, GitHub's history, or nothing new (a rebuild)."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from dora_metrics.core.facts.merge import prepare_event_fact
 from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.errors import EventError
-from dora_metrics.github.events.observe import observe
+from dora_metrics.github.events.observe import observe, repository_in
 from dora_metrics.github.observation import Observation, nothing_to_record
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.record import Enrich, Observe, RecordRequest, production_sources
@@ -18,7 +19,7 @@ def record_request(context: RunContext) -> RecordRequest:
     """Return what this run records."""
     match context.work:
         case "record":
-            return RecordRequest(_observer(context), _enricher(context), claim=context.claim_reports)
+            return _record_event(context)
         case "sync" if context.has_token:
             return _sync(context)
         case "sync":
@@ -31,8 +32,8 @@ def record_request(context: RunContext) -> RecordRequest:
             return replace(request, claim=context.claim_reports)
 
 
-def _observer(context: RunContext) -> Observe:
-    """Observe the event; an unreadable one is noted once, and has no facts."""
+def _record_event(context: RunContext) -> RecordRequest:
+    """Record the event; an unreadable one is noted once, and has no facts."""
     run, settings = context.run, context.settings
     try:
         payload = context.request.payload()
@@ -40,9 +41,16 @@ def _observer(context: RunContext) -> Observe:
     except EventError as error:
         context.outcomes += [Outcome("event", "failed", problem) for problem in error.problems]
         unreadable = Observation((), f"This {run.event} event could not be read, so nothing was recorded")
-        return lambda _: unreadable
+        return RecordRequest(lambda _: unreadable, _enricher(context), context.identify, claim=context.claim_reports)
+    context.use_payload_repository(repository_in(payload))
+    return RecordRequest(_observer(context, payload), _enricher(context), context.identify, claim=context.claim_reports)
+
+
+def _observer(context: RunContext, payload: Mapping[str, object]) -> Observe:
+    settings = context.settings
 
     def observe_event(contents: LedgerContents) -> Observation:
+        run = context.run_under_present_name(contents.names)
         sources = production_sources(contents.facts, run.repository, settings.policy)
         observation = observe(run, payload, settings, sources)
         facts = tuple(prepare_event_fact(contents.fact_by_id(fact.id), fact) for fact in observation.facts)
@@ -69,7 +77,7 @@ def _rebuild(context: RunContext, reason: str) -> RecordRequest:
 
     observation = nothing_to_record(reason)
     publish = site_publisher(with_page=context.settings.page)
-    return RecordRequest(lambda _: observation, reads_everything=True, publish=publish)
+    return RecordRequest(lambda _: observation, identify=context.identify, reads_everything=True, publish=publish)
 
 
 def _sync(context: RunContext) -> RecordRequest:
@@ -83,6 +91,7 @@ def _sync(context: RunContext) -> RecordRequest:
     sync = Sync(context.client, settings, context.run, context.note, progress)
     return RecordRequest(
         sync.observe,
+        identify=sync.identify,
         reads_everything=True,
         read_in_steps=sync.read_in_steps,
         claim=context.claim_reports,

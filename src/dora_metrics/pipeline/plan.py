@@ -115,7 +115,9 @@ def plan_run(gathered: Gathered, evaluation: Evaluation, settings: Settings, now
         SettingsError: if the window is not valid at `now`.
     """
     view, merge, snapshot = gathered.view, gathered.merge, gathered.view.snapshot
-    results = results_of(evaluation, settings, _after(now, gathered.facts), _alert_notes(gathered, settings))
+    names = merge.after.names
+    notes = [*names.notes, *_alert_notes(gathered, settings)]
+    results = results_of(evaluation, settings, _after(now, gathered.facts), notes, names)
     state = LedgerState(merge.after.facts, evaluation, settings.policy)
     checkpoint = view.restored_checkpoint(merge.after, settings.policy)
     totals = add_totals(checkpoint.base_totals, state.totals)
@@ -143,7 +145,10 @@ def plan_run(gathered: Gathered, evaluation: Evaluation, settings: Settings, now
 def _alert_notes(gathered: Gathered, settings: Settings) -> Sequence[str]:
     """What readers must know about security alerts, from the cursors after this run."""
     files = {**gathered.view.snapshot.files, **gathered.observation.ledger_files}
-    return selection.alert_notes(decode_cursors(files.get(CURSORS_FILE, b"")), settings.security)
+    cursors = decode_cursors(files.get(CURSORS_FILE, b""))
+    present_names = gathered.merge.after.names.present_by_stable_name()
+    cursors_by_present_name = {present_names.get(name, name): by_kind for name, by_kind in cursors.items()}
+    return selection.alert_notes(cursors_by_present_name, settings.security)
 
 
 def _after(now: datetime, facts: Sequence[Fact]) -> datetime:

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from dora_metrics.core import formatting
-from dora_metrics.core.facts.model import Deployment, Fact
+from dora_metrics.core.facts.model import Deployment, Fact, Repository
 from dora_metrics.core.ledger import checkpoint, layout
 from dora_metrics.core.ledger.layout import ALL_MONTHS, LedgerContents, MonthSelection, month_of_time
 from dora_metrics.core.ledger.snapshot import Snapshot
 from dora_metrics.core.ledger.view import LedgerView, usable_checkpoint
+from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import evaluate_facts
 from dora_metrics.core.outcome import Outcome
@@ -34,6 +35,9 @@ Files = Mapping[str, bytes]
 Observe = Callable[[LedgerContents], Observation]
 """From the ledger to what is new about it: what an event says, or GitHub's history."""
 
+Identify = Callable[[RepositoryNames], tuple[Repository, ...]]
+"""From the names of repositories in the ledger to what this run adds to them."""
+
 Enrich = Callable[[tuple[Fact, ...], LedgerContents], tuple[Fact, ...]]
 """From observed facts and the ledger to these facts with what GitHub adds to them."""
 
@@ -42,6 +46,10 @@ Claim = Callable[[LedgerContents], Files]
 
 Publish = Callable[[Results, Storage, Snapshot], Files]
 """From the numbers and the ledger to the files of its site that differ from those in it."""
+
+
+def _identify_nothing(_names: RepositoryNames) -> tuple[Repository, ...]:
+    return ()
 
 
 def _claim_nothing(_contents: LedgerContents) -> Files:
@@ -58,6 +66,7 @@ class RecordRequest:
 
     Attributes:
         observe: what happened.
+        identify: which names repositories have; known before anything is observed, and recorded with it.
         enrich: what GitHub adds to the observed facts.
         reads_everything: whether all months of the ledger are needed.
         read_in_steps: reads what `observe` tells; the ledger is written after each step that it yields, and at the end.
@@ -68,6 +77,7 @@ class RecordRequest:
 
     observe: Observe
     enrich: Enrich = lambda facts, _: facts
+    identify: Identify = _identify_nothing
     reads_everything: bool = False
     read_in_steps: Callable[[LedgerContents], Iterator[None]] = lambda _: iter(())
     claim: Claim = _claim_nothing
@@ -129,6 +139,7 @@ class Recorder:
             SettingsError: if the window is not valid at `now`.
         """
         view = self._open(request)
+        view = view.knowing(request.identify(view.contents.recorded_names))
         step = replace(request, claim=_claim_nothing, publish=_publish_nothing)
         for _ in request.read_in_steps(view.contents):
             self._compare_and_swap(step)
@@ -174,13 +185,15 @@ class Recorder:
     def _gather(self, request: RecordRequest, view: LedgerView) -> Gathered:
         """Observe and enrich, and read the ledger as far back as the new facts need."""
         while True:
+            repositories = request.identify(view.contents.recorded_names)
+            view = view.knowing(repositories)
             claims = request.claim(view.contents)
             if claims and not view.is_complete:
                 view = self._extend(view, ALL_MONTHS)
                 continue
             observation = request.observe(view.contents)
             facts = request.enrich(observation.facts, view.contents)
-            merge = layout.plan_merge(view.contents, facts)
+            merge = layout.plan_merge(view.contents, (*facts, *repositories))
             missing = view.missing_months(merge)
             if missing is None:
                 return Gathered(view, observation, facts, merge, claims)

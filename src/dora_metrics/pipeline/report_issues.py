@@ -91,7 +91,7 @@ class ReportRun:
             """The start of the run, and the seconds since then."""
             return self.run.now + timedelta(seconds=self.monotonic() - started_seconds)
 
-        return Claimant(self.run.repository, self.is_requested, clock)
+        return Claimant(self.is_requested, clock)
 
     @cached_property
     def _due(self) -> dict[PeriodKind, Period]:
@@ -101,14 +101,15 @@ class ReportRun:
 
     def claim(self, contents: LedgerContents) -> Mapping[str, bytes]:
         """The ledger's file with this run's claim on every report that is due; empty if there is none to claim."""
-        return self._claimant.claim_due(contents.files, self._due)
+        return self._claimant.claim_due(contents.files, contents.names.stable_name(self.run.repository), self._due)
 
     def file(self, result: RunResult) -> Iterator[Outcome]:
         """Create the reports that this run has claimed, and update those that were filed before."""
         if self._due and not result.storage.is_persistent:
             yield Outcome("report", "skipped", "it needs a ledger that this run can write, which tells who makes it")
             return
-        store = ClaimStore(result.storage, result.snapshot, self.run.repository)
+        names = result.merge.after.names
+        store = ClaimStore(result.storage, result.snapshot, names.stable_name(self.run.repository))
         for period in self._due.values():
             claim = store.claim(period.kind)
             is_current = claim is not None and claim.period == period.name
@@ -135,7 +136,8 @@ class ReportRun:
     def _file(self, period: Period, claim: ReportClaim, result: RunResult, store: "ClaimStore") -> Iterator[Outcome]:
         from dora_metrics.pipeline.reports import render_reports  # noqa: PLC0415 - most runs file no report
 
-        repository = EVERY_REPOSITORY if self.settings.repositories else self.run.repository
+        names = result.merge.after.names
+        repository = EVERY_REPOSITORY if self.settings.repositories else names.present_name(self.run.repository)
         reports = render_reports(result.results, repository, period, self.settings, self.read_template)
         filing = IssueFiling(self.tracker, store, self._claimant, period, claim, reports)
         self.issue_numbers |= filing.known_numbers()
@@ -160,25 +162,25 @@ class Claimant:
     """A run that claims reports, under a random name.
 
     Attributes:
-        repository: the repository whose reports it claims.
         is_requested: whether a schedule or a person started it.
         clock: the current time.
         name: the name in its claims.
     """
 
-    repository: str
     is_requested: bool
     clock: Callable[[], datetime]
     name: str = field(default_factory=lambda: secrets.token_hex(8))
 
-    def claim_due(self, files: Mapping[str, bytes], due: Mapping[PeriodKind, Period]) -> dict[str, bytes]:
-        """The ledger's file with a claim on every report that is due and free; empty if there is none."""
-        existing = repository_claims(files, self.repository)
+    def claim_due(
+        self, files: Mapping[str, bytes], repository: str, due: Mapping[PeriodKind, Period]
+    ) -> dict[str, bytes]:
+        """The ledger's file with a claim on every report of a repository that is due and free; empty without any."""
+        existing = repository_claims(files, repository)
         new: KindClaims = {}
         for kind, period in due.items():
             if claim := claims.claim_report(existing, period, self.name, self.clock(), is_requested=self.is_requested):
                 new[str(kind)] = claim
-        return _with_claims(files, self.repository, new)
+        return _with_claims(files, repository, new)
 
     def owns(self, claim: ReportClaim) -> bool:
         """Whether a claim is this run's, and its report is not filed yet."""
@@ -186,7 +188,7 @@ class Claimant:
 
 
 def repository_claims(files: Mapping[str, bytes], repository: str) -> KindClaims:
-    """The claims of one of the repositories that share a ledger."""
+    """The claims of one of the repositories that share a ledger, by its first known name."""
     return claims.decode_claims(files.get(REPORTS_FILE, b"")).get(repository, {})
 
 
@@ -199,7 +201,7 @@ def _with_claims(files: Mapping[str, bytes], repository: str, new: KindClaims) -
 
 @dataclass
 class ClaimStore:
-    """The claims in a ledger, as this run last read them."""
+    """The claims of one repository in a ledger, as this run last read them. `repository` is its first known name."""
 
     storage: Storage
     snapshot: Snapshot

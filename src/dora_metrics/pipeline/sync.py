@@ -4,14 +4,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from dora_metrics.core import formatting, selection
-from dora_metrics.core.cursors import Cursor, Cursors, decode_cursors, encode_cursors
+from dora_metrics.core.cursors import Cursor, decode_cursors, encode_cursors
 from dora_metrics.core.facts.merge import changed_facts, relinked_facts
-from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Vulnerability
+from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Repository, Vulnerability
 from dora_metrics.core.ledger.layout import CURSORS_FILE, LedgerContents
 from dora_metrics.core.linking.commit_graph import CommitGraph, ResolvedChanges, resolve_changes
 from dora_metrics.core.linking.earlier_successes import EarlierSuccesses, earlier_successes
+from dora_metrics.core.linking.former_names import RepositoryNames, observed_repository
 from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import RULES_EDITION
@@ -25,6 +27,7 @@ from dora_metrics.github.history import (
     PartOrFailure,
     ReadFailure,
     RefusedAlerts,
+    RepositoryInfo,
     read_history,
 )
 from dora_metrics.github.history.side_commits import SideCommitReader
@@ -77,10 +80,23 @@ class Sync:
     run: Run
     note: Callable[[Outcome], None]
     progress: Progress
-    _gathered: dict[str, GatheredHistory] = field(default_factory=dict)
+    _gathered: list[GatheredHistory] = field(default_factory=list)
     _compared: dict[str, tuple[Fact, ...]] = field(default_factory=dict)
     _side_readers: dict[str, SideCommitReader] = field(default_factory=dict)
     _is_complete: bool = False
+
+    def identify(self, names: RepositoryNames) -> tuple[Repository, ...]:
+        """Return what is new about the names of the repositories that were read, and of this run's before that."""
+        numbers = {gathered.number for gathered in self._gathered}
+        own = GatheredHistory(self.run.repository, self.run.repository, self.run.repository_number)
+        gathered_and_own = [*self._gathered, *([] if own.number in numbers else [own])]
+        records = (self._observed_repository(names, gathered) for gathered in gathered_and_own)
+        return tuple(record for record in records if record)
+
+    def _observed_repository(self, names: RepositoryNames, gathered: GatheredHistory) -> Repository | None:
+        if gathered.number is None:
+            return None
+        return observed_repository(names, gathered.number, gathered.name, self.run.now, gathered.requested_name)
 
     def observe(self, contents: LedgerContents) -> Observation:
         """What was read and the ledger does not know, and the cursors to go on from."""
@@ -88,14 +104,17 @@ class Sync:
         cursors = decode_cursors(contents.files.get(CURSORS_FILE, b""))
         observed: dict[str, Fact] = {}
         notes: list[str] = []
-        for repository, gathered in self._gathered.items():
-            own_cursors = _merged_cursors(cursors.get(repository, {}), gathered)
-            cursors[repository] = own_cursors
-            observed |= _by_id(changed_facts(recorded, gathered.facts.values()))
+        for gathered in self._gathered:
+            key = contents.names.stable_name(gathered.name)
+            own_cursors = _merged_cursors(cursors.get(key, {}), gathered)
+            cursors[key] = own_cursors
+            facts = (contents.names.observed_now(fact) for fact in gathered.facts.values())
+            observed |= _by_id(changed_facts(recorded, facts))
             notes += gathered.notes
             if self._is_complete:
-                observed |= _by_id(self._link(repository, own_cursors, recorded | observed, notes))
-        title = _title(observed.values(), list(self._gathered))
+                name = contents.names.present_name(gathered.name)
+                observed |= _by_id(self._link(gathered, name, own_cursors, recorded | observed, notes))
+        title = _title(observed.values(), [gathered.name for gathered in self._gathered])
         files = {CURSORS_FILE: encode_cursors(cursors)}
         return Observation(tuple(observed.values()), title, tuple(notes), files)
 
@@ -111,19 +130,19 @@ class Sync:
         self._is_complete = True
 
     def _read_repositories(self, contents: LedgerContents) -> Iterator[None]:
-        cursors = decode_cursors(contents.files.get(CURSORS_FILE, b""))
         started, unsaved = time.monotonic(), 0
         recorded = {fact.repository for fact in contents.facts}
-        for name in self._repositories():
-            repository = recorded_name(name, recorded)
-            request = self._history_request(repository, cursors, contents)
-            gathered = self._gathered.setdefault(repository, GatheredHistory())
-            for part in read_history(self.client, request):
+        for requested_name in self._repositories():
+            name = recorded_name(requested_name, recorded)
+            gathered = GatheredHistory(name=name, requested_name=name)
+            self._gathered.append(gathered)
+            request = self._history_request(gathered, contents)
+            for part in read_history(self.client, request, partial(self._confirm, gathered, contents)):
                 gathered.add(part)
                 if isinstance(part, HistoryPart):
-                    gathered.cursors[_REQUESTED] = request.cursors[_REQUESTED]
+                    gathered.cursors[_REQUESTED] = gathered.cursors_read_from[_REQUESTED]
                     unsaved += len(part.facts)
-                self._show(repository, part)
+                self._show(gathered.name, part)
                 if unsaved >= _MAX_UNSAVED_FACTS or time.monotonic() - started > _MAX_UNSAVED_SECONDS:
                     yield
                     started, unsaved = time.monotonic(), 0
@@ -144,14 +163,30 @@ class Sync:
             self._note_failure(f"`repositories` ({names}) names no repository that the token may see")
         return repositories
 
-    def _history_request(self, repository: str, cursors: Cursors, contents: LedgerContents) -> HistoryRequest:
+    def _confirm(
+        self, gathered: GatheredHistory, contents: LedgerContents, info: RepositoryInfo
+    ) -> HistoryRequest | None:
+        """Return the request for the repository that GitHub has under a name; None if this sync reads it already."""
+        if info.number is not None and info.number in (other.number for other in self._gathered):
+            self._gathered.remove(gathered)
+            return None
+        gathered.name, gathered.number = info.name, info.number
+        request = self._history_request(gathered, contents)
+        gathered.cursors_read_from = request.cursors
+        return request
+
+    def _history_request(self, gathered: GatheredHistory, contents: LedgerContents) -> HistoryRequest:
         since = self.settings.since_time(self.run.now)
+        observed = self._observed_repository(contents.names, gathered)
+        names = contents.names.including((observed,) if observed else ())
+        cursors = decode_cursors(contents.files.get(CURSORS_FILE, b"")).get(names.stable_name(gathered.name), {})
+        facts = [names.resolve_fact(fact) for fact in contents.facts] if observed else contents.facts
         return HistoryRequest(
-            replace(self.run, repository=repository),
+            replace(self.run, repository=gathered.requested_name),
             self.settings,
             since,
-            self._cursors_to_go_on_from(cursors.get(repository, {}), since),
-            production_sources(contents.facts, repository, self.settings.policy),
+            self._cursors_to_go_on_from(cursors, since),
+            production_sources(facts, names.present_name(gathered.name), self.settings.policy),
         )
 
     def _cursors_to_go_on_from(self, own: Mapping[str, Cursor], since: datetime | None) -> dict[str, Cursor]:
@@ -172,16 +207,19 @@ class Sync:
         self.note(Outcome("sync", "failed", detail))
 
     def _link(
-        self, repository: str, cursors: dict[str, Cursor], recorded: Mapping[str, Fact], notes: list[str]
+        self,
+        gathered: GatheredHistory,
+        repository: str,
+        cursors: dict[str, Cursor],
+        recorded: Mapping[str, Fact],
+        notes: list[str],
     ) -> Iterable[Fact]:
         """Complete deployments with their changes: from the history of commits, otherwise by comparing commits.
 
-        Adds to the cursors and notes of the repository.
+        `repository` is the name that its recorded facts have. Adds to the cursors and notes of the repository.
         """
-        gathered = self._gathered[repository]
-        names = {repository, *(fact.repository for fact in gathered.facts.values())}
-        own_facts = [fact for fact in recorded.values() if fact.repository in names]
-        linked, side_changes = self._resolve(repository, own_facts, gathered.graph)
+        own_facts = [fact for fact in recorded.values() if fact.repository == repository]
+        linked, side_changes = self._resolve(gathered, own_facts)
         completed = _by_id((*relinked_facts(recorded, linked.facts), *changed_facts(recorded, side_changes)))
         if linked.cursor:
             cursors["commits"] = linked.cursor
@@ -196,18 +234,17 @@ class Sync:
         notes += linked.notes
         return completed.values()
 
-    def _resolve(
-        self, repository: str, facts: Sequence[Fact], graph: CommitGraph
-    ) -> tuple[ResolvedChanges, list[Change]]:
+    def _resolve(self, gathered: GatheredHistory, facts: Sequence[Fact]) -> tuple[ResolvedChanges, list[Change]]:
         """Resolve changes by the graph of commits, and read the histories beside the default branch that it lacks.
 
         Return also the pull requests that are known only from these histories.
         """
-        policy = self.settings.policy
+        graph, policy = gathered.graph, self.settings.policy
         linked = resolve_changes(facts, graph, policy)
         if not (linked.unread and graph.commits_by_sha):
             return linked, []
-        reader = self._side_readers.setdefault(repository, SideCommitReader(self.client, repository, self.run.now))
+        name = gathered.name
+        reader = self._side_readers.setdefault(name, SideCommitReader(self.client, name, self.run.now))
         try:
             side_commits = reader.read((str(deployment.sha) for deployment in linked.unread), graph.oldest_time)
             graph.side_commits |= {commit.sha: commit for commit in side_commits}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.linking.former_names import NO_NAMES, RepositoryNames
 from dora_metrics.settings.model import Settings
 
 
@@ -12,12 +13,14 @@ from dora_metrics.settings.model import Settings
 class SourceFacts:
     """What a source returns: facts, each in its newest state, and notes for readers on what is missing or assumed.
 
-    `selection` says what was taken as deployments and what else there is; empty if everything was taken.
+    `selection` says what was taken as deployments and what else there is; empty if everything was taken. `names` are
+    those of renamed repositories.
     """
 
     facts: list[Fact]
     notes: tuple[str, ...]
     selection: str = ""
+    names: RepositoryNames = NO_NAMES
 
 
 FactSource = Callable[[Settings, datetime], SourceFacts]

@@ -1,6 +1,6 @@
 """Facts from files: one file, all `*.jsonl` below a folder (the root of a ledger works), or standard input."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import BytesIO
@@ -9,8 +9,9 @@ from typing import BinaryIO
 
 from dora_metrics.core.facts.jsonl import BadLine, decode_line, decode_lines, numbered_lines
 from dora_metrics.core.facts.merge import NewestRecords
-from dora_metrics.core.facts.model import FactRecord, UnknownRecord
+from dora_metrics.core.facts.model import FactRecord, Repository, UnknownRecord
 from dora_metrics.core.ledger.layout import NON_FACT_FILES
+from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.errors import FactsError
 from dora_metrics.sources import SourceFacts
 
@@ -34,20 +35,33 @@ def read(location: str, stdin: BinaryIO) -> SourceFacts:
         FactsError: with every invalid line, as `file:line: problem`.
     """
     newest, problems, streams = NewestRecords(), [], list(_fact_streams(location, stdin))
+    repositories: list[Repository] = []
     for stream in streams:
         for decoded, bad_lines in _decode_chunks(stream):
             newest.add(decoded)
+            repositories += [record for record in decoded if isinstance(record, Repository)]
             problems += [_problem_text(stream.name, bad_line) for bad_line in bad_lines]
     if problems:
         hidden_count = len(problems) - _MAX_PROBLEMS
         raise FactsError(
             [*problems[:_MAX_PROBLEMS], *([f"and {hidden_count} more such lines"] if hidden_count > 0 else [])]
         )
+    names = RepositoryNames.of(repositories)
+    if not names.are_settled(_repository_names(newest.records.values())):
+        newest = NewestRecords()
+        for stream in streams:
+            for decoded, _ in _decode_chunks(stream):
+                newest.add(map(names.resolve, decoded))
     if newest.tied_ids:
-        newest.resolve_ties(pair for stream in streams for pair in _records_with_lines(stream))
+        pairs = (pair for stream in streams for pair in _records_with_lines(stream))
+        newest.resolve_ties((names.resolve(record), line) for record, line in pairs)
     records = list(newest.records.values())
-    facts = [record for record in records if not isinstance(record, UnknownRecord)]
-    return SourceFacts(facts, _notes(records))
+    facts = [record for record in records if not isinstance(record, Repository | UnknownRecord)]
+    return SourceFacts(facts, (*names.notes, *_notes(records)), names=names)
+
+
+def _repository_names(records: Iterable[FactRecord]) -> set[str]:
+    return {record.repository for record in records if not isinstance(record, UnknownRecord)}
 
 
 def _fact_streams(location: str, stdin: BinaryIO) -> Iterator[_FactStream]:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from support.events import SHA, at, deployment, observe_event, workflow_run
+from dora_metrics.github.events.observe import observe
+from support.events import SHA, at, deployment, make_run, observe_event, settings, workflow_run
 
 
 @pytest.mark.parametrize(
@@ -114,6 +115,14 @@ def test_runs_for_forks_deploy_nothing() -> None:
     assert observe_event("workflow_run", workflow_run(head_repository={"full_name": "eve/shop"})).facts == ()
     assert observe_event("workflow_run", workflow_run(head_repository={"full_name": "Acme/Shop"})).facts
     assert observe_event("workflow_run", workflow_run(head_repository=None)).facts
+
+
+@pytest.mark.parametrize(("number", "is_counted"), [(7, True), (8, False)])
+def test_the_number_of_a_repository_says_more_than_its_name(number: int, *, is_counted: bool) -> None:
+    """The event may have the name from before a rename, and a fork the name of the original."""
+    run = make_run("workflow_run", repository="acme/store", repository_number=7)
+    payload = workflow_run(head_repository={"id": number, "full_name": "acme/shop"})
+    assert bool(observe(run, payload, settings(), frozenset()).facts) is is_counted
 
 
 ON_ANY_BRANCH = ["release", "workflow_dispatch", "schedule", "repository_dispatch", "deployment"]

@@ -14,6 +14,7 @@ SHA_LENGTH = 40
 
 _COMMIT = "commit:"
 _PULL_REQUEST = "github:pull:"
+_REPOSITORY = "github:repository:"
 _SERVICE_PARTS = frozenset({"release", "push"})
 _DEPLOYMENT_KINDS: dict[str, DeploymentKind] = {
     "deployment": "deployment",
@@ -68,6 +69,16 @@ def alert(kind: str, repository: str, number: int | str) -> str:
     return f"github:{kind}:{repository}#{number}"
 
 
+def repository(number: int) -> str:
+    """A repository, by the number that it keeps when it is renamed or transferred."""
+    return f"{_REPOSITORY}{number}"
+
+
+def repository_number(repository_id: str) -> str:
+    """The number in a repository's id."""
+    return repository_id.removeprefix(_REPOSITORY)
+
+
 def dispatched(name: str) -> str:
     """What another system reported under a name of its own; a name with a system before it stays as it is."""
     return name if ":" in name else f"dispatch:{name}"
@@ -101,6 +112,11 @@ def number(fact_id: str) -> str | None:
     """The number of a pull request, issue or alert as `#12`; None for any other id."""
     match = re.fullmatch(r"github:(?:pull|issue|dependabot|code-scanning|secret-scanning):.*(#\d+)", fact_id, re.DOTALL)
     return match[1] if match else None
+
+
+def is_github(fact_id: str) -> bool:
+    """Whether a fact is about something on GitHub."""
+    return fact_id.startswith("github:")
 
 
 def without_commit_prefix(change_id: str) -> str:

@@ -5,14 +5,23 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from operator import attrgetter
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import msgspec
 from msgspec.structs import replace
 
-from dora_metrics.core.facts.model import CHOICES, EPOCH, RECORD_VERSION, TIME_FIELDS, Fact, FactRecord, UnknownRecord
+from dora_metrics.core.facts.model import (
+    CHOICES,
+    EPOCH,
+    RECORD_VERSION,
+    TIME_FIELDS,
+    FactRecord,
+    Repository,
+    StoredFact,
+    UnknownRecord,
+)
 
-_fact_decoder = msgspec.json.Decoder(Fact)
+_fact_decoder = msgspec.json.Decoder(StoredFact)
 _object_decoder = msgspec.json.Decoder(dict[str, object])
 _time_getters = {kind: attrgetter(*names) for kind, names in TIME_FIELDS.items()}
 _ALL_TIME_FIELDS = frozenset(name for names in TIME_FIELDS.values() for name in names)
@@ -38,7 +47,7 @@ def canonical_json(value: object) -> bytes:
     return msgspec.json.encode(value, order="sorted")
 
 
-def encode_fact(fact: Fact) -> bytes:
+def encode_fact(fact: StoredFact) -> bytes:
     """Encode a fact as one line, without its newline. Times are in UTC with `Z`."""
     return canonical_json(fact)
 
@@ -123,8 +132,11 @@ def _decode_each(lines: Iterable[tuple[int, bytes]]) -> tuple[list[FactRecord], 
     return records, bad_lines
 
 
-def _with_times_in_utc(fact: Fact) -> Fact:
+def _with_times_in_utc(fact: StoredFact) -> StoredFact:
     """Convert a fact's times to UTC, so that dates and comparisons use one time zone."""
+    if isinstance(fact, Repository):
+        seen_at = tuple(time.astimezone(UTC) for time in fact.seen_at)
+        return replace(fact, observed_at=fact.observed_at.astimezone(UTC), seen_at=seen_at)
     times = _time_getters[type(fact)](fact)
     for time in times:
         if time is not None and time.tzinfo is not UTC:
@@ -158,7 +170,7 @@ def _decode_unknown(line: bytes, error: Exception) -> UnknownRecord:
 
 
 def _fact_kinds() -> tuple[str, ...]:
-    return tuple(str(kind.__struct_config__.tag) for kind in TIME_FIELDS)
+    return tuple(str(kind.__struct_config__.tag) for kind in get_args(StoredFact))
 
 
 def _time_or_epoch(value: object) -> datetime:

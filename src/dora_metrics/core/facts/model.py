@@ -1,4 +1,4 @@
-"""The four kinds of facts: deployments, changes, incidents and vulnerabilities (record format 1).
+"""The kinds of facts: deployments, changes, incidents, vulnerabilities, names of repositories (record format 1).
 
 Facts are msgspec structs, because runs decode whole ledgers: a fact takes about 1.5 µs, against 13 µs with pydantic
 (`make bench`). Validation and JSON Schema are equivalent. Settings and event payloads use pydantic.
@@ -139,6 +139,23 @@ class Vulnerability(_FactBase, frozen=True, kw_only=True, gc=False, tag="vulnera
         return self.detected_at
 
 
+class Repository(_FactBase, frozen=True, kw_only=True, gc=False, tag="repository"):
+    """The names that GitHub has given to one repository so far, so that former names lead to the present one.
+
+    `names`: oldest first, the present one last, each once whatever its letter case. `seen_at`: when each of them was
+    first seen. Without these times, the present name counts from `observed_at` on, and the others from the beginning.
+    `repository` is the present name.
+    """
+
+    names: Annotated[tuple[Text, ...], Meta(min_length=1)]
+    seen_at: tuple[Time, ...] = ()
+
+    @property
+    def defining_time(self) -> datetime:
+        """The time that decides in which month the record is stored: when the repository was first seen."""
+        return min(self.seen_at, default=self.observed_at)
+
+
 class UnknownRecord(Struct, frozen=True, gc=False):
     """A record of an unsupported kind or version. The ledger keeps it; no metric uses it."""
 
@@ -153,7 +170,12 @@ class UnknownRecord(Struct, frozen=True, gc=False):
 
 
 Fact = Deployment | Change | Incident | Vulnerability
-FactRecord = Fact | UnknownRecord
+"""A fact that numbers are computed from."""
+
+StoredFact = Fact | Repository
+"""A fact as ledgers and facts files hold it. Names of repositories are in no number."""
+
+FactRecord = StoredFact | UnknownRecord
 
 TIME_FIELDS: dict[type[Fact], tuple[str, ...]] = {
     Deployment: ("observed_at", "finished_at", "started_at"),
@@ -161,6 +183,6 @@ TIME_FIELDS: dict[type[Fact], tuple[str, ...]] = {
     Incident: ("observed_at", "detected_at", "resolved_at"),
     Vulnerability: ("observed_at", "detected_at", "introduced_at", "fixed_at", "dismissed_at"),
 }
-"""Names of the timestamp fields of each kind."""
+"""Names of the timestamp fields of each kind that numbers are computed from."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from dora_metrics.core.facts.jsonl import canonical_json
-from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Vulnerability
+from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Repository, Vulnerability
 from dora_metrics.core.linking.earlier_successes import tips_of
 from dora_metrics.core.linking.link import deployment_order, link
 from dora_metrics.core.metrics.scope_history import Evaluation, evaluate_facts
@@ -48,13 +48,14 @@ class Checkpoint:
 
     `policy_fingerprint` identifies the version and settings that they were evaluated by. `retained_facts` are facts of
     these months that later facts may still refer to. `base_totals` plus the totals of the retained and all later facts
-    are the totals of the ledger.
+    are the totals of the ledger. `repositories` are the names of repositories that any month holds.
     """
 
     policy_fingerprint: str
     until: datetime | None = None
     base_totals: Totals = field(default_factory=Counter)
     retained_facts: tuple[Fact, ...] = ()
+    repositories: tuple[Repository, ...] = ()
 
 
 class _ScopeTotals(msgspec.Struct):
@@ -73,6 +74,7 @@ class _CheckpointFile(msgspec.Struct):
     until: datetime
     totals: list[_ScopeTotals]
     carried: list[Fact]
+    repositories: list[Repository] = []
 
 
 def decode_checkpoint(content: bytes, policy_fingerprint: str) -> Checkpoint:
@@ -86,7 +88,9 @@ def decode_checkpoint(content: bytes, policy_fingerprint: str) -> Checkpoint:
         return Checkpoint(policy_fingerprint)
     if file.rules != policy_fingerprint or file.until.tzinfo is None:
         return Checkpoint(policy_fingerprint)
-    return Checkpoint(policy_fingerprint, file.until, _decode_totals(file.totals), tuple(file.carried))
+    return Checkpoint(
+        policy_fingerprint, file.until, _decode_totals(file.totals), tuple(file.carried), tuple(file.repositories)
+    )
 
 
 def _decode_totals(scopes: Iterable[_ScopeTotals]) -> Totals:
@@ -110,6 +114,7 @@ def encode_checkpoint(checkpoint: Checkpoint) -> bytes:
         "until": checkpoint.until,
         "totals": [_ScopeTotals(*scope, series=series) for scope, series in by_scope.items()],
         "carried": [_without_empty_fields(fact) for fact in retained_facts],
+        "repositories": sorted(checkpoint.repositories, key=lambda repository: repository.id),
     }) + b"\n"  # fmt: skip
 
 
@@ -169,7 +174,7 @@ def compact(state: LedgerState, previous: Checkpoint, until: datetime, old_ids: 
     recent_facts = (fact for fact in state.facts if fact.id not in old_ids)
     remaining = ledger_state((*retained_facts, *recent_facts), state.policy)
     base_totals = add_totals(previous.base_totals, subtract_totals(state.totals, remaining.totals))
-    return Checkpoint(previous.policy_fingerprint, until, base_totals, retained_facts)
+    return Checkpoint(previous.policy_fingerprint, until, base_totals, retained_facts, previous.repositories)
 
 
 def base_totals_without(base_totals: Totals, restored: Sequence[Fact], facts: Sequence[Fact], policy: Policy) -> Totals:

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import msgspec
 
 from dora_metrics.core.facts.jsonl import BadLine, canonical_json, canonical_line, decode_with_lines, encode_fact
-from dora_metrics.core.facts.model import Deployment, Fact, FactRecord, UnknownRecord
+from dora_metrics.core.facts.model import Deployment, Fact, FactRecord, Repository, StoredFact, UnknownRecord
+from dora_metrics.core.linking.former_names import NO_NAMES, RepositoryNames
 
 FACTS_FOLDER = "facts/"
 QUARANTINE_FILE = "quarantine.jsonl"
@@ -88,7 +89,10 @@ ALL_MONTHS = MonthSelection()
 
 
 class LedgerLine(NamedTuple):
-    """A record with its line of JSON, which contains the keys that this version does not know."""
+    """A record with its line of JSON, which contains the keys that this version does not know.
+
+    The record has the present names of repositories, the line those that it was written with.
+    """
 
     record: FactRecord
     json: bytes
@@ -112,7 +116,8 @@ class LedgerContents:
 
     `lines_by_id`: the newest record of each id. `ids_by_month`: the ids in the files of each month. `quarantined`:
     lines that are not facts. `checkpointed_before`: facts in months before this one are in the checkpoint; of these,
-    `retained_ids` and the changes of later deployments still count.
+    `retained_ids` and the changes of later deployments still count. `names`: those of the repositories, by which
+    records and ids have present names. `recorded_names`: those that the ledger holds.
     """
 
     files: Mapping[str, bytes]
@@ -121,6 +126,8 @@ class LedgerContents:
     quarantined: tuple[QuarantinedLine, ...]
     checkpointed_before: str = ""
     retained_ids: frozenset[str] = frozenset()
+    names: RepositoryNames = NO_NAMES
+    recorded_names: RepositoryNames = NO_NAMES
 
     @cached_property
     def facts(self) -> list[Fact]:
@@ -129,13 +136,13 @@ class LedgerContents:
         return [
             line.record
             for fact_id, line in self.lines_by_id.items()
-            if fact_id in counted_ids and not isinstance(line.record, UnknownRecord)
+            if fact_id in counted_ids and not isinstance(line.record, Repository | UnknownRecord)
         ]
 
     def fact_by_id(self, fact_id: str) -> Fact | None:
-        """Return the newest record of an id, None if there is none or its kind is unsupported."""
-        line = self.lines_by_id.get(fact_id)
-        return None if line is None or isinstance(line.record, UnknownRecord) else line.record
+        """Return the newest record of an id, also of one with a former name; None if no number is made from it."""
+        line = self.lines_by_id.get(fact_id) or self.lines_by_id.get(self.names.present_id(fact_id))
+        return None if line is None or isinstance(line.record, Repository | UnknownRecord) else line.record
 
     def ids_before(self, first_month: str) -> AbstractSet[str]:
         """Return the ids of facts that are only in months before `first_month`."""
@@ -166,8 +173,9 @@ class LedgerContents:
 class MergePlan:
     """The effect of merging facts into a ledger.
 
-    `after`: the ledger with the facts. `new_facts`: those that changed it. `file_changes`: new contents by path,
-    ordered so that an interrupted write loses nothing. Empty contents delete the file.
+    `after`: the ledger with the facts. `new_facts`: those that changed it, without names of repositories.
+    `file_changes`: new contents by path, ordered so that an interrupted write loses nothing. Empty contents delete the
+    file.
     """
 
     after: LedgerContents
@@ -200,7 +208,11 @@ def _is_facts_folder(path: str, names: Sequence[str] | None) -> bool:
 
 
 def parse_ledger(
-    files: Mapping[str, bytes], retained_facts: Iterable[Fact] = (), until: datetime | None = None
+    files: Mapping[str, bytes],
+    retained_facts: Iterable[Fact] = (),
+    until: datetime | None = None,
+    recorded: Iterable[Repository] = (),
+    learned: Iterable[Repository] = (),
 ) -> LedgerContents:
     """Parse the files of a ledger.
 
@@ -208,38 +220,74 @@ def parse_ledger(
         files: contents by path.
         retained_facts: facts of the checkpoint that still count.
         until: end of the checkpointed months, None without a checkpoint.
+        recorded: names of repositories in the checkpoint.
+        learned: names of repositories that the ledger does not hold yet.
     """
-    lines_by_id: dict[str, LedgerLine] = {}
+    lines_by_path, quarantined = _decode_files(files)
+    recorded_names = RepositoryNames.of(line.record for lines in lines_by_path.values() for line in lines)
+    recorded_names = recorded_names.including(recorded)
+    names = recorded_names.including(learned)
     ids_by_month: dict[str, set[str]] = defaultdict(set)
+    lines_by_id: dict[str, LedgerLine] = {}
+    for path, lines in lines_by_path.items():
+        resolved = [_line_with_present_names(line, names) for line in lines]
+        ids_by_month[month_of_path(path)].update(line.record.id for line in resolved)
+        for line in resolved:
+            _put_if_newer(lines_by_id, line)
+    for fact in retained_facts:  # its month may also have been read, from a file of another name
+        lines_by_id.setdefault(fact.id, LedgerLine(fact, encode_fact(fact)))
+    return LedgerContents(
+        files=files,
+        lines_by_id=lines_by_id,
+        ids_by_month=ids_by_month,
+        quarantined=quarantined,
+        checkpointed_before=month_of_time(until) if until else "",
+        retained_ids=frozenset(fact.id for fact in retained_facts),
+        names=names,
+        recorded_names=recorded_names,
+    )
+
+
+def _line_with_present_names(line: LedgerLine, names: RepositoryNames) -> LedgerLine:
+    record = names.resolve(line.record)
+    return line if record is line.record else LedgerLine(record, line.json)
+
+
+def _decode_files(files: Mapping[str, bytes]) -> tuple[dict[str, list[LedgerLine]], tuple[QuarantinedLine, ...]]:
+    """Return the lines of each facts file as they were written, and those that are not facts."""
+    lines_by_path: dict[str, list[LedgerLine]] = {}
     quarantined: list[QuarantinedLine] = []
     for path in sorted(path for path in files if path.startswith(FACTS_FOLDER)):
         pairs, bad_lines = decode_with_lines(files[path])
-        ids_by_month[month_of_path(path)].update(record.id for record, _ in pairs)
+        lines_by_path[path] = [LedgerLine(record, line) for record, line in pairs]
         quarantined += [QuarantinedLine(path, bad_line) for bad_line in bad_lines]
-        for record, line in pairs:
-            _put_if_newer(lines_by_id, LedgerLine(record, line))
-    for fact in retained_facts:  # its month may also have been read, from a file of another name
-        lines_by_id.setdefault(fact.id, LedgerLine(fact, encode_fact(fact)))
-    retained_ids = frozenset(fact.id for fact in retained_facts)
-    checkpointed_before = month_of_time(until) if until else ""
-    return LedgerContents(files, lines_by_id, ids_by_month, tuple(quarantined), checkpointed_before, retained_ids)
+    return lines_by_path, tuple(quarantined)
 
 
-def plan_merge(contents: LedgerContents, observed: Iterable[Fact]) -> MergePlan:
-    """Plan the merge of observed facts into a ledger.
+def plan_merge(contents: LedgerContents, observed: Iterable[StoredFact]) -> MergePlan:
+    """Plan the merge of observed facts into a ledger, whose contents know all names of repositories among them.
 
     A file is rewritten only if one of its facts changed or one of its lines is not a fact. Such lines are moved to
     `quarantine.jsonl`.
     """
     lines_by_id = dict(contents.lines_by_id)
-    new_facts = tuple(fact for fact in observed if _put_if_newer(lines_by_id, LedgerLine(fact, encode_fact(fact))))
-    changed_ids = {fact.id for fact in new_facts}
+    changed = [
+        fact
+        for fact in (_with_present_names(fact, contents.names) for fact in observed)
+        if _put_if_newer(lines_by_id, LedgerLine(fact, encode_fact(fact)))
+    ]
+    changed_ids = {fact.id for fact in changed}
     after = replace(contents, lines_by_id=lines_by_id, retained_ids=contents.retained_ids | changed_ids)
     file_changes = _rewritten_files(after, changed_ids, {month_of_path(line.path) for line in contents.quarantined})
     if contents.quarantined:
         quarantined = b"".join(_encode_quarantined(line) for line in contents.quarantined)
         file_changes = {QUARANTINE_FILE: contents.files.get(QUARANTINE_FILE, b"") + quarantined, **file_changes}
-    return MergePlan(replace(after, ids_by_month=_ids_by_month_after(after, changed_ids)), new_facts, file_changes)
+    after = replace(after, ids_by_month=_ids_by_month_after(after, changed_ids))
+    return MergePlan(after, tuple(fact for fact in changed if not isinstance(fact, Repository)), file_changes)
+
+
+def _with_present_names(fact: StoredFact, names: RepositoryNames) -> StoredFact:
+    return fact if isinstance(fact, Repository) else names.observed_now(fact)
 
 
 def _put_if_newer(lines_by_id: dict[str, LedgerLine], line: LedgerLine) -> bool:

@@ -1,9 +1,10 @@
 """A ledger as one run reads it: the months that its windows reach, and a checkpoint in place of older months."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dora_metrics.core.facts.model import Change, Deployment, Fact
+from dora_metrics.core.facts.model import Change, Deployment, Fact, Repository
 from dora_metrics.core.ledger import checkpoint as checkpoints
 from dora_metrics.core.ledger.checkpoint import Checkpoint, LedgerState
 from dora_metrics.core.ledger.layout import (
@@ -16,6 +17,7 @@ from dora_metrics.core.ledger.layout import (
     parse_ledger,
 )
 from dora_metrics.core.ledger.snapshot import Snapshot
+from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.policy import Policy
 
 _NOTE = (
@@ -43,9 +45,30 @@ class LedgerView:
     contents: LedgerContents
 
     @classmethod
-    def of(cls, snapshot: Snapshot, since: datetime | None, stored: Checkpoint, used: Checkpoint) -> "LedgerView":
-        """Parse the files of a snapshot."""
-        return cls(snapshot, since, stored, used, parse_ledger(snapshot.files, used.retained_facts, used.until))
+    def of(
+        cls,
+        snapshot: Snapshot,
+        since: datetime | None,
+        stored: Checkpoint,
+        used: Checkpoint,
+        learned: Sequence[Repository] = (),
+    ) -> "LedgerView":
+        """Parse the files of a snapshot; `learned` are names of repositories that it does not hold."""
+        contents = parse_ledger(snapshot.files, used.retained_facts, used.until, used.repositories, learned)
+        return cls(snapshot, since, stored, used, contents)
+
+    def knowing(self, learned: Sequence[Repository]) -> "LedgerView":
+        """Return the view with names of repositories that this run has learned."""
+        if not learned:
+            return self
+        return LedgerView.of(self.snapshot, self.since, self.stored_checkpoint, self.checkpoint, learned)
+
+    @property
+    def has_renamed_checkpoint(self) -> bool:
+        """Whether the checkpoint has names of repositories that are former ones by now."""
+        facts, totals = self.checkpoint.retained_facts, self.checkpoint.base_totals
+        names = {fact.repository for fact in facts} | {series.scope.repository for series in totals}
+        return not self.contents.names.leads_like(RepositoryNames.of(self.checkpoint.repositories), names)
 
     @property
     def is_complete(self) -> bool:
@@ -66,8 +89,11 @@ class LedgerView:
     def missing_months(self, plan: MergePlan) -> MonthSelection | None:
         """Return the months to read before new facts can be merged; None if nothing is missing.
 
-        A fact is merged with the facts of its month. A fact that changes a checkpointed month needs all months.
+        A fact is merged with the facts of its month. A fact that changes a checkpointed month needs all months, as does
+        a repository that was renamed since the checkpoint was made.
         """
+        if self.has_renamed_checkpoint:
+            return ALL_MONTHS
         months = self.snapshot.months
         recorded = [fact for new in plan.new_facts if (fact := self.contents.fact_by_id(new.id))]
         touched = set().union(*(_months_of(fact) for fact in (*plan.new_facts, *recorded)))
@@ -115,6 +141,7 @@ class LedgerView:
     def next_checkpoint(self, current: Checkpoint, after: LedgerContents, state: LedgerState) -> Checkpoint:
         """Return the checkpoint for the next run, with the months that no window reaches any more."""
         until = self.since or self.stored_checkpoint.until
+        current = replace(current, repositories=tuple(after.names.repositories.values()))
         if until is None or until == current.until:
             return current
         old_ids = after.ids_before(month_of_time(until))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dora_metrics.core import formatting, schema
+from dora_metrics.core.linking.former_names import NO_NAMES, RepositoryNames
 from dora_metrics.core.metrics.comparison import compare_windows
 from dora_metrics.core.metrics.scope_history import Evaluation, ScopeHistory
 from dora_metrics.core.policy import Policy
@@ -16,7 +17,8 @@ class Results:
     """Everything that a report is made from.
 
     `evaluation` has the history of each scope, for all time. `document` has the numbers of the window that
-    `window_spec` means at `now`. Its scopes are in the order of `evaluation.histories`.
+    `window_spec` means at `now`. Its scopes are in the order of `evaluation.histories`. `names` are those of the
+    repositories.
     """
 
     evaluation: Evaluation
@@ -24,6 +26,7 @@ class Results:
     window_spec: WindowSpec
     policy: Policy
     now: datetime
+    names: RepositoryNames = NO_NAMES
 
     def metrics_of(self, scope: Scope) -> schema.ScopeMetrics | None:
         """Return the numbers of a scope; None if it has none."""

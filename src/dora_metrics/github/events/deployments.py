@@ -9,6 +9,7 @@ from dora_metrics.github.payloads import (
     DeploymentEvent,
     DeploymentPayload,
     DeploymentStatusEvent,
+    HeadRepositoryPayload,
     PushEvent,
     ReleaseEvent,
     WorkflowPayload,
@@ -215,12 +216,19 @@ def _exclusion_reason(run: Run, event: WorkflowRunEvent, settings: Settings) -> 
 
 def _origin_exclusion_reason(run: Run, workflow_run: WorkflowRunPayload) -> str | None:
     """Return why a run of any workflow with this origin is not a deployment; None if it may be one."""
-    head_repository = workflow_run.head_repository.full_name if workflow_run.head_repository else None
     if (workflow_run.event or "").startswith("pull_request"):
         return "the run was for a pull request, which deploys nothing to production"
-    if head_repository and head_repository.lower() != run.repository.lower():
-        return f"the run was for a commit of {head_repository}"
+    head_repository = workflow_run.head_repository
+    if head_repository and not _is_repository_of(run, head_repository):
+        return f"the run was for a commit of {head_repository.full_name}"
     return None
+
+
+def _is_repository_of(run: Run, head_repository: HeadRepositoryPayload) -> bool:
+    """Return whether a commit's repository is that of the run, by number or, where one is missing, by name."""
+    if run.repository_number and head_repository.id:
+        return run.repository_number == head_repository.id
+    return head_repository.full_name is None or head_repository.full_name.lower() == run.repository.lower()
 
 
 def _trigger_exclusion_reason(event: WorkflowRunEvent, settings: Settings) -> str | None:

@@ -56,6 +56,15 @@ def observe(run: Run, payload: Mapping[str, object], settings: Settings, known_s
     )
 
 
+def repository_in(payload: Mapping[str, object]) -> tuple[int, str] | None:
+    """Return number and name of the repository that an event is about; None if the payload lacks one of them."""
+    match payload.get("repository"):
+        case {"id": int(number), "full_name": str(name)} if number > 0 and name.count("/") == 1:
+            return number, name
+        case _:
+            return None
+
+
 def _observe_event(run: Run, payload: Mapping[str, object], settings: Settings) -> Observation:
     if run.event in ("workflow_dispatch", "schedule"):
         return nothing_to_record("the numbers are computed again")

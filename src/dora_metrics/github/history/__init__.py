@@ -11,6 +11,7 @@ from dora_metrics.github.history.pages import (
     PartOrFailure,
     ReadFailure,
     RefusedAlerts,
+    RepositoryInfo,
 )
 from dora_metrics.github.history.read import read_history
 
@@ -21,5 +22,6 @@ __all__ = [
     "PartOrFailure",
     "ReadFailure",
     "RefusedAlerts",
+    "RepositoryInfo",
     "read_history",
 ]

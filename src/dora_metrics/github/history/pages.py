@@ -140,8 +140,16 @@ def read_failure(kind: HistoryKind, problem: GitHubError) -> ReadFailure:
 
 @dataclass
 class GatheredHistory:
-    """All parts of a repository together: facts by id, cursors by kind, failures, and the commit graph for linking."""
+    """All parts of a repository together: facts by id, cursors by kind, failures, and the commit graph for linking.
 
+    `name` is the repository's present name and `requested_name` the one that was asked for; `number` is GitHub's, None
+    until it has answered. `cursors_read_from` are those that the reading began with.
+    """
+
+    name: str = ""
+    requested_name: str = ""
+    number: int | None = None
+    cursors_read_from: Mapping[str, Cursor] = field(default_factory=dict)
     facts: dict[str, Fact] = field(default_factory=dict)
     cursors: dict[str, Cursor] = field(default_factory=dict)
     last_parts: dict[HistoryKind, HistoryPart] = field(default_factory=dict)
@@ -303,18 +311,28 @@ def _time_range(page: ResultPage, time_field: str) -> tuple[datetime | None, dat
 
 @dataclass(frozen=True)
 class RepositoryInfo:
-    """The present name of a repository, its default branch and the head of that; None if it has no commit."""
+    """The present name of a repository, its default branch and the head of that; None if it has no commit.
+
+    `number` is GitHub's, which stays the same when the repository is renamed.
+    """
 
     name: str
     has_issues: bool
     default_branch: str | None = None
     head_sha: str | None = None
+    number: int | None = None
 
     @classmethod
     def from_node(cls, repository: JsonObject) -> "RepositoryInfo":
         ref = repository["defaultBranchRef"] or {}
         head_sha = (ref.get("target") or {}).get("oid")
-        return cls(repository["nameWithOwner"], repository["hasIssuesEnabled"], ref.get("name"), head_sha)
+        return cls(
+            name=repository["nameWithOwner"],
+            has_issues=repository["hasIssuesEnabled"],
+            default_branch=ref.get("name"),
+            head_sha=head_sha,
+            number=repository["databaseId"],
+        )
 
 
 @dataclass(frozen=True)
@@ -334,7 +352,7 @@ class HistoryReader:
     @property
     def run(self) -> Run:
         """The run as the mappers of events expect it, with the repository's present name."""
-        return replace(self.request.run, repository=self.repository.name)
+        return replace(self.request.run, repository=self.repository.name, repository_number=self.repository.number)
 
     @property
     def repository_variables(self) -> dict[str, object]:

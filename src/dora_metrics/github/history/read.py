@@ -46,14 +46,27 @@ _DEPLOYMENT_SOURCES: tuple[tuple[str, HistoryKind, KindReader], ...] = (
 _DEPLOYMENT_KINDS: tuple[HistoryKind, ...] = ("deployments", "releases", "runs")
 
 
-def read_history(client: Client, request: HistoryRequest) -> Generator[PartOrFailure, None, None]:
+Confirm = Callable[[RepositoryInfo], HistoryRequest | None]
+"""From the repository that GitHub found under a name to the request to go on with; None: it is not to be read."""
+
+
+def read_history(
+    client: Client, request: HistoryRequest, confirm: Confirm | None = None
+) -> Generator[PartOrFailure, None, None]:
     """Yield the parts of all kinds as they arrive; a kind that fails does not affect the others.
 
-    Facts have the repository's present name. The cursor of commits is not in the parts: `core.linking.commit_graph`
-    computes it, and it must be stored together with what that links.
+    The repository may have been renamed, and another one may have its name by now. So `confirm` may answer with other
+    cursors, by which it is then read. Facts have the repository's present name. The cursor of commits is not in the
+    parts: `core.linking.commit_graph` computes it, and it must be stored together with what that links.
     """
     try:
         reader = _open_reader(client, _with_commits_reread(request))
+        confirmed = confirm(reader.repository) if confirm else request
+        if confirmed is None:
+            return
+        if confirmed.cursors != request.cursors:
+            reader = _open_reader(client, _with_commits_reread(confirmed))
+        request = confirmed
     except GitHubError as problem:
         yield read_failure("repository", problem)
         return

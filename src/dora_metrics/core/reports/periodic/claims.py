@@ -50,7 +50,7 @@ KindClaims = dict[str, ReportClaim]
 """Claims of one repository, by kind of report."""
 
 RepositoryClaims = dict[str, KindClaims]
-"""Claims by the repository that holds the issues; several repositories may share a ledger."""
+"""Claims by the first known name of the repository that holds the issues. Several repositories may share a ledger."""
 
 
 def decode_claims(content: bytes) -> RepositoryClaims:
@@ -109,7 +109,10 @@ def _issue_numbers(claim: ReportClaim) -> dict[str, int]:
 
 
 def report_marker(period: Period, scope: Scope) -> str:
-    """Return the marker that identifies a report. It holds a hash of the scope, whose name is untrusted text."""
+    """Return the marker that identifies a report. It holds a hash of the scope, whose name is untrusted text.
+
+    The scope has the first known name of its repository, so that the report is found again after a rename.
+    """
     return f"{period.kind}:{period.name}:{scope_key(scope)}"
 
 

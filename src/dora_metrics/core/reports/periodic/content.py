@@ -41,7 +41,7 @@ from dora_metrics.core.reports.sections import (
     weekly_chart,
 )
 from dora_metrics.core.reports.summary import overall_level_text
-from dora_metrics.core.scope import scope_label
+from dora_metrics.core.scope import Scope, scope_label
 from dora_metrics.core.targets import goals, units
 from dora_metrics.core.targets.metric import METRICS
 from dora_metrics.core.windows import Window
@@ -171,6 +171,11 @@ class ReportInput:
         scope_metrics = metrics_in(period_window)
         basis_metrics = scope_metrics if basis_window == period_window else metrics_in(basis_window)
         return cls(results, history, period, scope_metrics, basis_metrics)
+
+    @property
+    def stable_scope(self) -> Scope:
+        """The scope under the first known name of its repository, by which a report is found after a rename."""
+        return self.results.names.stable_scope(self.history.scope)
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def render_issue_body(
         TemplateError: if the template cannot be rendered, or does not fit even without lists.
     """
     report_without_lists = outline(report_input)
-    marker = report_marker(report_input.period, report_input.history.scope)
+    marker = report_marker(report_input.period, report_input.stable_scope)
     for limits in _LIMITS_IN_ORDER:
         report = with_details(report_without_lists, report_input, limits)
         generated, user_section = split_user_section(render.markdown(template, parts, report=report))

@@ -1,0 +1,291 @@
+"""The names of repositories: former names lead to the present one, so that a renamed repository stays one.
+
+GitHub's number of a repository stays the same when it is renamed or transferred; the records of kind `repository` hold
+the names of each number. A name that another repository has taken since leads to the one that had it when a fact was
+observed. Letter case does not matter in names, as on GitHub.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from msgspec.structs import replace
+
+from dora_metrics.core.facts import ids
+from dora_metrics.core.facts.jsonl import canonical_json
+from dora_metrics.core.facts.model import (
+    EPOCH,
+    Change,
+    Deployment,
+    Fact,
+    FactRecord,
+    Incident,
+    Repository,
+    UnknownRecord,
+)
+from dora_metrics.core.scope import Scope, default_service
+
+_MICROSECOND = timedelta(microseconds=1)
+
+_REFERENCE = re.compile(
+    r"(?P<before>github:[a-z-]+:|https?://[^/\s]+/(?:(?:api/v3/)?repos/)?|)"
+    r"(?P<name>[\w.-]+/[\w.-]+)"
+    r"(?P<after>[#/?].*|)",
+    re.IGNORECASE | re.DOTALL | re.ASCII,
+)
+"""An id, an address or `owner/name#12`: the texts that can name a repository."""
+
+
+@dataclass(frozen=True)
+class RepositoryNames:
+    """All names of some repositories.
+
+    Attributes:
+        repositories: by id, each with every name that was seen.
+    """
+
+    repositories: Mapping[str, Repository] = field(default_factory=dict)
+
+    @cached_property
+    def _holders(self) -> Mapping[str, Sequence[Repository]]:
+        """By name in lower case: the repositories that have or had it, in the order in which they got it."""
+        holders: defaultdict[str, list[Repository]] = defaultdict(list)
+        for repository in self.repositories.values():
+            for name in repository.names:
+                holders[name.casefold()].append(repository)
+        for name, repositories in holders.items():
+            repositories.sort(key=lambda repository: (_since(repository, name), repository.id))
+        return dict(holders)
+
+    @cached_property
+    def _has_former_names(self) -> bool:
+        """Whether any repository had another name, or a name had another repository."""
+        was_renamed = any(len(repository.names) > 1 for repository in self.repositories.values())
+        return was_renamed or any(len(holders) > 1 for holders in self._holders.values())
+
+    @classmethod
+    def of(cls, records: Iterable[FactRecord]) -> "RepositoryNames":
+        """Return the names in records of kind `repository`. Other records are ignored."""
+        return cls().including(record for record in records if isinstance(record, Repository))
+
+    def including(self, records: Iterable[Repository]) -> "RepositoryNames":
+        """Return these names and those of more records."""
+        repositories = dict(self.repositories)
+        for record in records:
+            recorded = repositories.get(record.id)
+            repositories[record.id] = unite(recorded, record) if recorded else record
+        return RepositoryNames(repositories)
+
+    def leads_like(self, other: "RepositoryNames", names: Iterable[str]) -> bool:
+        """Return whether these names lead to the same present names, whenever they were used."""
+        return all(self._all_present_names(name) == other._all_present_names(name) for name in set(names))  # noqa: SLF001
+
+    def _all_present_names(self, name: str) -> Sequence[str]:
+        return [self.present_name_of(holder) for holder in self._holders.get(name.casefold(), ())] or [name]
+
+    def present_name(self, name: str) -> str:
+        """Return the present name of the repository that has this name, or had it last; an unknown name as it is."""
+        holder = self.holder(name)
+        return self.present_name_of(holder) if holder else name
+
+    def present_name_of(self, repository: Repository) -> str:
+        """Return the present name of one of the repositories.
+
+        If another repository has taken its last known name, its present name is not known yet. Its number then
+        distinguishes it: `acme/shop@12`.
+        """
+        name = repository.names[-1]
+        return name if self.holder(name) is repository else _with_number(name, repository)
+
+    def holder(self, name: str) -> Repository | None:
+        """Return the repository that has a name, otherwise the one that had it last; None for an unknown name."""
+        holders = self._holders.get(name.casefold(), ())
+        present = [holder for holder in holders if holder.names[-1].casefold() == name.casefold()]
+        return max(present, key=_age, default=holders[-1] if holders else None)
+
+    def stable_name(self, name: str) -> str:
+        """Return the first known name of the repository that has `name`. It stays the same through renames."""
+        repository = self.holder(name)
+        return self._stable_name_of(repository) if repository else name
+
+    def _stable_name_of(self, repository: Repository) -> str:
+        first = min(repository.names, key=lambda name: _since(repository, name))
+        return first if self._holders[first.casefold()][0] is repository else _with_number(first, repository)
+
+    def stable_scope(self, scope: Scope) -> Scope:
+        """Return a scope with the first known name of its repository, for keys that stay the same through renames."""
+        name = self.stable_name(scope.repository)
+        has_default_service = scope.service == default_service(scope.repository)
+        return Scope(name, default_service(name) if has_default_service else scope.service, scope.environment)
+
+    def present_by_stable_name(self) -> dict[str, str]:
+        """Return the present name of every repository by its stable name."""
+        repositories = self.repositories.values()
+        return {self._stable_name_of(repository): self.present_name_of(repository) for repository in repositories}
+
+    def present_id(self, fact_id: str) -> str:
+        """Return the id of a fact with the present name of its repository."""
+        return self._reference(fact_id, None)
+
+    def resolve(self, record: FactRecord) -> FactRecord:
+        """Return a record with present names; one that is no fact that numbers are computed from as it is."""
+        return record if isinstance(record, Repository | UnknownRecord) else self.resolve_fact(record)
+
+    def resolve_fact(self, fact: Fact) -> Fact:
+        """Return a fact with present names, in its id and in what it refers to."""
+        return fact if self._is_settled(fact.repository) else _replaced(fact, self._resolved_fields(fact))
+
+    def _is_settled(self, name: str) -> bool:
+        """Return whether facts with this name refer to nothing under another name."""
+        return not self._holders or (not self._has_former_names and self.present_name(name) == name)
+
+    def are_settled(self, names: Iterable[str]) -> bool:
+        """Return whether facts with these names have present names only."""
+        return all(map(self._is_settled, set(names)))
+
+    def _resolved_fields(self, fact: Fact) -> dict[str, object]:
+        at = fact.observed_at
+        fields: dict[str, object] = {
+            "repository": self._name_at(fact.repository, at),
+            "id": self._reference(fact.id, at),
+            "url": self._reference(fact.url, at) if fact.url and ids.is_github(fact.id) else fact.url,
+        }
+        match fact:
+            case Deployment():
+                fields["changes"] = fact.changes and self._references(fact.changes, at)
+                fields["remediates"] = fact.remediates and self._reference(fact.remediates, at)
+            case Change(reverts=str() as name):
+                fields["reverts"] = self._reference(name, at)
+            case Change(reverts=tuple() as names):
+                fields["reverts"] = self._references(names, at)
+            case Incident():
+                fields["deployment"] = fact.deployment and self._reference(fact.deployment, at)
+        return fields
+
+    def _references(self, texts: tuple[str, ...], at: datetime) -> tuple[str, ...]:
+        return tuple(self._reference(text, at) for text in texts)
+
+    def _reference(self, text: str, at: datetime | None) -> str:
+        """Return an id, address or `owner/name#12` with the present name; any other text as it is."""
+        match = _REFERENCE.fullmatch(text) if "/" in text else None
+        if match is None or not (match["before"] or match["after"].startswith("#")):
+            return text
+        return f"{match['before']}{self._name_at(match['name'], at)}{match['after']}"
+
+    def _name_at(self, name: str, at: datetime | None) -> str:
+        """Return the present name of the repository that had a name at a time; None means now."""
+        holders = self._holders.get(name.casefold(), ())
+        if at is None or len(holders) < 2:  # noqa: PLR2004 - a single holder has had it all the time
+            return self.present_name(name)
+        holders_until_then = [holder for holder in holders if _since(holder, name) <= at]
+        return self.present_name_of(holders_until_then[-1] if holders_until_then else holders[0])
+
+    def observed_now(self, fact: Fact) -> Fact:
+        """Return a fact that this run has observed, with present names.
+
+        If another repository had the name before, `observed_at` decides whose fact it is. It is raised to the time when
+        the name had changed hands, since the run observed the fact after that.
+        """
+        holder = self.holder(fact.repository)
+        if holder and len(self._holders[fact.repository.casefold()]) > 1:
+            fact = replace(fact, observed_at=max(fact.observed_at, _since(holder, fact.repository)))
+        return self.resolve_fact(fact)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What readers must know: which repositories have lost their name, and have no known one."""
+        return tuple(
+            f"{repository.names[-1]} is the name of another repository now. The one that had it before is shown as "
+            f"{self.present_name_of(repository)} until its new name is known."
+            for repository in self.repositories.values()
+            if self.present_name_of(repository) != repository.names[-1]
+        )
+
+
+NO_NAMES = RepositoryNames()
+
+
+def observed_repository(
+    names: RepositoryNames, number: int, name: str, now: datetime, former_name: str | None = None
+) -> Repository | None:
+    """Return the record to write for a repository that was seen; None if nothing about its names is new.
+
+    Args:
+        names: what is known.
+        number: of the repository.
+        name: its name at `now`.
+        now: the time of the observation.
+        former_name: a name that it is known to have had before.
+    """
+    recorded = names.repositories.get(ids.repository(number))
+    observed = _first_seen(number, name, now)
+    if former_name and former_name.casefold() != name.casefold():
+        observed = _with_present_name(unite(observed, _first_seen(number, former_name, now)), name)
+    if recorded is None:
+        return observed
+    is_overtaken = now < _since(recorded, recorded.names[-1])
+    present_name = recorded.names[-1] if is_overtaken else name
+    united = _with_present_name(unite(recorded, observed), present_name)
+    if united.names == recorded.names:
+        return None
+    return replace(united, observed_at=max(now, recorded.observed_at + _MICROSECOND))
+
+
+def _first_seen(number: int, name: str, now: datetime) -> Repository:
+    return Repository(id=ids.repository(number), repository=name, observed_at=now, names=(name,), seen_at=(now,))
+
+
+def unite(first: Repository, second: Repository) -> Repository:
+    """Return one record with all names of two records of a repository. The present name is that of the newer record.
+
+    Uniting is commutative, associative and idempotent.
+    """
+    if first == second:
+        return first
+    older, newer = sorted((first, second), key=_age)
+    spellings, since = dict[str, str](), dict[str, datetime]()
+    for repository in (older, newer):
+        for name in repository.names:
+            time, key = _since(repository, name), name.casefold()
+            since[key] = min(time, since.get(key, time))
+            spellings[key] = name
+    in_order = sorted(spellings, key=lambda key: (since[key], key))
+    united = replace(
+        newer, names=tuple(spellings[key] for key in in_order), seen_at=tuple(since[key] for key in in_order)
+    )
+    return _with_present_name(united, newer.names[-1])
+
+
+def _with_present_name(repository: Repository, name: str) -> Repository:
+    """Return a record with one of its names as the last one, in this spelling."""
+    times = dict(zip(repository.names, repository.seen_at, strict=True))
+    former = [each for each in repository.names if each.casefold() != name.casefold()]
+    seen_at = (*(times[each] for each in former), _since(repository, name))
+    return replace(repository, repository=name, names=(*former, name), seen_at=seen_at)
+
+
+def _age(repository: Repository) -> tuple[datetime, str, bytes]:
+    """Sort key of records: the older one first."""
+    return repository.observed_at, repository.names[-1], canonical_json(repository)
+
+
+def _since(repository: Repository, name: str) -> datetime:
+    """Return when a repository was first seen under a name."""
+    key = name.casefold()
+    for seen_name, time in zip(repository.names, repository.seen_at, strict=False):
+        if seen_name.casefold() == key:
+            return time
+    return repository.observed_at if repository.names[-1].casefold() == key else EPOCH
+
+
+def _replaced(fact: Fact, fields: Mapping[str, object]) -> Fact:
+    """Return a fact with these fields; the same one if it has them already."""
+    differing = {name: value for name, value in fields.items() if value != getattr(fact, name)}
+    return replace(fact, **differing) if differing else fact
+
+
+def _with_number(name: str, repository: Repository) -> str:
+    return f"{name}@{ids.repository_number(repository.id)}"
