@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from dora_metrics.core.facts.merge import prepare_event_fact
+from dora_metrics.core.facts.merge import is_same_information, prepare_event_facts
 from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.errors import EventError
@@ -11,6 +11,7 @@ from dora_metrics.github.observation import Observation, nothing_to_record
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.record import Enrich, Observe, RecordRequest, production_sources
 
+_KNOWN = "The ledger has this already; nothing changes."
 _RECOMPUTED = "everything was computed again from the ledger"
 
 
@@ -45,10 +46,24 @@ def _observer(context: RunContext) -> Observe:
     def observe_event(contents: LedgerContents) -> Observation:
         sources = production_sources(contents.facts, run.repository, settings.policy)
         observation = observe(run, payload, settings, sources)
-        facts = tuple(prepare_event_fact(contents.fact_by_id(fact.id), fact) for fact in observation.facts)
-        return replace(observation, facts=facts)
+        return _with_ledger(observation, contents)
 
     return observe_event
+
+
+def _with_ledger(observation: Observation, contents: LedgerContents) -> Observation:
+    """Return what an event observed as it is to be merged with the ledger."""
+    facts = tuple(
+        prepared
+        for fact in observation.facts
+        for prepared in prepare_event_facts(contents.records_named_like(fact.id), fact)
+    )
+    if observation.facts and not facts:
+        earlier = nothing_to_record("a later attempt of this run is recorded, and counts for both")
+        return replace(earlier, may_repeat_since=observation.may_repeat_since)
+    known = (contents.fact_by_id(fact.id) for fact in facts)
+    is_known = bool(facts) and all(is_same_information(record, fact) for record, fact in zip(known, facts, strict=True))
+    return replace(observation, facts=facts, notes=(*observation.notes, *([_KNOWN] if is_known else ())))
 
 
 def _enricher(context: RunContext) -> Enrich:

@@ -179,6 +179,9 @@ class Recorder:
                 view = self._extend(view, ALL_MONTHS)
                 continue
             observation = request.observe(view.contents)
+            if unread := view.unread_months_since(observation.may_repeat_since):
+                view = self._extend(view, unread)
+                continue
             facts = request.enrich(observation.facts, view.contents)
             merge = layout.plan_merge(view.contents, facts)
             missing = view.missing_months(merge)

@@ -6,6 +6,7 @@ The setting `deployment-source` decides which events count as deployments.
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
+from datetime import timedelta
 
 import msgspec
 
@@ -32,6 +33,8 @@ __all__ = ["Observation", "Run", "nothing_to_record", "observe"]
 _MAX_TEXT_LENGTH = 300
 _MAX_URL_LENGTH = 2000
 _MAX_LABELS = 100
+_MAX_AGE_OF_RERUN = timedelta(days=31)
+"""GitHub lets a run be run again for 30 days."""
 
 
 def observe(run: Run, payload: Mapping[str, object], settings: Settings, known_sources: frozenset[str]) -> Observation:
@@ -102,7 +105,8 @@ def _observe_job(
     job_observation = deployment_observation(deployment)
     other_facts = tuple(fact for fact in observation.facts if not isinstance(fact, Deployment))
     notes = (observation.title, *observation.notes) if other_facts else ()
-    return Observation((*job_observation.facts, *other_facts), job_observation.title, notes)
+    earlier = run.now - _MAX_AGE_OF_RERUN if run.run_attempt > 1 else None
+    return Observation((*job_observation.facts, *other_facts), job_observation.title, notes, may_repeat_since=earlier)
 
 
 def _triggering_run(run: Run, payload: Mapping[str, object]) -> WorkflowRunPayload | None:
@@ -135,7 +139,7 @@ def _filter_automatically(observation: Observation, source: str, known_sources: 
     if better:
         return _source_not_used(source, f"`{better}`")
     note = f"Deployments are taken from `{source}` (`deployment-source: auto`, and nothing better is known here)"
-    return Observation(observation.facts, observation.title, (*observation.notes, note))
+    return replace(observation, notes=(*observation.notes, note))
 
 
 def _source_not_used(source: str, used_sources: str) -> Observation:
