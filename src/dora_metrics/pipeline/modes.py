@@ -6,7 +6,7 @@ from dora_metrics.core.facts.merge import is_same_information, prepare_event_fac
 from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.errors import EventError
-from dora_metrics.github.events.observe import observe
+from dora_metrics.github.events.observe import newest_commit_time, observe
 from dora_metrics.github.observation import Observation, nothing_to_record
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.record import Enrich, Observe, RecordRequest, production_sources
@@ -44,7 +44,8 @@ def _observer(context: RunContext) -> Observe:
         return lambda _: unreadable
 
     def observe_event(contents: LedgerContents) -> Observation:
-        sources = production_sources(contents.facts, run.repository, settings.policy)
+        newest_commit = newest_commit_time(payload)
+        sources = production_sources(contents.facts, run.repository, settings, run.now, newest_commit)
         observation = observe(run, payload, settings, sources)
         return _with_ledger(observation, contents)
 

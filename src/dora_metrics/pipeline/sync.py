@@ -146,7 +146,7 @@ class Sync:
             self.settings,
             since,
             self._cursors_to_go_on_from(cursors.get(repository, {}), since),
-            production_sources(contents.facts, repository, self.settings.policy),
+            production_sources(contents.facts, repository, self.settings, self.run.now),
         )
 
     def _cursors_to_go_on_from(self, own: Mapping[str, Cursor], since: datetime | None) -> dict[str, Cursor]:

@@ -75,7 +75,9 @@ def summary(ledger: LedgerContents) -> dict[str, tuple[str, int | None, str]]:
         ("dispatch:attempt:2", "dispatch:attempt:2", (None, "", False)),
     ],
 )
-def test_an_occurrence_in_an_id_is_no_part_of_a_monorepo(fact_id: str, first_id: str, parsed: tuple[str | None, str, bool]) -> None:
+def test_an_occurrence_in_an_id_is_no_part_of_a_monorepo(
+    fact_id: str, first_id: str, parsed: tuple[str | None, str, bool]
+) -> None:
     assert ids.first_occurrence(fact_id) == first_id
     assert tuple(DeploymentId.parse(fact_id)) == parsed
 

@@ -5,13 +5,15 @@ The setting `deployment-source` decides which events count as deployments.
 
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
 from dora_metrics.core.selection import SOURCES_BEST_FIRST
+from dora_metrics.core.windows import parse_instant
 from dora_metrics.github import text
 from dora_metrics.github.events import deployments, incidents, pull_requests, repository_dispatch
 from dora_metrics.github.observation import Observation, Run, deployment_observation, nothing_to_record
@@ -112,6 +114,15 @@ def _observe_job(
 def _triggering_run(run: Run, payload: Mapping[str, object]) -> WorkflowRunPayload | None:
     """Return the run of a workflow_run event; None for any other event."""
     return parse_payload(WorkflowRunEvent, payload).workflow_run if run.event == "workflow_run" else None
+
+
+def newest_commit_time(payload: Mapping[str, object]) -> datetime | None:
+    """Return the time of the commit that was pushed, or that a run was for; None if the event is about neither."""
+    match payload:
+        case {"workflow_run": {"head_commit": {"timestamp": str(time)}}} | {"head_commit": {"timestamp": str(time)}}:
+            with suppress(ValueError):
+                return parse_instant(time)
+    return None
 
 
 def filter_by_source(

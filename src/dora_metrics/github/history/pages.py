@@ -302,18 +302,21 @@ def _time_range(page: ResultPage, time_field: str) -> tuple[datetime | None, dat
 
 @dataclass(frozen=True)
 class RepositoryInfo:
-    """The present name of a repository, its default branch and the head of that; None if it has no commit."""
+    """The present name of a repository, its default branch, the head of that and its time; None without a commit."""
 
     name: str
     has_issues: bool
     default_branch: str | None = None
     head_sha: str | None = None
+    head_committed_at: datetime | None = None
 
     @classmethod
     def from_node(cls, repository: JsonObject) -> "RepositoryInfo":
         ref = repository["defaultBranchRef"] or {}
-        head_sha = (ref.get("target") or {}).get("oid")
-        return cls(repository["nameWithOwner"], repository["hasIssuesEnabled"], ref.get("name"), head_sha)
+        head = ref.get("target") or {}
+        committed_at = parse_instant(head["committedDate"]) if head.get("committedDate") else None
+        names = repository["nameWithOwner"], repository["hasIssuesEnabled"], ref.get("name")
+        return cls(*names, head.get("oid"), committed_at)
 
 
 @dataclass(frozen=True)
