@@ -203,9 +203,8 @@ class SourceSelection:
         if name != "releases" or self.last_release is None or self.newest_commit is None:
             return _ABSENT_WORDING[name]
         days = (self.newest_commit - self.last_release).days
-        return (
-            f"no recent release (the newest is from {self.last_release:%Y-%m-%d}, {days} days before the newest commit)"
-        )
+        age = f"its newest release is from {self.last_release:%Y-%m-%d}, {days} days before the newest commit"
+        return f"no recent release ({age})"
 
     def _reason_for_none(self, repository: str) -> str:
         if "auto" not in self.setting:
