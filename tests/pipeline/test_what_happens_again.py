@@ -24,6 +24,7 @@ class Shop:
     def __init__(self, github: FakeGitHub, folder: Path) -> None:
         self.github, self.folder = github, folder
         self.inputs: dict[str, str] = {}
+        self.environment = {"GITHUB_API_URL": github.api_url, "GITHUB_WORKSPACE": str(folder)}
         self.repository = github.repository("acme/shop", empty=True)
         self.shas = [
             self.repository.commit({f"{number}.txt": ""}, message=f"Version {number}", author_date=at(DAY + number))
@@ -31,7 +32,7 @@ class Shop:
         ]
 
     def run(self, event: str, payload: object, sha: str = "", now: datetime = NOW) -> ActionRun:
-        environment = {"GITHUB_API_URL": self.github.api_url, "GITHUB_SHA": sha, "GITHUB_WORKSPACE": str(self.folder)}
+        environment = {**self.environment, "GITHUB_SHA": sha}
         given = {"github-token": self.github.token, "report": "off", "security": "none", **self.inputs}
         ran = run_action(self.folder, event, json.dumps(payload), given, now=now, environment=environment)
         assert ran.code == 0, ran.log
@@ -117,6 +118,18 @@ def test_an_old_run_that_is_run_again_is_a_rollback(shop: Shop, recording: str) 
     names = [f"github:run:{run.database_id}" for run in (first, second)]
     assert failures_of(ran) == [(names[1], "rollback")]
     assert shop.deployments.keys() == {*names, f"{names[0]}:attempt:2"}
+
+
+def test_a_deploy_job_that_is_run_again_after_its_success_is_a_deployment_of_its_own(shop: Shop) -> None:
+    shop.inputs["environment"] = "production"
+    for attempt, status in (("1", "failure"), ("2", "success"), ("3", "success")):
+        shop.inputs["status"] = status
+        shop.environment["GITHUB_RUN_ATTEMPT"] = attempt
+        shop.run("workflow_dispatch", {"inputs": {}}, shop.shas[0], now=at(DAY + int(attempt)))
+    assert shop.deployments == {
+        "github:run:77:production": ("production", utc(2)),
+        "github:run:77:production:attempt:3": ("production", utc(3)),
+    }
 
 
 @pytest.mark.parametrize("source", ["auto", "releases"])

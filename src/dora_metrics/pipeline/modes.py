@@ -11,7 +11,7 @@ from dora_metrics.github.observation import Observation, nothing_to_record
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.record import Enrich, Observe, RecordRequest, production_sources
 
-_KNOWN = "The ledger has this already; nothing changes."
+_RECORDED_ALREADY = "The ledger has this already; nothing changes."
 _RECOMPUTED = "everything was computed again from the ledger"
 
 
@@ -62,9 +62,8 @@ def _with_ledger(observation: Observation, contents: LedgerContents) -> Observat
     if observation.facts and not facts:
         earlier = nothing_to_record("a later attempt of this run is recorded, and counts for both")
         return replace(earlier, may_repeat_since=observation.may_repeat_since)
-    known = (contents.fact_by_id(fact.id) for fact in facts)
-    is_known = bool(facts) and all(is_same_information(record, fact) for record, fact in zip(known, facts, strict=True))
-    return replace(observation, facts=facts, notes=(*observation.notes, *([_KNOWN] if is_known else ())))
+    is_recorded = bool(facts) and all(is_same_information(contents.fact_by_id(fact.id), fact) for fact in facts)
+    return replace(observation, facts=facts, notes=(*observation.notes, *([_RECORDED_ALREADY] if is_recorded else ())))
 
 
 def _enricher(context: RunContext) -> Enrich:

@@ -90,11 +90,11 @@ def prepare_event_facts(records: Iterable[Fact], observed: Fact) -> tuple[Fact, 
 
 def _prepare_occurrence(recorded: Mapping[str, Fact], observed: Deployment) -> tuple[Fact, ...]:
     """Return the records of all occurrences that an observed one changes, its own first."""
-    known = known_occurrences(recorded.values(), observed.id)
-    key = matching_key(known, observed)
-    if known and observed.id not in recorded:
+    occurrences = known_occurrences(recorded.values(), observed.id)
+    key = matching_key(occurrences, observed)
+    if occurrences and observed.id not in recorded:
         observed = later_occurrence(observed)  # the first one is in a month that was not read
-    placed = place_occurrences({**known, key: _same_occurrence(known.get(key), observed)})
+    placed = place_occurrences({**occurrences, key: _same_occurrence(occurrences.get(key), observed)})
     news = {other: fact for other, placed_fact in placed.items() if (fact := _news(recorded, placed_fact))}
     own = news.pop(key, None) or recorded.get(placed[key].id) if key in placed else None
     return (*([own] if own else []), *news.values())
@@ -285,18 +285,19 @@ def _changed_occurrences(
     occurrences = known_occurrences(recorded.values(), first_id)
     for deployment in observed:
         key = _key_in_history(occurrences, deployment)
-        known = occurrences.get(key)
-        fact = reconcile(known, replace(deployment, id=known.id) if known else deployment)
+        record = occurrences.get(key)
+        fact = reconcile(record, replace(deployment, id=record.id) if record else deployment)
         occurrences[key] = fact if isinstance(fact, Deployment) else occurrences[key]
     for placed in place_occurrences(occurrences).values():
         if fact := _news(recorded, placed):
             yield fact
 
 
-def _key_in_history(known: Mapping[OccurrenceKey, Deployment], deployment: Deployment) -> OccurrenceKey:
+def _key_in_history(occurrences: Mapping[OccurrenceKey, Deployment], deployment: Deployment) -> OccurrenceKey:
     """Return the key of an occurrence. The push that a merge stands for is the first one of its commit."""
-    key = matching_key(known, deployment)
-    return min(known) if key not in known and known and DeploymentId.parse(deployment.id).kind == "push" else key
+    key = matching_key(occurrences, deployment)
+    is_merge = bool(occurrences) and DeploymentId.parse(deployment.id).kind == "push"
+    return min(occurrences) if is_merge and key not in occurrences else key
 
 
 def reconcile(recorded: Fact | None, observed: Fact) -> Fact | None:

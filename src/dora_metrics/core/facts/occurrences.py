@@ -48,10 +48,12 @@ def occurrence_key(deployment: Deployment) -> OccurrenceKey:
     return deployment.run_attempt or 1, EPOCH
 
 
-def matching_key(known: Mapping[OccurrenceKey, Deployment], observed: Deployment) -> OccurrenceKey:
+def matching_key(occurrences: Mapping[OccurrenceKey, Deployment], observed: Deployment) -> OccurrenceKey:
     """Return the key under which the same occurrence is known; that of the observed one if it is not known."""
     number, time = key = occurrence_key(observed)
-    near = [(abs(at - time), (other, at)) for other, at in known if other == number and abs(at - time) < _LONGEST_PUSH]
+    near = [
+        (abs(at - time), (other, at)) for other, at in occurrences if other == number and abs(at - time) < _LONGEST_PUSH
+    ]
     return min(near)[1] if near else key
 
 

@@ -184,10 +184,9 @@ def read_workflow_runs(reader: HistoryReader) -> Iterator[HistoryPart]:
         yield part
     newest = min([*open_run_times, reader.run.now - CLOCK_SKEW])
     cursor = Cursor(newest=newest, open=tuple(earlier_attempts.left_to_read))
-    seen = None if has_success else uncounted_workflows_note(reader, workflows)
-    yield HistoryPart(
-        "runs", cursor=cursor, is_complete=True, notes=tuple(filter(None, (seen, earlier_attempts.note())))
-    )
+    uncounted_note = None if has_success else uncounted_workflows_note(reader, workflows)
+    notes = tuple(filter(None, (uncounted_note, earlier_attempts.note())))
+    yield HistoryPart("runs", cursor=cursor, is_complete=True, notes=notes)
 
 
 def _parts_of_runs(
