@@ -227,12 +227,13 @@ class Release(Record):
     published_at: datetime | None
     is_draft: bool
     is_prerelease: bool
+    edited_at: datetime | None = None
     typename = "Release"
     prefix = "RE"
 
     @property
     def updated_at(self) -> datetime:
-        return self.published_at or self.created_at
+        return self.edited_at or self.published_at or self.created_at
 
     @property
     def url(self) -> str:
@@ -280,6 +281,7 @@ class WorkflowRun(Record):
     updated_at: datetime
     run_attempt: int
     run_number: int
+    earlier_attempts: list["WorkflowRun"] = field(default_factory=list)
     typename = "WorkflowRun"
     prefix = "WFR"
 

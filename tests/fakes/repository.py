@@ -1,6 +1,7 @@
 """A repository with its deployments, releases, issues, alerts and workflow runs."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from fakes.git import NULL_OID
@@ -161,6 +162,20 @@ class Repository(PullRequestStore):
         """Name and path of each workflow that has run, by its number."""
         paths = {run.path: run.name for run in self.records_of(WorkflowRun)}
         return {number: (paths[path], path) for number, path in enumerate(sorted(paths), 1)}
+
+    def promote(self, release: Release, *, at: datetime) -> None:
+        """Turn a prerelease into a release, which leaves its publication as it was."""
+        release.is_prerelease, release.edited_at = False, at
+
+    def rerun(
+        self, run: WorkflowRun, *, at: datetime, finished_at: datetime | None = None, conclusion: str = "success"
+    ) -> WorkflowRun:
+        """Run a workflow run again: lists show the new attempt, and the earlier ones have addresses of their own."""
+        run.earlier_attempts.append(replace(run, earlier_attempts=[]))
+        run.run_attempt += 1
+        run.run_started_at, run.updated_at = at, finished_at or at
+        run.status, run.conclusion = "completed", conclusion
+        return run
 
     def run(
         self,

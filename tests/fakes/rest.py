@@ -221,6 +221,16 @@ def runs(call: Call, repository: Repository) -> Answer:
     return _runs(call, repository)
 
 
+@route("GET", "/actions/runs/{number}/attempts/{attempt}")
+def run_attempt(call: Call, repository: Repository, number: str, attempt: str) -> Answer:
+    call.require(repository, "actions")
+    runs = [run for run in repository.records_of(WorkflowRun) if str(run.database_id) == number]
+    attempts = [attempt for run in runs for attempt in (*run.earlier_attempts, run)]
+    return Answer(
+        200, rest_views.run(call.base, first_or_404([run for run in attempts if str(run.run_attempt) == attempt]))
+    )
+
+
 def _runs(call: Call, repository: Repository, path: str | None = None) -> Answer:
     names = {"branch": "head_branch", "event": "event", "head_sha": "head_sha"}
     filters = {names[key]: value for key, value in call.query.items() if key in names}

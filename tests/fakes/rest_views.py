@@ -186,6 +186,7 @@ def release(base: str, release: Release) -> Json:
         "prerelease": release.is_prerelease,
         "created_at": _timestamp(release.created_at),
         "published_at": _timestamp(release.published_at),
+        "updated_at": _timestamp(release.updated_at),
         "author": actor(base, release.author),
         "assets": [],
         "html_url": release.url,

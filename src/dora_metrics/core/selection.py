@@ -7,6 +7,7 @@ Permissions: https://docs.github.com/en/actions/reference/workflows-and-actions/
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Literal, get_args
 
 from dora_metrics.core.cursors import Cursor, Cursors
@@ -123,6 +124,15 @@ _PRESENT_WORDING = {
 }
 
 
+LONGEST_PAUSE_OF_RELEASES = timedelta(days=180)
+"""Releases that the default branch has left further behind are no habit any more."""
+
+
+def is_release_habit(newest_release: datetime, newest_commit: datetime) -> bool:
+    """Whether a repository still releases: by its newest release and the newest commit of its default branch."""
+    return newest_commit - newest_release < LONGEST_PAUSE_OF_RELEASES
+
+
 @dataclass
 class SourceSelection:
     """Selects the sources of a repository's deployments, while they are read in the order of `SOURCES_BEST_FIRST`.
@@ -131,13 +141,24 @@ class SourceSelection:
     lesser one, since a wrong guess would stay in the ledger.
 
     `setting`: the setting `deployment-source`. `in_ledger`: sources with deployments in the ledger. `on_github`:
-    sources that had deployments in this reading. `unreadable`: sources that could not be read.
+    sources that had deployments in this reading. `unreadable`: sources that could not be read. `newest_commit`: time of
+    the newest commit of the default branch. `last_release`: time of the newest release, if releases are no habit.
     """
 
     setting: tuple[str, ...]
     in_ledger: frozenset[str] = frozenset()
     on_github: set[str] = field(default_factory=set)
     unreadable: list[str] = field(default_factory=list)
+    newest_commit: datetime | None = None
+    last_release: datetime | None = None
+
+    def is_habit(self, newest_release: datetime) -> bool:
+        """Whether releases count, given the newest one on GitHub; remembers it if they do not."""
+        if "releases" in self.setting or "releases" in self.in_ledger or self.newest_commit is None:
+            return True
+        is_habit = is_release_habit(newest_release, self.newest_commit)
+        self.last_release = None if is_habit else newest_release
+        return is_habit
 
     def is_selected(self, source: str) -> bool:
         """Whether this source is to be read, given what was read of the better ones."""
@@ -171,12 +192,19 @@ class SourceSelection:
     def _absences(self, best: str) -> str:
         """Say what the better sources do not have, and which sources could not be read."""
         absences = [
-            _ABSENT_WORDING[name]
+            self._absence(name)
             for name in SOURCES_BEST_FIRST[: SOURCES_BEST_FIRST.index(best)]
             if name not in self.unreadable
         ]
         unreadable = [f"`{name}` could not be read" for name in self.unreadable if name != best]
         return "".join([*(f", {wording}" for wording in absences), *(f"; {wording}" for wording in unreadable)])
+
+    def _absence(self, name: str) -> str:
+        if name != "releases" or self.last_release is None or self.newest_commit is None:
+            return _ABSENT_WORDING[name]
+        days = (self.newest_commit - self.last_release).days
+        age = f"its newest release is from {self.last_release:%Y-%m-%d}, {days} days before the newest commit"
+        return f"no recent release ({age})"
 
     def _reason_for_none(self, repository: str) -> str:
         if "auto" not in self.setting:
@@ -184,4 +212,4 @@ class SourceSelection:
         if self.unreadable:
             names = ", ".join(f"`{name}`" for name in self.unreadable)
             return f"{names} of {repository} could not be read, and nothing lesser is taken in their place"
-        return f"{repository} has {', '.join(_ABSENT_WORDING.values())}"
+        return f"{repository} has {', '.join(map(self._absence, SOURCES_BEST_FIRST))}"

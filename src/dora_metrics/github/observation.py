@@ -20,6 +20,7 @@ class Run:
     sha: str = ""
     ref: str = ""
     run_id: str = ""
+    run_attempt: int = 1
     server_url: str = "https://github.com"
     workflow: str = ""
     repository_number: int | None = None
@@ -40,13 +41,15 @@ class Observation:
     """The facts of one event.
 
     `title` is one sentence: what happened, or why nothing is recorded. `ledger_files` are further files to write to the
-    ledger, by path.
+    ledger, by path. `may_repeat_since`: since when the same thing may have happened before; None if it cannot have. The
+    ledger is read back to then.
     """
 
     facts: tuple[Fact, ...]
     title: str
     notes: tuple[str, ...] = ()
     ledger_files: Mapping[str, bytes] = field(default_factory=dict)
+    may_repeat_since: datetime | None = None
 
 
 def nothing_to_record(reason: str) -> Observation:

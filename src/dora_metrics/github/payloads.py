@@ -177,7 +177,9 @@ class WorkflowRunPayload(Payload):
     conclusion: PayloadText | None = None
     head_branch: PayloadText | None = None
     head_repository: HeadRepositoryPayload | None = None
+    run_attempt: PayloadNumber | None = None
     run_started_at: PayloadTime | None = None
+    created_at: PayloadTime | None = None
     html_url: PayloadText | None = None
 
 
@@ -233,6 +235,7 @@ class ReleasePayload(Payload):
     draft: PayloadFlag = False
     prerelease: PayloadFlag = False
     published_at: PayloadTime | None = None
+    updated_at: PayloadTime | None = None
     html_url: PayloadText | None = None
 
 
@@ -367,6 +370,7 @@ class PushEvent(Payload):
     after: PayloadText
     repository: RepositoryPayload
     deleted: PayloadFlag = False
+    forced: PayloadFlag = False
     head_commit: HeadCommitPayload | None = None
 
 

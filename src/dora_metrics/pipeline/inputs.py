@@ -195,8 +195,14 @@ def _run(environment: Mapping[str, str], event: str, repository: str, now: datet
         sha=environment.get("GITHUB_SHA", ""),
         ref=environment.get("GITHUB_REF", ""),
         run_id=environment.get("GITHUB_RUN_ID", ""),
+        run_attempt=_attempt_number(environment.get("GITHUB_RUN_ATTEMPT", "")),
         server_url=environment.get("GITHUB_SERVER_URL") or "https://github.com",
         workflow=environment.get("GITHUB_WORKFLOW", ""),
         now=now,
         repository_number=int(number) if number.isdecimal() else None,
     )
+
+
+def _attempt_number(text: str) -> int:
+    """The number of this attempt of the run; 1 outside of GitHub Actions."""
+    return int(text) if text.isascii() and text.isdigit() else 1

@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from dora_metrics.core.facts.merge import prepare_event_fact
+from dora_metrics.core.facts.merge import is_same_information, prepare_event_facts
 from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.errors import EventError
-from dora_metrics.github.events.observe import observe, repository_in
+from dora_metrics.github.events.observe import newest_commit_time, observe, repository_in
 from dora_metrics.github.observation import Observation, nothing_to_record
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.record import Enrich, Observe, RecordRequest, production_sources
 
+_RECORDED_ALREADY = "The ledger has this already; nothing changes."
 _RECOMPUTED = "everything was computed again from the ledger"
 
 
@@ -50,13 +51,26 @@ def _observer(context: RunContext, payload: Mapping[str, object]) -> Observe:
     settings = context.settings
 
     def observe_event(contents: LedgerContents) -> Observation:
-        run = context.run_under_present_name(contents.names)
-        sources = production_sources(contents.facts, run.repository, settings.policy)
+        run, newest_commit = context.run_under_present_name(contents.names), newest_commit_time(payload)
+        sources = production_sources(contents.facts, run.repository, settings, run.now, newest_commit)
         observation = observe(run, payload, settings, sources)
-        facts = tuple(prepare_event_fact(contents.fact_by_id(fact.id), fact) for fact in observation.facts)
-        return replace(observation, facts=facts)
+        return _with_ledger(observation, contents)
 
     return observe_event
+
+
+def _with_ledger(observation: Observation, contents: LedgerContents) -> Observation:
+    """Return what an event observed as it is to be merged with the ledger."""
+    facts = tuple(
+        prepared
+        for fact in observation.facts
+        for prepared in prepare_event_facts(contents.records_named_like(fact.id), fact)
+    )
+    if observation.facts and not facts:
+        earlier = nothing_to_record("a later attempt of this run is recorded, and counts for both")
+        return replace(earlier, may_repeat_since=observation.may_repeat_since)
+    is_recorded = bool(facts) and all(is_same_information(contents.fact_by_id(fact.id), fact) for fact in facts)
+    return replace(observation, facts=facts, notes=(*observation.notes, *([_RECORDED_ALREADY] if is_recorded else ())))
 
 
 def _enricher(context: RunContext) -> Enrich:

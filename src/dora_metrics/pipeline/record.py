@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from dora_metrics.core import formatting
+from dora_metrics.core import formatting, selection
 from dora_metrics.core.facts.model import Deployment, Fact, Repository
 from dora_metrics.core.ledger import checkpoint, layout
 from dora_metrics.core.ledger.layout import ALL_MONTHS, LedgerContents, MonthSelection, month_of_time
@@ -192,6 +192,9 @@ class Recorder:
                 view = self._extend(view, ALL_MONTHS)
                 continue
             observation = request.observe(view.contents)
+            if unread := view.unread_months_since(observation.may_repeat_since):
+                view = self._extend(view, unread)
+                continue
             facts = request.enrich(observation.facts, view.contents)
             merge = layout.plan_merge(view.contents, (*facts, *repositories))
             missing = view.missing_months(merge)
@@ -266,14 +269,32 @@ def _ledger_outcome(result: RunResult, ledger: str) -> Outcome:
     return Outcome("ledger", "done", f"{news}, in a new ledger ({ledger})" if result.is_new_ledger else news)
 
 
-def production_sources(facts: Iterable[Fact], repository: str, policy: Policy) -> frozenset[str]:
-    """The sources that a repository's production deployments have come from so far."""
-    return frozenset(
-        fact.source
-        for fact in facts
-        if isinstance(fact, Deployment)
-        and fact.repository == repository
-        and not fact.retracted
-        and fact.source
-        and policy.is_production(environment_of(fact))
-    )
+def production_sources(
+    facts: Iterable[Fact], repository: str, settings: Settings, now: datetime, newest_commit: datetime | None = None
+) -> frozenset[str]:
+    """The sources that a repository's production deployments have come from so far.
+
+    Releases are among them if one is in a window of the settings, or if the repository still releases.
+
+    Args:
+        facts: the ledger's facts.
+        repository: the repository.
+        settings: what is production, and the window.
+        now: the time of the run.
+        newest_commit: the time of the newest commit of the default branch; None if it is not known.
+    """
+    newest: dict[str, datetime] = {}
+    for fact in facts:
+        if isinstance(fact, Deployment) and _is_in_production(fact, repository, settings.policy) and fact.source:
+            newest[fact.source] = max(newest.get(fact.source, fact.finished_at), fact.finished_at)
+    newest_release, since = newest.get("releases"), checkpoint.first_month_needed(settings.window_spec, now)
+    # two sources in one window would count a deployment twice
+    is_in_window = newest_release is None or since is None or newest_release >= since
+    if not is_in_window and not selection.is_release_habit(newest["releases"], newest_commit or now):
+        del newest["releases"]
+    return frozenset(newest)
+
+
+def _is_in_production(deployment: Deployment, repository: str, policy: Policy) -> bool:
+    is_own = deployment.repository == repository and not deployment.retracted
+    return is_own and policy.is_production(environment_of(deployment))

@@ -186,7 +186,7 @@ class Sync:
             self.settings,
             since,
             self._cursors_to_go_on_from(cursors, since),
-            production_sources(facts, names.present_name(gathered.name), self.settings.policy),
+            production_sources(facts, names.present_name(gathered.name), self.settings, self.run.now),
         )
 
     def _cursors_to_go_on_from(self, own: Mapping[str, Cursor], since: datetime | None) -> dict[str, Cursor]:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -229,6 +230,19 @@ def test_releases_on_github_are_the_deployments_where_there_are_none(tmp_path: P
         "a deployment is a published release"
         in checkout.run_init("--dry-run", environment=api_environment(github)).stdout
     )
+
+
+@pytest.mark.parametrize(("days", "source"), [(179, "a published release"), (181, "a merge to main")])
+def test_releases_on_github_are_a_habit_while_the_newest_commit_is_less_than_180_days_younger(
+    tmp_path: Path, github: FakeGitHub, days: int, source: str
+) -> None:
+    shop = github.repository("acme/shop")
+    newest_commit = datetime(2026, 11, 1, tzinfo=UTC)
+    shop.commit({"a": "b"}, message="Later", author_date=newest_commit)
+    shop.release("v1.0.0", published_at=newest_commit - timedelta(days=days))
+    shop.release("v1.1.0", published_at=newest_commit, prerelease=True)
+    ran = Checkout.create(tmp_path).run_init("--dry-run", environment=api_environment(github))
+    assert f"a deployment is {source}" in ran.stdout
 
 
 def test_a_second_run_with_a_token_writes_nothing_either(tmp_path: Path, github: FakeGitHub) -> None:

@@ -81,8 +81,16 @@ def test_a_newer_attempt_of_a_run_counts_and_an_older_does_not() -> None:
 
 
 def test_a_release_stays_as_it_was_published() -> None:
-    early = deployment(1, id="github:release:1", environment="prerelease")
-    assert reconcile_fields(early, environment="production") is None
+    release = deployment(1, id="github:release:1")
+    assert reconcile_fields(release, environment="prerelease") is None
+    assert reconcile_fields(release, finished_at=at("03-09")) is None
+
+
+def test_a_prerelease_that_is_stable_by_now_is_in_production_with_changes_of_its_own() -> None:
+    early = deployment(1, id="github:release:1", environment="prerelease", changes=("commit:a",), previous="d")
+    stable = as_deployment(reconcile_fields(early, environment="production", changes=None, previous=None))
+    assert (stable.environment, stable.finished_at) == ("production", early.finished_at)
+    assert (stable.changes, stable.previous) == (None, None), "it was compared with another prerelease"
 
 
 def test_a_service_that_somebody_named_stays() -> None:

@@ -147,9 +147,22 @@ def test_a_prerelease_is_no_production() -> None:
     assert deployment(observe_event("release", release(prerelease=True))).environment == "prerelease"
 
 
-@pytest.mark.parametrize("action", ["released", "prereleased", "created", "edited", "unpublished", "deleted"])
-def test_a_release_that_turns_stable_is_not_counted_twice(action: str) -> None:
+@pytest.mark.parametrize("action", ["prereleased", "created", "edited", "unpublished", "deleted"])
+def test_what_happens_to_a_release_otherwise_deploys_nothing_and_takes_nothing_back(action: str) -> None:
     assert observe_event("release", release(action)).facts == ()
+
+
+@pytest.mark.parametrize(("updated_at", "time"), [("2026-11-22T10:00:00Z", "22T10:00"), (None, "21T12:00")])
+def test_a_release_that_becomes_stable_later_is_deployed_at_the_time_of_the_event(
+    updated_at: str | None, time: str
+) -> None:
+    fact = deployment(observe_event("release", release("released", updated_at=updated_at)))
+    assert (fact.environment, fact.finished_at, fact.observed_at) == ("production", at(time), at(time))
+
+
+def test_a_release_that_is_stable_at_once_is_deployed_when_it_is_published() -> None:
+    fact = deployment(observe_event("release", release("released", updated_at="2026-11-20T10:09:00Z")))
+    assert fact.finished_at == at("20T10:00")
 
 
 def test_drafts_are_no_releases() -> None:

@@ -1,5 +1,7 @@
 """Deployments from workflow runs."""
 
+from datetime import datetime
+
 import pytest
 
 from dora_metrics.github.events.observe import observe
@@ -41,6 +43,18 @@ def test_the_commit_is_the_runs_and_not_that_of_this_run() -> None:
 def test_attempts_of_a_run_are_one_fact() -> None:
     attempts = [workflow_run(conclusion=end, run_attempt=n) for n, end in enumerate(("failure", "success"))]
     assert {deployment(observe_event("workflow_run", attempt)).id for attempt in attempts} == {"github:run:77"}
+
+
+def test_the_attempt_has_its_number_and_its_own_beginning() -> None:
+    times = {"run_started_at": "2026-11-20T11:00:00Z", "updated_at": "2026-11-20T11:05:00Z"}
+    fact = deployment(observe_event("workflow_run", workflow_run(run_attempt=2, **times)))
+    assert (fact.run_attempt, fact.started_at, fact.finished_at) == (2, at("20T11:00"), at("20T11:05"))
+
+
+@pytest.mark.parametrize(("attempt", "since"), [(1, None), (2, at("01T10:00"))])
+def test_an_earlier_attempt_may_be_as_old_as_its_run(attempt: int, since: datetime | None) -> None:
+    payload = workflow_run(run_attempt=attempt, created_at="2026-11-01T10:00:00Z")
+    assert observe_event("workflow_run", payload).may_repeat_since == since
 
 
 NAMED_LIKE_DEPLOY = [

@@ -108,3 +108,34 @@ def test_more_runs_than_github_shows_of_a_list_are_read_by_their_age(github: Fak
     for number in range(1150):
         shop.run(at=at(number))
     assert len(read_fake_history(github).deployments) == 1150
+
+
+def test_releases_that_were_given_up_are_not_taken(github: FakeGitHub, shop: Repository) -> None:
+    shop.release("v1", published_at=at(3))
+    run = shop.run(at=at(24 * 190))
+    shop.commit({"a": "b"}, message="Later", author_date=at(24 * 183.2))
+    history = read_fake_history(github, now=at(24 * 200))
+    assert deployment_ids_of(history) == [f"github:run:{run.database_id}"]
+    assert (
+        "no recent release (its newest release is from 2026-09-01, 183 days before the newest commit)" in history.notes
+    )
+
+
+def test_releases_are_a_habit_as_long_as_the_newest_commit_is_within_180_days(
+    github: FakeGitHub, shop: Repository
+) -> None:
+    release = shop.release("v1", published_at=at(3))
+    shop.run(at=at(24 * 170))
+    shop.commit({"a": "b"}, message="Later", author_date=at(24 * 179))
+    history = read_fake_history(github, now=at(24 * 400))
+    assert deployment_ids_of(history) == [f"github:release:{release.database_id}"]
+
+
+def test_releases_that_the_ledger_holds_and_those_that_the_setting_names_are_taken_at_any_age(
+    github: FakeGitHub, shop: Repository
+) -> None:
+    release = shop.release("v1", published_at=at(3))
+    shop.commit({"a": "b"}, message="Later", author_date=at(24 * 300))
+    for known, setting in ((frozenset({"releases"}), "auto"), (frozenset[str](), "releases")):
+        history = read_fake_history(github, known_sources=known, deployment_source=setting)
+        assert deployment_ids_of(history) == [f"github:release:{release.database_id}"]

@@ -1,11 +1,12 @@
 """History and events use the same mappers: a read adds nothing to what the events have recorded."""
 
+from itertools import chain
 from typing import Any
 
 import pytest
 
-from dora_metrics.core.facts.merge import changed_facts, fill_enriched_fields, keep_counted_end
-from dora_metrics.core.facts.model import Change, Deployment, Fact
+from dora_metrics.core.facts.merge import changed_facts, prepare_event_facts
+from dora_metrics.core.facts.model import Change, Fact
 from dora_metrics.core.ledger.layout import LedgerContents, plan_merge
 from dora_metrics.core.ledger.layout import parse_ledger as contents
 from dora_metrics.core.outcome import Outcome
@@ -43,14 +44,9 @@ class RecordedByEvents:
         run = make_history_run()
         run = type(run)(**{**run.__dict__, "event": name, "sha": sha})
         seen = observe(run, {"repository": {"default_branch": "main"}, **payload}, self.settings, frozenset())
-        asked = self.asker(tuple(self._enriched(fact) for fact in seen.facts), self.before)
+        prepared = (prepare_event_facts(self.before.records_named_like(fact.id), fact) for fact in seen.facts)
+        asked = self.asker(tuple(chain.from_iterable(prepared)), self.before)
         self.before = plan_merge(self.before, asked).after
-
-    def _enriched(self, fact: Fact) -> Fact:
-        known = self.before.fact_by_id(fact.id)
-        made = fill_enriched_fields(known, fact)
-        same = isinstance(made, Deployment) and (known is None or isinstance(known, Deployment))
-        return keep_counted_end(known, made) if same else made  # type: ignore[arg-type]
 
     @property
     def ledger(self) -> dict[str, Fact]:
@@ -136,6 +132,7 @@ def test_releases(github: FakeGitHub, shop: Repository, watched: RecordedByEvent
 def test_runs_with_attempts(github: FakeGitHub, shop: Repository, watched: RecordedByEvents) -> None:
     shop.run("Deploy", at=at(1), finished_at=at(1.2), conclusion="failure")
     shop.run("Deploy", at=at(2), finished_at=at(2.2), attempt=3)
+    again = shop.run("Deploy", at=at(2.4), finished_at=at(2.5))
     shop.run("Deploy", at=at(3), branch="feature")
     shop.run("Deploy", at=at(4), branch="v1.2.0")
     shop.run("Deploy", at=at(5), conclusion="cancelled")
@@ -143,10 +140,13 @@ def test_runs_with_attempts(github: FakeGitHub, shop: Repository, watched: Recor
     for made in shop.records_of(records.WorkflowRun):
         shown = {"action": "completed", "workflow_run": rest_views.run(BASE, made)}
         watched.event("workflow_run", {**shown, "workflow": {"name": made.name, "path": made.path}})
+    shop.rerun(again, at=at(7), finished_at=at(7.1), conclusion="failure")
+    shown = {"action": "completed", "workflow_run": rest_views.run(BASE, again)}
+    watched.event("workflow_run", {**shown, "workflow": {"name": again.name, "path": again.path}})
     found = read_fake_history(github)
     assert changed_facts(watched.ledger, found.facts.values()) == ()
     assert found.deployments.keys() == watched.ledger.keys()
-    assert len(watched.ledger) == 4
+    assert len(watched.ledger) == 6
 
 
 def test_merges_as_pushes(github: FakeGitHub, shop: Repository, watched: RecordedByEvents) -> None:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from dora_metrics.commands.init.findings import (
 from dora_metrics.commands.init.workflows import LocatedText, WorkflowFile, release_evidence
 from dora_metrics.commands.init.yaml_nodes import UnreadableYamlError, compose, node_at, scalar_texts
 from dora_metrics.core.names import words_of
+from dora_metrics.core.selection import LONGEST_PAUSE_OF_RELEASES, is_release_habit
 from dora_metrics.core.versions import is_prerelease_name, reads_as_version
+from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import DoraError, GitError
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
 from dora_metrics.settings import loading
@@ -30,8 +33,6 @@ from dora_metrics.sources.git.repository import Git, identify_repository
 
 MAX_FILE_BYTES = 256 * 1024
 _MAX_TAGS = 100
-_LONGEST_TAG_PAUSE = 180 * 24 * 60 * 60
-"""Tags that the default branch has left further behind, in seconds, are no habit any more."""
 _MAX_MANIFESTS = 3
 _USUAL_BRANCHES = ("main", "master")
 _MAX_FOLDERS = 200
@@ -252,7 +253,8 @@ def _version_tags(git: Git, default_branch: DefaultBranch) -> tuple[str, ...]:
         for time, _, name in times_and_tags
         if reads_as_version(name, names) and not is_prerelease_name(name)
     ]
-    is_habit = bool(versions) and _last_commit_seconds(git, default_branch) - versions[0][0] < _LONGEST_TAG_PAUSE
+    pause = timedelta(seconds=_last_commit_seconds(git, default_branch) - versions[0][0]) if versions else None
+    is_habit = pause is not None and pause < LONGEST_PAUSE_OF_RELEASES
     return tuple(name for _, name in versions) if is_habit else ()
 
 
@@ -322,13 +324,23 @@ def _github_findings(repository_node: Mapping[str, Any]) -> GitHubFindings:
         default_branch=(repository_node["defaultBranchRef"] or {}).get("name"),
         has_issues=repository_node["hasIssuesEnabled"],
         labels=_label_names(repository_node),
-        releases=tuple(node["tagName"] for node in repository_node["releases"]["nodes"] if not node["isDraft"]),
+        releases=_release_tags(repository_node),
         deployments=tuple(
             _github_deployment(node)
             for node in repository_node["deployments"]["nodes"]
             if _is_deploy_task(node["task"])
         ),
     )
+
+
+def _release_tags(repository_node: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the tags of the published releases, newest first; none if the repository has given up releasing."""
+    published = [node for node in repository_node["releases"]["nodes"] if node["publishedAt"] and not node["isDraft"]]
+    head = (repository_node["defaultBranchRef"] or {}).get("target") or {}
+    times = [parse_instant(node["publishedAt"]) for node in published if not node["isPrerelease"]]
+    committed_at = parse_instant(head["committedDate"]) if head.get("committedDate") else None
+    is_habit = committed_at is None or not times or is_release_habit(max(times), committed_at)
+    return tuple(node["tagName"] for node in published) if is_habit else ()
 
 
 def _label_names(repository_node: Mapping[str, Any]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ or from another side, records the same fact.
 """
 
 import re
+from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
 DeploymentKind = Literal["deployment", "release", "push", "run", "job"]
@@ -15,13 +16,18 @@ SHA_LENGTH = 40
 _COMMIT = "commit:"
 _PULL_REQUEST = "github:pull:"
 _REPOSITORY = "github:repository:"
-_SERVICE_PARTS = frozenset({"release", "push"})
 _DEPLOYMENT_KINDS: dict[str, DeploymentKind] = {
     "deployment": "deployment",
     "release": "release",
     "push": "push",
     "run": "run",
 }
+
+_OCCURRENCE = re.compile(
+    r"^(github:(?:run:.+?(?=:attempt:\d)|push:[^:]+(?=:\d{4}-)))"
+    r"(?::attempt:\d+|:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z)(?![^:])"
+)
+"""The part of an id that names an occurrence, with what stands before it."""
 
 
 def github_deployment(number: int) -> str:
@@ -89,6 +95,30 @@ def git_tag(name: str) -> str:
     return f"git:tag:{name}"
 
 
+def occurrence(fact_id: str, name: str, service: str | None) -> str:
+    """One occurrence of what happened again: an attempt of a run (`attempt:2`), or the time of a push; service last."""
+    suffix = _suffix(service)
+    stem = fact_id.removesuffix(suffix)
+    if DeploymentId.parse(stem).kind != DeploymentId.parse(fact_id).kind:
+        return f"{fact_id}:{name}"  # an environment of the service's name
+    return f"{stem}:{name}{suffix if stem != fact_id else ''}"
+
+
+def first_occurrence(fact_id: str) -> str:
+    """The id of the first occurrence of a deployment, which all its occurrences share as their beginning."""
+    return _OCCURRENCE.sub(r"\1", fact_id, count=1)
+
+
+def attempt_name(number: int) -> str:
+    """The name of an attempt in the id of a run or of a job."""
+    return f"attempt:{number}"
+
+
+def time_name(time: datetime) -> str:
+    """The name of a time in an id: RFC 3339 in UTC, with Z."""
+    return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def _suffix(service: str | None) -> str:
     return f":{service}" if service else ""
 
@@ -147,7 +177,7 @@ class DeploymentId(NamedTuple):
     @classmethod
     def parse(cls, fact_id: str) -> "DeploymentId":
         """Read the id of a deployment."""
-        system, _, rest = fact_id.partition(":")
+        system, _, rest = first_occurrence(fact_id).partition(":")
         name, _, number = rest.partition(":")
         kind = _DEPLOYMENT_KINDS.get(name) if system == "github" else None
         if kind is None:

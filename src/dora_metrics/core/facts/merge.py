@@ -4,14 +4,25 @@ The state of a fact is its record with the greatest (observed_at, canonical JSON
 associative and idempotent, whatever the order and number of arrivals.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.ids import DeploymentId
 from dora_metrics.core.facts.jsonl import canonical_json, canonical_line
-from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, FactRecord, Incident
+from dora_metrics.core.facts.model import EPOCH, PRERELEASE, Change, Deployment, Fact, FactRecord, Incident
+from dora_metrics.core.facts.occurrences import (
+    RECURRING_PREFIXES,
+    OccurrenceKey,
+    known_occurrences,
+    later_occurrence,
+    matching_key,
+    may_occur_again,
+    place_occurrences,
+)
 
 ENRICHED_FIELDS: dict[type[Fact], tuple[str, ...]] = {
     Deployment: ("changes", "previous", "commit_count", "descends_from", "health", "remediates"),
@@ -61,29 +72,116 @@ class NewestRecords:
         self.tied_ids.clear()
 
 
+def prepare_event_facts(records: Iterable[Fact], observed: Fact) -> tuple[Fact, ...]:
+    """Return the facts of an event as they are to be merged with the ledger's records, the observed one first.
+
+    They are several if the event shows that a record is a later occurrence than was thought, and none for an attempt
+    before the one that counts.
+
+    Args:
+        records: the ledger's records of the same deployment and of its other occurrences; others are ignored.
+        observed: the fact of the event.
+    """
+    recorded = {fact.id: fact for fact in records}
+    if isinstance(observed, Deployment) and may_occur_again(observed):
+        return _prepare_occurrence(recorded, observed)
+    return (prepare_event_fact(recorded.get(observed.id), observed),)
+
+
+def _prepare_occurrence(recorded: Mapping[str, Fact], observed: Deployment) -> tuple[Fact, ...]:
+    """Return the records of all occurrences that an observed one changes, its own first."""
+    occurrences = known_occurrences(recorded.values(), observed.id)
+    key = matching_key(occurrences, observed)
+    if occurrences and observed.id not in recorded:
+        observed = later_occurrence(observed)  # the first one is in a month that was not read
+    placed = place_occurrences({**occurrences, key: _same_occurrence(occurrences.get(key), observed)})
+    news = {other: fact for other, placed_fact in placed.items() if (fact := _news(recorded, placed_fact))}
+    own = news.pop(key, None) or recorded.get(placed[key].id) if key in placed else None
+    return (*([own] if own else []), *news.values())
+
+
+def _same_occurrence(recorded: Deployment | None, observed: Deployment) -> Deployment:
+    """Return what counts of two observations of one attempt or push."""
+    if recorded is None:
+        return observed
+    fact = replace(observed, id=recorded.id, **_missing_fields(recorded, observed))
+    if recorded.source != observed.source:
+        return max(recorded, fact, key=lambda deployment: deployment.observed_at)
+    return max(recorded, fact, key=_end_rank_of_attempt)
+
+
+def _end_rank_of_attempt(deployment: Deployment) -> tuple[bool, float]:
+    """Sort key: a success before anything else, the first one; otherwise the newest end.
+
+    Only an attempt of a run succeeds for good: the jobs of an attempt share one record. A push has its event's time.
+    """
+    seconds = deployment.finished_at.timestamp()
+    if DeploymentId.parse(deployment.id).kind != "run":
+        return True, seconds
+    is_success = deployment.status == "success"
+    return is_success, -seconds if is_success else seconds
+
+
+def is_same_information(record: Fact | None, fact: Fact) -> bool:
+    """Whether a record says the same as a fact, observed at any time."""
+    return type(record) is type(fact) and replace(fact, observed_at=record.observed_at) == record
+
+
+def _news(recorded: Mapping[str, Fact], fact: Deployment) -> Deployment | None:
+    """Return a fact as it wins over the record of its id; None if it is that record."""
+    record = recorded.get(fact.id)
+    if record is None or record == fact:
+        return fact if record is None else None
+    if is_same_information(record, fact):
+        return fact if fact.observed_at > record.observed_at else None
+    return replace(fact, observed_at=max(fact.observed_at, record.observed_at + _MICROSECOND))
+
+
 def prepare_event_fact(recorded: Fact | None, observed: Fact) -> Fact:
     """Return the fact of an event as it is to be merged with the ledger's record of the same id."""
     fact = fill_enriched_fields(recorded, observed)
     if isinstance(fact, Deployment) and (recorded is None or isinstance(recorded, Deployment)):
-        return keep_counted_end(recorded, fact)
+        return keep_counted_end(recorded, _dated_release(recorded, fact))
     return fact
+
+
+def _dated_release(recorded: Deployment | None, observed: Deployment) -> Deployment:
+    """Return a release that was seen a little after its publication, with the time that counts.
+
+    It is the time of the event if the release was a prerelease until then, otherwise that of its publication.
+    """
+    if DeploymentId.parse(observed.id).kind != "release" or observed.observed_at <= observed.finished_at:
+        return observed
+    if recorded is not None and _is_prerelease(recorded):
+        return replace(observed, finished_at=observed.observed_at)
+    return replace(observed, observed_at=observed.finished_at)
 
 
 def fill_enriched_fields(other: Fact | None, fact: Fact) -> Fact:
     """Return `fact` with its missing enriched fields taken from `other`, a record of the same id."""
-    if other is None or type(other) is not type(fact):
+    if other is None or type(other) is not type(fact) or _differ_in_environment(other, fact):
         return fact
+    return replace(fact, **_missing_fields(other, fact))
+
+
+def _missing_fields(other: Fact, fact: Fact) -> dict[str, object]:
+    """Return the enriched fields that a fact lacks, as the other one has them."""
     missing = [name for name in ENRICHED_FIELDS.get(type(fact), ()) if getattr(fact, name) is None]
-    return replace(fact, **{name: getattr(other, name) for name in missing})
+    return {name: getattr(other, name) for name in missing}
+
+
+def _differ_in_environment(other: Fact, fact: Fact) -> bool:
+    """Whether two deployments are to different environments, each with its own previous success."""
+    environments = {each.environment for each in (other, fact) if isinstance(each, Deployment)}
+    return len(environments - {None}) > 1
 
 
 def keep_counted_end(recorded: Deployment | None, observed: Deployment) -> Deployment:
     """Return the record to merge for another observation of a deployment, so that what has succeeded stays its end.
 
-    Of a GitHub deployment the newest success counts, whatever failed later; of a release its first publication to an
-    environment. The record that counts wins, because its `observed_at` is raised to just after the other's where
-    necessary. Which one counts does not depend on the order of arrival. Other sources pass unchanged; of a workflow run
-    the newest attempt counts.
+    Of a GitHub deployment the newest success counts, whatever failed later; of a release its first publication, or
+    promotion, to production. The record that counts wins, because its `observed_at` is raised to just after the other's
+    where necessary. Which one counts does not depend on the order of arrival. Other sources pass unchanged.
     """
     if recorded is None:
         return observed
@@ -105,20 +203,24 @@ def _keep_newest_success(recorded: Deployment, observed: Deployment) -> Deployme
 
 
 def _keep_first_publication(recorded: Deployment, observed: Deployment) -> Deployment:
-    """Return the earlier one: GitHub gives a release a new time if it becomes a draft and is published again."""
-    if recorded.finished_at == observed.finished_at or not _are_publications_alike(recorded, observed):
-        return observed
-    first, later = sorted((recorded, observed), key=lambda deployment: deployment.finished_at)
+    """Return the first one to production, or else the first one.
+
+    GitHub gives a release a new time if it becomes a draft and is published again. A prerelease that is promoted is in
+    production from then on, and stays there if it becomes a prerelease again.
+    """
+    ranks = _publication_rank(recorded), _publication_rank(observed)
+    if ranks[0] == ranks[1] or (recorded.source, recorded.status) != (observed.source, observed.status):
+        return observed  # the same, or a retraction by a dispatch
+    first, later = (recorded, observed) if ranks[0] < ranks[1] else (observed, recorded)
     return replace(first, observed_at=max(first.observed_at, later.observed_at + _MICROSECOND))
 
 
-def _are_publications_alike(recorded: Deployment, observed: Deployment) -> bool:
-    """Return whether both are publications: no retraction by a dispatch, and no prerelease that became stable."""
-    return (recorded.source, recorded.environment, recorded.status) == (
-        observed.source,
-        observed.environment,
-        observed.status,
-    )
+def _publication_rank(release: Deployment) -> tuple[bool, datetime]:
+    return _is_prerelease(release), release.finished_at
+
+
+def _is_prerelease(release: Deployment) -> bool:
+    return release.environment == PRERELEASE
 
 
 def _end_rank(deployment: Deployment) -> tuple[bool, datetime, bytes]:
@@ -146,11 +248,56 @@ def changed_facts(recorded: Mapping[str, Fact], observed: Iterable[Fact]) -> tup
 
     - A value that GitHub no longer returns is kept, such as the ref of a deleted branch or a change's bot flag.
     - The end of a recorded run is kept, because GitHub changes `updated_at` of a run later.
-    - Releases and pushes happen once, so their records are kept. A recorded service is kept too.
+    - Releases and pushes happen once, so their records are kept, until a prerelease is stable. A recorded service is
+      kept too.
     - A record from another source is kept, such as a dispatch that retracts the fact.
     """
-    candidates = (reconcile(recorded.get(fact.id), fact) for fact in observed)
-    return tuple(fact for fact in candidates if fact is not None)
+    once: list[Fact] = []
+    again: defaultdict[str, list[Deployment]] = defaultdict(list)
+    for fact in observed:
+        if isinstance(fact, Deployment) and may_occur_again(fact):
+            again[ids.first_occurrence(fact.id)].append(fact)
+        else:
+            once.append(fact)
+    records_by_name = _records_by_name(recorded) if again else {}
+    candidates = (reconcile(recorded.get(fact.id), fact) for fact in once)
+    changed_occurrences = (
+        fact
+        for name, facts in again.items()
+        for fact in _changed_occurrences(records_by_name.get(name, {}), name, facts)
+    )
+    return (*(fact for fact in candidates if fact is not None), *changed_occurrences)
+
+
+def _records_by_name(recorded: Mapping[str, Fact]) -> Mapping[str, Mapping[str, Fact]]:
+    """Return the records of what may occur again, by the name that all occurrences share."""
+    records: defaultdict[str, dict[str, Fact]] = defaultdict(dict)
+    for fact in recorded.values():
+        if isinstance(fact, Deployment) and fact.id.startswith(RECURRING_PREFIXES):
+            records[ids.first_occurrence(fact.id)][fact.id] = fact
+    return records
+
+
+def _changed_occurrences(
+    recorded: Mapping[str, Fact], first_id: str, observed: Iterable[Deployment]
+) -> Iterator[Deployment]:
+    """Yield the records that the observed occurrences of one deployment change."""
+    occurrences = known_occurrences(recorded.values(), first_id)
+    for deployment in observed:
+        key = _key_in_history(occurrences, deployment)
+        record = occurrences.get(key)
+        fact = reconcile(record, replace(deployment, id=record.id) if record else deployment)
+        occurrences[key] = fact if isinstance(fact, Deployment) else occurrences[key]
+    for placed in place_occurrences(occurrences).values():
+        if fact := _news(recorded, placed):
+            yield fact
+
+
+def _key_in_history(occurrences: Mapping[OccurrenceKey, Deployment], deployment: Deployment) -> OccurrenceKey:
+    """Return the key of an occurrence. The push that a merge stands for is the first one of its commit."""
+    key = matching_key(occurrences, deployment)
+    is_merge = bool(occurrences) and DeploymentId.parse(deployment.id).kind == "push"
+    return min(occurrences) if is_merge and key not in occurrences else key
 
 
 def relinked_facts(recorded: Mapping[str, Fact], linked: Iterable[Fact]) -> tuple[Fact, ...]:
@@ -175,7 +322,7 @@ def reconcile(recorded: Fact | None, observed: Fact) -> Fact | None:
     if recorded is None or type(recorded) is not type(observed):
         return observed if recorded is None else None
     fact = _combine(recorded, fill_enriched_fields(recorded, observed))
-    if replace(fact, observed_at=recorded.observed_at) == recorded:
+    if is_same_information(recorded, fact):
         return None
     return replace(fact, observed_at=max(fact.observed_at, recorded.observed_at + _MICROSECOND))
 
@@ -201,14 +348,16 @@ def _is_record_kept(recorded: Fact, observed: Fact) -> bool:
     if recorded.source != observed.source or (recorded.retracted and not isinstance(recorded, Incident)):
         return True  # reported by another source, or retracted: GitHub's history has nothing newer about it
     match recorded, observed:
+        case Deployment(), Deployment() if DeploymentId.parse(recorded.id).kind == "release":
+            return not _is_prerelease(recorded) or _is_prerelease(observed)
         case Deployment(), Deployment():
-            return _happens_once(recorded) or _has_final_end(recorded, observed)
+            return _is_push(recorded) or _has_final_end(recorded, observed)
         case _:
             return False
 
 
-def _happens_once(deployment: Deployment) -> bool:
-    return DeploymentId.parse(deployment.id).kind in ("release", "push")
+def _is_push(deployment: Deployment) -> bool:
+    return DeploymentId.parse(deployment.id).kind == "push"
 
 
 def _has_final_end(recorded: Deployment, observed: Deployment) -> bool:

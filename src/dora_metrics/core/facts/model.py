@@ -17,6 +17,9 @@ Sha = Annotated[str, Meta(pattern="^[0-9a-f]{40}$", max_length=40)]
 Time = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0)]
 
+PRERELEASE = "prerelease"
+"""The environment of a release that is not for production yet."""
+
 Status = Literal["success", "failure", "cancelled"]
 Health = Literal["passed", "failed"]
 Severity = Literal["critical", "high", "medium", "low"]
@@ -53,6 +56,7 @@ class Deployment(_FactBase, frozen=True, kw_only=True, gc=False, tag="deployment
     `changes` None: not known yet; empty: none. `previous` is the successful deployment before it, with which it was
     compared. `commit_count` counts the newly reachable commits, merges included. `descends_from` has the earlier
     successes whose commits are all among its own, as far as they were no ancestors of another one; None: not known.
+    `run_attempt` is the number of the attempt of a workflow run, the first is 1.
     """
 
     finished_at: Time
@@ -69,6 +73,7 @@ class Deployment(_FactBase, frozen=True, kw_only=True, gc=False, tag="deployment
     reached_users: bool = False
     commit_count: Count | None = None
     health: Health | None = None
+    run_attempt: Count | None = None
 
     @property
     def defining_time(self) -> datetime:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.jsonl import BadLine, canonical_json, canonical_line, decode_with_lines, encode_fact
 from dora_metrics.core.facts.model import Deployment, Fact, FactRecord, Repository, StoredFact, UnknownRecord
 from dora_metrics.core.linking.former_names import NO_NAMES, RepositoryNames
@@ -143,6 +144,14 @@ class LedgerContents:
         """Return the newest record of an id, also of one with a former name; None if no number is made from it."""
         line = self.lines_by_id.get(fact_id) or self.lines_by_id.get(self.names.present_id(fact_id))
         return None if line is None or isinstance(line.record, Repository | UnknownRecord) else line.record
+
+    def records_named_like(self, fact_id: str) -> list[Fact]:
+        """Return the newest records of an id, and of the other occurrences of that deployment."""
+        first_id = ids.first_occurrence(fact_id)
+        prefix = ":".join(first_id.split(":", 3)[:3])
+        candidates = [other for other in self.lines_by_id if other.startswith(prefix)]
+        same = (other for other in candidates if ids.first_occurrence(other) == first_id)
+        return [fact for other in same if (fact := self.fact_by_id(other))]
 
     def ids_before(self, first_month: str) -> AbstractSet[str]:
         """Return the ids of facts that are only in months before `first_month`."""

@@ -1,6 +1,6 @@
 """A ledger as one run reads it: the months that its windows reach, and a checkpoint in place of older months."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -10,6 +10,7 @@ from dora_metrics.core.ledger.checkpoint import Checkpoint, LedgerState
 from dora_metrics.core.ledger.layout import (
     ALL_MONTHS,
     CHECKPOINT_FILE,
+    FACTS_FOLDER,
     LedgerContents,
     MergePlan,
     MonthSelection,
@@ -103,6 +104,15 @@ class LedgerView:
             return None
         return ALL_MONTHS
 
+    def unread_months_since(self, time: datetime | None) -> MonthSelection | None:
+        """Return the months to read so that all from `time` on are known; None if they are, or `time` is None."""
+        months = self.snapshot.months
+        if time is None or not months.since:
+            return None
+        first, last = month_of_time(time), months.since
+        unread = {month for month in _months_between(first, last) if not months.includes(month)}
+        return MonthSelection(months.since, months.extra_months | unread) if unread else None
+
     def _changes_checkpoint(self, fact: Fact, plan: MergePlan) -> bool:
         """Whether a fact changes what is checkpointed.
 
@@ -156,6 +166,14 @@ def usable_checkpoint(snapshot: Snapshot, since: datetime | None, fingerprint: s
     stored = checkpoints.decode_checkpoint(snapshot.files.get(CHECKPOINT_FILE, b""), fingerprint)
     fits = snapshot.months.since and stored.until and since and stored.until <= since
     return stored, stored if fits else Checkpoint(fingerprint)
+
+
+def _months_between(first: str, end: str) -> Iterator[str]:
+    """Yield the months from `first` until `end`, which is not among them."""
+    year, month = map(int, first.removeprefix(FACTS_FOLDER).split("/"))
+    while (name := f"{FACTS_FOLDER}{year:04}/{month:02}") < end:
+        yield name
+        year, month = (year, month + 1) if month < 12 else (year + 1, 1)  # noqa: PLR2004 - months of a year
 
 
 def _months_of(fact: Fact) -> set[str]:

@@ -1,8 +1,11 @@
 """Deployments in events: deployment statuses, releases, pushes, workflow runs, and the job that runs the action."""
 
+from dataclasses import replace
+from datetime import datetime, timedelta
+
 from dora_metrics.core import names, versions
 from dora_metrics.core.facts import ids
-from dora_metrics.core.facts.model import Deployment, Status
+from dora_metrics.core.facts.model import PRERELEASE, Deployment, Status
 from dora_metrics.github import text
 from dora_metrics.github.observation import Observation, Run, deployment_observation, nothing_to_record
 from dora_metrics.github.payloads import (
@@ -79,32 +82,47 @@ def _version_of(deployment: DeploymentPayload) -> str | None:
             return text.version_or_none(text.short_ref(deployment.ref))
 
 
-def observe_release(run: Run, event: ReleaseEvent, settings: Settings) -> Observation:
-    """Map a published release or prerelease to a deployment.
+_RELEASE_ACTIONS = ("published", "released")
+_LONGEST_PUBLICATION = timedelta(minutes=10)
+"""A release that became stable within this time of its publication was stable from the start, as far as is known."""
 
-    The action `released` would count a prerelease twice when it becomes stable. `created_at` is the time of the commit:
+
+def observe_release(run: Run, event: ReleaseEvent, settings: Settings) -> Observation:
+    """Map a release or prerelease to a deployment, when it is published or promoted from prerelease to release.
+
+    GitHub sends `published` and `released` for a new release, and only `released` for a promotion. What is withdrawn
+    later has been deployed. `created_at` is the time of the commit:
     https://docs.github.com/en/actions/reference/workflows-and-actions/events-that-trigger-workflows#release
     """
     release = event.release
-    if event.action != "published" or release.draft or release.published_at is None:
+    if event.action not in _RELEASE_ACTIONS or release.draft or release.published_at is None:
         return nothing_to_record(
-            f"release {release.tag_name} was {event.action}; releases count when they are published"
+            f"release {release.tag_name} was {event.action}; releases count when they are published or promoted"
         )
-    return deployment_observation(
-        Deployment(
-            id=ids.release(release.id, _monorepo_service(settings)),
-            repository=run.repository,
-            source="releases",
-            observed_at=release.published_at,
-            url=text.first_http_url(release.html_url),
-            environment="prerelease" if release.prerelease else "production",
-            status="success",
-            sha=text.full_sha_or_none(run.sha),
-            ref=release.tag_name or None,
-            version=release.tag_name or None,
-            finished_at=release.published_at,
-        )
+    finished_at, observed_at = _release_times(run, event, release.published_at)
+    deployment = Deployment(
+        id=ids.release(release.id, _monorepo_service(settings)),
+        repository=run.repository,
+        source="releases",
+        observed_at=observed_at,
+        url=text.first_http_url(release.html_url),
+        environment=PRERELEASE if release.prerelease else "production",
+        status="success",
+        sha=text.full_sha_or_none(run.sha),
+        ref=release.tag_name or None,
+        version=release.tag_name or None,
+        finished_at=finished_at,
     )
+    return replace(deployment_observation(deployment), may_repeat_since=release.published_at)
+
+
+def _release_times(run: Run, event: ReleaseEvent, published_at: datetime) -> tuple[datetime, datetime]:
+    """Return when a release reached its environment, and when that was observed."""
+    if event.action == "published":
+        return published_at, published_at
+    released_at = max(event.release.updated_at or run.now, published_at)
+    is_new = released_at - published_at <= _LONGEST_PUBLICATION
+    return published_at if is_new else released_at, released_at
 
 
 def observe_push(run: Run, event: PushEvent, settings: Settings) -> Observation:
@@ -115,20 +133,20 @@ def observe_push(run: Run, event: PushEvent, settings: Settings) -> Observation:
     if event.deleted or sha is None or event.head_commit is None:
         return nothing_to_record(f"the push brought no commit to {branch}")
     pushed_at = event.repository.pushed_at or event.head_commit.timestamp
-    return deployment_observation(
-        Deployment(
-            id=ids.push(sha, _monorepo_service(settings)),
-            repository=run.repository,
-            source="pushes",
-            observed_at=pushed_at,
-            url=text.first_http_url(f"{run.repository_url}/commit/{sha}"),
-            environment="production",
-            status="success",
-            sha=sha,
-            ref=branch,
-            finished_at=pushed_at,
-        )
+    deployment = Deployment(
+        id=ids.push(sha, _monorepo_service(settings)),
+        repository=run.repository,
+        source="pushes",
+        observed_at=pushed_at,
+        url=text.first_http_url(f"{run.repository_url}/commit/{sha}"),
+        environment="production",
+        status="success",
+        sha=sha,
+        ref=branch,
+        finished_at=pushed_at,
     )
+    committed_at = event.head_commit.timestamp if event.forced else None
+    return replace(deployment_observation(deployment), may_repeat_since=committed_at)
 
 
 def deployment_of_job(
@@ -152,6 +170,7 @@ def deployment_of_job(
         ref=text.short_ref(ref),
         version=settings.version,
         finished_at=run.now,
+        run_attempt=run.run_attempt,
     )
 
 
@@ -174,7 +193,10 @@ _STATUS_BY_CONCLUSION: dict[str, Status] = {
 
 
 def observe_workflow_run(run: Run, event: WorkflowRunEvent, settings: Settings) -> Observation:
-    """Map a completed run of a workflow that deploys to a deployment. All attempts of a run are one fact."""
+    """Map a completed attempt of a run of a workflow that deploys to a deployment.
+
+    It has the id of the run; `core.facts.occurrences` gives an attempt after a success an id of its own.
+    """
     workflow_run = event.workflow_run
     exclusion_reason = _exclusion_reason(run, event, settings)
     status = _STATUS_BY_CONCLUSION.get(workflow_run.conclusion or "")
@@ -184,23 +206,24 @@ def observe_workflow_run(run: Run, event: WorkflowRunEvent, settings: Settings) 
             or f"the run concluded {workflow_run.conclusion or 'nothing yet'}, which is neither success nor failure"
         )
     branch = text.short_ref(workflow_run.head_branch)
-    return deployment_observation(
-        Deployment(
-            id=ids.workflow_run(workflow_run.id),
-            repository=run.repository,
-            source="workflow-runs",
-            observed_at=workflow_run.updated_at,
-            url=text.first_http_url(workflow_run.html_url, f"{run.repository_url}/actions/runs/{workflow_run.id}"),
-            environment="production",
-            status=status,
-            # not GITHUB_SHA: in this event it is the head of the default branch
-            sha=text.full_sha_or_none(workflow_run.head_sha),
-            ref=branch,
-            version=text.version_or_none(branch),
-            started_at=workflow_run.run_started_at,
-            finished_at=workflow_run.updated_at,
-        )
+    deployment = Deployment(
+        id=ids.workflow_run(workflow_run.id),
+        repository=run.repository,
+        source="workflow-runs",
+        observed_at=workflow_run.updated_at,
+        url=text.first_http_url(workflow_run.html_url, f"{run.repository_url}/actions/runs/{workflow_run.id}"),
+        environment="production",
+        status=status,
+        # not GITHUB_SHA: in this event it is the head of the default branch
+        sha=text.full_sha_or_none(workflow_run.head_sha),
+        ref=branch,
+        version=text.version_or_none(branch),
+        started_at=workflow_run.run_started_at,
+        finished_at=workflow_run.updated_at,
+        run_attempt=workflow_run.run_attempt,
     )
+    is_rerun = (workflow_run.run_attempt or 1) > 1
+    return replace(deployment_observation(deployment), may_repeat_since=workflow_run.created_at if is_rerun else None)
 
 
 def _exclusion_reason(run: Run, event: WorkflowRunEvent, settings: Settings) -> str | None:

@@ -5,12 +5,15 @@ The setting `deployment-source` decides which events count as deployments.
 
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import msgspec
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
 from dora_metrics.core.selection import SOURCES_BEST_FIRST
+from dora_metrics.core.windows import parse_instant
 from dora_metrics.github import text
 from dora_metrics.github.events import deployments, incidents, pull_requests, repository_dispatch
 from dora_metrics.github.observation import Observation, Run, deployment_observation, nothing_to_record
@@ -32,6 +35,8 @@ __all__ = ["Observation", "Run", "nothing_to_record", "observe"]
 _MAX_TEXT_LENGTH = 300
 _MAX_URL_LENGTH = 2000
 _MAX_LABELS = 100
+_MAX_AGE_OF_RERUN = timedelta(days=31)
+"""GitHub lets a run be run again for 30 days."""
 
 
 def observe(run: Run, payload: Mapping[str, object], settings: Settings, known_sources: frozenset[str]) -> Observation:
@@ -111,12 +116,22 @@ def _observe_job(
     job_observation = deployment_observation(deployment)
     other_facts = tuple(fact for fact in observation.facts if not isinstance(fact, Deployment))
     notes = (observation.title, *observation.notes) if other_facts else ()
-    return Observation((*job_observation.facts, *other_facts), job_observation.title, notes)
+    earlier = run.now - _MAX_AGE_OF_RERUN if run.run_attempt > 1 else None
+    return Observation((*job_observation.facts, *other_facts), job_observation.title, notes, may_repeat_since=earlier)
 
 
 def _triggering_run(run: Run, payload: Mapping[str, object]) -> WorkflowRunPayload | None:
     """Return the run of a workflow_run event; None for any other event."""
     return parse_payload(WorkflowRunEvent, payload).workflow_run if run.event == "workflow_run" else None
+
+
+def newest_commit_time(payload: Mapping[str, object]) -> datetime | None:
+    """Return the time of the commit that was pushed, or that a run was for; None if the event is about neither."""
+    match payload:
+        case {"workflow_run": {"head_commit": {"timestamp": str(time)}}} | {"head_commit": {"timestamp": str(time)}}:
+            with suppress(ValueError):
+                return parse_instant(time)
+    return None
 
 
 def filter_by_source(
@@ -144,7 +159,7 @@ def _filter_automatically(observation: Observation, source: str, known_sources: 
     if better:
         return _source_not_used(source, f"`{better}`")
     note = f"Deployments are taken from `{source}` (`deployment-source: auto`, and nothing better is known here)"
-    return Observation(observation.facts, observation.title, (*observation.notes, note))
+    return replace(observation, notes=(*observation.notes, note))
 
 
 def _source_not_used(source: str, used_sources: str) -> Observation:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
-from itertools import count
+from itertools import chain, count
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ import msgspec
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.merge import keep_counted_end
 from dora_metrics.core.facts.model import Change, Deployment, Fact
+from dora_metrics.core.facts.occurrences import occurrence_key, place_occurrences
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.github.client import NotFoundError
 from dora_metrics.github.events.deployments import (
@@ -27,6 +28,7 @@ from dora_metrics.github.events.deployments import (
     observe_workflow_run,
 )
 from dora_metrics.github.history.pages import CLOCK_SKEW, HistoryPart, HistoryReader
+from dora_metrics.github.history.run_attempts import EarlierAttempts, uncounted_workflows_note
 from dora_metrics.github.payloads import (
     DeploymentStatusEvent,
     PushEvent,
@@ -162,37 +164,83 @@ def deployment_number(node: JsonObject) -> int | None:
 def read_workflow_runs(reader: HistoryReader) -> Iterator[HistoryPart]:
     """Read the workflows in one request, then the runs of those that deploy by pages of 100.
 
-    All attempts of a run are one item, which shows the newest attempt. An attempt after the last reading is read if its
-    run was created after that, had not ended then, or is among the newest 100. The cursor comes with the last part,
-    because pages of REST have no token to resume from.
+    A list shows the newest attempt of a run; the earlier ones take a request each. An attempt after the last reading is
+    read if its run was created after that, had not ended then, or is among the newest 100. The cursor comes with the
+    last part, because pages of REST have no token to resume from.
 
     Raises:
         GitHubError: if GitHub refuses a request or does not answer.
     """
+    workflows = list(_workflows(reader))
+    deploying = [workflow for workflow in workflows if _deploys(reader, workflow)]
+    earlier_attempts = EarlierAttempts(reader)
     open_run_times: list[datetime] = []
-    for workflow in _deploy_workflows(reader):
+    has_success = "workflow-runs" in reader.request.known_sources
+    for part in chain(
+        _parts_of_runs(reader, deploying, earlier_attempts, open_run_times),
+        _parts_of_last_reading(reader, deploying, earlier_attempts),
+    ):
+        has_success |= any(isinstance(fact, Deployment) and fact.status == "success" for fact in part.facts)
+        yield part
+    newest = min([*open_run_times, reader.run.now - CLOCK_SKEW])
+    cursor = Cursor(newest=newest, open=tuple(earlier_attempts.left_to_read))
+    uncounted_note = None if has_success else uncounted_workflows_note(reader, workflows)
+    notes = tuple(filter(None, (uncounted_note, earlier_attempts.note())))
+    yield HistoryPart("runs", cursor=cursor, is_complete=True, notes=notes)
+
+
+def _parts_of_runs(
+    reader: HistoryReader,
+    workflows: Iterable[JsonObject],
+    earlier_attempts: EarlierAttempts,
+    open_run_times: list[datetime],
+) -> Iterator[HistoryPart]:
+    """Yield the runs of workflows; adds the times of those that have not ended."""
+    for workflow in workflows:
         for nodes in _run_pages(reader, f"{_workflows_path(reader)}/{workflow['id']}/runs"):
-            facts = tuple(fact for node in nodes for fact in _facts_of_run(reader, workflow, node))
+            counted = [node for node in nodes if any(_facts_of_run(reader, workflow, node))]
+            attempts = ([*earlier_attempts.of_run(node), node] for node in counted)
+            facts = tuple(fact for run in attempts for fact in _facts_of_attempts(reader, workflow, run))
             open_run_times += _open_run_times(reader, nodes)
             yield HistoryPart("runs", facts, reached=min(parse_instant(node["created_at"]) for node in nodes))
-    newest = min([*open_run_times, reader.run.now - CLOCK_SKEW])
-    yield HistoryPart("runs", cursor=Cursor(newest=newest), is_complete=True)
+
+
+def _parts_of_last_reading(
+    reader: HistoryReader, workflows: Iterable[JsonObject], earlier_attempts: EarlierAttempts
+) -> Iterator[HistoryPart]:
+    """Yield the earlier attempts that the last reading left."""
+    workflows_by_path = {workflow["path"]: workflow for workflow in workflows}
+    for attempts in earlier_attempts.of_last_reading():
+        workflow = workflows_by_path.get(attempts[0]["path"].partition("@")[0]) if attempts else None
+        if workflow:
+            yield HistoryPart("runs", _facts_of_attempts(reader, workflow, attempts))
+
+
+def _facts_of_attempts(
+    reader: HistoryReader, workflow: JsonObject, attempts: Iterable[JsonObject]
+) -> tuple[Deployment, ...]:
+    """Return the deployments of a run, given its attempts."""
+    facts = (fact for node in attempts for fact in _facts_of_run(reader, workflow, node))
+    deployments = {occurrence_key(fact): fact for fact in facts if isinstance(fact, Deployment)}
+    return tuple(place_occurrences(deployments).values()) if deployments else ()
 
 
 def _workflows_path(reader: HistoryReader) -> str:
     return f"/repos/{reader.repository.name}/actions/workflows"
 
 
-def _deploy_workflows(reader: HistoryReader) -> Iterator[JsonObject]:
-    """Yield the workflows that deploy."""
+def _workflows(reader: HistoryReader) -> Iterator[JsonObject]:
+    """Yield all workflows."""
     for page in count(1):
         workflows = reader.client.get(_workflows_path(reader), {"per_page": _PAGE_SIZE, "page": page})["workflows"]
-        for workflow in workflows:
-            payload = WorkflowPayload(name=workflow["name"], path=workflow["path"])
-            if is_deploy_workflow(payload, reader.request.settings.deploy_workflows):
-                yield workflow
+        yield from workflows
         if len(workflows) < _PAGE_SIZE:
             return
+
+
+def _deploys(reader: HistoryReader, workflow: JsonObject) -> bool:
+    payload = WorkflowPayload(name=workflow["name"], path=workflow["path"])
+    return is_deploy_workflow(payload, reader.request.settings.deploy_workflows)
 
 
 def _open_run_times(reader: HistoryReader, nodes: list[JsonObject]) -> Iterator[datetime]:

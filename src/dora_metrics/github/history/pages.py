@@ -311,7 +311,7 @@ def _time_range(page: ResultPage, time_field: str) -> tuple[datetime | None, dat
 
 @dataclass(frozen=True)
 class RepositoryInfo:
-    """The present name of a repository, its default branch and the head of that; None if it has no commit.
+    """The present name of a repository, its default branch, the head of that and its time; None without a commit.
 
     `number` is GitHub's, which stays the same when the repository is renamed.
     """
@@ -321,17 +321,19 @@ class RepositoryInfo:
     default_branch: str | None = None
     head_sha: str | None = None
     number: int | None = None
+    head_committed_at: datetime | None = None
 
     @classmethod
     def from_node(cls, repository: JsonObject) -> "RepositoryInfo":
         ref = repository["defaultBranchRef"] or {}
-        head_sha = (ref.get("target") or {}).get("oid")
+        head = ref.get("target") or {}
         return cls(
             name=repository["nameWithOwner"],
             has_issues=repository["hasIssuesEnabled"],
             default_branch=ref.get("name"),
-            head_sha=head_sha,
+            head_sha=head.get("oid"),
             number=repository["databaseId"],
+            head_committed_at=parse_instant(head["committedDate"]) if head.get("committedDate") else None,
         )
 
 

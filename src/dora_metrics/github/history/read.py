@@ -10,6 +10,7 @@ from typing import TypeVar
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.linking.link import deployment_order
+from dora_metrics.core.policy import Policy
 from dora_metrics.core.selection import SourceSelection
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
 from dora_metrics.github.history.alerts import alert_kinds_to_read, read_alerts
@@ -70,7 +71,8 @@ def read_history(
     except GitHubError as problem:
         yield read_failure("repository", problem)
         return
-    sources = SourceSelection(request.settings.deployment_source, request.known_sources)
+    newest_commit = reader.repository.head_committed_at
+    sources = SourceSelection(request.settings.deployment_source, request.known_sources, newest_commit=newest_commit)
     # A connection belongs to one thread, so each stream has a client of its own; their requests are counted below.
     readers = [replace(reader, client=replace(client, request_count=0)) for _ in range(5)]
     merges: dict[str, Fact] = {}
@@ -153,14 +155,33 @@ def _read_deployment_sources(sources: SourceSelection, reader: HistoryReader) ->
     for source, kind, kind_reader in _DEPLOYMENT_SOURCES:
         if not sources.is_selected(source):
             continue
-        for part in _read_kind(kind, kind_reader, reader):
+        parts = _read_kind(kind, kind_reader, reader)
+        for part in _habitual_releases(parts, sources, rules) if source == "releases" else parts:
             if isinstance(part, ReadFailure):
                 sources.unreadable.append(source)
-            elif isinstance(part, HistoryPart) and any(
-                _is_successful_deployment(fact) and rules.is_production(_environment_of(fact)) for fact in part.facts
-            ):
+            elif isinstance(part, HistoryPart) and any(_successes_in_production(part, rules)):
                 sources.on_github.add(source)
             yield part
+
+
+def _habitual_releases(
+    parts: Iterator[PartOrFailure], sources: SourceSelection, rules: Policy
+) -> Iterator[PartOrFailure]:
+    """Yield the releases, unless the newest one shows that the repository has given up releasing."""
+    for part in parts:
+        successes = list(_successes_in_production(part, rules)) if isinstance(part, HistoryPart) else []
+        if successes and not sources.is_habit(max(release.finished_at for release in successes)):
+            return
+        yield part
+        if successes:
+            break
+    yield from parts
+
+
+def _successes_in_production(part: HistoryPart, rules: Policy) -> Iterator[Deployment]:
+    for fact in part.facts:
+        if isinstance(fact, Deployment) and fact.status == "success" and rules.is_production(_environment_of(fact)):
+            yield fact
 
 
 def _with_linkable_commits(

@@ -1,0 +1,102 @@
+"""A sync and attempts: GitHub's lists show only the newest attempt of a run, so the earlier ones are asked for."""
+
+from dora_metrics.core.facts.merge import changed_facts
+from fakes.github import FakeGitHub
+from fakes.repository import Repository
+from support.github_history import HistoryRead, at, ledger_after, read_fake_history
+
+RUNS = frozenset({"workflow-runs"})
+
+
+def attempts_of(history: HistoryRead) -> dict[str, tuple[str, int | None]]:
+    return {fact_id: (fact.status, fact.run_attempt) for fact_id, fact in history.deployments.items()}
+
+
+def attempt_requests(github: FakeGitHub) -> int:
+    return len([request for request in github.requests if "/attempts/" in request.path])
+
+
+def test_an_attempt_after_a_success_is_a_deployment_of_its_own(github: FakeGitHub, shop: Repository) -> None:
+    run = shop.run(at=at(1), finished_at=at(1.1), conclusion="failure")
+    for hour, conclusion in ((2, "success"), (3, "failure"), (4, "success")):
+        shop.rerun(run, at=at(hour), finished_at=at(hour + 0.1), conclusion=conclusion)
+    name = f"github:run:{run.database_id}"
+    history = read_fake_history(github)
+    assert attempts_of(history) == {
+        name: ("success", 2),
+        f"{name}:attempt:3": ("failure", 3),
+        f"{name}:attempt:4": ("success", 4),
+    }
+    assert history.deployments[f"{name}:attempt:3"].started_at == at(3)
+
+
+def test_a_run_that_succeeds_when_it_is_run_again_is_one_deployment(github: FakeGitHub, shop: Repository) -> None:
+    run = shop.rerun(shop.run(at=at(1), conclusion="failure"), at=at(2))
+    assert attempts_of(read_fake_history(github)) == {f"github:run:{run.database_id}": ("success", 2)}
+
+
+def test_attempts_are_asked_for_once(github: FakeGitHub, shop: Repository) -> None:
+    run = shop.rerun(shop.run(at=at(1)), at=at(2))
+    shop.rerun(shop.run("CI", at=at(3)), at=at(4))
+    shop.rerun(shop.run(branch="feature", at=at(3)), at=at(4))
+    first = read_fake_history(github)
+    assert attempt_requests(github) == 1
+    again = read_fake_history(github, cursors=first.cursors, known_sources=RUNS)
+    assert attempt_requests(github) == 1
+    ledger = ledger_after({}, first)
+    assert changed_facts(ledger, again.gathered.facts.values()) == ()
+    shop.rerun(run, at=at(1935), finished_at=at(1936))
+    news = read_fake_history(github, cursors=again.cursors, known_sources=RUNS)
+    changed = {fact.id for fact in changed_facts(ledger, news.gathered.facts.values())}
+    assert f"github:run:{run.database_id}:attempt:3" in changed
+
+
+def test_only_so_many_are_asked_for_at_once_and_the_next_sync_goes_on(github: FakeGitHub, shop: Repository) -> None:
+    runs = [shop.rerun(shop.run(at=at(number)), at=at(number + 0.5)) for number in range(1, 26)]
+    first = read_fake_history(github)
+    assert attempt_requests(github) == 20
+    assert "5 runs were run again, and their earlier attempts are not read yet" in first.notes
+    ledger = ledger_after({}, first)
+    second = read_fake_history(github, cursors=first.cursors, known_sources=RUNS, ledger=ledger)
+    assert attempt_requests(github) == 25
+    assert "not read yet" not in second.notes
+    names = [f"github:run:{run.database_id}" for run in runs]
+    assert ledger_after(ledger, second).keys() >= {name + end for name in names for end in ("", ":attempt:2")}
+
+
+def test_an_attempt_that_was_deleted_is_left_out(github: FakeGitHub, shop: Repository) -> None:
+    run = shop.run(at=at(1), attempt=3)
+    assert attempts_of(read_fake_history(github)) == {f"github:run:{run.database_id}": ("success", 3)}
+
+
+def test_what_events_recorded_keeps_its_place(github: FakeGitHub, shop: Repository) -> None:
+    run = shop.run(at=at(1), finished_at=at(1.1))
+    shop.rerun(run, at=at(2), finished_at=at(2.1))
+    ledger = ledger_after({}, read_fake_history(github))
+    only_newest = {fact.id: fact for fact in ledger.values() if fact.id.endswith(":attempt:2")}
+    again = ledger_after(only_newest, read_fake_history(github))
+    assert again.keys() == ledger.keys()
+
+
+def test_workflows_that_ran_and_do_not_count_are_named_most_runs_first(github: FakeGitHub, shop: Repository) -> None:
+    for number in range(3):
+        shop.run("Ship", at=at(number))
+    shop.run("CI", at=at(4))
+    shop.run("Review", event="pull_request", at=at(5))
+    notes = read_fake_history(github).notes
+    assert (
+        "No successful run of acme/shop counts as a deployment. If one of these workflows deploys, "
+        "name it in `deploy-workflows`: Ship (3), CI (1), by their newest 5 runs."
+    ) in notes
+
+
+def test_many_workflows_are_named_up_to_ten(github: FakeGitHub, shop: Repository) -> None:
+    for number in range(12):
+        shop.run(f"Job {number}", path=f".github/workflows/{number}.yml", at=at(number))
+    assert " and 2 more, by their newest 12 runs" in read_fake_history(github).notes
+
+
+def test_where_a_run_counts_no_other_workflow_is_named(github: FakeGitHub, shop: Repository) -> None:
+    shop.run(at=at(1))
+    shop.run("CI", at=at(2))
+    assert "`deploy-workflows`" not in read_fake_history(github).notes
