@@ -9,7 +9,11 @@ from dora_metrics.core.facts.model import Deployment, Fact, Incident
 
 @dataclass(frozen=True)
 class Run:
-    """The workflow run that this process belongs to; `now` is read from the clock once."""
+    """The workflow run that this process belongs to; `now` is read from the clock once.
+
+    `check_run_id` is the number of this job; empty where the runner does not say it. `job` is its key in the workflow
+    file, `matrix_index` and `matrix_size` its place in a matrix.
+    """
 
     event: str
     repository: str
@@ -19,6 +23,11 @@ class Run:
     run_id: str = ""
     server_url: str = "https://github.com"
     workflow: str = ""
+    attempt: int = 1
+    job: str = ""
+    check_run_id: str = ""
+    matrix_index: int = 0
+    matrix_size: int = 1
 
     @property
     def is_manual(self) -> bool:

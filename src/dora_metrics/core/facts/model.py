@@ -16,6 +16,7 @@ Text = Annotated[str, Meta(min_length=1)]
 Sha = Annotated[str, Meta(pattern="^[0-9a-f]{40}$", max_length=40)]
 Time = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0)]
+AttemptNumber = Annotated[int, Meta(ge=1)]
 
 Status = Literal["success", "failure", "cancelled"]
 Health = Literal["passed", "failed"]
@@ -52,6 +53,10 @@ class Deployment(_FactBase, frozen=True, kw_only=True, gc=False, tag="deployment
 
     `changes` None: not known yet; empty: none. `previous` is the successful deployment that it was
     compared with. `commit_count` counts the newly reachable commits, merges included.
+
+    `run_id`, `run_attempt`, `workflow` and `run_event` name the workflow run that deployed, its attempt, the name of
+    its workflow and the event that started it; `job_id` and `job_name` the job in it. The parts of one attempt are one
+    deployment (`core.linking.attempts`).
     """
 
     finished_at: Time
@@ -67,6 +72,12 @@ class Deployment(_FactBase, frozen=True, kw_only=True, gc=False, tag="deployment
     reached_users: bool = False
     commit_count: Count | None = None
     health: Health | None = None
+    run_id: Text | None = None
+    run_attempt: AttemptNumber | None = None
+    job_id: Text | None = None
+    job_name: str | None = None
+    workflow: str | None = None
+    run_event: str | None = None
 
     @property
     def defining_time(self) -> datetime:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Vulnerability
+from dora_metrics.core.linking.attempts import join_parts
 from dora_metrics.core.linking.duplicates import deduplicate
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, scope_of
@@ -50,13 +51,17 @@ class ScopeTimeline:
 
 @dataclass
 class LinkedFacts:
-    """All facts that are not retracted, linked. `notes` are sentences for readers about the quality of the links."""
+    """All facts that are not retracted, linked. `notes` are sentences for readers about the quality of the links.
+
+    `parts` has the facts that one deployment was joined from, by its id, where there are several.
+    """
 
     timelines: dict[Scope, ScopeTimeline]
     changes_by_id: dict[str, Change]
     incidents: list[Incident]
     vulnerabilities: list[Vulnerability]
     notes: list[str]
+    parts: Mapping[str, tuple[Deployment, ...]] = field(default_factory=dict)
 
 
 def has_reached_users(deployment: Deployment) -> bool:
@@ -111,7 +116,9 @@ def link(facts: Iterable[Fact], policy: Policy) -> LinkedFacts:
                 linked.vulnerabilities.append(fact)
     deduplicated = deduplicate(deployments, policy)
     linked.notes += deduplicated.notes
-    _add_timelines(linked, deduplicated.deployments, policy)
+    joined = join_parts(deduplicated.deployments)
+    linked.parts = joined.parts
+    _add_timelines(linked, joined.deployments, policy)
     for timeline in linked.timelines.values():
         timeline.deployments.sort(key=deployment_order)
         timeline.delivered_changes = find_delivered_changes(timeline.deployments, linked.changes_by_id)

@@ -133,25 +133,36 @@ def observe_push(run: Run, event: PushEvent, settings: Settings) -> Observation:
 def deployment_of_job(
     run: Run, environment: str, settings: Settings, triggering_run: WorkflowRunPayload | None
 ) -> Deployment:
-    """Return the deployment of the job that runs the action.
+    """Return the deployment of the job that runs the action: a part of its run's attempt.
 
     `triggering_run` is the run of a workflow_run event, where GITHUB_SHA and GITHUB_REF are those of the default
     branch.
     """
     sha, ref = (triggering_run.head_sha, triggering_run.head_branch) if triggering_run else (run.sha, run.ref)
+    job_path = f"/job/{run.check_run_id}" if run.check_run_id else ""
     return Deployment(
-        id=ids.deploy_job(run.run_id, environment, _monorepo_service(settings)),
+        id=ids.deploy_job(run.run_id, environment, _monorepo_service(settings), _job_name(run)),
         repository=run.repository,
         source="workflow-runs",
         observed_at=run.now,
-        url=text.first_http_url(f"{run.repository_url}/actions/runs/{run.run_id}"),
+        url=text.first_http_url(f"{run.repository_url}/actions/runs/{run.run_id}{job_path}"),
         environment=environment,
         status=settings.status,
         sha=text.full_sha_or_none(sha),
         ref=text.short_ref(ref),
         version=settings.version,
         finished_at=run.now,
+        run_id=run.run_id or None,
+        run_attempt=max(run.attempt, 1),
+        job_id=run.check_run_id or None,
+        workflow=run.workflow or None,
+        run_event=run.event,
     )
+
+
+def _job_name(run: Run) -> ids.JobName:
+    matrix_part = f"{run.job}-{run.matrix_index}" if run.matrix_size > 1 else None
+    return ids.JobName(run.check_run_id or None, matrix_part, run.attempt)
 
 
 def _monorepo_service(settings: Settings) -> str | None:
