@@ -16,6 +16,7 @@ from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import environment_of
 from dora_metrics.github.client import ForbiddenError, GitHubError, NotFoundError
+from dora_metrics.github.jobs import unknown_jobs_note
 
 _ONE_MICROSECOND = timedelta(microseconds=1)
 
@@ -32,6 +33,14 @@ class ChangeSource(Protocol):
         ...
 
 
+class JobSource(Protocol):
+    """What GitHub knows about the jobs of one repository; every failure is a GitHubError."""
+
+    def conclusion(self, job_id: str) -> str | None:
+        """Return how a job ended, such as `cancelled`; None if it has not ended."""
+        ...
+
+
 @dataclass
 class Enricher:
     """Completes facts; asks GitHub each question once, even if the ledger is read again.
@@ -40,11 +49,13 @@ class Enricher:
         source: answers the questions.
         policy: which deployments are production.
         note: receives what GitHub did not answer.
+        jobs: says how the jobs of deployments ended; None if nobody can be asked.
     """
 
     source: ChangeSource
     policy: Policy
     note: Callable[[Outcome], None]
+    jobs: JobSource | None = None
     _answers: dict[tuple[str, str], tuple[Fact, ...]] = field(default_factory=dict)
 
     def __call__(self, facts: tuple[Fact, ...], contents: LedgerContents) -> tuple[Fact, ...]:
@@ -67,10 +78,21 @@ class Enricher:
                     return (fact,)
                 ask = partial(self.source.deployment_with_changes, fact, previous)
                 return self._ask_once((fact.id, previous.id), ask) or (fact,)
+            case Deployment(status="failure", job_id=str(job_id), source="deployments"):
+                return self._ask_once((fact.id, job_id), lambda: (self._as_its_job_ended(fact, job_id),)) or (fact,)
             case Change(first_commit_at=None) if ids.is_pull_request(fact.id) and not fact.retracted:
                 return self._ask_once((fact.id, ""), lambda: (self.source.change_with_commits(fact),)) or (fact,)
             case _:
                 return (fact,)
+
+    def _as_its_job_ended(self, deployment: Deployment, job_id: str) -> Deployment:
+        """Return a failed deployment, as cancelled if its job was: its status says `failure` for both."""
+        try:
+            conclusion = self.jobs.conclusion(job_id) if self.jobs else None
+        except GitHubError as error:
+            self.note(Outcome("deployment", "skipped", unknown_jobs_note(error)))
+            return deployment
+        return replace(deployment, status="cancelled") if conclusion == "cancelled" else deployment
 
     def _ask_once(self, question: tuple[str, str], ask: Callable[[], tuple[Fact, ...]]) -> tuple[Fact, ...]:
         """Return the answer to a question; empty if GitHub gave none."""

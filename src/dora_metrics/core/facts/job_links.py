@@ -15,10 +15,17 @@ _ADDRESS = re.compile(
 
 
 class JobLink(NamedTuple):
-    """The number of a workflow run, and that of the job in it; `job_id` is None for a whole run."""
+    """A job of a workflow run.
+
+    Attributes:
+        run_id: the number of the run.
+        job_id: that of the job; None for a whole run.
+        server: the GitHub of the address that says so, in lower case; empty where no address does.
+    """
 
     run_id: str
     job_id: str | None = None
+    server: str = ""
 
 
 def parse_job_link(url: str | None, repository: str, server_url: str | None = None) -> JobLink | None:
@@ -34,9 +41,10 @@ def parse_job_link(url: str | None, repository: str, server_url: str | None = No
     match = _ADDRESS.fullmatch(url)
     if match is None or match["repository"].lower() != repository.lower():
         return None
-    if server_url is not None and match["server"].lower() != server_url.rstrip("/").lower():
+    server = match["server"].lower()
+    if server_url is not None and server != server_url.rstrip("/").lower():
         return None
-    return JobLink(match["run"], match["job"])
+    return JobLink(match["run"], match["job"], server)
 
 
 def job_link_of(deployment: Deployment) -> JobLink | None:
@@ -51,5 +59,6 @@ def job_link_of(deployment: Deployment) -> JobLink | None:
     run_id = deployment.run_id or (key if kind == "job" else None) or (address.run_id if address else None)
     if run_id is None:
         return None
-    is_same_run = address is not None and address.run_id == run_id
-    return JobLink(run_id, deployment.job_id or (address.job_id if address and is_same_run else None))
+    if address is None or address.run_id != run_id:
+        return JobLink(run_id, deployment.job_id)
+    return JobLink(run_id, deployment.job_id or address.job_id, address.server)

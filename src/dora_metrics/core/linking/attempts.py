@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from dora_metrics.core.facts.job_links import job_link_of
+from dora_metrics.core.facts.job_links import JobLink, job_link_of
 from dora_metrics.core.facts.model import Deployment, Health, Status
 from dora_metrics.core.scope import Scope, scope_of
 
@@ -40,7 +40,10 @@ class JoinedDeployments(NamedTuple):
 
 
 class _RunInScope(NamedTuple):
+    """A run in one scope. `server` is empty for a run of the repository's own GitHub."""
+
     scope: Scope
+    server: str
     run_id: str
 
 
@@ -49,9 +52,9 @@ def join_parts(deployments: Iterable[Deployment]) -> JoinedDeployments:
     all_deployments = list(deployments)
     joined: list[Deployment] = []
     by_run: defaultdict[_RunInScope, list[Deployment]] = defaultdict(list)
-    for deployment in all_deployments:
-        if link := job_link_of(deployment):
-            by_run[_RunInScope(scope_of(deployment), link.run_id)].append(deployment)
+    for deployment, run in zip(all_deployments, _runs_of(all_deployments), strict=True):
+        if run:
+            by_run[run].append(deployment)
         else:
             joined.append(deployment)
     parts: dict[str, tuple[Deployment, ...]] = {}
@@ -63,6 +66,28 @@ def join_parts(deployments: Iterable[Deployment]) -> JoinedDeployments:
             if len(attempt.parts) > 1:
                 parts[deployment.id] = tuple(attempt.parts)
     return JoinedDeployments(joined, parts)
+
+
+def _runs_of(deployments: Sequence[Deployment]) -> list[_RunInScope | None]:
+    """Return the run of each deployment; None for one that is no part of a run.
+
+    Numbers of runs are unique on one GitHub only. Its address is known from the deployments that name their run.
+    """
+    links = [job_link_of(deployment) for deployment in deployments]
+    own_servers = {
+        (deployment.repository, link.server)
+        for deployment, link in zip(deployments, links, strict=True)
+        if link and deployment.run_id
+    }
+
+    def server_of(deployment: Deployment, link: JobLink) -> str:
+        is_own = deployment.run_id or (deployment.repository, link.server) in own_servers
+        return "" if is_own else link.server
+
+    return [
+        _RunInScope(scope_of(deployment), server_of(deployment, link), link.run_id) if link else None
+        for deployment, link in zip(deployments, links, strict=True)
+    ]
 
 
 class _EndsByScope:

@@ -63,6 +63,10 @@ class LinkedFacts:
     notes: list[str]
     parts: Mapping[str, tuple[Deployment, ...]] = field(default_factory=dict)
 
+    def part_ids(self, deployment: Deployment) -> set[str]:
+        """Return the ids of the facts that a deployment was joined from; its own if it is a single fact."""
+        return {part.id for part in self.parts.get(deployment.id, (deployment,))}
+
 
 def has_reached_users(deployment: Deployment) -> bool:
     """Whether a deployment reached users: every success, and a failure if its source says so."""
