@@ -210,7 +210,7 @@ def _retained_facts(old_facts: Sequence[Fact], state: LedgerState, until: dateti
 
 
 def _retained_deployment_ids(old_facts: Iterable[Fact], linked: LinkedFacts, policy: Policy) -> set[str]:
-    """Return the ids of the last deployments of each production scope, and of each repository the last with environment.
+    """Return ids: of each production scope the last deployments, of each repository the last with an environment.
 
     Whether a repository has any environment decides whether its deployments without one count as production. The
     parts of an attempt are kept together.
