@@ -33,10 +33,10 @@ class DeployingShop:
         self.run_of_commit("base")
         self.job(hours=0)
 
-    def run_of_commit(self, name: str, **fields: Any) -> WorkflowRun:  # noqa: ANN401
+    def run_of_commit(self, file: str, **fields: Any) -> WorkflowRun:  # noqa: ANN401
         """Commit something and start the run that deploys it."""
         hours = 24 * len(self.deployments)
-        sha = self.repository.commit({f"{name}.txt": name}, message=name, author_date=at(hours))
+        sha = self.repository.commit({f"{file}.txt": file}, message=file, author_date=at(hours))
         self.run = self.repository.run(sha=sha, at=at(hours), finished_at=at(hours + 1), **fields)
         return self.run
 
@@ -53,12 +53,12 @@ class DeployingShop:
             )
         )
 
-    def by_events(self, source: str, *, reverse: bool = False, **inputs: object) -> list[Attempt]:
+    def by_events(self, source: str, *, reverse: bool = False, token: str | None = None) -> list[Attempt]:
         statuses = [status for each in self.deployments for status in each.status_history if status.state != "inactive"]
         for status in sorted(statuses, key=lambda each: each.created_at, reverse=reverse):
-            ran = self.event(
-                rest_views.deployment_status_event(BASE, status), **{"deployment-source": source, **inputs}
-            )
+            given_token = self.github.token if token is None else token
+            inputs = {"deployment-source": source, "github-token": given_token}
+            ran = self.event(rest_views.deployment_status_event(BASE, status), **inputs)
             assert ran.code == 0
         return attempts_of(ran)
 
@@ -188,7 +188,7 @@ def test_it_stays_cancelled_when_nobody_can_be_asked_again(shop: DeployingShop) 
     shop.run_of_commit("one", conclusion="cancelled")
     shop.job(24, "cancelled", start=23.9)
     assert shop.by_events("deployments") == [("cancelled", "1T00:00")]
-    assert shop.by_events("deployments", **{"github-token": ""}) == [("cancelled", "1T00:00")]
+    assert shop.by_events("deployments", token="") == [("cancelled", "1T00:00")]
 
 
 def test_a_token_that_may_not_see_jobs_leaves_a_failure_and_says_so(tmp_path: Path) -> None:
@@ -286,3 +286,57 @@ def test_the_job_that_recorded_itself_and_the_deployment_of_github_are_one_part(
     ran = run_action(folder, "workflow_dispatch", {}, inputs, now=at(24.5), environment=environment)
     assert attempts_of(ran) == [("failure", "1T00:30")]
     assert "Not counted again beside the job that deployed: GitHub deployments (1)." in ran.summary
+
+
+def test_the_summary_says_which_part_it_is_and_what_is_still_out(shop: DeployingShop) -> None:
+    shop.run_of_commit("one")
+    run = str(shop.run.database_id)
+
+    def record(part: int, status: str = "success") -> str:
+        environment = {
+            "GITHUB_RUN_ID": run,
+            "GITHUB_JOB": "deploy",
+            "DORA_JOB_INDEX": str(part),
+            "DORA_JOB_TOTAL": "3",
+        }
+        inputs = {"ledger": f"dir:{shop.folder / 'legs'}", "environment": "production", "status": status}
+        folder = Path(mkdtemp(dir=shop.folder))
+        now = at(24 + part * MINUTE)
+        return run_action(folder, "workflow_dispatch", {}, inputs, now=now, environment=environment).summary
+
+    first = record(0)
+    assert f"It is part 1 of 3 of run {run}; 2 parts have not ended yet." in first
+    assert "🚀" in first
+    second = record(1, "failure")
+    assert f"It is part 2 of 3 of run {run}; 1 part has not ended yet." in second
+    assert "It reached users, so it counts as a failed deployment." in second
+    third = record(2)
+    assert f"It is part 3 of 3 of run {run}; all parts have ended, of which 1 failed." in third
+    assert "❌" in third
+
+
+def test_where_the_number_of_parts_is_not_known_it_says_how_many_have_ended(shop: DeployingShop) -> None:
+    shop.run_of_commit("one")
+    for number in range(2):
+        shop.job(24 + number * MINUTE, name=f"deploy {number}")
+    summaries = []
+    for each in shop.deployments[1:]:
+        payload = rest_views.deployment_status_event(BASE, each.status_history[0])
+        summaries.append(shop.event(payload, **{"deployment-source": "deployments"}).summary)
+    run = shop.run.database_id
+    assert "It is part" not in summaries[0]
+    assert f"It is part 2 of run {run}; 2 parts have ended so far." in summaries[1]
+
+
+def test_workflows_that_only_use_an_environment_are_named_with_the_way_out(shop: DeployingShop, source: str) -> None:
+    shop.run_of_commit("one")
+    shop.job(24, start=23.9)
+    shop.run_of_commit("drift", name="Drift check", event="schedule")
+    shop.job(48, "failure", start=47.9, name="drift")
+    shop.run_of_commit("preview", event="pull_request")
+    shop.job(72, start=71.9, name="preview")
+    assert_attempts(shop, source, [("success", "1T00:00")])
+    ran = shop.action("schedule", {}, "synced", **{"deployment-source": source})
+    assert "Drift check (1)" in ran.summary
+    assert "deployment: false" in ran.summary
+    assert "runs for pull requests, which do not count: 1" in ran.summary

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.ledger.layout import LedgerContents
+from dora_metrics.core.linking.counting import without_environment_uses
 from dora_metrics.core.linking.link import previous_success
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import Policy
@@ -73,7 +74,7 @@ class Enricher:
     def _answer(self, fact: Fact, contents: LedgerContents) -> tuple[Fact, ...]:
         match fact:
             case Deployment(status="success", changes=None) if self.policy.is_production(environment_of(fact)):
-                previous = previous_success(fact, contents.facts)
+                previous = previous_success(fact, without_environment_uses(contents.facts, self.policy))
                 if not (fact.sha and previous and previous.sha):
                     return (fact,)
                 ask = partial(self.source.deployment_with_changes, fact, previous)

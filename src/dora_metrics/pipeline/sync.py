@@ -11,6 +11,7 @@ from dora_metrics.core.facts.merge import changed_facts
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Vulnerability
 from dora_metrics.core.ledger.layout import CURSORS_FILE, LedgerContents
 from dora_metrics.core.linking.commit_graph import resolve_changes
+from dora_metrics.core.linking.counting import without_environment_uses
 from dora_metrics.core.linking.link import deployment_order, previous_success
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import RULES_EDITION
@@ -193,7 +194,7 @@ class Sync:
 
     def _compare(self, deployment: Deployment, recorded: Mapping[str, Fact]) -> tuple[Fact, ...]:
         """The deployment with its changes; empty if there is nothing to compare it with, or GitHub does not say."""
-        previous = previous_success(deployment, recorded.values())
+        previous = previous_success(deployment, without_environment_uses(recorded.values(), self.settings.policy))
         if not (deployment.sha and previous and previous.sha):
             return ()
         if deployment.id not in self._compared:

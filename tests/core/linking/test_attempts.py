@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dora_metrics.core.facts.job_links import JobLink, job_link_of, parse_job_link
-from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.linking.attempts import join_parts
 from dora_metrics.core.metrics.scope_history import evaluate_facts
 from dora_metrics.core.policy import Policy
@@ -223,7 +223,7 @@ def test_an_attempt_is_unhealthy_if_a_part_of_it_is() -> None:
 
 @pytest.mark.parametrize("name", [deployment_id(1), deployment_id(2), "2", deployment_id(3)])
 def test_an_incident_that_names_a_part_means_the_attempt(name: str) -> None:
-    facts = [
+    facts: list[Fact] = [
         deployment(8, "03-04", sha=sha("z")),
         part(1, "03-05T10:00"),
         part(2, "03-05T10:01"),

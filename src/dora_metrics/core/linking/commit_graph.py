@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Change, Deployment, Fact
-from dora_metrics.core.linking.duplicates import deduplicate
+from dora_metrics.core.linking.counting import count_deployments
 from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, environment_of, scope_of
@@ -172,7 +172,7 @@ def _successes_by_scope(facts: Iterable[Fact], policy: Policy) -> Iterator[list[
     """Yield the successes of each scope, in order."""
     deployments = [fact for fact in facts if isinstance(fact, Deployment) and not fact.retracted]
     by_scope: defaultdict[Scope, list[Deployment]] = defaultdict(list)
-    for deployment in deduplicate(deployments, policy).deployments:
+    for deployment in count_deployments(deployments, policy).deployments:
         if deployment.status == "success" and policy.is_production(environment_of(deployment)):
             by_scope[scope_of(deployment)].append(deployment)
     for successes in by_scope.values():

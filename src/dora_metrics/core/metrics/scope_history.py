@@ -33,7 +33,7 @@ class ScopeHistory:
 
     Each list is in the order of its defining time. `changes` has the changes of all scopes by id.
     `rework_reasons` has the rework deployments of all scopes by id. `vulnerabilities` includes those of the repository
-    that name no service.
+    that name no service. `parts` has the facts that a deployment of any scope was joined from, by its id.
     """
 
     scope: Scope
@@ -46,10 +46,17 @@ class ScopeHistory:
     failure_streaks: list[FailureStreak]
     vulnerabilities: list[Vulnerability]
     fixes: list[DeliveredFix]
+    parts: Mapping[str, tuple[Deployment, ...]]
 
     @cached_property
     def deployments_by_id(self) -> Mapping[str, Deployment]:
         return {deployment.id: deployment for deployment in self.deployments}
+
+    def attempt_of(self, fact: Deployment) -> Deployment:
+        """Return the deployment of this scope that a fact is a part of; the fact itself if there is none."""
+        parts = (self.parts.get(deployment.id, ()) for deployment in self.deployments)
+        attempts = zip(self.deployments, parts, strict=True)
+        return next((attempt for attempt, own in attempts if any(part.id == fact.id for part in own)), fact)
 
     @property
     def first_deployment_at(self) -> datetime | None:
@@ -105,6 +112,7 @@ def evaluate_facts(facts: Iterable[Fact], policy: Policy) -> Evaluation:
                 failure_streaks=failure_streaks(timeline),
                 vulnerabilities=scope_vulnerabilities,
                 fixes=delivered_fixes(scope_vulnerabilities, timeline.successes),
+                parts=linked.parts,
             )
         )
     return Evaluation(histories, [*linked.notes, *severity_notes(linked.vulnerabilities)])

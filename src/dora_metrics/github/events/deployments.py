@@ -289,7 +289,7 @@ def _exclusion_reason(run: Run, event: WorkflowRunEvent, settings: Settings) -> 
 def _origin_exclusion_reason(run: Run, workflow_run: WorkflowRunPayload) -> str | None:
     """Return why a run of any workflow with this origin is not a deployment; None if it may be one."""
     head_repository = workflow_run.head_repository.full_name if workflow_run.head_repository else None
-    if (workflow_run.event or "").startswith("pull_request"):
+    if names.is_for_pull_request(workflow_run.event):
         return "the run was for a pull request, which deploys nothing to production"
     if head_repository and head_repository.lower() != run.repository.lower():
         return f"the run was for a commit of {head_repository}"
