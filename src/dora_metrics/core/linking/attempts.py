@@ -227,10 +227,6 @@ def _joined(parts: Sequence[Deployment], newest: Sequence[Deployment]) -> Deploy
         representative,
         id=parts[0].id,
         observed_at=max(part.observed_at for part in parts),
-        source=parts[0].source,
-        environment=parts[0].environment,
-        service=parts[0].service,
-        status=status,
         started_at=min((part.started_at for part in parts if part.started_at), default=None),
         finished_at=max(part.finished_at for part in deciding),
         sha=representative.sha or _first(part.sha for part in parts),
@@ -270,8 +266,7 @@ def _changes_of(parts: Sequence[Deployment], own_ids: set[str]) -> tuple[str, ..
     Parts deploy one commit. So one that was compared with another part of the same attempt delivered nothing new, and
     that says nothing of what the attempt delivered.
     """
-    known = [part.changes for part in parts if part.changes is not None and part.previous not in own_ids]
-    if not known:
+    if not any(part.changes is not None and part.previous not in own_ids for part in parts):
         return None
     return tuple(dict.fromkeys(chain.from_iterable(part.changes or () for part in parts)))
 
@@ -288,5 +283,5 @@ def _first(values: Iterable[str | None]) -> str | None:
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:
-    known = [count for count in counts if count is not None]
-    return sum(known) if known else None
+    numbers = [count for count in counts if count is not None]
+    return sum(numbers) if numbers else None
