@@ -26,11 +26,11 @@ Attempt = tuple[str, str]
 class DeployingShop:
     """acme/shop, whose jobs deploy to production; what they did is recorded by the events or by a sync."""
 
-    def __init__(self, github: FakeGitHub, folder: Path) -> None:
+    def __init__(self, github: FakeGitHub, folder: Path, event: str = "push") -> None:
         self.github, self.folder = github, folder
         self.repository = github.repository("acme/shop", empty=True)
         self.deployments: list[Deployment] = []
-        self.run_of_commit("base")
+        self.run_of_commit("base", event=event)
         self.job(hours=0)
 
     def run_of_commit(self, file: str, **fields: Any) -> WorkflowRun:  # noqa: ANN401
@@ -340,3 +340,22 @@ def test_workflows_that_only_use_an_environment_are_named_with_the_way_out(shop:
     assert "Drift check (1)" in ran.summary
     assert "deployment: false" in ran.summary
     assert "runs for pull requests, which do not count: 1" in ran.summary
+
+
+def test_the_event_of_a_job_that_only_uses_an_environment_says_that_it_does_not_count(shop: DeployingShop) -> None:
+    shop.run_of_commit("drift", name="Drift check")
+    shop.job(24, start=23.9)
+    shop.by_events("deployments")
+    payload = rest_views.deployment_status_event(BASE, shop.deployments[-1].status_history[-1])
+    summary = shop.event(payload, **{"deployment-source": "deployments"}).summary
+    assert "does not count" in summary.splitlines()[0]
+    assert "its workflow Drift check does not deploy" in summary
+
+
+def test_deployments_for_pull_requests_do_not_make_deployments_the_source(tmp_path: Path) -> None:
+    with FakeGitHub(now=lambda: NOW) as github:
+        shop = DeployingShop(github, tmp_path, event="pull_request")
+        shop.repository.release("v1.0.0", published_at=at(24))
+        ran = shop.action("schedule", {}, "synced", since="all")
+        (scope,) = json.loads(ran.outputs["metrics"])["scopes"]
+        assert [each["finished_at"] for each in scope["evidence"]["deployments"]] == ["2026-09-02T12:00:00Z"]

@@ -74,6 +74,7 @@ def is_for_pull_request(event: str | None) -> bool:
     return (event or "").startswith("pull_request")
 
 
+@lru_cache(maxsize=1024)
 def names_a_deploy_workflow(name: str) -> bool:
     """Return whether a workflow's name is that of one that deploys."""
     words = set(words_of(name))

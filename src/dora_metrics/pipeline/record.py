@@ -13,6 +13,7 @@ from dora_metrics.core.ledger.snapshot import Snapshot
 from dora_metrics.core.ledger.view import LedgerView, usable_checkpoint
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import evaluate_facts
+from dora_metrics.core.names import is_for_pull_request
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import environment_of
@@ -261,5 +262,6 @@ def production_sources(facts: Iterable[Fact], repository: str, policy: Policy) -
         and fact.repository == repository
         and not fact.retracted
         and fact.source
+        and not is_for_pull_request(fact.run_event)
         and policy.is_production(environment_of(fact))
     )

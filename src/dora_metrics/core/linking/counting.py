@@ -70,13 +70,14 @@ class _EnvironmentUses(NamedTuple):
 
     def exclusion_reason(self, deployment: Deployment) -> str | None:
         """Return why a GitHub deployment of a job is none; None if it counts."""
-        if deployment.workflow is None and deployment.run_event is None:
+        is_for_review = is_for_pull_request(deployment.run_event)
+        if not is_for_review and (not deployment.workflow or self._deploys(deployment.workflow)):
             return None
         if DeploymentId.parse(deployment.id).kind != "deployment" or job_link_of(deployment) is None:
             return None
-        if is_for_pull_request(deployment.run_event):
+        if is_for_review:
             return "its run was for a pull request"
-        if not deployment.workflow or self._deploys(deployment.workflow) or not self._workflows_of(deployment):
+        if not self._workflows_of(deployment):
             return None
         return f"its workflow {deployment.workflow} does not deploy and only uses the environment"
 

@@ -53,10 +53,11 @@ class ScopeHistory:
         return {deployment.id: deployment for deployment in self.deployments}
 
     def attempt_of(self, fact: Deployment) -> Deployment:
-        """Return the deployment of this scope that a fact is a part of; the fact itself if there is none."""
-        parts = (self.parts.get(deployment.id, ()) for deployment in self.deployments)
-        attempts = zip(self.deployments, parts, strict=True)
-        return next((attempt for attempt, own in attempts if any(part.id == fact.id for part in own)), fact)
+        """Return the deployment of this scope that a fact is, or is a part of; the fact itself if there is none."""
+        for deployment in self.deployments:
+            if any(part.id == fact.id for part in self.parts.get(deployment.id, (deployment,))):
+                return deployment
+        return fact
 
     @property
     def first_deployment_at(self) -> datetime | None:
@@ -76,10 +77,14 @@ class ScopeHistory:
 
 @dataclass
 class Evaluation:
-    """The histories of all scopes, ordered by scope, and notes for readers about their data."""
+    """The histories of all scopes, ordered by scope, and notes for readers about their data.
+
+    `left_out` says of deployments by id why they do not count.
+    """
 
     histories: list[ScopeHistory]
     notes: list[str]
+    left_out: Mapping[str, str]
 
     @property
     def first_deployment_at(self) -> datetime | None:
@@ -115,7 +120,7 @@ def evaluate_facts(facts: Iterable[Fact], policy: Policy) -> Evaluation:
                 parts=linked.parts,
             )
         )
-    return Evaluation(histories, [*linked.notes, *severity_notes(linked.vulnerabilities)])
+    return Evaluation(histories, [*linked.notes, *severity_notes(linked.vulnerabilities)], linked.left_out)
 
 
 def _detection_order(attributed: AttributedIncident) -> tuple[datetime, str]:

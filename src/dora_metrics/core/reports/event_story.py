@@ -1,7 +1,7 @@
 """The first lines of a job summary: the event, what follows from it, and which metrics it changed."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
@@ -44,7 +44,7 @@ class StoryContext:
 
     `history` and `scope_metrics` are None until the scope has a deployment. `metrics_before_event`: the metrics without
     the event's facts, None without an event. `window_text`: such as `last 30 days`. `security_sentence`: a sentence on
-    the scope's vulnerabilities; empty if there are none.
+    the scope's vulnerabilities; empty if there are none. `left_out` says of deployments by id why they do not count.
     """
 
     history: ScopeHistory | None
@@ -53,6 +53,7 @@ class StoryContext:
     policy: Policy
     window_text: str
     security_sentence: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def describe_event(event: EventInfo | None, context: StoryContext) -> EventStory:
@@ -120,6 +121,9 @@ def _no_deployment_sentences() -> tuple[Md, ...]:
 
 def _part_story(deployment: Deployment, context: StoryContext, part_count: int) -> EventStory:
     """Describe the deployment that a fact is a part of, followed by which part it is."""
+    if reason := context.left_out.get(deployment.id):
+        headline = md("ℹ️ {} in {} does not count", deployment_link(deployment), environment_of(deployment))
+        return EventStory(headline, (md("It is not a deployment: {}.", reason),))
     attempt = context.history.attempt_of(deployment) if context.history else deployment
     story = _deployment_story(attempt, context)
     parts = context.history.parts.get(attempt.id, ()) if context.history else ()
