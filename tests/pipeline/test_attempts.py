@@ -211,6 +211,17 @@ def test_a_token_that_may_not_see_jobs_leaves_a_failure_and_says_so(tmp_path: Pa
         assert attempts_of(synced) == [("failure", "1T00:00")]
 
 
+def test_where_nothing_failed_it_does_not_matter_that_jobs_are_not_shown(tmp_path: Path) -> None:
+    with FakeGitHub(now=lambda: NOW) as github:
+        shop = DeployingShop(github, tmp_path)
+        shop.repository.is_private = True
+        token = github.grant(actions="none", checks="none")
+        inputs = {"github-token": token, "deployment-source": "deployments", "since": "all"}
+        ran = shop.action("schedule", {}, "synced", **inputs)
+        assert attempts_of(ran) == []
+        assert "A cancelled job" not in ran.summary
+
+
 def test_an_event_of_a_failed_job_stays_within_its_budget(shop: DeployingShop) -> None:
     shop.run_of_commit("one", conclusion="failure")
     shop.job(24, "failure", start=23.9)

@@ -5,7 +5,7 @@ The status of a deployment does not say that its job was cancelled: both a faile
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import msgspec
 
@@ -62,17 +62,21 @@ class JobReader:
         server_url: the GitHub that they ran on.
         requests_left: how many requests may still be sent.
         refusal: what GitHub answered instead of the jobs; None if it answered all requests.
+        has_failures: whether one of the deployments says that it failed, which may mean that its job was cancelled.
     """
 
     client: Client
     repository: str
     server_url: str
     requests_left: int = MAX_REQUESTS
-    refusal: GitHubError | None = field(default=None)
+    refusal: GitHubError | None = None
+    has_failures: bool = False
 
     def jobs_of(self, deployment_nodes: Iterable[JsonObject]) -> dict[str, JsonObject]:
         """Return check runs by the GraphQL id of their deployment; those that GitHub no longer has are left out."""
-        node_ids = dict(self._node_ids(deployment_nodes))
+        nodes = list(deployment_nodes)
+        self.has_failures |= any(map(_has_failed, nodes))
+        node_ids = dict(self._node_ids(nodes))
         jobs: dict[str, JsonObject] = {}
         for page in _pages(node_ids):
             if self.requests_left == 0 or self.refusal is not None:
@@ -104,7 +108,12 @@ class JobReader:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know if GitHub did not show the jobs."""
-        return (unknown_jobs_note(self.refusal),) if self.refusal else ()
+        return (unknown_jobs_note(self.refusal),) if self.refusal and self.has_failures else ()
+
+
+def _has_failed(node: JsonObject) -> bool:
+    states = {status["state"] for status in node["statuses"]["nodes"]}
+    return "FAILURE" in states and "SUCCESS" not in states
 
 
 def _pages(node_ids: Mapping[str, str]) -> Iterator[dict[str, str]]:
