@@ -135,7 +135,7 @@ collect_variables() {
   local name
   for name in $(compgen -e); do
     case $name in
-      DORA_INPUTS | CI | GITHUB_* | RUNNER_* | ACTIONS_ID_TOKEN_REQUEST_* | SSL_CERT_FILE | REQUESTS_CA_BUNDLE | \
+      DORA_INPUTS | DORA_CHECK_RUN_ID | DORA_JOB_INDEX | DORA_JOB_TOTAL | CI | GITHUB_* | RUNNER_* | ACTIONS_ID_TOKEN_REQUEST_* | SSL_CERT_FILE | REQUESTS_CA_BUNDLE | \
         HTTP_PROXY | HTTPS_PROXY | NO_PROXY | http_proxy | https_proxy | no_proxy)
         variables+=(--env "$name")
         ;;

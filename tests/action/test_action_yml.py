@@ -58,6 +58,16 @@ def test_all_inputs_travel_as_one_object(action: dict[str, Any]) -> None:
     assert step["env"]["DORA_INPUTS"] == "${{ toJSON(inputs) }}"
 
 
+def test_the_job_says_which_one_of_its_run_it_is(action: dict[str, Any]) -> None:
+    (step,) = action["runs"]["steps"]
+
+    assert {name: step["env"][name] for name in ("DORA_CHECK_RUN_ID", "DORA_JOB_INDEX", "DORA_JOB_TOTAL")} == {
+        "DORA_CHECK_RUN_ID": "${{ job.check_run_id }}",
+        "DORA_JOB_INDEX": "${{ strategy.job-index }}",
+        "DORA_JOB_TOTAL": "${{ strategy.job-total }}",
+    }
+
+
 def test_every_input_is_optional_and_explained(action: dict[str, Any]) -> None:
     for name, declared in action["inputs"].items():
         assert set(declared) == {"description", "default"}, name

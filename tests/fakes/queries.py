@@ -73,7 +73,15 @@ def _node(_: object, info: Info, *, id: str) -> object:  # noqa: A002 - GraphQL'
 
 @field("Query", "nodes")
 def _nodes(_: object, info: Info, *, ids: list[str]) -> list[object]:
-    return [_node(None, info, id=node_id) for node_id in ids]
+    """Null and an error for each id that does not exist; the others are returned, as on GitHub."""
+    return [_node_or_error(info, node_id) for node_id in ids]
+
+
+def _node_or_error(info: Info, node_id: str) -> object:
+    try:
+        return _node(None, info, id=node_id)
+    except TypedError as error:
+        return error
 
 
 @field("Query", "viewer")

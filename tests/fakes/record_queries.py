@@ -5,8 +5,8 @@ import json
 from fakes import nodes
 from fakes.git import NULL_OID
 from fakes.nodes import CommitNode, Ref
-from fakes.records import Deployment, DeploymentStatus, Issue, Label, PullRequest, Release
-from fakes.resolvers import Info, Value, connection, context, field
+from fakes.records import Deployment, DeploymentStatus, Issue, Job, Label, PullRequest, Release
+from fakes.resolvers import Info, Value, connection, context, field, require
 
 Page = dict[str, object]
 
@@ -97,6 +97,17 @@ def _statuses(deployment: Deployment, info: Info, **arguments: Value) -> Page:
 @field("DeploymentStatus", "state")
 def _status_state(status: DeploymentStatus, _: Info) -> str:
     return status.state.upper()
+
+
+@field("CheckRun", "conclusion")
+def _job_conclusion(job: Job, info: Info) -> str | None:
+    require(info, job.repository, "checks")
+    return job.conclusion.upper() if job.conclusion else None
+
+
+@field("CheckRun", "checkSuite")
+def _check_suite(job: Job, _: Info) -> Page:
+    return {"workflowRun": {"event": job.run.event, "workflow": {"name": job.run.name}}}
 
 
 @field("Release", "tagCommit")

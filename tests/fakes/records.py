@@ -1,8 +1,11 @@
 """What GitHub stores outside git: people, pull requests, deployments, releases, issues and workflow runs."""
 
+import base64
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
+
+import msgspec
 
 if TYPE_CHECKING:
     from fakes.repository import Repository
@@ -190,8 +193,13 @@ class Deployment(Record):
     production: bool
     transient: bool
     status_history: list[DeploymentStatus] = field(default_factory=list)
+    job: "Job | None" = None
     typename = "Deployment"
     prefix = "DE"
+
+    @property
+    def id(self) -> str:
+        return packed_id(self)
 
     @property
     def latest_status(self) -> DeploymentStatus | None:
@@ -266,6 +274,33 @@ class Alert(Record):
     @property
     def url(self) -> str:
         return f"{WEB}/{self.repository.name_with_owner}/security/{self.kind}/{self.number}"
+
+
+@dataclass
+class Job(Record):
+    """An executed job of a workflow run: a check run. Its number is that of the check run."""
+
+    run: "WorkflowRun"
+    name: str
+    attempt: int
+    started_at: datetime
+    conclusion: str | None
+    typename = "CheckRun"
+    prefix = "CR"
+
+    @property
+    def id(self) -> str:
+        return packed_id(self)
+
+    @property
+    def url(self) -> str:
+        return f"{self.run.url}/job/{self.database_id}"
+
+
+def packed_id(record: Record) -> str:
+    """A node id in GitHub's form: a MessagePack list of version, repository and number, in URL-safe base64."""
+    content = msgspec.msgpack.encode([0, record.repository.database_id, record.database_id])
+    return f"{record.prefix}_{base64.urlsafe_b64encode(content).decode().rstrip('=')}"
 
 
 @dataclass

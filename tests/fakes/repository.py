@@ -6,7 +6,18 @@ from datetime import datetime
 
 from fakes.git import NULL_OID
 from fakes.pull_requests import PullRequestStore
-from fakes.records import Actor, Alert, Deployment, DeploymentStatus, Issue, Label, LabelEvent, Release, WorkflowRun
+from fakes.records import (
+    Actor,
+    Alert,
+    Deployment,
+    DeploymentStatus,
+    Issue,
+    Job,
+    Label,
+    LabelEvent,
+    Release,
+    WorkflowRun,
+)
 
 
 class Repository(PullRequestStore):
@@ -52,9 +63,39 @@ class Repository(PullRequestStore):
                 is_replaced = earlier.environment == deployment.environment and not earlier.transient
                 if is_replaced and earlier.state == "ACTIVE" and earlier is not deployment:
                     self.deployment_status(earlier, "inactive", at=at)
-        status = DeploymentStatus(*self._new_record_fields(at), deployment, state, deployment.creator)
+        log_url = deployment.job.url if deployment.job else None
+        status = DeploymentStatus(*self._new_record_fields(at), deployment, state, deployment.creator, log_url=log_url)
         deployment.status_history.append(status)
         return status
+
+    def job_deployment(
+        self,
+        run: WorkflowRun,
+        *,
+        started_at: datetime | None,
+        finished_at: datetime,
+        conclusion: str = "success",
+        name: str = "deploy",
+        created_at: datetime | None = None,
+        environment: str = "production",
+        attempt: int = 1,
+    ) -> Deployment:
+        """The deployment that GitHub makes for a job with `environment:`; a cancelled job leaves the state `failure`.
+
+        Without `started_at` no status says when the job began. `created_at` is when it reached its approval.
+        """
+        repository, database_id, _ = self._new_record_fields(finished_at)
+        began_at = started_at or finished_at
+        job = Job(repository, database_id, began_at, run, name, attempt, began_at, conclusion)
+        self.add_record(job)
+        deployment = self.deployment(
+            environment, status=None, sha=run.head_sha, ref=run.head_branch, at=created_at or began_at
+        )
+        deployment.job = job
+        if started_at:
+            self.deployment_status(deployment, "in_progress", at=started_at)
+        self.deployment_status(deployment, "success" if conclusion == "success" else "failure", at=finished_at)
+        return deployment
 
     def release(
         self,

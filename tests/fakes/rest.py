@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from fakes import rest_views
 from fakes.mutations import BODY_LIMIT
-from fakes.records import Deployment, Issue, PullRequest, Record, Release, WorkflowRun
+from fakes.records import Deployment, Issue, Job, PullRequest, Record, Release, WorkflowRun
 from fakes.repository import Repository
 from fakes.resolvers import timestamp
 from fakes.routing import Answer, Call, HttpError, route, validation_error
@@ -213,6 +213,13 @@ def workflow_runs(call: Call, repository: Repository, number: str) -> Answer:
     if int(number) not in by_number:
         raise HttpError(404, "Not Found")
     return _runs(call, repository, by_number[int(number)][1])
+
+
+@route("GET", "/actions/jobs/{number}")
+def job(call: Call, repository: Repository, number: str) -> Answer:
+    call.require(repository, "actions")
+    jobs = [job for job in repository.records_of(Job) if str(job.database_id) == number]
+    return Answer(200, rest_views.job(call.base, first_or_404(jobs)))
 
 
 @route("GET", "/actions/runs")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from fakes.git import Commit, Signature
-from fakes.records import Actor, Deployment, DeploymentStatus, Issue, PullRequest, Release, Review, WorkflowRun
+from fakes.records import Actor, Deployment, DeploymentStatus, Issue, Job, PullRequest, Release, Review, WorkflowRun
 from fakes.repository import Repository
 from fakes.resolvers import timestamp
 
@@ -215,3 +215,35 @@ def run(base: str, run: WorkflowRun) -> Json:
         "html_url": run.url,
         "url": f"{repository_url(base, run.repository)}/actions/runs/{run.database_id}",
     }
+
+
+def job(base: str, job: Job) -> Json:
+    return {
+        "id": job.database_id,
+        "run_id": job.run.database_id,
+        "run_attempt": job.attempt,
+        "node_id": job.id,
+        "name": job.name,
+        "workflow_name": job.run.name,
+        "status": "completed" if job.conclusion else "in_progress",
+        "conclusion": job.conclusion,
+        "started_at": _timestamp(job.started_at),
+        "html_url": job.url,
+        "url": f"{repository_url(base, job.repository)}/actions/jobs/{job.database_id}",
+    }
+
+
+def deployment_status_event(base: str, status: DeploymentStatus) -> Json:
+    """The payload of an event; it does not say how the job ended."""
+    payload: Json = {
+        "deployment": deployment(base, status.deployment),
+        "deployment_status": deployment_status(base, status),
+        "workflow": None,
+        "workflow_run": None,
+        "check_run": None,
+    }
+    if deploying := status.deployment.job:
+        payload["workflow"] = {"name": deploying.run.name, "path": deploying.run.path}
+        payload["workflow_run"] = {**run(base, deploying.run), "run_attempt": deploying.attempt, "conclusion": None}
+        payload["check_run"] = {**job(base, deploying), "conclusion": None}
+    return payload

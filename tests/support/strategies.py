@@ -47,10 +47,16 @@ _common_fields = {
     "retracted": st.sampled_from([False, False, False, True]),
 }
 
+_jobs = [f"https://github.com/acme/shop/actions/runs/{job}" for job in ("1", "1/job/2", "1/job/3")]
+run_urls: OptionalText = st.sampled_from([None, "https://a.example/", *_jobs])
+
 deployments: SearchStrategy[Deployment] = st.builds(
     Deployment,
     id=deployment_ids,
-    **_common_fields,
+    **{**_common_fields, "url": run_urls},
+    run_attempt=st.sampled_from([None, None, 1, 2]),
+    workflow=st.sampled_from([None, None, "Deploy", "Backup"]),
+    run_event=st.sampled_from([None, None, "push", "pull_request"]),
     finished_at=times,
     status=st.sampled_from(["success", "success", "failure", "cancelled"]),
     environment=environments,

@@ -69,6 +69,12 @@ def _has_in_a_row(words: tuple[str, ...], row: tuple[str, ...]) -> bool:
     return any(words[start : start + len(row)] == row for start in starts)
 
 
+def is_for_pull_request(event: str | None) -> bool:
+    """Return whether a run with this event is for a pull request; the names of all such events begin alike."""
+    return (event or "").startswith("pull_request")
+
+
+@lru_cache(maxsize=1024)
 def names_a_deploy_workflow(name: str) -> bool:
     """Return whether a workflow's name is that of one that deploys."""
     words = set(words_of(name))

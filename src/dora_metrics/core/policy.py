@@ -40,6 +40,7 @@ class Policy:
     benchmark: Benchmark = field(default_factory=lambda: published_benchmark(NEWEST_MONOTONE))
     services: Services = field(default_factory=Services)
     goals: tuple[GoalSpec, ...] = ()
+    deploy_workflows: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:

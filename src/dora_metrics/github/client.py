@@ -117,6 +117,19 @@ class Client:
         all_variables = {**variables, **{f"slot{number}": slot for number, slot in enumerate(slots)}}
         return self._retry_uncertain(lambda: self._send_graphql(query_text, all_variables))
 
+    def query_existing(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
+        """Send a GraphQL query of objects by their ids and return its data, with null for what does not exist.
+
+        Retried without an answer.
+
+        Raises:
+            GitHubError: by meaning.
+        """
+        query_text = queries.load(name)
+        return self._retry_uncertain(
+            lambda: self._graphql_data(lambda: self._transport.existing_nodes(query_text, variables))
+        )
+
     def mutate(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
         """Send a GraphQL mutation once and return its data.
 
@@ -199,7 +212,10 @@ class Client:
         return self._send_within_limits(lambda: self._transport.rest(method, new_path, parameters, body))
 
     def _send_graphql(self, query_text: str, variables: Mapping[str, object]) -> dict[str, Any]:
-        match self._send_within_limits(lambda: self._transport.graphql(query_text, variables)).data:
+        return self._graphql_data(lambda: self._transport.graphql(query_text, variables))
+
+    def _graphql_data(self, send: Callable[[], ApiResponse | TransportFailure]) -> dict[str, Any]:
+        match self._send_within_limits(send).data:
             case {"data": dict(data)}:
                 return data
         raise UncertainOutcomeError(_UNREADABLE_RESPONSE)

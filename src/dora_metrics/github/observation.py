@@ -11,7 +11,9 @@ from dora_metrics.core.facts.model import Deployment, Fact, Incident
 class Run:
     """The workflow run that this process belongs to; `now` is read from the clock once.
 
-    `repository_number` is GitHub's number of the repository, which stays the same when it is renamed.
+    `repository_number` is GitHub's number of the repository, which stays the same when it is renamed. `check_run_id` is
+    the number of this job; empty where the runner does not say it. `job` is its key in the workflow file,
+    `matrix_index` and `matrix_size` its place in a matrix.
     """
 
     event: str
@@ -24,6 +26,10 @@ class Run:
     server_url: str = "https://github.com"
     workflow: str = ""
     repository_number: int | None = None
+    job: str = ""
+    check_run_id: str = ""
+    matrix_index: int = 0
+    matrix_size: int = 1
 
     @property
     def is_manual(self) -> bool:

@@ -35,6 +35,8 @@ def _parse_time_or_none(value: object) -> datetime | None:
 
 PayloadText = Annotated[str, BeforeValidator(text.remove_unstorable)]
 PayloadNumber = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+PayloadId = Annotated[int, Field(strict=True, ge=0)]
+"""The number of a run or job. It is kept as text, so it may be longer than 64 bits."""
 PayloadFlag = Annotated[bool, Field(strict=True)]
 PayloadTime = Annotated[datetime, BeforeValidator(_parse_time)]
 LenientTime = Annotated[datetime | None, BeforeValidator(_parse_time_or_none)]
@@ -158,8 +160,37 @@ class DeploymentEvent(Payload):
     deployment: DeploymentPayload
 
 
+class CheckRunPayload(Payload):
+    """The job that made a deployment."""
+
+    id: PayloadId | None = None
+    name: PayloadText | None = None
+    started_at: PayloadTime | None = None
+    conclusion: PayloadText | None = None
+
+
+class DeployingRunPayload(Payload):
+    """The workflow run that made a deployment."""
+
+    id: PayloadId | None = None
+    run_attempt: PayloadId | None = None
+    event: PayloadText | None = None
+    name: PayloadText | None = None
+    conclusion: PayloadText | None = None
+
+
+class WorkflowPayload(Payload):
+    name: PayloadText | None = None
+    path: PayloadText | None = None
+
+
 class DeploymentStatusEvent(DeploymentEvent):
+    """`check_run`, `workflow_run` and `workflow` are null for a deployment that no job made."""
+
     deployment_status: DeploymentStatusPayload
+    check_run: CheckRunPayload | None = None
+    workflow_run: DeployingRunPayload | None = None
+    workflow: WorkflowPayload | None = None
 
 
 class HeadRepositoryPayload(Payload):
@@ -181,11 +212,6 @@ class WorkflowRunPayload(Payload):
     run_started_at: PayloadTime | None = None
     created_at: PayloadTime | None = None
     html_url: PayloadText | None = None
-
-
-class WorkflowPayload(Payload):
-    name: PayloadText | None = None
-    path: PayloadText | None = None
 
 
 class WorkflowRunEvent(ActionEvent):

@@ -36,7 +36,7 @@ _HEADERS = {
     "Accept": "application/vnd.github+json",
     "X-GitHub-Api-Version": "2022-11-28",
 }
-_ACCEPTED, _REDIRECT_STATUSES, BAD_REQUEST = 202, range(300, 400), 400
+_OK, _ACCEPTED, _REDIRECT_STATUSES, BAD_REQUEST = 200, 202, range(300, 400), 400
 _NUMERIC = re.compile(r"\d{1,15}(\.\d+)?", re.ASCII)
 _NEXT_LINK = re.compile(r'<[^<>?]*\?([^<>]*)>; *rel="?next\b')
 _PATH_BY_NUMBER = re.compile(r"\d+(?=[/?]|$)[^?#]*", re.ASCII)
@@ -128,6 +128,15 @@ class Transport:
         query = f"?{urlencode(sorted(parameters.items()))}" if parameters else ""
         return self._send(method, f"{self._api_url}{path}{query}", body)
 
+    def existing_nodes(self, query_text: str, variables: Mapping[str, object]) -> ApiResponse | TransportFailure:
+        """Send one query by ids. Objects that GitHub does not have are null, and no error."""
+        response = self.graphql(query_text, variables)
+        match response:
+            case ApiResponse(data={"data": dict(), "errors": list(errors)}) if all(map(_is_not_found, errors)):
+                return ApiResponse(_OK, response.headers, response.data)
+            case _:
+                return response
+
     def graphql(self, query_text: str, variables: Mapping[str, object]) -> ApiResponse | TransportFailure:
         """Send one query or mutation."""
         response = self._send("POST", self._graphql_url, {"query": query_text, "variables": dict(variables)})
@@ -149,6 +158,10 @@ class Transport:
         is_unfinished = response.status == _ACCEPTED and method == "GET"
         data = None if is_unfinished or not _has_data(response.status) else _json_or_none(response.body)
         return ApiResponse(response.status, _with_valid_limits(response.headers), data)
+
+
+def _is_not_found(error: object) -> bool:
+    return isinstance(error, Mapping) and error.get("type") == "NOT_FOUND"
 
 
 def _has_data(status: int) -> bool:

@@ -226,10 +226,12 @@ class RunContext:
     @cached_property
     def _enricher(self) -> "Enricher":
         from dora_metrics.github.compare import RepositoryComparer  # noqa: PLC0415 - as above
+        from dora_metrics.github.jobs import RepositoryJobs  # noqa: PLC0415 - as above
         from dora_metrics.pipeline.enrich import Enricher  # noqa: PLC0415 - as above
 
         comparer = RepositoryComparer(self.client, self.run.repository, self.settings.policy.services)
-        return Enricher(comparer, self.settings.policy, self.note)
+        jobs = RepositoryJobs(self.client, self.run.repository)
+        return Enricher(comparer, self.settings.policy, self.note, jobs)
 
     def claim_reports(self, contents: LedgerContents) -> Mapping[str, bytes]:
         """The ledger's file with this run's claims on the reports that are due."""

@@ -12,6 +12,7 @@ from dora_metrics.core import formatting
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.ledger.layout import LedgerContents
+from dora_metrics.core.linking.counting import without_environment_uses
 from dora_metrics.core.linking.earlier_successes import EarlierSuccesses, earlier_successes, successes_of_scope
 from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.outcome import Outcome
@@ -19,6 +20,7 @@ from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import deployment_label, environment_of
 from dora_metrics.github.client import ForbiddenError, GitHubError, NotFoundError
 from dora_metrics.github.compare import ComparedDeployment
+from dora_metrics.github.jobs import unknown_jobs_note
 
 _ONE_MICROSECOND = timedelta(microseconds=1)
 _MAX_LATER_SUCCESSES = 10
@@ -39,6 +41,14 @@ class ChangeSource(Protocol):
         ...
 
 
+class JobSource(Protocol):
+    """What GitHub knows about the jobs of one repository; every failure is a GitHubError."""
+
+    def conclusion(self, job_id: str) -> str | None:
+        """Return how a job ended, such as `cancelled`; None if it has not ended."""
+        ...
+
+
 @dataclass
 class Enricher:
     """Completes facts; asks GitHub each question once, even if the ledger is read again.
@@ -47,11 +57,13 @@ class Enricher:
         source: answers the questions.
         policy: which deployments are production.
         note: receives what GitHub did not answer.
+        jobs: says how the jobs of deployments ended; None if nobody can be asked.
     """
 
     source: ChangeSource
     policy: Policy
     note: Callable[[Outcome], None]
+    jobs: JobSource | None = None
     _answers: dict[tuple[str, str], tuple[Fact, ...]] = field(default_factory=dict)
     _uncompared_ids: set[str] = field(default_factory=set)
 
@@ -68,13 +80,15 @@ class Enricher:
         for answer in answers:
             yield answer if answer is fact else self._newer(answer, contents.fact_by_id(answer.id))
         if isinstance(fact, Deployment) and self._is_compared(fact):
-            is_answered = answers[0] is not fact or earlier_successes(fact, contents.facts) is None
+            is_answered = answers[0] is not fact or self._earlier(fact, contents.facts) is None
             yield from self._affected(fact, contents) if is_answered else ()
 
     def _answer(self, fact: Fact, facts: Iterable[Fact]) -> tuple[Fact, ...]:
         match fact:
             case Deployment() if self._is_compared(fact):
                 return self._compared(fact, facts) or (fact,)
+            case Deployment(status="failure", job_id=str(job_id), source="deployments"):
+                return self._ask_once((fact.id, job_id), lambda: (self._as_its_job_ended(fact, job_id),)) or (fact,)
             case Change(first_commit_at=None) if ids.is_pull_request(fact.id) and not fact.retracted:
                 return self._ask_once((fact.id, ""), lambda: (self.source.change_with_commits(fact),)) or (fact,)
             case _:
@@ -88,11 +102,15 @@ class Enricher:
 
     def _compared(self, deployment: Deployment, facts: Iterable[Fact]) -> tuple[Fact, ...]:
         """Return a deployment with its changes; empty if there is nothing to compare, or GitHub does not answer."""
-        earlier = earlier_successes(deployment, facts)
+        earlier = self._earlier(deployment, facts)
         if earlier is None:
             return ()
         question = (deployment.id, " ".join(tip.id for tip in earlier.tips))
         return self._ask_once(question, lambda: self._compare(deployment, earlier))
+
+    def _earlier(self, deployment: Deployment, facts: Iterable[Fact]) -> EarlierSuccesses | None:
+        """Return what a deployment is compared with; jobs that only use an environment deployed nothing."""
+        return earlier_successes(deployment, without_environment_uses(facts, self.policy))
 
     def _compare(self, deployment: Deployment, earlier: EarlierSuccesses) -> tuple[Fact, ...]:
         compared = self.source.deployment_with_changes(deployment, earlier)
@@ -112,6 +130,15 @@ class Enricher:
                 continue
             for answer in self._compared(replace(other, changes=None), facts):
                 yield self._newer(answer, contents.fact_by_id(answer.id))
+
+    def _as_its_job_ended(self, deployment: Deployment, job_id: str) -> Deployment:
+        """Return a failed deployment, as cancelled if its job was: its status says `failure` for both."""
+        try:
+            conclusion = self.jobs.conclusion(job_id) if self.jobs else None
+        except GitHubError as error:
+            self.note(Outcome("deployment", "skipped", unknown_jobs_note(error)))
+            return deployment
+        return replace(deployment, status="cancelled") if conclusion == "cancelled" else deployment
 
     def _ask_once(self, question: tuple[str, str], ask: Callable[[], tuple[Fact, ...]]) -> tuple[Fact, ...]:
         """Return the answer to a question; empty if GitHub gave none."""

@@ -1,6 +1,7 @@
 """What one run is asked to do: inputs, flags, the workflow run and its event, read once from the environment."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -195,14 +196,23 @@ def _run(environment: Mapping[str, str], event: str, repository: str, now: datet
         sha=environment.get("GITHUB_SHA", ""),
         ref=environment.get("GITHUB_REF", ""),
         run_id=environment.get("GITHUB_RUN_ID", ""),
-        run_attempt=_attempt_number(environment.get("GITHUB_RUN_ATTEMPT", "")),
+        run_attempt=_number(environment, "GITHUB_RUN_ATTEMPT", 1),
         server_url=environment.get("GITHUB_SERVER_URL") or "https://github.com",
         workflow=environment.get("GITHUB_WORKFLOW", ""),
+        job=environment.get("GITHUB_JOB", ""),
+        check_run_id=_digits(environment, "DORA_CHECK_RUN_ID"),
+        matrix_index=_number(environment, "DORA_JOB_INDEX", 0),
+        matrix_size=_number(environment, "DORA_JOB_TOTAL", 1),
         now=now,
         repository_number=int(number) if number.isdecimal() else None,
     )
 
 
-def _attempt_number(text: str) -> int:
-    """The number of this attempt of the run; 1 outside of GitHub Actions."""
-    return int(text) if text.isascii() and text.isdigit() else 1
+def _digits(environment: Mapping[str, str], name: str) -> str:
+    """A number as text, since those of jobs may be longer than what fits into 64 bits; empty if it is none."""
+    value = environment.get(name, "").strip()
+    return value if re.fullmatch(r"\d{1,20}", value, re.ASCII) else ""
+
+
+def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+    return int(_digits(environment, name) or default)

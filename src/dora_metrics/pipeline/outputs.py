@@ -173,7 +173,8 @@ def _copy(content: bytes, path: Path) -> str:
 def _summary(context: RunContext, result: RunResult, scope: Scope | None, violations: Sequence[Violation]) -> str:
     """The job summary as Markdown; it tells of an event's facts one by one, and of a sync's in numbers."""
     facts = result.facts if context.work == "record" else ()
-    event = EventInfo(result.observation.title, facts)
+    part_count = context.run.matrix_size if context.settings.environment else 1
+    event = EventInfo(result.observation.title, facts, part_count)
     report = summary.build(result.results, scope, event, result.before, context.outcomes)
     alarms = [summary.alarm_line(violation, scope) for violation in violations]
     notes = [*result.observation.notes, *result.notes, *report.notes]

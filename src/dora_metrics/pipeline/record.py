@@ -14,6 +14,7 @@ from dora_metrics.core.ledger.view import LedgerView, usable_checkpoint
 from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import evaluate_facts
+from dora_metrics.core.names import is_for_pull_request
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import environment_of
@@ -297,4 +298,5 @@ def production_sources(
 
 def _is_in_production(deployment: Deployment, repository: str, policy: Policy) -> bool:
     is_own = deployment.repository == repository and not deployment.retracted
-    return is_own and policy.is_production(environment_of(deployment))
+    is_for_review = is_for_pull_request(deployment.run_event)
+    return is_own and not is_for_review and policy.is_production(environment_of(deployment))

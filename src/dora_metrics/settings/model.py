@@ -226,6 +226,7 @@ class Settings(BaseModel):
             benchmark=self.benchmark_levels,
             services=services.Services.from_patterns(self.services),
             goals=goals.parse_goals(self.goals),
+            deploy_workflows=self.deploy_workflows,
         )
 
     @property

@@ -27,6 +27,20 @@ def test_an_environment_without_a_deployment_is_none(tmp_path: Path) -> None:
     assert Checkout.create(tmp_path, {DEPLOY_FILE: quiet}).proposal().sources == ("workflow-runs",)
 
 
+def test_a_workflow_that_only_uses_an_environment_is_advised_to_make_no_deployment(tmp_path: Path) -> None:
+    drift_file = ".github/workflows/drift.yml"
+    drift = workflow("Nightly drift", check={"environment": "production", "steps": [{"run": "terraform plan"}]})
+    deploy = DEPLOY_WORKFLOW.replace("Ship it", "Deploy")
+    found = Checkout.create(tmp_path, {DEPLOY_FILE: deploy, drift_file: drift}).proposal()
+    assert found.triggers.workflows == ("Deploy",)
+    (note,) = [note for note in found.notes if drift_file in note]
+    assert "`environment: {name: production, deployment: false}`" in note
+    (tmp_path / "alone").mkdir()
+    without_another = Checkout.create(tmp_path / "alone", {drift_file: drift}).proposal()
+    assert without_another.triggers.workflows == ("Nightly drift",)
+    assert not [note for note in without_another.notes if "deployment: false" in note]
+
+
 def test_a_workflow_that_publishes_releases_makes_releases_the_deployments(tmp_path: Path) -> None:
     found = Checkout.create(tmp_path, {RELEASE_FILE: RELEASE_WORKFLOW}).proposal()
     assert found.sources == ("releases",)

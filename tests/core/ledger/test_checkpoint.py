@@ -242,3 +242,39 @@ def test_a_checkpoint_made_by_older_rules_is_discarded_though_no_setting_changed
     assert checkpoint.decode_checkpoint(written, policy_fingerprint(POLICY)).until == MAY
     monkeypatch.setattr(policy_module, "RULES_EDITION", policy_module.RULES_EDITION + 1)
     assert checkpoint.decode_checkpoint(written, policy_fingerprint(POLICY)).until is None
+
+
+def test_the_parts_of_an_attempt_are_retained_together_and_count_once_towards_the_limit() -> None:
+    def part(number: int, run: int, finished_at: str) -> Fact:
+        url = f"https://github.com/acme/shop/actions/runs/{run}/job/{number}"
+        return deployment(number, finished_at, url=url, sha=sha(run))
+
+    facts: list[Fact] = [
+        part(run * 2 + leg, run, f"04-{1 + run // 24:02}T{run % 24:02}:0{leg}")
+        for run in range(MAX_RETAINED_DEPLOYMENTS + 5)
+        for leg in (0, 1)
+    ]
+    made = seal(facts)
+    assert len(made.retained_facts) == 2 * MAX_RETAINED_DEPLOYMENTS
+    assert deployments_counted(made, facts) == MAX_RETAINED_DEPLOYMENTS + 5
+
+
+def test_an_attempt_across_the_seal_keeps_its_changes_until_its_last_part_is_sealed() -> None:
+    url = "https://github.com/acme/shop/actions/runs/7"
+    facts: list[Fact] = [
+        deployment(1, "04-20"),
+        deployment(2, "04-30T23:59", url=f"{url}/job/2", sha=sha("a"), changes=(1,), previous=deployment_id(1)),
+        deployment(3, "05-01T00:01", url=f"{url}/job/3", sha=sha("a"), changes=(), previous=deployment_id(2)),
+        change(1, "04-10"),
+    ]
+    made = seal(facts)
+    state = ledger_state(retained_facts(facts, made), POLICY)
+    (history,) = state.evaluation.histories
+    assert [each.change_id for each in history.lead_times.measured] == [pull_id(1)]
+    assert deployments_counted(made, facts) == 2
+
+
+def deployments_counted(made: Checkpoint, facts: list[Fact]) -> int:
+    """The counter of deployments, as a run computes it from a checkpoint."""
+    totals = add_totals(made.base_totals, ledger_state(retained_facts(facts, made), POLICY).totals)
+    return totals[Series("dora_deployments_total", SHOP, "deployments")]

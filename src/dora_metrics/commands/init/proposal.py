@@ -113,8 +113,33 @@ class _Analysis:
     @property
     def deploying_workflows(self) -> list[WorkflowFile]:
         """Workflows that deploy to production by `environment:`, the certain ones first."""
-        workflows = [workflow for workflow in self.candidates if self.production_targets(workflow)]
+        users = set(self.environment_users)
+        with_targets = (workflow for workflow in self.candidates if self.production_targets(workflow))
+        workflows = [workflow for workflow in with_targets if workflow.path not in users]
         return sorted(workflows, key=lambda workflow: not any(t.is_certain for t in self.production_targets(workflow)))
+
+    @property
+    def environment_users(self) -> dict[str, DeployTarget]:
+        """Workflows that only use production environments, by path, each with the first of these.
+
+        Their names do not say that they deploy, and workflows whose names do deploy to the same environments.
+        """
+        deploying = [workflow for workflow in self.candidates if self._says_it_deploys(workflow)]
+        deployed_to = {target.environment for target in self.production_targets(*deploying)}
+        targets_by_path = {
+            workflow.path: self.production_targets(workflow)
+            for workflow in self.candidates
+            if not self._says_it_deploys(workflow)
+        }
+        return {
+            path: targets[0]
+            for path, targets in targets_by_path.items()
+            if targets and all(target.environment in deployed_to for target in targets)
+        }
+
+    def _says_it_deploys(self, workflow: WorkflowFile) -> bool:
+        """Whether the setting or the name says of a workflow that it deploys."""
+        return _is_named_deploy(workflow, self.settings.deploy_workflows) or _is_named_deploy(workflow, ())
 
     @property
     def publishing_workflows(self) -> list[WorkflowFile]:
@@ -312,6 +337,7 @@ def _notes(analysis: _Analysis, sources: tuple[str, ...]) -> Iterator[str]:
         yield from (note for note in targets.unresolved if path in paths_named_deploy or "known only when" in note)
     yield from _no_production_notes(analysis)
     yield from _pull_request_only_notes(analysis)
+    yield from _environment_user_notes(analysis)
     yield from _unnamed_workflow_notes(analysis)
     if (
         "deployments" in sources
@@ -362,6 +388,16 @@ def _pull_request_only_notes(analysis: _Analysis) -> Iterator[str]:
         if workflow not in certain and not workflow.has_own_trigger and _is_named_deploy(workflow, ()):
             advice = "runs for pull requests count as none; if it deploys, give its job `environment: production`"
             yield f"{workflow.path}: it is named like one that deploys, and {advice}"
+
+
+def _environment_user_notes(analysis: _Analysis) -> Iterator[str]:
+    """Advise `deployment: false` where GitHub makes a deployment for a job that does not deploy."""
+    for target in analysis.environment_users.values():
+        yield (
+            f"{target.location}: job {target.job_name} uses {target.environment} and its workflow is not named like "
+            "one that deploys, so this does not count; "
+            f"`environment: {{name: {target.environment}, deployment: false}}` makes no deployment on GitHub either"
+        )
 
 
 def _unnamed_workflow_notes(analysis: _Analysis) -> Iterable[str]:

@@ -40,9 +40,32 @@ def workflow_run(run_id: int | str) -> str:
     return f"github:run:{run_id}"
 
 
-def deploy_job(run_id: str, environment: str, service: str | None) -> str:
-    """What a job of a run deploys to one environment; of one service in a monorepo."""
-    return f"github:run:{run_id}:{environment}{_suffix(service)}"
+class JobName(NamedTuple):
+    """What tells one executed job of a run from the others, as far as the runner says.
+
+    Attributes:
+        check_run_id: GitHub's number of the executed job; None on GitHub Enterprise Server and older runners.
+        matrix_part: the job's key and its index in a matrix of several jobs, such as `deploy-1`.
+        attempt: the attempt of the run.
+    """
+
+    check_run_id: str | None = None
+    matrix_part: str | None = None
+    attempt: int = 1
+
+
+def deploy_job(run_id: str, environment: str, service: str | None, job: JobName) -> str:
+    """What a job of a run deploys to one environment; of one service in a monorepo.
+
+    Every executed job has a check run of its own. Without its number, a matrix needs its index, and a later attempt
+    its number, so that no job overwrites what another one recorded.
+    """
+    if job.check_run_id:
+        part = f":job:{job.check_run_id}"
+    else:
+        matrix_part = f":part:{job.matrix_part}" if job.matrix_part else ""
+        part = f"{matrix_part}:attempt:{job.attempt}" if job.attempt > 1 else matrix_part
+    return f"github:run:{run_id}:{environment}{part}{_suffix(service)}"
 
 
 def release(number: int, service: str | None) -> str:
@@ -182,7 +205,9 @@ class DeploymentId(NamedTuple):
         kind = _DEPLOYMENT_KINDS.get(name) if system == "github" else None
         if kind is None:
             return cls(None, "", is_part=False)
-        key, colon, _ = number.partition(":")
-        if kind == "run" and colon:
+        key, colon, part = number.partition(":")
+        if kind == "run" and colon and not re.fullmatch(r"attempt:\d+", part, re.ASCII):
             return cls("job", key, is_part=True)
+        if kind == "run":
+            return cls("run", key, is_part=False)
         return cls(kind, key, is_part=bool(colon))

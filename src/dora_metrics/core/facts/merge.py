@@ -31,7 +31,10 @@ ENRICHED_FIELDS: dict[type[Fact], tuple[str, ...]] = {
 """Fields that are filled in after the event, because its payload does not contain them."""
 
 _PERSISTENT_FIELDS: dict[type[Fact], tuple[str, ...]] = {
-    Deployment: ("ref", "version", "sha", "environment", "started_at"),
+    Deployment: (
+        *("ref", "version", "sha", "environment", "started_at"),
+        *("run_id", "run_attempt", "job_id", "job_name", "workflow", "run_event"),
+    ),
     Change: ("sha", "branch", "first_review_at", "opened_at", "title", "url"),
 }
 """Fields that keep their recorded value when GitHub no longer returns one."""
@@ -195,11 +198,22 @@ def keep_counted_end(recorded: Deployment | None, observed: Deployment) -> Deplo
 
 
 def _keep_newest_success(recorded: Deployment, observed: Deployment) -> Deployment:
-    """Return the success with the newest end; without a success, what was observed."""
+    """Return the success with the newest end; without a success, what was observed.
+
+    That the job was cancelled is said once; the status of its deployment says `failure` again at every reading.
+    """
+    if _is_known_to_be_cancelled(recorded, observed):
+        return replace(observed, status="cancelled", observed_at=max(recorded.observed_at, observed.observed_at))
     best = max(recorded, observed, key=_end_rank)
     if best.status != "success" or _end_rank(recorded) == _end_rank(observed):
         return observed
     return replace(best, observed_at=_winning_observed_at(best, observed if best is recorded else recorded))
+
+
+def _is_known_to_be_cancelled(recorded: Deployment, observed: Deployment) -> bool:
+    return (recorded.status, observed.status) == ("cancelled", "failure") and (
+        recorded.finished_at == observed.finished_at
+    )
 
 
 def _keep_first_publication(recorded: Deployment, observed: Deployment) -> Deployment:
@@ -366,5 +380,7 @@ def _has_final_end(recorded: Deployment, observed: Deployment) -> bool:
         if recorded.started_at is None or observed.started_at is None:
             return False
         return (recorded.started_at, recorded.status == observed.status) >= (observed.started_at, True)
+    if _is_known_to_be_cancelled(recorded, observed):
+        return True
     is_no_newer_success = observed.status != "success" or observed.finished_at < recorded.finished_at
     return recorded.status == "success" and is_no_newer_success

@@ -16,6 +16,7 @@ Text = Annotated[str, Meta(min_length=1)]
 Sha = Annotated[str, Meta(pattern="^[0-9a-f]{40}$", max_length=40)]
 Time = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0)]
+AttemptNumber = Annotated[int, Meta(ge=1)]
 
 PRERELEASE = "prerelease"
 """The environment of a release that is not for production yet."""
@@ -56,7 +57,10 @@ class Deployment(_FactBase, frozen=True, kw_only=True, gc=False, tag="deployment
     `changes` None: not known yet; empty: none. `previous` is the successful deployment before it, with which it was
     compared. `commit_count` counts the newly reachable commits, merges included. `descends_from` has the earlier
     successes whose commits are all among its own, as far as they were no ancestors of another one; None: not known.
-    `run_attempt` is the number of the attempt of a workflow run, the first is 1.
+
+    `run_id`, `run_attempt`, `workflow` and `run_event` name the workflow run that deployed, its attempt (the first is
+    1), the name of its workflow and the event that started it; `job_id` and `job_name` the job in it. The parts of one
+    attempt are one deployment (`core.linking.attempts`).
     """
 
     finished_at: Time
@@ -73,7 +77,12 @@ class Deployment(_FactBase, frozen=True, kw_only=True, gc=False, tag="deployment
     reached_users: bool = False
     commit_count: Count | None = None
     health: Health | None = None
-    run_attempt: Count | None = None
+    run_id: Text | None = None
+    run_attempt: AttemptNumber | None = None
+    job_id: Text | None = None
+    job_name: str | None = None
+    workflow: str | None = None
+    run_event: str | None = None
 
     @property
     def defining_time(self) -> datetime:

@@ -135,6 +135,7 @@ class DeploymentIndex:
             can_fail: whether a deployment counts in the failure rate; others match no name.
         """
         self._can_fail = can_fail
+        self._part_ids = linked.part_ids
         self._readings = _readings(references, linked)
         self._matches_by_key: dict[str, list[DeploymentMatch]] = {}
         self._matches_by_short_sha: dict[str, list[DeploymentMatch]] = {}
@@ -178,7 +179,7 @@ class DeploymentIndex:
         for deployment in timeline.deployments:
             if self._can_fail(deployment):
                 match = DeploymentMatch(deployment, timeline.scope)
-                for name in {deployment.id, deployment.version, _tag_of(deployment)} - {None}:
+                for name in {*self._part_ids(deployment), deployment.version, _tag_of(deployment)} - {None}:
                     self._add(normalise_name(str(name)), match)
                 if deployment.sha:
                     self._add_sha(deployment.sha, match)

@@ -9,11 +9,11 @@ Links between facts are evaluated among retained and recent facts. Links to drop
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -21,7 +21,7 @@ import msgspec
 from dora_metrics.core.facts.jsonl import canonical_json
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Repository, Vulnerability
 from dora_metrics.core.linking.earlier_successes import tips_of
-from dora_metrics.core.linking.link import deployment_order, link
+from dora_metrics.core.linking.link import LinkedFacts, deployment_order, link
 from dora_metrics.core.metrics.scope_history import Evaluation, evaluate_facts
 from dora_metrics.core.metrics.security import has_deployable_fix
 from dora_metrics.core.metrics.totals import Series, Totals, add_totals, count_totals, subtract_totals
@@ -198,7 +198,8 @@ def base_totals_without(base_totals: Totals, restored: Sequence[Fact], facts: Se
 def _retained_facts(old_facts: Sequence[Fact], state: LedgerState, until: datetime) -> Iterator[Fact]:
     """Yield the facts of the checkpointed months that later facts may refer to or end."""
     old_ids = {fact.id for fact in old_facts}
-    deployments = _retained_deployments(old_facts, state.policy)
+    linked = link(state.facts, state.policy)
+    retained_ids = _retained_deployment_ids(old_facts, linked, state.policy)
     incidents = [fact for fact in old_facts if isinstance(fact, Incident) and not fact.retracted]
     open_ids = {each.id for each in incidents if each.resolved_at is None or each.resolved_at >= until}
     histories = state.evaluation.histories
@@ -207,20 +208,21 @@ def _retained_facts(old_facts: Sequence[Fact], state: LedgerState, until: dateti
     }
     for incident in incidents:
         if incident.id in open_ids and (deployment := deployment_by_incident.get(incident.id)):
-            deployments[deployment.id] = deployment
-    yield from (deployment for deployment in deployments.values() if deployment.id in old_ids)
+            retained_ids |= linked.part_ids(deployment)
+    yield from (fact for fact in old_facts if isinstance(fact, Deployment) and fact.id in retained_ids)
     for incident in incidents:
         deployment = deployment_by_incident.get(incident.id)
-        if incident.id in open_ids or (deployment and deployment.id in deployments):
+        if incident.id in open_ids or (deployment and deployment.id in retained_ids):
             yield incident
-    yield from _retained_changes(old_facts, state, old_ids)
-    yield from _retained_vulnerabilities(old_facts, state, old_ids, until)
+    yield from _retained_changes(old_facts, linked, old_ids)
+    yield from _retained_vulnerabilities(old_facts, state, linked, until)
 
 
-def _retained_deployments(old_facts: Iterable[Fact], policy: Policy) -> dict[str, Deployment]:
-    """Return, by id, the last deployments of each production scope, and of each repository the last with environment.
+def _retained_deployment_ids(old_facts: Iterable[Fact], linked: LinkedFacts, policy: Policy) -> set[str]:
+    """Return ids: of each production scope the last deployments, of each repository the last with an environment.
 
-    Whether a repository has any environment decides whether its deployments without one count as production.
+    Whether a repository has any environment decides whether its deployments without one count as production. The
+    parts of an attempt are kept together.
     """
     by_scope: dict[Scope, list[Deployment]] = defaultdict(list)
     last_with_environment: dict[str, Deployment] = {}
@@ -231,21 +233,30 @@ def _retained_deployments(old_facts: Iterable[Fact], policy: Policy) -> dict[str
             if fact.environment:
                 other = last_with_environment.get(fact.repository, fact)
                 last_with_environment[fact.repository] = max(other, fact, key=deployment_order)
-    latest = chain.from_iterable(map(_latest_of_scope, by_scope.values()))
-    return {fact.id: fact for fact in (*latest, *last_with_environment.values())}
+    attempt_ids = {part.id: attempt_id for attempt_id, parts in linked.parts.items() for part in parts}
+    latest = chain.from_iterable(_latest_of_scope(deployments, attempt_ids) for deployments in by_scope.values())
+    ids = {fact.id for fact in (*latest, *last_with_environment.values())}
+    retained_attempts = {attempt_ids[fact_id] for fact_id in ids & attempt_ids.keys()}
+    return ids | {part.id for attempt_id in retained_attempts for part in linked.parts[attempt_id]}
 
 
-def _latest_of_scope(deployments: Iterable[Deployment]) -> Iterator[Deployment]:
-    """Yield the last deployments of one scope, and the successes that the next deployment is compared with."""
+def _latest_of_scope(deployments: Iterable[Deployment], attempt_ids: Mapping[str, str]) -> Iterator[Deployment]:
+    """Yield the last deployments of one scope, and the successes that the next deployment is compared with.
+
+    `attempt_ids` are the ids of the attempts that facts are parts of; an attempt counts as one deployment.
+    """
     ordered = sorted(deployments, key=deployment_order)
-    yield from ordered[-MAX_RETAINED_DEPLOYMENTS:]
+    by_attempt: dict[str, list[Deployment]] = defaultdict(list)
+    for deployment in reversed(ordered):
+        by_attempt[attempt_ids.get(deployment.id, deployment.id)].append(deployment)
+    yield from chain.from_iterable(islice(by_attempt.values(), MAX_RETAINED_DEPLOYMENTS))
     successes = [deployment for deployment in ordered if deployment.status == "success" and deployment.sha]
     yield from (*successes[-1:], *tips_of(successes)[-MAX_RETAINED_TIPS:])
 
 
-def _retained_changes(old_facts: Sequence[Fact], state: LedgerState, old_ids: AbstractSet[str]) -> Iterator[Change]:
+def _retained_changes(old_facts: Sequence[Fact], linked: LinkedFacts, old_ids: AbstractSet[str]) -> Iterator[Change]:
     """Yield the changes that recent deployments deliver, and the newest undelivered changes of each repository."""
-    needed_ids, delivered_ids = _needed_and_delivered_ids(state, old_ids)
+    needed_ids, delivered_ids = _needed_and_delivered_ids(linked, old_ids)
     changes = [fact for fact in old_facts if isinstance(fact, Change)]
     yield from (change for change in changes if change.id in needed_ids)
     other_ids = needed_ids | delivered_ids
@@ -253,16 +264,17 @@ def _retained_changes(old_facts: Sequence[Fact], state: LedgerState, old_ids: Ab
     yield from _newest_of_each_repository(undelivered)
 
 
-def _needed_and_delivered_ids(state: LedgerState, old_ids: AbstractSet[str]) -> tuple[set[str], set[str]]:
+def _needed_and_delivered_ids(linked: LinkedFacts, old_ids: AbstractSet[str]) -> tuple[set[str], set[str]]:
     """Return the ids of the changes that recent deployments deliver, and of those that old ones have delivered.
 
     Attempts without success count as recent, since the next success delivers their changes.
     """
     needed_ids: set[str] = set()
     delivered_ids: set[str] = set()
-    for timeline in link(state.facts, state.policy).timelines.values():
-        earlier_ids = {each.change_id for each in timeline.delivered_changes if each.deployment.id in old_ids}
-        delivering = (each for each in timeline.deployments if each.id not in old_ids or each.status != "success")
+    for timeline in linked.timelines.values():
+        old = {each.id for each in timeline.deployments if linked.part_ids(each) <= old_ids}
+        earlier_ids = {each.change_id for each in timeline.delivered_changes if each.deployment.id in old}
+        delivering = (each for each in timeline.deployments if each.id not in old or each.status != "success")
         needed_ids |= {change_id for deployment in delivering for change_id in deployment.changes or ()} - earlier_ids
         delivered_ids |= earlier_ids
     return needed_ids, delivered_ids
@@ -278,10 +290,10 @@ def _newest_of_each_repository(changes: Iterable[Change]) -> Iterator[Change]:
 
 
 def _retained_vulnerabilities(
-    old_facts: Sequence[Fact], state: LedgerState, old_ids: AbstractSet[str], until: datetime
+    old_facts: Sequence[Fact], state: LedgerState, linked: LinkedFacts, until: datetime
 ) -> Iterator[Vulnerability]:
     """Yield the vulnerabilities that are open, ended at or after `until`, or have an undelivered fix."""
-    undelivered_ids = _undelivered_vulnerability_ids(state, old_ids)
+    undelivered_ids = _undelivered_vulnerability_ids(state, linked, {fact.id for fact in old_facts})
     vulnerabilities = (fact for fact in old_facts if isinstance(fact, Vulnerability) and not fact.retracted)
     for vulnerability in vulnerabilities:
         end = vulnerability.dismissed_at or vulnerability.fixed_at
@@ -289,11 +301,11 @@ def _retained_vulnerabilities(
             yield vulnerability
 
 
-def _undelivered_vulnerability_ids(state: LedgerState, old_ids: AbstractSet[str]) -> set[str]:
+def _undelivered_vulnerability_ids(state: LedgerState, linked: LinkedFacts, old_ids: AbstractSet[str]) -> set[str]:
     """Return the ids of the newest vulnerabilities whose fix no deployment of the checkpointed months delivered."""
     candidates: dict[str, Vulnerability] = {}
     for history in state.evaluation.histories:
-        delivered_ids = {fix.vulnerability.id for fix in history.fixes if fix.deployment.id in old_ids}
+        delivered_ids = {fix.vulnerability.id for fix in history.fixes if linked.part_ids(fix.deployment) <= old_ids}
         fixed = (vulnerability for vulnerability in history.vulnerabilities if has_deployable_fix(vulnerability))
         candidates.update((each.id, each) for each in fixed if each.id not in delivered_ids)
     newest = sorted(candidates.values(), key=lambda each: (each.fixed_at or each.detected_at, each.id))

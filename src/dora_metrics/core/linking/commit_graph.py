@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Change, Deployment, Fact
-from dora_metrics.core.linking.duplicates import deduplicate
+from dora_metrics.core.linking.counting import count_deployments
 from dora_metrics.core.linking.earlier_successes import known_ancestor_ids, may_reach
 from dora_metrics.core.linking.landed_commits import LandedCommit, changes_of_commits
 from dora_metrics.core.linking.link import deployment_order
@@ -238,7 +238,7 @@ def _successes_by_scope(facts: Iterable[Fact], policy: Policy) -> Iterator[list[
     """Yield the successes of each scope that have a sha, in order."""
     deployments = [fact for fact in facts if isinstance(fact, Deployment) and not fact.retracted]
     by_scope: defaultdict[Scope, list[Deployment]] = defaultdict(list)
-    for deployment in deduplicate(deployments, policy).deployments:
+    for deployment in count_deployments(deployments, policy).deployments:
         is_success = deployment.status == "success" and deployment.sha is not None
         if is_success and policy.is_production(environment_of(deployment)):
             by_scope[scope_of(deployment)].append(deployment)

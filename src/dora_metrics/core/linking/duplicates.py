@@ -4,18 +4,17 @@ The most precise source wins: the job that deployed, then the GitHub deployment,
 push. Only facts from GitHub are compared. Deployments reported by other systems are never duplicates.
 """
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dora_metrics.core.facts.ids import DeploymentId
+from dora_metrics.core.facts.job_links import job_link_of
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import environment_of
 
-_RUN_URL = re.compile(r"/actions/runs/(\d+)(?:/|\?|#|$)")
 _PREFERRED_TO_PUSHES = ("deployment", "release", "run", "job")
 """The kinds of deployments that make a push of the same commit a duplicate."""
 
@@ -57,24 +56,20 @@ def _duplicate_notes(duplicate_counts: Mapping[str, int]) -> list[str]:
     ]
 
 
-def _run_id(deployment: Deployment) -> str | None:
-    """Return the id of the workflow run that a deployment's URL points to."""
-    match = _RUN_URL.search(deployment.url or "")
-    return match[1] if match else None
-
-
 @dataclass
 class _SourceIndex:
     """Production deployments, indexed by the properties by which their duplicates are recognised.
 
-    `job_environments`: (run id, environment) of each job that recorded its deployment.
+    `recorded_jobs`: by (run id, environment), the ids of the jobs that recorded their deployment, None if not known.
     `recorded_in_parts`: (kind, key) of runs recorded by job, and of releases and pushes recorded by service.
     `runs_with_deployment`: ids of the runs that created a GitHub deployment.
     `services_by_tag`: services deployed from (kind and repository, tag).
     `deployments_by_commit`: (kind, deployment) by (repository, sha).
     """
 
-    job_environments: set[tuple[str | None, str | None]] = field(default_factory=set)
+    recorded_jobs: defaultdict[tuple[str, str | None], set[str | None]] = field(
+        default_factory=lambda: defaultdict(set)
+    )
     recorded_in_parts: set[tuple[str, str]] = field(default_factory=set)
     runs_with_deployment: set[str] = field(default_factory=set)
     services_by_tag: defaultdict[tuple[str, str], set[str | None]] = field(default_factory=lambda: defaultdict(set))
@@ -92,10 +87,10 @@ class _SourceIndex:
     def _add(self, deployment: Deployment, deployment_id: DeploymentId) -> None:
         kind, key, is_part = deployment_id
         if kind == "job":
-            self.job_environments.add((key, deployment.environment))
+            self.recorded_jobs[key, deployment.environment].add(deployment.job_id)
             self.recorded_in_parts.add(("run", key))
-        if kind == "deployment" and (run := _run_id(deployment)):
-            self.runs_with_deployment.add(run)
+        if kind == "deployment" and (job := job_link_of(deployment)):
+            self.runs_with_deployment.add(job.run_id)
         if kind in ("release", "push") and is_part:
             self.recorded_in_parts.add((kind, key))
         if kind in ("deployment", "release") and deployment.ref:
@@ -109,7 +104,7 @@ class _SourceIndex:
         match kind:
             case "run" | "release" | "push" if not is_part and (kind, key) in self.recorded_in_parts:
                 return ""  # the jobs of a run and the services of a monorepo have facts of their own
-            case "deployment" if (_run_id(deployment), deployment.environment) in self.job_environments:
+            case "deployment" if self._is_recorded_by_its_job(deployment):
                 return kind
             case "release" if self._shares_tag("deployment", deployment):
                 return kind
@@ -121,6 +116,17 @@ class _SourceIndex:
                 return kind
             case _:
                 return None
+
+    def _is_recorded_by_its_job(self, deployment: Deployment) -> bool:
+        """Whether the job that made a GitHub deployment recorded it too.
+
+        Where the job is not known on both sides, any job of the same run and environment may be the one.
+        """
+        job = job_link_of(deployment)
+        recorded_ids = self.recorded_jobs.get((job.run_id, deployment.environment)) if job else None
+        if job is None or not recorded_ids:
+            return False
+        return job.job_id is None or not recorded_ids.isdisjoint({job.job_id, None})
 
     def _has_other_source(self, run: Deployment) -> bool:
         """Whether a deployment or release of the run's commit began during the run, or a release has the run's tag."""

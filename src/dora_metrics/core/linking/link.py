@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Vulnerability
+from dora_metrics.core.linking.attempts import join_parts
+from dora_metrics.core.linking.counting import count_deployments
 from dora_metrics.core.linking.delivered_changes import ChangeIndex, DeliveredChange, deliver_changes
-from dora_metrics.core.linking.duplicates import deduplicate
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, scope_of
 
@@ -36,13 +37,23 @@ class ScopeTimeline:
 
 @dataclass
 class LinkedFacts:
-    """All facts that are not retracted, linked. `notes` are sentences for readers about the quality of the links."""
+    """All facts that are not retracted, linked. `notes` are sentences for readers about the quality of the links.
+
+    `parts` has the facts that one deployment was joined from, by its id, where there are several. `left_out` says of
+    deployments by id why they do not count.
+    """
 
     timelines: dict[Scope, ScopeTimeline]
     changes_by_id: dict[str, Change]
     incidents: list[Incident]
     vulnerabilities: list[Vulnerability]
     notes: list[str]
+    parts: Mapping[str, tuple[Deployment, ...]] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+    def part_ids(self, deployment: Deployment) -> set[str]:
+        """Return the ids of the facts that a deployment was joined from; its own if it is a single fact."""
+        return {part.id for part in self.parts.get(deployment.id, (deployment,))}
 
 
 def has_reached_users(deployment: Deployment) -> bool:
@@ -71,9 +82,12 @@ def link(facts: Iterable[Fact], policy: Policy) -> LinkedFacts:
                 linked.incidents.append(fact)
             case Vulnerability():
                 linked.vulnerabilities.append(fact)
-    deduplicated = deduplicate(deployments, policy)
-    linked.notes += deduplicated.notes
-    _add_timelines(linked, deduplicated.deployments, policy)
+    counted = count_deployments(deployments, policy)
+    linked.notes += counted.notes
+    linked.left_out = counted.left_out
+    joined = join_parts(counted.deployments)
+    linked.parts = joined.parts
+    _add_timelines(linked, joined.deployments, policy)
     index = ChangeIndex(linked.changes_by_id)
     for timeline in linked.timelines.values():
         in_order = sorted(timeline.deployments, key=deployment_order)

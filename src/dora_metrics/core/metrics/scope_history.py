@@ -33,7 +33,7 @@ class ScopeHistory:
 
     Each list is in the order of its defining time. `changes` has the changes of all scopes by id.
     `rework_reasons` has the rework deployments of all scopes by id. `vulnerabilities` includes those of the repository
-    that name no service.
+    that name no service. `parts` has the facts that a deployment of any scope was joined from, by its id.
     """
 
     scope: Scope
@@ -46,10 +46,18 @@ class ScopeHistory:
     failure_streaks: list[FailureStreak]
     vulnerabilities: list[Vulnerability]
     fixes: list[DeliveredFix]
+    parts: Mapping[str, tuple[Deployment, ...]]
 
     @cached_property
     def deployments_by_id(self) -> Mapping[str, Deployment]:
         return {deployment.id: deployment for deployment in self.deployments}
+
+    def attempt_of(self, fact: Deployment) -> Deployment:
+        """Return the deployment of this scope that a fact is, or is a part of; the fact itself if there is none."""
+        for deployment in self.deployments:
+            if any(part.id == fact.id for part in self.parts.get(deployment.id, (deployment,))):
+                return deployment
+        return fact
 
     @property
     def first_deployment_at(self) -> datetime | None:
@@ -69,10 +77,14 @@ class ScopeHistory:
 
 @dataclass
 class Evaluation:
-    """The histories of all scopes, ordered by scope, and notes for readers about their data."""
+    """The histories of all scopes, ordered by scope, and notes for readers about their data.
+
+    `left_out` says of deployments by id why they do not count.
+    """
 
     histories: list[ScopeHistory]
     notes: list[str]
+    left_out: Mapping[str, str]
 
     @property
     def first_deployment_at(self) -> datetime | None:
@@ -105,9 +117,10 @@ def evaluate_facts(facts: Iterable[Fact], policy: Policy) -> Evaluation:
                 failure_streaks=failure_streaks(timeline),
                 vulnerabilities=scope_vulnerabilities,
                 fixes=delivered_fixes(scope_vulnerabilities, timeline.successes),
+                parts=linked.parts,
             )
         )
-    return Evaluation(histories, [*linked.notes, *severity_notes(linked.vulnerabilities)])
+    return Evaluation(histories, [*linked.notes, *severity_notes(linked.vulnerabilities)], linked.left_out)
 
 
 def _detection_order(attributed: AttributedIncident) -> tuple[datetime, str]:

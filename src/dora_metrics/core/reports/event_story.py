@@ -1,13 +1,14 @@
 """The first lines of a job summary: the event, what follows from it, and which metrics it changed."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
 from dora_metrics.core.markdown import Md, join_non_empty, link, md
 from dora_metrics.core.metrics.scope_history import ScopeHistory, redeployment_ids
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.reports.attempt_parts import part_sentence
 from dora_metrics.core.reports.fact_names import change_link, deployment_link, replace_ids_in_scope
 from dora_metrics.core.reports.sections import is_lower_bound, value_text
 from dora_metrics.core.scope import environment_of
@@ -27,10 +28,14 @@ class EventStory:
 
 @dataclass(frozen=True)
 class EventInfo:
-    """The event that started the run: a one-sentence title and the facts read from it."""
+    """The event that started the run: a one-sentence title and the facts read from it.
+
+    `part_count` is how many jobs the attempt's matrix has, if the event is a job of one; otherwise 1.
+    """
 
     title: str
     facts: tuple[Fact, ...] = ()
+    part_count: int = 1
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class StoryContext:
 
     `history` and `scope_metrics` are None until the scope has a deployment. `metrics_before_event`: the metrics without
     the event's facts, None without an event. `window_text`: such as `last 30 days`. `security_sentence`: a sentence on
-    the scope's vulnerabilities; empty if there are none.
+    the scope's vulnerabilities; empty if there are none. `left_out` says of deployments by id why they do not count.
     """
 
     history: ScopeHistory | None
@@ -48,6 +53,7 @@ class StoryContext:
     policy: Policy
     window_text: str
     security_sentence: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def describe_event(event: EventInfo | None, context: StoryContext) -> EventStory:
@@ -91,7 +97,7 @@ def _event_story(event: EventInfo, context: StoryContext) -> EventStory:
     fact = next((fact for each in fact_types for fact in event.facts if isinstance(fact, each)), None)
     match fact:
         case Deployment():
-            return _deployment_story(fact, context)
+            return _part_story(fact, context, event.part_count)
         case Incident():
             return _incident_story(fact, context.history)
         case Change():
@@ -113,6 +119,18 @@ def _no_deployment_sentences() -> tuple[Md, ...]:
     )
 
 
+def _part_story(deployment: Deployment, context: StoryContext, part_count: int) -> EventStory:
+    """Describe the deployment that a fact is a part of, followed by which part it is."""
+    if reason := context.left_out.get(deployment.id):
+        headline = md("ℹ️ {} in {} does not count", deployment_link(deployment), environment_of(deployment))
+        return EventStory(headline, (md("It is not a deployment: {}.", reason),))
+    attempt = context.history.attempt_of(deployment) if context.history else deployment
+    story = _deployment_story(attempt, context)
+    parts = context.history.parts.get(attempt.id, ()) if context.history else ()
+    sentence = part_sentence(deployment, parts, part_count)
+    return EventStory(story.headline, (*story.sentences, sentence)) if sentence else story
+
+
 def _deployment_story(deployment: Deployment, context: StoryContext) -> EventStory:
     environment, history = environment_of(deployment), context.history
     name = deployment_link(deployment)
@@ -120,7 +138,7 @@ def _deployment_story(deployment: Deployment, context: StoryContext) -> EventSto
         return EventStory(md("⏹️ Deployment of {} to {} was cancelled: it counts nowhere", name, environment))
     if deployment.status == "failure":
         headline = md("❌ Deployment of {} to {} failed", name, environment)
-        return EventStory(headline, (_failed_run_sentence(context.policy),))
+        return EventStory(headline, (_failed_run_sentence(deployment, context.policy),))
     if history is None or not context.policy.is_production(environment):
         return EventStory(md("📦 {} reached {}, which is not production", name, environment))
     measured = (each for each in history.lead_times.measured if each.deployment_id == deployment.id)
@@ -155,7 +173,9 @@ def _production_sentence(deployment: Deployment, context: StoryContext) -> Md:
     return md("{} counts as production because of a word in its name (`production-environments`).", environment)
 
 
-def _failed_run_sentence(policy: Policy) -> Md:
+def _failed_run_sentence(deployment: Deployment, policy: Policy) -> Md:
+    if deployment.reached_users:
+        return Md("It reached users, so it counts as a failed deployment.")
     if policy.count_failed_runs:
         return Md("It counts as a failed deployment, because `count-failed-runs` is on.")
     return Md("It did not reach users, so it is a pipeline failure and in no failure rate.")

@@ -113,7 +113,13 @@ def _story_context(
 ) -> StoryContext:
     sentence = security.security_sentence(history.vulnerabilities, results.window) if history else ""
     return StoryContext(
-        history, scope_metrics, metrics_before_event, results.policy, results.window_text, security_sentence=sentence
+        history,
+        scope_metrics,
+        metrics_before_event,
+        results.policy,
+        results.window_text,
+        security_sentence=sentence,
+        left_out=results.evaluation.left_out,
     )
 
 

@@ -1,14 +1,17 @@
 """Deployments in events: deployment statuses, releases, pushes, workflow runs, and the job that runs the action."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from dora_metrics.core import names, versions
 from dora_metrics.core.facts import ids
+from dora_metrics.core.facts.job_links import JobLink, parse_job_link
 from dora_metrics.core.facts.model import PRERELEASE, Deployment, Status
 from dora_metrics.github import text
 from dora_metrics.github.observation import Observation, Run, deployment_observation, nothing_to_record
 from dora_metrics.github.payloads import (
+    CheckRunPayload,
+    DeployingRunPayload,
     DeploymentEvent,
     DeploymentPayload,
     DeploymentStatusEvent,
@@ -28,8 +31,13 @@ def observe_deployment_created(event: DeploymentEvent) -> Observation:
     return nothing_to_record(f"a deployment to {environment} began; it is recorded when its status says how it ended")
 
 
-def observe_deployment_status(run: Run, event: DeploymentStatusEvent) -> Observation:
-    """Map a deployment status to a deployment if it is a final one."""
+def observe_deployment_status(
+    run: Run, event: DeploymentStatusEvent, in_progress_at: datetime | None = None
+) -> Observation:
+    """Map a deployment status to a deployment if it is a final one.
+
+    `in_progress_at` is the time of the deployment's first status `in_progress`, where the statuses before are known.
+    """
     state, task = event.deployment_status.state, event.deployment.task or "deploy"
     if task != "deploy" and not task.startswith("deploy:"):
         return nothing_to_record(
@@ -37,15 +45,19 @@ def observe_deployment_status(run: Run, event: DeploymentStatusEvent) -> Observa
         )
     match state:
         case "success":
-            return deployment_observation(_deployment_of_status(run, event, "success"))
+            return deployment_observation(_deployment_of_status(run, event, "success", in_progress_at))
         case "failure" | "error":
-            return deployment_observation(_deployment_of_status(run, event, "failure"))
+            status = DeployingJob.of(run, event).status_of_failure
+            return deployment_observation(_deployment_of_status(run, event, status, in_progress_at))
         case _:
             return nothing_to_record(f"the deployment's state {state} is no end; success, failure and error are")
 
 
-def _deployment_of_status(run: Run, event: DeploymentStatusEvent, status: Status) -> Deployment:
+def _deployment_of_status(
+    run: Run, event: DeploymentStatusEvent, status: Status, in_progress_at: datetime | None
+) -> Deployment:
     deployment, last_status = event.deployment, event.deployment_status
+    job = DeployingJob.of(run, event)
     links = (last_status.target_url, last_status.log_url, last_status.environment_url)
     return Deployment(
         id=ids.github_deployment(deployment.id),
@@ -59,9 +71,56 @@ def _deployment_of_status(run: Run, event: DeploymentStatusEvent, status: Status
         sha=text.full_sha_or_none(deployment.sha),
         ref=text.short_ref(deployment.ref),
         version=_version_of(deployment),
-        started_at=deployment.created_at,
+        started_at=in_progress_at or (job.check_run.started_at if job.link else deployment.created_at),
         finished_at=last_status.created_at,
+        run_id=job.link.run_id if job.link else None,
+        run_attempt=job.workflow_run.run_attempt or None,
+        job_id=job.link.job_id if job.link else None,
+        job_name=job.check_run.name or None,
+        workflow=job.workflow_name,
+        run_event=job.workflow_run.event or None,
     )
+
+
+@dataclass(frozen=True)
+class DeployingJob:
+    """The job that made a GitHub deployment, as far as its status says.
+
+    `link` is None for a deployment that no job of this repository made. The `created_at` of a job's deployment is when
+    the job reached the approval of its environment, which may be days before it starts.
+    """
+
+    link: JobLink | None
+    check_run: CheckRunPayload
+    workflow_run: DeployingRunPayload
+    workflow_name: str | None
+
+    @classmethod
+    def of(cls, run: Run, event: DeploymentStatusEvent) -> "DeployingJob":
+        check_run = event.check_run or CheckRunPayload()
+        workflow_run = event.workflow_run or DeployingRunPayload()
+        workflow_name = event.workflow.name if event.workflow else None
+        return cls(_job_link(run, event), check_run, workflow_run, workflow_name or workflow_run.name or None)
+
+    @property
+    def status_of_failure(self) -> Status:
+        """The status of a deployment with the state `failure`: GitHub also gives it to that of a cancelled job."""
+        conclusion = self.check_run.conclusion or self.workflow_run.conclusion
+        return "cancelled" if conclusion == "cancelled" else "failure"
+
+
+def _job_link(run: Run, event: DeploymentStatusEvent) -> JobLink | None:
+    """Return the run and job in the address of the log, otherwise those that the event names."""
+    addresses = (event.deployment_status.log_url, event.deployment_status.target_url)
+    links = (parse_job_link(address, run.repository, run.server_url) for address in addresses)
+    address = next(filter(None, links), None)
+    run_id = event.workflow_run.id if event.workflow_run else None
+    job_id = event.check_run.id if event.check_run else None
+    if run_id is None:
+        return address
+    if address and address.run_id == str(run_id) and address.job_id:
+        return address
+    return JobLink(str(run_id), None if job_id is None else str(job_id))
 
 
 def _service_of(deployment: DeploymentPayload) -> str | None:
@@ -152,26 +211,36 @@ def observe_push(run: Run, event: PushEvent, settings: Settings) -> Observation:
 def deployment_of_job(
     run: Run, environment: str, settings: Settings, triggering_run: WorkflowRunPayload | None
 ) -> Deployment:
-    """Return the deployment of the job that runs the action.
+    """Return the deployment of the job that runs the action: a part of its run's attempt.
 
     `triggering_run` is the run of a workflow_run event, where GITHUB_SHA and GITHUB_REF are those of the default
     branch.
     """
     sha, ref = (triggering_run.head_sha, triggering_run.head_branch) if triggering_run else (run.sha, run.ref)
+    job_path = f"/job/{run.check_run_id}" if run.check_run_id else ""
     return Deployment(
-        id=ids.deploy_job(run.run_id, environment, _monorepo_service(settings)),
+        id=ids.deploy_job(run.run_id, environment, _monorepo_service(settings), _job_name(run)),
         repository=run.repository,
         source="workflow-runs",
         observed_at=run.now,
-        url=text.first_http_url(f"{run.repository_url}/actions/runs/{run.run_id}"),
+        url=text.first_http_url(f"{run.repository_url}/actions/runs/{run.run_id}{job_path}"),
         environment=environment,
         status=settings.status,
         sha=text.full_sha_or_none(sha),
         ref=text.short_ref(ref),
         version=settings.version,
         finished_at=run.now,
-        run_attempt=run.run_attempt,
+        run_id=run.run_id or None,
+        run_attempt=max(run.run_attempt, 1),
+        job_id=run.check_run_id or None,
+        workflow=run.workflow or None,
+        run_event=run.event,
     )
+
+
+def _job_name(run: Run) -> ids.JobName:
+    matrix_part = f"{run.job}-{run.matrix_index}" if run.matrix_size > 1 else None
+    return ids.JobName(run.check_run_id or None, matrix_part, run.run_attempt)
 
 
 def _monorepo_service(settings: Settings) -> str | None:
@@ -239,7 +308,7 @@ def _exclusion_reason(run: Run, event: WorkflowRunEvent, settings: Settings) -> 
 
 def _origin_exclusion_reason(run: Run, workflow_run: WorkflowRunPayload) -> str | None:
     """Return why a run of any workflow with this origin is not a deployment; None if it may be one."""
-    if (workflow_run.event or "").startswith("pull_request"):
+    if names.is_for_pull_request(workflow_run.event):
         return "the run was for a pull request, which deploys nothing to production"
     head_repository = workflow_run.head_repository
     if head_repository and not _is_repository_of(run, head_repository):

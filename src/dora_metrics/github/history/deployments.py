@@ -5,7 +5,7 @@ Each is mapped as the event that it was. Runs are read by REST, since GraphQL do
 
 import base64
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
@@ -29,6 +29,7 @@ from dora_metrics.github.events.deployments import (
 )
 from dora_metrics.github.history.pages import CLOCK_SKEW, HistoryPart, HistoryReader
 from dora_metrics.github.history.run_attempts import EarlierAttempts, uncounted_workflows_note
+from dora_metrics.github.jobs import JobReader
 from dora_metrics.github.payloads import (
     DeploymentStatusEvent,
     PushEvent,
@@ -57,16 +58,20 @@ def read_deployments(reader: HistoryReader) -> Iterator[HistoryPart]:
     Raises:
         GitHubError: if GitHub refuses a request or does not answer.
     """
+    jobs = JobReader(reader.client, reader.repository.name, reader.run.server_url)
     reread_nodes = list(_reread_open_deployments(reader))
     if reread_nodes:
-        yield HistoryPart("deployments", _deployments_of_nodes(reader, reread_nodes))
+        facts = _deployments_of_nodes(reader, reread_nodes, jobs.jobs_of(_ended(reread_nodes)))
+        yield HistoryPart("deployments", facts, notes=jobs.notes)
     open_ids = {node["id"] for node in reread_nodes if _is_open(reader, node)}
     query = reader.paged_query("DeploymentPage", "deployments")
     for step in reader.incremental_read("deployments", query, "createdAt").steps():
         open_ids |= {node["id"] for node in step.nodes if _is_open(reader, node)}
         open_ids -= {node["id"] for node in step.nodes if not _is_open(reader, node)}
-        facts, cursor = _deployments_of_nodes(reader, step.nodes), _with_open_ids(step.cursor, open_ids)
-        yield HistoryPart("deployments", facts, cursor, step.reached, step.is_complete)
+        jobs_by_deployment = jobs.jobs_of(_ended(node for node in step.nodes if _is_unread(reader, node)))
+        facts = _deployments_of_nodes(reader, step.nodes, jobs_by_deployment)
+        cursor = _with_open_ids(step.cursor, open_ids)
+        yield HistoryPart("deployments", facts, cursor, step.reached, step.is_complete, jobs.notes)
 
 
 def _with_open_ids(cursor: Cursor, open_ids: Iterable[str]) -> Cursor:
@@ -85,30 +90,60 @@ def _reread_open_deployments(reader: HistoryReader) -> Iterable[JsonObject]:
 
 
 def _is_open(reader: HistoryReader, node: JsonObject) -> bool:
-    is_ended = any(status["state"] in _FINAL_STATES for status in node["statuses"]["nodes"])
-    return not is_ended and reader.run.now - parse_instant(node["createdAt"]) < _MAX_OPEN_AGE
+    return not _has_ended(node) and reader.run.now - parse_instant(node["createdAt"]) < _MAX_OPEN_AGE
 
 
-def _deployments_of_nodes(reader: HistoryReader, nodes: Iterable[JsonObject]) -> tuple[Deployment, ...]:
-    """Return the deployments that have ended, as far as they are not older than requested."""
+def _is_unread(reader: HistoryReader, node: JsonObject) -> bool:
+    """Whether a deployment is outside of what the last reading has read."""
+    cursor, created_at = reader.cursor("deployments"), parse_instant(node["createdAt"])
+    if cursor.newest is None or created_at > cursor.newest:
+        return True
+    return cursor.reached is not None and created_at < cursor.reached
+
+
+def _ended(nodes: Iterable[JsonObject]) -> list[JsonObject]:
+    return [node for node in nodes if _has_ended(node)]
+
+
+def _has_ended(node: JsonObject) -> bool:
+    return any(status["state"] in _FINAL_STATES for status in node["statuses"]["nodes"])
+
+
+def _deployments_of_nodes(
+    reader: HistoryReader, nodes: Iterable[JsonObject], jobs: Mapping[str, JsonObject]
+) -> tuple[Deployment, ...]:
+    """Return the deployments that have ended, as far as they are not older than requested.
+
+    `jobs` are the check runs that made them, by the ids of the deployments.
+    """
     recent = (node for node in nodes if not reader.request.is_too_old(parse_instant(node["createdAt"])))
-    deployments = (_deployment_of_node(reader, node) for node in recent)
+    deployments = (_deployment_of_node(reader, node, jobs.get(node["id"])) for node in recent)
     return tuple(deployment for deployment in deployments if deployment is not None)
 
 
-def _deployment_of_node(reader: HistoryReader, node: JsonObject) -> Deployment | None:
+def _deployment_of_node(reader: HistoryReader, node: JsonObject, job: JsonObject | None) -> Deployment | None:
     """Return the fact that the events of all statuses would have left; None if no status is final."""
     number = deployment_number(node)
     if number is None:
         return None
     statuses = sorted(node["statuses"]["nodes"], key=lambda status: str(status["createdAt"]))
-    facts = (fact for status in statuses for fact in _facts_of_status(reader, node, number, status))
+    events = (_status_event(node, number, status, job) for status in statuses)
+    in_progress_at = _first_in_progress(statuses)
+    observations = (observe_deployment_status(reader.run, event, in_progress_at) for event in events)
+    facts = (reader.prepare_fact(fact) for observation in observations for fact in observation.facts)
     deployments = [fact for fact in facts if isinstance(fact, Deployment)]
     return reduce(keep_counted_end, deployments) if deployments else None
 
 
-def _facts_of_status(reader: HistoryReader, node: JsonObject, number: int, status: JsonObject) -> Iterator[Fact]:
-    """Yield what the event of a status would have recorded."""
+def _first_in_progress(statuses: Iterable[JsonObject]) -> datetime | None:
+    """Return when a deployment began; one with an approval was created when it began to wait for that."""
+    times = (status["createdAt"] for status in statuses if status["state"] == "IN_PROGRESS")
+    first_time = min(times, default=None)
+    return parse_instant(first_time) if first_time else None
+
+
+def _status_event(node: JsonObject, number: int, status: JsonObject, job: JsonObject | None) -> DeploymentStatusEvent:
+    """Return the event of a status."""
     event = {
         "deployment": {
             "id": number,
@@ -127,9 +162,20 @@ def _facts_of_status(reader: HistoryReader, node: JsonObject, number: int, statu
             "log_url": status["logUrl"],
             "environment_url": status["environmentUrl"],
         },
+        **(_job_payloads(job) if job else {}),
     }
-    observation = observe_deployment_status(reader.run, parse_payload(DeploymentStatusEvent, event))
-    yield from map(reader.prepare_fact, observation.facts)
+    return parse_payload(DeploymentStatusEvent, event)
+
+
+def _job_payloads(job: JsonObject) -> JsonObject:
+    """Return what an event says of the job that made its deployment."""
+    run = (job["checkSuite"] or {}).get("workflowRun") or {}
+    conclusion = job["conclusion"] and job["conclusion"].lower()
+    return {
+        "check_run": {"name": job["name"], "started_at": job["startedAt"], "conclusion": conclusion},
+        "workflow_run": {"event": run.get("event")},
+        "workflow": {"name": (run.get("workflow") or {}).get("name")},
+    }
 
 
 def decode_payload(json_text: str | None) -> object:

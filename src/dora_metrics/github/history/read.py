@@ -10,6 +10,7 @@ from typing import TypeVar
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.linking.link import deployment_order
+from dora_metrics.core.names import is_for_pull_request
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.selection import SourceSelection
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
@@ -210,7 +211,7 @@ def _with_linkable_commits(
 
 
 def _is_successful_deployment(fact: Fact) -> bool:
-    return isinstance(fact, Deployment) and fact.status == "success"
+    return isinstance(fact, Deployment) and fact.status == "success" and not is_for_pull_request(fact.run_event)
 
 
 def _environment_of(fact: Fact) -> str:

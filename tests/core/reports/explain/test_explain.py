@@ -637,3 +637,33 @@ def test_a_deployment_that_failed_is_one_whose_explanation_says_so(facts: list[F
         failure = asked.failure_by_deployment.get(identity)
         assert [line.partition("`")[2].partition("`")[0] for line in deciding] == ([failure.rule] if failure else [])
         assert ("failed, by" in one.headline) == bool(failure)
+
+
+def test_a_part_is_explained_as_the_attempt_that_it_belongs_to() -> None:
+    url = "https://github.com/acme/shop/actions/runs/7/job"
+    parts = [
+        deployment(1, "03-05T10:00", url=f"{url}/1", version="v1", sha=sha("a")),
+        failed_deployment(2, "03-05T10:01", url=f"{url}/2", version="v1", sha=sha("a")),
+    ]
+    context = case(*parts)
+    for name in (deployment_id(1), deployment_id(2), "v1", sha("a")):
+        (explanation,) = explained(context, name)
+        assert "failed, by `failed-run`" in explanation.headline
+        assert any("one attempt of a run, made of 2 parts" in sentence for sentence in explanation.sentences)
+
+
+def test_a_job_that_only_uses_an_environment_counts_nowhere_and_says_why() -> None:
+    url = "https://github.com/acme/shop/actions/runs"
+    context = case(
+        deployment(1, url=f"{url}/7/job/1", run_id="7", workflow="Deploy"),
+        deployment(2, url=f"{url}/8/job/2", run_id="8", workflow="Drift check"),
+    )
+    (explanation,) = explained(context, deployment_id(2))
+    assert "counts nowhere" in explanation.headline
+    assert "does not deploy and only uses the environment" in explanation.sentences[1]
+
+
+def explained(context: ExplainContext, name: str) -> list[Explanation]:
+    explanations = explain(context, name)
+    assert isinstance(explanations, list)
+    return explanations

@@ -56,6 +56,17 @@ class ExplainContext:
         return {deployment.id: timeline for timeline in timelines for deployment in timeline.deployments}
 
     @cached_property
+    def _attempt_by_part(self) -> Mapping[str, Deployment]:
+        """The deployment that several facts were joined to, by the id of each of them."""
+        timelines = self.linked_facts.timelines.values()
+        deployments = (deployment for timeline in timelines for deployment in timeline.deployments)
+        return {part_id: each for each in deployments for part_id in self.linked_facts.part_ids(each)}
+
+    def attempt_of(self, deployment: Deployment) -> Deployment:
+        """Return the deployment that a fact is a part of; the fact itself if it is no part."""
+        return self._attempt_by_part.get(deployment.id, deployment)
+
+    @cached_property
     def failure_by_deployment(self) -> dict[str, Failure]:
         """Failures by deployment id."""
         scopes = self.failure_verdicts.failures.values()

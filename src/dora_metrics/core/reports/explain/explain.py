@@ -14,7 +14,13 @@ from dora_metrics.core.linking.link import ScopeTimeline, deployment_order, has_
 from dora_metrics.core.markdown import Md, code_span, id_code_span, link, md
 from dora_metrics.core.metrics.lead_time import LeadTimes, stage_spans
 from dora_metrics.core.metrics.security import has_deployable_fix, is_fixed
-from dora_metrics.core.reports.explain.context import ExplainContext, Explanation, Section, scope_text
+from dora_metrics.core.reports.explain.context import (
+    ExplainContext,
+    Explanation,
+    Section,
+    join_limited,
+    scope_text,
+)
 from dora_metrics.core.reports.explain.find import MatchedIds, NoMatch, find_ids
 from dora_metrics.core.reports.explain.rules import repair_lines, rule_lines
 from dora_metrics.core.reports.fact_names import change_link, deployment_link
@@ -28,16 +34,23 @@ def explain(context: ExplainContext, name: str) -> list[Explanation] | NoMatch:
     """Explain each fact that a name matches; a version that was deployed twice matches two deployments."""
     match find_ids(name, context.facts_by_id.values()):
         case MatchedIds(fact_ids):
-            return [explain_fact(context, fact_id) for fact_id in fact_ids]
+            counted_ids = dict.fromkeys(_counted_id(context, fact_id) for fact_id in fact_ids)
+            return [explain_fact(context, fact_id) for fact_id in counted_ids]
         case no_match:
             return no_match
+
+
+def _counted_id(context: ExplainContext, fact_id: str) -> str:
+    """Return the id of the deployment that a part belongs to; any other id as it is."""
+    fact = context.facts_by_id.get(fact_id)
+    return context.attempt_of(fact).id if isinstance(fact, Deployment) else fact_id
 
 
 def explain_fact(context: ExplainContext, fact_id: str) -> Explanation:
     """Explain one fact, or a change that a deployment lists but that has no fact."""
     match context.facts_by_id.get(fact_id):
         case Deployment() as deployment:
-            return explain_deployment(context, deployment)
+            return explain_deployment(context, context.attempt_of(deployment))
         case Incident() as incident:
             return explain_incident(context, incident)
         case Vulnerability() as vulnerability:
@@ -98,6 +111,9 @@ def _deployment_identity(context: ExplainContext, deployment: Deployment) -> Md:
 
 def _deployment_sentences(context: ExplainContext, timeline: ScopeTimeline, deployment: Deployment) -> Iterator[Md]:
     yield _deployment_identity(context, deployment)
+    if parts := context.linked_facts.parts.get(deployment.id):
+        names = join_limited(md("{} ({})", id_code_span(part.id), part.status) for part in parts)
+        yield md("It is one attempt of a run, made of {} parts: {}.", len(parts), names)
     yield md("It counts in {}. {}", scope_text(timeline.scope), context.window_sentence(deployment.finished_at))
     if deployment.status == "cancelled":
         yield Md("A cancelled deployment is in no denominator, and delivers nothing.")
@@ -111,6 +127,8 @@ def _deployment_sentences(context: ExplainContext, timeline: ScopeTimeline, depl
 def _not_counted_reason(context: ExplainContext, deployment: Deployment) -> str:
     if deployment.retracted:
         return "It was retracted: it is as if it had never been."
+    if reason := context.linked_facts.left_out.get(deployment.id):
+        return f"It does not count: {reason}."
     counted_ids = (key for key in context.timeline_by_deployment if key.startswith(f"{deployment.id}:"))
     if counted_id := next(counted_ids, None):
         return f"Its deploy job told of it as well, so that it counts once, as {counted_id}."

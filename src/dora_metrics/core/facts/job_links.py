@@ -1,0 +1,64 @@
+"""The workflow run and the job that made a deployment: from its fields, from its id, or from an address on GitHub."""
+
+import re
+from typing import NamedTuple
+
+from dora_metrics.core.facts.ids import DeploymentId
+from dora_metrics.core.facts.model import Deployment
+
+_RUN_PATH = "/actions/runs/"
+_ADDRESS = re.compile(
+    r"(?P<server>https?://[^/?#\s]+)/(?P<repository>[^/?#\s]+/[^/?#\s]+)/actions/runs/(?P<run>\d{1,20})"
+    r"(?:/attempts/\d{1,9})?(?:/jobs?/(?P<job>\d{1,20}))?/?(?:[?#].*)?",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+class JobLink(NamedTuple):
+    """A job of a workflow run.
+
+    Attributes:
+        run_id: the number of the run.
+        job_id: that of the job; None for a whole run.
+        server: the GitHub of the address that says so, in lower case; empty where no address does.
+    """
+
+    run_id: str
+    job_id: str | None = None
+    server: str = ""
+
+
+def parse_job_link(url: str | None, repository: str, server_url: str | None = None) -> JobLink | None:
+    """Read the address of a run or a job; None if it is another address.
+
+    Args:
+        url: `https://HOST/OWNER/REPO/actions/runs/RUN`, also with `/job/JOB`.
+        repository: the one that the run has to be of; the case of letters does not matter.
+        server_url: the address of the GitHub that the run has to be on; None where that is not known.
+    """
+    if not url or _RUN_PATH not in url.lower():
+        return None
+    match = _ADDRESS.fullmatch(url)
+    if match is None or match["repository"].lower() != repository.lower():
+        return None
+    server = match["server"].lower()
+    if server_url is not None and server != server_url.rstrip("/").lower():
+        return None
+    return JobLink(match["run"], match["job"], server)
+
+
+def job_link_of(deployment: Deployment) -> JobLink | None:
+    """Return the run and the job that a deployment is a part of; None if it is no part of a run.
+
+    What tells of a whole run (`github:run:7`), a release or a push is no part.
+    """
+    kind, key, _ = DeploymentId.parse(deployment.id)
+    if kind in ("run", "release", "push"):
+        return None
+    address = parse_job_link(deployment.url, deployment.repository)
+    run_id = deployment.run_id or (key if kind == "job" else None) or (address.run_id if address else None)
+    if run_id is None:
+        return None
+    if address is None or address.run_id != run_id:
+        return JobLink(run_id, deployment.job_id)
+    return JobLink(run_id, deployment.job_id or address.job_id, address.server)

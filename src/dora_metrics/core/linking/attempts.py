@@ -1,0 +1,287 @@
+"""Join the parts of one attempt of a workflow run: they are one deployment (docs/definitions.md, "deployment").
+
+A job with `environment:` makes a GitHub deployment, and each job that calls the action records one. So a matrix, or a
+deploy job and its smoke test, leave several facts. The unit that counts is the attempt of a run at one environment and
+service. Its parts stay facts of their own. The result does not depend on the order in which they arrive.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import chain
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from dora_metrics.core.facts.job_links import JobLink, job_link_of
+from dora_metrics.core.facts.model import Deployment, Health, Status
+from dora_metrics.core.scope import Scope, scope_of
+
+AFTER_FAILURE = timedelta(minutes=1)
+"""A part that starts this much later than all parts before it ended was started again by somebody.
+
+A job with `if: always()` follows a failed one within seconds.
+"""
+
+AFTER_SUCCESS = timedelta(hours=1)
+"""A part that starts this much later than a complete success is a new attempt, not the next job of the same one."""
+
+AFTER_ANOTHER_RUN = timedelta(minutes=5)
+"""As `AFTER_SUCCESS`, where another run deployed to the scope in between."""
+
+
+class JoinedDeployments(NamedTuple):
+    """The deployments that count, and the parts of each that has several, by its id."""
+
+    deployments: list[Deployment]
+    parts: Mapping[str, tuple[Deployment, ...]]
+
+
+class _RunInScope(NamedTuple):
+    """A run in one scope. `server` is empty for a run of the repository's own GitHub."""
+
+    scope: Scope
+    server: str
+    run_id: str
+
+
+def join_parts(deployments: Iterable[Deployment]) -> JoinedDeployments:
+    """Join the parts of each attempt of a run. A deployment that is no part of a run stays as it is."""
+    all_deployments = list(deployments)
+    joined: list[Deployment] = []
+    by_run: defaultdict[_RunInScope, list[Deployment]] = defaultdict(list)
+    for deployment, run in zip(all_deployments, _runs_of(all_deployments), strict=True):
+        if run:
+            by_run[run].append(deployment)
+        else:
+            joined.append(deployment)
+    parts: dict[str, tuple[Deployment, ...]] = {}
+    ends = _EndsByScope(all_deployments)
+    for run, run_parts in by_run.items():
+        for attempt in _attempts_of(run, run_parts, ends):
+            deployment = attempt.deployment()
+            joined.append(deployment)
+            if len(attempt.parts) > 1:
+                parts[deployment.id] = tuple(attempt.parts)
+    return JoinedDeployments(joined, parts)
+
+
+def _runs_of(deployments: Sequence[Deployment]) -> list[_RunInScope | None]:
+    """Return the run of each deployment; None for one that is no part of a run.
+
+    Numbers of runs are unique on one GitHub only. Its address is known from the deployments that name their run.
+    """
+    links = [job_link_of(deployment) for deployment in deployments]
+    own_servers = {
+        (deployment.repository, link.server)
+        for deployment, link in zip(deployments, links, strict=True)
+        if link and deployment.run_id
+    }
+
+    def server_of(deployment: Deployment, link: JobLink) -> str:
+        is_own = deployment.run_id or (deployment.repository, link.server) in own_servers
+        return "" if is_own else link.server
+
+    return [
+        _RunInScope(scope_of(deployment), server_of(deployment, link), link.run_id) if link else None
+        for deployment, link in zip(deployments, links, strict=True)
+    ]
+
+
+class _EndsByScope:
+    """When the deployments of each scope ended; read only for runs with several parts."""
+
+    def __init__(self, deployments: Sequence[Deployment]) -> None:
+        self._deployments = deployments
+        self._ends: dict[Scope, list[tuple[datetime, str]]] | None = None
+
+    def is_other_between(self, run: _RunInScope, after: datetime, until: datetime) -> bool:
+        """Whether a deployment of another run ended in the scope, after one time and not later than the other."""
+        ends = self._by_scope().get(run.scope, [])
+        first = bisect_right(ends, after, key=lambda end: end[0])
+        last = bisect_right(ends, until, key=lambda end: end[0])
+        return any(run_id != run.run_id for _, run_id in ends[first:last])
+
+    def _by_scope(self) -> Mapping[Scope, list[tuple[datetime, str]]]:
+        if self._ends is None:
+            self._ends = defaultdict(list)
+            for deployment in self._deployments:
+                link = job_link_of(deployment)
+                self._ends[scope_of(deployment)].append((deployment.finished_at, link.run_id if link else ""))
+            for ends in self._ends.values():
+                ends.sort()
+        return self._ends
+
+
+@dataclass
+class _Attempt:
+    """The parts of a run up to its first complete success, or all of them.
+
+    Attributes:
+        parts: all parts in order.
+        newest: those that no later part replaced: the newest state of each job.
+        wave: the ids of the parts that were started together last. They do not replace each other.
+        wave_numbers: the numbers that GitHub gave the attempts of the parts, where they are known.
+    """
+
+    parts: list[Deployment] = field(default_factory=list)
+    newest: list[Deployment] = field(default_factory=list)
+    wave: set[str] = field(default_factory=set)
+    wave_numbers: set[int] = field(default_factory=set)
+
+    @property
+    def is_complete_success(self) -> bool:
+        return all(part.status == "success" for part in self.newest)
+
+    @property
+    def ended_at(self) -> datetime:
+        return max(part.finished_at for part in self.parts)
+
+    def start_wave(self) -> None:
+        """Begin the parts that were started again."""
+        self.wave.clear()
+
+    def add(self, part: Deployment) -> None:
+        """Add a part of the present wave. It replaces what it repeated of an earlier one."""
+        repeated = self._repeated_by(part)
+        if repeated is not None:
+            self.newest.remove(repeated)
+        self.newest.append(part)
+        self.parts.append(part)
+        self.wave.add(part.id)
+        if part.run_attempt:
+            self.wave_numbers.add(part.run_attempt)
+
+    def _repeated_by(self, part: Deployment) -> Deployment | None:
+        """Return the part of an earlier wave that a part repeats: the same job, otherwise one without success.
+
+        A cancelled part repeats nothing: what it was to replace stays as it is.
+        """
+        if part.status == "cancelled":
+            return None
+        earlier = [each for each in self.newest if each.id not in self.wave]
+        if part.job_name:
+            same_job = (each for each in earlier if each.job_name == part.job_name)
+            if repeated := next(same_job, None):
+                return repeated
+        may_repeat = (each for each in earlier if each.status != "success" and not (each.job_name and part.job_name))
+        return next(may_repeat, None)
+
+    def deployment(self) -> Deployment:
+        """Return the attempt as one deployment; a single part as it is."""
+        return self.parts[0] if len(self.parts) == 1 else _joined(self.parts, self.newest)
+
+
+def _attempts_of(run: _RunInScope, run_parts: Sequence[Deployment], ends: _EndsByScope) -> list[_Attempt]:
+    """Split the parts of a run into attempts, each up to its first complete success."""
+    attempts: list[_Attempt] = []
+    for part in _in_order(run_parts):
+        numbered = next((each for each in attempts if part.run_attempt in each.wave_numbers), None)
+        attempt = numbered or (attempts[-1] if attempts else None)
+        is_new_wave = numbered is None and attempt is not None and _is_started_again(part, attempt, run, ends)
+        if attempt is None or (is_new_wave and attempt.is_complete_success):
+            attempts.append(attempt := _Attempt())
+        elif is_new_wave:
+            attempt.start_wave()
+        attempt.add(part)
+    return attempts
+
+
+def _in_order(parts: Sequence[Deployment]) -> list[Deployment]:
+    """Sort the parts of a run by attempt if all attempts are known, then by start, end and id."""
+    is_numbered = all(part.run_attempt for part in parts)
+
+    def order(part: Deployment) -> tuple[int, datetime, datetime, str]:
+        number = (part.run_attempt or 0) if is_numbered else 0
+        return number, part.started_at or part.finished_at, part.finished_at, part.id
+
+    return sorted(parts, key=order)
+
+
+def _is_started_again(part: Deployment, attempt: _Attempt, run: _RunInScope, ends: _EndsByScope) -> bool:
+    """Return whether a part belongs to a later attempt of its run: by number if known, otherwise by time."""
+    if part.run_attempt and attempt.wave_numbers:
+        return part.run_attempt > max(attempt.wave_numbers)
+    if part.started_at is None:
+        return False
+    pause = part.started_at - attempt.ended_at
+    if not attempt.is_complete_success:
+        return pause > AFTER_FAILURE
+    return pause > AFTER_SUCCESS or (
+        pause > AFTER_ANOTHER_RUN and ends.is_other_between(run, attempt.ended_at, part.started_at)
+    )
+
+
+def _joined(parts: Sequence[Deployment], newest: Sequence[Deployment]) -> Deployment:
+    """Return one deployment for all parts of an attempt, in order.
+
+    A part that was cancelled counts nowhere: with it, the others decide.
+    """
+    deciding = [part for part in newest if part.status != "cancelled"] or list(newest)
+    status = _status_of(deciding)
+    representative = next((part for part in deciding if part.status == status), parts[0])
+    own_ids = {part.id for part in parts}
+    return replace(
+        representative,
+        id=parts[0].id,
+        observed_at=max(part.observed_at for part in parts),
+        started_at=min((part.started_at for part in parts if part.started_at), default=None),
+        finished_at=max(part.finished_at for part in deciding),
+        sha=representative.sha or _first(part.sha for part in parts),
+        ref=representative.ref or _first(part.ref for part in parts),
+        version=representative.version or _first(part.version for part in parts),
+        changes=_changes_of(parts, own_ids),
+        previous=_first(part.previous for part in parts if part.previous not in own_ids),
+        remediates=_first(part.remediates for part in parts),
+        reached_users=_has_reached_users(parts, status),
+        commit_count=_sum(part.commit_count for part in parts),
+        health=_health_of(newest),
+        job_id=None,
+        job_name=None,
+        run_attempt=max((part.run_attempt for part in parts if part.run_attempt), default=None),
+        workflow=_first(part.workflow for part in parts),
+        run_event=_first(part.run_event for part in parts),
+    )
+
+
+def _status_of(parts: Sequence[Deployment]) -> Status:
+    """Return the status of an attempt: a failure if a part of it failed, whatever the others did."""
+    statuses = {part.status for part in parts}
+    if "failure" in statuses:
+        return "failure"
+    return "success" if "success" in statuses else "cancelled"
+
+
+def _has_reached_users(parts: Sequence[Deployment], status: Status) -> bool:
+    """Return whether a part says that it reached users; where others failed, a success says so."""
+    is_mixed = status == "failure" and any(part.status == "success" for part in parts)
+    return is_mixed or any(part.reached_users for part in parts)
+
+
+def _changes_of(parts: Sequence[Deployment], own_ids: set[str]) -> tuple[str, ...] | None:
+    """Return the changes of all parts, each once; None if they are not known.
+
+    Parts deploy one commit. So one that was compared with another part of the same attempt delivered nothing new, and
+    that says nothing of what the attempt delivered.
+    """
+    if not any(part.changes is not None and part.previous not in own_ids for part in parts):
+        return None
+    return tuple(dict.fromkeys(chain.from_iterable(part.changes or () for part in parts)))
+
+
+def _health_of(parts: Sequence[Deployment]) -> Health | None:
+    results = {part.health for part in parts}
+    if "failed" in results:
+        return "failed"
+    return "passed" if "passed" in results else None
+
+
+def _first(values: Iterable[str | None]) -> str | None:
+    return next((value for value in values if value), None)
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    numbers = [count for count in counts if count is not None]
+    return sum(numbers) if numbers else None

@@ -1,0 +1,132 @@
+"""Jobs that made a GitHub deployment: how each ended, when it began, and the run that it belongs to.
+
+The status of a deployment does not say that its job was cancelled: both a failed and a cancelled job leave `failure`.
+"""
+
+import base64
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from dora_metrics.core.facts.job_links import parse_job_link
+from dora_metrics.github.client import Client, ForbiddenError, GitHubError, NotFoundError
+from dora_metrics.github.queries import JsonObject
+
+MAX_REQUESTS = 3
+"""Requests for jobs in one sync, each for 100 jobs. The jobs of the newest deployments are read first."""
+
+_PAGE_SIZE = 100
+
+
+@dataclass(frozen=True)
+class RepositoryJobs:
+    """The jobs of one repository."""
+
+    client: Client
+    repository: str
+
+    def conclusion(self, job_id: str) -> str | None:
+        """Return how a job ended, such as `cancelled`; None if it has not ended.
+
+        Raises:
+            GitHubError: if GitHub refuses the request, does not know the job or does not answer.
+        """
+        conclusion = self.client.get(f"/repos/{self.repository}/actions/jobs/{job_id}", {}).get("conclusion")
+        return conclusion if isinstance(conclusion, str) else None
+
+
+def check_run_node_id(deployment_node_id: str, job_id: str) -> str | None:
+    """Return the GraphQL id of the check run of a job; None if the deployment's id has another form.
+
+    Both ids hold a MessagePack list of a version, the number of the repository and the number of the object: `CR_` and
+    `DE_`, then the list in URL-safe base64 without padding. The number of a check run is that of its job.
+    """
+    encoded_id = deployment_node_id.partition("_")[2]
+    try:
+        decoded_id = msgspec.msgpack.decode(base64.urlsafe_b64decode(encoded_id + "=" * (-len(encoded_id) % 4)))
+        version, repository_number, _ = decoded_id
+        content = msgspec.msgpack.encode([version, repository_number, int(job_id)])
+    except (ValueError, TypeError, OverflowError, msgspec.DecodeError):
+        return None
+    return f"CR_{base64.urlsafe_b64encode(content).decode().rstrip('=')}"
+
+
+@dataclass
+class JobReader:
+    """Reads the jobs of deployments, with a limited number of requests.
+
+    Attributes:
+        client: GitHub's API.
+        repository: whose jobs they are.
+        server_url: the GitHub that they ran on.
+        requests_left: how many requests may still be sent.
+        refusal: what GitHub answered instead of the jobs; None if it answered all requests.
+        has_failures: whether one of the deployments says that it failed, which may mean that its job was cancelled.
+    """
+
+    client: Client
+    repository: str
+    server_url: str
+    requests_left: int = MAX_REQUESTS
+    refusal: GitHubError | None = None
+    has_failures: bool = False
+
+    def jobs_of(self, deployment_nodes: Iterable[JsonObject]) -> dict[str, JsonObject]:
+        """Return check runs by the GraphQL id of their deployment; those that GitHub no longer has are left out."""
+        nodes = list(deployment_nodes)
+        self.has_failures |= any(map(_has_failed, nodes))
+        node_ids = dict(self._node_ids(nodes))
+        jobs: dict[str, JsonObject] = {}
+        for page in _pages(node_ids):
+            if self.requests_left == 0 or self.refusal is not None:
+                break
+            jobs |= self._read(page)
+        return jobs
+
+    def _node_ids(self, deployment_nodes: Iterable[JsonObject]) -> Iterator[tuple[str, str]]:
+        """Yield the ids of deployments that a job made, each with that of the job's check run."""
+        for node in deployment_nodes:
+            addresses = (status["logUrl"] for status in node["statuses"]["nodes"])
+            links = (parse_job_link(address, self.repository, self.server_url) for address in addresses)
+            job_id = next((link.job_id for link in links if link and link.job_id), None)
+            if job_id and (node_id := check_run_node_id(str(node["id"]), job_id)):
+                yield str(node["id"]), node_id
+
+    def _read(self, node_ids: Mapping[str, str]) -> dict[str, JsonObject]:
+        self.requests_left -= 1
+        try:
+            nodes = self.client.query_existing("JobsById", {"ids": sorted(set(node_ids.values()))})["nodes"]
+        except GitHubError as problem:
+            self.refusal = problem
+            return {}
+        check_runs = {node["id"]: node for node in nodes if node}
+        return {
+            deployment_id: check_runs[node_id] for deployment_id, node_id in node_ids.items() if node_id in check_runs
+        }
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know if GitHub did not show the jobs."""
+        return (unknown_jobs_note(self.refusal),) if self.refusal and self.has_failures else ()
+
+
+def _has_failed(node: JsonObject) -> bool:
+    states = {status["state"] for status in node["statuses"]["nodes"]}
+    return "FAILURE" in states and "SUCCESS" not in states
+
+
+def _pages(node_ids: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    items = list(node_ids.items())
+    for start in range(0, len(items), _PAGE_SIZE):
+        yield dict(items[start : start + _PAGE_SIZE])
+
+
+def unknown_jobs_note(problem: GitHubError) -> str:
+    """Return the note about jobs that GitHub did not show, with the permission that may be missing."""
+    is_permission_missing = isinstance(problem, ForbiddenError | NotFoundError)
+    advice = "; give the job `permissions: actions: read` and `checks: read`" if is_permission_missing else ""
+    return (
+        f"GitHub did not say how the job of a failed deployment ended ({problem}). "
+        f"A cancelled job looks like a failure without that{advice}."
+    )
