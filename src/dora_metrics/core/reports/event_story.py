@@ -9,9 +9,9 @@ from dora_metrics.core.markdown import Md, join_non_empty, link, md
 from dora_metrics.core.metrics.scope_history import ScopeHistory, redeployment_ids
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.fact_names import change_link, deployment_link, replace_ids_in_scope
-from dora_metrics.core.reports.sections import is_lower_bound, value_text
 from dora_metrics.core.scope import environment_of
 from dora_metrics.core.statistics import quantile
+from dora_metrics.core.targets import units
 from dora_metrics.core.targets.metric import METRICS
 
 _MAX_LISTED_CHANGES = 5
@@ -38,8 +38,8 @@ class StoryContext:
     """The scope that the event belongs to, with its metrics.
 
     `history` and `scope_metrics` are None until the scope has a deployment. `metrics_before_event`: the metrics without
-    the event's facts, None without an event. `window_text`: such as `last 30 days`. `security_sentence`: a sentence on
-    the scope's vulnerabilities; empty if there are none.
+    the event's facts, None without an event. `window_text`: such as `last 30 days`, which `window_days` is the length
+    of. `security_sentence`: a sentence on the scope's vulnerabilities; empty if there are none.
     """
 
     history: ScopeHistory | None
@@ -47,6 +47,7 @@ class StoryContext:
     metrics_before_event: schema.ScopeMetrics | None
     policy: Policy
     window_text: str
+    window_days: float
     security_sentence: str = ""
 
 
@@ -65,25 +66,26 @@ def _status_story(context: StoryContext) -> EventStory:
     if context.history is None or context.scope_metrics is None:
         return EventStory(Md("📊 Delivery"))
     metrics = context.scope_metrics.metrics
-    parts = [_frequency_text(metrics.deployment_frequency.per_day)]
+    parts = [_deployment_count_text(metrics.deployment_frequency, context.window_days)]
     if metrics.lead_time.p50_seconds is not None:
         parts.append(f"lead time {formatting.duration(metrics.lead_time.p50_seconds)}")
-    if metrics.change_failure_rate.ratio is not None and not _is_nothing_known(metrics.change_failure_rate):
-        parts.append(f"{value_text(metrics.change_failure_rate)} failed")
+    parts += _failed_count_text(metrics.change_failure_rate)
     return EventStory(md("📊 {}: {}", context.history.scope.repository, ", ".join(parts)))
 
 
-def _is_nothing_known(rate: schema.ChangeFailureRate) -> bool:
-    """Whether no failure is known and incidents are unknown, so that the rate would be at least zero."""
-    return is_lower_bound(rate) and not rate.failed
+def _deployment_count_text(frequency: schema.DeploymentFrequency, window_days: float) -> str:
+    """Return the number of deployments in the window: `1 deployment in 61 days`. A headline extrapolates nothing."""
+    count = formatting.count(frequency.deployments, "deployment") if frequency.deployments else "no deployment"
+    return f"{count} in {formatting.days_or_hours(window_days)}"
 
 
-def _frequency_text(per_day: float | None) -> str:
-    """Return a frequency in words: `2.3 deployments a week`."""
-    if not per_day:
-        return "no deployments"
-    number, _, unit = formatting.frequency(per_day).partition(" ")
-    return f"{number} deployment{'' if number == '1' else 's'} {unit}"
+def _failed_count_text(rate: schema.ChangeFailureRate) -> Iterator[str]:
+    """Yield the number of failed deployments, unless none is known because incidents are unknown."""
+    if rate.failed:
+        bound = "at least " if units.is_lower_bound(rate) else ""
+        yield f"{bound}{rate.failed} of {rate.deployments} failed"
+    elif rate.deployments and not units.is_lower_bound(rate):
+        yield "none known to have failed"
 
 
 def _event_story(event: EventInfo, context: StoryContext) -> EventStory:
@@ -117,7 +119,7 @@ def _deployment_story(deployment: Deployment, context: StoryContext) -> EventSto
     environment, history = environment_of(deployment), context.history
     name = deployment_link(deployment)
     if deployment.status == "cancelled":
-        return EventStory(md("⏹️ Deployment of {} to {} was cancelled: it counts nowhere", name, environment))
+        return EventStory(md("⏹️ Deployment of {} to {} was cancelled, so it counts nowhere", name, environment))
     if deployment.status == "failure":
         headline = md("❌ Deployment of {} to {} failed", name, environment)
         return EventStory(headline, (_failed_run_sentence(context.policy),))
@@ -141,7 +143,7 @@ def _position_in_window(deployment: Deployment, context: StoryContext) -> Md:
         return Md("")
     deployment_count = context.scope_metrics.metrics.deployment_frequency.deployments
     if not deployment_count:
-        return Md("It lies outside of the window of the numbers below.")
+        return Md("It is outside the window of the numbers below.")
     window = context.window_text if context.window_text.startswith("last") else "window"
     return md("The {} deployment in the {}.", formatting.ordinal(deployment_count), window)
 
@@ -189,7 +191,9 @@ def _delivery_sentence(deployment: Deployment, history: ScopeHistory, lead_times
     """Return which changes a deployment delivered, or why they are unknown."""
     if deployment.changes is None:
         if deployment == history.first_success:
-            return Md("As the first that is known here, it only bounds what the next one delivers.")
+            return Md(
+                "It is the first one known here, the baseline for the next: what it delivered itself is not known."
+            )
         return Md("What it delivered is not known yet.")
     if not deployment.changes or deployment.id in redeployment_ids(history.deployments):
         return Md("It delivered nothing new.")
@@ -213,15 +217,15 @@ def _incident_story(incident: Incident, history: ScopeHistory | None) -> EventSt
         return EventStory(headline)
     cause, deployment = attribution.because, attribution.attributed_to
     if deployment is None:
-        return EventStory(headline, (md("It is blamed on no deployment: {}.", cause),))
-    return EventStory(headline, (md("It is blamed on {}: {}.", deployment_link(deployment), cause),))
+        return EventStory(headline, (md("It is attributed to no deployment: {}.", cause),))
+    return EventStory(headline, (md("It is attributed to {}: {}.", deployment_link(deployment), cause),))
 
 
 def _incident_headline(incident: Incident, title: Md) -> Md:
     if incident.resolved_at is None:
         return md("🔥 Incident: {}", title)
     duration_seconds = (incident.resolved_at - incident.detected_at).total_seconds()
-    return md("✅ Incident over after {}: {}", formatting.duration(max(duration_seconds, 0)), title)
+    return md("✅ Incident resolved after {}: {}", formatting.duration(max(duration_seconds, 0)), title)
 
 
 def _change_story(change: Change, policy: Policy) -> EventStory:
@@ -239,9 +243,9 @@ def _metric_differences(
         return
     differences = []
     for metric in METRICS.values():
-        results = (metric.result_in(each.metrics) for each in (metrics_before_event, scope_metrics))
-        before, after = map(value_text, results)
-        if before != after:
-            differences.append(md("{} {} → **{}**", metric.label.lower(), before, after))
+        before, after = (metric.result_in(each.metrics) for each in (metrics_before_event, scope_metrics))
+        if units.format_result(before) != units.format_result(after):
+            label = "deployments" if metric.key == "deployment_frequency" else metric.label.lower()
+            differences.append(md("{} {} → **{}**", label, *map(units.format_counts, (before, after))))
     if differences:
         yield Md(f"It changed: {join_non_empty(' · ', differences)}.")

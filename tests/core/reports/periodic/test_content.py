@@ -57,8 +57,8 @@ def test_a_failure_that_is_over_and_one_that_is_not() -> None:
     bad = incident(1, "03-11T07:00", resolved_at="03-11T08:00")
     over = render_report(FIRST, *deployments_from(11, 3, 11), bad)
     still = render_report(FIRST, *deployments_from(11, 3, 11), bad, incident(2, "03-11T13:00"))
-    assert "1 of 3 failed and was back after 2 h" in over.headline
-    assert "2 of 3 failed, median recovery 2 h, 1 not over yet; 1 incident open" in still.headline
+    assert "1 of 3 failed and recovered in 2 h" in over.headline
+    assert "2 of 3 failed, median recovery 2 h, 1 not recovered yet; 1 incident open" in still.headline
 
 
 def test_a_week_without_a_deployment_says_so_and_has_no_ratio() -> None:
@@ -72,7 +72,8 @@ def test_a_week_of_failures_alone_is_no_quiet_week() -> None:
     assert "No deployment reached production; 2 runs failed." in render_report(FIRST, *lost).headline
     seen = [failed_deployment(number, f"03-12T{number:02}:00", reached_users=True) for number in (1, 2)]
     assert (
-        "No deployment to production succeeded; 2 of 2 failed, 2 not over yet." in render_report(FIRST, *seen).headline
+        "No deployment to production succeeded; 2 of 2 failed, 2 not recovered yet."
+        in render_report(FIRST, *seen).headline
     )
 
 
@@ -169,7 +170,7 @@ def test_changes_by_bots_are_delivered_too() -> None:
 
 def test_the_first_known_deployment_lists_no_months_of_changes() -> None:
     found = render_report(deployment(1, "03-12T12:00", changes=[1]), change(1, title="Old"))
-    assert "the first known deployment, which only bounds the next one" in found.text
+    assert "the first known deployment, the baseline for the next one" in found.text
 
 
 @pytest.mark.parametrize(

@@ -116,8 +116,8 @@ class ScopeInWindow(Struct, frozen=True, kw_only=True, array_like=True):
     """A scope in one window.
 
     `window` is an index of `PageData.windows`. `deployments` and `incidents` are ranges of numbers, the end excluded.
-    `cards` are in the order of the metrics. `outlook` has titles and sentences of advice and achievements. `beside`
-    has what is counted besides the five metrics.
+    `cards` are in the order of the metrics. `outlook` has titles and sentences of remarks, advice and
+    achievements. `beside` has what is counted besides the five metrics.
     """
 
     window: int
