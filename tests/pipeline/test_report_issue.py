@@ -255,7 +255,7 @@ def test_an_issue_in_which_people_wrote_much_is_written_anew_with_less_detail(te
     team.report(MONDAY + timedelta(days=1), strict="true")
     assert "1 of 3 failed" in issue.body
     assert issue.body.endswith(theirs)
-    assert "How these numbers were made" in issue.body
+    assert "How these numbers were calculated" in issue.body
     assert "**Lead time**: median over" not in issue.body
 
 

@@ -177,7 +177,7 @@ def test_a_cycle_of_reverts_marks_nothing_and_is_explained() -> None:
     assert failure_rules(*facts) == {}
     (one,) = explain(build_context(facts, Policy(), Window(at("03-01"), at("04-01"))), pull_id(1))  # type: ignore[misc]
     assert one.sections[-1].lines == (
-        "It is a revert, and marks nothing: no earlier deployment delivered what it takes back.",
+        "It is a revert, and marks nothing: no earlier deployment delivered what it reverts.",
     )
     itself = [*facts[:2], change(1, reverts=pull_id(1))]
     assert failure_rules(*itself) == {}
@@ -225,4 +225,4 @@ def test_contradicting_times_leave_no_negative_duration_anywhere() -> None:
     asked = build_context(facts, Policy(), Window(at("03-01"), at("04-01")))
     said = str([explain(asked, fact.id) for fact in facts])
     assert "dropped, since it would end before it begins" in said
-    assert "left out of lead time: it would have begun after it was deployed" in said
+    assert "left out of lead time: its recorded start is after its deployment" in said

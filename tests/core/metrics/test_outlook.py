@@ -138,7 +138,7 @@ def test_a_stage_that_is_all_of_lead_time_because_the_others_are_hidden_is_not_t
     advice = missed_lead_time(*facts)
     (text,) = advice.evidence
     assert text == (
-        "The slowest stage is not known: 4 of 4 changes are squash merges, which hide when coding began, so their "
+        "The slowest stage is not known: all 4 changes are squash merges, which hide when coding began, so their "
         "lead time starts at the merge."
     )
     assert advice.measures == []
@@ -308,7 +308,7 @@ def test_few_deployments_are_told_with_what_they_carry_and_how_long_nothing_came
     ]
     assert advice.evidence == [
         "In 90 days, 18 changes were delivered in 3 deployments, 6 at a time (median).",
-        "The longest pause between deployments was 65 d 12 h, from the start of the window to 2024-03-07.",
+        "In 90 days, the longest pause between deployments was the first 65 d 12 h, until 2024-03-07.",
         "1 of 4 runs failed.",
     ]
     assert [measure.do for measure in advice.measures] == [
@@ -328,18 +328,18 @@ def longest_pause(*facts: Any, **settings: Any) -> str:  # noqa: ANN401
 @pytest.mark.parametrize(
     ("moments", "text"),
     [
-        (("2023-12-01", "02-01", "03-01", "03-30"), "30 d, from the start of the window to 2024-02-01"),
+        (("2023-12-01", "02-01", "03-01", "03-30"), "the first 30 d, until 2024-02-01"),
         (("01-05", "02-10", "03-01", "03-30"), "36 d, from 2024-01-05 to 2024-02-10"),
-        (("01-05", "01-20", "02-10"), "51 d, from 2024-02-10 to the end of the window"),
-        (("01-05", "01-06"), "86 d, from 2024-01-06 to the end of the window"),
-        (("2023-12-01", "01-05"), "87 d, from 2024-01-05 to the end of the window"),
+        (("01-05", "01-20", "02-10"), "the last 51 d, since 2024-02-10"),
+        (("01-05", "01-06"), "the last 86 d, since 2024-01-06"),
+        (("2023-12-01", "01-05"), "the last 87 d, since 2024-01-05"),
     ],
 )
 def test_the_longest_pause_runs_from_the_start_of_the_window_and_to_its_end(
     moments: tuple[str, ...], text: str
 ) -> None:
     facts = [deployment(number, moment) for number, moment in enumerate(moments, 1)]
-    assert longest_pause(*facts) == f"The longest pause between deployments was {text}."
+    assert longest_pause(*facts) == f"In 90 days, the longest pause between deployments was {text}."
 
 
 def test_one_deployment_that_is_known_is_no_pause() -> None:
@@ -348,7 +348,7 @@ def test_one_deployment_that_is_known_is_no_pause() -> None:
 
 def test_a_failed_attempt_does_not_end_a_pause() -> None:
     assert longest_pause(deployment(1, "01-02"), deployment(2, "01-03"), failed_deployment(3, "03-01")) == (
-        "The longest pause between deployments was 89 d, from 2024-01-03 to the end of the window."
+        "In 90 days, the longest pause between deployments was the last 89 d, since 2024-01-03."
     )
 
 

@@ -75,7 +75,7 @@ def test_a_direct_commit_hides_the_stages_although_its_delivery_is_measured_from
     breakdown = breakdown_of(*map(direct_commit, range(1, 4)))
     assert [each.change_id for each in breakdown.incomplete] == [commit_id(number) for number in range(1, 4)]
     assert breakdown.hidden_stages_text() == (
-        "3 of 3 changes are commits without a pull request, which show neither coding nor review"
+        "all 3 changes are commits without a pull request, which show neither coding nor review"
     )
 
 

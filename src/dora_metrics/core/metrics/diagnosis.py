@@ -220,9 +220,8 @@ def _diagnose_pauses(data: DiagnosisInput, successful: Sequence[Deployment]) -> 
     pause = _longest_pause(data, [deployment.finished_at for deployment in successful])
     if pause and pause.end - pause.start >= _MIN_PAUSE:
         one_step = recommend("Let anybody start a deployment in one step", "many pauses are waits for one person")
-        duration = formatting.duration((pause.end - pause.start).total_seconds())
-        start, end = _pause_end_texts(pause, data)
-        yield Finding(f"The longest pause between deployments was {duration}, from {start} to {end}", (one_step,))
+        pause_text = _pause_text(pause, data)
+        yield Finding(f"{data.long_window_text}, the longest pause between deployments was {pause_text}", (one_step,))
 
 
 def _longest_pause(data: DiagnosisInput, success_times: Sequence[datetime]) -> Window | None:
@@ -239,11 +238,15 @@ def _longest_pause(data: DiagnosisInput, success_times: Sequence[datetime]) -> W
     return max(reversed(pauses), key=lambda pause: pause.end - pause.start)
 
 
-def _pause_end_texts(pause: Window, data: DiagnosisInput) -> tuple[str, str]:
-    window, zone = data.long_window, data.policy.zone
-    start = "the start of the window" if pause.start == window.start else formatting.date(pause.start, zone)
-    end = "the end of the window" if pause.end == window.end else formatting.date(pause.end, zone)
-    return start, end
+def _pause_text(pause: Window, data: DiagnosisInput) -> str:
+    """Return `7 d, from 2026-11-01 to 2026-11-08`, `the first 7 d, until …` or `the last 7 d, since …`."""
+    duration = formatting.duration((pause.end - pause.start).total_seconds())
+    start, end = (formatting.date(moment, data.policy.zone) for moment in (pause.start, pause.end))
+    if pause.end == data.long_window.end:
+        return f"the last {duration}, since {start}"
+    if pause.start == data.long_window.start:
+        return f"the first {duration}, until {end}"
+    return f"{duration}, from {start} to {end}"
 
 
 def local_weekday(moment: datetime, policy: Policy) -> int:

@@ -76,8 +76,9 @@ class StageBreakdown:
     def _kind_texts(self, counts: dict[str, int]) -> Iterator[str]:
         for position, (kind, count) in enumerate(counts.items()):
             singular, plural = _HIDDEN_STAGE_TEXTS[kind]
-            changes = "" if position else f" of {self.change_count:,} changes"
-            yield f"{count:,}{changes} {singular if count == 1 else plural}"
+            of_changes = "" if position else f" of {self.change_count:,} changes"
+            number = f"all {count:,} changes" if count == self.change_count else f"{count:,}{of_changes}"
+            yield f"{number} {singular if count == 1 else plural}"
 
 
 _HIDDEN_STAGE_TEXTS = {

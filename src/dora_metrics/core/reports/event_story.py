@@ -191,9 +191,7 @@ def _delivery_sentence(deployment: Deployment, history: ScopeHistory, lead_times
     """Return which changes a deployment delivered, or why they are unknown."""
     if deployment.changes is None:
         if deployment == history.first_success:
-            return Md(
-                "It is the first one known here, the baseline for the next: what it delivered itself is not known."
-            )
+            return Md("It is the baseline: there is nothing earlier to compare it with, so its changes are not known.")
         return Md("What it delivered is not known yet.")
     if not deployment.changes or deployment.id in redeployment_ids(history.deployments):
         return Md("It delivered nothing new.")

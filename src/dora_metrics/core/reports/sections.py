@@ -116,7 +116,7 @@ def previous_value(
     result: schema.MetricVerdict,
     previous: schema.Metrics | None,
     verdicts: Mapping[str, str],
-    format_value: Callable[[schema.MetricVerdict], str] = units.format_result,
+    format_value: Callable[[schema.MetricVerdict], str] = units.format_brief,
 ) -> Md:
     """Return a metric's value in the previous window, and the verdict on the difference to `result`."""
     if previous is None:
@@ -139,8 +139,8 @@ def sample_size(result: schema.MetricVerdict) -> str:
     """Return the counts behind a result, or the reason why it has no value."""
     match result:
         case schema.DeploymentFrequency() if result.per_day is not None:
-            days = formatting.count(result.deployment_days, "day")
-            return f"{formatting.count(result.deployments, 'deployment')} on {days}"
+            days = f" on {formatting.count(result.deployment_days, 'day')}" if result.deployments else ""
+            return formatting.count(result.deployments, "deployment") + days
         case schema.LeadTime() if result.p50_seconds is not None:
             return formatting.count(result.changes, "change") + excluded_text(result.excluded, " ({} left out)")
         case schema.ChangeFailureRate() if result.ratio is not None:
@@ -207,7 +207,7 @@ def _unmatched_incident(attribution: AttributedIncident) -> Md:
 
 
 def failure_text(failure: Failure, history: ScopeHistory) -> Md:
-    """Return the rule of a failure, its cause and its end: `` by `rollback`: v1 was deployed again; over after … ``."""
+    """Return rule, cause and end of a failure: `` by `rollback`: v1 was deployed again; fixed after 41 min (v1) ``."""
     cause = link(replace_ids_in_scope(failure.because, history), failure.url)
     recovery = replace_ids_in_scope(_recovery_text(failure.recovery_seconds, failure.remediated_by), history)
     return md("by `{}`: {}; {}", Md(failure.rule), cause, recovery)
@@ -220,8 +220,8 @@ def _first_lines(items: Sequence[T], to_line: Callable[[T], Md]) -> list[Md]:
 
 def _recovery_text(seconds: float | None, remediated_by: str | None) -> str:
     if seconds is None:
-        return "still open" if remediated_by is None else "its recorded end lies before it"
-    return f"over after {formatting.duration(seconds)} ({remediated_by})"
+        return "still open" if remediated_by is None else "its recorded end is before it"
+    return f"fixed after {formatting.duration(seconds)} ({remediated_by})"
 
 
 def _metric_lines(metrics: schema.Metrics, window: Window, policy: Policy) -> Iterator[Md]:
@@ -271,7 +271,7 @@ def _rate_lines(metrics: schema.Metrics) -> Iterator[Md]:
     if restore.incidents is None:
         return
     yield md(
-        "Beside them: {}, median time to restore {}; {}, median pipeline recovery {}.",
+        "Not in the five metrics: {}, median time to restore {}; {}, median pipeline recovery {}.",
         formatting.count(restore.incidents, "incident"),
         formatting.duration(restore.p50_seconds),
         formatting.count(pipeline.failed_runs, "failed run"),

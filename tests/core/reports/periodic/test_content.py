@@ -129,7 +129,7 @@ def test_a_failure_names_its_rule_its_evidence_and_its_end() -> None:
     (line,) = found.section("What failed")
     why = f"[#\u200b7 detected 2 h after it]({url})"
     assert (
-        line == f"- `{sha(deployment_id(11))[:7]}`, Mon 11 Mar, 06:00: by `incident`: {why}; over after 3 h (#\u200b7)"
+        line == f"- `{sha(deployment_id(11))[:7]}`, Mon 11 Mar, 06:00: by `incident`: {why}; fixed after 3 h (#\u200b7)"
     )
 
 

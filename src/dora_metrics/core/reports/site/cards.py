@@ -62,7 +62,7 @@ def build_cards(
                 rank=rank_of_level(verdict.level, benchmark),
                 interval=units.format_interval(verdict) if has_value else "",
                 n=sample_size(verdict) if has_value else "",
-                before=units.format_result(getattr(previous, metric)) if previous else "",
+                before=units.format_brief(getattr(previous, metric)) if previous else "",
                 verdict=verdicts.get(metric, ""),
                 reason="" if has_value else verdict.reason or "",
                 details=[] if extra_details is None else [*_DETAILS[metric](metrics), *extra_details.get(metric, ())],

@@ -49,7 +49,7 @@ class DeploymentEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class IncidentEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An incident.
 
-    `blamed` is the display name of the deployment that it is attributed to. `seconds` is the time until it was
+    `attributed` is the display name of the deployment that it is attributed to. `seconds` is the time until it was
     resolved; None while it is open.
     """
 
@@ -58,7 +58,7 @@ class IncidentEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     link: PageLink = None
     severity: str = ""
     seconds: int | None = None
-    blamed: str = ""
+    attributed: str = ""
     because: str = ""
 
 
