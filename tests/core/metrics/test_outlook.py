@@ -471,9 +471,7 @@ def test_a_trend_is_read_from_the_complete_weeks_of_90_days_and_told_only_where_
     lead = found.trends["lead_time"]
     assert (lead.weeks, lead.slope_per_week, lead.change) == (12, -HOUR, -11 * HOUR)
     assert lead.p < 1e-6
-    assert (
-        outlook_text(found).trends == "Over 12 weeks, beyond chance (p < 0.05): lead time for changes **fell by 11 h**."
-    )
+    assert outlook_text(found).trends == "Over 12 weeks, lead time for changes **fell by 11 h** (p < 0.05)."
     assert found.trends["deployment_frequency"].slope_per_week == 0
     flat = outlook_of(*weekly_deployments(*(False,) * 12, hours=(20, 30) * 6))
     assert outlook_text(flat).trends == ""
@@ -501,7 +499,7 @@ def test_the_words_of_an_outlook_are_one_line_each() -> None:
     said = outlook_text(outlook_of(*facts, window=MARCH, goals=parse_goals(table)))
     assert said.goals == (
         "Goals: lead time for changes at most 1 d by 2024-06-01: 1 d to go, 3 d at the start, 50 % of the way, "
-        "too few weeks to say: it takes 5 complete ones with a value · rework rate at most 10 %: met."
+        "too few weeks for a trend: it takes 5 complete ones with a value · rework rate at most 10 %: met."
     )
     assert said.hints[0].text.startswith(
         "**Deployment frequency**: its level, medium, is the lowest (it could be up to high)."

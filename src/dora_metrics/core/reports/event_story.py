@@ -229,7 +229,7 @@ def _incident_headline(incident: Incident, title: Md) -> Md:
 def _change_story(change: Change, policy: Policy) -> EventStory:
     headline = md("🔀 {} was merged: {}", change_link(change.id, change), change.title or "without a title")
     is_excluded = change.bot and policy.exclude_bots
-    sentence = "By a bot: it is in no lead time." if is_excluded else "It counts once it is deployed."
+    sentence = "It is by a bot, so it is in no lead time." if is_excluded else "It counts once it is deployed."
     return EventStory(headline, (Md(sentence),))
 
 

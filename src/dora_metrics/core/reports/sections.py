@@ -326,7 +326,7 @@ def trends_text(outlook: schema.Outlook) -> Md:
         return Md("")
     week_count = max(trend.weeks for trend in trends.values())
     texts = join_non_empty(", ", (_trend_text(key, trend.change) for key, trend in trends.items()))
-    return md("Over {}, beyond chance (p < 0.05): {}.", formatting.count(week_count, "week"), texts)
+    return md("Over {}, {} (p < 0.05).", formatting.count(week_count, "week"), texts)
 
 
 def _trend_text(key: str, change: float) -> Md:

@@ -198,7 +198,7 @@ def test_two_thousand_deployments_fit_and_what_is_left_out_is_said() -> None:
     assert utf16_length(found.issue_body.text_of_new_issue(12)) <= MAX_BODY_UTF16_LENGTH
     assert "Delivered: 2,000 deployments, 2,000 changes" in found.text
     assert re.search(r"- and 1,?\d{3} more deployments", found.text)
-    assert "Some lists are not whole, since an issue holds 65,536 characters" in found.text
+    assert "Some lists are cut, since an issue holds at most 65,536 characters" in found.text
 
 
 def test_what_fits_is_whole_and_nothing_is_said_of_it() -> None:
@@ -227,7 +227,7 @@ def test_a_quarter_reviews_its_goals() -> None:
     without = render_report(FIRST, *deployments_from(4, 3, 1), kind="quarterly", now="04-01T06:00")
     assert with_goals.section("Goals")[0].startswith("- **Lead time for changes**: at most 1 h: 11 h to go")
     assert "keep, raise or drop it" in with_goals.issue_body.user_section
-    assert without.section("Goals")[0].startswith("None is set.")
+    assert without.section("Goals")[0].startswith("No goal is set.")
 
 
 # The user's templates

@@ -79,9 +79,9 @@ def _frequency_details(metrics: schema.Metrics) -> DetailRows:
     return [
         ("Successful deployments", f"{frequency.deployments:,}"),
         ("Days with one", f"{frequency.deployment_days:,}"),
-        ("Such days in a whole week, median", NO_VALUE if median_days is None else f"{median_days:g}"),
+        ("Deployment days per week, median", NO_VALUE if median_days is None else f"{median_days:g}"),
         ("Runs that failed", f"{metrics.pipeline.failed_runs:,}"),
-        ("Until the next success, median", duration(metrics.pipeline.recovery_p50_seconds)),
+        ("Pipeline recovery, median", duration(metrics.pipeline.recovery_p50_seconds)),
     ]
 
 
@@ -89,7 +89,7 @@ def _lead_time_details(metrics: schema.Metrics) -> DetailRows:
     lead_time = metrics.lead_time
     if lead_time.p50_seconds is None:
         return []
-    quantiles = (("Three quarters below", lead_time.p75_seconds), ("Nine tenths below", lead_time.p90_seconds))
+    quantiles = (("p75", lead_time.p75_seconds), ("p90", lead_time.p90_seconds))
     stages = (
         ("Coding, median", lead_time.stages.coding),
         ("Waiting for review, median", lead_time.stages.pickup),
@@ -119,7 +119,7 @@ def _recovery_details(metrics: schema.Metrics) -> DetailRows:
     recovery, restore = metrics.recovery_time, metrics.incident_restore
     details: DetailRows = []
     if recovery.p50_seconds is not None:
-        details = [("Nine tenths below", duration(recovery.p90_seconds)), ("Mean", duration(recovery.mean_seconds))]
+        details = [("p90", duration(recovery.p90_seconds)), ("Mean", duration(recovery.mean_seconds))]
     if restore.incidents is not None and (restore.incidents or restore.resolved):
         details += [
             ("Incidents", f"{restore.incidents:,} ({restore.open:,} open)"),
@@ -211,7 +211,7 @@ def metric_definitions(policy: Policy) -> list[MetricDefinition]:
         (
             "Median recovery time of a week",
             "From the end of a failed deployment to the end of its incident, or of the deployment that repaired it.",
-            "What is still open is counted, and in no median. Each cross is a failed deployment at its own time.",
+            "Open failures are counted, but are in no median. Each cross is a failed deployment at its own time.",
         ),
         (
             "Share of a week's deployments that were repairs",
