@@ -1,5 +1,6 @@
 """Formats numbers and times for people. Numbers are rounded nowhere else."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -54,7 +55,7 @@ def percent_range(interval: tuple[float, float] | None) -> str:
     return f"{round(interval[0] * 100):d}–{round(interval[1] * 100):d} %" if interval else ""
 
 
-_PERIODS = ((1, "day"), (7, "week"), (730 / 24, "month"))
+_PERIODS = ((1, "day"), (7, "week"), (730 / 24, "month"), (365, "year"))
 """Days and names of the periods that a frequency is given in."""
 
 MIN_EVENTS_FOR_RATE = 5
@@ -65,7 +66,7 @@ _CLOCK_CHANGE_TOLERANCE = 1.05
 
 
 def frequency(per_day: float | None) -> str:
-    """Format a frequency by the shortest period (day, week, month) in which it is at least one, otherwise by the month.
+    """Format a frequency by the shortest period in which it is at least one, otherwise by the year.
 
     For a frequency that is set, such as a goal. One that was measured is formatted by `measured_frequency`.
     """
@@ -78,7 +79,7 @@ def frequency(per_day: float | None) -> str:
 
 
 def _shortest_period(per_day: float) -> tuple[float, str] | None:
-    """Return the shortest period in which a frequency is at least one; None if it is below one a month."""
+    """Return the shortest period in which a frequency is at least one; None if it is below one a year."""
     return next(((days, unit) for days, unit in _PERIODS if per_day * days > 1 - 1e-9), None)
 
 
@@ -132,6 +133,11 @@ def _short_number(number: float) -> str:
 def count(number: int, singular: str, plural: str = "") -> str:
     """Format `1 change` or `2 changes`."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def join_with_and(texts: Sequence[str]) -> str:
+    """Join `a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
 
 
 def ordinal(number: int) -> str:

@@ -308,7 +308,7 @@ def test_few_deployments_are_told_with_what_they_carry_and_how_long_nothing_came
     ]
     assert advice.evidence == [
         "In 90 days, 18 changes were delivered in 3 deployments, 6 at a time (median).",
-        "In 90 days, the longest pause between deployments was the first 65 d 12 h, until 2024-03-07.",
+        "The longest pause between deployments in 90 days was the first 65 d 12 h, until 2024-03-07.",
         "1 of 4 runs failed.",
     ]
     assert [measure.do for measure in advice.measures] == [
@@ -339,7 +339,7 @@ def test_the_longest_pause_runs_from_the_start_of_the_window_and_to_its_end(
     moments: tuple[str, ...], text: str
 ) -> None:
     facts = [deployment(number, moment) for number, moment in enumerate(moments, 1)]
-    assert longest_pause(*facts) == f"In 90 days, the longest pause between deployments was {text}."
+    assert longest_pause(*facts) == f"The longest pause between deployments in 90 days was {text}."
 
 
 def test_one_deployment_that_is_known_is_no_pause() -> None:
@@ -348,7 +348,7 @@ def test_one_deployment_that_is_known_is_no_pause() -> None:
 
 def test_a_failed_attempt_does_not_end_a_pause() -> None:
     assert longest_pause(deployment(1, "01-02"), deployment(2, "01-03"), failed_deployment(3, "03-01")) == (
-        "In 90 days, the longest pause between deployments was the last 89 d, since 2024-01-03."
+        "The longest pause between deployments in 90 days was the last 89 d, since 2024-01-03."
     )
 
 

@@ -221,7 +221,7 @@ def _diagnose_pauses(data: DiagnosisInput, successful: Sequence[Deployment]) -> 
     if pause and pause.end - pause.start >= _MIN_PAUSE:
         one_step = recommend("Let anybody start a deployment in one step", "many pauses are waits for one person")
         pause_text = _pause_text(pause, data)
-        yield Finding(f"{data.long_window_text}, the longest pause between deployments was {pause_text}", (one_step,))
+        yield Finding(f"the longest pause between deployments {data.long_window_text} was {pause_text}", (one_step,))
 
 
 def _longest_pause(data: DiagnosisInput, success_times: Sequence[datetime]) -> Window | None:

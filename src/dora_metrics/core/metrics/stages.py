@@ -4,6 +4,7 @@ A stage that equals the whole lead time because the others are unknown is not th
 only over changes of which all are known, and only if these are at least half of the changes.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -70,8 +71,8 @@ class StageBreakdown:
         if self.change_count < MIN_CHANGES or len(self.stages) == 1 or self.is_comparable:
             return ""
         kinds = [_kind(change.stage_source) for change in self.incomplete]
-        counts = {kind: kinds.count(kind) for kind in _HIDDEN_STAGE_TEXTS if kind in kinds}
-        return ", and ".join(self._kind_texts(counts))
+        counts = dict(Counter(kinds).most_common())
+        return "; ".join(self._kind_texts(counts))
 
     def _kind_texts(self, counts: dict[str, int]) -> Iterator[str]:
         for position, (kind, count) in enumerate(counts.items()):

@@ -87,16 +87,13 @@ def overall_level_name(metrics: schema.Metrics, benchmark: Benchmark) -> str:
     """Return the overall level with the levels that it could be, such as `low, could be up to high`; empty without one.
 
     It is the lowest level of several metrics, so it could be as low as the lowest, and as high as the lowest of the
-    highest, that their 95 % intervals reach.
+    highest, that their 95 % intervals reach. A metric with too few values for an interval could have any level.
     """
     overall = metrics.overall_level
     if overall is None:
         return ""
-    results = [METRICS[key].result_in(metrics) for key in overall.rests_on]
-    if any(result.level == overall.level and result.level_span is None for result in results):
-        return _level_with_span(overall.level, None)
-    spans = [result.level_span or (result.level, result.level) for result in results]
-    lowest, highest = (benchmark.lowest_level([level for level in ends if level]) for ends in zip(*spans, strict=True))
+    spans = [METRICS[key].result_in(metrics).level_span or benchmark.all_levels(key) for key in overall.rests_on]
+    lowest, highest = (benchmark.lowest_level(levels) for levels in zip(*spans, strict=True))
     return _level_with_span(overall.level, (lowest, highest))
 
 
@@ -106,7 +103,7 @@ def overall_level_text(metrics: schema.Metrics, benchmark: Benchmark) -> str:
     if overall is None:
         return ""
     decisive = [key for key in overall.rests_on if METRICS[key].result_in(metrics).level == overall.level]
-    labels = " and ".join(METRICS[key].label.lower() for key in decisive)
+    labels = formatting.join_with_and([METRICS[key].label.lower() for key in decisive])
     name = overall_level_name(metrics, benchmark)
     return f"{name}, by {labels}: the lowest of {len(overall.rests_on)} metrics with data"
 

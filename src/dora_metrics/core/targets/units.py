@@ -78,10 +78,12 @@ def format_value(metric: str, value: float | None) -> str:
 def format_result(result: schema.MetricVerdict) -> str:
     """Write a measured value with its unit.
 
-    A frequency with few deployments is a count: `1 in 61 days`. `at least` comes before a failure rate that may be
-    higher, because incidents are unknown.
+    A frequency with few deployments is a count: `1 in 61 days`. A failure rate that may be higher, because incidents
+    are unknown, is `at least` its value, or `none known`.
     """
     match result:
+        case schema.ChangeFailureRate(failed=0, ratio=float()) if is_lower_bound(result):
+            return "none known"
         case schema.DeploymentFrequency(deployments=deployments, per_day=float(per_day)) if deployments:
             return formatting.measured_frequency(deployments, deployments / per_day)
         case _:
@@ -108,6 +110,8 @@ def format_with_counts(result: schema.MetricVerdict) -> str:
 def format_counts(result: schema.MetricVerdict) -> str:
     """Write the counts behind a measured value, such as `10` deployments or `1 of 4`; of durations, the value."""
     match result:
+        case schema.ChangeFailureRate(failed=0, deployments=total) if total and is_lower_bound(result):
+            return f"none known of {total:,}"
         case schema.DeploymentFrequency(deployments=deployments, per_day=float()):
             return f"{deployments:,}"
         case (
