@@ -54,8 +54,8 @@ def notable_streak(history: ScopeHistory, window: Window) -> CancelledStreak | N
 def _streaks(history: ScopeHistory, window: Window) -> Iterator[CancelledStreak]:
     """Yield each row of cancelled attempts that reaches into the window, in order."""
     last_success_at, pending = None, tuple[Deployment, ...]()
-    known = (deployment for deployment in history.deployments if deployment.finished_at < window.end)
-    for is_cancelled, group in groupby(known, key=lambda deployment: deployment.status == "cancelled"):
+    deployments = [deployment for deployment in history.deployments if deployment.finished_at < window.end]
+    for is_cancelled, group in groupby(deployments, key=lambda deployment: deployment.status == "cancelled"):
         attempts = tuple(group)
         if is_cancelled:
             pending = attempts

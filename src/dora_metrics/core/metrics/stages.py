@@ -18,7 +18,7 @@ MIN_CHANGES = 3
 """With fewer changes nothing is said about their stages."""
 
 _ALL_STAGES = ("coding", "review", "delivery")
-STAGES_BY_START: dict[str, tuple[str, ...]] = {
+_STAGES_BY_START: dict[str, tuple[str, ...]] = {
     "first-commit": _ALL_STAGES,
     "commit": _ALL_STAGES,
     "opened": ("review", "delivery"),
@@ -120,7 +120,7 @@ def _is_squash_without_branch(change: Change) -> bool:
 
 def break_down_stages(changes: Iterable[MeasuredChange], lead_time_start: str) -> StageBreakdown:
     """Divide lead time into stages; with `lead-time-start: commit`, the lead time of each change's first commit."""
-    stages = STAGES_BY_START[lead_time_start]
+    stages = _STAGES_BY_START[lead_time_start]
     complete: list[MeasuredChange] = []
     incomplete: list[MeasuredChange] = []
     for change in changes:
