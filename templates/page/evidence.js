@@ -10,8 +10,8 @@ const isMeasured = ({ change }) => typeof change[3] === "number";
 const leadTimeOrReason = (value) => (typeof value === "number" ? duration(value) : value);
 
 function recoveryText(failed) {
-  if (failed.seconds !== undefined) return `over after ${duration(failed.seconds)}`;
-  return failed.by ? "its recorded end lies before it" : "still open";
+  if (failed.seconds !== undefined) return `fixed after ${duration(failed.seconds)}`;
+  return failed.by ? "its recorded end is before it" : "still open";
 }
 
 const chip = (kind, text) => element("span", { class: `chip ${kind}` }, text);
@@ -48,11 +48,11 @@ function deploymentItem(deployment) {
 }
 
 function incidentItem(incident) {
-  const { title, link, severity, at, blamed, because } = incident;
+  const { title, link, severity, at, attributed, because } = incident;
   const state = incident.seconds === undefined ? "Still open" : `Resolved after ${duration(incident.seconds)}`;
   return element("li", null,
     headline(linkOrText(title, link), severity ? chip("off", severity) : null, timeElement(at)),
-    element("p", { class: "why" }, `${state}; blamed on ${blamed || "no deployment"}: ${because}.`));
+    element("p", { class: "why" }, `${state}; attributed to ${attributed || "no deployment"}: ${because}.`));
 }
 
 function leadTimeItem({ deployment, change: [name, title, link, value] }) {

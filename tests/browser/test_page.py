@@ -40,7 +40,7 @@ def test_the_five_numbers_stand_with_level_interval_n_and_the_window_before(brow
         "low, could be up to high",
         "95 % interval 6.3 to 54.7 %",
         "2 of 9",
-        "14.3 % in the 30 days before · no clear change",
+        "1 of 7 in the 30 days before · no clear change",
     ]
 
 
@@ -120,8 +120,8 @@ def test_a_number_opens_its_deployments_changes_and_incidents_with_links(browser
         seen.page.get_by_role("button", name="Change failure rate: 22.2 %").click()
         said = seen.dialog.inner_text()
         assert "2 failed deployments · 30 days" in said
-        assert "Failed by rollback: v2.18.0 was deployed again; over after 41 min (v2.18.0)." in said
-        assert "Resolved after 52 min; blamed on v2.13.0: detected 2 h after it." in said
+        assert "Failed by rollback: v2.18.0 was deployed again; fixed after 41 min (v2.18.0)." in said
+        assert "Resolved after 52 min; attributed to v2.13.0: detected 2 h after it." in said
         link = seen.dialog.get_by_role("link", name="v2.19.0", exact=True)
         assert link.get_attribute("href") == "https://github.com/acme/shop/deployments/2119"
         assert link.get_attribute("rel") == "noopener noreferrer"
@@ -328,10 +328,13 @@ def test_an_empty_ledger_says_what_to_do(browser: Browser, tmp_path: Path) -> No
 def test_no_data_is_told_with_its_reason_and_is_no_button(browser: Browser, tmp_path: Path) -> None:
     with open_page(browser, tmp_path, results_of(deployment(1))) as seen:
         card = seen.card("Lead time for changes")
-        assert card.inner_text().split("\n\n")[1:] == ["no data", "the first known deployment only bounds the next one"]
+        assert card.inner_text().split("\n\n")[1:] == [
+            "no data",
+            "the first known deployment is only the baseline for the next one",
+        ]
         assert card.get_by_role("button").count() == 0
         expect(seen.page.locator("#lead_time .nothing")).to_have_text(
-            "No data: the first known deployment only bounds the next one"
+            "No data: the first known deployment is only the baseline for the next one"
         )
 
 

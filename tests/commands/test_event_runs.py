@@ -57,7 +57,7 @@ def test_a_metric_without_data_is_an_empty_output_and_a_reason_in_the_summary(tm
     ran = run_action(tmp_path, "deployment_status", deployment_status(3))
     assert (ran.outputs["lead-time-seconds"], ran.outputs["recovery-time-seconds"]) == ("", "")
     assert ran.outputs["change-failure-rate"] == "0"
-    assert "the first known deployment only bounds the next one" in ran.summary
+    assert "the first known deployment is only the baseline for the next one" in ran.summary
     assert "no failed deployment in the window" in ran.summary
 
 
@@ -73,8 +73,8 @@ def test_an_incident_blames_the_deployment_before_it_and_its_end_recovers_it(tmp
     run_action(tmp_path, "deployment_status", deployment_status(3))
     opened = run_action(tmp_path, "issues", incident_issue())
     assert opened.summary.startswith("### 🔥 Incident:")
-    assert "It is blamed on [`v1.3.0`]" in opened.summary
-    assert "change failure rate 0 % → **100 %**" in opened.summary
+    assert "It is attributed to [`v1.3.0`]" in opened.summary
+    assert "change failure rate 0 of 1 → **1 of 1**" in opened.summary
     closed = run_action(
         tmp_path,
         "issues",
@@ -88,7 +88,7 @@ def test_an_incident_blames_the_deployment_before_it_and_its_end_recovers_it(tmp
             "action": "closed",
         },
     )
-    assert closed.summary.startswith("### ✅ Incident over after 20 min")
+    assert closed.summary.startswith("### ✅ Incident resolved after 20 min")
     assert closed.outputs["recovery-time-seconds"] == "3000"
 
 
@@ -138,7 +138,9 @@ def test_a_run_without_an_event_of_its_own_computes_the_numbers_again(tmp_path: 
     run_action(tmp_path, "deployment_status", deployment_status(3))
     ran = run_action(tmp_path, event, {"schedule": "0 6 * * 1"})
     assert ran.code == 0
-    assert ran.summary.startswith("### 📊 acme/shop: 1 deployment a month, 0 % failed\n\nNothing to record")
+    assert ran.summary.startswith(
+        "### 📊 acme/shop: 1 deployment in 30 days, none known to have failed\n\nNothing to record"
+    )
 
 
 def test_hostile_titles_are_text_in_the_summary_the_log_and_the_outputs(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def run_with_failure(folder: Path, **inputs: object) -> ActionRun:
 def test_a_hit_of_fail_on_fails_the_job_after_everything_else_was_done(tmp_path: Path) -> None:
     ran = run_with_failure(tmp_path, **{"fail-on": "change_failure_rate > 0.15"})
     assert ran.code == 1
-    said = "change failure rate is 100 %, above 15 %"
+    said = "change failure rate is 100 % (1 of 1), above 15 %"
     written = said.replace("%", "%25")
     assert f"::error title=dora-metrics%3A threshold::{written} (fail-on: change_failure_rate > 0.15)" in ran.log
     assert f"❌ **{said}** (fail-on: change\\_failure\\_rate &gt; 0.15)" in ran.summary
@@ -54,7 +54,7 @@ def test_thresholds_that_are_kept_are_said_to_be(tmp_path: Path) -> None:
     ran = run_with_failure(tmp_path, **{"fail-on": "change_failure_rate > 1, lead_time > 1d"})
     assert ran.code == 0
     assert ran.outputs["violations"] == "[]"
-    why = "lead_time > 1d: not judged, the first known deployment only bounds the next one"
+    why = "lead_time > 1d: not judged, the first known deployment is only the baseline for the next one"
     assert f"thresholds: 1 kept; {why}" in ran.log
     assert "thresholds ✓ 1 kept; lead" in ran.summary
 
@@ -91,7 +91,10 @@ def test_goals_of_the_config_file_stand_in_the_summary(tmp_path: Path) -> None:
         "goals:\n  change_failure_rate: {target: 0.1, by: 2027-03-31}\n", "utf-8"
     )
     ran = run_with_failure(tmp_path)
-    assert "Goals: change failure rate at most 10 % by 2027-03-31: 90 points to go, too few weeks to say" in ran.summary
+    assert (
+        "Goals: change failure rate at most 10 % by 2027-03-31: 90 points to go, too few weeks for a trend"
+        in ran.summary
+    )
     (goal,) = json.loads(ran.outputs["metrics"])["scopes"][0]["outlook"]["goals"]
     assert (goal["metric"], goal["by"], goal["met"]) == ("change_failure_rate", "2027-03-31", False)
 

@@ -34,7 +34,7 @@ SYNC_CONDITION = (
 )
 # Comes before `mode`; the only input that is not passed on unchanged.
 SYNC_COMMENT = """\
-          # The end of a workflow run is when to look for the deployments and releases that it made: no event tells of
+          # The end of a workflow run is when to look for the deployments and releases that it made: no event reports
           # what is done with GITHUB_TOKEN. Where the runs are the deployments, the event itself says all.
 """
 

@@ -35,11 +35,50 @@ def test_a_ratio_is_a_percentage(ratio: float | None, shown: str) -> None:
     [
         (None, "–"), (0, "none"), (12.34, "12 a day"), (2.5, "2.5 a day"), (1, "1 a day"), (0.99, "6.9 a week"),
         (2 / 7, "2 a week"), (1 / 7, "1 a week"), (3 * 24 / 730, "3 a month"), (24 / 730, "1 a month"),
-        (24 / 731, "6 in six months"), (24 / 4380, "1 in six months"), (1234.5, "1,234 a day"),
+        (24 / 731, "12 a year"), (24 / 4380, "2 a year"), (0.5 / 365, "0.5 a year"), (1234.5, "1,234 a day"),
     ],
 )  # fmt: skip
 def test_a_frequency_is_per_the_smallest_period_with_at_least_one(per_day: float | None, shown: str) -> None:
     assert formatting.frequency(per_day) == shown
+
+
+@pytest.mark.parametrize(
+    ("events", "days", "shown"),
+    [
+        (0, 30, "none"), (1, 61, "1 in 61 days"), (2, 30, "2 in 30 days"), (4, 30, "4 in 30 days"),
+        (5, 30, "1.2 a week"), (5, 61, "2.5 a month"), (10, 30, "2.3 a week"), (60, 30, "2 a day"),
+    ],
+)  # fmt: skip
+def test_fewer_than_five_events_are_a_count_and_not_a_rate(events: int, days: float, shown: str) -> None:
+    assert formatting.measured_frequency(events, days) == shown
+
+
+@pytest.mark.parametrize(
+    ("events", "days", "shown"),
+    [
+        (5, 0.5, "5 in 12 h"),  # not 10 a day
+        (30, 23 / 24, "31 a day"),  # the day on which clocks go forward
+        (5, 6, "5 in 6 days"),  # not 5.8 a week
+        (5, 7, "5 a week"),
+        (5, 29, "1.2 a week"),
+        (5, 400, "4.6 a year"),
+        (5, 2000, "5 in 2,000 days"),  # below one a year
+    ],
+)
+def test_a_rate_is_not_for_a_longer_time_than_was_seen(events: int, days: float, shown: str) -> None:
+    assert formatting.measured_frequency(events, days) == shown
+
+
+def test_the_interval_of_a_count_is_in_numbers_of_events() -> None:
+    assert formatting.frequency_range(1, 61, (0.0253 / 61, 5.5716 / 61)) == "0.03 to 5.6 in 61 days"
+    assert formatting.frequency_range(10, 30, (4.795 / 30, 18.39 / 30)) == "1.1 to 4.3 a week"
+
+
+@pytest.mark.parametrize(
+    ("texts", "joined"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")]
+)
+def test_the_last_of_a_list_comes_after_and(texts: list[str], joined: str) -> None:
+    assert formatting.join_with_and(texts) == joined
 
 
 def test_counts_and_ordinals_agree_with_their_number() -> None:

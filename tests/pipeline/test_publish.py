@@ -61,7 +61,7 @@ def test_a_rebuild_writes_page_history_and_badges(ledger: Path) -> None:
     assert json.loads((ledger / "badges" / "deployment_frequency.json").read_text("utf-8")) == {
         "schemaVersion": 1,
         "label": "deployment frequency",
-        "message": "2 a month",
+        "message": "2 in 30 days",
         "color": "orange",
     }
 
@@ -212,7 +212,7 @@ def test_a_ledger_whose_files_cannot_be_listed_is_written_all_the_same(shop: Pub
     shop.deploy(80)
     ran = shop.sync(days=1)
     assert ran.code == 0
-    assert b'"1 a month"' in (shop.read("badges/deployment_frequency.json") or b"")
+    assert b'"1 in 30 days"' in (shop.read("badges/deployment_frequency.json") or b"")
     assert "::warning" not in ran.log
 
 

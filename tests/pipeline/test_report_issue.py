@@ -208,7 +208,7 @@ def test_what_is_known_later_is_written_into_the_same_issue(team: ReportingShop)
     team.run_event("issues", incident_issue(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
     ran = team.report(MONDAY + timedelta(days=1))
     (issue,) = team.reports
-    assert "1 of 3 failed, 1 not over yet" in issue.body
+    assert "1 of 3 failed, 1 not recovered yet" in issue.body
     assert "report ✓ week 47, 2026 says what is known by now" in ran.summary
 
 
@@ -255,7 +255,7 @@ def test_an_issue_in_which_people_wrote_much_is_written_anew_with_less_detail(te
     team.report(MONDAY + timedelta(days=1), strict="true")
     assert "1 of 3 failed" in issue.body
     assert issue.body.endswith(theirs)
-    assert "How these numbers were made" in issue.body
+    assert "How these numbers were calculated" in issue.body
     assert "**Lead time**: median over" not in issue.body
 
 

@@ -1,5 +1,6 @@
 """Formats numbers and times for people. Numbers are rounded nowhere else."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -54,16 +55,56 @@ def percent_range(interval: tuple[float, float] | None) -> str:
     return f"{round(interval[0] * 100):d}–{round(interval[1] * 100):d} %" if interval else ""
 
 
+_PERIODS = ((1, "day"), (7, "week"), (730 / 24, "month"), (365, "year"))
+"""Days and names of the periods that a frequency is given in."""
+
+MIN_EVENTS_FOR_RATE = 5
+"""A frequency that was measured with fewer events is shown as counts. Even the 95 % interval of 4 is 1.1 to 10.2."""
+
+_CLOCK_CHANGE_TOLERANCE = 1.05
+"""A day in which clocks change has 23 hours."""
+
+
 def frequency(per_day: float | None) -> str:
-    """Format a frequency by the shortest period (day, week, month, six months) in which it is at least one."""
+    """Format a frequency by the shortest period in which it is at least one, otherwise by the year.
+
+    For a frequency that is set, such as a goal. One that was measured is formatted by `measured_frequency`.
+    """
     if per_day is None:
         return NO_VALUE
     if per_day == 0:
         return "none"
-    for days, unit in ((1, "day"), (7, "week"), (730 / 24, "month")):
-        if per_day * days > 1 - 1e-9:
-            return f"{_short_number(per_day * days)} a {unit}"
-    return f"{_short_number(per_day * 4380 / 24)} in six months"
+    days, unit = _shortest_period(per_day) or _PERIODS[-1]
+    return f"{_short_number(per_day * days)} a {unit}"
+
+
+def _shortest_period(per_day: float) -> tuple[float, str] | None:
+    """Return the shortest period in which a frequency is at least one; None if it is below one a year."""
+    return next(((days, unit) for days, unit in _PERIODS if per_day * days > 1 - 1e-9), None)
+
+
+def measured_frequency(events: int, days: float) -> str:
+    """Format how often something happened in a window: `2.3 a week`, or `1 in 61 days` if a rate would extrapolate."""
+    if not events:
+        return "none"
+    return frequency(events / days) if _shows_rate(events, days) else f"{events:,} in {days_or_hours(days)}"
+
+
+def _shows_rate(events: int, days: float) -> bool:
+    """Whether events in a window are shown as a rate.
+
+    They are if there are enough of them, and if the period of the rate is not longer than the window.
+    """
+    period = _shortest_period(events / days)
+    return events >= MIN_EVENTS_FOR_RATE and period is not None and period[0] <= days * _CLOCK_CHANGE_TOLERANCE
+
+
+def frequency_range(events: int, days: float, per_day: tuple[float, float]) -> str:
+    """Format the interval of a measured frequency in its unit: `1.1 to 4.3 a week`, or `0.03 to 5.6 in 61 days`."""
+    if _shows_rate(events, days):
+        return value_range(*map(frequency, per_day))
+    low, high = (_short_number(end * days) for end in per_day)
+    return f"{low} to {high} in {days_or_hours(days)}"
 
 
 def value_range(low: str, high: str) -> str:
@@ -84,12 +125,19 @@ def percentage_points(difference: float) -> str:
 
 
 def _short_number(number: float) -> str:
+    if number < 1:
+        return f"{number:.1g}"
     return f"{number:.1f}".removesuffix(".0") if number < 10 else f"{number:,.0f}"  # noqa: PLR2004 - one digit
 
 
 def count(number: int, singular: str, plural: str = "") -> str:
     """Format `1 change` or `2 changes`."""
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def join_with_and(texts: Sequence[str]) -> str:
+    """Join `a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
 
 
 def ordinal(number: int) -> str:

@@ -271,12 +271,16 @@ class Advice(Struct, frozen=True, kw_only=True):
 
 
 class Outlook(Struct, frozen=True, kw_only=True):
-    """Where it goes: trends of the weeks, by metric, where there are five; goals; what holds back; achievements."""
+    """Where it goes: trends of the weeks, by metric, where there are five; goals; what holds back; achievements.
+
+    `remarks`: what to look at, whatever the metrics are, such as attempts that are cancelled one after the other.
+    """
 
     trends: dict[str, Trend]
     goals: list[Goal]
     advice: list[Advice]
     achievements: list[str]
+    remarks: list[str]
 
 
 class ScopeMetrics(Struct, frozen=True, kw_only=True):

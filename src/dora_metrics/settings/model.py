@@ -102,7 +102,7 @@ class Settings(BaseModel):
     incident_labels: ListSetting = Field(("incident",), description="Issues with one of these labels are incidents.")
     incident_window: DurationSetting = Field(
         timedelta(hours=24),
-        description="How old a deployment may be to be blamed for an incident that names none.",
+        description="How old a deployment may be for an incident that names none to be attributed to it.",
     )
     hotfix_labels: ListSetting = Field(
         ("hotfix",), description="Labels, or first words of a title, that make a change a hotfix."

@@ -120,7 +120,7 @@ def test_who_went_the_other_way_or_started_at_the_goal_is_at_nought(start: float
 def test_without_data_a_goal_is_neither_met_nor_missed_and_says_why() -> None:
     found = assess_lead_time(GoalSpec("recovery_time", HOUR, date(2024, 3, 1)), None, before=5)
     assert (found.met, found.distance, found.progress, found.course) == (None, None, None, None)
-    assert describe_goal(found) == "at most 1 h by 2024-03-01: nothing to say yet, no failed deployment in the window"
+    assert describe_goal(found) == "at most 1 h by 2024-03-01: no value yet, no failed deployment in the window"
 
 
 def line(slope: float, intercept: float) -> TrendEstimate:
@@ -153,7 +153,7 @@ def test_nothing_is_expected_below_nought_and_no_ratio_above_one() -> None:
 
 def test_too_few_weeks_are_said_to_be_too_few() -> None:
     found = assess_lead_time(GoalSpec("lead_time", 1, date(2024, 6, 30)), 60)
-    assert (found.expected, found.course) == (None, "too few weeks to say: it takes 5 complete ones with a value")
+    assert (found.expected, found.course) == (None, "too few weeks for a trend: it takes 5 complete ones with a value")
 
 
 def test_after_its_day_a_goal_was_met_or_missed() -> None:
@@ -226,7 +226,9 @@ def test_a_goal_that_is_met_is_said_to_be_and_one_with_its_numbers_is_not() -> N
     assert said(0.2, "2024-05-01", TrendEstimate(9, 0.0, 0.1, 0.0, 1.0)) == (
         "at most 10 % by 2024-05-01: 10 points to go, on course (10 % expected then)"
     )
-    few = "at most 10 % by 2024-05-01: 10 points to go, too few weeks to say: it takes 5 complete ones with a value"
+    few = (
+        "at most 10 % by 2024-05-01: 10 points to go, too few weeks for a trend: it takes 5 complete ones with a value"
+    )
     assert said(0.2, "2024-05-01") == few
 
 

@@ -105,7 +105,7 @@ def _trigger_lines(proposal: Proposal) -> Iterator[str]:
         if is_active:
             yield description
     time = f"{triggers.schedule_hour:02}:{triggers.schedule_minute:02}"
-    yield f"every night at {time} UTC, for what no event tells of, and by hand"
+    yield f"every night at {time} UTC, for what no event reports, and by hand"
 
 
 def file_lines(file: ProposedFile) -> Iterator[str]:

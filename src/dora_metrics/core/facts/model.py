@@ -122,7 +122,7 @@ class Change(_FactBase, frozen=True, kw_only=True, gc=False, tag="change"):
 
 
 class Incident(_FactBase, frozen=True, kw_only=True, gc=False, tag="incident"):
-    """Degraded service. `deployment` is the id, sha, tag or version that it blames."""
+    """Degraded service. `deployment` is the id, sha, tag or version that it names as its cause."""
 
     detected_at: Time
     environment: str | None = None

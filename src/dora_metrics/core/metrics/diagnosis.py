@@ -23,6 +23,7 @@ from dora_metrics.core.metrics.calculate import (
 )
 from dora_metrics.core.metrics.lead_time import MeasuredChange, seconds_by_stage
 from dora_metrics.core.metrics.scope_history import ScopeHistory
+from dora_metrics.core.metrics.stages import StageBreakdown, break_down_stages
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.schema import Measure
 from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL, fisher_exact_p
@@ -35,8 +36,11 @@ MIN_SAMPLES = 3
 _MAX_DEPLOYMENT_WEEKDAYS = 3
 """With deployments on more days of the week, waiting for such a day is not a finding."""
 
+_MIN_SUCCESSES_FOR_PAUSE = 2
+_MIN_PAUSE = timedelta(days=7)
+"""Shorter pauses are often weekends and holidays."""
+
 _HALF = 0.5
-_TIMED_STAGES = ("coding", "review", "delivery")
 
 
 @dataclass(frozen=True)
@@ -71,30 +75,31 @@ def recommend(do: str, because: str) -> Measure:
 
 def diagnose_lead_time(data: DiagnosisInput) -> Iterator[Finding]:
     """Find the stage that takes most of the time, and what happens in it."""
-    measured = measured_changes_in(data.history, data.window)
-    with_all_stages = [
-        (change, stages) for change in measured if (stages := seconds_by_stage(change)).keys() >= set(_TIMED_STAGES)
-    ]
-    if len(with_all_stages) < MIN_SAMPLES:
-        return
-    seconds = {stage: sum(stages[stage] for _, stages in with_all_stages) for stage in _TIMED_STAGES}
-    total_seconds = sum(seconds.values())
-    if not total_seconds:
-        return
-    shares = {stage: formatting.percent(seconds[stage] / total_seconds) for stage in _TIMED_STAGES}
-    longest_stage = max(_TIMED_STAGES, key=lambda stage: seconds[stage])
-    others = ", ".join(f"{stage} {shares[stage]}" for stage in _TIMED_STAGES if stage != longest_stage)
-    yield Finding(
-        f"{shares[longest_stage]} of the time of {formatting.count(len(with_all_stages), 'change')} "
-        f"{_STAGE_TEXTS[longest_stage]} ({others})"
-    )
-    yield from _DIAGNOSE_STAGE[longest_stage](data, [change for change, _ in with_all_stages])
+    changes = measured_changes_in(data.history, data.window)
+    breakdown = break_down_stages(changes, data.policy.lead_time_start)
+    if breakdown.is_comparable:
+        yield Finding(_longest_stage_text(breakdown))
+        yield from _DIAGNOSE_STAGE[breakdown.longest_stage](data, breakdown.complete)
+    elif hidden := breakdown.hidden_stages_text():
+        yield Finding(f"the slowest stage is not known: {hidden}")
+    elif data.policy.lead_time_start == "merged" and len(breakdown.complete) >= MIN_SAMPLES:
+        yield Finding("lead time starts at the merge (`lead-time-start`), so all of it is the wait for deployment")
+        yield from _diagnose_delivery(data, breakdown.complete)
+
+
+def _longest_stage_text(breakdown: StageBreakdown) -> str:
+    shares = {stage: formatting.percent(breakdown.share(stage)) for stage in breakdown.stages}
+    longest = breakdown.longest_stage
+    others = ", ".join(f"{stage} {shares[stage]}" for stage in breakdown.stages if stage != longest)
+    known_count = f"{len(breakdown.complete):,} of " if breakdown.incomplete else ""
+    changes = formatting.count(breakdown.change_count, "change")
+    return f"{shares[longest]} of the time of {known_count}{changes} {_STAGE_TEXTS[longest]} ({others})"
 
 
 _STAGE_TEXTS = {
-    "coding": "pass between the first commit and the pull request",
-    "review": "pass between the opening of the pull request and its merge",
-    "delivery": "pass between merge and deployment",
+    "coding": "passes between the first commit and the pull request",
+    "review": "passes between the opening of the pull request and its merge",
+    "delivery": "passes between merge and deployment",
 }
 
 
@@ -102,10 +107,8 @@ def _diagnose_coding(_: DiagnosisInput, __: Sequence[MeasuredChange]) -> Iterato
     yield Finding(
         "",
         (
-            recommend("Cut work into smaller changes", "a change that is begun later is waited for less"),
-            recommend(
-                "Merge unfinished work behind a switch", "code then need not be complete before it can be reviewed"
-            ),
+            recommend("Cut work into smaller changes", "a smaller change is finished and reviewed sooner"),
+            recommend("Merge unfinished work behind a feature flag", "code can then be reviewed before it is complete"),
         ),
     )
 
@@ -117,26 +120,26 @@ def _diagnose_review(_: DiagnosisInput, changes: Sequence[MeasuredChange]) -> It
     ]
     pickup_seconds = sum(min(stages["pickup"], stages["review"]) for stages in stages_of_changes)
     review_seconds = sum(stages["review"] for stages in stages_of_changes)
-    smaller_pull_requests = recommend("Open smaller pull requests", "less to read is read sooner, and in one go")
+    smaller_pull_requests = recommend("Open smaller pull requests", "less code is reviewed sooner, and in one go")
     if not review_seconds:
         yield Finding("", (smaller_pull_requests,))
     elif pickup_seconds / review_seconds >= _HALF:
         share = formatting.percent(pickup_seconds / review_seconds)
-        evidence = f"{share} of the review's time pass before anybody looks"
+        evidence = f"{share} of the review time passes before the first review"
         agree_response_time = recommend(
-            "Agree how soon a first review comes", "most of the time of a review is the wait for it"
+            "Agree on how soon the first review should come", "most of the review time is the wait for it"
         )
         yield Finding(evidence, (agree_response_time, smaller_pull_requests))
     else:
         share = formatting.percent(1 - pickup_seconds / review_seconds)
-        evidence = f"{share} of the review's time pass after the first look"
+        evidence = f"{share} of the review time passes after the first review"
         agree_approach = recommend(
-            "Settle the approach before the code", "the time goes into rounds of review, not into waiting"
+            "Agree on the approach before writing the code", "the time goes into rounds of review, not into waiting"
         )
         yield Finding(evidence, (smaller_pull_requests, agree_approach))
 
 
-_DEPLOY_ON_MERGE = recommend("Deploy on merge", "between merge and deployment nobody works on a change, it only waits")
+_DEPLOY_ON_MERGE = recommend("Deploy on merge", "nobody works on a change between merge and deployment")
 
 
 def _diagnose_delivery(data: DiagnosisInput, changes: Sequence[MeasuredChange]) -> Iterator[Finding]:
@@ -145,11 +148,8 @@ def _diagnose_delivery(data: DiagnosisInput, changes: Sequence[MeasuredChange]) 
     median_seconds = quantile_or_none(
         sorted(change.seconds - seconds_by_stage(change)["delivery"] / 2 for change in changes), 0.5
     )
-    level = data.policy.benchmark.level_of("lead_time", median_seconds)
-    level_text = f": {level}" if level else ""
     yield Finding(
-        "Half of that wait less would bring the median of these changes to "
-        f"{formatting.duration(median_seconds)}{level_text}",
+        f"With half of that wait, the median lead time of these changes would be {formatting.duration(median_seconds)}",
         (_DEPLOY_ON_MERGE,),
     )
 
@@ -161,7 +161,7 @@ def _diagnose_deployment_days(data: DiagnosisInput, changes: Sequence[MeasuredCh
     merged_on_other_days = sum(day not in deployment_days for day in merge_days)
     if merged_on_other_days and len(deployment_days) <= _MAX_DEPLOYMENT_WEEKDAYS:
         day_names = " and ".join(WEEKDAYS[day] for day in sorted(deployment_days))
-        more_days = recommend("Deploy on more days", "each day without a slot is a day that merged changes wait")
+        more_days = recommend("Deploy on more days", "merged changes wait on every day without a deployment")
         yield Finding(
             f"Deployments happened on {day_names} only; {merged_on_other_days} of "
             f"{formatting.count(len(merge_days), 'change')} were merged on other days",
@@ -191,10 +191,10 @@ def diagnose_deployment_frequency(data: DiagnosisInput) -> Iterator[Finding]:
     successful = successes(attempts)
     if len(successful) >= MIN_SAMPLES:
         yield from _diagnose_batch_size(data, successful)
-        yield from _diagnose_pauses(successful)
+    yield from _diagnose_pauses(data, successful)
     failed_count = sum(attempt.status == "failure" for attempt in attempts)
     if failed_count and failed_count + len(successful) >= MIN_SAMPLES:
-        fix_pipeline = recommend("Mend the pipeline first", "a run that fails is a deployment that did not happen")
+        fix_pipeline = recommend("Fix the pipeline first", "a run that fails is a deployment that did not happen")
         yield Finding(
             f"{failed_count} of {formatting.count(failed_count + len(successful), 'run')} failed", (fix_pipeline,)
         )
@@ -206,23 +206,47 @@ def _diagnose_batch_size(data: DiagnosisInput, successful: Sequence[Deployment])
         return
     median_size = median(sizes)
     deploy_each_change = recommend(
-        "Deploy each change when it is ready", "each deployment that carries several could be several"
+        "Deploy each change when it is ready", "a deployment with several changes could have been several deployments"
     )
     yield Finding(
-        f"{data.long_window_text}, {formatting.count(sum(sizes), 'change')} came in "
+        f"{data.long_window_text}, {formatting.count(sum(sizes), 'change')} were delivered in "
         f"{formatting.count(len(sizes), 'deployment')}, {median_size:g} at a time (median)",
         (deploy_each_change,) if median_size > 1 else (),
     )
 
 
-def _diagnose_pauses(successful: Sequence[Deployment]) -> Iterator[Finding]:
-    longest_pause = max(later.finished_at - earlier.finished_at for earlier, later in pairwise(successful))
-    if longest_pause > timedelta(days=1):
-        one_step = recommend(
-            "Make the deployment one step that anybody may start", "pauses come where it needs a person"
-        )
-        pause_text = formatting.duration(longest_pause.total_seconds())
-        yield Finding(f"The longest pause between two deployments was {pause_text}", (one_step,))
+def _diagnose_pauses(data: DiagnosisInput, successful: Sequence[Deployment]) -> Iterator[Finding]:
+    """Find the longest time without a success. It may run from the window's start, and to its end."""
+    pause = _longest_pause(data, [deployment.finished_at for deployment in successful])
+    if pause and pause.end - pause.start >= _MIN_PAUSE:
+        one_step = recommend("Let anybody start a deployment in one step", "many pauses are waits for one person")
+        pause_text = _pause_text(pause, data)
+        yield Finding(f"the longest pause between deployments {data.long_window_text} was {pause_text}", (one_step,))
+
+
+def _longest_pause(data: DiagnosisInput, success_times: Sequence[datetime]) -> Window | None:
+    """Return the longest time without a success in the long window, of equal ones the last.
+
+    None if there is no success in the window, or if the only one known is there: nothing is known of its usual pauses.
+    """
+    window, first = data.long_window, data.history.first_success
+    starts_earlier = first is not None and first.finished_at < window.start
+    if not success_times or len(success_times) + starts_earlier < _MIN_SUCCESSES_FOR_PAUSE:
+        return None
+    moments = [*([window.start] if starts_earlier else []), *success_times, window.end]
+    pauses = [Window(earlier, later) for earlier, later in pairwise(moments)]
+    return max(reversed(pauses), key=lambda pause: pause.end - pause.start)
+
+
+def _pause_text(pause: Window, data: DiagnosisInput) -> str:
+    """Return `7 d, from 2026-11-01 to 2026-11-08`, `the first 7 d, until …` or `the last 7 d, since …`."""
+    duration = formatting.duration((pause.end - pause.start).total_seconds())
+    start, end = (formatting.date(moment, data.policy.zone) for moment in (pause.start, pause.end))
+    if pause.end == data.long_window.end:
+        return f"the last {duration}, since {start}"
+    if pause.start == data.long_window.start:
+        return f"the first {duration}, until {end}"
+    return f"{duration}, from {start} to {end}"
 
 
 def local_weekday(moment: datetime, policy: Policy) -> int:
@@ -247,14 +271,15 @@ def diagnose_change_failure_rate(data: DiagnosisInput) -> Iterator[Finding]:
 
 
 _IF_USERS_NOTICED = (
-    recommend("Let a few users have a version first", "incidents tell of most failures: users saw them"),
-    recommend("Write a test for each incident's cause", "most failures got past the tests there are"),
+    recommend("Use canary releases", "most failures were reported as incidents, so users saw them"),
+    recommend("Write a test for each incident's cause", "most failures passed the existing tests"),
 )
 _IF_UNDONE = (
     recommend(
-        "Test a version where it is like production first", "most failures were undone: the version was not ready"
+        "Test in an environment that is like production first",
+        "most failures were undone, so the version was not ready",
     ),
-    recommend("Put what is not sure behind a switch", "undoing then needs no deployment"),
+    recommend("Put risky changes behind a feature flag", "undoing one then needs no deployment"),
 )
 _RECOMMENDATIONS_BY_RULE: dict[str, tuple[Measure, ...]] = {
     "explicit": _IF_USERS_NOTICED,
@@ -262,17 +287,16 @@ _RECOMMENDATIONS_BY_RULE: dict[str, tuple[Measure, ...]] = {
     "rollback": _IF_UNDONE,
     "revert": _IF_UNDONE,
     "hotfix": (
-        recommend("Ask of each hotfix which check would have found it", "most failures were mended within a day"),
+        recommend("For each hotfix, ask which check would have found the problem", "most failures needed a hotfix"),
         *_IF_USERS_NOTICED[1:],
     ),
     "health-check": (
         recommend(
-            "Do the same check before users are sent to a version", "the check finds most failures, but too late"
+            "Run the same check before users reach a version",
+            "the check finds most failures, but only after the deployment",
         ),
     ),
-    "failed-run": (
-        recommend("Mend the pipeline's most frequent failure", "most failures are runs that failed by themselves"),
-    ),
+    "failed-run": (recommend("Fix the pipeline's most frequent failure", "most failures are failed runs"),),
 }
 """What helps against failures that a rule marks."""
 
@@ -289,10 +313,14 @@ def _diagnose_size(deployments: Sequence[Deployment], failed_ids: set[str]) -> I
     large, small = _split_outcomes((size > median_size, has_failed) for size, has_failed in size_and_outcome)
     if _fails_more_often(large, small):
         yield Finding(
-            f"Deployments with more than {median_size:g} changes failed {sum(large)} of {len(large)} times, "
+            f"Deployments with more than {_size_text(median_size)} failed {sum(large)} of {len(large)} times, "
             f"smaller ones {sum(small)} of {len(small)}",
             (recommend("Deploy fewer changes at a time", "the larger deployments are those that fail"),),
         )
+
+
+def _size_text(change_count: float) -> str:
+    return f"{change_count:g} {'change' if change_count == 1 else 'changes'}"
 
 
 def _change_count(deployment: Deployment) -> int | None:
@@ -327,7 +355,7 @@ def _diagnose_time(deployments: Sequence[Deployment], failed_ids: set[str], poli
                 yield Finding(
                     f"Deployments {group_text} failed {sum(inside)} of {len(inside)} times, others {sum(outside)} of "
                     f"{len(outside)}",
-                    (recommend(f"Look at what is different {group_text}", "that is where failures gather"),),
+                    (recommend(f"Look at what is different {group_text}", "failures are more frequent then"),),
                 )
 
 
@@ -355,8 +383,8 @@ def diagnose_recovery_time(data: DiagnosisInput) -> Iterator[Finding]:
     recovered_count = sum(f.recovery_seconds is not None for f in failures)
     if recovered_count and not detection_seconds:
         yield Finding(
-            f"{data.long_window_text}, {recovered_count} of {formatting.count(len(failures), 'failure')} ended; "
-            "no incident says when they were noticed",
+            f"{data.long_window_text}, {recovered_count} of {formatting.count(len(failures), 'failed deployment')} "
+            "recovered; no incident says when they were noticed",
             (*_RECORD_INCIDENTS, *_ROLL_BACK),
         )
 
@@ -366,9 +394,9 @@ def _compare_detection_and_fix(
 ) -> Finding:
     median_detection, median_fix = median(detection_seconds), median(fix_seconds)
     evidence = (
-        f"{data.long_window_text}, failures that an incident told of stayed unnoticed for "
-        f"{formatting.duration(median_detection)} and took {formatting.duration(median_fix)} from there to their "
-        f"end (medians of {len(detection_seconds)})"
+        f"{data.long_window_text}, failures with an incident were noticed after "
+        f"{formatting.duration(median_detection)} and fixed {formatting.duration(median_fix)} later "
+        f"(medians of {len(detection_seconds)})"
     )
     return Finding(evidence, _DETECT_SOONER if median_detection > median_fix else _FIX_SOONER)
 
@@ -379,23 +407,27 @@ def _compare_rollbacks(failures: Sequence[Failure]) -> Iterator[Finding]:
     other_seconds = [f.recovery_seconds for f in failures if f.rule != "rollback" and f.recovery_seconds is not None]
     if rollback_seconds and other_seconds:
         yield Finding(
-            f"{len(rollback_seconds)} that were rolled back took {formatting.duration(median(rollback_seconds))}, "
-            f"{len(other_seconds)} others {formatting.duration(median(other_seconds))} (medians)",
+            f"Recovery by rollback took {formatting.duration(median(rollback_seconds))} (median of "
+            f"{len(rollback_seconds)}), other recoveries {formatting.duration(median(other_seconds))} (median of "
+            f"{len(other_seconds)})",
             _ROLL_BACK if median(rollback_seconds) < median(other_seconds) else (),
         )
 
 
 _DETECT_SOONER = (
-    recommend("Check the service after each deployment (`health-check-url`)", "most of the time passes unnoticed"),
-    recommend("Alert on what users feel, such as errors and slow answers", "an alert comes sooner than a report"),
+    recommend(
+        "Check the service after each deployment (`health-check-url`)",
+        "most of the recovery time passes before anybody notices",
+    ),
+    recommend("Alert on what users feel, such as errors and slow responses", "an alert comes sooner than a report"),
 )
 _FIX_SOONER = (
-    recommend("Make going back one step, and practise it", "most of the time passes after a failure was noticed"),
-    recommend("Switch features off without a deployment", "a switch is faster than any fix"),
+    recommend("Make rollback one step, and practise it", "most of the recovery time passes after a failure is noticed"),
+    recommend("Turn features off without a deployment", "a feature flag is faster than any fix"),
 )
-_ROLL_BACK = (recommend("Roll back first, look for the cause then", "users wait for the end, not for the reason"),)
+_ROLL_BACK = (recommend("Roll back first, then look for the cause", "users wait for the service, not for the reason"),)
 _RECORD_INCIDENTS = (
-    recommend("Record incidents", "without them nobody can say whether noticing or fixing takes the time"),
+    recommend("Record incidents", "without them it is unknown whether detection or the fix takes the time"),
 )
 
 

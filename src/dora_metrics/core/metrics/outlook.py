@@ -1,10 +1,12 @@
 """The outlook of a scope: trends of its weeks, goals, advice on what limits it, and achievements."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from dora_metrics.core import formatting, schema
+from dora_metrics.core.metrics.cancelled_attempts import cancelled_attempts_text
+from dora_metrics.core.metrics.comparison import Verdict, compare_windows
 from dora_metrics.core.metrics.diagnosis import (
     DiagnosisInput,
     Finding,
@@ -33,6 +35,10 @@ class MetricsPair:
     current: schema.Metrics
     previous: schema.Metrics | None
 
+    def compare(self, history: ScopeHistory, window: Window) -> Mapping[str, Verdict]:
+        """Return whether each metric is clearly better or worse than in the previous window; empty without one."""
+        return compare_windows(history, window, self.current, self.previous) if self.previous else {}
+
 
 def build_outlook(
     history: ScopeHistory, window: Window, metrics: MetricsPair, policy: Policy, now: datetime
@@ -55,8 +61,9 @@ def build_outlook(
         goals=goal_states,
         advice=build_advice(DiagnosisInput(history, window, long_window, policy), metrics.current, goal_states),
         achievements=find_achievements(
-            AchievementInput(metrics.current, metrics.previous, weeks, goal_states), policy.benchmark
+            AchievementInput(metrics, metrics.compare(history, window), weeks, goal_states), policy.benchmark
         ),
+        remarks=list(filter(None, [cancelled_attempts_text(history, window, policy.zone)])),
     )
 
 
@@ -135,7 +142,9 @@ def _reasons_by_limiting_metric(
 
 def _possible_level_text(verdict: schema.MetricVerdict) -> str:
     """Name the highest level inside the 95 % interval; empty if the interval decides the level."""
-    highest = verdict.level_span[1] if verdict.level_span else verdict.level
+    if verdict.level_span is None:
+        return " (too few to be sure)"
+    highest = verdict.level_span[1]
     return f" (it could be up to {highest})" if highest != verdict.level else ""
 
 
@@ -153,10 +162,10 @@ _MIN_FAILING_WEEKS = 2
 
 @dataclass(frozen=True)
 class AchievementInput:
-    """A scope's metrics in the window and in the previous one, its complete weeks in order, and its assessed goals."""
+    """A scope's metrics, their comparison with the previous window, its complete weeks in order, its assessed goals."""
 
-    metrics: schema.Metrics
-    previous: schema.Metrics | None
+    metrics: MetricsPair
+    verdicts: Mapping[str, Verdict]
     weeks: Sequence[schema.Week]
     goals: Iterable[schema.Goal]
 
@@ -185,7 +194,7 @@ def _first_week_without_failure(weeks: Sequence[schema.Week]) -> Iterator[str]:
             break
         failing_weeks += 1
     if failing_weeks >= _MIN_FAILING_WEEKS:
-        yield f"First week without a failed deployment ({weeks[-1].week}), after {failing_weeks} with"
+        yield f"First week without a failed deployment ({weeks[-1].week}), after {failing_weeks} weeks with one"
 
 
 def _best_lead_time(weeks: Sequence[schema.Week]) -> Iterator[str]:
@@ -197,26 +206,37 @@ def _best_lead_time(weeks: Sequence[schema.Week]) -> Iterator[str]:
         return
     if last < min(earlier_values):
         yield (
-            f"Best weekly lead time in {len(recent)} weeks: {formatting.duration(last)} in {recent[-1].week}, "
-            f"{formatting.duration(min(earlier_values))} before"
+            f"Best weekly lead time in {len(recent)} weeks: {formatting.duration(last)} in {recent[-1].week} "
+            f"({formatting.duration(min(earlier_values))} at best before)"
         )
 
 
 def _levels_reached(data: AchievementInput, benchmark: Benchmark) -> Iterator[str]:
-    """Report each metric whose level is higher than in the previous window."""
-    if data.previous is None:
-        return
+    """Report each metric that clearly got better and whose level is higher than in the previous window.
+
+    The 95 % interval must decide the level, and the previous interval must lie below it. Otherwise the metric may not
+    have the level now, or may have had it before.
+    """
+    previous_metrics = data.metrics.previous
     for metric in LEVELLED_METRICS:
-        level, previous_level = (getattr(metrics, metric).level for metrics in (data.metrics, data.previous))
-        if level and previous_level and benchmark.ranks[level] > benchmark.ranks[previous_level]:
+        if data.verdicts.get(metric) != "better" or previous_metrics is None:
+            continue
+        current, previous = getattr(data.metrics.current, metric), getattr(previous_metrics, metric)
+        if current.level_span is None or previous.level_span is None:
+            continue
+        (lowest, highest), (previous_lowest, previous_highest) = current.level_span, previous.level_span
+        if lowest == highest and benchmark.ranks[lowest] > benchmark.ranks[previous_highest]:
+            before = previous_highest if previous_lowest == previous_highest else f"at most {previous_highest}"
             title = METRICS[metric].name.capitalize()
-            yield f"{title} reached the level {level}, {previous_level} in the window before"
+            yield f"{title} reached the level {lowest}; it was {before} in the window before"
 
 
 def _goals_met(data: AchievementInput) -> Iterator[str]:
     """Report each goal that is met now and was not met in the previous window."""
     for goal in data.goals:
-        previous_value = units.deciding_value(getattr(data.previous, goal.metric)) if data.previous else None
+        previous = data.metrics.previous
+        previous_value = units.deciding_value(getattr(previous, goal.metric)) if previous else None
         if goal.met and previous_value is not None and not units.meets(goal.metric, previous_value, goal.target):
-            title = METRICS[goal.metric].name
-            yield f"Goal met: {title} {goals.target_text(goal)}, now {units.format_value(goal.metric, goal.value)}"
+            metric = METRICS[goal.metric]
+            current_text = units.format_with_counts(metric.result_in(data.metrics.current))
+            yield f"Goal met: {metric.name} {goals.target_text(goal)}, now {current_text}"

@@ -10,9 +10,9 @@ from dora_metrics.core.metrics.scope_history import ScopeHistory, redeployment_i
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.attempt_parts import part_sentence
 from dora_metrics.core.reports.fact_names import change_link, deployment_link, replace_ids_in_scope
-from dora_metrics.core.reports.sections import is_lower_bound, value_text
 from dora_metrics.core.scope import environment_of
 from dora_metrics.core.statistics import quantile
+from dora_metrics.core.targets import units
 from dora_metrics.core.targets.metric import METRICS
 
 _MAX_LISTED_CHANGES = 5
@@ -43,8 +43,9 @@ class StoryContext:
     """The scope that the event belongs to, with its metrics.
 
     `history` and `scope_metrics` are None until the scope has a deployment. `metrics_before_event`: the metrics without
-    the event's facts, None without an event. `window_text`: such as `last 30 days`. `security_sentence`: a sentence on
-    the scope's vulnerabilities; empty if there are none. `left_out` says of deployments by id why they do not count.
+    the event's facts, None without an event. `window_text`: such as `last 30 days`, which `window_days` is the length
+    of. `security_sentence`: a sentence on the scope's vulnerabilities; empty if there are none. `left_out` says of
+    deployments by id why they do not count.
     """
 
     history: ScopeHistory | None
@@ -52,6 +53,7 @@ class StoryContext:
     metrics_before_event: schema.ScopeMetrics | None
     policy: Policy
     window_text: str
+    window_days: float
     security_sentence: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
 
@@ -71,25 +73,26 @@ def _status_story(context: StoryContext) -> EventStory:
     if context.history is None or context.scope_metrics is None:
         return EventStory(Md("📊 Delivery"))
     metrics = context.scope_metrics.metrics
-    parts = [_frequency_text(metrics.deployment_frequency.per_day)]
+    parts = [_deployment_count_text(metrics.deployment_frequency, context.window_days)]
     if metrics.lead_time.p50_seconds is not None:
-        parts.append(f"lead time {formatting.duration(metrics.lead_time.p50_seconds)}")
-    if metrics.change_failure_rate.ratio is not None and not _is_nothing_known(metrics.change_failure_rate):
-        parts.append(f"{value_text(metrics.change_failure_rate)} failed")
+        parts.append(f"median lead time {formatting.duration(metrics.lead_time.p50_seconds)}")
+    parts += _failed_count_text(metrics.change_failure_rate)
     return EventStory(md("📊 {}: {}", context.history.scope.repository, ", ".join(parts)))
 
 
-def _is_nothing_known(rate: schema.ChangeFailureRate) -> bool:
-    """Whether no failure is known and incidents are unknown, so that the rate would be at least zero."""
-    return is_lower_bound(rate) and not rate.failed
+def _deployment_count_text(frequency: schema.DeploymentFrequency, window_days: float) -> str:
+    """Return the number of deployments in the window: `1 deployment in 61 days`. A headline extrapolates nothing."""
+    count = formatting.count(frequency.deployments, "deployment") if frequency.deployments else "no deployment"
+    return f"{count} in {formatting.days_or_hours(window_days)}"
 
 
-def _frequency_text(per_day: float | None) -> str:
-    """Return a frequency in words: `2.3 deployments a week`."""
-    if not per_day:
-        return "no deployments"
-    number, _, unit = formatting.frequency(per_day).partition(" ")
-    return f"{number} deployment{'' if number == '1' else 's'} {unit}"
+def _failed_count_text(rate: schema.ChangeFailureRate) -> Iterator[str]:
+    """Yield the number of failed deployments, unless none is known because incidents are unknown."""
+    if rate.failed:
+        bound = "at least " if units.is_lower_bound(rate) else ""
+        yield f"{bound}{rate.failed} of {rate.deployments} failed"
+    elif rate.deployments and not units.is_lower_bound(rate):
+        yield "none known to have failed"
 
 
 def _event_story(event: EventInfo, context: StoryContext) -> EventStory:
@@ -135,7 +138,7 @@ def _deployment_story(deployment: Deployment, context: StoryContext) -> EventSto
     environment, history = environment_of(deployment), context.history
     name = deployment_link(deployment)
     if deployment.status == "cancelled":
-        return EventStory(md("⏹️ Deployment of {} to {} was cancelled: it counts nowhere", name, environment))
+        return EventStory(md("⏹️ Deployment of {} to {} was cancelled, so it counts nowhere", name, environment))
     if deployment.status == "failure":
         headline = md("❌ Deployment of {} to {} failed", name, environment)
         return EventStory(headline, (_failed_run_sentence(deployment, context.policy),))
@@ -159,7 +162,7 @@ def _position_in_window(deployment: Deployment, context: StoryContext) -> Md:
         return Md("")
     deployment_count = context.scope_metrics.metrics.deployment_frequency.deployments
     if not deployment_count:
-        return Md("It lies outside of the window of the numbers below.")
+        return Md("It is outside the window of the numbers below.")
     window = context.window_text if context.window_text.startswith("last") else "window"
     return md("The {} deployment in the {}.", formatting.ordinal(deployment_count), window)
 
@@ -209,7 +212,7 @@ def _delivery_sentence(deployment: Deployment, history: ScopeHistory, lead_times
     """Return which changes a deployment delivered, or why they are unknown."""
     if deployment.changes is None:
         if deployment == history.first_success:
-            return Md("As the first that is known here, it only bounds what the next one delivers.")
+            return Md("It is the baseline: there is nothing earlier to compare it with, so its changes are not known.")
         return Md("What it delivered is not known yet.")
     if not deployment.changes or deployment.id in redeployment_ids(history.deployments):
         return Md("It delivered nothing new.")
@@ -233,21 +236,21 @@ def _incident_story(incident: Incident, history: ScopeHistory | None) -> EventSt
         return EventStory(headline)
     cause, deployment = attribution.because, attribution.attributed_to
     if deployment is None:
-        return EventStory(headline, (md("It is blamed on no deployment: {}.", cause),))
-    return EventStory(headline, (md("It is blamed on {}: {}.", deployment_link(deployment), cause),))
+        return EventStory(headline, (md("It is attributed to no deployment: {}.", cause),))
+    return EventStory(headline, (md("It is attributed to {}: {}.", deployment_link(deployment), cause),))
 
 
 def _incident_headline(incident: Incident, title: Md) -> Md:
     if incident.resolved_at is None:
         return md("🔥 Incident: {}", title)
     duration_seconds = (incident.resolved_at - incident.detected_at).total_seconds()
-    return md("✅ Incident over after {}: {}", formatting.duration(max(duration_seconds, 0)), title)
+    return md("✅ Incident resolved after {}: {}", formatting.duration(max(duration_seconds, 0)), title)
 
 
 def _change_story(change: Change, policy: Policy) -> EventStory:
     headline = md("🔀 {} was merged: {}", change_link(change.id, change), change.title or "without a title")
     is_excluded = change.bot and policy.exclude_bots
-    sentence = "By a bot: it is in no lead time." if is_excluded else "It counts once it is deployed."
+    sentence = "It is by a bot, so it is in no lead time." if is_excluded else "It counts once it is deployed."
     return EventStory(headline, (Md(sentence),))
 
 
@@ -259,9 +262,9 @@ def _metric_differences(
         return
     differences = []
     for metric in METRICS.values():
-        results = (metric.result_in(each.metrics) for each in (metrics_before_event, scope_metrics))
-        before, after = map(value_text, results)
-        if before != after:
-            differences.append(md("{} {} → **{}**", metric.label.lower(), before, after))
+        before, after = (metric.result_in(each.metrics) for each in (metrics_before_event, scope_metrics))
+        if units.format_result(before) != units.format_result(after):
+            label = "deployments" if metric.key == "deployment_frequency" else metric.label.lower()
+            differences.append(md("{} {} → **{}**", label, *map(units.format_counts, (before, after))))
     if differences:
         yield Md(f"It changed: {join_non_empty(' · ', differences)}.")

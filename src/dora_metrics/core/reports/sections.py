@@ -14,7 +14,8 @@ from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.fact_names import deployment_link, replace_ids_in_scope
 from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL
 from dora_metrics.core.targets import goals, units
-from dora_metrics.core.targets.metric import METRICS, metric_of
+from dora_metrics.core.targets.benchmarks import Benchmark
+from dora_metrics.core.targets.metric import METRICS
 from dora_metrics.core.windows import Window
 
 
@@ -50,20 +51,9 @@ def metric_rows(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, str])
 METRIC_TITLES = {metric.key: metric.label for metric in METRICS.values()}
 
 
-def value_text(result: schema.MetricVerdict) -> str:
-    """Return the deciding value with its unit; `at least` before a failure rate without known incidents."""
-    text = units.format_value(metric_of(result).key, units.deciding_value(result))
-    return f"at least {text}" if is_lower_bound(result) else text
-
-
-def is_lower_bound(result: schema.MetricVerdict) -> bool:
-    """Whether a result is a failure rate that may be higher, because incidents are unknown."""
-    return isinstance(result, schema.ChangeFailureRate) and result.at_least is True
-
-
 def value_with_uncertainty(result: schema.MetricVerdict) -> Md:
     """Return the deciding value with its p90 (lead time) or 95 % interval (rates)."""
-    value = escape(value_text(result))
+    value = escape(units.format_result(result))
     match result:
         case schema.LeadTime() if result.p50_seconds is not None:
             return md("**{}** (p90 {})", value, formatting.duration(result.p90_seconds))
@@ -75,20 +65,47 @@ def value_with_uncertainty(result: schema.MetricVerdict) -> Md:
 
 def level_text(result: schema.MetricVerdict) -> str:
     """Return the level, such as `high, could be elite to medium` if the 95 % interval spans several levels."""
-    if result.level is None:
-        return formatting.NO_VALUE
-    if result.level_span is None:
-        return f"{result.level}, too few to be sure"
-    lowest, highest = result.level_span
-    match result.level == lowest, result.level == highest:
+    return _level_with_span(result.level, result.level_span) if result.level else formatting.NO_VALUE
+
+
+def _level_with_span(level: str, level_span: tuple[str, str] | None) -> str:
+    if level_span is None:
+        return f"{level}, too few to be sure"
+    lowest, highest = level_span
+    match level == lowest, level == highest:
         case True, True:
-            return result.level
+            return level
         case True, False:
-            return f"{result.level}, could be up to {highest}"
+            return f"{level}, could be up to {highest}"
         case False, True:
-            return f"{result.level}, could be down to {lowest}"
+            return f"{level}, could be down to {lowest}"
         case _:
-            return f"{result.level}, could be {highest} to {lowest}"
+            return f"{level}, could be {highest} to {lowest}"
+
+
+def overall_level_name(metrics: schema.Metrics, benchmark: Benchmark) -> str:
+    """Return the overall level with the levels that it could be, such as `low, could be up to high`; empty without one.
+
+    It is the lowest level of several metrics, so it could be as low as the lowest, and as high as the lowest of the
+    highest, that their 95 % intervals reach. A metric with too few values for an interval could have any level.
+    """
+    overall = metrics.overall_level
+    if overall is None:
+        return ""
+    spans = [METRICS[key].result_in(metrics).level_span or benchmark.all_levels(key) for key in overall.rests_on]
+    lowest, highest = (benchmark.lowest_level(levels) for levels in zip(*spans, strict=True))
+    return _level_with_span(overall.level, (lowest, highest))
+
+
+def overall_level_text(metrics: schema.Metrics, benchmark: Benchmark) -> str:
+    """Return the overall level and the metrics that decide it; empty if there is none."""
+    overall = metrics.overall_level
+    if overall is None:
+        return ""
+    decisive = [key for key in overall.rests_on if METRICS[key].result_in(metrics).level == overall.level]
+    labels = formatting.join_with_and([METRICS[key].label.lower() for key in decisive])
+    name = overall_level_name(metrics, benchmark)
+    return f"{name}, by {labels}: the lowest of {len(overall.rests_on)} metrics with data"
 
 
 def previous_value(
@@ -96,7 +113,7 @@ def previous_value(
     result: schema.MetricVerdict,
     previous: schema.Metrics | None,
     verdicts: Mapping[str, str],
-    format_value: Callable[[schema.MetricVerdict], str] = value_text,
+    format_value: Callable[[schema.MetricVerdict], str] = units.format_brief,
 ) -> Md:
     """Return a metric's value in the previous window, and the verdict on the difference to `result`."""
     if previous is None:
@@ -119,8 +136,8 @@ def sample_size(result: schema.MetricVerdict) -> str:
     """Return the counts behind a result, or the reason why it has no value."""
     match result:
         case schema.DeploymentFrequency() if result.per_day is not None:
-            days = formatting.count(result.deployment_days, "day")
-            return f"{formatting.count(result.deployments, 'deployment')} on {days}"
+            days = f" on {formatting.count(result.deployment_days, 'day')}" if result.deployments else ""
+            return formatting.count(result.deployments, "deployment") + days
         case schema.LeadTime() if result.p50_seconds is not None:
             return formatting.count(result.changes, "change") + excluded_text(result.excluded, " ({} left out)")
         case schema.ChangeFailureRate() if result.ratio is not None:
@@ -187,7 +204,7 @@ def _unmatched_incident(attribution: AttributedIncident) -> Md:
 
 
 def failure_text(failure: Failure, history: ScopeHistory) -> Md:
-    """Return the rule of a failure, its cause and its end: `` by `rollback`: v1 was deployed again; over after … ``."""
+    """Return rule, cause and end of a failure: `` by `rollback`: v1 was deployed again; fixed after 41 min (v1) ``."""
     cause = link(replace_ids_in_scope(failure.because, history), failure.url)
     recovery = replace_ids_in_scope(_recovery_text(failure.recovery_seconds, failure.remediated_by), history)
     return md("by `{}`: {}; {}", Md(failure.rule), cause, recovery)
@@ -200,8 +217,8 @@ def _first_lines(items: Sequence[T], to_line: Callable[[T], Md]) -> list[Md]:
 
 def _recovery_text(seconds: float | None, remediated_by: str | None) -> str:
     if seconds is None:
-        return "still open" if remediated_by is None else "its recorded end lies before it"
-    return f"over after {formatting.duration(seconds)} ({remediated_by})"
+        return "still open" if remediated_by is None else "its recorded end is before it"
+    return f"fixed after {formatting.duration(seconds)} ({remediated_by})"
 
 
 def _metric_lines(metrics: schema.Metrics, window: Window, policy: Policy) -> Iterator[Md]:
@@ -241,7 +258,7 @@ def _stage_medians(lead_time: schema.LeadTime) -> Md:
 
 def _rate_lines(metrics: schema.Metrics) -> Iterator[Md]:
     failures, recovery, rework = metrics.change_failure_rate, metrics.recovery_time, metrics.rework_rate
-    bound = "It may be higher, because a git history knows no incidents." if is_lower_bound(failures) else ""
+    bound = "It may be higher, because a git history knows no incidents." if units.is_lower_bound(failures) else ""
     text = md("**Change failure rate**: {} failed / {} that reached users.", failures.failed, failures.deployments)
     yield join_non_empty(" ", (text, Md(bound)))
     yield md("**Recovery time**: median over {} recovered; {} open.", recovery.recovered, recovery.open)
@@ -251,7 +268,7 @@ def _rate_lines(metrics: schema.Metrics) -> Iterator[Md]:
     if restore.incidents is None:
         return
     yield md(
-        "Beside them: {}, median time to restore {}; {}, median pipeline recovery {}.",
+        "Not in the five metrics: {}, median time to restore {}; {}, median pipeline recovery {}.",
         formatting.count(restore.incidents, "incident"),
         formatting.duration(restore.p50_seconds),
         formatting.count(pipeline.failed_runs, "failed run"),
@@ -271,6 +288,7 @@ class Hint:
 class OutlookText:
     """A scope's outlook as text. Each field is empty if there is nothing to report."""
 
+    remarks: tuple[Md, ...]
     trends: Md
     goals: Md
     achievements: Md
@@ -283,11 +301,17 @@ def outlook_text(outlook: schema.Outlook) -> OutlookText:
     goals_text = join_non_empty(" · ", goal_texts)
     achievements_text = join_non_empty(" · ", (md("{}", achievement) for achievement in outlook.achievements))
     return OutlookText(
+        remarks=remarks_from(outlook),
         trends=trends_text(outlook),
         goals=Md(f"Goals: {goals_text}." if goals_text else ""),
         achievements=Md(f"Worth a mention: {achievements_text}." if achievements_text else ""),
         hints=hints_from(outlook),
     )
+
+
+def remarks_from(outlook: schema.Outlook) -> tuple[Md, ...]:
+    """Return what to look at, whatever the metrics are."""
+    return tuple(md("⚠️ {}", remark) for remark in outlook.remarks)
 
 
 def trends_text(outlook: schema.Outlook) -> Md:
@@ -299,7 +323,7 @@ def trends_text(outlook: schema.Outlook) -> Md:
         return Md("")
     week_count = max(trend.weeks for trend in trends.values())
     texts = join_non_empty(", ", (_trend_text(key, trend.change) for key, trend in trends.items()))
-    return md("Over {}, beyond chance (p < 0.05): {}.", formatting.count(week_count, "week"), texts)
+    return md("Over {}, {} (p < 0.05).", formatting.count(week_count, "week"), texts)
 
 
 def _trend_text(key: str, change: float) -> Md:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.markdown import Md, link, md
 from dora_metrics.core.metrics import security
+from dora_metrics.core.metrics.calculate import measured_changes_in
 from dora_metrics.core.metrics.results import Results, compare_with_previous
 from dora_metrics.core.metrics.scope_history import ScopeHistory
+from dora_metrics.core.metrics.stages import break_down_stages
 from dora_metrics.core.metrics.weekly import complete_weeks, trend_window
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.reports.event_story import EventInfo, EventStory, StoryContext, describe_event
@@ -19,11 +21,13 @@ from dora_metrics.core.reports.sections import (
     derive,
     metric_rows,
     outlook_text,
-    value_text,
+    overall_level_name,
+    overall_level_text,
     weekly_chart,
 )
 from dora_metrics.core.scope import Scope, scope_label
-from dora_metrics.core.targets.metric import METRICS
+from dora_metrics.core.targets import units
+from dora_metrics.core.targets.benchmarks import Benchmark
 from dora_metrics.core.targets.thresholds import Violation
 
 _MAX_OTHER_SCOPES = 200
@@ -42,7 +46,7 @@ class SummaryReport:
     """The job summary, ready to render. A `str` is untrusted and gets escaped; `Md` is not escaped.
 
     `previous_heading`: column heading of the previous window. `alarms`: exceeded thresholds. `slowest_stage`: the stage
-    that takes at least half of the median lead time. `making`: how the numbers were calculated.
+    that takes at least half of the lead time, or what hides the stages. `making`: how the numbers were calculated.
     """
 
     story: EventStory
@@ -86,15 +90,16 @@ def build(
     document, window_text = results.document, results.window_text
     if history is None or scope_metrics is None:
         return SummaryReport(story, window_text, "", document.benchmark, outcomes=outcomes, notes=document.notes)
-    other_scopes = [_other_scope(other, histories) for other in document.scopes if other is not scope_metrics]
+    benchmark = results.policy.benchmark
+    other_scopes = [_other_scope(each, histories, benchmark) for each in document.scopes if each is not scope_metrics]
     return SummaryReport(
         story=story,
         heading=f"{window_text}, {scope_label(history.scope)}",
         previous_heading=_previous_heading(results),
         benchmark=document.benchmark,
         rows=metric_rows(scope_metrics, compare_with_previous(results, history, scope_metrics)),
-        overall=overall_level_text(scope_metrics),
-        slowest_stage=_slowest_stage_text(scope_metrics),
+        overall=overall_level_text(scope_metrics.metrics, benchmark),
+        slowest_stage=_slowest_stage_text(history, results),
         outlook=outlook_text(scope_metrics.outlook),
         chart=weekly_chart(_chart_weeks(history, results)),
         other_scopes=other_scopes[:_MAX_OTHER_SCOPES],
@@ -118,6 +123,7 @@ def _story_context(
         metrics_before_event,
         results.policy,
         results.window_text,
+        results.window.days,
         security_sentence=sentence,
         left_out=results.evaluation.left_out,
     )
@@ -142,46 +148,48 @@ def alarm_line(violation: Violation, main_scope: Scope | None) -> Md:
     return md("{} **{}** ({}-on: {})", "❌" if violation.on == "fail" else "⚠️", text, violation.on, violation.rule)
 
 
-def overall_level_text(scope_metrics: schema.ScopeMetrics) -> str:
-    """Return the overall level and the metrics that decide it; empty if there is none."""
-    metrics = scope_metrics.metrics
-    overall = metrics.overall_level
-    if overall is None:
-        return ""
-    decisive = [key for key in overall.rests_on if METRICS[key].result_in(metrics).level == overall.level]
-    labels = " and ".join(METRICS[key].label.lower() for key in decisive)
-    return f"{overall.level}, by {labels}: the lowest of {len(overall.rests_on)} metrics with data"
-
-
 _STAGE_TEXTS = {
-    "coding": ("Coding takes longest", "pass between the first commit and the pull request"),
-    "review": ("Review takes longest", "pass between the opening of a pull request and its merge"),
-    "delivery": ("Delivery waits", "lie between merge and deployment"),
+    "coding": ("coding", "from the first commit to the pull request"),
+    "review": ("review", "from the opening of the pull request to its merge"),
+    "delivery": ("waiting to deploy", "from merge to deployment"),
 }
 
+_HALF = 0.5
 
-def _slowest_stage_text(scope_metrics: schema.ScopeMetrics) -> Md | None:
-    """Return a sentence on the stage that takes at least half of the median lead time; None if no stage does."""
-    lead_time = scope_metrics.metrics.lead_time
-    stage_seconds = {stage: getattr(lead_time.stages, stage).p50_seconds for stage in _STAGE_TEXTS}
-    slowest = max(_STAGE_TEXTS, key=lambda stage: stage_seconds[stage] or 0)
-    if not lead_time.p50_seconds or (stage_seconds[slowest] or 0) * 2 < lead_time.p50_seconds:
+
+def _slowest_stage_text(history: ScopeHistory, results: Results) -> Md | None:
+    """Return a sentence on the stage that takes at least half of the lead time, or on what hides the stages.
+
+    None if no stage takes half, and if there are too few changes.
+    """
+    changes = measured_changes_in(history, results.window)
+    breakdown = break_down_stages(changes, results.policy.lead_time_start)
+    if not breakdown.is_comparable:
+        hidden = breakdown.hidden_stages_text()
+        return md("The slowest stage is not known: {}.", hidden) if hidden else None
+    stage = breakdown.longest_stage
+    if breakdown.share(stage) < _HALF:
         return None
-    title, span_text = _STAGE_TEXTS[slowest]
-    total, stage_duration = formatting.duration(lead_time.p50_seconds), formatting.duration(stage_seconds[slowest])
-    return md(f"{title}: with a median lead time of {{}}, **{{}} {span_text}** (median).", total, stage_duration)
+    name, span = _STAGE_TEXTS[stage]
+    share, median = formatting.percent(breakdown.share(stage)), formatting.duration(breakdown.median_seconds(stage))
+    change_count = formatting.count(breakdown.change_count, "change")
+    known_count = f"{len(breakdown.complete):,} of " if breakdown.incomplete else ""
+    text = md("{} of the time of {}{}; median {} {}", share, known_count, change_count, median, span)
+    return md("Slowest stage: **{}** ({}).", name, text)
 
 
-def _other_scope(scope_metrics: schema.ScopeMetrics, histories: Mapping[Scope, ScopeHistory]) -> OtherScope:
+def _other_scope(
+    scope_metrics: schema.ScopeMetrics, histories: Mapping[Scope, ScopeHistory], benchmark: Benchmark
+) -> OtherScope:
     metrics = scope_metrics.metrics
     scope = Scope(scope_metrics.repository, scope_metrics.service, scope_metrics.environment)
     name = link(f"{scope.repository} · {scope_label(scope)}", repository_url(histories.get(scope)))
     cells = (
-        formatting.frequency(metrics.deployment_frequency.per_day),
+        units.format_result(metrics.deployment_frequency),
         formatting.duration(metrics.lead_time.p50_seconds),
-        value_text(metrics.change_failure_rate),
+        units.format_brief(metrics.change_failure_rate),
         formatting.duration(metrics.recovery_time.p50_seconds),
-        metrics.overall_level.level if metrics.overall_level else formatting.NO_VALUE,
+        overall_level_name(metrics, benchmark) or formatting.NO_VALUE,
     )
     return OtherScope(name, cells)
 

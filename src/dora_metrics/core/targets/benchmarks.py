@@ -61,6 +61,11 @@ class Benchmark:
         named = sorted((name for name in levels if name), key=self.ranks.__getitem__)
         return (named[0], named[-1]) if named else None
 
+    def all_levels(self, metric: str) -> tuple[str, str]:
+        """Return the lowest and the highest level of a metric that has levels."""
+        names = [name for key, edges in self.edges.items() if key == metric for name, _ in edges]
+        return names[-1], names[0]
+
     def lowest_level(self, levels: Sequence[str]) -> str:
         return min(levels, key=self.ranks.__getitem__)
 

@@ -157,7 +157,7 @@ def _course_text(goal: GoalSpec, expected: float | None, now: datetime, zone: Zo
     if is_met:
         return "met"
     if expected is None:
-        return f"too few weeks to say: it takes {MIN_TREND_POINTS} complete ones with a value"
+        return f"too few weeks for a trend: it takes {MIN_TREND_POINTS} complete ones with a value"
     return "on course" if meets(goal.metric, expected, goal.target) else "not on course"
 
 
@@ -177,7 +177,7 @@ def target_text(goal: schema.Goal) -> str:
 
 def _state_text(goal: schema.Goal) -> str:
     if goal.value is None:
-        return f"nothing to say yet, {goal.reason}"
+        return f"no value yet, {goal.reason}"
     if goal.met:
         return "met"
     return ", ".join(_state_parts(goal))

@@ -144,9 +144,10 @@ def _find_hits(rule: Threshold, data: ThresholdInput) -> Iterator[tuple[str, str
     """Yield each metric that violates the threshold, and a sentence that says how."""
     match rule:
         case ValueLimit(_, metric, comparator, bound):
-            value = deciding_value(getattr(data.metrics, metric))
+            result = METRICS[metric].result_in(data.metrics)
+            value = deciding_value(result)
             if value is not None and _COMPARATORS[comparator](value, bound):
-                value_text, bound_text = (units.format_value(metric, number) for number in (value, bound))
+                value_text, bound_text = units.format_with_counts(result), units.format_value(metric, bound)
                 relation = _COMPARATOR_TEXTS[comparator]
                 yield metric, f"{METRICS[metric].name} is {value_text}, {relation} {bound_text}"
         case RegressionLimit(_, metrics, min_share):
@@ -156,7 +157,8 @@ def _find_hits(rule: Threshold, data: ThresholdInput) -> Iterator[tuple[str, str
 
 
 def _regression_text(metric: str, data: ThresholdInput) -> str:
-    current, previous = (units.format_value(metric, value) for value in _current_and_previous(metric, data))
+    results = (METRICS[metric].result_in(metrics) for metrics in (data.metrics, data.previous) if metrics)
+    current, previous = map(units.format_with_counts, results)
     title = METRICS[metric].name
     return f"{title} is clearly worse than in the window before: {current}, before {previous} (p < 0.05)"
 

@@ -75,6 +75,79 @@ def format_value(metric: str, value: float | None) -> str:
             return formatting.percent(value)
 
 
+def format_result(result: schema.MetricVerdict) -> str:
+    """Write a measured value with its unit.
+
+    A frequency with few deployments is a count: `1 in 61 days`. A failure rate that may be higher, because incidents
+    are unknown, is `at least` its value, or `none known`.
+    """
+    match result:
+        case schema.ChangeFailureRate(failed=0, ratio=float()) if is_lower_bound(result):
+            return "none known"
+        case schema.DeploymentFrequency(deployments=deployments, per_day=float(per_day)) if deployments:
+            return formatting.measured_frequency(deployments, deployments / per_day)
+        case _:
+            text = format_value(metric_of(result).key, deciding_value(result))
+            return f"at least {text}" if is_lower_bound(result) else text
+
+
+MIN_TOTAL_FOR_PERCENT = 10
+"""A rate over fewer deployments is shown as counts where there is no room for its interval."""
+
+
+def format_with_counts(result: schema.MetricVerdict) -> str:
+    """Write a measured value as `format_result` does, a rate with its counts: `25 % (1 of 4)`."""
+    match result:
+        case (
+            schema.ChangeFailureRate(failed=count, deployments=total)
+            | schema.ReworkRate(rework=count, deployments=total)
+        ) if total:
+            return f"{format_result(result)} ({count:,} of {total:,})"
+        case _:
+            return format_result(result)
+
+
+def format_counts(result: schema.MetricVerdict) -> str:
+    """Write the counts behind a measured value, such as `10` deployments or `1 of 4`; of durations, the value."""
+    match result:
+        case schema.ChangeFailureRate(failed=0, deployments=total) if total and is_lower_bound(result):
+            return f"none known of {total:,}"
+        case schema.DeploymentFrequency(deployments=deployments, per_day=float()):
+            return f"{deployments:,}"
+        case (
+            schema.ChangeFailureRate(failed=count, deployments=total)
+            | schema.ReworkRate(rework=count, deployments=total)
+        ) if total:
+            return f"{'at least ' if is_lower_bound(result) else ''}{count:,} of {total:,}"
+        case _:
+            return format_result(result)
+
+
+def format_brief(result: schema.MetricVerdict) -> str:
+    """Write a measured value without its interval: as `format_result`, but a rate of few deployments as `1 of 4`."""
+    match result:
+        case schema.ChangeFailureRate() | schema.ReworkRate() if result.deployments < MIN_TOTAL_FOR_PERCENT:
+            return format_counts(result)
+        case _:
+            return format_result(result)
+
+
+def is_lower_bound(result: schema.MetricVerdict) -> bool:
+    """Whether a result is a failure rate that may be higher, because incidents are unknown."""
+    return isinstance(result, schema.ChangeFailureRate) and result.at_least is True
+
+
+def format_interval(result: schema.MetricVerdict) -> str:
+    """Write the 95 % interval of a measured value in the unit of `format_result`; empty without one."""
+    if result.interval95 is None:
+        return ""
+    match result:
+        case schema.DeploymentFrequency(deployments=deployments, per_day=float(per_day)) if deployments:
+            return formatting.frequency_range(deployments, deployments / per_day, result.interval95)
+        case _:
+            return formatting.value_range(*(format_value(metric_of(result).key, end) for end in result.interval95))
+
+
 def format_difference(metric: str, difference: float) -> str:
     """Write the size of a difference between two values of a metric; of ratios in percentage points."""
     match METRICS[metric].unit:

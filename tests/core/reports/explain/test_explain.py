@@ -69,13 +69,13 @@ def test_a_deployment_says_whether_it_failed_by_what_and_where_it_stands() -> No
     assert one.headline == "Deployment `V2`: failed, by `rollback`"
     assert [unescaped(sentence) for sentence in one.sentences] == [
         f"`github:deployment:2`, commit `{sha('V2')}`: it ended on 2024-03-01 06:00 UTC as success.",
-        f"{COUNTS_TEXT} That lies in the window 2024-03-01 00:00 – 2024-04-01 00:00, so it is in these numbers.",
-        "It reached users, so it is one of the deployments that the failure rate is over.",
+        f"{COUNTS_TEXT} That is in the window 2024-03-01 00:00 – 2024-04-01 00:00, so it is in these numbers.",
+        "It reached users, so it counts in the failure rate.",
     ]
     assert rule_text("rollback", one) == "**yes, and it decides.** V1 was deployed again."
     assert section_lines("What repaired it", one) == [
         "`V1` (`github:deployment:3`), on 2024-03-01 09:00: **3 h** after it.",
-        "The rule names the deployment that went back.",
+        "The rule names the deployment that rolled back.",
     ]
 
 
@@ -90,12 +90,12 @@ def test_every_rule_says_why_it_did_not_hit() -> None:
     assert one.headline == "Deployment `v1`: did not fail"
     assert "as success after 10 min." in one.sentences[0]
     assert [unescaped(line) for line in one.sections[0].lines] == [
-        "`explicit`: no. No incident names it, and no deployment says that it remediates it.",
+        "`explicit`: no. No incident names this deployment, and no deployment is recorded as its remedy.",
         "`rollback`: no. No later deployment went back to what ran before it (1 deployment seen).",
         "`revert`: no. No later deployment reverted one of the 1 change that it delivered.",
-        "`hotfix`: no. The next one, `v2`, came 2 d later and brought no hotfix.",
+        "`hotfix`: no. The next one, `v2`, came 2 d later and delivered no hotfix.",
         "`incident`: no. No incident that names no deployment was detected after it.",
-        "`health-check`: no. No health check of it was recorded.",
+        "`health-check`: no. No health check was recorded for it.",
         "`failed-run`: no. The run succeeded.",
     ]
     assert section_lines("What repaired it", one) == []
@@ -112,15 +112,14 @@ def test_a_rule_that_is_off_says_what_it_would_have_seen() -> None:
     assert one.headline == "Deployment `V2`: did not fail"
     assert rule_text("rollback", one) == "it would, but it is switched off (`failure-rules`). V1 was deployed again."
     assert rule_text("incident", one) == (
-        "no. No incident that names no deployment was detected after it. It is switched off, besides (`failure-rules`)."
+        "no. No incident that names no deployment was detected after it. It is also switched off (`failure-rules`)."
     )
 
 
 def test_what_was_rolled_back_with_the_one_that_is_blamed_says_so() -> None:
     facts = deployments_of_versions("V1 V2 V3 V1")
-    said = (
-        "no. `V1` (`github:deployment:4`) went back to before `V2`, which takes the blame; this one only went with it."
-    )
+    went_back = "`V1` (`github:deployment:4`) went back to a version before `V2`"
+    said = f"no. {went_back}, and the rollback is attributed to that one."
     assert rule_text("rollback", explain_only("V3", *facts)) == said
     assert rule_text("rollback", explain_only("V2", *facts)).startswith("**yes, and it decides.**")
 
@@ -142,7 +141,7 @@ def test_a_revert_is_told_of_the_deployment_whose_change_was_taken_back() -> Non
     other = explain_only("v2", *facts)
     assert (
         rule_text("revert", other)
-        == "no. It brought a revert itself, and no later deployment reverted one of its changes."
+        == "no. It delivered a revert itself, and no later deployment reverted one of its changes."
     )
     assert section_lines("What it repaired", other) == [
         "It is rework (revert: #2 reverts #1).",
@@ -159,7 +158,7 @@ def test_a_hotfix_that_came_too_late_says_how_late() -> None:
         deployment(2, "03-07", version="v2", changes=[1]),
         change(1, labels=("hotfix",)),
     ]
-    said = "no. The next one, `v2`, brought #1 with the label hotfix, but 2 d later: `hotfix-window` is 1 d."
+    said = "no. The next one, `v2`, delivered #1 with the label hotfix, but 2 d later: `hotfix-window` is 1 d."
     assert rule_text("hotfix", explain_only("v1", *facts)) == said
     assert rule_text("hotfix", explain_only("v2", *facts)) == "no. No deployment came after it."
     soon = [facts[0], deployment(2, "03-05T05:00", version="v2", changes=[1]), facts[2]]
@@ -171,11 +170,11 @@ def test_a_hotfix_that_came_too_late_says_how_late() -> None:
 def test_the_next_incident_says_why_it_is_not_blamed_on_this_one() -> None:
     facts = [deployment(1, "03-05", version="v1"), deployment(2, "03-06", version="v2")]
     later = incident(1, "03-06T03:00", title="Slow")
-    said = "no. The next one, Slow, came 1 d 3 h later and is blamed on `v2`."
+    said = "no. The next one, Slow, came 1 d 3 h later and is attributed to `v2`."
     assert rule_text("incident", explain_only("v1", *facts, later)) == said
     late = incident(1, "03-09", title="Slow")
     assert rule_text("incident", explain_only("v1", facts[0], late)) == (
-        "no. The next one, Slow, came 4 d later and is blamed on nobody: "
+        "no. The next one, Slow, came 4 d later and is attributed to no deployment: "
         "the latest deployment before it was more than 24 h earlier (96 h)."
     )
 
@@ -202,14 +201,14 @@ def test_a_failed_run_says_that_it_is_no_failed_deployment_unless_it_counts() ->
         == "It failed before it reached users, so it is in no failure rate (`count-failed-runs` is off)."
     )
     assert rule_text("failed-run", one) == "it would, but this deployment is in no failure rate. the run itself failed."
-    assert rule_text("rollback", one) == "no. Only what had succeeded can be rolled back."
-    assert rule_text("incident", one) == "no. An incident that names nothing blames a success."
+    assert rule_text("rollback", one) == "no. Only a successful deployment can be rolled back."
+    assert rule_text("incident", one) == "no. An incident that names no deployment is attributed to a successful one."
     assert rule_text("hotfix", one) == "no. It did not reach users."
     assert section_lines("What it delivered", one) == ["Its 2 changes go to the next success."]
     counting = explain_only(deployment_id(1), failed_deployment(1), count_failed_runs=True)
     assert counting.headline.endswith("failed, by `failed-run`")
-    assert counting.sentences[-1].startswith("`count-failed-runs` is on, so it is one of")
-    assert section_lines("What repaired it", counting) == ["So it is still open: counted, and in no median."]
+    assert counting.sentences[-1].startswith("`count-failed-runs` is on, so it counts in")
+    assert section_lines("What repaired it", counting) == ["So it is still open: it is counted, but is in no median."]
 
 
 def test_a_cancelled_deployment_neither_fails_nor_counts() -> None:
@@ -226,25 +225,25 @@ def test_several_incidents_keep_a_failure_open_until_the_last_has_ended() -> Non
         == "**yes, and it decides.** #1 detected 60 min after it, #2 detected 60 min after it."
     )
     assert section_lines("What repaired it", one) == [
-        "B has not ended.",
-        "So it is still open: counted, and in no median.",
+        "B is not resolved.",
+        "So it is still open: it is counted, but is in no median.",
     ]
     ended = explain_only("v1", *facts[:2], incident(2, resolved_at="03-05T15:00"))
     assert section_lines("What repaired it", ended)[0] == "#2, on 2024-03-05 15:00: **3 h** after it."
-    assert section_lines("What repaired it", ended)[-1] == "Of the 2 incidents that blame it the last end counts."
+    assert section_lines("What repaired it", ended)[-1] == "Of the 2 incidents attributed to it, the last end counts."
 
 
 def test_a_recovery_before_the_failure_is_said_to_be_one() -> None:
     facts = [deployment(1), incident(1, deployment=deployment_id(1), resolved_at="03-04", detected_at="03-03")]
     assert section_lines("What repaired it", explain_only(deployment_id(1), *facts)) == [
-        "#1 ended it on 2024-03-04 00:00, before it: in no recovery time."
+        "#1 ended it on 2024-03-04 00:00, before the deployment: it is in no recovery time."
     ]
 
 
 @pytest.mark.parametrize(
     ("fact", "why"),
     [
-        (deployment(1, retracted=True), "It was retracted: it is as if it had never been."),
+        (deployment(1, retracted=True), "It was retracted, so it counts nowhere."),
         (deployment(1, environment="qa"), "Its environment is not production: qa (`production-environments`)."),
         (
             deployment(1, environment=None),
@@ -262,7 +261,7 @@ def test_what_counts_nowhere_says_why(fact: Any, why: str) -> None:  # noqa: ANN
 def test_a_run_that_its_job_told_of_counts_once() -> None:
     run = deployment(1, id="github:run:7")
     one = explain_only("github:run:7", run, deployment(2, id="github:run:7:production"))
-    assert "so that it counts once, as github:run:7:production." in one.sentences[1]
+    assert "so it counts once, as github:run:7:production." in one.sentences[1]
 
 
 def test_what_a_deployment_delivered_is_listed_with_lead_times_and_what_is_left_out() -> None:
@@ -276,12 +275,12 @@ def test_what_a_deployment_delivered_is_listed_with_lead_times_and_what_is_left_
         f"It was compared with `{sha(deployment_id(0))[:7]}` (`github:deployment:0`).",
         "#1: lead time **2 d**",
         "#2: left out of lead time: it is by a bot (`exclude-bots`)",
-        "#3: left out of lead time: nobody knows when it began",
+        "#3: left out of lead time: its start is unknown",
         "Of what it lists, 1 change had been delivered before.",
     ]
     assert section_lines("What it delivered", explain_only(deployment_id(0), *facts)) == [
-        "It is the first success known here, and only bounds what the next one delivers.",
-        "#9: left out of lead time: nobody knows since when changes of the first deployment waited",
+        "It is the first known success, the baseline: there is nothing earlier to compare it with.",
+        "#9: left out of lead time: the first deployment has nothing earlier to compare it with",
     ]
 
 
@@ -323,13 +322,12 @@ def test_a_change_says_which_deployment_delivered_it_and_how_long_each_stage_too
     assert unescaped(one.sentences[0]) == f"`github:pull:acme/shop#1`, commit `{sha(pull_id(1))}`: Add it."
     where, before = section_lines("Where it is delivered", one)
     assert before == (
-        f"`{sha(deployment_id(1))[:7]}` (`github:deployment:1`) had brought it on 2024-03-05 00:00, "
-        "and did not succeed."
+        f"`{sha(deployment_id(1))[:7]}` (`github:deployment:1`) contained it on 2024-03-05 00:00, and did not succeed."
     )
     assert where.startswith(
         "`v2`, on 2024-03-06 00:00, in production of acme/shop (service shop): the first successful"
     )
-    assert where.endswith("That lies in the window 2024-03-01 00:00 – 2024-04-01 00:00, so it is in these numbers.")
+    assert where.endswith("That is in the window 2024-03-01 00:00 – 2024-04-01 00:00, so it is in these numbers.")
     assert section_lines("Stages, production of acme/shop", one) == [
         "coding (first commit to opened): 1 d (2024-03-02 00:00 – 2024-03-03 00:00)",
         "pickup (opened to the first review, a part of the next): 2 h (2024-03-03 00:00 – 2024-03-03 02:00)",
@@ -386,7 +384,7 @@ def test_a_change_that_two_scopes_deliver_names_both() -> None:
 
 def test_a_change_without_a_fact_is_explained_as_far_as_it_is_known() -> None:
     one = explain_only(pull_id(7), deployment(0, "03-01"), deployment(1, "03-05", changes=[7]))
-    assert unescaped(one.headline).endswith("left out of lead time: nobody knows when it began")
+    assert unescaped(one.headline).endswith("left out of lead time: its start is unknown")
     assert (
         unescaped(one.sentences[0])
         == "`github:pull:acme/shop#7` is listed by a deployment, and no fact of it is known."
@@ -404,7 +402,7 @@ def test_a_change_says_what_it_marks_and_by_what_it_was_taken_back() -> None:
     ]
     title = "What it says about other deployments"
     assert section_lines(title, explain_only(pull_id(1), *facts)) == [
-        "It was taken back, which marks `v1`: #2 reverts #1."
+        "It was reverted, which marks `v1`: #2 reverts #1."
     ]
     assert section_lines(title, explain_only(pull_id(2), *facts)) == ["As a revert it marks `v1`: #2 reverts #1."]
     assert section_lines(title, explain_only(pull_id(3), *facts)) == [
@@ -416,7 +414,7 @@ def test_a_change_says_what_it_marks_and_by_what_it_was_taken_back() -> None:
     )
     lonely = [deployment(2, changes=[2, 3]), change(2, reverts="nowhere"), facts[-1]]
     assert section_lines(title, explain_only(pull_id(2), *lonely)) == [
-        "It is a revert, and marks nothing: no earlier deployment delivered what it takes back."
+        "It is a revert, and marks nothing: no earlier deployment delivered what it reverts."
     ]
     assert section_lines(title, explain_only(pull_id(3), *lonely)) == [
         "It is a hotfix (the branch hotfix/1), and marks nothing: no deployment before the one that delivered it."
@@ -425,7 +423,7 @@ def test_a_change_says_what_it_marks_and_by_what_it_was_taken_back() -> None:
 
 def test_a_retracted_change_is_as_if_it_had_never_been() -> None:
     one = explain_only(pull_id(1), deployment(0, "03-01"), deployment(1, changes=[1]), change(1, retracted=True))
-    assert one.sentences[-1] == "It was retracted: it is as if it had never been."
+    assert one.sentences[-1] == "It was retracted, so it counts nowhere."
     assert unescaped(one.headline) == "Change #1: not delivered yet"
 
 
@@ -435,34 +433,35 @@ def test_a_retracted_change_is_as_if_it_had_never_been() -> None:
 def test_an_incident_says_where_it_counts_whom_it_blames_and_what_ended_it() -> None:
     facts = [deployment(1, version="v1"), incident(1, title="Slow", resolved_at="03-05T14:30")]
     one = explain_only(issue_id(1), *facts)
-    assert one.headline == "Incident Slow: blamed on `v1`"
+    assert one.headline == "Incident Slow: attributed to `v1`"
     assert unescaped(one.sentences[1]) == (
         "It counts in production of acme/shop (service shop): it names service and environment."
     )
-    assert section_lines("Whom", one) == [
+    assert section_lines("Which deployment", one) == [
         "`v1` (`github:deployment:1`), by the rule `incident`: it was detected 60 min after it.",
-        "That is the latest success of its scope up to the second of its detection.",
+        "That is the latest success of its scope before it was detected.",
     ]
     assert section_lines("What ended it", one) == ["It was resolved on 2024-03-05 14:30, after 1 h 30 min."]
 
 
 def test_an_incident_that_names_nothing_known_is_not_guessed_about() -> None:
     one = explain_only(issue_id(1), deployment(1), incident(1, deployment="v9", service=None, environment=None))
-    assert one.headline.endswith("blamed on nobody")
-    assert section_lines("Whom", one) == [
-        "Nobody, by the rule `explicit`: it names v9, which is no production deployment that is known and counts.",
-        "A name that leads nowhere is not replaced by a guess.",
+    assert one.headline.endswith("attributed to no deployment")
+    assert section_lines("Which deployment", one) == [
+        "No deployment, by `explicit`: it names v9, which is no production deployment that is known and counts.",
+        "A name that matches nothing is not replaced by a guess.",
     ]
-    assert section_lines("What ended it", one) == [
-        "It has not been resolved: it counts as open, and is in no duration."
-    ]
+    assert section_lines("What ended it", one) == ["It is not resolved: it counts as open, and is in no duration."]
     assert "it does not name both service and environment" in one.sentences[1]
 
 
 def test_an_incident_says_when_another_rule_decides_about_its_deployment() -> None:
     one = explain_only(issue_id(1), *deployments_of_versions("V1 V2 V1"), incident(1, "03-01T07:00", service=None))
-    assert section_lines("Whom", one)[-1] == "For that deployment another rule decides: `rollback` comes before."
-    assert "that is the scope of the deployment it is blamed on" in one.sentences[1]
+    assert (
+        section_lines("Which deployment", one)[-1]
+        == "For that deployment another rule decides: `rollback` comes before."
+    )
+    assert "that is the scope of the deployment it is attributed to" in one.sentences[1]
 
 
 def test_an_incident_that_a_deployment_remediates_says_so_and_one_that_ends_before_it_began_too() -> None:
@@ -473,7 +472,7 @@ def test_an_incident_that_a_deployment_remediates_says_so_and_one_that_ends_befo
     ]
     assert section_lines("What ended it", explain_only(issue_id(1), *facts)) == [
         "It was resolved on 2024-03-04 00:00, which is before it was detected: in no duration.",
-        "`v2` says that it remediates it, on 2024-03-06 00:00.",
+        "`v2` is recorded as its remedy, on 2024-03-06 00:00.",
     ]
 
 
@@ -547,9 +546,7 @@ def test_a_deployment_lists_twenty_fixes_and_counts_the_others() -> None:
 def test_a_leaked_secret_goes_live_with_no_deployment() -> None:
     identity = "github:secret-scanning:acme/shop#1"
     one = explain_only(identity, deployment(1, "03-08"), vulnerability(1, id=identity, fixed_at="03-07"))
-    assert section_lines("When its fix", one) == [
-        "A leaked secret is fixed by revoking it, which no deployment brings."
-    ]
+    assert section_lines("When its fix", one) == ["A leaked secret is fixed by revoking it, which needs no deployment."]
 
 
 def test_a_vulnerability_of_unknown_severity_says_that_it_is_in_no_number() -> None:

@@ -57,8 +57,8 @@ def test_a_failure_that_is_over_and_one_that_is_not() -> None:
     bad = incident(1, "03-11T07:00", resolved_at="03-11T08:00")
     over = render_report(FIRST, *deployments_from(11, 3, 11), bad)
     still = render_report(FIRST, *deployments_from(11, 3, 11), bad, incident(2, "03-11T13:00"))
-    assert "1 of 3 failed and was back after 2 h" in over.headline
-    assert "2 of 3 failed, median recovery 2 h, 1 not over yet; 1 incident open" in still.headline
+    assert "1 of 3 failed and recovered in 2 h" in over.headline
+    assert "2 of 3 failed, median recovery 2 h, 1 not recovered yet; 1 incident open" in still.headline
 
 
 def test_a_week_without_a_deployment_says_so_and_has_no_ratio() -> None:
@@ -72,7 +72,8 @@ def test_a_week_of_failures_alone_is_no_quiet_week() -> None:
     assert "No deployment reached production; 2 runs failed." in render_report(FIRST, *lost).headline
     seen = [failed_deployment(number, f"03-12T{number:02}:00", reached_users=True) for number in (1, 2)]
     assert (
-        "No deployment to production succeeded; 2 of 2 failed, 2 not over yet." in render_report(FIRST, *seen).headline
+        "No deployment to production succeeded; 2 of 2 failed, 2 not recovered yet."
+        in render_report(FIRST, *seen).headline
     )
 
 
@@ -128,7 +129,7 @@ def test_a_failure_names_its_rule_its_evidence_and_its_end() -> None:
     (line,) = found.section("What failed")
     why = f"[#\u200b7 detected 2 h after it]({url})"
     assert (
-        line == f"- `{sha(deployment_id(11))[:7]}`, Mon 11 Mar, 06:00: by `incident`: {why}; over after 3 h (#\u200b7)"
+        line == f"- `{sha(deployment_id(11))[:7]}`, Mon 11 Mar, 06:00: by `incident`: {why}; fixed after 3 h (#\u200b7)"
     )
 
 
@@ -169,7 +170,7 @@ def test_changes_by_bots_are_delivered_too() -> None:
 
 def test_the_first_known_deployment_lists_no_months_of_changes() -> None:
     found = render_report(deployment(1, "03-12T12:00", changes=[1]), change(1, title="Old"))
-    assert "the first known deployment, which only bounds the next one" in found.text
+    assert "the first known deployment, the baseline for the next one" in found.text
 
 
 @pytest.mark.parametrize(
@@ -197,7 +198,7 @@ def test_two_thousand_deployments_fit_and_what_is_left_out_is_said() -> None:
     assert utf16_length(found.issue_body.text_of_new_issue(12)) <= MAX_BODY_UTF16_LENGTH
     assert "Delivered: 2,000 deployments, 2,000 changes" in found.text
     assert re.search(r"- and 1,?\d{3} more deployments", found.text)
-    assert "Some lists are not whole, since an issue holds 65,536 characters" in found.text
+    assert "Some lists are cut, since an issue holds at most 65,536 characters" in found.text
 
 
 def test_what_fits_is_whole_and_nothing_is_said_of_it() -> None:
@@ -226,7 +227,7 @@ def test_a_quarter_reviews_its_goals() -> None:
     without = render_report(FIRST, *deployments_from(4, 3, 1), kind="quarterly", now="04-01T06:00")
     assert with_goals.section("Goals")[0].startswith("- **Lead time for changes**: at most 1 h: 11 h to go")
     assert "keep, raise or drop it" in with_goals.issue_body.user_section
-    assert without.section("Goals")[0].startswith("None is set.")
+    assert without.section("Goals")[0].startswith("No goal is set.")
 
 
 # The user's templates

@@ -28,12 +28,12 @@ def badge_texts(badges: dict[str, Badge]) -> dict[str, str]:
 def test_a_scope_has_a_badge_for_each_metric_and_one_for_all() -> None:
     shop = results_of(deployment(1, "03-01"), change(7, "03-04"), deployment(2, "03-05", changes=[7]))
     assert badge_texts(build_badges(shop)) == {
-        "deployment_frequency": "2 a month",
+        "deployment_frequency": "2 in 31 days",
         "lead_time": "1 d",
-        "change_failure_rate": "0 %",
+        "change_failure_rate": "0 of 2",
         "recovery_time": "no data",
-        "rework_rate": "0 %",
-        "overall": "medium",
+        "rework_rate": "0 of 2",
+        "overall": "medium, could be high to low",
     }
 
 

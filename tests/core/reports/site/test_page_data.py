@@ -97,7 +97,11 @@ def test_each_window_has_the_numbers_that_the_answer_has_for_it() -> None:
 
 def test_no_data_has_a_reason_and_nothing_else() -> None:
     found = card_of(results_of(deployment(1)), "lead_time")
-    assert found == MetricCard(value="–", reason="the first known deployment only bounds the next one", before="–")
+    assert found == MetricCard(
+        value="–",
+        reason="the first known deployment is only the baseline for the next one",
+        before="–",
+    )
 
 
 def test_a_card_says_what_the_answer_says() -> None:
@@ -106,7 +110,7 @@ def test_a_card_says_what_the_answer_says() -> None:
     found = card_of(numbers, "deployment_frequency")
     assert (found.value, found.level, found.rank) == ("6.8 a week", "high, could be up to elite", 3)
     assert (found.interval, found.n) == ("4.5 a week to 1.4 a day", "29 deployments on 29 days")
-    assert (found.before, found.verdict) == ("1 a month", "better")
+    assert (found.before, found.verdict) == ("1 in 30 days", "better")
     assert ("Trend", "rose by 6 a week in 5 weeks") not in found.details
 
 

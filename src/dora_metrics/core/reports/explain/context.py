@@ -142,7 +142,7 @@ class ExplainContext:
     def window_sentence(self, moment: datetime) -> Md:
         """Return a sentence on whether a time is in the window."""
         start, end = self.format_time(self.window.start), self.format_time(self.window.end)
-        position, verb = ("lies in", "is") if self.window.contains(moment) else ("lies outside of", "is not")
+        position, verb = ("is in", "is") if self.window.contains(moment) else ("is outside", "is not")
         return md("That {} the window {} – {}, so it {} in these numbers.", position, start, end, verb)
 
 

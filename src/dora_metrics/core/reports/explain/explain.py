@@ -79,7 +79,7 @@ def explain_deployment(context: ExplainContext, deployment: Deployment) -> Expla
         _deployment_headline(context, deployment),
         tuple(_deployment_sentences(context, timeline, deployment)),
         (
-            Section(f"{question}: the first rule that hits decides", tuple(rule_lines(context, deployment))),
+            Section(f"{question}: the first rule that matches decides", tuple(rule_lines(context, deployment))),
             Section("What repaired it", tuple(repair_lines(context, deployment))),
             Section("What it repaired", tuple(_repair_effects(context, deployment))),
             Section("What it delivered", tuple(_delivered_changes(context, timeline, deployment))),
@@ -119,19 +119,19 @@ def _deployment_sentences(context: ExplainContext, timeline: ScopeTimeline, depl
         yield Md("A cancelled deployment is in no denominator, and delivers nothing.")
     elif counts_in_failure_rate(deployment, context.policy):
         reason = "It reached users" if has_reached_users(deployment) else "`count-failed-runs` is on"
-        yield Md(f"{reason}, so it is one of the deployments that the failure rate is over.")
+        yield Md(f"{reason}, so it counts in the failure rate.")
     else:
         yield Md("It failed before it reached users, so it is in no failure rate (`count-failed-runs` is off).")
 
 
 def _not_counted_reason(context: ExplainContext, deployment: Deployment) -> str:
     if deployment.retracted:
-        return "It was retracted: it is as if it had never been."
+        return "It was retracted, so it counts nowhere."
     if reason := context.linked_facts.left_out.get(deployment.id):
         return f"It does not count: {reason}."
     counted_ids = (key for key in context.timeline_by_deployment if key.startswith(f"{deployment.id}:"))
     if counted_id := next(counted_ids, None):
-        return f"Its deploy job told of it as well, so that it counts once, as {counted_id}."
+        return f"Its deploy job reported it as well, so it counts once, as {counted_id}."
     environment = deployment.environment or "no environment, where its repository names some"
     return f"Its environment is not production: {environment} (`production-environments`)."
 
@@ -147,7 +147,7 @@ def _repair_effects(context: ExplainContext, deployment: Deployment) -> Iterator
             failed_deployment = deployment_link(failure.deployment)
             yield md("It ended the failure of {} (`{}`) after {}.", failed_deployment, Md(failure.rule), duration)
     if deployment.remediates and not rework_reason:
-        yield md("It says that it remediates {}, which is itself.", deployment.remediates)
+        yield md("It names itself, {}, as what it remediates.", deployment.remediates)
 
 
 def _delivered_changes(context: ExplainContext, timeline: ScopeTimeline, deployment: Deployment) -> Iterator[Md]:
@@ -179,7 +179,7 @@ def _comparison_sentences(
     if deployment.sha and any(success.sha == deployment.sha for success in earlier_successes):
         yield Md("Its commit had been deployed before, so it delivers nothing new.")
     elif not earlier_successes and not deployment.previous:
-        yield Md("It is the first success known here, and only bounds what the next one delivers.")
+        yield Md("It is the first known success, the baseline: there is nothing earlier to compare it with.")
     elif deployment.changes is None:
         yield Md("What it delivered is not known yet.")
     elif is_empty:
@@ -245,10 +245,10 @@ def lead_time_text(context: ExplainContext, scope: Scope, change_id: str) -> Md:
 
 
 _EXCLUSION_TEXTS = {
-    "first_deployment": "left out of lead time: nobody knows since when changes of the first deployment waited",
+    "first_deployment": "left out of lead time: the first deployment has nothing earlier to compare it with",
     "bots": "left out of lead time: it is by a bot (`exclude-bots`)",
-    "no_start": "left out of lead time: nobody knows when it began",
-    "negative": "left out of lead time: it would have begun after it was deployed",
+    "no_start": "left out of lead time: its start is unknown",
+    "negative": "left out of lead time: its recorded start is after its deployment",
 }
 
 
@@ -259,7 +259,7 @@ def _change_identity(change_id: str, change: Change | None) -> Iterator[Md]:
     sha = md(", commit {}", code_span(change.sha)) if change.sha else ""
     yield md("{}{}: {}.", id_code_span(change_id), sha, change.title or "without a title")
     if change.retracted:
-        yield Md("It was retracted: it is as if it had never been.")
+        yield Md("It was retracted, so it counts nowhere.")
 
 
 def _delivery_lines(
@@ -283,7 +283,7 @@ def _unsuccessful_attempts(
         is_earlier = deployment_order(attempt) < deployment_order(deployment)
         if is_earlier and attempt.status != "success" and change_id in (attempt.changes or ()):
             date_time = context.format_time(attempt.finished_at)
-            yield md("{} had brought it on {}, and did not succeed.", context.fact_label(attempt.id), date_time)
+            yield md("{} contained it on {}, and did not succeed.", context.fact_label(attempt.id), date_time)
 
 
 def _undelivered_lines(context: ExplainContext, change_id: str) -> Iterator[Md]:
@@ -335,11 +335,11 @@ def _change_effects(context: ExplainContext, change: Change) -> Iterator[Md]:
             effect = "marks" if signal.marks_failure else "would mark, had it come sooner,"
             yield md("As a {} it {} {}: {}.", signal.rule, effect, deployment, cause)
         elif signal.rule == "revert" and signal.because.endswith(f" reverts {change.id}"):
-            yield md("It was taken back, which marks {}: {}.", deployment, cause)
+            yield md("It was reverted, which marks {}: {}.", deployment, cause)
     if any(signal.because.startswith(f"{change.id} ") for signal in signals):
         return
     if is_revert(change):
-        yield Md("It is a revert, and marks nothing: no earlier deployment delivered what it takes back.")
+        yield Md("It is a revert, and marks nothing: no earlier deployment delivered what it reverts.")
     elif reason := hotfix_reason(change, context.policy):
         yield md("It is a hotfix ({}), and marks nothing: no deployment before the one that delivered it.", reason)
 
@@ -355,13 +355,13 @@ def explain_incident(context: ExplainContext, incident: Incident) -> Explanation
         reason = "it was retracted" if incident.retracted else f"its environment is not production: {environment}"
         sentence = md("{}: {}.", id_code_span(incident.id), reason)
         return Explanation(md("Incident {}: counts nowhere", title), (sentence,))
-    deployment = deployment_link(attribution.attributed_to) if attribution.attributed_to else "nobody"
+    deployment = deployment_link(attribution.attributed_to) if attribution.attributed_to else "no deployment"
     scope_sentence = md("It counts in {}: {}.", scope_text(attribution.scope), _scope_reason(attribution))
     return Explanation(
-        md("Incident {}: blamed on {}", title, deployment),
+        md("Incident {}: attributed to {}", title, deployment),
         (_detection_sentence(context, incident), scope_sentence),
         (
-            Section("Whom it is blamed on", tuple(_attribution_lines(context, attribution))),
+            Section("Which deployment it is attributed to", tuple(_attribution_lines(context, attribution))),
             Section("What ended it", tuple(_incident_end_lines(context, incident))),
         ),
     )
@@ -377,7 +377,7 @@ def _scope_reason(attribution: AttributedIncident) -> str:
     if incident.service and incident.environment:
         return "it names service and environment"
     if attribution.attributed_to:
-        return "that is the scope of the deployment it is blamed on"
+        return "that is the scope of the deployment it is attributed to"
     return "it does not name both service and environment, so it is that of the latest deployment before it, if any"
 
 
@@ -386,14 +386,14 @@ def _attribution_lines(context: ExplainContext, attribution: AttributedIncident)
     because, deployment = attribution.because, attribution.attributed_to
     if deployment is None:
         reason = f"it {because}" if because.startswith("names ") else because
-        yield md("Nobody, by the rule `{}`: {}.", Md(rule), reason)
+        yield md("No deployment, by `{}`: {}.", Md(rule), reason)
         if rule == "explicit" and "switched off" not in because:
-            yield Md("A name that leads nowhere is not replaced by a guess.")
+            yield Md("A name that matches nothing is not replaced by a guess.")
         return
     reason = f"{'it' if rule == 'explicit' else 'it was'} {context.replace_ids(because)}"
     yield md("{}, by the rule `{}`: {}.", context.fact_label(deployment.id), Md(rule), reason)
     if rule == "incident":
-        yield Md("That is the latest success of its scope up to the second of its detection.")
+        yield Md("That is the latest success of its scope before it was detected.")
     failure = context.failure_by_deployment.get(deployment.id)
     if failure and failure.rule != rule:
         yield md("For that deployment another rule decides: `{}` comes before.", Md(failure.rule))
@@ -405,11 +405,11 @@ def _incident_end_lines(context: ExplainContext, incident: Incident) -> Iterator
         elapsed = _elapsed_text(detected_at, resolved_at)
         yield md("It was resolved on {}{}.", context.format_time(resolved_at), elapsed)
     else:
-        yield Md("It has not been resolved: it counts as open, and is in no duration.")
+        yield Md("It is not resolved: it counts as open, and is in no duration.")
     for fact in context.facts_by_id.values():
         if isinstance(fact, Deployment) and fact.remediates == incident.id and not fact.retracted:
             date_time = context.format_time(fact.finished_at)
-            yield md("{} says that it remediates it, on {}.", deployment_link(fact), date_time)
+            yield md("{} is recorded as its remedy, on {}.", deployment_link(fact), date_time)
 
 
 # Vulnerabilities
@@ -443,7 +443,7 @@ def _vulnerability_state(vulnerability: Vulnerability) -> str:
 def _fix_lines(context: ExplainContext, vulnerability: Vulnerability, scopes: Iterable[Scope]) -> Iterator[Md]:
     """Yield, for each scope, the first success at or after the fix."""
     if not has_deployable_fix(vulnerability):
-        yield Md("A leaked secret is fixed by revoking it, which no deployment brings.")
+        yield Md("A leaked secret is fixed by revoking it, which needs no deployment.")
         return
     for scope in scopes:
         fix = next((fix for fix in context.fixes_by_scope[scope] if fix.vulnerability.id == vulnerability.id), None)

@@ -40,17 +40,17 @@ def _hit_text(
 
 
 def _switched_off_note(context: ExplainContext, rule: str) -> Md:
-    return Md("" if is_rule_enabled(rule, context.policy) else " It is switched off, besides (`failure-rules`).")
+    return Md("" if is_rule_enabled(rule, context.policy) else " It is also switched off (`failure-rules`).")
 
 
 def _why_not_explicit(context: ExplainContext, _: Deployment) -> Md:
     note = _switched_off_note(context, "explicit")
-    return Md(f"No incident names it, and no deployment says that it remediates it.{note}")
+    return Md(f"No incident names this deployment, and no deployment is recorded as its remedy.{note}")
 
 
 def _why_not_rollback(context: ExplainContext, deployment: Deployment) -> Md:
     if deployment.status != "success":
-        return Md("Only what had succeeded can be rolled back.")
+        return Md("Only a successful deployment can be rolled back.")
     successes = context.timeline_by_deployment[deployment.id].successes
     position_by_id = {success.id: position for position, success in enumerate(successes)}
     position = position_by_id[deployment.id]
@@ -58,7 +58,7 @@ def _why_not_rollback(context: ExplainContext, deployment: Deployment) -> Md:
     for signal in signals:
         rollback_id = signal.rule == "rollback" and signal.repaired_by and signal.repaired_by.id
         if rollback_id and position_by_id[signal.deployment.id] < position < position_by_id[rollback_id]:
-            sentence = "{} went back to before {}, which takes the blame; this one only went with it."
+            sentence = "{} went back to a version before {}, and the rollback is attributed to that one."
             return md(sentence, context.fact_label(rollback_id), deployment_link(signal.deployment))
     later_count = formatting.count(len(successes) - position - 1, "deployment")
     note = _switched_off_note(context, "rollback")
@@ -68,9 +68,9 @@ def _why_not_rollback(context: ExplainContext, deployment: Deployment) -> Md:
 def _why_not_revert(context: ExplainContext, deployment: Deployment) -> Md:
     deliveries = [delivery for _, delivery in context.delivered_changes_by_id.get(deployment.id, ())]
     if not deliveries:
-        return Md("It was not the first to deliver any change, so none of its changes could be taken back.")
+        return Md("It was not the first to deliver any change, so none of its changes could be reverted.")
     if any(is_revert(delivery.change) for delivery in deliveries):
-        return Md("It brought a revert itself, and no later deployment reverted one of its changes.")
+        return Md("It delivered a revert itself, and no later deployment reverted one of its changes.")
     change_count, note = formatting.count(len(deliveries), "change"), _switched_off_note(context, "revert")
     return md("No later deployment reverted one of the {} that it delivered.{}", change_count, note)
 
@@ -87,10 +87,12 @@ def _why_not_hotfix(context: ExplainContext, deployment: Deployment) -> Md:
     hotfix = _hotfix_delivered_by(context, following)
     if hotfix is None:
         note = _switched_off_note(context, "hotfix")
-        return md("The next one, {}, came {} later and brought no hotfix.{}", deployment_link(following), elapsed, note)
+        return md(
+            "The next one, {}, came {} later and delivered no hotfix.{}", deployment_link(following), elapsed, note
+        )
     change_id, reason = hotfix
     window = formatting.duration(context.policy.hotfix_window.total_seconds())
-    sentence = "The next one, {}, brought {} with {}, but {} later: `hotfix-window` is {}."
+    sentence = "The next one, {}, delivered {} with {}, but {} later: `hotfix-window` is {}."
     return md(sentence, deployment_link(following), context.fact_label(change_id), reason, elapsed, window)
 
 
@@ -104,7 +106,7 @@ def _hotfix_delivered_by(context: ExplainContext, deployment: Deployment) -> tup
 
 def _why_not_incident(context: ExplainContext, deployment: Deployment) -> Md:
     if deployment.status != "success":
-        return Md("An incident that names nothing blames a success.")
+        return Md("An incident that names no deployment is attributed to a successful one.")
     attribution = _next_incident(context, deployment)
     if attribution is None:
         note = _switched_off_note(context, "incident")
@@ -114,9 +116,11 @@ def _why_not_incident(context: ExplainContext, deployment: Deployment) -> Md:
     title = link(incident.title or incident.id, incident.url)
     if attributed_to:
         return md(
-            "The next one, {}, came {} later and is blamed on {}.", title, elapsed, deployment_link(attributed_to)
+            "The next one, {}, came {} later and is attributed to {}.", title, elapsed, deployment_link(attributed_to)
         )
-    return md("The next one, {}, came {} later and is blamed on nobody: {}.", title, elapsed, attribution.because)
+    return md(
+        "The next one, {}, came {} later and is attributed to no deployment: {}.", title, elapsed, attribution.because
+    )
 
 
 def _next_incident(context: ExplainContext, deployment: Deployment) -> AttributedIncident | None:
@@ -136,7 +140,7 @@ def _elapsed_text(start: datetime, end: datetime) -> str:
 def _why_not_health_check(_: ExplainContext, deployment: Deployment) -> Md:
     if deployment.health == "passed":
         return Md("Its health check passed.")
-    return Md("No health check of it was recorded.")
+    return Md("No health check was recorded for it.")
 
 
 def _why_not_failed_run(_: ExplainContext, deployment: Deployment) -> Md:
@@ -166,28 +170,28 @@ def repair_lines(context: ExplainContext, deployment: Deployment) -> Iterator[Md
         return
     repair, finished = context.fact_label(failure.remediated_by), context.format_time(failure.recovered_at)
     if failure.recovery_seconds is None:
-        yield md("{} ended it on {}, before it: in no recovery time.", repair, finished)
+        yield md("{} ended it on {}, before the deployment: it is in no recovery time.", repair, finished)
         return
     yield md("{}, on {}: **{}** after it.", repair, finished, formatting.duration(failure.recovery_seconds))
     yield md("{}", _RECOVERY_BY_RULE[failure.rule])
     if len(attributions) > 1:
-        yield md("Of the {} incidents that blame it the last end counts.", len(attributions))
+        yield md("Of the {} incidents attributed to it, the last end counts.", len(attributions))
 
 
 def _still_open_lines(attributions: Iterable[AttributedIncident]) -> Iterator[Md]:
     incidents = (attribution.incident for attribution in attributions)
     for incident in incidents:
         if incident.resolved_at is None:
-            yield md("{} has not ended.", link(incident.title or incident.id, incident.url))
-    yield Md("So it is still open: counted, and in no median.")
+            yield md("{} is not resolved.", link(incident.title or incident.id, incident.url))
+    yield Md("So it is still open: it is counted, but is in no median.")
 
 
 _RECOVERY_BY_RULE = {
-    "explicit": "The rule names the end of the incident, or the deployment that says it remediates it: the earlier.",
-    "rollback": "The rule names the deployment that went back.",
-    "revert": "The rule names the deployment that brought the revert.",
-    "hotfix": "The rule names the deployment that brought the hotfix.",
-    "incident": "The rule names the end of the incident, or the deployment that says it remediates it: the earlier.",
+    "explicit": "The rule names the end of the incident, or the deployment that is its remedy, whichever is earlier.",
+    "rollback": "The rule names the deployment that rolled back.",
+    "revert": "The rule names the deployment that delivered the revert.",
+    "hotfix": "The rule names the deployment that delivered the hotfix.",
+    "incident": "The rule names the end of the incident, or the deployment that is its remedy, whichever is earlier.",
     "health-check": "The rule names the next success whose health check did not fail.",
     "failed-run": "The rule names the next success of the same source whose health check did not fail.",
 }

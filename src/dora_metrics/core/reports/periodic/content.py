@@ -33,14 +33,13 @@ from dora_metrics.core.reports.sections import (
     derive,
     failure_text,
     hints_from,
-    is_lower_bound,
     level_text,
+    overall_level_text,
     previous_value,
+    remarks_from,
     trends_text,
-    value_text,
     weekly_chart,
 )
-from dora_metrics.core.reports.summary import overall_level_text
 from dora_metrics.core.scope import Scope, scope_label
 from dora_metrics.core.targets import goals, units
 from dora_metrics.core.targets.metric import METRICS
@@ -50,8 +49,6 @@ T = TypeVar("T")
 
 _MAX_NOTES = 20
 _MAX_TITLE_CHARACTERS = 200
-_MIN_TOTAL_FOR_PERCENT = 10
-"""For fewer deployments, a rate is shown as counts only."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +121,7 @@ class PeriodicReport:
     title: str
     period: Period
     headline: Md
+    remarks: tuple[Md, ...]
     columns: ColumnTitles
     lines: list[MetricLine]
     overall: str
@@ -216,9 +214,10 @@ def outline(report_input: ReportInput) -> PeriodicReport:
         title=issue_title(history, report_input.period),
         period=report_input.period,
         headline=headline(scope_metrics, verdicts, incidents.more),
+        remarks=remarks_from(scope_metrics.outlook),
         columns=_column_titles(report_input),
         lines=metric_lines(scope_metrics, basis_metrics, verdicts),
-        overall=overall_level_text(basis_metrics),
+        overall=overall_level_text(basis_metrics.metrics, policy.benchmark),
         chart=weekly_chart(_chart_weeks(report_input)),
         trends=trends_text(outlook),
         hints=hints_from(outlook),
@@ -288,21 +287,13 @@ def value_with_counts(result: schema.MetricVerdict) -> str:
             days = formatting.count(result.deployment_days, "day")
             return f"{result.deployments:,} on {days}" if result.deployments else "none"
         case schema.LeadTime() if result.p50_seconds is not None:
-            return f"{value_text(result)} ({formatting.duration(result.p90_seconds)})"
-        case schema.ChangeFailureRate() if result.ratio is not None:
-            bound = "at least " if is_lower_bound(result) else ""
-            return bound + _ratio_text(result.failed, result.deployments)
-        case schema.ReworkRate() if result.ratio is not None:
-            return _ratio_text(result.rework, result.deployments)
+            return f"{units.format_result(result)} ({formatting.duration(result.p90_seconds)})"
+        case schema.ChangeFailureRate() | schema.ReworkRate() if result.deployments >= units.MIN_TOTAL_FOR_PERCENT:
+            return units.format_with_counts(result)
         case schema.RecoveryTime() if result.open:
-            return f"{value_text(result)}, {result.open} open"
+            return f"{units.format_result(result)}, {result.open} open"
         case _:
-            return value_text(result)
-
-
-def _ratio_text(count: int, total: int) -> str:
-    counts = f"{count:,} of {total:,}"
-    return f"{formatting.percent(count / total)} ({counts})" if total >= _MIN_TOTAL_FOR_PERCENT else counts
+            return units.format_brief(result)
 
 
 def _value_cell(result: schema.MetricVerdict) -> Md:
@@ -315,9 +306,9 @@ def _value_cell(result: schema.MetricVerdict) -> Md:
 def _basis_cell(result: schema.MetricVerdict) -> str:
     match result:
         case schema.ChangeFailureRate() | schema.ReworkRate() if result.interval95 and result.ratio is not None:
-            return f"{value_text(result)} ({formatting.percent_range(result.interval95)})"
+            return f"{units.format_result(result)} ({formatting.percent_range(result.interval95)})"
         case _:
-            return value_text(result)
+            return units.format_result(result)
 
 
 def _goal_cell(key: str, scope_goals: Sequence[schema.Goal]) -> str:
@@ -362,7 +353,7 @@ def _deployed_changes(
 ) -> DeployedChanges:
     size = formatting.count(len(change_ids), "change")
     if deployment is history.first_success:
-        size = "the first known deployment, which only bounds the next one"
+        size = "the first known deployment, the baseline for the next one"
     elif deployment.changes is None:
         size = "changes not known"
     finished = formatting.weekday_date_time(deployment.finished_at, policy.zone)
@@ -382,7 +373,7 @@ def _change_text(change_id: str, history: ScopeHistory) -> Md:
 def headline(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, Verdict], open_incident_count: int) -> Md:
     """Return the first line of a report: the verdict, then what happened.
 
-    `**Faster.** 4 deployments reached production with 17 measured changes, …; 1 of 4 failed and was back after 41 min.`
+    `**Faster.** 4 deployments reached production with 17 measured changes, …; 1 of 4 failed and recovered in 41 min.`
     """
     open_incidents = md("{} open", formatting.count(open_incident_count, "incident")) if open_incident_count else Md("")
     clauses = join_non_empty("; ", (*_headline_clauses(scope_metrics, verdicts), open_incidents))
@@ -443,18 +434,18 @@ def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:
     if not failure_rate.deployments:
         return
     if not failure_rate.failed:
-        unknown = ", incidents are unknown" if is_lower_bound(failure_rate) else ""
+        unknown = ", incidents are unknown" if units.is_lower_bound(failure_rate) else ""
         yield Md(f"none is known to have failed{unknown}")
         return
-    template = "at least {} of {} failed" if is_lower_bound(failure_rate) else "{} of {} failed"
+    template = "at least {} of {} failed" if units.is_lower_bound(failure_rate) else "{} of {} failed"
     text = md(template, failure_rate.failed, failure_rate.deployments)
     if recovery.recovered:
         duration = formatting.duration(recovery.p50_seconds)
         if recovery.recovered == failure_rate.failed == 1:
-            text = md("{} and was back after {}", text, duration)
+            text = md("{} and recovered in {}", text, duration)
         else:
             text = md("{}, median recovery {}", text, duration)
-    yield md("{}, {} not over yet", text, recovery.open) if recovery.open else text
+    yield md("{}, {} not recovered yet", text, recovery.open) if recovery.open else text
 
 
 def _failed_deployments(report_input: ReportInput, max_failures: int) -> TruncatedList:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from dora_metrics.core import schema
-from dora_metrics.core.formatting import NO_VALUE, count, duration, value_range
+from dora_metrics.core.formatting import NO_VALUE, count, duration
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.sections import (
     LEAD_TIME_STARTS,
@@ -12,13 +12,12 @@ from dora_metrics.core.reports.sections import (
     excluded_text,
     level_text,
     sample_size,
-    value_text,
 )
 from dora_metrics.core.reports.site.model import MetricCard
 from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL
+from dora_metrics.core.targets import units
 from dora_metrics.core.targets.benchmarks import Benchmark
 from dora_metrics.core.targets.goals import describe_goal
-from dora_metrics.core.targets.units import format_difference, format_value
 
 HIGHEST_RANK = 4
 """The rank of the highest level, whatever the benchmark."""
@@ -55,26 +54,21 @@ def build_cards(
     cards = []
     for metric in METRIC_TITLES:
         verdict: schema.MetricVerdict = getattr(metrics, metric)
-        has_value = value_text(verdict) != NO_VALUE
+        has_value = units.format_result(verdict) != NO_VALUE
         cards.append(
             MetricCard(
-                value=value_text(verdict),
+                value=units.format_result(verdict),
                 level=level_text(verdict) if verdict.level else "",
                 rank=rank_of_level(verdict.level, benchmark),
-                interval=interval_text(metric, verdict) if has_value else "",
+                interval=units.format_interval(verdict) if has_value else "",
                 n=sample_size(verdict) if has_value else "",
-                before=value_text(getattr(previous, metric)) if previous else "",
+                before=units.format_brief(getattr(previous, metric)) if previous else "",
                 verdict=verdicts.get(metric, ""),
                 reason="" if has_value else verdict.reason or "",
                 details=[] if extra_details is None else [*_DETAILS[metric](metrics), *extra_details.get(metric, ())],
             )
         )
     return cards
-
-
-def interval_text(metric: str, verdict: schema.MetricVerdict) -> str:
-    """Format the 95 % interval of a metric; empty without one."""
-    return value_range(*(format_value(metric, end) for end in verdict.interval95)) if verdict.interval95 else ""
 
 
 def _frequency_details(metrics: schema.Metrics) -> DetailRows:
@@ -85,9 +79,9 @@ def _frequency_details(metrics: schema.Metrics) -> DetailRows:
     return [
         ("Successful deployments", f"{frequency.deployments:,}"),
         ("Days with one", f"{frequency.deployment_days:,}"),
-        ("Such days in a whole week, median", NO_VALUE if median_days is None else f"{median_days:g}"),
+        ("Deployment days per week, median", NO_VALUE if median_days is None else f"{median_days:g}"),
         ("Runs that failed", f"{metrics.pipeline.failed_runs:,}"),
-        ("Until the next success, median", duration(metrics.pipeline.recovery_p50_seconds)),
+        ("Pipeline recovery, median", duration(metrics.pipeline.recovery_p50_seconds)),
     ]
 
 
@@ -95,7 +89,7 @@ def _lead_time_details(metrics: schema.Metrics) -> DetailRows:
     lead_time = metrics.lead_time
     if lead_time.p50_seconds is None:
         return []
-    quantiles = (("Three quarters below", lead_time.p75_seconds), ("Nine tenths below", lead_time.p90_seconds))
+    quantiles = (("p75", lead_time.p75_seconds), ("p90", lead_time.p90_seconds))
     stages = (
         ("Coding, median", lead_time.stages.coding),
         ("Waiting for review, median", lead_time.stages.pickup),
@@ -125,7 +119,7 @@ def _recovery_details(metrics: schema.Metrics) -> DetailRows:
     recovery, restore = metrics.recovery_time, metrics.incident_restore
     details: DetailRows = []
     if recovery.p50_seconds is not None:
-        details = [("Nine tenths below", duration(recovery.p90_seconds)), ("Mean", duration(recovery.mean_seconds))]
+        details = [("p90", duration(recovery.p90_seconds)), ("Mean", duration(recovery.mean_seconds))]
     if restore.incidents is not None and (restore.incidents or restore.resolved):
         details += [
             ("Incidents", f"{restore.incidents:,} ({restore.open:,} open)"),
@@ -164,11 +158,13 @@ def _trend_text(metric: str, trend: schema.Trend) -> str:
     if trend.p >= SIGNIFICANCE_LEVEL or not trend.slope_per_week:
         return f"none beyond chance in {count(trend.weeks, 'week')}"
     direction = "rose" if trend.change > 0 else "fell"
-    return f"{direction} by {format_difference(metric, trend.change)} in {count(trend.weeks, 'week')}"
+    return f"{direction} by {units.format_difference(metric, trend.change)} in {count(trend.weeks, 'week')}"
 
 
 def outlook_lists(outlook: schema.Outlook) -> Iterator[tuple[str, list[str]]]:
-    """Yield title and sentences of each piece of advice, then of the achievements."""
+    """Yield title and sentences of the remarks, of each piece of advice, then of the achievements."""
+    if outlook.remarks:
+        yield "Look at this first", list(outlook.remarks)
     for advice in outlook.advice:
         recommendations = [f"{measure.do}, since {measure.because}." for measure in advice.measures]
         yield f"{METRIC_TITLES[advice.metric]}: {advice.because}.", [*advice.evidence, *recommendations]
@@ -215,7 +211,7 @@ def metric_definitions(policy: Policy) -> list[MetricDefinition]:
         (
             "Median recovery time of a week",
             "From the end of a failed deployment to the end of its incident, or of the deployment that repaired it.",
-            "What is still open is counted, and in no median. Each cross is a failed deployment at its own time.",
+            "Open failures are counted, but are in no median. Each cross is a failed deployment at its own time.",
         ),
         (
             "Share of a week's deployments that were repairs",

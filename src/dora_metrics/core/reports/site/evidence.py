@@ -130,7 +130,7 @@ class EvidenceBuilder:
             link=self.links.link_to(incident.url),
             severity=incident.severity or "",
             seconds=None if seconds is None else round(max(seconds, 0)),
-            blamed=single_line(deployment_label(deployment), MAX_NAME_LENGTH) if deployment else "",
+            attributed=single_line(deployment_label(deployment), MAX_NAME_LENGTH) if deployment else "",
             because=self._readable(attributed.because),
         )
 

@@ -17,10 +17,11 @@ from dora_metrics.core.ledger.layout import BADGES_FOLDER
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.metrics.weekly import summarise_weeks
-from dora_metrics.core.reports.sections import METRIC_TITLES, value_text
+from dora_metrics.core.reports.sections import METRIC_TITLES, overall_level_name
 from dora_metrics.core.reports.site.cards import rank_of_level
 from dora_metrics.core.schema import SCHEMA, MetricVerdict, ScopeMetrics, Week
 from dora_metrics.core.scope import Scope
+from dora_metrics.core.targets import units
 from dora_metrics.core.targets.benchmarks import Benchmark
 from dora_metrics.core.windows import IsoWeek, Window, iso_weeks
 
@@ -174,11 +175,12 @@ def _repository_badges(
 def _scope_badges(scope: ScopeMetrics, folder: str, benchmark: Benchmark) -> Iterator[tuple[str, Badge]]:
     for metric in METRIC_TITLES:
         verdict: MetricVerdict = getattr(scope.metrics, metric)
-        has_value = (message := value_text(verdict)) != NO_VALUE
+        has_value = (message := units.format_brief(verdict)) != NO_VALUE
         badge = _badge(metric, message, verdict.level, benchmark) if has_value else _no_data_badge(metric)
         yield f"{folder}{metric}.json", badge
     overall = scope.metrics.overall_level
-    badge = _badge(OVERALL, overall.level, overall.level, benchmark) if overall else _no_data_badge(OVERALL)
+    overall_name = overall_level_name(scope.metrics, benchmark)
+    badge = _badge(OVERALL, overall_name, overall.level, benchmark) if overall else _no_data_badge(OVERALL)
     yield f"{folder}{OVERALL}.json", badge
 
 

@@ -49,7 +49,7 @@ class DeploymentEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class IncidentEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An incident.
 
-    `blamed` is the display name of the deployment that it is attributed to. `seconds` is the time until it was
+    `attributed` is the display name of the deployment that it is attributed to. `seconds` is the time until it was
     resolved; None while it is open.
     """
 
@@ -58,7 +58,7 @@ class IncidentEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     link: PageLink = None
     severity: str = ""
     seconds: int | None = None
-    blamed: str = ""
+    attributed: str = ""
     because: str = ""
 
 
@@ -116,8 +116,8 @@ class ScopeInWindow(Struct, frozen=True, kw_only=True, array_like=True):
     """A scope in one window.
 
     `window` is an index of `PageData.windows`. `deployments` and `incidents` are ranges of numbers, the end excluded.
-    `cards` are in the order of the metrics. `outlook` has titles and sentences of advice and achievements. `beside`
-    has what is counted besides the five metrics.
+    `cards` are in the order of the metrics. `outlook` has titles and sentences of remarks, advice and
+    achievements. `beside` has what is counted besides the five metrics.
     """
 
     window: int

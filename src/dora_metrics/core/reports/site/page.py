@@ -23,6 +23,7 @@ from dora_metrics.core.metrics.calculate import calculate_metrics
 from dora_metrics.core.metrics.comparison import compare_windows
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import ScopeHistory
+from dora_metrics.core.reports.sections import overall_level_text
 from dora_metrics.core.reports.site.cards import build_cards, outlook_details, outlook_lists, security_rows
 from dora_metrics.core.reports.site.evidence import (
     MAX_NAME_LENGTH,
@@ -45,7 +46,7 @@ from dora_metrics.core.reports.site.model import (
     WeekSeries,
     WindowOption,
 )
-from dora_metrics.core.reports.summary import overall_level_text, repository_url
+from dora_metrics.core.reports.summary import repository_url
 from dora_metrics.core.scope import default_service
 from dora_metrics.core.windows import Window, WindowSpec, iso_weeks, parse_window
 
@@ -233,7 +234,7 @@ def _entries_by_window(
             window=number,
             deployments=(start[0], end[0]),
             incidents=(start[1], end[1]),
-            overall=overall_level_text(replace(page_scope.metrics, metrics=current)),
+            overall=overall_level_text(current, results.policy.benchmark),
             cards=_with_start_of_records(cards, history, window, results),
             outlook=list(outlook_lists(outlook)) if outlook else [],
             beside=list(security_rows(current)) if page_scope.is_full else [],

@@ -1,0 +1,130 @@
+"""How lead time divides into stages, and what hides them.
+
+A stage that equals the whole lead time because the others are unknown is not the slowest one. So stages are compared
+only over changes of which all are known, and only if these are at least half of the changes.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from dora_metrics.core.facts import ids
+from dora_metrics.core.facts.model import Change
+from dora_metrics.core.metrics.lead_time import MeasuredChange, seconds_by_stage
+from dora_metrics.core.statistics import quantile
+
+MIN_CHANGES = 3
+"""With fewer changes nothing is said about their stages."""
+
+_ALL_STAGES = ("coding", "review", "delivery")
+_STAGES_BY_START: dict[str, tuple[str, ...]] = {
+    "first-commit": _ALL_STAGES,
+    "commit": _ALL_STAGES,
+    "opened": ("review", "delivery"),
+    "merged": ("delivery",),
+}
+"""The stages that make up the lead time, by value of the setting `lead-time-start`."""
+
+
+@dataclass(frozen=True)
+class StageBreakdown:
+    """The stages of the changes in a window.
+
+    `stages` make up the lead time. `complete` are the changes of which all of these are known, `incomplete` the others.
+    """
+
+    stages: tuple[str, ...]
+    complete: Sequence[MeasuredChange]
+    incomplete: Sequence[MeasuredChange]
+
+    @property
+    def change_count(self) -> int:
+        return len(self.complete) + len(self.incomplete)
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether enough is known to say which stage takes longest."""
+        is_enough = len(self.complete) >= max(MIN_CHANGES, len(self.incomplete))
+        return is_enough and len(self.stages) > 1 and sum(self._seconds.values()) > 0
+
+    @property
+    def longest_stage(self) -> str:
+        return max(self.stages, key=self._seconds.__getitem__)
+
+    def share(self, stage: str) -> float:
+        """Return the share of a stage in the time of the complete changes."""
+        return self._seconds[stage] / sum(self._seconds.values())
+
+    def median_seconds(self, stage: str) -> float:
+        return quantile(sorted(seconds_by_stage(change)[stage] for change in self.complete), 0.5)
+
+    @cached_property
+    def _seconds(self) -> dict[str, float]:
+        return {stage: sum(seconds_by_stage(change)[stage] for change in self.complete) for stage in self.stages}
+
+    def hidden_stages_text(self) -> str:
+        """Say what hides the stages of the incomplete changes: `12 of 15 changes are squash merges, which …`.
+
+        Empty for too few changes, and if the stages can be compared or there is only one.
+        """
+        if self.change_count < MIN_CHANGES or len(self.stages) == 1 or self.is_comparable:
+            return ""
+        kinds = [_kind(change.stage_source) for change in self.incomplete]
+        counts = dict(Counter(kinds).most_common())
+        return "; ".join(self._kind_texts(counts))
+
+    def _kind_texts(self, counts: dict[str, int]) -> Iterator[str]:
+        for position, (kind, count) in enumerate(counts.items()):
+            singular, plural = _HIDDEN_STAGE_TEXTS[kind]
+            of_changes = "" if position else f" of {self.change_count:,} changes"
+            number = f"all {count:,} changes" if count == self.change_count else f"{count:,}{of_changes}"
+            yield f"{number} {singular if count == 1 else plural}"
+
+
+_HIDDEN_STAGE_TEXTS = {
+    "squash": (
+        "is a squash merge, which hides when coding began, so its lead time starts at the merge",
+        "are squash merges, which hide when coding began, so their lead time starts at the merge",
+    ),
+    "direct": (
+        "is a commit without a pull request, which shows neither coding nor review",
+        "are commits without a pull request, which show neither coding nor review",
+    ),
+    "unopened": (
+        "has no record of when its pull request was opened",
+        "have no record of when their pull requests were opened",
+    ),
+    "unclear": (
+        "has stages that are not recorded, or not in order",
+        "have stages that are not recorded, or not in order",
+    ),
+}
+"""By kind of change, in singular and plural: why its stages are not all known."""
+
+
+def _kind(change: Change | None) -> str:
+    if change is None:
+        return "unclear"
+    if ids.is_commit(change.id):
+        return "direct"
+    if _is_squash_without_branch(change):
+        return "squash"
+    return "unopened" if change.opened_at is None else "unclear"
+
+
+def _is_squash_without_branch(change: Change) -> bool:
+    """Whether a pull request landed as one commit, and that commit is all that is known of it."""
+    return bool(change.commits) and [commit.sha for commit in change.commits or ()] == [change.sha]
+
+
+def break_down_stages(changes: Iterable[MeasuredChange], lead_time_start: str) -> StageBreakdown:
+    """Divide lead time into stages; with `lead-time-start: commit`, the lead time of each change's first commit."""
+    stages = _STAGES_BY_START[lead_time_start]
+    complete: list[MeasuredChange] = []
+    incomplete: list[MeasuredChange] = []
+    for change in changes:
+        if change.stage_source is not None:
+            is_complete = not ids.is_commit(change.change_id) and seconds_by_stage(change).keys() >= set(stages)
+            (complete if is_complete else incomplete).append(change)
+    return StageBreakdown(stages, complete, incomplete)

@@ -1,0 +1,85 @@
+"""Which stage takes longest is said only of changes whose stages are all known; otherwise what hides them is."""
+
+from typing import Any
+
+import pytest
+
+from dora_metrics.core.facts.model import Commit
+from dora_metrics.core.metrics.calculate import measured_changes_in
+from dora_metrics.core.metrics.stages import StageBreakdown, break_down_stages
+from support.facts import at, change, commit_id, deployment, direct_commit, pull_id, results_of, sha
+
+FIRST = deployment(0, "02-01")
+DEPLOYED = "03-05T12:00"
+
+
+def complete(number: int) -> Any:  # noqa: ANN401
+    """Coding 12 h, review 12 h, delivery 84 h."""
+    return change(number, "03-01", opened_at="03-01T12:00", merged_at="03-02")
+
+
+def squash(number: int) -> Any:  # noqa: ANN401
+    """A pull request of a git history, of which only the commit on the main branch is known."""
+    return change(number, "03-02", merged_at="03-02", commits=(Commit(sha(pull_id(number)), at("03-02")),))
+
+
+def unopened(number: int) -> Any:  # noqa: ANN401
+    return change(number, "03-01", merged_at="03-02")
+
+
+def out_of_order(number: int) -> Any:  # noqa: ANN401
+    """Opened before its first commit was authored, as after a rebase that rewrote it."""
+    return change(number, "03-01T12:00", opened_at="03-01", merged_at="03-02")
+
+
+def breakdown_of(*facts: Any, start: str = "first-commit") -> StageBreakdown:  # noqa: ANN401
+    listed = [fact.id for fact in facts]
+    results = results_of(FIRST, *facts, deployment(1, DEPLOYED, changes=listed), lead_time_start=start)
+    (history,) = results.evaluation.histories
+    return break_down_stages(measured_changes_in(history, results.window), start)
+
+
+def test_the_longest_stage_has_the_largest_share_of_the_time() -> None:
+    breakdown = breakdown_of(complete(1), complete(2), complete(3))
+    assert (breakdown.is_comparable, breakdown.longest_stage) == (True, "delivery")
+    assert breakdown.share("delivery") == pytest.approx(84 / 108)
+    assert breakdown.median_seconds("review") == 12 * 3600
+    assert breakdown.hidden_stages_text() == ""
+
+
+def test_two_changes_are_too_few_to_say_anything() -> None:
+    for kind in (complete, squash):
+        breakdown = breakdown_of(kind(1), kind(2))
+        assert not breakdown.is_comparable
+        assert breakdown.hidden_stages_text() == ""
+
+
+@pytest.mark.parametrize(("squashes", "is_comparable"), [(3, True), (4, False)])
+def test_half_of_the_changes_must_have_all_stages(squashes: int, is_comparable: bool) -> None:  # noqa: FBT001
+    breakdown = breakdown_of(*map(complete, range(1, 4)), *map(squash, range(10, 10 + squashes)))
+    assert breakdown.is_comparable is is_comparable
+    assert bool(breakdown.hidden_stages_text()) is not is_comparable
+
+
+def test_what_hides_the_stages_is_said_by_kind_the_most_frequent_first() -> None:
+    facts = [squash(1), squash(2), direct_commit(3), unopened(4), unopened(5), out_of_order(6)]
+    assert breakdown_of(*facts).hidden_stages_text() == (
+        "2 of 6 changes are squash merges, which hide when coding began, so their lead time starts at the merge; "
+        "2 have no record of when their pull requests were opened; "
+        "1 is a commit without a pull request, which shows neither coding nor review; "
+        "1 has stages that are not recorded, or not in order"
+    )
+
+
+def test_a_direct_commit_hides_the_stages_although_its_delivery_is_measured_from_its_start() -> None:
+    breakdown = breakdown_of(*map(direct_commit, range(1, 4)))
+    assert [each.change_id for each in breakdown.incomplete] == [commit_id(number) for number in range(1, 4)]
+    assert breakdown.hidden_stages_text() == (
+        "all 3 changes are commits without a pull request, which show neither coding nor review"
+    )
+
+
+def test_lead_time_from_the_merge_on_is_one_stage_with_nothing_to_compare() -> None:
+    breakdown = breakdown_of(complete(1), complete(2), complete(3), start="merged")
+    assert not breakdown.is_comparable
+    assert breakdown.hidden_stages_text() == ""

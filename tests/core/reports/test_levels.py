@@ -1,0 +1,50 @@
+"""The overall level is named with the levels that it could be, by the 95 % intervals of its metrics."""
+
+from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.reports.sections import overall_level_name, overall_level_text
+from dora_metrics.core.targets.benchmarks import published_benchmark
+from support.facts import deployment, incident, scope_of
+
+BENCHMARK = published_benchmark("2023")
+BEFORE = deployment(0, "2024-02-01")
+
+
+def daily(count: int) -> list[Deployment]:
+    return [BEFORE, *(deployment(number, f"03-{number:02}T12:00") for number in range(1, count + 1))]
+
+
+def test_the_overall_level_could_be_as_low_as_the_lowest_that_an_interval_reaches() -> None:
+    """Ten deployments are high, whatever chance did; none of ten failed, which could be up to 28 %: low."""
+    metrics = scope_of(*daily(10)).metrics
+    assert metrics.deployment_frequency.level_span == ("high", "high")
+    assert metrics.change_failure_rate.level_span == ("low", "elite")
+    assert overall_level_text(metrics, BENCHMARK) == (
+        "high, could be down to low, by deployment frequency: the lowest of 2 metrics with data"
+    )
+
+
+def test_the_overall_level_could_be_no_higher_than_the_metric_that_reaches_least() -> None:
+    """One of ten failed: 2 to 40 %. The rate could be elite, but the frequency cannot."""
+    metrics = scope_of(*daily(10), incident(1, "03-01T13:00")).metrics
+    assert metrics.change_failure_rate.level_span == ("low", "elite")
+    assert metrics.overall_level is not None
+    assert overall_level_name(metrics, BENCHMARK) == "high, could be down to low"
+
+
+def test_a_level_that_intervals_decide_has_no_doubt() -> None:
+    """Fourteen in March are 0.25 to 0.76 a day, and fourteen failures of fourteen 78 to 100 %."""
+    incidents = [incident(number, f"03-{number:02}T13:00") for number in range(1, 15)]
+    assert overall_level_name(scope_of(*daily(14), *incidents).metrics, BENCHMARK) == "low"
+
+
+def test_a_metric_without_an_interval_could_have_any_level() -> None:
+    """The median of one recovery has no interval. The frequency is high, so the overall level is at most that."""
+    slow = incident(1, "03-01T13:00", resolved_at="03-20T13:00")
+    metrics = scope_of(*daily(10), slow).metrics
+    assert overall_level_text(metrics, BENCHMARK) == (
+        "low, could be up to high, by recovery time: the lowest of 3 metrics with data"
+    )
+
+
+def test_without_an_overall_level_there_is_no_name() -> None:
+    assert overall_level_name(scope_of(incident(1)).metrics, BENCHMARK) == ""
