@@ -45,7 +45,7 @@ class LandedCommit(NamedTuple):
         return len(self.parents) > 1
 
 
-class LandedChange(NamedTuple):
+class ChangeWithCommits(NamedTuple):
     """A change among the commits of one deployment.
 
     `change` is given for a commit without a pull request. `commits` are those that belong to it.
@@ -58,7 +58,7 @@ class LandedChange(NamedTuple):
 
 def changes_of_commits(
     commits: Iterable[LandedCommit], deployed_at: datetime, unlisted_pulls: Collection[str]
-) -> list[LandedChange]:
+) -> list[ChangeWithCommits]:
     """Return the changes that newly deployed commits belong to, oldest first.
 
     Args:
@@ -78,7 +78,7 @@ def changes_of_commits(
             commits_by_change[commit.change.id].append(commit)
             direct_changes[commit.change.id] = commit.change
     return [
-        LandedChange(change_id, direct_changes.get(change_id), tuple(own_commits))
+        ChangeWithCommits(change_id, direct_changes.get(change_id), tuple(own_commits))
         for change_id, own_commits in commits_by_change.items()
         if change_id not in unlisted_pulls or not all(commit.is_merge for commit in own_commits)
     ]
