@@ -118,3 +118,19 @@ def test_what_develop_has_beside_pull_requests_belongs_to_the_one_that_carries_i
     merged = shop.repository.merge_pull(promotion, method="merge", at=at(12))
     shop.deploy(merged, at(34), "v1.1.0")
     assert lead_times(shop) == {ledger: {"#1": ("v1.1.0", 24.0)} for ledger in LEDGERS}
+
+
+def test_a_release_line_whose_last_release_is_in_a_sealed_month_makes_nothing_new(shop: DeployingShop) -> None:
+    begin = shop.commit("begin", [], at(-6000))
+    spring = shop.commit("spring", [begin], at(-5500))
+    shop.deploy(spring, at(-5000), "v2.0.0")
+    old_line = shop.commit("old line", [begin], at(-4990), "release/1.x")
+    shop.deploy(old_line, at(-4980), "v1.9.0")
+    shop.deploy(begin, at(-4900), "v1.8.0")
+    summer = shop.commit("summer", [spring], at(-10))
+    shop.deploy(summer, at(0), "v2.0.1")
+    backport = shop.commit("backport", [old_line], at(5), "release/1.x")
+    shop.deploy(backport, at(15), "v1.9.1")
+    assert (shop.folder / "events" / "ledger" / "checkpoint.json").exists()
+    recent = {change: hours for change, hours in lead_times(shop)["events"].items() if change != "old line"}
+    assert recent == {"summer": ("v2.0.1", 10.0), "backport": ("v1.9.1", 10.0)}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -128,6 +129,17 @@ def test_the_last_hundred_deployments_of_a_scope_are_carried() -> None:
     start = at("03-01")
     many = [deployment(n, f"{start + timedelta(minutes=n):%Y-%m-%dT%H:%M}") for n in range(150)]
     assert retained_ids(*many) == sorted(deployment_id(n) for n in range(150 - MAX_RETAINED_DEPLOYMENTS, 150))
+
+
+def test_the_last_deployment_of_each_release_line_is_retained_however_old() -> None:
+    old_line = deployment(500, "01-01", descends_from=())
+    main = [deployment(number, f"0{1 + number // 25}-{1 + number % 25:02}T12:00") for number in range(1, 100)]
+    linked = [replace(each, descends_from=(previous.id,)) for previous, each in pairwise(main)]
+    more = [deployment(600 + hour, f"04-26T{hour:02}:00", commit_count=0, descends_from=()) for hour in range(20)]
+    retained = retained_ids(old_line, main[0], *linked, *more)
+    assert old_line.id in retained
+    assert linked[-1].id in retained
+    assert main[0].id not in retained
 
 
 def test_deployments_elsewhere_are_not_carried_but_the_last_that_says_so() -> None:
