@@ -47,7 +47,7 @@ def read(location: str, stdin: BinaryIO) -> SourceFacts:
             [*problems[:_MAX_PROBLEMS], *([f"and {hidden_count} more such lines"] if hidden_count > 0 else [])]
         )
     names = RepositoryNames.of(repositories)
-    if not names.are_settled(_repository_names(newest.records.values())):
+    if not names.are_present(_repository_names(newest.records.values())):
         newest = NewestRecords()
         for stream in streams:
             for decoded, _ in _decode_chunks(stream):

@@ -7,7 +7,7 @@ observed. Letter case does not matter in names, as on GitHub.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -59,12 +59,6 @@ class RepositoryNames:
         for name, repositories in holders.items():
             repositories.sort(key=lambda repository: (_since(repository, name), repository.id))
         return dict(holders)
-
-    @cached_property
-    def _has_former_names(self) -> bool:
-        """Whether any repository had another name, or a name had another repository."""
-        was_renamed = any(len(repository.names) > 1 for repository in self.repositories.values())
-        return was_renamed or any(len(holders) > 1 for holders in self._holders.values())
 
     @classmethod
     def of(cls, records: Iterable[FactRecord]) -> "RepositoryNames":
@@ -136,15 +130,39 @@ class RepositoryNames:
 
     def resolve_fact(self, fact: Fact) -> Fact:
         """Return a fact with present names, in its id and in what it refers to."""
-        return fact if self._is_settled(fact.repository) else _replaced(fact, self._resolved_fields(fact))
+        return fact if self._has_present_names(fact) else _replaced(fact, self._resolved_fields(fact))
 
-    def _is_settled(self, name: str) -> bool:
-        """Return whether facts with this name refer to nothing under another name."""
-        return not self._holders or (not self._has_former_names and self.present_name(name) == name)
+    def _has_present_names(self, fact: Fact) -> bool:
+        """Return whether a fact has no former name. Most facts have none, so this is faster than resolving them."""
+        if not self._is_present_name(fact.repository):
+            return False
+        if not self._former_names:
+            return True
+        text = "\n".join(_texts_with_names(fact)).casefold()
+        return not any(name in text for name in self._former_names)
 
-    def are_settled(self, names: Iterable[str]) -> bool:
+    def are_present(self, names: Iterable[str]) -> bool:
         """Return whether facts with these names have present names only."""
-        return all(map(self._is_settled, set(names)))
+        return not self._former_names and all(map(self._is_present_name, set(names)))
+
+    def _is_present_name(self, name: str) -> bool:
+        if name not in self._present_by_name:
+            self._present_by_name[name] = self.present_name(name)
+        return self._present_by_name[name] == name
+
+    @cached_property
+    def _present_by_name(self) -> dict[str, str]:
+        """Present names, by names that were looked up."""
+        return {}
+
+    @cached_property
+    def _former_names(self) -> tuple[str, ...]:
+        """In lower case, the names that another name has replaced, or that several repositories had."""
+        return tuple(
+            name
+            for name, holders in self._holders.items()
+            if len(holders) > 1 or self.present_name_of(holders[0]).casefold() != name
+        )
 
     def _resolved_fields(self, fact: Fact) -> dict[str, object]:
         at = fact.observed_at
@@ -279,6 +297,18 @@ def _since(repository: Repository, name: str) -> datetime:
         if seen_name.casefold() == key:
             return time
     return repository.observed_at if repository.names[-1].casefold() == key else EPOCH
+
+
+def _texts_with_names(fact: Fact) -> Iterator[str]:
+    """Yield the fields that may hold the name of a repository."""
+    yield from (fact.repository, fact.id, fact.url or "")
+    match fact:
+        case Deployment():
+            yield from (fact.remediates or "", *(fact.changes or ()))
+        case Change():
+            yield from fact.reverted_names
+        case Incident():
+            yield fact.deployment or ""
 
 
 def _replaced(fact: Fact, fields: Mapping[str, object]) -> Fact:
