@@ -93,6 +93,16 @@ def test_several_failed_jobs_need_as_many_that_are_run_again() -> None:
     assert joined(*first, *again) == [("success", "05T10:40")]
 
 
+def test_a_repetition_that_was_cancelled_leaves_what_it_was_to_replace() -> None:
+    first = part(1, "03-05T10:00", "failure", run_attempt=1)
+    cancelled = part(2, "03-05T10:10", "cancelled", run_attempt=2)
+    assert joined(first, cancelled) == [("failure", "05T10:00")]
+    again = part(3, "03-05T10:20", run_attempt=3)
+    assert joined(first, cancelled, again) == [("success", "05T10:20")]
+    later = part(4, "03-06T10:20", run_attempt=4)
+    assert joined(first, cancelled, again, later) == [("success", "05T10:20"), ("success", "06T10:20")]
+
+
 def test_a_job_that_is_run_again_replaces_the_one_of_its_name() -> None:
     first = [
         part(1, "03-05T10:00", "failure", job_name="eu", run_attempt=1),

@@ -60,11 +60,11 @@ def join_parts(deployments: Iterable[Deployment]) -> JoinedDeployments:
     parts: dict[str, tuple[Deployment, ...]] = {}
     ends = _EndsByScope(all_deployments)
     for run, run_parts in by_run.items():
-        for attempt in _attempts_of(run, run_parts, ends):
-            deployment = attempt.deployment()
+        for run_deployment in _deployments_of(run, run_parts, ends):
+            deployment = run_deployment.joined()
             joined.append(deployment)
-            if len(attempt.parts) > 1:
-                parts[deployment.id] = tuple(attempt.parts)
+            if len(run_deployment.parts) > 1:
+                parts[deployment.id] = tuple(run_deployment.parts)
     return JoinedDeployments(joined, parts)
 
 
@@ -116,20 +116,20 @@ class _EndsByScope:
 
 
 @dataclass
-class _Attempt:
-    """The parts of a run up to its first complete success, or all of them.
+class _RunDeployment:
+    """The attempts of a run up to the first in which everything has succeeded, or all of them.
 
     Attributes:
         parts: all parts in order.
-        newest: those that no later part replaced: the newest state of each job.
-        wave: the ids of the parts that were started together last. They do not replace each other.
-        wave_numbers: the numbers that GitHub gave the attempts of the parts, where they are known.
+        newest: those that no later attempt repeated: the newest state of each job.
+        attempt_part_ids: the parts of the latest attempt. They do not repeat each other.
+        attempt_numbers: the numbers that GitHub gave the attempts, where they are known.
     """
 
     parts: list[Deployment] = field(default_factory=list)
     newest: list[Deployment] = field(default_factory=list)
-    wave: set[str] = field(default_factory=set)
-    wave_numbers: set[int] = field(default_factory=set)
+    attempt_part_ids: set[str] = field(default_factory=set)
+    attempt_numbers: set[int] = field(default_factory=set)
 
     @property
     def is_complete_success(self) -> bool:
@@ -139,29 +139,26 @@ class _Attempt:
     def ended_at(self) -> datetime:
         return max(part.finished_at for part in self.parts)
 
-    def start_wave(self) -> None:
-        """Begin the parts that were started again."""
-        self.wave.clear()
+    def start_attempt(self) -> None:
+        """Begin a later attempt of the run, which repeats what did not succeed."""
+        self.attempt_part_ids.clear()
 
     def add(self, part: Deployment) -> None:
-        """Add a part of the present wave. It replaces what it repeated of an earlier one."""
+        """Add a part of the latest attempt. What it repeats counts no more, unless it was cancelled itself."""
         repeated = self._repeated_by(part)
+        self.parts.append(part)
+        self.attempt_part_ids.add(part.id)
+        if part.run_attempt:
+            self.attempt_numbers.add(part.run_attempt)
+        if repeated is not None and part.status == "cancelled":
+            return
         if repeated is not None:
             self.newest.remove(repeated)
         self.newest.append(part)
-        self.parts.append(part)
-        self.wave.add(part.id)
-        if part.run_attempt:
-            self.wave_numbers.add(part.run_attempt)
 
     def _repeated_by(self, part: Deployment) -> Deployment | None:
-        """Return the part of an earlier wave that a part repeats: the same job, otherwise one without success.
-
-        A cancelled part repeats nothing: what it was to replace stays as it is.
-        """
-        if part.status == "cancelled":
-            return None
-        earlier = [each for each in self.newest if each.id not in self.wave]
+        """Return the part of an earlier attempt that a part repeats: the same job, otherwise one without success."""
+        earlier = [each for each in self.newest if each.id not in self.attempt_part_ids]
         if part.job_name:
             same_job = (each for each in earlier if each.job_name == part.job_name)
             if repeated := next(same_job, None):
@@ -169,24 +166,24 @@ class _Attempt:
         may_repeat = (each for each in earlier if each.status != "success" and not (each.job_name and part.job_name))
         return next(may_repeat, None)
 
-    def deployment(self) -> Deployment:
-        """Return the attempt as one deployment; a single part as it is."""
+    def joined(self) -> Deployment:
+        """Return one deployment for all parts; a single part as it is."""
         return self.parts[0] if len(self.parts) == 1 else _joined(self.parts, self.newest)
 
 
-def _attempts_of(run: _RunInScope, run_parts: Sequence[Deployment], ends: _EndsByScope) -> list[_Attempt]:
-    """Split the parts of a run into attempts, each up to its first complete success."""
-    attempts: list[_Attempt] = []
+def _deployments_of(run: _RunInScope, run_parts: Sequence[Deployment], ends: _EndsByScope) -> list[_RunDeployment]:
+    """Split the parts of a run into deployments, each up to its first complete success."""
+    deployments: list[_RunDeployment] = []
     for part in _in_order(run_parts):
-        numbered = next((each for each in attempts if part.run_attempt in each.wave_numbers), None)
-        attempt = numbered or (attempts[-1] if attempts else None)
-        is_new_wave = numbered is None and attempt is not None and _is_started_again(part, attempt, run, ends)
-        if attempt is None or (is_new_wave and attempt.is_complete_success):
-            attempts.append(attempt := _Attempt())
-        elif is_new_wave:
-            attempt.start_wave()
-        attempt.add(part)
-    return attempts
+        numbered = next((each for each in deployments if part.run_attempt in each.attempt_numbers), None)
+        deployment = numbered or (deployments[-1] if deployments else None)
+        is_later = numbered is None and deployment is not None and _is_later_attempt(part, deployment, run, ends)
+        if deployment is None or (is_later and deployment.is_complete_success):
+            deployments.append(deployment := _RunDeployment())
+        elif is_later:
+            deployment.start_attempt()
+        deployment.add(part)
+    return deployments
 
 
 def _in_order(parts: Sequence[Deployment]) -> list[Deployment]:
@@ -200,17 +197,17 @@ def _in_order(parts: Sequence[Deployment]) -> list[Deployment]:
     return sorted(parts, key=order)
 
 
-def _is_started_again(part: Deployment, attempt: _Attempt, run: _RunInScope, ends: _EndsByScope) -> bool:
+def _is_later_attempt(part: Deployment, deployment: _RunDeployment, run: _RunInScope, ends: _EndsByScope) -> bool:
     """Return whether a part belongs to a later attempt of its run: by number if known, otherwise by time."""
-    if part.run_attempt and attempt.wave_numbers:
-        return part.run_attempt > max(attempt.wave_numbers)
+    if part.run_attempt and deployment.attempt_numbers:
+        return part.run_attempt > max(deployment.attempt_numbers)
     if part.started_at is None:
         return False
-    pause = part.started_at - attempt.ended_at
-    if not attempt.is_complete_success:
+    pause = part.started_at - deployment.ended_at
+    if not deployment.is_complete_success:
         return pause > AFTER_FAILURE
     return pause > AFTER_SUCCESS or (
-        pause > AFTER_ANOTHER_RUN and ends.is_other_between(run, attempt.ended_at, part.started_at)
+        pause > AFTER_ANOTHER_RUN and ends.is_other_between(run, deployment.ended_at, part.started_at)
     )
 
 
