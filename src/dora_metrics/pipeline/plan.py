@@ -121,7 +121,8 @@ def plan_run(gathered: Gathered, evaluation: Evaluation, settings: Settings, now
     state = LedgerState(merge.after.facts, evaluation, settings.policy)
     checkpoint = view.restored_checkpoint(merge.after, settings.policy)
     totals = add_totals(checkpoint.base_totals, state.totals)
-    marks = raised_marks(decode_marks(snapshot.files.get(COUNTERS_FILE, b"")), results, totals)
+    recorded_marks = decode_marks(snapshot.files.get(COUNTERS_FILE, b"")).moved(merge.after.names.present_scope)
+    marks = raised_marks(recorded_marks, results, totals)
     others = {
         layout.CHECKPOINT_FILE: encode_checkpoint(view.next_checkpoint(checkpoint, merge.after, state)),
         COUNTERS_FILE: encode_marks(marks),

@@ -111,9 +111,11 @@ class RepositoryNames:
 
     def stable_scope(self, scope: Scope) -> Scope:
         """Return a scope with the first known name of its repository, for keys that stay the same through renames."""
-        name = self.stable_name(scope.repository)
-        has_default_service = scope.service == default_service(scope.repository)
-        return Scope(name, default_service(name) if has_default_service else scope.service, scope.environment)
+        return _scope_in(scope, self.stable_name(scope.repository))
+
+    def present_scope(self, scope: Scope) -> Scope:
+        """Return a scope with the present name of its repository."""
+        return _scope_in(scope, self.present_name(scope.repository))
 
     def present_by_stable_name(self) -> dict[str, str]:
         """Return the present name of every repository by its stable name."""
@@ -288,6 +290,12 @@ def _with_present_name(repository: Repository, name: str) -> Repository:
 def _age(repository: Repository) -> tuple[datetime, str, bytes]:
     """Sort key of records: the older one first."""
     return repository.observed_at, repository.names[-1], canonical_json(repository)
+
+
+def _scope_in(scope: Scope, repository: str) -> Scope:
+    """Return a scope in the repository of another name, whose default service is named like it."""
+    has_default_service = scope.service == default_service(scope.repository)
+    return Scope(repository, default_service(repository) if has_default_service else scope.service, scope.environment)
 
 
 def _since(repository: Repository, name: str) -> datetime:

@@ -7,7 +7,7 @@ had, until its total has caught up.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -40,6 +40,14 @@ class HighWaterMarks:
     def __or__(self, other: "HighWaterMarks") -> "HighWaterMarks":
         """Return the greater value of each series."""
         return HighWaterMarks(self.values | other.values, self.scopes | other.scopes)
+
+    def moved(self, new_scope: Callable[[Scope], Scope]) -> "HighWaterMarks":
+        """Return the marks of scopes that have another name now; where two become one, the greater value."""
+        values: Totals = Counter()
+        for series, value in self.values.items():
+            new_series = series._replace(scope=new_scope(series.scope))
+            values[new_series] = max(values[new_series], value)
+        return HighWaterMarks(values, frozenset(map(new_scope, self.scopes)))
 
     def of_repository(self, repository: str) -> "HighWaterMarks":
         values = {series: value for series, value in self.values.items() if series.scope.repository == repository}
