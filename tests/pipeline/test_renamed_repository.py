@@ -103,6 +103,37 @@ def test_events_before_and_after_are_of_one_repository(team: Repositories, new_n
     assert "+1 fact" in ran.summary
 
 
+@NEW_NAMES
+def test_counters_go_on_under_the_new_name_and_none_stays_under_the_old_one(team: Repositories, new_name: str) -> None:
+    team.deployed(1)
+    team.deployed(2)
+    team.rename(new_name)
+    team.run("repository_dispatch", withdrawal(2), now=NOW + DAY)
+    text = (team.shop.read("metrics.prom", "dora-metrics") or b"").decode()
+    (line,) = [
+        line
+        for line in text.splitlines()
+        if line.startswith("dora_deployments_total{") and 'source="deployments"' in line
+    ]
+    assert f'repository="{new_name}"' in line
+    assert line.endswith(" 2.0"), "a counter never falls"
+    assert "acme/shop" not in text
+
+
+def withdrawal(number: int) -> dict[str, Any]:
+    """The payload of a dispatch that retracts a deployment."""
+    deployed = deployment_status(number)["deployment_status"]
+    assert isinstance(deployed, dict)
+    payload = {
+        "id": f"github:deployment:{number}",
+        "environment": "production",
+        "status": "success",
+        "finished_at": deployed["created_at"],
+        "retracted": True,
+    }
+    return {"action": "dora-deployment", "client_payload": payload}
+
+
 def test_the_number_may_be_known_by_the_event_alone(team: Repositories) -> None:
     for number, name in ((1, "acme/shop"), (2, "acme/store")):
         payload = deployment_status(number) | {"repository": {"id": 99, "full_name": name, "default_branch": "main"}}
