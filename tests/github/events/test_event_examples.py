@@ -64,13 +64,13 @@ def test_an_example_with_a_success() -> None:
     payload = npm_packages.example_payloads("deployment_status")[0]
     fact = deployment(observe(make_run("deployment_status"), payload, settings(), frozenset()))
     assert jsonl.encode_fact(fact) == (
-        b'{"changes":null,"commit_count":null,"descends_from":null,"environment":"production",'
+        b'{"changes":null,"commit_count":null,"environment":"production",'
         b'"finished_at":"2019-05-15T15:20:55Z","health":null,"id":"github:deployment:145988746",'
-        b'"job_id":null,"job_name":null,"kind":"deployment","observed_at":"2019-05-15T15:20:55Z","previous":null,"reached_users":false,'
-        b'"ref":"master","remediates":null,"repository":"acme/shop","retracted":false,"run_attempt":null,'
-        b'"run_event":null,"run_id":null,"service":null,"sha":"f95f852bd8fca8fcc58a9a2d6c842781e32a215e","source":"deployments",'
+        b'"kind":"deployment","observed_at":"2019-05-15T15:20:55Z","previous":null,"reached_users":false,'
+        b'"ref":"master","remediates":null,"repository":"acme/shop","retracted":false,"service":null,'
+        b'"sha":"f95f852bd8fca8fcc58a9a2d6c842781e32a215e","source":"deployments",'
         b'"started_at":"2019-05-15T15:20:53Z","status":"success",'
-        b'"url":"https://github.com/acme/shop/deployments","v":1,"version":null,"workflow":null}'
+        b'"url":"https://github.com/acme/shop/deployments","v":1,"version":null}'
     )
 
 

@@ -12,8 +12,17 @@ from msgspec.structs import replace
 
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.ids import DeploymentId
-from dora_metrics.core.facts.jsonl import canonical_json, canonical_line
-from dora_metrics.core.facts.model import EPOCH, PRERELEASE, Change, Deployment, Fact, FactRecord, Incident
+from dora_metrics.core.facts.jsonl import canonical_line, encode_fact
+from dora_metrics.core.facts.model import (
+    EPOCH,
+    JOB_FIELDS,
+    PRERELEASE,
+    Change,
+    Deployment,
+    Fact,
+    FactRecord,
+    Incident,
+)
 from dora_metrics.core.facts.occurrences import (
     RECURRING_PREFIXES,
     OccurrenceKey,
@@ -31,10 +40,7 @@ ENRICHED_FIELDS: dict[type[Fact], tuple[str, ...]] = {
 """Fields that are filled in after the event, because its payload does not contain them."""
 
 _PERSISTENT_FIELDS: dict[type[Fact], tuple[str, ...]] = {
-    Deployment: (
-        *("ref", "version", "sha", "environment", "started_at"),
-        *("run_id", "run_attempt", "job_id", "job_name", "workflow", "run_event"),
-    ),
+    Deployment: ("ref", "version", "sha", "environment", "started_at", *JOB_FIELDS),
     Change: ("sha", "branch", "first_review_at", "opened_at", "title", "url"),
 }
 """Fields that keep their recorded value when GitHub no longer returns one."""
@@ -242,7 +248,7 @@ def _end_rank(deployment: Deployment) -> tuple[bool, datetime, bytes]:
     return (
         deployment.status == "success",
         deployment.finished_at,
-        canonical_json(replace(deployment, observed_at=EPOCH)),
+        encode_fact(replace(deployment, observed_at=EPOCH)),
     )
 
 
@@ -251,7 +257,7 @@ def _winning_observed_at(best: Deployment, beaten: Deployment) -> datetime:
     if beaten.status != "success":
         return max(best.observed_at, beaten.observed_at + _MICROSECOND)
     latest = max(best.observed_at, beaten.observed_at)
-    wins_tie = canonical_json(replace(best, observed_at=latest)) > canonical_json(replace(beaten, observed_at=latest))
+    wins_tie = encode_fact(replace(best, observed_at=latest)) > encode_fact(replace(beaten, observed_at=latest))
     return latest if wins_tie or best.observed_at > beaten.observed_at else latest + _MICROSECOND
 
 
