@@ -23,7 +23,7 @@ class Run:
     run_id: str = ""
     server_url: str = "https://github.com"
     workflow: str = ""
-    attempt: int = 1
+    run_attempt: int = 1
     job: str = ""
     check_run_id: str = ""
     matrix_index: int = 0

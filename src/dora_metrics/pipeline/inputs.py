@@ -196,7 +196,7 @@ def _run(environment: Mapping[str, str], event: str, repository: str, now: datet
         run_id=environment.get("GITHUB_RUN_ID", ""),
         server_url=environment.get("GITHUB_SERVER_URL") or "https://github.com",
         workflow=environment.get("GITHUB_WORKFLOW", ""),
-        attempt=_number(environment, "GITHUB_RUN_ATTEMPT", 1),
+        run_attempt=_number(environment, "GITHUB_RUN_ATTEMPT", 1),
         job=environment.get("GITHUB_JOB", ""),
         check_run_id=_digits(environment, "DORA_CHECK_RUN_ID"),
         matrix_index=_number(environment, "DORA_JOB_INDEX", 0),

@@ -215,7 +215,7 @@ def deployment_of_job(
         version=settings.version,
         finished_at=run.now,
         run_id=run.run_id or None,
-        run_attempt=max(run.attempt, 1),
+        run_attempt=max(run.run_attempt, 1),
         job_id=run.check_run_id or None,
         workflow=run.workflow or None,
         run_event=run.event,
@@ -224,7 +224,7 @@ def deployment_of_job(
 
 def _job_name(run: Run) -> ids.JobName:
     matrix_part = f"{run.job}-{run.matrix_index}" if run.matrix_size > 1 else None
-    return ids.JobName(run.check_run_id or None, matrix_part, run.attempt)
+    return ids.JobName(run.check_run_id or None, matrix_part, run.run_attempt)
 
 
 def _monorepo_service(settings: Settings) -> str | None:
