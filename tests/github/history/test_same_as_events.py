@@ -202,3 +202,32 @@ def test_the_event_comes_after_the_reading_and_is_no_news_either(github: FakeGit
     watched.pulls()
     watched.deployments()
     assert watched.ledger == ledger
+
+
+def test_what_has_succeeded_or_failed_keeps_its_end_when_it_becomes_inactive(
+    github: FakeGitHub, shop: Repository
+) -> None:
+    statuses = (
+        ("success",),
+        ("in_progress", "inactive"),
+        ("success", "inactive"),
+        ("failure", "success", "inactive"),
+        ("success", "failure", "inactive"),
+        ("failure", "inactive"),
+    )
+    made = [shop.deployment(status=None, at=at(24 * day)) for day in range(len(statuses))]
+    for day, (deployment, states) in enumerate(zip(made, statuses, strict=True)):
+        for hours, state in enumerate(states):
+            status = shop.deployment_status(deployment, "queued", at=at(24 * day + hours))
+            status.state = state
+    for setting in ("deployments", "auto"):
+        history = read_fake_history(github, **{"deployment-source": setting})
+        ends = [history.deployments.get(f"github:deployment:{each.database_id}") for each in made]
+        assert [(end.status, end.finished_at) if end else None for end in ends] == [
+            ("success", at(0)),
+            None,
+            ("success", at(48)),
+            ("success", at(73)),
+            ("success", at(96)),
+            ("failure", at(120)),
+        ]
