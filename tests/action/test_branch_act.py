@@ -37,7 +37,7 @@ class ActShop:
         return self.acting.run(folder, WORKFLOW, number)
 
     def recorded_ids(self) -> list[str]:
-        """Ids of all fact lines on the branch."""
+        """Ids of all fact lines on the branch, without those of names."""
         names = [entry.name for entry in self.repository.git.entries("refs/heads/dora-metrics:facts/")]
         paths = [
             f"facts/{year}/{entry.name}"
@@ -45,7 +45,8 @@ class ActShop:
             for entry in self.repository.git.entries(f"refs/heads/dora-metrics:facts/{year}")
         ]
         lines = [line for path in paths for line in (self.repository.read(path, "dora-metrics") or b"").splitlines()]
-        return sorted(json.loads(line)["id"] for line in lines)
+        facts = map(json.loads, lines)
+        return sorted(fact["id"] for fact in facts if fact["kind"] != "repository")
 
 
 @pytest.fixture

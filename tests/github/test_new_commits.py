@@ -120,8 +120,10 @@ def test_a_commit_that_github_no_longer_has_is_said(github: FakeGitHub, shop: Re
     gone = deployed(2, "e" * 40)
     new = read(github, head, gone, deployed(1, first))
     assert (titles(new), new.uncompared) == (["main 0"], (gone,))
+    github.requests.clear()
     with pytest.raises(NotFoundError):
-        read(github, head, gone)
+        read(github, head, *(deployed(number, f"{number:040x}") for number in range(2, 502)))
+    assert len(github.requests) == 4
 
 
 def test_a_history_that_shares_nothing_takes_nothing_away(github: FakeGitHub, shop: Repository) -> None:

@@ -144,13 +144,15 @@ def test_the_number_may_be_known_by_the_event_alone(team: Repositories) -> None:
 
 
 def test_an_event_costs_as_many_requests_after_a_rename_as_before(team: Repositories) -> None:
-    team.deployed(1)
-    team.deployed(2, now=NOW + HOUR)
-    before = len(team.github.requests)
+    def requests_of_next_deployment(number: int) -> int:
+        sha = team.shop.commit({"a.txt": str(number)}, author_date=at(number))
+        payload = deployment_status(number, at=f"2026-11-20T{number:02}:00:00Z", sha=sha)
+        team.run("deployment_status", payload, now=NOW + number * HOUR)
+        return len(team.github.requests)
+
+    before = [requests_of_next_deployment(number) for number in (1, 2)]
     team.rename("acme/store")
-    team.deployed(3, now=NOW + 2 * HOUR)
-    team.deployed(4, now=NOW + 3 * HOUR)
-    assert len(team.github.requests) == before
+    assert [requests_of_next_deployment(number) for number in (3, 4)][-1] == before[-1]
 
 
 def test_a_run_that_still_has_the_old_name_records_under_the_present_one(team: Repositories) -> None:

@@ -111,14 +111,14 @@ class _Comparer:
         """
         problem: NotFoundError | None = None
         probed: list[Deployment] = []
-        for tip in tips:
+        for tip in tips[:_MAX_PROBED_TIPS]:
             try:
                 comparison = self._since(tip)
             except NotFoundError as error:
                 problem = self._note_gone(tip, error)
                 continue
             probed.append(tip)
-            if comparison.is_complete or len(probed) == _MAX_PROBED_TIPS:
+            if comparison.is_complete:
                 break
         if not probed:
             raise problem or NotFoundError("no earlier commit to compare with")

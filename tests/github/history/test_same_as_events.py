@@ -221,7 +221,8 @@ def test_what_has_succeeded_or_failed_keeps_its_end_when_it_becomes_inactive(
             status = shop.deployment_status(deployment, "queued", at=at(24 * day + hours))
             status.state = state
     for setting in ("deployments", "auto"):
-        history = read_fake_history(github, **{"deployment-source": setting})
+        inputs: dict[str, Any] = {"deployment-source": setting}
+        history = read_fake_history(github, **inputs)
         ends = [history.deployments.get(f"github:deployment:{each.database_id}") for each in made]
         assert [(end.status, end.finished_at) if end else None for end in ends] == [
             ("success", at(0)),

@@ -40,32 +40,22 @@ def workflow_run(run_id: int | str) -> str:
     return f"github:run:{run_id}"
 
 
-class JobName(NamedTuple):
-    """What tells one executed job of a run from the others, as far as the runner says.
-
-    Attributes:
-        check_run_id: GitHub's number of the executed job; None on GitHub Enterprise Server and older runners.
-        matrix_part: the job's key and its index in a matrix of several jobs, such as `deploy-1`.
-        attempt: the attempt of the run.
-    """
-
-    check_run_id: str | None = None
-    matrix_part: str | None = None
-    attempt: int = 1
-
-
-def deploy_job(run_id: str, environment: str, service: str | None, job: JobName) -> str:
+def deploy_job(run_id: str, environment: str, service: str | None, part: str = "") -> str:
     """What a job of a run deploys to one environment; of one service in a monorepo.
 
-    Every executed job has a check run of its own. Without its number, a matrix needs its index, and a later attempt
-    its number, so that no job overwrites what another one recorded.
+    `part` distinguishes the jobs of a run: `executed_job` or `matrix_job`; empty for a job that is alone.
     """
-    if job.check_run_id:
-        part = f":job:{job.check_run_id}"
-    else:
-        matrix_part = f":part:{job.matrix_part}" if job.matrix_part else ""
-        part = f"{matrix_part}:attempt:{job.attempt}" if job.attempt > 1 else matrix_part
-    return f"github:run:{run_id}:{environment}{part}{_suffix(service)}"
+    return f"github:run:{run_id}:{environment}{_suffix(part)}{_suffix(service)}"
+
+
+def executed_job(check_run_id: str) -> str:
+    """The part of an id that names one execution of a job, by its check run; each attempt has one of its own."""
+    return f"job:{check_run_id}"
+
+
+def matrix_job(job: str, index: int) -> str:
+    """The part of an id that names a job of a matrix, in all attempts, where its check run is not known."""
+    return f"part:{job}-{index}"
 
 
 def release(number: int, service: str | None) -> str:

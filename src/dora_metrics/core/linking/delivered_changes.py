@@ -5,7 +5,7 @@ deployed before its pull request was merged belongs to that pull request, and a 
 commits of others (develop into main) is no change beside them.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -84,15 +84,18 @@ class _Deliveries:
     change_ids: set[str] = field(default_factory=set)
     commit_shas: set[str] = field(default_factory=set)
 
-    def add(self, listed_ids: Iterable[str]) -> Iterator[str]:
-        """Yield the changes that a success delivers first, given what it lists."""
+    def changes_of(self, listed_ids: Iterable[str]) -> list[str]:
+        """Return the changes that a success lists, without commits of unfinished branches, and without carriers."""
         listed = dict.fromkeys(listed_ids)
         self.commit_shas.update(ids.without_commit_prefix(each) for each in listed if ids.is_commit(each))
         delivered = dict.fromkeys(filter(None, map(self._delivered_id, listed)))
-        for change_id in delivered:
-            if change_id not in self.change_ids and not self._is_carrier(change_id, delivered):
-                yield change_id
-        self.change_ids.update(delivered)
+        return [change_id for change_id in delivered if not self._is_carrier(change_id, delivered)]
+
+    def add(self, change_ids: Iterable[str]) -> list[str]:
+        """Return those of a success's changes that it is the first to deliver."""
+        first = [change_id for change_id in change_ids if change_id not in self.change_ids]
+        self.change_ids.update(first)
+        return first
 
     def _delivered_id(self, change_id: str) -> str | None:
         """Return what a listed change is: a commit of a pull request is that, once all of its commits are deployed."""
@@ -116,8 +119,8 @@ def deliver_changes(
 ) -> tuple[list[Deployment], list[DeliveredChange]]:
     """Return the deployments of a scope, and its changes, each with the first success that contains it, in order.
 
-    The `changes` of a success become those that it delivered, if it was known to deliver any. The changes of an attempt
-    that did not succeed belong to the next success. Deploying a sha again delivers nothing.
+    The `changes` of a success become those that it lists by what is known now. The changes of an attempt that did not
+    succeed belong to the next success. Deploying a sha again delivers nothing.
 
     Args:
         deployments: those of one scope, in order.
@@ -133,21 +136,23 @@ def deliver_changes(
             pending_ids += deployment.changes or ()
             linked.append(deployment)
             continue
-        change_ids: tuple[str, ...] = ()
         is_baseline = not deployed_shas and not deployment.previous
+        first_ids: list[str] = []
         if deployment.sha is None or deployment.sha not in deployed_shas:
-            change_ids = tuple(deliveries.add((*pending_ids, *(deployment.changes or ()))))
+            first_ids += deliveries.add(deliveries.changes_of(pending_ids))
             pending_ids.clear()
-        linked.append(_with_changes(deployment, change_ids))
+            deployment = _with_changes(deployment, deliveries.changes_of(deployment.changes or ()))  # noqa: PLW2901
+            first_ids += deliveries.add(deployment.changes or ())
+        linked.append(deployment)
         delivered += (
-            DeliveredChange(each, index.changes_by_id.get(each), linked[-1], is_baseline) for each in change_ids
+            DeliveredChange(each, index.changes_by_id.get(each), deployment, is_baseline) for each in first_ids
         )
         deployed_shas.add(deployment.sha)
     return linked, delivered
 
 
-def _with_changes(deployment: Deployment, change_ids: tuple[str, ...]) -> Deployment:
-    """Return a success with the changes that it delivered; unknown ones stay unknown."""
-    if deployment.changes is None or deployment.changes == change_ids:
+def _with_changes(deployment: Deployment, change_ids: Sequence[str]) -> Deployment:
+    """Return a success with its changes; unknown ones stay unknown."""
+    if deployment.changes is None or deployment.changes == tuple(change_ids):
         return deployment
-    return replace(deployment, changes=change_ids)
+    return replace(deployment, changes=tuple(change_ids))

@@ -219,7 +219,7 @@ def deployment_of_job(
     sha, ref = (triggering_run.head_sha, triggering_run.head_branch) if triggering_run else (run.sha, run.ref)
     job_path = f"/job/{run.check_run_id}" if run.check_run_id else ""
     return Deployment(
-        id=ids.deploy_job(run.run_id, environment, _monorepo_service(settings), _job_name(run)),
+        id=ids.deploy_job(run.run_id, environment, _monorepo_service(settings), _job_part(run)),
         repository=run.repository,
         source="workflow-runs",
         observed_at=run.now,
@@ -238,9 +238,11 @@ def deployment_of_job(
     )
 
 
-def _job_name(run: Run) -> ids.JobName:
-    matrix_part = f"{run.job}-{run.matrix_index}" if run.matrix_size > 1 else None
-    return ids.JobName(run.check_run_id or None, matrix_part, run.run_attempt)
+def _job_part(run: Run) -> str:
+    """Return what distinguishes this job from others of its run; empty without a check run or a matrix."""
+    if run.check_run_id:
+        return ids.executed_job(run.check_run_id)
+    return ids.matrix_job(run.job, run.matrix_index) if run.matrix_size > 1 else ""
 
 
 def _monorepo_service(settings: Settings) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from queue import Queue
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Deployment, Fact
@@ -181,7 +181,7 @@ def _habitual_releases(
 
 def _successes_in_production(part: HistoryPart, rules: Policy) -> Iterator[Deployment]:
     for fact in part.facts:
-        if isinstance(fact, Deployment) and fact.status == "success" and rules.is_production(_environment_of(fact)):
+        if _is_successful_deployment(fact) and rules.is_production(_environment_of(fact)):
             yield fact
 
 
@@ -197,7 +197,7 @@ def _with_linkable_commits(
     for part in deployment_parts:
         for fact in part.facts if isinstance(part, HistoryPart) else ():
             environment = _environment_of(fact)
-            if isinstance(fact, Deployment) and _is_successful_deployment(fact):
+            if _is_successful_deployment(fact):
                 newest[environment] = max(newest.get(environment, fact), fact, key=deployment_order)
                 is_first_read |= reader.cursor(part.kind).newest is None
         yield part
@@ -210,7 +210,7 @@ def _with_linkable_commits(
         yield from _read_kind("commits", read_commits, reader)
 
 
-def _is_successful_deployment(fact: Fact) -> bool:
+def _is_successful_deployment(fact: Fact) -> TypeGuard[Deployment]:
     return isinstance(fact, Deployment) and fact.status == "success" and not is_for_pull_request(fact.run_event)
 
 
