@@ -81,8 +81,24 @@ class _Deliveries:
     """What the successes of one scope have delivered so far."""
 
     index: ChangeIndex
+    shas: set[str | None] = field(default_factory=set)
     change_ids: set[str] = field(default_factory=set)
     commit_shas: set[str] = field(default_factory=set)
+    pending_ids: list[str] = field(default_factory=list)
+
+    def deliver(self, deployment: Deployment) -> tuple[Deployment, list[str]]:
+        """Return the next deployment with the changes that it lists, by what is known now, and those that are new."""
+        if deployment.status != "success":
+            self.pending_ids += deployment.changes or ()
+            return deployment, []
+        is_again = deployment.sha is not None and deployment.sha in self.shas
+        self.shas.add(deployment.sha)
+        if is_again:
+            return deployment, []
+        pending_ids = self.add(self.changes_of(self.pending_ids))
+        self.pending_ids.clear()
+        listed = _with_changes(deployment, self.changes_of(deployment.changes or ()))
+        return listed, [*pending_ids, *self.add(listed.changes or ())]
 
     def changes_of(self, listed_ids: Iterable[str]) -> list[str]:
         """Return the changes that a success lists, without commits of unfinished branches, and without carriers."""
@@ -129,25 +145,11 @@ def deliver_changes(
     linked: list[Deployment] = []
     delivered: list[DeliveredChange] = []
     deliveries = _Deliveries(index)
-    deployed_shas: set[str | None] = set()
-    pending_ids: list[str] = []
     for deployment in deployments:
-        if deployment.status != "success":
-            pending_ids += deployment.changes or ()
-            linked.append(deployment)
-            continue
-        is_baseline = not deployed_shas and not deployment.previous
-        first_ids: list[str] = []
-        if deployment.sha is None or deployment.sha not in deployed_shas:
-            first_ids += deliveries.add(deliveries.changes_of(pending_ids))
-            pending_ids.clear()
-            deployment = _with_changes(deployment, deliveries.changes_of(deployment.changes or ()))  # noqa: PLW2901
-            first_ids += deliveries.add(deployment.changes or ())
-        linked.append(deployment)
-        delivered += (
-            DeliveredChange(each, index.changes_by_id.get(each), deployment, is_baseline) for each in first_ids
-        )
-        deployed_shas.add(deployment.sha)
+        is_baseline = not deliveries.shas and not deployment.previous
+        listed, first_ids = deliveries.deliver(deployment)
+        linked.append(listed)
+        delivered += (DeliveredChange(each, index.changes_by_id.get(each), listed, is_baseline) for each in first_ids)
     return linked, delivered
 
 

@@ -90,15 +90,14 @@ def build(
     document, window_text = results.document, results.window_text
     if history is None or scope_metrics is None:
         return SummaryReport(story, window_text, "", document.benchmark, outcomes=outcomes, notes=document.notes)
-    benchmark = results.policy.benchmark
-    other_scopes = [_other_scope(each, histories, benchmark) for each in document.scopes if each is not scope_metrics]
+    other_scopes = _other_scopes(results, scope_metrics, histories)
     return SummaryReport(
         story=story,
         heading=f"{window_text}, {scope_label(history.scope)}",
         previous_heading=_previous_heading(results),
         benchmark=document.benchmark,
         rows=metric_rows(scope_metrics, compare_with_previous(results, history, scope_metrics)),
-        overall=overall_level_text(scope_metrics.metrics, benchmark),
+        overall=overall_level_text(scope_metrics.metrics, results.policy.benchmark),
         slowest_stage=_slowest_stage_text(history, results),
         outlook=outlook_text(scope_metrics.outlook),
         chart=weekly_chart(_chart_weeks(history, results)),
@@ -176,6 +175,13 @@ def _slowest_stage_text(history: ScopeHistory, results: Results) -> Md | None:
     known_count = f"{len(breakdown.complete):,} of " if breakdown.incomplete else ""
     text = md("{} of the time of {}{}; median {} {}", share, known_count, change_count, median, span)
     return md("Slowest stage: **{}** ({}).", name, text)
+
+
+def _other_scopes(
+    results: Results, scope_metrics: schema.ScopeMetrics, histories: Mapping[Scope, ScopeHistory]
+) -> list[OtherScope]:
+    benchmark, scopes = results.policy.benchmark, results.document.scopes
+    return [_other_scope(each, histories, benchmark) for each in scopes if each is not scope_metrics]
 
 
 def _other_scope(
