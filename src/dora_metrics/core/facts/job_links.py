@@ -52,6 +52,10 @@ def job_link_of(deployment: Deployment) -> JobLink | None:
 
     What tells of a whole run (`github:run:7`), a release or a push is no part.
     """
+    if not (
+        deployment.run_id or deployment.id.startswith("github:run:") or _RUN_PATH in (deployment.url or "").lower()
+    ):
+        return None
     kind, key, _ = DeploymentId.parse(deployment.id)
     if kind in ("run", "release", "push"):
         return None

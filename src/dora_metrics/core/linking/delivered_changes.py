@@ -103,9 +103,11 @@ class _Deliveries:
     def changes_of(self, listed_ids: Iterable[str]) -> list[str]:
         """Return the changes that a success lists, without commits of unfinished branches, and without carriers."""
         listed = dict.fromkeys(listed_ids)
-        self.commit_shas.update(ids.without_commit_prefix(each) for each in listed if ids.is_commit(each))
-        delivered = dict.fromkeys(filter(None, map(self._delivered_id, listed)))
-        return [change_id for change_id in delivered if not self._is_carrier(change_id, delivered)]
+        commit_ids = [change_id for change_id in listed if ids.is_commit(change_id)]
+        if commit_ids:
+            self.commit_shas.update(map(ids.without_commit_prefix, commit_ids))
+            listed = dict.fromkeys(filter(None, map(self._delivered_id, listed)))
+        return [change_id for change_id in listed if not self._is_carrier(change_id, listed)]
 
     def add(self, change_ids: Iterable[str]) -> list[str]:
         """Return those of a success's changes that it is the first to deliver."""
