@@ -1,6 +1,6 @@
 """Formats numbers and times for people. Numbers are rounded nowhere else."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -173,3 +173,10 @@ def _in_zone(moment: datetime, zone: ZoneInfo) -> datetime:
         return moment.astimezone(zone)
     except OverflowError:
         return moment
+
+
+def names_with_counts(counts: Iterable[tuple[str, int]], limit: int = 10) -> str:
+    """Write the first names, each with its count, and the number of the others: `Ship (3), CI (1) and 2 more`."""
+    pairs = list(counts)
+    named = ", ".join(f"{name} ({number:,})" for name, number in pairs[:limit])
+    return f"{named} and {len(pairs) - limit:,} more" if len(pairs) > limit else named

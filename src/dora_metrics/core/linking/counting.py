@@ -14,13 +14,13 @@ from msgspec.structs import replace
 from dora_metrics.core.facts.ids import DeploymentId
 from dora_metrics.core.facts.job_links import job_link_of
 from dora_metrics.core.facts.model import Deployment, Fact
+from dora_metrics.core.formatting import names_with_counts
 from dora_metrics.core.linking.duplicates import deduplicate
 from dora_metrics.core.names import is_for_pull_request, names_a_deploy_workflow
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import environment_of
 
 _CLOCK_SKEW = timedelta(minutes=1)
-_MAX_WORKFLOWS_NAMED = 10
 
 
 class CountedDeployments(NamedTuple):
@@ -102,17 +102,12 @@ def _exclusion_notes(left_out: Sequence[Deployment]) -> Iterator[str]:
     counts = Counter(str(each.workflow) for each in left_out if not is_for_pull_request(each.run_event))
     if counts:
         environments = sorted({environment_of(each) for each in left_out})
+        workflows = names_with_counts(sorted(counts.items()))
         yield (
             "GitHub deployments by workflows that do not deploy and only use an environment, for example for its "
-            f"secrets, which do not count: {_listed(counts)}. To have GitHub create none, write "
+            f"secrets, which do not count: {workflows}. To have GitHub create none, write "
             f"`environment: {{name: {environments[0]}, deployment: false}}` in these workflows."
         )
-
-
-def _listed(counts: Mapping[str, int]) -> str:
-    listed = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items())[:_MAX_WORKFLOWS_NAMED])
-    others = len(counts) - _MAX_WORKFLOWS_NAMED
-    return listed + (f" and {others} more" if others > 0 else "")
 
 
 def _with_cancelled_runs(deployments: Sequence[Deployment]) -> Iterator[Deployment]:

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from dora_metrics.core.facts.model import EPOCH, Change, Deployment, Fact, Incident, Vulnerability
+from dora_metrics.core.formatting import names_with_counts
 from dora_metrics.core.linking.attempts import join_parts
 from dora_metrics.core.linking.counting import count_deployments
 from dora_metrics.core.linking.delivered_changes import ChangeIndex, DeliveredChange, deliver_changes
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, scope_of
-
-_MAX_ENVIRONMENTS_NAMED = 10
 
 
 @dataclass
@@ -120,7 +119,7 @@ def _environment_notes(
         yield f"{repository} has never recorded an environment: all its deployments count as production."
     counts = Counter(deployment.environment or "no environment" for deployment in outside_production)
     if counts:
-        yield f"Deployments that are not production, and in no number: {_listed(counts)}."
+        yield f"Deployments that are not production, and in no number: {names_with_counts(sorted(counts.items()))}."
     yield from _missing_production_notes({scope.repository for scope in linked.timelines}, outside_production)
 
 
@@ -128,17 +127,11 @@ def _missing_production_notes(in_production: AbstractSet[str], outside: Sequence
     """Yield what each repository without a production deployment has deployed to, and the setting that decides."""
     for repository in sorted({deployment.repository for deployment in outside} - in_production):
         environments = (deployment.environment for deployment in outside if deployment.repository == repository)
+        counts = Counter(filter(None, environments))
         yield (
             f"No production deployment of {repository} is known. If one of these environments is production, "
-            f"name it in `production-environments`: {_listed(Counter(filter(None, environments)))}."
+            f"name it in `production-environments`: {names_with_counts(sorted(counts.items()))}."
         )
-
-
-def _listed(counts: Mapping[str, int]) -> str:
-    """Return the first names, each with its count, and the number of the others."""
-    listed = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items())[:_MAX_ENVIRONMENTS_NAMED])
-    others = len(counts) - _MAX_ENVIRONMENTS_NAMED
-    return listed + (f" and {others} more" if others > 0 else "")
 
 
 def _note_unknown_changes(linked: LinkedFacts) -> None:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from dora_metrics.core.formatting import names_with_counts
 from dora_metrics.core.names import EVENTS_WITHOUT_DEPLOYMENT
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.github.client import NotFoundError
@@ -13,7 +14,6 @@ from dora_metrics.github.queries import JsonObject
 MAX_ATTEMPTS_READ = 20
 """Earlier attempts that one reading asks for; each is a request. The next reading goes on with the rest."""
 _MAX_RUNS_REMEMBERED = 100
-_MAX_WORKFLOWS_NAMED = 10
 _PAGE_SIZE = 100
 
 
@@ -82,10 +82,7 @@ def uncounted_workflows_note(reader: HistoryReader, workflows: Sequence[JsonObje
     counts = Counter(names_by_path[path] for path in paths if path in names_by_path)
     if not counts:
         return None
-    others = len(counts) - _MAX_WORKFLOWS_NAMED
-    named = ", ".join(f"{name} ({count})" for name, count in counts.most_common(_MAX_WORKFLOWS_NAMED))
-    more = f" and {others} more" if others > 0 else ""
     return (
         f"No successful run of {reader.repository.name} counts as a deployment. If one of these workflows deploys, "
-        f"name it in `deploy-workflows`: {named}{more}, by their newest {len(runs)} runs."
+        f"name it in `deploy-workflows`: {names_with_counts(counts.most_common())}, by their newest {len(runs)} runs."
     )
