@@ -118,6 +118,7 @@ class RepositoryComparer:
         """Return what says whether a merged pull request brought a commit."""
         return MergedPull(
             change_id=ids.pull_request(self.repository, pull["number"]),
+            opened_at=_plausible_time(pull["createdAt"]),
             merged_at=parse_instant(pull["mergedAt"]),
             merge_sha=pull["mergeCommit"] and pull["mergeCommit"]["oid"],
             head_sha=pull["headRefOid"],
@@ -163,10 +164,10 @@ class RepositoryComparer:
             if commit_shas <= pulls_by_commit.keys():
                 break
             variables = {**self._pull_variables, "sha": head_sha, "after": page_token}
-            history = self.client.query("PullsByCommit", variables)["repository"]["object"]["history"]
+            repository = self.client.query("PullsByCommit", variables)["repository"]
+            history, default_branch = repository["object"]["history"], default_branch_of(repository)
             for node in history["nodes"]:
-                pulls = node["associatedPullRequests"]["nodes"]
-                pulls_by_commit[node["oid"]] = [pull for pull in pulls if pull["mergedAt"]]
+                pulls_by_commit[node["oid"]] = merged_pull_nodes(node, default_branch)
             page_token = history["pageInfo"]["endCursor"]
             if not history["pageInfo"]["hasNextPage"]:
                 break
@@ -212,6 +213,17 @@ class RepositoryComparer:
             bot=_is_bot(author),
             reverts=reverts_field(self.repository, git_commit["message"], commit.get("html_url")),
         )
+
+
+def default_branch_of(repository: JsonObject) -> str | None:
+    """Return the name of a repository's default branch; None if it has no commit."""
+    return (repository["defaultBranchRef"] or {}).get("name")
+
+
+def merged_pull_nodes(commit: JsonObject, default_branch: str | None) -> list[JsonObject]:
+    """Return the merged pull requests of a commit, without those from the default branch into another."""
+    pulls = commit["associatedPullRequests"]["nodes"]
+    return [pull for pull in pulls if pull["mergedAt"] and pull["headRefName"] != default_branch]
 
 
 def _with_own_commits(pulls_by_commit: PullsByCommit) -> PullsByCommit:

@@ -12,7 +12,7 @@ from dora_metrics.core import formatting
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.ledger.layout import LedgerContents
-from dora_metrics.core.linking.counting import without_environment_uses
+from dora_metrics.core.linking.counting import comparable_facts
 from dora_metrics.core.linking.earlier_successes import EarlierSuccesses, earlier_successes, successes_of_scope
 from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.outcome import Outcome
@@ -109,8 +109,9 @@ class Enricher:
         return self._ask_once(question, lambda: self._compare(deployment, earlier))
 
     def _earlier(self, deployment: Deployment, facts: Iterable[Fact]) -> EarlierSuccesses | None:
-        """Return what a deployment is compared with; jobs that only use an environment deployed nothing."""
-        return earlier_successes(deployment, without_environment_uses(facts, self.policy))
+        """Return what a deployment is compared with; with it, it may show that others only used the environment."""
+        others = (fact for fact in facts if fact.id != deployment.id)
+        return earlier_successes(deployment, comparable_facts((*others, deployment), self.policy))
 
     def _compare(self, deployment: Deployment, earlier: EarlierSuccesses) -> tuple[Fact, ...]:
         compared = self.source.deployment_with_changes(deployment, earlier)
@@ -122,14 +123,20 @@ class Enricher:
     def _affected(self, deployment: Deployment, contents: LedgerContents) -> Iterator[Fact]:
         """Yield the successes whose changes a deployment makes known, compared again.
 
-        These are the one directly before it if its comparison failed, and those after it if it arrives late.
+        These are the one directly before it if its comparison failed, and those after it if it arrives late: up to the
+        first one that descends from it, since the later ones were compared with that.
         """
         facts = [*(fact for fact in contents.facts if fact.id != deployment.id), deployment]
         for other in _successes_to_compare_again(deployment, contents):
             if other.id in self._uncompared_ids:
                 continue
-            for answer in self._compared(replace(other, changes=None), facts):
+            answers = self._compared(replace(other, changes=None), facts)
+            for answer in answers:
                 yield self._newer(answer, contents.fact_by_id(answer.id))
+            if any(
+                isinstance(answer, Deployment) and deployment.id in (answer.descends_from or ()) for answer in answers
+            ):
+                return
 
     def _as_its_job_ended(self, deployment: Deployment, job_id: str) -> Deployment:
         """Return a failed deployment, as cancelled if its job was: its status says `failure` for both."""

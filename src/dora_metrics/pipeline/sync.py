@@ -12,7 +12,7 @@ from dora_metrics.core.facts.merge import changed_facts, relinked_facts
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident, Repository, Vulnerability
 from dora_metrics.core.ledger.layout import CURSORS_FILE, LedgerContents
 from dora_metrics.core.linking.commit_graph import CommitGraph, ResolvedChanges, resolve_changes
-from dora_metrics.core.linking.counting import without_environment_uses
+from dora_metrics.core.linking.counting import comparable_facts
 from dora_metrics.core.linking.earlier_successes import EarlierSuccesses, earlier_successes
 from dora_metrics.core.linking.former_names import RepositoryNames, observed_repository
 from dora_metrics.core.linking.link import deployment_order
@@ -259,7 +259,7 @@ class Sync:
 
     def _compare(self, deployment: Deployment, recorded: Mapping[str, Fact]) -> tuple[Fact, ...]:
         """The deployment with its changes; empty if there is nothing to compare it with, or GitHub does not say."""
-        counted = without_environment_uses(recorded.values(), self.settings.policy)
+        counted = comparable_facts(recorded.values(), self.settings.policy)
         earlier = earlier_successes(deployment, counted)
         if earlier is None or not deployment.sha:
             return ()

@@ -39,7 +39,7 @@ def graph_of(parents: Mapping[int, Iterable[int]], *, whole: bool = True, merges
 
 def landed_commit(number: int, parents: Iterable[int], *, is_change: bool = True) -> LandedCommit:
     """A commit that a squashed pull request of the same number made."""
-    pull = MergedPull(f"github:pull:acme/shop#{number}", at(number), sha(number), None)
+    pull = MergedPull(f"github:pull:acme/shop#{number}", None, at(number), sha(number), None)
     return LandedCommit(sha(number), tuple(map(sha, parents)), at(number), (pull,) if is_change else ())
 
 

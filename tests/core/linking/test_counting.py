@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from dora_metrics.core.facts.model import Deployment
-from dora_metrics.core.linking.counting import count_deployments, without_environment_uses
+from dora_metrics.core.linking.counting import comparable_facts, count_deployments
 from dora_metrics.core.metrics.scope_history import evaluate_facts
 from dora_metrics.core.policy import Policy
 from support.facts import at, deployment, deployment_id, sha
@@ -90,7 +90,7 @@ def test_notes_name_the_workflows_with_counts_and_the_way_out() -> None:
 
 def test_no_later_deployment_is_compared_with_one_that_does_not_count() -> None:
     deploy, drift = of_job(1, "Deploy"), of_job(2, "Drift check")
-    assert without_environment_uses([deploy, drift], Policy()) == [deploy]
+    assert comparable_facts([deploy, drift], Policy()) == [deploy]
 
 
 def test_a_failure_in_a_run_that_was_cancelled_is_cancelled() -> None:

@@ -68,6 +68,13 @@ def join_parts(deployments: Iterable[Deployment]) -> JoinedDeployments:
     return JoinedDeployments(joined, parts)
 
 
+def ids_without_success(deployments: Sequence[Deployment]) -> set[str]:
+    """Return the ids of the parts of attempts that did not succeed as a whole."""
+    joined = join_parts(deployments)
+    unsuccessful = (deployment.id for deployment in joined.deployments if deployment.status != "success")
+    return {part.id for attempt_id in unsuccessful for part in joined.parts.get(attempt_id, ())}
+
+
 def _runs_of(deployments: Sequence[Deployment]) -> list[_RunInScope | None]:
     """Return the run of each deployment; None for one that is no part of a run.
 

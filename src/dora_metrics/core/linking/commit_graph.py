@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.model import Change, Deployment, Fact
+from dora_metrics.core.linking.attempts import ids_without_success
 from dora_metrics.core.linking.counting import count_deployments
 from dora_metrics.core.linking.earlier_successes import known_ancestor_ids, may_reach
 from dora_metrics.core.linking.landed_commits import LandedCommit, changes_of_commits
@@ -238,8 +239,10 @@ def _successes_by_scope(facts: Iterable[Fact], policy: Policy) -> Iterator[list[
     """Yield the successes of each scope that have a sha, in order."""
     deployments = [fact for fact in facts if isinstance(fact, Deployment) and not fact.retracted]
     by_scope: defaultdict[Scope, list[Deployment]] = defaultdict(list)
-    for deployment in count_deployments(deployments, policy).deployments:
-        is_success = deployment.status == "success" and deployment.sha is not None
+    counted = count_deployments(deployments, policy).deployments
+    failed_ids = ids_without_success(counted)
+    for deployment in counted:
+        is_success = deployment.status == "success" and deployment.sha is not None and deployment.id not in failed_ids
         if is_success and policy.is_production(environment_of(deployment)):
             by_scope[scope_of(deployment)].append(deployment)
     for successes in by_scope.values():

@@ -15,6 +15,7 @@ from dora_metrics.core.facts.ids import DeploymentId
 from dora_metrics.core.facts.job_links import job_link_of
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.formatting import names_with_counts
+from dora_metrics.core.linking.attempts import ids_without_success
 from dora_metrics.core.linking.duplicates import deduplicate
 from dora_metrics.core.names import is_for_pull_request, names_a_deploy_workflow
 from dora_metrics.core.policy import Policy
@@ -45,12 +46,17 @@ def count_deployments(deployments: Sequence[Deployment], policy: Policy) -> Coun
     return CountedDeployments(deduplicated.deployments, left_out, notes)
 
 
-def without_environment_uses(facts: Iterable[Fact], policy: Policy) -> list[Fact]:
-    """Return the facts without the deployments of jobs that only use an environment: nothing is compared with those."""
+def comparable_facts(facts: Iterable[Fact], policy: Policy) -> list[Fact]:
+    """Return the facts without deployments that nothing is compared with.
+
+    These are the deployments of jobs that only use an environment, and the successful parts of attempts that did not
+    succeed as a whole.
+    """
     all_facts = list(facts)
     deployments = [fact for fact in all_facts if isinstance(fact, Deployment) and not fact.retracted]
-    uses = _EnvironmentUses.of(deployments, policy)
-    return [fact for fact in all_facts if not (isinstance(fact, Deployment) and uses.exclusion_reason(fact))]
+    counted = count_deployments(deployments, policy)
+    ignored_ids = counted.left_out.keys() | ids_without_success(counted.deployments)
+    return [fact for fact in all_facts if fact.id not in ignored_ids]
 
 
 class _EnvironmentUses(NamedTuple):

@@ -5,7 +5,9 @@ deployed before its pull request was merged belongs to that pull request, and a 
 commits of others (develop into main) is no change beside them.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -33,26 +35,25 @@ class DeliveredChange(NamedTuple):
 
 @dataclass(frozen=True)
 class ChangeIndex:
-    """All changes by id, and which pull requests their commits belong to."""
+    """All changes by id, and which pull requests the commits of each repository belong to."""
 
     changes_by_id: Mapping[str, Change]
 
-    def pull_with_commit(self, change_id: str) -> Change | None:
-        """Return the merged pull request that contains a direct commit; None for any other change."""
-        if not ids.is_commit(change_id):
-            return None
-        return self._first_pull_by_commit.get(ids.without_commit_prefix(change_id))
+    def pull_with_commit(self, commit_id: str, deployment: Deployment) -> Change | None:
+        """Return the pull request that was open with a direct commit when that was deployed; None if there was none."""
+        pulls = self._pulls_by_commit.get((deployment.repository, ids.without_commit_prefix(commit_id)), ())
+        return next((pull for pull in pulls if _was_open(pull, deployment.finished_at)), None)
 
     def carried_change_ids(self, change: Change) -> frozenset[str]:
         """Return the ids of the other pull requests that all commits of this one belong to; empty if it has its own."""
-        owner_ids = {self._owner_id(commit.sha) for commit in change.commits or ()}
+        owner_ids = {self._owner_id(change.repository, commit.sha) for commit in change.commits or ()}
         other_ids = {owner_id for owner_id in owner_ids if owner_id and owner_id != change.id}
         return frozenset(other_ids) if other_ids == owner_ids else frozenset()
 
-    def _owner_id(self, sha: str) -> str | None:
+    def _owner_id(self, repository: str, sha: str) -> str | None:
         """Return the pull request that made a commit by its merge, otherwise the first one that contains it."""
-        first_pull = self._first_pull_by_commit.get(sha)
-        return self._pull_id_by_merge.get(sha) or (first_pull.id if first_pull else None)
+        pulls = self._pulls_by_commit.get((repository, sha))
+        return self._pull_id_by_merge.get((repository, sha)) or (pulls[0].id if pulls else None)
 
     @cached_property
     def _pulls(self) -> list[Change]:
@@ -60,16 +61,22 @@ class ChangeIndex:
         return sorted((pull for pull in pulls if pull.merged_at), key=_merge_order)
 
     @cached_property
-    def _pull_id_by_merge(self) -> dict[str, str]:
-        return {pull.sha: pull.id for pull in self._pulls if pull.sha}
+    def _pull_id_by_merge(self) -> dict[tuple[str, str], str]:
+        return {(pull.repository, pull.sha): pull.id for pull in self._pulls if pull.sha}
 
     @cached_property
-    def _first_pull_by_commit(self) -> dict[str, Change]:
-        first: dict[str, Change] = {}
+    def _pulls_by_commit(self) -> Mapping[tuple[str, str], Sequence[Change]]:
+        """The merged pull requests that contain a commit, the first merged one first."""
+        pulls: defaultdict[tuple[str, str], list[Change]] = defaultdict(list)
         for pull in self._pulls:
             for commit in pull.commits or ():
-                first.setdefault(commit.sha, pull)
-        return first
+                pulls[pull.repository, commit.sha].append(pull)
+        return dict(pulls)
+
+
+def _was_open(pull: Change, time: datetime) -> bool:
+    """Whether a merged pull request was open at a time."""
+    return pull.opened_at is not None and pull.merged_at is not None and pull.opened_at <= time < pull.merged_at
 
 
 def _merge_order(pull: Change) -> tuple[datetime, str]:
@@ -78,15 +85,19 @@ def _merge_order(pull: Change) -> tuple[datetime, str]:
 
 @dataclass
 class _Deliveries:
-    """What the successes of one scope have delivered so far."""
+    """What the successes of one scope have delivered so far.
+
+    `listed_ids` are the ids that any deployment lists. `delivered_commits` are the commits of the delivered changes.
+    """
 
     index: ChangeIndex
+    listed_ids: AbstractSet[str]
     shas: set[str | None] = field(default_factory=set)
     change_ids: set[str] = field(default_factory=set)
-    commit_shas: set[str] = field(default_factory=set)
+    delivered_commits: set[str] = field(default_factory=set)
     pending_ids: list[str] = field(default_factory=list)
 
-    def deliver(self, deployment: Deployment) -> tuple[Deployment, list[str]]:
+    def deliver(self, deployment: Deployment) -> tuple[Deployment, list[tuple[str, Change | None]]]:
         """Return the next deployment with the changes that it lists, by what is known now, and those that are new."""
         if deployment.status != "success":
             self.pending_ids += deployment.changes or ()
@@ -95,33 +106,37 @@ class _Deliveries:
         self.shas.add(deployment.sha)
         if is_again:
             return deployment, []
-        pending_ids = self.add(self.changes_of(self.pending_ids))
-        self.pending_ids.clear()
-        listed = _with_changes(deployment, self.changes_of(deployment.changes or ()))
-        return listed, [*pending_ids, *self.add(listed.changes or ())]
+        pending = self._take_pending(deployment)
+        listed = _with_changes(deployment, self._changes_of(deployment, deployment.changes or ()))
+        return listed, [*pending, *self._add(listed.changes or ())]
 
-    def changes_of(self, listed_ids: Iterable[str]) -> list[str]:
+    def _take_pending(self, deployment: Deployment) -> list[tuple[str, Change | None]]:
+        """Return what attempts without success have left for the next one.
+
+        A deployment that was compared with every earlier success lists all that it contains by itself.
+        """
+        if deployment.descends_from is not None:
+            return []
+        pending_ids, self.pending_ids = self.pending_ids, []
+        return self._add(self._changes_of(deployment, pending_ids))
+
+    def _changes_of(self, deployment: Deployment, listed_ids: Iterable[str]) -> list[str]:
         """Return the changes that a success lists, without commits of unfinished branches, and without carriers."""
         listed = dict.fromkeys(listed_ids)
-        commit_ids = [change_id for change_id in listed if ids.is_commit(change_id)]
-        if commit_ids:
-            self.commit_shas.update(map(ids.without_commit_prefix, commit_ids))
-            listed = dict.fromkeys(filter(None, map(self._delivered_id, listed)))
+        if any(map(ids.is_commit, listed)):
+            changes = (self._delivered_id(change_id, deployment) for change_id in listed)
+            listed = dict.fromkeys(filter(None, changes))
         return [change_id for change_id in listed if not self._is_carrier(change_id, listed)]
 
-    def add(self, change_ids: Iterable[str]) -> list[str]:
-        """Return those of a success's changes that it is the first to deliver."""
-        first = [change_id for change_id in change_ids if change_id not in self.change_ids]
-        self.change_ids.update(first)
-        return first
+    def _delivered_id(self, change_id: str, deployment: Deployment) -> str | None:
+        """Return what a listed change is: the last commit of a branch stands for its pull request, others for nothing.
 
-    def _delivered_id(self, change_id: str) -> str | None:
-        """Return what a listed change is: a commit of a pull request is that, once all of its commits are deployed."""
-        pull = self.index.pull_with_commit(change_id)
-        if pull is None:
+        That holds if the pull request itself arrives too; one that is never deployed has not brought the commit.
+        """
+        pull = self.index.pull_with_commit(change_id, deployment) if ids.is_commit(change_id) else None
+        if pull is None or not pull.commits or pull.id not in self.listed_ids:
             return change_id
-        is_whole = all(commit.sha in self.commit_shas for commit in pull.commits or ())
-        return pull.id if is_whole or pull.id in self.change_ids else None
+        return pull.id if pull.commits[-1].sha == ids.without_commit_prefix(change_id) else None
 
     def _is_carrier(self, change_id: str, delivered: Mapping[str, None]) -> bool:
         """Whether a pull request has no commits of its own, and those that it carried are delivered."""
@@ -131,9 +146,26 @@ class _Deliveries:
         carried = self.index.carried_change_ids(change)
         return bool(carried) and all(each in delivered or each in self.change_ids for each in carried)
 
+    def _add(self, change_ids: Iterable[str]) -> list[tuple[str, Change | None]]:
+        """Return those of a success's changes that it is the first to deliver."""
+        first = [change_id for change_id in change_ids if change_id not in self.change_ids]
+        self.change_ids.update(first)
+        return [(change_id, self._own_part(change_id)) for change_id in first]
+
+    def _own_part(self, change_id: str) -> Change | None:
+        """Return a change without the commits that others have delivered before: it starts with its own first one."""
+        change = self.index.changes_by_id.get(change_id)
+        if change is None or not change.commits:
+            return change
+        own = tuple(commit for commit in change.commits if commit.sha not in self.delivered_commits)
+        self.delivered_commits.update(commit.sha for commit in own)
+        if not own or len(own) == len(change.commits):
+            return change
+        return replace(change, commits=own, first_commit_at=min(commit.authored_at for commit in own))
+
 
 def deliver_changes(
-    deployments: Iterable[Deployment], index: ChangeIndex
+    deployments: Sequence[Deployment], index: ChangeIndex
 ) -> tuple[list[Deployment], list[DeliveredChange]]:
     """Return the deployments of a scope, and its changes, each with the first success that contains it, in order.
 
@@ -146,12 +178,13 @@ def deliver_changes(
     """
     linked: list[Deployment] = []
     delivered: list[DeliveredChange] = []
-    deliveries = _Deliveries(index)
+    listed_ids = {change_id for deployment in deployments for change_id in deployment.changes or ()}
+    deliveries = _Deliveries(index, listed_ids)
     for deployment in deployments:
         is_baseline = not deliveries.shas and not deployment.previous
-        listed, first_ids = deliveries.deliver(deployment)
+        listed, first = deliveries.deliver(deployment)
         linked.append(listed)
-        delivered += (DeliveredChange(each, index.changes_by_id.get(each), listed, is_baseline) for each in first_ids)
+        delivered += (DeliveredChange(change_id, change, listed, is_baseline) for change_id, change in first)
     return linked, delivered
 
 

@@ -17,10 +17,12 @@ from dora_metrics.core.facts.model import EPOCH, Change
 class MergedPull(NamedTuple):
     """A merged pull request that contains a commit, or made it.
 
-    `merge_sha` is the commit that merging made; `head_sha` was the newest commit of its branch.
+    `merge_sha` is the commit that merging made; `head_sha` was the newest commit of its branch. One from the default
+    branch into another is none: it brings nothing to where the commits are.
     """
 
     change_id: str
+    opened_at: datetime | None
     merged_at: datetime
     merge_sha: str | None
     head_sha: str | None
@@ -92,5 +94,11 @@ def _pull_of(commit: LandedCommit, new_shas: AbstractSet[str], deployed_at: date
 
 
 def _is_deployed(pull: MergedPull, new_shas: AbstractSet[str], deployed_at: datetime) -> bool:
-    """Whether a deployment holds the whole pull request, and not only the first commits of a branch still open."""
-    return pull.merged_at <= deployed_at or not new_shas.isdisjoint({pull.merge_sha, pull.head_sha})
+    """Whether a deployment holds the whole pull request, which was merged or open then.
+
+    It may hold only the first commits of a branch that is still open.
+    """
+    if pull.merged_at <= deployed_at:
+        return True
+    was_open = pull.opened_at is None or pull.opened_at <= deployed_at
+    return was_open and not new_shas.isdisjoint({pull.merge_sha, pull.head_sha})

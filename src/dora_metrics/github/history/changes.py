@@ -13,7 +13,7 @@ from dora_metrics.core.linking.landed_commits import LandedCommit
 from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.github import compare
 from dora_metrics.github.compare import OLDEST_PLAUSIBLE_YEAR, RepositoryComparer
-from dora_metrics.github.history.commit_nodes import landed_commit, merged_pull_nodes
+from dora_metrics.github.history.commit_nodes import landed_commit
 from dora_metrics.github.history.pages import HistoryPart, HistoryReader, ResultPage
 from dora_metrics.github.queries import JsonObject
 
@@ -78,7 +78,7 @@ def read_commits(reader: HistoryReader) -> Iterator[HistoryPart]:
     query = reader.paged_query("CommitPage", "object", "history", head=repository.head_sha)
     comparer = RepositoryComparer(reader.client, repository.name)
     for page in query.pages_after(None, reader.first_pages.get("commits")):
-        commits = tuple(landed_commit(comparer, node, reader.run.now) for node in page.nodes)
+        commits = tuple(landed_commit(comparer, node, _pull_nodes(reader, node), reader.run.now) for node in page.nodes)
         graph.add(commits)
         other_pulls |= {pull_id: None for node in page.nodes for pull_id in _ids_of_other_pulls(reader, node)}
         for node, commit in zip(page.nodes, commits, strict=True):
@@ -107,13 +107,17 @@ def _is_history_complete(
     return bool(cursor.anchors) and graph.covers(cursor.anchors)
 
 
+def _pull_nodes(reader: HistoryReader, node: JsonObject) -> list[JsonObject]:
+    return compare.merged_pull_nodes(node, reader.repository.default_branch)
+
+
 def _oldest_commit_time(commits: tuple[LandedCommit, ...]) -> datetime | None:
     return min((commit.committed_at for commit in commits if commit.committed_at), default=None)
 
 
 def _ids_of_other_pulls(reader: HistoryReader, node: JsonObject) -> Iterator[str]:
     """Yield the ids of a commit's pull requests that `read_pulls` leaves out: into another branch, or too old."""
-    for pull in merged_pull_nodes(node):
+    for pull in _pull_nodes(reader, node):
         is_too_old = reader.request.is_too_old(parse_instant(pull["mergedAt"]))
         if is_too_old or pull["baseRefName"] != reader.repository.default_branch:
             yield pull["id"]

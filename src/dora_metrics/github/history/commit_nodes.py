@@ -1,5 +1,6 @@
 """Commits as GraphQL shows them, with the fields of the fragment `CommitFields`."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from dora_metrics.core.facts.model import Change, Deployment
@@ -9,20 +10,17 @@ from dora_metrics.github.compare import RepositoryComparer
 from dora_metrics.github.queries import JsonObject
 
 
-def landed_commit(comparer: RepositoryComparer, node: JsonObject, now: datetime) -> LandedCommit:
+def landed_commit(
+    comparer: RepositoryComparer, node: JsonObject, pull_nodes: Iterable[JsonObject], now: datetime
+) -> LandedCommit:
     """Return a commit with its parents, the merged pull requests that contain it, and the change it is by itself.
 
     `now` stands for the time of a commit whose own is unreadable.
     """
     parents = tuple(parent["oid"] for parent in node["parents"]["nodes"])
-    pulls = tuple(comparer.merged_pull(pull) for pull in merged_pull_nodes(node))
+    pulls = tuple(map(comparer.merged_pull, pull_nodes))
     change = None if len(parents) > 1 else _change_from_commit(comparer, node, now)
     return LandedCommit(node["oid"], parents, parse_instant_or_none(node["committedDate"]), pulls, change)
-
-
-def merged_pull_nodes(node: JsonObject) -> list[JsonObject]:
-    """Return the merged pull requests of a commit."""
-    return [pull for pull in node["associatedPullRequests"]["nodes"] if pull["mergedAt"]]
 
 
 def _change_from_commit(comparer: RepositoryComparer, node: JsonObject, now: datetime) -> Change:
