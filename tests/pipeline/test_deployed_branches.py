@@ -134,3 +134,53 @@ def test_a_release_line_whose_last_release_is_in_a_sealed_month_makes_nothing_ne
     assert (shop.folder / "events" / "ledger" / "checkpoint.json").exists()
     recent = {change: hours for change, hours in lead_times(shop)["events"].items() if change != "old line"}
     assert recent == {"summer": ("v2.0.1", 10.0), "backport": ("v1.9.1", 10.0)}
+
+
+def test_the_first_known_deployment_may_have_part_of_an_open_branch(shop: DeployingShop) -> None:
+    begin = shop.commit("begin", [], at(-10))
+    first = shop.commit("first part", [begin], at(0), "feature")
+    pull = shop.repository.pull("Faster", branch="feature", created_at=at(0.5))
+    shop.deploy(first, at(1), "v1.0.0")
+    head = shop.commit("second part", [first], at(2), "feature")
+    shop.deploy(head, at(3), "v1.1.0")
+    merged = shop.repository.merge_pull(pull, method="squash", at=at(30))
+    shop.deploy(merged, at(39), "v1.2.0")
+    assert lead_times(shop) == {ledger: {"#1": ("v1.1.0", 3.0)} for ledger in LEDGERS}
+
+
+def test_a_commit_by_hand_stays_one_when_a_later_pull_request_into_another_branch_holds_it(
+    shop: DeployingShop,
+) -> None:
+    begin = shop.commit("begin", [], at(0))
+    shop.repository.branch("develop", begin)
+    shop.deploy(begin, at(1), "v1.0.0")
+    by_hand = shop.commit("by hand", [begin], at(10))
+    shop.deploy(by_hand, at(12), "v1.1.0")
+    shop.commit("hot", [by_hand], at(20), "hotfix/1")
+    into_main, into_develop = (
+        shop.repository.pull("hot", branch="hotfix/1", base=base, created_at=at(21)) for base in ("main", "develop")
+    )
+    merged = shop.repository.merge_pull(into_main, method="squash", at=at(22))
+    shop.deploy(merged, at(23), "v1.1.1")
+    shop.repository.merge_pull(into_develop, method="merge", at=at(24))
+    back = shop.repository.pull("main to develop", branch="main", base="develop", created_at=at(25))
+    shop.repository.merge_pull(back, method="merge", at=at(26))
+    another = shop.commit("another by hand", [merged], at(30))
+    shop.deploy(another, at(40), "v1.2.0")
+    expected = {"by hand": ("v1.1.0", 2.0), "#1": ("v1.1.1", 3.0), "another by hand": ("v1.2.0", 10.0)}
+    assert lead_times(shop) == dict.fromkeys(LEDGERS, expected)
+
+
+def test_a_promotion_starts_with_its_own_commits(shop: DeployingShop) -> None:
+    """Squashed again and again, its branch still holds what earlier promotions brought."""
+    begin = shop.commit("begin", [], at(0))
+    shop.deploy(begin, at(1), "v1.0.0")
+    first = shop.commit("first", [begin], at(10), "develop")
+    for number, (head, hours) in enumerate(((first, 20), (None, 120)), 1):
+        if head is None:
+            shop.commit("second", [first], at(100), "develop")
+        pull = shop.repository.pull(f"Release {number}", branch="develop", created_at=at(hours))
+        merged = shop.repository.merge_pull(pull, method="squash", at=at(hours + 1))
+        shop.deploy(merged, at(hours + 2), f"v1.{number}.0")
+    expected = {"#1": ("v1.1.0", 12.0), "#2": ("v1.2.0", 22.0)}
+    assert lead_times(shop) == dict.fromkeys(LEDGERS, expected)

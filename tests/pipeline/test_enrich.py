@@ -9,7 +9,7 @@ import pytest
 from fakes.faults import unavailable
 from fakes.github import FakeGitHub
 from support.monorepo import at
-from support.runs import ActionRun, deployment_status, run_action
+from support.runs import ActionRun, deployment_ids, deployment_status, run_action
 
 
 class EnrichedShop:
@@ -210,6 +210,16 @@ def test_a_deployment_that_arrives_late_corrects_the_one_after_it(shop: Enriched
     assert deployments["github:deployment:2"]["changes"] == [f"commit:{late}"]
     corrected = deployments["github:deployment:3"]
     assert (corrected["changes"], corrected["commit_count"]) == ([f"commit:{last}"], 1)
+
+
+def test_a_late_deployment_costs_one_more_comparison_however_many_came_after_it(shop: EnrichedShop) -> None:
+    shas = [commit_on(shop, "main", hours) for hours in range(2, 14)]
+    for number, sha in enumerate(shas[1:], 3):
+        shop.deploy(number, sha, at(number + 0.5))
+    shop.github.requests.clear()
+    ran = shop.deploy(2, shas[0], at(2.5))
+    assert len(shop.github.requests) <= 8
+    assert [fact["id"] for fact in ran.facts if fact["kind"] == "deployment"] == deployment_ids(2, 3)
 
 
 def test_a_deployment_before_the_first_known_one_makes_its_changes_known(shop: EnrichedShop) -> None:

@@ -16,7 +16,6 @@ from support.runs import ActionRun, run_action
 
 Source = Literal["deployments", "releases", "workflow-runs"]
 _BASE = "https://api.github.com"
-REPOSITORY = {"id": 1, "name": "shop", "full_name": "acme/shop", "default_branch": "main"}
 
 
 @dataclass
@@ -48,7 +47,9 @@ class DeployingShop:
     def deploy(self, sha: str, time: datetime, version: str) -> ActionRun:
         """Deploy a commit, and record the event in the ledger `events`."""
         name, payload = getattr(self, f"_{self.source.replace('-', '_')}_event")(sha, time, version)
-        return self.run("events", name, {"repository": REPOSITORY, **payload}, sha=sha)
+        names = {"name": "shop", "full_name": "acme/shop", "default_branch": "main"}
+        repository = {"id": self.repository.database_id, **names}
+        return self.run("events", name, {"repository": repository, **payload}, sha=sha)
 
     def sync(self, ledger: str) -> ActionRun:
         """Read the whole history into a ledger."""

@@ -108,3 +108,12 @@ def test_a_failure_in_a_run_that_was_cancelled_is_cancelled() -> None:
     succeeded = of_job(5, "Deploy", url=f"{RUN}/7/job/1", run_id="7", sha=sha("a"))
     (part,) = count_deployments([run, succeeded], Policy()).deployments
     assert part.status == "success"
+
+
+def test_nothing_is_compared_with_the_successful_part_of_an_attempt_that_failed() -> None:
+    run = f"{RUN}/9/job"
+    success = deployment(1, "03-05T10:00", url=f"{run}/1", sha=sha("a"))
+    failure = deployment(2, "03-05T10:01", url=f"{run}/2", sha=sha("a"), status="failure")
+    before, after = deployment(3, "03-04"), deployment(4, "03-06")
+    assert comparable_facts([before, success, failure, after], Policy()) == [before, after]
+    assert comparable_facts([before, success, after], Policy()) == [before, success, after]

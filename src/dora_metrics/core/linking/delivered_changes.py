@@ -155,11 +155,12 @@ class _Deliveries:
     def _own_part(self, change_id: str) -> Change | None:
         """Return a change without the commits that others have delivered before: it starts with its own first one."""
         change = self.index.changes_by_id.get(change_id)
-        if change is None or not change.commits:
-            return change
-        own = tuple(commit for commit in change.commits if commit.sha not in self.delivered_commits)
+        if change is None:
+            return None
+        own = tuple(commit for commit in change.commits or () if commit.sha not in self.delivered_commits)
         self.delivered_commits.update(commit.sha for commit in own)
-        if not own or len(own) == len(change.commits):
+        self.delivered_commits.update(filter(None, (change.sha,)))
+        if change.commits is None or not own or len(own) == len(change.commits):
             return change
         return replace(change, commits=own, first_commit_at=min(commit.authored_at for commit in own))
 

@@ -1,0 +1,92 @@
+"""Which change each deployment delivered first, from facts alone."""
+
+from typing import Any
+
+from dora_metrics.core.facts.model import Change, Commit, Deployment
+from dora_metrics.core.linking.delivered_changes import ChangeIndex, deliver_changes
+from support.facts import (
+    at,
+    change,
+    commit_id,
+    deployment,
+    deployment_id,
+    direct_commit,
+    failed_deployment,
+    pull_id,
+    sha,
+)
+
+
+def delivered(deployments: list[Deployment], *changes: Change) -> dict[str, str]:
+    """The deployment that delivered each change, both by id."""
+    _, delivered_changes = deliver_changes(deployments, ChangeIndex({each.id: each for each in changes}))
+    return {each.change_id: each.deployment.id for each in delivered_changes}
+
+
+def pull(number: int, *commit_numbers: int, opened_at: str, merged_at: str, **fields: Any) -> Change:  # noqa: ANN401
+    """A merged pull request whose commits have these numbers, authored an hour apart on 1 March."""
+    commits = tuple(Commit(sha(each), at(f"03-01T{each:02}:00")) for each in commit_numbers)
+    return change(number, opened_at=opened_at, merged_at=merged_at, commits=commits, **fields)
+
+
+FIRST, SECOND, THIRD = (f"03-0{day}" for day in (5, 6, 7))
+
+
+def test_a_branch_that_was_open_counts_as_its_pull_request_from_its_last_commit_on() -> None:
+    deployments = [
+        deployment(1, FIRST, changes=[commit_id(1)], previous=deployment_id(0)),
+        deployment(2, SECOND, changes=[commit_id(2)]),
+        deployment(3, THIRD, changes=[7]),
+    ]
+    branch = pull(7, 1, 2, opened_at="03-04", merged_at="03-06T12:00")
+    assert delivered(deployments, branch, direct_commit(1), direct_commit(2)) == {pull_id(7): deployment_id(2)}
+
+
+def test_a_pull_request_that_was_never_deployed_or_opened_later_takes_no_commit_away() -> None:
+    deployments = [deployment(1, FIRST, changes=[commit_id(1)], previous=deployment_id(0))]
+    never_deployed = pull(7, 1, opened_at="03-04", merged_at="03-06")
+    expected = {commit_id(1): deployment_id(1)}
+    assert delivered(deployments, never_deployed, direct_commit(1)) == expected
+    later = [*deployments, deployment(2, THIRD, changes=[7])]
+    opened_later = pull(7, 1, 2, opened_at="03-05T12:00", merged_at="03-06")
+    assert delivered(later, opened_later, direct_commit(1)) == {**expected, pull_id(7): deployment_id(2)}
+
+
+def test_a_fork_with_the_same_commits_takes_nothing_away() -> None:
+    deployments = [
+        deployment(1, FIRST, changes=[commit_id(1)], previous=deployment_id(0)),
+        deployment(2, SECOND, changes=[7]),
+    ]
+    fork = pull(7, 1, opened_at="03-04", merged_at="03-05T12:00", repository="acme/fork")
+    assert delivered(deployments, fork, direct_commit(1)) == {
+        commit_id(1): deployment_id(1),
+        pull_id(7): deployment_id(2),
+    }
+
+
+def test_a_pull_request_that_carries_others_is_no_change_beside_them() -> None:
+    deployments = [deployment(1, FIRST, changes=[1, 2, 50], previous=deployment_id(0))]
+    one = pull(1, 1, opened_at="03-01", merged_at="03-02", sha=sha(11))
+    two = pull(2, 2, opened_at="03-01", merged_at="03-03", sha=sha(12))
+    carrier = pull(50, 11, 12, opened_at="03-04", merged_at="03-04T12:00")
+    assert list(delivered(deployments, one, two, carrier)) == [pull_id(1), pull_id(2)]
+    alone = [deployment(1, FIRST, changes=[50], previous=deployment_id(0))]
+    assert list(delivered(alone, one, two, carrier)) == [pull_id(50)], "squashed, it is all that arrives"
+
+
+def test_a_pull_request_that_also_carries_others_starts_with_its_own_commit() -> None:
+    deployments = [deployment(1, FIRST, changes=[1, 50], previous=deployment_id(0))]
+    one = pull(1, 1, opened_at="03-01", merged_at="03-02", sha=sha(11))
+    release = pull(50, 11, 13, opened_at="03-04", merged_at="03-04T12:00", first_commit_at="03-01T11:00")
+    _, changes = deliver_changes(deployments, ChangeIndex({each.id: each for each in (one, release)}))
+    starts = {each.change_id: each.change.first_commit_at for each in changes if each.change}
+    assert starts[pull_id(50)] == at("03-01T13:00")
+
+
+def test_what_an_attempt_without_success_brought_goes_to_the_next_success_unless_that_lists_all_that_it_has() -> None:
+    attempt = failed_deployment(1, FIRST, changes=[1])
+    compared = deployment(2, SECOND, changes=[2], previous=deployment_id(0), descends_from=(deployment_id(0),))
+    reported = deployment(3, THIRD, changes=[3])
+    changes = [change(number) for number in (1, 2, 3)]
+    assert delivered([attempt, compared], *changes) == {pull_id(2): deployment_id(2)}
+    assert delivered([attempt, reported], *changes) == dict.fromkeys((pull_id(1), pull_id(3)), deployment_id(3))
