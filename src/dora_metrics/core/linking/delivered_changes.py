@@ -46,9 +46,13 @@ class ChangeIndex:
 
     def carried_change_ids(self, change: Change) -> frozenset[str]:
         """Return the ids of the other pull requests that all commits of this one belong to; empty if it has its own."""
-        owner_ids = {self._owner_id(change.repository, commit.sha) for commit in change.commits or ()}
-        other_ids = {owner_id for owner_id in owner_ids if owner_id and owner_id != change.id}
-        return frozenset(other_ids) if other_ids == owner_ids else frozenset()
+        owner_ids: set[str] = set()
+        for commit in change.commits or ():
+            owner_id = self._owner_id(change.repository, commit.sha)
+            if owner_id is None or owner_id == change.id:
+                return frozenset()
+            owner_ids.add(owner_id)
+        return frozenset(owner_ids)
 
     def _owner_id(self, repository: str, sha: str) -> str | None:
         """Return the pull request that made a commit by its merge, otherwise the first one that contains it."""
