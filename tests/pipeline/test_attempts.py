@@ -165,6 +165,39 @@ def test_deploy_and_smoke_test_one_after_the_other(shop: DeployingShop, source: 
     assert_attempts(shop, source, [("success", "1T00:30")])
 
 
+def failures_and_rework(shop: DeployingShop, place: str) -> tuple[int, int]:
+    ran = shop.action("schedule", {}, place, **{"deployment-source": "deployments", "since": "all"})
+    metrics = json.loads(ran.outputs["metrics"])["scopes"][0]["metrics"]
+    return metrics["change_failure_rate"]["failed"], metrics["rework_rate"]["rework"]
+
+
+def test_a_staged_rollout_whose_second_job_waits_for_an_approval(shop: DeployingShop, source: str) -> None:
+    shop.run_of_commit("one")
+    shop.job(24, start=23.9, name="eu")
+    shop.job(30, start=29.9, name="us", created_at=at(24))
+    assert_attempts(shop, source, [("success", "1T06:00")])
+
+
+def test_a_staged_rollout_that_another_run_overtakes_is_no_rollback(shop: DeployingShop) -> None:
+    first = shop.run_of_commit("one")
+    shop.job(24, start=23.9, name="eu")
+    shop.run_of_commit("two")
+    shop.job(48, start=47.9, name="eu")
+    shop.job(49, start=48.9, name="us", run=first)
+    assert_attempts(shop, "deployments", [("success", "2T00:00"), ("success", "2T01:00")])
+    assert failures_and_rework(shop, "synced") == (0, 0)
+    assert failures_and_rework(shop, "recorded") == (0, 0)
+
+
+def test_all_jobs_that_are_run_again_within_half_an_hour(shop: DeployingShop, source: str) -> None:
+    shop.run_of_commit("one")
+    for name in ("eu", "us"):
+        shop.job(24, start=23.9, name=name)
+    for name in ("eu", "us"):
+        shop.job(24.5, start=24.4, name=name, attempt=2)
+    assert_attempts(shop, source, [("success", "1T00:00"), ("success", "1T00:30")])
+
+
 def test_an_approval_of_three_days_is_no_deployment_of_three_days(shop: DeployingShop, source: str) -> None:
     shop.run_of_commit("one")
     shop.job(96.5, start=96, created_at=at(24))

@@ -5,7 +5,7 @@ The status of a deployment does not say that its job was cancelled: both a faile
 
 import base64
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -13,10 +13,11 @@ from dora_metrics.core.facts.job_links import parse_job_link
 from dora_metrics.github.client import Client, ForbiddenError, GitHubError, NotFoundError
 from dora_metrics.github.queries import JsonObject
 
-MAX_REQUESTS = 3
-"""Requests for jobs in one sync, each for 100 jobs. The jobs of the newest deployments are read first."""
+MAX_REQUESTS = 25
+"""Requests for jobs in one sync. The jobs of the newest deployments are read first; the next sync goes on."""
 
-_PAGE_SIZE = 100
+PAGE_SIZE = 100
+"""Jobs in one request."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,18 @@ def check_run_node_id(deployment_node_id: str, job_id: str) -> str | None:
     try:
         decoded_id = msgspec.msgpack.decode(base64.urlsafe_b64decode(encoded_id + "=" * (-len(encoded_id) % 4)))
         version, repository_number, _ = decoded_id
-        content = msgspec.msgpack.encode([version, repository_number, int(job_id)])
+        return check_run_id(version, repository_number, int(job_id))
     except (ValueError, TypeError, OverflowError, msgspec.DecodeError):
         return None
+
+
+def check_run_id(version: int, repository_number: int, number: int) -> str:
+    """Return the GraphQL id of a check run.
+
+    Raises:
+        OverflowError: if a number has more than 64 bits.
+    """
+    content = msgspec.msgpack.encode([version, repository_number, number])
     return f"CR_{base64.urlsafe_b64encode(content).decode().rstrip('=')}"
 
 
@@ -63,25 +73,31 @@ class JobReader:
         requests_left: how many requests may still be sent.
         refusal: what GitHub answered instead of the jobs; None if it answered all requests.
         has_failures: whether one of the deployments says that it failed, which may mean that its job was cancelled.
+        asked: the ids of what GitHub answered for, and of deployments with no job to ask for.
     """
 
     client: Client
     repository: str
     server_url: str
-    requests_left: int = MAX_REQUESTS
+    requests_left: int = field(default_factory=lambda: MAX_REQUESTS)
     refusal: GitHubError | None = None
     has_failures: bool = False
+    asked: set[str] = field(default_factory=set)
+
+    @property
+    def can_read(self) -> bool:
+        """Whether another request may be sent."""
+        return self.requests_left > 0 and self.refusal is None
 
     def jobs_of(self, deployment_nodes: Iterable[JsonObject]) -> dict[str, JsonObject]:
         """Return check runs by the GraphQL id of their deployment; those that GitHub no longer has are left out."""
         nodes = list(deployment_nodes)
         self.has_failures |= any(map(_has_failed, nodes))
         node_ids = dict(self._node_ids(nodes))
+        self.asked |= {str(node["id"]) for node in nodes} - node_ids.keys()
         jobs: dict[str, JsonObject] = {}
         for page in _pages(node_ids):
-            if self.requests_left == 0 or self.refusal is not None:
-                break
-            jobs |= self._read(page)
+            jobs |= self.read(page)
         return jobs
 
     def _node_ids(self, deployment_nodes: Iterable[JsonObject]) -> Iterator[tuple[str, str]]:
@@ -93,17 +109,19 @@ class JobReader:
             if job_id and (node_id := check_run_node_id(str(node["id"]), job_id)):
                 yield str(node["id"]), node_id
 
-    def _read(self, node_ids: Mapping[str, str]) -> dict[str, JsonObject]:
+    def read(self, node_ids: Mapping[str, str]) -> dict[str, JsonObject]:
+        """Return check runs, given the GraphQL id of each by any key, at most 100; none if no request is left."""
+        if not self.can_read:
+            return {}
         self.requests_left -= 1
         try:
             nodes = self.client.query_existing("JobsById", {"ids": sorted(set(node_ids.values()))})["nodes"]
         except GitHubError as problem:
             self.refusal = problem
             return {}
+        self.asked.update(node_ids)
         check_runs = {node["id"]: node for node in nodes if node}
-        return {
-            deployment_id: check_runs[node_id] for deployment_id, node_id in node_ids.items() if node_id in check_runs
-        }
+        return {key: check_runs[node_id] for key, node_id in node_ids.items() if node_id in check_runs}
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -118,8 +136,8 @@ def _has_failed(node: JsonObject) -> bool:
 
 def _pages(node_ids: Mapping[str, str]) -> Iterator[dict[str, str]]:
     items = list(node_ids.items())
-    for start in range(0, len(items), _PAGE_SIZE):
-        yield dict(items[start : start + _PAGE_SIZE])
+    for start in range(0, len(items), PAGE_SIZE):
+        yield dict(items[start : start + PAGE_SIZE])
 
 
 def unknown_jobs_note(problem: GitHubError) -> str:

@@ -31,6 +31,7 @@ from dora_metrics.github.history import (
     RepositoryInfo,
     read_history,
 )
+from dora_metrics.github.history.job_backlog import recorded_jobs
 from dora_metrics.github.history.side_commits import SideCommitReader
 from dora_metrics.github.new_commits import TooManyCommitsError
 from dora_metrics.github.observation import Observation, Run
@@ -182,12 +183,14 @@ class Sync:
         names = contents.names.including((observed,) if observed else ())
         cursors = decode_cursors(contents.files.get(CURSORS_FILE, b"")).get(names.stable_name(gathered.name), {})
         facts = [names.resolve_fact(fact) for fact in contents.facts] if observed else contents.facts
+        present_name = names.present_name(gathered.name)
         return HistoryRequest(
             replace(self.run, repository=gathered.requested_name),
             self.settings,
             since,
             self._cursors_to_go_on_from(cursors, since),
-            production_sources(facts, names.present_name(gathered.name), self.settings, self.run.now),
+            production_sources(facts, present_name, self.settings, self.run.now),
+            recorded_jobs(facts, present_name),
         )
 
     def _cursors_to_go_on_from(self, own: Mapping[str, Cursor], since: datetime | None) -> dict[str, Cursor]:

@@ -1,5 +1,6 @@
 """Parts of one attempt of a run are one deployment, whoever told of them and in whatever order they arrived."""
 
+import sys
 from itertools import permutations
 from typing import Any
 
@@ -135,6 +136,109 @@ def test_and_at_once_where_github_numbers_the_attempts() -> None:
     assert joined(first, part(2, "03-05T10:02", run_attempt=2)) == [("success", "05T10:00"), ("success", "05T10:02")]
     late = part(3, "03-05T10:30", started_at=at("03-05T10:25"), run_attempt=1)
     assert joined(first, late) == [("success", "05T10:30")]
+
+
+def named(number: int, name: str, start: str, end: str, status: str = "success", **fields: Any) -> Deployment:  # noqa: ANN401
+    """A part of run 7 whose job has a name, on 5 March between two times."""
+    return part(number, f"03-05T{end}", status, started_at=at(f"03-05T{start}"), job_name=name, **fields)
+
+
+def test_a_job_with_a_new_name_belongs_to_the_attempt_however_long_it_waited_for_its_approval() -> None:
+    europe, america = named(1, "eu", "08:00", "08:10"), named(2, "us", "16:00", "16:10")
+    assert joined(europe, america) == [("success", "05T16:10")]
+    other_run = named(3, "eu", "12:00", "12:10", url=f"{RUN}/8/job/3", sha=sha("b"))
+    assert joined(europe, america, other_run) == [("success", "05T12:10"), ("success", "05T16:10")]
+    failed = named(1, "eu", "08:00", "08:10", "failure")
+    assert joined(failed, america) == [("failure", "05T16:10")]
+
+
+def test_a_job_whose_name_repeats_after_a_success_starts_another_attempt_however_soon() -> None:
+    first = [named(1, "eu", "08:00", "08:10"), named(2, "us", "08:00", "08:11")]
+    again = [named(3, "eu", "08:20", "08:30"), named(4, "us", "08:20", "08:31")]
+    assert joined(*first, *again) == [("success", "05T08:11"), ("success", "05T08:31")]
+    gated = named(4, "us", "15:00", "15:10")
+    assert joined(*first, again[0], gated) == [("success", "05T08:11"), ("success", "05T15:10")]
+
+
+def test_jobs_of_the_same_name_that_run_side_by_side_are_one_attempt() -> None:
+    assert joined(named(1, "deploy", "08:00", "08:10"), named(2, "deploy", "08:05", "08:20")) == [
+        ("success", "05T08:20")
+    ]
+
+
+@pytest.mark.parametrize("numbers", [(1, 1, 2, 3, 3), (None,) * 5])
+def test_names_split_the_attempts_of_a_run_as_their_numbers_do(numbers: tuple[int | None, ...]) -> None:
+    jobs = [
+        ("eu", "08:00", "08:10", "success"),
+        ("us", "10:00", "10:10", "failure"),
+        ("us", "10:30", "10:40", "success"),
+        ("eu", "10:50", "11:00", "success"),
+        ("us", "13:00", "13:10", "success"),
+    ]
+    parts = [
+        named(place, *job, run_attempt=number)
+        for place, (job, number) in enumerate(zip(jobs, numbers, strict=True), start=1)
+    ]
+    assert joined(*parts) == [("success", "05T10:40"), ("success", "05T13:10")]
+
+
+@pytest.mark.parametrize("numbers", [(1, 1, 2, 2), (None,) * 4])
+def test_one_job_after_the_other_is_one_attempt_though_all_had_succeeded_in_between(
+    numbers: tuple[int | None, ...],
+) -> None:
+    jobs = [
+        ("eu", "08:00", "08:10", "failure"),
+        ("us", "08:10", "08:20", "success"),
+        ("eu", "09:00", "09:10", "success"),
+        ("us", "09:10", "09:20", "success"),
+    ]
+    parts = [
+        named(place, *job, run_attempt=number)
+        for place, (job, number) in enumerate(zip(jobs, numbers, strict=True), start=1)
+    ]
+    assert joined(*parts) == [("success", "05T09:20")]
+
+
+def test_where_the_name_of_a_job_is_missing_time_decides() -> None:
+    nameless = part(1, "03-05T08:10", started_at=at("03-05T08:00"))
+    assert joined(nameless, named(2, "us", "08:30", "08:40")) == [("success", "05T08:40")]
+    assert joined(nameless, named(2, "us", "16:00", "16:10")) == [("success", "05T08:10"), ("success", "05T16:10")]
+
+
+@pytest.mark.parametrize("status", ["success", "failure"])
+@pytest.mark.parametrize("has_names", [True, False])
+def test_the_work_for_a_run_grows_with_its_parts_and_not_with_their_square(status: str, *, has_names: bool) -> None:
+    def calls(count: int) -> int:
+        parts = [
+            part(
+                number,
+                f"03-05T{number // 60:02}:{number % 60:02}",
+                status,
+                started_at=at(f"03-05T{number // 60:02}:{number % 60:02}"),
+                run_attempt=1 + number // 3 if has_names else None,
+                job_name=f"job {number % 3}" if has_names else None,
+            )
+            for number in range(count)
+        ]
+        return _calls_of_joining(parts)
+
+    assert calls(1200) < 4 * calls(400)
+
+
+def _calls_of_joining(parts: list[Deployment]) -> int:
+    """The number of calls, those of generators included, while parts are joined."""
+    count = 0
+
+    def count_call(_frame: Any, event: str, _argument: Any) -> None:  # noqa: ANN401
+        nonlocal count
+        count += event == "call"
+
+    sys.setprofile(count_call)
+    try:
+        join_parts(parts)
+    finally:
+        sys.setprofile(None)
+    return count
 
 
 def test_a_rollback_by_running_an_old_run_again_fails_what_it_took_back() -> None:

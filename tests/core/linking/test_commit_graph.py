@@ -159,6 +159,21 @@ def test_what_was_recorded_is_corrected_and_bounds_what_comes_after() -> None:
     assert delivered_changes(done) == {"2": ["2", "3"], "3": ["4", "5"]}, "an older version had missed one"
 
 
+def test_a_comparison_with_a_deployment_that_turned_out_not_to_count_is_void() -> None:
+    def of_job(number: int, commit: int, workflow: str, **fields: Any) -> Deployment:  # noqa: ANN401 - any field
+        url = f"https://github.com/acme/shop/actions/runs/{number}/job/1"
+        return deployment(number, commit, workflow=workflow, url=url, **fields)
+
+    compared = {"changes": (), "previous": "github:deployment:1", "commit_count": 0, "descends_from": ()}
+    drift, first = of_job(1, 1, "Drift check"), of_job(2, 2, "Deploy", **compared)
+    (baseline,) = link(graph_of(LINEAR_PARENTS), drift, first).facts
+    assert baseline == of_job(2, 2, "Deploy")
+    beside = of_job(3, 99, "Deploy", **compared)
+    assert [each.id for each in link(graph_of(LINEAR_PARENTS), drift, first, beside).unresolved] == [beside.id]
+    failed = of_job(4, 4, "Deploy", status="failure", **compared)
+    assert of_job(4, 4, "Deploy", status="failure") in link(graph_of(LINEAR_PARENTS), drift, first, failed).facts
+
+
 def test_a_commit_that_is_not_in_the_history_leaves_its_deployment_for_a_comparison() -> None:
     done = link(graph_of(LINEAR_PARENTS), deployment(1, 1), deployment(2, 99), deployment(5, 5, sha=sha(5)))
     assert [one.id for one in done.unresolved] == ["github:deployment:2", "github:deployment:5"]

@@ -61,9 +61,53 @@ def test_what_no_job_made_or_says_nothing_or_called_the_action_counts(stays: Dep
 
 def test_a_workflow_that_the_setting_names_deploys() -> None:
     deploy, ship = of_job(1, "Deploy"), of_job(2, "Ship it")
-    for names in (("ship it",), ("Deploy", "SHIP IT"), ("ship.yml",)):
+    for names in (("ship it",), ("Deploy", "SHIP IT"), ("ship-it.yml",)):
         assert counted(deploy, ship, policy=Policy(deploy_workflows=names)) == [deploy.id, ship.id]
     assert counted(deploy, ship, policy=Policy(deploy_workflows=("Deploy",))) == [deploy.id]
+
+
+@pytest.mark.parametrize(
+    ("file", "workflow"),
+    [
+        ("deploy.yml", "Deploy"),
+        ("ship-prod.yml", "Ship prod"),
+        (".github/workflows/Ship_Prod.yaml", "ship  prod"),
+        ("ship.yml", ".github/workflows/ship.yml"),
+    ],
+)
+def test_a_file_in_the_setting_is_the_workflow_whose_name_has_its_words(file: str, workflow: str) -> None:
+    deploy, drift = of_job(1, workflow), of_job(2, "Nightly drift")
+    policy = Policy(deploy_workflows=(file,))
+    assert counted(deploy, drift, policy=policy) == [deploy.id]
+    elsewhere = of_job(3, "Docs", environment="docs")
+    both = Policy(deploy_workflows=(file, "docs.yml"))
+    assert counted(deploy, drift, elsewhere, policy=both) == [deploy.id, elsewhere.id]
+
+
+def test_a_file_that_fits_no_workflow_leaves_all_counting_and_a_note_says_how_to_tell_them_apart() -> None:
+    facts = [of_job(1, "Deploy"), of_job(2, "Nightly drift"), of_job(3, "Nightly drift"), of_job(4, "Ship it")]
+    policy = Policy(deploy_workflows=("Deploy", "rollout.yml"))
+    assert counted(*facts, policy=policy) == [each.id for each in facts]
+    (note,) = count_deployments(facts, policy).notes
+    assert note == (
+        "No workflow seen here has a name like rollout.yml of `deploy-workflows`. So it is not known which of these "
+        "only use an environment, and all count: Nightly drift (2), Ship it (1). To tell them apart, write the names "
+        "of the workflows that deploy in place of their files."
+    )
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        [of_job(1, "Ship it"), of_job(2, "Ship it")],
+        [of_job(1, "Deploy"), of_job(2, "Release")],
+        [of_job(1, "Deploy"), of_job(2, "Drift", "pull_request")],
+        [of_job(1, "Deploy", environment="staging"), of_job(2, "Drift", environment="staging")],
+    ],
+)
+def test_where_nothing_would_be_left_out_it_does_not_matter_that_a_file_fits_nothing(facts: list[Deployment]) -> None:
+    notes = count_deployments(facts, Policy(deploy_workflows=("rollout.yml",))).notes
+    assert not [note for note in notes if "rollout.yml" in note]
 
 
 def test_notes_name_the_workflows_with_counts_and_the_way_out() -> None:

@@ -6,10 +6,10 @@ service. Its parts stay facts of their own. The result does not depend on the or
 """
 
 from bisect import bisect_right
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain
 from typing import NamedTuple
 
@@ -19,17 +19,22 @@ from dora_metrics.core.facts.job_links import JobLink, job_link_of
 from dora_metrics.core.facts.model import Deployment, Health, Status
 from dora_metrics.core.scope import Scope, scope_of
 
-AFTER_FAILURE = timedelta(minutes=1)
+STARTED_BY_SOMEBODY = timedelta(minutes=1)
 """A part that starts this much later than all parts before it ended was started again by somebody.
 
 A job with `if: always()` follows a failed one within seconds.
 """
 
 AFTER_SUCCESS = timedelta(hours=1)
-"""A part that starts this much later than a complete success is a new attempt, not the next job of the same one."""
+"""A part that starts this much later than a complete success is a new attempt, not the next job of the same one.
+
+This and `AFTER_ANOTHER_RUN` decide only where the names of the jobs are not known.
+"""
 
 AFTER_ANOTHER_RUN = timedelta(minutes=5)
 """As `AFTER_SUCCESS`, where another run deployed to the scope in between."""
+
+_BEFORE_ALL_PARTS = datetime.min.replace(tzinfo=UTC)
 
 
 class JoinedDeployments(NamedTuple):
@@ -109,7 +114,7 @@ class _EndsByScope:
         ends = self._by_scope().get(run.scope, [])
         first = bisect_right(ends, after, key=lambda end: end[0])
         last = bisect_right(ends, until, key=lambda end: end[0])
-        return any(run_id != run.run_id for _, run_id in ends[first:last])
+        return any(ends[position][1] != run.run_id for position in range(first, last))
 
     def _by_scope(self) -> Mapping[Scope, list[tuple[datetime, str]]]:
         if self._ends is None:
@@ -122,67 +127,113 @@ class _EndsByScope:
         return self._ends
 
 
+class _EarlierParts:
+    """Parts of the earlier attempts of a deployment, in order, that a later attempt may repeat."""
+
+    def __init__(self) -> None:
+        self._by_job: defaultdict[str, deque[Deployment]] = defaultdict(deque)
+        self._unsuccessful: deque[Deployment] = deque()
+        self._unsuccessful_without_name: deque[Deployment] = deque()
+
+    def add(self, part: Deployment) -> None:
+        if part.job_name:
+            self._by_job[part.job_name].append(part)
+        if part.status != "success":
+            self._unsuccessful.append(part)
+        if part.status != "success" and not part.job_name:
+            self._unsuccessful_without_name.append(part)
+
+    def repeated_by(self, part: Deployment, newest: Container[str]) -> Deployment | None:
+        """Return the part that another one repeats: the same job, otherwise one without success whose job may be it.
+
+        `newest` has the ids of the parts that no later attempt has repeated yet.
+        """
+        same_job = self._by_job[part.job_name] if part.job_name else deque[Deployment]()
+        may_repeat = self._unsuccessful_without_name if part.job_name else self._unsuccessful
+        return _first_of(same_job, newest) or _first_of(may_repeat, newest)
+
+
+def _first_of(parts: deque[Deployment], ids: Container[str]) -> Deployment | None:
+    """Return the first part with one of the ids; those before it are dropped."""
+    while parts and parts[0].id not in ids:
+        parts.popleft()
+    return parts[0] if parts else None
+
+
 @dataclass
 class _RunDeployment:
     """The attempts of a run up to the first in which everything has succeeded, or all of them.
 
+    A part is added in constant time on average, so that a run may have thousands of them.
+
     Attributes:
         parts: all parts in order.
-        newest: those that no later attempt repeated: the newest state of each job.
-        attempt_part_ids: the parts of the latest attempt. They do not repeat each other.
-        attempt_numbers: the numbers that GitHub gave the attempts, where they are known.
+        newest: those that no later attempt repeated, by id: the newest state of each job.
+        ended_at: when the last part ended.
+        last_number: the highest number that GitHub gave one of the attempts; 0 where none is known.
+        job_names: the names of all jobs, as far as they are known.
+        are_jobs_named: whether the names of all jobs are known.
+        attempt_parts: the parts of the latest attempt. They do not repeat each other.
+        attempt_job_names: the names of its jobs.
     """
 
     parts: list[Deployment] = field(default_factory=list)
-    newest: list[Deployment] = field(default_factory=list)
-    attempt_part_ids: set[str] = field(default_factory=set)
-    attempt_numbers: set[int] = field(default_factory=set)
+    newest: dict[str, Deployment] = field(default_factory=dict)
+    ended_at: datetime = _BEFORE_ALL_PARTS
+    last_number: int = 0
+    job_names: set[str] = field(default_factory=set)
+    are_jobs_named: bool = True
+    attempt_parts: list[Deployment] = field(default_factory=list)
+    attempt_job_names: set[str] = field(default_factory=set)
+    _earlier: _EarlierParts = field(default_factory=_EarlierParts)
+    _unsuccessful_count: int = 0
 
     @property
     def is_complete_success(self) -> bool:
-        return all(part.status == "success" for part in self.newest)
-
-    @property
-    def ended_at(self) -> datetime:
-        return max(part.finished_at for part in self.parts)
+        return self._unsuccessful_count == 0
 
     def start_attempt(self) -> None:
         """Begin a later attempt of the run, which repeats what did not succeed."""
-        self.attempt_part_ids.clear()
+        for part in self.attempt_parts:
+            if part.id in self.newest:
+                self._earlier.add(part)
+        self.attempt_parts.clear()
+        self.attempt_job_names.clear()
 
     def add(self, part: Deployment) -> None:
         """Add a part of the latest attempt. What it repeats counts no more, unless it was cancelled itself."""
-        repeated = self._repeated_by(part)
-        self.parts.append(part)
-        self.attempt_part_ids.add(part.id)
-        if part.run_attempt:
-            self.attempt_numbers.add(part.run_attempt)
+        repeated = self._earlier.repeated_by(part, self.newest)
+        self._remember(part)
         if repeated is not None and part.status == "cancelled":
             return
         if repeated is not None:
-            self.newest.remove(repeated)
-        self.newest.append(part)
+            del self.newest[repeated.id]
+            self._unsuccessful_count -= repeated.status != "success"
+        self.newest[part.id] = part
+        self._unsuccessful_count += part.status != "success"
 
-    def _repeated_by(self, part: Deployment) -> Deployment | None:
-        """Return the part of an earlier attempt that a part repeats: the same job, otherwise one without success."""
-        earlier = [each for each in self.newest if each.id not in self.attempt_part_ids]
+    def _remember(self, part: Deployment) -> None:
+        self.parts.append(part)
+        self.attempt_parts.append(part)
+        self.ended_at = max(self.ended_at, part.finished_at)
+        self.last_number = max(self.last_number, part.run_attempt or 0)
         if part.job_name:
-            same_job = (each for each in earlier if each.job_name == part.job_name)
-            if repeated := next(same_job, None):
-                return repeated
-        may_repeat = (each for each in earlier if each.status != "success" and not (each.job_name and part.job_name))
-        return next(may_repeat, None)
+            self.job_names.add(part.job_name)
+            self.attempt_job_names.add(part.job_name)
+        else:
+            self.are_jobs_named = False
 
     def joined(self) -> Deployment:
         """Return one deployment for all parts; a single part as it is."""
-        return self.parts[0] if len(self.parts) == 1 else _joined(self.parts, self.newest)
+        return self.parts[0] if len(self.parts) == 1 else _joined(self.parts, list(self.newest.values()))
 
 
 def _deployments_of(run: _RunInScope, run_parts: Sequence[Deployment], ends: _EndsByScope) -> list[_RunDeployment]:
     """Split the parts of a run into deployments, each up to its first complete success."""
     deployments: list[_RunDeployment] = []
+    by_number: dict[int, _RunDeployment] = {}
     for part in _in_order(run_parts):
-        numbered = next((each for each in deployments if part.run_attempt in each.attempt_numbers), None)
+        numbered = by_number.get(part.run_attempt or 0)
         deployment = numbered or (deployments[-1] if deployments else None)
         is_later = numbered is None and deployment is not None and _is_later_attempt(part, deployment, run, ends)
         if deployment is None or (is_later and deployment.is_complete_success):
@@ -190,6 +241,8 @@ def _deployments_of(run: _RunInScope, run_parts: Sequence[Deployment], ends: _En
         elif is_later:
             deployment.start_attempt()
         deployment.add(part)
+        if part.run_attempt:
+            by_number.setdefault(part.run_attempt, deployment)
     return deployments
 
 
@@ -205,16 +258,27 @@ def _in_order(parts: Sequence[Deployment]) -> list[Deployment]:
 
 
 def _is_later_attempt(part: Deployment, deployment: _RunDeployment, run: _RunInScope, ends: _EndsByScope) -> bool:
-    """Return whether a part belongs to a later attempt of its run: by number if known, otherwise by time."""
-    if part.run_attempt and deployment.attempt_numbers:
-        return part.run_attempt > max(deployment.attempt_numbers)
-    if part.started_at is None:
+    """Return whether a part is of a later attempt of its run: by number, else by the name of its job, else by time."""
+    if part.run_attempt and deployment.last_number:
+        return part.run_attempt > deployment.last_number
+    if part.started_at is None or part.started_at < deployment.ended_at:
         return False
+    if part.job_name in deployment.attempt_job_names:
+        return True
     pause = part.started_at - deployment.ended_at
+    if part.job_name in deployment.job_names:
+        return deployment.is_complete_success and pause > STARTED_BY_SOMEBODY
+    if part.job_name and deployment.are_jobs_named:
+        return False
+    return _is_later_by_time(part.started_at, deployment, run, ends)
+
+
+def _is_later_by_time(started_at: datetime, deployment: _RunDeployment, run: _RunInScope, ends: _EndsByScope) -> bool:
+    pause = started_at - deployment.ended_at
     if not deployment.is_complete_success:
-        return pause > AFTER_FAILURE
+        return pause > STARTED_BY_SOMEBODY
     return pause > AFTER_SUCCESS or (
-        pause > AFTER_ANOTHER_RUN and ends.is_other_between(run, deployment.ended_at, part.started_at)
+        pause > AFTER_ANOTHER_RUN and ends.is_other_between(run, deployment.ended_at, started_at)
     )
 
 

@@ -211,15 +211,17 @@ def resolve_changes(facts: Iterable[Fact], graph: CommitGraph, policy: Policy) -
     """Resolve the changes of the production deployments among `facts`, also of those that were resolved before.
 
     The baseline of a scope stays without changes: there is nothing earlier to compare it with. Changes that came with a
-    deployment, from whoever reported it, stay.
+    deployment, from whoever reported it, stay. Those of a comparison with a deployment that turned out not to count do
+    not.
     """
     all_facts = list(facts)
     unlisted_pulls = {fact.id for fact in all_facts if isinstance(fact, Change) and fact.commits is None}
-    resolved: dict[str, Fact] = {}
+    counted = _counted_deployments(all_facts, policy)
+    resolved: dict[str, Fact] = {each.id: each for each in counted.reset}
     unknown: list[UnknownReach] = []
     newest_successes: list[Deployment] = []
     outside_shas: set[str] = set()
-    for successes in _successes_by_scope(all_facts, policy):
+    for successes in _successes_by_scope(counted.deployments, policy):
         for delivered in islice(delivered_commits(successes, graph), 1, None):
             if isinstance(delivered, DeliveredCommits) and _is_resolvable(delivered, policy):
                 resolved.update((fact.id, fact) for fact in _resolved_facts(delivered, unlisted_pulls))
@@ -235,13 +237,33 @@ def resolve_changes(facts: Iterable[Fact], graph: CommitGraph, policy: Policy) -
     return ResolvedChanges(tuple(resolved.values()), unresolved, tuple(unread.values()), cursor, notes)
 
 
-def _successes_by_scope(facts: Iterable[Fact], policy: Policy) -> Iterator[list[Deployment]]:
-    """Yield the successes of each scope that have a sha, in order."""
+class _CountedDeployments(NamedTuple):
+    """The deployments that count; `reset` are those whose changes are unknown again."""
+
+    deployments: list[Deployment]
+    reset: list[Deployment]
+
+
+def _counted_deployments(facts: Iterable[Fact], policy: Policy) -> _CountedDeployments:
     deployments = [fact for fact in facts if isinstance(fact, Deployment) and not fact.retracted]
+    counted, left_out, _ = count_deployments(deployments, policy)
+    stale = [each for each in deployments if each.previous in left_out and each.id not in left_out]
+    stale_ids = {each.id for each in stale}
+    return _CountedDeployments(
+        [_uncompared(each) if each.id in stale_ids else each for each in counted], list(map(_uncompared, stale))
+    )
+
+
+def _uncompared(deployment: Deployment) -> Deployment:
+    """Return a deployment as if it had not been compared with an earlier one yet."""
+    return replace(deployment, changes=None, previous=None, commit_count=None, descends_from=None)
+
+
+def _successes_by_scope(deployments: Sequence[Deployment], policy: Policy) -> Iterator[list[Deployment]]:
+    """Yield the successes of each scope that have a sha, in order."""
     by_scope: defaultdict[Scope, list[Deployment]] = defaultdict(list)
-    counted = count_deployments(deployments, policy).deployments
-    failed_ids = ids_without_success(counted)
-    for deployment in counted:
+    failed_ids = ids_without_success(deployments)
+    for deployment in deployments:
         is_success = deployment.status == "success" and deployment.sha is not None and deployment.id not in failed_ids
         if is_success and policy.is_production(environment_of(deployment)):
             by_scope[scope_of(deployment)].append(deployment)

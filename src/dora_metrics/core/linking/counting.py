@@ -4,7 +4,6 @@ A job with `environment:` makes a GitHub deployment even if it only wants the en
 leaves a deployment that says `failure`. Several sources may report one deployment.
 """
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
@@ -14,12 +13,10 @@ from msgspec.structs import replace
 from dora_metrics.core.facts.ids import DeploymentId
 from dora_metrics.core.facts.job_links import job_link_of
 from dora_metrics.core.facts.model import Deployment, Fact
-from dora_metrics.core.formatting import names_with_counts
 from dora_metrics.core.linking.attempts import ids_without_success
 from dora_metrics.core.linking.duplicates import deduplicate
-from dora_metrics.core.names import is_for_pull_request, names_a_deploy_workflow
+from dora_metrics.core.linking.environment_uses import EnvironmentUses
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.scope import environment_of
 
 _CLOCK_SKEW = timedelta(minutes=1)
 
@@ -37,12 +34,11 @@ class CountedDeployments(NamedTuple):
 
 def count_deployments(deployments: Sequence[Deployment], policy: Policy) -> CountedDeployments:
     """Leave out jobs that only use an environment, mark those of cancelled runs, and leave out duplicates."""
-    uses = _EnvironmentUses.of(deployments, policy)
+    uses = EnvironmentUses.of(deployments, policy)
     left_out = {each.id: reason for each in deployments if (reason := uses.exclusion_reason(each))}
     remaining = [each for each in deployments if each.id not in left_out]
     deduplicated = deduplicate(list(_with_cancelled_runs(remaining)), policy)
-    in_production = [each for each in deployments if each.id in left_out and policy.is_production(environment_of(each))]
-    notes = [*_exclusion_notes(in_production), *deduplicated.notes]
+    notes = [*uses.notes(deployments), *deduplicated.notes]
     return CountedDeployments(deduplicated.deployments, left_out, notes)
 
 
@@ -57,63 +53,6 @@ def comparable_facts(facts: Iterable[Fact], policy: Policy) -> list[Fact]:
     counted = count_deployments(deployments, policy)
     ignored_ids = counted.left_out.keys() | ids_without_success(counted.deployments)
     return [fact for fact in all_facts if fact.id not in ignored_ids]
-
-
-class _EnvironmentUses(NamedTuple):
-    """The workflows that deploy to each environment of each repository, by their names."""
-
-    deploying_workflows: defaultdict[tuple[str, str], set[str]]
-    policy: Policy
-
-    @classmethod
-    def of(cls, deployments: Iterable[Deployment], policy: Policy) -> "_EnvironmentUses":
-        uses = cls(defaultdict(set), policy)
-        for deployment in deployments:
-            workflow = deployment.workflow
-            if workflow and not is_for_pull_request(deployment.run_event) and uses._deploys(workflow):
-                uses._workflows_of(deployment).add(workflow)
-        return uses
-
-    def exclusion_reason(self, deployment: Deployment) -> str | None:
-        """Return why a GitHub deployment of a job is none; None if it counts."""
-        is_for_review = is_for_pull_request(deployment.run_event)
-        if not is_for_review and (not deployment.workflow or self._deploys(deployment.workflow)):
-            return None
-        if DeploymentId.parse(deployment.id).kind != "deployment" or job_link_of(deployment) is None:
-            return None
-        if is_for_review:
-            return "its run was for a pull request"
-        if not self._workflows_of(deployment):
-            return None
-        return f"its workflow {deployment.workflow} does not deploy and only uses the environment"
-
-    def _workflows_of(self, deployment: Deployment) -> set[str]:
-        return self.deploying_workflows[deployment.repository, environment_of(deployment)]
-
-    def _deploys(self, workflow: str) -> bool:
-        """Whether a workflow deploys: `deploy-workflows` names it, or its name has the words for it.
-
-        Where the setting names files, it is not known which names they have: then every workflow may deploy.
-        """
-        named = self.policy.deploy_workflows
-        if any(name.endswith((".yml", ".yaml")) for name in named):
-            return True
-        return workflow.lower() in map(str.lower, named) or names_a_deploy_workflow(workflow)
-
-
-def _exclusion_notes(left_out: Sequence[Deployment]) -> Iterator[str]:
-    for_pull_requests = sum(is_for_pull_request(deployment.run_event) for deployment in left_out)
-    if for_pull_requests:
-        yield f"GitHub deployments by runs for pull requests, which do not count: {for_pull_requests}."
-    counts = Counter(str(each.workflow) for each in left_out if not is_for_pull_request(each.run_event))
-    if counts:
-        environments = sorted({environment_of(each) for each in left_out})
-        workflows = names_with_counts(sorted(counts.items()))
-        yield (
-            "GitHub deployments by workflows that do not deploy and only use an environment, for example for its "
-            f"secrets, which do not count: {workflows}. To have GitHub create none, write "
-            f"`environment: {{name: {environments[0]}, deployment: false}}` in these workflows."
-        )
 
 
 def _with_cancelled_runs(deployments: Sequence[Deployment]) -> Iterator[Deployment]:

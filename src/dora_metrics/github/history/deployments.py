@@ -5,7 +5,7 @@ Each is mapped as the event that it was. Runs are read by REST, since GraphQL do
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from dora_metrics.core.cursors import Cursor
+from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.merge import keep_counted_end
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.facts.occurrences import occurrence_key, place_occurrences
@@ -27,6 +28,7 @@ from dora_metrics.github.events.deployments import (
     observe_release,
     observe_workflow_run,
 )
+from dora_metrics.github.history.job_backlog import JobBacklog
 from dora_metrics.github.history.pages import CLOCK_SKEW, HistoryPart, HistoryReader
 from dora_metrics.github.history.run_attempts import EarlierAttempts, uncounted_workflows_note
 from dora_metrics.github.jobs import JobReader
@@ -59,19 +61,33 @@ def read_deployments(reader: HistoryReader) -> Iterator[HistoryPart]:
         GitHubError: if GitHub refuses a request or does not answer.
     """
     jobs = JobReader(reader.client, reader.repository.name, reader.run.server_url)
+    backlog = JobBacklog(reader, jobs)
     reread_nodes = list(_reread_open_deployments(reader))
     if reread_nodes:
-        facts = _deployments_of_nodes(reader, reread_nodes, jobs.jobs_of(_ended(reread_nodes)))
+        facts = _facts_of_page(reader, reread_nodes, _ended(reread_nodes), backlog)
         yield HistoryPart("deployments", facts, notes=jobs.notes)
     open_ids = {node["id"] for node in reread_nodes if _is_open(reader, node)}
     query = reader.paged_query("DeploymentPage", "deployments")
     for step in reader.incremental_read("deployments", query, "createdAt").steps():
         open_ids |= {node["id"] for node in step.nodes if _is_open(reader, node)}
         open_ids -= {node["id"] for node in step.nodes if not _is_open(reader, node)}
-        jobs_by_deployment = jobs.jobs_of(_ended(node for node in step.nodes if _is_unread(reader, node)))
-        facts = _deployments_of_nodes(reader, step.nodes, jobs_by_deployment)
+        yield from backlog.before_skipping()
+        new_nodes = _ended(node for node in step.nodes if _is_unread(reader, node))
+        facts = _facts_of_page(reader, step.nodes, new_nodes, backlog)
         cursor = _with_open_ids(step.cursor, open_ids)
         yield HistoryPart("deployments", facts, cursor, step.reached, step.is_complete, jobs.notes)
+    yield from backlog.parts()
+
+
+def _facts_of_page(
+    reader: HistoryReader, nodes: Iterable[JsonObject], new_nodes: Sequence[JsonObject], backlog: JobBacklog
+) -> tuple[Deployment, ...]:
+    """Return the deployments that have ended; the new ones among them with their jobs, as far as requests are left."""
+    facts = _deployments_of_nodes(reader, nodes, backlog.jobs.jobs_of(new_nodes))
+    fact_ids = {ids.github_deployment(number): node["id"] for node in new_nodes if (number := deployment_number(node))}
+    asked_ids = {fact_id for fact_id, node_id in fact_ids.items() if node_id in backlog.jobs.asked}
+    backlog.add_page(facts, asked_ids, fact_ids.keys() - asked_ids)
+    return facts
 
 
 def _with_open_ids(cursor: Cursor, open_ids: Iterable[str]) -> Cursor:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from dora_metrics.core.cursors import Cursor
-from dora_metrics.core.facts.model import Fact
+from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.linking.commit_graph import CommitGraph
 from dora_metrics.core.linking.landed_commits import LandedCommit
 from dora_metrics.core.selection import ALERT_NAMES, PERMISSION_HINTS, AlertKind
@@ -30,7 +30,7 @@ _MAX_PAGE_SIZE, _MIN_PAGE_SIZE = 100, 10
 _TIMEOUT_PHRASES = ("timeout", "in time", "something went wrong")
 
 HistoryKind = (
-    Literal["pulls", "commits", "deployments", "releases", "runs", "pushes", "issues", "sources", "repository"]
+    Literal["pulls", "commits", "deployments", "jobs", "releases", "runs", "pushes", "issues", "sources", "repository"]
     | AlertKind
 )
 
@@ -38,6 +38,7 @@ _KIND_NAMES: dict[str, str] = {
     "pulls": "pull requests",
     "commits": "commits",
     "deployments": "deployments",
+    "jobs": "jobs of deployments",
     "releases": "releases",
     "runs": "workflow runs",
     "pushes": "pushes",
@@ -61,7 +62,8 @@ _PERMISSIONS: dict[HistoryKind, str] = {
 class HistoryRequest:
     """What to read of `run.repository`: changes after `cursors`, back to `since` (None: everything).
 
-    `known_sources` are the sources of the production deployments in the ledger, as for `observe`.
+    `known_sources` are the sources of the production deployments in the ledger, as for `observe`. `recorded_jobs` are
+    its GitHub deployments of jobs, by id.
     """
 
     run: Run
@@ -69,6 +71,7 @@ class HistoryRequest:
     since: datetime | None = None
     cursors: Mapping[str, Cursor] = field(default_factory=dict)
     known_sources: frozenset[str] = frozenset()
+    recorded_jobs: Mapping[str, Deployment] = field(default_factory=dict)
 
     def is_too_old(self, time: datetime) -> bool:
         """Whether something of that time is older than requested."""

@@ -190,11 +190,13 @@ def _with_linkable_commits(
 ) -> Iterator[PartOrFailure]:
     """Yield the deployments, then the commits, unless the newest deployment of every environment is linked already.
 
-    If deployments of a kind are read for the first time, the commits are read back to the oldest of them.
+    If deployments of a kind are read for the first time, the commits are read back to the oldest of them. So they are
+    if older deployments have their jobs only now: which of them count may change what the others delivered.
     """
     newest: dict[str, Deployment] = {}
     is_first_read = False
     for part in deployment_parts:
+        is_first_read |= isinstance(part, HistoryPart) and part.kind == "jobs" and bool(part.facts)
         for fact in part.facts if isinstance(part, HistoryPart) else ():
             environment = _environment_of(fact)
             if _is_successful_deployment(fact):

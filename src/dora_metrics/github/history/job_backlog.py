@@ -1,0 +1,122 @@
+"""Jobs that no sync has read yet: those of the deployments for which the requests of one sync did not suffice.
+
+A sync reads the jobs of new deployments with their pages, and then goes on with this backlog, the newest first. The
+cursor `jobs` says how far it is, so that a job that GitHub no longer has is asked for once.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from dora_metrics.core.cursors import Cursor
+from dora_metrics.core.facts.model import EPOCH, Deployment
+from dora_metrics.core.formatting import count
+from dora_metrics.core.windows import parse_instant
+from dora_metrics.github.history.pages import HistoryPart, HistoryReader
+from dora_metrics.github.jobs import PAGE_SIZE, JobReader, check_run_id
+from dora_metrics.github.queries import JsonObject
+
+
+@dataclass
+class JobBacklog:
+    """The deployments whose jobs are left to read.
+
+    Attributes:
+        reader: what to read with.
+        jobs: reads the jobs, with the requests that the pages of deployments leave.
+    """
+
+    reader: HistoryReader
+    jobs: JobReader
+    _facts: dict[str, Deployment] = field(default_factory=dict)
+    _skipped_ids: set[str] = field(default_factory=set)
+    _asked_ids: set[str] = field(default_factory=set)
+
+    def add_page(self, facts: Iterable[Deployment], asked_ids: Iterable[str], skipped_ids: Iterable[str]) -> None:
+        """Add what a page of deployments has, with the ids of those whose jobs were asked for, and were not."""
+        self._facts |= {fact.id: fact for fact in facts}
+        self._asked_ids.update(asked_ids)
+        self._skipped_ids.update(skipped_ids)
+
+    def before_skipping(self) -> Iterator[HistoryPart]:
+        """Yield the cursor to store before a page whose jobs are not asked for, so that a later sync asks for them."""
+        if self._cursor.reached is not None and not self.jobs.can_read and not self._skipped_ids:
+            yield HistoryPart("jobs", cursor=Cursor(reached=self.reader.run.now))
+
+    def parts(self) -> Iterator[HistoryPart]:
+        """Read the backlog as far as requests are left. The last part says what remains."""
+        left = sorted(self._unread(), key=lambda fact: (fact.finished_at, fact.id), reverse=True)
+        if not left and not self._asked_ids and self._cursor.reached is None:
+            return
+        while left and self.jobs.can_read and self.reader.repository.number is not None:
+            page = left[:PAGE_SIZE]
+            facts = tuple(self._with_jobs(page, self.reader.repository.number))
+            if self.jobs.refusal is None:
+                left = left[PAGE_SIZE:]
+                reached = page[-1].finished_at
+                yield HistoryPart("jobs", facts, Cursor(reached=reached), reached)
+        cursor = Cursor(reached=left[0].finished_at if left else EPOCH)
+        yield HistoryPart("jobs", cursor=cursor, is_complete=not left, notes=tuple(self._notes(left)))
+
+    @property
+    def _cursor(self) -> Cursor:
+        return self.reader.cursor("jobs")
+
+    def _unread(self) -> Iterator[Deployment]:
+        """Yield the deployments whose jobs neither the ledger nor a page of this sync has."""
+        recorded = self.reader.request.recorded_jobs
+        known_ids = {fact.id for fact in (*recorded.values(), *self._facts.values()) if fact.job_name}
+        left_ids = {fact.id for fact in recorded.values() if self._is_left_by_last_sync(fact)}
+        for fact_id in (left_ids | self._skipped_ids) - known_ids - self._asked_ids:
+            fact = self._facts.get(fact_id) or recorded.get(fact_id)
+            if fact is not None and fact.job_id:
+                yield fact
+
+    def _is_left_by_last_sync(self, fact: Deployment) -> bool:
+        return self._cursor.reached is None or fact.finished_at <= self._cursor.reached
+
+    def _with_jobs(self, facts: Iterable[Deployment], repository_number: int) -> Iterator[Deployment]:
+        """Read the jobs of deployments; those that GitHub no longer has are left out."""
+        by_id = {fact.id: fact for fact in facts}
+        node_ids = {fact.id: check_run_id(0, repository_number, int(fact.job_id or 0)) for fact in by_id.values()}
+        for fact_id, job in self.jobs.read(node_ids).items():
+            yield _with_job(by_id[fact_id], job)
+
+    def _notes(self, left: list[Deployment]) -> Iterator[str]:
+        if self.jobs.refusal is not None:
+            self.jobs.has_failures |= any(fact.status == "failure" for fact in left)
+            yield from self.jobs.notes
+        elif left:
+            yield (
+                f"The jobs of {count(len(left), 'deployment')} are not read yet. Until then these count, also where a "
+                "job was cancelled or only uses the environment. The next sync goes on with them."
+            )
+
+
+def recorded_jobs(facts: Iterable[object], repository: str) -> Mapping[str, Deployment]:
+    """Return the GitHub deployments of a repository's jobs, by id, as they are recorded."""
+    return {
+        fact.id: fact
+        for fact in facts
+        if isinstance(fact, Deployment)
+        and fact.repository == repository
+        and fact.source == "deployments"
+        and fact.job_id
+        and not fact.retracted
+    }
+
+
+def _with_job(deployment: Deployment, job: JsonObject) -> Deployment:
+    """Return a deployment with what its job adds."""
+    run = (job["checkSuite"] or {}).get("workflowRun") or {}
+    is_cancelled = deployment.status == "failure" and (job["conclusion"] or "").lower() == "cancelled"
+    started_at = parse_instant(job["startedAt"]) if job["startedAt"] else None
+    return replace(
+        deployment,
+        status="cancelled" if is_cancelled else deployment.status,
+        started_at=deployment.started_at or started_at,
+        job_name=job["name"] or None,
+        workflow=(run.get("workflow") or {}).get("name") or deployment.workflow,
+        run_event=run.get("event") or deployment.run_event,
+    )
