@@ -62,7 +62,7 @@ def test_five_weeks_in_a_row_are_the_fewest_that_can_be_a_trend() -> None:
     assert estimate_trend([(0, 1), (1, 2), (2, 3), (3, 4)]) is None
     found = estimate_trend([(0, 1), (1, 2), (2, 3), (3, 4), (4, 5)])
     assert found is not None
-    assert found == TrendEstimate(5, 1, 1, 4, found.p)
+    assert found == TrendEstimate(5, 1, 1, 4, found.p, (1, 5))
     assert found.p == pytest.approx(2 / 120)
 
 

@@ -316,11 +316,11 @@ def test_counters_stay_with_the_repository_that_had_the_name_before(team: Reposi
     """Whether or not its new name is known yet; the one that took the name begins at its own totals."""
     for number in (1, 2, 3):
         team.deployed(number, **shared(team))
-    number = f"acme/shop@{team.shop.database_id}"
+    stable_number = f"acme/shop@{team.shop.database_id}"
     team.rename("acme/store")
     successor = team.create()
     expected = [
-        (successor, {"acme/shop shop": 1, f"{number} {number.partition('/')[2]}": 3}),
+        (successor, {"acme/shop shop": 1, f"{stable_number} {stable_number.partition('/')[2]}": 3}),
         (team.shop, {"acme/shop shop": 1, "acme/store store": 4}),
         (successor, {"acme/shop shop": 2, "acme/store store": 4}),
     ]
