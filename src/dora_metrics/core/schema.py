@@ -225,14 +225,14 @@ class Trend(Struct, frozen=True, kw_only=True):
     """Of weekly values: Theil-Sen slope in the unit of the metric's deciding value, and Mann-Kendall's p.
 
     `weeks`: how many have a value; `change`: what the slope makes from the first of them to the last. `ends`: the
-    values of the line in these two weeks; None if one lies outside the weekly values.
+    medians of the first and of the last third of them.
     """
 
     weeks: int
     slope_per_week: float
     change: float
     p: float
-    ends: tuple[float, float] | None = None
+    ends: tuple[float, float]
 
 
 class Goal(Struct, frozen=True, kw_only=True):

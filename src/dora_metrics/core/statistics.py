@@ -223,8 +223,7 @@ WeeklyPoint = tuple[float, float]
 class TrendEstimate:
     """A line through weekly values, and the p-value against no trend.
 
-    `weeks` is the number of values. `change` is the change along the line from the first week to the last. `ends` are
-    the values of the line in these two weeks; None if one lies outside the weekly values, as it may where they bend.
+    `weeks` is the number of values. `change` is the change along the line from the first week to the last.
     """
 
     weeks: int
@@ -232,7 +231,6 @@ class TrendEstimate:
     intercept: float
     change: float
     p: float
-    ends: tuple[float, float] | None = None
 
     @property
     def is_clear(self) -> bool:
@@ -253,25 +251,22 @@ def estimate_trend(points: Sequence[WeeklyPoint]) -> TrendEstimate | None:
         return None
     slope, intercept = theil_sen(points)
     change = slope * (points[-1][0] - points[0][0])
-    values = [value for _, value in points]
-    ends = _observed_ends(values, (intercept + slope * points[0][0], intercept + slope * points[-1][0]))
-    return TrendEstimate(len(points), slope, intercept, change, mann_kendall_p(values), ends)
-
-
-def _observed_ends(values: Sequence[float], ends: tuple[float, float]) -> tuple[float, float] | None:
-    """Return the ends of a line if both lie within the values; None otherwise. Rounding errors do not matter."""
-    low, high = min(values), max(values)
-    tolerance = 1e-9 * max(abs(low), abs(high))
-    if min(ends) < low - tolerance or max(ends) > high + tolerance:
-        return None
-    start, end = (min(max(value, low), high) for value in ends)
-    return start, end
+    return TrendEstimate(len(points), slope, intercept, change, mann_kendall_p([value for _, value in points]))
 
 
 def theil_sen(points: Sequence[WeeklyPoint]) -> tuple[float, float]:
     """Return slope and intercept of the line through both medians with the median of all slopes (Sen 1968)."""
     slope = median((b - a) / (x - w) for (w, a), (x, b) in combinations(points, 2) if x != w)
     return slope, median(value for _, value in points) - slope * median(week for week, _ in points)
+
+
+def medians_at_ends(values: Sequence[float]) -> tuple[float, float]:
+    """Return the medians of the first and of the last third of values, at least of two values each.
+
+    They lie within the values. The ends of a line through values that bend may not.
+    """
+    size = max(2, len(values) // 3)
+    return median(values[:size]), median(values[-size:])
 
 
 def mann_kendall_p(values: Sequence[float]) -> float:

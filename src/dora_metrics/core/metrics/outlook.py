@@ -19,7 +19,7 @@ from dora_metrics.core.metrics.diagnosis import (
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.metrics.weekly import complete_weeks, trend_points, trend_window
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.statistics import TrendEstimate, estimate_trend
+from dora_metrics.core.statistics import TrendEstimate, estimate_trend, medians_at_ends
 from dora_metrics.core.targets import goals, units
 from dora_metrics.core.targets.benchmarks import LEVELLED_METRICS, Benchmark
 from dora_metrics.core.targets.goals import MetricState, assess_goal
@@ -46,7 +46,8 @@ def build_outlook(
     """Build the outlook of one scope as of `now`."""
     long_window = trend_window(window, now)
     weeks = complete_weeks(history, long_window, policy, now)
-    trends = {metric: estimate for metric in METRIC_NAMES if (estimate := estimate_trend(trend_points(weeks, metric)))}
+    points = {metric: trend_points(weeks, metric) for metric in METRIC_NAMES}
+    trends = {metric: estimate for metric in METRIC_NAMES if (estimate := estimate_trend(points[metric]))}
     goal_states = [
         assess_goal(goal, _metric_state(goal.metric, metrics, trends.get(goal.metric), weeks), now, policy.zone)
         for goal in policy.goals
@@ -58,7 +59,7 @@ def build_outlook(
                 slope_per_week=estimate.slope_per_week,
                 change=estimate.change,
                 p=estimate.p,
-                ends=estimate.ends,
+                ends=medians_at_ends([value for _, value in points[metric]]),
             )
             for metric, estimate in trends.items()
         },

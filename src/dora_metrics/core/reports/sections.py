@@ -350,15 +350,14 @@ def _trend_text(key: str, trend: schema.Trend) -> Md:
 
 
 def trend_direction(key: str, trend: schema.Trend) -> str:
-    """Return `fell from about 32 h to 21 h`, the line's ends; where they are not observed values, the slope of a week.
+    """Return `fell from about 32 h to 21 h`; where these medians show no such trend, the slope of a week.
 
-    The total change along a line may be more than ever was there, so it is not stated.
+    The total change along the line is not stated, since it may be more than ever was there.
     """
     verb = "rose" if trend.slope_per_week > 0 else "fell"
-    if trend.ends:
-        start, end = (units.format_weekly_value(key, value) for value in trend.ends)
-        if start != end:
-            return f"{verb} from about {formatting.value_range(start, end)}"
+    start, end = (units.format_weekly_value(key, value) for value in trend.ends)
+    if start != end and (trend.ends[1] > trend.ends[0]) is (trend.slope_per_week > 0):
+        return f"{verb} from about {formatting.value_range(start, end)}"
     step = units.format_weekly_step(key, trend.slope_per_week)
     return f"{verb} slightly" if step.startswith("0 ") else f"{verb} by about {step} from one week to the next"
 
