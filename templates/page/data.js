@@ -6,7 +6,7 @@ const PAGE = JSON.parse(document.getElementById("data").textContent);
 const METRICS = ["deployment_frequency", "lead_time", "change_failure_rate", "recovery_time", "rework_rate"];
 
 // Structs that every scope has are encoded as lists, in the order of these fields. Defaults are left out.
-const WINDOW_FIELDS = ["window", "deployments", "incidents", "overall", "cards", "outlook", "beside"];
+const WINDOW_FIELDS = ["window", "deployments", "incidents", "overall", "cards", "outlook", "security"];
 const CARD_FIELDS = ["value", "level", "rank", "interval", "n", "before", "verdict", "reason", "details"];
 const WEEK_FIELDS = [
   "monday", "since", "hours", "partial", "at", "incidents_at", "deployments", "counted", "failed", "deployments_failed",

@@ -116,8 +116,8 @@ function changesText(items, deployments) {
 function unlistedNote(deployments) {
   const unlisted = sum(deployments, unlistedCount), incomplete = deployments.filter(unlistedCount).length;
   if (!unlisted) return [];
-  const origin = `of ${plural(incomplete, "deployment")} with very many, whose slowest are here`;
-  return [element("p", null, `${unlisted.toLocaleString("en-US")} more, ${origin}, are in facts/ beside this page.`)];
+  const origin = `Of ${plural(incomplete, "deployment")} with many changes, the slowest changes are listed`;
+  return [element("p", null, `${origin}. For ${unlisted.toLocaleString("en-US")} more, read facts/ in the same folder.`)];
 }
 
 const LONGEST_FIRST = "the longest first";
@@ -159,12 +159,12 @@ function evidenceElements(scope, { metric, deployments: range, incidents, when }
   const deployments = itemsInRange(scope.deployments, scope.first, range), items = itemsOf(deployments);
   const heading = [textOf(items, deployments), when, isLeadTime && items.length > 1 ? LONGEST_FIRST : ""];
   const missing = Math.max(0, Math.min(scope.first, range[1]) - range[0]);
-  const older = `${plural(missing, "older deployment is", "older deployments are")} not in this page, but in facts/`;
+  const older = `${plural(missing, "older deployment is", "older deployments are")} not in this page, but in facts/ in the same folder.`;
   return [
     element("p", null, heading.filter(Boolean).join(" · ")),
     ...growingList(items, buildItem),
     ...(isLeadTime ? unlistedNote(deployments) : []),
-    ...(missing ? [element("p", null, `${older} beside it.`)] : []),
+    ...(missing ? [element("p", null, older)] : []),
     ...(METRICS_WITH_INCIDENTS.includes(metric) ? incidentElements(scope, incidents) : []),
   ];
 }
@@ -173,7 +173,7 @@ function incidentElements(scope, range) {
   const incidents = newestFirst(itemsInRange(scope.incidents, scope.incidents_first, range));
   const missing = Math.max(0, Math.min(scope.incidents_first, range[1]) - range[0]);
   if (!incidents.length && !missing) return [];
-  const older = element("p", null, `${plural(missing, "older one is", "older ones are")} in facts/ beside this page.`);
+  const older = element("p", null, `${plural(missing, "older one is", "older ones are")} in facts/ in the same folder.`);
   const title = element("h3", null, plural(incidents.length + missing, "incident"));
   return [title, ...growingList(incidents, incidentItem), ...(missing ? [older] : [])];
 }

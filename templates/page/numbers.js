@@ -49,7 +49,7 @@ function showOutlook(sections) {
     element("h3", null, title),
     element("ul", null, ...sentences.map((sentence) => element("li", null, sentence))),
   ]);
-  const summary = element("summary", null, "What holds it back, and what is known to help");
+  const summary = element("summary", null, "What to improve, and what is known to help");
   $("outlook").replaceChildren(...(parts.length ? [element("details", null, summary, ...parts)] : []));
 }
 
@@ -59,7 +59,7 @@ function showNumbers(scope, scopeWindow) {
   $("overall").replaceChildren(...overallLevel(scopeWindow.overall));
   $("cards").replaceChildren(...METRICS.map((metric) => cardElement(metric, scopeWindow)));
   for (const metric of METRICS) fillDetails($(metric).querySelector(".details"), scopeWindow.cards[metric].details);
-  $("beside").hidden = !scopeWindow.beside.length;
-  fillDetails($("beside").querySelector(".details"), scopeWindow.beside);
+  $("security").hidden = !scopeWindow.security.length;
+  fillDetails($("security").querySelector(".details"), scopeWindow.security);
   showOutlook(scopeWindow.outlook);
 }

@@ -1,7 +1,7 @@
 /* The controls (scope, window, theme), and rendering of what they select. */
 
 const MAX_SCOPES_WITHOUT_FILTER = 12;
-const THEMES = { "": "as the system", light: "light", dark: "dark" };
+const THEMES = { "": "system", light: "light", dark: "dark" };
 
 const windowText = (scopeWindow) => (scopeWindow.label === "all" ? "all time" : scopeWindow.label);
 const selectedScope = () => PAGE.scopes.find(({ key }) => key === selection().get("scope")) || PAGE.scopes[0];

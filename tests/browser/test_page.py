@@ -156,7 +156,8 @@ def test_changes_of_a_deployment_with_very_many_are_counted_where_they_are_not_l
         expect(seen.dialog).to_contain_text("40 of 120 changes · ")
         expect(seen.dialog.locator(".evidence > li").first).to_contain_text("#0")
         expect(seen.dialog).to_contain_text(
-            "80 more, of 1 deployment with very many, whose slowest are here, are in facts/ beside this page."
+            "Of 1 deployment with many changes, the slowest changes are listed. "
+            "For 80 more, read facts/ in the same folder."
         )
 
 
@@ -289,8 +290,8 @@ def test_it_follows_the_systems_colours_and_can_be_told_otherwise(browser: Brows
     with open_page(browser, tmp_path, demo_results(), color_scheme="dark") as seen:
         assert seen.page.evaluate(background) == "rgb(13, 17, 23)"
         dark = seen.page.locator("#lead_time .canvas canvas").screenshot()
-        seen.page.get_by_role("button", name="Colours: as the system").click()
-        expect(seen.page.get_by_role("button", name="Colours: light")).to_be_visible()
+        seen.page.get_by_role("button", name="Theme: system").click()
+        expect(seen.page.get_by_role("button", name="Theme: light")).to_be_visible()
         assert seen.page.evaluate(background) == "rgb(255, 255, 255)"
         assert seen.page.locator("#lead_time .canvas canvas").screenshot() != dark
         seen.page.emulate_media(color_scheme="light")
@@ -367,7 +368,7 @@ def test_years_have_names_of_years_on_their_axis(browser: Browser, tmp_path: Pat
 def test_a_scope_with_incidents_only_has_reasons_for_numbers(browser: Browser, tmp_path: Path) -> None:
     with open_page(browser, tmp_path, results_of(incident(1), vulnerability(1))) as seen:
         assert texts(seen.page.locator(".card .value")) == ["no data"] * 5
-        assert "Vulnerabilities, high" in seen.page.inner_text("#beside")
+        assert "Vulnerabilities, high" in seen.page.inner_text("#security")
         assert not BROKEN_NUMBER.search(seen.page.inner_text("body"))
 
 

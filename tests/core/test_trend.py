@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats  # type: ignore[import-untyped]
 
-from dora_metrics.core.statistics import TrendEstimate, estimate_trend, mann_kendall_p, theil_sen
+from dora_metrics.core.statistics import TrendEstimate, estimate_trend, mann_kendall_p, medians_at_ends, theil_sen
 
 values = st.integers(0, 12).map(float)
 
@@ -86,3 +86,13 @@ def test_a_trend_is_clear_only_where_it_is_hardly_chance_and_has_a_direction() -
     assert not TrendEstimate(5, 1, 0, 4, 0.05).is_clear
     assert TrendEstimate(5, 1, 0, 4, 0.0499).is_clear
     assert not TrendEstimate(60, 0, 3, 0, 0.01).is_clear
+
+
+def test_the_ends_of_a_trend_are_medians_of_its_first_and_last_third() -> None:
+    assert medians_at_ends([9, 14, 14, 14, 8, 0, 0, 0]) == (11.5, 0)
+    assert medians_at_ends([1, 2, 9, 3, 4, 9, 5, 8, 6]) == (2, 6)
+
+
+@given(st.lists(values, min_size=5, max_size=60))
+def test_the_ends_of_a_trend_lie_within_its_values(sample: list[float]) -> None:
+    assert all(min(sample) <= end <= max(sample) for end in medians_at_ends(sample))

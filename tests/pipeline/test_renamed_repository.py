@@ -15,6 +15,7 @@ from fakes.github import FakeGitHub
 from fakes.records import Issue
 from fakes.repository import Repository
 from support.github_history import NOW, at, deploy
+from support.prometheus_text import counter_values
 from support.runs import ActionRun, deployment_status, incident_issue, run_action
 from support.sync_shop import facts_on_branch, names_on_branch
 
@@ -298,6 +299,37 @@ def test_the_successor_is_never_mixed_with_it(team: Repositories, *, is_rename_s
         team.deployed(number, repository, now=NOW + hours * HOUR, **inputs)
     ran = team.deployed(4, successor, now=NOW + 3 * HOUR, **inputs)
     assert deployments_by_repository(ran) == {"acme/store": 2, "acme/shop": 2}
+
+
+def counted_deployments(team: Repositories) -> dict[str, float]:
+    """`dora_deployments_total` of the shared ledger by repository and service."""
+    values = counter_values((team.folder / "ledger" / "metrics.prom").read_text("utf-8"))
+    series = ((dict(labels), value) for (name, labels), value in values.items() if name == "dora_deployments_total")
+    return {
+        f"{labels['repository']} {labels['service']}": value
+        for labels, value in series
+        if labels["source"] == "deployments"
+    }
+
+
+def test_counters_stay_with_the_repository_that_had_the_name_before(team: Repositories) -> None:
+    """Whether or not its new name is known yet; the one that took the name begins at its own totals."""
+    for number in (1, 2, 3):
+        team.deployed(number, **shared(team))
+    stable_number = f"acme/shop@{team.shop.database_id}"
+    team.rename("acme/store")
+    successor = team.create()
+    expected = [
+        (successor, {"acme/shop shop": 1, f"{stable_number} {stable_number.partition('/')[2]}": 3}),
+        (team.shop, {"acme/shop shop": 1, "acme/store store": 4}),
+        (successor, {"acme/shop shop": 2, "acme/store store": 4}),
+    ]
+    for hours, (repository, counts) in enumerate(expected, 1):
+        team.deployed(3 + hours, repository, now=NOW + hours * HOUR, **shared(team))
+        assert counted_deployments(team) == counts
+    payload = withdrawal(3)
+    team.run("repository_dispatch", payload, team.shop, now=NOW + DAY, **shared(team))
+    assert counted_deployments(team) == {"acme/shop shop": 2, "acme/store store": 4}, "a counter never falls"
 
 
 def test_pull_requests_of_both_stay_apart_in_a_sync(team: Repositories) -> None:

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,23 @@ def test_what_the_gateway_holds_does_not_become_a_mark_of_the_ledger(runs: Pushi
     other.record_and_push(other.deployment(1))
     assert other.pushed_deployments == 2
     assert b'["dora_deployments_total","deployments",1]' in (other.ledger / "counters.json").read_bytes()
+
+
+def test_the_counters_of_the_repository_that_had_the_name_before_are_not_pushed_for_the_one_that_took_it(
+    runs: PushingRuns,
+) -> None:
+    settings = Settings.model_validate({"pushgateway-url": runs.url})
+    later = {"repository": runs.repository, "now": NOW + timedelta(days=1)}
+    attempts = [
+        (events.make_run("push", repository=runs.repository, now=at(20)), [runs.repository], [1, 2]),
+        (events.make_run("push", **later), [f"{runs.repository}-renamed", runs.repository], [3]),
+    ]
+    pushed = []
+    for run, names, numbers in attempts:
+        result = record_facts(runs.ledger, *map(runs.deployment, numbers), run=run, names=names, settings=settings)
+        list(deliver(result, settings, run, SLOW_LIMITS))
+        pushed.append(runs.pushed_deployments)
+    assert pushed == [2, 1]
 
 
 def test_a_gateway_that_has_lost_everything_gets_the_marks_of_the_ledger(runs: PushingRuns, tmp_path: Path) -> None:

@@ -115,8 +115,14 @@ def value_range(low: str, high: str) -> str:
 
 
 def per_week(per_day: float) -> str:
-    """Format a difference of two frequencies, such as `1.5 a week`."""
-    return f"{per_day * 7:.2g} a week"
+    """Format a frequency, or a difference of two, by the week: `1.5 a week`."""
+    return f"{number_per_week(per_day)} a week"
+
+
+def number_per_week(per_day: float) -> str:
+    """Format the number of a frequency by the week: `1.5`."""
+    number = per_day * 7
+    return f"{number:.2g}" if number < 10 else f"{number:,.0f}"  # noqa: PLR2004 - two digits
 
 
 def percentage_points(difference: float) -> str:

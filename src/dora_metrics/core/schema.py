@@ -224,13 +224,15 @@ class Evidence(Struct, frozen=True, kw_only=True):
 class Trend(Struct, frozen=True, kw_only=True):
     """Of weekly values: Theil-Sen slope in the unit of the metric's deciding value, and Mann-Kendall's p.
 
-    `weeks`: how many have a value; `change`: what the slope makes from the first of them to the last.
+    `weeks`: how many have a value; `change`: what the slope makes from the first of them to the last. `ends`: the
+    medians of the first and of the last third of them.
     """
 
     weeks: int
     slope_per_week: float
     change: float
     p: float
+    ends: tuple[float, float]
 
 
 class Goal(Struct, frozen=True, kw_only=True):
@@ -262,7 +264,7 @@ class Measure(Struct, frozen=True, kw_only=True):
 
 
 class Advice(Struct, frozen=True, kw_only=True):
-    """A metric that holds the scope back, what in its own data points at the cause, and what helps against that."""
+    """A metric to improve, what in its own data points at the cause, and what helps against that."""
 
     metric: str
     because: str
@@ -271,7 +273,7 @@ class Advice(Struct, frozen=True, kw_only=True):
 
 
 class Outlook(Struct, frozen=True, kw_only=True):
-    """Where it goes: trends of the weeks, by metric, where there are five; goals; what holds back; achievements.
+    """Where it goes: trends of the weeks, by metric, where there are five; goals; what to improve; achievements.
 
     `remarks`: what to look at, whatever the metrics are, such as attempts that are cancelled one after the other.
     """

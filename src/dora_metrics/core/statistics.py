@@ -260,6 +260,15 @@ def theil_sen(points: Sequence[WeeklyPoint]) -> tuple[float, float]:
     return slope, median(value for _, value in points) - slope * median(week for week, _ in points)
 
 
+def medians_at_ends(values: Sequence[float]) -> tuple[float, float]:
+    """Return the medians of the first and of the last third of values, at least of two values each.
+
+    They lie within the values. The ends of a line through values that bend may not.
+    """
+    size = max(2, len(values) // 3)
+    return median(values[:size]), median(values[-size:])
+
+
 def mann_kendall_p(values: Sequence[float]) -> float:
     """Test for a trend in values, which are in order of time (Mann 1945, Kendall 1975).
 

@@ -12,7 +12,7 @@ from dora_metrics.core.ledger import layout
 from dora_metrics.core.ledger.layout import ALL_MONTHS, MonthSelection, OutboxEntry
 from dora_metrics.core.ledger.snapshot import Snapshot
 from dora_metrics.core.linking.former_names import RepositoryNames
-from dora_metrics.core.metrics.high_water_marks import HighWaterMarks
+from dora_metrics.core.metrics.high_water_marks import NO_MARKS, HighWaterMarks
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.observation import Run
@@ -52,6 +52,7 @@ def _push(result: RunResult, settings: Settings, run: Run, limits: HttpLimits) -
     Prometheus reads a counter that falls as a reset, so only a run that knows everything, and is the newest, pushes. No
     counter is pushed below what the gateway holds: an older ledger that was restored has older marks. What the gateway
     holds does not become a mark of the ledger: each push reads it again, and the ledger follows from its facts alone.
+    The group of a name that another repository had before may hold the counters of that one, so it is not read.
     """
     gateway = Pushgateway(_text(settings.pushgateway_url), settings.pushgateway_job, _basic_auth(settings), limits)
     sink: Sink = gateway
@@ -61,7 +62,9 @@ def _push(result: RunResult, settings: Settings, run: Run, limits: HttpLimits) -
     if not result.storage.is_persistent:
         reason = "it gets totals of everything recorded, and no ledger was written that has them"
         return Outcome(sink.name, "skipped", reason)
-    return sink.send(_payload(result, run, [], result.marks | gateway.pushed_counters(run.repository)))
+    is_own_group = not result.merge.after.names.has_had_other_holder(run.repository)
+    pushed_counters = gateway.pushed_counters(run.repository) if is_own_group else NO_MARKS
+    return sink.send(_payload(result, run, [], result.marks | pushed_counters))
 
 
 def _is_overtaken(result: RunResult) -> bool:

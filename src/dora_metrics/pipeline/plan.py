@@ -121,11 +121,11 @@ def plan_run(gathered: Gathered, evaluation: Evaluation, settings: Settings, now
     state = LedgerState(merge.after.facts, evaluation, settings.policy)
     checkpoint = view.restored_checkpoint(merge.after, settings.policy)
     totals = add_totals(checkpoint.base_totals, state.totals)
-    recorded_marks = decode_marks(snapshot.files.get(COUNTERS_FILE, b"")).moved(merge.after.names.present_scope)
+    recorded_marks = decode_marks(snapshot.files.get(COUNTERS_FILE, b"")).renamed(names.stored_scope)
     marks = raised_marks(recorded_marks, results, totals)
     others = {
         layout.CHECKPOINT_FILE: encode_checkpoint(view.next_checkpoint(checkpoint, merge.after, state)),
-        COUNTERS_FILE: encode_marks(marks),
+        COUNTERS_FILE: encode_marks(marks.renamed(names.scope_to_store)),
         **gathered.observation.ledger_files,
         **gathered.claims,
     }

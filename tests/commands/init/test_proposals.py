@@ -267,7 +267,7 @@ def test_runs_for_pull_requests_are_no_deployments_by_their_name(tmp_path: Path)
     closing = MERGE_WORKFLOW.replace("    environment: production\n", "").replace("Ship", "Deploy")
     found = Checkout.create(tmp_path, {DEPLOY_FILE: closing}).proposal()
     assert found.sources == ("pushes",)
-    assert any("if it deploys, give its job `environment: production`" in note for note in found.notes)
+    assert any("if it deploys, call the action there with `environment: production`" in note for note in found.notes)
 
 
 def test_runs_of_a_watched_workflow_for_pull_requests_start_none_of_ours(tmp_path: Path) -> None:

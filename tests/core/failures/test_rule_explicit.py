@@ -243,6 +243,8 @@ def test_the_evidence_of_a_failure_says_what_was_seen_and_where() -> None:
     assert seen(ill) == ("its health check failed", "https://a.example/1")
     run = failed_deployment(1, url="https://a.example/1")
     assert seen(run, count_failed_runs=True) == ("the run itself failed", "https://a.example/1")
+    reached = failed_deployment(1, url="https://a.example/1", reached_users=True)
+    assert seen(reached) == ("its run failed, but it reached users", "https://a.example/1")
 
 
 def test_a_branch_names_no_deployment() -> None:

@@ -125,8 +125,13 @@ def test_notes_name_the_workflows_with_counts_and_the_way_out() -> None:
         "which do not count: Backup (1), Drift check (2). To have GitHub create none, write "
         "`environment: {name: production, deployment: false}` in these workflows."
     )
+    for_pull_requests = (
+        "GitHub deployments by runs for pull requests, which do not count: 1. If such a run deploys, for example when "
+        "a pull request is merged (`closed`), call this action in its deploy job with `environment: production`: that "
+        "counts."
+    )
     assert notes == [
-        "GitHub deployments by runs for pull requests, which do not count: 1.",
+        for_pull_requests,
         left_out,
         "Deployments that are not production, and in no number: staging (1).",
     ]

@@ -235,6 +235,35 @@ def test_keys_stay_the_same_through_renames() -> None:
     assert after.present_by_stable_name() == {"acme/shop": "acme/store", "acme/shop@2": "acme/shop"}
 
 
+NAME_TAKEN = RepositoryNames.of([repository(1, "acme/shop", seen_at=("02-01",)), SUCCESSOR])
+"""acme/shop of another repository, before the new name of the first one is known."""
+
+
+def test_a_name_with_a_number_is_that_of_the_repository_with_this_number() -> None:
+    assert NAME_TAKEN.stable_name("acme/shop@1") == "acme/shop"
+    assert NAME_TAKEN.stable_name("acme/shop") == "acme/shop@2"
+
+
+@pytest.mark.parametrize("names", [NO_NAMES, NAME_TAKEN, RepositoryNames.of([STORE, SUCCESSOR])])
+def test_scopes_are_stored_apart_and_read_back(names: RepositoryNames) -> None:
+    """A service of its own may be named like the repository was; it is not the default one."""
+    repositories = ("acme/shop", "acme/store", "acme/shop@1", "acme/other")
+    services = ("shop", "store", "shop@1", "other", "api")
+    known = {names.present_name(name) for name in repositories}
+    scopes = [Scope(name, service, "prod") for name in sorted(known) for service in services]
+    stored = list(map(names.scope_to_store, scopes))
+    assert len(set(stored)) == len(scopes)
+    assert list(map(names.stored_scope, stored)) == scopes
+
+
+def test_a_stored_scope_is_that_of_the_same_repository_after_renames() -> None:
+    before = RepositoryNames.of([repository(1, "acme/shop", seen_at=("02-01",))])
+    stored = before.scope_to_store(Scope("acme/shop", "shop", "prod"))
+    assert NAME_TAKEN.stored_scope(stored) == Scope("acme/shop@1", "shop@1", "prod")
+    assert RepositoryNames.of([STORE, SUCCESSOR]).stored_scope(stored) == Scope("acme/store", "store", "prod")
+    assert before.stored_scope(before.scope_to_store(Scope("acme/shop", "api", "prod"))).service == "api"
+
+
 # Two runs that saw different names
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from dora_metrics.core import schema
 from dora_metrics.core.facts.model import Commit
-from dora_metrics.core.reports.sections import outlook_text
+from dora_metrics.core.reports.sections import outlook_text, trend_direction
 from dora_metrics.core.targets.goals import parse_goals
 from support.facts import HOUR, MARCH, at, change, deployment, failed_deployment, incident, pull_id, scope_of, sha
 
@@ -51,7 +51,10 @@ def test_the_lowest_level_holds_back_and_the_best_never_does() -> None:
     facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=500)
     found = advice_by_metric(*facts)
     assert set(found) == {"lead_time", "deployment_frequency"}
-    assert found["lead_time"].because == "its level, medium, is the lowest (too few to be sure)"
+    assert found["lead_time"].because == (
+        "its measured level, medium, is the lowest, but the data do not decide which metric is "
+        "(it has too few values and change failure rate could be down to low)"
+    )
     quick = deployed_pulls(*(f"03-{day:02}T12:00" for day in range(1, 32)), coding=1, pickup=1, review=2, delivery=3)
     assert scope_of(FIRST, *quick).metrics.overall_level == schema.OverallLevel(
         level="elite", rests_on=["deployment_frequency", "lead_time", "change_failure_rate"]
@@ -59,11 +62,30 @@ def test_the_lowest_level_holds_back_and_the_best_never_does() -> None:
     assert advice_by_metric(*quick) == {}
 
 
+def test_a_metric_is_called_the_lowest_only_where_the_intervals_of_all_metrics_decide_it() -> None:
+    """30 deployments, all of them good: elite, and a failure rate of 0 to 11 %. Lead times of 3 or 200 hours."""
+    days = days_of_march(*range(1, 31))
+    slow = deployed_pulls(*days, coding=1, pickup=1, review=2, delivery=800)
+    assert advice_by_metric(*slow)["lead_time"].because == "its level, low, is the lowest"
+    weekly = deployed_pulls(*days, coding=1, pickup=1, review=2, delivery=100)
+    metrics = scope_of(FIRST, *weekly).metrics
+    assert (metrics.lead_time.level_span, metrics.change_failure_rate.level_span) == (
+        ("high", "high"),
+        ("medium", "elite"),
+    )
+    assert advice_by_metric(*weekly)["lead_time"].because == (
+        "its measured level, high, is the lowest, but the data do not decide which metric is "
+        "(change failure rate could be down to medium)"
+    )
+
+
 def test_a_goal_that_is_missed_holds_back_also_where_no_level_does() -> None:
     facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=500)
     found = advice_by_metric(*facts, goals=parse_goals({"lead_time": {"target": "1d", "by": "2024-06-01"}}))
     assert found["lead_time"].because == (
-        "its level, medium, is the lowest (too few to be sure); its goal, at most 1 d by 2024-06-01, is not met"
+        "its measured level, medium, is the lowest, but the data do not decide which metric is "
+        "(it has too few values and change failure rate could be down to low); "
+        "its goal, at most 1 d by 2024-06-01, is not met"
     )
     quick = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=3)
     assert "lead_time" not in advice_by_metric(*quick, goals=parse_goals({"lead_time": {"target": "1d"}}))
@@ -318,6 +340,31 @@ def test_few_deployments_are_told_with_what_they_carry_and_how_long_nothing_came
     ]
 
 
+@pytest.mark.parametrize(
+    ("failed", "evidence", "recommended"),
+    [
+        ([False], "1 of 4 runs failed.", ["Fix the pipeline first"]),
+        ([True], "1 of 4 runs failed, but reached users.", ["Let a run that fails undo what it has deployed"]),
+        (
+            [True, False],
+            "2 of 5 runs failed, but 1 of them reached users.",
+            ["Fix the pipeline first", "Let a run that fails undo what it has deployed"],
+        ),
+    ],
+)
+def test_a_run_that_failed_but_reached_users_is_not_called_a_deployment_that_did_not_happen(
+    failed: list[bool], evidence: str, recommended: list[str]
+) -> None:
+    facts = [
+        *(deployment(n, days_of_march(n)[0], changes=[]) for n in range(1, 4)),
+        *(failed_deployment(n, days_of_march(n)[0], reached_users=reached) for n, reached in enumerate(failed, 5)),
+    ]
+    advice = advice_by_metric(*facts, goals=parse_goals({"deployment_frequency": {"target": "1/d"}}))
+    frequency = advice["deployment_frequency"]
+    assert frequency.evidence[-1] == evidence
+    assert [measure.do for measure in frequency.measures][-len(recommended) :] == recommended
+
+
 def longest_pause(*facts: Any, **settings: Any) -> str:  # noqa: ANN401
     goals = parse_goals({"deployment_frequency": {"target": "9/d"}})
     advice = [each for each in scope_of(*facts, goals=goals, **settings).outlook.advice if each.evidence]
@@ -471,10 +518,53 @@ def test_a_trend_is_read_from_the_complete_weeks_of_90_days_and_told_only_where_
     lead = found.trends["lead_time"]
     assert (lead.weeks, lead.slope_per_week, lead.change) == (12, -HOUR, -11 * HOUR)
     assert lead.p < 1e-6
-    assert outlook_text(found).trends == "Over 12 weeks, lead time for changes **fell by 11 h** (p < 0.05)."
+    assert outlook_text(found).trends == (
+        "Over 12 weeks, lead time for changes **fell from about 1 d 6 h to 22 h 30 min** (p < 0.05)."
+    )
     assert found.trends["deployment_frequency"].slope_per_week == 0
     flat = outlook_of(*weekly_deployments(*(False,) * 12, hours=(20, 30) * 6))
     assert outlook_text(flat).trends == ""
+
+
+def deployments_of_weeks(*counts: int) -> list[Any]:
+    """So many deployments in each complete week up to that of 25 March, none before."""
+    monday = at("03-25") - timedelta(weeks=len(counts) - 1)
+    moments = (
+        monday + timedelta(weeks=week, hours=1 + number) for week, count in enumerate(counts) for number in range(count)
+    )
+    return [deployment(number, moment.isoformat(), changes=[]) for number, moment in enumerate(moments, 1)]
+
+
+@pytest.mark.parametrize(
+    ("counts", "words"),
+    [
+        ((9, 14, 14, 14, 8, 0, 0, 0), "fell from about 12 to 0 a week"),
+        ((20, 18, 15, 12, 9, 6, 4, 2), "fell from about 19 to 3 a week"),
+        ((1, 1, 2, 2, 3, 3, 4, 5, 5, 6), "rose from about 1 to 5 a week"),
+        ((20, 18, 16, 14, 12, 10), "fell from about 19 to 11 a week"),
+    ],
+)
+def test_a_trend_names_values_that_were_observed_at_its_ends(counts: tuple[int, ...], words: str) -> None:
+    """The line of the first example falls from 16 to 1 a week, by 15; there were never more than 14."""
+    found = scope_of(*deployments_of_weeks(*counts), now="2024-04-01").outlook
+    assert f"deployment frequency **{words}**" in outlook_text(found).trends
+    assert all(min(counts) <= end * 7 <= max(counts) for end in found.trends["deployment_frequency"].ends)
+
+
+@pytest.mark.parametrize(
+    ("metric", "slope", "ends", "words"),
+    [
+        ("change_failure_rate", -0.0001, (0.1, 0.1), "fell slightly"),
+        ("change_failure_rate", -0.02, (0.1, 0.1), "fell by about 2 points from one week to the next"),
+        ("deployment_frequency", 0.3, (2, 1), "rose by about 2.1 deployments from one week to the next"),
+        ("lead_time", -HOUR, (9 * HOUR, 9 * HOUR), "fell by about 1 h from one week to the next"),
+    ],
+)
+def test_a_trend_whose_ends_show_none_names_the_step_of_a_week(
+    metric: str, slope: float, ends: tuple[float, float], words: str
+) -> None:
+    trend = schema.Trend(weeks=50, slope_per_week=slope, change=50 * slope, p=0.01, ends=ends)
+    assert trend_direction(metric, trend) == words
 
 
 def test_a_short_window_of_long_ago_looks_no_further_back_than_what_a_run_reads() -> None:
@@ -502,6 +592,8 @@ def test_the_words_of_an_outlook_are_one_line_each() -> None:
         "too few weeks for a trend: it takes 5 complete ones with a value · rework rate at most 10 %: met."
     )
     assert said.hints[0].text.startswith(
-        "**Deployment frequency**: its level, medium, is the lowest (it could be up to high)."
+        "**Deployment frequency**: its measured level, medium, is the lowest, but the data do not decide which metric "
+        "is (it could be up to high, lead time for changes has too few values and change failure rate could be down "
+        "to low)."
     )
     assert "\n" not in "".join((said.goals, *(hint.text for hint in said.hints)))

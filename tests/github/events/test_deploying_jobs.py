@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.metrics.scope_history import evaluate_facts
+from dora_metrics.core.policy import Policy
 from dora_metrics.github.events.observe import observe
-from support.events import SHA, at, deployment, deployment_status, make_run, observe_event, settings
+from support.events import SHA, at, deployment, deployment_status, make_run, observe_event, pull_request, settings
 
 JOB = "https://github.com/acme/shop/actions/runs/7/job/9"
 RUN_PAYLOAD = {"id": 7, "run_attempt": 2, "event": "push", "head_sha": SHA, "name": "Deploy"}
@@ -111,3 +113,15 @@ def test_without_a_check_run_the_jobs_of_a_matrix_have_ids_of_their_own() -> Non
 def test_the_service_of_a_monorepo_comes_last() -> None:
     assert of_job("api", check_run_id="9").id == "github:run:7:production:job:9:api"
     assert of_job("api", run_attempt=2).id == "github:run:7:production:api"
+
+
+def test_a_run_at_a_merge_deploys_if_its_job_calls_the_action_as_the_note_says() -> None:
+    """The deployment that GitHub makes for the same job does not count; the note names the way."""
+    at_merge = observe_event("pull_request", pull_request(), environment="production", status="success")
+    (by_job,) = (fact for fact in at_merge.facts if isinstance(fact, Deployment))
+    by_github = observed(workflow_run=RUN_PAYLOAD | {"event": "pull_request"})
+    evaluation = evaluate_facts([by_job, by_github], Policy())
+    (history,) = evaluation.histories
+    assert [each.id for each in history.deployments] == [by_job.id]
+    (note,) = evaluation.notes
+    assert note.endswith("call this action in its deploy job with `environment: production`: that counts.")

@@ -386,8 +386,12 @@ def _pull_request_only_notes(analysis: _Analysis) -> Iterator[str]:
     certain = (*analysis.deploying_workflows, *analysis.publishing_workflows)
     for workflow in analysis.candidates:
         if workflow not in certain and not workflow.has_own_trigger and _is_named_deploy(workflow, ()):
-            advice = "runs for pull requests count as none; if it deploys, give its job `environment: production`"
-            yield f"{workflow.path}: it is named like one that deploys, and {advice}"
+            yield f"{workflow.path}: it is named like one that deploys, and {_PULL_REQUEST_ADVICE}"
+
+
+_PULL_REQUEST_ADVICE = (
+    "runs for pull requests do not count; if it deploys, call the action there with `environment: production`"
+)
 
 
 def _environment_user_notes(analysis: _Analysis) -> Iterator[str]:

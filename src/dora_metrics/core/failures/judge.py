@@ -166,7 +166,8 @@ def _own_signals(deployment: Deployment) -> Iterator[FailureSignal]:
     if deployment.health == "failed":
         yield FailureSignal(deployment, "health-check", "its health check failed", deployment.url)
     if deployment.status == "failure":
-        yield FailureSignal(deployment, "failed-run", "the run itself failed", deployment.url)
+        because = "its run failed, but it reached users" if has_reached_users(deployment) else "the run itself failed"
+        yield FailureSignal(deployment, "failed-run", because, deployment.url)
 
 
 def _failures(

@@ -1,4 +1,8 @@
-"""`counters.json`: the high-water marks of the Prometheus counters and histograms (`core.metrics.high_water_marks`)."""
+"""`counters.json`: the high-water marks of the Prometheus counters and histograms (`core.metrics.high_water_marks`).
+
+Its scopes have names that no rename changes (`RepositoryNames.scope_to_store`), so that the marks stay with their
+repository when another one takes its name.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator

@@ -120,9 +120,13 @@ def _name_words(name: str) -> tuple[str, ...]:
 
 
 def _exclusion_notes(left_out: Sequence[Deployment]) -> Iterator[str]:
-    for_pull_requests = sum(is_for_pull_request(deployment.run_event) for deployment in left_out)
+    for_pull_requests = [deployment for deployment in left_out if is_for_pull_request(deployment.run_event)]
     if for_pull_requests:
-        yield f"GitHub deployments by runs for pull requests, which do not count: {for_pull_requests}."
+        yield (
+            f"GitHub deployments by runs for pull requests, which do not count: {len(for_pull_requests)}. If such a "
+            "run deploys, for example when a pull request is merged (`closed`), call this action in its deploy job "
+            f"with `environment: {min(map(environment_of, for_pull_requests))}`: that counts."
+        )
     counts = Counter(str(each.workflow) for each in left_out if not is_for_pull_request(each.run_event))
     if counts:
         environments = sorted({environment_of(each) for each in left_out})

@@ -101,9 +101,17 @@ class RepositoryNames:
         return max(present, key=_age, default=holders[-1] if holders else None)
 
     def stable_name(self, name: str) -> str:
-        """Return the first known name of the repository that has `name`. It stays the same through renames."""
-        repository = self.holder(name)
+        """Return the first known name of the repository that has `name`. It stays the same through renames.
+
+        `name` may be a present name with a number, such as `acme/shop@12`.
+        """
+        repository = self._repositories_by_present_name.get(name.casefold()) or self.holder(name)
         return self._stable_name_of(repository) if repository else name
+
+    @cached_property
+    def _repositories_by_present_name(self) -> Mapping[str, Repository]:
+        """The repositories by their present names, in lower case."""
+        return {self.present_name_of(each).casefold(): each for each in self.repositories.values()}
 
     def _stable_name_of(self, repository: Repository) -> str:
         first = min(repository.names, key=lambda name: _since(repository, name))
@@ -113,9 +121,28 @@ class RepositoryNames:
         """Return a scope with the first known name of its repository, for keys that stay the same through renames."""
         return _scope_in(scope, self.stable_name(scope.repository))
 
-    def present_scope(self, scope: Scope) -> Scope:
-        """Return a scope with the present name of its repository."""
-        return _scope_in(scope, self.present_name(scope.repository))
+    def scope_to_store(self, scope: Scope) -> Scope:
+        """Return a scope under names that no rename changes, in the form that `stored_scope` reads.
+
+        It has the first known name of its repository, and no service if that is the default one, which is renamed with
+        the repository.
+        """
+        service = "" if scope.service == default_service(scope.repository) else scope.service
+        return Scope(self.stable_name(scope.repository), service, scope.environment)
+
+    def stored_scope(self, stored: Scope) -> Scope:
+        """Return the scope with present names that `scope_to_store` stored, before or after a rename."""
+        present_names = self._present_names_by_stable_name
+        repository = present_names.get(stored.repository) or self.present_name(stored.repository)
+        return Scope(repository, stored.service or default_service(repository), stored.environment)
+
+    @cached_property
+    def _present_names_by_stable_name(self) -> Mapping[str, str]:
+        return self.present_by_stable_name()
+
+    def has_had_other_holder(self, name: str) -> bool:
+        """Return whether several repositories have or had a name."""
+        return len(self._holders.get(name.casefold(), ())) > 1
 
     def present_by_stable_name(self) -> dict[str, str]:
         """Return the present name of every repository by its stable name."""

@@ -14,6 +14,7 @@ from statistics import median
 from dora_metrics.core import formatting
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.failures.judge import Failure, counts_in_failure_rate
+from dora_metrics.core.linking.link import has_reached_users
 from dora_metrics.core.metrics.calculate import (
     deployments_in,
     failures_in,
@@ -192,12 +193,28 @@ def diagnose_deployment_frequency(data: DiagnosisInput) -> Iterator[Finding]:
     if len(successful) >= MIN_SAMPLES:
         yield from _diagnose_batch_size(data, successful)
     yield from _diagnose_pauses(data, successful)
-    failed_count = sum(attempt.status == "failure" for attempt in attempts)
-    if failed_count and failed_count + len(successful) >= MIN_SAMPLES:
-        fix_pipeline = recommend("Fix the pipeline first", "a run that fails is a deployment that did not happen")
-        yield Finding(
-            f"{failed_count} of {formatting.count(failed_count + len(successful), 'run')} failed", (fix_pipeline,)
-        )
+    failed = [attempt for attempt in attempts if attempt.status == "failure"]
+    if failed and len(failed) + len(successful) >= MIN_SAMPLES:
+        yield _failed_runs_finding(failed, len(failed) + len(successful))
+
+
+def _failed_runs_finding(failed: Sequence[Deployment], run_count: int) -> Finding:
+    """Report the runs that failed, and how many of them reached users: those were deployments all the same."""
+    reached_count = sum(has_reached_users(attempt) for attempt in failed)
+    evidence = f"{len(failed)} of {formatting.count(run_count, 'run')} failed"
+    if not reached_count:
+        return Finding(evidence, (_FIX_PIPELINE,))
+    if reached_count == len(failed):
+        return Finding(f"{evidence}, but reached users", (_UNDO_FAILED_RUN,))
+    return Finding(f"{evidence}, but {reached_count} of them reached users", (_FIX_PIPELINE, _UNDO_FAILED_RUN))
+
+
+_FIX_PIPELINE = recommend(
+    "Fix the pipeline first", "a run that fails before it reaches users is a deployment that did not happen"
+)
+_UNDO_FAILED_RUN = recommend(
+    "Let a run that fails undo what it has deployed", "users otherwise keep a version whose deployment failed"
+)
 
 
 def _diagnose_batch_size(data: DiagnosisInput, successful: Sequence[Deployment]) -> Iterator[Finding]:

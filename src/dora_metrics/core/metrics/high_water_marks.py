@@ -41,8 +41,8 @@ class HighWaterMarks:
         """Return the greater value of each series."""
         return HighWaterMarks(self.values | other.values, self.scopes | other.scopes)
 
-    def moved(self, new_scope: Callable[[Scope], Scope]) -> "HighWaterMarks":
-        """Return the marks of scopes that have another name now; where two become one, the greater value."""
+    def renamed(self, new_scope: Callable[[Scope], Scope]) -> "HighWaterMarks":
+        """Return the marks under other names of their scopes; where two become one, the greater value."""
         values: Totals = Counter()
         for series, value in self.values.items():
             new_series = series._replace(scope=new_scope(series.scope))

@@ -1,4 +1,4 @@
-"""The outlook of a scope: trends of its weeks, goals, advice on what limits it, and achievements."""
+"""The outlook of a scope: trends of its weeks, goals, advice on what to improve, and achievements."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from dora_metrics.core.metrics.diagnosis import (
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.metrics.weekly import complete_weeks, trend_points, trend_window
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.statistics import TrendEstimate, estimate_trend
+from dora_metrics.core.statistics import TrendEstimate, estimate_trend, medians_at_ends
 from dora_metrics.core.targets import goals, units
 from dora_metrics.core.targets.benchmarks import LEVELLED_METRICS, Benchmark
 from dora_metrics.core.targets.goals import MetricState, assess_goal
@@ -46,7 +46,8 @@ def build_outlook(
     """Build the outlook of one scope as of `now`."""
     long_window = trend_window(window, now)
     weeks = complete_weeks(history, long_window, policy, now)
-    trends = {metric: estimate for metric in METRIC_NAMES if (estimate := estimate_trend(trend_points(weeks, metric)))}
+    points = {metric: trend_points(weeks, metric) for metric in METRIC_NAMES}
+    trends = {metric: estimate for metric in METRIC_NAMES if (estimate := estimate_trend(points[metric]))}
     goal_states = [
         assess_goal(goal, _metric_state(goal.metric, metrics, trends.get(goal.metric), weeks), now, policy.zone)
         for goal in policy.goals
@@ -54,7 +55,11 @@ def build_outlook(
     return schema.Outlook(
         trends={
             metric: schema.Trend(
-                weeks=estimate.weeks, slope_per_week=estimate.slope_per_week, change=estimate.change, p=estimate.p
+                weeks=estimate.weeks,
+                slope_per_week=estimate.slope_per_week,
+                change=estimate.change,
+                p=estimate.p,
+                ends=medians_at_ends([value for _, value in points[metric]]),
             )
             for metric, estimate in trends.items()
         },
@@ -93,13 +98,13 @@ _DIAGNOSE: dict[str, Callable[[DiagnosisInput], Iterator[Finding]]] = {
 def build_advice(
     data: DiagnosisInput, metrics: schema.Metrics, goal_states: Iterable[schema.Goal]
 ) -> list[schema.Advice]:
-    """Build advice for each metric that limits the scope: why, what its data say about the cause, and what helps.
+    """Build advice for each metric with the lowest level: why, what its data say about the cause, and what helps.
 
     A metric without evidence gets none.
     """
     all_advice = [
         _advice_for(data, metric, because)
-        for metric, because in _reasons_by_limiting_metric(data.policy.benchmark, metrics, goal_states).items()
+        for metric, because in _reasons_by_metric(data.policy.benchmark, metrics, goal_states).items()
     ]
     return [advice for advice in all_advice if advice.evidence]
 
@@ -117,19 +122,19 @@ def _advice_for(data: DiagnosisInput, metric: str, because: str) -> schema.Advic
     )
 
 
-def _reasons_by_limiting_metric(
+def _reasons_by_metric(
     benchmark: Benchmark, metrics: schema.Metrics, goal_states: Iterable[schema.Goal]
 ) -> dict[str, str]:
-    """For each metric that limits the scope: why it does.
+    """For each metric to improve: why.
 
-    It has the lowest level of all metrics (unless that is the best level of the benchmark), or misses its goal.
+    It has the lowest measured level (unless that is the best level of the benchmark), or misses its goal.
     """
     overall = metrics.overall_level
     reasons: dict[str, str] = {}
     for metric in LEVELLED_METRICS:
         verdict = getattr(metrics, metric)
         if overall and verdict.level == overall.level and verdict.level != benchmark.edges[metric][0][0]:
-            reasons[metric] = f"its level, {verdict.level}, is the lowest{_possible_level_text(verdict)}"
+            reasons[metric] = _lowest_level_text(benchmark, metrics, metric, overall)
     for goal in goal_states:
         if goal.met is False:
             reasons[goal.metric] = "; ".join(
@@ -140,12 +145,42 @@ def _reasons_by_limiting_metric(
     return reasons
 
 
-def _possible_level_text(verdict: schema.MetricVerdict) -> str:
-    """Name the highest level inside the 95 % interval; empty if the interval decides the level."""
+def _lowest_level_text(benchmark: Benchmark, metrics: schema.Metrics, metric: str, overall: schema.OverallLevel) -> str:
+    """Say that a metric has the lowest level, or that it only was measured as the lowest and why others may be it."""
+    verdict = METRICS[metric].result_in(metrics)
+    others = [key for key in overall.rests_on if key != metric]
+    highest = _possible_levels(benchmark, metrics, metric)[1]
+    lowest_of_others = [_possible_levels(benchmark, metrics, key)[0] for key in others]
+    own_doubt = _own_doubt(verdict)
+    if all(benchmark.ranks[highest] <= benchmark.ranks[level] for level in lowest_of_others):
+        return f"its level, {verdict.level}, is the lowest{f' ({own_doubt})' if own_doubt else ''}"
+    doubts = [own_doubt, *(_doubt_about(benchmark, metrics, key, overall.level) for key in others)]
+    doubts_text = formatting.join_with_and([doubt for doubt in doubts if doubt])
+    text = f"its measured level, {verdict.level}, is the lowest, but the data do not decide which metric is"
+    return f"{text} ({doubts_text})"
+
+
+def _possible_levels(benchmark: Benchmark, metrics: schema.Metrics, metric: str) -> tuple[str, str]:
+    """Return the lowest and the highest level inside the 95 % interval; with too few values, of all levels."""
+    return METRICS[metric].result_in(metrics).level_span or benchmark.all_levels(metric)
+
+
+def _own_doubt(verdict: schema.MetricVerdict) -> str:
+    """Name the highest level inside the 95 % interval; empty if it is the measured one."""
     if verdict.level_span is None:
-        return " (too few to be sure)"
+        return "it has too few values"
     highest = verdict.level_span[1]
-    return f" (it could be up to {highest})" if highest != verdict.level else ""
+    return f"it could be up to {highest}" if highest != verdict.level else ""
+
+
+def _doubt_about(benchmark: Benchmark, metrics: schema.Metrics, metric: str, level: str) -> str:
+    """Say that another metric could be below a level; empty if it could not."""
+    verdict = METRICS[metric].result_in(metrics)
+    label = METRICS[metric].label.lower()
+    lowest = _possible_levels(benchmark, metrics, metric)[0]
+    if benchmark.ranks[lowest] >= benchmark.ranks[level]:
+        return ""
+    return f"{label} could be down to {lowest}" if verdict.level_span else f"{label} has too few values"
 
 
 def _as_sentence(text: str) -> str:

@@ -10,6 +10,7 @@ from dora_metrics.core.metrics.scope_history import ScopeHistory, redeployment_i
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.attempt_parts import part_sentence
 from dora_metrics.core.reports.fact_names import change_link, deployment_link, replace_ids_in_scope
+from dora_metrics.core.reports.sections import failed_count_text
 from dora_metrics.core.scope import environment_of
 from dora_metrics.core.statistics import quantile
 from dora_metrics.core.targets import units
@@ -73,24 +74,31 @@ def _status_story(context: StoryContext) -> EventStory:
     if context.history is None or context.scope_metrics is None:
         return EventStory(Md("📊 Delivery"))
     metrics = context.scope_metrics.metrics
-    parts = [_deployment_count_text(metrics.deployment_frequency, context.window_days)]
+    parts = [_deployment_count_text(metrics, context.window_days)]
     if metrics.lead_time.p50_seconds is not None:
         parts.append(f"median lead time {formatting.duration(metrics.lead_time.p50_seconds)}")
-    parts += _failed_count_text(metrics.change_failure_rate)
+    parts += _failed_count_text(metrics)
     return EventStory(md("📊 {}: {}", context.history.scope.repository, ", ".join(parts)))
 
 
-def _deployment_count_text(frequency: schema.DeploymentFrequency, window_days: float) -> str:
-    """Return the number of deployments in the window: `1 deployment in 61 days`. A headline extrapolates nothing."""
-    count = formatting.count(frequency.deployments, "deployment") if frequency.deployments else "no deployment"
+def _deployment_count_text(metrics: schema.Metrics, window_days: float) -> str:
+    """Return the number of deployments in the window: `1 deployment in 61 days`. A headline extrapolates nothing.
+
+    They are called successful where others were counted with them in the failure rate.
+    """
+    frequency = metrics.deployment_frequency
+    if frequency.per_day is None:
+        return frequency.reason or formatting.NO_VALUE
+    noun = "successful deployment" if metrics.change_failure_rate.deployments > frequency.deployments else "deployment"
+    count = formatting.count(frequency.deployments, noun) if frequency.deployments else f"no {noun}"
     return f"{count} in {formatting.days_or_hours(window_days)}"
 
 
-def _failed_count_text(rate: schema.ChangeFailureRate) -> Iterator[str]:
+def _failed_count_text(metrics: schema.Metrics) -> Iterator[str]:
     """Yield the number of failed deployments, unless none is known because incidents are unknown."""
+    rate = metrics.change_failure_rate
     if rate.failed:
-        bound = "at least " if units.is_lower_bound(rate) else ""
-        yield f"{bound}{rate.failed} of {rate.deployments} failed"
+        yield failed_count_text(metrics)
     elif rate.deployments and not units.is_lower_bound(rate):
         yield "none known to have failed"
 

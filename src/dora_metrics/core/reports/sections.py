@@ -187,6 +187,19 @@ def derive(history: ScopeHistory, scope_metrics: schema.ScopeMetrics, window: Wi
     )
 
 
+def failed_count_text(metrics: schema.Metrics) -> str:
+    """Return `1 of 4 failed`; where more are counted than the successes, of what: `1 of 2 attempts failed`."""
+    rate, successes = metrics.change_failure_rate, metrics.deployment_frequency.deployments
+    if rate.deployments == successes:
+        counted = ""
+    elif rate.deployments == successes + metrics.pipeline.failed_runs:
+        counted = " attempts"
+    else:
+        counted = " that reached users"
+    bound = "at least " if units.is_lower_bound(rate) else ""
+    return f"{bound}{rate.failed} of {rate.deployments}{counted} failed"
+
+
 def _history_start_note(history: ScopeHistory, window: Window, policy: Policy) -> Iterator[Md]:
     """Yield a note if the window begins before the scope's first deployment: frequencies count the whole window."""
     if history.first_deployment_at and window.start < history.first_deployment_at:
@@ -222,14 +235,8 @@ def _recovery_text(seconds: float | None, remediated_by: str | None) -> str:
 
 
 def _metric_lines(metrics: schema.Metrics, window: Window, policy: Policy) -> Iterator[Md]:
-    frequency, lead_time = metrics.deployment_frequency, metrics.lead_time
-    median_days = frequency.median_deployment_days_per_week
-    yield md(
-        "**Deployment frequency**: {} in {} days. Median of days with a deployment in a complete week: {}.",
-        formatting.count(frequency.deployments, "successful deployment"),
-        f"{window.days:g}",
-        formatting.NO_VALUE if median_days is None else f"{median_days:g}",
-    )
+    lead_time = metrics.lead_time
+    yield _frequency_line(metrics.deployment_frequency, window)
     yield md(
         "**Lead time**: median over {}, from {} to the end of the first successful production deployment with it{}.{}",
         formatting.count(lead_time.changes, "change"),
@@ -238,6 +245,18 @@ def _metric_lines(metrics: schema.Metrics, window: Window, policy: Policy) -> It
         _stage_medians(lead_time),
     )
     yield from _rate_lines(metrics)
+
+
+def _frequency_line(frequency: schema.DeploymentFrequency, window: Window) -> Md:
+    if frequency.per_day is None:
+        return md("**Deployment frequency**: {}.", frequency.reason or formatting.NO_VALUE)
+    median_days = frequency.median_deployment_days_per_week
+    return md(
+        "**Deployment frequency**: {} in {} days. Median of days with a deployment in a complete week: {}.",
+        formatting.count(frequency.deployments, "successful deployment"),
+        f"{window.days:g}",
+        formatting.NO_VALUE if median_days is None else f"{median_days:g}",
+    )
 
 
 LEAD_TIME_STARTS = {
@@ -278,7 +297,7 @@ def _rate_lines(metrics: schema.Metrics) -> Iterator[Md]:
 
 @dataclass(frozen=True)
 class Hint:
-    """A metric that holds the scope back: the evidence as text, and a line per recommended measure."""
+    """A metric to improve: the evidence as text, and a line per recommended measure."""
 
     text: Md
     measures: tuple[Md, ...]
@@ -322,17 +341,29 @@ def trends_text(outlook: schema.Outlook) -> Md:
     if not trends:
         return Md("")
     week_count = max(trend.weeks for trend in trends.values())
-    texts = join_non_empty(", ", (_trend_text(key, trend.change) for key, trend in trends.items()))
+    texts = join_non_empty(", ", (_trend_text(key, trend) for key, trend in trends.items()))
     return md("Over {}, {} (p < 0.05).", formatting.count(week_count, "week"), texts)
 
 
-def _trend_text(key: str, change: float) -> Md:
-    verb = "rose" if change > 0 else "fell"
-    return md("{} **{} by {}**", METRICS[key].label.lower(), verb, units.format_difference(key, change))
+def _trend_text(key: str, trend: schema.Trend) -> Md:
+    return md("{} **{}**", METRICS[key].label.lower(), trend_direction(key, trend))
+
+
+def trend_direction(key: str, trend: schema.Trend) -> str:
+    """Return `fell from about 32 h to 21 h`; where these medians show no such trend, the slope of a week.
+
+    The total change along the line is not stated, since it may be more than ever was there.
+    """
+    verb = "rose" if trend.slope_per_week > 0 else "fell"
+    start, end = (units.format_weekly_value(key, value) for value in trend.ends)
+    if start != end and (trend.ends[1] > trend.ends[0]) is (trend.slope_per_week > 0):
+        return f"{verb} from about {formatting.value_range(start, end)}"
+    step = units.format_weekly_step(key, trend.slope_per_week)
+    return f"{verb} slightly" if step.startswith("0 ") else f"{verb} by about {step} from one week to the next"
 
 
 def hints_from(outlook: schema.Outlook) -> tuple[Hint, ...]:
-    """Return a hint for each metric that holds the scope back."""
+    """Return a hint for each metric to improve."""
     return tuple(_hint(advice) for advice in outlook.advice)
 
 

@@ -159,6 +159,18 @@ def format_difference(metric: str, difference: float) -> str:
             return formatting.percentage_points(difference)
 
 
+def format_weekly_value(metric: str, value: float) -> str:
+    """Write a value of one week with its unit; a frequency as deployments a week."""
+    return formatting.per_week(value) if METRICS[metric].unit == "per day" else format_value(metric, value)
+
+
+def format_weekly_step(metric: str, slope: float) -> str:
+    """Write the size of a difference between two weeks of a metric; of frequencies in deployments."""
+    if METRICS[metric].unit == "per day":
+        return f"{formatting.number_per_week(abs(slope))} deployments"
+    return format_difference(metric, slope)
+
+
 def meets(metric: str, value: float, bound: float) -> bool:
     """Whether a value is at least as good as a bound."""
     return value >= bound if METRICS[metric].higher_is_better else value <= bound

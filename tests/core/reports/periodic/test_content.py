@@ -72,7 +72,7 @@ def test_a_week_of_failures_alone_is_no_quiet_week() -> None:
     assert "No deployment reached production; 2 runs failed." in render_report(FIRST, *lost).headline
     seen = [failed_deployment(number, f"03-12T{number:02}:00", reached_users=True) for number in (1, 2)]
     assert (
-        "No deployment to production succeeded; 2 of 2 failed, 2 not recovered yet."
+        "No deployment to production succeeded; 2 of 2 attempts failed, 2 not recovered yet."
         in render_report(FIRST, *seen).headline
     )
 

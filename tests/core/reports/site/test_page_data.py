@@ -111,7 +111,7 @@ def test_a_card_says_what_the_answer_says() -> None:
     assert (found.value, found.level, found.rank) == ("6.8 a week", "high, could be up to elite", 3)
     assert (found.interval, found.n) == ("4.5 a week to 1.4 a day", "29 deployments on 29 days")
     assert (found.before, found.verdict) == ("1 in 30 days", "better")
-    assert ("Trend", "rose by 6 a week in 5 weeks") not in found.details
+    assert ("Trend", "rose from about 0 to 7 a week, over 12 weeks") in found.details
 
 
 def test_levels_of_ones_own_are_ranked_from_the_lowest_to_the_highest() -> None:

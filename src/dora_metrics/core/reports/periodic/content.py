@@ -31,6 +31,7 @@ from dora_metrics.core.reports.sections import (
     Derivation,
     Hint,
     derive,
+    failed_count_text,
     failure_text,
     hints_from,
     level_text,
@@ -406,10 +407,14 @@ _COMPARATIVES: dict[str, dict[Verdict | None, str]] = {
 
 def _headline_clauses(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, Verdict]) -> Iterator[Md]:
     metrics = scope_metrics.metrics
-    deployments, failed_runs = metrics.deployment_frequency.deployments, metrics.pipeline.failed_runs
-    if deployments:
-        count, lead_time = formatting.count(deployments, "deployment"), _lead_time_clause(scope_metrics, verdicts)
-        yield md("{} reached {}{}", count, scope_metrics.environment, lead_time)
+    frequency, failed_runs = metrics.deployment_frequency, metrics.pipeline.failed_runs
+    deployments = frequency.deployments
+    if frequency.per_day is None:
+        yield md("{}", (frequency.reason or "").capitalize())
+    elif deployments:
+        has_other = metrics.change_failure_rate.deployments > deployments
+        count = formatting.count(deployments, "successful deployment" if has_other else "deployment")
+        yield md("{} reached {}{}", count, scope_metrics.environment, _lead_time_clause(scope_metrics, verdicts))
     elif metrics.change_failure_rate.deployments:
         yield md("No deployment to {} succeeded", scope_metrics.environment)
     else:
@@ -437,8 +442,7 @@ def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:
         unknown = ", incidents are unknown" if units.is_lower_bound(failure_rate) else ""
         yield Md(f"none is known to have failed{unknown}")
         return
-    template = "at least {} of {} failed" if units.is_lower_bound(failure_rate) else "{} of {} failed"
-    text = md(template, failure_rate.failed, failure_rate.deployments)
+    text = md("{}", failed_count_text(metrics))
     if recovery.recovered:
         duration = formatting.duration(recovery.p50_seconds)
         if recovery.recovered == failure_rate.failed == 1:

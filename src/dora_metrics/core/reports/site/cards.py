@@ -12,6 +12,7 @@ from dora_metrics.core.reports.sections import (
     excluded_text,
     level_text,
     sample_size,
+    trend_direction,
 )
 from dora_metrics.core.reports.site.model import MetricCard
 from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL
@@ -111,7 +112,7 @@ def _failure_rate_details(metrics: schema.Metrics) -> DetailRows:
     return [
         ("Failed", f"{failure_rate.failed:,}"),
         ("Reached users", f"{failure_rate.deployments:,}"),
-        ("Runs that failed before that", f"{pipeline.failed_runs:,}"),
+        ("Runs that failed", f"{pipeline.failed_runs:,}"),
     ]
 
 
@@ -157,8 +158,7 @@ def outlook_details(outlook: schema.Outlook) -> dict[str, DetailRows]:
 def _trend_text(metric: str, trend: schema.Trend) -> str:
     if trend.p >= SIGNIFICANCE_LEVEL or not trend.slope_per_week:
         return f"none beyond chance in {count(trend.weeks, 'week')}"
-    direction = "rose" if trend.change > 0 else "fell"
-    return f"{direction} by {units.format_difference(metric, trend.change)} in {count(trend.weeks, 'week')}"
+    return f"{trend_direction(metric, trend)}, over {count(trend.weeks, 'week')}"
 
 
 def outlook_lists(outlook: schema.Outlook) -> Iterator[tuple[str, list[str]]]:
@@ -247,8 +247,5 @@ _FAILURE_RULE_TEXTS: dict[str, Callable[[Policy], str]] = {
 
 def _failure_rules_text(policy: Policy) -> str:
     rule_texts = [describe(policy) for rule, describe in _FAILURE_RULE_TEXTS.items() if rule in policy.failure_rules]
-    if policy.count_failed_runs:
-        rule_texts.append("its run failed")
-    if not rule_texts:
-        return "All rules that mark a deployment as failed are switched off."
+    rule_texts.append("its run failed" if policy.count_failed_runs else "its run failed but it reached users")
     return f"One failed if {', '.join(rule_texts[:-1])}{' or ' if len(rule_texts) > 1 else ''}{rule_texts[-1]}."

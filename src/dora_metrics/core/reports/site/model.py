@@ -117,7 +117,7 @@ class ScopeInWindow(Struct, frozen=True, kw_only=True, array_like=True):
 
     `window` is an index of `PageData.windows`. `deployments` and `incidents` are ranges of numbers, the end excluded.
     `cards` are in the order of the metrics. `outlook` has titles and sentences of remarks, advice and
-    achievements. `beside` has what is counted besides the five metrics.
+    achievements. `security` has the vulnerabilities by severity.
     """
 
     window: int
@@ -126,7 +126,7 @@ class ScopeInWindow(Struct, frozen=True, kw_only=True, array_like=True):
     overall: str
     cards: list[MetricCard]
     outlook: list[tuple[str, list[str]]] = []
-    beside: list[tuple[str, str]] = []
+    security: list[tuple[str, str]] = []
 
 
 class ScopeEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -237,7 +237,7 @@ def _entries_by_window(
             overall=overall_level_text(current, results.policy.benchmark),
             cards=_with_start_of_records(cards, history, window, results),
             outlook=list(outlook_lists(outlook)) if outlook else [],
-            beside=list(security_rows(current)) if page_scope.is_full else [],
+            security=list(security_rows(current)) if page_scope.is_full else [],
         )
 
 

@@ -1,0 +1,68 @@
+"""The headlines of summary and weekly report: counts in one sentence are of the same thing, or say of what they are."""
+
+from typing import Any
+
+import pytest
+
+from dora_metrics.core.facts.model import Deployment, Fact
+from dora_metrics.core.reports import summary
+from dora_metrics.core.reports.sections import Derivation
+from dora_metrics.core.scope import Scope
+from support.facts import deployment, failed_deployment, incident, results_of
+from support.periodic_reports import render_report
+
+SHOP = Scope("acme/shop", "shop", "production")
+BASELINE = deployment(0, "02-01")
+REACHED = failed_deployment(8, "03-12T08:00", reached_users=True)
+NOT_REACHED = failed_deployment(9, "03-12T09:00")
+
+
+def built_summary(*facts: Fact, **policy: Any) -> summary.SummaryReport:  # noqa: ANN401
+    return summary.build(results_of(*facts, window="30d", **policy), SHOP, None, None)
+
+
+@pytest.mark.parametrize(
+    ("failed", "count_failed_runs", "deployments", "failures"),
+    [
+        ([], False, "1 deployment", "none known to have failed"),
+        ([NOT_REACHED], False, "1 deployment", "none known to have failed"),
+        ([REACHED], False, "1 successful deployment", "1 of 2 attempts failed"),
+        ([REACHED, NOT_REACHED], False, "1 successful deployment", "1 of 2 that reached users failed"),
+        ([REACHED, NOT_REACHED], True, "1 successful deployment", "2 of 3 attempts failed"),
+    ],
+)
+def test_a_headline_says_what_was_counted_where_more_than_the_successes_are(
+    failed: list[Deployment],
+    count_failed_runs: bool,  # noqa: FBT001
+    deployments: str,
+    failures: str,
+) -> None:
+    facts = [BASELINE, deployment(1, "03-12"), *failed]
+    headline = built_summary(*facts, count_failed_runs=count_failed_runs).story.headline
+    assert f"{deployments} in 30 days" in headline
+    assert headline.endswith(failures)
+
+
+def test_failures_alone_are_attempts_without_a_successful_deployment() -> None:
+    headline = built_summary(BASELINE, REACHED).story.headline
+    assert headline.endswith("no successful deployment in 30 days, 1 of 1 attempts failed")
+
+
+def test_a_success_that_failed_by_an_incident_is_one_of_the_deployments() -> None:
+    headline = built_summary(BASELINE, deployment(1, "03-12"), incident(1, "03-12T13:00")).story.headline
+    assert headline.endswith("1 deployment in 30 days, 1 of 1 failed")
+
+
+def test_the_weekly_report_says_the_same() -> None:
+    headline = render_report(BASELINE, deployment(1, "03-12T07:00"), REACHED).headline
+    assert "1 successful deployment reached production; 1 of 2 attempts failed" in headline
+
+
+def test_where_no_deployment_is_known_no_text_counts_any() -> None:
+    """The table says why there is no value; headline and derivation say the same, and no 0."""
+    report = built_summary(incident(1, "03-12T13:00"))
+    assert report.story.headline == "📊 acme/shop: no deployment is known yet"
+    assert isinstance(report.making, Derivation)
+    assert report.making.metrics[0] == "**Deployment frequency**: no deployment is known yet."
+    assert report.rows[0].sample_size == "no deployment is known yet"
+    assert "No deployment is known yet" in render_report(incident(1, "03-12T13:00")).headline
