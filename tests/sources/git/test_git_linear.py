@@ -6,7 +6,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dora_metrics.sources.git.commits import new_history, read_log
+from dora_metrics.sources.git.commits import read_log
+from dora_metrics.sources.git.landed import new_history
+from dora_metrics.sources.git.reached import Reached
 from dora_metrics.sources.git.repository import Git
 from dora_metrics.sources.git.tags import read_tags
 from support.git_repository import CLEAN_ENVIRONMENT, GitRepository, ReportCommand, unix_seconds
@@ -60,7 +62,7 @@ def test_what_a_tag_brought_is_what_git_lists_behind_it_and_behind_none_before(
         git = Git(str(repository.folder), CLEAN_ENVIRONMENT)
         found = {tag.name: tag.commit for tag in read_tags(git).tags}
         read = read_log(git, found.values())
-        met: set[str] = set()
+        met = Reached()
         walked = {name: new_history(read.commits, found[name], met) for name in names}
         assert {name: {one.sha for one in new.commits} for name, new in walked.items()} == expected
         assert all(len(new.commits) == len(expected[name]) for name, new in walked.items())

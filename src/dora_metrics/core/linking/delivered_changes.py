@@ -2,7 +2,8 @@
 
 Deployments list changes as they were known when they were recorded. Two things show only later: a commit that was
 deployed before its pull request was merged belongs to that pull request, and a pull request that only carried the
-commits of others (develop into main) is no change beside them.
+commits of others (develop into main) is no change beside them. A copy of a pull request on another line of releases is
+none either, but a revert of that copy has to find the deployment that brought it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +30,18 @@ class DeliveredChange(NamedTuple):
     change: Change | None
     deployment: Deployment
     is_baseline: bool
+
+
+class Deliveries(NamedTuple):
+    """What the deployments of a scope delivered, in order.
+
+    `parts` has, by sha, the first success with a commit that is no change of its own: one of a branch that was
+    deployed before it was merged, or a copy of a pull request on another line of releases.
+    """
+
+    deployments: list[Deployment]
+    changes: list[DeliveredChange]
+    parts: Mapping[str, DeliveredChange]
 
 
 @dataclass(frozen=True)
@@ -85,6 +98,7 @@ class _Deliveries:
     change_ids: set[str] = field(default_factory=set)
     commit_shas: set[str] = field(default_factory=set)
     pending_ids: list[str] = field(default_factory=list)
+    parts: dict[str, DeliveredChange] = field(default_factory=dict)
 
     def deliver(self, deployment: Deployment) -> tuple[Deployment, list[str]]:
         """Return the next deployment with the changes that it lists, by what is known now, and those that are new."""
@@ -95,6 +109,7 @@ class _Deliveries:
         self.shas.add(deployment.sha)
         if is_again:
             return deployment, []
+        self.add_parts(deployment, (*self.pending_ids, *(deployment.changes or ())))
         pending_ids = self.add(self.changes_of(self.pending_ids))
         self.pending_ids.clear()
         listed = _with_changes(deployment, self.changes_of(deployment.changes or ()))
@@ -102,7 +117,7 @@ class _Deliveries:
 
     def changes_of(self, listed_ids: Iterable[str]) -> list[str]:
         """Return the changes that a success lists, without commits of unfinished branches, and without carriers."""
-        listed = dict.fromkeys(listed_ids)
+        listed = dict.fromkeys(ids.split_copy(each)[0] for each in listed_ids)
         self.commit_shas.update(ids.without_commit_prefix(each) for each in listed if ids.is_commit(each))
         delivered = dict.fromkeys(filter(None, map(self._delivered_id, listed)))
         return [change_id for change_id in delivered if not self._is_carrier(change_id, delivered)]
@@ -112,6 +127,16 @@ class _Deliveries:
         first = [change_id for change_id in change_ids if change_id not in self.change_ids]
         self.change_ids.update(first)
         return first
+
+    def add_parts(self, deployment: Deployment, listed_ids: Iterable[str]) -> None:
+        """Keep where the commits came that a success lists, and that are no changes of their own."""
+        for listed_id in listed_ids:
+            change_id, sha = ids.split_copy(listed_id)
+            if pull := self.index.pull_with_commit(listed_id):
+                change_id, sha = pull.id, ids.without_commit_prefix(listed_id)
+            if sha:
+                change = self.index.changes_by_id.get(change_id)
+                self.parts.setdefault(sha, DeliveredChange(change_id, change, deployment, is_baseline=False))
 
     def _delivered_id(self, change_id: str) -> str | None:
         """Return what a listed change is: a commit of a pull request is that, once all of its commits are deployed."""
@@ -130,9 +155,7 @@ class _Deliveries:
         return bool(carried) and all(each in delivered or each in self.change_ids for each in carried)
 
 
-def deliver_changes(
-    deployments: Iterable[Deployment], index: ChangeIndex
-) -> tuple[list[Deployment], list[DeliveredChange]]:
+def deliver_changes(deployments: Iterable[Deployment], index: ChangeIndex) -> Deliveries:
     """Return the deployments of a scope, and its changes, each with the first success that contains it, in order.
 
     The `changes` of a success become those that it lists by what is known now. The changes of an attempt that did not
@@ -150,7 +173,7 @@ def deliver_changes(
         listed, first_ids = deliveries.deliver(deployment)
         linked.append(listed)
         delivered += (DeliveredChange(each, index.changes_by_id.get(each), listed, is_baseline) for each in first_ids)
-    return linked, delivered
+    return Deliveries(linked, delivered, deliveries.parts)
 
 
 def _with_changes(deployment: Deployment, change_ids: Sequence[str]) -> Deployment:
