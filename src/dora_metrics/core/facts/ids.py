@@ -80,9 +80,9 @@ def pull_request_copy(pull_request_id: str, sha: str) -> str:
 
 def split_copy(change_id: str) -> tuple[str, str | None]:
     """Return the pull request and the sha of a copy of it; any other id unchanged, and None."""
-    pull_request_id, _, sha = change_id.rpartition("@")
-    is_copy = len(sha) == SHA_LENGTH and is_pull_request(pull_request_id)
-    return (pull_request_id, sha) if is_copy else (change_id, None)
+    if change_id[-SHA_LENGTH - 1 : -SHA_LENGTH] != "@" or not is_pull_request(change_id):
+        return change_id, None
+    return change_id[: -SHA_LENGTH - 1], change_id[-SHA_LENGTH:]
 
 
 def commit(sha: str) -> str:

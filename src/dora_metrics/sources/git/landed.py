@@ -32,7 +32,7 @@ class LandedChange:
     branch: str | None
     commits: list[GitCommit] = field(default_factory=list)
     first_authored_at: int | None = None
-    early_tips: list[str] = field(default_factory=list)
+    early_tips: tuple[str, ...] = ()
 
     @property
     def is_squashed(self) -> bool:
@@ -77,7 +77,7 @@ def new_history(commits: Mapping[str, GitCommit], tip: str, reached: Reached) ->
     were reached as changes by themselves. It is no change if it has no commits, since then it only carried those of
     others.
     """
-    history = NewHistory()
+    history, shas = NewHistory(), reached.shas
     # Each entry is a sha to visit, or a visited commit that is finished because its parents are done.
     pending: list[tuple[_MergeContext, str, GitCommit | None, LandedChange | None]] = [
         (_MergeContext(), tip, None, None)
@@ -89,10 +89,11 @@ def new_history(commits: Mapping[str, GitCommit], tip: str, reached: Reached) ->
             if change and change.early_tips:
                 _add_early_commits(change, commits, reached)
             _attribute_commit(history, commit, change, context)
-        elif sha in reached.shas:
-            _note_early_tip(commits[sha], context.pull_request, reached)
+        elif sha in shas:
+            if context.pull_request:
+                _note_early_tip(commits[sha], context.pull_request, reached)
         elif commit := commits.get(sha):
-            reached.shas.add(sha)
+            shas.add(sha)
             history.commits.append(commit)
             change = _landed_change(commit, context)
             if change and change.pull_number is None:
@@ -141,14 +142,14 @@ def _side_context(merge: GitCommit, change: LandedChange | None, context: _Merge
     return _MergeContext(branch=match[1] if match else context.branch)
 
 
-def _note_early_tip(commit: GitCommit, pull: LandedChange | None, reached: Reached) -> None:
+def _note_early_tip(commit: GitCommit, pull: LandedChange, reached: Reached) -> None:
     """Note where the branch of a pull request meets what was reached, unless that is where it left the main line.
 
     A commit of another pull request is none of its own.
     """
     may_be_its_own = commit.is_merge or commit.sha in reached.direct_shas
-    if pull and may_be_its_own and not reached.is_surely_behind(commit.sha, pull.commit.parents[0]):
-        pull.early_tips.append(commit.sha)
+    if may_be_its_own and not reached.is_surely_behind(commit.sha, pull.commit.parents[0]):
+        pull.early_tips += (commit.sha,)
 
 
 def _add_early_commits(pull: LandedChange, commits: Mapping[str, GitCommit], reached: Reached) -> None:

@@ -31,17 +31,26 @@ class Reached:
 
     def finish(self, commit: GitCommit) -> None:
         """Give a commit its place, after its parents have theirs."""
-        origin = self._places.get(commit.parents[0], -1) if commit.parents else -1
-        line = origin // _PLACES_PER_LINE
-        if line < 0 or self._heads[line] != origin:
-            line = len(self._heads)
-            self._origins.append(origin)
-            self._heads.append(line * _PLACES_PER_LINE - 1)
-            origin = line * _PLACES_PER_LINE - 1
-        self._heads[line] = self._places[commit.sha] = origin + 1
-        for parent in commit.parents[1:]:
+        parents = commit.parents
+        origin = self._places.get(parents[0], -1) if parents else -1
+        if origin < 0 or self._heads[origin // _PLACES_PER_LINE] != origin:
+            origin = self._begin_line(origin)
+        place = origin + 1
+        self._heads[place // _PLACES_PER_LINE] = self._places[commit.sha] = place
+        if len(parents) > 1:
+            self._add_merge(parents[1:], place)
+
+    def _begin_line(self, origin: int) -> int:
+        """Begin a line that leaves another one at `origin`; return the place before its first."""
+        place = len(self._heads) * _PLACES_PER_LINE
+        self._origins.append(origin)
+        self._heads.append(place)
+        return place
+
+    def _add_merge(self, parents: Iterable[str], merge_place: int) -> None:
+        for parent in parents:
             if (place := self._places.get(parent)) is not None:
-                self._merges[place // _PLACES_PER_LINE] = place, origin + 1
+                self._merges[place // _PLACES_PER_LINE] = place, merge_place
 
     def is_surely_behind(self, sha: str, tip: str) -> bool:
         """Whether a commit is on the line of first parents from `tip`, by itself or by merges; if not, it may be."""

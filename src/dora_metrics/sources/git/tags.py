@@ -193,7 +193,11 @@ class ChangeCollector:
         listed_ids: dict[str, None] = {}
         for landed in landed_changes:
             change_id = self._change_id(landed)
-            listed_ids.update(self._listed_ids(change_id, landed))
+            if landed.pull_number is None:
+                listed_ids[change_id] = None
+                self._change_id_by_sha.setdefault(landed.commit.sha, change_id)
+            else:
+                listed_ids.update(self._listed_pull_ids(change_id, landed))
             if change_id in landed_by_id:
                 landed_by_id[change_id].merge_later(landed)
             landed_by_id.setdefault(change_id, landed)
@@ -204,8 +208,8 @@ class ChangeCollector:
             self.facts[change_id] = self._change(change_id, landed, deployed_at)
         return tuple(listed_ids)
 
-    def _listed_ids(self, change_id: str, landed: LandedChange) -> dict[str, None]:
-        """Return how a deployment lists a change: by its id, or by copies of what another line of releases had first.
+    def _listed_pull_ids(self, change_id: str, landed: LandedChange) -> dict[str, None]:
+        """Return how a deployment lists a pull request: by its id, or by copies of what another line had first.
 
         A dictionary keeps each once, in order.
         """
