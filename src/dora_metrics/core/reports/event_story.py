@@ -90,7 +90,7 @@ def _failed_count_text(rate: schema.ChangeFailureRate) -> Iterator[str]:
     """Yield the number of failed deployments, unless none is known because incidents are unknown."""
     if rate.failed:
         bound = "at least " if units.is_lower_bound(rate) else ""
-        yield f"{bound}{rate.failed} of {rate.deployments} failed"
+        yield f"{bound}{rate.failed:,} of {rate.deployments:,} failed"
     elif rate.deployments and not units.is_lower_bound(rate):
         yield "none known to have failed"
 

@@ -438,7 +438,7 @@ def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:
         yield Md(f"none is known to have failed{unknown}")
         return
     template = "at least {} of {} failed" if units.is_lower_bound(failure_rate) else "{} of {} failed"
-    text = md(template, failure_rate.failed, failure_rate.deployments)
+    text = md(template, formatting.number(failure_rate.failed), formatting.number(failure_rate.deployments))
     if recovery.recovered:
         duration = formatting.duration(recovery.p50_seconds)
         if recovery.recovered == failure_rate.failed == 1:
