@@ -13,6 +13,7 @@ from dora_metrics.core.versions import parse_version, version_key
         "2024-03-05", "05-03-2024", "20240305", "2024.3.5-2", "2024.03.05-1530", "deploy/2024-03-05",
         "release/2024.3.1/9", "1508.v1a2b3c4d5e6f", "4.17.v9b_c30a_249a_4c",
         "build-77", "@acme/testing@1.0.0", "latest-news-1.4.0",
+        "next-5.0.0", "web-next@5.0.0", "1.2.0-nextcloud", "0.0.0", "v0.0.0", "0.0.1-1",
     ],
 )  # fmt: skip
 def test_these_are_releases(name: str) -> None:
@@ -27,7 +28,8 @@ def test_these_are_releases(name: str) -> None:
         "v1.2.0-rc.1", "1.2.0-alpha", "api/v1.2.0-beta.2", "app@1.2.0-rc1", "v6.1-rc3", "5.0a1", "3.12.0b4",
         "v3.12.0rc1", "1.2.0.beta1", "2.0.0.M1", "v2.0-SNAPSHOT", "v1.4.0-pre-2", "v3-beta", "1.3.0-testflight",
         "0.9-canary.4", "v1.2.0-preview", "nightly-2024-03-05", "staging/1.2.0", "e2e-1.2", "test-v1.2", "2024.3.5-rc1",
-        "2024.3.5-fix", "2024-03-05-fix",
+        "2024.3.5-fix", "2024-03-05-fix", "5.0.0-next.1", "web@4.0.0-next.0", "1.2.0-next", "0.0.0-20220721",
+        "web@0.0.0-feature-20220721", "0.0-abc",
     ],
 )  # fmt: skip
 def test_these_are_prereleases(name: str) -> None:
@@ -41,6 +43,7 @@ def test_these_are_prereleases(name: str) -> None:
     [
         "", "v", "latest", "stable", "nightly", "rc", "2.3.x", "v2.X", "1.2.3.x", "deploy-monday", "test-1",
         "0-git-init", "v1.2.0;id", "v1..2", "build-77-b3", "v\u0661.2.0", "jdk-21+35", "1.2.0/", "v 1.2",
+        "v2.35.0-retract", "web@1.2.0-retracted", "v1.2.0-retract.1",
         "-" * 2000, "1-" * 2000, "@" * 2000,
     ],
 )  # fmt: skip

@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 NO_VALUE = "–"
 
 EXCLUSION_TEXTS = {
-    "first_deployment": "{} of the first deployment",
-    "bots": "{} by bots",
-    "no_start": "{} without a known start",
-    "negative": "{} deployed before their start",
+    "first_deployment": "{:,} of the first deployment",
+    "bots": "{:,} by bots",
+    "no_start": "{:,} without a known start",
+    "negative": "{:,} deployed before their start",
 }
 """By field of `schema.Excluded`: how many changes have no lead time, and why."""
 
@@ -134,6 +134,11 @@ def _short_number(number: float) -> str:
     if number < 1:
         return f"{number:.1g}"
     return f"{number:.1f}".removesuffix(".0") if number < 10 else f"{number:,.0f}"  # noqa: PLR2004 - one digit
+
+
+def number(value: int) -> str:
+    """Format `1,030`."""
+    return f"{value:,}"
 
 
 def count(number: int, singular: str, plural: str = "") -> str:

@@ -35,6 +35,12 @@ PRERELEASE_WORDS = NOT_PRODUCTION_WORDS | _words(
 )
 """Words in a tag that say that it is a prerelease, also with a number after them: `rc1`."""
 
+PRERELEASE_WORDS_AFTER_VERSION = _words("next")
+"""Words that say so only after the version: `5.0.0-next.1`, but not `next-5.0.0` of a package."""
+
+RETRACTED_WORDS = _words("retract retracted")
+"""Words after a version that take it back: `v2.35.0-retract` is the tag by which a Go module withdraws a release."""
+
 WORKING_BRANCH_WORDS = _words("""
     dependabot renovate feature features feat fix bugfix chore issue issues bump update upgrade deps patch pr pull
     task ticket wip

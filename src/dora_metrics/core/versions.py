@@ -6,7 +6,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from dora_metrics.core.names import NUMBER_PREFIXES, PRERELEASE_WORDS, WORKING_BRANCH_WORDS, words_of
+from dora_metrics.core.names import (
+    NUMBER_PREFIXES,
+    PRERELEASE_WORDS,
+    PRERELEASE_WORDS_AFTER_VERSION,
+    RETRACTED_WORDS,
+    WORKING_BRANCH_WORDS,
+    words_of,
+)
 
 _TAIL = r"(?:[-+._~]?[0-9A-Za-z][0-9A-Za-z+._~^-]*)?"
 _VERSION = re.compile(
@@ -79,12 +86,17 @@ class Version:
     def is_prerelease(self) -> bool:
         """Whether a word says so, or letters follow `-` in a version that is a date.
 
-        In `name@version` the name is a package's, and says nothing of the stage: `@acme/testing@1.0.0`.
+        So is a snapshot, `0.0.0-…`. In `name@version` the name is a package's, and says nothing of the stage:
+        `@acme/testing@1.0.0`.
         """
         words = re.findall("[a-z]+(?:2e)?", f"{self._name_of_stage}/{self.letters}/{self.tail}".lower())
+        has_word = not PRERELEASE_WORDS.isdisjoint(words) or not PRERELEASE_WORDS_AFTER_VERSION.isdisjoint(
+            words_of(self.tail)
+        )
+        is_snapshot = self.tail.startswith("-") and len(self.numbers) > 1 and not any(self.numbers)
         has_letters_after_date = self.is_date and re.match("-[a-z]", self.tail, re.IGNORECASE)
         has_letter = self.numbers and _LETTER_PRERELEASE.match(self.tail)
-        return bool(not PRERELEASE_WORDS.isdisjoint(words) or has_letters_after_date or has_letter)
+        return bool(has_word or is_snapshot or has_letters_after_date or has_letter)
 
     @property
     def _name_of_stage(self) -> str:
@@ -105,7 +117,8 @@ def parse_version(tag: str) -> Version | None:
     Between name and version stands a separator; before dotted numbers letters may stand without one, as in `go1.21.3`.
     """
     match = _VERSION.fullmatch(tag)
-    if match is None or _LINE_OF_RELEASES.match(match["tail"] or ""):
+    tail = (match["tail"] or "") if match else ""
+    if match is None or _LINE_OF_RELEASES.match(tail) or not RETRACTED_WORDS.isdisjoint(words_of(tail)):
         return None
     version = _version(tag, match)
     is_name_of_a_test = version.is_single_number and version.is_prerelease and not version.tail

@@ -19,8 +19,8 @@ from support.facts import (
 
 def delivered(deployments: list[Deployment], *changes: Change) -> dict[str, str]:
     """The deployment that delivered each change, both by id."""
-    _, delivered_changes = deliver_changes(deployments, ChangeIndex({each.id: each for each in changes}))
-    return {each.change_id: each.deployment.id for each in delivered_changes}
+    deliveries = deliver_changes(deployments, ChangeIndex({each.id: each for each in changes}))
+    return {each.change_id: each.deployment.id for each in deliveries.changes}
 
 
 def pull(number: int, *commit_numbers: int, opened_at: str, merged_at: str, **fields: Any) -> Change:  # noqa: ANN401
@@ -78,7 +78,7 @@ def test_a_pull_request_that_also_carries_others_starts_with_its_own_commit() ->
     deployments = [deployment(1, FIRST, changes=[1, 50], previous=deployment_id(0))]
     one = pull(1, 1, opened_at="03-01", merged_at="03-02", sha=sha(11))
     release = pull(50, 11, 13, opened_at="03-04", merged_at="03-04T12:00", first_commit_at="03-01T11:00")
-    _, changes = deliver_changes(deployments, ChangeIndex({each.id: each for each in (one, release)}))
+    changes = deliver_changes(deployments, ChangeIndex({each.id: each for each in (one, release)})).changes
     starts = {each.change_id: each.change.first_commit_at for each in changes if each.change}
     assert starts[pull_id(50)] == at("03-01T13:00")
 

@@ -6,7 +6,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dora_metrics.sources.git.commits import new_history, read_log
+from dora_metrics.sources.git.commits import read_log
+from dora_metrics.sources.git.landed import new_history
+from dora_metrics.sources.git.reached import Reached, commits_only_behind
 from dora_metrics.sources.git.repository import Git
 from dora_metrics.sources.git.tags import read_tags
 from support.git_repository import CLEAN_ENVIRONMENT, GitRepository, ReportCommand, unix_seconds
@@ -60,7 +62,7 @@ def test_what_a_tag_brought_is_what_git_lists_behind_it_and_behind_none_before(
         git = Git(str(repository.folder), CLEAN_ENVIRONMENT)
         found = {tag.name: tag.commit for tag in read_tags(git).tags}
         read = read_log(git, found.values())
-        met: set[str] = set()
+        met = Reached()
         walked = {name: new_history(read.commits, found[name], met) for name in names}
         assert {name: {one.sha for one in new.commits} for name, new in walked.items()} == expected
         assert all(len(new.commits) == len(expected[name]) for name, new in walked.items())
@@ -70,6 +72,29 @@ def test_what_a_tag_brought_is_what_git_lists_behind_it_and_behind_none_before(
             for name, deployment in ReportCommand(Path(folder))(repository.folder).deployments.items()
         ]
         assert counts == expected_deployments(tagged, {name: len(shas) for name, shas in expected.items()})
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@given(commit_graphs())
+def test_what_is_only_behind_a_branch_is_what_git_lists_there(
+    history: tuple[list[list[int]], list[tuple[int, int]]],
+) -> None:
+    """And what is said to be surely behind a commit is so."""
+    require_tool("git")
+    commits, tagged = history
+    with tempfile.TemporaryDirectory() as folder:
+        repository = build_repository(Path(folder) / "shop", commits, tagged)
+        tips = {tag.commit for tag in read_tags(Git(str(repository.folder), CLEAN_ENVIRONMENT)).tags}
+        log = read_log(Git(str(repository.folder), CLEAN_ENVIRONMENT), tips)
+        reached = Reached()
+        for tip in tips:
+            new_history(log.commits, tip, reached)
+        for main in tips:
+            behind = set(repository.git("rev-list", main).split())
+            for tip in tips:
+                listed = set(repository.git("rev-list", tip, "--not", main).split())
+                assert {each.sha for each in commits_only_behind(log.commits, [tip], main)} == listed
+            assert {sha for sha in reached.shas if reached.is_surely_behind(sha, main)} <= behind
 
 
 def expected_deployments(tagged: list[tuple[int, int]], counts: dict[str, int]) -> list[tuple[str, int]]:

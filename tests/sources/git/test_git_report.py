@@ -87,7 +87,10 @@ def test_a_history_knows_no_incidents_so_its_failure_rate_is_a_lower_bound_witho
     rate = scope["metrics"]["change_failure_rate"]
     assert (rate["failed"], rate["deployments"], rate["ratio"], rate["at_least"]) == (2, 4, 0.5, True)
     assert (rate["level"], rate["level_span"], rate["interval95"]) == (None, None, None)
-    assert "change_failure_rate" not in scope["metrics"]["overall_level"]["rests_on"]
+    assert scope["metrics"]["overall_level"]["rests_on"] == ["deployment_frequency", "lead_time"]
+    recovery = scope["metrics"]["recovery_time"]
+    assert recovery["recovered"] == 2
+    assert (recovery["level"], recovery["level_span"], recovery["interval95"]) == (None, None, None)
     assert scope["metrics"]["incident_restore"]["incidents"] is None
     assert {week["incidents"] for week in scope["weeks"]} == {None}
 
@@ -224,3 +227,35 @@ def test_a_pattern_says_which_tags_are_deployments(repository: GitRepository, re
     assert found.deployments["api/v1.1.0"]["commit_count"] == 2
     assert "2 tags on 2 commits selected by api/* are 2 deployments." in found.notes
     assert list(report(repository.folder, "--tags", "*v1.0.0").deployments) == ["api/v1.0.0", "web/v1.0.0"]
+
+
+def test_the_age_of_a_clone_is_told_if_it_is_more_than_a_week(
+    repository: GitRepository, report: ReportCommand, start: str
+) -> None:
+    text = "The newest commit of this clone is 31 days old, of 2024-03-01."
+    assert text in report(repository.folder).notes
+    assert "--now 2024-03-01T00:00:00Z" in report(repository.folder).notes
+    repository.commit("Not released yet", start, at="03-25")
+    assert "newest commit" not in report(repository.folder).notes
+
+
+def test_deployments_with_the_time_of_their_commit_are_counted_in_the_notes(
+    repository: GitRepository, report: ReportCommand, start: str
+) -> None:
+    repository.release("v1.1.0", "More", start, at="03-02", tagged="03-03")
+    assert "because lightweight tags have none: 1 of 2;" in report(repository.folder).notes
+    repository.tag("1.0.0", start, "03-01")
+    assert "lightweight" not in report(repository.folder).notes
+
+
+def test_numbers_from_a_thousand_on_are_written_alike(repository: GitRepository, report: ReportCommand) -> None:
+    stream = ["feature done"]
+    for number in range(1100):
+        who = f"dependabot[bot] <a@b> {1704067200 + number * 60} +0000"
+        stream.append(f"commit refs/heads/main\nauthor {who}\ncommitter {who}\ndata 4\nStep\n")
+        stream.append(f"reset refs/tags/v1.{number}\nfrom refs/heads/main\n")
+    repository.git("fast-import", "--quiet", stdin="\n".join([*stream, "done\n"]))
+    text = report(repository.folder, "--format", "markdown").out
+    assert "1,099 by bots" in text
+    assert "1,100 that reached users" in text
+    assert "0 of 1,100" in text

@@ -168,3 +168,59 @@ def test_what_git_itself_writes_is_understood(repository: GitRepository, report:
     assert found.changes["v1.1.0"] == ["#1", "#2"]
     assert (found.lead_time_hours["#1"], found.lead_time_hours["#2"]) == (72, 48)
     assert found.failure_rules == {"v1.1.0": "revert", "v1.3.0": "revert"}
+
+
+def test_a_squash_whose_branch_took_a_commit_of_its_own_back_is_no_revert(
+    repository: GitRepository, report: ReportCommand, start: str
+) -> None:
+    text = f'Feature (#7)\n\n* Try\n\n* Revert "Try"\n\nThis reverts commit {"1" * 40}.'
+    feature = repository.release("v1.1.0", text, start, at="03-02")
+    repository.release("v1.2.0", f"Back (#8)\n\nThis reverts commit {feature}.", feature, at="03-08")
+    assert report(repository.folder).failure_rules == {"v1.1.0": "revert"}
+
+
+def test_a_copy_on_another_line_that_was_taken_back_before_its_release_marks_nothing(
+    repository: GitRepository, report: ReportCommand, start: str
+) -> None:
+    repository.release("v1.0.1", "Mend the basket (#7)", start, at="03-03")
+    main = repository.commit("Mend the basket (#7)", start, at="03-02")
+    repository.release("v1.1.0", f"Back\n\nThis reverts commit {main}.", main, at="03-08")
+    found = report(repository.folder)
+    assert found.failure_rules == {}
+    assert list(found.lead_time_hours) == ["#7", found.deployments["v1.1.0"]["sha"]]
+
+
+def test_a_revert_marks_the_deployment_that_had_the_very_commit_that_it_names(
+    repository: GitRepository, report: ReportCommand, start: str
+) -> None:
+    """The pull request came first with v1.0.1, and with a copy to v1.1.0; only that copy was taken back."""
+    repository.release("v1.0.1", "Mend the basket (#7)", start, at="03-02")
+    main = repository.release("v1.1.0", "Mend the basket (#7)", start, at="03-03")
+    repository.release("v1.1.1", f"Back\n\nThis reverts commit {main}.", main, at="03-08")
+    found = report(repository.folder)
+    assert found.failure_rules == {"v1.1.0": "revert"}
+    assert found.metrics["lead_time"]["changes"] == 2
+    assert found.changes["v1.1.0"] == ["#7"]
+
+
+def test_a_commit_of_a_branch_that_was_deployed_before_its_merge_is_reverted_where_it_came_first(
+    repository: GitRepository, report: ReportCommand, start: str
+) -> None:
+    early = repository.release("v1.0.1", "Early", start, at="03-02")
+    back = repository.release("v1.0.2", f"Back\n\nThis reverts commit {early}.", early, at="03-04")
+    main = repository.commit("Other (#8)", start, at="03-04")
+    late = repository.commit("Late", early, at="03-05")
+    merged = repository.commit(merge_message(7), main, late, at="03-06")
+    repository.release("v1.1.0", "Merge branch '1.0'", merged, back, at="03-07")
+    assert report(repository.folder).failure_rules == {"v1.0.1": "revert"}
+
+
+def test_to_revert_a_revert_within_a_larger_pull_request_marks_nothing(
+    repository: GitRepository, report: ReportCommand, reverting: RevertCase
+) -> None:
+    back = f"Back\n\nThis reverts commit {reverting.squashed}."
+    reverting.land_revert(merge_message(9), back, "Release 1.2")
+    merged = repository.git("rev-parse", "v1.2.0")
+    named = repository.git("rev-parse", "v1.2.0^2^")
+    repository.release("v1.3.0", f"Anew\n\nThis reverts commit {named}.", merged, at="03-12")
+    assert report(repository.folder).failure_rules == {}

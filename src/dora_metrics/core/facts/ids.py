@@ -73,6 +73,18 @@ def pull_request(repository: str, number: int | str) -> str:
     return f"{_PULL_REQUEST}{repository}#{number}"
 
 
+def pull_request_copy(pull_request_id: str, sha: str) -> str:
+    """A commit with which a merged pull request came to another line of releases as well; no change of its own."""
+    return f"{pull_request_id}@{sha}"
+
+
+def split_copy(change_id: str) -> tuple[str, str | None]:
+    """Return the pull request and the sha of a copy of it; any other id unchanged, and None."""
+    if change_id[-SHA_LENGTH - 1 : -SHA_LENGTH] != "@" or not is_pull_request(change_id):
+        return change_id, None
+    return change_id[: -SHA_LENGTH - 1], change_id[-SHA_LENGTH:]
+
+
 def commit(sha: str) -> str:
     """A commit that reached the deployed history without a pull request."""
     return f"{_COMMIT}{sha}"

@@ -93,7 +93,8 @@ class Deployment(_FactBase, frozen=True, kw_only=True, gc=False, tag="deployment
 class Change(_FactBase, frozen=True, kw_only=True, gc=False, tag="change"):
     """A merged pull request, or a commit that reached the deployed history without one.
 
-    `reverts` names the changes that it reverts, by id or full sha: one as a string, several as a list.
+    `reverts` names the changes that it reverts, by id or full sha: one as a string, several as a list. `commits` are
+    those of its branch, the oldest first.
     """
 
     sha: Sha | None = None

@@ -5,14 +5,14 @@ The rules are defined in docs/definitions.md.
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 
 from dora_metrics.core.facts.model import Change, Deployment
 from dora_metrics.core.failures.incidents import shas_of
 from dora_metrics.core.linking.delivered_changes import DeliveredChange
-from dora_metrics.core.linking.link import ScopeTimeline
+from dora_metrics.core.linking.link import ScopeTimeline, deployment_order
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import deployment_label
 
@@ -92,7 +92,7 @@ def _revert_signals(timeline: ScopeTimeline) -> Iterator[FailureSignal]:
     """Yield a signal per change that reverts a change of an earlier deployment, unless that is a revert itself."""
     if not any(is_revert(delivered.change) for delivered in timeline.delivered_changes):
         return
-    delivered_earlier = _DeliveredIndex()
+    delivered_earlier = _DeliveredIndex(timeline.delivered_parts)
     for _, group in groupby(timeline.delivered_changes, key=lambda delivered: delivered.deployment.id):
         deployment_changes = list(group)
         for delivered in deployment_changes:
@@ -103,16 +103,20 @@ def _revert_signals(timeline: ScopeTimeline) -> Iterator[FailureSignal]:
 
 def _revert_signals_of(delivered: DeliveredChange, delivered_earlier: "_DeliveredIndex") -> Iterator[FailureSignal]:
     change = delivered.change
-    for original in delivered_earlier.reverted_by(change) if change else ():
+    for original in delivered_earlier.reverted_by(change, delivered.deployment) if change else ():
         if change and not is_revert(original.change):
             because = f"{change.id} reverts {original.change_id}"
             yield FailureSignal(original.deployment, "revert", because, change.url, delivered.deployment)
 
 
 class _DeliveredIndex:
-    """The changes that earlier deployments of a scope delivered, by id, sha and title."""
+    """The changes that earlier deployments of a scope delivered, by id, sha and title.
 
-    def __init__(self) -> None:
+    `parts` are the commits of a scope that are no changes of their own, also of later deployments.
+    """
+
+    def __init__(self, parts: Mapping[str, DeliveredChange]) -> None:
+        self._parts = parts
         self._by_id_or_sha: dict[str, DeliveredChange] = {}
         self._by_title: dict[str, DeliveredChange] = {}
 
@@ -124,17 +128,27 @@ class _DeliveredIndex:
         if change and change.title:
             self._by_title[change.title] = delivered
 
-    def reverted_by(self, change: Change) -> tuple[DeliveredChange, ...]:
+    def reverted_by(self, change: Change, deployment: Deployment) -> tuple[DeliveredChange, ...]:
         """Return the changes that `change` reverts: those that it names, or the latest of its title if it names none.
+
+        `deployment` delivers it.
 
         Each is returned once, in the order of the names.
         """
         if names := change.reverted_names:
-            named = (self._by_id_or_sha.get(name) for name in names)
+            named = (self._named(name, deployment) for name in names)
             return tuple({each.change_id: each for each in named if each}.values())
         title_match = _REVERT_TITLE.fullmatch(change.title or "")
         original = self._by_title.get(title_match[1]) if title_match else None
         return (original,) if original else ()
+
+    def _named(self, name: str, deployment: Deployment) -> DeliveredChange | None:
+        """Return what a revert names. A sha means the success that first had this very commit, not a copy of it."""
+        part = self._parts.get(name)
+        if part is None:
+            return self._by_id_or_sha.get(name)
+        is_earlier = deployment_order(part.deployment) < deployment_order(deployment)
+        return part if is_earlier else None
 
 
 def is_revert(change: Change | None) -> bool:

@@ -2,7 +2,8 @@
 
 Deployments list changes as they were known when they were recorded. Two things show only later: a commit that was
 deployed before its pull request was merged belongs to that pull request, and a pull request that only carried the
-commits of others (develop into main) is no change beside them.
+commits of others (develop into main) is no change beside them. A copy of a pull request on another line of releases is
+none either, but a revert of that copy has to find the deployment that brought it.
 """
 
 from collections import defaultdict
@@ -31,6 +32,18 @@ class DeliveredChange(NamedTuple):
     change: Change | None
     deployment: Deployment
     is_baseline: bool
+
+
+class Deliveries(NamedTuple):
+    """What the deployments of a scope delivered, in order.
+
+    `parts` has, by sha, the first success with a commit that is no change of its own: one of a branch that was
+    deployed before it was merged, or a copy of a pull request on another line of releases.
+    """
+
+    deployments: list[Deployment]
+    changes: list[DeliveredChange]
+    parts: Mapping[str, DeliveredChange]
 
 
 @dataclass(frozen=True)
@@ -79,8 +92,9 @@ class ChangeIndex:
 
 
 def _was_open(pull: Change, time: datetime) -> bool:
-    """Whether a merged pull request was open at a time."""
-    return pull.opened_at is not None and pull.merged_at is not None and pull.opened_at <= time < pull.merged_at
+    """Whether a merged pull request was open at a time. A git history does not say when it was opened."""
+    was_opened = pull.opened_at is None or pull.opened_at <= time
+    return was_opened and pull.merged_at is not None and time < pull.merged_at
 
 
 def _merge_order(pull: Change) -> tuple[datetime, str]:
@@ -92,6 +106,7 @@ class _Deliveries:
     """What the successes of one scope have delivered so far.
 
     `listed_ids` are the ids that any deployment lists. `delivered_commits` are the commits of the delivered changes.
+    `parts` are those of `Deliveries`.
     """
 
     index: ChangeIndex
@@ -100,6 +115,7 @@ class _Deliveries:
     change_ids: set[str] = field(default_factory=set)
     delivered_commits: set[str] = field(default_factory=set)
     pending_ids: list[str] = field(default_factory=list)
+    parts: dict[str, DeliveredChange] = field(default_factory=dict)
 
     def deliver(self, deployment: Deployment) -> tuple[Deployment, list[tuple[str, Change | None]]]:
         """Return the next deployment with the changes that it lists, by what is known now, and those that are new."""
@@ -111,7 +127,9 @@ class _Deliveries:
         if is_again:
             return deployment, []
         pending = self._take_pending(deployment)
-        listed = _with_changes(deployment, self._changes_of(deployment, deployment.changes or ()))
+        listed_ids = deployment.changes or ()
+        self._add_parts(deployment, listed_ids)
+        listed = _with_changes(deployment, self._changes_of(deployment, listed_ids))
         return listed, [*pending, *self._add(listed.changes or ())]
 
     def _take_pending(self, deployment: Deployment) -> list[tuple[str, Change | None]]:
@@ -122,25 +140,41 @@ class _Deliveries:
         if deployment.descends_from is not None:
             return []
         pending_ids, self.pending_ids = self.pending_ids, []
+        self._add_parts(deployment, pending_ids)
         return self._add(self._changes_of(deployment, pending_ids))
 
     def _changes_of(self, deployment: Deployment, listed_ids: Iterable[str]) -> list[str]:
         """Return the changes that a success lists, without commits of unfinished branches, and without carriers."""
-        listed = dict.fromkeys(listed_ids)
+        listed = dict.fromkeys(ids.split_copy(each)[0] for each in listed_ids)
         if any(map(ids.is_commit, listed)):
             changes = (self._delivered_id(change_id, deployment) for change_id in listed)
             listed = dict.fromkeys(filter(None, changes))
         return [change_id for change_id in listed if not self._is_carrier(change_id, listed)]
 
     def _delivered_id(self, change_id: str, deployment: Deployment) -> str | None:
-        """Return what a listed change is: the last commit of a branch stands for its pull request, others for nothing.
-
-        That holds if the pull request itself arrives too; one that is never deployed has not brought the commit.
-        """
-        pull = self.index.pull_with_commit(change_id, deployment) if ids.is_commit(change_id) else None
-        if pull is None or not pull.commits or pull.id not in self.listed_ids:
+        """Return what a listed change is: of an open branch, the last commit stands for its pull request."""
+        pull = self._open_pull(change_id, deployment)
+        if pull is None or not pull.commits:
             return change_id
         return pull.id if pull.commits[-1].sha == ids.without_commit_prefix(change_id) else None
+
+    def _open_pull(self, change_id: str, deployment: Deployment) -> Change | None:
+        """Return the pull request that a deployed commit belongs to, though it was merged later; None if there is none.
+
+        It has to arrive itself, too: one that is never deployed has not brought the commit.
+        """
+        pull = self.index.pull_with_commit(change_id, deployment) if ids.is_commit(change_id) else None
+        return pull if pull and pull.id in self.listed_ids else None
+
+    def _add_parts(self, deployment: Deployment, listed_ids: Iterable[str]) -> None:
+        """Keep where the commits came that a success lists, and that are no changes of their own."""
+        for listed_id in listed_ids:
+            change_id, sha = ids.split_copy(listed_id)
+            if pull := self._open_pull(listed_id, deployment):
+                change_id, sha = pull.id, ids.without_commit_prefix(listed_id)
+            if sha:
+                change = self.index.changes_by_id.get(change_id)
+                self.parts.setdefault(sha, DeliveredChange(change_id, change, deployment, is_baseline=False))
 
     def _is_carrier(self, change_id: str, delivered: Mapping[str, None]) -> bool:
         """Whether a pull request has no commits of its own, and those that it carried are delivered."""
@@ -169,9 +203,7 @@ class _Deliveries:
         return replace(change, commits=own, first_commit_at=min(commit.authored_at for commit in own))
 
 
-def deliver_changes(
-    deployments: Sequence[Deployment], index: ChangeIndex
-) -> tuple[list[Deployment], list[DeliveredChange]]:
+def deliver_changes(deployments: Sequence[Deployment], index: ChangeIndex) -> Deliveries:
     """Return the deployments of a scope, and its changes, each with the first success that contains it, in order.
 
     The `changes` of a success become those that it lists by what is known now. The changes of an attempt that did not
@@ -183,14 +215,14 @@ def deliver_changes(
     """
     linked: list[Deployment] = []
     delivered: list[DeliveredChange] = []
-    listed_ids = {change_id for deployment in deployments for change_id in deployment.changes or ()}
+    listed_ids = {ids.split_copy(each)[0] for deployment in deployments for each in deployment.changes or ()}
     deliveries = _Deliveries(index, listed_ids)
     for deployment in deployments:
         is_baseline = not deliveries.shas and not deployment.previous
         listed, first = deliveries.deliver(deployment)
         linked.append(listed)
         delivered += (DeliveredChange(change_id, change, listed, is_baseline) for change_id, change in first)
-    return linked, delivered
+    return Deliveries(linked, delivered, deliveries.parts)
 
 
 def _with_changes(deployment: Deployment, change_ids: Sequence[str]) -> Deployment:

@@ -17,11 +17,15 @@ from dora_metrics.core.scope import Scope, scope_of
 
 @dataclass
 class ScopeTimeline:
-    """The deployments of one scope and the changes that they delivered, both in order of time."""
+    """The deployments of one scope and the changes that they delivered, both in order of time.
+
+    `delivered_parts` has, by sha, the first success with a commit that is no change of its own (`Deliveries.parts`).
+    """
 
     scope: Scope
     deployments: list[Deployment] = field(default_factory=list)
     delivered_changes: list[DeliveredChange] = field(default_factory=list)
+    delivered_parts: Mapping[str, DeliveredChange] = field(default_factory=dict)
 
     @property
     def successes(self) -> list[Deployment]:
@@ -90,7 +94,8 @@ def link(facts: Iterable[Fact], policy: Policy) -> LinkedFacts:
     index = ChangeIndex(linked.changes_by_id)
     for timeline in linked.timelines.values():
         in_order = sorted(timeline.deployments, key=deployment_order)
-        timeline.deployments, timeline.delivered_changes = deliver_changes(in_order, index)
+        deliveries = deliver_changes(in_order, index)
+        timeline.deployments, timeline.delivered_changes, timeline.delivered_parts = deliveries
     _note_unknown_changes(linked)
     return linked
 

@@ -42,7 +42,7 @@ def calculate_metrics(
     frequency = _deployment_frequency(history, window, weeks, policy)
     lead_time = _lead_time(history, window, policy)
     change_failure_rate = _change_failure_rate(history, window, deployments, policy)
-    recovery_time = _recovery_time(failures_in(history, window), policy)
+    recovery_time = _recovery_time(history, failures_in(history, window), policy)
     results_with_levels = (frequency, lead_time, change_failure_rate, recovery_time)
     return schema.Metrics(
         deployment_frequency=frequency,
@@ -240,7 +240,8 @@ def _change_failure_rate(
     )
 
 
-def _recovery_time(failures: Sequence[Failure], policy: Policy) -> schema.RecoveryTime:
+def _recovery_time(history: ScopeHistory, failures: Sequence[Failure], policy: Policy) -> schema.RecoveryTime:
+    """Calculate recovery. Where incidents are unknown, it is that of reverts and hotfixes only, and has no level."""
     sorted_seconds = sorted_recovery_seconds(failures)
     open_count = sum(failure.recovered_at is None for failure in failures)
     interval = quantile_interval(sorted_seconds, 0.5) if sorted_seconds else None
@@ -248,6 +249,8 @@ def _recovery_time(failures: Sequence[Failure], policy: Policy) -> schema.Recove
         reason = "no failed deployment in the window"
     else:
         reason = f"no failed deployment has recovered yet ({open_count} open)" if open_count else NO_VALID_RECOVERY
+    if sorted_seconds and not history.knows_incidents:
+        return schema.RecoveryTime(recovered=len(sorted_seconds), open=open_count, **_duration_fields(sorted_seconds))
     return schema.RecoveryTime(
         recovered=len(sorted_seconds),
         open=open_count,

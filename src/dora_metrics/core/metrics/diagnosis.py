@@ -330,8 +330,8 @@ def _diagnose_size(deployments: Sequence[Deployment], failed_ids: set[str]) -> I
     large, small = _split_outcomes((size > median_size, has_failed) for size, has_failed in size_and_outcome)
     if _fails_more_often(large, small):
         yield Finding(
-            f"Deployments with more than {_size_text(median_size)} failed {sum(large)} of {len(large)} times, "
-            f"smaller ones {sum(small)} of {len(small)}",
+            f"Deployments with more than {_size_text(median_size)} failed {sum(large):,} of {len(large):,} times, "
+            f"smaller ones {sum(small):,} of {len(small):,}",
             (recommend("Deploy fewer changes at a time", "the larger deployments are those that fail"),),
         )
 
@@ -370,8 +370,8 @@ def _diagnose_time(deployments: Sequence[Deployment], failed_ids: set[str], poli
             if _fails_more_often(inside, outside, len(groups)):
                 group_text = describe(group)
                 yield Finding(
-                    f"Deployments {group_text} failed {sum(inside)} of {len(inside)} times, others {sum(outside)} of "
-                    f"{len(outside)}",
+                    f"Deployments {group_text} failed {sum(inside):,} of {len(inside):,} times, "
+                    f"others {sum(outside):,} of {len(outside):,}",
                     (recommend(f"Look at what is different {group_text}", "failures are more frequent then"),),
                 )
 

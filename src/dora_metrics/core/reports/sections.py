@@ -141,11 +141,11 @@ def sample_size(result: schema.MetricVerdict) -> str:
         case schema.LeadTime() if result.p50_seconds is not None:
             return formatting.count(result.changes, "change") + excluded_text(result.excluded, " ({} left out)")
         case schema.ChangeFailureRate() if result.ratio is not None:
-            return f"{result.failed} of {result.deployments}"
+            return f"{result.failed:,} of {result.deployments:,}"
         case schema.ReworkRate() if result.ratio is not None:
-            return f"{result.rework} of {result.deployments}"
+            return f"{result.rework:,} of {result.deployments:,}"
         case schema.RecoveryTime() if result.p50_seconds is not None:
-            return f"{result.recovered} recovered, {result.open} open"
+            return f"{result.recovered:,} recovered, {result.open:,} open"
         case _:
             return result.reason or ""
 
@@ -197,7 +197,7 @@ def failed_count_text(metrics: schema.Metrics) -> str:
     else:
         counted = " that reached users"
     bound = "at least " if units.is_lower_bound(rate) else ""
-    return f"{bound}{rate.failed} of {rate.deployments}{counted} failed"
+    return f"{bound}{rate.failed:,} of {rate.deployments:,}{counted} failed"
 
 
 def _history_start_note(history: ScopeHistory, window: Window, policy: Policy) -> Iterator[Md]:
@@ -275,14 +275,18 @@ def _stage_medians(lead_time: schema.LeadTime) -> Md:
     return Md(f" Medians of its stages: {join_non_empty(', ', texts)}." if texts else "")
 
 
+def _counts(template: str, *counts: int) -> Md:
+    return md(template, *map(formatting.number, counts))
+
+
 def _rate_lines(metrics: schema.Metrics) -> Iterator[Md]:
     failures, recovery, rework = metrics.change_failure_rate, metrics.recovery_time, metrics.rework_rate
     bound = "It may be higher, because a git history knows no incidents." if units.is_lower_bound(failures) else ""
-    text = md("**Change failure rate**: {} failed / {} that reached users.", failures.failed, failures.deployments)
+    text = _counts("**Change failure rate**: {} failed / {} that reached users.", failures.failed, failures.deployments)
     yield join_non_empty(" ", (text, Md(bound)))
-    yield md("**Recovery time**: median over {} recovered; {} open.", recovery.recovered, recovery.open)
+    yield _counts("**Recovery time**: median over {} recovered; {} open.", recovery.recovered, recovery.open)
     sentence = "**Rework rate**: {} that repaired production / {} that reached users."
-    yield md(sentence, rework.rework, rework.deployments)
+    yield _counts(sentence, rework.rework, rework.deployments)
     restore, pipeline = metrics.incident_restore, metrics.pipeline
     if restore.incidents is None:
         return

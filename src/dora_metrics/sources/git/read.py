@@ -7,14 +7,14 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 
 from dora_metrics.core import formatting
 from dora_metrics.core.versions import newest_names, parse_version
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import SourceFacts
-from dora_metrics.sources.git.commits import read_log
+from dora_metrics.sources.git.commits import LATEST_SECONDS, CommitLog, read_log
 from dora_metrics.sources.git.repository import Git, RepositoryIdentity, git_directory, identify_repository
 from dora_metrics.sources.git.tags import (
     PRERELEASE,
@@ -27,6 +27,7 @@ from dora_metrics.sources.git.tags import (
     fitting_tags,
     order_releases,
     read_tags,
+    to_datetime,
     version_tags,
 )
 
@@ -65,7 +66,11 @@ def read_history(request: GitHistoryRequest, environment: Mapping[str, str]) -> 
     for environment_name in (PRODUCTION, PRERELEASE):
         deployments.add([release for release in releases if release.environment == environment_name])
     notes = chain(
-        left_out_notes(tags, undated_names), future_tag_notes(releases, request.now), history_notes(deployments)
+        left_out_notes(tags, undated_names),
+        future_tag_notes(releases, request.now),
+        age_notes(git, log, request.now),
+        lightweight_tag_notes(releases, selected),
+        history_notes(deployments),
     )
     selection = TagSelection(releases, _other_names(tags.tags, selected), request.pattern, identity)
     return SourceFacts([*deployments.facts, *changes.facts.values()], tuple(notes), selection_note(selection))
@@ -177,6 +182,34 @@ def future_tag_notes(releases: Sequence[TagRelease], now: datetime) -> Iterator[
         yield f"Tags later than {now:%Y-%m-%dT%H:%M:%SZ}, and in no number yet: {_count_and_names(future_names)}."
 
 
+_FRESH = timedelta(days=7)
+
+
+def age_notes(git: Git, log: CommitLog, now: datetime) -> Iterator[str]:
+    """Say how old the newest commit is, if that is more than a week."""
+    output = git.read("rev-list", "--branches", "--remotes", "--max-count=1", "--format=%ct", "--")
+    newest_of_branches = [int(line) for line in output.split(b"\n")[1:2] if line.isdigit()]
+    newest_of_tags = (commit.committed_at or 0 for commit in log.commits.values())
+    newest = to_datetime(min(max(chain(newest_of_branches, newest_of_tags), default=0), LATEST_SECONDS))
+    if newest and now - newest > _FRESH:
+        yield (
+            f"The newest commit of this clone is {formatting.count((now - newest).days, 'day')} old, of "
+            f"{newest:%Y-%m-%d}. The time since then counts as one without deployments. If the clone is older than the "
+            f"project's work, run `git fetch --tags`, or compute as of then with `--now {newest:%Y-%m-%dT%H:%M:%SZ}`."
+        )
+
+
+def lightweight_tag_notes(releases: Sequence[TagRelease], tags: Iterable[Tag]) -> Iterator[str]:
+    """Say how many deployments have the time of their commit, because no tag on it has one."""
+    timed_names = {tag.name for tag in tags if tag.tagged_at is not None}
+    untimed_count = sum(timed_names.isdisjoint(release.names) for release in releases)
+    if untimed_count:
+        yield (
+            f"Deployments with the time of their commit, because lightweight tags have none: {untimed_count:,} of "
+            f"{len(releases):,}; what waited from that commit to the tag is in no lead time."
+        )
+
+
 def history_notes(deployments: DeploymentCollector) -> Iterator[str]:
     """Say what the history lacks, and what was assumed instead."""
     if not deployments.identity.is_from_remote:
@@ -207,4 +240,4 @@ def _start_notes(deployments: DeploymentCollector) -> Iterator[str]:
 
 
 def _count_and_names(names: Sequence[str]) -> str:
-    return f"{len(names)} ({newest_names(names)})"
+    return f"{len(names):,} ({newest_names(names)})"

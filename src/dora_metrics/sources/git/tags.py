@@ -24,10 +24,9 @@ from dora_metrics.sources.git.commits import (
     LATEST_SECONDS,
     CommitLog,
     GitCommit,
-    LandedChange,
-    NewHistory,
-    new_history,
 )
+from dora_metrics.sources.git.landed import LandedChange, NewHistory, new_history
+from dora_metrics.sources.git.reached import Reached
 from dora_metrics.sources.git.repository import Git, RepositoryIdentity
 
 # %(object) and %(type) describe a tag's target without reading it: a partial clone may lack it.
@@ -189,21 +188,39 @@ class ChangeCollector:
         self._change_id_by_sha: dict[str, str] = {}
 
     def add(self, landed_changes: Iterable[LandedChange], deployed_at: datetime) -> tuple[str, ...]:
-        """Add the changes of one deployment and return their ids."""
+        """Add the changes of one deployment, and return their ids and those of copies of earlier ones."""
         landed_by_id: dict[str, LandedChange] = {}
+        listed_ids: dict[str, None] = {}
         for landed in landed_changes:
             change_id = self._change_id(landed)
+            if landed.pull_number is None:
+                listed_ids[change_id] = None
+                self._change_id_by_sha.setdefault(landed.commit.sha, change_id)
+            else:
+                listed_ids.update(self._listed_pull_ids(change_id, landed))
             if change_id in landed_by_id:
                 landed_by_id[change_id].merge_later(landed)
             landed_by_id.setdefault(change_id, landed)
-            for commit in (landed.commit, *landed.commits):
-                self._change_id_by_sha[commit.sha] = change_id
         self._change_ids.update(landed_by_id)
-        for change_id, landed in landed_by_id.items():
-            if change_id not in self.facts:
-                self.squashed_count += landed.is_squashed
-                self.facts[change_id] = self._change(change_id, landed, deployed_at)
-        return tuple(landed_by_id)
+        new = {change_id: landed for change_id, landed in landed_by_id.items() if change_id not in self.facts}
+        for change_id, landed in new.items():
+            self.squashed_count += landed.is_squashed
+            self.facts[change_id] = self._change(change_id, landed, deployed_at)
+        return tuple(listed_ids)
+
+    def _listed_pull_ids(self, change_id: str, landed: LandedChange) -> dict[str, None]:
+        """Return how a deployment lists a pull request: by its id, or by copies of what another line had first.
+
+        A dictionary keeps each once, in order.
+        """
+        shas = (landed.commit.sha, *(commit.sha for commit in landed.commits))
+        if change_id in self.facts:
+            copied_shas = (sha for sha in shas if sha not in self._change_id_by_sha)
+            copies = dict.fromkeys(ids.pull_request_copy(change_id, sha) for sha in copied_shas)
+            return copies or {change_id: None}
+        for sha in shas:
+            self._change_id_by_sha.setdefault(sha, change_id)
+        return {change_id: None}
 
     def _change_id(self, landed: LandedChange) -> str:
         return (
@@ -231,7 +248,7 @@ class ChangeCollector:
             branch=landed.branch,
             bot=all(part.is_by_bot for part in landed.commits or (commit,)),
             reverts=as_field(self._reverted_ids(change_id, landed, title)),
-            commits=tuple(_fact_commits(landed.commits)) if is_pull_request else None,
+            commits=tuple(_fact_commits(reversed(landed.commits))) if is_pull_request else None,
         )
 
     def _reverted_ids(self, change_id: str, landed: LandedChange, title: str) -> list[str]:
@@ -248,14 +265,30 @@ class ChangeCollector:
         return []
 
     def _reverted_in_body(self, body: str) -> list[str]:
-        names = stated_reverts(self._identity.repository, body, self._identity.web_url) if body else ()
+        names = self._stated_reverts(body)
         reverted_ids = (self._own_pull_request(name) if "#" in name else self._delivered_id(name) for name in names)
         return list(dict.fromkeys(reverted_id for reverted_id in reverted_ids if reverted_id))
 
+    def _stated_reverts(self, body: str) -> tuple[str, ...]:
+        return stated_reverts(self._identity.repository, body, self._identity.web_url) if body else ()
+
     def _delivered_id(self, sha: str) -> str | None:
-        """Return the id of the change that a sha or its first digits belong to, otherwise the full sha."""
-        full_sha = self._log.expand_sha(sha) or (sha if len(sha) == ids.SHA_LENGTH else None)
-        return self._change_id_by_sha.get(full_sha, full_sha) if full_sha else None
+        """Return the id of the pull request that a sha or its first digits belong to, otherwise the full sha.
+
+        It is None if the history lacks the commit. The sha stays for a commit without a pull request, which may turn
+        out to belong to one, and for a copy on another line of releases, which another deployment brought.
+        """
+        full_sha = self._log.expand_sha(sha)
+        change_id = self._change_id_by_sha.get(full_sha) if full_sha else None
+        if full_sha is None or change_id is None or ids.is_commit(change_id):
+            return full_sha
+        return None if self._is_revert_within(full_sha, change_id) else change_id
+
+    def _is_revert_within(self, sha: str, pull_request_id: str) -> bool:
+        """Whether a commit is a revert in a pull request of more than that; a revert of it takes nothing new back."""
+        fact, commit = self.facts.get(pull_request_id), self._log.commits[sha]
+        is_revert = commit.subject.startswith('Revert "') or bool(self._stated_reverts(commit.body))
+        return is_revert and fact is not None and fact.sha != sha
 
     def _own_pull_request(self, pull_request_id: str) -> str:
         """Return this repository's id for a pull request that it has delivered, otherwise the id unchanged.
@@ -285,9 +318,11 @@ def _change_title(landed: LandedChange) -> str:
     return commit.subject.removesuffix(f"(#{landed.pull_number})").rstrip() or commit.subject
 
 
-def _fact_commits(commits: Iterable[GitCommit]) -> Iterable[model.Commit]:
+def _fact_commits(oldest_first: Iterable[GitCommit]) -> Iterable[model.Commit]:
     return (
-        model.Commit(commit.sha, authored_at) for commit in commits if (authored_at := to_datetime(commit.authored_at))
+        model.Commit(commit.sha, authored_at)
+        for commit in oldest_first
+        if (authored_at := to_datetime(commit.authored_at))
     )
 
 
@@ -313,11 +348,11 @@ class DeploymentCollector:
 
     def add(self, releases: Sequence[TagRelease]) -> None:
         """Add the deployments to one environment, in order."""
-        visited: set[str] = set()
+        reached = Reached()
         edge = _ShallowEdge(self.shallow_shas)
         previous: TagRelease | None = None
         for release in releases:
-            history = new_history(self.log.commits, release.commit, visited)
+            history = new_history(self.log.commits, release.commit, reached)
             change_ids = self.changes.add(history.changes, release.at) if edge.is_complete(history) else None
             self.unknown_count += change_ids is None
             self.facts.append(self._deployment(release, previous, history, change_ids))
