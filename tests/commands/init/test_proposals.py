@@ -241,6 +241,9 @@ def test_a_workflow_for_merged_pull_requests_deploys_and_its_runs_are_listened_t
     assert found.source_reasons == (".github/workflows/deploy.yml:6: job deploy has `environment: production`",)
     assert found.triggers.workflows == ("Ship it",)
     assert not found.triggers.has_pull_request_runs
+    advice = "do not count; call the action in this job with `environment: production`"
+    job = ".github/workflows/deploy.yml:6: job deploy"
+    assert f"{job} runs for pull requests, and GitHub deployments by such runs {advice}" in found.notes
 
 
 def test_beside_another_watched_workflow_merges_are_let_through_by_their_name(tmp_path: Path) -> None:

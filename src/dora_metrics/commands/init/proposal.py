@@ -337,6 +337,7 @@ def _notes(analysis: _Analysis, sources: tuple[str, ...]) -> Iterator[str]:
         yield from (note for note in targets.unresolved if path in paths_named_deploy or "known only when" in note)
     yield from _no_production_notes(analysis)
     yield from _pull_request_only_notes(analysis)
+    yield from _merge_deployment_notes(analysis)
     yield from _environment_user_notes(analysis)
     yield from _unnamed_workflow_notes(analysis)
     if (
@@ -392,6 +393,16 @@ def _pull_request_only_notes(analysis: _Analysis) -> Iterator[str]:
 _PULL_REQUEST_ADVICE = (
     "runs for pull requests do not count; if it deploys, call the action there with `environment: production`"
 )
+
+
+def _merge_deployment_notes(analysis: _Analysis) -> Iterator[str]:
+    """Say how deployments count that are made when a pull request is merged."""
+    at_merge = [workflow for workflow in analysis.deploying_workflows if workflow.runs_on_merge]
+    for target in analysis.production_targets(*at_merge):
+        yield (
+            f"{target.location}: job {target.job_name} runs for pull requests, and GitHub deployments by such runs do "
+            f"not count; call the action in this job with `environment: {target.environment}`"
+        )
 
 
 def _environment_user_notes(analysis: _Analysis) -> Iterator[str]:
