@@ -18,7 +18,7 @@ from dora_metrics.github.observation import Run
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.runtime import Runtime
-from dora_metrics.settings import loading
+from dora_metrics.settings.config_file import config_layer
 from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.storage.base import NoStorage, Storage
@@ -200,7 +200,7 @@ class RunContext:
             problem = f"{path} cannot be read from the default branch, so only inputs count: {error}"
             self.note(Outcome("config", "skipped", problem))
             return None
-        return None if content is None else loading.config_layer(path, content)
+        return None if content is None else config_layer(path, content)
 
     def _config_and_ledger(self, path: str) -> bytes | None:
         """The content of the config file, in one request with the ledger if that is a branch."""

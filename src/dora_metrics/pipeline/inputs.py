@@ -12,7 +12,7 @@ from typing import Self
 from dora_metrics.errors import EventError, SettingsError
 from dora_metrics.github.observation import Run
 from dora_metrics.runtime import Runtime
-from dora_metrics.settings import loading
+from dora_metrics.settings.config_file import read_config_file
 from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.settings.model import INPUTS, NOT_YET_SUPPORTED, Settings, default_text
 
@@ -122,7 +122,7 @@ class RunRequest:
         Raises:
             SettingsError: if it cannot be read.
         """
-        return loading.read_config_file(self.workspace / self.config_path)
+        return read_config_file(self.workspace / self.config_path, self.workspace)
 
     def with_config(self, config: Layer | None) -> tuple[Layer, ...]:
         """All layers, the config file first; None means that there is no such file.
