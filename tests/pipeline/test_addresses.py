@@ -71,7 +71,7 @@ def test_an_endpoint_that_only_the_checkout_names_gets_no_secret(shop: CheckedOu
     assert credentials(outside) == set()
     assert (
         "endpoint-token, endpoint-secret – not sent: `endpoint-url` is in the checkout's .github/dora.yml, and the "
-        f"default branch's says something else. {WHAT_TO_DO}" in ran.summary
+        f"default branch's does not say the same. {WHAT_TO_DO}" in ran.summary
     )
 
 
