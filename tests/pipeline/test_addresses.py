@@ -203,8 +203,8 @@ def test_a_checkout_does_not_have_a_folder_outside_of_the_workspace_written(
     assert ran.code == 2
     assert list(elsewhere.iterdir()) == []
     assert (
-        ".github/dora.yml ledger: a folder outside of the workspace is not written: `ledger` is in the checkout's "
-        f".github/dora.yml, and the default branch's does not say the same. {WHAT_TO_DO}" in ran.log
+        "dora.yml ledger: a ledger outside of the workspace, or in another repository, is not used: `ledger` is in "
+        f"the checkout's .github/dora.yml, and the default branch's does not say the same. {WHAT_TO_DO}" in ran.log
     )
 
 
@@ -224,6 +224,23 @@ def test_a_folder_that_the_workflow_or_the_default_branch_names_is_written(
     ran = shop.run(line, {"ledger": place if from_input else ""}, default_branch=None if from_input else line)
     assert ran.code == 0
     assert (Path(place.removeprefix("dir:")) / "facts").is_dir()
+
+
+def test_a_checkout_does_not_have_another_repository_written(shop: CheckedOutShop) -> None:
+    other = shop.github.repository("stranger/inbox")
+    ran = shop.run("ledger: branch:facts@stranger/inbox", {"ledger": ""})
+    assert ran.code == 2
+    assert ".github/dora.yml ledger: a ledger outside of the workspace, or in another repository, is not" in ran.log
+    assert other.head("facts") is None
+
+
+def test_a_central_ledger_of_the_default_branch_is_written_and_costs_no_request(shop: CheckedOutShop) -> None:
+    central = shop.github.repository("acme/metrics")
+    line = "ledger: branch:all@acme/metrics"
+    assert shop.run(line, {"ledger": ""}, default_branch=line).code == 0
+    assert central.read("facts/2026/11.jsonl", "all")
+    assert shop.requested_operations[0] == "Ledger"
+    assert "GitObjects" not in shop.requested_operations
 
 
 def test_a_folder_in_the_workspace_needs_no_second_word(shop: CheckedOutShop) -> None:

@@ -6,6 +6,7 @@ Only GitHub's word that there is no such file means defaults. A run that cannot 
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,9 +30,9 @@ WEEK_CONFIG = "window: 7d\n"
 class ConfiguredShop:
     """A repository with a config file on its default branch, and event runs in it."""
 
-    def __init__(self, github: FakeGitHub, folder: Path) -> None:
+    def __init__(self, github: FakeGitHub, folder: Path, *, private: bool = False) -> None:
         self.github, self.folder = github, folder
-        self.repository = github.repository("acme/shop")
+        self.repository = github.repository("acme/shop", private=private)
         self.commit(WEEK_CONFIG)
 
     def commit(self, text: str | bytes, path: str = ".github/dora.yml") -> None:
@@ -198,6 +199,18 @@ def test_without_the_file_a_run_does_nothing_and_says_why(
     )
     assert reason in annotation
     assert annotation.count("%0A") == 1, "what happened, and what to do"
+
+
+@pytest.mark.parametrize("permissions", [{"repositories": {"acme/other"}}, {"default": "none", "issues": "write"}])
+def test_a_token_that_may_not_read_a_private_repository_ends_the_run(
+    tmp_path: Path, permissions: dict[str, Any]
+) -> None:
+    with FakeGitHub() as github:
+        shop = ConfiguredShop(github, tmp_path, private=True)
+        ran = shop.run(token=github.grant(**permissions))
+        shop.assert_untouched()
+    assert "Nothing was recorded, sent or reported" in ran.summary
+    assert "give the job `permissions: contents: read`" in ran.log
 
 
 def test_a_strict_run_fails_without_the_file(shop: ConfiguredShop) -> None:

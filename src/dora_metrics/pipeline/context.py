@@ -75,7 +75,7 @@ class RunContext:
         context.settings = load_settings(layers)
         if "client" in context.__dict__:
             context.client.max_rate_limit_wait = context.settings.max_rate_limit_wait
-        if local and not request.has_config_outside:
+        if local and request.has_checkout and not request.has_config_outside:
             context._confine(local)
         for name in names_without_effect(layers):
             context.note(Outcome(name, "skipped", "has no effect in this version"))
@@ -85,7 +85,7 @@ class RunContext:
         """Withhold what must not be used with an address that only a checkout's file has, and note it.
 
         Raises:
-            SettingsError: if only that file names a ledger outside of the workspace.
+            SettingsError: if only that file names a ledger elsewhere.
             UnreadSettingsError: if GitHub does not show the file that it is compared with.
         """
         if not self._withheld_settings(checkout, {}):
@@ -95,16 +95,23 @@ class RunContext:
         is_compared = default_branch is not None
         if addresses.LEDGER in withheld:
             reason = addresses.unconfirmed_reason(addresses.LEDGER, path, is_compared=is_compared)
-            raise SettingsError(f"{path} ledger: a folder outside of the workspace is not written: {reason}")
+            problem = "a ledger outside of the workspace, or in another repository, is not used"
+            raise SettingsError(f"{path} ledger: {problem}: {reason}")
         for address, names in withheld.items():
             self.note(addresses.withheld_outcome(address, names, path, is_compared=is_compared))
         self.settings = addresses.without(self.settings, chain.from_iterable(withheld.values()))
 
     def _withheld_settings(self, checkout: Layer, default_branch: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-        kind, _, place = self.settings.ledger.partition(":")
-        is_outside = kind == "dir" and self.request.is_outside_workspace(self.request.workspace / place)
         unconfirmed = addresses.unconfirmed_addresses(checkout, self.request.layers, default_branch)
-        return addresses.withheld_settings(self.settings, unconfirmed, is_ledger_outside=is_outside)
+        return addresses.withheld_settings(self.settings, unconfirmed, is_ledger_elsewhere=self._is_ledger_elsewhere)
+
+    @property
+    def _is_ledger_elsewhere(self) -> bool:
+        """Whether the ledger is neither in the workspace nor in this run's repository."""
+        kind, _, place = self.settings.ledger.partition(":")
+        if kind == "dir":
+            return self.request.is_outside_workspace(self.request.workspace / place)
+        return place.partition("@")[2].lower() not in ("", self.run.repository.lower())
 
     def use_payload_repository(self, repository: tuple[int, str] | None) -> None:
         """Take the number of this run's repository from its event, where the runner does not name it.

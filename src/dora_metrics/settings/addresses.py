@@ -1,7 +1,7 @@
 """Which addresses of a checkout's config file count only where the workflow or the default branch says the same.
 
 A checkout may be a stranger's pull request, or what an earlier job left on the runner. Its file must not decide where
-secrets go, whom a health check asks, or which folder outside of the workspace is written.
+secrets go, whom a health check asks, or which folder or repository elsewhere is written.
 """
 
 from collections.abc import Iterable, Mapping
@@ -42,19 +42,19 @@ def unconfirmed_addresses(
 
 
 def withheld_settings(
-    settings: Settings, unconfirmed: AbstractSet[str], *, is_ledger_outside: bool
+    settings: Settings, unconfirmed: AbstractSet[str], *, is_ledger_elsewhere: bool
 ) -> dict[str, tuple[str, ...]]:
     """Return the settings that must not be used, by the unconfirmed address that they would be used with.
 
     Args:
         settings: all settings of the run.
         unconfirmed: the result of `unconfirmed_addresses`.
-        is_ledger_outside: whether the ledger is a folder outside of the workspace.
+        is_ledger_elsewhere: whether the ledger is neither in the workspace nor in the repository of the run.
     """
     names_by_address = {
         **SECRETS_BY_ADDRESS,
         HEALTH_CHECK: (HEALTH_CHECK,),
-        LEDGER: (LEDGER,) if is_ledger_outside else (),
+        LEDGER: (LEDGER,) if is_ledger_elsewhere else (),
     }
     set_names = {
         address: tuple(name for name in names if getattr(settings, _attribute(name)) is not None)
