@@ -136,6 +136,13 @@ def test_where_the_default_branch_cannot_be_read_nothing_is_sent_at_all(
     assert "Nothing was recorded, sent or reported" in ran.summary
 
 
+def test_a_strict_checkout_fails_where_the_default_branch_cannot_be_read(
+    shop: CheckedOutShop, outside: Listener
+) -> None:
+    shop.github.fail(unavailable(502), to="*", times=None)
+    assert shop.run(f"endpoint-url: {outside.url}\nstrict: true", ENDPOINT_SECRETS).code == 1
+
+
 # Pushgateway
 
 

@@ -14,13 +14,12 @@ from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.linking.former_names import RepositoryNames, observed_repository
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.scope import recorded_name
-from dora_metrics.errors import LedgerError, SettingsError, UnreadSettingsError
+from dora_metrics.errors import LedgerError, SettingsError
 from dora_metrics.github.observation import Run
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings import addresses
-from dora_metrics.settings.config_file import check_size, config_layer
 from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.storage.base import NoStorage, Storage
@@ -28,17 +27,11 @@ from dora_metrics.storage.directory import DirectoryStorage
 
 if TYPE_CHECKING:
     from dora_metrics.github.client import Client
-    from dora_metrics.github.repository import GitObject
     from dora_metrics.pipeline.enrich import Enricher
     from dora_metrics.pipeline.report_issues import ReportRun
     from dora_metrics.storage.branch import BranchStorage
 
 Work = Literal["record", "sync", "rebuild"]
-
-_UNREAD_ADVICE = (
-    "Run this job again when GitHub answers; nothing is recorded twice. If it happens each time, give the job "
-    "`permissions: contents: read`"
-)
 
 
 @dataclass
@@ -251,52 +244,18 @@ class RunContext:
         return self.has_token and self.run.repository != EVERY_REPOSITORY
 
     def _read_default_branch_config(self) -> Layer | None:
-        """Read the config file of the default branch; None if GitHub says that there is none.
+        """Read the config file of the default branch, in one request with the ledger if that is a branch.
 
         Raises:
             SettingsError: if it cannot be used.
             UnreadSettingsError: if GitHub does not show it.
         """
-        from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as above
-        from dora_metrics.github.repository import file_content, is_file  # noqa: PLC0415 - as above
-
-        path, repository = self.request.config_path, self.run.repository
-        try:
-            git_object = self._config_object(path)
-            if git_object is None:
-                return None
-            if not is_file(git_object):
-                raise SettingsError(f"config {path}: cannot be read (it is no file on the default branch)")
-            check_size(path, git_object.get("byteSize", 0))
-            content = file_content(self.client, repository, git_object)
-        except GitHubError as error:
-            problem = f"{path} cannot be read from the default branch of {repository}, so nothing is recorded: {error}"
-            raise UnreadSettingsError((problem, _UNREAD_ADVICE)) from None
-        return config_layer(path, content or b"")
-
-    def _config_object(self, path: str) -> "GitObject":
-        """The config file as GitHub shows it, in one request with the ledger if that is a branch.
-
-        If that request fails, the file alone is requested: the ledger may be the reason.
-
-        Raises:
-            GitHubError: if GitHub does not show it.
-        """
-        from dora_metrics.github.client import GitHubError, RateLimitError  # noqa: PLC0415 - as above
-        from dora_metrics.github.repository import read_objects  # noqa: PLC0415 - as above
+        from dora_metrics.pipeline.default_branch import read_default_branch_config  # noqa: PLC0415 - as above
         from dora_metrics.storage.branch import BranchStorage  # noqa: PLC0415 - as above
 
-        if self.settings.ledger.startswith("branch:") and isinstance(storage := self.storage(), BranchStorage):
-            try:
-                git_object = storage.read_config_and_prefetch(self.run.repository, path)
-            except RateLimitError:
-                raise
-            except GitHubError:
-                pass
-            else:
-                self._prefetched = storage
-                return git_object
-        return read_objects(self.client, self.run.repository, [f"HEAD:{path}"])[0]
+        storage = self.storage() if self.settings.ledger.startswith("branch:") else None
+        self._prefetched = storage if isinstance(storage, BranchStorage) else None
+        return read_default_branch_config(self.client, self.run.repository, self.request.config_path, self._prefetched)
 
     def _default_branch_file(self, path: str) -> bytes | None:
         from dora_metrics.github.repository import file_content, read_objects  # noqa: PLC0415 - as above

@@ -103,20 +103,17 @@ class RunRequest:
 
         What is wrong is reported with all other problems, once the config file is known.
         """
-        return self._settings_of(_ACCESS) or Settings(ledger="none")
+        return _settings_of(_ACCESS, self.layers) or Settings(ledger="none")
 
     @property
     def reaction_settings(self) -> Settings:
-        """The settings that say how to end without the config file; the defaults if they are wrong."""
-        return self._settings_of(_REACTION) or Settings()
+        """The settings that say how to end without the default branch's file; the defaults if they are wrong.
 
-    def _settings_of(self, names: Iterable[str]) -> Settings | None:
-        """The inputs and flags of these names; None if one is wrong."""
-        layers = (Layer(layer.origin, _only(names, layer.values)) for layer in self.layers)
-        try:
-            return load_settings(layers)
-        except SettingsError:
-            return None
+        Raises:
+            SettingsError: if the workspace's file cannot be read.
+        """
+        local = self.local_config()
+        return _settings_of(_REACTION, (*([local] if local else ()), *self.layers)) or Settings()
 
     @cached_property
     def config_path(self) -> str:
@@ -194,6 +191,14 @@ class RunRequest:
         if not isinstance(payload, dict):
             raise EventError(f"{path}: the event file holds no JSON object; expected the event's payload")
         return payload
+
+
+def _settings_of(names: Iterable[str], layers: Iterable[Layer]) -> Settings | None:
+    """Return the settings of these names; None if one is wrong."""
+    try:
+        return load_settings(Layer(layer.origin, _only(names, layer.values)) for layer in layers)
+    except SettingsError:
+        return None
 
 
 def _only(names: Iterable[str], values: Mapping[str, object]) -> dict[str, object]:
