@@ -163,6 +163,7 @@ NOT_READ: dict[str, tuple[Fault, str]] = {
     "no repository": (custom_answer(200, {"data": {"repository": None, "config": None}}), "the token may not read it"),
     "another object": (custom_answer(200, {"data": {"viewer": {}}}), "the token may not read it"),
     "HTML": (custom_answer(200, "<html>"), "GitHub's answer has no data"),
+    "half an answer": (custom_answer(200, b'{"data": {"repository": nu'), "GitHub's answer has no data"),
     "an outage": (unavailable(502), "GitHub answered 502"),
     "no answer": (dropped(), "GitHub gave no answer"),
     "a rate limit": (primary_limit(), "hourly rate limit"),
