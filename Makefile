@@ -48,6 +48,7 @@ bench: $(VENV)/dev ## speed and size, the figures of docs/performance.md
 	$(VENV)/bin/python bench/page.py
 	$(VENV)/bin/python bench/reliability.py
 	$(VENV)/bin/python bench/reports.py
+	$(VENV)/bin/python bench/settings.py
 
 SAMPLE ?= 300
 mutants: $(VENV)/dev ## how many changed lines of the core the tests notice; half an hour, SAMPLE=all takes a day

@@ -1,11 +1,12 @@
 """Exception types. A message says what happened, the usual cause and what to do.
 
 DoraError
-├── SettingsError    inputs, flags or the config file are wrong (exit 2)
-├── FactsError       a facts file is wrong (exit 2)
-├── GitError         a git repository cannot be read (exit 2)
-├── EventError       the event cannot be read; the run goes on without it
-└── LedgerError      the ledger cannot be read or written; the run goes on without it
+├── SettingsError          inputs, flags or the config file are wrong (exit 2)
+├── UnreadSettingsError    GitHub does not show the config file; the run ends and has recorded nothing
+├── FactsError             a facts file is wrong (exit 2)
+├── GitError               a git repository cannot be read (exit 2)
+├── EventError             the event cannot be read; the run goes on without it
+└── LedgerError            the ledger cannot be read or written; the run goes on without it
 """
 
 from collections.abc import Sequence
@@ -21,6 +22,13 @@ class DoraError(Exception):
 
 class SettingsError(DoraError):
     """An input, a flag or a line of the config file cannot be used."""
+
+
+class UnreadSettingsError(DoraError):
+    """GitHub does not show the config file, so nobody knows what the run is to do.
+
+    Two problems: what happened, and what to do about it.
+    """
 
 
 class FactsError(DoraError):

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from support.runs import deployment_status, run_action
+from support.runs import check_out, deployment_status, run_action
+
+CONFIG = ".github/dora.yml"
 
 
 def test_all_problems_of_the_settings_are_told_at_once_and_end_with_two(tmp_path: Path) -> None:
@@ -18,8 +20,7 @@ def test_all_problems_of_the_settings_are_told_at_once_and_end_with_two(tmp_path
 
 
 def test_a_wrong_config_file_is_named_with_its_line(tmp_path: Path) -> None:
-    (tmp_path / ".github").mkdir()
-    (tmp_path / ".github" / "dora.yml").write_text("window: 30d\nbenchmark: [", "utf-8")
+    check_out(tmp_path, {CONFIG: "window: 30d\nbenchmark: ["})
     ran = run_action(tmp_path, "deployment_status", deployment_status())
     assert ran.code == 2
     assert "dora.yml" in ran.log
@@ -27,9 +28,8 @@ def test_a_wrong_config_file_is_named_with_its_line(tmp_path: Path) -> None:
 
 
 def test_everything_that_is_wrong_with_services_is_told_at_once(tmp_path: Path) -> None:
-    (tmp_path / ".github").mkdir()
     written = 'window: soon\nservices:\n  web: [/web/**, "a\\\\b"]\n  api: []\n  "": x\n  docs: "../docs"\n'
-    (tmp_path / ".github" / "dora.yml").write_text(written, "utf-8")
+    check_out(tmp_path, {CONFIG: written})
     ran = run_action(tmp_path, "deployment_status", deployment_status())
     assert ran.code == 2
     for said in (
@@ -44,20 +44,17 @@ def test_everything_that_is_wrong_with_services_is_told_at_once(tmp_path: Path) 
 
 
 def test_services_that_are_no_mapping_are_a_problem_and_none_at_all_are_none(tmp_path: Path) -> None:
-    (tmp_path / ".github").mkdir()
-    file = tmp_path / ".github" / "dora.yml"
-    file.write_text("services: [web]", "utf-8")
+    check_out(tmp_path, {CONFIG: "services: [web]"})
     ran = run_action(tmp_path, "deployment_status", deployment_status())
     assert ran.code == 2
     assert "services: ['web'] is no mapping" in ran.log
     for nothing in ("services: {}", "services:"):
-        file.write_text(nothing, "utf-8")
+        check_out(tmp_path, {CONFIG: nothing})
         assert run_action(tmp_path, "deployment_status", deployment_status()).code == 0
 
 
 def test_the_config_file_counts_where_an_input_only_has_its_default(tmp_path: Path) -> None:
-    (tmp_path / ".github").mkdir()
-    (tmp_path / ".github" / "dora.yml").write_text("window: 7d\nbenchmark: 2021", "utf-8")
+    check_out(tmp_path, {CONFIG: "window: 7d\nbenchmark: 2021"})
     ran = run_action(tmp_path, "deployment_status", deployment_status(), {"window": "30d", "benchmark": "2019"})
     document = json.loads(ran.outputs["metrics"])
     assert (document["window"]["days"], document["benchmark"]) == (7, "2019")

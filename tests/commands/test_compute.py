@@ -230,7 +230,7 @@ def test_settings_and_facts_need_not_be_wrong_together_to_be_told(compute: Compu
         ("7d", "expected settings"),
         ("{1: 2}", "expected settings"),
         ("window: 7d\n\twindow: 8d", "not YAML"),
-        ("a: &a [*a]", "there is no such setting"),
+        ("a: &a [*a]", "an alias refers to a value that contains it"),
         ("window: !!python/object:os.system x", "not YAML"),
         ("benchmark: custom", "needs a `custom:` table"),
         ("custom: [1]", "custom"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from support.runs import ActionRun, deployment_status, incident_issue, run_action
+from support.runs import ActionRun, check_out, deployment_status, incident_issue, run_action
 
 
 def run_with_failure(folder: Path, **inputs: object) -> ActionRun:
@@ -86,10 +86,7 @@ def test_every_threshold_that_is_none_is_named_at_once(tmp_path: Path, name: str
 
 
 def test_goals_of_the_config_file_stand_in_the_summary(tmp_path: Path) -> None:
-    (tmp_path / ".github").mkdir()
-    (tmp_path / ".github" / "dora.yml").write_text(
-        "goals:\n  change_failure_rate: {target: 0.1, by: 2027-03-31}\n", "utf-8"
-    )
+    check_out(tmp_path, {".github/dora.yml": "goals:\n  change_failure_rate: {target: 0.1, by: 2027-03-31}\n"})
     ran = run_with_failure(tmp_path)
     assert (
         "Goals: change failure rate at most 10 % by 2027-03-31: 90 points to go, too few weeks for a trend"
@@ -100,8 +97,7 @@ def test_goals_of_the_config_file_stand_in_the_summary(tmp_path: Path) -> None:
 
 
 def test_goals_that_are_wrong_are_named_at_once(tmp_path: Path) -> None:
-    (tmp_path / ".github").mkdir()
-    (tmp_path / ".github" / "dora.yml").write_text("goals:\n  speed: {target: 1}\n  lead_time: {target: 1}\n", "utf-8")
+    check_out(tmp_path, {".github/dora.yml": "goals:\n  speed: {target: 1}\n  lead_time: {target: 1}\n"})
     ran = run_action(tmp_path, "deployment_status", deployment_status(3))
     assert ran.code == 2
     assert "dora.yml goals: 'speed' is none of deployment_frequency" in ran.log

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from dora_metrics.core.targets import units
-from dora_metrics.settings import loading
+from dora_metrics.settings.config_file import config_layer
 from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
 from dora_metrics.settings.model import NAMES, Settings
 from support.paths import ROOT
@@ -165,7 +165,7 @@ def test_the_settings_file_names_every_setting_that_belongs_into_it() -> None:
 
 
 def settings_example() -> Layer:
-    return loading.config_layer("dora.yml", SETTINGS_FILE.read_bytes())
+    return config_layer("dora.yml", SETTINGS_FILE.read_bytes())
 
 
 def test_the_settings_file_as_it_stands_changes_nothing() -> None:

@@ -255,6 +255,6 @@ def test_a_run_waits_no_longer_than_its_setting_and_warns_with_the_end_of_the_li
     ran = run_deployment(desk, tmp_path, **{"max-rate-limit-wait": "3m"})
     assert ran.code == 0
     assert desk.waits == []
-    assert "cannot be read: GitHub's secondary rate limit is reached" in ran.log
+    assert "so nothing is recorded: GitHub's secondary rate limit is reached" in ran.log
     assert "UTC, in 4 min, and this run may wait 3 min more" in ran.log
-    assert "reached production" in ran.summary
+    assert "Nothing was recorded, sent or reported: the settings could not be read" in ran.summary

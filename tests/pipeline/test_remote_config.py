@@ -1,13 +1,28 @@
-"""Without a checkout the config file is read from the default branch, in one request with the ledger."""
+"""Without a checkout the config file is read from the default branch, in one request with the ledger.
+
+Only GitHub's word that there is no such file means defaults. A run that cannot read it does nothing, and says so.
+"""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from fakes.faults import unavailable
+from fakes.faults import (
+    Fault,
+    custom_answer,
+    dropped,
+    partial_errors,
+    primary_limit,
+    secondary_limit,
+    unavailable,
+)
 from fakes.github import FakeGitHub
-from support.runs import ActionRun, deployment_status, run_action
+from fakes.records import Issue
+from support.runs import ActionRun, check_out, deployment_status, run_action
+from support.servers import listen
 
 WEEK_CONFIG = "window: 7d\n"
 
@@ -15,19 +30,25 @@ WEEK_CONFIG = "window: 7d\n"
 class ConfiguredShop:
     """A repository with a config file on its default branch, and event runs in it."""
 
-    def __init__(self, github: FakeGitHub, folder: Path) -> None:
+    def __init__(self, github: FakeGitHub, folder: Path, *, private: bool = False) -> None:
         self.github, self.folder = github, folder
-        self.repository = github.repository("acme/shop")
+        self.repository = github.repository("acme/shop", private=private)
         self.commit(WEEK_CONFIG)
 
     def commit(self, text: str | bytes, path: str = ".github/dora.yml") -> None:
         self.repository.commit({path: text}, message="Configure")
 
     def run(self, token: str | None = None, **inputs: object) -> ActionRun:
-        given = {"github-token": token or self.github.token, "ledger": "branch:dora-metrics", **inputs}
+        inputs = {"github-token": token or self.github.token, "ledger": "branch:dora-metrics", **inputs}
         environment = {"GITHUB_API_URL": self.github.api_url}
         self.github.requests.clear()
-        return run_action(self.folder, "deployment_status", deployment_status(), given, environment=environment)
+        return run_action(self.folder, "deployment_status", deployment_status(), inputs, environment=environment)
+
+    def assert_untouched(self) -> None:
+        """Nothing was written to GitHub."""
+        assert self.repository.head("dora-metrics") is None
+        assert not self.repository.records_of(Issue)
+        assert all(operation in ("Ledger", "GitObjects") for operation in self.requested_operations)
 
     @property
     def requested_operations(self) -> list[str | None]:
@@ -56,10 +77,29 @@ def test_a_checkout_is_believed_also_where_it_has_no_file(shop: ConfiguredShop) 
     assert "30 days" in shop.run().summary
 
 
-def test_a_file_in_the_workspace_goes_before_that_of_the_default_branch(shop: ConfiguredShop) -> None:
+def test_a_file_in_the_checkout_goes_before_that_of_the_default_branch(shop: ConfiguredShop) -> None:
+    check_out(shop.folder, {".github/dora.yml": "window: 21d"})
+    assert "21 days" in shop.run().summary
+
+
+def test_without_a_checkout_a_file_in_the_workspace_is_what_an_earlier_job_left(shop: ConfiguredShop) -> None:
     (shop.folder / ".github").mkdir()
     (shop.folder / ".github" / "dora.yml").write_text("window: 21d", "utf-8")
-    assert "21 days" in shop.run().summary
+    ran = shop.run()
+    assert "7 days" in ran.summary
+    assert ".github/dora.yml – there is no checkout, so the workspace's is what an earlier job left" in ran.summary
+
+
+def test_a_file_outside_of_the_workspace_counts_where_the_workflow_names_it(
+    shop: ConfiguredShop, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("elsewhere") / "made-by-a-step.yml"
+    path.write_text("window: 21d", "utf-8")
+    assert "21 days" in shop.run(config=str(path)).summary
+
+
+def test_the_file_may_be_named_by_its_full_path(shop: ConfiguredShop) -> None:
+    assert "7 days" in shop.run(config=str(shop.folder / ".github" / "dora.yml")).summary
 
 
 def test_the_ledger_that_the_file_names_is_the_one_that_is_written(shop: ConfiguredShop) -> None:
@@ -114,12 +154,122 @@ def test_a_repository_without_the_file_has_the_defaults(shop: ConfiguredShop) ->
     assert "config" not in ran.log
 
 
-def test_a_file_that_cannot_be_read_is_said_and_the_event_is_shown(shop: ConfiguredShop) -> None:
+NOT_READ: dict[str, tuple[Fault, str]] = {
+    "no permission": (custom_answer(403, {"message": "Resource not accessible by integration"}), "not accessible"),
+    "a refusal in a 200": (partial_errors("config", "FORBIDDEN", "Resource not accessible"), "not accessible"),
+    "another error in a 200": (partial_errors("config.object"), "Something went wrong"),
+    "no data at all": (partial_errors(), "Something went wrong"),
+    "no repository, by an error": (partial_errors("config", "NOT_FOUND"), "the token may not see it"),
+    "no repository": (custom_answer(200, {"data": {"repository": None, "config": None}}), "the token may not read it"),
+    "another object": (custom_answer(200, {"data": {"viewer": {}}}), "the token may not read it"),
+    "HTML": (custom_answer(200, "<html>"), "GitHub's answer has no data"),
+    "half an answer": (custom_answer(200, b'{"data": {"repository": nu'), "GitHub's answer has no data"),
+    "an outage": (unavailable(502), "GitHub answered 502"),
+    "no answer": (dropped(), "GitHub gave no answer"),
+    "a rate limit": (primary_limit(), "hourly rate limit"),
+    "a second rate limit": (secondary_limit(retry_after=3600), "secondary rate limit"),
+    "a wrong token": (custom_answer(401, {"message": "Bad credentials"}), "the token is not valid"),
+}
+
+
+PATHS_IN_OBJECTS = {"config": "repository", "config.object": "repository.slot0", "": ""}
+"""The places of the file in the query of the ledger, and in that of the file alone."""
+
+
+@pytest.mark.parametrize("ledger", ["branch:dora-metrics", "none"])
+@pytest.mark.parametrize(("fault", "reason"), NOT_READ.values(), ids=NOT_READ)
+def test_without_the_file_a_run_does_nothing_and_says_why(
+    shop: ConfiguredShop, fault: Fault, reason: str, ledger: str
+) -> None:
+    shop.commit("report: off\nservice: web\nledger: branch:delivery")
+    shop.github.fail(fault, to="Ledger", times=None)
+    if isinstance(fault, partial_errors):
+        fault = replace(fault, path=PATHS_IN_OBJECTS[fault.path])
+    shop.github.fail(fault, to="GitObjects", times=None)
+    with listen() as outside:
+        ran = shop.run(ledger=ledger, **{"endpoint-url": outside.url, "pushgateway-url": outside.url})
+    assert ran.code == 0
+    assert outside.requests == []
+    shop.assert_untouched()
+    assert ran.summary.startswith("### ⚠️ Nothing was recorded, sent or reported: the settings could not be read")
+    assert reason in ran.summary
+    (annotation,) = (line for line in ran.log.splitlines() if line.startswith("::"))
+    assert annotation.startswith(
+        "::warning title=dora-metrics%3A settings::.github/dora.yml cannot be read from the default branch of "
+        "acme/shop, so nothing is recorded: "
+    )
+    assert reason in annotation
+    assert annotation.count("%0A") == 1, "what happened, and what to do"
+
+
+@pytest.mark.parametrize("permissions", [{"repositories": {"acme/other"}}, {"default": "none", "issues": "write"}])
+def test_a_token_that_may_not_read_a_private_repository_ends_the_run(
+    tmp_path: Path, permissions: dict[str, Any]
+) -> None:
+    with FakeGitHub() as github:
+        shop = ConfiguredShop(github, tmp_path, private=True)
+        ran = shop.run(token=github.grant(**permissions))
+        shop.assert_untouched()
+    assert "Nothing was recorded, sent or reported" in ran.summary
+    assert "give the job `permissions: contents: read`" in ran.log
+
+
+def test_a_strict_run_fails_without_the_file(shop: ConfiguredShop) -> None:
+    shop.github.fail(unavailable(502), to="*", times=None)
+    ran = shop.run(strict="true", summary="false")
+    assert (ran.code, ran.summary) == (1, "")
+
+
+def test_the_outputs_of_a_run_without_the_file_are_those_of_one_that_recorded_nothing(shop: ConfiguredShop) -> None:
+    usual = shop.run()
     shop.github.fail(unavailable(502), to="*", times=None)
     ran = shop.run()
-    assert ran.code == 0
-    assert "reached production" in ran.summary
-    assert "config: .github/dora.yml cannot be read from the default branch, so only inputs count" in ran.log
+    assert ran.outputs.keys() == usual.outputs.keys()
+    assert (ran.facts, ran.outputs["metrics"]) == ([], "")
+
+
+def test_a_failure_that_heals_is_none(shop: ConfiguredShop) -> None:
+    shop.github.fail(unavailable(502), times=2)
+    ran = shop.run()
+    assert "7 days" in ran.summary
+    assert shop.repository.read("facts/2026/11.jsonl", "dora-metrics")
+
+
+def test_a_ledger_that_cannot_be_read_does_not_hide_the_file(shop: ConfiguredShop) -> None:
+    ran = shop.run(ledger="branch:all@acme/nowhere")
+    assert "7 days" in ran.summary
+    assert "branch:all of acme/nowhere: cannot be read: not found, or the token may not see it" in ran.log
+    assert shop.requested_operations[:2] == ["Ledger", "GitObjects"]
+
+
+def test_a_central_repository_without_a_commit_does_not_hide_the_file(shop: ConfiguredShop) -> None:
+    shop.github.repository("acme/metrics", empty=True)
+    ran = shop.run(ledger="branch:all@acme/metrics")
+    assert "7 days" in ran.summary
+    assert "the repository has no commit yet" in ran.log
+
+
+def test_a_large_file_is_not_read_and_is_a_wrong_setting(shop: ConfiguredShop) -> None:
+    shop.commit("# " + "x" * 600_000)
+    ran = shop.run()
+    assert ran.code == 2
+    assert "config .github/dora.yml: cannot be read (it is larger than 500,000 bytes" in ran.log
+    assert shop.requested_operations == ["Ledger"]
+
+
+def test_a_file_that_git_does_not_take_for_text_must_be_shown_whole(shop: ConfiguredShop) -> None:
+    shop.commit(b"window: \xff\x00")
+    shop.github.fail(custom_answer(200, {"encoding": "none", "content": ""}), to="GET */git/blobs/*", times=None)
+    ran = shop.run()
+    assert "GitHub's answer has no content of the file" in ran.log
+    assert shop.repository.head("dora-metrics") is None
+
+
+def test_a_folder_in_the_place_of_the_file_is_a_wrong_setting(shop: ConfiguredShop) -> None:
+    shop.commit("window: 14d", "ops/dora.yml")
+    ran = shop.run(config="ops")
+    assert ran.code == 2
+    assert "config ops: cannot be read (it is no file on the default branch)" in ran.log
 
 
 def test_a_wrong_input_is_told_with_those_of_the_file(shop: ConfiguredShop) -> None:

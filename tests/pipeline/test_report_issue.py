@@ -513,7 +513,11 @@ def test_nothing_known_yet_makes_no_empty_report(tmp_path: Path) -> None:
 def run_own_template(team: ReportingShop, text: str | None, name: str = "mine.md.j2") -> ActionRun:
     inputs = {"mode": "report", "report-template": name}
     return team.run_event(
-        "workflow_dispatch", {"inputs": {}}, inputs, now=MONDAY, workspace={} if text is None else {"mine.md.j2": text}
+        "workflow_dispatch",
+        {"inputs": {}},
+        inputs,
+        now=MONDAY,
+        workspace=None if text is None else {"mine.md.j2": text},
     )
 
 
@@ -528,10 +532,8 @@ def test_without_a_checkout_it_is_the_default_branchs_as_the_settings_file_is(te
     team.repository.commit({".github/mine.md.j2": template, ".github/dora.yml": config}, message="Configure")
     team.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY)
     assert "We deployed 3 times." in team.issues[0].body
-    run_own_template(team, "In the workspace.", ".github/mine.md.j2")
-    assert "We deployed 3 times." in team.issues[0].body
-    run_own_template(team, "In the workspace.")
-    assert "In the workspace." in team.issues[0].body
+    run_own_template(team, "In the checkout.")
+    assert "In the checkout." in team.issues[0].body
 
 
 def test_one_that_github_does_not_show_gives_way_to_the_usual_one(team: ReportingShop) -> None:

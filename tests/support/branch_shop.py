@@ -18,7 +18,7 @@ from fakes.github import FakeGitHub
 from fakes.store import Files
 from support import run_at_time
 from support.paths import ROOT
-from support.runs import NOW, ActionRun, PausedClock, deployment_status, run_action
+from support.runs import NOW, ActionRun, PausedClock, check_out, deployment_status, run_action
 
 BRANCH = "dora-metrics"
 FACTS_FILE = "facts/2026/11.jsonl"
@@ -49,12 +49,12 @@ class BranchShop:
         now: datetime = NOW,
         workspace: Mapping[str, str] | None = None,
     ) -> ActionRun:
-        """Run the action on an event; `workspace` holds the files of the checkout."""
+        """Run the action on an event; `workspace` holds the files of a checkout, None means that there is none."""
         all_inputs = {"ledger": f"branch:{BRANCH}", "github-token": token or self.github.token, **(inputs or {})}
         environment = {"GITHUB_API_URL": self.github.api_url}
         folder = Path(mkdtemp(dir=self.folder))
-        for path, text in (workspace or {}).items():
-            (folder / path).write_text(text, "utf-8")
+        if workspace is not None:
+            check_out(folder, workspace)
         return run_action(
             folder,
             name,

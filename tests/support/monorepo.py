@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from fakes.github import FakeGitHub
-from support.runs import NOW, ActionRun, deployment_status, run_action
+from support.runs import NOW, ActionRun, check_out, deployment_status, run_action
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SERVICES = {"checkout": ["services/checkout/**", "libs/payments/**", "!**/*.md"], "web": "web/**"}
@@ -23,8 +23,7 @@ class Monorepo:
 
     def __init__(self, github: FakeGitHub, folder: Path, services: object = SERVICES) -> None:
         self.github, self.folder = github, folder
-        (folder / ".github").mkdir()
-        (folder / ".github" / "dora.yml").write_text(json.dumps({"services": services}), "utf-8")
+        check_out(folder, {".github/dora.yml": json.dumps({"services": services})})
         self.repository = github.repository("acme/shop")
         self.deployments = 0
         self.commit("README.md", hours=-100)

@@ -87,6 +87,14 @@ def run_action(
     return ActionRun(code, log.getvalue() + errors.getvalue(), paths["summary"].read_text("utf-8"), parse_outputs(text))
 
 
+def check_out(folder: Path, files: Mapping[str, str]) -> None:
+    """Make a folder the checkout of a repository with these files, as far as a run looks at it."""
+    (folder / ".git").mkdir(exist_ok=True)
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, "utf-8")
+
+
 def parse_outputs(text: str) -> dict[str, str]:
     """Parse GITHUB_OUTPUT as the runner does: `name<<delimiter`, the lines, the delimiter on a line of its own."""
     outputs: dict[str, str] = {}

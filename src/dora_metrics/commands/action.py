@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from dora_metrics.core import formatting
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.targets.thresholds import ThresholdResult
-from dora_metrics.errors import SettingsError
+from dora_metrics.errors import SettingsError, UnreadSettingsError
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.evaluate import check_thresholds
@@ -14,6 +14,7 @@ from dora_metrics.pipeline.modes import record_request
 from dora_metrics.pipeline.outputs import publish_run, threshold_scopes
 from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.pipeline.record import record
+from dora_metrics.pipeline.unread_settings import publish_unread_settings
 from dora_metrics.runtime import Runtime
 
 
@@ -35,7 +36,11 @@ def run(
     """
     runner = runner or Runner.of(runtime.environment, runtime.stdout)
     try:
-        context = RunContext.load(read_request(runtime), runtime, runner)
+        request = read_request(runtime)
+        try:
+            context = RunContext.load(request, runtime, runner)
+        except UnreadSettingsError as error:
+            return publish_unread_settings(runner, request.reaction_settings, error)
         result = record(context, record_request(context))
         recorded = (history.scope.repository for history in result.results.evaluation.histories)
         context.use_recorded_name(result.merge.after.names, recorded)

@@ -26,7 +26,7 @@ from dora_metrics.pipeline.evaluate import (
     last_deployed,
     prometheus_families,
 )
-from dora_metrics.settings import loading
+from dora_metrics.settings.config_file import read_config_file
 from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
 from dora_metrics.settings.model import DEFAULT_CONFIG, EVERY_REPOSITORY, Settings
 from dora_metrics.sources import FactSource, SourceFacts
@@ -62,7 +62,7 @@ def run(request: ComputeRequest, source: FactSource, stdout: TextIO, stderr: Tex
         SettingsError: with every problem of the settings.
         DoraError: if the source cannot be read, or the fact to explain is not known; the message names similar ones.
     """
-    config = loading.read_config_file(request.config or DEFAULT_CONFIG)
+    config = read_config_file(request.config) if request.config else read_config_file(DEFAULT_CONFIG, Path())
     if request.config and config is None:
         raise SettingsError(f"config {request.config}: there is no such file")
     layers = (*([config] if config else ()), request.flags)

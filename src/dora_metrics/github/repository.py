@@ -2,9 +2,10 @@
 
 import base64
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeGuard
 
-from dora_metrics.github.client import Client, owner_and_name
+from dora_metrics.github.client import Client, UncertainOutcomeError, owner_and_name
 from dora_metrics.github.queries import JsonObject
 
 GitObject = JsonObject | None
@@ -65,9 +66,25 @@ def read_objects(client: Client, repository: str, expressions: Sequence[str]) ->
     git_objects: list[GitObject] = []
     for start in range(0, len(expressions), _OBJECTS_PER_REQUEST):
         batch = expressions[start : start + _OBJECTS_PER_REQUEST]
-        slots = client.query("GitObjects", owner_and_name(repository), batch)["repository"]
-        git_objects += [slots[f"slot{number}"] for number in range(len(batch))]
+        slots = client.query("GitObjects", owner_and_name(repository), batch).get("repository")
+        git_objects += [object_in(slots, f"slot{number}") for number in range(len(batch))]
     return git_objects
+
+
+def object_in(node: JsonObject | None, name: str) -> GitObject:
+    """Return the file or folder in a part of an answer; None if GitHub says that nothing is there.
+
+    Raises:
+        UncertainOutcomeError: if it does not say so, such as where null stands for the whole repository.
+    """
+    if not isinstance(node, Mapping) or name not in node:
+        raise UncertainOutcomeError(_NO_OBJECT)
+    git_object: GitObject = node[name]
+    return git_object
+
+
+_NO_OBJECT = "GitHub's answer does not show the repository; the token may not read it, or GitHub is busy"
+_NO_CONTENT = "GitHub's answer has no content of the file; try again later"
 
 
 def file_content(client: Client, repository: str, git_object: GitObject) -> bytes | None:
@@ -76,11 +93,25 @@ def file_content(client: Client, repository: str, git_object: GitObject) -> byte
     GraphQL shows only text, and at most 512,000 bytes of it. Other files are read by REST.
 
     Raises:
-        GitHubError: if GitHub refuses the request or does not answer.
+        GitHubError: if GitHub refuses the request, does not answer, or shows no content.
     """
-    if not git_object or "oid" not in git_object:
+    if not is_file(git_object):
         return None
-    if not git_object["isTruncated"] and git_object["text"] is not None:
-        return str(git_object["text"]).encode()
-    blob = client.get(f"/repos/{repository}/git/blobs/{git_object['oid']}", {})
-    return base64.b64decode(blob["content"])
+    if git_object.get("isTruncated") is False and isinstance(text := git_object.get("text"), str):
+        return text.encode("utf-8", "surrogatepass")
+    match client.get(f"/repos/{repository}/git/blobs/{git_object['oid']}", {}):
+        case {"encoding": "base64", "content": str(content)}:
+            return _decode_base64(content)
+    raise UncertainOutcomeError(_NO_CONTENT)
+
+
+def is_file(git_object: GitObject) -> TypeGuard[JsonObject]:
+    """Return whether it is a file, and no folder, submodule or nothing."""
+    return git_object is not None and "oid" in git_object
+
+
+def _decode_base64(content: str) -> bytes:
+    try:
+        return base64.b64decode(content)
+    except ValueError:
+        raise UncertainOutcomeError(_NO_CONTENT) from None

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -13,12 +14,12 @@ from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.linking.former_names import RepositoryNames, observed_repository
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.scope import recorded_name
-from dora_metrics.errors import LedgerError
+from dora_metrics.errors import LedgerError, SettingsError
 from dora_metrics.github.observation import Run
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.runtime import Runtime
-from dora_metrics.settings import loading
+from dora_metrics.settings import addresses
 from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.storage.base import NoStorage, Storage
@@ -59,15 +60,51 @@ class RunContext:
 
         Raises:
             SettingsError: with every problem.
+            UnreadSettingsError: if GitHub does not show the default branch's file, where that matters.
         """
         context = cls(request, request.access_settings, runtime, runner)
-        layers = request.with_config(context._read_config())
+        local = request.local_config()
+        layers = request.with_config(local or context._default_branch_config())
         context.settings = load_settings(layers)
         if "client" in context.__dict__:
             context.client.max_rate_limit_wait = context.settings.max_rate_limit_wait
+        if local and request.has_checkout and not request.has_config_outside:
+            context._confine(local)
         for name in names_without_effect(layers):
             context.note(Outcome(name, "skipped", "has no effect in this version"))
         return context
+
+    def _confine(self, checkout: Layer) -> None:
+        """Withhold what must not be used with an address that only a checkout's file has, and note it.
+
+        Raises:
+            SettingsError: if only that file names a ledger elsewhere.
+            UnreadSettingsError: if GitHub does not show the file that it is compared with.
+        """
+        if not self._withheld_settings(checkout, {}):
+            return
+        default_branch, path = self._default_branch_values(), self.request.config_path
+        withheld = self._withheld_settings(checkout, default_branch or {})
+        is_compared = default_branch is not None
+        if addresses.LEDGER in withheld:
+            reason = addresses.unconfirmed_reason(addresses.LEDGER, path, is_compared=is_compared)
+            problem = "a ledger outside of the workspace, or in another repository, is not used"
+            raise SettingsError(f"{path} ledger: {problem}: {reason}")
+        for address, names in withheld.items():
+            self.note(addresses.withheld_outcome(address, names, path, is_compared=is_compared))
+        self.settings = addresses.without(self.settings, chain.from_iterable(withheld.values()))
+
+    def _withheld_settings(self, checkout: Layer, default_branch: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+        unconfirmed = addresses.unconfirmed_addresses(checkout, self.request.layers, default_branch)
+        return addresses.withheld_settings(self.settings, unconfirmed, is_ledger_elsewhere=self._is_ledger_elsewhere)
+
+    @property
+    def _is_ledger_elsewhere(self) -> bool:
+        """Whether the ledger is neither in the workspace nor in this run's repository."""
+        kind, _, place = self.settings.ledger.partition(":")
+        if kind == "dir":
+            return self.request.is_outside_workspace(self.request.workspace / place)
+        return place.partition("@")[2].lower() not in ("", self.run.repository.lower())
 
     def use_payload_repository(self, repository: tuple[int, str] | None) -> None:
         """Take the number of this run's repository from its event, where the runner does not name it.
@@ -183,33 +220,42 @@ class RunContext:
         prefetched, self._prefetched = self._prefetched, None
         return prefetched if prefetched and prefetched.name == storage.name else storage
 
-    def _read_config(self) -> Layer | None:
-        """The config file of the workspace or the default branch; None if there is none."""
-        config = self.request.workspace_config()
-        is_on_github = self.has_token and self.run.repository != EVERY_REPOSITORY
-        if config is None and is_on_github and not self.request.has_checkout:
-            return self._read_config_on_github(self.request.config_path)
-        return config
-
-    def _read_config_on_github(self, path: str) -> Layer | None:
-        from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as above
-
-        try:
-            content = self._config_and_ledger(path)
-        except (GitHubError, LedgerError) as error:
-            problem = f"{path} cannot be read from the default branch, so only inputs count: {error}"
-            self.note(Outcome("config", "skipped", problem))
+    def _default_branch_config(self) -> Layer | None:
+        """The config file of the default branch, for a run without a checkout; None if there is none."""
+        if self.request.has_unread_config:
+            reason = "there is no checkout, so the workspace's is what an earlier job left, and does not count"
+            self.note(Outcome(self.request.config_path, "skipped", reason))
+        if self.request.has_checkout or self.request.has_config_outside or not self._has_default_branch:
             return None
-        return None if content is None else loading.config_layer(path, content)
+        return self._read_default_branch_config()
 
-    def _config_and_ledger(self, path: str) -> bytes | None:
-        """The content of the config file, in one request with the ledger if that is a branch."""
+    def _default_branch_values(self) -> Mapping[str, object] | None:
+        """The settings in the default branch's file, for comparison; None without access to it."""
+        if not self._has_default_branch:
+            return None
+        try:
+            config = self._read_default_branch_config()
+        except SettingsError:
+            return {}
+        return config.values if config else {}
+
+    @property
+    def _has_default_branch(self) -> bool:
+        return self.has_token and self.run.repository != EVERY_REPOSITORY
+
+    def _read_default_branch_config(self) -> Layer | None:
+        """Read the config file of the default branch, in one request with the ledger if that is a branch.
+
+        Raises:
+            SettingsError: if it cannot be used.
+            UnreadSettingsError: if GitHub does not show it.
+        """
+        from dora_metrics.pipeline.default_branch import read_default_branch_config  # noqa: PLC0415 - as above
         from dora_metrics.storage.branch import BranchStorage  # noqa: PLC0415 - as above
 
-        if self.settings.ledger.startswith("branch:") and isinstance(storage := self.storage(), BranchStorage):
-            self._prefetched = storage
-            return storage.read_config_and_prefetch(self.run.repository, path)
-        return self._default_branch_file(path)
+        storage = self.storage() if self.settings.ledger.startswith("branch:") else None
+        self._prefetched = storage if isinstance(storage, BranchStorage) else None
+        return read_default_branch_config(self.client, self.run.repository, self.request.config_path, self._prefetched)
 
     def _default_branch_file(self, path: str) -> bytes | None:
         from dora_metrics.github.repository import file_content, read_objects  # noqa: PLC0415 - as above
@@ -260,7 +306,8 @@ class RunContext:
         from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as above
         from dora_metrics.pipeline.reports import read_template  # noqa: PLC0415 - as above
 
-        if self.request.has_checkout or os.path.lexists(self.request.workspace / path):
+        is_in_workspace = os.path.lexists(self.request.workspace / path)
+        if self.request.has_checkout or (self.request.is_by_hand and is_in_workspace):
             return read_template(self.request.workspace, path)
         try:
             content = self._default_branch_file(path.as_posix())

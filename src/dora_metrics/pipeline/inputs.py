@@ -1,9 +1,10 @@
 """What one run is asked to do: inputs, flags, the workflow run and its event, read once from the environment."""
 
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -12,12 +13,15 @@ from typing import Self
 from dora_metrics.errors import EventError, SettingsError
 from dora_metrics.github.observation import Run
 from dora_metrics.runtime import Runtime
-from dora_metrics.settings import loading
+from dora_metrics.settings.config_file import read_config_file
 from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.settings.model import INPUTS, NOT_YET_SUPPORTED, Settings, default_text
 
 _ACCESS = ("github-token", "ledger", "max-rate-limit-wait")
 """The settings that are needed to read the config file from GitHub."""
+
+_REACTION = ("strict", "summary")
+"""The settings that say what to do if it cannot be read."""
 
 _DEFAULT_API_URL = "https://api.github.com"
 
@@ -33,6 +37,7 @@ class RunRequest:
         api_url: GitHub's API.
         event_path: the file with the event's payload; empty if there is none.
         is_in_container: whether only the workspace outlives the run.
+        is_by_hand: whether a person started it, in a folder that need not be a checkout.
         temporary_folder: where a runner keeps files for later steps of the job.
     """
 
@@ -42,6 +47,7 @@ class RunRequest:
     api_url: str = _DEFAULT_API_URL
     event_path: str = ""
     is_in_container: bool = False
+    is_by_hand: bool = False
     temporary_folder: Path | None = None
 
     @classmethod
@@ -75,7 +81,8 @@ class RunRequest:
         """
         environment = runtime.environment
         layers = (_separate_inputs(environment), _json_inputs(environment), flags)
-        return cls._of(environment, layers, _run(environment, "workflow_dispatch", repository, runtime.now))
+        run = _run(environment, "workflow_dispatch", repository, runtime.now)
+        return replace(cls._of(environment, layers, run), is_by_hand=True)
 
     @classmethod
     def _of(cls, environment: Mapping[str, str], layers: tuple[Layer, ...], run: Run) -> Self:
@@ -96,16 +103,29 @@ class RunRequest:
 
         What is wrong is reported with all other problems, once the config file is known.
         """
-        layers = (Layer(layer.origin, _only(_ACCESS, layer.values)) for layer in self.layers)
-        try:
-            return load_settings(layers)
-        except SettingsError:
-            return Settings(ledger="none")
+        return _settings_of(_ACCESS, self.layers) or Settings(ledger="none")
 
     @property
+    def reaction_settings(self) -> Settings:
+        """The settings that say how to end without the default branch's file; the defaults if they are wrong.
+
+        Raises:
+            SettingsError: if the workspace's file cannot be read.
+        """
+        local = self.local_config()
+        return _settings_of(_REACTION, (*([local] if local else ()), *self.layers)) or Settings()
+
+    @cached_property
     def config_path(self) -> str:
-        """The path of the config file in the repository."""
-        return self._configured_path or default_text("config")
+        """The path of the config file: from the repository's root, or absolute if it is outside of the workspace."""
+        workspace = Path(os.path.abspath(self.workspace))  # noqa: PTH100 - `resolve` would follow links
+        path = Path(os.path.abspath(workspace / (self._configured_path or default_text("config"))))  # noqa: PTH100
+        return path.relative_to(workspace).as_posix() if path.is_relative_to(workspace) else str(path)
+
+    @property
+    def has_config_outside(self) -> bool:
+        """Whether an input or flag names a config file outside of the workspace, where no checkout puts one."""
+        return Path(self.config_path).is_absolute()
 
     @property
     def _configured_path(self) -> str | None:
@@ -116,13 +136,30 @@ class RunRequest:
     def has_checkout(self) -> bool:
         return (self.workspace / ".git").exists()
 
-    def workspace_config(self) -> Layer | None:
-        """Read the config file of the workspace; None if it has none.
+    @property
+    def is_workspace_read(self) -> bool:
+        """Whether files of the workspace count. Without a checkout they are what an earlier job left there."""
+        return self.is_by_hand or self.has_checkout
+
+    @property
+    def has_unread_config(self) -> bool:
+        """Whether the workspace has a config file that does not count."""
+        is_inside = not self.has_config_outside
+        return is_inside and not self.is_workspace_read and os.path.lexists(self.workspace / self.config_path)
+
+    def local_config(self) -> Layer | None:
+        """Read the config file of the workspace, or one outside that was named; None if there is none.
 
         Raises:
             SettingsError: if it cannot be read.
         """
-        return loading.read_config_file(self.workspace / self.config_path)
+        if self.has_config_outside:
+            return read_config_file(Path(self.config_path))
+        return read_config_file(self.workspace / self.config_path, self.workspace) if self.is_workspace_read else None
+
+    def is_outside_workspace(self, folder: Path) -> bool:
+        """Whether a folder is outside of the workspace, wherever links lead."""
+        return not folder.resolve().is_relative_to(self.workspace.resolve())
 
     def with_config(self, config: Layer | None) -> tuple[Layer, ...]:
         """All layers, the config file first; None means that there is no such file.
@@ -154,6 +191,14 @@ class RunRequest:
         if not isinstance(payload, dict):
             raise EventError(f"{path}: the event file holds no JSON object; expected the event's payload")
         return payload
+
+
+def _settings_of(names: Iterable[str], layers: Iterable[Layer]) -> Settings | None:
+    """Return the settings of these names; None if one is wrong."""
+    try:
+        return load_settings(Layer(layer.origin, _only(names, layer.values)) for layer in layers)
+    except SettingsError:
+        return None
 
 
 def _only(names: Iterable[str], values: Mapping[str, object]) -> dict[str, object]:

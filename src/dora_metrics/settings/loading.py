@@ -1,18 +1,20 @@
 """Combines config file, action inputs and flags into Settings, and reports all problems at once.
 
 Flags override inputs, and inputs override the file. An empty text counts as unset: action inputs are never absent, only
-empty. The config file (`.github/dora.yml`) may hold any setting except those of INPUT_ONLY and SECRETS.
+empty.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from dora_metrics.errors import SettingsError
-from dora_metrics.settings.model import INPUT_ONLY, NAMES, NOT_YET_SUPPORTED, SECRETS, Settings
+from dora_metrics.settings.model import NAMES, NOT_YET_SUPPORTED, Settings
+
+_MAX_PROBLEMS = 20
+_MAX_PROBLEM_LENGTH = 500
 
 
 @dataclass(frozen=True)
@@ -29,24 +31,33 @@ def load_settings(layers: Iterable[Layer]) -> Settings:
     Raises:
         SettingsError: with every problem, each with its origin, its value unless secret, and the choices.
     """
-    problems: list[str] = []
-    values_by_name = _merge_layers(layers, problems)
-    problems += _validation_problems(values_by_name) + _incomplete_group_problems(values_by_name)
+    values_by_name, unknown_names = _merge_layers(layers)
+    # the rest is only counted: a suggestion for each of 10,000 names would take minutes
+    unknown = [_unknown_name_problem(*name) for name in unknown_names[:_MAX_PROBLEMS]]
+    problems = [*unknown, *_validation_problems(values_by_name), *_incomplete_group_problems(values_by_name)]
     if problems:
-        raise SettingsError(problems)
+        raise SettingsError(_listed(problems, len(unknown_names) - len(unknown)))
     return Settings.model_validate({name: value for name, (_, value) in values_by_name.items()})
 
 
-def _merge_layers(layers: Iterable[Layer], problems: list[str]) -> dict[str, tuple[str, object]]:
-    """Return origin and value of each setting that has a value. Unknown names are added to `problems`."""
+def _listed(problems: Sequence[str], further_count: int = 0) -> list[str]:
+    """Return the first problems, each at a length that can be read, and how many more there are."""
+    first = [text if len(text) <= _MAX_PROBLEM_LENGTH else f"{text[:_MAX_PROBLEM_LENGTH]} …" for text in problems]
+    further_count += len(first[_MAX_PROBLEMS:])
+    return [*first[:_MAX_PROBLEMS], *([f"{further_count:,} more problems like these"] if further_count else [])]
+
+
+def _merge_layers(layers: Iterable[Layer]) -> tuple[dict[str, tuple[str, object]], list[tuple[str, str]]]:
+    """Return origin and value of each setting that has a value, and origin and name of what is not a setting."""
     values_by_name: dict[str, tuple[str, object]] = {}
+    unknown_names = []
     for layer in layers:
         for name, value in layer.values.items():
             if name in NAMES and value not in ("", None):
                 values_by_name[name] = (layer.origin, value)
             elif name not in NAMES and name not in NOT_YET_SUPPORTED:
-                problems.append(_unknown_name_problem(layer.origin, name))
-    return values_by_name
+                unknown_names.append((layer.origin, name))
+    return values_by_name, unknown_names
 
 
 def names_without_effect(layers: Iterable[Layer]) -> tuple[str, ...]:
@@ -104,73 +115,3 @@ def _describe_error(values_by_name: Mapping[str, tuple[str, object]], detail: An
             return [f"{origin} {name}: {item_text}is none of {detail['ctx']['expected'].replace(' or ', ', ')}"]
         case _:
             return [f"{origin} {name}: {value_text}cannot be used: {detail['msg'][:1].lower()}{detail['msg'][1:]}"]
-
-
-def read_config_file(path: Path) -> Layer | None:
-    """Read the settings of a file, None if there is no such file.
-
-    Raises:
-        SettingsError: if it cannot be read; the message has file and line.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as problem:
-        raise SettingsError(f"config {path}: cannot be read ({_read_error_reason(problem)})") from None
-    return config_layer(str(path), content)
-
-
-def config_layer(name: str, content: bytes) -> Layer:
-    """Parse the content of a config file. `name` is its name in messages.
-
-    Raises:
-        SettingsError: with file and line, or with every setting that is not allowed in a file.
-    """
-    try:
-        values = parse_config(name, content.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        raise SettingsError(f"config {name}: cannot be read (it is not UTF-8)") from None
-    misplaced = [setting for setting in values if setting in INPUT_ONLY | SECRETS]
-    if misplaced:
-        raise SettingsError(
-            [f"{name} {setting}: {_misplacement_reason(setting)}; set it as an input" for setting in misplaced]
-        )
-    return Layer(name, values)
-
-
-def _misplacement_reason(name: str) -> str:
-    return "a secret does not belong into a file" if name in SECRETS else "says something about one run"
-
-
-def _read_error_reason(problem: OSError | ValueError) -> str:
-    return str(problem.strerror) if isinstance(problem, OSError) else "its name cannot be one"
-
-
-def parse_config(name: str, text: str) -> dict[str, object]:
-    """Parse a YAML text as values by the name of the setting.
-
-    Raises:
-        SettingsError: if it is not YAML, or not a mapping of names to values.
-    """
-    values = _load_yaml(name, text)
-    if values is None:
-        return {}
-    if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise SettingsError(f"{name}: expected settings, one `name: value` a line")
-    return values
-
-
-def _load_yaml(name: str, text: str) -> object:
-    import yaml  # noqa: PLC0415 - not needed without a config file
-
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as problem:
-        raise SettingsError(_describe_yaml_error(name, problem)) from None
-
-
-def _describe_yaml_error(name: str, problem: Exception) -> str:
-    mark = getattr(problem, "problem_mark", None)
-    location = f"{name}:{mark.line + 1}" if mark else name
-    return f"{location}: not YAML: {getattr(problem, 'problem', None) or problem}"

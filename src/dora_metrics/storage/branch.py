@@ -6,9 +6,10 @@ the head that was read. Nothing is checked out and nothing is force-pushed.
 
 import base64
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from dora_metrics.core.ledger.layout import (
     ALL_MONTHS,
@@ -30,7 +31,7 @@ from dora_metrics.github.client import (
     UncertainOutcomeError,
     owner_and_name,
 )
-from dora_metrics.github.repository import GitObject, file_content, read_objects
+from dora_metrics.github.repository import GitObject, file_content, object_in, read_objects
 
 _NO_CONFIG: Mapping[str, object] = {"configOwner": "", "configName": "", "config": "", "includesConfig": False}
 _REF_EXISTS_MESSAGE = "reference already exists"
@@ -58,24 +59,28 @@ class BranchStorage:
     def name(self) -> str:
         return f"branch:{self.branch} of {self.repository}"
 
-    def read_config_and_prefetch(self, repository: str, path: str) -> bytes | None:
+    def read_config_and_prefetch(self, repository: str, path: str) -> GitObject:
         """Read a file of a repository's default branch, and the ledger for the next `read`, in one request.
 
+        A ledger that cannot be used is no error here: `read` reads it again, and says why.
+
         Returns:
-            The file's content, or None if there is no such file.
+            The file, or None if there is no such file.
 
         Raises:
-            LedgerError: if GitHub does not return both.
+            GitHubError: if GitHub does not return both.
         """
         repository_variables = dict(
             zip(("configOwner", "configName"), owner_and_name(repository).values(), strict=True)
         )
         usual_months = MonthSelection(_last_months(self.now)[-_USUAL_MONTHS])
-        self._prefetched, config_object = self._query_ledger(
-            usual_months, {**repository_variables, "config": f"HEAD:{path}", "includesConfig": True}
-        )
-        with self._as_ledger_error(f"read ({path})"):
-            return file_content(self.client, repository, config_object)
+        config_variables = {**repository_variables, "config": f"HEAD:{path}", "includesConfig": True}
+        paths = self._queried_paths(usual_months)
+        answer = self.client.query("Ledger", {**self._ref_variables, **config_variables}, paths)
+        config_object = object_in(answer.get("config"), "object")
+        with suppress(LedgerError):
+            self._prefetched = self._snapshot(answer, paths, usual_months)
+        return config_object
 
     def read(self, months: MonthSelection = ALL_MONTHS) -> Snapshot:
         """See Storage. Takes one request if the months are few and small. A missing branch is an empty ledger.
@@ -83,31 +88,42 @@ class BranchStorage:
         Raises:
             LedgerError: if GitHub does not return it.
         """
-        snapshot, self._prefetched = self._prefetched or self._query_ledger(months, _NO_CONFIG)[0], None
+        snapshot, self._prefetched = self._prefetched or self._query_ledger(months), None
         return self.read_more(snapshot, months)
 
-    def _query_ledger(
-        self, months: MonthSelection, config_variables: Mapping[str, object]
-    ) -> tuple[Snapshot, GitObject]:
-        """Return the part of the ledger that one request can show, and the config file if it was requested."""
-        month_paths = list(filter(months.includes, _last_months(self.now)))
-        year_folders = sorted({month_path.rpartition("/")[0] for month_path in month_paths})
-        paths = [*ROOT_FILES, "facts", *year_folders, *(f"{month_path}.jsonl" for month_path in month_paths)]
+    def _query_ledger(self, months: MonthSelection) -> Snapshot:
+        """Return the part of the ledger that one request can show."""
+        paths = self._queried_paths(months)
         with self._as_ledger_error("read"):
-            answer = self.client.query("Ledger", {**self._ref_variables, **config_variables}, paths)
-        repository_node, config_node = answer["repository"], answer.get("config") or {}
+            answer = self.client.query("Ledger", {**self._ref_variables, **_NO_CONFIG}, paths)
+        return self._snapshot(answer, paths, months)
+
+    def _queried_paths(self, months: MonthSelection) -> list[str]:
+        """Return the files and folders of a ledger that one request asks for."""
+        month_paths = list(filter(months.includes, _last_months(self.now)))
+        return [*ROOT_FILES, "facts", *_year_folders(month_paths), *(f"{path}.jsonl" for path in month_paths)]
+
+    def _snapshot(self, answer: Mapping[str, Any], paths: Sequence[str], months: MonthSelection) -> Snapshot:
+        """Return the part of the ledger that an answer to the query for these paths shows.
+
+        Raises:
+            LedgerError: if it shows no repository, an empty one, or a file whose content GitHub does not return.
+        """
+        repository_node = answer["repository"]
+        if repository_node is None:
+            raise LedgerError(f"{self.name}: cannot be read: GitHub's answer does not show the repository")
         if repository_node["isEmpty"]:
             raise LedgerError(f"{self.name}: the repository has no commit yet, so it can have no branch")
         if repository_node["ref"] is None:
-            return Snapshot({}, 0, months=months), config_node.get("object")
+            return Snapshot({}, 0, months=months)
         target = repository_node["ref"]["target"]
         objects_by_path = {path: (target[f"slot{n}"] or {}).get("object") for n, path in enumerate(paths)}
         root_names = tuple(entry["name"] for entry in target["tree"]["entries"])
         files = self._read_contents(objects_by_path)
         sequence = parse_sequence(files.pop(SEQUENCE_FILE, b""))
-        folders = {"": root_names, **_names_by_folder(objects_by_path, "facts", *year_folders)}
-        snapshot = Snapshot(files, sequence, target["oid"], months, parse_instant(target["committedDate"]), folders)
-        return snapshot, config_node.get("object")
+        listed_folders = [path for path in paths if path.startswith("facts") and not path.endswith(".jsonl")]
+        folders = {"": root_names, **_names_by_folder(objects_by_path, *listed_folders)}
+        return Snapshot(files, sequence, target["oid"], months, parse_instant(target["committedDate"]), folders)
 
     def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
         """See Storage. Takes one request for each fifty files, and one for each level of subfolders.
@@ -252,6 +268,11 @@ def _tree_entries(changes: Mapping[str, bytes]) -> list[dict[str, str]]:
         for path, content in changes.items()
         if content
     ]
+
+
+def _year_folders(month_paths: Sequence[str]) -> list[str]:
+    """Return the folders of these months, such as `facts/2026`."""
+    return sorted({month_path.rpartition("/")[0] for month_path in month_paths})
 
 
 def _last_months(now: datetime) -> list[str]:

@@ -30,7 +30,7 @@ YAML_BOMB = (
         ("# only a comment\n", "it is empty"),
         ("name: x\n", "it has no `jobs:`"),
         ("- a\n- b\n", "it has no `jobs:`"),
-        ("jobs: " + "[" * NESTING_DEPTH, "it is nested too deeply"),
+        ("jobs: " + "[" * NESTING_DEPTH, "nested more than 40 levels deep"),
         (b"name: \xff\xfe\njobs: {}\n", "not UTF-8, so it is not looked at"),
         (b"jobs: {}\n" + b"#" * 300_000, "292 kB, too large to be looked at"),
     ],

@@ -16,7 +16,7 @@ from dora_metrics.commands.init.files import DEFAULT_ACTION, TEMPLATE_NAMES, ren
 from dora_metrics.commands.init.findings import GitHubDeployment, GitHubFindings
 from dora_metrics.commands.init.proposal import Proposal, Triggers
 from dora_metrics.core.facts.model import Incident
-from dora_metrics.settings import loading
+from dora_metrics.settings.config_file import config_layer
 from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
 from dora_metrics.settings.model import Settings
 from support.checkouts import (
@@ -104,7 +104,7 @@ def test_github_accepts_the_workflow_and_zizmor_finds_nothing(tmp_path: Path, na
 
 @each_sample
 def test_the_action_reads_the_config_file(tmp_path: Path, name: str) -> None:
-    layer = loading.config_layer(CONFIG_PATH, write_sample(tmp_path, name)[CONFIG_PATH].encode())
+    layer = config_layer(CONFIG_PATH, write_sample(tmp_path, name)[CONFIG_PATH].encode())
     assert load_settings([layer]).deployment_source != ("auto",)
     assert names_without_effect([layer]) == ()
 
@@ -179,7 +179,7 @@ def test_permissions_are_those_that_the_source_needs(tmp_path: Path) -> None:
 def test_without_issues_there_is_no_report_and_the_file_says_why(tmp_path: Path) -> None:
     made = write_sample(tmp_path, "no-issues")
     assert "# issues are switched off on GitHub, and a report is an issue\nreport: 'off'\n" in made[CONFIG_PATH]
-    assert load_settings([loading.config_layer(CONFIG_PATH, made[CONFIG_PATH].encode())]).report == ()
+    assert load_settings([config_layer(CONFIG_PATH, made[CONFIG_PATH].encode())]).report == ()
     assert FORM_PATH not in made
 
 

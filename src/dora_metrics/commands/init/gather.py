@@ -26,7 +26,7 @@ from dora_metrics.core.versions import is_prerelease_name, reads_as_version
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import DoraError, GitError
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
-from dora_metrics.settings import loading
+from dora_metrics.settings.config_file import read_config_file
 from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources.git.repository import Git, identify_repository
@@ -151,7 +151,7 @@ def _existing_settings(root: Path, problems: list[str]) -> Settings:
     if (root / ".github" / "dora.yaml").is_file():
         problems.append(f".github/dora.yaml: is not read; the action looks for {CONFIG_PATH}")
     try:
-        config_layer = loading.read_config_file(root / CONFIG_PATH)
+        config_layer = read_config_file(root / CONFIG_PATH, root)
         return load_settings([Layer(CONFIG_PATH, config_layer.values)] if config_layer else [])
     except DoraError as problem:
         problems.extend(problem.problems)

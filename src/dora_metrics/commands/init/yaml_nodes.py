@@ -6,6 +6,8 @@ file cannot become a large value. Merge keys are ignored; GitHub refuses them in
 
 import yaml
 
+from dora_metrics.settings import yaml_text
+
 OptionalNode = yaml.Node | None
 Token = tuple[str, str | None, str | None, str | None]
 """Kind, anchor, value and tag of a YAML event."""
@@ -19,15 +21,13 @@ def compose(text: str) -> OptionalNode:
     """Return the root node of a text, None if it is empty.
 
     Raises:
-        UnreadableYamlError: if it is not YAML, or more than one document.
+        UnreadableYamlError: if it is not YAML, too large a value, or more than one document.
     """
     try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
+        return yaml_text.compose(text)
     except yaml.MarkedYAMLError as problem:
         location = f"line {problem.problem_mark.line + 1}: " if problem.problem_mark else ""
         raise UnreadableYamlError(f"{location}{problem.problem or problem.context}") from None
-    except RecursionError:
-        raise UnreadableYamlError("it is nested too deeply") from None
     except (yaml.YAMLError, ValueError) as problem:
         raise UnreadableYamlError(str(problem).splitlines()[0]) from None
 

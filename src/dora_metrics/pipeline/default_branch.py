@@ -1,0 +1,54 @@
+"""Read the config file of the default branch from GitHub: a file, none, or an error, never a guess."""
+
+from dora_metrics.errors import SettingsError, UnreadSettingsError
+from dora_metrics.github.client import Client, GitHubError, RateLimitError
+from dora_metrics.github.repository import GitObject, file_content, is_file, read_objects
+from dora_metrics.settings.config_file import check_size, config_layer
+from dora_metrics.settings.loading import Layer
+from dora_metrics.storage.branch import BranchStorage
+
+_ADVICE = (
+    "Run this job again when GitHub answers; nothing is recorded twice. If it happens each time, give the job "
+    "`permissions: contents: read`"
+)
+
+
+def read_default_branch_config(
+    client: Client, repository: str, path: str, storage: BranchStorage | None
+) -> Layer | None:
+    """Return the config file of a repository's default branch, None if GitHub says that there is none.
+
+    Args:
+        client: of the GitHub with the repository.
+        repository: the repository.
+        path: the file's path in it.
+        storage: the ledger to read in the same request; None if it is not on GitHub.
+
+    Raises:
+        SettingsError: if the file cannot be used.
+        UnreadSettingsError: if GitHub does not show it.
+    """
+    try:
+        git_object = _config_object(client, repository, path, storage)
+        if git_object is None:
+            return None
+        if not is_file(git_object):
+            raise SettingsError(f"config {path}: cannot be read (it is no file on the default branch)")
+        check_size(path, git_object.get("byteSize", 0))
+        content = file_content(client, repository, git_object)
+    except GitHubError as error:
+        problem = f"{path} cannot be read from the default branch of {repository}, so nothing is recorded: {error}"
+        raise UnreadSettingsError((problem, _ADVICE)) from None
+    return config_layer(path, content or b"")
+
+
+def _config_object(client: Client, repository: str, path: str, storage: BranchStorage | None) -> GitObject:
+    """Return the file as GitHub shows it. If it does not with the ledger, the file alone is requested."""
+    if storage:
+        try:
+            return storage.read_config_and_prefetch(repository, path)
+        except RateLimitError:
+            raise
+        except GitHubError:
+            pass
+    return read_objects(client, repository, [f"HEAD:{path}"])[0]

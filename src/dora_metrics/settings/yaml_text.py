@@ -1,0 +1,157 @@
+"""Reads YAML within limits, so that no text takes much time or becomes a large value.
+
+An alias stands for everything below its anchor, each time it is used, so a small text can describe a huge value. What
+the aliases of a text stand for is measured on its nodes, before any value is made of them.
+"""
+
+import re
+from typing import NamedTuple
+
+import yaml
+
+MAX_VALUES = 20_000
+"""Keys and values of a text; an alias is one of them."""
+MAX_DEPTH = 40
+"""Levels of mappings and lists, those behind aliases included."""
+MAX_EXPANDED_CHARACTERS = 500_000
+"""Characters of all keys and values, where each alias is replaced by what it stands for."""
+MAX_NUMBER_LENGTH = 30
+"""Digits of a number. Python does not print integers of more than 4,300 digits."""
+
+_NOT_TEXT = re.compile("[\0\ud800-\udfff]")
+"""What no file and no answer can hold; YAML can write it with an escape."""
+_NUMBER_TAGS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+_INVALID_VALUE_ERRORS = (ValueError, ArithmeticError, LookupError, AttributeError, TypeError)
+"""What PyYAML raises for a value that does not fit its tag, such as `!!bool maybe` or `2026-02-31`."""
+
+
+class YamlLimitError(yaml.MarkedYAMLError):
+    """A text exceeds a limit, or holds what no value may. `problem` says what, and what to do."""
+
+    def __init__(self, problem: str, mark: yaml.Mark) -> None:
+        super().__init__(problem=problem, problem_mark=mark)
+
+
+def load(text: str) -> object:
+    """Return the value of a text, None if it is empty.
+
+    Raises:
+        YamlLimitError: if it exceeds a limit.
+        yaml.YAMLError: if it is not YAML.
+    """
+    loader = _BoundedLoader(text)
+    try:
+        root = _compose(loader)
+        return None if root is None else loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def compose(text: str) -> yaml.Node | None:
+    """Return the root node of a text, None if it is empty.
+
+    Raises:
+        YamlLimitError: if it exceeds a limit.
+        yaml.YAMLError: if it is not YAML, or more than one document.
+    """
+    loader = _BoundedLoader(text)
+    try:
+        return _compose(loader)
+    finally:
+        loader.dispose()
+
+
+def _compose(loader: "_BoundedLoader") -> yaml.Node | None:
+    root = loader.get_single_node()
+    if root is not None:
+        _Expansion().measure(root)
+    return root
+
+
+class _BoundedLoader(yaml.SafeLoader):
+    """Stops at the first node that is too deep, or one too many."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = self._value_count = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self._depth += 1
+        self._value_count += 1
+        mark = self.get_mark()
+        if self._depth > MAX_DEPTH:
+            raise YamlLimitError(_DEPTH_PROBLEM, mark)
+        if self._value_count > MAX_VALUES:
+            raise YamlLimitError(f"more than {MAX_VALUES:,} keys and values; keep only what is needed", mark)
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> object:  # noqa: FBT001, FBT002 - PyYAML's
+        try:
+            return super().construct_object(node, deep)
+        except _INVALID_VALUE_ERRORS:
+            kind = str(node.tag).rpartition(":")[2]
+            raise yaml.MarkedYAMLError(problem=f"not a valid {kind}", problem_mark=node.start_mark) from None
+
+
+_DEPTH_PROBLEM = f"nested more than {MAX_DEPTH} levels deep; check brackets, indentation and aliases"
+
+
+class _Extent(NamedTuple):
+    """How large a node is, with everything that aliases in it stand for."""
+
+    characters: int
+    depth: int
+
+
+class _Expansion:
+    """Measures nodes, each once. Anchors precede their aliases, so recursion is as deep as the text."""
+
+    def __init__(self) -> None:
+        self._extents: dict[int, _Extent | None] = {}
+
+    def measure(self, node: yaml.Node) -> _Extent:
+        """Return the extent of a node.
+
+        Raises:
+            YamlLimitError: if it exceeds a limit, or contains itself.
+        """
+        if id(node) not in self._extents:
+            self._extents[id(node)] = None
+            self._extents[id(node)] = self._measure_once(node)
+        extent = self._extents[id(node)]
+        if extent is None:
+            raise YamlLimitError("an alias refers to a value that contains it; write the value out", node.start_mark)
+        return extent
+
+    def _measure_once(self, node: yaml.Node) -> _Extent:
+        if isinstance(node, yaml.ScalarNode):
+            return _scalar_extent(node)
+        extents = [self.measure(child) for child in _children(node)]
+        extent = _Extent(
+            1 + sum(extent.characters for extent in extents), 1 + max((extent.depth for extent in extents), default=0)
+        )
+        if extent.characters > MAX_EXPANDED_CHARACTERS:
+            problem = f"its aliases stand for more than {MAX_EXPANDED_CHARACTERS:,} characters; use fewer aliases"
+            raise YamlLimitError(problem, node.start_mark)
+        if extent.depth > MAX_DEPTH:
+            raise YamlLimitError(_DEPTH_PROBLEM, node.start_mark)
+        return extent
+
+
+def _scalar_extent(node: yaml.ScalarNode) -> _Extent:
+    if node.tag in _NUMBER_TAGS and len(node.value) > MAX_NUMBER_LENGTH:
+        problem = f"a number of more than {MAX_NUMBER_LENGTH} digits; put it in quotes if it is a text"
+        raise YamlLimitError(problem, node.start_mark)
+    if _NOT_TEXT.search(node.value):
+        raise YamlLimitError("holds a NUL or half a character (\\ud800 to \\udfff); remove it", node.start_mark)
+    return _Extent(1 + len(node.value), 0)
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    match node:
+        case yaml.MappingNode():
+            return [child for entry in node.value for child in entry]
+        case _:
+            return list(node.value)

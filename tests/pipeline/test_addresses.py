@@ -1,0 +1,281 @@
+"""A secret goes only where the workflow or the default branch says.
+
+A checkout may be the head of a stranger's pull request, or what an earlier job left on the runner, so its file alone
+decides neither where secrets go, nor whom a health check asks, nor which folder outside of the workspace is written.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from fakes.faults import unavailable
+from fakes.github import FakeGitHub
+from support.runs import ActionRun, check_out, deployment_status, run_action
+from support.servers import Answer, Listener, listen
+
+CONFIG = ".github/dora.yml"
+ENDPOINT_SECRETS = {"endpoint-token": "endpoint-t0ken", "endpoint-secret": "hm4c-k3y"}
+GATEWAY_SECRETS = {"pushgateway-username": "pusher", "pushgateway-password": "gateway-pa55word"}
+WHAT_TO_DO = "Set it as an input, or put the same line into the default branch's file"
+
+
+class CheckedOutShop:
+    """A repository whose default branch has one config file, and a checkout that has another."""
+
+    def __init__(self, github: FakeGitHub, folder: Path) -> None:
+        self.github, self.folder = github, folder
+        self.repository = github.repository("acme/shop")
+
+    def run(self, checkout: str, inputs: Mapping[str, object], default_branch: str | None = None) -> ActionRun:
+        """Run with these config files; `default_branch` None means that it has none."""
+        self.repository.commit({CONFIG: default_branch}, message="Configure")
+        check_out(self.folder, {CONFIG: checkout})
+        self.github.requests.clear()
+        token = {"github-token": self.github.token, "ledger": "branch:dora-metrics"}
+        environment = {"GITHUB_API_URL": self.github.api_url}
+        return run_action(
+            self.folder, "deployment_status", deployment_status(), {**token, **inputs}, environment=environment
+        )
+
+    @property
+    def requested_operations(self) -> list[str | None]:
+        return [logged.operation for logged in self.github.requests]
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[CheckedOutShop]:
+    with FakeGitHub() as github:
+        yield CheckedOutShop(github, tmp_path)
+
+
+@pytest.fixture
+def outside() -> Iterator[Listener]:
+    with listen(Answer(200)) as listener:
+        yield listener
+
+
+def credentials(listener: Listener) -> set[str]:
+    """The names of the headers with a secret that arrived."""
+    names = {name.lower() for request in listener.requests for name in request.headers}
+    return names & {"authorization", "x-dora-signature-256"}
+
+
+# Endpoint
+
+
+def test_an_endpoint_that_only_the_checkout_names_gets_no_secret(shop: CheckedOutShop, outside: Listener) -> None:
+    ran = shop.run(f"endpoint-url: {outside.url}", ENDPOINT_SECRETS)
+    assert ran.code == 0
+    assert len(outside.requests) == 1
+    assert credentials(outside) == set()
+    assert (
+        "endpoint-token, endpoint-secret – not sent: `endpoint-url` is in the checkout's .github/dora.yml, and the "
+        f"default branch's does not say the same. {WHAT_TO_DO}" in ran.summary
+    )
+
+
+def test_what_the_default_branch_says_decides_not_that_it_says_something(
+    shop: CheckedOutShop, outside: Listener
+) -> None:
+    shop.run(f"endpoint-url: {outside.url}/stolen", ENDPOINT_SECRETS, default_branch=f"endpoint-url: {outside.url}")
+    assert [request.path for request in outside.requests] == ["/stolen"]
+    assert credentials(outside) == set()
+
+
+def test_the_same_line_on_the_default_branch_is_enough_and_costs_no_request(
+    shop: CheckedOutShop, outside: Listener
+) -> None:
+    line = f"endpoint-url: {outside.url}"
+    ran = shop.run(f"{line}\nwindow: 7d", ENDPOINT_SECRETS, default_branch=f"{line}\nwindow: 90d")
+    assert credentials(outside) == {"authorization", "x-dora-signature-256"}
+    assert "not sent" not in ran.summary
+    assert "7 days" in ran.summary
+    assert shop.requested_operations[0] == "Ledger"
+    assert "GitObjects" not in shop.requested_operations
+
+
+def test_an_input_decides_where_secrets_go_whatever_a_checkout_says(shop: CheckedOutShop, outside: Listener) -> None:
+    with listen() as stranger:
+        shop.run(f"endpoint-url: {stranger.url}", {**ENDPOINT_SECRETS, "endpoint-url": outside.url})
+    assert credentials(outside) == {"authorization", "x-dora-signature-256"}
+    assert stranger.requests == []
+
+
+def test_an_endpoint_without_secrets_needs_no_second_word(shop: CheckedOutShop, outside: Listener) -> None:
+    ran = shop.run(f"endpoint-url: {outside.url}", {"ledger": "none"})
+    assert len(outside.requests) == 1
+    assert "not sent" not in ran.summary
+    assert "GitObjects" not in shop.requested_operations
+
+
+def test_without_a_token_nothing_confirms_an_address(shop: CheckedOutShop, outside: Listener) -> None:
+    inputs = {**ENDPOINT_SECRETS, "github-token": "", "ledger": "none"}
+    ran = shop.run(f"endpoint-url: {outside.url}", inputs)
+    assert credentials(outside) == set()
+    assert "and there is no `github-token` to compare it with" in ran.summary
+
+
+def test_a_broken_file_on_the_default_branch_confirms_nothing(shop: CheckedOutShop, outside: Listener) -> None:
+    ran = shop.run(f"endpoint-url: {outside.url}", ENDPOINT_SECRETS, default_branch=f"endpoint-url: {outside.url}\n[")
+    assert ran.code == 0
+    assert len(outside.requests) == 1
+    assert credentials(outside) == set()
+
+
+@pytest.mark.parametrize("ledger", ["branch:dora-metrics", "none"])
+def test_where_the_default_branch_cannot_be_read_nothing_is_sent_at_all(
+    shop: CheckedOutShop, outside: Listener, ledger: str
+) -> None:
+    line = f"endpoint-url: {outside.url}"
+    shop.repository.commit({CONFIG: line}, message="Configure")
+    shop.github.fail(unavailable(502), to="*", times=None)
+    ran = shop.run(line, {**ENDPOINT_SECRETS, "ledger": ledger}, default_branch=line)
+    assert ran.code == 0
+    assert outside.requests == []
+    assert "Nothing was recorded, sent or reported" in ran.summary
+
+
+def test_a_strict_checkout_fails_where_the_default_branch_cannot_be_read(
+    shop: CheckedOutShop, outside: Listener
+) -> None:
+    shop.github.fail(unavailable(502), to="*", times=None)
+    assert shop.run(f"endpoint-url: {outside.url}\nstrict: true", ENDPOINT_SECRETS).code == 1
+
+
+# Pushgateway
+
+
+def test_a_pushgateway_that_only_the_checkout_names_gets_no_credentials(
+    shop: CheckedOutShop, outside: Listener
+) -> None:
+    ran = shop.run(f"pushgateway-url: {outside.url}", GATEWAY_SECRETS)
+    assert {request.method for request in outside.requests} >= {"PUT"}
+    assert credentials(outside) == set()
+    assert (
+        "pushgateway-username, pushgateway-password – not sent: `pushgateway-url` is in the checkout's" in ran.summary
+    )
+
+
+def test_a_pushgateway_of_the_default_branch_gets_them(shop: CheckedOutShop, outside: Listener) -> None:
+    line = f"pushgateway-url: {outside.url}"
+    shop.run(line, GATEWAY_SECRETS, default_branch=line)
+    assert credentials(outside) == {"authorization"}
+
+
+def test_no_secret_is_in_the_log_or_the_summary_that_says_so(shop: CheckedOutShop, outside: Listener) -> None:
+    lines = f"pushgateway-url: {outside.url}/?key=in-the-url\nendpoint-url: {outside.url}"
+    ran = shop.run(lines, {**GATEWAY_SECRETS, **ENDPOINT_SECRETS})
+    text = ran.log + ran.summary
+    assert [
+        secret for secret in (*GATEWAY_SECRETS.values(), *ENDPOINT_SECRETS.values(), "in-the-url") if secret in text
+    ] == []
+
+
+# Health check
+
+
+def test_a_health_check_that_only_the_checkout_names_is_not_made(shop: CheckedOutShop, outside: Listener) -> None:
+    ran = shop.run(f"health-check-url: {outside.url}", {})
+    assert outside.requests == []
+    assert ran.facts[0]["health"] is None
+    assert "health check – not asked: `health-check-url` is in the checkout's .github/dora.yml, and the" in ran.summary
+
+
+def test_a_health_check_of_the_default_branch_is_made_and_costs_no_request(
+    shop: CheckedOutShop, outside: Listener
+) -> None:
+    line = f"health-check-url: {outside.url}"
+    ran = shop.run(line, {}, default_branch=line)
+    assert len(outside.requests) == 1
+    assert ran.facts[0]["health"] == "passed"
+    assert "GitObjects" not in shop.requested_operations
+
+
+def test_a_health_check_of_an_input_is_made(shop: CheckedOutShop, outside: Listener) -> None:
+    with listen() as stranger:
+        ran = shop.run(f"health-check-url: {stranger.url}", {"health-check-url": outside.url})
+    assert ran.facts[0]["health"] == "passed"
+    assert stranger.requests == []
+
+
+# A ledger in a folder
+
+
+def test_a_checkout_does_not_have_a_folder_outside_of_the_workspace_written(
+    shop: CheckedOutShop, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    ran = shop.run(f"ledger: dir:{elsewhere}/ledger", {"ledger": ""})
+    assert ran.code == 2
+    assert list(elsewhere.iterdir()) == []
+    assert (
+        "dora.yml ledger: a ledger outside of the workspace, or in another repository, is not used: `ledger` is in "
+        f"the checkout's .github/dora.yml, and the default branch's does not say the same. {WHAT_TO_DO}" in ran.log
+    )
+
+
+def test_nor_one_behind_a_link(shop: CheckedOutShop, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (shop.folder / "inside").symlink_to(elsewhere)
+    assert shop.run("ledger: dir:inside/ledger", {"ledger": ""}).code == 2
+    assert list(elsewhere.iterdir()) == []
+
+
+@pytest.mark.parametrize("from_input", [True, False], ids=["input", "default branch"])
+def test_a_folder_that_the_workflow_or_the_default_branch_names_is_written(
+    shop: CheckedOutShop, tmp_path_factory: pytest.TempPathFactory, *, from_input: bool
+) -> None:
+    place = f"dir:{tmp_path_factory.mktemp('elsewhere')}/ledger"
+    line = f"ledger: {place}"
+    ran = shop.run(line, {"ledger": place if from_input else ""}, default_branch=None if from_input else line)
+    assert ran.code == 0
+    assert (Path(place.removeprefix("dir:")) / "facts").is_dir()
+
+
+def test_a_checkout_does_not_have_another_repository_written(shop: CheckedOutShop) -> None:
+    other = shop.github.repository("stranger/inbox")
+    ran = shop.run("ledger: branch:facts@stranger/inbox", {"ledger": ""})
+    assert ran.code == 2
+    assert ".github/dora.yml ledger: a ledger outside of the workspace, or in another repository, is not" in ran.log
+    assert other.head("facts") is None
+
+
+def test_a_central_ledger_of_the_default_branch_is_written_and_costs_no_request(shop: CheckedOutShop) -> None:
+    central = shop.github.repository("acme/metrics")
+    line = "ledger: branch:all@acme/metrics"
+    assert shop.run(line, {"ledger": ""}, default_branch=line).code == 0
+    assert central.read("facts/2026/11.jsonl", "all")
+    assert shop.requested_operations[0] == "Ledger"
+    assert "GitObjects" not in shop.requested_operations
+
+
+def test_a_folder_in_the_workspace_needs_no_second_word(shop: CheckedOutShop) -> None:
+    assert shop.run("ledger: dir:ledger", {"ledger": ""}).code == 0
+    assert (shop.folder / "ledger" / "facts").is_dir()
+    assert "GitObjects" not in shop.requested_operations
+
+
+# The file itself
+
+
+def test_a_file_behind_a_link_that_leaves_the_checkout_is_not_read(
+    shop: CheckedOutShop, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "dora.yml"
+    elsewhere.write_text("window: 7d", "utf-8")
+    check_out(shop.folder, {"README.md": "shop"})
+    (shop.folder / "linked.yml").symlink_to(elsewhere)
+    ran = shop.run("window: 7d", {"config": "linked.yml"})
+    assert ran.code == 2
+    assert "linked.yml: cannot be read (a link leads out of the folder with the checkout" in ran.log
+
+
+def test_what_an_earlier_job_left_without_a_checkout_redirects_nothing(shop: CheckedOutShop, outside: Listener) -> None:
+    (shop.folder / ".github").mkdir()
+    (shop.folder / CONFIG).write_text(f"endpoint-url: {outside.url}", "utf-8")
+    inputs = {"github-token": shop.github.token, "ledger": "branch:dora-metrics", **ENDPOINT_SECRETS}
+    environment = {"GITHUB_API_URL": shop.github.api_url}
+    ran = run_action(shop.folder, "deployment_status", deployment_status(), inputs, environment=environment)
+    assert ran.code == 0
+    assert outside.requests == []
