@@ -11,9 +11,8 @@ from typing import NamedTuple
 
 from dora_metrics.commands import action
 from dora_metrics.core.ledger.layout import README_FILE, README_TITLE
-from dora_metrics.core.markdown import Md
 from dora_metrics.core.periods import due_period
-from dora_metrics.core.reports.render import markdown
+from dora_metrics.core.reports.render import plain_text
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import DoraError
 from dora_metrics.github.observation import Run
@@ -98,11 +97,5 @@ def _remove(path: Path) -> None:
 
 
 def _guide(paths: _Paths) -> str:
-    """Where everything is; paths are no Markdown, so they are not escaped."""
-    return markdown(
-        load_template("demo.txt.j2"),
-        summary=Md(paths.summary),
-        weekly=Md(paths.weekly),
-        ledger=Md(paths.ledger),
-        outputs=Md(paths.outputs),
-    )
+    """Where everything is, as plain text."""
+    return plain_text(load_template("demo.txt.j2"), **paths._asdict())

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from dora_metrics.core import periods
 from dora_metrics.core.ledger.layout import REPORTS_FILE, LedgerContents
 from dora_metrics.core.ledger.snapshot import Snapshot
-from dora_metrics.core.markdown import Md, join_non_empty, link, md
+from dora_metrics.core.markdown import join_non_empty, md, number_link
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.periods import PERIOD_KINDS, Period, PeriodKind
 from dora_metrics.core.reports.periodic import claims
@@ -384,7 +384,7 @@ def _is_report_of(issue: GitHubIssue, scope_key: str) -> bool:
 
 def _created(period: Period, issues: Iterable[GitHubIssue], omitted_text: str) -> Outcome:
     """`week 47, 2026: #12`; a number in a summary needs a link, since GitHub makes none."""
-    links = join_non_empty(", ", (link(Md(f"#{issue.number}"), issue.url) for issue in issues))
+    links = join_non_empty(", ", (number_link(issue.number, issue.url) for issue in issues))
     if not links:
         return Outcome("report", "skipped", f"none of {period.title}: no production deployment or incident is known")
     return Outcome("report", "done", join_non_empty("; ", (md("{}: {}", period.title, links), md("{}", omitted_text))))

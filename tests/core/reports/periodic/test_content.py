@@ -159,13 +159,13 @@ def test_deployments_are_listed_with_the_changes_they_were_the_first_to_bring() 
         FIRST, lost, deployment(2, "03-11T07:00", changes=[2]), change(1, title="One"), change(2, title="Two")
     )
     assert "<summary>Delivered: 1 deployment, 2 changes</summary>" in found.text
-    assert "  - #1 One\n" in found.text
-    assert "  - #2 Two\n" in found.text
+    assert "  - #\u200b1 One\n" in found.text
+    assert "  - #\u200b2 Two\n" in found.text
 
 
 def test_changes_by_bots_are_delivered_too() -> None:
     found = render_report(FIRST, deployment(2, "03-11T07:00", changes=[2]), change(2, title="Bump", bot=True))
-    assert "  - #2 Bump\n" in found.text
+    assert "  - #\u200b2 Bump\n" in found.text
 
 
 def test_the_first_known_deployment_lists_no_months_of_changes() -> None:
@@ -178,8 +178,8 @@ def test_the_first_known_deployment_lists_no_months_of_changes() -> None:
 )
 def test_a_hostile_title_is_text(title: str) -> None:
     found = render_report(FIRST, deployment(2, "03-11T07:00", changes=[2]), change(2, title=title))
-    (line,) = (line for line in found.text.splitlines() if line.startswith("  - #2 "))
-    assert not re.search(r"@\w|#1|<img|(?<!\\)\||(?<!\\)\[|www\.x", line.removeprefix("  - #2 "))
+    (line,) = (line for line in found.text.splitlines() if line.startswith("  - #\u200b2 "))
+    assert not re.search(r"@\w|#1|<img|(?<!\\)\||(?<!\\)\[|www\.x", line.removeprefix("  - #\u200b2 "))
 
 
 # Size limits

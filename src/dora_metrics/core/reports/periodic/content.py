@@ -435,7 +435,7 @@ def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:
         return
     if not failure_rate.failed:
         unknown = ", incidents are unknown" if units.is_lower_bound(failure_rate) else ""
-        yield Md(f"none is known to have failed{unknown}")
+        yield md("none is known to have failed{}", unknown)
         return
     template = "at least {} of {} failed" if units.is_lower_bound(failure_rate) else "{} of {} failed"
     text = md(template, failure_rate.failed, failure_rate.deployments)
