@@ -113,3 +113,43 @@ def test_only_one_module_makes_markdown_of_escaped_text() -> None:
         if isinstance(node, ast.ClassDef) and any(isinstance(base, ast.Name) and base.id == "Md" for base in node.bases)
     }
     assert makers == {"core/markdown.py"}
+
+
+FILES_WRITTEN = {
+    "commands/init/command.py": ["stream.write(file.text)"],
+    "github/runner.py": ["file.write(text)"],
+    "sources/git/repository.py": ["process.stdin.write(stdin)"],
+    "storage/directory.py": ["file.write(content)"],
+}
+"""What is written to a stream that is neither stdout nor stderr."""
+
+
+def writes(tree: ast.AST) -> list[str]:
+    """The calls that write to a stream; `write` of a ledger takes more than a text."""
+    return [
+        ast.unparse(call)
+        for call in calls(tree, "write", "writelines", "print")
+        if isinstance(call.func, ast.Name) or len(call.args) == 1
+    ]
+
+
+def test_one_module_writes_to_stdout_and_stderr() -> None:
+    others = {module: writes(tree) for module, tree in MODULES.items() if module != "console.py" and writes(tree)}
+    assert others == FILES_WRITTEN
+
+
+@pytest.mark.parametrize("code", ["print(1)", "stream.write(text)", "self.log.writelines(lines)"])
+def test_a_write_elsewhere_is_found(code: str) -> None:
+    assert len(writes(ast.parse(code))) == 1
+
+
+def test_only_the_process_knows_its_streams() -> None:
+    users = {
+        module
+        for module, tree in MODULES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and (node.value.id, node.attr) in (("sys", "stdout"), ("sys", "stderr"))
+    }
+    assert users == {"__main__.py"}

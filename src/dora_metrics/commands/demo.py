@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
+from dora_metrics import console
 from dora_metrics.commands import action
 from dora_metrics.core.ledger.layout import README_FILE, README_TITLE
 from dora_metrics.core.periods import due_period
@@ -56,7 +57,7 @@ def run(output: Path, runtime: Runtime) -> int:
         _remove(path)
     code = _run_event(output, paths, replace(runtime, environment={}, stdout=StringIO(), now=parse_instant(NOW)))
     paths.weekly.write_text(_weekly_report(paths.ledger, runtime), "utf-8")
-    runtime.stdout.write(paths.summary.read_text("utf-8") + _guide(paths))
+    console.write_text(runtime.stdout, paths.summary.read_text("utf-8") + _guide(paths))
     return code
 
 
