@@ -6,9 +6,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
-from dora_metrics import __version__, console
+from dora_metrics import __version__
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import DoraError
+from dora_metrics.github import console
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.loading import Layer
 from dora_metrics.settings.model import DEFAULT_CONFIG, FLAGS, Settings

@@ -9,7 +9,6 @@ from typing import TextIO
 
 import msgspec
 
-from dora_metrics import console
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.periods import PERIOD_KINDS, PeriodKind, due_period
@@ -19,6 +18,7 @@ from dora_metrics.core.reports.explain.context import build_context
 from dora_metrics.core.reports.explain.explain import explain
 from dora_metrics.core.reports.explain.find import NoMatch
 from dora_metrics.errors import DoraError, SettingsError
+from dora_metrics.github import console
 from dora_metrics.pipeline.evaluate import (
     check_thresholds,
     cumulative_totals,

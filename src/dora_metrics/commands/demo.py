@@ -9,13 +9,13 @@ from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
-from dora_metrics import console
 from dora_metrics.commands import action
 from dora_metrics.core.ledger.layout import README_FILE, README_TITLE
 from dora_metrics.core.periods import due_period
 from dora_metrics.core.reports.render import plain_text
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import DoraError
+from dora_metrics.github import console
 from dora_metrics.github.observation import Run
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.evaluate import evaluate

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TextIO
 
-from dora_metrics import console
+from dora_metrics.github import console
 
 
 @dataclass(frozen=True)

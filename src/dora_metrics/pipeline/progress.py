@@ -7,8 +7,8 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
-from dora_metrics import console
 from dora_metrics.core import formatting
+from dora_metrics.github import console
 from dora_metrics.github.history import HistoryPart, PartOrFailure
 from dora_metrics.github.runner import Runner
 

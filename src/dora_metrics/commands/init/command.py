@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dora_metrics import console
 from dora_metrics.commands.init import gather, summary
 from dora_metrics.commands.init.files import DEFAULT_ACTION, PLACEHOLDER_OWNER, TEMPLATE_NAMES, render_files
 from dora_metrics.commands.init.findings import Checkout, Findings, GitHubFindings
 from dora_metrics.commands.init.proposal import Proposal, propose
 from dora_metrics.commands.init.summary import ProposedFile
 from dora_metrics.errors import DoraError
+from dora_metrics.github import console
 from dora_metrics.runtime import Runtime
 from dora_metrics.templates import load_template
 

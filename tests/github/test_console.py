@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from dora_metrics import console
+from dora_metrics.github import console
 
 PIECES = [
     "::error::x",
