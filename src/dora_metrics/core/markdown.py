@@ -53,18 +53,17 @@ _SHA = re.compile(r"(?<![^\W_])[0-9a-f]{7,40}(?![^\W_])", re.IGNORECASE)
 
 
 def break_references(text: str) -> str:
-    """Break mentions, references, URLs and shas, which GitHub links in titles and commit messages as well."""
+    """Break mentions, references and URLs, which GitHub links in titles and commit messages as well."""
     text = re.sub(r"@(?=\w)", f"@{_ZERO_WIDTH_SPACE}", text)
     text = re.sub(r"#(?=\d)", f"#{_ZERO_WIDTH_SPACE}", text)
     text = re.sub(r"(GH)(?=-\d)", rf"\1{_ZERO_WIDTH_SPACE}", text, flags=re.IGNORECASE)
     text = re.sub(r"(https?|ftp)(?=://)", rf"\1{_ZERO_WIDTH_SPACE}", text, flags=re.IGNORECASE)
-    text = re.sub(r"(www)(?=\.)", rf"\1{_ZERO_WIDTH_SPACE}", text, flags=re.IGNORECASE)
-    return _SHA.sub(lambda match: re.sub(r"(.{6})(?=.)", rf"\1{_ZERO_WIDTH_SPACE}", match[0]), text)
+    return re.sub(r"(www)(?=\.)", rf"\1{_ZERO_WIDTH_SPACE}", text, flags=re.IGNORECASE)
 
 
 def _defuse(text: str) -> str:
     """Break what GitHub links, and escape markup."""
-    text = break_references(text)
+    text = _SHA.sub(lambda match: re.sub(r"(.{6})(?=.)", rf"\1{_ZERO_WIDTH_SPACE}", match[0]), break_references(text))
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|~$])", r"\\\1", text)
 
@@ -82,7 +81,10 @@ def printable(text: str) -> str:
 
 
 def unlinked_line(text: str) -> str:
-    """Return plain text on one line in which GitHub links nothing: for titles of issues and headlines of commits."""
+    """Return plain text on one line that mentions and references nothing: for titles and headlines of commits.
+
+    The sha of a commit stays whole: by itself it names a commit of the same repository only.
+    """
     return break_references(" ".join(printable(text).split()))
 
 
