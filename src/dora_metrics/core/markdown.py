@@ -80,6 +80,11 @@ def printable(text: str) -> str:
     )
 
 
+def storable(text: str) -> str:
+    """Remove NUL characters and replace unpaired surrogates: JSON, files and most stores refuse them."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
 def unlinked_line(text: str) -> str:
     """Return plain text on one line that mentions and references nothing: for titles and headlines of commits.
 
