@@ -165,8 +165,8 @@ NO_NAMES = [" ", "a b", "a\nb", "a\u00a0b", "a\u200bb", "a\x1bb", "x" * 301]
 def test_an_id_is_a_name_or_has_its_source_before_it(kind: str, bad: str) -> None:
     assert problems_of(kind, id=bad, detected_at="2026-11-20T10:00:00Z") == (
         (
-            "client_payload.id: expected a name or `source:name`, printable, without white space, at most 300 characters, "
-            "it is another text"
+            "client_payload.id: expected a name or `source:name`, printable, without white space, "
+            "at most 300 characters, it is another text"
         ),
     )
 
