@@ -4,10 +4,12 @@ import argparse
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import NoReturn
 
 from dora_metrics import __version__
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import DoraError
+from dora_metrics.github import console
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.loading import Layer
 from dora_metrics.settings.model import DEFAULT_CONFIG, FLAGS, Settings
@@ -23,14 +25,19 @@ def run(arguments: Sequence[str], runtime: Runtime) -> int:
         return int(options.command(options, runtime))
     except DoraError as error:
         for problem in error.problems:
-            print(f"dora-metrics: {problem}", file=runtime.stderr)
+            console.write_line(runtime.stderr, f"dora-metrics: {problem}")
         return 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """Prints what is wrong with arguments, which may come from anywhere, like all other text."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(console.neutral_line(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="dora-metrics", description="DORA metrics: facts in, metrics out.", allow_abbrev=False
-    )
+    parser = _Parser(prog="dora-metrics", description="DORA metrics: facts in, metrics out.", allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_compute(commands.add_parser("compute", help="metrics from facts files; no network", allow_abbrev=False))

@@ -26,7 +26,7 @@ LEAVES = ("", "errors")
 
 LAYERS = {
     "__main__": ("cli", "runtime"),
-    "cli": ("commands", "sources", "settings", "core", "runtime"),
+    "cli": ("commands", "sources", "github", "settings", "core", "runtime"),
     "commands": ("pipeline", "sources", "sinks", "storage", "github", "settings", "core", "runtime", "templates"),
     "pipeline": ("sources", "sinks", "storage", "github", "settings", "core", "runtime", "templates"),
     "storage": ("github", "core"),

@@ -18,6 +18,7 @@ MutationInput = dict[str, Any]
 Payload = dict[str, object]
 T = TypeVar("T")
 BODY_LIMIT = 65_536
+TITLE_LIMIT = 256
 
 
 def _mutation(name: str) -> Callable[[Callable[[Info, MutationInput], Payload]], None]:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TypeVar
 
 from fakes import rest_views
-from fakes.mutations import BODY_LIMIT
+from fakes.mutations import BODY_LIMIT, TITLE_LIMIT
 from fakes.records import Deployment, Issue, Job, PullRequest, Record, Release, WorkflowRun
 from fakes.repository import Repository
 from fakes.resolvers import timestamp
@@ -179,6 +179,8 @@ def create_issue(call: Call, repository: Repository) -> Answer:
     fields = call.request.json()
     if not isinstance(fields.get("title"), str):
         raise validation_error("Issue", "title", "missing_field")
+    if len(fields["title"]) > TITLE_LIMIT:
+        raise validation_error("Issue", "title", "custom", f"title is too long (maximum is {TITLE_LIMIT} characters)")
     body, author = _checked_body(fields.get("body")), call.token.actor.name
     issue = repository.issue(fields["title"], body=body, labels=fields.get("labels") or (), author=author)
     return Answer(201, rest_views.issue(call.base, issue))

@@ -14,7 +14,7 @@ import pytest
 from dora_metrics.core.ledger.layout import REPORTS_FILE
 from dora_metrics.core.reports.periodic.claims import CLAIM_DURATION
 from dora_metrics.core.reports.periodic.issue_body import marker_in
-from fakes.faults import dropped, meanwhile, primary_limit, secondary_limit, unavailable
+from fakes.faults import custom_answer, dropped, meanwhile, primary_limit, secondary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.records import Issue
 from support.branch_shop import BranchShop
@@ -464,6 +464,59 @@ def test_a_rate_limit_leaves_it_to_the_next_run(team: ReportingShop) -> None:
     assert len(team.issues) == 1
 
 
+REFUSAL = custom_answer(422, {"message": "Validation Failed"})
+
+
+def test_an_issue_that_github_refuses_does_not_stop_the_others(team: ReportingShop) -> None:
+    team.deploy(11, "2026-11-19T11:00:00Z", service="web")
+    team.deploy(12, "2026-11-18T11:00:00Z", service="api")
+    team.github.fail(REFUSAL, to="POST */issues")
+    ran = team.report()
+    assert sorted(issue.title for issue in team.reports) == [
+        "Delivery report · acme/shop · api production · week 47, 2026",
+        "Delivery report · acme/shop · week 47, 2026",
+    ]
+    assert "that of week 47, 2026 for acme/shop · web production could not be filed" in ran.summary
+    assert ran.code == 0
+    assert team.report(strict="true").code == 0
+    assert len(team.reports) == 3
+
+
+def test_with_strict_a_refused_issue_fails_the_job(team: ReportingShop) -> None:
+    team.github.fail(REFUSAL, to="POST */issues")
+    assert team.report(strict="true").code == 1
+
+
+def test_the_last_report_of_a_refused_one_stays_open_until_there_is_a_new_one(team: ReportingShop) -> None:
+    team.report()
+    team.github.fail(REFUSAL, to="POST */issues")
+    team.report(MONDAY + WEEK)
+    assert [issue.state for issue in team.reports] == ["OPEN"]
+    team.report(MONDAY + WEEK)
+    assert [issue.state for issue in team.reports] == ["CLOSED", "OPEN"]
+
+
+def test_a_report_that_github_refuses_to_change_does_not_stop_the_others(team: ReportingShop) -> None:
+    team.deploy(11, "2026-11-19T11:00:00Z", service="web")
+    team.report()
+    bodies = {issue.number: issue.body for issue in team.reports}
+    for number, service in ((12, "web"), (13, "shop")):
+        team.deploy(number, f"2026-11-20T{number}:00:00Z", service=service)
+    team.github.fail(REFUSAL, to="PATCH */issues/*")
+    ran = team.report()
+    assert "could not be filed" in ran.summary
+    assert sum(issue.body != bodies[issue.number] for issue in team.reports) == 1
+    assert "could not be filed" not in team.report().summary
+    assert all(issue.body != bodies[issue.number] for issue in team.reports)
+
+
+def test_a_service_that_only_a_stranger_names_gets_no_report(team: ReportingShop) -> None:
+    body = "### Service\n\nevil-@acme/team #12\n\n### Environment\n\nproduction\n"
+    team.run_event("issues", incident_issue(body=body), {"report": "off"}, now=MONDAY)
+    team.report()
+    assert [issue.title for issue in team.reports] == ["Delivery report · acme/shop · week 47, 2026"]
+
+
 def test_a_marker_that_a_stranger_wrote_is_no_report(team: ReportingShop) -> None:
     team.report()
     forged = team.issues[0].body
@@ -503,7 +556,7 @@ def test_nothing_known_yet_makes_no_empty_report(tmp_path: Path) -> None:
     with FakeGitHub(now=lambda: MONDAY) as github:
         shop = BranchShop(github, tmp_path)
         ran = shop.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY)
-        assert "report – none of week 47, 2026: no production deployment or incident is known" in ran.summary
+        assert "report – none of week 47, 2026: no production deployment is known" in ran.summary
         assert not shop.repository.records_of(Issue)
 
 

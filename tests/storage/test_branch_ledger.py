@@ -6,7 +6,8 @@ from pathlib import Path
 from fakes.faults import dropped, stale_head, unavailable
 from fakes.github import FakeGitHub
 from support.branch_shop import BRANCH, FACTS_FILE, BranchShop
-from support.runs import deployment_ids, deployment_status, run_action
+from support.events import dispatch
+from support.runs import deployment_ids, deployment_status, incident_issue, run_action
 
 
 def test_the_first_run_begins_an_orphan_branch_that_says_what_it_is(shop: BranchShop) -> None:
@@ -34,6 +35,14 @@ def test_the_commit_says_what_was_recorded_and_stands_on_the_one_before(shop: Br
     newest = shop.repository.log(BRANCH)[0]
     assert newest.message.startswith("Record github:deployment:2")
     assert newest.parents == (head,)
+
+
+def test_the_commit_references_no_issue_and_mentions_nobody(shop: BranchShop) -> None:
+    """GitHub would show such a commit in the issue, each time the fact changes."""
+    shop.run_event("issues", incident_issue(12))
+    assert shop.repository.log(BRANCH)[0].message.startswith("Record github:issue:acme/shop#\u200b12")
+    shop.run_event("repository_dispatch", dispatch("dora-deployment", id="GH-7:@acme/team", version="v1"))
+    assert shop.repository.log(BRANCH)[0].message.startswith("Record GH\u200b-7:@\u200bacme/team")
 
 
 def test_the_numbers_are_those_of_the_whole_branch(shop: BranchShop) -> None:

@@ -18,7 +18,7 @@ from dora_metrics.core.reports.explain.context import build_context
 from dora_metrics.core.reports.explain.explain import explain
 from dora_metrics.core.reports.explain.find import NoMatch
 from dora_metrics.errors import DoraError, SettingsError
-from dora_metrics.github.runner import escape_line
+from dora_metrics.github import console
 from dora_metrics.pipeline.evaluate import (
     check_thresholds,
     cumulative_totals,
@@ -38,7 +38,7 @@ class ComputeRequest:
     """What to print.
 
     Attributes:
-        format: one of the keys of `_WRITERS`.
+        format: one of the keys of `_FORMATS`.
         config: a config file that was named; None for the default one, if it exists.
         flags: settings of the command line.
         now: the time to compute for.
@@ -75,9 +75,11 @@ def run(request: ComputeRequest, source: FactSource, stdout: TextIO, stderr: Tex
     )
     results = evaluate(source_facts.facts, settings, request.now, notes)
     if request.explain is not None:
-        stdout.write(_explanation(source_facts.names.present_id(request.explain), results, source_facts.facts))
+        name = source_facts.names.present_id(request.explain)
+        console.write_text(stdout, _explanation(name, results, source_facts.facts))
         return 0
-    stdout.write(_WRITERS[request.format](results, source_facts, settings))
+    text = _FORMATS[request.format](results, source_facts, settings)
+    _WRITERS.get(request.format, console.write_text)(stdout, text)
     return _print_thresholds(results, settings, stderr)
 
 
@@ -86,7 +88,7 @@ def _explanation(name: str, results: Results, facts: list[Fact]) -> str:
     match explain(build_context(facts, results.policy, results.window), name):
         case NoMatch() as no_match:
             similar = f"; near to it: {', '.join(no_match.similar_names)}" if no_match.similar_names else ""
-            raise DoraError(escape_line(f"explain: {no_match.reason}{similar}"))
+            raise DoraError(f"explain: {no_match.reason}{similar}")
         case explanations:
             from dora_metrics.core.reports import render  # noqa: PLC0415 - only Markdown needs Jinja
 
@@ -97,15 +99,16 @@ def _print_thresholds(results: Results, settings: Settings, stderr: TextIO) -> i
     """Print which thresholds are violated in which scope; return the exit code."""
     thresholds = check_thresholds(results, settings, [history.scope for history in results.evaluation.histories])
     for violation in thresholds.violations:
-        scope = escape_line(f"{violation.repository} {violation.service} {violation.environment}")
-        text, rule = escape_line(violation.text), escape_line(violation.rule)
-        stderr.write(f"dora-metrics: {violation.on}-on: {text} ({rule}) in {scope}\n")
-    stderr.writelines(f"dora-metrics: threshold {escape_line(text)}\n" for text in thresholds.not_evaluated)
+        scope = f"{violation.repository} {violation.service} {violation.environment}"
+        rule = f"dora-metrics: {violation.on}-on: {violation.text} ({violation.rule}) in {scope}"
+        console.write_line(stderr, rule)
+    for text in thresholds.not_evaluated:
+        console.write_line(stderr, f"dora-metrics: threshold {text}")
     return int(thresholds.is_failing)
 
 
 def _json(results: Results, _source_facts: SourceFacts, _settings: Settings) -> str:
-    return msgspec.json.encode(results.document).decode() + "\n"
+    return msgspec.json.encode(results.document).decode()
 
 
 def _markdown(results: Results, source_facts: SourceFacts, _settings: Settings) -> str:
@@ -141,10 +144,18 @@ def _report(kind: PeriodKind, results: Results, _source_facts: SourceFacts, sett
     return reports.as_markdown()
 
 
-_WRITERS: dict[str, Callable[[Results, SourceFacts, Settings], str]] = {
+_FORMATS: dict[str, Callable[[Results, SourceFacts, Settings], str]] = {
     "json": _json,
     "markdown": _markdown,
     "html": _html,
     "prometheus": _prometheus,
     **{kind: partial(_report, kind) for kind in PERIOD_KINDS},
 }
+"""How each format is made."""
+
+_WRITERS: dict[str, Callable[[TextIO, str], None]] = {
+    "json": console.write_json,
+    "html": console.write_html,
+    "prometheus": console.write_exposition,
+}
+"""How formats are written that are not for people alone."""

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 from dora_metrics.commands import action
 from dora_metrics.core.ledger.layout import README_FILE, README_TITLE
-from dora_metrics.core.markdown import Md
 from dora_metrics.core.periods import due_period
-from dora_metrics.core.reports.render import markdown
+from dora_metrics.core.reports.render import plain_text
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import DoraError
+from dora_metrics.github import console
 from dora_metrics.github.observation import Run
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.evaluate import evaluate
@@ -57,7 +57,7 @@ def run(output: Path, runtime: Runtime) -> int:
         _remove(path)
     code = _run_event(output, paths, replace(runtime, environment={}, stdout=StringIO(), now=parse_instant(NOW)))
     paths.weekly.write_text(_weekly_report(paths.ledger, runtime), "utf-8")
-    runtime.stdout.write(paths.summary.read_text("utf-8") + _guide(paths))
+    console.write_text(runtime.stdout, paths.summary.read_text("utf-8") + _guide(paths))
     return code
 
 
@@ -98,11 +98,5 @@ def _remove(path: Path) -> None:
 
 
 def _guide(paths: _Paths) -> str:
-    """Where everything is; paths are no Markdown, so they are not escaped."""
-    return markdown(
-        load_template("demo.txt.j2"),
-        summary=Md(paths.summary),
-        weekly=Md(paths.weekly),
-        ledger=Md(paths.ledger),
-        outputs=Md(paths.outputs),
-    )
+    """Where everything is, as plain text."""
+    return plain_text(load_template("demo.txt.j2"), **paths._asdict())

@@ -2,6 +2,7 @@
 
 import re
 
+from dora_metrics.core.markdown import storable
 from dora_metrics.core.versions import ref_reads_as_version
 
 MAX_TITLE_LENGTH = 300
@@ -10,10 +11,8 @@ _NULL_SHA = "0" * 40
 
 
 def remove_unstorable(value: object) -> object:
-    """Remove NUL characters and replace unpaired surrogates, which many stores refuse; other types stay as they are."""
-    if not isinstance(value, str):
-        return value
-    return value.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+    """Return a text without what stores refuse; other types stay as they are."""
+    return storable(value) if isinstance(value, str) else value
 
 
 def one_line(text: str) -> str:

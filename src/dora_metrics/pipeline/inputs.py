@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+from dora_metrics.core.markdown import storable
 from dora_metrics.errors import EventError, SettingsError
 from dora_metrics.github.observation import Run
 from dora_metrics.runtime import Runtime
@@ -233,10 +234,12 @@ def _is_default(name: str, value: object) -> bool:
 
 
 def _run(environment: Mapping[str, str], event: str, repository: str, now: datetime) -> Run:
+    environment = {name: storable(environment[name]) for name in environment if name.startswith(("GITHUB_", "DORA_"))}
+    repository = storable(repository)
     is_own_repository = repository == environment.get("GITHUB_REPOSITORY")
     number = environment.get("GITHUB_REPOSITORY_ID", "") if is_own_repository else ""
     return Run(
-        event=event,
+        event=storable(event),
         repository=repository,
         sha=environment.get("GITHUB_SHA", ""),
         ref=environment.get("GITHUB_REF", ""),

@@ -15,6 +15,7 @@ from dora_metrics.core.ledger.counters_file import decode_marks, encode_marks
 from dora_metrics.core.ledger.layout import COUNTERS_FILE, CURSORS_FILE, MergePlan
 from dora_metrics.core.ledger.snapshot import Snapshot, with_next_sequence
 from dora_metrics.core.ledger.view import LedgerView
+from dora_metrics.core.markdown import unlinked_line
 from dora_metrics.core.metrics.high_water_marks import HighWaterMarks
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import Evaluation
@@ -181,11 +182,11 @@ def _is_without_news(snapshot: Snapshot, files: Mapping[str, bytes]) -> bool:
 
 
 def _message(new_facts: Iterable[Fact]) -> str:
-    """What was recorded, as the headline of a commit."""
+    """What was recorded, as the headline of a commit. An issue in it would get a reference from each such commit."""
     match tuple(new_facts):
         case ():
             return "Compute the metrics again"
         case (fact,):
-            return f"Record {fact.id}"
+            return f"Record {unlinked_line(fact.id)}"
         case facts:
             return f"Record {len(facts)} facts"

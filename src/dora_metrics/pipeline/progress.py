@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from dora_metrics.core import formatting
+from dora_metrics.github import console
 from dora_metrics.github.history import HistoryPart, PartOrFailure
 from dora_metrics.github.runner import Runner
 
@@ -106,7 +107,7 @@ class ProgressBars:
     def _task_id(self, rich: "RichProgress", repository: str, part: HistoryPart) -> "TaskID":
         key = (repository, part.kind)
         if key not in self._tasks:
-            name = f"{repository} {part.kind}"
+            name = console.neutral_line(f"{repository} {part.kind}")
             self._tasks[key] = rich.add_task(name, total=self._total_seconds, facts=0, rate="–")
         return self._tasks[key]
 

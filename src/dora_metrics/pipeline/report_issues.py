@@ -6,7 +6,7 @@ Only one run can change the ledger at a time, so a claim in it decides which run
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from dora_metrics.core import periods
 from dora_metrics.core.ledger.layout import REPORTS_FILE, LedgerContents
 from dora_metrics.core.ledger.snapshot import Snapshot
-from dora_metrics.core.markdown import Md, join_non_empty, link, md
+from dora_metrics.core.markdown import join_non_empty, md, number_link
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.periods import PERIOD_KINDS, Period, PeriodKind
 from dora_metrics.core.reports.periodic import claims
@@ -38,7 +38,7 @@ from dora_metrics.core.reports.periodic.issue_body import (
     utf16_length,
 )
 from dora_metrics.core.reports.render import TemplateError
-from dora_metrics.core.scope import Scope
+from dora_metrics.core.scope import Scope, scope_label
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.client import ForbiddenError, GitHubError, MovedError, NotFoundError
 from dora_metrics.github.issues import GitHubIssue, IssuesDisabledError, ReportIssueTracker
@@ -141,20 +141,24 @@ class ReportRun:
         reports = render_reports(result.results, repository, period, self.settings, self.read_template)
         filing = IssueFiling(self.tracker, store, self._claimant, period, claim, reports)
         self.issue_numbers |= filing.known_numbers()
-        if outcome := self._create_or_update_issues(filing):
-            yield outcome
-            if reports.problem:
-                yield Outcome("report", "failed", reports.problem)
+        outcomes = tuple(self._create_or_update_issues(filing))
+        yield from outcomes
+        if outcomes and reports.problem:
+            yield Outcome("report", "failed", reports.problem)
 
-    def _create_or_update_issues(self, filing: "IssueFiling") -> Outcome | None:
-        """Create the issues of a report, or update those that were filed before; None if there was nothing to do."""
+    def _create_or_update_issues(self, filing: "IssueFiling") -> Iterator[Outcome]:
+        """Create the issues of a report, or update those that were filed before."""
         if not filing.claim.done or (filing.has_unfiled_scopes and filing.try_reclaim()):
             issues = filing.create_issues()
             self.issue_numbers |= {scope: issue.number for scope, issue in issues.items()}
-            return _created(filing.period, issues.values(), filing.reports.omitted_text)
-        if filing.update_issues():
-            return Outcome("report", "done", f"{filing.period.title} says what is known by now")
-        return None
+            if issues or not filing.refusals:
+                yield _created(filing.period, issues.values(), filing.reports.omitted_text)
+        elif filing.update_issues():
+            yield Outcome("report", "done", f"{filing.period.title} says what is known by now")
+        for scope, error in filing.refusals.items():
+            yield Outcome(
+                "report", "failed" if self.is_requested else "skipped", _refusal_text(filing.period, scope, error)
+            )
 
 
 @dataclass(frozen=True)
@@ -244,7 +248,10 @@ class ClaimStore:
 
 @dataclass
 class IssueFiling:
-    """The rendered reports of one period, and the issues that hold them."""
+    """The rendered reports of one period, and the issues that hold them.
+
+    `refusals`: the scopes whose issue GitHub did not take, such as for its text. The next requested run tries again.
+    """
 
     tracker: ReportIssueTracker
     store: ClaimStore
@@ -252,39 +259,65 @@ class IssueFiling:
     period: Period
     claim: ReportClaim
     reports: "RenderedReports"
+    refusals: dict[Scope, GitHubError] = field(default_factory=dict)
     _has_created: bool = False
 
     def create_issues(self) -> dict[Scope, GitHubIssue]:
         """Create the issues that do not exist yet, close those of the previous report, and record both.
 
         Raises:
-            GitHubError: if GitHub refuses or does not answer.
+            GitHubError: if GitHub refuses all issues or does not answer.
             LedgerError: if nothing can be recorded.
             OvertakenError: if another run has taken over the report.
         """
         existing = self.tracker.find_reports(self._recorded_numbers)
-        issues = {scope: self._place(scope, body, existing) for scope, body in self.reports.bodies.items()}
+        issues: dict[Scope, GitHubIssue] = {}
+        for scope, body in self.reports.bodies.items():
+            with self._noting_refusal(scope):
+                issues[scope] = self._place(scope, body, existing)
         self._close_previous(existing, issues.values())
-        bodies = self.reports.bodies.items()
-        filed = {body.marker: FiledIssue(issues[scope].number, body.digest) for scope, body in bodies}
-        self.store.put(self.period.kind, complete_claim(self.claim, filed))
+        bodies = self.reports.bodies
+        filed = {bodies[scope].marker: FiledIssue(each.number, bodies[scope].digest) for scope, each in issues.items()}
+        self.store.put(self.period.kind, replace(complete_claim(self.claim, filed), closing=self._kept_open))
         return issues
 
     def update_issues(self) -> bool:
         """Rewrite the issues whose report has changed; return whether there was any.
 
         Raises:
-            GitHubError: if GitHub refuses or does not answer.
+            GitHubError: if GitHub refuses all issues or does not answer.
             LedgerError: if it cannot be recorded.
         """
         changed = list(self._changed_bodies())
         for scope, body, number in changed:
-            if issue := self._issue(number):
-                self._rewrite(scope, body, issue)
-        if changed:
-            rewritten = {body.marker: FiledIssue(number, body.digest) for _, body, number in changed}
+            with self._noting_refusal(scope):
+                if issue := self._issue(number):
+                    self._rewrite(scope, body, issue)
+        taken = [(body, number) for scope, body, number in changed if scope not in self.refusals]
+        if taken:
+            rewritten = {body.marker: FiledIssue(number, body.digest) for body, number in taken}
             self.store.put(self.period.kind, replace(self.claim, filed=self.claim.filed | rewritten))
-        return bool(changed)
+        return bool(taken)
+
+    @contextmanager
+    def _noting_refusal(self, scope: Scope) -> Iterator[None]:
+        """Go on with the other issues when GitHub refuses one; a permission, limit or outage concerns them all.
+
+        Raises:
+            GitHubError: if it concerns them all.
+        """
+        try:
+            yield
+        except GitHubError as error:
+            if type(error) is not GitHubError:
+                raise
+            self.refusals[scope] = error
+
+    @property
+    def _kept_open(self) -> dict[str, int]:
+        """The previous issues of refused scopes, which are closed once there is a new one."""
+        refused = {scope_key_of(self.reports.bodies[scope].marker) for scope in self.refusals}
+        return {key: number for key, number in self.claim.closing.items() if key in refused}
 
     def known_numbers(self) -> dict[Scope, int]:
         """The issues that were filed before, by scope."""
@@ -360,7 +393,7 @@ class IssueFiling:
         """Close the issues of the previous report that have no open tasks; one that cannot be closed stays open."""
         existing_by_number = {issue.number: issue for issue in existing.values()}
         created_numbers = {issue.number for issue in created}
-        for key, number in self.claim.closing.items():
+        for key, number in self.claim.closing.items() - self._kept_open.items():
             with suppress(GitHubError):
                 issue = None if number in created_numbers else existing_by_number.get(number) or self._issue(number)
                 if issue and issue.is_open and _is_report_of(issue, key) and not has_open_tasks(issue.body):
@@ -384,10 +417,15 @@ def _is_report_of(issue: GitHubIssue, scope_key: str) -> bool:
 
 def _created(period: Period, issues: Iterable[GitHubIssue], omitted_text: str) -> Outcome:
     """`week 47, 2026: #12`; a number in a summary needs a link, since GitHub makes none."""
-    links = join_non_empty(", ", (link(Md(f"#{issue.number}"), issue.url) for issue in issues))
+    links = join_non_empty(", ", (number_link(issue.number, issue.url) for issue in issues))
     if not links:
-        return Outcome("report", "skipped", f"none of {period.title}: no production deployment or incident is known")
+        return Outcome("report", "skipped", f"none of {period.title}: no production deployment is known")
     return Outcome("report", "done", join_non_empty("; ", (md("{}: {}", period.title, links), md("{}", omitted_text))))
+
+
+def _refusal_text(period: Period, scope: Scope, error: GitHubError) -> str:
+    name = f"{scope.repository} · {scope_label(scope)}"
+    return f"that of {period.title} for {name} could not be filed: {error}; the next scheduled run tries again"
 
 
 def _failure_text(period: Period, error: Exception) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dora_metrics.core.markdown import md
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.periods import Period
@@ -51,7 +52,8 @@ class RenderedReports:
 
     def as_markdown(self) -> str:
         """All reports, each below its title."""
-        return "\n".join(f"# {body.title}\n\n{body.text_of_new_issue(None)}" for body in self.bodies.values())
+        bodies = self.bodies.values()
+        return "\n".join(f"{md('# {}', body.title)}\n\n{body.text_of_new_issue(None)}" for body in bodies)
 
 
 def render_reports(

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from dora_metrics.core.markdown import storable
 from dora_metrics.errors import SettingsError
 from dora_metrics.settings.model import NAMES, NOT_YET_SUPPORTED, Settings
 
@@ -19,10 +20,39 @@ _MAX_PROBLEM_LENGTH = 500
 
 @dataclass(frozen=True)
 class Layer:
-    """Settings from one place. `origin` names it in messages, as in `input window`."""
+    """Settings from one place, without characters that cannot be stored.
+
+    `origin` names it in messages, as in `input window`.
+    """
 
     origin: str
     values: Mapping[str, object]
+
+    def __post_init__(self) -> None:
+        try:
+            values = _storable(self.values, {})
+        except RecursionError:
+            raise SettingsError(
+                f"{self.origin}: a value is nested too deeply; settings have at most lists in lists"
+            ) from None
+        object.__setattr__(self, "values", values)
+
+
+def _storable(value: Any, finished: dict[int, Any]) -> Any:  # noqa: ANN401 - YAML or JSON
+    """Return a value with all its texts, keys among them, as they can be stored.
+
+    A YAML file may refer to one value many times, or to a value in itself, so each is looked at once.
+    """
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, Mapping | list) and id(value) not in finished:
+        finished[id(value)] = value
+        if isinstance(value, Mapping):
+            items = value.items()
+            finished[id(value)] = {_storable(key, finished): _storable(item, finished) for key, item in items}
+        else:
+            finished[id(value)] = [_storable(item, finished) for item in value]
+    return finished.get(id(value), value)
 
 
 def load_settings(layers: Iterable[Layer]) -> Settings:

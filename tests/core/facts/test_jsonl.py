@@ -21,7 +21,7 @@ from support.strategies import any_facts
 
 PLAIN_FIELDS: dict[str, Any] = {
     "kind": "deployment",
-    "id": "d1",
+    "id": "test:d1",
     "repository": "acme/shop",
     "observed_at": "2024-03-05T12:00:00Z",
     "finished_at": "2024-03-05T12:00:00Z",
@@ -111,7 +111,7 @@ def test_a_newer_version_is_used_where_it_fits_and_what_is_not_known_is_kept_and
 ) -> None:
     found = decode_line(fact_line(**fields))
     assert type(found) in (kind, Deployment if "v" in fields and fields["v"] == 10**30 else kind)
-    assert found.id == "d1"
+    assert found.id == "test:d1"
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def test_a_field_that_is_missing_or_wrong_is_named_with_what_was_expected(fields
     ("text", "said"),
     [
         (b"nonsense", "not a whole JSON object"),
-        (b'{"id":"d1","kind":"deploy', "not a whole JSON object"),
+        (b'{"id":"test:d1","kind":"deploy', "not a whole JSON object"),
         (b"{} {}", "not a whole JSON object"),
         (fact_line() + fact_line(), "not a whole JSON object"),
         (fact_line() + b",", "not a whole JSON object"),
@@ -223,7 +223,7 @@ def test_commits_and_reverts_are_checked_too() -> None:
 
 # Many lines at once
 
-LINES = [fact_line(id=f"d{n}") for n in range(3)]
+LINES = [fact_line(id=f"test:d{n}") for n in range(3)]
 
 
 def read_both_ways(chunk: bytes) -> tuple[list[str], list[int]]:
@@ -241,18 +241,18 @@ def read_both_ways(chunk: bytes) -> tuple[list[str], list[int]]:
     [
         (b"", [], []),
         (b"\n\n  \n", [], []),
-        (b"\n".join(LINES), ["d0", "d1", "d2"], []),
-        (b"\n".join(LINES) + b"\n", ["d0", "d1", "d2"], []),
-        (b"\r\n".join(LINES) + b"\r\n", ["d0", "d1", "d2"], []),
-        (b"\n\n" + b"\n \n".join(LINES), ["d0", "d1", "d2"], []),
-        (LINES[0] + b"\nnonsense\n" + LINES[1] + b"\n{}\n", ["d0", "d1"], [2, 4]),
-        (LINES[0] + LINES[1] + b"\n" + LINES[2], ["d2"], [1]),
-        (LINES[0].replace(b", ", b",\n") + b"\n" + LINES[1], ["d1"], [1, 2, 3, 4, 5, 6]),
+        (b"\n".join(LINES), ["test:d0", "test:d1", "test:d2"], []),
+        (b"\n".join(LINES) + b"\n", ["test:d0", "test:d1", "test:d2"], []),
+        (b"\r\n".join(LINES) + b"\r\n", ["test:d0", "test:d1", "test:d2"], []),
+        (b"\n\n" + b"\n \n".join(LINES), ["test:d0", "test:d1", "test:d2"], []),
+        (LINES[0] + b"\nnonsense\n" + LINES[1] + b"\n{}\n", ["test:d0", "test:d1"], [2, 4]),
+        (LINES[0] + LINES[1] + b"\n" + LINES[2], ["test:d2"], [1]),
+        (LINES[0].replace(b", ", b",\n") + b"\n" + LINES[1], ["test:d1"], [1, 2, 3, 4, 5, 6]),
         (json.dumps(PLAIN_FIELDS, indent=1).encode(), [], [1, 2, 3, 4, 5, 6, 7, 8]),
         (LINES[0].replace(b", ", b",\n", 1) + b"\n" + LINES[1] + LINES[2], [], [1, 2, 3]),
-        (LINES[0] + b"\n" + fact_line(finished_at="0001-01-01T00:00:00+02:00"), ["d0"], [2]),
-        (LINES[0] + b"\n\xff\n" + LINES[1], ["d0", "d1"], [2]),
-        (LINES[0] + b"\n" + fact_line(id="d9", kind="build"), ["d0", "d9"], []),
+        (LINES[0] + b"\n" + fact_line(finished_at="0001-01-01T00:00:00+02:00"), ["test:d0"], [2]),
+        (LINES[0] + b"\n\xff\n" + LINES[1], ["test:d0", "test:d1"], [2]),
+        (LINES[0] + b"\n" + fact_line(id="test:d9", kind="build"), ["test:d0", "test:d9"], []),
     ],
 )  # fmt: skip
 def test_lines_are_read_one_by_one_however_the_chunk_is_made(chunk: bytes, ids: list[str], bad: list[int]) -> None:
@@ -265,7 +265,7 @@ def test_line_numbers_go_on_from_the_chunk_before() -> None:
 
 
 def change_line(reverts: object) -> bytes:
-    fields = {"kind": "change", "id": "c1", "repository": "acme/shop", "observed_at": "2024-03-05T12:00:00Z"}
+    fields = {"kind": "change", "id": "test:c1", "repository": "acme/shop", "observed_at": "2024-03-05T12:00:00Z"}
     return json.dumps({**fields, "reverts": reverts}).encode()
 
 

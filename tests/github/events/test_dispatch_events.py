@@ -157,9 +157,28 @@ def test_payloads_that_say_too_little() -> None:
     )
 
 
-@pytest.mark.parametrize("bad", [" ", "a\nb", "x" * 201])
-def test_ids_are_one_short_line(bad: str) -> None:
-    assert problems_of("dora-deployment", id=bad)[0].startswith("client_payload.id: expected a text of one line")
+NO_NAMES = [" ", "a b", "a\nb", "a\u00a0b", "a\u200bb", "a\x1bb", "x" * 301]
+
+
+@pytest.mark.parametrize("bad", [*NO_NAMES, "x" * 292, "#12:x", ":x", "x:"])
+@pytest.mark.parametrize("kind", ["dora-deployment", "dora-incident"])
+def test_an_id_is_a_name_or_has_its_source_before_it(kind: str, bad: str) -> None:
+    assert problems_of(kind, id=bad, detected_at="2026-11-20T10:00:00Z") == (
+        (
+            "client_payload.id: expected a name or `source:name`, printable, without white space, "
+            "at most 300 characters, it is another text"
+        ),
+    )
+
+
+@pytest.mark.parametrize("bad", NO_NAMES)
+def test_what_a_deployment_delivered_is_named_by_ids(bad: str) -> None:
+    assert problems_of("dora-deployment", id="1", changes=["github:pull:acme/shop#1", bad]) == (
+        (
+            "client_payload.changes.1: expected an id, printable, without white space, at most 300 characters, "
+            "it is another text"
+        ),
+    )
 
 
 def test_empty_texts_are_no_values() -> None:

@@ -10,6 +10,7 @@ from dora_metrics.commands.init.findings import Checkout, Findings, GitHubFindin
 from dora_metrics.commands.init.proposal import Proposal, propose
 from dora_metrics.commands.init.summary import ProposedFile
 from dora_metrics.errors import DoraError
+from dora_metrics.github import console
 from dora_metrics.runtime import Runtime
 from dora_metrics.templates import load_template
 
@@ -136,8 +137,7 @@ def _is_confirmed(request: InitRequest, runtime: Runtime, new_files: Sequence[Pr
 
 def _ask_to_write(runtime: Runtime, new_files: Sequence[ProposedFile]) -> bool:
     """Ask at the terminal whether to write the new files."""
-    runtime.stdout.write(summary.confirmation_question(list(new_files)))
-    runtime.stdout.flush()
+    console.write_question(runtime.stdout, summary.confirmation_question(list(new_files)))
     try:
         is_confirmed = runtime.stdin.readline().decode("utf-8", "replace").strip().lower() in ("y", "yes")
     except KeyboardInterrupt:
@@ -167,7 +167,5 @@ def _write_new_file(root: Path, file: ProposedFile) -> str | None:
 
 
 def _print_lines(runtime: Runtime, lines: Iterable[str]) -> None:
-    """Print lines with untrusted names: control characters are shown as codes, so the terminal does not obey them."""
     for line in lines:
-        printable = "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in line)
-        runtime.stdout.write(f"{printable}\n")
+        console.write_line(runtime.stdout, line)

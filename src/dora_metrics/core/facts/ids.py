@@ -6,12 +6,38 @@ or from another side, records the same fact.
 
 import re
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Literal, NamedTuple
+from urllib.parse import quote
 
 DeploymentKind = Literal["deployment", "release", "push", "run", "job"]
 
 SHA_LENGTH = 40
 """Digits of a full commit sha."""
+
+MAX_LENGTH = 300
+"""Characters of an id."""
+
+_VISIBLE = r"[^\s\x00-\x20\x7f-\xa0\xad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
+"""A character that is printed, and is no white space."""
+
+NAME_PATTERN = rf"^{_VISIBLE}+(?!\n)$"
+"""What names another fact: an id, or what a person wrote in its place."""
+
+PATTERN = (
+    rf"^[A-Za-z0-9][A-Za-z0-9._-]*:{_VISIBLE}+(?!\n)$"
+    rf"|^github:(?:run|release|push):{_VISIBLE}+(?: +{_VISIBLE}+)*(?!\n)$"
+)
+"""`source:name`. Environments and services once stood in ids with their spaces; such ids are still read."""
+
+NAME_RULE = f"printable, without white space, at most {MAX_LENGTH} characters"
+ID_RULE = f"`source:name`, {NAME_RULE}"
+"""The patterns in words, for messages."""
+
+_ID = re.compile(PATTERN)
+_INVISIBLE = re.compile(rf"%|(?!{_VISIBLE}).", re.DOTALL)
+
+_MAX_PART_LENGTH = 64
 
 _COMMIT = "commit:"
 _PULL_REQUEST = "github:pull:"
@@ -45,7 +71,7 @@ def deploy_job(run_id: str, environment: str, service: str | None, part: str = "
 
     `part` distinguishes the jobs of a run: `executed_job` or `matrix_job`; empty for a job that is alone.
     """
-    return f"github:run:{run_id}:{environment}{_suffix(part)}{_suffix(service)}"
+    return f"github:run:{run_id}:{_encoded(environment)}{_suffix(part)}{_suffix(service)}"
 
 
 def executed_job(check_run_id: str) -> str:
@@ -117,7 +143,7 @@ def dispatched(name: str) -> str:
 
 def git_tag(name: str) -> str:
     """A tag of a local git history."""
-    return f"git:tag:{name}"
+    return f"git:tag:{_encoded(name, max_length=200)}"
 
 
 def occurrence(fact_id: str, name: str, service: str | None) -> str:
@@ -146,8 +172,28 @@ def time_name(time: datetime) -> str:
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _suffix(service: str | None) -> str:
-    return f":{service}" if service else ""
+def is_valid(fact_id: str) -> bool:
+    """Whether a text is an id: `source:name`, printable, without white space, and not too long."""
+    return len(fact_id) <= MAX_LENGTH and _ID.match(fact_id) is not None
+
+
+def is_valid_name(name: str) -> bool:
+    """Whether a text can name a fact: printable, without white space, and not too long."""
+    return len(name) <= MAX_LENGTH and re.match(NAME_PATTERN, name) is not None
+
+
+def _suffix(name: str | None) -> str:
+    return f":{_encoded(name)}" if name else ""
+
+
+def _encoded(name: str, max_length: int = _MAX_PART_LENGTH) -> str:
+    """A name as part of an id: what is not visible as in URLs; of a long name the beginning and a digest."""
+    encoded = _INVISIBLE.sub(lambda match: quote(match[0], errors="replace"), name)
+    return (
+        encoded
+        if len(encoded) <= max_length
+        else f"{encoded[: max_length - 17]}~{sha256(encoded.encode()).hexdigest()[:16]}"
+    )
 
 
 def is_commit(change_id: str) -> bool:

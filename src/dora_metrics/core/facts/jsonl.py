@@ -10,6 +10,7 @@ from typing import NamedTuple, get_args
 import msgspec
 from msgspec.structs import replace
 
+from dora_metrics.core.facts.ids import ID_RULE, MAX_LENGTH, NAME_RULE
 from dora_metrics.core.facts.model import (
     CHOICES,
     EPOCH,
@@ -220,6 +221,8 @@ def _describe_error(error: Exception) -> str:
         message = "expected a time with an offset, such as 2026-11-21T12:00:00Z"
     elif "0-9a-f" in message:
         message = "expected a full commit sha, 40 characters of 0-9a-f"
+    elif "matching regex" in message or f"length <= {MAX_LENGTH}" in message:
+        message = f"expected {ID_RULE}" if field_path == "id" else f"expected ids, {NAME_RULE}"
     elif message.startswith("Invalid enum value"):
         message = f"{message.removeprefix('Invalid enum value ')} is none of {', '.join(CHOICES.get(field_path, ()))}"
     return f"{field_path}: {message[:1].lower()}{message[1:]}" if field_path else message

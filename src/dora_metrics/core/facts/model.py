@@ -9,10 +9,15 @@ from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
 
+from dora_metrics.core.facts import ids
+
 RECORD_VERSION = 1
 """Written as `v`. A record with a higher `v` is kept and not interpreted."""
 
 Text = Annotated[str, Meta(min_length=1)]
+FactId = Annotated[str, Meta(pattern=ids.PATTERN, max_length=ids.MAX_LENGTH)]
+FactName = Annotated[str, Meta(pattern=ids.NAME_PATTERN, max_length=ids.MAX_LENGTH)]
+"""How a fact names others: usually by id."""
 Sha = Annotated[str, Meta(pattern="^[0-9a-f]{40}$", max_length=40)]
 Time = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0)]
@@ -34,7 +39,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 
 
 class _FactBase(Struct, frozen=True, kw_only=True, gc=False, tag_field="kind"):
-    id: Text
+    id: FactId
     repository: Text
     observed_at: Time
     v: Annotated[int, Meta(ge=1)] = RECORD_VERSION
@@ -70,9 +75,9 @@ class Deployment(_FactBase, frozen=True, kw_only=True, gc=False, tag="deployment
     ref: str | None = None
     version: str | None = None
     started_at: Time | None = None
-    changes: tuple[Text, ...] | None = None
+    changes: tuple[FactName, ...] | None = None
     previous: str | None = None
-    descends_from: tuple[Text, ...] | None = None
+    descends_from: tuple[FactName, ...] | None = None
     remediates: str | None = None
     reached_users: bool = False
     commit_count: Count | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
-from dora_metrics.core.markdown import Md, join_non_empty, link, md
+from dora_metrics.core.markdown import Md, code_span, join_non_empty, link, md
 from dora_metrics.core.metrics.scope_history import ScopeHistory, redeployment_ids
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.attempt_parts import part_sentence
@@ -211,7 +211,7 @@ def _success_sentences(deployment: Deployment, history: ScopeHistory, lead_times
             )
         if failure.deployment.id == deployment.id:
             cause = replace_ids_in_scope(failure.because, history)
-            yield md("It is marked as failed by `{}`: {}.", Md(failure.rule), cause)
+            yield md("It is marked as failed by {}: {}.", code_span(failure.rule), cause)
     if reason := history.rework_reasons.get(deployment.id):
         yield md("It was rework ({}).", replace_ids_in_scope(reason, history))
 
@@ -226,11 +226,12 @@ def _delivery_sentence(deployment: Deployment, history: ScopeHistory, lead_times
         return Md("It delivered nothing new.")
     links = [change_link(change_id, history.changes.get(change_id)) for change_id in deployment.changes]
     omitted_count = len(links) - _MAX_LISTED_CHANGES
-    more = f" and {omitted_count} more" if omitted_count > 0 else ""
-    delivered = f"It delivered {join_non_empty(', ', links[:_MAX_LISTED_CHANGES])}{more}"
+    delivered = join_non_empty(", ", links[:_MAX_LISTED_CHANGES])
+    if omitted_count > 0:
+        delivered = md("{} and {} more", delivered, omitted_count)
     if not lead_times_seconds:
-        return Md(f"{delivered}.")
-    return Md(f"{delivered}, the oldest {formatting.duration(lead_times_seconds[-1])} after its start.")
+        return md("It delivered {}.", delivered)
+    return md("It delivered {}, the oldest {} after its start.", delivered, formatting.duration(lead_times_seconds[-1]))
 
 
 def _incident_story(incident: Incident, history: ScopeHistory | None) -> EventStory:
@@ -275,4 +276,4 @@ def _metric_differences(
             label = "deployments" if metric.key == "deployment_frequency" else metric.label.lower()
             differences.append(md("{} {} → **{}**", label, *map(units.format_counts, (before, after))))
     if differences:
-        yield Md(f"It changed: {join_non_empty(' · ', differences)}.")
+        yield md("It changed: {}.", join_non_empty(" · ", differences))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change, Deployment
-from dora_metrics.core.markdown import Md, code_span, link
+from dora_metrics.core.markdown import Md, code_span, link, number_link
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.scope import deployment_label
 
@@ -35,5 +35,6 @@ def replace_ids(text: str, facts_by_id: Mapping[str, object]) -> str:
 
 def change_link(change_id: str, change: Change | None) -> Md:
     """Return `#481` for a pull request or the short sha of a commit, linked to its page."""
-    text = ids.short(change_id)
-    return link(Md(text) if text.startswith("#") else code_span(text), change.url if change else None)
+    url = change.url if change else None
+    number = ids.number(change_id)
+    return number_link(number.removeprefix("#"), url) if number else link(code_span(ids.short(change_id)), url)

@@ -95,6 +95,12 @@ class _Sandbox(ImmutableSandboxedEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
+def plain_text(template: str, **values: object) -> str:
+    """Render a template of the package to text for a terminal. Nothing is escaped."""
+    environment = Environment(undefined=StrictUndefined, keep_trailing_newline=True)  # noqa: S701 - no HTML
+    return environment.from_string(template).render(**values)
+
+
 def html(template: str, **values: object) -> str:
     """Render a template of the package to HTML. Every value is escaped unless it is `Markup`."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)

@@ -7,7 +7,7 @@ from typing import TypeVar
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import Failure
-from dora_metrics.core.markdown import Md, escape, join_non_empty, link, md
+from dora_metrics.core.markdown import Md, code_span, escape, join_non_empty, link, md
 from dora_metrics.core.metrics.calculate import failures_in
 from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
 from dora_metrics.core.policy import Policy
@@ -60,7 +60,7 @@ def value_with_uncertainty(result: schema.MetricVerdict) -> Md:
         case schema.ChangeFailureRate() | schema.ReworkRate() if result.interval95 and result.ratio is not None:
             return md("**{}** ({})", value, formatting.percent_range(result.interval95))
         case _:
-            return Md(f"**{value}**") if value != formatting.NO_VALUE else value
+            return md("**{}**", value) if value != formatting.NO_VALUE else value
 
 
 def level_text(result: schema.MetricVerdict) -> str:
@@ -220,11 +220,11 @@ def failure_text(failure: Failure, history: ScopeHistory) -> Md:
     """Return rule, cause and end of a failure: `` by `rollback`: v1 was deployed again; fixed after 41 min (v1) ``."""
     cause = link(replace_ids_in_scope(failure.because, history), failure.url)
     recovery = replace_ids_in_scope(_recovery_text(failure.recovery_seconds, failure.remediated_by), history)
-    return md("by `{}`: {}; {}", Md(failure.rule), cause, recovery)
+    return md("by {}: {}; {}", code_span(failure.rule), cause, recovery)
 
 
 def _first_lines(items: Sequence[T], to_line: Callable[[T], Md]) -> list[Md]:
-    remainder = [Md(f"and {len(items) - _MAX_LINES} more")] if len(items) > _MAX_LINES else []
+    remainder = [md("and {} more", len(items) - _MAX_LINES)] if len(items) > _MAX_LINES else []
     return [*map(to_line, items[:_MAX_LINES]), *remainder]
 
 
@@ -272,7 +272,7 @@ def _stage_medians(lead_time: schema.LeadTime) -> Md:
     stages = ("coding", "pickup", "review", "delivery")
     medians = ((stage, getattr(lead_time.stages, stage).p50_seconds) for stage in stages)
     texts = [md("{} {}", stage, formatting.duration(seconds)) for stage, seconds in medians if seconds is not None]
-    return Md(f" Medians of its stages: {join_non_empty(', ', texts)}." if texts else "")
+    return md(" Medians of its stages: {}.", join_non_empty(", ", texts)) if texts else Md("")
 
 
 def _counts(template: str, *counts: int) -> Md:
@@ -326,8 +326,8 @@ def outlook_text(outlook: schema.Outlook) -> OutlookText:
     return OutlookText(
         remarks=remarks_from(outlook),
         trends=trends_text(outlook),
-        goals=Md(f"Goals: {goals_text}." if goals_text else ""),
-        achievements=Md(f"Worth a mention: {achievements_text}." if achievements_text else ""),
+        goals=md("Goals: {}.", goals_text) if goals_text else Md(""),
+        achievements=md("Worth a mention: {}.", achievements_text) if achievements_text else Md(""),
         hints=hints_from(outlook),
     )
 
@@ -408,17 +408,17 @@ def _mermaid_source(weeks: Sequence[schema.Week]) -> Md:
 
     `xychart-beta` is the keyword that both old and new versions of Mermaid read.
     """
-    week_labels = ", ".join(f'"{week.week.partition("-")[2]}"' for week in weeks)
-    counts = ", ".join(str(week.deployments) for week in weeks)
+    labels = join_non_empty(", ", (md('"{}"', week.week.partition("-")[2]) for week in weeks))
+    counts = join_non_empty(", ", (md("{}", week.deployments) for week in weeks))
     axis_top = max(_MIN_AXIS_TOP, *(week.deployments for week in weeks))
-    axes = f"  x-axis [{week_labels}]\n  y-axis 0 --> {axis_top}\n  bar [{counts}]"
-    return Md(f'{_MERMAID_THEME}\nxychart-beta\n  title "Deployments a week"\n{axes}')
+    chart = 'xychart-beta\n  title "Deployments a week"\n  x-axis [{}]\n  y-axis 0 --> {}\n  bar [{}]'
+    return join_non_empty("\n", (_MERMAID_THEME, md(chart, labels, axis_top, counts)))
 
 
 _MIN_AXIS_TOP = 8
 """With a lower top, Mermaid puts ticks at half deployments."""
 
-_MERMAID_THEME = (
+_MERMAID_THEME = Md(
     '%%{init: {"xyChart": {"width": 800, "height": 300}, '
     '"themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7"}}}}%%'
 )

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, model_validator
 
 from dora_metrics.core.facts import ids, jsonl
 from dora_metrics.core.facts.model import Deployment, Health, Incident, Severity, Status
@@ -21,14 +21,19 @@ from dora_metrics.github.payloads import (
     parse_payload,
 )
 
-_MAX_ID_LENGTH = 200
-
 
 def _valid_id(value: str) -> str:
-    identifier = value.strip()
-    if not 0 < len(identifier) <= _MAX_ID_LENGTH or not identifier.isprintable():
-        raise ValueError(f"a text of one line and at most {_MAX_ID_LENGTH} characters")
-    return identifier
+    fact_id = ids.dispatched(value.strip())
+    if not ids.is_valid(fact_id):
+        raise ValueError(f"a name or {ids.ID_RULE}")
+    return fact_id
+
+
+def _valid_name(value: str) -> str:
+    name = value.strip()
+    if not ids.is_valid_name(name):
+        raise ValueError(f"an id, {ids.NAME_RULE}")
+    return name
 
 
 def _valid_sha(value: str) -> str:
@@ -64,7 +69,7 @@ class DispatchedDeployment(_DispatchedFact):
     status: Status = "success"
     started_at: PayloadTime | None = None
     finished_at: PayloadTime | None = None
-    changes: tuple[Annotated[PayloadText, Field(min_length=1)], ...] | None = None
+    changes: tuple[Annotated[PayloadText, AfterValidator(_valid_name)], ...] | None = None
     previous: PayloadText | None = None
     remediates: PayloadText | None = None
     reached_users: PayloadFlag = False
@@ -173,7 +178,7 @@ def _fact_id(run: Run, payload: _DispatchedFact, prefix: str, identity_fields: t
         EventError: if there is neither an id nor any of `identity_fields`.
     """
     if payload.id:
-        return ids.dispatched(payload.id)
+        return payload.id
     content = {name: getattr(payload, name) for name in identity_fields}
     if not any(content.values()):
         names = ", ".join(identity_fields)

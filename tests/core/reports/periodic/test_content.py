@@ -1,6 +1,7 @@
 """Content of a periodic report: headline, five metrics, failures, delivered changes, and their limits."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -159,13 +160,13 @@ def test_deployments_are_listed_with_the_changes_they_were_the_first_to_bring() 
         FIRST, lost, deployment(2, "03-11T07:00", changes=[2]), change(1, title="One"), change(2, title="Two")
     )
     assert "<summary>Delivered: 1 deployment, 2 changes</summary>" in found.text
-    assert "  - #1 One\n" in found.text
-    assert "  - #2 Two\n" in found.text
+    assert "  - #\u200b1 One\n" in found.text
+    assert "  - #\u200b2 Two\n" in found.text
 
 
 def test_changes_by_bots_are_delivered_too() -> None:
     found = render_report(FIRST, deployment(2, "03-11T07:00", changes=[2]), change(2, title="Bump", bot=True))
-    assert "  - #2 Bump\n" in found.text
+    assert "  - #\u200b2 Bump\n" in found.text
 
 
 def test_the_first_known_deployment_lists_no_months_of_changes() -> None:
@@ -178,8 +179,8 @@ def test_the_first_known_deployment_lists_no_months_of_changes() -> None:
 )
 def test_a_hostile_title_is_text(title: str) -> None:
     found = render_report(FIRST, deployment(2, "03-11T07:00", changes=[2]), change(2, title=title))
-    (line,) = (line for line in found.text.splitlines() if line.startswith("  - #2 "))
-    assert not re.search(r"@\w|#1|<img|(?<!\\)\||(?<!\\)\[|www\.x", line.removeprefix("  - #2 "))
+    (line,) = (line for line in found.text.splitlines() if line.startswith("  - #\u200b2 "))
+    assert not re.search(r"@\w|#1|<img|(?<!\\)\||(?<!\\)\[|www\.x", line.removeprefix("  - #\u200b2 "))
 
 
 # Size limits
@@ -268,6 +269,39 @@ def test_a_scope_without_anything_for_ninety_days_is_not_reported_on() -> None:
     alive, dead = report_input(deployment(1, "03-12T12:00")), report_input(deployment(1, "2023-10-12T12:00"))
     assert has_activity(alive.history, alive.period)
     assert not has_activity(dead.history, dead.period)
+
+
+def test_a_scope_that_was_never_deployed_is_not_reported_on() -> None:
+    """Whoever may open an issue can name a service and an environment in it."""
+    outage = incident(9, "03-12T12:00")
+    only_incidents = report_input(deployment(1, "03-12T12:00", environment="production"), outage)
+    never_deployed = replace(only_incidents.history, deployments=[])
+    assert never_deployed.incidents
+    assert not has_activity(never_deployed, only_incidents.period)
+
+
+@pytest.mark.parametrize(
+    ("service", "shown"),
+    [
+        ("@acme/team", "@\u200bacme/team"),
+        ("acme/api#12", "acme/api#\u200b12"),
+        ("GH-12", "GH\u200b-12"),
+        ("https://evil.example", "https\u200b://evil.example"),
+        ("a\nb\x1b\u202e", "a b"),
+    ],
+)
+def test_the_title_mentions_nobody_and_references_nothing(service: str, shown: str) -> None:
+    title = render_report(deployment(1, "03-12", service=service)).issue_body.title
+    assert title == f"Delivery report · acme/shop · {shown} production · week 11, 2024"
+
+
+@pytest.mark.parametrize("length", [199, 200, 300, 10_000])
+def test_the_title_is_cut_in_the_name_of_the_scope(length: int) -> None:
+    title = render_report(deployment(1, "03-12", service="x" * length)).issue_body.title
+    whole = f"Delivery report · acme/shop · {'x' * length} production · week 11, 2024"
+    assert title == (whole if len(whole) <= 256 else f"{whole[:239]}… · week 11, 2024")
+    assert len(title) <= 256
+    assert title.endswith(" · week 11, 2024")
 
 
 def test_the_title_names_a_service_where_it_is_not_simply_the_repository() -> None:

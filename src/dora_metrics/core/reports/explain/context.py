@@ -161,5 +161,5 @@ def scope_text(scope: Scope) -> Md:
 def join_limited(parts: Iterable[Md], max_parts: int = 10) -> Md:
     """Join the first parts with commas, followed by how many more there are."""
     items = list(parts)
-    more = f" and {len(items) - max_parts} more" if len(items) > max_parts else ""
-    return Md(join_non_empty(", ", items[:max_parts]) + more)
+    listed = join_non_empty(", ", items[:max_parts])
+    return md("{} and {} more", listed, len(items) - max_parts) if len(items) > max_parts else listed

@@ -91,7 +91,7 @@ def explain_deployment(context: ExplainContext, deployment: Deployment) -> Expla
 def _deployment_headline(context: ExplainContext, deployment: Deployment) -> Md:
     failure = context.failure_by_deployment.get(deployment.id)
     if failure:
-        return md("Deployment {}: failed, by `{}`", deployment_link(deployment), Md(failure.rule))
+        return md("Deployment {}: failed, by {}", deployment_link(deployment), code_span(failure.rule))
     match deployment.status:
         case "cancelled":
             return md("Deployment {}: was cancelled, so it can neither fail nor succeed", deployment_link(deployment))
@@ -106,7 +106,7 @@ def _deployment_identity(context: ExplainContext, deployment: Deployment) -> Md:
     duration = f" after {_duration_text(start, end)}" if start and start <= end else ""
     sha = md(", commit {}", code_span(deployment.sha)) if deployment.sha else ", of no known commit"
     ending = f"ended on {context.format_time(end)} {zone.key} as {deployment.status}{duration}"
-    return Md(md("{}{}: it {}.", id_code_span(deployment.id), sha, ending))
+    return md("{}{}: it {}.", id_code_span(deployment.id), sha, ending)
 
 
 def _deployment_sentences(context: ExplainContext, timeline: ScopeTimeline, deployment: Deployment) -> Iterator[Md]:
@@ -119,7 +119,7 @@ def _deployment_sentences(context: ExplainContext, timeline: ScopeTimeline, depl
         yield Md("A cancelled deployment is in no denominator, and delivers nothing.")
     elif counts_in_failure_rate(deployment, context.policy):
         reason = "It reached users" if has_reached_users(deployment) else "`count-failed-runs` is on"
-        yield Md(f"{reason}, so it counts in the failure rate.")
+        yield md("{}, so it counts in the failure rate.", reason)
     else:
         yield Md("It failed before it reached users, so it is in no failure rate (`count-failed-runs` is off).")
 
@@ -145,7 +145,7 @@ def _repair_effects(context: ExplainContext, deployment: Deployment) -> Iterator
         if failure.remediated_by == deployment.id:
             duration = formatting.duration(failure.recovery_seconds)
             failed_deployment = deployment_link(failure.deployment)
-            yield md("It ended the failure of {} (`{}`) after {}.", failed_deployment, Md(failure.rule), duration)
+            yield md("It ended the failure of {} ({}) after {}.", failed_deployment, code_span(failure.rule), duration)
     if deployment.remediates and not rework_reason:
         yield md("It names itself, {}, as what it remediates.", deployment.remediates)
 
@@ -237,18 +237,18 @@ def lead_time_text(context: ExplainContext, scope: Scope, change_id: str) -> Md:
     lead_times = context.lead_times_by_change.get((scope, change_id), LeadTimes())
     if lead_times.measured:
         seconds = sorted(measured_change.seconds for measured_change in lead_times.measured)
-        note = f" (median of {len(seconds)} commits)" if len(seconds) > 1 else ""
-        return md("lead time **{}**{}", formatting.duration(quantile(seconds, 0.5)), Md(note))
+        note = md(" (median of {} commits)", len(seconds)) if len(seconds) > 1 else Md("")
+        return md("lead time **{}**{}", formatting.duration(quantile(seconds, 0.5)), note)
     if lead_times.excluded:
-        return Md(_EXCLUSION_TEXTS[lead_times.excluded[0].reason])
+        return _EXCLUSION_TEXTS[lead_times.excluded[0].reason]
     return Md("without a commit of its own to measure")
 
 
 _EXCLUSION_TEXTS = {
-    "first_deployment": "left out of lead time: the first deployment has nothing earlier to compare it with",
-    "bots": "left out of lead time: it is by a bot (`exclude-bots`)",
-    "no_start": "left out of lead time: its start is unknown",
-    "negative": "left out of lead time: its recorded start is after its deployment",
+    "first_deployment": Md("left out of lead time: the first deployment has nothing earlier to compare it with"),
+    "bots": Md("left out of lead time: it is by a bot (`exclude-bots`)"),
+    "no_start": Md("left out of lead time: its start is unknown"),
+    "negative": Md("left out of lead time: its recorded start is after its deployment"),
 }
 
 
@@ -386,17 +386,17 @@ def _attribution_lines(context: ExplainContext, attribution: AttributedIncident)
     because, deployment = attribution.because, attribution.attributed_to
     if deployment is None:
         reason = f"it {because}" if because.startswith("names ") else because
-        yield md("No deployment, by `{}`: {}.", Md(rule), reason)
+        yield md("No deployment, by {}: {}.", code_span(rule), reason)
         if rule == "explicit" and "switched off" not in because:
             yield Md("A name that matches nothing is not replaced by a guess.")
         return
     reason = f"{'it' if rule == 'explicit' else 'it was'} {context.replace_ids(because)}"
-    yield md("{}, by the rule `{}`: {}.", context.fact_label(deployment.id), Md(rule), reason)
+    yield md("{}, by the rule {}: {}.", context.fact_label(deployment.id), code_span(rule), reason)
     if rule == "incident":
         yield Md("That is the latest success of its scope before it was detected.")
     failure = context.failure_by_deployment.get(deployment.id)
     if failure and failure.rule != rule:
-        yield md("For that deployment another rule decides: `{}` comes before.", Md(failure.rule))
+        yield md("For that deployment another rule decides: {} comes before.", code_span(failure.rule))
 
 
 def _incident_end_lines(context: ExplainContext, incident: Incident) -> Iterator[Md]:

@@ -8,7 +8,7 @@ from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import RULE_PRECEDENCE, counts_in_failure_rate, is_rule_enabled
 from dora_metrics.core.failures.rules import FailureSignal, hotfix_reason, is_revert
-from dora_metrics.core.markdown import Md, link, md
+from dora_metrics.core.markdown import Md, code_span, link, md
 from dora_metrics.core.reports.explain.context import ExplainContext, join_limited
 from dora_metrics.core.reports.fact_names import deployment_link
 
@@ -21,9 +21,9 @@ def rule_lines(context: ExplainContext, deployment: Deployment) -> Iterator[Md]:
         hits = [signal for signal in signals if signal.rule == rule and signal.marks_failure]
         is_deciding = failure is not None and failure.rule == rule
         if hits:
-            yield md("`{}`: {}", Md(rule), _hit_text(context, deployment, hits, is_deciding=is_deciding))
+            yield md("{}: {}", code_span(rule), _hit_text(context, deployment, hits, is_deciding=is_deciding))
         else:
-            yield md("`{}`: no. {}", Md(rule), _WHY_NOT_BY_RULE[rule](context, deployment))
+            yield md("{}: no. {}", code_span(rule), _WHY_NOT_BY_RULE[rule](context, deployment))
 
 
 def _hit_text(
@@ -45,7 +45,7 @@ def _switched_off_note(context: ExplainContext, rule: str) -> Md:
 
 def _why_not_explicit(context: ExplainContext, _: Deployment) -> Md:
     note = _switched_off_note(context, "explicit")
-    return Md(f"No incident names this deployment, and no deployment is recorded as its remedy.{note}")
+    return md("No incident names this deployment, and no deployment is recorded as its remedy.{}", note)
 
 
 def _why_not_rollback(context: ExplainContext, deployment: Deployment) -> Md:
@@ -110,7 +110,7 @@ def _why_not_incident(context: ExplainContext, deployment: Deployment) -> Md:
     attribution = _next_incident(context, deployment)
     if attribution is None:
         note = _switched_off_note(context, "incident")
-        return Md(f"No incident that names no deployment was detected after it.{note}")
+        return md("No incident that names no deployment was detected after it.{}", note)
     incident, attributed_to = attribution.incident, attribution.attributed_to
     elapsed = _elapsed_text(deployment.finished_at, incident.detected_at)
     title = link(incident.title or incident.id, incident.url)

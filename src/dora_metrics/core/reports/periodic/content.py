@@ -14,7 +14,7 @@ from typing import TypeVar
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Deployment, Incident
 from dora_metrics.core.failures.judge import Failure
-from dora_metrics.core.markdown import Md, join_non_empty, link, md
+from dora_metrics.core.markdown import Md, join_non_empty, link, md, unlinked_line
 from dora_metrics.core.metrics import security
 from dora_metrics.core.metrics.calculate import deployments_in, failures_in, successes
 from dora_metrics.core.metrics.comparison import Verdict, compare_windows
@@ -189,7 +189,12 @@ class ListLimits:
 
 
 def has_activity(history: ScopeHistory, period: Period) -> bool:
-    """Whether a scope has a deployment or an incident in the basis window of a period."""
+    """Whether a scope has a deployment or an incident in the basis window of a period.
+
+    A scope that was never deployed has none: whoever may open an issue can name a service in it.
+    """
+    if not history.deployments:
+        return False
     times = (
         *(deployment.finished_at for deployment in history.deployments),
         *(attribution.incident.detected_at for attribution in history.incidents),
@@ -198,10 +203,16 @@ def has_activity(history: ScopeHistory, period: Period) -> bool:
 
 
 def issue_title(history: ScopeHistory, period: Period) -> str:
-    """Return the title of the issue: `Delivery report · acme/shop · week 47, 2026`."""
+    """Return the title of the issue: `Delivery report · acme/shop · week 47, 2026`. A long name of a scope is cut."""
     name = scope_label(history.scope)
     names = (name,) if name != "production" else ()
-    return " · ".join(("Delivery report", history.scope.repository, *names, period.title))
+    scope = unlinked_line(" · ".join((history.scope.repository, *names)))
+    room = MAX_ISSUE_TITLE_LENGTH - len(f"Delivery report ·  · {period.title}")
+    return " · ".join(("Delivery report", scope if len(scope) <= room else f"{scope[: room - 1]}…", period.title))
+
+
+MAX_ISSUE_TITLE_LENGTH = 256
+"""Characters; GitHub refuses longer titles."""
 
 
 def outline(report_input: ReportInput) -> PeriodicReport:
@@ -440,7 +451,7 @@ def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:
         return
     if not failure_rate.failed:
         unknown = ", incidents are unknown" if units.is_lower_bound(failure_rate) else ""
-        yield Md(f"none is known to have failed{unknown}")
+        yield md("none is known to have failed{}", unknown)
         return
     text = md("{}", failed_count_text(metrics))
     if recovery.recovered:
