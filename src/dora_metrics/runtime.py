@@ -16,12 +16,14 @@ class HttpLimits:
         read_seconds: how long each part of an answer may take.
         tries: how often a request is sent at most.
         pause_seconds: the pause before the second try; doubled before each further one.
+        total_seconds: what all sinks of a run may take together, with all tries and pauses.
     """
 
     connect_seconds: float = 5
     read_seconds: float = 10
     tries: int = 3
     pause_seconds: float = 1
+    total_seconds: float = 60
 
     @property
     def description(self) -> str:

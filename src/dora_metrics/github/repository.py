@@ -4,6 +4,7 @@ import base64
 import re
 from collections.abc import Iterator, Sequence
 
+from dora_metrics.github import shapes
 from dora_metrics.github.client import Client, owner_and_name
 from dora_metrics.github.queries import JsonObject
 
@@ -82,5 +83,5 @@ def file_content(client: Client, repository: str, git_object: GitObject) -> byte
         return None
     if not git_object["isTruncated"] and git_object["text"] is not None:
         return str(git_object["text"]).encode()
-    blob = client.get(f"/repos/{repository}/git/blobs/{git_object['oid']}", {})
+    blob = client.get(f"/repos/{repository}/git/blobs/{git_object['oid']}", {}, shapes.Blob)
     return base64.b64decode(blob["content"])

@@ -21,6 +21,7 @@ from dora_metrics.core.ledger.layout import (
 from dora_metrics.core.ledger.snapshot import Snapshot, parse_sequence, with_next_sequence
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import LedgerError
+from dora_metrics.github import shapes
 from dora_metrics.github.client import (
     Client,
     ForbiddenError,
@@ -162,7 +163,9 @@ class BranchStorage:
         if not snapshot.version:
             return {}
         try:
-            tree = self.client.get(f"/repos/{self.repository}/git/trees/{snapshot.version}", {"recursive": "1"})
+            tree = self.client.get(
+                f"/repos/{self.repository}/git/trees/{snapshot.version}", {"recursive": "1"}, shapes.RestTree
+            )
         except GitHubError:
             return {}
         blobs = ((entry["path"], entry["sha"]) for entry in tree["tree"] if entry["type"] == "blob")
@@ -211,10 +214,12 @@ class BranchStorage:
     def _create_branch(self, changes: Mapping[str, bytes], message: str) -> str | None:
         """Create an orphan branch with its first commit; None if another run created it first."""
         git_api = f"/repos/{self.repository}/git"
-        tree = self.client.post(f"{git_api}/trees", {"tree": _tree_entries(changes)})
-        commit = self.client.post(f"{git_api}/commits", {"message": message, "tree": tree["sha"], "parents": []})
+        tree = self.client.post(f"{git_api}/trees", {"tree": _tree_entries(changes)}, shapes.Sha)
+        content = {"message": message, "tree": tree["sha"], "parents": []}
+        commit = self.client.post(f"{git_api}/commits", content, shapes.Sha)
+        ref = {"ref": f"refs/heads/{self.branch}", "sha": commit["sha"]}
         try:
-            self.client.post(f"{git_api}/refs", {"ref": f"refs/heads/{self.branch}", "sha": commit["sha"]})
+            self.client.post(f"{git_api}/refs", ref, shapes.CreatedRef)
         except GitHubError as problem:
             if _REF_EXISTS_MESSAGE in str(problem).lower():
                 return None
