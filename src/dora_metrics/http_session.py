@@ -4,7 +4,6 @@ Every exchange has a deadline and a size limit, and follows no redirect. A failu
 and urllib3 hold the request, and with it the token, so none of them leaves this module.
 """
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -23,6 +22,8 @@ from requests.auth import AuthBase
 from requests.utils import get_auth_from_url
 from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import HTTPError, LocationValueError, ProtocolError, ReadTimeoutError
+
+from dora_metrics.runtime import Deadline
 
 T = TypeVar("T")
 
@@ -68,23 +69,6 @@ class ExchangeLimits:
     total_seconds: float
     max_body_bytes: int
     body_seconds: float = inf
-
-
-@dataclass
-class Deadline:
-    """The end of a time that several exchanges share; it begins when this is made."""
-
-    seconds: float
-    monotonic: Callable[[], float] = time.monotonic
-    _end: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._end = self.monotonic() + self.seconds
-
-    @property
-    def seconds_left(self) -> float:
-        """The seconds until the end, 0 after it."""
-        return max(0.0, self._end - self.monotonic())
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,23 @@ class HttpLimits:
         return f"{self.tries} tries of {self.read_seconds:g} s"
 
 
+@dataclass
+class Deadline:
+    """The end of a time that several exchanges share; it begins when this is made."""
+
+    seconds: float
+    monotonic: Callable[[], float] = time.monotonic
+    _end: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._end = self.monotonic() + self.seconds
+
+    @property
+    def seconds_left(self) -> float:
+        """The seconds until the end, 0 after it."""
+        return max(0.0, self._end - self.monotonic())
+
+
 @dataclass(frozen=True)
 class Runtime:
     """The real world as one process sees it.

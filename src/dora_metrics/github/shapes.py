@@ -64,7 +64,7 @@ class Tree(TypedDict):
     entries: list[TreeEntry]
 
 
-class GitObject(TypedDict):
+class GitObjectNode(TypedDict):
     """A file, a folder or, without any key, something else."""
 
     oid: NotRequired[str]
@@ -74,7 +74,7 @@ class GitObject(TypedDict):
 
 
 class ObjectHolder(TypedDict):
-    object: GitObject | None
+    object: GitObjectNode | None
 
 
 class LedgerTarget(TypedDict):
@@ -141,7 +141,7 @@ class RestTree(TypedDict):
     tree: list[RestTreeEntry]
 
 
-class Sha(TypedDict):
+class GitObjectSha(TypedDict):
     """REST: an object of git, such as a new tree or commit."""
 
     sha: str
@@ -151,7 +151,7 @@ class CreatedRef(TypedDict):
     """REST: a new branch."""
 
     ref: str
-    object: Sha
+    object: GitObjectSha
 
 
 # --- commits and pull requests ---
@@ -358,7 +358,7 @@ class RestCommit(TypedDict):
     html_url: NotRequired[str | None]
     author: NotRequired[RestAccount | None]
     commit: RestGitCommit
-    parents: list[Sha]
+    parents: list[GitObjectSha]
 
 
 class Comparison(TypedDict):
@@ -568,7 +568,7 @@ class BranchHead(TypedDict):
     history: NotRequired[CommitHistory]
 
 
-class DefaultBranch(TypedDict):
+class DefaultBranchNode(TypedDict):
     name: str
     target: BranchHead | None
 
@@ -577,7 +577,7 @@ class RepositoryNode(TypedDict):
     databaseId: int | None
     nameWithOwner: str
     hasIssuesEnabled: bool
-    defaultBranchRef: DefaultBranch | None
+    defaultBranchRef: DefaultBranchNode | None
 
 
 class RepositoryInfoAnswer(TypedDict):
@@ -705,7 +705,7 @@ _SHAPES: Mapping[str, Any] = {
 }
 _SLOTS: Mapping[str, tuple[tuple[str, ...], Any]] = {
     "CommitsByPath": (("repository", "object"), PathHistory),
-    "GitObjects": (("repository",), GitObject | None),
+    "GitObjects": (("repository",), GitObjectNode | None),
     "Ledger": (("repository", "ref", "target"), ObjectHolder | None),
     "SideCommits": (("repository",), CommitHistoryHolder | None),
 }

@@ -16,10 +16,9 @@ from dora_metrics.core.metrics.high_water_marks import HighWaterMarks
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.observation import Run
-from dora_metrics.http_session import Deadline
 from dora_metrics.pipeline.evaluate import prometheus_families
 from dora_metrics.pipeline.plan import RunResult
-from dora_metrics.runtime import HttpLimits
+from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.settings.model import Settings
 from dora_metrics.sinks.base import Sink, SinkPayload
 from dora_metrics.sinks.endpoint import Endpoint, fact_count

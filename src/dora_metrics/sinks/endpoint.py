@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from dora_metrics.core.facts.jsonl import canonical_json
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.schema import SCHEMA
-from dora_metrics.http_session import BearerAuth, Deadline, HttpRequest
-from dora_metrics.runtime import HttpLimits
+from dora_metrics.http_session import BearerAuth, HttpRequest
+from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.sinks.base import SinkPayload
 from dora_metrics.sinks.http import SendError, send_with_retries
 

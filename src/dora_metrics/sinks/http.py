@@ -9,7 +9,6 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from dora_metrics.http_session import (
-    Deadline,
     ExchangeFailure,
     ExchangeLimits,
     FailureKind,
@@ -17,7 +16,7 @@ from dora_metrics.http_session import (
     HttpResponse,
     HttpSession,
 )
-from dora_metrics.runtime import HttpLimits
+from dora_metrics.runtime import Deadline, HttpLimits
 
 _RETRIED_STATUSES = (429, 500, 502, 503, 504)
 _RETRIED_FAILURES = (FailureKind.NO_CONNECTION, FailureKind.CONNECT_TIMEOUT, FailureKind.CUT, FailureKind.SILENCE)

@@ -9,8 +9,8 @@ from requests.auth import HTTPBasicAuth
 
 from dora_metrics.core.metrics.high_water_marks import HighWaterMarks
 from dora_metrics.core.outcome import Outcome
-from dora_metrics.http_session import Deadline, HttpRequest
-from dora_metrics.runtime import HttpLimits
+from dora_metrics.http_session import HttpRequest
+from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.sinks.base import SinkPayload
 from dora_metrics.sinks.http import BAD_ADDRESS, SendError, read_once, send_with_retries
 from dora_metrics.sinks.pushed_counters import decode_pushed_counters
