@@ -27,6 +27,9 @@ from dora_metrics.runtime import Deadline
 
 T = TypeVar("T")
 
+THREAD_NAME = "http-exchange"
+"""Of the threads that read answers, for whoever looks at a process."""
+
 _CHUNK_BYTES = 256 * 1024
 _SCHEMES = ("http://", "https://")
 
@@ -237,7 +240,7 @@ def _result_within(seconds: float, work: Callable[[], T]) -> T | None:
         except BaseException as problem:  # noqa: BLE001 - raised again below
             problems.append(problem)
 
-    thread = Thread(target=run, daemon=True)
+    thread = Thread(target=run, name=THREAD_NAME, daemon=True)
     thread.start()
     thread.join(seconds)
     if problems:

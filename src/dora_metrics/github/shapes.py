@@ -490,7 +490,7 @@ class WorkflowRun(TypedDict):
     event: str
     run_attempt: int
     created_at: Instant
-    run_started_at: Instant
+    run_started_at: NotRequired[Instant | None]
 
 
 class WorkflowRuns(TypedDict):
@@ -564,7 +564,7 @@ class ReportsAnswer(TypedDict):
 
 class BranchHead(TypedDict):
     oid: str
-    committedDate: NotRequired[Instant]
+    committedDate: NotRequired[str | None]
     history: NotRequired[CommitHistory]
 
 
@@ -586,7 +586,7 @@ class RepositoryInfoAnswer(TypedDict):
 
 class BranchHeadWithHistory(TypedDict):
     oid: str
-    committedDate: Instant
+    committedDate: str | None
     history: CommitHistory
 
 
@@ -631,7 +631,7 @@ class OwnedRepositoriesAnswer(TypedDict):
 
 
 class SetupHead(TypedDict):
-    committedDate: NotRequired[Instant]
+    committedDate: NotRequired[str | None]
 
 
 class SetupBranch(TypedDict):

@@ -50,7 +50,7 @@ class EarlierAttempts:
 
     def _began_since_last_reading(self, node: JsonObject) -> bool:
         newest = self.reader.cursor("runs").newest
-        return newest is None or parse_instant(node["run_started_at"]) >= newest
+        return newest is None or parse_instant(node.get("run_started_at") or node["created_at"]) >= newest
 
     def _read(self, run_id: object, newest_attempt: int) -> list[JsonObject]:
         numbers = range(newest_attempt - 1, 0, -1)
