@@ -24,7 +24,8 @@ def keep_unrecorded(context: RunContext, result: RunResult) -> UnrecordedFacts:
     facts = result.merge.new_facts
     event_facts = facts if context.work == "record" else ()
     dispatched = [fact for fact in event_facts if isinstance(fact, Deployment | Incident)]
-    commands = (dispatch_command(context.run.repository, dispatch_body(fact)) for fact in dispatched[:_MAX_COMMANDS])
+    url = context.run.repository_url
+    commands = (dispatch_command(url, dispatch_body(fact)) for fact in dispatched[:_MAX_COMMANDS])
     return UnrecordedFacts(len(facts), _append(facts, context.request.temporary_folder), tuple(filter(None, commands)))
 
 

@@ -9,7 +9,8 @@ from dora_metrics.core import formatting
 from dora_metrics.core.markdown import Md
 
 _MAX_COMMAND_CHARACTERS = 20_000
-_REPOSITORY = re.compile(r"[A-Za-z0-9-]+/[A-Za-z0-9._-]+", re.ASCII)
+_REPOSITORY_URL = re.compile(r"https?://(?P<host>[A-Za-z0-9.-]+)/(?P<name>[A-Za-z0-9_-]+/[A-Za-z0-9._-]+)", re.ASCII)
+_GITHUB_COM = "github.com"
 _UNSAFE_IN_COMMAND = re.compile("['`<>&]")
 """What would end the quotes of a shell or a code block of Markdown, or be HTML; JSON can write each as `\\u....`."""
 
@@ -36,7 +37,7 @@ class UnrecordedFacts:
         return f"{formatting.count(self.count, 'fact')} of this run {verb} not in the ledger{place}"
 
 
-def dispatch_command(repository: str, body: Mapping[str, object]) -> Md | None:
+def dispatch_command(repository_url: str, body: Mapping[str, object]) -> Md | None:
     """Return the command that sends a `repository_dispatch`, safe to paste; None if it would be too long.
 
     The values in the body come from strangers. As ASCII JSON without quotes and backticks between single quotes, none
@@ -44,6 +45,8 @@ def dispatch_command(repository: str, body: Mapping[str, object]) -> Md | None:
     """
     json_text = json.dumps(body, ensure_ascii=True, sort_keys=True)
     quotable = _UNSAFE_IN_COMMAND.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)
-    name = repository if _REPOSITORY.fullmatch(repository) else "OWNER/NAME"
-    command = f"printf '%s' '{quotable}' | gh api repos/{name}/dispatches --input -"
+    place = _REPOSITORY_URL.fullmatch(repository_url)
+    host, name = (place["host"], place["name"]) if place else (_GITHUB_COM, "OWNER/NAME")
+    options = "" if host == _GITHUB_COM else f" --hostname {host}"
+    command = f"printf '%s' '{quotable}' | gh api{options} repos/{name}/dispatches --input -"
     return Md(command) if len(command) <= _MAX_COMMAND_CHARACTERS else None
