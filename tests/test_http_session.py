@@ -1,12 +1,15 @@
 """One HTTP exchange: its bounds, what is a failure, and what stays private."""
 
 import gzip
+import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from dora_metrics.http_session import (
+    THREAD_NAME,
     BearerAuth,
     BodyProblem,
     ExchangeFailure,
@@ -16,10 +19,11 @@ from dora_metrics.http_session import (
     HttpResponse,
     HttpSession,
 )
+from dora_metrics.runtime import Deadline
 from fakes.routing import Answer as FakeAnswer
 from fakes.routing import Request as FakeRequest
 from fakes.server import Server
-from support.servers import Answer, dripping, free_port, listen, self_signed
+from support.servers import Answer, dripping, flooding, free_port, listen, self_signed
 
 LIMITS = ExchangeLimits(connect_seconds=1, silence_seconds=0.5, total_seconds=2, max_body_bytes=1_000)
 SECRET = "s3cret-t0ken"
@@ -99,6 +103,56 @@ def test_an_exchange_ends_when_its_time_is_over_whatever_drips(start: bytes) -> 
     assert isinstance(outcome, HttpResponse) or outcome == ExchangeFailure(FailureKind.DEADLINE, "DeadlineExceeded")
     assert not isinstance(outcome, HttpResponse) or outcome.body_problem is BodyProblem.TOO_SLOW
     assert took < 10
+
+
+@pytest.mark.parametrize(
+    ("start", "wave"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100),
+        (b"HTTP/1.1 200 OK\r\n", b"X-Header: " + b"x" * 60_000 + b"\r\n"),
+        (b"HTTP/1.1 200 OK\r\nX-Header: ", b"x" * 10_000),
+        (b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 100_000),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"3e8\r\n" + b"x" * 1_000 + b"\r\n"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"x" * 10_000),
+    ],
+    ids=["100 Continue", "headers", "one header", "body", "chunks", "one chunk's extension"],
+)
+def test_a_flood_is_cut_off_and_little_of_it_is_kept(start: bytes, wave: bytes) -> None:
+    with flooding(start, wave) as flood:
+        tracemalloc.start()
+        outcome = exchanged(flood.url)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        for thread in threading.enumerate():
+            if thread.name == THREAD_NAME:
+                thread.join(30)
+        assert THREAD_NAME not in {thread.name for thread in threading.enumerate()}, "nobody reads on"
+    assert not isinstance(outcome, HttpResponse) or outcome.body_problem is not None
+    assert peak_bytes < 15_000_000
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_a_body_that_grows_by_decompression_takes_no_memory_beyond_its_limit(layers: int) -> None:
+    bomb = b"0" * 200_000_000
+    for _ in range(layers):
+        bomb = gzip.compress(bomb)
+    headers = {"Content-Encoding": ", ".join(["gzip"] * layers)}
+    with listen(Answer(200, bomb, headers)) as listener:
+        tracemalloc.start()
+        response = answered(listener.url)
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert (response.body_problem, len(response.body)) == (BodyProblem.TOO_LARGE, 1_000)
+    assert peak_bytes < 15_000_000
+
+
+def test_an_exchange_ends_when_a_time_that_it_shares_with_others_is_over() -> None:
+    with dripping(b"", b"x") as slow, listen() as listener, HttpSession(LIMITS) as session:
+        deadline = Deadline(0.3)
+        first = session.exchange(HttpRequest("GET", slow), max_seconds=deadline.seconds_left)
+        second = session.exchange(HttpRequest("GET", listener.url), max_seconds=deadline.seconds_left)
+    assert first == second == ExchangeFailure(FailureKind.DEADLINE, "DeadlineExceeded")
+    assert listener.requests == [], "nothing is sent after that"
 
 
 def test_a_session_goes_on_after_an_exchange_that_took_too_long() -> None:

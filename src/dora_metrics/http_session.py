@@ -4,24 +4,31 @@ Every exchange has a deadline and a size limit, and follows no redirect. A failu
 and urllib3 hold the request, and with it the token, so none of them leaves this module.
 """
 
-import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
+from socket import SHUT_RDWR, socket
 from threading import Thread
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
+from weakref import WeakSet
 
 import requests
 from requests import exceptions
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from requests.utils import get_auth_from_url
+from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import HTTPError, LocationValueError, ProtocolError, ReadTimeoutError
-from urllib3.util import Retry
+
+from dora_metrics.runtime import Deadline
 
 T = TypeVar("T")
+
+THREAD_NAME = "http-exchange"
+"""Of the threads that read answers, for whoever looks at a process."""
 
 _CHUNK_BYTES = 256 * 1024
 _SCHEMES = ("http://", "https://")
@@ -55,7 +62,7 @@ class ExchangeLimits:
     Attributes:
         connect_seconds: to connect to one address of the host.
         silence_seconds: between two parts of the answer.
-        total_seconds: the whole exchange: look-up, connection, sending, headers, body, retries with their pauses.
+        total_seconds: the whole exchange: look-up, connection, sending, headers, body.
         body_seconds: the body, counted from the headers.
         max_body_bytes: of the decompressed body; what follows is not read.
     """
@@ -111,19 +118,56 @@ class BearerAuth(AuthBase):
         return request
 
 
-class _NoRedirectsSession(requests.Session):
+class _Session(requests.Session):
+    """A session that follows no redirect, repeats nothing, and can be cut off from the network."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sockets: WeakSet[socket] = WeakSet()
+        for scheme in _SCHEMES:
+            self.mount(scheme, _SocketRecordingAdapter(self._sockets))
+
     def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - requests' name
         """Return None: requests would read a redirect's whole body, and fail on a broken address in it."""
         return None
+
+    def cut(self) -> None:
+        """End all connections, so that whoever reads an endless answer stops."""
+        for each in list(self._sockets):
+            with suppress(OSError):
+                each.shutdown(SHUT_RDWR)
+
+
+class _SocketRecordingAdapter(HTTPAdapter):
+    """Adds the socket of each new connection to a set."""
+
+    def __init__(self, sockets: "WeakSet[socket]") -> None:
+        super().__init__()
+        self._sockets = sockets
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:  # noqa: ANN401 - requests'
+        """Return the pool for a request, whose connections will record their sockets."""
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        if "ConnectionCls" not in vars(pool):
+            pool.ConnectionCls = _socket_recording_class(pool.ConnectionCls, self._sockets)
+        return pool  # type: ignore[no-any-return] # a HTTPConnectionPool
+
+
+def _socket_recording_class(connection_class: Any, sockets: "WeakSet[socket]") -> Any:  # noqa: ANN401 - urllib3 has two
+    class SocketRecordingConnection(connection_class):  # type: ignore[misc] # which one depends on the scheme
+        def connect(self) -> None:
+            super().connect()
+            sockets.add(self.sock)
+
+    return SocketRecordingConnection
 
 
 class HttpSession:
     """Exchanges over kept connections, through the proxies of the environment."""
 
-    def __init__(self, limits: ExchangeLimits, retries: Retry | None = None) -> None:
+    def __init__(self, limits: ExchangeLimits) -> None:
         self._limits = limits
-        self._retries = retries
-        self._session = self._create_session()
+        self._session = _Session()
 
     def __enter__(self) -> Self:
         return self
@@ -134,35 +178,35 @@ class HttpSession:
         self._session.close()
 
     def exchange(
-        self, request: HttpRequest, reads_body: Callable[[int], bool] = lambda _: True
+        self,
+        request: HttpRequest,
+        reads_body: Callable[[int], bool] = lambda _: True,
+        max_seconds: float = inf,
     ) -> HttpResponse | ExchangeFailure:
         """Send one request, and read its answer in a thread of its own.
 
-        A socket's timeout starts again with each byte, and a look-up of a host has none. So the exchange is left
-        alone with its connection when its time is over; the next one begins with new connections.
+        A socket's timeout starts again with each byte, and a look-up of a host has none. So the connection is cut when
+        the time of the exchange is over, and its thread is left alone; the next one begins with new connections.
 
         Args:
             request: the request; without `auth`, the credentials in its address are used, or netrc's.
             reads_body: whether to read the body of an answer with this status.
+            max_seconds: for the whole exchange, if that is less than the session's limit.
         """
+        seconds = min(self._limits.total_seconds, max_seconds)
         session = self._session
-        outcome = _result_within(self._limits.total_seconds, lambda: self._send(session, request, reads_body))
+        outcome = None
+        if seconds > 0:
+            outcome = _result_within(seconds, lambda: self._send(session, request, reads_body, Deadline(seconds)))
         if outcome is None:
-            self._session = self._create_session()
+            session.cut()
+            self._session = _Session()
             return ExchangeFailure(FailureKind.DEADLINE, "DeadlineExceeded")
         return outcome
 
-    def _create_session(self) -> requests.Session:
-        session = _NoRedirectsSession()
-        if self._retries is not None:
-            for scheme in _SCHEMES:
-                session.mount(scheme, HTTPAdapter(max_retries=self._retries))
-        return session
-
     def _send(
-        self, session: requests.Session, request: HttpRequest, reads_body: Callable[[int], bool]
+        self, session: requests.Session, request: HttpRequest, reads_body: Callable[[int], bool], deadline: Deadline
     ) -> HttpResponse | ExchangeFailure:
-        deadline = time.monotonic() + self._limits.total_seconds
         try:
             response = session.request(
                 request.method,
@@ -179,7 +223,7 @@ class HttpSession:
         with response:
             body, body_problem = b"", None
             if reads_body(response.status_code):
-                body_deadline = min(deadline, time.monotonic() + self._limits.body_seconds)
+                body_deadline = Deadline(min(deadline.seconds_left, self._limits.body_seconds))
                 body, body_problem = _read_body(response, self._limits.max_body_bytes, body_deadline)
             headers = {name.lower(): value for name, value in response.headers.items()}
             return HttpResponse(response.status_code, headers, body, body_problem, response.request)
@@ -196,7 +240,7 @@ def _result_within(seconds: float, work: Callable[[], T]) -> T | None:
         except BaseException as problem:  # noqa: BLE001 - raised again below
             problems.append(problem)
 
-    thread = Thread(target=run, daemon=True)
+    thread = Thread(target=run, name=THREAD_NAME, daemon=True)
     thread.start()
     thread.join(seconds)
     if problems:
@@ -213,7 +257,7 @@ def _auth_in(url: str) -> tuple[str, str] | None:
     return (user, password) if user or password else None
 
 
-def _read_body(response: requests.Response, max_bytes: int, deadline: float) -> tuple[bytes, BodyProblem | None]:
+def _read_body(response: requests.Response, max_bytes: int, deadline: Deadline) -> tuple[bytes, BodyProblem | None]:
     """Return the body as far as the bounds allow; it may be endless, cut, or not what its headers say."""
     body = bytearray()
     problem = None
@@ -223,7 +267,7 @@ def _read_body(response: requests.Response, max_bytes: int, deadline: float) -> 
             if len(body) > max_bytes:
                 problem = BodyProblem.TOO_LARGE
                 break
-            if time.monotonic() > deadline:
+            if not deadline.seconds_left:
                 problem = BodyProblem.TOO_SLOW
                 break
     except ReadTimeoutError:

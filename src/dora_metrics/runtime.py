@@ -16,16 +16,35 @@ class HttpLimits:
         read_seconds: how long each part of an answer may take.
         tries: how often a request is sent at most.
         pause_seconds: the pause before the second try; doubled before each further one.
+        total_seconds: what all sinks of a run may take together, with all tries and pauses.
     """
 
     connect_seconds: float = 5
     read_seconds: float = 10
     tries: int = 3
     pause_seconds: float = 1
+    total_seconds: float = 60
 
     @property
     def description(self) -> str:
         return f"{self.tries} tries of {self.read_seconds:g} s"
+
+
+@dataclass
+class Deadline:
+    """The end of a time that several exchanges share; it begins when this is made."""
+
+    seconds: float
+    monotonic: Callable[[], float] = time.monotonic
+    _end: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._end = self.monotonic() + self.seconds
+
+    @property
+    def seconds_left(self) -> float:
+        """The seconds until the end, 0 after it."""
+        return max(0.0, self._end - self.monotonic())
 
 
 @dataclass(frozen=True)

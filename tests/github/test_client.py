@@ -6,9 +6,18 @@ from functools import partial
 
 import pytest
 
-from dora_metrics.github.client import Client, ForbiddenError, GitHubError, NotFoundError, UncertainOutcomeError
-from fakes.faults import Fault, custom_answer, dropped, hang, partial_errors, primary_limit, unavailable
+from dora_metrics.github import shapes
+from dora_metrics.github.client import (
+    Client,
+    ForbiddenError,
+    GitHubError,
+    NotFoundError,
+    UncertainOutcomeError,
+    UnexpectedAnswerError,
+)
+from fakes.faults import Fault, custom_answer, dropped, hang, meanwhile, partial_errors, primary_limit, unavailable
 from fakes.github import FakeGitHub
+from support.runs import PausedClock
 
 SHOP = {"owner": "acme", "name": "shop", "ref": "refs/heads/main"}
 REFS = "/repos/acme/shop/git/refs"
@@ -123,9 +132,96 @@ def test_no_other_redirect_is_followed(github: FakeGitHub, status: int, location
 
 
 def test_a_partial_answer_is_no_answer(github: FakeGitHub) -> None:
-    github.fail(partial_errors("repository"), to="Head")
+    github.fail(partial_errors("repository", "SOME_TYPE"), to="Head")
     with pytest.raises(GitHubError):
         client(github).query("Head", SHOP)
+
+
+def test_something_that_went_wrong_without_a_type_is_asked_again_as_a_502_is(github: FakeGitHub) -> None:
+    github.fail(partial_errors("repository"), to="Head", times=2)
+    one = client(github)
+    assert one.query("Head", SHOP)["repository"]["ref"]
+    assert one.request_count == 3
+    github.fail(custom_answer(200, {"errors": [{"message": "Something went wrong."}]}), to="Append")
+    with pytest.raises(UncertainOutcomeError, match="Something went wrong"):
+        one.mutate("Append", {"input": {}})
+
+
+def test_a_github_that_is_silent_for_a_minute_is_asked_nothing_more(github: FakeGitHub) -> None:
+    """The pauses of 1 and 2 s between three tries count, so 20 queries fill the 60 s; nothing is sent after them."""
+    github.fail(unavailable(502), times=None)
+    one = client(github)
+    one.monotonic = lambda: 0.0
+    for _ in range(20):
+        with pytest.raises(UncertainOutcomeError, match="502"):
+            one.query("Head", SHOP)
+    sent_count = len(github.requests)
+    with pytest.raises(UncertainOutcomeError, match="no usable answer for 60 s, so this run asks it nothing more"):
+        one.query("Head", SHOP)
+    assert len(github.requests) == sent_count
+
+
+def test_a_usable_answer_begins_the_minute_anew(github: FakeGitHub) -> None:
+    one = client(github)
+    one.silent_seconds = 59.5
+    assert one.query("Head", SHOP)["repository"]["ref"]
+    assert one.silent_seconds == 0
+
+
+def test_one_exchange_with_its_retries_ends_with_the_minute(github: FakeGitHub) -> None:
+    """Each answer takes 29.5 s, and the pause between two tries 1 s, so there is no time for a third."""
+    clock = PausedClock()
+    github.fail(meanwhile(lambda: clock.pause(29.5)), times=None)
+    github.fail(unavailable(502), times=None)
+    one = client(github, pause=clock.pause)
+    one.monotonic = clock.monotonic
+    with pytest.raises(UncertainOutcomeError, match="502"):
+        one.query("Head", SHOP)
+    assert (len(github.requests), clock.seconds) == (2, 60)
+
+
+def test_a_block_with_a_deadline_sends_nothing_after_it(github: FakeGitHub) -> None:
+    clock = PausedClock()
+    github.fail(meanwhile(lambda: clock.pause(10)), times=None)
+    one = client(github)
+    one.monotonic = clock.monotonic
+    with one.within(15):
+        one.query("Head", SHOP)
+        one.query("Head", SHOP)
+        with pytest.raises(UncertainOutcomeError):
+            one.query("Head", SHOP)
+    assert len(github.requests) == 2
+    assert one.query("Head", SHOP)
+
+
+@pytest.mark.parametrize(
+    ("data", "problem"),
+    [
+        ({"repository": None}, "Expected `object`, got `null` - at `$.repository`"),
+        ({"repository": []}, "Expected `object`, got `array` - at `$.repository`"),
+        ({"repository": {}}, "Object missing required field `ref` - at `$.repository`"),
+        ({"repository": {"ref": {"target": {"oid": 7}}}}, "Expected `str`, got `int`"),
+        ({}, "Object missing required field `repository`"),
+        (None, "Expected `object`, got `null` - at `$.data`"),
+    ],
+    ids=repr,
+)
+def test_an_answer_of_another_shape_is_an_error_that_says_what_was_asked_and_what_came(
+    github: FakeGitHub, data: object, problem: str
+) -> None:
+    github.fail(custom_answer(200, {"data": data}), times=None)
+    with pytest.raises(UnexpectedAnswerError) as raised:
+        client(github).query("Head", SHOP)
+    assert "GitHub's answer to Head is not what its documentation describes" in str(raised.value)
+    assert problem in str(raised.value)
+    assert "try again later" in str(raised.value)
+    assert len(github.requests) == 3
+
+
+def test_a_write_whose_answer_does_not_say_that_it_was_done_is_uncertain(github: FakeGitHub) -> None:
+    github.fail(custom_answer(200, {}), to=f"POST {REFS}")
+    with pytest.raises(UncertainOutcomeError, match="missing required field `ref`"):
+        client(github).post(REFS, {"ref": "refs/heads/new"}, shapes.CreatedRef)
 
 
 ECHOED_TOKEN = custom_answer(400, {"message": "unknown header: Authorization: token SECRET"})

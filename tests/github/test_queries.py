@@ -5,7 +5,7 @@ import re
 import pytest
 from graphql import build_schema, parse, validate
 
-from dora_metrics.github import queries
+from dora_metrics.github import queries, shapes
 from support.npm_packages import package_folder
 from support.paths import ROOT
 
@@ -27,6 +27,10 @@ def test_a_query_fits_githubs_schema(name: str, schema: object) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_query_is_named_as_its_file(name: str) -> None:
     assert f" {name}(" in queries.load(name)
+
+
+def test_every_query_has_a_shape_for_its_answer() -> None:
+    assert sorted(shapes.query_names()) == NAMES
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "slot:" in queries.load(name)])

@@ -21,7 +21,7 @@ from dora_metrics.sinks.endpoint import Endpoint
 from dora_metrics.sinks.pushgateway import Pushgateway, base_url
 from support.mocked_http import MockedHost, mocked
 from support.runs import ActionRun, deployment_status, run_action
-from support.servers import OK, Answer, Listener, dripping, free_port, listen, self_signed
+from support.servers import OK, Answer, Listener, dripping, flooding, free_port, listen, self_signed
 from support.sink_payloads import sink_payload
 
 FAST_LIMITS = HttpLimits(connect_seconds=0.4, read_seconds=0.4, tries=2, pause_seconds=0)
@@ -204,12 +204,37 @@ def test_headers_that_never_end_are_no_answer_in_bounded_time(aim: MakeSink) -> 
     assert time.monotonic() - began < 10
 
 
-def test_a_passing_failure_whose_body_never_ends_is_no_complete_answer(aim: MakeSink) -> None:
-    """The body is read before the next try, so there may be none: no number of tries is told."""
+def test_a_passing_failure_whose_body_never_ends_is_quoted_as_far_as_it_came_in_time(aim: MakeSink) -> None:
     with dripping(b"HTTP/1.1 500 Internal Server Error\r\n\r\n", b"no ") as url:
         sink = aim(url)
         said = failure_text(sink, sink.send(sink_payload()))
-    assert said.startswith("no complete answer in ")
+    assert said.startswith("HTTP 500: the server has a problem (it said: no no")
+
+
+@pytest.mark.parametrize("status", [200, 400, 503])
+def test_a_body_without_end_is_cut_off_whatever_the_status_is(aim: MakeSink, status: int) -> None:
+    """A body that is read to its end before the next try would be as large as the server can send in the time."""
+    with flooding(f"HTTP/1.1 {status} Status\r\n\r\n".encode(), b"x" * 100_000) as flood:
+        outcome = aim(flood.url).send(sink_payload())
+        assert flood.is_cut_off.wait(10)
+    assert outcome.status == ("done" if status == 200 else "failed")
+    assert flood.sent_bytes / flood.connection_count < 20_000_000, "what the buffers of two sockets hold"
+
+
+def test_all_sinks_of_a_run_have_one_deadline(tmp_path: Path) -> None:
+    """The Pushgateway takes all of it, with its two requests, so the endpoint gets none."""
+    limits = HttpLimits(connect_seconds=0.3, read_seconds=20, tries=3, pause_seconds=0, total_seconds=0.5)
+    with listen(Answer(hang=True)) as gateway, listen() as endpoint:
+        inputs = {"pushgateway-url": gateway.url, "endpoint-url": endpoint.url}
+        ran = run_action(tmp_path, "deployment_status", deployment_status(), inputs, limits=limits)
+    assert endpoint.requests == []
+    problem = "no complete answer in the 0.5 s that all sinks of a run have; a server is too slow"
+    assert f"Pushgateway ✗ {problem}" in ran.summary
+    assert f"endpoint ✗ {problem}; kept for the next run: 1 fact" in ran.summary
+
+
+def test_a_run_gives_its_sinks_a_minute() -> None:
+    assert HttpLimits().total_seconds == 60
 
 
 def test_a_refusal_whose_body_drips_is_quoted_as_far_as_it_came_in_time(aim: MakeSink) -> None:

@@ -53,6 +53,7 @@ def run_action(
     environment: Mapping[str, str] | None = None,
     pause: Callable[[float], None] = lambda _: None,
     monotonic: Callable[[], float] = time.monotonic,
+    limits: HttpLimits = FAST_LIMITS,
 ) -> ActionRun:
     """Run the action in `folder` on an event. `payload` None means that there is no event file."""
     paths = {name: folder / f"{name}.txt" for name in ("output", "summary", "event")}
@@ -81,7 +82,7 @@ def run_action(
         **(environment or {}),
     }
     log, errors = StringIO(), StringIO()
-    runtime = Runtime(variables, BytesIO(), log, errors, now, pause, monotonic, FAST_LIMITS)
+    runtime = Runtime(variables, BytesIO(), log, errors, now, pause, monotonic, limits)
     code = action.run(runtime)
     text = paths["output"].read_text("utf-8")
     return ActionRun(code, log.getvalue() + errors.getvalue(), paths["summary"].read_text("utf-8"), parse_outputs(text))

@@ -162,6 +162,55 @@ def dripping(start: bytes, drop: bytes) -> Iterator[str]:
         thread.join()
 
 
+@dataclass
+class Flood:
+    """A server that sends as much as it can: to whom, how many bytes, and whether the last client was cut off."""
+
+    port: int
+    sent_bytes: int = 0
+    connection_count: int = 0
+    is_cut_off: Event = field(default_factory=Event)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextmanager
+def flooding(start: bytes, wave: bytes) -> Iterator[Flood]:
+    """Start a server that sends `start`, then `wave` again and again without a pause."""
+    server = socket.create_server(("127.0.0.1", 0))
+    flood, ended = Flood(server.getsockname()[1]), Event()
+
+    def pour(client: socket.socket) -> None:
+        flood.connection_count += 1
+        flood.is_cut_off.clear()
+        client.settimeout(_READY_SECONDS)
+        with client:
+            try:
+                client.sendall(start)
+                while not ended.is_set():
+                    client.sendall(wave)
+                    flood.sent_bytes += len(wave)
+            except OSError:
+                flood.is_cut_off.set()
+
+    def serve() -> None:
+        with suppress(OSError):
+            while not ended.is_set():
+                Thread(target=pour, args=(server.accept()[0],), daemon=True).start()
+
+    thread = Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield flood
+    finally:
+        ended.set()
+        server.shutdown(socket.SHUT_RDWR)
+        server.close()
+        thread.join()
+
+
 def self_signed(folder: Path) -> ssl.SSLContext:
     """TLS context for a listener with a self-signed certificate."""
     key, certificate = folder / "key.pem", folder / "certificate.pem"

@@ -3,22 +3,32 @@
 All retries are here. A read without an answer is sent again, at most three times in all. A write is not, because it
 may have been carried out. A request that a rate limit refused was not carried out, so it is sent again as long as a
 run may wait.
+
+A GitHub that gives no usable answer for a minute counts as down: the run sends it nothing more. So one exchange, with
+its retries and pauses, takes at most a minute too, apart from announced waits for rate limits.
+
+Every answer is checked against the shape that its reader relies on (`github.shapes`), so that what follows may rely
+on it, and a write counts as done only if its answer says so.
 """
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
 from itertools import count
+from math import inf
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
-from dora_metrics.github import queries, transport
+from dora_metrics.github import queries, shapes, transport
 from dora_metrics.github.transport import ApiResponse, Transport, TransportFailure
 
 T = TypeVar("T")
+Send = Callable[[float], ApiResponse | TransportFailure]
+"""Sends one request, in at most so many seconds."""
 
 _MAX_ATTEMPTS = 3
 _SUCCESS_STATUSES, _REDIRECT_STATUSES, _SERVER_ERROR_STATUSES = range(200, 300), range(300, 400), range(500, 600)
@@ -56,6 +66,10 @@ class UncertainOutcomeError(GitHubError):
     """No usable answer came, so the request may or may not have been carried out."""
 
 
+class UnexpectedAnswerError(UncertainOutcomeError):
+    """The answer has another shape than GitHub documents."""
+
+
 class RateLimitError(GitHubError):
     """A rate limit lasts longer than this run may wait; the request was not carried out."""
 
@@ -79,6 +93,9 @@ class Client:
         clock: the Unix time, for the end of a rate limit.
         on_wait: called with a log line before each wait for a rate limit.
         waited_seconds: waited for rate limits so far.
+        silent_seconds: spent without a usable answer since the last one, with the pauses between tries.
+        monotonic: the seconds of a clock that never goes back.
+        max_silent_seconds: after which GitHub counts as down.
     """
 
     token: str = field(repr=False)
@@ -90,6 +107,19 @@ class Client:
     clock: Callable[[], float] = time.time
     on_wait: Callable[[str], None] = _ignore_message
     waited_seconds: int = 0
+    silent_seconds: float = 0
+    monotonic: Callable[[], float] = time.monotonic
+    max_silent_seconds: float = 60
+    _deadline: float = inf
+
+    @contextmanager
+    def within(self, seconds: float) -> Iterator[None]:
+        """Bound everything that is sent in the block to so many seconds."""
+        self._deadline = self.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._deadline = inf
 
     def add_usage(self, clients: Sequence["Client"]) -> None:
         """Add the requests of clients that worked in parallel, and the longest of their waits."""
@@ -115,7 +145,7 @@ class Client:
         if slots:
             query_text = queries.with_slots(query_text, len(slots))
         all_variables = {**variables, **{f"slot{number}": slot for number, slot in enumerate(slots)}}
-        return self._retry_uncertain(lambda: self._send_graphql(query_text, all_variables))
+        return self._retry_uncertain(lambda: self._send_graphql(name, query_text, all_variables))
 
     def query_existing(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
         """Send a GraphQL query of objects by their ids and return its data, with null for what does not exist.
@@ -127,7 +157,9 @@ class Client:
         """
         query_text = queries.load(name)
         return self._retry_uncertain(
-            lambda: self._graphql_data(lambda: self._transport.existing_nodes(query_text, variables))
+            lambda: self._graphql_data(
+                name, variables, lambda seconds: self._transport.existing_nodes(query_text, variables, seconds)
+            )
         )
 
     def mutate(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
@@ -137,15 +169,20 @@ class Client:
             UncertainOutcomeError: if it may have been carried out.
             GitHubError: by meaning.
         """
-        return self._send_graphql(queries.load(name), variables)
+        return self._send_graphql(name, queries.load(name), variables)
 
-    def get(self, path: str, parameters: Mapping[str, object]) -> dict[str, Any]:
+    def get(self, path: str, parameters: Mapping[str, object], shape: type = shapes.AnyObject) -> dict[str, Any]:
         """Send a REST GET and return its JSON object. Retried without an answer.
+
+        Args:
+            path: begins with a slash.
+            parameters: of the query.
+            shape: of `github.shapes`; what the caller relies on.
 
         Raises:
             GitHubError: by meaning.
         """
-        return self._retry_uncertain(lambda: self._send_rest("GET", path, parameters=parameters))
+        return self._retry_uncertain(lambda: self._send_rest("GET", path, shape, parameters=parameters))
 
     def get_page(
         self, path: str, parameters: Mapping[str, object], page_token: str | None = None
@@ -158,19 +195,16 @@ class Client:
             GitHubError: by meaning.
         """
         query_parameters = {**dict(parse_qsl(page_token or "")), **parameters}
-        response = self._retry_uncertain(lambda: self._send_following_rename("GET", path, query_parameters, None))
-        if not isinstance(response.data, list):
-            raise UncertainOutcomeError(_UNREADABLE_RESPONSE)
-        return response.data, response.next_page_token
+        return self._retry_uncertain(lambda: self._send_page(path, query_parameters))
 
-    def post(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
-        """Send a REST POST once and return its JSON object.
+    def post(self, path: str, body: Mapping[str, object], shape: type = shapes.AnyObject) -> dict[str, Any]:
+        """Send a REST POST once and return its JSON object, which has `shape`.
 
         Raises:
             UncertainOutcomeError: if it may have been carried out.
             GitHubError: by meaning.
         """
-        return self._send_rest("POST", path, body=dict(body))
+        return self._send_rest("POST", path, shape, body=dict(body))
 
     def patch(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         """Send a REST PATCH and return its JSON object. Retried without an answer, since it is idempotent.
@@ -178,49 +212,87 @@ class Client:
         Raises:
             GitHubError: by meaning.
         """
-        return self._retry_uncertain(lambda: self._send_rest("PATCH", path, body=dict(body)))
+        return self._retry_uncertain(lambda: self._send_rest("PATCH", path, shapes.AnyObject, body=dict(body)))
 
     def _retry_uncertain(self, send: Callable[[], T]) -> T:
-        """Send an idempotent request, and again while its outcome is uncertain."""
+        """Send an idempotent request, and again while its outcome is uncertain and time is left."""
         for attempt in range(1, _MAX_ATTEMPTS + 1):
             try:
                 return send()
             except UncertainOutcomeError:
                 if attempt == _MAX_ATTEMPTS:
                     raise
-                self.sleep(attempt)
+                self._pause(attempt)
+                if not self._seconds_left:
+                    raise
         raise AssertionError
 
+    def _pause(self, seconds: float) -> None:
+        pause_seconds = min(seconds, self._seconds_left)
+        self.sleep(pause_seconds)
+        self.silent_seconds += pause_seconds
+
+    @property
+    def _seconds_left(self) -> float:
+        """The seconds that GitHub has for its next usable answer, 0 if it counts as down."""
+        return max(0.0, min(self.max_silent_seconds - self.silent_seconds, self._deadline - self.monotonic()))
+
+    def _send_page(self, path: str, parameters: Mapping[str, object]) -> tuple[list[Any], str | None]:
+        response = self._send_following_rename("GET", path, parameters, None)
+        self._accept(f"GET {path}", shapes.problem_of(response.data, shapes.AnyList))
+        return response.data, response.next_page_token
+
     def _send_rest(
-        self, method: str, path: str, parameters: Mapping[str, object] | None = None, body: object = None
+        self,
+        method: str,
+        path: str,
+        shape: type,
+        parameters: Mapping[str, object] | None = None,
+        body: object = None,
     ) -> dict[str, Any]:
-        match self._send_following_rename(method, path, parameters, body).data:
-            case dict(data):
-                return data
-        raise UncertainOutcomeError(_UNREADABLE_RESPONSE)
+        response = self._send_following_rename(method, path, parameters, body)
+        self._accept(f"{method} {path}", shapes.problem_of(response.data, shape))
+        data: dict[str, Any] = response.data
+        return data
 
     def _send_following_rename(
         self, method: str, path: str, parameters: Mapping[str, object] | None, body: object
     ) -> ApiResponse:
         """Send a REST request, and again to a renamed repository if GitHub says that it is one and which."""
         try:
-            return self._send_within_limits(lambda: self._transport.rest(method, path, parameters, body))
+            return self._send_within_limits(
+                lambda seconds: self._transport.rest(method, path, parameters, body, seconds)
+            )
         except MovedError as moved:
             new_path = moved.path
             if new_path is None:
                 raise
-        return self._send_within_limits(lambda: self._transport.rest(method, new_path, parameters, body))
+        return self._send_within_limits(
+            lambda seconds: self._transport.rest(method, new_path, parameters, body, seconds)
+        )
 
-    def _send_graphql(self, query_text: str, variables: Mapping[str, object]) -> dict[str, Any]:
-        return self._graphql_data(lambda: self._transport.graphql(query_text, variables))
+    def _send_graphql(self, name: str, query_text: str, variables: Mapping[str, object]) -> dict[str, Any]:
+        return self._graphql_data(
+            name, variables, lambda seconds: self._transport.graphql(query_text, variables, seconds)
+        )
 
-    def _graphql_data(self, send: Callable[[], ApiResponse | TransportFailure]) -> dict[str, Any]:
-        match self._send_within_limits(send).data:
-            case {"data": dict(data)}:
-                return data
-        raise UncertainOutcomeError(_UNREADABLE_RESPONSE)
+    def _graphql_data(self, name: str, variables: Mapping[str, object], send: Send) -> dict[str, Any]:
+        answer = self._send_within_limits(send).data
+        self._accept(name, shapes.problem_of_graphql(name, variables, answer))
+        data: dict[str, Any] = answer["data"]
+        return data
 
-    def _send_within_limits(self, send: Callable[[], ApiResponse | TransportFailure]) -> ApiResponse:
+    def _accept(self, request_name: str, problem: str | None) -> None:
+        """Take an answer as usable.
+
+        Raises:
+            UnexpectedAnswerError: if its shape has a problem.
+        """
+        if problem is not None:
+            raise UnexpectedAnswerError(_UNEXPECTED_ANSWER.format(request_name, problem))
+        self.silent_seconds = 0
+
+    def _send_within_limits(self, send: Send) -> ApiResponse:
         """Send a request, and again after each wait for a rate limit; return an answer with data."""
         if not _SENDABLE_TOKEN.fullmatch(self.token.strip()):
             raise ForbiddenError("the token cannot be sent: it holds spaces, line breaks or other letters; set it anew")
@@ -234,12 +306,19 @@ class Client:
             problem.status = response.status
             if isinstance(problem, MovedError):
                 problem.path = response.renamed_path(self.api_url)
+            if not isinstance(problem, UncertainOutcomeError):
+                self.silent_seconds = 0
             raise problem
         return response
 
-    def _send_once(self, send: Callable[[], ApiResponse | TransportFailure]) -> ApiResponse:
+    def _send_once(self, send: Send) -> ApiResponse:
+        """Send a request, and count its time as silence until its answer turns out to be usable."""
+        if not self._seconds_left:
+            raise UncertainOutcomeError(_DOWN.format(self.max_silent_seconds))
         self.request_count += 1
-        response = send()
+        started = self.monotonic()
+        response = send(self._seconds_left)
+        self.silent_seconds += self.monotonic() - started
         if isinstance(response, TransportFailure):
             raise UncertainOutcomeError(f"GitHub gave no answer ({response.reason}); it may be down or out of reach")
         return response
@@ -255,6 +334,7 @@ class Client:
         if limit_hit.wait_seconds > left_seconds:
             raise RateLimitError(limit_hit.too_long_message(left_seconds, max_seconds))
         self.waited_seconds += limit_hit.wait_seconds
+        self.silent_seconds = 0
         self.on_wait(limit_hit.waiting_message(max_seconds))
         self.sleep(limit_hit.wait_seconds)
 
@@ -266,6 +346,13 @@ def owner_and_name(repository: str) -> dict[str, object]:
 
 
 _UNREADABLE_RESPONSE = "GitHub's answer has no data: it is not ready, or a proxy answered in its place; try again later"
+_UNEXPECTED_ANSWER = (
+    "GitHub's answer to {} is not what its documentation describes ({}); GitHub may have a problem, "
+    "or a proxy answered in its place; try again later"
+)
+_DOWN = "GitHub gave no usable answer for {:g} s, so this run asks it nothing more; run this job again later"
+_UNNAMED_GRAPHQL_FAILURE = "something went wrong"
+"""How the message of a GraphQL error without a type begins that is a failure of GitHub's own, as a 502 is."""
 
 
 def _error_of(response: ApiResponse, token: str) -> GitHubError | None:  # noqa: PLR0911 - one return for each meaning
@@ -283,6 +370,8 @@ def _error_of(response: ApiResponse, token: str) -> GitHubError | None:  # noqa:
             return ForbiddenError(message)
         case (_, 401):
             return ForbiddenError(f"the token is not valid ({message})")
+        case ("", transport.BAD_REQUEST) if message.lower().startswith(_UNNAMED_GRAPHQL_FAILURE):
+            return UncertainOutcomeError(f"GitHub answered: {message}")
         case (_, status) if status in _SERVER_ERROR_STATUSES:
             return UncertainOutcomeError(f"GitHub answered {status}; try again later")
         case (_, status) if status in _REDIRECT_STATUSES:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from dora_metrics.core.facts.job_links import parse_job_link
+from dora_metrics.github import shapes
 from dora_metrics.github.client import Client, ForbiddenError, GitHubError, NotFoundError
 from dora_metrics.github.queries import JsonObject
 
@@ -33,8 +34,9 @@ class RepositoryJobs:
         Raises:
             GitHubError: if GitHub refuses the request, does not know the job or does not answer.
         """
-        conclusion = self.client.get(f"/repos/{self.repository}/actions/jobs/{job_id}", {}).get("conclusion")
-        return conclusion if isinstance(conclusion, str) else None
+        job = self.client.get(f"/repos/{self.repository}/actions/jobs/{job_id}", {}, shapes.Job)
+        conclusion: str | None = job["conclusion"]
+        return conclusion
 
 
 def check_run_node_id(deployment_node_id: str, job_id: str) -> str | None:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.linking.earlier_successes import EarlierSuccesses, may_reach
 from dora_metrics.core.windows import parse_instant_or_none
+from dora_metrics.github import shapes
 from dora_metrics.github.client import Client, GitHubError, NotFoundError
 from dora_metrics.github.queries import JsonObject
 
@@ -181,7 +182,7 @@ class _Comparer:
         if base == head:
             return _Comparison((), 0, 0)
         path = f"/repos/{self.repository}/compare/{base}...{head}"
-        comparison = self.client.get(path, {"per_page": _PAGE_SIZE, "page": page})
+        comparison = self.client.get(path, {"per_page": _PAGE_SIZE, "page": page}, shapes.Comparison)
         return _Comparison(tuple(comparison["commits"]), comparison["total_commits"], comparison["behind_by"])
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeGuard
 
+from dora_metrics.github import shapes
 from dora_metrics.github.client import Client, UncertainOutcomeError, owner_and_name
 from dora_metrics.github.queries import JsonObject
 
@@ -99,10 +100,8 @@ def file_content(client: Client, repository: str, git_object: GitObject) -> byte
         return None
     if git_object.get("isTruncated") is False and isinstance(text := git_object.get("text"), str):
         return text.encode("utf-8", "surrogatepass")
-    match client.get(f"/repos/{repository}/git/blobs/{git_object['oid']}", {}):
-        case {"encoding": "base64", "content": str(content)}:
-            return _decode_base64(content)
-    raise UncertainOutcomeError(_NO_CONTENT)
+    blob = client.get(f"/repos/{repository}/git/blobs/{git_object['oid']}", {}, shapes.Blob)
+    return _decode_base64(blob["content"])
 
 
 def is_file(git_object: GitObject) -> TypeGuard[JsonObject]:

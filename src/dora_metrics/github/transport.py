@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from math import ceil
+from math import ceil, inf
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -122,34 +122,45 @@ class Transport:
         )
 
     def rest(
-        self, method: str, path: str, parameters: Mapping[str, object] | None = None, body: object = None
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, object] | None = None,
+        body: object = None,
+        max_seconds: float = inf,
     ) -> ApiResponse | TransportFailure:
         """Send one REST request; `path` begins with a slash."""
         query = f"?{urlencode(sorted(parameters.items()))}" if parameters else ""
-        return self._send(method, f"{self._api_url}{path}{query}", body)
+        return self._send(method, f"{self._api_url}{path}{query}", body, max_seconds)
 
-    def existing_nodes(self, query_text: str, variables: Mapping[str, object]) -> ApiResponse | TransportFailure:
+    def existing_nodes(
+        self, query_text: str, variables: Mapping[str, object], max_seconds: float = inf
+    ) -> ApiResponse | TransportFailure:
         """Send one query by ids. Objects that GitHub does not have are null, and no error."""
-        response = self.graphql(query_text, variables)
+        response = self.graphql(query_text, variables, max_seconds)
         match response:
             case ApiResponse(data={"data": dict(), "errors": list(errors)}) if all(map(_is_not_found, errors)):
                 return ApiResponse(_OK, response.headers, response.data)
             case _:
                 return response
 
-    def graphql(self, query_text: str, variables: Mapping[str, object]) -> ApiResponse | TransportFailure:
+    def graphql(
+        self, query_text: str, variables: Mapping[str, object], max_seconds: float = inf
+    ) -> ApiResponse | TransportFailure:
         """Send one query or mutation."""
-        response = self._send("POST", self._graphql_url, {"query": query_text, "variables": dict(variables)})
+        body = {"query": query_text, "variables": dict(variables)}
+        response = self._send("POST", self._graphql_url, body, max_seconds)
         match response:
             case ApiResponse(status=200, data={"errors": [_, *_]}):
                 return ApiResponse(BAD_REQUEST, response.headers, response.data)
             case _:
                 return response
 
-    def _send(self, method: str, url: str, body: object) -> ApiResponse | TransportFailure:
+    def _send(self, method: str, url: str, body: object, max_seconds: float) -> ApiResponse | TransportFailure:
         headers = _HEADERS if body is None else {**_HEADERS, "Content-Type": "application/json"}
         content = None if body is None else json.dumps(body).encode()
-        response = self._session.exchange(HttpRequest(method, url, content, headers, self._auth), _has_data)
+        request = HttpRequest(method, url, content, headers, self._auth)
+        response = self._session.exchange(request, _has_data, max_seconds)
         match response:
             case ExchangeFailure(name=name):
                 return TransportFailure(name)

@@ -183,6 +183,7 @@ class RunContext:
             self.runtime.sleep,
             max_rate_limit_wait=self.settings.max_rate_limit_wait,
             on_wait=self.runner.info,
+            monotonic=self.runtime.monotonic,
         )
 
     def storage(self) -> Storage:

@@ -18,7 +18,7 @@ from dora_metrics.errors import LedgerError
 from dora_metrics.github.observation import Run
 from dora_metrics.pipeline.evaluate import prometheus_families
 from dora_metrics.pipeline.plan import RunResult
-from dora_metrics.runtime import HttpLimits
+from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.settings.model import Settings
 from dora_metrics.sinks.base import Sink, SinkPayload
 from dora_metrics.sinks.endpoint import Endpoint, fact_count
@@ -33,11 +33,15 @@ Batch = Mapping[str, Fact | None]
 
 
 def deliver(result: RunResult, settings: Settings, run: Run, limits: HttpLimits) -> Iterator[Outcome]:
-    """Send to every sink that is configured."""
+    """Send to every sink that is configured; all of them together have one deadline."""
+    deadline = Deadline(limits.total_seconds)
     if settings.pushgateway_url:
-        yield _push(result, settings, run, limits)
+        auth = _basic_auth(settings)
+        url, job = _text(settings.pushgateway_url), settings.pushgateway_job
+        yield _push(result, run, Pushgateway(url, job, auth, limits, deadline))
     if settings.endpoint_url:
-        yield _post(result, settings, run, limits)
+        token, secret = _secret(settings.endpoint_token), _secret(settings.endpoint_secret)
+        yield _post(result, run, Endpoint(_text(settings.endpoint_url), token, secret, limits, deadline))
 
 
 def _payload(result: RunResult, run: Run, facts: list[Fact], marks: HighWaterMarks) -> SinkPayload:
@@ -46,7 +50,7 @@ def _payload(result: RunResult, run: Run, facts: list[Fact], marks: HighWaterMar
     return SinkPayload(run.repository, run.event, facts, result.results.document, families)
 
 
-def _push(result: RunResult, settings: Settings, run: Run, limits: HttpLimits) -> Outcome:
+def _push(result: RunResult, run: Run, gateway: Pushgateway) -> Outcome:
     """Push to the Pushgateway.
 
     Prometheus reads a counter that falls as a reset, so only a run that knows everything, and is the newest, pushes. No
@@ -54,7 +58,6 @@ def _push(result: RunResult, settings: Settings, run: Run, limits: HttpLimits) -
     holds does not become a mark of the ledger: each push reads it again, and the ledger follows from its facts alone.
     The group of a name that another repository had before may hold the counters of that one, so it is not read.
     """
-    gateway = Pushgateway(_text(settings.pushgateway_url), settings.pushgateway_job, _basic_auth(settings), limits)
     sink: Sink = gateway
     if _is_overtaken(result):
         reason = "a newer run has written the ledger since, and pushes more than this one knows"
@@ -84,14 +87,8 @@ def _pushed_files(snapshot: Snapshot) -> dict[str, bytes]:
     return {path: content for path, content in snapshot.files.items() if path.startswith(paths)}
 
 
-def _post(result: RunResult, settings: Settings, run: Run, limits: HttpLimits) -> Outcome:
+def _post(result: RunResult, run: Run, sink: Sink) -> Outcome:
     """Post the facts that the endpoint is owed, oldest first, and then those of this event."""
-    sink: Sink = Endpoint(
-        _text(settings.endpoint_url),
-        _secret(settings.endpoint_token),
-        _secret(settings.endpoint_secret),
-        limits,
-    )
     owed = layout.add_to_outbox(layout.read_outbox(result.snapshot.files), result.facts)
     try:
         snapshot, batch = _batch(result, owed[: layout.MAX_BATCH_FACTS])

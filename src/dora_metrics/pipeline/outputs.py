@@ -15,12 +15,14 @@ from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.reports import render, summary
 from dora_metrics.core.reports.event_story import EventInfo
+from dora_metrics.core.reports.unrecorded import UnrecordedFacts
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets.thresholds import Violation
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.evaluate import last_deployed
 from dora_metrics.pipeline.plan import RunResult
+from dora_metrics.pipeline.unrecorded import keep_unrecorded
 from dora_metrics.settings.model import EVERY_REPOSITORY
 from dora_metrics.templates import load_parts, load_template
 
@@ -45,11 +47,16 @@ def publish_run(context: RunContext, result: RunResult, violations: Sequence[Vio
     """
     scope = main_scope(result, context.subject_repository)
     report_numbers = context.report_run.issue_numbers if context.report_run else {}
-    values = step_outputs(result, scope, violations, report_numbers, _page_path(context, result))
+    unrecorded = keep_unrecorded(context, result)
+    paths = {"page-path": _page_path(context, result), "unrecorded-facts": unrecorded.path}
+    values = step_outputs(result, scope, violations, report_numbers, paths)
     are_written = [context.runner.write_outputs(values)]
     if context.settings.summary:
-        are_written.append(context.runner.append_summary(_summary(context, result, scope, violations)))
+        markdown = _summary(context, result, scope, violations, unrecorded)
+        are_written.append(context.runner.append_summary(markdown))
     _log(context.runner, result, violations, context.outcomes)
+    if unrecorded.count:
+        context.runner.annotate("warning", "dora-metrics: unrecorded facts", unrecorded.text)
     return all(are_written)
 
 
@@ -88,7 +95,7 @@ def step_outputs(
     scope: Scope | None,
     violations: Sequence[Violation],
     report_numbers: Mapping[Scope, int],
-    page_path: str = "",
+    paths: Mapping[str, str],
 ) -> dict[str, str]:
     """Return every output of action.yml as text; a metric without data is an empty text.
 
@@ -97,14 +104,14 @@ def step_outputs(
         scope: the scope that the metrics are of.
         violations: the thresholds that were violated.
         report_numbers: the issues with this run's reports.
-        page_path: where later steps find the page.
+        paths: the outputs that are paths, of files for later steps; empty texts where there is no such file.
     """
     metrics = result.results.metrics_of(scope) if scope else None
     return {
         **_metric_outputs(metrics.metrics if metrics else None),
         "metrics": _document_output(result.results.document),
         "violations": msgspec.json.encode(violations).decode(),
-        "page-path": page_path,
+        **paths,
         "facts": _facts_output(result.facts),
         "report-issue": str(report_numbers.get(scope, "")) if scope else "",
     }
@@ -170,7 +177,13 @@ def _copy(content: bytes, path: Path) -> str:
     return str(path)
 
 
-def _summary(context: RunContext, result: RunResult, scope: Scope | None, violations: Sequence[Violation]) -> str:
+def _summary(
+    context: RunContext,
+    result: RunResult,
+    scope: Scope | None,
+    violations: Sequence[Violation],
+    unrecorded: UnrecordedFacts,
+) -> str:
     """The job summary as Markdown; it tells of an event's facts one by one, and of a sync's in numbers."""
     facts = result.facts if context.work == "record" else ()
     part_count = context.run.matrix_size if context.settings.environment else 1
@@ -178,7 +191,7 @@ def _summary(context: RunContext, result: RunResult, scope: Scope | None, violat
     report = summary.build(result.results, scope, event, result.before, context.outcomes)
     alarms = [summary.alarm_line(violation, scope) for violation in violations]
     notes = [*result.observation.notes, *result.notes, *report.notes]
-    complete = replace(report, alarms=alarms, notes=notes)
+    complete = replace(report, alarms=alarms, notes=notes, unrecorded=unrecorded)
     return render.summary_markdown(complete, load_template("summary.md.j2"), load_parts())
 
 

@@ -8,7 +8,7 @@ from dora_metrics.core.facts.jsonl import canonical_json
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.schema import SCHEMA
 from dora_metrics.http_session import BearerAuth, HttpRequest
-from dora_metrics.runtime import HttpLimits
+from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.sinks.base import SinkPayload
 from dora_metrics.sinks.http import SendError, send_with_retries
 
@@ -26,14 +26,16 @@ class Endpoint:
     token: str | None = field(default=None, repr=False)
     secret: str | None = field(default=None, repr=False)
     limits: HttpLimits = HttpLimits()
+    deadline: Deadline = field(default_factory=lambda: Deadline(HttpLimits.total_seconds))
     name: str = "endpoint"
 
     def send(self, payload: SinkPayload) -> Outcome:
         """Post the facts with the metrics. The same facts have the same Idempotency-Key, so a repeat is safe."""
         body = _json_body(payload)
         auth = BearerAuth(self.token) if self.token else None
+        request = HttpRequest("POST", self.url, body, self._headers(payload, body), auth)
         try:
-            send_with_retries(HttpRequest("POST", self.url, body, self._headers(payload, body), auth), self.limits)
+            send_with_retries(request, self.limits, self.deadline)
         except SendError as problem:
             return Outcome(self.name, "failed", str(problem))
         return Outcome(self.name, "done", fact_count(len(payload.facts)))

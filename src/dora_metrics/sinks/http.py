@@ -1,10 +1,10 @@
 """HTTP for sinks: a bounded number of tries in bounded time, and failures as sentences without secrets."""
 
 import base64
+import time
 from collections.abc import Iterator
 
 import requests
-from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
@@ -16,9 +16,10 @@ from dora_metrics.http_session import (
     HttpResponse,
     HttpSession,
 )
-from dora_metrics.runtime import HttpLimits
+from dora_metrics.runtime import Deadline, HttpLimits
 
 _RETRIED_STATUSES = (429, 500, 502, 503, 504)
+_RETRIED_FAILURES = (FailureKind.NO_CONNECTION, FailureKind.CONNECT_TIMEOUT, FailureKind.CUT, FailureKind.SILENCE)
 _MAX_BODY_BYTES = 10_000
 _MAX_QUOTED_CHARACTERS = 200
 _REDACTED = "***"
@@ -29,39 +30,27 @@ class SendError(Exception):
     """A message was not accepted. The text says what happened, the likely cause and what to do."""
 
 
-class _SinkRetry(Retry):
-    """Retries after the pause that the server asks for, if that is a valid time."""
-
-    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
-        try:
-            return super().get_retry_after(response)
-        except (InvalidHeader, ValueError, OverflowError):
-            return None
-
-
-def send_with_retries(request: HttpRequest, limits: HttpLimits) -> None:
+def send_with_retries(request: HttpRequest, limits: HttpLimits, deadline: Deadline) -> None:
     """Send an idempotent message, and again after a failure that may pass. Redirects are not followed.
 
+    Each try is an exchange of its own: urllib3's retries would read the whole body of an answer before the next one.
+
     Raises:
-        SendError: unless the answer is a success.
+        SendError: unless the answer is a success before the deadline.
     """
-    retry = _SinkRetry(
-        total=limits.tries - 1,
-        backoff_factor=limits.pause_seconds,
-        status_forcelist=_RETRIED_STATUSES,
-        allowed_methods=None,
-        raise_on_status=False,
-        retry_after_max=int(limits.read_seconds),
-    )
-    with HttpSession(_exchange_limits(limits), retry) as session:
-        response = session.exchange(request, reads_body=lambda status: status // 100 != _SUCCESS_CLASS)
+    with HttpSession(_exchange_limits(limits)) as session:
+        for earlier_tries in range(limits.tries):
+            response = session.exchange(request, lambda status: not _is_success(status), deadline.seconds_left)
+            if not _may_pass(response) or earlier_tries + 1 == limits.tries:
+                break
+            time.sleep(min(_pause_seconds(response, limits, earlier_tries), deadline.seconds_left))
     if isinstance(response, ExchangeFailure):
-        raise SendError(_describe_failure(response, limits))
-    if response.status // 100 != _SUCCESS_CLASS:
+        raise SendError(_describe_failure(response, limits, deadline))
+    if not _is_success(response.status):
         raise SendError(_describe_refusal(response))
 
 
-def read_once(request: HttpRequest, limits: HttpLimits, max_body_bytes: int) -> bytes | None:
+def read_once(request: HttpRequest, limits: HttpLimits, max_body_bytes: int, deadline: Deadline) -> bytes | None:
     """Return the body of a success; None if it is not complete within the time of one try, or too large."""
     bounds = ExchangeLimits(
         connect_seconds=limits.connect_seconds,
@@ -70,32 +59,57 @@ def read_once(request: HttpRequest, limits: HttpLimits, max_body_bytes: int) -> 
         max_body_bytes=max_body_bytes,
     )
     with HttpSession(bounds) as session:
-        response = session.exchange(request, reads_body=lambda status: status // 100 == _SUCCESS_CLASS)
-    if isinstance(response, ExchangeFailure) or response.status // 100 != _SUCCESS_CLASS or response.body_problem:
+        response = session.exchange(request, _is_success, deadline.seconds_left)
+    if isinstance(response, ExchangeFailure) or not _is_success(response.status) or response.body_problem:
         return None
     return response.body
 
 
+def _is_success(status: int) -> bool:
+    return status // 100 == _SUCCESS_CLASS
+
+
 def _exchange_limits(limits: HttpLimits) -> ExchangeLimits:
-    """Return bounds that leave each try its time, and each pause between two tries."""
-    try_seconds = limits.connect_seconds + limits.read_seconds
-    pause_seconds = max(limits.read_seconds, limits.pause_seconds * 2**limits.tries)
+    """Return the bounds of one try: the time to connect, to wait for the answer, and to read it."""
     return ExchangeLimits(
         connect_seconds=limits.connect_seconds,
         silence_seconds=limits.read_seconds,
-        total_seconds=limits.tries * try_seconds + (limits.tries - 1) * pause_seconds + limits.read_seconds,
+        total_seconds=limits.connect_seconds + 2 * limits.read_seconds,
         max_body_bytes=_MAX_BODY_BYTES,
         body_seconds=limits.read_seconds,
     )
+
+
+def _may_pass(response: HttpResponse | ExchangeFailure) -> bool:
+    """Whether the same message may be accepted a little later."""
+    if isinstance(response, ExchangeFailure):
+        return response.kind in _RETRIED_FAILURES
+    return response.status in _RETRIED_STATUSES
+
+
+def _pause_seconds(response: HttpResponse | ExchangeFailure, limits: HttpLimits, earlier_tries: int) -> float:
+    """Return the pause that the server asks for, at most the time of an answer; otherwise one that doubles."""
+    requested = None if isinstance(response, ExchangeFailure) else _retry_after(response.headers.get("retry-after"))
+    return limits.pause_seconds * 2**earlier_tries if requested is None else min(requested, limits.read_seconds)
+
+
+def _retry_after(value: str | None) -> float | None:
+    """Return the seconds of a Retry-After header; None if it is missing or not valid."""
+    try:
+        return None if value is None else Retry().parse_retry_after(value)
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
 
 
 BAD_ADDRESS = "the address cannot be used; it begins with http:// or https:// and a host"
 _UNSENDABLE_HEADER = "the token cannot be sent: it holds a line break or letters outside Latin-1; paste it again"
 
 
-def _describe_failure(failure: ExchangeFailure, limits: HttpLimits) -> str:  # noqa: PLR0911 - one return for each kind
+def _describe_failure(failure: ExchangeFailure, limits: HttpLimits, deadline: Deadline) -> str:  # noqa: PLR0911 - one a kind
     """Say what happened without the address, which may hold a password."""
     tries = f"{limits.tries} tries"
+    if not deadline.seconds_left:
+        return f"no complete answer in the {deadline.seconds:g} s that all sinks of a run have; a server is too slow"
     match failure.kind:
         case FailureKind.TLS:
             return "the TLS connection failed; check the certificate, and that the address is right about https"

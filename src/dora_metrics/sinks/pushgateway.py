@@ -10,7 +10,7 @@ from requests.auth import HTTPBasicAuth
 from dora_metrics.core.metrics.high_water_marks import HighWaterMarks
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.http_session import HttpRequest
-from dora_metrics.runtime import HttpLimits
+from dora_metrics.runtime import Deadline, HttpLimits
 from dora_metrics.sinks.base import SinkPayload
 from dora_metrics.sinks.http import BAD_ADDRESS, SendError, read_once, send_with_retries
 from dora_metrics.sinks.pushed_counters import decode_pushed_counters
@@ -36,6 +36,7 @@ class Pushgateway:
     job: str
     auth: HTTPBasicAuth | None = field(default=None, repr=False)
     limits: HttpLimits = HttpLimits()
+    deadline: Deadline = field(default_factory=lambda: Deadline(HttpLimits.total_seconds))
     name: str = "Pushgateway"
 
     def send(self, payload: SinkPayload) -> Outcome:
@@ -53,7 +54,7 @@ class Pushgateway:
     def pushed_counters(self, repository: str) -> HighWaterMarks:
         """Return the counters that the repository's group holds; no marks if that cannot be read in time."""
         request = HttpRequest("GET", f"{base_url(self.url)}/api/v1/metrics", auth=self.auth)
-        content = read_once(request, self.limits, _MAX_GROUPS_BYTES)
+        content = read_once(request, self.limits, _MAX_GROUPS_BYTES, self.deadline)
         return decode_pushed_counters(content or b"", {"job": self.job, **_grouping_key(repository)})
 
     def _push(self, registry: CollectorRegistry, repository: str) -> None:
@@ -76,6 +77,6 @@ class Pushgateway:
         """Return the function that sends one request, as the client's `handler` protocol asks."""
 
         def put() -> None:
-            send_with_retries(HttpRequest(method, url, data, dict(headers), self.auth), self.limits)
+            send_with_retries(HttpRequest(method, url, data, dict(headers), self.auth), self.limits, self.deadline)
 
         return put

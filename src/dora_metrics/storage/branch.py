@@ -7,7 +7,7 @@ the head that was read. Nothing is checked out and nothing is force-pushed.
 import base64
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from dora_metrics.core.ledger.layout import (
 from dora_metrics.core.ledger.snapshot import Snapshot, parse_sequence, with_next_sequence
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import LedgerError
+from dora_metrics.github import shapes
 from dora_metrics.github.client import (
     Client,
     ForbiddenError,
@@ -32,11 +33,16 @@ from dora_metrics.github.client import (
     owner_and_name,
 )
 from dora_metrics.github.repository import GitObject, file_content, object_in, read_objects
+from dora_metrics.runtime import Deadline
 
 _NO_CONFIG: Mapping[str, object] = {"configOwner": "", "configName": "", "config": "", "includesConfig": False}
 _REF_EXISTS_MESSAGE = "reference already exists"
-_MAX_UNCERTAIN_WRITES = 3
-"""After this many writes without an answer, the ledger counts as unusable."""
+_MAX_NOT_FOUND_WRITES = 3
+"""After this many writes to a branch that was there when it was read, the ledger counts as unusable."""
+_MAX_WRITE_SECONDS = 60
+"""From the first of several writes without an answer until the ledger counts as unusable."""
+_UNANSWERED_PAUSES_SECONDS = (1, 2, 4, 8, 15, 15)
+"""The pauses after writes without an answer."""
 _QUERIED_MONTHS = 8
 """Months up to the next one that the first request can ask for."""
 _USUAL_MONTHS = 6
@@ -52,7 +58,9 @@ class BranchStorage:
     branch: str
     now: datetime
     is_persistent: bool = True
-    _uncertain_writes: int = 0
+    _not_found_writes: int = 0
+    _unanswered_writes: int = 0
+    _write_deadline: Deadline = field(default_factory=lambda: Deadline(_MAX_WRITE_SECONDS))
     _prefetched: Snapshot | None = None
 
     @property
@@ -157,28 +165,57 @@ class BranchStorage:
         """See Storage. A lost answer counts as a conflict: the next read shows whether the write was done.
 
         Raises:
-            LedgerError: if GitHub refuses, or the answers to several writes were lost.
+            LedgerError: if GitHub refuses, or answers no write for a minute.
         """
         sequence, changes = with_next_sequence(snapshot.sequence, changes)
+        if not self._unanswered_writes:
+            self._write_deadline = Deadline(_MAX_WRITE_SECONDS, self.client.monotonic)
         try:
-            version = self._commit(snapshot.version, changes, message)
-        except StaleHeadError:
-            return None
-        except (UncertainOutcomeError, NotFoundError) as problem:
-            self._uncertain_writes += 1
-            if self._uncertain_writes == _MAX_UNCERTAIN_WRITES:
-                raise self._ledger_error("written", problem) from None
+            with self.client.within(self._write_deadline.seconds_left):
+                version = self._commit(snapshot.version, changes, message)
+        except UncertainOutcomeError as problem:
+            self._pause_after_unanswered(problem)
             return None
         except GitHubError as problem:
-            raise self._ledger_error("written", problem) from None
+            self._raise_unless_conflict(problem)
+            return None
+        self._unanswered_writes = 0
         return replace(snapshot.with_changes(changes, sequence), version=version) if version else None
+
+    def _pause_after_unanswered(self, problem: UncertainOutcomeError) -> None:
+        """Pause until it makes sense to look whether a write was done, and to try it again if it was not.
+
+        Raises:
+            LedgerError: if there is no time left for that.
+        """
+        pauses = _UNANSWERED_PAUSES_SECONDS[self._unanswered_writes :]
+        self._unanswered_writes += 1
+        if not pauses or pauses[0] >= self._write_deadline.seconds_left:
+            raise self._ledger_error("written", problem) from None
+        self.client.sleep(pauses[0])
+
+    def _raise_unless_conflict(self, problem: GitHubError) -> None:
+        """Take a stale head as a conflict, and for a few times a branch that is not there any more.
+
+        Raises:
+            LedgerError: for any other problem.
+        """
+        if isinstance(problem, StaleHeadError):
+            return
+        if isinstance(problem, NotFoundError):
+            self._not_found_writes += 1
+            if self._not_found_writes < _MAX_NOT_FOUND_WRITES:
+                return
+        raise self._ledger_error("written", problem) from None
 
     def blob_ids(self, snapshot: Snapshot, paths: Sequence[str]) -> Mapping[str, str]:
         """See Storage. Takes one request. If it fails the result is empty, so all files are written again."""
         if not snapshot.version:
             return {}
         try:
-            tree = self.client.get(f"/repos/{self.repository}/git/trees/{snapshot.version}", {"recursive": "1"})
+            tree = self.client.get(
+                f"/repos/{self.repository}/git/trees/{snapshot.version}", {"recursive": "1"}, shapes.RestTree
+            )
         except GitHubError:
             return {}
         blobs = ((entry["path"], entry["sha"]) for entry in tree["tree"] if entry["type"] == "blob")
@@ -227,10 +264,12 @@ class BranchStorage:
     def _create_branch(self, changes: Mapping[str, bytes], message: str) -> str | None:
         """Create an orphan branch with its first commit; None if another run created it first."""
         git_api = f"/repos/{self.repository}/git"
-        tree = self.client.post(f"{git_api}/trees", {"tree": _tree_entries(changes)})
-        commit = self.client.post(f"{git_api}/commits", {"message": message, "tree": tree["sha"], "parents": []})
+        tree = self.client.post(f"{git_api}/trees", {"tree": _tree_entries(changes)}, shapes.GitObjectSha)
+        content = {"message": message, "tree": tree["sha"], "parents": []}
+        commit = self.client.post(f"{git_api}/commits", content, shapes.GitObjectSha)
+        ref = {"ref": f"refs/heads/{self.branch}", "sha": commit["sha"]}
         try:
-            self.client.post(f"{git_api}/refs", {"ref": f"refs/heads/{self.branch}", "sha": commit["sha"]})
+            self.client.post(f"{git_api}/refs", ref, shapes.CreatedRef)
         except GitHubError as problem:
             if _REF_EXISTS_MESSAGE in str(problem).lower():
                 return None

@@ -23,7 +23,7 @@ from dora_metrics.commands.init.yaml_nodes import UnreadableYamlError, compose, 
 from dora_metrics.core.names import words_of
 from dora_metrics.core.selection import LONGEST_PAUSE_OF_RELEASES, is_release_habit
 from dora_metrics.core.versions import is_prerelease_name, reads_as_version
-from dora_metrics.core.windows import parse_instant
+from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.errors import DoraError, GitError
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
 from dora_metrics.settings.config_file import read_config_file
@@ -338,7 +338,7 @@ def _release_tags(repository_node: Mapping[str, Any]) -> tuple[str, ...]:
     published = [node for node in repository_node["releases"]["nodes"] if node["publishedAt"] and not node["isDraft"]]
     head = (repository_node["defaultBranchRef"] or {}).get("target") or {}
     times = [parse_instant(node["publishedAt"]) for node in published if not node["isPrerelease"]]
-    committed_at = parse_instant(head["committedDate"]) if head.get("committedDate") else None
+    committed_at = parse_instant_or_none(head.get("committedDate"))
     is_habit = committed_at is None or not times or is_release_habit(max(times), committed_at)
     return tuple(node["tagName"] for node in published) if is_habit else ()
 

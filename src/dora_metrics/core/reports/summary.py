@@ -25,6 +25,7 @@ from dora_metrics.core.reports.sections import (
     overall_level_text,
     weekly_chart,
 )
+from dora_metrics.core.reports.unrecorded import UnrecordedFacts
 from dora_metrics.core.scope import Scope, scope_label
 from dora_metrics.core.targets import units
 from dora_metrics.core.targets.benchmarks import Benchmark
@@ -47,6 +48,7 @@ class SummaryReport:
 
     `previous_heading`: column heading of the previous window. `alarms`: exceeded thresholds. `slowest_stage`: the stage
     that takes at least half of the lead time, or what hides the stages. `making`: how the numbers were calculated.
+    `unrecorded`: facts that are in no ledger.
     """
 
     story: EventStory
@@ -64,6 +66,7 @@ class SummaryReport:
     outcomes: Sequence[Outcome] = ()
     making: Derivation | None = None
     notes: Sequence[str] = ()
+    unrecorded: UnrecordedFacts | None = None
 
 
 def build(

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated
 
+import msgspec
 from pydantic import AfterValidator, model_validator
 
 from dora_metrics.core.facts import ids, jsonl
@@ -95,6 +96,20 @@ def observe_dispatch(run: Run, event: DispatchEvent) -> Observation:
             return _observe_incident(run, *_fact_fields(event, "incident"))
         case name:
             return nothing_to_record(f"the dispatch is of type {name}; dora-deployment and dora-incident are recorded")
+
+
+def dispatch_body(fact: Deployment | Incident) -> dict[str, object]:
+    """Return the body of the `repository_dispatch` that records a fact, as `observe_dispatch` reads it.
+
+    What a dispatch has no field for is left out: the job that made a deployment, and what it descends from.
+    """
+    name, model = (
+        ("deployment", DispatchedDeployment) if isinstance(fact, Deployment) else ("incident", DispatchedIncident)
+    )
+    values = msgspec.json.decode(jsonl.encode_fact(fact), type=dict[str, object])
+    known = {key: values[key] for key in model.model_fields if values.get(key) is not None}
+    fields = {key: value for key, value in known.items() if value != model.model_fields[key].default}
+    return {"event_type": f"dora-{name}", "client_payload": {name: fields}}
 
 
 def _fact_fields(event: DispatchEvent, name: str) -> tuple[Mapping[str, object], str]:

@@ -20,6 +20,7 @@ from dora_metrics.core.facts.merge import keep_counted_end
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.facts.occurrences import occurrence_key, place_occurrences
 from dora_metrics.core.windows import parse_instant
+from dora_metrics.github import shapes
 from dora_metrics.github.client import NotFoundError
 from dora_metrics.github.events.deployments import (
     is_deploy_workflow,
@@ -294,7 +295,8 @@ def _workflows_path(reader: HistoryReader) -> str:
 def _workflows(reader: HistoryReader) -> Iterator[JsonObject]:
     """Yield all workflows."""
     for page in count(1):
-        workflows = reader.client.get(_workflows_path(reader), {"per_page": _PAGE_SIZE, "page": page})["workflows"]
+        parameters = {"per_page": _PAGE_SIZE, "page": page}
+        workflows = reader.client.get(_workflows_path(reader), parameters, shapes.Workflows)["workflows"]
         yield from workflows
         if len(workflows) < _PAGE_SIZE:
             return
@@ -318,7 +320,8 @@ def _run_pages(reader: HistoryReader, path: str) -> Iterator[list[JsonObject]]:
     page = 1
     while True:
         filters = {"created": f"<={created_until}"} if created_until else {}
-        nodes = reader.client.get(path, {"per_page": _PAGE_SIZE, "page": page, **filters})["workflow_runs"]
+        parameters = {"per_page": _PAGE_SIZE, "page": page, **filters}
+        nodes = reader.client.get(path, parameters, shapes.WorkflowRuns)["workflow_runs"]
         if nodes:
             yield nodes
         if len(nodes) < _PAGE_SIZE or (oldest_needed and parse_instant(nodes[-1]["created_at"]) < oldest_needed):

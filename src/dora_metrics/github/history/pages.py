@@ -10,7 +10,7 @@ from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.linking.commit_graph import CommitGraph
 from dora_metrics.core.linking.landed_commits import LandedCommit
 from dora_metrics.core.selection import ALERT_NAMES, PERMISSION_HINTS, AlertKind
-from dora_metrics.core.windows import parse_instant
+from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.github.client import (
     Client,
     ForbiddenError,
@@ -336,7 +336,7 @@ class RepositoryInfo:
             default_branch=ref.get("name"),
             head_sha=head.get("oid"),
             number=repository["databaseId"],
-            head_committed_at=parse_instant(head["committedDate"]) if head.get("committedDate") else None,
+            head_committed_at=parse_instant_or_none(head.get("committedDate")),
         )
 
 

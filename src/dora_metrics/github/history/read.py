@@ -13,6 +13,7 @@ from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.names import is_for_pull_request
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.selection import SourceSelection
+from dora_metrics.errors import EventError
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
 from dora_metrics.github.history.alerts import alert_kinds_to_read, read_alerts
 from dora_metrics.github.history.changes import read_commits, read_pulls
@@ -136,6 +137,8 @@ def _read_kind(kind: HistoryKind, kind_reader: KindReader, reader: HistoryReader
     """Yield the parts of a kind. If GitHub no longer accepts the page token of the cursor, start at the newest item."""
     try:
         yield from kind_reader(reader)
+    except EventError as problem:
+        yield ReadFailure(kind, f"{problem.problems[0]}; GitHub may have a problem, try again later")
     except GitHubError as problem:
         if reader.cursor(kind).after is None or "cursor" not in str(problem).lower():
             yield read_failure(kind, problem)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from dora_metrics.core.formatting import names_with_counts
 from dora_metrics.core.names import EVENTS_WITHOUT_DEPLOYMENT
 from dora_metrics.core.windows import parse_instant
+from dora_metrics.github import shapes
 from dora_metrics.github.client import NotFoundError
 from dora_metrics.github.history.pages import HistoryReader
 from dora_metrics.github.queries import JsonObject
@@ -49,7 +50,7 @@ class EarlierAttempts:
 
     def _began_since_last_reading(self, node: JsonObject) -> bool:
         newest = self.reader.cursor("runs").newest
-        return newest is None or parse_instant(node["run_started_at"]) >= newest
+        return newest is None or parse_instant(node.get("run_started_at") or node["created_at"]) >= newest
 
     def _read(self, run_id: object, newest_attempt: int) -> list[JsonObject]:
         numbers = range(newest_attempt - 1, 0, -1)
@@ -63,7 +64,7 @@ class EarlierAttempts:
         self._request_count += 1
         path = f"/repos/{self.reader.repository.name}/actions/runs/{run_id}/attempts/{number}"
         try:
-            return dict(self.reader.client.get(path, {}))
+            return dict(self.reader.client.get(path, {}, shapes.WorkflowRun))
         except NotFoundError:
             return None  # deleted, as somebody may
 
@@ -75,7 +76,8 @@ def uncounted_workflows_note(reader: HistoryReader, workflows: Sequence[JsonObje
         GitHubError: if GitHub refuses the request or does not answer.
     """
     path = f"/repos/{reader.repository.name}/actions/runs"
-    runs = reader.client.get(path, {"per_page": _PAGE_SIZE})["workflow_runs"] if workflows else []
+    answer = reader.client.get(path, {"per_page": _PAGE_SIZE}, shapes.WorkflowRuns) if workflows else {}
+    runs = answer.get("workflow_runs", [])
     names_by_path = {workflow["path"]: workflow["name"] for workflow in workflows}
     may_deploy = (run for run in runs if run["event"] not in EVENTS_WITHOUT_DEPLOYMENT)
     paths = (str(run["path"]).partition("@")[0] for run in may_deploy)

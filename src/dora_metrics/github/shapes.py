@@ -1,0 +1,763 @@
+"""The shapes of GitHub's answers, as far as they are read: which keys there are, and what may be null.
+
+An answer is checked once, when it arrives, so that everything after that may rely on it. A key is required only if it
+is read, and further keys are ignored, so an answer with more than that is right. GitHub's schema allows null nearly
+everywhere; here a value may be null where its reader expects that. A test holds that every query has a shape.
+"""
+
+import base64
+import re
+from collections.abc import Mapping
+from typing import Any, NotRequired, TypedDict
+
+import msgspec
+
+from dora_metrics.core.windows import parse_instant
+
+AnyObject = dict[str, Any]
+"""An object whose reader checks its keys itself."""
+AnyList = list[Any]
+"""A list whose reader checks its items itself."""
+
+
+class Instant:
+    """A text with a time that `parse_instant` can read; times of git commits may be wrong, so they are plain texts."""
+
+
+class Base64:
+    """A text with bytes as base64."""
+
+
+class GraphQLAnswer(TypedDict):
+    data: dict[str, Any]
+
+
+class PageInfo(TypedDict):
+    hasNextPage: bool
+    endCursor: str | None
+
+
+class Oid(TypedDict):
+    oid: str
+
+
+class Named(TypedDict):
+    name: str
+
+
+Actor = TypedDict("Actor", {"__typename": str, "login": str})  # as a class it would be `_Actor__typename`
+
+
+class NamedNodes(TypedDict):
+    nodes: list[Named]
+
+
+# --- ledger and files ---
+
+
+class TreeEntry(TypedDict):
+    name: str
+    type: str
+
+
+class Tree(TypedDict):
+    entries: list[TreeEntry]
+
+
+class GitObjectNode(TypedDict):
+    """A file, a folder or, without any key, something else."""
+
+    oid: NotRequired[str]
+    text: NotRequired[str | None]
+    isTruncated: NotRequired[bool]
+    entries: NotRequired[list[TreeEntry]]
+
+
+class ObjectHolder(TypedDict):
+    object: GitObjectNode | None
+
+
+class LedgerTarget(TypedDict):
+    oid: str
+    committedDate: Instant
+    tree: Tree
+
+
+class LedgerRef(TypedDict):
+    target: LedgerTarget
+
+
+class LedgerRepository(TypedDict):
+    isEmpty: bool
+    ref: LedgerRef | None
+
+
+class LedgerAnswer(TypedDict):
+    repository: LedgerRepository
+    config: NotRequired[ObjectHolder | None]
+
+
+class SlottedAnswer(TypedDict):
+    """Its slots are checked one by one, see `slot_values`."""
+
+    repository: dict[str, Any]
+
+
+class HeadRef(TypedDict):
+    target: Oid
+
+
+class HeadRepository(TypedDict):
+    ref: HeadRef | None
+
+
+class HeadAnswer(TypedDict):
+    repository: HeadRepository
+
+
+class CommitHolder(TypedDict):
+    commit: Oid
+
+
+class AppendAnswer(TypedDict):
+    createCommitOnBranch: CommitHolder
+
+
+class Blob(TypedDict):
+    """REST: a file's content."""
+
+    content: Base64
+
+
+class RestTreeEntry(TypedDict):
+    path: str
+    type: str
+    sha: str
+
+
+class RestTree(TypedDict):
+    """REST: all files of a commit."""
+
+    tree: list[RestTreeEntry]
+
+
+class GitObjectSha(TypedDict):
+    """REST: an object of git, such as a new tree or commit."""
+
+    sha: str
+
+
+class CreatedRef(TypedDict):
+    """REST: a new branch."""
+
+    ref: str
+    object: GitObjectSha
+
+
+# --- commits and pull requests ---
+
+
+class PullCommit(TypedDict):
+    oid: str
+    authoredDate: str | None
+    messageHeadline: str
+
+
+class PullCommitNode(TypedDict):
+    commit: PullCommit
+
+
+class PullCommits(TypedDict):
+    totalCount: int
+    nodes: list[PullCommitNode]
+
+
+class ChangedFile(TypedDict):
+    path: str
+
+
+class ChangedFiles(TypedDict):
+    totalCount: int
+    nodes: list[ChangedFile | None]
+
+
+class Review(TypedDict):
+    submittedAt: str | None
+    author: Actor | None
+
+
+class Reviews(TypedDict):
+    nodes: list[Review]
+
+
+class AnyPull(TypedDict):
+    """A pull request, perhaps not merged."""
+
+    number: int
+    title: str
+    body: str
+    url: str
+    createdAt: str
+    mergedAt: Instant | None
+    baseRefName: str
+    headRefName: str
+    headRefOid: str
+    mergeCommit: Oid | None
+    author: Actor | None
+    labels: NamedNodes
+    commits: PullCommits
+    files: NotRequired[ChangedFiles | None]
+    reviews: Reviews
+
+
+class Pull(AnyPull):
+    """A merged pull request."""
+
+    mergedAt: Instant  # type: ignore[misc] # narrower than in its base
+
+
+class ListedPull(Pull):
+    updatedAt: Instant
+
+
+class PullConnection(TypedDict):
+    pageInfo: PageInfo
+    nodes: list[ListedPull | None]
+
+
+class PullPageRepository(TypedDict):
+    pullRequests: PullConnection
+
+
+class PullPageAnswer(TypedDict):
+    repository: PullPageRepository
+
+
+class MergedPullRepository(TypedDict):
+    pullRequest: Pull
+
+
+class MergedPullAnswer(TypedDict):
+    repository: MergedPullRepository
+
+
+class PullsByIdAnswer(TypedDict):
+    nodes: list[Pull | None]
+
+
+class AssociatedPulls(TypedDict):
+    nodes: list[AnyPull]
+
+
+class CommitWithPulls(TypedDict):
+    oid: str
+    associatedPullRequests: AssociatedPulls
+
+
+class CommitsWithPulls(TypedDict):
+    pageInfo: PageInfo
+    nodes: list[CommitWithPulls]
+
+
+class CommitsWithPullsHolder(TypedDict):
+    history: CommitsWithPulls
+
+
+class PullsByCommitRepository(TypedDict):
+    object: CommitsWithPullsHolder
+
+
+class PullsByCommitAnswer(TypedDict):
+    repository: PullsByCommitRepository
+
+
+class GitAuthor(TypedDict):
+    name: str | None
+    email: str | None
+
+
+class OidNodes(TypedDict):
+    nodes: list[Oid]
+
+
+class BriefPull(TypedDict):
+    id: str
+    number: int
+    mergedAt: Instant | None
+    baseRefName: str
+    headRefOid: str
+    mergeCommit: Oid | None
+
+
+class BriefPulls(TypedDict):
+    nodes: list[BriefPull]
+
+
+class CommitNode(TypedDict):
+    oid: str
+    url: str
+    message: str
+    authoredDate: str | None
+    committedDate: str | None
+    author: GitAuthor | None
+    parents: OidNodes
+    associatedPullRequests: BriefPulls
+
+
+class CommitHistory(TypedDict):
+    pageInfo: PageInfo
+    nodes: list[CommitNode]
+
+
+class CommitHistoryHolder(TypedDict):
+    history: CommitHistory
+
+
+class CommitPageRepository(TypedDict):
+    object: CommitHistoryHolder | None
+
+
+class CommitPageAnswer(TypedDict):
+    repository: CommitPageRepository
+
+
+class PathHistory(TypedDict):
+    pageInfo: PageInfo
+    nodes: list[Oid]
+
+
+class CommitsByPathRepository(TypedDict):
+    object: dict[str, Any]
+
+
+class CommitsByPathAnswer(TypedDict):
+    repository: CommitsByPathRepository
+
+
+class RestGitAuthor(TypedDict):
+    name: str | None
+    date: str | None
+
+
+class RestGitTime(TypedDict):
+    date: str | None
+
+
+class RestGitCommit(TypedDict):
+    message: str
+    author: RestGitAuthor
+    committer: RestGitTime
+
+
+class RestAccount(TypedDict):
+    type: NotRequired[str]
+
+
+class RestCommit(TypedDict):
+    sha: str
+    html_url: NotRequired[str | None]
+    author: NotRequired[RestAccount | None]
+    commit: RestGitCommit
+    parents: list[GitObjectSha]
+
+
+class Comparison(TypedDict):
+    """REST: the commits that one commit has and another lacks."""
+
+    commits: list[RestCommit]
+    total_commits: int
+    behind_by: int
+
+
+# --- deployments, releases, runs ---
+
+
+class DeploymentStatusNode(TypedDict):
+    state: str
+    createdAt: Instant
+    updatedAt: str
+    environment: str | None
+    logUrl: str | None
+    environmentUrl: str | None
+
+
+class DeploymentStatuses(TypedDict):
+    nodes: list[DeploymentStatusNode]
+
+
+class DeploymentNode(TypedDict):
+    id: str
+    databaseId: int | None
+    commitOid: str
+    createdAt: Instant
+    environment: str | None
+    task: str | None
+    payload: str | None
+    ref: Named | None
+    statuses: DeploymentStatuses
+
+
+class DeploymentConnection(TypedDict):
+    pageInfo: PageInfo
+    nodes: list[DeploymentNode | None]
+
+
+class DeploymentPageRepository(TypedDict):
+    deployments: DeploymentConnection
+
+
+class DeploymentPageAnswer(TypedDict):
+    repository: DeploymentPageRepository
+
+
+class DeploymentsByIdAnswer(TypedDict):
+    nodes: list[DeploymentNode | None]
+
+
+class JobWorkflow(TypedDict):
+    name: str
+
+
+class JobRun(TypedDict):
+    event: str
+    workflow: JobWorkflow | None
+
+
+class CheckSuite(TypedDict):
+    workflowRun: JobRun | None
+
+
+class CheckRun(TypedDict):
+    id: str
+    name: str
+    startedAt: str | None
+    conclusion: str | None
+    checkSuite: CheckSuite | None
+
+
+class JobsByIdAnswer(TypedDict):
+    nodes: list[CheckRun | None]
+
+
+class Job(TypedDict):
+    """REST: a job of a workflow run."""
+
+    conclusion: str | None
+
+
+class ReleaseNode(TypedDict):
+    databaseId: int | None
+    tagName: str
+    isDraft: bool
+    isPrerelease: bool
+    createdAt: Instant
+    publishedAt: Instant | None
+    url: str
+    tagCommit: Oid | None
+
+
+class ReleaseConnection(TypedDict):
+    pageInfo: PageInfo
+    nodes: list[ReleaseNode | None]
+
+
+class ReleasePageRepository(TypedDict):
+    releases: ReleaseConnection
+
+
+class ReleasePageAnswer(TypedDict):
+    repository: ReleasePageRepository
+
+
+class Workflow(TypedDict):
+    id: int
+    name: str
+    path: str
+
+
+class Workflows(TypedDict):
+    """REST: the workflows of a repository."""
+
+    workflows: list[Workflow]
+
+
+class WorkflowRun(TypedDict):
+    """REST: a run of a workflow; further fields are checked as those of its event."""
+
+    id: int
+    status: str | None
+    path: str
+    event: str
+    run_attempt: int
+    created_at: Instant
+    run_started_at: NotRequired[Instant | None]
+
+
+class WorkflowRuns(TypedDict):
+    """REST: runs of workflows."""
+
+    workflow_runs: list[WorkflowRun]
+
+
+# --- issues ---
+
+
+class LabelEvent(TypedDict):
+    label: Named
+
+
+class LabelEvents(TypedDict):
+    nodes: list[LabelEvent | None]
+
+
+class IssueNode(TypedDict):
+    number: int
+    title: str
+    body: str
+    url: str
+    state: str
+    stateReason: str | None
+    createdAt: Instant
+    updatedAt: Instant
+    closedAt: str | None
+    labels: NamedNodes
+    timelineItems: LabelEvents
+
+
+class IssueConnection(TypedDict):
+    pageInfo: PageInfo
+    nodes: list[IssueNode | None]
+
+
+class IssuePageRepository(TypedDict):
+    issues: IssueConnection
+
+
+class IssuePageAnswer(TypedDict):
+    repository: IssuePageRepository
+
+
+class ReportNode(TypedDict):
+    number: int
+    body: str
+    url: str
+    state: str
+    viewerDidAuthor: bool
+
+
+class ReportNodes(TypedDict):
+    nodes: list[ReportNode | None]
+
+
+class ReportsRepository(TypedDict):
+    hasIssuesEnabled: bool
+    labelled: ReportNodes
+    newest: ReportNodes
+
+
+class ReportsAnswer(TypedDict):
+    repository: ReportsRepository
+
+
+# --- repositories ---
+
+
+class BranchHead(TypedDict):
+    oid: str
+    committedDate: NotRequired[str | None]
+    history: NotRequired[CommitHistory]
+
+
+class DefaultBranchNode(TypedDict):
+    name: str
+    target: BranchHead | None
+
+
+class RepositoryNode(TypedDict):
+    databaseId: int | None
+    nameWithOwner: str
+    hasIssuesEnabled: bool
+    defaultBranchRef: DefaultBranchNode | None
+
+
+class RepositoryInfoAnswer(TypedDict):
+    repository: RepositoryNode
+
+
+class BranchHeadWithHistory(TypedDict):
+    oid: str
+    committedDate: str | None
+    history: CommitHistory
+
+
+class DefaultBranchWithHistory(TypedDict):
+    name: str
+    target: BranchHeadWithHistory
+
+
+class NewestItemsRepository(TypedDict):
+    databaseId: int | None
+    nameWithOwner: str
+    hasIssuesEnabled: bool
+    defaultBranchRef: DefaultBranchWithHistory | None
+    pullRequests: PullConnection
+    deployments: DeploymentConnection
+    releases: ReleaseConnection
+    issues: IssueConnection
+
+
+class NewestItemsAnswer(TypedDict):
+    repository: NewestItemsRepository
+    nodes: list[DeploymentNode | None]
+
+
+class OwnedRepository(TypedDict):
+    nameWithOwner: str
+    isArchived: bool
+    isFork: bool
+
+
+class OwnedRepositoryConnection(TypedDict):
+    pageInfo: PageInfo
+    nodes: list[OwnedRepository]
+
+
+class RepositoryOwner(TypedDict):
+    repositories: OwnedRepositoryConnection
+
+
+class OwnedRepositoriesAnswer(TypedDict):
+    repositoryOwner: RepositoryOwner | None
+
+
+class SetupHead(TypedDict):
+    committedDate: NotRequired[str | None]
+
+
+class SetupBranch(TypedDict):
+    name: str
+    target: SetupHead | None
+
+
+class SetupRelease(TypedDict):
+    tagName: str
+    isDraft: bool
+    isPrerelease: bool
+    publishedAt: Instant | None
+
+
+class SetupReleases(TypedDict):
+    nodes: list[SetupRelease]
+
+
+class Login(TypedDict):
+    login: str
+
+
+class SetupDeployment(TypedDict):
+    environment: str | None
+    task: str | None
+    createdAt: str
+    creator: Login | None
+
+
+class SetupDeployments(TypedDict):
+    nodes: list[SetupDeployment]
+
+
+class SetupRepository(TypedDict):
+    hasIssuesEnabled: bool
+    defaultBranchRef: SetupBranch | None
+    incidents: NamedNodes
+    outages: NamedNodes
+    severities: NamedNodes
+    hotfixes: NamedNodes
+    releases: SetupReleases
+    deployments: SetupDeployments
+
+
+class SetupAnswer(TypedDict):
+    repository: SetupRepository
+
+
+_SHAPES: Mapping[str, Any] = {
+    "Append": AppendAnswer,
+    "CommitPage": CommitPageAnswer,
+    "CommitsByPath": CommitsByPathAnswer,
+    "DeploymentPage": DeploymentPageAnswer,
+    "DeploymentsById": DeploymentsByIdAnswer,
+    "GitObjects": SlottedAnswer,
+    "Head": HeadAnswer,
+    "IssuePage": IssuePageAnswer,
+    "JobsById": JobsByIdAnswer,
+    "Ledger": LedgerAnswer,
+    "MergedPull": MergedPullAnswer,
+    "NewestItems": NewestItemsAnswer,
+    "OwnedRepositories": OwnedRepositoriesAnswer,
+    "PullPage": PullPageAnswer,
+    "PullsByCommit": PullsByCommitAnswer,
+    "PullsById": PullsByIdAnswer,
+    "ReleasePage": ReleasePageAnswer,
+    "Reports": ReportsAnswer,
+    "RepositoryInfo": RepositoryInfoAnswer,
+    "Setup": SetupAnswer,
+    "SideCommits": SlottedAnswer,
+}
+_SLOTS: Mapping[str, tuple[tuple[str, ...], Any]] = {
+    "CommitsByPath": (("repository", "object"), PathHistory),
+    "GitObjects": (("repository",), GitObjectNode | None),
+    "Ledger": (("repository", "ref", "target"), ObjectHolder | None),
+    "SideCommits": (("repository",), CommitHistoryHolder | None),
+}
+"""Where the numbered copies of a query's slot line are, and the shape of each."""
+_SLOT_NAME = re.compile(r"(?:slot|path)\d+", re.ASCII)
+
+
+def query_names() -> frozenset[str]:
+    """Return the queries that have a shape."""
+    return frozenset(_SHAPES)
+
+
+def problem_of(data: object, shape: Any) -> str | None:  # noqa: ANN401 - a type form, such as a TypedDict
+    """Say what is wrong with data and where, without quoting it; None if it has the shape."""
+    try:
+        msgspec.convert(data, shape, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        return str(error)
+    return None
+
+
+def problem_of_graphql(query_name: str, variables: Mapping[str, object], answer: object) -> str | None:
+    """Say what is wrong with the answer to a query or mutation of `queries/`; None if its reader may rely on it."""
+    if (problem := problem_of(answer, GraphQLAnswer)) or not isinstance(answer, dict):
+        return problem
+    data = answer["data"]
+    return problem_of(data, _SHAPES[query_name]) or _problem_of_slots(query_name, variables, data)
+
+
+def _problem_of_slots(query_name: str, variables: Mapping[str, object], data: Any) -> str | None:  # noqa: ANN401 - JSON
+    """Check the numbered values of an answer whose other parts were checked; there are none where nothing is."""
+    place, shape = _SLOTS.get(query_name, ((), None))
+    for key in place:
+        data = data and data[key]
+    names = [name for name in variables if _SLOT_NAME.fullmatch(name)] if place and data else []
+    if missing := [name for name in names if name not in data]:
+        return f"Object missing required field `{missing[0]}`"
+    return next(filter(None, (problem_of(data[name], shape) for name in names)), None)
+
+
+def _decode(kind: type, value: object) -> object:
+    """Check a text that has a form, for msgspec, which names the place of a ValueError."""
+    if not isinstance(value, str):
+        raise ValueError("Expected a text")  # noqa: TRY004 - msgspec turns a ValueError into its own
+    if kind is Base64:
+        try:
+            base64.b64decode(value)
+        except ValueError:
+            raise ValueError("Expected base64") from None
+        return Base64()
+    try:
+        parse_instant(value)
+    except ValueError:
+        raise ValueError("Expected a time") from None
+    return Instant()

@@ -1,0 +1,43 @@
+"""Facts that no ledger took: kept as a file for later steps, and shown as the commands that record them again."""
+
+from pathlib import Path
+
+from dora_metrics.core.facts.jsonl import encode_fact
+from dora_metrics.core.facts.model import Deployment, Fact, Incident
+from dora_metrics.core.reports.unrecorded import UnrecordedFacts, dispatch_command
+from dora_metrics.github.events.repository_dispatch import dispatch_body
+from dora_metrics.pipeline.context import RunContext
+from dora_metrics.pipeline.plan import RunResult
+
+_FILE = "unrecorded-facts.jsonl"
+_MAX_COMMANDS = 10
+
+
+def keep_unrecorded(context: RunContext, result: RunResult) -> UnrecordedFacts:
+    """Write the facts that this run could not record to a file; return its path and the commands for the summary.
+
+    A sync finds again what GitHub knows, so it is the facts of an event that get a command: GitHub keeps neither the
+    payload of a dispatch nor the inputs of a deploy job.
+    """
+    if result.storage.is_persistent or context.settings.ledger == "none":
+        return UnrecordedFacts()
+    facts = result.merge.new_facts
+    event_facts = facts if context.work == "record" else ()
+    dispatched = [fact for fact in event_facts if isinstance(fact, Deployment | Incident)]
+    url = context.run.repository_url
+    commands = (dispatch_command(url, dispatch_body(fact)) for fact in dispatched[:_MAX_COMMANDS])
+    return UnrecordedFacts(len(facts), _append(facts, context.request.temporary_folder), tuple(filter(None, commands)))
+
+
+def _append(facts: tuple[Fact, ...], folder: Path | None) -> str:
+    """Append facts to the file of this job, whose steps share it; return its path, empty if that is not possible."""
+    if not facts or folder is None:
+        return ""
+    path = folder / "dora-metrics" / _FILE
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.write(b"".join(encode_fact(fact) + b"\n" for fact in facts))
+    except OSError:
+        return ""
+    return str(path)

@@ -1,0 +1,175 @@
+"""GitHub's answers in another shape, to every request of every kind of run: no traceback, and nothing lost or twice."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import rest_views
+from fakes.faults import Fault, RequestInFlight, custom_answer
+from fakes.github import FakeGitHub
+from fakes.records import Deployment
+from fakes.routing import Answer
+from support.github_history import NOW
+from support.runs import ActionRun, PausedClock, run_action
+from support.sync_shop import SyncShop, facts_on_branch
+
+Json = Any
+
+
+@dataclass(frozen=True)
+class reshaped(Fault):  # noqa: N801 - read as a verb
+    """GitHub does what it was asked, and answers with every value changed."""
+
+    change: Callable[[Json], Json]
+
+    def after(self, in_flight: RequestInFlight, answer: Answer) -> Answer:
+        del in_flight
+        return replace(answer, body=_everywhere(self.change, answer.body))
+
+
+def _everywhere(change: Callable[[Json], Json], value: Json) -> Json:
+    """Change the values below the top: an answer without its `data` is another case."""
+    if isinstance(value, dict):
+        return {key: _everywhere(change, change(each)) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_everywhere(change, change(each)) for each in value]
+    return value
+
+
+def _leaf_to(new: Json) -> Callable[[Json], Json]:
+    return lambda value: value if isinstance(value, dict | list) else new
+
+
+def _lists_to_objects(value: Json) -> Json:
+    return {} if isinstance(value, list) else value
+
+
+def _without_last_key(value: Json) -> Json:
+    return dict(list(value.items())[:-1]) if isinstance(value, dict) else value
+
+
+def _items_to_null(value: Json) -> Json:
+    return [None for _ in value] if isinstance(value, list) else value
+
+
+def _objects_to_lists(value: Json) -> Json:
+    return [] if isinstance(value, dict) and "repository" not in value else value
+
+
+ODD_ANSWERS: dict[str, Fault] = {
+    "no repository": custom_answer(200, {"data": {"repository": None}}),
+    "no data": custom_answer(200, {"data": None}),
+    "an empty object": custom_answer(200, {}),
+    "a list": custom_answer(200, []),
+    "a list in its place": custom_answer(200, {"data": {"repository": []}}),
+    "a text": custom_answer(200, b'"text"'),
+    "HTML": custom_answer(200, b"<html>Sign in</html>", {"Content-Type": "text/html"}),
+    "half of it": custom_answer(200, b'{"data": {"repository": {"ref"'),
+    "every value null": reshaped(_leaf_to(None)),
+    "every value a number": reshaped(_leaf_to(7)),
+    "every value a text": reshaped(_leaf_to("x")),
+    "objects for lists": reshaped(_lists_to_objects),
+    "lists for objects": reshaped(_objects_to_lists),
+    "lists of nulls": reshaped(_items_to_null),
+    "a key too few": reshaped(_without_last_key),
+}
+
+
+class Shop(SyncShop):
+    """A shop whose runs each have a ledger of their own, on a branch that may begin as a copy of another."""
+
+    def __init__(self, github: FakeGitHub, folder: Path) -> None:
+        super().__init__(github, folder)
+        self.branch = ""
+        self._number = 0
+
+    def use_new_branch(self, copy_of: str | None = None) -> None:
+        self._number += 1
+        self.branch = f"ledger-{self._number}"
+        if copy_of:
+            head = self.repository.git.commit(self.repository.head(copy_of) or "")
+            paths = self.repository.git.changes(None, head.tree) if head else {}
+            files = {path: self.repository.read(path, copy_of) or b"" for path in paths}
+            self.repository.commit(files, message="Copy", branch=self.branch, parents=[])
+
+    def go(self, event: str, payload: object, **inputs: object) -> ActionRun:
+        clock = PausedClock()
+        all_inputs = {"ledger": f"branch:{self.branch}", "github-token": self.github.token, **inputs}
+        environment = {"GITHUB_API_URL": self.github.api_url, "RUNNER_TEMP": str(self.folder / "temp")}
+        self.github.requests.clear()
+        return run_action(
+            self.folder,
+            event,
+            payload,  # type: ignore[arg-type]
+            all_inputs,
+            now=NOW,
+            environment=environment,
+            pause=clock.pause,
+            monotonic=clock.monotonic,
+        )
+
+    def sync(self) -> ActionRun:
+        return self.go("schedule", {"schedule": "17 5 * * *"})
+
+    def event(self) -> ActionRun:
+        status = self.repository.records_of(Deployment)[-1].status_history[-1]
+        return self.go("deployment_status", rest_views.deployment_status_event(self.github.api_url, status))
+
+    def report(self) -> ActionRun:
+        return self.go("workflow_dispatch", {"inputs": {}}, mode="report", report="weekly")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """A shop with a ledger of its first deployments on `ledger-1`, and one deployment and one incident after that."""
+    with FakeGitHub(now=lambda: NOW) as github:
+        for budget in github.state.budgets.values():
+            budget.limit = 1_000_000
+        shop = Shop(github, tmp_path_factory.mktemp("shop"))
+        shop.use_new_branch()
+        shop.sync()
+        shop.merge_and_deploy(6)
+        shop.repository.issue("Checkout answers 500", labels=["incident"])
+        yield shop
+
+
+RUNS: dict[str, tuple[Callable[[Shop], ActionRun], str | None]] = {
+    "event": (Shop.event, "ledger-1"),
+    "first sync": (Shop.sync, None),
+    "report": (Shop.report, "ledger-1"),
+}
+
+
+@pytest.fixture(scope="module")
+def every_fact(shop: Shop) -> set[str]:
+    shop.use_new_branch()
+    shop.sync()
+    return set(facts_on_branch(shop.repository, shop.branch))
+
+
+@pytest.mark.parametrize("name", ODD_ANSWERS)
+@pytest.mark.parametrize("run_name", RUNS)
+def test_an_odd_answer_to_any_request_ends_no_run_and_loses_nothing(
+    shop: Shop, every_fact: set[str], run_name: str, name: str
+) -> None:
+    run, ledger = RUNS[run_name]
+    request_number = 0
+    while True:
+        shop.use_new_branch(copy_of=ledger)
+        shop.github.fail(ODD_ANSWERS[name], times=None, skip=request_number)
+        ran = run(shop)
+        was_met = len(shop.github.requests) > request_number
+        shop.github.heal()
+        assert ran.code == 0
+        assert "Traceback" not in ran.log
+        assert ran.summary.startswith("### ")
+        assert ran.outputs["metrics"].startswith("{")
+        assert shop.sync().code == 0
+        assert set(facts_on_branch(shop.repository, shop.branch)) == every_fact, "each once: two would be an error"
+        if not was_met:
+            break
+        request_number += 1
+    assert request_number > 1

@@ -1,0 +1,136 @@
+"""A fact that cannot be recorded is kept: as a file for later steps, and as the command that records it again."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from dora_metrics.core.facts.jsonl import decode_line
+from dora_metrics.core.facts.model import Deployment, Incident
+from fakes.faults import meanwhile, unavailable
+from support.branch_shop import BRANCH, BranchShop
+from support.runs import NOW, ActionRun, deployment_status, run_action
+
+HOSTILE = (
+    """'; touch pwned; ' `touch pwned` $(touch pwned) ``` </details> <img src=x> @everyone \\' \u2028 \n::error::x"""
+)
+COMMAND = re.compile(r"^printf .*$", re.MULTILINE)
+
+
+def dispatch(kind: str, **fields: object) -> dict[str, object]:
+    return {
+        "action": f"dora-{kind}",
+        "client_payload": {kind: fields},
+        "repository": {"name": "shop", "full_name": "acme/shop", "default_branch": "main"},
+    }
+
+
+def run(shop: BranchShop, folder: Path, payload: Mapping[str, object], **inputs: object) -> ActionRun:
+    folder.mkdir(exist_ok=True)
+    return run_action(
+        folder,
+        "repository_dispatch",
+        payload,
+        {"ledger": f"branch:{BRANCH}", "github-token": shop.github.token, **inputs},
+        environment={"GITHUB_API_URL": shop.github.api_url, "RUNNER_TEMP": str(folder / "temp")},
+        pause=shop.clock.pause,
+        monotonic=shop.clock.monotonic,
+    )
+
+
+def sent_by(command: str, folder: Path) -> dict[str, object]:
+    """Run a command of the summary in a shell whose `gh` only keeps what it gets; return that."""
+    folder.mkdir()
+    gh = folder / "gh"
+    gh.write_text('#!/bin/sh\necho "$@" > arguments\ncat > body\n', "utf-8")
+    gh.chmod(0o700)
+    path = f"{folder}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(["sh", "-c", command], cwd=folder, env={"PATH": path}, check=True)
+    assert sorted(each.name for each in folder.iterdir()) == ["arguments", "body", "gh"], "nothing else was done"
+    assert (folder / "arguments").read_text("utf-8") == "api repos/acme/shop/dispatches --input -\n"
+    body: dict[str, object] = json.loads((folder / "body").read_bytes())
+    return body
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        dispatch("deployment", id="deploy-7", sha="7" * 40, version=HOSTILE, status="failure", changes=[]),
+        dispatch("deployment", version="1.2.0", service="api", environment="eu", finished_at="2026-11-21T11:00:00Z"),
+        dispatch("incident", id="pagerduty:P1", title=HOSTILE, severity="high", detected_at="2026-11-21T10:00:00Z"),
+        dispatch("incident", id="jira:A-1", retracted=True, url="https://example.org/A-1?a='b'"),
+    ],
+    ids=["hostile deployment", "deployment", "hostile incident", "retracted incident"],
+)
+def test_what_no_ledger_took_is_in_a_file_and_its_command_records_it_as_it_was(
+    shop: BranchShop, tmp_path: Path, payload: dict[str, object]
+) -> None:
+    shop.github.fail(unavailable(502), times=None)
+    lost = run(shop, tmp_path / "lost", payload)
+    assert lost.code == 0
+    path = Path(lost.outputs["unrecorded-facts"])
+    assert path == tmp_path / "lost" / "temp" / "dora-metrics" / "unrecorded-facts.jsonl"
+    (line,) = path.read_bytes().splitlines()
+    assert f"1 fact of this run is not in the ledger; {path} holds what is missing" in lost.log
+    (command,) = COMMAND.findall(lost.summary)
+    assert "```" not in command
+    shop.github.heal()
+    body = sent_by(command, tmp_path / "shell")
+    run(shop, tmp_path / "again", {**payload, "action": body["event_type"], "client_payload": body["client_payload"]})
+    (content,) = shop.fact_files().values()
+    assert decode_line(content.strip()) == decode_line(line)
+
+
+def test_a_run_against_a_silent_github_ends_within_ninety_seconds_and_keeps_its_fact(
+    shop: BranchShop, tmp_path: Path
+) -> None:
+    """The ledger can still be read; after that every request takes 15 s and ends in a 502."""
+    run(shop, tmp_path / "first", dispatch("deployment", id="deploy-1", version="1"))
+    shop.clock.seconds = 0
+    shop.github.fail(meanwhile(lambda: shop.clock.pause(15)), times=None, skip=1)
+    shop.github.fail(unavailable(502), times=None, skip=1)
+    lost = run(shop, tmp_path / "second", dispatch("deployment", id="deploy-2", version="2"), report="weekly")
+    assert shop.clock.seconds < 90
+    assert len(COMMAND.findall(lost.summary)) == 1
+    assert "deploy-2" in Path(lost.outputs["unrecorded-facts"]).read_text("utf-8")
+
+
+def test_the_steps_of_a_job_share_the_file(shop: BranchShop, tmp_path: Path) -> None:
+    shop.github.fail(unavailable(502), times=None)
+    first = run(shop, tmp_path / "job", dispatch("deployment", id="deploy-1", version="1"))
+    second = run(shop, tmp_path / "job", dispatch("deployment", id="deploy-2", version="2"))
+    assert first.outputs["unrecorded-facts"] == second.outputs["unrecorded-facts"]
+    lines = Path(second.outputs["unrecorded-facts"]).read_bytes().splitlines()
+    facts = [decode_line(line) for line in lines]
+    assert [fact.id for fact in facts if isinstance(fact, Deployment | Incident)] == [
+        "dispatch:deploy-1",
+        "dispatch:deploy-2",
+    ]
+
+
+def test_without_a_place_for_the_file_the_summary_still_has_the_command(shop: BranchShop, tmp_path: Path) -> None:
+    shop.github.fail(unavailable(502), times=None)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "temp").write_text("a file where a folder should be", "utf-8")
+    lost = run(shop, tmp_path / "full", dispatch("deployment", id="deploy-1", version="1"))
+    assert lost.outputs["unrecorded-facts"] == ""
+    assert len(COMMAND.findall(lost.summary)) == 1
+
+
+def test_what_is_recorded_or_was_not_to_be_is_not_kept(shop: BranchShop, tmp_path: Path) -> None:
+    recorded = run(shop, tmp_path / "a", dispatch("deployment", id="deploy-1", version="1"))
+    unwanted = run(shop, tmp_path / "b", dispatch("deployment", id="deploy-2", version="2"), ledger="none")
+    for each in (recorded, unwanted):
+        assert each.outputs["unrecorded-facts"] == ""
+        assert "not in the ledger" not in each.summary + each.log
+
+
+def test_a_run_that_may_only_read_says_what_it_did_not_record(shop: BranchShop) -> None:
+    shop.run(1)
+    lost = shop.run_event("deployment_status", deployment_status(2), token=shop.github.grant(contents="read"), now=NOW)
+    assert "1 fact of this run is not in the ledger" in lost.summary
+    assert len(COMMAND.findall(lost.summary)) == 1
