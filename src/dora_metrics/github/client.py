@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import count
 from typing import Any, TypeVar
@@ -79,6 +79,7 @@ class Client:
         clock: the Unix time, for the end of a rate limit.
         on_wait: called with a log line before each wait for a rate limit.
         waited_seconds: waited for rate limits so far.
+        first_answer_at: when GitHub sent its first answer, by its own clock; None before that.
     """
 
     token: str = field(repr=False)
@@ -90,6 +91,7 @@ class Client:
     clock: Callable[[], float] = time.time
     on_wait: Callable[[str], None] = _ignore_message
     waited_seconds: int = 0
+    first_answer_at: datetime | None = None
 
     def add_usage(self, clients: Sequence["Client"]) -> None:
         """Add the requests of clients that worked in parallel, and the longest of their waits."""
@@ -242,6 +244,7 @@ class Client:
         response = send()
         if isinstance(response, TransportFailure):
             raise UncertainOutcomeError(f"GitHub gave no answer ({response.reason}); it may be down or out of reach")
+        self.first_answer_at = self.first_answer_at or response.sent_at
         return response
 
     def _wait_for_limit(self, limit_hit: transport.RateLimitHit) -> None:

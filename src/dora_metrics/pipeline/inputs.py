@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +34,7 @@ class RunRequest:
         event_path: the file with the event's payload; empty if there is none.
         is_in_container: whether only the workspace outlives the run.
         temporary_folder: where a runner keeps files for later steps of the job.
+        has_fixed_time: whether a person said for which time to compute, so that no clock counts.
     """
 
     layers: tuple[Layer, ...]
@@ -43,6 +44,7 @@ class RunRequest:
     event_path: str = ""
     is_in_container: bool = False
     temporary_folder: Path | None = None
+    has_fixed_time: bool = False
 
     @classmethod
     def from_runner(cls, runtime: Runtime) -> Self:
@@ -62,20 +64,24 @@ class RunRequest:
         return cls._of(environment, layers, run)
 
     @classmethod
-    def from_command_line(cls, runtime: Runtime, repository: str, flags: Layer) -> Self:
+    def from_command_line(
+        cls, runtime: Runtime, repository: str, flags: Layer, *, has_fixed_time: bool = False
+    ) -> Self:
         """Ask for a run that a person starts, as `dora-metrics sync` does.
 
         Args:
             runtime: its environment may hold inputs, which count below the flags.
             repository: whose ledger it is.
             flags: settings that win over all others.
+            has_fixed_time: whether the runtime's time is one that a person named.
 
         Raises:
             SettingsError: if inputs in the environment are broken.
         """
         environment = runtime.environment
         layers = (_separate_inputs(environment), _json_inputs(environment), flags)
-        return cls._of(environment, layers, _run(environment, "workflow_dispatch", repository, runtime.now))
+        request = cls._of(environment, layers, _run(environment, "workflow_dispatch", repository, runtime.now))
+        return replace(request, has_fixed_time=has_fixed_time)
 
     @classmethod
     def _of(cls, environment: Mapping[str, str], layers: tuple[Layer, ...], run: Run) -> Self:

@@ -10,7 +10,7 @@ from dora_metrics.core.facts.model import Deployment, Fact, Repository
 from dora_metrics.core.ledger import checkpoint, layout
 from dora_metrics.core.ledger.layout import ALL_MONTHS, LedgerContents, MonthSelection, month_of_time
 from dora_metrics.core.ledger.snapshot import Snapshot
-from dora_metrics.core.ledger.view import LedgerView, usable_checkpoint
+from dora_metrics.core.ledger.view import LedgerView, months_needed, usable_checkpoint
 from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import evaluate_facts
@@ -171,9 +171,9 @@ class Recorder:
         """
         try:
             since = checkpoint.first_month_needed(self.settings.window_spec, self.now)
+            months = months_needed(self.settings.window_spec, self.now, reads_everything=request.reads_everything)
         except ValueError as error:
             raise SettingsError(f"window: {error}") from None
-        months = MonthSelection(month_of_time(since)) if since and not request.reads_everything else ALL_MONTHS
         snapshot = self.storage.read(months)
         if layout.is_foreign(snapshot.files, snapshot.folders, snapshot.sequence):
             raise LedgerError(

@@ -52,7 +52,7 @@ class BranchStorage:
     now: datetime
     is_persistent: bool = True
     _uncertain_writes: int = 0
-    _prefetched: Snapshot | None = None
+    _prefetched: Snapshot | LedgerError | None = None
 
     @property
     def name(self) -> str:
@@ -83,8 +83,23 @@ class BranchStorage:
         Raises:
             LedgerError: if GitHub does not return it.
         """
-        snapshot, self._prefetched = self._prefetched or self._query_ledger(months, _NO_CONFIG)[0], None
-        return self.read_more(snapshot, months)
+        prefetched, self._prefetched = self._prefetched, None
+        if isinstance(prefetched, LedgerError):
+            raise prefetched
+        return self.read_more(prefetched or self._query_ledger(months, _NO_CONFIG)[0], months)
+
+    def prefetch(self, months: MonthSelection) -> datetime | None:
+        """Send the first request of the next `read` now, unless that was done; a failure is raised by that `read`.
+
+        Returns:
+            When GitHub made the newest commit of the branch; None if that is not known.
+        """
+        if self._prefetched is None:
+            try:
+                self._prefetched = self._query_ledger(months, _NO_CONFIG)[0]
+            except LedgerError as problem:
+                self._prefetched = problem
+        return None if isinstance(self._prefetched, LedgerError) else self._prefetched.written_at
 
     def _query_ledger(
         self, months: MonthSelection, config_variables: Mapping[str, object]
