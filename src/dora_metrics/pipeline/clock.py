@@ -5,8 +5,7 @@ A run far in the future would claim reports, and seal months, that later runs mu
 
 from datetime import datetime, timedelta
 
-MAX_DIFFERENCE = timedelta(days=1)
-"""Between the two clocks. A smaller one heals within a day."""
+from dora_metrics.core.facts.merge import CLOCK_TOLERANCE
 
 _COMMIT_TOLERANCE = timedelta(minutes=10)
 
@@ -21,9 +20,10 @@ def clock_problem(local: datetime, github: datetime | None, ledger_written_at: d
     """
     if github is None:
         return ""
-    if abs(local - github) > MAX_DIFFERENCE:
+    if abs(local - github) > CLOCK_TOLERANCE:
         return f"this machine's clock says {local:%Y-%m-%d %H:%M} UTC, and GitHub's {github:%Y-%m-%d %H:%M} UTC"
-    is_before_commit = ledger_written_at is not None and local + _COMMIT_TOLERANCE < ledger_written_at <= github
-    if is_before_commit:
-        return f"this machine's clock says {local:%H:%M} UTC, before the ledger was last written ({ledger_written_at:%H:%M})"
+    if ledger_written_at is not None and local + _COMMIT_TOLERANCE < ledger_written_at <= github:
+        return (
+            f"this machine's clock says {local:%H:%M} UTC, and the ledger was written at {ledger_written_at:%H:%M} UTC"
+        )
     return ""

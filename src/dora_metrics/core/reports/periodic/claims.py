@@ -12,14 +12,12 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dora_metrics.core.facts.merge import CLOCK_TOLERANCE
 from dora_metrics.core.periods import Period
 from dora_metrics.core.scope import Scope
 
 CLAIM_DURATION = timedelta(minutes=5)
 """How long a claim is valid. The clocks of runners differ, so differences in both directions count."""
-
-_CLOCK_TOLERANCE = timedelta(days=1)
-"""A claim made later than this after now was made by a run whose clock was wrong."""
 
 MISSED_AFTER = timedelta(hours=24)
 """How long after its due time a report counts as missed by the schedule."""
@@ -85,7 +83,7 @@ def claim_report(
     new_claim = ReportClaim(period=period.name, claimed_at=now, claimed_by=run_name)
     if existing is None:
         return new_claim if is_requested else None
-    is_from_future = existing.claimed_at - now > _CLOCK_TOLERANCE
+    is_from_future = existing.claimed_at - now > CLOCK_TOLERANCE
     if existing.period < period.name or is_from_future:
         is_missed = now >= period.due + MISSED_AFTER
         claim = replace(new_claim, before=_latest_issues(existing), closing=_issues_to_close(existing))
