@@ -1,7 +1,10 @@
 """What a command needs of the real world: environment, streams, clocks. `__main__` builds it once, for all."""
 
+import errno
+import io
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, TextIO
@@ -26,6 +29,38 @@ class HttpLimits:
     @property
     def description(self) -> str:
         return f"{self.tries} tries of {self.read_seconds:g} s"
+
+
+class OutputStream(io.TextIOWrapper):
+    """Standard output or error as UTF-8. It drops what cannot be written, so that no effect of a run depends on it.
+
+    Attributes:
+        problem: the first failure; None as long as everything was written.
+    """
+
+    problem: OSError | None = None
+
+    def __init__(self, binary: BinaryIO | None) -> None:
+        """Write to `binary`; None stands for a stream that was closed before the process started."""
+        super().__init__(binary or io.BytesIO(), encoding="utf-8", errors="backslashreplace", newline="\n")
+        if binary is None:
+            self.problem = OSError(errno.EBADF, "it is closed")
+
+    def write(self, text: str) -> int:
+        with self._noting_problems():
+            return super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._noting_problems():
+            super().flush()
+
+    @contextmanager
+    def _noting_problems(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as problem:
+            self.problem = self.problem or problem
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 from dora_metrics.github import queries, transport
@@ -60,6 +60,17 @@ class RateLimitError(GitHubError):
     """A rate limit lasts longer than this run may wait; the request was not carried out."""
 
 
+Api = Literal["REST", "GraphQL"]
+
+
+@dataclass(frozen=True)
+class ExhaustedLimit:
+    """A rate limit that lasts longer than a run may wait: until when (Unix time), and its error."""
+
+    until: float
+    message: str
+
+
 def _ignore_message(_: str) -> None:
     """Drop a message."""
 
@@ -79,6 +90,7 @@ class Client:
         clock: the Unix time, for the end of a rate limit.
         on_wait: called with a log line before each wait for a rate limit.
         waited_seconds: waited for rate limits so far.
+        exhausted: the limits that last longer than a run may wait, by API. Reads are not sent until they are over.
         first_answer_at: when GitHub sent its first answer, by its own clock; None before that.
     """
 
@@ -92,6 +104,7 @@ class Client:
     on_wait: Callable[[str], None] = _ignore_message
     waited_seconds: int = 0
     first_answer_at: datetime | None = None
+    exhausted: dict[Api, ExhaustedLimit] = field(default_factory=dict)
 
     def add_usage(self, clients: Sequence["Client"]) -> None:
         """Add the requests of clients that worked in parallel, and the longest of their waits."""
@@ -101,6 +114,11 @@ class Client:
     @cached_property
     def _transport(self) -> Transport:
         return Transport(self.token.strip(), self.api_url, self.timeout_seconds)
+
+    def limit_problem(self, api: Api) -> str:
+        """Return why no read is sent to an API for the rest of this run; empty if reads are sent."""
+        limit = self.exhausted.get(api)
+        return limit.message if limit and self.clock() < limit.until else ""
 
     def query(self, name: str, variables: Mapping[str, object], slots: Sequence[str] = ()) -> dict[str, Any]:
         """Send a GraphQL query and return its data. Retried without an answer.
@@ -117,6 +135,7 @@ class Client:
         if slots:
             query_text = queries.with_slots(query_text, len(slots))
         all_variables = {**variables, **{f"slot{number}": slot for number, slot in enumerate(slots)}}
+        self._require_reads("GraphQL")
         return self._retry_uncertain(lambda: self._send_graphql(query_text, all_variables))
 
     def query_existing(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
@@ -128,6 +147,7 @@ class Client:
             GitHubError: by meaning.
         """
         query_text = queries.load(name)
+        self._require_reads("GraphQL")
         return self._retry_uncertain(
             lambda: self._graphql_data(lambda: self._transport.existing_nodes(query_text, variables))
         )
@@ -147,6 +167,7 @@ class Client:
         Raises:
             GitHubError: by meaning.
         """
+        self._require_reads("REST")
         return self._retry_uncertain(lambda: self._send_rest("GET", path, parameters=parameters))
 
     def get_page(
@@ -159,6 +180,7 @@ class Client:
         Raises:
             GitHubError: by meaning.
         """
+        self._require_reads("REST")
         query_parameters = {**dict(parse_qsl(page_token or "")), **parameters}
         response = self._retry_uncertain(lambda: self._send_following_rename("GET", path, query_parameters, None))
         if not isinstance(response.data, list):
@@ -181,6 +203,11 @@ class Client:
             GitHubError: by meaning.
         """
         return self._retry_uncertain(lambda: self._send_rest("PATCH", path, body=dict(body)))
+
+    def _require_reads(self, api: Api) -> None:
+        """Raise RateLimitError, and send nothing, while an exhausted limit lasts; writes are still tried."""
+        if problem := self.limit_problem(api):
+            raise RateLimitError(problem)
 
     def _retry_uncertain(self, send: Callable[[], T]) -> T:
         """Send an idempotent request, and again while its outcome is uncertain."""
@@ -206,23 +233,23 @@ class Client:
     ) -> ApiResponse:
         """Send a REST request, and again to a renamed repository if GitHub says that it is one and which."""
         try:
-            return self._send_within_limits(lambda: self._transport.rest(method, path, parameters, body))
+            return self._send_within_limits("REST", lambda: self._transport.rest(method, path, parameters, body))
         except MovedError as moved:
             new_path = moved.path
             if new_path is None:
                 raise
-        return self._send_within_limits(lambda: self._transport.rest(method, new_path, parameters, body))
+        return self._send_within_limits("REST", lambda: self._transport.rest(method, new_path, parameters, body))
 
     def _send_graphql(self, query_text: str, variables: Mapping[str, object]) -> dict[str, Any]:
         return self._graphql_data(lambda: self._transport.graphql(query_text, variables))
 
     def _graphql_data(self, send: Callable[[], ApiResponse | TransportFailure]) -> dict[str, Any]:
-        match self._send_within_limits(send).data:
+        match self._send_within_limits("GraphQL", send).data:
             case {"data": dict(data)}:
                 return data
         raise UncertainOutcomeError(_UNREADABLE_RESPONSE)
 
-    def _send_within_limits(self, send: Callable[[], ApiResponse | TransportFailure]) -> ApiResponse:
+    def _send_within_limits(self, api: Api, send: Callable[[], ApiResponse | TransportFailure]) -> ApiResponse:
         """Send a request, and again after each wait for a rate limit; return an answer with data."""
         if not _SENDABLE_TOKEN.fullmatch(self.token.strip()):
             raise ForbiddenError("the token cannot be sent: it holds spaces, line breaks or other letters; set it anew")
@@ -231,7 +258,7 @@ class Client:
             limit_hit = transport.rate_limit_hit(response, self.clock(), earlier_hits)
             if limit_hit is None:
                 break
-            self._wait_for_limit(limit_hit)
+            self._wait_for_limit(api, limit_hit)
         if problem := _error_of(response, self.token.strip()):
             problem.status = response.status
             if isinstance(problem, MovedError):
@@ -247,7 +274,7 @@ class Client:
         self.first_answer_at = self.first_answer_at or response.sent_at
         return response
 
-    def _wait_for_limit(self, limit_hit: transport.RateLimitHit) -> None:
+    def _wait_for_limit(self, api: Api, limit_hit: transport.RateLimitHit) -> None:
         """Wait until a limit is renewed.
 
         Raises:
@@ -256,7 +283,9 @@ class Client:
         max_seconds = self.max_rate_limit_wait.total_seconds()
         left_seconds = max_seconds - self.waited_seconds
         if limit_hit.wait_seconds > left_seconds:
-            raise RateLimitError(limit_hit.too_long_message(left_seconds, max_seconds))
+            message = limit_hit.too_long_message(left_seconds, max_seconds)
+            self.exhausted[api] = ExhaustedLimit(limit_hit.now + limit_hit.wait_seconds, message)
+            raise RateLimitError(message)
         self.waited_seconds += limit_hit.wait_seconds
         self.on_wait(limit_hit.waiting_message(max_seconds))
         self.sleep(limit_hit.wait_seconds)
