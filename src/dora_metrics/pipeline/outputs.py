@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import structs
 
-from dora_metrics.core import schema
+from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger.layout import PAGE_FILE
 from dora_metrics.core.metrics.scope_history import ScopeHistory
@@ -25,7 +25,9 @@ from dora_metrics.settings.model import EVERY_REPOSITORY
 from dora_metrics.templates import load_parts, load_template
 
 MAX_OUTPUT_BYTES = 400_000
-"""GitHub passes about 1 MB of outputs between steps; the evidence is left out before that."""
+"""GitHub passes about 1 MB of outputs between steps; documents are shortened, and facts left out, before that."""
+
+_NO_FACTS = "[]"
 
 METRIC_OUTPUTS = (
     "deployment-frequency",
@@ -46,6 +48,11 @@ def publish_run(context: RunContext, result: RunResult, violations: Sequence[Vio
     scope = main_scope(result, context.subject_repository)
     report_numbers = context.report_run.issue_numbers if context.report_run else {}
     values = step_outputs(result, scope, violations, report_numbers, _page_path(context, result))
+    if result.facts and values["facts"] == _NO_FACTS:
+        count = formatting.count(len(result.facts), "fact")
+        context.note(
+            Outcome("outputs", "skipped", f"`facts` is empty: too large to pass on ({count}); the ledger has them")
+        )
     are_written = [context.runner.write_outputs(values)]
     if context.settings.summary:
         are_written.append(context.runner.append_summary(_summary(context, result, scope, violations)))
@@ -102,7 +109,7 @@ def step_outputs(
     metrics = result.results.metrics_of(scope) if scope else None
     return {
         **_metric_outputs(metrics.metrics if metrics else None),
-        "metrics": _document_output(result.results.document),
+        "metrics": document_output(result.results.document, scope),
         "violations": msgspec.json.encode(violations).decode(),
         "page-path": page_path,
         "facts": _facts_output(result.facts),
@@ -128,23 +135,48 @@ def _metric_outputs(metrics: schema.Metrics | None) -> dict[str, str]:
 def _facts_output(facts: Sequence[Fact]) -> str:
     """The observed facts on one line; an empty list if a repository's history is too large to pass on."""
     encoded = msgspec.json.encode(facts, order="sorted")
-    return encoded.decode() if len(encoded) <= MAX_OUTPUT_BYTES else "[]"
+    return encoded.decode() if len(encoded) <= MAX_OUTPUT_BYTES else _NO_FACTS
 
 
-def _document_output(document: schema.Document) -> str:
-    """The document on one line; without its evidence if that is too large to pass on."""
-    encoded = msgspec.json.encode(document)
-    if len(encoded) > MAX_OUTPUT_BYTES:
-        encoded = msgspec.json.encode(_without_evidence(document))
+def document_output(document: schema.Document, scope: Scope | None, max_bytes: int = MAX_OUTPUT_BYTES) -> str:
+    """The document on one line; if it is too large to pass on, without evidence, weeks, and scopes but one."""
+    encoded = b""
+    for shorten in (_unchanged, _without_evidence, _without_weeks, _with_scope):
+        encoded = msgspec.json.encode(shorten(document, scope))
+        if len(encoded) <= max_bytes:
+            break
     return encoded.decode()
 
 
-def _without_evidence(document: schema.Document) -> schema.Document:
-    nothing = schema.Evidence(
-        deployments=[], failed_deployments=[], lead_times=[], unmatched_incidents=[], fixed_vulnerabilities=[]
-    )
-    note = "The evidence is left out here for its size; metrics.json in the ledger has it."
-    scopes = [structs.replace(scope, evidence=nothing) for scope in document.scopes]
+_NO_EVIDENCE = schema.Evidence(
+    deployments=[], failed_deployments=[], lead_times=[], unmatched_incidents=[], fixed_vulnerabilities=[]
+)
+
+
+def _unchanged(document: schema.Document, _scope: Scope | None) -> schema.Document:
+    return document
+
+
+def _without_evidence(document: schema.Document, _scope: Scope | None) -> schema.Document:
+    scopes = [structs.replace(each, evidence=_NO_EVIDENCE) for each in document.scopes]
+    return _noting(document, scopes, "The evidence is left out here for its size; metrics.json in the ledger has it.")
+
+
+def _without_weeks(document: schema.Document, _scope: Scope | None) -> schema.Document:
+    scopes = [structs.replace(each, evidence=_NO_EVIDENCE, weeks=[]) for each in document.scopes]
+    note = "Evidence and weeks are left out here for their size; metrics.json in the ledger has them."
+    return _noting(document, scopes, note)
+
+
+def _with_scope(document: schema.Document, scope: Scope | None) -> schema.Document:
+    """Return the document with one scope of many, without evidence and weeks, and without earlier notes."""
+    short = _without_weeks(document, scope)
+    own = [each for each in short.scopes if Scope(each.repository, each.service, each.environment) == scope]
+    note = f"1 of {len(short.scopes)} scopes is here, for the size of all; metrics.json in the ledger has them."
+    return structs.replace(short, scopes=own, notes=[note])
+
+
+def _noting(document: schema.Document, scopes: list[schema.ScopeMetrics], note: str) -> schema.Document:
     return structs.replace(document, scopes=scopes, notes=[*document.notes, note])
 
 

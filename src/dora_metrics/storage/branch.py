@@ -5,6 +5,7 @@ the head that was read. Nothing is checked out and nothing is force-pushed.
 """
 
 import base64
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -34,6 +35,12 @@ from dora_metrics.github.repository import GitObject, file_content, read_objects
 
 _NO_CONFIG: Mapping[str, object] = {"configOwner": "", "configName": "", "config": "", "includesConfig": False}
 _REF_EXISTS_MESSAGE = "reference already exists"
+_RULE_VIOLATION = re.compile(r"rule violation|protected (?:ref|branch)|being restricted|pull request", re.IGNORECASE)
+"""What GitHub says of a write that a ruleset or a branch protection forbids; the type of such an error varies."""
+_RULES_ADVICE = (
+    "; the repository's rules forbid it. Exclude the branch `{}` from them (Settings → Rules → Rulesets, or Branches), "
+    "or take a token that may bypass them"
+)
 _MAX_UNCERTAIN_WRITES = 3
 """After this many writes without an answer, the ledger counts as unusable."""
 _QUERIED_MONTHS = 8
@@ -238,14 +245,17 @@ class BranchStorage:
 
     def _ledger_error(self, participle: str, problem: GitHubError) -> LedgerError:
         advice = ""
-        if isinstance(problem, ForbiddenError):
+        if participle == "written" and _RULE_VIOLATION.search(str(problem)):
+            advice = _RULES_ADVICE.format(self.branch)
+        elif isinstance(problem, ForbiddenError):
             permission = "write" if participle == "written" else "read"
             advice = (
                 f"; give the job `permissions: contents: {permission}` (a fork's or Dependabot's run cannot have it)"
             )
         elif isinstance(problem, NotFoundError):
             advice = "; check the name, and that the token may read that repository"
-        return LedgerError(f"{self.name}: cannot be {participle}: {problem}{advice}")
+        reason = " ".join(str(problem).split())
+        return LedgerError(f"{self.name}: cannot be {participle}: {reason}{advice}")
 
 
 def _file_changes(changes: Mapping[str, bytes]) -> dict[str, list[dict[str, str]]]:
