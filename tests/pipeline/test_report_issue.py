@@ -479,6 +479,37 @@ def test_a_marker_that_a_stranger_wrote_is_no_report(team: ReportingShop) -> Non
     assert marker_in(ours.body) == marker_in(forged)
 
 
+def test_a_report_made_by_two_accounts_after_a_kill_leaves_one_and_says_which(team: ReportingShop) -> None:
+    """A run of the workflow's token creates the issue and is killed; a person's token cannot trust what it finds."""
+    team.report()
+    (first,) = team.issues
+    team.commit_by_hand({REPORTS_FILE: b""})
+    ran = team.report(token=team.github.grant(account="ann"))
+    assert [issue.state for issue in team.issues] == ["OPEN", "OPEN"]
+    assert (
+        f"report ✓ week 47, 2026: [#{team.issues[1].number}]({team.issues[1].url}); [#{first.number}]({first.url}), "
+        "by another account, says that it is the same report: close it unless you want both" in ran.summary
+    )
+    team.deploy(4, "2026-11-24T11:00:00Z")
+    team.report(MONDAY + WEEK)
+    assert [issue.state for issue in team.issues] == ["CLOSED", "CLOSED", "OPEN"]
+
+
+@pytest.mark.parametrize("kept_by", ["a task", "opening it again"])
+def test_a_second_report_that_people_use_stays_open(team: ReportingShop, kept_by: str) -> None:
+    team.report()
+    (first,) = team.issues
+    team.commit_by_hand({REPORTS_FILE: b""})
+    team.report(token=team.github.grant(account="ann"))
+    if kept_by == "a task":
+        first.body += "\n- [ ] Split the deployment (owner: Ann, due: Friday)"
+    else:
+        first.state_reason = "reopened"
+    team.deploy(4, "2026-11-24T11:00:00Z")
+    team.report(MONDAY + WEEK)
+    assert [issue.state for issue in team.issues] == ["OPEN", "CLOSED", "OPEN"]
+
+
 def test_a_report_file_that_people_broke_costs_nothing_but_a_look(team: ReportingShop) -> None:
     team.report()
     team.commit_by_hand({REPORTS_FILE: b"{"})

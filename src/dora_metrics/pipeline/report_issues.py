@@ -5,7 +5,7 @@ Only one run can change the ledger at a time, so a claim in it decides which run
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -151,7 +151,7 @@ class ReportRun:
         if not filing.claim.done or (filing.has_unfiled_scopes and filing.try_reclaim()):
             issues = filing.create_issues()
             self.issue_numbers |= {scope: issue.number for scope, issue in issues.items()}
-            return _created(filing.period, issues.values(), filing.reports.omitted_text)
+            return _created(filing, issues.values())
         if filing.update_issues():
             return Outcome("report", "done", f"{filing.period.title} says what is known by now")
         return None
@@ -244,7 +244,10 @@ class ClaimStore:
 
 @dataclass
 class IssueFiling:
-    """The rendered reports of one period, and the issues that hold them."""
+    """The rendered reports of one period, and the issues that hold them.
+
+    `foreign_issues`: issues that say that they hold one of these reports, by accounts whose word does not count.
+    """
 
     tracker: ReportIssueTracker
     store: ClaimStore
@@ -252,6 +255,7 @@ class IssueFiling:
     period: Period
     claim: ReportClaim
     reports: "RenderedReports"
+    foreign_issues: Sequence[GitHubIssue] = ()
     _has_created: bool = False
 
     def create_issues(self) -> dict[Scope, GitHubIssue]:
@@ -262,9 +266,14 @@ class IssueFiling:
             LedgerError: if nothing can be recorded.
             OvertakenError: if another run has taken over the report.
         """
-        existing = self.tracker.find_reports(self._recorded_numbers)
+        report_issues = self.tracker.find_reports(self._recorded_numbers)
+        existing = report_issues.by_marker
+        self.foreign_issues = [
+            issue for body in self.reports.bodies.values() if (issue := report_issues.foreign.get(body.marker))
+        ]
         issues = {scope: self._place(scope, body, existing) for scope, body in self.reports.bodies.items()}
         self._close_previous(existing, issues.values())
+        self._close_surplus(report_issues.surplus)
         bodies = self.reports.bodies.items()
         filed = {body.marker: FiledIssue(issues[scope].number, body.digest) for scope, body in bodies}
         self.store.put(self.period.kind, complete_claim(self.claim, filed))
@@ -366,6 +375,13 @@ class IssueFiling:
                 if issue and issue.is_open and _is_report_of(issue, key) and not has_open_tasks(issue.body):
                     self.tracker.close(number)
 
+    def _close_surplus(self, surplus: Iterable[GitHubIssue]) -> None:
+        """Close what a killed run of this account created and another account, which could not trust it, made again."""
+        for issue in surplus:
+            if not has_open_tasks(issue.body):
+                with suppress(GitHubError):
+                    self.tracker.close(issue.number)
+
     def _issue(self, number: int) -> GitHubIssue | None:
         """An issue that was filed; None if somebody has deleted or transferred it."""
         with suppress(NotFoundError, MovedError):
@@ -382,12 +398,25 @@ def _is_report_of(issue: GitHubIssue, scope_key: str) -> bool:
     return marker is not None and scope_key_of(marker) == scope_key
 
 
-def _created(period: Period, issues: Iterable[GitHubIssue], omitted_text: str) -> Outcome:
+def _created(filing: IssueFiling, issues: Iterable[GitHubIssue]) -> Outcome:
     """`week 47, 2026: #12`; a number in a summary needs a link, since GitHub makes none."""
-    links = join_non_empty(", ", (link(Md(f"#{issue.number}"), issue.url) for issue in issues))
+    period, links = filing.period, join_non_empty(", ", map(_issue_link, issues))
     if not links:
         return Outcome("report", "skipped", f"none of {period.title}: no production deployment or incident is known")
-    return Outcome("report", "done", join_non_empty("; ", (md("{}: {}", period.title, links), md("{}", omitted_text))))
+    foreign_links = join_non_empty(", ", map(_issue_link, filing.foreign_issues))
+    foreign = md(
+        "{}, by another account, says that it is the same report: close it unless you want both", foreign_links
+    )
+    parts = (
+        md("{}: {}", period.title, links),
+        md("{}", filing.reports.omitted_text),
+        foreign if foreign_links else Md(""),
+    )
+    return Outcome("report", "done", join_non_empty("; ", parts))
+
+
+def _issue_link(issue: GitHubIssue) -> Md:
+    return link(Md(f"#{issue.number}"), issue.url)
 
 
 def _failure_text(period: Period, error: Exception) -> str:
