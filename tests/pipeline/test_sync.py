@@ -150,6 +150,7 @@ def test_without_a_token_the_ledger_is_computed_again_and_that_is_said(sync_shop
     ran = run_action(sync_shop.folder, "schedule", {"schedule": "17 5 * * *"}, {"mode": "sync"})
     assert ran.code == 0
     assert "no `github-token` to read GitHub's history with" in ran.log
+    assert not (sync_shop.folder / "ledger").exists(), "there is nothing to keep"
 
 
 def test_a_folder_takes_the_past_as_well(sync_shop: SyncShop) -> None:
