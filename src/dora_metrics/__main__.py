@@ -8,8 +8,7 @@ import os  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 from datetime import UTC, datetime  # noqa: E402
-from io import BytesIO, TextIOWrapper  # noqa: E402
-from typing import TextIO  # noqa: E402
+from io import BytesIO  # noqa: E402
 
 from dora_metrics.cli import run  # noqa: E402
 from dora_metrics.runtime import OutputStream, Runtime  # noqa: E402
@@ -17,7 +16,7 @@ from dora_metrics.runtime import OutputStream, Runtime  # noqa: E402
 
 def main() -> int:
     """Run one command and return its exit code; 1 if what it printed could not be written."""
-    sys.stdout, sys.stderr = output, errors = _output_stream(sys.stdout), _output_stream(sys.stderr)
+    sys.stdout, sys.stderr = output, errors = OutputStream.of(sys.stdout), OutputStream.of(sys.stderr)
     stdin = sys.stdin.buffer if sys.stdin else BytesIO()
     runtime = Runtime(os.environ, stdin, output, errors, datetime.now(UTC), time.sleep)
     try:
@@ -27,10 +26,6 @@ def main() -> int:
     finally:
         is_written = _finish(output, errors)
     return code if is_written else code or 1
-
-
-def _output_stream(stream: TextIO | None) -> OutputStream:
-    return OutputStream(stream.detach() if isinstance(stream, TextIOWrapper) else None)
 
 
 def _finish(output: OutputStream, errors: OutputStream) -> bool:

@@ -40,15 +40,22 @@ class OutputStream(io.TextIOWrapper):
 
     problem: OSError | None = None
 
-    def __init__(self, binary: BinaryIO | None) -> None:
-        """Write to `binary`; None stands for a stream that was closed before the process started."""
-        super().__init__(binary or io.BytesIO(), encoding="utf-8", errors="backslashreplace", newline="\n")
-        if binary is None:
-            self.problem = OSError(errno.EBADF, "it is closed")
+    def __init__(self, binary: BinaryIO, *, line_buffering: bool = False, write_through: bool = False) -> None:
+        super().__init__(binary, "utf-8", "backslashreplace", "\n", line_buffering, write_through)
+
+    @classmethod
+    def of(cls, stream: TextIO | None) -> "OutputStream":
+        """Take the place of a stream of the process, buffered as it is; None if it was closed before the start."""
+        if isinstance(stream, io.TextIOWrapper):
+            line_buffering, write_through = stream.line_buffering, stream.write_through
+            return cls(stream.detach(), line_buffering=line_buffering, write_through=write_through)
+        closed = cls(io.BytesIO())
+        closed.problem = OSError(errno.EBADF, "it is closed")
+        return closed
 
     def write(self, text: str) -> int:
         with self._noting_problems():
-            return super().write(text)
+            return len(text) if self.problem else super().write(text)
         return len(text)
 
     def flush(self) -> None:

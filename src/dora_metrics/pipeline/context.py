@@ -78,7 +78,7 @@ class RunContext:
         if not self.has_token or self.request.has_fixed_time:
             return
         written_at = self._prefetch_ledger()
-        github_time = self.client.first_answer_at
+        github_time = self.client.first_answer_at if "client" in self.__dict__ else None
         problem = clock_problem(self.run.now, github_time, written_at)
         if github_time is None or not problem:
             return

@@ -81,17 +81,25 @@ def render_apart(
         TemplateError: if a report cannot be rendered within the limits.
     """
     job = _Job(inputs, template, parts, surrounding_utf16_length, limits)
-    with TemporaryFile() as job_file, TemporaryFile() as result_file:
-        pickle.dump(job, job_file)
-        job_file.seek(0)
-        exit_code = _run_process(job_file, result_file, limits)
-        result_file.seek(0)
-        result = _decode_result(result_file.read(limits.result_bytes + 1), limits)
+    try:
+        exit_code, result = _run_job(job)
+    except OSError as problem:
+        raise TemplateError(f"a process for it cannot be started ({problem.strerror})") from None
     if exit_code or result is None:
         raise TemplateError(_limits_text(limits))
     if result.problem:
         raise TemplateError(result.problem)
     return result.bodies
+
+
+def _run_job(job: _Job) -> tuple[int, _RenderResult | None]:
+    """Return the exit code and the result of a process; None if it left none that can be used."""
+    with TemporaryFile() as job_file, TemporaryFile() as result_file:
+        pickle.dump(job, job_file)
+        job_file.seek(0)
+        exit_code = _run_process(job_file, result_file, job.limits)
+        result_file.seek(0)
+        return exit_code, _decode_result(result_file.read(job.limits.result_bytes + 1), job.limits)
 
 
 def _run_process(job_file: BinaryIO, result_file: BinaryIO, limits: TemplateLimits) -> int:

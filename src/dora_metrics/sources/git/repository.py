@@ -70,7 +70,7 @@ class Git:
         if not _is_folder(path):
             raise GitError(f"{path}: there is no such folder; --git names a checkout, a bare repository or a mirror")
         if special_file := _first_special_file(Path(path)):
-            raise GitError(f"{special_file}: a pipe, a socket or a device, for which git would wait; remove it")
+            raise GitError(f"{special_file}: a pipe or a device, for which git would wait; remove it")
         self.path = path
         self._max_silence_seconds = max_silence_seconds
         config_options = (argument for setting in _SAFE_CONFIG for argument in ("-c", setting))
@@ -133,20 +133,29 @@ def _is_folder(path: str) -> bool:
 
 
 def _first_special_file(path: Path) -> Path | None:
-    """Return a file in the data folder of the repository around `path` that is no regular file."""
+    """Return a file in the data folder of the repository around `path` whose reading may never end."""
     for folder in (path, *path.resolve().parents):
-        data_folder = folder / ".git" if (folder / ".git").is_dir() else folder
-        if (data_folder / "objects").is_dir():
+        if data_folder := _data_folder(folder):
             files = (Path(parent, name) for parent, _, names in os.walk(data_folder) for name in names)
-            return next(filter(_is_special, files), None)
+            return next(filter(_is_endless, files), None)
     return None
 
 
-def _is_special(path: Path) -> bool:
+def _data_folder(folder: Path) -> Path | None:
+    """Return the data folder of the checkout or the bare repository at a folder; None if there is neither."""
+    if (folder / ".git").is_dir():
+        return folder / ".git"
+    is_bare = (folder / "objects").is_dir() and (folder / "refs").is_dir() and os.path.lexists(folder / "HEAD")
+    return folder if is_bare else None
+
+
+def _is_endless(path: Path) -> bool:
+    """Whether a file is a pipe or a device. A socket is not: git's own file monitor has one, and opening it fails."""
     try:
-        return not stat.S_ISREG(path.stat().st_mode)
+        mode = path.stat().st_mode
     except OSError:  # a link to nothing, or not accessible: git reports it
         return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
 
 
 class _Watchdog:
