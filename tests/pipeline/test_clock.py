@@ -170,5 +170,5 @@ def test_an_incident_opened_in_the_future_can_be_resolved(shop: BranchShop) -> N
 def test_refused_alerts_are_asked_for_again_though_they_were_refused_in_the_future(sync_shop: SyncShop) -> None:
     token = sync_shop.github.grant(vulnerability_alerts="none")
     for delay in (timedelta(days=1000), timedelta()):
-        sync_shop.run("schedule", None, delay, **{"github-token": token})
+        sync_shop.run("schedule", None, delay, **{"github-token": token, "since": "all"})
     assert any("dependabot/alerts" in str(name) for name in sync_shop.requested_operations)
