@@ -8,24 +8,40 @@ import os  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 from datetime import UTC, datetime  # noqa: E402
+from io import BytesIO  # noqa: E402
 
 from dora_metrics.cli import run  # noqa: E402
-from dora_metrics.runtime import Runtime  # noqa: E402
+from dora_metrics.runtime import OutputStream, Runtime  # noqa: E402
 
 
 def main() -> int:
-    """Run one command and return its exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")  # type: ignore[union-attr]
-    runtime = Runtime(os.environ, sys.stdin.buffer, sys.stdout, sys.stderr, datetime.now(UTC), time.sleep)
+    """Run one command and return its exit code; 1 if what it printed could not be written."""
+    sys.stdout, sys.stderr = output, errors = OutputStream.of(sys.stdout), OutputStream.of(sys.stderr)
+    stdin = sys.stdin.buffer if sys.stdin else BytesIO()
+    runtime = Runtime(os.environ, stdin, output, errors, datetime.now(UTC), time.sleep)
     try:
         code = run(sys.argv[1:], runtime)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader has closed the pipe, as `head` does: https://docs.python.org/3/library/signal.html#note-on-sigpipe
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    return code
+    except SystemExit as end:  # of `--help`, `--version`, or wrong arguments
+        code = int(end.code or 0)
+    finally:
+        is_written = _finish(output, errors)
+    return code if is_written else code or 1
+
+
+def _finish(output: OutputStream, errors: OutputStream) -> bool:
+    """Write what is left; return whether all of standard output was written, and say it if not.
+
+    A reader that has closed the pipe, as `head` does, has what it wants: nothing is said then.
+    """
+    output.flush()
+    problem = output.problem
+    if problem and not isinstance(problem, BrokenPipeError):
+        errors.write(f"dora-metrics: standard output cannot be written ({problem.strerror}); what was printed is cut\n")
+    errors.flush()
+    for stream, number in ((output, 1), (errors, 2)):
+        if stream.problem:  # what is still in its buffer would fail again when the interpreter ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+    return problem is None
 
 
 if __name__ == "__main__":

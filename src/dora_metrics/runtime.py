@@ -1,7 +1,10 @@
 """What a command needs of the real world: environment, streams, clocks. `__main__` builds it once, for all."""
 
+import errno
+import io
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO, TextIO
@@ -45,6 +48,45 @@ class Deadline:
     def seconds_left(self) -> float:
         """The seconds until the end, 0 after it."""
         return max(0.0, self._end - self.monotonic())
+
+
+class OutputStream(io.TextIOWrapper):
+    """Standard output or error as UTF-8. It drops what cannot be written, so that no effect of a run depends on it.
+
+    Attributes:
+        problem: the first failure; None as long as everything was written.
+    """
+
+    problem: OSError | None = None
+
+    def __init__(self, binary: BinaryIO, *, line_buffering: bool = False, write_through: bool = False) -> None:
+        super().__init__(binary, "utf-8", "backslashreplace", "\n", line_buffering, write_through)
+
+    @classmethod
+    def of(cls, stream: TextIO | None) -> "OutputStream":
+        """Take the place of a stream of the process, buffered as it is; None if it was closed before the start."""
+        if isinstance(stream, io.TextIOWrapper):
+            line_buffering, write_through = stream.line_buffering, stream.write_through
+            return cls(stream.detach(), line_buffering=line_buffering, write_through=write_through)
+        closed = cls(io.BytesIO())
+        closed.problem = OSError(errno.EBADF, "it is closed")
+        return closed
+
+    def write(self, text: str) -> int:
+        with self._noting_problems():
+            return len(text) if self.problem else super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._noting_problems():
+            super().flush()
+
+    @contextmanager
+    def _noting_problems(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as problem:
+            self.problem = self.problem or problem
 
 
 @dataclass(frozen=True)

@@ -59,6 +59,7 @@ CORE = (
 
 PURE_MODULES = (
     *(f"commands.init.{name}" for name in ("files", "findings", "proposal", "summary", "workflows", "yaml_nodes")),
+    "pipeline.clock",
     "pipeline.evaluate",
     "pipeline.plan",
 )

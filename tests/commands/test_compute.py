@@ -477,3 +477,7 @@ def test_a_template_of_ones_own_is_tried_without_github(compute: Compute, monkey
     (compute.folder / "mine.md.j2").write_text("{% endif %}", "utf-8")
     ran = compute("--format", "weekly", "--report-template", "mine.md.j2")
     assert ran.problems == ["report-template mine.md.j2 cannot be used: line 1: Encountered unknown tag 'endif'."]
+    (compute.folder / "mine.md.j2").write_text("{{ 'x'|center(20000000000) }}", "utf-8")
+    ran = compute("--format", "weekly", "--report-template", "mine.md.j2")
+    assert ran.code == 2
+    assert ran.problems == ["report-template mine.md.j2 cannot be used: it never ends (MemoryError)"]

@@ -24,7 +24,7 @@ from fakes.faults import DroppedError, Fault, Faults, ReplacedAnswer, RequestInF
 from fakes.repository import Repository
 from fakes.routing import Answer, Call, HttpError, LoggedRequest, Request, dispatch
 from fakes.server import Server
-from fakes.state import ServerState, Token
+from fakes.state import DEFAULT_ACCOUNT, ServerState, Token
 
 __all__ = ["FakeGitHub", "rest", "rest_alerts", "rest_git", "rest_refs"]
 
@@ -79,9 +79,16 @@ class FakeGitHub:
     ) -> Repository:
         return self.state.repository(name, private=private, default_branch=default_branch, empty=empty)
 
-    def grant(self, *, default: str = "write", repositories: set[str] | None = None, **permissions: str) -> str:
+    def grant(
+        self,
+        *,
+        default: str = "write",
+        repositories: set[str] | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        **permissions: str,
+    ) -> str:
         """Create a token with other permissions: `grant(contents="read")`, `grant(default="none", issues="write")`."""
-        return self.state.grant(default=default, repositories=repositories, **permissions)
+        return self.state.grant(default=default, repositories=repositories, account=account, **permissions)
 
     def fail(self, fault: Fault, to: str = "*", times: int | None = 1, skip: int = 0) -> None:
         """Let the next requests meet a fault, after skipping some. times None: all requests from then on.

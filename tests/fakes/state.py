@@ -12,6 +12,8 @@ from fakes.records import Actor
 from fakes.repository import Repository
 
 LEVELS = ("none", "read", "write")
+DEFAULT_ACCOUNT = "github-actions[bot]"
+"""The account of a workflow's own token."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Token:
     permissions: dict[str, str]
     default: str = "write"
     repositories: frozenset[str] | None = None
-    actor: Actor = field(default=Actor("github-actions[bot]"))
+    actor: Actor = field(default=Actor(DEFAULT_ACCOUNT))
 
     def is_allowed(self, capability: str, level: str, repository: Repository) -> bool:
         """Whether an access is allowed: public data to everybody, all else by repository and permission."""
@@ -96,11 +98,19 @@ class ServerState:
         repository.name_with_owner = new
         repository.owner_login, repository.name = new.split("/")
 
-    def grant(self, *, default: str = "write", repositories: set[str] | None = None, **permissions: str) -> str:
+    def grant(
+        self,
+        *,
+        default: str = "write",
+        repositories: set[str] | None = None,
+        account: str = DEFAULT_ACCOUNT,
+        **permissions: str,
+    ) -> str:
         """Create a token: `grant(default="none", contents="read", pull_requests="read")`."""
         text = f"ghs_{len(self.tokens):036d}"
         named = {key.replace("_", "-"): level for key, level in permissions.items()}
-        self.tokens[text] = Token(text, named, default, None if repositories is None else frozenset(repositories))
+        covered = None if repositories is None else frozenset(repositories)
+        self.tokens[text] = Token(text, named, default, covered, Actor(account))
         return text
 
     def find_repository(self, name: str, token: Token) -> Repository | None:

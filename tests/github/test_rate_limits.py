@@ -164,6 +164,7 @@ def test_the_waits_of_all_requests_together_are_bounded(desk: RateLimitedShop) -
     desk.with_fault(secondary_limit(12))
     with pytest.raises(RateLimitError, match=r"secondary rate limit is reached .* this run may wait 11 s more"):
         one.get(COMPARE, {})
+    desk.now += 12
     desk.with_fault(secondary_limit(11))
     assert one.get(COMPARE, {})
     assert desk.waits == [25, 24, 11]
@@ -258,3 +259,25 @@ def test_a_run_waits_no_longer_than_its_setting_and_warns_with_the_end_of_the_li
     assert "so nothing is recorded: GitHub's secondary rate limit is reached" in ran.log
     assert "UTC, in 4 min, and this run may wait 3 min more" in ran.log
     assert "Nothing was recorded, sent or reported: the settings could not be read" in ran.summary
+
+
+# After a limit that lasts longer than the run
+
+
+def test_no_read_is_sent_until_a_limit_that_lasts_is_over(desk: RateLimitedShop) -> None:
+    client = desk.with_fault(primary_limit(reset=NOON + 3600), times=None).client()
+    for _ in range(3):
+        with pytest.raises(RateLimitError, match="it is renewed at 13:00 UTC"):
+            client.query("Head", SHOP)
+    assert len(desk.github.requests) == 1
+    desk.github.heal()
+    desk.now += 3601
+    assert client.query("Head", SHOP)["repository"]
+
+
+def test_a_limit_of_one_api_stops_neither_the_other_nor_writes(desk: RateLimitedShop) -> None:
+    client = desk.with_fault(primary_limit(reset=NOON + 3600), to="Head").client()
+    with pytest.raises(RateLimitError):
+        client.query("Head", SHOP)
+    assert client.get(COMPARE, {})["status"] == "identical"
+    assert client.mutate("Append", desk.add_file_input)["createCommitOnBranch"]

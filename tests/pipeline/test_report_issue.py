@@ -1,6 +1,7 @@
 """The life of a report issue: created once, updated in place, linked and closed, whatever fails in between."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,8 @@ import pytest
 from dora_metrics.core.ledger.layout import REPORTS_FILE
 from dora_metrics.core.reports.periodic.claims import CLAIM_DURATION
 from dora_metrics.core.reports.periodic.issue_body import marker_in
+from dora_metrics.core.reports.render import TemplateError
+from dora_metrics.pipeline.reports import read_template
 from fakes.faults import custom_answer, dropped, meanwhile, primary_limit, secondary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.records import Issue
@@ -529,6 +532,37 @@ def test_a_marker_that_a_stranger_wrote_is_no_report(team: ReportingShop) -> Non
     assert marker_in(ours.body) == marker_in(forged)
 
 
+def test_a_report_made_by_two_accounts_after_a_kill_leaves_one_and_says_which(team: ReportingShop) -> None:
+    """A run of the workflow's token creates the issue and is killed; a person's token cannot trust what it finds."""
+    team.report()
+    (first,) = team.issues
+    team.commit_by_hand({REPORTS_FILE: b""})
+    ran = team.report(token=team.github.grant(account="ann"))
+    assert [issue.state for issue in team.issues] == ["OPEN", "OPEN"]
+    assert (
+        f"report ✓ week 47, 2026: [#{team.issues[1].number}]({team.issues[1].url}); [#{first.number}]({first.url}), "
+        "by another account, says that it is the same report: close it unless you want both" in ran.summary
+    )
+    team.deploy(4, "2026-11-24T11:00:00Z")
+    team.report(MONDAY + WEEK)
+    assert [issue.state for issue in team.issues] == ["CLOSED", "CLOSED", "OPEN"]
+
+
+@pytest.mark.parametrize("kept_by", ["a task", "opening it again"])
+def test_a_second_report_that_people_use_stays_open(team: ReportingShop, kept_by: str) -> None:
+    team.report()
+    (first,) = team.issues
+    team.commit_by_hand({REPORTS_FILE: b""})
+    team.report(token=team.github.grant(account="ann"))
+    if kept_by == "a task":
+        first.body += "\n- [ ] Split the deployment (owner: Ann, due: Friday)"
+    else:
+        first.state_reason = "reopened"
+    team.deploy(4, "2026-11-24T11:00:00Z")
+    team.report(MONDAY + WEEK)
+    assert [issue.state for issue in team.issues] == ["OPEN", "CLOSED", "OPEN"]
+
+
 def test_a_report_file_that_people_broke_costs_nothing_but_a_look(team: ReportingShop) -> None:
     team.report()
     team.commit_by_hand({REPORTS_FILE: b"{"})
@@ -612,8 +646,10 @@ def test_one_that_github_does_not_show_gives_way_to_the_usual_one(team: Reportin
             "mine.md.j2",
             "it counts further than 100,000",
         ),
+        ("{% set x = 'x' %}" + "{% set x = x ~ x %}" * 40, "mine.md.j2", "it never ends (MemoryError)"),
+        ("x" * 1_000_001, "mine.md.j2", "it is not a regular file of at most 1,000,000 bytes"),
     ],
-    ids=["missing", "broken", "folder", "recursion", "huge", "endless"],
+    ids=["missing", "broken", "folder", "recursion", "huge", "endless", "doubled", "large"],
 )
 def test_a_template_that_cannot_be_used_gives_way_to_the_usual_one(
     team: ReportingShop, text: str | None, name: str, why: str
@@ -622,6 +658,12 @@ def test_a_template_that_cannot_be_used_gives_way_to_the_usual_one(
     assert ran.code == 0
     assert "3 deployments reached production" in team.issues[0].body
     assert f"report ✗ report-template {name} cannot be used: {why}" in ran.summary
+
+
+def test_a_template_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "mine.md.j2")
+    with pytest.raises(TemplateError, match="not a regular file"):
+        read_template(tmp_path, Path("mine.md.j2"))
 
 
 def test_a_template_is_no_way_to_read_other_files(team: ReportingShop) -> None:

@@ -70,16 +70,41 @@ def test_a_sync_after_an_event_changes_nothing_that_the_event_told(sync_shop: Sy
 
 def test_a_limit_in_the_middle_keeps_what_there_is_says_so_and_the_next_sync_goes_on(sync_shop: SyncShop) -> None:
     sync_shop.github.fail(primary_limit(), to="DeploymentPage", times=None)
-    sync_shop.github.fail(primary_limit(), to="NewestItems", times=None)
+    sync_shop.github.fail(unavailable(502), to="NewestItems", times=None)
     ran = sync_shop.run(since="all")
     assert ran.code == 0
     assert "GitHub did not tell deployments" in ran.log
     assert "rate limit" in ran.log
-    kept = sync_shop.facts()
-    assert {fact["kind"] for fact in kept.values()} == {"change"}
+    assert {fact["kind"] for fact in sync_shop.facts().values()} <= {"change"}
     sync_shop.github.heal()
     sync_shop.run(since="all")
     assert len(sync_shop.facts()) == 12
+
+
+@pytest.mark.parametrize("answered_count", range(1, 6))
+def test_after_a_limit_that_lasts_no_read_is_sent_and_the_next_sync_goes_on(
+    sync_shop: SyncShop, answered_count: int
+) -> None:
+    sync_shop.github.fail(primary_limit(), to="*", times=None, skip=answered_count)
+    ran = sync_shop.run(since="all")
+    streams, writes = 5, ("Append", "/repos/acme/shop/git/trees")
+    refused = [name for name in sync_shop.requested_operations[answered_count:] if name not in writes]
+    assert len(refused) <= streams
+    assert "it is renewed at" in ran.summary
+    assert ran.code == 0
+    sync_shop.github.heal()
+    sync_shop.run(since="all")
+    assert len(sync_shop.facts()) == 12
+
+
+def test_of_several_repositories_those_after_the_limit_are_not_read_and_counted(sync_shop: SyncShop) -> None:
+    for name in ("acme/api", "acme/web", "acme/docs"):
+        sync_shop.github.repository(name)
+    sync_shop.github.fail(primary_limit(), to="NewestItems", times=None)
+    ran = sync_shop.run(repositories="acme/shop, acme/api, acme/web, acme/docs")
+    assert "stopped before acme/api, with 3 repositories left to read: GitHub's hourly rate limit" in ran.summary
+    assert len(sync_shop.github.requests_matching("NewestItems")) == 1
+    assert not sync_shop.github.requests_matching("RepositoryInfo")
 
 
 def test_github_being_down_leaves_the_ledger_as_it_was_and_the_run_done(sync_shop: SyncShop) -> None:
@@ -125,6 +150,7 @@ def test_without_a_token_the_ledger_is_computed_again_and_that_is_said(sync_shop
     ran = run_action(sync_shop.folder, "schedule", {"schedule": "17 5 * * *"}, {"mode": "sync"})
     assert ran.code == 0
     assert "no `github-token` to read GitHub's history with" in ran.log
+    assert not (sync_shop.folder / "ledger").exists(), "there is nothing to keep"
 
 
 def test_a_folder_takes_the_past_as_well(sync_shop: SyncShop) -> None:

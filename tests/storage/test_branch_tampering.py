@@ -3,12 +3,13 @@
 A run never forces anything. Facts that GitHub still has are kept, other content is left alone, and the log says why.
 """
 
+import json
 from collections.abc import Callable
 
 import pytest
 
-from fakes.faults import meanwhile
-from support.branch_shop import BRANCH, BranchShop
+from fakes.faults import custom_answer, meanwhile
+from support.branch_shop import BRANCH, FACTS_FILE, BranchShop
 from support.runs import deployment_ids
 
 WRITE_OPERATION = "createCommitOnBranch"
@@ -142,3 +143,68 @@ def test_a_branch_that_may_not_be_made_is_a_clear_message(shop: BranchShop) -> N
     assert ran.code == 0
     assert shop.repository.head(BRANCH) is None
     assert "creations being restricted" in ran.log
+
+
+# What is said
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("BRANCH_PROTECTION_RULE_VIOLATION", "Changes must be made through a pull request."),
+        ("UNPROCESSABLE", "Repository rule violations found\n\nChanges must be made through a pull request.\n\n"),
+        ("FORBIDDEN", "Repository rule violations found\n\nCommits must have verified signatures.\n\n"),
+    ],
+    ids=["branch protection", "ruleset", "signatures"],
+)
+def test_a_ruleset_is_told_from_a_missing_permission_and_what_to_exclude(
+    shop: BranchShop, kind: str, message: str
+) -> None:
+    shop.run(1)
+    refusal = {"data": {"createCommitOnBranch": None}, "errors": [{"type": kind, "message": message}]}
+    shop.github.fail(custom_answer(200, refusal), to=WRITE_OPERATION, times=None)
+    ran = shop.run(2)
+    assert ran.code == 0
+    (line,) = (line for line in ran.log.splitlines() if "cannot be written" in line)
+    assert "Exclude the branch `dora-metrics` from them (Settings → Rules → Rulesets, or Branches)" in line
+    assert "permissions:" not in line
+    assert [fact["id"] for fact in ran.facts] == deployment_ids(2)
+
+
+@pytest.mark.parametrize("tamper", [delete_branch, reset_to_first_run], ids=["deleted", "forced back"])
+def test_a_ledger_that_is_rewritten_during_a_run_is_said_with_what_comes_back(
+    shop: BranchShop, tamper: Tampering
+) -> None:
+    for number in (1, 2, 3):
+        shop.run(number)
+    run_with_tampering(shop, tamper, between_read_and_write=True)
+    assert "The ledger was rewritten during this run: its sequence went from 3 back to" in shop.run(4).summary
+    assert "rewritten" not in shop.run(5).summary
+
+
+def test_a_newer_version_that_writes_in_between_loses_nothing(shop: BranchShop) -> None:
+    """A newer version writes another kind, keys of its own, another edition of the rules, and state in other forms."""
+    shop.run(1)
+    known = json.loads(shop.fact_files()[FACTS_FILE])
+    newer = [{**known, "id": "github:deployment:7", "v": 9, "risk": 0.5}, {**known, "id": "risk:1", "kind": "risk"}]
+    lines = "".join(json.dumps(fact, sort_keys=True, separators=(",", ":")) + "\n" for fact in (known, *newer))
+    files = {
+        FACTS_FILE: lines,
+        "checkpoint.json": '{"rules":"edition 99","until":"2026-11-01T00:00:00Z","totals":{"new":1},"carried":[]}',
+        "reports.json": '{"acme/shop":{"weekly":{"period":"2026-W47","shape":[1]}}}',
+        "cursors.json": '{"acme/shop":{"runs":{"newest":"2026-11-21T00:00:00Z","lag":3}}}',
+        "counters.json": '{"edition":99}',
+        "risks.json": "{}",
+        "sequence": "9\n",
+    }
+    shop.github.fail(meanwhile(lambda: shop.commit_by_hand(files)), to=WRITE_OPERATION)
+    ran = shop.run(2)
+    assert (ran.code, "rewritten" in ran.summary) == (0, False)
+    kept = {json.loads(line)["id"]: json.loads(line) for line in shop.fact_files()[FACTS_FILE].splitlines()}
+    assert kept["github:deployment:7"]["risk"] == 0.5
+    assert kept["risk:1"]["kind"] == "risk"
+    assert set(kept) == {*deployment_ids(1, 2, 7), "risk:1"}
+    assert "3 deployments on 1 day" in ran.summary
+    assert shop.read("risks.json") == b"{}"
+    assert shop.read("sequence") == b"10\n"
+    assert "quarantine.jsonl" not in shop.files()

@@ -42,6 +42,10 @@ def run(request: LedgerRequest, runtime: Runtime) -> int:
         "config": request.config and str(request.config),
     }
     flags = Layer(request.flags.origin, {"strict": "true", "report": "off", **request.flags.values, **access})
-    return action.run(
-        replace(runtime, now=request.now), partial(RunRequest.from_command_line, repository=repository, flags=flags)
+    read_request = partial(
+        RunRequest.from_command_line,
+        repository=repository,
+        flags=flags,
+        has_fixed_time=request.now != runtime.now,
     )
+    return action.run(replace(runtime, now=request.now), read_request)

@@ -16,11 +16,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import count
 from math import inf
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 from dora_metrics.github import queries, shapes, transport
@@ -74,6 +74,17 @@ class RateLimitError(GitHubError):
     """A rate limit lasts longer than this run may wait; the request was not carried out."""
 
 
+Api = Literal["REST", "GraphQL"]
+
+
+@dataclass(frozen=True)
+class ExhaustedLimit:
+    """A rate limit that lasts longer than a run may wait: until when (Unix time), and its error."""
+
+    until: float
+    message: str
+
+
 def _ignore_message(_: str) -> None:
     """Drop a message."""
 
@@ -96,6 +107,8 @@ class Client:
         silent_seconds: spent without a usable answer since the last one, with the pauses between tries.
         monotonic: the seconds of a clock that never goes back.
         max_silent_seconds: after which GitHub counts as down.
+        exhausted: the limits that last longer than a run may wait, by API. Reads are not sent until they are over.
+        first_answer_at: when GitHub sent its first answer, by its own clock; None before that.
     """
 
     token: str = field(repr=False)
@@ -110,6 +123,8 @@ class Client:
     silent_seconds: float = 0
     monotonic: Callable[[], float] = time.monotonic
     max_silent_seconds: float = 60
+    first_answer_at: datetime | None = None
+    exhausted: dict[Api, ExhaustedLimit] = field(default_factory=dict)
     _deadline: float = inf
 
     @contextmanager
@@ -130,6 +145,11 @@ class Client:
     def _transport(self) -> Transport:
         return Transport(self.token.strip(), self.api_url, self.timeout_seconds)
 
+    def limit_problem(self, api: Api) -> str:
+        """Return why no read is sent to an API for the rest of this run; empty if reads are sent."""
+        limit = self.exhausted.get(api)
+        return limit.message if limit and self.clock() < limit.until else ""
+
     def query(self, name: str, variables: Mapping[str, object], slots: Sequence[str] = ()) -> dict[str, Any]:
         """Send a GraphQL query and return its data. Retried without an answer.
 
@@ -145,6 +165,7 @@ class Client:
         if slots:
             query_text = queries.with_slots(query_text, len(slots))
         all_variables = {**variables, **{f"slot{number}": slot for number, slot in enumerate(slots)}}
+        self._require_reads("GraphQL")
         return self._retry_uncertain(lambda: self._send_graphql(name, query_text, all_variables))
 
     def query_existing(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
@@ -156,6 +177,7 @@ class Client:
             GitHubError: by meaning.
         """
         query_text = queries.load(name)
+        self._require_reads("GraphQL")
         return self._retry_uncertain(
             lambda: self._graphql_data(
                 name, variables, lambda seconds: self._transport.existing_nodes(query_text, variables, seconds)
@@ -182,6 +204,7 @@ class Client:
         Raises:
             GitHubError: by meaning.
         """
+        self._require_reads("REST")
         return self._retry_uncertain(lambda: self._send_rest("GET", path, shape, parameters=parameters))
 
     def get_page(
@@ -194,6 +217,7 @@ class Client:
         Raises:
             GitHubError: by meaning.
         """
+        self._require_reads("REST")
         query_parameters = {**dict(parse_qsl(page_token or "")), **parameters}
         return self._retry_uncertain(lambda: self._send_page(path, query_parameters))
 
@@ -213,6 +237,11 @@ class Client:
             GitHubError: by meaning.
         """
         return self._retry_uncertain(lambda: self._send_rest("PATCH", path, shapes.AnyObject, body=dict(body)))
+
+    def _require_reads(self, api: Api) -> None:
+        """Raise RateLimitError, and send nothing, while an exhausted limit lasts; writes are still tried."""
+        if problem := self.limit_problem(api):
+            raise RateLimitError(problem)
 
     def _retry_uncertain(self, send: Callable[[], T]) -> T:
         """Send an idempotent request, and again while its outcome is uncertain and time is left."""
@@ -261,14 +290,14 @@ class Client:
         """Send a REST request, and again to a renamed repository if GitHub says that it is one and which."""
         try:
             return self._send_within_limits(
-                lambda seconds: self._transport.rest(method, path, parameters, body, seconds)
+                "REST", lambda seconds: self._transport.rest(method, path, parameters, body, seconds)
             )
         except MovedError as moved:
             new_path = moved.path
             if new_path is None:
                 raise
         return self._send_within_limits(
-            lambda seconds: self._transport.rest(method, new_path, parameters, body, seconds)
+            "REST", lambda seconds: self._transport.rest(method, new_path, parameters, body, seconds)
         )
 
     def _send_graphql(self, name: str, query_text: str, variables: Mapping[str, object]) -> dict[str, Any]:
@@ -277,7 +306,7 @@ class Client:
         )
 
     def _graphql_data(self, name: str, variables: Mapping[str, object], send: Send) -> dict[str, Any]:
-        answer = self._send_within_limits(send).data
+        answer = self._send_within_limits("GraphQL", send).data
         self._accept(name, shapes.problem_of_graphql(name, variables, answer))
         data: dict[str, Any] = answer["data"]
         return data
@@ -292,7 +321,7 @@ class Client:
             raise UnexpectedAnswerError(_UNEXPECTED_ANSWER.format(request_name, problem))
         self.silent_seconds = 0
 
-    def _send_within_limits(self, send: Send) -> ApiResponse:
+    def _send_within_limits(self, api: Api, send: Send) -> ApiResponse:
         """Send a request, and again after each wait for a rate limit; return an answer with data."""
         if not _SENDABLE_TOKEN.fullmatch(self.token.strip()):
             raise ForbiddenError("the token cannot be sent: it holds spaces, line breaks or other letters; set it anew")
@@ -301,7 +330,7 @@ class Client:
             limit_hit = transport.rate_limit_hit(response, self.clock(), earlier_hits)
             if limit_hit is None:
                 break
-            self._wait_for_limit(limit_hit)
+            self._wait_for_limit(api, limit_hit)
         if problem := _error_of(response, self.token.strip()):
             problem.status = response.status
             if isinstance(problem, MovedError):
@@ -321,9 +350,10 @@ class Client:
         self.silent_seconds += self.monotonic() - started
         if isinstance(response, TransportFailure):
             raise UncertainOutcomeError(f"GitHub gave no answer ({response.reason}); it may be down or out of reach")
+        self.first_answer_at = self.first_answer_at or response.sent_at
         return response
 
-    def _wait_for_limit(self, limit_hit: transport.RateLimitHit) -> None:
+    def _wait_for_limit(self, api: Api, limit_hit: transport.RateLimitHit) -> None:
         """Wait until a limit is renewed.
 
         Raises:
@@ -332,7 +362,9 @@ class Client:
         max_seconds = self.max_rate_limit_wait.total_seconds()
         left_seconds = max_seconds - self.waited_seconds
         if limit_hit.wait_seconds > left_seconds:
-            raise RateLimitError(limit_hit.too_long_message(left_seconds, max_seconds))
+            message = limit_hit.too_long_message(left_seconds, max_seconds)
+            self.exhausted[api] = ExhaustedLimit(limit_hit.now + limit_hit.wait_seconds, message)
+            raise RateLimitError(message)
         self.waited_seconds += limit_hit.wait_seconds
         self.silent_seconds = 0
         self.on_wait(limit_hit.waiting_message(max_seconds))

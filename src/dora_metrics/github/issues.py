@@ -42,6 +42,21 @@ class GitHubIssue:
         return cls(issue.number, issue.html_url, issue.body or "", issue.state == "open")
 
 
+@dataclass(frozen=True)
+class ReportIssues:
+    """The issues of a repository that hold reports.
+
+    Attributes:
+        by_marker: the issue of each report: the recorded one, otherwise the oldest that this token's account wrote.
+        surplus: open issues that this account wrote, with a report that a recorded one of another account holds too.
+        foreign: open issues of other accounts that are not recorded, by marker. Anybody can write a marker.
+    """
+
+    by_marker: Mapping[str, GitHubIssue]
+    surplus: Sequence[GitHubIssue]
+    foreign: Mapping[str, GitHubIssue]
+
+
 @dataclass
 class ReportIssueTracker:
     """The report issues of a repository. A new one gets all `labels`; the first label finds it later."""
@@ -50,10 +65,11 @@ class ReportIssueTracker:
     repository: str
     labels: Sequence[str]
 
-    def find_reports(self, known_numbers: AbstractSet[int]) -> dict[str, GitHubIssue]:
-        """Return the reports by marker: issues with known numbers, and issues that this token's account wrote.
+    def find_reports(self, known_numbers: AbstractSet[int]) -> ReportIssues:
+        """Find the issues that hold reports, among those with the label and the newest ones.
 
-        Anybody can write a marker into an issue. Of several issues with one marker the oldest counts.
+        Args:
+            known_numbers: those that the ledger has recorded.
 
         Raises:
             IssuesDisabledError: if the repository has no issues.
@@ -64,9 +80,7 @@ class ReportIssueTracker:
         if not repository["hasIssuesEnabled"]:
             raise IssuesDisabledError("issues are switched off")
         nodes = [node for list_name in ("labelled", "newest") for node in repository[list_name]["nodes"] if node]
-        own_nodes = [node for node in nodes if node["viewerDidAuthor"] or node["number"] in known_numbers]
-        newest_first = sorted(map(GitHubIssue.from_node, own_nodes), key=lambda issue: -issue.number)
-        return {marker: issue for issue in newest_first if (marker := marker_in(issue.body))}
+        return _report_issues({node["number"]: node for node in nodes}, known_numbers)
 
     def get_issue(self, number: int) -> GitHubIssue:
         """Read an issue.
@@ -94,7 +108,7 @@ class ReportIssueTracker:
     def _find_created(self, marker: str) -> GitHubIssue | None:
         for _ in range(_SEARCH_ATTEMPTS):
             self.client.sleep(_SEARCH_PAUSE_SECONDS)
-            if issue := self.find_reports(frozenset()).get(marker):
+            if issue := self.find_reports(frozenset()).by_marker.get(marker):
                 return issue
         return None
 
@@ -119,3 +133,28 @@ class ReportIssueTracker:
         from dora_metrics.github.pygithub import RepositoryIssues  # noqa: PLC0415 - most runs touch no issue
 
         return RepositoryIssues(self.client, self.repository)
+
+
+def _report_issues(nodes_by_number: Mapping[int, Mapping[str, Any]], known_numbers: AbstractSet[int]) -> ReportIssues:
+    by_marker: dict[str, GitHubIssue] = {}
+    surplus: list[GitHubIssue] = []
+    foreign: dict[str, GitHubIssue] = {}
+    for number in sorted(nodes_by_number, key=lambda number: (number not in known_numbers, number)):
+        node, issue = nodes_by_number[number], GitHubIssue.from_node(nodes_by_number[number])
+        marker = marker_in(issue.body)
+        if marker is None:
+            continue
+        if number not in known_numbers and not node["viewerDidAuthor"]:
+            if issue.is_open:
+                foreign.setdefault(marker, issue)
+        elif marker not in by_marker:
+            by_marker[marker] = issue
+        elif _is_surplus(node, by_marker[marker], known_numbers):
+            surplus.append(issue)
+    return ReportIssues(by_marker, surplus, foreign)
+
+
+def _is_surplus(node: Mapping[str, Any], chosen: GitHubIssue, known_numbers: AbstractSet[int]) -> bool:
+    """Whether an issue is one too many; one that somebody has opened again is not."""
+    is_open = node["state"] == "OPEN" and node["stateReason"] != "REOPENED"
+    return is_open and chosen.number in known_numbers and node["number"] not in known_numbers

@@ -542,6 +542,7 @@ class ReportNode(TypedDict):
     body: str
     url: str
     state: str
+    stateReason: str | None
     viewerDidAuthor: bool
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from math import ceil, inf
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -61,6 +62,15 @@ class ApiResponse:
         """Return the value of an `x-ratelimit-*` or `retry-after` header; None where it is missing."""
         value = self.headers.get(header)
         return None if value is None else float(value)
+
+    @property
+    def sent_at(self) -> datetime | None:
+        """When GitHub sent the answer, by its own clock (`Date`); None without a valid header."""
+        try:
+            sent_at = parsedate_to_datetime(self.headers.get("date", ""))
+        except ValueError:
+            return None
+        return sent_at if sent_at.tzinfo else None
 
     @property
     def next_page_token(self) -> str | None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, Literal, Self
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Repository
 from dora_metrics.core.ledger.layout import LedgerContents
+from dora_metrics.core.ledger.view import months_needed
 from dora_metrics.core.linking.former_names import RepositoryNames, observed_repository
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.scope import recorded_name
 from dora_metrics.errors import LedgerError, SettingsError
 from dora_metrics.github.observation import Run
 from dora_metrics.github.runner import Runner
+from dora_metrics.pipeline.clock import clock_problem
 from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings import addresses
@@ -72,7 +75,40 @@ class RunContext:
             context._confine(local)
         for name in names_without_effect(layers):
             context.note(Outcome(name, "skipped", "has no effect in this version"))
+        context._use_github_time()
         return context
+
+    def _use_github_time(self) -> None:
+        """Take GitHub's time for this run if this machine's clock cannot be right."""
+        if not self.has_token or self.request.has_fixed_time:
+            return
+        written_at = self._prefetch_ledger()
+        github_time = self.client.first_answer_at if "client" in self.__dict__ else None
+        problem = clock_problem(self.run.now, github_time, written_at)
+        if github_time is None or not problem:
+            return
+        self.note(Outcome("clock", "failed", f"{problem}; this run takes GitHub's. Set the clock of the runner"))
+        self.request = replace(self.request, run=replace(self.run, now=github_time))
+        if self._prefetched:
+            self._prefetched.now = github_time
+
+    def _prefetch_ledger(self) -> datetime | None:
+        """Read the ledger ahead if it is a branch, so that GitHub has told the time before anything depends on it.
+
+        Returns:
+            When the ledger was last written, None if that is not known.
+        """
+        from dora_metrics.storage.branch import BranchStorage  # noqa: PLC0415 - as below
+
+        try:
+            storage = self.storage()
+            months = months_needed(self.settings.window_spec, self.run.now, reads_everything=self.work != "record")
+        except (LedgerError, ValueError):  # reported when the ledger is opened
+            return None
+        if not isinstance(storage, BranchStorage):
+            return None
+        self._prefetched = storage
+        return storage.prefetch(months)
 
     def _confine(self, checkout: Layer) -> None:
         """Withhold what must not be used with an address that only a checkout's file has, and note it.

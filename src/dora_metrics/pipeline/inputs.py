@@ -40,6 +40,7 @@ class RunRequest:
         is_in_container: whether only the workspace outlives the run.
         is_by_hand: whether a person started it, in a folder that need not be a checkout.
         temporary_folder: where a runner keeps files for later steps of the job.
+        has_fixed_time: whether a person said for which time to compute, so that no clock counts.
     """
 
     layers: tuple[Layer, ...]
@@ -50,6 +51,7 @@ class RunRequest:
     is_in_container: bool = False
     is_by_hand: bool = False
     temporary_folder: Path | None = None
+    has_fixed_time: bool = False
 
     @classmethod
     def from_runner(cls, runtime: Runtime) -> Self:
@@ -69,13 +71,16 @@ class RunRequest:
         return cls._of(environment, layers, run)
 
     @classmethod
-    def from_command_line(cls, runtime: Runtime, repository: str, flags: Layer) -> Self:
+    def from_command_line(
+        cls, runtime: Runtime, repository: str, flags: Layer, *, has_fixed_time: bool = False
+    ) -> Self:
         """Ask for a run that a person starts, as `dora-metrics sync` does.
 
         Args:
             runtime: its environment may hold inputs, which count below the flags.
             repository: whose ledger it is.
             flags: settings that win over all others.
+            has_fixed_time: whether the runtime's time is one that a person named.
 
         Raises:
             SettingsError: if inputs in the environment are broken.
@@ -83,7 +88,7 @@ class RunRequest:
         environment = runtime.environment
         layers = (_separate_inputs(environment), _json_inputs(environment), flags)
         run = _run(environment, "workflow_dispatch", repository, runtime.now)
-        return replace(cls._of(environment, layers, run), is_by_hand=True)
+        return replace(cls._of(environment, layers, run), is_by_hand=True, has_fixed_time=has_fixed_time)
 
     @classmethod
     def _of(cls, environment: Mapping[str, str], layers: tuple[Layer, ...], run: Run) -> Self:

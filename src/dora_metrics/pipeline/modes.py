@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 
-from dora_metrics.core.facts.merge import is_same_information, prepare_event_facts
+from dora_metrics.core.facts.merge import is_same_information, prepare_event_facts, win_over_future
 from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.errors import EventError
@@ -54,15 +55,15 @@ def _observer(context: RunContext, payload: Mapping[str, object]) -> Observe:
         run, newest_commit = context.run_under_present_name(contents.names), newest_commit_time(payload)
         sources = production_sources(contents.facts, run.repository, settings, run.now, newest_commit)
         observation = observe(run, payload, settings, sources)
-        return _with_ledger(observation, contents)
+        return _with_ledger(observation, contents, run.now)
 
     return observe_event
 
 
-def _with_ledger(observation: Observation, contents: LedgerContents) -> Observation:
+def _with_ledger(observation: Observation, contents: LedgerContents, now: datetime) -> Observation:
     """Return what an event observed as it is to be merged with the ledger."""
     facts = tuple(
-        prepared
+        win_over_future(contents.fact_by_id(prepared.id), prepared, now)
         for fact in observation.facts
         for prepared in prepare_event_facts(contents.records_named_like(fact.id), fact)
     )

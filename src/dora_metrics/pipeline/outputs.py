@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import structs
 
-from dora_metrics.core import schema
+from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger.layout import PAGE_FILE
 from dora_metrics.core.metrics.scope_history import ScopeHistory
@@ -27,7 +27,9 @@ from dora_metrics.settings.model import EVERY_REPOSITORY
 from dora_metrics.templates import load_parts, load_template
 
 MAX_OUTPUT_BYTES = 400_000
-"""GitHub passes about 1 MB of outputs between steps; the evidence is left out before that."""
+"""GitHub passes about 1 MB of outputs between steps; documents are shortened, and facts left out, before that."""
+
+_NO_FACTS = "[]"
 
 METRIC_OUTPUTS = (
     "deployment-frequency",
@@ -50,6 +52,7 @@ def publish_run(context: RunContext, result: RunResult, violations: Sequence[Vio
     unrecorded = keep_unrecorded(context, result)
     paths = {"page-path": _page_path(context, result), "unrecorded-facts": unrecorded.path}
     values = step_outputs(result, scope, violations, report_numbers, paths)
+    _note_facts_left_out(context, result, values, unrecorded)
     are_written = [context.runner.write_outputs(values)]
     if context.settings.summary:
         markdown = _summary(context, result, scope, violations, unrecorded)
@@ -58,6 +61,19 @@ def publish_run(context: RunContext, result: RunResult, violations: Sequence[Vio
     if unrecorded.count:
         context.runner.annotate("warning", "dora-metrics: unrecorded facts", unrecorded.text)
     return all(are_written)
+
+
+def _note_facts_left_out(
+    context: RunContext, result: RunResult, outputs: Mapping[str, str], unrecorded: UnrecordedFacts
+) -> None:
+    """Note that facts are too large for the output of that name, and where they are."""
+    if not result.facts or outputs["facts"] != _NO_FACTS:
+        return
+    count = formatting.count(len(result.facts), "fact")
+    place = "the file of `unrecorded-facts` has what is new" if unrecorded.path else "no ledger has them"
+    if result.storage.is_persistent:
+        place = "the ledger has them"
+    context.note(Outcome("outputs", "skipped", f"`facts` is empty: too large to pass on ({count}); {place}"))
 
 
 def main_scope(result: RunResult, repository: str) -> Scope | None:
@@ -109,7 +125,7 @@ def step_outputs(
     metrics = result.results.metrics_of(scope) if scope else None
     return {
         **_metric_outputs(metrics.metrics if metrics else None),
-        "metrics": _document_output(result.results.document),
+        "metrics": document_output(result.results.document, scope),
         "violations": msgspec.json.encode(violations).decode(),
         **paths,
         "facts": _facts_output(result.facts),
@@ -135,23 +151,48 @@ def _metric_outputs(metrics: schema.Metrics | None) -> dict[str, str]:
 def _facts_output(facts: Sequence[Fact]) -> str:
     """The observed facts on one line; an empty list if a repository's history is too large to pass on."""
     encoded = msgspec.json.encode(facts, order="sorted")
-    return encoded.decode() if len(encoded) <= MAX_OUTPUT_BYTES else "[]"
+    return encoded.decode() if len(encoded) <= MAX_OUTPUT_BYTES else _NO_FACTS
 
 
-def _document_output(document: schema.Document) -> str:
-    """The document on one line; without its evidence if that is too large to pass on."""
-    encoded = msgspec.json.encode(document)
-    if len(encoded) > MAX_OUTPUT_BYTES:
-        encoded = msgspec.json.encode(_without_evidence(document))
+def document_output(document: schema.Document, scope: Scope | None, max_bytes: int = MAX_OUTPUT_BYTES) -> str:
+    """The document on one line; if it is too large to pass on, without evidence, weeks, and scopes but one."""
+    encoded = b""
+    for shorten in (_unchanged, _without_evidence, _without_weeks, _with_scope):
+        encoded = msgspec.json.encode(shorten(document, scope))
+        if len(encoded) <= max_bytes:
+            break
     return encoded.decode()
 
 
-def _without_evidence(document: schema.Document) -> schema.Document:
-    nothing = schema.Evidence(
-        deployments=[], failed_deployments=[], lead_times=[], unmatched_incidents=[], fixed_vulnerabilities=[]
-    )
-    note = "The evidence is left out here for its size; metrics.json in the ledger has it."
-    scopes = [structs.replace(scope, evidence=nothing) for scope in document.scopes]
+_NO_EVIDENCE = schema.Evidence(
+    deployments=[], failed_deployments=[], lead_times=[], unmatched_incidents=[], fixed_vulnerabilities=[]
+)
+
+
+def _unchanged(document: schema.Document, _scope: Scope | None) -> schema.Document:
+    return document
+
+
+def _without_evidence(document: schema.Document, _scope: Scope | None) -> schema.Document:
+    scopes = [structs.replace(each, evidence=_NO_EVIDENCE) for each in document.scopes]
+    return _noting(document, scopes, "The evidence is left out here for its size; metrics.json in the ledger has it.")
+
+
+def _without_weeks(document: schema.Document, _scope: Scope | None) -> schema.Document:
+    scopes = [structs.replace(each, evidence=_NO_EVIDENCE, weeks=[]) for each in document.scopes]
+    note = "Evidence and weeks are left out here for their size; metrics.json in the ledger has them."
+    return _noting(document, scopes, note)
+
+
+def _with_scope(document: schema.Document, scope: Scope | None) -> schema.Document:
+    """Return the document with one scope of many, without evidence and weeks, and without earlier notes."""
+    short = _without_weeks(document, scope)
+    own = [each for each in short.scopes if Scope(each.repository, each.service, each.environment) == scope]
+    note = f"1 of {len(short.scopes)} scopes is here, for the size of all; metrics.json in the ledger has them."
+    return structs.replace(short, scopes=own, notes=[note])
+
+
+def _noting(document: schema.Document, scopes: list[schema.ScopeMetrics], note: str) -> schema.Document:
     return structs.replace(document, scopes=scopes, notes=[*document.notes, note])
 
 

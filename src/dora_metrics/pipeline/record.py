@@ -10,7 +10,7 @@ from dora_metrics.core.facts.model import Deployment, Fact, Repository
 from dora_metrics.core.ledger import checkpoint, layout
 from dora_metrics.core.ledger.layout import ALL_MONTHS, LedgerContents, MonthSelection, month_of_time
 from dora_metrics.core.ledger.snapshot import Snapshot
-from dora_metrics.core.ledger.view import LedgerView, usable_checkpoint
+from dora_metrics.core.ledger.view import LedgerView, months_needed, usable_checkpoint
 from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import evaluate_facts
@@ -30,6 +30,10 @@ from dora_metrics.templates import load_template
 MAX_TRIES = 40
 _LONG_PAUSE_SECONDS = 4
 _MAX_QUARANTINE_NOTES = 10
+_REWRITTEN = (
+    "The ledger was rewritten during this run: its sequence went from {} back to {}. A sync brings back what GitHub "
+    "still knows; other facts are only in the former commits of the branch."
+)
 
 Files = Mapping[str, bytes]
 
@@ -148,12 +152,15 @@ class Recorder:
 
     def _compare_and_swap(self, request: RecordRequest, view: LedgerView | None = None) -> RunResult:
         """Gather, evaluate, plan and write; with a view that was read before, the first attempt reads nothing again."""
+        highest_sequence = 0
         for _ in attempts(MAX_TRIES, self._pause):
             gathered = self._gather(request, view or self._open(request))
             evaluation = evaluate_facts(gathered.merge.after.facts, self.settings.policy)
             plan = plan_run(gathered, evaluation, self.settings, self.now)
+            sequence = gathered.view.snapshot.sequence or 0
+            highest_sequence = max(highest_sequence, sequence)
             if snapshot := self._write(request, gathered, plan):
-                return self._result(gathered, plan, snapshot)
+                return self._result(gathered, plan, snapshot, _rewrite_notes(highest_sequence, sequence))
             view = None
         # No `concurrency:` group is advised: GitHub keeps one run waiting in it and cancels the others.
         name = self.storage.name
@@ -171,9 +178,9 @@ class Recorder:
         """
         try:
             since = checkpoint.first_month_needed(self.settings.window_spec, self.now)
+            months = months_needed(self.settings.window_spec, self.now, reads_everything=request.reads_everything)
         except ValueError as error:
             raise SettingsError(f"window: {error}") from None
-        months = MonthSelection(month_of_time(since)) if since and not request.reads_everything else ALL_MONTHS
         snapshot = self.storage.read(months)
         if layout.is_foreign(snapshot.files, snapshot.folders, snapshot.sequence):
             raise LedgerError(
@@ -211,11 +218,13 @@ class Recorder:
         snapshot = gathered.view.snapshot
         if plan.is_without_news and _is_recent(snapshot, self.now, request.unchanged_for):
             return snapshot
+        if not snapshot.files and not gathered.merge.new_facts and not plan.primary_files:
+            return snapshot  # nothing to keep, so there is no ledger to begin
         site = request.publish(plan.results, self.storage, snapshot)
         files = {**plan.primary_files, **_readme(snapshot), **plan.derived_files, **site}
         return self.storage.write(snapshot, files, plan.message)
 
-    def _result(self, gathered: Gathered, plan: RunPlan, snapshot: Snapshot) -> RunResult:
+    def _result(self, gathered: Gathered, plan: RunPlan, snapshot: Snapshot, notes: tuple[str, ...]) -> RunResult:
         view, shows_change = gathered.view, gathered.merge.new_facts and self.settings.summary
         return RunResult(
             storage=self.storage,
@@ -227,9 +236,16 @@ class Recorder:
             totals=plan.totals,
             marks=plan.marks,
             snapshot=snapshot,
-            is_new_ledger=not view.snapshot.files,
-            notes=view.notes,
+            is_new_ledger=not view.snapshot.files and bool(snapshot.files),
+            notes=(*notes, *view.notes),
         )
+
+
+def _rewrite_notes(highest_sequence: int, sequence: int) -> tuple[str, ...]:
+    """Say that somebody put an older ledger, or none, in place of the one that this run had read before."""
+    if sequence >= highest_sequence:
+        return ()
+    return (_REWRITTEN.format(highest_sequence, sequence),)
 
 
 def _readme(snapshot: Snapshot) -> dict[str, bytes]:

@@ -5,7 +5,7 @@ Only one run can change the ledger at a time, so a claim in it decides which run
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from dora_metrics.core import periods
 from dora_metrics.core.ledger.layout import REPORTS_FILE, LedgerContents
 from dora_metrics.core.ledger.snapshot import Snapshot
-from dora_metrics.core.markdown import join_non_empty, md, number_link
+from dora_metrics.core.markdown import Md, join_non_empty, md, number_link
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.periods import PERIOD_KINDS, Period, PeriodKind
 from dora_metrics.core.reports.periodic import claims
@@ -152,7 +152,7 @@ class ReportRun:
             issues = filing.create_issues()
             self.issue_numbers |= {scope: issue.number for scope, issue in issues.items()}
             if issues or not filing.refusals:
-                yield _created(filing.period, issues.values(), filing.reports.omitted_text)
+                yield _created(filing, issues.values())
         elif filing.update_issues():
             yield Outcome("report", "done", f"{filing.period.title} says what is known by now")
         for scope, error in filing.refusals.items():
@@ -250,7 +250,9 @@ class ClaimStore:
 class IssueFiling:
     """The rendered reports of one period, and the issues that hold them.
 
-    `refusals`: the scopes whose issue GitHub did not take, such as for its text. The next requested run tries again.
+    Attributes:
+        refusals: the scopes whose issue GitHub did not take, such as for its text. The next requested run tries again.
+        foreign_issues: issues that say that they hold one of these reports, by accounts whose word does not count.
     """
 
     tracker: ReportIssueTracker
@@ -260,6 +262,7 @@ class IssueFiling:
     claim: ReportClaim
     reports: "RenderedReports"
     refusals: dict[Scope, GitHubError] = field(default_factory=dict)
+    foreign_issues: Sequence[GitHubIssue] = ()
     _has_created: bool = False
 
     def create_issues(self) -> dict[Scope, GitHubIssue]:
@@ -270,12 +273,17 @@ class IssueFiling:
             LedgerError: if nothing can be recorded.
             OvertakenError: if another run has taken over the report.
         """
-        existing = self.tracker.find_reports(self._recorded_numbers)
+        report_issues = self.tracker.find_reports(self._recorded_numbers)
+        existing = report_issues.by_marker
+        self.foreign_issues = [
+            issue for body in self.reports.bodies.values() if (issue := report_issues.foreign.get(body.marker))
+        ]
         issues: dict[Scope, GitHubIssue] = {}
         for scope, body in self.reports.bodies.items():
             with self._noting_refusal(scope):
                 issues[scope] = self._place(scope, body, existing)
         self._close_previous(existing, issues.values())
+        self._close_surplus(report_issues.surplus)
         bodies = self.reports.bodies
         filed = {bodies[scope].marker: FiledIssue(each.number, bodies[scope].digest) for scope, each in issues.items()}
         self.store.put(self.period.kind, replace(complete_claim(self.claim, filed), closing=self._kept_open))
@@ -399,6 +407,13 @@ class IssueFiling:
                 if issue and issue.is_open and _is_report_of(issue, key) and not has_open_tasks(issue.body):
                     self.tracker.close(number)
 
+    def _close_surplus(self, surplus: Iterable[GitHubIssue]) -> None:
+        """Close what a killed run of this account created and another account, which could not trust it, made again."""
+        for issue in surplus:
+            if not has_open_tasks(issue.body):
+                with suppress(GitHubError):
+                    self.tracker.close(issue.number)
+
     def _issue(self, number: int) -> GitHubIssue | None:
         """An issue that was filed; None if somebody has deleted or transferred it."""
         with suppress(NotFoundError, MovedError):
@@ -415,12 +430,20 @@ def _is_report_of(issue: GitHubIssue, scope_key: str) -> bool:
     return marker is not None and scope_key_of(marker) == scope_key
 
 
-def _created(period: Period, issues: Iterable[GitHubIssue], omitted_text: str) -> Outcome:
+def _created(filing: IssueFiling, issues: Iterable[GitHubIssue]) -> Outcome:
     """`week 47, 2026: #12`; a number in a summary needs a link, since GitHub makes none."""
-    links = join_non_empty(", ", (number_link(issue.number, issue.url) for issue in issues))
+    period, links = filing.period, join_non_empty(", ", map(_issue_link, issues))
     if not links:
         return Outcome("report", "skipped", f"none of {period.title}: no production deployment is known")
-    return Outcome("report", "done", join_non_empty("; ", (md("{}: {}", period.title, links), md("{}", omitted_text))))
+    parts = [md("{}: {}", period.title, links), md("{}", filing.reports.omitted_text)]
+    if foreign_links := join_non_empty(", ", map(_issue_link, filing.foreign_issues)):
+        advice = "{}, by another account, says that it is the same report: close it unless you want both"
+        parts.append(md(advice, foreign_links))
+    return Outcome("report", "done", join_non_empty("; ", parts))
+
+
+def _issue_link(issue: GitHubIssue) -> Md:
+    return number_link(issue.number, issue.url)
 
 
 def _refusal_text(period: Period, scope: Scope, error: GitHubError) -> str:

@@ -12,11 +12,18 @@ from dora_metrics.core.reports.periodic.content import ReportInput, has_activity
 from dora_metrics.core.reports.periodic.issue_body import IssueBody, render_issue_body
 from dora_metrics.core.reports.render import TemplateError
 from dora_metrics.core.scope import Scope
+from dora_metrics.pipeline.template_process import render_apart
 from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.templates import load_parts, load_template
 
+RenderBodies = Callable[[tuple[ReportInput, ...], int | None], list[IssueBody]]
+"""From reports, and the length of what people wrote into their issue (None for new ones), to issue bodies."""
+
 MAX_REPORTS = 20
 """Scopes with a report of their own; GitHub limits how many issues are created in a minute."""
+
+
+MAX_TEMPLATE_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -33,7 +40,7 @@ class RenderedReports:
     omitted_count: int
     problem: str
     _inputs: dict[Scope, ReportInput]
-    _template: str
+    _render: RenderBodies
 
     def shorter(self, scope: Scope, user_length: int) -> IssueBody:
         """Render a report with less detail, for an issue in which people wrote `user_length` UTF-16 units.
@@ -41,7 +48,7 @@ class RenderedReports:
         Raises:
             TemplateError: if they left no room for a report.
         """
-        return render_issue_body(self._inputs[scope], self._template, load_parts(), user_length)
+        return self._render((self._inputs[scope],), user_length)[0]
 
     @property
     def omitted_text(self) -> str:
@@ -75,16 +82,35 @@ def render_reports(
     path, problem = settings.report_template, ""
     if path is not None:
         try:
-            return _render(inputs, read_template(path), omitted_count, "")
+            return _render(inputs, _by_user_template(read_template(path)), omitted_count, "")
         except (OSError, UnicodeDecodeError, TemplateError) as error:
             problem = f"report-template {path} cannot be used: {_reason(error)}"
-    return _render(inputs, load_template(f"{period.kind}.md.j2"), omitted_count, problem)
+    return _render(inputs, _by_own_template(load_template(f"{period.kind}.md.j2")), omitted_count, problem)
 
 
-def _render(inputs: dict[Scope, ReportInput], template: str, omitted_count: int, problem: str) -> RenderedReports:
+def _render(
+    inputs: dict[Scope, ReportInput], render: RenderBodies, omitted_count: int, problem: str
+) -> RenderedReports:
+    bodies = dict(zip(inputs, render(tuple(inputs.values()), None), strict=True))
+    return RenderedReports(bodies, omitted_count, problem, inputs, render)
+
+
+def _by_own_template(template: str) -> RenderBodies:
     parts = load_parts()
-    bodies = {scope: render_issue_body(report_input, template, parts) for scope, report_input in inputs.items()}
-    return RenderedReports(bodies, omitted_count, problem, inputs, template)
+
+    def render(inputs: tuple[ReportInput, ...], user_length: int | None) -> list[IssueBody]:
+        return [render_issue_body(report_input, template, parts, user_length) for report_input in inputs]
+
+    return render
+
+
+def _by_user_template(template: str) -> RenderBodies:
+    parts = load_parts()
+
+    def render(inputs: tuple[ReportInput, ...], user_length: int | None) -> list[IssueBody]:
+        return render_apart(inputs, template, parts, user_length) if inputs else []
+
+    return render
 
 
 def _deployed_last(history: ScopeHistory) -> tuple[str, Scope]:
@@ -99,11 +125,14 @@ def read_template(workspace: Path, path: Path) -> str:
     Raises:
         OSError: if it cannot be read.
         UnicodeDecodeError: if it is not UTF-8.
-        TemplateError: if a link in it leads out of the workspace.
+        TemplateError: if a link in it leads out of the workspace, or if it is no regular file, or too large.
     """
     resolved = (workspace / path).resolve()
     if not resolved.is_relative_to(workspace.resolve()):
         raise TemplateError("it leads out of the workspace")
+    size_bytes = resolved.stat().st_size
+    if not (resolved.is_file() or resolved.is_dir()) or size_bytes > MAX_TEMPLATE_BYTES:
+        raise TemplateError(f"it is not a regular file of at most {MAX_TEMPLATE_BYTES:,} bytes")
     return resolved.read_text("utf-8")
 
 

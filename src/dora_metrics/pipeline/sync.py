@@ -19,7 +19,7 @@ from dora_metrics.core.linking.link import deployment_order
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.policy import RULES_EDITION
 from dora_metrics.core.scope import recorded_name
-from dora_metrics.github.client import Client, GitHubError, NotFoundError
+from dora_metrics.github.client import Client, GitHubError, NotFoundError, RateLimitError
 from dora_metrics.github.compare import RepositoryComparer
 from dora_metrics.github.history import (
     GatheredHistory,
@@ -134,7 +134,12 @@ class Sync:
     def _read_repositories(self, contents: LedgerContents) -> Iterator[None]:
         started, unsaved = time.monotonic(), 0
         recorded = {fact.repository for fact in contents.facts}
-        for requested_name in self._repositories():
+        requested_names = self._repositories()
+        for count_before, requested_name in enumerate(requested_names):
+            if problem := self.client.limit_problem("GraphQL"):
+                left = formatting.count(len(requested_names) - count_before, "repository", "repositories")
+                self._note_failure(f"stopped before {requested_name}, with {left} left to read: {problem}")
+                return
             name = recorded_name(requested_name, recorded)
             gathered = GatheredHistory(name=name, requested_name=name)
             self._gathered.append(gathered)
@@ -229,7 +234,11 @@ class Sync:
             cursors["commits"] = linked.cursor
         incomparable = cursors.get(_INCOMPARABLE, Cursor()).open
         for deployment in _to_compare(linked.unresolved, incomparable):
-            compared = self._compare(deployment, {**recorded, **completed})
+            try:
+                compared = self._compare(deployment, {**recorded, **completed})
+            except RateLimitError as error:
+                self.note(Outcome("changes", "failed", f"stopped before {deployment.id}: {error}"))
+                break
             completed |= _by_id(relinked_facts(recorded, compared))
             if self._compared.get(deployment.id) == () and not gathered.failures:
                 incomparable = (*incomparable, deployment.id)
@@ -261,7 +270,11 @@ class Sync:
             return resolve_changes(facts, CommitGraph(graph.commits_by_sha, is_complete=graph.is_complete), policy), []
 
     def _compare(self, deployment: Deployment, recorded: Mapping[str, Fact]) -> tuple[Fact, ...]:
-        """The deployment with its changes; empty if there is nothing to compare it with, or GitHub does not say."""
+        """The deployment with its changes; empty if there is nothing to compare it with, or GitHub does not say.
+
+        Raises:
+            RateLimitError: if no further comparison can be read.
+        """
         counted = comparable_facts(recorded.values(), self.settings.policy)
         earlier = earlier_successes(deployment, counted)
         if earlier is None or not deployment.sha:
@@ -269,6 +282,8 @@ class Sync:
         if deployment.id not in self._compared:
             try:
                 self._compared[deployment.id] = self._ask_for_changes(deployment, earlier)
+            except RateLimitError:
+                raise
             except GitHubError as error:
                 problem = f"GitHub did not say what {deployment.id} delivered: {error}"
                 self.note(Outcome("changes", "failed", problem))

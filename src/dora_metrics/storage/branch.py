@@ -5,6 +5,7 @@ the head that was read. Nothing is checked out and nothing is force-pushed.
 """
 
 import base64
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -37,6 +38,12 @@ from dora_metrics.runtime import Deadline
 
 _NO_CONFIG: Mapping[str, object] = {"configOwner": "", "configName": "", "config": "", "includesConfig": False}
 _REF_EXISTS_MESSAGE = "reference already exists"
+_RULE_VIOLATION = re.compile(r"rule violation|protected (?:ref|branch)|being restricted|pull request", re.IGNORECASE)
+"""What GitHub says of a write that a ruleset or a branch protection forbids; the type of such an error varies."""
+_RULES_ADVICE = (
+    "; the repository's rules forbid it. Exclude the branch `{}` from them (Settings → Rules → Rulesets, or Branches), "
+    "or take a token that may bypass them"
+)
 _MAX_NOT_FOUND_WRITES = 3
 """After this many writes to a branch that was there when it was read, the ledger counts as unusable."""
 _MAX_WRITE_SECONDS = 60
@@ -61,7 +68,7 @@ class BranchStorage:
     _not_found_writes: int = 0
     _unanswered_writes: int = 0
     _write_deadline: Deadline = field(default_factory=lambda: Deadline(_MAX_WRITE_SECONDS))
-    _prefetched: Snapshot | None = None
+    _prefetched: Snapshot | LedgerError | None = None
 
     @property
     def name(self) -> str:
@@ -96,8 +103,23 @@ class BranchStorage:
         Raises:
             LedgerError: if GitHub does not return it.
         """
-        snapshot, self._prefetched = self._prefetched or self._query_ledger(months), None
-        return self.read_more(snapshot, months)
+        prefetched, self._prefetched = self._prefetched, None
+        if isinstance(prefetched, LedgerError):
+            raise prefetched
+        return self.read_more(prefetched or self._query_ledger(months), months)
+
+    def prefetch(self, months: MonthSelection) -> datetime | None:
+        """Send the first request of the next `read` now, unless that was done; a failure is raised by that `read`.
+
+        Returns:
+            When GitHub made the newest commit of the branch; None if that is not known.
+        """
+        if self._prefetched is None:
+            try:
+                self._prefetched = self._query_ledger(months)
+            except LedgerError as problem:
+                self._prefetched = problem
+        return None if isinstance(self._prefetched, LedgerError) else self._prefetched.written_at
 
     def _query_ledger(self, months: MonthSelection) -> Snapshot:
         """Return the part of the ledger that one request can show."""
@@ -278,14 +300,17 @@ class BranchStorage:
 
     def _ledger_error(self, participle: str, problem: GitHubError) -> LedgerError:
         advice = ""
-        if isinstance(problem, ForbiddenError):
+        if participle == "written" and _RULE_VIOLATION.search(str(problem)):
+            advice = _RULES_ADVICE.format(self.branch)
+        elif isinstance(problem, ForbiddenError):
             permission = "write" if participle == "written" else "read"
             advice = (
                 f"; give the job `permissions: contents: {permission}` (a fork's or Dependabot's run cannot have it)"
             )
         elif isinstance(problem, NotFoundError):
             advice = "; check the name, and that the token may read that repository"
-        return LedgerError(f"{self.name}: cannot be {participle}: {problem}{advice}")
+        reason = " ".join(str(problem).split())
+        return LedgerError(f"{self.name}: cannot be {participle}: {reason}{advice}")
 
 
 def _file_changes(changes: Mapping[str, bytes]) -> dict[str, list[dict[str, str]]]:

@@ -45,6 +45,9 @@ _PERSISTENT_FIELDS: dict[type[Fact], tuple[str, ...]] = {
 }
 """Fields that keep their recorded value when GitHub no longer returns one."""
 
+CLOCK_TOLERANCE = timedelta(days=1)
+"""How far ahead of a run's time another run can have been. A later time was written by a run whose clock was wrong."""
+
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -164,6 +167,13 @@ def _dated_release(recorded: Deployment | None, observed: Deployment) -> Deploym
     if recorded is not None and _is_prerelease(recorded):
         return replace(observed, finished_at=observed.observed_at)
     return replace(observed, observed_at=observed.finished_at)
+
+
+def win_over_future(record: Fact | None, fact: Fact, now: datetime) -> Fact:
+    """Return a fact as it wins over a record from the future, which would otherwise be the newest one for years."""
+    if record is None or record.observed_at - now <= CLOCK_TOLERANCE or is_same_information(record, fact):
+        return fact
+    return replace(fact, observed_at=max(fact.observed_at, record.observed_at + _MICROSECOND))
 
 
 def fill_enriched_fields(other: Fact | None, fact: Fact) -> Fact:

@@ -20,6 +20,7 @@ from dora_metrics.core.ledger.layout import (
 from dora_metrics.core.ledger.snapshot import Snapshot
 from dora_metrics.core.linking.former_names import RepositoryNames
 from dora_metrics.core.policy import Policy
+from dora_metrics.core.windows import WindowSpec
 
 _NOTE = (
     "Judged by all facts since {until:%Y-%m}, and by the last of those before: what was not delivered, not ended or "
@@ -156,6 +157,16 @@ class LedgerView:
             return current
         old_ids = after.ids_before(month_of_time(until))
         return checkpoints.compact(state, current, until, old_ids) if old_ids else current
+
+
+def months_needed(spec: WindowSpec, now: datetime, *, reads_everything: bool) -> MonthSelection:
+    """Return the months that windows and gauges reach at `now`; all of them for a run that reads everything.
+
+    Raises:
+        ValueError: if the window would not start before it ends.
+    """
+    since = checkpoints.first_month_needed(spec, now)
+    return MonthSelection(month_of_time(since)) if since and not reads_everything else ALL_MONTHS
 
 
 def usable_checkpoint(snapshot: Snapshot, since: datetime | None, fingerprint: str) -> tuple[Checkpoint, Checkpoint]:

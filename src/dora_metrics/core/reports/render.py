@@ -21,9 +21,31 @@ class TemplateError(Exception):
     """A template cannot be rendered; the message is the reason."""
 
 
-def summary_markdown(report: SummaryReport, template: str, parts: Mapping[str, str]) -> str:
-    """Render the template of the job summary."""
-    return markdown(template, parts, report=report)
+_CUT_SENTENCE = (
+    "\n\n**This summary is cut here**: GitHub shows at most 1 MiB of it. The outputs and the ledger have everything.\n"
+)
+
+
+def summary_markdown(
+    report: SummaryReport, template: str, parts: Mapping[str, str], max_bytes: int = MAX_SUMMARY_BYTES
+) -> str:
+    """Render the template of the job summary, up to the last line that GitHub shows."""
+    text = markdown(template, parts, report=report)
+    encoded = text.encode()
+    if len(encoded) <= max_bytes:
+        return text
+    kept, _, _ = encoded[: max_bytes - _ROOM_FOR_END_BYTES].decode("utf-8", "ignore").rpartition("\n")
+    return kept + _closing_marks(kept) + _CUT_SENTENCE
+
+
+_ROOM_FOR_END_BYTES = 500
+
+
+def _closing_marks(markdown_text: str) -> str:
+    """End the blocks that a cut left open, so that the sentence after it is not a part of them."""
+    fence = "\n```" if sum(line.startswith("```") for line in markdown_text.splitlines()) % 2 else ""
+    open_details = markdown_text.count("<details>") - markdown_text.count("</details>")
+    return fence + "\n\n</details>" * max(0, open_details)
 
 
 def markdown(template: str, parts: Mapping[str, str] | None = None, **values: object) -> str:

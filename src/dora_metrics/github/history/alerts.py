@@ -58,7 +58,9 @@ def _is_skipped(reader: HistoryReader, kind: AlertKind) -> bool:
 
 
 def _is_recently_refused(reader: HistoryReader, cursor: Cursor) -> bool:
-    return cursor.refused_at is not None and reader.run.now - cursor.refused_at < _REFUSAL_RETRY_AFTER
+    if cursor.refused_at is None:
+        return False
+    return timedelta() <= reader.run.now - cursor.refused_at < _REFUSAL_RETRY_AFTER  # not if a clock was far ahead
 
 
 def read_alerts(reader: HistoryReader, kind: AlertKind) -> Iterator[HistoryPart | RefusedAlerts]:

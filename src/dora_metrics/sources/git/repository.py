@@ -7,12 +7,14 @@ starting a pager. Only plumbing commands are used; `log.*` settings do not affec
 
 import os
 import re
+import stat
 import subprocess
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
+from threading import Timer
 
 from dora_metrics.core.facts import ids
 from dora_metrics.errors import GitError
@@ -45,18 +47,32 @@ _SAFE_ENVIRONMENT = {
 }
 
 
+MAX_SILENCE_SECONDS = 300
+"""How long git may show nothing. A walk through the largest public histories begins after a few seconds."""
+
+
 class Git:
     """A repository, for reading."""
 
-    def __init__(self, path: str, environment: Mapping[str, str]) -> None:
-        """Open a repository. `environment` is the process's, with PATH, HOME and the user's git settings.
+    def __init__(
+        self, path: str, environment: Mapping[str, str], max_silence_seconds: float = MAX_SILENCE_SECONDS
+    ) -> None:
+        """Open a repository.
+
+        Args:
+            path: a folder in it.
+            environment: the process's, with PATH, HOME and the user's git settings.
+            max_silence_seconds: how long git may show nothing before it is stopped.
 
         Raises:
-            GitError: if there is no such folder.
+            GitError: if there is no such folder, or if git would wait for a pipe or a device in it.
         """
         if not _is_folder(path):
             raise GitError(f"{path}: there is no such folder; --git names a checkout, a bare repository or a mirror")
+        if special_file := _first_special_file(Path(path)):
+            raise GitError(f"{special_file}: a pipe or a device, for which git would wait; remove it")
         self.path = path
+        self._max_silence_seconds = max_silence_seconds
         config_options = (argument for setting in _SAFE_CONFIG for argument in ("-c", setting))
         self._command = ("git", "--no-pager", *config_options, "-C", path)
         inherited = {name: value for name, value in environment.items() if name not in _REPOSITORY_VARIABLES}
@@ -74,7 +90,7 @@ class Git:
         """Yield the output of a git command in chunks while git is working. `stdin` is written before any is read.
 
         Raises:
-            GitError: if git fails, possibly after some output.
+            GitError: if git fails or falls silent, possibly after some output.
         """
         with TemporaryFile() as stderr:
             try:
@@ -88,10 +104,13 @@ class Git:
             except OSError as problem:
                 raise GitError(_GIT_NOT_INSTALLED.format(problem.strerror)) from None
             with process:
+                watchdog = _Watchdog(process, self._max_silence_seconds)
                 try:
-                    yield from _read_chunks(process, stdin)
+                    yield from _read_chunks(process, stdin, watchdog)
                 finally:
                     process.kill()  # no effect if it has ended
+            if watchdog.has_killed:
+                raise GitError(_GIT_IS_SILENT.format(self.path, self._max_silence_seconds))
             stderr.seek(0)
             if process.returncode:
                 raise GitError(self._describe_failure(stderr.read().decode("utf-8", "replace")))
@@ -113,20 +132,79 @@ def _is_folder(path: str) -> bool:
         return False
 
 
-def _read_chunks(process: subprocess.Popen[bytes], stdin: bytes) -> Iterator[bytes]:
+def _first_special_file(path: Path) -> Path | None:
+    """Return a file in the data folder of the repository around `path` whose reading may never end."""
+    for folder in (path, *path.resolve().parents):
+        if data_folder := _data_folder(folder):
+            files = (Path(parent, name) for parent, _, names in os.walk(data_folder) for name in names)
+            return next(filter(_is_endless, files), None)
+    return None
+
+
+def _data_folder(folder: Path) -> Path | None:
+    """Return the data folder of the checkout or the bare repository at a folder; None if there is neither."""
+    if (folder / ".git").is_dir():
+        return folder / ".git"
+    is_bare = (folder / "objects").is_dir() and (folder / "refs").is_dir() and os.path.lexists(folder / "HEAD")
+    return folder if is_bare else None
+
+
+def _is_endless(path: Path) -> bool:
+    """Whether a file is a pipe or a device. A socket is not: git's own file monitor has one, and opening it fails."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # a link to nothing, or not accessible: git reports it
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode) or stat.S_ISBLK(mode)
+
+
+class _Watchdog:
+    """Kills a process that leaves its reader waiting for too long."""
+
+    def __init__(self, process: subprocess.Popen[bytes], max_silence_seconds: float) -> None:
+        self._process = process
+        self._max_silence_seconds = max_silence_seconds
+        self.has_killed = False
+
+    def _kill(self) -> None:
+        self.has_killed = True
+        self._process.kill()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Watch while the process is waited for."""
+        timer = Timer(self._max_silence_seconds, self._kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def _read_chunks(process: subprocess.Popen[bytes], stdin: bytes, watchdog: _Watchdog) -> Iterator[bytes]:
     if process.stdin is None or process.stdout is None:
         raise AssertionError
-    with suppress(BrokenPipeError):  # git has ended early; its exit code is checked later
-        process.stdin.write(stdin)
-    with suppress(BrokenPipeError):
-        process.stdin.close()
-    while chunk := process.stdout.read(_CHUNK_BYTES):
+    with watchdog.waiting():
+        with suppress(BrokenPipeError):  # git has ended early; its exit code is checked later
+            process.stdin.write(stdin)
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+        chunk = process.stdout.read(_CHUNK_BYTES)
+    while chunk:
         yield chunk
-    process.wait()
+        with watchdog.waiting():
+            chunk = process.stdout.read(_CHUNK_BYTES)
+    with watchdog.waiting():
+        process.wait()
 
 
 _GIT_NOT_INSTALLED = (
     "git: the program cannot be started ({}); `report --git` reads a repository with it: install git, on the PATH"
+)
+_GIT_IS_SILENT = (
+    "{}: git showed nothing for {:g} s and was stopped; look for a pipe or a device that its settings or alternates "
+    "name, or for a disk that does not answer"
 )
 _DUBIOUS_OWNERSHIP = (
     "{}: the repository belongs to another user, and git reads such a one only where you say that you trust it: "

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from dora_metrics.core.facts.merge import CLOCK_TOLERANCE
 from dora_metrics.core.periods import Period
 from dora_metrics.core.scope import Scope
 
@@ -74,12 +75,16 @@ def claim_report(
     `is_requested`: a schedule or a person started the run. A run started by an event makes only reports that the
     schedule missed, of a kind that was made before: it may lack the permission, and must then neither warn nor block
     a run that has it.
+
+    A claim from the future was made by a run whose clock was wrong. It is replaced, and its issues are closed with
+    those of the previous report.
     """
     existing = claims.get(period.kind)
     new_claim = ReportClaim(period=period.name, claimed_at=now, claimed_by=run_name)
     if existing is None:
         return new_claim if is_requested else None
-    if existing.period < period.name:
+    is_from_future = existing.claimed_at - now > CLOCK_TOLERANCE
+    if existing.period < period.name or is_from_future:
         is_missed = now >= period.due + MISSED_AFTER
         claim = replace(new_claim, before=_latest_issues(existing), closing=_issues_to_close(existing))
         return claim if is_requested or is_missed else None

@@ -1,0 +1,174 @@
+"""A machine whose clock is wrong: GitHub's time counts where it is known, and what a wrong run left behind heals."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from io import BytesIO, StringIO
+from pathlib import Path
+
+import pytest
+
+from dora_metrics import cli
+from dora_metrics.core.ledger.layout import CHECKPOINT_FILE, METRICS_FILE, REPORTS_FILE
+from dora_metrics.pipeline.clock import clock_problem
+from dora_metrics.runtime import Runtime
+from fakes.faults import with_headers
+from fakes.github import FakeGitHub
+from fakes.records import Issue
+from support.branch_shop import BranchShop
+from support.runs import ActionRun, deployment_ids, deployment_status
+from support.sync_shop import SyncShop
+
+MONDAY = datetime(2026, 11, 23, 6, tzinfo=UTC)
+YEARS_AHEAD = MONDAY + timedelta(days=3 * 365)
+REPORT = {"mode": "report", "report": "weekly"}
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[BranchShop]:
+    with FakeGitHub(now=lambda: MONDAY) as github:
+        shop = BranchShop(github, tmp_path)
+        for number in (1, 2, 3):
+            shop.run_event("deployment_status", deployment_status(number, at=f"2026-11-1{number + 5}T11:00:00Z"))
+        yield shop
+
+
+def tell_time(shop: BranchShop, now: datetime = MONDAY) -> None:
+    """Let GitHub say what time it is, as the real one does in each answer."""
+    shop.github.heal()
+    shop.github.fail(with_headers({"Date": format_datetime(now, usegmt=True)}), times=None)
+
+
+def report(shop: BranchShop, now: datetime, **inputs: object) -> ActionRun:
+    return shop.run_event("workflow_dispatch", {"inputs": {}}, {**REPORT, **inputs}, now=now)
+
+
+def titles(shop: BranchShop, *, open_only: bool = False) -> list[str]:
+    issues = sorted(shop.repository.records_of(Issue), key=lambda issue: issue.number)
+    return [issue.title.rpartition(" · ")[2] for issue in issues if issue.state == "OPEN" or not open_only]
+
+
+# Judging a clock
+
+
+@pytest.mark.parametrize(
+    ("local", "written_at", "problem"),
+    [
+        (timedelta(), None, ""),
+        (timedelta(hours=23), None, ""),
+        (-timedelta(hours=23), None, ""),
+        (timedelta(days=2), None, "this machine's clock says 2026-11-25 06:00 UTC, and GitHub's 2026-11-23 06:00 UTC"),
+        (-timedelta(days=2), None, "this machine's clock says 2026-11-21 06:00 UTC, and GitHub's 2026-11-23 06:00 UTC"),
+        (-timedelta(minutes=9), timedelta(), ""),
+        (
+            -timedelta(hours=2),
+            -timedelta(hours=1),
+            "this machine's clock says 04:00 UTC, and the ledger was written at 05:00 UTC",
+        ),
+        (-timedelta(hours=2), timedelta(days=900), ""),
+    ],
+    ids=["right", "hours ahead", "hours behind", "ahead", "behind", "minutes", "before the commit", "odd commit"],
+)
+def test_a_clock_is_wrong_a_day_from_githubs_or_before_the_ledger_was_written(
+    local: timedelta, written_at: timedelta | None, problem: str
+) -> None:
+    assert clock_problem(MONDAY + local, MONDAY, None if written_at is None else MONDAY + written_at) == problem
+
+
+def test_without_githubs_time_no_clock_is_judged() -> None:
+    assert clock_problem(YEARS_AHEAD, None, MONDAY) == ""
+
+
+# GitHub's time is taken
+
+
+def test_a_run_years_ahead_reports_the_week_that_has_ended_and_says_so(shop: BranchShop) -> None:
+    tell_time(shop)
+    ran = report(shop, YEARS_AHEAD)
+    assert titles(shop) == ["week 47, 2026"]
+    assert "this machine's clock says 2029-11-22 06:00 UTC, and GitHub's 2026-11-23 06:00 UTC" in ran.summary
+    assert "::warning title=dora-metrics%3A clock::" in ran.log
+    assert json.loads(shop.read(METRICS_FILE) or b"")["generated_at"].startswith("2026-11-23")
+
+
+def test_a_clock_behind_the_ledgers_newest_commit_is_replaced_too(shop: BranchShop) -> None:
+    tell_time(shop, MONDAY + timedelta(minutes=1))
+    ran = report(shop, MONDAY - timedelta(hours=7))
+    assert "this machine's clock says 23:00 UTC, and the ledger was written at 06:00 UTC" in ran.log
+    assert titles(shop) == ["week 47, 2026"]
+
+
+@pytest.mark.parametrize("folder", [None, ".git"], ids=["without a checkout", "with a checkout"])
+def test_the_time_comes_with_what_is_read_anyway(shop: BranchShop, folder: str | None) -> None:
+    tell_time(shop)
+    shop.github.requests.clear()
+    workspace = {} if folder is None else {folder: "gitdir: elsewhere"}
+    shop.run_event("deployment_status", deployment_status(4), now=YEARS_AHEAD, workspace=workspace)
+    assert shop.github.requests[0].operation == "Ledger"
+    assert len(shop.github.requests_matching("Ledger")) == 1
+    assert json.loads(shop.read(METRICS_FILE) or b"")["generated_at"].startswith("2026-11-23")
+
+
+def test_a_few_hours_are_borne_without_a_word(shop: BranchShop) -> None:
+    tell_time(shop)
+    assert "clock" not in report(shop, MONDAY + timedelta(hours=5)).log
+
+
+def test_a_time_that_a_person_names_is_no_clock(shop: BranchShop, tmp_path: Path) -> None:
+    tell_time(shop)
+    log = StringIO()
+    environment = {
+        "GITHUB_TOKEN": shop.github.token,
+        "GITHUB_API_URL": shop.github.api_url,
+        "GITHUB_WORKSPACE": str(tmp_path),
+    }
+    runtime = Runtime(environment, BytesIO(), log, log, MONDAY, lambda _: None)
+    arguments = ["rebuild", "--repository", "acme/shop", "--now", "2027-03-01T00:00:00Z"]
+    assert cli.run(arguments, runtime) == 0
+    assert "clock" not in log.getvalue()
+    assert json.loads(shop.read(METRICS_FILE) or b"")["generated_at"].startswith("2027-03-01")
+
+
+# What a wrong run left behind
+
+
+def test_a_report_claimed_from_the_future_stops_no_later_one(shop: BranchShop) -> None:
+    report(shop, MONDAY)
+    shop.run_event("deployment_status", deployment_status(9, at="2029-11-15T11:00:00Z"), now=YEARS_AHEAD)
+    report(shop, YEARS_AHEAD)
+    assert titles(shop, open_only=True) == ["week 46, 2029"]
+    shop.run_event("deployment_status", deployment_status(4, at="2026-11-24T11:00:00Z"), now=MONDAY + timedelta(days=1))
+    report(shop, MONDAY + timedelta(weeks=1))
+    assert titles(shop, open_only=True) == ["week 48, 2026"]
+    (claim,) = json.loads(shop.read(REPORTS_FILE) or b"")["acme/shop"].values()
+    assert claim["period"] == "2026-W48"
+
+
+def test_months_sealed_from_the_future_are_opened_again(shop: BranchShop) -> None:
+    before = json.loads(shop.read(METRICS_FILE) or b"")
+    shop.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "rebuild"}, now=YEARS_AHEAD)
+    assert shop.read(CHECKPOINT_FILE)
+    shop.run_event("deployment_status", deployment_status(3, at="2026-11-18T11:00:00Z"))
+    shop.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "rebuild"})
+    assert not shop.read(CHECKPOINT_FILE)
+    assert json.loads(shop.read(METRICS_FILE) or b"")["scopes"] == before["scopes"]
+    assert shop.fact_ids() == deployment_ids(1, 2, 3)
+
+
+def test_an_incident_opened_in_the_future_can_be_resolved(shop: BranchShop) -> None:
+    opened = {"id": "ops:1", "title": "Down"}
+    resolved = {**opened, "detected_at": "2026-11-20T10:00:00Z", "resolved_at": "2026-11-20T11:00:00Z"}
+    for payload, now in ((opened, YEARS_AHEAD), (resolved, MONDAY), (resolved, MONDAY)):
+        event = {"action": "dora-incident", "client_payload": payload}
+        shop.run_event("repository_dispatch", event, now=now)
+    lines = [json.loads(line) for content in shop.fact_files().values() for line in content.splitlines()]
+    (incident,) = (fact for fact in lines if fact["id"] == "ops:1")
+    assert incident["resolved_at"] == "2026-11-20T11:00:00Z"
+
+
+def test_refused_alerts_are_asked_for_again_though_they_were_refused_in_the_future(sync_shop: SyncShop) -> None:
+    token = sync_shop.github.grant(vulnerability_alerts="none")
+    for delay in (timedelta(days=1000), timedelta()):
+        sync_shop.run("schedule", None, delay, **{"github-token": token, "since": "all"})
+    assert any("dependabot/alerts" in str(name) for name in sync_shop.requested_operations)

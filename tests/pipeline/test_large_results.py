@@ -1,0 +1,82 @@
+"""Results that are larger than GitHub passes on: what is kept, and what is said."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dora_metrics.core.outcome import Outcome
+from dora_metrics.core.reports import summary
+from dora_metrics.core.reports.render import MAX_SUMMARY_BYTES, summary_markdown
+from dora_metrics.pipeline.outputs import MAX_OUTPUT_BYTES, document_output
+from dora_metrics.templates import load_parts, load_template
+from support.facts import deployment, results_of
+from support.runs import deployment_status, run_action
+
+SENTENCE = "**This summary is cut here**: GitHub shows at most 1 MiB of it. The outputs and the ledger have everything."
+RESULTS = results_of(*(deployment(1, "03-12T12:00", repository=f"acme/shop-{number}") for number in range(30)))
+SCOPE = RESULTS.evaluation.histories[7].scope
+
+
+def rendered(max_bytes: int = MAX_SUMMARY_BYTES, outcome_count: int = 1) -> str:
+    outcomes = [Outcome("ledger", "failed", f"line {number} – ✓ is broken") for number in range(outcome_count)]
+    report = summary.build(RESULTS, SCOPE, None, None, outcomes)
+    return summary_markdown(report, load_template("summary.md.j2"), load_parts(), max_bytes)
+
+
+# The job summary
+
+
+def test_a_summary_that_fits_is_whole() -> None:
+    assert SENTENCE not in rendered()
+
+
+def test_a_summary_over_a_mebibyte_is_cut_with_a_sentence() -> None:
+    text = rendered(outcome_count=60_000)
+    assert len(text.encode()) <= MAX_SUMMARY_BYTES
+    assert text.endswith(f"\n\n{SENTENCE}\n")
+
+
+@pytest.mark.parametrize("max_bytes", range(1_000, len(rendered().encode()) - 1, 97))
+def test_wherever_a_summary_is_cut_its_blocks_are_closed(max_bytes: int) -> None:
+    text = rendered(max_bytes)
+    assert len(text.encode()) <= max_bytes
+    assert text.count("<details>") == text.count("</details>")
+    assert sum(line.startswith("```") for line in text.splitlines()) % 2 == 0
+    assert text.endswith(f"\n\n{SENTENCE}\n")
+
+
+# Outputs
+
+
+@pytest.mark.parametrize(
+    ("share", "scope_count", "has_evidence", "has_weeks", "note"),
+    [
+        (1.0, 30, True, True, None),
+        (0.99, 30, False, True, "The evidence is left out here"),
+        (0.7, 30, False, False, "Evidence and weeks are left out here"),
+        (0.1, 1, False, False, "1 of 30 scopes is here"),
+    ],
+)
+def test_a_document_loses_evidence_then_weeks_then_other_scopes(
+    share: float, scope_count: int, note: str | None, *, has_evidence: bool, has_weeks: bool
+) -> None:
+    whole = document_output(RESULTS.document, SCOPE, 10**9)
+    max_bytes = round(len(whole) * share)
+    text = document_output(RESULTS.document, SCOPE, max_bytes)
+    document = json.loads(text)
+    assert len(text) <= max_bytes
+    assert len(document["scopes"]) == scope_count
+    assert any(scope["evidence"]["deployments"] for scope in document["scopes"]) == has_evidence
+    assert any(scope["weeks"] for scope in document["scopes"]) == has_weeks
+    assert note is None or document["notes"][-1].startswith(note)
+    assert SCOPE.repository in {scope["repository"] for scope in document["scopes"]}
+
+
+def test_facts_that_are_too_large_for_an_output_are_counted_in_the_summary(tmp_path: Path) -> None:
+    payload = {"action": "dora-deployment", "client_payload": {"changes": ["x" * 200] * 4_000, "version": "v1"}}
+    ran = run_action(tmp_path, "repository_dispatch", payload)
+    assert ran.outputs["facts"] == "[]"
+    assert "outputs – `facts` is empty: too large to pass on (1 fact); the ledger has them" in ran.summary
+    assert len(ran.outputs["metrics"]) <= MAX_OUTPUT_BYTES
+    assert run_action(tmp_path, "deployment_status", deployment_status(2)).outputs["facts"] != "[]"

@@ -1,0 +1,113 @@
+"""Templates of users are bounded in time, memory and length, whatever they hold; the run goes on without them."""
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dora_metrics.core.reports.render import TemplateError
+from dora_metrics.pipeline.template_process import TemplateLimits, render_apart
+from dora_metrics.templates import load_parts, load_template
+from support.facts import deployment
+from support.periodic_reports import render_report, report_input
+
+LIMITS = TemplateLimits(cpu_seconds=1, memory_bytes=400_000_000, total_seconds=30, result_bytes=1_000_000)
+FACTS = [deployment(number, f"03-1{number}T12:00") for number in (1, 2, 3)]
+DOUBLINGS = 40
+
+BOMBS = {
+    "lipsum": "{{ lipsum(n=10000000) }}",
+    "width of %": "{{ '%2000000000d' % 1 }}",
+    "width of format": "{{ '{:2000000000}'.format(1) }}",
+    "width of the filter format": "{{ '%2000000000d'|format(1) }}",
+    "center": "{{ 'x'|center(2000000000) }}",
+    "ljust": "{{ 'x'.ljust(2000000000) }}",
+    "indent": "{{ 'x\n'|indent(2000000000) }}",
+    "doubling by +": "{% set x = 'x' %}" + "{% set x = x + x %}" * DOUBLINGS + "{{ x }}",
+    "doubling by ~": "{% set x = 'x' %}" + "{% set x = x ~ x %}" * DOUBLINGS + "{{ x }}",
+    "doubling in a block": "{% set x = 'x' %}" + "{% set x %}{{ x }}{{ x }}{% endset %}" * DOUBLINGS + "{{ x }}",
+    "doubling a list": "{% set x = [1] %}" + "{% set x = x + x %}" * DOUBLINGS + "{{ x|length }}",
+    "squaring by replace": "{% set x = 'x' ~ '%099999d' % 0 %}{% set x = x|replace('0', x) %}{{ x|replace('0', x) }}",
+    "batch": "{% for row in [1]|batch(2000000000, 'x') %}{{ row|length }}{% endfor %}",
+    "nested loops": "{% set r = range(1000) %}" + "{% for a in r %}" * 4 + "{% endfor %}" * 4,
+    "loops over a text": "{% set t = '%01000d' % 0 %}" + "{% for a in t %}" * 4 + "{% endfor %}" * 4,
+    "recursion": "{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}",
+    "recursion of a loop": "{% for x in [[1]] recursive %}{{ loop([[1]]) }}{% endfor %}",
+    "power": "{{ 9 ** 999999999 }}",
+    "long product": "{{ 'x' * 2000000000 }}",
+    "join": "{{ (range(9999)|list)|join('%0999999d' % 0) }}",
+    "long output": "{{ '%0999999d' % 0 }}",
+    "deep expression": "{{ " + "(" * 5_000 + "1" + ")" * 5_000 + " }}",
+}
+
+
+def render(template: str, limits: TemplateLimits = LIMITS) -> str:
+    (body,) = render_apart((report_input(*FACTS),), template, load_parts(), limits=limits)
+    return body.generated
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems do not enforce the limit of memory")
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_template_that_wants_too_much_is_a_reason_and_nothing_else(name: str) -> None:
+    with pytest.raises(TemplateError) as caught:
+        render(BOMBS[name])
+    assert 0 < len(str(caught.value)) < 400
+
+
+def test_a_template_is_killed_at_its_deadline_where_the_system_knows_no_other_limit() -> None:
+    limits = replace(LIMITS, cpu_seconds=1_000, total_seconds=1.5)
+    with pytest.raises(TemplateError, match=re.escape("1.5 s or 400 MB; make fewer or shorter loops and texts")):
+        render(BOMBS["nested loops"], limits)
+
+
+def test_a_result_beyond_its_limit_is_not_read() -> None:
+    with pytest.raises(TemplateError):
+        render("{{ 'x' * 1 }}" * 2_000, replace(LIMITS, result_bytes=1_000))
+
+
+def test_a_usual_template_gives_what_it_gives_in_this_process() -> None:
+    template = load_template("weekly.md.j2")
+    (body,) = render_apart((report_input(*FACTS),), template, load_parts(), limits=TemplateLimits())
+    assert body == render_report(*FACTS).issue_body
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ report.__class__.__mro__[1].__subclasses__() }}",
+        "{{ ''.__class__ }}",
+        "{{ (report|attr('__init__')).__globals__ }}",
+        "{{ lipsum.__globals__ }}",
+        "{{ cycler.__init__.__globals__.os.environ }}",
+        "{{ '{0.__class__.__init__.__globals__}'.format(report) }}",
+        "{{ ['{0.__class__}']|map('format', report)|first }}",
+        "{{ (['{0.__class__.__mro__}'.format]|first)(report) }}",
+        "{% set f = '{0.__class__.__mro__}'|attr('format') %}{{ f(report) }}",
+        "{{ self._TemplateReference__context.environment }}",
+        "{% for x in [report] %}{{ x.__dict__ }}{% endfor %}",
+        "{{ report.lines.append(1) }}",
+    ],
+)
+def test_a_template_reaches_no_python(template: str) -> None:
+    try:
+        text = render(template)
+    except TemplateError:
+        return
+    assert not re.search(r"environ|class|module|globals|mappingproxy|Environment", text)
+
+
+def test_the_process_gets_no_variable_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    environments = []
+
+    class RecordingPopen(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as its base has them
+            environments.append(options["env"])
+            super().__init__(*arguments, **options)
+
+    monkeypatch.setenv("GITHUB_TOKEN", "ghs_1")
+    monkeypatch.setattr(subprocess, "Popen", RecordingPopen)
+    assert render("fine").strip() == "fine"
+    assert [names.keys() - {"SYSTEMROOT"} for names in environments] == [set()]

@@ -1,0 +1,77 @@
+"""Pipes and devices in a repository: git would wait for them, and a report never does."""
+
+import contextlib
+import os
+import re
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from dora_metrics.commands.init.gather import checkout_root
+from dora_metrics.errors import GitError
+from dora_metrics.sources.git.repository import Git
+from support.git_repository import CLEAN_ENVIRONMENT, GitRepository, ReportCommand
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with a name")
+
+
+def put_pipe(repository: GitRepository, name: str) -> Path:
+    path = repository.folder / ".git" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "name", ["HEAD", "config", "packed-refs", "shallow", "refs/tags/v9", "objects/info/alternates", "info/grafts"]
+)
+def test_a_pipe_in_the_data_folder_is_named_and_not_opened(
+    repository: GitRepository, report: ReportCommand, name: str
+) -> None:
+    repository.tag("v1.0.0", repository.commit("Begin"))
+    path = put_pipe(repository, name)
+    assert report(repository.folder).problem == f"{path}: a pipe or a device, for which git would wait; remove it"
+
+
+@pytest.mark.parametrize("place", ["folder within", "bare", "link"])
+def test_it_is_found_wherever_the_data_folder_is(repository: GitRepository, place: str) -> None:
+    repository.commit("Begin")
+    folder = repository.folder
+    match place:
+        case "folder within":
+            put_pipe(repository, "config")
+            folder /= "docs"
+            folder.mkdir()
+        case "bare":
+            put_pipe(repository, "config")
+            folder /= ".git"
+        case _:
+            os.mkfifo(folder / "pipe")
+            (folder / ".git" / "shallow").symlink_to(folder / "pipe")
+    with pytest.raises(GitError, match="a pipe or a device"):
+        Git(str(folder), CLEAN_ENVIRONMENT)
+
+
+def test_a_pipe_that_only_the_settings_name_is_given_up_after_a_silence(repository: GitRepository) -> None:
+    repository.git("config", "include.path", "../included")
+    os.mkfifo(repository.folder / "included")
+    git = Git(str(repository.folder), CLEAN_ENVIRONMENT, max_silence_seconds=0.5)
+    with pytest.raises(GitError, match=re.escape("git showed nothing for 0.5 s and was stopped")):
+        git.read("rev-parse", "--git-dir")
+
+
+def test_init_names_it_too(repository: GitRepository) -> None:
+    repository.commit("Begin")
+    put_pipe(repository, "config")
+    with pytest.raises(GitError, match="a pipe or a device"):
+        checkout_root(repository.folder, CLEAN_ENVIRONMENT)
+
+
+def test_the_socket_of_gits_own_file_monitor_does_no_harm(repository: GitRepository, report: ReportCommand) -> None:
+    repository.tag("v1.0.0", repository.commit("Begin"))
+    with socket.socket(socket.AF_UNIX) as monitor, contextlib.chdir(repository.folder / ".git"):
+        monitor.bind("fsmonitor--daemon.ipc")  # the whole path may be too long for a socket
+    assert report(repository.folder).code == 0
