@@ -75,7 +75,7 @@ class JobReader:
         requests_left: how many requests may still be sent.
         refusal: what GitHub answered instead of the jobs; None if it answered all requests.
         has_failures: whether one of the deployments says that it failed, which may mean that its job was cancelled.
-        asked: the ids of what GitHub answered for, and of deployments with no job to ask for.
+        answered_ids: the ids of what GitHub answered for, and of deployments with no job to ask for.
     """
 
     client: Client
@@ -84,7 +84,7 @@ class JobReader:
     requests_left: int = field(default_factory=lambda: MAX_REQUESTS)
     refusal: GitHubError | None = None
     has_failures: bool = False
-    asked: set[str] = field(default_factory=set)
+    answered_ids: set[str] = field(default_factory=set)
 
     @property
     def can_read(self) -> bool:
@@ -96,7 +96,7 @@ class JobReader:
         nodes = list(deployment_nodes)
         self.has_failures |= any(map(_has_failed, nodes))
         node_ids = dict(self._node_ids(nodes))
-        self.asked |= {str(node["id"]) for node in nodes} - node_ids.keys()
+        self.answered_ids |= {str(node["id"]) for node in nodes} - node_ids.keys()
         jobs: dict[str, JsonObject] = {}
         for page in _pages(node_ids):
             jobs |= self.read(page)
@@ -121,7 +121,7 @@ class JobReader:
         except GitHubError as problem:
             self.refusal = problem
             return {}
-        self.asked.update(node_ids)
+        self.answered_ids.update(node_ids)
         check_runs = {node["id"]: node for node in nodes if node}
         return {key: check_runs[node_id] for key, node_id in node_ids.items() if node_id in check_runs}
 

@@ -86,8 +86,8 @@ def _facts_of_page(
     """Return the deployments that have ended; the new ones among them with their jobs, as far as requests are left."""
     facts = _deployments_of_nodes(reader, nodes, backlog.jobs.jobs_of(new_nodes))
     fact_ids = {ids.github_deployment(number): node["id"] for node in new_nodes if (number := deployment_number(node))}
-    asked_ids = {fact_id for fact_id, node_id in fact_ids.items() if node_id in backlog.jobs.asked}
-    backlog.add_page(facts, asked_ids, fact_ids.keys() - asked_ids)
+    answered_ids = {fact_id for fact_id, node_id in fact_ids.items() if node_id in backlog.jobs.answered_ids}
+    backlog.add_page(facts, answered_ids, fact_ids.keys() - answered_ids)
     return facts
 
 

@@ -31,12 +31,12 @@ class JobBacklog:
     jobs: JobReader
     _facts: dict[str, Deployment] = field(default_factory=dict)
     _skipped_ids: set[str] = field(default_factory=set)
-    _asked_ids: set[str] = field(default_factory=set)
+    _answered_ids: set[str] = field(default_factory=set)
 
-    def add_page(self, facts: Iterable[Deployment], asked_ids: Iterable[str], skipped_ids: Iterable[str]) -> None:
+    def add_page(self, facts: Iterable[Deployment], answered_ids: Iterable[str], skipped_ids: Iterable[str]) -> None:
         """Add what a page of deployments has, with the ids of those whose jobs were asked for, and were not."""
         self._facts |= {fact.id: fact for fact in facts}
-        self._asked_ids.update(asked_ids)
+        self._answered_ids.update(answered_ids)
         self._skipped_ids.update(skipped_ids)
 
     def before_skipping(self) -> Iterator[HistoryPart]:
@@ -47,7 +47,7 @@ class JobBacklog:
     def parts(self) -> Iterator[HistoryPart]:
         """Read the backlog as far as requests are left. The last part says what remains."""
         left = sorted(self._unread(), key=lambda fact: (fact.finished_at, fact.id), reverse=True)
-        if not left and not self._asked_ids and self._cursor.reached is None:
+        if not left and not self._answered_ids and self._cursor.reached is None:
             return
         while left and self.jobs.can_read and self.reader.repository.number is not None:
             page = left[:PAGE_SIZE]
@@ -68,7 +68,7 @@ class JobBacklog:
         recorded = self.reader.request.recorded_jobs
         known_ids = {fact.id for fact in (*recorded.values(), *self._facts.values()) if fact.job_name}
         left_ids = {fact.id for fact in recorded.values() if self._is_left_by_last_sync(fact)}
-        for fact_id in (left_ids | self._skipped_ids) - known_ids - self._asked_ids:
+        for fact_id in (left_ids | self._skipped_ids) - known_ids - self._answered_ids:
             fact = self._facts.get(fact_id) or recorded.get(fact_id)
             if fact is not None and fact.job_id:
                 yield fact
