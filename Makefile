@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python -m
 CLEAN_ENV := env -u GITHUB_ACTIONS -u GITHUB_OUTPUT -u GITHUB_STEP_SUMMARY
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit web golden schema picture figures bench mutants lock test-container clean
+.PHONY: help demo test lint unit web golden schema picture figures bench fuzz mutants lock test-container clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
@@ -49,6 +49,10 @@ bench: $(VENV)/dev ## speed and size, the figures of docs/performance.md
 	$(VENV)/bin/python bench/reliability.py
 	$(VENV)/bin/python bench/reports.py
 	$(VENV)/bin/python bench/settings.py
+
+CASES ?= 10000
+fuzz: $(VENV)/dev web ## payloads and facts of any shape and any text; half an hour, CASES=500 takes a minute
+	$(CLEAN_ENV) FUZZ_CASES=$(CASES) $(RUN) pytest -q tests/fuzz
 
 SAMPLE ?= 300
 mutants: $(VENV)/dev ## how many changed lines of the core the tests notice; half an hour, SAMPLE=all takes a day

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dora_metrics.core.facts import ids
 from support.git_repository import GitRepository, ReportCommand
 
 
@@ -171,7 +172,7 @@ def test_tags_of_any_name_are_read(repository: GitRepository, report: ReportComm
     if " " in name:
         name = name.replace(" ", "\u00a0")  # git accepts no plain space
     repository.release(name, "Start", at="03-01")
-    assert list(report(repository.folder, "--tags", "*").deployments) == [name]
+    assert list(report(repository.folder, "--tags", "*").deployments) == [ids.git_tag(name).removeprefix("git:tag:")]
     out = report(repository.folder, "--tags", "*", "--format", "markdown").out
     assert "<b>" not in out
 

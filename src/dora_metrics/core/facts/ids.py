@@ -188,7 +188,7 @@ def _suffix(name: str | None) -> str:
 
 def _encoded(name: str, max_length: int = _MAX_PART_LENGTH) -> str:
     """A name as part of an id: what is not visible as in URLs; of a long name the beginning and a digest."""
-    encoded = _INVISIBLE.sub(lambda match: quote(match[0], errors="replace"), name)
+    encoded = _INVISIBLE.sub(lambda match: quote(match[0], errors="surrogatepass"), name)
     return (
         encoded
         if len(encoded) <= max_length
