@@ -51,6 +51,7 @@ make_base() {
 make_base_archive() {
   if [[ -f $work/base.tar ]]; then return; fi
   local mirror
+  # shellcheck disable=SC2016 # apt-get replaces $(REPO_URI), not the shell
   mirror=$(apt-get indextargets --format '$(REPO_URI)' "Created-By: Packages" "Codename: bookworm" "Component: main" |
     grep -v security | head -n 1 || true)
   rm -rf "$work/rootfs"
@@ -75,6 +76,7 @@ package_index() {
   # A host's name that is not in DNS.
   [[ ! -f /etc/resolv.conf ]] || echo "--volume=/etc/resolv.conf:/etc/resolv.conf:ro"
   # An index in a folder refers to the files beside it.
+  # shellcheck disable=SC2013 # each word, since a line names several
   for path in $(sed 's/^[^=]*= *//; s|file://[^/]*||g; s|/simple||g' "$work/pip.conf"); do
     if [[ $path == /* && -e $path ]]; then echo "--volume=$path:$path:ro"; fi
   done
@@ -91,6 +93,7 @@ use_action() {
   touch "$temp/_runner_file_commands/"{output,summary}
   chown -R "$owner" "$runner/work"
   ln -sf "$root/tests/container/docker" "$runner/bin/docker"
+  # shellcheck disable=SC2016 # $1 is the argument of the program that is written here
   printf '#!/bin/sh\ncase "$1" in -u) echo %s ;; -g) echo %s ;; esac\n' "${owner%:*}" "${owner#*:}" >"$runner/bin/id"
   chmod +x "$runner/bin/id"
 
