@@ -36,7 +36,8 @@ def _finish(output: OutputStream, errors: OutputStream) -> bool:
     output.flush()
     problem = output.problem
     if problem and not isinstance(problem, BrokenPipeError):
-        errors.write(f"dora-metrics: standard output cannot be written ({problem.strerror}); what was printed is cut\n")
+        reason = f"standard output cannot be written ({problem.strerror}); what was printed is cut"
+        errors.write(f"dora-metrics: {reason}\n")
     errors.flush()
     for stream, number in ((output, 1), (errors, 2)):
         if stream.problem:  # what is still in its buffer would fail again when the interpreter ends

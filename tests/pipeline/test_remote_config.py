@@ -154,15 +154,17 @@ def test_a_repository_without_the_file_has_the_defaults(shop: ConfiguredShop) ->
     assert "config" not in ran.log
 
 
+WRONG_SHAPE = "GitHub's answer to GitObjects is not what its documentation describes"
+
 NOT_READ: dict[str, tuple[Fault, str]] = {
     "no permission": (custom_answer(403, {"message": "Resource not accessible by integration"}), "not accessible"),
     "a refusal in a 200": (partial_errors("config", "FORBIDDEN", "Resource not accessible"), "not accessible"),
     "another error in a 200": (partial_errors("config.object"), "Something went wrong"),
     "no data at all": (partial_errors(), "Something went wrong"),
     "no repository, by an error": (partial_errors("config", "NOT_FOUND"), "the token may not see it"),
-    "no repository": (custom_answer(200, {"data": {"repository": None, "config": None}}), "the token may not read it"),
-    "another object": (custom_answer(200, {"data": {"viewer": {}}}), "the token may not read it"),
-    "HTML": (custom_answer(200, "<html>"), "GitHub's answer has no data"),
+    "no repository": (custom_answer(200, {"data": {"repository": None, "config": None}}), WRONG_SHAPE),
+    "another object": (custom_answer(200, {"data": {"viewer": {}}}), WRONG_SHAPE),
+    "HTML": (custom_answer(200, b"<html>"), "GitHub's answer has no data"),
     "half an answer": (custom_answer(200, b'{"data": {"repository": nu'), "GitHub's answer has no data"),
     "an outage": (unavailable(502), "GitHub answered 502"),
     "no answer": (dropped(), "GitHub gave no answer"),

@@ -13,7 +13,7 @@ from dora_metrics.core.facts.jsonl import decode_line
 from dora_metrics.core.facts.model import Deployment, Incident
 from fakes.faults import meanwhile, unavailable
 from support.branch_shop import BRANCH, BranchShop
-from support.runs import NOW, ActionRun, deployment_status, run_action
+from support.runs import NOW, ActionRun, check_out, deployment_status, run_action
 
 HOSTILE = (
     """'; touch pwned; ' `touch pwned` $(touch pwned) ``` </details> <img src=x> @everyone \\' \u2028 \n::error::x"""
@@ -31,6 +31,7 @@ def dispatch(kind: str, **fields: object) -> dict[str, object]:
 
 def run(shop: BranchShop, folder: Path, payload: Mapping[str, object], **inputs: object) -> ActionRun:
     folder.mkdir(exist_ok=True)
+    check_out(folder, {})
     return run_action(
         folder,
         "repository_dispatch",

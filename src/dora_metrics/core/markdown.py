@@ -103,6 +103,11 @@ def id_code_span(text: str) -> Md:
     return _safe(f"`{text}`") if re.fullmatch(r"[\w:./#%+-]{1,300}", text, re.ASCII) else escape(text)
 
 
+def code_block_line(text: str) -> Md:
+    """Return a line for a code block unchanged, so that it can be copied; one that could end the block is escaped."""
+    return _safe(text) if re.fullmatch(r"[ -%'-;=?-_a-~]+", text, re.ASCII) else escape(text)
+
+
 def link(text: object, url: str | None) -> Md:
     """Return a link if the URL is http or https, otherwise the text alone."""
     escaped = escape(text)

@@ -101,16 +101,11 @@ def file_content(client: Client, repository: str, git_object: GitObject) -> byte
     if git_object.get("isTruncated") is False and isinstance(text := git_object.get("text"), str):
         return text.encode("utf-8", "surrogatepass")
     blob = client.get(f"/repos/{repository}/git/blobs/{git_object['oid']}", {}, shapes.Blob)
-    return _decode_base64(blob["content"])
+    if blob["encoding"] != "base64":
+        raise UncertainOutcomeError(_NO_CONTENT)
+    return base64.b64decode(blob["content"])
 
 
 def is_file(git_object: GitObject) -> TypeGuard[JsonObject]:
     """Return whether it is a file, and no folder, submodule or nothing."""
     return git_object is not None and "oid" in git_object
-
-
-def _decode_base64(content: str) -> bytes:
-    try:
-        return base64.b64decode(content)
-    except ValueError:
-        raise UncertainOutcomeError(_NO_CONTENT) from None

@@ -68,6 +68,7 @@ class GitObjectNode(TypedDict):
     """A file, a folder or, without any key, something else."""
 
     oid: NotRequired[str]
+    byteSize: NotRequired[int]
     text: NotRequired[str | None]
     isTruncated: NotRequired[bool]
     entries: NotRequired[list[TreeEntry]]
@@ -127,6 +128,7 @@ class Blob(TypedDict):
     """REST: a file's content."""
 
     content: Base64
+    encoding: str
 
 
 class RestTreeEntry(TypedDict):

@@ -12,6 +12,7 @@ OUTPUTS = {
     "metrics": "",
     "violations": "[]",
     "page-path": "",
+    "unrecorded-facts": "",
     "facts": "[]",
     "report-issue": "",
 }

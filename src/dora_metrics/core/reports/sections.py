@@ -275,18 +275,22 @@ def _stage_medians(lead_time: schema.LeadTime) -> Md:
     return md(" Medians of its stages: {}.", join_non_empty(", ", texts)) if texts else Md("")
 
 
-def _counts(template: str, *counts: int) -> Md:
-    return md(template, *map(formatting.number, counts))
-
-
 def _rate_lines(metrics: schema.Metrics) -> Iterator[Md]:
     failures, recovery, rework = metrics.change_failure_rate, metrics.recovery_time, metrics.rework_rate
     bound = "It may be higher, because a git history knows no incidents." if units.is_lower_bound(failures) else ""
-    text = _counts("**Change failure rate**: {} failed / {} that reached users.", failures.failed, failures.deployments)
+    number = formatting.number
+    text = md(
+        "**Change failure rate**: {} failed / {} that reached users.",
+        number(failures.failed),
+        number(failures.deployments),
+    )
     yield join_non_empty(" ", (text, Md(bound)))
-    yield _counts("**Recovery time**: median over {} recovered; {} open.", recovery.recovered, recovery.open)
-    sentence = "**Rework rate**: {} that repaired production / {} that reached users."
-    yield _counts(sentence, rework.rework, rework.deployments)
+    yield md("**Recovery time**: median over {} recovered; {} open.", number(recovery.recovered), number(recovery.open))
+    yield md(
+        "**Rework rate**: {} that repaired production / {} that reached users.",
+        number(rework.rework),
+        number(rework.deployments),
+    )
     restore, pipeline = metrics.incident_restore, metrics.pipeline
     if restore.incidents is None:
         return

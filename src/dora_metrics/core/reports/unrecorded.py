@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dora_metrics.core import formatting
-from dora_metrics.core.markdown import Md
+from dora_metrics.core.markdown import Md, code_block_line
 
 _MAX_COMMAND_CHARACTERS = 20_000
 _REPOSITORY_URL = re.compile(r"https?://(?P<host>[A-Za-z0-9.-]+)/(?P<name>[A-Za-z0-9_-]+/[A-Za-z0-9._-]+)", re.ASCII)
 _GITHUB_COM = "github.com"
-_UNSAFE_IN_COMMAND = re.compile("['`<>&]")
-"""What would end the quotes of a shell or a code block of Markdown, or be HTML; JSON can write each as `\\u....`."""
+_UNSAFE_IN_COMMAND = re.compile("['`<>&\x7f]")
+"""What would end the quotes of a shell or a code block of Markdown, be HTML, or not be visible.
+
+JSON can write each as `\\u....`.
+"""
 
 
 @dataclass(frozen=True)
@@ -49,4 +52,4 @@ def dispatch_command(repository_url: str, body: Mapping[str, object]) -> Md | No
     host, name = (place["host"], place["name"]) if place else (_GITHUB_COM, "OWNER/NAME")
     options = "" if host == _GITHUB_COM else f" --hostname {host}"
     command = f"printf '%s' '{quotable}' | gh api{options} repos/{name}/dispatches --input -"
-    return Md(command) if len(command) <= _MAX_COMMAND_CHARACTERS else None
+    return code_block_line(command) if len(command) <= _MAX_COMMAND_CHARACTERS else None
