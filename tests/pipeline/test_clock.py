@@ -99,11 +99,10 @@ def test_a_clock_behind_the_ledgers_newest_commit_is_replaced_too(shop: BranchSh
     assert titles(shop) == ["week 47, 2026"]
 
 
-@pytest.mark.parametrize("folder", [None, ".git"], ids=["without a checkout", "with a checkout"])
-def test_the_time_comes_with_what_is_read_anyway(shop: BranchShop, folder: str | None) -> None:
+@pytest.mark.parametrize("workspace", [None, {}], ids=["without a checkout", "with a checkout"])
+def test_the_time_comes_with_what_is_read_anyway(shop: BranchShop, workspace: dict[str, str] | None) -> None:
     tell_time(shop)
     shop.github.requests.clear()
-    workspace = {} if folder is None else {folder: "gitdir: elsewhere"}
     shop.run_event("deployment_status", deployment_status(4), now=YEARS_AHEAD, workspace=workspace)
     assert shop.github.requests[0].operation == "Ledger"
     assert len(shop.github.requests_matching("Ledger")) == 1

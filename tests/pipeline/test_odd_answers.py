@@ -13,7 +13,7 @@ from fakes.github import FakeGitHub
 from fakes.records import Deployment
 from fakes.routing import Answer
 from support.github_history import NOW
-from support.runs import ActionRun, PausedClock, run_action
+from support.runs import ActionRun, PausedClock, check_out, run_action
 from support.sync_shop import SyncShop, facts_on_branch
 
 Json = Any
@@ -100,6 +100,7 @@ class Shop(SyncShop):
         all_inputs = {"ledger": f"branch:{self.branch}", "github-token": self.github.token, **inputs}
         environment = {"GITHUB_API_URL": self.github.api_url, "RUNNER_TEMP": str(self.folder / "temp")}
         self.github.requests.clear()
+        check_out(self.folder, {})
         return run_action(
             self.folder,
             event,
