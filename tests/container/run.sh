@@ -85,7 +85,8 @@ package_index() {
 # One use of the action: the folders, files and variables that a runner has.
 use_action() {
   rm -rf "$runner"
-  mkdir -p "$runner/work/shop" "$runner/work/_temp/_github_workflow" "$runner/work/_temp/_runner_file_commands" \
+  # A checkout, so that the settings do not have to come from GitHub.
+  mkdir -p "$runner/work/shop/.git" "$runner/work/_temp/_github_workflow" "$runner/work/_temp/_runner_file_commands" \
     "$runner/bin"
   local temp=$runner/work/_temp
   event >"$temp/_github_workflow/event.json"
