@@ -51,7 +51,7 @@ bench: $(VENV)/dev ## speed and size, the figures of docs/performance.md
 	$(VENV)/bin/python bench/settings.py
 
 CASES ?= 10000
-fuzz: $(VENV)/dev web ## payloads and facts of any shape and any text; half an hour, CASES=500 takes a minute
+fuzz: $(VENV)/dev web ## payloads and facts of any shape and any text; about ten minutes, CASES=500 takes one
 	$(CLEAN_ENV) FUZZ_CASES=$(CASES) $(RUN) pytest -q tests/fuzz
 
 SAMPLE ?= 300
