@@ -1,4 +1,4 @@
-"""Parts of one attempt of a run are one deployment, whoever told of them and in whatever order they arrived."""
+"""Parts of one attempt of a run are one deployment, whatever recorded them and in whatever order they arrived."""
 
 import sys
 from itertools import permutations

@@ -50,7 +50,7 @@ def parse_job_link(url: str | None, repository: str, server_url: str | None = No
 def job_link_of(deployment: Deployment) -> JobLink | None:
     """Return the run and the job that a deployment is a part of; None if it is no part of a run.
 
-    What tells of a whole run (`github:run:7`), a release or a push is no part.
+    A deployment of a whole run (`github:run:7`), of a release or of a push is no part.
     """
     if not (
         deployment.run_id or deployment.id.startswith("github:run:") or _RUN_PATH in (deployment.url or "").lower()

@@ -97,14 +97,8 @@ MIN_TOTAL_FOR_PERCENT = 10
 
 def format_with_counts(result: schema.MetricVerdict) -> str:
     """Write a measured value as `format_result` does, a rate with its counts: `25 % (1 of 4)`."""
-    match result:
-        case (
-            schema.ChangeFailureRate(failed=count, deployments=total)
-            | schema.ReworkRate(rework=count, deployments=total)
-        ) if total:
-            return f"{format_result(result)} ({count:,} of {total:,})"
-        case _:
-            return format_result(result)
+    counts = _count_of_total(result)
+    return f"{format_result(result)} ({counts})" if counts else format_result(result)
 
 
 def format_counts(result: schema.MetricVerdict) -> str:
@@ -114,13 +108,21 @@ def format_counts(result: schema.MetricVerdict) -> str:
             return f"none known of {total:,}"
         case schema.DeploymentFrequency(deployments=deployments, per_day=float()):
             return f"{deployments:,}"
+        case _ if counts := _count_of_total(result):
+            return f"{'at least ' if is_lower_bound(result) else ''}{counts}"
+        case _:
+            return format_result(result)
+
+
+def _count_of_total(result: schema.MetricVerdict) -> str | None:
+    match result:
         case (
             schema.ChangeFailureRate(failed=count, deployments=total)
             | schema.ReworkRate(rework=count, deployments=total)
         ) if total:
-            return f"{'at least ' if is_lower_bound(result) else ''}{count:,} of {total:,}"
+            return f"{count:,} of {total:,}"
         case _:
-            return format_result(result)
+            return None
 
 
 def format_brief(result: schema.MetricVerdict) -> str:
