@@ -1,6 +1,7 @@
 """A `sync` with a longer period or other settings than the one before reads all that is missing."""
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -113,9 +114,16 @@ def test_all_waits_for_limits_together_are_as_long_as_a_run_may_wait(sync_shop: 
     sync_shop.github.fail(unavailable(502), to="NewestItems", times=None)
     given = {"ledger": "none", "github-token": sync_shop.github.token, "repositories": "acme/*"}
     environment = {"GITHUB_API_URL": sync_shop.github.api_url}
-    waits: list[float] = []
-    run_action(sync_shop.folder, "schedule", {}, given, environment=environment, pause=waits.append)
-    assert sorted(wait for wait in waits if wait > 10) == [50, 50], "both at the same time, then no more"
+    waits_seconds: list[float] = []
+    both_wait = threading.Barrier(2, timeout=30)
+
+    def pause(seconds: float) -> None:
+        if seconds > 10:
+            waits_seconds.append(seconds)
+            both_wait.wait()
+
+    run_action(sync_shop.folder, "schedule", {}, given, environment=environment, pause=pause)
+    assert waits_seconds == [50, 50], "both at the same time, then no more"
 
 
 def deploy_other_branch(sync_shop: SyncShop, hours: float) -> None:
