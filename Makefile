@@ -19,6 +19,7 @@ lint: $(VENV)/dev
 	$(RUN) ruff format --check
 	$(RUN) ruff check
 	$(RUN) mypy
+	$(RUN) pyrefly check --min-severity error --summary=none
 
 unit: $(VENV)/dev web
 	$(CLEAN_ENV) $(RUN) pytest -n 2 --dist loadfile

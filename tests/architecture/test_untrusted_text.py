@@ -1,11 +1,15 @@
 """Untrusted text has one way into Markdown and one way to the log (docs/architecture.md, "Untrusted text").
 
-mypy reads `LiteralString` as `str`, so what it would hold is held here.
+That Markdown is made of literals is held by a type checker, pyrefly: mypy reads `LiteralString` as `str`.
 """
 
 import ast
+import json
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
-from typing import NamedTuple
+from pathlib import Path
 
 import pytest
 
@@ -13,15 +17,6 @@ from support.paths import ROOT
 
 SOURCE = ROOT / "src" / "dora_metrics"
 MODULES = {path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text("utf-8")) for path in SOURCE.rglob("*.py")}
-
-TAKES_LITERALS = ("Md", "md", "join_non_empty")
-"""What makes Markdown of its first argument without escaping it."""
-
-
-class Call(NamedTuple):
-    module: str
-    line: int
-    code: str
 
 
 def calls(tree: ast.AST, *names: str) -> Iterator[ast.Call]:
@@ -34,74 +29,59 @@ def calls(tree: ast.AST, *names: str) -> Iterator[ast.Call]:
             yield node
 
 
-def assigned_values(tree: ast.AST, name: str) -> list[ast.expr | None]:
-    """What a function assigns to a name; None stands for a parameter, the target of a loop and the like."""
-    values: list[ast.expr | None] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
-            values.append(node.value)
-        elif isinstance(node, ast.NamedExpr | ast.AnnAssign) and isinstance(node.target, ast.Name):
-            values += [node.value] if node.target.id == name else []
-        elif isinstance(node, ast.arg) and node.arg == name:
-            values.append(None)
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == name:
-            values += [] if any(node in ast.walk(parent) for parent in _assignments(tree)) else [None]
-    return values
+CHECK = [sys.executable, "-m", "pyrefly", "check"]
+
+NOT_LITERAL = """\
+Md(title)
+Md(f'**{title}**')
+Md('a' + title)
+Md('a' if parts else title)
+md(title)
+md('{}' + title, 1)
+md('{}'.format(title))
+markdown.Md(title)
+join_non_empty(title, parts)
+[Md(text) for text in title.split()]
+"""
+LITERAL = """\
+Md('a')
+Md('a' if title else 'b')
+md('**{}**', title)
+join_non_empty(', ', parts)
+[md(text, title) for text in ('{}', '*{}*')]
+"""
 
 
-def _assignments(tree: ast.AST) -> Iterator[ast.AST]:
-    return (node for node in ast.walk(tree) if isinstance(node, ast.Assign | ast.NamedExpr | ast.AnnAssign))
+def lines_with_errors(statements: str, folder: Path) -> list[str]:
+    """The statements that the type checker refuses, each with what it says; `title` is a text, `parts` are Markdown."""
+    head = (
+        "from dora_metrics.core import markdown",
+        "from dora_metrics.core.markdown import Md, join_non_empty, md",
+        "def made(title: str, parts: list[Md]) -> None:",
+    )
+    body = [f"    {statement}" for statement in statements.splitlines()]
+    (folder / "made.py").write_text("\n".join([*head, *body]), "utf-8")
+    (folder / "pyrefly.toml").write_text(f"search-path = ['{SOURCE.parent}']", "utf-8")
+    options = ["--output-format", "json", "--python-interpreter-path", sys.executable]
+    checked = subprocess.run([*CHECK, "made.py", *options], cwd=folder, capture_output=True, text=True, check=False)
+    errors = json.loads(checked.stdout)["errors"]
+    assert {error["name"] for error in errors} <= {"bad-argument-type"}, errors
+    return [body[error["line"] - 1 - len(head)].strip() for error in errors]
 
 
-def is_literal(value: ast.expr | None, tree: ast.AST) -> bool:
-    """Whether a text stands in the source as it is, on every path."""
-    match value:
-        case ast.Constant(str()):
-            return True
-        case ast.IfExp():
-            return is_literal(value.body, tree) and is_literal(value.orelse, tree)
-        case ast.Name():
-            values = assigned_values(tree, value.id)
-            return bool(values) and all(is_literal(each, tree) for each in values)
-        case ast.Attribute(value=ast.Name("formatting"), attr="NO_VALUE"):
-            return True
-        case _:
-            return False
+def test_the_type_checker_takes_nothing_but_literals_for_markdown(tmp_path: Path) -> None:
+    assert lines_with_errors(NOT_LITERAL, tmp_path) == NOT_LITERAL.splitlines()
+    assert lines_with_errors(LITERAL, tmp_path) == []
 
 
-def unsafe_calls(module: str, tree: ast.AST) -> Iterator[Call]:
-    """The calls that make Markdown of something that is not literal. A name is looked up in its own function."""
-    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
-    for call in calls(tree, *TAKES_LITERALS):
-        around = [each for each in functions if call in ast.walk(each)]
-        scope = max(around, key=lambda each: each.lineno) if around else tree
-        if call.args and not is_literal(call.args[0], scope):
-            yield Call(module, call.lineno, ast.unparse(call))
-
-
-def test_markdown_is_made_of_literals_and_everything_else_is_escaped() -> None:
-    outside = (item for item in MODULES.items() if item[0] != "core/markdown.py")
-    assert [call for module, tree in outside for call in unsafe_calls(module, tree)] == []
-
-
-@pytest.mark.parametrize(
-    "code",
-    [
-        "Md(title)",
-        "Md(f'**{title}**')",
-        "Md('a' + title)",
-        "md(title)",
-        "md('{}' + title, 1)",
-        "md('{}'.format(title))",
-        "markdown.Md(title)",
-        "join_non_empty(title, parts)",
-        "text = 'a'\nfor text in titles:\n    Md(text)",
-        "text = 'a' if x else title\nMd(text)",
-        "def f(text):\n    return Md(text)",
-    ],
-)
-def test_a_value_in_the_place_of_a_literal_is_found(code: str) -> None:
-    assert len(list(unsafe_calls("m.py", ast.parse(code)))) == 1
+def test_the_program_makes_markdown_of_literals_only() -> None:
+    checked = subprocess.run(
+        [*CHECK, "--output-format", "min-text"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (checked.returncode, "0 errors" in checked.stderr) == (0, True), checked.stdout
+    ignores = [path for path in SOURCE.rglob("*.py") if re.search("pyrefly: *ignore", path.read_text("utf-8"))]
+    assert not ignores
 
 
 def test_only_one_module_makes_markdown_of_escaped_text() -> None:

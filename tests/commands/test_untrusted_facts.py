@@ -23,6 +23,8 @@ from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.reports import summary
 from dora_metrics.core.reports.event_story import EventInfo
 from dora_metrics.core.reports.render import summary_markdown
+from dora_metrics.core.reports.sections import METRIC_TITLES
+from dora_metrics.core.reports.site.feeds import build_badges
 from dora_metrics.core.scope import Scope
 from dora_metrics.pipeline.evaluate import evaluate
 from dora_metrics.runtime import Runtime
@@ -30,19 +32,9 @@ from dora_metrics.settings.model import Settings
 from dora_metrics.sources import fact_files
 from dora_metrics.templates import load_parts, load_template
 from support.facts import at, change, deployment, deployment_id, incident, pull_id, vulnerability
+from support.hostile_text import HOSTILE, assert_logs_nothing
 
 NOW = "2024-03-18T06:00:00Z"
-FULL_SHA = "0123456789abcdef0123456789abcdef01234567"
-HOSTILE = [
-    "@octocat", "@acme/team", "#12", "acme/api#12", "GH-12", "<img src=x onerror=y>", "<!--", "-->",
-    "<!-- dora-metrics:end: what stands above is written anew, what stands below is yours -->",
-    "<!-- dora-metrics:report weekly:2024-W11:0123456789abcdef -->", "<!-- yours -->", "`", "``` \n", "|", "\\", "\\|",
-    "\n# head\n\n", "\n- [ ] task", "\r::error::x", "\n::add-mask::production", "::set-env name=x::y", "##[group]x",
-    "![x](https://evil.example/p.png)", "[x](javascript:alert)", "[x]: https://evil.example", "<https://evil.example>",
-    "https://evil.example/acme/shop/issues/12", "www.evil.example", "ftp://evil.example", "a@evil.example", "\x1b[2J",
-    "\x07\x7f\x9b", "\u202e", "\u2028", "{{ 7 * 7 }}", "{% raw %}", "{}", "{0}", "$x$", "~~~", "</script><script>x",
-    "</details>", "&lt;img src=x&gt;", "&#64;octocat", FULL_SHA, "`@octocat`", "`a` @octocat `b`", "*x*", "_x_",
-]  # fmt: skip
 REFERENCES = [
     "#12",
     "@octocat",
@@ -170,12 +162,6 @@ def assert_is_inert(markdown: str) -> None:
     assert_logs_nothing(markdown)
 
 
-def assert_logs_nothing(log: str) -> None:
-    lines = re.split(r"[\r\n]", log)
-    assert not [line for line in lines if line.lstrip().startswith("::") or "##[" in line]
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", log)
-
-
 class Tags(HTMLParser):
     """The tags of a page, and their attributes that run or load something."""
 
@@ -249,3 +235,17 @@ def test_json_is_json_and_no_command(payloads: st.DataObject) -> None:
     text = compute(poisoned(FACTS, payloads))
     assert_logs_nothing(text)
     assert json.loads(text)["schema"] == "dora-metrics/1"
+
+
+@CASES
+@given(payloads=st.data())
+def test_badges_are_files_in_their_folder_with_texts_of_the_program(payloads: st.DataObject) -> None:
+    source = fact_files.read("-", BytesIO(poisoned(FACTS, payloads)))
+    badges = build_badges(evaluate(source.facts, Settings(), at("03-18T06:00")))
+    assert badges
+    assert not [path for path in badges if not re.fullmatch(r"badges/(?:[a-z0-9][a-z0-9._-]*/)*[a-z_]+\.json", path)]
+    assert {badge.label for badge in badges.values()} == {*(title.lower() for title in METRIC_TITLES.values()), "DORA"}
+    texts = {badge.message for badge in badges.values()}
+    assert not [
+        text for text in texts if not re.fullmatch(r"(?:no data|\d+ of \d+|[\d.]+ (?:[a-z ]|\d)+|[a-z ,]+)", text)
+    ]
