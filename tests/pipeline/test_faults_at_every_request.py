@@ -1,16 +1,27 @@
-"""GitHub's answers in another shape, to every request of every kind of run: no traceback, and nothing lost or twice."""
+"""A fault at every request of every kind of run, then healthy runs: no traceback, nothing lost, nothing twice."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dora_metrics.core.reports.periodic.claims import CLAIM_DURATION
 from fakes import rest_views
-from fakes.faults import Fault, RequestInFlight, custom_answer
+from fakes.faults import (
+    Fault,
+    RequestInFlight,
+    custom_answer,
+    dropped,
+    partial_errors,
+    primary_limit,
+    secondary_limit,
+    unavailable,
+)
 from fakes.github import FakeGitHub
-from fakes.records import Deployment
+from fakes.records import Deployment, Issue
 from fakes.routing import Answer
 from support.github_history import NOW
 from support.runs import ActionRun, PausedClock, check_out, run_action
@@ -78,6 +89,27 @@ ODD_ANSWERS: dict[str, Fault] = {
 }
 
 
+OUTAGES: dict[str, tuple[Fault, int | None]] = {
+    "502 once": (unavailable(502), 1),
+    "502 for good": (unavailable(502), None),
+    "503 once although it was done": (unavailable(503, applied=True), 1),
+    "502 for good although all is done": (unavailable(502, applied=True), None),
+    "no answer for good": (dropped(), None),
+    "no answer once although it was done": (dropped(applied=True), 1),
+    "no answer for good although all is done": (dropped(applied=True), None),
+    "401 for good": (custom_answer(401, {"message": "Bad credentials"}), None),
+    "403 for good": (custom_answer(403, {"message": "Resource not accessible by integration"}), None),
+    "404 for good": (custom_answer(404, {"message": "Not Found"}), None),
+    "422 once": (custom_answer(422, {"message": "Validation Failed"}), 1),
+    "a limit for an hour": (primary_limit(), None),
+    "a short limit": (secondary_limit(retry_after=1), 1),
+    "an error beside the data": (partial_errors(), 1),
+}
+"""Faults with how many requests they meet."""
+
+FAULTS = {**{name: (answer, None) for name, answer in ODD_ANSWERS.items()}, **OUTAGES}
+
+
 class Shop(SyncShop):
     """A shop whose runs each have a ledger of their own, on a branch that may begin as a copy of another."""
 
@@ -95,7 +127,7 @@ class Shop(SyncShop):
             files = {path: self.repository.read(path, copy_of) or b"" for path in paths}
             self.repository.commit(files, message="Copy", branch=self.branch, parents=[])
 
-    def go(self, event: str, payload: object, **inputs: object) -> ActionRun:
+    def go(self, event: str, payload: object, now: datetime = NOW, **inputs: object) -> ActionRun:
         clock = PausedClock()
         all_inputs = {"ledger": f"branch:{self.branch}", "github-token": self.github.token, **inputs}
         environment = {"GITHUB_API_URL": self.github.api_url, "RUNNER_TEMP": str(self.folder / "temp")}
@@ -106,14 +138,14 @@ class Shop(SyncShop):
             event,
             payload,  # type: ignore[arg-type]
             all_inputs,
-            now=NOW,
+            now=now,
             environment=environment,
             pause=clock.pause,
             monotonic=clock.monotonic,
         )
 
-    def sync(self) -> ActionRun:
-        return self.go("schedule", {"schedule": "17 5 * * *"})
+    def sync(self, now: datetime = NOW, **inputs: object) -> ActionRun:
+        return self.go("schedule", {"schedule": "17 5 * * *"}, now, **inputs)
 
     def event(self) -> ActionRun:
         status = self.repository.records_of(Deployment)[-1].status_history[-1]
@@ -131,7 +163,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
             budget.limit = 1_000_000
         shop = Shop(github, tmp_path_factory.mktemp("shop"))
         shop.use_new_branch()
-        shop.sync()
+        shop.sync(report="off")
         shop.merge_and_deploy(6)
         shop.repository.issue("Checkout answers 500", labels=["incident"])
         yield shop
@@ -151,16 +183,35 @@ def every_fact(shop: Shop) -> set[str]:
     return set(facts_on_branch(shop.repository, shop.branch))
 
 
-@pytest.mark.parametrize("name", ODD_ANSWERS)
+def report_issues(shop: Shop) -> list[Issue]:
+    return [issue for issue in shop.repository.records_of(Issue) if "dora-metrics:report" in issue.body]
+
+
+@pytest.fixture
+def without_reports(shop: Shop) -> Iterator[None]:
+    yield
+    shop.github.heal()
+    remove_reports(shop)
+
+
+def remove_reports(shop: Shop) -> None:
+    for issue in report_issues(shop):
+        shop.repository.records.remove(issue)
+
+
+@pytest.mark.parametrize("name", FAULTS)
 @pytest.mark.parametrize("run_name", RUNS)
-def test_an_odd_answer_to_any_request_ends_no_run_and_loses_nothing(
+@pytest.mark.usefixtures("without_reports")
+def test_a_fault_at_any_request_ends_no_run_and_nothing_is_lost_or_twice(
     shop: Shop, every_fact: set[str], run_name: str, name: str
 ) -> None:
     run, ledger = RUNS[run_name]
+    fault, times = FAULTS[name]
     request_number = 0
     while True:
+        remove_reports(shop)
         shop.use_new_branch(copy_of=ledger)
-        shop.github.fail(ODD_ANSWERS[name], times=None, skip=request_number)
+        shop.github.fail(fault, times=times, skip=request_number)
         ran = run(shop)
         was_met = len(shop.github.requests) > request_number
         shop.github.heal()
@@ -168,8 +219,9 @@ def test_an_odd_answer_to_any_request_ends_no_run_and_loses_nothing(
         assert "Traceback" not in ran.log
         assert ran.summary.startswith("### ")
         assert ran.outputs["metrics"].startswith("{")
-        assert shop.sync().code == 0
+        assert shop.sync(now=NOW + 2 * CLAIM_DURATION).code == 0
         assert set(facts_on_branch(shop.repository, shop.branch)) == every_fact, "each once: two would be an error"
+        assert len(report_issues(shop)) == 1
         if not was_met:
             break
         request_number += 1
