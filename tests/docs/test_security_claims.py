@@ -15,6 +15,6 @@ def test_there_are_claims() -> None:
 
 @pytest.mark.parametrize(("claim", "test"), CLAIMS)
 def test_a_claim_has_a_test(claim: str, test: str) -> None:
-    path, _, name = test.partition("::")
+    path, *names = test.split("::")
     text = (ROOT / path).read_text("utf-8")
-    assert re.search(rf"^def {name}\(", text, re.MULTILINE) if name else "def test_" in text, claim
+    assert all(re.search(rf"^ *(?:def|class) {name}\b", text, re.MULTILINE) for name in names or ["test_\\w+"]), claim

@@ -5,7 +5,7 @@ empty.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,11 +22,11 @@ _MAX_PROBLEM_LENGTH = 500
 class Layer:
     """Settings from one place, without characters that cannot be stored.
 
-    `origin` names it in messages, as in `input window`.
+    `origin` names it in messages, as in `input window`. The values may hold secrets, so they are not shown.
     """
 
     origin: str
-    values: Mapping[str, object]
+    values: Mapping[str, object] = field(repr=False)
 
     def __post_init__(self) -> None:
         try:
