@@ -11,7 +11,7 @@ from dora_metrics.core.reports.render import MAX_SUMMARY_BYTES, summary_markdown
 from dora_metrics.pipeline.outputs import MAX_OUTPUT_BYTES, document_output
 from dora_metrics.templates import load_parts, load_template
 from support.facts import deployment, results_of
-from support.runs import deployment_status, run_action
+from support.runs import check_out, deployment_status, run_action
 
 SENTENCE = "**This summary is cut here**: GitHub shows at most 1 MiB of it. The outputs and the ledger have everything."
 RESULTS = results_of(*(deployment(1, "03-12T12:00", repository=f"acme/shop-{number}") for number in range(30)))
@@ -73,10 +73,28 @@ def test_a_document_loses_evidence_then_weeks_then_other_scopes(
     assert SCOPE.repository in {scope["repository"] for scope in document["scopes"]}
 
 
+LARGE_EVENT = {"action": "dora-deployment", "client_payload": {"changes": ["x" * 200] * 4_000, "version": "v1"}}
+
+
 def test_facts_that_are_too_large_for_an_output_are_counted_in_the_summary(tmp_path: Path) -> None:
-    payload = {"action": "dora-deployment", "client_payload": {"changes": ["x" * 200] * 4_000, "version": "v1"}}
-    ran = run_action(tmp_path, "repository_dispatch", payload)
+    ran = run_action(tmp_path, "repository_dispatch", LARGE_EVENT)
     assert ran.outputs["facts"] == "[]"
     assert "outputs – `facts` is empty: too large to pass on (1 fact); the ledger has them" in ran.summary
     assert len(ran.outputs["metrics"]) <= MAX_OUTPUT_BYTES
     assert run_action(tmp_path, "deployment_status", deployment_status(2)).outputs["facts"] != "[]"
+
+
+@pytest.mark.parametrize(
+    ("ledger", "place"),
+    [
+        ("none", "no ledger has them"),
+        ("branch:dora-metrics", "the file of `unrecorded-facts` has what is new"),
+    ],
+)
+def test_where_large_facts_are_is_said_also_if_no_ledger_has_them(tmp_path: Path, ledger: str, place: str) -> None:
+    check_out(tmp_path, {})
+    inputs = {"ledger": ledger, "github-token": "ghs_1"}
+    environment = {"GITHUB_API_URL": "http://127.0.0.1:9", "RUNNER_TEMP": str(tmp_path / "temp")}
+    ran = run_action(tmp_path, "repository_dispatch", LARGE_EVENT, inputs, environment=environment)
+    assert f"`facts` is empty: too large to pass on (1 fact); {place}" in ran.summary
+    assert Path(ran.outputs["unrecorded-facts"]).is_file() == (ledger != "none")

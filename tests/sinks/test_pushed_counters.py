@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -31,12 +30,6 @@ from support.sink_payloads import NOW, SHOP, at, deployment, sink_payload
 FAST_LIMITS = HttpLimits(connect_seconds=0.5, read_seconds=0.5, tries=1, pause_seconds=0)
 SLOW_LIMITS = HttpLimits(connect_seconds=5, read_seconds=10, tries=2, pause_seconds=0.1)
 GROUP = {"job": "dora", "repository": SHOP}
-
-
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pushgateway(tmp_path_factory.mktemp("pushgateway")) as url:
-        yield url
 
 
 @dataclass(frozen=True)

@@ -46,12 +46,6 @@ MEDIANS_BUCKET = (43200.0, 86400.0)
 SCRAPES = "count_over_time(dora_ledger_facts[2m])"
 
 
-@pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with pushgateway(tmp_path_factory.mktemp("pushgateway")) as url:
-        yield url
-
-
 @dataclass(frozen=True)
 class ScrapedMetrics:
     """Query results after all runs: of ours (prefix `dora`) and of the usual approach (prefix `naive`)."""
