@@ -29,12 +29,21 @@ def dispatch(kind: str, **fields: object) -> dict[str, object]:
     }
 
 
-def run(shop: BranchShop, folder: Path, payload: Mapping[str, object], **inputs: object) -> ActionRun:
+def run(
+    shop: BranchShop,
+    folder: Path,
+    payload: Mapping[str, object],
+    *,
+    event: str = "repository_dispatch",
+    has_checkout: bool = True,
+    **inputs: object,
+) -> ActionRun:
     folder.mkdir(exist_ok=True)
-    check_out(folder, {})
+    if has_checkout:
+        check_out(folder, {})
     return run_action(
         folder,
-        "repository_dispatch",
+        event,
         payload,
         {"ledger": f"branch:{BRANCH}", "github-token": shop.github.token, **inputs},
         environment={"GITHUB_API_URL": shop.github.api_url, "RUNNER_TEMP": str(folder / "temp")},
@@ -84,6 +93,44 @@ def test_what_no_ledger_took_is_in_a_file_and_its_command_records_it_as_it_was(
     run(shop, tmp_path / "again", {**payload, "action": body["event_type"], "client_payload": body["client_payload"]})
     (content,) = shop.fact_files().values()
     assert decode_line(content.strip()) == decode_line(line)
+
+
+WITHOUT_CHECKOUT: dict[str, tuple[str, dict[str, object], dict[str, object]]] = {
+    "a dispatch": ("repository_dispatch", dispatch("deployment", id="deploy-7", version=HOSTILE), {}),
+    "a deploy job": (
+        "push",
+        {**dispatch("x"), "after": "7" * 40, "ref": "refs/heads/main"},
+        {"environment": "production", "status": "success"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("event", "payload", "inputs"), WITHOUT_CHECKOUT.values(), ids=WITHOUT_CHECKOUT)
+def test_what_only_a_run_without_its_settings_knows_is_kept_too(
+    shop: BranchShop, tmp_path: Path, event: str, payload: dict[str, object], inputs: dict[str, object]
+) -> None:
+    shop.github.fail(unavailable(502), times=None)
+    lost = run(shop, tmp_path / "lost", payload, event=event, has_checkout=False, **inputs)
+    assert lost.summary.startswith("### ⚠️ Nothing was recorded, sent or reported: the settings could not be read")
+    assert "1 fact of this run is not in the ledger" in lost.log
+    (line,) = Path(lost.outputs["unrecorded-facts"]).read_bytes().splitlines()
+    (command,) = COMMAND.findall(lost.summary)
+    shop.github.heal()
+    body = sent_by(command, tmp_path / "shell")
+    dispatched = {**dispatch("deployment"), "action": body["event_type"], "client_payload": body["client_payload"]}
+    run(shop, tmp_path / "again", dispatched, has_checkout=False)
+    (content,) = shop.fact_files().values()
+    recorded, kept = decode_line(content.strip()), decode_line(line)
+    assert isinstance(recorded, Deployment)
+    assert isinstance(kept, Deployment)
+    assert (recorded.id, recorded.version, recorded.status) == (kept.id, kept.version, kept.status)
+
+
+def test_what_a_sync_finds_again_is_not_kept_by_a_run_without_its_settings(shop: BranchShop, tmp_path: Path) -> None:
+    shop.github.fail(unavailable(502), times=None)
+    lost = run(shop, tmp_path / "lost", deployment_status(), event="deployment_status", has_checkout=False)
+    assert lost.outputs["unrecorded-facts"] == ""
+    assert "not in the ledger" not in lost.summary + lost.log
 
 
 def test_a_run_against_a_silent_github_ends_within_ninety_seconds_and_keeps_its_fact(

@@ -40,7 +40,7 @@ def run(
         try:
             context = RunContext.load(request, runtime, runner)
         except UnreadSettingsError as error:
-            return publish_unread_settings(runner, request.reaction_settings, error)
+            return publish_unread_settings(runner, request, error)
         result = record(context, record_request(context))
         recorded = (history.scope.repository for history in result.results.evaluation.histories)
         context.use_recorded_name(result.merge.after.names, recorded)

@@ -121,6 +121,11 @@ class RunRequest:
         local = self.local_config()
         return _settings_of(_REACTION, (*([local] if local else ()), *self.layers)) or Settings()
 
+    @property
+    def settings_without_config(self) -> Settings | None:
+        """The settings of inputs and flags alone; None if one is wrong."""
+        return _settings_of((*INPUTS, *NOT_YET_SUPPORTED), self.layers)
+
     @cached_property
     def config_path(self) -> str:
         """The path of the config file: from the repository's root, or absolute if it is outside of the workspace."""

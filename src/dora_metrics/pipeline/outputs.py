@@ -22,7 +22,7 @@ from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.evaluate import last_deployed
 from dora_metrics.pipeline.plan import RunResult
-from dora_metrics.pipeline.unrecorded import keep_unrecorded
+from dora_metrics.pipeline.unrecorded import annotate_unrecorded, keep_unrecorded
 from dora_metrics.settings.model import EVERY_REPOSITORY
 from dora_metrics.templates import load_parts, load_template
 
@@ -58,8 +58,7 @@ def publish_run(context: RunContext, result: RunResult, violations: Sequence[Vio
         markdown = _summary(context, result, scope, violations, unrecorded)
         are_written.append(context.runner.append_summary(markdown))
     _log(context.runner, result, violations, context.outcomes)
-    if unrecorded.count:
-        context.runner.annotate("warning", "dora-metrics: unrecorded facts", unrecorded.text)
+    annotate_unrecorded(context.runner, unrecorded)
     return all(are_written)
 
 

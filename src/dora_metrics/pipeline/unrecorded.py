@@ -5,8 +5,12 @@ from pathlib import Path
 from dora_metrics.core.facts.jsonl import encode_fact
 from dora_metrics.core.facts.model import Deployment, Fact, Incident
 from dora_metrics.core.reports.unrecorded import UnrecordedFacts, dispatch_command
+from dora_metrics.errors import EventError
+from dora_metrics.github.events.observe import observe
 from dora_metrics.github.events.repository_dispatch import dispatch_body
+from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.context import RunContext
+from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.pipeline.plan import RunResult
 
 _FILE = "unrecorded-facts.jsonl"
@@ -22,11 +26,37 @@ def keep_unrecorded(context: RunContext, result: RunResult) -> UnrecordedFacts:
     if result.storage.is_persistent or context.settings.ledger == "none":
         return UnrecordedFacts()
     facts = result.merge.new_facts
-    event_facts = facts if context.work == "record" else ()
+    return _keep(context.request, facts, event_facts=facts if context.work == "record" else ())
+
+
+def keep_without_settings(request: RunRequest) -> UnrecordedFacts:
+    """Keep what GitHub does not, for a run that could not read its config file: a dispatch, a deploy job's inputs.
+
+    They state their facts themselves. The run that receives the dispatch applies the config file.
+    """
+    settings = request.settings_without_config
+    if settings is None or settings.mode != "auto" or settings.ledger == "none":
+        return UnrecordedFacts()
+    if request.run.event != "repository_dispatch" and settings.environment is None:
+        return UnrecordedFacts()
+    try:
+        facts = observe(request.run, request.payload(), settings, frozenset()).facts
+    except EventError:
+        return UnrecordedFacts()
+    return _keep(request, facts, event_facts=facts)
+
+
+def annotate_unrecorded(runner: Runner, unrecorded: UnrecordedFacts) -> None:
+    """Say in the log and on the run's page how many facts are kept, and where, if there are any."""
+    if unrecorded.count:
+        runner.annotate("warning", "dora-metrics: unrecorded facts", unrecorded.text)
+
+
+def _keep(request: RunRequest, facts: tuple[Fact, ...], event_facts: tuple[Fact, ...]) -> UnrecordedFacts:
     dispatched = [fact for fact in event_facts if isinstance(fact, Deployment | Incident)]
-    url = context.run.repository_url
+    url = request.run.repository_url
     commands = (dispatch_command(url, dispatch_body(fact)) for fact in dispatched[:_MAX_COMMANDS])
-    return UnrecordedFacts(len(facts), _append(facts, context.request.temporary_folder), tuple(filter(None, commands)))
+    return UnrecordedFacts(len(facts), _append(facts, request.temporary_folder), tuple(filter(None, commands)))
 
 
 def _append(facts: tuple[Fact, ...], folder: Path | None) -> str:
