@@ -4,14 +4,19 @@ A checkout may be the head of a stranger's pull request, or what an earlier job 
 decides neither where secrets go, nor whom a health check asks, nor which folder outside of the workspace is written.
 """
 
+import json
 from collections.abc import Iterator, Mapping
+from io import BytesIO, StringIO
 from pathlib import Path
 
 import pytest
 
+from dora_metrics import cli
+from dora_metrics.runtime import Runtime
 from fakes.faults import unavailable
 from fakes.github import FakeGitHub
-from support.runs import ActionRun, check_out, deployment_status, run_action
+from support.github_history import deploy
+from support.runs import NOW, ActionRun, check_out, deployment_status, run_action
 from support.servers import Answer, Listener, listen
 
 CONFIG = ".github/dora.yml"
@@ -210,8 +215,9 @@ def test_a_checkout_does_not_have_a_folder_outside_of_the_workspace_written(
     assert ran.code == 2
     assert list(elsewhere.iterdir()) == []
     assert (
-        "dora.yml ledger: a ledger outside of the workspace, or in another repository, is not used: `ledger` is in "
-        f"the checkout's .github/dora.yml, and the default branch's does not say the same. {WHAT_TO_DO}" in ran.log
+        "dora.yml ledger: a ledger outside of the workspace, in another repository or on another branch is not used: "
+        f"`ledger` is in the checkout's .github/dora.yml, and the default branch's does not say the same. {WHAT_TO_DO}"
+        in ran.log
     )
 
 
@@ -237,7 +243,10 @@ def test_a_checkout_does_not_have_another_repository_written(shop: CheckedOutSho
     other = shop.github.repository("stranger/inbox")
     ran = shop.run("ledger: branch:facts@stranger/inbox", {"ledger": ""})
     assert ran.code == 2
-    assert ".github/dora.yml ledger: a ledger outside of the workspace, or in another repository, is not" in ran.log
+    assert (
+        ".github/dora.yml ledger: a ledger outside of the workspace, in another repository or on another branch"
+        in ran.log
+    )
     assert other.head("facts") is None
 
 
@@ -250,10 +259,63 @@ def test_a_central_ledger_of_the_default_branch_is_written_and_costs_no_request(
     assert "GitObjects" not in shop.requested_operations
 
 
+def test_a_checkout_does_not_have_another_branch_written(shop: CheckedOutShop) -> None:
+    ran = shop.run("ledger: branch:evil/release", {"ledger": ""}, default_branch="ledger: branch:delivery")
+    assert ran.code == 2
+    assert shop.repository.head("evil/release") is None
+    assert shop.run("ledger: branch:delivery", {"ledger": ""}, default_branch="ledger: branch:delivery").code == 0
+    assert shop.repository.read("facts/2026/11.jsonl", "delivery")
+
+
+def test_the_usual_branch_needs_no_second_word(shop: CheckedOutShop) -> None:
+    assert shop.run("ledger: branch:dora-metrics@acme/shop", {"ledger": ""}).code == 0
+    assert shop.repository.read("facts/2026/11.jsonl", "dora-metrics")
+
+
 def test_a_folder_in_the_workspace_needs_no_second_word(shop: CheckedOutShop) -> None:
     assert shop.run("ledger: dir:ledger", {"ledger": ""}).code == 0
     assert (shop.folder / "ledger" / "facts").is_dir()
     assert "GitObjects" not in shop.requested_operations
+
+
+# Other repositories
+
+
+@pytest.mark.parametrize("is_confirmed", [False, True])
+def test_a_checkout_does_not_have_other_repositories_read(shop: CheckedOutShop, *, is_confirmed: bool) -> None:
+    other = shop.github.repository("acme/secret")
+    deploy(other, 1)
+    line = "repositories: acme/secret"
+    ran = shop.run(line, {"mode": "sync", "report": "off"}, default_branch=line if is_confirmed else None)
+    assert ran.code == 0
+    recorded = shop.repository.read("metrics.json", "dora-metrics") or b""
+    assert (b"acme/secret" in recorded) == is_confirmed
+    assert (
+        "repositories – not read: `repositories` is in the checkout's .github/dora.yml" in ran.summary
+    ) != is_confirmed
+
+
+# A person who starts a run
+
+
+@pytest.mark.parametrize("has_git", [True, False])
+def test_a_run_by_hand_trusts_a_file_that_was_named_only(tmp_path: Path, outside: Listener, *, has_git: bool) -> None:
+    if has_git:
+        (tmp_path / ".git").mkdir()
+    folder = tmp_path / "below"
+    (folder / ".github").mkdir(parents=True)
+    (folder / CONFIG).write_text(f"endpoint-url: {outside.url}\nledger: dir:ledger", "utf-8")
+    assert rebuild(folder) == 0
+    assert credentials(outside) == set()
+    assert rebuild(folder, "--config", CONFIG) == 0
+    assert credentials(outside) == {"authorization", "x-dora-signature-256"}
+
+
+def rebuild(folder: Path, *flags: str) -> int:
+    """Run `dora-metrics rebuild` in a folder, with secrets in its environment."""
+    environment = {"GITHUB_WORKSPACE": str(folder), "DORA_INPUTS": json.dumps(ENDPOINT_SECRETS)}
+    runtime = Runtime(environment, BytesIO(), StringIO(), StringIO(), NOW, lambda _: None)
+    return cli.run(["rebuild", "--repository", "acme/shop", *flags], runtime)
 
 
 # The file itself

@@ -598,14 +598,11 @@ def test_nothing_known_yet_makes_no_empty_report(tmp_path: Path) -> None:
 
 
 def run_own_template(team: ReportingShop, text: str | None, name: str = "mine.md.j2") -> ActionRun:
+    """Run with a template, None if the default branch has none; the checkout has another one."""
+    team.repository.commit({"mine.md.j2": text, "README.md": "shop"}, message="Configure")
     inputs = {"mode": "report", "report-template": name}
-    return team.run_event(
-        "workflow_dispatch",
-        {"inputs": {}},
-        inputs,
-        now=MONDAY,
-        workspace=None if text is None else {"mine.md.j2": text},
-    )
+    checkout = {"mine.md.j2": "@octocat in the checkout"}
+    return team.run_event("workflow_dispatch", {"inputs": {}}, inputs, now=MONDAY, workspace=checkout)
 
 
 def test_a_template_of_the_users_is_taken(team: ReportingShop) -> None:
@@ -614,13 +611,20 @@ def test_a_template_of_the_users_is_taken(team: ReportingShop) -> None:
     assert team.issues[0].body.endswith("Comments:")
 
 
-def test_without_a_checkout_it_is_the_default_branchs_as_the_settings_file_is(team: ReportingShop) -> None:
+def test_it_is_the_default_branchs_with_and_without_a_checkout(team: ReportingShop) -> None:
+    """A checkout may be a pull request's, and the text of a template is Markdown that is not escaped."""
     template, config = "We deployed {{ report.delivered.count }} times.", "report-template: .github/mine.md.j2\n"
     team.repository.commit({".github/mine.md.j2": template, ".github/dora.yml": config}, message="Configure")
     team.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY)
     assert "We deployed 3 times." in team.issues[0].body
-    run_own_template(team, "In the checkout.")
-    assert "In the checkout." in team.issues[0].body
+
+
+@pytest.mark.parametrize("path", ["mine.md.j2", ".git/config"])
+def test_a_file_of_a_checkout_is_in_no_issue(team: ReportingShop, path: str) -> None:
+    workspace = {path: "AUTHORIZATION: basic @octocat", ".github/dora.yml": f"report-template: {path}"}
+    ran = team.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY, workspace=workspace)
+    assert "there is no such file on the default branch" in ran.summary
+    assert "AUTHORIZATION" not in team.issues[0].body
 
 
 def test_one_that_github_does_not_show_gives_way_to_the_usual_one(team: ReportingShop) -> None:
@@ -636,9 +640,9 @@ def test_one_that_github_does_not_show_gives_way_to_the_usual_one(team: Reportin
 @pytest.mark.parametrize(
     ("text", "name", "why"),
     [
-        (None, "mine.md.j2", "there is no such file in the workspace, nor, without a checkout, on the default branch"),
+        (None, "mine.md.j2", "there is no such file on the default branch, from which it is read"),
         ("{% if %}", "mine.md.j2", "line 1: Expected an expression, got 'end of statement block'"),
-        ("x", ".", "Is a directory"),
+        ("x", ".", "there is no such file on the default branch"),
         ("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", "mine.md.j2", "it never ends"),
         ("{{ 'x' * 3000000000 }}", "mine.md.j2", "\\* is for small numbers only"),
         (
@@ -647,7 +651,7 @@ def test_one_that_github_does_not_show_gives_way_to_the_usual_one(team: Reportin
             "it counts further than 100,000",
         ),
         ("{% set x = 'x' %}" + "{% set x = x ~ x %}" * 40, "mine.md.j2", "it never ends (MemoryError)"),
-        ("x" * 1_000_001, "mine.md.j2", "it is not a regular file of at most 1,000,000 bytes"),
+        ("x" * 1_000_001, "mine.md.j2", "it has more than 1,000,000 bytes"),
     ],
     ids=["missing", "broken", "folder", "recursion", "huge", "endless", "doubled", "large"],
 )

@@ -1,7 +1,7 @@
 """One run: what it was asked for, its settings, and its collaborators, each made once and only if it is needed."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -24,7 +24,7 @@ from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings import addresses
 from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
-from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
+from dora_metrics.settings.model import EVERY_REPOSITORY, Settings, default_text
 from dora_metrics.storage.base import NoStorage, Storage
 from dora_metrics.storage.directory import DirectoryStorage
 
@@ -71,7 +71,7 @@ class RunContext:
         context.settings = load_settings(layers)
         if "client" in context.__dict__:
             context.client.max_rate_limit_wait = context.settings.max_rate_limit_wait
-        if local and request.has_checkout and not request.has_config_outside:
+        if local and not request.is_config_trusted:
             context._confine(local)
         for name in names_without_effect(layers):
             context.note(Outcome(name, "skipped", "has no effect in this version"))
@@ -124,7 +124,7 @@ class RunContext:
         is_compared = default_branch is not None
         if addresses.LEDGER in withheld:
             reason = addresses.unconfirmed_reason(addresses.LEDGER, path, is_compared=is_compared)
-            problem = "a ledger outside of the workspace, or in another repository, is not used"
+            problem = "a ledger outside of the workspace, in another repository or on another branch is not used"
             raise SettingsError(f"{path} ledger: {problem}: {reason}")
         for address, names in withheld.items():
             self.note(addresses.withheld_outcome(address, names, path, is_compared=is_compared))
@@ -132,15 +132,19 @@ class RunContext:
 
     def _withheld_settings(self, checkout: Layer, default_branch: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
         unconfirmed = addresses.unconfirmed_addresses(checkout, self.request.layers, default_branch)
+        if self.request.is_by_hand:  # whoever starts a run sees which repositories it reads
+            unconfirmed -= {addresses.REPOSITORIES}
         return addresses.withheld_settings(self.settings, unconfirmed, is_ledger_elsewhere=self._is_ledger_elsewhere)
 
     @property
     def _is_ledger_elsewhere(self) -> bool:
-        """Whether the ledger is neither in the workspace nor in this run's repository."""
-        kind, _, place = self.settings.ledger.partition(":")
+        """Whether the ledger is neither in the workspace nor on the usual branch of this run's repository."""
+        ledger = self.settings.ledger
+        kind, _, place = ledger.partition(":")
         if kind == "dir":
             return self.request.is_outside_workspace(self.request.workspace / place)
-        return place.partition("@")[2].lower() not in ("", self.run.repository.lower())
+        usual = default_text(addresses.LEDGER)
+        return ledger.lower() not in ("none", usual, f"{usual}@{self.run.repository.lower()}")
 
     def use_payload_repository(self, repository: tuple[int, str] | None) -> None:
         """Take the number of this run's repository from its event, where the runner does not name it.
@@ -294,10 +298,12 @@ class RunContext:
         self._prefetched = storage if isinstance(storage, BranchStorage) else None
         return read_default_branch_config(self.client, self.run.repository, self.request.config_path, self._prefetched)
 
-    def _default_branch_file(self, path: str) -> bytes | None:
-        from dora_metrics.github.repository import file_content, read_objects  # noqa: PLC0415 - as above
+    def _default_branch_file(self, path: str, check_size: Callable[[int], None]) -> bytes | None:
+        from dora_metrics.github.repository import file_content, is_file, read_objects  # noqa: PLC0415 - as above
 
         (git_object,) = read_objects(self.client, self.run.repository, [f"HEAD:{path}"])
+        if is_file(git_object):
+            check_size(git_object.get("byteSize", 0))
         return file_content(self.client, self.run.repository, git_object)
 
     def enrich(self, facts: tuple[Fact, ...], contents: LedgerContents) -> tuple[Fact, ...]:
@@ -333,7 +339,9 @@ class RunContext:
         return ReportRun(tracker, self.settings, self.run, is_requested, self._read_template, self.runtime.monotonic)
 
     def _read_template(self, path: Path) -> str:
-        """Read a template of the user's: the workspace's or, without a checkout, the default branch's.
+        """Read a template of the user's from the default branch; for a person who starts the run, from the folder.
+
+        A checkout may be a pull request's, and a template is Markdown that is not escaped.
 
         Raises:
             OSError: if it cannot be read.
@@ -341,13 +349,12 @@ class RunContext:
         """
         from dora_metrics.core.reports.render import TemplateError  # noqa: PLC0415 - as above
         from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as above
-        from dora_metrics.pipeline.reports import read_template  # noqa: PLC0415 - as above
+        from dora_metrics.pipeline.reports import check_template_size, read_template  # noqa: PLC0415 - as above
 
-        is_in_workspace = os.path.lexists(self.request.workspace / path)
-        if self.request.has_checkout or (self.request.is_by_hand and is_in_workspace):
+        if self.request.is_by_hand and os.path.lexists(self.request.workspace / path):
             return read_template(self.request.workspace, path)
         try:
-            content = self._default_branch_file(path.as_posix())
+            content = self._default_branch_file(path.as_posix(), check_template_size)
         except GitHubError as error:
             raise TemplateError(f"GitHub does not show it on the default branch: {error}") from None
         if content is None:

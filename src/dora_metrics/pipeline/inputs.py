@@ -139,6 +139,11 @@ class RunRequest:
         return Path(self.config_path).is_absolute()
 
     @property
+    def is_config_trusted(self) -> bool:
+        """Whether all of the config file counts: it is outside of the workspace, or a person named it by a flag."""
+        return self.has_config_outside or (self.is_by_hand and self._configured_path is not None)
+
+    @property
     def _configured_path(self) -> str | None:
         paths = (layer.values.get("config") for layer in reversed(self.layers))
         return next((str(path) for path in paths if path), None)

@@ -130,16 +130,22 @@ def read_template(workspace: Path, path: Path) -> str:
     resolved = (workspace / path).resolve()
     if not resolved.is_relative_to(workspace.resolve()):
         raise TemplateError("it leads out of the workspace")
-    size_bytes = resolved.stat().st_size
-    if not (resolved.is_file() or resolved.is_dir()) or size_bytes > MAX_TEMPLATE_BYTES:
-        raise TemplateError(f"it is not a regular file of at most {MAX_TEMPLATE_BYTES:,} bytes")
+    if not (resolved.is_file() or resolved.is_dir()):
+        raise TemplateError("it is not a regular file")
+    check_template_size(resolved.stat().st_size)
     return resolved.read_text("utf-8")
+
+
+def check_template_size(size_bytes: int) -> None:
+    """Raise a TemplateError if a template is too large."""
+    if size_bytes > MAX_TEMPLATE_BYTES:
+        raise TemplateError(f"it has more than {MAX_TEMPLATE_BYTES:,} bytes")
 
 
 def _reason(error: Exception) -> str:
     match error:
         case FileNotFoundError():
-            return "there is no such file in the workspace, nor, without a checkout, on the default branch"
+            return "there is no such file on the default branch, from which it is read"
         case OSError():
             return str(error.strerror)
         case UnicodeDecodeError():

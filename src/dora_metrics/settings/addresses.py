@@ -1,7 +1,8 @@
 """Which addresses of a checkout's config file count only where the workflow or the default branch says the same.
 
 A checkout may be a stranger's pull request, or what an earlier job left on the runner. Its file must not decide where
-secrets go, whom a health check asks, or which folder or repository elsewhere is written.
+secrets go, whom a health check asks, which other repositories are read, or which branch, repository or folder outside
+of the workspace is written.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,8 +18,8 @@ SECRETS_BY_ADDRESS = {
 }
 """What a request to an address carries beside facts and numbers."""
 
-HEALTH_CHECK, LEDGER = "health-check-url", "ledger"
-_ADDRESSES = (*SECRETS_BY_ADDRESS, HEALTH_CHECK, LEDGER)
+HEALTH_CHECK, LEDGER, REPOSITORIES = "health-check-url", "ledger", "repositories"
+_ADDRESSES = (*SECRETS_BY_ADDRESS, HEALTH_CHECK, LEDGER, REPOSITORIES)
 
 
 def unconfirmed_addresses(
@@ -49,15 +50,16 @@ def withheld_settings(
     Args:
         settings: all settings of the run.
         unconfirmed: the result of `unconfirmed_addresses`.
-        is_ledger_elsewhere: whether the ledger is neither in the workspace nor in the repository of the run.
+        is_ledger_elsewhere: whether the ledger is neither in the workspace nor on the usual branch of this repository.
     """
     names_by_address = {
         **SECRETS_BY_ADDRESS,
         HEALTH_CHECK: (HEALTH_CHECK,),
         LEDGER: (LEDGER,) if is_ledger_elsewhere else (),
+        REPOSITORIES: (REPOSITORIES,),
     }
     set_names = {
-        address: tuple(name for name in names if getattr(settings, _attribute(name)) is not None)
+        address: tuple(name for name in names if getattr(settings, _attribute(name)))
         for address, names in names_by_address.items()
         if address in unconfirmed
     }
@@ -66,7 +68,8 @@ def withheld_settings(
 
 def without(settings: Settings, names: Iterable[str]) -> Settings:
     """Return the settings as if those of these names were not set."""
-    return settings.model_copy(update={_attribute(name): None for name in names})
+    attributes = [_attribute(name) for name in names]
+    return settings.model_copy(update={each: Settings.model_fields[each].default for each in attributes})
 
 
 def withheld_outcome(address: str, names: Iterable[str], config_path: str, *, is_compared: bool) -> Outcome:
@@ -81,6 +84,8 @@ def withheld_outcome(address: str, names: Iterable[str], config_path: str, *, is
     reason = unconfirmed_reason(address, config_path, is_compared=is_compared)
     if address == HEALTH_CHECK:
         return Outcome("health check", "skipped", f"not asked: {reason}")
+    if address == REPOSITORIES:
+        return Outcome(REPOSITORIES, "skipped", f"not read: {reason}")
     return Outcome(", ".join(names), "skipped", f"not sent: {reason}")
 
 
