@@ -188,3 +188,31 @@ def test_a_wrong_look_back_names_its_choices(tmp_path: Path) -> None:
     ran = run_action(tmp_path, "schedule", {}, {"since": "ages"})
     assert ran.code == 2
     assert "input since: 'ages' is no time to look back; write one such as 90d or 12w, or all" in ran.log
+
+
+def test_of_very_many_problems_the_first_are_named_and_the_others_counted(tmp_path: Path) -> None:
+    check_out(tmp_path, {".github/dora.yml": f"deployment-source: [{'a, ' * 19_000}a]"})
+    ran = run_action(tmp_path, "deployment_status", deployment_status())
+    assert ran.code == 2
+    assert "18,981 more problems like these" in ran.log
+    assert len(ran.log) < 200_000
+
+
+@pytest.mark.parametrize("number", ["9" * 5_000, "x", ""])
+def test_a_number_of_a_repository_that_is_none_is_ignored(tmp_path: Path, number: str) -> None:
+    ran = run_action(tmp_path, "push", {}, environment={"GITHUB_REPOSITORY_ID": number})
+    assert ran.code == 0
+
+
+@pytest.mark.parametrize("name", ["acme/\ud800", "acme/a\nb", "acme/"])
+def test_a_name_in_an_event_that_no_repository_has_is_ignored(tmp_path: Path, name: str) -> None:
+    payload = deployment_status()
+    payload["repository"] = {"id": 7, "full_name": name}
+    ran = run_action(tmp_path, "deployment_status", payload, {"ledger": "dir:ledger"})
+    assert ran.code == 0
+    assert not [
+        line
+        for path in tmp_path.glob("ledger/facts/**/*.jsonl")
+        for line in path.read_text().splitlines()
+        if '"kind":"repository"' in line
+    ]

@@ -69,3 +69,7 @@ def test_names_are_in_order_as_people_count() -> None:
     assert sorted(["v1.10.0", "v1.9.0", "v1.9", "a", "1.0", "v2" + "0" * 5000], key=version_key) == [
         "1.0", "a", "v1.9", "v1.9.0", "v1.10.0", "v2" + "0" * 5000,
     ]  # fmt: skip
+
+
+def test_a_very_long_name_is_no_version() -> None:
+    assert parse_version("v1." + "1." * 2_000 + "1") is None

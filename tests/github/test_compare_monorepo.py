@@ -1,11 +1,14 @@
 """Changes that a deployment of a service delivered, read from a fake GitHub, and what that costs."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from fakes.faults import Fault, RequestInFlight
 from fakes.github import FakeGitHub
+from fakes.routing import Answer
 from support.monorepo import MergeMethod, Monorepo, at, delivered_changes, services_of_changes
 
 
@@ -202,6 +205,24 @@ def test_a_wrong_clock_hides_no_commit(shop: Monorepo) -> None:
     assert services_of_changes(shop.deploy("web", hours=6)) == {f"commit:{page}": "web"}
     pay = shop.commit("libs/payments/a", hours=7, committed=-2000)
     assert services_of_changes(shop.deploy("checkout", hours=8)) == {f"commit:{pay}": "checkout"}
+
+
+@dataclass(frozen=True)
+class without_commit_times(Fault):  # noqa: N801 - read as a verb
+    """GitHub shows no time of any commit."""
+
+    def after(self, in_flight: RequestInFlight, answer: Answer) -> Answer:
+        del in_flight
+        commits = [
+            {**each, "commit": {**each["commit"], "committer": {"date": None}}} for each in answer.body["commits"]
+        ]
+        return replace(answer, body={**answer.body, "commits": commits})
+
+
+def test_commits_without_a_time_set_no_limit(shop: Monorepo) -> None:
+    shop.github.fail(without_commit_times(), to="GET /repos/*/compare/*", times=None)
+    page = shop.commit("web/a", hours=3)
+    assert services_of_changes(shop.deploy("web", hours=6)) == {f"commit:{page}": "web"}
 
 
 def test_a_branch_that_was_merged_by_hand_brings_its_commits(shop: Monorepo) -> None:

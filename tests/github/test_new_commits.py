@@ -6,8 +6,9 @@ import pytest
 
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.linking.earlier_successes import EarlierSuccesses
-from dora_metrics.github.client import NotFoundError
+from dora_metrics.github.client import NotFoundError, UnexpectedAnswerError
 from dora_metrics.github.new_commits import NewCommits, TooManyCommitsError, read_new_commits
+from fakes.faults import custom_answer
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
 from support.github_history import at, make_client
@@ -124,6 +125,15 @@ def test_a_commit_that_github_no_longer_has_is_said(github: FakeGitHub, shop: Re
     with pytest.raises(NotFoundError):
         read(github, head, *(deployed(number, f"{number:040x}") for number in range(2, 502)))
     assert len(github.requests) == 4
+
+
+def test_fewer_commits_than_github_counts_are_not_taken_for_all(github: FakeGitHub, shop: Repository) -> None:
+    first = commit_line(shop, "main", None, 1)
+    head = commit_line(shop, "main", first, 1, 1)
+    answer = {"total_commits": 1, "behind_by": 0, "commits": []}
+    github.fail(custom_answer(200, answer), to="GET /repos/acme/shop/compare/*")
+    with pytest.raises(UnexpectedAnswerError, match="GitHub shows 0 of the 1 commits"):
+        read(github, head, deployed(1, first))
 
 
 def test_a_history_that_shares_nothing_takes_nothing_away(github: FakeGitHub, shop: Repository) -> None:

@@ -104,3 +104,8 @@ def test_a_fact_has_a_text_for_one_and_a_list_for_several_and_no_short_sha() -> 
     assert reverts_field("acme/shop", "Reverts #12\nReverts #13") == (PULL(12), PULL(13))
     assert reverts_field("acme/shop", f"This reverts commit {ONE[:9]}.\nReverts #12") == PULL(12)
     assert reverts_field("acme/shop", "Adds a cart") is None
+
+
+def test_of_very_many_names_a_hundred_are_kept() -> None:
+    body = "\n".join(f"Reverts #{number}" for number in range(1, 500))
+    assert len(stated_reverts("acme/shop", body)) == 100

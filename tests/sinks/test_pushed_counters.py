@@ -241,6 +241,8 @@ def test_families_of_others_are_ignored() -> None:
         counter_family("-1"),
         counter_family("1e999999"),
         counter_family("1e300"),
+        counter_family("1e-99999999999999999999"),
+        counter_family("0e999999999999999999999"),
         counter_family(""),
         counter_family("many"),
         counter_family(3),

@@ -36,7 +36,9 @@ def run(
     *,
     event: str = "repository_dispatch",
     has_checkout: bool = True,
-    **inputs: object,
+    attempt: int = 1,
+    inputs: Mapping[str, object] | None = None,
+    **more_inputs: object,
 ) -> ActionRun:
     folder.mkdir(exist_ok=True)
     if has_checkout:
@@ -45,8 +47,13 @@ def run(
         folder,
         event,
         payload,
-        {"ledger": f"branch:{BRANCH}", "github-token": shop.github.token, **inputs},
-        environment={"GITHUB_API_URL": shop.github.api_url, "RUNNER_TEMP": str(folder / "temp")},
+        {"ledger": f"branch:{BRANCH}", "github-token": shop.github.token, **(inputs or {}), **more_inputs},
+        environment={
+            "GITHUB_API_URL": shop.github.api_url,
+            "RUNNER_TEMP": str(folder / "temp"),
+            "GITHUB_JOB": "deploy",
+            "GITHUB_RUN_ATTEMPT": str(attempt),
+        },
         pause=shop.clock.pause,
         monotonic=shop.clock.monotonic,
     )
@@ -110,7 +117,7 @@ def test_what_only_a_run_without_its_settings_knows_is_kept_too(
     shop: BranchShop, tmp_path: Path, event: str, payload: dict[str, object], inputs: dict[str, object]
 ) -> None:
     shop.github.fail(unavailable(502), times=None)
-    lost = run(shop, tmp_path / "lost", payload, event=event, has_checkout=False, **inputs)
+    lost = run(shop, tmp_path / "lost", payload, event=event, has_checkout=False, inputs=inputs)
     assert lost.summary.startswith("### ⚠️ Nothing was recorded, sent or reported: the settings could not be read")
     assert "1 fact of this run is not in the ledger" in lost.log
     (line,) = Path(lost.outputs["unrecorded-facts"]).read_bytes().splitlines()
@@ -124,6 +131,21 @@ def test_what_only_a_run_without_its_settings_knows_is_kept_too(
     assert isinstance(recorded, Deployment)
     assert isinstance(kept, Deployment)
     assert (recorded.id, recorded.version, recorded.status) == (kept.id, kept.version, kept.status)
+
+
+def test_an_attempt_that_could_not_be_recorded_keeps_its_number(shop: BranchShop, tmp_path: Path) -> None:
+    """A run that succeeded, was run again and succeeded again deployed twice, also if the second was recorded later."""
+    event, payload, inputs = WITHOUT_CHECKOUT["a deploy job"]
+    run(shop, tmp_path / "first", payload, event=event, inputs=inputs)
+    shop.github.fail(unavailable(502), times=None)
+    lost = run(shop, tmp_path / "lost", payload, event=event, attempt=2, inputs=inputs)
+    shop.github.heal()
+    (command,) = COMMAND.findall(lost.summary)
+    body = sent_by(command, tmp_path / "shell")
+    dispatched = {**dispatch("deployment"), "action": body["event_type"], "client_payload": body["client_payload"]}
+    run(shop, tmp_path / "again", dispatched)
+    facts = [decode_line(line) for content in shop.fact_files().values() for line in content.splitlines()]
+    assert sorted(fact.run_attempt or 0 for fact in facts if isinstance(fact, Deployment)) == [1, 2]
 
 
 def test_what_a_sync_finds_again_is_not_kept_by_a_run_without_its_settings(shop: BranchShop, tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ def check_out(folder: Path, files: Mapping[str, str]) -> None:
 def parse_outputs(text: str) -> dict[str, str]:
     """Parse GITHUB_OUTPUT as the runner does: `name<<delimiter`, the lines, the delimiter on a line of its own."""
     outputs: dict[str, str] = {}
-    lines = iter(text.splitlines())
+    lines = iter(text.split("\n"))
     for line in lines:
         name, _, delimiter = line.partition("<<")
         value_lines = []

@@ -111,12 +111,16 @@ class Version:
         return len(self.numbers), not self.package, -len(self.name), version_key(self.tag)
 
 
+_MAX_TAG_LENGTH = 300
+"""Longer names are no versions; the pattern would take long for them."""
+
+
 def parse_version(tag: str) -> Version | None:
     """Return the version that the name of a tag reads as, by the name alone; None if it reads as none.
 
     Between name and version stands a separator; before dotted numbers letters may stand without one, as in `go1.21.3`.
     """
-    match = _VERSION.fullmatch(tag)
+    match = _VERSION.fullmatch(tag) if len(tag) <= _MAX_TAG_LENGTH else None
     tail = (match["tail"] or "") if match else ""
     if match is None or _LINE_OF_RELEASES.match(tail) or not RETRACTED_WORDS.isdisjoint(words_of(tail)):
         return None

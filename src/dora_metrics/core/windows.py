@@ -19,10 +19,10 @@ def parse_duration(text: str) -> timedelta:
         ValueError: if it has another form, is zero, or is longer than a thousand years.
     """
     match = re.fullmatch(r"(\d{1,9})\s*([mhdw])", text.strip(), re.ASCII)
-    span = int(match[1]) * _UNITS[match[2]] if match else timedelta()
-    if not timedelta() < span <= _MAX_DURATION:
+    count, unit = (int(match[1]), _UNITS[match[2]]) if match else (0, _UNITS["d"])
+    if not 0 < count <= _MAX_DURATION // unit:
         raise ValueError(f"{text!r} is no duration; write one such as 90m, 24h, 30d or 12w")
-    return span
+    return count * unit
 
 
 def parse_list(value: object) -> list[str]:

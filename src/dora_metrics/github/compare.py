@@ -358,7 +358,7 @@ def _path_variables(batch: Sequence[tuple[str, str | None]]) -> dict[str, object
 
 
 def _oldest_time(shas: AbstractSet[str], commits: Sequence[JsonObject]) -> str | None:
-    """Return the time of the oldest commit from `shas` up to the head, as ISO 8601; None if unreadable.
+    """Return the time of the oldest commit from `shas` up to the head, as ISO 8601; None if one is unreadable.
 
     Git stops at the first commit that is older than the limit. Clocks differ, so a descendant may have an earlier time
     than its ancestor; therefore all descendants count.
@@ -375,6 +375,6 @@ def _oldest_time(shas: AbstractSet[str], commits: Sequence[JsonObject]) -> str |
     try:
         relevant = (commit for commit in commits if commit["sha"] in relevant_shas)
         times = [parse_instant(commit["commit"]["committer"]["date"]) for commit in relevant]
-    except ValueError:
-        return None  # the clock was so wrong that no time is a safe limit
+    except (ValueError, TypeError, AttributeError):
+        return None  # one has no time, or the clock was so wrong that no time is a safe limit
     return f"{min(times) - timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"

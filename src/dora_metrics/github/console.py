@@ -10,10 +10,10 @@ from typing import Literal, TextIO
 
 _ZERO_WIDTH_SPACE = "\N{ZERO WIDTH SPACE}"
 
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, those that change the direction of a line, and what is no character at all; not `\\n` and tab."""
 
-_LINE_COMMAND = re.compile(r"^(\s*:)(?=:)", re.MULTILINE)
+_LINE_COMMAND = re.compile(r"^([^\S\n]*:)(?=:)", re.MULTILINE)
 
 CommandName = Literal["notice", "warning", "error", "group", "endgroup"]
 

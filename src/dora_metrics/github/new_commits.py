@@ -18,7 +18,7 @@ from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.linking.earlier_successes import EarlierSuccesses, may_reach
 from dora_metrics.core.windows import parse_instant_or_none
 from dora_metrics.github import shapes
-from dora_metrics.github.client import Client, GitHubError, NotFoundError
+from dora_metrics.github.client import Client, GitHubError, NotFoundError, UnexpectedAnswerError
 from dora_metrics.github.queries import JsonObject
 
 _PAGE_SIZE = 100
@@ -174,8 +174,14 @@ class _Comparer:
         if first_page.ahead_count > _PAGE_SIZE * _MAX_PAGES:
             raise TooManyCommitsError(f"more than {_PAGE_SIZE * _MAX_PAGES} commits since the deployment before")
         yield from first_page.commits
+        read_count = len(first_page.commits)
         for page in range(2, -(-first_page.ahead_count // _PAGE_SIZE) + 1):
-            yield from self._compare(base, head, page).commits
+            commits = self._compare(base, head, page).commits
+            read_count += len(commits)
+            yield from commits
+        if read_count < first_page.ahead_count:
+            problem = f"GitHub shows {read_count} of the {first_page.ahead_count} commits of {base}...{head}"
+            raise UnexpectedAnswerError(problem)
 
     def _compare(self, base: str, head: str, page: int = 1) -> _Comparison:
         """Return a page of the commits that `head` has and `base` lacks, oldest first."""

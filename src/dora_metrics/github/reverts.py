@@ -6,12 +6,15 @@ Only a whole line counts, outside quotations, code and comments: `Reverts #12`, 
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from dora_metrics.core.facts import ids
 from dora_metrics.github.markdown_text import statement_lines
 
 _MAX_LINE_LENGTH = 1000
 """Longer lines state nothing; a stranger could use one to make the patterns slow."""
+_MAX_NAMES = 100
+"""Of what one text says it reverts; more would make a fact larger than a ledger's file may be."""
 _STATEMENT = re.compile(
     r" {0,3}(?:[-*+] {1,3})?(?:This )?reverts:? +(?:commits? |pull requests? |PRs? )?(?P<names>\S.*)", re.IGNORECASE
 )
@@ -37,7 +40,9 @@ def stated_reverts(repository: str, message: str | None, url: str | None = None)
     """
     host = _host_of(url)
     lines = (line for line in statement_lines(message) if len(line) <= _MAX_LINE_LENGTH)
-    return tuple(dict.fromkeys(name for line in lines for name in _names_in(line, repository, host)))
+    return tuple(
+        islice(dict.fromkeys(name for line in lines for name in _names_in(line, repository, host)), _MAX_NAMES)
+    )
 
 
 def reverts_field(repository: str, message: str | None, url: str | None = None) -> str | tuple[str, ...] | None:

@@ -267,7 +267,7 @@ def _run(environment: Mapping[str, str], event: str, repository: str, now: datet
         matrix_index=_number(environment, "DORA_JOB_INDEX", 0),
         matrix_size=_number(environment, "DORA_JOB_TOTAL", 1),
         now=now,
-        repository_number=int(number) if number.isdecimal() else None,
+        repository_number=int(number) if re.fullmatch(r"\d{1,18}", number, re.ASCII) else None,
     )
 
 

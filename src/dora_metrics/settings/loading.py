@@ -62,11 +62,14 @@ def load_settings(layers: Iterable[Layer]) -> Settings:
         SettingsError: with every problem, each with its origin, its value unless secret, and the choices.
     """
     values_by_name, unknown_names = _merge_layers(layers)
-    # the rest is only counted: a suggestion for each of 10,000 names would take minutes
+    errors = _validation_errors(values_by_name)
+    # the rest is only counted: texts for 10,000 names, or for the items of one long list, would take minutes
     unknown = [_unknown_name_problem(*name) for name in unknown_names[:_MAX_PROBLEMS]]
-    problems = [*unknown, *_validation_problems(values_by_name), *_incomplete_group_problems(values_by_name)]
+    invalid = [problem for error in errors[:_MAX_PROBLEMS] for problem in _describe_error(values_by_name, error)]
+    problems = [*unknown, *invalid, *_incomplete_group_problems(values_by_name)]
     if problems:
-        raise SettingsError(_listed(problems, len(unknown_names) - len(unknown)))
+        further_count = len(unknown_names[_MAX_PROBLEMS:]) + len(errors[_MAX_PROBLEMS:])
+        raise SettingsError(_listed(problems, further_count))
     return Settings.model_validate({name: value for name, (_, value) in values_by_name.items()})
 
 
@@ -107,13 +110,12 @@ def _unknown_name_problem(origin: str, name: str) -> str:
     return f"{origin} {name}: there is no such setting" + (f"; did you mean {close_names[0]}?" if close_names else "")
 
 
-def _validation_problems(values_by_name: Mapping[str, tuple[str, object]]) -> list[str]:
+def _validation_errors(values_by_name: Mapping[str, tuple[str, object]]) -> Sequence[Any]:
     try:
         Settings.model_validate({name: value for name, (_, value) in values_by_name.items()})
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=True)
-        return [problem for detail in details for problem in _describe_error(values_by_name, detail)]
-    return []
+        return error.errors(include_url=False, include_context=True)
+    return ()
 
 
 def _incomplete_group_problems(values_by_name: Mapping[str, tuple[str, object]]) -> list[str]:
@@ -136,7 +138,6 @@ def _describe_error(values_by_name: Mapping[str, tuple[str, object]], detail: An
     origin, value = values_by_name.get(name, ("default", None))
     field = Settings.model_fields[name.replace("-", "_")]
     is_secret = "SecretStr" in str(field.annotation)
-    value_text = "" if is_secret else f"{value!r} "
     match detail["type"]:
         case "value_error":
             return [f"{origin} {name}: {problem}" for problem in detail["ctx"]["error"].args]
@@ -144,4 +145,5 @@ def _describe_error(values_by_name: Mapping[str, tuple[str, object]], detail: An
             item_text = "" if is_secret else f"{detail['input']!r} "
             return [f"{origin} {name}: {item_text}is none of {detail['ctx']['expected'].replace(' or ', ', ')}"]
         case _:
+            value_text = "" if is_secret else f"{value!r} "
             return [f"{origin} {name}: {value_text}cannot be used: {detail['msg'][:1].lower()}{detail['msg'][1:]}"]

@@ -90,4 +90,7 @@ def _number(text: str, factor: int = 1) -> int:
     """Return a number times a factor, exactly: what is read back is what was pushed."""
     if not 0 <= float(text) * factor <= MAX_MARK:
         raise ValueError(text)
-    return int(Decimal(text) * factor)
+    try:
+        return int(Decimal(text) * factor)
+    except ArithmeticError:  # an exponent beyond what decimal numbers have
+        raise ValueError(text) from None

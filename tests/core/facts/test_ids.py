@@ -27,7 +27,21 @@ INVISIBLE = [
     "\u200b",
     "\u202e",
 ]
-INVISIBLE += ["\u2028", "\u2066", "\u3000", "\ufeff"]
+INVISIBLE += [
+    "\u2028",
+    "\u2066",
+    "\u3000",
+    "\ufeff",
+    "\u061c",
+    "\u034f",
+    "\u115f",
+    "\u17b4",
+    "\u180e",
+    "\u2800",
+    "\u3164",
+    "\uffa0",
+]
+INVISIBLE += ["\uffff", "\U000e0041"]
 
 names = st.text(st.one_of(st.sampled_from("a%:/#@ "), st.sampled_from(INVISIBLE), st.characters()), max_size=400)
 
@@ -103,3 +117,7 @@ def test_usual_names_stay_as_they_are() -> None:
     assert ids.deploy_job("9", "prod-eu/1", "till", "job:4") == "github:run:9:prod-eu/1:job:4:till"
     assert ids.deploy_job("9", "prod eu", "100%") == "github:run:9:prod%20eu:100%25"
     assert ids.git_tag("shop@v1.0+b") == "git:tag:shop@v1.0+b"
+
+
+def test_an_emoji_keeps_the_selector_that_belongs_to_it() -> None:
+    assert ids.is_valid("github:run:9:\u2699\ufe0f")

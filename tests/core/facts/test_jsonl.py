@@ -279,3 +279,11 @@ def test_what_a_change_reverts_is_written_as_it_was_given(reverts: object) -> No
 @pytest.mark.parametrize("reverts", [5, {"id": "c0"}, [""], ["c0", 5], [["c0"]]])
 def test_what_a_change_reverts_is_a_text_or_a_list_of_texts(reverts: object) -> None:
     assert "reverts" in problem_of(change_line(reverts))
+
+
+@pytest.mark.parametrize("junk", [b"1e999", b"9" * 5_000, b'"\xff"', b"[" * 2_000 + b"]" * 2_000])
+def test_an_unknown_key_that_no_json_value_can_be_spoils_no_comparison(junk: bytes) -> None:
+    line = encode_fact(incident(1, "03-05"))[:-1] + b',"junk":' + junk + b"}"
+    records, bad_lines = decode_lines(line + b"\n")
+    assert len(records) + len(bad_lines) == 1
+    assert not records or canonical_line(line) == line

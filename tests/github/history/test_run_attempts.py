@@ -1,5 +1,6 @@
 """A sync and attempts: GitHub's lists show only the newest attempt of a run, so the earlier ones are asked for."""
 
+from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.merge import changed_facts
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
@@ -62,6 +63,13 @@ def test_only_so_many_are_asked_for_at_once_and_the_next_sync_goes_on(github: Fa
     assert "not read yet" not in second.notes
     names = [f"github:run:{run.database_id}" for run in runs]
     assert ledger_after(ledger, second).keys() >= {name + end for name in names for end in ("", ":attempt:2")}
+
+
+def test_entries_of_another_form_are_left_out(github: FakeGitHub, shop: Repository) -> None:
+    run = shop.rerun(shop.run(at=at(1)), at=at(2))
+    cursor = Cursor(newest=at(3), open=("abc", "1/", f"{run.database_id}/2"))
+    history = read_fake_history(github, cursors={"runs": cursor}, known_sources=RUNS)
+    assert f"github:run:{run.database_id}" in history.deployments
 
 
 def test_an_attempt_that_was_deleted_is_left_out(github: FakeGitHub, shop: Repository) -> None:

@@ -18,8 +18,12 @@ SHA_LENGTH = 40
 MAX_LENGTH = 300
 """Characters of an id."""
 
-_VISIBLE = r"[^\s\x00-\x20\x7f-\xa0\xad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
-"""A character that is printed, and is no white space."""
+_VISIBLE = (
+    r"[^\s\x00-\x20\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u2060-\u206f"
+    r"\u2800\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"  # not escaped: JSON Schema cannot
+)
+"""A character that is printed, and is no white space; also the variation selectors, which belong to emoji."""
 
 NAME_PATTERN = rf"^{_VISIBLE}+(?!\n)$"
 """What names another fact: an id, or what a person wrote in its place."""

@@ -65,8 +65,14 @@ def encode_fact(fact: StoredFact) -> bytes:
 
 
 def canonical_line(line: bytes) -> bytes:
-    """Return a decodable line in canonical form: times in UTC, unknown keys retained."""
-    fields = _object_decoder.decode(line)
+    """Return a decodable line in canonical form: times in UTC, unknown keys retained.
+
+    Unknown keys may hold what no JSON value can be, such as `1e999`. Such a line is its own canonical form.
+    """
+    try:
+        fields = _object_decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return line
     for name in _ALL_TIME_FIELDS & fields.keys():
         try:
             fields[name] = msgspec.convert(fields[name], datetime).astimezone(UTC)

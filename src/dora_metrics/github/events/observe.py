@@ -3,6 +3,7 @@
 The setting `deployment-source` decides which events count as deployments.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -61,10 +62,13 @@ def observe(run: Run, payload: Mapping[str, object], settings: Settings, known_s
     )
 
 
+_REPOSITORY_NAME = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
+
+
 def repository_in(payload: Mapping[str, object]) -> tuple[int, str] | None:
     """Return number and name of the repository that an event is about; None if the payload lacks one of them."""
     match payload.get("repository"):
-        case {"id": int(number), "full_name": str(name)} if number > 0 and name.count("/") == 1:
+        case {"id": int(number), "full_name": str(name)} if number > 0 and _REPOSITORY_NAME.fullmatch(name):
             return number, name
         case _:
             return None

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from dora_metrics.core.facts import ids, jsonl
-from dora_metrics.core.facts.model import Deployment, Health, Incident, Severity, Status
+from dora_metrics.core.facts.model import JOB_FIELDS, Deployment, Health, Incident, Severity, Status
 from dora_metrics.errors import EventError
 from dora_metrics.github import text
 from dora_metrics.github.observation import Observation, Run, deployment_observation, incident_state, nothing_to_record
@@ -76,6 +76,12 @@ class DispatchedDeployment(_DispatchedFact):
     reached_users: PayloadFlag = False
     commit_count: PayloadNumber | None = None
     health: Health | None = None
+    run_id: PayloadText | None = None
+    run_attempt: Annotated[int, Field(strict=True, ge=1, le=10_000)] | None = None
+    job_id: PayloadText | None = None
+    job_name: PayloadText | None = None
+    workflow: PayloadText | None = None
+    run_event: PayloadText | None = None
 
 
 class DispatchedIncident(_DispatchedFact):
@@ -101,7 +107,7 @@ def observe_dispatch(run: Run, event: DispatchEvent) -> Observation:
 def dispatch_body(fact: Deployment | Incident) -> dict[str, object]:
     """Return the body of the `repository_dispatch` that records a fact, as `observe_dispatch` reads it.
 
-    What a dispatch has no field for is left out: the job that made a deployment, and what it descends from.
+    What a dispatch has no field for is left out: what a deployment descends from.
     """
     name, model = (
         ("deployment", DispatchedDeployment) if isinstance(fact, Deployment) else ("incident", DispatchedIncident)
@@ -151,6 +157,7 @@ def _observe_deployment(run: Run, fields: Mapping[str, object], prefix: str) -> 
         reached_users=payload.reached_users,
         commit_count=payload.commit_count,
         health=payload.health,
+        **{name: getattr(payload, name) for name in JOB_FIELDS},
     )
     return deployment_observation(deployment, _unknown_field_notes(payload, fields, prefix))
 

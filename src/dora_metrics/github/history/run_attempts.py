@@ -1,5 +1,6 @@
 """Earlier attempts of workflow runs, which GitHub's lists do not show, and the workflows that ran and do not count."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ MAX_ATTEMPTS_READ = 20
 """Earlier attempts that one reading asks for; each is a request. The next reading goes on with the rest."""
 _MAX_RUNS_REMEMBERED = 100
 _PAGE_SIZE = 100
+_LEFT_TO_READ = re.compile(r"(?P<run_id>\d{1,20})/(?P<newest_attempt>\d{1,6})", re.ASCII)
 
 
 @dataclass
@@ -37,8 +39,8 @@ class EarlierAttempts:
     def of_last_reading(self) -> Iterable[list[JsonObject]]:
         """Yield the attempts of each run that the last reading left to this one."""
         for entry in self.reader.cursor("runs").open:
-            run_id, _, newest_attempt = entry.partition("/")
-            yield self._read(run_id, int(newest_attempt))
+            if match := _LEFT_TO_READ.fullmatch(entry):
+                yield self._read(match["run_id"], int(match["newest_attempt"]))
 
     def note(self) -> str | None:
         """Return a note about the runs that are left to read; None if there are none."""

@@ -227,3 +227,15 @@ def test_a_box_above_our_text_is_work_too_and_one_within_it_is_not() -> None:
     text = IssueBody("weekly:a", "t", "- [ ] in our own text").text_of_new_issue(None)
     assert has_open_tasks(f"- [ ] Read this\n{text}")
     assert not has_open_tasks(text)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff",
+        b"[" * 100_000,
+        b'{"acme/shop":{"weekly":{"period":"x","claimed_by":"y","claimed_at":"2026-11-23T06:00:00"}}}',
+    ],
+)
+def test_what_holds_no_claims_is_none(content: bytes) -> None:
+    assert claims.decode_claims(content) == {}

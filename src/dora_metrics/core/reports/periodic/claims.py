@@ -7,9 +7,10 @@ report; a run that resumes after a crash finds the issue by it and creates no du
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from dora_metrics.core.facts.merge import CLOCK_TOLERANCE
@@ -38,7 +39,7 @@ class ReportClaim(Struct, frozen=True, kw_only=True):
     """
 
     period: str
-    claimed_at: datetime
+    claimed_at: Annotated[datetime, Meta(tz=True)]
     claimed_by: str
     done: bool = False
     refused: bool = False
@@ -58,7 +59,7 @@ def decode_claims(content: bytes) -> RepositoryClaims:
     """Decode the claims in a ledger; empty if they are invalid, since issues can also be found by their markers."""
     try:
         return msgspec.json.decode(content, type=RepositoryClaims)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}
 
 
