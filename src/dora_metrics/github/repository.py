@@ -7,6 +7,7 @@ from typing import TypeGuard
 
 from dora_metrics.github import shapes
 from dora_metrics.github.client import Client, UncertainOutcomeError, owner_and_name
+from dora_metrics.github.paging import PagesRead
 from dora_metrics.github.queries import JsonObject
 
 GitObject = JsonObject | None
@@ -41,7 +42,9 @@ def expand_patterns(client: Client, patterns: Sequence[str]) -> list[str]:
 def _repository_nodes(client: Client, owner: str) -> Iterator[JsonObject]:
     """Yield the repositories of an owner; none if there is no such owner."""
     page_token: str | None = None
+    pages_read = PagesRead(f"the repositories of {owner}")
     while True:
+        pages_read.add(page_token)
         owner_node = client.query("OwnedRepositories", {"login": owner, "after": page_token})["repositoryOwner"]
         if owner_node is None:
             return

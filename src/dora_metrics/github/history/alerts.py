@@ -27,6 +27,7 @@ from dora_metrics.github.history.pages import (
     ResultPage,
 )
 from dora_metrics.github.observation import Run
+from dora_metrics.github.paging import PagesRead
 from dora_metrics.github.payloads import (
     AlertPayload,
     CodeScanningAlertPayload,
@@ -130,13 +131,13 @@ class _AlertList:
         path = f"/repos/{self.reader.repository.name}/{self.kind}/alerts"
         secret_parameters = {"hide_secret": "true"} if self.kind == "secret-scanning" else {}
         parameters = {"sort": "updated", "direction": "desc", "per_page": _PAGE_SIZE, **secret_parameters}
+        pages_read = PagesRead(f"{self.kind} alerts")
         while True:
-            items, next_page_token = self.reader.client.get_page(path, parameters, page_token)
-            page = ResultPage(tuple(self._nodes(items)), next_page_token if next_page_token != page_token else None)
-            yield page
-            if page.next_page_token is None:
+            pages_read.add(page_token)
+            items, page_token = self.reader.client.get_page(path, parameters, page_token)
+            yield ResultPage(tuple(self._nodes(items)), page_token)
+            if page_token is None:
                 return
-            page_token = page.next_page_token
 
     def with_unread(self, cursor: Cursor) -> Cursor:
         """Return the cursor with the alerts that could not be parsed, so that every run can report them."""

@@ -33,6 +33,7 @@ from dora_metrics.github.history.job_backlog import JobBacklog
 from dora_metrics.github.history.pages import CLOCK_SKEW, HistoryPart, HistoryReader
 from dora_metrics.github.history.run_attempts import EarlierAttempts, uncounted_workflows_note
 from dora_metrics.github.jobs import JobReader
+from dora_metrics.github.paging import PagesRead
 from dora_metrics.github.payloads import (
     DeploymentStatusEvent,
     PushEvent,
@@ -294,9 +295,11 @@ def _workflows_path(reader: HistoryReader) -> str:
 
 def _workflows(reader: HistoryReader) -> Iterator[JsonObject]:
     """Yield all workflows."""
+    pages_read = PagesRead("workflows")
     for page in count(1):
         parameters = {"per_page": _PAGE_SIZE, "page": page}
         workflows = reader.client.get(_workflows_path(reader), parameters, shapes.Workflows)["workflows"]
+        pages_read.add(workflows[0]["id"] if workflows else None)
         yield from workflows
         if len(workflows) < _PAGE_SIZE:
             return
@@ -317,12 +320,13 @@ def _run_pages(reader: HistoryReader, path: str) -> Iterator[list[JsonObject]]:
     """Yield the pages of a workflow's runs, newest first: always the first page, the others as far as requested."""
     oldest_needed = max(filter(None, (reader.cursor("runs").newest, reader.request.since)), default=None)
     created_until: str | None = None
-    page = 1
+    page, pages_read = 1, PagesRead("workflow runs")
     while True:
         filters = {"created": f"<={created_until}"} if created_until else {}
         parameters = {"per_page": _PAGE_SIZE, "page": page, **filters}
         nodes = reader.client.get(path, parameters, shapes.WorkflowRuns)["workflow_runs"]
         if nodes:
+            pages_read.add((created_until, nodes[0]["id"]))
             yield nodes
         if len(nodes) < _PAGE_SIZE or (oldest_needed and parse_instant(nodes[-1]["created_at"]) < oldest_needed):
             return

@@ -21,6 +21,7 @@ from dora_metrics.github.client import (
 )
 from dora_metrics.github.events.observe import prepare_fact
 from dora_metrics.github.observation import Run
+from dora_metrics.github.paging import PagesRead
 from dora_metrics.github.queries import JsonObject
 from dora_metrics.settings.model import Settings
 
@@ -219,9 +220,11 @@ class PagedQuery:
         Raises:
             GitHubError: if GitHub refuses a request or does not answer.
         """
-        page = first_page or self._read_page(page_token)
+        page, pages_read = first_page or self._read_page(page_token), PagesRead(self.query)
+        pages_read.add(page_token)
         yield page
         while page.next_page_token:
+            pages_read.add(page.next_page_token)
             page = self._read_page(page.next_page_token)
             yield page
 
