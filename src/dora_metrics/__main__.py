@@ -5,12 +5,15 @@ import gc
 gc.disable()  # before the imports: a short run leaves nothing to collect, and looking for it takes a tenth of the run
 
 import os  # noqa: E402
+import signal  # noqa: E402
 import sys  # noqa: E402
 import time  # noqa: E402
 from datetime import UTC, datetime  # noqa: E402
 from io import BytesIO  # noqa: E402
+from typing import NoReturn  # noqa: E402
 
 from dora_metrics.cli import run  # noqa: E402
+from dora_metrics.errors import CancelledError  # noqa: E402
 from dora_metrics.runtime import OutputStream, Runtime  # noqa: E402
 
 
@@ -19,13 +22,22 @@ def main() -> int:
     sys.stdout, sys.stderr = output, errors = OutputStream.of(sys.stdout), OutputStream.of(sys.stderr)
     stdin = sys.stdin.buffer if sys.stdin else BytesIO()
     runtime = Runtime(os.environ, stdin, output, errors, datetime.now(UTC), time.sleep)
+    for number in (signal.SIGINT, signal.SIGTERM):  # process 1 of a container ignores those without a handler
+        signal.signal(number, _cancel)
     try:
         code = run(sys.argv[1:], runtime)
+    except CancelledError as cancelled:
+        errors.write("dora-metrics: cancelled\n")
+        code = cancelled.exit_code
     except SystemExit as end:  # of `--help`, `--version`, or wrong arguments
         code = int(end.code or 0)
     finally:
         is_written = _finish(output, errors)
     return code if is_written else code or 1
+
+
+def _cancel(number: int, _frame: object) -> NoReturn:
+    raise CancelledError(number)
 
 
 def _finish(output: OutputStream, errors: OutputStream) -> bool:

@@ -7,6 +7,8 @@ DoraError
 ├── GitError               a git repository cannot be read (exit 2)
 ├── EventError             the event cannot be read; the run goes on without it
 └── LedgerError            the ledger cannot be read or written; the run goes on without it
+
+CancelledError is none of them: the process was told to end (exit 130 or 143).
 """
 
 from collections.abc import Sequence
@@ -41,6 +43,14 @@ class GitError(DoraError):
 
 class EventError(DoraError):
     """The event that started the run cannot be read."""
+
+
+class CancelledError(BaseException):
+    """The process was told to end, as a cancelled job is: by SIGINT or SIGTERM, at any point of its work."""
+
+    def __init__(self, signal_number: int) -> None:
+        super().__init__(signal_number)
+        self.exit_code = 128 + signal_number
 
 
 class LedgerError(DoraError):

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -189,6 +190,33 @@ def test_without_a_place_for_the_file_the_summary_still_has_the_command(shop: Br
     lost = run(shop, tmp_path / "full", dispatch("deployment", id="deploy-1", version="1"))
     assert lost.outputs["unrecorded-facts"] == ""
     assert len(COMMAND.findall(lost.summary)) == 1
+
+
+APPEND_ON_A_FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from dora_metrics.pipeline.unrecorded import append_whole
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))
+print(append_whole(Path(sys.argv[1]), b"a line of more than ten bytes\\n"))
+"""
+
+
+def test_half_a_line_spoils_no_other(tmp_path: Path) -> None:
+    """On a disk that is full a write may end in the middle of a line."""
+    path = tmp_path / "facts.jsonl"
+    path.write_bytes(b"first\n")
+    command = [sys.executable, "-c", APPEND_ON_A_FULL_DISK, str(path)]
+    assert subprocess.run(command, capture_output=True, check=True, text=True).stdout == "False\n"
+    assert path.read_bytes() == b"first\n"
+
+
+def test_a_pipe_in_the_place_of_the_file_is_not_waited_for(shop: BranchShop, tmp_path: Path) -> None:
+    shop.github.fail(unavailable(502), times=None)
+    (tmp_path / "job" / "temp" / "dora-metrics").mkdir(parents=True)
+    os.mkfifo(tmp_path / "job" / "temp" / "dora-metrics" / "unrecorded-facts.jsonl")
+    lost = run(shop, tmp_path / "job", dispatch("deployment", id="deploy-1", version="1"))
+    assert lost.outputs["unrecorded-facts"] == ""
 
 
 def test_what_is_recorded_or_was_not_to_be_is_not_kept(shop: BranchShop, tmp_path: Path) -> None:

@@ -5,16 +5,16 @@ from collections.abc import Callable, Iterator
 from dora_metrics.core import formatting
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.targets.thresholds import ThresholdResult
-from dora_metrics.errors import SettingsError, UnreadSettingsError
+from dora_metrics.errors import CancelledError, SettingsError, UnreadSettingsError
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.context import RunContext
+from dora_metrics.pipeline.ended_early import publish_cancelled, publish_unread_settings
 from dora_metrics.pipeline.evaluate import check_thresholds
 from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.pipeline.modes import record_request
 from dora_metrics.pipeline.outputs import publish_run, threshold_scopes
 from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.pipeline.record import record
-from dora_metrics.pipeline.unread_settings import publish_unread_settings
 from dora_metrics.runtime import Runtime
 
 
@@ -41,7 +41,7 @@ def run(
             context = RunContext.load(request, runtime, runner)
         except UnreadSettingsError as error:
             return publish_unread_settings(runner, request, error)
-        result = record(context, record_request(context))
+        result = _record(context)
         recorded = (history.scope.repository for history in result.results.evaluation.histories)
         context.use_recorded_name(result.merge.after.names, recorded)
     except SettingsError as error:
@@ -54,6 +54,14 @@ def run(
     context.outcomes += _totals(context, thresholds)
     is_published = publish_run(context, result, thresholds.violations)
     return _exit_code(context, thresholds, is_published=is_published)
+
+
+def _record(context: RunContext) -> RunResult:
+    try:
+        return record(context, record_request(context))
+    except CancelledError:
+        publish_cancelled(context.runner, context.request)
+        raise
 
 
 def _settings_problems(error: SettingsError, runner: Runner) -> int:

@@ -1,5 +1,7 @@
 """Facts that no ledger took: kept as a file for later steps, and shown as the commands that record them again."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 from dora_metrics.core.facts.jsonl import encode_fact
@@ -66,8 +68,24 @@ def _append(facts: tuple[Fact, ...], folder: Path | None) -> str:
     path = folder / "dora-metrics" / _FILE
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as file:
-            file.write(b"".join(encode_fact(fact) + b"\n" for fact in facts))
+        is_kept = append_whole(path, b"".join(encode_fact(fact) + b"\n" for fact in facts))
     except OSError:
         return ""
-    return str(path)
+    return str(path) if is_kept else ""
+
+
+def append_whole(path: Path, lines: bytes) -> bool:
+    """Append all lines to a file or none, since half a line would spoil the next one; return whether they are there.
+
+    Raises:
+        OSError: if the file cannot be opened or read.
+    """
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        return False
+    with path.open("ab", buffering=0) as file:
+        length_before = file.seek(0, os.SEEK_END)
+        with suppress(OSError):
+            if file.write(lines) == len(lines):
+                return True
+        file.truncate(length_before)
+        return False

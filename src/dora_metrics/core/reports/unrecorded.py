@@ -26,18 +26,21 @@ class UnrecordedFacts:
         count: how many there are.
         path: of the file that holds them; empty if there is none.
         commands: for a shell, each of which records one of them.
+        is_certain: whether it is known that no ledger has them. A cancelled run does not know.
     """
 
     count: int = 0
     path: str = ""
     commands: tuple[Md, ...] = ()
+    is_certain: bool = True
 
     @property
     def text(self) -> str:
         """One sentence: how many facts there are, and where they are kept."""
         place = f"; {self.path} holds what is missing" if self.path else ""
-        verb = "is" if self.count == 1 else "are"
-        return f"{formatting.count(self.count, 'fact')} of this run {verb} not in the ledger{place}"
+        is_or_are = "is" if self.count == 1 else "are"
+        verb = f"{is_or_are} not" if self.is_certain else "may not be"
+        return f"{formatting.count(self.count, 'fact')} of this run {verb} in the ledger{place}"
 
 
 def dispatch_command(repository_url: str, body: Mapping[str, object]) -> Md | None:

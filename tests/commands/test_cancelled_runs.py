@@ -1,0 +1,89 @@
+"""A cancelled job: GitHub sends SIGINT, then SIGTERM. The run says so in one line, and keeps what only it knows."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fakes.faults import hang, meanwhile
+from fakes.github import FakeGitHub
+from support.branch_shop import BRANCH, BranchShop
+from support.git_repository import CLEAN_ENVIRONMENT
+from support.runs import NOW, check_out, deployment_status, parse_outputs
+
+DISPATCH = {
+    "action": "dora-deployment",
+    "client_payload": {"deployment": {"id": "deploy-9", "version": "1"}},
+    "repository": {"name": "shop", "full_name": "acme/shop", "default_branch": "main"},
+}
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    code: int
+    log: str
+    summary: str
+    outputs: dict[str, str]
+
+
+class CancelledShop(BranchShop):
+    def cancel(self, number: signal.Signals, event: str, payload: object) -> Cancelled:
+        """Run the program as a process, and send it a signal while GitHub does not answer its write."""
+        check_out(self.folder, {})
+        files = {name: self.folder / name for name in ("event", "output", "summary")}
+        for name, path in files.items():
+            path.write_text(json.dumps(payload) if name == "event" else "", "utf-8")
+        variables = {
+            **CLEAN_ENVIRONMENT,
+            "GITHUB_EVENT_NAME": event,
+            "GITHUB_EVENT_PATH": str(files["event"]),
+            "GITHUB_OUTPUT": str(files["output"]),
+            "GITHUB_STEP_SUMMARY": str(files["summary"]),
+            "GITHUB_REPOSITORY": "acme/shop",
+            "GITHUB_WORKSPACE": str(self.folder),
+            "GITHUB_API_URL": self.github.api_url,
+            "RUNNER_TEMP": str(self.folder / "temp"),
+            "DORA_INPUTS": json.dumps({"ledger": f"branch:{BRANCH}", "github-token": self.github.token}),
+        }
+        arrived = threading.Event()
+        for fault in (meanwhile(arrived.set), hang()):
+            self.github.fail(fault, to="createCommitOnBranch", times=None)
+        command = [sys.executable, "-m", "dora_metrics", "action"]
+        with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            assert arrived.wait(60)
+            process.send_signal(number)
+            log, _ = process.communicate(timeout=60)
+        outputs = parse_outputs(files["output"].read_text("utf-8"))
+        return Cancelled(process.returncode, log.decode(), files["summary"].read_text("utf-8"), outputs)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[CancelledShop]:
+    with FakeGitHub(now=lambda: NOW) as github:
+        shop = CancelledShop(github, tmp_path)
+        shop.run(1)
+        yield shop
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_cancelled_run_keeps_its_dispatch(shop: CancelledShop, number: signal.Signals) -> None:
+    cancelled = shop.cancel(number, "repository_dispatch", DISPATCH)
+    assert cancelled.code == 128 + number
+    assert "Traceback" not in cancelled.log
+    assert "dora-metrics: cancelled\n" in cancelled.log
+    assert cancelled.summary.startswith("### ⚠️ This run was cancelled before it had recorded everything\n")
+    assert "1 fact of this run may not be in the ledger" in cancelled.summary
+    assert "gh api repos/acme/shop/dispatches" in cancelled.summary
+    assert "dispatch:deploy-9" in Path(cancelled.outputs["unrecorded-facts"]).read_text("utf-8")
+
+
+def test_what_a_sync_finds_again_is_not_kept(shop: CancelledShop) -> None:
+    cancelled = shop.cancel(signal.SIGTERM, "deployment_status", deployment_status(2))
+    assert cancelled.outputs["unrecorded-facts"] == ""
+    assert "A later sync finds what GitHub knows" in cancelled.summary
