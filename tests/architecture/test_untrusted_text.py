@@ -119,7 +119,9 @@ def writes(tree: ast.AST) -> list[str]:
 
 def test_one_module_writes_to_stdout_and_stderr() -> None:
     others = {
-        module: sorted(writes(tree)) for module, tree in MODULES.items() if module != "github/console.py" and writes(tree)
+        module: sorted(writes(tree))
+        for module, tree in MODULES.items()
+        if module != "github/console.py" and writes(tree)
     }
     assert others == FILES_WRITTEN
 

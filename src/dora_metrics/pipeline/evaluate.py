@@ -73,7 +73,8 @@ def cumulative_totals(results: Results, facts: Iterable[Fact]) -> Totals:
 
 def raised_marks(marks: HighWaterMarks, results: Results, totals: Totals) -> HighWaterMarks:
     """Raise high-water marks to the totals of these results."""
-    return marks | marks_of_totals(totals, (history.scope for history in results.evaluation.histories))
+    scopes = frozenset(history.scope for history in results.evaluation.histories)
+    return marks.without_abandoned(scopes) | marks_of_totals(totals, scopes)
 
 
 def prometheus_families(

@@ -8,11 +8,13 @@ had, until its total has caught up.
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import accumulate
 
 from dora_metrics.core.metrics.totals import (
     FACTS_FAMILY,
+    REMEDIATION_FAMILY,
     SUM_PART,
     VULNERABILITIES_FAMILY,
     Histogram,
@@ -49,6 +51,20 @@ class HighWaterMarks:
             values[new_series] = max(values[new_series], value)
         return HighWaterMarks(values, frozenset(map(new_scope, self.scopes)))
 
+    def without_abandoned(self, present: AbstractSet[Scope]) -> "HighWaterMarks":
+        """Return the marks without scopes that never had a deployment and are gone.
+
+        Whoever may open an issue can name any service in it. Once the incident is withdrawn, or names another service,
+        no series of the invented one stays.
+
+        Args:
+            present: the scopes that there are now.
+        """
+        had_more = {series.scope for series in self.values if series.name not in _WITHOUT_DEPLOYMENT}
+        abandoned = {series.scope for series in self.values} - had_more - present
+        values = {series: value for series, value in self.values.items() if series.scope not in abandoned}
+        return HighWaterMarks(Counter(values), self.scopes - abandoned)
+
     def of_repository(self, repository: str) -> "HighWaterMarks":
         values = {series: value for series, value in self.values.items() if series.scope.repository == repository}
         return HighWaterMarks(Counter(values), frozenset(s for s in self.scopes if s.repository == repository))
@@ -63,6 +79,11 @@ class HighWaterMarks:
         counts = (self.values[series._replace(part=part)] for part in range(SUM_PART))
         return Histogram(tuple(accumulate(counts, max)), self.values[series._replace(part=SUM_PART)] / 1e6)
 
+
+_WITHOUT_DEPLOYMENT = frozenset({
+    "dora_incidents_total", "dora_incident_restore_seconds", VULNERABILITIES_FAMILY, REMEDIATION_FAMILY
+})  # fmt: skip
+"""The families that count something in a scope where nothing was ever deployed."""
 
 NO_MARKS = HighWaterMarks()
 
