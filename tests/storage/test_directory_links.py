@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,6 +129,27 @@ def test_a_link_that_comes_between_reading_and_writing_is_not_written_through(tm
     with pytest.raises(LedgerError, match="facts is a link"):
         folder.remove("facts/secret")
     assert contents(outside) == {"secret": f"{SECRET}\n"}
+
+
+@pytest.mark.parametrize("names_relative_to", ["open folders"], indirect=True)
+@pytest.mark.parametrize("swapped", ["facts", "facts/secret"])
+def test_a_link_that_comes_right_after_the_look_is_not_followed(
+    tmp_path: Path, outside: Path, swapped: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "facts").mkdir()
+    (tmp_path / "facts/secret").write_text("mine", "utf-8")
+    look = os.stat
+
+    def look_and_swap(name: str, **keywords: Any) -> os.stat_result:  # noqa: ANN401 - keywords of os.stat
+        status = look(name, **keywords)
+        if name == Path(swapped).name:
+            (tmp_path / swapped).rename(tmp_path / "aside")
+            (tmp_path / swapped).symlink_to(outside / Path(swapped).relative_to("facts"))
+        return status
+
+    monkeypatch.setattr(os, "stat", look_and_swap)
+    with pytest.raises(OSError, match=r"Not a directory|symbolic links"):
+        Folder(tmp_path).read("facts/secret")
 
 
 def test_a_link_in_place_of_a_temporary_file_goes_and_what_it_leads_to_stays(tmp_path: Path, outside: Path) -> None:

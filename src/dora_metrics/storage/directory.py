@@ -7,6 +7,7 @@ The filelock package would do the same, but it imports asyncio, which costs a qu
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -83,7 +84,7 @@ class DirectoryStorage:
             LedgerError: if a link, a pipe or a device is in one of them.
         """
         self._folder.refuse_irregular((*ROOT_FILES, *DERIVED_FILES, _FACTS, _BADGES, _LOCK_FILE))
-        self._folder.refuse_irregular(self._paths_below(_BADGES))
+        deque(self._folder.walk(_BADGES), maxlen=0)
 
     def _list_folders(self) -> dict[str, tuple[str, ...]]:
         """Return what is in the folder, and the files in each folder of facts, apart from empty folders."""

@@ -67,8 +67,8 @@ class _Entry(NamedTuple):
     """What a folder holds under a name."""
 
     name: str
-    is_link: bool
     is_folder: bool
+    is_file: bool
 
 
 class Folder:
@@ -94,12 +94,18 @@ class Folder:
         return tuple(entry.name for entry in self._scan(""))
 
     def walk(self, folder: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Yield the path of each folder from this one down, with the names of the files in it."""
+        """Yield the path of each folder from this one down, with the names of the files in it.
+
+        Raises:
+            LedgerError: if there is anything but folders and regular files.
+            OSError: if a folder cannot be read.
+        """
         pending = [folder]
         while pending:
             current = pending.pop()
             entries = self._scan(current)
-            self.refuse_irregular(f"{current}/{entry.name}" for entry in entries if entry.is_link)
+            others = (entry.name for entry in entries if not entry.is_folder and not entry.is_file)
+            self.refuse_irregular(f"{current}/{name}" for name in others)
             pending += [f"{current}/{entry.name}" for entry in entries if entry.is_folder]
             yield current, tuple(entry.name for entry in entries if not entry.is_folder)
 
@@ -175,7 +181,10 @@ class Folder:
         """Return what is in a folder; nothing if it is missing."""
         try:
             with self._opened(folder) as position, os.scandir(position.listed) as entries:
-                return [_Entry(each.name, each.is_symlink(), each.is_dir(follow_symlinks=False)) for each in entries]
+                return [
+                    _Entry(each.name, each.is_dir(follow_symlinks=False), each.is_file(follow_symlinks=False))
+                    for each in entries
+                ]
         except FileNotFoundError:
             return []
 
@@ -198,7 +207,9 @@ class Folder:
 
 def _is_junction(status: os.stat_result) -> bool:
     """Whether it is Windows' other kind of link, which leads to a folder."""
-    return sys.platform == "win32" and status.st_reparse_tag == stat.IO_REPARSE_TAG_MOUNT_POINT
+    if sys.platform == "win32":
+        return status.st_reparse_tag == stat.IO_REPARSE_TAG_MOUNT_POINT
+    return False
 
 
 def _refuse_folder(status: os.stat_result) -> None:
