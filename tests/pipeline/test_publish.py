@@ -11,7 +11,7 @@ import pytest
 
 from dora_metrics import cli
 from dora_metrics.commands import demo
-from dora_metrics.core.ledger.layout import git_blob_sha, site_changes
+from dora_metrics.core.ledger.layout import SITE_PATHS, git_blob_sha, is_at_one_of, site_changes
 from dora_metrics.runtime import Runtime
 from fakes.faults import unavailable
 from fakes.github import FakeGitHub
@@ -127,6 +127,14 @@ def test_only_what_differs_is_written_and_what_is_no_longer_there_goes() -> None
     }
     assert site_changes(site, there) == {"index.html": b"new", "badges/b/c.json": b"", "history.json": b""}
     assert site_changes(site, {}) == {"index.html": b"new", "badges/a.json": b"same"}
+
+
+@pytest.mark.parametrize(
+    ("path", "is_listed"),
+    [("index.html", True), ("badges/a/b.json", True), ("index.html.txt", False), ("badges.md", False)],
+)
+def test_files_are_listed_by_their_whole_path_and_folders_with_what_is_in_them(path: str, *, is_listed: bool) -> None:
+    assert is_at_one_of(path, SITE_PATHS) == is_listed
 
 
 def test_a_content_has_the_name_that_git_gives_to_it() -> None:
