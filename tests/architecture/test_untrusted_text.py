@@ -103,7 +103,7 @@ FILES_WRITTEN = {
     "pipeline/unrecorded.py": ["file.write(lines)"],
     "runtime.py": ["super().write(text)"],
     "sources/git/repository.py": ["process.stdin.write(stdin)"],
-    "storage/directory.py": ["file.write(content)"],
+    "storage/folder.py": ["file.write(content)"],
 }
 """What is written to other streams than stdout and stderr; and the stream itself, and that stdout failed."""
 

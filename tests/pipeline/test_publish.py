@@ -11,7 +11,7 @@ import pytest
 
 from dora_metrics import cli
 from dora_metrics.commands import demo
-from dora_metrics.core.ledger.layout import git_blob_sha, site_changes
+from dora_metrics.core.ledger.layout import SITE_PATHS, git_blob_sha, is_at_one_of, site_changes
 from dora_metrics.runtime import Runtime
 from fakes.faults import unavailable
 from fakes.github import FakeGitHub
@@ -92,12 +92,29 @@ def test_badges_of_a_scope_that_is_gone_go_too(ledger: Path) -> None:
     assert not any(name.startswith("badges/shop/") for name in site_files(ledger))
 
 
+NAMED_LIKE_THE_SITE = (
+    "index.html.txt",
+    "history.json.md",
+    ".nojekyll.old",
+    "badges/custom.svg",
+    "badges/mine.json",
+    "badges/team/overall.json",
+    "badges/overall.json.txt",
+)
+"""Files of a user that a run did not write, and does not remove."""
+
+
 def test_files_of_others_beside_the_site_stay(ledger: Path) -> None:
     (ledger / "CNAME").write_text("metrics.example.org", "utf-8")
     (ledger / "assets").mkdir()
     (ledger / "assets" / "logo.json").write_text("{}", "utf-8")
     rebuild(ledger)
-    assert {"CNAME", "assets/logo.json"} <= file_names(ledger)
+    for path in NAMED_LIKE_THE_SITE:
+        (ledger / path).parent.mkdir(parents=True, exist_ok=True)
+        (ledger / path).write_text("mine", "utf-8")
+    rebuild(ledger, "--page", "false")
+    assert {"CNAME", "assets/logo.json", *NAMED_LIKE_THE_SITE} <= file_names(ledger)
+    assert {(ledger / path).read_text("utf-8") for path in NAMED_LIKE_THE_SITE} == {"mine"}
 
 
 def test_only_what_differs_is_written_and_what_is_no_longer_there_goes() -> None:
@@ -107,10 +124,17 @@ def test_only_what_differs_is_written_and_what_is_no_longer_there_goes() -> None
         "badges/a.json": git_blob_sha(b"same"),
         "badges/b/c.json": "x",
         "history.json": "y",
-        "CNAME": "z",
     }
     assert site_changes(site, there) == {"index.html": b"new", "badges/b/c.json": b"", "history.json": b""}
     assert site_changes(site, {}) == {"index.html": b"new", "badges/a.json": b"same"}
+
+
+@pytest.mark.parametrize(
+    ("path", "is_listed"),
+    [("index.html", True), ("badges/a/b.json", True), ("index.html.txt", False), ("badges.md", False)],
+)
+def test_files_are_listed_by_their_whole_path_and_folders_with_what_is_in_them(path: str, *, is_listed: bool) -> None:
+    assert is_at_one_of(path, SITE_PATHS) == is_listed
 
 
 def test_a_content_has_the_name_that_git_gives_to_it() -> None:
@@ -194,6 +218,15 @@ def test_a_later_sync_asks_once_what_is_there(shop: PublishingShop) -> None:
     assert shop.read("history.json") != before
     assert len(shop.github.requests_matching("GET */git/trees/*")) == 1
     assert len(shop.github.requests) <= 5
+
+
+def test_files_of_a_user_beside_the_site_stay_on_the_branch(shop: PublishingShop) -> None:
+    shop.sync()
+    own = dict.fromkeys(NAMED_LIKE_THE_SITE, "mine")
+    shop.repository.commit(own, message="By hand", branch="dora-metrics")
+    shop.sync(days=1, page="false")
+    assert shop.read("index.html") is None
+    assert {shop.read(path) for path in own} == {b"mine"}
 
 
 def test_badges_that_are_gone_are_deleted_on_the_branch(shop: PublishingShop) -> None:

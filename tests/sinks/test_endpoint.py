@@ -228,11 +228,11 @@ def test_a_broken_outbox_does_no_harm_and_what_is_whole_in_it_is_sent(tmp_path: 
 
 @pytest.mark.parametrize("content", [b"\x00" * 1000, b"{}", b"<<<<<<< HEAD\n=======\n>>>>>>> x\n", b"\xef\xbb\xbf"])
 def test_an_outbox_that_is_none_does_no_harm(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "ledger").mkdir()
-    (tmp_path / "ledger" / OUTBOX_FILE).write_bytes(content)
     with mocked() as listener:
         run_deployment(tmp_path, listener, 1)
-    assert fact_ids(listener.requests[0]) == deployment_ids(1)
+        (tmp_path / "ledger" / OUTBOX_FILE).write_bytes(content)
+        run_deployment(tmp_path, listener, 2)
+    assert [fact_ids(request) for request in listener.requests] == [deployment_ids(1), deployment_ids(2)]
     assert outbox_ids(tmp_path) == []
 
 

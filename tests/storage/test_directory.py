@@ -135,20 +135,19 @@ def test_eight_threads_that_record_at_once_lose_nothing(tmp_path: Path) -> None:
 
 KILLED_WRITER = """
 import os, signal, sys
-from pathlib import Path
 
 from support import ledger_writer
 
-left, replace = int(sys.argv.pop()), Path.replace
+left, replace = int(sys.argv.pop()), os.replace
 
-def dying(self, target):
+def dying(*names, **folders):
     global left
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
     left -= 1
-    return replace(self, target)
+    return replace(*names, **folders)
 
-Path.replace = dying
+os.replace = dying
 ledger_writer.main(*sys.argv[1:])
 """
 
@@ -203,6 +202,16 @@ def test_wherever_a_run_is_killed_the_ledger_reads_whole_and_the_next_run_goes_o
         assert process.wait(60) == 0
     assert fact_ids(tmp_path) == ["test:before", "test:killed-0"]
     assert len([path for path in all_files(tmp_path) if path.endswith(".new")]) <= 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+@pytest.mark.parametrize("dies_after", range(4))
+def test_wherever_the_first_run_is_killed_its_folder_is_a_ledger_for_the_next(tmp_path: Path, dies_after: int) -> None:
+    """The files of the first run: README, outbox, facts, counters and so on."""
+    with start_writer(tmp_path, "killed", 1, dies_after=dies_after) as process:
+        assert process.wait(60) == -9
+    record_facts(tmp_path, deployment("next"))
+    assert {*fact_ids(tmp_path)} - {"test:killed-0"} == {"test:next"}
 
 
 def test_what_a_killed_run_has_written_survives_those_who_read_before_it(tmp_path: Path) -> None:
@@ -326,15 +335,37 @@ def test_files_of_the_user_stay_as_they_are(tmp_path: Path) -> None:
         "index.html": b"<p>",
         ".git/config": b"[core]\n",
     }
+    record_facts(tmp_path, deployment("a"))
     for path, content in own.items():
         write_lines(tmp_path, path).write_bytes(content)
-    record_facts(tmp_path, deployment("a"))
     record_facts(tmp_path, deployment("b"))
+    record_facts(tmp_path, deployment("c"))
     found = all_files(tmp_path)
     assert {path: found[path] for path in own} == own
     assert found.keys() - own.keys() == {
         "README.md", "counters.json", "facts/2026/11.jsonl", "metrics.json", "metrics.prom", "sequence",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["index.html", "metrics.json", "badges/mine.json", "sequence", "facts/mine.txt"])
+def test_a_folder_that_holds_something_else_is_refused_and_stays_as_it_is(tmp_path: Path, path: str) -> None:
+    write_lines(tmp_path, path, b"mine")
+    with pytest.raises(LedgerError, match="holds something else, which stays as it is; name a place of its own"):
+        record_facts(tmp_path, deployment("a"))
+    assert all_files(tmp_path) == {path: b"mine\n"}
+
+
+def test_a_folder_that_git_keeps_empty_is_no_other_content(tmp_path: Path) -> None:
+    for path in (".git/config", ".gitignore", ".gitkeep"):
+        write_lines(tmp_path, path, b"mine")
+    record_facts(tmp_path, deployment("a"))
+    assert fact_ids(tmp_path) == ["test:a"]
+
+
+def test_facts_that_somebody_put_into_a_folder_are_a_ledger(tmp_path: Path) -> None:
+    write_lines(tmp_path, "facts/2026/11.jsonl", encode_fact(deployment("copied")))
+    record_facts(tmp_path, deployment("a"))
+    assert fact_ids(tmp_path) == ["test:a", "test:copied"]
 
 
 def test_facts_files_of_any_name_are_read_and_stay_while_nothing_in_them_changes(tmp_path: Path) -> None:
@@ -389,11 +420,13 @@ def test_a_folder_without_permissions_is_an_error_and_never_an_empty_ledger(tmp_
 
 
 def test_nothing_half_written_is_left_where_a_file_cannot_be_replaced(tmp_path: Path) -> None:
+    record_facts(tmp_path, deployment("a"))
+    (tmp_path / "metrics.json").unlink()
     (tmp_path / "metrics.json" / "x").mkdir(parents=True)
     with pytest.raises(LedgerError):
-        record_facts(tmp_path, deployment("a"))
+        record_facts(tmp_path, deployment("b"))
     assert [path for path in all_files(tmp_path) if path.startswith(".")] == []
-    assert fact_ids(tmp_path) == ["test:a"]
+    assert fact_ids(tmp_path) == ["test:a", "test:b"]
 
 
 EVENTS: Sequence[tuple[str, dict[str, object]]] = (

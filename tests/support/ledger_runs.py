@@ -11,7 +11,7 @@ import msgspec
 
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
 from dora_metrics.core.ledger import layout
-from dora_metrics.core.ledger.layout import ALL_MONTHS, MonthSelection, git_blob_sha, month_of_path
+from dora_metrics.core.ledger.layout import ALL_MONTHS, MonthSelection, git_blob_sha, is_at_one_of, month_of_path
 from dora_metrics.core.ledger.snapshot import Snapshot, parse_sequence, with_next_sequence
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.totals import Totals
@@ -50,7 +50,7 @@ class InMemoryLedger:
         return replace(snapshot, files={**snapshot.files, **{path: self.files[path] for path in within}}, months=months)
 
     def blob_ids(self, snapshot: Snapshot, paths: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
-        return {path: git_blob_sha(content) for path, content in self.files.items() if path.startswith(tuple(paths))}
+        return {path: git_blob_sha(content) for path, content in self.files.items() if is_at_one_of(path, paths)}
 
     def has_changed_since(self, snapshot: Snapshot) -> bool:
         return parse_sequence(self.files.get(layout.SEQUENCE_FILE, b"")) != snapshot.sequence

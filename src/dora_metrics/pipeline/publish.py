@@ -22,7 +22,13 @@ from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.reports import render
 from dora_metrics.core.reports.site.cards import metric_definitions
 from dora_metrics.core.reports.site.evidence import script_safe_json
-from dora_metrics.core.reports.site.feeds import WeeksByScope, build_badges, build_weekly_history, weeks_of_all_scopes
+from dora_metrics.core.reports.site.feeds import (
+    WeeksByScope,
+    build_badges,
+    build_weekly_history,
+    is_badge_path,
+    weeks_of_all_scopes,
+)
 from dora_metrics.core.reports.site.page import build_page
 from dora_metrics.pipeline.record import Publish
 from dora_metrics.storage.base import Storage
@@ -110,9 +116,15 @@ def site_publisher(*, with_page: bool) -> Publish:
     def publish(results: Results, storage: Storage, snapshot: Snapshot) -> Mapping[str, bytes]:
         if not storage.is_persistent:
             return {}
-        return site_changes(site_files(results, with_page=with_page), storage.blob_ids(snapshot, SITE_PATHS))
+        return site_changes(site_files(results, with_page=with_page), _present_site(storage, snapshot))
 
     return publish
+
+
+def _present_site(storage: Storage, snapshot: Snapshot) -> dict[str, str]:
+    """Return the ids of the present files that runs write for the site. Whatever else is in its folder is a user's."""
+    blob_ids = storage.blob_ids(snapshot, SITE_PATHS)
+    return {path: blob_id for path, blob_id in blob_ids.items() if path in SITE_PATHS or is_badge_path(path)}
 
 
 def site_files(results: Results, *, with_page: bool = True) -> dict[str, bytes]:

@@ -221,7 +221,8 @@ class Recorder:
         if not snapshot.files and not gathered.merge.new_facts and not plan.primary_files:
             return snapshot  # nothing to keep, so there is no ledger to begin
         site = request.publish(plan.results, self.storage, snapshot)
-        files = {**plan.primary_files, **_readme(snapshot), **plan.derived_files, **site}
+        # The README first: by it the next run knows the ledger of a run that was killed after its first file.
+        files = {**_readme(snapshot), **plan.primary_files, **plan.derived_files, **site}
         return self.storage.write(snapshot, files, plan.message)
 
     def _result(self, gathered: Gathered, plan: RunPlan, snapshot: Snapshot, notes: tuple[str, ...]) -> RunResult:

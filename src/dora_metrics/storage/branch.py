@@ -17,6 +17,7 @@ from dora_metrics.core.ledger.layout import (
     ROOT_FILES,
     SEQUENCE_FILE,
     MonthSelection,
+    is_at_one_of,
     month_of_path,
     month_of_time,
 )
@@ -241,7 +242,7 @@ class BranchStorage:
         except GitHubError:
             return {}
         blobs = ((entry["path"], entry["sha"]) for entry in tree["tree"] if entry["type"] == "blob")
-        return {path: blob_id for path, blob_id in blobs if path.startswith(tuple(paths))}
+        return {path: blob_id for path, blob_id in blobs if is_at_one_of(path, paths)}
 
     def has_changed_since(self, snapshot: Snapshot) -> bool:
         """See Storage.

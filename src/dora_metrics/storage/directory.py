@@ -7,6 +7,7 @@ The filelock package would do the same, but it imports asyncio, which costs a qu
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +17,9 @@ from typing import BinaryIO
 
 from dora_metrics.core.ledger.layout import (
     ALL_MONTHS,
+    BADGES_FOLDER,
     CHECKPOINT_FILE,
+    DERIVED_FILES,
     FACTS_FOLDER,
     METRICS_FILE,
     ROOT_FILES,
@@ -27,10 +30,14 @@ from dora_metrics.core.ledger.layout import (
 )
 from dora_metrics.core.ledger.snapshot import Snapshot, is_primary_data, parse_sequence, with_next_sequence
 from dora_metrics.errors import LedgerError
+from dora_metrics.storage.folder import Folder
 
 _LOCK_FILE = ".lock"
 _LOCK_TIMEOUT_SECONDS = 30
 _LOCK_RETRY_SECONDS = 0.02
+
+_FACTS, _BADGES = FACTS_FOLDER.rstrip("/"), BADGES_FOLDER.rstrip("/")
+_PLACEHOLDERS = frozenset({_LOCK_FILE, ".git", ".gitignore", ".gitkeep"})
 
 
 class DirectoryStorage:
@@ -39,48 +46,58 @@ class DirectoryStorage:
     is_persistent = True
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self._folder = Folder(root)
 
     @property
     def name(self) -> str:
-        return f"dir:{self._root}"
+        return self._folder.name
 
     def read(self, months: MonthSelection = ALL_MONTHS) -> Snapshot:
-        """See Storage.
+        """See Storage. A link in a place of the ledger refuses it as a whole, wherever the link leads.
 
         Raises:
-            LedgerError: if the folder cannot be read.
+            LedgerError: if the folder cannot be read, or holds links.
         """
-        sequence = self._read_sequence()  # first, so that a concurrent write looks newer than this snapshot
-        files = self._read_contents(self._root / name for name in ROOT_FILES if name != SEQUENCE_FILE)
-        return self.read_more(Snapshot(files, sequence, written_at=self._written_at()), months)
+        with self._as_ledger_error("read"):
+            sequence = self._read_sequence()  # first, so that a concurrent write looks newer than this snapshot
+            self._refuse_irregular()
+            folders = self._list_folders()  # before the README, which is the first file of a new ledger
+            files = self._read_contents(name for name in ROOT_FILES if name != SEQUENCE_FILE)
+            snapshot = Snapshot(files, sequence, written_at=self._written_at(), folders=folders)
+            return self.read_more(snapshot, months)
 
     def read_more(self, snapshot: Snapshot, months: MonthSelection) -> Snapshot:
         """See Storage. The result may contain later writes of other runs; then `write` refuses.
 
         Raises:
-            LedgerError: if the folder cannot be read.
+            LedgerError: if the folder cannot be read, or holds links.
         """
-        paths = (path for path in self._facts_files() if months.includes(month_of_path(self._relative_path(path))))
-        facts = self._read_contents(path for path in paths if self._relative_path(path) not in snapshot.files)
-        return replace(snapshot, files={**snapshot.files, **facts}, months=months)
+        with self._as_ledger_error("read"):
+            paths = [path for path in self._paths_below(_FACTS) if path.endswith(".jsonl")]
+            selected = (path for path in paths if months.includes(month_of_path(path)) and path not in snapshot.files)
+            return replace(snapshot, files={**snapshot.files, **self._read_contents(selected)}, months=months)
 
-    def _facts_files(self) -> Iterator[Path]:
-        """Yield all `*.jsonl` files at any depth. A folder that cannot be read is an error, not an empty folder."""
-        try:
-            for folder, _, names in os.walk(self._root / FACTS_FOLDER, onerror=_raise_unless_missing):
-                yield from (Path(folder, name) for name in names if name.endswith(".jsonl"))
-        except OSError as problem:
-            raise self._ledger_error("read", problem) from None
+    def _refuse_irregular(self) -> None:
+        """Accept the places that runs read and write. Facts are looked at when they are listed.
 
-    def _read_contents(self, paths: Iterable[Path]) -> dict[str, bytes]:
-        try:
-            return {self._relative_path(path): path.read_bytes() for path in paths if path.is_file()}
-        except OSError as problem:
-            raise self._ledger_error("read", problem) from None
+        Raises:
+            LedgerError: if a link, a pipe or a device is in one of them.
+        """
+        self._folder.refuse_irregular((*ROOT_FILES, *DERIVED_FILES, _FACTS, _BADGES, _LOCK_FILE))
+        deque(self._folder.walk(_BADGES), maxlen=0)
 
-    def _relative_path(self, path: Path) -> str:
-        return path.relative_to(self._root).as_posix()
+    def _list_folders(self) -> dict[str, tuple[str, ...]]:
+        """Return what is in the folder, and the files in each folder of facts, apart from empty folders."""
+        names = tuple(name for name in self._folder.names() if not _is_placeholder(name))
+        folders = {"": names, **dict(self._folder.walk(_FACTS))}
+        return {path: names for path, names in folders.items() if names}
+
+    def _paths_below(self, folder: str) -> Iterator[str]:
+        return (f"{path}/{name}" for path, names in self._folder.walk(folder) for name in names)
+
+    def _read_contents(self, paths: Iterable[str]) -> dict[str, bytes]:
+        contents = ((path, self._folder.read(path)) for path in paths)
+        return {path: content for path, content in contents if content is not None}
 
     def write(self, snapshot: Snapshot, changes: Mapping[str, bytes], message: str) -> Snapshot | None:  # noqa: ARG002
         """See Storage. Files are written in the order of `changes`.
@@ -88,26 +105,29 @@ class DirectoryStorage:
         Raises:
             LedgerError: if the folder cannot be written, or another run holds its lock for 30 seconds.
         """
-        try:
-            self._root.mkdir(parents=True, exist_ok=True)
-            with file_lock(self._root / _LOCK_FILE, _LOCK_TIMEOUT_SECONDS):
-                if self._read_sequence() != snapshot.sequence or self._is_half_written(snapshot, changes):
-                    return None
-                return self._apply(snapshot, changes)
-        except TimeoutError:
-            raise LedgerError(
-                f"{self.name}: another run has held it for {_LOCK_TIMEOUT_SECONDS} s; it is not written"
-            ) from None
-        except OSError as problem:
-            raise self._ledger_error("written", problem) from None
+        with self._as_ledger_error("written"), self._lock():
+            if self._read_sequence() != snapshot.sequence or self._is_half_written(snapshot, changes):
+                return None
+            return self._apply(snapshot, changes)
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Hold the folder's lock. Its file stays afterwards."""
+        self._folder.make()
+        with self._folder.opened_file(_LOCK_FILE, os.O_RDWR | os.O_CREAT) as file:
+            if not _is_locked_within(file, _LOCK_TIMEOUT_SECONDS):
+                problem = f"another run has held it for {_LOCK_TIMEOUT_SECONDS} s; it is not written"
+                raise LedgerError(f"{self.name}: {problem}")
+            yield  # closing the file releases the lock
 
     def _is_half_written(self, snapshot: Snapshot, changes: Mapping[str, bytes]) -> bool:
         """Return whether a run wrote one of these files and was killed before it wrote the sequence.
 
         The checkpoint counts too: it is removed first, as a sign that facts of checkpointed months change.
         """
-        primary_paths = (path for path in changes if is_primary_data(path) or path == CHECKPOINT_FILE)
-        return any(_content_or_empty(self._root / path) != snapshot.files.get(path, b"") for path in primary_paths)
+        primary_paths = [path for path in changes if is_primary_data(path) or path == CHECKPOINT_FILE]
+        contents = self._read_contents(primary_paths)
+        return any(contents.get(path, b"") != snapshot.files.get(path, b"") for path in primary_paths)
 
     def blob_ids(self, snapshot: Snapshot, paths: Sequence[str]) -> Mapping[str, str]:  # noqa: ARG002
         """See Storage.
@@ -115,61 +135,67 @@ class DirectoryStorage:
         Raises:
             LedgerError: if the folder cannot be read.
         """
-        files = (file for listed_path in paths for file in self._files_at(listed_path))
-        return {path: git_blob_sha(content) for path, content in self._read_contents(files).items()}
+        with self._as_ledger_error("read"):
+            files = (file for listed_path in paths for file in self._paths_at(listed_path))
+            contents = ((file, self._folder.read(file)) for file in files)
+            return {file: git_blob_sha(content) for file, content in contents if content is not None}
 
-    def _files_at(self, listed_path: str) -> Iterator[Path]:
-        path = self._root / listed_path
-        yield from sorted(path.rglob("*.json")) if listed_path.endswith("/") else (path,)
+    def _paths_at(self, listed_path: str) -> Iterable[str]:
+        return self._paths_below(listed_path.rstrip("/")) if listed_path.endswith("/") else (listed_path,)
 
     def has_changed_since(self, snapshot: Snapshot) -> bool:
-        return self._read_sequence() != snapshot.sequence
+        """See Storage.
+
+        Raises:
+            LedgerError: if the folder cannot be read.
+        """
+        with self._as_ledger_error("read"):
+            return self._read_sequence() != snapshot.sequence
 
     def _apply(self, snapshot: Snapshot, changes: Mapping[str, bytes]) -> Snapshot:
         """Write the files. The old checkpoint is removed first: a run killed here leaves none, not a wrong one."""
         sequence, changes = with_next_sequence(snapshot.sequence, changes)
         if CHECKPOINT_FILE in changes:
-            _replace_file(self._root / CHECKPOINT_FILE, b"")
+            self._folder.remove(CHECKPOINT_FILE)
         for path, content in changes.items():
-            _replace_file(self._root / path, content)
+            if content:
+                self._folder.replace(path, content)
+            else:
+                self._folder.remove(path)
         return snapshot.with_changes(changes, sequence)
 
     def _written_at(self) -> datetime | None:
         """Return when the metrics were last computed, None if never."""
-        try:
-            return datetime.fromtimestamp((self._root / METRICS_FILE).stat().st_mtime, UTC)
-        except OSError:
-            return None
+        modified_at = self._folder.modified_at(METRICS_FILE)
+        return None if modified_at is None else datetime.fromtimestamp(modified_at, UTC)
 
     def _read_sequence(self) -> int:
+        return parse_sequence(self._folder.read(SEQUENCE_FILE) or b"")
+
+    @contextmanager
+    def _as_ledger_error(self, participle: str) -> Iterator[None]:
+        """Turn the system's errors into a LedgerError; `participle` completes "cannot be ..."."""
         try:
-            return parse_sequence((self._root / SEQUENCE_FILE).read_bytes())
-        except FileNotFoundError:
-            return 0
+            yield
         except OSError as problem:
-            raise self._ledger_error("read", problem) from None
-
-    def _ledger_error(self, participle: str, problem: OSError) -> LedgerError:
-        return LedgerError(
-            f"{self.name}: cannot be {participle} ({problem.strerror}); check the path and its permissions"
-        )
+            raise LedgerError(
+                f"{self.name}: cannot be {participle} ({problem.strerror}); check the path and its permissions"
+            ) from None
 
 
-@contextmanager
-def file_lock(path: Path, timeout_seconds: float) -> Iterator[None]:
-    """Hold an exclusive lock on a file, which is created if it is missing and stays afterwards.
+def _is_placeholder(name: str) -> bool:
+    """Whether a name does not count as content: git's, the lock, or a file that a killed run was writing."""
+    return name in _PLACEHOLDERS or (name.startswith(".") and name.endswith(".new"))
 
-    Raises:
-        TimeoutError: if another process holds the lock until the timeout.
-        OSError: if the file cannot be created.
-    """
+
+def _is_locked_within(file: BinaryIO, timeout_seconds: float) -> bool:
+    """Take an exclusive lock on a file, which lasts until it is closed; False if another process keeps it."""
     deadline = time.monotonic() + timeout_seconds
-    with path.open("a+b") as file:
-        while not _try_lock(file):
-            if time.monotonic() > deadline:
-                raise TimeoutError
-            time.sleep(_LOCK_RETRY_SECONDS)
-        yield  # closing the file releases the lock
+    while not _try_lock(file):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_LOCK_RETRY_SECONDS)
+    return True
 
 
 if sys.platform == "win32":
@@ -191,36 +217,3 @@ else:
         except BlockingIOError:
             return False
         return True
-
-
-def _raise_unless_missing(problem: OSError) -> None:
-    if not isinstance(problem, FileNotFoundError):
-        raise problem
-
-
-def _content_or_empty(path: Path) -> bytes:
-    return path.read_bytes() if path.is_file() else b""
-
-
-def _replace_file(path: Path, content: bytes) -> None:
-    """Replace a file atomically, or remove it if `content` is empty."""
-    if not content:
-        path.unlink(missing_ok=True)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.new")  # a fixed name, so killed runs leave at most one such file
-    try:
-        _write_synced(temporary, content)
-        temporary.chmod(0o644)  # the container writes as root; other steps of the job must be able to read
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    """Write a file, and wait until it is on the disk."""
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -56,6 +56,9 @@ README_TITLE = b"# The ledger of dora-metrics"
 SITE_PATHS = (PAGE_FILE, HISTORY_FILE, NO_JEKYLL_FILE, BADGES_FOLDER)
 """The files and folders of the page in a ledger. Folders end with a slash."""
 
+DERIVED_FILES = (METRICS_FILE, PROMETHEUS_FILE, PAGE_FILE, HISTORY_FILE, NO_JEKYLL_FILE)
+"""The files in the root that a run writes and no run reads."""
+
 MAX_FILE_BYTES = 400_000
 """Facts files are split to stay below this size, because GraphQL truncates blobs at 512,000 bytes."""
 
@@ -197,7 +200,7 @@ def is_foreign(files: Mapping[str, bytes], folders: FolderListing, sequence: int
 
     Args:
         files: its root files by path.
-        folders: the file names at the root and below `facts`, if the storage could contain anything else.
+        folders: the names at the root, and the file names in the folders below `facts`.
         sequence: the ledger's sequence number, None or 0 if no ledger was ever written there.
     """
     if sequence:
@@ -427,16 +430,21 @@ def git_blob_sha(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
+def is_at_one_of(path: str, listed_paths: Iterable[str]) -> bool:
+    """Whether a path is one of these files, or below one of these folders, which end with a slash."""
+    return any(path.startswith(each) if each.endswith("/") else path == each for each in listed_paths)
+
+
 def site_changes(site: Mapping[str, bytes], present_shas: Mapping[str, str]) -> dict[str, bytes]:
-    """Return the file changes after which `SITE_PATHS` contain exactly this page. Empty contents delete a file.
+    """Return the file changes that replace the present page by this one. Empty contents delete a file.
 
     The page is large and no run reads it, so the present files are compared by their git blob sha.
 
     Args:
         site: contents of the page by path.
-        present_shas: git blob shas of the present files by path.
+        present_shas: git blob shas of the present files of the page by path.
     """
     site_files = {path: content for path, content in site.items() if content}
     written = {path: content for path, content in site_files.items() if present_shas.get(path) != git_blob_sha(content)}
-    removed = (path for path in present_shas if path.startswith(SITE_PATHS) and not site.get(path))
+    removed = (path for path in present_shas if not site.get(path))
     return {**written, **dict.fromkeys(removed, b"")}

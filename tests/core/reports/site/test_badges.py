@@ -11,6 +11,7 @@ from dora_metrics.core.reports.site.feeds import (
     MAX_BADGE_SCOPES,
     Badge,
     build_badges,
+    is_badge_path,
     safe_folder_name,
     scopes_latest_first,
 )
@@ -87,6 +88,36 @@ def test_before_the_first_deployment_every_badge_has_its_file_without_a_value() 
     assert {(one.message, one.color) for one in found.values()} == {("no data", "lightgrey")}
     assert found["badges/overall.json"].label == "DORA"
     assert found.keys() == build_badges(results_of(deployment(1))).keys()
+
+
+HOSTILE_NAMES = ("shop", "", "Prod/eu west", "..", "overall.json", "Ünïcode", "x" * 200)
+
+
+@pytest.mark.parametrize("repositories", [("acme/shop",), ("acme/shop", "acme/Other.json")])
+def test_the_path_of_every_badge_is_known_as_one(repositories: tuple[str, ...]) -> None:
+    scopes = [(repository, name) for repository in repositories for name in HOSTILE_NAMES]
+    facts = (
+        deployment(number, repository=repository, service=name) for number, (repository, name) in enumerate(scopes)
+    )
+    badges = build_badges(results_of(*facts))
+    assert len(badges) >= 6 * len(scopes)
+    assert [path for path in badges if not is_badge_path(path)] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "badges/mine.json",
+        "badges/overall.svg",
+        "badges/overall.json.txt",
+        "badges/team/overall.json",
+        "badges/a/b/c/overall.json",
+        "old/badges/overall.json",
+        "overall.json",
+    ],
+)
+def test_other_files_are_no_badges(path: str) -> None:
+    assert not is_badge_path(path)
 
 
 def test_several_scopes_have_each_their_own_and_the_repository_those_of_the_one_deployed_last() -> None:

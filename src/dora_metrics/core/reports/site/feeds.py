@@ -125,6 +125,7 @@ MAX_BADGE_SCOPES = 200
 NO_DATA = "no data"
 OVERALL = "overall"
 _LABELS = {**{name: title.lower() for name, title in METRIC_TITLES.items()}, OVERALL: "DORA"}
+_BADGE_PATH = re.compile(rf"{BADGES_FOLDER}(?:[a-z0-9._-]+/[a-z0-9._-]+/){{0,2}}(?:{'|'.join(_LABELS)})\.json")
 
 
 class Badge(Struct, frozen=True, kw_only=True, rename="camel"):
@@ -151,6 +152,11 @@ def build_badges(results: Results) -> dict[str, Badge]:
         folder = BADGES_FOLDER if len(repositories) == 1 else f"{BADGES_FOLDER}{_folder_path(repository.split('/'))}"
         badges |= _repository_badges(scopes, folder, results.policy.benchmark)
     return badges
+
+
+def is_badge_path(path: str) -> bool:
+    """Whether a path is one that `build_badges` could give to a badge."""
+    return _BADGE_PATH.fullmatch(path) is not None
 
 
 def _group_by_repository(
