@@ -55,6 +55,40 @@ def test_it_is_found_wherever_the_data_folder_is(repository: GitRepository, plac
         Git(str(folder), CLEAN_ENVIRONMENT)
 
 
+@pytest.mark.parametrize("place", ["worktree", "shared objects", "linked objects", "the file .git itself"])
+def test_it_is_found_in_folders_that_the_data_folder_refers_to(
+    repository: GitRepository, tmp_path: Path, place: str
+) -> None:
+    repository.commit("Begin")
+    folder = tmp_path / "other"
+    match place:
+        case "worktree":
+            repository.git("worktree", "add", "--quiet", str(folder))
+            put_pipe(repository, "info/grafts")
+        case "shared objects":
+            repository.git("clone", "--quiet", "--shared", str(repository.folder), str(folder))
+            put_pipe(repository, "objects/info/commit-graph")
+        case "linked objects":
+            (repository.folder / ".git" / "objects").rename(folder)
+            (repository.folder / ".git" / "objects").symlink_to(folder)
+            put_pipe(repository, "objects/info/packs")
+            folder = repository.folder
+        case _:
+            folder.mkdir()
+            os.mkfifo(folder / ".git")
+    with pytest.raises(GitError, match="a pipe or a device"):
+        Git(str(folder), CLEAN_ENVIRONMENT)
+
+
+def test_folders_that_refer_to_each_other_are_looked_at_once(repository: GitRepository) -> None:
+    repository.tag("v1.0.0", repository.commit("Begin"))
+    objects = repository.folder / ".git" / "objects"
+    (objects / "info").mkdir(exist_ok=True)
+    (objects / "info" / "alternates").write_text(f"{objects}\n", "utf-8")
+    (objects / "loop").symlink_to(objects)
+    Git(str(repository.folder), CLEAN_ENVIRONMENT)
+
+
 def test_a_pipe_that_only_the_settings_name_is_given_up_after_a_silence(repository: GitRepository) -> None:
     repository.git("config", "include.path", "../included")
     os.mkfifo(repository.folder / "included")

@@ -47,6 +47,8 @@ _SAFE_ENVIRONMENT = {
 }
 
 
+_MAX_REFERENCE_BYTES = 100_000
+
 MAX_SILENCE_SECONDS = 300
 """How long git may show nothing. A walk through the largest public histories begins after a few seconds."""
 
@@ -133,20 +135,52 @@ def _is_folder(path: str) -> bool:
 
 
 def _first_special_file(path: Path) -> Path | None:
-    """Return a file in the data folder of the repository around `path` whose reading may never end."""
+    """Return a file in the data folders of the repository around `path` whose reading may never end."""
     for folder in (path, *path.resolve().parents):
-        if data_folder := _data_folder(folder):
-            files = (Path(parent, name) for parent, _, names in os.walk(data_folder) for name in names)
-            return next(filter(_is_endless, files), None)
+        if os.path.lexists(folder / ".git") or _is_bare(folder):
+            return next(filter(_is_endless, _data_files(folder)), None)
     return None
 
 
-def _data_folder(folder: Path) -> Path | None:
-    """Return the data folder of the checkout or the bare repository at a folder; None if there is neither."""
-    if (folder / ".git").is_dir():
-        return folder / ".git"
-    is_bare = (folder / "objects").is_dir() and (folder / "refs").is_dir() and os.path.lexists(folder / "HEAD")
-    return folder if is_bare else None
+def _is_bare(folder: Path) -> bool:
+    return (folder / "objects").is_dir() and (folder / "refs").is_dir() and os.path.lexists(folder / "HEAD")
+
+
+def _data_files(folder: Path) -> Iterator[Path]:
+    """Yield the files that git may read in a repository: of its data folder, and of those that this one refers to.
+
+    A worktree and a submodule refer to theirs by a file `.git` and by `commondir`, a clone with shared objects by
+    `alternates`.
+    """
+    pending = [folder / ".git"] if os.path.lexists(folder / ".git") else [folder]
+    visited: set[str] = set()
+    while pending:
+        place = pending.pop()
+        if place.is_file():
+            pending += _references(place)
+        elif not place.is_dir():
+            yield place
+        for parent, folders, names in os.walk(place, followlinks=True):
+            real_parent = os.path.realpath(parent)
+            if real_parent in visited:
+                folders.clear()
+                continue
+            visited.add(real_parent)
+            files = [Path(parent, name) for name in names]
+            yield from files
+            referring = (file for file in files if file.name in ("commondir", "alternates") and file.is_file())
+            pending += (reference for file in referring for reference in _references(file))
+
+
+def _references(file: Path) -> list[Path]:
+    """Return the folders that a file `.git`, `commondir` or `alternates` names, one a line."""
+    try:
+        with file.open("rb") as content:
+            lines = content.read(_MAX_REFERENCE_BYTES).decode("utf-8", "surrogateescape").splitlines()
+    except OSError:
+        return []
+    base = file.parent.parent if file.name == "alternates" else file.parent
+    return [base / line.removeprefix("gitdir: ").strip() for line in lines if line.strip() and "\0" not in line]
 
 
 def _is_endless(path: Path) -> bool:
