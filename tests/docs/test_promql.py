@@ -5,13 +5,16 @@ A query is a `promql` block. `# sample data:` is a result after 90 days of scrap
 """
 
 import re
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO, StringIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from dora_metrics.cli import run
 from dora_metrics.core.facts.model import Fact
@@ -20,8 +23,10 @@ from dora_metrics.sources import fact_files
 from support.paths import ROOT
 from support.scraped_history import push, scraped_history
 from support.servers import Prometheus, prometheus, pushgateway
+from support.tools import require_tool
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+ALERTS_PAGE = (ROOT / "docs" / "prometheus.md").read_text("utf-8")
 SHOP = "acme/shop"
 NOW = datetime(2026, 11, 21, 9, 5, tzinfo=UTC)
 DAYS = 92
@@ -113,3 +118,48 @@ def test_what_needs_history_is_what_says_so() -> None:
     """A query of counters has an answer of its own on the first day; a query of gauges has none."""
     for query in QUERIES:
         assert bool(query.answers("first day")) == ("increase(" in query.promql), query.promql
+
+
+SERIES = {
+    "push_time_seconds": 'push_time_seconds{job="dora", repository="acme/shop"}',
+    "push_failure_time_seconds": 'push_failure_time_seconds{job="dora", repository="acme/shop"}',
+    "last_deployment": 'dora_last_deployment_timestamp_seconds{repository="acme/shop", service="shop"}',
+}
+
+
+@pytest.mark.parametrize(
+    ("alert", "hours", "values", "is_firing"),
+    [
+        ("DoraMetricsStale", 49, {"push_time_seconds": 0}, True),
+        ("DoraMetricsStale", 47, {"push_time_seconds": 0}, False),
+        ("DoraMetricsRejected", 1, {"push_time_seconds": 5, "push_failure_time_seconds": 6}, True),
+        ("DoraMetricsRejected", 1, {"push_time_seconds": 6, "push_failure_time_seconds": 5}, False),
+        ("NoDeploymentForTwoWeeks", 15 * 24, {"last_deployment": 0}, True),
+        ("NoDeploymentForTwoWeeks", 13 * 24, {"last_deployment": 0}, False),
+    ],
+)
+def test_an_alert_fires_when_its_text_says(
+    tmp_path: Path, alert: str, hours: int, values: dict[str, int], *, is_firing: bool
+) -> None:
+    """Time begins at 0 in such a test."""
+    (rules,) = re.findall(r"^```yaml\n(groups:\n.*?)^```$", ALERTS_PAGE, flags=re.DOTALL | re.MULTILINE)
+    (tmp_path / "rules.yml").write_text(rules, "utf-8")
+    query = f'count(ALERTS{{alertname="{alert}", alertstate="firing"}})'
+    case = {
+        "interval": "1h",
+        "input_series": [{"series": SERIES[name], "values": f"{value}x{hours}"} for name, value in values.items()],
+        "promql_expr_test": [
+            {
+                "expr": query,
+                "eval_time": f"{hours}h",
+                "exp_samples": [{"labels": "{}", "value": 1}] if is_firing else [],
+            }
+        ],
+    }
+    tests = tmp_path / "tests.yml"
+    tests.write_text(
+        yaml.safe_dump({"rule_files": ["rules.yml"], "evaluation_interval": "1h", "tests": [case]}), "utf-8"
+    )
+    command = [str(require_tool("promtool")), "test", "rules", str(tests)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
