@@ -15,6 +15,7 @@ import yaml
 import release
 from dora_metrics.cli import run
 from dora_metrics.runtime import Runtime
+from dora_metrics.settings.loading import Layer, load_settings
 from support.git_repository import GitRepository, two_releases
 from support.paths import ROOT
 from support.tools import require_tool
@@ -139,3 +140,10 @@ def test_the_recipe_for_facts_explains_a_deployment_of_the_demo(tmp_path: Path) 
     (explain,) = (command for command in commands(RECIPES, "dora-metrics") if "--explain" in command)
     printed_by(f"dora-metrics demo --output {tmp_path / 'demo'}")
     assert "rollback" in printed_by(explain.replace("build/demo", str(tmp_path / "demo")))
+
+
+def test_the_settings_that_the_recipes_show_can_be_used() -> None:
+    blocks = re.findall(r"^```yaml\n(.*?)^```$", RECIPES, flags=re.DOTALL | re.MULTILINE)
+    shown = load_settings([Layer("recipes.md", yaml.safe_load(block)) for block in blocks])
+    assert set(shown.services) == {"checkout", "web"}
+    assert [goal.metric for goal in shown.policy.goals] == ["lead_time"]
