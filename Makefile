@@ -37,8 +37,9 @@ golden: $(VENV)/dev ## regenerates the golden files; review the diff
 picture: demo $(VENV)/dev web ## takes the pictures of the README and the docs anew; needs Chromium and npm
 	$(VENV)/bin/python docs/images/picture.py build/demo docs/images
 
-schema: $(VENV)/dev ## regenerates schema/ from the models
+schema: $(VENV)/dev ## regenerates schema/ and the tables of docs/reference.md
 	$(RUN) dora_metrics.schemas schema
+	$(VENV)/bin/python tools/reference.py
 
 figures: $(VENV)/dev ## the structure in numbers: names, layers, lengths, the way of one event
 	$(VENV)/bin/python tools/figures.py

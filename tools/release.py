@@ -1,6 +1,6 @@
 """Check a release, print its notes, and make the commit that names its image.
 
-    python tools/release.py check 1.2.0 OWNER/NAME   # prints `image=` and `prerelease=`, or every problem
+    python tools/release.py check 1.2.0 OWNER/NAME   # prints outputs for the workflow, or every problem
     python tools/release.py notes 1.2.0              # prints the changelog's section
     python tools/release.py tag 1.2.0 IMAGE@sha256:…  # commits action/image, sets and pushes the tags
 
@@ -42,40 +42,66 @@ def sections(changelog: str) -> dict[str, tuple[str, str]]:
 
 
 def notes(version: str, changelog: str) -> str:
-    """Text of a version in the changelog.
+    """Text of a version in the changelog. A prerelease without a section of its own has the text under Unreleased.
 
     Raises:
         ReleaseError: if the changelog has none.
     """
-    _, text = sections(changelog).get(version, ("", ""))
+    _, text = sections(changelog).get(section_name(version, changelog), ("", ""))
     if not text:
         raise ReleaseError(f"CHANGELOG.md has no section `## {version} - YYYY-MM-DD` with anything in it")
     return text
 
 
+def section_name(version: str, changelog: str) -> str:
+    """Name of the section that describes a version: its own, or Unreleased for a prerelease without one."""
+    return "Unreleased" if is_prerelease(version) and version not in sections(changelog) else version
+
+
+def is_prerelease(version: str) -> bool:
+    return "-" in version
+
+
 def problems(version: str, root: Path) -> Iterator[str]:
     """Everything that prevents a release of this version from this checkout."""
     if not VERSION.fullmatch(version):
-        yield f"{version!r} is no version such as 1.2.0 or 1.2.0-rc.1, without the v"
+        yield f"{version!r} is not a valid version. Use one such as 1.2.0 or 1.2.0-rc.1, without the v"
         return
-    changelog = (root / "CHANGELOG.md").read_text("utf-8")
-    versions = sections(changelog)
+    yield from _changelog_problems(version, (root / "CHANGELOG.md").read_text("utf-8"))
+    yield from _program_problems(version, root)
+    if f"v{version}" in tags(root):
+        yield f"the tag v{version} exists already"
+    if (root / "action" / "image").exists():
+        yield "action/image exists, so this is the commit of a release. Release from a branch"
+
+
+def _changelog_problems(version: str, changelog: str) -> Iterator[str]:
+    heading_and_text = sections(changelog)
+    section = section_name(version, changelog)
     try:
         notes(version, changelog)
     except ReleaseError as problem:
         yield str(problem)
     else:
-        if not re.fullmatch(rf"{re.escape(version)} - \d{{4}}-\d\d-\d\d", versions[version][0]):
+        dated = rf"{re.escape(version)} - \d{{4}}-\d\d-\d\d"
+        if section == version and not re.fullmatch(dated, heading_and_text[version][0]):
             yield f"CHANGELOG.md: the heading of {version} has no date such as 2026-12-01"
-    if versions.get("Unreleased", ("", ""))[1]:
-        yield f"CHANGELOG.md: what stands under Unreleased belongs under {version}"
-    own = re.search(r'^__version__ = "(.*)"$', (root / "src/dora_metrics/__init__.py").read_text("utf-8"), re.MULTILINE)
-    if not own or own[1] != version:
-        yield f"src/dora_metrics/__init__.py: its version is {own[1] if own else 'missing'}, not {version}"
-    if f"v{version}" in tags(root):
-        yield f"the tag v{version} is there already"
-    if (root / "action" / "image").exists():
-        yield "action/image is there: this is the commit of a release, and a release is made from a branch"
+    if section == version and heading_and_text.get("Unreleased", ("", ""))[1]:
+        yield f"CHANGELOG.md: move the text under Unreleased to {version}"
+
+
+def _program_problems(version: str, root: Path) -> Iterator[str]:
+    own = program_version(root)
+    expected = {version, version.partition("-")[0]}
+    if own not in expected:
+        yield f"src/dora_metrics/__init__.py: its version is {own or 'missing'}, not {min(expected, key=len)}"
+
+
+def program_version(root: Path) -> str:
+    """The version in the program, which a prerelease shares with the version that follows it; empty if missing."""
+    text = (root / "src/dora_metrics/__init__.py").read_text("utf-8")
+    match = re.search(r'^__version__ = "(.*)"$', text, re.MULTILINE)
+    return match[1] if match else ""
 
 
 def tags(root: Path) -> list[str]:
@@ -137,7 +163,8 @@ def main(command: str, version: str, *rest: str, root: Path = Path()) -> None:
             if problem_list := list(problems(version, root)):
                 raise ReleaseError(*problem_list)
             print(f"image={REGISTRY}/{repository.lower()}")
-            print(f"prerelease={str('-' in version).lower()}")
+            print(f"prerelease={str(is_prerelease(version)).lower()}")
+            print(f"program-version={program_version(root)}")
         case "notes", ():
             print(notes(version, (root / "CHANGELOG.md").read_text("utf-8")))
         case "tag", (image,):

@@ -91,7 +91,7 @@ def test_a_release_whose_version_changelog_and_tags_agree_may_be(clone: ReleaseC
 @pytest.mark.parametrize("version", ["v1.2.0", "1.2", "01.2.0", "1.2.0-", "1.2.0 ", "1.2.0\n", "$(id)", ""])
 def test_what_is_no_version_is_told(clone: ReleaseCheckout, version: str) -> None:
     (problem,) = clone.problems_found(version)
-    assert "is no version such as 1.2.0" in problem
+    assert "is not a valid version. Use one such as 1.2.0" in problem
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,10 @@ def test_what_is_no_version_is_told(clone: ReleaseCheckout, version: str) -> Non
         (CHANGELOG.replace("1.2.0", "1.3.0"), "no section `## 1.2.0 - YYYY-MM-DD`"),
         (CHANGELOG.replace("### Added\n\n- What is new.\n", ""), "no section `## 1.2.0 - YYYY-MM-DD`"),
         (CHANGELOG.replace(" - 2026-12-01", ""), "has no date"),
-        (CHANGELOG.replace("## Unreleased\n", "## Unreleased\n\n- Something.\n"), "belongs under 1.2.0"),
+        (
+            CHANGELOG.replace("## Unreleased\n", "## Unreleased\n\n- Something.\n"),
+            "Unreleased to 1.2.0",
+        ),
         ("", "no section"),
     ],
 )
@@ -110,6 +113,31 @@ def test_a_changelog_that_does_not_tell_of_it_is_told(clone: ReleaseCheckout, ch
     assert told in problem
 
 
+UNRELEASED = CHANGELOG.replace("## Unreleased\n", "## Unreleased\n\n- Something.\n")
+
+
+def test_a_build_of_your_own_needs_no_change_of_the_changelog_and_the_program(
+    clone: ReleaseCheckout, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The README's three commands release a clone as it is."""
+    clone.write_release(version="1.3.0", changelog=UNRELEASED)
+    release.main("check", "1.3.0-acme.1", "acme/x", root=clone.folder)
+    assert capsys.readouterr().out == "image=ghcr.io/acme/x\nprerelease=true\nprogram-version=1.3.0\n"
+    release.main("notes", "1.3.0-acme.1", root=clone.folder)
+    assert capsys.readouterr().out == "- Something.\n"
+
+
+def test_a_build_of_your_own_is_one_of_the_version_in_the_program(clone: ReleaseCheckout) -> None:
+    clone.write_release(version="1.2.0", changelog=UNRELEASED)
+    assert clone.problems_found("1.3.0-acme.1") == ["src/dora_metrics/__init__.py: its version is 1.2.0, not 1.3.0"]
+
+
+def test_a_prerelease_without_anything_new_is_told(clone: ReleaseCheckout) -> None:
+    clone.write_release(version="1.3.0")
+    (problem,) = clone.problems_found("1.3.0-acme.1")
+    assert "no section `## 1.3.0-acme.1 - YYYY-MM-DD`" in problem
+
+
 def test_another_version_in_the_program_is_told(clone: ReleaseCheckout) -> None:
     clone.write_release(version="1.1.0")
     assert clone.problems_found() == ["src/dora_metrics/__init__.py: its version is 1.1.0, not 1.2.0"]
@@ -117,7 +145,7 @@ def test_another_version_in_the_program_is_told(clone: ReleaseCheckout) -> None:
 
 def test_a_tag_that_is_there_is_told(clone: ReleaseCheckout) -> None:
     clone.git("tag", "v1.2.0")
-    assert clone.problems_found() == ["the tag v1.2.0 is there already"]
+    assert clone.problems_found() == ["the tag v1.2.0 exists already"]
 
 
 def test_all_problems_are_told_at_once(clone: ReleaseCheckout, capsys: pytest.CaptureFixture[str]) -> None:
@@ -132,7 +160,7 @@ def test_the_check_says_how_the_image_is_called_and_whether_it_is_a_prerelease(
     clone: ReleaseCheckout, capsys: pytest.CaptureFixture[str]
 ) -> None:
     release.main("check", "1.2.0", "Acme/DORA-metrics", root=clone.folder)
-    assert capsys.readouterr().out == "image=ghcr.io/acme/dora-metrics\nprerelease=false\n"
+    assert capsys.readouterr().out == ("image=ghcr.io/acme/dora-metrics\nprerelease=false\nprogram-version=1.2.0\n")
     clone.write_release(version="1.2.0-rc.1", changelog=CHANGELOG.replace("1.2.0", "1.2.0-rc.1"))
     release.main("check", "1.2.0-rc.1", "acme/x", root=clone.folder)
     assert "prerelease=true" in capsys.readouterr().out
@@ -223,6 +251,11 @@ def test_no_expression_reaches_a_shell_and_every_script_gets_a_command_that_it_h
     assert [text for text in runs if "${{" in text] == []
     asked = re.findall(r"tools/release\.py (\w+)", "\n".join(runs))
     assert sorted(asked) == ["check", "notes", "tag"]
+
+
+def test_only_a_public_repository_attests_because_others_may_not() -> None:
+    (attesting,) = (step for step in WORKFLOW["jobs"]["publish"]["steps"] if step.get("id") == "attested")
+    assert attesting["if"] == "${{ !github.event.repository.private }}"
 
 
 def test_nothing_is_published_before_everything_was_checked() -> None:

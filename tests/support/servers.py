@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
@@ -293,8 +294,10 @@ class Prometheus:
 
     url: str
 
-    def vector(self, query: str) -> list[dict[str, Any]]:
-        answer = requests.get(f"{self.url}/api/v1/query", params={"query": query}, timeout=10)
+    def vector(self, query: str, at: datetime | None = None) -> list[dict[str, Any]]:
+        """The results of a query at a time, now by default."""
+        time_parameter = {"time": at.isoformat()} if at else {}
+        answer = requests.get(f"{self.url}/api/v1/query", params={"query": query, **time_parameter}, timeout=10)
         answer.raise_for_status()
         result: list[dict[str, Any]] = answer.json()["data"]["result"]
         return result
@@ -314,8 +317,8 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
-    """Start a Prometheus that scrapes the Pushgateway `target` every second."""
+def prometheus(folder: Path, target: str, *options: str) -> Iterator[Prometheus]:
+    """Start a Prometheus that scrapes the Pushgateway `target` every second; its store is `tsdb` in the folder."""
     program, port, settings = require_tool("prometheus"), free_port(), folder / "prometheus.yml"
     gateway = {
         "job_name": "pushgateway",
@@ -328,6 +331,7 @@ def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
         f"--config.file={settings}",
         f"--storage.tsdb.path={folder / 'tsdb'}",
         f"--web.listen-address=127.0.0.1:{port}",
+        *options,
     ]
     with _running(command, f"http://127.0.0.1:{port}", folder / "prometheus.log") as url:
         yield Prometheus(url)

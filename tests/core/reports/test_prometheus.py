@@ -167,6 +167,10 @@ def bucket_bound(seconds: int) -> str:
         ("dora_change_failure_ratio", (1, 2 / 3, 2 / 4)),
         ("dora_recovery_time_p50_seconds", (10800, 10800, 10800)),
         ("dora_rework_ratio", (1 / 2, 1 / 3, 1 / 4)),
+        ("dora_window_deployments", (2, 3, 4)),
+        ("dora_window_failures", (2, 2, 2)),
+        ("dora_window_changes", (1, 2, 2)),
+        ("dora_window_recoveries", (1, 1, 1)),
     ],
 )
 def test_window_gauges_are_exact(small: Series, name: str, by_window: tuple[float, ...]) -> None:
@@ -285,6 +289,10 @@ def test_a_gauge_without_data_is_absent_and_never_nought() -> None:
     found = parsed_families([incident("open", 1)])
     absent = {name for name, family in found.items() if family.type == "gauge" and not family.samples}
     assert absent == {
+        "dora_window_deployments",
+        "dora_window_failures",
+        "dora_window_changes",
+        "dora_window_recoveries",
         "dora_deployment_frequency_per_day",
         "dora_lead_time_p50_seconds",
         "dora_lead_time_p90_seconds",
@@ -299,6 +307,8 @@ def test_a_gauge_without_data_is_absent_and_never_nought() -> None:
 def test_a_frequency_that_is_truly_nought_is_nought() -> None:
     found = parsed_series([deployment(1, 20)])
     assert series_value(found, "dora_deployment_frequency_per_day", window="7d") == 0
+    assert series_value(found, "dora_window_deployments", window="7d") == 0
+    assert series_value(found, "dora_window_failures", window="7d") == 0
     assert series_value(found, "dora_change_failure_ratio", window="7d") is None
     assert series_value(found, "dora_change_failure_ratio", window="30d") == 0
 
@@ -318,7 +328,8 @@ def test_promtool_has_nothing_to_say() -> None:
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")
 
 
-UNITS = {"seconds", "ratio", "total", "info", "day", "level", "edge", "incidents", "facts", "sequence"}
+COUNTED = {"incidents", "facts", "deployments", "failures", "changes", "recoveries"}
+UNITS = {"seconds", "ratio", "total", "info", "day", "level", "edge", "sequence"} | COUNTED
 SCOPE_LABELS = {"repository", "service", "environment"}
 LABELS = SCOPE_LABELS | {"source", "severity", "window", "metric", "level", "rank", "benchmark", "version"}
 
@@ -351,6 +362,7 @@ def test_these_families_are_exported() -> None:
         "deployment_frequency_per_day", "lead_time_p50_seconds", "lead_time_p90_seconds", "change_failure_ratio",
         "recovery_time_p50_seconds", "rework_ratio", "level", "last_deployment_timestamp_seconds", "open_incidents",
         "ledger_facts", "ledger_sequence", "benchmark_edge", "benchmark_info", "build_info",
+        "window_deployments", "window_failures", "window_changes", "window_recoveries",
     }  # fmt: skip
     found = {(family.type, name.removeprefix("dora_")) for name, family in parsed_families(varied_facts()).items()}
     assert found == {

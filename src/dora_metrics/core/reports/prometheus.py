@@ -132,7 +132,8 @@ class LedgerCollector(Collector):
         for history, days in product(self.histories, WINDOWS_DAYS):
             window = Window(self.now - timedelta(days=days), self.now)
             window_metrics = calculate_metrics(history, window, (), self.policy)
-            for name, value in zip(_WINDOW_GAUGES, _window_gauge_values(window_metrics), strict=True):
+            values = _window_counts(history, window_metrics) | _window_values(window_metrics)
+            for name, value in values.items():
                 if value is not None:
                     gauges[name].add_metric((*history.scope, f"{days}d"), value)
             for metric, rank in _level_ranks(window_metrics, self.policy.benchmark):
@@ -197,6 +198,10 @@ def counter_series(name: str, labels: Mapping[str, str]) -> Series | None:
 
 
 _WINDOW_GAUGES = {
+    "dora_window_deployments": "Production deployments that reached users.",
+    "dora_window_failures": "Production deployments that failed.",
+    "dora_window_changes": "Changes with a lead time that were delivered to production.",
+    "dora_window_recoveries": "Failed production deployments that were remediated.",
     "dora_deployment_frequency_per_day": "Successful production deployments a day.",
     "dora_lead_time_p50_seconds": "Median lead time for changes.",
     "dora_lead_time_p90_seconds": "90th percentile of the lead time for changes.",
@@ -206,16 +211,28 @@ _WINDOW_GAUGES = {
 }
 
 
-def _window_gauge_values(window_metrics: schema.Metrics) -> tuple[float | None, ...]:
-    """Return the values of the window gauges, in the order of `_WINDOW_GAUGES`."""
-    return (
-        window_metrics.deployment_frequency.per_day,
-        window_metrics.lead_time.p50_seconds,
-        window_metrics.lead_time.p90_seconds,
-        window_metrics.change_failure_rate.ratio,
-        window_metrics.recovery_time.p50_seconds,
-        window_metrics.rework_rate.ratio,
-    )
+def _window_counts(history: ScopeHistory, window_metrics: schema.Metrics) -> dict[str, float | None]:
+    """Return the counts behind the gauges, which can be added up over scopes; none before the first deployment."""
+    if not history.deployments:
+        return {}
+    return {
+        "dora_window_deployments": window_metrics.change_failure_rate.deployments,
+        "dora_window_failures": window_metrics.change_failure_rate.failed,
+        "dora_window_changes": window_metrics.lead_time.changes,
+        "dora_window_recoveries": window_metrics.recovery_time.recovered,
+    }
+
+
+def _window_values(window_metrics: schema.Metrics) -> dict[str, float | None]:
+    """Return the values of the metrics themselves by gauge, None where a metric has no value."""
+    return {
+        "dora_deployment_frequency_per_day": window_metrics.deployment_frequency.per_day,
+        "dora_lead_time_p50_seconds": window_metrics.lead_time.p50_seconds,
+        "dora_lead_time_p90_seconds": window_metrics.lead_time.p90_seconds,
+        "dora_change_failure_ratio": window_metrics.change_failure_rate.ratio,
+        "dora_recovery_time_p50_seconds": window_metrics.recovery_time.p50_seconds,
+        "dora_rework_ratio": window_metrics.rework_rate.ratio,
+    }
 
 
 def _level_ranks(window_metrics: schema.Metrics, benchmark: Benchmark) -> Iterator[tuple[str, int]]:
