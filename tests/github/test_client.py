@@ -11,6 +11,7 @@ from dora_metrics.github.client import (
     Client,
     ForbiddenError,
     GitHubError,
+    MovedError,
     NotFoundError,
     UncertainOutcomeError,
     UnexpectedAnswerError,
@@ -102,21 +103,47 @@ def test_a_request_with_the_former_name_of_a_repository_is_sent_on(github: FakeG
 
 
 def test_a_redirect_after_a_redirect_is_not_followed(github: FakeGitHub) -> None:
-    github.fail(custom_answer(301, {}, {"Location": f"{github.api_url}/repositories/1"}), times=None)
+    location = f"{github.api_url}/repositories/1/compare/main...main"
+    github.fail(custom_answer(301, {}, {"Location": location}), times=None)
     one = client(github)
     with pytest.raises(GitHubError, match="renamed"):
         one.get(COMPARE, {})
     assert len(github.requests) == 2
 
 
+@pytest.mark.parametrize("number", [None, 9])
+def test_what_was_moved_out_of_a_repository_is_not_followed(github: FakeGitHub, number: int | None) -> None:
+    """GitHub answers so for an issue that was transferred; it may have any number there, even the same one."""
+    rest = "issues/7" if number is None else "issues/1"
+    one = client(github)
+    one.repository_numbers = {} if number is None else {"acme/shop": number}
+    for status in (301, 307):
+        location = f"{github.api_url}/repositories/1003/{rest}"
+        github.fail(custom_answer(status, {"message": "Moved Permanently"}, {"Location": location}))
+        with pytest.raises(MovedError):
+            one.get("/repos/acme/Shop/issues/1", {})
+    assert one.request_count == len(github.requests) == 2
+
+
+def test_the_rest_of_a_path_may_be_quoted_in_another_way(github: FakeGitHub) -> None:
+    location = f"{github.api_url}/repositories/5/git/ref/heads/a%20b?per_page=1"
+    github.fail(custom_answer(301, {}, {"Location": location}))
+    with pytest.raises(NotFoundError):
+        client(github).get("/repos/acme/shop/git/ref/heads%2Fa%20b", {})
+    assert github.requests[-1].path == "/repositories/5/git/ref/heads/a b"
+
+
 @pytest.mark.parametrize(
     ("status", "location"),
     [
         (301, "{api}/user"),
+        (301, "{api}/repositories/1"),
+        (301, "{api}/repositories/1/issues/7"),
+        (301, "{api}/repositories/1/compare/main...main/.."),
         (301, "{api}/repositories/../user"),
-        (301, "{api}/repositories/1x"),
-        (301, "https://evil.example/repositories/1"),
-        (302, "{api}/repositories/1"),
+        (301, "{api}/repositories/1x/compare/main...main"),
+        (301, "https://evil.example/repositories/1/compare/main...main"),
+        (302, "{api}/repositories/1/compare/main...main"),
         (307, ""),
     ],
 )

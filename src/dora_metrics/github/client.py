@@ -53,9 +53,9 @@ class NotFoundError(GitHubError):
 
 
 class MovedError(GitHubError):
-    """The resource has moved, such as a renamed repository. `path`: where to, if that is a repository by its number."""
+    """The resource has moved, such as a renamed repository. `redirect`: the answer that says where to."""
 
-    path: str | None = None
+    redirect: ApiResponse | None = None
 
 
 class ForbiddenError(GitHubError):
@@ -109,6 +109,7 @@ class Client:
         max_silent_seconds: after which GitHub counts as down.
         exhausted: the limits that last longer than a run may wait, by API. Reads are not sent until they are over.
         first_answer_at: when GitHub sent its first answer, by its own clock; None before that.
+        repository_numbers: by names in lower case, where they are known: a redirect to another number is not followed.
     """
 
     token: str = field(repr=False)
@@ -125,6 +126,7 @@ class Client:
     max_silent_seconds: float = 60
     first_answer_at: datetime | None = None
     exhausted: dict[Api, ExhaustedLimit] = field(default_factory=dict)
+    repository_numbers: Mapping[str, int] = field(default_factory=dict)
     _deadline: float = inf
 
     @contextmanager
@@ -293,8 +295,8 @@ class Client:
                 "REST", lambda seconds: self._transport.rest(method, path, parameters, body, seconds)
             )
         except MovedError as moved:
-            new_path = moved.path
-            if new_path is None:
+            new_path = moved.redirect and moved.redirect.renamed_path(self.api_url, path, self.repository_numbers)
+            if not new_path:
                 raise
         return self._send_within_limits(
             "REST", lambda seconds: self._transport.rest(method, new_path, parameters, body, seconds)
@@ -334,7 +336,7 @@ class Client:
         if problem := _error_of(response, self.token.strip()):
             problem.status = response.status
             if isinstance(problem, MovedError):
-                problem.path = response.renamed_path(self.api_url)
+                problem.redirect = response
             if not isinstance(problem, UncertainOutcomeError):
                 self.silent_seconds = 0
             raise problem

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import ceil, inf
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, unquote, urlencode
 
 from dora_metrics.core import formatting
 from dora_metrics.http_session import (
@@ -40,7 +40,8 @@ _HEADERS = {
 _OK, _ACCEPTED, _REDIRECT_STATUSES, BAD_REQUEST = 200, 202, range(300, 400), 400
 _NUMERIC = re.compile(r"\d{1,15}(\.\d+)?", re.ASCII)
 _NEXT_LINK = re.compile(r'<[^<>?]*\?([^<>]*)>; *rel="?next\b')
-_PATH_BY_NUMBER = re.compile(r"\d+(?=[/?]|$)[^?#]*", re.ASCII)
+_PATH_BY_NAME = re.compile(r"/repos/([^/]+/[^/]+)(.*)")
+_PATH_BY_NUMBER = re.compile(r"(\d{1,18})((?:/[^?#]*)?)(?:[?#].*)?", re.ASCII)
 _METHOD_KEEPING_STATUSES = (301, 307, 308)
 """Redirects of a renamed repository: 301 for reads, 307 for writes."""
 _NUMERIC_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after")
@@ -79,12 +80,24 @@ class ApiResponse:
         query = parse_qsl(link_match[1]) if link_match else []
         return urlencode([(name, value) for name, value in query if name in ("after", "page")]) or None
 
-    def renamed_path(self, api_url: str) -> str | None:
-        """Return the path below `api_url` that a redirect names, if it is a repository's by number; otherwise None."""
-        base, separator, path = self.headers.get("location", "").partition("/repositories/")
+    def renamed_path(self, api_url: str, path: str, numbers: Mapping[str, int]) -> str | None:
+        """Return where a redirect says that `path` is now, by the number of its repository; None for anything else.
+
+        Only a repository moves: where the rest of the path differs, or the number is another repository's, something in
+        it has moved out, such as an issue that was transferred. What is there by now is not what was asked for.
+
+        Args:
+            api_url: the API's address.
+            path: that was asked for, by the name of its repository.
+            numbers: of repositories, by their names in lower case, as far as they are known.
+        """
+        base, separator, location = self.headers.get("location", "").partition("/repositories/")
         is_kept = self.status in _METHOD_KEEPING_STATUSES and base == api_url.rstrip("/")
-        path_match = _PATH_BY_NUMBER.match(path)
-        return f"{separator}{path_match[0]}" if is_kept and path_match else None
+        own_match, new_match = _PATH_BY_NAME.fullmatch(path), _PATH_BY_NUMBER.fullmatch(location)
+        if not (is_kept and own_match and new_match) or unquote(own_match[2]) != unquote(new_match[2]):
+            return None
+        number = int(new_match[1])
+        return f"{separator}{number}{own_match[2]}" if numbers.get(own_match[1].lower(), number) == number else None
 
     @property
     def error(self) -> tuple[str, str]:

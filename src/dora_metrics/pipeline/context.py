@@ -220,6 +220,7 @@ class RunContext:
             max_rate_limit_wait=self.settings.max_rate_limit_wait,
             on_wait=self.runner.info,
             monotonic=self.runtime.monotonic,
+            repository_numbers={self.run.repository.lower(): number} if (number := self.run.repository_number) else {},
         )
 
     def storage(self) -> Storage:
