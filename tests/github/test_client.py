@@ -16,7 +16,18 @@ from dora_metrics.github.client import (
     UncertainOutcomeError,
     UnexpectedAnswerError,
 )
-from fakes.faults import Fault, custom_answer, dropped, hang, meanwhile, partial_errors, primary_limit, unavailable
+from dora_metrics.runtime import Deadline
+from fakes.faults import (
+    Fault,
+    custom_answer,
+    dropped,
+    hang,
+    meanwhile,
+    partial_errors,
+    primary_limit,
+    secondary_limit,
+    unavailable,
+)
 from fakes.github import FakeGitHub
 from support.runs import PausedClock
 
@@ -212,13 +223,40 @@ def test_a_block_with_a_deadline_sends_nothing_after_it(github: FakeGitHub) -> N
     github.fail(meanwhile(lambda: clock.pause(10)), times=None)
     one = client(github)
     one.monotonic = clock.monotonic
-    with one.within(15):
+    with one.within(Deadline(15, one.working_seconds)):
+        one.query("Head", SHOP)
+        one.query("Head", SHOP)
+        with pytest.raises(UncertainOutcomeError, match="no time left for this request"):
+            one.query("Head", SHOP)
+    assert len(github.requests) == 2
+    assert one.query("Head", SHOP)
+
+
+def test_a_block_within_a_block_has_the_time_of_both(github: FakeGitHub) -> None:
+    clock = PausedClock()
+    github.fail(meanwhile(lambda: clock.pause(10)), times=None)
+    one = client(github)
+    one.monotonic = clock.monotonic
+    with one.within(Deadline(25, one.working_seconds)):
+        with one.within(Deadline(5, one.working_seconds)):
+            one.query("Head", SHOP)
+            with pytest.raises(UncertainOutcomeError):
+                one.query("Head", SHOP)
         one.query("Head", SHOP)
         one.query("Head", SHOP)
         with pytest.raises(UncertainOutcomeError):
             one.query("Head", SHOP)
-    assert len(github.requests) == 2
-    assert one.query("Head", SHOP)
+    assert len(github.requests) == 3
+
+
+def test_an_announced_wait_is_no_part_of_the_time_of_a_block(github: FakeGitHub) -> None:
+    clock = PausedClock()
+    github.fail(secondary_limit(40), to="Head")
+    one = client(github, pause=clock.pause)
+    one.monotonic = clock.monotonic
+    with one.within(Deadline(15, one.working_seconds)):
+        assert one.query("Head", SHOP)
+    assert clock.seconds == 40
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import count
-from math import inf
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 from dora_metrics.github import queries, shapes, transport
 from dora_metrics.github.transport import ApiResponse, Transport, TransportFailure
+from dora_metrics.runtime import Deadline
 
 T = TypeVar("T")
 Send = Callable[[float], ApiResponse | TransportFailure]
@@ -127,16 +127,21 @@ class Client:
     first_answer_at: datetime | None = None
     exhausted: dict[Api, ExhaustedLimit] = field(default_factory=dict)
     repository_numbers: Mapping[str, int] = field(default_factory=dict)
-    _deadline: float = inf
+    _deadlines: tuple[Deadline, ...] = ()
 
     @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """Bound everything that is sent in the block to so many seconds."""
-        self._deadline = self.monotonic() + seconds
+    def within(self, deadline: Deadline) -> Iterator[None]:
+        """Bound everything that is sent in the block, also by the deadlines of blocks around it."""
+        outer = self._deadlines
+        self._deadlines = (*outer, deadline)
         try:
             yield
         finally:
-            self._deadline = inf
+            self._deadlines = outer
+
+    def working_seconds(self) -> float:
+        """The seconds of a clock that stands still while a rate limit is waited for, for deadlines."""
+        return self.monotonic() - self.waited_seconds
 
     def add_usage(self, clients: Sequence["Client"]) -> None:
         """Add the requests of clients that worked in parallel, and the longest of their waits."""
@@ -265,8 +270,9 @@ class Client:
 
     @property
     def _seconds_left(self) -> float:
-        """The seconds that GitHub has for its next usable answer, 0 if it counts as down."""
-        return max(0.0, min(self.max_silent_seconds - self.silent_seconds, self._deadline - self.monotonic()))
+        """The seconds that GitHub has for its next usable answer; 0 if it counts as down, or a deadline is over."""
+        left = [deadline.seconds_left for deadline in self._deadlines]
+        return max(0.0, min([self.max_silent_seconds - self.silent_seconds, *left]))
 
     def _send_page(self, path: str, parameters: Mapping[str, object]) -> tuple[list[Any], str | None]:
         response = self._send_following_rename("GET", path, parameters, None)
@@ -345,7 +351,8 @@ class Client:
     def _send_once(self, send: Send) -> ApiResponse:
         """Send a request, and count its time as silence until its answer turns out to be usable."""
         if not self._seconds_left:
-            raise UncertainOutcomeError(_DOWN.format(self.max_silent_seconds))
+            is_down = self.silent_seconds >= self.max_silent_seconds
+            raise UncertainOutcomeError(_DOWN.format(self.max_silent_seconds) if is_down else _NO_TIME)
         self.request_count += 1
         started = self.monotonic()
         response = send(self._seconds_left)
@@ -385,6 +392,7 @@ _UNEXPECTED_ANSWER = (
     "or a proxy answered in its place; try again later"
 )
 _DOWN = "GitHub gave no usable answer for {:g} s, so this run asks it nothing more; run this job again later"
+_NO_TIME = "GitHub is slow, and there was no time left for this request; run this job again later"
 _UNNAMED_GRAPHQL_FAILURE = "something went wrong"
 """How the message of a GraphQL error without a type begins that is a failure of GitHub's own, as a 502 is."""
 

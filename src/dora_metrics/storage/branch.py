@@ -47,7 +47,7 @@ _RULES_ADVICE = (
 _MAX_NOT_FOUND_WRITES = 3
 """After this many writes to a branch that was there when it was read, the ledger counts as unusable."""
 _MAX_WRITE_SECONDS = 60
-"""From the first of several writes without an answer until the ledger counts as unusable."""
+"""From the first of several writes without an answer until the ledger counts as unusable, without announced waits."""
 _UNANSWERED_PAUSES_SECONDS = (1, 2, 4, 8, 15, 15)
 """The pauses after writes without an answer."""
 _QUERIED_MONTHS = 8
@@ -191,9 +191,9 @@ class BranchStorage:
         """
         sequence, changes = with_next_sequence(snapshot.sequence, changes)
         if not self._unanswered_writes:
-            self._write_deadline = Deadline(_MAX_WRITE_SECONDS, self.client.monotonic)
+            self._write_deadline = Deadline(_MAX_WRITE_SECONDS, self.client.working_seconds)
         try:
-            with self.client.within(self._write_deadline.seconds_left):
+            with self.client.within(self._write_deadline):
                 version = self._commit(snapshot.version, changes, message)
         except UncertainOutcomeError as problem:
             self._pause_after_unanswered(problem)
