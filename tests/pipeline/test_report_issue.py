@@ -303,9 +303,25 @@ def test_an_issue_that_was_deleted_stays_so(team: ReportingShop) -> None:
     team.report()
     team.repository.records.remove(team.issues[0])
     team.run_event("issues", incident_issue(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
-    assert "✗" not in team.report(MONDAY + timedelta(days=1)).summary
+    ran = team.report(MONDAY + timedelta(days=1))
+    assert "✗" not in ran.summary
+    assert "says what is known by now" not in ran.summary
     assert "✗" not in team.report(MONDAY + WEEK).summary
     assert len(team.reports) == 1
+
+
+@pytest.mark.parametrize("status", [404, 302], ids=["not found", "a portal"])
+def test_an_issue_that_github_does_not_show_once_is_written_by_the_next_run(team: ReportingShop, status: int) -> None:
+    team.report()
+    (issue,) = team.reports
+    team.run_event("issues", incident_issue(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
+    answer = custom_answer(status, {"message": "Not Found"}, {"Location": "https://portal.example/login"})
+    team.github.fail(answer, to=f"GET /repos/acme/shop/issues/{issue.number}")
+    ran = team.report(MONDAY + timedelta(hours=1))
+    assert "says what is known by now" not in ran.summary
+    assert f"GitHub does not show issue {issue.number} with that of week 47, 2026" in ran.summary
+    assert "says what is known by now" in team.report(MONDAY + timedelta(hours=2)).summary
+    assert "1 of 3 failed" in issue.body
 
 
 # Linked and closed
