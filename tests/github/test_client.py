@@ -218,6 +218,34 @@ def test_one_exchange_with_its_retries_ends_with_the_minute(github: FakeGitHub) 
     assert (len(github.requests), clock.seconds) == (2, 60)
 
 
+@pytest.mark.parametrize("name", ["shop", "store"], ids=["renamed", "its own name"])
+def test_an_exchange_with_a_renamed_repository_has_the_same_minute(github: FakeGitHub, name: str) -> None:
+    """A redirect is no usable answer: here each comes at once, and what is behind it takes half a minute to fail."""
+    clock = PausedClock()
+    github.state.rename("acme/shop", "acme/store")
+    for to in ("GET /repositories/*", "GET /repos/acme/store/*"):
+        github.fail(meanwhile(lambda: clock.pause(29.5)), to=to, times=None)
+        github.fail(unavailable(502), to=to, times=None)
+    one = client(github, pause=clock.pause)
+    one.monotonic = clock.monotonic
+    for _ in range(3):
+        with pytest.raises(UncertainOutcomeError):
+            one.get(f"/repos/acme/{name}/compare/main...main", {})
+        assert clock.seconds == 60
+
+
+def test_limits_that_answer_late_do_not_prolong_an_exchange(github: FakeGitHub) -> None:
+    """Each answer takes 25 s, and the wait that it asks for 5 s, which are not counted."""
+    clock = PausedClock()
+    github.fail(meanwhile(lambda: clock.pause(25)), times=None)
+    github.fail(secondary_limit(5), times=None)
+    one = client(github, pause=clock.pause)
+    one.monotonic = clock.monotonic
+    with pytest.raises(UncertainOutcomeError, match="no time left for this request"):
+        one.query("Head", SHOP)
+    assert (len(github.requests), clock.seconds) == (3, 90)
+
+
 def test_a_block_with_a_deadline_sends_nothing_after_it(github: FakeGitHub) -> None:
     clock = PausedClock()
     github.fail(meanwhile(lambda: clock.pause(10)), times=None)

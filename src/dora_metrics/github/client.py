@@ -106,7 +106,7 @@ class Client:
         waited_seconds: waited for rate limits so far.
         silent_seconds: spent without a usable answer since the last one, with the pauses between tries.
         monotonic: the seconds of a clock that never goes back.
-        max_silent_seconds: after which GitHub counts as down.
+        max_silent_seconds: after which GitHub counts as down; also what one exchange may take, without announced waits.
         exhausted: the limits that last longer than a run may wait, by API. Reads are not sent until they are over.
         first_answer_at: when GitHub sent its first answer, by its own clock; None before that.
         repository_numbers: by names in lower case, where they are known: a redirect to another number is not followed.
@@ -173,7 +173,7 @@ class Client:
             query_text = queries.with_slots(query_text, len(slots))
         all_variables = {**variables, **{f"slot{number}": slot for number, slot in enumerate(slots)}}
         self._require_reads("GraphQL")
-        return self._retry_uncertain(lambda: self._send_graphql(name, query_text, all_variables))
+        return self._exchange(lambda: self._send_graphql(name, query_text, all_variables))
 
     def query_existing(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
         """Send a GraphQL query of objects by their ids and return its data, with null for what does not exist.
@@ -185,7 +185,7 @@ class Client:
         """
         query_text = queries.load(name)
         self._require_reads("GraphQL")
-        return self._retry_uncertain(
+        return self._exchange(
             lambda: self._graphql_data(
                 name, variables, lambda seconds: self._transport.existing_nodes(query_text, variables, seconds)
             )
@@ -198,7 +198,7 @@ class Client:
             UncertainOutcomeError: if it may have been carried out.
             GitHubError: by meaning.
         """
-        return self._send_graphql(name, queries.load(name), variables)
+        return self._exchange(lambda: self._send_graphql(name, queries.load(name), variables), max_attempts=1)
 
     def get(self, path: str, parameters: Mapping[str, object], shape: type = shapes.AnyObject) -> dict[str, Any]:
         """Send a REST GET and return its JSON object. Retried without an answer.
@@ -212,7 +212,7 @@ class Client:
             GitHubError: by meaning.
         """
         self._require_reads("REST")
-        return self._retry_uncertain(lambda: self._send_rest("GET", path, shape, parameters=parameters))
+        return self._exchange(lambda: self._send_rest("GET", path, shape, parameters=parameters))
 
     def get_page(
         self, path: str, parameters: Mapping[str, object], page_token: str | None = None
@@ -226,7 +226,7 @@ class Client:
         """
         self._require_reads("REST")
         query_parameters = {**dict(parse_qsl(page_token or "")), **parameters}
-        return self._retry_uncertain(lambda: self._send_page(path, query_parameters))
+        return self._exchange(lambda: self._send_page(path, query_parameters))
 
     def post(self, path: str, body: Mapping[str, object], shape: type = shapes.AnyObject) -> dict[str, Any]:
         """Send a REST POST once and return its JSON object, which has `shape`.
@@ -235,7 +235,7 @@ class Client:
             UncertainOutcomeError: if it may have been carried out.
             GitHubError: by meaning.
         """
-        return self._send_rest("POST", path, shape, body=dict(body))
+        return self._exchange(lambda: self._send_rest("POST", path, shape, body=dict(body)), max_attempts=1)
 
     def patch(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         """Send a REST PATCH and return its JSON object. Retried without an answer, since it is idempotent.
@@ -243,20 +243,24 @@ class Client:
         Raises:
             GitHubError: by meaning.
         """
-        return self._retry_uncertain(lambda: self._send_rest("PATCH", path, shapes.AnyObject, body=dict(body)))
+        return self._exchange(lambda: self._send_rest("PATCH", path, shapes.AnyObject, body=dict(body)))
 
     def _require_reads(self, api: Api) -> None:
         """Raise RateLimitError, and send nothing, while an exhausted limit lasts; writes are still tried."""
         if problem := self.limit_problem(api):
             raise RateLimitError(problem)
 
-    def _retry_uncertain(self, send: Callable[[], T]) -> T:
-        """Send an idempotent request, and again while its outcome is uncertain and time is left."""
-        for attempt in range(1, _MAX_ATTEMPTS + 1):
+    def _exchange(self, send: Callable[[], T], max_attempts: int = _MAX_ATTEMPTS) -> T:
+        """Send a request, and again while its outcome is uncertain if it is idempotent, in the time of one exchange."""
+        with self.within(Deadline(self.max_silent_seconds, self.working_seconds)):
+            return self._send_repeatedly(send, max_attempts)
+
+    def _send_repeatedly(self, send: Callable[[], T], max_attempts: int) -> T:
+        for attempt in range(1, max_attempts + 1):
             try:
                 return send()
             except UncertainOutcomeError:
-                if attempt == _MAX_ATTEMPTS:
+                if attempt == max_attempts:
                     raise
                 self._pause(attempt)
                 if not self._seconds_left:
@@ -343,7 +347,7 @@ class Client:
             problem.status = response.status
             if isinstance(problem, MovedError):
                 problem.redirect = response
-            if not isinstance(problem, UncertainOutcomeError):
+            if not isinstance(problem, UncertainOutcomeError | MovedError):
                 self.silent_seconds = 0
             raise problem
         return response
