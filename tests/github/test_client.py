@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -16,6 +17,7 @@ from dora_metrics.github.client import (
     UncertainOutcomeError,
     UnexpectedAnswerError,
 )
+from dora_metrics.github.silence import Silence
 from dora_metrics.runtime import Deadline
 from fakes.faults import (
     Fault,
@@ -188,8 +190,9 @@ def test_something_that_went_wrong_without_a_type_is_asked_again_as_a_502_is(git
 def test_a_github_that_is_silent_for_a_minute_is_asked_nothing_more(github: FakeGitHub) -> None:
     """The pauses of 1 and 2 s between three tries count, so 20 queries fill the 60 s; nothing is sent after them."""
     github.fail(unavailable(502), times=None)
-    one = client(github)
-    one.monotonic = lambda: 0.0
+    clock = PausedClock()
+    one = client(github, pause=clock.pause)
+    one.monotonic = clock.monotonic
     for _ in range(20):
         with pytest.raises(UncertainOutcomeError, match="502"):
             one.query("Head", SHOP)
@@ -200,10 +203,47 @@ def test_a_github_that_is_silent_for_a_minute_is_asked_nothing_more(github: Fake
 
 
 def test_a_usable_answer_begins_the_minute_anew(github: FakeGitHub) -> None:
-    one = client(github)
-    one.silent_seconds = 59.5
+    github.fail(unavailable(502), times=58)
+    clock = PausedClock()
+    one = client(github, pause=clock.pause)
+    one.monotonic = clock.monotonic
+    for _ in range(19):
+        with pytest.raises(UncertainOutcomeError):
+            one.query("Head", SHOP)
     assert one.query("Head", SHOP)["repository"]["ref"]
-    assert one.silent_seconds == 0
+    assert one.silence.seconds_at(clock.seconds) == 0
+
+
+def test_the_minute_is_one_for_the_clients_that_work_in_parallel(github: FakeGitHub) -> None:
+    github.fail(unavailable(502), times=None)
+    clock = PausedClock()
+    one = client(github, pause=clock.pause)
+    one.monotonic = clock.monotonic
+    streams = [replace(one, request_count=0) for _ in range(5)]
+    for number in range(20):
+        with pytest.raises(UncertainOutcomeError, match="502"):
+            streams[number % 5].query("Head", SHOP)
+    sent_count = len(github.requests)
+    for each in (one, *streams):
+        with pytest.raises(UncertainOutcomeError, match="no usable answer for 60 s, so this run asks it nothing more"):
+            each.query("Head", SHOP)
+    assert len(github.requests) == sent_count
+
+
+def test_what_clients_wait_for_at_the_same_time_is_counted_once() -> None:
+    silence, clock = Silence(), PausedClock()
+    with silence.counting(clock.monotonic):
+        clock.pause(10)
+        with silence.counting(clock.monotonic), silence.counting(clock.monotonic):
+            clock.pause(10)
+        assert silence.seconds_at(clock.seconds) == 20
+    clock.pause(100)
+    assert silence.seconds_at(clock.seconds) == 20, "between requests nobody waits"
+    with silence.counting(clock.monotonic):
+        clock.pause(5)
+        silence.end(clock.seconds)
+        clock.pause(7)
+    assert silence.seconds_at(clock.seconds) == 7
 
 
 def test_one_exchange_with_its_retries_ends_with_the_minute(github: FakeGitHub) -> None:

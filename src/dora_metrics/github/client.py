@@ -23,6 +23,7 @@ from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 from dora_metrics.github import queries, shapes, transport
+from dora_metrics.github.silence import Silence
 from dora_metrics.github.transport import ApiResponse, Transport, TransportFailure
 from dora_metrics.runtime import Deadline
 
@@ -104,11 +105,11 @@ class Client:
         clock: the Unix time, for the end of a rate limit.
         on_wait: called with a log line before each wait for a rate limit.
         waited_seconds: waited for rate limits so far.
-        silent_seconds: spent without a usable answer since the last one, with the pauses between tries.
         monotonic: the seconds of a clock that never goes back.
         max_silent_seconds: after which GitHub counts as down; also what one exchange may take, without announced waits.
         exhausted: the limits that last longer than a run may wait, by API. Reads are not sent until they are over.
         first_answer_at: when GitHub sent its first answer, by its own clock; None before that.
+        silence: how long GitHub has given no usable answer, to this client and those that were copied from it.
         repository_numbers: by names in lower case, where they are known: a redirect to another number is not followed.
     """
 
@@ -121,12 +122,12 @@ class Client:
     clock: Callable[[], float] = time.time
     on_wait: Callable[[str], None] = _ignore_message
     waited_seconds: int = 0
-    silent_seconds: float = 0
     monotonic: Callable[[], float] = time.monotonic
     max_silent_seconds: float = 60
     first_answer_at: datetime | None = None
     exhausted: dict[Api, ExhaustedLimit] = field(default_factory=dict)
     repository_numbers: Mapping[str, int] = field(default_factory=dict)
+    silence: Silence = field(default_factory=Silence)
     _deadlines: tuple[Deadline, ...] = ()
 
     @contextmanager
@@ -268,15 +269,18 @@ class Client:
         raise AssertionError
 
     def _pause(self, seconds: float) -> None:
-        pause_seconds = min(seconds, self._seconds_left)
-        self.sleep(pause_seconds)
-        self.silent_seconds += pause_seconds
+        with self.silence.counting(self.monotonic):
+            self.sleep(min(seconds, self._seconds_left))
 
     @property
     def _seconds_left(self) -> float:
         """The seconds that GitHub has for its next usable answer; 0 if it counts as down, or a deadline is over."""
         left = [deadline.seconds_left for deadline in self._deadlines]
-        return max(0.0, min([self.max_silent_seconds - self.silent_seconds, *left]))
+        return max(0.0, min([self._seconds_until_down, *left]))
+
+    @property
+    def _seconds_until_down(self) -> float:
+        return self.max_silent_seconds - self.silence.seconds_at(self.monotonic())
 
     def _send_page(self, path: str, parameters: Mapping[str, object]) -> tuple[list[Any], str | None]:
         response = self._send_following_rename("GET", path, parameters, None)
@@ -331,7 +335,7 @@ class Client:
         """
         if problem is not None:
             raise UnexpectedAnswerError(_UNEXPECTED_ANSWER.format(request_name, problem))
-        self.silent_seconds = 0
+        self.silence.end(self.monotonic())
 
     def _send_within_limits(self, api: Api, send: Send) -> ApiResponse:
         """Send a request, and again after each wait for a rate limit; return an answer with data."""
@@ -348,19 +352,18 @@ class Client:
             if isinstance(problem, MovedError):
                 problem.redirect = response
             if not isinstance(problem, UncertainOutcomeError | MovedError):
-                self.silent_seconds = 0
+                self.silence.end(self.monotonic())
             raise problem
         return response
 
     def _send_once(self, send: Send) -> ApiResponse:
         """Send a request, and count its time as silence until its answer turns out to be usable."""
         if not self._seconds_left:
-            is_down = self.silent_seconds >= self.max_silent_seconds
+            is_down = self._seconds_until_down <= 0
             raise UncertainOutcomeError(_DOWN.format(self.max_silent_seconds) if is_down else _NO_TIME)
         self.request_count += 1
-        started = self.monotonic()
-        response = send(self._seconds_left)
-        self.silent_seconds += self.monotonic() - started
+        with self.silence.counting(self.monotonic):
+            response = send(self._seconds_left)
         if isinstance(response, TransportFailure):
             raise UncertainOutcomeError(f"GitHub gave no answer ({response.reason}); it may be down or out of reach")
         self.first_answer_at = self.first_answer_at or response.sent_at
@@ -379,7 +382,7 @@ class Client:
             self.exhausted[api] = ExhaustedLimit(limit_hit.now + limit_hit.wait_seconds, message)
             raise RateLimitError(message)
         self.waited_seconds += limit_hit.wait_seconds
-        self.silent_seconds = 0
+        self.silence.end(self.monotonic())
         self.on_wait(limit_hit.waiting_message(max_seconds))
         self.sleep(limit_hit.wait_seconds)
 
