@@ -327,6 +327,22 @@ def test_an_announced_wait_is_no_part_of_the_time_of_a_block(github: FakeGitHub)
     assert clock.seconds == 40
 
 
+def test_the_time_of_a_run_is_what_it_waits_for_github(github: FakeGitHub) -> None:
+    """Here each request takes 10 s; what else a run does in between, such as a health check, does not count."""
+    clock = PausedClock()
+    github.fail(meanwhile(lambda: clock.pause(10)), times=None)
+    one = client(github)
+    one.monotonic = clock.monotonic
+    one.query("Head", SHOP)
+    with one.until(25):
+        clock.pause(1000)
+        one.query("Head", SHOP)
+        one.query("Head", SHOP)
+        with pytest.raises(UncertainOutcomeError, match="no time left for this request"):
+            one.query("Head", SHOP)
+    assert len(github.requests) == 3
+
+
 @pytest.mark.parametrize(
     ("data", "problem"),
     [

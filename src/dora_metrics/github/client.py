@@ -14,7 +14,7 @@ on it, and a write counts as done only if its answer says so.
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -109,6 +109,8 @@ class Client:
         max_silent_seconds: after which GitHub counts as down; also what one exchange may take, without announced waits.
         exhausted: the limits that last longer than a run may wait, by API. Reads are not sent until they are over.
         first_answer_at: when GitHub sent its first answer, by its own clock; None before that.
+        spent_seconds: waited for GitHub, with pauses and without announced waits, since the run began or since GitHub
+            last said that other runs were faster.
         silence: how long GitHub has given no usable answer, to this client and those that were copied from it.
         repository_numbers: by names in lower case, where they are known: a redirect to another number is not followed.
     """
@@ -127,6 +129,7 @@ class Client:
     first_answer_at: datetime | None = None
     exhausted: dict[Api, ExhaustedLimit] = field(default_factory=dict)
     repository_numbers: Mapping[str, int] = field(default_factory=dict)
+    spent_seconds: float = 0
     silence: Silence = field(default_factory=Silence)
     _deadlines: tuple[Deadline, ...] = ()
 
@@ -139,6 +142,10 @@ class Client:
             yield
         finally:
             self._deadlines = outer
+
+    def until(self, seconds: float) -> AbstractContextManager[None]:
+        """Bound everything that is sent in the block to what is left of so many `spent_seconds`."""
+        return self.within(Deadline(seconds - self.spent_seconds, lambda: self.spent_seconds))
 
     def working_seconds(self) -> float:
         """The seconds of a clock that stands still while a rate limit is waited for, for deadlines."""
@@ -263,17 +270,28 @@ class Client:
             except UncertainOutcomeError:
                 if attempt == max_attempts:
                     raise
-                self._pause(attempt)
-                if not self._seconds_left:
+                self.pause(attempt)
+                if not self.seconds_left:
                     raise
         raise AssertionError
 
-    def _pause(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
+        """Pause before something is sent again; shorter if less time is left."""
+        with self._counting():
+            self.sleep(min(seconds, self.seconds_left))
+
+    @contextmanager
+    def _counting(self) -> Iterator[None]:
+        """Count the time of the block as waited for GitHub."""
+        started = self.monotonic()
         with self.silence.counting(self.monotonic):
-            self.sleep(min(seconds, self._seconds_left))
+            try:
+                yield
+            finally:
+                self.spent_seconds += self.monotonic() - started
 
     @property
-    def _seconds_left(self) -> float:
+    def seconds_left(self) -> float:
         """The seconds that GitHub has for its next usable answer; 0 if it counts as down, or a deadline is over."""
         left = [deadline.seconds_left for deadline in self._deadlines]
         return max(0.0, min([self._seconds_until_down, *left]))
@@ -358,12 +376,12 @@ class Client:
 
     def _send_once(self, send: Send) -> ApiResponse:
         """Send a request, and count its time as silence until its answer turns out to be usable."""
-        if not self._seconds_left:
+        if not self.seconds_left:
             is_down = self._seconds_until_down <= 0
             raise UncertainOutcomeError(_DOWN.format(self.max_silent_seconds) if is_down else _NO_TIME)
         self.request_count += 1
-        with self.silence.counting(self.monotonic):
-            response = send(self._seconds_left)
+        with self._counting():
+            response = send(self.seconds_left)
         if isinstance(response, TransportFailure):
             raise UncertainOutcomeError(f"GitHub gave no answer ({response.reason}); it may be down or out of reach")
         self.first_answer_at = self.first_answer_at or response.sent_at

@@ -200,7 +200,10 @@ class BranchStorage:
             return None
         except GitHubError as problem:
             self._raise_unless_conflict(problem)
+            self._take_as_conflict()
             return None
+        if version is None:
+            self._take_as_conflict()
         self._unanswered_writes = 0
         return replace(snapshot.with_changes(changes, sequence), version=version) if version else None
 
@@ -212,9 +215,14 @@ class BranchStorage:
         """
         pauses = _UNANSWERED_PAUSES_SECONDS[self._unanswered_writes :]
         self._unanswered_writes += 1
-        if not pauses or pauses[0] >= self._write_deadline.seconds_left:
+        seconds_left = min(self._write_deadline.seconds_left, self.client.seconds_left)
+        if not pauses or pauses[0] >= seconds_left:
             raise self._ledger_error("written", problem) from None
-        self.client.sleep(pauses[0])
+        self.client.pause(pauses[0])
+
+    def _take_as_conflict(self) -> None:
+        """Begin the time of this run anew: others write, so GitHub works, and the next attempt reads and asks again."""
+        self.client.spent_seconds = 0
 
     def _raise_unless_conflict(self, problem: GitHubError) -> None:
         """Take a stale head as a conflict, and for a few times a branch that is not there any more.
