@@ -1,6 +1,7 @@
 """One request to GitHub: its address and headers, and answers that are not complete."""
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -83,6 +84,26 @@ def test_an_answer_that_drips_holds_a_run_for_a_bounded_time(start: bytes) -> No
         with pytest.raises(UncertainOutcomeError, match="GitHub gave no answer"):
             client(url).mutate("Append", {"input": {}})
         assert time.monotonic() - began < 12
+
+
+@pytest.mark.parametrize(
+    ("date", "sent_at"),
+    [
+        ("Sat, 21 Nov 2026 12:00:00 GMT", datetime(2026, 11, 21, 12, tzinfo=UTC)),
+        ("Sat, 21 Nov 2026 12:00:00 +0100", datetime(2026, 11, 21, 11, tzinfo=UTC)),
+        ("Sat, 21 Nov 2026 12:00:00 -0000", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", None),
+        ("Mon, 01 Jan 0100 00:00:00 GMT", None),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", None),
+        ("Sat, 21 Nov 2026 99:00:00 GMT", None),
+        ("0, 0, 0", None),
+        ("", None),
+    ],
+)
+def test_the_time_of_an_answer_is_one_that_can_be(date: str, sent_at: datetime | None) -> None:
+    assert ApiResponse(200, {"date": date}, {}).sent_at == sent_at
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b'"text"', b"3", b"{", b""])

@@ -109,6 +109,18 @@ def test_the_time_comes_with_what_is_read_anyway(shop: BranchShop, workspace: di
     assert json.loads(shop.read(METRICS_FILE) or b"")["generated_at"].startswith("2026-11-23")
 
 
+@pytest.mark.parametrize(
+    "date",
+    ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 GMT"],
+)
+def test_a_time_that_cannot_be_is_none(shop: BranchShop, date: str) -> None:
+    shop.github.fail(with_headers({"Date": date}), times=None)
+    ran = shop.run_event("deployment_status", deployment_status(4))
+    assert ran.code == 0
+    assert "clock" not in ran.log
+    assert shop.fact_ids() == deployment_ids(1, 2, 3, 4)
+
+
 def test_a_few_hours_are_borne_without_a_word(shop: BranchShop) -> None:
     tell_time(shop)
     assert "clock" not in report(shop, MONDAY + timedelta(hours=5)).log

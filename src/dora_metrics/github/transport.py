@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 
 from dora_metrics.core import formatting
+from dora_metrics.core.windows import parse_instant
 from dora_metrics.http_session import (
     BearerAuth,
     BodyProblem,
@@ -42,6 +43,8 @@ _NUMERIC = re.compile(r"\d{1,15}(\.\d+)?", re.ASCII)
 _NEXT_LINK = re.compile(r'<[^<>?]*\?([^<>]*)>; *rel="?next\b')
 _PATH_BY_NAME = re.compile(r"/repos/([^/]+/[^/]+)(.*)")
 _PATH_BY_NUMBER = re.compile(r"(\d{1,18})((?:/[^?#]*)?)(?:[?#].*)?", re.ASCII)
+_FIRST_YEAR = 2008
+"""When GitHub began. A `Date` before that is of a clock that was never set."""
 _METHOD_KEEPING_STATUSES = (301, 307, 308)
 """Redirects of a renamed repository: 301 for reads, 307 for writes."""
 _NUMERIC_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after")
@@ -66,12 +69,12 @@ class ApiResponse:
 
     @property
     def sent_at(self) -> datetime | None:
-        """When GitHub sent the answer, by its own clock (`Date`); None without a valid header."""
+        """When GitHub sent the answer, by its own clock (`Date`); None without a header with a time that can be."""
         try:
-            sent_at = parsedate_to_datetime(self.headers.get("date", ""))
-        except ValueError:
+            sent_at = parse_instant(parsedate_to_datetime(self.headers.get("date", "")).isoformat())
+        except (ValueError, OverflowError):
             return None
-        return sent_at if sent_at.tzinfo else None
+        return sent_at if sent_at.year >= _FIRST_YEAR else None
 
     @property
     def next_page_token(self) -> str | None:
