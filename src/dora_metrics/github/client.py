@@ -108,7 +108,7 @@ class Client:
         monotonic: the seconds of a clock that never goes back.
         max_silent_seconds: after which GitHub counts as down; also what one exchange may take, without announced waits.
         exhausted: the limits that last longer than a run may wait, by API. Reads are not sent until they are over.
-        first_answer_at: when GitHub sent its first answer, by its own clock; None before that.
+        first_answer_at: when GitHub sent its first usable answer, by its own clock; None before that.
         spent_seconds: waited for GitHub, with pauses and without announced waits, since the run began or since GitHub
             last said that other runs were faster.
         silence: how long GitHub has given no usable answer, to this client and those that were copied from it.
@@ -302,7 +302,7 @@ class Client:
 
     def _send_page(self, path: str, parameters: Mapping[str, object]) -> tuple[list[Any], str | None]:
         response = self._send_following_rename("GET", path, parameters, None)
-        self._accept(f"GET {path}", shapes.problem_of(response.data, shapes.AnyList))
+        self._accept(f"GET {path}", response, shapes.problem_of(response.data, shapes.AnyList))
         return response.data, response.next_page_token
 
     def _send_rest(
@@ -314,7 +314,7 @@ class Client:
         body: object = None,
     ) -> dict[str, Any]:
         response = self._send_following_rename(method, path, parameters, body)
-        self._accept(f"{method} {path}", shapes.problem_of(response.data, shape))
+        self._accept(f"{method} {path}", response, shapes.problem_of(response.data, shape))
         data: dict[str, Any] = response.data
         return data
 
@@ -340,13 +340,13 @@ class Client:
         )
 
     def _graphql_data(self, name: str, variables: Mapping[str, object], send: Send) -> dict[str, Any]:
-        answer = self._send_within_limits("GraphQL", send).data
-        self._accept(name, shapes.problem_of_graphql(name, variables, answer))
-        data: dict[str, Any] = answer["data"]
+        response = self._send_within_limits("GraphQL", send)
+        self._accept(name, response, shapes.problem_of_graphql(name, variables, response.data))
+        data: dict[str, Any] = response.data["data"]
         return data
 
-    def _accept(self, request_name: str, problem: str | None) -> None:
-        """Take an answer as usable.
+    def _accept(self, request_name: str, response: ApiResponse, problem: str | None) -> None:
+        """Take an answer as usable, and as GitHub's own.
 
         Raises:
             UnexpectedAnswerError: if its shape has a problem.
@@ -354,6 +354,7 @@ class Client:
         if problem is not None:
             raise UnexpectedAnswerError(_UNEXPECTED_ANSWER.format(request_name, problem))
         self.silence.end(self.monotonic())
+        self.first_answer_at = self.first_answer_at or response.sent_at
 
     def _send_within_limits(self, api: Api, send: Send) -> ApiResponse:
         """Send a request, and again after each wait for a rate limit; return an answer with data."""
@@ -384,7 +385,6 @@ class Client:
             response = send(self.seconds_left)
         if isinstance(response, TransportFailure):
             raise UncertainOutcomeError(f"GitHub gave no answer ({response.reason}); it may be down or out of reach")
-        self.first_answer_at = self.first_answer_at or response.sent_at
         return response
 
     def _wait_for_limit(self, api: Api, limit_hit: transport.RateLimitHit) -> None:
