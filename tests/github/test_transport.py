@@ -62,6 +62,16 @@ def test_an_answer_above_the_limit_is_none() -> None:
         transport = Transport(TOKEN, github.url, 1, max_answer_bytes=8)
         assert isinstance(transport.rest("GET", "/x"), ApiResponse)
         assert transport.rest("GET", "/x") == TransportFailure("its answer was larger than the limit")
+        assert transport.graphql("query", {}) == TransportFailure("its answer was larger than the limit")
+
+
+def test_an_answer_with_a_file_may_be_larger() -> None:
+    with mocked(Answer(200, b'{"content": "AAAA"}')) as github:
+        transport = Transport(TOKEN, github.url, 1, max_answer_bytes=8)
+        for repository in ("repos/acme/shop", "repositories/7"):
+            assert isinstance(transport.rest("GET", f"/{repository}/git/blobs/0a1b"), ApiResponse)
+            answer = transport.rest("GET", f"/{repository}/git/trees/0a1b", {"recursive": "1"})
+            assert answer == TransportFailure("its answer was larger than the limit")
 
 
 def test_an_answer_that_breaks_off_is_asked_for_again_where_that_is_harmless() -> None:

@@ -29,8 +29,13 @@ from dora_metrics.http_session import (
     HttpSession,
 )
 
-MAX_ANSWER_BYTES = 150_000_000
-"""The largest answer that can be right: GitHub shows files of up to 100 MB, which are 137 MB as Base64 in JSON."""
+MAX_FILE_ANSWER_BYTES = 150_000_000
+"""The largest answer with one file: GitHub shows files of up to 100 MB, which are 137 MB as Base64 in JSON."""
+
+MAX_ANSWER_BYTES = 50_000_000
+"""The largest other answer, which in memory may be thirty times as large. A request shows 50 files of 512 kB of a
+ledger at most, which are 29 MB as JSON; 100 pull requests with 65,536 letters each of four bytes are 26 MB.
+"""
 
 _TOTAL_TO_SILENCE_RATIO = 4
 _HEADERS = {
@@ -45,6 +50,7 @@ _PATH_BY_NAME = re.compile(r"/repos/([^/]+/[^/]+)(.*)")
 _PATH_BY_NUMBER = re.compile(r"(\d{1,18})((?:/[^?#]*)?)(?:[?#].*)?", re.ASCII)
 _FIRST_YEAR = 2008
 """When GitHub began. A `Date` before that is of a clock that was never set."""
+_FILE_PATH = re.compile(r"/[^?]*/git/blobs/[^/?]+")
 _METHOD_KEEPING_STATUSES = (301, 307, 308)
 """Redirects of a renamed repository: 301 for reads, 307 for writes."""
 _NUMERIC_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after")
@@ -129,13 +135,14 @@ class Transport:
         api_url: `https://api.github.com`, or `https://HOST/api/v3` of an Enterprise Server.
         timeout_seconds: to connect, and between two parts of an answer; a whole exchange takes at most four times as
             long.
-        max_answer_bytes: of a decompressed answer; a larger one counts as none.
+        max_answer_bytes: of a decompressed answer without a file; a larger one counts as none.
     """
 
     def __init__(
         self, token: str, api_url: str, timeout_seconds: int, max_answer_bytes: int = MAX_ANSWER_BYTES
     ) -> None:
         self._auth = BearerAuth(token)
+        self._max_answer_bytes = max_answer_bytes
         self._api_url = api_url.rstrip("/")
         self._graphql_url = f"{self._api_url.removesuffix('/v3')}/graphql"
         self._session = HttpSession(
@@ -143,7 +150,7 @@ class Transport:
                 connect_seconds=timeout_seconds,
                 silence_seconds=timeout_seconds,
                 total_seconds=timeout_seconds * _TOTAL_TO_SILENCE_RATIO,
-                max_body_bytes=max_answer_bytes,
+                max_body_bytes=MAX_FILE_ANSWER_BYTES,
             )
         )
 
@@ -157,7 +164,8 @@ class Transport:
     ) -> ApiResponse | TransportFailure:
         """Send one REST request; `path` begins with a slash."""
         query = f"?{urlencode(sorted(parameters.items()))}" if parameters else ""
-        return self._send(method, f"{self._api_url}{path}{query}", body, max_seconds)
+        max_bytes = MAX_FILE_ANSWER_BYTES if _FILE_PATH.fullmatch(path) else self._max_answer_bytes
+        return self._send(method, f"{self._api_url}{path}{query}", body, max_seconds, max_bytes)
 
     def existing_nodes(
         self, query_text: str, variables: Mapping[str, object], max_seconds: float = inf
@@ -175,18 +183,20 @@ class Transport:
     ) -> ApiResponse | TransportFailure:
         """Send one query or mutation."""
         body = {"query": query_text, "variables": dict(variables)}
-        response = self._send("POST", self._graphql_url, body, max_seconds)
+        response = self._send("POST", self._graphql_url, body, max_seconds, self._max_answer_bytes)
         match response:
             case ApiResponse(status=200, data={"errors": [_, *_]}):
                 return ApiResponse(BAD_REQUEST, response.headers, response.data)
             case _:
                 return response
 
-    def _send(self, method: str, url: str, body: object, max_seconds: float) -> ApiResponse | TransportFailure:
+    def _send(
+        self, method: str, url: str, body: object, max_seconds: float, max_bytes: int
+    ) -> ApiResponse | TransportFailure:
         headers = _HEADERS if body is None else {**_HEADERS, "Content-Type": "application/json"}
         content = None if body is None else json.dumps(body).encode()
         request = HttpRequest(method, url, content, headers, self._auth)
-        response = self._session.exchange(request, _has_data, max_seconds)
+        response = self._session.exchange(request, _has_data, max_seconds, max_bytes)
         match response:
             case ExchangeFailure(name=name):
                 return TransportFailure(name)
