@@ -182,6 +182,7 @@ class HttpSession:
         request: HttpRequest,
         reads_body: Callable[[int], bool] = lambda _: True,
         max_seconds: float = inf,
+        max_body_bytes: int | None = None,
     ) -> HttpResponse | ExchangeFailure:
         """Send one request, and read its answer in a thread of its own.
 
@@ -192,12 +193,16 @@ class HttpSession:
             request: the request; without `auth`, the credentials in its address are used, or netrc's.
             reads_body: whether to read the body of an answer with this status.
             max_seconds: for the whole exchange, if that is less than the session's limit.
+            max_body_bytes: of this answer, if that is less than the session's limit.
         """
         seconds = min(self._limits.total_seconds, max_seconds)
+        max_bytes = min(self._limits.max_body_bytes, max_body_bytes or self._limits.max_body_bytes)
         session = self._session
         outcome = None
         if seconds > 0:
-            outcome = _result_within(seconds, lambda: self._send(session, request, reads_body, Deadline(seconds)))
+            outcome = _result_within(
+                seconds, lambda: self._send(session, request, reads_body, Deadline(seconds), max_bytes)
+            )
         if outcome is None:
             session.cut()
             self._session = _Session()
@@ -205,7 +210,12 @@ class HttpSession:
         return outcome
 
     def _send(
-        self, session: requests.Session, request: HttpRequest, reads_body: Callable[[int], bool], deadline: Deadline
+        self,
+        session: requests.Session,
+        request: HttpRequest,
+        reads_body: Callable[[int], bool],
+        deadline: Deadline,
+        max_body_bytes: int,
     ) -> HttpResponse | ExchangeFailure:
         try:
             response = session.request(
@@ -224,7 +234,7 @@ class HttpSession:
             body, body_problem = b"", None
             if reads_body(response.status_code):
                 body_deadline = Deadline(min(deadline.seconds_left, self._limits.body_seconds))
-                body, body_problem = _read_body(response, self._limits.max_body_bytes, body_deadline)
+                body, body_problem = _read_body(response, max_body_bytes, body_deadline)
             headers = {name.lower(): value for name, value in response.headers.items()}
             return HttpResponse(response.status_code, headers, body, body_problem, response.request)
 

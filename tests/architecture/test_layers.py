@@ -32,7 +32,7 @@ LAYERS = {
     "storage": ("github", "core", "runtime"),
     "sinks": ("core", "http_session", "runtime"),
     "sources": ("github", "settings", "core", "http_session"),
-    "github": ("settings", "core", "http_session"),
+    "github": ("settings", "core", "http_session", "runtime"),
     "settings": ("core",),
     "schemas": ("settings", "core"),
     "core": (),

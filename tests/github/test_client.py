@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -11,11 +12,24 @@ from dora_metrics.github.client import (
     Client,
     ForbiddenError,
     GitHubError,
+    MovedError,
     NotFoundError,
     UncertainOutcomeError,
     UnexpectedAnswerError,
 )
-from fakes.faults import Fault, custom_answer, dropped, hang, meanwhile, partial_errors, primary_limit, unavailable
+from dora_metrics.github.silence import Silence
+from dora_metrics.runtime import Deadline
+from fakes.faults import (
+    Fault,
+    custom_answer,
+    dropped,
+    hang,
+    meanwhile,
+    partial_errors,
+    primary_limit,
+    secondary_limit,
+    unavailable,
+)
 from fakes.github import FakeGitHub
 from support.runs import PausedClock
 
@@ -102,21 +116,47 @@ def test_a_request_with_the_former_name_of_a_repository_is_sent_on(github: FakeG
 
 
 def test_a_redirect_after_a_redirect_is_not_followed(github: FakeGitHub) -> None:
-    github.fail(custom_answer(301, {}, {"Location": f"{github.api_url}/repositories/1"}), times=None)
+    location = f"{github.api_url}/repositories/1/compare/main...main"
+    github.fail(custom_answer(301, {}, {"Location": location}), times=None)
     one = client(github)
     with pytest.raises(GitHubError, match="renamed"):
         one.get(COMPARE, {})
     assert len(github.requests) == 2
 
 
+@pytest.mark.parametrize("number", [None, 9])
+def test_what_was_moved_out_of_a_repository_is_not_followed(github: FakeGitHub, number: int | None) -> None:
+    """GitHub answers so for an issue that was transferred; it may have any number there, even the same one."""
+    rest = "issues/7" if number is None else "issues/1"
+    one = client(github)
+    one.repository_numbers = {} if number is None else {"acme/shop": number}
+    for status in (301, 307):
+        location = f"{github.api_url}/repositories/1003/{rest}"
+        github.fail(custom_answer(status, {"message": "Moved Permanently"}, {"Location": location}))
+        with pytest.raises(MovedError):
+            one.get("/repos/acme/Shop/issues/1", {})
+    assert one.request_count == len(github.requests) == 2
+
+
+def test_the_rest_of_a_path_may_be_quoted_in_another_way(github: FakeGitHub) -> None:
+    location = f"{github.api_url}/repositories/5/git/ref/heads/a%20b?per_page=1"
+    github.fail(custom_answer(301, {}, {"Location": location}))
+    with pytest.raises(NotFoundError):
+        client(github).get("/repos/acme/shop/git/ref/heads%2Fa%20b", {})
+    assert github.requests[-1].path == "/repositories/5/git/ref/heads/a b"
+
+
 @pytest.mark.parametrize(
     ("status", "location"),
     [
         (301, "{api}/user"),
+        (301, "{api}/repositories/1"),
+        (301, "{api}/repositories/1/issues/7"),
+        (301, "{api}/repositories/1/compare/main...main/.."),
         (301, "{api}/repositories/../user"),
-        (301, "{api}/repositories/1x"),
-        (301, "https://evil.example/repositories/1"),
-        (302, "{api}/repositories/1"),
+        (301, "{api}/repositories/1x/compare/main...main"),
+        (301, "https://evil.example/repositories/1/compare/main...main"),
+        (302, "{api}/repositories/1/compare/main...main"),
         (307, ""),
     ],
 )
@@ -150,8 +190,9 @@ def test_something_that_went_wrong_without_a_type_is_asked_again_as_a_502_is(git
 def test_a_github_that_is_silent_for_a_minute_is_asked_nothing_more(github: FakeGitHub) -> None:
     """The pauses of 1 and 2 s between three tries count, so 20 queries fill the 60 s; nothing is sent after them."""
     github.fail(unavailable(502), times=None)
-    one = client(github)
-    one.monotonic = lambda: 0.0
+    clock = PausedClock()
+    one = client(github, pause=clock.pause)
+    one.monotonic = clock.monotonic
     for _ in range(20):
         with pytest.raises(UncertainOutcomeError, match="502"):
             one.query("Head", SHOP)
@@ -162,10 +203,47 @@ def test_a_github_that_is_silent_for_a_minute_is_asked_nothing_more(github: Fake
 
 
 def test_a_usable_answer_begins_the_minute_anew(github: FakeGitHub) -> None:
-    one = client(github)
-    one.silent_seconds = 59.5
+    github.fail(unavailable(502), times=58)
+    clock = PausedClock()
+    one = client(github, pause=clock.pause)
+    one.monotonic = clock.monotonic
+    for _ in range(19):
+        with pytest.raises(UncertainOutcomeError):
+            one.query("Head", SHOP)
     assert one.query("Head", SHOP)["repository"]["ref"]
-    assert one.silent_seconds == 0
+    assert one.silence.seconds_at(clock.seconds) == 0
+
+
+def test_the_minute_is_one_for_the_clients_that_work_in_parallel(github: FakeGitHub) -> None:
+    github.fail(unavailable(502), times=None)
+    clock = PausedClock()
+    one = client(github, pause=clock.pause)
+    one.monotonic = clock.monotonic
+    streams = [replace(one, request_count=0) for _ in range(5)]
+    for number in range(20):
+        with pytest.raises(UncertainOutcomeError, match="502"):
+            streams[number % 5].query("Head", SHOP)
+    sent_count = len(github.requests)
+    for each in (one, *streams):
+        with pytest.raises(UncertainOutcomeError, match="no usable answer for 60 s, so this run asks it nothing more"):
+            each.query("Head", SHOP)
+    assert len(github.requests) == sent_count
+
+
+def test_what_clients_wait_for_at_the_same_time_is_counted_once() -> None:
+    silence, clock = Silence(), PausedClock()
+    with silence.counting(clock.monotonic):
+        clock.pause(10)
+        with silence.counting(clock.monotonic), silence.counting(clock.monotonic):
+            clock.pause(10)
+        assert silence.seconds_at(clock.seconds) == 20
+    clock.pause(100)
+    assert silence.seconds_at(clock.seconds) == 20, "between requests nobody waits"
+    with silence.counting(clock.monotonic):
+        clock.pause(5)
+        silence.end(clock.seconds)
+        clock.pause(7)
+    assert silence.seconds_at(clock.seconds) == 7
 
 
 def test_one_exchange_with_its_retries_ends_with_the_minute(github: FakeGitHub) -> None:
@@ -180,18 +258,89 @@ def test_one_exchange_with_its_retries_ends_with_the_minute(github: FakeGitHub) 
     assert (len(github.requests), clock.seconds) == (2, 60)
 
 
+@pytest.mark.parametrize("name", ["shop", "store"], ids=["renamed", "its own name"])
+def test_an_exchange_with_a_renamed_repository_has_the_same_minute(github: FakeGitHub, name: str) -> None:
+    """A redirect is no usable answer: here each comes at once, and what is behind it takes half a minute to fail."""
+    clock = PausedClock()
+    github.state.rename("acme/shop", "acme/store")
+    for to in ("GET /repositories/*", "GET /repos/acme/store/*"):
+        github.fail(meanwhile(lambda: clock.pause(29.5)), to=to, times=None)
+        github.fail(unavailable(502), to=to, times=None)
+    one = client(github, pause=clock.pause)
+    one.monotonic = clock.monotonic
+    for _ in range(3):
+        with pytest.raises(UncertainOutcomeError):
+            one.get(f"/repos/acme/{name}/compare/main...main", {})
+        assert clock.seconds == 60
+
+
+def test_limits_that_answer_late_do_not_prolong_an_exchange(github: FakeGitHub) -> None:
+    """Each answer takes 25 s, and the wait that it asks for 5 s, which are not counted."""
+    clock = PausedClock()
+    github.fail(meanwhile(lambda: clock.pause(25)), times=None)
+    github.fail(secondary_limit(5), times=None)
+    one = client(github, pause=clock.pause)
+    one.monotonic = clock.monotonic
+    with pytest.raises(UncertainOutcomeError, match="no time left for this request"):
+        one.query("Head", SHOP)
+    assert (len(github.requests), clock.seconds) == (3, 90)
+
+
 def test_a_block_with_a_deadline_sends_nothing_after_it(github: FakeGitHub) -> None:
     clock = PausedClock()
     github.fail(meanwhile(lambda: clock.pause(10)), times=None)
     one = client(github)
     one.monotonic = clock.monotonic
-    with one.within(15):
+    with one.within(Deadline(15, one.working_seconds)):
+        one.query("Head", SHOP)
+        one.query("Head", SHOP)
+        with pytest.raises(UncertainOutcomeError, match="no time left for this request"):
+            one.query("Head", SHOP)
+    assert len(github.requests) == 2
+    assert one.query("Head", SHOP)
+
+
+def test_a_block_within_a_block_has_the_time_of_both(github: FakeGitHub) -> None:
+    clock = PausedClock()
+    github.fail(meanwhile(lambda: clock.pause(10)), times=None)
+    one = client(github)
+    one.monotonic = clock.monotonic
+    with one.within(Deadline(25, one.working_seconds)):
+        with one.within(Deadline(5, one.working_seconds)):
+            one.query("Head", SHOP)
+            with pytest.raises(UncertainOutcomeError):
+                one.query("Head", SHOP)
         one.query("Head", SHOP)
         one.query("Head", SHOP)
         with pytest.raises(UncertainOutcomeError):
             one.query("Head", SHOP)
-    assert len(github.requests) == 2
-    assert one.query("Head", SHOP)
+    assert len(github.requests) == 3
+
+
+def test_an_announced_wait_is_no_part_of_the_time_of_a_block(github: FakeGitHub) -> None:
+    clock = PausedClock()
+    github.fail(secondary_limit(40), to="Head")
+    one = client(github, pause=clock.pause)
+    one.monotonic = clock.monotonic
+    with one.within(Deadline(15, one.working_seconds)):
+        assert one.query("Head", SHOP)
+    assert clock.seconds == 40
+
+
+def test_the_time_of_a_run_is_what_it_waits_for_github(github: FakeGitHub) -> None:
+    """Here each request takes 10 s; what else a run does in between, such as a health check, does not count."""
+    clock = PausedClock()
+    github.fail(meanwhile(lambda: clock.pause(10)), times=None)
+    one = client(github)
+    one.monotonic = clock.monotonic
+    one.query("Head", SHOP)
+    with one.until(25):
+        clock.pause(1000)
+        one.query("Head", SHOP)
+        one.query("Head", SHOP)
+        with pytest.raises(UncertainOutcomeError, match="no time left for this request"):
+            one.query("Head", SHOP)
+    assert len(github.requests) == 3
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,11 @@ def test_an_answer_that_is_no_issue_is_an_error_with_a_name(fields: dict[str, ob
     assert len(github.requests) == 2
 
 
+def test_another_issue_than_the_one_that_was_read_is_an_error_with_a_name() -> None:
+    with mocked(answer(**{**ISSUE, "number": 8})) as github, pytest.raises(UncertainOutcomeError, match="not an issue"):
+        RepositoryIssues(client(github), "acme/shop").get(7)
+
+
 def test_an_update_that_is_answered_with_something_else_is_an_error_with_a_name() -> None:
     with mocked(answer(url=5)) as github, pytest.raises(UncertainOutcomeError, match="not an issue"):
         RepositoryIssues(client(github), "acme/shop").update(7, "t", "b")

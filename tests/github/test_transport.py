@@ -1,6 +1,7 @@
 """One request to GitHub: its address and headers, and answers that are not complete."""
 
 import time
+from datetime import UTC, datetime
 
 import pytest
 
@@ -61,6 +62,16 @@ def test_an_answer_above_the_limit_is_none() -> None:
         transport = Transport(TOKEN, github.url, 1, max_answer_bytes=8)
         assert isinstance(transport.rest("GET", "/x"), ApiResponse)
         assert transport.rest("GET", "/x") == TransportFailure("its answer was larger than the limit")
+        assert transport.graphql("query", {}) == TransportFailure("its answer was larger than the limit")
+
+
+def test_an_answer_with_a_file_may_be_larger() -> None:
+    with mocked(Answer(200, b'{"content": "AAAA"}')) as github:
+        transport = Transport(TOKEN, github.url, 1, max_answer_bytes=8)
+        for repository in ("repos/acme/shop", "repositories/7"):
+            assert isinstance(transport.rest("GET", f"/{repository}/git/blobs/0a1b"), ApiResponse)
+            answer = transport.rest("GET", f"/{repository}/git/trees/0a1b", {"recursive": "1"})
+            assert answer == TransportFailure("its answer was larger than the limit")
 
 
 def test_an_answer_that_breaks_off_is_asked_for_again_where_that_is_harmless() -> None:
@@ -83,6 +94,26 @@ def test_an_answer_that_drips_holds_a_run_for_a_bounded_time(start: bytes) -> No
         with pytest.raises(UncertainOutcomeError, match="GitHub gave no answer"):
             client(url).mutate("Append", {"input": {}})
         assert time.monotonic() - began < 12
+
+
+@pytest.mark.parametrize(
+    ("date", "sent_at"),
+    [
+        ("Sat, 21 Nov 2026 12:00:00 GMT", datetime(2026, 11, 21, 12, tzinfo=UTC)),
+        ("Sat, 21 Nov 2026 12:00:00 +0100", datetime(2026, 11, 21, 11, tzinfo=UTC)),
+        ("Sat, 21 Nov 2026 12:00:00 -0000", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", None),
+        ("Fri, 31 Dec 9999 23:59:59 -2359", None),
+        ("Mon, 01 Jan 0100 00:00:00 GMT", None),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", None),
+        ("Sat, 21 Nov 2026 99:00:00 GMT", None),
+        ("0, 0, 0", None),
+        ("", None),
+    ],
+)
+def test_the_time_of_an_answer_is_one_that_can_be(date: str, sent_at: datetime | None) -> None:
+    assert ApiResponse(200, {"date": date}, {}).sent_at == sent_at
 
 
 @pytest.mark.parametrize("body", [b"[]", b"null", b'"text"', b"3", b"{", b""])

@@ -13,7 +13,7 @@ from dora_metrics import cli
 from dora_metrics.core.ledger.layout import CHECKPOINT_FILE, METRICS_FILE, REPORTS_FILE
 from dora_metrics.pipeline.clock import clock_problem
 from dora_metrics.runtime import Runtime
-from fakes.faults import with_headers
+from fakes.faults import custom_answer, with_headers
 from fakes.github import FakeGitHub
 from fakes.records import Issue
 from support.branch_shop import BranchShop
@@ -107,6 +107,29 @@ def test_the_time_comes_with_what_is_read_anyway(shop: BranchShop, workspace: di
     assert shop.github.requests[0].operation == "Ledger"
     assert len(shop.github.requests_matching("Ledger")) == 1
     assert json.loads(shop.read(METRICS_FILE) or b"")["generated_at"].startswith("2026-11-23")
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 GMT"],
+)
+def test_a_time_that_cannot_be_is_none(shop: BranchShop, date: str) -> None:
+    shop.github.fail(with_headers({"Date": date}), times=None)
+    ran = shop.run_event("deployment_status", deployment_status(4))
+    assert ran.code == 0
+    assert "clock" not in ran.log
+    assert shop.fact_ids() == deployment_ids(1, 2, 3, 4)
+
+
+@pytest.mark.parametrize("status", [502, 404, 200], ids=str)
+@pytest.mark.parametrize("workspace", [None, {}], ids=["without a checkout", "with a checkout"])
+def test_a_time_beside_an_answer_that_is_not_githubs_is_none(
+    shop: BranchShop, status: int, workspace: dict[str, str] | None
+) -> None:
+    date = format_datetime(YEARS_AHEAD, usegmt=True)
+    shop.github.fail(custom_answer(status, b"<html>Sign in</html>", {"Date": date}))
+    ran = shop.run_event("deployment_status", deployment_status(4), now=MONDAY, workspace=workspace)
+    assert "clock" not in ran.log
 
 
 def test_a_few_hours_are_borne_without_a_word(shop: BranchShop) -> None:

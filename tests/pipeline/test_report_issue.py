@@ -272,13 +272,56 @@ def test_an_issue_that_was_transferred_is_let_go(team: ReportingShop) -> None:
     assert [issue.title[-13:] for issue in team.reports] == ["week 48, 2026", "week 49, 2026"]
 
 
+@pytest.mark.parametrize("is_same_number", [False, True], ids=["another number", "the same number"])
+@pytest.mark.parametrize("later", [timedelta(days=1), WEEK], ids=["to update", "to close"])
+def test_no_issue_is_written_in_place_of_a_transferred_one(
+    team: ReportingShop, later: timedelta, *, is_same_number: bool
+) -> None:
+    """GitHub redirects to the repository that has it now, where it may have a number of an issue of this one."""
+    team.report()
+    (issue,) = team.issues
+    team.repository.records.remove(issue)
+    other = team.github.repository("acme/other")
+    for _ in range(issue.number if is_same_number else issue.number + 6):
+        moved = other.issue("Ours")
+    moved.title, moved.body, moved.labels = issue.title, issue.body, list(issue.labels)
+    for number in range(10):
+        team.repository.issue(f"Own {number}", body="Ours")
+    theirs = [*team.issues, moved]
+    before = [(each.title, each.body, each.state) for each in theirs]
+    location = f"{team.github.api_url}/repositories/{other.database_id}/issues/{moved.number}"
+    for method, status in (("GET", 301), ("PATCH", 307)):
+        answer = custom_answer(status, {"message": "Moved Permanently"}, {"Location": location})
+        team.github.fail(answer, to=f"{method} /repos/acme/shop/issues/{issue.number}", times=None)
+    team.run_event("issues", incident_issue(99, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
+    team.environment = {"GITHUB_REPOSITORY_ID": str(team.repository.database_id)}
+    assert "✗" not in team.report(MONDAY + later).summary
+    assert [(each.title, each.body, each.state) for each in theirs] == before
+
+
 def test_an_issue_that_was_deleted_stays_so(team: ReportingShop) -> None:
     team.report()
     team.repository.records.remove(team.issues[0])
     team.run_event("issues", incident_issue(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
-    assert "✗" not in team.report(MONDAY + timedelta(days=1)).summary
+    ran = team.report(MONDAY + timedelta(days=1))
+    assert "✗" not in ran.summary
+    assert "says what is known by now" not in ran.summary
     assert "✗" not in team.report(MONDAY + WEEK).summary
     assert len(team.reports) == 1
+
+
+@pytest.mark.parametrize("status", [404, 302], ids=["not found", "a portal"])
+def test_an_issue_that_github_does_not_show_once_is_written_by_the_next_run(team: ReportingShop, status: int) -> None:
+    team.report()
+    (issue,) = team.reports
+    team.run_event("issues", incident_issue(9, created_at="2026-11-16T12:00:00Z"), {"report": "off"}, now=MONDAY)
+    answer = custom_answer(status, {"message": "Not Found"}, {"Location": "https://portal.example/login"})
+    team.github.fail(answer, to=f"GET /repos/acme/shop/issues/{issue.number}")
+    ran = team.report(MONDAY + timedelta(hours=1))
+    assert "says what is known by now" not in ran.summary
+    assert f"GitHub does not show issue {issue.number} with that of week 47, 2026" in ran.summary
+    assert "says what is known by now" in team.report(MONDAY + timedelta(hours=2)).summary
+    assert "1 of 3 failed" in issue.body
 
 
 # Linked and closed

@@ -7,6 +7,7 @@ from io import BytesIO, StringIO
 import pytest
 
 from dora_metrics import cli
+from dora_metrics.pipeline import sync
 from dora_metrics.runtime import Runtime
 from fakes.faults import primary_limit, unavailable
 from support.github_history import NOW, at, deploy
@@ -116,6 +117,17 @@ def test_github_being_down_leaves_the_ledger_as_it_was_and_the_run_done(sync_sho
     assert "GitHub did not tell" in ran.log
     sync_shop.github.heal()
     assert sync_shop.facts() == facts
+
+
+def test_a_reading_goes_on_where_it_was_left_when_the_ledger_could_not_be_written(
+    sync_shop: SyncShop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "_MAX_UNSAVED_FACTS", 1)
+    token = sync_shop.github.grant(contents="read")
+    ran = sync_shop.run("schedule", None, timedelta(), **{"github-token": token})
+    assert "ledger ✗" in ran.summary
+    assert "The past of acme/shop: 6 deployments, 6 changes new or changed" in ran.summary
+    assert len(sync_shop.github.requests_matching("NewestItems")) == 1
 
 
 def test_only_what_is_asked_for_is_read(sync_shop: SyncShop) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.faults import custom_answer, dropped, stale_head, unavailable
+from fakes.faults import custom_answer, dropped, secondary_limit, stale_head, unavailable
 from fakes.github import FakeGitHub
 from support.branch_shop import BRANCH, FACTS_FILE, BranchShop
 from support.events import dispatch
@@ -146,6 +146,20 @@ def test_a_write_is_tried_again_after_half_a_minute_of_silence(shop: BranchShop)
     shop.run(1)
     shop.github.fail(unavailable(502), to="createCommitOnBranch", times=5)
     ran = shop.run(2)
+    assert shop.fact_ids() == deployment_ids(1, 2)
+    assert ran.outputs["unrecorded-facts"] == ""
+
+
+@pytest.mark.parametrize("to", ["createCommitOnBranch", "Ledger"], ids=["the write", "the read after it"])
+@pytest.mark.parametrize("wait_seconds", [60, 120])
+def test_an_announced_wait_takes_nothing_of_the_minute_of_a_write(shop: BranchShop, to: str, wait_seconds: int) -> None:
+    shop.run(1)
+    shop.clock.seconds = 0
+    if to == "Ledger":
+        shop.github.fail(unavailable(502), to="createCommitOnBranch", times=3)
+    shop.github.fail(secondary_limit(wait_seconds), to=to, skip=2 if to == "Ledger" else 0)
+    ran = shop.run(2, **{"max-rate-limit-wait": "10m"})
+    assert shop.clock.seconds >= wait_seconds
     assert shop.fact_ids() == deployment_ids(1, 2)
     assert ran.outputs["unrecorded-facts"] == ""
 

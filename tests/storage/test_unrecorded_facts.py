@@ -6,15 +6,17 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from dora_metrics.core.facts.jsonl import decode_line
 from dora_metrics.core.facts.model import Deployment, Incident
-from fakes.faults import meanwhile, unavailable
+from fakes.faults import meanwhile, stale_head, unavailable
 from support.branch_shop import BRANCH, BranchShop
 from support.runs import NOW, ActionRun, check_out, deployment_status, run_action
+from support.servers import OK, Answer, Request, listen
 
 HOSTILE = (
     """'; touch pwned; ' `touch pwned` $(touch pwned) ``` </details> <img src=x> @everyone \\' \u2028 \n::error::x"""
@@ -168,6 +170,65 @@ def test_a_run_against_a_silent_github_ends_within_ninety_seconds_and_keeps_its_
     assert shop.clock.seconds < 90
     assert len(COMMAND.findall(lost.summary)) == 1
     assert "deploy-2" in Path(lost.outputs["unrecorded-facts"]).read_text("utf-8")
+
+
+@pytest.mark.parametrize("request_seconds", [1, 5, 10, 14])
+@pytest.mark.parametrize("event", ["repository_dispatch", "deployment_status"])
+def test_a_run_whose_slow_requests_are_right_but_for_the_write_does_so_too(
+    shop: BranchShop, tmp_path: Path, event: str, request_seconds: int
+) -> None:
+    """What GitHub adds to the fact, the reads before each try and the numbers in the end share the time."""
+    shas = [shop.repository.commit({f"{n}.txt": "x"}, author_date=datetime(2026, 11, n, tzinfo=UTC)) for n in (2, 3)]
+    run(shop, tmp_path / "a", deployment_status(5, sha=shas[0], at="2026-11-21T10:00:00Z"), event="deployment_status")
+    shop.clock.seconds = 0
+    shop.github.fail(meanwhile(lambda: shop.clock.pause(request_seconds)), times=None)
+    shop.github.fail(unavailable(502), to="createCommitOnBranch", times=None)
+    payloads = {
+        "repository_dispatch": dispatch("deployment", id="deploy-2", version="2", sha=shas[1]),
+        "deployment_status": deployment_status(6, sha=shas[1]),
+    }
+    lost = run(shop, tmp_path / "b", payloads[event], event=event)
+    assert shop.clock.seconds < 90
+    assert len(COMMAND.findall(lost.summary)) == 1
+    assert len(Path(lost.outputs["unrecorded-facts"]).read_bytes().splitlines()) >= 1
+    assert shop.github.requests_matching("createCommitOnBranch")
+
+
+def test_a_slow_github_that_takes_every_write_is_waited_for(shop: BranchShop, tmp_path: Path) -> None:
+    """Other runs are faster ten times, which is no failure; with 7 s a request that takes longer than 90 s."""
+    run(shop, tmp_path / "a", dispatch("deployment", id="deploy-1", version="1"))
+    shop.clock.seconds = 0
+    shop.github.fail(meanwhile(lambda: shop.clock.pause(7)), times=None)
+    shop.github.fail(stale_head(shop.repository, BRANCH), to="createCommitOnBranch", times=10)
+    recorded = run(shop, tmp_path / "b", dispatch("deployment", id="deploy-2", version="2"))
+    assert shop.clock.seconds > 90
+    assert recorded.outputs["unrecorded-facts"] == ""
+    assert "dispatch:deploy-2" in shop.fact_ids()
+
+
+def test_a_fact_is_kept_before_anything_is_sent_elsewhere(
+    shop: BranchShop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.github.fail(unavailable(502), to="POST */git/refs", times=None)
+    path = tmp_path / "a" / "temp" / "dora-metrics" / "unrecorded-facts.jsonl"
+    was_kept: list[bool] = []
+
+    def answer_to(_: Request) -> Answer:
+        was_kept.append(path.exists())
+        return OK
+
+    with listen() as endpoint:
+        monkeypatch.setattr(endpoint, "answer_to", answer_to)
+        payload = dispatch("deployment", id="deploy-1", version="1")
+        run(
+            shop,
+            tmp_path / "a",
+            payload,
+            has_checkout=True,
+            event="repository_dispatch",
+            **{"endpoint-url": endpoint.url, "endpoint-token": "t"},
+        )
+    assert was_kept == [True]
 
 
 def test_the_steps_of_a_job_share_the_file(shop: BranchShop, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ class BranchShop:
     def __init__(self, github: FakeGitHub, folder: Path) -> None:
         self.github, self.folder = github, folder
         self.clock = PausedClock()
+        self.environment: Mapping[str, str] = {}
         self.repository = github.repository("acme/shop", empty=True)
         self.first_sha = self.repository.commit(
             {"README.md": "shop"}, message="Begin", author_date=datetime(2026, 11, 1, tzinfo=UTC)
@@ -51,7 +52,7 @@ class BranchShop:
     ) -> ActionRun:
         """Run the action on an event; `workspace` holds the files of a checkout, None means that there is none."""
         all_inputs = {"ledger": f"branch:{BRANCH}", "github-token": token or self.github.token, **(inputs or {})}
-        environment = {"GITHUB_API_URL": self.github.api_url}
+        environment = {"GITHUB_API_URL": self.github.api_url, **self.environment}
         folder = Path(mkdtemp(dir=self.folder))
         if workspace is not None:
             check_out(folder, workspace)

@@ -15,6 +15,7 @@ from dora_metrics.pipeline.modes import record_request
 from dora_metrics.pipeline.outputs import publish_run, threshold_scopes
 from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.pipeline.record import record
+from dora_metrics.pipeline.unrecorded import keep_unrecorded
 from dora_metrics.runtime import Runtime
 
 
@@ -46,13 +47,14 @@ def run(
         context.use_recorded_name(result.merge.after.names, recorded)
     except SettingsError as error:
         return _settings_problems(error, runner)
+    unrecorded = keep_unrecorded(context, result)  # before anything else takes its time
     context.outcomes += _deliver(context, result)
     context.outcomes += _file_reports(context, result)
     thresholds = check_thresholds(
         result.results, context.settings, threshold_scopes(result, context.subject_repository)
     )
     context.outcomes += _totals(context, thresholds)
-    is_published = publish_run(context, result, thresholds.violations)
+    is_published = publish_run(context, result, thresholds.violations, unrecorded)
     return _exit_code(context, thresholds, is_published=is_published)
 
 

@@ -14,17 +14,18 @@ on it, and a write counts as done only if its answer says so.
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import count
-from math import inf
 from typing import Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 from dora_metrics.github import queries, shapes, transport
+from dora_metrics.github.silence import Silence
 from dora_metrics.github.transport import ApiResponse, Transport, TransportFailure
+from dora_metrics.runtime import Deadline
 
 T = TypeVar("T")
 Send = Callable[[float], ApiResponse | TransportFailure]
@@ -53,9 +54,9 @@ class NotFoundError(GitHubError):
 
 
 class MovedError(GitHubError):
-    """The resource has moved, such as a renamed repository. `path`: where to, if that is a repository by its number."""
+    """The resource has moved, such as a renamed repository. `redirect`: the answer that says where to."""
 
-    path: str | None = None
+    redirect: ApiResponse | None = None
 
 
 class ForbiddenError(GitHubError):
@@ -104,11 +105,14 @@ class Client:
         clock: the Unix time, for the end of a rate limit.
         on_wait: called with a log line before each wait for a rate limit.
         waited_seconds: waited for rate limits so far.
-        silent_seconds: spent without a usable answer since the last one, with the pauses between tries.
         monotonic: the seconds of a clock that never goes back.
-        max_silent_seconds: after which GitHub counts as down.
+        max_silent_seconds: after which GitHub counts as down; also what one exchange may take, without announced waits.
         exhausted: the limits that last longer than a run may wait, by API. Reads are not sent until they are over.
-        first_answer_at: when GitHub sent its first answer, by its own clock; None before that.
+        first_answer_at: when GitHub sent its first usable answer, by its own clock; None before that.
+        spent_seconds: waited for GitHub, with pauses and without announced waits, since the run began or since GitHub
+            last said that other runs were faster.
+        silence: how long GitHub has given no usable answer, to this client and those that were copied from it.
+        repository_numbers: by names in lower case, where they are known: a redirect to another number is not followed.
     """
 
     token: str = field(repr=False)
@@ -120,21 +124,32 @@ class Client:
     clock: Callable[[], float] = time.time
     on_wait: Callable[[str], None] = _ignore_message
     waited_seconds: int = 0
-    silent_seconds: float = 0
     monotonic: Callable[[], float] = time.monotonic
     max_silent_seconds: float = 60
     first_answer_at: datetime | None = None
     exhausted: dict[Api, ExhaustedLimit] = field(default_factory=dict)
-    _deadline: float = inf
+    repository_numbers: Mapping[str, int] = field(default_factory=dict)
+    spent_seconds: float = 0
+    silence: Silence = field(default_factory=Silence)
+    _deadlines: tuple[Deadline, ...] = ()
 
     @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """Bound everything that is sent in the block to so many seconds."""
-        self._deadline = self.monotonic() + seconds
+    def within(self, deadline: Deadline) -> Iterator[None]:
+        """Bound everything that is sent in the block, also by the deadlines of blocks around it."""
+        outer = self._deadlines
+        self._deadlines = (*outer, deadline)
         try:
             yield
         finally:
-            self._deadline = inf
+            self._deadlines = outer
+
+    def until(self, seconds: float) -> AbstractContextManager[None]:
+        """Bound everything that is sent in the block to what is left of so many `spent_seconds`."""
+        return self.within(Deadline(seconds - self.spent_seconds, lambda: self.spent_seconds))
+
+    def working_seconds(self) -> float:
+        """The seconds of a clock that stands still while a rate limit is waited for, for deadlines."""
+        return self.monotonic() - self.waited_seconds
 
     def add_usage(self, clients: Sequence["Client"]) -> None:
         """Add the requests of clients that worked in parallel, and the longest of their waits."""
@@ -166,7 +181,7 @@ class Client:
             query_text = queries.with_slots(query_text, len(slots))
         all_variables = {**variables, **{f"slot{number}": slot for number, slot in enumerate(slots)}}
         self._require_reads("GraphQL")
-        return self._retry_uncertain(lambda: self._send_graphql(name, query_text, all_variables))
+        return self._exchange(lambda: self._send_graphql(name, query_text, all_variables))
 
     def query_existing(self, name: str, variables: Mapping[str, object]) -> dict[str, Any]:
         """Send a GraphQL query of objects by their ids and return its data, with null for what does not exist.
@@ -178,7 +193,7 @@ class Client:
         """
         query_text = queries.load(name)
         self._require_reads("GraphQL")
-        return self._retry_uncertain(
+        return self._exchange(
             lambda: self._graphql_data(
                 name, variables, lambda seconds: self._transport.existing_nodes(query_text, variables, seconds)
             )
@@ -191,7 +206,7 @@ class Client:
             UncertainOutcomeError: if it may have been carried out.
             GitHubError: by meaning.
         """
-        return self._send_graphql(name, queries.load(name), variables)
+        return self._exchange(lambda: self._send_graphql(name, queries.load(name), variables), max_attempts=1)
 
     def get(self, path: str, parameters: Mapping[str, object], shape: type = shapes.AnyObject) -> dict[str, Any]:
         """Send a REST GET and return its JSON object. Retried without an answer.
@@ -205,7 +220,7 @@ class Client:
             GitHubError: by meaning.
         """
         self._require_reads("REST")
-        return self._retry_uncertain(lambda: self._send_rest("GET", path, shape, parameters=parameters))
+        return self._exchange(lambda: self._send_rest("GET", path, shape, parameters=parameters))
 
     def get_page(
         self, path: str, parameters: Mapping[str, object], page_token: str | None = None
@@ -219,7 +234,7 @@ class Client:
         """
         self._require_reads("REST")
         query_parameters = {**dict(parse_qsl(page_token or "")), **parameters}
-        return self._retry_uncertain(lambda: self._send_page(path, query_parameters))
+        return self._exchange(lambda: self._send_page(path, query_parameters))
 
     def post(self, path: str, body: Mapping[str, object], shape: type = shapes.AnyObject) -> dict[str, Any]:
         """Send a REST POST once and return its JSON object, which has `shape`.
@@ -228,7 +243,7 @@ class Client:
             UncertainOutcomeError: if it may have been carried out.
             GitHubError: by meaning.
         """
-        return self._send_rest("POST", path, shape, body=dict(body))
+        return self._exchange(lambda: self._send_rest("POST", path, shape, body=dict(body)), max_attempts=1)
 
     def patch(self, path: str, body: Mapping[str, object]) -> dict[str, Any]:
         """Send a REST PATCH and return its JSON object. Retried without an answer, since it is idempotent.
@@ -236,39 +251,58 @@ class Client:
         Raises:
             GitHubError: by meaning.
         """
-        return self._retry_uncertain(lambda: self._send_rest("PATCH", path, shapes.AnyObject, body=dict(body)))
+        return self._exchange(lambda: self._send_rest("PATCH", path, shapes.AnyObject, body=dict(body)))
 
     def _require_reads(self, api: Api) -> None:
         """Raise RateLimitError, and send nothing, while an exhausted limit lasts; writes are still tried."""
         if problem := self.limit_problem(api):
             raise RateLimitError(problem)
 
-    def _retry_uncertain(self, send: Callable[[], T]) -> T:
-        """Send an idempotent request, and again while its outcome is uncertain and time is left."""
-        for attempt in range(1, _MAX_ATTEMPTS + 1):
+    def _exchange(self, send: Callable[[], T], max_attempts: int = _MAX_ATTEMPTS) -> T:
+        """Send a request, and again while its outcome is uncertain if it is idempotent, in the time of one exchange."""
+        with self.within(Deadline(self.max_silent_seconds, self.working_seconds)):
+            return self._send_repeatedly(send, max_attempts)
+
+    def _send_repeatedly(self, send: Callable[[], T], max_attempts: int) -> T:
+        for attempt in range(1, max_attempts + 1):
             try:
                 return send()
             except UncertainOutcomeError:
-                if attempt == _MAX_ATTEMPTS:
+                if attempt == max_attempts:
                     raise
-                self._pause(attempt)
-                if not self._seconds_left:
+                self.pause(attempt)
+                if not self.seconds_left:
                     raise
         raise AssertionError
 
-    def _pause(self, seconds: float) -> None:
-        pause_seconds = min(seconds, self._seconds_left)
-        self.sleep(pause_seconds)
-        self.silent_seconds += pause_seconds
+    def pause(self, seconds: float) -> None:
+        """Pause before something is sent again; shorter if less time is left."""
+        with self._counting():
+            self.sleep(min(seconds, self.seconds_left))
+
+    @contextmanager
+    def _counting(self) -> Iterator[None]:
+        """Count the time of the block as waited for GitHub."""
+        started = self.monotonic()
+        with self.silence.counting(self.monotonic):
+            try:
+                yield
+            finally:
+                self.spent_seconds += self.monotonic() - started
 
     @property
-    def _seconds_left(self) -> float:
-        """The seconds that GitHub has for its next usable answer, 0 if it counts as down."""
-        return max(0.0, min(self.max_silent_seconds - self.silent_seconds, self._deadline - self.monotonic()))
+    def seconds_left(self) -> float:
+        """The seconds that GitHub has for its next usable answer; 0 if it counts as down, or a deadline is over."""
+        left = [deadline.seconds_left for deadline in self._deadlines]
+        return max(0.0, min([self._seconds_until_down, *left]))
+
+    @property
+    def _seconds_until_down(self) -> float:
+        return self.max_silent_seconds - self.silence.seconds_at(self.monotonic())
 
     def _send_page(self, path: str, parameters: Mapping[str, object]) -> tuple[list[Any], str | None]:
         response = self._send_following_rename("GET", path, parameters, None)
-        self._accept(f"GET {path}", shapes.problem_of(response.data, shapes.AnyList))
+        self._accept(f"GET {path}", response, shapes.problem_of(response.data, shapes.AnyList))
         return response.data, response.next_page_token
 
     def _send_rest(
@@ -280,7 +314,7 @@ class Client:
         body: object = None,
     ) -> dict[str, Any]:
         response = self._send_following_rename(method, path, parameters, body)
-        self._accept(f"{method} {path}", shapes.problem_of(response.data, shape))
+        self._accept(f"{method} {path}", response, shapes.problem_of(response.data, shape))
         data: dict[str, Any] = response.data
         return data
 
@@ -293,8 +327,8 @@ class Client:
                 "REST", lambda seconds: self._transport.rest(method, path, parameters, body, seconds)
             )
         except MovedError as moved:
-            new_path = moved.path
-            if new_path is None:
+            new_path = moved.redirect and moved.redirect.renamed_path(self.api_url, path, self.repository_numbers)
+            if not new_path:
                 raise
         return self._send_within_limits(
             "REST", lambda seconds: self._transport.rest(method, new_path, parameters, body, seconds)
@@ -306,20 +340,21 @@ class Client:
         )
 
     def _graphql_data(self, name: str, variables: Mapping[str, object], send: Send) -> dict[str, Any]:
-        answer = self._send_within_limits("GraphQL", send).data
-        self._accept(name, shapes.problem_of_graphql(name, variables, answer))
-        data: dict[str, Any] = answer["data"]
+        response = self._send_within_limits("GraphQL", send)
+        self._accept(name, response, shapes.problem_of_graphql(name, variables, response.data))
+        data: dict[str, Any] = response.data["data"]
         return data
 
-    def _accept(self, request_name: str, problem: str | None) -> None:
-        """Take an answer as usable.
+    def _accept(self, request_name: str, response: ApiResponse, problem: str | None) -> None:
+        """Take an answer as usable, and as GitHub's own.
 
         Raises:
             UnexpectedAnswerError: if its shape has a problem.
         """
         if problem is not None:
             raise UnexpectedAnswerError(_UNEXPECTED_ANSWER.format(request_name, problem))
-        self.silent_seconds = 0
+        self.silence.end(self.monotonic())
+        self.first_answer_at = self.first_answer_at or response.sent_at
 
     def _send_within_limits(self, api: Api, send: Send) -> ApiResponse:
         """Send a request, and again after each wait for a rate limit; return an answer with data."""
@@ -334,23 +369,22 @@ class Client:
         if problem := _error_of(response, self.token.strip()):
             problem.status = response.status
             if isinstance(problem, MovedError):
-                problem.path = response.renamed_path(self.api_url)
-            if not isinstance(problem, UncertainOutcomeError):
-                self.silent_seconds = 0
+                problem.redirect = response
+            if not isinstance(problem, UncertainOutcomeError | MovedError):
+                self.silence.end(self.monotonic())
             raise problem
         return response
 
     def _send_once(self, send: Send) -> ApiResponse:
         """Send a request, and count its time as silence until its answer turns out to be usable."""
-        if not self._seconds_left:
-            raise UncertainOutcomeError(_DOWN.format(self.max_silent_seconds))
+        if not self.seconds_left:
+            is_down = self._seconds_until_down <= 0
+            raise UncertainOutcomeError(_DOWN.format(self.max_silent_seconds) if is_down else _NO_TIME)
         self.request_count += 1
-        started = self.monotonic()
-        response = send(self._seconds_left)
-        self.silent_seconds += self.monotonic() - started
+        with self._counting():
+            response = send(self.seconds_left)
         if isinstance(response, TransportFailure):
             raise UncertainOutcomeError(f"GitHub gave no answer ({response.reason}); it may be down or out of reach")
-        self.first_answer_at = self.first_answer_at or response.sent_at
         return response
 
     def _wait_for_limit(self, api: Api, limit_hit: transport.RateLimitHit) -> None:
@@ -366,7 +400,7 @@ class Client:
             self.exhausted[api] = ExhaustedLimit(limit_hit.now + limit_hit.wait_seconds, message)
             raise RateLimitError(message)
         self.waited_seconds += limit_hit.wait_seconds
-        self.silent_seconds = 0
+        self.silence.end(self.monotonic())
         self.on_wait(limit_hit.waiting_message(max_seconds))
         self.sleep(limit_hit.wait_seconds)
 
@@ -383,6 +417,7 @@ _UNEXPECTED_ANSWER = (
     "or a proxy answered in its place; try again later"
 )
 _DOWN = "GitHub gave no usable answer for {:g} s, so this run asks it nothing more; run this job again later"
+_NO_TIME = "GitHub is slow, and there was no time left for this request; run this job again later"
 _UNNAMED_GRAPHQL_FAILURE = "something went wrong"
 """How the message of a GraphQL error without a type begins that is a failure of GitHub's own, as a 502 is."""
 

@@ -72,7 +72,7 @@ class RepositoryIssues:
     def get(self, number: int) -> Issue:
         """Read an issue."""
         with _named_errors():
-            return _checked(self._repository.get_issue(number).complete())
+            return _checked(self._repository.get_issue(number).complete(), number)
 
     def create(self, title: str, body: str, labels: Sequence[str]) -> Issue:
         """Create an issue."""
@@ -99,9 +99,9 @@ def _named_errors() -> Iterator[None]:
         raise UncertainOutcomeError("GitHub's answer is not an issue as its documentation describes one") from None
 
 
-def _checked(issue: Issue) -> Issue:
-    """Return an issue whose fields have their types; PyGithub checks a field when it is read."""
+def _checked(issue: Issue, number: int | None = None) -> Issue:
+    """Return an issue whose fields have their types, and its number; PyGithub checks a field when it is read."""
     fields = (issue.number, issue.html_url, issue.state, issue.body or "no body")
-    if not all(fields):
-        raise ValueError("a field is missing")
+    if not all(fields) or number not in (None, issue.number):
+        raise ValueError("a field is missing, or it is another issue")
     return issue

@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import ceil, inf
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, unquote, urlencode
 
 from dora_metrics.core import formatting
+from dora_metrics.core.windows import parse_instant
 from dora_metrics.http_session import (
     BearerAuth,
     BodyProblem,
@@ -28,8 +29,13 @@ from dora_metrics.http_session import (
     HttpSession,
 )
 
-MAX_ANSWER_BYTES = 150_000_000
-"""The largest answer that can be right: GitHub shows files of up to 100 MB, which are 137 MB as Base64 in JSON."""
+MAX_FILE_ANSWER_BYTES = 150_000_000
+"""The largest answer with one file: GitHub shows files of up to 100 MB, which are 137 MB as Base64 in JSON."""
+
+MAX_ANSWER_BYTES = 50_000_000
+"""The largest other answer, which in memory may be thirty times as large. A request shows 50 files of 512 kB of a
+ledger at most, which are 29 MB as JSON; 100 pull requests with 65,536 letters each of four bytes are 26 MB.
+"""
 
 _TOTAL_TO_SILENCE_RATIO = 4
 _HEADERS = {
@@ -40,7 +46,11 @@ _HEADERS = {
 _OK, _ACCEPTED, _REDIRECT_STATUSES, BAD_REQUEST = 200, 202, range(300, 400), 400
 _NUMERIC = re.compile(r"\d{1,15}(\.\d+)?", re.ASCII)
 _NEXT_LINK = re.compile(r'<[^<>?]*\?([^<>]*)>; *rel="?next\b')
-_PATH_BY_NUMBER = re.compile(r"\d+(?=[/?]|$)[^?#]*", re.ASCII)
+_PATH_BY_NAME = re.compile(r"/repos/([^/]+/[^/]+)(.*)")
+_PATH_BY_NUMBER = re.compile(r"(\d{1,18})((?:/[^?#]*)?)(?:[?#].*)?", re.ASCII)
+_FIRST_YEAR = 2008
+"""When GitHub began. A `Date` before that is of a clock that was never set."""
+_FILE_PATH = re.compile(r"/[^?]*/git/blobs/[^/?]+")
 _METHOD_KEEPING_STATUSES = (301, 307, 308)
 """Redirects of a renamed repository: 301 for reads, 307 for writes."""
 _NUMERIC_HEADERS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "retry-after")
@@ -65,12 +75,12 @@ class ApiResponse:
 
     @property
     def sent_at(self) -> datetime | None:
-        """When GitHub sent the answer, by its own clock (`Date`); None without a valid header."""
+        """When GitHub sent the answer, by its own clock (`Date`); None without a header with a time that can be."""
         try:
-            sent_at = parsedate_to_datetime(self.headers.get("date", ""))
-        except ValueError:
+            sent_at = parse_instant(parsedate_to_datetime(self.headers.get("date", "")).isoformat())
+        except (ValueError, OverflowError):
             return None
-        return sent_at if sent_at.tzinfo else None
+        return sent_at if sent_at.year >= _FIRST_YEAR else None
 
     @property
     def next_page_token(self) -> str | None:
@@ -79,12 +89,24 @@ class ApiResponse:
         query = parse_qsl(link_match[1]) if link_match else []
         return urlencode([(name, value) for name, value in query if name in ("after", "page")]) or None
 
-    def renamed_path(self, api_url: str) -> str | None:
-        """Return the path below `api_url` that a redirect names, if it is a repository's by number; otherwise None."""
-        base, separator, path = self.headers.get("location", "").partition("/repositories/")
+    def renamed_path(self, api_url: str, path: str, numbers: Mapping[str, int]) -> str | None:
+        """Return where a redirect says that `path` is now, by the number of its repository; None for anything else.
+
+        Only a repository moves: where the rest of the path differs, or the number is another repository's, something in
+        it has moved out, such as an issue that was transferred. What is there by now is not what was asked for.
+
+        Args:
+            api_url: the API's address.
+            path: that was asked for, by the name of its repository.
+            numbers: of repositories, by their names in lower case, as far as they are known.
+        """
+        base, separator, location = self.headers.get("location", "").partition("/repositories/")
         is_kept = self.status in _METHOD_KEEPING_STATUSES and base == api_url.rstrip("/")
-        path_match = _PATH_BY_NUMBER.match(path)
-        return f"{separator}{path_match[0]}" if is_kept and path_match else None
+        own_match, new_match = _PATH_BY_NAME.fullmatch(path), _PATH_BY_NUMBER.fullmatch(location)
+        if not (is_kept and own_match and new_match) or unquote(own_match[2]) != unquote(new_match[2]):
+            return None
+        number = int(new_match[1])
+        return f"{separator}{number}{own_match[2]}" if numbers.get(own_match[1].lower(), number) == number else None
 
     @property
     def error(self) -> tuple[str, str]:
@@ -113,13 +135,14 @@ class Transport:
         api_url: `https://api.github.com`, or `https://HOST/api/v3` of an Enterprise Server.
         timeout_seconds: to connect, and between two parts of an answer; a whole exchange takes at most four times as
             long.
-        max_answer_bytes: of a decompressed answer; a larger one counts as none.
+        max_answer_bytes: of a decompressed answer without a file; a larger one counts as none.
     """
 
     def __init__(
         self, token: str, api_url: str, timeout_seconds: int, max_answer_bytes: int = MAX_ANSWER_BYTES
     ) -> None:
         self._auth = BearerAuth(token)
+        self._max_answer_bytes = max_answer_bytes
         self._api_url = api_url.rstrip("/")
         self._graphql_url = f"{self._api_url.removesuffix('/v3')}/graphql"
         self._session = HttpSession(
@@ -127,7 +150,7 @@ class Transport:
                 connect_seconds=timeout_seconds,
                 silence_seconds=timeout_seconds,
                 total_seconds=timeout_seconds * _TOTAL_TO_SILENCE_RATIO,
-                max_body_bytes=max_answer_bytes,
+                max_body_bytes=MAX_FILE_ANSWER_BYTES,
             )
         )
 
@@ -141,7 +164,8 @@ class Transport:
     ) -> ApiResponse | TransportFailure:
         """Send one REST request; `path` begins with a slash."""
         query = f"?{urlencode(sorted(parameters.items()))}" if parameters else ""
-        return self._send(method, f"{self._api_url}{path}{query}", body, max_seconds)
+        max_bytes = MAX_FILE_ANSWER_BYTES if _FILE_PATH.fullmatch(path) else self._max_answer_bytes
+        return self._send(method, f"{self._api_url}{path}{query}", body, max_seconds, max_bytes)
 
     def existing_nodes(
         self, query_text: str, variables: Mapping[str, object], max_seconds: float = inf
@@ -159,18 +183,20 @@ class Transport:
     ) -> ApiResponse | TransportFailure:
         """Send one query or mutation."""
         body = {"query": query_text, "variables": dict(variables)}
-        response = self._send("POST", self._graphql_url, body, max_seconds)
+        response = self._send("POST", self._graphql_url, body, max_seconds, self._max_answer_bytes)
         match response:
             case ApiResponse(status=200, data={"errors": [_, *_]}):
                 return ApiResponse(BAD_REQUEST, response.headers, response.data)
             case _:
                 return response
 
-    def _send(self, method: str, url: str, body: object, max_seconds: float) -> ApiResponse | TransportFailure:
+    def _send(
+        self, method: str, url: str, body: object, max_seconds: float, max_bytes: int
+    ) -> ApiResponse | TransportFailure:
         headers = _HEADERS if body is None else {**_HEADERS, "Content-Type": "application/json"}
         content = None if body is None else json.dumps(body).encode()
         request = HttpRequest(method, url, content, headers, self._auth)
-        response = self._session.exchange(request, _has_data, max_seconds)
+        response = self._session.exchange(request, _has_data, max_seconds, max_bytes)
         match response:
             case ExchangeFailure(name=name):
                 return TransportFailure(name)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from dora_metrics.storage.branch import BranchStorage
 
 Work = Literal["record", "sync", "rebuild"]
+
+_SECONDS_TO_ENRICH, _SECONDS_TO_RECORD, _SECONDS_TO_KEEP = 40, 65, 85
+"""How long an event waits for GitHub in all: until nothing more is asked about its facts, until no further write is
+tried, and until its facts are kept because no ledger took them."""
 
 
 @dataclass
@@ -108,7 +113,14 @@ class RunContext:
         if not isinstance(storage, BranchStorage):
             return None
         self._prefetched = storage
-        return storage.prefetch(months)
+        with self.recording_time(is_persistent=True):
+            return storage.prefetch(months)
+
+    def recording_time(self, *, is_persistent: bool) -> AbstractContextManager[None]:
+        """Bound what an event asks GitHub for in the block, in which it records its facts or only shows them."""
+        if self.work != "record" or "client" not in self.__dict__:
+            return nullcontext()
+        return self.client.until(_SECONDS_TO_RECORD if is_persistent else _SECONDS_TO_KEEP)
 
     def _confine(self, checkout: Layer) -> None:
         """Withhold what must not be used with an address that only a checkout's file has, and note it.
@@ -224,6 +236,7 @@ class RunContext:
             max_rate_limit_wait=self.settings.max_rate_limit_wait,
             on_wait=self.runner.info,
             monotonic=self.runtime.monotonic,
+            repository_numbers={self.run.repository.lower(): number} if (number := self.run.repository_number) else {},
         )
 
     def storage(self) -> Storage:
@@ -307,9 +320,10 @@ class RunContext:
         return file_content(self.client, self.run.repository, git_object)
 
     def enrich(self, facts: tuple[Fact, ...], contents: LedgerContents) -> tuple[Fact, ...]:
-        """Return the facts with what GitHub adds to them; unchanged without a token."""
+        """Return the facts with what GitHub adds to them in time; unchanged without a token."""
         if self.has_token and any(isinstance(fact, Deployment | Change) for fact in facts):
-            return self._enricher(facts, contents)
+            with self.client.until(_SECONDS_TO_ENRICH):
+                return self._enricher(facts, contents)
         return facts
 
     @cached_property

@@ -22,7 +22,7 @@ from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.evaluate import last_deployed
 from dora_metrics.pipeline.plan import RunResult
-from dora_metrics.pipeline.unrecorded import annotate_unrecorded, keep_unrecorded
+from dora_metrics.pipeline.unrecorded import annotate_unrecorded
 from dora_metrics.settings.model import EVERY_REPOSITORY
 from dora_metrics.templates import load_parts, load_template
 
@@ -41,7 +41,9 @@ METRIC_OUTPUTS = (
 )
 
 
-def publish_run(context: RunContext, result: RunResult, violations: Sequence[Violation]) -> bool:
+def publish_run(
+    context: RunContext, result: RunResult, violations: Sequence[Violation], unrecorded: UnrecordedFacts
+) -> bool:
     """Write outputs and summary, annotate what the user must act on, and log the rest.
 
     Returns:
@@ -49,7 +51,6 @@ def publish_run(context: RunContext, result: RunResult, violations: Sequence[Vio
     """
     scope = main_scope(result, context.subject_repository)
     report_numbers = context.report_run.issue_numbers if context.report_run else {}
-    unrecorded = keep_unrecorded(context, result)
     paths = {"page-path": _page_path(context, result), "unrecorded-facts": unrecorded.path}
     values = step_outputs(result, scope, violations, report_numbers, paths)
     _note_facts_left_out(context, result, values, unrecorded)

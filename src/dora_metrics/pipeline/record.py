@@ -99,7 +99,8 @@ def record(context: RunContext, request: RecordRequest) -> RunResult:
     for storage in _storages(context):
         recorder = Recorder(storage, context.settings, context.run.now, context.runtime.sleep)
         try:
-            result = recorder.record(request)
+            with context.recording_time(is_persistent=storage.is_persistent):
+                result = recorder.record(request)
         except LedgerError as error:
             context.note(Outcome("ledger", "failed", str(error)))
         else:

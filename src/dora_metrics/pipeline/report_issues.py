@@ -53,6 +53,10 @@ if TYPE_CHECKING:
 _MAX_TRIES = 3
 _MESSAGE = "File the report"
 
+_MISSING = (
+    "GitHub does not show issue {} with that of {}, so it stays as it is: somebody has deleted or transferred it, or "
+    "GitHub has a problem; the next scheduled run looks again"
+)
 _PAUSE_BETWEEN_ISSUES_SECONDS = 1.0
 """GitHub asks for that much between requests that notify people."""
 
@@ -155,6 +159,8 @@ class ReportRun:
                 yield _created(filing, issues.values())
         elif filing.update_issues():
             yield Outcome("report", "done", f"{filing.period.title} says what is known by now")
+        for number in filing.missing_numbers.values():
+            yield Outcome("report", "skipped", _MISSING.format(number, filing.period.title))
         for scope, error in filing.refusals.items():
             yield Outcome(
                 "report", "failed" if self.is_requested else "skipped", _refusal_text(filing.period, scope, error)
@@ -252,6 +258,7 @@ class IssueFiling:
 
     Attributes:
         refusals: the scopes whose issue GitHub did not take, such as for its text. The next requested run tries again.
+        missing_numbers: the issues that GitHub did not show, by scope. The next requested run looks again.
         foreign_issues: issues that say that they hold one of these reports, by accounts whose word does not count.
     """
 
@@ -262,6 +269,7 @@ class IssueFiling:
     claim: ReportClaim
     reports: "RenderedReports"
     refusals: dict[Scope, GitHubError] = field(default_factory=dict)
+    missing_numbers: dict[Scope, int] = field(default_factory=dict)
     foreign_issues: Sequence[GitHubIssue] = ()
     _has_created: bool = False
 
@@ -301,7 +309,10 @@ class IssueFiling:
             with self._noting_refusal(scope):
                 if issue := self._issue(number):
                     self._rewrite(scope, body, issue)
-        taken = [(body, number) for scope, body, number in changed if scope not in self.refusals]
+                else:
+                    self.missing_numbers[scope] = number
+        untaken = self.refusals.keys() | self.missing_numbers.keys()
+        taken = [(body, number) for scope, body, number in changed if scope not in untaken]
         if taken:
             rewritten = {body.marker: FiledIssue(number, body.digest) for body, number in taken}
             self.store.put(self.period.kind, replace(self.claim, filed=self.claim.filed | rewritten))
@@ -415,7 +426,7 @@ class IssueFiling:
                     self.tracker.close(issue.number)
 
     def _issue(self, number: int) -> GitHubIssue | None:
-        """An issue that was filed; None if somebody has deleted or transferred it."""
+        """An issue that was filed; None if somebody has deleted or transferred it, or GitHub says so by mistake."""
         with suppress(NotFoundError, MovedError):
             return self.tracker.get_issue(number)
         return None

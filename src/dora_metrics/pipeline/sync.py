@@ -85,6 +85,7 @@ class Sync:
     _gathered: list[GatheredHistory] = field(default_factory=list)
     _compared: dict[str, tuple[Fact, ...]] = field(default_factory=dict)
     _side_readers: dict[str, SideCommitReader] = field(default_factory=dict)
+    _reading: Iterator[None] | None = None
     _is_complete: bool = False
 
     def identify(self, names: RepositoryNames) -> tuple[Repository, ...]:
@@ -123,10 +124,14 @@ class Sync:
     def read_in_steps(self, contents: LedgerContents) -> Iterator[None]:
         """Read GitHub's history, once; yields whenever enough was read to be recorded.
 
-        So a run that is stopped keeps what it had.
+        So a run that is stopped keeps what it had. A reading that was left when a ledger could not be written goes on
+        where it was left.
         """
-        if self._is_complete:
-            return
+        self._reading = self._reading or self._read(contents)
+        for _ in self._reading:  # `yield from` would end the reading together with this generator
+            yield
+
+    def _read(self, contents: LedgerContents) -> Iterator[None]:
         with self.progress:
             yield from self._read_repositories(contents)
         self._is_complete = True

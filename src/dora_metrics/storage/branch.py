@@ -48,7 +48,7 @@ _RULES_ADVICE = (
 _MAX_NOT_FOUND_WRITES = 3
 """After this many writes to a branch that was there when it was read, the ledger counts as unusable."""
 _MAX_WRITE_SECONDS = 60
-"""From the first of several writes without an answer until the ledger counts as unusable."""
+"""From the first of several writes without an answer until the ledger counts as unusable, without announced waits."""
 _UNANSWERED_PAUSES_SECONDS = (1, 2, 4, 8, 15, 15)
 """The pauses after writes without an answer."""
 _QUERIED_MONTHS = 8
@@ -192,16 +192,19 @@ class BranchStorage:
         """
         sequence, changes = with_next_sequence(snapshot.sequence, changes)
         if not self._unanswered_writes:
-            self._write_deadline = Deadline(_MAX_WRITE_SECONDS, self.client.monotonic)
+            self._write_deadline = Deadline(_MAX_WRITE_SECONDS, self.client.working_seconds)
         try:
-            with self.client.within(self._write_deadline.seconds_left):
+            with self.client.within(self._write_deadline):
                 version = self._commit(snapshot.version, changes, message)
         except UncertainOutcomeError as problem:
             self._pause_after_unanswered(problem)
             return None
         except GitHubError as problem:
             self._raise_unless_conflict(problem)
+            self._take_as_conflict()
             return None
+        if version is None:
+            self._take_as_conflict()
         self._unanswered_writes = 0
         return replace(snapshot.with_changes(changes, sequence), version=version) if version else None
 
@@ -213,9 +216,14 @@ class BranchStorage:
         """
         pauses = _UNANSWERED_PAUSES_SECONDS[self._unanswered_writes :]
         self._unanswered_writes += 1
-        if not pauses or pauses[0] >= self._write_deadline.seconds_left:
+        seconds_left = min(self._write_deadline.seconds_left, self.client.seconds_left)
+        if not pauses or pauses[0] >= seconds_left:
             raise self._ledger_error("written", problem) from None
-        self.client.sleep(pauses[0])
+        self.client.pause(pauses[0])
+
+    def _take_as_conflict(self) -> None:
+        """Begin the time of this run anew: others write, so GitHub works, and the next attempt reads and asks again."""
+        self.client.spent_seconds = 0
 
     def _raise_unless_conflict(self, problem: GitHubError) -> None:
         """Take a stale head as a conflict, and for a few times a branch that is not there any more.
