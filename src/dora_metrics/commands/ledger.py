@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Literal
 
 from dora_metrics.commands import action
-from dora_metrics.pipeline.inputs import RunRequest
+from dora_metrics.github.runner import Runner
+from dora_metrics.pipeline.inputs import RunRequest, SummaryFormat
 from dora_metrics.runtime import Runtime
+from dora_metrics.settings.flags import LEDGER_DEFAULTS
 from dora_metrics.settings.loading import Layer
 from dora_metrics.settings.model import EVERY_REPOSITORY
 
@@ -19,6 +21,7 @@ class LedgerRequest:
 
     Attributes:
         mode: `sync` reads GitHub's history; `rebuild` computes all derived files again.
+        format: how the numbers are printed. With `json` the log goes to stderr.
         repository: whose ledger it is; None for the one in GITHUB_REPOSITORY, or for no repository in particular.
         config: a config file that was named.
         flags: settings of the command line.
@@ -26,6 +29,7 @@ class LedgerRequest:
     """
 
     mode: Literal["sync", "rebuild"]
+    format: SummaryFormat
     repository: str | None
     config: Path | None
     flags: Layer
@@ -41,11 +45,13 @@ def run(request: LedgerRequest, runtime: Runtime) -> int:
         "github-token": environment.get("GITHUB_TOKEN"),
         "config": request.config and str(request.config),
     }
-    flags = Layer(request.flags.origin, {"strict": "true", "report": "off", **request.flags.values, **access})
+    flags = Layer(request.flags.origin, {**LEDGER_DEFAULTS, **request.flags.values, **access})
     read_request = partial(
         RunRequest.from_command_line,
         repository=repository,
         flags=flags,
         has_fixed_time=request.now != runtime.now,
+        summary_format=request.format,
     )
-    return action.run(replace(runtime, now=request.now), read_request)
+    log = runtime.stderr if request.format == "json" else runtime.stdout
+    return action.run(replace(runtime, now=request.now), read_request, Runner.of(environment, log))
