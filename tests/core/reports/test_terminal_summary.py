@@ -34,7 +34,7 @@ def test_the_whole_summary() -> None:
     assert texts_of(*FAILED) == [
         "acme/shop · production · 2024-03-01 – 2024-04-01",
         "",
-        "  Deployment frequency   2 in 31 days   medium  2 deployments on 2 days; possibly low or high",
+        "  Deployment frequency   2 in 31 days   medium  2 deployments on 2 days; possibly low to high",
         "  Lead time for changes  5 d (p90 5 d)  high    1 change; small sample",
         "  Change failure rate    50 %           low     1 of 2; possibly high",
         "  Recovery time          –              –       no failed deployment has recovered yet (1 open)",

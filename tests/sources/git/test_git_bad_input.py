@@ -103,6 +103,16 @@ def test_a_pattern_that_fits_no_tag_is_answered_with_some_that_there_are(
     assert advice == "dora-metrics: name a pattern such as 'v*', or omit --tags to select version tags"
 
 
+def test_of_a_monorepo_tags_of_each_package_are_named(repository: GitRepository, report: ReportCommand) -> None:
+    sha = repository.commit("Start")
+    for name in ("web@1.0.0", "web@1.10.0", "web@1.9.0", "api@2.0.0", "docs/v3.0.0", "nightly", "web@0.1.0"):
+        repository.tag(name, sha)
+    assert (
+        "the repository has 7 tags: web@1.10.0, nightly, docs/v3.0.0, api@2.0.0, web@1.9.0 and 2 more"
+        in report(repository.folder, "--tags", "ios@*").err
+    )
+
+
 def test_a_pattern_for_a_repository_without_tags_says_how_to_fetch_some(
     repository: GitRepository, report: ReportCommand
 ) -> None:

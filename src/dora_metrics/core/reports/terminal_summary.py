@@ -117,7 +117,7 @@ def _level_remarks(result: schema.MetricVerdict) -> Iterator[str]:
     if result.level_span is None:
         yield "small sample"
     else:
-        yield f"possibly {' or '.join(level for level in result.level_span if level != result.level)}"
+        yield f"possibly {' to '.join(level for level in result.level_span if level != result.level)}"
 
 
 def _comparison(metric: Metric, scope_metrics: schema.ScopeMetrics, verdict: str | None) -> Iterator[str]:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from itertools import chain
 
 from dora_metrics.core import formatting
-from dora_metrics.core.versions import newest_names, parse_version
+from dora_metrics.core.versions import newest_names, parse_version, version_key
 from dora_metrics.errors import GitError
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import SourceFacts
@@ -110,11 +110,24 @@ def _no_matching_tag_problems(tags: Sequence[Tag], pattern: str) -> list[str]:
             f"tags: no tag matches {pattern!r}: the repository has no tags",
             "run 'git fetch --tags' in it, or omit --tags",
         ]
-    count, names = formatting.count(len(tags), "tag"), newest_names(tag.name for tag in tags)
+    count = formatting.count(len(tags), "tag")
     return [
-        f"tags: no tag matches {pattern!r}; the repository has {count}: {names}",
+        f"tags: no tag matches {pattern!r}; the repository has {count}: {_names_of_each_package(tags)}",
         "name a pattern such as 'v*', or omit --tags to select version tags",
     ]
+
+
+_MAX_NAMES = 5
+
+
+def _names_of_each_package(tags: Sequence[Tag]) -> str:
+    """Return some names of tags: the newest of each package, then the newest of the others."""
+    newest_first = sorted((tag.name for tag in tags), key=version_key, reverse=True)
+    package_by_name = {name: version.package if (version := parse_version(name)) else "" for name in newest_first}
+    newest_of_packages = {package: name for name, package in reversed(package_by_name.items())}.values()
+    names = list(dict.fromkeys((*sorted(newest_of_packages, key=version_key, reverse=True), *newest_first)))
+    others = f" and {len(names) - _MAX_NAMES:,} more" if len(names) > _MAX_NAMES else ""
+    return ", ".join(names[:_MAX_NAMES]) + others
 
 
 @dataclass(frozen=True)
