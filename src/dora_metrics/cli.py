@@ -138,19 +138,20 @@ def _action(_: argparse.Namespace, runtime: Runtime) -> int:
     return action.run(runtime)
 
 
-_ACCESS = (
-    "A ledger on a branch needs a token in GITHUB_TOKEN, and --repository or GITHUB_REPOSITORY. "
-    "A ledger in a folder, such as --ledger dir:ledger, works too."
-)
-
-
 def _add_sync(parser: argparse.ArgumentParser) -> None:
-    parser.description = f"Read what GitHub knows and the ledger lacks; continue where the last run stopped. {_ACCESS}"
+    parser.description = (
+        "Read what GitHub knows and the ledger lacks. A later run continues where the last one stopped. It needs a "
+        "token in GITHUB_TOKEN, and --repository or GITHUB_REPOSITORY. --ledger dir:ledger writes to a folder instead "
+        "of a branch."
+    )
     _add_ledger_options(parser, "sync")
 
 
 def _add_rebuild(parser: argparse.ArgumentParser) -> None:
-    parser.description = f"Compute all numbers and files again from the facts of a ledger; change no fact. {_ACCESS}"
+    parser.description = (
+        "Compute all numbers and files of a ledger again from its facts. No fact changes. A ledger on a branch needs "
+        "a token in GITHUB_TOKEN, and --repository or GITHUB_REPOSITORY."
+    )
     _add_ledger_options(parser, "rebuild")
 
 
@@ -283,6 +284,8 @@ def _setting_help(name: str, command_default: str | None) -> str:
     """A setting's description as plain text, with its default if the description has none."""
     description = Settings.model_fields[name.replace("-", "_")].description or ""
     text = description.replace("`", "").replace("%", "%%").rstrip(".")
+    if not text[1:2].isupper():  # an abbreviation such as HTTP stays
+        text = text[:1].lower() + text[1:]
     default = command_default or default_text(name)
     return f"{text}; default: {default}" if default and "default" not in text.lower() else text
 

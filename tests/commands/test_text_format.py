@@ -144,7 +144,7 @@ def test_a_rebuild_shows_text_on_a_terminal_and_markdown_elsewhere(ledger: str) 
     assert "| Deployment frequency |" in rebuild(ledger)[1]
     code, out, _ = rebuild(ledger, stdout=Terminal())
     assert code == 0
-    assert out.startswith("\x1b[1macme/shop\x1b[0m · production")
+    assert "\n\x1b[1macme/shop\x1b[0m · production" in out
     assert "| Deployment frequency |" not in out
 
 
@@ -161,6 +161,14 @@ def test_outside_of_a_workflow_a_warning_is_a_plain_line(tmp_path: Path) -> None
     assert code != 0
     assert "dora-metrics: ledger: warning: " in out + err
     assert "::" not in out + err
+
+
+def test_a_sync_without_a_token_says_what_to_set() -> None:
+    code, out, err = run("sync", "--repository", "acme/shop", "--ledger", "dir:ledger")
+    problem, advice = (out + err).splitlines()
+    assert code == 2
+    assert "GITHUB_TOKEN is not set" in problem
+    assert "GITHUB_TOKEN=$(gh auth token)" in advice
 
 
 # A real terminal

@@ -1,5 +1,6 @@
 """`sync` and `rebuild` on a command line: the action in one of these modes, as a person who starts it by hand."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from dora_metrics.commands import action
+from dora_metrics.errors import SettingsError
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.inputs import RunRequest, SummaryFormat
 from dora_metrics.runtime import Runtime
@@ -53,5 +55,22 @@ def run(request: LedgerRequest, runtime: Runtime) -> int:
         has_fixed_time=request.now != runtime.now,
         summary_format=request.format,
     )
+    if request.mode == "sync":
+        read_request = partial(_with_token, read_request)
     log = runtime.stderr if request.format == "json" else runtime.stdout
     return action.run(replace(runtime, now=request.now), read_request, Runner.of(environment, log))
+
+
+def _with_token(read_request: Callable[[Runtime], RunRequest], runtime: Runtime) -> RunRequest:
+    """Read a request that GitHub's history is needed for.
+
+    Raises:
+        SettingsError: if there is no token.
+    """
+    request = read_request(runtime)
+    if request.access_settings.github_token is None:
+        raise SettingsError(
+            "GITHUB_TOKEN is not set, and sync reads GitHub's history with it.\n"
+            "Set it to a token that may read the repository, such as GITHUB_TOKEN=$(gh auth token)"
+        )
+    return request

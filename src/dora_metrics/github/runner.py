@@ -48,7 +48,8 @@ class Runner:
         if self.has_commands:
             console.write_command(self.log, level, text, title)
         else:
-            self.info(f"{title}: {level}: {text}")
+            for line in text.splitlines():
+                self.info(f"{title}: {level}: {line}")
 
     def write_outputs(self, values: Mapping[str, str]) -> bool:
         """Set the step's outputs, each with a random delimiter; return False, after a warning, if that fails."""

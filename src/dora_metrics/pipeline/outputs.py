@@ -15,6 +15,7 @@ from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.reports import render, summary
 from dora_metrics.core.reports.event_story import EventInfo
+from dora_metrics.core.reports.styled_text import EMPTY_LINE
 from dora_metrics.core.reports.terminal_summary import summary_blocks
 from dora_metrics.core.reports.unrecorded import UnrecordedFacts
 from dora_metrics.core.scope import Scope
@@ -233,7 +234,8 @@ def _show_summary(
             return context.runner.append_summary(_summary(context, result, scope, violations, unrecorded))
         case "text":
             notes = [*result.observation.notes, *result.notes]
-            Terminal.of(runtime.stdout, runtime.environment).show(summary_blocks(result.results, scope, notes))
+            blocks = [EMPTY_LINE, *summary_blocks(result.results, scope, notes), EMPTY_LINE]
+            Terminal.of(runtime.stdout, runtime.environment).show(blocks)
         case "json":
             console.write_json(runtime.stdout, msgspec.json.encode(result.results.document).decode())
     return True

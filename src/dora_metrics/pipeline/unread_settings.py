@@ -32,7 +32,7 @@ def publish_unread_settings(runner: Runner, request: RunRequest, error: UnreadSe
     runner.annotate("warning", "dora-metrics: settings", "\n".join(error.problems))
     runner.write_outputs({**OUTPUTS, "unrecorded-facts": unrecorded.path})
     annotate_unrecorded(runner, unrecorded)
-    if settings.summary:
+    if settings.summary and request.summary_format == "markdown":
         template = load_template("unread-settings.md.j2")
         runner.append_summary(markdown(template, load_parts(), problems=error.problems, unrecorded=unrecorded))
     return int(settings.strict)

@@ -1,6 +1,7 @@
 """The summary on a terminal: five numbers, what stands out, other scopes, notes; only certain levels have colour."""
 
 from datetime import timedelta
+from typing import Any
 
 from msgspec import Struct
 
@@ -17,7 +18,7 @@ def lines_of(results: Results, scope: Scope | None = SHOP, *notes: str, width: i
     return [line for block in summary_blocks(results, scope, notes) for line in block.lines(width)]
 
 
-def texts_of(*facts: Struct, **settings: object) -> list[str]:
+def texts_of(*facts: Struct, **settings: Any) -> list[str]:  # noqa: ANN401
     return ["".join(span.text for span in line) for line in lines_of(results_of(*facts, **settings))]
 
 
