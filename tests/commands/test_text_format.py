@@ -171,6 +171,14 @@ def test_a_sync_without_a_token_says_what_to_set() -> None:
     assert "GITHUB_TOKEN=$(gh auth token)" in advice
 
 
+def test_the_demo_shows_text_on_a_terminal_and_the_job_summary_elsewhere(tmp_path: Path) -> None:
+    _, out, _ = run("demo", "--output", str(tmp_path / "demo"), stdout=Terminal(), NO_COLOR="1")
+    assert out.startswith("acme/shop · production · last 30 days (2026-10-22 to 2026-11-21)\n")
+    assert f"{tmp_path / 'demo'}/summary.md  the job summary, as GitHub shows it\n" in out
+    _, out, _ = run("demo", "--output", str(tmp_path / "demo"))
+    assert "| Deployment frequency |" in out
+
+
 # A real terminal
 
 
