@@ -1,17 +1,28 @@
-# The two commands of the README, and what CI runs. Everything lives in .venv and build/.
+# The commands of the README, and what CI runs. Everything lives in .venv and build/.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python -m
 CLEAN_ENV := env -u GITHUB_ACTIONS -u GITHUB_OUTPUT -u GITHUB_STEP_SUMMARY
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint unit web golden schema picture figures bench fuzz mutants lock test-container clean
+.PHONY: help demo report test lint unit web golden schema picture figures bench fuzz mutants lock test-container clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 24
 
 demo: $(VENV)/runtime ## an event run on sample data: prints the summary, says where the rest is
 	@PYTHONPATH=src $(VENV)/bin/python -m dora_metrics demo --output build/demo
+
+define NO_REPO
+REPO is missing; it names the clone to read, and no token is needed.
+Run: make report REPO=../your-clone
+endef
+
+REPORT_PAGE := build/report/index.html
+report: $(if $(REPO),$(VENV)/runtime) ## numbers and page of a clone: make report REPO=../your-clone [OPTIONS='--window 90d']
+	$(if $(REPO),,$(error $(NO_REPO)))
+	@case $$REPO in "~/"*) REPO=$$HOME/$${REPO#??} ;; esac; PYTHONPATH=src $(VENV)/bin/python -m dora_metrics report \
+		--git "$$REPO" --window 52w --format text --page-file $(REPORT_PAGE) $(OPTIONS)
 
 test: lint unit ## everything that is checked here; says what this machine lacks
 
@@ -76,6 +87,7 @@ $(VENV)/bin/python:
 
 # One environment: the development lock holds everything of the runtime lock.
 $(VENV)/runtime: requirements/runtime.txt pyproject.toml | $(VENV)/bin/python
+	@echo "make: installing the locked packages into $(VENV), once" >&2
 	@$(RUN) pip install -q --disable-pip-version-check --require-hashes -r requirements/runtime.txt
 	@touch $@
 

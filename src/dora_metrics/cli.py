@@ -1,6 +1,8 @@
 """Arguments to one command. With `__main__`, the only place that touches the process's environment."""
 
 import argparse
+import re
+import shlex
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -11,17 +13,20 @@ from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import DoraError
 from dora_metrics.github import console
 from dora_metrics.runtime import Runtime
+from dora_metrics.settings.flags import LEDGER_DEFAULTS, SettingsCommand, flags_of, flags_without_effect
 from dora_metrics.settings.loading import Layer
-from dora_metrics.settings.model import DEFAULT_CONFIG, FLAGS, Settings
+from dora_metrics.settings.model import DEFAULT_CONFIG, FLAGS, Settings, default_text
 from dora_metrics.sources import FactSource, SourceFacts
 
-FORMATS = ("json", "markdown", "html", "prometheus", "weekly", "monthly", "quarterly")
+FORMATS = ("text", "json", "markdown", "html", "prometheus", "weekly", "monthly", "quarterly")
+LEDGER_FORMATS = ("text", "json", "markdown")
 
 
 def run(arguments: Sequence[str], runtime: Runtime) -> int:
-    """Run one command and return its exit code; 2 if settings or facts are wrong."""
-    options = _parser().parse_args(arguments)
+    """Run one command and return its exit code; 2 if arguments, settings or facts are wrong."""
     try:
+        options = _parse(arguments)
+        _note_flags_without_effect(options, runtime)
         return int(options.command(options, runtime))
     except DoraError as error:
         for problem in error.problems:
@@ -29,24 +34,93 @@ def run(arguments: Sequence[str], runtime: Runtime) -> int:
         return 2
 
 
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse arguments.
+
+    Raises:
+        DoraError: if they are wrong; two problems, what is wrong and where the options are listed.
+    """
+    options, others = _parser().parse_known_args(arguments)
+    if others:
+        raise DoraError(_unknown_arguments(others, options))
+    return options
+
+
 class _Parser(argparse.ArgumentParser):
-    """Prints what is wrong with arguments, which may come from anywhere, like all other text."""
+    """A parser whose errors are two lines: what is wrong, and where the options are listed."""
+
+    def __init__(self, *, prog: str, description: str, epilog: str | None = None) -> None:
+        super().__init__(
+            prog=prog, description=description, epilog=epilog, allow_abbrev=False, formatter_class=_wide_formatter
+        )
 
     def error(self, message: str) -> NoReturn:
-        super().error(console.neutral_line(message))
+        command = self.prog.removeprefix("dora-metrics").strip()
+        for pattern, plain_text in _PLAIN_ERRORS.items():
+            message = re.sub(pattern, plain_text, message)
+        raise DoraError([f"{command}: {message}" if command else message, _help_hint(command)])
+
+
+def _wide_formatter(prog: str) -> argparse.HelpFormatter:
+    return argparse.HelpFormatter(prog, max_help_position=32)
+
+
+_PLAIN_ERRORS = {
+    r"^the following arguments are required: (.*)$": r"\1 is missing",
+    r"^argument (\S+): invalid choice: ('.*?'|\S+) \(choose from (.*)\)$": r"\1 \2 is not one of \3",
+    r"^argument (\S+): expected one argument$": r"\1 needs a value",
+}
+"""Plain sentences for what argparse says; other messages stay as they are."""
+
+
+def _help_hint(command: str) -> str:
+    name = f"dora-metrics {command} --help" if command else "dora-metrics --help"
+    return f"'{name}' lists what it takes"
+
+
+def _unknown_arguments(arguments: Sequence[str], options: argparse.Namespace) -> list[str]:
+    """The first argument that a command does not take, with similar options, and where the options are listed."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only errors need it
+
+    unknown, command = arguments[0], options.command_name
+    name = unknown.partition("=")[0]
+    names = [f"--{name.replace('_', '-')}" for name in vars(options)]
+    similar = get_close_matches(name, names, 1) if name.startswith("-") else []
+    kind = f"there is no option {name}" if name.startswith("-") else f"{shlex.quote(unknown)} is not expected"
+    return [f"{command}: {kind}{f'; did you mean {similar[0]}?' if similar else ''}", _help_hint(command)]
+
+
+_COMMANDS = {
+    "report": "numbers from a git clone; no network, no token",
+    "compute": "numbers from facts files; no network",
+    "init": "propose a workflow and settings for a checkout",
+    "sync": "read GitHub's history into a ledger",
+    "rebuild": "compute a ledger's files again from its facts",
+    "demo": "one event on sample data",
+    "action": "what the GitHub Action runs",
+}
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="dora-metrics", description="DORA metrics: facts in, metrics out.", allow_abbrev=False)
+    parser = _Parser(
+        prog="dora-metrics",
+        description="Compute the DORA metrics of a repository from recorded facts, GitHub's history or a git clone.",
+        epilog="'dora-metrics COMMAND --help' lists the options of a command.",
+    )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    _add_compute(commands.add_parser("compute", help="metrics from facts files; no network", allow_abbrev=False))
-    _add_report(commands.add_parser("report", help="metrics from a git history; no network", allow_abbrev=False))
-    _add_action(commands.add_parser("action", help="what the GitHub Action runs", allow_abbrev=False))
-    for mode, (summary, description) in _LEDGER_COMMANDS.items():
-        _add_ledger_command(commands.add_parser(mode, help=summary, description=description, allow_abbrev=False), mode)
-    _add_demo(commands.add_parser("demo", help="an event run on sample data", allow_abbrev=False))
-    _add_init(commands.add_parser("init", help="proposes workflow and settings for a checkout", allow_abbrev=False))
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands", dest="command_name")
+    add_options = {
+        "report": _add_report,
+        "compute": _add_compute,
+        "init": _add_init,
+        "sync": _add_sync,
+        "rebuild": _add_rebuild,
+        "demo": _add_demo,
+        "action": _add_action,
+    }
+    for name, summary in _COMMANDS.items():
+        command = commands.add_parser(name, prog=f"dora-metrics {name}", help=summary, description="")
+        add_options[name](command)
     return parser
 
 
@@ -54,6 +128,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_action(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Run what the environment of a GitHub workflow asks for. It has no options."
     parser.set_defaults(command=_action)
 
 
@@ -63,23 +138,35 @@ def _action(_: argparse.Namespace, runtime: Runtime) -> int:
     return action.run(runtime)
 
 
-_ACCESS = "A branch needs a token in GITHUB_TOKEN, and the repository by --repository or in GITHUB_REPOSITORY."
-_LEDGER_COMMANDS = {
-    "sync": (
-        "GitHub's history into a ledger",
-        f"Brings into a ledger what GitHub knows and it does not; goes on where it stopped. {_ACCESS}",
-    ),
-    "rebuild": (
-        "a ledger's derived files from its facts",
-        f"Computes everything again from all facts of a ledger, and changes no fact. {_ACCESS}",
-    ),
-}
+def _add_sync(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Read what GitHub knows and the ledger lacks. A later run continues where the last one stopped. It needs a "
+        "token in GITHUB_TOKEN, and --repository or GITHUB_REPOSITORY. --ledger dir:ledger writes to a folder instead "
+        "of a branch."
+    )
+    _add_ledger_options(parser, "sync")
 
 
-def _add_ledger_command(parser: argparse.ArgumentParser, mode: str) -> None:
+def _add_rebuild(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Compute all numbers and files of a ledger again from its facts. No fact changes. A ledger on a branch needs "
+        "a token in GITHUB_TOKEN, and --repository or GITHUB_REPOSITORY."
+    )
+    _add_ledger_options(parser, "rebuild")
+
+
+def _add_ledger_options(parser: argparse.ArgumentParser, mode: SettingsCommand) -> None:
     parser.set_defaults(command=_ledger_command, mode=mode)
-    parser.add_argument("--repository", metavar="OWNER/NAME", help="whose ledger it is")
-    _add_settings(parser)
+    parser.usage = "%(prog)s [OPTIONS]"
+    parser.add_argument("--repository", metavar="OWNER/NAME", help="repository of the ledger")
+    parser.add_argument(
+        "--format", choices=LEDGER_FORMATS, metavar="FORMAT", help=_format_help(LEDGER_FORMATS, "markdown")
+    )
+    _add_settings(parser, mode)
+
+
+def _format_help(formats: Sequence[str], otherwise: str) -> str:
+    return f"{', '.join(formats)}; default: text on a terminal, otherwise {otherwise}"
 
 
 def _ledger_command(options: argparse.Namespace, runtime: Runtime) -> int:
@@ -87,6 +174,7 @@ def _ledger_command(options: argparse.Namespace, runtime: Runtime) -> int:
 
     request = ledger.LedgerRequest(
         mode=options.mode,
+        format=options.format or ("text" if runtime.stdout.isatty() else "markdown"),
         repository=options.repository,
         config=options.config,
         flags=_flags(options),
@@ -96,8 +184,11 @@ def _ledger_command(options: argparse.Namespace, runtime: Runtime) -> int:
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Run one event on sample data, as the action would; print its summary and where the rest is."
     parser.set_defaults(command=_demo)
-    parser.add_argument("--output", type=Path, default=Path("dora-demo"), metavar="DIR", help="default: dora-demo")
+    parser.add_argument(
+        "--output", type=Path, default=Path("dora-demo"), metavar="DIR", help="where to write; default: dora-demo"
+    )
 
 
 def _demo(options: argparse.Namespace, runtime: Runtime) -> int:
@@ -109,11 +200,11 @@ def _demo(options: argparse.Namespace, runtime: Runtime) -> int:
 def _add_init(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(command=_init)
     parser.description = (
-        "Looks at a checkout and, with a token in GITHUB_TOKEN or GH_TOKEN, at its repository; shows what it would "
-        "record and why; writes workflow, settings and incident form when you agree. It changes no file that is there."
+        "Look at a checkout and, with a token in GITHUB_TOKEN or GH_TOKEN, at its repository. Show what it would "
+        "record and why. Write a workflow, settings and an incident form if you agree. Existing files stay unchanged."
     )
     parser.add_argument("--directory", type=Path, default=Path(), metavar="DIR", help="the checkout; default: here")
-    parser.add_argument("--repository", metavar="OWNER/NAME", help="default: where the remote origin is")
+    parser.add_argument("--repository", metavar="OWNER/NAME", help="default: the remote origin")
     parser.add_argument("--action", metavar="OWNER/NAME@REF", help="where you keep dora-metrics, and at which commit")
     parser.add_argument("--yes", action="store_true", help="write without asking")
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
@@ -134,39 +225,84 @@ def _init(options: argparse.Namespace, runtime: Runtime) -> int:
 
 
 def _add_compute(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Compute the numbers of recorded facts. It reads files only: no network, no token."
     parser.set_defaults(command=_compute)
-    parser.add_argument("--facts", required=True, metavar="FILE|DIR|-", help="facts, one JSON object a line")
-    _add_output_options(parser)
+    parser.add_argument(
+        "--facts",
+        required=True,
+        metavar="FILE|DIR|-",
+        help="facts, one JSON object a line: a file, a folder such as a ledger, or - for standard input",
+    )
+    _add_output_options(parser, "compute")
+    parser.usage = "%(prog)s --facts FILE|DIR|- [OPTIONS]"
 
 
 def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Compute the numbers of a git clone: version tags are deployments, merged pull requests and commits are "
+        "changes. It changes nothing and runs nothing of the clone: no network, no token."
+    )
     parser.set_defaults(command=_report)
     parser.add_argument("--git", required=True, metavar="DIR", help="a checkout, a bare repository or a mirror")
-    parser.add_argument("--tags", metavar="GLOB", help="the tags that are deployments, such as 'v*'; default: versions")
-    _add_output_options(parser)
-
-
-def _add_output_options(parser: argparse.ArgumentParser) -> None:
-    """The options of every command that prints numbers."""
-    parser.add_argument("--format", choices=FORMATS, default="json", help="default: json")
-    explain_help = (
-        "say as Markdown why a fact counts as it does: an id, a version or tag, #12, a commit or its beginning"
+    parser.add_argument(
+        "--tags", metavar="GLOB", help="tags that are deployments, such as 'v*' or 'web@*'; default: version tags"
     )
-    parser.add_argument("--explain", metavar="ID", help=explain_help)
-    _add_settings(parser)
+    _add_output_options(parser, "report")
+    parser.usage = "%(prog)s --git DIR [OPTIONS]"
 
 
-def _add_settings(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", type=Path, metavar="FILE", help=f"default: {DEFAULT_CONFIG}, if it is there")
+def _add_output_options(parser: argparse.ArgumentParser, command: SettingsCommand) -> None:
+    """The options of every command that prints numbers."""
+    parser.add_argument("--format", choices=FORMATS, metavar="FORMAT", help=_format_help(FORMATS, "json"))
+    parser.add_argument("--page-file", type=Path, metavar="FILE", help="also write the page with charts to this file")
+    parser.add_argument(
+        "--explain",
+        metavar="ID",
+        help="explain how one fact counts, as Markdown: a version or tag, #12, a commit (its first digits) or an id",
+    )
+    _add_settings(parser, command)
+
+
+def _add_settings(parser: argparse.ArgumentParser, command: SettingsCommand) -> None:
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help=f"file with settings; default: {DEFAULT_CONFIG}, if there is one"
+    )
     parser.add_argument("--now", metavar="TIME", help="compute as of this time, such as 2026-11-21T12:00:00Z")
-    group = parser.add_argument_group("settings", "the same as in the config file; they win over it")
-    for name in FLAGS:
-        field = Settings.model_fields[name.replace("-", "_")]
-        group.add_argument(f"--{name}", metavar="VALUE", help=(field.description or "").replace("%", "%%"))
+    defaults = LEDGER_DEFAULTS if command in ("sync", "rebuild") else {}
+    for heading, names in flags_of(command).items():
+        group = parser.add_argument_group(heading)
+        for name in names:
+            group.add_argument(f"--{name}", metavar="VALUE", help=_setting_help(name, defaults.get(name)))
+    without_effect = flags_without_effect(command)
+    for name in without_effect:
+        parser.add_argument(f"--{name}", metavar="VALUE", help=argparse.SUPPRESS)
+    parser.set_defaults(without_effect=without_effect)
+    parser.epilog = "The settings below 'options' are those of the config file. An option wins over the file."
+
+
+def _setting_help(name: str, command_default: str | None) -> str:
+    """A setting's description as plain text, with its default if the description has none."""
+    description = Settings.model_fields[name.replace("-", "_")].description or ""
+    text = description.replace("`", "").replace("%", "%%").rstrip(".")
+    if not text[1:2].isupper():  # an abbreviation such as HTTP stays
+        text = text[:1].lower() + text[1:]
+    default = command_default or default_text(name)
+    return f"{text}; default: {default}" if default and "default" not in text.lower() else text
+
+
+def _note_flags_without_effect(options: argparse.Namespace, runtime: Runtime) -> None:
+    names = [name for name in getattr(options, "without_effect", ()) if _value(options, name) is not None]
+    for name in names:
+        console.write_line(runtime.stderr, f"dora-metrics: --{name} has no effect on {options.command_name}")
+
+
+def _value(options: argparse.Namespace, name: str) -> str | None:
+    value: str | None = getattr(options, name.replace("-", "_"))
+    return value
 
 
 def _flags(options: argparse.Namespace) -> Layer:
-    values = ((name, getattr(options, name.replace("-", "_"))) for name in FLAGS)
+    values = ((name, _value(options, name)) for name in FLAGS)
     return Layer("flag", {name: value for name, value in values if value is not None})
 
 
@@ -190,13 +326,14 @@ def _print(source: FactSource, options: argparse.Namespace, runtime: Runtime) ->
     from dora_metrics.commands import compute  # noqa: PLC0415 - see above
 
     request = compute.ComputeRequest(
-        format=options.format,
+        format=options.format or ("text" if runtime.stdout.isatty() else "json"),
         config=options.config,
         flags=_flags(options),
         now=_moment(options.now, runtime.now),
         explain=options.explain,
+        page_file=options.page_file,
     )
-    return compute.run(request, source, runtime.stdout, runtime.stderr)
+    return compute.run(request, source, runtime)
 
 
 def _moment(text: str | None, now: datetime) -> datetime:

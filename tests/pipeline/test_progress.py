@@ -42,6 +42,13 @@ def test_a_log_has_grouped_lines_of_how_far_each_kind_is() -> None:
     ]
 
 
+def test_outside_of_a_workflow_the_title_of_a_group_is_a_line() -> None:
+    log = StringIO()
+    with ProgressLines(Runner(log, None, None, has_commands=False)) as shown:
+        shown.show("acme/shop", make_part(90, done=True))
+    assert log.getvalue().splitlines() == ["Reading GitHub's history", "acme/shop: all pull requests, 100 facts"]
+
+
 def test_many_parts_in_a_short_time_are_few_lines() -> None:
     assert len(progress_lines(*((second / 10, make_part(second)) for second in range(100)))) == 4
 

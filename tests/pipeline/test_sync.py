@@ -244,6 +244,24 @@ def test_the_command_takes_the_former_name_of_a_repository(sync_shop: SyncShop) 
     assert [scope["repository"] for scope in metrics["scopes"]] == ["acme/store"]
 
 
+def test_the_command_shows_text_and_no_workflow_command_outside_of_a_workflow(sync_shop: SyncShop) -> None:
+    environment = {
+        "GITHUB_TOKEN": sync_shop.github.token,
+        "GITHUB_API_URL": sync_shop.github.api_url,
+        "GITHUB_WORKSPACE": str(sync_shop.folder),
+    }
+    out = StringIO()
+    runtime = Runtime(environment, BytesIO(), out, out, NOW, lambda _: None)
+    arguments = ["sync", "--repository", "acme/shop", "--ledger", "dir:ledger", "--window", "90d", "--format", "text"]
+    assert cli.run(arguments, runtime) == 0
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "Reading GitHub's history"
+    assert any(line.startswith("acme/shop · production · last 90 days") for line in lines)
+    assert any(line.startswith("  Deployment frequency ") for line in lines)
+    assert "::" not in out.getvalue()
+    assert "| Deployment frequency |" not in out.getvalue()
+
+
 def test_the_past_of_a_monorepo_is_told_apart_by_paths(sync_shop: SyncShop) -> None:
     sync_shop.repository.commit({".github/dora.yml": "services: {web: 'web/**'}"}, message="Configure")
     for number, path in enumerate(("web/a", "api/a", "web/b", "api/b")):

@@ -69,6 +69,7 @@ def run_action(
         )
         paths["event"].write_bytes(raw)
     variables = {
+        "GITHUB_ACTIONS": "true",
         "GITHUB_EVENT_NAME": event,
         "GITHUB_EVENT_PATH": str(paths["event"]),
         "GITHUB_REPOSITORY": "acme/shop",

@@ -1,6 +1,7 @@
 """Print the numbers of a source's facts; what `compute` and `report --git` have in common. No network."""
 
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,8 +18,11 @@ from dora_metrics.core.reports.event_story import EventInfo
 from dora_metrics.core.reports.explain.context import build_context
 from dora_metrics.core.reports.explain.explain import explain
 from dora_metrics.core.reports.explain.find import NoMatch
+from dora_metrics.core.reports.styled_text import EMPTY_LINE, Block, Span, Table
+from dora_metrics.core.reports.terminal_summary import label_to_explain, summary_blocks
 from dora_metrics.errors import DoraError, SettingsError
 from dora_metrics.github import console
+from dora_metrics.github.terminal import Terminal
 from dora_metrics.pipeline.evaluate import (
     check_thresholds,
     cumulative_totals,
@@ -26,6 +30,7 @@ from dora_metrics.pipeline.evaluate import (
     last_deployed,
     prometheus_families,
 )
+from dora_metrics.runtime import Runtime
 from dora_metrics.settings.config_file import read_config_file
 from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
 from dora_metrics.settings.model import DEFAULT_CONFIG, EVERY_REPOSITORY, Settings
@@ -38,11 +43,12 @@ class ComputeRequest:
     """What to print.
 
     Attributes:
-        format: one of the keys of `_FORMATS`.
+        format: `text`, or one of the keys of `_FORMATS`.
         config: a config file that was named; None for the default one, if it exists.
         flags: settings of the command line.
         now: the time to compute for.
         explain: the fact to explain instead of printing numbers.
+        page_file: where to write the page too; None for nowhere.
     """
 
     format: str
@@ -50,9 +56,10 @@ class ComputeRequest:
     flags: Layer
     now: datetime
     explain: str | None = None
+    page_file: Path | None = None
 
 
-def run(request: ComputeRequest, source: FactSource, stdout: TextIO, stderr: TextIO) -> int:
+def run(request: ComputeRequest, source: FactSource, runtime: Runtime) -> int:
     """Print the metrics of a source's facts, and the thresholds that they violate.
 
     Returns:
@@ -62,10 +69,7 @@ def run(request: ComputeRequest, source: FactSource, stdout: TextIO, stderr: Tex
         SettingsError: with every problem of the settings.
         DoraError: if the source cannot be read, or the fact to explain is not known; the message names similar ones.
     """
-    config = read_config_file(request.config) if request.config else read_config_file(DEFAULT_CONFIG, Path())
-    if request.config and config is None:
-        raise SettingsError(f"config {request.config}: there is no such file")
-    layers = (*([config] if config else ()), request.flags)
+    layers = _layers(request)
     settings = load_settings(layers)
     source_facts = source(settings, request.now)
     notes = (
@@ -76,11 +80,66 @@ def run(request: ComputeRequest, source: FactSource, stdout: TextIO, stderr: Tex
     results = evaluate(source_facts.facts, settings, request.now, notes)
     if request.explain is not None:
         name = source_facts.names.present_id(request.explain)
-        console.write_text(stdout, _explanation(name, results, source_facts.facts))
+        console.write_text(runtime.stdout, _explanation(name, results, source_facts.facts))
         return 0
+    if request.page_file is not None:
+        _write_page(request.page_file, results)
+    _print(request, results, source_facts, settings, runtime)
+    return _print_thresholds(results, settings, runtime.stderr)
+
+
+def _layers(request: ComputeRequest) -> tuple[Layer, ...]:
+    config = read_config_file(request.config) if request.config else read_config_file(DEFAULT_CONFIG, Path())
+    if request.config and config is None:
+        raise SettingsError(f"config {request.config}: there is no such file")
+    return (*([config] if config else ()), request.flags)
+
+
+def _print(
+    request: ComputeRequest, results: Results, source_facts: SourceFacts, settings: Settings, runtime: Runtime
+) -> None:
+    """Print the numbers. What people must know besides goes to stderr where stdout is for programs."""
+    if request.format == "text":
+        Terminal.of(runtime.stdout, runtime.environment).show(_text(request, results))
+        return
     text = _FORMATS[request.format](results, source_facts, settings)
-    _WRITERS.get(request.format, console.write_text)(stdout, text)
-    return _print_thresholds(results, settings, stderr)
+    _WRITERS.get(request.format, console.write_text)(runtime.stdout, text)
+    has_notes = request.format in _FORMATS_WITH_NOTES
+    lines = (
+        *(() if results.document.scopes or has_notes else results.document.notes),
+        *((f"page: {request.page_file}",) if request.page_file else ()),
+    )
+    for line in lines:
+        console.write_line(runtime.stderr, f"dora-metrics: {line}")
+
+
+def _text(request: ComputeRequest, results: Results) -> Iterable[Block]:
+    """The summary for people, how to go on from it, and at the end where the page is."""
+    latest = last_deployed(results.evaluation.histories)
+    yield from summary_blocks(results, latest.scope if latest else None)
+    label = label_to_explain(latest, results.window) if latest else None
+    hints = (
+        ("Why", f"--explain {shlex.quote(label)} shows how {label} was judged" if label else ""),
+        ("Page", str(request.page_file or "")),
+    )
+    rows = [(Span(title, "muted"), Span(text)) for title, text in hints if text]
+    yield from (EMPTY_LINE, Table(rows, 2)) if rows else ()
+
+
+def _write_page(path: Path, results: Results) -> None:
+    """Write the page, and the folders above it.
+
+    Raises:
+        DoraError: if it cannot be written.
+    """
+    from dora_metrics.pipeline import publish  # noqa: PLC0415 - only the page needs its libraries
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(publish.page_html(results), "utf-8", newline="\n")
+    except OSError as problem:
+        reason = problem.strerror or type(problem).__name__
+        raise DoraError(f"page-file {path}: cannot be written ({reason}); name a file in a folder of yours") from None
 
 
 def _explanation(name: str, results: Results, facts: list[Fact]) -> str:
@@ -152,6 +211,8 @@ _FORMATS: dict[str, Callable[[Results, SourceFacts, Settings], str]] = {
     **{kind: partial(_report, kind) for kind in PERIOD_KINDS},
 }
 """How each format is made."""
+
+_FORMATS_WITH_NOTES = ("json", "markdown", "html")
 
 _WRITERS: dict[str, Callable[[TextIO, str], None]] = {
     "json": console.write_json,

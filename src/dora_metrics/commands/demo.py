@@ -13,12 +13,14 @@ from dora_metrics.commands import action
 from dora_metrics.core.ledger.layout import README_FILE, README_TITLE
 from dora_metrics.core.periods import due_period
 from dora_metrics.core.reports.render import plain_text
+from dora_metrics.core.reports.terminal_summary import summary_blocks
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.errors import DoraError
 from dora_metrics.github import console
 from dora_metrics.github.observation import Run
 from dora_metrics.github.runner import Runner
-from dora_metrics.pipeline.evaluate import evaluate
+from dora_metrics.github.terminal import Terminal
+from dora_metrics.pipeline.evaluate import evaluate, last_deployed
 from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.pipeline.reports import read_template, render_reports
 from dora_metrics.runtime import Runtime
@@ -52,13 +54,24 @@ def run(output: Path, runtime: Runtime) -> int:
     output = output.resolve()
     paths = _Paths(output / "ledger", output / "summary.md", output / "outputs.txt", output / "weekly.md")
     if paths.ledger.exists() and not _is_demo_ledger(paths.ledger):
-        raise DoraError(f"{paths.ledger} is no earlier demo's; name another folder with --output")
+        raise DoraError(f"{paths.ledger} is not from an earlier demo; name another folder with --output")
     for path in paths:
         _remove(path)
     code = _run_event(output, paths, replace(runtime, environment={}, stdout=StringIO(), now=parse_instant(NOW)))
     paths.weekly.write_text(_weekly_report(paths.ledger, runtime), "utf-8")
-    console.write_text(runtime.stdout, paths.summary.read_text("utf-8") + _guide(paths))
+    if runtime.stdout.isatty():
+        _show_on_terminal(paths.ledger, runtime)
+    else:
+        console.write_text(runtime.stdout, paths.summary.read_text("utf-8"))
+    console.write_text(runtime.stdout, _guide(paths))
     return code
+
+
+def _show_on_terminal(ledger: Path, runtime: Runtime) -> None:
+    """Show the numbers after the event, as `compute` would; the job summary is Markdown for GitHub."""
+    results = evaluate(fact_files.read(str(ledger), runtime.stdin).facts, Settings(), parse_instant(NOW))
+    latest = last_deployed(results.evaluation.histories)
+    Terminal.of(runtime.stdout, runtime.environment).show(summary_blocks(results, latest.scope if latest else None))
 
 
 def _run_event(output: Path, paths: _Paths, runtime: Runtime) -> int:

@@ -1,5 +1,6 @@
 """`sync` and `rebuild` on a command line: the action in one of these modes, as a person who starts it by hand."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -7,8 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from dora_metrics.commands import action
-from dora_metrics.pipeline.inputs import RunRequest
+from dora_metrics.errors import SettingsError
+from dora_metrics.github.runner import Runner
+from dora_metrics.pipeline.inputs import RunRequest, SummaryFormat
 from dora_metrics.runtime import Runtime
+from dora_metrics.settings.flags import LEDGER_DEFAULTS
 from dora_metrics.settings.loading import Layer
 from dora_metrics.settings.model import EVERY_REPOSITORY
 
@@ -19,6 +23,7 @@ class LedgerRequest:
 
     Attributes:
         mode: `sync` reads GitHub's history; `rebuild` computes all derived files again.
+        format: how the numbers are printed. With `json` the log goes to stderr.
         repository: whose ledger it is; None for the one in GITHUB_REPOSITORY, or for no repository in particular.
         config: a config file that was named.
         flags: settings of the command line.
@@ -26,6 +31,7 @@ class LedgerRequest:
     """
 
     mode: Literal["sync", "rebuild"]
+    format: SummaryFormat
     repository: str | None
     config: Path | None
     flags: Layer
@@ -41,11 +47,30 @@ def run(request: LedgerRequest, runtime: Runtime) -> int:
         "github-token": environment.get("GITHUB_TOKEN"),
         "config": request.config and str(request.config),
     }
-    flags = Layer(request.flags.origin, {"strict": "true", "report": "off", **request.flags.values, **access})
+    flags = Layer(request.flags.origin, {**LEDGER_DEFAULTS, **request.flags.values, **access})
     read_request = partial(
         RunRequest.from_command_line,
         repository=repository,
         flags=flags,
         has_fixed_time=request.now != runtime.now,
+        summary_format=request.format,
     )
-    return action.run(replace(runtime, now=request.now), read_request)
+    if request.mode == "sync":
+        read_request = partial(_with_token, read_request)
+    log = runtime.stderr if request.format == "json" else runtime.stdout
+    return action.run(replace(runtime, now=request.now), read_request, Runner.of(environment, log))
+
+
+def _with_token(read_request: Callable[[Runtime], RunRequest], runtime: Runtime) -> RunRequest:
+    """Read a request that GitHub's history is needed for.
+
+    Raises:
+        SettingsError: if there is no token.
+    """
+    request = read_request(runtime)
+    if request.access_settings.github_token is None:
+        raise SettingsError(
+            "GITHUB_TOKEN is not set, and sync reads GitHub's history with it.\n"
+            "Set it to a token that may read the repository, such as GITHUB_TOKEN=$(gh auth token)"
+        )
+    return request

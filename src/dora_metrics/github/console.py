@@ -6,7 +6,10 @@ takes the effect from both: in JSON and HTML without a change of what a reader o
 """
 
 import re
+from collections.abc import Sequence
 from typing import Literal, TextIO
+
+from dora_metrics.core.reports.styled_text import Span, Style
 
 _ZERO_WIDTH_SPACE = "\N{ZERO WIDTH SPACE}"
 
@@ -38,6 +41,28 @@ def write_question(stream: TextIO, text: str) -> None:
 def write_text(stream: TextIO, text: str) -> None:
     """Write lines for people, such as Markdown. A last line without an end stays without one."""
     stream.write("\n".join(neutral_line(line) for line in text.replace("\r\n", "\n").split("\n")))
+
+
+_COLOUR_CODES: dict[Style, str] = {"bold": "1", "muted": "2", "best": "32", "good": "36", "fair": "33", "poor": "31"}
+"""The codes of styles (https://en.wikipedia.org/wiki/ANSI_escape_code#SGR); a plain text has none."""
+
+
+def write_styled_line(stream: TextIO, spans: Sequence[Span], *, has_colours: bool) -> None:
+    """Write spans as one line, with the codes of their styles if `has_colours`.
+
+    Spans that make a command only together are written without styles.
+    """
+    line = "".join(span.text for span in spans)
+    if has_colours and neutral_line(line) == line:
+        stream.write("".join(map(_coloured, spans)) + "\n")
+    else:
+        write_line(stream, line)
+
+
+def _coloured(span: Span) -> str:
+    """Return a neutral text between the codes of its style."""
+    code = _COLOUR_CODES.get(span.style)
+    return f"\x1b[{code}m{span.text}\x1b[0m" if code and span.text.strip() else span.text
 
 
 def write_json(stream: TextIO, document: str) -> None:

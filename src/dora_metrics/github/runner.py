@@ -1,4 +1,4 @@
-"""The workflow runner: log lines and commands, step outputs, job summary."""
+"""The workflow runner: log lines and commands, step outputs, job summary. On a command line, the log is plain lines."""
 
 import secrets
 from collections.abc import Mapping
@@ -11,17 +11,22 @@ from dora_metrics.github import console
 
 @dataclass(frozen=True)
 class Runner:
-    """The log and the files in which a step leaves its results; a path is None if there is no such file."""
+    """The log and the files in which a step leaves its results; a path is None if there is no such file.
+
+    `has_commands`: whether something reads the log that obeys workflow commands. Otherwise they are plain lines.
+    """
 
     log: TextIO
     output_path: Path | None
     summary_path: Path | None
+    has_commands: bool = True
 
     @classmethod
     def of(cls, environment: Mapping[str, str], log: TextIO) -> "Runner":
         """Return the runner that the environment variables describe."""
         output, summary = (environment.get(name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"))
-        return cls(log, Path(output) if output else None, Path(summary) if summary else None)
+        has_commands = environment.get("GITHUB_ACTIONS") == "true"
+        return cls(log, Path(output) if output else None, Path(summary) if summary else None, has_commands)
 
     def info(self, text: str) -> None:
         """Write a line to the log."""
@@ -29,14 +34,22 @@ class Runner:
 
     def start_group(self, title: str) -> None:
         """Fold the lines until `end_group` in the workflow's log."""
-        console.write_command(self.log, "group", title)
+        if self.has_commands:
+            console.write_command(self.log, "group", title)
+        else:
+            self.info(title)
 
     def end_group(self) -> None:
-        console.write_command(self.log, "endgroup")
+        if self.has_commands:
+            console.write_command(self.log, "endgroup")
 
     def annotate(self, level: Literal["notice", "warning", "error"], title: str, text: str) -> None:
         """Annotate the workflow run with something that the user must act on."""
-        console.write_command(self.log, level, text, title)
+        if self.has_commands:
+            console.write_command(self.log, level, text, title)
+        else:
+            for line in text.splitlines():
+                self.info(f"{title}: {level}: {line}")
 
     def write_outputs(self, values: Mapping[str, str]) -> bool:
         """Set the step's outputs, each with a random delimiter; return False, after a warning, if that fails."""

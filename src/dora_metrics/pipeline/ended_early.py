@@ -65,5 +65,5 @@ def _publish(runner: Runner, request: RunRequest, end: EarlyEnd) -> None:
     runner.annotate("warning", f"dora-metrics: {end.name}", "\n".join(end.problems))
     runner.write_outputs({**OUTPUTS, "unrecorded-facts": end.unrecorded.path})
     annotate_unrecorded(runner, end.unrecorded)
-    if request.reaction_settings.summary:
+    if request.reaction_settings.summary and request.summary_format == "markdown":
         runner.append_summary(markdown(load_template("ended-early.md.j2"), load_parts(), end=end))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from dora_metrics.core.markdown import storable
 from dora_metrics.errors import EventError, SettingsError
@@ -17,6 +17,9 @@ from dora_metrics.runtime import Runtime
 from dora_metrics.settings.config_file import read_config_file
 from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.settings.model import INPUTS, NOT_YET_SUPPORTED, Settings, default_text
+
+SummaryFormat = Literal["markdown", "text", "json"]
+"""How a run shows its numbers: the job summary, a summary for a terminal, or the document alone."""
 
 _ACCESS = ("github-token", "ledger", "max-rate-limit-wait")
 """The settings that are needed to read the config file from GitHub."""
@@ -41,6 +44,7 @@ class RunRequest:
         is_by_hand: whether a person started it, in a folder that need not be a checkout.
         temporary_folder: where a runner keeps files for later steps of the job.
         has_fixed_time: whether a person said for which time to compute, so that no clock counts.
+        summary_format: how the numbers are shown.
     """
 
     layers: tuple[Layer, ...]
@@ -52,6 +56,7 @@ class RunRequest:
     is_by_hand: bool = False
     temporary_folder: Path | None = None
     has_fixed_time: bool = False
+    summary_format: SummaryFormat = "markdown"
 
     @classmethod
     def from_runner(cls, runtime: Runtime) -> Self:
@@ -72,7 +77,13 @@ class RunRequest:
 
     @classmethod
     def from_command_line(
-        cls, runtime: Runtime, repository: str, flags: Layer, *, has_fixed_time: bool = False
+        cls,
+        runtime: Runtime,
+        repository: str,
+        flags: Layer,
+        *,
+        has_fixed_time: bool = False,
+        summary_format: SummaryFormat = "markdown",
     ) -> Self:
         """Ask for a run that a person starts, as `dora-metrics sync` does.
 
@@ -81,6 +92,7 @@ class RunRequest:
             repository: whose ledger it is.
             flags: settings that win over all others.
             has_fixed_time: whether the runtime's time is one that a person named.
+            summary_format: how the numbers are shown.
 
         Raises:
             SettingsError: if inputs in the environment are broken.
@@ -88,7 +100,12 @@ class RunRequest:
         environment = runtime.environment
         layers = (_separate_inputs(environment), _json_inputs(environment), flags)
         run = _run(environment, "workflow_dispatch", repository, runtime.now)
-        return replace(cls._of(environment, layers, run), is_by_hand=True, has_fixed_time=has_fixed_time)
+        return replace(
+            cls._of(environment, layers, run),
+            is_by_hand=True,
+            has_fixed_time=has_fixed_time,
+            summary_format=summary_format,
+        )
 
     @classmethod
     def _of(cls, environment: Mapping[str, str], layers: tuple[Layer, ...], run: Run) -> Self:

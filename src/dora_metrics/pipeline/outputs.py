@@ -15,10 +15,14 @@ from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.reports import render, summary
 from dora_metrics.core.reports.event_story import EventInfo
+from dora_metrics.core.reports.styled_text import EMPTY_LINE
+from dora_metrics.core.reports.terminal_summary import summary_blocks
 from dora_metrics.core.reports.unrecorded import UnrecordedFacts
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.targets.thresholds import Violation
+from dora_metrics.github import console
 from dora_metrics.github.runner import Runner
+from dora_metrics.github.terminal import Terminal
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.evaluate import last_deployed
 from dora_metrics.pipeline.plan import RunResult
@@ -56,8 +60,7 @@ def publish_run(
     _note_facts_left_out(context, result, values, unrecorded)
     are_written = [context.runner.write_outputs(values)]
     if context.settings.summary:
-        markdown = _summary(context, result, scope, violations, unrecorded)
-        are_written.append(context.runner.append_summary(markdown))
+        are_written.append(_show_summary(context, result, scope, violations, unrecorded))
     _log(context.runner, result, violations, context.outcomes)
     annotate_unrecorded(context.runner, unrecorded)
     return all(are_written)
@@ -216,6 +219,27 @@ def _copy(content: bytes, path: Path) -> str:
     except OSError:
         return ""
     return str(path)
+
+
+def _show_summary(
+    context: RunContext,
+    result: RunResult,
+    scope: Scope | None,
+    violations: Sequence[Violation],
+    unrecorded: UnrecordedFacts,
+) -> bool:
+    """Show the numbers in the format of the request; return False if they could not be written."""
+    runtime = context.runtime
+    match context.request.summary_format:
+        case "markdown":
+            return context.runner.append_summary(_summary(context, result, scope, violations, unrecorded))
+        case "text":
+            notes = [*result.observation.notes, *result.notes]
+            blocks = [EMPTY_LINE, *summary_blocks(result.results, scope, notes), EMPTY_LINE]
+            Terminal.of(runtime.stdout, runtime.environment).show(blocks)
+        case "json":
+            console.write_json(runtime.stdout, msgspec.json.encode(result.results.document).decode())
+    return True
 
 
 def _summary(

@@ -57,7 +57,15 @@ def read(location: str, stdin: BinaryIO) -> SourceFacts:
         newest.resolve_ties((names.resolve(record), line) for record, line in pairs)
     records = list(newest.records.values())
     facts = [record for record in records if not isinstance(record, Repository | UnknownRecord)]
-    return SourceFacts(facts, (*names.notes, *_notes(records)), names=names)
+    absence = () if records else (_no_facts_note(location, len(streams)),)
+    return SourceFacts(facts, (*names.notes, *_notes(records), *absence), names=names)
+
+
+def _no_facts_note(location: str, file_count: int) -> str:
+    """Say that there are no facts, and where some come from."""
+    place = "Standard input" if location == "-" else location
+    reason = f"{place} holds no facts" if file_count else f"{place} has no *.jsonl file, so there are no facts"
+    return f"{reason}. Name a ledger's folder; `dora-metrics sync --ledger dir:ledger` makes one."
 
 
 def _repository_names(records: Iterable[FactRecord]) -> set[str]:

@@ -93,17 +93,44 @@ def test_a_pattern_that_fits_no_tag_is_answered_with_some_that_there_are(
     sha = repository.release("v1.9.0", "Start", at="03-01")
     for minor in range(10, 16):
         repository.tag(f"v1.{minor}.0", sha)
-    assert report(repository.folder, "--tags", "release-*").notes == (
-        "No tag fits release-*, so there are no deployments. The repository has 7 tags: "
-        "v1.15.0, v1.14.0, v1.13.0, v1.12.0, v1.11.0 and 2 more."
+    ran = report(repository.folder, "--tags", "release-*")
+    assert (ran.code, ran.out) == (2, "")
+    problem, advice = ran.err.splitlines()
+    assert problem == (
+        "dora-metrics: tags: no tag matches 'release-*'; the repository has 7 tags: "
+        "v1.15.0, v1.14.0, v1.13.0, v1.12.0, v1.11.0 and 2 more"
     )
+    assert advice == "dora-metrics: name a pattern such as 'v*', or omit --tags to select version tags"
+
+
+def test_of_a_monorepo_tags_of_each_package_are_named(repository: GitRepository, report: ReportCommand) -> None:
+    sha = repository.commit("Start")
+    for name in ("web@1.0.0", "web@1.10.0", "web@1.9.0", "api@2.0.0", "docs/v3.0.0", "nightly", "web@0.1.0"):
+        repository.tag(name, sha)
+    assert (
+        "the repository has 7 tags: web@1.10.0, nightly, docs/v3.0.0, api@2.0.0, web@1.9.0 and 2 more"
+        in report(repository.folder, "--tags", "ios@*").err
+    )
+
+
+def test_a_pattern_for_a_repository_without_tags_says_how_to_fetch_some(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    repository.commit("Start")
+    ran = report(repository.folder, "--tags", "v*")
+    assert (ran.code, ran.out) == (2, "")
+    assert "the repository has no tags" in ran.err
+    assert "run 'git fetch --tags' in it" in ran.err
 
 
 def test_a_pattern_is_data(repository: GitRepository, report: ReportCommand) -> None:
     two_releases(repository)
-    for pattern in ("--upload-pack=touch x", "-v", "[", "$(id)", "<b>"):
-        assert "so there are no deployments" in report(repository.folder, f"--tags={pattern}").notes
-        assert "<b>" not in report(repository.folder, f"--tags={pattern}", "--format", "markdown").out
+    for pattern in ("--upload-pack=touch x", "-v", "[", "$(id)", "<b>", "\x1b[31m", "::error::x"):
+        ran = report(repository.folder, f"--tags={pattern}")
+        assert (ran.code, ran.out) == (2, "")
+        assert "the repository has 2 tags: v1.1.0, v1.0.0" in ran.err
+        assert "\x1b" not in ran.err
+        assert "::" not in ran.err
 
 
 def test_an_empty_pattern_is_none(repository: GitRepository, report: ReportCommand) -> None:

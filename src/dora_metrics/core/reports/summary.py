@@ -150,7 +150,7 @@ def alarm_line(violation: Violation, main_scope: Scope | None) -> Md:
     return md("{} **{}** ({}-on: {})", "❌" if violation.on == "fail" else "⚠️", text, violation.on, violation.rule)
 
 
-_STAGE_TEXTS = {
+STAGE_TEXTS = {
     "coding": ("coding", "from the first commit to the pull request"),
     "review": ("review", "from the opening of the pull request to its merge"),
     "delivery": ("waiting to deploy", "from merge to deployment"),
@@ -172,7 +172,7 @@ def _slowest_stage_text(history: ScopeHistory, results: Results) -> Md | None:
     stage = breakdown.longest_stage
     if breakdown.share(stage) < _HALF:
         return None
-    name, span = _STAGE_TEXTS[stage]
+    name, span = STAGE_TEXTS[stage]
     share, median = formatting.percent(breakdown.share(stage)), formatting.duration(breakdown.median_seconds(stage))
     change_count = formatting.count(breakdown.change_count, "change")
     known_count = f"{len(breakdown.complete):,} of " if breakdown.incomplete else ""

@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 from itertools import chain
 
 from dora_metrics.core import formatting
-from dora_metrics.core.versions import newest_names, parse_version
+from dora_metrics.core.versions import newest_names, parse_version, version_key
+from dora_metrics.errors import GitError
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources import SourceFacts
 from dora_metrics.sources.git.commits import LATEST_SECONDS, CommitLog, read_log
@@ -49,16 +50,18 @@ def read_history(request: GitHistoryRequest, environment: Mapping[str, str]) -> 
     """Read the facts of a repository. git runs with the process's `environment`.
 
     Raises:
-        GitError: if it is not a repository or git cannot read it; the message says what to do.
+        GitError: if it is not a repository, git cannot read it, or no tag matches; the message says what to do.
     """
     git = Git(request.path, environment)
     directory, tags = git_directory(git), read_tags(git)
     identity = identify_repository(git, directory.folder)
     candidates = fitting_tags(tags.tags, request.pattern)
+    if request.pattern is not None and not candidates:
+        raise GitError(_no_matching_tag_problems(tags.tags, request.pattern))
     log = read_log(git, (tag.commit for tag in candidates))
     selected = version_tags(candidates, log) if request.pattern is None else candidates
     if not selected:
-        absence = no_deployments_notes(git, tags, request.pattern, is_shallow=bool(directory.shallow_shas))
+        absence = no_deployments_notes(git, tags, is_shallow=bool(directory.shallow_shas))
         return SourceFacts([], (*absence, *left_out_notes(tags, ())))
     releases, undated_names = order_releases(selected, log)
     changes = ChangeCollector(identity, request.settings.service, log)
@@ -84,26 +87,47 @@ def _other_names(tags: Iterable[Tag], selected: Iterable[Tag]) -> list[str]:
 # --- Notes for readers of the numbers ---
 
 
-def no_deployments_notes(git: Git, tags: TagList, pattern: str | None, *, is_shallow: bool) -> Iterator[str]:
+def no_deployments_notes(git: Git, tags: TagList, *, is_shallow: bool) -> Iterator[str]:
     """Say why there are no deployments."""
     if not git.read("rev-list", "--all", "--max-count=1", "--"):
         yield "The repository is empty: no commits, so no tags and no deployments."
     elif not tags.tags:
         yield "No tags, so no deployments. If there should be some, run `git fetch --tags`."
     else:
-        yield _no_selected_tag_text(tags.tags, pattern)
+        count, names = formatting.count(len(tags.tags), "tag"), newest_names(tag.name for tag in tags.tags)
+        yield (
+            f"None of {count} reads as a version ({names}), so there are no deployments. "
+            "Select tags of another form with `--tags PATTERN`."
+        )
     if is_shallow:
         yield f"{_SHALLOW}; {_UNSHALLOW}."
 
 
-def _no_selected_tag_text(tags: Sequence[Tag], pattern: str | None) -> str:
-    count, names = formatting.count(len(tags), "tag"), newest_names(tag.name for tag in tags)
-    if pattern is not None:
-        return f"No tag fits {pattern}, so there are no deployments. The repository has {count}: {names}."
-    return (
-        f"None of {count} reads as a version ({names}), so there are no deployments. "
-        "Select tags of another form with `--tags PATTERN`."
-    )
+def _no_matching_tag_problems(tags: Sequence[Tag], pattern: str) -> list[str]:
+    """Say that no tag matches a pattern, and what there is instead."""
+    if not tags:
+        return [
+            f"tags: no tag matches {pattern!r}: the repository has no tags",
+            "run 'git fetch --tags' in it, or omit --tags",
+        ]
+    count = formatting.count(len(tags), "tag")
+    return [
+        f"tags: no tag matches {pattern!r}; the repository has {count}: {_names_of_each_package(tags)}",
+        "name a pattern such as 'v*', or omit --tags to select version tags",
+    ]
+
+
+_MAX_NAMES = 5
+
+
+def _names_of_each_package(tags: Sequence[Tag]) -> str:
+    """Return some names of tags: the newest of each package, then the newest of the others."""
+    newest_first = sorted((tag.name for tag in tags), key=version_key, reverse=True)
+    package_by_name = {name: version.package if (version := parse_version(name)) else "" for name in newest_first}
+    newest_of_packages = {package: name for name, package in reversed(package_by_name.items())}.values()
+    names = list(dict.fromkeys((*sorted(newest_of_packages, key=version_key, reverse=True), *newest_first)))
+    others = f" and {len(names) - _MAX_NAMES:,} more" if len(names) > _MAX_NAMES else ""
+    return ", ".join(names[:_MAX_NAMES]) + others
 
 
 @dataclass(frozen=True)

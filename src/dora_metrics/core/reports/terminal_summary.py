@@ -1,0 +1,225 @@
+"""The content of the summary on a terminal: one scope in full, a row for each of the others, notes."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from dora_metrics.core import formatting, schema
+from dora_metrics.core.failures.judge import Failure
+from dora_metrics.core.metrics.calculate import deployments_in, failures_in, measured_changes_in
+from dora_metrics.core.metrics.results import Results, compare_with_previous
+from dora_metrics.core.metrics.scope_history import ScopeHistory
+from dora_metrics.core.metrics.stages import break_down_stages
+from dora_metrics.core.reports.fact_names import replace_ids_in_scope
+from dora_metrics.core.reports.sections import sample_size
+from dora_metrics.core.reports.styled_text import EMPTY_LINE, Block, Paragraph, Span, Style, Table
+from dora_metrics.core.reports.summary import STAGE_TEXTS
+from dora_metrics.core.scope import Scope, deployment_label, scope_label
+from dora_metrics.core.targets import goals, units
+from dora_metrics.core.targets.benchmarks import Benchmark
+from dora_metrics.core.targets.metric import METRICS, Metric, metric_of
+from dora_metrics.core.windows import Window
+
+_INDENT = 2
+_MAX_FAILURES = 5
+_MAX_OTHER_SCOPES = 20
+_HALF = 0.5
+
+
+def summary_blocks(results: Results, scope: Scope | None, closing_notes: Iterable[str] = ()) -> list[Block]:
+    """Return the summary of a scope, as blocks from top to bottom.
+
+    Args:
+        results: the numbers of all scopes.
+        scope: the scope to show in full; None if there is none, which a sentence says.
+        closing_notes: sentences to show before the notes of the results, such as which tags were read.
+    """
+    histories = {history.scope: history for history in results.evaluation.histories}
+    scope_metrics = results.metrics_of(scope) if scope else None
+    blocks = [Paragraph(tuple(_heading(results, scope)))]
+    if scope is None or scope_metrics is None:
+        blocks += [EMPTY_LINE, Paragraph((Span("There are no deployments and no incidents."),), _INDENT)]
+        return [*blocks, *_notes([*closing_notes, *results.document.notes])]
+    history = histories[scope]
+    verdicts = compare_with_previous(results, history, scope_metrics)
+    rows = [_metric_row(metric, scope_metrics, verdicts.get(metric.key), results) for metric in METRICS.values()]
+    details = list(_details(history, scope_metrics, results))
+    notes = [*scope_metrics.outlook.remarks, *closing_notes, *results.document.notes]
+    return [
+        *blocks,
+        *(EMPTY_LINE, Table(rows, _INDENT)),
+        *((EMPTY_LINE, Table(details, _INDENT)) if details else ()),
+        *_other_scopes([each for each in results.document.scopes if each is not scope_metrics]),
+        *_notes(notes),
+    ]
+
+
+def label_to_explain(history: ScopeHistory, window: Window) -> str | None:
+    """Return the newest failed deployment of a window, otherwise the newest one; None if it has no deployment."""
+    failed = [failure.deployment for failure in failures_in(history, window)]
+    deployments = failed or deployments_in(history, window)
+    return deployment_label(deployments[-1]) if deployments else None
+
+
+def _heading(results: Results, scope: Scope | None) -> Iterator[Span]:
+    """The scope, the window, and its days if the window is named by its length."""
+    yield Span(scope.repository if scope else "No scopes", "bold")
+    start, end = (formatting.date(moment, results.policy.zone) for moment in (results.window.start, results.window.end))
+    days = f" ({start} to {end})" if results.window_spec.length else ""
+    texts = (*((scope_label(scope),) if scope else ()), results.window_text + days)
+    yield Span("".join(f" · {text}" for text in texts))
+
+
+# --- The five metrics ---
+
+
+def _metric_row(
+    metric: Metric, scope_metrics: schema.ScopeMetrics, verdict: str | None, results: Results
+) -> tuple[Span, ...]:
+    result = metric.result_in(scope_metrics.metrics)
+    has_value = units.deciding_value(result) is not None
+    remarks = (sample_size(result), *_level_remarks(result), *_comparison(metric, scope_metrics, verdict))
+    return (
+        Span(metric.label),
+        Span(_value(result), "bold" if has_value else "muted"),
+        Span(result.level or formatting.NO_VALUE, _level_style(result, results.policy.benchmark)),
+        Span("; ".join(filter(None, remarks)), "plain" if has_value else "muted"),
+    )
+
+
+def _value(result: schema.MetricVerdict) -> str:
+    value = units.format_result(result)
+    if isinstance(result, schema.LeadTime) and result.p50_seconds is not None:
+        return f"{value} (p90 {formatting.duration(result.p90_seconds)})"
+    return value
+
+
+def _is_level_certain(result: schema.MetricVerdict) -> bool:
+    """Whether all values in the 95 % interval have the level of the measured one."""
+    return result.level_span == (result.level, result.level)
+
+
+def _level_style(result: schema.MetricVerdict, benchmark: Benchmark) -> Style:
+    """Return a colour from the best level to the last; none if the sample is too small for a certain level."""
+    if result.level is None or not _is_level_certain(result):
+        return "muted"
+    names = [name for key, edges in benchmark.edges.items() if key == metric_of(result).key for name, _ in edges]
+    share_of_better = names.index(result.level) / max(len(names) - 1, 1)
+    styles: tuple[tuple[float, Style], ...] = ((0, "best"), (0.34, "good"), (0.67, "fair"))
+    return next((style for share, style in styles if share_of_better <= share), "poor")
+
+
+def _level_remarks(result: schema.MetricVerdict) -> Iterator[str]:
+    """Say which levels are possible too, and why a rate has no level."""
+    if units.is_lower_bound(result):
+        yield "git knows no incidents"
+    if result.level is None or _is_level_certain(result):
+        return
+    if result.level_span is None:
+        yield "small sample"
+    else:
+        yield f"possibly {' to '.join(level for level in result.level_span if level != result.level)}"
+
+
+def _comparison(metric: Metric, scope_metrics: schema.ScopeMetrics, verdict: str | None) -> Iterator[str]:
+    """Say that a value is clearly better or worse than in the window before."""
+    if scope_metrics.previous is not None and verdict in ("better", "worse"):
+        before = units.format_brief(metric.result_in(scope_metrics.previous))
+        yield f"{verdict} than before ({before})"
+
+
+# --- What stands out ---
+
+
+def _details(
+    history: ScopeHistory, scope_metrics: schema.ScopeMetrics, results: Results
+) -> Iterator[tuple[Span, Span]]:
+    yield from _named("Slowest stage", _slowest_stage(history, results))
+    yield from _named("Failed", _failures(history, results))
+    yield from _named("Goals", _goals(scope_metrics.outlook.goals))
+    yield from _named("Last deployment", _last_deployment(history, results))
+
+
+def _goals(outlook_goals: Iterable[schema.Goal]) -> Iterator[str]:
+    return (f"{METRICS[goal.metric].label} {goals.describe_goal(goal)}" for goal in outlook_goals)
+
+
+def _named(label: str, texts: Iterable[str]) -> Iterator[tuple[Span, Span]]:
+    """One row for each text; only the first has the label."""
+    for position, text in enumerate(texts):
+        yield Span("" if position else label, "muted"), Span(text)
+
+
+def _slowest_stage(history: ScopeHistory, results: Results) -> Iterator[str]:
+    """The stage that takes at least half of the lead time, or what hides the stages."""
+    breakdown = break_down_stages(measured_changes_in(history, results.window), results.policy.lead_time_start)
+    if not breakdown.is_comparable:
+        hidden = breakdown.hidden_stages_text()
+        if hidden:
+            yield f"not known: {hidden}"
+    elif breakdown.share(stage := breakdown.longest_stage) >= _HALF:
+        name, span = STAGE_TEXTS[stage]
+        share, median = formatting.percent(breakdown.share(stage)), formatting.duration(breakdown.median_seconds(stage))
+        yield f"{name}: {median} {span} (median), {share} of the lead time"
+
+
+def _failures(history: ScopeHistory, results: Results) -> Iterator[str]:
+    """The newest failures, each with its cause and end."""
+    failures = failures_in(history, results.window)
+    newest_first = list(reversed(failures))
+    for failure in newest_first[:_MAX_FAILURES]:
+        cause = replace_ids_in_scope(failure.because, history)
+        yield f"{deployment_label(failure.deployment)} ({failure.rule}): {cause}; {_end_of(failure)}"
+    if len(failures) > _MAX_FAILURES:
+        yield f"and {len(failures) - _MAX_FAILURES:,} earlier"
+
+
+def _end_of(failure: Failure) -> str:
+    if failure.recovery_seconds is not None:
+        return f"fixed after {formatting.duration(failure.recovery_seconds)}"
+    return "not fixed yet" if failure.recovered_at is None else "recovery time unknown"
+
+
+def _last_deployment(history: ScopeHistory, results: Results) -> Iterator[str]:
+    """The newest deployment; with a hint if the window has none."""
+    if not history.deployments:
+        return
+    newest = history.deployments[-1]
+    when = formatting.date_time(newest.finished_at, results.policy.zone)
+    is_before_window = newest.finished_at < results.window.start
+    hint = "; for a longer window, add --window 52w or --window all" if is_before_window else ""
+    yield f"{deployment_label(newest)} on {when} {results.policy.zone.key}{hint}"
+
+
+# --- Other scopes and notes ---
+
+
+def _other_scopes(scopes: list[schema.ScopeMetrics]) -> Iterator[Block]:
+    """A table of the other scopes with the most deployments, and how many more there are."""
+    if not scopes:
+        return
+    busiest_first = sorted(scopes, key=lambda each: -each.metrics.deployment_frequency.deployments)
+    titles = ("Other scopes", "Deployments", "Lead time", "Failed", "Recovery")
+    header = tuple(Span(title, "muted") for title in titles)
+    yield from (EMPTY_LINE, Table([header, *map(_scope_row, busiest_first[:_MAX_OTHER_SCOPES])], _INDENT))
+    if len(scopes) > _MAX_OTHER_SCOPES:
+        text = f"and {len(scopes) - _MAX_OTHER_SCOPES:,} more; --format html and --format json show all scopes."
+        yield Paragraph((Span(text, "muted"),), _INDENT)
+
+
+def _scope_row(scope_metrics: schema.ScopeMetrics) -> tuple[Span, ...]:
+    metrics = scope_metrics.metrics
+    scope = Scope(scope_metrics.repository, scope_metrics.service, scope_metrics.environment)
+    return (
+        Span(f"{scope.repository} · {scope_label(scope)}"),
+        Span(units.format_result(metrics.deployment_frequency)),
+        Span(formatting.duration(metrics.lead_time.p50_seconds)),
+        Span(units.format_counts(metrics.change_failure_rate)),
+        Span(formatting.duration(metrics.recovery_time.p50_seconds)),
+    )
+
+
+def _notes(notes: Iterable[str]) -> Iterator[Block]:
+    """The notes, without the marks that make code of a text in Markdown."""
+    paragraphs = (Paragraph((Span(f"- {note.replace('`', '')}", "muted"),), _INDENT, _INDENT) for note in notes)
+    for position, paragraph in enumerate(paragraphs):
+        yield from chain(() if position else (EMPTY_LINE,), (paragraph,))

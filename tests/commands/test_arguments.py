@@ -1,0 +1,145 @@
+"""Arguments of the command line: what each command's help lists, and errors of two lines."""
+
+import json
+import re
+import subprocess
+import sys
+from functools import cache
+from importlib.resources import files
+from io import BytesIO, StringIO
+
+import pytest
+
+from dora_metrics import cli
+from dora_metrics.runtime import Runtime
+from dora_metrics.settings.flags import HEADINGS, flags_of, flags_without_effect
+from dora_metrics.settings.model import FLAGS
+from support.facts import at
+from support.paths import ROOT
+
+SAMPLE = ("compute", "--facts", str(files("dora_metrics") / "sample"), "--now", "2026-11-21T09:05:00Z")
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error."""
+    out, err = StringIO(), StringIO()
+    code = cli.run(arguments, Runtime({}, BytesIO(), out, err, at("04-01"), lambda _: None))
+    return code, out.getvalue(), err.getvalue()
+
+
+@cache
+def help_of(command: str) -> str:
+    ran = subprocess.run(
+        [sys.executable, "-m", "dora_metrics", command, "--help"],
+        env={"PYTHONPATH": str(ROOT / "src"), "COLUMNS": "100", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ran.stdout
+
+
+# Help
+
+
+def test_every_flag_has_one_heading() -> None:
+    names = [name for heading in HEADINGS.values() for name in heading]
+    assert sorted(names) == sorted(FLAGS)
+
+
+@pytest.mark.parametrize("command", ["compute", "report", "sync", "rebuild"])
+def test_help_lists_the_flags_that_do_something_under_headings(command: str) -> None:
+    text = help_of(command)
+    listed = set(re.findall(r"^ {2}--([a-z-]+)", text, flags=re.MULTILINE))
+    assert listed & set(FLAGS) == {name for names in flags_of(command).values() for name in names}  # type: ignore[arg-type]
+    headings = re.findall(r"^(\S.*):$", text, flags=re.MULTILINE)
+    assert headings == ["options", *flags_of(command)]  # type: ignore[arg-type]
+
+
+def test_help_begins_with_what_is_needed() -> None:
+    assert help_of("report").startswith("usage: dora-metrics report --git DIR [OPTIONS]\n")
+    assert help_of("compute").startswith("usage: dora-metrics compute --facts FILE|DIR|- [OPTIONS]\n")
+
+
+def test_help_names_the_default_that_the_command_has() -> None:
+    assert re.search(r"--strict VALUE .*?default:\s+true", help_of("sync"), flags=re.DOTALL)
+    assert re.search(r"--incident-window VALUE .*?default:\s+24h", help_of("compute"), flags=re.DOTALL)
+
+
+VALUES = {
+    "health-check-status": "204",
+    "health-check-timeout": "5m",
+    "health-check-retries": "1",
+    "health-check-url": "https://shop.example/health",
+    "repositories": "acme/*",
+    "since": "12w",
+    "security": "none",
+    "deployment-source": "releases",
+    "service": "other",
+    "incident-labels": "outage",
+    "ledger": "none",
+    "max-rate-limit-wait": "5m",
+    "pushgateway-url": "https://push.example",
+    "pushgateway-username": "ada",
+    "pushgateway-job": "other",
+    "endpoint-url": "https://endpoint.example",
+    "summary": "false",
+    "page": "false",
+    "report": "off",
+    "report-labels": "other",
+    "strict": "true",
+}
+"""A value other than the default for each flag that does nothing for `compute`."""
+
+
+def test_the_flags_without_effect_on_compute_are_these() -> None:
+    assert sorted(flags_without_effect("compute")) == sorted(VALUES)
+
+
+@pytest.mark.parametrize("name", sorted(VALUES.keys() - {"pushgateway-username"}))  # that needs a password, no flag
+def test_a_flag_without_effect_changes_nothing_and_is_named(name: str) -> None:
+    code, out, err = run(*SAMPLE, f"--{name}", VALUES[name])
+    assert code == 0
+    assert out == run(*SAMPLE)[1]
+    assert f"dora-metrics: --{name} has no effect on compute\n" in err
+
+
+# Errors
+
+NO_WINDW = "there is no option --windw; did you mean --window?"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem", "command"),
+    [
+        ((), "COMMAND is missing", ""),
+        (("compute",), "compute: --facts is missing", " compute"),
+        (("report",), "report: --git is missing", " report"),
+        (("report", "--git"), "report: --git needs a value", " report"),
+        (("compute", "--facts", "x", "--windw", "7d"), f"compute: {NO_WINDW}", " compute"),
+        (("compute", "--facts", "x", "--windw=7d"), f"compute: {NO_WINDW}", " compute"),
+        (("compute", "--facts", "x", "--qqqqq"), "compute: there is no option --qqqqq", " compute"),
+        (("compute", "--facts", "x", "a b"), "compute: 'a b' is not expected", " compute"),
+        (("sync", "--format", "html"), "sync: --format 'html' is not one of ", " sync"),
+        (("publish",), "COMMAND 'publish' is not one of ", ""),
+    ],
+)  # fmt: skip
+def test_wrong_arguments_are_two_lines_with_what_to_do(arguments: tuple[str, ...], problem: str, command: str) -> None:
+    code, out, err = run(*arguments)
+    assert (code, out) == (2, "")
+    first, second = err.splitlines()
+    assert first.startswith(f"dora-metrics: {problem}")
+    assert second == f"dora-metrics: 'dora-metrics{command} --help' lists what it takes"
+
+
+@pytest.mark.parametrize("text", ["\x1b[31m", "::error::x", "a\nb"])
+def test_an_argument_of_a_stranger_stays_text(text: str) -> None:
+    for arguments in ((text,), ("compute", "--facts", "x", text), ("compute", "--facts", "x", f"--{text}")):
+        _, _, err = run(*arguments)
+        assert len(err.splitlines()) == 2
+        assert "\x1b" not in err
+        assert "::" not in err
+
+
+def test_json_is_what_it_was() -> None:
+    assert json.loads(run(*SAMPLE)[1])["scopes"][0]["repository"] == "acme/shop"

@@ -1,0 +1,114 @@
+"""The summary on a terminal: five numbers, what stands out, other scopes, notes; only certain levels have colour."""
+
+from datetime import timedelta
+from typing import Any
+
+from msgspec import Struct
+
+from dora_metrics.core.metrics.results import Results
+from dora_metrics.core.reports.styled_text import Style, StyledLine
+from dora_metrics.core.reports.terminal_summary import label_to_explain, summary_blocks
+from dora_metrics.core.scope import Scope
+from support.facts import at, change, deployment, incident, results_of
+
+SHOP = Scope("acme/shop", "shop", "production")
+
+
+def lines_of(results: Results, scope: Scope | None = SHOP, *notes: str, width: int = 100) -> list[StyledLine]:
+    return [line for block in summary_blocks(results, scope, notes) for line in block.lines(width)]
+
+
+def texts_of(*facts: Struct, **settings: Any) -> list[str]:  # noqa: ANN401
+    return ["".join(span.text for span in line) for line in lines_of(results_of(*facts, **settings))]
+
+
+def level_style(results: Results, label: str) -> Style:
+    """The style of the level in the row of a metric."""
+    (line,) = (line for line in lines_of(results) if any(span.text.startswith(label) for span in line))
+    return line[3].style
+
+
+FAILED = (deployment(1, version="v1"), deployment(2, "03-06", version="v2", changes=[7]), change(7), incident(9))
+
+
+def test_the_whole_summary() -> None:
+    assert texts_of(*FAILED) == [
+        "acme/shop · production · 2024-03-01 – 2024-04-01",
+        "",
+        "  Deployment frequency   2 in 31 days   medium  2 deployments on 2 days; possibly low to high",
+        "  Lead time for changes  5 d (p90 5 d)  high    1 change; small sample",
+        "  Change failure rate    50 %           low     1 of 2; possibly high",
+        "  Recovery time          –              –       no failed deployment has recovered yet (1 open)",
+        "  Rework rate            0 %            –       0 of 2",
+        "",
+        "  Failed           v1 (incident): #9 detected 60 min after it; not fixed yet",
+        "  Last deployment  v2 on 2024-03-06 00:00 UTC",
+    ]
+
+
+def test_a_window_named_by_its_length_shows_its_days() -> None:
+    assert texts_of(*FAILED, window="30d")[0] == "acme/shop · production · last 30 days (2024-03-02 to 2024-04-01)"
+
+
+def test_a_level_has_colour_only_if_it_is_certain() -> None:
+    """None of 5 is no elite in colour."""
+    few = [deployment(number, f"03-0{number}") for number in range(1, 6)]
+    assert level_style(results_of(*few), "Change failure rate") == "muted"
+    many = [deployment(number, str(at("03-01") + timedelta(hours=number))) for number in range(1, 200)]
+    results = results_of(*many)
+    assert level_style(results, "Change failure rate") == "best"
+    assert level_style(results, "Deployment frequency") == "best"
+
+
+def test_the_lowest_level_is_not_green() -> None:
+    incidents = [incident(number, f"03-{number:02}T13:00") for number in range(1, 29)]
+    failing = [deployment(number, f"03-{number:02}T12:00") for number in range(1, 29)]
+    assert level_style(results_of(*failing, *incidents), "Change failure rate") == "poor"
+
+
+def test_without_scopes_a_sentence_says_so_and_the_notes_say_why() -> None:
+    texts = ["".join(span.text for span in line) for line in lines_of(results_of(), None, "No `tags`.")]
+    assert texts == [
+        "No scopes · 2024-03-01 – 2024-04-01",
+        "",
+        "  There are no deployments and no incidents.",
+        "",
+        "  - No tags.",
+    ]
+
+
+def test_an_empty_window_names_the_last_deployment_and_a_longer_window() -> None:
+    (line,) = (text for text in texts_of(deployment(1, version="v1"), window="7d") if "Last deployment" in text)
+    assert (
+        line == "  Last deployment  v1 on 2024-03-05 12:00 UTC; for a longer window, add --window 52w or --window all"
+    )
+
+
+def test_of_many_failures_the_newest_are_shown_and_the_others_counted() -> None:
+    days = range(1, 9)
+    incidents = [incident(day, f"03-{day:02}T13:00") for day in days]
+    facts = [*(deployment(day, f"03-{day:02}T12:00", version=f"v{day}") for day in days), *incidents]
+    texts = texts_of(*facts)
+    (position,) = (number for number, text in enumerate(texts) if text.startswith("  Failed"))
+    shown = [text[19:].split(" ")[0] for text in texts[position : position + 5]]
+    assert shown == ["v8", "v7", "v6", "v5", "v4"]
+    assert texts[position + 5].strip() == "and 3 earlier"
+
+
+def test_other_scopes_are_a_table_of_the_busiest() -> None:
+    others = [
+        deployment(100 * service + number, f"03-05T{number:02}:00", service=f"s{service:02}")
+        for service in range(1, 30)
+        for number in range(service % 7 + 1)
+    ]
+    texts = texts_of(*FAILED, *others)
+    (header,) = (number for number, text in enumerate(texts) if text.startswith("  Other scopes"))
+    busiest = ["acme/shop", "·", "s06", "production", "1.6", "a", "week", "–", "0", "of", "7", "–"]
+    assert texts[header + 1].split() == busiest
+    assert texts[header + 21] == "  and 9 more; --format html and --format json show all scopes."
+
+
+def test_the_deployment_to_explain_is_the_newest_failure_otherwise_the_newest() -> None:
+    for facts, expected in ((FAILED, "v1"), (FAILED[:3], "v2"), ((incident(9),), None)):
+        results = results_of(*facts)
+        assert label_to_explain(results.evaluation.histories[0], results.window) == expected
