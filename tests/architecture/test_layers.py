@@ -61,8 +61,18 @@ PURE_MODULES = (
     *(
         f"commands.init.{name}"
         for name in (
-            "analysis", "deploy_targets", "files", "findings", "labels", "notes", "proposal", "publishers", "sources",
-            "summary", "workflows", "yaml_nodes",
+            "analysis",
+            "deploy_targets",
+            "files",
+            "findings",
+            "labels",
+            "notes",
+            "proposal",
+            "publishers",
+            "sources",
+            "summary",
+            "workflows",
+            "yaml_nodes",
         )
     ),
     "pipeline.clock",

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -126,7 +127,7 @@ def test_from_a_folder_below_the_root_is_looked_at(checkout: Checkout) -> None:
 def test_a_name_cannot_steer_the_terminal(checkout: Checkout) -> None:
     checkout.write_file(DEPLOY_PATH, 'name: "Deploy\\e[2J\\u202E\\r"\n' + DEPLOY_WORKFLOW.partition("\n")[2])
     ran = checkout.run_init("--dry-run")
-    assert "a run of Deploy\\x1b[2J\\x202e ends" in ran.stdout
+    assert "a run of Deploy\\x1b[2J\\x202e finishes" in ran.stdout
     assert not set("\x1b\r\u202e") & set(ran.stdout)
 
 
@@ -362,6 +363,15 @@ def test_a_first_sync_that_fails_is_told_and_stops_nothing(tmp_path: Path, githu
     assert ran.code == 0
     assert "  - Not read: sync: acme/shop: " in ran.stdout
     assert "Written: 3 files" in ran.stdout
+
+
+def test_a_first_sync_that_takes_too_long_is_stopped_and_that_is_said(tmp_path: Path, github: FakeGitHub) -> None:
+    deployed_shop(github)
+    checkout, ticks = Checkout.create(tmp_path), count(step=25)
+    ran = checkout.run_init("--dry-run", environment=api_environment(github), monotonic=lambda: float(next(ticks)))
+    assert ran.code == 0
+    assert "  - Not read: the rest of the history, since 60 s were over; the workflow reads all of it" in ran.stdout
+    assert len(github.requests) < 4
 
 
 def test_a_config_file_that_is_wrong_has_no_numbers_and_stops_nothing(tmp_path: Path, github: FakeGitHub) -> None:

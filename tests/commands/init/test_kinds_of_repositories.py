@@ -142,6 +142,31 @@ def test_a_job_that_deploys_to_production_by_its_name_makes_its_workflow_the_dep
     assert any(note.startswith(f"{FOLDER}/topics.yml: its name says that it deploys") for note in found.notes)
 
 
+def test_a_workflow_named_after_deploying_to_production_counts_more_than_tags(tmp_path: Path) -> None:
+    files = {
+        f"{FOLDER}/out.yml": workflow("Deploy to production", go=job({"run": "x"})),
+        f"{FOLDER}/check.yml": workflow("Inspect production", go=job({"run": "x"})),
+    }
+    found = Checkout.create(tmp_path, files, tags=["v1.0.0"]).proposal()
+    assert (found.sources, found.triggers.workflows) == (("workflow-runs",), ("Deploy to production",))
+
+
+def test_a_step_that_deploys_to_production_by_its_name_does_so_whatever_the_workflow_is_called(tmp_path: Path) -> None:
+    steps = [{"name": name, "uses": "acme/deploy@v1"} for name in ("Deploy to dev", "Deploy to prod")]
+    found = proposal_of(tmp_path, main=on({"push": None}, "Deploy to dev and prod", go=job(*steps)))
+    assert (found.sources, found.triggers.workflows) == (("workflow-runs",), ("Deploy to dev and prod",))
+    assert found.source_reasons == (f"{FOLDER}/main.yml:3: job go deploys to production (its step is Deploy to prod)",)
+    assert settings_of(found)["deploy-workflows"] == ["Deploy to dev and prod"]
+
+
+@pytest.mark.parametrize(
+    "title", ["Notify of the deployment to production", "Deploy to preprod", "Build for production"]
+)
+def test_a_step_of_another_kind_is_no_evidence(tmp_path: Path, title: str) -> None:
+    text = on({"push": None}, "Main", go=job({"name": title, "run": "x"}))
+    assert proposal_of(tmp_path, main=text).sources == ("pushes",)
+
+
 @pytest.mark.parametrize("name", ["deploy-preprod", "deploy-staging", "build-production", "e2e-prod-deploy"])
 def test_a_job_for_another_environment_or_another_purpose_is_no_evidence(tmp_path: Path, name: str) -> None:
     called = {"uses": "acme/ci/.github/workflows/it.yml@v1"}

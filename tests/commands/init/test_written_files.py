@@ -65,6 +65,9 @@ SAMPLES: dict[str, tuple[dict[str, str], GitHubFindings | None]] = {
         None,
     ),
     "no-issues": ({}, GitHubFindings(has_issues=False)),
+    "elsewhere": ({DEPLOY_PATH: workflow("Deploy", go={"steps": [{"name": "Update staging", "run": "x"}]})}, None),
+    "controller": ({"apps/shop.yaml": "apiVersion: argoproj.io/v1alpha1\nkind: Application\n"}, None),
+    "content": ({DEPLOY_PATH: workflow("Main: #1", **{"deploy-prod": {"steps": [{"run": "x"}]}})}, None),
 }
 each_sample = pytest.mark.parametrize("name", SAMPLES)
 
@@ -168,6 +171,12 @@ def test_a_name_that_no_expression_can_hold_lets_everything_through(name: str) -
     made = make_proposal(triggers=Triggers(workflows=(name,), has_pull_request_runs=True, merge_workflows=(name,)))
     text = render_files(made, DEFAULT_ACTION, TEMPLATES)[WORKFLOW_PATH]
     assert "github.event.workflow" not in yaml.safe_load(text)["jobs"]["dora"]["if"]
+
+
+@pytest.mark.parametrize("name", ["elsewhere", "controller"])
+def test_a_report_by_what_deploys_starts_the_workflow(tmp_path: Path, name: str) -> None:
+    triggers = triggers_of(write_sample(tmp_path, name)[WORKFLOW_PATH])
+    assert triggers["repository_dispatch"] == {"types": ["dora-deployment", "dora-incident"]}
 
 
 def test_permissions_are_those_that_the_source_needs(tmp_path: Path) -> None:

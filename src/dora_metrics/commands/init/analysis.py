@@ -130,27 +130,36 @@ class Analysis:
     # --- Jobs ---
 
     @cached_property
-    def production_job_evidence(self) -> dict[str, str]:
-        """Workflows that deploy to production by a job without `environment:`, by path, with the first such job."""
+    def production_evidence(self) -> dict[str, str]:
+        """Workflows that deploy to production without `environment:`, by path, with the job or name that says so."""
         evidence = {
-            workflow.path: next(self._production_jobs(workflow), "")
+            workflow.path: next(self._production_jobs(workflow), "") or self._production_name(workflow)
             for workflow in self.candidates
             if workflow.has_own_trigger
         }
         return {path: text for path, text in evidence.items() if text}
 
     def _production_jobs(self, workflow: WorkflowFile) -> Iterator[str]:
-        """Yield the jobs of a workflow whose name says that they deploy, and that name production."""
+        """Yield the jobs of a workflow that deploy to production by their names, or by that of a step."""
         for job in workflow.jobs:
-            call = job.called_workflow.text.partition("@")[0].rpartition("/")[2] if job.called_workflow else ""
-            words = job.words | frozenset(words_of(call))
-            if job.environment or not words & _JOB_DEPLOY_WORDS or words & NOT_DEPLOY_WORDS:
-                continue
-            if text := next(self._production_texts(job, call), ""):
-                yield f"{workflow.path}:{job.line}: job {job.name} deploys to production ({text})"
+            texts = () if job.environment else (*self._texts_of_deploying_job(job), *self._deploying_steps(job))
+            if texts:
+                yield f"{workflow.path}:{job.line}: job {job.name} deploys to production ({texts[0]})"
 
-    def _production_texts(self, job: WorkflowJob, call: str) -> Iterator[str]:
-        """Yield what names production: the job, its environment, a workflow that it calls, or an input to that."""
+    def _production_name(self, workflow: WorkflowFile) -> str:
+        """Return how a workflow's name says that it deploys to production; empty if it does not."""
+        deploys = is_named_deploy(workflow, ()) and not _JOB_DEPLOY_WORDS.isdisjoint(words_of(workflow.name or ""))
+        is_production = deploys and self.is_production(workflow.name or "")
+        return (
+            f"{workflow.path}: the workflow {workflow.name} deploys to production by its name" if is_production else ""
+        )
+
+    def _texts_of_deploying_job(self, job: WorkflowJob) -> Iterator[str]:
+        """Yield what names production in a job whose name, or whose called workflow's name, says that it deploys."""
+        call = job.called_workflow.text.partition("@")[0].rpartition("/")[2] if job.called_workflow else ""
+        words = job.words | frozenset(words_of(call))
+        if not words & _JOB_DEPLOY_WORDS or words & NOT_DEPLOY_WORDS:
+            return
         if any(map(self.is_production, (job.name, job.title))):
             yield f"its name is {job.title or job.name}"
         if self.is_production(job.used_environment):
@@ -160,6 +169,12 @@ class Analysis:
         for name, value in job.call_inputs.items():
             if job.called_workflow and "${{" not in value and self.is_production(value):
                 yield f"it calls {call} with `{name}: {value}`"
+
+    def _deploying_steps(self, job: WorkflowJob) -> Iterator[str]:
+        """Yield the steps whose name begins with a word for deploying, and names production: `Deploy to prod`."""
+        for step in job.steps:
+            if set(words_of(step.title)[:1]) & _JOB_DEPLOY_WORDS and self.is_production(step.title):
+                yield f"its step is {step.title}"
 
     # --- Releases and packages ---
 
@@ -184,7 +199,7 @@ class Analysis:
             and (
                 self.says_it_deploys(workflow)
                 or workflow.path in self.findings.checkout.publications
-                or workflow.path in self.production_job_evidence
+                or workflow.path in self.production_evidence
             )
         ]
 

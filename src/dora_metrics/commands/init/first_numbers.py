@@ -80,7 +80,7 @@ def _numbers_of(repository: str, runtime: Runtime, flags: Layer) -> FirstNumbers
         result = record(context, record_request(context))
     problems = tuple(_problems(context.outcomes))
     if runtime.monotonic() - started >= MAX_SECONDS:
-        problems = (f"init stopped to read after {MAX_SECONDS} s; the workflow reads the rest",)
+        problems = (f"the rest of the history, since {MAX_SECONDS} s were over; the workflow reads all of it",)
     return _first_numbers(result, context.settings.since, problems)
 
 

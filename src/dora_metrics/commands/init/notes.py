@@ -99,7 +99,7 @@ def _unclear_target_notes(analysis: Analysis, choice: SourceChoice) -> Iterator[
     paths_named_deploy = {workflow.path for workflow in analysis.workflows_named_deploy}
     for path, targets in analysis.targets_by_path.items():
         yield from targets.chosen_at_run
-        is_evidence = "workflow-runs" in choice.sources and path in analysis.production_job_evidence
+        is_evidence = "workflow-runs" in choice.sources and path in analysis.production_evidence
         if path in paths_named_deploy and not is_evidence:
             yield from targets.outside_checkout
 

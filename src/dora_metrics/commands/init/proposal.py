@@ -169,7 +169,9 @@ def _proposed_settings(
     default_policy, environments = Settings().policy, _production_environments(analysis)
     if any(not default_policy.is_production(name) for name in environments):
         yield ProposedSetting(
-            "production-environments", list(environments), ("init found these; the default does not have all of them",)
+            "production-environments",
+            list(environments),
+            ("init found these names; the default does not cover all of them",),
         )
     if labels != Settings().incident_labels:
         yield ProposedSetting("incident-labels", list(labels), (labels_reason,))

@@ -66,8 +66,8 @@ def _deployment_evidence(analysis: Analysis) -> Iterator[str]:
     yield from target_evidence[1:]
 
 
-def _production_job_evidence(analysis: Analysis) -> Iterator[str]:
-    yield from analysis.production_job_evidence.values()
+def _production_evidence(analysis: Analysis) -> Iterator[str]:
+    yield from analysis.production_evidence.values()
 
 
 def _release_evidence(analysis: Analysis) -> Iterator[str]:
@@ -120,7 +120,7 @@ def _push_evidence(analysis: Analysis) -> Iterator[str]:
 
 _KINDS_OF_EVIDENCE: tuple[tuple[str, Callable[[Analysis], Iterator[str]]], ...] = (
     ("deployments", _deployment_evidence),
-    ("workflow-runs", _production_job_evidence),
+    ("workflow-runs", _production_evidence),
     ("releases", _release_evidence),
     ("workflow-runs", _package_evidence),
     ("releases", _tag_evidence),
@@ -150,19 +150,21 @@ def _deployers_beside_users(analysis: Analysis) -> tuple[tuple[str, ...], str]:
     deploying = analysis.deploying_workflows
     if not deploying or not analysis.environment_users or all(map(analysis.says_it_deploys, deploying)):
         return (), ""
-    return _names(deploying), "these workflows deploy to production; others only use the environment"
+    return _names(deploying), "These workflows deploy to production; others only use the environment"
 
 
 def _deployers_by_content(analysis: Analysis) -> tuple[tuple[str, ...], str]:
-    with_jobs = [each for each in analysis.candidates if each.path in analysis.production_job_evidence]
-    if with_jobs:
-        return _names(with_jobs), "these workflows have a job that deploys to production"
+    to_production = [each for each in analysis.candidates if each.path in analysis.production_evidence]
+    if to_production:
+        return _names(
+            to_production
+        ), "These workflows deploy to production by their own name, or by that of a job or step"
     publishers = analysis.publishers("package")
     if publishers:
-        return _names(publishers), "these workflows publish packages"
+        return _names(publishers), "These workflows publish packages"
     elsewhere = analysis.workflows_to_elsewhere
     named = [workflow for workflow in analysis.workflows_named_deploy if workflow not in elsewhere]
-    return (_names(named), "other workflows deploy before production") if named and elsewhere else ((), "")
+    return (_names(named), "Other workflows deploy before production") if named and elsewhere else ((), "")
 
 
 def _names(workflows: list[WorkflowFile]) -> tuple[str, ...]:

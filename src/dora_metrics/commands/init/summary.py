@@ -166,7 +166,7 @@ def _trigger_lines(proposal: Proposal) -> Iterator[str]:
         yield f"by {proposal.existing_use}, which uses dora-metrics already; a second workflow would record twice"
         return
     if triggers.workflows:
-        yield f"when a run of {' or '.join(triggers.workflows)} ends"
+        yield f"when a run of {' or '.join(triggers.workflows)} finishes"
     for is_active, description in (
         (triggers.deployment_status, "when a service other than Actions reports a deployment"),
         (triggers.release, "when a release is published by hand or with another token than GITHUB_TOKEN"),
