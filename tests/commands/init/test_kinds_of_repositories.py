@@ -73,7 +73,9 @@ def test_backups_and_checks_beside_a_workflow_named_deploy_are_not_listened_to(t
     found = proposal_of(tmp_path, deploy=deploy, **USES_OF_PRODUCTION)
     assert found.triggers.workflows == ("Build and deploy",)
     assert settings_of(found) == {"deployment-source": "deployments"}
-    assert len([note for note in found.notes if "deployment: false" in note]) == 3
+    (note,) = [note for note in found.notes if "deployment: false" in note]
+    assert note.startswith("These only use the environment production, so they do not count as deployments: ")
+    assert all(f"{FOLDER}/{name}.yml:" in note for name in USES_OF_PRODUCTION)
 
 
 def test_where_no_name_tells_what_deploys_the_setting_does(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import datetime
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -80,15 +81,15 @@ def _numbers_of(repository: str, runtime: Runtime, flags: Layer) -> FirstNumbers
         result = record(context, record_request(context))
     problems = tuple(_problems(context.outcomes))
     if runtime.monotonic() - started >= MAX_SECONDS:
-        problems = (f"the rest of the history, since {MAX_SECONDS} s were over; the workflow reads all of it",)
-    return _first_numbers(result, context.settings.since, problems)
+        problems = (f"it stopped after {MAX_SECONDS} s; the workflow reads the rest",)
+    return _first_numbers(result, context.settings.since_time(runtime.now), problems)
 
 
 def _problems(outcomes: list[Outcome]) -> Iterator[str]:
     yield from (f"{outcome.name}: {outcome.detail}" for outcome in outcomes if outcome.status == "failed")
 
 
-def _first_numbers(result: RunResult, since: str, problems: tuple[str, ...]) -> FirstNumbers:
+def _first_numbers(result: RunResult, since: datetime | None, problems: tuple[str, ...]) -> FirstNumbers:
     histories = result.results.evaluation.histories
     latest = last_deployed(histories)
     return FirstNumbers(

@@ -9,6 +9,7 @@ from dora_metrics.commands.init.workflows import WorkflowFile
 from dora_metrics.core.selection import LONGEST_PAUSE_OF_RELEASES
 
 _MAX_ENVIRONMENTS_NAMED = 10
+_MAX_JOBS_NAMED = 6
 _PULL_REQUEST_ADVICE = (
     "runs for pull requests do not count; if it deploys, call the action there with `environment: production`"
 )
@@ -47,7 +48,9 @@ def _source_notes(analysis: Analysis, choice: SourceChoice) -> Iterator[str]:
 
 
 def _tag_notes(analysis: Analysis, choice: SourceChoice) -> Iterator[str]:
-    """Say that tags are no releases, and which tags or releases are too old to count."""
+    """Say that tags are no releases, and which tags or releases are too old to count, if deployments rest on them."""
+    if "deployments" in choice.sources or choice.deploy_workflows:
+        return
     tags, github = analysis.findings.checkout.version_tags, analysis.findings.github
     pause_days = LONGEST_PAUSE_OF_RELEASES.days
     if github and github.last_release:
@@ -116,10 +119,14 @@ def _no_production_notes(analysis: Analysis) -> Iterator[str]:
 
 def _environment_user_notes(analysis: Analysis) -> Iterator[str]:
     """Advise `deployment: false` where GitHub makes a deployment for a job that does not deploy."""
-    for target in analysis.environment_users.values():
+    users = analysis.environment_users.values()
+    for environment in dict.fromkeys(target.environment for target in users):
+        jobs = [f"{each.location} (job {each.job_name})" for each in users if each.environment == environment]
+        more = f" and {len(jobs) - _MAX_JOBS_NAMED} more" if len(jobs) > _MAX_JOBS_NAMED else ""
         yield (
-            f"{target.location}: job {target.job_name} only uses {target.environment} and does not count; "
-            f"with `environment: {{name: {target.environment}, deployment: false}}` GitHub creates none for it"
+            f"These only use the environment {environment}, so they do not count as deployments: "
+            f"{', '.join(jobs[:_MAX_JOBS_NAMED])}{more}. "
+            f"With `environment: {{name: {environment}, deployment: false}}` GitHub creates no deployment for them"
         )
 
 

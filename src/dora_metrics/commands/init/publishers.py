@@ -89,9 +89,9 @@ def publication_of(
         workflows_by_path: all workflows of the checkout.
         local_actions: what the composite actions of the checkout publish, by the name that workflows use.
     """
-    found = list(_publications(workflow, workflows_by_path, local_actions, (workflow.path,)))
-    releases = [each for each in found if each.product == "release"]
-    return next(iter((*releases, *found)), None)
+    publications = list(_publications(workflow, workflows_by_path, local_actions, (workflow.path,)))
+    releases = [each for each in publications if each.product == "release"]
+    return next(iter((*releases, *publications)), None)
 
 
 def _publications(

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from dora_metrics.commands.init.findings import CONFIG_PATH, WORKFLOW_PATH, Findings
 from dora_metrics.commands.init.proposal import Proposal
@@ -50,15 +51,19 @@ class FirstNumbers:
         results: None if there are none, as `problems` says.
         scope: the scope that was deployed last; None if nothing is known of any.
         deployment_count: the deployments in all scopes.
-        since: how far back GitHub was read, such as `90d`.
+        since: from when on GitHub was read; None if from the start.
         problems: what could not be read, as sentences.
     """
 
     results: Results | None = None
     scope: Scope | None = None
     deployment_count: int = 0
-    since: str = ""
+    since: datetime | None = None
     problems: tuple[str, ...] = ()
+
+    @property
+    def since_text(self) -> str:
+        return f" since {self.since:%Y-%m-%d}" if self.since else ""
 
 
 def summary_lines(findings: Findings, proposal: Proposal, files: list[ProposedFile], repository: str) -> Iterator[str]:
@@ -93,13 +98,15 @@ def number_lines(numbers: FirstNumbers) -> Iterator[str]:
         yield from (f"  - {note}" for note in numbers.results.document.notes[:_MAX_NUMBER_NOTES])
         if not numbers.deployment_count:
             yield _no_deployments(numbers)
-    yield from (f"  - Not read: {problem}" for problem in numbers.problems[:_MAX_PROBLEMS])
+        if numbers.problems:
+            yield "init could not read everything:"
+    yield from (f"  - {problem}" for problem in numbers.problems[:_MAX_PROBLEMS])
 
 
 def _no_deployments(numbers: FirstNumbers) -> str:
     return (
-        f"GitHub has no such deployment in the last {numbers.since}. Check whether this is what you call a deployment "
-        "before you write the files."
+        f"GitHub has no such deployment{numbers.since_text}. Check whether this is what you call a deployment before "
+        "you write the files."
     )
 
 
