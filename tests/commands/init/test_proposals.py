@@ -477,6 +477,11 @@ def test_folders_that_look_like_services_are_proposed_where_deployments_can_name
     }
 
 
+def test_folders_with_images_for_tests_and_builds_are_no_services(tmp_path: Path) -> None:
+    files = {f"{name}/Dockerfile": "FROM x" for name in ("ci", "tests-nightly", "docker")}
+    assert not [note for note in Checkout.create(tmp_path, files).proposal().notes if "look like services" in note]
+
+
 @pytest.mark.parametrize("deployments", [(), (GitHubDeployment("production", "2026-11-20", "github-actions"),)])
 def test_services_that_deployments_cannot_name_are_no_setting_but_a_note(
     tmp_path: Path, deployments: tuple[GitHubDeployment, ...]

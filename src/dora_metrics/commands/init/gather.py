@@ -28,7 +28,7 @@ from dora_metrics.commands.init.publishers import (
 )
 from dora_metrics.commands.init.workflows import WorkflowFile
 from dora_metrics.commands.init.yaml_nodes import UnreadableYamlError, compose, node_at, scalar_texts
-from dora_metrics.core.names import words_of
+from dora_metrics.core.names import NOT_DEPLOY_WORDS, words_of
 from dora_metrics.core.selection import is_release_habit
 from dora_metrics.core.versions import reads_as_version, versions_by_tag
 from dora_metrics.core.windows import parse_instant, parse_instant_or_none
@@ -45,6 +45,9 @@ _USUAL_BRANCHES = ("main", "master")
 _MAX_FOLDERS = 200
 _SERVICE_PARENTS = ("services", "apps", "packages")
 _MANIFESTS = ("Dockerfile", "package.json", "pyproject.toml", "go.mod", "Cargo.toml", "pom.xml", "build.gradle")
+_NOT_SERVICE_WORDS = NOT_DEPLOY_WORDS | {"build", "ci", "docker", "tools"}
+"""Words in the name of a folder at the root whose image is not a service's."""
+
 _GITOPS_API_VERSION = r"^apiVersion: *[\"']?(argoproj\.io|[a-z-]+\.toolkit\.fluxcd\.io)/"
 
 
@@ -195,7 +198,8 @@ def _service_folders(root: Path) -> Iterator[tuple[str, str]]:
         if len(names) > 1:
             yield from ((name, f"{parent}/{name}") for name in names)
             return
-    names = [folder.name for folder in _subfolders(root) if (folder / "Dockerfile").is_file()]
+    images = (folder.name for folder in _subfolders(root) if (folder / "Dockerfile").is_file())
+    names = [name for name in images if _NOT_SERVICE_WORDS.isdisjoint(words_of(name))]
     if len(names) > 1:
         yield from ((name, name) for name in names)
 
