@@ -58,7 +58,23 @@ CORE = (
 """The folders and modules of the core, from the bottom up. Each imports only those in the rows before its own."""
 
 PURE_MODULES = (
-    *(f"commands.init.{name}" for name in ("files", "findings", "proposal", "summary", "workflows", "yaml_nodes")),
+    *(
+        f"commands.init.{name}"
+        for name in (
+            "analysis",
+            "deploy_targets",
+            "files",
+            "findings",
+            "labels",
+            "notes",
+            "proposal",
+            "publishers",
+            "sources",
+            "summary",
+            "workflows",
+            "yaml_nodes",
+        )
+    ),
     "pipeline.clock",
     "pipeline.evaluate",
     "pipeline.plan",

@@ -1,7 +1,8 @@
 """Checkouts for `dora-metrics init`, and the command run on them with captured streams."""
 
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -117,12 +118,17 @@ class Checkout:
         )
 
     def run_init(
-        self, *options: str, answer: str | None = None, environment: Mapping[str, str] | None = None
+        self,
+        *options: str,
+        answer: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> InitRun:
         """Run the command. `answer` is typed at a terminal; None means there is no terminal."""
         stdin = BytesIO() if answer is None else Terminal(f"{answer}\n".encode())
         stdout, stderr = StringIO(), StringIO()
-        world = Runtime({**CLEAN_ENVIRONMENT, **(environment or {})}, stdin, stdout, stderr, NOW, lambda _: None)
+        variables = {**CLEAN_ENVIRONMENT, **(environment or {})}
+        world = Runtime(variables, stdin, stdout, stderr, NOW, lambda _: None, monotonic=monotonic)
         code = run(["init", "--directory", str(self.folder), *options], world)
         return InitRun(code, stdout.getvalue(), stderr.getvalue())
 

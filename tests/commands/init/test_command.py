@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -55,14 +56,14 @@ def test_a_dry_run_never_writes(checkout: Checkout) -> None:
     before = checkout.files()
     ran = checkout.run_init("--dry-run", "--yes", answer="y")
     assert (ran.code, checkout.files()) == (0, before)
-    assert "Nothing was written, as --dry-run says. It would be 3 files" in ran.stdout
+    assert "--dry-run: nothing was written. Without it, init would write 3 files" in ran.stdout
 
 
 def test_without_a_terminal_nothing_is_written_unless_it_was_said_before(checkout: Checkout) -> None:
     before = checkout.files()
     ran = checkout.run_init()
     assert (ran.code, checkout.files()) == (1, before)
-    assert "--yes writes, --dry-run only shows" in ran.stdout
+    assert "Use --yes to write, or --dry-run to show only." in ran.stdout
     assert checkout.run_init("--yes").code == 0
     assert set(checkout.files()) >= ALL_FILES
 
@@ -81,11 +82,11 @@ def test_comments_and_layout_of_the_users_are_no_difference_and_quotes_that_matt
     checkout.run_init("--yes")
     checkout.write_file(CONFIG_PATH, "# Ours.\n\ndeployment-source:   deployments\n")
     assert "Nothing to write." in (said := checkout.run_init().stdout)
-    assert "left alone" not in said
+    assert "unchanged" not in said
     checkout.write_file(WORKFLOW_PATH, checkout.text(WORKFLOW_PATH).replace("default: auto", 'default: "auto"'))
-    assert "left alone" not in checkout.run_init().stdout
+    assert "unchanged" not in checkout.run_init().stdout
     checkout.write_file(FORM_PATH, checkout.text(FORM_PATH).replace("required: true", 'required: "true"'))
-    assert f"yours, left alone: {FORM_PATH}" in checkout.run_init().stdout
+    assert f"yours, unchanged: {FORM_PATH}" in checkout.run_init().stdout
 
 
 def test_windows_line_ends_in_what_was_written_are_no_difference(checkout: Checkout) -> None:
@@ -102,9 +103,9 @@ def test_a_file_of_the_users_is_left_alone_and_shown_with_the_difference(checkou
     ran = checkout.run_init("--yes")
     assert ran.code == 0
     assert checkout.text(name) == own
-    assert f"── {name} (yours; left alone) " in ran.stdout
+    assert f"── {name} (yours, unchanged) " in ran.stdout
     assert f"\n-{own.splitlines()[0]}\n" in ran.stdout
-    assert f"yours, left alone: {name}" in ran.stdout
+    assert f"yours, unchanged: {name}" in ran.stdout
     assert set(checkout.files()) >= ALL_FILES
 
 
@@ -114,7 +115,7 @@ def test_where_another_workflow_records_already_only_the_rest_is_proposed(checko
     )
     ran = checkout.run_init("--yes")
     assert WORKFLOW_PATH not in checkout.files()
-    assert "numbers.yml:4 uses dora-metrics already" in ran.stdout
+    assert "by .github/workflows/numbers.yml:4, which uses dora-metrics already" in ran.stdout
 
 
 def test_from_a_folder_below_the_root_is_looked_at(checkout: Checkout) -> None:
@@ -126,7 +127,7 @@ def test_from_a_folder_below_the_root_is_looked_at(checkout: Checkout) -> None:
 def test_a_name_cannot_steer_the_terminal(checkout: Checkout) -> None:
     checkout.write_file(DEPLOY_PATH, 'name: "Deploy\\e[2J\\u202E\\r"\n' + DEPLOY_WORKFLOW.partition("\n")[2])
     ran = checkout.run_init("--dry-run")
-    assert "a run of Deploy\\x1b[2J\\x202e ends" in ran.stdout
+    assert "a run of Deploy\\x1b[2J\\x202e finishes" in ran.stdout
     assert not set("\x1b\r\u202e") & set(ran.stdout)
 
 
@@ -179,8 +180,8 @@ def test_a_link_in_the_place_of_a_file_or_folder_is_never_written_through(checko
     (checkout.folder / CONFIG_PATH).symlink_to(tmp_path / "outside" / "dora.yml")
     ran = checkout.run_init("--yes")
     assert list((tmp_path / "outside").iterdir()) == []
-    assert f"{FORM_PATH}: is there and could not be read, so it is left alone" in ran.stdout
-    assert f"{CONFIG_PATH}: is there and could not be read, so it is left alone" in ran.stdout
+    assert f"{FORM_PATH}: exists and could not be read; init does not change it" in ran.stdout
+    assert f"{CONFIG_PATH}: exists and could not be read; init does not change it" in ran.stdout
     assert WORKFLOW_PATH in checkout.files()
 
 
@@ -188,7 +189,7 @@ def test_a_folder_that_cannot_be_made_is_told_with_exit_code_1(tmp_path: Path) -
     checkout = Checkout.create(tmp_path, {".github": "a file"})
     ran = checkout.run_init("--yes")
     assert ran.code == 1
-    assert f"{WORKFLOW_PATH}: was not written (" in ran.stdout
+    assert f"{WORKFLOW_PATH}: not written (" in ran.stdout
 
 
 # --- With a token ---
@@ -214,8 +215,8 @@ def test_with_a_token_github_is_asked_once_what_the_repository_has(tmp_path: Pat
     assert ran.stdout.startswith("acme/shop: a deployment is a GitHub deployment to production.\n")
     assert "GitHub has 1 deployment to production" in ran.stdout
     assert "issues with the label outage (GitHub has these labels)" in ran.stdout
-    assert "Worth knowing" not in ran.stdout
-    assert len(github.requests) == 1
+    assert "Notes:" not in ran.stdout
+    assert [request.operation for request in github.requests].count("Setup") == 1
 
 
 def test_releases_on_github_are_the_deployments_where_there_are_none(tmp_path: Path, github: FakeGitHub) -> None:
@@ -255,14 +256,14 @@ def test_a_second_run_with_a_token_writes_nothing_either(tmp_path: Path, github:
     shop.deployment("eu-production", at=at(30))
     checkout.write_file(DEPLOY_PATH, "# A line more, so that all lines below have other numbers.\n" + DEPLOY_WORKFLOW)
     assert "Nothing to write." in (said := checkout.run_init(environment=api_environment(github)).stdout)
-    assert "left alone" not in said
+    assert "unchanged" not in said
 
 
 @pytest.mark.parametrize("labels", [[], ["hotfix"]])
 def test_a_label_that_is_missing_is_said(tmp_path: Path, github: FakeGitHub, labels: list[str]) -> None:
     github.repository("acme/shop").labels = labels
     ran = Checkout.create(tmp_path).run_init("--yes", environment=api_environment(github))
-    assert "make the label, without which GitHub gives the form's issues none: incident" in ran.stdout
+    assert "create the label incident: an issue form cannot create it" in ran.stdout
 
 
 @pytest.mark.parametrize("name", ["GITHUB_TOKEN", "GH_TOKEN"])
@@ -270,7 +271,7 @@ def test_the_token_is_in_nothing_that_is_said_or_written(tmp_path: Path, github:
     github.repository("acme/shop")
     checkout = Checkout.create(tmp_path)
     ran = checkout.run_init("--yes", environment={name: github.token, "GITHUB_API_URL": github.api_url})
-    assert len(github.requests) == 1
+    assert "The workflow would show" in ran.stdout or "GitHub has no such deployment" in ran.stdout
     assert github.token not in ran.stdout + ran.stderr + "".join(checkout.text(path) for path in ALL_FILES)
 
 
@@ -285,11 +286,11 @@ def test_a_namesake_on_github_of_a_repository_elsewhere_is_not_asked(tmp_path: P
     checkout = Checkout.create(tmp_path, origin="https://gitlab.example/acme/shop.git")
     ran = checkout.run_init("--dry-run", environment=api_environment(github))
     assert github.requests == []
-    assert "origin is on gitlab.example, and this is for GitHub" in ran.stdout
+    assert "origin is on gitlab.example, and only GitHub runs what is written here" in ran.stdout
     assert "name it with --repository OWNER/NAME" in ran.stdout
     github.repository("acme/shop")
     checkout.run_init("--dry-run", "--repository", "acme/shop", environment=api_environment(github))
-    assert len(github.requests) == 1
+    assert github.requests[0].operation == "Setup"
 
 
 @pytest.mark.parametrize("how", ["refused", "gone", "down"])
@@ -303,7 +304,90 @@ def test_what_github_does_not_say_is_told_and_the_files_decide(tmp_path: Path, g
     )
     assert ran.code == 0
     assert "a deployment is a GitHub deployment to production" in ran.stdout
-    assert "GitHub did not say what acme/shop has: " in ran.stdout
+    assert "GitHub did not answer about acme/shop: " in ran.stdout
+
+
+# --- The first numbers ---
+
+
+def deployed_shop(github: FakeGitHub) -> None:
+    """A repository with seven deployments by a service in the last three weeks, each with a change."""
+    shop = github.repository("acme/shop")
+    for number in range(1, 8):
+        shop.commit({"a": str(number)}, message=f"Change {number}", author_date=at(1590 + 20 * number))
+        shop.deployment("production", at=at(1600 + 20 * number), creator="vercel[bot]")
+
+
+def test_with_a_token_it_shows_the_numbers_of_a_first_sync_before_it_asks(tmp_path: Path, github: FakeGitHub) -> None:
+    deployed_shop(github)
+    checkout = Checkout.create(tmp_path)
+    before = checkout.files()
+    ran = checkout.run_init(answer="n", environment=api_environment(github))
+    shown, question, _ = ran.stdout.partition("Write these 3 files? [y/N] ")
+    assert question
+    numbers = shown.partition("First sync of acme/shop, into a temporary folder that is deleted (at most 60 s) ...")[2]
+    _, _, heading, frequency, lead_time, *_ = numbers.splitlines()
+    assert heading == "The workflow would show (production, last 30 days):"
+    assert frequency.startswith("  Deployment frequency   1.6 a week")
+    assert frequency.endswith("7 deployments on 6 days")
+    assert lead_time.startswith("  Lead time for changes  10 h")
+    assert checkout.files() == before
+
+
+def test_the_numbers_follow_the_config_file_that_is_there(tmp_path: Path, github: FakeGitHub) -> None:
+    deployed_shop(github)
+    checkout = Checkout.create(tmp_path, {CONFIG_PATH: "window: 7d\n"})
+    ran = checkout.run_init("--dry-run", environment=api_environment(github))
+    assert "The workflow would show (production, last 7 days):" in ran.stdout
+
+
+def test_inputs_of_another_run_in_the_environment_change_no_number(tmp_path: Path, github: FakeGitHub) -> None:
+    deployed_shop(github)
+    others = {"INPUT_WINDOW": "7d", "DORA_INPUTS": "broken", "GITHUB_OUTPUT": str(tmp_path / "output")}
+    ran = Checkout.create(tmp_path).run_init("--dry-run", environment=api_environment(github) | others)
+    assert "The workflow would show (production, last 30 days):" in ran.stdout
+    assert not (tmp_path / "output").exists()
+
+
+def test_a_repository_that_deploys_nothing_of_the_kind_is_told_so(tmp_path: Path, github: FakeGitHub) -> None:
+    github.repository("acme/shop").release("v1.0.0", published_at=at(-24 * 200))
+    checkout = Checkout.create(tmp_path, {CONFIG_PATH: "deployment-source: releases\n"})
+    ran = checkout.run_init("--dry-run", environment=api_environment(github))
+    assert "GitHub has no such deployment since 2026-08-23." in ran.stdout
+
+
+def test_a_first_sync_that_fails_is_told_and_stops_nothing(tmp_path: Path, github: FakeGitHub) -> None:
+    deployed_shop(github)
+    github.fail(unavailable(502), times=None, skip=1)
+    ran = Checkout.create(tmp_path).run_init("--yes", environment=api_environment(github))
+    assert ran.code == 0
+    assert "  - sync: acme/shop: " in ran.stdout
+    assert "Written: 3 files" in ran.stdout
+
+
+def test_a_first_sync_that_takes_too_long_is_stopped_and_that_is_said(tmp_path: Path, github: FakeGitHub) -> None:
+    deployed_shop(github)
+    checkout, ticks = Checkout.create(tmp_path), count(step=25)
+    ran = checkout.run_init("--dry-run", environment=api_environment(github), monotonic=lambda: float(next(ticks)))
+    assert ran.code == 0
+    assert "  - it stopped after 60 s; the workflow reads the rest" in ran.stdout
+    assert len(github.requests) < 4
+
+
+def test_a_config_file_that_is_wrong_has_no_numbers_and_stops_nothing(tmp_path: Path, github: FakeGitHub) -> None:
+    deployed_shop(github)
+    checkout = Checkout.create(tmp_path, {CONFIG_PATH: "window: never\n"})
+    ran = checkout.run_init("--yes", environment=api_environment(github))
+    assert ran.code == 0
+    assert "init could not compute the numbers:\n  - " in ran.stdout
+
+
+def test_nothing_is_synced_where_nothing_here_deploys(tmp_path: Path, github: FakeGitHub) -> None:
+    github.repository("acme/shop")
+    staging = workflow("Deploy", go={"steps": [{"name": "Update staging", "run": "x"}]})
+    ran = Checkout.create(tmp_path, {DEPLOY_PATH: staging}).run_init("--dry-run", environment=api_environment(github))
+    assert "First sync" not in ran.stdout
+    assert len(github.requests) == 1
 
 
 def test_the_program_runs_as_a_process_of_its_own(checkout: Checkout) -> None:

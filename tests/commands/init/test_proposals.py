@@ -35,10 +35,6 @@ def test_a_workflow_that_only_uses_an_environment_is_advised_to_make_no_deployme
     assert found.triggers.workflows == ("Deploy",)
     (note,) = [note for note in found.notes if drift_file in note]
     assert "`environment: {name: production, deployment: false}`" in note
-    (tmp_path / "alone").mkdir()
-    without_another = Checkout.create(tmp_path / "alone", {drift_file: drift}).proposal()
-    assert without_another.triggers.workflows == ("Nightly drift",)
-    assert not [note for note in without_another.notes if "deployment: false" in note]
 
 
 def test_a_workflow_that_publishes_releases_makes_releases_the_deployments(tmp_path: Path) -> None:
@@ -77,7 +73,7 @@ def test_a_composite_action_of_the_checkout_that_publishes_counts_as_well(tmp_pa
 
 def test_tags_that_look_like_versions_are_taken_for_releases_where_nobody_can_be_asked(tmp_path: Path) -> None:
     checkout = Checkout.create(tmp_path, tags=["v1.9.0", "v1.10.0", "nightly"])
-    assert checkout.proposal().source_reasons == ("2 tags look like versions, the newest is v1.10.0",)
+    assert checkout.proposal().source_reasons == ("2 tags read as versions, the newest is v1.10.0",)
     assert checkout.proposal(GitHubFindings()).sources == ("pushes",)
 
 
@@ -112,7 +108,7 @@ def test_without_anything_merges_are_deployments_and_the_reason_says_what_was_lo
 def test_what_a_controller_takes_from_the_branch_is_named(tmp_path: Path, api: str) -> None:
     found = Checkout.create(tmp_path, {"apps/shop.yaml": f"apiVersion: {api}\nkind: Application\n"}).proposal()
     assert found.sources == ("pushes",)
-    assert found.source_reasons[0] == f"apps/shop.yaml:1: `apiVersion: {api}`: a controller takes what is merged"
+    assert found.source_reasons[0] == f"apps/shop.yaml:1: `apiVersion: {api}`: a controller deploys what is merged"
     assert any("repository_dispatch" in note for note in found.notes)
 
 
@@ -287,7 +283,7 @@ def test_deployments_by_another_service_are_listened_to(tmp_path: Path) -> None:
     assert found.sources == ("deployments",)
     assert found.triggers.deployment_status
     assert found.source_reasons == (
-        "GitHub has 1 deployment to Production among the newest 100 of all, the last of 2026-11-20",
+        "GitHub has 1 deployment to Production among its newest 100, the last on 2026-11-20",
     )
 
 
@@ -302,8 +298,9 @@ def test_deployments_by_actions_that_no_workflow_here_names_are_found_at_night_a
     github = GitHubFindings(deployments=(GitHubDeployment("production", "2026-11-20", "github-actions"),))
     found = Checkout.create(tmp_path).proposal(github)
     assert (found.triggers.workflows, found.triggers.deployment_status) == ((), False)
-    assert "no workflow here names the environment that Actions deploys to: those deployments are found at night" in (
-        found.notes
+    assert (
+        "No workflow here names the environment that Actions deploys to; the nightly run finds those deployments"
+        in (found.notes)
     )
 
 
@@ -337,8 +334,7 @@ def test_a_repository_without_issues_gets_no_form_and_no_event_for_them(tmp_path
     found = Checkout.create(tmp_path).proposal(GitHubFindings(has_issues=False))
     assert not found.has_incident_form
     assert not found.triggers.issues
-    (report,) = [one for one in found.settings if one.name == "report"]
-    assert (report.value, report.reasons) == ("off", ("issues are switched off on GitHub, and a report is an issue",))
+    assert found.report is None
 
 
 # --- The default branch ---
@@ -371,7 +367,7 @@ def test_a_branch_that_is_checked_out_is_the_default_one_only_for_want_of_a_bett
     checkout = with_branches(Checkout.create(tmp_path), *names)
     assert checkout.proposal().triggers.push_branch == taken
     (note,) = uncertain_settings(checkout)
-    assert note.startswith(f"that {taken} is the default branch is not sure")
+    assert note.startswith(f"{taken} may not be the default branch")
 
 
 def test_what_origin_or_github_says_is_sure(tmp_path: Path) -> None:
@@ -415,13 +411,13 @@ def test_github_itself_is_called_for_the_reusable_workflow(tmp_path: Path, origi
 def test_any_other_host_is_taken_for_an_enterprise_server(tmp_path: Path, host: str) -> None:
     direct, said = proposed_host(Checkout.create(tmp_path, origin=f"https://{host}/acme/shop.git"))
     assert direct
-    assert said.startswith(f"https://{host.partition(':')[0]} is taken for a GitHub Enterprise Server")
+    assert said.startswith(f"https://{host.partition(':')[0]} is treated as a GitHub Enterprise Server")
 
 
 def test_with_data_residency_it_is_githubs_own_and_the_doubt_is_told(tmp_path: Path) -> None:
     direct, said = proposed_host(Checkout.create(tmp_path, origin="https://acme.ghe.com/acme/shop.git"))
     assert not direct
-    assert said.startswith("https://acme.ghe.com is taken to know what github.com knows")
+    assert said.startswith("https://acme.ghe.com may not have all features of github.com")
 
 
 @pytest.mark.parametrize(
@@ -431,7 +427,7 @@ def test_with_data_residency_it_is_githubs_own_and_the_doubt_is_told(tmp_path: P
 def test_what_is_evidently_no_github_is_told_plainly(tmp_path: Path, host: str) -> None:
     direct, said = proposed_host(Checkout.create(tmp_path, origin=f"git@{host}:acme/shop.git"))
     assert not direct
-    assert said.startswith(f"origin is on {host}, and this is for GitHub")
+    assert said.startswith(f"origin is on {host}, and only GitHub runs what is written here")
 
 
 @pytest.mark.parametrize("origin", [None, "git@work:acme/shop.git", "https://gitlab.com/acme/shop.git"])
@@ -470,12 +466,30 @@ def test_another_incident_form_is_not_joined_by_a_second_one(tmp_path: Path) -> 
     assert not Checkout.create(tmp_path, {".github/ISSUE_TEMPLATE/broke.yml": form}).proposal().has_incident_form
 
 
-def test_folders_that_look_like_services_are_named(tmp_path: Path) -> None:
-    files = {f"services/{name}/Dockerfile": "FROM x" for name in ("web", "checkout")} | {"services/docs/index.md": "x"}
-    assert Checkout.create(tmp_path, files).proposal().services == {
+SERVICE_FILES = {f"services/{name}/Dockerfile": "FROM x" for name in ("web", "checkout")} | {"services/docs/i.md": "x"}
+
+
+def test_folders_that_look_like_services_are_proposed_where_deployments_can_name_one(tmp_path: Path) -> None:
+    github = GitHubFindings(deployments=(GitHubDeployment("Production", "2026-11-20", "vercel"),))
+    assert Checkout.create(tmp_path, SERVICE_FILES).proposal(github).services == {
         "checkout": "services/checkout",
         "web": "services/web",
     }
+
+
+def test_folders_with_images_for_tests_and_builds_are_no_services(tmp_path: Path) -> None:
+    files = {f"{name}/Dockerfile": "FROM x" for name in ("ci", "tests-nightly", "docker")}
+    assert not [note for note in Checkout.create(tmp_path, files).proposal().notes if "look like services" in note]
+
+
+@pytest.mark.parametrize("deployments", [(), (GitHubDeployment("production", "2026-11-20", "github-actions"),)])
+def test_services_that_deployments_cannot_name_are_no_setting_but_a_note(
+    tmp_path: Path, deployments: tuple[GitHubDeployment, ...]
+) -> None:
+    found = Checkout.create(tmp_path, SERVICE_FILES).proposal(GitHubFindings(deployments=deployments))
+    assert found.services == {}
+    (note,) = [note for note in found.notes if note.startswith("checkout, web look like services")]
+    assert "call the action with `environment` and `service`" in note
 
 
 def test_the_same_checkout_gives_the_same_proposal_and_the_minute_is_not_a_round_one(tmp_path: Path) -> None:

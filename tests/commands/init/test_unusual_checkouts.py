@@ -20,7 +20,7 @@ YAML_BOMB = (
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("jobs: [\n", "no workflow that can be read, so it is not looked at: line 2: expected the node content"),
+        ("jobs: [\n", "init cannot read this workflow: line 2: expected the node content"),
         ("name: 'x\njobs: {}\n", "line 3: found unexpected end of stream"),
         ("jobs: {a: *nowhere}\n", "line 1: found undefined alias 'nowhere'"),
         ("jobs: {}\n---\njobs: {}\n", "line 2: but found another document"),
@@ -31,8 +31,8 @@ YAML_BOMB = (
         ("name: x\n", "it has no `jobs:`"),
         ("- a\n- b\n", "it has no `jobs:`"),
         ("jobs: " + "[" * NESTING_DEPTH, "nested more than 40 levels deep"),
-        (b"name: \xff\xfe\njobs: {}\n", "not UTF-8, so it is not looked at"),
-        (b"jobs: {}\n" + b"#" * 300_000, "292 kB, too large to be looked at"),
+        (b"name: \xff\xfe\njobs: {}\n", "not UTF-8, so init did not read it"),
+        (b"jobs: {}\n" + b"#" * 300_000, "292 kB is too large to read"),
     ],
 )
 def test_a_file_that_is_no_workflow_is_named_and_the_others_are_read(
@@ -111,7 +111,7 @@ def test_symbolic_links_are_not_followed(tmp_path: Path) -> None:
     (checkout.folder / ODD_WORKFLOW).symlink_to(checkout.folder / "elsewhere.yml")
     found = checkout.proposal()
     assert found.sources == ("pushes",)
-    assert f"{ODD_WORKFLOW}: a symbolic link, which is not followed" in found.notes
+    assert f"{ODD_WORKFLOW}: init does not follow symbolic links" in found.notes
 
 
 def test_a_folder_named_like_a_workflow_is_none(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_config_file_that_is_wrong_is_told_with_every_problem(tmp_path: Path) 
 
 def test_a_config_file_with_the_other_ending_is_told(tmp_path: Path) -> None:
     found = Checkout.create(tmp_path, {".github/dora.yaml": "window: 30d\n"}).proposal()
-    assert ".github/dora.yaml: is not read; the action looks for .github/dora.yml" in found.notes
+    assert ".github/dora.yaml: the action does not read this name; it reads .github/dora.yml" in found.notes
 
 
 def test_a_folder_that_is_no_git_repository_is_looked_at_as_well(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_folder_that_is_no_git_repository_is_looked_at_as_well(tmp_path: Path)
     checkout.write_file(ODD_WORKFLOW, DEPLOY_WORKFLOW)
     found = checkout.proposal()
     assert found.sources == ("deployments",)
-    assert any("no git repository" in note for note in found.notes)
+    assert any("not a git repository" in note for note in found.notes)
 
 
 def test_a_repository_without_a_commit_and_without_a_remote_is_looked_at_as_well(tmp_path: Path) -> None:

@@ -41,7 +41,10 @@ SAMPLES: dict[str, tuple[dict[str, str], GitHubFindings | None]] = {
     "environment": ({DEPLOY_PATH: DEPLOY_WORKFLOW}, None),
     "releases": ({".github/workflows/release.yml": RELEASE_WORKFLOW}, None),
     "named": ({DEPLOY_PATH: workflow("Deploy: #1 'it' \"now\"", go={"steps": [{"run": "x"}]})}, None),
-    "monorepo": ({f"services/{name}/go.mod": "" for name in ("a: b", "#web", "[x]", "*")}, None),
+    "monorepo": (
+        {f"services/{name}/go.mod": "" for name in ("a: b", "#web", "[x]", "*")},
+        GitHubFindings(deployments=(GitHubDeployment("production", "2026-11-20", "vercel"),)),
+    ),
     "service": (
         {},
         GitHubFindings(
@@ -62,6 +65,9 @@ SAMPLES: dict[str, tuple[dict[str, str], GitHubFindings | None]] = {
         None,
     ),
     "no-issues": ({}, GitHubFindings(has_issues=False)),
+    "elsewhere": ({DEPLOY_PATH: workflow("Deploy", go={"steps": [{"name": "Update staging", "run": "x"}]})}, None),
+    "controller": ({"apps/shop.yaml": "apiVersion: argoproj.io/v1alpha1\nkind: Application\n"}, None),
+    "content": ({DEPLOY_PATH: workflow("Main: #1", **{"deploy-prod": {"steps": [{"run": "x"}]}})}, None),
 }
 each_sample = pytest.mark.parametrize("name", SAMPLES)
 
@@ -111,7 +117,7 @@ def test_the_action_reads_the_config_file(tmp_path: Path, name: str) -> None:
 
 @each_sample
 def test_every_hint_of_the_config_file_can_be_used_and_is_the_default(tmp_path: Path, name: str) -> None:
-    _, _, hints = write_sample(tmp_path, name)[CONFIG_PATH].partition("# More, with the defaults")
+    _, _, hints = write_sample(tmp_path, name)[CONFIG_PATH].partition("# More settings with their defaults")
     shown = yaml.safe_load("".join(re.findall(r"^# ([\w-]+: .*\n)", hints, flags=re.MULTILINE)))
     assert len(shown) >= 6
     assert load_settings([Layer(CONFIG_PATH, shown)]) == Settings()
@@ -167,6 +173,12 @@ def test_a_name_that_no_expression_can_hold_lets_everything_through(name: str) -
     assert "github.event.workflow" not in yaml.safe_load(text)["jobs"]["dora"]["if"]
 
 
+@pytest.mark.parametrize("name", ["elsewhere", "controller"])
+def test_a_report_by_what_deploys_starts_the_workflow(tmp_path: Path, name: str) -> None:
+    triggers = triggers_of(write_sample(tmp_path, name)[WORKFLOW_PATH])
+    assert triggers["repository_dispatch"] == {"types": ["dora-deployment", "dora-incident"]}
+
+
 def test_permissions_are_those_that_the_source_needs(tmp_path: Path) -> None:
     granted = {}
     for name in ("environment", "releases", "named", "no-issues"):
@@ -176,10 +188,21 @@ def test_permissions_are_those_that_the_source_needs(tmp_path: Path) -> None:
     assert granted == {"environment": {"deployments"}, "releases": set(), "named": {"actions"}, "no-issues": set()}
 
 
-def test_without_issues_there_is_no_report_and_the_file_says_why(tmp_path: Path) -> None:
+@pytest.mark.parametrize("origin", ["https://github.com/acme/shop.git", "https://github.acme.example/acme/shop.git"])
+def test_the_workflow_asks_for_the_weekly_report(tmp_path: Path, origin: str) -> None:
+    job = yaml.safe_load(write_sample(tmp_path, "environment", origin=origin)[WORKFLOW_PATH])["jobs"]["dora"]
+    (inputs,) = [place["with"] for place in (job, *job.get("steps", ())) if "with" in place]
+    assert inputs["report"] == "weekly"
+
+
+def test_a_report_that_the_config_file_sets_is_left_to_it(tmp_path: Path) -> None:
+    proposal = Checkout.create(tmp_path, {CONFIG_PATH: "report: monthly\n"}).proposal()
+    assert "report:" not in render_files(proposal, DEFAULT_ACTION, TEMPLATES)[WORKFLOW_PATH]
+
+
+def test_without_issues_there_is_no_report(tmp_path: Path) -> None:
     made = write_sample(tmp_path, "no-issues")
-    assert "# issues are switched off on GitHub, and a report is an issue\nreport: 'off'\n" in made[CONFIG_PATH]
-    assert load_settings([config_layer(CONFIG_PATH, made[CONFIG_PATH].encode())]).report == ()
+    assert "report:" not in made[WORKFLOW_PATH] + made[CONFIG_PATH]
     assert FORM_PATH not in made
 
 
@@ -221,6 +244,7 @@ def make_proposal(**fields: Any) -> Proposal:  # noqa: ANN401 - any field
         "incident_labels": ("incident",),
         "incident_labels_reason": "x",
         "settings": (),
+        "report": "weekly",
         "services": {},
         "calls_action_in_step": False,
         "existing_use": None,

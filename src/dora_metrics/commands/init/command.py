@@ -1,4 +1,4 @@
-"""`dora-metrics init`: gathers, proposes, shows, asks, writes. The decisions are pure and in the other modules."""
+"""`dora-metrics init`: gathers, proposes, shows, asks, and writes. The decisions are pure and in the other modules."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from pathlib import Path
 
 from dora_metrics.commands.init import gather, summary
 from dora_metrics.commands.init.files import DEFAULT_ACTION, PLACEHOLDER_OWNER, TEMPLATE_NAMES, render_files
-from dora_metrics.commands.init.findings import Checkout, Findings, GitHubFindings
+from dora_metrics.commands.init.findings import CONFIG_PATH, Checkout, Findings, GitHubFindings
+from dora_metrics.commands.init.first_numbers import MAX_SECONDS, read_first_numbers
 from dora_metrics.commands.init.proposal import Proposal, propose
 from dora_metrics.commands.init.summary import ProposedFile
 from dora_metrics.errors import DoraError
@@ -52,6 +53,8 @@ def run(request: InitRequest, runtime: Runtime) -> int:
     new_files = [file for file in proposed_files if file.is_new]
     repository = request.repository or findings.checkout.repository or root.resolve().name
     _print_lines(runtime, summary.summary_lines(findings, proposal, proposed_files, repository))
+    if findings.github and proposal.sources != ("none",):
+        _print_first_numbers(runtime, repository, proposed_files)
     _print_lines(runtime, ("", *(line for file in proposed_files for line in summary.file_lines(file))))
     if not new_files:
         _print_lines(runtime, ("Nothing to write.",))
@@ -112,6 +115,17 @@ def _proposed_files(root: Path, checkout: Checkout, proposal: Proposal, action: 
     ]
 
 
+def _print_first_numbers(runtime: Runtime, repository: str, files: Sequence[ProposedFile]) -> None:
+    """Show the numbers that the workflow would show, with the config file that there is or will be."""
+    folder_text = "into a temporary folder that is deleted"
+    _print_lines(runtime, ("", f"First sync of {repository}, {folder_text} (at most {MAX_SECONDS} s) ..."))
+    runtime.stdout.flush()
+    config = next(file for file in files if file.path == CONFIG_PATH)
+    token = gather.token_of(runtime.environment)
+    numbers = read_first_numbers(repository, config.existing_text or config.text, token, runtime)
+    _print_lines(runtime, summary.number_lines(numbers))
+
+
 def _is_unreadable(root: Path, path: str, checkout: Checkout) -> bool:
     """Return whether something exists at a path that could not be read as a file."""
     target = root / path
@@ -123,13 +137,14 @@ def _is_confirmed(request: InitRequest, runtime: Runtime, new_files: Sequence[Pr
     """Ask whether to write the new files; `--yes` and `--dry-run` answer without asking."""
     if request.dry_run:
         file_list = summary.file_list(list(new_files))
-        _print_lines(runtime, (f"Nothing was written, as --dry-run says. It would be {file_list}",))
+        _print_lines(runtime, (f"--dry-run: nothing was written. Without it, init would write {file_list}",))
         return False
     if request.yes:
         return True
     if not _is_terminal(runtime):
         _print_lines(
-            runtime, ("Nothing was written: there is no terminal to ask at. --yes writes, --dry-run only shows.",)
+            runtime,
+            ("Nothing was written: there is no terminal to ask at. Use --yes to write, or --dry-run to show only.",),
         )
         return False
     return _ask_to_write(runtime, new_files)
@@ -160,9 +175,9 @@ def _write_new_file(root: Path, file: ProposedFile) -> str | None:
         with target.open("x", encoding="utf-8", newline="\n") as stream:
             stream.write(file.text)
     except FileExistsError:
-        return f"{file.path}: was not written: it is there by now"
+        return f"{file.path}: not written, since it exists now; run init again"
     except OSError as problem:
-        return f"{file.path}: was not written ({problem.strerror})"
+        return f"{file.path}: not written ({problem.strerror}); check the folder and run init again"
     return None
 
 

@@ -23,7 +23,7 @@ TEMPLATE_NAMES = ("workflow.yml.j2", "dora.yml.j2", "incident-form.yml.j2")
 
 _SUGGESTED_SETTINGS = (
     "production-environments", "incident-labels", "hotfix-labels", "lead-time-start", "window", "timezone",
-    "report", "fail-on", "health-check-url",
+    "fail-on", "health-check-url",
 )  # fmt: skip
 _MODE_EXPRESSION = "${{ github.event_name == 'workflow_run' && 'sync' || inputs.mode || 'auto' }}"
 """The `mode` of the reusable workflow."""
@@ -76,6 +76,7 @@ def _workflow_values(proposal: Proposal, action: str) -> dict[str, object]:
         "has_placeholder": action.startswith(PLACEHOLDER_OWNER),
         "mode_expression": _MODE_EXPRESSION,
         "modes": get_args(Settings.model_fields["mode"].annotation),
+        "report": proposal.report,
         "reusable_workflow": f"{repository}/.github/workflows/dora.yml@{reference}",
         "sources": proposal.sources,
         "triggers": proposal.triggers,

@@ -4,7 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dora_metrics.commands.init.publishers import WorkflowPublication
 from dora_metrics.commands.init.workflows import WorkflowFile
+from dora_metrics.core.selection import LONGEST_PAUSE_OF_RELEASES
 from dora_metrics.settings.model import Settings
 
 WORKFLOW_PATH = ".github/workflows/dora.yml"
@@ -29,6 +31,25 @@ class DefaultBranch:
 
 
 @dataclass(frozen=True)
+class VersionTags:
+    """The tags of a repository that read as versions, without prereleases.
+
+    Attributes:
+        newest: the name of the newest one.
+        days_behind: how many days it is older than the newest commit of the default branch, None if that is not known.
+    """
+
+    count: int
+    newest: str
+    days_behind: int | None
+
+    @property
+    def is_habit(self) -> bool:
+        """Whether the repository still tags its versions."""
+        return self.days_behind is not None and self.days_behind < LONGEST_PAUSE_OF_RELEASES.days
+
+
+@dataclass(frozen=True)
 class Checkout:
     """What a checkout holds.
 
@@ -36,13 +57,14 @@ class Checkout:
         repository: `owner/name` by the remote `origin`.
         host: host of `origin`, None if there is none or it is only an ssh alias.
         server_url: address of the GitHub that will run the workflows.
-        version_tags: tags that look like versions, newest first.
+        version_tags: None if no tag reads as a version.
         workflows: workflow files by path.
-        release_evidence: the first step that publishes a release, by the workflow's path.
+        publications: what workflows publish, by path.
         existing_files: current text of the files that `init` proposes, by path.
         settings: settings of the config file.
+        configured_names: the names of the settings that the config file has.
         incident_forms: paths of issue forms for incidents.
-        services: paths of folders that look like services, by name.
+        services: paths of folders that look like services, by name; none or at least two.
         gitops_evidence: the first manifests of Argo CD or Flux.
         problems: what could not be read, as sentences.
     """
@@ -51,11 +73,12 @@ class Checkout:
     host: str | None = None
     server_url: str = GITHUB_COM_URL
     default_branch: DefaultBranch = DefaultBranch("main", "git names none")
-    version_tags: tuple[str, ...] = ()
+    version_tags: VersionTags | None = None
     workflows: Mapping[str, WorkflowFile] = field(default_factory=dict)
-    release_evidence: Mapping[str, str] = field(default_factory=dict)
+    publications: Mapping[str, WorkflowPublication] = field(default_factory=dict)
     existing_files: Mapping[str, str] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
+    configured_names: frozenset[str] = frozenset()
     incident_forms: tuple[str, ...] = ()
     services: Mapping[str, str] = field(default_factory=dict)
     gitops_evidence: tuple[str, ...] = ()
@@ -93,12 +116,18 @@ class GitHubDeployment:
 
 @dataclass(frozen=True)
 class GitHubFindings:
-    """The newest labels, releases and deployments of a repository on GitHub."""
+    """The newest labels, releases and deployments of a repository on GitHub.
+
+    Attributes:
+        releases: the tags of published releases, newest first; none if the repository has given up releasing.
+        last_release: tag and day of the newest release of a repository that has given up releasing.
+    """
 
     default_branch: str | None = None
     has_issues: bool = True
     labels: tuple[str, ...] = ()
     releases: tuple[str, ...] = ()
+    last_release: str | None = None
     deployments: tuple[GitHubDeployment, ...] = ()
 
 

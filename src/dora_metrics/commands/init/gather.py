@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,19 @@ from dora_metrics.commands.init.findings import (
     DefaultBranch,
     GitHubDeployment,
     GitHubFindings,
+    VersionTags,
 )
-from dora_metrics.commands.init.workflows import LocatedText, WorkflowFile, release_evidence
+from dora_metrics.commands.init.publishers import (
+    Publication,
+    WorkflowPublication,
+    publication_of,
+    publications_of_step,
+)
+from dora_metrics.commands.init.workflows import WorkflowFile
 from dora_metrics.commands.init.yaml_nodes import UnreadableYamlError, compose, node_at, scalar_texts
-from dora_metrics.core.names import words_of
-from dora_metrics.core.selection import LONGEST_PAUSE_OF_RELEASES, is_release_habit
-from dora_metrics.core.versions import is_prerelease_name, reads_as_version
+from dora_metrics.core.names import NOT_DEPLOY_WORDS, words_of
+from dora_metrics.core.selection import is_release_habit
+from dora_metrics.core.versions import reads_as_version, versions_by_tag
 from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.errors import DoraError, GitError
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
@@ -32,12 +40,14 @@ from dora_metrics.settings.model import Settings
 from dora_metrics.sources.git.repository import Git, identify_repository
 
 MAX_FILE_BYTES = 256 * 1024
-_MAX_TAGS = 100
 _MAX_MANIFESTS = 3
 _USUAL_BRANCHES = ("main", "master")
 _MAX_FOLDERS = 200
 _SERVICE_PARENTS = ("services", "apps", "packages")
 _MANIFESTS = ("Dockerfile", "package.json", "pyproject.toml", "go.mod", "Cargo.toml", "pom.xml", "build.gradle")
+_NOT_SERVICE_WORDS = NOT_DEPLOY_WORDS | {"build", "ci", "docker", "tools"}
+"""Words in the name of a folder at the root whose image is not a service's."""
+
 _GITOPS_API_VERSION = r"^apiVersion: *[\"']?(argoproj\.io|[a-z-]+\.toolkit\.fluxcd\.io)/"
 
 
@@ -61,17 +71,15 @@ def gather_checkout(root: Path, environment: Mapping[str, str]) -> Checkout:
     """Read everything that the files and git show."""
     problems: list[str] = []
     workflows_by_path = dict(_read_workflows(root, problems))
-    publishing_actions = dict(_publishing_actions(root, workflows_by_path.values()))
-    evidence_by_path = {
-        path: next(release_evidence(workflow, publishing_actions), "") for path, workflow in workflows_by_path.items()
-    }
+    settings, configured_names = _existing_settings(root, problems)
     checkout = Checkout(
         workflows=workflows_by_path,
-        release_evidence={path: evidence for path, evidence in evidence_by_path.items() if evidence},
+        publications=dict(_publications(root, workflows_by_path)),
         existing_files={
             name: content for name in PROPOSED_PATHS if (content := _read_text(root / name, name, problems)) is not None
         },
-        settings=_existing_settings(root, problems),
+        settings=settings,
+        configured_names=configured_names,
         incident_forms=tuple(_incident_forms(root, problems)),
         services=dict(_service_folders(root)),
     )
@@ -93,15 +101,15 @@ def _read_text(path: Path, name: str, problems: list[str]) -> str | None:
     """Return a file's text, None if there is none or it cannot be used; the latter adds to `problems`."""
     try:
         if path.is_symlink() or any(parent.is_symlink() for parent in _parent_folders(path, name)):
-            problems.append(f"{name}: a symbolic link, which is not followed")
+            problems.append(f"{name}: init does not follow symbolic links")
         elif not path.is_file():
             return None
         elif (size_bytes := path.stat().st_size) > MAX_FILE_BYTES:
-            problems.append(f"{name}: {size_bytes // 1024} kB, too large to be looked at")
+            problems.append(f"{name}: {size_bytes // 1024} kB is too large to read")
         else:
             return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
-        problems.append(f"{name}: not UTF-8, so it is not looked at")
+        problems.append(f"{name}: not UTF-8, so init did not read it")
     except OSError as problem:
         problems.append(f"{name}: cannot be read ({problem.strerror})")
     return None
@@ -129,33 +137,44 @@ def _read_workflows(root: Path, problems: list[str]) -> Iterator[tuple[str, Work
         try:
             yield path, workflows.parse_workflow(path, content)
         except UnreadableYamlError as problem:
-            problems.append(f"{path}: no workflow that can be read, so it is not looked at: {problem}")
+            problems.append(f"{path}: init cannot read this workflow: {problem}")
 
 
-def _publishing_actions(root: Path, workflow_files: Iterable[WorkflowFile]) -> Iterator[tuple[str, LocatedText]]:
-    """Yield the checkout's composite actions that publish releases, by the name that workflows use."""
-    names = {
-        local_action.text for workflow in workflow_files for job in workflow.jobs for local_action in job.local_actions
-    }
-    for name in sorted(names):
+def _publications(
+    root: Path, workflows_by_path: Mapping[str, WorkflowFile]
+) -> Iterator[tuple[str, WorkflowPublication]]:
+    """Yield the workflows that publish something, by path."""
+    local_actions = dict(_publishing_actions(root, workflows_by_path.values()))
+    for path, workflow in workflows_by_path.items():
+        if publication := publication_of(workflow, workflows_by_path, local_actions):
+            yield path, publication
+
+
+def _publishing_actions(root: Path, workflow_files: Iterable[WorkflowFile]) -> Iterator[tuple[str, Publication]]:
+    """Yield the checkout's composite actions that publish something, by the name that workflows use."""
+    steps = (step for workflow in workflow_files for job in workflow.jobs for step in job.steps)
+    for name in sorted({step.local_action for step in steps if step.local_action}):
         folder = os.path.normpath(name[2:])
         for file in ("action.yml", "action.yaml"):
             path = f"{folder}/{file}" if folder != "." else file
             content = None if folder.startswith("..") else _read_text(root / path, path, [])
-            if content is not None and (release_step := workflows.release_step_of_action(content)):
-                yield name, release_step
+            action_steps = workflows.steps_of_action(content) if content is not None else ()
+            if publication := next(chain.from_iterable(map(publications_of_step, action_steps)), None):
+                yield name, publication
 
 
-def _existing_settings(root: Path, problems: list[str]) -> Settings:
-    """Return the settings of the config file, or the defaults if there is none that can be used."""
+def _existing_settings(root: Path, problems: list[str]) -> tuple[Settings, frozenset[str]]:
+    """Return the settings of the config file and which it has, or the defaults if there is none that can be used."""
     if (root / ".github" / "dora.yaml").is_file():
-        problems.append(f".github/dora.yaml: is not read; the action looks for {CONFIG_PATH}")
+        problems.append(f".github/dora.yaml: the action does not read this name; it reads {CONFIG_PATH}")
     try:
         config_layer = read_config_file(root / CONFIG_PATH, root)
-        return load_settings([Layer(CONFIG_PATH, config_layer.values)] if config_layer else [])
+        if config_layer is None:
+            return Settings(), frozenset()
+        return load_settings([Layer(CONFIG_PATH, config_layer.values)]), frozenset(config_layer.values)
     except DoraError as problem:
         problems.extend(problem.problems)
-        return Settings()
+        return Settings(), frozenset()
 
 
 def _incident_forms(root: Path, problems: list[str]) -> Iterator[str]:
@@ -179,7 +198,8 @@ def _service_folders(root: Path) -> Iterator[tuple[str, str]]:
         if len(names) > 1:
             yield from ((name, f"{parent}/{name}") for name in names)
             return
-    names = [folder.name for folder in _subfolders(root) if (folder / "Dockerfile").is_file()]
+    images = (folder.name for folder in _subfolders(root) if (folder / "Dockerfile").is_file())
+    names = [name for name in images if _NOT_SERVICE_WORDS.isdisjoint(words_of(name))]
     if len(names) > 1:
         yield from ((name, name) for name in names)
 
@@ -203,7 +223,7 @@ def _with_git(checkout: Checkout, root: Path, environment: Mapping[str, str], pr
     except GitError as problem:
         is_no_repository = "not a git repository" in str(problem)
         problems.append(
-            f"{root}: no git repository, so remotes and tags are not known" if is_no_repository else str(problem)
+            f"{root}: not a git repository, so init knows no remotes and no tags" if is_no_repository else str(problem)
         )
         return checkout
     identity = identify_repository(git, root)
@@ -225,11 +245,11 @@ def _default_branch(git: Git, *, has_remote: bool) -> DefaultBranch:
     usual_branches = [name for name in _USUAL_BRANCHES if _ref_exists(git, f"refs/remotes/origin/{name}")]
     if len(usual_branches) == 1:
         return DefaultBranch(
-            usual_branches[0], "origin has it, and does not say which is the default", is_certain=False
+            usual_branches[0], "origin has it; git does not know whether it is the default", is_certain=False
         )
     if checked_out := _symbolic_ref_target(git, "HEAD"):
-        return DefaultBranch(checked_out, "the branch that is checked out", is_certain=not has_remote)
-    return DefaultBranch("main", "git names none, so this is a guess", is_certain=not has_remote)
+        return DefaultBranch(checked_out, "it is checked out", is_certain=not has_remote)
+    return DefaultBranch("main", "a guess: git names none", is_certain=not has_remote)
 
 
 def _symbolic_ref_target(git: Git, reference: str) -> str:
@@ -244,37 +264,35 @@ def _ref_exists(git: Git, reference: str) -> bool:
     return False
 
 
-def _version_tags(git: Git, default_branch: DefaultBranch) -> tuple[str, ...]:
-    """Return the tags that read as versions, newest first; none if the repository has given up tagging them."""
-    times_and_tags = [line.partition(" ") for line in _recent_tag_lines(git)]
-    names = [name for _, _, name in times_and_tags]
-    versions = [
-        (int(time or 0), name)
-        for time, _, name in times_and_tags
-        if reads_as_version(name, names) and not is_prerelease_name(name)
-    ]
-    pause = timedelta(seconds=_last_commit_seconds(git, default_branch) - versions[0][0]) if versions else None
-    is_habit = pause is not None and pause < LONGEST_PAUSE_OF_RELEASES
-    return tuple(name for _, name in versions) if is_habit else ()
+def _version_tags(git: Git, default_branch: DefaultBranch) -> VersionTags | None:
+    """Return the tags that read as versions, without those that move with each release and without prereleases."""
+    seconds_by_tag = dict(_tag_times(git))
+    versions = versions_by_tag(seconds_by_tag, lambda tag, other: seconds_by_tag[tag] <= seconds_by_tag[other])
+    names = [tag for tag, version in versions.items() if not version.is_prerelease and reads_as_version(tag)]
+    if not names:
+        return None
+    last_commit = _last_commit_seconds(git, default_branch)
+    behind = timedelta(seconds=last_commit - seconds_by_tag[names[0]]) if last_commit else None
+    return VersionTags(len(names), names[0], behind.days if behind is not None else None)
 
 
-def _recent_tag_lines(git: Git) -> list[str]:
-    """Return time and name of the newest tags."""
+def _tag_times(git: Git) -> Iterator[tuple[str, int]]:
+    """Yield each tag with its time in seconds since 1970, newest first."""
     options = (
         "--sort=-version:refname",
         "--sort=-creatordate",
-        f"--count={_MAX_TAGS}",
         "--format=%(creatordate:unix) %(refname:strip=2)",
         "refs/tags",
     )
     with suppress(GitError):
-        return git.read("for-each-ref", *options).decode("utf-8", "replace").splitlines()
-    return []
+        for line in git.read("for-each-ref", *options).decode("utf-8", "replace").splitlines():
+            time, _, name = line.partition(" ")
+            yield name, int(time or 0)
 
 
 def _last_commit_seconds(git: Git, branch: DefaultBranch) -> int:
     """Return the time of the default branch's last commit, in seconds since 1970; 0 if it is not known."""
-    for reference in (f"refs/remotes/origin/{branch.name}", f"refs/heads/{branch.name}"):
+    for reference in (f"refs/remotes/origin/{branch.name}", f"refs/heads/{branch.name}", "HEAD"):
         with suppress(GitError, ValueError):
             return int(git.read("log", "-1", "--format=%ct", reference, "--"))
     return 0
@@ -293,6 +311,11 @@ def _gitops_manifests(git: Git) -> Iterator[str]:
 # --- GitHub ---
 
 
+def token_of(environment: Mapping[str, str]) -> str:
+    """Return the token for GitHub, empty if there is none."""
+    return environment.get("GITHUB_TOKEN") or environment.get("GH_TOKEN") or ""
+
+
 def query_github(
     repository: str | None, server_url: str | None, environment: Mapping[str, str], pause: Callable[[float], None]
 ) -> GitHubFindings | str:
@@ -303,28 +326,30 @@ def query_github(
     Returns:
         The findings, or the reason why there are none.
     """
-    token = environment.get("GITHUB_TOKEN") or environment.get("GH_TOKEN")
+    token = token_of(environment)
     token_server_url = (environment.get("GITHUB_SERVER_URL") or GITHUB_COM_URL).rstrip("/")
     if not token:
-        return "there is no token in GITHUB_TOKEN or GH_TOKEN"
+        return "set a token in GITHUB_TOKEN or GH_TOKEN"
     if not repository:
-        return "the checkout has no remote `origin` on GitHub; name the repository with --repository OWNER/NAME"
+        return "the remote `origin` is not on GitHub; name the repository with --repository OWNER/NAME"
     if server_url and server_url.lower() != token_server_url.lower():
-        advice = "GITHUB_SERVER_URL and GITHUB_API_URL name another place"
+        advice = "set GITHUB_SERVER_URL and GITHUB_API_URL"
         return f"the repository is on {server_url}, and the token is for {token_server_url}; {advice}"
     client = Client(token, environment.get("GITHUB_API_URL") or "https://api.github.com", pause)
     try:
         return _github_findings(client.query("Setup", owner_and_name(repository))["repository"])
     except GitHubError as problem:
-        return f"GitHub did not say what {repository} has: {problem}"
+        return f"GitHub did not answer about {repository}: {problem}"
 
 
 def _github_findings(repository_node: Mapping[str, Any]) -> GitHubFindings:
+    releases, last_release = _releases(repository_node)
     return GitHubFindings(
         default_branch=(repository_node["defaultBranchRef"] or {}).get("name"),
         has_issues=repository_node["hasIssuesEnabled"],
         labels=_label_names(repository_node),
-        releases=_release_tags(repository_node),
+        releases=releases,
+        last_release=last_release,
         deployments=tuple(
             _github_deployment(node)
             for node in repository_node["deployments"]["nodes"]
@@ -333,14 +358,16 @@ def _github_findings(repository_node: Mapping[str, Any]) -> GitHubFindings:
     )
 
 
-def _release_tags(repository_node: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the tags of the published releases, newest first; none if the repository has given up releasing."""
+def _releases(repository_node: Mapping[str, Any]) -> tuple[tuple[str, ...], str | None]:
+    """Return the tags of the published releases, newest first; or the last release, if there are none any more."""
     published = [node for node in repository_node["releases"]["nodes"] if node["publishedAt"] and not node["isDraft"]]
     head = (repository_node["defaultBranchRef"] or {}).get("target") or {}
-    times = [parse_instant(node["publishedAt"]) for node in published if not node["isPrerelease"]]
+    releases = [node for node in published if not node["isPrerelease"]]
+    last = max(releases, key=lambda node: parse_instant(node["publishedAt"]), default=None)
     committed_at = parse_instant_or_none(head.get("committedDate"))
-    is_habit = committed_at is None or not times or is_release_habit(max(times), committed_at)
-    return tuple(node["tagName"] for node in published) if is_habit else ()
+    if committed_at and last and not is_release_habit(parse_instant(last["publishedAt"]), committed_at):
+        return (), f"{last['tagName']} of {last['publishedAt'].partition('T')[0]}"
+    return tuple(node["tagName"] for node in published), None
 
 
 def _label_names(repository_node: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,12 +1,8 @@
-"""Workflow files: their name, events and jobs, and the environments that the jobs deploy to.
-
-Environments are followed through expressions and through called workflows, as far as the files show.
-"""
+"""Workflow files: their name, events, jobs and steps. Pure."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from posixpath import normpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 
 import yaml
 
@@ -21,16 +17,12 @@ from dora_metrics.commands.init.yaml_nodes import (
     scalar_texts,
     sequence_items,
 )
+from dora_metrics.core.names import words_of
 
 WORKFLOWS_FOLDER = ".github/workflows"
-_PUBLISHING_ACTIONS = frozenset({
-    "actions/create-release", "changesets/action", "cycjimmy/semantic-release-action", "goreleaser/goreleaser-action",
-    "google-github-actions/release-please-action", "googleapis/release-please-action", "ncipollo/release-action",
-    "softprops/action-gh-release",
-})  # fmt: skip
-_PUBLISHING_COMMAND = re.compile(
-    r"\b(gh release create|goreleaser release|semantic-release|release-it|release-please)\b"
-)
+MAX_VALUES = 50
+"""Values of one variable that are followed."""
+
 _PULL_REQUEST_EVENTS = ("pull_request", "pull_request_target")
 _THIS_ACTION = re.compile(r"[\w.-]+/dora-metrics(?:@|/\.github/workflows/dora\.ya?ml@)\S+")
 
@@ -44,25 +36,48 @@ class LocatedText:
 
 
 @dataclass(frozen=True)
+class WorkflowStep:
+    """A step of a job: its name, the action that it uses with which inputs, and the script that it runs."""
+
+    title: str = ""
+    action: LocatedText | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    script: LocatedText | None = None
+
+    @property
+    def local_action(self) -> str | None:
+        """The action of the same repository that the step uses."""
+        return self.action.text if self.action and self.action.text.startswith(("./", "$/")) else None
+
+
+@dataclass(frozen=True)
 class WorkflowJob:
     """A job of a workflow.
 
     Attributes:
-        environment: as written, with expressions.
+        name: its key in the file.
+        title: its `name:`, empty if it has none.
+        environment: as written, with expressions; None if the job makes no deployment.
+        used_environment: as written, also where the job makes no deployment.
         matrix: values of each matrix variable.
         called_workflow: the reusable workflow that the job calls.
         call_inputs: the inputs that it passes to that workflow, with expressions.
-        release_step: the step that publishes a release.
-        local_actions: the actions of the same repository that it uses.
     """
 
     name: str
+    line: int = 0
+    title: str = ""
     environment: LocatedText | None = None
+    used_environment: str = ""
     matrix: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     called_workflow: LocatedText | None = None
     call_inputs: Mapping[str, str] = field(default_factory=dict)
-    release_step: LocatedText | None = None
-    local_actions: tuple[LocatedText, ...] = ()
+    steps: tuple[WorkflowStep, ...] = ()
+
+    @property
+    def words(self) -> frozenset[str]:
+        """The words of its key and title."""
+        return frozenset((*words_of(self.name), *words_of(self.title)))
 
 
 @dataclass(frozen=True)
@@ -93,6 +108,11 @@ class WorkflowFile:
         """Whether it has other triggers than calls and pull requests."""
         return bool(self.events - {"workflow_call", *_PULL_REQUEST_EVENTS})
 
+    @property
+    def runs_only_on_schedule(self) -> bool:
+        """Whether only a schedule starts it, apart from a person."""
+        return "schedule" in self.events and self.events <= {"schedule", "workflow_dispatch", "workflow_call"}
+
 
 def parse_workflow(path: str, content: str) -> WorkflowFile:
     """Parse a workflow file.
@@ -107,6 +127,7 @@ def parse_workflow(path: str, content: str) -> WorkflowFile:
     if jobs is None:
         raise UnreadableYamlError("it has no `jobs:`")
     triggers = mapping_entries(root).get("on")
+    scripts = "\n".join(_scripts(jobs))
     return WorkflowFile(
         path=path,
         name=(scalar_text(mapping_entries(root).get("name")) or "").strip() or None,
@@ -115,7 +136,7 @@ def parse_workflow(path: str, content: str) -> WorkflowFile:
             **_input_values(node_at(triggers, "workflow_dispatch")),
             **_input_values(node_at(triggers, "workflow_call")),
         },
-        jobs=tuple(_parse_job(name, node) for name, node in mapping_entries(jobs).items()),
+        jobs=tuple(_parse_job(name, node, scripts) for name, node in mapping_entries(jobs).items()),
         this_action=next(_uses_of_this_action(jobs), None),
         runs_on_merge=any(
             "closed" in scalar_texts(node_at(triggers, event, "types")) for event in _PULL_REQUEST_EVENTS
@@ -123,12 +144,17 @@ def parse_workflow(path: str, content: str) -> WorkflowFile:
     )
 
 
-def release_step_of_action(action: str) -> LocatedText | None:
-    """Return the step of a composite action that publishes a release, None if there is none or it is unreadable."""
+def steps_of_action(action: str) -> tuple[WorkflowStep, ...]:
+    """Return the steps of a composite action, none if it has none or is unreadable."""
     try:
-        return _release_step(node_at(compose(action), "runs"))
+        return tuple(_steps(node_at(compose(action), "runs")))
     except UnreadableYamlError:
-        return None
+        return ()
+
+
+def _scripts(jobs: yaml.Node) -> Iterator[str]:
+    for job in mapping_entries(jobs).values():
+        yield from (step.script.text for step in _steps(job) if step.script)
 
 
 def _input_values(trigger: OptionalNode) -> dict[str, tuple[str, ...]]:
@@ -139,18 +165,19 @@ def _input_values(trigger: OptionalNode) -> dict[str, tuple[str, ...]]:
     }
 
 
-def _parse_job(name: str, node: yaml.Node) -> WorkflowJob:
-    call_inputs = ((key, scalar_text(value)) for key, value in mapping_entries(node_at(node, "with")).items())
+def _parse_job(name: str, node: yaml.Node, scripts: str) -> WorkflowJob:
     uses = node_at(node, "uses")
     called_path = scalar_text(uses)
     return WorkflowJob(
         name=name,
+        line=line_number(node),
+        title=scalar_text(node_at(node, "name")) or "",
         environment=_job_environment(mapping_entries(node).get("environment")),
-        matrix=_matrix_values(node_at(node, "strategy", "matrix")),
+        used_environment=_environment_name(mapping_entries(node).get("environment")),
+        matrix=_matrix_values(node_at(node, "strategy", "matrix"), scripts),
         called_workflow=LocatedText(called_path, line_number(uses)) if uses is not None and called_path else None,
-        call_inputs={key: value for key, value in call_inputs if value is not None},
-        release_step=_release_step(node),
-        local_actions=tuple(_local_actions(node)),
+        call_inputs=_inputs(node),
+        steps=tuple(_steps(node)),
     )
 
 
@@ -158,44 +185,32 @@ def _job_environment(node: OptionalNode) -> LocatedText | None:
     """Return the environment that a job deploys to; with `deployment: false` it only uses one."""
     if scalar_text(node_at(node, "deployment")) == "false":
         return None
-    name_node = mapping_entries(node).get("name", node)
-    name = (scalar_text(name_node) or "").strip()
-    return LocatedText(name, line_number(name_node)) if name_node is not None and name else None
+    return _located_text(mapping_entries(node).get("name", node))
 
 
-def _matrix_values(node: OptionalNode) -> dict[str, tuple[str, ...]]:
-    values_by_variable = {
-        key: scalar_texts(value) for key, value in mapping_entries(node).items() if key not in ("include", "exclude")
-    }
-    for included in sequence_items(node_at(node, "include")):
-        for key, value in mapping_entries(included).items():
-            values_by_variable[key] = (*values_by_variable.get(key, ()), *scalar_texts(value))
-    return values_by_variable
+def _environment_name(node: OptionalNode) -> str:
+    return (scalar_text(mapping_entries(node).get("name", node)) or "").strip()
 
 
-def _step_texts(node: OptionalNode) -> Iterator[tuple[str, LocatedText]]:
-    """Yield the `uses` and `run` texts of each step, with their key."""
+def _inputs(node: yaml.Node) -> dict[str, str]:
+    """Return the scalar values of `with:`."""
+    values = ((key, scalar_text(value)) for key, value in mapping_entries(node_at(node, "with")).items())
+    return {key: value for key, value in values if value is not None}
+
+
+def _steps(node: OptionalNode) -> Iterator[WorkflowStep]:
     for step in sequence_items(node_at(node, "steps")):
-        for key in ("uses", "run"):
-            value = mapping_entries(step).get(key)
-            if value is not None and (step_text := scalar_text(value)):
-                yield key, LocatedText(step_text.strip(), line_number(value))
+        yield WorkflowStep(
+            title=scalar_text(node_at(step, "name")) or "",
+            action=_located_text(node_at(step, "uses")),
+            inputs=_inputs(step),
+            script=_located_text(node_at(step, "run")),
+        )
 
 
-def _release_step(node: OptionalNode) -> LocatedText | None:
-    """Return the first step that publishes a release by a known action or command."""
-    for key, step in _step_texts(node):
-        if key == "uses" and step.text.partition("@")[0].lower() in _PUBLISHING_ACTIONS:
-            return LocatedText(f"uses {step.text.partition('@')[0]}", step.line)
-        if key == "run" and (command := _PUBLISHING_COMMAND.search(step.text)):
-            return LocatedText(f"runs {command[0]}", step.line)
-    return None
-
-
-def _local_actions(node: OptionalNode) -> Iterator[LocatedText]:
-    for key, step in _step_texts(node):
-        if key == "uses" and step.text.startswith(("./", "$/")):
-            yield step
+def _located_text(node: OptionalNode) -> LocatedText | None:
+    text = (scalar_text(node) or "").strip()
+    return LocatedText(text, line_number(node)) if node is not None and text else None
 
 
 def _uses_of_this_action(jobs: OptionalNode) -> Iterator[LocatedText]:
@@ -203,171 +218,61 @@ def _uses_of_this_action(jobs: OptionalNode) -> Iterator[LocatedText]:
         uses = node_at(job, "uses")
         if uses is not None and _THIS_ACTION.fullmatch(scalar_text(uses) or ""):
             yield LocatedText(str(scalar_text(uses)), line_number(uses))
-        yield from (step for key, step in _step_texts(job) if key == "uses" and _THIS_ACTION.fullmatch(step.text))
+        yield from (step.action for step in _steps(job) if step.action and _THIS_ACTION.fullmatch(step.action.text))
 
 
-# --- Deploy targets ---
+# --- Matrices ---
 
-_EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
-_VARIABLE = re.compile(r"(?:github\.event\.)?(inputs|matrix)\.([\w-]+)")
-_OPERAND = re.compile(r"(?:&&|\|\|)\s*(?:'((?:[^']|'')*)'|((?:github\.event\.)?(?:inputs|matrix)\.[\w-]+))")
-_MAX_CALL_DEPTH = 10
-"""GitHub's limit on nested workflow calls."""
-_MAX_VALUES = 50
-
-ValueLookup = Callable[[str], tuple[str, ...]]
-"""Returns the values that a variable such as `inputs.environment` may take."""
+_JSON_EXPRESSION = re.compile(r"\$\{\{\s*fromJSON\(\s*(?:'((?:[^']|'')*)')?", re.IGNORECASE)
+_JSON_PAIR = re.compile(r'"([\w-]+)"\s*:\s*(?:"([^"\n]*)"|\[([^\]]*)\])')
+_JSON_LIST = re.compile(r'\[(\s*"[^"\n\]]*"\s*(?:,\s*"[^"\n\]]*"\s*)*)\]')
+_JSON_TEXT = re.compile(r'"([^"\n]*)"')
 
 
-@dataclass(frozen=True)
-class DeployTarget:
-    """An environment that a job deploys to.
+def _matrix_values(node: OptionalNode, scripts: str) -> dict[str, tuple[str, ...]]:
+    """Return the values of each matrix variable.
 
-    Attributes:
-        location: path and line of the workflow.
-        is_certain: False if the environment is only one possible result of an expression.
-        via_workflow: path of the called workflow that has the environment, empty if the job has it itself.
+    A matrix from `fromJSON` has the values of the JSON in the expression, otherwise of that in the workflow's scripts:
+    one of them makes it.
     """
-
-    environment: str
-    location: str
-    job_name: str
-    is_certain: bool = True
-    via_workflow: str = ""
-
-    @property
-    def evidence(self) -> str:
-        """The target as text: .github/workflows/deploy.yml:14: job deploy has `environment: production`."""
-        verb = "has" if self.is_certain else "may have"
-        via = f", through {self.via_workflow}" if self.via_workflow else ""
-        return f"{self.location}: job {self.job_name} {verb} `environment: {self.environment}`{via}"
+    if json_text := _json_of(node, scripts):
+        return _values_by_key(json_text)
+    values_by_variable = {
+        key: _variable_values(value, scripts)
+        for key, value in mapping_entries(node).items()
+        if key not in ("include", "exclude")
+    }
+    for key, values in _included_values(node_at(node, "include"), scripts):
+        values_by_variable[key] = (*values_by_variable.get(key, ()), *values)[:MAX_VALUES]
+    return values_by_variable
 
 
-@dataclass(frozen=True)
-class DeployTargets:
-    """The targets of a workflow; `unresolved` says in sentences what the files do not show."""
-
-    targets: tuple[DeployTarget, ...] = ()
-    unresolved: tuple[str, ...] = ()
-
-    def __add__(self, other: "DeployTargets") -> "DeployTargets":
-        return DeployTargets(
-            (*self.targets, *other.targets)[:_MAX_VALUES], (*self.unresolved, *other.unresolved)[:_MAX_VALUES]
-        )
+def _variable_values(node: yaml.Node, scripts: str) -> tuple[str, ...]:
+    json_text = _json_of(node, scripts)
+    if json_text is None:
+        return scalar_texts(node)
+    lists = (match[1] for match in _JSON_LIST.finditer(json_text))
+    return tuple(dict.fromkeys(text for items in lists for text in _JSON_TEXT.findall(items)))[:MAX_VALUES]
 
 
-def deploy_targets(workflow: WorkflowFile, workflows_by_path: Mapping[str, WorkflowFile]) -> DeployTargets:
-    """Return where a workflow deploys to, also by the workflows of the checkout that it calls."""
-    return _collect_targets(workflow, workflows_by_path, workflow.input_values, (workflow.path,))
+def _included_values(node: OptionalNode, scripts: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    if json_text := _json_of(node, scripts):
+        yield from _values_by_key(json_text).items()
+    for included in sequence_items(node):
+        yield from ((key, scalar_texts(value)) for key, value in mapping_entries(included).items())
 
 
-def _collect_targets(
-    workflow: WorkflowFile,
-    workflows_by_path: Mapping[str, WorkflowFile],
-    input_values: Mapping[str, tuple[str, ...]],
-    call_chain: tuple[str, ...],
-) -> DeployTargets:
-    collected = DeployTargets()
-    for job in workflow.jobs:
-        lookup = _value_lookup(input_values, job.matrix)
-        if job.environment:
-            collected += _direct_targets(workflow, job, job.environment, lookup)
-        if job.called_workflow:
-            collected += _targets_of_call(workflow, job, job.called_workflow, workflows_by_path, lookup, call_chain)
-    return collected
+def _json_of(node: OptionalNode, scripts: str) -> str | None:
+    """Return the text that has the JSON of a `fromJSON` expression, None for any other node."""
+    match = _JSON_EXPRESSION.match(scalar_text(node) or "")
+    if match is None:
+        return None
+    return match[1].replace("''", "'") if match[1] else scripts.replace("\\", "")
 
 
-def _value_lookup(inputs: Mapping[str, tuple[str, ...]], matrix: Mapping[str, tuple[str, ...]]) -> ValueLookup:
-    values_by_context = {"inputs": inputs, "matrix": matrix}
-
-    def look_up(variable: str) -> tuple[str, ...]:
-        match = _VARIABLE.fullmatch(variable.strip())
-        return values_by_context[match[1]].get(match[2], ()) if match else ()
-
-    return look_up
-
-
-def _direct_targets(
-    workflow: WorkflowFile, job: WorkflowJob, environment: LocatedText, lookup: ValueLookup
-) -> DeployTargets:
-    location, names = f"{workflow.path}:{environment.line}", possible_texts(environment.text, lookup)
-    if not names:
-        return DeployTargets(
-            unresolved=(f"{location}: job {job.name} has `environment: {environment.text}`, known only when it runs",)
-        )
-    is_certain = "${{" not in environment.text or len(names) == 1
-    return DeployTargets(tuple(DeployTarget(name, location, job.name, is_certain) for name in names))
-
-
-def possible_texts(text: str, lookup: ValueLookup) -> tuple[str, ...]:
-    """Return what a text with expressions may become, as far as the files show."""
-    candidates = [text]
-    for expression in _EXPRESSION.finditer(text):
-        results = _possible_results(expression[1], lookup)
-        candidates = [candidate.replace(expression[0], result, 1) for candidate in candidates for result in results]
-        candidates = candidates[:_MAX_VALUES]
-    return tuple(dict.fromkeys(candidate for candidate in candidates if candidate.strip()))
-
-
-def _possible_results(expression: str, lookup: ValueLookup) -> tuple[str, ...]:
-    """Return the possible results of an expression.
-
-    For `github.ref == 'x' && 'production' || inputs.environment` these are production and the values of the input.
-    """
-    if variable_values := lookup(expression):
-        return variable_values
-    results = list(lookup(expression.partition("||")[0]) if "&&" not in expression else ())
-    for literal, variable in _OPERAND.findall(expression):
-        results += lookup(variable) if variable else [literal.replace("''", "'")]
-    return tuple(results)
-
-
-def _targets_of_call(  # noqa: PLR0913, PLR0917 - the state of the recursion
-    workflow: WorkflowFile,
-    job: WorkflowJob,
-    call: LocatedText,
-    workflows_by_path: Mapping[str, WorkflowFile],
-    lookup: ValueLookup,
-    call_chain: tuple[str, ...],
-) -> DeployTargets:
-    path = normpath(call.text.removeprefix("$/")) if call.text.startswith(("./", "$/")) else ""
-    call_inputs = {name: possible_texts(value, lookup) for name, value in job.call_inputs.items()}
-    if path in workflows_by_path and path not in call_chain and len(call_chain) < _MAX_CALL_DEPTH:
-        called_targets = _collect_targets(
-            workflows_by_path[path],
-            workflows_by_path,
-            {**workflows_by_path[path].input_values, **call_inputs},
-            (*call_chain, path),
-        )
-        location = f"{workflow.path}:{call.line}"
-        caller_targets = (
-            replace(target, location=location, job_name=job.name, via_workflow=path)
-            for target in called_targets.targets
-        )
-        return DeployTargets(tuple(dict.fromkeys(caller_targets)), called_targets.unresolved)
-    if path in call_chain:
-        return DeployTargets()
-    return _targets_outside_checkout(f"{workflow.path}:{call.line}", job, call, call_inputs)
-
-
-def _targets_outside_checkout(
-    location: str, job: WorkflowJob, call: LocatedText, call_inputs: Mapping[str, tuple[str, ...]]
-) -> DeployTargets:
-    """Return the targets of a workflow in another repository: an input named environment counts as one."""
-    environments = tuple(
-        value for name, values in call_inputs.items() if "environment" in name.lower() for value in values
-    )
-    targets = tuple(DeployTarget(name, location, job.name, is_certain=False) for name in environments)
-    return DeployTargets(targets, (f"{location}: job {job.name} calls {call.text}, which is not in this checkout",))
-
-
-def release_evidence(workflow: WorkflowFile, publishing_actions: Mapping[str, LocatedText]) -> Iterator[str]:
-    """Yield where a workflow publishes releases, itself or by one of the local `publishing_actions`."""
-    for job in workflow.jobs:
-        if job.release_step:
-            yield f"{workflow.path}:{job.release_step.line}: job {job.name} {job.release_step.text}"
-        for local_action in job.local_actions:
-            if local_action.text in publishing_actions:
-                location = f"{workflow.path}:{local_action.line}"
-                step = publishing_actions[local_action.text].text
-                yield f"{location}: job {job.name} uses {local_action.text}, which {step}"
+def _values_by_key(json_text: str) -> dict[str, tuple[str, ...]]:
+    values_by_key: dict[str, tuple[str, ...]] = {}
+    for key, text, items in _JSON_PAIR.findall(json_text):
+        values = _JSON_TEXT.findall(items) if items else [text]
+        values_by_key[key] = tuple(dict.fromkeys((*values_by_key.get(key, ()), *values)))[:MAX_VALUES]
+    return values_by_key
