@@ -418,9 +418,9 @@ def test_the_axis_of_a_rate_ends_at_the_round_number_above_its_values(
     browser: Browser, tmp_path: Path, values: list[float], ends: tuple[float, float]
 ) -> None:
     failures = {round(100 * value) for value in values}
-    facts = [deployment(n, "03-06T12:00") for n in range(1, 101)]
-    facts += [incident(n, "03-07", deployment=deployment_id(n)) for n in range(1, max(failures) + 1)]
-    with open_page(browser, tmp_path, results_of(*facts, now="03-20", window="30d")) as seen:
+    deployments = [deployment(n, "03-06T12:00") for n in range(1, 101)]
+    incidents = [incident(n, "03-07", deployment=deployment_id(n)) for n in range(1, max(failures) + 1)]
+    with open_page(browser, tmp_path, results_of(*deployments, *incidents, now="03-20", window="30d")) as seen:
         script = (
             f"(({{min, max, ticks}}) => [min, max, ticks.at(-1).value])({chart_script('change_failure_rate')}.scales.y)"
         )
@@ -492,6 +492,27 @@ def test_windows_are_chosen_with_arrows_and_keep_the_focus(browser: Browser, tmp
         expect(seen.page.get_by_label("90 days")).to_be_focused()
 
 
+def test_a_number_keeps_the_focus_when_the_system_changes_its_colours(browser: Browser, tmp_path: Path) -> None:
+    with open_page(browser, tmp_path, demo_results(), color_scheme="light") as seen:
+        number = seen.page.get_by_role("button", name="Lead time for changes: ")
+        number.focus()
+        number.evaluate("number => { number.isOld = true }")
+        seen.page.emulate_media(color_scheme="dark")
+        expect(number).not_to_have_js_property("isOld", True)
+        expect(number).to_be_focused()
+
+
+def test_a_week_of_the_table_has_the_focus_again_after_its_evidence(browser: Browser, tmp_path: Path) -> None:
+    with open_page(browser, tmp_path, demo_results(), color_scheme="light") as seen:
+        seen.page.locator("#lead_time summary").click()
+        week = seen.page.get_by_role("button", name="16 Nov – 22 Nov 2026")
+        week.press("Enter")
+        expect(seen.dialog).to_be_visible()
+        seen.page.emulate_media(color_scheme="dark")
+        seen.page.keyboard.press("Escape")
+        expect(week).to_be_focused()
+
+
 def test_a_week_is_opened_from_the_table(browser: Browser, tmp_path: Path) -> None:
     with open_page(browser, tmp_path, demo_results()) as seen:
         seen.page.locator("#lead_time summary").press("Enter")
@@ -512,11 +533,11 @@ def test_axe_finds_nothing_serious(browser: Browser, tmp_path: Path, scheme: str
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("options", [{}, {"viewport": PHONE_VIEWPORT}])
+@pytest.mark.parametrize("viewport", [{"width": 1280, "height": 720}, PHONE_VIEWPORT])
 def test_axe_finds_nothing_serious_in_the_overview(
-    browser: Browser, tmp_path: Path, scheme: str, options: dict[str, object]
+    browser: Browser, tmp_path: Path, scheme: str, viewport: dict[str, int]
 ) -> None:
-    with open_page(browser, tmp_path, shop_and_web(), color_scheme=scheme, **options) as seen:
+    with open_page(browser, tmp_path, shop_and_web(), color_scheme=scheme, viewport=viewport) as seen:
         assert seen.serious_violations() == []
 
 

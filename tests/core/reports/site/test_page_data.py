@@ -136,9 +136,15 @@ def test_the_trend_of_each_metric_is_a_sentence_of_its_own() -> None:
 
 
 def test_levels_of_ones_own_are_ranked_from_the_lowest_to_the_highest() -> None:
-    levels = [["gold", 2], ["silver", 1], ["bronze", 0.1], ["tin", 0.001], ["none", None]]
-    benchmark = custom_benchmark({"deployment_frequency": levels})
-    assert [rank_of_level(str(name), benchmark) for name, _ in levels] == [4, 3, 2, 1, 0]
+    levels: list[tuple[str, float | None]] = [
+        ("gold", 2),
+        ("silver", 1),
+        ("bronze", 0.1),
+        ("tin", 0.001),
+        ("none", None),
+    ]
+    benchmark = custom_benchmark({"deployment_frequency": [list(level) for level in levels]})
+    assert [rank_of_level(name, benchmark) for name, _ in levels] == [4, 3, 2, 1, 0]
 
 
 def test_a_level_of_few_values_has_no_rank_and_so_no_colour() -> None:
