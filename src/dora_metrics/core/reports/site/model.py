@@ -1,6 +1,6 @@
 """The data embedded in the page as JSON. Times are whole seconds since 1970.
 
-The page's script computes nothing; it only selects and draws. Fields with their default value are left out. Structs
+The page's script only selects, draws, and divides counts. Fields with their default value are left out. Structs
 that every scope has are lists in the order of their fields, to save space: there may be hundreds of scopes. `data.js`
 has the names of these fields.
 """
