@@ -49,7 +49,8 @@ const countAxis = () => ({
 
 /** An axis from zero to the first round ratio that no value exceeds, with a tick at its top. */
 function ratioAxis(values) {
-  const highest = Math.max(...values), [max, stepSize] = RATIO_TOPS.find(([top]) => top >= highest) || RATIO_TOPS.at(-1);
+  const highest = Math.max(...values);
+  const [max, stepSize] = RATIO_TOPS.find(([top]) => top >= highest) || RATIO_TOPS.at(-1);
   return { type: "linear", min: 0, max, ticks: { callback: percent, stepSize } };
 }
 

@@ -151,7 +151,10 @@ const SERIES = {
 };
 
 /** Numerator and denominator of a rate, and what its numerator counts. */
-const RATE_COUNTS = { change_failure_rate: ["failed", "counted", "failed"], rework_rate: ["rework", "reached", "rework"] };
+const RATE_COUNTS = {
+  change_failure_rate: ["failed", "counted", "failed"],
+  rework_rate: ["rework", "reached", "rework"],
+};
 
 function rateText(metric, counts, week, ratio) {
   const [part, total, text] = RATE_COUNTS[metric];
@@ -195,7 +198,8 @@ function chartDescription(metric, weeks, range) {
   const withValue = weekNumbers(range).filter((week) => series[week] !== null);
   const valueCount = plural(withValue.length, "of them with a value", "of them with values");
   const ends = `from ${format(series[withValue[0]])} to ${format(series[withValue.at(-1)])}`;
-  return `Chart of ${plural(range.end - range.start, "week")}, ${valueCount}: ${ends}. The table below has the same numbers.`;
+  const weekCount = plural(range.end - range.start, "week");
+  return `Chart of ${weekCount}, ${valueCount}: ${ends}. The table below has the same numbers.`;
 }
 
 /** Draw the chart of a metric and prepare its table; without data, say why. */

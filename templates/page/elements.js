@@ -26,7 +26,8 @@ const timeElement = (seconds) =>
   element("time", { datetime: new Date(seconds * 1000).toISOString() }, dateTime(seconds));
 
 /** The text as nodes: what it has between backticks becomes a code element. */
-const withCode = (text) => text.split(/`([^`]+)`/).map((part, index) => (index % 2 ? element("code", null, part) : part));
+const withCode = (text) =>
+  text.split(/`([^`]+)`/).map((part, index) => (index % 2 ? element("code", null, part) : part));
 
 /**
  * Call `draw`, which may replace the focused element. If it does, its successor with the same `data-focus` gets the

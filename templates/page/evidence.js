@@ -117,7 +117,8 @@ function unlistedNote(deployments) {
   const unlisted = sum(deployments, unlistedCount), incomplete = deployments.filter(unlistedCount).length;
   if (!unlisted) return [];
   const origin = `Of ${plural(incomplete, "deployment")} with many changes, the slowest changes are listed`;
-  return [element("p", null, `${origin}. The other ${unlisted.toLocaleString("en-US")} are in facts/, in the same folder.`)];
+  const others = `The other ${unlisted.toLocaleString("en-US")} are in facts/, in the same folder.`;
+  return [element("p", null, `${origin}. ${others}`)];
 }
 
 const LONGEST_FIRST = "longest first";
@@ -175,15 +176,20 @@ function incidentElements(scope, range) {
   const incidents = newestFirst(itemsInRange(scope.incidents, scope.incidents_first, range));
   const missing = Math.max(0, Math.min(scope.incidents_first, range[1]) - range[0]);
   if (!incidents.length && !missing) return [];
-  const older = element("p", null, `${plural(missing, "older incident is", "older incidents are")} not on this page, but in facts/, in the same folder.`);
+  const missingText = plural(missing, "older incident is", "older incidents are");
+  const older = element("p", null, `${missingText} not on this page, but in facts/, in the same folder.`);
   const title = element("h3", null, plural(incidents.length + missing, "incident"));
   return [title, ...growingList(incidents, incidentItem), ...(missing ? [older] : [])];
 }
 
 let focusedBefore = null, openKey = "";
 
-/** Give the focus back to what had it before the dialog, or to what took its place. */
+/**
+ * Give the focus back to what had it before the dialog, or to what took its place. The browser has done so already,
+ * unless it could not.
+ */
 function returnFocus() {
+  if (document.activeElement !== document.body) return;
   if (focusedBefore?.isConnected) focusedBefore.focus();
   else if (focusedBefore?.dataset.focus) focusByKey(focusedBefore.dataset.focus);
 }

@@ -18,7 +18,8 @@ const SPARK_FIELDS = {
 const SORT_ORDERS = {
   attention: ["Needs attention", ({ row }) => row.attention.length - (row.values[0] ? 0 : 0.5)],
   name: ["Name", ({ name }) => name.toLowerCase(), true],
-  ...Object.fromEntries(METRICS.map((metric, index) => [metric, [SHORT_TITLES[index], ({ row }) => row.values[index]]])),
+  ...Object.fromEntries(METRICS.map((metric, index) =>
+    [metric, [SHORT_TITLES[index], ({ row }) => row.values[index]]])),
   latest: ["Last deployment", ({ row }) => row.latest],
 };
 const DEFAULT_ORDER = "attention";
@@ -26,7 +27,8 @@ const DEFAULT_ORDER = "attention";
 /** The selected order, `-` before its key if it is reversed. */
 function selectedOrder() {
   const text = selection().get("sort") || DEFAULT_ORDER, key = text.replace(/^-/, "");
-  return Object.hasOwn(SORT_ORDERS, key) ? { key, isReversed: text !== key } : { key: DEFAULT_ORDER, isReversed: false };
+  if (!Object.hasOwn(SORT_ORDERS, key)) return { key: DEFAULT_ORDER, isReversed: false };
+  return { key, isReversed: text !== key };
 }
 
 const selectOrder = (key, isReversed) => select({ sort: `${isReversed ? "-" : ""}${key}` });
@@ -52,11 +54,14 @@ function sparkline(metric, weeks) {
   if (!highest) return null;
   const step = SPARK.width / SPARK.weeks, offset = SPARK.width - values.length * step;
   const bars = values.map((value, index) => {
-    const height = value ? Math.max(1.5, (value / highest) * SPARK.height) : 0;
-    return height ? `M${(offset + index * step).toFixed(1)} ${SPARK.height}v-${height.toFixed(1)}h3v${height.toFixed(1)}z` : "";
+    if (!value) return "";
+    const left = (offset + index * step).toFixed(1);
+    const height = Math.max(1.5, (value / highest) * SPARK.height).toFixed(1);
+    return `M${left} ${SPARK.height}v-${height}h3v${height}z`;
   });
   const last = weeks.partial[1] ? bars.pop() : "";
-  const svg = svgElement("svg", { class: "spark", viewBox: `0 0 ${SPARK.width} ${SPARK.height}`, "aria-hidden": "true" });
+  const viewBox = `0 0 ${SPARK.width} ${SPARK.height}`, svg = svgElement("svg", { class: "spark", viewBox });
+  svg.setAttribute("aria-hidden", "true");
   svg.append(svgElement("path", { d: bars.join("") }), svgElement("path", { d: last, class: "partial" }));
   return svg;
 }
@@ -84,18 +89,21 @@ function nameCell(scope) {
 }
 
 function metricCell(scope, metric, index) {
-  const card = scope.windows[0].cards[metric], hasValue = !card.reason;
-  const level = card.level ? element("span", { class: `level ${rankClass(card)}` }, card.level.split(/[,(]/)[0].trim()) : null;
+  const card = scope.windows[0].cards[metric], hasValue = !card.reason, [levelName] = card.level.split(/\s*[,(]/);
+  const level = levelName ? element("span", { class: `level ${rankClass(card)}` }, levelName) : null;
+  const value = keepUnitsTogether(card.value);
   const counts = hasValue && METRICS_WITH_COUNTS.includes(metric) ? card.n : "";
-  return element("td", { role: "cell", "data-title": SHORT_TITLES[index], title: card.reason || card.level || undefined },
+  const title = card.reason || card.level || undefined;
+  return element("td", { role: "cell", "data-title": SHORT_TITLES[index], title },
     element("div", { class: "number" },
-      hasValue ? scopeLink(scope, metric, keepUnitsTogether(card.value), { tabindex: "-1" }) : element("span", null, "–"),
+      hasValue ? scopeLink(scope, metric, value, { tabindex: "-1" }) : element("span", null, "–"),
       sparkline(metric, scope.weeks)),
     element("div", { class: "quietly" }, level, level && counts ? " · " : "", counts));
 }
 
 function latestCell({ row: { latest } }) {
-  return element("td", { role: "cell", "data-title": "Last deployment" }, latest === null ? "–" : timeElement(latest));
+  const time = latest === null ? "–" : timeElement(latest);
+  return element("td", { role: "cell", "data-title": "Last deployment" }, time);
 }
 
 const scopeRow = (scope) => element("tr", { role: "row" }, nameCell(scope),
@@ -111,13 +119,13 @@ function rowOf(scope) {
 /** A column's title as a button that sorts by it, or reverses the order. */
 function columnTitle(key) {
   const { key: current, isReversed } = selectedOrder(), [title, , startsLow = false] = SORT_ORDERS[key];
-  const isCurrent = key === current, isAscending = startsLow !== isReversed;
+  const isCurrent = key === current, isAscending = startsLow !== isReversed, arrow = isAscending ? " ↑" : " ↓";
   return element("th", {
     scope: "col", role: "columnheader", "aria-sort": isCurrent && (isAscending ? "ascending" : "descending"),
   }, element("button", {
     type: "button", class: "plain", "data-focus": `sort:${key}`,
     onclick: () => selectOrder(key, isCurrent && !isReversed),
-  }, key === "name" ? "Scope" : title, isCurrent ? element("span", { "aria-hidden": "true" }, isAscending ? " ↑" : " ↓") : ""));
+  }, key === "name" ? "Scope" : title, isCurrent ? element("span", { "aria-hidden": "true" }, arrow) : ""));
 }
 
 const ROWS_AT_START = 40; // more than a screen; the others follow as soon as these are drawn
@@ -144,12 +152,16 @@ function showOverview(isStart) {
     appendRows(matching, isStart ? ROWS_AT_START : Infinity);
   });
   $("sort").value = order.key;
-  $("shown").textContent = text ? `${matching.length.toLocaleString("en-US")} of ${plural(PAGE.scopes.length, "scope")}` : "";
+  const total = plural(PAGE.scopes.length, "scope");
+  $("shown").textContent = text ? `${matching.length.toLocaleString("en-US")} of ${total}` : "";
 }
+
+/** By key: how many rows down and how many columns to the right it moves. */
+const ARROWS = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] };
 
 /** Arrow keys move between the links of the table: up and down by rows, left and right by columns. */
 function moveByArrow(event) {
-  const [down, right] = { ArrowDown: [1, 0], ArrowUp: [-1, 0], ArrowRight: [0, 1], ArrowLeft: [0, -1] }[event.key] || [];
+  const [down, right] = ARROWS[event.key] || [];
   const cell = event.target.closest("th, td");
   if (down === undefined || !cell) return;
   event.preventDefault();
@@ -175,5 +187,6 @@ function startOverview() {
   $("rows").addEventListener("keydown", moveByArrow);
   $("highlights").replaceChildren(...PAGE.highlights.map((line) => element("li", { dir: "auto" }, line)));
   const { span, label } = PAGE.windows[0];
-  $("overview-span").textContent = `${label.includes("–") ? "" : `${label === "all" ? "All time" : label}: `}${span} ${PAGE.zone}`;
+  const name = label === "all" ? "All time: " : `${label}: `;
+  $("overview-span").textContent = `${label.includes("–") ? "" : name}${span} ${PAGE.zone}`;
 }

@@ -16,7 +16,8 @@ function selectedWindow(scope) {
 function fillWindowOptions(scope, selected) {
   $("windows").replaceChildren(...scope.windows.map((scopeWindow, index) => element("span", null,
     element("input", {
-      type: "radio", name: "window", id: `window-${index}`, "data-focus": `window:${scopeWindow.key}`, value: scopeWindow.key, checked: scopeWindow === selected,
+      type: "radio", name: "window", id: `window-${index}`, value: scopeWindow.key, checked: scopeWindow === selected,
+      "data-focus": `window:${scopeWindow.key}`,
       onchange: () => select({ window: scopeWindow.key }),
     }),
     element("label", { for: `window-${index}` }, windowText(scopeWindow)))));

@@ -41,7 +41,8 @@ function prepareTable(section, metric, { weeks }, range) {
 
   function buildRow(columns, week) {
     const button = element("button", {
-      type: "button", class: "plain", "data-focus": `${metric}:${weekKey(weeks, week)}`, onclick: () => select({ show: weekKey(weeks, week) }),
+      type: "button", class: "plain", "data-focus": `${metric}:${weekKey(weeks, week)}`,
+      onclick: () => select({ show: weekKey(weeks, week) }),
     }, weekName(weeks, week));
     return element("tr", null,
       element("th", { scope: "row" }, button, isPartial(weeks, week) ? ` (${PARTIAL_WEEK})` : ""),

@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -484,6 +486,20 @@ def test_everything_is_reached_by_keyboard_and_focus_comes_back(browser: Browser
         expect(number).to_be_focused()
 
 
+def test_each_number_of_a_scope_is_reached_with_tab_and_opens_its_evidence(browser: Browser, tmp_path: Path) -> None:
+    with open_page(browser, tmp_path, demo_results()) as seen:
+        opened = []
+        for _ in range(30):
+            seen.page.keyboard.press("Tab")
+            if seen.page.evaluate("document.activeElement.matches('button.value')"):
+                seen.page.keyboard.press("Enter")
+                expect(seen.dialog).to_be_visible()
+                opened.append(seen.dialog.get_by_role("heading", level=2).inner_text())
+                seen.page.keyboard.press("Escape")
+                expect(seen.dialog).to_be_hidden()
+    assert opened == TITLES
+
+
 def test_windows_are_chosen_with_arrows_and_keep_the_focus(browser: Browser, tmp_path: Path) -> None:
     with open_page(browser, tmp_path, results_of(deployment(1, "2023-12-01"), window="30d")) as seen:
         seen.page.get_by_label("30 days").focus()
@@ -496,10 +512,11 @@ def test_a_number_keeps_the_focus_when_the_system_changes_its_colours(browser: B
     with open_page(browser, tmp_path, demo_results(), color_scheme="light") as seen:
         number = seen.page.get_by_role("button", name="Lead time for changes: ")
         number.focus()
-        number.evaluate("number => { number.isOld = true }")
+        number.evaluate("number => { window.oldNumber = number }")
         seen.page.emulate_media(color_scheme="dark")
-        expect(number).not_to_have_js_property("isOld", True)
+        expect(seen.page.locator("html")).to_have_css("color-scheme", "light dark")
         expect(number).to_be_focused()
+        assert number.evaluate("number => number !== window.oldNumber")
 
 
 def test_a_week_of_the_table_has_the_focus_again_after_its_evidence(browser: Browser, tmp_path: Path) -> None:
@@ -567,6 +584,15 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(browser: Browser, tmp_path:
         for fragment in ("", "show=deployment_frequency"):
             with open_page(browser, tmp_path, numbers, fragment, viewport=PHONE_VIEWPORT) as seen:
                 assert seen.page.evaluate("document.documentElement.scrollWidth") == PHONE_VIEWPORT["width"]
+
+
+def test_names_in_backticks_are_code(browser: Browser, tmp_path: Path) -> None:
+    note = "Set `report: weekly`, then run <b>it</b>."
+    numbers = results_of(deployment(1))
+    noted = replace(numbers, document=msgspec.structs.replace(numbers.document, notes=[note]))
+    with open_page(browser, tmp_path, noted) as seen:
+        assert seen.page.locator(".note").inner_text() == "Set report: weekly, then run <b>it</b>."
+        assert texts(seen.page.locator(".note code")) == ["report: weekly"]
 
 
 def test_it_can_be_printed(browser: Browser, tmp_path: Path) -> None:

@@ -81,6 +81,7 @@ OfferedWindow = tuple[WindowSpec, Window]
 class PageScope:
     """What the entry of a scope is built from. A full scope has every window."""
 
+    name: str
     history: ScopeHistory
     metrics: schema.ScopeMetrics
     evidence: EvidenceBuilder
@@ -91,21 +92,16 @@ def build_page(
     results: Results, series: WeeksByScope, *, max_data_bytes: int = MAX_DATA_BYTES, max_weeks: int = MAX_PAGE_WEEKS
 ) -> PageData:
     """Build the data of the page. `series` has the weeks of each scope."""
-    links = LinkTable()
-    scopes_with_metrics = scopes_latest_first(results)
-    page_scopes = [
-        PageScope(history, scope_metrics, evidence_builder(history, results.policy, links), number < MAX_FULL_SCOPES)
-        for number, (history, scope_metrics) in enumerate(scopes_with_metrics[:MAX_PAGE_SCOPES])
-    ]
-    names = _scope_names([history.scope for history, _ in scopes_with_metrics])
+    links, windows = LinkTable(), _offered_windows(results)
+    page_scopes = _page_scopes(results, links)
     weeks_per_scope = max_weeks // max(1, min(MAX_FULL_SCOPES, len(results.evaluation.histories)))
     entries = [
         _scope_entry(
             page_scope,
             results,
+            windows,
             series[page_scope.history.scope][-weeks_per_scope if page_scope.is_full else -WEEKS_IN_BRIEF :],
             links,
-            names[page_scope.history.scope],
         )
         for page_scope in page_scopes
     ]
@@ -117,12 +113,28 @@ def build_page(
         zone=results.policy.zone.key,
         benchmark=results.document.benchmark,
         bases=links.bases,
-        windows=[_window_option(spec, window, results) for spec, window in _offered_windows(results)],
+        windows=[_window_option(spec, window, results) for spec, window in windows],
         scopes=entries,
         highlights=highlights(entries),
-        more=len(scopes_with_metrics[MAX_PAGE_SCOPES:]),
+        more=len(results.evaluation.histories) - len(page_scopes),
         notes=[single_line(note, 400) for note in results.document.notes[:50]],
     )
+
+
+def _page_scopes(results: Results, links: LinkTable) -> list[PageScope]:
+    """Return the scopes of the page, the one with the latest deployment first."""
+    scopes_with_metrics = scopes_latest_first(results)
+    names = _scope_names([history.scope for history, _ in scopes_with_metrics])
+    return [
+        PageScope(
+            name=names[history.scope],
+            history=history,
+            metrics=scope_metrics,
+            evidence=evidence_builder(history, results.policy, links),
+            is_full=number < MAX_FULL_SCOPES,
+        )
+        for number, (history, scope_metrics) in enumerate(scopes_with_metrics[:MAX_PAGE_SCOPES])
+    ]
 
 
 def _title(results: Results) -> str:
@@ -150,14 +162,18 @@ def _scope_names(scopes: Sequence[Scope]) -> dict[Scope, str]:
 
 
 def _scope_entry(
-    page_scope: PageScope, results: Results, series: Sequence[schema.Week], links: LinkTable, name: str
+    page_scope: PageScope,
+    results: Results,
+    offered: Sequence[OfferedWindow],
+    series: Sequence[schema.Week],
+    links: LinkTable,
 ) -> ScopeEntry:
     """Build the entry of a scope, still without evidence."""
     history, scope = page_scope.history, page_scope.history.scope
-    windows = list(_entries_by_window(page_scope, results, _offered_windows(results)))
+    windows = list(_entries_by_window(page_scope, results, offered))
     return ScopeEntry(
         key="/".join((scope.repository, *(quote(part, safe="") for part in scope[1:]))),
-        name=name,
+        name=page_scope.name,
         link=links.link_to(repository_url(history)),
         row=overview_row(history, page_scope.metrics.metrics, windows[0].cards),
         windows=windows,
