@@ -189,7 +189,8 @@ let focusedBefore = null, openKey = "";
  * unless it could not.
  */
 function returnFocus() {
-  if (document.activeElement !== document.body) return;
+  const hasFocus = document.activeElement !== document.body && !$("evidence").contains(document.activeElement);
+  if (hasFocus) return;
   if (focusedBefore?.isConnected) focusedBefore.focus();
   else if (focusedBefore?.dataset.focus) focusByKey(focusedBefore.dataset.focus);
 }
