@@ -99,9 +99,9 @@ const countText = (noun) => ({ length }) => (length ? plural(length, noun) : `No
 /** Only successful deployments count; other attempts are listed with them and counted separately. */
 function attemptsText(deployments) {
   const successful = deployments.filter(({ status }) => status === "success").length;
-  const others = deployments.length - successful, othersText = `${plural(others, "attempt")} that did not succeed`;
+  const others = deployments.length - successful, othersText = plural(others, "unsuccessful attempt");
   if (!others) return countText("deployment")({ length: successful });
-  return successful ? `${plural(successful, "deployment")}; ${othersText}` : othersText;
+  return successful ? `${plural(successful, "deployment")}, ${othersText}` : othersText;
 }
 
 function changesText(items, deployments) {

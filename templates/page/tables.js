@@ -6,14 +6,14 @@ const COLUMNS = {
   failedOfCounted: ["Failed", (weeks, week) => `${weeks.failed[week]} of ${weeks.counted[week]}`],
   failedDeployments: ["Of them failed", (weeks, week) => weeks.deployments_failed[week]],
   failureRate: ["Failure rate", (weeks, week) => percent(weeks.change_failure_rate[week])],
-  rollingFailureRate: ["Four weeks", (weeks, week) => percent(weeks.rolling_change_failure_rate[week])],
+  rollingFailureRate: ["Over four weeks", (weeks, week) => percent(weeks.rolling_change_failure_rate[week])],
   leadTime: ["Lead time", (weeks, week) => duration(weeks.lead_time[week])],
   recoveryTime: ["Recovery", (weeks, week) => duration(weeks.recovery_time[week])],
   reworkOfReached: ["Rework", (weeks, week) => `${weeks.rework[week]} of ${weeks.reached[week]}`],
   reworkRate: ["Rework rate", (weeks, week) => percent(weeks.rework_rate[week])],
-  rollingReworkRate: ["Four weeks", (weeks, week) => percent(weeks.rolling_rework_rate[week])],
+  rollingReworkRate: ["Over four weeks", (weeks, week) => percent(weeks.rolling_rework_rate[week])],
   ...Object.fromEntries(STAGES.map(([title], stage) =>
-    [title, [`${title}, mean`, (weeks, week) => duration(weeks.stages[week]?.[stage])]])),
+    [title, [`${title} (mean)`, (weeks, week) => duration(weeks.stages[week]?.[stage])]])),
 };
 
 const COLUMNS_BY_METRIC = {

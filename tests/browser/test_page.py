@@ -260,7 +260,7 @@ def test_a_number_opens_its_deployments_changes_and_incidents_with_links(browser
 @pytest.mark.parametrize(
     ("title", "said"),
     [
-        ("Deployment frequency", "9 deployments; 1 attempt that did not succeed · 30 days"),
+        ("Deployment frequency", "9 deployments, 1 unsuccessful attempt · 30 days"),
         ("Lead time for changes", "29 changes, 3 left out · 30 days · longest first"),
         ("Recovery time", "2 failed deployments"),
         ("Rework rate", "1 rework deployment"),

@@ -210,12 +210,12 @@ def metric_definitions(policy: Policy) -> list[MetricDefinition]:
         (
             "Deployments per week",
             "Successful production deployments that finished in the window.",
-            "Each bar is one week; its hatched part failed. Cancelled runs do not count.",
+            "Each bar is one week. The hatched part failed. Cancelled runs do not count.",
         ),
         (
             "Median lead time of each week",
             _lead_time_text(policy),
-            "Each dot is a deployment, at the median of its changes. The scale is logarithmic. Stages are means.",
+            "Each dot is a deployment, at the median of its changes. The scale is logarithmic. The stages are means.",
         ),
         (
             "Share of deployments that failed",
@@ -230,7 +230,7 @@ def metric_definitions(policy: Policy) -> list[MetricDefinition]:
         (
             "Share of deployments that were rework",
             "Unplanned deployments that repaired production, divided by all deployments that reached users.",
-            "Rework is a rollback, revert, hotfix or linked fix. The line covers four weeks. It has no levels.",
+            "Rework is a rollback, revert, hotfix or linked fix. The line covers four weeks. There are no levels.",
         ),
     )
     return [
@@ -241,7 +241,7 @@ def metric_definitions(policy: Policy) -> list[MetricDefinition]:
 
 def _lead_time_text(policy: Policy) -> str:
     start = LEAD_TIME_STARTS[policy.lead_time_start]
-    return f"From {start} to the end of the first successful production deployment with it."
+    return f"From {start} to the end of the first successful production deployment that contains it."
 
 
 def _failure_rate_text(policy: Policy) -> str:
