@@ -1,6 +1,12 @@
 /* Axes, colours, shading and legends of the charts. */
 
-const DURATION_STEPS = [1, 10, 60, 600, 3600, 6 * 3600, DAY, 3 * DAY, WEEK, 30 * DAY, 90 * DAY, 365 * DAY, 3650 * DAY];
+const COARSE_STEPS = [1, 10, 60, 600, 3600, 6 * 3600, DAY, 3 * DAY, WEEK, 30 * DAY, 90 * DAY, 365 * DAY, 3650 * DAY];
+const FINE_STEPS = [
+  1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600, 12 * 3600, DAY, 2 * DAY,
+  4 * DAY, WEEK, 2 * WEEK, 30 * DAY, 60 * DAY, 90 * DAY, 180 * DAY, 365 * DAY, 730 * DAY, 1825 * DAY, 3650 * DAY,
+];
+const MAX_DURATION_TICKS = 7;
+const RATIO_TOPS = [[0.05, 0.01], [0.1, 0.02], [0.2, 0.05], [0.4, 0.1], [0.6, 0.2], [0.8, 0.2], [1, 0.2]];
 const AXIS_WIDTH = 58; // pixels; the same in all charts, so that they are aligned
 
 const colorProbe = document.createElement("span");
@@ -37,27 +43,37 @@ const axisOptions = (options) => ({
 });
 
 const countAxis = () => ({
-  type: "linear", min: 0, suggestedMax: 4, stacked: true,
+  type: "linear", min: 0, suggestedMax: 2, stacked: true,
   ticks: { precision: 0, maxTicksLimit: 6 },
 });
 
-const ratioAxis = (values) => ({
-  type: "linear", min: 0, max: Math.min(1, Math.max(0.2, Math.ceil(Math.max(...values) * 10) / 10)),
-  ticks: { callback: percent, maxTicksLimit: 6 },
+/** An axis from zero to the first round ratio that no value exceeds, with a tick at its top. */
+function ratioAxis(values) {
+  const highest = Math.max(...values);
+  const [max, stepSize] = RATIO_TOPS.find(([top]) => top >= highest) || RATIO_TOPS.at(-1);
+  return { type: "linear", min: 0, max, ticks: { callback: percent, stepSize } };
+}
+
+const shareAxis = () => ({
+  type: "linear", min: 0, max: 1, stacked: true, ticks: { callback: percent, stepSize: 0.25 },
 });
 
-/** A logarithmic axis from the duration step below the values to the step above them. */
+/** The steps from the one below all values to the one above them. */
+function stepsAround(steps, lowest, highest) {
+  const first = Math.max(0, steps.findLastIndex((step) => step < lowest));
+  const last = steps.findIndex((step) => step > highest);
+  return steps.slice(first, last < 0 ? undefined : last + 1);
+}
+
+/** A logarithmic axis of durations that begins and ends at a tick. */
 function durationAxis(values) {
   const lowest = Math.max(1, Math.min(...values)), highest = Math.max(1, ...values);
+  const fine = stepsAround(FINE_STEPS, lowest, highest);
+  const steps = fine.length > MAX_DURATION_TICKS ? stepsAround(COARSE_STEPS, lowest, highest) : fine;
   return {
-    type: "logarithmic",
-    min: DURATION_STEPS.findLast((step) => step < lowest) || 0.9,
-    max: DURATION_STEPS.find((step) => step > highest) || highest * 2,
-    afterBuildTicks: (scale) => {
-      const steps = DURATION_STEPS.filter((value) => value >= scale.min && value <= scale.max);
-      scale.ticks = steps.map((value) => ({ value }));
-    },
-    ticks: { callback: duration, maxTicksLimit: 7 },
+    type: "logarithmic", min: Math.min(steps[0], lowest * 0.9), max: Math.max(steps.at(-1), highest),
+    afterBuildTicks: (scale) => { scale.ticks = steps.map((value) => ({ value })); },
+    ticks: { callback: duration, autoSkip: false },
   };
 }
 
@@ -110,18 +126,33 @@ const shading = {
   },
 };
 
-/** An entry of a legend. `kind`: `box`, `dot`, `line` or `cross`; `fill`: a colour or pattern. */
-function legendEntry(kind, fill, text) {
+/** How each kind of legend entry is drawn, on a canvas of 18 by 12. */
+const LEGEND_SHAPES = {
+  box: (context) => { context.rect(2, 0, 14, 12); context.fill(); },
+  outline: (context, fill) => {
+    context.rect(3, 1, 12, 10);
+    context.fillStyle = color(fill);
+    context.fill();
+    context.lineWidth = 1;
+    context.stroke();
+  },
+  dot: (context) => { context.arc(9, 6, 3, 0, 7); context.fill(); },
+  ring: (context) => { context.arc(9, 6, 3, 0, 7); context.lineWidth = 1.5; context.stroke(); },
+  line: (context) => { context.moveTo(0, 6); context.lineTo(18, 6); context.stroke(); },
+  dashes: (context) => { context.setLineDash([4, 3]); context.moveTo(0, 6); context.lineTo(18, 6); context.stroke(); },
+  cross: (context) => {
+    for (const side of [-4, 4]) { context.moveTo(5, 6 - side); context.lineTo(13, 6 + side); }
+    context.stroke();
+  },
+};
+
+/** An entry of a legend. `kind`: a key of LEGEND_SHAPES; `paint`: a colour or pattern; `fill`: of an outline. */
+function legendEntry(kind, paint, text, fill) {
   const canvas = element("canvas", { width: 36, height: 24 }), context = canvas.getContext("2d");
   context.scale(2, 2);
-  context.fillStyle = context.strokeStyle = fill;
+  context.fillStyle = context.strokeStyle = paint;
   context.lineWidth = 2;
   context.beginPath();
-  if (kind === "box") context.rect(2, 0, 14, 12);
-  else if (kind === "dot") context.arc(9, 6, 3, 0, 7);
-  else if (kind === "line") { context.moveTo(0, 6); context.lineTo(18, 6); }
-  else for (const side of [-4, 4]) { context.moveTo(5, 6 - side); context.lineTo(13, 6 + side); }
-  if (kind === "box" || kind === "dot") context.fill();
-  else context.stroke();
+  LEGEND_SHAPES[kind](context, fill);
   return element("span", null, canvas, text);
 }

@@ -1,22 +1,50 @@
-/* The page's data, as core/site/model.py defines it. The page computes nothing from it but positions on the screen. */
+/* The page's data, as core/reports/site/model.py defines it. The page only selects, draws, and divides counts. */
 
 const DAY = 86400, WEEK = 7 * DAY;
 const $ = (id) => document.getElementById(id);
 const PAGE = JSON.parse(document.getElementById("data").textContent);
 const METRICS = ["deployment_frequency", "lead_time", "change_failure_rate", "recovery_time", "rework_rate"];
 
-// Structs that every scope has are encoded as lists, in the order of these fields. Defaults are left out.
-const WINDOW_FIELDS = ["window", "deployments", "incidents", "overall", "cards", "outlook", "security"];
+// Structs that every scope has are encoded as lists, in the order of these fields.
+const WINDOW_FIELDS = ["window", "deployments", "incidents", "overall", "cards", "outlook", "security", "trends"];
 const CARD_FIELDS = ["value", "level", "rank", "interval", "n", "before", "verdict", "reason", "details"];
+const ROW_FIELDS = ["values", "latest", "attention", "improved"];
 const WEEK_FIELDS = [
   "monday", "since", "hours", "partial", "at", "incidents_at", "deployments", "counted", "failed", "deployments_failed",
-  ...METRICS.slice(1),
+  "lead_time", "recovery_time", "reached", "rework", "stages",
 ];
+const COMPACT_FIELDS = ["hours", "incidents_at", "failed", "deployments_failed", "recovery_time", "rework"];
 const withNames = (names, values) => Object.fromEntries(values.map((value, index) => [names[index], value]));
+
+const ROLLING_WEEKS = 4;
+
+/** The sums of each value and of those in the three weeks before it. */
+const rollingSums = (values) =>
+  values.map((_, index) => values.slice(Math.max(0, index - ROLLING_WEEKS + 1), index + 1).reduce((a, b) => a + b, 0));
+
+/** Ratios of counts; null where there is nothing to divide by. */
+const ratios = (counts, totals) => counts.map((count, index) => (totals[index] ? count / totals[index] : null));
+
+/** The weeks of a scope, with the rates of each week and of four weeks. */
+function namedWeeks(values) {
+  const weeks = withNames(WEEK_FIELDS, values), rolling = {}, { length } = weeks.deployments;
+  for (const field of COMPACT_FIELDS) {
+    if (!Array.isArray(weeks[field])) weeks[field] = Array(length + (field === "incidents_at")).fill(weeks[field]);
+  }
+  for (const field of ["failed", "counted", "rework", "reached"]) rolling[field] = rollingSums(weeks[field]);
+  return {
+    ...weeks, rolling,
+    change_failure_rate: ratios(weeks.failed, weeks.counted),
+    rework_rate: ratios(weeks.rework, weeks.reached),
+    rolling_change_failure_rate: ratios(rolling.failed, rolling.counted),
+    rolling_rework_rate: ratios(rolling.rework, rolling.reached),
+  };
+}
 
 for (const scope of PAGE.scopes) {
   Object.assign(scope, { first: 0, deployments: [], incidents_first: 0, incidents: [], ...scope });
-  scope.weeks &&= withNames(WEEK_FIELDS, scope.weeks);
+  scope.row = withNames(ROW_FIELDS, scope.row);
+  scope.weeks &&= namedWeeks(scope.weeks);
   scope.windows = scope.windows.map((values) => {
     const fields = withNames(WINDOW_FIELDS, values);
     const cards = fields.cards.map((card, index) => [METRICS[index], withNames(CARD_FIELDS, card)]);

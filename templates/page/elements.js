@@ -24,3 +24,24 @@ function linkOrText(text, link) {
 
 const timeElement = (seconds) =>
   element("time", { datetime: new Date(seconds * 1000).toISOString() }, dateTime(seconds));
+
+/** The text as nodes: what it has between backticks becomes a code element. */
+const withCode = (text) =>
+  text.split(/`([^`]+)`/).map((part, index) => (index % 2 ? element("code", null, part) : part));
+
+/**
+ * Call `draw`, which may replace the focused element. If it does, its successor with the same `data-focus` gets the
+ * focus.
+ */
+function keepFocus(draw) {
+  const focused = document.activeElement, key = focused?.dataset.focus;
+  draw();
+  if (key && !focused.isConnected) focusByKey(key);
+}
+
+/** Focus the element with this `data-focus`, without scrolling. Returns whether there is one. */
+function focusByKey(key) {
+  const target = document.querySelector(`[data-focus="${CSS.escape(key)}"]`);
+  target?.focus({ preventScroll: true });
+  return Boolean(target);
+}

@@ -11,7 +11,7 @@ const leadTimeOrReason = (value) => (typeof value === "number" ? duration(value)
 
 function recoveryText(failed) {
   if (failed.seconds !== undefined) return `fixed after ${duration(failed.seconds)}`;
-  return failed.by ? "its recorded end is before it" : "still open";
+  return failed.by ? "its recorded fix is earlier than the failure" : "still open";
 }
 
 const chip = (kind, text) => element("span", { class: `chip ${kind}` }, text);
@@ -39,10 +39,10 @@ function deploymentItem(deployment) {
     headline(linkOrText(name, link),
       failed ? chip("bad", "failed") : null,
       counted ? null : chip("off", STATUS_TEXTS[deployment.status]),
-      rework ? chip("warn", "repair") : null,
+      rework ? chip("warn", "rework") : null,
       timeElement(at)),
     failed ? failureElement(failed) : null,
-    rework ? element("p", { class: "why" }, `A repair: ${rework}.`) : null,
+    rework ? element("p", { class: "why" }, `Rework by ${rework}.`) : null,
     changes.length ? element("ul", { class: "changes" }, ...changes.map(changeItem)) : null,
     unlisted ? element("p", { class: "quietly" }, `and ${plural(unlisted, "more change")}`) : null);
 }
@@ -99,9 +99,9 @@ const countText = (noun) => ({ length }) => (length ? plural(length, noun) : `No
 /** Only successful deployments count; other attempts are listed with them and counted separately. */
 function attemptsText(deployments) {
   const successful = deployments.filter(({ status }) => status === "success").length;
-  const others = deployments.length - successful, othersText = `${plural(others, "attempt")} that did not succeed`;
+  const others = deployments.length - successful, othersText = plural(others, "unsuccessful attempt");
   if (!others) return countText("deployment")({ length: successful });
-  return successful ? `${plural(successful, "deployment")}; ${othersText}` : othersText;
+  return successful ? `${plural(successful, "deployment")}, ${othersText}` : othersText;
 }
 
 function changesText(items, deployments) {
@@ -117,10 +117,11 @@ function unlistedNote(deployments) {
   const unlisted = sum(deployments, unlistedCount), incomplete = deployments.filter(unlistedCount).length;
   if (!unlisted) return [];
   const origin = `Of ${plural(incomplete, "deployment")} with many changes, the slowest changes are listed`;
-  return [element("p", null, `${origin}. For ${unlisted.toLocaleString("en-US")} more, read facts/ in the same folder.`)];
+  const others = `The other ${unlisted.toLocaleString("en-US")} are in facts/, in the same folder.`;
+  return [element("p", null, `${origin}. ${others}`)];
 }
 
-const LONGEST_FIRST = "the longest first";
+const LONGEST_FIRST = "longest first";
 
 /** For each metric: which items are evidence, how one is shown, and how their number is written. */
 const EVIDENCE_LISTS = {
@@ -128,7 +129,7 @@ const EVIDENCE_LISTS = {
   lead_time: [changesOf, leadTimeItem, changesText],
   change_failure_rate: [failedDeployments, deploymentItem, countText("failed deployment")],
   recovery_time: [failedDeployments, deploymentItem, countText("failed deployment")],
-  rework_rate: [reworkDeployments, deploymentItem, countText("repair")],
+  rework_rate: [reworkDeployments, deploymentItem, countText("rework deployment")],
 };
 const METRICS_WITH_INCIDENTS = ["deployment_frequency", "change_failure_rate", "recovery_time"];
 
@@ -159,9 +160,11 @@ function evidenceElements(scope, { metric, deployments: range, incidents, when }
   const deployments = itemsInRange(scope.deployments, scope.first, range), items = itemsOf(deployments);
   const heading = [textOf(items, deployments), when, isLeadTime && items.length > 1 ? LONGEST_FIRST : ""];
   const missing = Math.max(0, Math.min(scope.first, range[1]) - range[0]);
-  const older = `${plural(missing, "older deployment is", "older deployments are")} not in this page, but in facts/ in the same folder.`;
+  const isAllMissing = missing > 0 && !deployments.length, kind = isAllMissing ? "" : "older ";
+  const nouns = [`${kind}deployment is`, `${kind}deployments are`];
+  const older = `${plural(missing, ...nouns)} not on this page, but in facts/, in the same folder.`;
   return [
-    element("p", null, heading.filter(Boolean).join(" · ")),
+    ...(isAllMissing ? [] : [element("p", null, heading.filter(Boolean).join(" · "))]),
     ...growingList(items, buildItem),
     ...(isLeadTime ? unlistedNote(deployments) : []),
     ...(missing ? [element("p", null, older)] : []),
@@ -173,16 +176,29 @@ function incidentElements(scope, range) {
   const incidents = newestFirst(itemsInRange(scope.incidents, scope.incidents_first, range));
   const missing = Math.max(0, Math.min(scope.incidents_first, range[1]) - range[0]);
   if (!incidents.length && !missing) return [];
-  const older = element("p", null, `${plural(missing, "older one is", "older ones are")} in facts/ in the same folder.`);
+  const missingText = plural(missing, "older incident is", "older incidents are");
+  const older = element("p", null, `${missingText} not on this page, but in facts/, in the same folder.`);
   const title = element("h3", null, plural(incidents.length + missing, "incident"));
   return [title, ...growingList(incidents, incidentItem), ...(missing ? [older] : [])];
 }
 
 let focusedBefore = null, openKey = "";
 
+/**
+ * Give the focus back to what had it before the dialog, or to what took its place. The browser has done so already,
+ * unless it could not.
+ */
+function returnFocus() {
+  const hasFocus = document.activeElement !== document.body && !$("evidence").contains(document.activeElement);
+  if (hasFocus) return;
+  if (focusedBefore?.isConnected) focusedBefore.focus();
+  else if (focusedBefore?.dataset.focus) focusByKey(focusedBefore.dataset.focus);
+}
+
 /** Show the selected evidence in the dialog, or close the dialog if none is selected. */
 function showEvidence(scope, scopeWindow) {
-  const dialog = $("evidence"), key = selection().get("show"), evidence = key && findEvidence(scope, scopeWindow, key);
+  const dialog = $("evidence"), key = selection().get("show");
+  const evidence = key && scope && findEvidence(scope, scopeWindow, key);
   if (!evidence) {
     if (dialog.open) dialog.close();
     return;

@@ -5,16 +5,20 @@ function cardElement(metric, scopeWindow) {
   return element("li", { class: "card" },
     element("h2", null, element("a", { href: `#${metric}`, onclick: scrollToTarget }, title)),
     hasValue ? evidenceButton(metric, title, card.value) : element("p", { class: "value none" }, "no data"),
-    card.level ? element("p", { class: `level r${card.rank}` }, card.level) : null,
+    card.level ? element("p", { class: `level ${rankClass(card)}` }, card.level) : null,
     card.interval ? element("p", { class: "quietly wide" }, keepUnitsTogether(`95 % interval ${card.interval}`)) : null,
     element("p", { class: "quietly wide" }, hasValue ? card.n : card.reason),
-    comparisonElement(card, scopeWindow));
+    comparisonElement(card, scopeWindow),
+    hasValue ? copyButton(title, `card:${metric}`, () => cardImage(metric)) : null);
 }
+
+/** The class of a level's colour; a level that too few values support has none. */
+const rankClass = ({ rank }) => (rank === null ? "unsure" : `r${rank}`);
 
 function evidenceButton(metric, title, value) {
   return element("button", {
-    type: "button", class: "value", onclick: () => select({ show: metric }),
-    "aria-label": `${title}: ${value}; show what it was made from`,
+    type: "button", class: "value", "data-focus": `number:${metric}`, onclick: () => select({ show: metric }),
+    "aria-label": `${title}: ${value}; show the evidence`,
   }, value);
 }
 
@@ -40,21 +44,21 @@ function fillDetails(list, pairs) {
 }
 
 function overallLevel(text) {
-  const [, level, rest] = /^([^,]*)(.*)$/.exec(text);
-  return level ? ["Overall ", element("strong", null, level), `${rest}.`] : [];
+  const [, level, rest] = /^([^,(]*?)(\s*[,(].*)?$/.exec(text);
+  return level ? ["Overall ", element("strong", null, level), `${rest || ""}.`] : [];
 }
 
 function showOutlook(sections) {
   const parts = sections.flatMap(([title, sentences]) => [
-    element("h3", null, title),
-    element("ul", null, ...sentences.map((sentence) => element("li", null, sentence))),
+    element("h3", null, ...withCode(title)),
+    element("ul", null, ...sentences.map((sentence) => element("li", null, ...withCode(sentence)))),
   ]);
-  const summary = element("summary", null, "What to improve, and what is known to help");
+  const summary = element("summary", null, "What to improve, and how");
   $("outlook").replaceChildren(...(parts.length ? [element("details", null, summary, ...parts)] : []));
 }
 
 function showNumbers(scope, scopeWindow) {
-  const others = scope.brief ? "; other windows are here for the scopes that were deployed last" : "";
+  const others = scope.brief ? ". Other windows and the stages of lead time are left out for this scope" : "";
   $("span").textContent = `${scopeWindow.span} ${PAGE.zone}${others}`;
   $("overall").replaceChildren(...overallLevel(scopeWindow.overall));
   $("cards").replaceChildren(...METRICS.map((metric) => cardElement(metric, scopeWindow)));

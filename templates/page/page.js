@@ -1,32 +1,26 @@
 /* The controls (scope, window, theme), and rendering of what they select. */
 
-const MAX_SCOPES_WITHOUT_FILTER = 12;
 const THEMES = { "": "system", light: "light", dark: "dark" };
 
 const windowText = (scopeWindow) => (scopeWindow.label === "all" ? "all time" : scopeWindow.label);
-const selectedScope = () => PAGE.scopes.find(({ key }) => key === selection().get("scope")) || PAGE.scopes[0];
+
+/** The selected scope; null if the overview is. */
+const selectedScope = () =>
+  PAGE.scopes.find(({ key }) => key === selection().get("scope")) || (hasOverview ? null : PAGE.scopes[0]);
 
 function selectedWindow(scope) {
   const selectedKey = selection().get("window");
   return scope.windows.find(({ key }) => key === selectedKey) || scope.windows[0];
 }
 
-function fillScopeOptions(filter) {
-  const text = filter.trim().toLowerCase(), current = selectedScope();
-  const matching = PAGE.scopes.filter((scope) => scope === current || scope.name.toLowerCase().includes(text));
-  $("scope").replaceChildren(...matching.map((scope) =>
-    element("option", { value: scope.key, selected: scope === current }, scope.name)));
-}
-
 function fillWindowOptions(scope, selected) {
-  const hadFocus = document.activeElement?.name === "window";
   $("windows").replaceChildren(...scope.windows.map((scopeWindow, index) => element("span", null,
     element("input", {
       type: "radio", name: "window", id: `window-${index}`, value: scopeWindow.key, checked: scopeWindow === selected,
+      "data-focus": `window:${scopeWindow.key}`,
       onchange: () => select({ window: scopeWindow.key }),
     }),
     element("label", { for: `window-${index}` }, windowText(scopeWindow)))));
-  if (hadFocus) $("windows").querySelector(":checked").focus();
 }
 
 /** Apply the selected theme. Returns whether it changed. */
@@ -48,47 +42,93 @@ function announce(scope, scopeWindow) {
   $("announcement").textContent = `${scope.name}, ${windowText(scopeWindow)}: ${values.join("; ")}`;
 }
 
-let renderedKey = "";
+let renderedKey = ""; // scope and window whose numbers are drawn
+let shownScope; // the scope on the screen; null for the overview, undefined before anything is shown
+let overviewPosition = 0, overviewLink = null; // where the reader was in the overview
 
-/** Render the selection. Numbers and charts are drawn only if scope, window or theme changed, or if forced. */
-function render({ isForced = false } = {}) {
-  const hasNewTheme = applyTheme(), scope = selectedScope(), scopeWindow = selectedWindow(scope);
-  const key = `${scope.key}\n${scopeWindow.key}`;
-  if (isForced || hasNewTheme || key !== renderedKey) {
+/** Draw the numbers and charts of a scope, if it, its window or the theme changed, or if forced. */
+function renderScope(scope, isForced) {
+  const scopeWindow = selectedWindow(scope), key = `${scope.key}\n${scopeWindow.key}`;
+  if (!isForced && key === renderedKey) return;
+  keepFocus(() => {
     $("scope").value = scope.key;
     $("home").hidden = !scope.link;
     $("home").href = urlOf(scope.link);
     fillWindowOptions(scope, scopeWindow);
     showNumbers(scope, scopeWindow);
     METRICS.forEach((metric) => showMetric(metric, scope, scopeWindow));
-    if (renderedKey && key !== renderedKey) announce(scope, scopeWindow);
-    renderedKey = key;
+  });
+  if (renderedKey && key !== renderedKey) announce(scope, scopeWindow);
+  renderedKey = key;
+}
+
+/** Keep where the reader is in the overview, before a scope takes its place. */
+function leaveOverview() {
+  overviewPosition = scrollY;
+  overviewLink = document.activeElement?.closest("#rows a");
+}
+
+/** Move the focus and the scroll position to where a reader who comes from the other part expects them. */
+function enterPart(scope, previous) {
+  if (scope && previous === null) {
+    scrollTo(0, 0);
+    if (!focusByKey(`number:${selection().get("show")}`)) $("scope-title").focus({ preventScroll: true });
+  } else if (!scope && previous) {
+    scrollTo(0, overviewPosition);
+    if (overviewLink?.isConnected) overviewLink.focus({ preventScroll: true });
+    else if (!focusByKey(`row:${previous.key}:`)) $("overview-title").focus({ preventScroll: true });
+    document.activeElement.scrollIntoView({ block: "nearest" });
   }
-  showEvidence(scope, scopeWindow);
+}
+
+/** Render the selection. */
+function render({ isForced = false } = {}) {
+  const hasNewTheme = applyTheme(), scope = selectedScope(), previous = shownScope;
+  if (scope && previous === null) leaveOverview();
+  $("overview").hidden = Boolean(scope);
+  $("scope-view").hidden = !scope;
+  document.title = [`Delivery · ${PAGE.title}`, scope && hasOverview ? scope.name : ""].filter(Boolean).join(" · ");
+  if (scope) {
+    $("scope-title").textContent = scope.name;
+    renderScope(scope, isForced || hasNewTheme);
+  } else showOverview(previous === undefined);
+  shownScope = scope;
+  enterPart(scope, previous);
+  showEvidence(scope, scope && selectedWindow(scope));
+}
+
+/** Prepare what only a page with several scopes has. */
+function startScopeChoice() {
+  startOverview();
+  $("scope").replaceChildren(...PAGE.scopes.map(({ key, name }) => element("option", { value: key }, name)));
+  $("scope").addEventListener("change", (event) => select({ scope: event.target.value, show: "" }));
+  $("all-scopes").textContent = `← All ${plural(PAGE.scopes.length, "scope")}`;
+  $("all-scopes").addEventListener("click", (event) => {
+    event.preventDefault();
+    select({ scope: "", show: "" });
+  });
 }
 
 function start() {
   document.body.append(element("div", { class: "hidden", "aria-hidden": "true" }, colorProbe));
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
   $("main").hidden = false;
-  $("scope-choice").hidden = PAGE.scopes.length < 2;
-  $("filter").hidden = PAGE.scopes.length <= MAX_SCOPES_WITHOUT_FILTER;
-  fillScopeOptions("");
-  $("filter").addEventListener("input", (event) => fillScopeOptions(event.target.value));
+  for (const id of ["scope-title", "scope-choice"]) $(id).hidden = !hasOverview;
+  if (hasOverview) startScopeChoice();
   $("choice").addEventListener("submit", (event) => event.preventDefault());
-  $("scope").addEventListener("change", (event) => select({ scope: event.target.value, show: "" }));
   const dialog = $("evidence");
   $("close").addEventListener("click", () => dialog.close());
   dialog.addEventListener("click", (event) => { if (event.target === dialog) dialog.close(); });
   dialog.addEventListener("close", () => {
     if (selection().get("show") === openKey) select({ show: "" });
-    focusedBefore?.focus();
+    returnFocus();
   });
   addEventListener("hashchange", () => render());
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => render({ isForced: true }));
   render({ isForced: true });
 }
 
+for (const note of document.querySelectorAll(".note")) note.replaceChildren(...withCode(note.textContent));
 $("theme").hidden = false;
 $("theme").addEventListener("click", () => {
   const names = Object.keys(THEMES), index = names.indexOf(selection().get("theme") || "");
@@ -96,8 +136,9 @@ $("theme").addEventListener("click", () => {
 });
 $("skip").addEventListener("click", (event) => {
   event.preventDefault();
-  $("now").focus();
-  $("now").scrollIntoView();
+  const target = $("overview")?.hidden === false ? $("overview-title") : $("now");
+  target.focus();
+  target.scrollIntoView();
 });
 if (PAGE.scopes.length) start();
 else {

@@ -1,4 +1,4 @@
-/* The selection (scope, window, evidence, theme) is kept in the URL's hash, so that it can be shared. */
+/* The selection (scope, window, evidence, sort order, filter, theme) is kept in the URL's hash, so it can be shared. */
 
 const EMPTY_HASH = "-"; // names no element of the page, so the browser does not scroll
 
@@ -8,12 +8,21 @@ function selection() {
   return parameters;
 }
 
-/** Set the keys of `changes`; an empty value removes its key. */
-function select(changes) {
+/** The hash after `changes`; an empty value removes its key. */
+function hashWith(changes) {
   const next = selection();
   for (const [key, value] of Object.entries(changes)) {
     if (value) next.set(key, value);
     else next.delete(key);
   }
-  if (next.toString() !== selection().toString()) location.hash = next.toString() || EMPTY_HASH;
+  return `#${next.toString() || EMPTY_HASH}`;
 }
+
+/** Select what `changes` names, as a new entry of the browser's history. */
+function select(changes) {
+  const hash = hashWith(changes);
+  if (hash !== hashWith({})) location.hash = hash;
+}
+
+/** Select what `changes` names in the current entry of the browser's history. */
+const selectInPlace = (changes) => location.replace(hashWith(changes));

@@ -6,17 +6,22 @@ const COLUMNS = {
   failedOfCounted: ["Failed", (weeks, week) => `${weeks.failed[week]} of ${weeks.counted[week]}`],
   failedDeployments: ["Of them failed", (weeks, week) => weeks.deployments_failed[week]],
   failureRate: ["Failure rate", (weeks, week) => percent(weeks.change_failure_rate[week])],
+  rollingFailureRate: ["Over four weeks", (weeks, week) => percent(weeks.rolling_change_failure_rate[week])],
   leadTime: ["Lead time", (weeks, week) => duration(weeks.lead_time[week])],
   recoveryTime: ["Recovery", (weeks, week) => duration(weeks.recovery_time[week])],
-  reworkRate: ["Rework", (weeks, week) => percent(weeks.rework_rate[week])],
+  reworkOfReached: ["Rework", (weeks, week) => `${weeks.rework[week]} of ${weeks.reached[week]}`],
+  reworkRate: ["Rework rate", (weeks, week) => percent(weeks.rework_rate[week])],
+  rollingReworkRate: ["Over four weeks", (weeks, week) => percent(weeks.rolling_rework_rate[week])],
+  ...Object.fromEntries(STAGES.map(([title], stage) =>
+    [title, [`${title} (mean)`, (weeks, week) => duration(weeks.stages[week]?.[stage])]])),
 };
 
 const COLUMNS_BY_METRIC = {
   deployment_frequency: ["deployments", "failedDeployments"],
   lead_time: ["deployments", "leadTime"],
-  change_failure_rate: ["failedOfCounted", "failureRate"],
+  change_failure_rate: ["failedOfCounted", "failureRate", "rollingFailureRate"],
   recovery_time: ["failedOfCounted", "recoveryTime"],
-  rework_rate: ["deployments", "reworkRate"],
+  rework_rate: ["reworkOfReached", "reworkRate", "rollingReworkRate"],
 };
 
 /** Prepare the table of a metric. It is built when it is opened, since five years have many rows. */
@@ -26,7 +31,8 @@ function prepareTable(section, metric, { weeks }, range) {
   details.ontoggle = () => { if (details.open) section.querySelector(".scroll").replaceChildren(buildTable()); };
 
   function buildTable() {
-    const columns = COLUMNS_BY_METRIC[metric].map((key) => COLUMNS[key]);
+    const stages = metric === "lead_time" && weeks.stages.length ? STAGES.map(([title]) => title) : [];
+    const columns = [...COLUMNS_BY_METRIC[metric], ...stages].map((key) => COLUMNS[key]);
     const head = ["Week", ...columns.map(([title]) => title)].map((title) => element("th", { scope: "col" }, title));
     const rows = weekNumbers(range).reverse().map((week) => buildRow(columns, week));
     return element("table", null,
@@ -35,10 +41,11 @@ function prepareTable(section, metric, { weeks }, range) {
 
   function buildRow(columns, week) {
     const button = element("button", {
-      type: "button", class: "plain", onclick: () => select({ show: weekKey(weeks, week) }),
+      type: "button", class: "plain", "data-focus": `${metric}:${weekKey(weeks, week)}`,
+      onclick: () => select({ show: weekKey(weeks, week) }),
     }, weekName(weeks, week));
     return element("tr", null,
-      element("th", { scope: "row" }, button, isPartial(weeks, week) ? " (not whole)" : ""),
+      element("th", { scope: "row" }, button, isPartial(weeks, week) ? ` (${PARTIAL_WEEK})` : ""),
       ...columns.map(([, cell]) => element("td", null, String(cell(weeks, week)))));
   }
 

@@ -40,8 +40,19 @@ def test_twelve_weeks_are_drawn_with_a_bar_each(page: Page, most: int) -> None:
     (source,) = mermaid_sources(render_report(*ends, *many).text)
     svg = draw(page, source)
     assert svg.count("<rect") >= 12
-    assert all(f">W{week:02}<" in svg for week in range(1, 12))
-    assert "Deployments a week" in svg
+    assert all(f">W{week:02}: " in svg for week in range(1, 12))
+    assert "Deployments per week" in svg
+
+
+def test_the_height_of_a_bar_is_its_count_and_a_zero_has_none(page: Page) -> None:
+    days = ["2023-12-01", "01-08", "01-09", "01-22", "01-23", "01-24", "01-25", "03-12"]
+    numbered = [deployment(number, f"{day}T12:00") for number, day in enumerate(days, 1)]
+    (source,) = mermaid_sources(render_report(*numbered).text)
+    counts = [int(text) for text in re.search(r"bar \[(.*)\]", source)[1].split(", ")]  # type: ignore[index]
+    heights = [float(text) for text in re.findall(r'<rect [^>]*height="([\d.]+)"', draw(page, source))][-len(counts) :]
+    assert max(counts) == 4
+    assert heights == pytest.approx([count * max(heights) / 4 for count in counts])
+    assert 0 in counts
 
 
 def test_what_mermaid_cannot_read_is_noticed(page: Page) -> None:

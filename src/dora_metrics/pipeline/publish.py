@@ -41,10 +41,12 @@ _SCRIPTS = (
     "selection",
     "weeks",
     "axes",
-    "tables",
+    "images",
     "charts",
+    "tables",
     "numbers",
     "evidence",
+    "overview",
     "page",
 )
 """Our scripts, each after those that it uses."""

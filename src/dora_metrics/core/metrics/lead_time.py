@@ -137,6 +137,18 @@ def seconds_by_stage(change: MeasuredChange) -> dict[str, float]:
     return {stage: (end - start).total_seconds() for stage, start, end in spans if start and end and start <= end}
 
 
+def consecutive_stage_seconds(change: MeasuredChange) -> dict[str, float]:
+    """Return the known stages of a change so that they follow each other: review begins where pickup ends.
+
+    `stage_spans` has the review from the opening on, so that it is known for changes without a review.
+    """
+    seconds = seconds_by_stage(change)
+    if "pickup" in seconds and "review" in seconds:
+        seconds["pickup"] = min(seconds["pickup"], seconds["review"])
+        seconds["review"] -= seconds["pickup"]
+    return seconds
+
+
 def stage_spans(
     change: Change | None, deployed_at: datetime
 ) -> Iterator[tuple[str, tuple[datetime | None, datetime | None]]]:

@@ -410,20 +410,18 @@ def weekly_chart(weeks: Sequence[schema.Week]) -> Chart | None:
 def _mermaid_source(weeks: Sequence[schema.Week]) -> Md:
     """Return the source of the chart (https://mermaid.js.org/syntax/xyChart.html).
 
-    `xychart-beta` is the keyword that both old and new versions of Mermaid read.
+    `xychart-beta` is the keyword that both old and new versions of Mermaid read. The counts are in the labels of the
+    weeks, because Mermaid lifts the zero of an axis with labels above the foot of the bars.
     """
-    labels = join_non_empty(", ", (md('"{}"', week.week.partition("-")[2]) for week in weeks))
+    labels = join_non_empty(", ", (md('"{}: {}"', week.week.partition("-")[2], week.deployments) for week in weeks))
     counts = join_non_empty(", ", (md("{}", week.deployments) for week in weeks))
-    axis_top = max(_MIN_AXIS_TOP, *(week.deployments for week in weeks))
-    chart = 'xychart-beta\n  title "Deployments a week"\n  x-axis [{}]\n  y-axis 0 --> {}\n  bar [{}]'
+    axis_top = max(1, *(week.deployments for week in weeks))
+    chart = 'xychart-beta\n  title "Deployments per week"\n  x-axis [{}]\n  y-axis 0 --> {}\n  bar [{}]'
     return join_non_empty("\n", (_MERMAID_THEME, md(chart, labels, axis_top, counts)))
 
 
-_MIN_AXIS_TOP = 8
-"""With a lower top, Mermaid puts ticks at half deployments."""
-
 _MERMAID_THEME = Md(
-    '%%{init: {"xyChart": {"width": 800, "height": 300}, '
+    '%%{init: {"xyChart": {"width": 800, "height": 300, "yAxis": {"showLabel": false, "showTick": false}}, '
     '"themeVariables": {"xyChart": {"plotColorPalette": "#2f81f7"}}}}%%'
 )
 """A bar colour visible on white and on black; the default one is nearly white."""

@@ -10,14 +10,23 @@ from msgspec.structs import replace
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.reports.sections import METRIC_TITLES
+from dora_metrics.core.reports.site.cards import rank_of_level
 from dora_metrics.core.reports.site.evidence import script_safe_json
 from dora_metrics.core.reports.site.feeds import weeks_of_all_scopes
-from dora_metrics.core.reports.site.model import DeploymentEntry, MetricCard, PageData, ScopeEntry, ScopeInWindow
+from dora_metrics.core.reports.site.model import (
+    DeploymentEntry,
+    MetricCard,
+    OverviewRow,
+    PageData,
+    ScopeEntry,
+    ScopeInWindow,
+    WeekSeries,
+)
 from dora_metrics.core.reports.site.page import build_page
 from dora_metrics.core.targets.benchmarks import custom_benchmark
 from dora_metrics.pipeline import publish
 from dora_metrics.templates import load_template
-from support.facts import at, change, deployment, failed_deployment, incident, metrics_of, results_of, sha
+from support.facts import at, change, commit_id, deployment, failed_deployment, incident, metrics_of, results_of, sha
 from support.strategies import fact_lists
 
 LARGEST_PAGE = 1_500_000
@@ -73,7 +82,7 @@ def test_where_all_time_holds_nothing_yet_there_is_a_window_all_the_same() -> No
 def test_the_settings_window_is_always_there_and_says_since_when_its_deployments_are_known() -> None:
     numbers = results_of(deployment(1, "03-20"), deployment(2, "03-21"), window="30d")
     assert [one.key for one in make_page(numbers).windows] == ["30d", "all"]
-    assert card_of(numbers, "deployment_frequency").n == "2 deployments on 2 days, known since 2024-03-20"
+    assert card_of(numbers, "deployment_frequency").n == "2 deployments on 2 days, recorded since 2024-03-20"
     assert card_of(numbers, "deployment_frequency", 1).n == "2 deployments on 2 days"
     assert card_of(numbers, "lead_time").n == ""
 
@@ -111,19 +120,39 @@ def test_a_card_says_what_the_answer_says() -> None:
     assert (found.value, found.level, found.rank) == ("6.8 a week", "high, could be up to elite", 3)
     assert (found.interval, found.n) == ("4.5 a week to 1.4 a day", "29 deployments on 29 days")
     assert (found.before, found.verdict) == ("1 in 30 days", "better")
-    assert ("Trend", "rose from about 0 to 7 a week, over 12 weeks") in found.details
+
+
+def test_the_trend_of_each_metric_is_a_sentence_of_its_own() -> None:
+    numbers = results_of(deployment(100, "01-05"), *(deployment(n, f"03-{n:02}") for n in range(1, 31)), window="30d")
+    configured, *others = scope_of(numbers).windows
+    assert configured.trends[0] == "Trend over 12 weeks: rose from about 0 to 7 a week."
+    assert configured.trends[1:] == [
+        "",
+        "Trend over 5 weeks: no clear change.",
+        "",
+        "Trend over 5 weeks: no clear change.",
+    ]
+    assert [one.trends for one in others] == [[]]
 
 
 def test_levels_of_ones_own_are_ranked_from_the_lowest_to_the_highest() -> None:
-    levels = [["gold", 2], ["silver", 1], ["bronze", 0.1], ["tin", 0.001], ["none", None]]
-    ranks = [
-        card_of(
-            results_of(*facts, benchmark=custom_benchmark({"deployment_frequency": levels})), "deployment_frequency"
-        ).rank
-        for many in (70, 40, 10, 1)
-        for facts in [[deployment(n, f"03-{n % 30 + 1:02}T{n // 30:02}:00") for n in range(many)]]
+    levels: list[tuple[str, float | None]] = [
+        ("gold", 2),
+        ("silver", 1),
+        ("bronze", 0.1),
+        ("tin", 0.001),
+        ("none", None),
     ]
-    assert ranks == [4, 3, 2, 1]
+    benchmark = custom_benchmark({"deployment_frequency": [list(level) for level in levels]})
+    assert [rank_of_level(name, benchmark) for name, _ in levels] == [4, 3, 2, 1, 0]
+
+
+def test_a_level_of_few_values_has_no_rank_and_so_no_colour() -> None:
+    no_failure = [deployment(n, f"03-{n:02}") for n in range(1, 6)]
+    few, many = results_of(*no_failure), results_of(*no_failure, *(deployment(n, "03-20") for n in range(6, 90)))
+    assert card_of(few, "change_failure_rate").level.startswith("elite")
+    assert card_of(few, "change_failure_rate").rank is None
+    assert card_of(many, "change_failure_rate").rank == 4
 
 
 def test_every_scope_has_a_key_of_its_own_whatever_its_names() -> None:
@@ -132,6 +161,79 @@ def test_every_scope_has_a_key_of_its_own_whatever_its_names() -> None:
     found = [scope.key for scope in make_page(results_of(*facts)).scopes]
     assert len(set(found)) == len(found) == 5
     assert "acme/shop/x/prod" in found
+
+
+# --- Weeks
+
+
+def test_the_stages_of_a_week_are_means_that_follow_each_other() -> None:
+    times = {"opened_at": at("03-02"), "first_review_at": at("03-03"), "merged_at": at("03-05")}
+    direct = change(9, "03-05", id=commit_id(9))
+    facts = [
+        deployment(1, "02-20"),
+        change(7, "03-01", **times),
+        direct,
+        deployment(2, "03-06", changes=[7, direct.id]),
+    ]
+    weeks = scope_of(results_of(*facts, now="03-08", window="30d")).weeks
+    assert weeks
+    assert weeks.stages[-1] == [seconds // 2 for seconds in (86400, 86400, 2 * 86400, 2 * 86400)]
+    assert weeks.stages[:-1] == [None] * (len(weeks.stages) - 1)
+
+
+def test_values_that_are_the_same_in_every_week_are_there_once() -> None:
+    weeks = scope_of(results_of(deployment(1, "03-01"), deployment(2, "03-20"), window="30d")).weeks
+    assert weeks
+    assert (weeks.hours, weeks.failed, weeks.recovery_time) == (168.0, 0, None)
+    assert (sum(weeks.deployments), sum(weeks.reached), weeks.rework) == (2, 2, 0)
+
+
+# --- The overview
+
+
+def row_of(page: PageData, name: str) -> OverviewRow:
+    (row,) = (scope.row for scope in page.scopes if scope.name == name)
+    return row
+
+
+def test_a_row_has_the_last_deployment_and_what_needs_attention() -> None:
+    shop = [deployment(1, "01-01"), deployment(2, "03-10"), incident(1, "03-10T01:00", resolved_at=None)]
+    quiet = deployment(3, "01-05", service="web")
+    page = make_page(results_of(*shop, quiet, window="30d"))
+    assert row_of(page, "production").latest == at("03-10").timestamp()
+    assert row_of(page, "production").attention == ["1 open failure"]
+    assert row_of(page, "web · production").attention == ["no deployment in the window"]
+    assert page.highlights == [
+        "Worse, or with an open failure: production (1 of 2 scopes)",
+        "No deployment in the window: web · production (1 of 2 scopes)",
+    ]
+
+
+def test_a_metric_that_clearly_changed_is_in_the_row_and_above_the_table() -> None:
+    def weekly(service: str, days: list[int], month: str, first: int) -> list[Fact]:
+        return [deployment(first + n, f"{month}-{n:02}", service=service) for n in days]
+
+    every, few = list(range(2, 29)), [3, 20]
+    faster = [deployment(1, "01-01", service="a"), *weekly("a", few, "02", 100), *weekly("a", every, "03", 200)]
+    slower = [deployment(2, "01-01", service="b"), *weekly("b", every, "02", 300), *weekly("b", few, "03", 400)]
+    page = make_page(results_of(*faster, *slower, window="28d", now="03-29"))
+    assert row_of(page, "a · production").improved == ["deployment frequency"]
+    assert row_of(page, "b · production").attention == ["deployment frequency worse"]
+    assert page.highlights[0] == "Better than in the window before: a · production (1 of 2 scopes)"
+
+
+def test_more_than_three_scopes_are_counted_and_not_all_named() -> None:
+    many = [deployment(n, "01-01", repository=f"acme/r{n}", service=f"r{n}") for n in range(5)]
+    page = make_page(results_of(*many, window="30d"))
+    names = "acme/r0, acme/r1, acme/r2 and 2 more"
+    assert page.highlights == [f"No deployment in the window: {names} (5 of 5 scopes)"]
+
+
+def test_several_repositories_with_one_environment_do_not_name_it() -> None:
+    two = [deployment(n, repository=f"acme/r{n}", service=f"r{n}") for n in range(2)]
+    staging = deployment(3, repository="acme/r1", service="r1", environment="prod")
+    assert {scope.name for scope in make_page(results_of(*two)).scopes} == {"acme/r0", "acme/r1"}
+    assert "acme/r1 · prod" in {scope.name for scope in make_page(results_of(*two, staging)).scopes}
 
 
 # --- Evidence
@@ -200,6 +302,7 @@ def test_what_a_window_counts_is_what_lies_in_its_span() -> None:
     assert [
         end - start for start, end in zip(scope.weeks.at, scope.weeks.at[1:], strict=False)
     ] == scope.weeks.deployments
+    assert isinstance(scope.weeks.failed, list)
     assert sum(scope.weeks.failed) == 1
 
 
@@ -207,8 +310,8 @@ def test_failed_runs_that_count_in_the_failure_rate_are_no_deployments_of_a_week
     facts = [deployment(1, "03-04"), deployment(2, "03-05"), failed_deployment(3, "03-06"), incident(1, "03-05T01:00")]
     weeks = scope_of(results_of(*facts, count_failed_runs=True, now="03-08", window="30d")).weeks
     assert weeks
-    assert (weeks.deployments, weeks.deployments_failed) == ([2], [1])
-    assert (weeks.counted, weeks.failed) == ([3], [2])
+    assert (weeks.deployments, weeks.deployments_failed) == ([2], 1)
+    assert (weeks.counted, weeks.failed) == ([3], 2)
 
 
 @settings(max_examples=60)
@@ -323,7 +426,8 @@ def test_every_style_and_script_is_allowed_by_its_hash() -> None:
 def test_the_data_are_those_that_the_page_reads_by_place() -> None:
     """data.js names the fields of arrays that have no names."""
     script = load_template("page/data.js")
-    for kind, name in ((ScopeInWindow, "WINDOW_FIELDS"), (MetricCard, "CARD_FIELDS")):
+    kinds = (ScopeInWindow, MetricCard, OverviewRow, WeekSeries)
+    for kind, name in zip(kinds, ("WINDOW_FIELDS", "CARD_FIELDS", "ROW_FIELDS", "WEEK_FIELDS"), strict=True):
         (written,) = re.findall(rf"const {name} = \[(.*?)\];", script, re.DOTALL)
         assert re.findall(r'"(\w+)"', written) == list(kind.__struct_fields__)
     assert msgspec.json.decode(

@@ -60,7 +60,7 @@ def build_cards(
             MetricCard(
                 value=units.format_result(verdict),
                 level=level_text(verdict) if verdict.level else "",
-                rank=rank_of_level(verdict.level, benchmark),
+                rank=rank_of_level(verdict.level, benchmark) if _is_level_certain(verdict, benchmark) else None,
                 interval=units.format_interval(verdict) if has_value else "",
                 n=sample_size(verdict) if has_value else "",
                 before=units.format_brief(getattr(previous, metric)) if previous else "",
@@ -72,6 +72,14 @@ def build_cards(
     return cards
 
 
+def _is_level_certain(verdict: schema.MetricVerdict, benchmark: Benchmark) -> bool:
+    """Whether the 95 % interval reaches at most the next level. With fewer values a colour would promise too much."""
+    if verdict.level_span is None:
+        return False
+    lowest, highest = (benchmark.ranks[level] for level in verdict.level_span)
+    return highest - lowest <= 1
+
+
 def _frequency_details(metrics: schema.Metrics) -> DetailRows:
     frequency = metrics.deployment_frequency
     if frequency.per_day is None:
@@ -79,10 +87,10 @@ def _frequency_details(metrics: schema.Metrics) -> DetailRows:
     median_days = frequency.median_deployment_days_per_week
     return [
         ("Successful deployments", f"{frequency.deployments:,}"),
-        ("Days with one", f"{frequency.deployment_days:,}"),
-        ("Deployment days per week, median", NO_VALUE if median_days is None else f"{median_days:g}"),
-        ("Runs that failed", f"{metrics.pipeline.failed_runs:,}"),
-        ("Pipeline recovery, median", duration(metrics.pipeline.recovery_p50_seconds)),
+        ("Days with a deployment", f"{frequency.deployment_days:,}"),
+        ("Deployment days per week (median)", NO_VALUE if median_days is None else f"{median_days:g}"),
+        ("Failed runs", f"{metrics.pipeline.failed_runs:,}"),
+        ("Pipeline recovery (median)", duration(metrics.pipeline.recovery_p50_seconds)),
     ]
 
 
@@ -92,10 +100,10 @@ def _lead_time_details(metrics: schema.Metrics) -> DetailRows:
         return []
     quantiles = (("p75", lead_time.p75_seconds), ("p90", lead_time.p90_seconds))
     stages = (
-        ("Coding, median", lead_time.stages.coding),
-        ("Waiting for review, median", lead_time.stages.pickup),
-        ("Review, median", lead_time.stages.review),
-        ("Waiting for deployment, median", lead_time.stages.delivery),
+        ("Coding (median)", lead_time.stages.coding),
+        ("Waiting for review (median)", lead_time.stages.pickup),
+        ("Review (median)", lead_time.stages.review),
+        ("Waiting for deployment (median)", lead_time.stages.delivery),
     )
     left_out_text = excluded_text(lead_time.excluded, "{}")
     return [
@@ -112,7 +120,7 @@ def _failure_rate_details(metrics: schema.Metrics) -> DetailRows:
     return [
         ("Failed", f"{failure_rate.failed:,}"),
         ("Reached users", f"{failure_rate.deployments:,}"),
-        ("Runs that failed", f"{pipeline.failed_runs:,}"),
+        ("Failed runs", f"{pipeline.failed_runs:,}"),
     ]
 
 
@@ -124,7 +132,7 @@ def _recovery_details(metrics: schema.Metrics) -> DetailRows:
     if restore.incidents is not None and (restore.incidents or restore.resolved):
         details += [
             ("Incidents", f"{restore.incidents:,} ({restore.open:,} open)"),
-            ("Time to restore, median", duration(restore.p50_seconds)),
+            ("Time to restore (median)", duration(restore.p50_seconds)),
         ]
     return details
 
@@ -133,7 +141,7 @@ def _rework_details(metrics: schema.Metrics) -> DetailRows:
     rework = metrics.rework_rate
     if rework.ratio is None:
         return []
-    return [("Repairs", f"{rework.rework:,}"), ("Reached users", f"{rework.deployments:,}")]
+    return [("Rework deployments", f"{rework.rework:,}"), ("Reached users", f"{rework.deployments:,}")]
 
 
 _DETAILS = {
@@ -145,20 +153,26 @@ _DETAILS = {
 }
 
 
-def outlook_details(outlook: schema.Outlook) -> dict[str, DetailRows]:
-    """Return the trend and the goal of each metric, as details of its card."""
+def goal_details(outlook: schema.Outlook) -> dict[str, DetailRows]:
+    """Return the goals, as details of the cards of their metrics."""
     details: dict[str, DetailRows] = {metric: [] for metric in METRIC_TITLES}
-    for metric, trend in outlook.trends.items():
-        details[metric].append(("Trend", _trend_text(metric, trend)))
     for goal in outlook.goals:
         details[goal.metric].append(("Goal", describe_goal(goal)))
     return details
 
 
-def _trend_text(metric: str, trend: schema.Trend) -> str:
+def trend_sentences(outlook: schema.Outlook) -> list[str]:
+    """Return a sentence about the trend of each metric, in their order; empty for a metric without one."""
+    return [_trend_sentence(metric, outlook.trends.get(metric)) for metric in METRIC_TITLES]
+
+
+def _trend_sentence(metric: str, trend: schema.Trend | None) -> str:
+    if trend is None:
+        return ""
+    weeks = count(trend.weeks, "week")
     if trend.p >= SIGNIFICANCE_LEVEL or not trend.slope_per_week:
-        return f"none beyond chance in {count(trend.weeks, 'week')}"
-    return f"{trend_direction(metric, trend)}, over {count(trend.weeks, 'week')}"
+        return f"Trend over {weeks}: no clear change."
+    return f"Trend over {weeks}: {trend_direction(metric, trend)}."
 
 
 def outlook_lists(outlook: schema.Outlook) -> Iterator[tuple[str, list[str]]]:
@@ -169,7 +183,7 @@ def outlook_lists(outlook: schema.Outlook) -> Iterator[tuple[str, list[str]]]:
         recommendations = [f"{measure.do}, since {measure.because}." for measure in advice.measures]
         yield f"{METRIC_TITLES[advice.metric]}: {advice.because}.", [*advice.evidence, *recommendations]
     if outlook.achievements:
-        yield "Worth a mention", list(outlook.achievements)
+        yield "Achievements", list(outlook.achievements)
 
 
 def security_rows(metrics: schema.Metrics) -> Iterator[tuple[str, str]]:
@@ -194,29 +208,29 @@ def metric_definitions(policy: Policy) -> list[MetricDefinition]:
     """Define the five metrics, in their order, by the settings that they are computed with."""
     meanings = (
         (
-            "Deployments a week",
+            "Deployments per week",
             "Successful production deployments that finished in the window.",
-            "Cancelled runs count nowhere. A bar is a week's deployments; the hatched part of it failed.",
+            "Each bar is one week. The hatched part failed. Cancelled runs do not count.",
         ),
         (
-            "Median lead time of a week",
+            "Median lead time of each week",
             _lead_time_text(policy),
-            "Each dot is a deployment at the median of its changes. The scale is logarithmic.",
+            "Each dot is a deployment, at the median of its changes. The scale is logarithmic. The stages are means.",
         ),
         (
-            "Share of a week's deployments that failed",
+            "Share of deployments that failed",
             _failure_rate_text(policy),
-            f"{_failure_rules_text(policy)} Each cross is one that failed.",
+            f"{_failure_rules_text(policy)} The line covers four weeks. Each cross is a deployment that failed.",
         ),
         (
-            "Median recovery time of a week",
-            "From the end of a failed deployment to the end of its incident, or of the deployment that repaired it.",
-            "Open failures are counted, but are in no median. Each cross is a failed deployment at its own time.",
+            "Median recovery time of each week",
+            "From the end of a failed deployment to the end of its incident, or of the deployment that fixed it.",
+            "Each cross is a failed deployment. An open failure has no recovery time yet, so the median leaves it out.",
         ),
         (
-            "Share of a week's deployments that were repairs",
-            "Unplanned deployments made to repair production, of all that reached users.",
-            "Rollbacks, reverts, hotfixes, and those linked as a fix; each dot is one. There are no published levels.",
+            "Share of deployments that were rework",
+            "Unplanned deployments that repaired production, divided by all deployments that reached users.",
+            "Rework is a rollback, revert, hotfix or linked fix. The line covers four weeks. There are no levels.",
         ),
     )
     return [
@@ -227,12 +241,13 @@ def metric_definitions(policy: Policy) -> list[MetricDefinition]:
 
 def _lead_time_text(policy: Policy) -> str:
     start = LEAD_TIME_STARTS[policy.lead_time_start]
-    return f"From {start} to the end of the first successful production deployment with it."
+    return f"From {start} to the end of the first successful production deployment that contains it."
 
 
 def _failure_rate_text(policy: Policy) -> str:
-    failed_runs = ", and of runs that failed before they did" if policy.count_failed_runs else ""
-    return f"Failed deployments of all production deployments that reached users{failed_runs}; each fails at most once."
+    failed_runs = " or whose run failed" if policy.count_failed_runs else ""
+    text = f"Failed deployments divided by all production deployments that reached users{failed_runs}."
+    return f"{text} A deployment fails at most once."
 
 
 _FAILURE_RULE_TEXTS: dict[str, Callable[[Policy], str]] = {
@@ -248,4 +263,6 @@ _FAILURE_RULE_TEXTS: dict[str, Callable[[Policy], str]] = {
 def _failure_rules_text(policy: Policy) -> str:
     rule_texts = [describe(policy) for rule, describe in _FAILURE_RULE_TEXTS.items() if rule in policy.failure_rules]
     rule_texts.append("its run failed" if policy.count_failed_runs else "its run failed but it reached users")
-    return f"One failed if {', '.join(rule_texts[:-1])}{' or ' if len(rule_texts) > 1 else ''}{rule_texts[-1]}."
+    return (
+        f"A deployment failed if {', '.join(rule_texts[:-1])}{' or ' if len(rule_texts) > 1 else ''}{rule_texts[-1]}."
+    )

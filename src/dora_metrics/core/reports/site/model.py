@@ -1,6 +1,6 @@
 """The data embedded in the page as JSON. Times are whole seconds since 1970.
 
-The page's script computes nothing; it only selects and draws. Fields with their default value are left out. Structs
+The page's script only selects, draws, and divides counts. Fields with their default value are left out. Structs
 that every scope has are lists in the order of their fields, to save space: there may be hundreds of scopes. `data.js`
 has the names of these fields.
 """
@@ -68,27 +68,34 @@ class WeekSeries(Struct, frozen=True, kw_only=True, array_like=True):
     `monday` is the date of the first week, `since` its start. `hours` is the length of each week: 168, except where
     clocks change. `partial` says whether the first and the last week are partial. `at` has the number of the first
     deployment of each week, and one more for the end; `incidents_at` has the same for incidents. `failed` and `counted`
-    are numerator and denominator of the failure rate. `deployments_failed` is how many of `deployments` failed.
+    are numerator and denominator of the failure rate, `rework` and `reached` those of the rework rate.
+    `deployments_failed` is how many of `deployments` failed. `stages` has the mean seconds of coding, pickup, review
+    and delivery per change; None in a week without a change, and empty if the page has no room for it. A list whose
+    items are all the same is that item alone.
     """
 
     monday: str
     since: int
-    hours: list[float]
+    hours: list[float] | float
     partial: tuple[bool, bool]
     at: list[int]
-    incidents_at: list[int]
+    incidents_at: list[int] | int
     deployments: list[int]
     counted: list[int]
-    failed: list[int]
-    deployments_failed: list[int]
+    failed: list[int] | int
+    deployments_failed: list[int] | int
     lead_time: list[int | None]
-    change_failure_rate: list[float | None]
-    recovery_time: list[int | None]
-    rework_rate: list[float | None]
+    recovery_time: list[int | None] | int | None
+    reached: list[int]
+    rework: list[int] | int
+    stages: list[list[int] | None]
 
 
 class MetricCard(Struct, frozen=True, kw_only=True, array_like=True):
-    """The texts of one metric in one window. `rank` is that of its level, 0 (lowest) to 4; None without a level."""
+    """The texts of one metric in one window.
+
+    `rank` is that of its level, 0 (lowest) to 4; None without a level, or if the values are too few to be sure of it.
+    """
 
     value: str
     level: str = ""
@@ -117,7 +124,8 @@ class ScopeInWindow(Struct, frozen=True, kw_only=True, array_like=True):
 
     `window` is an index of `PageData.windows`. `deployments` and `incidents` are ranges of numbers, the end excluded.
     `cards` are in the order of the metrics. `outlook` has titles and sentences of remarks, advice and
-    achievements. `security` has the vulnerabilities by severity.
+    achievements. `security` has the vulnerabilities by severity. `trends` has a sentence for each metric; empty where
+    the window has none.
     """
 
     window: int
@@ -127,6 +135,20 @@ class ScopeInWindow(Struct, frozen=True, kw_only=True, array_like=True):
     cards: list[MetricCard]
     outlook: list[tuple[str, list[str]]] = []
     security: list[tuple[str, str]] = []
+    trends: list[str] = []
+
+
+class OverviewRow(Struct, frozen=True, kw_only=True, array_like=True):
+    """What the overview shows of a scope in addition to the cards of its first window.
+
+    `values` are the deciding values of the metrics, to sort by. `latest` is the end of its last deployment. `attention`
+    has the reasons to look at the scope. `improved` has the names of the metrics that got better.
+    """
+
+    values: list[float | None]
+    latest: int | None
+    attention: list[str]
+    improved: list[str]
 
 
 class ScopeEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -139,6 +161,7 @@ class ScopeEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
     key: str
     name: str
     link: PageLink = None
+    row: OverviewRow
     windows: list[ScopeInWindow]
     brief: bool = False
     weeks: WeekSeries | None = None
@@ -149,7 +172,10 @@ class ScopeEntry(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class PageData(Struct, frozen=True, kw_only=True):
-    """All data of the page. `more` is the number of scopes that are left out."""
+    """All data of the page.
+
+    `highlights` are lines about all scopes together. `more` is the number of scopes that are left out.
+    """
 
     title: str
     made: str
@@ -158,5 +184,6 @@ class PageData(Struct, frozen=True, kw_only=True):
     bases: list[str]
     windows: list[WindowOption]
     scopes: list[ScopeEntry]
+    highlights: list[str]
     more: int
     notes: list[str]

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from heapq import nlargest
-from itertools import pairwise
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -17,21 +16,24 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from dora_metrics.core import formatting, schema
-from dora_metrics.core.facts.model import Deployment
-from dora_metrics.core.failures.judge import counts_in_failure_rate
 from dora_metrics.core.metrics.calculate import calculate_metrics
 from dora_metrics.core.metrics.comparison import compare_windows
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.reports.sections import overall_level_text
-from dora_metrics.core.reports.site.cards import build_cards, outlook_details, outlook_lists, security_rows
+from dora_metrics.core.reports.site.cards import (
+    build_cards,
+    goal_details,
+    outlook_lists,
+    security_rows,
+    trend_sentences,
+)
 from dora_metrics.core.reports.site.evidence import (
     MAX_NAME_LENGTH,
     EvidenceBuilder,
     LinkTable,
     count_before,
     evidence_builder,
-    round_or_none,
     script_safe_json,
     single_line,
 )
@@ -43,14 +45,15 @@ from dora_metrics.core.reports.site.model import (
     PageData,
     ScopeEntry,
     ScopeInWindow,
-    WeekSeries,
     WindowOption,
 )
+from dora_metrics.core.reports.site.overview import highlights, overview_row
+from dora_metrics.core.reports.site.weeks import week_series
 from dora_metrics.core.reports.summary import repository_url
-from dora_metrics.core.scope import default_service
+from dora_metrics.core.scope import Scope, default_service
 from dora_metrics.core.windows import Window, WindowSpec, iso_weeks, parse_window
 
-MAX_DATA_BYTES = 780_000
+MAX_DATA_BYTES = 720_000
 """Limit of the embedded data. With the chart library and everything else the page stays below 1.5 MB."""
 
 MAX_PAGE_SCOPES = 500
@@ -60,8 +63,8 @@ MAX_FULL_SCOPES = 20
 MAX_PAGE_WEEKS = 5_000
 """Of all full scopes together."""
 
-WEEKS_IN_BRIEF = 13
-"""Weeks of a scope that is not full."""
+WEEKS_IN_BRIEF = 16
+"""Weeks of a scope that is not full: 13 that are drawn, and 3 before them for a rolling value of four weeks."""
 
 MAX_DEPLOYMENTS = 5_000
 MAX_INCIDENTS = 500
@@ -78,6 +81,7 @@ OfferedWindow = tuple[WindowSpec, Window]
 class PageScope:
     """What the entry of a scope is built from. A full scope has every window."""
 
+    name: str
     history: ScopeHistory
     metrics: schema.ScopeMetrics
     evidence: EvidenceBuilder
@@ -88,21 +92,16 @@ def build_page(
     results: Results, series: WeeksByScope, *, max_data_bytes: int = MAX_DATA_BYTES, max_weeks: int = MAX_PAGE_WEEKS
 ) -> PageData:
     """Build the data of the page. `series` has the weeks of each scope."""
-    links = LinkTable()
-    scopes_with_metrics = scopes_latest_first(results)
-    page_scopes = [
-        PageScope(history, scope_metrics, evidence_builder(history, results.policy, links), number < MAX_FULL_SCOPES)
-        for number, (history, scope_metrics) in enumerate(scopes_with_metrics[:MAX_PAGE_SCOPES])
-    ]
-    has_several_repositories = len({history.scope.repository for history, _ in scopes_with_metrics}) > 1
+    links, windows = LinkTable(), _offered_windows(results)
+    page_scopes = _page_scopes(results, links)
     weeks_per_scope = max_weeks // max(1, min(MAX_FULL_SCOPES, len(results.evaluation.histories)))
     entries = [
         _scope_entry(
             page_scope,
             results,
+            windows,
             series[page_scope.history.scope][-weeks_per_scope if page_scope.is_full else -WEEKS_IN_BRIEF :],
             links,
-            with_repository=has_several_repositories,
         )
         for page_scope in page_scopes
     ]
@@ -114,74 +113,73 @@ def build_page(
         zone=results.policy.zone.key,
         benchmark=results.document.benchmark,
         bases=links.bases,
-        windows=[_window_option(spec, window, results) for spec, window in _offered_windows(results)],
+        windows=[_window_option(spec, window, results) for spec, window in windows],
         scopes=entries,
-        more=len(scopes_with_metrics[MAX_PAGE_SCOPES:]),
+        highlights=highlights(entries),
+        more=len(results.evaluation.histories) - len(page_scopes),
         notes=[single_line(note, 400) for note in results.document.notes[:50]],
     )
+
+
+def _page_scopes(results: Results, links: LinkTable) -> list[PageScope]:
+    """Return the scopes of the page, the one with the latest deployment first."""
+    scopes_with_metrics = scopes_latest_first(results)
+    names = _scope_names([history.scope for history, _ in scopes_with_metrics])
+    return [
+        PageScope(
+            name=names[history.scope],
+            history=history,
+            metrics=scope_metrics,
+            evidence=evidence_builder(history, results.policy, links),
+            is_full=number < MAX_FULL_SCOPES,
+        )
+        for number, (history, scope_metrics) in enumerate(scopes_with_metrics[:MAX_PAGE_SCOPES])
+    ]
 
 
 def _title(results: Results) -> str:
     names = sorted({history.scope.repository for history in results.evaluation.histories})
     if len(names) == 1:
         return single_line(names[0])
-    return formatting.count(len(names), "repository", "repositories") if names else "No deployment yet"
+    return formatting.count(len(names), "repository", "repositories") if names else "No data yet"
+
+
+def _scope_names(scopes: Sequence[Scope]) -> dict[Scope, str]:
+    """Return short names: the repository only if there are several, the service only if it is not the default.
+
+    The environment is left out of a page with several repositories and a single environment.
+    """
+    has_several_repositories = len({scope.repository for scope in scopes}) > 1
+    has_environment = not has_several_repositories or len({scope.environment for scope in scopes}) > 1
+
+    def name(scope: Scope) -> str:
+        repository_part = (scope.repository,) if has_several_repositories else ()
+        service_part = () if scope.service == default_service(scope.repository) else (scope.service,)
+        parts = (*repository_part, *service_part, *((scope.environment,) if has_environment else ()))
+        return " · ".join(single_line(part, MAX_NAME_LENGTH) for part in parts)
+
+    return {scope: name(scope) for scope in scopes}
 
 
 def _scope_entry(
-    page_scope: PageScope, results: Results, series: Sequence[schema.Week], links: LinkTable, *, with_repository: bool
+    page_scope: PageScope,
+    results: Results,
+    offered: Sequence[OfferedWindow],
+    series: Sequence[schema.Week],
+    links: LinkTable,
 ) -> ScopeEntry:
     """Build the entry of a scope, still without evidence."""
     history, scope = page_scope.history, page_scope.history.scope
-    service_part = () if scope.service == default_service(scope.repository) else (scope.service,)
-    parts = (*((scope.repository,) if with_repository else ()), *service_part, scope.environment)
+    windows = list(_entries_by_window(page_scope, results, offered))
     return ScopeEntry(
         key="/".join((scope.repository, *(quote(part, safe="") for part in scope[1:]))),
-        name=" · ".join(single_line(part, MAX_NAME_LENGTH) for part in parts),
+        name=page_scope.name,
         link=links.link_to(repository_url(history)),
-        windows=list(_entries_by_window(page_scope, results, _offered_windows(results))),
+        row=overview_row(history, page_scope.metrics.metrics, windows[0].cards),
+        windows=windows,
         brief=not page_scope.is_full,
-        weeks=week_series(history, series, results),
+        weeks=week_series(history, series, results, with_stages=page_scope.is_full),
     )
-
-
-def week_series(history: ScopeHistory, weeks: Sequence[schema.Week], results: Results) -> WeekSeries | None:
-    """Convert the weeks of a scope; None without any."""
-    if not weeks:
-        return None
-    counts_at_edges = [
-        count_before(history, moment) for moment in (*(week.start for week in weeks), min(weeks[-1].end, results.now))
-    ]
-    first_numbers = [deployment_count for deployment_count, _ in counts_at_edges]
-    failed_ids = {failure.deployment.id for failure in history.failures}
-    deployments_by_week = [history.deployments[start:end] for start, end in pairwise(first_numbers)]
-    return WeekSeries(
-        monday=formatting.date(weeks[0].start, results.policy.zone),
-        since=int(weeks[0].start.timestamp()),
-        hours=[round((week.end - week.start).total_seconds() / 3600, 1) for week in weeks],
-        partial=(weeks[0].partial, weeks[-1].partial),
-        at=first_numbers,
-        incidents_at=[incident_count for _, incident_count in counts_at_edges],
-        deployments=[week.deployments for week in weeks],
-        counted=_count_by_week(deployments_by_week, lambda d: counts_in_failure_rate(d, results.policy)),
-        failed=_count_by_week(deployments_by_week, lambda d: d.id in failed_ids),
-        deployments_failed=_count_by_week(deployments_by_week, lambda d: d.id in failed_ids and d.status == "success"),
-        lead_time=[round_or_none(week.lead_time_p50_seconds) for week in weeks],
-        change_failure_rate=[_round_ratio(week.change_failure_ratio) for week in weeks],
-        recovery_time=[round_or_none(week.recovery_p50_seconds) for week in weeks],
-        rework_rate=[_round_ratio(week.rework_ratio) for week in weeks],
-    )
-
-
-def _count_by_week(
-    deployments_by_week: Iterable[Sequence[Deployment]], is_counted: Callable[[Deployment], bool]
-) -> list[int]:
-    return [sum(map(is_counted, deployments)) for deployments in deployments_by_week]
-
-
-def _round_ratio(ratio: float | None) -> float | None:
-    """Round to five digits. The integers 0 and 1, which most ratios are, are shorter as JSON."""
-    return None if ratio is None else int(ratio) if ratio in (0, 1) else round(ratio, 5)
 
 
 def offered_window_specs(results: Results) -> list[WindowSpec]:
@@ -228,7 +226,7 @@ def _entries_by_window(
         start, end = count_before(history, window.start), count_before(history, window.end)
         verdicts = compare_windows(history, window, current, previous) if previous else {}
         outlook = page_scope.metrics.outlook if spec is results.window_spec and page_scope.is_full else None
-        extra_details = (outlook_details(outlook) if outlook else {}) if page_scope.is_full else None
+        extra_details = (goal_details(outlook) if outlook else {}) if page_scope.is_full else None
         cards = build_cards(current, previous, verdicts, results.policy.benchmark, extra_details)
         yield ScopeInWindow(
             window=number,
@@ -238,6 +236,7 @@ def _entries_by_window(
             cards=_with_start_of_records(cards, history, window, results),
             outlook=list(outlook_lists(outlook)) if outlook else [],
             security=list(security_rows(current)) if page_scope.is_full else [],
+            trends=trend_sentences(outlook) if outlook else [],
         )
 
 
@@ -249,7 +248,7 @@ def _with_start_of_records(
     first = history.first_deployment_at
     if first is None or not window.contains(first) or first == window.start:
         return cards
-    n_text = f"{frequency.n}, known since {formatting.date(first, results.policy.zone)}"
+    n_text = f"{frequency.n}, recorded since {formatting.date(first, results.policy.zone)}"
     return [replace(frequency, n=n_text), *others]
 
 
