@@ -224,8 +224,8 @@ def _uses_of_this_action(jobs: OptionalNode) -> Iterator[LocatedText]:
 # --- Matrices ---
 
 _JSON_EXPRESSION = re.compile(r"\$\{\{\s*fromJSON\(\s*(?:'((?:[^']|'')*)')?", re.IGNORECASE)
-_JSON_PAIR = re.compile(r'"([\w-]+)"\s*:\s*(?:"([^"\n]*)"|\[([^\]]*)\])')
-_JSON_LIST = re.compile(r'\[(\s*"[^"\n\]]*"\s*(?:,\s*"[^"\n\]]*"\s*)*)\]')
+_JSON_PAIR = re.compile(r'"([\w-]+)"\s*:\s*(?:"([^"\n]*)"|\[([^\]]{0,1000})\])')
+_JSON_LIST = re.compile(r'\[(\s*"[^"\n\]]*"\s*(?:,\s*"[^"\n\]]*"\s*){0,200})\]')
 _JSON_TEXT = re.compile(r'"([^"\n]*)"')
 
 
