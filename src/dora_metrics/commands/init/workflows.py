@@ -250,7 +250,7 @@ def _matrix_values(node: OptionalNode, scripts: str) -> dict[str, tuple[str, ...
 def _variable_values(node: yaml.Node, scripts: str) -> tuple[str, ...]:
     json_text = _json_of(node, scripts)
     if json_text is None:
-        return scalar_texts(node)
+        return scalar_texts(node)[:MAX_VALUES]
     lists = (match[1] for match in _JSON_LIST.finditer(json_text))
     return tuple(dict.fromkeys(text for items in lists for text in _JSON_TEXT.findall(items)))[:MAX_VALUES]
 
