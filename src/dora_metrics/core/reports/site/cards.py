@@ -60,7 +60,7 @@ def build_cards(
             MetricCard(
                 value=units.format_result(verdict),
                 level=level_text(verdict) if verdict.level else "",
-                rank=rank_of_level(verdict.level, benchmark) if _is_level_certain(verdict, benchmark) else None,
+                rank=None if _is_level_open(verdict) else rank_of_level(verdict.level, benchmark),
                 interval=units.format_interval(verdict) if has_value else "",
                 n=sample_size(verdict) if has_value else "",
                 before=units.format_brief(getattr(previous, metric)) if previous else "",
@@ -72,12 +72,9 @@ def build_cards(
     return cards
 
 
-def _is_level_certain(verdict: schema.MetricVerdict, benchmark: Benchmark) -> bool:
-    """Whether the 95 % interval reaches at most the next level. With fewer values a colour would promise too much."""
-    if verdict.level_span is None:
-        return False
-    lowest, highest = (benchmark.ranks[level] for level in verdict.level_span)
-    return highest - lowest <= 1
+def _is_level_open(verdict: schema.MetricVerdict) -> bool:
+    """Whether another level is possible, by the 95 % interval or for want of one. A colour would promise too much."""
+    return verdict.level_span != (verdict.level, verdict.level)
 
 
 def _frequency_details(metrics: schema.Metrics) -> DetailRows:
