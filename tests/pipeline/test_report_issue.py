@@ -26,6 +26,7 @@ from support.runs import ActionRun, deployment_status, incident_issue, run_actio
 MONDAY = datetime(2026, 11, 23, 6, tzinfo=UTC)
 WEEK = timedelta(weeks=1)
 SCHEDULE = {"schedule": "17 5 * * *"}
+WEEKLY = {"report": "weekly"}
 AFTER_CLAIM = CLAIM_DURATION + timedelta(minutes=1)
 """Time after which an unfinished claim has expired, the run included."""
 
@@ -48,7 +49,8 @@ class ReportingShop(BranchShop):
         """Run that creates reports and reads no history."""
         self.github.requests.clear()
         token = str(inputs.pop("token", self.github.token))
-        return self.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report", **inputs}, now=now, token=token)
+        asked_for = {"mode": "report", "report": "weekly", **inputs}
+        return self.run_event("workflow_dispatch", {"inputs": {}}, asked_for, now=now, token=token)
 
     @property
     def issues(self) -> list[Issue]:
@@ -88,15 +90,21 @@ def test_on_monday_the_week_that_has_ended_is_reported_in_an_issue(team: Reporti
 
 
 def test_a_schedule_makes_it_too(team: ReportingShop) -> None:
-    ran = team.run_event("schedule", SCHEDULE, now=MONDAY)
+    ran = team.run_event("schedule", SCHEDULE, WEEKLY, now=MONDAY)
     assert (ran.code, len(team.reports)) == (0, 1)
 
 
+@pytest.mark.parametrize("inputs", [{}, {"mode": "sync"}, {"mode": "rebuild"}])
+def test_no_issue_is_filed_unless_a_report_is_asked_for(team: ReportingShop, inputs: dict[str, str]) -> None:
+    ran = team.run_event("schedule", SCHEDULE, inputs, now=MONDAY)
+    assert (ran.code, team.issues, ran.outputs["report-issue"]) == (0, [], "")
+
+
 def test_a_sync_right_after_writes_nothing_though_it_sees_the_issue(team: ReportingShop) -> None:
-    team.run_event("schedule", SCHEDULE, now=MONDAY)
+    team.run_event("schedule", SCHEDULE, WEEKLY, now=MONDAY)
     head = team.repository.head("dora-metrics")
     team.github.requests.clear()
-    team.run_event("schedule", SCHEDULE, now=MONDAY + timedelta(minutes=5))
+    team.run_event("schedule", SCHEDULE, WEEKLY, now=MONDAY + timedelta(minutes=5))
     assert team.repository.head("dora-metrics") == head
     assert len(team.requested_operations) <= 4
 
@@ -191,7 +199,7 @@ def test_a_run_killed_at_any_request_leaves_one_issue_and_the_last_one_closed(tm
         with FakeGitHub(now=lambda: MONDAY) as github:
             team = ReportingShop(github, tmp_path)
             team.report()
-            start = partial(team.start_process, "workflow_dispatch", {}, {"mode": "report"}, now=MONDAY + WEEK)
+            start = partial(team.start_process, "workflow_dispatch", {}, {"mode": "report", "report": "weekly"}, now=MONDAY + WEEK)
             killed = team.kill_at_request(start, step, applied=applied)
             team.report(MONDAY + WEEK + AFTER_CLAIM)
             assert [(issue.title[-13:], issue.state) for issue in team.issues] == [
@@ -401,7 +409,7 @@ def test_repositories_that_share_a_ledger_have_reports_of_their_own(team: Report
 
 
 def test_a_run_of_an_event_makes_no_first_report(team: ReportingShop) -> None:
-    ran = team.run_event("deployment_status", deployment_status(9, at="2026-11-23T05:00:00Z"), now=MONDAY)
+    ran = team.run_event("deployment_status", deployment_status(9, at="2026-11-23T05:00:00Z"), WEEKLY, now=MONDAY)
     assert not team.issues
     assert "report" not in ran.summary.partition("<details>")[2].partition("How these")[0]
 
@@ -410,7 +418,7 @@ def deployed_later(team: ReportingShop, hours: int, **inputs: object) -> ActionR
     """Run of an event `hours` after the report of week 48 is due."""
     now = MONDAY.replace(hour=0) + WEEK + timedelta(hours=hours)
     payload = deployment_status(9, at=(now - timedelta(hours=1)).isoformat())
-    return team.run_event("deployment_status", payload, inputs, now=now)
+    return team.run_event("deployment_status", payload, {**WEEKLY, **inputs}, now=now)
 
 
 def test_a_run_of_an_event_makes_the_report_that_a_schedule_has_missed_for_a_day(team: ReportingShop) -> None:
@@ -573,7 +581,7 @@ def test_a_report_file_that_people_broke_costs_nothing_but_a_look(team: Reportin
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [
-        ({"report": "off"}, "report ✗ `report` is `off`"),
+        ({"report": "off"}, "report ✗ `report` is `off`; set `report: weekly` to file one"),
         ({"github-token": ""}, ""),
         ({"ledger": "none"}, "report – it needs a ledger that this run can write"),
     ],
@@ -589,7 +597,7 @@ def test_where_no_report_can_be_made_that_is_said(team: ReportingShop, inputs: d
 def test_nothing_known_yet_makes_no_empty_report(tmp_path: Path) -> None:
     with FakeGitHub(now=lambda: MONDAY) as github:
         shop = BranchShop(github, tmp_path)
-        ran = shop.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY)
+        ran = shop.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report", "report": "weekly"}, now=MONDAY)
         assert "report – none of week 47, 2026: no production deployment is known" in ran.summary
         assert not shop.repository.records_of(Issue)
 
@@ -598,7 +606,7 @@ def test_nothing_known_yet_makes_no_empty_report(tmp_path: Path) -> None:
 
 
 def run_own_template(team: ReportingShop, text: str | None, name: str = "mine.md.j2") -> ActionRun:
-    inputs = {"mode": "report", "report-template": name}
+    inputs = {"mode": "report", "report": "weekly", "report-template": name}
     return team.run_event(
         "workflow_dispatch",
         {"inputs": {}},
@@ -615,9 +623,10 @@ def test_a_template_of_the_users_is_taken(team: ReportingShop) -> None:
 
 
 def test_without_a_checkout_it_is_the_default_branchs_as_the_settings_file_is(team: ReportingShop) -> None:
-    template, config = "We deployed {{ report.delivered.count }} times.", "report-template: .github/mine.md.j2\n"
+    template = "We deployed {{ report.delivered.count }} times."
+    config = "report: weekly\nreport-template: .github/mine.md.j2\n"
     team.repository.commit({".github/mine.md.j2": template, ".github/dora.yml": config}, message="Configure")
-    team.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY)
+    team.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report", "report": "weekly"}, now=MONDAY)
     assert "We deployed 3 times." in team.issues[0].body
     run_own_template(team, "In the checkout.")
     assert "In the checkout." in team.issues[0].body
