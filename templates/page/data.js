@@ -7,7 +7,7 @@ const METRICS = ["deployment_frequency", "lead_time", "change_failure_rate", "re
 
 // Structs that every scope has are encoded as lists, in the order of these fields. Defaults are left out.
 const WINDOW_FIELDS = ["window", "deployments", "incidents", "overall", "cards", "outlook", "security"];
-const CARD_FIELDS = ["value", "level", "rank", "interval", "n", "before", "verdict", "reason", "details"];
+const CARD_FIELDS = ["value", "level", "rank", "interval", "n", "before", "verdict", "reason", "details", "is_level_open"];
 const WEEK_FIELDS = [
   "monday", "since", "hours", "partial", "at", "incidents_at", "deployments", "counted", "failed", "deployments_failed",
   ...METRICS.slice(1),

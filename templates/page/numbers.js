@@ -5,7 +5,7 @@ function cardElement(metric, scopeWindow) {
   return element("li", { class: "card" },
     element("h2", null, element("a", { href: `#${metric}`, onclick: scrollToTarget }, title)),
     hasValue ? evidenceButton(metric, title, card.value) : element("p", { class: "value none" }, "no data"),
-    card.level ? element("p", { class: `level r${card.rank}` }, card.level) : null,
+    card.level ? element("p", { class: `level ${card.is_level_open ? "open" : `r${card.rank}`}` }, card.level) : null,
     card.interval ? element("p", { class: "quietly wide" }, keepUnitsTogether(`95 % interval ${card.interval}`)) : null,
     element("p", { class: "quietly wide" }, hasValue ? card.n : card.reason),
     comparisonElement(card, scopeWindow));

@@ -37,7 +37,7 @@ def test_the_five_numbers_stand_with_level_interval_n_and_the_window_before(brow
     assert [line for line in said if line] == [
         "Change failure rate",
         "22.2 %",
-        "low, could be up to high",
+        "low (possibly high)",
         "95 % interval 6.3 to 54.7 %",
         "2 of 9",
         "1 of 7 in the 30 days before · no clear change",

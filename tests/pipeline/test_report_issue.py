@@ -199,7 +199,9 @@ def test_a_run_killed_at_any_request_leaves_one_issue_and_the_last_one_closed(tm
         with FakeGitHub(now=lambda: MONDAY) as github:
             team = ReportingShop(github, tmp_path)
             team.report()
-            start = partial(team.start_process, "workflow_dispatch", {}, {"mode": "report", "report": "weekly"}, now=MONDAY + WEEK)
+            start = partial(
+                team.start_process, "workflow_dispatch", {}, {"mode": "report", "report": "weekly"}, now=MONDAY + WEEK
+            )
             killed = team.kill_at_request(start, step, applied=applied)
             team.report(MONDAY + WEEK + AFTER_CLAIM)
             assert [(issue.title[-13:], issue.state) for issue in team.issues] == [

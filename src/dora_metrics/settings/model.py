@@ -184,7 +184,9 @@ class Settings(BaseModel):
     report_day: WeekdaySetting = Field(
         "monday", description="Weekday on which a report is due: the first one after its week, month or quarter ends."
     )
-    report_labels: ListSetting = Field(("dora-report",), description="Labels of the report's issue; the first one finds the issue again.")
+    report_labels: ListSetting = Field(
+        ("dora-report",), description="Labels of the report's issue; the first one finds the issue again."
+    )
     report_template: TemplateSetting | None = Field(
         None, description="Jinja template for the report of one scope, a file in the repository."
     )

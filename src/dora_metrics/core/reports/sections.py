@@ -63,38 +63,60 @@ def value_with_uncertainty(result: schema.MetricVerdict) -> Md:
             return md("**{}**", value) if value != formatting.NO_VALUE else value
 
 
+@dataclass(frozen=True)
+class ShownLevel:
+    """A level, with the lowest and the highest one that the data leave possible.
+
+    `span` is None if there are too few values for an interval, so that any level is possible.
+    """
+
+    name: str
+    span: schema.LevelSpan | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another level is possible. Where levels have colours, such a level is grey."""
+        return self.span != (self.name, self.name)
+
+    @property
+    def text(self) -> str:
+        """Such as `high`, `high (possibly elite)` or `high (possibly medium to elite)`."""
+        if self.span is None:
+            return f"{self.name} (too few values to be sure)"
+        if not self.is_open:
+            return self.name
+        return f"{self.name} (possibly {' to '.join(end for end in self.span if end != self.name)})"
+
+
+def shown_level(result: schema.MetricVerdict) -> ShownLevel | None:
+    """Return the level of a metric; None without one."""
+    return ShownLevel(result.level, result.level_span) if result.level else None
+
+
 def level_text(result: schema.MetricVerdict) -> str:
-    """Return the level, such as `high, could be elite to medium` if the 95 % interval spans several levels."""
-    return _level_with_span(result.level, result.level_span) if result.level else formatting.NO_VALUE
+    """Return the level of a metric with its doubt, such as `high (possibly elite)`."""
+    level = shown_level(result)
+    return level.text if level else formatting.NO_VALUE
 
 
-def _level_with_span(level: str, level_span: tuple[str, str] | None) -> str:
-    if level_span is None:
-        return f"{level}, too few to be sure"
-    lowest, highest = level_span
-    match level == lowest, level == highest:
-        case True, True:
-            return level
-        case True, False:
-            return f"{level}, could be up to {highest}"
-        case False, True:
-            return f"{level}, could be down to {lowest}"
-        case _:
-            return f"{level}, could be {highest} to {lowest}"
-
-
-def overall_level_name(metrics: schema.Metrics, benchmark: Benchmark) -> str:
-    """Return the overall level with the levels that it could be, such as `low, could be up to high`; empty without one.
+def shown_overall_level(metrics: schema.Metrics, benchmark: Benchmark) -> ShownLevel | None:
+    """Return the overall level; None without one.
 
     It is the lowest level of several metrics, so it could be as low as the lowest, and as high as the lowest of the
     highest, that their 95 % intervals reach. A metric with too few values for an interval could have any level.
     """
     overall = metrics.overall_level
     if overall is None:
-        return ""
+        return None
     spans = [METRICS[key].result_in(metrics).level_span or benchmark.all_levels(key) for key in overall.rests_on]
     lowest, highest = (benchmark.lowest_level(levels) for levels in zip(*spans, strict=True))
-    return _level_with_span(overall.level, (lowest, highest))
+    return ShownLevel(overall.level, (lowest, highest))
+
+
+def overall_level_name(metrics: schema.Metrics, benchmark: Benchmark) -> str:
+    """Return the overall level with its doubt, such as `low (possibly high)`; empty without one."""
+    level = shown_overall_level(metrics, benchmark)
+    return level.text if level else ""
 
 
 def overall_level_text(metrics: schema.Metrics, benchmark: Benchmark) -> str:
@@ -105,7 +127,7 @@ def overall_level_text(metrics: schema.Metrics, benchmark: Benchmark) -> str:
     decisive = [key for key in overall.rests_on if METRICS[key].result_in(metrics).level == overall.level]
     labels = formatting.join_with_and([METRICS[key].label.lower() for key in decisive])
     name = overall_level_name(metrics, benchmark)
-    return f"{name}, by {labels}: the lowest of {len(overall.rests_on)} metrics with data"
+    return f"{name}, set by {labels}, the lowest of {len(overall.rests_on)} metrics with data"
 
 
 def previous_value(

@@ -106,7 +106,7 @@ def test_levels_and_goals_are_read_from_ninety_days() -> None:
         "**3 on 1 day**",
         "3 on 1 day · no clear change",
         "2.4 a month",
-        "medium, could be high to low",
+        "medium (possibly low to high)",
         "at least 2 a day: 13 a week to go",
     ]
     assert found.row("Lead time, median (p90)")[-1] == "at most 1 d: met"

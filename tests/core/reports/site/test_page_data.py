@@ -108,7 +108,8 @@ def test_a_card_says_what_the_answer_says() -> None:
     daily = (deployment(n, f"03-{n:02}") for n in range(1, 31))
     numbers = results_of(deployment(100, "01-05"), *daily, window="30d")
     found = card_of(numbers, "deployment_frequency")
-    assert (found.value, found.level, found.rank) == ("6.8 a week", "high, could be up to elite", 3)
+    assert (found.value, found.level, found.rank) == ("6.8 a week", "high (possibly elite)", 3)
+    assert found.is_level_open
     assert (found.interval, found.n) == ("4.5 a week to 1.4 a day", "29 deployments on 29 days")
     assert (found.before, found.verdict) == ("1 in 30 days", "better")
     assert ("Trend", "rose from about 0 to 7 a week, over 12 weeks") in found.details

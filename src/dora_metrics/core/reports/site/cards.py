@@ -10,8 +10,8 @@ from dora_metrics.core.reports.sections import (
     LEAD_TIME_STARTS,
     METRIC_TITLES,
     excluded_text,
-    level_text,
     sample_size,
+    shown_level,
     trend_direction,
 )
 from dora_metrics.core.reports.site.model import MetricCard
@@ -55,11 +55,12 @@ def build_cards(
     cards = []
     for metric in METRIC_TITLES:
         verdict: schema.MetricVerdict = getattr(metrics, metric)
+        level = shown_level(verdict)
         has_value = units.format_result(verdict) != NO_VALUE
         cards.append(
             MetricCard(
                 value=units.format_result(verdict),
-                level=level_text(verdict) if verdict.level else "",
+                level=level.text if level else "",
                 rank=rank_of_level(verdict.level, benchmark),
                 interval=units.format_interval(verdict) if has_value else "",
                 n=sample_size(verdict) if has_value else "",
@@ -67,6 +68,7 @@ def build_cards(
                 verdict=verdicts.get(metric, ""),
                 reason="" if has_value else verdict.reason or "",
                 details=[] if extra_details is None else [*_DETAILS[metric](metrics), *extra_details.get(metric, ())],
+                is_level_open=level is not None and level.is_open,
             )
         )
     return cards

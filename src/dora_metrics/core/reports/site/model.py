@@ -88,7 +88,11 @@ class WeekSeries(Struct, frozen=True, kw_only=True, array_like=True):
 
 
 class MetricCard(Struct, frozen=True, kw_only=True, array_like=True):
-    """The texts of one metric in one window. `rank` is that of its level, 0 (lowest) to 4; None without a level."""
+    """The texts of one metric in one window.
+
+    `rank` is that of its level, 0 (lowest) to 4; None without a level. `is_level_open` says that the data leave
+    another level possible, so the level has no colour.
+    """
 
     value: str
     level: str = ""
@@ -99,6 +103,7 @@ class MetricCard(Struct, frozen=True, kw_only=True, array_like=True):
     verdict: str = ""
     reason: str = ""
     details: list[tuple[str, str]] = []
+    is_level_open: bool = False
 
 
 class WindowOption(Struct, frozen=True, kw_only=True):
