@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,53 +20,8 @@ from fakes.faults import custom_answer, dropped, meanwhile, primary_limit, secon
 from fakes.github import FakeGitHub
 from fakes.records import Issue
 from support.branch_shop import BranchShop
+from support.reporting_shop import AFTER_CLAIM, MONDAY, PER_SCOPE, SCHEDULE, WEEK, WEEKLY, ReportingShop
 from support.runs import ActionRun, deployment_status, incident_issue, run_action
-
-MONDAY = datetime(2026, 11, 23, 6, tzinfo=UTC)
-WEEK = timedelta(weeks=1)
-SCHEDULE = {"schedule": "17 5 * * *"}
-WEEKLY = {"report": "weekly"}
-AFTER_CLAIM = CLAIM_DURATION + timedelta(minutes=1)
-"""Time after which an unfinished claim has expired, the run included."""
-
-
-class ReportingShop(BranchShop):
-    """A repository that deployed in week 47, and runs that create reports."""
-
-    def __init__(self, github: FakeGitHub, folder: Path) -> None:
-        super().__init__(github, folder)
-        for number in (1, 2, 3):
-            self.deploy(number, f"2026-11-1{number + 5}T11:00:00Z")
-
-    def deploy(self, number: int, at: str, **inputs: object) -> ActionRun:
-        """Record a deployment in a run that creates no report."""
-        moment = datetime.fromisoformat(at) + timedelta(minutes=1)
-        payload = deployment_status(number, at=at)
-        return self.run_event("deployment_status", payload, {"report": "off", **inputs}, now=moment)
-
-    def report(self, now: datetime = MONDAY, /, **inputs: object) -> ActionRun:
-        """Run that creates reports and reads no history."""
-        self.github.requests.clear()
-        token = str(inputs.pop("token", self.github.token))
-        asked_for = {"mode": "report", "report": "weekly", **inputs}
-        return self.run_event("workflow_dispatch", {"inputs": {}}, asked_for, now=now, token=token)
-
-    @property
-    def issues(self) -> list[Issue]:
-        return sorted(self.repository.records_of(Issue), key=lambda issue: issue.number)
-
-    @property
-    def reports(self) -> list[Issue]:
-        return [issue for issue in self.issues if marker_in(issue.body)]
-
-    @property
-    def requested_operations(self) -> list[str]:
-        return [f"{one.method} {one.operation or one.path}" for one in self.github.requests]
-
-    @property
-    def stored_claims(self) -> dict[str, Any]:
-        found: dict[str, dict[str, Any]] = json.loads(self.read(REPORTS_FILE) or b"{}")
-        return found.get("acme/shop", {})
 
 
 @pytest.fixture
@@ -178,7 +132,7 @@ def test_a_claim_that_passed_to_another_run_makes_nothing(team: ReportingShop) -
 
     team.github.fail(meanwhile(taken), to="Reports")
     team.github.fail(LONG_LIMIT, to="Reports")
-    assert "report – another run has taken over that of week 47, 2026" in team.report(**PATIENT).summary
+    assert "report – week 47, 2026: another run has taken it over" in team.report(**PATIENT).summary
     assert team.issues == []
 
 
@@ -186,8 +140,8 @@ def test_an_issue_that_could_not_be_made_is_made_by_the_next_run(team: Reporting
     team.github.fail(unavailable(502), to="POST /repos/acme/shop/issues")
     ran = team.report()
     assert (ran.code, team.issues) == (0, [])
-    assert "report ✗ that of week 47, 2026 could not be filed: GitHub answered 502" in ran.summary
-    assert "another run has begun" in team.report(MONDAY + CLAIM_DURATION / 2).summary
+    assert "report ✗ week 47, 2026: not filed: GitHub answered 502" in ran.summary
+    assert "another run is filing it" in team.report(MONDAY + CLAIM_DURATION / 2).summary
     team.report(MONDAY + AFTER_CLAIM)
     assert len(team.issues) == 1
 
@@ -222,7 +176,7 @@ def test_what_is_known_later_is_written_into_the_same_issue(team: ReportingShop)
     ran = team.report(MONDAY + timedelta(days=1))
     (issue,) = team.reports
     assert "1 of 3 failed, 1 not recovered yet" in issue.body
-    assert "report ✓ week 47, 2026 says what is known by now" in ran.summary
+    assert "report ✓ week 47, 2026 is up to date" in ran.summary
 
 
 def test_what_people_wrote_into_it_stays(team: ReportingShop) -> None:
@@ -312,15 +266,15 @@ def test_a_report_that_somebody_opens_again_stays_open(team: ReportingShop) -> N
 
 def test_the_last_report_of_a_scope_that_died_is_closed_once(team: ReportingShop) -> None:
     team.deploy(11, "2026-11-19T11:00:00Z", service="web")
-    team.report()
+    team.report(**PER_SCOPE)
     team.deploy(12, "2027-02-23T11:00:00Z")
     february = datetime(2027, 3, 1, 6, tzinfo=UTC)
-    team.report(february)
+    team.report(february, **PER_SCOPE)
     dead = next(issue for issue in team.reports if "web" in issue.title)
     assert dead.closed
     dead.closed_at = None
     team.deploy(13, "2027-03-03T11:00:00Z")
-    team.report(february + WEEK)
+    team.report(february + WEEK, **PER_SCOPE)
     assert not dead.closed
 
 
@@ -371,7 +325,7 @@ def test_weekly_and_monthly_reports_are_issues_of_their_own(team: ReportingShop)
 def test_each_scope_has_an_issue_and_a_dead_one_has_none(team: ReportingShop) -> None:
     team.deploy(11, "2026-11-19T11:00:00Z", service="web")
     team.deploy(12, "2026-06-19T11:00:00Z", service="old")
-    ran = team.report()
+    ran = team.report(**PER_SCOPE)
     assert sorted(issue.title for issue in team.reports) == [
         "Delivery report · acme/shop · web production · week 47, 2026",
         "Delivery report · acme/shop · week 47, 2026",
@@ -380,10 +334,10 @@ def test_each_scope_has_an_issue_and_a_dead_one_has_none(team: ReportingShop) ->
 
 
 def test_a_scope_that_comes_later_gets_its_report_with_the_next_run(team: ReportingShop) -> None:
-    team.report()
+    team.report(**PER_SCOPE)
     team.deploy(11, "2026-11-19T11:00:00Z", service="web")
     for days in (1, 2):
-        team.report(MONDAY + timedelta(days=days))
+        team.report(MONDAY + timedelta(days=days), **PER_SCOPE)
     assert sorted(issue.title for issue in team.reports) == [
         "Delivery report · acme/shop · web production · week 47, 2026",
         "Delivery report · acme/shop · week 47, 2026",
@@ -435,9 +389,9 @@ def test_a_run_of_an_event_that_may_not_is_no_failure_and_tries_once(team: Repor
     team.report()
     token = {"github-token": team.github.grant(issues="none")}
     ran = deployed_later(team, 25, **token)
-    assert "report: that of week 48" in ran.log
+    assert "report: week 48" in ran.log
     assert "title=dora-metrics%3A report" not in ran.log
-    assert "report – that of week 48, 2026 could not be filed" in ran.summary
+    assert "report – week 48, 2026: not filed" in ran.summary
     assert "week 48" not in deployed_later(team, 26, **token).log
 
 
@@ -472,7 +426,7 @@ def test_where_issues_are_switched_off_the_summary_says_where_to_switch_them_on(
 
 def test_a_rate_limit_leaves_it_to_the_next_run(team: ReportingShop) -> None:
     team.github.fail(primary_limit(), to="Reports")
-    assert "the next run goes on with it" in team.report(**{"max-rate-limit-wait": "1m"}).summary
+    assert "the next run tries again" in team.report(**{"max-rate-limit-wait": "1m"}).summary
     team.report(MONDAY + AFTER_CLAIM)
     assert len(team.issues) == 1
 
@@ -484,14 +438,14 @@ def test_an_issue_that_github_refuses_does_not_stop_the_others(team: ReportingSh
     team.deploy(11, "2026-11-19T11:00:00Z", service="web")
     team.deploy(12, "2026-11-18T11:00:00Z", service="api")
     team.github.fail(REFUSAL, to="POST */issues")
-    ran = team.report()
+    ran = team.report(**PER_SCOPE)
     assert sorted(issue.title for issue in team.reports) == [
         "Delivery report · acme/shop · api production · week 47, 2026",
         "Delivery report · acme/shop · week 47, 2026",
     ]
-    assert "that of week 47, 2026 for acme/shop · web production could not be filed" in ran.summary
+    assert "week 47, 2026, acme/shop · web production: not filed" in ran.summary
     assert ran.code == 0
-    assert team.report(strict="true").code == 0
+    assert team.report(strict="true", **PER_SCOPE).code == 0
     assert len(team.reports) == 3
 
 
@@ -511,15 +465,15 @@ def test_the_last_report_of_a_refused_one_stays_open_until_there_is_a_new_one(te
 
 def test_a_report_that_github_refuses_to_change_does_not_stop_the_others(team: ReportingShop) -> None:
     team.deploy(11, "2026-11-19T11:00:00Z", service="web")
-    team.report()
+    team.report(**PER_SCOPE)
     bodies = {issue.number: issue.body for issue in team.reports}
     for number, service in ((12, "web"), (13, "shop")):
         team.deploy(number, f"2026-11-20T{number}:00:00Z", service=service)
     team.github.fail(REFUSAL, to="PATCH */issues/*")
-    ran = team.report()
-    assert "could not be filed" in ran.summary
+    ran = team.report(**PER_SCOPE)
+    assert "not filed" in ran.summary
     assert sum(issue.body != bodies[issue.number] for issue in team.reports) == 1
-    assert "could not be filed" not in team.report().summary
+    assert "not filed" not in team.report(**PER_SCOPE).summary
     assert all(issue.body != bodies[issue.number] for issue in team.reports)
 
 
@@ -550,8 +504,8 @@ def test_a_report_made_by_two_accounts_after_a_kill_leaves_one_and_says_which(te
     ran = team.report(token=team.github.grant(account="ann"))
     assert [issue.state for issue in team.issues] == ["OPEN", "OPEN"]
     assert (
-        f"report ✓ week 47, 2026: [#{team.issues[1].number}]({team.issues[1].url}); [#{first.number}]({first.url}), "
-        "by another account, says that it is the same report: close it unless you want both" in ran.summary
+        f"report ✓ week 47, 2026: [#{team.issues[1].number}]({team.issues[1].url}); [#{first.number}]({first.url}) "
+        "by another account claims to be the same report; close it unless you want both" in ran.summary
     )
     team.deploy(4, "2026-11-24T11:00:00Z")
     team.report(MONDAY + WEEK)
@@ -585,7 +539,7 @@ def test_a_report_file_that_people_broke_costs_nothing_but_a_look(team: Reportin
     [
         ({"report": "off"}, "report ✗ `report` is `off`; set `report: weekly` to file one"),
         ({"github-token": ""}, ""),
-        ({"ledger": "none"}, "report – it needs a ledger that this run can write"),
+        ({"ledger": "none"}, "report – a report needs a ledger that this run can write"),
     ],
     ids=["off", "no token", "no ledger"],
 )
@@ -600,7 +554,7 @@ def test_nothing_known_yet_makes_no_empty_report(tmp_path: Path) -> None:
     with FakeGitHub(now=lambda: MONDAY) as github:
         shop = BranchShop(github, tmp_path)
         ran = shop.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report", "report": "weekly"}, now=MONDAY)
-        assert "report – none of week 47, 2026: no production deployment is known" in ran.summary
+        assert "report – none for week 47, 2026: no production deployment is known" in ran.summary
         assert not shop.repository.records_of(Issue)
 
 

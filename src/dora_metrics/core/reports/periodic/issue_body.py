@@ -5,13 +5,20 @@ Detail is dropped until the generated part fits into an issue.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dora_metrics.core.markdown import Md
 from dora_metrics.core.reports import render
+from dora_metrics.core.reports.periodic.all_scopes import (
+    AllScopesReport,
+    RowLimits,
+    ScopeInReport,
+    build_all_scopes_report,
+)
 from dora_metrics.core.reports.periodic.claims import report_marker
-from dora_metrics.core.reports.periodic.content import ListLimits, ReportInput, outline, with_details
+from dora_metrics.core.reports.periodic.content import ListLimits, PeriodicReport, ReportInput, outline, with_details
+from dora_metrics.core.reports.periodic.page_address import PageAddress
 
 MAX_BODY_UTF16_LENGTH = 65_536
 """GitHub rejects longer bodies. It counts characters; UTF-16 code units are never fewer."""
@@ -110,7 +117,7 @@ _LIMITS_IN_ORDER = (
 def render_issue_body(
     report_input: ReportInput, template: str, parts: Mapping[str, str], surrounding_utf16_length: int | None = None
 ) -> IssueBody:
-    """Render the report, with as much detail as fits into an issue.
+    """Render the report of one scope, with as much detail as fits into an issue.
 
     Args:
         report_input: the scope, the period and their metrics.
@@ -123,14 +130,69 @@ def render_issue_body(
         TemplateError: if the template cannot be rendered, or does not fit even without lists.
     """
     report_without_lists = outline(report_input)
+    versions = (with_details(report_without_lists, report_input, limits) for limits in _LIMITS_IN_ORDER)
     marker = report_marker(report_input.period, report_input.stable_scope)
-    for limits in _LIMITS_IN_ORDER:
-        report = with_details(report_without_lists, report_input, limits)
-        generated, user_section = split_user_section(render.markdown(template, parts, report=report))
-        if surrounding_utf16_length is None:
-            max_length = available_utf16_length(user_section)
-        else:
-            max_length = MAX_BODY_UTF16_LENGTH - surrounding_utf16_length
-        if utf16_length(generated) <= max_length:
+    return _first_that_fits(versions, marker, _Frame(template, parts, surrounding_utf16_length))
+
+
+_ROW_LIMITS_IN_ORDER = (
+    RowLimits(rows=500, has_links=True),
+    RowLimits(rows=500, has_links=False),
+    RowLimits(rows=300, has_links=False),
+    RowLimits(rows=150, has_links=False),
+    RowLimits(rows=50, has_links=False),
+    RowLimits(rows=10, has_links=False),
+    RowLimits(rows=0, has_links=False),
+)
+
+
+def render_all_scopes_body(
+    inputs: Sequence[ReportInput],
+    marker: str,
+    page: PageAddress,
+    template: str,
+    surrounding_utf16_length: int | None = None,
+) -> IssueBody:
+    """Render one report on all scopes, with as many rows as fit into an issue.
+
+    Args:
+        inputs: the scopes, at least one.
+        marker: identifies the report.
+        page: where readers find the page.
+        template: text of the template, which includes no others.
+        surrounding_utf16_length: as in `render_issue_body`.
+
+    Raises:
+        TemplateError: if it does not fit even without rows.
+    """
+    scopes = sorted(map(ScopeInReport.of, inputs), key=lambda scope: scope.order)
+    versions = (build_all_scopes_report(scopes, page, limits) for limits in _ROW_LIMITS_IN_ORDER)
+    return _first_that_fits(versions, marker, _Frame(template, {}, surrounding_utf16_length))
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What a report is rendered into. `surrounding_utf16_length`: as in `render_issue_body`."""
+
+    template: str
+    parts: Mapping[str, str]
+    surrounding_utf16_length: int | None
+
+    def max_utf16_length(self, user_section: str) -> int:
+        """Return how long the generated part may be."""
+        if self.surrounding_utf16_length is None:
+            return available_utf16_length(user_section)
+        return MAX_BODY_UTF16_LENGTH - self.surrounding_utf16_length
+
+
+def _first_that_fits(versions: Iterable[PeriodicReport | AllScopesReport], marker: str, frame: _Frame) -> IssueBody:
+    """Render versions of a report, the most detailed first, until one fits.
+
+    Raises:
+        TemplateError: if the template cannot be rendered, or none fits.
+    """
+    for report in versions:
+        generated, user_section = split_user_section(render.markdown(frame.template, frame.parts, report=report))
+        if utf16_length(generated) <= frame.max_utf16_length(user_section):
             return IssueBody(marker, report.title, generated, user_section)
     raise render.TemplateError("it says more than an issue has room for, even without its lists")

@@ -10,7 +10,6 @@ from datetime import datetime
 from heapq import nlargest
 from itertools import pairwise
 from typing import TypeVar
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -47,7 +46,7 @@ from dora_metrics.core.reports.site.model import (
     WindowOption,
 )
 from dora_metrics.core.reports.summary import repository_url
-from dora_metrics.core.scope import default_service
+from dora_metrics.core.scope import default_service, scope_path
 from dora_metrics.core.windows import Window, WindowSpec, iso_weeks, parse_window
 
 MAX_DATA_BYTES = 780_000
@@ -136,7 +135,7 @@ def _scope_entry(
     service_part = () if scope.service == default_service(scope.repository) else (scope.service,)
     parts = (*((scope.repository,) if with_repository else ()), *service_part, scope.environment)
     return ScopeEntry(
-        key="/".join((scope.repository, *(quote(part, safe="") for part in scope[1:]))),
+        key=scope_path(scope),
         name=" · ".join(single_line(part, MAX_NAME_LENGTH) for part in parts),
         link=links.link_to(repository_url(history)),
         windows=list(_entries_by_window(page_scope, results, _offered_windows(results))),
