@@ -69,10 +69,11 @@ class AllScopesReport:
     """A report on all scopes, ready to render.
 
     `before`: what the previous period is called, `before_in_words` in a sentence. `basis_days`: length of the window
-    that decides which scopes are in it. `folded_rows`: those of a long table that are shown on a click. `total`: all scopes together, from the raw values. `needy`: the scopes
-    to describe. `other_needy_count`: further ones that need attention. `improved` and `quiet`: sentences, empty if
-    there is nothing to say. `goals`: one line each. `page`: where the page is. `omitted_row_count`: scopes without a
-    row, to save space. `has_tasks`: whether people shall write down what they do about it.
+    that decides which scopes are in the report. `folded_rows`: rows of a long table that are shown on a click. `total`:
+    all scopes together, from the raw values. `needy`: the scopes to describe. `other_needy_count`: further ones that
+    need attention. `improved` and `quiet`: sentences, empty if there is nothing to say. `goals`: one line each. `page`:
+    where the page is. `omitted_row_count`: scopes without a row, to save space. `has_tasks`: whether people shall write
+    down what they do about it.
     """
 
     title: str

@@ -55,8 +55,8 @@ def _open_incidents(report_input: ReportInput) -> Iterator[AttentionReason]:
     incidents = report_input.open_incidents
     if incidents:
         since = formatting.weekday_date_time(incidents[0].detected_at, report_input.results.policy.zone)
-        oldest = "the oldest " if len(incidents) > 1 else ""
-        text = md("{} open, {}since {}", formatting.count(len(incidents), "incident"), oldest, since)
+        phrase = "the oldest since" if len(incidents) > 1 else "since"
+        text = md("{} open, {} {}", formatting.count(len(incidents), "incident"), phrase, since)
         yield AttentionReason(Weight.OPEN, text)
 
 
