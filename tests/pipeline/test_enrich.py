@@ -109,7 +109,7 @@ def test_a_rollback_delivers_nothing(shop: EnrichedShop) -> None:
     shop.deploy(2, shop.repository.head(), at(6))
     ran = shop.deploy(3, shop.first, at(8))
     assert recorded_deployment(ran)["changes"] == []
-    assert "It was rework" in ran.summary
+    assert "It counts as rework" in ran.summary
 
 
 def test_labels_branch_and_bots_are_known(shop: EnrichedShop) -> None:

@@ -253,7 +253,7 @@ def test_the_next_report_links_to_the_last_one_and_closes_it(team: ReportingShop
     team.report(MONDAY + WEEK)
     last, this = team.reports
     assert (last.state, last.state_reason, this.state) == ("CLOSED", "completed", "OPEN")
-    assert f"The report before: #{last.number}" in this.body
+    assert f"Previous report: #{last.number}" in this.body
 
 
 def test_a_report_that_somebody_opens_again_stays_open(team: ReportingShop) -> None:

@@ -100,7 +100,7 @@ def test_its_issues_are_closed_by_the_next_report(team: ReportingShop) -> None:
         ("week 47, 2026", "CLOSED"),
         ("week 48, 2026", "OPEN"),
     ]
-    assert f"The report before: #{team.reports[1].number}" in team.reports[2].body
+    assert f"Previous report: #{team.reports[1].number}" in team.reports[2].body
 
 
 def test_what_an_older_version_began_is_finished_in_its_form(team: ReportingShop) -> None:
@@ -124,7 +124,7 @@ def test_the_setting_takes_effect_with_the_next_report(team: ReportingShop) -> N
         ("web production · week 48, 2026", "OPEN"),
         ("week 48, 2026", "OPEN"),
     ]
-    assert all(f"The report before: #{team.reports[0].number}" in issue.body for issue in team.reports[1:])
+    assert all(f"Previous report: #{team.reports[0].number}" in issue.body for issue in team.reports[1:])
 
 
 def test_issues_of_the_last_week_stay_open_where_the_new_one_is_refused(team: ReportingShop) -> None:

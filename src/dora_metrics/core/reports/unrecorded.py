@@ -35,7 +35,7 @@ class UnrecordedFacts:
     @property
     def text(self) -> str:
         """One sentence: how many facts there are, and where they are kept."""
-        place = f"; {self.path} holds what is missing" if self.path else ""
+        place = f"; {self.path} has them" if self.path else ""
         verb = "is" if self.count == 1 else "are"
         return f"{formatting.count(self.count, 'fact')} of this run {verb} not in the ledger{place}"
 

@@ -159,7 +159,7 @@ def test_a_new_text_replaces_ours_and_keeps_what_people_wrote_around_it() -> Non
     assert found.startswith("Look here first!\n")
     assert found.endswith("### Notes\n- [x] Done, by me")
     assert "new words" in found
-    assert "The report before: #12" in found
+    assert "Previous report: #12" in found
     assert "old words" not in found
 
 

@@ -386,9 +386,9 @@ def _deployed_changes(
 ) -> DeployedChanges:
     size = formatting.count(len(change_ids), "change")
     if deployment is history.first_success:
-        size = "the first known deployment, the baseline for the next one"
+        size = "the first recorded deployment, the baseline"
     elif deployment.changes is None:
-        size = "changes not known"
+        size = "changes unknown"
     finished = formatting.weekday_date_time(deployment.finished_at, policy.zone)
     text = md("{}, {}, {}", deployment_link(deployment), finished, size)
     changes = tuple(_change_text(change_id, history) for change_id in change_ids[:max_changes])
@@ -433,7 +433,7 @@ _COMPARATIVES: dict[str, dict[Verdict | None, str]] = {
     "lead_time": {"better": "faster", "worse": "slower"},
     "deployment_frequency": {"better": "more often", "worse": "less often"},
     "change_failure_rate": {"better": "safer", "worse": "less safe"},
-    "recovery_time": {"better": "sooner repaired", "worse": "later repaired"},
+    "recovery_time": {"better": "quicker to recover", "worse": "slower to recover"},
 }
 
 
@@ -471,8 +471,8 @@ def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:
     if not failure_rate.deployments:
         return
     if not failure_rate.failed:
-        unknown = ", incidents are unknown" if units.is_lower_bound(failure_rate) else ""
-        yield md("none is known to have failed{}", unknown)
+        unknown = " (incidents are not known)" if units.is_lower_bound(failure_rate) else ""
+        yield join_non_empty("", (Md("none known to have failed"), md("{}", unknown)))
         return
     text = md("{}", failed_count_text(metrics))
     if recovery.recovered:

@@ -61,7 +61,7 @@ class IssueBody:
         return text[: begin.start()] + self._generated_block(previous_issue) + text[end + len(_END_MARK) :]
 
     def _generated_block(self, previous_issue: int | None) -> str:
-        link = f"\nThe report before: #{previous_issue}\n" if previous_issue else ""
+        link = f"\nPrevious report: #{previous_issue}\n" if previous_issue else ""
         return f"{_BEGIN_MARK.format(self.marker)}\n{self.generated.strip()}\n{link}\n{_END_MARK}"
 
 
@@ -195,4 +195,4 @@ def _first_that_fits(versions: Iterable[PeriodicReport | AllScopesReport], marke
         generated, user_section = split_user_section(render.markdown(frame.template, frame.parts, report=report))
         if utf16_length(generated) <= frame.max_utf16_length(user_section):
             return IssueBody(marker, report.title, generated, user_section)
-    raise render.TemplateError("it says more than an issue has room for, even without its lists")
+    raise render.TemplateError("the report does not fit into an issue, even without its lists")
