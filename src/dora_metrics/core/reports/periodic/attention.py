@@ -10,7 +10,7 @@ from dora_metrics.core.metrics.comparison import Verdict, compare_windows
 from dora_metrics.core.reports.periodic.content import ReportInput, previous_period_title, value_with_counts
 from dora_metrics.core.reports.sections import failed_count_text
 from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL, poisson_rates_p
-from dora_metrics.core.targets import goals
+from dora_metrics.core.targets import goals, units
 from dora_metrics.core.targets.metric import METRICS
 
 
@@ -39,7 +39,7 @@ def reasons_for_attention(report_input: ReportInput) -> tuple[AttentionReason, .
         *_silence(report_input),
         *_changes_for_the_worse(report_input),
         *(AttentionReason(Weight.WORSE, md("{}", remark)) for remark in report_input.scope_metrics.outlook.remarks),
-        *_missed_goals(report_input.basis_metrics.outlook),
+        *_missed_goals(report_input),
     )
     return tuple(sorted(reasons, key=lambda reason: -reason.weight))
 
@@ -95,9 +95,13 @@ def _changes_for_the_worse(report_input: ReportInput) -> Iterator[AttentionReaso
         yield AttentionReason(Weight.WORSE, md("{} worse: {}, {} {}", METRICS[key].label.lower(), *values, before))
 
 
-def _missed_goals(outlook: schema.Outlook) -> Iterator[AttentionReason]:
+def _missed_goals(report_input: ReportInput) -> Iterator[AttentionReason]:
     """Yield a reason for each goal that is not met, unless it still has time and is on course."""
-    for goal in outlook.goals:
+    span = formatting.days_or_hours(report_input.period.basis.days)
+    for goal in report_input.basis_metrics.outlook.goals:
         if goal.met is False and goal.course in (None, "missed", "not on course"):
-            text = md("goal not met: {} {}", METRICS[goal.metric].label.lower(), goals.target_text(goal))
+            metric = METRICS[goal.metric]
+            value = units.format_result(metric.result_in(report_input.basis_metrics.metrics))
+            measured = value if value.endswith(span) else f"{value} in {span}"
+            text = md("{} {}, goal {}", metric.label.lower(), measured, goals.target_text(goal))
             yield AttentionReason(Weight.GOAL, text)
