@@ -25,7 +25,9 @@ MAX_BODY_UTF16_LENGTH = 65_536
 
 _BEGIN_MARK = "<!-- dora-metrics:report {} -->"
 _BEGIN_MARK_PATTERN = re.compile(r"<!-- dora-metrics:report ([\w:-]+) -->")
-_END_MARK = "<!-- dora-metrics:end: what stands above is written anew, what stands below is yours -->"
+_END_MARK = "<!-- dora-metrics:end: text above this line is rewritten, text below it is yours -->"
+_END_MARK_PATTERN = re.compile("<!-- dora-metrics:end: [^<>\n]* -->")
+"""Also the mark of earlier versions, whose words differ."""
 
 USER_SECTION_MARK = Md("<!-- yours -->")
 """The line of a template that separates the generated part from the user section."""
@@ -54,11 +56,10 @@ class IssueBody:
 
     def update_in(self, text: str, previous_issue: int | None) -> str | None:
         """Return `text`, the body of the issue, with the generated part replaced; None if the marks were removed."""
-        begin = _BEGIN_MARK_PATTERN.search(text)
-        end = text.find(_END_MARK)
-        if begin is None or begin[1] != self.marker or end < begin.end():
+        begin, end = _BEGIN_MARK_PATTERN.search(text), _END_MARK_PATTERN.search(text)
+        if begin is None or end is None or begin[1] != self.marker or end.start() < begin.end():
             return None
-        return text[: begin.start()] + self._generated_block(previous_issue) + text[end + len(_END_MARK) :]
+        return text[: begin.start()] + self._generated_block(previous_issue) + text[end.end() :]
 
     def _generated_block(self, previous_issue: int | None) -> str:
         link = f"\nPrevious report: #{previous_issue}\n" if previous_issue else ""
@@ -76,8 +77,9 @@ def has_open_tasks(text: str) -> bool:
 
     A task that the template proposes counts once one of its gaps is filled in. The generated part never counts.
     """
-    begin, end = _BEGIN_MARK_PATTERN.search(text), text.find(_END_MARK)
-    user_text = text[: begin.start()] + text[end:] if begin and end > begin.end() else text
+    begin, end = _BEGIN_MARK_PATTERN.search(text), _END_MARK_PATTERN.search(text)
+    is_marked = begin is not None and end is not None and end.start() > begin.end()
+    user_text = text[: begin.start()] + text[end.start() :] if begin and end and is_marked else text
     open_boxes = (line.rstrip() for line in user_text.splitlines() if _OPEN_BOX.match(line))
     return any(not box.endswith(_UNFILLED_ENDINGS) for box in open_boxes)
 
