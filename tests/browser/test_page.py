@@ -34,6 +34,8 @@ def test_the_five_numbers_stand_with_level_interval_n_and_the_window_before(brow
     with open_page(browser, tmp_path, demo_results()) as seen:
         assert texts(seen.page.locator(".card h2")) == TITLES
         said = seen.card("Change failure rate").inner_text().replace("\u00a0", " ").splitlines()
+        open_level = seen.card("Change failure rate").locator(".level")
+        assert open_level.get_attribute("class") == "level open", "what the data leave open has no colour"
     assert [line for line in said if line] == [
         "Change failure rate",
         "22.2 %",

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dora_metrics.core.ledger.layout import REPORTS_FILE
+from dora_metrics.core.reports.periodic.issue_body import marker_in
 from fakes.faults import custom_answer
 from fakes.github import FakeGitHub
 from support.reporting_shop import AFTER_CLAIM, MONDAY, PER_SCOPE, WEEK, ReportingShop
@@ -90,6 +91,18 @@ def test_a_week_that_an_older_version_reported_gets_no_second_issue(team: Report
     assert titles(team) == before == [("web production · week 47, 2026", "OPEN"), ("week 47, 2026", "OPEN")]
     assert "1 of 3 failed" in team.reports[1].body
     assert ran.outputs["report-issue"] in {str(issue.number) for issue in team.reports}
+
+
+def test_also_where_its_scopes_are_gone(team: ReportingShop) -> None:
+    """Such as after another name for the service. The new scope gets an issue in the form of that week."""
+    team.report(**PER_SCOPE)
+    claims = team.read(REPORTS_FILE) or b""
+    markers = [marker_in(issue.body) or "" for issue in team.reports]
+    for number, marker in enumerate(markers):
+        claims = claims.replace(marker.encode(), f"weekly:2026-W47:{number:016}".encode())
+    team.commit_by_hand({REPORTS_FILE: claims})
+    team.report(MONDAY + DAY)
+    assert titles(team) == [("web production · week 47, 2026", "OPEN"), ("week 47, 2026", "OPEN")]
 
 
 def test_its_issues_are_closed_by_the_next_report(team: ReportingShop) -> None:

@@ -295,7 +295,7 @@ class IssueFiling:
     @property
     def reports(self) -> "RenderedReports":
         """The reports, in the form of those that were filed before."""
-        return self.due.render({*self.claim.filed, *self.existing_markers})
+        return self.due.render(self.claim.filed, self.existing_markers)
 
     def create_issues(self) -> dict["ReportSubject", GitHubIssue]:
         """Create the issues that do not exist yet, close those of the previous report, and record both.

@@ -99,20 +99,24 @@ class DueReports:
         """The marker of the report on all scopes."""
         return all_scopes_marker(self.period, self.host, self.settings.ledger)
 
-    def render(self, filed_markers: Collection[str] = ()) -> RenderedReports:
+    def render(self, filed_markers: Collection[str] = (), existing_markers: Collection[str] = ()) -> RenderedReports:
         """Render the reports in the form that was filed before, otherwise in the configured one.
 
         So a week has one form, whatever setting or version of this program it began with.
 
         Args:
-            filed_markers: the markers of the issues that exist.
+            filed_markers: those of this period's reports that the ledger has recorded.
+            existing_markers: those of all report issues that GitHub shows; a killed run may have recorded none.
         """
-        return self._for_each_scope if self._is_for_each_scope(filed_markers) else self._on_all_scopes
+        is_for_each_scope = self._is_for_each_scope(filed_markers, existing_markers)
+        return self._for_each_scope if is_for_each_scope else self._on_all_scopes
 
-    def _is_for_each_scope(self, filed_markers: Collection[str]) -> bool:
-        if self.all_scopes_marker in filed_markers:
+    def _is_for_each_scope(self, filed_markers: Collection[str], existing_markers: Collection[str]) -> bool:
+        if filed_markers:
+            return self.all_scopes_marker not in filed_markers
+        if self.all_scopes_marker in existing_markers:
             return False
-        return self.settings.report_per_scope or any(marker in filed_markers for marker in self._scope_markers)
+        return self.settings.report_per_scope or any(marker in existing_markers for marker in self._scope_markers)
 
     @cached_property
     def _active(self) -> list[ScopeHistory]:
@@ -126,15 +130,8 @@ class DueReports:
         names = self.results.names
         return [report_marker(self.period, names.stable_scope(history.scope)) for history in self._active]
 
-    @cached_property
-    def _inputs(self) -> dict[Scope, ReportInput]:
-        return {}
-
     def _input(self, history: ScopeHistory) -> ReportInput:
-        """The numbers of a scope, computed once for both forms."""
-        if history.scope not in self._inputs:
-            self._inputs[history.scope] = ReportInput.of(self.results, history, self.period, self.page)
-        return self._inputs[history.scope]
+        return ReportInput.of(self.results, history, self.period, self.page)
 
     @cached_property
     def _for_each_scope(self) -> RenderedReports:
