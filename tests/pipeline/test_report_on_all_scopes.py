@@ -11,7 +11,7 @@ from dora_metrics.core.reports.periodic.issue_body import marker_in
 from fakes.faults import custom_answer
 from fakes.github import FakeGitHub
 from support.reporting_shop import AFTER_CLAIM, MONDAY, PER_SCOPE, WEEK, ReportingShop
-from support.runs import incident_issue
+from support.runs import deployment_status, incident_issue, run_action
 
 DAY = timedelta(days=1)
 
@@ -39,6 +39,21 @@ def test_all_scopes_of_a_repository_are_in_one_issue(team: ReportingShop) -> Non
     assert "| [production](https://github.com/acme/shop) | 3 | 0 |" in issue.body
     assert "| [web production](https://github.com/acme/shop) | 1 | 0 |" in issue.body
     assert "| **All together** | 4 | 0 |" in issue.body
+    assert ran.outputs["report-issue"] == str(issue.number)
+
+
+def test_all_repositories_that_a_workflow_reads_are_in_one_issue(team: ReportingShop) -> None:
+    team.github.repository("acme/till", empty=True).commit({"README.md": "till"}, message="Begin")
+    payload = deployment_status(71, at="2026-11-17T12:00:00Z")
+    payload["repository"] = {"name": "till", "full_name": "acme/till", "default_branch": "main"}
+    environment = {"GITHUB_API_URL": team.github.api_url, "GITHUB_REPOSITORY": "acme/till"}
+    inputs = {"ledger": "branch:dora-metrics@acme/shop", "github-token": team.github.token}
+    run_action(team.folder, "deployment_status", payload, inputs, now=MONDAY, environment=environment)
+    ran = team.report(repositories="acme/*")
+    (issue,) = team.reports
+    assert issue.title == "Delivery report · acme · week 47, 2026"
+    for name in ("acme/shop", "acme/shop · web production", "acme/till"):
+        assert f"| [{name}](https://github.com/" in issue.body
     assert ran.outputs["report-issue"] == str(issue.number)
 
 
