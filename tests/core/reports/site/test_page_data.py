@@ -117,7 +117,7 @@ def test_a_card_says_what_the_answer_says() -> None:
     daily = (deployment(n, f"03-{n:02}") for n in range(1, 31))
     numbers = results_of(deployment(100, "01-05"), *daily, window="30d")
     found = card_of(numbers, "deployment_frequency")
-    assert (found.value, found.level, found.rank) == ("6.8 a week", "high, could be up to elite", None)
+    assert (found.value, found.level, found.rank) == ("6.8 a week", "high (possibly elite)", None)
     assert (found.interval, found.n) == ("4.5 a week to 1.4 a day", "29 deployments on 29 days")
     assert (found.before, found.verdict) == ("1 in 30 days", "better")
 
