@@ -28,7 +28,7 @@ def measure_sync(github: FakeGitHub, folder: Path) -> tuple[int, float]:
         "GITHUB_REPOSITORY": "acme/shop",
         "GITHUB_WORKSPACE": str(folder),
         "GITHUB_API_URL": github.api_url,
-        "DORA_INPUTS": json.dumps({"github-token": github.token}),
+        "DORA_INPUTS": json.dumps({"github-token": github.token, "report": "weekly"}),
     }
     start = time.perf_counter()
     code = action.run(Runtime(environment, BytesIO(), StringIO(), StringIO(), NOW, time.sleep))

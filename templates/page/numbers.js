@@ -12,8 +12,8 @@ function cardElement(metric, scopeWindow) {
     hasValue ? copyButton(title, `card:${metric}`, () => cardImage(metric)) : null);
 }
 
-/** The class of a level's colour; a level that too few values support has none. */
-const rankClass = ({ rank }) => (rank === null ? "unsure" : `r${rank}`);
+/** The class of a level's colour; a level that may be another has none. */
+const rankClass = ({ rank }) => (rank === null ? "open" : `r${rank}`);
 
 function evidenceButton(metric, title, value) {
   return element("button", {

@@ -38,10 +38,12 @@ def test_the_five_numbers_stand_with_level_interval_n_and_the_window_before(brow
     with open_page(browser, tmp_path, demo_results()) as seen:
         assert texts(seen.page.locator(".card h2")) == TITLES
         said = seen.card("Change failure rate").inner_text().replace("\u00a0", " ").splitlines()
+        open_level = seen.card("Change failure rate").locator(".level")
+        assert open_level.get_attribute("class") == "level open", "what the data leave open has no colour"
     assert [line for line in said if line] == [
         "Change failure rate",
         "22.2 %",
-        "low, could be up to high",
+        "low (possibly high)",
         "95 % interval 6.3 to 54.7 %",
         "2 of 9",
         "1 of 7 in the 30 days before · no clear change",

@@ -56,9 +56,19 @@ def test_without_a_production_deployment_the_summary_names_what_was_seen_and_the
 def test_a_metric_without_data_is_an_empty_output_and_a_reason_in_the_summary(tmp_path: Path) -> None:
     ran = run_action(tmp_path, "deployment_status", deployment_status(3))
     assert (ran.outputs["lead-time-seconds"], ran.outputs["recovery-time-seconds"]) == ("", "")
+    assert (ran.outputs["lead-time"], ran.outputs["recovery-time"]) == ("", "")
     assert ran.outputs["change-failure-rate"] == "0"
     assert "the first known deployment is only the baseline for the next one" in ran.summary
     assert "no failed deployment in the window" in ran.summary
+
+
+def test_outputs_for_people_are_in_the_units_that_people_read(tmp_path: Path) -> None:
+    """One deployment in 30 days, at 11:00, whose incident was resolved 26 hours later."""
+    run_action(tmp_path, "deployment_status", deployment_status(3, at="2026-11-19T11:00:00Z"))
+    resolved = incident_issue(created_at="2026-11-19T12:00:00Z", state="closed", closed_at="2026-11-20T13:00:00Z")
+    outputs = run_action(tmp_path, "issues", resolved).outputs
+    assert (outputs["deployments-per-week"], outputs["recovery-time"]) == ("0.23", "1 d 2 h")
+    assert outputs["recovery-time-seconds"] == str(26 * 3600)
 
 
 def test_the_metrics_output_is_the_document_on_one_line(tmp_path: Path) -> None:

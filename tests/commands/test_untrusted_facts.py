@@ -134,7 +134,7 @@ def job_summary(results: Results, fact: Fact) -> str:
 OWN_HTML = re.compile(
     r"</?(?:details|summary|sub|br|b)(?: open)?>"
     r"|<!-- dora-metrics:report (?:weekly:2024-W11|monthly:2024-02|quarterly:2023-Q4):(?!0123)[0-9a-f]{16} -->"
-    r"|<!-- dora-metrics:end: what stands above is written anew, what stands below is yours -->"
+    r"|<!-- dora-metrics:end: text above this line is rewritten, text below it is yours -->"
 )
 LIVE = re.compile(
     r"@\w|(?<![&])#\d|\bGH-\d|https?://|ftp://|\bwww\.|(?<![^\W_])[0-9a-f]{7,40}(?![^\W_])", re.IGNORECASE
@@ -182,11 +182,13 @@ CASES = settings(max_examples=8, phases=[Phase.generate])
 FACTS = hostile_facts()
 
 
+@pytest.mark.parametrize("per_scope", ["true", "false"])
 @pytest.mark.parametrize("form", ["markdown", "weekly", "monthly", "quarterly"])
 @CASES
 @given(payloads=st.data())
-def test_reports_hold_nothing_live(form: str, payloads: st.DataObject) -> None:
-    assert_is_inert(compute(poisoned(FACTS, payloads), "--format", form))
+def test_reports_hold_nothing_live(form: str, per_scope: str, payloads: st.DataObject) -> None:
+    flags = ("--report-per-scope", per_scope, "--page-url", "https://acme.github.io/shop/")
+    assert_is_inert(compute(poisoned(FACTS, payloads), "--format", form, *flags))
 
 
 @CASES
@@ -247,5 +249,5 @@ def test_badges_are_files_in_their_folder_with_texts_of_the_program(payloads: st
     assert {badge.label for badge in badges.values()} == {*(title.lower() for title in METRIC_TITLES.values()), "DORA"}
     texts = {badge.message for badge in badges.values()}
     assert not [
-        text for text in texts if not re.fullmatch(r"(?:no data|\d+ of \d+|[\d.]+ (?:[a-z ]|\d)+|[a-z ,]+)", text)
+        text for text in texts if not re.fullmatch(r"(?:no data|\d+ of \d+|[\d.]+ (?:[a-z ]|\d)+|[a-z (),]+)", text)
     ]

@@ -67,7 +67,7 @@ def paragraphs(markdown: str) -> list[str]:
 
 def sentences(markdown: str) -> list[str]:
     """The sentences of a page's prose."""
-    parts = [part for block in paragraphs(markdown) for part in re.split(r"(?<=[.?!])[)"]* +", block)]
+    parts = [part for block in paragraphs(markdown) for part in re.split(r"(?<=[.?!])[)”\"]* +", block)]
     return [part for part in parts if word_count(part)]
 
 

@@ -145,7 +145,7 @@ class Shop(SyncShop):
         )
 
     def sync(self, now: datetime = NOW, **inputs: object) -> ActionRun:
-        return self.go("schedule", {"schedule": "17 5 * * *"}, now, **inputs)
+        return self.go("schedule", {"schedule": "17 5 * * *"}, now, **{"report": "weekly", **inputs})
 
     def event(self) -> ActionRun:
         status = self.repository.records_of(Deployment)[-1].status_history[-1]

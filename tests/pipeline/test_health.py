@@ -34,7 +34,7 @@ def test_a_service_that_is_not_well_marks_the_deployment_as_failed(tmp_path: Pat
         ran = run_deployment(tmp_path, listener)
     assert ran.code == 0
     assert [fact["health"] for fact in ran.facts] == ["failed"]
-    assert "It is marked as failed by `health-check`: its health check failed." in ran.summary
+    assert "It counts as failed by rule `health-check`: its health check failed." in ran.summary
     assert "::warning title=dora-metrics%3A health check::failed: HTTP 503 (2 tries)" in ran.log
     assert ran.outputs["change-failure-rate"] == "1"
 

@@ -62,7 +62,7 @@ def test_a_rebuild_writes_page_history_and_badges(ledger: Path) -> None:
         "schemaVersion": 1,
         "label": "deployment frequency",
         "message": "2 in 30 days",
-        "color": "orange",
+        "color": "lightgrey",
     }
 
 

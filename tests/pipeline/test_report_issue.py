@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,51 +20,8 @@ from fakes.faults import custom_answer, dropped, meanwhile, primary_limit, secon
 from fakes.github import FakeGitHub
 from fakes.records import Issue
 from support.branch_shop import BranchShop
+from support.reporting_shop import AFTER_CLAIM, MONDAY, PER_SCOPE, SCHEDULE, WEEK, WEEKLY, ReportingShop
 from support.runs import ActionRun, deployment_status, incident_issue, run_action
-
-MONDAY = datetime(2026, 11, 23, 6, tzinfo=UTC)
-WEEK = timedelta(weeks=1)
-SCHEDULE = {"schedule": "17 5 * * *"}
-AFTER_CLAIM = CLAIM_DURATION + timedelta(minutes=1)
-"""Time after which an unfinished claim has expired, the run included."""
-
-
-class ReportingShop(BranchShop):
-    """A repository that deployed in week 47, and runs that create reports."""
-
-    def __init__(self, github: FakeGitHub, folder: Path) -> None:
-        super().__init__(github, folder)
-        for number in (1, 2, 3):
-            self.deploy(number, f"2026-11-1{number + 5}T11:00:00Z")
-
-    def deploy(self, number: int, at: str, **inputs: object) -> ActionRun:
-        """Record a deployment in a run that creates no report."""
-        moment = datetime.fromisoformat(at) + timedelta(minutes=1)
-        payload = deployment_status(number, at=at)
-        return self.run_event("deployment_status", payload, {"report": "off", **inputs}, now=moment)
-
-    def report(self, now: datetime = MONDAY, /, **inputs: object) -> ActionRun:
-        """Run that creates reports and reads no history."""
-        self.github.requests.clear()
-        token = str(inputs.pop("token", self.github.token))
-        return self.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report", **inputs}, now=now, token=token)
-
-    @property
-    def issues(self) -> list[Issue]:
-        return sorted(self.repository.records_of(Issue), key=lambda issue: issue.number)
-
-    @property
-    def reports(self) -> list[Issue]:
-        return [issue for issue in self.issues if marker_in(issue.body)]
-
-    @property
-    def requested_operations(self) -> list[str]:
-        return [f"{one.method} {one.operation or one.path}" for one in self.github.requests]
-
-    @property
-    def stored_claims(self) -> dict[str, Any]:
-        found: dict[str, dict[str, Any]] = json.loads(self.read(REPORTS_FILE) or b"{}")
-        return found.get("acme/shop", {})
 
 
 @pytest.fixture
@@ -88,15 +44,21 @@ def test_on_monday_the_week_that_has_ended_is_reported_in_an_issue(team: Reporti
 
 
 def test_a_schedule_makes_it_too(team: ReportingShop) -> None:
-    ran = team.run_event("schedule", SCHEDULE, now=MONDAY)
+    ran = team.run_event("schedule", SCHEDULE, WEEKLY, now=MONDAY)
     assert (ran.code, len(team.reports)) == (0, 1)
 
 
+@pytest.mark.parametrize("inputs", [{}, {"mode": "sync"}, {"mode": "rebuild"}])
+def test_no_issue_is_filed_unless_a_report_is_asked_for(team: ReportingShop, inputs: dict[str, str]) -> None:
+    ran = team.run_event("schedule", SCHEDULE, inputs, now=MONDAY)
+    assert (ran.code, team.issues, ran.outputs["report-issue"]) == (0, [], "")
+
+
 def test_a_sync_right_after_writes_nothing_though_it_sees_the_issue(team: ReportingShop) -> None:
-    team.run_event("schedule", SCHEDULE, now=MONDAY)
+    team.run_event("schedule", SCHEDULE, WEEKLY, now=MONDAY)
     head = team.repository.head("dora-metrics")
     team.github.requests.clear()
-    team.run_event("schedule", SCHEDULE, now=MONDAY + timedelta(minutes=5))
+    team.run_event("schedule", SCHEDULE, WEEKLY, now=MONDAY + timedelta(minutes=5))
     assert team.repository.head("dora-metrics") == head
     assert len(team.requested_operations) <= 4
 
@@ -170,7 +132,7 @@ def test_a_claim_that_passed_to_another_run_makes_nothing(team: ReportingShop) -
 
     team.github.fail(meanwhile(taken), to="Reports")
     team.github.fail(LONG_LIMIT, to="Reports")
-    assert "report – another run has taken over that of week 47, 2026" in team.report(**PATIENT).summary
+    assert "report – week 47, 2026: another run has taken it over" in team.report(**PATIENT).summary
     assert team.issues == []
 
 
@@ -178,8 +140,8 @@ def test_an_issue_that_could_not_be_made_is_made_by_the_next_run(team: Reporting
     team.github.fail(unavailable(502), to="POST /repos/acme/shop/issues")
     ran = team.report()
     assert (ran.code, team.issues) == (0, [])
-    assert "report ✗ that of week 47, 2026 could not be filed: GitHub answered 502" in ran.summary
-    assert "another run has begun" in team.report(MONDAY + CLAIM_DURATION / 2).summary
+    assert "report ✗ week 47, 2026: not filed: GitHub answered 502" in ran.summary
+    assert "another run is filing it" in team.report(MONDAY + CLAIM_DURATION / 2).summary
     team.report(MONDAY + AFTER_CLAIM)
     assert len(team.issues) == 1
 
@@ -191,7 +153,9 @@ def test_a_run_killed_at_any_request_leaves_one_issue_and_the_last_one_closed(tm
         with FakeGitHub(now=lambda: MONDAY) as github:
             team = ReportingShop(github, tmp_path)
             team.report()
-            start = partial(team.start_process, "workflow_dispatch", {}, {"mode": "report"}, now=MONDAY + WEEK)
+            start = partial(
+                team.start_process, "workflow_dispatch", {}, {"mode": "report", "report": "weekly"}, now=MONDAY + WEEK
+            )
             killed = team.kill_at_request(start, step, applied=applied)
             team.report(MONDAY + WEEK + AFTER_CLAIM)
             assert [(issue.title[-13:], issue.state) for issue in team.issues] == [
@@ -212,7 +176,7 @@ def test_what_is_known_later_is_written_into_the_same_issue(team: ReportingShop)
     ran = team.report(MONDAY + timedelta(days=1))
     (issue,) = team.reports
     assert "1 of 3 failed, 1 not recovered yet" in issue.body
-    assert "report ✓ week 47, 2026 says what is known by now" in ran.summary
+    assert "report ✓ week 47, 2026 is up to date" in ran.summary
 
 
 def test_what_people_wrote_into_it_stays(team: ReportingShop) -> None:
@@ -332,7 +296,7 @@ def test_the_next_report_links_to_the_last_one_and_closes_it(team: ReportingShop
     team.report(MONDAY + WEEK)
     last, this = team.reports
     assert (last.state, last.state_reason, this.state) == ("CLOSED", "completed", "OPEN")
-    assert f"The report before: #{last.number}" in this.body
+    assert f"Previous report: #{last.number}" in this.body
 
 
 def test_a_report_that_somebody_opens_again_stays_open(team: ReportingShop) -> None:
@@ -345,15 +309,15 @@ def test_a_report_that_somebody_opens_again_stays_open(team: ReportingShop) -> N
 
 def test_the_last_report_of_a_scope_that_died_is_closed_once(team: ReportingShop) -> None:
     team.deploy(11, "2026-11-19T11:00:00Z", service="web")
-    team.report()
+    team.report(**PER_SCOPE)
     team.deploy(12, "2027-02-23T11:00:00Z")
     february = datetime(2027, 3, 1, 6, tzinfo=UTC)
-    team.report(february)
+    team.report(february, **PER_SCOPE)
     dead = next(issue for issue in team.reports if "web" in issue.title)
     assert dead.closed
     dead.closed_at = None
     team.deploy(13, "2027-03-03T11:00:00Z")
-    team.report(february + WEEK)
+    team.report(february + WEEK, **PER_SCOPE)
     assert not dead.closed
 
 
@@ -404,7 +368,7 @@ def test_weekly_and_monthly_reports_are_issues_of_their_own(team: ReportingShop)
 def test_each_scope_has_an_issue_and_a_dead_one_has_none(team: ReportingShop) -> None:
     team.deploy(11, "2026-11-19T11:00:00Z", service="web")
     team.deploy(12, "2026-06-19T11:00:00Z", service="old")
-    ran = team.report()
+    ran = team.report(**PER_SCOPE)
     assert sorted(issue.title for issue in team.reports) == [
         "Delivery report · acme/shop · web production · week 47, 2026",
         "Delivery report · acme/shop · week 47, 2026",
@@ -413,10 +377,10 @@ def test_each_scope_has_an_issue_and_a_dead_one_has_none(team: ReportingShop) ->
 
 
 def test_a_scope_that_comes_later_gets_its_report_with_the_next_run(team: ReportingShop) -> None:
-    team.report()
+    team.report(**PER_SCOPE)
     team.deploy(11, "2026-11-19T11:00:00Z", service="web")
     for days in (1, 2):
-        team.report(MONDAY + timedelta(days=days))
+        team.report(MONDAY + timedelta(days=days), **PER_SCOPE)
     assert sorted(issue.title for issue in team.reports) == [
         "Delivery report · acme/shop · web production · week 47, 2026",
         "Delivery report · acme/shop · week 47, 2026",
@@ -444,7 +408,7 @@ def test_repositories_that_share_a_ledger_have_reports_of_their_own(team: Report
 
 
 def test_a_run_of_an_event_makes_no_first_report(team: ReportingShop) -> None:
-    ran = team.run_event("deployment_status", deployment_status(9, at="2026-11-23T05:00:00Z"), now=MONDAY)
+    ran = team.run_event("deployment_status", deployment_status(9, at="2026-11-23T05:00:00Z"), WEEKLY, now=MONDAY)
     assert not team.issues
     assert "report" not in ran.summary.partition("<details>")[2].partition("How these")[0]
 
@@ -453,7 +417,7 @@ def deployed_later(team: ReportingShop, hours: int, **inputs: object) -> ActionR
     """Run of an event `hours` after the report of week 48 is due."""
     now = MONDAY.replace(hour=0) + WEEK + timedelta(hours=hours)
     payload = deployment_status(9, at=(now - timedelta(hours=1)).isoformat())
-    return team.run_event("deployment_status", payload, inputs, now=now)
+    return team.run_event("deployment_status", payload, {**WEEKLY, **inputs}, now=now)
 
 
 def test_a_run_of_an_event_makes_the_report_that_a_schedule_has_missed_for_a_day(team: ReportingShop) -> None:
@@ -468,9 +432,9 @@ def test_a_run_of_an_event_that_may_not_is_no_failure_and_tries_once(team: Repor
     team.report()
     token = {"github-token": team.github.grant(issues="none")}
     ran = deployed_later(team, 25, **token)
-    assert "report: that of week 48" in ran.log
+    assert "report: week 48" in ran.log
     assert "title=dora-metrics%3A report" not in ran.log
-    assert "report – that of week 48, 2026 could not be filed" in ran.summary
+    assert "report – week 48, 2026: not filed" in ran.summary
     assert "week 48" not in deployed_later(team, 26, **token).log
 
 
@@ -505,7 +469,7 @@ def test_where_issues_are_switched_off_the_summary_says_where_to_switch_them_on(
 
 def test_a_rate_limit_leaves_it_to_the_next_run(team: ReportingShop) -> None:
     team.github.fail(primary_limit(), to="Reports")
-    assert "the next run goes on with it" in team.report(**{"max-rate-limit-wait": "1m"}).summary
+    assert "the next run tries again" in team.report(**{"max-rate-limit-wait": "1m"}).summary
     team.report(MONDAY + AFTER_CLAIM)
     assert len(team.issues) == 1
 
@@ -517,14 +481,14 @@ def test_an_issue_that_github_refuses_does_not_stop_the_others(team: ReportingSh
     team.deploy(11, "2026-11-19T11:00:00Z", service="web")
     team.deploy(12, "2026-11-18T11:00:00Z", service="api")
     team.github.fail(REFUSAL, to="POST */issues")
-    ran = team.report()
+    ran = team.report(**PER_SCOPE)
     assert sorted(issue.title for issue in team.reports) == [
         "Delivery report · acme/shop · api production · week 47, 2026",
         "Delivery report · acme/shop · week 47, 2026",
     ]
-    assert "that of week 47, 2026 for acme/shop · web production could not be filed" in ran.summary
+    assert "week 47, 2026, acme/shop · web production: not filed" in ran.summary
     assert ran.code == 0
-    assert team.report(strict="true").code == 0
+    assert team.report(strict="true", **PER_SCOPE).code == 0
     assert len(team.reports) == 3
 
 
@@ -544,15 +508,15 @@ def test_the_last_report_of_a_refused_one_stays_open_until_there_is_a_new_one(te
 
 def test_a_report_that_github_refuses_to_change_does_not_stop_the_others(team: ReportingShop) -> None:
     team.deploy(11, "2026-11-19T11:00:00Z", service="web")
-    team.report()
+    team.report(**PER_SCOPE)
     bodies = {issue.number: issue.body for issue in team.reports}
     for number, service in ((12, "web"), (13, "shop")):
         team.deploy(number, f"2026-11-20T{number}:00:00Z", service=service)
     team.github.fail(REFUSAL, to="PATCH */issues/*")
-    ran = team.report()
-    assert "could not be filed" in ran.summary
+    ran = team.report(**PER_SCOPE)
+    assert "not filed" in ran.summary
     assert sum(issue.body != bodies[issue.number] for issue in team.reports) == 1
-    assert "could not be filed" not in team.report().summary
+    assert "not filed" not in team.report(**PER_SCOPE).summary
     assert all(issue.body != bodies[issue.number] for issue in team.reports)
 
 
@@ -583,8 +547,8 @@ def test_a_report_made_by_two_accounts_after_a_kill_leaves_one_and_says_which(te
     ran = team.report(token=team.github.grant(account="ann"))
     assert [issue.state for issue in team.issues] == ["OPEN", "OPEN"]
     assert (
-        f"report ✓ week 47, 2026: [#{team.issues[1].number}]({team.issues[1].url}); [#{first.number}]({first.url}), "
-        "by another account, says that it is the same report: close it unless you want both" in ran.summary
+        f"report ✓ week 47, 2026: [#{team.issues[1].number}]({team.issues[1].url}); [#{first.number}]({first.url}) "
+        "by another account claims to be the same report; close it unless you want both" in ran.summary
     )
     team.deploy(4, "2026-11-24T11:00:00Z")
     team.report(MONDAY + WEEK)
@@ -616,9 +580,9 @@ def test_a_report_file_that_people_broke_costs_nothing_but_a_look(team: Reportin
 @pytest.mark.parametrize(
     ("inputs", "said"),
     [
-        ({"report": "off"}, "report ✗ `report` is `off`"),
+        ({"report": "off"}, "report ✗ `report` is `off`; set `report: weekly` to file one"),
         ({"github-token": ""}, ""),
-        ({"ledger": "none"}, "report – it needs a ledger that this run can write"),
+        ({"ledger": "none"}, "report – a report needs a ledger that this run can write"),
     ],
     ids=["off", "no token", "no ledger"],
 )
@@ -632,8 +596,8 @@ def test_where_no_report_can_be_made_that_is_said(team: ReportingShop, inputs: d
 def test_nothing_known_yet_makes_no_empty_report(tmp_path: Path) -> None:
     with FakeGitHub(now=lambda: MONDAY) as github:
         shop = BranchShop(github, tmp_path)
-        ran = shop.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY)
-        assert "report – none of week 47, 2026: no production deployment is known" in ran.summary
+        ran = shop.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report", "report": "weekly"}, now=MONDAY)
+        assert "report – none for week 47, 2026: no production deployment is known" in ran.summary
         assert not shop.repository.records_of(Issue)
 
 
@@ -643,7 +607,7 @@ def test_nothing_known_yet_makes_no_empty_report(tmp_path: Path) -> None:
 def run_own_template(team: ReportingShop, text: str | None, name: str = "mine.md.j2") -> ActionRun:
     """Run with a template, None if the default branch has none; the checkout has another one."""
     team.repository.commit({"mine.md.j2": text, "README.md": "shop"}, message="Configure")
-    inputs = {"mode": "report", "report-template": name}
+    inputs = {"mode": "report", "report": "weekly", "report-template": name}
     checkout = {"mine.md.j2": "@octocat in the checkout"}
     return team.run_event("workflow_dispatch", {"inputs": {}}, inputs, now=MONDAY, workspace=checkout)
 
@@ -656,16 +620,18 @@ def test_a_template_of_the_users_is_taken(team: ReportingShop) -> None:
 
 def test_it_is_the_default_branchs_with_and_without_a_checkout(team: ReportingShop) -> None:
     """A checkout may be a pull request's, and the text of a template is Markdown that is not escaped."""
-    template, config = "We deployed {{ report.delivered.count }} times.", "report-template: .github/mine.md.j2\n"
+    template = "We deployed {{ report.delivered.count }} times."
+    config = "report: weekly\nreport-template: .github/mine.md.j2\n"
     team.repository.commit({".github/mine.md.j2": template, ".github/dora.yml": config}, message="Configure")
-    team.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY)
+    team.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report", "report": "weekly"}, now=MONDAY)
     assert "We deployed 3 times." in team.issues[0].body
 
 
 @pytest.mark.parametrize("path", ["mine.md.j2", ".git/config"])
 def test_a_file_of_a_checkout_is_in_no_issue(team: ReportingShop, path: str) -> None:
     workspace = {path: "AUTHORIZATION: basic @octocat", ".github/dora.yml": f"report-template: {path}"}
-    ran = team.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY, workspace=workspace)
+    inputs = {"mode": "report", "report": "weekly"}
+    ran = team.run_event("workflow_dispatch", {"inputs": {}}, inputs, now=MONDAY, workspace=workspace)
     assert "there is no such file on the default branch" in ran.summary
     assert "AUTHORIZATION" not in team.issues[0].body
 

@@ -95,7 +95,7 @@ def test_what_no_ledger_took_is_in_a_file_and_its_command_records_it_as_it_was(
     path = Path(lost.outputs["unrecorded-facts"])
     assert path == tmp_path / "lost" / "temp" / "dora-metrics" / "unrecorded-facts.jsonl"
     (line,) = path.read_bytes().splitlines()
-    assert f"1 fact of this run is not in the ledger; {path} holds what is missing" in lost.log
+    assert f"1 fact of this run is not in the ledger; {path} has them" in lost.log
     (command,) = COMMAND.findall(lost.summary)
     assert "```" not in command
     shop.github.heal()

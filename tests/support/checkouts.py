@@ -102,6 +102,11 @@ class Checkout:
     def git(self, *arguments: str, **environment: str) -> None:
         subprocess.run(["git", *arguments], cwd=self.folder, check=True, env=CLEAN_ENVIRONMENT | environment)
 
+    def git_output(self, *arguments: str, stdin: str = "") -> str:
+        return subprocess.check_output(
+            ["git", *arguments], cwd=self.folder, env=CLEAN_ENVIRONMENT, input=stdin.encode()
+        ).decode()
+
     def files(self) -> dict[str, bytes]:
         """Contents of all files except git's, by path."""
         paths = (path for path in self.folder.rglob("*") if path.is_file() and ".git" not in path.parts)
@@ -110,12 +115,12 @@ class Checkout:
     def text(self, name: str) -> str:
         return (self.folder / name).read_text("utf-8")
 
+    def findings(self, github: GitHubFindings | None = None, environment: Mapping[str, str] | None = None) -> Findings:
+        checkout = gather_checkout(self.folder, {**CLEAN_ENVIRONMENT, **(environment or {})})
+        return Findings(checkout, github, "nobody was asked")
+
     def proposal(self, github: GitHubFindings | None = None, environment: Mapping[str, str] | None = None) -> Proposal:
-        return propose(
-            Findings(
-                gather_checkout(self.folder, {**CLEAN_ENVIRONMENT, **(environment or {})}), github, "nobody was asked"
-            )
-        )
+        return propose(self.findings(github, environment))
 
     def run_init(
         self,

@@ -85,7 +85,11 @@ def _file_reports(context: RunContext, result: RunResult) -> Iterator[Outcome]:
     if context.report_run:
         yield from context.report_run.file(result)
     elif context.settings.mode == "report":
-        reason = "`report` is `off`" if context.has_token else "no `github-token` to make issues with"
+        reason = (
+            "`report` is `off`; set `report: weekly` to file one"
+            if context.has_token
+            else "no `github-token` to make issues with"
+        )
         yield Outcome("report", "failed", reason)
 
 

@@ -33,7 +33,7 @@ from dora_metrics.pipeline.evaluate import (
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.config_file import read_config_file
 from dora_metrics.settings.loading import Layer, load_settings, names_without_effect
-from dora_metrics.settings.model import DEFAULT_CONFIG, EVERY_REPOSITORY, Settings
+from dora_metrics.settings.model import DEFAULT_CONFIG, Settings
 from dora_metrics.sources import FactSource, SourceFacts
 from dora_metrics.templates import load_parts, load_template
 
@@ -197,7 +197,7 @@ def _report(kind: PeriodKind, results: Results, _source_facts: SourceFacts, sett
     from dora_metrics.pipeline.reports import read_template, render_reports  # noqa: PLC0415 - as above
 
     period = due_period(kind, results.now, settings.zone, settings.report_day)
-    reports = render_reports(results, EVERY_REPOSITORY, period, settings, partial(read_template, Path()))
+    reports = render_reports(results, period, settings, partial(read_template, Path()))
     if reports.problem:
         raise DoraError(reports.problem)
     return reports.as_markdown()

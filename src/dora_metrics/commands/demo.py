@@ -25,7 +25,7 @@ from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.pipeline.reports import read_template, render_reports
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.loading import Layer
-from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
+from dora_metrics.settings.model import Settings
 from dora_metrics.sources import fact_files
 from dora_metrics.templates import load_template
 
@@ -96,7 +96,7 @@ def _weekly_report(ledger: Path, runtime: Runtime) -> str:
     settings, now = Settings(), parse_instant(MONDAY)
     results = evaluate(fact_files.read(str(ledger), runtime.stdin).facts, settings, now)
     period = due_period("weekly", now, settings.zone, settings.report_day)
-    return render_reports(results, EVERY_REPOSITORY, period, settings, partial(read_template, ledger)).as_markdown()
+    return render_reports(results, period, settings, partial(read_template, ledger)).as_markdown()
 
 
 def _is_demo_ledger(ledger: Path) -> bool:

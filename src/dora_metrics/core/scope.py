@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from typing import NamedTuple
+from urllib.parse import quote
 
 from dora_metrics.core.facts.model import Deployment, Incident
 
@@ -50,6 +51,11 @@ def scope_label(scope: Scope) -> str:
     if scope.service == default_service(scope.repository):
         return scope.environment
     return f"{scope.service} {scope.environment}"
+
+
+def scope_path(scope: Scope) -> str:
+    """Return the key of a scope on the page and in its address: `acme/shop/web/production`."""
+    return "/".join((scope.repository, *(quote(part, safe="") for part in scope[1:])))
 
 
 def deployment_label(deployment: Deployment) -> str:

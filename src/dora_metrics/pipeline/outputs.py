@@ -1,6 +1,6 @@
 """Show a run to its user: the step's outputs, the job summary, annotations and the log."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -41,8 +41,12 @@ METRIC_OUTPUTS = (
     "change-failure-rate",
     "recovery-time-seconds",
     "rework-rate",
+    "deployments-per-week",
+    "lead-time",
+    "recovery-time",
     "overall-level",
 )
+"""Outputs that are about one scope: numbers for programs, then texts for people."""
 
 
 def publish_run(
@@ -146,9 +150,17 @@ def _metric_outputs(metrics: schema.Metrics | None) -> dict[str, str]:
         metrics.recovery_time.p50_seconds,
         metrics.rework_rate.ratio,
     )
-    texts = ("" if value is None else f"{value:.10g}" for value in values)
+    numbers = ("" if value is None else f"{value:.10g}" for value in values)
     level = metrics.overall_level.level if metrics.overall_level else ""
-    return dict(zip(METRIC_OUTPUTS, (*texts, level), strict=True))
+    return dict(zip(METRIC_OUTPUTS, (*numbers, *_texts_for_people(metrics), level), strict=True))
+
+
+def _texts_for_people(metrics: schema.Metrics) -> Iterator[str]:
+    """Yield deployments per week, lead time and recovery time as people read them; empty without a value."""
+    per_day = metrics.deployment_frequency.per_day
+    yield "" if per_day is None else formatting.number_per_week(per_day)
+    for seconds in (metrics.lead_time.p50_seconds, metrics.recovery_time.p50_seconds):
+        yield "" if seconds is None else formatting.duration(seconds)
 
 
 def _facts_output(facts: Sequence[Fact]) -> str:

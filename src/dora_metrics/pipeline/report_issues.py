@@ -5,7 +5,7 @@ Only one run can change the ledger at a time, so a claim in it decides which run
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from dora_metrics.core import periods
-from dora_metrics.core.ledger.layout import REPORTS_FILE, LedgerContents
+from dora_metrics.core.ledger.layout import PAGE_FILE, REPORTS_FILE, LedgerContents
 from dora_metrics.core.ledger.snapshot import Snapshot
 from dora_metrics.core.markdown import Md, join_non_empty, md, number_link
 from dora_metrics.core.outcome import Outcome
@@ -37,8 +37,9 @@ from dora_metrics.core.reports.periodic.issue_body import (
     marker_in,
     utf16_length,
 )
+from dora_metrics.core.reports.periodic.page_address import PageAddress
 from dora_metrics.core.reports.render import TemplateError
-from dora_metrics.core.scope import Scope, scope_label
+from dora_metrics.core.scope import Scope
 from dora_metrics.errors import LedgerError
 from dora_metrics.github.client import ForbiddenError, GitHubError, MovedError, NotFoundError
 from dora_metrics.github.issues import GitHubIssue, IssuesDisabledError, ReportIssueTracker
@@ -48,7 +49,7 @@ from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 from dora_metrics.storage.base import Storage, attempts
 
 if TYPE_CHECKING:
-    from dora_metrics.pipeline.reports import RenderedReports
+    from dora_metrics.pipeline.reports import DueReports, RenderedReports, ReportSubject
 
 _MAX_TRIES = 3
 _MESSAGE = "File the report"
@@ -76,7 +77,7 @@ class ReportRun:
         is_requested: whether a schedule or a person started the run, so that filed reports are brought up to date.
         read_template: reads the user's template by its path.
         monotonic: the seconds of a clock that never goes back.
-        issue_numbers: the issues of this run by scope, once it has filed them.
+        issue_numbers: the issues of this run by scope, once it has filed them. Several scopes may share one.
     """
 
     tracker: ReportIssueTracker
@@ -110,7 +111,7 @@ class ReportRun:
     def file(self, result: RunResult) -> Iterator[Outcome]:
         """Create the reports that this run has claimed, and update those that were filed before."""
         if self._due and not result.storage.is_persistent:
-            yield Outcome("report", "skipped", "it needs a ledger that this run can write, which tells who makes it")
+            yield Outcome("report", "skipped", "a report needs a ledger that this run can write")
             return
         names = result.merge.after.names
         store = ClaimStore(result.storage, result.snapshot, names.stable_name(self.run.repository))
@@ -125,12 +126,12 @@ class ReportRun:
     ) -> Iterator[Outcome]:
         """File one report; a failure is a warning in a requested run, and a remark in the run of an event."""
         if not claim.done and not self._claimant.owns(claim):
-            yield Outcome("report", "skipped", f"another run has begun that of {period.title} a moment ago")
+            yield Outcome("report", "skipped", f"{period.title}: another run is filing it")
             return
         try:
             yield from self._file(period, claim, result, store)
         except OvertakenError:
-            yield Outcome("report", "skipped", f"another run has taken over that of {period.title}")
+            yield Outcome("report", "skipped", f"{period.title}: another run has taken it over")
         except (GitHubError, LedgerError) as error:
             if not claim.done and isinstance(error, ForbiddenError | NotFoundError | IssuesDisabledError):
                 with suppress(LedgerError):
@@ -138,32 +139,53 @@ class ReportRun:
             yield Outcome("report", "failed" if self.is_requested else "skipped", _failure_text(period, error))
 
     def _file(self, period: Period, claim: ReportClaim, result: RunResult, store: "ClaimStore") -> Iterator[Outcome]:
-        from dora_metrics.pipeline.reports import render_reports  # noqa: PLC0415 - most runs file no report
-
-        names = result.merge.after.names
-        repository = EVERY_REPOSITORY if self.settings.repositories else names.present_name(self.run.repository)
-        reports = render_reports(result.results, repository, period, self.settings, self.read_template)
-        filing = IssueFiling(self.tracker, store, self._claimant, period, claim, reports)
-        self.issue_numbers |= filing.known_numbers()
+        filing = IssueFiling(self.tracker, store, self._claimant, claim, self._due_reports(period, result, store))
+        self._note_numbers(filing.known_numbers())
         outcomes = tuple(self._create_or_update_issues(filing))
         yield from outcomes
-        if outcomes and reports.problem:
-            yield Outcome("report", "failed", reports.problem)
+        if outcomes and filing.reports.problem:
+            yield Outcome("report", "failed", filing.reports.problem)
+
+    def _due_reports(self, period: Period, result: RunResult, store: "ClaimStore") -> "DueReports":
+        from dora_metrics.pipeline.reports import DueReports  # noqa: PLC0415 - most runs file no report
+
+        present_name = result.merge.after.names.present_name(self.run.repository)
+        return DueReports(
+            results=result.results,
+            repository=EVERY_REPOSITORY if self.settings.repositories else present_name,
+            period=period,
+            settings=self.settings,
+            read_template=self.read_template,
+            host=store.repository,
+            page=PageAddress(self.settings.page_url or "", self._page_in_ledger),
+        )
+
+    @property
+    def _page_in_ledger(self) -> str:
+        """The address of the page's file on the ledger's branch; empty if there is none."""
+        kind, _, place = self.settings.ledger.partition(":")
+        branch, _, repository = place.partition("@")
+        if kind != "branch" or not self.settings.page:
+            return ""
+        return f"{self.run.server_url.rstrip('/')}/{repository or self.run.repository}/blob/{branch}/{PAGE_FILE}"
+
+    def _note_numbers(self, numbers: Mapping["ReportSubject", int]) -> None:
+        self.issue_numbers |= {scope: number for subject, number in numbers.items() for scope in subject.scopes}
 
     def _create_or_update_issues(self, filing: "IssueFiling") -> Iterator[Outcome]:
         """Create the issues of a report, or update those that were filed before."""
         if not filing.claim.done or (filing.has_unfiled_scopes and filing.try_reclaim()):
             issues = filing.create_issues()
-            self.issue_numbers |= {scope: issue.number for scope, issue in issues.items()}
+            self._note_numbers({subject: issue.number for subject, issue in issues.items()})
             if issues or not filing.refusals:
                 yield _created(filing, issues.values())
         elif filing.update_issues():
-            yield Outcome("report", "done", f"{filing.period.title} says what is known by now")
+            yield Outcome("report", "done", f"{filing.period.title} is up to date")
         for number in filing.missing_numbers.values():
             yield Outcome("report", "skipped", _MISSING.format(number, filing.period.title))
-        for scope, error in filing.refusals.items():
+        for subject, error in filing.refusals.items():
             yield Outcome(
-                "report", "failed" if self.is_requested else "skipped", _refusal_text(filing.period, scope, error)
+                "report", "failed" if self.is_requested else "skipped", _refusal_text(filing.period, subject, error)
             )
 
 
@@ -249,31 +271,41 @@ class ClaimStore:
             if self.try_put(kind, claim):
                 return
             self.reload()
-        raise LedgerError("other runs wrote to the ledger first; the next run finds the issue by its marker")
+        raise LedgerError("other runs kept changing the ledger; the next run finds the issue by its marker")
 
 
 @dataclass
 class IssueFiling:
-    """The rendered reports of one period, and the issues that hold them.
+    """The reports of one period, and the issues that hold them.
 
     Attributes:
-        refusals: the scopes whose issue GitHub did not take, such as for its text. The next requested run tries again.
-        missing_numbers: the issues that GitHub did not show, by scope. The next requested run looks again.
+        existing_markers: the reports that have an issue, besides those in the claim, once the issues were read.
+        refusals: the subjects whose issue GitHub refused, such as for its text. The next requested run tries again.
+        missing_numbers: the issues that GitHub did not show, by subject. The next requested run looks again.
         foreign_issues: issues that say that they hold one of these reports, by accounts whose word does not count.
     """
 
     tracker: ReportIssueTracker
     store: ClaimStore
     claimant: Claimant
-    period: Period
     claim: ReportClaim
-    reports: "RenderedReports"
-    refusals: dict[Scope, GitHubError] = field(default_factory=dict)
-    missing_numbers: dict[Scope, int] = field(default_factory=dict)
+    due: "DueReports"
+    existing_markers: Collection[str] = ()
+    refusals: dict["ReportSubject", GitHubError] = field(default_factory=dict)
+    missing_numbers: dict["ReportSubject", int] = field(default_factory=dict)
     foreign_issues: Sequence[GitHubIssue] = ()
     _has_created: bool = False
 
-    def create_issues(self) -> dict[Scope, GitHubIssue]:
+    @property
+    def period(self) -> Period:
+        return self.due.period
+
+    @property
+    def reports(self) -> "RenderedReports":
+        """The reports, in the form of those that were filed before."""
+        return self.due.render(self.claim.filed, self.existing_markers)
+
+    def create_issues(self) -> dict["ReportSubject", GitHubIssue]:
         """Create the issues that do not exist yet, close those of the previous report, and record both.
 
         Raises:
@@ -283,17 +315,18 @@ class IssueFiling:
         """
         report_issues = self.tracker.find_reports(self._recorded_numbers)
         existing = report_issues.by_marker
+        self.existing_markers = existing.keys()
         self.foreign_issues = [
             issue for body in self.reports.bodies.values() if (issue := report_issues.foreign.get(body.marker))
         ]
-        issues: dict[Scope, GitHubIssue] = {}
-        for scope, body in self.reports.bodies.items():
-            with self._noting_refusal(scope):
-                issues[scope] = self._place(scope, body, existing)
+        issues: dict[ReportSubject, GitHubIssue] = {}
+        for subject, body in self.reports.bodies.items():
+            with self._noting_refusal(subject):
+                issues[subject] = self._place(subject, body, existing)
         self._close_previous(existing, issues.values())
         self._close_surplus(report_issues.surplus)
         bodies = self.reports.bodies
-        filed = {bodies[scope].marker: FiledIssue(each.number, bodies[scope].digest) for scope, each in issues.items()}
+        filed = {bodies[key].marker: FiledIssue(each.number, bodies[key].digest) for key, each in issues.items()}
         self.store.put(self.period.kind, replace(complete_claim(self.claim, filed), closing=self._kept_open))
         return issues
 
@@ -305,21 +338,21 @@ class IssueFiling:
             LedgerError: if it cannot be recorded.
         """
         changed = list(self._changed_bodies())
-        for scope, body, number in changed:
-            with self._noting_refusal(scope):
+        for subject, body, number in changed:
+            with self._noting_refusal(subject):
                 if issue := self._issue(number):
-                    self._rewrite(scope, body, issue)
+                    self._rewrite(subject, body, issue)
                 else:
-                    self.missing_numbers[scope] = number
+                    self.missing_numbers[subject] = number
         untaken = self.refusals.keys() | self.missing_numbers.keys()
-        taken = [(body, number) for scope, body, number in changed if scope not in untaken]
+        taken = [(body, number) for subject, body, number in changed if subject not in untaken]
         if taken:
             rewritten = {body.marker: FiledIssue(number, body.digest) for body, number in taken}
             self.store.put(self.period.kind, replace(self.claim, filed=self.claim.filed | rewritten))
         return bool(taken)
 
     @contextmanager
-    def _noting_refusal(self, scope: Scope) -> Iterator[None]:
+    def _noting_refusal(self, subject: "ReportSubject") -> Iterator[None]:
         """Go on with the other issues when GitHub refuses one; a permission, limit or outage concerns them all.
 
         Raises:
@@ -330,18 +363,23 @@ class IssueFiling:
         except GitHubError as error:
             if type(error) is not GitHubError:
                 raise
-            self.refusals[scope] = error
+            self.refusals[subject] = error
 
     @property
     def _kept_open(self) -> dict[str, int]:
-        """The previous issues of refused scopes, which are closed once there is a new one."""
-        refused = {scope_key_of(self.reports.bodies[scope].marker) for scope in self.refusals}
-        return {key: number for key, number in self.claim.closing.items() if key in refused}
+        """The previous issues of refused subjects, which are closed once there is a new one."""
+        refused = {scope_key_of(self.reports.bodies[subject].marker) for subject in self.refusals}
+        is_kept = self._all_scopes_key in refused
+        return {key: number for key, number in self.claim.closing.items() if is_kept or key in refused}
 
-    def known_numbers(self) -> dict[Scope, int]:
-        """The issues that were filed before, by scope."""
+    @property
+    def _all_scopes_key(self) -> str:
+        return scope_key_of(self.due.all_scopes_marker)
+
+    def known_numbers(self) -> dict["ReportSubject", int]:
+        """The issues that were filed before."""
         bodies = self.reports.bodies.items()
-        return {scope: filed.number for scope, body in bodies if (filed := self.claim.filed.get(body.marker))}
+        return {subject: filed.number for subject, body in bodies if (filed := self.claim.filed.get(body.marker))}
 
     def try_reclaim(self) -> bool:
         """Claim a filed report again, for scopes that have no issue yet; return whether that succeeded."""
@@ -362,16 +400,16 @@ class IssueFiling:
         filed = (issue.number for issue in self.claim.filed.values())
         return frozenset((*filed, *self.claim.before.values(), *self.claim.closing.values()))
 
-    def _changed_bodies(self) -> Iterator[tuple[Scope, IssueBody, int]]:
-        for scope, body in self.reports.bodies.items():
+    def _changed_bodies(self) -> Iterator[tuple["ReportSubject", IssueBody, int]]:
+        for subject, body in self.reports.bodies.items():
             filed = self.claim.filed.get(body.marker)
             if filed and filed.digest != body.digest:
-                yield scope, body, filed.number
+                yield subject, body, filed.number
 
-    def _place(self, scope: Scope, body: IssueBody, existing: Mapping[str, GitHubIssue]) -> GitHubIssue:
+    def _place(self, subject: "ReportSubject", body: IssueBody, existing: Mapping[str, GitHubIssue]) -> GitHubIssue:
         """The issue of a report: one that an earlier run created, rewritten, or a new one."""
         if issue := existing.get(body.marker):
-            self._rewrite(scope, body, issue)
+            self._rewrite(subject, body, issue)
             return issue
         if self._has_created:
             self.tracker.client.sleep(_PAUSE_BETWEEN_ISSUES_SECONDS)
@@ -396,7 +434,7 @@ class IssueFiling:
             raise OvertakenError
         self.claim = renewed
 
-    def _rewrite(self, scope: Scope, body: IssueBody, issue: GitHubIssue) -> None:
+    def _rewrite(self, subject: "ReportSubject", body: IssueBody, issue: GitHubIssue) -> None:
         """Replace the generated part of an issue; an issue without its marks belongs to people and stays."""
         previous = self._previous_issue(body)
         present = issue.body.replace("\r\n", "\n")
@@ -404,7 +442,7 @@ class IssueFiling:
         if text is not None and utf16_length(text) > MAX_BODY_UTF16_LENGTH:
             user_length = utf16_length(text) - utf16_length(body.generated)
             with suppress(TemplateError):  # people left no room, so the issue stays as it is
-                text = self.reports.shorter(scope, user_length).update_in(present, previous)
+                text = self.reports.shorter(subject, user_length).update_in(present, previous)
         if text is not None and text != present and utf16_length(text) <= MAX_BODY_UTF16_LENGTH:
             self.tracker.update(issue.number, body.title, text)
 
@@ -432,7 +470,10 @@ class IssueFiling:
         return None
 
     def _previous_issue(self, body: IssueBody) -> int | None:
-        return self.claim.before.get(scope_key_of(body.marker))
+        """The issue of the report before: of its subject or, if reports had the other form then, one that covers it."""
+        before, key = self.claim.before, scope_key_of(body.marker)
+        numbers = before.values() if key == self._all_scopes_key else map(before.get, (key, self._all_scopes_key))
+        return max((number for number in numbers if number), default=None)
 
 
 def _is_report_of(issue: GitHubIssue, scope_key: str) -> bool:
@@ -445,10 +486,10 @@ def _created(filing: IssueFiling, issues: Iterable[GitHubIssue]) -> Outcome:
     """`week 47, 2026: #12`; a number in a summary needs a link, since GitHub makes none."""
     period, links = filing.period, join_non_empty(", ", map(_issue_link, issues))
     if not links:
-        return Outcome("report", "skipped", f"none of {period.title}: no production deployment is known")
-    parts = [md("{}: {}", period.title, links), md("{}", filing.reports.omitted_text)]
+        return Outcome("report", "skipped", f"none for {period.title}: no production deployment is known")
+    parts = [md("{}: {}", period.title, links), md("{}", filing.reports.remark)]
     if foreign_links := join_non_empty(", ", map(_issue_link, filing.foreign_issues)):
-        advice = "{}, by another account, says that it is the same report: close it unless you want both"
+        advice = "{} by another account claims to be the same report; close it unless you want both"
         parts.append(md(advice, foreign_links))
     return Outcome("report", "done", join_non_empty("; ", parts))
 
@@ -457,17 +498,16 @@ def _issue_link(issue: GitHubIssue) -> Md:
     return number_link(issue.number, issue.url)
 
 
-def _refusal_text(period: Period, scope: Scope, error: GitHubError) -> str:
-    name = f"{scope.repository} · {scope_label(scope)}"
-    return f"that of {period.title} for {name} could not be filed: {error}; the next scheduled run tries again"
+def _refusal_text(period: Period, subject: "ReportSubject", error: GitHubError) -> str:
+    return f"{period.title}, {subject.name}: not filed: {error}; the next scheduled run tries again"
 
 
 def _failure_text(period: Period, error: Exception) -> str:
-    problem = f"that of {period.title} could not be filed: {error}"
+    problem = f"{period.title}: not filed: {error}"
     match error:
         case IssuesDisabledError():
             return f"{problem}; switch them on under Settings → General → Features, or set `report: off`"
         case ForbiddenError() | NotFoundError():
             return f"{problem}; give the job `permissions: issues: write`, or set `report: off`"
         case _:
-            return f"{problem}; the next run goes on with it"
+            return f"{problem}; the next run tries again"

@@ -33,6 +33,7 @@ from dora_metrics.settings.types import (
     ThresholdsSetting,
     TimeZoneSetting,
     UrlSetting,
+    WebAddressSetting,
     WeekdaySetting,
     WindowSetting,
 )
@@ -174,18 +175,27 @@ class Settings(BaseModel):
         3, description="How often it asks again before it takes the service for failed, at most 10 times."
     )
     report: ReportSetting = Field(
-        ("weekly",), description="Issues with a report: weekly, monthly, quarterly, several of them, or off."
+        (), description="Reports to file as issues: weekly, monthly, quarterly, several of them, or off."
+    )
+    report_per_scope: BooleanSetting = Field(
+        default=False,
+        description="File one issue for each scope (repository, service, environment) instead of one for all of them.",
     )
     report_day: WeekdaySetting = Field(
-        "monday", description="The day when a report is due: the first such day after its week, month or quarter."
+        "monday", description="Weekday on which a report is due: the first one after its week, month or quarter ends."
     )
-    report_labels: ListSetting = Field(("dora-report",), description="Labels of the report's issue.")
+    report_labels: ListSetting = Field(
+        ("dora-report",), description="Labels of the report's issue; the first one finds the issue again."
+    )
     report_template: TemplateSetting | None = Field(
-        None, description="A Jinja template of your own for the report, a file in the repository."
+        None, description="Jinja template for the report of one scope, a file in the repository."
     )
     summary: BooleanSetting = Field(default=True, description="Write the job summary.")
     page: BooleanSetting = Field(
         default=True, description="Write the page `index.html` into the ledger, whenever all of it was read."
+    )
+    page_url: WebAddressSetting | None = Field(
+        None, description="Address at which you publish the page, such as GitHub Pages; reports link to it."
     )
     strict: BooleanSetting = Field(
         default=False, description="End with exit code 1 when something failed that is otherwise a warning."
@@ -251,6 +261,8 @@ def default_text(name: str) -> str:  # noqa: PLR0911 - one return for each type
     """Return a setting's default as action.yml writes it, empty if it has none."""
     if name == "github-token":
         return "${{ github.token }}"
+    if name == "report":
+        return "off"
     value = Settings.model_fields[name.replace("-", "_")].default
     match value:
         case None | ():

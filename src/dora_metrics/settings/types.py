@@ -145,6 +145,9 @@ RepositoriesSetting = Annotated[
     WithJsonSchema({"anyOf": [{"items": {"type": "string"}, "type": "array"}, {"type": "string"}]}),
 ]
 UrlSetting = Annotated[SecretStr, BeforeValidator(lambda value: SecretStr(_check_url(str(value))))]
+WebAddressSetting = Annotated[str, AfterValidator(_check_url)]
+"""An address that readers open; unlike those that a run sends data to, it is no secret."""
+
 ServicesSetting = Annotated[
     dict[str, tuple[str, ...]],
     BeforeValidator(services.parse_services),

@@ -202,6 +202,7 @@ def test_beside_it_one_that_may_deploy_to_production_is_named(tmp_path: Path) ->
         {"uses": "svenstaro/upload-release-action@v2"},
         {"uses": "goreleaser/goreleaser-action@v6", "with": {"args": "release --clean"}},
         {"run": "set -e; CI=true npx --yes semantic-release"},
+        {"run": "gh release create v1 && npm publish --dry-run"},
         {"run": "if true; then gh release create v1 \\\n  --notes x; fi"},
     ],
 )

@@ -1,7 +1,9 @@
-"""The overall level is named with the levels that it could be, by the 95 % intervals of its metrics."""
+"""Levels are named with the levels that they could be, by the 95 % intervals of the metrics."""
+
+import pytest
 
 from dora_metrics.core.facts.model import Deployment
-from dora_metrics.core.reports.sections import overall_level_name, overall_level_text
+from dora_metrics.core.reports.sections import ShownLevel, overall_level_name, overall_level_text
 from dora_metrics.core.targets.benchmarks import published_benchmark
 from support.facts import deployment, incident, scope_of
 
@@ -19,7 +21,7 @@ def test_the_overall_level_could_be_as_low_as_the_lowest_that_an_interval_reache
     assert metrics.deployment_frequency.level_span == ("high", "high")
     assert metrics.change_failure_rate.level_span == ("low", "elite")
     assert overall_level_text(metrics, BENCHMARK) == (
-        "high, could be down to low, by deployment frequency: the lowest of 2 metrics with data"
+        "high (possibly low), set by deployment frequency, the lowest of 2 metrics with data"
     )
 
 
@@ -28,7 +30,7 @@ def test_the_overall_level_could_be_no_higher_than_the_metric_that_reaches_least
     metrics = scope_of(*daily(10), incident(1, "03-01T13:00")).metrics
     assert metrics.change_failure_rate.level_span == ("low", "elite")
     assert metrics.overall_level is not None
-    assert overall_level_name(metrics, BENCHMARK) == "high, could be down to low"
+    assert overall_level_name(metrics, BENCHMARK) == "high (possibly low)"
 
 
 def test_a_level_that_intervals_decide_has_no_doubt() -> None:
@@ -42,9 +44,28 @@ def test_a_metric_without_an_interval_could_have_any_level() -> None:
     slow = incident(1, "03-01T13:00", resolved_at="03-20T13:00")
     metrics = scope_of(*daily(10), slow).metrics
     assert overall_level_text(metrics, BENCHMARK) == (
-        "low, could be up to high, by recovery time: the lowest of 3 metrics with data"
+        "low (possibly high), set by recovery time, the lowest of 3 metrics with data"
     )
 
 
 def test_without_an_overall_level_there_is_no_name() -> None:
     assert overall_level_name(scope_of(incident(1)).metrics, BENCHMARK) == ""
+
+
+@pytest.mark.parametrize(
+    ("span", "text", "is_open"),
+    [
+        (("high", "high"), "high", False),
+        (("high", "elite"), "high (possibly elite)", True),
+        (("low", "high"), "high (possibly low)", True),
+        (("low", "elite"), "high (possibly low to elite)", True),
+        (None, "high (too few values to be sure)", True),
+    ],
+)
+def test_a_level_is_open_where_another_one_is_possible(
+    span: tuple[str, str] | None,
+    text: str,
+    is_open: bool,  # noqa: FBT001
+) -> None:
+    level = ShownLevel("high", span)
+    assert (level.text, level.is_open) == (text, is_open)

@@ -38,4 +38,4 @@ def test_what_would_be_too_long_to_paste_is_only_in_the_file() -> None:
 def test_it_is_said_how_many_facts_are_where() -> None:
     assert UnrecordedFacts(1).text == "1 fact of this run is not in the ledger"
     kept = UnrecordedFacts(2, "/tmp/facts.jsonl")
-    assert kept.text == "2 facts of this run are not in the ledger; /tmp/facts.jsonl holds what is missing"
+    assert kept.text == "2 facts of this run are not in the ledger; /tmp/facts.jsonl has them"

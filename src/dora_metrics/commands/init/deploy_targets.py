@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from posixpath import normpath
 
 from dora_metrics.commands.init.workflows import MAX_VALUES, LocatedText, WorkflowFile, WorkflowJob
@@ -10,8 +11,13 @@ from dora_metrics.commands.init.workflows import MAX_VALUES, LocatedText, Workfl
 _EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _VARIABLE = re.compile(r"(?:github\.event\.)?(inputs|matrix)\.([\w-]+)")
 _OPERAND = re.compile(r"(?:&&|\|\|)\s*(?:'((?:[^']|'')*)'|((?:github\.event\.)?(?:inputs|matrix)\.[\w-]+))")
+_MAX_TEXT_LENGTH = 2_000
+"""Of a text with expressions; a name of an environment has at most 255 characters."""
 _MAX_CALL_DEPTH = 10
 """GitHub's limit on nested workflow calls."""
+
+InputValues = Mapping[str, tuple[str, ...]]
+"""What each input of a workflow may be."""
 
 ValueLookup = Callable[[str], tuple[str, ...]]
 """Returns the values that a variable such as `inputs.environment` may take."""
@@ -64,23 +70,48 @@ class DeployTargets:
 
 def deploy_targets(workflow: WorkflowFile, workflows_by_path: Mapping[str, WorkflowFile]) -> DeployTargets:
     """Return where a workflow deploys to, also by the workflows of the checkout that it calls."""
-    return _collect_targets(workflow, workflows_by_path, workflow.input_values, (workflow.path,))
+    return _Collector(workflows_by_path).collect(workflow, workflow.input_values, (workflow.path,))
 
 
-def _collect_targets(
-    workflow: WorkflowFile,
-    workflows_by_path: Mapping[str, WorkflowFile],
-    input_values: Mapping[str, tuple[str, ...]],
-    call_chain: tuple[str, ...],
-) -> DeployTargets:
-    collected = DeployTargets()
-    for job in workflow.jobs:
-        lookup = _value_lookup(input_values, job.matrix)
-        if job.environment:
-            collected += _direct_targets(workflow, job, job.environment, lookup)
-        if job.called_workflow:
-            collected += _targets_of_call(workflow, job, job.called_workflow, workflows_by_path, lookup, call_chain)
-    return collected
+@dataclass(frozen=True)
+class _Collector:
+    """Follows the calls of workflows; what was called with the same inputs before is not followed again."""
+
+    workflows_by_path: Mapping[str, WorkflowFile]
+    collected_before: dict[object, DeployTargets] = field(default_factory=dict)
+
+    def collect(self, workflow: WorkflowFile, input_values: InputValues, call_chain: tuple[str, ...]) -> DeployTargets:
+        key = (workflow.path, tuple(sorted(input_values.items())))
+        if key not in self.collected_before:
+            self.collected_before[key] = self._collect(workflow, input_values, call_chain)
+        return self.collected_before[key]
+
+    def _collect(self, workflow: WorkflowFile, input_values: InputValues, call_chain: tuple[str, ...]) -> DeployTargets:
+        collected = DeployTargets()
+        for job in workflow.jobs:
+            lookup = _value_lookup(input_values, job.matrix)
+            if job.environment:
+                collected += _direct_targets(workflow, job, job.environment, lookup)
+            if job.called_workflow:
+                call_inputs = {name: possible_texts(value, lookup) for name, value in job.call_inputs.items()}
+                location = f"{workflow.path}:{job.called_workflow.line}"
+                collected += self._targets_of_call(location, job, job.called_workflow, call_inputs, call_chain)
+        return collected
+
+    def _targets_of_call(
+        self, location: str, job: WorkflowJob, call: LocatedText, inputs: InputValues, call_chain: tuple[str, ...]
+    ) -> DeployTargets:
+        path = called_path(call.text)
+        called = self.workflows_by_path.get(path)
+        if path in call_chain:
+            return DeployTargets()
+        if called is None or len(call_chain) >= _MAX_CALL_DEPTH:
+            return _targets_outside_checkout(location, job, call, inputs)
+        targets = self.collect(called, {**called.input_values, **inputs}, (*call_chain, path))
+        caller_targets = (
+            replace(target, location=location, job_name=job.name, via_workflow=path) for target in targets.targets
+        )
+        return replace(targets, targets=tuple(dict.fromkeys(caller_targets)))
 
 
 def _value_lookup(inputs: Mapping[str, tuple[str, ...]], matrix: Mapping[str, tuple[str, ...]]) -> ValueLookup:
@@ -109,11 +140,13 @@ def _direct_targets(
 
 def possible_texts(text: str, lookup: ValueLookup) -> tuple[str, ...]:
     """Return what a text with expressions may become, as far as the files show."""
+    if len(text) > _MAX_TEXT_LENGTH:
+        return ()
     candidates = [text]
     for expression in _EXPRESSION.finditer(text):
         results = _possible_results(expression[1], lookup)
-        candidates = [candidate.replace(expression[0], result, 1) for candidate in candidates for result in results]
-        candidates = candidates[:MAX_VALUES]
+        filled = (candidate.replace(expression[0], result, 1) for candidate in candidates for result in results)
+        candidates = list(islice(filled, MAX_VALUES))
     return tuple(dict.fromkeys(candidate for candidate in candidates if candidate.strip()))
 
 
@@ -130,41 +163,13 @@ def _possible_results(expression: str, lookup: ValueLookup) -> tuple[str, ...]:
     return tuple(results)
 
 
-def _targets_of_call(  # noqa: PLR0913, PLR0917 - the state of the recursion
-    workflow: WorkflowFile,
-    job: WorkflowJob,
-    call: LocatedText,
-    workflows_by_path: Mapping[str, WorkflowFile],
-    lookup: ValueLookup,
-    call_chain: tuple[str, ...],
-) -> DeployTargets:
-    path = called_path(call.text)
-    call_inputs = {name: possible_texts(value, lookup) for name, value in job.call_inputs.items()}
-    if path in workflows_by_path and path not in call_chain and len(call_chain) < _MAX_CALL_DEPTH:
-        called_targets = _collect_targets(
-            workflows_by_path[path],
-            workflows_by_path,
-            {**workflows_by_path[path].input_values, **call_inputs},
-            (*call_chain, path),
-        )
-        location = f"{workflow.path}:{call.line}"
-        caller_targets = (
-            replace(target, location=location, job_name=job.name, via_workflow=path)
-            for target in called_targets.targets
-        )
-        return replace(called_targets, targets=tuple(dict.fromkeys(caller_targets)))
-    if path in call_chain:
-        return DeployTargets()
-    return _targets_outside_checkout(f"{workflow.path}:{call.line}", job, call, call_inputs)
-
-
 def called_path(call: str) -> str:
     """Return the path of a called workflow of the same repository, empty for any other."""
     return normpath(call.removeprefix("$/")) if call.startswith(("./", "$/")) else ""
 
 
 def _targets_outside_checkout(
-    location: str, job: WorkflowJob, call: LocatedText, call_inputs: Mapping[str, tuple[str, ...]]
+    location: str, job: WorkflowJob, call: LocatedText, call_inputs: InputValues
 ) -> DeployTargets:
     """Return the targets of a workflow in another repository: an input named environment counts as one."""
     environments = tuple(

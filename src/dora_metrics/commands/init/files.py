@@ -86,7 +86,7 @@ def _workflow_values(proposal: Proposal, action: str) -> dict[str, object]:
 def _conditions(proposal: Proposal) -> Iterator[list[str]]:
     """Yield the conditions of the job, each as a list of alternatives: which events of each kind are worth a run."""
     triggers = proposal.triggers
-    if triggers.issues:
+    if triggers.issues and all(map(_fits_expression, proposal.incident_labels)):
         labels = (alternative for label in proposal.incident_labels for alternative in _label_alternatives(label))
         yield ["github.event_name != 'issues'", *labels]
     if triggers.deployment_status:

@@ -18,7 +18,7 @@ from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.pipeline.modes import record_request
 from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.pipeline.record import record
-from dora_metrics.runtime import Runtime
+from dora_metrics.runtime import Deadline, Runtime
 from dora_metrics.settings.loading import Layer
 
 MAX_SECONDS = 60
@@ -76,11 +76,11 @@ def _flags(config: Path, token: str) -> Layer:
 def _numbers_of(repository: str, runtime: Runtime, flags: Layer) -> FirstNumbers:
     request = RunRequest.from_command_line(runtime, repository, flags)
     context = RunContext.load(request, runtime, Runner(runtime.stdout, None, None))
-    started = runtime.monotonic()
-    with context.client.within(MAX_SECONDS):
+    deadline = Deadline(MAX_SECONDS, runtime.monotonic)
+    with context.client.within(deadline):
         result = record(context, record_request(context))
     problems = tuple(_problems(context.outcomes))
-    if runtime.monotonic() - started >= MAX_SECONDS:
+    if not deadline.seconds_left:
         problems = (f"it stopped after {MAX_SECONDS} s; the workflow reads the rest",)
     return _first_numbers(result, context.settings.since_time(runtime.now), problems)
 

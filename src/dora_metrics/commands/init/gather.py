@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,7 @@ from dora_metrics.sources.git.repository import Git, identify_repository
 
 MAX_FILE_BYTES = 256 * 1024
 _MAX_MANIFESTS = 3
+_SECONDS_PER_DAY = 86_400
 _USUAL_BRANCHES = ("main", "master")
 _MAX_FOLDERS = 200
 _SERVICE_PARENTS = ("services", "apps", "packages")
@@ -272,8 +272,8 @@ def _version_tags(git: Git, default_branch: DefaultBranch) -> VersionTags | None
     if not names:
         return None
     last_commit = _last_commit_seconds(git, default_branch)
-    behind = timedelta(seconds=last_commit - seconds_by_tag[names[0]]) if last_commit else None
-    return VersionTags(len(names), names[0], behind.days if behind is not None else None)
+    days_behind = (last_commit - seconds_by_tag[names[0]]) // _SECONDS_PER_DAY if last_commit else None
+    return VersionTags(len(names), names[0], days_behind)
 
 
 def _tag_times(git: Git) -> Iterator[tuple[str, int]]:
@@ -303,8 +303,12 @@ def _gitops_manifests(git: Git) -> Iterator[str]:
     options = ("-zInE", "--max-count=1", _GITOPS_API_VERSION, "--", "*.yaml", "*.yml")
     with suppress(GitError):  # also raised if nothing matches
         output = git.read("grep", *options).decode("utf-8", "replace")
-        for match in output.splitlines()[:_MAX_MANIFESTS]:
-            path, line, matched_line = match.split("\0", 2)
+        for _ in range(_MAX_MANIFESTS):  # a path may hold a line break, a matched line cannot
+            path, _, after_path = output.partition("\0")
+            line, _, after_line = after_path.partition("\0")
+            matched_line, _, output = after_line.partition("\n")
+            if not line:
+                return
             yield f"{path}:{line}: `{matched_line.strip()}`"
 
 

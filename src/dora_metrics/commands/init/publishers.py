@@ -29,7 +29,7 @@ _GORELEASER_COMMANDS = ("release", "continue", "publish")
 
 _COMMAND_START = r"""
     (?:^|[;&|(]|\b(?:then|do|else)\b)[ \t]*     # where a command may begin: not in a text that is printed
-    (?:\w+=\S*[ \t]+)*                          # CI=true
+    (?:\w+=[^\s;&|()]*[ \t]+)*                  # CI=true
     (?:
         (?:sudo|exec|time|npx|bunx|uvx|yarn|yarn[ \t]+dlx|npm[ \t]+exec|pnpm|pnpm[ \t]+(?:exec|dlx)|uv[ \t]+run
             |poetry[ \t]+run|bundle[ \t]+exec|python3?[ \t]+-m)
@@ -38,13 +38,13 @@ _COMMAND_START = r"""
 """
 _RELEASE_COMMANDS = r"gh[ ]release[ ]create|goreleaser[ ]release|semantic-release|release-it|release-please|cr[ ]upload"
 _PACKAGE_COMMANDS = r"""
-    (?:npm|pnpm|yarn[ ]npm|cargo|poetry|uv|hatch|flit|vsce|ovsx|lerna|changeset)(?:[ ]-\S+)*[ ]publish
+    (?:npm|pnpm|yarn[ ]npm|cargo|poetry|uv|hatch|flit|vsce|ovsx|lerna|changeset)(?:[ ]-[^\s;&|()]+)*[ ]publish
     |twine[ ]upload|gem[ ]push|(?:dotnet[ ])?nuget[ ]push
 """
 
 
 def _pattern(commands: str) -> re.Pattern[str]:
-    whole = rf"{_COMMAND_START}(?P<command>{commands})(?![\w-])(?P<rest>[^\n]*)"
+    whole = rf"{_COMMAND_START}(?P<command>{commands})(?![\w-])(?P<rest>[^\n;&|]*)"
     return re.compile(whole, re.MULTILINE | re.VERBOSE)
 
 

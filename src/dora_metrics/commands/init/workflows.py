@@ -224,8 +224,8 @@ def _uses_of_this_action(jobs: OptionalNode) -> Iterator[LocatedText]:
 # --- Matrices ---
 
 _JSON_EXPRESSION = re.compile(r"\$\{\{\s*fromJSON\(\s*(?:'((?:[^']|'')*)')?", re.IGNORECASE)
-_JSON_PAIR = re.compile(r'"([\w-]+)"\s*:\s*(?:"([^"\n]*)"|\[([^\]]*)\])')
-_JSON_LIST = re.compile(r'\[(\s*"[^"\n\]]*"\s*(?:,\s*"[^"\n\]]*"\s*)*)\]')
+_JSON_PAIR = re.compile(r'"([\w-]+)"\s*:\s*(?:"([^"\n]*)"|\[([^\]]{0,1000})\])')
+_JSON_LIST = re.compile(r'\[(\s*"[^"\n\]]*"\s*(?:,\s*"[^"\n\]]*"\s*){0,200})\]')
 _JSON_TEXT = re.compile(r'"([^"\n]*)"')
 
 
@@ -250,7 +250,7 @@ def _matrix_values(node: OptionalNode, scripts: str) -> dict[str, tuple[str, ...
 def _variable_values(node: yaml.Node, scripts: str) -> tuple[str, ...]:
     json_text = _json_of(node, scripts)
     if json_text is None:
-        return scalar_texts(node)
+        return scalar_texts(node)[:MAX_VALUES]
     lists = (match[1] for match in _JSON_LIST.finditer(json_text))
     return tuple(dict.fromkeys(text for items in lists for text in _JSON_TEXT.findall(items)))[:MAX_VALUES]
 

@@ -123,7 +123,7 @@ def _no_deployment_sentences() -> tuple[Md, ...]:
     return (
         Md("**No production deployment is known yet**, so there are no numbers."),
         Md(
-            "They begin with the first deployment that is recorded: a deployment to an environment named like "
+            "They start with the first recorded deployment: a deployment to an environment named like "
             "`production`, a published release, a run of a deploy workflow, or a deploy job that calls this action "
             "with `environment:`."
         ),
@@ -146,7 +146,7 @@ def _deployment_story(deployment: Deployment, context: StoryContext) -> EventSto
     environment, history = environment_of(deployment), context.history
     name = deployment_link(deployment)
     if deployment.status == "cancelled":
-        return EventStory(md("⏹️ Deployment of {} to {} was cancelled, so it counts nowhere", name, environment))
+        return EventStory(md("⏹️ Deployment of {} to {} was cancelled and does not count", name, environment))
     if deployment.status == "failure":
         headline = md("❌ Deployment of {} to {} failed", name, environment)
         return EventStory(headline, (_failed_run_sentence(deployment, context.policy),))
@@ -189,7 +189,7 @@ def _failed_run_sentence(deployment: Deployment, policy: Policy) -> Md:
         return Md("It reached users, so it counts as a failed deployment.")
     if policy.count_failed_runs:
         return Md("It counts as a failed deployment, because `count-failed-runs` is on.")
-    return Md("It did not reach users, so it is a pipeline failure and in no failure rate.")
+    return Md("It did not reach users, so it counts as a pipeline failure and not in the change failure rate.")
 
 
 def _success_headline(deployment: Deployment, environment: str | None, lead_times_seconds: list[float]) -> Md:
@@ -206,21 +206,19 @@ def _success_sentences(deployment: Deployment, history: ScopeHistory, lead_times
     for failure in history.failures:
         if failure.remediated_by == deployment.id:
             duration = formatting.duration(failure.recovery_seconds)
-            yield md(
-                "It ended the failure of {} ({}, {}).", deployment_link(failure.deployment), failure.rule, duration
-            )
+            yield md("It fixed {} ({}, after {}).", deployment_link(failure.deployment), failure.rule, duration)
         if failure.deployment.id == deployment.id:
             cause = replace_ids_in_scope(failure.because, history)
-            yield md("It is marked as failed by {}: {}.", code_span(failure.rule), cause)
+            yield md("It counts as failed by rule {}: {}.", code_span(failure.rule), cause)
     if reason := history.rework_reasons.get(deployment.id):
-        yield md("It was rework ({}).", replace_ids_in_scope(reason, history))
+        yield md("It counts as rework ({}).", replace_ids_in_scope(reason, history))
 
 
 def _delivery_sentence(deployment: Deployment, history: ScopeHistory, lead_times_seconds: list[float]) -> Md:
     """Return which changes a deployment delivered, or why they are unknown."""
     if deployment.changes is None:
         if deployment == history.first_success:
-            return Md("It is the baseline: there is nothing earlier to compare it with, so its changes are not known.")
+            return Md("It is the first recorded deployment, the baseline: nothing earlier exists to compare it with.")
         return Md("What it delivered is not known yet.")
     if not deployment.changes or deployment.id in redeployment_ids(history.deployments):
         return Md("It delivered nothing new.")
@@ -231,13 +229,13 @@ def _delivery_sentence(deployment: Deployment, history: ScopeHistory, lead_times
         delivered = md("{} and {} more", delivered, omitted_count)
     if not lead_times_seconds:
         return md("It delivered {}.", delivered)
-    return md("It delivered {}, the oldest {} after its start.", delivered, formatting.duration(lead_times_seconds[-1]))
+    return md("It delivered {}; the longest lead time was {}.", delivered, formatting.duration(lead_times_seconds[-1]))
 
 
 def _incident_story(incident: Incident, history: ScopeHistory | None) -> EventStory:
     title = link(incident.title or incident.id, incident.url)
     if incident.retracted:
-        return EventStory(md("Not an incident after all: {}", title))
+        return EventStory(md("No longer an incident: {}", title))
     headline = _incident_headline(incident, title)
     attributions = history.incidents if history else []
     attribution = next((each for each in attributions if each.incident.id == incident.id), None)
@@ -259,7 +257,7 @@ def _incident_headline(incident: Incident, title: Md) -> Md:
 def _change_story(change: Change, policy: Policy) -> EventStory:
     headline = md("🔀 {} was merged: {}", change_link(change.id, change), change.title or "without a title")
     is_excluded = change.bot and policy.exclude_bots
-    sentence = "It is by a bot, so it is in no lead time." if is_excluded else "It counts once it is deployed."
+    sentence = "It is by a bot, so lead time leaves it out." if is_excluded else "It counts once it is deployed."
     return EventStory(headline, (Md(sentence),))
 
 
@@ -276,4 +274,4 @@ def _metric_differences(
             label = "deployments" if metric.key == "deployment_frequency" else metric.label.lower()
             differences.append(md("{} {} → **{}**", label, *map(units.format_counts, (before, after))))
     if differences:
-        yield md("It changed: {}.", join_non_empty(" · ", differences))
+        yield md("Changed numbers: {}.", join_non_empty(" · ", differences))

@@ -63,38 +63,60 @@ def value_with_uncertainty(result: schema.MetricVerdict) -> Md:
             return md("**{}**", value) if value != formatting.NO_VALUE else value
 
 
+@dataclass(frozen=True)
+class ShownLevel:
+    """A level, with the lowest and the highest one that the data leave possible.
+
+    `span` is None if there are too few values for an interval, so that any level is possible.
+    """
+
+    name: str
+    span: schema.LevelSpan | None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether another level is possible. Where levels have colours, such a level is grey."""
+        return self.span != (self.name, self.name)
+
+    @property
+    def text(self) -> str:
+        """Such as `high`, `high (possibly elite)` or `high (possibly medium to elite)`."""
+        if self.span is None:
+            return f"{self.name} (too few values to be sure)"
+        if not self.is_open:
+            return self.name
+        return f"{self.name} (possibly {' to '.join(end for end in self.span if end != self.name)})"
+
+
+def shown_level(result: schema.MetricVerdict) -> ShownLevel | None:
+    """Return the level of a metric; None without one."""
+    return ShownLevel(result.level, result.level_span) if result.level else None
+
+
 def level_text(result: schema.MetricVerdict) -> str:
-    """Return the level, such as `high, could be elite to medium` if the 95 % interval spans several levels."""
-    return _level_with_span(result.level, result.level_span) if result.level else formatting.NO_VALUE
+    """Return the level of a metric with its doubt, such as `high (possibly elite)`."""
+    level = shown_level(result)
+    return level.text if level else formatting.NO_VALUE
 
 
-def _level_with_span(level: str, level_span: tuple[str, str] | None) -> str:
-    if level_span is None:
-        return f"{level}, too few to be sure"
-    lowest, highest = level_span
-    match level == lowest, level == highest:
-        case True, True:
-            return level
-        case True, False:
-            return f"{level}, could be up to {highest}"
-        case False, True:
-            return f"{level}, could be down to {lowest}"
-        case _:
-            return f"{level}, could be {highest} to {lowest}"
-
-
-def overall_level_name(metrics: schema.Metrics, benchmark: Benchmark) -> str:
-    """Return the overall level with the levels that it could be, such as `low, could be up to high`; empty without one.
+def shown_overall_level(metrics: schema.Metrics, benchmark: Benchmark) -> ShownLevel | None:
+    """Return the overall level; None without one.
 
     It is the lowest level of several metrics, so it could be as low as the lowest, and as high as the lowest of the
     highest, that their 95 % intervals reach. A metric with too few values for an interval could have any level.
     """
     overall = metrics.overall_level
     if overall is None:
-        return ""
+        return None
     spans = [METRICS[key].result_in(metrics).level_span or benchmark.all_levels(key) for key in overall.rests_on]
     lowest, highest = (benchmark.lowest_level(levels) for levels in zip(*spans, strict=True))
-    return _level_with_span(overall.level, (lowest, highest))
+    return ShownLevel(overall.level, (lowest, highest))
+
+
+def overall_level_name(metrics: schema.Metrics, benchmark: Benchmark) -> str:
+    """Return the overall level with its doubt, such as `low (possibly high)`; empty without one."""
+    level = shown_overall_level(metrics, benchmark)
+    return level.text if level else ""
 
 
 def overall_level_text(metrics: schema.Metrics, benchmark: Benchmark) -> str:
@@ -105,7 +127,7 @@ def overall_level_text(metrics: schema.Metrics, benchmark: Benchmark) -> str:
     decisive = [key for key in overall.rests_on if METRICS[key].result_in(metrics).level == overall.level]
     labels = formatting.join_with_and([METRICS[key].label.lower() for key in decisive])
     name = overall_level_name(metrics, benchmark)
-    return f"{name}, by {labels}: the lowest of {len(overall.rests_on)} metrics with data"
+    return f"{name}, set by {labels}, the lowest of {len(overall.rests_on)} metrics with data"
 
 
 def previous_value(
@@ -179,8 +201,8 @@ def derive(history: ScopeHistory, scope_metrics: schema.ScopeMetrics, window: Wi
     incidents = in_window(history.incidents, window, lambda attribution: attribution.incident.detected_at)
     unmatched = [attribution for attribution in incidents if not attribution.attributed_to]
     return Derivation(
-        window=f"{start} – {end} {policy.zone.key}, half-open: {window.days:g} days; "
-        f"scope {scope.repository}, service {scope.service}, environment {scope.environment}",
+        window=f"{start} to {end} {policy.zone.key} ({_days_text(window)}, the end excluded); "
+        f"repository {scope.repository}, service {scope.service}, environment {scope.environment}",
         metrics=[*_history_start_note(history, window, policy), *_metric_lines(scope_metrics.metrics, window, policy)],
         failures=_first_lines(failures_in(history, window), lambda failure: _failed_deployment(failure, history)),
         unmatched=_first_lines(unmatched, _unmatched_incident),
@@ -204,7 +226,7 @@ def _history_start_note(history: ScopeHistory, window: Window, policy: Policy) -
     """Yield a note if the window begins before the scope's first deployment: frequencies count the whole window."""
     if history.first_deployment_at and window.start < history.first_deployment_at:
         first_day = formatting.date(history.first_deployment_at, policy.zone)
-        yield md("**Known since {}**: the days before it count as days without a deployment.", first_day)
+        yield md("**Records start on {}.** The days before count as days without a deployment.", first_day)
 
 
 def _failed_deployment(failure: Failure, history: ScopeHistory) -> Md:
@@ -230,33 +252,43 @@ def _first_lines(items: Sequence[T], to_line: Callable[[T], Md]) -> list[Md]:
 
 def _recovery_text(seconds: float | None, remediated_by: str | None) -> str:
     if seconds is None:
-        return "still open" if remediated_by is None else "its recorded end is before it"
+        return "not fixed yet" if remediated_by is None else "the recorded fix is earlier than the failure"
     return f"fixed after {formatting.duration(seconds)} ({remediated_by})"
 
 
 def _metric_lines(metrics: schema.Metrics, window: Window, policy: Policy) -> Iterator[Md]:
-    lead_time = metrics.lead_time
     yield _frequency_line(metrics.deployment_frequency, window)
-    yield md(
-        "**Lead time**: median over {}, from {} to the end of the first successful production deployment with it{}.{}",
-        formatting.count(lead_time.changes, "change"),
-        LEAD_TIME_STARTS[policy.lead_time_start],
-        excluded_text(lead_time.excluded, "; left out: {}"),
-        _stage_medians(lead_time),
-    )
+    yield _lead_time_line(metrics.lead_time, policy)
     yield from _rate_lines(metrics)
+
+
+def _days_text(window: Window) -> str:
+    days = round(window.days, 1)
+    return f"{days:g} {'day' if days == 1 else 'days'}"
 
 
 def _frequency_line(frequency: schema.DeploymentFrequency, window: Window) -> Md:
     if frequency.per_day is None:
         return md("**Deployment frequency**: {}.", frequency.reason or formatting.NO_VALUE)
+    count = formatting.count(frequency.deployments, "successful deployment")
+    text = md("**Deployment frequency**: {} in {}.", count, _days_text(window))
     median_days = frequency.median_deployment_days_per_week
-    return md(
-        "**Deployment frequency**: {} in {} days. Median of days with a deployment in a complete week: {}.",
-        formatting.count(frequency.deployments, "successful deployment"),
-        f"{window.days:g}",
-        formatting.NO_VALUE if median_days is None else f"{median_days:g}",
-    )
+    if median_days is None:
+        return text
+    return md("{} Deployment days per week (median): {}.", text, f"{median_days:g}")
+
+
+def _lead_time_line(lead_time: schema.LeadTime, policy: Policy) -> Md:
+    left_out = excluded_text(lead_time.excluded, " Left out: {}.")
+    if lead_time.p50_seconds is None:
+        text = md("**Lead time**: {}.", lead_time.reason or formatting.NO_VALUE)
+    else:
+        text = md(
+            "**Lead time**: median of {}, from {} to the end of the first successful production deployment with it.",
+            formatting.count(lead_time.changes, "change"),
+            LEAD_TIME_STARTS[policy.lead_time_start],
+        )
+    return join_non_empty(" ", (text, md("{}", left_out), _stage_medians(lead_time)))
 
 
 LEAD_TIME_STARTS = {
@@ -272,35 +304,47 @@ def _stage_medians(lead_time: schema.LeadTime) -> Md:
     stages = ("coding", "pickup", "review", "delivery")
     medians = ((stage, getattr(lead_time.stages, stage).p50_seconds) for stage in stages)
     texts = [md("{} {}", stage, formatting.duration(seconds)) for stage, seconds in medians if seconds is not None]
-    return md(" Medians of its stages: {}.", join_non_empty(", ", texts)) if texts else Md("")
+    return md("Median of each stage: {}.", join_non_empty(", ", texts)) if texts else Md("")
 
 
 def _rate_lines(metrics: schema.Metrics) -> Iterator[Md]:
     failures, recovery, rework = metrics.change_failure_rate, metrics.recovery_time, metrics.rework_rate
-    bound = "It may be higher, because a git history knows no incidents." if units.is_lower_bound(failures) else ""
-    number = formatting.number
+    deployments = formatting.count(failures.deployments, "deployment")
     text = md(
-        "**Change failure rate**: {} failed / {} that reached users.",
-        number(failures.failed),
-        number(failures.deployments),
+        "**Change failure rate**: {} in {} that reached users.",
+        formatting.count(failures.failed, "failure"),
+        deployments,
     )
+    bound = "It may be higher, because a git history has no incidents." if units.is_lower_bound(failures) else ""
     yield join_non_empty(" ", (text, Md(bound)))
-    yield md("**Recovery time**: median over {} recovered; {} open.", number(recovery.recovered), number(recovery.open))
-    yield md(
-        "**Rework rate**: {} that repaired production / {} that reached users.",
-        number(rework.rework),
-        number(rework.deployments),
-    )
-    restore, pipeline = metrics.incident_restore, metrics.pipeline
+    yield md("**Recovery time**: {}.", _recovery_summary(recovery))
+    repairs = formatting.count(rework.rework, "repair")
+    yield md("**Rework rate**: {} in {} that reached users.", repairs, deployments)
+    yield from _other_numbers(metrics.incident_restore, metrics.pipeline)
+
+
+def _recovery_summary(recovery: schema.RecoveryTime) -> str:
+    if recovery.p50_seconds is None:
+        return recovery.reason or formatting.NO_VALUE
+    recovered = formatting.count(recovery.recovered, "failure")
+    return f"median of {recovered} with a known recovery; {recovery.open:,} not recovered yet"
+
+
+def _other_numbers(restore: schema.IncidentRestore, pipeline: schema.Pipeline) -> Iterator[Md]:
+    """Yield incidents and failed runs, unless incidents are unknown."""
     if restore.incidents is None:
         return
-    yield md(
-        "Not in the five metrics: {}, median time to restore {}; {}, median pipeline recovery {}.",
-        formatting.count(restore.incidents, "incident"),
-        formatting.duration(restore.p50_seconds),
-        formatting.count(pipeline.failed_runs, "failed run"),
-        formatting.duration(pipeline.recovery_p50_seconds),
+    clauses = (
+        _count_with_median(formatting.count(restore.incidents, "incident"), "time to restore", restore.p50_seconds),
+        _count_with_median(
+            formatting.count(pipeline.failed_runs, "failed run"), "pipeline recovery", pipeline.recovery_p50_seconds
+        ),
     )
+    yield md("Not in the five metrics: {}.", join_non_empty("; ", clauses))
+
+
+def _count_with_median(count: str, name: str, seconds: float | None) -> Md:
+    return md("{}", count) if seconds is None else md("{} (median {} {})", count, name, formatting.duration(seconds))
 
 
 @dataclass(frozen=True)
@@ -403,7 +447,7 @@ def weekly_chart(weeks: Sequence[schema.Week]) -> Chart | None:
     shown_weeks = weeks[-MAX_CHART_WEEKS:]
     if len(shown_weeks) < _MIN_CHART_WEEKS:
         return None
-    title = f"{len(shown_weeks)} weeks to {shown_weeks[-1].week}"
+    title = f"The last {len(shown_weeks)} complete weeks, to {shown_weeks[-1].week}"
     return Chart(title, _mermaid_source(shown_weeks), tuple(map(_chart_row, reversed(shown_weeks))))
 
 

@@ -140,7 +140,7 @@ def _previous_heading(results: Results) -> str:
         return ""
     if results.window_spec.length:
         return f"{results.window_text.removeprefix('last ')} before"
-    return "the same time before"
+    return "the period before"
 
 
 def alarm_line(violation: Violation, main_scope: Scope | None) -> Md:
@@ -168,7 +168,7 @@ def _slowest_stage_text(history: ScopeHistory, results: Results) -> Md | None:
     breakdown = break_down_stages(changes, results.policy.lead_time_start)
     if not breakdown.is_comparable:
         hidden = breakdown.hidden_stages_text()
-        return md("The slowest stage is not known: {}.", hidden) if hidden else None
+        return md("The slowest stage is unknown: {}.", hidden) if hidden else None
     stage = breakdown.longest_stage
     if breakdown.share(stage) < _HALF:
         return None

@@ -37,7 +37,7 @@ class UnrecordedFacts:
     @property
     def text(self) -> str:
         """One sentence: how many facts there are, and where they are kept."""
-        place = f"; {self.path} holds what is missing" if self.path else ""
+        place = f"; {self.path} has them" if self.path else ""
         is_or_are = "is" if self.count == 1 else "are"
         verb = f"{is_or_are} not" if self.is_certain else "may not be"
         return f"{formatting.count(self.count, 'fact')} of this run {verb} in the ledger{place}"

@@ -159,8 +159,19 @@ def test_a_new_text_replaces_ours_and_keeps_what_people_wrote_around_it() -> Non
     assert found.startswith("Look here first!\n")
     assert found.endswith("### Notes\n- [x] Done, by me")
     assert "new words" in found
-    assert "The report before: #12" in found
+    assert "Previous report: #12" in found
     assert "old words" not in found
+
+
+def test_a_report_of_an_earlier_version_with_another_end_mark_is_updated_too() -> None:
+    text = (
+        "<!-- dora-metrics:report weekly:a -->\nold words\n"
+        "<!-- dora-metrics:end: what stands above is written anew, what stands below is yours -->\n- [x] Done, by me"
+    )
+    found = IssueBody("weekly:a", "t", "new words").update_in(text, None)
+    assert found is not None
+    assert "old words" not in found
+    assert found.endswith("text below it is yours -->\n- [x] Done, by me")
 
 
 @given(st.text(), st.text(), st.text())

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.reports.site.feeds import (
     MAX_BADGE_SCOPES,
     Badge,
@@ -34,7 +35,7 @@ def test_a_scope_has_a_badge_for_each_metric_and_one_for_all() -> None:
         "change_failure_rate": "0 of 2",
         "recovery_time": "no data",
         "rework_rate": "0 of 2",
-        "overall": "medium, could be high to low",
+        "overall": "medium (possibly low to high)",
     }
 
 
@@ -45,14 +46,25 @@ def test_a_badge_is_what_shields_reads() -> None:
     assert badge.__struct_encode_fields__ == ("schemaVersion", "label", "message", "color")
 
 
+def daily(count: int) -> list[Fact]:
+    """Deployments in March, one a day. Of fourteen the frequency is 0.25 to 0.76 a day, which is high throughout."""
+    return [deployment(number, f"03-{number:02}") for number in range(1, count + 1)]
+
+
 def test_levels_are_coloured_by_rank_and_what_has_none_is_blue() -> None:
-    shop = results_of(*(deployment(number, f"03-{number:02}") for number in range(1, 31)))
-    found = build_badges(shop)
-    assert found["badges/change_failure_rate.json"].color == "brightgreen"
+    failures = [incident(number, f"03-{number:02}T13:00") for number in range(1, 15)]
+    found = build_badges(results_of(*daily(14), *failures))
     assert found["badges/deployment_frequency.json"].color == "green"
+    assert found["badges/change_failure_rate.json"].color == "red"
     assert found["badges/rework_rate.json"].color == "blue"
-    low = build_badges(results_of(deployment(1), incident(1, "03-05T13:00")))
-    assert low["badges/change_failure_rate.json"].color == "red"
+
+
+def test_a_level_that_the_data_leave_open_has_no_colour() -> None:
+    """None of five failed: 0 to 43 %, which may be any level."""
+    found = build_badges(results_of(*daily(5)))
+    badge = found["badges/change_failure_rate.json"]
+    assert (badge.message, badge.color) == ("0 of 5", "lightgrey")
+    assert found["badges/overall.json"].color == "lightgrey"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +77,7 @@ def test_levels_are_coloured_by_rank_and_what_has_none_is_blue() -> None:
     ],
 )
 def test_levels_of_ones_own_are_coloured_by_rank(levels: list[object], color: str) -> None:
-    shop = results_of(deployment(1), benchmark=custom_benchmark({"deployment_frequency": levels}))
+    shop = results_of(*daily(14), benchmark=custom_benchmark({"deployment_frequency": levels}))
     assert build_badges(shop)["badges/deployment_frequency.json"].color == color
 
 

@@ -122,9 +122,21 @@ def report_marker(period: Period, scope: Scope) -> str:
     return f"{period.kind}:{period.name}:{scope_key(scope)}"
 
 
+def all_scopes_marker(period: Period, repository: str, ledger: str) -> str:
+    """Return the marker of the report on all scopes of a ledger.
+
+    `repository` is the first known name of the repository that holds the issue, which may have several ledgers.
+    """
+    return f"{period.kind}:{period.name}:{_hash_of('all scopes', repository, ledger, '')}"
+
+
 def scope_key(scope: Scope) -> str:
     """Return the hash that stands for a scope in markers: 16 hexadecimal digits."""
-    return hashlib.sha256("\0".join(scope).encode()).hexdigest()[:16]
+    return _hash_of(*scope)
+
+
+def _hash_of(*names: str) -> str:
+    return hashlib.sha256("\0".join(names).encode()).hexdigest()[:16]
 
 
 def scope_key_of(marker: str) -> str:

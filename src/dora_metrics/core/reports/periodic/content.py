@@ -25,6 +25,7 @@ from dora_metrics.core.metrics.weekly import complete_weeks
 from dora_metrics.core.periods import Period
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.fact_names import change_link, deployment_link
+from dora_metrics.core.reports.periodic.page_address import NO_PAGE, PageAddress
 from dora_metrics.core.reports.sections import (
     MAX_CHART_WEEKS,
     Chart,
@@ -116,7 +117,8 @@ class TruncatedList:
 class PeriodicReport:
     """A report, ready to render. A `str` is untrusted and gets escaped; `Md` is not escaped.
 
-    `making`: how the numbers were calculated; None if it was left out to save space.
+    `making`: how the numbers were calculated; None if it was left out to save space. `page`: a sentence that links to
+    the page; empty if nothing is known of it.
     """
 
     title: str
@@ -137,6 +139,7 @@ class PeriodicReport:
     delivered: PeriodDeployments
     making: Derivation | None
     notes: list[str]
+    page: Md
 
     @property
     def cut(self) -> bool:
@@ -150,7 +153,7 @@ class ReportInput:
     """Everything that a report is built from.
 
     `scope_metrics`: metrics of the period and of the previous one. `basis_metrics`: metrics of the basis window (the 90
-    days up to the period's end, or the quarter), which decide levels, goals and advice.
+    days up to the period's end, or the quarter), which decide levels, goals and advice. `page`: where the page is.
     """
 
     results: Results
@@ -158,9 +161,10 @@ class ReportInput:
     period: Period
     scope_metrics: schema.ScopeMetrics
     basis_metrics: schema.ScopeMetrics
+    page: PageAddress = NO_PAGE
 
     @classmethod
-    def of(cls, results: Results, history: ScopeHistory, period: Period) -> "ReportInput":
+    def of(cls, results: Results, history: ScopeHistory, period: Period, page: PageAddress = NO_PAGE) -> "ReportInput":
         """Calculate the metrics of a scope for a period."""
         period_window, basis_window = period.window, period.basis
 
@@ -169,7 +173,14 @@ class ReportInput:
 
         scope_metrics = metrics_in(period_window)
         basis_metrics = scope_metrics if basis_window == period_window else metrics_in(basis_window)
-        return cls(results, history, period, scope_metrics, basis_metrics)
+        return cls(results, history, period, scope_metrics, basis_metrics, page)
+
+    @property
+    def open_incidents(self) -> list[Incident]:
+        """The unresolved incidents detected before the period's end, oldest first."""
+        incidents = (attribution.incident for attribution in self.history.incidents)
+        end = self.period.window.end
+        return [each for each in incidents if each.detected_at < end and each.resolved_at is None]
 
     @property
     def stable_scope(self) -> Scope:
@@ -203,12 +214,16 @@ def has_activity(history: ScopeHistory, period: Period) -> bool:
 
 
 def issue_title(history: ScopeHistory, period: Period) -> str:
-    """Return the title of the issue: `Delivery report · acme/shop · week 47, 2026`. A long name of a scope is cut."""
-    name = scope_label(history.scope)
-    names = (name,) if name != "production" else ()
-    scope = unlinked_line(" · ".join((history.scope.repository, *names)))
+    """Return the title of the issue of one scope: `Delivery report · acme/shop · week 47, 2026`."""
+    label = scope_label(history.scope)
+    return title_of(" · ".join((history.scope.repository, *((label,) if label != "production" else ()))), period)
+
+
+def title_of(subject: str, period: Period) -> str:
+    """Return the title of an issue; a long name of its subject is cut."""
+    subject = unlinked_line(subject)
     room = MAX_ISSUE_TITLE_LENGTH - len(f"Delivery report ·  · {period.title}")
-    return " · ".join(("Delivery report", scope if len(scope) <= room else f"{scope[: room - 1]}…", period.title))
+    return " · ".join(("Delivery report", subject if len(subject) <= room else f"{subject[: room - 1]}…", period.title))
 
 
 MAX_ISSUE_TITLE_LENGTH = 256
@@ -241,6 +256,7 @@ def outline(report_input: ReportInput) -> PeriodicReport:
         delivered=period_deployments(history, window, policy, 0, 0),
         making=None,
         notes=[],
+        page=report_input.page.sentence(history.scope),
     )
 
 
@@ -262,10 +278,15 @@ def _column_titles(report_input: ReportInput) -> ColumnTitles:
     is_period = report_input.basis_metrics is report_input.scope_metrics
     return ColumnTitles(
         period=period.short,
-        before="the week before" if period.unit == "week" else f"{round(period.window.days)} days before",
+        before=previous_period_title(period),
         basis="" if is_period else f"last {round(period.basis.days)} days",
         level="level" if benchmark == "none" else f"level ({benchmark})",
     )
+
+
+def previous_period_title(period: Period) -> str:
+    """Return what the previous window is called: `the week before`, or `30 days before`."""
+    return "the week before" if period.unit == "week" else f"{round(period.window.days)} days before"
 
 
 def _chart_weeks(report_input: ReportInput) -> list[schema.Week]:
@@ -365,9 +386,9 @@ def _deployed_changes(
 ) -> DeployedChanges:
     size = formatting.count(len(change_ids), "change")
     if deployment is history.first_success:
-        size = "the first known deployment, the baseline for the next one"
+        size = "the first recorded deployment, the baseline"
     elif deployment.changes is None:
-        size = "changes not known"
+        size = "changes unknown"
     finished = formatting.weekday_date_time(deployment.finished_at, policy.zone)
     text = md("{}, {}, {}", deployment_link(deployment), finished, size)
     changes = tuple(_change_text(change_id, history) for change_id in change_ids[:max_changes])
@@ -412,7 +433,7 @@ _COMPARATIVES: dict[str, dict[Verdict | None, str]] = {
     "lead_time": {"better": "faster", "worse": "slower"},
     "deployment_frequency": {"better": "more often", "worse": "less often"},
     "change_failure_rate": {"better": "safer", "worse": "less safe"},
-    "recovery_time": {"better": "sooner repaired", "worse": "later repaired"},
+    "recovery_time": {"better": "quicker to recover", "worse": "slower to recover"},
 }
 
 
@@ -450,8 +471,8 @@ def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:
     if not failure_rate.deployments:
         return
     if not failure_rate.failed:
-        unknown = ", incidents are unknown" if units.is_lower_bound(failure_rate) else ""
-        yield md("none is known to have failed{}", unknown)
+        unknown = " (incidents are not known)" if units.is_lower_bound(failure_rate) else ""
+        yield join_non_empty("", (Md("none known to have failed"), md("{}", unknown)))
         return
     text = md("{}", failed_count_text(metrics))
     if recovery.recovered:
@@ -477,16 +498,14 @@ def _failed_deployments(report_input: ReportInput, max_failures: int) -> Truncat
 
 def _open_incidents(report_input: ReportInput, max_incidents: int) -> TruncatedList:
     """Return the unresolved incidents detected before the period's end, oldest first."""
-    end, zone = report_input.period.window.end, report_input.results.policy.zone
-    incidents = (attribution.incident for attribution in report_input.history.incidents)
-    unresolved = [each for each in incidents if each.detected_at < end and each.resolved_at is None]
+    zone = report_input.results.policy.zone
 
     def to_line(incident: Incident) -> Md:
         severity = f", {incident.severity}" if incident.severity else ""
         since = formatting.weekday_date_time(incident.detected_at, zone)
         return md("{}{}, since {}", link(incident.title or incident.id, incident.url), severity, since)
 
-    return _truncate(unresolved, max_incidents, to_line)
+    return _truncate(report_input.open_incidents, max_incidents, to_line)
 
 
 def _truncate(items: Sequence[T], max_items: int, to_line: Callable[[T], Md]) -> TruncatedList:

@@ -5,20 +5,29 @@ Detail is dropped until the generated part fits into an issue.
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dora_metrics.core.markdown import Md
 from dora_metrics.core.reports import render
+from dora_metrics.core.reports.periodic.all_scopes import (
+    AllScopesReport,
+    RowLimits,
+    ScopeInReport,
+    build_all_scopes_report,
+)
 from dora_metrics.core.reports.periodic.claims import report_marker
-from dora_metrics.core.reports.periodic.content import ListLimits, ReportInput, outline, with_details
+from dora_metrics.core.reports.periodic.content import ListLimits, PeriodicReport, ReportInput, outline, with_details
+from dora_metrics.core.reports.periodic.page_address import PageAddress
 
 MAX_BODY_UTF16_LENGTH = 65_536
 """GitHub rejects longer bodies. It counts characters; UTF-16 code units are never fewer."""
 
 _BEGIN_MARK = "<!-- dora-metrics:report {} -->"
 _BEGIN_MARK_PATTERN = re.compile(r"<!-- dora-metrics:report ([\w:-]+) -->")
-_END_MARK = "<!-- dora-metrics:end: what stands above is written anew, what stands below is yours -->"
+_END_MARK = "<!-- dora-metrics:end: text above this line is rewritten, text below it is yours -->"
+_END_MARK_PATTERN = re.compile("<!-- dora-metrics:end: [^<>\n]* -->")
+"""Also the mark of earlier versions, whose words differ."""
 
 USER_SECTION_MARK = Md("<!-- yours -->")
 """The line of a template that separates the generated part from the user section."""
@@ -47,14 +56,13 @@ class IssueBody:
 
     def update_in(self, text: str, previous_issue: int | None) -> str | None:
         """Return `text`, the body of the issue, with the generated part replaced; None if the marks were removed."""
-        begin = _BEGIN_MARK_PATTERN.search(text)
-        end = text.find(_END_MARK)
-        if begin is None or begin[1] != self.marker or end < begin.end():
+        begin, end = _BEGIN_MARK_PATTERN.search(text), _END_MARK_PATTERN.search(text)
+        if begin is None or end is None or begin[1] != self.marker or end.start() < begin.end():
             return None
-        return text[: begin.start()] + self._generated_block(previous_issue) + text[end + len(_END_MARK) :]
+        return text[: begin.start()] + self._generated_block(previous_issue) + text[end.end() :]
 
     def _generated_block(self, previous_issue: int | None) -> str:
-        link = f"\nThe report before: #{previous_issue}\n" if previous_issue else ""
+        link = f"\nPrevious report: #{previous_issue}\n" if previous_issue else ""
         return f"{_BEGIN_MARK.format(self.marker)}\n{self.generated.strip()}\n{link}\n{_END_MARK}"
 
 
@@ -69,8 +77,9 @@ def has_open_tasks(text: str) -> bool:
 
     A task that the template proposes counts once one of its gaps is filled in. The generated part never counts.
     """
-    begin, end = _BEGIN_MARK_PATTERN.search(text), text.find(_END_MARK)
-    user_text = text[: begin.start()] + text[end:] if begin and end > begin.end() else text
+    begin, end = _BEGIN_MARK_PATTERN.search(text), _END_MARK_PATTERN.search(text)
+    is_marked = begin is not None and end is not None and end.start() > begin.end()
+    user_text = text[: begin.start()] + text[end.start() :] if begin and end and is_marked else text
     open_boxes = (line.rstrip() for line in user_text.splitlines() if _OPEN_BOX.match(line))
     return any(not box.endswith(_UNFILLED_ENDINGS) for box in open_boxes)
 
@@ -110,7 +119,7 @@ _LIMITS_IN_ORDER = (
 def render_issue_body(
     report_input: ReportInput, template: str, parts: Mapping[str, str], surrounding_utf16_length: int | None = None
 ) -> IssueBody:
-    """Render the report, with as much detail as fits into an issue.
+    """Render the report of one scope, with as much detail as fits into an issue.
 
     Args:
         report_input: the scope, the period and their metrics.
@@ -123,14 +132,69 @@ def render_issue_body(
         TemplateError: if the template cannot be rendered, or does not fit even without lists.
     """
     report_without_lists = outline(report_input)
+    versions = (with_details(report_without_lists, report_input, limits) for limits in _LIMITS_IN_ORDER)
     marker = report_marker(report_input.period, report_input.stable_scope)
-    for limits in _LIMITS_IN_ORDER:
-        report = with_details(report_without_lists, report_input, limits)
-        generated, user_section = split_user_section(render.markdown(template, parts, report=report))
-        if surrounding_utf16_length is None:
-            max_length = available_utf16_length(user_section)
-        else:
-            max_length = MAX_BODY_UTF16_LENGTH - surrounding_utf16_length
-        if utf16_length(generated) <= max_length:
+    return _first_that_fits(versions, marker, _Frame(template, parts, surrounding_utf16_length))
+
+
+_ROW_LIMITS_IN_ORDER = (
+    RowLimits(rows=500, has_links=True),
+    RowLimits(rows=500, has_links=False),
+    RowLimits(rows=300, has_links=False),
+    RowLimits(rows=150, has_links=False),
+    RowLimits(rows=50, has_links=False),
+    RowLimits(rows=10, has_links=False),
+    RowLimits(rows=0, has_links=False),
+)
+
+
+def render_all_scopes_body(
+    inputs: Sequence[ReportInput],
+    marker: str,
+    page: PageAddress,
+    template: str,
+    surrounding_utf16_length: int | None = None,
+) -> IssueBody:
+    """Render one report on all scopes, with as many rows as fit into an issue.
+
+    Args:
+        inputs: the scopes, at least one.
+        marker: identifies the report.
+        page: where readers find the page.
+        template: text of the template, which includes no others.
+        surrounding_utf16_length: as in `render_issue_body`.
+
+    Raises:
+        TemplateError: if it does not fit even without rows.
+    """
+    scopes = sorted(map(ScopeInReport.of, inputs), key=lambda scope: scope.order)
+    versions = (build_all_scopes_report(scopes, page, limits) for limits in _ROW_LIMITS_IN_ORDER)
+    return _first_that_fits(versions, marker, _Frame(template, {}, surrounding_utf16_length))
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What a report is rendered into. `surrounding_utf16_length`: as in `render_issue_body`."""
+
+    template: str
+    parts: Mapping[str, str]
+    surrounding_utf16_length: int | None
+
+    def max_utf16_length(self, user_section: str) -> int:
+        """Return how long the generated part may be."""
+        if self.surrounding_utf16_length is None:
+            return available_utf16_length(user_section)
+        return MAX_BODY_UTF16_LENGTH - self.surrounding_utf16_length
+
+
+def _first_that_fits(versions: Iterable[PeriodicReport | AllScopesReport], marker: str, frame: _Frame) -> IssueBody:
+    """Render versions of a report, the most detailed first, until one fits.
+
+    Raises:
+        TemplateError: if the template cannot be rendered, or none fits.
+    """
+    for report in versions:
+        generated, user_section = split_user_section(render.markdown(frame.template, frame.parts, report=report))
+        if utf16_length(generated) <= frame.max_utf16_length(user_section):
             return IssueBody(marker, report.title, generated, user_section)
-    raise render.TemplateError("it says more than an issue has room for, even without its lists")
+    raise render.TemplateError("the report does not fit into an issue, even without its lists")

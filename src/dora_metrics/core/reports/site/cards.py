@@ -10,8 +10,8 @@ from dora_metrics.core.reports.sections import (
     LEAD_TIME_STARTS,
     METRIC_TITLES,
     excluded_text,
-    level_text,
     sample_size,
+    shown_level,
     trend_direction,
 )
 from dora_metrics.core.reports.site.model import MetricCard
@@ -55,12 +55,13 @@ def build_cards(
     cards = []
     for metric in METRIC_TITLES:
         verdict: schema.MetricVerdict = getattr(metrics, metric)
+        level = shown_level(verdict)
         has_value = units.format_result(verdict) != NO_VALUE
         cards.append(
             MetricCard(
                 value=units.format_result(verdict),
-                level=level_text(verdict) if verdict.level else "",
-                rank=rank_of_level(verdict.level, benchmark) if _is_level_certain(verdict, benchmark) else None,
+                level=level.text if level else "",
+                rank=None if level is None or level.is_open else rank_of_level(verdict.level, benchmark),
                 interval=units.format_interval(verdict) if has_value else "",
                 n=sample_size(verdict) if has_value else "",
                 before=units.format_brief(getattr(previous, metric)) if previous else "",
@@ -70,14 +71,6 @@ def build_cards(
             )
         )
     return cards
-
-
-def _is_level_certain(verdict: schema.MetricVerdict, benchmark: Benchmark) -> bool:
-    """Whether the 95 % interval reaches at most the next level. With fewer values a colour would promise too much."""
-    if verdict.level_span is None:
-        return False
-    lowest, highest = (benchmark.ranks[level] for level in verdict.level_span)
-    return highest - lowest <= 1
 
 
 def _frequency_details(metrics: schema.Metrics) -> DetailRows:

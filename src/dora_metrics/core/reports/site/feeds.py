@@ -17,7 +17,7 @@ from dora_metrics.core.ledger.layout import BADGES_FOLDER
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.metrics.weekly import summarise_weeks
-from dora_metrics.core.reports.sections import METRIC_TITLES, overall_level_name
+from dora_metrics.core.reports.sections import METRIC_TITLES, ShownLevel, shown_level, shown_overall_level
 from dora_metrics.core.reports.site.cards import rank_of_level
 from dora_metrics.core.schema import SCHEMA, MetricVerdict, ScopeMetrics, Week
 from dora_metrics.core.scope import Scope
@@ -182,30 +182,32 @@ def _scope_badges(scope: ScopeMetrics, folder: str, benchmark: Benchmark) -> Ite
     for metric in METRIC_TITLES:
         verdict: MetricVerdict = getattr(scope.metrics, metric)
         has_value = (message := units.format_brief(verdict)) != NO_VALUE
-        badge = _badge(metric, message, verdict.level, benchmark) if has_value else _no_data_badge(metric)
+        badge = _badge(metric, message, shown_level(verdict), benchmark) if has_value else _no_data_badge(metric)
         yield f"{folder}{metric}.json", badge
-    overall = scope.metrics.overall_level
-    overall_name = overall_level_name(scope.metrics, benchmark)
-    badge = _badge(OVERALL, overall_name, overall.level, benchmark) if overall else _no_data_badge(OVERALL)
+    overall = shown_overall_level(scope.metrics, benchmark)
+    badge = _badge(OVERALL, overall.text, overall, benchmark) if overall else _no_data_badge(OVERALL)
     yield f"{folder}{OVERALL}.json", badge
 
 
-def _badge(name: str, message: str, level: str | None, benchmark: Benchmark) -> Badge:
+def _badge(name: str, message: str, level: ShownLevel | None, benchmark: Benchmark) -> Badge:
     return Badge(label=_LABELS[name], message=message, color=_color(level, benchmark))
 
 
 def _no_data_badge(name: str) -> Badge:
-    return Badge(label=_LABELS[name], message=NO_DATA, color="lightgrey")
+    return Badge(label=_LABELS[name], message=NO_DATA, color=_GREY)
 
 
+_GREY = "lightgrey"
 _COLORS = ("red", "orange", "yellow", "green", "brightgreen")
 """By rank of the level."""
 
 
-def _color(level: str | None, benchmark: Benchmark) -> str:
-    """Return the colour of a level: red for the lowest rank to bright green for the highest; blue without a level."""
-    rank = rank_of_level(level, benchmark)
-    return "blue" if rank is None else _COLORS[rank]
+def _color(level: ShownLevel | None, benchmark: Benchmark) -> str:
+    """Return red for the lowest rank to bright green for the highest; blue without a level, grey for an open one."""
+    rank = rank_of_level(level.name, benchmark) if level else None
+    if level is None or rank is None:
+        return "blue"
+    return _GREY if level.is_open else _COLORS[rank]
 
 
 def _folder_path(names: Iterable[str]) -> str:

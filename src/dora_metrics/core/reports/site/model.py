@@ -94,7 +94,7 @@ class WeekSeries(Struct, frozen=True, kw_only=True, array_like=True):
 class MetricCard(Struct, frozen=True, kw_only=True, array_like=True):
     """The texts of one metric in one window.
 
-    `rank` is that of its level, 0 (lowest) to 4; None without a level, or if the values are too few to be sure of it.
+    `rank` is that of its level, 0 (lowest) to 4; None without a level, or if another level is possible.
     """
 
     value: str

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from heapq import nlargest
 from typing import TypeVar
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct
@@ -50,7 +49,7 @@ from dora_metrics.core.reports.site.model import (
 from dora_metrics.core.reports.site.overview import highlights, overview_row
 from dora_metrics.core.reports.site.weeks import week_series
 from dora_metrics.core.reports.summary import repository_url
-from dora_metrics.core.scope import Scope, default_service
+from dora_metrics.core.scope import Scope, default_service, scope_path
 from dora_metrics.core.windows import Window, WindowSpec, iso_weeks, parse_window
 
 MAX_DATA_BYTES = 720_000
@@ -172,7 +171,7 @@ def _scope_entry(
     history, scope = page_scope.history, page_scope.history.scope
     windows = list(_entries_by_window(page_scope, results, offered))
     return ScopeEntry(
-        key="/".join((scope.repository, *(quote(part, safe="") for part in scope[1:]))),
+        key=scope_path(scope),
         name=page_scope.name,
         link=links.link_to(repository_url(history)),
         row=overview_row(history, page_scope.metrics.metrics, windows[0].cards),

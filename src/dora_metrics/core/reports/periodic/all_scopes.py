@@ -1,0 +1,335 @@
+"""The content of one report on all scopes: a table, the scopes that need attention, and links to the page.
+
+Templates only loop over it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import cached_property
+from itertools import chain
+
+from dora_metrics.core import formatting, schema
+from dora_metrics.core.markdown import Md, join_non_empty, link, md
+from dora_metrics.core.metrics.calculate import failures_in, measured_changes_in, sorted_recovery_seconds
+from dora_metrics.core.periods import Period
+from dora_metrics.core.reports.periodic.attention import (
+    AttentionReason,
+    compare_periods,
+    reasons_for_attention,
+)
+from dora_metrics.core.reports.periodic.content import ReportInput, previous_period_title, title_of
+from dora_metrics.core.reports.periodic.page_address import NO_PAGE, PageAddress
+from dora_metrics.core.reports.summary import repository_url
+from dora_metrics.core.scope import Scope, scope_label
+from dora_metrics.core.statistics import quantile
+from dora_metrics.core.targets import goals, units
+from dora_metrics.core.targets.metric import METRICS
+
+MAX_DESCRIBED_SCOPES = 3
+"""Scopes that need attention and are described below the table."""
+
+_MAX_UNFOLDED_ROWS = 20
+_UNFOLDED_ROWS = 10
+"""Rows above the fold of a table that has more than the maximum."""
+
+_MAX_NAMES = 3
+_MAX_NAME_CHARACTERS = 80
+_QUIET_AFTER = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class ScopeRow:
+    """A row of the table. A `str` is untrusted and gets escaped; `Md` is not escaped.
+
+    `before`: deployments of the previous period. `failed`: failed deployments of all that reached users. `attention`:
+    the weightiest reason why the scope needs attention; empty if it does not.
+    """
+
+    name: Md
+    deployments: str
+    before: str
+    lead_time: str
+    failed: str
+    recovery: str
+    last_deployment: str
+    attention: Md
+
+
+@dataclass(frozen=True)
+class ScopeInNeed:
+    """A scope that needs attention, with every reason."""
+
+    name: Md
+    reasons: tuple[Md, ...]
+
+
+@dataclass(frozen=True)
+class AllScopesReport:
+    """A report on all scopes, ready to render.
+
+    `before`: what the previous period is called, `before_in_words` in a sentence. `basis_days`: length of the window
+    that decides which scopes are in the report. `folded_rows`: rows of a long table that are shown on a click. `total`:
+    all scopes together, from the raw values. `needy`: the scopes to describe. `other_needy_count`: further ones that
+    need attention. `improved` and `quiet`: sentences, empty if there is nothing to say. `goals`: one line each. `page`:
+    where the page is. `omitted_row_count`: scopes without a row, to save space. `has_tasks`: whether people shall write
+    down what they do about it.
+    """
+
+    title: str
+    period: Period
+    headline: Md
+    before: str
+    before_in_words: str
+    basis_days: int
+    rows: tuple[ScopeRow, ...]
+    folded_rows: tuple[ScopeRow, ...]
+    total: ScopeRow
+    needy: tuple[ScopeInNeed, ...]
+    other_needy_count: int
+    improved: Md
+    quiet: Md
+    goals: tuple[Md, ...]
+    page: Md
+    omitted_row_count: int
+    notes: Sequence[str]
+    has_tasks: bool
+
+    @property
+    def tables(self) -> Iterator[tuple[ScopeRow, ...]]:
+        """The table with the row of all scopes together, then the one that is folded, if there is one."""
+        yield (*self.rows, self.total)
+        if self.folded_rows:
+            yield self.folded_rows
+
+
+@dataclass(frozen=True)
+class ScopeInReport:
+    """A scope with what its row is made from."""
+
+    report_input: ReportInput
+    reasons: tuple[AttentionReason, ...]
+
+    @classmethod
+    def of(cls, report_input: ReportInput) -> "ScopeInReport":
+        """Find out why a scope needs attention."""
+        return cls(report_input, reasons_for_attention(report_input))
+
+    @property
+    def scope(self) -> Scope:
+        return self.report_input.history.scope
+
+    @property
+    def metrics(self) -> schema.Metrics:
+        """The numbers of the period."""
+        return self.report_input.scope_metrics.metrics
+
+    @property
+    def order(self) -> tuple[object, ...]:
+        """Sorts scopes: those that need attention first, then those with deployments, then by name."""
+        weight = sum(reason.weight for reason in self.reasons)
+        return -weight, not self.metrics.deployment_frequency.deployments, self.scope
+
+    @cached_property
+    def improvements(self) -> tuple[str, ...]:
+        """The metrics that are clearly better than in the period before."""
+        verdicts = compare_periods(self.report_input)
+        return tuple(METRICS[key].label.lower() for key, verdict in verdicts.items() if verdict == "better")
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether the last deployment is more than 30 days before the period's end."""
+        deployments = self.report_input.history.deployments
+        return deployments[-1].finished_at < self.report_input.period.window.end - _QUIET_AFTER
+
+
+@dataclass(frozen=True)
+class RowLimits:
+    """How much of the table is shown. A report that does not fit into an issue gets lower limits."""
+
+    rows: int
+    has_links: bool
+
+
+def build_all_scopes_report(scopes: Sequence[ScopeInReport], page: PageAddress, limits: RowLimits) -> AllScopesReport:
+    """Build the report. `scopes`: at least one, in the order of `ScopeInReport.order`."""
+    period, results = scopes[0].report_input.period, scopes[0].report_input.results
+    names = _ScopeNames(scopes, page if limits.has_links else NO_PAGE, has_links=limits.has_links)
+    needy = [each for each in scopes if each.reasons]
+    rows = tuple(_row(each, names) for each in scopes[: limits.rows])
+    unfolded_count = len(rows) if len(rows) <= _MAX_UNFOLDED_ROWS else _UNFOLDED_ROWS
+    linked = replace(names, page=page, has_links=True)
+    return AllScopesReport(
+        title=title_of(_subject(scopes), period),
+        period=period,
+        headline=_headline(scopes, len(needy)),
+        before=previous_period_title(period),
+        before_in_words=_before(period),
+        basis_days=round(period.basis.days),
+        rows=rows[:unfolded_count],
+        folded_rows=rows[unfolded_count:],
+        total=_total_row(scopes),
+        needy=tuple(
+            ScopeInNeed(linked.of(each), tuple(reason.text for reason in each.reasons))
+            for each in needy[:MAX_DESCRIBED_SCOPES]
+        ),
+        other_needy_count=len(needy[MAX_DESCRIBED_SCOPES:]),
+        improved=_improved_sentence(scopes, linked),
+        quiet=_quiet_sentence(scopes, linked),
+        goals=tuple(_goal_lines(scopes)),
+        page=page.sentence(),
+        omitted_row_count=len(scopes[limits.rows :]),
+        notes=results.document.notes[:_MAX_NOTES],
+        has_tasks=period.kind != "weekly",
+    )
+
+
+_MAX_NOTES = 5
+
+
+def _subject(scopes: Sequence[ScopeInReport]) -> str:
+    """Return what all scopes have in common: their repository, its owner, or how many repositories they are in."""
+    repositories = sorted({each.scope.repository for each in scopes})
+    owners = {repository.partition("/")[0] for repository in repositories}
+    if len(repositories) == 1:
+        return repositories[0]
+    return owners.pop() if len(owners) == 1 else formatting.count(len(repositories), "repository", "repositories")
+
+
+@dataclass(frozen=True)
+class _ScopeNames:
+    """Names of scopes: with the repository if there are several, linked to the page or to the repository."""
+
+    scopes: Sequence[ScopeInReport]
+    page: PageAddress
+    has_links: bool
+
+    def of(self, scope: ScopeInReport) -> Md:
+        """Return the name of a scope, cut if it is long."""
+        text = _name(scope.scope, has_repository=self._has_several_repositories)
+        shown = text if len(text) <= _MAX_NAME_CHARACTERS else f"{text[: _MAX_NAME_CHARACTERS - 1]}…"
+        if not self.has_links:
+            return md("{}", shown)
+        return link(shown, self.page.of_scope(scope.scope) or repository_url(scope.report_input.history))
+
+    @cached_property
+    def _has_several_repositories(self) -> bool:
+        return len({each.scope.repository for each in self.scopes}) > 1
+
+
+def _name(scope: Scope, *, has_repository: bool) -> str:
+    label = scope_label(scope)
+    if not has_repository:
+        return label
+    return scope.repository if label == "production" else f"{scope.repository} · {label}"
+
+
+def _row(scope: ScopeInReport, names: _ScopeNames) -> ScopeRow:
+    metrics, previous = scope.metrics, scope.report_input.scope_metrics.previous
+    zone = scope.report_input.results.policy.zone
+    return ScopeRow(
+        name=names.of(scope),
+        deployments=f"{metrics.deployment_frequency.deployments:,}",
+        before=f"{previous.deployment_frequency.deployments:,}" if previous else formatting.NO_VALUE,
+        lead_time=formatting.duration(metrics.lead_time.p50_seconds),
+        failed=units.format_counts(metrics.change_failure_rate),
+        recovery=formatting.duration(metrics.recovery_time.p50_seconds),
+        last_deployment=formatting.date(scope.report_input.history.deployments[-1].finished_at, zone),
+        attention=scope.reasons[0].text if scope.reasons else Md(""),
+    )
+
+
+def _total_row(scopes: Sequence[ScopeInReport]) -> ScopeRow:
+    """Return the row of all scopes together: sums of counts, and medians over the values of all scopes."""
+    metrics = [each.metrics for each in scopes]
+    previous = [each.report_input.scope_metrics.previous for each in scopes]
+    windows = [(each.report_input.history, each.report_input.period.window) for each in scopes]
+    lead_times = [change.seconds for pair in windows for change in measured_changes_in(*pair)]
+    recoveries = [seconds for pair in windows for seconds in sorted_recovery_seconds(failures_in(*pair))]
+    return ScopeRow(
+        name=Md("**All together**"),
+        deployments=f"{_sum(metrics, lambda each: each.deployment_frequency.deployments):,}",
+        before=f"{_sum(filter(None, previous), lambda each: each.deployment_frequency.deployments):,}",
+        lead_time=_median_text(lead_times),
+        failed=_failed_text(metrics) or formatting.NO_VALUE,
+        recovery=_median_text(recoveries),
+        last_deployment="",
+        attention=Md(""),
+    )
+
+
+def _median_text(values: Iterable[float]) -> str:
+    in_order = sorted(values)
+    return formatting.duration(quantile(in_order, 0.5)) if in_order else formatting.NO_VALUE
+
+
+def _sum(metrics: Iterable[schema.Metrics], count_of: Callable[[schema.Metrics], int]) -> int:
+    return sum(map(count_of, metrics))
+
+
+def _failed_text(metrics: Sequence[schema.Metrics]) -> str:
+    """Return `9 of 115`, of the deployments that reached users; empty if none did."""
+    rates = [each.change_failure_rate for each in metrics]
+    total = sum(rate.deployments for rate in rates)
+    bound = "at least " if any(map(units.is_lower_bound, rates)) else ""
+    return f"{bound}{sum(rate.failed for rate in rates):,} of {total:,}" if total else ""
+
+
+def _headline(scopes: Sequence[ScopeInReport], needy_count: int) -> Md:
+    """Return `**2 of 40 scopes need attention.** 112 deployments reached production; 9 of 115 failed.`"""
+    metrics = [each.metrics for each in scopes]
+    deployment_count = _sum(metrics, lambda each: each.deployment_frequency.deployments)
+    failed = _failed_text(metrics)
+    incident_count = sum(len(each.report_input.open_incidents) for each in scopes)
+    clauses = (
+        md("{} reached production", formatting.count(deployment_count, "deployment"))
+        if deployment_count
+        else Md("No deployment reached production"),
+        md("{} failed", failed) if failed else Md(""),
+        md("{} open", formatting.count(incident_count, "incident")) if incident_count else Md(""),
+    )
+    return md("**{}.** {}.", _verdict(needy_count, len(scopes)), join_non_empty("; ", clauses))
+
+
+def _verdict(needy_count: int, scope_count: int) -> str:
+    if not needy_count:
+        return f"None of {formatting.count(scope_count, 'scope')} needs attention"
+    return f"{needy_count:,} of {scope_count:,} scopes {'needs' if needy_count == 1 else 'need'} attention"
+
+
+def _improved_sentence(scopes: Sequence[ScopeInReport], names: _ScopeNames) -> Md:
+    period, improved = scopes[0].report_input.period, [each for each in scopes if each.improvements]
+    texts = [md("{} ({})", names.of(each), formatting.join_with_and(each.improvements)) for each in improved]
+    return md("Clearly better than {}: {}.", _before(period), _listing(texts)) if texts else Md("")
+
+
+def _before(period: Period) -> str:
+    title = previous_period_title(period)
+    return title if title.startswith("the ") else f"in the {title}"
+
+
+def _quiet_sentence(scopes: Sequence[ScopeInReport], names: _ScopeNames) -> Md:
+    texts = [names.of(each) for each in scopes if each.is_quiet]
+    return md("No deployment for {} days or more: {}.", _QUIET_AFTER.days, _listing(texts)) if texts else Md("")
+
+
+def _listing(texts: Sequence[Md]) -> Md:
+    """Join the first texts, and count the others."""
+    listed, more_count = join_non_empty(", ", texts[:_MAX_NAMES]), len(texts[_MAX_NAMES:])
+    return md("{} and {} more", listed, f"{more_count:,}") if more_count else listed
+
+
+def _goal_lines(scopes: Sequence[ScopeInReport]) -> Iterator[Md]:
+    """Yield for each goal how many scopes meet it, over the basis window."""
+    by_metric: dict[str, list[schema.Goal]] = {}
+    for goal in chain.from_iterable(each.report_input.basis_metrics.outlook.goals for each in scopes):
+        by_metric.setdefault(goal.metric, []).append(goal)
+    for metric, scope_goals in by_metric.items():
+        measured = [goal for goal in scope_goals if goal.met is not None]
+        met_count = sum(goal.met is True for goal in measured)
+        text = goals.target_text(scope_goals[0])
+        yield md("**{}** {}: met by {} of {}", METRICS[metric].label, text, met_count, _scope_count(len(measured)))
+
+
+def _scope_count(count: int) -> str:
+    return f"{formatting.count(count, 'scope')} with data"

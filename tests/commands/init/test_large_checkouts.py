@@ -1,0 +1,60 @@
+"""Checkouts that would make `init` work for minutes, or stumble: what is followed is bounded."""
+
+from pathlib import Path
+
+import pytest
+
+from dora_metrics.commands.init.deploy_targets import deploy_targets, possible_texts
+from dora_metrics.commands.init.workflows import MAX_VALUES
+from support.checkouts import DEPLOY_WORKFLOW, WORKFLOW_PATH, Checkout, workflow
+
+CALLED = "name: {name}\non: {{push: , workflow_call: }}\njobs:\n{jobs}"
+
+
+def test_workflows_that_call_each_other_many_times_are_followed_once(tmp_path: Path) -> None:
+    files = {}
+    for number in range(9):
+        jobs = "".join(f"  j{job}: {{uses: ./.github/workflows/w{number + 1}.yml}}\n" for job in range(30))
+        files[f".github/workflows/w{number}.yml"] = CALLED.format(name=f"Deploy {number}", jobs=jobs)
+    files[".github/workflows/w9.yml"] = DEPLOY_WORKFLOW.replace("on: {push: {branches: [main]}}", "on: workflow_call")
+    workflows = Checkout.create(tmp_path, files).findings().checkout.workflows
+    targets = deploy_targets(workflows[".github/workflows/w0.yml"], workflows)
+    assert {target.environment for target in targets.targets} == {"production", "staging"}
+
+
+def test_very_long_texts_with_expressions_are_not_read() -> None:
+    assert possible_texts("${{" * 80_000, lambda _: ()) == ()
+
+
+def test_values_of_a_matrix_are_followed_up_to_a_number(tmp_path: Path) -> None:
+    values = [f"v{number}" for number in range(9_000)]
+    job = {"environment": "${{ matrix.a }}" * 100, "strategy": {"matrix": {"a": values}}}
+    checkout = Checkout.create(tmp_path, {".github/workflows/w.yml": workflow("Deploy", go=job)})
+    workflows = checkout.findings().checkout.workflows
+    (name,) = workflows
+    assert len(deploy_targets(workflows[name], workflows).targets) <= MAX_VALUES
+
+
+@pytest.mark.parametrize("name", ["a\nb.yaml", "a.yaml"])
+def test_names_and_lines_of_manifests_may_hold_anything(tmp_path: Path, name: str) -> None:
+    manifest = "apiVersion: argoproj.io/v1alpha1\x0cx\nkind: Application\n"
+    ran = Checkout.create(tmp_path, {name: manifest, "b.yaml": manifest}).run_init("--dry-run")
+    assert ran.code == 0
+
+
+def test_a_tag_of_the_far_future_spoils_nothing(tmp_path: Path) -> None:
+    checkout = Checkout.create(tmp_path)
+    head = checkout.git_output("rev-parse", "HEAD").strip()
+    tag = f"object {head}\ntype commit\ntag v1.0.0\ntagger n <a@b> 9223372036854775807 +0000\n\nx\n"
+    tag_id = checkout.git_output("hash-object", "-t", "tag", "-w", "--stdin", "--literally", stdin=tag).strip()
+    checkout.git("update-ref", "refs/tags/v1.0.0", tag_id)
+    assert checkout.run_init("--dry-run").code == 0
+
+
+@pytest.mark.parametrize("label", ["x'\\n    env: {INJECTED: yes}\\n    #", "incident ${{ github.token }}"])
+def test_a_label_of_the_config_file_adds_nothing_to_the_workflow(tmp_path: Path, label: str) -> None:
+    checkout = Checkout.create(tmp_path, {".github/dora.yml": f'incident-labels: ["{label}"]\n'})
+    assert checkout.run_init("--yes").code == 0
+    written = checkout.text(WORKFLOW_PATH)
+    assert "INJECTED" not in written
+    assert "incident ${{" not in written
