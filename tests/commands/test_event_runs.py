@@ -57,7 +57,7 @@ def test_a_metric_without_data_is_an_empty_output_and_a_reason_in_the_summary(tm
     ran = run_action(tmp_path, "deployment_status", deployment_status(3))
     assert (ran.outputs["lead-time-seconds"], ran.outputs["recovery-time-seconds"]) == ("", "")
     assert ran.outputs["change-failure-rate"] == "0"
-    assert "the first known deployment is only the baseline for the next one" in ran.summary
+    assert "the first recorded deployment is only the baseline for the next one" in ran.summary
     assert "no failed deployment in the window" in ran.summary
 
 
@@ -122,7 +122,7 @@ def test_the_deploy_job_is_recorded_without_any_event_for_it(tmp_path: Path) -> 
 def test_without_a_ledger_the_summary_shows_what_the_event_alone_gives(tmp_path: Path) -> None:
     ran = run_action(tmp_path, "deployment_status", deployment_status(3), {"ledger": "none"})
     assert ran.code == 0
-    assert "ledger – none: only what this run has seen is known" in ran.summary
+    assert "ledger – none: this run has only its own facts" in ran.summary
     assert not (tmp_path / "ledger").exists()
 
 

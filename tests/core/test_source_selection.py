@@ -34,7 +34,7 @@ def test_a_list_is_taken_as_it_is() -> None:
     assert not sources.is_selected("releases")
     assert (
         sources.explanation("acme/shop")
-        == "Deployments are taken from `deployments`, `pushes`, as `deployment-source` says."
+        == "Deployments are taken from `deployments`, `pushes`, as set in `deployment-source`."
     )
 
 

@@ -85,7 +85,7 @@ def yaml_block(beginning: str) -> str:
 
 def test_the_quick_start_is_an_example_word_for_word() -> None:
     assert README.index("## Everything with five lines") < README.index("```yaml")
-    assert_generated(yaml_block("# Everything by one call"), (ROOT / "examples" / "five-lines.yml").read_text("utf-8"))
+    assert_generated(yaml_block("# One call for everything"), (ROOT / "examples" / "five-lines.yml").read_text("utf-8"))
 
 
 INPUTS = "- uses: OWNER/dora-metrics@main\n  with:\n"

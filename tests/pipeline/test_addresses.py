@@ -17,7 +17,7 @@ from support.servers import Answer, Listener, listen
 CONFIG = ".github/dora.yml"
 ENDPOINT_SECRETS = {"endpoint-token": "endpoint-t0ken", "endpoint-secret": "hm4c-k3y"}
 GATEWAY_SECRETS = {"pushgateway-username": "pusher", "pushgateway-password": "gateway-pa55word"}
-WHAT_TO_DO = "Set it as an input, or put the same line into the default branch's file"
+WHAT_TO_DO = "Set it as an input, or add the same line to the default branch's file"
 
 
 class CheckedOutShop:
@@ -71,7 +71,7 @@ def test_an_endpoint_that_only_the_checkout_names_gets_no_secret(shop: CheckedOu
     assert credentials(outside) == set()
     assert (
         "endpoint-token, endpoint-secret – not sent: `endpoint-url` is in the checkout's .github/dora.yml, and the "
-        f"default branch's does not say the same. {WHAT_TO_DO}" in ran.summary
+        f"default branch. {WHAT_TO_DO}" in ran.summary
     )
 
 
@@ -210,8 +210,8 @@ def test_a_checkout_does_not_have_a_folder_outside_of_the_workspace_written(
     assert ran.code == 2
     assert list(elsewhere.iterdir()) == []
     assert (
-        "dora.yml ledger: a ledger outside of the workspace, or in another repository, is not used: `ledger` is in "
-        f"the checkout's .github/dora.yml, and the default branch's does not say the same. {WHAT_TO_DO}" in ran.log
+        "dora.yml ledger: a ledger outside the workspace or in another repository is not used: `ledger` is in "
+        f"the checkout's .github/dora.yml, but not with this value on the default branch. {WHAT_TO_DO}" in ran.log
     )
 
 
@@ -237,7 +237,7 @@ def test_a_checkout_does_not_have_another_repository_written(shop: CheckedOutSho
     other = shop.github.repository("stranger/inbox")
     ran = shop.run("ledger: branch:facts@stranger/inbox", {"ledger": ""})
     assert ran.code == 2
-    assert ".github/dora.yml ledger: a ledger outside of the workspace, or in another repository, is not" in ran.log
+    assert ".github/dora.yml ledger: a ledger outside the workspace or in another repository is not" in ran.log
     assert other.head("facts") is None
 
 
@@ -268,7 +268,7 @@ def test_a_file_behind_a_link_that_leaves_the_checkout_is_not_read(
     (shop.folder / "linked.yml").symlink_to(elsewhere)
     ran = shop.run("window: 7d", {"config": "linked.yml"})
     assert ran.code == 2
-    assert "linked.yml: cannot be read (a link leads out of the folder with the checkout" in ran.log
+    assert "linked.yml: cannot be read (it links to a file outside the checkout" in ran.log
 
 
 def test_what_an_earlier_job_left_without_a_checkout_redirects_nothing(shop: CheckedOutShop, outside: Listener) -> None:

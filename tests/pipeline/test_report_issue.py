@@ -170,7 +170,7 @@ def test_a_claim_that_passed_to_another_run_makes_nothing(team: ReportingShop) -
 
     team.github.fail(meanwhile(taken), to="Reports")
     team.github.fail(LONG_LIMIT, to="Reports")
-    assert "report – another run has taken over that of week 47, 2026" in team.report(**PATIENT).summary
+    assert "report – another run has taken over the report for week 47, 2026" in team.report(**PATIENT).summary
     assert team.issues == []
 
 
@@ -178,8 +178,8 @@ def test_an_issue_that_could_not_be_made_is_made_by_the_next_run(team: Reporting
     team.github.fail(unavailable(502), to="POST /repos/acme/shop/issues")
     ran = team.report()
     assert (ran.code, team.issues) == (0, [])
-    assert "report ✗ that of week 47, 2026 could not be filed: GitHub answered 502" in ran.summary
-    assert "another run has begun" in team.report(MONDAY + CLAIM_DURATION / 2).summary
+    assert "report ✗ cannot file the one for week 47, 2026: GitHub answered 502" in ran.summary
+    assert "another run has just started" in team.report(MONDAY + CLAIM_DURATION / 2).summary
     team.report(MONDAY + AFTER_CLAIM)
     assert len(team.issues) == 1
 
@@ -212,7 +212,7 @@ def test_what_is_known_later_is_written_into_the_same_issue(team: ReportingShop)
     ran = team.report(MONDAY + timedelta(days=1))
     (issue,) = team.reports
     assert "1 of 3 failed, 1 not recovered yet" in issue.body
-    assert "report ✓ week 47, 2026 says what is known by now" in ran.summary
+    assert "report ✓ updated the report for week 47, 2026" in ran.summary
 
 
 def test_what_people_wrote_into_it_stays(team: ReportingShop) -> None:
@@ -457,12 +457,12 @@ def test_where_issues_are_switched_off_the_summary_says_where_to_switch_them_on(
     team.repository.has_issues_enabled = False
     ran = team.report()
     assert ran.code == 0
-    assert "issues are switched off; switch them on under Settings → General → Features" in ran.summary
+    assert "issues are switched off; switch issues on under Settings → General → Features" in ran.summary
 
 
 def test_a_rate_limit_leaves_it_to_the_next_run(team: ReportingShop) -> None:
     team.github.fail(primary_limit(), to="Reports")
-    assert "the next run goes on with it" in team.report(**{"max-rate-limit-wait": "1m"}).summary
+    assert "the next run continues" in team.report(**{"max-rate-limit-wait": "1m"}).summary
     team.report(MONDAY + AFTER_CLAIM)
     assert len(team.issues) == 1
 
@@ -541,7 +541,7 @@ def test_a_report_made_by_two_accounts_after_a_kill_leaves_one_and_says_which(te
     assert [issue.state for issue in team.issues] == ["OPEN", "OPEN"]
     assert (
         f"report ✓ week 47, 2026: [#{team.issues[1].number}]({team.issues[1].url}); [#{first.number}]({first.url}), "
-        "by another account, says that it is the same report: close it unless you want both" in ran.summary
+        "by another account, claims to be the same report: close it unless you want both" in ran.summary
     )
     team.deploy(4, "2026-11-24T11:00:00Z")
     team.report(MONDAY + WEEK)
@@ -590,7 +590,7 @@ def test_nothing_known_yet_makes_no_empty_report(tmp_path: Path) -> None:
     with FakeGitHub(now=lambda: MONDAY) as github:
         shop = BranchShop(github, tmp_path)
         ran = shop.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report"}, now=MONDAY)
-        assert "report – none of week 47, 2026: no production deployment is known" in ran.summary
+        assert "report – none for week 47, 2026: no production deployment is recorded" in ran.summary
         assert not shop.repository.records_of(Issue)
 
 
@@ -636,17 +636,21 @@ def test_one_that_github_does_not_show_gives_way_to_the_usual_one(team: Reportin
 @pytest.mark.parametrize(
     ("text", "name", "why"),
     [
-        (None, "mine.md.j2", "there is no such file in the workspace, nor, without a checkout, on the default branch"),
+        (
+            None,
+            "mine.md.j2",
+            "the file is neither in the workspace nor, for a job without a checkout, on the default branch",
+        ),
         ("{% if %}", "mine.md.j2", "line 1: Expected an expression, got 'end of statement block'"),
         ("x", ".", "Is a directory"),
-        ("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", "mine.md.j2", "it never ends"),
+        ("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", "mine.md.j2", "it repeats without end"),
         ("{{ 'x' * 3000000000 }}", "mine.md.j2", "\\* is for small numbers only"),
         (
             "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
             "mine.md.j2",
-            "it counts further than 100,000",
+            "its `range` calls count beyond 100,000",
         ),
-        ("{% set x = 'x' %}" + "{% set x = x ~ x %}" * 40, "mine.md.j2", "it never ends (MemoryError)"),
+        ("{% set x = 'x' %}" + "{% set x = x ~ x %}" * 40, "mine.md.j2", "it repeats without end (MemoryError)"),
         ("x" * 1_000_001, "mine.md.j2", "it is not a regular file of at most 1,000,000 bytes"),
     ],
     ids=["missing", "broken", "folder", "recursion", "huge", "endless", "doubled", "large"],
@@ -670,4 +674,4 @@ def test_a_template_is_no_way_to_read_other_files(team: ReportingShop) -> None:
     for name in ("/etc/passwd", "../secret"):
         ran = run_own_template(team, None, name)
         assert ran.code == 2
-        assert f"input report-template: '{name}' is no path in the repository" in ran.log
+        assert f"input report-template: '{name}' is not a path in the repository" in ran.log

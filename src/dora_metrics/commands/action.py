@@ -75,7 +75,7 @@ def _file_reports(context: RunContext, result: RunResult) -> Iterator[Outcome]:
     if context.report_run:
         yield from context.report_run.file(result)
     elif context.settings.mode == "report":
-        reason = "`report` is `off`" if context.has_token else "no `github-token` to make issues with"
+        reason = "`report` is `off`" if context.has_token else "creating issues needs a `github-token`"
         yield Outcome("report", "failed", reason)
 
 
@@ -83,7 +83,7 @@ def _totals(context: RunContext, thresholds: ThresholdResult) -> Iterator[Outcom
     """How many requests GitHub got, and which thresholds hold; violations have lines of their own."""
     if context.request_count:
         yield Outcome("GitHub", "done", formatting.count(context.request_count, "request"))
-    held = (f"{thresholds.passed_count} kept",) if thresholds.passed_count else ()
+    held = (f"{thresholds.passed_count} passed",) if thresholds.passed_count else ()
     if held or thresholds.not_evaluated:
         yield Outcome("thresholds", "done" if held else "skipped", "; ".join((*held, *thresholds.not_evaluated)))
 

@@ -324,7 +324,7 @@ class Client:
     def _send_within_limits(self, api: Api, send: Send) -> ApiResponse:
         """Send a request, and again after each wait for a rate limit; return an answer with data."""
         if not _SENDABLE_TOKEN.fullmatch(self.token.strip()):
-            raise ForbiddenError("the token cannot be sent: it holds spaces, line breaks or other letters; set it anew")
+            raise ForbiddenError("the token has spaces, line breaks or characters that cannot be sent; set it again")
         for earlier_hits in count():
             response = self._send_once(send)
             limit_hit = transport.rate_limit_hit(response, self.clock(), earlier_hits)
@@ -349,7 +349,7 @@ class Client:
         response = send(self._seconds_left)
         self.silent_seconds += self.monotonic() - started
         if isinstance(response, TransportFailure):
-            raise UncertainOutcomeError(f"GitHub gave no answer ({response.reason}); it may be down or out of reach")
+            raise UncertainOutcomeError(f"GitHub did not answer ({response.reason}); it may be down or unreachable")
         self.first_answer_at = self.first_answer_at or response.sent_at
         return response
 
@@ -377,12 +377,12 @@ def owner_and_name(repository: str) -> dict[str, object]:
     return {"owner": owner, "name": name}
 
 
-_UNREADABLE_RESPONSE = "GitHub's answer has no data: it is not ready, or a proxy answered in its place; try again later"
+_UNREADABLE_RESPONSE = "GitHub's answer has no data: it may not be ready, or a proxy answered instead; try again later"
 _UNEXPECTED_ANSWER = (
     "GitHub's answer to {} is not what its documentation describes ({}); GitHub may have a problem, "
-    "or a proxy answered in its place; try again later"
+    "or a proxy answered instead; try again later"
 )
-_DOWN = "GitHub gave no usable answer for {:g} s, so this run asks it nothing more; run this job again later"
+_DOWN = "GitHub gave no usable answer for {:g} s, so this run sends no more requests; run this job again later"
 _UNNAMED_GRAPHQL_FAILURE = "something went wrong"
 """How the message of a GraphQL error without a type begins that is a failure of GitHub's own, as a 502 is."""
 
@@ -397,7 +397,7 @@ def _error_of(response: ApiResponse, token: str) -> GitHubError | None:  # noqa:
         case ("STALE_DATA", _):
             return StaleHeadError(message)
         case ("NOT_FOUND", _) | (_, 404 | 410):
-            return NotFoundError(f"not found, or the token may not see it ({message})")
+            return NotFoundError(f"not found, or the token has no access to it ({message})")
         case ("FORBIDDEN", _) | (_, 403):
             return ForbiddenError(message)
         case (_, 401):
@@ -407,6 +407,6 @@ def _error_of(response: ApiResponse, token: str) -> GitHubError | None:  # noqa:
         case (_, status) if status in _SERVER_ERROR_STATUSES:
             return UncertainOutcomeError(f"GitHub answered {status}; try again later")
         case (_, status) if status in _REDIRECT_STATUSES:
-            return MovedError(f"GitHub redirects ({status}); a repository that was renamed needs its new name here")
+            return MovedError(f"GitHub redirects ({status}); if the repository was renamed, use its new name")
         case _:
             return GitHubError(message)

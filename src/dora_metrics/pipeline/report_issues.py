@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from dora_metrics.pipeline.reports import RenderedReports
 
 _MAX_TRIES = 3
-_MESSAGE = "File the report"
+_MESSAGE = "Record who makes the report, and its issues"
 
 _PAUSE_BETWEEN_ISSUES_SECONDS = 1.0
 """GitHub asks for that much between requests that notify people."""
@@ -106,7 +106,7 @@ class ReportRun:
     def file(self, result: RunResult) -> Iterator[Outcome]:
         """Create the reports that this run has claimed, and update those that were filed before."""
         if self._due and not result.storage.is_persistent:
-            yield Outcome("report", "skipped", "it needs a ledger that this run can write, which tells who makes it")
+            yield Outcome("report", "skipped", "it needs a ledger that this run can write, so that it is filed once")
             return
         names = result.merge.after.names
         store = ClaimStore(result.storage, result.snapshot, names.stable_name(self.run.repository))
@@ -121,12 +121,12 @@ class ReportRun:
     ) -> Iterator[Outcome]:
         """File one report; a failure is a warning in a requested run, and a remark in the run of an event."""
         if not claim.done and not self._claimant.owns(claim):
-            yield Outcome("report", "skipped", f"another run has begun that of {period.title} a moment ago")
+            yield Outcome("report", "skipped", f"another run has just started the report for {period.title}")
             return
         try:
             yield from self._file(period, claim, result, store)
         except OvertakenError:
-            yield Outcome("report", "skipped", f"another run has taken over that of {period.title}")
+            yield Outcome("report", "skipped", f"another run has taken over the report for {period.title}")
         except (GitHubError, LedgerError) as error:
             if not claim.done and isinstance(error, ForbiddenError | NotFoundError | IssuesDisabledError):
                 with suppress(LedgerError):
@@ -154,7 +154,7 @@ class ReportRun:
             if issues or not filing.refusals:
                 yield _created(filing, issues.values())
         elif filing.update_issues():
-            yield Outcome("report", "done", f"{filing.period.title} says what is known by now")
+            yield Outcome("report", "done", f"updated the report for {filing.period.title}")
         for scope, error in filing.refusals.items():
             yield Outcome(
                 "report", "failed" if self.is_requested else "skipped", _refusal_text(filing.period, scope, error)
@@ -243,7 +243,7 @@ class ClaimStore:
             if self.try_put(kind, claim):
                 return
             self.reload()
-        raise LedgerError("other runs wrote to the ledger first; the next run finds the issue by its marker")
+        raise LedgerError("other runs wrote to the ledger first; the next run will find the issue by its marker")
 
 
 @dataclass
@@ -434,10 +434,10 @@ def _created(filing: IssueFiling, issues: Iterable[GitHubIssue]) -> Outcome:
     """`week 47, 2026: #12`; a number in a summary needs a link, since GitHub makes none."""
     period, links = filing.period, join_non_empty(", ", map(_issue_link, issues))
     if not links:
-        return Outcome("report", "skipped", f"none of {period.title}: no production deployment is known")
+        return Outcome("report", "skipped", f"none for {period.title}: no production deployment is recorded")
     parts = [md("{}: {}", period.title, links), md("{}", filing.reports.omitted_text)]
     if foreign_links := join_non_empty(", ", map(_issue_link, filing.foreign_issues)):
-        advice = "{}, by another account, says that it is the same report: close it unless you want both"
+        advice = "{}, by another account, claims to be the same report: close it unless you want both"
         parts.append(md(advice, foreign_links))
     return Outcome("report", "done", join_non_empty("; ", parts))
 
@@ -448,15 +448,15 @@ def _issue_link(issue: GitHubIssue) -> Md:
 
 def _refusal_text(period: Period, scope: Scope, error: GitHubError) -> str:
     name = f"{scope.repository} · {scope_label(scope)}"
-    return f"that of {period.title} for {name} could not be filed: {error}; the next scheduled run tries again"
+    return f"cannot file the one for {period.title}, {name}: {error}; the next scheduled run tries again"
 
 
 def _failure_text(period: Period, error: Exception) -> str:
-    problem = f"that of {period.title} could not be filed: {error}"
+    problem = f"cannot file the one for {period.title}: {error}"
     match error:
         case IssuesDisabledError():
-            return f"{problem}; switch them on under Settings → General → Features, or set `report: off`"
+            return f"{problem}; switch issues on under Settings → General → Features, or set `report: off`"
         case ForbiddenError() | NotFoundError():
             return f"{problem}; give the job `permissions: issues: write`, or set `report: off`"
         case _:
-            return f"{problem}; the next run goes on with it"
+            return f"{problem}; the next run continues"

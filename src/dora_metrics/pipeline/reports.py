@@ -53,9 +53,9 @@ class RenderedReports:
     @property
     def omitted_text(self) -> str:
         """Which scopes have no report, and why; empty if all have one."""
-        return (
-            f"{self.omitted_count} more scopes have none, since a run makes {MAX_REPORTS}" if self.omitted_count else ""
-        )
+        if not self.omitted_count:
+            return ""
+        return f"{self.omitted_count} more scopes have none, because a run creates at most {MAX_REPORTS}"
 
     def as_markdown(self) -> str:
         """All reports, each below its title."""
@@ -125,11 +125,11 @@ def read_template(workspace: Path, path: Path) -> str:
     Raises:
         OSError: if it cannot be read.
         UnicodeDecodeError: if it is not UTF-8.
-        TemplateError: if a link in it leads out of the workspace, or if it is no regular file, or too large.
+        TemplateError: if a link in it links to a file outside the workspace, or if it is no regular file, or too large.
     """
     resolved = (workspace / path).resolve()
     if not resolved.is_relative_to(workspace.resolve()):
-        raise TemplateError("it leads out of the workspace")
+        raise TemplateError("it links to a file outside the workspace")
     size_bytes = resolved.stat().st_size
     if not (resolved.is_file() or resolved.is_dir()) or size_bytes > MAX_TEMPLATE_BYTES:
         raise TemplateError(f"it is not a regular file of at most {MAX_TEMPLATE_BYTES:,} bytes")
@@ -139,7 +139,7 @@ def read_template(workspace: Path, path: Path) -> str:
 def _reason(error: Exception) -> str:
     match error:
         case FileNotFoundError():
-            return "there is no such file in the workspace, nor, without a checkout, on the default branch"
+            return "the file is neither in the workspace nor, for a job without a checkout, on the default branch"
         case OSError():
             return str(error.strerror)
         case UnicodeDecodeError():

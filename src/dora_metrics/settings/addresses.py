@@ -87,11 +87,11 @@ def withheld_outcome(address: str, names: Iterable[str], config_path: str, *, is
 def unconfirmed_reason(address: str, config_path: str, *, is_compared: bool) -> str:
     """Return why an address of a checkout's file does not count, and what to do."""
     comparison = (
-        "the default branch's does not say the same" if is_compared else "there is no `github-token` to compare it with"
+        "not with this value on the default branch" if is_compared else "there is no `github-token` to compare it with"
     )
     return (
-        f"`{address}` is in the checkout's {config_path}, and {comparison}. "
-        "Set it as an input, or put the same line into the default branch's file"
+        f"`{address}` is in the checkout's {config_path}, but {comparison}. "
+        "Set it as an input, or add the same line to the default branch's file"
     )
 
 

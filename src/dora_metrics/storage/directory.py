@@ -96,7 +96,8 @@ class DirectoryStorage:
                 return self._apply(snapshot, changes)
         except TimeoutError:
             raise LedgerError(
-                f"{self.name}: another run has held it for {_LOCK_TIMEOUT_SECONDS} s; it is not written"
+                f"{self.name}: another run has locked it for {_LOCK_TIMEOUT_SECONDS} s, so nothing was written; "
+                "run this again later"
             ) from None
         except OSError as problem:
             raise self._ledger_error("written", problem) from None

@@ -48,7 +48,7 @@ def test_the_age_limit_includes_its_end() -> None:
 def test_before_the_first_deployment_nobody_is_blamed() -> None:
     facts = (EARLIER, incident(1, "03-04T11:59"))
     assert failure_rules(*facts) == {}
-    assert unmatched_reasons(*facts) == {1: "no successful production deployment before it is known"}
+    assert unmatched_reasons(*facts) == {1: "no successful production deployment is recorded before it"}
     assert incidents_by_scope(*facts) == {"shop/production": 1}
 
 
@@ -137,7 +137,7 @@ def test_an_incident_outside_production_is_in_no_number_and_the_notes_say_so() -
     found = document_of(EARLIER, LATEST, incident(1, environment="staging"))
     assert found.scopes[0].metrics.incident_restore.incidents == 0
     assert found.scopes[0].metrics.change_failure_rate.failed == 0
-    assert found.notes == ["Incidents outside production, and in no number: 1."]
+    assert found.notes == ["Incidents outside production, which are not counted: 1."]
 
 
 def test_open_incidents_count() -> None:

@@ -130,8 +130,8 @@ def test_in_a_shallow_clone_only_what_is_surely_whole_counts(
     assert found.changes == {"v3.0.0": None, "v4.0.0": [shas[3]], "v5.0.0": [shas[4]]}
     assert found.deployments["v3.0.0"]["commit_count"] is None
     assert (
-        "The clone is shallow, so that older history is not there: what 1 deployment brought is not known, and "
-        f"earlier tags, and what was reverted of them, may be missing; fetch it with {UNSHALLOW_HINT}."
+        "The clone is shallow, so it lacks older history: it is not known what 1 deployment delivered, and "
+        f"earlier tags and reverts may be missing; fetch it with {UNSHALLOW_HINT}."
     ) in found.notes
 
 
@@ -145,7 +145,7 @@ def test_tags_fetched_one_by_one_count_as_deployments_that_brought_something_unk
     found = report(clone.folder)
     assert found.metrics["deployment_frequency"]["deployments"] == 3
     assert found.metrics["lead_time"]["changes"] == 0
-    assert "What 2 of the deployments delivered is not known yet" in found.notes
+    assert "It is not known yet what 2 of the deployments delivered" in found.notes
 
 
 def test_a_commit_that_the_cut_may_hide_from_an_earlier_tag_is_in_no_lead_time(
@@ -175,4 +175,4 @@ def test_a_shallow_clone_without_tags_says_why(
     repository.commit("Unreleased", repository.git("rev-parse", "main"), at="03-05")
     notes = report(shallow_clone(repository, tmp_path / "clone", 1).folder).notes
     assert "No tags, so no deployments" in notes
-    assert f"The clone is shallow, so that older history is not there; fetch it with {UNSHALLOW_HINT}." in notes
+    assert f"The clone is shallow, so it lacks older history; fetch it with {UNSHALLOW_HINT}." in notes

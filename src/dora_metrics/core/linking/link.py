@@ -121,10 +121,10 @@ def _environment_notes(
     linked: LinkedFacts, assumed_production: Sequence[str], outside_production: Sequence[Deployment]
 ) -> Iterator[str]:
     for repository in assumed_production:
-        yield f"{repository} has never recorded an environment: all its deployments count as production."
+        yield f"No environment is recorded for {repository}, so all its deployments count as production."
     counts = Counter(deployment.environment or "no environment" for deployment in outside_production)
     if counts:
-        yield f"Deployments that are not production, and in no number: {names_with_counts(sorted(counts.items()))}."
+        yield f"Deployments outside production, which are not counted: {names_with_counts(sorted(counts.items()))}."
     yield from _missing_production_notes({scope.repository for scope in linked.timelines}, outside_production)
 
 
@@ -148,5 +148,5 @@ def _note_unknown_changes(linked: LinkedFacts) -> None:
     )
     if unknown_count:
         linked.notes.append(
-            f"What {unknown_count} of the deployments delivered is not known yet; their changes are in no lead time."
+            f"It is not known yet what {unknown_count} of the deployments delivered. Lead time leaves out their changes."
         )

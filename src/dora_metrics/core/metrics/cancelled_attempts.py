@@ -91,5 +91,5 @@ _REMEDY = "Look for a waiting run in the Actions tab, then approve or reject it.
 
 def _last_success_clause(streak: CancelledStreak, zone: ZoneInfo) -> str:
     if streak.last_success_at is None:
-        return "; no success is known before them"
+        return "; no earlier success is recorded"
     return f"; the last success was on {formatting.date_time(streak.last_success_at, zone)}"

@@ -90,7 +90,7 @@ class JobBacklog:
         elif left:
             yield (
                 f"The jobs of {count(len(left), 'deployment')} are not read yet. Until then these count, also where a "
-                "job was cancelled or only uses the environment. The next sync goes on with them."
+                "job was cancelled or only uses the environment. The next sync continues."
             )
 
 

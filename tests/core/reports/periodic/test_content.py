@@ -65,7 +65,7 @@ def test_a_failure_that_is_over_and_one_that_is_not() -> None:
 def test_a_week_without_a_deployment_says_so_and_has_no_ratio() -> None:
     found = render_report(FIRST, deployment(1, "03-05T12:00"))
     assert "No deployment reached production" in found.headline
-    assert found.row("Change failure rate")[0] == "– (no deployment that reached users in the window)"
+    assert found.row("Change failure rate")[0] == "– (no deployment reached users in the window)"
 
 
 def test_a_week_of_failures_alone_is_no_quiet_week() -> None:
