@@ -69,7 +69,7 @@ def test_the_metrics_output_is_the_document_on_one_line(tmp_path: Path) -> None:
     assert document["scopes"][0]["metrics"]["deployment_frequency"]["deployments"] == 1
 
 
-def test_an_incident_blames_the_deployment_before_it_and_its_end_recovers_it(tmp_path: Path) -> None:
+def test_an_incident_is_attributed_to_the_deployment_before_it_and_its_end_recovers_it(tmp_path: Path) -> None:
     run_action(tmp_path, "deployment_status", deployment_status(3))
     opened = run_action(tmp_path, "issues", incident_issue())
     assert opened.summary.startswith("### 🔥 Incident:")

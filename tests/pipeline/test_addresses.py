@@ -179,7 +179,7 @@ def test_a_health_check_that_only_the_checkout_names_is_not_made(shop: CheckedOu
     ran = shop.run(f"health-check-url: {outside.url}", {})
     assert outside.requests == []
     assert ran.facts[0]["health"] is None
-    assert "health check – not asked: `health-check-url` is in the checkout's .github/dora.yml, and the" in ran.summary
+    assert "health check – not checked: `health-check-url` is in the checkout's .github/dora.yml, but" in ran.summary
 
 
 def test_a_health_check_of_the_default_branch_is_made_and_costs_no_request(

@@ -197,7 +197,8 @@ class SourceSelection:
             if name not in self.unreadable
         ]
         unreadable = [f"`{name}` could not be read" for name in self.unreadable if name != best]
-        return "".join([*(f", {wording}" for wording in absences), *(f"; {wording}" for wording in unreadable)])
+        clauses = [f", but {', '.join(absences)}"] if absences else []
+        return "".join([*clauses, *(f"; {wording}" for wording in unreadable)])
 
     def _absence(self, name: str) -> str:
         if name != "releases" or self.last_release is None or self.newest_commit is None:

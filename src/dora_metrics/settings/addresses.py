@@ -80,7 +80,7 @@ def withheld_outcome(address: str, names: Iterable[str], config_path: str, *, is
     """
     reason = unconfirmed_reason(address, config_path, is_compared=is_compared)
     if address == HEALTH_CHECK:
-        return Outcome("health check", "skipped", f"not asked: {reason}")
+        return Outcome("health check", "skipped", f"not checked: {reason}")
     return Outcome(", ".join(names), "skipped", f"not sent: {reason}")
 
 

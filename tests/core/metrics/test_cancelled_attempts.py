@@ -9,7 +9,7 @@ from support.facts import deployment, failed_deployment, scope_of
 SUCCESS = deployment(1, "03-08T10:00")
 CAUSE = (
     "The usual cause is a run that waits for an approval: it holds its concurrency group, and GitHub cancels the run "
-    "that waits behind it when the next one comes."
+    "that is queued after it when a newer run arrives."
 )
 
 

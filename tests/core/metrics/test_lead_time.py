@@ -306,7 +306,7 @@ def test_without_data_it_is_null_with_the_reason() -> None:
 
 def test_what_is_not_known_yet_is_said_in_a_note() -> None:
     found = document_of(BASELINE, deployment(1, changes=None))
-    assert found.notes == ["What 1 of the deployments delivered is not known yet; their changes are in no lead time."]
+    assert found.notes == ["What 1 of the deployments delivered is not known yet. Lead time leaves out their changes."]
 
 
 def test_ids_of_deployments_stay_in_the_evidence() -> None:

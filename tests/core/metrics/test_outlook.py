@@ -160,7 +160,7 @@ def test_a_stage_that_is_all_of_lead_time_because_the_others_are_hidden_is_not_t
     advice = missed_lead_time(*facts)
     (text,) = advice.evidence
     assert text == (
-        "The slowest stage is not known: all 4 changes are squash merges, which hide when coding began, so their "
+        "The slowest stage is unknown: all 4 changes are squash merges, which hide when coding began, so their "
         "lead time starts at the merge."
     )
     assert advice.measures == []
@@ -169,7 +169,7 @@ def test_a_stage_that_is_all_of_lead_time_because_the_others_are_hidden_is_not_t
 def test_lead_time_from_the_merge_on_is_the_wait_for_deployment_by_definition() -> None:
     facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=45)
     assert missed_lead_time(*facts, lead_time_start="merged").evidence == [
-        "Lead time starts at the merge (`lead-time-start`), so all of it is the wait for deployment.",
+        "Lead time starts at the merge (`lead-time-start`), so all of it is spent waiting for deployment.",
         "Deployments happened on Tuesday only; 4 of 4 changes were merged on other days.",
         "If that wait were half as long, the median lead time of these changes would be 22 h 30 min.",
     ]

@@ -96,13 +96,13 @@ def test_what_is_no_threshold_is_told_with_what_would_be(text: str, said: str) -
     [
         ("change_failure_rate > 0.24", "change failure rate is 25 % (1 of 4), above 24 %"),
         ("change_failure_rate > 0.25", None),
-        ("change_failure_rate >= 0.25", "change failure rate is 25 % (1 of 4), not below 25 %"),
+        ("change_failure_rate >= 0.25", "change failure rate is 25 % (1 of 4), at least 25 %"),
         ("change_failure_rate >= 0.26", None),
         ("lead_time > 1d", "lead time is 2 d, above 1 d"),
         ("lead_time > 2d", None),
         ("deployment_frequency < 1/w", "deployment frequency is 4 in 31 days, below 1 a week"),
         ("deployment_frequency < 0.9/w", None),
-        ("recovery_time <= 3h", "recovery time is 3 h, not above 3 h"),
+        ("recovery_time <= 3h", "recovery time is 3 h, at most 3 h"),
         ("recovery_time < 3h", None),
     ],
 )

@@ -133,7 +133,7 @@ def test_detected_at_is_the_forms_else_when_the_issue_was_opened(answer: str, de
         (None, None),
     ],
 )
-def test_the_deployment_that_is_blamed(body: str | None, deployment: str | None) -> None:
+def test_the_deployment_that_an_incident_names(body: str | None, deployment: str | None) -> None:
     assert incident_of(issue(body=body)).deployment == deployment
 
 

@@ -33,7 +33,7 @@ def test_runs_are_taken_where_nothing_is_released(github: FakeGitHub, shop: Repo
     shop.run("CI", at=at(4))
     one = read_fake_history(github)
     assert deployment_ids_of(one) == [f"github:run:{run.database_id}"]
-    assert "no production deployment, no published release" in one.notes
+    assert "but no production deployment, no published release" in one.notes
 
 
 def test_merges_are_taken_where_nothing_deploys(github: FakeGitHub, shop: Repository) -> None:

@@ -326,12 +326,12 @@ def _unresolved_notes(unresolved: Collection[Deployment], graph: CommitGraph) ->
     notes = []
     if outside_count:
         notes.append(
-            "Deployments of commits that the history of the default branch does not have (of another branch, or pushed "
-            f"away by force), whose changes have to be asked for one by one: {outside_count}."
+            "Deployments of commits outside the default branch (on another branch, or removed by a force push), whose "
+            f"changes are requested one deployment at a time: {outside_count}."
         )
     if unread_count:
         notes.append(
-            "Deployments whose changes are not known, as commits were not read back to the deployment before: "
+            "Deployments whose changes are unknown, because commits were not read back to the deployment before: "
             f"{unread_count}."
         )
     return tuple(notes)

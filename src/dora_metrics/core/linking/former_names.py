@@ -245,7 +245,7 @@ class RepositoryNames:
     def notes(self) -> tuple[str, ...]:
         """What readers must know: which repositories have lost their name, and have no known one."""
         return tuple(
-            f"{repository.names[-1]} is the name of another repository now. The one that had it before is shown as "
+            f"{repository.names[-1]} is now the name of another repository. The one that had it before is shown as "
             f"{self.present_name_of(repository)} until its new name is known."
             for repository in self.repositories.values()
             if self.present_name_of(repository) != repository.names[-1]

@@ -134,7 +134,7 @@ def _missing_production_notes(in_production: AbstractSet[str], outside: Sequence
         environments = (deployment.environment for deployment in outside if deployment.repository == repository)
         counts = Counter(filter(None, environments))
         yield (
-            f"No production deployment of {repository} is known. If one of these environments is production, "
+            f"No production deployment of {repository} is recorded. If one of these environments is production, "
             f"name it in `production-environments`: {names_with_counts(sorted(counts.items()))}."
         )
 
@@ -148,5 +148,5 @@ def _note_unknown_changes(linked: LinkedFacts) -> None:
     )
     if unknown_count:
         linked.notes.append(
-            f"It is not known yet what {unknown_count} of the deployments delivered. Lead time leaves out their changes."
+            f"What {unknown_count} of the deployments delivered is not known yet. Lead time leaves out their changes."
         )

@@ -84,7 +84,7 @@ def cancelled_attempts_text(history: ScopeHistory, window: Window, zone: ZoneInf
 
 _CAUSE = (
     "The usual cause is a run that waits for an approval: it holds its concurrency group, and GitHub cancels the run "
-    "that waits behind it when the next one comes."
+    "that is queued after it when a newer run arrives."
 )
 _REMEDY = "Look for a waiting run in the Actions tab, then approve or reject it."
 

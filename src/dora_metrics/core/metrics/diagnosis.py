@@ -82,9 +82,9 @@ def diagnose_lead_time(data: DiagnosisInput) -> Iterator[Finding]:
         yield Finding(_longest_stage_text(breakdown))
         yield from _DIAGNOSE_STAGE[breakdown.longest_stage](data, breakdown.complete)
     elif hidden := breakdown.hidden_stages_text():
-        yield Finding(f"the slowest stage is not known: {hidden}")
+        yield Finding(f"the slowest stage is unknown: {hidden}")
     elif data.policy.lead_time_start == "merged" and len(breakdown.complete) >= MIN_SAMPLES:
-        yield Finding("lead time starts at the merge (`lead-time-start`), so all of it is the wait for deployment")
+        yield Finding("lead time starts at the merge (`lead-time-start`), so all of it is spent waiting for deployment")
         yield from _diagnose_delivery(data, breakdown.complete)
 
 
@@ -128,7 +128,7 @@ def _diagnose_review(_: DiagnosisInput, changes: Sequence[MeasuredChange]) -> It
         share = formatting.percent(pickup_seconds / review_seconds)
         evidence = f"{share} of the review time is spent before the first review"
         agree_response_time = recommend(
-            "Agree on how soon the first review should come", "most of the review time is the wait for it"
+            "Agree on how soon the first review should come", "most of the review time is spent waiting for it"
         )
         yield Finding(evidence, (agree_response_time, smaller_pull_requests))
     else:
@@ -237,7 +237,9 @@ def _diagnose_pauses(data: DiagnosisInput, successful: Sequence[Deployment]) -> 
     """Find the longest time without a success. It may run from the window's start, and to its end."""
     pause = _longest_pause(data, [deployment.finished_at for deployment in successful])
     if pause and pause.end - pause.start >= _MIN_PAUSE:
-        one_step = recommend("Let anyone start a deployment in one step", "a pause is often a wait for one person")
+        one_step = recommend(
+            "Let anyone start a deployment in one step", "a pause is often caused by waiting for one person"
+        )
         pause_text = _pause_text(pause, data)
         yield Finding(f"the longest pause between deployments {data.long_window_text} was {pause_text}", (one_step,))
 

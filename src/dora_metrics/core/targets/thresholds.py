@@ -27,7 +27,7 @@ _COMPARATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
-_COMPARATOR_TEXTS = {">": "above", ">=": "not below", "<": "below", "<=": "not above"}
+_COMPARATOR_TEXTS = {">": "above", ">=": "at least", "<": "below", "<=": "at most"}
 
 
 @dataclass(frozen=True)

@@ -116,7 +116,7 @@ def test_a_rule_that_is_off_says_what_it_would_have_seen() -> None:
     )
 
 
-def test_what_was_rolled_back_with_the_one_that_is_blamed_says_so() -> None:
+def test_what_was_rolled_back_with_the_one_that_failed_says_so() -> None:
     facts = deployments_of_versions("V1 V2 V3 V1")
     went_back = "`V1` (`github:deployment:4`) went back to a version before `V2`"
     said = f"no. {went_back}, and the rollback is attributed to that one."
@@ -167,7 +167,7 @@ def test_a_hotfix_that_came_too_late_says_how_late() -> None:
     )
 
 
-def test_the_next_incident_says_why_it_is_not_blamed_on_this_one() -> None:
+def test_the_next_incident_says_why_it_is_not_attributed_to_this_one() -> None:
     facts = [deployment(1, "03-05", version="v1"), deployment(2, "03-06", version="v2")]
     later = incident(1, "03-06T03:00", title="Slow")
     said = "no. The next one, Slow, came 1 d 3 h later and is attributed to `v2`."
@@ -437,7 +437,7 @@ def test_a_retracted_change_is_as_if_it_had_never_been() -> None:
 # Incidents and vulnerabilities
 
 
-def test_an_incident_says_where_it_counts_whom_it_blames_and_what_ended_it() -> None:
+def test_an_incident_says_where_it_counts_what_it_is_attributed_to_and_what_ended_it() -> None:
     facts = [deployment(1, version="v1"), incident(1, title="Slow", resolved_at="03-05T14:30")]
     one = explain_only(issue_id(1), *facts)
     assert one.headline == "Incident Slow: attributed to `v1`"
