@@ -152,7 +152,7 @@ def test_an_api_that_is_down_spares_the_job(shop: EnrichedShop) -> None:
     ran = shop.deploy(2, shop.repository.head(), at(6))
     assert ran.code == 0
     assert recorded_deployment(ran)["changes"] is None
-    assert "It is not known yet what it delivered." in ran.summary
+    assert "What it delivered is not known yet." in ran.summary
 
 
 def test_what_was_unknown_is_found_when_the_event_comes_again(shop: EnrichedShop) -> None:

@@ -299,7 +299,7 @@ def test_without_data_it_is_null_with_the_reason() -> None:
     assert (nothing.p50_seconds, nothing.mean_seconds, nothing.level) == (None, None, None)
     assert nothing.reason == "no successful deployment in the window"
     assert lead_time(deployment(1)).reason == "the deployments in the window delivered no changes"
-    assert lead_time(deployment(1, changes=None)).reason == "it is not known yet what the deployments delivered"
+    assert lead_time(deployment(1, changes=None)).reason == "what the deployments delivered is not known yet"
     left_out = lead_time(deployment(1, changes=[1]), change(1, bot=True)).reason
     assert str(left_out).startswith("every delivered change is left out (1 ")
 

@@ -218,7 +218,7 @@ def _reason_without_lead_time(history: ScopeHistory, window: Window, excluded_co
     if successful == [baseline]:
         return "the first recorded deployment is only the baseline for the next one"
     if any(deployment.changes is None for deployment in successful if deployment is not baseline):
-        return "it is not known yet what the deployments delivered"
+        return "what the deployments delivered is not known yet"
     return "the deployments in the window delivered no changes"
 
 

@@ -68,13 +68,13 @@ def test_a_deployment_says_whether_it_failed_by_what_and_where_it_stands() -> No
     one = explain_only(deployment_id(2), *deployments_of_versions("V1 V2 V1"))
     assert one.headline == "Deployment `V2`: failed, by `rollback`"
     assert [unescaped(sentence) for sentence in one.sentences] == [
-        f"`github:deployment:2`, commit `{sha('V2')}`: it ended on 2024-03-01 06:00 UTC as success.",
-        f"{COUNTS_TEXT} That is in the window 2024-03-01 00:00 – 2024-04-01 00:00, so it is in these numbers.",
+        f"`github:deployment:2`, commit `{sha('V2')}`: it succeeded on 2024-03-01 06:00 UTC.",
+        f"{COUNTS_TEXT} This is in the window 2024-03-01 00:00 – 2024-04-01 00:00, so it counts in these numbers.",
         "It reached users, so it counts in the failure rate.",
     ]
-    assert rule_text("rollback", one) == "**yes, and it decides.** V1 was deployed again."
+    assert rule_text("rollback", one) == "**yes, and it decides:** V1 was deployed again."
     assert section_lines("What repaired it", one) == [
-        "`V1` (`github:deployment:3`), on 2024-03-01 09:00: **3 h** after it.",
+        "`V1` (`github:deployment:3`), on 2024-03-01 09:00, **3 h** later.",
         "The failure ends with the rollback.",
     ]
 
@@ -88,7 +88,7 @@ def test_every_rule_says_why_it_did_not_hit() -> None:
     ]
     one = explain_only("v1", *facts)
     assert one.headline == "Deployment `v1`: did not fail"
-    assert "as success after 10 min." in one.sentences[0]
+    assert " UTC after 10 min." in one.sentences[0]
     assert [unescaped(line) for line in one.sections[0].lines] == [
         "`explicit`: no. No incident names this deployment, and no deployment is recorded as its remedy.",
         "`rollback`: no. No later deployment went back to what ran before it (1 deployment checked).",
@@ -104,13 +104,13 @@ def test_every_rule_says_why_it_did_not_hit() -> None:
 def test_a_rule_that_hits_after_the_one_that_decides_is_told_too() -> None:
     one = explain_only(deployment_id(2), *deployments_of_versions("V1 V2 V1"), incident(1, "03-01T07:00"))
     assert one.headline.endswith("failed, by `rollback`")
-    assert rule_text("incident", one) == "also yes, but an earlier rule decides. #1 detected 60 min after it."
+    assert rule_text("incident", one) == "also yes, but an earlier rule decides: #1 detected 60 min after it."
 
 
 def test_a_rule_that_is_off_says_what_it_would_have_seen() -> None:
     one = explain_only(deployment_id(2), *deployments_of_versions("V1 V2 V1"), failure_rules=frozenset({"explicit"}))
     assert one.headline == "Deployment `V2`: did not fail"
-    assert rule_text("rollback", one) == "it would, but it is switched off (`failure-rules`). V1 was deployed again."
+    assert rule_text("rollback", one) == "it would, but it is switched off (`failure-rules`): V1 was deployed again."
     assert rule_text("incident", one) == (
         "no. No incident that names no deployment was detected after it. It is also switched off (`failure-rules`)."
     )
@@ -121,7 +121,7 @@ def test_what_was_rolled_back_with_the_one_that_failed_says_so() -> None:
     went_back = "`V1` (`github:deployment:4`) went back to a version before `V2`"
     said = f"no. {went_back}, and the rollback is attributed to that one."
     assert rule_text("rollback", explain_only("V3", *facts)) == said
-    assert rule_text("rollback", explain_only("V2", *facts)).startswith("**yes, and it decides.**")
+    assert rule_text("rollback", explain_only("V2", *facts)).startswith("**yes, and it decides:**")
 
 
 def test_a_revert_is_told_of_the_deployment_whose_change_was_taken_back() -> None:
@@ -133,10 +133,9 @@ def test_a_revert_is_told_of_the_deployment_whose_change_was_taken_back() -> Non
         change(2, title='Revert "Add it"', reverts=pull_id(1)),
     ]
     one = explain_only("v1", *facts)
-    assert rule_text("revert", one) == "**yes, and it decides.** #2 reverts #1."
+    assert rule_text("revert", one) == "**yes, and it decides:** #2 reverts #1."
     assert (
-        section_lines("What repaired it", one)[0]
-        == "`v2` (`github:deployment:2`), on 2024-03-06 00:00: **1 d** after it."
+        section_lines("What repaired it", one)[0] == "`v2` (`github:deployment:2`), on 2024-03-06 00:00, **1 d** later."
     )
     other = explain_only("v2", *facts)
     assert (
@@ -163,7 +162,7 @@ def test_a_hotfix_that_came_too_late_says_how_late() -> None:
     assert rule_text("hotfix", explain_only("v2", *facts)) == "no. No deployment came after it."
     soon = [facts[0], deployment(2, "03-05T05:00", version="v2", changes=[1]), facts[2]]
     assert rule_text("hotfix", explain_only("v1", *soon)).startswith(
-        "**yes, and it decides.** #1 with the label hotfix was delivered"
+        "**yes, and it decides:** #1 with the label hotfix was delivered"
     )
 
 
@@ -182,9 +181,9 @@ def test_the_next_incident_says_why_it_is_not_attributed_to_this_one() -> None:
 def test_a_health_check_decides_or_says_that_it_passed() -> None:
     facts = [deployment(1, "03-05", health="failed"), deployment(2, "03-06", health="failed"), deployment(3, "03-07")]
     one = explain_only(deployment_id(1), *facts)
-    assert rule_text("health-check", one) == "**yes, and it decides.** its health check failed."
+    assert rule_text("health-check", one) == "**yes, and it decides:** its health check failed."
     assert section_lines("What repaired it", one) == [
-        f"`{sha(deployment_id(3))[:7]}` (`github:deployment:3`), on 2024-03-07 00:00: **2 d** after it.",
+        f"`{sha(deployment_id(3))[:7]}` (`github:deployment:3`), on 2024-03-07 00:00, **2 d** later.",
         "The failure ends with the next success whose health check did not fail.",
     ]
     assert (
@@ -202,7 +201,7 @@ def test_a_failed_run_says_that_it_is_no_failed_deployment_unless_it_counts() ->
     )
     assert (
         rule_text("failed-run", one)
-        == "it would, but this deployment is not in the failure rate. the run itself failed."
+        == "it would, but this deployment is not in the failure rate: the run itself failed."
     )
     assert rule_text("rollback", one) == "no. Only a successful deployment can be rolled back."
     assert rule_text("incident", one) == "no. An incident that names no deployment is attributed to a successful one."
@@ -227,14 +226,14 @@ def test_several_incidents_keep_a_failure_open_until_the_last_has_ended() -> Non
     one = explain_only("v1", *facts)
     assert (
         rule_text("incident", one)
-        == "**yes, and it decides.** #1 detected 60 min after it, #2 detected 60 min after it."
+        == "**yes, and it decides:** #1 detected 60 min after it, #2 detected 60 min after it."
     )
     assert section_lines("What repaired it", one) == [
         "B is not resolved.",
         "So the failure is still open: it is counted, but is not in the median.",
     ]
     ended = explain_only("v1", *facts[:2], incident(2, resolved_at="03-05T15:00"))
-    assert section_lines("What repaired it", ended)[0] == "#2, on 2024-03-05 15:00: **3 h** after it."
+    assert section_lines("What repaired it", ended)[0] == "#2, on 2024-03-05 15:00, **3 h** later."
     assert (
         section_lines("What repaired it", ended)[-1]
         == "2 incidents are attributed to it; the one that ended last counts."
@@ -300,7 +299,7 @@ def test_a_deployment_that_delivered_nothing_says_why() -> None:
     ]
     unknown = deployment(1, "03-05", changes=None)
     assert section_lines("What it delivered", explain_only(deployment_id(1), first, unknown)) == [
-        "It is not known yet what it delivered."
+        "What it delivered is not known yet."
     ]
     nothing = deployment(1, "03-05")
     assert section_lines("What it delivered", explain_only(deployment_id(1), first, nothing)) == [
@@ -335,7 +334,7 @@ def test_a_change_says_which_deployment_delivered_it_and_how_long_each_stage_too
     assert where.startswith(
         "`v2`, on 2024-03-06 00:00, in production of acme/shop (service shop): the first successful"
     )
-    assert where.endswith("That is in the window 2024-03-01 00:00 – 2024-04-01 00:00, so it is in these numbers.")
+    assert where.endswith("This is in the window 2024-03-01 00:00 – 2024-04-01 00:00, so it counts in these numbers.")
     assert section_lines("Stages, production of acme/shop", one) == [
         "coding (first commit to opened): 1 d (2024-03-02 00:00 – 2024-03-03 00:00)",
         "pickup (opened to first review, part of the next stage): 2 h (2024-03-03 00:00 – 2024-03-03 02:00)",

@@ -105,8 +105,11 @@ def _deployment_identity(context: ExplainContext, deployment: Deployment) -> Md:
     start, end, zone = deployment.started_at, deployment.finished_at, context.policy.zone
     duration = f" after {_duration_text(start, end)}" if start and start <= end else ""
     sha = md(", commit {}", code_span(deployment.sha)) if deployment.sha else ", commit unknown"
-    ending = f"ended on {context.format_time(end)} {zone.key} as {deployment.status}{duration}"
+    ending = f"{_STATUS_VERBS[deployment.status]} on {context.format_time(end)} {zone.key}{duration}"
     return md("{}{}: it {}.", id_code_span(deployment.id), sha, ending)
+
+
+_STATUS_VERBS = {"success": "succeeded", "failure": "failed", "cancelled": "was cancelled"}
 
 
 def _deployment_sentences(context: ExplainContext, timeline: ScopeTimeline, deployment: Deployment) -> Iterator[Md]:
@@ -182,7 +185,7 @@ def _comparison_sentences(
     elif not earlier_successes and not deployment.previous:
         yield Md("It is the first recorded success, the baseline: there is nothing earlier to compare it with.")
     elif deployment.changes is None:
-        yield Md("It is not known yet what it delivered.")
+        yield Md("What it delivered is not known yet.")
     elif is_empty:
         yield Md("It delivered nothing new.")
     if deployment.previous and deployment.changes is not None:

@@ -31,12 +31,12 @@ def _hit_text(
 ) -> Md:
     causes = join_limited(link(context.replace_ids(signal.because), signal.url) for signal in hits)
     if is_deciding:
-        return md("**yes, and it decides.** {}.", causes)
+        return md("**yes, and it decides:** {}.", causes)
     if not is_rule_enabled(hits[0].rule, context.policy):
-        return md("it would, but it is switched off (`failure-rules`). {}.", causes)
+        return md("it would, but it is switched off (`failure-rules`): {}.", causes)
     if not counts_in_failure_rate(deployment, context.policy):
-        return md("it would, but this deployment is not in the failure rate. {}.", causes)
-    return md("also yes, but an earlier rule decides. {}.", causes)
+        return md("it would, but this deployment is not in the failure rate: {}.", causes)
+    return md("also yes, but an earlier rule decides: {}.", causes)
 
 
 def _switched_off_note(context: ExplainContext, rule: str) -> Md:
@@ -172,7 +172,7 @@ def repair_lines(context: ExplainContext, deployment: Deployment) -> Iterator[Md
     if failure.recovery_seconds is None:
         yield md("{} ended it on {}, before the deployment, so it has no recovery time.", repair, finished)
         return
-    yield md("{}, on {}: **{}** after it.", repair, finished, formatting.duration(failure.recovery_seconds))
+    yield md("{}, on {}, **{}** later.", repair, finished, formatting.duration(failure.recovery_seconds))
     yield md("{}", _RECOVERY_BY_RULE[failure.rule])
     if len(attributions) > 1:
         yield md("{} incidents are attributed to it; the one that ended last counts.", len(attributions))
