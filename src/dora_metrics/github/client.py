@@ -28,7 +28,7 @@ from dora_metrics.github.transport import ApiResponse, Transport, TransportFailu
 
 T = TypeVar("T")
 Send = Callable[[float], ApiResponse | TransportFailure]
-"""Sends one request, in at most so many seconds."""
+"""Sends one request within a number of seconds."""
 
 _MAX_ATTEMPTS = 3
 _SUCCESS_STATUSES, _REDIRECT_STATUSES, _SERVER_ERROR_STATUSES = range(200, 300), range(300, 400), range(500, 600)
@@ -129,7 +129,7 @@ class Client:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """Bound everything that is sent in the block to so many seconds."""
+        """Limit everything that is sent in the block to a number of seconds."""
         self._deadline = self.monotonic() + seconds
         try:
             yield

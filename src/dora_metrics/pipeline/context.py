@@ -93,7 +93,7 @@ class RunContext:
             self._prefetched.now = github_time
 
     def _prefetch_ledger(self) -> datetime | None:
-        """Read the ledger ahead if it is a branch, so that GitHub has told the time before anything depends on it.
+        """Read the ledger ahead if it is a branch, so that GitHub's time is known before anything depends on it.
 
         Returns:
             When the ledger was last written, None if that is not known.

@@ -224,7 +224,7 @@ def _summary(
     violations: Sequence[Violation],
     unrecorded: UnrecordedFacts,
 ) -> str:
-    """The job summary as Markdown; it tells of an event's facts one by one, and of a sync's in numbers."""
+    """Return the job summary as Markdown. It lists the facts of an event, and counts those of a sync."""
     facts = result.facts if context.work == "record" else ()
     part_count = context.run.matrix_size if context.settings.environment else 1
     event = EventInfo(result.observation.title, facts, part_count)

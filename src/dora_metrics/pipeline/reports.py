@@ -125,7 +125,7 @@ def read_template(workspace: Path, path: Path) -> str:
     Raises:
         OSError: if it cannot be read.
         UnicodeDecodeError: if it is not UTF-8.
-        TemplateError: if a link in it links to a file outside the workspace, or if it is no regular file, or too large.
+        TemplateError: if it links to a file outside the workspace, is not a regular file, or is too large.
     """
     resolved = (workspace / path).resolve()
     if not resolved.is_relative_to(workspace.resolve()):

@@ -248,7 +248,7 @@ class Sync:
         return completed.values()
 
     def _resolve(self, gathered: GatheredHistory, facts: Sequence[Fact]) -> tuple[ResolvedChanges, list[Change]]:
-        """Resolve changes by the graph of commits, and read the histories beside the default branch that it lacks.
+        """Resolve changes by the graph of commits, and read the histories outside the default branch that it lacks.
 
         Return also the pull requests that are known only from these histories.
         """

@@ -15,7 +15,7 @@ SECRETS_BY_ADDRESS = {
     "endpoint-url": ("endpoint-token", "endpoint-secret"),
     "pushgateway-url": ("pushgateway-username", "pushgateway-password"),
 }
-"""What a request to an address carries beside facts and numbers."""
+"""What a request to an address carries besides facts and numbers."""
 
 HEALTH_CHECK, LEDGER = "health-check-url", "ledger"
 _ADDRESSES = (*SECRETS_BY_ADDRESS, HEALTH_CHECK, LEDGER)

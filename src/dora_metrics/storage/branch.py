@@ -77,7 +77,7 @@ class BranchStorage:
     def read_config_and_prefetch(self, repository: str, path: str) -> GitObject:
         """Read a file of a repository's default branch, and the ledger for the next `read`, in one request.
 
-        A ledger that cannot be used is no error here: `read` reads it again, and says why.
+        A ledger that cannot be used raises no error here: `read` reads it again, and says why.
 
         Returns:
             The file, or None if there is no such file.

@@ -129,7 +129,7 @@ def test_a_deployment_of_what_was_pushed_away_by_force_is_left_for_a_comparison(
     assert one.deployments[gone].changes is None
     assert [deployment.id for deployment in one.linked.unresolved] == [gone]
     assert (one.deployments[last].previous, len(one.deployments[last].changes or ())) == (gone, 1)
-    assert "pushed away by force" in one.notes
+    assert "removed by a force push" in one.notes
 
 
 def test_commits_from_before_there_was_git_have_no_time(github: FakeGitHub, shop: Repository) -> None:

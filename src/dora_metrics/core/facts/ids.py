@@ -19,7 +19,7 @@ MAX_LENGTH = 300
 """Characters of an id."""
 
 _VISIBLE = r"[^\s\x00-\x20\x7f-\xa0\xad\u200b-\u200f\u2028-\u202f\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
-"""A character that is printed, and is no white space."""
+"""A printable character other than white space."""
 
 NAME_PATTERN = rf"^{_VISIBLE}+(?!\n)$"
 """What names another fact: an id, or what a person wrote in its place."""

@@ -206,6 +206,6 @@ TIME_FIELDS: dict[type[Fact], tuple[str, ...]] = {
 """Names of the timestamp fields of each kind that numbers are computed from."""
 
 JOB_FIELDS = ("run_id", "run_attempt", "job_id", "job_name", "workflow", "run_event")
-"""Names of the fields of a deployment that tell of the job that made it."""
+"""Names of the fields of a deployment that describe the job that made it."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

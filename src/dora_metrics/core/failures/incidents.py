@@ -222,7 +222,7 @@ def _readings(references: Iterable[NameReference], linked: LinkedFacts) -> dict[
 
 
 def _tag_of(deployment: Deployment) -> str | None:
-    """Return the ref of a deployment if it is a tag. A branch is no name: it would match its oldest deployment."""
+    """Return the ref of a deployment if it is a tag. A branch would match its oldest deployment."""
     ref = deployment.ref or ""
     is_tag = (
         ref.startswith("refs/tags/") or deployment.source in ("releases", "git") or re.match(r"[A-Za-z-]*v?\d", ref)

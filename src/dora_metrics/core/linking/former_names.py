@@ -154,7 +154,7 @@ class RepositoryNames:
         return self._reference(fact_id, None)
 
     def resolve(self, record: FactRecord) -> FactRecord:
-        """Return a record with present names; one that is no fact that numbers are computed from as it is."""
+        """Return a record with present names. A record that no number is computed from is returned unchanged."""
         return record if isinstance(record, Repository | UnknownRecord) else self.resolve_fact(record)
 
     def resolve_fact(self, fact: Fact) -> Fact:

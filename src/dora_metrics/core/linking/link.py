@@ -19,7 +19,7 @@ from dora_metrics.core.scope import Scope, scope_of
 class ScopeTimeline:
     """The deployments of one scope and the changes that they delivered, both in order of time.
 
-    `delivered_parts` has, by sha, the first success with a commit that is no change of its own (`Deliveries.parts`).
+    `delivered_parts` has, by sha, the first success with a commit that is not a change itself (`Deliveries.parts`).
     """
 
     scope: Scope

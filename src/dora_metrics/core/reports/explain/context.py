@@ -63,7 +63,7 @@ class ExplainContext:
         return {part_id: each for each in deployments for part_id in self.linked_facts.part_ids(each)}
 
     def attempt_of(self, deployment: Deployment) -> Deployment:
-        """Return the deployment that a fact is a part of; the fact itself if it is no part."""
+        """Return the deployment that a fact is a part of; the fact itself if it is not a part."""
         return self._attempt_by_part.get(deployment.id, deployment)
 
     @cached_property
