@@ -130,7 +130,7 @@ def test_of_very_many_bad_lines_a_hundred_are_named_and_the_rest_counted(compute
 
 def test_a_place_that_is_not_there_is_named(compute: Compute) -> None:
     place = str(compute.folder / "nowhere")
-    assert compute("--facts", place).problems == [f"{place}: there is no such file or folder"]
+    assert compute("--facts", place).problems == [f"{place}: no such file or folder"]
 
 
 def test_the_notes_count_the_records_of_kinds_that_are_not_known(compute: Compute) -> None:
@@ -227,8 +227,8 @@ def test_settings_and_facts_need_not_be_wrong_together_to_be_told(compute: Compu
     [
         ("window: [", "dora.yml:"),
         ("- window", "expected one `name: value` per line"),
-        ("7d", "expected settings"),
-        ("{1: 2}", "expected settings"),
+        ("7d", "expected one `name: value` per line"),
+        ("{1: 2}", "expected one `name: value` per line"),
         ("window: 7d\n\twindow: 8d", "not YAML"),
         ("a: &a [*a]", "an alias refers to a value that contains it"),
         ("window: !!python/object:os.system x", "not YAML"),

@@ -70,8 +70,8 @@ def test_an_endpoint_that_only_the_checkout_names_gets_no_secret(shop: CheckedOu
     assert len(outside.requests) == 1
     assert credentials(outside) == set()
     assert (
-        "endpoint-token, endpoint-secret – not sent: `endpoint-url` is in the checkout's .github/dora.yml, and the "
-        f"default branch. {WHAT_TO_DO}" in ran.summary
+        "endpoint-token, endpoint-secret – not sent: `endpoint-url` is in the checkout's .github/dora.yml, "
+        f"but not with this value on the default branch. {WHAT_TO_DO}" in ran.summary
     )
 
 
@@ -113,7 +113,7 @@ def test_without_a_token_nothing_confirms_an_address(shop: CheckedOutShop, outsi
     inputs = {**ENDPOINT_SECRETS, "github-token": "", "ledger": "none"}
     ran = shop.run(f"endpoint-url: {outside.url}", inputs)
     assert credentials(outside) == set()
-    assert "and there is no `github-token` to compare it with" in ran.summary
+    assert "but there is no `github-token` to compare it with" in ran.summary
 
 
 def test_a_broken_file_on_the_default_branch_confirms_nothing(shop: CheckedOutShop, outside: Listener) -> None:

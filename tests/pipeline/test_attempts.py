@@ -329,7 +329,7 @@ def test_the_job_that_recorded_itself_and_the_deployment_of_github_are_one_part(
     folder = Path(mkdtemp(dir=shop.folder))
     ran = run_action(folder, "workflow_dispatch", {}, inputs, now=at(24.5), environment=environment)
     assert attempts_of(ran) == [("failure", "1T00:30")]
-    assert "Not counted twice: the job that deployed: GitHub deployments (1)." in ran.summary
+    assert "Not counted twice: GitHub deployments (1), because the job that deployed counts." in ran.summary
 
 
 def test_the_summary_says_which_part_it_is_and_what_is_still_out(shop: DeployingShop) -> None:

@@ -79,7 +79,7 @@ LARGE_EVENT = {"action": "dora-deployment", "client_payload": {"changes": ["x" *
 def test_facts_that_are_too_large_for_an_output_are_counted_in_the_summary(tmp_path: Path) -> None:
     ran = run_action(tmp_path, "repository_dispatch", LARGE_EVENT)
     assert ran.outputs["facts"] == "[]"
-    assert "outputs – `facts` is empty: too large to pass on (1 fact); the ledger has them" in ran.summary
+    assert "outputs – `facts` is empty: too large for an output (1 fact); they are in the ledger" in ran.summary
     assert len(ran.outputs["metrics"]) <= MAX_OUTPUT_BYTES
     assert run_action(tmp_path, "deployment_status", deployment_status(2)).outputs["facts"] != "[]"
 
@@ -96,5 +96,5 @@ def test_where_large_facts_are_is_said_also_if_no_ledger_has_them(tmp_path: Path
     inputs = {"ledger": ledger, "github-token": "ghs_1"}
     environment = {"GITHUB_API_URL": "http://127.0.0.1:9", "RUNNER_TEMP": str(tmp_path / "temp")}
     ran = run_action(tmp_path, "repository_dispatch", LARGE_EVENT, inputs, environment=environment)
-    assert f"`facts` is empty: too large to pass on (1 fact); {place}" in ran.summary
+    assert f"`facts` is empty: too large for an output (1 fact); {place}" in ran.summary
     assert Path(ran.outputs["unrecorded-facts"]).is_file() == (ledger != "none")

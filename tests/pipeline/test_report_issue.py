@@ -425,9 +425,9 @@ def test_a_run_of_an_event_that_may_not_is_no_failure_and_tries_once(team: Repor
     team.report()
     token = {"github-token": team.github.grant(issues="none")}
     ran = deployed_later(team, 25, **token)
-    assert "report: that of week 48" in ran.log
+    assert "report: cannot file the one for week 48" in ran.log
     assert "title=dora-metrics%3A report" not in ran.log
-    assert "report – that of week 48, 2026 could not be filed" in ran.summary
+    assert "report – cannot file the one for week 48, 2026" in ran.summary
     assert "week 48" not in deployed_later(team, 26, **token).log
 
 
@@ -479,7 +479,7 @@ def test_an_issue_that_github_refuses_does_not_stop_the_others(team: ReportingSh
         "Delivery report · acme/shop · api production · week 47, 2026",
         "Delivery report · acme/shop · week 47, 2026",
     ]
-    assert "that of week 47, 2026 for acme/shop · web production could not be filed" in ran.summary
+    assert "cannot file the one for week 47, 2026, acme/shop · web production" in ran.summary
     assert ran.code == 0
     assert team.report(strict="true").code == 0
     assert len(team.reports) == 3
@@ -507,9 +507,9 @@ def test_a_report_that_github_refuses_to_change_does_not_stop_the_others(team: R
         team.deploy(number, f"2026-11-20T{number}:00:00Z", service=service)
     team.github.fail(REFUSAL, to="PATCH */issues/*")
     ran = team.report()
-    assert "could not be filed" in ran.summary
+    assert "cannot file" in ran.summary
     assert sum(issue.body != bodies[issue.number] for issue in team.reports) == 1
-    assert "could not be filed" not in team.report().summary
+    assert "cannot file" not in team.report().summary
     assert all(issue.body != bodies[issue.number] for issue in team.reports)
 
 
