@@ -13,7 +13,7 @@ main() {
     container) run_in_container_only ;;
     python) run_with_python ;;
     *)
-      annotate error "The input runtime is '$DORA_RUNTIME', which is none of auto, container, python."
+      annotate error "The input runtime is '$DORA_RUNTIME', which is not one of auto, container, python."
       exit 2
       ;;
   esac

@@ -48,7 +48,7 @@ def _finish(output: OutputStream, errors: OutputStream) -> bool:
     output.flush()
     problem = output.problem
     if problem and not isinstance(problem, BrokenPipeError):
-        reason = f"standard output cannot be written ({problem.strerror}); what was printed is cut"
+        reason = f"cannot write to standard output ({problem.strerror}); the output is incomplete"
         errors.write(f"dora-metrics: {reason}\n")
     errors.flush()
     for stream, number in ((output, 1), (errors, 2)):

@@ -27,7 +27,7 @@ class SettingsError(DoraError):
 
 
 class UnreadSettingsError(DoraError):
-    """GitHub does not show the config file, so nobody knows what the run is to do.
+    """GitHub does not show the config file, so the run's settings are unknown.
 
     Two problems: what happened, and what to do about it.
     """

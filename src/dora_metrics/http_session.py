@@ -39,8 +39,8 @@ class FailureKind(Enum):
 
     TLS = "the TLS connection failed"
     NO_CONNECTION = "there is no connection"
-    CONNECT_TIMEOUT = "there was no connection in time"
-    CUT = "the connection was cut before an answer"
+    CONNECT_TIMEOUT = "no connection was made in time"
+    CUT = "the connection closed before an answer"
     SILENCE = "the answer did not begin in time"
     DEADLINE = "the exchange took too long"
     BAD_ADDRESS = "the address is not valid"
@@ -52,7 +52,7 @@ class BodyProblem(Enum):
 
     TOO_LARGE = "larger than the limit"
     TOO_SLOW = "not complete in time"
-    CUT = "cut off, or not decompressible"
+    CUT = "cut off or not decompressible"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ def schemas() -> dict[str, str]:
     """Return the text of every schema file, by file name."""
     schema_by_file = {
         "facts.schema.json": _with_title("One line of a facts file", msgspec.json.schema(StoredFact)),
-        "metrics.schema.json": _with_title("The answer of compute, and metrics.json", msgspec.json.schema(Document)),
+        "metrics.schema.json": _with_title("Output of compute, and metrics.json", msgspec.json.schema(Document)),
         "history.schema.json": _with_title("history.json", msgspec.json.schema(WeeklyHistory)),
         "badge.schema.json": _with_title("A file in badges/", msgspec.json.schema(Badge)),
         "settings.schema.json": _with_title(".github/dora.yml", _settings_schema()),

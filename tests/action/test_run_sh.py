@@ -240,7 +240,7 @@ class TestChoice:
 
         assert result.returncode == 2
         assert result.stdout == (
-            "::error title=DORA metrics::The input runtime is 'dokcer', which is none of auto, container, python.\n"
+            "::error title=DORA metrics::The input runtime is 'dokcer', which is not one of auto, container, python.\n"
         )
 
     def test_a_value_cannot_smuggle_a_command_into_the_log(self, runner: FakeRunner) -> None:

@@ -48,7 +48,7 @@ def test_an_environment_with_the_very_name_of_the_setting_needs_no_reason(tmp_pa
 
 def test_without_a_production_deployment_the_summary_names_what_was_seen_and_the_setting(tmp_path: Path) -> None:
     ran = run_action(tmp_path, "deployment_status", deployment_to("main-site"))
-    assert "No production deployment of acme/shop is known." in ran.summary
+    assert "No production deployment of acme/shop is recorded." in ran.summary
     assert "`production-environments`" in ran.summary
     assert "main-site (1)" in ran.summary
 
@@ -58,7 +58,7 @@ def test_a_metric_without_data_is_an_empty_output_and_a_reason_in_the_summary(tm
     assert (ran.outputs["lead-time-seconds"], ran.outputs["recovery-time-seconds"]) == ("", "")
     assert (ran.outputs["lead-time"], ran.outputs["recovery-time"]) == ("", "")
     assert ran.outputs["change-failure-rate"] == "0"
-    assert "the first known deployment is only the baseline for the next one" in ran.summary
+    assert "the first recorded deployment is only the baseline for the next one" in ran.summary
     assert "no failed deployment in the window" in ran.summary
 
 
@@ -79,7 +79,7 @@ def test_the_metrics_output_is_the_document_on_one_line(tmp_path: Path) -> None:
     assert document["scopes"][0]["metrics"]["deployment_frequency"]["deployments"] == 1
 
 
-def test_an_incident_blames_the_deployment_before_it_and_its_end_recovers_it(tmp_path: Path) -> None:
+def test_an_incident_is_attributed_to_the_deployment_before_it_and_its_end_recovers_it(tmp_path: Path) -> None:
     run_action(tmp_path, "deployment_status", deployment_status(3))
     opened = run_action(tmp_path, "issues", incident_issue())
     assert opened.summary.startswith("### 🔥 Incident:")
@@ -132,7 +132,7 @@ def test_the_deploy_job_is_recorded_without_any_event_for_it(tmp_path: Path) -> 
 def test_without_a_ledger_the_summary_shows_what_the_event_alone_gives(tmp_path: Path) -> None:
     ran = run_action(tmp_path, "deployment_status", deployment_status(3), {"ledger": "none"})
     assert ran.code == 0
-    assert "ledger – none: only what this run has seen is known" in ran.summary
+    assert "ledger – none: this run has only its own facts" in ran.summary
     assert not (tmp_path / "ledger").exists()
 
 

@@ -42,7 +42,7 @@ def test_a_full_disk_is_said_in_one_line_and_is_exit_code_1(tmp_path: Path, name
         errors = errors_of(process)
     assert process.returncode == 1
     (line,) = errors.splitlines()
-    assert line.startswith("dora-metrics: standard output cannot be written (No space left on device)")
+    assert line.startswith("dora-metrics: cannot write to standard output (No space left on device)")
 
 
 @pytest.mark.parametrize("name", ["page", "demo"])

@@ -54,9 +54,9 @@ def test_thresholds_that_are_kept_are_said_to_be(tmp_path: Path) -> None:
     ran = run_with_failure(tmp_path, **{"fail-on": "change_failure_rate > 1, lead_time > 1d"})
     assert ran.code == 0
     assert ran.outputs["violations"] == "[]"
-    why = "lead_time > 1d: not judged, the first known deployment is only the baseline for the next one"
-    assert f"thresholds: 1 kept; {why}" in ran.log
-    assert "thresholds ✓ 1 kept; lead" in ran.summary
+    why = "lead_time > 1d: not evaluated, the first recorded deployment is only the baseline for the next one"
+    assert f"thresholds: 1 passed; {why}" in ran.log
+    assert "thresholds ✓ 1 passed; lead" in ran.summary
 
 
 def test_without_thresholds_nothing_is_said_of_them(tmp_path: Path) -> None:
@@ -81,8 +81,8 @@ def test_an_event_is_judged_by_its_own_scope_and_a_run_without_one_by_all(tmp_pa
 def test_every_threshold_that_is_none_is_named_at_once(tmp_path: Path, name: str) -> None:
     ran = run_action(tmp_path, "deployment_status", deployment_status(3), {name: "lead_time > soon, speed > 2"})
     assert ran.code == 2
-    assert f"input {name}: 'soon' is no duration" in ran.log
-    assert "'speed' is none of deployment_frequency" in ran.log
+    assert f"input {name}: 'soon' is not a valid duration" in ran.log
+    assert "'speed' is not one of deployment_frequency" in ran.log
 
 
 def test_goals_of_the_config_file_stand_in_the_summary(tmp_path: Path) -> None:
@@ -100,5 +100,5 @@ def test_goals_that_are_wrong_are_named_at_once(tmp_path: Path) -> None:
     check_out(tmp_path, {".github/dora.yml": "goals:\n  speed: {target: 1}\n  lead_time: {target: 1}\n"})
     ran = run_action(tmp_path, "deployment_status", deployment_status(3))
     assert ran.code == 2
-    assert "dora.yml goals: 'speed' is none of deployment_frequency" in ran.log
-    assert "lead_time target: '1' is no duration" in ran.log
+    assert "dora.yml goals: 'speed' is not one of deployment_frequency" in ran.log
+    assert "lead_time target: '1' is not a valid duration" in ran.log

@@ -77,9 +77,9 @@ def test_where_no_production_is_known_the_notes_name_what_was_seen_and_the_setti
     environments = ["main-site", "stg", "main-site"]
     found = document_of(*(deployment(n, environment=name) for n, name in enumerate(environments, 1)))
     assert found.notes == [
-        "Deployments that are not production, and in no number: main-site (2), stg (1).",
+        "Deployments outside production, which are not counted: main-site (2), stg (1).",
         (
-            "No production deployment of acme/shop is known. If one of these environments is production, "
+            "No production deployment of acme/shop is recorded. If one of these environments is production, "
             "name it in `production-environments`: main-site (2), stg (1)."
         ),
     ]
@@ -87,7 +87,7 @@ def test_where_no_production_is_known_the_notes_name_what_was_seen_and_the_setti
 
 def test_where_production_is_known_they_do_not() -> None:
     found = document_of(deployment(1), deployment(2, environment="stg"))
-    assert found.notes == ["Deployments that are not production, and in no number: stg (1)."]
+    assert found.notes == ["Deployments outside production, which are not counted: stg (1)."]
 
 
 def test_each_repository_without_production_has_its_own_note_and_names_ten_environments() -> None:
@@ -95,7 +95,7 @@ def test_each_repository_without_production_has_its_own_note_and_names_ten_envir
     other = deployment(20, repository="acme/web", environment="box")
     _, api, web = document_of(*many, other).notes
     assert api.endswith("team-09 (1), team-10 (1) and 2 more.")
-    assert web.startswith("No production deployment of acme/web is known.")
+    assert web.startswith("No production deployment of acme/web is recorded.")
 
 
 def test_production_names_are_no_globs_and_no_patterns() -> None:
@@ -171,7 +171,7 @@ def test_without_any_recorded_environment_all_deployments_of_a_repository_are_pr
     assert [(one.environment, one.metrics.deployment_frequency.deployments) for one in found.scopes] == [
         ("production", 2)
     ]
-    assert found.notes == ["acme/shop has never recorded an environment: all its deployments count as production."]
+    assert found.notes == ["No environment is recorded for acme/shop, so all its deployments count as production."]
 
 
 def test_that_holds_whatever_production_is_called() -> None:

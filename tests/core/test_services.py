@@ -202,12 +202,12 @@ def test_patterns_are_a_list_or_a_text_with_commas_or_lines() -> None:
 @pytest.mark.parametrize(
     ("written", "problems"),
     [
-        (["web"], ["is no mapping"]),
-        ("web", ["is no mapping"]),
+        (["web"], ["is not a mapping"]),
+        ("web", ["is not a mapping"]),
         ({"": "a"}, ["a service has no name"]),
         ({" ": "a"}, ["a service has no name"]),
-        ({True: "a"}, ["True: is no name of a service in YAML"]),
-        ({None: "a"}, ["None: is no name of a service in YAML"]),
+        ({True: "a"}, ["True: is not a string in YAML"]),
+        ({None: "a"}, ["None: is not a string in YAML"]),
         ({"web": None}, ["web: has no paths"]),
         ({"web": []}, ["web: has no paths"]),
         ({"web": " , "}, ["web: has no paths"]),

@@ -96,7 +96,7 @@ def test_all_is_one_window_for_all_scopes_and_the_notes_say_which_began_later() 
     found = document_of(deployment(1, "03-01"), deployment(2, "03-11", service="api"), window="all", now="03-31")
     api, shop = found.scopes
     assert api.metrics.deployment_frequency.per_day == shop.metrics.deployment_frequency.per_day == 1 / 30
-    assert found.notes == ["acme/shop api production began later, on 2024-03-11."]
+    assert found.notes == ["The first deployment of acme/shop api production was later, on 2024-03-11."]
 
 
 def test_all_without_any_deployment_is_empty_and_no_error() -> None:
@@ -140,7 +140,7 @@ def test_a_time_with_an_offset_is_the_same_moment() -> None:
 def test_without_deployments_before_its_end_a_window_has_no_frequency() -> None:
     found = metrics_of(deployment(1, "04-01"), now="05-01").deployment_frequency
     assert (found.per_day, found.per_week, found.level) == (None, None, None)
-    assert found.reason == "no deployment is known yet"
+    assert found.reason == "no deployment is recorded yet"
 
 
 def test_with_a_history_but_nothing_in_the_window_the_frequency_is_nought_and_the_level_the_last() -> None:
@@ -154,14 +154,14 @@ def test_durations_are_written_with_a_unit() -> None:
         timedelta(minutes=90), timedelta(hours=24), timedelta(days=30), timedelta(weeks=12)
     ]  # fmt: skip
     for text in ("", "24", "h", "0h", "-1h", "1.5h", "24 hours", "1e3h", "365001d", "1234567890m", "999999999w"):
-        with pytest.raises(ValueError, match="is no duration"):
+        with pytest.raises(ValueError, match="is not a valid duration"):
             parse_duration(text)
 
 
 def test_an_instant_has_an_offset_and_a_year_that_can_be() -> None:
     assert parse_instant("2024-03-01T01:00:00+02:00") == parse_instant("2024-02-29T23:00Z") == at("02-29T23:00")
     for text in ("", "now", "2024-03-01", "2024-03-01T00:00:00", "1969-12-31T23:59:59Z", "2200-01-01T00:00:00Z"):
-        with pytest.raises(ValueError, match="is no time with an offset"):
+        with pytest.raises(ValueError, match="is not a time with an offset"):
             parse_instant(text)
 
 

@@ -101,7 +101,7 @@ def test_a_secondary_limit_is_waited_for_as_long_as_it_asks(desk: RateLimitedSho
     assert desk.client().query("Head", SHOP)
     assert desk.waits == [5]
     assert desk.messages == [
-        "GitHub's secondary rate limit is reached (too much at once); waiting 5 s (at most 60 s in a run)"
+        "GitHub's secondary rate limit is reached (too many requests at once); waiting 5 s (at most 60 s in a run)"
     ]
 
 
@@ -142,8 +142,8 @@ def test_a_limit_that_lasts_longer_is_told_at_once_with_its_end_and_what_to_do(d
     desk.now = NOON + 18 * 60
     desk.with_fault(primary_limit(reset=NOON + 41 * 60), times=None)
     assert refusal_message(desk) == (
-        "GitHub's hourly rate limit for GraphQL is used up; it is renewed at 12:41 UTC, in 23 min, and this run may "
-        "wait 60 s more. The next run goes on by itself; run this one again for what it could not do, or raise "
+        "GitHub's hourly rate limit for GraphQL is used up; it resets at 12:41 UTC, in 23 min, and this run may "
+        "wait 60 s more. The next run continues; to continue now, run this one again later or raise "
         "`max-rate-limit-wait` (now 60 s)"
     )
     assert (desk.waits, desk.messages, len(desk.github.requests)) == ([], [], 1)
@@ -241,7 +241,8 @@ def test_a_run_says_in_its_log_that_it_waits_and_records_all_the_same(desk: Rate
     ran = run_deployment(desk, tmp_path)
     assert ran.code == 0
     assert ran.log.splitlines()[:2] == [
-        f"GitHub's secondary rate limit is reached (too much at once); waiting {seconds} s (at most 60 s in a run)"
+        "GitHub's secondary rate limit is reached (too many requests at once); "
+        f"waiting {seconds} s (at most 60 s in a run)"
         for seconds in (7, 8)
     ]
     assert "::warning" not in ran.log
@@ -267,7 +268,7 @@ def test_a_run_waits_no_longer_than_its_setting_and_warns_with_the_end_of_the_li
 def test_no_read_is_sent_until_a_limit_that_lasts_is_over(desk: RateLimitedShop) -> None:
     client = desk.with_fault(primary_limit(reset=NOON + 3600), times=None).client()
     for _ in range(3):
-        with pytest.raises(RateLimitError, match="it is renewed at 13:00 UTC"):
+        with pytest.raises(RateLimitError, match="it resets at 13:00 UTC"):
             client.query("Head", SHOP)
     assert len(desk.github.requests) == 1
     desk.github.heal()

@@ -91,7 +91,7 @@ def test_an_answer_that_breaks_off_is_asked_for_again_where_that_is_harmless() -
 def test_an_answer_that_drips_holds_a_run_for_a_bounded_time(start: bytes) -> None:
     with dripping(start, b"x") as url:
         began = time.monotonic()
-        with pytest.raises(UncertainOutcomeError, match="GitHub gave no answer"):
+        with pytest.raises(UncertainOutcomeError, match="GitHub did not answer"):
             client(url).mutate("Append", {"input": {}})
         assert time.monotonic() - began < 12
 

@@ -22,7 +22,7 @@ from support.servers import Answer, Listener, listen
 CONFIG = ".github/dora.yml"
 ENDPOINT_SECRETS = {"endpoint-token": "endpoint-t0ken", "endpoint-secret": "hm4c-k3y"}
 GATEWAY_SECRETS = {"pushgateway-username": "pusher", "pushgateway-password": "gateway-pa55word"}
-WHAT_TO_DO = "Set it as an input, or put the same line into the default branch's file"
+WHAT_TO_DO = "Set it as an input, or add the same line to the default branch's file"
 
 
 class CheckedOutShop:
@@ -75,8 +75,8 @@ def test_an_endpoint_that_only_the_checkout_names_gets_no_secret(shop: CheckedOu
     assert len(outside.requests) == 1
     assert credentials(outside) == set()
     assert (
-        "endpoint-token, endpoint-secret – not sent: `endpoint-url` is in the checkout's .github/dora.yml, and the "
-        f"default branch's does not say the same. {WHAT_TO_DO}" in ran.summary
+        "endpoint-token, endpoint-secret – not sent: `endpoint-url` is in the checkout's .github/dora.yml, "
+        f"but not with this value on the default branch. {WHAT_TO_DO}" in ran.summary
     )
 
 
@@ -118,7 +118,7 @@ def test_without_a_token_nothing_confirms_an_address(shop: CheckedOutShop, outsi
     inputs = {**ENDPOINT_SECRETS, "github-token": "", "ledger": "none"}
     ran = shop.run(f"endpoint-url: {outside.url}", inputs)
     assert credentials(outside) == set()
-    assert "and there is no `github-token` to compare it with" in ran.summary
+    assert "but there is no `github-token` to compare it with" in ran.summary
 
 
 def test_a_broken_file_on_the_default_branch_confirms_nothing(shop: CheckedOutShop, outside: Listener) -> None:
@@ -184,7 +184,7 @@ def test_a_health_check_that_only_the_checkout_names_is_not_made(shop: CheckedOu
     ran = shop.run(f"health-check-url: {outside.url}", {})
     assert outside.requests == []
     assert ran.facts[0]["health"] is None
-    assert "health check – not asked: `health-check-url` is in the checkout's .github/dora.yml, and the" in ran.summary
+    assert "health check – not checked: `health-check-url` is in the checkout's .github/dora.yml, but" in ran.summary
 
 
 def test_a_health_check_of_the_default_branch_is_made_and_costs_no_request(
@@ -215,8 +215,8 @@ def test_a_checkout_does_not_have_a_folder_outside_of_the_workspace_written(
     assert ran.code == 2
     assert list(elsewhere.iterdir()) == []
     assert (
-        "dora.yml ledger: a ledger outside of the workspace, in another repository or on another branch is not used: "
-        f"`ledger` is in the checkout's .github/dora.yml, and the default branch's does not say the same. {WHAT_TO_DO}"
+        "dora.yml ledger: a ledger outside the workspace, in another repository or on another branch is not used: "
+        f"`ledger` is in the checkout's .github/dora.yml, but not with this value on the default branch. {WHAT_TO_DO}"
         in ran.log
     )
 
@@ -244,8 +244,7 @@ def test_a_checkout_does_not_have_another_repository_written(shop: CheckedOutSho
     ran = shop.run("ledger: branch:facts@stranger/inbox", {"ledger": ""})
     assert ran.code == 2
     assert (
-        ".github/dora.yml ledger: a ledger outside of the workspace, in another repository or on another branch"
-        in ran.log
+        ".github/dora.yml ledger: a ledger outside the workspace, in another repository or on another branch" in ran.log
     )
     assert other.head("facts") is None
 
@@ -330,7 +329,7 @@ def test_a_file_behind_a_link_that_leaves_the_checkout_is_not_read(
     (shop.folder / "linked.yml").symlink_to(elsewhere)
     ran = shop.run("window: 7d", {"config": "linked.yml"})
     assert ran.code == 2
-    assert "linked.yml: cannot be read (a link leads out of the folder with the checkout" in ran.log
+    assert "linked.yml: cannot be read (it links to a file outside the checkout" in ran.log
 
 
 def test_what_an_earlier_job_left_without_a_checkout_redirects_nothing(shop: CheckedOutShop, outside: Listener) -> None:

@@ -239,7 +239,7 @@ def test_a_token_that_may_not_see_jobs_leaves_a_failure_and_says_so(tmp_path: Pa
         )
         for ran in (recorded, synced):
             assert ran.code == 0
-            assert "A cancelled job looks like a failure" in ran.summary
+            assert "a cancelled job looks like a failure" in ran.summary
             assert "actions: read" in ran.summary
         assert attempts_of(synced) == [("failure", "1T00:00")]
 
@@ -252,7 +252,7 @@ def test_where_nothing_failed_it_does_not_matter_that_jobs_are_not_shown(tmp_pat
         inputs = {"github-token": token, "deployment-source": "deployments", "since": "all"}
         ran = shop.action("schedule", {}, "synced", **inputs)
         assert attempts_of(ran) == []
-        assert "A cancelled job" not in ran.summary
+        assert "a cancelled job" not in ran.summary
 
 
 def test_an_event_of_a_failed_job_stays_within_its_budget(shop: DeployingShop) -> None:
@@ -329,7 +329,7 @@ def test_the_job_that_recorded_itself_and_the_deployment_of_github_are_one_part(
     folder = Path(mkdtemp(dir=shop.folder))
     ran = run_action(folder, "workflow_dispatch", {}, inputs, now=at(24.5), environment=environment)
     assert attempts_of(ran) == [("failure", "1T00:30")]
-    assert "Not counted again beside the job that deployed: GitHub deployments (1)." in ran.summary
+    assert "Not counted twice: GitHub deployments (1), because the job that deployed counts." in ran.summary
 
 
 def test_the_summary_says_which_part_it_is_and_what_is_still_out(shop: DeployingShop) -> None:
@@ -383,7 +383,7 @@ def test_workflows_that_only_use_an_environment_are_named_with_the_way_out(shop:
     ran = shop.action("schedule", {}, "synced", **{"deployment-source": source})
     assert "Drift check (1)" in ran.summary
     assert "deployment: false" in ran.summary
-    assert "runs for pull requests, which do not count: 1" in ran.summary
+    assert "runs for pull requests (1)" in ran.summary
 
 
 def test_the_event_of_a_job_that_only_uses_an_environment_says_that_it_does_not_count(shop: DeployingShop) -> None:

@@ -58,13 +58,21 @@ def titles(shop: BranchShop, *, open_only: bool = False) -> list[str]:
         (timedelta(), None, ""),
         (timedelta(hours=23), None, ""),
         (-timedelta(hours=23), None, ""),
-        (timedelta(days=2), None, "this machine's clock says 2026-11-25 06:00 UTC, and GitHub's 2026-11-23 06:00 UTC"),
-        (-timedelta(days=2), None, "this machine's clock says 2026-11-21 06:00 UTC, and GitHub's 2026-11-23 06:00 UTC"),
+        (
+            timedelta(days=2),
+            None,
+            "this machine's clock shows 2026-11-25 06:00 UTC, but GitHub's shows 2026-11-23 06:00 UTC",
+        ),
+        (
+            -timedelta(days=2),
+            None,
+            "this machine's clock shows 2026-11-21 06:00 UTC, but GitHub's shows 2026-11-23 06:00 UTC",
+        ),
         (-timedelta(minutes=9), timedelta(), ""),
         (
             -timedelta(hours=2),
             -timedelta(hours=1),
-            "this machine's clock says 04:00 UTC, and the ledger was written at 05:00 UTC",
+            "this machine's clock shows 04:00 UTC, but the ledger was written at 05:00 UTC",
         ),
         (-timedelta(hours=2), timedelta(days=900), ""),
     ],
@@ -87,7 +95,7 @@ def test_a_run_years_ahead_reports_the_week_that_has_ended_and_says_so(shop: Bra
     tell_time(shop)
     ran = report(shop, YEARS_AHEAD)
     assert titles(shop) == ["week 47, 2026"]
-    assert "this machine's clock says 2029-11-22 06:00 UTC, and GitHub's 2026-11-23 06:00 UTC" in ran.summary
+    assert "this machine's clock shows 2029-11-22 06:00 UTC, but GitHub's shows 2026-11-23 06:00 UTC" in ran.summary
     assert "::warning title=dora-metrics%3A clock::" in ran.log
     assert json.loads(shop.read(METRICS_FILE) or b"")["generated_at"].startswith("2026-11-23")
 
@@ -95,7 +103,7 @@ def test_a_run_years_ahead_reports_the_week_that_has_ended_and_says_so(shop: Bra
 def test_a_clock_behind_the_ledgers_newest_commit_is_replaced_too(shop: BranchShop) -> None:
     tell_time(shop, MONDAY + timedelta(minutes=1))
     ran = report(shop, MONDAY - timedelta(hours=7))
-    assert "this machine's clock says 23:00 UTC, and the ledger was written at 06:00 UTC" in ran.log
+    assert "this machine's clock shows 23:00 UTC, but the ledger was written at 06:00 UTC" in ran.log
     assert titles(shop) == ["week 47, 2026"]
 
 

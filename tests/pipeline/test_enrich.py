@@ -143,7 +143,7 @@ def test_a_commit_that_is_gone_leaves_the_changes_unknown_and_says_so(shop: Enri
     ran = shop.deploy(2, "e" * 40, at(6))
     assert ran.code == 0
     assert recorded_deployment(ran)["changes"] is None
-    assert "GitHub did not say what was delivered" in ran.log
+    assert "GitHub did not return what was delivered" in ran.log
 
 
 def test_an_api_that_is_down_spares_the_job(shop: EnrichedShop) -> None:
@@ -246,4 +246,4 @@ def test_a_deployment_that_was_not_compared_with_all_says_so(shop: EnrichedShop)
     shop.deploy(3, "e" * 40, at(4))
     ran = shop.deploy(4, commit_on(shop, "two", 5), at(6))
     assert "v1.4.0 was not compared with 1 earlier deployment (v1.3.0)" in ran.log
-    assert "GitHub did not say" not in ran.log
+    assert "GitHub did not return" not in ran.log

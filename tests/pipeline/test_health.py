@@ -95,15 +95,15 @@ def test_what_the_deployment_says_of_its_health_itself_stands(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("health-check-url", f"ftp://user:{SECRET}@host/", "is no address; it begins with http:// or https://"),
+        ("health-check-url", f"ftp://user:{SECRET}@host/", "is not a valid address; write http:// or https://"),
         (
             "health-check-status",
             "200, ok, 99",
-            "'ok', '99': no HTTP status; write one such as 200, or a range",
+            "'ok', '99': not an HTTP status; write for example 200 or 200-299",
         ),
-        ("health-check-timeout", "10", "'10' is no duration; write one such as 90m"),
-        ("health-check-retries", "11", "'11' is no number from 0 to 10"),
-        ("health-check-retries", "-1", "'-1' is no number from 0 to 10"),
+        ("health-check-timeout", "10", "'10' is not a valid duration; write one such as 90m"),
+        ("health-check-retries", "11", "'11' is not a number from 0 to 10"),
+        ("health-check-retries", "-1", "'-1' is not a number from 0 to 10"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named_without_its_secret(tmp_path: Path, name: str, value: str, said: str) -> None:

@@ -95,7 +95,7 @@ def test_the_next_syncs_go_on_until_all_jobs_are_read(shop: BusyShop, monkeypatc
     first = shop.sync()
     assert deployments_in(first) > REAL_DEPLOYMENTS
     assert unread_in(first) == f"{DEPLOYMENTS - NEWEST_ITEMS} deployments"
-    assert "The next sync goes on with them." in first.summary
+    assert "The next sync continues." in first.summary
     assert [unread_in(shop.sync()) for _ in range(2)] == ["20 deployments", "5 deployments"]
     last = shop.sync()
     assert (unread_in(last), deployments_in(last)) == (None, REAL_DEPLOYMENTS)

@@ -13,7 +13,7 @@ from dora_metrics.templates import load_parts, load_template
 from support.facts import deployment, results_of
 from support.runs import check_out, deployment_status, run_action
 
-SENTENCE = "**This summary is cut here**: GitHub shows at most 1 MiB of it. The outputs and the ledger have everything."
+SENTENCE = "**The summary ends here**: GitHub shows at most 1 MiB of it. The outputs and the ledger have everything."
 RESULTS = results_of(*(deployment(1, "03-12T12:00", repository=f"acme/shop-{number}") for number in range(30)))
 SCOPE = RESULTS.evaluation.histories[7].scope
 
@@ -53,8 +53,8 @@ def test_wherever_a_summary_is_cut_its_blocks_are_closed(max_bytes: int) -> None
     ("share", "scope_count", "has_evidence", "has_weeks", "note"),
     [
         (1.0, 30, True, True, None),
-        (0.99, 30, False, True, "The evidence is left out here"),
-        (0.7, 30, False, False, "Evidence and weeks are left out here"),
+        (0.99, 30, False, True, "The evidence is too large to include here"),
+        (0.7, 30, False, False, "Evidence and weeks are too large to include here"),
         (0.1, 1, False, False, "1 of 30 scopes is here"),
     ],
 )
@@ -79,7 +79,7 @@ LARGE_EVENT = {"action": "dora-deployment", "client_payload": {"changes": ["x" *
 def test_facts_that_are_too_large_for_an_output_are_counted_in_the_summary(tmp_path: Path) -> None:
     ran = run_action(tmp_path, "repository_dispatch", LARGE_EVENT)
     assert ran.outputs["facts"] == "[]"
-    assert "outputs – `facts` is empty: too large to pass on (1 fact); the ledger has them" in ran.summary
+    assert "outputs – `facts` is empty: too large for an output (1 fact); they are in the ledger" in ran.summary
     assert len(ran.outputs["metrics"]) <= MAX_OUTPUT_BYTES
     assert run_action(tmp_path, "deployment_status", deployment_status(2)).outputs["facts"] != "[]"
 
@@ -87,8 +87,8 @@ def test_facts_that_are_too_large_for_an_output_are_counted_in_the_summary(tmp_p
 @pytest.mark.parametrize(
     ("ledger", "place"),
     [
-        ("none", "no ledger has them"),
-        ("branch:dora-metrics", "the file of `unrecorded-facts` has what is new"),
+        ("none", "they are in no ledger"),
+        ("branch:dora-metrics", "the file in `unrecorded-facts` has the new ones"),
     ],
 )
 def test_where_large_facts_are_is_said_also_if_no_ledger_has_them(tmp_path: Path, ledger: str, place: str) -> None:
@@ -96,5 +96,5 @@ def test_where_large_facts_are_is_said_also_if_no_ledger_has_them(tmp_path: Path
     inputs = {"ledger": ledger, "github-token": "ghs_1"}
     environment = {"GITHUB_API_URL": "http://127.0.0.1:9", "RUNNER_TEMP": str(tmp_path / "temp")}
     ran = run_action(tmp_path, "repository_dispatch", LARGE_EVENT, inputs, environment=environment)
-    assert f"`facts` is empty: too large to pass on (1 fact); {place}" in ran.summary
+    assert f"`facts` is empty: too large for an output (1 fact); {place}" in ran.summary
     assert Path(ran.outputs["unrecorded-facts"]).is_file() == (ledger != "none")

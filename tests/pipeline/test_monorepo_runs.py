@@ -115,7 +115,7 @@ def test_an_answer_that_does_not_come_leaves_the_changes_unknown_and_says_so(sho
     shop.github.fail(unavailable(502), to="CommitsByPath", times=None)
     ran = shop.deploy("web", hours=6)
     assert (ran.code, delivered_changes(ran)) == (0, None)
-    assert "GitHub did not say what was delivered" in ran.log
+    assert "GitHub did not return what was delivered" in ran.log
     shop.github.heal()
     assert services_of_changes(shop.deploy("web", hours=7)) == {f"commit:{page}": "web"}
 

@@ -65,7 +65,7 @@ def test_a_kind_without_anything_needs_no_line() -> None:
 
 
 def test_a_failure_is_a_line() -> None:
-    assert "acme/shop: GitHub did not tell pull requests: gone" in progress_lines((0, ReadFailure("pulls", "gone")))
+    assert "acme/shop: GitHub did not return pull requests: gone" in progress_lines((0, ReadFailure("pulls", "gone")))
 
 
 @pytest.mark.parametrize("since", [NOW - timedelta(days=90), None], ids=["90 days", "all"])

@@ -87,7 +87,9 @@ def test_without_a_checkout_a_file_in_the_workspace_is_what_an_earlier_job_left(
     (shop.folder / ".github" / "dora.yml").write_text("window: 21d", "utf-8")
     ran = shop.run()
     assert "7 days" in ran.summary
-    assert ".github/dora.yml – there is no checkout, so the workspace's is what an earlier job left" in ran.summary
+    assert (
+        ".github/dora.yml – this job has no checkout, so the file in the workspace is an earlier job's" in ran.summary
+    )
 
 
 def test_a_file_outside_of_the_workspace_counts_where_the_workflow_names_it(
@@ -124,10 +126,10 @@ def test_a_wrong_file_is_a_wrong_setting(shop: ConfiguredShop) -> None:
     shop.commit("windows: 7d\nbenchmark: '2020'\ngithub-token: x")
     ran = shop.run()
     assert ran.code == 2
-    assert ".github/dora.yml github-token: a secret does not belong into a file" in ran.log
+    assert ".github/dora.yml github-token: a secret does not belong in a file" in ran.log
     shop.commit("windows: 7d\nbenchmark: '2020'")
     ran = shop.run()
-    assert ".github/dora.yml windows: there is no such setting; did you mean window?" in ran.log
+    assert ".github/dora.yml windows: unknown setting; did you mean window?" in ran.log
     assert ".github/dora.yml benchmark: '2020'" in ran.log
     assert shop.repository.head("dora-metrics") is None
 
@@ -161,13 +163,13 @@ NOT_READ: dict[str, tuple[Fault, str]] = {
     "a refusal in a 200": (partial_errors("config", "FORBIDDEN", "Resource not accessible"), "not accessible"),
     "another error in a 200": (partial_errors("config.object"), "Something went wrong"),
     "no data at all": (partial_errors(), "Something went wrong"),
-    "no repository, by an error": (partial_errors("config", "NOT_FOUND"), "the token may not see it"),
+    "no repository, by an error": (partial_errors("config", "NOT_FOUND"), "the token has no access to it"),
     "no repository": (custom_answer(200, {"data": {"repository": None, "config": None}}), WRONG_SHAPE),
     "another object": (custom_answer(200, {"data": {"viewer": {}}}), WRONG_SHAPE),
     "HTML": (custom_answer(200, b"<html>"), "GitHub's answer has no data"),
     "half an answer": (custom_answer(200, b'{"data": {"repository": nu'), "GitHub's answer has no data"),
     "an outage": (unavailable(502), "GitHub answered 502"),
-    "no answer": (dropped(), "GitHub gave no answer"),
+    "no answer": (dropped(), "GitHub did not answer"),
     "a rate limit": (primary_limit(), "hourly rate limit"),
     "a second rate limit": (secondary_limit(retry_after=3600), "secondary rate limit"),
     "a wrong token": (custom_answer(401, {"message": "Bad credentials"}), "the token is not valid"),
@@ -240,7 +242,7 @@ def test_a_failure_that_heals_is_none(shop: ConfiguredShop) -> None:
 def test_a_ledger_that_cannot_be_read_does_not_hide_the_file(shop: ConfiguredShop) -> None:
     ran = shop.run(ledger="branch:all@acme/nowhere")
     assert "7 days" in ran.summary
-    assert "branch:all of acme/nowhere: cannot be read: not found, or the token may not see it" in ran.log
+    assert "branch:all of acme/nowhere: cannot be read: not found, or the token has no access to it" in ran.log
     assert shop.requested_operations[:2] == ["Ledger", "GitObjects"]
 
 
@@ -248,7 +250,7 @@ def test_a_central_repository_without_a_commit_does_not_hide_the_file(shop: Conf
     shop.github.repository("acme/metrics", empty=True)
     ran = shop.run(ledger="branch:all@acme/metrics")
     assert "7 days" in ran.summary
-    assert "the repository has no commit yet" in ran.log
+    assert "the repository is empty" in ran.log
 
 
 def test_a_large_file_is_not_read_and_is_a_wrong_setting(shop: ConfiguredShop) -> None:
@@ -271,7 +273,7 @@ def test_a_folder_in_the_place_of_the_file_is_a_wrong_setting(shop: ConfiguredSh
     shop.commit("window: 14d", "ops/dora.yml")
     ran = shop.run(config="ops")
     assert ran.code == 2
-    assert "config ops: cannot be read (it is no file on the default branch)" in ran.log
+    assert "config ops: cannot be read (it is not a file on the default branch)" in ran.log
 
 
 def test_a_wrong_input_is_told_with_those_of_the_file(shop: ConfiguredShop) -> None:

@@ -464,7 +464,7 @@ def test_where_issues_are_switched_off_the_summary_says_where_to_switch_them_on(
     team.repository.has_issues_enabled = False
     ran = team.report()
     assert ran.code == 0
-    assert "issues are switched off; switch them on under Settings → General → Features" in ran.summary
+    assert "issues are switched off; switch issues on under Settings → General → Features" in ran.summary
 
 
 def test_a_rate_limit_leaves_it_to_the_next_run(team: ReportingShop) -> None:
@@ -547,8 +547,8 @@ def test_a_report_made_by_two_accounts_after_a_kill_leaves_one_and_says_which(te
     ran = team.report(token=team.github.grant(account="ann"))
     assert [issue.state for issue in team.issues] == ["OPEN", "OPEN"]
     assert (
-        f"report ✓ week 47, 2026: [#{team.issues[1].number}]({team.issues[1].url}); [#{first.number}]({first.url}) "
-        "by another account claims to be the same report; close it unless you want both" in ran.summary
+        f"report ✓ week 47, 2026: [#{team.issues[1].number}]({team.issues[1].url}); [#{first.number}]({first.url}), "
+        "by another account, claims to be the same report: close it unless you want both" in ran.summary
     )
     team.deploy(4, "2026-11-24T11:00:00Z")
     team.report(MONDAY + WEEK)
@@ -597,7 +597,7 @@ def test_nothing_known_yet_makes_no_empty_report(tmp_path: Path) -> None:
     with FakeGitHub(now=lambda: MONDAY) as github:
         shop = BranchShop(github, tmp_path)
         ran = shop.run_event("workflow_dispatch", {"inputs": {}}, {"mode": "report", "report": "weekly"}, now=MONDAY)
-        assert "report – none for week 47, 2026: no production deployment is known" in ran.summary
+        assert "report – none for week 47, 2026: no production deployment is recorded" in ran.summary
         assert not shop.repository.records_of(Issue)
 
 
@@ -652,14 +652,14 @@ def test_one_that_github_does_not_show_gives_way_to_the_usual_one(team: Reportin
         (None, "mine.md.j2", "there is no such file on the default branch, from which it is read"),
         ("{% if %}", "mine.md.j2", "line 1: Expected an expression, got 'end of statement block'"),
         ("x", ".", "there is no such file on the default branch"),
-        ("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", "mine.md.j2", "it never ends"),
+        ("{% macro a() %}{{ a() }}{% endmacro %}{{ a() }}", "mine.md.j2", "it repeats without end"),
         ("{{ 'x' * 3000000000 }}", "mine.md.j2", "\\* is for small numbers only"),
         (
             "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
             "mine.md.j2",
-            "it counts further than 100,000",
+            "its `range` calls count beyond 100,000",
         ),
-        ("{% set x = 'x' %}" + "{% set x = x ~ x %}" * 40, "mine.md.j2", "it never ends (MemoryError)"),
+        ("{% set x = 'x' %}" + "{% set x = x ~ x %}" * 40, "mine.md.j2", "it repeats without end (MemoryError)"),
         ("x" * 1_000_001, "mine.md.j2", "it has more than 1,000,000 bytes"),
     ],
     ids=["missing", "broken", "folder", "recursion", "huge", "endless", "doubled", "large"],
@@ -683,4 +683,4 @@ def test_a_template_is_no_way_to_read_other_files(team: ReportingShop) -> None:
     for name in ("/etc/passwd", "../secret"):
         ran = run_own_template(team, None, name)
         assert ran.code == 2
-        assert f"input report-template: '{name}' is no path in the repository" in ran.log
+        assert f"input report-template: '{name}' is not a path in the repository" in ran.log

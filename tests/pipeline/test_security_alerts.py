@@ -56,7 +56,7 @@ def test_a_token_that_may_not_read_them_is_no_failure_and_costs_nothing_more(sho
     first = shop.run(**token)
     assert first.code == 0
     assert "::warning" not in first.log
-    assert "Dependabot alerts of acme/shop are unknown, which is not none" in first.summary
+    assert "Dependabot alerts of acme/shop are unknown, which does not mean zero" in first.summary
     assert "Security:" not in first.summary
     assert json.loads(first.outputs["metrics"])["scopes"][0]["metrics"]["security"] == {}
     head = shop.repository.head("dora-metrics")
@@ -89,7 +89,7 @@ def test_what_was_known_stays_dated_by_the_last_reading_however_often_it_is_refu
     token = refused_token(shop)
     for days in (2, 9, 20, 40):
         ran = shop.run(delay=timedelta(days=days), since="all" if days == 40 else "90d", **token)
-        assert f"was known on {NOW + timedelta(days=1):%Y-%m-%d}." in ran.summary, days
+        assert f"The alerts shown are as of {NOW + timedelta(days=1):%Y-%m-%d}." in ran.summary, days
 
 
 def test_the_run_of_an_event_says_too_that_they_are_unknown(shop: SyncShop) -> None:
@@ -107,7 +107,7 @@ def test_with_none_what_was_read_before_stays_and_says_as_of_when(shop: SyncShop
     for event, payload in (("schedule", None), ("deployment_status", deployment_status(9_000))):
         ran = shop.run(event, payload, security="none", delay=timedelta(days=3))
         assert "1 of them open (critical)" in ran.summary
-        assert f"acme/shop are as of {NOW:%Y-%m-%d}, since `security` is `none`" in ran.summary
+        assert f"acme/shop are as of {NOW:%Y-%m-%d}, because `security` is `none`" in ran.summary
         assert any("are as of" in note for note in json.loads(ran.outputs["metrics"])["notes"])
 
 
@@ -134,14 +134,14 @@ def test_once_the_permission_is_there_they_come_and_the_note_goes(shop: SyncShop
     shop.run(**refused_token(shop))
     ran = shop.run("workflow_dispatch")
     assert "1 vulnerability new" in ran.summary
-    assert "unknown, which is not none" not in ran.summary
+    assert "unknown, which does not mean zero" not in ran.summary
 
 
 def test_a_limit_in_the_middle_of_them_goes_on_with_the_next_sync(shop: SyncShop) -> None:
     for number in range(150):
         shop.repository.alert(at=at(number))
     shop.github.fail(primary_limit(), to="GET *dependabot/alerts", times=None, skip=1)
-    assert "GitHub did not tell Dependabot alerts" in shop.run(since="all").log
+    assert "GitHub did not return Dependabot alerts" in shop.run(since="all").log
     assert sum(fact["kind"] == "vulnerability" for fact in shop.facts().values()) == 100
     shop.github.heal()
     shop.run(since="all")

@@ -74,7 +74,7 @@ def test_a_limit_in_the_middle_keeps_what_there_is_says_so_and_the_next_sync_goe
     sync_shop.github.fail(unavailable(502), to="NewestItems", times=None)
     ran = sync_shop.run(since="all")
     assert ran.code == 0
-    assert "GitHub did not tell deployments" in ran.log
+    assert "GitHub did not return deployments" in ran.log
     assert "rate limit" in ran.log
     assert {fact["kind"] for fact in sync_shop.facts().values()} <= {"change"}
     sync_shop.github.heal()
@@ -91,7 +91,7 @@ def test_after_a_limit_that_lasts_no_read_is_sent_and_the_next_sync_goes_on(
     streams, writes = 5, ("Append", "/repos/acme/shop/git/trees")
     refused = [name for name in sync_shop.requested_operations[answered_count:] if name not in writes]
     assert len(refused) <= streams
-    assert "it is renewed at" in ran.summary
+    assert "it resets at" in ran.summary
     assert ran.code == 0
     sync_shop.github.heal()
     sync_shop.run(since="all")
@@ -114,7 +114,7 @@ def test_github_being_down_leaves_the_ledger_as_it_was_and_the_run_done(sync_sho
     sync_shop.github.fail(unavailable(502), to="*", times=None, skip=1)  # the settings are read
     ran = sync_shop.run()
     assert ran.code == 0
-    assert "GitHub did not tell" in ran.log
+    assert "GitHub did not return" in ran.log
     sync_shop.github.heal()
     assert sync_shop.facts() == facts
 
@@ -146,7 +146,7 @@ def test_several_repositories_come_into_one_ledger_and_one_that_fails_stops_no_o
     assert ran.code == 0
     found = {(scope["repository"]) for scope in json.loads(ran.outputs["metrics"])["scopes"]}
     assert found == {"acme/api", "acme/shop"}
-    assert "acme/gone: GitHub did not tell" in ran.log
+    assert "acme/gone: GitHub did not return" in ran.log
     assert "sandbox" not in ran.log
     assert "1 other scope" in ran.summary
 
@@ -161,7 +161,7 @@ def test_archived_repositories_and_forks_are_left_out_unless_named(sync_shop: Sy
 def test_without_a_token_the_ledger_is_computed_again_and_that_is_said(sync_shop: SyncShop) -> None:
     ran = run_action(sync_shop.folder, "schedule", {"schedule": "17 5 * * *"}, {"mode": "sync"})
     assert ran.code == 0
-    assert "no `github-token` to read GitHub's history with" in ran.log
+    assert "reading GitHub's history needs a `github-token`" in ran.log
     assert not (sync_shop.folder / "ledger").exists(), "there is nothing to keep"
 
 
@@ -201,7 +201,7 @@ def test_the_command_reads_the_past_into_a_folder(sync_shop: SyncShop) -> None:
     assert "acme/shop: all pull requests, 6 facts" in out.getvalue()
     assert "6 deployments" in out.getvalue()
     assert cli.run(["sync", "--ledger", "dir:ledger"], world) == 1
-    assert "of which repository?" in out.getvalue()
+    assert "the repository is not set" in out.getvalue()
 
 
 def test_the_command_takes_the_repository_in_any_case(sync_shop: SyncShop) -> None:

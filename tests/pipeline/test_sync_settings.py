@@ -103,7 +103,7 @@ def test_a_repository_that_deploys_from_another_branch_costs_little_the_second_t
 def test_a_list_that_means_no_repository_is_a_failure_that_is_told(sync_shop: SyncShop) -> None:
     ran = sync_shop.run(repositories="nobody/*", strict=True)
     assert ran.code == 1
-    assert "`repositories` (nobody/*) names no repository that the token may see" in ran.log
+    assert "`repositories` (nobody/*) matches no repository that the token can read" in ran.log
 
 
 def test_all_waits_for_limits_together_are_as_long_as_a_run_may_wait(sync_shop: SyncShop) -> None:

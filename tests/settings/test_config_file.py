@@ -41,7 +41,7 @@ def problems_of(text: str | bytes) -> tuple[str, ...]:
         ("[" + "a," * MAX_VALUES + "]", "dora.yml:1: cannot be used: more than 20,000 keys and values"),
         ("".join(f"k{n}:\n" for n in range(MAX_VALUES)), "more than 20,000 keys and values; keep only what is needed"),
         ("window: 0x" + "f" * 9_000, "dora.yml:1: cannot be used: a number of more than 30 digits"),
-        ("window: " + "1:" * 400 + "1.0", "a number of more than 30 digits; put it in quotes if it is a text"),
+        ("window: " + "1:" * 400 + "1.0", "a number of more than 30 digits; put it in quotes if it is a string"),
         ('service: "\\ud800"', "dora.yml:1: cannot be used: holds a NUL or half a character"),
         ('service: "\\0"', "dora.yml:1: cannot be used: holds a NUL"),
         ("window: !!bool maybe", "dora.yml:1: not YAML: not a valid bool"),
@@ -71,7 +71,7 @@ def test_a_monorepo_of_a_thousand_services_is_fine() -> None:
 
 def test_of_many_problems_the_first_are_listed_and_the_others_counted() -> None:
     problems = problems_of("".join(f"window-{n}: 7d\n" for n in range(9_000)))
-    assert problems[0] == "dora.yml window-0: there is no such setting; did you mean window?"
+    assert problems[0] == "dora.yml window-0: unknown setting; did you mean window?"
     assert (len(problems), problems[-1]) == (21, "8,980 more problems like these")
 
 
@@ -142,14 +142,14 @@ def test_a_link_that_leaves_the_folder_is_not_followed(tmp_path: Path, linked: s
     write(tmp_path)
     link(tmp_path / "workspace" / linked, tmp_path / linked)
     problem = problem_of_reading(tmp_path / "workspace" / ".github" / "dora.yml", tmp_path / "workspace")
-    assert "a link leads out of the folder with the checkout; put the settings themselves into the file" in problem
+    assert "it links to a file outside the checkout; put the settings into the file itself" in problem
 
 
 @pytest.mark.parametrize("linked", [".github/dora.yml", ".github"])
 def test_a_link_to_nothing_is_a_file_that_cannot_be_read(tmp_path: Path, linked: str) -> None:
     link(tmp_path / linked, tmp_path / "nothing")
     problem = problem_of_reading(tmp_path / ".github" / "dora.yml", tmp_path)
-    assert "it is a link to nothing; put the settings in its place" in problem
+    assert "it is a broken link; replace it by a file with the settings" in problem
 
 
 def test_links_in_a_circle_cannot_be_read(tmp_path: Path) -> None:

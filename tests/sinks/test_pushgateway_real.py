@@ -220,7 +220,7 @@ def test_what_the_gateway_does_not_take_is_quoted(tmp_path: Path) -> None:
         push_to_gateway(url, "other", registry)
         outcome = push(url, deployment())
     assert outcome.status == "failed"
-    assert outcome.detail.startswith("HTTP 400: it does not take what was sent (it said: pushed metrics are invalid")
+    assert outcome.detail.startswith("HTTP 400: the server rejects what was sent (answer: pushed metrics are invalid")
 
 
 # Made with crypt(3) of these passwords at cost 4, the minimum.
@@ -250,13 +250,13 @@ def test_the_right_password_opens_the_gateway(locked_gateway: str, user: tuple[s
 def test_a_wrong_password_is_named(locked_gateway: str, user: tuple[str, str] | None) -> None:
     outcome = push(locked_gateway, deployment(), user=user)
     assert outcome.status == "failed"
-    assert outcome.detail.startswith("HTTP 401: user, password or token are missing or wrong")
+    assert outcome.detail.startswith("HTTP 401: the user, password or token is missing or wrong")
 
 
 @pytest.mark.parametrize("user", list(PASSWORDS.items()), ids=["ascii", "unicode"])
 def test_user_and_password_of_the_inputs_are_used(tmp_path: Path, locked_gateway: str, user: tuple[str, str]) -> None:
     name, password = user
-    for given, mark in ((password, "✓"), (f"{password}!", "✗ HTTP 401: user, password or token")):
+    for given, mark in ((password, "✓"), (f"{password}!", "✗ HTTP 401: the user, password or token")):
         inputs = {"pushgateway-url": locked_gateway, "pushgateway-username": name, "pushgateway-password": given}
         ran = run_action(tmp_path, "repository_dispatch", events.dispatch("dora-deployment", id="1"), inputs)
         assert f"Pushgateway {mark}" in ran.summary

@@ -113,19 +113,19 @@ def refused(aim: MakeSink, *answers: Answer) -> tuple[str, MockedHost]:
 def test_nobody_listens(aim: MakeSink) -> None:
     sink = aim(f"http://127.0.0.1:{free_port()}")
     assert failure_text(sink, sink.send(sink_payload())) == (
-        "no connection (2 tries); it is down, or its host or port are wrong for this runner"
+        "no connection (2 tries); the server is down, or this runner cannot reach its host and port"
     )
 
 
 def test_a_host_that_does_not_exist(aim: MakeSink) -> None:
     sink = aim("http://nowhere.invalid:9091")
-    assert failure_text(sink, sink.send(sink_payload())).startswith("no connection (2 tries); it is down, or its host")
+    assert failure_text(sink, sink.send(sink_payload())).startswith("no connection (2 tries); the server is down")
 
 
 @pytest.mark.parametrize("host", ["a" * 64 + ".example", "[::1", "host:port", "-", "exa mple"])
 def test_an_address_that_is_none(aim: MakeSink, host: str) -> None:
     sink = aim(f"http://{host}/")
-    assert "the address cannot be used" in failure_text(sink, sink.send(sink_payload())) or host == "-"
+    assert "the address is not valid" in failure_text(sink, sink.send(sink_payload())) or host == "-"
 
 
 def test_a_server_that_never_answers(aim: MakeSink) -> None:
@@ -136,7 +136,7 @@ def test_a_server_that_never_answers(aim: MakeSink) -> None:
 
 def test_a_connection_that_is_cut_before_the_answer(aim: MakeSink) -> None:
     said, listener = deliver_to(aim, Answer(drop=True))
-    assert said == "the connection was cut before an answer (2 tries); look into the log of the server or its proxy"
+    assert said == "the connection closed before an answer (2 tries); check the log of the server or its proxy"
     assert len(listener.requests) == 2
 
 
@@ -144,13 +144,13 @@ def test_https_where_the_server_speaks_http(aim: MakeSink) -> None:
     with listen() as listener:
         sink = aim(listener.url.replace("http:", "https:"))
         said = failure_text(sink, sink.send(sink_payload()))
-    assert said == "the TLS connection failed; check the certificate, and that the address is right about https"
+    assert said == "the TLS connection failed; check the certificate, and whether the address should use https"
     assert listener.requests == []
 
 
 def test_what_was_refused_is_quoted_on_one_bounded_line(aim: MakeSink) -> None:
     said, listener = deliver_to(aim, Answer(400, b"line 3:\r\n\tduplicate\x1b[31m \xff ::error::x" + b" x" * 100_000))
-    assert said.startswith("HTTP 400: it does not take what was sent (it said: line 3: duplicate")
+    assert said.startswith("HTTP 400: the server rejects what was sent (answer: line 3: duplicate")
     assert len(said) < 300
     assert len(listener.requests) == 1
 
@@ -158,11 +158,11 @@ def test_what_was_refused_is_quoted_on_one_bounded_line(aim: MakeSink) -> None:
 @pytest.mark.parametrize(
     ("status", "hint"),
     [
-        (401, "user, password or token are missing or wrong"),
-        (403, "the credentials may not do this"),
-        (404, "nothing is at this address; check the path"),
-        (413, "it takes no body of this size"),
-        (422, "it refused"),
+        (401, "the user, password or token is missing or wrong"),
+        (403, "the credentials do not allow this"),
+        (404, "there is nothing at this address; check the path"),
+        (413, "the body is too large for the server"),
+        (422, "the server refused"),
         (500, "the server has a problem"),
         (501, "the server has a problem"),
     ],
@@ -181,7 +181,7 @@ def test_a_server_that_is_back_at_the_second_try_gets_everything(aim: MakeSink) 
 @pytest.mark.parametrize("status", [500, 502, 503, 504])
 def test_a_server_with_a_problem_is_asked_so_many_times_and_no_more(aim: MakeSink, status: int) -> None:
     said, listener = refused(aim, Answer(status, b"upstream is gone"))
-    assert said == f"HTTP {status}: the server has a problem (it said: upstream is gone)"
+    assert said == f"HTTP {status}: the server has a problem (answer: upstream is gone)"
     assert len(listener.requests) == 2
 
 
@@ -191,7 +191,7 @@ def test_a_server_with_a_problem_is_asked_so_many_times_and_no_more(aim: MakeSin
 def test_a_wish_to_be_asked_later_is_granted_within_bounds(aim: MakeSink, after: str) -> None:
     """The test ends at all: an hour is longer than any test."""
     said, listener = deliver_to(aim, Answer(429, headers={"Retry-After": after}))
-    assert said == "HTTP 429: it is asked too often"
+    assert said == "HTTP 429: too many requests"
     assert len(listener.requests) == 2
 
 
@@ -208,7 +208,7 @@ def test_a_passing_failure_whose_body_never_ends_is_quoted_as_far_as_it_came_in_
     with dripping(b"HTTP/1.1 500 Internal Server Error\r\n\r\n", b"no ") as url:
         sink = aim(url)
         said = failure_text(sink, sink.send(sink_payload()))
-    assert said.startswith("HTTP 500: the server has a problem (it said: no no")
+    assert said.startswith("HTTP 500: the server has a problem (answer: no no")
 
 
 @pytest.mark.parametrize("status", [200, 400, 503])
@@ -228,7 +228,7 @@ def test_all_sinks_of_a_run_have_one_deadline(tmp_path: Path) -> None:
         inputs = {"pushgateway-url": gateway.url, "endpoint-url": endpoint.url}
         ran = run_action(tmp_path, "deployment_status", deployment_status(), inputs, limits=limits)
     assert endpoint.requests == []
-    problem = "no complete answer in the 0.5 s that all sinks of a run have; a server is too slow"
+    problem = "no complete answer in the 0.5 s that all sinks of a run share; a server is too slow"
     assert f"Pushgateway ✗ {problem}" in ran.summary
     assert f"endpoint ✗ {problem}; kept for the next run: 1 fact" in ran.summary
 
@@ -241,7 +241,7 @@ def test_a_refusal_whose_body_drips_is_quoted_as_far_as_it_came_in_time(aim: Mak
     with dripping(b"HTTP/1.1 400 Bad Request\r\n\r\n", b"no ") as url:
         sink = aim(url)
         said = failure_text(sink, sink.send(sink_payload()))
-    assert said.startswith("HTTP 400: it does not take what was sent (it said: no no")
+    assert said.startswith("HTTP 400: the server rejects what was sent (answer: no no")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -256,7 +256,7 @@ def test_a_redirect_is_not_followed(aim: MakeSink, status: int) -> None:
 @pytest.mark.parametrize("location", [None, "", "http://[", "\xff\xfe"])
 def test_a_redirect_to_nowhere_is_no_success(aim: MakeSink, location: str | None) -> None:
     headers = {} if location is None else {"Location": location}
-    assert deliver_to(aim, Answer(302, headers=headers))[0] == "HTTP 302: it redirects; use the final address"
+    assert deliver_to(aim, Answer(302, headers=headers))[0] == "HTTP 302: the server redirects; use the final address"
 
 
 def test_a_success_whose_body_breaks_off_is_a_success(aim: MakeSink) -> None:
@@ -271,12 +271,12 @@ def test_a_success_whose_body_never_ends_is_a_success(aim: MakeSink) -> None:
 
 def test_a_refusal_whose_body_breaks_off_is_quoted_as_far_as_it_came(aim: MakeSink) -> None:
     said, _ = deliver_to(aim, Answer(400, b"bad label name", cut_after=9))
-    assert said == "HTTP 400: it does not take what was sent (it said: bad label)"
+    assert said == "HTTP 400: the server rejects what was sent (answer: bad label)"
 
 
 def test_a_refusal_that_cannot_be_decoded_is_a_refusal(aim: MakeSink) -> None:
     said, _ = deliver_to(aim, Answer(400, b"no gzip", {"Content-Encoding": "gzip"}))
-    assert said.startswith("HTTP 400: it does not take what was sent")
+    assert said.startswith("HTTP 400: the server rejects what was sent")
 
 
 def test_a_server_that_repeats_what_it_was_sent_makes_no_secret_public(aim: MakeSink) -> None:
@@ -292,14 +292,14 @@ def test_a_server_that_repeats_what_it_was_sent_makes_no_secret_public(aim: Make
     own = sent.headers["Authorization"].partition(" ")[2]
     assert own not in outcome.detail
     assert sent.path not in outcome.detail
-    assert outcome.detail.startswith("HTTP 400: it does not take what was sent (it said: Cannot P")
+    assert outcome.detail.startswith("HTTP 400: the server rejects what was sent (answer: Cannot P")
 
 
 def test_a_certificate_that_nobody_vouches_for(aim: MakeSink, tmp_path: Path) -> None:
     with listen(tls=self_signed(tmp_path)) as listener:
         sink = aim(listener.url.replace("http:", "https:"))
         said = failure_text(sink, sink.send(sink_payload()))
-    assert said == "the TLS connection failed; check the certificate, and that the address is right about https"
+    assert said == "the TLS connection failed; check the certificate, and whether the address should use https"
     assert listener.requests == []
 
 
@@ -315,7 +315,7 @@ def test_a_token_that_no_header_can_carry_is_named_and_not_shown(token: str) -> 
     with listen() as listener:
         sink = Endpoint(listener.url, token, limits=FAST_LIMITS)
         said = failure_text(sink, sink.send(sink_payload()))
-    assert said == "the token cannot be sent: it holds a line break or letters outside Latin-1; paste it again"
+    assert said == "the token has a line break or characters outside Latin-1, which cannot be sent; paste it again"
     assert token not in said
 
 

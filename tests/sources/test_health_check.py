@@ -108,7 +108,7 @@ def test_a_redirect_to_another_scheme_says_nothing_about_the_service(location: s
     with mocked(Answer(301, headers={"Location": location})) as listener:
         found = run_check(listener.url)
     assert found == HealthCheckResult(
-        None, "not recorded: it redirects to another scheme, which is not followed; set the final address"
+        None, "not recorded: it redirects to another scheme, which is not followed; use the final address"
     )
     assert len(listener.requests) == 1
 
@@ -129,7 +129,7 @@ def test_a_redirect_to_nowhere_or_in_a_circle_is_no_sign_of_health(location: str
 def test_an_address_that_is_none_says_nothing_about_the_service(url: str) -> None:
     found = run_check(url)
     assert found.health is None
-    assert found.text.startswith("not recorded: the address cannot be used")
+    assert found.text.startswith("not recorded: the address is not valid")
 
 
 def test_a_certificate_that_nobody_vouches_for_is_no_sign_of_health(tmp_path: Path) -> None:

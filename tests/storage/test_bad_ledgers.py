@@ -50,7 +50,7 @@ def test_lines_broken_by_hand_are_set_aside_and_told_and_the_rest_counts(shop: B
         (FACTS_FILE, 1, "<<<<<<< HEAD"),
         (FACTS_FILE, 3, fact_line(7)[:50].decode()),
     ]
-    assert f"{FACTS_FILE}:1: not a whole JSON object" in ran.log
+    assert f"{FACTS_FILE}:1: not a complete JSON object" in ran.log
     assert "kept in quarantine.jsonl" in ran.summary
     assert ran.code == 0
     assert deployments_total(shop) == 3

@@ -91,7 +91,7 @@ def test_a_branch_that_became_something_else_is_refused_and_stays(
     assert ran.code == 0
     assert len(shop.repository.log(BRANCH)) == 1
     assert shop.repository.log(BRANCH)[0].message == "By force"
-    assert "holds something else, which stays as it is; name a place of its own" in ran.log
+    assert "holds other files, which stay unchanged; give the ledger its own place" in ran.log
     assert "reached production" in ran.summary
     assert [fact["id"] for fact in ran.facts] == deployment_ids(2)
 
@@ -101,7 +101,7 @@ def test_a_branch_that_was_never_a_ledger_is_refused_and_stays(shop: BranchShop,
     shop.repository.branch(BRANCH)
     foreign(shop)
     before = shop.files()
-    assert "holds something else" in shop.run(1).log
+    assert "holds other files" in shop.run(1).log
     assert shop.files() == before
 
 

@@ -220,14 +220,7 @@ def test_a_fact_is_kept_before_anything_is_sent_elsewhere(
     with listen() as endpoint:
         monkeypatch.setattr(endpoint, "answer_to", answer_to)
         payload = dispatch("deployment", id="deploy-1", version="1")
-        run(
-            shop,
-            tmp_path / "a",
-            payload,
-            has_checkout=True,
-            event="repository_dispatch",
-            **{"endpoint-url": endpoint.url, "endpoint-token": "t"},
-        )
+        run(shop, tmp_path / "a", payload, inputs={"endpoint-url": endpoint.url, "endpoint-token": "t"})
     assert was_kept == [True]
 
 

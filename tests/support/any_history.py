@@ -113,7 +113,7 @@ class DeployedRepository:
         environment = {"GITHUB_API_URL": self.github.api_url}
         ran = run_action(folder, event, payload, inputs, now=NOW, environment=environment)
         assert ran.code == 0, ran.log
-        assert "did not say what was delivered" not in ran.log, ran.log
+        assert "did not return what was delivered" not in ran.log, ran.log
 
 
 def recorded_facts(folder: Path) -> list[Fact]:

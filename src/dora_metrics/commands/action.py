@@ -88,7 +88,7 @@ def _file_reports(context: RunContext, result: RunResult) -> Iterator[Outcome]:
         reason = (
             "`report` is `off`; set `report: weekly` to file one"
             if context.has_token
-            else "no `github-token` to make issues with"
+            else "creating issues needs a `github-token`"
         )
         yield Outcome("report", "failed", reason)
 
@@ -97,7 +97,7 @@ def _totals(context: RunContext, thresholds: ThresholdResult) -> Iterator[Outcom
     """How many requests GitHub got, and which thresholds hold; violations have lines of their own."""
     if context.request_count:
         yield Outcome("GitHub", "done", formatting.count(context.request_count, "request"))
-    held = (f"{thresholds.passed_count} kept",) if thresholds.passed_count else ()
+    held = (f"{thresholds.passed_count} passed",) if thresholds.passed_count else ()
     if held or thresholds.not_evaluated:
         yield Outcome("thresholds", "done" if held else "skipped", "; ".join((*held, *thresholds.not_evaluated)))
 

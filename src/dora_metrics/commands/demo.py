@@ -54,7 +54,7 @@ def run(output: Path, runtime: Runtime) -> int:
     output = output.resolve()
     paths = _Paths(output / "ledger", output / "summary.md", output / "outputs.txt", output / "weekly.md")
     if paths.ledger.exists() and not _is_demo_ledger(paths.ledger):
-        raise DoraError(f"{paths.ledger} is not from an earlier demo; name another folder with --output")
+        raise DoraError(f"{paths.ledger} is not the folder of an earlier demo; name another folder with --output")
     for path in paths:
         _remove(path)
     code = _run_event(output, paths, replace(runtime, environment={}, stdout=StringIO(), now=parse_instant(NOW)))

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 NO_VALUE = "–"
 
 EXCLUSION_TEXTS = {
-    "first_deployment": "{:,} of the first deployment",
+    "first_deployment": "{:,} from the first deployment",
     "bots": "{:,} by bots",
     "no_start": "{:,} without a known start",
     "negative": "{:,} deployed before their start",

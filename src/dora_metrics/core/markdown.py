@@ -16,7 +16,7 @@ _ZERO_WIDTH_SPACE = "\N{ZERO WIDTH SPACE}"
 class Md(str):
     """Markdown that is safe to render as it is.
 
-    It is made of what stands in the source, never of a value: values go through `md`, `escape`, `link` and the others
+    It is made of literals in the source, never of a value: values go through `md`, `escape`, `link` and the others
     of this module. tests/architecture/test_untrusted_text.py holds both.
     """
 
@@ -131,7 +131,7 @@ _URL_SAFE = ":/?#@!$&'*+,;=%~-._"
 
 
 def md(template: LiteralString, *parts: object) -> Md:
-    """Replace each `{}` of the template, which stands in the source, by an escaped part."""
+    """Replace each `{}` of the template, a literal in the source, by an escaped part."""
     return _safe(template.format(*(escape(part) for part in parts)))
 
 

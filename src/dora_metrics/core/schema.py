@@ -16,9 +16,9 @@ LevelSpan = tuple[str, str]
 
 
 class MetricVerdict(Struct, frozen=True, kw_only=True):
-    """The uncertainty and level of a metric's deciding value, or the reason for having none.
+    """The uncertainty and level of a metric's deciding value, or the reason why there is none.
 
-    `level_span`: the lowest and highest level inside the 95 % interval.
+    `level_span`: the lowest and highest level in the 95 % interval.
     """
 
     interval95: ConfidenceInterval | None = None
@@ -51,7 +51,7 @@ class Stages(Struct, frozen=True, kw_only=True):
 
 
 class Excluded(Struct, frozen=True, kw_only=True):
-    """Delivered changes that are in no lead time, each counted by the first reason that holds."""
+    """Delivered changes that are left out of lead time, each counted under the first reason that applies."""
 
     first_deployment: int
     bots: int
@@ -73,9 +73,9 @@ class LeadTime(MetricVerdict, frozen=True, kw_only=True):
 
 
 class ChangeFailureRate(MetricVerdict, frozen=True, kw_only=True):
-    """Failed deployments / deployments that reached users. Decided by `ratio`.
+    """Failed deployments divided by deployments that reached users. Decided by `ratio`.
 
-    `at_least`: present and true where incidents are unknown, as in a git history. The rate may then be higher, so it
+    `at_least`: present and true if incidents are unknown, as in a git history. The rate may then be higher, so it
     has no interval and no level.
     """
 
@@ -96,7 +96,7 @@ class RecoveryTime(MetricVerdict, frozen=True, kw_only=True):
 
 
 class ReworkRate(MetricVerdict, frozen=True, kw_only=True):
-    """Deployments that repaired production / those that reached users. Decided by `ratio`; no levels."""
+    """Deployments that repaired production divided by those that reached users. Decided by `ratio`; no levels."""
 
     rework: int
     deployments: int
@@ -104,7 +104,7 @@ class ReworkRate(MetricVerdict, frozen=True, kw_only=True):
 
 
 class IncidentRestore(Struct, frozen=True, kw_only=True):
-    """Detected → resolved, of all incidents of the scope. Counts are null where incidents are unknown."""
+    """From detected to resolved, for all incidents of the scope. Counts are null if incidents are unknown."""
 
     incidents: int | None
     resolved: int | None
@@ -116,7 +116,7 @@ class IncidentRestore(Struct, frozen=True, kw_only=True):
 
 
 class Pipeline(Struct, frozen=True, kw_only=True):
-    """Runs that failed, and how long until the same source succeeded again."""
+    """Failed runs, and the time until the same source succeeded again."""
 
     failed_runs: int
     recovery_p50_seconds: float | None
@@ -153,9 +153,9 @@ class Metrics(Struct, frozen=True, kw_only=True):
 
 
 class Week(Struct, frozen=True, kw_only=True, rename={"start": "from", "end": "to"}):
-    """One ISO week, Monday to Monday; a partial one counts only what the window holds of it.
+    """One ISO week, Monday to Monday. A partial week counts only its days in the window.
 
-    `incidents`: null where incidents are unknown, as in a git history.
+    `incidents`: null if incidents are unknown, as in a git history.
     """
 
     week: str
@@ -190,7 +190,7 @@ class FailureEvidence(Struct, frozen=True, kw_only=True):
 
 
 class LeadTimeEvidence(Struct, frozen=True, kw_only=True):
-    """`sha` only where each commit is measured by itself."""
+    """The lead time of a change. `sha` is present only if each commit is measured separately."""
 
     change: str
     deployment: str
@@ -204,7 +204,7 @@ class UnmatchedIncident(Struct, frozen=True, kw_only=True):
 
 
 class FixEvidence(Struct, frozen=True, kw_only=True):
-    """`seconds`: from the detection of the vulnerability to the end of the deployment; None where that is negative."""
+    """`seconds`: from the detection of the vulnerability to the end of the deployment; null if negative."""
 
     vulnerability: str
     deployment: str
@@ -212,7 +212,7 @@ class FixEvidence(Struct, frozen=True, kw_only=True):
 
 
 class Evidence(Struct, frozen=True, kw_only=True):
-    """What the numbers of the window were made from."""
+    """The facts behind the numbers of the window."""
 
     deployments: list[DeploymentEvidence]
     failed_deployments: list[FailureEvidence]
@@ -222,10 +222,10 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
 
 class Trend(Struct, frozen=True, kw_only=True):
-    """Of weekly values: Theil-Sen slope in the unit of the metric's deciding value, and Mann-Kendall's p.
+    """The trend of weekly values: Theil-Sen slope in the unit of the metric's deciding value, and Mann-Kendall's p.
 
-    `weeks`: how many have a value; `change`: what the slope makes from the first of them to the last. `ends`: the
-    medians of the first and of the last third of them.
+    `weeks`: the number of weeks with a value. `change`: the change along the slope from the first to the last of them.
+    `ends`: the medians of the first and the last third of them.
     """
 
     weeks: int
@@ -236,11 +236,11 @@ class Trend(Struct, frozen=True, kw_only=True):
 
 
 class Goal(Struct, frozen=True, kw_only=True):
-    """How a goal stands; all values in the unit of the metric's deciding value.
+    """The state of a goal. All values are in the unit of the metric's deciding value.
 
-    `start`: where it started, `progress`: the share of the way from there, 0 to 1. `expected`: where the trend leads
-    by the goal's day. `course`: met, missed, on course, not on course, or why nobody can say. Without a value `met`
-    is None and has a `reason`.
+    `start`: the value at the start. `progress`: the share of the way from there to the target, 0 to 1. `expected`: the
+    value that the trend reaches on the goal's date. `course`: met, missed, on course, not on course, or why this is
+    unknown. Without a value, `met` is null and `reason` says why.
     """
 
     metric: str
@@ -257,14 +257,14 @@ class Goal(Struct, frozen=True, kw_only=True):
 
 
 class Measure(Struct, frozen=True, kw_only=True):
-    """What is known to help, and why it should here."""
+    """A recommended measure, and why it should help here."""
 
     do: str
     because: str
 
 
 class Advice(Struct, frozen=True, kw_only=True):
-    """A metric to improve, what in its own data points at the cause, and what helps against that."""
+    """A metric to improve, the evidence for the cause in its own data, and measures against it."""
 
     metric: str
     because: str
@@ -273,9 +273,9 @@ class Advice(Struct, frozen=True, kw_only=True):
 
 
 class Outlook(Struct, frozen=True, kw_only=True):
-    """Where it goes: trends of the weeks, by metric, where there are five; goals; what to improve; achievements.
+    """Trends by metric (with at least five weeks of values), goals, what to improve, and achievements.
 
-    `remarks`: what to look at, whatever the metrics are, such as attempts that are cancelled one after the other.
+    `remarks`: problems that no metric shows, such as attempts that are cancelled one after the other.
     """
 
     trends: dict[str, Trend]
@@ -286,7 +286,7 @@ class Outlook(Struct, frozen=True, kw_only=True):
 
 
 class ScopeMetrics(Struct, frozen=True, kw_only=True):
-    """One (repository, service, environment); `previous` is None where no window comes before."""
+    """One (repository, service, environment). `previous` is null if there is no window to compare with."""
 
     repository: str
     service: str
@@ -305,7 +305,7 @@ class WindowBounds(Struct, frozen=True, kw_only=True, rename={"start": "from", "
 
 
 class Document(Struct, frozen=True, kw_only=True):
-    """The whole answer."""
+    """The metrics of all scopes in one window."""
 
     schema: str = SCHEMA
     generated_at: datetime

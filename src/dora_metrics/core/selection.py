@@ -25,7 +25,7 @@ ALERT_NAMES: dict[str, str] = {
 PERMISSION_HINTS: dict[str, str] = {
     "dependabot": "the job needs `permissions: vulnerability-alerts: read`, or an app `Dependabot alerts: read`",
     "code-scanning": "the job needs `permissions: security-events: read`, or an app `Code scanning alerts: read`",
-    "secret-scanning": "an app, or a fine-grained token, needs `Secret scanning alerts: read`: no job may have that",
+    "secret-scanning": "an app or fine-grained token needs `Secret scanning alerts: read`; a job token cannot have it",
 }
 _MAX_REPOSITORIES_NAMED = 5
 
@@ -63,8 +63,8 @@ def _refusal_notes(cursors: Cursors, setting: Sequence[str]) -> Iterator[str]:
                 repositories_by_refusal[kind, reason].append(repository)
     for (kind, reason), repositories in sorted(repositories_by_refusal.items()):
         yield (
-            f"{_alerts_of(kind, repositories)} are unknown, which is not none: GitHub answered {reason}. "
-            f"They may be switched off there; else {PERMISSION_HINTS[kind]}."
+            f"{_alerts_of(kind, repositories)} are unknown, which does not mean zero: GitHub answered {reason}. "
+            f"They may be switched off there; otherwise {PERMISSION_HINTS[kind]}."
             f"{_staleness_note([cursors[repository][kind] for repository in repositories])}"
         )
 
@@ -80,9 +80,9 @@ def _staleness_note(cursors: Sequence[Cursor]) -> str:
     """Return since when the recorded alerts are outdated or that they are incomplete; empty if there are none."""
     read_times = [cursor.read_at for cursor in cursors if cursor.read_at]
     if read_times:
-        return f" What is shown of them was known on {min(read_times):%Y-%m-%d}."
+        return f" The alerts shown are as of {min(read_times):%Y-%m-%d}."
     if any(cursor.newest for cursor in cursors):
-        return " What is shown of them is not all: they were never read to the end."
+        return " The alerts shown are incomplete: they were never read to the end."
     return ""
 
 
@@ -92,7 +92,7 @@ def _unreadable_notes(cursors: Cursors, setting: Sequence[str]) -> Iterator[str]
         for kind in selected_alert_kinds(setting):
             if (cursor := by_kind.get(kind)) and cursor.unread:
                 unreadable = f"{len(cursor.unread):,} of the {ALERT_NAMES[kind]} of {repository}"
-                yield f"{unreadable} cannot be read ({cursor.unread_because}), and are in no number."
+                yield f"{unreadable} cannot be read ({cursor.unread_because}) and are not counted."
 
 
 def _deselected_notes(cursors: Cursors, setting: Sequence[str]) -> Iterator[str]:
@@ -105,7 +105,7 @@ def _deselected_notes(cursors: Cursors, setting: Sequence[str]) -> Iterator[str]
         }
         if read_times and kind not in selected_alert_kinds(setting):
             day, setting_text = f"{min(read_times.values()):%Y-%m-%d}", ", ".join(setting) or "none"
-            yield f"{_alerts_of(kind, list(read_times))} are as of {day}, since `security` is `{setting_text}`."
+            yield f"{_alerts_of(kind, list(read_times))} are as of {day}, because `security` is `{setting_text}`."
 
 
 SOURCES_BEST_FIRST = ("deployments", "releases", "workflow-runs", "pushes")
@@ -184,7 +184,7 @@ class SourceSelection:
             return f"{self._reason_for_none(repository)}, so there are no deployments from GitHub."
         names = ", ".join(f"`{source}`" for source in self.selected)
         if "auto" not in self.setting:
-            return f"Deployments are taken from {names}, as `deployment-source` says."
+            return f"Deployments are taken from {names}, as set in `deployment-source`."
         best = str(self._best(SOURCES_BEST_FIRST))
         presence = f"{repository} has {_PRESENT_WORDING[best]}" + ("" if best in self.on_github else " in the ledger")
         return f"Deployments are taken from {names} (`deployment-source: auto`): {presence}{self._absences(best)}."
@@ -197,7 +197,8 @@ class SourceSelection:
             if name not in self.unreadable
         ]
         unreadable = [f"`{name}` could not be read" for name in self.unreadable if name != best]
-        return "".join([*(f", {wording}" for wording in absences), *(f"; {wording}" for wording in unreadable)])
+        clauses = [f", but {', '.join(absences)}"] if absences else []
+        return "".join([*clauses, *(f"; {wording}" for wording in unreadable)])
 
     def _absence(self, name: str) -> str:
         if name != "releases" or self.last_release is None or self.newest_commit is None:
@@ -211,5 +212,5 @@ class SourceSelection:
             return "`deployment-source` is none"
         if self.unreadable:
             names = ", ".join(f"`{name}`" for name in self.unreadable)
-            return f"{names} of {repository} could not be read, and nothing lesser is taken in their place"
+            return f"{names} of {repository} could not be read, and no lesser source replaces them"
         return f"{repository} has {', '.join(map(self._absence, SOURCES_BEST_FIRST))}"

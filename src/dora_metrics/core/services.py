@@ -147,7 +147,7 @@ def parse_services(value: object) -> dict[str, tuple[str, ...]]:
         ValueError: if it is invalid, with each problem as an argument.
     """
     if not isinstance(value, Mapping):
-        message = f"{value!r} is no mapping; write names of services with their paths, such as `web: web/**`"
+        message = f"{value!r} is not a mapping; write names of services with their paths, such as `web: web/**`"
         raise ValueError(message)  # noqa: TRY004 - pydantic wants it
     services: dict[str, tuple[str, ...]] = {}
     problems: list[str] = []
@@ -163,7 +163,7 @@ def parse_services(value: object) -> dict[str, tuple[str, ...]]:
 
 def _service_name(name: object) -> str:
     if isinstance(name, bool) or not isinstance(name, str | int | float):
-        raise ValueError("is no name of a service in YAML; put it in quotes")  # noqa: TRY004 - pydantic wants it
+        raise ValueError("is not a string in YAML; put the service's name in quotes")  # noqa: TRY004 - pydantic wants it
     if not str(name).strip():
         raise ValueError("a service has no name; write one such as `web: web/**`")
     return str(name)

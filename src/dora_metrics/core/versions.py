@@ -147,7 +147,7 @@ def _version(tag: str, match: re.Match[str]) -> Version:
 def reads_as_version(tag: str, other_tags: Collection[str] = ()) -> bool:
     """Return whether the name of a tag reads as a version: `v1.2.0`, `shop-1.2`, `01-02-2025`, `r-0906`, `v161`.
 
-    A single number is a version unless another tag begins with it and a dot: `v10` beside `v10.1` moves with releases.
+    A single number is a version unless another tag begins with it and a dot: `v10` next to `v10.1` moves with releases.
     """
     version = _version_of_ref(tag)
     is_moving = version is not None and version.is_single_number and any(o.startswith(f"{tag}.") for o in other_tags)
@@ -179,7 +179,7 @@ def _version_of_ref(name: str) -> Version | None:
 def versions_by_tag(tags: Iterable[str], is_older: Callable[[str, str], bool]) -> dict[str, Version]:
     """Return the versions among the names of a repository's tags, without those that move with each release.
 
-    A single number moves if there is a longer version of it: `v1` beside `v1.2.0`. So does `v1.2` beside `v1.2.3`,
+    A single number moves if there is a longer version of it: `v1` next to `v1.2.0`. So does `v1.2` next to `v1.2.3`,
     unless it is itself the first of its line: older than `v1.2.1`, and there is no `v1.2.0`.
 
     Args:

@@ -21,7 +21,7 @@ def parse_duration(text: str) -> timedelta:
     match = re.fullmatch(r"(\d{1,9})\s*([mhdw])", text.strip(), re.ASCII)
     count, unit = (int(match[1]), _UNITS[match[2]]) if match else (0, _UNITS["d"])
     if not 0 < count <= _MAX_DURATION // unit:
-        raise ValueError(f"{text!r} is no duration; write one such as 90m, 24h, 30d or 12w")
+        raise ValueError(f"{text!r} is not a valid duration; write one such as 90m, 24h, 30d or 12w")
     return count * unit
 
 
@@ -113,7 +113,7 @@ def parse_window(text: str, zone: ZoneInfo) -> WindowSpec:
         try:
             return WindowSpec(text, length=_check_at_most_twenty_years(parse_duration(text)))
         except ValueError:
-            raise ValueError(f"{text!r} is no window; write 30d, 12w, all, or 2026-01-01..2026-04-01") from None
+            raise ValueError(f"{text!r} is not a valid window; write 30d, 12w, all or 2026-01-01..2026-04-01") from None
     start, _, end = text.partition("..")
     return WindowSpec(text, start=_parse_bound(start, zone), end=_parse_bound(end, zone))
 
@@ -138,7 +138,7 @@ def parse_instant(text: str) -> datetime:
         return _check_supported_year(moment.astimezone(UTC))
     except (ValueError, OverflowError):
         raise ValueError(
-            f"{text!r} is no time with an offset between 1970 and 2199; write one such as 2026-11-21T12:00:00Z"
+            f"{text!r} is not a time with an offset between 1970 and 2199; write one such as 2026-11-21T12:00:00Z"
         ) from None
 
 
@@ -164,7 +164,7 @@ def _parse_bound(text: str, zone: ZoneInfo) -> datetime:
         try:
             return _check_supported_year(datetime.combine(date.fromisoformat(text), time(), zone)).astimezone(UTC)
         except (ValueError, OverflowError):
-            raise ValueError(f"{text!r} is no date between 1970 and 2199") from None
+            raise ValueError(f"{text!r} is not a date between 1970 and 2199") from None
     return parse_instant(text)
 
 

@@ -29,7 +29,7 @@ from dora_metrics.runtime import Deadline
 
 T = TypeVar("T")
 Send = Callable[[float], ApiResponse | TransportFailure]
-"""Sends one request, in at most so many seconds."""
+"""Sends one request within a number of seconds."""
 
 _MAX_ATTEMPTS = 3
 _SUCCESS_STATUSES, _REDIRECT_STATUSES, _SERVER_ERROR_STATUSES = range(200, 300), range(300, 400), range(500, 600)
@@ -359,7 +359,7 @@ class Client:
     def _send_within_limits(self, api: Api, send: Send) -> ApiResponse:
         """Send a request, and again after each wait for a rate limit; return an answer with data."""
         if not _SENDABLE_TOKEN.fullmatch(self.token.strip()):
-            raise ForbiddenError("the token cannot be sent: it holds spaces, line breaks or other letters; set it anew")
+            raise ForbiddenError("the token has spaces, line breaks or characters that cannot be sent; set it again")
         for earlier_hits in count():
             response = self._send_once(send)
             limit_hit = transport.rate_limit_hit(response, self.clock(), earlier_hits)
@@ -384,7 +384,7 @@ class Client:
         with self._counting():
             response = send(self.seconds_left)
         if isinstance(response, TransportFailure):
-            raise UncertainOutcomeError(f"GitHub gave no answer ({response.reason}); it may be down or out of reach")
+            raise UncertainOutcomeError(f"GitHub did not answer ({response.reason}); it may be down or unreachable")
         return response
 
     def _wait_for_limit(self, api: Api, limit_hit: transport.RateLimitHit) -> None:
@@ -411,12 +411,12 @@ def owner_and_name(repository: str) -> dict[str, object]:
     return {"owner": owner, "name": name}
 
 
-_UNREADABLE_RESPONSE = "GitHub's answer has no data: it is not ready, or a proxy answered in its place; try again later"
+_UNREADABLE_RESPONSE = "GitHub's answer has no data: it may not be ready, or a proxy answered instead; try again later"
 _UNEXPECTED_ANSWER = (
     "GitHub's answer to {} is not what its documentation describes ({}); GitHub may have a problem, "
-    "or a proxy answered in its place; try again later"
+    "or a proxy answered instead; try again later"
 )
-_DOWN = "GitHub gave no usable answer for {:g} s, so this run asks it nothing more; run this job again later"
+_DOWN = "GitHub gave no usable answer for {:g} s, so this run sends no more requests; run this job again later"
 _NO_TIME = "GitHub is slow, and there was no time left for this request; run this job again later"
 _UNNAMED_GRAPHQL_FAILURE = "something went wrong"
 """How the message of a GraphQL error without a type begins that is a failure of GitHub's own, as a 502 is."""
@@ -432,7 +432,7 @@ def _error_of(response: ApiResponse, token: str) -> GitHubError | None:  # noqa:
         case ("STALE_DATA", _):
             return StaleHeadError(message)
         case ("NOT_FOUND", _) | (_, 404 | 410):
-            return NotFoundError(f"not found, or the token may not see it ({message})")
+            return NotFoundError(f"not found, or the token has no access to it ({message})")
         case ("FORBIDDEN", _) | (_, 403):
             return ForbiddenError(message)
         case (_, 401):
@@ -442,6 +442,6 @@ def _error_of(response: ApiResponse, token: str) -> GitHubError | None:  # noqa:
         case (_, status) if status in _SERVER_ERROR_STATUSES:
             return UncertainOutcomeError(f"GitHub answered {status}; try again later")
         case (_, status) if status in _REDIRECT_STATUSES:
-            return MovedError(f"GitHub redirects ({status}); a repository that was renamed needs its new name here")
+            return MovedError(f"GitHub redirects ({status}); if the repository was renamed, use its new name")
         case _:
             return GitHubError(message)

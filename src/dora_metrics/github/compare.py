@@ -333,7 +333,7 @@ class ServiceMatcher:
                 commits_by_path[path].update(node["oid"] for node in page["nodes"])
                 if page["pageInfo"]["hasNextPage"] and not shas <= commits_by_path[path]:
                     pending.append((path, page["pageInfo"]["endCursor"]))
-        raise TooManyCommitsError(f"more commits below the paths of `services` than {_MAX_REQUESTS} requests tell")
+        raise TooManyCommitsError(f"more commits below the paths of `services` than {_MAX_REQUESTS} requests can list")
 
 
 def listed_files(pull: JsonObject) -> tuple[str, ...] | None:

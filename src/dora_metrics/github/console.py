@@ -14,7 +14,7 @@ from dora_metrics.core.reports.styled_text import Span, Style
 _ZERO_WIDTH_SPACE = "\N{ZERO WIDTH SPACE}"
 
 _UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, those that change the direction of a line, and what is no character at all; not `\\n` and tab."""
+"""Control characters, those that change the direction of a line, and non-characters; not `\\n` and tab."""
 
 _LINE_COMMAND = re.compile(r"^([^\S\n]*:)(?=:)", re.MULTILINE)
 
@@ -22,7 +22,7 @@ CommandName = Literal["notice", "warning", "error", "group", "endgroup"]
 
 
 def neutral_line(text: str) -> str:
-    """Return a text as one line that is no command; control characters are shown as codes, as their numbers."""
+    """Return a text as one line that the runner cannot read as a command; control characters become their codes."""
     one_line = _show_unsafe(text.replace("\r", "%0D").replace("\n", "%0A"))
     return one_line.replace("::", f":{_ZERO_WIDTH_SPACE}:").replace("##[", f"##{_ZERO_WIDTH_SPACE}[")
 

@@ -147,6 +147,6 @@ def unknown_jobs_note(problem: GitHubError) -> str:
     is_permission_missing = isinstance(problem, ForbiddenError | NotFoundError)
     advice = "; give the job `permissions: actions: read` and `checks: read`" if is_permission_missing else ""
     return (
-        f"GitHub did not say how the job of a failed deployment ended ({problem}). "
-        f"A cancelled job looks like a failure without that{advice}."
+        f"GitHub did not return how the job of a failed deployment ended ({problem}). "
+        f"Without that, a cancelled job looks like a failure{advice}."
     )

@@ -75,13 +75,13 @@ def parse_payload(model: type[PayloadT], payload: Mapping[str, object], prefix: 
 
 
 _EXPECTED_TYPES = {
-    "string_type": "text",
+    "string_type": "a string",
     "int_type": "a whole number",
     "greater_than_equal": "a whole number of 0 or more",
     "less_than": "a smaller number",
     "bool_type": "true or false",
     "model_type": "an object",
-    "string_too_short": "a text that is not empty",
+    "string_too_short": "a string that is not empty",
     "dict_type": "an object",
     "tuple_type": "a list",
 }
@@ -96,7 +96,7 @@ def _problem_text(payload: object, location: Sequence[str | int], kind: str, con
             expected = "one of " + str(context["expected"]).replace("'", "").replace(" or ", ", ")
         case _:
             expected = _EXPECTED_TYPES.get(kind, "something else")
-    return f"{'.'.join(map(str, location))}: expected {expected}, {_value_text(payload, location)}"
+    return f"{'.'.join(map(str, location))}: expected {expected}, but {_value_text(payload, location)}"
 
 
 def _value_text(payload: object, location: Sequence[str | int]) -> str:
@@ -117,7 +117,7 @@ _TYPE_NAMES = {
     bool: "true or false",
     int: "another number",
     float: "another number",
-    str: "another text",
+    str: "another string",
     list: "a list",
     dict: "an object",
 }

@@ -96,7 +96,7 @@ def _named_errors() -> Iterator[None]:
     try:
         yield
     except _NOT_AN_OBJECT:
-        raise UncertainOutcomeError("GitHub's answer is not an issue as its documentation describes one") from None
+        raise UncertainOutcomeError("GitHub's answer is not an issue as its documentation describes it") from None
 
 
 def _checked(issue: Issue, number: int | None = None) -> Issue:

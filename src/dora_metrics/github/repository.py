@@ -87,7 +87,7 @@ def object_in(node: JsonObject | None, name: str) -> GitObject:
     return git_object
 
 
-_NO_OBJECT = "GitHub's answer does not show the repository; the token may not read it, or GitHub is busy"
+_NO_OBJECT = "GitHub's answer does not show the repository; the token has no access to it, or GitHub is busy"
 _NO_CONTENT = "GitHub's answer has no content of the file; try again later"
 
 

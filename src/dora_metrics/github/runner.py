@@ -74,6 +74,6 @@ class Runner:
             with path.open("a", encoding="utf-8", errors="replace", newline="\n") as file:
                 file.write(text)
         except OSError as problem:
-            self.annotate("warning", f"dora-metrics: {file_kind}", f"{path} cannot be written ({problem.strerror})")
+            self.annotate("warning", f"dora-metrics: {file_kind}", f"cannot write {path} ({problem.strerror})")
             return False
         return True

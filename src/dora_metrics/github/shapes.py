@@ -752,7 +752,7 @@ def _problem_of_slots(query_name: str, variables: Mapping[str, object], data: An
 def _decode(kind: type, value: object) -> object:
     """Check a text that has a form, for msgspec, which names the place of a ValueError."""
     if not isinstance(value, str):
-        raise ValueError("Expected a text")  # noqa: TRY004 - msgspec turns a ValueError into its own
+        raise ValueError("Expected a string")  # noqa: TRY004 - msgspec turns a ValueError into its own
     if kind is Base64:
         try:
             base64.b64decode(value)

@@ -258,11 +258,10 @@ class RateLimitHit:
         """Return the error where a run may wait `left_seconds` more, of `max_seconds` in all."""
         renewed_at = datetime.fromtimestamp(self.now + self.wait_seconds, UTC)
         return (
-            f"{self.description}; it is renewed at {renewed_at:%H:%M} UTC, in "
+            f"{self.description}; it resets at {renewed_at:%H:%M} UTC, in "
             f"{_format_wait(self.wait_seconds)}, and this run may wait "
-            f"{_format_wait(left_seconds)} more. The next run goes on by itself; run this one again "
-            "for what it could not do, or "
-            f"raise `max-rate-limit-wait` (now {_format_wait(max_seconds)})"
+            f"{_format_wait(left_seconds)} more. The next run continues; to continue now, run this one again "
+            f"later or raise `max-rate-limit-wait` (now {_format_wait(max_seconds)})"
         )
 
 
@@ -281,7 +280,7 @@ def rate_limit_hit(response: ApiResponse, now: float, earlier_hits: int) -> Rate
 
 def _describe_limit(response: ApiResponse) -> str:
     if not _is_primary(response):
-        return "GitHub's secondary rate limit is reached (too much at once)"
+        return "GitHub's secondary rate limit is reached (too many requests at once)"
     api_suffix = _API_SUFFIXES.get(response.headers.get("x-ratelimit-resource", ""), "")
     return f"GitHub's hourly rate limit{api_suffix} is used up"
 

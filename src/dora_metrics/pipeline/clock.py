@@ -21,9 +21,9 @@ def clock_problem(local: datetime, github: datetime | None, ledger_written_at: d
     if github is None:
         return ""
     if abs(local - github) > CLOCK_TOLERANCE:
-        return f"this machine's clock says {local:%Y-%m-%d %H:%M} UTC, and GitHub's {github:%Y-%m-%d %H:%M} UTC"
+        return f"this machine's clock shows {local:%Y-%m-%d %H:%M} UTC, but GitHub's shows {github:%Y-%m-%d %H:%M} UTC"
     if ledger_written_at is not None and local + _COMMIT_TOLERANCE < ledger_written_at <= github:
         return (
-            f"this machine's clock says {local:%H:%M} UTC, and the ledger was written at {ledger_written_at:%H:%M} UTC"
+            f"this machine's clock shows {local:%H:%M} UTC, but the ledger was written at {ledger_written_at:%H:%M} UTC"
         )
     return ""

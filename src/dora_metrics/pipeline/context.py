@@ -92,13 +92,13 @@ class RunContext:
         problem = clock_problem(self.run.now, github_time, written_at)
         if github_time is None or not problem:
             return
-        self.note(Outcome("clock", "failed", f"{problem}; this run takes GitHub's. Set the clock of the runner"))
+        self.note(Outcome("clock", "failed", f"{problem}. This run uses GitHub's time; correct the runner's clock"))
         self.request = replace(self.request, run=replace(self.run, now=github_time))
         if self._prefetched:
             self._prefetched.now = github_time
 
     def _prefetch_ledger(self) -> datetime | None:
-        """Read the ledger ahead if it is a branch, so that GitHub has told the time before anything depends on it.
+        """Read the ledger ahead if it is a branch, so that GitHub's time is known before anything depends on it.
 
         Returns:
             When the ledger was last written, None if that is not known.
@@ -136,7 +136,7 @@ class RunContext:
         is_compared = default_branch is not None
         if addresses.LEDGER in withheld:
             reason = addresses.unconfirmed_reason(addresses.LEDGER, path, is_compared=is_compared)
-            problem = "a ledger outside of the workspace, in another repository or on another branch is not used"
+            problem = "a ledger outside the workspace, in another repository or on another branch is not used"
             raise SettingsError(f"{path} ledger: {problem}: {reason}")
         for address, names in withheld.items():
             self.note(addresses.withheld_outcome(address, names, path, is_compared=is_compared))
@@ -258,15 +258,15 @@ class RunContext:
         is_in_workspace = self.request.workspace.resolve() in root.resolve().parents
         if self.request.is_in_container and not root.exists() and not is_in_workspace:
             raise LedgerError(
-                f"dir:{root} is outside of what the container sees; name one in the workspace, or set `runtime: python`"
+                f"dir:{root} is not visible in the container; use a folder in the workspace or set `runtime: python`"
             )
         return DirectoryStorage(root)
 
     def _branch(self, place: str) -> Storage:
         if not self.has_token:
-            raise LedgerError("ledger branch: no `github-token`, so only this event is known")
+            raise LedgerError("ledger branch: no `github-token`, so earlier facts are unknown")
         if "@" not in place and self.run.repository == EVERY_REPOSITORY:
-            raise LedgerError(f"ledger branch:{place}: of which repository? Say `--repository OWNER/NAME`")
+            raise LedgerError(f"ledger branch:{place}: the repository is not set; pass `--repository OWNER/NAME`")
         from dora_metrics.storage.branch import BranchStorage  # noqa: PLC0415 - most local runs have no branch
 
         branch, _, repository = place.partition("@")
@@ -277,7 +277,7 @@ class RunContext:
     def _default_branch_config(self) -> Layer | None:
         """The config file of the default branch, for a run without a checkout; None if there is none."""
         if self.request.has_unread_config:
-            reason = "there is no checkout, so the workspace's is what an earlier job left, and does not count"
+            reason = "this job has no checkout, so the file in the workspace is an earlier job's and is ignored"
             self.note(Outcome(self.request.config_path, "skipped", reason))
         if self.request.has_checkout or self.request.has_config_outside or not self._has_default_branch:
             return None

@@ -8,7 +8,7 @@ from dora_metrics.settings.loading import Layer
 from dora_metrics.storage.branch import BranchStorage
 
 _ADVICE = (
-    "Run this job again when GitHub answers; nothing is recorded twice. If it happens each time, give the job "
+    "Run this job again when GitHub answers; nothing is recorded twice. If this happens every time, give the job "
     "`permissions: contents: read`"
 )
 
@@ -33,7 +33,7 @@ def read_default_branch_config(
         if git_object is None:
             return None
         if not is_file(git_object):
-            raise SettingsError(f"config {path}: cannot be read (it is no file on the default branch)")
+            raise SettingsError(f"config {path}: cannot be read (it is not a file on the default branch)")
         check_size(path, git_object.get("byteSize", 0))
         content = file_content(client, repository, git_object)
     except GitHubError as error:

@@ -26,7 +26,7 @@ from dora_metrics.sinks.pushgateway import Pushgateway
 from dora_metrics.storage.base import Storage, attempts
 
 _MAX_TRIES = 3
-_ACKNOWLEDGED = "Note what the endpoint has acknowledged"
+_ACKNOWLEDGED = "Remove the facts that the endpoint has acknowledged"
 
 Batch = Mapping[str, Fact | None]
 """The facts to send, by id; None for a fact that the ledger no longer has."""
@@ -60,10 +60,10 @@ def _push(result: RunResult, run: Run, gateway: Pushgateway) -> Outcome:
     """
     sink: Sink = gateway
     if _is_overtaken(result):
-        reason = "a newer run has written the ledger since, and pushes more than this one knows"
+        reason = "a newer run has written the ledger since; its push is more complete"
         return Outcome(sink.name, "skipped", reason)
     if not result.storage.is_persistent:
-        reason = "it gets totals of everything recorded, and no ledger was written that has them"
+        reason = "it needs the totals of a ledger, and this run wrote none"
         return Outcome(sink.name, "skipped", reason)
     is_own_group = not result.merge.after.names.has_had_other_holder(run.repository)
     pushed_counters = gateway.pushed_counters(run.repository) if is_own_group else NO_MARKS
@@ -93,7 +93,7 @@ def _post(result: RunResult, run: Run, sink: Sink) -> Outcome:
     try:
         snapshot, batch = _batch(result, owed[: layout.MAX_BATCH_FACTS])
     except LedgerError as error:
-        return Outcome(sink.name, "failed", f"what is owed to it cannot be read: {error}")
+        return Outcome(sink.name, "failed", f"the unsent facts cannot be read: {error}")
     outcome = sink.send(_payload(result, run, [fact for fact in batch.values() if fact], result.marks))
     if not result.storage.is_persistent:
         return outcome
@@ -136,7 +136,7 @@ def _acknowledge(sent: Outcome, storage: Storage, snapshot: Snapshot, batch: Bat
             if not changes or storage.write(snapshot, changes, _ACKNOWLEDGED):
                 break
     except LedgerError as error:
-        detail = f"{sent.detail}; the ledger does not know it, so they are sent again ({error})"
+        detail = f"{sent.detail}; the ledger could not record this, so the next run sends them again ({error})"
         return replace(sent, detail=detail)
     return sent
 

@@ -160,7 +160,7 @@ class Enricher:
     def _note_unanswered(self, error: GitHubError) -> None:
         lacks_permission = isinstance(error, ForbiddenError | NotFoundError)
         advice = "; give the job `permissions: contents: read` and `pull-requests: read`" if lacks_permission else ""
-        self.note(Outcome("changes", "failed", f"GitHub did not say what was delivered: {error}{advice}"))
+        self.note(Outcome("changes", "failed", f"GitHub did not return what was delivered: {error}{advice}"))
 
     def _newer(self, answer: Fact, recorded: Fact | None) -> Fact:
         """Return an answer as newer than the recorded fact, or that fact if both say the same.
@@ -195,5 +195,5 @@ def uncompared_note(deployment: Deployment, uncompared: Sequence[Deployment]) ->
     more = f" and {len(uncompared) - _MAX_NAMED} more" if len(uncompared) > _MAX_NAMED else ""
     return (
         f"{deployment_label(deployment)} was not compared with {count} ({names}{more}): too many release lines, or "
-        "GitHub no longer has their commits. What these delivered may be counted again"
+        "GitHub no longer has their commits. Changes that these delivered may be counted again"
     )

@@ -62,7 +62,7 @@ def check_thresholds(results: Results, settings: Settings, scopes: Iterable[Scop
 
 
 def policy_fingerprint(policy: Policy) -> str:
-    """A name for everything that totals depend on beside the facts: the policy, and this version."""
+    """A name for what totals depend on besides the facts: the policy and this version."""
     return f"{__version__} {policy.fingerprint}"
 
 

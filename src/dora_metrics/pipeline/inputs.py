@@ -70,7 +70,7 @@ class RunRequest:
         needed = ("GITHUB_EVENT_NAME", "GITHUB_REPOSITORY")
         if missing := [name for name in needed if not environment.get(name)]:
             raise SettingsError(
-                [f"{name}: not set; GitHub's runner sets it, outside of one set it by hand" for name in missing]
+                [f"{name}: not set; GitHub's runner sets it, elsewhere set it yourself" for name in missing]
             )
         run = _run(environment, environment["GITHUB_EVENT_NAME"], environment["GITHUB_REPOSITORY"], runtime.now)
         return cls._of(environment, layers, run)

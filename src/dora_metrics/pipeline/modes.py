@@ -13,8 +13,8 @@ from dora_metrics.github.observation import Observation, nothing_to_record
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.record import Enrich, Observe, RecordRequest, production_sources
 
-_RECORDED_ALREADY = "The ledger has this already; nothing changes."
-_RECOMPUTED = "everything was computed again from the ledger"
+_RECORDED_ALREADY = "The ledger already has this; nothing changes."
+_RECOMPUTED = "all numbers were computed again from the ledger"
 
 
 def record_request(context: RunContext) -> RecordRequest:
@@ -26,7 +26,7 @@ def record_request(context: RunContext) -> RecordRequest:
             return _sync(context)
         case "sync":
             is_requested = context.settings.mode == "sync"
-            reason = "no `github-token` to read GitHub's history with"
+            reason = "reading GitHub's history needs a `github-token`"
             context.note(Outcome("sync", "failed" if is_requested else "skipped", reason))
             return _rebuild(context, _RECOMPUTED)
         case _:
@@ -68,7 +68,7 @@ def _with_ledger(observation: Observation, contents: LedgerContents, now: dateti
         for prepared in prepare_event_facts(contents.records_named_like(fact.id), fact)
     )
     if observation.facts and not facts:
-        earlier = nothing_to_record("a later attempt of this run is recorded, and counts for both")
+        earlier = nothing_to_record("a later attempt of this run is recorded and counts instead")
         return replace(earlier, may_repeat_since=observation.may_repeat_since)
     is_recorded = bool(facts) and all(is_same_information(contents.fact_by_id(fact.id), fact) for fact in facts)
     return replace(observation, facts=facts, notes=(*observation.notes, *([_RECORDED_ALREADY] if is_recorded else ())))

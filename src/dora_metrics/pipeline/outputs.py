@@ -77,10 +77,10 @@ def _note_facts_left_out(
     if not result.facts or outputs["facts"] != _NO_FACTS:
         return
     count = formatting.count(len(result.facts), "fact")
-    place = "the file of `unrecorded-facts` has what is new" if unrecorded.path else "no ledger has them"
+    place = "the file in `unrecorded-facts` has the new ones" if unrecorded.path else "they are in no ledger"
     if result.storage.is_persistent:
-        place = "the ledger has them"
-    context.note(Outcome("outputs", "skipped", f"`facts` is empty: too large to pass on ({count}); {place}"))
+        place = "they are in the ledger"
+    context.note(Outcome("outputs", "skipped", f"`facts` is empty: too large for an output ({count}); {place}"))
 
 
 def main_scope(result: RunResult, repository: str) -> Scope | None:
@@ -190,12 +190,12 @@ def _unchanged(document: schema.Document, _scope: Scope | None) -> schema.Docume
 
 def _without_evidence(document: schema.Document, _scope: Scope | None) -> schema.Document:
     scopes = [structs.replace(each, evidence=_NO_EVIDENCE) for each in document.scopes]
-    return _noting(document, scopes, "The evidence is left out here for its size; metrics.json in the ledger has it.")
+    return _noting(document, scopes, "The evidence is too large to include here; it is in metrics.json in the ledger.")
 
 
 def _without_weeks(document: schema.Document, _scope: Scope | None) -> schema.Document:
     scopes = [structs.replace(each, evidence=_NO_EVIDENCE, weeks=[]) for each in document.scopes]
-    note = "Evidence and weeks are left out here for their size; metrics.json in the ledger has them."
+    note = "Evidence and weeks are too large to include here; they are in metrics.json in the ledger."
     return _noting(document, scopes, note)
 
 
@@ -261,7 +261,7 @@ def _summary(
     violations: Sequence[Violation],
     unrecorded: UnrecordedFacts,
 ) -> str:
-    """The job summary as Markdown; it tells of an event's facts one by one, and of a sync's in numbers."""
+    """Return the job summary as Markdown. It lists the facts of an event, and counts those of a sync."""
     facts = result.facts if context.work == "record" else ()
     part_count = context.run.matrix_size if context.settings.environment else 1
     event = EventInfo(result.observation.title, facts, part_count)

@@ -185,7 +185,7 @@ class Recorder:
         snapshot = self.storage.read(months)
         if layout.is_foreign(snapshot.files, snapshot.folders, snapshot.sequence):
             raise LedgerError(
-                f"{self.storage.name} holds something else, which stays as it is; name a place of its own"
+                f"{self.storage.name} holds other files, which stay unchanged; give the ledger its own place"
             )
         stored, used = usable_checkpoint(snapshot, since, policy_fingerprint(self.settings.policy))
         needed = MonthSelection(month_of_time(used.until)) if used.until else ALL_MONTHS
@@ -282,7 +282,7 @@ def _note_ledger(context: RunContext, result: RunResult) -> None:
 
 def _ledger_outcome(result: RunResult, ledger: str) -> Outcome:
     if not result.storage.is_persistent:
-        return Outcome("ledger", "skipped", "none: only what this run has seen is known")
+        return Outcome("ledger", "skipped", "none: this run has only its own facts")
     count = len(result.merge.new_facts)
     news = f"+{formatting.count(count, 'fact')}" if count else "nothing new"
     return Outcome("ledger", "done", f"{news}, in a new ledger ({ledger})" if result.is_new_ledger else news)

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from dora_metrics.pipeline.reports import DueReports, RenderedReports, ReportSubject
 
 _MAX_TRIES = 3
-_MESSAGE = "File the report"
+_MESSAGE = "Record who makes the report, and its issues"
 
 _MISSING = (
     "GitHub does not show issue {} with that of {}, so it stays as it is: somebody has deleted or transferred it, or "
@@ -486,10 +486,10 @@ def _created(filing: IssueFiling, issues: Iterable[GitHubIssue]) -> Outcome:
     """`week 47, 2026: #12`; a number in a summary needs a link, since GitHub makes none."""
     period, links = filing.period, join_non_empty(", ", map(_issue_link, issues))
     if not links:
-        return Outcome("report", "skipped", f"none for {period.title}: no production deployment is known")
+        return Outcome("report", "skipped", f"none for {period.title}: no production deployment is recorded")
     parts = [md("{}: {}", period.title, links), md("{}", filing.reports.remark)]
     if foreign_links := join_non_empty(", ", map(_issue_link, filing.foreign_issues)):
-        advice = "{} by another account claims to be the same report; close it unless you want both"
+        advice = "{}, by another account, claims to be the same report: close it unless you want both"
         parts.append(md(advice, foreign_links))
     return Outcome("report", "done", join_non_empty("; ", parts))
 
@@ -506,7 +506,7 @@ def _failure_text(period: Period, error: Exception) -> str:
     problem = f"{period.title}: not filed: {error}"
     match error:
         case IssuesDisabledError():
-            return f"{problem}; switch them on under Settings → General → Features, or set `report: off`"
+            return f"{problem}; switch issues on under Settings → General → Features, or set `report: off`"
         case ForbiddenError() | NotFoundError():
             return f"{problem}; give the job `permissions: issues: write`, or set `report: off`"
         case _:

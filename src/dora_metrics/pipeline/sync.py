@@ -162,17 +162,17 @@ class Sync:
     def _repositories(self) -> list[str]:
         """The repositories to read: those of the settings, otherwise this one."""
         if self.run.repository == EVERY_REPOSITORY and not self.settings.repositories:
-            self._note_failure("of which repository? Say `--repository OWNER/NAME` or `--repositories`")
+            self._note_failure("the repository is not set; pass `--repository OWNER/NAME` or `--repositories`")
             return []
         patterns = self.settings.repositories or (self.run.repository,)
         try:
             repositories = expand_patterns(self.client, patterns)
         except GitHubError as error:
-            self._note_failure(f"GitHub did not say which repositories there are: {error}")
+            self._note_failure(f"GitHub did not list the repositories: {error}")
             return []
         if not repositories:
             names = ", ".join(patterns)
-            self._note_failure(f"`repositories` ({names}) names no repository that the token may see")
+            self._note_failure(f"`repositories` ({names}) matches no repository that the token can read")
         return repositories
 
     def _confirm(
@@ -253,7 +253,7 @@ class Sync:
         return completed.values()
 
     def _resolve(self, gathered: GatheredHistory, facts: Sequence[Fact]) -> tuple[ResolvedChanges, list[Change]]:
-        """Resolve changes by the graph of commits, and read the histories beside the default branch that it lacks.
+        """Resolve changes by the graph of commits, and read the histories outside the default branch that it lacks.
 
         Return also the pull requests that are known only from these histories.
         """
@@ -271,7 +271,7 @@ class Sync:
             unknown_ids = {change_id for change_id in _delivered_ids(linked.facts) if change_id not in known_ids}
             return linked, list(reader.changes(sorted(unknown_ids)))
         except GitHubError as error:
-            self.note(Outcome("changes", "failed", f"GitHub did not show the commits of other branches: {error}"))
+            self.note(Outcome("changes", "failed", f"GitHub did not return the commits of other branches: {error}"))
             return resolve_changes(facts, CommitGraph(graph.commits_by_sha, is_complete=graph.is_complete), policy), []
 
     def _compare(self, deployment: Deployment, recorded: Mapping[str, Fact]) -> tuple[Fact, ...]:
@@ -290,7 +290,7 @@ class Sync:
             except RateLimitError:
                 raise
             except GitHubError as error:
-                problem = f"GitHub did not say what {deployment.id} delivered: {error}"
+                problem = f"GitHub did not return what {deployment.id} delivered: {error}"
                 self.note(Outcome("changes", "failed", problem))
                 return ()
         return self._compared[deployment.id]
@@ -348,10 +348,10 @@ _KIND_NAMES: tuple[tuple[type[Fact], tuple[str, str]], ...] = (
 
 
 def _title(facts: Iterable[Fact], repositories: list[str]) -> str:
-    """`The past of acme/shop: 12 deployments, 34 changes, 2 incidents new or changed`."""
+    """`History of acme/shop: 12 deployments, 34 changes, 2 incidents new or changed`."""
     count = len(repositories)
     subject = repositories[0] if count == 1 else formatting.count(count, "repository", "repositories")
     fact_list = list(facts)
     counts = ((sum(isinstance(fact, kind) for fact in fact_list), names) for kind, names in _KIND_NAMES)
     news = ", ".join(formatting.count(number, *names) for number, names in counts if number)
-    return f"The past of {subject}: {news} new or changed" if news else f"The past of {subject}: nothing new"
+    return f"History of {subject}: {news} new or changed" if news else f"History of {subject}: nothing new"

@@ -16,7 +16,7 @@ SECRETS_BY_ADDRESS = {
     "endpoint-url": ("endpoint-token", "endpoint-secret"),
     "pushgateway-url": ("pushgateway-username", "pushgateway-password"),
 }
-"""What a request to an address carries beside facts and numbers."""
+"""What a request to an address carries besides facts and numbers."""
 
 HEALTH_CHECK, LEDGER, REPOSITORIES = "health-check-url", "ledger", "repositories"
 _ADDRESSES = (*SECRETS_BY_ADDRESS, HEALTH_CHECK, LEDGER, REPOSITORIES)
@@ -83,7 +83,7 @@ def withheld_outcome(address: str, names: Iterable[str], config_path: str, *, is
     """
     reason = unconfirmed_reason(address, config_path, is_compared=is_compared)
     if address == HEALTH_CHECK:
-        return Outcome("health check", "skipped", f"not asked: {reason}")
+        return Outcome("health check", "skipped", f"not checked: {reason}")
     if address == REPOSITORIES:
         return Outcome(REPOSITORIES, "skipped", f"not read: {reason}")
     return Outcome(", ".join(names), "skipped", f"not sent: {reason}")
@@ -92,11 +92,11 @@ def withheld_outcome(address: str, names: Iterable[str], config_path: str, *, is
 def unconfirmed_reason(address: str, config_path: str, *, is_compared: bool) -> str:
     """Return why an address of a checkout's file does not count, and what to do."""
     comparison = (
-        "the default branch's does not say the same" if is_compared else "there is no `github-token` to compare it with"
+        "not with this value on the default branch" if is_compared else "there is no `github-token` to compare it with"
     )
     return (
-        f"`{address}` is in the checkout's {config_path}, and {comparison}. "
-        "Set it as an input, or put the same line into the default branch's file"
+        f"`{address}` is in the checkout's {config_path}, but {comparison}. "
+        "Set it as an input, or add the same line to the default branch's file"
     )
 
 

@@ -29,7 +29,7 @@ def read_config_file(path: Path, folder: Path | None = None) -> Layer | None:
         content = _read(path if folder is None else _resolve_within(folder, path))
     except FileNotFoundError:
         if _has_broken_link(path, folder or path.parent):
-            raise _unusable(path, "it is a link to nothing; put the settings in its place") from None
+            raise _unusable(path, "it is a broken link; replace it by a file with the settings") from None
         return None
     except (OSError, ValueError) as error:
         raise _unusable(path, str(error.strerror) if isinstance(error, OSError) else "its name is not valid") from None
@@ -45,7 +45,7 @@ def _resolve_within(folder: Path, path: Path) -> Path:
     """
     resolved = Path(os.path.realpath(path, strict=True))
     if not resolved.is_relative_to(folder.resolve()):
-        reason = "a link leads out of the folder with the checkout; put the settings themselves into the file"
+        reason = "it links to a file outside the checkout; put the settings into the file itself"
         raise _unusable(path, reason)
     mode = resolved.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
@@ -100,7 +100,7 @@ def config_layer(name: str, content: bytes) -> Layer:
 
 
 def _misplacement_reason(name: str) -> str:
-    return "a secret does not belong into a file" if name in SECRETS else "says something about one run"
+    return "a secret does not belong in a file" if name in SECRETS else "it belongs to one run"
 
 
 def parse_config(name: str, text: str) -> dict[str, object]:
@@ -113,7 +113,7 @@ def parse_config(name: str, text: str) -> dict[str, object]:
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
-        raise SettingsError(f"{name}: expected settings, one `name: value` a line")
+        raise SettingsError(f"{name}: expected one `name: value` per line")
     return values
 
 

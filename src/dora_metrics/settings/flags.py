@@ -52,7 +52,9 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
     "how numbers are shown": (
         "summary",
         "page",
+        "page-url",
         "report",
+        "report-per-scope",
         "report-day",
         "report-labels",
         "report-template",

@@ -107,7 +107,7 @@ def _unknown_name_problem(origin: str, name: str) -> str:
     import difflib  # noqa: PLC0415 - only needed for unknown names
 
     close_names = difflib.get_close_matches(name, NAMES, 1)
-    return f"{origin} {name}: there is no such setting" + (f"; did you mean {close_names[0]}?" if close_names else "")
+    return f"{origin} {name}: unknown setting" + (f"; did you mean {close_names[0]}?" if close_names else "")
 
 
 def _validation_errors(values_by_name: Mapping[str, tuple[str, object]]) -> Sequence[Any]:
@@ -128,7 +128,7 @@ def _incomplete_group_problems(values_by_name: Mapping[str, tuple[str, object]])
     for name, partner in (("username", "password"), ("password", "username")):
         if f"pushgateway-{name}" in values_by_name and f"pushgateway-{partner}" not in values_by_name:
             problems.append(
-                f"{values_by_name[f'pushgateway-{name}'][0]} pushgateway-{name}: needs pushgateway-{partner} beside it"
+                f"{values_by_name[f'pushgateway-{name}'][0]} pushgateway-{name}: needs pushgateway-{partner} as well"
             )
     return problems
 
@@ -143,7 +143,7 @@ def _describe_error(values_by_name: Mapping[str, tuple[str, object]], detail: An
             return [f"{origin} {name}: {problem}" for problem in detail["ctx"]["error"].args]
         case "literal_error":
             item_text = "" if is_secret else f"{detail['input']!r} "
-            return [f"{origin} {name}: {item_text}is none of {detail['ctx']['expected'].replace(' or ', ', ')}"]
+            return [f"{origin} {name}: {item_text}is not one of {detail['ctx']['expected'].replace(' or ', ', ')}"]
         case _:
             value_text = "" if is_secret else f"{value!r} "
             return [f"{origin} {name}: {value_text}cannot be used: {detail['msg'][:1].lower()}{detail['msg'][1:]}"]

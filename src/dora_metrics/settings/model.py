@@ -49,7 +49,7 @@ NOT_YET_SUPPORTED = frozenset({
 
 
 class Settings(BaseModel):
-    """Everything that a user can set. Descriptions are the README's."""
+    """Everything that a user can set. The descriptions are those of action.yml and the docs."""
 
     model_config = ConfigDict(
         frozen=True,
@@ -61,28 +61,28 @@ class Settings(BaseModel):
     )
 
     github_token: SecretStr | None = Field(
-        None, description="Token for GitHub's API: it reads and writes the ledger's branch."
+        None, description="Token for GitHub's API. It reads and writes the ledger's branch."
     )
     mode: Literal["auto", "sync", "report", "rebuild"] = Field(
         "auto",
-        description="`auto` records what the event says, and reads GitHub's history where a schedule or a person "
-        "started the run; `sync` reads it in any case; `rebuild` computes everything again from the ledger; `report` "
-        "does so and makes the report that is due.",
+        description="`auto` records the event, or reads GitHub's history if a schedule or a person started the run. "
+        "`sync` always reads GitHub's history. `rebuild` computes everything again from the ledger. `report` does "
+        "the same and files the report that is due.",
     )
     environment: str | None = Field(
-        None, description="Inside a deploy job: the environment it deployed to. Records that deployment."
+        None, description="In a deploy job: the environment it deployed to. Records that deployment."
     )
     status: Literal["success", "failure", "cancelled"] = Field(
-        "success", description="Inside a deploy job: how it went, from the `job` context's `status`."
+        "success", description="In a deploy job: its result, which is `job.status`."
     )
-    version: str | None = Field(None, description="Inside a deploy job: the version it deployed.")
+    version: str | None = Field(None, description="In a deploy job: the version it deployed.")
     config: Path = Field(
         DEFAULT_CONFIG,
-        description="File with any of these settings: the checkout's, else, without a checkout, the default branch's.",
+        description="File with settings, in the checkout or, without a checkout, on the default branch.",
     )
     ledger: LedgerSetting = Field(
         "branch:dora-metrics",
-        description="Where history lives: `branch:NAME`, `branch:NAME@owner/repo`, `dir:PATH`, or `none`: nowhere.",
+        description="Where facts are stored: `branch:NAME`, `branch:NAME@owner/repo`, `dir:PATH` or `none`.",
     )
     deployment_source: DeploymentSourceSetting = Field(
         ("auto",),
@@ -90,89 +90,90 @@ class Settings(BaseModel):
     )
     deploy_workflows: ListSetting = Field(
         (),
-        description="Names or files of workflows that deploy. Default: those with a word such as deploy in the name.",
+        description="Names or files of workflows that deploy. Default: those with a word such as deploy in their name.",
     )
     production_environments: ListSetting = Field(
         PRODUCTION_NAMES,
-        description="Words that make an environment production: `eu-prod` is, `pre-prod` and `prod-test` are not.",
+        description="Words in the name of a production environment: `eu-prod` matches; `pre-prod` and `prod-test` do "
+        "not.",
     )
-    service: str | None = Field(None, description="Service that this repository delivers; default its name.")
+    service: str | None = Field(None, description="Service that the repository delivers. Default: its name.")
     services: ServicesSetting = Field(
-        {}, description="Services of a monorepo, each with the patterns of its paths; config file only."
+        {}, description="Services of a monorepo, each with its path patterns; config file only."
     )
     incident_labels: ListSetting = Field(("incident",), description="Issues with one of these labels are incidents.")
     incident_window: DurationSetting = Field(
         timedelta(hours=24),
-        description="How old a deployment may be for an incident that names none to be attributed to it.",
+        description="Maximum age of the deployment that an incident is attributed to, if the incident names none.",
     )
     hotfix_labels: ListSetting = Field(
-        ("hotfix",), description="Labels, or first words of a title, that make a change a hotfix."
+        ("hotfix",), description="Labels, or first words of the title, that mark a change as a hotfix."
     )
     hotfix_branches: ListSetting = Field(
-        ("hotfix/", "hotfix-"), description="Beginnings of branch names that make a change a hotfix."
+        ("hotfix/", "hotfix-"), description="Prefixes of branch names that mark a change as a hotfix."
     )
     hotfix_window: DurationSetting = Field(
-        timedelta(hours=24), description="How soon after a deployment a hotfix marks it as failed."
+        timedelta(hours=24), description="A hotfix within this time after a deployment marks it as failed."
     )
     failure_rules: FailureRulesSetting = Field(
         ("explicit", "rollback", "revert", "hotfix", "incident", "health-check"),
-        description="The rules that mark a deployment as failed.",
+        description="Rules that mark a deployment as failed.",
     )
     count_failed_runs: BooleanSetting = Field(
         default=False, description="Count runs that failed before they reached users as failed deployments."
     )
     lead_time_start: Literal["first-commit", "commit", "opened", "merged"] = Field(
         "first-commit",
-        description="Where lead time starts: first-commit, commit (each by itself), opened, merged.",
+        description="Start of lead time: first-commit, commit (each commit separately), opened, merged.",
     )
-    exclude_bots: BooleanSetting = Field(default=True, description="Leave changes by bots out of lead time.")
+    exclude_bots: BooleanSetting = Field(default=True, description="Exclude changes by bots from lead time.")
     benchmark: BenchmarkSetting = Field(
-        "2023", description="The table that levels are read from: 2019, 2021, 2022, 2023, 2024, none, custom."
+        "2023", description="Benchmark for levels: 2019, 2021, 2022, 2023, 2024, none, custom."
     )
-    custom: CustomBenchmarkSetting | None = Field(None, description="Edges of the custom benchmark; config file only.")
-    goals: GoalsSetting = Field({}, description="What each metric is to reach, and by when; config file only.")
+    custom: CustomBenchmarkSetting | None = Field(None, description="Limits of the custom levels; config file only.")
+    goals: GoalsSetting = Field({}, description="Target of each metric, optionally with a date; config file only.")
     fail_on: ThresholdsSetting = Field(
-        (), description="Thresholds that end the job with exit code 1: change_failure_rate > 0.15, regression."
+        (), description="Thresholds that fail the job (exit code 1): change_failure_rate > 0.15, regression."
     )
     warn_on: ThresholdsSetting = Field(
         (),
-        description="The same as a warning only: lead_time > 2d, lead_time worse by 20%, deployment_frequency < 1/w.",
+        description="Thresholds that only warn: lead_time > 2d, lead_time worse by 20%, deployment_frequency < 1/w.",
     )
     window: WindowSetting = Field(
-        "30d", description="Span that the numbers are for: 30d, 12w, all, 2026-01-01..2026-04-01."
+        "30d", description="Period that the numbers cover: 30d, 12w, all, 2026-01-01..2026-04-01."
     )
-    timezone: TimeZoneSetting = Field("UTC", description="Time zone of days and weeks.")
+    timezone: TimeZoneSetting = Field("UTC", description="Time zone for days and weeks.")
     pushgateway_url: UrlSetting | None = Field(
-        None, description="Prometheus Pushgateway to push to; a `/metrics` at its end is left out."
+        None, description="URL of a Prometheus Pushgateway. A `/metrics` at its end is removed."
     )
-    pushgateway_username: str | None = Field(None, description="User for its basic authentication.")
-    pushgateway_password: SecretStr | None = Field(None, description="Password for it.")
-    pushgateway_job: str = Field("dora", description="The `job` of the pushed group.")
-    endpoint_url: UrlSetting | None = Field(None, description="HTTP endpoint that gets facts and metrics as JSON.")
-    endpoint_token: SecretStr | None = Field(None, description="Bearer token for it.")
-    endpoint_secret: SecretStr | None = Field(None, description="Key that signs the body (HMAC-SHA256).")
+    pushgateway_username: str | None = Field(None, description="User for the Pushgateway's basic authentication.")
+    pushgateway_password: SecretStr | None = Field(None, description="Password for the Pushgateway.")
+    pushgateway_job: str = Field("dora", description="The `job` label of the pushed metrics.")
+    endpoint_url: UrlSetting | None = Field(None, description="HTTP endpoint that receives facts and metrics as JSON.")
+    endpoint_token: SecretStr | None = Field(None, description="Bearer token for the endpoint.")
+    endpoint_secret: SecretStr | None = Field(None, description="Key that signs the request body (HMAC-SHA256).")
     since: SinceSetting = Field(
         "90d", description="How far back the first `sync` reads GitHub's history: 90d, 12w, all."
     )
     repositories: RepositoriesSetting = Field(
-        (), description="Repositories that `sync` reads: owner/*, owner/name, !owner/sandbox; default this one."
+        (), description="Repositories that `sync` reads: owner/*, owner/name, !owner/sandbox. Default: this one."
     )
     security: SecuritySetting = Field(
         ("auto",),
-        description="Security alerts that `sync` reads: auto (Dependabot's, where it may), dependabot, code-scanning, "
+        description="Security alerts that `sync` reads: auto (Dependabot's, if permitted), dependabot, code-scanning, "
         "secret-scanning, none.",
     )
     health_check_url: UrlSetting | None = Field(
-        None, description="Address to ask after a successful production deployment; what it says is recorded."
+        None, description="URL to check after a successful production deployment. The result is recorded."
     )
     health_check_status: StatusesSetting = Field(
-        ("200-299",), description="Answers that mean healthy: statuses, or ranges of them."
+        ("200-299",), description="HTTP statuses that mean healthy, as numbers or ranges."
     )
     health_check_timeout: DurationSetting = Field(
-        timedelta(minutes=1), description="How long the health check may take in all, with its tries."
+        timedelta(minutes=1), description="Maximum time of the health check, including retries."
     )
     health_check_retries: RetryCountSetting = Field(
-        3, description="How often it asks again before it takes the service for failed, at most 10 times."
+        3, description="Retries before the health check counts as failed, at most 10."
     )
     report: ReportSetting = Field(
         (), description="Reports to file as issues: weekly, monthly, quarterly, several of them, or off."
@@ -192,19 +193,19 @@ class Settings(BaseModel):
     )
     summary: BooleanSetting = Field(default=True, description="Write the job summary.")
     page: BooleanSetting = Field(
-        default=True, description="Write the page `index.html` into the ledger, whenever all of it was read."
+        default=True, description="Write the page `index.html` to the ledger in runs that read all of it."
     )
     page_url: WebAddressSetting | None = Field(
         None, description="Address at which you publish the page, such as GitHub Pages; reports link to it."
     )
     strict: BooleanSetting = Field(
-        default=False, description="End with exit code 1 when something failed that is otherwise a warning."
+        default=False, description="Exit with code 1 for failures that are otherwise warnings."
     )
     max_rate_limit_wait: DurationSetting = Field(
-        timedelta(minutes=1), description="How long a run may wait in all for GitHub's rate limits to be renewed."
+        timedelta(minutes=1), description="Maximum total wait in a run for GitHub's rate limits to reset."
     )
     runtime: Literal["auto", "container", "python"] = Field(
-        "auto", description="How the action runs: in a container, or with Python on the runner."
+        "auto", description="How the action runs: auto, container, or python on the runner."
     )
 
     @property

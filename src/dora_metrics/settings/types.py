@@ -42,7 +42,7 @@ def _check_time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
     except (KeyError, ValueError, OSError):
-        raise ValueError(f"{value!r} is no time zone; write a name such as UTC or Europe/Berlin") from None
+        raise ValueError(f"{value!r} is not a time zone; write a name such as UTC or Europe/Berlin") from None
     return value
 
 
@@ -54,14 +54,14 @@ def _parse_reports(value: object) -> object:
 def _parse_template_path(value: object) -> object:
     text = str(value).strip()
     if text.startswith("/") or ".." in Path(text).parts or "\0" in text:
-        raise ValueError(f"{text!r} is no path in the repository")
+        raise ValueError(f"{text!r} is not a path in the repository")
     return Path(text)
 
 
 def _check_url(value: str) -> str:
     scheme, _, address = value.partition("://")
     if scheme not in ("http", "https") or not address.strip("/"):
-        raise ValueError("is no address; it begins with http:// or https:// and a host")
+        raise ValueError("is not a valid address; write http:// or https:// and a host")
     return value
 
 
@@ -72,7 +72,7 @@ def _check_window(value: str) -> str:
 
 def _check_ledger(value: str) -> str:
     if "\0" in value or not re.fullmatch(r"none|dir:.+|branch:[^@\s]+(@[^@/\s]+/[^@/\s]+)?", value):
-        raise ValueError(f"{value!r} is none of branch:NAME, branch:NAME@owner/repo, dir:PATH, none")
+        raise ValueError(f"{value!r} is not a ledger; write branch:NAME, branch:NAME@owner/repo, dir:PATH or none")
     return value
 
 
@@ -81,13 +81,13 @@ def _check_since(value: str) -> str:
         try:
             windows.parse_duration(value)
         except ValueError:
-            raise ValueError(f"{value!r} is no time to look back; write one such as 90d or 12w, or all") from None
+            raise ValueError(f"{value!r} is not a valid time to look back; write for example 90d, 12w or all") from None
     return value
 
 
 def _check_repository(value: str) -> str:
     if not re.fullmatch(r"!?[A-Za-z0-9-]+/[A-Za-z0-9._*-]+", value):
-        raise ValueError(f"{value!r} is no repository; write owner/name, owner/*, or !owner/name to leave one out")
+        raise ValueError(f"{value!r} is not a repository; write owner/name, owner/*, or !owner/name to leave one out")
     return value
 
 
@@ -115,13 +115,13 @@ def _check_thresholds(items: tuple[str, ...]) -> tuple[str, ...]:
 
 def _check_statuses(items: tuple[str, ...]) -> tuple[str, ...]:
     if invalid := [item for item in items if not re.fullmatch(r"[1-5]\d\d(-[1-5]\d\d)?", item, re.ASCII)]:
-        raise ValueError(f"{', '.join(map(repr, invalid))}: no HTTP status; write one such as 200, or a range: 200-299")
+        raise ValueError(f"{', '.join(map(repr, invalid))}: not an HTTP status; write for example 200 or 200-299")
     return items
 
 
 def _parse_retry_count(value: object) -> object:
     if not re.fullmatch(r"[0-9]|10", str(value).strip(), re.ASCII):
-        raise ValueError(f"{value!r} is no number from 0 to 10")
+        raise ValueError(f"{value!r} is not a number from 0 to 10")
     return int(str(value))
 
 

@@ -142,7 +142,7 @@ class _Expansion:
 
 def _scalar_extent(node: yaml.ScalarNode) -> _Extent:
     if node.tag in _NUMBER_TAGS and len(node.value) > MAX_NUMBER_LENGTH:
-        problem = f"a number of more than {MAX_NUMBER_LENGTH} digits; put it in quotes if it is a text"
+        problem = f"a number of more than {MAX_NUMBER_LENGTH} digits; put it in quotes if it is a string"
         raise YamlLimitError(problem, node.start_mark)
     if _NOT_TEXT.search(node.value):
         raise YamlLimitError("holds a NUL or half a character (\\ud800 to \\udfff); remove it", node.start_mark)

@@ -101,18 +101,18 @@ def _retry_after(value: str | None) -> float | None:
         return None
 
 
-BAD_ADDRESS = "the address cannot be used; it begins with http:// or https:// and a host"
-_UNSENDABLE_HEADER = "the token cannot be sent: it holds a line break or letters outside Latin-1; paste it again"
+BAD_ADDRESS = "the address is not valid; it must begin with http:// or https:// and a host"
+_UNSENDABLE_HEADER = "the token has a line break or characters outside Latin-1, which cannot be sent; paste it again"
 
 
 def _describe_failure(failure: ExchangeFailure, limits: HttpLimits, deadline: Deadline) -> str:  # noqa: PLR0911 - one a kind
     """Say what happened without the address, which may hold a password."""
     tries = f"{limits.tries} tries"
     if not deadline.seconds_left:
-        return f"no complete answer in the {deadline.seconds:g} s that all sinks of a run have; a server is too slow"
+        return f"no complete answer in the {deadline.seconds:g} s that all sinks of a run share; a server is too slow"
     match failure.kind:
         case FailureKind.TLS:
-            return "the TLS connection failed; check the certificate, and that the address is right about https"
+            return "the TLS connection failed; check the certificate, and whether the address should use https"
         case FailureKind.CONNECT_TIMEOUT:
             return f"no connection in {limits.connect_seconds:g} s ({tries}); check host, port and firewall"
         case FailureKind.SILENCE:
@@ -121,9 +121,9 @@ def _describe_failure(failure: ExchangeFailure, limits: HttpLimits, deadline: De
             total_seconds = _exchange_limits(limits).total_seconds
             return f"no complete answer in {total_seconds:g} s; the server is too slow or overloaded"
         case FailureKind.CUT:
-            return f"the connection was cut before an answer ({tries}); look into the log of the server or its proxy"
+            return f"the connection closed before an answer ({tries}); check the log of the server or its proxy"
         case FailureKind.NO_CONNECTION:
-            return f"no connection ({tries}); it is down, or its host or port are wrong for this runner"
+            return f"no connection ({tries}); the server is down, or this runner cannot reach its host and port"
         case FailureKind.BAD_ADDRESS:
             return BAD_ADDRESS
         case FailureKind.BAD_HEADER:
@@ -133,24 +133,24 @@ def _describe_failure(failure: ExchangeFailure, limits: HttpLimits, deadline: De
 _SUCCESS_CLASS, _REDIRECT_CLASS, _SERVER_ERROR_CLASS = 2, 3, 5
 _HINTS_BY_STATUS = {
     301: "the address has moved; use the new one",
-    400: "it does not take what was sent",
-    401: "user, password or token are missing or wrong",
-    403: "the credentials may not do this",
-    404: "nothing is at this address; check the path",
-    413: "it takes no body of this size",
-    429: "it is asked too often",
+    400: "the server rejects what was sent",
+    401: "the user, password or token is missing or wrong",
+    403: "the credentials do not allow this",
+    404: "there is nothing at this address; check the path",
+    413: "the body is too large for the server",
+    429: "too many requests",
 }
 _HINTS_BY_CLASS = {
-    _REDIRECT_CLASS: "it redirects; use the final address",
+    _REDIRECT_CLASS: "the server redirects; use the final address",
     _SERVER_ERROR_CLASS: "the server has a problem",
 }
 
 
 def _describe_refusal(response: HttpResponse) -> str:
     status = response.status
-    hint = _HINTS_BY_STATUS.get(status) or _HINTS_BY_CLASS.get(status // 100, "it refused")
+    hint = _HINTS_BY_STATUS.get(status) or _HINTS_BY_CLASS.get(status // 100, "the server refused")
     quoted_body = _quotable_body(response)
-    return f"HTTP {status}: {hint}" + (f" (it said: {quoted_body})" if quoted_body else "")
+    return f"HTTP {status}: {hint}" + (f" (answer: {quoted_body})" if quoted_body else "")
 
 
 def _quotable_body(response: HttpResponse) -> str:

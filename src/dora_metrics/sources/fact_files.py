@@ -79,7 +79,7 @@ def _fact_streams(location: str, stdin: BinaryIO) -> Iterator[_FactStream]:
         return
     path = Path(location)
     if not path.exists():
-        raise FactsError(f"{location}: there is no such file or folder")
+        raise FactsError(f"{location}: no such file or folder")
     files = sorted(file for file in path.rglob("*.jsonl") if file.is_file() and file.name not in NON_FACT_FILES)
     for file in files if path.is_dir() else [path]:
         yield _FactStream(str(file), lambda file=file: file.open("rb"))  # type: ignore[misc]
@@ -120,5 +120,5 @@ def _notes(records: list[FactRecord]) -> tuple[str, ...]:
     if not unknown_kinds:
         return ()
     kinds = ", ".join(sorted(set(unknown_kinds)))
-    unknown = "Records of a kind or version that this program does not know, and in no number"
+    unknown = "Records of a kind or version that this program does not know, which are not counted"
     return (f"{unknown}: {len(unknown_kinds)} ({kinds}).",)

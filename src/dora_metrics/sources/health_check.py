@@ -98,7 +98,7 @@ def _status_within(seconds: float, request: HealthCheckRequest) -> int:
             raise _UnhealthyError(f"HTTP {status}")
         url = _redirect_url(url, location)
         if _scheme(url) != scheme:
-            raise _NotCheckableError("it redirects to another scheme, which is not followed; set the final address")
+            raise _NotCheckableError("it redirects to another scheme, which is not followed; use the final address")
     raise _UnhealthyError(f"more than {_MAX_REDIRECTS} redirects")
 
 
@@ -127,7 +127,7 @@ def _error_of(kind: FailureKind) -> _UnhealthyError | _NotCheckableError:
         case FailureKind.NO_CONNECTION | FailureKind.CUT:
             return _UnhealthyError("no connection")
         case FailureKind.BAD_ADDRESS | FailureKind.BAD_HEADER:
-            return _NotCheckableError("the address cannot be used; it begins with http:// or https:// and a host")
+            return _NotCheckableError("the address is not valid; it must begin with http:// or https:// and a host")
 
 
 def _redirect_url(url: str, location: str) -> str:

@@ -43,7 +43,7 @@ _RULE_VIOLATION = re.compile(r"rule violation|protected (?:ref|branch)|being res
 """What GitHub says of a write that a ruleset or a branch protection forbids; the type of such an error varies."""
 _RULES_ADVICE = (
     "; the repository's rules forbid it. Exclude the branch `{}` from them (Settings → Rules → Rulesets, or Branches), "
-    "or take a token that may bypass them"
+    "or use a token that may bypass them"
 )
 _MAX_NOT_FOUND_WRITES = 3
 """After this many writes to a branch that was there when it was read, the ledger counts as unusable."""
@@ -78,7 +78,7 @@ class BranchStorage:
     def read_config_and_prefetch(self, repository: str, path: str) -> GitObject:
         """Read a file of a repository's default branch, and the ledger for the next `read`, in one request.
 
-        A ledger that cannot be used is no error here: `read` reads it again, and says why.
+        A ledger that cannot be used raises no error here: `read` reads it again, and says why.
 
         Returns:
             The file, or None if there is no such file.
@@ -142,9 +142,9 @@ class BranchStorage:
         """
         repository_node = answer["repository"]
         if repository_node is None:
-            raise LedgerError(f"{self.name}: cannot be read: GitHub's answer does not show the repository")
+            raise LedgerError(f"{self.name}: cannot be read: GitHub did not return the repository")
         if repository_node["isEmpty"]:
-            raise LedgerError(f"{self.name}: the repository has no commit yet, so it can have no branch")
+            raise LedgerError(f"{self.name}: the repository is empty, so it cannot have a branch; push a commit first")
         if repository_node["ref"] is None:
             return Snapshot({}, 0, months=months)
         target = repository_node["ref"]["target"]
@@ -317,7 +317,7 @@ class BranchStorage:
                 f"; give the job `permissions: contents: {permission}` (a fork's or Dependabot's run cannot have it)"
             )
         elif isinstance(problem, NotFoundError):
-            advice = "; check the name, and that the token may read that repository"
+            advice = "; check the name, and that the token can read that repository"
         reason = " ".join(str(problem).split())
         return LedgerError(f"{self.name}: cannot be {participle}: {reason}{advice}")
 

@@ -125,7 +125,7 @@ def test_a_newer_version_is_used_where_it_fits_and_what_is_not_known_is_kept_and
         ({"kind": None}, "kind: "),
         ({"kind": ""}, "kind: "),
         ({"kind": 1}, "kind: "),
-        ({"kind": "build", "id": MISSING}, "id: a text is required"),
+        ({"kind": "build", "id": MISSING}, "id: a string is required"),
         ({"repository": MISSING}, "repository: required"),
         ({"repository": ""}, "repository: "),
         ({"observed_at": MISSING}, "observed_at: required"),
@@ -137,12 +137,12 @@ def test_a_newer_version_is_used_where_it_fits_and_what_is_not_known_is_kept_and
         ({"finished_at": "2024-02-30T00:00:00Z"}, "finished_at: expected a time with an offset"),
         ({"finished_at": "2024-03-05T25:00:00Z"}, "finished_at: expected a time with an offset"),
         ({"finished_at": 1709640000}, "finished_at: "),
-        ({"finished_at": "0001-01-01T00:00:00+02:00"}, "a time lies outside the years 1 to 9999"),
-        ({"finished_at": "9999-12-31T23:59:59-01:00"}, "a time lies outside the years 1 to 9999"),
+        ({"finished_at": "0001-01-01T00:00:00+02:00"}, "a time is outside the years 1 to 9999"),
+        ({"finished_at": "9999-12-31T23:59:59-01:00"}, "a time is outside the years 1 to 9999"),
         ({"status": MISSING}, "status: required"),
-        ({"status": "ok"}, "status: 'ok' is none of success, failure, cancelled"),
+        ({"status": "ok"}, "status: 'ok' is not one of success, failure, cancelled"),
         ({"status": None}, "status: "),
-        ({"health": "good"}, "health: 'good' is none of passed, failed"),
+        ({"health": "good"}, "health: 'good' is not one of passed, failed"),
         ({"sha": "abc"}, "sha: expected a full commit sha"),
         ({"sha": "A" * 40}, "sha: expected a full commit sha"),
         ({"sha": ""}, "sha: expected a full commit sha"),
@@ -169,24 +169,24 @@ def test_a_field_that_is_missing_or_wrong_is_named_with_what_was_expected(fields
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"nonsense", "not a whole JSON object"),
-        (b'{"id":"test:d1","kind":"deploy', "not a whole JSON object"),
-        (b"{} {}", "not a whole JSON object"),
-        (fact_line() + fact_line(), "not a whole JSON object"),
-        (fact_line() + b",", "not a whole JSON object"),
+        (b"nonsense", "not a complete JSON object"),
+        (b'{"id":"test:d1","kind":"deploy', "not a complete JSON object"),
+        (b"{} {}", "not a complete JSON object"),
+        (fact_line() + fact_line(), "not a complete JSON object"),
+        (fact_line() + b",", "not a complete JSON object"),
         (b"[]", "a JSON list"),
         (b"7", "a JSON int"),
         (b'"x"', "a JSON str"),
         (b"null", "a JSON NoneType"),
         (b"{}", "kind: "),
-        (b"\x00\x00", "not a whole JSON object"),
-        (b'{"a": NaN}', "not usable as JSON"),
-        (b'{"a": 1e999}', "not usable as JSON"),
+        (b"\x00\x00", "not a complete JSON object"),
+        (b'{"a": NaN}', "cannot be read as JSON"),
+        (b'{"a": 1e999}', "cannot be read as JSON"),
         (b"\xff\xfe{}", "not UTF-8 (byte 1 of the line)"),
-        (b"{" * 200_000, "not a whole JSON object"),
-        (b"[" * 200_000, "not a whole JSON object"),
+        (b"{" * 200_000, "not a complete JSON object"),
+        (b"[" * 200_000, "not a complete JSON object"),
         (b'{"kind":"deployment","x":' + b"[" * 60_000 + b"]" * 60_000 + b"}", "nested too deeply"),
-        (b"{'kind': 'deployment'}", "not a whole JSON object"),
+        (b"{'kind': 'deployment'}", "not a complete JSON object"),
     ],
 )  # fmt: skip
 def test_a_line_that_is_no_object_is_told_what_it_is(text: bytes, said: str) -> None:
@@ -208,7 +208,7 @@ def test_every_kind_has_its_required_fields() -> None:
     ):
         plain = json.loads(encode_fact(fact))
         del plain[field]
-        assert problem_of(json.dumps(plain).encode()) == f"{field}: required, and missing"
+        assert problem_of(json.dumps(plain).encode()) == f"{field}: required, but missing"
 
 
 def test_commits_and_reverts_are_checked_too() -> None:

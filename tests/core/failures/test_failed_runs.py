@@ -94,7 +94,7 @@ def test_without_a_deployment_that_reached_users_there_is_no_rate() -> None:
     found = metrics_of(failed_deployment(1), deployment(2, status="cancelled"))
     for rate in (found.change_failure_rate, found.rework_rate):
         assert (rate.deployments, rate.ratio, rate.interval95, rate.level) == (0, None, None, None)
-        assert rate.reason == "no deployment that reached users in the window"
+        assert rate.reason == "no deployment reached users in the window"
 
 
 def test_a_failed_health_check_marks_its_deployment() -> None:

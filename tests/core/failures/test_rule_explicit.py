@@ -238,7 +238,10 @@ def test_the_evidence_of_a_failure_says_what_was_seen_and_where() -> None:
         return one.because, one.url
 
     fix = deployment(2, "03-06", remediates=deployment_id(1), url="https://a.example/fix")
-    assert seen(deployment(1), fix) == ("github:deployment:2 says that it remediates it", "https://a.example/fix")
+    assert seen(deployment(1), fix) == (
+        "github:deployment:2 says that it remediates this deployment",
+        "https://a.example/fix",
+    )
     ill = deployment(1, health="failed", url="https://a.example/1")
     assert seen(ill) == ("its health check failed", "https://a.example/1")
     run = failed_deployment(1, url="https://a.example/1")
@@ -255,4 +258,4 @@ def test_a_branch_names_no_deployment() -> None:
     )
     (history,) = evaluate_facts(facts, Policy()).histories
     assert history.failures == []
-    assert history.incidents[0].because == "names main, which is no production deployment that is known and counts"
+    assert history.incidents[0].because == "names main, which is not a recorded production deployment that counts"

@@ -77,12 +77,12 @@ def test_the_window_includes_its_end() -> None:
     assert failure_rules(*hotfixed("03-05T05:01", labels=("hotfix",)), hotfix_window=timedelta(hours=5)) == {}
 
 
-def test_beyond_the_window_it_blames_nobody_but_stays_rework() -> None:
+def test_beyond_the_window_it_marks_no_deployment_but_stays_rework() -> None:
     found = metrics_of(*hotfixed("03-09", labels=("hotfix",)))
     assert (found.change_failure_rate.failed, found.rework_rate.rework) == (0, 1)
 
 
-def test_the_deployment_directly_before_is_blamed_and_recovered_by_the_hotfix() -> None:
+def test_the_deployment_directly_before_failed_and_is_recovered_by_the_hotfix() -> None:
     (one,) = scope_of(*hotfixed(labels=("hotfix",), url="https://a.example/1")).evidence.failed_deployments
     assert (one.deployment, one.remediated_by) == ("github:deployment:2", "github:deployment:3")
     assert (one.url, metrics_of(*hotfixed(labels=("hotfix",))).recovery_time.p50_seconds) == (
@@ -117,7 +117,7 @@ def test_a_hotfix_that_an_earlier_success_delivered_marks_nothing_again() -> Non
     assert failure_rules(*facts) == {2: "hotfix"}
 
 
-def test_the_deployment_before_in_another_scope_is_not_blamed() -> None:
+def test_the_deployment_before_in_another_scope_is_not_marked() -> None:
     facts = (
         deployment(1, "03-05", service="api"),
         deployment(2, "03-05T05:00", changes=[1]),

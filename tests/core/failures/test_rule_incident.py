@@ -26,7 +26,7 @@ def incidents_by_scope(*facts: Any, **settings: Any) -> dict[str, int | None]:  
     return {f"{one.service}/{one.environment}": one.metrics.incident_restore.incidents for one in scopes}
 
 
-def test_the_latest_success_before_it_is_blamed() -> None:
+def test_it_is_attributed_to_the_latest_success_before_it() -> None:
     later = deployment(3, "03-05T13:30")
     assert failure_rules(later, LATEST, EARLIER, incident(1, "03-05T13:00")) == {2: "incident"}
 
@@ -45,10 +45,10 @@ def test_the_age_limit_includes_its_end() -> None:
     assert failure_rules(*facts, incident_window=timedelta(days=2)) == {2: "incident"}
 
 
-def test_before_the_first_deployment_nobody_is_blamed() -> None:
+def test_before_the_first_deployment_it_is_attributed_to_none() -> None:
     facts = (EARLIER, incident(1, "03-04T11:59"))
     assert failure_rules(*facts) == {}
-    assert unmatched_reasons(*facts) == {1: "no successful production deployment before it is known"}
+    assert unmatched_reasons(*facts) == {1: "no successful production deployment is recorded before it"}
     assert incidents_by_scope(*facts) == {"shop/production": 1}
 
 
@@ -58,7 +58,7 @@ def test_what_did_not_succeed_is_passed_over(status: str) -> None:
     assert failure_rules(LATEST, between, incident(1))[2] == "incident"
 
 
-def test_a_deployment_before_the_window_is_blamed_too_but_counts_where_it_was() -> None:
+def test_a_deployment_before_the_window_is_marked_too_but_counts_where_it_was() -> None:
     """Trap: the last deployment of February, and an incident of March."""
     facts = (deployment(1, "02-29T23:00"), incident(1, "03-01T01:00"))
     (scope,) = document_of(*facts).scopes
@@ -87,7 +87,7 @@ def test_the_first_incident_is_the_one_that_the_evidence_names() -> None:
     assert scope.evidence.failed_deployments[0].because == "github:issue:acme/shop#2 detected 60 min after it"
 
 
-def test_only_the_same_scope_is_blamed() -> None:
+def test_it_is_attributed_within_its_scope_only() -> None:
     facts = (
         EARLIER,
         deployment(2, "03-05T12:10", service="api"),
@@ -100,7 +100,7 @@ def test_only_the_same_scope_is_blamed() -> None:
     assert incidents_by_scope(*facts) == {"shop/production": 1, "api/production": 0, "shop/prod-eu": 1}
 
 
-def test_one_that_names_no_service_blames_the_latest_among_all_services_and_counts_there() -> None:
+def test_one_that_names_no_service_is_attributed_to_the_latest_among_all_services_and_counts_there() -> None:
     facts = (EARLIER, deployment(2, "03-05T12:10", service="api"), deployment(3, "03-05T12:20", environment="prod-eu"))
     for missing in (None, ""):
         one = incident(1, service=missing)
@@ -117,7 +117,7 @@ def test_a_missing_environment_is_treated_like_a_missing_service() -> None:
     assert failure_rules(*facts, other, incident(1, environment=None, service=None)) == {3: "incident"}
 
 
-def test_one_that_blames_nobody_counts_where_the_latest_deployment_before_it_was() -> None:
+def test_one_that_is_attributed_to_none_counts_where_the_latest_deployment_before_it_was() -> None:
     facts = (
         deployment(1, "03-01"),
         deployment(2, "03-02", service="api"),
@@ -137,7 +137,7 @@ def test_an_incident_outside_production_is_in_no_number_and_the_notes_say_so() -
     found = document_of(EARLIER, LATEST, incident(1, environment="staging"))
     assert found.scopes[0].metrics.incident_restore.incidents == 0
     assert found.scopes[0].metrics.change_failure_rate.failed == 0
-    assert found.notes == ["Incidents outside production, and in no number: 1."]
+    assert found.notes == ["Incidents outside production, which are not counted: 1."]
 
 
 def test_open_incidents_count() -> None:

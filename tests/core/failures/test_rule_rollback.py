@@ -44,7 +44,7 @@ OTHER_RULES = frozenset({"explicit", "revert", "hotfix", "incident", "health-che
         ("V1 - - V2 -", []),
     ],
 )
-def test_what_came_directly_after_the_last_one_of_that_sha_is_blamed(versions: str, failed_ones: list[int]) -> None:
+def test_what_came_directly_after_the_last_one_of_that_sha_failed(versions: str, failed_ones: list[int]) -> None:
     assert failure_rules(*deployments_of_versions(versions)) == dict.fromkeys(failed_ones, "rollback")
 
 

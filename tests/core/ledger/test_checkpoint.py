@@ -161,11 +161,11 @@ def test_the_newest_changes_of_a_repository_that_never_deploys_are_carried() -> 
     assert retained_ids(*many) == sorted(pull_id(n) for n in range(10, MAX_RETAINED_CHANGES + 10))
 
 
-def test_an_incident_is_carried_while_it_is_open_ends_later_or_blames_what_is_carried() -> None:
-    blames = incident(1, "03-05T13:00", resolved_at=at("03-06"))
+def test_an_incident_is_carried_while_it_is_open_ends_later_or_is_attributed_to_what_is_carried() -> None:
+    attributed = incident(1, "03-05T13:00", resolved_at=at("03-06"))
     facts: list[Fact] = [
         deployment(1, "03-05T12:00"),
-        blames,
+        attributed,
         incident(2, "03-20", resolved_at=at("03-21")),
         incident(3, "03-20", resolved_at=None),
         incident(4, "03-20", resolved_at=at("05-02")),
@@ -173,7 +173,7 @@ def test_an_incident_is_carried_while_it_is_open_ends_later_or_blames_what_is_ca
     assert retained_ids(*facts) == [deployment_id(1), issue_id(1), issue_id(3), issue_id(4)]
 
 
-def test_the_deployment_that_an_open_incident_blames_is_carried_however_old() -> None:
+def test_the_deployment_that_an_open_incident_is_attributed_to_is_carried_however_old() -> None:
     early = deployment(999, "03-01T00:00")
     many = [deployment(n, f"{at('03-02') + timedelta(minutes=n):%Y-%m-%dT%H:%M}") for n in range(120)]
     assert deployment_id(999) in retained_ids(early, *many, incident(1, "03-01T01:00", resolved_at=None))
@@ -205,11 +205,11 @@ def test_the_newest_fixes_that_never_go_live_are_carried() -> None:
 
 
 def test_an_open_incident_that_ends_later_is_counted_once_with_its_deployments_recovery() -> None:
-    blamed, still = deployment(1, "03-05T12:00"), incident(1, "03-05T13:00", resolved_at=None)
+    failed_one, still = deployment(1, "03-05T12:00"), incident(1, "03-05T13:00", resolved_at=None)
     later = deployment(2, "05-05T12:00")
-    found = seal([blamed, still, later])
+    found = seal([failed_one, still, later])
     assert {fact.id for fact in found.retained_facts} == {deployment_id(1), issue_id(1)}
-    seen: list[Fact] = [blamed, replace(still, resolved_at=at("05-06")), later]
+    seen: list[Fact] = [failed_one, replace(still, resolved_at=at("05-06")), later]
     counted = add_totals(found.base_totals, ledger_state(seen, POLICY).totals)
     assert counted == ledger_state(seen, POLICY).totals
     recovery = histogram_of(counted, "dora_recovery_time_seconds", SHOP)

@@ -90,9 +90,9 @@ def test_a_file_that_fits_no_workflow_leaves_all_counting_and_a_note_says_how_to
     assert counted(*facts, policy=policy) == [each.id for each in facts]
     (note,) = count_deployments(facts, policy).notes
     assert note == (
-        "No workflow seen here has a name like rollout.yml of `deploy-workflows`. So it is not known which of these "
-        "only use an environment, and all count: Nightly drift (2), Ship it (1). To tell them apart, write the names "
-        "of the workflows that deploy in place of their files."
+        "`deploy-workflows` lists rollout.yml, but no recorded workflow has a name like that. So it is unknown which "
+        "of these workflows only use an environment, and all of them count: Nightly drift (2), Ship it (1). To tell "
+        "them apart, list the names of the workflows that deploy instead of their files."
     )
 
 
@@ -121,19 +121,18 @@ def test_notes_name_the_workflows_with_counts_and_the_way_out() -> None:
     ]
     notes = evaluate_facts(facts, Policy()).notes
     left_out = (
-        "GitHub deployments by workflows that do not deploy and only use an environment, for example for its secrets, "
-        "which do not count: Backup (1), Drift check (2). To have GitHub create none, write "
+        "Not counted: GitHub deployments by workflows that only use an environment, for example for its secrets: "
+        "Backup (1), Drift check (2). To stop GitHub from creating them, write "
         "`environment: {name: production, deployment: false}` in these workflows."
     )
     for_pull_requests = (
-        "GitHub deployments by runs for pull requests, which do not count: 1. If such a run deploys, for example when "
-        "a pull request is merged (`closed`), call this action in its deploy job with `environment: production`: that "
-        "counts."
+        "Not counted: GitHub deployments by runs for pull requests (1). If such a run does deploy, for example when "
+        "a pull request is merged (`closed`), call this action in its deploy job with `environment: production`."
     )
     assert notes == [
         for_pull_requests,
         left_out,
-        "Deployments that are not production, and in no number: staging (1).",
+        "Deployments outside production, which are not counted: staging (1).",
     ]
 
 

@@ -163,7 +163,7 @@ def test_before_its_new_name_is_known_a_repository_is_told_apart_by_its_number()
     facts = read(first, SUCCESSOR, deployment(1, "03-05"), deployment(2, "03-25"))
     assert sorted(fact.repository for fact in facts) == ["acme/shop", "acme/shop@1"]
     (note,) = RepositoryNames.of([first, SUCCESSOR]).notes
-    assert note.startswith("acme/shop is the name of another repository now.")
+    assert note.startswith("acme/shop is now the name of another repository.")
     assert "acme/shop@1 until its new name is known" in note
     assert RepositoryNames.of([STORE, SUCCESSOR]).notes == ()
 

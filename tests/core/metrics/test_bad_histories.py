@@ -160,7 +160,7 @@ def test_where_no_run_ever_succeeded_there_is_no_rate_but_a_reason() -> None:
     facts: list[Fact] = [failed_deployment(n, f"06-{n:02}") for n in range(1, 15)]
     (scope,) = results_and_settings(facts, "30d")[0].document.scopes
     assert scope.metrics.change_failure_rate.ratio is None
-    assert scope.outlook.goals[2].reason == "no deployment that reached users in the window"
+    assert scope.outlook.goals[2].reason == "no deployment reached users in the window"
     assert scope.outlook.advice[0].metric == "deployment_frequency"
 
 
@@ -177,7 +177,7 @@ def test_a_cycle_of_reverts_marks_nothing_and_is_explained() -> None:
     assert failure_rules(*facts) == {}
     (one,) = explain(build_context(facts, Policy(), Window(at("03-01"), at("04-01"))), pull_id(1))  # type: ignore[misc]
     assert one.sections[-1].lines == (
-        "It is a revert, and marks nothing: no earlier deployment delivered what it reverts.",
+        "It is a revert, but marks no deployment as failed: no earlier deployment delivered what it reverts.",
     )
     itself = [*facts[:2], change(1, reverts=pull_id(1))]
     assert failure_rules(*itself) == {}
@@ -218,11 +218,11 @@ def test_contradicting_times_leave_no_negative_duration_anywhere() -> None:
     found = metrics_of(*facts)
     assert (
         found.lead_time.reason
-        == "every change delivered is left out (1 without a known start, 1 deployed before their start)"
+        == "every delivered change is left out (1 without a known start, 1 deployed before their start)"
     )
-    assert found.recovery_time.reason == "every recorded recovery lies before its failure"
+    assert found.recovery_time.reason == "every recorded recovery is before its failure"
     assert found.incident_restore.p50_seconds is None
     asked = build_context(facts, Policy(), Window(at("03-01"), at("04-01")))
     said = str([explain(asked, fact.id) for fact in facts])
-    assert "dropped, since it would end before it begins" in said
+    assert "left out, because it would end before it begins" in said
     assert "left out of lead time: its recorded start is after its deployment" in said

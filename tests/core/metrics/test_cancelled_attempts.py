@@ -9,7 +9,7 @@ from support.facts import deployment, failed_deployment, scope_of
 SUCCESS = deployment(1, "03-08T10:00")
 CAUSE = (
     "The usual cause is a run that waits for an approval: it holds its concurrency group, and GitHub cancels the run "
-    "that waits behind it when the next one comes."
+    "that is queued after it when a newer run arrives."
 )
 
 
@@ -41,7 +41,7 @@ def test_a_failed_run_between_them_ends_the_row() -> None:
 
 def test_where_nothing_ever_succeeded_no_last_success_is_named() -> None:
     (text,) = remarks(*cancelled(9, 10, 11))
-    assert "2024-03-11 10:00; no success is known before them." in text
+    assert "2024-03-11 10:00; no earlier success is recorded." in text
 
 
 def test_a_row_that_has_ended_is_reported_if_it_lasted_a_day() -> None:

@@ -52,7 +52,7 @@ def test_the_lowest_level_holds_back_and_the_best_never_does() -> None:
     found = advice_by_metric(*facts)
     assert set(found) == {"lead_time", "deployment_frequency"}
     assert found["lead_time"].because == (
-        "its measured level, medium, is the lowest, but the data do not decide which metric is "
+        "its measured level, medium, is the lowest, but the data cannot show which metric really is "
         "(it has too few values and change failure rate could be down to low)"
     )
     quick = deployed_pulls(*(f"03-{day:02}T12:00" for day in range(1, 32)), coding=1, pickup=1, review=2, delivery=3)
@@ -74,7 +74,7 @@ def test_a_metric_is_called_the_lowest_only_where_the_intervals_of_all_metrics_d
         ("medium", "elite"),
     )
     assert advice_by_metric(*weekly)["lead_time"].because == (
-        "its measured level, high, is the lowest, but the data do not decide which metric is "
+        "its measured level, high, is the lowest, but the data cannot show which metric really is "
         "(change failure rate could be down to medium)"
     )
 
@@ -83,7 +83,7 @@ def test_a_goal_that_is_missed_holds_back_also_where_no_level_does() -> None:
     facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=500)
     found = advice_by_metric(*facts, goals=parse_goals({"lead_time": {"target": "1d", "by": "2024-06-01"}}))
     assert found["lead_time"].because == (
-        "its measured level, medium, is the lowest, but the data do not decide which metric is "
+        "its measured level, medium, is the lowest, but the data cannot show which metric really is "
         "(it has too few values and change failure rate could be down to low); "
         "its goal, at most 1 d by 2024-06-01, is not met"
     )
@@ -107,9 +107,9 @@ def test_waiting_for_deployment_is_told_with_its_share_and_what_half_of_it_would
     facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=45)
     advice = advice_by_metric(*facts, goals=parse_goals({"lead_time": {"target": "1d"}}))["lead_time"]
     assert advice.evidence == [
-        "93.8 % of the time of 4 changes passes between merge and deployment (coding 2.1 %, review 4.2 %).",
+        "93.8 % of the lead time of 4 changes is spent between merge and deployment (coding 2.1 %, review 4.2 %).",
         "Deployments happened on Tuesday only; 4 of 4 changes were merged on other days.",
-        "With half of that wait, the median lead time of these changes would be 1 d 2 h.",
+        "If that wait were half as long, the median lead time of these changes would be 1 d 2 h.",
     ]
     assert [measure.do for measure in advice.measures] == ["Deploy on more days", "Deploy on merge"]
 
@@ -119,10 +119,10 @@ def test_waiting_for_deployment_is_told_with_its_share_and_what_half_of_it_would
     [
         (
             (1, 30, 40, 1),
-            "75 % of the review time passes before the first review.",
+            "75 % of the review time is spent before the first review.",
             "Agree on how soon the first review should come",
         ),
-        ((1, 10, 40, 1), "75 % of the review time passes after the first review.", "Open smaller pull requests"),
+        ((1, 10, 40, 1), "75 % of the review time is spent after the first review.", "Open smaller pull requests"),
         ((40, 1, 2, 1), None, "Cut work into smaller changes"),
     ],
 )
@@ -160,7 +160,7 @@ def test_a_stage_that_is_all_of_lead_time_because_the_others_are_hidden_is_not_t
     advice = missed_lead_time(*facts)
     (text,) = advice.evidence
     assert text == (
-        "The slowest stage is not known: all 4 changes are squash merges, which hide when coding began, so their "
+        "The slowest stage is unknown: all 4 changes are squash merges, which hide when coding began, so their "
         "lead time starts at the merge."
     )
     assert advice.measures == []
@@ -169,16 +169,16 @@ def test_a_stage_that_is_all_of_lead_time_because_the_others_are_hidden_is_not_t
 def test_lead_time_from_the_merge_on_is_the_wait_for_deployment_by_definition() -> None:
     facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=45)
     assert missed_lead_time(*facts, lead_time_start="merged").evidence == [
-        "Lead time starts at the merge (`lead-time-start`), so all of it is the wait for deployment.",
+        "Lead time starts at the merge (`lead-time-start`), so all of it is spent waiting for deployment.",
         "Deployments happened on Tuesday only; 4 of 4 changes were merged on other days.",
-        "With half of that wait, the median lead time of these changes would be 22 h 30 min.",
+        "If that wait were half as long, the median lead time of these changes would be 22 h 30 min.",
     ]
 
 
 def test_lead_time_from_the_opening_on_leaves_coding_out_of_the_shares() -> None:
     facts = deployed_pulls(*TUESDAYS, coding=100, pickup=1, review=5, delivery=45)
     assert missed_lead_time(*facts, lead_time_start="opened").evidence[0] == (
-        "90 % of the time of 4 changes passes between merge and deployment (review 10 %)."
+        "90 % of the lead time of 4 changes is spent between merge and deployment (review 10 %)."
     )
 
 
@@ -232,9 +232,9 @@ def test_a_weekday_is_named_where_failures_gather_even_after_all_days_were_tried
     ]
     advice = advice_by_metric(*facts)["change_failure_rate"]
     assert "Deployments on Friday failed 4 of 4 times, others 0 of 21." in advice.evidence
-    assert schema.Measure(do="Look at what is different on Friday", because="failures are more frequent then") in (
-        advice.measures
-    )
+    assert schema.Measure(
+        do="Look at what is different on Friday", because="failures are more frequent at that time"
+    ) in (advice.measures)
 
 
 def test_an_hour_is_one_of_the_time_zone() -> None:
@@ -258,7 +258,7 @@ def test_what_most_failures_are_marked_by_decides_what_helps() -> None:
     ]
     advice = advice_by_metric(*back)["change_failure_rate"]
     assert advice.evidence[0] == "In 90 days, 3 of 7 deployments failed, by `rollback` 3."
-    assert advice.measures[0].do == "Test in an environment that is like production first"
+    assert advice.measures[0].do == "Test in a production-like environment first"
 
 
 # Recovery
@@ -335,7 +335,7 @@ def test_few_deployments_are_told_with_what_they_carry_and_how_long_nothing_came
     ]
     assert [measure.do for measure in advice.measures] == [
         "Deploy each change when it is ready",
-        "Let anybody start a deployment in one step",
+        "Let anyone start a deployment in one step",
         "Fix the pipeline first",
     ]
 
@@ -344,11 +344,11 @@ def test_few_deployments_are_told_with_what_they_carry_and_how_long_nothing_came
     ("failed", "evidence", "recommended"),
     [
         ([False], "1 of 4 runs failed.", ["Fix the pipeline first"]),
-        ([True], "1 of 4 runs failed, but reached users.", ["Let a run that fails undo what it has deployed"]),
+        ([True], "1 of 4 runs failed after reaching users.", ["Undo what a failing run has already deployed"]),
         (
             [True, False],
             "2 of 5 runs failed, but 1 of them reached users.",
-            ["Fix the pipeline first", "Let a run that fails undo what it has deployed"],
+            ["Fix the pipeline first", "Undo what a failing run has already deployed"],
         ),
     ],
 )
@@ -454,7 +454,7 @@ def test_the_first_week_without_a_failure_is_one_after_at_least_two_with(
 
 def test_the_best_weekly_lead_time_is_one_below_all_others_of_up_to_twelve_weeks() -> None:
     calm = (False,) * 8
-    best = "Best weekly lead time in 12 weeks: 5 h in 2024-W13 (6 h at best before)"
+    best = "Best weekly lead time in 12 weeks: 5 h in 2024-W13 (6 h was the best before)"
     assert achievement_texts(*weekly_deployments(*calm, hours=(9, 8, 7, 6, 9, 9, 9, 5))) == [best]
     assert achievement_texts(*weekly_deployments(*calm, hours=(9, 8, 7, 5, 9, 9, 9, 5))) == []
     assert (
@@ -589,11 +589,11 @@ def test_the_words_of_an_outlook_are_one_line_each() -> None:
     said = outlook_text(outlook_of(*facts, window=MARCH, goals=parse_goals(table)))
     assert said.goals == (
         "Goals: lead time for changes at most 1 d by 2024-06-01: 1 d to go, 3 d at the start, 50 % of the way, "
-        "too few weeks for a trend: it takes 5 complete ones with a value · rework rate at most 10 %: met."
+        "too few weeks for a trend: it needs 5 complete weeks with a value · rework rate at most 10 %: met."
     )
     assert said.hints[0].text.startswith(
-        "**Deployment frequency**: its measured level, medium, is the lowest, but the data do not decide which metric "
-        "is (it could be up to high, lead time for changes has too few values and change failure rate could be down "
-        "to low)."
+        "**Deployment frequency**: its measured level, medium, is the lowest, but the data cannot show which "
+        "metric really is (it could be up to high, lead time for changes has too few values and change "
+        "failure rate could be down to low)."
     )
     assert "\n" not in "".join((said.goals, *(hint.text for hint in said.hints)))

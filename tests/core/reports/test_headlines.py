@@ -61,8 +61,8 @@ def test_the_weekly_report_says_the_same() -> None:
 def test_where_no_deployment_is_known_no_text_counts_any() -> None:
     """The table says why there is no value; headline and derivation say the same, and no 0."""
     report = built_summary(incident(1, "03-12T13:00"))
-    assert report.story.headline == "📊 acme/shop: no deployment is known yet"
+    assert report.story.headline == "📊 acme/shop: no deployment is recorded yet"
     assert isinstance(report.making, Derivation)
-    assert report.making.metrics[0] == "**Deployment frequency**: no deployment is known yet."
-    assert report.rows[0].sample_size == "no deployment is known yet"
-    assert "No deployment is known yet" in render_report(incident(1, "03-12T13:00")).headline
+    assert report.making.metrics[0] == "**Deployment frequency**: no deployment is recorded yet."
+    assert report.rows[0].sample_size == "no deployment is recorded yet"
+    assert "No deployment is recorded yet" in render_report(incident(1, "03-12T13:00")).headline

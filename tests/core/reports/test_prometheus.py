@@ -82,7 +82,7 @@ def vulnerability(name: str, days_ago: float, **fields: object) -> Vulnerability
 def hand_counted_facts() -> list[Fact]:
     """Six attempts: the fourth and fifth fail by incidents, the third before it reached users."""
     runs = {"source": "workflow-runs"}
-    blamed = at(4)
+    failed_at = at(4)
     return [
         deployment(1, 40, changes=("first",), started_at=at(40) - timedelta(seconds=300)),
         change("first", 50),
@@ -92,7 +92,7 @@ def hand_counted_facts() -> list[Fact]:
         deployment(3, 5, status="failure", started_at=at(5) - timedelta(seconds=60), **runs),
         deployment(4, 4, changes=("slow",), **runs),
         change("slow", 6),
-        incident("over", 0, detected_at=blamed + HOUR, resolved_at=blamed + 3 * HOUR, severity="high"),
+        incident("over", 0, detected_at=failed_at + HOUR, resolved_at=failed_at + 3 * HOUR, severity="high"),
         deployment(5, 2, changes=("unknown",), remediates="over", health="failed"),
         incident("open", 1.5),
         deployment(6, 1, status="cancelled"),

@@ -145,19 +145,19 @@ def test_a_custom_benchmark_has_its_own_names_and_edges() -> None:
         ("lead_time", [["a", None], ["b", None]], "no other"),
         ("lead_time", [["a", "6h"], ["a", None]], "named twice"),
         ("lead_time", [["a", 6], ["b", None]], "a duration such as 6h"),
-        ("lead_time", [["a", "soon"], ["b", None]], "is no duration"),
+        ("lead_time", [["a", "soon"], ["b", None]], "is not a valid duration"),
         ("change_failure_rate", [["a", "10%"], ["b", None]], "a number"),
         ("change_failure_rate", [["a", -0.1], ["b", None]], "a number"),
         ("change_failure_rate", [["a", True], ["b", None]], "a number"),
         ("change_failure_rate", [["a", math.nan], ["b", None]], "a number"),
-        ("change_failure_rate", [[1, 0.1], ["b", None]], "no [name, edge]"),
-        ("change_failure_rate", [["a", 0.1, 2], ["b", None]], "no [name, edge]"),
-        ("change_failure_rate", ["a"], "no [name, edge]"),
+        ("change_failure_rate", [[1, 0.1], ["b", None]], "not a pair [name, edge]"),
+        ("change_failure_rate", [["a", 0.1, 2], ["b", None]], "not a pair [name, edge]"),
+        ("change_failure_rate", ["a"], "not a pair [name, edge]"),
         ("change_failure_rate", [], "expected a list"),
         ("change_failure_rate", {"a": 1}, "expected a list"),
         ("change_failure_rate", None, "expected a list"),
-        ("rework_rate", [["a", 0.1], ["b", None]], "is none of"),
-        (7, [["a", 0.1], ["b", None]], "is none of"),
+        ("rework_rate", [["a", 0.1], ["b", None]], "is not one of"),
+        (7, [["a", 0.1], ["b", None]], "is not one of"),
     ],
 )  # fmt: skip
 def test_an_error_in_a_custom_benchmark_is_named(metric: str, rows: object, said: str) -> None:
@@ -231,7 +231,7 @@ def test_the_levels_of_lists_of_different_lengths_are_comparable() -> None:
     [
         (
             {"speed": [], "lead_time": "fast"},
-            "'speed' is none of "
+            "'speed' is not one of "
             + ", ".join(LEVELLED_METRICS)
             + "; lead_time: expected a list of [name, edge], best first, the last edge null",
         ),
@@ -244,15 +244,18 @@ def test_the_levels_of_lists_of_different_lengths_are_comparable() -> None:
             {"lead_time": [["a", "2h"], ["b", "1h"], ["c", None]]},
             "lead_time: edges must grow strictly greater, best first",
         ),
-        ({"change_failure_rate": [["a", 1.5], ["b", None]]}, "change_failure_rate: edges are ratios, 0.15 for 15 %"),
+        (
+            {"change_failure_rate": [["a", 1.5], ["b", None]]},
+            "change_failure_rate: edges must be ratios; write 0.15 for 15 %",
+        ),
         ({"lead_time": [["a", "1h"], ["a", None]]}, "lead_time: a level is named twice"),
         (
             {"lead_time": [["a", 1], ["b", None]]},
-            "lead_time: ['a', 1] is no [name, edge]; an edge is a duration such as 6h, or null for the last",
+            "lead_time: ['a', 1] is not a pair [name, edge]; an edge is a duration such as 6h, or null for the last",
         ),
         (
             {"deployment_frequency": [["a", "1h"], ["b", None]]},
-            "deployment_frequency: ['a', '1h'] is no [name, edge]; an edge is a number, or null for the last",
+            "deployment_frequency: ['a', '1h'] is not a pair [name, edge]; an edge is a number, or null for the last",
         ),
     ],
 )

@@ -55,39 +55,39 @@ def test_every_problem_of_all_goals_is_told_at_once() -> None:
     with pytest.raises(ValueError, match="lead_tim") as caught:
         parse_goals(table)
     assert set(str(caught.value).split("; ")) == {
-        "'lead_tim' is none of deployment_frequency, lead_time, change_failure_rate, recovery_time, rework_rate",
-        "lead_time: 'until' is none of target, by, from",
-        "lead_time target: 'soon' is no duration",
+        "'lead_tim' is not one of deployment_frequency, lead_time, change_failure_rate, recovery_time, rework_rate",
+        "lead_time: 'until' is not one of target, by, from",
+        "lead_time target: 'soon' is not a valid duration",
         "write one such as 90m, 24h, 30d or 12w",
-        "lead_time by: '2027-02-30' is no date between 1970 and 2199",
+        "lead_time by: '2027-02-30' is not a date between 1970 and 2199",
         "write one such as 2027-03-31",
-        "deployment_frequency target: '5' is no frequency",
-        "write one such as 2/d for two a day, or 5/w for five a week",
-        "change_failure_rate target: '10 %' is no ratio from 0 to 1",
-        "change_failure_rate from: True is no ratio from 0 to 1",
+        "deployment_frequency target: '5' is not a valid frequency",
+        "write 2/d for two a day, or 5/w for five a week",
+        "change_failure_rate target: '10 %' is not a ratio from 0 to 1",
+        "change_failure_rate from: True is not a ratio from 0 to 1",
         "write 0.15 for 15 %",
-        "recovery_time: expected {target: …}, and `by:` or `from:` beside it if wanted",
-        "rework_rate: expected {target: …}, and `by:` or `from:` beside it if wanted",
+        "recovery_time: expected {target: …}, optionally with `by:` and `from:`",
+        "rework_rate: expected {target: …}, optionally with `by:` and `from:`",
     }
 
 
 @pytest.mark.parametrize("written", ["5", "5/m", "0/w", "/w", "-1/w", "5/w/d", "1e3/d", "٣/w", "nan/d"])
 def test_a_frequency_is_a_number_a_day_or_a_week(written: str) -> None:
-    with pytest.raises(ValueError, match="is no frequency; write one such as"):
+    with pytest.raises(ValueError, match="is not a valid frequency; write"):
         units.parse_value("deployment_frequency", written)
     assert units.parse_value("deployment_frequency", "2.5 / d") == 2.5
 
 
 @pytest.mark.parametrize("written", ["1.01", "-0.1", "10%", "", None, "nan"])
 def test_a_ratio_is_a_number_from_nought_to_one(written: object) -> None:
-    with pytest.raises(ValueError, match="is no ratio from 0 to 1; write"):
+    with pytest.raises(ValueError, match="is not a ratio from 0 to 1; write"):
         units.parse_value("change_failure_rate", written)
     assert (units.parse_value("rework_rate", 0), units.parse_value("rework_rate", 1)) == (0, 1)
 
 
 @pytest.mark.parametrize("day", ["1969-12-31", "2200-01-01", "27-03-31", "20270331", "2027-03-31T00:00:00Z", None])
 def test_a_day_is_a_date_of_a_year_that_anybody_lives_to_see(day: object) -> None:
-    with pytest.raises(ValueError, match="is no date between 1970 and 2199"):
+    with pytest.raises(ValueError, match="is not a date between 1970 and 2199"):
         parse_goals({"lead_time": {"target": "1d", "by": day}})
 
 
@@ -153,7 +153,7 @@ def test_nothing_is_expected_below_nought_and_no_ratio_above_one() -> None:
 
 def test_too_few_weeks_are_said_to_be_too_few() -> None:
     found = assess_lead_time(GoalSpec("lead_time", 1, date(2024, 6, 30)), 60)
-    assert (found.expected, found.course) == (None, "too few weeks for a trend: it takes 5 complete ones with a value")
+    assert (found.expected, found.course) == (None, "too few weeks for a trend: it needs 5 complete weeks with a value")
 
 
 def test_after_its_day_a_goal_was_met_or_missed() -> None:
@@ -227,7 +227,7 @@ def test_a_goal_that_is_met_is_said_to_be_and_one_with_its_numbers_is_not() -> N
         "at most 10 % by 2024-05-01: 10 points to go, on course (10 % expected then)"
     )
     few = (
-        "at most 10 % by 2024-05-01: 10 points to go, too few weeks for a trend: it takes 5 complete ones with a value"
+        "at most 10 % by 2024-05-01: 10 points to go, too few weeks for a trend: it needs 5 complete weeks with a value"
     )
     assert said(0.2, "2024-05-01") == few
 

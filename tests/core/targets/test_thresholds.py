@@ -70,20 +70,20 @@ def test_a_threshold_is_a_limit_or_a_regression(text: str, meant: object) -> Non
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "'' is no threshold; write `lead_time > 2d`"),
-        ("lead_time", "is no threshold"),
-        ("lead_time > ", "'' is no duration"),
-        ("lead_time = 2d", "is no threshold"),
-        ("lead_time worse by 20", "is no threshold"),
-        ("lead_time worse by -20%", "is no threshold"),
-        ("regressions", "is no threshold"),
-        ("overall_level > 2", "'overall_level' is none of deployment_frequency"),
-        ("lead-time > 2d", "is no threshold"),
-        ("lead_time > 2", "'2' is no duration; write one such as 90m"),
-        ("lead_time worst by 20%", "is no threshold"),
-        ("leadtime worse by 20%", "'leadtime' is none of"),
-        ("change_failure_rate > 15", "is no ratio from 0 to 1; write 0.15 for 15 %"),
-        ("deployment_frequency < 1", "is no frequency; write one such as 2/d"),
+        ("", "'' is not a valid threshold; write `lead_time > 2d`"),
+        ("lead_time", "is not a valid threshold"),
+        ("lead_time > ", "'' is not a valid duration"),
+        ("lead_time = 2d", "is not a valid threshold"),
+        ("lead_time worse by 20", "is not a valid threshold"),
+        ("lead_time worse by -20%", "is not a valid threshold"),
+        ("regressions", "is not a valid threshold"),
+        ("overall_level > 2", "'overall_level' is not one of deployment_frequency"),
+        ("lead-time > 2d", "is not a valid threshold"),
+        ("lead_time > 2", "'2' is not a valid duration; write one such as 90m"),
+        ("lead_time worst by 20%", "is not a valid threshold"),
+        ("leadtime worse by 20%", "'leadtime' is not one of"),
+        ("change_failure_rate > 15", "is not a ratio from 0 to 1; write 0.15 for 15 %"),
+        ("deployment_frequency < 1", "is not a valid frequency; write 2/d"),
     ],
 )
 def test_what_is_no_threshold_is_told_with_what_would_be(text: str, said: str) -> None:
@@ -96,13 +96,13 @@ def test_what_is_no_threshold_is_told_with_what_would_be(text: str, said: str) -
     [
         ("change_failure_rate > 0.24", "change failure rate is 25 % (1 of 4), above 24 %"),
         ("change_failure_rate > 0.25", None),
-        ("change_failure_rate >= 0.25", "change failure rate is 25 % (1 of 4), not below 25 %"),
+        ("change_failure_rate >= 0.25", "change failure rate is 25 % (1 of 4), at least 25 %"),
         ("change_failure_rate >= 0.26", None),
         ("lead_time > 1d", "lead time is 2 d, above 1 d"),
         ("lead_time > 2d", None),
         ("deployment_frequency < 1/w", "deployment frequency is 4 in 31 days, below 1 a week"),
         ("deployment_frequency < 0.9/w", None),
-        ("recovery_time <= 3h", "recovery time is 3 h, not above 3 h"),
+        ("recovery_time <= 3h", "recovery time is 3 h, at most 3 h"),
         ("recovery_time < 3h", None),
     ],
 )
@@ -162,8 +162,8 @@ def test_without_data_nothing_is_hit_and_it_is_said_why() -> None:
     assert found.violations == ()
     assert found.passed_count == 1  # of the frequency it can be evaluated
     assert found.not_evaluated == (
-        "lead_time > 1d: not judged, the deployments in the window delivered no change",
-        "recovery_time < 9h: not judged, no failed deployment in the window",
+        "lead_time > 1d: not evaluated, the deployments in the window delivered no changes",
+        "recovery_time < 9h: not evaluated, no failed deployment in the window",
     )
     assert not found.is_failing
 
@@ -172,17 +172,15 @@ def test_without_a_window_before_nothing_is_a_regression() -> None:
     found = apply_thresholds(["regression"], ["lead_time worse"], [threshold_input(*ONE_OF_FOUR, window="all")])
     assert found == ThresholdResult(
         not_evaluated=(
-            "regression: not judged, there is no window before to compare with",
-            "lead_time worse: not judged, there is no window before to compare with",
+            "regression: not evaluated, there is no earlier window to compare with",
+            "lead_time worse: not evaluated, there is no earlier window to compare with",
         )
     )
 
 
 def test_what_cannot_be_compared_is_said_to_lack_data() -> None:
     found = apply_thresholds([], ["recovery_time worse by 1%"], [threshold_input(*ONE_OF_FOUR)])
-    assert found.not_evaluated == (
-        "recovery_time worse by 1%: not judged, there are no data in one of the two windows",
-    )
+    assert found.not_evaluated == ("recovery_time worse by 1%: not evaluated, one of the two windows has no data",)
 
 
 def test_a_hit_in_another_scope_than_the_reports_names_it() -> None:

@@ -124,4 +124,4 @@ def test_a_run_at_a_merge_deploys_if_its_job_calls_the_action_as_the_note_says()
     (history,) = evaluation.histories
     assert [each.id for each in history.deployments] == [by_job.id]
     (note,) = evaluation.notes
-    assert note.endswith("call this action in its deploy job with `environment: production`: that counts.")
+    assert note.endswith("call this action in its deploy job with `environment: production`.")

@@ -255,7 +255,7 @@ def test_auto_takes_a_source_unless_a_better_one_is_known(source: str, known: tu
     assert bool(observed.facts) == (order[best] == source)
     if observed.facts:
         assert observed.notes == (
-            (f"Deployments are taken from `{source}` (`deployment-source: auto`, and nothing better is known here)"),
+            (f"Deployments are taken from `{source}` (`deployment-source: auto`; no better source is recorded here)"),
         )
 
 
@@ -329,7 +329,7 @@ def test_events_of_other_kinds_say_what_is_recorded() -> None:
     assert "workflow_run" in observe_event("merge_group", {"action": "checks_requested"}).title
     assert (
         observe_event("schedule", {"schedule": "17 5 * * 1"}).title
-        == "Nothing to record: the numbers are computed again"
+        == "Nothing to record: this run computes the numbers again"
     )
 
 

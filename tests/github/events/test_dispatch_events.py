@@ -131,26 +131,23 @@ def test_observed_at_may_be_said_to_correct_an_earlier_report() -> None:
 
 def test_wrong_types_are_named_with_their_place() -> None:
     assert problems_of("dora-deployment", id=7, sha="abc", status="ok", changes="x", commit_count=-1) == (
-        "client_payload.id: expected text, it is another number",
-        "client_payload.sha: expected a full commit sha, 40 characters of 0-9a-f, it is another text",
-        "client_payload.status: expected one of success, failure, cancelled, it is another text",
-        "client_payload.changes: expected a list, it is another text",
-        "client_payload.commit_count: expected a whole number of 0 or more, it is another number",
+        "client_payload.id: expected a string, but it is another number",
+        "client_payload.sha: expected a full commit sha, 40 characters of 0-9a-f, but it is another string",
+        "client_payload.status: expected one of success, failure, cancelled, but it is another string",
+        "client_payload.changes: expected a list, but it is another string",
+        "client_payload.commit_count: expected a whole number of 0 or more, but it is another number",
     )
     assert problems_of("dora-incident", incident={"id": "1", "detected_at": "noon"}) == (
-        ("client_payload.incident.detected_at: expected a time such as 2026-11-21T12:00:00Z, it is another text"),
+        ("client_payload.incident.detected_at: expected a time such as 2026-11-21T12:00:00Z, but it is another string"),
     )
 
 
 def test_payloads_that_say_too_little() -> None:
     assert problems_of("dora-deployment") == (
-        (
-            "client_payload.id: expected an id, or one of sha, ref, version, started_at, finished_at "
-            "to tell this one from others"
-        ),
+        ("client_payload.id: expected an id, or one of sha, ref, version, started_at, finished_at to identify it"),
     )
     assert problems_of("dora-incident", id="1", resolved_at="2026-11-20T11:00:00Z") == (
-        "client_payload.detected_at: expected a time beside resolved_at, it is missing",
+        "client_payload.detected_at: expected a time, because resolved_at is set; it is missing",
     )
     assert problems_of("dora-deployment", deployment="v1") == (
         "client_payload.deployment: expected an object with the deployment's fields",
@@ -166,7 +163,7 @@ def test_an_id_is_a_name_or_has_its_source_before_it(kind: str, bad: str) -> Non
     assert problems_of(kind, id=bad, detected_at="2026-11-20T10:00:00Z") == (
         (
             "client_payload.id: expected a name or `source:name`, printable, without white space, "
-            "at most 300 characters, it is another text"
+            "at most 300 characters, but it is another string"
         ),
     )
 
@@ -176,7 +173,7 @@ def test_what_a_deployment_delivered_is_named_by_ids(bad: str) -> None:
     assert problems_of("dora-deployment", id="1", changes=["github:pull:acme/shop#1", bad]) == (
         (
             "client_payload.changes.1: expected an id, printable, without white space, at most 300 characters, "
-            "it is another text"
+            "but it is another string"
         ),
     )
 

@@ -70,22 +70,22 @@ def test_every_wrong_field_is_named_with_what_was_expected_and_what_is_there() -
     payload = events.deployment_status(created_at=SECRET, target_url=5, deployment_fields={"id": None, "sha": ["x"]})
     del payload["deployment_status"]["state"]
     assert set(problems_of("deployment_status", payload)) == {
-        "deployment.id: expected a whole number, it is null",
-        "deployment.sha: expected text, it is a list",
-        "deployment_status.state: expected text, it is missing",
-        "deployment_status.created_at: expected a time such as 2026-11-21T12:00:00Z, it is another text",
-        "deployment_status.target_url: expected text, it is another number",
+        "deployment.id: expected a whole number, but it is null",
+        "deployment.sha: expected a string, but it is a list",
+        "deployment_status.state: expected a string, but it is missing",
+        "deployment_status.created_at: expected a time such as 2026-11-21T12:00:00Z, but it is another string",
+        "deployment_status.target_url: expected a string, but it is another number",
     }
 
 
 def test_a_missing_object_and_a_wrong_item_of_a_list() -> None:
     assert problems_of("push", {"ref": "refs/heads/main", "after": events.SHA, "deleted": "no"}) == (
-        "repository: expected an object, it is missing",
-        "deleted: expected true or false, it is another text",
+        "repository: expected an object, but it is missing",
+        "deleted: expected true or false, but it is another string",
     )
     assert problems_of("pull_request", events.pull_request(labels=[{"name": "a"}, {"name": 1}, "b"])) == (
-        "pull_request.labels.1.name: expected text, it is another number",
-        "pull_request.labels.2: expected an object, it is another text",
+        "pull_request.labels.1.name: expected a string, but it is another number",
+        "pull_request.labels.2: expected an object, but it is another string",
     )
 
 

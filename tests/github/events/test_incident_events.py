@@ -95,12 +95,12 @@ def test_taking_the_label_away_withdraws() -> None:
         ("2026-11-20T15:05+02:00", "20T13:05", ""),
         ("2026-11-20 13:05 UTC", "20T13:05", ""),
         ("2026-11-20T13:05:30.5Z", "20T13:05:30.5", ""),
-        ("2026-11-20 13:05", "20T13:05", "is taken as UTC"),
-        ("2026-11-20T14:12:31Z", "20T14:12:30", "lies in the future"),
-        ("2026-11-20", "20T14:12:30", "is no time"),
-        ("around noon", "20T14:12:30", "is no time"),
-        ("2026-13-45T99:00Z", "20T14:12:30", "is no time"),
-        ("9999-12-31T23:59-14:00", "20T14:12:30", "is no time"),
+        ("2026-11-20 13:05", "20T13:05", "is read as UTC"),
+        ("2026-11-20T14:12:31Z", "20T14:12:30", "is in the future"),
+        ("2026-11-20", "20T14:12:30", "is not a time"),
+        ("around noon", "20T14:12:30", "is not a time"),
+        ("2026-13-45T99:00Z", "20T14:12:30", "is not a time"),
+        ("9999-12-31T23:59-14:00", "20T14:12:30", "is not a time"),
         ("_No response_", "20T14:12:30", ""),
         ("", "20T14:12:30", ""),
     ],
@@ -133,7 +133,7 @@ def test_detected_at_is_the_forms_else_when_the_issue_was_opened(answer: str, de
         (None, None),
     ],
 )
-def test_the_deployment_that_is_blamed(body: str | None, deployment: str | None) -> None:
+def test_the_deployment_that_an_incident_names(body: str | None, deployment: str | None) -> None:
     assert incident_of(issue(body=body)).deployment == deployment
 
 

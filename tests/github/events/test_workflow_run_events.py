@@ -173,7 +173,7 @@ def test_branches_named_production_are_those_of_the_setting() -> None:
 
 def test_a_run_by_hand_for_another_branch_is_named_with_the_branch_and_the_setting() -> None:
     observed = observe_event("workflow_run", workflow_run(event="workflow_dispatch", head_branch="try-it"))
-    assert "try-it and not for main" in observed.title
+    assert "try-it, not for main" in observed.title
     assert "`deploy-workflows`" in observed.title
 
 

@@ -238,8 +238,8 @@ def test_those_that_are_switched_off_are_unknown_too(github: FakeGitHub, shop: R
     one = read_alerts(github)
     assert [text.partition("answered ")[2].partition(";")[0] for text in refused_kinds(one)] == [
         "403, Dependabot alerts are disabled for this repository",
-        "404, not found, or the token may not see it (no analysis found)",
-        "404, not found, or the token may not see it (Secret scanning is disabled on this repository.)",
+        "404, not found, or the token has no access to it (no analysis found)",
+        "404, not found, or the token has no access to it (Secret scanning is disabled on this repository.)",
     ]
 
 
@@ -249,8 +249,8 @@ def test_those_that_are_switched_off_are_unknown_too(github: FakeGitHub, shop: R
     [
         (401, "401, the token is not valid (Gone)"),
         (403, "403, Gone"),
-        (404, "404, not found, or the token may not see it (Gone)"),
-        (410, "410, not found, or the token may not see it (Gone)"),
+        (404, "404, not found, or the token has no access to it (Gone)"),
+        (410, "410, not found, or the token has no access to it (Gone)"),
     ],
 )
 def test_the_reason_has_the_status_that_github_gave(github: FakeGitHub, status: int, told: str) -> None:
@@ -298,7 +298,7 @@ def test_no_answer_is_a_failure_as_of_every_kind(github: FakeGitHub, shop: Repos
     github.fail(unavailable(502), to="GET /repos/acme/shop/dependabot/alerts", times=None)
     one = read_alerts(github, security="auto")
     assert [str(failure) for failure in one.gathered.failures] == [
-        "GitHub did not tell Dependabot alerts: GitHub answered 502; try again later"
+        "GitHub did not return Dependabot alerts: GitHub answered 502; try again later"
     ]
     assert "dependabot" not in one.cursors
 

@@ -97,7 +97,7 @@ def test_a_pull_request_of_260_commits_is_one_change(github: FakeGitHub, shop: R
     change = one.changes["github:pull:acme/shop#1"]
     assert (change.first_commit_at, change.commits) == (at(1), None)
     assert one.deployments[identity].changes == (change.id,)
-    assert "Pull requests with more than 100 commits, which are not listed one by one: 1." in one.notes
+    assert "Pull requests with more than 100 commits, which are not read one by one: 1." in one.notes
 
 
 def test_a_branch_that_was_rebased_and_forced_before_its_merge_is_what_it_was_merged_as(
@@ -129,7 +129,7 @@ def test_a_deployment_of_what_was_pushed_away_by_force_is_left_for_a_comparison(
     assert one.deployments[gone].changes is None
     assert [deployment.id for deployment in one.linked.unresolved] == [gone]
     assert (one.deployments[last].previous, len(one.deployments[last].changes or ())) == (gone, 1)
-    assert "pushed away by force" in one.notes
+    assert "removed by a force push" in one.notes
 
 
 def test_commits_from_before_there_was_git_have_no_time(github: FakeGitHub, shop: Repository) -> None:
@@ -143,8 +143,8 @@ def test_commits_from_before_there_was_git_have_no_time(github: FakeGitHub, shop
     assert set(one.deployments[identity].changes or ()) == {f"commit:{direct}", "github:pull:acme/shop#1"}
     assert [change.first_commit_at for change in one.changes.values()] == [None, None]
     assert one.changes[f"commit:{direct}"].observed_at == at(3)
-    assert "Commits without a pull request dated before 1990, dates that are not used: 1." in one.notes
-    assert "Pull requests with commits dated before 1990, dates that are not used: 1." in one.notes
+    assert "Commits without a pull request dated before 1990, which is ignored: 1." in one.notes
+    assert "Pull requests with commits dated before 1990, which is ignored: 1." in one.notes
 
 
 def test_commits_from_the_future_are_told_of(github: FakeGitHub, shop: Repository) -> None:
@@ -208,7 +208,7 @@ def test_a_merge_of_more_than_two_branches_is_followed_into_all(github: FakeGitH
 def test_what_an_issue_says_wrongly_is_told(github: FakeGitHub, shop: Repository) -> None:
     shop.issue("Slow", labels=["incident"], body="### Detected at\n\nyesterday\n", created_at=at(3))
     one = read_fake_history(github)
-    assert "acme/shop#1 is open: “Detected at” is no time" in one.notes
+    assert "acme/shop#1 is open: “Detected at” is not a time" in one.notes
 
 
 def test_closed_for_another_reason_is_no_incident(github: FakeGitHub, shop: Repository) -> None:

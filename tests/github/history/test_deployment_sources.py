@@ -33,7 +33,7 @@ def test_runs_are_taken_where_nothing_is_released(github: FakeGitHub, shop: Repo
     shop.run("CI", at=at(4))
     one = read_fake_history(github)
     assert deployment_ids_of(one) == [f"github:run:{run.database_id}"]
-    assert "no production deployment, no published release" in one.notes
+    assert "but no production deployment, no published release" in one.notes
 
 
 def test_merges_are_taken_where_nothing_deploys(github: FakeGitHub, shop: Repository) -> None:
@@ -42,7 +42,7 @@ def test_merges_are_taken_where_nothing_deploys(github: FakeGitHub, shop: Reposi
     reading = read_fake_history(github)
     assert deployment_ids_of(reading) == sorted([f"github:push:{one}", f"github:push:{other}"])
     assert reading.deployments[f"github:push:{other}"].changes == ("github:pull:acme/shop#2",)
-    assert "only merges are known as pushes" in reading.notes
+    assert "Past pushes are known only from merges" in reading.notes
 
 
 def test_what_the_ledger_knows_keeps_worse_sources_out(github: FakeGitHub, shop: Repository) -> None:
@@ -81,9 +81,9 @@ def test_a_deployment_its_run_its_release_and_its_push_are_one_deployment(github
     assert [deployment.id for deployment in line.successes][1:] == [f"github:deployment:{made.database_id}"]
     assert [delivery.change_id for delivery in line.delivered_changes] == ["github:pull:acme/shop#1"]
     assert history.notes == [
-        "Not counted again beside the deployment of the same commit: pushes (1).",
-        "Not counted again beside the GitHub deployment of their tag: releases (1).",
-        "Not counted again beside what they deployed or released: workflow runs (1).",
+        "Not counted twice: pushes (1), because the deployment of the same commit counts.",
+        "Not counted twice: releases (1), because the GitHub deployment of the same tag counts.",
+        "Not counted twice: workflow runs (1), because the deployment or release that they made counts.",
     ]
 
 

@@ -29,7 +29,7 @@ def test_without_issues_the_rest_is_there(github: FakeGitHub) -> None:
     assert failures_by_kind(one) == {"issues": "issues: read"}
     assert (len(one.deployments), len(one.changes), len(one.incidents)) == (2, 1, 0)
     assert str(one.gathered.failures[0]) == (
-        "GitHub did not tell incidents: Resource not accessible by integration; "
+        "GitHub did not return incidents: Resource not accessible by integration; "
         "give the job `permissions: issues: read`"
     )
 

@@ -94,14 +94,14 @@ def test_workflows_that_ran_and_do_not_count_are_named_most_runs_first(github: F
     notes = read_fake_history(github).notes
     assert (
         "No successful run of acme/shop counts as a deployment. If one of these workflows deploys, "
-        "name it in `deploy-workflows`: Ship (3), CI (1), by their newest 5 runs."
+        "add it to `deploy-workflows`: Ship (3), CI (1), from the newest 5 runs."
     ) in notes
 
 
 def test_many_workflows_are_named_up_to_ten(github: FakeGitHub, shop: Repository) -> None:
     for number in range(12):
         shop.run(f"Job {number}", path=f".github/workflows/{number}.yml", at=at(number))
-    assert " and 2 more, by their newest 12 runs" in read_fake_history(github).notes
+    assert " and 2 more, from the newest 12 runs" in read_fake_history(github).notes
 
 
 def test_where_a_run_counts_no_other_workflow_is_named(github: FakeGitHub, shop: Repository) -> None:

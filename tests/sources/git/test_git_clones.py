@@ -130,8 +130,8 @@ def test_in_a_shallow_clone_only_what_is_surely_whole_counts(
     assert found.changes == {"v3.0.0": None, "v4.0.0": [shas[3]], "v5.0.0": [shas[4]]}
     assert found.deployments["v3.0.0"]["commit_count"] is None
     assert (
-        "The clone is shallow, so that older history is not there: what 1 deployment brought is not known, and "
-        f"earlier tags, and what was reverted of them, may be missing; fetch it with {UNSHALLOW_HINT}."
+        "The clone is shallow, so it lacks older history: it is not known what 1 deployment delivered, and "
+        f"earlier tags and reverts may be missing; fetch it with {UNSHALLOW_HINT}."
     ) in found.notes
 
 
@@ -175,4 +175,4 @@ def test_a_shallow_clone_without_tags_says_why(
     repository.commit("Unreleased", repository.git("rev-parse", "main"), at="03-05")
     notes = report(shallow_clone(repository, tmp_path / "clone", 1).folder).notes
     assert "No tags, so no deployments" in notes
-    assert f"The clone is shallow, so that older history is not there; fetch it with {UNSHALLOW_HINT}." in notes
+    assert f"The clone is shallow, so it lacks older history; fetch it with {UNSHALLOW_HINT}." in notes

@@ -65,7 +65,7 @@ def test_lead_time_starts_with_the_first_commit_behind_a_merge_or_with_the_one_t
     lead = found.metrics["lead_time"]
     assert (lead["changes"], lead["p50_seconds"], lead["excluded"]["first_deployment"]) == (5, 24 * 3600, 1)
     assert lead["stages"]["delivery"]["p50_seconds"] == 12 * 3600  # 18, 12, 24, 6 and 2 hours after the merges
-    assert "Pull requests that were squashed into one commit: 2;" in found.notes
+    assert "Pull requests that were squashed into one commit: 2." in found.notes
 
 
 def test_a_revert_and_a_hotfix_mark_the_deployment_that_they_repaired(
@@ -121,7 +121,7 @@ def test_the_first_line_under_the_headline_says_what_was_taken(
     out = report(repository.folder, "--format", "markdown").out
     assert out.splitlines()[2] == (
         "4 tags on 4 commits are 4 deployments. "
-        "Other tags, which do not read as versions, or move with each release: 1 (latest)."
+        "Other tags, which do not look like versions, or move with each release: 1 (latest)."
     )
 
 
@@ -137,7 +137,7 @@ def test_the_settings_are_those_of_compute(repository: GitRepository, report: Re
     assert report(place, "--lead-time-start", "commit").metrics["lead_time"]["changes"] == 6
     opened = report(place, "--lead-time-start", "opened")
     assert opened.metrics["lead_time"]["excluded"]["no_start"] == 3
-    assert "does not say when a pull request was opened" in opened.notes
+    assert "does not record when a pull request was opened" in opened.notes
     windowed = report(place, window="2024-03-02..2024-03-08")
     assert list(windowed.deployments) == ["v1.1.0"]
 
@@ -232,7 +232,7 @@ def test_a_pattern_says_which_tags_are_deployments(repository: GitRepository, re
 def test_the_age_of_a_clone_is_told_if_it_is_more_than_a_week(
     repository: GitRepository, report: ReportCommand, start: str
 ) -> None:
-    text = "The newest commit of this clone is 31 days old, of 2024-03-01."
+    text = "The newest commit of this clone is 31 days old (2024-03-01)."
     assert text in report(repository.folder).notes
     assert "--now 2024-03-01T00:00:00Z" in report(repository.folder).notes
     repository.commit("Not released yet", start, at="03-25")
@@ -243,7 +243,7 @@ def test_deployments_with_the_time_of_their_commit_are_counted_in_the_notes(
     repository: GitRepository, report: ReportCommand, start: str
 ) -> None:
     repository.release("v1.1.0", "More", start, at="03-02", tagged="03-03")
-    assert "because lightweight tags have none: 1 of 2;" in report(repository.folder).notes
+    assert "because lightweight tags have none: 1 of 2." in report(repository.folder).notes
     repository.tag("1.0.0", start, "03-01")
     assert "lightweight" not in report(repository.folder).notes
 

@@ -33,7 +33,9 @@ def test_a_pipe_in_the_data_folder_is_named_and_not_opened(
 ) -> None:
     repository.tag("v1.0.0", repository.commit("Begin"))
     path = put_pipe(repository, name)
-    assert report(repository.folder).problem == f"{path}: a pipe or a device, for which git would wait; remove it"
+    assert (
+        report(repository.folder).problem == f"{path}: this is a pipe or a device, for which git would wait; remove it"
+    )
 
 
 @pytest.mark.parametrize("place", ["folder within", "bare", "link"])
@@ -93,7 +95,7 @@ def test_a_pipe_that_only_the_settings_name_is_given_up_after_a_silence(reposito
     repository.git("config", "include.path", "../included")
     os.mkfifo(repository.folder / "included")
     git = Git(str(repository.folder), CLEAN_ENVIRONMENT, max_silence_seconds=0.5)
-    with pytest.raises(GitError, match=re.escape("git showed nothing for 0.5 s and was stopped")):
+    with pytest.raises(GitError, match=re.escape("git wrote nothing for 0.5 s and was stopped")):
         git.read("rev-parse", "--git-dir")
 
 

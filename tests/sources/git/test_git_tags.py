@@ -29,7 +29,7 @@ def test_prereleases_are_in_no_number_and_take_nothing_away_from_the_release(
     assert found.document["notes"][0] == (
         "3 tags on 2 commits are 3 deployments. Of the deployments, 1 is a prerelease and not production."
     )
-    assert "Deployments that are not production, and in no number: prerelease (1)." in found.notes
+    assert "Deployments outside production, which are not counted: prerelease (1)." in found.notes
 
 
 def test_prereleases_count_where_the_settings_say_so(repository: GitRepository, report: ReportCommand) -> None:
@@ -55,7 +55,7 @@ def test_tags_on_one_commit_are_one_deployment_named_by_the_most_specific(
     assert found.deployments["v1.1.0"]["finished_at"] == "2024-03-03T00:00:00Z"  # the oldest of the tags
     assert found.document["notes"][0] == (
         "3 tags on 2 commits are 2 deployments. "
-        "Other tags, which do not read as versions, or move with each release: 1 (v1.1)."
+        "Other tags, which do not look like versions, or move with each release: 1 (v1.1)."
     )
 
 
@@ -87,7 +87,7 @@ def test_packages_of_one_commit_are_one_deployment_and_a_pattern_selects_one_of_
     one_package = report(repository.folder, "--tags", "shop@*")
     assert one_package.changes == {"shop@1.0.0": [first], "shop@1.0.1": [second, third]}
     assert one_package.document["notes"][0] == (
-        "2 tags on 2 commits selected by shop@* are 2 deployments. Other tags, which do not fit: "
+        "2 tags on 2 commits selected by shop@* are 2 deployments. Other tags, which do not match: "
         "3 (@acme/till@1.1.0, @acme/till@1.0.1, @acme/till@1.0.0)."
     )
 
@@ -120,7 +120,7 @@ def test_a_pattern_selects_tags_of_any_form(repository: GitRepository, report: R
     found = report(repository.folder)
     assert found.document["scopes"] == []
     assert found.document["notes"][0] == (
-        "None of 2 tags reads as a version (deploy-tuesday, deploy-monday), so there are no deployments. "
+        "None of 2 tags looks like a version (deploy-tuesday, deploy-monday), so there are no deployments. "
         "Select tags of another form with `--tags PATTERN`."
     )
     assert list(report(repository.folder, "--tags", "deploy-*").deployments) == ["deploy-monday", "deploy-tuesday"]
@@ -154,7 +154,7 @@ def test_tags_on_trees_and_files_are_left_out_and_counted(repository: GitReposit
     repository.tag("outer-key", repository.git("rev-parse", "refs/tags/key"), "03-03")
     found = report(repository.folder)
     assert list(found.deployments) == ["v1"]
-    assert "no commit but a tree or a file, and left out: 3 (tree, outer-key, key)." in found.notes
+    assert "a tree or file instead of a commit, left out: 3 (tree, outer-key, key)." in found.notes
 
 
 def test_a_tag_without_a_tagger_has_its_commits_time(repository: GitRepository, report: ReportCommand) -> None:

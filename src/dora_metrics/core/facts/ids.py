@@ -23,7 +23,7 @@ _VISIBLE = (
     r"\u2800\u3164\ud800-\udfff\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff"
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"  # not escaped: JSON Schema cannot
 )
-"""A character that is printed, and is no white space; also the variation selectors, which belong to emoji."""
+"""A printable character other than white space; also the variation selectors, which belong to emoji."""
 
 NAME_PATTERN = rf"^{_VISIBLE}+(?!\n)$"
 """What names another fact: an id, or what a person wrote in its place."""

@@ -48,9 +48,9 @@ def parse_job_link(url: str | None, repository: str, server_url: str | None = No
 
 
 def job_link_of(deployment: Deployment) -> JobLink | None:
-    """Return the run and the job that a deployment is a part of; None if it is no part of a run.
+    """Return the run and the job that a deployment is a part of; None if it is not a part of a run.
 
-    A deployment of a whole run (`github:run:7`), of a release or of a push is no part.
+    A deployment of a whole run (`github:run:7`), of a release or of a push is not a part.
     """
     if not (
         deployment.run_id or deployment.id.startswith("github:run:") or _RUN_PATH in (deployment.url or "").lower()

@@ -178,12 +178,12 @@ def _decode_unknown(line: bytes, error: Exception) -> UnknownRecord:
     kind, version, kinds = fields.get("kind"), fields.get("v", RECORD_VERSION), _fact_kinds()
     is_newer = isinstance(version, int) and version > RECORD_VERSION
     if not isinstance(kind, str) or not kind:
-        raise NotAFactError(f"kind: expected one of {', '.join(kinds)}; it is missing or no text")
+        raise NotAFactError(f"kind: expected one of {', '.join(kinds)}; it is missing or not a string")
     if kind in kinds and not is_newer:
         raise NotAFactError(_describe_error(error))
     fact_id = fields.get("id")
     if not isinstance(fact_id, str) or not fact_id:
-        raise NotAFactError("id: a text is required")
+        raise NotAFactError("id: a string is required")
     return UnknownRecord(fact_id, kind, _time_or_epoch(fields.get("observed_at")))
 
 
@@ -208,19 +208,19 @@ def _describe_json_error(line: bytes, error: Exception) -> str:
     try:
         type_name = type(json.loads(line)).__name__
     except (ValueError, RecursionError):
-        return f"not a whole JSON object ({error}); one fact is one object on one line"
+        return f"not a complete JSON object ({error}); write each fact as one object on one line"
     if type_name == "dict":
-        return f"not usable as JSON: {error}"
-    return f"a JSON {type_name}, where one object with `kind` and `id` was expected"
+        return f"cannot be read as JSON: {error}"
+    return f"a JSON {type_name}, not an object with `kind` and `id`"
 
 
 def _describe_error(error: Exception) -> str:
     """Reword an error such as msgspec's `Expected `str`, got `int` - at `$.id``: the field first, then the remedy."""
     text = str(error)
     if isinstance(error, OverflowError):
-        return "a time lies outside the years 1 to 9999"
+        return "a time is outside the years 1 to 9999"
     if missing_match := re.fullmatch(r"Object missing required field `(\w+)`", text):
-        return f"{missing_match[1]}: required, and missing"
+        return f"{missing_match[1]}: required, but missing"
     path_match = re.fullmatch(r"(.*) - at `\$\.?(.*)`", text, re.DOTALL)
     message, field_path = (path_match[1], path_match[2]) if path_match else (text, "")
     if "timezone component" in message or "RFC3339" in message:
@@ -230,5 +230,6 @@ def _describe_error(error: Exception) -> str:
     elif "matching regex" in message or f"length <= {MAX_LENGTH}" in message:
         message = f"expected {ID_RULE}" if field_path == "id" else f"expected ids, {NAME_RULE}"
     elif message.startswith("Invalid enum value"):
-        message = f"{message.removeprefix('Invalid enum value ')} is none of {', '.join(CHOICES.get(field_path, ()))}"
+        choices = ", ".join(CHOICES.get(field_path, ()))
+        message = f"{message.removeprefix('Invalid enum value ')} is not one of {choices}"
     return f"{field_path}: {message[:1].lower()}{message[1:]}" if field_path else message

@@ -50,21 +50,21 @@ class _FactBase(Struct, frozen=True, kw_only=True, gc=False, tag_field="kind"):
 
 
 class Commit(Struct, frozen=True, gc=False):
-    """One commit of a change; merge commits are left out."""
+    """One commit of a change. Merge commits are left out."""
 
     sha: Sha
     authored_at: Time
 
 
 class Deployment(_FactBase, frozen=True, kw_only=True, gc=False, tag="deployment"):
-    """One attempt to bring a version to an environment, with an end.
+    """One finished attempt to deploy a version to an environment.
 
-    `changes` None: not known yet; empty: none. `previous` is the successful deployment before it, with which it was
-    compared. `commit_count` counts the newly reachable commits, merges included. `descends_from` has the earlier
-    successes whose commits are all among its own, as far as they were no ancestors of another one; None: not known.
+    `changes`: null if not known yet, empty if there are none. `previous`: the successful deployment before it, with
+    which it was compared. `commit_count`: the number of newly reachable commits, merges included. `descends_from`: the
+    earlier successes whose commits it contains, without those that another of them descends from; null if not known.
 
-    `run_id`, `run_attempt`, `workflow` and `run_event` name the workflow run that deployed, its attempt (the first is
-    1), the name of its workflow and the event that started it; `job_id` and `job_name` the job in it. The parts of one
+    `run_id`, `run_attempt`, `workflow` and `run_event`: the workflow run that deployed, its attempt (the first is 1),
+    the name of its workflow and the event that started it. `job_id` and `job_name`: the job in it. The parts of one
     attempt are one deployment (`core.linking.attempts`).
     """
 
@@ -98,8 +98,8 @@ class Deployment(_FactBase, frozen=True, kw_only=True, gc=False, tag="deployment
 class Change(_FactBase, frozen=True, kw_only=True, gc=False, tag="change"):
     """A merged pull request, or a commit that reached the deployed history without one.
 
-    `reverts` names the changes that it reverts, by id or full sha: one as a string, several as a list. `commits` are
-    those of its branch, the oldest first.
+    `reverts`: the changes that it reverts, by id or full sha; one as a string, several as a list. `commits`: the
+    commits of its branch, oldest first.
     """
 
     sha: Sha | None = None
@@ -128,7 +128,7 @@ class Change(_FactBase, frozen=True, kw_only=True, gc=False, tag="change"):
 
 
 class Incident(_FactBase, frozen=True, kw_only=True, gc=False, tag="incident"):
-    """Degraded service. `deployment` is the id, sha, tag or version that it names as its cause."""
+    """A time of degraded service. `deployment`: the id, sha, tag or version that it names as its cause."""
 
     detected_at: Time
     environment: str | None = None
@@ -160,10 +160,10 @@ class Vulnerability(_FactBase, frozen=True, kw_only=True, gc=False, tag="vulnera
 
 
 class Repository(_FactBase, frozen=True, kw_only=True, gc=False, tag="repository"):
-    """The names that GitHub has given to one repository so far, so that former names lead to the present one.
+    """All names of one repository so far, so that former names lead to the present one.
 
-    `names`: oldest first, the present one last, each once whatever its letter case. `seen_at`: when each of them was
-    first seen. Without these times, the present name counts from `observed_at` on, and the others from the beginning.
+    `names`: oldest first, the present one last, without repetitions that differ in case only. `seen_at`: when each name
+    was first seen. Without it, the present name counts from `observed_at`, and the others from the beginning.
     `repository` is the present name.
     """
 
@@ -206,6 +206,6 @@ TIME_FIELDS: dict[type[Fact], tuple[str, ...]] = {
 """Names of the timestamp fields of each kind that numbers are computed from."""
 
 JOB_FIELDS = ("run_id", "run_attempt", "job_id", "job_name", "workflow", "run_event")
-"""Names of the fields of a deployment that tell of the job that made it."""
+"""Names of the fields of a deployment that describe the job that made it."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

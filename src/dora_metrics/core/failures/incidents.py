@@ -74,7 +74,7 @@ def attribute_incidents(linked: LinkedFacts, index: "DeploymentIndex", policy: P
             attributed.append(AttributedIncident(incident, scope, deployment, bool(incident.deployment), because))
     left_out_count = len(linked.incidents) - len(attributed)
     if left_out_count:
-        linked.notes.append(f"Incidents outside production, and in no number: {left_out_count}.")
+        linked.notes.append(f"Incidents outside production, which are not counted: {left_out_count}.")
     return attributed
 
 
@@ -88,11 +88,11 @@ def _attribute(
     if incident.deployment:
         match = index.find(incident.deployment, _scope_hint(incident))
         return match, f"names {incident.deployment}" + (
-            "" if match else ", which is no production deployment that is known and counts"
+            "" if match else ", which is not a recorded production deployment that counts"
         )
     match = candidates.latest_before(incident)
     if match is None:
-        return None, "no successful production deployment before it is known"
+        return None, "no successful production deployment is recorded before it"
     age = incident.detected_at - match.deployment.finished_at
     if age > policy.incident_window:
         limit = _format_duration(policy.incident_window)
@@ -222,7 +222,7 @@ def _readings(references: Iterable[NameReference], linked: LinkedFacts) -> dict[
 
 
 def _tag_of(deployment: Deployment) -> str | None:
-    """Return the ref of a deployment if it is a tag. A branch is no name: it would match its oldest deployment."""
+    """Return the ref of a deployment if it is a tag. A branch would match its oldest deployment."""
     ref = deployment.ref or ""
     is_tag = (
         ref.startswith("refs/tags/") or deployment.source in ("releases", "git") or re.match(r"[A-Za-z-]*v?\d", ref)

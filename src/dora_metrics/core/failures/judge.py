@@ -157,7 +157,7 @@ def _remediation_signals(remediations: Iterable[Remediation]) -> Iterator[Failur
     """Yield a signal per deployment that another one names in `remediates`, in order of deployment."""
     for remediation in sorted(remediations, key=lambda each: deployment_order(each.fix)):
         if remediation.target:
-            because = f"{remediation.fix.id} says that it remediates it"
+            because = f"{remediation.fix.id} says that it remediates this deployment"
             yield FailureSignal(remediation.target, "explicit", because, remediation.fix.url)
 
 

@@ -167,7 +167,7 @@ def _hotfix_signals(timeline: ScopeTimeline, policy: Policy) -> Iterator[Failure
             continue
         previous, repair = deployments[index - 1], delivered.deployment
         is_soon_enough = repair.finished_at - previous.finished_at <= policy.hotfix_window
-        because = f"{change.id} with {reason} came in the deployment after it"
+        because = f"{change.id} with {reason} was delivered by the next deployment"
         yield FailureSignal(previous, "hotfix", because, change.url, repair, marks_failure=is_soon_enough)
 
 

@@ -23,8 +23,8 @@ from dora_metrics.core.policy import Policy
 from dora_metrics.core.windows import WindowSpec
 
 _NOTE = (
-    "Judged by all facts since {until:%Y-%m}, and by the last of those before: what was not delivered, not ended or "
-    "deployed since then. `mode: rebuild` judges by all."
+    "Calculated from all facts since {until:%Y-%m}, and from those older facts that still mattered then: changes not "
+    "yet delivered, open incidents and the last deployments. `mode: rebuild` uses all facts."
 )
 
 

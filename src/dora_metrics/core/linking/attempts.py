@@ -53,7 +53,7 @@ class _RunInScope(NamedTuple):
 
 
 def join_parts(deployments: Iterable[Deployment]) -> JoinedDeployments:
-    """Join the parts of each attempt of a run. A deployment that is no part of a run stays as it is."""
+    """Join the parts of each attempt of a run. A deployment that is not a part of a run is unchanged."""
     all_deployments = list(deployments)
     joined: list[Deployment] = []
     by_run: defaultdict[_RunInScope, list[Deployment]] = defaultdict(list)
@@ -81,7 +81,7 @@ def ids_without_success(deployments: Sequence[Deployment]) -> set[str]:
 
 
 def _runs_of(deployments: Sequence[Deployment]) -> list[_RunInScope | None]:
-    """Return the run of each deployment; None for one that is no part of a run.
+    """Return the run of each deployment; None for one that is not a part of a run.
 
     Numbers of runs are unique on one GitHub only. Its address is known from the deployments that name their run.
     """

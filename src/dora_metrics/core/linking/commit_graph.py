@@ -25,7 +25,7 @@ from dora_metrics.core.policy import Policy
 from dora_metrics.core.scope import Scope, environment_of, scope_of
 
 MAX_SCOPE_LAG = timedelta(days=30)
-"""A scope whose last success is older than the newest by this much is no anchor, so old commits need not be read.
+"""A scope whose last success is older than the newest by this much is not an anchor, so old commits need not be read.
 
 Its next deployment is compared by GitHub.
 """
@@ -35,7 +35,7 @@ Its next deployment is compared by GitHub.
 class CommitGraph:
     """Commits of the default branch by sha, newest first.
 
-    `side_commits` are commits beside that branch which were deployed: of release branches, or of a branch before it was
+    `side_commits` are deployed commits outside that branch: of release branches, or of a branch before it was
     merged. `is_complete`: no deployment needs commits beyond these, or the history ends here.
     """
 
@@ -60,7 +60,7 @@ class CommitGraph:
         return min(times, default=None)
 
     def commit(self, sha: str) -> LandedCommit | None:
-        """Return the commit with this sha, of the default branch or beside it."""
+        """Return the commit with this sha, of the default branch or outside it."""
         return self.commits_by_sha.get(sha) or self.side_commits.get(sha)
 
     def missing_parents(self) -> set[str]:
@@ -195,7 +195,7 @@ def delivered_commits(successes: Iterable[Deployment], graph: CommitGraph) -> It
 class ResolvedChanges:
     """Facts that the commit graph resolves: deployments with their changes, then the changes that are single commits.
 
-    `unresolved`: deployments that need a comparison by GitHub. `unread`: deployments beside the default branch whose
+    `unresolved`: deployments that need a comparison by GitHub. `unread`: deployments outside the default branch whose
     histories would resolve more. `cursor`: where the next reading of commits may stop, None to keep the previous one.
     It is valid only together with these facts.
     """
@@ -326,12 +326,12 @@ def _unresolved_notes(unresolved: Collection[Deployment], graph: CommitGraph) ->
     notes = []
     if outside_count:
         notes.append(
-            "Deployments of commits that the history of the default branch does not have (of another branch, or pushed "
-            f"away by force), whose changes have to be asked for one by one: {outside_count}."
+            "Deployments of commits outside the default branch (on another branch, or removed by a force push), whose "
+            f"changes are requested one deployment at a time: {outside_count}."
         )
     if unread_count:
         notes.append(
-            "Deployments whose changes are not known, as commits were not read back to the deployment before: "
+            "Deployments whose changes are unknown, because commits were not read back to the deployment before: "
             f"{unread_count}."
         )
     return tuple(notes)

@@ -2,7 +2,7 @@
 
 Deployments list changes as they were known when they were recorded. Two things show only later: a commit that was
 deployed before its pull request was merged belongs to that pull request, and a pull request that only carried the
-commits of others (develop into main) is no change beside them. A copy of a pull request on another line of releases is
+commits of others (develop into main) is not a change. A copy of a pull request on another line of releases is
 none either, but a revert of that copy has to find the deployment that brought it.
 """
 
@@ -37,7 +37,7 @@ class DeliveredChange(NamedTuple):
 class Deliveries(NamedTuple):
     """What the deployments of a scope delivered, in order.
 
-    `parts` has, by sha, the first success with a commit that is no change of its own: one of a branch that was
+    `parts` has, by sha, the first success with a commit that is not a change itself: one of a branch that was
     deployed before it was merged, or a copy of a pull request on another line of releases.
     """
 

@@ -20,8 +20,8 @@ _PREFERRED_TO_PUSHES = ("deployment", "release", "run", "job")
 
 _NOTE_TERMS = {
     "deployment": ("GitHub deployments", "the job that deployed"),
-    "release": ("releases", "the GitHub deployment of their tag"),
-    "run": ("workflow runs", "what they deployed or released"),
+    "release": ("releases", "the GitHub deployment of the same tag"),
+    "run": ("workflow runs", "the deployment or release that they made"),
     "push": ("pushes", "the deployment of the same commit"),
 }
 """For each kind of duplicates: their plural, and what counts instead."""
@@ -51,7 +51,7 @@ def deduplicate(deployments: Sequence[Deployment], policy: Policy) -> Deduplicat
 
 def _duplicate_notes(duplicate_counts: Mapping[str, int]) -> list[str]:
     return [
-        f"Not counted again beside {_NOTE_TERMS[kind][1]}: {_NOTE_TERMS[kind][0]} ({count})."
+        f"Not counted twice: {_NOTE_TERMS[kind][0]} ({count}), because {_NOTE_TERMS[kind][1]} counts."
         for kind, count in sorted(duplicate_counts.items())
     ]
 

@@ -123,17 +123,17 @@ def _exclusion_notes(left_out: Sequence[Deployment]) -> Iterator[str]:
     for_pull_requests = [deployment for deployment in left_out if is_for_pull_request(deployment.run_event)]
     if for_pull_requests:
         yield (
-            f"GitHub deployments by runs for pull requests, which do not count: {len(for_pull_requests)}. If such a "
-            "run deploys, for example when a pull request is merged (`closed`), call this action in its deploy job "
-            f"with `environment: {min(map(environment_of, for_pull_requests))}`: that counts."
+            f"Not counted: GitHub deployments by runs for pull requests ({len(for_pull_requests)}). If such a run "
+            "does deploy, for example when a pull request is merged (`closed`), call this action in its deploy job "
+            f"with `environment: {min(map(environment_of, for_pull_requests))}`."
         )
     counts = Counter(str(each.workflow) for each in left_out if not is_for_pull_request(each.run_event))
     if counts:
         environments = sorted({environment_of(each) for each in left_out})
         workflows = names_with_counts(sorted(counts.items()))
         yield (
-            "GitHub deployments by workflows that do not deploy and only use an environment, for example for its "
-            f"secrets, which do not count: {workflows}. To have GitHub create none, write "
+            "Not counted: GitHub deployments by workflows that only use an environment, for example for its secrets: "
+            f"{workflows}. To stop GitHub from creating them, write "
             f"`environment: {{name: {environments[0]}, deployment: false}}` in these workflows."
         )
 
@@ -142,7 +142,7 @@ def _unknown_files_note(files: Sequence[str], deployments: Iterable[Deployment])
     counts = Counter(str(each.workflow) for each in deployments)
     workflows = names_with_counts(sorted(counts.items()))
     return (
-        f"No workflow seen here has a name like {', '.join(files)} of `deploy-workflows`. So it is not known which of "
-        f"these only use an environment, and all count: {workflows}. To tell them apart, write the names of the "
-        "workflows that deploy in place of their files."
+        f"`deploy-workflows` lists {', '.join(files)}, but no recorded workflow has a name like that. So it is unknown "
+        f"which of these workflows only use an environment, and all of them count: {workflows}. To tell them apart, "
+        "list the names of the workflows that deploy instead of their files."
     )

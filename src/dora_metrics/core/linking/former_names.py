@@ -154,7 +154,7 @@ class RepositoryNames:
         return self._reference(fact_id, None)
 
     def resolve(self, record: FactRecord) -> FactRecord:
-        """Return a record with present names; one that is no fact that numbers are computed from as it is."""
+        """Return a record with present names. A record that no number is computed from is returned unchanged."""
         return record if isinstance(record, Repository | UnknownRecord) else self.resolve_fact(record)
 
     def resolve_fact(self, fact: Fact) -> Fact:
@@ -245,7 +245,7 @@ class RepositoryNames:
     def notes(self) -> tuple[str, ...]:
         """What readers must know: which repositories have lost their name, and have no known one."""
         return tuple(
-            f"{repository.names[-1]} is the name of another repository now. The one that had it before is shown as "
+            f"{repository.names[-1]} is now the name of another repository. The one that had it before is shown as "
             f"{self.present_name_of(repository)} until its new name is known."
             for repository in self.repositories.values()
             if self.present_name_of(repository) != repository.names[-1]

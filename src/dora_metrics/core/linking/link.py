@@ -19,7 +19,7 @@ from dora_metrics.core.scope import Scope, scope_of
 class ScopeTimeline:
     """The deployments of one scope and the changes that they delivered, both in order of time.
 
-    `delivered_parts` has, by sha, the first success with a commit that is no change of its own (`Deliveries.parts`).
+    `delivered_parts` has, by sha, the first success with a commit that is not a change itself (`Deliveries.parts`).
     """
 
     scope: Scope
@@ -121,10 +121,10 @@ def _environment_notes(
     linked: LinkedFacts, assumed_production: Sequence[str], outside_production: Sequence[Deployment]
 ) -> Iterator[str]:
     for repository in assumed_production:
-        yield f"{repository} has never recorded an environment: all its deployments count as production."
+        yield f"No environment is recorded for {repository}, so all its deployments count as production."
     counts = Counter(deployment.environment or "no environment" for deployment in outside_production)
     if counts:
-        yield f"Deployments that are not production, and in no number: {names_with_counts(sorted(counts.items()))}."
+        yield f"Deployments outside production, which are not counted: {names_with_counts(sorted(counts.items()))}."
     yield from _missing_production_notes({scope.repository for scope in linked.timelines}, outside_production)
 
 
@@ -134,7 +134,7 @@ def _missing_production_notes(in_production: AbstractSet[str], outside: Sequence
         environments = (deployment.environment for deployment in outside if deployment.repository == repository)
         counts = Counter(filter(None, environments))
         yield (
-            f"No production deployment of {repository} is known. If one of these environments is production, "
+            f"No production deployment of {repository} is recorded. If one of these environments is production, "
             f"name it in `production-environments`: {names_with_counts(sorted(counts.items()))}."
         )
 
@@ -148,5 +148,5 @@ def _note_unknown_changes(linked: LinkedFacts) -> None:
     )
     if unknown_count:
         linked.notes.append(
-            f"What {unknown_count} of the deployments delivered is not known yet; their changes are in no lead time."
+            f"What {unknown_count} of the deployments delivered is not known yet. Lead time leaves out their changes."
         )

@@ -22,9 +22,9 @@ from dora_metrics.core.targets.benchmarks import Benchmark, LevelledMetric
 from dora_metrics.core.targets.metric import metric_of
 from dora_metrics.core.windows import IsoWeek, Window, count_local_days
 
-NO_HISTORY = "no deployment is known yet"
-NO_VALID_RECOVERY = "every recorded recovery lies before its failure"
-NO_DEPLOYMENT = "no deployment that reached users in the window"
+NO_HISTORY = "no deployment is recorded yet"
+NO_VALID_RECOVERY = "every recorded recovery is before its failure"
+NO_DEPLOYMENT = "no deployment reached users in the window"
 
 
 def calculate_metrics(
@@ -213,13 +213,13 @@ def _reason_without_lead_time(history: ScopeHistory, window: Window, excluded_co
         reasons = ", ".join(
             formatting.EXCLUSION_TEXTS[reason].format(count) for reason, count in excluded_counts.items() if count
         )
-        return f"every change delivered is left out ({reasons})"
+        return f"every delivered change is left out ({reasons})"
     baseline = history.first_success
     if successful == [baseline]:
-        return "the first known deployment is only the baseline for the next one"
+        return "the first recorded deployment is only the baseline for the next one"
     if any(deployment.changes is None for deployment in successful if deployment is not baseline):
         return "what the deployments delivered is not known yet"
-    return "the deployments in the window delivered no change"
+    return "the deployments in the window delivered no changes"
 
 
 def _change_failure_rate(

@@ -84,12 +84,12 @@ def cancelled_attempts_text(history: ScopeHistory, window: Window, zone: ZoneInf
 
 _CAUSE = (
     "The usual cause is a run that waits for an approval: it holds its concurrency group, and GitHub cancels the run "
-    "that waits behind it when the next one comes."
+    "that is queued after it when a newer run arrives."
 )
 _REMEDY = "Look for a waiting run in the Actions tab, then approve or reject it."
 
 
 def _last_success_clause(streak: CancelledStreak, zone: ZoneInfo) -> str:
     if streak.last_success_at is None:
-        return "; no success is known before them"
+        return "; no earlier success is recorded"
     return f"; the last success was on {formatting.date_time(streak.last_success_at, zone)}"

@@ -82,9 +82,9 @@ def diagnose_lead_time(data: DiagnosisInput) -> Iterator[Finding]:
         yield Finding(_longest_stage_text(breakdown))
         yield from _DIAGNOSE_STAGE[breakdown.longest_stage](data, breakdown.complete)
     elif hidden := breakdown.hidden_stages_text():
-        yield Finding(f"the slowest stage is not known: {hidden}")
+        yield Finding(f"the slowest stage is unknown: {hidden}")
     elif data.policy.lead_time_start == "merged" and len(breakdown.complete) >= MIN_SAMPLES:
-        yield Finding("lead time starts at the merge (`lead-time-start`), so all of it is the wait for deployment")
+        yield Finding("lead time starts at the merge (`lead-time-start`), so all of it is spent waiting for deployment")
         yield from _diagnose_delivery(data, breakdown.complete)
 
 
@@ -94,13 +94,13 @@ def _longest_stage_text(breakdown: StageBreakdown) -> str:
     others = ", ".join(f"{stage} {shares[stage]}" for stage in breakdown.stages if stage != longest)
     known_count = f"{len(breakdown.complete):,} of " if breakdown.incomplete else ""
     changes = formatting.count(breakdown.change_count, "change")
-    return f"{shares[longest]} of the time of {known_count}{changes} {_STAGE_TEXTS[longest]} ({others})"
+    return f"{shares[longest]} of the lead time of {known_count}{changes} {_STAGE_TEXTS[longest]} ({others})"
 
 
 _STAGE_TEXTS = {
-    "coding": "passes between the first commit and the pull request",
-    "review": "passes between the opening of the pull request and its merge",
-    "delivery": "passes between merge and deployment",
+    "coding": "is spent between the first commit and the pull request",
+    "review": "is spent between the opening of the pull request and its merge",
+    "delivery": "is spent between merge and deployment",
 }
 
 
@@ -126,14 +126,14 @@ def _diagnose_review(_: DiagnosisInput, changes: Sequence[MeasuredChange]) -> It
         yield Finding("", (smaller_pull_requests,))
     elif pickup_seconds / review_seconds >= _HALF:
         share = formatting.percent(pickup_seconds / review_seconds)
-        evidence = f"{share} of the review time passes before the first review"
+        evidence = f"{share} of the review time is spent before the first review"
         agree_response_time = recommend(
-            "Agree on how soon the first review should come", "most of the review time is the wait for it"
+            "Agree on how soon the first review should come", "most of the review time is spent waiting for it"
         )
         yield Finding(evidence, (agree_response_time, smaller_pull_requests))
     else:
         share = formatting.percent(1 - pickup_seconds / review_seconds)
-        evidence = f"{share} of the review time passes after the first review"
+        evidence = f"{share} of the review time is spent after the first review"
         agree_approach = recommend(
             "Agree on the approach before writing the code", "the time goes into rounds of review, not into waiting"
         )
@@ -150,7 +150,8 @@ def _diagnose_delivery(data: DiagnosisInput, changes: Sequence[MeasuredChange]) 
         sorted(change.seconds - seconds_by_stage(change)["delivery"] / 2 for change in changes), 0.5
     )
     yield Finding(
-        f"With half of that wait, the median lead time of these changes would be {formatting.duration(median_seconds)}",
+        "If that wait were half as long, the median lead time of these changes would be "
+        f"{formatting.duration(median_seconds)}",
         (_DEPLOY_ON_MERGE,),
     )
 
@@ -205,7 +206,7 @@ def _failed_runs_finding(failed: Sequence[Deployment], run_count: int) -> Findin
     if not reached_count:
         return Finding(evidence, (_FIX_PIPELINE,))
     if reached_count == len(failed):
-        return Finding(f"{evidence}, but reached users", (_UNDO_FAILED_RUN,))
+        return Finding(f"{evidence} after reaching users", (_UNDO_FAILED_RUN,))
     return Finding(f"{evidence}, but {reached_count} of them reached users", (_FIX_PIPELINE, _UNDO_FAILED_RUN))
 
 
@@ -213,7 +214,7 @@ _FIX_PIPELINE = recommend(
     "Fix the pipeline first", "a run that fails before it reaches users is a deployment that did not happen"
 )
 _UNDO_FAILED_RUN = recommend(
-    "Let a run that fails undo what it has deployed", "users otherwise keep a version whose deployment failed"
+    "Undo what a failing run has already deployed", "otherwise users keep a version whose deployment failed"
 )
 
 
@@ -236,7 +237,9 @@ def _diagnose_pauses(data: DiagnosisInput, successful: Sequence[Deployment]) -> 
     """Find the longest time without a success. It may run from the window's start, and to its end."""
     pause = _longest_pause(data, [deployment.finished_at for deployment in successful])
     if pause and pause.end - pause.start >= _MIN_PAUSE:
-        one_step = recommend("Let anybody start a deployment in one step", "many pauses are waits for one person")
+        one_step = recommend(
+            "Let anyone start a deployment in one step", "a pause is often caused by waiting for one person"
+        )
         pause_text = _pause_text(pause, data)
         yield Finding(f"the longest pause between deployments {data.long_window_text} was {pause_text}", (one_step,))
 
@@ -293,8 +296,8 @@ _IF_USERS_NOTICED = (
 )
 _IF_UNDONE = (
     recommend(
-        "Test in an environment that is like production first",
-        "most failures were undone, so the version was not ready",
+        "Test in a production-like environment first",
+        "most failures were undone: the version was not ready",
     ),
     recommend("Put risky changes behind a feature flag", "undoing one then needs no deployment"),
 )
@@ -332,7 +335,7 @@ def _diagnose_size(deployments: Sequence[Deployment], failed_ids: set[str]) -> I
         yield Finding(
             f"Deployments with more than {_size_text(median_size)} failed {sum(large):,} of {len(large):,} times, "
             f"smaller ones {sum(small):,} of {len(small):,}",
-            (recommend("Deploy fewer changes at a time", "the larger deployments are those that fail"),),
+            (recommend("Deploy fewer changes at a time", "larger deployments fail more often"),),
         )
 
 
@@ -372,7 +375,7 @@ def _diagnose_time(deployments: Sequence[Deployment], failed_ids: set[str], poli
                 yield Finding(
                     f"Deployments {group_text} failed {sum(inside):,} of {len(inside):,} times, "
                     f"others {sum(outside):,} of {len(outside):,}",
-                    (recommend(f"Look at what is different {group_text}", "failures are more frequent then"),),
+                    (recommend(f"Look at what is different {group_text}", "failures are more frequent at that time"),),
                 )
 
 
@@ -434,7 +437,7 @@ def _compare_rollbacks(failures: Sequence[Failure]) -> Iterator[Finding]:
 _DETECT_SOONER = (
     recommend(
         "Check the service after each deployment (`health-check-url`)",
-        "most of the recovery time passes before anybody notices",
+        "most of the recovery time passes before anyone notices",
     ),
     recommend("Alert on what users feel, such as errors and slow responses", "an alert comes sooner than a report"),
 )
@@ -442,9 +445,9 @@ _FIX_SOONER = (
     recommend("Make rollback one step, and practise it", "most of the recovery time passes after a failure is noticed"),
     recommend("Turn features off without a deployment", "a feature flag is faster than any fix"),
 )
-_ROLL_BACK = (recommend("Roll back first, then look for the cause", "users wait for the service, not for the reason"),)
+_ROLL_BACK = (recommend("Roll back first, then look for the cause", "users wait for the service, not for the cause"),)
 _RECORD_INCIDENTS = (
-    recommend("Record incidents", "without them it is unknown whether detection or the fix takes the time"),
+    recommend("Record incidents", "without them it is unknown whether detection or the fix takes longer"),
 )
 
 
@@ -470,5 +473,5 @@ def diagnose_rework_rate(data: DiagnosisInput) -> Iterator[Finding]:
         count_text = formatting.count(sum(deployments_by_rule.values()), "deployment")
         yield Finding(
             f"{data.long_window_text}, {count_text} repaired production, by {rules_text}",
-            (recommend("Find failures before users do", "each repair is a deployment that nobody planned"),),
+            (recommend("Find failures before users do", "each repair is an unplanned deployment"),),
         )

@@ -48,7 +48,7 @@ def build_document(
 def _late_scope_notes(evaluation: Evaluation) -> list[str]:
     """Name the scopes whose first deployment is later than that of the first scope."""
     return [
-        f"{' '.join(history.scope)} began later, on {history.first_deployment_at:%Y-%m-%d}."
+        f"The first deployment of {' '.join(history.scope)} was later, on {history.first_deployment_at:%Y-%m-%d}."
         for history in evaluation.histories
         if history.first_deployment_at and history.first_deployment_at != evaluation.first_deployment_at
     ]

@@ -156,7 +156,7 @@ def _lowest_level_text(benchmark: Benchmark, metrics: schema.Metrics, metric: st
         return f"its level, {verdict.level}, is the lowest{f' ({own_doubt})' if own_doubt else ''}"
     doubts = [own_doubt, *(_doubt_about(benchmark, metrics, key, overall.level) for key in others)]
     doubts_text = formatting.join_with_and([doubt for doubt in doubts if doubt])
-    text = f"its measured level, {verdict.level}, is the lowest, but the data do not decide which metric is"
+    text = f"its measured level, {verdict.level}, is the lowest, but the data cannot show which metric really is"
     return f"{text} ({doubts_text})"
 
 
@@ -242,7 +242,7 @@ def _best_lead_time(weeks: Sequence[schema.Week]) -> Iterator[str]:
     if last < min(earlier_values):
         yield (
             f"Best weekly lead time in {len(recent)} weeks: {formatting.duration(last)} in {recent[-1].week} "
-            f"({formatting.duration(min(earlier_values))} at best before)"
+            f"({formatting.duration(min(earlier_values))} was the best before)"
         )
 
 

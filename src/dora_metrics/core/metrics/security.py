@@ -100,7 +100,7 @@ def severity_notes(vulnerabilities: Iterable[Vulnerability]) -> Iterator[str]:
     """Yield a note on vulnerabilities without a severity, which no count includes."""
     unknown_count = sum(vulnerability.severity is None for vulnerability in vulnerabilities)
     if unknown_count:
-        yield f"Vulnerabilities of unknown severity, in no number by severity: {unknown_count:,}."
+        yield f"Vulnerabilities of unknown severity, which are left out of the counts by severity: {unknown_count:,}."
 
 
 def security_sentence(vulnerabilities: Sequence[Vulnerability], window: Window) -> str:

@@ -41,8 +41,8 @@ _COUNTERS: dict[str, tuple[str, Sequence[str]]] = {
     ),
     "dora_deployment_failures_total": ("Production deployments that failed.", ()),
     "dora_rework_deployments_total": ("Unplanned production deployments that repaired production.", ()),
-    "dora_pipeline_failures_total": ("Deployment runs that failed, whatever they reached.", ()),
-    "dora_changes_total": ("Changes delivered to production, those of a first deployment left out.", ()),
+    "dora_pipeline_failures_total": ("Deployment runs that failed, whether or not they reached users.", ()),
+    "dora_changes_total": ("Changes delivered to production, without those of a first deployment.", ()),
     "dora_incidents_total": ("Incidents in production.", ()),
 }
 """Help text, and the values of the label `source` that are exported even when zero; empty without that label."""
@@ -128,7 +128,7 @@ class LedgerCollector(Collector):
         labels = (*_SCOPE_LABELS, "window")
         gauges = {name: GaugeMetricFamily(name, text, labels=labels) for name, text in _WINDOW_GAUGES.items()}
         level_labels = (*_SCOPE_LABELS, "metric", "window")
-        levels = GaugeMetricFamily("dora_level", "Level by the benchmark, 0 the lowest, upwards.", labels=level_labels)
+        levels = GaugeMetricFamily("dora_level", "Level by the benchmark: 0 is the lowest.", labels=level_labels)
         for history, days in product(self.histories, WINDOWS_DAYS):
             window = Window(self.now - timedelta(days=days), self.now)
             window_metrics = calculate_metrics(history, window, (), self.policy)
@@ -175,9 +175,9 @@ class LedgerCollector(Collector):
         yield fact_counts
         if self.sequence is not None:
             yield GaugeMetricFamily(
-                "dora_ledger_sequence", "Grows with every change of the ledger.", value=self.sequence
+                "dora_ledger_sequence", "Increases with every change to the ledger.", value=self.sequence
             )
-        build_info = GaugeMetricFamily("dora_build_info", "The version that computed this.", labels=("version",))
+        build_info = GaugeMetricFamily("dora_build_info", "The version that computed the metrics.", labels=("version",))
         build_info.add_metric((self.version,), 1)
         yield build_info
 
@@ -205,9 +205,9 @@ _WINDOW_GAUGES = {
     "dora_deployment_frequency_per_day": "Successful production deployments a day.",
     "dora_lead_time_p50_seconds": "Median lead time for changes.",
     "dora_lead_time_p90_seconds": "90th percentile of the lead time for changes.",
-    "dora_change_failure_ratio": "Failed production deployments of those that reached users.",
+    "dora_change_failure_ratio": "Failed production deployments, as a share of those that reached users.",
     "dora_recovery_time_p50_seconds": "Median failed deployment recovery time.",
-    "dora_rework_ratio": "Rework deployments of those that reached users.",
+    "dora_rework_ratio": "Rework deployments, as a share of those that reached users.",
 }
 
 
@@ -251,7 +251,7 @@ def _benchmark_gauges(benchmark: Benchmark) -> Iterator[Metric]:
             worst_value = _worst_value(metric) if edge is None else edge
             edges.add_metric((metric, level, str(benchmark.ranks[level])), worst_value)
     yield edges
-    info = GaugeMetricFamily("dora_benchmark_info", "The benchmark that levels are read from.", labels=("benchmark",))
+    info = GaugeMetricFamily("dora_benchmark_info", "The benchmark that defines the levels.", labels=("benchmark",))
     info.add_metric((benchmark.name,), 1)
     yield info
 

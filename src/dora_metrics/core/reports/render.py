@@ -22,7 +22,7 @@ class TemplateError(Exception):
 
 
 _CUT_SENTENCE = (
-    "\n\n**This summary is cut here**: GitHub shows at most 1 MiB of it. The outputs and the ledger have everything.\n"
+    "\n\n**The summary ends here**: GitHub shows at most 1 MiB of it. The outputs and the ledger have everything.\n"
 )
 
 
@@ -73,7 +73,7 @@ def markdown(template: str, parts: Mapping[str, str] | None = None, **values: ob
     except TemplateSyntaxError as error:
         raise TemplateError(f"line {error.lineno}: {error.message}") from None
     except (RecursionError, MemoryError) as error:
-        raise TemplateError(f"it never ends ({type(error).__name__})") from None
+        raise TemplateError(f"it repeats without end ({type(error).__name__})") from None
     except (JinjaError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         raise TemplateError(str(error)) from None
 
@@ -88,7 +88,7 @@ def _limit_size(chunks: Iterable[str]) -> Iterator[str]:
     for chunk in chunks:
         character_count += len(chunk)
         if character_count > _MAX_CHARACTERS:
-            raise TemplateError(f"it says more than {_MAX_CHARACTERS:,} characters")
+            raise TemplateError(f"it writes more than {_MAX_CHARACTERS:,} characters")
         yield chunk
 
 
@@ -101,7 +101,7 @@ class _RangeBudget:
         numbers = range(*bounds)
         self.remaining -= len(numbers)
         if self.remaining < 0:
-            raise TemplateError("it counts further than 100,000")
+            raise TemplateError("its `range` calls count beyond 100,000")
         return numbers
 
 

@@ -135,7 +135,7 @@ def custom_benchmark(table: Mapping[str, object]) -> Benchmark:
     for key, rows in table.items():
         metric = next((levelled for levelled in LEVELLED_METRICS if levelled == key), None)
         if metric is None:
-            problems.append(f"{key!r} is none of {', '.join(LEVELLED_METRICS)}")
+            problems.append(f"{key!r} is not one of {', '.join(LEVELLED_METRICS)}")
             continue
         try:
             edges[metric] = _parse_edges(metric, rows)
@@ -167,7 +167,7 @@ def _parse_edges(metric: LevelledMetric, rows: object) -> tuple[LevelEdge, ...]:
     if numbers != sorted(set(numbers), reverse=higher_is_better):
         raise ValueError(f"edges must grow strictly {'smaller' if higher_is_better else 'greater'}, best first")
     if METRICS[metric].unit == "ratio" and any(number > 1 for number in numbers):
-        raise ValueError("edges are ratios, 0.15 for 15 %")
+        raise ValueError("edges must be ratios; write 0.15 for 15 %")
     if len({name for name, _ in edges}) < len(edges):
         raise ValueError("a level is named twice")
     return edges
@@ -185,4 +185,4 @@ def _parse_edge(metric: LevelledMetric, row: object) -> LevelEdge:
         case [str(name), int() | float() as number] if not is_duration and number >= 0:
             return name, float(number)
     expected = "a duration such as 6h" if is_duration else "a number"
-    raise ValueError(f"{row!r} is no [name, edge]; an edge is {expected}, or null for the last")
+    raise ValueError(f"{row!r} is not a pair [name, edge]; an edge is {expected}, or null for the last")

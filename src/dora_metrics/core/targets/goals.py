@@ -50,9 +50,9 @@ def _parse_goal(metric: str, entry: object, problems: list[str]) -> GoalSpec | N
         problems.append(str(problem))
         return None
     if not isinstance(entry, Mapping) or "target" not in entry:
-        problems.append(f"{metric}: expected {{target: …}}, and `by:` or `from:` beside it if wanted")
+        problems.append(f"{metric}: expected {{target: …}}, optionally with `by:` and `from:`")
         return None
-    problems += [f"{metric}: {key!r} is none of {', '.join(_KEYS)}" for key in entry if key not in _KEYS]
+    problems += [f"{metric}: {key!r} is not one of {', '.join(_KEYS)}" for key in entry if key not in _KEYS]
     values = _parse_goal_values(metric, entry, problems)
     return GoalSpec(metric, values.get("target"), values.get("by"), values.get("from"))  # type: ignore[arg-type]
 
@@ -78,7 +78,7 @@ def _parse_date(raw: object) -> date:
             date.fromisoformat(text if re.fullmatch(r"\d{4}-\d\d-\d\d", text, re.ASCII) else "")
         )
     except ValueError:
-        raise ValueError(f"{str(raw)!r} is no date between 1970 and 2199; write one such as 2027-03-31") from None
+        raise ValueError(f"{str(raw)!r} is not a date between 1970 and 2199; write one such as 2027-03-31") from None
 
 
 def _require_supported_year(day: date) -> date:
@@ -157,7 +157,7 @@ def _course_text(goal: GoalSpec, expected: float | None, now: datetime, zone: Zo
     if is_met:
         return "met"
     if expected is None:
-        return f"too few weeks for a trend: it takes {MIN_TREND_POINTS} complete ones with a value"
+        return f"too few weeks for a trend: it needs {MIN_TREND_POINTS} complete weeks with a value"
     return "on course" if meets(goal.metric, expected, goal.target) else "not on course"
 
 

@@ -27,7 +27,7 @@ _COMPARATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
 }
-_COMPARATOR_TEXTS = {">": "above", ">=": "not below", "<": "below", "<=": "not above"}
+_COMPARATOR_TEXTS = {">": "above", ">=": "at least", "<": "below", "<=": "at most"}
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def parse_threshold(text: str) -> Threshold:
     if match := re.fullmatch(r"(\w+)\s+worse(?:\s+by\s+(\d{1,6}(?:\.\d{1,6})?)\s*%)?", text, re.ASCII):
         return RegressionLimit(text, (units.parse_metric(match[1]),), float(match[2] or 0) / 100)
     raise ValueError(
-        f"{text!r} is no threshold; write `lead_time > 2d`, `deployment_frequency < 1/w`, "
+        f"{text!r} is not a valid threshold; write `lead_time > 2d`, `deployment_frequency < 1/w`, "
         "`lead_time worse by 20%` or `regression`"
     )
 
@@ -184,10 +184,10 @@ def _reason_not_evaluated(rule: Threshold, data: ThresholdInput) -> str | None:
     match rule:
         case ValueLimit(_, metric):
             verdict = getattr(data.metrics, metric)
-            return None if deciding_value(verdict) is not None else f"not judged, {verdict.reason}"
+            return None if deciding_value(verdict) is not None else f"not evaluated, {verdict.reason}"
         case RegressionLimit(_, metrics) if data.verdicts.keys().isdisjoint(metrics):
             if data.previous is None:
-                return "not judged, there is no window before to compare with"
-            return "not judged, there are no data in one of the two windows"
+                return "not evaluated, there is no earlier window to compare with"
+            return "not evaluated, one of the two windows has no data"
         case _:
             return None

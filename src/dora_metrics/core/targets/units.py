@@ -18,7 +18,7 @@ def parse_metric(text: str) -> str:
         ValueError: if it is not one, with the valid names.
     """
     if text not in METRIC_NAMES:
-        raise ValueError(f"{text!r} is none of {', '.join(METRIC_NAMES)}")
+        raise ValueError(f"{text!r} is not one of {', '.join(METRIC_NAMES)}")
     return text
 
 
@@ -42,21 +42,21 @@ def _parse_seconds(text: str) -> float:
     try:
         return parse_duration(text).total_seconds()
     except ValueError:
-        raise ValueError(f"{text!r} is no duration; write one such as 90m, 24h, 30d or 12w") from None
+        raise ValueError(f"{text!r} is not a valid duration; write one such as 90m, 24h, 30d or 12w") from None
 
 
 def _parse_per_day(text: str) -> float:
     number, _, unit = text.partition("/")
     count, days = _parse_number(number), _DAYS_PER_UNIT.get(unit.strip())
     if not count or days is None:
-        raise ValueError(f"{text!r} is no frequency; write one such as 2/d for two a day, or 5/w for five a week")
+        raise ValueError(f"{text!r} is not a valid frequency; write 2/d for two a day, or 5/w for five a week")
     return count / days
 
 
 def _parse_ratio(text: str, raw: object) -> float:
     number = _parse_number(text)
     if number is None or number > 1:
-        raise ValueError(f"{raw!r} is no ratio from 0 to 1; write 0.15 for 15 %")
+        raise ValueError(f"{raw!r} is not a ratio from 0 to 1; write 0.15 for 15 %")
     return number
 
 

@@ -28,7 +28,7 @@ from dora_metrics.settings.model import Settings
 def observe_deployment_created(event: DeploymentEvent) -> Observation:
     """Explain that a deployment is recorded once a status says how it ended."""
     environment = event.deployment.environment or "an environment"
-    return nothing_to_record(f"a deployment to {environment} began; it is recorded when its status says how it ended")
+    return nothing_to_record(f"a deployment to {environment} started; it is recorded when it ends")
 
 
 def observe_deployment_status(
@@ -41,7 +41,7 @@ def observe_deployment_status(
     state, task = event.deployment_status.state, event.deployment.task or "deploy"
     if task != "deploy" and not task.startswith("deploy:"):
         return nothing_to_record(
-            f"the deployment's task is {task}, which is no deployment; those have the task deploy or deploy:…"
+            f"the deployment's task is {task}; only the tasks deploy and deploy:… count as deployments"
         )
     match state:
         case "success":
@@ -50,7 +50,7 @@ def observe_deployment_status(
             status = DeployingJob.of(run, event).status_of_failure
             return deployment_observation(_deployment_of_status(run, event, status, in_progress_at))
         case _:
-            return nothing_to_record(f"the deployment's state {state} is no end; success, failure and error are")
+            return nothing_to_record(f"the deployment's state is {state}; only success, failure and error are recorded")
 
 
 def _deployment_of_status(
@@ -156,7 +156,7 @@ def observe_release(run: Run, event: ReleaseEvent, settings: Settings) -> Observ
     release = event.release
     if event.action not in _RELEASE_ACTIONS or release.draft or release.published_at is None:
         return nothing_to_record(
-            f"release {release.tag_name} was {event.action}; releases count when they are published or promoted"
+            f"release {release.tag_name} was {event.action}; a release counts when it is published or promoted"
         )
     finished_at, observed_at = _release_times(run, event, release.published_at)
     deployment = Deployment(
@@ -190,7 +190,7 @@ def observe_push(run: Run, event: PushEvent, settings: Settings) -> Observation:
     if event.ref != f"refs/heads/{branch}":
         return nothing_to_record(f"the push was to {event.ref}; pushes to {branch} count")
     if event.deleted or sha is None or event.head_commit is None:
-        return nothing_to_record(f"the push brought no commit to {branch}")
+        return nothing_to_record(f"the push added no commit to {branch}")
     pushed_at = event.repository.pushed_at or event.head_commit.timestamp
     deployment = Deployment(
         id=ids.push(sha, _monorepo_service(settings)),
@@ -274,7 +274,7 @@ def observe_workflow_run(run: Run, event: WorkflowRunEvent, settings: Settings) 
     if exclusion_reason or status is None:
         return nothing_to_record(
             exclusion_reason
-            or f"the run concluded {workflow_run.conclusion or 'nothing yet'}, which is neither success nor failure"
+            or f"the run's conclusion is {workflow_run.conclusion or 'not known yet'}, neither success nor failure"
         )
     branch = text.short_ref(workflow_run.head_branch)
     deployment = Deployment(
@@ -304,14 +304,14 @@ def _exclusion_reason(run: Run, event: WorkflowRunEvent, settings: Settings) -> 
         return f"the run was {event.action}; runs count when they are completed"
     if not is_deploy_workflow(workflow, settings.deploy_workflows):
         name = workflow.name or workflow.path
-        return f"the workflow {name} does not deploy; `deploy-workflows` names those that do"
+        return f"the workflow {name} does not deploy; `deploy-workflows` lists those that do"
     return _origin_exclusion_reason(run, event.workflow_run) or _trigger_exclusion_reason(event, settings)
 
 
 def _origin_exclusion_reason(run: Run, workflow_run: WorkflowRunPayload) -> str | None:
     """Return why a run of any workflow with this origin is not a deployment; None if it may be one."""
     if names.is_for_pull_request(workflow_run.event):
-        return "the run was for a pull request, which deploys nothing to production"
+        return "the run was for a pull request, which does not deploy to production"
     head_repository = workflow_run.head_repository
     if head_repository and not _is_repository_of(run, head_repository):
         return f"the run was for a commit of {head_repository.full_name}"
@@ -331,7 +331,7 @@ def _trigger_exclusion_reason(event: WorkflowRunEvent, settings: Settings) -> st
     if is_named and workflow_run.event in _EVENTS_ON_ANY_BRANCH:
         return None
     if not is_named and workflow_run.event in names.EVENTS_WITHOUT_DEPLOYMENT:
-        return f"{workflow_run.event} started the run; such runs count if `deploy-workflows` names their workflow"
+        return f"{workflow_run.event} started the run; such runs count if `deploy-workflows` lists their workflow"
     return _branch_exclusion_reason(workflow_run, event.repository.default_branch, settings)
 
 
@@ -342,9 +342,9 @@ def _branch_exclusion_reason(workflow_run: WorkflowRunPayload, default_branch: s
         return None
     if versions.ref_reads_as_version(branch):
         return f"the run was for the prerelease {branch}" if versions.is_prerelease_name(branch) else None
-    reason = f"the run was for {branch or 'no branch'} and not for {default_branch}"
+    reason = f"the run was for {branch or 'no branch'}, not for {default_branch}"
     is_by_hand = workflow_run.event == "workflow_dispatch"
-    return reason + ("; such runs by hand count if `deploy-workflows` names their workflow" if is_by_hand else "")
+    return reason + ("; a manual run like this counts if `deploy-workflows` lists its workflow" if is_by_hand else "")
 
 
 def _workflow_of(event: WorkflowRunEvent) -> WorkflowPayload:

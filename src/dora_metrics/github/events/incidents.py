@@ -25,7 +25,7 @@ _RESOLVED_REASONS = frozenset({"completed", None})
 _RETRACTED_REASONS = frozenset({"not_planned", "duplicate"})
 # Removing an issue may leave `updated_at` as it was, and no later event follows.
 _AFTER_LAST_UPDATE = timedelta(microseconds=1)
-_OPENED_AT_USED = "; the time that the issue was opened is taken"
+_OPENED_AT_USED = "; the time the issue was opened is used instead"
 
 
 def observe_issue(run: Run, event: IssuesEvent, incident_labels: tuple[str, ...]) -> Observation:
@@ -35,7 +35,7 @@ def observe_issue(run: Run, event: IssuesEvent, incident_labels: tuple[str, ...]
     if issue.pull_request is not None:
         return nothing_to_record(f"{issue_name} is a pull request")
     if event.action not in _RECORDED_ACTIONS:
-        return nothing_to_record(f"issue {issue_name} was {event.action}, which changes no incident")
+        return nothing_to_record(f"issue {issue_name} was {event.action}, which does not change an incident")
     is_labelled = not lower_labels.isdisjoint(label.lower() for label in _label_names(issue))
     removed_label = event.label.name.lower() if event.action == "unlabeled" and event.label else None
     if not is_labelled and removed_label not in lower_labels:
@@ -94,11 +94,11 @@ def _detected_at(answer: str | None, opened_at: datetime, updated_at: datetime) 
         return opened_at, ()
     match parse_time(answer):
         case None:
-            return opened_at, (f"“Detected at” is no time such as 2026-11-21T12:00:00Z{_OPENED_AT_USED}",)
+            return opened_at, (f"“Detected at” is not a time such as 2026-11-21T12:00:00Z{_OPENED_AT_USED}",)
         case detected_at, _ if detected_at > updated_at:
-            return opened_at, (f"“Detected at” lies in the future{_OPENED_AT_USED}",)
+            return opened_at, (f"“Detected at” is in the future{_OPENED_AT_USED}",)
         case detected_at, False:
-            return detected_at, ("“Detected at” says no offset; it is taken as UTC",)
+            return detected_at, ("“Detected at” has no offset; it is read as UTC",)
         case detected_at, _:
             return detected_at, ()
 

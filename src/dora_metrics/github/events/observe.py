@@ -76,11 +76,11 @@ def repository_in(payload: Mapping[str, object]) -> tuple[int, str] | None:
 
 def _observe_event(run: Run, payload: Mapping[str, object], settings: Settings) -> Observation:
     if run.event in ("workflow_dispatch", "schedule"):
-        return nothing_to_record("the numbers are computed again")
+        return nothing_to_record("this run computes the numbers again")
     if mapper := _MAPPERS.get(run.event):
         return mapper(run, payload, settings)
     recorded_events = ", ".join(name for name in _MAPPERS if name != "deployment")
-    return nothing_to_record(f"{run.event} events are not recorded; recorded are {recorded_events}")
+    return nothing_to_record(f"{run.event} events are not recorded; those that are: {recorded_events}")
 
 
 _MAPPERS: dict[str, Callable[[Run, Mapping[str, object], Settings], Observation]] = {
@@ -151,7 +151,7 @@ def filter_by_source(
     if "auto" in deployment_sources:
         return _filter_automatically(observation, source, known_sources)
     if "none" in deployment_sources:
-        return nothing_to_record("`deployment-source` is none, so no deployment is taken from GitHub's events")
+        return nothing_to_record("`deployment-source` is none, so GitHub's events are not recorded as deployments")
     return _source_not_used(source, ", ".join(f"`{name}`" for name in deployment_sources))
 
 
@@ -162,7 +162,7 @@ def _filter_automatically(observation: Observation, source: str, known_sources: 
     )
     if better:
         return _source_not_used(source, f"`{better}`")
-    note = f"Deployments are taken from `{source}` (`deployment-source: auto`, and nothing better is known here)"
+    note = f"Deployments are taken from `{source}` (`deployment-source: auto`; no better source is recorded here)"
     return replace(observation, notes=(*observation.notes, note))
 
 

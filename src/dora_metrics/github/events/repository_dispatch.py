@@ -101,7 +101,7 @@ def observe_dispatch(run: Run, event: DispatchEvent) -> Observation:
         case "dora-incident":
             return _observe_incident(run, *_fact_fields(event, "incident"))
         case name:
-            return nothing_to_record(f"the dispatch is of type {name}; dora-deployment and dora-incident are recorded")
+            return nothing_to_record(f"its type is {name}; only dora-deployment and dora-incident are recorded")
 
 
 def dispatch_body(fact: Deployment | Incident) -> dict[str, object]:
@@ -165,7 +165,7 @@ def _observe_deployment(run: Run, fields: Mapping[str, object], prefix: str) -> 
 def _observe_incident(run: Run, fields: Mapping[str, object], prefix: str) -> Observation:
     payload = parse_payload(DispatchedIncident, fields, prefix)
     if payload.resolved_at and not payload.detected_at:
-        raise EventError(f"{prefix}detected_at: expected a time beside resolved_at, it is missing")
+        raise EventError(f"{prefix}detected_at: expected a time, because resolved_at is set; it is missing")
     detected_at = payload.detected_at or run.now
     incident = Incident(
         id=_fact_id(run, payload, prefix, _INCIDENT_IDENTITY),
@@ -204,7 +204,7 @@ def _fact_id(run: Run, payload: _DispatchedFact, prefix: str, identity_fields: t
     content = {name: getattr(payload, name) for name in identity_fields}
     if not any(content.values()):
         names = ", ".join(identity_fields)
-        raise EventError(f"{prefix}id: expected an id, or one of {names} to tell this one from others")
+        raise EventError(f"{prefix}id: expected an id, or one of {names} to identify it")
     shared = {name: getattr(payload, name, None) for name in _SHARED_IDENTITY}
     # The names of the two models are part of recorded ids, so they have to stay.
     identity = {"kind": type(payload).__name__, "repository": run.repository, **shared, **content}

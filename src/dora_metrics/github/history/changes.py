@@ -159,8 +159,8 @@ class DataQualityNotes:
     def _notes(self) -> Iterator[str]:
         early, late = self.too_early_count, self.too_late_count
         if early:
-            yield f"{self.subject} dated before {OLDEST_PLAUSIBLE_YEAR}, dates that are not used: {early}."
+            yield f"{self.subject} dated before {OLDEST_PLAUSIBLE_YEAR}, which is ignored: {early}."
         if late:
-            yield f"{self.subject} dated after they landed, in no lead time where that makes it negative: {late}."
+            yield f"{self.subject} dated after they landed, left out where the lead time would be negative: {late}."
         if self.large_pull_count:
-            yield f"Pull requests with more than 100 commits, which are not listed one by one: {self.large_pull_count}."
+            yield f"Pull requests with more than 100 commits, which are not read one by one: {self.large_pull_count}."

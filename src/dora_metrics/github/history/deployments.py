@@ -386,9 +386,7 @@ def _facts_of_release(reader: HistoryReader, node: JsonObject) -> Iterator[Fact]
     yield from map(reader.prepare_fact, observation.facts)
 
 
-_PUSHES_NOTE = (
-    "Of the past only merges are known as pushes; commits that were pushed directly come with the next of them."
-)
+_PUSHES_NOTE = "Past pushes are known only from merges; a commit that was pushed directly counts with the next merge."
 
 
 def pushes_from_merges(reader: HistoryReader, merged_facts: Iterable[Fact]) -> HistoryPart:

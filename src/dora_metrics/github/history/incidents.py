@@ -24,7 +24,7 @@ def read_issues(reader: HistoryReader) -> Iterator[HistoryPart]:
     """
     repository, request = reader.repository, reader.request
     if not repository.has_issues:
-        note = f"Issues are switched off in {repository.name}: none of them is an incident."
+        note = f"Issues are switched off in {repository.name}, so it has no incidents from issues."
         yield HistoryPart("issues", is_complete=True, notes=(note,))
         return
     newest = _issue_query(reader, newest_issue_variables(request))

@@ -89,8 +89,8 @@ class JobBacklog:
             yield from self.jobs.notes
         elif left:
             yield (
-                f"The jobs of {count(len(left), 'deployment')} are not read yet. Until then these count, also where a "
-                "job was cancelled or only uses the environment. The next sync goes on with them."
+                f"The jobs of {count(len(left), 'deployment')} are not read yet. Until then these count, even if a job "
+                "was cancelled or only uses the environment. The next sync continues."
             )
 
 

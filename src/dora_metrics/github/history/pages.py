@@ -113,7 +113,7 @@ class ReadFailure:
 
     def __str__(self) -> str:
         advice = f"; give the job `permissions: {self.permission}`" if self.permission else ""
-        return f"GitHub did not tell {_KIND_NAMES[self.kind]}: {self.reason}{advice}"
+        return f"GitHub did not return {_KIND_NAMES[self.kind]}: {self.reason}{advice}"
 
 
 @dataclass(frozen=True)

@@ -228,7 +228,7 @@ def _final_parts(reader: HistoryReader, sources: SourceSelection, merges: Mappin
     name = reader.repository.name
     notes = []
     if name.lower() != reader.request.run.repository.lower():
-        notes.append(f"{reader.request.run.repository} is {name} now; facts are recorded under the name it has now.")
+        notes.append(f"{reader.request.run.repository} is {name} now; facts are recorded under the new name.")
     if sources.is_selected("pushes"):
         part = pushes_from_merges(reader, merges.values())
         if part.facts:

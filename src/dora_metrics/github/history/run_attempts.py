@@ -48,7 +48,7 @@ class EarlierAttempts:
             return None
         count = len(self.left_to_read)
         runs = "1 run was run again, and its" if count == 1 else f"{count} runs were run again, and their"
-        return f"{runs} earlier attempts are not read yet; the next sync goes on with them."
+        return f"{runs} earlier attempts are not read yet; the next sync continues."
 
     def _began_since_last_reading(self, node: JsonObject) -> bool:
         newest = self.reader.cursor("runs").newest
@@ -88,5 +88,5 @@ def uncounted_workflows_note(reader: HistoryReader, workflows: Sequence[JsonObje
         return None
     return (
         f"No successful run of {reader.repository.name} counts as a deployment. If one of these workflows deploys, "
-        f"name it in `deploy-workflows`: {names_with_counts(counts.most_common())}, by their newest {len(runs)} runs."
+        f"add it to `deploy-workflows`: {names_with_counts(counts.most_common())}, from the newest {len(runs)} runs."
     )

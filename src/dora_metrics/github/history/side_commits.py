@@ -1,4 +1,4 @@
-"""Commits beside the default branch that were deployed: of release branches, or of a branch before it was merged.
+"""Commits outside the default branch that were deployed: of release branches, or of a branch before it was merged.
 
 They are read as far back as the default branch was. With them the graph of commits tells what such a deployment
 brought, and what later ones of the default branch did not bring any more.
@@ -26,7 +26,7 @@ _CLOCK_TOLERANCE = timedelta(hours=1)
 
 @dataclass
 class SideCommitReader:
-    """Reads the histories of commits beside the default branch, each once.
+    """Reads the histories of commits outside the default branch, each once.
 
     Attributes:
         client: GitHub's API.

@@ -88,7 +88,7 @@ def _commit_fields(chunks: Iterable[bytes]) -> Iterator[list[str]]:
         yield fields[:complete_count]
         del fields[:complete_count]
     if fields or b"".join(unfinished).strip():
-        raise GitError("git's answer ends in the middle of a commit; `git fsck` may say why")
+        raise GitError("git's output ends in the middle of a commit; `git fsck` may show why")
 
 
 def _parse_commits(fields: list[str]) -> Iterator[GitCommit]:

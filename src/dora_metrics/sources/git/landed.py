@@ -74,7 +74,7 @@ def new_history(commits: Mapping[str, GitCommit], tip: str, reached: Reached) ->
     """Return what is reachable from `tip` and was not reached before, and add it to `reached`.
 
     A commit that is not in `commits` ends the walk there. A merged pull request also has the commits of its branch that
-    were reached as changes by themselves. It is no change if it has no commits, since then it only carried those of
+    were reached as changes by themselves. It is not a change if it has no commits, since then it only carried those of
     others.
     """
     history, shas = NewHistory(), reached.shas

@@ -32,7 +32,7 @@ from dora_metrics.sources.git.tags import (
     version_tags,
 )
 
-_SHALLOW = "The clone is shallow, so that older history is not there"
+_SHALLOW = "The clone is shallow, so it lacks older history"
 _UNSHALLOW = "fetch it with `fetch-depth: 0` in actions/checkout, or with `git fetch --unshallow --tags`"
 
 
@@ -96,7 +96,7 @@ def no_deployments_notes(git: Git, tags: TagList, *, is_shallow: bool) -> Iterat
     else:
         count, names = formatting.count(len(tags.tags), "tag"), newest_names(tag.name for tag in tags.tags)
         yield (
-            f"None of {count} reads as a version ({names}), so there are no deployments. "
+            f"None of {count} looks like a version ({names}), so there are no deployments. "
             "Select tags of another form with `--tags PATTERN`."
         )
     if is_shallow:
@@ -173,7 +173,7 @@ def _environment_text(releases: Sequence[TagRelease]) -> str:
 def _others_text(selection: TagSelection) -> str:
     if not selection.other_names:
         return ""
-    reason = "do not fit" if selection.pattern else "do not read as versions, or move with each release"
+    reason = "do not match" if selection.pattern else "do not look like versions, or move with each release"
     return f"Other tags, which {reason}: {_count_and_names(selection.other_names)}."
 
 
@@ -194,16 +194,16 @@ def _package_pattern(selection: TagSelection) -> str:
 def left_out_notes(tags: TagList, undated_names: Sequence[str]) -> Iterator[str]:
     """Say which tags were left out, and why."""
     if tags.not_on_commits:
-        yield f"Tags on no commit but a tree or a file, and left out: {_count_and_names(tags.not_on_commits)}."
+        yield f"Tags on a tree or file instead of a commit, left out: {_count_and_names(tags.not_on_commits)}."
     if undated_names:
-        yield f"Tags with a time before 1990 or after 2199, and left out: {_count_and_names(undated_names)}."
+        yield f"Tags dated before 1990 or after 2199, left out: {_count_and_names(undated_names)}."
 
 
 def future_tag_notes(releases: Sequence[TagRelease], now: datetime) -> Iterator[str]:
     """Say which tags lie in the future."""
     future_names = [release.name for release in releases if release.at > now]
     if future_names:
-        yield f"Tags later than {now:%Y-%m-%dT%H:%M:%SZ}, and in no number yet: {_count_and_names(future_names)}."
+        yield f"Tags later than {now:%Y-%m-%dT%H:%M:%SZ}, not counted yet: {_count_and_names(future_names)}."
 
 
 _FRESH = timedelta(days=7)
@@ -217,9 +217,9 @@ def age_notes(git: Git, log: CommitLog, now: datetime) -> Iterator[str]:
     newest = to_datetime(min(max(chain(newest_of_branches, newest_of_tags), default=0), LATEST_SECONDS))
     if newest and now - newest > _FRESH:
         yield (
-            f"The newest commit of this clone is {formatting.count((now - newest).days, 'day')} old, of "
-            f"{newest:%Y-%m-%d}. The time since then counts as one without deployments. If the clone is older than the "
-            f"project's work, run `git fetch --tags`, or compute as of then with `--now {newest:%Y-%m-%dT%H:%M:%SZ}`."
+            f"The newest commit of this clone is {formatting.count((now - newest).days, 'day')} old "
+            f"({newest:%Y-%m-%d}). The time since then counts as time without deployments. If the clone is out of "
+            f"date, run `git fetch --tags`, or compute as of then with `--now {newest:%Y-%m-%dT%H:%M:%SZ}`."
         )
 
 
@@ -230,7 +230,7 @@ def lightweight_tag_notes(releases: Sequence[TagRelease], tags: Iterable[Tag]) -
     if untimed_count:
         yield (
             f"Deployments with the time of their commit, because lightweight tags have none: {untimed_count:,} of "
-            f"{len(releases):,}; what waited from that commit to the tag is in no lead time."
+            f"{len(releases):,}. Their lead times lack the wait from that commit to the tag."
         )
 
 
@@ -238,12 +238,12 @@ def history_notes(deployments: DeploymentCollector) -> Iterator[str]:
     """Say what the history lacks, and what was assumed instead."""
     if not deployments.identity.is_from_remote:
         name = deployments.identity.repository
-        yield f"The remote origin names no owner/name, or is not there, so that this repository is called {name}."
+        yield f"There is no remote origin with an owner/name, so this repository is called {name}."
     if deployments.shallow_shas:
         count = formatting.count(deployments.unknown_count, "deployment")
         yield (
-            f"{_SHALLOW}: what {count} brought is not known, and earlier tags, and what was reverted of them, may be "
-            f"missing; {_UNSHALLOW}."
+            f"{_SHALLOW}: it is not known what {count} delivered, and earlier tags and reverts may be missing; "
+            f"{_UNSHALLOW}."
         )
     yield from _start_notes(deployments)
 
@@ -252,15 +252,15 @@ def _start_notes(deployments: DeploymentCollector) -> Iterator[str]:
     """Say where the start of a change is assumed or unknown."""
     if squashed_count := deployments.changes.squashed_count:
         yield (
-            f"Pull requests that were squashed into one commit: {squashed_count:,}; each starts when that commit was "
-            "authored, for its branch is not in the history."
+            f"Pull requests that were squashed into one commit: {squashed_count:,}. Each starts when that commit was "
+            "authored, because its branch is not in the history."
         )
     if undated_count := sum(
         not commit.authored_at and not commit.is_merge for commit in deployments.log.commits.values()
     ):
-        yield f"Commits authored before 1990 or after 2199, which is no start of a lead time: {undated_count:,}."
+        yield f"Commits dated before 1990 or after 2199, which have no lead time: {undated_count:,}."
     if deployments.settings.lead_time_start == "opened":
-        yield "A git history does not say when a pull request was opened: no merged one has a lead time from there."
+        yield "A git history does not record when a pull request was opened, so merged ones have no lead time."
 
 
 def _count_and_names(names: Sequence[str]) -> str:

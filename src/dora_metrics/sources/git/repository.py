@@ -70,9 +70,9 @@ class Git:
             GitError: if there is no such folder, or if git would wait for a pipe or a device in it.
         """
         if not _is_folder(path):
-            raise GitError(f"{path}: there is no such folder; --git names a checkout, a bare repository or a mirror")
+            raise GitError(f"{path}: no such folder; --git takes a checkout, a bare repository or a mirror")
         if special_file := _first_special_file(Path(path)):
-            raise GitError(f"{special_file}: a pipe or a device, for which git would wait; remove it")
+            raise GitError(f"{special_file}: this is a pipe or a device, for which git would wait; remove it")
         self.path = path
         self._max_silence_seconds = max_silence_seconds
         config_options = (argument for setting in _SAFE_CONFIG for argument in ("-c", setting))
@@ -119,12 +119,12 @@ class Git:
 
     def _describe_failure(self, stderr_text: str) -> str:
         if "not a git repository" in stderr_text:
-            return f"{self.path}: not a git repository; --git names a checkout, a bare repository or a mirror"
+            return f"{self.path}: not a git repository; --git takes a checkout, a bare repository or a mirror"
         if "dubious ownership" in stderr_text:
             match = re.search(r"safe\.directory (.+)", stderr_text)
             return _DUBIOUS_OWNERSHIP.format(self.path, match[1].strip() if match else self.path)
         messages = re.findall(r"^(?:fatal|error): (.+)$", stderr_text, re.MULTILINE)
-        return f"{self.path}: git cannot read it: {' / '.join(messages[:3]) or 'it does not say why'}"
+        return f"{self.path}: git cannot read it: {' / '.join(messages[:3]) or 'it gives no reason'}"
 
 
 def _is_folder(path: str) -> bool:
@@ -233,15 +233,13 @@ def _read_chunks(process: subprocess.Popen[bytes], stdin: bytes, watchdog: _Watc
         process.wait()
 
 
-_GIT_NOT_INSTALLED = (
-    "git: the program cannot be started ({}); `report --git` reads a repository with it: install git, on the PATH"
-)
+_GIT_NOT_INSTALLED = "git: cannot be started ({}); `report --git` needs it: install git and add it to the PATH"
 _GIT_IS_SILENT = (
-    "{}: git showed nothing for {:g} s and was stopped; look for a pipe or a device that its settings or alternates "
+    "{}: git wrote nothing for {:g} s and was stopped; look for a pipe or a device that its settings or alternates "
     "name, or for a disk that does not answer"
 )
 _DUBIOUS_OWNERSHIP = (
-    "{}: the repository belongs to another user, and git reads such a one only where you say that you trust it: "
+    "{}: the repository belongs to another user, so git does not read it. If you trust it, run: "
     "git config --global --add safe.directory {}"
 )
 

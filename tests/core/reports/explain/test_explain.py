@@ -30,7 +30,7 @@ from support.facts import (
 from support.strategies import fact_lists
 
 COUNTS_TEXT = "It counts in production of acme/shop (service shop)."
-WAITS_TEXT = "`v1` lists it, and did not succeed: it goes to the next success of its scope."
+WAITS_TEXT = "`v1` lists it, but did not succeed: it counts with the next success of that scope."
 MARCH = Window(at("03-01"), at("04-01"))
 
 
@@ -68,14 +68,14 @@ def test_a_deployment_says_whether_it_failed_by_what_and_where_it_stands() -> No
     one = explain_only(deployment_id(2), *deployments_of_versions("V1 V2 V1"))
     assert one.headline == "Deployment `V2`: failed, by `rollback`"
     assert [unescaped(sentence) for sentence in one.sentences] == [
-        f"`github:deployment:2`, commit `{sha('V2')}`: it ended on 2024-03-01 06:00 UTC as success.",
-        f"{COUNTS_TEXT} That is in the window 2024-03-01 00:00 – 2024-04-01 00:00, so it is in these numbers.",
+        f"`github:deployment:2`, commit `{sha('V2')}`: it succeeded on 2024-03-01 06:00 UTC.",
+        f"{COUNTS_TEXT} This is in the window 2024-03-01 00:00 – 2024-04-01 00:00, so it counts in these numbers.",
         "It reached users, so it counts in the failure rate.",
     ]
-    assert rule_text("rollback", one) == "**yes, and it decides.** V1 was deployed again."
+    assert rule_text("rollback", one) == "**yes, and it decides:** V1 was deployed again."
     assert section_lines("What repaired it", one) == [
-        "`V1` (`github:deployment:3`), on 2024-03-01 09:00: **3 h** after it.",
-        "The rule names the deployment that rolled back.",
+        "`V1` (`github:deployment:3`), on 2024-03-01 09:00, **3 h** later.",
+        "The failure ends with the rollback.",
     ]
 
 
@@ -88,10 +88,10 @@ def test_every_rule_says_why_it_did_not_hit() -> None:
     ]
     one = explain_only("v1", *facts)
     assert one.headline == "Deployment `v1`: did not fail"
-    assert "as success after 10 min." in one.sentences[0]
+    assert " UTC after 10 min." in one.sentences[0]
     assert [unescaped(line) for line in one.sections[0].lines] == [
         "`explicit`: no. No incident names this deployment, and no deployment is recorded as its remedy.",
-        "`rollback`: no. No later deployment went back to what ran before it (1 deployment seen).",
+        "`rollback`: no. No later deployment went back to what ran before it (1 deployment checked).",
         "`revert`: no. No later deployment reverted one of the 1 change that it delivered.",
         "`hotfix`: no. The next one, `v2`, came 2 d later and delivered no hotfix.",
         "`incident`: no. No incident that names no deployment was detected after it.",
@@ -104,24 +104,24 @@ def test_every_rule_says_why_it_did_not_hit() -> None:
 def test_a_rule_that_hits_after_the_one_that_decides_is_told_too() -> None:
     one = explain_only(deployment_id(2), *deployments_of_versions("V1 V2 V1"), incident(1, "03-01T07:00"))
     assert one.headline.endswith("failed, by `rollback`")
-    assert rule_text("incident", one) == "yes, too, but a rule before it decides. #1 detected 60 min after it."
+    assert rule_text("incident", one) == "also yes, but an earlier rule decides: #1 detected 60 min after it."
 
 
 def test_a_rule_that_is_off_says_what_it_would_have_seen() -> None:
     one = explain_only(deployment_id(2), *deployments_of_versions("V1 V2 V1"), failure_rules=frozenset({"explicit"}))
     assert one.headline == "Deployment `V2`: did not fail"
-    assert rule_text("rollback", one) == "it would, but it is switched off (`failure-rules`). V1 was deployed again."
+    assert rule_text("rollback", one) == "it would, but it is switched off (`failure-rules`): V1 was deployed again."
     assert rule_text("incident", one) == (
         "no. No incident that names no deployment was detected after it. It is also switched off (`failure-rules`)."
     )
 
 
-def test_what_was_rolled_back_with_the_one_that_is_blamed_says_so() -> None:
+def test_what_was_rolled_back_with_the_one_that_failed_says_so() -> None:
     facts = deployments_of_versions("V1 V2 V3 V1")
     went_back = "`V1` (`github:deployment:4`) went back to a version before `V2`"
     said = f"no. {went_back}, and the rollback is attributed to that one."
     assert rule_text("rollback", explain_only("V3", *facts)) == said
-    assert rule_text("rollback", explain_only("V2", *facts)).startswith("**yes, and it decides.**")
+    assert rule_text("rollback", explain_only("V2", *facts)).startswith("**yes, and it decides:**")
 
 
 def test_a_revert_is_told_of_the_deployment_whose_change_was_taken_back() -> None:
@@ -133,10 +133,9 @@ def test_a_revert_is_told_of_the_deployment_whose_change_was_taken_back() -> Non
         change(2, title='Revert "Add it"', reverts=pull_id(1)),
     ]
     one = explain_only("v1", *facts)
-    assert rule_text("revert", one) == "**yes, and it decides.** #2 reverts #1."
+    assert rule_text("revert", one) == "**yes, and it decides:** #2 reverts #1."
     assert (
-        section_lines("What repaired it", one)[0]
-        == "`v2` (`github:deployment:2`), on 2024-03-06 00:00: **1 d** after it."
+        section_lines("What repaired it", one)[0] == "`v2` (`github:deployment:2`), on 2024-03-06 00:00, **1 d** later."
     )
     other = explain_only("v2", *facts)
     assert (
@@ -163,11 +162,11 @@ def test_a_hotfix_that_came_too_late_says_how_late() -> None:
     assert rule_text("hotfix", explain_only("v2", *facts)) == "no. No deployment came after it."
     soon = [facts[0], deployment(2, "03-05T05:00", version="v2", changes=[1]), facts[2]]
     assert rule_text("hotfix", explain_only("v1", *soon)).startswith(
-        "**yes, and it decides.** #1 with the label hotfix came in"
+        "**yes, and it decides:** #1 with the label hotfix was delivered"
     )
 
 
-def test_the_next_incident_says_why_it_is_not_blamed_on_this_one() -> None:
+def test_the_next_incident_says_why_it_is_not_attributed_to_this_one() -> None:
     facts = [deployment(1, "03-05", version="v1"), deployment(2, "03-06", version="v2")]
     later = incident(1, "03-06T03:00", title="Slow")
     said = "no. The next one, Slow, came 1 d 3 h later and is attributed to `v2`."
@@ -182,10 +181,10 @@ def test_the_next_incident_says_why_it_is_not_blamed_on_this_one() -> None:
 def test_a_health_check_decides_or_says_that_it_passed() -> None:
     facts = [deployment(1, "03-05", health="failed"), deployment(2, "03-06", health="failed"), deployment(3, "03-07")]
     one = explain_only(deployment_id(1), *facts)
-    assert rule_text("health-check", one) == "**yes, and it decides.** its health check failed."
+    assert rule_text("health-check", one) == "**yes, and it decides:** its health check failed."
     assert section_lines("What repaired it", one) == [
-        f"`{sha(deployment_id(3))[:7]}` (`github:deployment:3`), on 2024-03-07 00:00: **2 d** after it.",
-        "The rule names the next success whose health check did not fail.",
+        f"`{sha(deployment_id(3))[:7]}` (`github:deployment:3`), on 2024-03-07 00:00, **2 d** later.",
+        "The failure ends with the next success whose health check did not fail.",
     ]
     assert (
         rule_text("health-check", explain_only(deployment_id(1), deployment(1, health="passed")))
@@ -195,25 +194,30 @@ def test_a_health_check_decides_or_says_that_it_passed() -> None:
 
 def test_a_failed_run_says_that_it_is_no_failed_deployment_unless_it_counts() -> None:
     one = explain_only(deployment_id(1), deployment(0, "03-01"), failed_deployment(1, changes=[1, 2]))
-    assert unescaped(one.headline).endswith("a run that failed, and no failed deployment")
+    assert unescaped(one.headline).endswith("the run failed, but this is not a failed deployment")
     assert (
         one.sentences[-1]
-        == "It failed before it reached users, so it is in no failure rate (`count-failed-runs` is off)."
+        == "It failed before it reached users, so it is not in the failure rate (`count-failed-runs` is off)."
     )
-    assert rule_text("failed-run", one) == "it would, but this deployment is in no failure rate. the run itself failed."
+    assert (
+        rule_text("failed-run", one)
+        == "it would, but this deployment is not in the failure rate: the run itself failed."
+    )
     assert rule_text("rollback", one) == "no. Only a successful deployment can be rolled back."
     assert rule_text("incident", one) == "no. An incident that names no deployment is attributed to a successful one."
     assert rule_text("hotfix", one) == "no. It did not reach users."
-    assert section_lines("What it delivered", one) == ["Its 2 changes go to the next success."]
+    assert section_lines("What it delivered", one) == ["Its 2 changes will count with the next successful deployment."]
     counting = explain_only(deployment_id(1), failed_deployment(1), count_failed_runs=True)
     assert counting.headline.endswith("failed, by `failed-run`")
     assert counting.sentences[-1].startswith("`count-failed-runs` is on, so it counts in")
-    assert section_lines("What repaired it", counting) == ["So it is still open: it is counted, but is in no median."]
+    assert section_lines("What repaired it", counting) == [
+        "So the failure is still open: it is counted, but is not in the median."
+    ]
 
 
 def test_a_cancelled_deployment_neither_fails_nor_counts() -> None:
     one = explain_only(deployment_id(1), deployment(1, status="cancelled"))
-    assert one.headline.endswith("was cancelled, so it can neither fail nor succeed")
+    assert one.headline.endswith("was cancelled, so it neither failed nor succeeded")
     assert rule_text("failed-run", one) == "no. It was cancelled."
 
 
@@ -222,38 +226,41 @@ def test_several_incidents_keep_a_failure_open_until_the_last_has_ended() -> Non
     one = explain_only("v1", *facts)
     assert (
         rule_text("incident", one)
-        == "**yes, and it decides.** #1 detected 60 min after it, #2 detected 60 min after it."
+        == "**yes, and it decides:** #1 detected 60 min after it, #2 detected 60 min after it."
     )
     assert section_lines("What repaired it", one) == [
         "B is not resolved.",
-        "So it is still open: it is counted, but is in no median.",
+        "So the failure is still open: it is counted, but is not in the median.",
     ]
     ended = explain_only("v1", *facts[:2], incident(2, resolved_at="03-05T15:00"))
-    assert section_lines("What repaired it", ended)[0] == "#2, on 2024-03-05 15:00: **3 h** after it."
-    assert section_lines("What repaired it", ended)[-1] == "Of the 2 incidents attributed to it, the last end counts."
+    assert section_lines("What repaired it", ended)[0] == "#2, on 2024-03-05 15:00, **3 h** later."
+    assert (
+        section_lines("What repaired it", ended)[-1]
+        == "2 incidents are attributed to it; the one that ended last counts."
+    )
 
 
 def test_a_recovery_before_the_failure_is_said_to_be_one() -> None:
     facts = [deployment(1), incident(1, deployment=deployment_id(1), resolved_at="03-04", detected_at="03-03")]
     assert section_lines("What repaired it", explain_only(deployment_id(1), *facts)) == [
-        "#1 ended it on 2024-03-04 00:00, before the deployment: it is in no recovery time."
+        "#1 ended it on 2024-03-04 00:00, before the deployment, so it has no recovery time."
     ]
 
 
 @pytest.mark.parametrize(
     ("fact", "why"),
     [
-        (deployment(1, retracted=True), "It was retracted, so it counts nowhere."),
+        (deployment(1, retracted=True), "It was retracted, so it is not counted."),
         (deployment(1, environment="qa"), "Its environment is not production: qa (`production-environments`)."),
         (
             deployment(1, environment=None),
-            "Its environment is not production: no environment,",
+            "Its environment is not production: none,",
         ),
     ],
 )
 def test_what_counts_nowhere_says_why(fact: Any, why: str) -> None:  # noqa: ANN401
     one = explain_only(deployment_id(1), fact, deployment(2))
-    assert one.headline.endswith("counts nowhere")
+    assert one.headline.endswith("not counted")
     assert unescaped(one.sentences[1]).startswith(why)
     assert one.sections == ()
 
@@ -276,10 +283,10 @@ def test_what_a_deployment_delivered_is_listed_with_lead_times_and_what_is_left_
         "#1: lead time **2 d**",
         "#2: left out of lead time: it is by a bot (`exclude-bots`)",
         "#3: left out of lead time: its start is unknown",
-        "Of what it lists, 1 change had been delivered before.",
+        "It also lists 1 change that had been delivered before.",
     ]
     assert section_lines("What it delivered", explain_only(deployment_id(0), *facts)) == [
-        "It is the first known success, the baseline: there is nothing earlier to compare it with.",
+        "It is the first recorded success, the baseline: there is nothing earlier to compare it with.",
         "#9: left out of lead time: the first deployment has nothing earlier to compare it with",
     ]
 
@@ -320,17 +327,17 @@ def test_a_change_says_which_deployment_delivered_it_and_how_long_each_stage_too
     one = explain_only(pull_id(1), *facts)
     assert unescaped(one.headline) == "Change #1: delivered by `v2`, lead time **4 d**"
     assert unescaped(one.sentences[0]) == f"`github:pull:acme/shop#1`, commit `{sha(pull_id(1))}`: Add it."
-    where, before = section_lines("Where it is delivered", one)
+    where, before = section_lines("Where it was delivered", one)
     assert before == (
-        f"`{sha(deployment_id(1))[:7]}` (`github:deployment:1`) contained it on 2024-03-05 00:00, and did not succeed."
+        f"`{sha(deployment_id(1))[:7]}` (`github:deployment:1`) contained it on 2024-03-05 00:00, but did not succeed."
     )
     assert where.startswith(
         "`v2`, on 2024-03-06 00:00, in production of acme/shop (service shop): the first successful"
     )
-    assert where.endswith("That is in the window 2024-03-01 00:00 – 2024-04-01 00:00, so it is in these numbers.")
+    assert where.endswith("This is in the window 2024-03-01 00:00 – 2024-04-01 00:00, so it counts in these numbers.")
     assert section_lines("Stages, production of acme/shop", one) == [
         "coding (first commit to opened): 1 d (2024-03-02 00:00 – 2024-03-03 00:00)",
-        "pickup (opened to the first review, a part of the next): 2 h (2024-03-03 00:00 – 2024-03-03 02:00)",
+        "pickup (opened to first review, part of the next stage): 2 h (2024-03-03 00:00 – 2024-03-03 02:00)",
         "review (opened to merged): 5 h (2024-03-03 00:00 – 2024-03-03 05:00)",
         "delivery (merged to deployed): 2 d 19 h (2024-03-03 05:00 – 2024-03-06 00:00)",
     ]
@@ -339,9 +346,9 @@ def test_a_change_says_which_deployment_delivered_it_and_how_long_each_stage_too
 def test_a_stage_that_is_not_known_or_would_run_backwards_says_so() -> None:
     facts = [deployment(0, "03-01"), deployment(1, "03-05", changes=[1]), change(1, "03-03", opened_at="03-02")]
     coding, pickup, *_ = section_lines("Stages", explain_only(pull_id(1), *facts))
-    dropped = "dropped, since it would end before it begins (2024-03-03 00:00 – 2024-03-02 00:00)"
+    dropped = "left out, because it would end before it begins (2024-03-03 00:00 – 2024-03-02 00:00)"
     assert coding == f"coding (first commit to opened): {dropped}"
-    assert pickup == "pickup (opened to the first review, a part of the next): not known"
+    assert pickup == "pickup (opened to first review, part of the next stage): not known"
 
 
 def test_a_change_with_many_commits_shows_the_median_where_each_counts_by_itself() -> None:
@@ -350,25 +357,25 @@ def test_a_change_with_many_commits_shows_the_median_where_each_counts_by_itself
     assert unescaped(one.headline).endswith("lead time **2 d** (median of 2 commits)")
     none = [*facts[:2], change(1, commits=())]
     one = explain_only(pull_id(1), *none, lead_time_start="commit")
-    assert unescaped(one.headline).endswith("without a commit of its own to measure")
+    assert unescaped(one.headline).endswith("no lead time: it has no commit of its own to measure")
 
 
 @pytest.mark.parametrize(
     ("facts", "said"),
     [
-        ((), "No deployment that is known lists it. It counts once one does."),
+        ((), "No recorded deployment lists it. It counts once one does."),
         ((failed_deployment(1, version="v1", changes=[1]),), WAITS_TEXT),
-        ((deployment(1, version="v1", changes=[1], environment="qa"),), "`v1` lists it, and counts nowhere."),
+        ((deployment(1, version="v1", changes=[1], environment="qa"),), "`v1` lists it, but is not counted."),
         (
             (deployment(1, "03-01", sha=sha("a")), deployment(2, version="v2", sha=sha("a"), changes=[1])),
-            "`v2` lists it, and delivered nothing, since its commit had been deployed before.",
+            "`v2` lists it, but delivered nothing, because its commit had been deployed before.",
         ),
     ],
 )  # fmt: skip
 def test_a_change_that_is_not_delivered_says_what_is_in_its_way(facts: tuple[Fact, ...], said: str) -> None:
     one = explain_only(pull_id(1), change(1), deployment(0, "02-01"), *facts)
     assert unescaped(one.headline) == "Change #1: not delivered yet"
-    assert section_lines("Where it is delivered", one) == [said]
+    assert section_lines("Where it was delivered", one) == [said]
 
 
 def test_a_change_that_two_scopes_deliver_names_both() -> None:
@@ -379,15 +386,14 @@ def test_a_change_that_two_scopes_deliver_names_both() -> None:
     ]
     one = explain_only(pull_id(1), *facts)
     assert unescaped(one.headline).endswith("lead time **2 d**, and in 1 scope more")
-    assert len(section_lines("Where it is delivered", one)) == 2
+    assert len(section_lines("Where it was delivered", one)) == 2
 
 
 def test_a_change_without_a_fact_is_explained_as_far_as_it_is_known() -> None:
     one = explain_only(pull_id(7), deployment(0, "03-01"), deployment(1, "03-05", changes=[7]))
     assert unescaped(one.headline).endswith("left out of lead time: its start is unknown")
     assert (
-        unescaped(one.sentences[0])
-        == "`github:pull:acme/shop#7` is listed by a deployment, and no fact of it is known."
+        unescaped(one.sentences[0]) == "`github:pull:acme/shop#7` is listed by a deployment, but no fact describes it."
     )
 
 
@@ -406,7 +412,7 @@ def test_a_change_says_what_it_marks_and_by_what_it_was_taken_back() -> None:
     ]
     assert section_lines(title, explain_only(pull_id(2), *facts)) == ["As a revert it marks `v1`: #2 reverts #1."]
     assert section_lines(title, explain_only(pull_id(3), *facts)) == [
-        "As a hotfix it marks `v1`: #3 with the branch hotfix/1 came in the deployment after it."
+        "As a hotfix it marks `v1`: #3 with the branch hotfix/1 was delivered by the next deployment."
     ]
     late = [*facts[:2], deployment(2, "03-15", changes=[3], version="v2"), facts[-1]]
     assert section_lines(title, explain_only(pull_id(3), *late))[0].startswith(
@@ -414,28 +420,28 @@ def test_a_change_says_what_it_marks_and_by_what_it_was_taken_back() -> None:
     )
     lonely = [deployment(2, changes=[2, 3]), change(2, reverts="nowhere"), facts[-1]]
     assert section_lines(title, explain_only(pull_id(2), *lonely)) == [
-        "It is a revert, and marks nothing: no earlier deployment delivered what it reverts."
+        "It is a revert, but marks no deployment as failed: no earlier deployment delivered what it reverts."
     ]
     assert section_lines(title, explain_only(pull_id(3), *lonely)) == [
-        "It is a hotfix (the branch hotfix/1), and marks nothing: no deployment before the one that delivered it."
+        "It is a hotfix (the branch hotfix/1), but marks no deployment as failed: none came before its own."
     ]
 
 
 def test_a_retracted_change_is_as_if_it_had_never_been() -> None:
     one = explain_only(pull_id(1), deployment(0, "03-01"), deployment(1, changes=[1]), change(1, retracted=True))
-    assert one.sentences[-1] == "It was retracted, so it counts nowhere."
+    assert one.sentences[-1] == "It was retracted, so it is not counted."
     assert unescaped(one.headline) == "Change #1: not delivered yet"
 
 
 # Incidents and vulnerabilities
 
 
-def test_an_incident_says_where_it_counts_whom_it_blames_and_what_ended_it() -> None:
+def test_an_incident_says_where_it_counts_what_it_is_attributed_to_and_what_ended_it() -> None:
     facts = [deployment(1, version="v1"), incident(1, title="Slow", resolved_at="03-05T14:30")]
     one = explain_only(issue_id(1), *facts)
     assert one.headline == "Incident Slow: attributed to `v1`"
     assert unescaped(one.sentences[1]) == (
-        "It counts in production of acme/shop (service shop): it names service and environment."
+        "It counts in production of acme/shop (service shop): it names a service and an environment."
     )
     assert section_lines("Which deployment", one) == [
         "`v1` (`github:deployment:1`), by the rule `incident`: it was detected 60 min after it.",
@@ -448,18 +454,21 @@ def test_an_incident_that_names_nothing_known_is_not_guessed_about() -> None:
     one = explain_only(issue_id(1), deployment(1), incident(1, deployment="v9", service=None, environment=None))
     assert one.headline.endswith("attributed to no deployment")
     assert section_lines("Which deployment", one) == [
-        "No deployment, by `explicit`: it names v9, which is no production deployment that is known and counts.",
-        "A name that matches nothing is not replaced by a guess.",
+        (
+            "No deployment, by the rule `explicit`: it names v9, which is not a recorded production deployment that "
+            "counts."
+        ),
+        "If a name matches nothing, no other deployment is guessed.",
     ]
-    assert section_lines("What ended it", one) == ["It is not resolved: it counts as open, and is in no duration."]
-    assert "it does not name both service and environment" in one.sentences[1]
+    assert section_lines("What ended it", one) == ["It is not resolved, so it counts as open and has no duration yet."]
+    assert "it does not name both a service and an environment" in one.sentences[1]
 
 
 def test_an_incident_says_when_another_rule_decides_about_its_deployment() -> None:
     one = explain_only(issue_id(1), *deployments_of_versions("V1 V2 V1"), incident(1, "03-01T07:00", service=None))
     assert (
         section_lines("Which deployment", one)[-1]
-        == "For that deployment another rule decides: `rollback` comes before."
+        == "Another rule decides for that deployment: `rollback` takes precedence."
     )
     assert "that is the scope of the deployment it is attributed to" in one.sentences[1]
 
@@ -471,7 +480,7 @@ def test_an_incident_that_a_deployment_remediates_says_so_and_one_that_ends_befo
         deployment(2, "03-06", remediates=issue_id(1), version="v2"),
     ]
     assert section_lines("What ended it", explain_only(issue_id(1), *facts)) == [
-        "It was resolved on 2024-03-04 00:00, which is before it was detected: in no duration.",
+        "It was resolved on 2024-03-04 00:00, before it was detected, so it has no duration.",
         "`v2` is recorded as its remedy, on 2024-03-06 00:00.",
     ]
 
@@ -482,7 +491,7 @@ def test_an_incident_that_a_deployment_remediates_says_so_and_one_that_ends_befo
 )
 def test_an_incident_that_counts_nowhere_says_why(fields: dict[str, Any], why: str) -> None:
     one = explain_only(issue_id(1), deployment(1), incident(1, **fields))
-    assert one.headline.endswith("counts nowhere")
+    assert one.headline.endswith("not counted")
     assert one.sentences[0].endswith(why)
 
 
@@ -491,9 +500,9 @@ def test_an_incident_that_counts_nowhere_says_why(fields: dict[str, Any], why: s
     [
         ({}, "open"),
         ({"fixed_at": "03-07"}, "fixed, after 2 d"),
-        ({"fixed_at": "03-01"}, "fixed, which is before it was detected: in no duration"),
+        ({"fixed_at": "03-01"}, "fixed, before it was detected, so it has no duration"),
         ({"dismissed_at": "03-07", "fixed_at": "03-08"}, "dismissed, so it is neither open nor fixed"),
-        ({"retracted": True}, "was retracted, and counts nowhere"),
+        ({"retracted": True}, "was retracted, so it is not counted"),
     ],
 )
 def test_a_vulnerability_says_how_it_stands(fields: dict[str, Any], state: str) -> None:
@@ -516,7 +525,7 @@ def test_a_fixed_vulnerability_names_the_deployment_it_went_live_with() -> None:
             "production of acme/shop (service shop): with `v2` on 2024-03-08 00:00, after 3 d. "
             "It is the first success that ended after the fix."
         ),
-        "prod-eu of acme/shop (service shop): not yet, no deployment has succeeded since.",
+        "prod-eu of acme/shop (service shop): not yet; no deployment has succeeded since the fix.",
     ]
     assert section_lines("Which fixes", explain_only("v1", *facts)) == []
     assert section_lines("Which fixes", explain_only("v2", *facts)) == [
@@ -551,7 +560,7 @@ def test_a_leaked_secret_goes_live_with_no_deployment() -> None:
 
 def test_a_vulnerability_of_unknown_severity_says_that_it_is_in_no_number() -> None:
     one = explain_only("#1", deployment(1), vulnerability(1, severity=None))
-    assert "severity unknown (so it is in no number by severity)" in unescaped(one.sentences[0])
+    assert "severity unknown (so it is left out of the counts by severity)" in unescaped(one.sentences[0])
 
 
 # Names
@@ -605,11 +614,11 @@ def test_the_beginning_of_several_commits_names_them() -> None:
 
 
 def test_what_is_not_known_names_what_is_near() -> None:
-    assert find_ids("v1.3", FACTS) == NoMatch("there is nothing called 'v1.3'", ("v1.2",))
+    assert find_ids("v1.3", FACTS) == NoMatch("no fact is called 'v1.3'", ("v1.2",))
     near = find_ids("shop#1", FACTS)
     assert isinstance(near, NoMatch)
     assert near.similar_names[:2] == (pull_id(1), issue_id(12))
-    assert find_ids("v1", []) == NoMatch("there is nothing called 'v1'", ())
+    assert find_ids("v1", []) == NoMatch("no fact is called 'v1'", ())
 
 
 @given(fact_lists())
@@ -646,7 +655,7 @@ def test_a_part_is_explained_as_the_attempt_that_it_belongs_to() -> None:
     for name in (deployment_id(1), deployment_id(2), "v1", sha("a")):
         (explanation,) = explained(context, name)
         assert "failed, by `failed-run`" in explanation.headline
-        assert any("one attempt of a run, made of 2 parts" in sentence for sentence in explanation.sentences)
+        assert any("one attempt of a run and has 2 parts" in sentence for sentence in explanation.sentences)
 
 
 def test_a_job_that_only_uses_an_environment_counts_nowhere_and_says_why() -> None:
@@ -656,7 +665,7 @@ def test_a_job_that_only_uses_an_environment_counts_nowhere_and_says_why() -> No
         deployment(2, url=f"{url}/8/job/2", run_id="8", workflow="Drift check"),
     )
     (explanation,) = explained(context, deployment_id(2))
-    assert "counts nowhere" in explanation.headline
+    assert "not counted" in explanation.headline
     assert "does not deploy and only uses the environment" in explanation.sentences[1]
 
 

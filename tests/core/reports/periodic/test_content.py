@@ -65,7 +65,7 @@ def test_a_failure_that_is_over_and_one_that_is_not() -> None:
 def test_a_week_without_a_deployment_says_so_and_has_no_ratio() -> None:
     found = render_report(FIRST, deployment(1, "03-05T12:00"))
     assert "No deployment reached production" in found.headline
-    assert found.row("Change failure rate")[0] == "– (no deployment that reached users in the window)"
+    assert found.row("Change failure rate")[0] == "– (no deployment reached users in the window)"
 
 
 def test_a_week_of_failures_alone_is_no_quiet_week() -> None:
@@ -92,10 +92,10 @@ def test_the_first_week_of_all_has_nothing_to_compare_with() -> None:
 
 
 def test_few_deployments_are_told_as_counts_and_many_as_a_share_as_well() -> None:
-    blamed = incident(1, "03-11T07:00", resolved_at="03-11T08:00")
-    assert render_report(FIRST, *deployments_from(11, 3, 11), blamed).row("Change failure rate")[0] == "**1 of 3**"
+    cause = incident(1, "03-11T07:00", resolved_at="03-11T08:00")
+    assert render_report(FIRST, *deployments_from(11, 3, 11), cause).row("Change failure rate")[0] == "**1 of 3**"
     assert (
-        render_report(FIRST, *deployments_from(11, 20, 11), blamed).row("Change failure rate")[0] == "**5 % (1 of 20)**"
+        render_report(FIRST, *deployments_from(11, 20, 11), cause).row("Change failure rate")[0] == "**5 % (1 of 20)**"
     )
 
 

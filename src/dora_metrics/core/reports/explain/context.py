@@ -63,7 +63,7 @@ class ExplainContext:
         return {part_id: each for each in deployments for part_id in self.linked_facts.part_ids(each)}
 
     def attempt_of(self, deployment: Deployment) -> Deployment:
-        """Return the deployment that a fact is a part of; the fact itself if it is no part."""
+        """Return the deployment that a fact is a part of; the fact itself if it is not a part."""
         return self._attempt_by_part.get(deployment.id, deployment)
 
     @cached_property
@@ -142,8 +142,8 @@ class ExplainContext:
     def window_sentence(self, moment: datetime) -> Md:
         """Return a sentence on whether a time is in the window."""
         start, end = self.format_time(self.window.start), self.format_time(self.window.end)
-        position, verb = ("is in", "is") if self.window.contains(moment) else ("is outside", "is not")
-        return md("That {} the window {} – {}, so it {} in these numbers.", position, start, end, verb)
+        position, verb = ("is in", "counts") if self.window.contains(moment) else ("is outside", "does not count")
+        return md("This {} the window {} – {}, so it {} in these numbers.", position, start, end, verb)
 
 
 def build_context(facts: Iterable[Fact], policy: Policy, window: Window) -> ExplainContext:

@@ -70,7 +70,7 @@ def explain_deployment(context: ExplainContext, deployment: Deployment) -> Expla
     timeline = context.timeline_by_deployment.get(deployment.id)
     if timeline is None:
         return Explanation(
-            md("Deployment {}: counts nowhere", deployment_link(deployment)),
+            md("Deployment {}: not counted", deployment_link(deployment)),
             (_deployment_identity(context, deployment), md("{}", _not_counted_reason(context, deployment))),
         )
     question = "Why it failed" if deployment.id in context.failure_by_deployment else "Why it did not fail"
@@ -94,9 +94,9 @@ def _deployment_headline(context: ExplainContext, deployment: Deployment) -> Md:
         return md("Deployment {}: failed, by {}", deployment_link(deployment), code_span(failure.rule))
     match deployment.status:
         case "cancelled":
-            return md("Deployment {}: was cancelled, so it can neither fail nor succeed", deployment_link(deployment))
+            return md("Deployment {}: was cancelled, so it neither failed nor succeeded", deployment_link(deployment))
         case "failure":
-            return md("Deployment {}: a run that failed, and no failed deployment", deployment_link(deployment))
+            return md("Deployment {}: the run failed, but this is not a failed deployment", deployment_link(deployment))
         case _:
             return md("Deployment {}: did not fail", deployment_link(deployment))
 
@@ -104,35 +104,38 @@ def _deployment_headline(context: ExplainContext, deployment: Deployment) -> Md:
 def _deployment_identity(context: ExplainContext, deployment: Deployment) -> Md:
     start, end, zone = deployment.started_at, deployment.finished_at, context.policy.zone
     duration = f" after {_duration_text(start, end)}" if start and start <= end else ""
-    sha = md(", commit {}", code_span(deployment.sha)) if deployment.sha else ", of no known commit"
-    ending = f"ended on {context.format_time(end)} {zone.key} as {deployment.status}{duration}"
+    sha = md(", commit {}", code_span(deployment.sha)) if deployment.sha else ", commit unknown"
+    ending = f"{_STATUS_VERBS[deployment.status]} on {context.format_time(end)} {zone.key}{duration}"
     return md("{}{}: it {}.", id_code_span(deployment.id), sha, ending)
+
+
+_STATUS_VERBS = {"success": "succeeded", "failure": "failed", "cancelled": "was cancelled"}
 
 
 def _deployment_sentences(context: ExplainContext, timeline: ScopeTimeline, deployment: Deployment) -> Iterator[Md]:
     yield _deployment_identity(context, deployment)
     if parts := context.linked_facts.parts.get(deployment.id):
         names = join_limited(md("{} ({})", id_code_span(part.id), part.status) for part in parts)
-        yield md("It is one attempt of a run, made of {} parts: {}.", len(parts), names)
+        yield md("It is one attempt of a run and has {} parts: {}.", len(parts), names)
     yield md("It counts in {}. {}", scope_text(timeline.scope), context.window_sentence(deployment.finished_at))
     if deployment.status == "cancelled":
-        yield Md("A cancelled deployment is in no denominator, and delivers nothing.")
+        yield Md("A cancelled deployment counts in no rate and delivers nothing.")
     elif counts_in_failure_rate(deployment, context.policy):
         reason = "It reached users" if has_reached_users(deployment) else "`count-failed-runs` is on"
         yield md("{}, so it counts in the failure rate.", reason)
     else:
-        yield Md("It failed before it reached users, so it is in no failure rate (`count-failed-runs` is off).")
+        yield Md("It failed before it reached users, so it is not in the failure rate (`count-failed-runs` is off).")
 
 
 def _not_counted_reason(context: ExplainContext, deployment: Deployment) -> str:
     if deployment.retracted:
-        return "It was retracted, so it counts nowhere."
+        return "It was retracted, so it is not counted."
     if reason := context.linked_facts.left_out.get(deployment.id):
         return f"It does not count: {reason}."
     counted_ids = (key for key in context.timeline_by_deployment if key.startswith(f"{deployment.id}:"))
     if counted_id := next(counted_ids, None):
         return f"Its deploy job reported it as well, so it counts once, as {counted_id}."
-    environment = deployment.environment or "no environment, where its repository names some"
+    environment = deployment.environment or "none, although its repository uses environments"
     return f"Its environment is not production: {environment} (`production-environments`)."
 
 
@@ -147,7 +150,7 @@ def _repair_effects(context: ExplainContext, deployment: Deployment) -> Iterator
             failed_deployment = deployment_link(failure.deployment)
             yield md("It ended the failure of {} ({}) after {}.", failed_deployment, code_span(failure.rule), duration)
     if deployment.remediates and not rework_reason:
-        yield md("It names itself, {}, as what it remediates.", deployment.remediates)
+        yield md("It is recorded as its own remedy ({}), which has no effect.", deployment.remediates)
 
 
 def _delivered_changes(context: ExplainContext, timeline: ScopeTimeline, deployment: Deployment) -> Iterator[Md]:
@@ -155,7 +158,8 @@ def _delivered_changes(context: ExplainContext, timeline: ScopeTimeline, deploym
     if deployment.status == "success":
         yield from _comparison_sentences(context, timeline, deployment, is_empty=not deliveries)
     elif deployment.changes:
-        yield md("Its {} go to the next success.", formatting.count(len(deployment.changes), "change"))
+        changes = formatting.count(len(deployment.changes), "change")
+        yield md("Its {} will count with the next successful deployment.", changes)
     for delivery in deliveries[:_MAX_LINES]:
         lead_time = lead_time_text(context, timeline.scope, delivery.change_id)
         yield md("{}: {}", change_link(delivery.change_id, delivery.change), lead_time)
@@ -163,7 +167,7 @@ def _delivered_changes(context: ExplainContext, timeline: ScopeTimeline, deploym
         yield md("and {} more", len(deliveries) - _MAX_LINES)
     delivered_before = _changes_of_others(timeline, deliveries).intersection(deployment.changes or ())
     if delivered_before and deployment.status == "success":
-        yield md("Of what it lists, {} had been delivered before.", formatting.count(len(delivered_before), "change"))
+        yield md("It also lists {} that had been delivered before.", formatting.count(len(delivered_before), "change"))
 
 
 def _changes_of_others(timeline: ScopeTimeline, deliveries: Iterable[DeliveredChange]) -> set[str]:
@@ -179,7 +183,7 @@ def _comparison_sentences(
     if deployment.sha and any(success.sha == deployment.sha for success in earlier_successes):
         yield Md("Its commit had been deployed before, so it delivers nothing new.")
     elif not earlier_successes and not deployment.previous:
-        yield Md("It is the first known success, the baseline: there is nothing earlier to compare it with.")
+        yield Md("It is the first recorded success, the baseline: there is nothing earlier to compare it with.")
     elif deployment.changes is None:
         yield Md("What it delivered is not known yet.")
     elif is_empty:
@@ -212,7 +216,7 @@ def explain_change(context: ExplainContext, change_id: str) -> Explanation:
     change = fact if isinstance(fact, Change) else None
     deliveries = [] if change and change.retracted else context.delivered_changes_by_id.get(change_id, [])
     headline = md("Change {}: {}", change_link(change_id, change), _delivery_summary(context, change_id, deliveries))
-    sections = [Section("Where it is delivered", tuple(_delivery_lines(context, change_id, change, deliveries)))]
+    sections = [Section("Where it was delivered", tuple(_delivery_lines(context, change_id, change, deliveries)))]
     if change:
         for timeline, delivery in deliveries:
             stages = tuple(_stage_lines(context, change, delivery.deployment))
@@ -241,7 +245,7 @@ def lead_time_text(context: ExplainContext, scope: Scope, change_id: str) -> Md:
         return md("lead time **{}**{}", formatting.duration(quantile(seconds, 0.5)), note)
     if lead_times.excluded:
         return _EXCLUSION_TEXTS[lead_times.excluded[0].reason]
-    return Md("without a commit of its own to measure")
+    return Md("no lead time: it has no commit of its own to measure")
 
 
 _EXCLUSION_TEXTS = {
@@ -254,12 +258,12 @@ _EXCLUSION_TEXTS = {
 
 def _change_identity(change_id: str, change: Change | None) -> Iterator[Md]:
     if change is None:
-        yield md("{} is listed by a deployment, and no fact of it is known.", id_code_span(change_id))
+        yield md("{} is listed by a deployment, but no fact describes it.", id_code_span(change_id))
         return
     sha = md(", commit {}", code_span(change.sha)) if change.sha else ""
     yield md("{}{}: {}.", id_code_span(change_id), sha, change.title or "without a title")
     if change.retracted:
-        yield Md("It was retracted, so it counts nowhere.")
+        yield Md("It was retracted, so it is not counted.")
 
 
 def _delivery_lines(
@@ -283,7 +287,7 @@ def _unsuccessful_attempts(
         is_earlier = deployment_order(attempt) < deployment_order(deployment)
         if is_earlier and attempt.status != "success" and change_id in (attempt.changes or ()):
             date_time = context.format_time(attempt.finished_at)
-            yield md("{} contained it on {}, and did not succeed.", context.fact_label(attempt.id), date_time)
+            yield md("{} contained it on {}, but did not succeed.", context.fact_label(attempt.id), date_time)
 
 
 def _undelivered_lines(context: ExplainContext, change_id: str) -> Iterator[Md]:
@@ -291,17 +295,17 @@ def _undelivered_lines(context: ExplainContext, change_id: str) -> Iterator[Md]:
     deployments = [fact for fact in context.facts_by_id.values() if isinstance(fact, Deployment)]
     listing = [deployment for deployment in deployments if change_id in (deployment.changes or ())]
     for deployment in listing:
-        yield md("{} lists it, and {}.", deployment_link(deployment), _undelivered_reason(context, deployment))
+        yield md("{} lists it, but {}.", deployment_link(deployment), _undelivered_reason(context, deployment))
     if not listing:
-        yield Md("No deployment that is known lists it. It counts once one does.")
+        yield Md("No recorded deployment lists it. It counts once one does.")
 
 
 def _undelivered_reason(context: ExplainContext, deployment: Deployment) -> str:
     if deployment.id not in context.timeline_by_deployment:
-        return "counts nowhere"
+        return "is not counted"
     if deployment.status != "success":
-        return "did not succeed: it goes to the next success of its scope"
-    return "delivered nothing, since its commit had been deployed before"
+        return "did not succeed: it counts with the next success of that scope"
+    return "delivered nothing, because its commit had been deployed before"
 
 
 def _stage_lines(context: ExplainContext, change: Change, deployment: Deployment) -> Iterator[Md]:
@@ -311,7 +315,7 @@ def _stage_lines(context: ExplainContext, change: Change, deployment: Deployment
 
 _STAGE_DESCRIPTIONS = {
     "coding": "first commit to opened",
-    "pickup": "opened to the first review, a part of the next",
+    "pickup": "opened to first review, part of the next stage",
     "review": "opened to merged",
     "delivery": "merged to deployed",
 }
@@ -322,7 +326,7 @@ def _stage_text(context: ExplainContext, start: datetime | None, end: datetime |
         return "not known"
     times = f"({context.format_time(start)} – {context.format_time(end)})"
     if start > end:
-        return f"dropped, since it would end before it begins {times}"
+        return f"left out, because it would end before it begins {times}"
     return f"{_duration_text(start, end)} {times}"
 
 
@@ -339,9 +343,9 @@ def _change_effects(context: ExplainContext, change: Change) -> Iterator[Md]:
     if any(signal.because.startswith(f"{change.id} ") for signal in signals):
         return
     if is_revert(change):
-        yield Md("It is a revert, and marks nothing: no earlier deployment delivered what it reverts.")
+        yield Md("It is a revert, but marks no deployment as failed: no earlier deployment delivered what it reverts.")
     elif reason := hotfix_reason(change, context.policy):
-        yield md("It is a hotfix ({}), and marks nothing: no deployment before the one that delivered it.", reason)
+        yield md("It is a hotfix ({}), but marks no deployment as failed: none came before its own.", reason)
 
 
 # Incidents
@@ -354,7 +358,7 @@ def explain_incident(context: ExplainContext, incident: Incident) -> Explanation
     if attribution is None:
         reason = "it was retracted" if incident.retracted else f"its environment is not production: {environment}"
         sentence = md("{}: {}.", id_code_span(incident.id), reason)
-        return Explanation(md("Incident {}: counts nowhere", title), (sentence,))
+        return Explanation(md("Incident {}: not counted", title), (sentence,))
     deployment = deployment_link(attribution.attributed_to) if attribution.attributed_to else "no deployment"
     scope_sentence = md("It counts in {}: {}.", scope_text(attribution.scope), _scope_reason(attribution))
     return Explanation(
@@ -375,10 +379,13 @@ def _detection_sentence(context: ExplainContext, incident: Incident) -> Md:
 def _scope_reason(attribution: AttributedIncident) -> str:
     incident = attribution.incident
     if incident.service and incident.environment:
-        return "it names service and environment"
+        return "it names a service and an environment"
     if attribution.attributed_to:
         return "that is the scope of the deployment it is attributed to"
-    return "it does not name both service and environment, so it is that of the latest deployment before it, if any"
+    return (
+        "it does not name both a service and an environment, so it gets the scope of the latest deployment before it, "
+        "if there is one"
+    )
 
 
 def _attribution_lines(context: ExplainContext, attribution: AttributedIncident) -> Iterator[Md]:
@@ -386,9 +393,9 @@ def _attribution_lines(context: ExplainContext, attribution: AttributedIncident)
     because, deployment = attribution.because, attribution.attributed_to
     if deployment is None:
         reason = f"it {because}" if because.startswith("names ") else because
-        yield md("No deployment, by {}: {}.", code_span(rule), reason)
+        yield md("No deployment, by the rule {}: {}.", code_span(rule), reason)
         if rule == "explicit" and "switched off" not in because:
-            yield Md("A name that matches nothing is not replaced by a guess.")
+            yield Md("If a name matches nothing, no other deployment is guessed.")
         return
     reason = f"{'it' if rule == 'explicit' else 'it was'} {context.replace_ids(because)}"
     yield md("{}, by the rule {}: {}.", context.fact_label(deployment.id), code_span(rule), reason)
@@ -396,7 +403,7 @@ def _attribution_lines(context: ExplainContext, attribution: AttributedIncident)
         yield Md("That is the latest success of its scope before it was detected.")
     failure = context.failure_by_deployment.get(deployment.id)
     if failure and failure.rule != rule:
-        yield md("For that deployment another rule decides: {} comes before.", code_span(failure.rule))
+        yield md("Another rule decides for that deployment: {} takes precedence.", code_span(failure.rule))
 
 
 def _incident_end_lines(context: ExplainContext, incident: Incident) -> Iterator[Md]:
@@ -405,7 +412,7 @@ def _incident_end_lines(context: ExplainContext, incident: Incident) -> Iterator
         elapsed = _elapsed_text(detected_at, resolved_at)
         yield md("It was resolved on {}{}.", context.format_time(resolved_at), elapsed)
     else:
-        yield Md("It is not resolved: it counts as open, and is in no duration.")
+        yield Md("It is not resolved, so it counts as open and has no duration yet.")
     for fact in context.facts_by_id.values():
         if isinstance(fact, Deployment) and fact.remediates == incident.id and not fact.retracted:
             date_time = context.format_time(fact.finished_at)
@@ -419,9 +426,9 @@ def explain_vulnerability(context: ExplainContext, vulnerability: Vulnerability)
     """Explain a security alert: its scopes, and when its fix went live."""
     title = link(vulnerability.package or vulnerability.id, vulnerability.url)
     if vulnerability.retracted:
-        return Explanation(md("Vulnerability in {}: was retracted, and counts nowhere", title))
+        return Explanation(md("Vulnerability in {}: was retracted, so it is not counted", title))
     scopes = [scope for scope in context.linked_facts.timelines if vulnerability in context.vulnerabilities_of(scope)]
-    severity = vulnerability.severity or "unknown (so it is in no number by severity)"
+    severity = vulnerability.severity or "unknown (so it is left out of the counts by severity)"
     detected = context.format_time(vulnerability.detected_at)
     sentences = [md("{}: severity {}, detected on {}.", id_code_span(vulnerability.id), severity, detected)]
     sentences += [md("It counts in {}.", scope_text(scope)) for scope in scopes]
@@ -448,7 +455,7 @@ def _fix_lines(context: ExplainContext, vulnerability: Vulnerability, scopes: It
     for scope in scopes:
         fix = next((fix for fix in context.fixes_by_scope[scope] if fix.vulnerability.id == vulnerability.id), None)
         if fix is None:
-            yield md("{}: not yet, no deployment has succeeded since.", scope_text(scope))
+            yield md("{}: not yet; no deployment has succeeded since the fix.", scope_text(scope))
             continue
         sentence = "{}: with {} on {}{}. It is the first success that ended after the fix."
         elapsed = _elapsed_text(vulnerability.detected_at, fix.deployed_at)
@@ -458,7 +465,7 @@ def _fix_lines(context: ExplainContext, vulnerability: Vulnerability, scopes: It
 
 def _elapsed_text(detected_at: datetime, end: datetime) -> str:
     if end < detected_at:
-        return ", which is before it was detected: in no duration"
+        return ", before it was detected, so it has no duration"
     return f", after {_duration_text(detected_at, end)}"
 
 

@@ -31,12 +31,12 @@ def _hit_text(
 ) -> Md:
     causes = join_limited(link(context.replace_ids(signal.because), signal.url) for signal in hits)
     if is_deciding:
-        return md("**yes, and it decides.** {}.", causes)
+        return md("**yes, and it decides:** {}.", causes)
     if not is_rule_enabled(hits[0].rule, context.policy):
-        return md("it would, but it is switched off (`failure-rules`). {}.", causes)
+        return md("it would, but it is switched off (`failure-rules`): {}.", causes)
     if not counts_in_failure_rate(deployment, context.policy):
-        return md("it would, but this deployment is in no failure rate. {}.", causes)
-    return md("yes, too, but a rule before it decides. {}.", causes)
+        return md("it would, but this deployment is not in the failure rate: {}.", causes)
+    return md("also yes, but an earlier rule decides: {}.", causes)
 
 
 def _switched_off_note(context: ExplainContext, rule: str) -> Md:
@@ -62,7 +62,7 @@ def _why_not_rollback(context: ExplainContext, deployment: Deployment) -> Md:
             return md(sentence, context.fact_label(rollback_id), deployment_link(signal.deployment))
     later_count = formatting.count(len(successes) - position - 1, "deployment")
     note = _switched_off_note(context, "rollback")
-    return md("No later deployment went back to what ran before it ({} seen).{}", later_count, note)
+    return md("No later deployment went back to what ran before it ({} checked).{}", later_count, note)
 
 
 def _why_not_revert(context: ExplainContext, deployment: Deployment) -> Md:
@@ -170,12 +170,12 @@ def repair_lines(context: ExplainContext, deployment: Deployment) -> Iterator[Md
         return
     repair, finished = context.fact_label(failure.remediated_by), context.format_time(failure.recovered_at)
     if failure.recovery_seconds is None:
-        yield md("{} ended it on {}, before the deployment: it is in no recovery time.", repair, finished)
+        yield md("{} ended it on {}, before the deployment, so it has no recovery time.", repair, finished)
         return
-    yield md("{}, on {}: **{}** after it.", repair, finished, formatting.duration(failure.recovery_seconds))
+    yield md("{}, on {}, **{}** later.", repair, finished, formatting.duration(failure.recovery_seconds))
     yield md("{}", _RECOVERY_BY_RULE[failure.rule])
     if len(attributions) > 1:
-        yield md("Of the {} incidents attributed to it, the last end counts.", len(attributions))
+        yield md("{} incidents are attributed to it; the one that ended last counts.", len(attributions))
 
 
 def _still_open_lines(attributions: Iterable[AttributedIncident]) -> Iterator[Md]:
@@ -183,16 +183,16 @@ def _still_open_lines(attributions: Iterable[AttributedIncident]) -> Iterator[Md
     for incident in incidents:
         if incident.resolved_at is None:
             yield md("{} is not resolved.", link(incident.title or incident.id, incident.url))
-    yield Md("So it is still open: it is counted, but is in no median.")
+    yield Md("So the failure is still open: it is counted, but is not in the median.")
 
 
 _RECOVERY_BY_RULE = {
-    "explicit": "The rule names the end of the incident, or the deployment that is its remedy, whichever is earlier.",
-    "rollback": "The rule names the deployment that rolled back.",
-    "revert": "The rule names the deployment that delivered the revert.",
-    "hotfix": "The rule names the deployment that delivered the hotfix.",
-    "incident": "The rule names the end of the incident, or the deployment that is its remedy, whichever is earlier.",
-    "health-check": "The rule names the next success whose health check did not fail.",
-    "failed-run": "The rule names the next success of the same source whose health check did not fail.",
+    "explicit": "The failure ends with the incident or with the deployment that is its remedy, whichever is earlier.",
+    "rollback": "The failure ends with the rollback.",
+    "revert": "The failure ends with the deployment that delivered the revert.",
+    "hotfix": "The failure ends with the deployment that delivered the hotfix.",
+    "incident": "The failure ends with the incident or with the deployment that is its remedy, whichever is earlier.",
+    "health-check": "The failure ends with the next success whose health check did not fail.",
+    "failed-run": "The failure ends with the next success of the same source whose health check did not fail.",
 }
 """Which end of a failure counts as its recovery, by the rule that marked it."""

@@ -41,7 +41,7 @@ class ScopeWeeks(Struct, frozen=True, kw_only=True):
 
 
 class WeeklyHistory(Struct, frozen=True, kw_only=True):
-    """The content of `history.json`. `notes` says which weeks are left out."""
+    """The content of `history.json`. `notes`: which weeks are left out."""
 
     schema: str = SCHEMA
     generated_at: datetime
