@@ -1,51 +1,19 @@
-"""Readers get plain words: phrases that were replaced once do not come back, in templates, examples or messages."""
+"""Readers get plain words in templates, examples and messages; `tests/docs/test_sentences.py` reads the pages."""
 
 import ast
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.paths import ROOT
+from support.plain_words import replaced_phrases
 
 PACKAGE = ROOT / "src" / "dora_metrics"
-
-REPLACED = (
-    "anew",
-    "as it is by now",
-    "as the system",
-    "beside",
-    "blamed",
-    "gives? way to",
-    "goes without",
-    "in no (?:number|duration|recovery time)",
-    "lies? (?:in|outside|before)",
-    "nobody knows",
-    "nought",
-    "of whom",
-    "so many",
-    "speaks? for",
-    "tells? of",
-    "the night",
-    "told",
-    "(?<!there )is no(?! longer)",
-    "is none of",
-    "[,:] else",
-    "; else (?:it|the|they|this|an?)",
-)
-"""Usual words: again, also, attributed to, is not counted, is before, unknown, zero, reports, is not a, otherwise."""
-
-PATTERN = re.compile("|".join(rf"(?<!\w)(?:{phrase})\b" for phrase in REPLACED))
 
 SHOWN_FILES = sorted(
     path for folder in ("templates", "examples") for path in (ROOT / folder).rglob("*") if path.suffix != ".jsonl"
 )
-
-
-def replaced_phrases(text: str) -> list[str]:
-    words = re.sub("<!--.*?-->", "", " ".join(text.lower().split()))  # marks of issues that exist cannot change
-    return [match[0] for match in PATTERN.finditer(words)]
 
 
 @pytest.mark.parametrize(
