@@ -132,7 +132,7 @@ class ReportRun:
             yield from self._file(period, claim, result, store)
         except OvertakenError:
             yield Outcome("report", "skipped", f"{period.title}: another run has taken it over")
-        except (GitHubError, LedgerError) as error:
+        except (GitHubError, LedgerError, TemplateError) as error:
             if not claim.done and isinstance(error, ForbiddenError | NotFoundError | IssuesDisabledError):
                 with suppress(LedgerError):
                     store.put(period.kind, replace(claim, refused=True))

@@ -89,7 +89,7 @@ def publication_of(
         workflows_by_path: all workflows of the checkout.
         local_actions: what the composite actions of the checkout publish, by the name that workflows use.
     """
-    publications = list(_publications(workflow, workflows_by_path, local_actions, (workflow.path,)))
+    publications = list(_publications(workflow, workflows_by_path, local_actions, {workflow.path}))
     releases = [each for each in publications if each.product == "release"]
     return next(iter((*releases, *publications)), None)
 
@@ -98,16 +98,18 @@ def _publications(
     workflow: WorkflowFile,
     workflows_by_path: Mapping[str, WorkflowFile],
     local_actions: Mapping[str, Publication],
-    call_chain: tuple[str, ...],
+    visited_paths: set[str],
 ) -> Iterator[WorkflowPublication]:
+    """Yield what a workflow publishes; a workflow that several jobs call is followed once."""
     for job in workflow.jobs:
         for publication in _publications_of_job(job, local_actions):
             evidence = f"{workflow.path}:{publication.line}: job {job.name} {publication.text}"
             yield WorkflowPublication(publication.product, evidence)
         path = called_path(job.called_workflow.text) if job.called_workflow else ""
-        if job.called_workflow and path in workflows_by_path and path not in call_chain:
+        if job.called_workflow and path in workflows_by_path and path not in visited_paths:
+            visited_paths.add(path)
             location = f"{workflow.path}:{job.called_workflow.line}: job {job.name} calls"
-            called = _publications(workflows_by_path[path], workflows_by_path, local_actions, (*call_chain, path))
+            called = _publications(workflows_by_path[path], workflows_by_path, local_actions, visited_paths)
             yield from (WorkflowPublication(each.product, f"{location} {each.evidence}") for each in called)
 
 

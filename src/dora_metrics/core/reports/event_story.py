@@ -5,11 +5,17 @@ from dataclasses import dataclass, field
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Change, Deployment, Fact, Incident
-from dora_metrics.core.markdown import Md, code_span, join_non_empty, link, md
+from dora_metrics.core.markdown import Md, code_span, join_non_empty, md
 from dora_metrics.core.metrics.scope_history import ScopeHistory, redeployment_ids
 from dora_metrics.core.policy import Policy
 from dora_metrics.core.reports.attempt_parts import part_sentence
-from dora_metrics.core.reports.fact_names import change_link, deployment_link, replace_ids_in_scope
+from dora_metrics.core.reports.fact_names import (
+    change_link,
+    deployment_link,
+    incident_link,
+    replace_ids_in_scope,
+    short_title,
+)
 from dora_metrics.core.reports.sections import failed_count_text
 from dora_metrics.core.scope import environment_of
 from dora_metrics.core.statistics import quantile
@@ -233,7 +239,7 @@ def _delivery_sentence(deployment: Deployment, history: ScopeHistory, lead_times
 
 
 def _incident_story(incident: Incident, history: ScopeHistory | None) -> EventStory:
-    title = link(incident.title or incident.id, incident.url)
+    title = incident_link(incident)
     if incident.retracted:
         return EventStory(md("No longer an incident: {}", title))
     headline = _incident_headline(incident, title)
@@ -255,7 +261,9 @@ def _incident_headline(incident: Incident, title: Md) -> Md:
 
 
 def _change_story(change: Change, policy: Policy) -> EventStory:
-    headline = md("🔀 {} was merged: {}", change_link(change.id, change), change.title or "without a title")
+    headline = md(
+        "🔀 {} was merged: {}", change_link(change.id, change), short_title(change.title) or "without a title"
+    )
     is_excluded = change.bot and policy.exclude_bots
     sentence = "It is by a bot, so lead time leaves it out." if is_excluded else "It counts once it is deployed."
     return EventStory(headline, (Md(sentence),))

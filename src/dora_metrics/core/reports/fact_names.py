@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 
 from dora_metrics.core.facts import ids
-from dora_metrics.core.facts.model import Change, Deployment
+from dora_metrics.core.facts.model import Change, Deployment, Incident
 from dora_metrics.core.markdown import Md, code_span, link, number_link
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.scope import deployment_label
@@ -31,6 +31,20 @@ def replace_ids(text: str, facts_by_id: Mapping[str, object]) -> str:
         return deployment_label(fact) if isinstance(fact, Deployment) else ids.short(match[0])
 
     return _FACT_ID.sub(name_of_id, text)
+
+
+_MAX_TITLE_CHARACTERS = 200
+
+
+def short_title(title: str | None) -> str:
+    """Return a title on one line, cut at a length that lists have room for; empty if there is none."""
+    line = " ".join((title or "").split())
+    return line if len(line) <= _MAX_TITLE_CHARACTERS else f"{line[:_MAX_TITLE_CHARACTERS]}…"
+
+
+def incident_link(incident: Incident) -> Md:
+    """Return the title of an incident, or its id if it has none, linked to its page."""
+    return link(short_title(incident.title) or incident.id, incident.url)
 
 
 def change_link(change_id: str, change: Change | None) -> Md:

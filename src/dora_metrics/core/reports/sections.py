@@ -11,7 +11,7 @@ from dora_metrics.core.markdown import Md, code_span, escape, join_non_empty, li
 from dora_metrics.core.metrics.calculate import failures_in
 from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.reports.fact_names import deployment_link, replace_ids_in_scope
+from dora_metrics.core.reports.fact_names import deployment_link, incident_link, replace_ids_in_scope
 from dora_metrics.core.statistics import SIGNIFICANCE_LEVEL
 from dora_metrics.core.targets import goals, units
 from dora_metrics.core.targets.benchmarks import Benchmark
@@ -235,7 +235,7 @@ def _failed_deployment(failure: Failure, history: ScopeHistory) -> Md:
 
 def _unmatched_incident(attribution: AttributedIncident) -> Md:
     incident = attribution.incident
-    return md("{}: {}", link(incident.title or incident.id, incident.url), attribution.because)
+    return md("{}: {}", incident_link(incident), attribution.because)
 
 
 def failure_text(failure: Failure, history: ScopeHistory) -> Md:

@@ -23,7 +23,7 @@ from dora_metrics.core.reports.explain.context import (
 )
 from dora_metrics.core.reports.explain.find import MatchedIds, NoMatch, find_ids
 from dora_metrics.core.reports.explain.rules import repair_lines, rule_lines
-from dora_metrics.core.reports.fact_names import change_link, deployment_link
+from dora_metrics.core.reports.fact_names import change_link, deployment_link, incident_link, short_title
 from dora_metrics.core.scope import Scope
 from dora_metrics.core.statistics import quantile
 
@@ -261,7 +261,7 @@ def _change_identity(change_id: str, change: Change | None) -> Iterator[Md]:
         yield md("{} is listed by a deployment, but no fact describes it.", id_code_span(change_id))
         return
     sha = md(", commit {}", code_span(change.sha)) if change.sha else ""
-    yield md("{}{}: {}.", id_code_span(change_id), sha, change.title or "without a title")
+    yield md("{}{}: {}.", id_code_span(change_id), sha, short_title(change.title) or "without a title")
     if change.retracted:
         yield Md("It was retracted, so it is not counted.")
 
@@ -353,7 +353,7 @@ def _change_effects(context: ExplainContext, change: Change) -> Iterator[Md]:
 
 def explain_incident(context: ExplainContext, incident: Incident) -> Explanation:
     """Explain an incident: its scope, the deployment it is attributed to, and its end."""
-    title, environment = link(incident.title or incident.id, incident.url), incident.environment
+    title, environment = incident_link(incident), incident.environment
     attribution = context.attribution_by_incident.get(incident.id)
     if attribution is None:
         reason = "it was retracted" if incident.retracted else f"its environment is not production: {environment}"

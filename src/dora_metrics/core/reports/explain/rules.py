@@ -10,7 +10,7 @@ from dora_metrics.core.failures.judge import RULE_PRECEDENCE, counts_in_failure_
 from dora_metrics.core.failures.rules import FailureSignal, hotfix_reason, is_revert
 from dora_metrics.core.markdown import Md, code_span, link, md
 from dora_metrics.core.reports.explain.context import ExplainContext, join_limited
-from dora_metrics.core.reports.fact_names import deployment_link
+from dora_metrics.core.reports.fact_names import deployment_link, incident_link
 
 
 def rule_lines(context: ExplainContext, deployment: Deployment) -> Iterator[Md]:
@@ -113,7 +113,7 @@ def _why_not_incident(context: ExplainContext, deployment: Deployment) -> Md:
         return md("No incident that names no deployment was detected after it.{}", note)
     incident, attributed_to = attribution.incident, attribution.attributed_to
     elapsed = _elapsed_text(deployment.finished_at, incident.detected_at)
-    title = link(incident.title or incident.id, incident.url)
+    title = incident_link(incident)
     if attributed_to:
         return md(
             "The next one, {}, came {} later and is attributed to {}.", title, elapsed, deployment_link(attributed_to)
@@ -182,7 +182,7 @@ def _still_open_lines(attributions: Iterable[AttributedIncident]) -> Iterator[Md
     incidents = (attribution.incident for attribution in attributions)
     for incident in incidents:
         if incident.resolved_at is None:
-            yield md("{} is not resolved.", link(incident.title or incident.id, incident.url))
+            yield md("{} is not resolved.", incident_link(incident))
     yield Md("So the failure is still open: it is counted, but is not in the median.")
 
 

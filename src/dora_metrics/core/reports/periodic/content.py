@@ -14,7 +14,7 @@ from typing import TypeVar
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Deployment, Incident
 from dora_metrics.core.failures.judge import Failure
-from dora_metrics.core.markdown import Md, join_non_empty, link, md, unlinked_line
+from dora_metrics.core.markdown import Md, join_non_empty, md, unlinked_line
 from dora_metrics.core.metrics import security
 from dora_metrics.core.metrics.calculate import deployments_in, failures_in, successes
 from dora_metrics.core.metrics.comparison import Verdict, compare_windows
@@ -24,7 +24,7 @@ from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
 from dora_metrics.core.metrics.weekly import complete_weeks
 from dora_metrics.core.periods import Period
 from dora_metrics.core.policy import Policy
-from dora_metrics.core.reports.fact_names import change_link, deployment_link
+from dora_metrics.core.reports.fact_names import change_link, deployment_link, incident_link, short_title
 from dora_metrics.core.reports.periodic.page_address import NO_PAGE, PageAddress
 from dora_metrics.core.reports.sections import (
     MAX_CHART_WEEKS,
@@ -50,7 +50,6 @@ from dora_metrics.core.windows import Window
 T = TypeVar("T")
 
 _MAX_NOTES = 20
-_MAX_TITLE_CHARACTERS = 200
 
 
 @dataclass(frozen=True)
@@ -397,9 +396,7 @@ def _deployed_changes(
 
 def _change_text(change_id: str, history: ScopeHistory) -> Md:
     change = history.changes.get(change_id)
-    title = " ".join((change.title or "").split()) if change else ""
-    if len(title) > _MAX_TITLE_CHARACTERS:
-        title = f"{title[:_MAX_TITLE_CHARACTERS]}…"
+    title = short_title(change.title) if change else ""
     return md("{} {}", change_link(change_id, change), title) if title else change_link(change_id, change)
 
 
@@ -503,7 +500,7 @@ def _open_incidents(report_input: ReportInput, max_incidents: int) -> TruncatedL
     def to_line(incident: Incident) -> Md:
         severity = f", {incident.severity}" if incident.severity else ""
         since = formatting.weekday_date_time(incident.detected_at, zone)
-        return md("{}{}, since {}", link(incident.title or incident.id, incident.url), severity, since)
+        return md("{}{}, since {}", incident_link(incident), severity, since)
 
     return _truncate(report_input.open_incidents, max_incidents, to_line)
 
