@@ -350,7 +350,7 @@ def test_files_of_the_user_stay_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["index.html", "metrics.json", "badges/mine.json", "sequence", "facts/mine.txt"])
 def test_a_folder_that_holds_something_else_is_refused_and_stays_as_it_is(tmp_path: Path, path: str) -> None:
     write_lines(tmp_path, path, b"mine")
-    with pytest.raises(LedgerError, match="holds something else, which stays as it is; name a place of its own"):
+    with pytest.raises(LedgerError, match="holds other files, which stay unchanged; give the ledger its own place"):
         record_facts(tmp_path, deployment("a"))
     assert all_files(tmp_path) == {path: b"mine\n"}
 

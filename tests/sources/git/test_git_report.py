@@ -100,7 +100,10 @@ def test_reports_say_at_least_and_leave_incidents_out(repository: GitRepository,
     out = report(repository.folder, "--format", "markdown").out
     assert out.splitlines()[0].endswith(", at least 2 of 4 failed")
     assert "| Change failure rate | **at least 50 %** | – | 2 of 4 |" in out
-    assert "2 failed / 4 that reached users. It may be higher, because a git history knows no incidents." in out
+    assert (
+        "2 failures in 4 deployments that reached users. It may be higher, because a git history has no incidents."
+        in out
+    )
     assert "0 incidents" not in out
     monthly = report(repository.folder, "--format", "monthly", now="2024-04-01T00:00:00Z").out
     assert "at least 2 of 4 failed" in monthly
@@ -257,5 +260,5 @@ def test_numbers_from_a_thousand_on_are_written_alike(repository: GitRepository,
     repository.git("fast-import", "--quiet", stdin="\n".join([*stream, "done\n"]))
     text = report(repository.folder, "--format", "markdown").out
     assert "1,099 by bots" in text
-    assert "1,100 that reached users" in text
+    assert "1,100 deployments that reached users" in text
     assert "0 of 1,100" in text

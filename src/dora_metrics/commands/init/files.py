@@ -12,6 +12,7 @@ from jinja2 import Environment, StrictUndefined
 from dora_metrics.commands.init.findings import CONFIG_PATH, FORM_PATH, WORKFLOW_PATH
 from dora_metrics.commands.init.proposal import Proposal
 from dora_metrics.commands.init.yaml_nodes import inline_yaml
+from dora_metrics.core.markdown import printable
 from dora_metrics.settings.model import Settings, default_text
 
 PLACEHOLDER_OWNER = "OWNER/"
@@ -111,7 +112,7 @@ def _expression_string(text: str) -> str:
 
 def _fits_expression(name: str) -> bool:
     """Return whether a name can be part of an expression in a multi-line YAML scalar."""
-    return name.isprintable() and "${{" not in name
+    return printable(name) == name and "${{" not in name
 
 
 def _literal_branch_pattern(branch: str) -> str:
