@@ -45,7 +45,7 @@ tests/web/node_modules/.installed: tests/web/package-lock.json
 golden: $(VENV)/dev ## regenerates the golden files; review the diff
 	DORA_GOLDEN=write $(RUN) pytest -q tests/golden
 
-picture: demo $(VENV)/dev web ## takes the pictures of the README and the docs anew; needs Chromium and npm
+picture: demo $(VENV)/dev web ## takes the pictures of the README and the docs again; needs Chromium and npm
 	$(VENV)/bin/python docs/images/picture.py build/demo docs/images
 
 schema: $(VENV)/dev ## regenerates schema/ and the tables of docs/reference.md
