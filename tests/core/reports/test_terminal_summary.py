@@ -79,9 +79,7 @@ def test_without_scopes_a_sentence_says_so_and_the_notes_say_why() -> None:
 
 def test_an_empty_window_names_the_last_deployment_and_a_longer_window() -> None:
     (line,) = (text for text in texts_of(deployment(1, version="v1"), window="7d") if "Last deployment" in text)
-    assert (
-        line == "  Last deployment  v1 on 2024-03-05 12:00 UTC; for a longer window, add --window 52w or --window all"
-    )
+    assert line == "  Last deployment  v1 on 2024-03-05 12:00 UTC, before this window; --window all includes it"
 
 
 def test_of_many_failures_the_newest_are_shown_and_the_others_counted() -> None:

@@ -186,7 +186,7 @@ def _last_deployment(history: ScopeHistory, results: Results) -> Iterator[str]:
     newest = history.deployments[-1]
     when = formatting.date_time(newest.finished_at, results.policy.zone)
     is_before_window = newest.finished_at < results.window.start
-    hint = "; for a longer window, add --window 52w or --window all" if is_before_window else ""
+    hint = ", before this window; --window all includes it" if is_before_window else ""
     yield f"{deployment_label(newest)} on {when} {results.policy.zone.key}{hint}"
 
 
