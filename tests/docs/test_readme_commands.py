@@ -125,8 +125,8 @@ def printed_by(command: str) -> str:
 
 
 def test_init_only_shows_what_it_would_write(clone: GitRepository) -> None:
-    (init,) = commands(README, "dora-metrics")
-    printed = printed_by(init.replace("../your-clone", str(clone.folder)))
+    (init,) = commands(README, ".venv/bin/dora-metrics")
+    printed = printed_by(init.removeprefix(".venv/bin/").replace("../your-clone", str(clone.folder)))
     assert ".github/workflows/dora.yml" in printed
     assert not (clone.folder / ".github").exists()
 

@@ -126,7 +126,7 @@ def test_a_reading_goes_on_where_it_was_left_when_the_ledger_could_not_be_writte
     token = sync_shop.github.grant(contents="read")
     ran = sync_shop.run("schedule", None, timedelta(), **{"github-token": token})
     assert "ledger ✗" in ran.summary
-    assert "History of acme/shop: 6 deployments, 6 changes new or changed" in ran.summary
+    assert "Read the history of acme/shop: 6 deployments, 6 changes added or updated" in ran.summary
     assert len(sync_shop.github.requests_matching("NewestItems")) == 1
 
 

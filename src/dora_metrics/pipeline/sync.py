@@ -348,10 +348,12 @@ _KIND_NAMES: tuple[tuple[type[Fact], tuple[str, str]], ...] = (
 
 
 def _title(facts: Iterable[Fact], repositories: list[str]) -> str:
-    """`History of acme/shop: 12 deployments, 34 changes, 2 incidents new or changed`."""
+    """`Read the history of acme/shop: 12 deployments, 34 changes, 2 incidents added or updated`."""
+    if not repositories:
+        return "GitHub's history could not be read"
     count = len(repositories)
     subject = repositories[0] if count == 1 else formatting.count(count, "repository", "repositories")
     fact_list = list(facts)
     counts = ((sum(isinstance(fact, kind) for fact in fact_list), names) for kind, names in _KIND_NAMES)
     news = ", ".join(formatting.count(number, *names) for number, names in counts if number)
-    return f"History of {subject}: {news} new or changed" if news else f"History of {subject}: nothing new"
+    return f"Read the history of {subject}: {f'{news} added or updated' if news else 'nothing new'}"

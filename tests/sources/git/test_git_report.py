@@ -237,7 +237,7 @@ def test_the_age_of_a_clone_is_told_if_it_is_more_than_a_week(
 ) -> None:
     text = "The newest commit of this clone is 31 days old (2024-03-01)."
     assert text in report(repository.folder).notes
-    assert "--now 2024-03-01T00:00:00Z" in report(repository.folder).notes
+    assert "--now 2024-03-01T00:00:01Z" in report(repository.folder).notes
     repository.commit("Not released yet", start, at="03-25")
     assert "newest commit" not in report(repository.folder).notes
 

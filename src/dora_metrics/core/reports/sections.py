@@ -226,7 +226,9 @@ def _history_start_note(history: ScopeHistory, window: Window, policy: Policy) -
     """Yield a note if the window begins before the scope's first deployment: frequencies count the whole window."""
     if history.first_deployment_at and window.start < history.first_deployment_at:
         first_day = formatting.date(history.first_deployment_at, policy.zone)
-        yield md("**Records start on {}.** The days before count as days without a deployment.", first_day)
+        yield md(
+            "**Records start on {}**, inside this window. Earlier days count as days without a deployment.", first_day
+        )
 
 
 def _failed_deployment(failure: Failure, history: ScopeHistory) -> Md:

@@ -1,6 +1,6 @@
 """The content of the summary on a terminal: one scope in full, a row for each of the others, notes."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from dora_metrics.core import formatting, schema
@@ -41,12 +41,16 @@ def summary_blocks(results: Results, scope: Scope | None, closing_notes: Iterabl
         return [*blocks, *_notes([*closing_notes, *results.document.notes])]
     history = histories[scope]
     verdicts = compare_with_previous(results, history, scope_metrics)
-    rows = [_metric_row(metric, scope_metrics, verdicts.get(metric.key), results) for metric in METRICS.values()]
+    rows = []
+    for metric in METRICS.values():
+        comparison = _comparison(metric, scope_metrics, verdicts.get(metric.key))
+        remarks = (*_start_of_records(metric, history, results), *comparison)
+        rows.append(_metric_row(metric, scope_metrics, results, remarks))
     details = list(_details(history, scope_metrics, results))
     notes = [*scope_metrics.outlook.remarks, *closing_notes, *results.document.notes]
     return [
         *blocks,
-        *(EMPTY_LINE, Table(rows, _INDENT)),
+        *(EMPTY_LINE, Table([_header(results.policy.benchmark), *rows], _INDENT)),
         *((EMPTY_LINE, Table(details, _INDENT)) if details else ()),
         *_other_scopes([each for each in results.document.scopes if each is not scope_metrics]),
         *_notes(notes),
@@ -72,12 +76,17 @@ def _heading(results: Results, scope: Scope | None) -> Iterator[Span]:
 # --- The five metrics ---
 
 
+def _header(benchmark: Benchmark) -> tuple[Span, ...]:
+    level = f"level ({benchmark.name})" if benchmark.edges else ""
+    return tuple(Span(text, "muted") for text in ("metric", "value", level, "based on"))
+
+
 def _metric_row(
-    metric: Metric, scope_metrics: schema.ScopeMetrics, verdict: str | None, results: Results
+    metric: Metric, scope_metrics: schema.ScopeMetrics, results: Results, more_remarks: Sequence[str]
 ) -> tuple[Span, ...]:
     result = metric.result_in(scope_metrics.metrics)
     has_value = units.deciding_value(result) is not None
-    remarks = (sample_size(result), *_level_remarks(result), *_comparison(metric, scope_metrics, verdict))
+    remarks = (sample_size(result), *_level_remarks(result), *more_remarks)
     return (
         Span(metric.label),
         Span(_value(result), "bold" if has_value else "muted"),
@@ -117,7 +126,14 @@ def _level_remarks(result: schema.MetricVerdict) -> Iterator[str]:
     if result.level_span is None:
         yield "small sample"
     else:
-        yield f"possibly {' to '.join(level for level in result.level_span if level != result.level)}"
+        yield f"level could be {' to '.join(level for level in result.level_span if level != result.level)}"
+
+
+def _start_of_records(metric: Metric, history: ScopeHistory, results: Results) -> Iterator[str]:
+    """Say since when deployments are known, if that is inside the window: a frequency counts the days before too."""
+    first = history.first_deployment_at
+    if metric.key == "deployment_frequency" and first and first > results.window.start:
+        yield f"recorded since {formatting.date(first, results.policy.zone)}"
 
 
 def _comparison(metric: Metric, scope_metrics: schema.ScopeMetrics, verdict: str | None) -> Iterator[str]:

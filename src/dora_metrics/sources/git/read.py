@@ -71,7 +71,7 @@ def read_history(request: GitHistoryRequest, environment: Mapping[str, str]) -> 
     notes = chain(
         left_out_notes(tags, undated_names),
         future_tag_notes(releases, request.now),
-        age_notes(git, log, request.now),
+        age_notes(git, log, releases, request.now),
         lightweight_tag_notes(releases, selected),
         history_notes(deployments),
     )
@@ -209,17 +209,18 @@ def future_tag_notes(releases: Sequence[TagRelease], now: datetime) -> Iterator[
 _FRESH = timedelta(days=7)
 
 
-def age_notes(git: Git, log: CommitLog, now: datetime) -> Iterator[str]:
-    """Say how old the newest commit is, if that is more than a week."""
+def age_notes(git: Git, log: CommitLog, releases: Sequence[TagRelease], now: datetime) -> Iterator[str]:
+    """Say how old the newest commit is, if that is more than a week, and what time includes all releases."""
     output = git.read("rev-list", "--branches", "--remotes", "--max-count=1", "--format=%ct", "--")
     newest_of_branches = [int(line) for line in output.split(b"\n")[1:2] if line.isdigit()]
     newest_of_tags = (commit.committed_at or 0 for commit in log.commits.values())
     newest = to_datetime(min(max(chain(newest_of_branches, newest_of_tags), default=0), LATEST_SECONDS))
     if newest and now - newest > _FRESH:
+        end = max((newest, *(release.at for release in releases if release.at < now))) + timedelta(seconds=1)
         yield (
             f"The newest commit of this clone is {formatting.count((now - newest).days, 'day')} old "
             f"({newest:%Y-%m-%d}). The time since then counts as time without deployments. If the clone is out of "
-            f"date, run `git fetch --tags`, or compute as of then with `--now {newest:%Y-%m-%dT%H:%M:%SZ}`."
+            f"date, run `git fetch --tags`, or compute as of then with `--now {end:%Y-%m-%dT%H:%M:%SZ}`."
         )
 
 

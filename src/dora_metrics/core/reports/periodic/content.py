@@ -468,8 +468,9 @@ def _failure_clauses(metrics: schema.Metrics) -> Iterator[Md]:
     if not failure_rate.deployments:
         return
     if not failure_rate.failed:
-        unknown = " (incidents are not known)" if units.is_lower_bound(failure_rate) else ""
-        yield join_non_empty("", (Md("none known to have failed"), md("{}", unknown)))
+        yield Md("none known to have failed")
+        if units.is_lower_bound(failure_rate):
+            yield Md("incidents are not known")
         return
     text = md("{}", failed_count_text(metrics))
     if recovery.recovered:
