@@ -210,9 +210,7 @@ def _failed_runs_finding(failed: Sequence[Deployment], run_count: int) -> Findin
     return Finding(f"{evidence}, but {reached_count} of them reached users", (_FIX_PIPELINE, _UNDO_FAILED_RUN))
 
 
-_FIX_PIPELINE = recommend(
-    "Fix the pipeline first", "a run that fails before it reaches users is a deployment that did not happen"
-)
+_FIX_PIPELINE = recommend("Fix the pipeline first", "a failed run delivers nothing")
 _UNDO_FAILED_RUN = recommend(
     "Undo what a failing run has already deployed", "otherwise users keep a version whose deployment failed"
 )
@@ -224,7 +222,7 @@ def _diagnose_batch_size(data: DiagnosisInput, successful: Sequence[Deployment])
         return
     median_size = median(sizes)
     deploy_each_change = recommend(
-        "Deploy each change when it is ready", "a deployment with several changes could have been several deployments"
+        "Deploy each change when it is ready", "small deployments are easier to check and to roll back"
     )
     yield Finding(
         f"{data.long_window_text}, {formatting.count(sum(sizes), 'change')} were delivered in "
@@ -238,7 +236,7 @@ def _diagnose_pauses(data: DiagnosisInput, successful: Sequence[Deployment]) -> 
     pause = _longest_pause(data, [deployment.finished_at for deployment in successful])
     if pause and pause.end - pause.start >= _MIN_PAUSE:
         one_step = recommend(
-            "Let anyone start a deployment in one step", "a pause is often caused by waiting for one person"
+            "Let anyone start a deployment in one step", "nobody then has to wait for one person"
         )
         pause_text = _pause_text(pause, data)
         yield Finding(f"the longest pause between deployments {data.long_window_text} was {pause_text}", (one_step,))
@@ -291,8 +289,8 @@ def diagnose_change_failure_rate(data: DiagnosisInput) -> Iterator[Finding]:
 
 
 _IF_USERS_NOTICED = (
-    recommend("Use canary releases", "most failures were reported as incidents, so users saw them"),
-    recommend("Write a test for each incident's cause", "most failures passed the existing tests"),
+    recommend("Use canary releases", "most failures were found only in production, as incidents"),
+    recommend("Write a test for each incident's cause", "most failures passed the tests that exist today"),
 )
 _IF_UNDONE = (
     recommend(
@@ -443,7 +441,7 @@ _DETECT_SOONER = (
 )
 _FIX_SOONER = (
     recommend("Make rollback one step, and practise it", "most of the recovery time passes after a failure is noticed"),
-    recommend("Turn features off without a deployment", "a feature flag is faster than any fix"),
+    recommend("Turn features off without a deployment", "switching a flag off is usually faster than a new deployment"),
 )
 _ROLL_BACK = (recommend("Roll back first, then look for the cause", "users wait for the service, not for the cause"),)
 _RECORD_INCIDENTS = (
