@@ -201,7 +201,7 @@ def test_large_deployments_are_named_where_they_clearly_fail_more_often() -> Non
     large = [fact for n in range(11, 16) for fact in deployment_of_size(n, days_of_march(n)[0], 8, broken=True)]
     advice = advice_by_metric(*small, *large)["change_failure_rate"]
     assert advice.evidence[:2] == [
-        "In 90 days, 5 of 15 deployments failed, by `incident` 5.",
+        "In 90 days, 5 of 15 deployments failed: 5 by `incident`.",
         "Deployments with more than 1 change failed 5 of 5 times, smaller ones 0 of 10.",
     ]
     assert [measure.do for measure in advice.measures] == [
@@ -218,7 +218,7 @@ def test_a_difference_that_may_be_chance_is_not_told() -> None:
         *(fact for n in (5, 6, 7, 8) for fact in deployment_of_size(n, days_of_march(n)[0], 1, broken=n == 8)),
     ]
     assert advice_by_metric(*facts)["change_failure_rate"].evidence == [
-        "In 90 days, 3 of 7 deployments failed, by `incident` 3."
+        "In 90 days, 3 of 7 deployments failed: 3 by `incident`."
     ]
 
 
@@ -257,7 +257,7 @@ def test_what_most_failures_are_marked_by_decides_what_helps() -> None:
         deployment(n, days_of_march(n)[0], sha=f"{version:040}") for n, version in enumerate((1, 2, 1, 3, 1, 4, 1), 1)
     ]
     advice = advice_by_metric(*back)["change_failure_rate"]
-    assert advice.evidence[0] == "In 90 days, 3 of 7 deployments failed, by `rollback` 3."
+    assert advice.evidence[0] == "In 90 days, 3 of 7 deployments failed: 3 by `rollback`."
     assert advice.measures[0].do == "Test in a production-like environment first"
 
 
@@ -408,7 +408,7 @@ def test_rework_is_told_by_the_rules_that_found_it() -> None:
             deployment(n + 10, hours_after(moment, 2), remediates=f"github:deployment:{n}"),
         ]
     advice = advice_by_metric(*facts, goals=parse_goals({"rework_rate": {"target": 0.01}}))["rework_rate"]
-    assert advice.evidence == ["In 90 days, 4 deployments repaired production, by `explicit` 4."]
+    assert advice.evidence == ["In 90 days, 4 deployments repaired production: 4 by `explicit`."]
 
 
 # Achievements

@@ -210,7 +210,7 @@ def _failed_runs_finding(failed: Sequence[Deployment], run_count: int) -> Findin
     return Finding(f"{evidence}, but {reached_count} of them reached users", (_FIX_PIPELINE, _UNDO_FAILED_RUN))
 
 
-_FIX_PIPELINE = recommend("Fix the pipeline first", "a failed run delivers nothing")
+_FIX_PIPELINE = recommend("Fix the pipeline first", "a run that fails before it reaches users delivers nothing")
 _UNDO_FAILED_RUN = recommend(
     "Undo what a failing run has already deployed", "otherwise users keep a version whose deployment failed"
 )
@@ -279,13 +279,18 @@ def diagnose_change_failure_rate(data: DiagnosisInput) -> Iterator[Finding]:
     if len(failures) < MIN_SAMPLES:
         return
     failures_by_rule = Counter(failure.rule for failure in failures)
-    rules_text = ", ".join(f"`{rule}` {count}" for rule, count in failures_by_rule.most_common())
     counted_text = formatting.count(len(counted), "deployment")
-    yield Finding(f"{data.long_window_text}, {len(failures)} of {counted_text} failed, by {rules_text}")
+    rules_text = _counts_by_rule_text(failures_by_rule)
+    yield Finding(f"{data.long_window_text}, {len(failures)} of {counted_text} failed: {rules_text}")
     failed_ids = {failure.deployment.id for failure in failures}
     yield from _diagnose_size(counted, failed_ids)
     yield from _diagnose_time(counted, failed_ids, data.policy)
     yield Finding("", _RECOMMENDATIONS_BY_RULE[failures_by_rule.most_common(1)[0][0]])
+
+
+def _counts_by_rule_text(counts_by_rule: Counter[str]) -> str:
+    """Return ``2 by `incident`, 1 by `rollback` ``, the most frequent rule first."""
+    return ", ".join(f"{count:,} by `{rule}`" for rule, count in counts_by_rule.most_common())
 
 
 _IF_USERS_NOTICED = (
@@ -467,9 +472,8 @@ def diagnose_rework_rate(data: DiagnosisInput) -> Iterator[Finding]:
     reasons = (data.history.rework_reasons.get(d.id) for d in deployments_in(data.history, data.long_window))
     deployments_by_rule = Counter(reason.partition(":")[0] for reason in reasons if reason)
     if sum(deployments_by_rule.values()) >= MIN_SAMPLES:
-        rules_text = ", ".join(f"`{rule}` {count}" for rule, count in deployments_by_rule.most_common())
         count_text = formatting.count(sum(deployments_by_rule.values()), "deployment")
         yield Finding(
-            f"{data.long_window_text}, {count_text} repaired production, by {rules_text}",
+            f"{data.long_window_text}, {count_text} repaired production: {_counts_by_rule_text(deployments_by_rule)}",
             (recommend("Find failures before users do", "each repair is an unplanned deployment"),),
         )
