@@ -52,8 +52,8 @@ def test_the_lowest_level_holds_back_and_the_best_never_does() -> None:
     found = advice_by_metric(*facts)
     assert set(found) == {"lead_time", "deployment_frequency"}
     assert found["lead_time"].because == (
-        "its measured level, medium, is the lowest, but the data cannot show which metric really is "
-        "(it has too few values and change failure rate could be down to low)"
+        "its measured level, medium, is the lowest, but there are too few data to be sure "
+        "(it has too few values and change failure rate could be as low as low)"
     )
     quick = deployed_pulls(*(f"03-{day:02}T12:00" for day in range(1, 32)), coding=1, pickup=1, review=2, delivery=3)
     assert scope_of(FIRST, *quick).metrics.overall_level == schema.OverallLevel(
@@ -74,8 +74,8 @@ def test_a_metric_is_called_the_lowest_only_where_the_intervals_of_all_metrics_d
         ("medium", "elite"),
     )
     assert advice_by_metric(*weekly)["lead_time"].because == (
-        "its measured level, high, is the lowest, but the data cannot show which metric really is "
-        "(change failure rate could be down to medium)"
+        "its measured level, high, is the lowest, but there are too few data to be sure "
+        "(change failure rate could be as low as medium)"
     )
 
 
@@ -83,8 +83,8 @@ def test_a_goal_that_is_missed_holds_back_also_where_no_level_does() -> None:
     facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=500)
     found = advice_by_metric(*facts, goals=parse_goals({"lead_time": {"target": "1d", "by": "2024-06-01"}}))
     assert found["lead_time"].because == (
-        "its measured level, medium, is the lowest, but the data cannot show which metric really is "
-        "(it has too few values and change failure rate could be down to low); "
+        "its measured level, medium, is the lowest, but there are too few data to be sure "
+        "(it has too few values and change failure rate could be as low as low); "
         "its goal, at most 1 d by 2024-06-01, is not met"
     )
     quick = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=3)
@@ -592,8 +592,8 @@ def test_the_words_of_an_outlook_are_one_line_each() -> None:
         "too few weeks for a trend: it needs 5 complete weeks with a value · rework rate at most 10 %: met."
     )
     assert said.hints[0].text.startswith(
-        "**Deployment frequency**: its measured level, medium, is the lowest, but the data cannot show which "
-        "metric really is (it could be up to high, lead time for changes has too few values and change "
-        "failure rate could be down to low)."
+        "**Deployment frequency**: its measured level, medium, is the lowest, but there are too few data "
+        "to be sure (it could be as high as high, lead time for changes has too few values and change "
+        "failure rate could be as low as low)."
     )
     assert "\n" not in "".join((said.goals, *(hint.text for hint in said.hints)))
