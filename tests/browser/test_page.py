@@ -237,7 +237,7 @@ def test_the_overview_says_what_is_left_out(browser: Browser, tmp_path: Path) ->
     with open_page(browser, tmp_path, many) as seen:
         help_text = seen.page.locator("#overview-help").inner_text()
         assert "The 20 scopes with the latest deployments have all windows, weeks and stages." in help_text
-        assert "The 5 scopes with the oldest last deployment are not on this page" in help_text
+        assert "The 5 scopes that were deployed least recently are not on this page" in help_text
 
 
 # --- From a number to the facts behind it
