@@ -330,7 +330,7 @@ def test_few_deployments_are_told_with_what_they_carry_and_how_long_nothing_came
     ]
     assert advice.evidence == [
         "In 90 days, 18 changes were delivered in 3 deployments, 6 at a time (median).",
-        "The longest pause between deployments in 90 days was the first 65 d 12 h, until 2024-03-07.",
+        "The longest pause between deployments in 90 days was 65 d 12 h, up to 2024-03-07.",
         "1 of 4 runs failed.",
     ]
     assert [measure.do for measure in advice.measures] == [
@@ -375,18 +375,26 @@ def longest_pause(*facts: Any, **settings: Any) -> str:  # noqa: ANN401
 @pytest.mark.parametrize(
     ("moments", "text"),
     [
-        (("2023-12-01", "02-01", "03-01", "03-30"), "the first 30 d, until 2024-02-01"),
-        (("01-05", "02-10", "03-01", "03-30"), "36 d, from 2024-01-05 to 2024-02-10"),
-        (("01-05", "01-20", "02-10"), "the last 51 d, since 2024-02-10"),
-        (("01-05", "01-06"), "the last 86 d, since 2024-01-06"),
-        (("2023-12-01", "01-05"), "the last 87 d, since 2024-01-05"),
+        (("2023-12-01", "02-01", "03-01", "03-30"), "was 30 d, up to 2024-02-01"),
+        (("01-05", "02-10", "03-01", "03-30"), "was 36 d, from 2024-01-05 to 2024-02-10"),
+        (("01-05", "01-20", "02-10"), "is the current one: 51 d, since 2024-02-10"),
+        (("01-05", "01-06"), "is the current one: 86 d, since 2024-01-06"),
+        (("2023-12-01", "01-05"), "is the current one: 87 d, since 2024-01-05"),
     ],
 )
 def test_the_longest_pause_runs_from_the_start_of_the_window_and_to_its_end(
     moments: tuple[str, ...], text: str
 ) -> None:
     facts = [deployment(number, moment) for number, moment in enumerate(moments, 1)]
-    assert longest_pause(*facts) == f"The longest pause between deployments in 90 days was {text}."
+    assert longest_pause(*facts) == f"The longest pause between deployments in 90 days {text}."
+
+
+def test_a_pause_at_the_end_of_a_past_window_is_not_called_the_current_one() -> None:
+    facts = (deployment(1, "01-05"), deployment(2, "02-10"))
+    text = longest_pause(*facts, now="04-02")
+    assert text == (
+        "The longest pause between deployments in 89 days was 51 d, from 2024-02-10 to the end of the period."
+    )
 
 
 def test_one_deployment_that_is_known_is_no_pause() -> None:
@@ -395,7 +403,7 @@ def test_one_deployment_that_is_known_is_no_pause() -> None:
 
 def test_a_failed_attempt_does_not_end_a_pause() -> None:
     assert longest_pause(deployment(1, "01-02"), deployment(2, "01-03"), failed_deployment(3, "03-01")) == (
-        "The longest pause between deployments in 90 days was the last 89 d, since 2024-01-03."
+        "The longest pause between deployments in 90 days is the current one: 89 d, since 2024-01-03."
     )
 
 

@@ -57,12 +57,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class DiagnosisInput:
-    """A scope, the window of its numbers, and a longer window for findings that need many deployments."""
+    """A scope as of `now`, the window of its numbers, and a longer window for findings that need many deployments."""
 
     history: ScopeHistory
     window: Window
     long_window: Window
     policy: Policy
+    now: datetime
 
     @property
     def long_window_text(self) -> str:
@@ -235,11 +236,9 @@ def _diagnose_pauses(data: DiagnosisInput, successful: Sequence[Deployment]) -> 
     """Find the longest time without a success. It may run from the window's start, and to its end."""
     pause = _longest_pause(data, [deployment.finished_at for deployment in successful])
     if pause and pause.end - pause.start >= _MIN_PAUSE:
-        one_step = recommend(
-            "Let anyone start a deployment in one step", "nobody then has to wait for one person"
-        )
+        one_step = recommend("Let anyone start a deployment in one step", "nobody then has to wait for one person")
         pause_text = _pause_text(pause, data)
-        yield Finding(f"the longest pause between deployments {data.long_window_text} was {pause_text}", (one_step,))
+        yield Finding(f"the longest pause between deployments {data.long_window_text} {pause_text}", (one_step,))
 
 
 def _longest_pause(data: DiagnosisInput, success_times: Sequence[datetime]) -> Window | None:
@@ -257,14 +256,16 @@ def _longest_pause(data: DiagnosisInput, success_times: Sequence[datetime]) -> W
 
 
 def _pause_text(pause: Window, data: DiagnosisInput) -> str:
-    """Return `7 d, from 2026-11-01 to 2026-11-08`, `the first 7 d, until …` or `the last 7 d, since …`."""
+    """Return `was 7 d, from 2026-11-01 to 2026-11-08`; one that lasts until now is the current one."""
     duration = formatting.duration((pause.end - pause.start).total_seconds())
     start, end = (formatting.date(moment, data.policy.zone) for moment in (pause.start, pause.end))
     if pause.end == data.long_window.end:
-        return f"the last {duration}, since {start}"
+        if pause.end == data.now:
+            return f"is the current one: {duration}, since {start}"
+        return f"was {duration}, from {start} to the end of the period"
     if pause.start == data.long_window.start:
-        return f"the first {duration}, until {end}"
-    return f"{duration}, from {start} to {end}"
+        return f"was {duration}, up to {end}"
+    return f"was {duration}, from {start} to {end}"
 
 
 def local_weekday(moment: datetime, policy: Policy) -> int:

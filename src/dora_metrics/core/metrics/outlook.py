@@ -64,7 +64,7 @@ def build_outlook(
             for metric, estimate in trends.items()
         },
         goals=goal_states,
-        advice=build_advice(DiagnosisInput(history, window, long_window, policy), metrics.current, goal_states),
+        advice=build_advice(DiagnosisInput(history, window, long_window, policy, now), metrics.current, goal_states),
         achievements=find_achievements(
             AchievementInput(metrics, metrics.compare(history, window), weeks, goal_states), policy.benchmark
         ),
