@@ -225,8 +225,8 @@ def _delivery_sentence(deployment: Deployment, history: ScopeHistory, lead_times
     if deployment.changes is None:
         if deployment == history.first_success:
             return Md(
-                "This is the first recorded deployment, the baseline. There is nothing earlier to compare it with, so it "
-                "has no lead time."
+                "This is the first recorded deployment, the baseline. There is nothing earlier to compare it with, so "
+                "it has no lead time."
             )
         return Md("What it delivered is not known yet.")
     if not deployment.changes or deployment.id in redeployment_ids(history.deployments):

@@ -284,8 +284,8 @@ def _lead_time_line(lead_time: schema.LeadTime, policy: Policy) -> Md:
         text = md("**Lead time**: {}.", lead_time.reason or formatting.NO_VALUE)
     else:
         text = md(
-            "**Lead time**: median of {}, from {} to the end of the first successful production deployment that contains "
-            "it.",
+            "**Lead time**: median of {}, from {} to the end of the first successful production deployment that "
+            "contains it.",
             formatting.count(lead_time.changes, "change"),
             LEAD_TIME_STARTS[policy.lead_time_start],
         )
