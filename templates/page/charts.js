@@ -170,7 +170,7 @@ function weekTooltip(metric, weeks, week) {
 }
 
 const rollingTooltip = (metric, weeks, week) =>
-  ["in the four weeks to this one", rateText(metric, weeks.rolling, week, weeks[`rolling_${metric}`][week])];
+  ["over four weeks, this one included", rateText(metric, weeks.rolling, week, weeks[`rolling_${metric}`][week])];
 
 /** The mean time of each stage, with its share. */
 const stageLines = (weeks, week) => STAGES.map(([title], stage) =>
@@ -196,7 +196,7 @@ const tooltipCallbacks = (key, { weeks }) => ({
 function chartDescription(metric, weeks, range) {
   const [field, format] = SERIES[metric], series = weeks[field];
   const withValue = weekNumbers(range).filter((week) => series[week] !== null);
-  const valueCount = plural(withValue.length, "of them with a value", "of them with values");
+  const valueCount = plural(withValue.length, "with a value", "with values");
   const ends = `from ${format(series[withValue[0]])} to ${format(series[withValue.at(-1)])}`;
   const weekCount = plural(range.end - range.start, "week");
   return `Chart of ${weekCount}, ${valueCount}: ${ends}. The table below has the same numbers.`;

@@ -53,7 +53,7 @@ function showOutlook(sections) {
     element("h3", null, ...withCode(title)),
     element("ul", null, ...sentences.map((sentence) => element("li", null, ...withCode(sentence)))),
   ]);
-  const summary = element("summary", null, "What to improve, and how");
+  const summary = element("summary", null, "What to improve");
   $("outlook").replaceChildren(...(parts.length ? [element("details", null, summary, ...parts)] : []));
 }
 

@@ -237,7 +237,7 @@ def test_the_overview_says_what_is_left_out(browser: Browser, tmp_path: Path) ->
     with open_page(browser, tmp_path, many) as seen:
         help_text = seen.page.locator("#overview-help").inner_text()
         assert "The 20 scopes with the latest deployments have all windows, weeks and stages." in help_text
-        assert "The 5 scopes with the oldest last deployment are not on this page" in help_text
+        assert "The 5 scopes that were deployed least recently are not on this page" in help_text
 
 
 # --- From a number to the facts behind it
@@ -623,11 +623,11 @@ def test_no_data_is_told_with_its_reason_and_is_no_button(browser: Browser, tmp_
         card = seen.card("Lead time for changes")
         assert card.inner_text().split("\n\n")[1:] == [
             "no data",
-            "the first recorded deployment is only the baseline for the next one",
+            "the first recorded deployment is the baseline and has no lead time",
         ]
         assert card.get_by_role("button").count() == 0
         expect(seen.page.locator("#lead_time .nothing")).to_have_text(
-            "No data: the first recorded deployment is only the baseline for the next one"
+            "No data: the first recorded deployment is the baseline and has no lead time"
         )
 
 

@@ -58,7 +58,7 @@ def test_a_metric_without_data_is_an_empty_output_and_a_reason_in_the_summary(tm
     assert (ran.outputs["lead-time-seconds"], ran.outputs["recovery-time-seconds"]) == ("", "")
     assert (ran.outputs["lead-time"], ran.outputs["recovery-time"]) == ("", "")
     assert ran.outputs["change-failure-rate"] == "0"
-    assert "the first recorded deployment is only the baseline for the next one" in ran.summary
+    assert "the first recorded deployment is the baseline and has no lead time" in ran.summary
     assert "no failed deployment in the window" in ran.summary
 
 

@@ -54,7 +54,7 @@ def test_thresholds_that_are_kept_are_said_to_be(tmp_path: Path) -> None:
     ran = run_with_failure(tmp_path, **{"fail-on": "change_failure_rate > 1, lead_time > 1d"})
     assert ran.code == 0
     assert ran.outputs["violations"] == "[]"
-    why = "lead_time > 1d: not evaluated, the first recorded deployment is only the baseline for the next one"
+    why = "lead_time > 1d: not evaluated, the first recorded deployment is the baseline and has no lead time"
     assert f"thresholds: 1 passed; {why}" in ran.log
     assert "thresholds ✓ 1 passed; lead" in ran.summary
 

@@ -33,7 +33,7 @@ def test_alerts_come_into_the_ledger_and_the_summary_tells_of_them(shop: SyncSho
     shop.repository.alert("code-scanning", "js/xss", at=at(HOURS_UNTIL_NOW - 100))
     ran = shop.run(security=ALL_KINDS)
     assert "2 vulnerabilities new or changed" in ran.summary
-    assert "Security: 2 detected, 1 of them open (high); 1 fixed, median time to remediate" in ran.summary
+    assert "Security: 2 alerts detected, 1 still open (high); 1 fixed (median" in ran.summary
     (scope,) = json.loads(ran.outputs["metrics"])["scopes"]
     assert scope["metrics"]["security"].keys() == {"critical", "high"}
     (fix,) = scope["evidence"]["fixed_vulnerabilities"]
@@ -106,7 +106,7 @@ def test_with_none_what_was_read_before_stays_and_says_as_of_when(shop: SyncShop
     shop.repository.fix(alert, at=at(HOURS_UNTIL_NOW - 1))
     for event, payload in (("schedule", None), ("deployment_status", deployment_status(9_000))):
         ran = shop.run(event, payload, security="none", delay=timedelta(days=3))
-        assert "1 of them open (critical)" in ran.summary
+        assert "1 still open (critical)" in ran.summary
         assert f"acme/shop are as of {NOW:%Y-%m-%d}, because `security` is `none`" in ran.summary
         assert any("are as of" in note for note in json.loads(ran.outputs["metrics"])["notes"])
 

@@ -10,7 +10,6 @@ from typing import TextIO
 
 import msgspec
 
-from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.periods import PERIOD_KINDS, PeriodKind, due_period
 from dora_metrics.core.reports import prometheus, summary
@@ -80,7 +79,7 @@ def run(request: ComputeRequest, source: FactSource, runtime: Runtime) -> int:
     results = evaluate(source_facts.facts, settings, request.now, notes)
     if request.explain is not None:
         name = source_facts.names.present_id(request.explain)
-        console.write_text(runtime.stdout, _explanation(name, results, source_facts.facts))
+        console.write_text(runtime.stdout, _explanation(name, results, source_facts))
         return 0
     if request.page_file is not None:
         _write_page(request.page_file, results)
@@ -142,9 +141,12 @@ def _write_page(path: Path, results: Results) -> None:
         raise DoraError(f"page-file {path}: cannot be written ({reason}); name a file in a folder of yours") from None
 
 
-def _explanation(name: str, results: Results, facts: list[Fact]) -> str:
+def _explanation(name: str, results: Results, source_facts: SourceFacts) -> str:
     """Everything about the facts that a name stands for, as Markdown."""
-    match explain(build_context(facts, results.policy, results.window), name):
+    context = build_context(
+        source_facts.facts, results.policy, results.window, records_incidents=source_facts.records_incidents
+    )
+    match explain(context, name):
         case NoMatch() as no_match:
             similar = f"; near to it: {', '.join(no_match.similar_names)}" if no_match.similar_names else ""
             raise DoraError(f"explain: {no_match.reason}{similar}")

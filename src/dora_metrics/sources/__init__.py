@@ -14,13 +14,14 @@ class SourceFacts:
     """What a source returns: facts, each in its newest state, and notes for readers on what is missing or assumed.
 
     `selection` says what was taken as deployments and what else there is; empty if everything was taken. `names` are
-    those of renamed repositories.
+    those of renamed repositories. `records_incidents`: whether the source could have an incident at all.
     """
 
     facts: list[Fact]
     notes: tuple[str, ...]
     selection: str = ""
     names: RepositoryNames = NO_NAMES
+    records_incidents: bool = True
 
 
 FactSource = Callable[[Settings, datetime], SourceFacts]

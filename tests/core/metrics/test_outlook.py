@@ -52,8 +52,8 @@ def test_the_lowest_level_holds_back_and_the_best_never_does() -> None:
     found = advice_by_metric(*facts)
     assert set(found) == {"lead_time", "deployment_frequency"}
     assert found["lead_time"].because == (
-        "its measured level, medium, is the lowest, but the data cannot show which metric really is "
-        "(it has too few values and change failure rate could be down to low)"
+        "its measured level, medium, is the lowest, but there are too few data to be sure "
+        "(it has too few values and change failure rate could be as low as low)"
     )
     quick = deployed_pulls(*(f"03-{day:02}T12:00" for day in range(1, 32)), coding=1, pickup=1, review=2, delivery=3)
     assert scope_of(FIRST, *quick).metrics.overall_level == schema.OverallLevel(
@@ -74,8 +74,8 @@ def test_a_metric_is_called_the_lowest_only_where_the_intervals_of_all_metrics_d
         ("medium", "elite"),
     )
     assert advice_by_metric(*weekly)["lead_time"].because == (
-        "its measured level, high, is the lowest, but the data cannot show which metric really is "
-        "(change failure rate could be down to medium)"
+        "its measured level, high, is the lowest, but there are too few data to be sure "
+        "(change failure rate could be as low as medium)"
     )
 
 
@@ -83,8 +83,8 @@ def test_a_goal_that_is_missed_holds_back_also_where_no_level_does() -> None:
     facts = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=500)
     found = advice_by_metric(*facts, goals=parse_goals({"lead_time": {"target": "1d", "by": "2024-06-01"}}))
     assert found["lead_time"].because == (
-        "its measured level, medium, is the lowest, but the data cannot show which metric really is "
-        "(it has too few values and change failure rate could be down to low); "
+        "its measured level, medium, is the lowest, but there are too few data to be sure "
+        "(it has too few values and change failure rate could be as low as low); "
         "its goal, at most 1 d by 2024-06-01, is not met"
     )
     quick = deployed_pulls(*TUESDAYS, coding=1, pickup=1, review=2, delivery=3)
@@ -201,7 +201,7 @@ def test_large_deployments_are_named_where_they_clearly_fail_more_often() -> Non
     large = [fact for n in range(11, 16) for fact in deployment_of_size(n, days_of_march(n)[0], 8, broken=True)]
     advice = advice_by_metric(*small, *large)["change_failure_rate"]
     assert advice.evidence[:2] == [
-        "In 90 days, 5 of 15 deployments failed, by `incident` 5.",
+        "In 90 days, 5 of 15 deployments failed: 5 by `incident`.",
         "Deployments with more than 1 change failed 5 of 5 times, smaller ones 0 of 10.",
     ]
     assert [measure.do for measure in advice.measures] == [
@@ -218,7 +218,7 @@ def test_a_difference_that_may_be_chance_is_not_told() -> None:
         *(fact for n in (5, 6, 7, 8) for fact in deployment_of_size(n, days_of_march(n)[0], 1, broken=n == 8)),
     ]
     assert advice_by_metric(*facts)["change_failure_rate"].evidence == [
-        "In 90 days, 3 of 7 deployments failed, by `incident` 3."
+        "In 90 days, 3 of 7 deployments failed: 3 by `incident`."
     ]
 
 
@@ -257,7 +257,7 @@ def test_what_most_failures_are_marked_by_decides_what_helps() -> None:
         deployment(n, days_of_march(n)[0], sha=f"{version:040}") for n, version in enumerate((1, 2, 1, 3, 1, 4, 1), 1)
     ]
     advice = advice_by_metric(*back)["change_failure_rate"]
-    assert advice.evidence[0] == "In 90 days, 3 of 7 deployments failed, by `rollback` 3."
+    assert advice.evidence[0] == "In 90 days, 3 of 7 deployments failed: 3 by `rollback`."
     assert advice.measures[0].do == "Test in a production-like environment first"
 
 
@@ -330,7 +330,7 @@ def test_few_deployments_are_told_with_what_they_carry_and_how_long_nothing_came
     ]
     assert advice.evidence == [
         "In 90 days, 18 changes were delivered in 3 deployments, 6 at a time (median).",
-        "The longest pause between deployments in 90 days was the first 65 d 12 h, until 2024-03-07.",
+        "The longest pause between deployments in 90 days was 65 d 12 h, up to 2024-03-07.",
         "1 of 4 runs failed.",
     ]
     assert [measure.do for measure in advice.measures] == [
@@ -375,18 +375,26 @@ def longest_pause(*facts: Any, **settings: Any) -> str:  # noqa: ANN401
 @pytest.mark.parametrize(
     ("moments", "text"),
     [
-        (("2023-12-01", "02-01", "03-01", "03-30"), "the first 30 d, until 2024-02-01"),
-        (("01-05", "02-10", "03-01", "03-30"), "36 d, from 2024-01-05 to 2024-02-10"),
-        (("01-05", "01-20", "02-10"), "the last 51 d, since 2024-02-10"),
-        (("01-05", "01-06"), "the last 86 d, since 2024-01-06"),
-        (("2023-12-01", "01-05"), "the last 87 d, since 2024-01-05"),
+        (("2023-12-01", "02-01", "03-01", "03-30"), "was 30 d, up to 2024-02-01"),
+        (("01-05", "02-10", "03-01", "03-30"), "was 36 d, from 2024-01-05 to 2024-02-10"),
+        (("01-05", "01-20", "02-10"), "is the current one: 51 d, since 2024-02-10"),
+        (("01-05", "01-06"), "is the current one: 86 d, since 2024-01-06"),
+        (("2023-12-01", "01-05"), "is the current one: 87 d, since 2024-01-05"),
     ],
 )
 def test_the_longest_pause_runs_from_the_start_of_the_window_and_to_its_end(
     moments: tuple[str, ...], text: str
 ) -> None:
     facts = [deployment(number, moment) for number, moment in enumerate(moments, 1)]
-    assert longest_pause(*facts) == f"The longest pause between deployments in 90 days was {text}."
+    assert longest_pause(*facts) == f"The longest pause between deployments in 90 days {text}."
+
+
+def test_a_pause_at_the_end_of_a_past_window_is_not_called_the_current_one() -> None:
+    facts = (deployment(1, "01-05"), deployment(2, "02-10"))
+    text = longest_pause(*facts, now="04-02")
+    assert text == (
+        "The longest pause between deployments in 89 days was 51 d, from 2024-02-10 to the end of the period."
+    )
 
 
 def test_one_deployment_that_is_known_is_no_pause() -> None:
@@ -395,7 +403,7 @@ def test_one_deployment_that_is_known_is_no_pause() -> None:
 
 def test_a_failed_attempt_does_not_end_a_pause() -> None:
     assert longest_pause(deployment(1, "01-02"), deployment(2, "01-03"), failed_deployment(3, "03-01")) == (
-        "The longest pause between deployments in 90 days was the last 89 d, since 2024-01-03."
+        "The longest pause between deployments in 90 days is the current one: 89 d, since 2024-01-03."
     )
 
 
@@ -408,7 +416,7 @@ def test_rework_is_told_by_the_rules_that_found_it() -> None:
             deployment(n + 10, hours_after(moment, 2), remediates=f"github:deployment:{n}"),
         ]
     advice = advice_by_metric(*facts, goals=parse_goals({"rework_rate": {"target": 0.01}}))["rework_rate"]
-    assert advice.evidence == ["In 90 days, 4 deployments repaired production, by `explicit` 4."]
+    assert advice.evidence == ["In 90 days, 4 deployments repaired production: 4 by `explicit`."]
 
 
 # Achievements
@@ -592,8 +600,8 @@ def test_the_words_of_an_outlook_are_one_line_each() -> None:
         "too few weeks for a trend: it needs 5 complete weeks with a value · rework rate at most 10 %: met."
     )
     assert said.hints[0].text.startswith(
-        "**Deployment frequency**: its measured level, medium, is the lowest, but the data cannot show which "
-        "metric really is (it could be up to high, lead time for changes has too few values and change "
-        "failure rate could be down to low)."
+        "**Deployment frequency**: its measured level, medium, is the lowest, but there are too few data "
+        "to be sure (it could be as high as high, lead time for changes has too few values and change "
+        "failure rate could be as low as low)."
     )
     assert "\n" not in "".join((said.goals, *(hint.text for hint in said.hints)))

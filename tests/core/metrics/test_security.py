@@ -197,12 +197,24 @@ def test_one_sentence_says_what_was_detected_is_open_and_was_fixed() -> None:
         vulnerability(5),
     ]
     assert security_sentence(facts, MARCH) == (
-        "Security: 5 detected, 3 of them open (2 critical, 1 high); 2 fixed, median time to remediate 3 d."
+        "Security: 5 alerts detected, 3 still open (2 critical, 1 high); 2 fixed (median 3 d)."
     )
-    assert security_sentence(facts[:1], MARCH) == (
-        "Security: 1 detected, none of them open; 1 fixed, median time to remediate 1 d."
+    assert security_sentence(facts[:1], MARCH) == ("Security: 1 alert detected, none still open; 1 fixed (median 1 d).")
+    assert security_sentence(facts[2:4], MARCH) == "Security: 2 alerts detected, 2 still open (critical)."
+
+
+def test_the_numbers_of_the_sentence_add_up() -> None:
+    facts = [
+        vulnerability(1, "03-01"),
+        vulnerability(2, "03-02", dismissed_at="03-03"),
+        vulnerability(3, "03-03", fixed_at="04-03"),
+        vulnerability(4, "03-04", fixed_at="03-05"),
+        vulnerability(5, "02-28", fixed_at="03-06"),
+    ]
+    assert security_sentence(facts, MARCH) == (
+        "Security: 4 alerts detected, 1 still open (high), 1 dismissed, 1 fixed outside the window; "
+        "2 fixed (1 detected earlier, median 4 d)."
     )
-    assert security_sentence(facts[2:4], MARCH) == "Security: 2 detected, 2 of them open (critical)."
 
 
 def test_without_anything_in_the_window_no_sentence_claims_a_nought() -> None:
@@ -213,11 +225,11 @@ def test_without_anything_in_the_window_no_sentence_claims_a_nought() -> None:
 
 def test_the_median_is_of_those_that_are_counted() -> None:
     facts = [vulnerability(1, fixed_at="03-06"), vulnerability(2, severity=None, fixed_at="03-30")]
-    assert security_sentence(facts, MARCH).endswith("1 fixed, median time to remediate 1 d.")
+    assert security_sentence(facts, MARCH).endswith("1 fixed (median 1 d).")
 
 
 def test_a_fix_before_the_detection_has_no_time_to_remediate() -> None:
-    assert security_sentence([vulnerability(1, "04-02", fixed_at="03-06")], MARCH) == "Security: 1 fixed."
+    assert security_sentence([vulnerability(1, "04-02", fixed_at="03-06")], MARCH) == "Security: 1 alert fixed."
 
 
 def test_the_median_of_two_times_to_remediate_lies_between_them() -> None:

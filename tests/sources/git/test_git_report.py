@@ -262,3 +262,13 @@ def test_numbers_from_a_thousand_on_are_written_alike(repository: GitRepository,
     assert "1,099 by bots" in text
     assert "1,100 deployments that reached users" in text
     assert "0 of 1,100" in text
+
+
+def test_an_explanation_does_not_deny_incidents_that_git_cannot_record(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    shop(repository)
+    text = report(repository.folder, "--explain", "v1.1.0").out
+    for rule in ("explicit", "incident"):
+        assert f"- `{rule}`: not known. Git records no incidents.\n" in text
+    assert "No incident" not in text

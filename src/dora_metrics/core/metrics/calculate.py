@@ -216,7 +216,7 @@ def _reason_without_lead_time(history: ScopeHistory, window: Window, excluded_co
         return f"every delivered change is left out ({reasons})"
     baseline = history.first_success
     if successful == [baseline]:
-        return "the first recorded deployment is only the baseline for the next one"
+        return "the first recorded deployment is the baseline and has no lead time"
     if any(deployment.changes is None for deployment in successful if deployment is not baseline):
         return "what the deployments delivered is not known yet"
     return "the deployments in the window delivered no changes"

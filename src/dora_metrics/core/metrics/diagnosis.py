@@ -57,12 +57,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class DiagnosisInput:
-    """A scope, the window of its numbers, and a longer window for findings that need many deployments."""
+    """A scope as of `now`, the window of its numbers, and a longer window for findings that need many deployments."""
 
     history: ScopeHistory
     window: Window
     long_window: Window
     policy: Policy
+    now: datetime
 
     @property
     def long_window_text(self) -> str:
@@ -210,9 +211,7 @@ def _failed_runs_finding(failed: Sequence[Deployment], run_count: int) -> Findin
     return Finding(f"{evidence}, but {reached_count} of them reached users", (_FIX_PIPELINE, _UNDO_FAILED_RUN))
 
 
-_FIX_PIPELINE = recommend(
-    "Fix the pipeline first", "a run that fails before it reaches users is a deployment that did not happen"
-)
+_FIX_PIPELINE = recommend("Fix the pipeline first", "a run that fails before it reaches users delivers nothing")
 _UNDO_FAILED_RUN = recommend(
     "Undo what a failing run has already deployed", "otherwise users keep a version whose deployment failed"
 )
@@ -224,7 +223,7 @@ def _diagnose_batch_size(data: DiagnosisInput, successful: Sequence[Deployment])
         return
     median_size = median(sizes)
     deploy_each_change = recommend(
-        "Deploy each change when it is ready", "a deployment with several changes could have been several deployments"
+        "Deploy each change when it is ready", "small deployments are easier to check and to roll back"
     )
     yield Finding(
         f"{data.long_window_text}, {formatting.count(sum(sizes), 'change')} were delivered in "
@@ -237,11 +236,9 @@ def _diagnose_pauses(data: DiagnosisInput, successful: Sequence[Deployment]) -> 
     """Find the longest time without a success. It may run from the window's start, and to its end."""
     pause = _longest_pause(data, [deployment.finished_at for deployment in successful])
     if pause and pause.end - pause.start >= _MIN_PAUSE:
-        one_step = recommend(
-            "Let anyone start a deployment in one step", "a pause is often caused by waiting for one person"
-        )
+        one_step = recommend("Let anyone start a deployment in one step", "nobody then has to wait for one person")
         pause_text = _pause_text(pause, data)
-        yield Finding(f"the longest pause between deployments {data.long_window_text} was {pause_text}", (one_step,))
+        yield Finding(f"the longest pause between deployments {data.long_window_text} {pause_text}", (one_step,))
 
 
 def _longest_pause(data: DiagnosisInput, success_times: Sequence[datetime]) -> Window | None:
@@ -259,14 +256,16 @@ def _longest_pause(data: DiagnosisInput, success_times: Sequence[datetime]) -> W
 
 
 def _pause_text(pause: Window, data: DiagnosisInput) -> str:
-    """Return `7 d, from 2026-11-01 to 2026-11-08`, `the first 7 d, until …` or `the last 7 d, since …`."""
+    """Return `was 7 d, from 2026-11-01 to 2026-11-08`; one that lasts until now is the current one."""
     duration = formatting.duration((pause.end - pause.start).total_seconds())
     start, end = (formatting.date(moment, data.policy.zone) for moment in (pause.start, pause.end))
     if pause.end == data.long_window.end:
-        return f"the last {duration}, since {start}"
+        if pause.end == data.now:
+            return f"is the current one: {duration}, since {start}"
+        return f"was {duration}, from {start} to the end of the period"
     if pause.start == data.long_window.start:
-        return f"the first {duration}, until {end}"
-    return f"{duration}, from {start} to {end}"
+        return f"was {duration}, up to {end}"
+    return f"was {duration}, from {start} to {end}"
 
 
 def local_weekday(moment: datetime, policy: Policy) -> int:
@@ -281,18 +280,23 @@ def diagnose_change_failure_rate(data: DiagnosisInput) -> Iterator[Finding]:
     if len(failures) < MIN_SAMPLES:
         return
     failures_by_rule = Counter(failure.rule for failure in failures)
-    rules_text = ", ".join(f"`{rule}` {count}" for rule, count in failures_by_rule.most_common())
     counted_text = formatting.count(len(counted), "deployment")
-    yield Finding(f"{data.long_window_text}, {len(failures)} of {counted_text} failed, by {rules_text}")
+    rules_text = _counts_by_rule_text(failures_by_rule)
+    yield Finding(f"{data.long_window_text}, {len(failures)} of {counted_text} failed: {rules_text}")
     failed_ids = {failure.deployment.id for failure in failures}
     yield from _diagnose_size(counted, failed_ids)
     yield from _diagnose_time(counted, failed_ids, data.policy)
     yield Finding("", _RECOMMENDATIONS_BY_RULE[failures_by_rule.most_common(1)[0][0]])
 
 
+def _counts_by_rule_text(counts_by_rule: Counter[str]) -> str:
+    """Return ``2 by `incident`, 1 by `rollback` ``, the most frequent rule first."""
+    return ", ".join(f"{count:,} by `{rule}`" for rule, count in counts_by_rule.most_common())
+
+
 _IF_USERS_NOTICED = (
-    recommend("Use canary releases", "most failures were reported as incidents, so users saw them"),
-    recommend("Write a test for each incident's cause", "most failures passed the existing tests"),
+    recommend("Use canary releases", "most failures were found only in production, as incidents"),
+    recommend("Write a test for each incident's cause", "most failures passed the tests that exist today"),
 )
 _IF_UNDONE = (
     recommend(
@@ -443,7 +447,7 @@ _DETECT_SOONER = (
 )
 _FIX_SOONER = (
     recommend("Make rollback one step, and practise it", "most of the recovery time passes after a failure is noticed"),
-    recommend("Turn features off without a deployment", "a feature flag is faster than any fix"),
+    recommend("Turn features off without a deployment", "switching a flag off is usually faster than a new deployment"),
 )
 _ROLL_BACK = (recommend("Roll back first, then look for the cause", "users wait for the service, not for the cause"),)
 _RECORD_INCIDENTS = (
@@ -469,9 +473,8 @@ def diagnose_rework_rate(data: DiagnosisInput) -> Iterator[Finding]:
     reasons = (data.history.rework_reasons.get(d.id) for d in deployments_in(data.history, data.long_window))
     deployments_by_rule = Counter(reason.partition(":")[0] for reason in reasons if reason)
     if sum(deployments_by_rule.values()) >= MIN_SAMPLES:
-        rules_text = ", ".join(f"`{rule}` {count}" for rule, count in deployments_by_rule.most_common())
         count_text = formatting.count(sum(deployments_by_rule.values()), "deployment")
         yield Finding(
-            f"{data.long_window_text}, {count_text} repaired production, by {rules_text}",
+            f"{data.long_window_text}, {count_text} repaired production: {_counts_by_rule_text(deployments_by_rule)}",
             (recommend("Find failures before users do", "each repair is an unplanned deployment"),),
         )

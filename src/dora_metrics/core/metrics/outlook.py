@@ -64,7 +64,7 @@ def build_outlook(
             for metric, estimate in trends.items()
         },
         goals=goal_states,
-        advice=build_advice(DiagnosisInput(history, window, long_window, policy), metrics.current, goal_states),
+        advice=build_advice(DiagnosisInput(history, window, long_window, policy, now), metrics.current, goal_states),
         achievements=find_achievements(
             AchievementInput(metrics, metrics.compare(history, window), weeks, goal_states), policy.benchmark
         ),
@@ -156,7 +156,7 @@ def _lowest_level_text(benchmark: Benchmark, metrics: schema.Metrics, metric: st
         return f"its level, {verdict.level}, is the lowest{f' ({own_doubt})' if own_doubt else ''}"
     doubts = [own_doubt, *(_doubt_about(benchmark, metrics, key, overall.level) for key in others)]
     doubts_text = formatting.join_with_and([doubt for doubt in doubts if doubt])
-    text = f"its measured level, {verdict.level}, is the lowest, but the data cannot show which metric really is"
+    text = f"its measured level, {verdict.level}, is the lowest, but there are too few data to be sure"
     return f"{text} ({doubts_text})"
 
 
@@ -170,7 +170,7 @@ def _own_doubt(verdict: schema.MetricVerdict) -> str:
     if verdict.level_span is None:
         return "it has too few values"
     highest = verdict.level_span[1]
-    return f"it could be up to {highest}" if highest != verdict.level else ""
+    return f"it could be as high as {highest}" if highest != verdict.level else ""
 
 
 def _doubt_about(benchmark: Benchmark, metrics: schema.Metrics, metric: str, level: str) -> str:
@@ -180,7 +180,7 @@ def _doubt_about(benchmark: Benchmark, metrics: schema.Metrics, metric: str, lev
     lowest = _possible_levels(benchmark, metrics, metric)[0]
     if benchmark.ranks[lowest] >= benchmark.ranks[level]:
         return ""
-    return f"{label} could be down to {lowest}" if verdict.level_span else f"{label} has too few values"
+    return f"{label} could be as low as {lowest}" if verdict.level_span else f"{label} has too few values"
 
 
 def _as_sentence(text: str) -> str:

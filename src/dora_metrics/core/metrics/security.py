@@ -1,6 +1,7 @@
 """Vulnerabilities: counts by severity, times to fix, and the deployments that delivered fixes."""
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -104,30 +105,55 @@ def severity_notes(vulnerabilities: Iterable[Vulnerability]) -> Iterator[str]:
 
 
 def security_sentence(vulnerabilities: Sequence[Vulnerability], window: Window) -> str:
-    """Write `Security: 3 detected, 1 of them open (high); 2 fixed, …`; empty without any in the window."""
-    counts = count_by_severity(vulnerabilities, window)
-    detected = sum(severity_counts.detected for severity_counts in counts.values())
-    fixed = sum(severity_counts.fixed for severity_counts in counts.values())
-    parts = [f"{formatting.count(detected, 'detected', 'detected')}{_open_text(counts)}"] if detected else []
-    if fixed:
-        with_severity = (v for v in vulnerabilities if v.severity)
-        median_seconds = _median_seconds_to_fix(with_severity, window)
-        median_text = (
-            f", median time to remediate {formatting.duration(median_seconds)}" if median_seconds is not None else ""
-        )
-        parts.append(f"{formatting.count(fixed, 'fixed', 'fixed')}{median_text}")
-    return f"Security: {'; '.join(parts)}." if parts else ""
+    """Write `Security: 5 alerts detected, 1 still open (high), 1 dismissed; 3 fixed (median 3 d).`
+
+    It is empty without any in the window. Each detected alert is open, dismissed or fixed, so the numbers add up: a
+    fix outside the window is named as such, and so is a fix in the window of what was detected earlier.
+    """
+    with_severity = [v for v in vulnerabilities if v.severity]
+    detected = [v for v in with_severity if window.contains(v.detected_at)]
+    fixed = [v for v in with_severity if is_fixed(v) and window.contains(v.fixed_at)]
+    parts = (_detected_text(detected, window), _fixed_text(fixed, window, has_detected=bool(detected)))
+    return f"Security: {'; '.join(filter(None, parts))}." if detected or fixed else ""
 
 
-def _open_text(counts: dict[str, schema.Security]) -> str:
-    open_by_severity = {
-        severity: severity_counts.open for severity, severity_counts in counts.items() if severity_counts.open
-    }
-    if not open_by_severity:
-        return ", none of them open"
-    open_count = sum(open_by_severity.values())
-    severity_texts = (
-        severity if number == open_count else formatting.count(number, severity, severity)
-        for severity, number in open_by_severity.items()
+def _detected_text(detected: Sequence[Vulnerability], window: Window) -> str:
+    """Return what was detected, and of it all that was not fixed in the window; empty without any."""
+    if not detected:
+        return ""
+    dismissed = sum(v.dismissed_at is not None for v in detected)
+    fixed_later = sum(is_fixed(v) and not window.contains(v.fixed_at) for v in detected)
+    states = (
+        _open_text(detected),
+        f"{dismissed:,} dismissed" if dismissed else "",
+        f"{fixed_later:,} fixed outside the window" if fixed_later else "",
     )
-    return f", {formatting.count(open_count, 'of them open', 'of them open')} ({', '.join(severity_texts)})"
+    return ", ".join((f"{formatting.count(len(detected), 'alert')} detected", *filter(None, states)))
+
+
+def _open_text(detected: Sequence[Vulnerability]) -> str:
+    open_by_severity = Counter(v.severity for v in detected if v.fixed_at is None and v.dismissed_at is None)
+    if not open_by_severity:
+        return "none still open"
+    open_count = open_by_severity.total()
+    severity_texts = (
+        severity if open_by_severity[severity] == open_count else f"{open_by_severity[severity]:,} {severity}"
+        for severity in SEVERITIES
+        if severity in open_by_severity
+    )
+    return f"{open_count:,} still open ({', '.join(severity_texts)})"
+
+
+def _fixed_text(fixed: Sequence[Vulnerability], window: Window, *, has_detected: bool) -> str:
+    """Return what was fixed in the window, how much of it was detected earlier, and the median time."""
+    if not fixed:
+        return ""
+    count_text = f"{len(fixed):,} fixed" if has_detected else f"{formatting.count(len(fixed), 'alert')} fixed"
+    detected_earlier = sum(v.detected_at < window.start for v in fixed)
+    median_seconds = _median_seconds_to_fix(fixed, window)
+    details = (
+        f"{detected_earlier:,} detected earlier" if detected_earlier else "",
+        f"median {formatting.duration(median_seconds)}" if median_seconds is not None else "",
+    )
+    details_text = ", ".join(filter(None, details))
+    return f"{count_text} ({details_text})" if details_text else count_text

@@ -224,7 +224,10 @@ def _delivery_sentence(deployment: Deployment, history: ScopeHistory, lead_times
     """Return which changes a deployment delivered, or why they are unknown."""
     if deployment.changes is None:
         if deployment == history.first_success:
-            return Md("It is the first recorded deployment, the baseline: nothing earlier exists to compare it with.")
+            return Md(
+                "This is the first recorded deployment, the baseline. There is nothing earlier to compare it with, so "
+                "it has no lead time."
+            )
         return Md("What it delivered is not known yet.")
     if not deployment.changes or deployment.id in redeployment_ids(history.deployments):
         return Md("It delivered nothing new.")

@@ -201,7 +201,7 @@ def derive(history: ScopeHistory, scope_metrics: schema.ScopeMetrics, window: Wi
     incidents = in_window(history.incidents, window, lambda attribution: attribution.incident.detected_at)
     unmatched = [attribution for attribution in incidents if not attribution.attributed_to]
     return Derivation(
-        window=f"{start} to {end} {policy.zone.key} ({_days_text(window)}, the end excluded); "
+        window=f"{start} to {end} {policy.zone.key} ({_days_text(window)}; the end is not included); "
         f"repository {scope.repository}, service {scope.service}, environment {scope.environment}",
         metrics=[*_history_start_note(history, window, policy), *_metric_lines(scope_metrics.metrics, window, policy)],
         failures=_first_lines(failures_in(history, window), lambda failure: _failed_deployment(failure, history)),
@@ -286,7 +286,8 @@ def _lead_time_line(lead_time: schema.LeadTime, policy: Policy) -> Md:
         text = md("**Lead time**: {}.", lead_time.reason or formatting.NO_VALUE)
     else:
         text = md(
-            "**Lead time**: median of {}, from {} to the end of the first successful production deployment with it.",
+            "**Lead time**: median of {}, from {} to the end of the first successful production deployment that "
+            "contains it.",
             formatting.count(lead_time.changes, "change"),
             LEAD_TIME_STARTS[policy.lead_time_start],
         )

@@ -176,7 +176,7 @@ def _slowest_stage_text(history: ScopeHistory, results: Results) -> Md | None:
     share, median = formatting.percent(breakdown.share(stage)), formatting.duration(breakdown.median_seconds(stage))
     change_count = formatting.count(breakdown.change_count, "change")
     known_count = f"{len(breakdown.complete):,} of " if breakdown.incomplete else ""
-    text = md("{} of the time of {}{}; median {} {}", share, known_count, change_count, median, span)
+    text = md("{} of the lead time of {}{}; median {} {}", share, known_count, change_count, median, span)
     return md("Slowest stage: **{}** ({}).", name, text)
 
 

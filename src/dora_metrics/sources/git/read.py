@@ -62,7 +62,7 @@ def read_history(request: GitHistoryRequest, environment: Mapping[str, str]) -> 
     selected = version_tags(candidates, log) if request.pattern is None else candidates
     if not selected:
         absence = no_deployments_notes(git, tags, is_shallow=bool(directory.shallow_shas))
-        return SourceFacts([], (*absence, *left_out_notes(tags, ())))
+        return SourceFacts([], (*absence, *left_out_notes(tags, ())), records_incidents=False)
     releases, undated_names = order_releases(selected, log)
     changes = ChangeCollector(identity, request.settings.service, log)
     deployments = DeploymentCollector(identity, request.settings, log, directory.shallow_shas, changes)
@@ -76,7 +76,12 @@ def read_history(request: GitHistoryRequest, environment: Mapping[str, str]) -> 
         history_notes(deployments),
     )
     selection = TagSelection(releases, _other_names(tags.tags, selected), request.pattern, identity)
-    return SourceFacts([*deployments.facts, *changes.facts.values()], tuple(notes), selection_note(selection))
+    return SourceFacts(
+        [*deployments.facts, *changes.facts.values()],
+        tuple(notes),
+        selection_note(selection),
+        records_incidents=False,
+    )
 
 
 def _other_names(tags: Iterable[Tag], selected: Iterable[Tag]) -> list[str]:

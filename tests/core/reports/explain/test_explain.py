@@ -29,7 +29,7 @@ from support.facts import (
 )
 from support.strategies import fact_lists
 
-COUNTS_TEXT = "It counts in production of acme/shop (service shop)."
+COUNTS_TEXT = "It belongs to acme/shop, service shop, environment production."
 WAITS_TEXT = "`v1` lists it, but did not succeed: it counts with the next success of that scope."
 MARCH = Window(at("03-01"), at("04-01"))
 
@@ -69,7 +69,7 @@ def test_a_deployment_says_whether_it_failed_by_what_and_where_it_stands() -> No
     assert one.headline == "Deployment `V2`: failed, by `rollback`"
     assert [unescaped(sentence) for sentence in one.sentences] == [
         f"`github:deployment:2`, commit `{sha('V2')}`: it succeeded on 2024-03-01 06:00 UTC.",
-        f"{COUNTS_TEXT} This is in the window 2024-03-01 00:00 – 2024-04-01 00:00, so it counts in these numbers.",
+        f"{COUNTS_TEXT} It is in the window 2024-03-01 00:00 to 2024-04-01 00:00, so these numbers include it.",
         "It reached users, so it counts in the failure rate.",
     ]
     assert rule_text("rollback", one) == "**yes, and it decides:** V1 was deployed again."
@@ -90,11 +90,11 @@ def test_every_rule_says_why_it_did_not_hit() -> None:
     assert one.headline == "Deployment `v1`: did not fail"
     assert " UTC after 10 min." in one.sentences[0]
     assert [unescaped(line) for line in one.sections[0].lines] == [
-        "`explicit`: no. No incident names this deployment, and no deployment is recorded as its remedy.",
+        "`explicit`: no. No incident names this deployment, and no deployment is recorded as its fix.",
         "`rollback`: no. No later deployment went back to what ran before it (1 deployment checked).",
         "`revert`: no. No later deployment reverted one of the 1 change that it delivered.",
-        "`hotfix`: no. The next one, `v2`, came 2 d later and delivered no hotfix.",
-        "`incident`: no. No incident that names no deployment was detected after it.",
+        "`hotfix`: no. The next deployment, `v2`, came 2 d later and delivered no hotfix.",
+        "`incident`: no. No incident without a named deployment was detected after it.",
         "`health-check`: no. No health check was recorded for it.",
         "`failed-run`: no. The run succeeded.",
     ]
@@ -112,7 +112,7 @@ def test_a_rule_that_is_off_says_what_it_would_have_seen() -> None:
     assert one.headline == "Deployment `V2`: did not fail"
     assert rule_text("rollback", one) == "it would, but it is switched off (`failure-rules`): V1 was deployed again."
     assert rule_text("incident", one) == (
-        "no. No incident that names no deployment was detected after it. It is also switched off (`failure-rules`)."
+        "no. No incident without a named deployment was detected after it. It is also switched off (`failure-rules`)."
     )
 
 
@@ -157,7 +157,7 @@ def test_a_hotfix_that_came_too_late_says_how_late() -> None:
         deployment(2, "03-07", version="v2", changes=[1]),
         change(1, labels=("hotfix",)),
     ]
-    said = "no. The next one, `v2`, delivered #1 with the label hotfix, but 2 d later: `hotfix-window` is 1 d."
+    said = "no. The next deployment, `v2`, delivered #1 with the label hotfix, but 2 d later: `hotfix-window` is 1 d."
     assert rule_text("hotfix", explain_only("v1", *facts)) == said
     assert rule_text("hotfix", explain_only("v2", *facts)) == "no. No deployment came after it."
     soon = [facts[0], deployment(2, "03-05T05:00", version="v2", changes=[1]), facts[2]]
@@ -169,11 +169,11 @@ def test_a_hotfix_that_came_too_late_says_how_late() -> None:
 def test_the_next_incident_says_why_it_is_not_attributed_to_this_one() -> None:
     facts = [deployment(1, "03-05", version="v1"), deployment(2, "03-06", version="v2")]
     later = incident(1, "03-06T03:00", title="Slow")
-    said = "no. The next one, Slow, came 1 d 3 h later and is attributed to `v2`."
+    said = "no. The next incident, Slow, came 1 d 3 h later and is attributed to `v2`."
     assert rule_text("incident", explain_only("v1", *facts, later)) == said
     late = incident(1, "03-09", title="Slow")
     assert rule_text("incident", explain_only("v1", facts[0], late)) == (
-        "no. The next one, Slow, came 4 d later and is attributed to no deployment: "
+        "no. The next incident, Slow, came 4 d later and is attributed to no deployment: "
         "the latest deployment before it was more than 24 h earlier (96 h)."
     )
 
@@ -334,7 +334,7 @@ def test_a_change_says_which_deployment_delivered_it_and_how_long_each_stage_too
     assert where.startswith(
         "`v2`, on 2024-03-06 00:00, in production of acme/shop (service shop): the first successful"
     )
-    assert where.endswith("This is in the window 2024-03-01 00:00 – 2024-04-01 00:00, so it counts in these numbers.")
+    assert where.endswith("It is in the window 2024-03-01 00:00 to 2024-04-01 00:00, so these numbers include it.")
     assert section_lines("Stages, production of acme/shop", one) == [
         "coding (first commit to opened): 1 d (2024-03-02 00:00 – 2024-03-03 00:00)",
         "pickup (opened to first review, part of the next stage): 2 h (2024-03-03 00:00 – 2024-03-03 02:00)",
@@ -441,11 +441,11 @@ def test_an_incident_says_where_it_counts_what_it_is_attributed_to_and_what_ende
     one = explain_only(issue_id(1), *facts)
     assert one.headline == "Incident Slow: attributed to `v1`"
     assert unescaped(one.sentences[1]) == (
-        "It counts in production of acme/shop (service shop): it names a service and an environment."
+        "It belongs to acme/shop, service shop, environment production: it names a service and an environment."
     )
     assert section_lines("Which deployment", one) == [
         "`v1` (`github:deployment:1`), by the rule `incident`: it was detected 60 min after it.",
-        "That is the latest success of its scope before it was detected.",
+        "It is the latest successful deployment in its scope before the incident was detected.",
     ]
     assert section_lines("What ended it", one) == ["It was resolved on 2024-03-05 14:30, after 1 h 30 min."]
 
@@ -481,7 +481,7 @@ def test_an_incident_that_a_deployment_remediates_says_so_and_one_that_ends_befo
     ]
     assert section_lines("What ended it", explain_only(issue_id(1), *facts)) == [
         "It was resolved on 2024-03-04 00:00, before it was detected, so it has no duration.",
-        "`v2` is recorded as its remedy, on 2024-03-06 00:00.",
+        "`v2` is recorded as its fix, on 2024-03-06 00:00.",
     ]
 
 
@@ -508,7 +508,7 @@ def test_an_incident_that_counts_nowhere_says_why(fields: dict[str, Any], why: s
 def test_a_vulnerability_says_how_it_stands(fields: dict[str, Any], state: str) -> None:
     one = explain_only("github:dependabot:acme/shop#1", deployment(1), vulnerability(1, package="left-pad", **fields))
     assert one.headline == f"Vulnerability in left-pad: {state}"
-    assert fields.get("retracted") or "It counts in production of acme/shop (service shop)." in one.sentences
+    assert fields.get("retracted") or "It belongs to acme/shop, service shop, environment production." in one.sentences
     nowhere = explain_only("#1", vulnerability(1, service="api", **fields))
     assert fields.get("retracted") or nowhere.sentences[-1] == "Its service has no scope yet."
 

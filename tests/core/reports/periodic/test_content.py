@@ -39,7 +39,7 @@ def test_a_week_like_the_last_one_shows_no_clear_change_and_says_what_happened()
 
 def test_many_more_deployments_are_told_as_more_often() -> None:
     many = [deployment(number, f"03-12T{number:02}:00") for number in range(1, 21)]
-    assert render_report(FIRST, deployment(100, "03-05"), *many).headline.startswith("**More often.")
+    assert render_report(FIRST, deployment(100, "03-05"), *many).headline.startswith("**More frequent deployments.**")
 
 
 def test_opposite_directions_are_joined_by_but() -> None:
@@ -51,7 +51,9 @@ def test_opposite_directions_are_joined_by_but() -> None:
             change(100 + number, "02-01"),
         )
     ]
-    assert render_report(FIRST, *deployments_from(4, 4, 1), *slow).headline.startswith("**Slower, but more often.")
+    assert render_report(FIRST, *deployments_from(4, 4, 1), *slow).headline.startswith(
+        "**Lead time worse, but more frequent deployments.**"
+    )
 
 
 def test_a_failure_that_is_over_and_one_that_is_not() -> None:
@@ -147,7 +149,7 @@ def test_where_nothing_failed_there_is_no_such_section() -> None:
 
 def test_vulnerabilities_of_the_week_are_one_sentence() -> None:
     found = render_report(FIRST, *deployments_from(11, 1, 11), vulnerability(1, "03-12"))
-    assert "\nSecurity: 1 detected, 1 of them open (high).\n" in found.text
+    assert "\nSecurity: 1 alert detected, 1 still open (high).\n" in found.text
     assert "Security" not in render_report(FIRST, *deployments_from(11, 1, 11), vulnerability(1, "03-02")).text
 
 

@@ -108,7 +108,7 @@ def test_no_data_has_a_reason_and_nothing_else() -> None:
     found = card_of(results_of(deployment(1)), "lead_time")
     assert found == MetricCard(
         value="–",
-        reason="the first recorded deployment is only the baseline for the next one",
+        reason="the first recorded deployment is the baseline and has no lead time",
         before="–",
     )
 

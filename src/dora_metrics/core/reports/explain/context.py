@@ -41,13 +41,17 @@ class Explanation:
 
 @dataclass(frozen=True)
 class ExplainContext:
-    """All facts by id with what was derived from them, for one policy and one window."""
+    """All facts by id with what was derived from them, for one policy and one window.
+
+    `records_incidents`: whether their source could have an incident at all; a git history could not.
+    """
 
     facts_by_id: Mapping[str, Fact]
     linked_facts: LinkedFacts
     failure_verdicts: FailureVerdicts
     policy: Policy
     window: Window
+    records_incidents: bool
 
     @cached_property
     def timeline_by_deployment(self) -> dict[str, ScopeTimeline]:
@@ -142,20 +146,27 @@ class ExplainContext:
     def window_sentence(self, moment: datetime) -> Md:
         """Return a sentence on whether a time is in the window."""
         start, end = self.format_time(self.window.start), self.format_time(self.window.end)
-        position, verb = ("is in", "counts") if self.window.contains(moment) else ("is outside", "does not count")
-        return md("This {} the window {} – {}, so it {} in these numbers.", position, start, end, verb)
+        position, verb = ("in", "include") if self.window.contains(moment) else ("outside", "do not include")
+        return md("It is {} the window {} to {}, so these numbers {} it.", position, start, end, verb)
 
 
-def build_context(facts: Iterable[Fact], policy: Policy, window: Window) -> ExplainContext:
+def build_context(
+    facts: Iterable[Fact], policy: Policy, window: Window, *, records_incidents: bool = True
+) -> ExplainContext:
     """Link and evaluate all facts."""
     facts_by_id = {fact.id: fact for fact in facts}
     linked_facts = link(facts_by_id.values(), policy)
-    return ExplainContext(facts_by_id, linked_facts, judge(linked_facts, policy), policy, window)
+    return ExplainContext(facts_by_id, linked_facts, judge(linked_facts, policy), policy, window, records_incidents)
 
 
 def scope_text(scope: Scope) -> Md:
     """Return the name of a scope: `production of acme/shop (service shop)`."""
     return md("{} of {} (service {})", scope.environment, scope.repository, scope.service)
+
+
+def membership_text(scope: Scope) -> Md:
+    """Return the start of a sentence: `It belongs to acme/shop, service shop, environment production`."""
+    return md("It belongs to {}, service {}, environment {}", scope.repository, scope.service, scope.environment)
 
 
 def join_limited(parts: Iterable[Md], max_parts: int = 10) -> Md:

@@ -19,6 +19,7 @@ from dora_metrics.core.reports.explain.context import (
     Explanation,
     Section,
     join_limited,
+    membership_text,
     scope_text,
 )
 from dora_metrics.core.reports.explain.find import MatchedIds, NoMatch, find_ids
@@ -117,7 +118,7 @@ def _deployment_sentences(context: ExplainContext, timeline: ScopeTimeline, depl
     if parts := context.linked_facts.parts.get(deployment.id):
         names = join_limited(md("{} ({})", id_code_span(part.id), part.status) for part in parts)
         yield md("It is one attempt of a run and has {} parts: {}.", len(parts), names)
-    yield md("It counts in {}. {}", scope_text(timeline.scope), context.window_sentence(deployment.finished_at))
+    yield md("{}. {}", membership_text(timeline.scope), context.window_sentence(deployment.finished_at))
     if deployment.status == "cancelled":
         yield Md("A cancelled deployment counts in no rate and delivers nothing.")
     elif counts_in_failure_rate(deployment, context.policy):
@@ -360,7 +361,7 @@ def explain_incident(context: ExplainContext, incident: Incident) -> Explanation
         sentence = md("{}: {}.", id_code_span(incident.id), reason)
         return Explanation(md("Incident {}: not counted", title), (sentence,))
     deployment = deployment_link(attribution.attributed_to) if attribution.attributed_to else "no deployment"
-    scope_sentence = md("It counts in {}: {}.", scope_text(attribution.scope), _scope_reason(attribution))
+    scope_sentence = md("{}: {}.", membership_text(attribution.scope), _scope_reason(attribution))
     return Explanation(
         md("Incident {}: attributed to {}", title, deployment),
         (_detection_sentence(context, incident), scope_sentence),
@@ -400,7 +401,7 @@ def _attribution_lines(context: ExplainContext, attribution: AttributedIncident)
     reason = f"{'it' if rule == 'explicit' else 'it was'} {context.replace_ids(because)}"
     yield md("{}, by the rule {}: {}.", context.fact_label(deployment.id), code_span(rule), reason)
     if rule == "incident":
-        yield Md("That is the latest success of its scope before it was detected.")
+        yield Md("It is the latest successful deployment in its scope before the incident was detected.")
     failure = context.failure_by_deployment.get(deployment.id)
     if failure and failure.rule != rule:
         yield md("Another rule decides for that deployment: {} takes precedence.", code_span(failure.rule))
@@ -416,7 +417,7 @@ def _incident_end_lines(context: ExplainContext, incident: Incident) -> Iterator
     for fact in context.facts_by_id.values():
         if isinstance(fact, Deployment) and fact.remediates == incident.id and not fact.retracted:
             date_time = context.format_time(fact.finished_at)
-            yield md("{} is recorded as its remedy, on {}.", deployment_link(fact), date_time)
+            yield md("{} is recorded as its fix, on {}.", deployment_link(fact), date_time)
 
 
 # Vulnerabilities
@@ -431,7 +432,7 @@ def explain_vulnerability(context: ExplainContext, vulnerability: Vulnerability)
     severity = vulnerability.severity or "unknown (so it is left out of the counts by severity)"
     detected = context.format_time(vulnerability.detected_at)
     sentences = [md("{}: severity {}, detected on {}.", id_code_span(vulnerability.id), severity, detected)]
-    sentences += [md("It counts in {}.", scope_text(scope)) for scope in scopes]
+    sentences += [md("{}.", membership_text(scope)) for scope in scopes]
     if not scopes:
         sentences.append(Md("Its service has no scope yet."))
     fix_lines = tuple(_fix_lines(context, vulnerability, scopes)) if is_fixed(vulnerability) else ()

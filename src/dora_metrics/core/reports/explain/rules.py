@@ -22,8 +22,14 @@ def rule_lines(context: ExplainContext, deployment: Deployment) -> Iterator[Md]:
         is_deciding = failure is not None and failure.rule == rule
         if hits:
             yield md("{}: {}", code_span(rule), _hit_text(context, deployment, hits, is_deciding=is_deciding))
+        elif rule in _RULES_ON_INCIDENTS and not context.records_incidents:
+            yield md("{}: not known. Git records no incidents.", code_span(rule))
         else:
             yield md("{}: no. {}", code_span(rule), _WHY_NOT_BY_RULE[rule](context, deployment))
+
+
+_RULES_ON_INCIDENTS = ("explicit", "incident")
+"""What these rules look for comes from incidents."""
 
 
 def _hit_text(
@@ -45,7 +51,7 @@ def _switched_off_note(context: ExplainContext, rule: str) -> Md:
 
 def _why_not_explicit(context: ExplainContext, _: Deployment) -> Md:
     note = _switched_off_note(context, "explicit")
-    return md("No incident names this deployment, and no deployment is recorded as its remedy.{}", note)
+    return md("No incident names this deployment, and no deployment is recorded as its fix.{}", note)
 
 
 def _why_not_rollback(context: ExplainContext, deployment: Deployment) -> Md:
@@ -88,11 +94,14 @@ def _why_not_hotfix(context: ExplainContext, deployment: Deployment) -> Md:
     if hotfix is None:
         note = _switched_off_note(context, "hotfix")
         return md(
-            "The next one, {}, came {} later and delivered no hotfix.{}", deployment_link(following), elapsed, note
+            "The next deployment, {}, came {} later and delivered no hotfix.{}",
+            deployment_link(following),
+            elapsed,
+            note,
         )
     change_id, reason = hotfix
     window = formatting.duration(context.policy.hotfix_window.total_seconds())
-    sentence = "The next one, {}, delivered {} with {}, but {} later: `hotfix-window` is {}."
+    sentence = "The next deployment, {}, delivered {} with {}, but {} later: `hotfix-window` is {}."
     return md(sentence, deployment_link(following), context.fact_label(change_id), reason, elapsed, window)
 
 
@@ -110,16 +119,22 @@ def _why_not_incident(context: ExplainContext, deployment: Deployment) -> Md:
     attribution = _next_incident(context, deployment)
     if attribution is None:
         note = _switched_off_note(context, "incident")
-        return md("No incident that names no deployment was detected after it.{}", note)
+        return md("No incident without a named deployment was detected after it.{}", note)
     incident, attributed_to = attribution.incident, attribution.attributed_to
     elapsed = _elapsed_text(deployment.finished_at, incident.detected_at)
     title = incident_link(incident)
     if attributed_to:
         return md(
-            "The next one, {}, came {} later and is attributed to {}.", title, elapsed, deployment_link(attributed_to)
+            "The next incident, {}, came {} later and is attributed to {}.",
+            title,
+            elapsed,
+            deployment_link(attributed_to),
         )
     return md(
-        "The next one, {}, came {} later and is attributed to no deployment: {}.", title, elapsed, attribution.because
+        "The next incident, {}, came {} later and is attributed to no deployment: {}.",
+        title,
+        elapsed,
+        attribution.because,
     )
 
 
@@ -187,11 +202,11 @@ def _still_open_lines(attributions: Iterable[AttributedIncident]) -> Iterator[Md
 
 
 _RECOVERY_BY_RULE = {
-    "explicit": "The failure ends with the incident or with the deployment that is its remedy, whichever is earlier.",
+    "explicit": "The failure ends with the incident or with the deployment that is its fix, whichever is earlier.",
     "rollback": "The failure ends with the rollback.",
     "revert": "The failure ends with the deployment that delivered the revert.",
     "hotfix": "The failure ends with the deployment that delivered the hotfix.",
-    "incident": "The failure ends with the incident or with the deployment that is its remedy, whichever is earlier.",
+    "incident": "The failure ends with the incident or with the deployment that is its fix, whichever is earlier.",
     "health-check": "The failure ends with the next success whose health check did not fail.",
     "failed-run": "The failure ends with the next success of the same source whose health check did not fail.",
 }

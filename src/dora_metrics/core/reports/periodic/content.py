@@ -403,7 +403,7 @@ def _change_text(change_id: str, history: ScopeHistory) -> Md:
 def headline(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, Verdict], open_incident_count: int) -> Md:
     """Return the first line of a report: the verdict, then what happened.
 
-    `**Faster.** 4 deployments reached production with 17 measured changes, …; 1 of 4 failed and recovered in 41 min.`
+    `**Lead time better.** 4 deployments reached production with 17 measured changes, …; 1 of 4 failed and recovered …`
     """
     open_incidents = md("{} open", formatting.count(open_incident_count, "incident")) if open_incident_count else Md("")
     clauses = join_non_empty("; ", (*_headline_clauses(scope_metrics, verdicts), open_incidents))
@@ -411,7 +411,7 @@ def headline(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str, Verdict]
 
 
 def _verdict_text(verdicts: Mapping[str, Verdict]) -> str:
-    """Return the differences that are significant (p < 0.05), such as `Faster and safer, but less often`."""
+    """Return the differences that are significant (p < 0.05), such as `Lead time better, but higher failure rate`."""
     if not verdicts:
         return "Nothing to compare with yet"
     pairs = ((words, verdicts.get(key)) for key, words in _COMPARATIVES.items())
@@ -427,10 +427,10 @@ def _verdict_text(verdicts: Mapping[str, Verdict]) -> str:
 
 
 _COMPARATIVES: dict[str, dict[Verdict | None, str]] = {
-    "lead_time": {"better": "faster", "worse": "slower"},
-    "deployment_frequency": {"better": "more often", "worse": "less often"},
-    "change_failure_rate": {"better": "safer", "worse": "less safe"},
-    "recovery_time": {"better": "quicker to recover", "worse": "slower to recover"},
+    "lead_time": {"better": "lead time better", "worse": "lead time worse"},
+    "deployment_frequency": {"better": "more frequent deployments", "worse": "less frequent deployments"},
+    "change_failure_rate": {"better": "lower failure rate", "worse": "higher failure rate"},
+    "recovery_time": {"better": "faster recovery", "worse": "slower recovery"},
 }
 
 

@@ -246,7 +246,7 @@ def _failure_rate_text(policy: Policy) -> str:
 _FAILURE_RULE_TEXTS: dict[str, Callable[[Policy], str]] = {
     "explicit": lambda _: "an incident names it",
     "rollback": lambda _: "it was rolled back",
-    "revert": lambda _: "a change of it was reverted",
+    "revert": lambda _: "one of its changes was reverted",
     "hotfix": lambda policy: f"a hotfix followed within {duration(policy.hotfix_window.total_seconds())}",
     "incident": lambda policy: f"an incident began within {duration(policy.incident_window.total_seconds())} after it",
     "health-check": lambda _: "its health check failed",

@@ -28,7 +28,7 @@ MAX_NAME_LENGTH = 60
 _MAX_URL_LENGTH = 500
 
 _EXCLUSION_TEXTS = {
-    "first_deployment": "came with the first deployment",
+    "first_deployment": "in the first deployment (the baseline)",
     "bots": "by a bot",
     "no_start": "start unknown",
     "negative": "deployed before its start",

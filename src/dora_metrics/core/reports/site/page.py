@@ -276,7 +276,7 @@ def _label(spec: WindowSpec, window: Window, results: Results) -> str:
 def _previous_window_text(spec: WindowSpec, window: Window, results: Results) -> str:
     if spec.is_all:
         return ""
-    return f"in the {_label(spec, window, results)} before" if spec.length else "in as long a time before"
+    return f"in the {_label(spec, window, results)} before" if spec.length else "in the period before"
 
 
 T = TypeVar("T", DeploymentEntry, IncidentEntry)
