@@ -204,7 +204,8 @@ def without_abandoned(highest: dict[SeriesKey, float], totals: Mapping[SeriesKey
     present = {scope_of(series) for series in totals}
     counted = [series for series, value in highest.items() if value]
     had_deployments = {scope_of(s) for s in counted if not re.match("dora_(incident|vulnerabilit)", s[0])}
-    abandoned = {scope_of(series) for series in counted} - had_deployments - present
+    had_incidents = {scope_of(series) for series in counted if series[0].startswith("dora_incident")}
+    abandoned = had_incidents - had_deployments - present
     return {series: value for series, value in highest.items() if scope_of(series) not in abandoned}
 
 

@@ -61,7 +61,8 @@ class HighWaterMarks:
             present: the scopes that there are now.
         """
         had_more = {series.scope for series in self.values if series.name not in _WITHOUT_DEPLOYMENT}
-        abandoned = {series.scope for series in self.values} - had_more - present
+        had_incidents = {series.scope for series in self.values if series.name in _INCIDENT_FAMILIES}
+        abandoned = had_incidents - had_more - present
         values = {series: value for series, value in self.values.items() if series.scope not in abandoned}
         return HighWaterMarks(Counter(values), self.scopes - abandoned)
 
@@ -80,9 +81,8 @@ class HighWaterMarks:
         return Histogram(tuple(accumulate(counts, max)), self.values[series._replace(part=SUM_PART)] / 1e6)
 
 
-_WITHOUT_DEPLOYMENT = frozenset({
-    "dora_incidents_total", "dora_incident_restore_seconds", VULNERABILITIES_FAMILY, REMEDIATION_FAMILY
-})  # fmt: skip
+_INCIDENT_FAMILIES = frozenset({"dora_incidents_total", "dora_incident_restore_seconds"})
+_WITHOUT_DEPLOYMENT = _INCIDENT_FAMILIES | {VULNERABILITIES_FAMILY, REMEDIATION_FAMILY}
 """The families that count something in a scope where nothing was ever deployed."""
 
 NO_MARKS = HighWaterMarks()
