@@ -144,8 +144,8 @@ def test_the_place_of_the_action_is_put_where_it_belongs(checkout: Checkout) -> 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--repository", "shop"], "--repository 'shop': expected OWNER/NAME"),
-        (["--repository", "../x"], "--repository '../x': expected OWNER/NAME"),
+        (["--repository", "shop"], "--repository 'shop' is not OWNER/NAME"),
+        (["--repository", "../x"], "--repository '../x' is not OWNER/NAME"),
         (["--action", "acme/dora-metrics"], "--action 'acme/dora-metrics': expected OWNER/NAME@REF"),
         (["--action", "acme/x@a b"], "--action 'acme/x@a b': expected OWNER/NAME@REF"),
     ],
