@@ -61,7 +61,7 @@ def test_the_text_ends_with_how_to_go_on_and_where_the_page_is(facts: str, tmp_p
     page = tmp_path / "new" / "folder" / "index.html"
     code, out, err = run(*COMPUTE, "--facts", facts, "--format", "text", "--page-file", str(page), COLUMNS="200")
     assert (code, err) == (0, "")
-    assert out.splitlines()[-2:] == ["  Why   --explain v1 shows how v1 was judged", f"  Page  {page}"]
+    assert out.splitlines()[-2:] == ["  Explain  --explain v1 shows why it counts as failed", f"  Page     {page}"]
     assert "<title>" in page.read_text("utf-8")
 
 
@@ -167,8 +167,10 @@ def test_a_sync_without_a_token_says_what_to_set() -> None:
     code, out, err = run("sync", "--repository", "acme/shop", "--ledger", "dir:ledger")
     assert code == 2
     assert (out + err).splitlines() == [
-        "dora-metrics: settings: error: sync: GITHUB_TOKEN is not set. Set it to a token that can read the repository, "
-        "such as GITHUB_TOKEN=$(gh auth token)."
+        (
+            "dora-metrics: settings: error: sync: GITHUB_TOKEN is not set. Set it to a token that can read the "
+            "repository, such as GITHUB_TOKEN=$(gh auth token)."
+        )
     ]
 
 

@@ -1,5 +1,6 @@
 """`sync` and `rebuild` on a command line: the action in one of these modes, as a person who starts it by hand."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -62,8 +63,7 @@ def run(request: LedgerRequest, runtime: Runtime) -> int:
         has_fixed_time=request.now != runtime.now,
         summary_format=request.format,
     )
-    if request.mode == "sync":
-        read_request = partial(_with_token, read_request)
+    read_request = partial(_with_token if request.mode == "sync" else _with_folder, read_request)
     log = runtime.stderr if request.format == "json" else runtime.stdout
     return action.run(replace(runtime, now=request.now), read_request, Runner.of(environment, log))
 
@@ -79,5 +79,21 @@ def _with_token(read_request: Callable[[Runtime], RunRequest], runtime: Runtime)
         raise SettingsError(
             "sync: GITHUB_TOKEN is not set. "
             "Set it to a token that can read the repository, such as GITHUB_TOKEN=$(gh auth token)."
+        )
+    return request
+
+
+def _with_folder(read_request: Callable[[Runtime], RunRequest], runtime: Runtime) -> RunRequest:
+    """Read a request that computes from a ledger.
+
+    Raises:
+        SettingsError: if the ledger of the command line or the environment is a folder that does not exist.
+    """
+    request = read_request(runtime)
+    ledger = request.access_settings.ledger
+    kind, _, place = ledger.partition(":")
+    if kind == "dir" and not (request.workspace / place).exists():
+        raise SettingsError(
+            f"{ledger}: there is no ledger here. 'dora-metrics sync --ledger {shlex.quote(ledger)}' creates one."
         )
     return request
