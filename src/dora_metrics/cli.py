@@ -14,7 +14,7 @@ from dora_metrics.errors import DoraError
 from dora_metrics.github import console
 from dora_metrics.runtime import Runtime
 from dora_metrics.settings.flags import LEDGER_DEFAULTS, SettingsCommand, flags_of, flags_without_effect
-from dora_metrics.settings.loading import Layer
+from dora_metrics.settings.loading import COMMAND_LINE, Layer
 from dora_metrics.settings.model import DEFAULT_CONFIG, FLAGS, Settings, default_text
 from dora_metrics.sources import FactSource, SourceFacts
 
@@ -140,17 +140,17 @@ def _action(_: argparse.Namespace, runtime: Runtime) -> int:
 
 def _add_sync(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Read what GitHub knows and the ledger lacks. A later run continues where the last one stopped. It needs a "
-        "token in GITHUB_TOKEN, and --repository or GITHUB_REPOSITORY. --ledger dir:ledger writes to a folder instead "
-        "of a branch."
+        "Read from GitHub what the ledger does not have yet. A later run continues where the last one stopped. It "
+        "needs a token in GITHUB_TOKEN, and --repository or GITHUB_REPOSITORY. --ledger dir:ledger writes to a folder "
+        "instead of a branch."
     )
     _add_ledger_options(parser, "sync")
 
 
 def _add_rebuild(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Compute all numbers and files of a ledger again from its facts. No fact changes. A ledger on a branch needs "
-        "a token in GITHUB_TOKEN, and --repository or GITHUB_REPOSITORY."
+        "Compute all numbers and files of a ledger again from its facts. It changes no facts. A ledger on a branch "
+        "needs a token in GITHUB_TOKEN, and --repository or GITHUB_REPOSITORY."
     )
     _add_ledger_options(parser, "rebuild")
 
@@ -184,7 +184,7 @@ def _ledger_command(options: argparse.Namespace, runtime: Runtime) -> int:
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Run one event on sample data, as the action would; print its summary and where the rest is."
+    parser.description = "Run the action on one sample event. Print the job summary and the paths of the other files."
     parser.set_defaults(command=_demo)
     parser.add_argument(
         "--output", type=Path, default=Path("dora-demo"), metavar="DIR", help="where to write; default: dora-demo"
@@ -203,8 +203,10 @@ def _add_init(parser: argparse.ArgumentParser) -> None:
         "Look at a checkout and, with a token in GITHUB_TOKEN or GH_TOKEN, at its repository. Show what it would "
         "record and why. Write a workflow, settings and an incident form if you agree. Existing files stay unchanged."
     )
-    parser.add_argument("--directory", type=Path, default=Path(), metavar="DIR", help="the checkout; default: here")
-    parser.add_argument("--repository", metavar="OWNER/NAME", help="default: the remote origin")
+    parser.add_argument(
+        "--directory", type=Path, default=Path(), metavar="DIR", help="the checkout; default: the current folder"
+    )
+    parser.add_argument("--repository", metavar="OWNER/NAME", help="default: that of the remote origin")
     parser.add_argument("--action", metavar="OWNER/NAME@REF", help="where you keep dora-metrics, and at which commit")
     parser.add_argument("--yes", action="store_true", help="write without asking")
     parser.add_argument("--dry-run", action="store_true", help="write nothing")
@@ -225,13 +227,13 @@ def _init(options: argparse.Namespace, runtime: Runtime) -> int:
 
 
 def _add_compute(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Compute the numbers of recorded facts. It reads files only: no network, no token."
+    parser.description = "Compute the metrics from recorded facts. It reads files only: no network, no token."
     parser.set_defaults(command=_compute)
     parser.add_argument(
         "--facts",
         required=True,
         metavar="FILE|DIR|-",
-        help="facts, one JSON object a line: a file, a folder such as a ledger, or - for standard input",
+        help="facts, one JSON object per line: a file, a folder such as a ledger, or - for standard input",
     )
     _add_output_options(parser, "compute")
     parser.usage = "%(prog)s --facts FILE|DIR|- [OPTIONS]"
@@ -277,7 +279,7 @@ def _add_settings(parser: argparse.ArgumentParser, command: SettingsCommand) -> 
     for name in without_effect:
         parser.add_argument(f"--{name}", metavar="VALUE", help=argparse.SUPPRESS)
     parser.set_defaults(without_effect=without_effect)
-    parser.epilog = "The settings below 'options' are those of the config file. An option wins over the file."
+    parser.epilog = "The settings below 'options' are those of the config file. An option overrides the file."
 
 
 def _setting_help(name: str, command_default: str | None) -> str:
@@ -303,7 +305,7 @@ def _value(options: argparse.Namespace, name: str) -> str | None:
 
 def _flags(options: argparse.Namespace) -> Layer:
     values = ((name, _value(options, name)) for name in FLAGS)
-    return Layer("flag", {name: value for name, value in values if value is not None})
+    return Layer(COMMAND_LINE, {name: value for name, value in values if value is not None})
 
 
 def _compute(options: argparse.Namespace, runtime: Runtime) -> int:
@@ -347,4 +349,4 @@ def _moment(text: str | None, now: datetime) -> datetime:
     try:
         return parse_instant(text)
     except ValueError as error:
-        raise DoraError(f"flag now: {error}") from None
+        raise DoraError(f"--now: {error}") from None

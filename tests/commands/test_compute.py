@@ -169,7 +169,7 @@ def test_the_moment_is_a_time_with_an_offset(compute: Compute) -> None:
         "0001-01-01T00:00:00Z",
     ):
         (problem,) = compute(now=wrong).problems
-        assert problem.startswith(f"flag now: '{wrong}' is not a time with an offset")
+        assert problem.startswith(f"--now: '{wrong}' is not ")
 
 
 @pytest.mark.parametrize("window", ["soon", "30", "0d", "2024-02-01..2024-01-01", "2025-01-01..2025-02-01", ".."])
@@ -203,7 +203,7 @@ windw: 7d
     for said in (
         "dora.yml window: 'soon' is not a valid window",
         "dora.yml timezone: 'Mars/Olympus' is not a time zone",
-        "flag benchmark: '2025' is not one of '2019', '2021', '2022', '2023', '2024', 'none', 'custom'",
+        "--benchmark: '2025' is not one of '2019', '2021', '2022', '2023', '2024', 'none', 'custom'",
         "dora.yml failure-rules: 'guess' is not one of 'explicit', 'rollback'",
         "dora.yml count-failed-runs: 'ture' is not a boolean; write true or false",
         "dora.yml exclude-bots: 1 is not a boolean",
@@ -330,9 +330,11 @@ def test_a_fact_of_a_renamed_repository_is_explained_by_its_former_id(compute: C
 
 def test_what_is_not_known_cannot_be_explained_and_names_what_is_near(compute: Compute) -> None:
     assert compute("--explain", "v2", facts=facts_file(deployment(1, version="v1"))).problems == [
-        "explain: no fact is called 'v2'; near to it: v1"
+        "explain: no deployment, change or incident is named 'v2'; similar: v1"
     ]
-    assert compute("--explain", "").problems == ["explain: no fact is called ''"]
+    assert compute("--explain", "").problems == [
+        "explain: no deployment, change or incident is named ''; give a version, #12, a commit or an id"
+    ]
     (problem,) = compute("--explain", "a\n::error::b").problems
     assert "::error::" not in problem
 

@@ -55,10 +55,28 @@ def test_a_flag_wins_even_where_it_says_the_default(ledger: Path) -> None:
         assert json.loads((ledger / "metrics.json").read_text("utf-8"))["window"]["days"] == days
 
 
+def test_the_heading_says_that_numbers_were_computed_again_only_if_facts_were_read(ledger: Path) -> None:
+    rebuilt = "Rebuilt: all numbers were computed again from the ledger"
+    assert rebuilt in rebuild({}, "--ledger", f"dir:{ledger}")[1]
+    empty = ledger.parent / "empty"
+    empty.mkdir()
+    said = rebuild({}, "--ledger", f"dir:{empty}")[1]
+    assert "Nothing to record: no facts were read from a ledger" in said
+    assert rebuilt not in said
+
+
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+    code, said = rebuild({}, "--ledger", f"dir:{tmp_path}/nope")
+    assert code == 2
+    problem = f"dir:{tmp_path}/nope: there is no ledger here. 'dora-metrics sync --ledger dir:{tmp_path}/nope' creates"
+    assert problem in said
+    assert not (tmp_path / "nope").exists()
+
+
 def test_a_branch_needs_a_token_and_its_repository(tmp_path: Path) -> None:
     workspace = {"GITHUB_WORKSPACE": str(tmp_path)}
     code, said = rebuild(workspace)
-    assert (code, "no `github-token`" in said) == (1, True)
+    assert (code, "GITHUB_TOKEN is not set, so the ledger's branch cannot be read." in said) == (1, True)
     code, said = rebuild({**workspace, "GITHUB_TOKEN": "ghs_x"})
     assert (code, "--repository OWNER/NAME" in said) == (1, True)
 
@@ -81,5 +99,5 @@ def test_a_branch_is_rebuilt(tmp_path: Path) -> None:
 def test_wrong_flags_are_all_told(tmp_path: Path) -> None:
     code, said = rebuild({"GITHUB_WORKSPACE": str(tmp_path)}, "--window", "soon", "--benchmark", "2020")
     assert code == 2
-    assert "flag window: 'soon'" in said
-    assert "flag benchmark: '2020'" in said
+    assert "--window: 'soon' is not a valid window" in said
+    assert "--benchmark: '2020'" in said

@@ -61,7 +61,7 @@ def test_the_text_ends_with_how_to_go_on_and_where_the_page_is(facts: str, tmp_p
     page = tmp_path / "new" / "folder" / "index.html"
     code, out, err = run(*COMPUTE, "--facts", facts, "--format", "text", "--page-file", str(page), COLUMNS="200")
     assert (code, err) == (0, "")
-    assert out.splitlines()[-2:] == ["  Why   --explain v1 shows how v1 was judged", f"  Page  {page}"]
+    assert out.splitlines()[-2:] == ["  Explain  --explain v1 shows why it counts as failed", f"  Page     {page}"]
     assert "<title>" in page.read_text("utf-8")
 
 
@@ -165,10 +165,30 @@ def test_outside_of_a_workflow_a_warning_is_a_plain_line(tmp_path: Path) -> None
 
 def test_a_sync_without_a_token_says_what_to_set() -> None:
     code, out, err = run("sync", "--repository", "acme/shop", "--ledger", "dir:ledger")
-    problem, advice = (out + err).splitlines()
     assert code == 2
-    assert "GITHUB_TOKEN is not set" in problem
-    assert "GITHUB_TOKEN=$(gh auth token)" in advice
+    assert (out + err).splitlines() == [
+        (
+            "dora-metrics: settings: error: sync: GITHUB_TOKEN is not set. Set it to a token that can read the "
+            "repository, such as GITHUB_TOKEN=$(gh auth token)."
+        )
+    ]
+
+
+def test_a_sync_with_a_token_and_a_wrong_setting_names_the_setting() -> None:
+    code, out, err = run("sync", "--repository", "acme/shop", "--ledger", "ftp:x", GITHUB_TOKEN="ghs_x")
+    assert code == 2
+    assert "'ftp:x'" in out + err
+    assert "GITHUB_TOKEN" not in out + err
+
+
+@pytest.mark.parametrize("command", ["sync", "rebuild"])
+@pytest.mark.parametrize("name", ["foo", "", "../x", "acme/shop/web"])
+def test_a_repository_that_is_not_owner_and_name_is_an_error(command: str, name: str) -> None:
+    assert run(command, "--repository", name, GITHUB_TOKEN="ghs_x") == (
+        2,
+        "",
+        f"dora-metrics: --repository {name!r} is not OWNER/NAME\n",
+    )
 
 
 def test_the_demo_shows_text_on_a_terminal_and_the_job_summary_elsewhere(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Print the numbers of a source's facts; what `compute` and `report --git` have in common. No network."""
 
-import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +17,7 @@ from dora_metrics.core.reports.explain.context import build_context
 from dora_metrics.core.reports.explain.explain import explain
 from dora_metrics.core.reports.explain.find import NoMatch
 from dora_metrics.core.reports.styled_text import EMPTY_LINE, Block, Span, Table
-from dora_metrics.core.reports.terminal_summary import label_to_explain, summary_blocks
+from dora_metrics.core.reports.terminal_summary import explain_hint, summary_blocks
 from dora_metrics.errors import DoraError, SettingsError
 from dora_metrics.github import console
 from dora_metrics.github.terminal import Terminal
@@ -116,9 +115,8 @@ def _text(request: ComputeRequest, results: Results) -> Iterable[Block]:
     """The summary for people, how to go on from it, and at the end where the page is."""
     latest = last_deployed(results.evaluation.histories)
     yield from summary_blocks(results, latest.scope if latest else None)
-    label = label_to_explain(latest, results.window) if latest else None
     hints = (
-        ("Why", f"--explain {shlex.quote(label)} shows how {label} was judged" if label else ""),
+        ("Explain", explain_hint(latest, results.window) if latest else ""),
         ("Page", str(request.page_file or "")),
     )
     rows = [(Span(title, "muted"), Span(text)) for title, text in hints if text]
@@ -148,12 +146,15 @@ def _explanation(name: str, results: Results, source_facts: SourceFacts) -> str:
     )
     match explain(context, name):
         case NoMatch() as no_match:
-            similar = f"; near to it: {', '.join(no_match.similar_names)}" if no_match.similar_names else ""
-            raise DoraError(f"explain: {no_match.reason}{similar}")
+            similar = f"similar: {', '.join(no_match.similar_names)}" if no_match.similar_names else _NAME_ADVICE
+            raise DoraError(f"explain: {no_match.reason}; {similar}")
         case explanations:
             from dora_metrics.core.reports import render  # noqa: PLC0415 - only Markdown needs Jinja
 
             return render.markdown(load_template("explain.md.j2"), explanations=explanations)
+
+
+_NAME_ADVICE = "give a version, #12, a commit or an id"
 
 
 def _print_thresholds(results: Results, settings: Settings, stderr: TextIO) -> int:

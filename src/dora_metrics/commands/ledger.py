@@ -1,5 +1,6 @@
 """`sync` and `rebuild` on a command line: the action in one of these modes, as a person who starts it by hand."""
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -8,7 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from dora_metrics.commands import action
-from dora_metrics.errors import SettingsError
+from dora_metrics.core.scope import is_repository_name
+from dora_metrics.errors import DoraError, SettingsError
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.inputs import RunRequest, SummaryFormat
 from dora_metrics.runtime import Runtime
@@ -39,7 +41,13 @@ class LedgerRequest:
 
 
 def run(request: LedgerRequest, runtime: Runtime) -> int:
-    """Run the action in the mode; see `action.run` for the exit code. Any failure is 1, and no report is filed."""
+    """Run the action in the mode; see `action.run` for the exit code. Any failure is 1, and no report is filed.
+
+    Raises:
+        DoraError: if the repository is not OWNER/NAME.
+    """
+    if request.repository is not None and not is_repository_name(request.repository):
+        raise DoraError(f"--repository {request.repository!r} is not OWNER/NAME")
     environment = runtime.environment
     repository = request.repository or environment.get("GITHUB_REPOSITORY") or EVERY_REPOSITORY
     access = {
@@ -55,8 +63,7 @@ def run(request: LedgerRequest, runtime: Runtime) -> int:
         has_fixed_time=request.now != runtime.now,
         summary_format=request.format,
     )
-    if request.mode == "sync":
-        read_request = partial(_with_token, read_request)
+    read_request = partial(_with_token if request.mode == "sync" else _with_folder, read_request)
     log = runtime.stderr if request.format == "json" else runtime.stdout
     return action.run(replace(runtime, now=request.now), read_request, Runner.of(environment, log))
 
@@ -68,9 +75,25 @@ def _with_token(read_request: Callable[[Runtime], RunRequest], runtime: Runtime)
         SettingsError: if there is no token.
     """
     request = read_request(runtime)
-    if request.access_settings.github_token is None:
+    if not request.names_token:
         raise SettingsError(
-            "GITHUB_TOKEN is not set, and sync reads GitHub's history with it.\n"
-            "Set it to a token that may read the repository, such as GITHUB_TOKEN=$(gh auth token)"
+            "sync: GITHUB_TOKEN is not set. "
+            "Set it to a token that can read the repository, such as GITHUB_TOKEN=$(gh auth token)."
+        )
+    return request
+
+
+def _with_folder(read_request: Callable[[Runtime], RunRequest], runtime: Runtime) -> RunRequest:
+    """Read a request that computes from a ledger.
+
+    Raises:
+        SettingsError: if the ledger of the command line or the environment is a folder that does not exist.
+    """
+    request = read_request(runtime)
+    ledger = request.access_settings.ledger
+    kind, _, place = ledger.partition(":")
+    if kind == "dir" and not (request.workspace / place).exists():
+        raise SettingsError(
+            f"{ledger}: there is no ledger here. 'dora-metrics sync --ledger {shlex.quote(ledger)}' creates one."
         )
     return request

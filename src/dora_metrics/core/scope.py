@@ -37,6 +37,17 @@ def default_service(repository: str) -> str:
     return repository.rpartition("/")[2]
 
 
+def is_repository_name(text: str) -> bool:
+    """Return whether a text is `OWNER/NAME`, the full name of a repository on GitHub."""
+    parts = text.split("/")
+    return len(parts) == 2 and all(  # noqa: PLR2004 - owner and name
+        part.isascii() and part.translate(_PUNCTUATION_OF_NAMES).isalnum() for part in parts
+    )
+
+
+_PUNCTUATION_OF_NAMES = str.maketrans("", "", "-_.")
+
+
 def recorded_name(repository: str, recorded: Iterable[str]) -> str:
     """Return a repository's name as it is recorded: GitHub ignores the case of names, scopes do not.
 

@@ -90,11 +90,10 @@ class WindowSpec:
             return Window(min(max(first_finished_at or now, EPOCH), now), now)
         end = min(self.end or now, now)
         start = self.start or end - (self.length or timedelta())
+        if self.end and start >= self.end:
+            raise ValueError(f"{self.text!r} ends before it starts; put the earlier date first")
         if start >= end:
-            raise ValueError(
-                f"{self.text!r} starts at {start:%Y-%m-%dT%H:%M:%SZ}, not before its end {end:%Y-%m-%dT%H:%M:%SZ} "
-                "(a window never ends later than now)"
-            )
+            raise ValueError(f"{self.text!r} starts in the future")
         return Window(start, end)
 
 
@@ -138,7 +137,7 @@ def parse_instant(text: str) -> datetime:
         return _check_supported_year(moment.astimezone(UTC))
     except (ValueError, OverflowError):
         raise ValueError(
-            f"{text!r} is not a time with an offset between 1970 and 2199; write one such as 2026-11-21T12:00:00Z"
+            f"{text!r} is not a valid time; write date, time and offset, such as 2026-11-21T12:00:00Z"
         ) from None
 
 

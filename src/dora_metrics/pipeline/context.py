@@ -263,6 +263,10 @@ class RunContext:
         return DirectoryStorage(root)
 
     def _branch(self, place: str) -> Storage:
+        if not self.has_token and self.request.is_by_hand:
+            raise LedgerError(
+                "GITHUB_TOKEN is not set, so the ledger's branch cannot be read. Set it, or use --ledger dir:PATH."
+            )
         if not self.has_token:
             raise LedgerError("ledger branch: no `github-token`, so earlier facts are unknown")
         if "@" not in place and self.run.repository == EVERY_REPOSITORY:

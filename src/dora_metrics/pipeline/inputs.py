@@ -129,6 +129,11 @@ class RunRequest:
         return _settings_of(_ACCESS, self.layers) or Settings(ledger="none")
 
     @property
+    def names_token(self) -> bool:
+        """Whether an input or flag has a token, even if other settings are wrong."""
+        return any(layer.values.get("github-token") for layer in self.layers)
+
+    @property
     def reaction_settings(self) -> Settings:
         """The settings that say how to end without the default branch's file; the defaults if they are wrong.
 

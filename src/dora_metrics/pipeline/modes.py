@@ -14,7 +14,7 @@ from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.record import Enrich, Observe, RecordRequest, production_sources
 
 _RECORDED_ALREADY = "The ledger already has this; nothing changes."
-_RECOMPUTED = "all numbers were computed again from the ledger"
+_COMPUTED = "all numbers were computed again from the ledger"
 
 
 def record_request(context: RunContext) -> RecordRequest:
@@ -28,10 +28,9 @@ def record_request(context: RunContext) -> RecordRequest:
             is_requested = context.settings.mode == "sync"
             reason = "reading GitHub's history needs a `github-token`"
             context.note(Outcome("sync", "failed" if is_requested else "skipped", reason))
-            return _rebuild(context, _RECOMPUTED)
+            return _rebuild(context)
         case _:
-            request = _rebuild(context, f"mode is {context.settings.mode}, so {_RECOMPUTED}")
-            return replace(request, claim=context.claim_reports)
+            return replace(_rebuild(context), claim=context.claim_reports)
 
 
 def _record_event(context: RunContext) -> RecordRequest:
@@ -86,13 +85,17 @@ def _enricher(context: RunContext) -> Enrich:
     )
 
 
-def _rebuild(context: RunContext, reason: str) -> RecordRequest:
+def _rebuild(context: RunContext) -> RecordRequest:
     """Compute all derived files from the facts, and record nothing."""
     from dora_metrics.pipeline.publish import site_publisher  # noqa: PLC0415 - a run of one event makes no site
 
-    observation = nothing_to_record(reason)
+    title = f"Rebuilt: {_COMPUTED}" if context.settings.mode == "rebuild" else _COMPUTED.capitalize()
+
+    def observe_ledger(contents: LedgerContents) -> Observation:
+        return Observation((), title) if contents.facts else nothing_to_record("no facts were read from a ledger")
+
     publish = site_publisher(with_page=context.settings.page)
-    return RecordRequest(lambda _: observation, identify=context.identify, reads_everything=True, publish=publish)
+    return RecordRequest(observe_ledger, identify=context.identify, reads_everything=True, publish=publish)
 
 
 def _sync(context: RunContext) -> RecordRequest:

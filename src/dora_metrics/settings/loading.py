@@ -14,6 +14,9 @@ from dora_metrics.core.markdown import storable
 from dora_metrics.errors import SettingsError
 from dora_metrics.settings.model import NAMES, NOT_YET_SUPPORTED, Settings
 
+COMMAND_LINE = "command line"
+"""The origin of the settings that are options of a command."""
+
 _MAX_PROBLEMS = 20
 _MAX_PROBLEM_LENGTH = 500
 
@@ -53,6 +56,11 @@ def _storable(value: Any, finished: dict[int, Any]) -> Any:  # noqa: ANN401 - YA
         else:
             finished[id(value)] = [_storable(item, finished) for item in value]
     return finished.get(id(value), value)
+
+
+def label(origin: str, name: str) -> str:
+    """Return how messages name a setting: as it is typed on the command line, otherwise with where it is set."""
+    return f"--{name}" if origin == COMMAND_LINE else f"{origin} {name}"
 
 
 def load_settings(layers: Iterable[Layer]) -> Settings:
@@ -107,7 +115,7 @@ def _unknown_name_problem(origin: str, name: str) -> str:
     import difflib  # noqa: PLC0415 - only needed for unknown names
 
     close_names = difflib.get_close_matches(name, NAMES, 1)
-    return f"{origin} {name}: unknown setting" + (f"; did you mean {close_names[0]}?" if close_names else "")
+    return f"{label(origin, name)}: unknown setting" + (f"; did you mean {close_names[0]}?" if close_names else "")
 
 
 def _validation_errors(values_by_name: Mapping[str, tuple[str, object]]) -> Sequence[Any]:
@@ -123,12 +131,13 @@ def _incomplete_group_problems(values_by_name: Mapping[str, tuple[str, object]])
     problems = []
     if values_by_name.get("benchmark", ("", None))[1] == "custom" and "custom" not in values_by_name:
         problems.append(
-            f"{values_by_name['benchmark'][0]} benchmark: custom needs a `custom:` table in the config file"
+            f"{label(values_by_name['benchmark'][0], 'benchmark')}: custom needs a `custom:` table in the config file"
         )
     for name, partner in (("username", "password"), ("password", "username")):
         if f"pushgateway-{name}" in values_by_name and f"pushgateway-{partner}" not in values_by_name:
             problems.append(
-                f"{values_by_name[f'pushgateway-{name}'][0]} pushgateway-{name}: needs pushgateway-{partner} as well"
+                f"{label(values_by_name[f'pushgateway-{name}'][0], f'pushgateway-{name}')}: "
+                f"needs pushgateway-{partner} as well"
             )
     return problems
 
@@ -140,10 +149,14 @@ def _describe_error(values_by_name: Mapping[str, tuple[str, object]], detail: An
     is_secret = "SecretStr" in str(field.annotation)
     match detail["type"]:
         case "value_error":
-            return [f"{origin} {name}: {problem}" for problem in detail["ctx"]["error"].args]
+            return [f"{label(origin, name)}: {problem}" for problem in detail["ctx"]["error"].args]
         case "literal_error":
             item_text = "" if is_secret else f"{detail['input']!r} "
-            return [f"{origin} {name}: {item_text}is not one of {detail['ctx']['expected'].replace(' or ', ', ')}"]
+            return [
+                f"{label(origin, name)}: {item_text}is not one of {detail['ctx']['expected'].replace(' or ', ', ')}"
+            ]
         case _:
             value_text = "" if is_secret else f"{value!r} "
-            return [f"{origin} {name}: {value_text}cannot be used: {detail['msg'][:1].lower()}{detail['msg'][1:]}"]
+            return [
+                f"{label(origin, name)}: {value_text}cannot be used: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+            ]

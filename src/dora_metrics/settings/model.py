@@ -133,11 +133,13 @@ class Settings(BaseModel):
     custom: CustomBenchmarkSetting | None = Field(None, description="Limits of the custom levels; config file only.")
     goals: GoalsSetting = Field({}, description="Target of each metric, optionally with a date; config file only.")
     fail_on: ThresholdsSetting = Field(
-        (), description="Thresholds that fail the job (exit code 1): change_failure_rate > 0.15, regression."
+        (), description="Thresholds that fail the job (exit code 1), such as change_failure_rate > 0.15, or regression."
     )
     warn_on: ThresholdsSetting = Field(
         (),
-        description="Thresholds that only warn: lead_time > 2d, lead_time worse by 20%, deployment_frequency < 1/w.",
+        description=(
+            "Thresholds that only warn, such as lead_time > 2d, lead_time worse by 20%, deployment_frequency < 1/w."
+        ),
     )
     window: WindowSetting = Field(
         "30d", description="Period that the numbers cover: 30d, 12w, all, 2026-01-01..2026-04-01."

@@ -142,7 +142,7 @@ class BranchStorage:
         """
         repository_node = answer["repository"]
         if repository_node is None:
-            raise LedgerError(f"{self.name}: cannot be read: GitHub did not return the repository")
+            raise LedgerError(f"{self.name}: GitHub did not return the repository; check its name and the token")
         if repository_node["isEmpty"]:
             raise LedgerError(f"{self.name}: the repository is empty, so it cannot have a branch; push a commit first")
         if repository_node["ref"] is None:
@@ -319,6 +319,8 @@ class BranchStorage:
         elif isinstance(problem, NotFoundError):
             advice = "; check the name, and that the token can read that repository"
         reason = " ".join(str(problem).split())
+        if participle == "read" and isinstance(problem, UncertainOutcomeError):
+            return LedgerError(f"{self.name}: {reason}")
         return LedgerError(f"{self.name}: cannot be {participle}: {reason}{advice}")
 
 

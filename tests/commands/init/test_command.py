@@ -1,5 +1,6 @@
 """`dora-metrics init` as a user runs it: what it shows first, when it writes, and what it never changes."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ def checkout(tmp_path: Path) -> Checkout:
 def test_the_first_line_says_what_a_deployment_is_and_the_next_ones_why(checkout: Checkout) -> None:
     first, _, because, *_ = checkout.run_init("--dry-run").stdout.splitlines()
     assert first == "acme/shop: a deployment is a GitHub deployment to production."
-    assert because == f"  Because      {DEPLOY_PATH}:10: job deploy has `environment: production`"
+    assert because == f"  Because         {DEPLOY_PATH}:10: job deploy has `environment: production`"
 
 
 def test_everything_that_is_written_is_shown_before_and_asked_for(checkout: Checkout) -> None:
@@ -109,6 +110,20 @@ def test_a_file_of_the_users_is_left_alone_and_shown_with_the_difference(checkou
     assert set(checkout.files()) >= ALL_FILES
 
 
+def test_a_long_difference_is_counted_and_nobody_is_told_to_delete_a_file(checkout: Checkout) -> None:
+    text = "\n".join(f"# note {number}" for number in range(100)) + "\nname: Other\non: push\njobs: {}\n"
+    checkout.write_file(WORKFLOW_PATH, text)
+    lines = checkout.run_init().stdout.splitlines()
+    start = next(
+        number for number, line in enumerate(lines) if line.startswith(f"── {WORKFLOW_PATH} (yours, unchanged) ")
+    )
+    assert re.fullmatch(r"differs in \d{3} lines", lines[start + 1])
+    assert lines[start + 2] == (
+        "init does not change this file. If you need its proposal, copy the lines you want, or move your file away and "
+        "run init again."
+    )
+
+
 def test_where_another_workflow_records_already_only_the_rest_is_proposed(checkout: Checkout) -> None:
     checkout.write_file(
         ".github/workflows/numbers.yml", workflow("N", go={"steps": [{"uses": "acme/dora-metrics@v1"}]})
@@ -144,8 +159,8 @@ def test_the_place_of_the_action_is_put_where_it_belongs(checkout: Checkout) -> 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--repository", "shop"], "--repository 'shop': expected OWNER/NAME"),
-        (["--repository", "../x"], "--repository '../x': expected OWNER/NAME"),
+        (["--repository", "shop"], "--repository 'shop' is not OWNER/NAME"),
+        (["--repository", "../x"], "--repository '../x' is not OWNER/NAME"),
         (["--action", "acme/dora-metrics"], "--action 'acme/dora-metrics': expected OWNER/NAME@REF"),
         (["--action", "acme/x@a b"], "--action 'acme/x@a b': expected OWNER/NAME@REF"),
     ],

@@ -290,12 +290,12 @@ def test_a_side_workflow_on_release_is_no_habit_of_releasing(
 def test_all_tags_are_counted_whatever_prefix_they_have(tmp_path: Path) -> None:
     tags = [f"{kind}-1.{number}.0" for kind in ("stable", "rc", "dev") for number in range(120)]
     found = Checkout.create(tmp_path, tags=[*tags, "stable"]).proposal()
-    assert found.source_reasons == ("120 tags read as versions, the newest is stable-1.119.0",)
+    assert found.source_reasons == ("120 tags look like versions; the newest is stable-1.119.0",)
 
 
 def test_it_says_that_a_tag_is_not_a_release(tmp_path: Path) -> None:
     checkout = Checkout.create(tmp_path, tags=["v1.0.0"])
-    advice = "A tag is not a release: only releases that are published on GitHub count."
+    advice = "Tags alone are not recorded. If you publish no releases, nothing will be recorded."
     assert any(note.startswith(advice) for note in checkout.proposal().notes)
     assert any(f"GitHub has no releases. {advice}" in note for note in checkout.proposal(GitHubFindings()).notes)
     with_releases = checkout.proposal(GitHubFindings(releases=("v1.0.0",)))

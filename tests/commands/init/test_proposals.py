@@ -73,7 +73,7 @@ def test_a_composite_action_of_the_checkout_that_publishes_counts_as_well(tmp_pa
 
 def test_tags_that_look_like_versions_are_taken_for_releases_where_nobody_can_be_asked(tmp_path: Path) -> None:
     checkout = Checkout.create(tmp_path, tags=["v1.9.0", "v1.10.0", "nightly"])
-    assert checkout.proposal().source_reasons == ("2 tags read as versions, the newest is v1.10.0",)
+    assert checkout.proposal().source_reasons == ("2 tags look like versions; the newest is v1.10.0",)
     assert checkout.proposal(GitHubFindings()).sources == ("pushes",)
 
 

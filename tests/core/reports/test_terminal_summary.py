@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.reports.styled_text import Style, StyledLine
-from dora_metrics.core.reports.terminal_summary import label_to_explain, summary_blocks
+from dora_metrics.core.reports.terminal_summary import explain_hint, summary_blocks
 from dora_metrics.core.scope import Scope
 from support.facts import at, change, deployment, incident, results_of
 
@@ -110,6 +110,10 @@ def test_other_scopes_are_a_table_of_the_busiest() -> None:
 
 
 def test_the_deployment_to_explain_is_the_newest_failure_otherwise_the_newest() -> None:
-    for facts, expected in ((FAILED, "v1"), (FAILED[:3], "v2"), ((incident(9),), None)):
+    for facts, expected in (
+        (FAILED, "--explain v1 shows why it counts as failed"),
+        (FAILED[:3], "--explain v2 shows how it counts"),
+        ((incident(9),), ""),
+    ):
         results = results_of(*facts)
-        assert label_to_explain(results.evaluation.histories[0], results.window) == expected
+        assert explain_hint(results.evaluation.histories[0], results.window) == expected

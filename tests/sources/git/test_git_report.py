@@ -152,7 +152,7 @@ def test_the_config_file_counts_as_it_does_for_compute(
     (tmp_path / "dora.yml").write_text("failure-rules: [revert]\n", "utf-8")
     found = report(repository.folder, "--config", str(tmp_path / "dora.yml"))
     assert found.failure_rules == {"v1.1.0": "revert"}
-    assert report(repository.folder, "--benchmark", "2020").problem.startswith("flag benchmark: ")
+    assert report(repository.folder, "--benchmark", "2020").problem.startswith("--benchmark: ")
 
 
 def test_json_is_all_there_is_on_standard_output(repository: GitRepository, report: ReportCommand) -> None:

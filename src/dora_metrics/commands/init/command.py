@@ -10,6 +10,7 @@ from dora_metrics.commands.init.findings import CONFIG_PATH, Checkout, Findings,
 from dora_metrics.commands.init.first_numbers import MAX_SECONDS, read_first_numbers
 from dora_metrics.commands.init.proposal import Proposal, propose
 from dora_metrics.commands.init.summary import ProposedFile
+from dora_metrics.core.scope import is_repository_name
 from dora_metrics.errors import DoraError
 from dora_metrics.github import console
 from dora_metrics.runtime import Runtime
@@ -72,11 +73,11 @@ def run(request: InitRequest, runtime: Runtime) -> int:
 def _check_options(request: InitRequest) -> None:
     """Raise a DoraError that lists every invalid option."""
     problems = []
-    if request.repository is not None and not _is_repository_name(request.repository):
-        problems.append(f"--repository {request.repository!r}: expected OWNER/NAME")
+    if request.repository is not None and not is_repository_name(request.repository):
+        problems.append(f"--repository {request.repository!r} is not OWNER/NAME")
     action_repository, separator, reference = request.action.partition("@")
     if (
-        not _is_repository_name(action_repository)
+        not is_repository_name(action_repository)
         or not separator
         or not reference
         or not reference.isprintable()
@@ -85,13 +86,6 @@ def _check_options(request: InitRequest) -> None:
         problems.append(f"--action {request.action!r}: expected OWNER/NAME@REF, such as {DEFAULT_ACTION}")
     if problems:
         raise DoraError(problems)
-
-
-def _is_repository_name(text: str) -> bool:
-    parts = text.split("/")
-    return len(parts) == 2 and all(  # noqa: PLR2004 - owner and name
-        part and part.isascii() and part.replace("-", "").replace("_", "").replace(".", "").isalnum() for part in parts
-    )
 
 
 def _gather_findings(request: InitRequest, runtime: Runtime, checkout: Checkout) -> Findings:

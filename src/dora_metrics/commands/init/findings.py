@@ -72,7 +72,7 @@ class Checkout:
     repository: str | None = None
     host: str | None = None
     server_url: str = GITHUB_COM_URL
-    default_branch: DefaultBranch = DefaultBranch("main", "git names none")
+    default_branch: DefaultBranch = DefaultBranch("main", "a guess: no branch was found")
     version_tags: VersionTags | None = None
     workflows: Mapping[str, WorkflowFile] = field(default_factory=dict)
     publications: Mapping[str, WorkflowPublication] = field(default_factory=dict)

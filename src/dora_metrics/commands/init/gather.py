@@ -248,8 +248,8 @@ def _default_branch(git: Git, *, has_remote: bool) -> DefaultBranch:
             usual_branches[0], "origin has it; git does not know whether it is the default", is_certain=False
         )
     if checked_out := _symbolic_ref_target(git, "HEAD"):
-        return DefaultBranch(checked_out, "it is checked out", is_certain=not has_remote)
-    return DefaultBranch("main", "a guess: git names none", is_certain=not has_remote)
+        return DefaultBranch(checked_out, "a guess: it is checked out", is_certain=not has_remote)
+    return DefaultBranch("main", "a guess: no branch was found", is_certain=not has_remote)
 
 
 def _symbolic_ref_target(git: Git, reference: str) -> str:

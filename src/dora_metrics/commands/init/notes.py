@@ -48,7 +48,7 @@ def _source_notes(analysis: Analysis, choice: SourceChoice) -> Iterator[str]:
 
 
 def _tag_notes(analysis: Analysis, choice: SourceChoice) -> Iterator[str]:
-    """Say that tags are no releases, and which tags or releases are too old to count, if deployments rest on them."""
+    """Say that tags alone are not recorded, and which tags or releases are too old, if deployments rest on them."""
     if "deployments" in choice.sources or choice.deploy_workflows:
         return
     tags, github = analysis.findings.checkout.version_tags, analysis.findings.github
@@ -68,8 +68,9 @@ def _tag_notes(analysis: Analysis, choice: SourceChoice) -> Iterator[str]:
 
 
 _TAG_ADVICE = (
-    "A tag is not a release: only releases that are published on GitHub count. `gh release create` makes one for a "
-    "tag. Or name the workflow that deploys a tag in `deploy-workflows`, with `deployment-source: workflow-runs`"
+    "Tags alone are not recorded. If you publish no releases, nothing will be recorded. Publish one for each tag "
+    "(`gh release create TAG`), or name the workflow that deploys in `deploy-workflows` and set "
+    "`deployment-source: workflow-runs`"
 )
 
 

@@ -91,8 +91,8 @@ def _tag_evidence(analysis: Analysis) -> Iterator[str]:
 
 
 def _tags_text(tags: VersionTags) -> str:
-    verb = "reads as a version" if tags.count == 1 else "read as versions"
-    return f"{formatting.count(tags.count, 'tag')} {verb}, the newest is {tags.newest}"
+    verb = "looks like a version" if tags.count == 1 else "look like versions"
+    return f"{formatting.count(tags.count, 'tag')} {verb}; the newest is {tags.newest}"
 
 
 def _name_evidence(analysis: Analysis) -> Iterator[str]:

@@ -16,8 +16,9 @@ from dora_metrics.core.targets import units
 from dora_metrics.core.targets.metric import METRICS
 
 _WIDTH = 78
-_INDENT = " " * 15
+_INDENT = " " * 18
 _MAX_NOTES = 12
+_MAX_DIFF_LINES, _DIFF_HEADER_LINES = 60, 2
 _MAX_NUMBER_NOTES = 3
 _MAX_PROBLEMS = 3
 
@@ -74,7 +75,7 @@ def summary_lines(findings: Findings, proposal: Proposal, files: list[ProposedFi
     yield from _row_lines("Recorded", *_trigger_lines(proposal))
     yield from _row_lines("Incidents", _incidents_text(proposal))
     yield from _row_lines("Report", _report_text(proposal))
-    yield from _row_lines("Branch", f"{findings.default_branch.name} ({findings.default_branch.reason})")
+    yield from _row_lines("Default branch", f"{findings.default_branch.name} ({findings.default_branch.reason})")
     if proposal.services:
         service_names = ", ".join(proposal.services)
         yield from _row_lines("Services", f"{service_names}: {CONFIG_PATH} has them as a comment")
@@ -176,7 +177,7 @@ def _trigger_lines(proposal: Proposal) -> Iterator[str]:
         yield f"when a run of {' or '.join(triggers.workflows)} finishes"
     for is_active, description in (
         (triggers.deployment_status, "when a service other than Actions reports a deployment"),
-        (triggers.release, "when a release is published by hand or with another token than GITHUB_TOKEN"),
+        (triggers.release, "when a release is published, unless GITHUB_TOKEN published it"),
         (triggers.push_branch is not None, f"when something is merged to {triggers.push_branch}"),
         (triggers.repository_dispatch, "when a repository_dispatch reports a deployment or an incident"),
     ):
@@ -187,7 +188,7 @@ def _trigger_lines(proposal: Proposal) -> Iterator[str]:
 
 
 def file_lines(file: ProposedFile) -> Iterator[str]:
-    """Show a file: the whole text if it is new, a diff if the existing one differs."""
+    """Show a file: the whole text if it is new, a short diff if the existing one differs."""
     if not file.is_new and not file.is_different:
         yield f"{file.path}: up to date"
         return
@@ -198,10 +199,21 @@ def file_lines(file: ProposedFile) -> Iterator[str]:
         yield f"{file.path}: exists and could not be read; init does not change it"
     else:
         yield _heading(f"{file.path} (yours, unchanged)")
-        before, after = (file.existing_text or "").splitlines(), file.text.splitlines()
-        yield from difflib.unified_diff(before, after, "yours", "proposed", lineterm="")
-        yield "init does not change this file. Copy the lines that you need, or delete the file and run init again."
+        yield from _differences((file.existing_text or "").splitlines(), file.text.splitlines())
+        yield (
+            "init does not change this file. If you need its proposal, copy the lines you want, or move your file away "
+            "and run init again."
+        )
     yield ""
+
+
+def _differences(before: list[str], after: list[str]) -> list[str]:
+    """Return a diff if it is short enough to read, otherwise the number of its removed and added lines."""
+    diff = list(difflib.unified_diff(before, after, "yours", "proposed", lineterm=""))
+    if len(diff) <= _MAX_DIFF_LINES:
+        return diff
+    count = sum(line.startswith(("+", "-")) for line in diff[_DIFF_HEADER_LINES:])
+    return [f"differs in {count} lines"]
 
 
 def _heading(title: str) -> str:

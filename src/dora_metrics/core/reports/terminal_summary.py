@@ -1,5 +1,6 @@
 """The content of the summary on a terminal: one scope in full, a row for each of the others, notes."""
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
@@ -57,11 +58,14 @@ def summary_blocks(results: Results, scope: Scope | None, closing_notes: Iterabl
     ]
 
 
-def label_to_explain(history: ScopeHistory, window: Window) -> str | None:
-    """Return the newest failed deployment of a window, otherwise the newest one; None if it has no deployment."""
+def explain_hint(history: ScopeHistory, window: Window) -> str:
+    """Return how to explain the newest failed deployment of a window, otherwise the newest one; empty without one."""
     failed = [failure.deployment for failure in failures_in(history, window)]
     deployments = failed or deployments_in(history, window)
-    return deployment_label(deployments[-1]) if deployments else None
+    if not deployments:
+        return ""
+    reason = "why it counts as failed" if failed else "how it counts"
+    return f"--explain {shlex.quote(deployment_label(deployments[-1]))} shows {reason}"
 
 
 def _heading(results: Results, scope: Scope | None) -> Iterator[Span]:

@@ -614,11 +614,11 @@ def test_the_beginning_of_several_commits_names_them() -> None:
 
 
 def test_what_is_not_known_names_what_is_near() -> None:
-    assert find_ids("v1.3", FACTS) == NoMatch("no fact is called 'v1.3'", ("v1.2",))
+    assert find_ids("v1.3", FACTS) == NoMatch("no deployment, change or incident is named 'v1.3'", ("v1.2",))
     near = find_ids("shop#1", FACTS)
     assert isinstance(near, NoMatch)
     assert near.similar_names[:2] == (pull_id(1), issue_id(12))
-    assert find_ids("v1", []) == NoMatch("no fact is called 'v1'", ())
+    assert find_ids("v1", []) == NoMatch("no deployment, change or incident is named 'v1'", ())
 
 
 @given(fact_lists())

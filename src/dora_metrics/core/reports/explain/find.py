@@ -54,7 +54,10 @@ def find_ids(name: str, facts: Iterable[Fact]) -> MatchedIds | NoMatch:
                 f"{name!r} is the beginning of {len(matching_shas)} commits",
                 tuple(sorted(matching_shas)[:_MAX_SUGGESTIONS]),
             )
-    return NoMatch(f"no fact is called {name!r}", _similar_names(query, [*ids, *ids_by_name, *ids_by_sha]))
+    return NoMatch(
+        f"no deployment, change or incident is named {name!r}",
+        _similar_names(query, [*ids, *ids_by_name, *ids_by_sha]),
+    )
 
 
 def _all_ids(facts: Iterable[Fact]) -> dict[str, None]:
