@@ -56,7 +56,7 @@ def test_the_charts_are_drawn(browser: Browser, tmp_path: Path) -> None:
         assert all(seen.coloured_pixels(metric) > 2_000 for metric in METRICS)
         for metric in METRICS:
             chart = seen.page.locator(f"#{metric} .canvas canvas")
-            assert re.match(r"Chart of 13 weeks, \d+ of them", chart.get_attribute("aria-label") or "")
+            assert re.match(r"Chart of 13 weeks, \d+ with values", chart.get_attribute("aria-label") or "")
 
 
 def test_each_chart_has_its_definition_and_a_table_of_the_same_numbers(browser: Browser, tmp_path: Path) -> None:
@@ -440,7 +440,9 @@ def test_a_card_and_a_chart_are_copied_as_images(browser: Browser, tmp_path: Pat
     with open_page(browser, tmp_path, demo_results(), permissions=permissions) as seen:
         for name, least in (("Lead time for changes", (700, 300)), ("Median lead time of each week", (1_600, 500))):
             seen.page.get_by_role("button", name=f"Copy as image: {name}").click()
-            expect(seen.page.get_by_role("button", name=f"Copy as image: {name}")).to_have_text("Copied")
+            expect(seen.page.get_by_role("button", name=f"Copy as image: {name}")).to_have_text(
+                "Copied", timeout=30_000
+            )
             width, height = seen.page.evaluate(
                 """async () => {
                     const [item] = await navigator.clipboard.read();

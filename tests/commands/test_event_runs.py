@@ -149,7 +149,7 @@ def test_a_run_without_an_event_of_its_own_computes_the_numbers_again(tmp_path: 
     ran = run_action(tmp_path, event, {"schedule": "0 6 * * 1"})
     assert ran.code == 0
     assert ran.summary.startswith(
-        "### 📊 acme/shop: 1 deployment in 30 days, none known to have failed\n\nNothing to record"
+        "### 📊 acme/shop: 1 deployment in 30 days, none known to have failed\n\nAll numbers were computed again"
     )
 
 

@@ -58,7 +58,7 @@ def test_a_clone_is_summarised_and_the_page_written(tmp_path: Path, repository: 
     assert (ran.returncode, ran.stderr) == (0, "")
     lines = ran.stdout.splitlines()
     assert lines[0] == "acme/shop · production · last 364 days (2023-04-03 to 2024-04-01)"
-    assert lines[-1] == "  Page  build/report/index.html"
+    assert lines[-1] == "  Page     build/report/index.html"
     page = (tmp_path / "dora-metrics" / "build" / "report" / "index.html").read_text("utf-8")
     assert "v1.1.0" in page
     assert repository.git("status", "--porcelain=v1", "--branch").startswith("##")

@@ -32,7 +32,7 @@ def test_alerts_come_into_the_ledger_and_the_summary_tells_of_them(shop: SyncSho
     shop.repository.fix(alert, at=at(24 * 70))
     shop.repository.alert("code-scanning", "js/xss", at=at(HOURS_UNTIL_NOW - 100))
     ran = shop.run(security=ALL_KINDS)
-    assert "2 vulnerabilities new or changed" in ran.summary
+    assert "2 vulnerabilities added or updated" in ran.summary
     assert "Security: 2 alerts detected, 1 still open (high); 1 fixed (median" in ran.summary
     (scope,) = json.loads(ran.outputs["metrics"])["scopes"]
     assert scope["metrics"]["security"].keys() == {"critical", "high"}
@@ -133,7 +133,7 @@ def test_once_the_permission_is_there_they_come_and_the_note_goes(shop: SyncShop
     shop.repository.alert(at=at(HOURS_UNTIL_NOW - 100))
     shop.run(**refused_token(shop))
     ran = shop.run("workflow_dispatch")
-    assert "1 vulnerability new" in ran.summary
+    assert "1 vulnerability added" in ran.summary
     assert "unknown, which does not mean zero" not in ran.summary
 
 
