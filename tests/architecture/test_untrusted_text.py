@@ -53,7 +53,7 @@ join_non_empty(', ', parts)
 
 
 def lines_with_errors(statements: str, folder: Path) -> list[str]:
-    """The statements that the type checker refuses, each with what it says; `title` is a text, `parts` are Markdown."""
+    """The statements that the type checker refuses; `title` is a text, `parts` are Markdown."""
     head = (
         "from dora_metrics.core import markdown",
         "from dora_metrics.core.markdown import Md, join_non_empty, md",

@@ -222,7 +222,7 @@ class BranchStorage:
         self.client.pause(pauses[0])
 
     def _take_as_conflict(self) -> None:
-        """Begin the time of this run anew: others write, so GitHub works, and the next attempt reads and asks again."""
+        """Start the time of this run again: others write, so GitHub works. The next attempt reads and asks again."""
         self.client.spent_seconds = 0
 
     def _raise_unless_conflict(self, problem: GitHubError) -> None:

@@ -79,13 +79,18 @@ class ShownLevel:
         return self.span != (self.name, self.name)
 
     @property
+    def others(self) -> str:
+        """The other ends of what is possible, such as `elite` or `medium to elite`; empty without a span."""
+        return " to ".join(end for end in self.span or () if end != self.name)
+
+    @property
     def text(self) -> str:
         """Such as `high`, `high (possibly elite)` or `high (possibly medium to elite)`."""
         if self.span is None:
             return f"{self.name} (too few values to be sure)"
         if not self.is_open:
             return self.name
-        return f"{self.name} (possibly {' to '.join(end for end in self.span if end != self.name)})"
+        return f"{self.name} (possibly {self.others})"
 
 
 def shown_level(result: schema.MetricVerdict) -> ShownLevel | None:

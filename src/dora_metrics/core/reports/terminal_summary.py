@@ -11,7 +11,7 @@ from dora_metrics.core.metrics.results import Results, compare_with_previous
 from dora_metrics.core.metrics.scope_history import ScopeHistory
 from dora_metrics.core.metrics.stages import break_down_stages
 from dora_metrics.core.reports.fact_names import replace_ids_in_scope
-from dora_metrics.core.reports.sections import sample_size
+from dora_metrics.core.reports.sections import sample_size, shown_level
 from dora_metrics.core.reports.styled_text import EMPTY_LINE, Block, Paragraph, Span, Style, Table
 from dora_metrics.core.reports.summary import STAGE_TEXTS
 from dora_metrics.core.scope import Scope, deployment_label, scope_label
@@ -106,17 +106,13 @@ def _value(result: schema.MetricVerdict) -> str:
     return value
 
 
-def _is_level_certain(result: schema.MetricVerdict) -> bool:
-    """Whether all values in the 95 % interval have the level of the measured one."""
-    return result.level_span == (result.level, result.level)
-
-
 def _level_style(result: schema.MetricVerdict, benchmark: Benchmark) -> Style:
     """Return a colour from the best level to the last; none if the sample is too small for a certain level."""
-    if result.level is None or not _is_level_certain(result):
+    level = shown_level(result)
+    if level is None or level.is_open:
         return "muted"
     names = [name for key, edges in benchmark.edges.items() if key == metric_of(result).key for name, _ in edges]
-    share_of_better = names.index(result.level) / max(len(names) - 1, 1)
+    share_of_better = names.index(level.name) / max(len(names) - 1, 1)
     styles: tuple[tuple[float, Style], ...] = ((0, "best"), (0.34, "good"), (0.67, "fair"))
     return next((style for share, style in styles if share_of_better <= share), "poor")
 
@@ -125,12 +121,9 @@ def _level_remarks(result: schema.MetricVerdict) -> Iterator[str]:
     """Say which levels are possible too, and why a rate has no level."""
     if units.is_lower_bound(result):
         yield "git knows no incidents"
-    if result.level is None or _is_level_certain(result):
-        return
-    if result.level_span is None:
-        yield "small sample"
-    else:
-        yield f"level could be {' to '.join(level for level in result.level_span if level != result.level)}"
+    level = shown_level(result)
+    if level and level.is_open:
+        yield f"level could be {level.others}" if level.others else "small sample"
 
 
 def _start_of_records(metric: Metric, history: ScopeHistory, results: Results) -> Iterator[str]:
