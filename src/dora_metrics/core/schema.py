@@ -60,7 +60,11 @@ class Excluded(Struct, frozen=True, kw_only=True):
 
 
 class LeadTime(MetricVerdict, frozen=True, kw_only=True):
-    """From a change's start to the first successful production deployment with it. Decided by `p50_seconds`."""
+    """From a change's start to the first successful production deployment with it. Decided by `p50_seconds`.
+
+    `at_least`: present and true if at least half of the changes start too late, as squash merges do in a git history,
+    which lacks their branches. The median may then be any higher, so it has no interval and no level.
+    """
 
     changes: int
     p50_seconds: float | None
@@ -70,6 +74,7 @@ class LeadTime(MetricVerdict, frozen=True, kw_only=True):
     mean_seconds: float | None
     stages: Stages
     excluded: Excluded
+    at_least: bool | UnsetType = UNSET
 
 
 class ChangeFailureRate(MetricVerdict, frozen=True, kw_only=True):

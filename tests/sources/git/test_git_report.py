@@ -65,7 +65,43 @@ def test_lead_time_starts_with_the_first_commit_behind_a_merge_or_with_the_one_t
     lead = found.metrics["lead_time"]
     assert (lead["changes"], lead["p50_seconds"], lead["excluded"]["first_deployment"]) == (5, 24 * 3600, 1)
     assert lead["stages"]["delivery"]["p50_seconds"] == 12 * 3600  # 18, 12, 24, 6 and 2 hours after the merges
-    assert "Pull requests that were squashed into one commit: 2." in found.notes
+    assert "Pull requests of the whole history that were squashed into one commit: 2." in found.notes
+
+
+def squashes(repository: GitRepository, count: int, direct_count: int = 0) -> None:
+    """A release with that many squash merges and commits without a pull request."""
+    newest = repository.release("v1.0.0", "Start", at="03-01")
+    titles = [f"Squashed (#{number})" for number in range(1, count + 1)] + ["Direct"] * direct_count
+    for title in titles:
+        newest = repository.commit(title, newest, at="03-02")
+    repository.tag("v1.1.0", newest, "03-04")
+
+
+def test_lead_time_is_a_lower_bound_where_half_of_the_changes_are_squash_merges(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    squashes(repository, 2, direct_count=2)
+    lead_time = report(repository.folder).metrics["lead_time"]
+    assert (lead_time["p50_seconds"], lead_time["at_least"]) == (48 * 3600, True)
+    assert (lead_time["level"], lead_time["level_span"], lead_time["interval95"]) == (None, None, None)
+    out = report(repository.folder, "--format", "markdown").out
+    assert "| Lead time for changes | **at least 2 d** (p90 2 d) | – |" in out
+    assert "It may be higher, because a git history lacks the branches of squash merges." in out
+
+
+def test_lead_time_has_a_level_where_fewer_are_or_where_it_starts_at_the_merge(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    squashes(repository, 2, direct_count=3)
+    assert report(repository.folder).metrics["lead_time"]["level"] == "high"
+    squashed_only = report(repository.folder, "--lead-time-start", "merged").metrics["lead_time"]
+    assert ("at_least" in squashed_only, squashed_only["level"]) == (False, "high")
+
+
+def test_a_week_without_known_failures_has_no_failure_rate(repository: GitRepository, report: ReportCommand) -> None:
+    shop(repository)
+    weeks = report(repository.folder, "--window", "all").scope["weeks"]
+    assert [week["change_failure_ratio"] for week in weeks if week["deployments"]] == [None, 2 / 3]
 
 
 def test_a_revert_and_a_hotfix_mark_the_deployment_that_they_repaired(
@@ -123,7 +159,7 @@ def test_the_first_line_under_the_headline_says_what_was_taken(
     repository.tag("latest", repository.git("rev-parse", "HEAD"))
     out = report(repository.folder, "--format", "markdown").out
     assert out.splitlines()[2] == (
-        "4 tags on 4 commits are 4 deployments. "
+        "The whole history has 4 tags on 4 commits: 4 deployments. "
         "Other tags, which do not look like versions, or move with each release: 1 (latest)."
     )
 
@@ -166,7 +202,7 @@ def test_markdown_is_the_report_that_compute_prints(repository: GitRepository, r
     shop(repository)
     out = report(repository.folder, "--format", "markdown").out
     assert out.startswith("### 📊 acme/shop: ")
-    assert "4 tags on 4 commits are 4 deployments." in out
+    assert "The whole history has 4 tags on 4 commits: 4 deployments." in out
     assert "[`v1.2.0`](https://github.com/acme/shop/releases/tag/v1.2.0) by `hotfix`" in out
 
 
@@ -228,7 +264,7 @@ def test_a_pattern_says_which_tags_are_deployments(repository: GitRepository, re
     found = report(repository.folder, "--tags", "api/*")
     assert list(found.deployments) == ["api/v1.0.0", "api/v1.1.0"]
     assert found.deployments["api/v1.1.0"]["commit_count"] == 2
-    assert "2 tags on 2 commits selected by api/* are 2 deployments." in found.notes
+    assert "The whole history has 2 tags on 2 commits selected by api/*: 2 deployments." in found.notes
     assert list(report(repository.folder, "--tags", "*v1.0.0").deployments) == ["api/v1.0.0", "web/v1.0.0"]
 
 

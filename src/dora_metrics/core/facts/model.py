@@ -26,6 +26,9 @@ AttemptNumber = Annotated[int, Meta(ge=1)]
 PRERELEASE = "prerelease"
 """The environment of a release that is not for production yet."""
 
+GIT_SOURCE = "git"
+"""The source of facts from a git history, which knows no incidents, and no branch of a squashed pull request."""
+
 Status = Literal["success", "failure", "cancelled"]
 Health = Literal["passed", "failed"]
 Severity = Literal["critical", "high", "medium", "low"]

@@ -13,7 +13,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from dora_metrics.core.facts import ids
-from dora_metrics.core.facts.model import Deployment, Incident
+from dora_metrics.core.facts.model import GIT_SOURCE, Deployment, Incident
 from dora_metrics.core.failures.pasted_names import Reading, github_hosts, normalise_name, readings_of
 from dora_metrics.core.linking.delivered_changes import DeliveredChange
 from dora_metrics.core.linking.link import LinkedFacts, ScopeTimeline, deployment_order
@@ -225,7 +225,9 @@ def _tag_of(deployment: Deployment) -> str | None:
     """Return the ref of a deployment if it is a tag. A branch would match its oldest deployment."""
     ref = deployment.ref or ""
     is_tag = (
-        ref.startswith("refs/tags/") or deployment.source in ("releases", "git") or re.match(r"[A-Za-z-]*v?\d", ref)
+        ref.startswith("refs/tags/")
+        or deployment.source in ("releases", GIT_SOURCE)
+        or re.match(r"[A-Za-z-]*v?\d", ref)
     )
     return ref if is_tag and not ref.startswith("refs/heads/") else None
 

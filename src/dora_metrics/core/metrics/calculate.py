@@ -8,12 +8,14 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TypedDict
 
+from msgspec import UNSET
+
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.facts.model import Deployment, Incident
 from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import Failure, counts_in_failure_rate
 from dora_metrics.core.linking.link import has_reached_users
-from dora_metrics.core.metrics.lead_time import MeasuredChange, sorted_stage_seconds
+from dora_metrics.core.metrics.lead_time import MeasuredChange, sorted_stage_seconds, starts_too_late
 from dora_metrics.core.metrics.scope_history import ScopeHistory, in_window
 from dora_metrics.core.metrics.security import count_by_severity
 from dora_metrics.core.policy import Policy
@@ -109,6 +111,10 @@ def _level_fields(
     )
 
 
+_WITHOUT_LEVEL = _LevelFields(interval95=None, level=None, level_span=None, reason=None)
+"""The fields of a value that the data bound on one side only."""
+
+
 class _DurationFields(TypedDict):
     p50_seconds: float | None
     p90_seconds: float | None
@@ -182,11 +188,12 @@ def _lead_time(history: ScopeHistory, window: Window, policy: Policy) -> schema.
     for exclusion in in_window(history.lead_times.excluded, window, lambda exclusion: exclusion.deployed_at):
         excluded_counts[exclusion.reason] += exclusion.change_count
     sorted_seconds = sorted(change.seconds for change in measured)
-    interval = quantile_interval(sorted_seconds, 0.5) if sorted_seconds else None
     stage_fields = {
         stage: schema.Stage(p50_seconds=quantile_or_none(stage_seconds, 0.5))
         for stage, stage_seconds in sorted_stage_seconds(measured).items()
     }
+    is_lower_bound = 0 < len(measured) <= 2 * sum(starts_too_late(change, policy) for change in measured)
+    reason = _reason_without_lead_time(history, window, excluded_counts)
     return schema.LeadTime(
         changes=len(measured),
         p75_seconds=quantile_or_none(sorted_seconds, 0.75),
@@ -194,14 +201,14 @@ def _lead_time(history: ScopeHistory, window: Window, policy: Policy) -> schema.
         **_duration_fields(sorted_seconds),
         stages=schema.Stages(**stage_fields),
         excluded=schema.Excluded(**excluded_counts),
-        **_level_fields(
-            "lead_time",
-            quantile_or_none(sorted_seconds, 0.5),
-            interval,
-            policy.benchmark,
-            _reason_without_lead_time(history, window, excluded_counts),
-        ),
+        at_least=is_lower_bound or UNSET,
+        **(_WITHOUT_LEVEL if is_lower_bound else _lead_time_level(sorted_seconds, policy.benchmark, reason)),
     )
+
+
+def _lead_time_level(sorted_seconds: Sequence[float], benchmark: Benchmark, reason: str) -> _LevelFields:
+    interval = quantile_interval(sorted_seconds, 0.5) if sorted_seconds else None
+    return _level_fields("lead_time", quantile_or_none(sorted_seconds, 0.5), interval, benchmark, reason)
 
 
 def _reason_without_lead_time(history: ScopeHistory, window: Window, excluded_counts: dict[str, int]) -> str:

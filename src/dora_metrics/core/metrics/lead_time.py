@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from dora_metrics.core.facts import ids
-from dora_metrics.core.facts.model import Change
+from dora_metrics.core.facts.model import GIT_SOURCE, Change
 from dora_metrics.core.linking.delivered_changes import DeliveredChange
 from dora_metrics.core.linking.link import ScopeTimeline
 from dora_metrics.core.policy import Policy
@@ -120,6 +120,19 @@ def _measure_change(
                 MeasuredChange(deployed_at, delivery.change_id, deployment_id, seconds, sha, stage_source)
             )
             stage_source = None
+
+
+def starts_too_late(measured: MeasuredChange, policy: Policy) -> bool:
+    """Whether lead time begins before the merge, but a git history shows only the merge of a squashed change."""
+    change = measured.stage_source
+    if change is None or change.source != GIT_SOURCE or policy.lead_time_start == "merged":
+        return False
+    return is_squash_without_branch(change)
+
+
+def is_squash_without_branch(change: Change) -> bool:
+    """Whether a pull request landed as one commit, and that commit is all that is known of it."""
+    return bool(change.commits) and [commit.sha for commit in change.commits or ()] == [change.sha]
 
 
 def sorted_stage_seconds(changes: Iterable[MeasuredChange]) -> dict[str, list[float]]:

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TypeVar
 
-from dora_metrics.core.facts.model import Change, Deployment, Fact, Vulnerability
+from dora_metrics.core.facts.model import GIT_SOURCE, Change, Deployment, Fact, Vulnerability
 from dora_metrics.core.failures.incidents import AttributedIncident
 from dora_metrics.core.failures.judge import Failure, FailureStreak, failure_streaks, judge
 from dora_metrics.core.linking.link import LinkedFacts, ScopeTimeline, link
@@ -22,9 +22,6 @@ from dora_metrics.core.scope import Scope
 from dora_metrics.core.windows import Window
 
 T = TypeVar("T")
-
-GIT_SOURCE = "git"
-"""The source of facts from a git history, which knows no incidents."""
 
 
 @dataclass

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from dora_metrics.core.facts import ids
 from dora_metrics.core.facts.model import Change
-from dora_metrics.core.metrics.lead_time import MeasuredChange, seconds_by_stage
+from dora_metrics.core.metrics.lead_time import MeasuredChange, is_squash_without_branch, seconds_by_stage
 from dora_metrics.core.statistics import quantile
 
 MIN_CHANGES = 3
@@ -108,14 +108,9 @@ def _kind(change: Change | None) -> str:
         return "unclear"
     if ids.is_commit(change.id):
         return "direct"
-    if _is_squash_without_branch(change):
+    if is_squash_without_branch(change):
         return "squash"
     return "unopened" if change.opened_at is None else "unclear"
-
-
-def _is_squash_without_branch(change: Change) -> bool:
-    """Whether a pull request landed as one commit, and that commit is all that is known of it."""
-    return bool(change.commits) and [commit.sha for commit in change.commits or ()] == [change.sha]
 
 
 def break_down_stages(changes: Iterable[MeasuredChange], lead_time_start: str) -> StageBreakdown:

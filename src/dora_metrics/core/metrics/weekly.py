@@ -1,10 +1,11 @@
 """Weekly numbers of a scope, and the values that trends are estimated from."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from dora_metrics.core import schema
-from dora_metrics.core.failures.judge import counts_in_failure_rate
+from dora_metrics.core.facts.model import Deployment
+from dora_metrics.core.failures.judge import Failure, counts_in_failure_rate
 from dora_metrics.core.linking.link import has_reached_users
 from dora_metrics.core.metrics.calculate import (
     deployments_in,
@@ -73,7 +74,7 @@ def _summarise_week(history: ScopeHistory, week: IsoWeek, window: Window, policy
         deployments=len(successful),
         deployment_days=count_local_days((d.finished_at for d in successful), policy.zone),
         lead_time_p50_seconds=quantile_or_none(lead_time_seconds, 0.5),
-        change_failure_ratio=ratio_or_none(len(failures), sum(counts_in_failure_rate(d, policy) for d in deployments)),
+        change_failure_ratio=_failure_ratio(history, failures, deployments, policy),
         recovery_p50_seconds=quantile_or_none(sorted_recovery_seconds(failures), 0.5),
         rework_ratio=ratio_or_none(
             sum(deployment_id in history.rework_reasons for deployment_id in ids_reaching_users),
@@ -81,3 +82,12 @@ def _summarise_week(history: ScopeHistory, week: IsoWeek, window: Window, policy
         ),
         incidents=len(incidents_in(history, span)) if history.knows_incidents else None,
     )
+
+
+def _failure_ratio(
+    history: ScopeHistory, failures: Sequence[Failure], deployments: Sequence[Deployment], policy: Policy
+) -> float | None:
+    """Return the failure rate of a week; None if no failure is known and incidents are unknown, which is not 0 %."""
+    if not failures and not history.knows_incidents:
+        return None
+    return ratio_or_none(len(failures), sum(counts_in_failure_rate(deployment, policy) for deployment in deployments))

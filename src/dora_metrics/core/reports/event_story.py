@@ -82,7 +82,7 @@ def _status_story(context: StoryContext) -> EventStory:
     metrics = context.scope_metrics.metrics
     parts = [_deployment_count_text(metrics, context.window_days)]
     if metrics.lead_time.p50_seconds is not None:
-        parts.append(f"median lead time {formatting.duration(metrics.lead_time.p50_seconds)}")
+        parts.append(f"median lead time {units.format_result(metrics.lead_time)}")
     parts += _failed_count_text(metrics)
     return EventStory(md("📊 {}: {}", context.history.scope.repository, ", ".join(parts)))
 

@@ -296,7 +296,12 @@ def _lead_time_line(lead_time: schema.LeadTime, policy: Policy) -> Md:
             formatting.count(lead_time.changes, "change"),
             LEAD_TIME_STARTS[policy.lead_time_start],
         )
-    return join_non_empty(" ", (text, md("{}", left_out), _stage_medians(lead_time)))
+    return join_non_empty(" ", (text, _bound(lead_time), md("{}", left_out), _stage_medians(lead_time)))
+
+
+def _bound(result: schema.MetricVerdict) -> Md:
+    reason = units.lower_bound_reason(result)
+    return md("It may be higher, because {}.", reason) if reason else Md("")
 
 
 LEAD_TIME_STARTS = {
@@ -323,8 +328,7 @@ def _rate_lines(metrics: schema.Metrics) -> Iterator[Md]:
         formatting.count(failures.failed, "failure"),
         deployments,
     )
-    bound = "It may be higher, because a git history has no incidents." if units.is_lower_bound(failures) else ""
-    yield join_non_empty(" ", (text, Md(bound)))
+    yield join_non_empty(" ", (text, _bound(failures)))
     yield md("**Recovery time**: {}.", _recovery_summary(recovery))
     repairs = formatting.count(rework.rework, "repair")
     yield md("**Rework rate**: {} in {} that reached users.", repairs, deployments)

@@ -195,7 +195,7 @@ def _other_scope(
     name = link(f"{scope.repository} · {scope_label(scope)}", repository_url(histories.get(scope)))
     cells = (
         units.format_result(metrics.deployment_frequency),
-        formatting.duration(metrics.lead_time.p50_seconds),
+        units.format_result(metrics.lead_time),
         units.format_brief(metrics.change_failure_rate),
         formatting.duration(metrics.recovery_time.p50_seconds),
         overall_level_name(metrics, benchmark) or formatting.NO_VALUE,

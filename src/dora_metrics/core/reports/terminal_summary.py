@@ -118,9 +118,8 @@ def _level_style(result: schema.MetricVerdict, benchmark: Benchmark) -> Style:
 
 
 def _level_remarks(result: schema.MetricVerdict) -> Iterator[str]:
-    """Say which levels are possible too, and why a rate has no level."""
-    if units.is_lower_bound(result):
-        yield "git knows no incidents"
+    """Say which levels are possible too, and why a value that may be higher has no level."""
+    yield units.lower_bound_reason(result)
     level = shown_level(result)
     if level and level.is_open:
         yield f"level could be {level.others}" if level.others else "small sample"
@@ -225,7 +224,7 @@ def _scope_row(scope_metrics: schema.ScopeMetrics) -> tuple[Span, ...]:
     return (
         Span(f"{scope.repository} · {scope_label(scope)}"),
         Span(units.format_result(metrics.deployment_frequency)),
-        Span(formatting.duration(metrics.lead_time.p50_seconds)),
+        Span(units.format_result(metrics.lead_time)),
         Span(units.format_counts(metrics.change_failure_rate)),
         Span(formatting.duration(metrics.recovery_time.p50_seconds)),
     )

@@ -78,8 +78,8 @@ def format_value(metric: str, value: float | None) -> str:
 def format_result(result: schema.MetricVerdict) -> str:
     """Write a measured value with its unit.
 
-    A frequency with few deployments is a count: `1 in 61 days`. A failure rate that may be higher, because incidents
-    are unknown, is `at least` its value, or `none known`.
+    A frequency with few deployments is a count: `1 in 61 days`. A failure rate or lead time that may be higher is
+    `at least` its value; a failure rate of zero is then `none known`.
     """
     match result:
         case schema.ChangeFailureRate(failed=0, ratio=float()) if is_lower_bound(result):
@@ -135,8 +135,16 @@ def format_brief(result: schema.MetricVerdict) -> str:
 
 
 def is_lower_bound(result: schema.MetricVerdict) -> bool:
-    """Whether a result is a failure rate that may be higher, because incidents are unknown."""
-    return isinstance(result, schema.ChangeFailureRate) and result.at_least is True
+    """Whether a failure rate may be higher, because incidents are unknown, or a lead time, because branches are."""
+    return isinstance(result, schema.ChangeFailureRate | schema.LeadTime) and result.at_least is True
+
+
+def lower_bound_reason(result: schema.MetricVerdict) -> str:
+    """Say why a value may be higher than it is shown; empty if it may not."""
+    if not is_lower_bound(result):
+        return ""
+    is_lead_time = isinstance(result, schema.LeadTime)
+    return "a git history lacks the branches of squash merges" if is_lead_time else "a git history has no incidents"
 
 
 def format_interval(result: schema.MetricVerdict) -> str:

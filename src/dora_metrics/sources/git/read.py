@@ -149,14 +149,13 @@ def selection_note(selection: TagSelection) -> str:
     """Say which tags are deployments, and what else there is."""
     sentences = (
         _taken_text(selection),
-        _environment_text(selection.releases),
         _others_text(selection),
     )
     return " ".join(filter(None, sentences))
 
 
 def _taken_text(selection: TagSelection) -> str:
-    """Return such as `38 tags on 19 commits are 19 deployments; for one package: --tags 'astro@*'.`"""
+    """Return such as `The whole history has 38 tags on 19 commits: 19 deployments; for one package: --tags 'a@*'.`"""
     releases = selection.releases
     tag_count = sum(len(release.names) for release in releases)
     tags = formatting.count(tag_count, "tag")
@@ -165,14 +164,7 @@ def _taken_text(selection: TagSelection) -> str:
     pattern = "" if selection.pattern is None else f" selected by {selection.pattern}"
     package = _package_pattern(selection)
     hint = f"; for one package: `--tags {shlex.quote(package)}`" if package else ""
-    return f"{tags} on {commits}{pattern} {'is' if tag_count == 1 else 'are'} {deployments}{hint}."
-
-
-def _environment_text(releases: Sequence[TagRelease]) -> str:
-    count = sum(release.environment == PRERELEASE for release in releases)
-    if not count:
-        return ""
-    return f"Of the deployments, {count:,} {'is a prerelease' if count == 1 else 'are prereleases'} and not production."
+    return f"The whole history has {tags} on {commits}{pattern}: {deployments}{hint}."
 
 
 def _others_text(selection: TagSelection) -> str:
@@ -235,8 +227,8 @@ def lightweight_tag_notes(releases: Sequence[TagRelease], tags: Iterable[Tag]) -
     untimed_count = sum(timed_names.isdisjoint(release.names) for release in releases)
     if untimed_count:
         yield (
-            f"Deployments with the time of their commit, because lightweight tags have none: {untimed_count:,} of "
-            f"{len(releases):,}. Their lead times lack the wait from that commit to the tag."
+            f"Deployments of the whole history with the time of their commit, because lightweight tags have none: "
+            f"{untimed_count:,} of {len(releases):,}. Their lead times lack the wait from that commit to the tag."
         )
 
 
@@ -258,8 +250,8 @@ def _start_notes(deployments: DeploymentCollector) -> Iterator[str]:
     """Say where the start of a change is assumed or unknown."""
     if squashed_count := deployments.changes.squashed_count:
         yield (
-            f"Pull requests that were squashed into one commit: {squashed_count:,}. Each starts when that commit was "
-            "authored, because its branch is not in the history."
+            f"Pull requests of the whole history that were squashed into one commit: {squashed_count:,}. Each starts "
+            "when that commit was authored, because its branch is not in the history."
         )
     if undated_count := sum(
         not commit.authored_at and not commit.is_merge for commit in deployments.log.commits.values()

@@ -14,7 +14,7 @@ from operator import attrgetter
 from urllib.parse import quote
 
 from dora_metrics.core.facts import ids, model
-from dora_metrics.core.facts.model import Change, Deployment
+from dora_metrics.core.facts.model import GIT_SOURCE, Change, Deployment
 from dora_metrics.core.versions import parse_version, version_key, versions_by_tag
 from dora_metrics.github import text
 from dora_metrics.github.reverts import as_field, stated_reverts
@@ -238,7 +238,7 @@ class ChangeCollector:
             id=change_id,
             repository=self._identity.repository,
             service=self._service,
-            source="git",
+            source=GIT_SOURCE,
             observed_at=merged_at or first_commit_at or deployed_at,
             url=self._identity.page_url(*page),
             sha=commit.sha,
@@ -366,7 +366,7 @@ class DeploymentCollector:
             id=_deployment_id(release),
             repository=self.identity.repository,
             service=self.settings.service,
-            source="git",
+            source=GIT_SOURCE,
             observed_at=release.at,
             url=self.identity.page_url("releases/tag", quote(release.name)),
             environment=release.environment,

@@ -231,7 +231,7 @@ def _row(scope: ScopeInReport, names: _ScopeNames) -> ScopeRow:
         name=names.of(scope),
         deployments=f"{metrics.deployment_frequency.deployments:,}",
         before=f"{previous.deployment_frequency.deployments:,}" if previous else formatting.NO_VALUE,
-        lead_time=formatting.duration(metrics.lead_time.p50_seconds),
+        lead_time=units.format_result(metrics.lead_time),
         failed=units.format_counts(metrics.change_failure_rate),
         recovery=formatting.duration(metrics.recovery_time.p50_seconds),
         last_deployment=formatting.date(scope.report_input.history.deployments[-1].finished_at, zone),

@@ -457,9 +457,9 @@ def _lead_time_clause(scope_metrics: schema.ScopeMetrics, verdicts: Mapping[str,
     if lead_time.p50_seconds is None:
         return Md("")
     change_count = formatting.count(lead_time.changes, "measured change")
-    text = md(" with {}, median lead time {}", change_count, formatting.duration(lead_time.p50_seconds))
+    text = md(" with {}, median lead time {}", change_count, units.format_result(lead_time))
     if previous and verdicts.get("lead_time") in ("better", "worse"):
-        return md("{} (from {})", text, formatting.duration(previous.lead_time.p50_seconds))
+        return md("{} (from {})", text, units.format_result(previous.lead_time))
     return text
 
 

@@ -67,10 +67,16 @@ def build_cards(
                 before=units.format_brief(getattr(previous, metric)) if previous else "",
                 verdict=verdicts.get(metric, ""),
                 reason="" if has_value else verdict.reason or "",
-                details=[] if extra_details is None else [*_DETAILS[metric](metrics), *extra_details.get(metric, ())],
+                details=[] if extra_details is None else _card_details(metric, metrics, extra_details),
             )
         )
     return cards
+
+
+def _card_details(metric: str, metrics: schema.Metrics, extra_details: Mapping[str, DetailRows]) -> DetailRows:
+    bound = units.lower_bound_reason(getattr(metrics, metric))
+    bound_rows = [("May be higher", bound)] if bound else []
+    return [*bound_rows, *_DETAILS[metric](metrics), *extra_details.get(metric, ())]
 
 
 def _frequency_details(metrics: schema.Metrics) -> DetailRows:
