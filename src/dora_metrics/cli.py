@@ -84,10 +84,10 @@ def _unknown_arguments(arguments: Sequence[str], options: argparse.Namespace) ->
 
     unknown, command = arguments[0], options.command_name
     name = unknown.partition("=")[0]
-    names = [f"--{name.replace('_', '-')}" for name in vars(options)]
-    similar = get_close_matches(name, names, 1) if name.startswith("-") else []
+    names = [name.replace("_", "-") for name in vars(options) if not name.startswith("command")]
+    similar = get_close_matches(name.lstrip("-"), names, 1) if name.startswith("-") else []
     kind = f"there is no option {name}" if name.startswith("-") else f"{shlex.quote(unknown)} is not expected"
-    return [f"{command}: {kind}{f'; did you mean {similar[0]}?' if similar else ''}", _help_hint(command)]
+    return [f"{command}: {kind}{f'; did you mean --{similar[0]}?' if similar else ''}", _help_hint(command)]
 
 
 _COMMANDS = {

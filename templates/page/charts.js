@@ -209,7 +209,7 @@ function showMetric(metric, scope, scopeWindow) {
   const values = weeks ? weeks[SERIES[metric][0]].slice(range.start, range.end).filter((value) => value !== null) : [];
   const isEmpty = metric === "deployment_frequency" ? !values.some(Boolean) : !values.length;
   notice.hidden = !isEmpty;
-  notice.textContent = isEmpty ? noDataText(metric, values, scopeWindow.cards[metric].reason) : "";
+  notice.textContent = isEmpty ? noDataText(metric, values, scopeWindow.cards[metric].reason, weeks?.at_least) : "";
   section.querySelector(".trend").textContent = scopeWindow.trends?.[METRICS.indexOf(metric)] || "";
   prepareTable(section, metric, scope, range);
   showChart(metric, container, scope, range, isEmpty ? "" : chartDescription(metric, weeks, range));
@@ -242,8 +242,9 @@ function showChart(key, container, scope, range, description) {
   copy.append(copyButton(title, key, () => chartImage(metric, container)));
 }
 
-function noDataText(metric, values, reason) {
+function noDataText(metric, values, reason, isAtLeast) {
   if (reason) return `No data: ${reason}`;
+  if (metric === "change_failure_rate" && isAtLeast) return "No failure is known; a git history has no incidents";
   if (metric === "deployment_frequency" && values.length) return "No deployment succeeded in these weeks";
   return "The weeks of this window are in history.json, not on this page";
 }

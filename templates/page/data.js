@@ -11,7 +11,7 @@ const CARD_FIELDS = ["value", "level", "rank", "interval", "n", "before", "verdi
 const ROW_FIELDS = ["values", "latest", "attention", "improved"];
 const WEEK_FIELDS = [
   "monday", "since", "hours", "partial", "at", "incidents_at", "deployments", "counted", "failed", "deployments_failed",
-  "lead_time", "recovery_time", "reached", "rework", "stages",
+  "lead_time", "recovery_time", "reached", "rework", "stages", "at_least",
 ];
 const COMPACT_FIELDS = ["hours", "incidents_at", "failed", "deployments_failed", "recovery_time", "rework"];
 const withNames = (names, values) => Object.fromEntries(values.map((value, index) => [names[index], value]));
@@ -25,6 +25,10 @@ const rollingSums = (values) =>
 /** Ratios of counts; null where there is nothing to divide by. */
 const ratios = (counts, totals) => counts.map((count, index) => (totals[index] ? count / totals[index] : null));
 
+/** Failure rates. No failure is no rate where failures are only those that a git history shows. */
+const failureRates = (failed, counted, isAtLeast) =>
+  ratios(failed, counted).map((ratio) => (isAtLeast && ratio === 0 ? null : ratio));
+
 /** The weeks of a scope, with the rates of each week and of four weeks. */
 function namedWeeks(values) {
   const weeks = withNames(WEEK_FIELDS, values), rolling = {}, { length } = weeks.deployments;
@@ -34,9 +38,9 @@ function namedWeeks(values) {
   for (const field of ["failed", "counted", "rework", "reached"]) rolling[field] = rollingSums(weeks[field]);
   return {
     ...weeks, rolling,
-    change_failure_rate: ratios(weeks.failed, weeks.counted),
+    change_failure_rate: failureRates(weeks.failed, weeks.counted, weeks.at_least),
     rework_rate: ratios(weeks.rework, weeks.reached),
-    rolling_change_failure_rate: ratios(rolling.failed, rolling.counted),
+    rolling_change_failure_rate: failureRates(rolling.failed, rolling.counted, weeks.at_least),
     rolling_rework_rate: ratios(rolling.rework, rolling.reached),
   };
 }

@@ -327,6 +327,17 @@ def test_bars_table_and_hover_count_deployments_alike_where_failed_runs_count_as
         assert row.inner_text().split("\t")[1:] == ["2", "1"]
 
 
+def test_no_known_failure_is_not_drawn_as_zero_percent_where_incidents_are_unknown(
+    browser: Browser, tmp_path: Path
+) -> None:
+    facts = [deployment(number, day, source="git") for number, day in ((1, "03-05"), (2, "03-12"))]
+    with open_page(browser, tmp_path, results_of(*facts, window="30d")) as seen:
+        section = seen.page.locator("#change_failure_rate")
+        expect(section.locator(".nothing")).to_have_text("No failure is known; a git history has no incidents")
+        section.locator("summary").click()
+        assert section.locator("tbody tr").nth(2).inner_text().split("\t")[1:] == ["0 of 1", "–", "–"]
+
+
 def test_a_fixed_window_ends_with_its_last_week_where_clocks_change(browser: Browser, tmp_path: Path) -> None:
     facts = [deployment(1, "2023-08-01"), deployment(2, "2023-11-10"), deployment(3, "2023-11-21")]
     fixed = results_of(*facts, window="2023-10-09..2023-11-20", zone="America/New_York", now="2023-11-25T12:00")

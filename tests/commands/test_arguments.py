@@ -119,6 +119,8 @@ NO_WINDW = "there is no option --windw; did you mean --window?"
         (("compute", "--facts", "x", "--windw", "7d"), f"compute: {NO_WINDW}", " compute"),
         (("compute", "--facts", "x", "--windw=7d"), f"compute: {NO_WINDW}", " compute"),
         (("compute", "--facts", "x", "--qqqqq"), "compute: there is no option --qqqqq", " compute"),
+        (("report", "--git", "x", "--goals", "y"), "report: there is no option --goals", " report"),
+        (("report", "--git", "x", "--comand"), "report: there is no option --comand", " report"),
         (("compute", "--facts", "x", "a b"), "compute: 'a b' is not expected", " compute"),
         (("sync", "--format", "html"), "sync: --format 'html' is not one of ", " sync"),
         (("publish",), "COMMAND 'publish' is not one of ", ""),
@@ -129,6 +131,7 @@ def test_wrong_arguments_are_two_lines_with_what_to_do(arguments: tuple[str, ...
     assert (code, out) == (2, "")
     first, second = err.splitlines()
     assert first.startswith(f"dora-metrics: {problem}")
+    assert "did you mean" not in first.removeprefix(f"dora-metrics: {problem}")
     assert second == f"dora-metrics: 'dora-metrics{command} --help' lists what it takes"
 
 

@@ -1,7 +1,7 @@
 """Print the numbers of a source's facts; what `compute` and `report --git` have in common. No network."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -75,7 +75,9 @@ def run(request: ComputeRequest, source: FactSource, runtime: Runtime) -> int:
         *(f"{name} is set, and has no effect in this version." for name in names_without_effect(layers)),
         *source_facts.notes,
     )
-    results = evaluate(source_facts.facts, settings, request.now, notes)
+    results = replace(
+        evaluate(source_facts.facts, settings, request.now, notes), is_of_clone=not source_facts.records_incidents
+    )
     if request.explain is not None:
         name = source_facts.names.present_id(request.explain)
         console.write_text(runtime.stdout, _explanation(name, results, source_facts))

@@ -69,6 +69,7 @@ def page_html(results: Results, weeks: WeeksByScope | None = None) -> str:
     return render.html(
         load_template("page.html.j2"),
         page=page,
+        is_of_clone=results.is_of_clone,
         definitions=metric_definitions(results.policy),
         style=style,
         library=library,

@@ -83,7 +83,13 @@ def test_without_tags_there_are_no_deployments(repository: GitRepository, report
     found = report(repository.folder)
     assert found.document["scopes"] == []
     assert found.notes.startswith("No tags, so no deployments")
-    assert "No tags, so no deployments" in report(repository.folder, "--format", "markdown").out
+    out = report(repository.folder, "--format", "markdown").out
+    assert out.startswith(
+        "### 📊 Delivery\n\n**No production deployment is known**, so there are no numbers.\n\n- No tags"
+    )
+    page = report(repository.folder, "--format", "html").out
+    assert "No tags, so no deployments" in page
+    assert "Run workflow" not in page, "there is no workflow that would record more"
     assert report(repository.folder, "--format", "prometheus").code == 0
 
 

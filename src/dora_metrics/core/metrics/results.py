@@ -18,7 +18,7 @@ class Results:
 
     `evaluation` has the history of each scope, for all time. `document` has the numbers of the window that
     `window_spec` means at `now`. Its scopes are in the order of `evaluation.histories`. `names` are those of the
-    repositories.
+    repositories. `is_of_clone`: the facts are those of a git history, where no workflow records more.
     """
 
     evaluation: Evaluation
@@ -27,6 +27,7 @@ class Results:
     policy: Policy
     now: datetime
     names: RepositoryNames = NO_NAMES
+    is_of_clone: bool = False
 
     def metrics_of(self, scope: Scope) -> schema.ScopeMetrics | None:
         """Return the numbers of a scope; None if it has none."""

@@ -52,7 +52,7 @@ class StoryContext:
     `history` and `scope_metrics` are None until the scope has a deployment. `metrics_before_event`: the metrics without
     the event's facts, None without an event. `window_text`: such as `last 30 days`, which `window_days` is the length
     of. `security_sentence`: a sentence on the scope's vulnerabilities; empty if there are none. `left_out` says of
-    deployments by id why they do not count.
+    deployments by id why they do not count. `is_of_clone`: nothing is recorded, only a git history was read.
     """
 
     history: ScopeHistory | None
@@ -63,13 +63,14 @@ class StoryContext:
     window_days: float
     security_sentence: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
+    is_of_clone: bool = False
 
 
 def describe_event(event: EventInfo | None, context: StoryContext) -> EventStory:
     """Describe an event and its effect on the scope's metrics; without an event, the current metrics."""
     story = _event_story(event, context) if event else _status_story(context)
     if context.scope_metrics is None:
-        return EventStory(story.headline, (*story.sentences, *_no_deployment_sentences()))
+        return EventStory(story.headline, (*story.sentences, *_no_deployment_sentences(context)))
     differences = _metric_differences(context.scope_metrics, context.metrics_before_event)
     security = (md("{}", context.security_sentence),) if context.security_sentence else ()
     return EventStory(story.headline, (*story.sentences, *differences, *security))
@@ -125,14 +126,14 @@ def _event_story(event: EventInfo, context: StoryContext) -> EventStory:
             return EventStory(md("ℹ️ {}", event.title))
 
 
-def _no_deployment_sentences() -> tuple[Md, ...]:
-    return (
-        Md("**No production deployment is known yet**, so there are no numbers."),
-        Md(
-            "They start with the first recorded deployment: a deployment to an environment named like "
-            "`production`, a published release, a run of a deploy workflow, or a deploy job that calls this action "
-            "with `environment:`."
-        ),
+def _no_deployment_sentences(context: StoryContext) -> Iterator[Md]:
+    if context.is_of_clone:
+        yield Md("**No production deployment is known**, so there are no numbers.")
+        return
+    yield Md("**No production deployment is known yet**, so there are no numbers.")
+    yield Md(
+        "They start with the first recorded deployment: a deployment to an environment named like `production`, a "
+        "published release, a run of a deploy workflow, or a deploy job that calls this action with `environment:`."
     )
 
 

@@ -128,6 +128,7 @@ def _story_context(
         results.window.days,
         security_sentence=sentence,
         left_out=results.evaluation.left_out,
+        is_of_clone=results.is_of_clone,
     )
 
 

@@ -57,6 +57,7 @@ def test_the_windows_are_that_of_the_settings_and_the_usual_ones_once_each() -> 
     old = deployment(1, "2023-01-01")
     assert [one.key for one in make_page(results_of(old, window="7d")).windows] == ["7d", "30d", "90d", "365d", "all"]
     assert [one.key for one in make_page(results_of(old, window="90d")).windows] == ["90d", "30d", "365d", "all"]
+    assert [one.key for one in make_page(results_of(old, window="52w")).windows] == ["52w", "30d", "90d", "all"]
     labels = [one.label for one in make_page(results_of(old)).windows]
     assert labels == ["2024-03-01 – 2024-04-01", "30 days", "90 days", "365 days", "all"]
 
@@ -177,7 +178,15 @@ def test_the_stages_of_a_week_are_means_that_follow_each_other() -> None:
     ]
     weeks = scope_of(results_of(*facts, now="03-08", window="30d")).weeks
     assert weeks
-    assert weeks.stages[-1] == [seconds // 2 for seconds in (86400, 86400, 2 * 86400, 2 * 86400)]
+    assert weeks.stages[-1] == [86400, 86400, 2 * 86400, 86400], "the direct commit has no coding and no review"
+
+
+def test_a_week_has_no_stages_where_only_one_of_them_is_known() -> None:
+    merged = change(7, "03-01", merged_at=at("03-05"))
+    facts = [deployment(1, "02-20"), merged, deployment(2, "03-06", changes=[7])]
+    weeks = scope_of(results_of(*facts, now="03-08", window="30d")).weeks
+    assert weeks
+    assert set(weeks.stages) == {None}
     assert weeks.stages[:-1] == [None] * (len(weeks.stages) - 1)
 
 

@@ -6,7 +6,7 @@ The scopes that were deployed last have everything; others have fewer windows, w
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from heapq import nlargest
 from typing import TypeVar
 
@@ -140,7 +140,9 @@ def _title(results: Results) -> str:
     names = sorted({history.scope.repository for history in results.evaluation.histories})
     if len(names) == 1:
         return single_line(names[0])
-    return formatting.count(len(names), "repository", "repositories") if names else "No data yet"
+    if names:
+        return formatting.count(len(names), "repository", "repositories")
+    return "No data" if results.is_of_clone else "No data yet"
 
 
 def _scope_names(scopes: Sequence[Scope]) -> dict[Scope, str]:
@@ -185,7 +187,17 @@ def offered_window_specs(results: Results) -> list[WindowSpec]:
     """Return the configured window, then the other ones that may be offered."""
     configured = results.window_spec
     others = (parse_window(text, results.policy.zone) for text in EXTRA_WINDOWS)
-    return [configured, *(o for o in others if (o.length, o.is_all) != (configured.length, configured.is_all))]
+    return [configured, *(other for other in others if not _is_same_span(other, configured))]
+
+
+_NEGLIGIBLE = timedelta(days=1)
+
+
+def _is_same_span(spec: WindowSpec, configured: WindowSpec) -> bool:
+    """Whether two windows hardly differ, as 52 weeks and 365 days do."""
+    if spec.length is None or configured.length is None:
+        return (spec.length, spec.is_all) == (configured.length, configured.is_all)
+    return abs(spec.length - configured.length) <= _NEGLIGIBLE
 
 
 def _offered_windows(results: Results) -> list[OfferedWindow]:

@@ -9,9 +9,10 @@ from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.failures.judge import counts_in_failure_rate
 from dora_metrics.core.linking.link import has_reached_users
 from dora_metrics.core.metrics.calculate import measured_changes_in
-from dora_metrics.core.metrics.lead_time import STAGES, consecutive_stage_seconds
+from dora_metrics.core.metrics.lead_time import STAGES, MeasuredChange, consecutive_stage_seconds
 from dora_metrics.core.metrics.results import Results
 from dora_metrics.core.metrics.scope_history import ScopeHistory
+from dora_metrics.core.metrics.stages import break_down_stages
 from dora_metrics.core.reports.site.evidence import count_before, round_or_none
 from dora_metrics.core.reports.site.model import WeekSeries
 from dora_metrics.core.windows import Window
@@ -48,7 +49,8 @@ def week_series(
         rework=_compact(
             _count_by_week(deployments_by_week, lambda d: has_reached_users(d) and d.id in history.rework_reasons)
         ),
-        stages=_stages_by_week(history, weeks) if with_stages else [],
+        stages=_stages_by_week(history, weeks, results.policy.lead_time_start) if with_stages else [],
+        at_least=not history.knows_incidents,
     )
 
 
@@ -66,14 +68,20 @@ def _count_by_week(
     return [sum(map(is_counted, deployments)) for deployments in deployments_by_week]
 
 
-def _stages_by_week(history: ScopeHistory, weeks: Iterable[schema.Week]) -> list[list[int] | None]:
-    """Return for each week the mean seconds of each stage per change; None for a week without a change."""
-    return [_mean_stage_seconds(history, Window(week.start, week.end)) for week in weeks]
+def _stages_by_week(
+    history: ScopeHistory, weeks: Iterable[schema.Week], lead_time_start: str
+) -> list[list[int] | None]:
+    """Return for each week the mean seconds of each stage per change.
+
+    None for a week without a change of which all stages are known: a single known one would look like all of the time.
+    """
+    changes_by_week = (measured_changes_in(history, Window(week.start, week.end)) for week in weeks)
+    return [_mean_stage_seconds(break_down_stages(changes, lead_time_start).complete) for changes in changes_by_week]
 
 
-def _mean_stage_seconds(history: ScopeHistory, week: Window) -> list[int] | None:
-    """Return means, since only means add up to the time that a change took. A stage that is unknown counts as 0."""
-    durations = list(filter(None, map(consecutive_stage_seconds, measured_changes_in(history, week))))
+def _mean_stage_seconds(changes: Iterable[MeasuredChange]) -> list[int] | None:
+    """Return means, since only means add up to the time that a change took. A stage of no time counts as 0."""
+    durations = list(map(consecutive_stage_seconds, changes))
     if not durations:
         return None
     return [round(sum(stages.get(stage, 0.0) for stages in durations) / len(durations)) for stage in STAGES]
