@@ -25,7 +25,7 @@ const rollingSums = (values) =>
 /** Ratios of counts; null where there is nothing to divide by. */
 const ratios = (counts, totals) => counts.map((count, index) => (totals[index] ? count / totals[index] : null));
 
-/** Failure rates. No failure is no rate where failures are only those that a git history shows. */
+/** Failure rates; null instead of zero where a git history shows only some of the failures. */
 const failureRates = (failed, counted, isAtLeast) =>
   ratios(failed, counted).map((ratio) => (isAtLeast && ratio === 0 ? null : ratio));
 
