@@ -114,6 +114,44 @@ def test_symbolic_links_are_not_followed(tmp_path: Path) -> None:
     assert f"{ODD_WORKFLOW}: init does not follow symbolic links" in found.notes
 
 
+@pytest.mark.parametrize("setting", ["core.worktree", "core.worktree of this worktree"])
+@pytest.mark.parametrize("place", ["beside it", "around it"])
+def test_git_settings_do_not_lead_into_another_folder(tmp_path: Path, setting: str, place: str) -> None:
+    other = tmp_path if place == "around it" else tmp_path / "other"
+    other.mkdir(exist_ok=True)
+    (tmp_path / ".git").mkdir()
+    checkout = Checkout.create(tmp_path)
+    if setting != "core.worktree":
+        checkout.git("config", "extensions.worktreeConfig", "true")
+    file = "config" if setting == "core.worktree" else "config.worktree"
+    checkout.git("config", "--file", str(checkout.folder / ".git" / file), "core.worktree", str(other))
+    ran = checkout.run_init("--yes")
+    assert ran.code == 2
+    assert ran.stdout == ""
+    assert len(ran.stderr.splitlines()) == 2
+    assert f"name another folder for its files: {other}\n" in ran.stderr
+    assert not list(tmp_path.rglob("dora.yml"))
+
+
+def test_a_submodule_and_a_worktree_are_checkouts_of_their_own(tmp_path: Path) -> None:
+    checkout = Checkout.create(tmp_path)
+    checkout.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(checkout.folder), "within")
+    checkout.git("worktree", "add", "--quiet", "../beside")
+    for folder in (checkout.folder / "within", tmp_path / "beside"):
+        ran = Checkout(folder).run_init("--yes")
+        assert f"  Folder          {folder}\n" in ran.stdout
+        assert (folder / ".github" / "dora.yml").is_file()
+    assert not (checkout.folder / ".github").exists()
+
+
+def test_the_folder_that_is_written_to_is_shown_whatever_name_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = Checkout.create(tmp_path, {"docs/x": ""})
+    monkeypatch.chdir(checkout.folder / "docs")
+    assert f"  Folder          {checkout.folder}\n" in Checkout(Path()).run_init("--dry-run").stdout
+
+
 def test_a_folder_named_like_a_workflow_is_none(tmp_path: Path) -> None:
     checkout = Checkout.create(tmp_path)
     (checkout.folder / ODD_WORKFLOW).mkdir(parents=True)

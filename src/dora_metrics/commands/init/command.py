@@ -52,8 +52,8 @@ def run(request: InitRequest, runtime: Runtime) -> int:
     proposal = propose(findings)
     proposed_files = _proposed_files(root, findings.checkout, proposal, request.action)
     new_files = [file for file in proposed_files if file.is_new]
-    repository = request.repository or findings.checkout.repository or root.resolve().name
-    _print_lines(runtime, summary.summary_lines(findings, proposal, proposed_files, repository))
+    repository = request.repository or findings.checkout.repository or root.name
+    _print_lines(runtime, summary.summary_lines(findings, proposal, proposed_files, repository, str(root)))
     if findings.github and proposal.sources != ("none",):
         _print_first_numbers(runtime, repository, proposed_files)
     _print_lines(runtime, ("", *(line for file in proposed_files for line in summary.file_lines(file))))

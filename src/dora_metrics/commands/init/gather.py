@@ -36,7 +36,7 @@ from dora_metrics.github.client import Client, GitHubError, owner_and_name
 from dora_metrics.settings.config_file import read_config_file
 from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.settings.model import Settings
-from dora_metrics.sources.git.repository import Git, identify_repository
+from dora_metrics.sources.git.repository import Git, identify_repository, is_folder
 
 MAX_FILE_BYTES = 256 * 1024
 _MAX_MANIFESTS = 3
@@ -54,17 +54,36 @@ _GITOPS_API_VERSION = r"^apiVersion: *[\"']?(argoproj\.io|[a-z-]+\.toolkit\.flux
 def checkout_root(directory: Path, environment: Mapping[str, str]) -> Path:
     """Return the root of the checkout around a folder, or the folder itself outside of a git repository.
 
+    The root holds `.git`. Git's setting `core.worktree` could name any other folder, so that whoever made the checkout
+    would decide where files are written.
+
+    Returns:
+        An absolute path without links.
+
     Raises:
-        DoraError: if the folder does not exist, or is git's data folder or a bare repository.
+        DoraError: if the folder does not exist, is git's data folder or a bare repository, or if git takes another
+            folder for the root than the one that holds `.git`.
     """
-    if not directory.is_dir():
+    if not is_folder(directory):
         raise DoraError(f"--directory {directory}: there is no such folder")
-    git = Git(str(directory), environment)
+    folder = directory.resolve()
+    git = Git(str(folder), environment)
     with suppress(GitError):
         if git.read("rev-parse", "--is-inside-git-dir").strip() == b"true":
             raise DoraError(f"--directory {directory}: holds git's own data and no files; name a checkout")
-        return Path(os.fsdecode(git.read("rev-parse", "--show-toplevel").removesuffix(b"\n")))
-    return directory
+        root = next((place for place in (folder, *folder.parents) if os.path.lexists(place / ".git")), folder)
+        work_tree = os.fsdecode(git.read("rev-parse", "--show-toplevel").removesuffix(b"\n"))
+        if os.path.realpath(work_tree) != str(root):
+            raise DoraError([_OTHER_WORK_TREE.format(root, work_tree), _OTHER_WORK_TREE_ADVICE])
+        return root
+    return folder
+
+
+_OTHER_WORK_TREE = "{}: its git settings (core.worktree) name another folder for its files: {}"
+_OTHER_WORK_TREE_ADVICE = (
+    "init writes only into the folder that holds .git. Remove the setting (`git config --unset core.worktree`), or "
+    "name the other folder with --directory"
+)
 
 
 def gather_checkout(root: Path, environment: Mapping[str, str]) -> Checkout:

@@ -69,7 +69,7 @@ class Git:
         Raises:
             GitError: if there is no such folder, or if git would wait for a pipe or a device in it.
         """
-        if not _is_folder(path):
+        if not is_folder(path):
             raise GitError(f"{path}: no such folder; --git takes a checkout, a bare repository or a mirror")
         if special_file := _first_special_file(Path(path)):
             raise GitError(f"{special_file}: this is a pipe or a device, for which git would wait; remove it")
@@ -127,7 +127,8 @@ class Git:
         return f"{self.path}: git cannot read it: {' / '.join(messages[:3]) or 'it gives no reason'}"
 
 
-def _is_folder(path: str) -> bool:
+def is_folder(path: Path | str) -> bool:
+    """Whether there is a folder at a path that this user may see."""
     try:
         return Path(path).is_dir()
     except (OSError, ValueError):  # not accessible to this user, or not a valid file name
