@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Timer
+from typing import NamedTuple
 
 from dora_metrics.core.facts import ids
 from dora_metrics.errors import GitError
@@ -334,19 +335,57 @@ def identify_repository(git: Git, folder: Path) -> RepositoryIdentity:
         origin = git.read("remote", "get-url", "--", "origin").decode("utf-8", "replace").strip()
     except GitError:  # no such remote
         origin = ""
-    match = _REMOTE_URL.fullmatch(origin) or _SCP_ADDRESS.fullmatch(origin)
-    if not match:
+    address = _parse_address(origin)
+    if not address:
         return RepositoryIdentity(f"local/{_folder_name(folder)}", is_from_remote=False)
-    host, name = _GITHUB_COM_ALIAS.sub("github.com", match["host"].lower()), match["name"]
+    host, name = _GITHUB_COM_ALIAS.sub("github.com", address.host.lower()), address.name
     web_url = f"https://{host}/{name}" if _GITHUB_HOST.fullmatch(host) else None
     return RepositoryIdentity(name, is_from_remote=True, web_url=web_url, host=host)
 
 
-_NAME_PATTERN = r"(?:.*/)?(?P<name>[\w.-]+/[\w.-]+?)(?:\.git)?/*"
-_REMOTE_URL = re.compile(
-    rf"(?:https?|ssh|git|git\+ssh)://(?:[^/]*@)?(?P<host>[\w.-]+)(?::\d+)?/+{_NAME_PATTERN}", re.ASCII
-)
-_SCP_ADDRESS = re.compile(rf"(?:[^@/:]+@)?(?P<host>[\w.-]{{2,}}):(?!//)/*{_NAME_PATTERN}", re.ASCII)
+class _Address(NamedTuple):
+    """Where a remote is: its host, and `owner/name` there."""
+
+    host: str
+    name: str
+
+
+def _parse_address(text: str) -> _Address | None:
+    """Read the address of a remote, `https://host/owner/name.git` or `git@host:owner/name`; None for any other text.
+
+    By code, not by one pattern: a pattern for all of it takes very long for some texts, and strangers choose them.
+    """
+    if len(text) > _MAX_ADDRESS_LENGTH or "\n" in text:
+        return None
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme in _REMOTE_SCHEMES:
+        authority, _, path = rest.partition("/")
+        host, colon, port = authority.rpartition("@")[2].partition(":")
+        is_valid = _is_word(host) and (not colon or bool(_PORT.fullmatch(port)))
+    else:
+        place, _, path = text.partition(":")
+        user, at_sign, host = place.rpartition("@")
+        is_user_valid = not at_sign or (user != "" and not set("@/") & set(user))
+        is_valid = is_user_valid and _is_word(host) and len(host) > 1 and not path.startswith("//")
+    name = _repository_name(path)
+    return _Address(host, name) if is_valid and name else None
+
+
+def _repository_name(path: str) -> str | None:
+    """Return the last two parts of a path, without the suffix `.git`; None if there are no two."""
+    owner, _, name = "/".join(path.rstrip("/").split("/")[-2:]).partition("/")
+    name = name if name == ".git" else name.removesuffix(".git")
+    return f"{owner}/{name}" if _is_word(owner) and _is_word(name) else None
+
+
+def _is_word(text: str) -> bool:
+    return bool(_WORD.fullmatch(text))
+
+
+_MAX_ADDRESS_LENGTH = 2_000
+_REMOTE_SCHEMES = frozenset({"http", "https", "ssh", "git", "git+ssh"})
+_PORT = re.compile(r"\d+", re.ASCII)
+_WORD = re.compile(r"[\w.-]+", re.ASCII)
 _GITHUB_COM_ALIAS = re.compile(r"^(?:(?:ssh|www)\.github\.com|github\.com-[\w-]+)$")
 """Other hosts of github.com, and aliases that people define in ssh's configuration to choose a key."""
 _GITHUB_HOST = re.compile(r"github\.com|github\.[\w.-]+|[\w-]+\.ghe\.com")
