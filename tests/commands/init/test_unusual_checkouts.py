@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from support.checkouts import DEPLOY_WORKFLOW, Checkout, workflow
+from support.checkouts import CONFIG_PATH, DEPLOY_WORKFLOW, Checkout, workflow
 
 ODD_WORKFLOW = ".github/workflows/odd.yml"
 NESTING_DEPTH = 3000
@@ -150,6 +150,35 @@ def test_the_folder_that_is_written_to_is_shown_whatever_name_it_was_given(
     checkout = Checkout.create(tmp_path, {"docs/x": ""})
     monkeypatch.chdir(checkout.folder / "docs")
     assert f"  Folder          {checkout.folder}\n" in Checkout(Path()).run_init("--dry-run").stdout
+
+
+def test_a_folder_whose_files_no_system_call_reaches_is_told(tmp_path: Path) -> None:
+    longest = 4_090  # of 4,095 bytes that a path may have
+    while len(str(tmp_path)) < longest - 1:
+        tmp_path /= "x" * min(200, longest - 1 - len(str(tmp_path)))
+    tmp_path.mkdir(parents=True)
+    ran = Checkout(tmp_path).run_init("--yes")
+    assert ran.code == 0
+    assert f"{CONFIG_PATH}: cannot be read (File name too long)" in ran.stdout
+    assert ran.stdout.endswith("Nothing to write.\n")
+
+
+def test_an_action_outside_the_checkout_is_not_read(tmp_path: Path) -> None:
+    publishing = "runs: {using: composite, steps: [{uses: softprops/action-gh-release@v2}]}\n"
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "action.yml").write_text(publishing, "utf-8")
+
+    def publishes(action: str) -> bool:
+        content = workflow("W", go={"steps": [{"uses": action}]})
+        files = {ODD_WORKFLOW: content, "inside/action.yml": publishing}
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        return bool(Checkout.create(folder, files).findings().checkout.publications)
+
+    assert publishes("./inside")
+    assert not publishes(f"./{outside}")
+    assert not publishes("./../../outside")
 
 
 def test_a_folder_named_like_a_workflow_is_none(tmp_path: Path) -> None:

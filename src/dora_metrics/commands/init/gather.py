@@ -176,7 +176,7 @@ def _publishing_actions(root: Path, workflow_files: Iterable[WorkflowFile]) -> I
         folder = os.path.normpath(name[2:])
         for file in ("action.yml", "action.yaml"):
             path = f"{folder}/{file}" if folder != "." else file
-            content = None if folder.startswith("..") else _read_text(root / path, path, [])
+            content = None if folder.startswith(("..", "/")) else _read_text(root / path, path, [])
             action_steps = workflows.steps_of_action(content) if content is not None else ()
             if publication := next(chain.from_iterable(map(publications_of_step, action_steps)), None):
                 yield name, publication
@@ -184,7 +184,7 @@ def _publishing_actions(root: Path, workflow_files: Iterable[WorkflowFile]) -> I
 
 def _existing_settings(root: Path, problems: list[str]) -> tuple[Settings, frozenset[str]]:
     """Return the settings of the config file and which it has, or the defaults if there is none that can be used."""
-    if (root / ".github" / "dora.yaml").is_file():
+    if _is_file(root / ".github" / "dora.yaml"):
         problems.append(f".github/dora.yaml: the action does not read this name; it reads {CONFIG_PATH}")
     try:
         config_layer = read_config_file(root / CONFIG_PATH, root)
@@ -212,12 +212,12 @@ def _service_folders(root: Path) -> Iterator[tuple[str, str]]:
         names = [
             folder.name
             for folder in _subfolders(root / parent)
-            if any((folder / manifest).is_file() for manifest in _MANIFESTS)
+            if any(_is_file(folder / manifest) for manifest in _MANIFESTS)
         ]
         if len(names) > 1:
             yield from ((name, f"{parent}/{name}") for name in names)
             return
-    images = (folder.name for folder in _subfolders(root) if (folder / "Dockerfile").is_file())
+    images = (folder.name for folder in _subfolders(root) if _is_file(folder / "Dockerfile"))
     names = [name for name in images if _NOT_SERVICE_WORDS.isdisjoint(words_of(name))]
     if len(names) > 1:
         yield from ((name, name) for name in names)
@@ -229,6 +229,13 @@ def _subfolders(parent: Path) -> list[Path]:
     except OSError:
         return []
     return [folder for folder in folders if not folder.name.startswith(".")][:_MAX_FOLDERS]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # not accessible to this user, or too long a name
+        return False
 
 
 # --- git ---
