@@ -1,6 +1,11 @@
 """Unusual checkouts: nothing stops `init`, and it reports what it could not read."""
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
@@ -161,6 +166,41 @@ def test_a_folder_whose_files_no_system_call_reaches_is_told(tmp_path: Path) -> 
     assert ran.code == 0
     assert f"{CONFIG_PATH}: cannot be read (File name too long)" in ran.stdout
     assert ran.stdout.endswith("Nothing to write.\n")
+
+
+@contextmanager
+def pipes(folder: Path, *names: str) -> Iterator[set[str]]:
+    """Make pipes, and yield the names of those that someone opens to read; each reads nothing and need not wait."""
+    opened: set[str] = set()
+    is_over = Event()
+
+    def watch() -> None:
+        while not is_over.wait(0.01):
+            for name in names:
+                with suppress(OSError):  # nobody reads it
+                    os.close(os.open(folder / name, os.O_WRONLY | os.O_NONBLOCK))
+                    opened.add(name)
+
+    for name in names:
+        os.mkfifo(folder / name)
+    watcher = Thread(target=watch)
+    watcher.start()
+    try:
+        yield opened
+    finally:
+        is_over.set()
+        watcher.join()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with a name")
+def test_git_opens_no_file_of_the_checkout_that_may_be_a_pipe(tmp_path: Path) -> None:
+    checkout = Checkout.create(tmp_path, {"shop.yaml": f"apiVersion: argoproj.io/v1{'x' * 1_000}\n"}, tags=["v1.0.0"])
+    with pipes(checkout.folder, ".gitattributes", ".mailmap", ".gitignore", ".gitmodules") as opened:
+        findings = checkout.findings().checkout
+    assert opened == set()
+    assert findings.version_tags is not None
+    assert findings.version_tags.days_behind == 0
+    assert findings.gitops_evidence == (f"shop.yaml:1: `apiVersion: argoproj.io/v1{'x' * 74}`",)
 
 
 def test_an_action_outside_the_checkout_is_not_read(tmp_path: Path) -> None:

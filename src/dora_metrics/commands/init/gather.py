@@ -40,6 +40,7 @@ from dora_metrics.sources.git.repository import Git, identify_repository, is_fol
 
 MAX_FILE_BYTES = 256 * 1024
 _MAX_MANIFESTS = 3
+_MAX_LINE_LENGTH = 100
 _SECONDS_PER_DAY = 86_400
 _USUAL_BRANCHES = ("main", "master")
 _MAX_FOLDERS = 200
@@ -320,13 +321,16 @@ def _last_commit_seconds(git: Git, branch: DefaultBranch) -> int:
     """Return the time of the default branch's last commit, in seconds since 1970; 0 if it is not known."""
     for reference in (f"refs/remotes/origin/{branch.name}", f"refs/heads/{branch.name}", "HEAD"):
         with suppress(GitError, ValueError):
-            return int(git.read("log", "-1", "--format=%ct", reference, "--"))
+            return int(git.read("rev-list", "--max-count=1", "--timestamp", reference, "--").partition(b" ")[0])
     return 0
 
 
 def _gitops_manifests(git: Git) -> Iterator[str]:
-    """Yield the first manifests of Argo CD and Flux, with file and line."""
-    options = ("-zInE", "--max-count=1", _GITOPS_API_VERSION, "--", "*.yaml", "*.yml")
+    """Yield the first manifests of Argo CD and Flux, with file and line.
+
+    Binary files are searched like others: to know which are binary, git would open `.gitattributes`, maybe a pipe.
+    """
+    options = ("-zanE", "--max-count=1", _GITOPS_API_VERSION, "--", "*.yaml", "*.yml")
     with suppress(GitError):  # also raised if nothing matches
         output = git.read("grep", *options).decode("utf-8", "replace")
         for _ in range(_MAX_MANIFESTS):  # a path may hold a line break, a matched line cannot
@@ -335,7 +339,7 @@ def _gitops_manifests(git: Git) -> Iterator[str]:
             matched_line, _, output = after_line.partition("\n")
             if not line:
                 return
-            yield f"{path}:{line}: `{matched_line.strip()}`"
+            yield f"{path}:{line}: `{matched_line.strip()[:_MAX_LINE_LENGTH]}`"
 
 
 # --- GitHub ---
