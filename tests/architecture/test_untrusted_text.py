@@ -141,3 +141,15 @@ def test_only_the_process_knows_its_streams() -> None:
         and (node.value.id, node.attr) in (("sys", "stdout"), ("sys", "stderr"))
     }
     assert users == {"__main__.py", "pipeline/template_process.py"}, "each is the start of a process"
+
+
+def test_yaml_is_read_in_the_module_that_bounds_it_only() -> None:
+    readers = ("parse", "scan", "compose", "load", "full_load", "unsafe_load", "safe_load")
+    every_document = [f"{name}_all" for name in readers]
+    users = {
+        path
+        for path, tree in MODULES.items()
+        for call in calls(tree, *readers, *every_document)
+        if isinstance(call.func, ast.Attribute) and ast.unparse(call.func.value) == "yaml"
+    }
+    assert users == {"settings/yaml_text.py"}

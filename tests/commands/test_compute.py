@@ -117,6 +117,15 @@ def test_facts_come_from_a_folder_too(compute: Compute) -> None:
     ]
 
 
+def test_a_folder_that_a_person_names_may_hold_links(
+    compute: Compute, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "2.jsonl"
+    elsewhere.write_bytes(encode_fact(deployment(2)))
+    (compute.folder / "2.jsonl").symlink_to(elsewhere)
+    assert deployment_count(compute("--facts", str(compute.folder))) == 2
+
+
 def test_every_line_that_is_no_fact_is_named_at_once(compute: Compute) -> None:
     facts = FACT + b"nonsense\n" + FACT + b'{"kind":"deployment"}\n\xff\n'
     found = compute(facts=facts).problems
@@ -131,6 +140,8 @@ def test_of_very_many_bad_lines_a_hundred_are_named_and_the_rest_counted(compute
 def test_a_place_that_is_not_there_is_named(compute: Compute) -> None:
     place = str(compute.folder / "nowhere")
     assert compute("--facts", place).problems == [f"{place}: no such file or folder"]
+    place = "x" * 5_000
+    assert compute("--facts", place).problems == [f"{place}: cannot be read (File name too long)"]
 
 
 def test_the_notes_count_the_records_of_kinds_that_are_not_known(compute: Compute) -> None:

@@ -61,6 +61,17 @@ def compose(text: str) -> yaml.Node | None:
         loader.dispose()
 
 
+def events(text: str) -> list[yaml.Event]:
+    """Return a text as PyYAML's events, which keep anchors and aliases as they are written.
+
+    Raises:
+        YamlLimitError: if it exceeds a limit.
+        yaml.YAMLError: if it is not YAML, or more than one document.
+    """
+    compose(text)  # the parser has no limits of its own: deep brackets take it very long
+    return list(yaml.parse(text, Loader=yaml.SafeLoader))
+
+
 def _compose(loader: "_BoundedLoader") -> yaml.Node | None:
     root = loader.get_single_node()
     if root is not None:

@@ -77,12 +77,21 @@ def _fact_streams(location: str, stdin: BinaryIO) -> Iterator[_FactStream]:
         content = stdin.read()
         yield _FactStream("standard input", lambda: BytesIO(content))
         return
-    path = Path(location)
-    if not path.exists():
-        raise FactsError(f"{location}: no such file or folder")
-    files = sorted(file for file in path.rglob("*.jsonl") if file.is_file() and file.name not in NON_FACT_FILES)
-    for file in files if path.is_dir() else [path]:
+    try:
+        files = _files_at(Path(location))
+    except OSError as problem:
+        raise FactsError(f"{location}: cannot be read ({problem.strerror})") from None
+    for file in files:
         yield _FactStream(str(file), lambda file=file: file.open("rb"))  # type: ignore[misc]
+
+
+def _files_at(path: Path) -> list[Path]:
+    """Return the files with facts in a folder, or the file itself. Links are followed: a person names the path."""
+    if not path.exists():
+        raise FactsError(f"{path}: no such file or folder")
+    if not path.is_dir():
+        return [path]
+    return sorted(file for file in path.rglob("*.jsonl") if file.is_file() and file.name not in NON_FACT_FILES)
 
 
 def _decode_chunks(stream: _FactStream) -> Iterator[tuple[list[FactRecord], list[BadLine]]]:

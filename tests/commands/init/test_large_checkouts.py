@@ -6,7 +6,8 @@ import pytest
 
 from dora_metrics.commands.init.deploy_targets import deploy_targets, possible_texts
 from dora_metrics.commands.init.workflows import MAX_VALUES
-from support.checkouts import DEPLOY_WORKFLOW, WORKFLOW_PATH, Checkout, workflow
+from dora_metrics.commands.init.yaml_nodes import content_tokens
+from support.checkouts import CONFIG_PATH, DEPLOY_WORKFLOW, FORM_PATH, WORKFLOW_PATH, Checkout, workflow
 
 CALLED = "name: {name}\non: {{push: , workflow_call: }}\njobs:\n{jobs}"
 
@@ -24,6 +25,29 @@ def test_workflows_that_call_each_other_many_times_are_followed_once(tmp_path: P
 
 def test_very_long_texts_with_expressions_are_not_read() -> None:
     assert possible_texts("${{" * 80_000, lambda _: ()) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("[" * 41 + "]" * 41, id="deep"),
+        pytest.param("[" * 250_000, id="very deep"),
+        pytest.param("- a\n" * 20_001, id="long"),
+        pytest.param("a: &a b\nc: *d\n", id="alias without anchor"),
+        pytest.param("a: b\n---\na: b\n", id="two documents"),
+    ],
+)
+def test_yaml_beyond_the_limits_has_no_content(text: str) -> None:
+    assert content_tokens(text) is None
+
+
+@pytest.mark.parametrize("path", [CONFIG_PATH, FORM_PATH, WORKFLOW_PATH])
+def test_a_file_of_brackets_is_the_users_and_stays(tmp_path: Path, path: str) -> None:
+    checkout = Checkout.create(tmp_path, {path: "[" * 250_000})
+    ran = checkout.run_init("--yes")
+    assert ran.code == 0
+    assert f"yours, unchanged: {path}\n" in ran.stdout
+    assert checkout.text(path) == "[" * 250_000
 
 
 def test_values_of_a_matrix_are_followed_up_to_a_number(tmp_path: Path) -> None:

@@ -1,10 +1,15 @@
 """Unusual checkouts: nothing stops `init`, and it reports what it could not read."""
 
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
-from support.checkouts import DEPLOY_WORKFLOW, Checkout, workflow
+from support.checkouts import CONFIG_PATH, DEPLOY_WORKFLOW, Checkout, workflow
 
 ODD_WORKFLOW = ".github/workflows/odd.yml"
 NESTING_DEPTH = 3000
@@ -112,6 +117,108 @@ def test_symbolic_links_are_not_followed(tmp_path: Path) -> None:
     found = checkout.proposal()
     assert found.sources == ("pushes",)
     assert f"{ODD_WORKFLOW}: init does not follow symbolic links" in found.notes
+
+
+@pytest.mark.parametrize("setting", ["core.worktree", "core.worktree of this worktree"])
+@pytest.mark.parametrize("place", ["beside it", "around it"])
+def test_git_settings_do_not_lead_into_another_folder(tmp_path: Path, setting: str, place: str) -> None:
+    other = tmp_path if place == "around it" else tmp_path / "other"
+    other.mkdir(exist_ok=True)
+    (tmp_path / ".git").mkdir()
+    checkout = Checkout.create(tmp_path)
+    if setting != "core.worktree":
+        checkout.git("config", "extensions.worktreeConfig", "true")
+    file = "config" if setting == "core.worktree" else "config.worktree"
+    checkout.git("config", "--file", str(checkout.folder / ".git" / file), "core.worktree", str(other))
+    ran = checkout.run_init("--yes")
+    assert ran.code == 2
+    assert ran.stdout == ""
+    assert len(ran.stderr.splitlines()) == 2
+    assert f"name another folder for its files: {other}\n" in ran.stderr
+    assert not list(tmp_path.rglob("dora.yml"))
+
+
+def test_a_submodule_and_a_worktree_are_checkouts_of_their_own(tmp_path: Path) -> None:
+    checkout = Checkout.create(tmp_path)
+    checkout.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(checkout.folder), "within")
+    checkout.git("worktree", "add", "--quiet", "../beside")
+    for folder in (checkout.folder / "within", tmp_path / "beside"):
+        ran = Checkout(folder).run_init("--yes")
+        assert f"  Folder          {folder}\n" in ran.stdout
+        assert (folder / ".github" / "dora.yml").is_file()
+    assert not (checkout.folder / ".github").exists()
+
+
+def test_the_folder_that_is_written_to_is_shown_whatever_name_it_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout = Checkout.create(tmp_path, {"docs/x": ""})
+    monkeypatch.chdir(checkout.folder / "docs")
+    assert f"  Folder          {checkout.folder}\n" in Checkout(Path()).run_init("--dry-run").stdout
+
+
+def test_a_folder_whose_files_no_system_call_reaches_is_told(tmp_path: Path) -> None:
+    longest = 4_090  # of 4,095 bytes that a path may have
+    while len(str(tmp_path)) < longest - 1:
+        tmp_path /= "x" * min(200, longest - 1 - len(str(tmp_path)))
+    tmp_path.mkdir(parents=True)
+    ran = Checkout(tmp_path).run_init("--yes")
+    assert ran.code == 0
+    assert f"{CONFIG_PATH}: cannot be read (File name too long)" in ran.stdout
+    assert ran.stdout.endswith("Nothing to write.\n")
+
+
+@contextmanager
+def pipes(folder: Path, *names: str) -> Iterator[set[str]]:
+    """Make pipes, and yield the names of those that someone opens to read; each reads nothing and need not wait."""
+    opened: set[str] = set()
+    is_over = Event()
+
+    def watch() -> None:
+        while not is_over.wait(0.01):
+            for name in names:
+                with suppress(OSError):  # nobody reads it
+                    os.close(os.open(folder / name, os.O_WRONLY | os.O_NONBLOCK))
+                    opened.add(name)
+
+    for name in names:
+        os.mkfifo(folder / name)
+    watcher = Thread(target=watch)
+    watcher.start()
+    try:
+        yield opened
+    finally:
+        is_over.set()
+        watcher.join()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes with a name")
+def test_git_opens_no_file_of_the_checkout_that_may_be_a_pipe(tmp_path: Path) -> None:
+    checkout = Checkout.create(tmp_path, {"shop.yaml": f"apiVersion: argoproj.io/v1{'x' * 1_000}\n"}, tags=["v1.0.0"])
+    with pipes(checkout.folder, ".gitattributes", ".mailmap", ".gitignore", ".gitmodules") as opened:
+        findings = checkout.findings().checkout
+    assert opened == set()
+    assert findings.version_tags is not None
+    assert findings.version_tags.days_behind == 0
+    assert findings.gitops_evidence == (f"shop.yaml:1: `apiVersion: argoproj.io/v1{'x' * 74}`",)
+
+
+def test_an_action_outside_the_checkout_is_not_read(tmp_path: Path) -> None:
+    publishing = "runs: {using: composite, steps: [{uses: softprops/action-gh-release@v2}]}\n"
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "action.yml").write_text(publishing, "utf-8")
+
+    def publishes(action: str) -> bool:
+        content = workflow("W", go={"steps": [{"uses": action}]})
+        files = {ODD_WORKFLOW: content, "inside/action.yml": publishing}
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder.mkdir()
+        return bool(Checkout.create(folder, files).findings().checkout.publications)
+
+    assert publishes("./inside")
+    assert not publishes(f"./{outside}")
+    assert not publishes("./../../outside")
 
 
 def test_a_folder_named_like_a_workflow_is_none(tmp_path: Path) -> None:

@@ -225,6 +225,12 @@ def test_prometheus_text_has_the_source_git(repository: GitRepository, report: R
         ("../elsewhere/shop.git", "local/shop"),
         ("file:///srv/git/acme/shop.git", "local/shop"),
         ("C:/git/acme/shop.git", "local/shop"),
+        ("https://github.com:port/acme/shop.git", "local/shop"),
+        ("https://github.com/acme//shop.git", "local/shop"),
+        ("git@evil@github.com:acme/shop.git", "local/shop"),
+        pytest.param(f"https://github.com{'/' * 1_900}acme/shop.git", "acme/shop", id="1,900 slashes"),
+        pytest.param(f"https://github.com{'/' * 2_000}acme/shop.git", "local/shop", id="2,000 slashes"),
+        pytest.param(f"https://h{'/' * 100_000}!", "local/shop", id="100,000 slashes"),
         (None, "local/shop"),
     ],
 )

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import socket
 import sys
 from pathlib import Path
@@ -34,7 +35,8 @@ def test_a_pipe_in_the_data_folder_is_named_and_not_opened(
     repository.tag("v1.0.0", repository.commit("Begin"))
     path = put_pipe(repository, name)
     assert (
-        report(repository.folder).problem == f"{path}: this is a pipe or a device, for which git would wait; remove it"
+        report(repository.folder).problem
+        == f"{path}: this is a pipe or a device, for which git would wait; remove it, or the link to it"
     )
 
 
@@ -89,6 +91,77 @@ def test_folders_that_refer_to_each_other_are_looked_at_once(repository: GitRepo
     (objects / "info" / "alternates").write_text(f"{objects}\n", "utf-8")
     (objects / "loop").symlink_to(objects)
     Git(str(repository.folder), CLEAN_ENVIRONMENT)
+
+
+def hostile_references(repository: GitRepository, case: str) -> None:
+    """Let files that refer to data folders refer to something that has no end, or that no system call takes."""
+    folder, git_folder = repository.folder, repository.folder / ".git"
+    (git_folder / "objects" / "info").mkdir(exist_ok=True)
+    file, content = git_folder / "commondir", case.partition(": ")[2]
+    match case.partition(": ")[0]:
+        case "a file .git":
+            shutil.rmtree(git_folder)
+            file, content = git_folder, f"gitdir: {content}"
+        case "two files .git":
+            shutil.rmtree(git_folder)
+            (folder / "within").mkdir()
+            (folder / "within" / ".git").write_text("gitdir: ../.git\n", "utf-8")
+            file, content = git_folder, "gitdir: within/.git"
+        case "alternates":
+            file = git_folder / "objects" / "info" / "alternates"
+        case _:
+            assert case.startswith("commondir")
+    file.write_text(f"{content}\n", "utf-8")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "a file .git: .git",
+        "a file .git: " + "b" * 5_000,
+        "two files .git",
+        "commondir: commondir",
+        "commondir: .",
+        "commondir: " + "commondir\n" * 9_000,
+        "commondir: " + "a" * 5_000,
+        "commondir: /",
+        "alternates: objects/info/alternates",
+        "alternates: info/alternates",
+        "alternates: " + "a" * 5_000,
+        "alternates: " + "x/../" * 300,
+        "alternates: /",
+        "alternates: " + "\n".join(f"/{number}" for number in range(15_000)),
+    ],
+)
+def test_references_without_an_end_or_a_place_are_no_obstacle(
+    repository: GitRepository, report: ReportCommand, case: str
+) -> None:
+    repository.tag("v1.0.0", repository.commit("Begin"))
+    hostile_references(repository, case)
+    ran = report(repository.folder)
+    assert ran.code in (0, 2)
+    assert len(ran.err.splitlines()) == (1 if ran.code else 0)
+
+
+def test_folders_in_folders_are_no_obstacle(repository: GitRepository, report: ReportCommand) -> None:
+    repository.tag("v1.0.0", repository.commit("Begin"))
+    deepest = repository.folder.joinpath(".git", "x", *"x" * 1_500)
+    folders = [folder for folder in (deepest, *deepest.parents) if folder.name == "x"]
+    for folder in reversed(folders):
+        folder.mkdir()
+    ran = report(repository.folder)
+    for folder in folders:  # what removes the folders of tests is not as careful
+        folder.rmdir()
+    assert ran.code == 0
+
+
+def test_a_shallow_file_with_other_bytes_is_read_as_far_as_git_reads_it(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    sha = repository.commit("Begin")
+    repository.tag("v1.0.0", sha)
+    (repository.folder / ".git" / "shallow").write_bytes(sha.encode() + b"\xff\n")
+    assert report(repository.folder).code == 0
 
 
 def test_a_pipe_that_only_the_settings_name_is_given_up_after_a_silence(repository: GitRepository) -> None:

@@ -52,8 +52,8 @@ def run(request: InitRequest, runtime: Runtime) -> int:
     proposal = propose(findings)
     proposed_files = _proposed_files(root, findings.checkout, proposal, request.action)
     new_files = [file for file in proposed_files if file.is_new]
-    repository = request.repository or findings.checkout.repository or root.resolve().name
-    _print_lines(runtime, summary.summary_lines(findings, proposal, proposed_files, repository))
+    repository = request.repository or findings.checkout.repository or root.name
+    _print_lines(runtime, summary.summary_lines(findings, proposal, proposed_files, repository, str(root)))
     if findings.github and proposal.sources != ("none",):
         _print_first_numbers(runtime, repository, proposed_files)
     _print_lines(runtime, ("", *(line for file in proposed_files for line in summary.file_lines(file))))
@@ -121,10 +121,13 @@ def _print_first_numbers(runtime: Runtime, repository: str, files: Sequence[Prop
 
 
 def _is_unreadable(root: Path, path: str, checkout: Checkout) -> bool:
-    """Return whether something exists at a path that could not be read as a file."""
+    """Return whether something exists at a path that could not be read as a file, or may exist there."""
     target = root / path
-    is_behind_link = any(parent.is_symlink() for parent in target.parents[: path.count("/")])
-    return path not in checkout.existing_files and (target.is_symlink() or target.exists() or is_behind_link)
+    try:
+        is_behind_link = any(parent.is_symlink() for parent in target.parents[: path.count("/")])
+        return path not in checkout.existing_files and (target.is_symlink() or target.exists() or is_behind_link)
+    except OSError:  # a folder that this user may not enter
+        return True
 
 
 def _is_confirmed(request: InitRequest, runtime: Runtime, new_files: Sequence[ProposedFile]) -> bool:

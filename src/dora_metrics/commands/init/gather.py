@@ -36,10 +36,11 @@ from dora_metrics.github.client import Client, GitHubError, owner_and_name
 from dora_metrics.settings.config_file import read_config_file
 from dora_metrics.settings.loading import Layer, load_settings
 from dora_metrics.settings.model import Settings
-from dora_metrics.sources.git.repository import Git, identify_repository
+from dora_metrics.sources.git.repository import Git, identify_repository, is_folder
 
 MAX_FILE_BYTES = 256 * 1024
 _MAX_MANIFESTS = 3
+_MAX_LINE_LENGTH = 100
 _SECONDS_PER_DAY = 86_400
 _USUAL_BRANCHES = ("main", "master")
 _MAX_FOLDERS = 200
@@ -54,17 +55,36 @@ _GITOPS_API_VERSION = r"^apiVersion: *[\"']?(argoproj\.io|[a-z-]+\.toolkit\.flux
 def checkout_root(directory: Path, environment: Mapping[str, str]) -> Path:
     """Return the root of the checkout around a folder, or the folder itself outside of a git repository.
 
+    The root holds `.git`. Git's setting `core.worktree` could name any other folder, so that whoever made the checkout
+    would decide where files are written.
+
+    Returns:
+        An absolute path without links.
+
     Raises:
-        DoraError: if the folder does not exist, or is git's data folder or a bare repository.
+        DoraError: if the folder does not exist, is git's data folder or a bare repository, or if git takes another
+            folder for the root than the one that holds `.git`.
     """
-    if not directory.is_dir():
+    if not is_folder(directory):
         raise DoraError(f"--directory {directory}: there is no such folder")
-    git = Git(str(directory), environment)
+    folder = directory.resolve()
+    git = Git(str(folder), environment)
     with suppress(GitError):
         if git.read("rev-parse", "--is-inside-git-dir").strip() == b"true":
             raise DoraError(f"--directory {directory}: holds git's own data and no files; name a checkout")
-        return Path(os.fsdecode(git.read("rev-parse", "--show-toplevel").removesuffix(b"\n")))
-    return directory
+        root = next((place for place in (folder, *folder.parents) if os.path.lexists(place / ".git")), folder)
+        work_tree = os.fsdecode(git.read("rev-parse", "--show-toplevel").removesuffix(b"\n"))
+        if os.path.realpath(work_tree) != str(root):
+            raise DoraError([_OTHER_WORK_TREE.format(root, work_tree), _OTHER_WORK_TREE_ADVICE])
+        return root
+    return folder
+
+
+_OTHER_WORK_TREE = "{}: its git settings (core.worktree) name another folder for its files: {}"
+_OTHER_WORK_TREE_ADVICE = (
+    "init writes only into the folder that holds .git. Remove the setting (`git config --unset core.worktree`), or "
+    "name the other folder with --directory"
+)
 
 
 def gather_checkout(root: Path, environment: Mapping[str, str]) -> Checkout:
@@ -157,7 +177,7 @@ def _publishing_actions(root: Path, workflow_files: Iterable[WorkflowFile]) -> I
         folder = os.path.normpath(name[2:])
         for file in ("action.yml", "action.yaml"):
             path = f"{folder}/{file}" if folder != "." else file
-            content = None if folder.startswith("..") else _read_text(root / path, path, [])
+            content = None if folder.startswith(("..", "/")) else _read_text(root / path, path, [])
             action_steps = workflows.steps_of_action(content) if content is not None else ()
             if publication := next(chain.from_iterable(map(publications_of_step, action_steps)), None):
                 yield name, publication
@@ -165,7 +185,7 @@ def _publishing_actions(root: Path, workflow_files: Iterable[WorkflowFile]) -> I
 
 def _existing_settings(root: Path, problems: list[str]) -> tuple[Settings, frozenset[str]]:
     """Return the settings of the config file and which it has, or the defaults if there is none that can be used."""
-    if (root / ".github" / "dora.yaml").is_file():
+    if _is_file(root / ".github" / "dora.yaml"):
         problems.append(f".github/dora.yaml: the action does not read this name; it reads {CONFIG_PATH}")
     try:
         config_layer = read_config_file(root / CONFIG_PATH, root)
@@ -193,12 +213,12 @@ def _service_folders(root: Path) -> Iterator[tuple[str, str]]:
         names = [
             folder.name
             for folder in _subfolders(root / parent)
-            if any((folder / manifest).is_file() for manifest in _MANIFESTS)
+            if any(_is_file(folder / manifest) for manifest in _MANIFESTS)
         ]
         if len(names) > 1:
             yield from ((name, f"{parent}/{name}") for name in names)
             return
-    images = (folder.name for folder in _subfolders(root) if (folder / "Dockerfile").is_file())
+    images = (folder.name for folder in _subfolders(root) if _is_file(folder / "Dockerfile"))
     names = [name for name in images if _NOT_SERVICE_WORDS.isdisjoint(words_of(name))]
     if len(names) > 1:
         yield from ((name, name) for name in names)
@@ -210,6 +230,13 @@ def _subfolders(parent: Path) -> list[Path]:
     except OSError:
         return []
     return [folder for folder in folders if not folder.name.startswith(".")][:_MAX_FOLDERS]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # not accessible to this user, or too long a name
+        return False
 
 
 # --- git ---
@@ -294,13 +321,16 @@ def _last_commit_seconds(git: Git, branch: DefaultBranch) -> int:
     """Return the time of the default branch's last commit, in seconds since 1970; 0 if it is not known."""
     for reference in (f"refs/remotes/origin/{branch.name}", f"refs/heads/{branch.name}", "HEAD"):
         with suppress(GitError, ValueError):
-            return int(git.read("log", "-1", "--format=%ct", reference, "--"))
+            return int(git.read("rev-list", "--max-count=1", "--timestamp", reference, "--").partition(b" ")[0])
     return 0
 
 
 def _gitops_manifests(git: Git) -> Iterator[str]:
-    """Yield the first manifests of Argo CD and Flux, with file and line."""
-    options = ("-zInE", "--max-count=1", _GITOPS_API_VERSION, "--", "*.yaml", "*.yml")
+    """Yield the first manifests of Argo CD and Flux, with file and line.
+
+    Binary files are searched like others: to know which are binary, git would open `.gitattributes`, maybe a pipe.
+    """
+    options = ("-zanE", "--max-count=1", _GITOPS_API_VERSION, "--", "*.yaml", "*.yml")
     with suppress(GitError):  # also raised if nothing matches
         output = git.read("grep", *options).decode("utf-8", "replace")
         for _ in range(_MAX_MANIFESTS):  # a path may hold a line break, a matched line cannot
@@ -309,7 +339,7 @@ def _gitops_manifests(git: Git) -> Iterator[str]:
             matched_line, _, output = after_line.partition("\n")
             if not line:
                 return
-            yield f"{path}:{line}: `{matched_line.strip()}`"
+            yield f"{path}:{line}: `{matched_line.strip()[:_MAX_LINE_LENGTH]}`"
 
 
 # --- GitHub ---

@@ -67,8 +67,10 @@ class FirstNumbers:
         return f" since {self.since:%Y-%m-%d}" if self.since else ""
 
 
-def summary_lines(findings: Findings, proposal: Proposal, files: list[ProposedFile], repository: str) -> Iterator[str]:
-    """Describe the findings and the proposal."""
+def summary_lines(
+    findings: Findings, proposal: Proposal, files: list[ProposedFile], repository: str, root: str
+) -> Iterator[str]:
+    """Describe the findings and the proposal. `root` is the folder that the paths of the files are relative to."""
     yield f"{repository}: a deployment is {_deployment_text(proposal)}."
     yield ""
     yield from _row_lines("Because", *proposal.source_reasons)
@@ -79,6 +81,7 @@ def summary_lines(findings: Findings, proposal: Proposal, files: list[ProposedFi
     if proposal.services:
         service_names = ", ".join(proposal.services)
         yield from _row_lines("Services", f"{service_names}: {CONFIG_PATH} has them as a comment")
+    yield from _row_lines("Folder", root)
     yield from _row_lines("Files", *_file_states(files))
     if proposal.notes:
         yield from ("", "Notes:")

@@ -33,11 +33,11 @@ def compose(text: str) -> OptionalNode:
 
 
 def content_tokens(text: str) -> list[Token] | None:
-    """Return the content of a YAML text without comments and layout, in order; None if it is not YAML."""
+    """Return the content of a YAML text without comments and layout, in order; None if `compose` refuses it."""
     resolver = yaml.SafeLoader("")
     try:
-        return [_token(event, resolver) for event in yaml.parse(text, Loader=yaml.SafeLoader)]
-    except (yaml.YAMLError, ValueError, RecursionError):
+        return [_token(event, resolver) for event in yaml_text.events(text)]
+    except (yaml.YAMLError, ValueError):
         return None
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Timer
+from typing import NamedTuple
 
 from dora_metrics.core.facts import ids
 from dora_metrics.errors import GitError
@@ -47,7 +48,13 @@ _SAFE_ENVIRONMENT = {
 }
 
 
+_MAX_PLACES = 50_000
+"""Folders, and files that refer to folders, in which pipes are looked for."""
+_MAX_REFERENCES = 1_000
+"""Lines of an `alternates` file."""
 _MAX_REFERENCE_BYTES = 100_000
+_REFERRING_NAMES = frozenset({"alternates", "commondir"})
+_OBJECT_FOLDER = re.compile("info|pack|[0-9a-f]{2}")
 
 MAX_SILENCE_SECONDS = 300
 """How long git may show nothing. A walk through the largest public histories begins after a few seconds."""
@@ -69,10 +76,12 @@ class Git:
         Raises:
             GitError: if there is no such folder, or if git would wait for a pipe or a device in it.
         """
-        if not _is_folder(path):
+        if not is_folder(path):
             raise GitError(f"{path}: no such folder; --git takes a checkout, a bare repository or a mirror")
         if special_file := _first_special_file(Path(path)):
-            raise GitError(f"{special_file}: this is a pipe or a device, for which git would wait; remove it")
+            raise GitError(
+                f"{special_file}: this is a pipe or a device, for which git would wait; remove it, or the link to it"
+            )
         self.path = path
         self._max_silence_seconds = max_silence_seconds
         config_options = (argument for setting in _SAFE_CONFIG for argument in ("-c", setting))
@@ -127,7 +136,8 @@ class Git:
         return f"{self.path}: git cannot read it: {' / '.join(messages[:3]) or 'it gives no reason'}"
 
 
-def _is_folder(path: str) -> bool:
+def is_folder(path: Path | str) -> bool:
+    """Whether there is a folder at a path that this user may see."""
     try:
         return Path(path).is_dir()
     except (OSError, ValueError):  # not accessible to this user, or not a valid file name
@@ -137,50 +147,73 @@ def _is_folder(path: str) -> bool:
 def _first_special_file(path: Path) -> Path | None:
     """Return a file in the data folders of the repository around `path` whose reading may never end."""
     for folder in (path, *path.resolve().parents):
-        if os.path.lexists(folder / ".git") or _is_bare(folder):
+        if os.path.lexists(folder / ".git"):
+            return next(filter(_is_endless, _data_files(folder / ".git")), None)
+        if _is_bare(folder):
             return next(filter(_is_endless, _data_files(folder)), None)
     return None
 
 
 def _is_bare(folder: Path) -> bool:
-    return (folder / "objects").is_dir() and (folder / "refs").is_dir() and os.path.lexists(folder / "HEAD")
+    return is_folder(folder / "objects") and is_folder(folder / "refs") and os.path.lexists(folder / "HEAD")
 
 
-def _data_files(folder: Path) -> Iterator[Path]:
+def _data_files(start: Path) -> Iterator[Path]:
     """Yield the files that git may read in a repository: of its data folder, and of those that this one refers to.
 
     A worktree and a submodule refer to theirs by a file `.git` and by `commondir`, a clone with shared objects by
-    `alternates`.
+    `alternates`. What cannot be looked at is passed over, as git passes over it or reports it. So is what lies beyond
+    the bounds: if git waits for it, its silence is noticed.
     """
-    pending = [folder / ".git"] if os.path.lexists(folder / ".git") else [folder]
-    visited: set[str] = set()
-    while pending:
+    pending, visited = [start], set[tuple[int, int]]()
+    for _ in range(_MAX_PLACES):
+        if not pending:
+            return
         place = pending.pop()
-        if place.is_file():
-            pending += _references(place)
-        elif not place.is_dir():
+        if (identity := _identity(place)) is None or identity in visited:
+            continue
+        visited.add(identity)
+        if not is_folder(place):
             yield place
-        for parent, folders, names in os.walk(place, followlinks=True):
-            real_parent = os.path.realpath(parent)
-            if real_parent in visited:
-                folders.clear()
-                continue
-            visited.add(real_parent)
-            files = [Path(parent, name) for name in names]
-            yield from files
-            referring = (file for file in files if file.name in ("commondir", "alternates") and file.is_file())
-            pending += (reference for file in referring for reference in _references(file))
+            pending += _references(place)
+            continue
+        folders, files = _names_in(place)
+        pending += (place / name for name in (*folders, *_REFERRING_NAMES.intersection(files)))
+        yield from (place / name for name in files if name not in _REFERRING_NAMES)
+
+
+def _identity(place: Path) -> tuple[int, int] | None:
+    """Return what a path leads to, None if that is nothing or cannot be reached."""
+    try:
+        status = place.stat()
+    except (OSError, ValueError):
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _names_in(folder: Path) -> tuple[list[str], list[str]]:
+    """Return the names of the folders and of the files in a folder, links included; none if it cannot be listed."""
+    _, folders, files = next(os.walk(folder), ("", [], []))
+    return folders, files
 
 
 def _references(file: Path) -> list[Path]:
-    """Return the folders that a file `.git`, `commondir` or `alternates` names, one a line."""
+    """Return the folders with data that a file `.git`, `commondir` or `alternates` names, as git understands it."""
     try:
-        with file.open("rb") as content:
-            lines = content.read(_MAX_REFERENCE_BYTES).decode("utf-8", "surrogateescape").splitlines()
+        with file.open("rb") as stream:
+            content = stream.read(_MAX_REFERENCE_BYTES)
     except OSError:
         return []
-    base = file.parent.parent if file.name == "alternates" else file.parent
-    return [base / line.removeprefix("gitdir: ").strip() for line in lines if line.strip() and "\0" not in line]
+    if file.name == "alternates":
+        stores = (file.parent.parent / os.fsdecode(line) for line in content.split(b"\n")[:_MAX_REFERENCES] if line)
+        return [folder for store in stores for folder in _object_folders(store)]
+    target = file.parent / os.fsdecode(content.removeprefix(b"gitdir: ").rstrip(b"\r\n"))
+    return [target] if any(os.path.lexists(target / name) for name in ("HEAD", "objects")) else []
+
+
+def _object_folders(store: Path) -> list[Path]:
+    """Return the folders in which git looks for objects; a line of `alternates` may name any folder."""
+    return [store / name for name in _names_in(store)[0] if _OBJECT_FOLDER.fullmatch(name)]
 
 
 def _is_endless(path: Path) -> bool:
@@ -286,8 +319,14 @@ def git_directory(git: Git) -> GitDirectory:
     output = git.read("rev-parse", "--is-shallow-repository", "--git-common-dir")
     is_shallow, _, common_dir = os.fsdecode(output).partition("\n")
     folder = (Path(git.path) / common_dir.removesuffix("\n")).resolve()
-    shallow_shas = (folder / "shallow").read_text("ascii").split() if is_shallow == "true" else ()
-    return GitDirectory(folder, frozenset(shallow_shas))
+    return GitDirectory(folder, _shallow_shas(folder / "shallow") if is_shallow == "true" else frozenset())
+
+
+def _shallow_shas(file: Path) -> frozenset[str]:
+    try:
+        return frozenset(file.read_bytes().decode("ascii", "replace").split())
+    except OSError as problem:
+        raise GitError(f"{file}: cannot be read ({problem.strerror})") from None
 
 
 def identify_repository(git: Git, folder: Path) -> RepositoryIdentity:
@@ -296,19 +335,57 @@ def identify_repository(git: Git, folder: Path) -> RepositoryIdentity:
         origin = git.read("remote", "get-url", "--", "origin").decode("utf-8", "replace").strip()
     except GitError:  # no such remote
         origin = ""
-    match = _REMOTE_URL.fullmatch(origin) or _SCP_ADDRESS.fullmatch(origin)
-    if not match:
+    address = _parse_address(origin)
+    if not address:
         return RepositoryIdentity(f"local/{_folder_name(folder)}", is_from_remote=False)
-    host, name = _GITHUB_COM_ALIAS.sub("github.com", match["host"].lower()), match["name"]
+    host, name = _GITHUB_COM_ALIAS.sub("github.com", address.host.lower()), address.name
     web_url = f"https://{host}/{name}" if _GITHUB_HOST.fullmatch(host) else None
     return RepositoryIdentity(name, is_from_remote=True, web_url=web_url, host=host)
 
 
-_NAME_PATTERN = r"(?:.*/)?(?P<name>[\w.-]+/[\w.-]+?)(?:\.git)?/*"
-_REMOTE_URL = re.compile(
-    rf"(?:https?|ssh|git|git\+ssh)://(?:[^/]*@)?(?P<host>[\w.-]+)(?::\d+)?/+{_NAME_PATTERN}", re.ASCII
-)
-_SCP_ADDRESS = re.compile(rf"(?:[^@/:]+@)?(?P<host>[\w.-]{{2,}}):(?!//)/*{_NAME_PATTERN}", re.ASCII)
+class _Address(NamedTuple):
+    """Where a remote is: its host, and `owner/name` there."""
+
+    host: str
+    name: str
+
+
+def _parse_address(text: str) -> _Address | None:
+    """Read the address of a remote, `https://host/owner/name.git` or `git@host:owner/name`; None for any other text.
+
+    By code, not by one pattern: a pattern for all of it takes very long for some texts, and strangers choose them.
+    """
+    if len(text) > _MAX_ADDRESS_LENGTH or "\n" in text:
+        return None
+    scheme, separator, rest = text.partition("://")
+    if separator and scheme in _REMOTE_SCHEMES:
+        authority, _, path = rest.partition("/")
+        host, colon, port = authority.rpartition("@")[2].partition(":")
+        is_valid = _is_word(host) and (not colon or bool(_PORT.fullmatch(port)))
+    else:
+        place, _, path = text.partition(":")
+        user, at_sign, host = place.rpartition("@")
+        is_user_valid = not at_sign or (user != "" and not set("@/") & set(user))
+        is_valid = is_user_valid and _is_word(host) and len(host) > 1 and not path.startswith("//")
+    name = _repository_name(path)
+    return _Address(host, name) if is_valid and name else None
+
+
+def _repository_name(path: str) -> str | None:
+    """Return the last two parts of a path, without the suffix `.git`; None if there are no two."""
+    owner, _, name = "/".join(path.rstrip("/").split("/")[-2:]).partition("/")
+    name = name if name == ".git" else name.removesuffix(".git")
+    return f"{owner}/{name}" if _is_word(owner) and _is_word(name) else None
+
+
+def _is_word(text: str) -> bool:
+    return bool(_WORD.fullmatch(text))
+
+
+_MAX_ADDRESS_LENGTH = 2_000
+_REMOTE_SCHEMES = frozenset({"http", "https", "ssh", "git", "git+ssh"})
+_PORT = re.compile(r"\d+", re.ASCII)
+_WORD = re.compile(r"[\w.-]+", re.ASCII)
 _GITHUB_COM_ALIAS = re.compile(r"^(?:(?:ssh|www)\.github\.com|github\.com-[\w-]+)$")
 """Other hosts of github.com, and aliases that people define in ssh's configuration to choose a key."""
 _GITHUB_HOST = re.compile(r"github\.com|github\.[\w.-]+|[\w-]+\.ghe\.com")
