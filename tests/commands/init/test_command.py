@@ -301,7 +301,7 @@ def test_a_namesake_on_github_of_a_repository_elsewhere_is_not_asked(tmp_path: P
     checkout = Checkout.create(tmp_path, origin="https://gitlab.example/acme/shop.git")
     ran = checkout.run_init("--dry-run", environment=api_environment(github))
     assert github.requests == []
-    assert "origin is on gitlab.example, and only GitHub runs what is written here" in ran.stdout
+    assert "origin is on gitlab.example, and these workflows run only on GitHub" in ran.stdout
     assert "name it with --repository OWNER/NAME" in ran.stdout
     github.repository("acme/shop")
     checkout.run_init("--dry-run", "--repository", "acme/shop", environment=api_environment(github))

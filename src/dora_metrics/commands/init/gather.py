@@ -223,7 +223,7 @@ def _with_git(checkout: Checkout, root: Path, environment: Mapping[str, str], pr
     except GitError as problem:
         is_no_repository = "not a git repository" in str(problem)
         problems.append(
-            f"{root}: not a git repository, so init knows no remotes and no tags" if is_no_repository else str(problem)
+            f"{root}: not a git repository, so init cannot read remotes or tags" if is_no_repository else str(problem)
         )
         return checkout
     identity = identify_repository(git, root)

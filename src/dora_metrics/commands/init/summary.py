@@ -244,6 +244,6 @@ def next_steps(findings: Findings, proposal: Proposal, *, has_placeholder: bool)
     steps.append(
         f"commit, and push to {findings.default_branch.name}: GitHub starts the workflow from this branch only"
     )
-    steps.append("run it once by hand (Actions, DORA metrics, Run workflow): the first run reads the last 90 days")
+    steps.append("run it once by hand (Actions → DORA metrics → Run workflow): the first run reads the last 90 days")
     yield "Next:"
     yield from (f"  {number}. {step}" for number, step in enumerate(steps, 1))
