@@ -160,7 +160,7 @@ def _deployment_text(proposal: Proposal) -> str:
         "deployments": f"a GitHub deployment to {' or '.join(proposal.production_environments) or 'production'}",
         "releases": "a published release",
         "workflow-runs": f"a run of {' or '.join(proposal.triggers.workflows) or 'a workflow that deploys'}",
-        "pushes": f"a merge to {proposal.triggers.push_branch}",
+        "pushes": f"a push to {proposal.triggers.push_branch}",
         "none": "whatever is reported by a repository_dispatch",
         "auto": "what the best source on GitHub has",
     }
