@@ -24,7 +24,7 @@ report: $(if $(REPO),$(VENV)/runtime) ## numbers and page of a clone: make repor
 	@case $$REPO in "~/"*) REPO=$$HOME/$${REPO#??} ;; esac; PYTHONPATH=src $(VENV)/bin/python -m dora_metrics report \
 		--git "$$REPO" --window 52w --format text --page-file $(REPORT_PAGE) $(OPTIONS)
 
-test: lint unit ## everything that is checked here; says what this machine lacks
+test: lint unit ## everything that is checked here; lists the tools that are not installed
 
 lint: $(VENV)/dev
 	$(RUN) ruff format --check

@@ -91,8 +91,8 @@ def _unknown_arguments(arguments: Sequence[str], options: argparse.Namespace) ->
 
 
 _COMMANDS = {
-    "report": "numbers from a git clone; no network, no token",
-    "compute": "numbers from facts files; no network",
+    "report": "metrics for a git clone; no network, no token",
+    "compute": "metrics from facts files; no network",
     "init": "propose a workflow and settings for a checkout",
     "sync": "read GitHub's history into a ledger",
     "rebuild": "compute a ledger's files again from its facts",
@@ -128,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_action(parser: argparse.ArgumentParser) -> None:
-    parser.description = "Run what the environment of a GitHub workflow asks for. It has no options."
+    parser.description = "Run the action with the inputs in the workflow's environment variables. It has no options."
     parser.set_defaults(command=_action)
 
 
@@ -241,8 +241,8 @@ def _add_compute(parser: argparse.ArgumentParser) -> None:
 
 def _add_report(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Compute the numbers of a git clone: version tags are deployments, merged pull requests and commits are "
-        "changes. It changes nothing and runs nothing of the clone: no network, no token."
+        "Compute the metrics for any git clone: version tags are deployments, merged pull requests and commits are "
+        "changes. It neither changes the clone nor runs code from it: no network, no token."
     )
     parser.set_defaults(command=_report)
     parser.add_argument("--git", required=True, metavar="DIR", help="a checkout, a bare repository or a mirror")
@@ -279,7 +279,7 @@ def _add_settings(parser: argparse.ArgumentParser, command: SettingsCommand) -> 
     for name in without_effect:
         parser.add_argument(f"--{name}", metavar="VALUE", help=argparse.SUPPRESS)
     parser.set_defaults(without_effect=without_effect)
-    parser.epilog = "The settings below 'options' are those of the config file. An option overrides the file."
+    parser.epilog = "All options except those in the first group are also settings of the config file, and override it."
 
 
 def _setting_help(name: str, command_default: str | None) -> str:

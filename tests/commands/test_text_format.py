@@ -76,7 +76,7 @@ def test_a_page_that_cannot_be_written_is_an_error(facts: str, tmp_path: Path) -
     code, out, err = run(*COMPUTE, "--facts", facts, "--page-file", str(tmp_path))
     assert (code, out) == (2, "")
     assert err == (
-        f"dora-metrics: page-file {tmp_path}: cannot be written (Is a directory); name a file in a folder of yours\n"
+        f"dora-metrics: page-file {tmp_path}: cannot be written (Is a directory); choose a folder you can write to\n"
     )
 
 

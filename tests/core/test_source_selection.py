@@ -66,5 +66,5 @@ def test_nothing_lesser_is_taken_where_something_better_could_not_be_read() -> N
 def test_a_repository_with_nothing_has_no_deployments() -> None:
     assert SourceSelection(AUTO).explanation("acme/shop") == (
         "acme/shop has no production deployment, no published release, no successful run of a workflow that deploys, "
-        "no merge to the default branch, so there are no deployments from GitHub."
+        "no known push to the default branch, so there are no deployments from GitHub."
     )

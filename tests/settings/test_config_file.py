@@ -45,8 +45,8 @@ def problems_of(text: str | bytes) -> tuple[str, ...]:
         ('service: "\\ud800"', "dora.yml:1: cannot be used: holds a NUL or half a character"),
         ('service: "\\0"', "dora.yml:1: cannot be used: holds a NUL"),
         ("window: !!bool maybe", "dora.yml:1: not YAML: not a valid bool"),
-        ("window: !!timestamp soon", "dora.yml:1: not YAML: not a valid timestamp"),
-        ("window: 2026-02-31", "dora.yml:1: not YAML: not a valid timestamp"),
+        ("window: !!timestamp soon", "dora.yml window: 'soon' is not a valid window"),
+        ("window: 2026-02-31", "dora.yml window: '2026-02-31' is not a valid window"),
         ("window: !!python/name:os.system", "dora.yml:1: not YAML: could not determine a constructor"),
         (b"#" * (MAX_CONFIG_BYTES + 1), "it is larger than 500,000 bytes, so probably not the intended file"),
         (b"window: \xff", "config dora.yml: cannot be read (it is not UTF-8)"),
@@ -67,6 +67,17 @@ def test_aliases_that_save_some_lines_are_fine() -> None:
 def test_a_monorepo_of_a_thousand_services_is_fine() -> None:
     paths = "".join(f"  service-{n}: [services/service-{n}/**, libs/shared/**]\n" for n in range(1_000))
     assert len(load_settings([config_layer("dora.yml", f"services:\n{paths}".encode())]).services) == 1_000
+
+
+def test_a_misplaced_setting_and_an_invalid_date_hide_no_other_problem() -> None:
+    goals = "goals:\n  lead_time: {target: 1d, by: 2027-02-31}\n"
+    problems = problems_of(f"mode: sync\ngithub-token: secret\n{goals}strict: maybe\n")
+    assert [problem.partition(";")[0] for problem in problems] == [
+        "dora.yml mode: it belongs to one run",
+        "dora.yml github-token: a secret does not belong in a file",
+        "dora.yml goals: lead_time by: '2027-02-31' is not a date between 1970 and 2199",
+        "dora.yml strict: 'maybe' is not a boolean",
+    ]
 
 
 def test_of_many_problems_the_first_are_listed_and_the_others_counted() -> None:

@@ -138,7 +138,7 @@ def _write_page(path: Path, results: Results) -> None:
         path.write_text(publish.page_html(results), "utf-8", newline="\n")
     except OSError as problem:
         reason = problem.strerror or type(problem).__name__
-        raise DoraError(f"page-file {path}: cannot be written ({reason}); name a file in a folder of yours") from None
+        raise DoraError(f"page-file {path}: cannot be written ({reason}); choose a folder you can write to") from None
 
 
 def _explanation(name: str, results: Results, source_facts: SourceFacts) -> str:

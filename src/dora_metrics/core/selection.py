@@ -114,13 +114,13 @@ _ABSENT_WORDING = {
     "deployments": "no production deployment",
     "releases": "no published release",
     "workflow-runs": "no successful run of a workflow that deploys",
-    "pushes": "no merge to the default branch",
+    "pushes": "no known push to the default branch",
 }
 _PRESENT_WORDING = {
     "deployments": "production deployments",
     "releases": "published releases",
     "workflow-runs": "successful runs of a workflow that deploys",
-    "pushes": "merges to the default branch",
+    "pushes": "pushes to the default branch",
 }
 
 

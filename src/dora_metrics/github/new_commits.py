@@ -172,7 +172,7 @@ class _Comparer:
     def _all_commits(self, base: str, head: str, first_page: _Comparison) -> Iterator[JsonObject]:
         """Yield all commits of a comparison, of which the first page was read."""
         if first_page.ahead_count > _PAGE_SIZE * _MAX_PAGES:
-            raise TooManyCommitsError(f"more than {_PAGE_SIZE * _MAX_PAGES} commits since the deployment before")
+            raise TooManyCommitsError(f"more than {_PAGE_SIZE * _MAX_PAGES} commits since the previous deployment")
         yield from first_page.commits
         read_count = len(first_page.commits)
         for page in range(2, -(-first_page.ahead_count // _PAGE_SIZE) + 1):

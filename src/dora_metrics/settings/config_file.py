@@ -83,8 +83,10 @@ def check_size(name: str, size_bytes: int) -> None:
 def config_layer(name: str, content: bytes) -> Layer:
     """Parse the content of a config file. `name` is its name in messages.
 
+    Settings that are not allowed in a file are problems of the layer, so that they hide no others.
+
     Raises:
-        SettingsError: with file and line, or with every setting that is not allowed in a file.
+        SettingsError: with file and line.
     """
     check_size(name, len(content))
     try:
@@ -92,11 +94,11 @@ def config_layer(name: str, content: bytes) -> Layer:
     except UnicodeDecodeError:
         raise _unusable(name, "it is not UTF-8") from None
     misplaced = [setting for setting in values if setting in INPUT_ONLY | SECRETS]
-    if misplaced:
-        raise SettingsError(
-            [f"{name} {setting}: {_misplacement_reason(setting)}; set it as an input" for setting in misplaced]
-        )
-    return Layer(name, values)
+    return Layer(
+        name,
+        {setting: value for setting, value in values.items() if setting not in misplaced},
+        tuple(f"{name} {setting}: {_misplacement_reason(setting)}; set it as an input" for setting in misplaced),
+    )
 
 
 def _misplacement_reason(name: str) -> str:

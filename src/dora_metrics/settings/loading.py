@@ -26,10 +26,12 @@ class Layer:
     """Settings from one place, without characters that cannot be stored.
 
     `origin` names it in messages, as in `input window`. The values may hold secrets, so they are not shown.
+    `problems` are those found when the place was read; they are reported with all others.
     """
 
     origin: str
     values: Mapping[str, object] = field(repr=False)
+    problems: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         try:
@@ -69,12 +71,14 @@ def load_settings(layers: Iterable[Layer]) -> Settings:
     Raises:
         SettingsError: with every problem, each with its origin, its value unless secret, and the choices.
     """
+    layers = tuple(layers)
     values_by_name, unknown_names = _merge_layers(layers)
     errors = _validation_errors(values_by_name)
     # the rest is only counted: texts for 10,000 names, or for the items of one long list, would take minutes
     unknown = [_unknown_name_problem(*name) for name in unknown_names[:_MAX_PROBLEMS]]
     invalid = [problem for error in errors[:_MAX_PROBLEMS] for problem in _describe_error(values_by_name, error)]
-    problems = [*unknown, *invalid, *_incomplete_group_problems(values_by_name)]
+    misplaced = [problem for layer in layers for problem in layer.problems]
+    problems = [*misplaced, *unknown, *invalid, *_incomplete_group_problems(values_by_name)]
     if problems:
         further_count = len(unknown_names[_MAX_PROBLEMS:]) + len(errors[_MAX_PROBLEMS:])
         raise SettingsError(_listed(problems, further_count))

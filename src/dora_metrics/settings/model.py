@@ -73,7 +73,7 @@ class Settings(BaseModel):
         None, description="In a deploy job: the environment it deployed to. Records that deployment."
     )
     status: Literal["success", "failure", "cancelled"] = Field(
-        "success", description="In a deploy job: its result, which is `job.status`."
+        "success", description="In a deploy job: its result. Pass `job.status`."
     )
     version: str | None = Field(None, description="In a deploy job: the version it deployed.")
     config: Path = Field(
@@ -97,7 +97,9 @@ class Settings(BaseModel):
         description="Words in the name of a production environment: `eu-prod` matches; `pre-prod` and `prod-test` do "
         "not.",
     )
-    service: str | None = Field(None, description="Service that the repository delivers. Default: its name.")
+    service: str | None = Field(
+        None, description="Service that the repository delivers. Default: the repository's name."
+    )
     services: ServicesSetting = Field(
         {}, description="Services of a monorepo, each with its path patterns; config file only."
     )
@@ -113,7 +115,7 @@ class Settings(BaseModel):
         ("hotfix/", "hotfix-"), description="Prefixes of branch names that mark a change as a hotfix."
     )
     hotfix_window: DurationSetting = Field(
-        timedelta(hours=24), description="A hotfix within this time after a deployment marks it as failed."
+        timedelta(hours=24), description="A deployment counts as failed if a hotfix follows within this time."
     )
     failure_rules: FailureRulesSetting = Field(
         ("explicit", "rollback", "revert", "hotfix", "incident", "health-check"),
@@ -188,7 +190,7 @@ class Settings(BaseModel):
         "monday", description="Weekday on which a report is due: the first one after its week, month or quarter ends."
     )
     report_labels: ListSetting = Field(
-        ("dora-report",), description="Labels of the report's issue; the first one finds the issue again."
+        ("dora-report",), description="Labels of the report's issue; the first one identifies the existing issue."
     )
     report_template: TemplateSetting | None = Field(
         None, description="Jinja template for the report of one scope, a file in the repository."

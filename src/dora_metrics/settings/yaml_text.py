@@ -103,6 +103,8 @@ class _BoundedLoader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except _INVALID_VALUE_ERRORS:
             kind = str(node.tag).rpartition(":")[2]
+            if kind == "timestamp" and isinstance(node, yaml.ScalarNode):
+                return node.value  # a string, which the setting reports with all other problems
             raise yaml.MarkedYAMLError(problem=f"not a valid {kind}", problem_mark=node.start_mark) from None
 
 

@@ -239,7 +239,7 @@ def test_releases_on_github_are_the_deployments_where_there_are_none(tmp_path: P
     shop.release("v1.0.0", draft=True)
     checkout = Checkout.create(tmp_path, tags=["v0.9.0"])
     assert (
-        "a deployment is a merge to main" in checkout.run_init("--dry-run", environment=api_environment(github)).stdout
+        "a deployment is a push to main" in checkout.run_init("--dry-run", environment=api_environment(github)).stdout
     )
     shop.release("v1.0.0")
     assert (
@@ -248,7 +248,7 @@ def test_releases_on_github_are_the_deployments_where_there_are_none(tmp_path: P
     )
 
 
-@pytest.mark.parametrize(("days", "source"), [(179, "a published release"), (181, "a merge to main")])
+@pytest.mark.parametrize(("days", "source"), [(179, "a published release"), (181, "a push to main")])
 def test_releases_on_github_are_a_habit_while_the_newest_commit_is_less_than_180_days_younger(
     tmp_path: Path, github: FakeGitHub, days: int, source: str
 ) -> None:
@@ -301,7 +301,7 @@ def test_a_namesake_on_github_of_a_repository_elsewhere_is_not_asked(tmp_path: P
     checkout = Checkout.create(tmp_path, origin="https://gitlab.example/acme/shop.git")
     ran = checkout.run_init("--dry-run", environment=api_environment(github))
     assert github.requests == []
-    assert "origin is on gitlab.example, and only GitHub runs what is written here" in ran.stdout
+    assert "origin is on gitlab.example, and these workflows run only on GitHub" in ran.stdout
     assert "name it with --repository OWNER/NAME" in ran.stdout
     github.repository("acme/shop")
     checkout.run_init("--dry-run", "--repository", "acme/shop", environment=api_environment(github))

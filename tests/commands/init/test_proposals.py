@@ -427,7 +427,7 @@ def test_with_data_residency_it_is_githubs_own_and_the_doubt_is_told(tmp_path: P
 def test_what_is_evidently_no_github_is_told_plainly(tmp_path: Path, host: str) -> None:
     direct, said = proposed_host(Checkout.create(tmp_path, origin=f"git@{host}:acme/shop.git"))
     assert not direct
-    assert said.startswith(f"origin is on {host}, and only GitHub runs what is written here")
+    assert said.startswith(f"origin is on {host}, and these workflows run only on GitHub")
 
 
 @pytest.mark.parametrize("origin", [None, "git@work:acme/shop.git", "https://gitlab.com/acme/shop.git"])

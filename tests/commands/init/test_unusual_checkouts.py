@@ -257,4 +257,4 @@ def test_a_repository_without_a_commit_and_without_a_remote_is_looked_at_as_well
     checkout.git("init", "--quiet", "--initial-branch=trunk")
     ran = checkout.run_init("--dry-run")
     assert ran.code == 0
-    assert ran.stdout.startswith(f"{tmp_path.name}: a deployment is a merge to trunk.")
+    assert ran.stdout.startswith(f"{tmp_path.name}: a deployment is a push to trunk.")

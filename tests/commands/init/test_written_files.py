@@ -185,7 +185,12 @@ def test_permissions_are_those_that_the_source_needs(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         job = yaml.safe_load(write_sample(tmp_path / name, name)[WORKFLOW_PATH])["jobs"]["dora"]
         granted[name] = set(job["permissions"]) - {"contents", "pull-requests", "issues"}
-    assert granted == {"environment": {"deployments"}, "releases": set(), "named": {"actions"}, "no-issues": set()}
+    assert granted == {
+        "environment": {"deployments", "actions"},
+        "releases": set(),
+        "named": {"actions"},
+        "no-issues": set(),
+    }
 
 
 @pytest.mark.parametrize("origin", ["https://github.com/acme/shop.git", "https://github.acme.example/acme/shop.git"])

@@ -141,7 +141,7 @@ def test_a_custom_benchmark_has_its_own_names_and_edges() -> None:
         ("lead_time", [["a", "2d"], ["b", "6h"], ["c", None]], "greater"),
         ("change_failure_rate", [["a", 0.2], ["b", 0.1], ["c", None]], "greater"),
         ("change_failure_rate", [["a", 15], ["b", None]], "ratios"),
-        ("lead_time", [["a", "6h"]], "the last edge, and no other, is null"),
+        ("lead_time", [["a", "6h"]], "the last limit, and no other, is null"),
         ("lead_time", [["a", None], ["b", None]], "no other"),
         ("lead_time", [["a", "6h"], ["a", None]], "named twice"),
         ("lead_time", [["a", 6], ["b", None]], "a duration such as 6h"),
@@ -150,9 +150,9 @@ def test_a_custom_benchmark_has_its_own_names_and_edges() -> None:
         ("change_failure_rate", [["a", -0.1], ["b", None]], "a number"),
         ("change_failure_rate", [["a", True], ["b", None]], "a number"),
         ("change_failure_rate", [["a", math.nan], ["b", None]], "a number"),
-        ("change_failure_rate", [[1, 0.1], ["b", None]], "not a pair [name, edge]"),
-        ("change_failure_rate", [["a", 0.1, 2], ["b", None]], "not a pair [name, edge]"),
-        ("change_failure_rate", ["a"], "not a pair [name, edge]"),
+        ("change_failure_rate", [[1, 0.1], ["b", None]], "not a pair [name, limit]"),
+        ("change_failure_rate", [["a", 0.1, 2], ["b", None]], "not a pair [name, limit]"),
+        ("change_failure_rate", ["a"], "not a pair [name, limit]"),
         ("change_failure_rate", [], "expected a list"),
         ("change_failure_rate", {"a": 1}, "expected a list"),
         ("change_failure_rate", None, "expected a list"),
@@ -233,29 +233,29 @@ def test_the_levels_of_lists_of_different_lengths_are_comparable() -> None:
             {"speed": [], "lead_time": "fast"},
             "'speed' is not one of "
             + ", ".join(LEVELLED_METRICS)
-            + "; lead_time: expected a list of [name, edge], best first, the last edge null",
+            + "; lead_time: expected a list of [name, limit], best first, the last limit null",
         ),
-        ({"lead_time": [["a", "1h"], ["b", "2h"]]}, "lead_time: the last edge, and no other, is null"),
+        ({"lead_time": [["a", "1h"], ["b", "2h"]]}, "lead_time: the last limit, and no other, is null"),
         (
             {"deployment_frequency": [["a", 1], ["b", 2], ["c", None]]},
-            "deployment_frequency: edges must grow strictly smaller, best first",
+            "deployment_frequency: limits must grow strictly smaller, best first",
         ),
         (
             {"lead_time": [["a", "2h"], ["b", "1h"], ["c", None]]},
-            "lead_time: edges must grow strictly greater, best first",
+            "lead_time: limits must grow strictly greater, best first",
         ),
         (
             {"change_failure_rate": [["a", 1.5], ["b", None]]},
-            "change_failure_rate: edges must be ratios; write 0.15 for 15 %",
+            "change_failure_rate: limits must be ratios; write 0.15 for 15 %",
         ),
         ({"lead_time": [["a", "1h"], ["a", None]]}, "lead_time: a level is named twice"),
         (
             {"lead_time": [["a", 1], ["b", None]]},
-            "lead_time: ['a', 1] is not a pair [name, edge]; an edge is a duration such as 6h, or null for the last",
+            "lead_time: ['a', 1] is not a pair [name, limit]; a limit is a duration such as 6h, or null for the last",
         ),
         (
             {"deployment_frequency": [["a", "1h"], ["b", None]]},
-            "deployment_frequency: ['a', '1h'] is not a pair [name, edge]; an edge is a number, or null for the last",
+            "deployment_frequency: ['a', '1h'] is not a pair [name, limit]; a limit is a number, or null for the last",
         ),
     ],
 )

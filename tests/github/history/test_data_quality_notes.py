@@ -32,7 +32,7 @@ def test_a_repository_with_nothing_but_commits_has_no_deployments(github: FakeGi
     shop.commit({"a": "b"}, message="By hand", author_date=at(1))
     one = read_fake_history(github)
     assert one.facts == {}
-    assert "no merge to the default branch, so there are no deployments from GitHub" in one.notes
+    assert "no known push to the default branch, so there are no deployments from GitHub" in one.notes
 
 
 @pytest.mark.parametrize("new", ["acme/store", "umbrella/shop"])

@@ -151,7 +151,7 @@ class Analysis:
         deploys = is_named_deploy(workflow, ()) and not _JOB_DEPLOY_WORDS.isdisjoint(words_of(workflow.name or ""))
         is_production = deploys and self.is_production(workflow.name or "")
         return (
-            f"{workflow.path}: the workflow {workflow.name} deploys to production by its name" if is_production else ""
+            f"{workflow.path}: its name, {workflow.name}, says that it deploys to production" if is_production else ""
         )
 
     def _texts_of_deploying_job(self, job: WorkflowJob) -> Iterator[str]:

@@ -41,7 +41,7 @@ def run(request: InitRequest, runtime: Runtime) -> int:
 
     Returns:
         The exit code: 0 if done, also if nothing was to be done or the user declined; 1 if a file could not be written
-        or there is no terminal to ask at.
+        or there is no terminal to confirm on.
 
     Raises:
         DoraError: if the folder does not exist or an option is invalid.
@@ -141,7 +141,7 @@ def _is_confirmed(request: InitRequest, runtime: Runtime, new_files: Sequence[Pr
     if not _is_terminal(runtime):
         _print_lines(
             runtime,
-            ("Nothing was written: there is no terminal to ask at. Use --yes to write, or --dry-run to show only.",),
+            ("Nothing was written: no terminal to confirm on. Use --yes to write, or --dry-run to show only.",),
         )
         return False
     return _ask_to_write(runtime, new_files)

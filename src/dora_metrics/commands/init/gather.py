@@ -34,7 +34,7 @@ from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.errors import DoraError, GitError
 from dora_metrics.github.client import Client, GitHubError, owner_and_name
 from dora_metrics.settings.config_file import read_config_file
-from dora_metrics.settings.loading import Layer, load_settings
+from dora_metrics.settings.loading import load_settings
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources.git.repository import Git, identify_repository, is_folder
 
@@ -191,7 +191,7 @@ def _existing_settings(root: Path, problems: list[str]) -> tuple[Settings, froze
         config_layer = read_config_file(root / CONFIG_PATH, root)
         if config_layer is None:
             return Settings(), frozenset()
-        return load_settings([Layer(CONFIG_PATH, config_layer.values)]), frozenset(config_layer.values)
+        return load_settings([replace(config_layer, origin=CONFIG_PATH)]), frozenset(config_layer.values)
     except DoraError as problem:
         problems.extend(problem.problems)
         return Settings(), frozenset()
@@ -250,7 +250,7 @@ def _with_git(checkout: Checkout, root: Path, environment: Mapping[str, str], pr
     except GitError as problem:
         is_no_repository = "not a git repository" in str(problem)
         problems.append(
-            f"{root}: not a git repository, so init knows no remotes and no tags" if is_no_repository else str(problem)
+            f"{root}: not a git repository, so init cannot read remotes or tags" if is_no_repository else str(problem)
         )
         return checkout
     identity = identify_repository(git, root)

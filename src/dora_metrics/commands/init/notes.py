@@ -115,7 +115,7 @@ def _no_production_notes(analysis: Analysis) -> Iterator[str]:
     names |= {deployment.environment for deployment in deployments}
     if any(names) and not any(map(analysis.is_production, names)):
         listed = ", ".join(sorted(filter(None, names))[:_MAX_ENVIRONMENTS_NAMED])
-        yield f"No environment is production by its name; `production-environments` can name one of: {listed}"
+        yield f"No environment name looks like production. If one is, add it to `production-environments`: {listed}"
 
 
 def _environment_user_notes(analysis: Analysis) -> Iterator[str]:
@@ -185,9 +185,10 @@ def _host_notes(checkout: Checkout) -> Iterator[str]:
     """Say where the workflow will run if that is not github.com."""
     if checkout.is_hosted_elsewhere:
         advice = "if the repository is on GitHub too, name it with --repository OWNER/NAME"
-        yield f"origin is on {checkout.host}, and only GitHub runs what is written here; {advice}"
+        yield f"origin is on {checkout.host}, and these workflows run only on GitHub; {advice}"
     elif checkout.has_data_residency:
-        yield f"{checkout.server_url} may not have all features of github.com (docs/adopting.md#for-whom-this-is-not)"
+        reference = "docs/adopting.md#where-this-does-not-work"
+        yield f"{checkout.server_url} may not have all features of github.com ({reference})"
     elif checkout.is_enterprise_server:
         yield f"{checkout.server_url} is treated as a GitHub Enterprise Server, so a step calls the action"
 

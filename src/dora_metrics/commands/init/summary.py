@@ -163,7 +163,7 @@ def _deployment_text(proposal: Proposal) -> str:
         "deployments": f"a GitHub deployment to {' or '.join(proposal.production_environments) or 'production'}",
         "releases": "a published release",
         "workflow-runs": f"a run of {' or '.join(proposal.triggers.workflows) or 'a workflow that deploys'}",
-        "pushes": f"a merge to {proposal.triggers.push_branch}",
+        "pushes": f"a push to {proposal.triggers.push_branch}",
         "none": "whatever is reported by a repository_dispatch",
         "auto": "what the best source on GitHub has",
     }
@@ -247,6 +247,6 @@ def next_steps(findings: Findings, proposal: Proposal, *, has_placeholder: bool)
     steps.append(
         f"commit, and push to {findings.default_branch.name}: GitHub starts the workflow from this branch only"
     )
-    steps.append("run it once by hand (Actions, DORA metrics, Run workflow): the first run reads the last 90 days")
+    steps.append("run it once by hand (Actions → DORA metrics → Run workflow): the first run reads the last 90 days")
     yield "Next:"
     yield from (f"  {number}. {step}" for number, step in enumerate(steps, 1))

@@ -331,7 +331,7 @@ def _unresolved_notes(unresolved: Collection[Deployment], graph: CommitGraph) ->
         )
     if unread_count:
         notes.append(
-            "Deployments whose changes are unknown, because commits were not read back to the deployment before: "
+            "Deployments whose changes are unknown, because commits were not read back to the previous deployment: "
             f"{unread_count}."
         )
     return tuple(notes)

@@ -46,7 +46,7 @@ class OtherScope:
 class SummaryReport:
     """The job summary, ready to render. A `str` is untrusted and gets escaped; `Md` is not escaped.
 
-    `previous_heading`: column heading of the previous window. `alarms`: exceeded thresholds. `slowest_stage`: the stage
+    `previous_heading`: column heading of the previous window. `alarms`: violated thresholds. `slowest_stage`: the stage
     that takes at least half of the lead time, or what hides the stages. `making`: how the numbers were calculated.
     `unrecorded`: facts that are in no ledger.
     """
