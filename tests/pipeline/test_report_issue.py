@@ -179,6 +179,21 @@ def test_what_is_known_later_is_written_into_the_same_issue(team: ReportingShop)
     assert "report ✓ week 47, 2026 is up to date" in ran.summary
 
 
+@pytest.mark.parametrize("body", [{}, {"message": "ok"}])
+def test_an_update_that_is_answered_without_being_done_is_done_by_the_next_run(
+    team: ReportingShop, body: dict[str, object]
+) -> None:
+    team.report()
+    (issue,) = team.reports
+    team.deploy(11, "2026-11-19T11:00:00Z")
+    team.github.fail(custom_answer(200, body), to=f"PATCH */issues/{issue.number}")
+    ran = team.report(MONDAY + timedelta(hours=1))
+    assert "is up to date" not in ran.summary
+    assert "not filed: GitHub's answer is not an issue" in ran.summary
+    assert "is up to date" in team.report(MONDAY + timedelta(hours=2)).summary
+    assert "4 deployments reached production" in issue.body
+
+
 def test_what_people_wrote_into_it_stays(team: ReportingShop) -> None:
     team.report(datetime(2026, 12, 7, tzinfo=UTC), report="monthly")
     (issue,) = team.reports

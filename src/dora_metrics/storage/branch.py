@@ -32,6 +32,7 @@ from dora_metrics.github.client import (
     NotFoundError,
     StaleHeadError,
     UncertainOutcomeError,
+    UnexpectedAnswerError,
     owner_and_name,
 )
 from dora_metrics.github.repository import GitObject, file_content, object_in, read_objects
@@ -44,6 +45,9 @@ _RULE_VIOLATION = re.compile(r"rule violation|protected (?:ref|branch)|being res
 _RULES_ADVICE = (
     "; the repository's rules forbid it. Exclude the branch `{}` from them (Settings → Rules → Rulesets, or Branches), "
     "or use a token that may bypass them"
+)
+_NOT_WRITTEN = (
+    "GitHub's answer does not show the new {}; GitHub may have a problem, or a proxy answered instead; try again later"
 )
 _MAX_NOT_FOUND_WRITES = 3
 """After this many writes to a branch that was there when it was read, the ledger counts as unusable."""
@@ -290,7 +294,10 @@ class BranchStorage:
                 }
             },
         )
-        return str(answer["createCommitOnBranch"]["commit"]["oid"])
+        new_head = str(answer["createCommitOnBranch"]["commit"]["oid"])
+        if new_head in ("", head):
+            raise UnexpectedAnswerError(_NOT_WRITTEN.format("commit"))
+        return new_head
 
     def _create_branch(self, changes: Mapping[str, bytes], message: str) -> str | None:
         """Create an orphan branch with its first commit; None if another run created it first."""
@@ -300,11 +307,13 @@ class BranchStorage:
         commit = self.client.post(f"{git_api}/commits", content, shapes.GitObjectSha)
         ref = {"ref": f"refs/heads/{self.branch}", "sha": commit["sha"]}
         try:
-            self.client.post(f"{git_api}/refs", ref, shapes.CreatedRef)
+            created = self.client.post(f"{git_api}/refs", ref, shapes.CreatedRef)
         except GitHubError as problem:
             if _REF_EXISTS_MESSAGE in str(problem).lower():
                 return None
             raise
+        if (created["ref"], created["object"]["sha"]) != (ref["ref"], ref["sha"]):
+            raise UnexpectedAnswerError(_NOT_WRITTEN.format("branch"))
         return str(commit["sha"])
 
     def _ledger_error(self, participle: str, problem: GitHubError) -> LedgerError:
