@@ -5,17 +5,18 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from fakes.faults import hang, meanwhile
+from fakes.faults import custom_answer, hang, meanwhile
 from fakes.github import FakeGitHub
 from support.branch_shop import BRANCH, BranchShop
 from support.git_repository import CLEAN_ENVIRONMENT
 from support.runs import NOW, check_out, deployment_status, parse_outputs
+from support.servers import OK, Answer, Request, listen
 
 DISPATCH = {
     "action": "dora-deployment",
@@ -33,8 +34,38 @@ class Cancelled:
 
 
 class CancelledShop(BranchShop):
-    def cancel(self, number: signal.Signals, event: str, payload: object) -> Cancelled:
+    def cancel_in_write(self, number: signal.Signals, event: str, payload: object) -> Cancelled:
         """Run the program as a process, and send it a signal while GitHub does not answer its write."""
+        arrived = threading.Event()
+        for fault in (meanwhile(arrived.set), hang()):
+            self.github.fail(fault, to="createCommitOnBranch", times=None)
+        return self.cancel(number, arrived, event, payload)
+
+    def cancel_in_delivery(self, number: signal.Signals, event: str, payload: object) -> Cancelled:
+        """Run the program as a process, and send it a signal while the endpoint does not answer."""
+        arrived, is_over = threading.Event(), threading.Event()
+
+        def answer_to(_: Request) -> Answer:
+            arrived.set()
+            is_over.wait(60)
+            return OK
+
+        with listen() as endpoint:
+            endpoint.answer_to = answer_to  # type: ignore[method-assign,assignment]
+            try:
+                return self.cancel(number, arrived, event, payload, {"endpoint-url": endpoint.url})
+            finally:
+                is_over.set()
+
+    def cancel(
+        self,
+        number: signal.Signals,
+        arrived: threading.Event,
+        event: str,
+        payload: object,
+        inputs: Mapping[str, str] | None = None,
+    ) -> Cancelled:
+        """Run the program as a process, and send it a signal once it has arrived where it is to be cancelled."""
         check_out(self.folder, {})
         files = {name: self.folder / name for name in ("event", "output", "summary")}
         for name, path in files.items():
@@ -49,11 +80,10 @@ class CancelledShop(BranchShop):
             "GITHUB_WORKSPACE": str(self.folder),
             "GITHUB_API_URL": self.github.api_url,
             "RUNNER_TEMP": str(self.folder / "temp"),
-            "DORA_INPUTS": json.dumps({"ledger": f"branch:{BRANCH}", "github-token": self.github.token}),
+            "DORA_INPUTS": json.dumps(
+                {"ledger": f"branch:{BRANCH}", "github-token": self.github.token, **(inputs or {})}
+            ),
         }
-        arrived = threading.Event()
-        for fault in (meanwhile(arrived.set), hang()):
-            self.github.fail(fault, to="createCommitOnBranch", times=None)
         command = [sys.executable, "-m", "dora_metrics", "action"]
         with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
             assert arrived.wait(60)
@@ -73,7 +103,7 @@ def shop(tmp_path: Path) -> Iterator[CancelledShop]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_cancelled_run_keeps_its_dispatch(shop: CancelledShop, number: signal.Signals) -> None:
-    cancelled = shop.cancel(number, "repository_dispatch", DISPATCH)
+    cancelled = shop.cancel_in_write(number, "repository_dispatch", DISPATCH)
     assert cancelled.code == 128 + number
     assert "Traceback" not in cancelled.log
     assert "dora-metrics: cancelled\n" in cancelled.log
@@ -84,6 +114,28 @@ def test_a_cancelled_run_keeps_its_dispatch(shop: CancelledShop, number: signal.
 
 
 def test_what_a_sync_finds_again_is_not_kept(shop: CancelledShop) -> None:
-    cancelled = shop.cancel(signal.SIGTERM, "deployment_status", deployment_status(2))
+    cancelled = shop.cancel_in_write(signal.SIGTERM, "deployment_status", deployment_status(2))
     assert cancelled.outputs["unrecorded-facts"] == ""
     assert "A later sync finds what GitHub knows" in cancelled.summary
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_fact_that_no_ledger_took_is_announced_though_the_run_is_cancelled_while_it_sends(
+    shop: CancelledShop, number: signal.Signals
+) -> None:
+    refusal = custom_answer(403, {"message": "Resource not accessible by integration"})
+    shop.github.fail(refusal, to="createCommitOnBranch", times=None)
+    cancelled = shop.cancel_in_delivery(number, "repository_dispatch", DISPATCH)
+    assert cancelled.code == 128 + number
+    assert "Traceback" not in cancelled.log
+    assert cancelled.log.count("1 fact of this run is not in the ledger") == 1
+    assert cancelled.summary.count("1 fact of this run is not in the ledger") == 1
+    assert "gh api repos/acme/shop/dispatches" in cancelled.summary
+    assert "dispatch:deploy-9" in Path(cancelled.outputs["unrecorded-facts"]).read_text("utf-8")
+
+
+def test_a_run_that_is_cancelled_while_it_sends_shows_what_it_has_recorded(shop: CancelledShop) -> None:
+    cancelled = shop.cancel_in_delivery(signal.SIGTERM, "deployment_status", deployment_status(2))
+    assert "ledger ✓ +1 fact" in cancelled.summary
+    assert "run ✗ cancelled before everything was sent and reported; the next run does that" in cancelled.summary
+    assert (cancelled.outputs["unrecorded-facts"], cancelled.outputs["facts"][:2]) == ("", "[{")

@@ -23,7 +23,14 @@ def answer(**fields: object) -> Answer:
 
 
 def test_everything_that_is_done_with_an_issue_is_one_request() -> None:
-    with mocked(answer(**ISSUE, body="words", title="t")) as github:
+    written = {**ISSUE, "title": "A week"}
+    answers = [
+        answer(**ISSUE, body="words", title="t"),
+        answer(**written, body="Its text"),
+        answer(**written, body="Other text"),
+        answer(**{**written, "state": "closed"}, body="Other text"),
+    ]
+    with mocked(*answers) as github:
         tracker = ReportIssueTracker(client(github), "acme/shop", ("dora",))
         assert tracker.get_issue(7) == GitHubIssue(7, URL, "words", is_open=True)
         RepositoryIssues(tracker.client, "acme/shop").create("A week", "Its text", ("dora", "weekly"))
@@ -72,9 +79,43 @@ def test_another_issue_than_the_one_that_was_read_is_an_error_with_a_name() -> N
         RepositoryIssues(client(github), "acme/shop").get(7)
 
 
-def test_an_update_that_is_answered_with_something_else_is_an_error_with_a_name() -> None:
-    with mocked(answer(url=5)) as github, pytest.raises(UncertainOutcomeError, match="not an issue"):
-        RepositoryIssues(client(github), "acme/shop").update(7, "t", "b")
+WRITTEN = {**ISSUE, "title": "t", "body": "b\nc"}
+CLOSED = {**WRITTEN, "state": "closed"}
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"message": "ok"}, {"url": 5}, *({**CLOSED, name: "6"} for name in ("number", "state"))]
+)
+def test_an_issue_counts_as_closed_only_if_the_answer_says_so(fields: dict[str, object]) -> None:
+    with mocked(answer(**fields)) as github, pytest.raises(UncertainOutcomeError, match="not an issue"):
+        RepositoryIssues(client(github), "acme/shop").close(7)
+
+
+@pytest.mark.parametrize("changed", [{"title": "another"}, {"body": "b"}, {"body": None}, {"title": None}])
+def test_a_text_counts_as_written_only_if_the_answer_shows_it(changed: dict[str, object]) -> None:
+    with mocked(answer(**WRITTEN | changed)) as github:
+        issues = RepositoryIssues(client(github), "acme/shop")
+        with pytest.raises(UncertainOutcomeError, match=f"not an issue with the {next(iter(changed))}"):
+            issues.update(7, "t", "b\nc")
+        with pytest.raises(UncertainOutcomeError, match=f"not an issue with the {next(iter(changed))}"):
+            issues.create("t", "b\nc", ())
+
+
+@pytest.mark.parametrize("fields", [{}, {"message": "ok"}, {"url": 5}, {**WRITTEN, "number": 8}])
+def test_an_update_that_is_answered_with_something_else_is_an_error_with_a_name(fields: dict[str, object]) -> None:
+    with mocked(answer(**fields)) as github, pytest.raises(UncertainOutcomeError, match="not an issue"):
+        RepositoryIssues(client(github), "acme/shop").update(7, "t", "b\nc")
+
+
+def test_line_ends_and_white_space_that_github_changes_are_no_difference() -> None:
+    with mocked(answer(**{**WRITTEN, "body": "b\r\nc"})) as github:
+        RepositoryIssues(client(github), "acme/shop").update(7, "t ", "b\nc\n")
+    assert len(github.requests) == 1
+
+
+def test_labels_that_an_account_may_not_set_are_left_out_and_the_issue_counts() -> None:
+    with mocked(answer(**WRITTEN, labels=[])) as github:
+        assert RepositoryIssues(client(github), "acme/shop").create("t", "b\nc", ("dora",)).number == 7
 
 
 def test_failures_have_the_meaning_that_they_have_everywhere() -> None:

@@ -1,13 +1,15 @@
 """Changes that a deployment delivered, read from a fake GitHub: squash, merge, rebase, direct commits, few requests."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from fakes.faults import unavailable
+from fakes.faults import Fault, RequestInFlight, unavailable
 from fakes.github import FakeGitHub
+from fakes.routing import Answer
 from support.monorepo import at
 from support.runs import ActionRun, deployment_ids, deployment_status, run_action
 
@@ -247,3 +249,30 @@ def test_a_deployment_that_was_not_compared_with_all_says_so(shop: EnrichedShop)
     ran = shop.deploy(4, commit_on(shop, "two", 5), at(6))
     assert "v1.4.0 was not compared with 1 earlier deployment (v1.3.0)" in ran.log
     assert "GitHub did not return" not in ran.log
+
+
+DEFAULT_BRANCH = "defaultBranchRef"
+
+
+@dataclass(frozen=True)
+class with_default_branch(Fault):  # noqa: N801 - read as a verb
+    """The answer shows something else as the default branch."""
+
+    shown: Mapping[str, object]
+
+    def after(self, in_flight: RequestInFlight, answer: Answer) -> Answer:
+        del in_flight
+        others = {key: value for key, value in answer.body["data"]["repository"].items() if key != DEFAULT_BRANCH}
+        return replace(answer, body={"data": {"repository": {**others, **self.shown}}})
+
+
+@pytest.mark.parametrize("shown", [{}, *({DEFAULT_BRANCH: value} for value in ("main", -1, {"name": 5}, {}))], ids=str)
+def test_an_odd_default_branch_costs_the_changes_and_not_the_fact(
+    shop: EnrichedShop, shown: Mapping[str, object]
+) -> None:
+    shop.merge_pull_request("Faster")
+    shop.github.fail(with_default_branch(shown), to="PullsByCommit", times=None)
+    ran = shop.deploy(2, shop.repository.head(), at(6))
+    assert "GitHub's answer to PullsByCommit is not what its documentation describes" in ran.log
+    assert deployment_ids(2)[0] in {fact["id"] for fact in ran.facts}
+    assert "+1 fact" in ran.summary

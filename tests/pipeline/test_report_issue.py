@@ -179,6 +179,21 @@ def test_what_is_known_later_is_written_into_the_same_issue(team: ReportingShop)
     assert "report ✓ week 47, 2026 is up to date" in ran.summary
 
 
+@pytest.mark.parametrize("body", [{}, {"message": "ok"}])
+def test_an_update_that_is_answered_without_being_done_is_done_by_the_next_run(
+    team: ReportingShop, body: dict[str, object]
+) -> None:
+    team.report()
+    (issue,) = team.reports
+    team.deploy(11, "2026-11-19T11:00:00Z")
+    team.github.fail(custom_answer(200, body), to=f"PATCH */issues/{issue.number}")
+    ran = team.report(MONDAY + timedelta(hours=1))
+    assert "is up to date" not in ran.summary
+    assert "not filed: GitHub's answer is not an issue" in ran.summary
+    assert "is up to date" in team.report(MONDAY + timedelta(hours=2)).summary
+    assert "4 deployments reached production" in issue.body
+
+
 def test_what_people_wrote_into_it_stays(team: ReportingShop) -> None:
     team.report(datetime(2026, 12, 7, tzinfo=UTC), report="monthly")
     (issue,) = team.reports
@@ -328,11 +343,45 @@ def test_no_other_issue_is_closed_whatever_its_number(team: ReportingShop) -> No
     assert team.issues[0].state == "OPEN"
 
 
-def test_a_last_report_that_cannot_be_closed_costs_nothing_else(team: ReportingShop) -> None:
+@pytest.mark.parametrize("fault", [unavailable(502), custom_answer(200, {})], ids=["502", "an empty answer"])
+def test_a_last_report_that_cannot_be_closed_is_closed_by_the_next_run(
+    team: ReportingShop, fault: unavailable | custom_answer
+) -> None:
     team.report()
-    team.github.fail(unavailable(502), to="PATCH /repos/acme/shop/issues/*", times=None)
-    assert "report ✓ week 48" in team.report(MONDAY + WEEK).summary
+    team.github.fail(fault, to="PATCH /repos/acme/shop/issues/*", times=None)
+    ran = team.report(MONDAY + WEEK)
+    last = team.reports[0].number
+    assert (ran.code, [issue.state for issue in team.reports]) == (0, ["OPEN", "OPEN"])
+    assert "report ✓ week 48" in ran.summary
+    assert f"report ✗ issue {last} of an earlier report is still open: GitHub" in ran.summary
     assert team.stored_claims["weekly"]["done"]
+    again = team.report(MONDAY + WEEK + timedelta(hours=1))
+    assert f"issue {last} of an earlier report is still open" in again.summary
+    team.github.heal()
+    assert "still open" not in team.report(MONDAY + WEEK + timedelta(hours=2)).summary
+    assert [issue.state for issue in team.reports] == ["CLOSED", "OPEN"]
+    team.report(MONDAY + WEEK + timedelta(hours=3))
+    assert not any(asked.startswith(("PATCH", "GET /repos/acme/shop/issues")) for asked in team.requested_operations)
+
+
+def test_a_report_that_could_not_be_closed_in_its_week_is_closed_with_the_report_after_it(team: ReportingShop) -> None:
+    team.report()
+    team.github.fail(unavailable(502), to="PATCH /repos/acme/shop/issues/*", times=3)
+    team.report(MONDAY + WEEK)
+    team.deploy(11, "2026-12-04T11:00:00Z")
+    team.report(MONDAY + 2 * WEEK)
+    assert [issue.state for issue in team.reports] == ["CLOSED", "CLOSED", "OPEN"]
+
+
+def test_one_that_people_gave_a_task_meanwhile_is_not_closed(team: ReportingShop) -> None:
+    team.report()
+    team.github.fail(unavailable(502), to="PATCH /repos/acme/shop/issues/*", times=3)
+    team.report(MONDAY + WEEK)
+    team.reports[0].body += "\n- [ ] Split the deployment (owner: Ann, due: Friday)"
+    ran = team.report(MONDAY + WEEK + timedelta(hours=1))
+    assert "still open" not in ran.summary
+    assert team.reports[0].state == "OPEN"
+    assert team.stored_claims["weekly"]["left_open"] == []
 
 
 def test_another_report_day_makes_no_older_report(team: ReportingShop) -> None:
@@ -553,6 +602,17 @@ def test_a_report_made_by_two_accounts_after_a_kill_leaves_one_and_says_which(te
     team.deploy(4, "2026-11-24T11:00:00Z")
     team.report(MONDAY + WEEK)
     assert [issue.state for issue in team.issues] == ["CLOSED", "CLOSED", "OPEN"]
+
+
+def test_a_second_report_that_cannot_be_closed_is_named(team: ReportingShop) -> None:
+    team.report()
+    (first,) = team.issues
+    team.commit_by_hand({REPORTS_FILE: b""})
+    team.report(token=team.github.grant(account="ann"))
+    team.deploy(4, "2026-11-24T11:00:00Z")
+    team.github.fail(custom_answer(200, {}), to=f"PATCH */issues/{first.number}", times=None)
+    ran = team.report(MONDAY + WEEK)
+    assert f"report ✗ issue {first.number} holds the same report as another one and could not be closed" in ran.summary
 
 
 @pytest.mark.parametrize("kept_by", ["a task", "opening it again"])

@@ -8,6 +8,7 @@ import pytest
 
 from dora_metrics.sources.health_check import HealthCheckRequest, HealthCheckResult, check_health
 from support.mocked_http import mocked
+from support.runs import PausedClock
 from support.servers import OK, Answer, dripping, free_port, listen, self_signed
 
 SECRET = "s3cret-t0ken"
@@ -158,3 +159,23 @@ def test_a_server_that_lets_its_answer_drip_is_left_alone_with_it() -> None:
 def test_an_endless_body_is_not_read() -> None:
     with listen(Answer(200, b"ok", {"Content-Length": "1000000000"})) as listener:
         assert run_check(listener.url).health == "passed"
+
+
+@pytest.mark.parametrize(
+    ("seconds_left", "health", "text"),
+    [
+        (0, None, "not recorded: GitHub was slow, so no time was left to wait until the service is healthy"),
+        (2, None, "not recorded: GitHub was slow, so no time was left to wait until the service is healthy"),
+        (3.5, "failed", "failed: HTTP 503 (3 tries)"),
+        (5, "failed", "failed: HTTP 503 (3 tries)"),
+    ],
+)
+def test_a_check_that_the_run_cuts_short_says_nothing_about_the_service(
+    seconds_left: float, health: str | None, text: str
+) -> None:
+    """Three tries need the pauses of 1 s and 2 s between them."""
+    clock = PausedClock()
+    with listen(Answer(503)) as service:
+        check = HealthCheckRequest(service.url, ("200",), 2, 5, 0.4, 1, seconds_left)
+        assert check_health(check, clock.pause, clock.monotonic) == HealthCheckResult(health, text)  # type: ignore[arg-type]
+    assert clock.seconds <= seconds_left

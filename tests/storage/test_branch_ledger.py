@@ -175,6 +175,26 @@ def test_a_new_ledger_counts_as_begun_only_if_every_answer_says_so(shop: BranchS
     assert "+1 fact, in a new ledger" in shop.run(1).summary
 
 
+def test_a_new_branch_counts_as_made_only_if_it_is_the_one_that_was_asked_for(shop: BranchShop) -> None:
+    other = {"ref": f"refs/heads/{BRANCH}", "object": {"sha": "0" * 40}}
+    shop.github.fail(custom_answer(200, other), to="POST /repos/acme/shop/git/refs", times=None)
+    ran = shop.run(1)
+    assert "in a new ledger" not in ran.summary
+    assert "GitHub's answer does not show the new branch" in ran.log
+
+
+def test_a_commit_counts_as_made_only_if_the_answer_shows_a_new_one(shop: BranchShop) -> None:
+    shop.run(1)
+    same = {"data": {"createCommitOnBranch": {"commit": {"oid": shop.repository.head(BRANCH)}}}}
+    shop.github.fail(custom_answer(200, same), to="createCommitOnBranch", times=None)
+    ran = shop.run(2)
+    assert "+1 fact" not in ran.summary
+    assert "GitHub's answer does not show the new commit" in ran.log
+    shop.github.heal()
+    shop.run(2)
+    assert shop.fact_ids() == deployment_ids(1, 2)
+
+
 def test_a_branch_of_code_is_refused_and_stays_as_it_is(shop: BranchShop) -> None:
     head = shop.repository.head("main")
     ran = shop.run(1, ledger="branch:main")

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 
 from dora_metrics.core.facts.jsonl import decode_line
 from dora_metrics.core.facts.model import Deployment, Incident
-from fakes.faults import meanwhile, stale_head, unavailable
+from fakes.faults import custom_answer, meanwhile, stale_head, unavailable
 from support.branch_shop import BRANCH, BranchShop
 from support.runs import NOW, ActionRun, check_out, deployment_status, run_action
 from support.servers import OK, Answer, Request, listen
@@ -203,6 +203,69 @@ def test_a_slow_github_that_takes_every_write_is_waited_for(shop: BranchShop, tm
     recorded = run(shop, tmp_path / "b", dispatch("deployment", id="deploy-2", version="2"))
     assert shop.clock.seconds > 90
     assert recorded.outputs["unrecorded-facts"] == ""
+    assert "dispatch:deploy-2" in shop.fact_ids()
+
+
+STALE = {
+    "type": "STALE_DATA",
+    "path": ["createCommitOnBranch"],
+    "message": 'Expected branch to point to "x" but it did not.',
+}
+
+
+@pytest.mark.parametrize("request_seconds", [0, 1, 5, 14])
+def test_a_github_that_calls_every_head_stale_and_shows_no_newer_one_is_not_waited_for(
+    shop: BranchShop, tmp_path: Path, request_seconds: int
+) -> None:
+    """Nobody writes; its reads lag behind."""
+    run(shop, tmp_path / "a", dispatch("deployment", id="deploy-1", version="1"))
+    shop.clock.seconds = 0
+    answer = {"data": {"createCommitOnBranch": None}, "errors": [STALE]}
+    shop.github.fail(meanwhile(lambda: shop.clock.pause(request_seconds)), times=None)
+    shop.github.fail(custom_answer(200, answer), to="createCommitOnBranch", times=None)
+    lost = run(shop, tmp_path / "b", dispatch("deployment", id="deploy-2", version="2"))
+    assert shop.clock.seconds < 90
+    assert "deploy-2" in Path(lost.outputs["unrecorded-facts"]).read_text("utf-8")
+
+
+@pytest.fixture
+def hanging_service(shop: BranchShop, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of a service that answers after 10 s that it is not healthy."""
+
+    def answer_to(_: Request) -> Answer:
+        shop.clock.pause(10)
+        return Answer(503)
+
+    with listen() as service:
+        monkeypatch.setattr(service, "answer_to", answer_to)
+        yield service.url
+
+
+@pytest.mark.parametrize("request_seconds", [1, 5, 15])
+def test_a_health_check_counts_in_the_ninety_seconds(
+    shop: BranchShop, tmp_path: Path, hanging_service: str, request_seconds: int
+) -> None:
+    """The ledger can still be read; after that GitHub is slow, and refuses the write."""
+    run(shop, tmp_path / "first", dispatch("deployment", id="deploy-1", version="1"))
+    shop.clock.seconds = 0
+    shop.github.fail(meanwhile(lambda: shop.clock.pause(request_seconds)), times=None, skip=1)
+    shop.github.fail(unavailable(502), to="createCommitOnBranch", times=None)
+    payload = dispatch("deployment", id="deploy-2", version="2")
+    lost = run(shop, tmp_path / "second", payload, inputs={"health-check-url": hanging_service})
+    assert shop.clock.seconds < 90
+    assert len(COMMAND.findall(lost.summary)) == 1
+    assert "deploy-2" in Path(lost.outputs["unrecorded-facts"]).read_text("utf-8")
+
+
+def test_a_health_check_that_may_take_longer_than_usual_costs_no_fact(
+    shop: BranchShop, tmp_path: Path, hanging_service: str
+) -> None:
+    run(shop, tmp_path / "first", dispatch("deployment", id="deploy-1", version="1"))
+    shop.clock.seconds = 0
+    patient = {"health-check-timeout": "10m", "health-check-retries": "10", "health-check-url": hanging_service}
+    recorded = run(shop, tmp_path / "second", dispatch("deployment", id="deploy-2", version="2"), inputs=patient)
+    assert shop.clock.seconds > 100
+    assert "failed: HTTP 503 (11 tries)" in recorded.log
     assert "dispatch:deploy-2" in shop.fact_ids()
 
 

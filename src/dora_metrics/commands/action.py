@@ -8,14 +8,14 @@ from dora_metrics.core.targets.thresholds import ThresholdResult
 from dora_metrics.errors import CancelledError, SettingsError, UnreadSettingsError
 from dora_metrics.github.runner import Runner
 from dora_metrics.pipeline.context import RunContext
-from dora_metrics.pipeline.ended_early import publish_cancelled, publish_unread_settings
+from dora_metrics.pipeline.ended_early import publish_cancelled, publish_unread_settings, shown_if_cancelled
 from dora_metrics.pipeline.evaluate import check_thresholds
 from dora_metrics.pipeline.inputs import RunRequest
 from dora_metrics.pipeline.modes import record_request
 from dora_metrics.pipeline.outputs import publish_run, threshold_scopes
 from dora_metrics.pipeline.plan import RunResult
 from dora_metrics.pipeline.record import record
-from dora_metrics.pipeline.unrecorded import keep_unrecorded
+from dora_metrics.pipeline.unrecorded import announce_unrecorded, keep_unrecorded
 from dora_metrics.runtime import Runtime
 
 
@@ -48,8 +48,10 @@ def run(
     except SettingsError as error:
         return _settings_problems(error, runner)
     unrecorded = keep_unrecorded(context, result)  # before anything else takes its time
-    context.outcomes += _deliver(context, result)
-    context.outcomes += _file_reports(context, result)
+    announce_unrecorded(context.runner, unrecorded)
+    with shown_if_cancelled(context, result, unrecorded):
+        context.outcomes += _deliver(context, result)
+        context.outcomes += _file_reports(context, result)
     thresholds = check_thresholds(
         result.results, context.settings, threshold_scopes(result, context.subject_repository)
     )

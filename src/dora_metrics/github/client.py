@@ -109,8 +109,8 @@ class Client:
         max_silent_seconds: after which GitHub counts as down; also what one exchange may take, without announced waits.
         exhausted: the limits that last longer than a run may wait, by API. Reads are not sent until they are over.
         first_answer_at: when GitHub sent its first usable answer, by its own clock; None before that.
-        spent_seconds: waited for GitHub, with pauses and without announced waits, since the run began or since GitHub
-            last said that other runs were faster.
+        spent_seconds: waited for GitHub, with pauses and without announced waits, and for a health check, since the
+            run began or since other runs were last faster.
         silence: how long GitHub has given no usable answer, to this client and those that were copied from it.
         repository_numbers: by names in lower case, where they are known: a redirect to another number is not followed.
     """

@@ -16,6 +16,9 @@ from github.Requester import Requester
 
 from dora_metrics.github.client import Client, UncertainOutcomeError
 
+_OTHER_ISSUE = (
+    "GitHub's answer is not an issue with the {} that was sent; GitHub may have a problem, or a proxy answered instead"
+)
 _NOT_AN_OBJECT = (BadAttributeException, AttributeError, KeyError, TypeError, ValueError)
 
 
@@ -63,7 +66,8 @@ class _ClientRequester(Requester):
 class RepositoryIssues:
     """The issues of a repository, as PyGithub's objects. Each method sends one request.
 
-    All methods raise GitHubError by meaning, and UncertainOutcomeError for an answer that is not an issue.
+    All methods raise GitHubError by meaning, and UncertainOutcomeError for an answer that is not an issue, or not one
+    with what was written into it.
     """
 
     def __init__(self, client: Client, repository: str) -> None:
@@ -72,22 +76,26 @@ class RepositoryIssues:
     def get(self, number: int) -> Issue:
         """Read an issue."""
         with _named_errors():
-            return _checked(self._repository.get_issue(number).complete(), number)
+            return _checked(self._repository.get_issue(number).complete(), number=number)
 
     def create(self, title: str, body: str, labels: Sequence[str]) -> Issue:
         """Create an issue."""
         with _named_errors():
-            return _checked(self._repository.create_issue(title, body, labels=list(labels)))
+            return _checked(self._repository.create_issue(title, body, labels=list(labels)), title=title, body=body)
 
     def update(self, number: int, title: str, body: str) -> None:
         """Replace title and body of an issue."""
         with _named_errors():
-            self._repository.get_issue(number).edit(title=title, body=body)
+            issue = self._repository.get_issue(number)
+            issue.edit(title=title, body=body)
+            _checked(issue, number=number, title=title, body=body)
 
     def close(self, number: int) -> None:
         """Close an issue as completed."""
         with _named_errors():
-            self._repository.get_issue(number).edit(state="closed", state_reason="completed")
+            issue = self._repository.get_issue(number)
+            issue.edit(state="closed", state_reason="completed")
+            _checked(issue, number=number, state="closed")
 
 
 @contextmanager
@@ -99,9 +107,22 @@ def _named_errors() -> Iterator[None]:
         raise UncertainOutcomeError("GitHub's answer is not an issue as its documentation describes it") from None
 
 
-def _checked(issue: Issue, number: int | None = None) -> Issue:
-    """Return an issue whose fields have their types, and its number; PyGithub checks a field when it is read."""
-    fields = (issue.number, issue.html_url, issue.state, issue.body or "no body")
-    if not all(fields) or number not in (None, issue.number):
-        raise ValueError("a field is missing, or it is another issue")
+def _checked(issue: Issue, **expected: object) -> Issue:
+    """Return an issue whose fields have their types, and these values; PyGithub checks a field when it is read.
+
+    GitHub leaves out labels that an account may not set, and says so nowhere but in the issue, which exists all the
+    same: so labels are not among the values.
+
+    Raises:
+        UncertainOutcomeError: for another value.
+    """
+    if not all((issue.number, issue.html_url, issue.state, issue.body or "no body")):
+        raise ValueError("a field is missing")
+    if other := [name for name, value in expected.items() if _words(getattr(issue, name)) != _words(value)]:
+        raise UncertainOutcomeError(_OTHER_ISSUE.format(other[0]))
     return issue
+
+
+def _words(value: object) -> list[str]:
+    """The words of a value: GitHub may change line ends, and white space at the end of a text."""
+    return str(value or "").split()

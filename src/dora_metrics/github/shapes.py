@@ -2,13 +2,14 @@
 
 An answer is checked once, when it arrives, so that everything after that may rely on it. A key is required only if it
 is read, and further keys are ignored, so an answer with more than that is right. GitHub's schema allows null nearly
-everywhere; here a value may be null where its reader expects that. A test holds that every query has a shape.
+everywhere; here a value may be null where its reader expects that. Tests hold that every query has a shape, and that
+every field that it asks for is in that shape.
 """
 
 import base64
 import re
 from collections.abc import Mapping
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import msgspec
 
@@ -99,7 +100,7 @@ class LedgerAnswer(TypedDict):
 
 
 class SlottedAnswer(TypedDict):
-    """Its slots are checked one by one, see `slot_values`."""
+    """Its slots are checked one by one, see `QueryShape`."""
 
     repository: dict[str, Any]
 
@@ -266,6 +267,7 @@ class CommitsWithPullsHolder(TypedDict):
 
 
 class PullsByCommitRepository(TypedDict):
+    defaultBranchRef: Named | None
     object: CommitsWithPullsHolder
 
 
@@ -285,8 +287,10 @@ class OidNodes(TypedDict):
 class BriefPull(TypedDict):
     id: str
     number: int
+    createdAt: str
     mergedAt: Instant | None
     baseRefName: str
+    headRefName: str
     headRefOid: str
     mergeCommit: Oid | None
 
@@ -313,6 +317,16 @@ class CommitHistory(TypedDict):
 
 class CommitHistoryHolder(TypedDict):
     history: CommitHistory
+
+
+class SideCommitsRepository(TypedDict):
+    """Its slots are checked one by one, see `QueryShape`."""
+
+    defaultBranchRef: Named | None
+
+
+class SideCommitsAnswer(TypedDict):
+    repository: SideCommitsRepository
 
 
 class CommitPageRepository(TypedDict):
@@ -683,42 +697,38 @@ class SetupAnswer(TypedDict):
     repository: SetupRepository
 
 
-_SHAPES: Mapping[str, Any] = {
-    "Append": AppendAnswer,
-    "CommitPage": CommitPageAnswer,
-    "CommitsByPath": CommitsByPathAnswer,
-    "DeploymentPage": DeploymentPageAnswer,
-    "DeploymentsById": DeploymentsByIdAnswer,
-    "GitObjects": SlottedAnswer,
-    "Head": HeadAnswer,
-    "IssuePage": IssuePageAnswer,
-    "JobsById": JobsByIdAnswer,
-    "Ledger": LedgerAnswer,
-    "MergedPull": MergedPullAnswer,
-    "NewestItems": NewestItemsAnswer,
-    "OwnedRepositories": OwnedRepositoriesAnswer,
-    "PullPage": PullPageAnswer,
-    "PullsByCommit": PullsByCommitAnswer,
-    "PullsById": PullsByIdAnswer,
-    "ReleasePage": ReleasePageAnswer,
-    "Reports": ReportsAnswer,
-    "RepositoryInfo": RepositoryInfoAnswer,
-    "Setup": SetupAnswer,
-    "SideCommits": SlottedAnswer,
+class QueryShape(NamedTuple):
+    """The shape of the answer to a query, where in it the numbered copies of its slot line are, and their shape."""
+
+    answer: Any
+    slot_place: tuple[str, ...] = ()
+    slot: Any = None
+
+
+OF_QUERIES: Mapping[str, QueryShape] = {
+    "Append": QueryShape(AppendAnswer),
+    "CommitPage": QueryShape(CommitPageAnswer),
+    "CommitsByPath": QueryShape(CommitsByPathAnswer, ("repository", "object"), PathHistory),
+    "DeploymentPage": QueryShape(DeploymentPageAnswer),
+    "DeploymentsById": QueryShape(DeploymentsByIdAnswer),
+    "GitObjects": QueryShape(SlottedAnswer, ("repository",), GitObjectNode | None),
+    "Head": QueryShape(HeadAnswer),
+    "IssuePage": QueryShape(IssuePageAnswer),
+    "JobsById": QueryShape(JobsByIdAnswer),
+    "Ledger": QueryShape(LedgerAnswer, ("repository", "ref", "target"), ObjectHolder | None),
+    "MergedPull": QueryShape(MergedPullAnswer),
+    "NewestItems": QueryShape(NewestItemsAnswer),
+    "OwnedRepositories": QueryShape(OwnedRepositoriesAnswer),
+    "PullPage": QueryShape(PullPageAnswer),
+    "PullsByCommit": QueryShape(PullsByCommitAnswer),
+    "PullsById": QueryShape(PullsByIdAnswer),
+    "ReleasePage": QueryShape(ReleasePageAnswer),
+    "Reports": QueryShape(ReportsAnswer),
+    "RepositoryInfo": QueryShape(RepositoryInfoAnswer),
+    "Setup": QueryShape(SetupAnswer),
+    "SideCommits": QueryShape(SideCommitsAnswer, ("repository",), CommitHistoryHolder | None),
 }
-_SLOTS: Mapping[str, tuple[tuple[str, ...], Any]] = {
-    "CommitsByPath": (("repository", "object"), PathHistory),
-    "GitObjects": (("repository",), GitObjectNode | None),
-    "Ledger": (("repository", "ref", "target"), ObjectHolder | None),
-    "SideCommits": (("repository",), CommitHistoryHolder | None),
-}
-"""Where the numbered copies of a query's slot line are, and the shape of each."""
 _SLOT_NAME = re.compile(r"(?:slot|path)\d+", re.ASCII)
-
-
-def query_names() -> frozenset[str]:
-    """Return the queries that have a shape."""
-    return frozenset(_SHAPES)
 
 
 def problem_of(data: object, shape: Any) -> str | None:  # noqa: ANN401 - a type form, such as a TypedDict
@@ -734,19 +744,18 @@ def problem_of_graphql(query_name: str, variables: Mapping[str, object], answer:
     """Say what is wrong with the answer to a query or mutation of `queries/`; None if its reader may rely on it."""
     if (problem := problem_of(answer, GraphQLAnswer)) or not isinstance(answer, dict):
         return problem
-    data = answer["data"]
-    return problem_of(data, _SHAPES[query_name]) or _problem_of_slots(query_name, variables, data)
+    data, shape = answer["data"], OF_QUERIES[query_name]
+    return problem_of(data, shape.answer) or _problem_of_slots(shape, variables, data)
 
 
-def _problem_of_slots(query_name: str, variables: Mapping[str, object], data: Any) -> str | None:  # noqa: ANN401 - JSON
+def _problem_of_slots(shape: QueryShape, variables: Mapping[str, object], data: Any) -> str | None:  # noqa: ANN401 - JSON
     """Check the numbered values of an answer whose other parts were checked; there are none where nothing is."""
-    place, shape = _SLOTS.get(query_name, ((), None))
-    for key in place:
+    for key in shape.slot_place:
         data = data and data[key]
-    names = [name for name in variables if _SLOT_NAME.fullmatch(name)] if place and data else []
+    names = [name for name in variables if _SLOT_NAME.fullmatch(name)] if shape.slot_place and data else []
     if missing := [name for name in names if name not in data]:
         return f"Object missing required field `{missing[0]}`"
-    return next(filter(None, (problem_of(data[name], shape) for name in names)), None)
+    return next(filter(None, (problem_of(data[name], shape.slot) for name in names)), None)
 
 
 def _decode(kind: type, value: object) -> object:

@@ -1,8 +1,9 @@
 """One run: what it was asked for, its settings, and its collaborators, each made once and only if it is needed."""
 
+import math
 import os
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -37,9 +38,11 @@ if TYPE_CHECKING:
 
 Work = Literal["record", "sync", "rebuild"]
 
-_SECONDS_TO_ENRICH, _SECONDS_TO_RECORD, _SECONDS_TO_KEEP = 40, 65, 85
-"""How long an event waits for GitHub in all: until nothing more is asked about its facts, until no further write is
-tried, and until its facts are kept because no ledger took them."""
+_SECONDS_TO_ENRICH, _SECONDS_TO_CHECK, _SECONDS_TO_RECORD, _SECONDS_TO_KEEP = 40, 55, 65, 85
+"""How long an event waits in all, for GitHub and a health check: until nothing more is asked about its facts, until the
+health check ends, until no further write is tried, and until its facts are kept because no ledger took them."""
+_USUAL_CHECK_SECONDS = 60
+"""Whoever sets a longer `health-check-timeout` than this wants to wait longer, which does not count."""
 
 
 @dataclass
@@ -121,6 +124,35 @@ class RunContext:
         if self.work != "record" or "client" not in self.__dict__:
             return nullcontext()
         return self.client.until(_SECONDS_TO_RECORD if is_persistent else _SECONDS_TO_KEEP)
+
+    @contextmanager
+    def health_check_time(self) -> Iterator[float]:
+        """Count a health check in the block as the event's time if GitHub has the ledger; enter with what it may take.
+
+        Otherwise a check after a slow GitHub, and a slow GitHub after that, would add up.
+        """
+        if not self._is_ledger_on_github:
+            yield math.inf
+            return
+        uncounted = max(0.0, self.settings.health_check_timeout.total_seconds() - _USUAL_CHECK_SECONDS)
+        started = self.runtime.monotonic()
+        try:
+            yield max(0.0, _SECONDS_TO_CHECK - self.client.spent_seconds) + uncounted
+        finally:
+            self.client.spent_seconds += max(0.0, self.runtime.monotonic() - started - uncounted)
+
+    def pause_between_writes(self, seconds: float) -> None:
+        """Pause before the ledger is read and written again; at most as long as there is time for that."""
+        if not self._is_ledger_on_github:
+            self.runtime.sleep(seconds)
+            return
+        pause_seconds = min(seconds, self.client.seconds_left)
+        self.client.spent_seconds += pause_seconds
+        self.runtime.sleep(pause_seconds)
+
+    @property
+    def _is_ledger_on_github(self) -> bool:
+        return self.has_token and self.settings.ledger.startswith("branch:")
 
     def _confine(self, checkout: Layer) -> None:
         """Withhold what must not be used with an address that only a checkout's file has, and note it.

@@ -1,17 +1,21 @@
-"""Show a run that ended before it had recorded everything, and keep the facts that only it knows."""
+"""Show a run that ended before it had done everything, and keep the facts that only it knows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import NamedTuple
 
 from dora_metrics.core.markdown import Md, md
+from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.reports.render import markdown
 from dora_metrics.core.reports.unrecorded import UnrecordedFacts
-from dora_metrics.errors import UnreadSettingsError
+from dora_metrics.errors import CancelledError, UnreadSettingsError
 from dora_metrics.github.runner import Runner
+from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.inputs import RunRequest
-from dora_metrics.pipeline.outputs import METRIC_OUTPUTS
-from dora_metrics.pipeline.unrecorded import annotate_unrecorded, keep_without_settings
+from dora_metrics.pipeline.outputs import METRIC_OUTPUTS, publish_run
+from dora_metrics.pipeline.plan import RunResult
+from dora_metrics.pipeline.unrecorded import announce_unrecorded, keep_without_settings
 from dora_metrics.templates import load_parts, load_template
 
 OUTPUTS = {
@@ -52,6 +56,18 @@ def publish_cancelled(runner: Runner, request: RunRequest) -> None:
     _publish(runner, request, EarlyEnd("cancelled", title, (advice,), unrecorded))
 
 
+@contextmanager
+def shown_if_cancelled(context: RunContext, result: RunResult, unrecorded: UnrecordedFacts) -> Iterator[None]:
+    """Show what a run has recorded, and the facts that it could not, also if it is cancelled in the block."""
+    try:
+        yield
+    except CancelledError:
+        reason = "cancelled before everything was sent and reported; the next run does that"
+        context.note(Outcome("run", "failed", reason))
+        publish_run(context, result, (), unrecorded)
+        raise
+
+
 class EarlyEnd(NamedTuple):
     """Why a run ended early: a name for annotations, a headline, what happened and what to do, and what was kept."""
 
@@ -63,7 +79,7 @@ class EarlyEnd(NamedTuple):
 
 def _publish(runner: Runner, request: RunRequest, end: EarlyEnd) -> None:
     runner.annotate("warning", f"dora-metrics: {end.name}", "\n".join(end.problems))
-    runner.write_outputs({**OUTPUTS, "unrecorded-facts": end.unrecorded.path})
-    annotate_unrecorded(runner, end.unrecorded)
+    runner.write_outputs(OUTPUTS)
+    announce_unrecorded(runner, end.unrecorded)
     if request.reaction_settings.summary and request.summary_format == "markdown":
         runner.append_summary(markdown(load_template("ended-early.md.j2"), load_parts(), end=end))

@@ -1,6 +1,7 @@
 """The health check: asked once after each successful production deployment that this run observed."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,7 +12,7 @@ from dora_metrics.core.ledger.layout import LedgerContents
 from dora_metrics.core.outcome import Outcome
 from dora_metrics.core.scope import environment_of
 from dora_metrics.pipeline.record import Enrich
-from dora_metrics.runtime import HttpLimits
+from dora_metrics.runtime import Runtime
 from dora_metrics.settings.model import Settings
 from dora_metrics.sources.health_check import HealthCheckRequest, check_health
 
@@ -27,17 +28,17 @@ class HealthCheckEnricher:
         enrich: what GitHub adds to the facts, which comes first.
         settings: address and limits of the check.
         now: the time of the run.
-        limits: deadlines of one request.
-        sleep: waits for some seconds.
+        runtime: clocks, and deadlines of one request.
         note: receives how the check went.
+        time: counts the time of a check as the event's; enters with the seconds that are left for it.
     """
 
     enrich: Enrich
     settings: Settings
     now: datetime
-    limits: HttpLimits
-    sleep: Callable[[float], None]
+    runtime: Runtime
     note: Callable[[Outcome], None]
+    time: Callable[[], AbstractContextManager[float]]
     _health_by_id: dict[str, Health | None] = field(default_factory=dict)
 
     def __call__(self, facts: tuple[Fact, ...], contents: LedgerContents) -> tuple[Fact, ...]:
@@ -64,17 +65,19 @@ class HealthCheckEnricher:
         return is_production and not is_recorded and self.now - fact.finished_at <= _MAX_AGE
 
     def _check(self) -> Health | None:
-        answer = check_health(self._request(), self.sleep)
+        with self.time() as seconds_left:
+            answer = check_health(self._request(seconds_left), self.runtime.sleep, self.runtime.monotonic)
         self.note(Outcome("health check", "done" if answer.health == "passed" else "failed", answer.text))
         return answer.health
 
-    def _request(self) -> HealthCheckRequest:
-        settings = self.settings
+    def _request(self, seconds_left: float) -> HealthCheckRequest:
+        settings, limits = self.settings, self.runtime.http_limits
         return HealthCheckRequest(
             url=settings.health_check_url.get_secret_value() if settings.health_check_url else "",
             healthy_statuses=settings.health_check_status,
             retries=settings.health_check_retries,
             total_seconds=settings.health_check_timeout.total_seconds(),
-            try_seconds=self.limits.read_seconds,
-            first_pause_seconds=self.limits.pause_seconds,
+            try_seconds=limits.read_seconds,
+            first_pause_seconds=limits.pause_seconds,
+            seconds_left=seconds_left,
         )

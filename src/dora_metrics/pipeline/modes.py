@@ -80,9 +80,8 @@ def _enricher(context: RunContext) -> Enrich:
         return context.enrich
     from dora_metrics.pipeline.health import HealthCheckEnricher  # noqa: PLC0415 - loads what only checks need
 
-    return HealthCheckEnricher(
-        context.enrich, settings, context.run.now, context.runtime.http_limits, context.runtime.sleep, context.note
-    )
+    run, note, time = context.run, context.note, context.health_check_time
+    return HealthCheckEnricher(context.enrich, settings, run.now, context.runtime, note, time)
 
 
 def _rebuild(context: RunContext) -> RecordRequest:

@@ -26,7 +26,6 @@ from dora_metrics.github.terminal import Terminal
 from dora_metrics.pipeline.context import RunContext
 from dora_metrics.pipeline.evaluate import last_deployed
 from dora_metrics.pipeline.plan import RunResult
-from dora_metrics.pipeline.unrecorded import annotate_unrecorded
 from dora_metrics.settings.model import EVERY_REPOSITORY
 from dora_metrics.templates import load_parts, load_template
 
@@ -66,7 +65,6 @@ def publish_run(
     if context.settings.summary:
         are_written.append(_show_summary(context, result, scope, violations, unrecorded))
     _log(context.runner, result, violations, context.outcomes)
-    annotate_unrecorded(context.runner, unrecorded)
     return all(are_written)
 
 

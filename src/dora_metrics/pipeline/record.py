@@ -97,7 +97,7 @@ def record(context: RunContext, request: RecordRequest) -> RunResult:
         SettingsError: if the window is not valid at the run's time.
     """
     for storage in _storages(context):
-        recorder = Recorder(storage, context.settings, context.run.now, context.runtime.sleep)
+        recorder = Recorder(storage, context.settings, context.run.now, context.pause_between_writes)
         try:
             with context.recording_time(is_persistent=storage.is_persistent):
                 result = recorder.record(request)

@@ -26,6 +26,7 @@ from dora_metrics.core.reports.periodic.claims import (
     CLAIM_DURATION,
     FiledIssue,
     KindClaims,
+    OpenIssue,
     ReportClaim,
     complete_claim,
     scope_key_of,
@@ -58,6 +59,8 @@ _MISSING = (
     "GitHub does not show issue {} with that of {}, so it stays as it is: somebody has deleted or transferred it, or "
     "GitHub has a problem; the next scheduled run looks again"
 )
+_UNCLOSED = "issue {} of an earlier report is still open: {}; the next scheduled run tries again"
+_UNCLOSED_SURPLUS = "issue {} holds the same report as another one and could not be closed: {}; close it by hand"
 _PAUSE_BETWEEN_ISSUES_SECONDS = 1.0
 """GitHub asks for that much between requests that notify people."""
 
@@ -183,10 +186,8 @@ class ReportRun:
             yield Outcome("report", "done", f"{filing.period.title} is up to date")
         for number in filing.missing_numbers.values():
             yield Outcome("report", "skipped", _MISSING.format(number, filing.period.title))
-        for subject, error in filing.refusals.items():
-            yield Outcome(
-                "report", "failed" if self.is_requested else "skipped", _refusal_text(filing.period, subject, error)
-            )
+        for problem in filing.problems():
+            yield Outcome("report", "failed" if self.is_requested else "skipped", problem)
 
 
 @dataclass(frozen=True)
@@ -282,6 +283,7 @@ class IssueFiling:
         existing_markers: the reports that have an issue, besides those in the claim, once the issues were read.
         refusals: the subjects whose issue GitHub refused, such as for its text. The next requested run tries again.
         missing_numbers: the issues that GitHub did not show, by subject. The next requested run looks again.
+        unclosed: the issues that are to be closed and could not be, by number, with the reason.
         foreign_issues: issues that say that they hold one of these reports, by accounts whose word does not count.
     """
 
@@ -293,6 +295,7 @@ class IssueFiling:
     existing_markers: Collection[str] = ()
     refusals: dict["ReportSubject", GitHubError] = field(default_factory=dict)
     missing_numbers: dict["ReportSubject", int] = field(default_factory=dict)
+    unclosed: dict[int, GitHubError] = field(default_factory=dict)
     foreign_issues: Sequence[GitHubIssue] = ()
     _has_created: bool = False
 
@@ -323,15 +326,16 @@ class IssueFiling:
         for subject, body in self.reports.bodies.items():
             with self._noting_refusal(subject):
                 issues[subject] = self._place(subject, body, existing)
-        self._close_previous(existing, issues.values())
+        left_open = self._close_earlier(self._to_close, existing, {issue.number for issue in issues.values()})
         self._close_surplus(report_issues.surplus)
         bodies = self.reports.bodies
         filed = {bodies[key].marker: FiledIssue(each.number, bodies[key].digest) for key, each in issues.items()}
-        self.store.put(self.period.kind, replace(complete_claim(self.claim, filed), closing=self._kept_open))
+        complete = replace(complete_claim(self.claim, filed), closing=self._kept_open, left_open=left_open)
+        self.store.put(self.period.kind, complete)
         return issues
 
     def update_issues(self) -> bool:
-        """Rewrite the issues whose report has changed; return whether there was any.
+        """Rewrite the issues whose report has changed, and close what could not be closed; return whether any changed.
 
         Raises:
             GitHubError: if GitHub refuses all issues or does not answer.
@@ -346,10 +350,20 @@ class IssueFiling:
                     self.missing_numbers[subject] = number
         untaken = self.refusals.keys() | self.missing_numbers.keys()
         taken = [(body, number) for subject, body, number in changed if subject not in untaken]
-        if taken:
-            rewritten = {body.marker: FiledIssue(number, body.digest) for body, number in taken}
-            self.store.put(self.period.kind, replace(self.claim, filed=self.claim.filed | rewritten))
+        rewritten = {body.marker: FiledIssue(number, body.digest) for body, number in taken}
+        left_open = self._close_earlier(self.claim.left_open, {}, {filed.number for filed in self.claim.filed.values()})
+        updated = replace(self.claim, filed=self.claim.filed | rewritten, left_open=left_open)
+        if updated != self.claim:
+            self.store.put(self.period.kind, updated)
         return bool(taken)
+
+    def problems(self) -> Iterator[str]:
+        """Say which issues GitHub refused, and which are still open."""
+        for subject, error in self.refusals.items():
+            yield _refusal_text(self.period, subject, error)
+        to_close_again = {issue.number for issue in self._to_close}
+        for number, error in self.unclosed.items():
+            yield (_UNCLOSED if number in to_close_again else _UNCLOSED_SURPLUS).format(number, error)
 
     @contextmanager
     def _noting_refusal(self, subject: "ReportSubject") -> Iterator[None]:
@@ -371,6 +385,12 @@ class IssueFiling:
         refused = {scope_key_of(self.reports.bodies[subject].marker) for subject in self.refusals}
         is_kept = self._all_scopes_key in refused
         return {key: number for key, number in self.claim.closing.items() if is_kept or key in refused}
+
+    @property
+    def _to_close(self) -> tuple[OpenIssue, ...]:
+        """The issues of earlier reports to close now."""
+        replaced = self.claim.closing.items() - self._kept_open.items()
+        return (*self.claim.left_open, *(OpenIssue(number, key) for key, number in replaced))
 
     @property
     def _all_scopes_key(self) -> str:
@@ -398,7 +418,8 @@ class IssueFiling:
     def _recorded_numbers(self) -> frozenset[int]:
         """Every issue that the ledger knows to hold a report."""
         filed = (issue.number for issue in self.claim.filed.values())
-        return frozenset((*filed, *self.claim.before.values(), *self.claim.closing.values()))
+        left_open = (issue.number for issue in self.claim.left_open)
+        return frozenset((*filed, *self.claim.before.values(), *self.claim.closing.values(), *left_open))
 
     def _changed_bodies(self) -> Iterator[tuple["ReportSubject", IssueBody, int]]:
         for subject, body in self.reports.bodies.items():
@@ -446,22 +467,31 @@ class IssueFiling:
         if text is not None and text != present and utf16_length(text) <= MAX_BODY_UTF16_LENGTH:
             self.tracker.update(issue.number, body.title, text)
 
-    def _close_previous(self, existing: Mapping[str, GitHubIssue], created: Iterable[GitHubIssue]) -> None:
-        """Close the issues of the previous report that have no open tasks; one that cannot be closed stays open."""
+    def _close_earlier(
+        self, earlier: Sequence[OpenIssue], existing: Mapping[str, GitHubIssue], own_numbers: Collection[int]
+    ) -> tuple[OpenIssue, ...]:
+        """Close issues of earlier reports that have no open tasks, but for this report's; return what is still open."""
         existing_by_number = {issue.number: issue for issue in existing.values()}
-        created_numbers = {issue.number for issue in created}
-        for key, number in self.claim.closing.items() - self._kept_open.items():
-            with suppress(GitHubError):
-                issue = None if number in created_numbers else existing_by_number.get(number) or self._issue(number)
+        for number, key in ((each.number, each.scope_key) for each in earlier):
+            with self._noting_unclosed(number):
+                issue = None if number in own_numbers else existing_by_number.get(number) or self._issue(number)
                 if issue and issue.is_open and _is_report_of(issue, key) and not has_open_tasks(issue.body):
                     self.tracker.close(number)
+        return tuple(each for each in earlier if each.number in self.unclosed)
 
     def _close_surplus(self, surplus: Iterable[GitHubIssue]) -> None:
         """Close what a killed run of this account created and another account, which could not trust it, made again."""
         for issue in surplus:
             if not has_open_tasks(issue.body):
-                with suppress(GitHubError):
+                with self._noting_unclosed(issue.number):
                     self.tracker.close(issue.number)
+
+    @contextmanager
+    def _noting_unclosed(self, number: int) -> Iterator[None]:
+        try:
+            yield
+        except GitHubError as error:
+            self.unclosed[number] = error
 
     def _issue(self, number: int) -> GitHubIssue | None:
         """An issue that was filed; None if somebody has deleted or transferred it, or GitHub says so by mistake."""

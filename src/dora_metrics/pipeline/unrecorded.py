@@ -48,9 +48,10 @@ def keep_without_settings(request: RunRequest) -> UnrecordedFacts:
     return _keep(request, facts, event_facts=facts)
 
 
-def annotate_unrecorded(runner: Runner, unrecorded: UnrecordedFacts) -> None:
-    """Say in the log and on the run's page how many facts are kept, and where, if there are any."""
+def announce_unrecorded(runner: Runner, unrecorded: UnrecordedFacts) -> None:
+    """Say in the log, on the run's page and to later steps how many facts are kept, and where, if there are any."""
     if unrecorded.count:
+        runner.write_outputs({"unrecorded-facts": unrecorded.path})
         runner.annotate("warning", "dora-metrics: unrecorded facts", unrecorded.text)
 
 

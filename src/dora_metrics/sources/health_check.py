@@ -3,6 +3,7 @@
 No text holds the address, which may hold a secret, or anything that the service wrote.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from dora_metrics.http_session import ExchangeFailure, ExchangeLimits, FailureKi
 
 _MAX_REDIRECTS = 5
 _TOO_LATE = "no answer in time"
+_CUT_SHORT = "not recorded: GitHub was slow, so no time was left to wait until the service is healthy"
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class HealthCheckRequest:
         total_seconds: for all tries and the pauses between them.
         try_seconds: for one try, redirects included.
         first_pause_seconds: before the second try; doubled before each further one.
+        seconds_left: what the run has left for it. A check that this cuts short says nothing about the service.
     """
 
     url: str = field(repr=False)
@@ -34,6 +37,7 @@ class HealthCheckRequest:
     total_seconds: float
     try_seconds: float
     first_pause_seconds: float
+    seconds_left: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -52,30 +56,27 @@ class _UnhealthyError(Exception):
     """The service did not answer with a healthy status."""
 
 
-def check_health(request: HealthCheckRequest, pause: Callable[[float], None]) -> HealthCheckResult:
+def check_health(
+    request: HealthCheckRequest, pause: Callable[[float], None], monotonic: Callable[[], float] = time.monotonic
+) -> HealthCheckResult:
     """Check a service until it answers with a healthy status or the bounds are reached."""
-    deadline = time.monotonic() + request.total_seconds
+    deadline = monotonic() + min(request.total_seconds, request.seconds_left)
     last_problem, tries = "", 0
-    while tries <= request.retries and time.monotonic() < deadline:
+    while tries <= request.retries and monotonic() < deadline:
         if tries:
-            _pause_before_next_try(request, tries, deadline, pause)
+            pause(max(0.0, min(request.first_pause_seconds * 2 ** (tries - 1), deadline - monotonic())))
         tries += 1
         try:
-            status = _status_within(min(request.try_seconds, max(0.01, deadline - time.monotonic())), request)
+            status = _status_within(min(request.try_seconds, max(0.01, deadline - monotonic())), request)
         except _NotCheckableError as problem:
             return HealthCheckResult(None, f"not recorded: {problem}")
         except _UnhealthyError as problem:
             last_problem = str(problem)
         else:
             return HealthCheckResult("passed", f"passed (HTTP {status}, {_tries_text(tries)})")
+    if request.seconds_left < request.total_seconds and monotonic() >= deadline:
+        return HealthCheckResult(None, _CUT_SHORT)
     return HealthCheckResult("failed", f"failed: {last_problem} ({_tries_text(tries)})")
-
-
-def _pause_before_next_try(
-    request: HealthCheckRequest, tries: int, deadline: float, pause: Callable[[float], None]
-) -> None:
-    """Pause after this number of tries, at most until the deadline."""
-    pause(max(0.0, min(request.first_pause_seconds * 2 ** (tries - 1), deadline - time.monotonic())))
 
 
 def _tries_text(tries: int) -> str:

@@ -32,6 +32,7 @@ from dora_metrics.github.client import (
     NotFoundError,
     StaleHeadError,
     UncertainOutcomeError,
+    UnexpectedAnswerError,
     owner_and_name,
 )
 from dora_metrics.github.repository import GitObject, file_content, object_in, read_objects
@@ -44,6 +45,9 @@ _RULE_VIOLATION = re.compile(r"rule violation|protected (?:ref|branch)|being res
 _RULES_ADVICE = (
     "; the repository's rules forbid it. Exclude the branch `{}` from them (Settings → Rules → Rulesets, or Branches), "
     "or use a token that may bypass them"
+)
+_NOT_WRITTEN = (
+    "GitHub's answer does not show the new {}; GitHub may have a problem, or a proxy answered instead; try again later"
 )
 _MAX_NOT_FOUND_WRITES = 3
 """After this many writes to a branch that was there when it was read, the ledger counts as unusable."""
@@ -68,6 +72,7 @@ class BranchStorage:
     is_persistent: bool = True
     _not_found_writes: int = 0
     _unanswered_writes: int = 0
+    _overtaken_version: str | None = None
     _write_deadline: Deadline = field(default_factory=lambda: Deadline(_MAX_WRITE_SECONDS))
     _prefetched: Snapshot | LedgerError | None = None
 
@@ -107,7 +112,7 @@ class BranchStorage:
         prefetched, self._prefetched = self._prefetched, None
         if isinstance(prefetched, LedgerError):
             raise prefetched
-        return self.read_more(prefetched or self._query_ledger(months), months)
+        return self.read_more(prefetched or self._query_after_conflict(months), months)
 
     def prefetch(self, months: MonthSelection) -> datetime | None:
         """Send the first request of the next `read` now, unless that was done; a failure is raised by that `read`.
@@ -121,6 +126,23 @@ class BranchStorage:
             except LedgerError as problem:
                 self._prefetched = problem
         return None if isinstance(self._prefetched, LedgerError) else self._prefetched.written_at
+
+    def _query_after_conflict(self, months: MonthSelection) -> Snapshot:
+        """Query the ledger, and start the time of this run again if others have written in it: then GitHub works.
+
+        Where GitHub says that a head is stale and shows no newer one, the time goes on.
+        """
+        version, self._overtaken_version = self._overtaken_version, None
+        if version is None:
+            return self._query_ledger(months)
+        spent_seconds, self.client.spent_seconds = self.client.spent_seconds, 0
+        is_overtaken = False
+        try:
+            snapshot = self._query_ledger(months)
+            is_overtaken = snapshot.version != version
+            return snapshot
+        finally:
+            self.client.spent_seconds += 0 if is_overtaken else spent_seconds
 
     def _query_ledger(self, months: MonthSelection) -> Snapshot:
         """Return the part of the ledger that one request can show."""
@@ -201,10 +223,10 @@ class BranchStorage:
             return None
         except GitHubError as problem:
             self._raise_unless_conflict(problem)
-            self._take_as_conflict()
+            self._overtaken_version = snapshot.version
             return None
         if version is None:
-            self._take_as_conflict()
+            self._overtaken_version = snapshot.version
         self._unanswered_writes = 0
         return replace(snapshot.with_changes(changes, sequence), version=version) if version else None
 
@@ -220,10 +242,6 @@ class BranchStorage:
         if not pauses or pauses[0] >= seconds_left:
             raise self._ledger_error("written", problem) from None
         self.client.pause(pauses[0])
-
-    def _take_as_conflict(self) -> None:
-        """Start the time of this run again: others write, so GitHub works. The next attempt reads and asks again."""
-        self.client.spent_seconds = 0
 
     def _raise_unless_conflict(self, problem: GitHubError) -> None:
         """Take a stale head as a conflict, and for a few times a branch that is not there any more.
@@ -290,7 +308,10 @@ class BranchStorage:
                 }
             },
         )
-        return str(answer["createCommitOnBranch"]["commit"]["oid"])
+        new_head = str(answer["createCommitOnBranch"]["commit"]["oid"])
+        if new_head in ("", head):
+            raise UnexpectedAnswerError(_NOT_WRITTEN.format("commit"))
+        return new_head
 
     def _create_branch(self, changes: Mapping[str, bytes], message: str) -> str | None:
         """Create an orphan branch with its first commit; None if another run created it first."""
@@ -300,11 +321,13 @@ class BranchStorage:
         commit = self.client.post(f"{git_api}/commits", content, shapes.GitObjectSha)
         ref = {"ref": f"refs/heads/{self.branch}", "sha": commit["sha"]}
         try:
-            self.client.post(f"{git_api}/refs", ref, shapes.CreatedRef)
+            created = self.client.post(f"{git_api}/refs", ref, shapes.CreatedRef)
         except GitHubError as problem:
             if _REF_EXISTS_MESSAGE in str(problem).lower():
                 return None
             raise
+        if (created["ref"], created["object"]["sha"]) != (ref["ref"], ref["sha"]):
+            raise UnexpectedAnswerError(_NOT_WRITTEN.format("branch"))
         return str(commit["sha"])
 
     def _ledger_error(self, participle: str, problem: GitHubError) -> LedgerError:

@@ -31,11 +31,19 @@ class FiledIssue(Struct, frozen=True):
     digest: str
 
 
+class OpenIssue(Struct, frozen=True):
+    """An issue of an earlier report that is to be closed. `scope_key`: of the report that it holds."""
+
+    number: int
+    scope_key: str
+
+
 class ReportClaim(Struct, frozen=True, kw_only=True):
     """The newest report of a kind.
 
     `done`: all its issues are filed. `refused`: GitHub denied the claiming run permission. `filed`: issues by marker.
-    `before`: the newest issue of earlier reports, by scope key. `closing`: issues still to close, by scope key.
+    `before`: the newest issue of earlier reports, by scope key. `closing`: issues to close once there are new ones, by
+    scope key. `left_open`: issues that could not be closed yet.
     """
 
     period: str
@@ -46,6 +54,7 @@ class ReportClaim(Struct, frozen=True, kw_only=True):
     filed: dict[str, FiledIssue] = {}
     before: dict[str, int] = {}
     closing: dict[str, int] = {}
+    left_open: tuple[OpenIssue, ...] = ()
 
 
 KindClaims = dict[str, ReportClaim]
@@ -87,7 +96,8 @@ def claim_report(
     is_from_future = existing.claimed_at - now > CLOCK_TOLERANCE
     if existing.period < period.name or is_from_future:
         is_missed = now >= period.due + MISSED_AFTER
-        claim = replace(new_claim, before=_latest_issues(existing), closing=_issues_to_close(existing))
+        before, closing = _latest_issues(existing), _issues_to_close(existing)
+        claim = replace(new_claim, before=before, closing=closing, left_open=existing.left_open)
         return claim if is_requested or is_missed else None
     if existing.period > period.name or existing.done or (existing.refused and not is_requested):
         return None
