@@ -7,6 +7,7 @@ from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.merge import changed_facts
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.github.history import GatheredHistory, HistoryPart, HistoryRequest, read_history
+from dora_metrics.github.history.pages import CLOCK_SKEW
 from dora_metrics.settings.model import Settings
 from fakes.faults import primary_limit, unavailable
 from fakes.github import FakeGitHub
@@ -220,3 +221,20 @@ def test_a_place_that_github_no_longer_knows_is_read_from_the_newest_on(
     assert found.gathered.failures == []
     assert (len(found.changes), len(found.deployments)) == (3, 3)
     assert found.cursors[kind].after is None
+
+
+def test_incidents_among_many_changed_issues_come_after_a_fault_in_the_middle(
+    github: FakeGitHub, shop: Repository
+) -> None:
+    first = read_fake_history(github)
+    issue = shop.issue("Checkout answers 500", labels=["incident"], created_at=at(1950))
+    for number in range(230):
+        shop.issue(f"Question {number}", created_at=at(1951 + number / 100))
+    github.fail(primary_limit(), to="IssuePage", times=None, skip=1)
+    second, found = read_again(github, first, now=at(1960))
+    assert not found
+    assert second.cursors["issues"].newest == first.cursors["issues"].newest, "so that the rest is read again"
+    github.heal()
+    third, found = read_again(github, second, now=at(1961))
+    assert list(found) == [f"github:issue:acme/shop#{issue.number}"]
+    assert third.cursors["issues"].newest == at(1961) - CLOCK_SKEW
