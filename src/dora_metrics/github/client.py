@@ -223,18 +223,23 @@ class Client:
         return self._exchange(lambda: self._send_rest("GET", path, shape, parameters=parameters))
 
     def get_page(
-        self, path: str, parameters: Mapping[str, object], page_token: str | None = None
-    ) -> tuple[list[Any], str | None]:
-        """Read one page of a REST list; return its items and the token of the next page, None after the last page.
+        self,
+        path: str,
+        parameters: Mapping[str, object],
+        page_token: str | None = None,
+        shape: type = shapes.AnyList,
+    ) -> tuple[Any, str | None]:
+        """Read one page of a REST list; return what has `shape`, and the token of the next page, None after the last.
 
-        Of the next page's URL, which GitHub sends, only `after` or `page` is used; path and parameters stay ours.
+        A page may have fewer items than were requested, so only the token says whether others follow. Of the next
+        page's URL, which GitHub sends, only `after` or `page` is used; path and parameters stay ours.
 
         Raises:
             GitHubError: by meaning.
         """
         self._require_reads("REST")
         query_parameters = {**dict(parse_qsl(page_token or "")), **parameters}
-        return self._exchange(lambda: self._send_page(path, query_parameters))
+        return self._exchange(lambda: self._send_page(path, query_parameters, shape))
 
     def post(self, path: str, body: Mapping[str, object], shape: type = shapes.AnyObject) -> dict[str, Any]:
         """Send a REST POST once and return its JSON object, which has `shape`.
@@ -300,9 +305,9 @@ class Client:
     def _seconds_until_down(self) -> float:
         return self.max_silent_seconds - self.silence.seconds_at(self.monotonic())
 
-    def _send_page(self, path: str, parameters: Mapping[str, object]) -> tuple[list[Any], str | None]:
+    def _send_page(self, path: str, parameters: Mapping[str, object], shape: type) -> tuple[Any, str | None]:
         response = self._send_following_rename("GET", path, parameters, None)
-        self._accept(f"GET {path}", response, shapes.problem_of(response.data, shapes.AnyList))
+        self._accept(f"GET {path}", response, shapes.problem_of(response.data, shape))
         return response.data, response.next_page_token
 
     def _send_rest(

@@ -19,6 +19,7 @@ from dora_metrics.core.linking.earlier_successes import EarlierSuccesses, may_re
 from dora_metrics.core.windows import parse_instant_or_none
 from dora_metrics.github import shapes
 from dora_metrics.github.client import Client, GitHubError, NotFoundError, UnexpectedAnswerError
+from dora_metrics.github.paging import PagesRead
 from dora_metrics.github.queries import JsonObject
 
 _PAGE_SIZE = 100
@@ -51,11 +52,15 @@ class NewCommits(NamedTuple):
 
 
 class _Comparison(NamedTuple):
-    """What HEAD has and BASE lacks: all or the first of these commits, their number, and the number the other way."""
+    """What HEAD has and BASE lacks: all or the first of these commits, their number, and the number the other way.
+
+    `next_page_token` is that of the commits that follow; None if none do.
+    """
 
     commits: tuple[JsonObject, ...]
     ahead_count: int
     behind_count: int
+    next_page_token: str | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -173,23 +178,25 @@ class _Comparer:
         """Yield all commits of a comparison, of which the first page was read."""
         if first_page.ahead_count > _PAGE_SIZE * _MAX_PAGES:
             raise TooManyCommitsError(f"more than {_PAGE_SIZE * _MAX_PAGES} commits since the deployment before")
-        yield from first_page.commits
-        read_count = len(first_page.commits)
-        for page in range(2, -(-first_page.ahead_count // _PAGE_SIZE) + 1):
-            commits = self._compare(base, head, page).commits
-            read_count += len(commits)
-            yield from commits
+        page, read_count, pages_read = first_page, len(first_page.commits), PagesRead("commits")
+        yield from page.commits
+        while page.next_page_token and read_count < first_page.ahead_count:
+            pages_read.add(page.next_page_token)
+            page = self._compare(base, head, page.next_page_token)
+            read_count += len(page.commits)
+            yield from page.commits
         if read_count < first_page.ahead_count:
             problem = f"GitHub shows {read_count} of the {first_page.ahead_count} commits of {base}...{head}"
             raise UnexpectedAnswerError(problem)
 
-    def _compare(self, base: str, head: str, page: int = 1) -> _Comparison:
+    def _compare(self, base: str, head: str, page_token: str | None = None) -> _Comparison:
         """Return a page of the commits that `head` has and `base` lacks, oldest first."""
         if base == head:
             return _Comparison((), 0, 0)
         path = f"/repos/{self.repository}/compare/{base}...{head}"
-        comparison = self.client.get(path, {"per_page": _PAGE_SIZE, "page": page}, shapes.Comparison)
-        return _Comparison(tuple(comparison["commits"]), comparison["total_commits"], comparison["behind_by"])
+        parameters = {"per_page": _PAGE_SIZE}
+        page, next_page_token = self.client.get_page(path, parameters, page_token, shapes.Comparison)
+        return _Comparison(tuple(page["commits"]), page["total_commits"], page["behind_by"], next_page_token)
 
 
 def _shas(commits: Iterable[JsonObject]) -> set[str]:

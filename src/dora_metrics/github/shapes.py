@@ -498,6 +498,7 @@ class WorkflowRun(TypedDict):
 class WorkflowRuns(TypedDict):
     """REST: runs of workflows."""
 
+    total_count: NotRequired[int]
     workflow_runs: list[WorkflowRun]
 
 

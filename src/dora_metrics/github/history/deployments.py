@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
-from itertools import chain, count
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -33,7 +33,7 @@ from dora_metrics.github.history.job_backlog import JobBacklog
 from dora_metrics.github.history.pages import CLOCK_SKEW, HistoryPart, HistoryReader
 from dora_metrics.github.history.run_attempts import EarlierAttempts, uncounted_workflows_note
 from dora_metrics.github.jobs import JobReader
-from dora_metrics.github.paging import PagesRead
+from dora_metrics.github.paging import rest_pages
 from dora_metrics.github.payloads import (
     DeploymentStatusEvent,
     PushEvent,
@@ -295,14 +295,9 @@ def _workflows_path(reader: HistoryReader) -> str:
 
 def _workflows(reader: HistoryReader) -> Iterator[JsonObject]:
     """Yield all workflows."""
-    pages_read = PagesRead("workflows")
-    for page in count(1):
-        parameters = {"per_page": _PAGE_SIZE, "page": page}
-        workflows = reader.client.get(_workflows_path(reader), parameters, shapes.Workflows)["workflows"]
-        pages_read.add(workflows[0]["id"] if workflows else None)
-        yield from workflows
-        if len(workflows) < _PAGE_SIZE:
-            return
+    parameters = {"per_page": _PAGE_SIZE}
+    for page in rest_pages(reader.client, _workflows_path(reader), parameters, shapes.Workflows, "workflows"):
+        yield from page["workflows"]
 
 
 def _deploys(reader: HistoryReader, workflow: JsonObject) -> bool:
@@ -320,21 +315,21 @@ def _run_pages(reader: HistoryReader, path: str) -> Iterator[list[JsonObject]]:
     """Yield the pages of a workflow's runs, newest first: always the first page, the others as far as requested."""
     oldest_needed = max(filter(None, (reader.cursor("runs").newest, reader.request.since)), default=None)
     created_until: str | None = None
-    page, pages_read = 1, PagesRead("workflow runs")
     while True:
-        filters = {"created": f"<={created_until}"} if created_until else {}
-        parameters = {"per_page": _PAGE_SIZE, "page": page, **filters}
-        nodes = reader.client.get(path, parameters, shapes.WorkflowRuns)["workflow_runs"]
-        if nodes:
-            pages_read.add((created_until, nodes[0]["id"]))
-            yield nodes
-        if len(nodes) < _PAGE_SIZE or (oldest_needed and parse_instant(nodes[-1]["created_at"]) < oldest_needed):
+        parameters = {"per_page": _PAGE_SIZE, **({"created": f"<={created_until}"} if created_until else {})}
+        read_count, total_count, oldest = 0, 0, created_until
+        for page in rest_pages(reader.client, path, parameters, shapes.WorkflowRuns, "workflow_runs"):
+            nodes = page["workflow_runs"]
+            read_count, total_count = read_count + len(nodes), page.get("total_count", 0)
+            if nodes:
+                yield nodes
+                oldest = nodes[-1]["created_at"]
+                if oldest_needed and parse_instant(oldest) < oldest_needed:
+                    return
+        is_cut = read_count >= _MAX_RUNS_PER_LIST or read_count < total_count
+        if not is_cut or oldest == created_until:
             return
-        page += 1
-        if page * _PAGE_SIZE > _MAX_RUNS_PER_LIST:
-            if nodes[-1]["created_at"] == created_until:
-                return
-            page, created_until = 1, nodes[-1]["created_at"]
+        created_until = oldest
 
 
 def _facts_of_run(reader: HistoryReader, workflow: JsonObject, node: JsonObject) -> Iterator[Fact]:
