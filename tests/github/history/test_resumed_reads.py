@@ -6,11 +6,12 @@ import pytest
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.merge import changed_facts
 from dora_metrics.core.facts.model import Deployment, Fact
-from dora_metrics.github.history import GatheredHistory, HistoryPart, HistoryRequest, read_history
+from dora_metrics.github.history import GatheredHistory, HistoryPart, HistoryRequest, deployments, read_history
 from dora_metrics.github.history.pages import CLOCK_SKEW
 from dora_metrics.settings.model import Settings
-from fakes.faults import primary_limit, unavailable
+from fakes.faults import Fault, primary_limit, unavailable
 from fakes.github import FakeGitHub
+from fakes.records import Deployment as Record
 from fakes.repository import Repository
 from support.github_history import (
     HistoryRead,
@@ -57,6 +58,55 @@ def test_one_that_was_deleted_meanwhile_spoils_nothing(github: FakeGitHub, shop:
     assert second.gathered.failures == []
     assert found.keys() == {new}
     assert second.cursors["deployments"].open == ()
+
+
+@pytest.mark.parametrize("fault", [None, unavailable(502)], ids=["all at once", "by themselves"])
+def test_those_that_still_exist_are_looked_at_again_all_the_same(
+    github: FakeGitHub, shop: Repository, fault: Fault | None
+) -> None:
+    gone = shop.deployment(status="in_progress", at=at(1900))
+    waiting = shop.deployment(status="in_progress", at=at(1901))
+    for number in range(130):
+        deploy(shop, 1902 + number / 10)
+    first = read_fake_history(github)
+    shop.records.remove(gone)
+    del shop.state.nodes[gone.id]
+    shop.deployment_status(waiting, "success", at=at(1940))
+    if fault:
+        github.fail(fault, to="NewestItems", times=3)
+    second, found = read_again(github, first)
+    assert found.keys() == {f"github:deployment:{waiting.database_id}"}
+    assert second.cursors["deployments"].open == ()
+
+
+def preview_deployments(shop: Repository, number: int) -> None:
+    for minute in range(number):
+        shop.deployment("preview", status="in_progress", at=at(1900 + minute / 60))
+
+
+@pytest.mark.parametrize("ends_of", ["production", "preview"])
+def test_many_deployments_that_never_end_crowd_out_none(github: FakeGitHub, shop: Repository, ends_of: str) -> None:
+    preview_deployments(shop, 230)
+    waiting = shop.deployment(ends_of, status="queued", at=at(1905))
+    for number in range(130):
+        deploy(shop, 1910 + number / 10)
+    first = read_fake_history(github)
+    assert len(first.cursors["deployments"].open) == 231
+    shop.deployment_status(waiting, "success", at=at(1940))
+    _, found = read_again(github, first)
+    assert found.keys() == {f"github:deployment:{waiting.database_id}"}
+
+
+def test_of_too_many_that_have_not_ended_production_and_the_newest_are_looked_at_again(
+    github: FakeGitHub, shop: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployments, "_MAX_OPEN_IDS", 3)
+    waiting = shop.deployment("production", status="queued", at=at(1890))
+    preview_deployments(shop, 4)
+    first = read_fake_history(github)
+    newest = [each.id for each in shop.records_of(Record)[:-3:-1]]
+    assert first.cursors["deployments"].open == (waiting.id, *newest)
+    assert "More than 3 deployments have not ended. Of these, syncs look again at 3: those to production" in first.notes
 
 
 def test_an_incident_that_lost_its_label_is_withdrawn(github: FakeGitHub, shop: Repository) -> None:

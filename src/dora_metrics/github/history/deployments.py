@@ -5,7 +5,7 @@ Each is mapped as the event that it was. Runs are read by REST, since GraphQL do
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
@@ -21,7 +21,6 @@ from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.facts.occurrences import occurrence_key, place_occurrences
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.github import shapes
-from dora_metrics.github.client import NotFoundError
 from dora_metrics.github.events.deployments import (
     is_deploy_workflow,
     observe_deployment_status,
@@ -30,7 +29,7 @@ from dora_metrics.github.events.deployments import (
     observe_workflow_run,
 )
 from dora_metrics.github.history.job_backlog import JobBacklog
-from dora_metrics.github.history.pages import CLOCK_SKEW, HistoryPart, HistoryReader
+from dora_metrics.github.history.pages import CLOCK_SKEW, MAX_IDS_PER_REQUEST, HistoryPart, HistoryReader
 from dora_metrics.github.history.run_attempts import EarlierAttempts, uncounted_workflows_note
 from dora_metrics.github.jobs import JobReader
 from dora_metrics.github.paging import rest_pages
@@ -47,7 +46,8 @@ from dora_metrics.github.queries import JsonObject
 _FINAL_STATES = frozenset({"SUCCESS", "FAILURE", "ERROR"})
 _MAX_OPEN_AGE = timedelta(days=35)
 """GitHub lets a deployment wait 30 days for an approval; what is older will not end any more."""
-_MAX_OPEN_IDS = 100
+_MAX_OPEN_IDS = 1000
+"""Deployments that have not ended and are read again by each sync."""
 _PAGE_SIZE = 100
 _MAX_RUNS_PER_LIST = 1000
 """GitHub shows this many runs of a list; older ones need a list of their own, filtered by creation time."""
@@ -68,16 +68,17 @@ def read_deployments(reader: HistoryReader) -> Iterator[HistoryPart]:
     if reread_nodes:
         facts = _facts_of_page(reader, reread_nodes, _ended(reread_nodes), backlog)
         yield HistoryPart("deployments", facts, notes=jobs.notes)
-    open_ids = {node["id"] for node in reread_nodes if _is_open(reader, node)}
+    open_nodes = {node["id"]: node for node in reread_nodes if _is_open(reader, node)}
     query = reader.paged_query("DeploymentPage", "deployments")
     for step in reader.incremental_read("deployments", query, "createdAt").steps():
-        open_ids |= {node["id"] for node in step.nodes if _is_open(reader, node)}
-        open_ids -= {node["id"] for node in step.nodes if not _is_open(reader, node)}
+        open_nodes |= {node["id"]: node for node in step.nodes}
+        open_nodes = {node_id: node for node_id, node in open_nodes.items() if _is_open(reader, node)}
         yield from backlog.before_skipping()
         new_nodes = _ended(node for node in step.nodes if _is_unread(reader, node))
         facts = _facts_of_page(reader, step.nodes, new_nodes, backlog)
-        cursor = _with_open_ids(step.cursor, open_ids)
-        yield HistoryPart("deployments", facts, cursor, step.reached, step.is_complete, jobs.notes)
+        cursor = msgspec.structs.replace(step.cursor, open=_open_ids(reader, open_nodes.values()))
+        notes = (*jobs.notes, *_open_notes(open_nodes))
+        yield HistoryPart("deployments", facts, cursor, step.reached, step.is_complete, notes)
     yield from backlog.parts()
 
 
@@ -92,19 +93,31 @@ def _facts_of_page(
     return facts
 
 
-def _with_open_ids(cursor: Cursor, open_ids: Iterable[str]) -> Cursor:
-    return msgspec.structs.replace(cursor, open=tuple(sorted(open_ids)[:_MAX_OPEN_IDS]))
+def _open_ids(reader: HistoryReader, open_nodes: Iterable[JsonObject]) -> tuple[str, ...]:
+    """Return the ids of the deployments to read again: those to production first, then the newest."""
+    is_production = reader.request.settings.policy.is_production
+    newest_first = sorted(open_nodes, key=lambda node: (node["createdAt"], node["id"]), reverse=True)
+    ordered = sorted(newest_first, key=lambda node: not is_production(node["environment"] or ""))
+    return tuple(node["id"] for node in ordered[:_MAX_OPEN_IDS])
 
 
-def _reread_open_deployments(reader: HistoryReader) -> Iterable[JsonObject]:
-    """Return the present state of the deployments that had not ended at the last reading."""
-    open_ids = reader.cursor("deployments").open
-    if reader.open_deployments is not None or not open_ids:
-        return reader.open_deployments or ()
-    try:
-        return filter(None, reader.client.query("DeploymentsById", {"ids": list(open_ids)})["nodes"])
-    except NotFoundError:
-        return ()  # one was deleted, and GitHub does not say which; recent ones are in the list anyway
+def _open_notes(open_nodes: Collection[str]) -> Iterator[str]:
+    if len(open_nodes) > _MAX_OPEN_IDS:
+        yield (
+            f"More than {_MAX_OPEN_IDS:,} deployments have not ended. Of these, syncs look again at {_MAX_OPEN_IDS:,}: "
+            "those to production first, then the newest. The end of the others stays unknown."
+        )
+
+
+def _reread_open_deployments(reader: HistoryReader) -> Iterator[JsonObject]:
+    """Yield the present state of the deployments that had not ended at the last reading, as far as they exist."""
+    open_ids = list(reader.cursor("deployments").open)
+    if reader.open_deployments is not None:
+        yield from reader.open_deployments
+        open_ids = open_ids[MAX_IDS_PER_REQUEST:]
+    for start in range(0, len(open_ids), MAX_IDS_PER_REQUEST):
+        variables = {"ids": open_ids[start : start + MAX_IDS_PER_REQUEST]}
+        yield from filter(None, reader.client.query_existing("DeploymentsById", variables)["nodes"])
 
 
 def _is_open(reader: HistoryReader, node: JsonObject) -> bool:

@@ -27,6 +27,8 @@ from dora_metrics.settings.model import Settings
 
 CLOCK_SKEW = timedelta(minutes=10)
 """By how much GitHub's clock may differ from the runner's."""
+MAX_IDS_PER_REQUEST = 100
+"""Objects that one query reads by their ids."""
 _MAX_PAGE_SIZE, _MIN_PAGE_SIZE = 100, 10
 _TIMEOUT_PHRASES = ("timeout", "in time", "something went wrong")
 
@@ -349,8 +351,8 @@ class RepositoryInfo:
 class HistoryReader:
     """What is needed to read the history of one repository: client, repository and request.
 
-    `first_pages` are pages that came with the first request. `open_deployments` are those that had not ended at the
-    last reading; None if the first request did not return them.
+    `first_pages` are pages that came with the first request. `open_deployments` are the first 100 of those that had not
+    ended at the last reading; None if the first request did not return them.
     """
 
     client: Client

@@ -25,6 +25,7 @@ from dora_metrics.github.history.deployments import (
 )
 from dora_metrics.github.history.incidents import newest_issue_variables, read_issues
 from dora_metrics.github.history.pages import (
+    MAX_IDS_PER_REQUEST,
     HistoryKind,
     HistoryPart,
     HistoryReader,
@@ -91,10 +92,10 @@ def read_history(
 def _open_reader(client: Client, request: HistoryRequest) -> HistoryReader:
     """Return a reader with the newest items of every kind, or without any if GitHub refuses one of the kinds."""
     names = owner_and_name(request.run.repository)
-    open_ids = list(request.cursors.get("deployments", Cursor()).open)
+    open_ids = list(request.cursors.get("deployments", Cursor()).open[:MAX_IDS_PER_REQUEST])
     variables = {**names, **newest_issue_variables(request), "open": open_ids, "files": bool(request.settings.services)}
     try:
-        data = client.query("NewestItems", variables)
+        data = client.query_existing("NewestItems", variables)
     except GitHubError:
         node = client.query("RepositoryInfo", names)["repository"]
         return HistoryReader(client, RepositoryInfo.from_node(node), request)
