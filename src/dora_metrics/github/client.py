@@ -53,6 +53,10 @@ class NotFoundError(GitHubError):
     """The resource does not exist, or the token may not see it."""
 
 
+class TooExpensiveError(GitHubError):
+    """GitHub did not finish a query, because that takes more of its resources than one query may have."""
+
+
 class MovedError(GitHubError):
     """The resource has moved, such as a renamed repository. `redirect`: the answer that says where to."""
 
@@ -436,6 +440,8 @@ def _error_of(response: ApiResponse, token: str) -> GitHubError | None:  # noqa:
             return UncertainOutcomeError(_UNREADABLE_RESPONSE) if response.data is None else None
         case ("STALE_DATA", _):
             return StaleHeadError(message)
+        case ("RESOURCE_LIMITS_EXCEEDED" | "MAX_NODE_LIMIT_EXCEEDED", _):
+            return TooExpensiveError(message)
         case ("NOT_FOUND", _) | (_, 404 | 410):
             return NotFoundError(f"not found, or the token has no access to it ({message})")
         case ("FORBIDDEN", _) | (_, 403):

@@ -1,5 +1,8 @@
 """A read continues where the last one stopped: open items, later changes, and what a limit or a kill left unread."""
 
+import json
+from dataclasses import dataclass
+
 import msgspec
 import pytest
 
@@ -9,10 +12,11 @@ from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.github.history import GatheredHistory, HistoryPart, HistoryRequest, deployments, read_history
 from dora_metrics.github.history.pages import CLOCK_SKEW
 from dora_metrics.settings.model import Settings
-from fakes.faults import Fault, primary_limit, unavailable
+from fakes.faults import Fault, ReplacedAnswer, RequestInFlight, primary_limit, unavailable
 from fakes.github import FakeGitHub
 from fakes.records import Deployment as Record
 from fakes.repository import Repository
+from fakes.routing import Answer
 from support.github_history import (
     HistoryRead,
     at,
@@ -243,6 +247,29 @@ def test_a_page_that_github_cannot_make_in_time_is_asked_for_in_halves(
     found = read_fake_history(github, since=since)  # type: ignore[arg-type]
     assert len(found.incidents) == 80
     assert found.gathered.failures == []
+
+
+@dataclass(frozen=True)
+class too_expensive(Fault):  # noqa: N801 - read as a verb
+    """GitHub refuses pages of more than this many items."""
+
+    longest_page: int
+
+    def before(self, in_flight: RequestInFlight) -> None:
+        if json.loads(in_flight.request.body)["variables"].get("first", 25) > self.longest_page:
+            error = {"type": "RESOURCE_LIMITS_EXCEEDED", "message": "Resource limits for this query exceeded."}
+            raise ReplacedAnswer(Answer(200, {"data": None, "errors": [error]}))
+
+
+def test_a_page_that_is_too_expensive_for_github_is_asked_for_in_halves(github: FakeGitHub, shop: Repository) -> None:
+    for number in range(40):
+        merge_pull_request(shop, f"Pull {number}", 1 + number)
+        shop.issue(f"Issue {number}", labels=["incident"], created_at=at(number))
+    for operation in ("NewestItems", "PullPage", "IssuePage", "CommitPage"):
+        github.fail(too_expensive(12), to=operation, times=None)
+    found = read_fake_history(github)
+    assert found.gathered.failures == []
+    assert (len(found.changes), len(found.incidents)) == (40, 40)
 
 
 def test_cursors_are_plain_data(github: FakeGitHub, shop: Repository) -> None:

@@ -16,6 +16,7 @@ from dora_metrics.github.client import (
     ForbiddenError,
     GitHubError,
     NotFoundError,
+    TooExpensiveError,
     UncertainOutcomeError,
     owner_and_name,
 )
@@ -206,8 +207,9 @@ class ResultPage:
 class PagedQuery:
     """A GraphQL query that returns a list by pages.
 
-    GitHub gives a query ten seconds. If a page takes longer, it is read again at half the size, and so are all that
-    follow: https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#timeouts
+    GitHub gives a query ten seconds, and limited resources. If a page takes more, it is read again at half the size,
+    and so are all that follow:
+    https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#timeouts
     """
 
     client: Client
@@ -236,7 +238,7 @@ class PagedQuery:
             try:
                 data: Any = self.client.query(self.query, {**variables, "first": self.page_size})
             except GitHubError as problem:
-                if self.page_size <= _MIN_PAGE_SIZE or not _is_timeout(problem):
+                if self.page_size <= _MIN_PAGE_SIZE or not _is_too_large(problem):
                     raise
                 self.page_size //= 2
                 continue
@@ -245,9 +247,10 @@ class PagedQuery:
             return ResultPage.from_connection(data) if data else ResultPage((), None)
 
 
-def _is_timeout(problem: GitHubError) -> bool:
-    message = str(problem).lower()
-    return isinstance(problem, UncertainOutcomeError) or any(phrase in message for phrase in _TIMEOUT_PHRASES)
+def _is_too_large(problem: GitHubError) -> bool:
+    """Whether a smaller page may succeed."""
+    is_named = isinstance(problem, UncertainOutcomeError | TooExpensiveError)
+    return is_named or any(phrase in str(problem).lower() for phrase in _TIMEOUT_PHRASES)
 
 
 @dataclass(frozen=True)
