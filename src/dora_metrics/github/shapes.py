@@ -623,7 +623,7 @@ class OwnedRepository(TypedDict):
 
 class OwnedRepositoryConnection(TypedDict):
     pageInfo: PageInfo
-    nodes: list[OwnedRepository]
+    nodes: list[OwnedRepository | None]
 
 
 class RepositoryOwner(TypedDict):
