@@ -235,7 +235,8 @@ class Sync:
         own_facts = [fact for fact in recorded.values() if fact.repository == repository]
         linked, side_changes = self._resolve(gathered, own_facts)
         completed = _by_id((*relinked_facts(recorded, linked.facts), *changed_facts(recorded, side_changes)))
-        if linked.cursor:
+        # Deployments that come later are linked by the same commits, so these are read again.
+        if linked.cursor and gathered.has_all_new_deployments and gathered.continues("commits", cursors.get("commits")):
             cursors["commits"] = linked.cursor
         incomparable = cursors.get(_INCOMPARABLE, Cursor()).open
         for deployment in _to_compare(linked.unresolved, incomparable):
@@ -316,11 +317,16 @@ class Sync:
 
 
 def _merged_cursors(own: dict[str, Cursor], gathered: GatheredHistory) -> dict[str, Cursor]:
-    """A repository's cursors after a reading; the old ones are void if it read everything again."""
+    """A repository's cursors after a reading; the old ones are void if it read everything again.
+
+    A ledger whose cursor is another one than the reading began at keeps that, since it may lack what the reading left
+    out: somebody has deleted the ledger or put an older one in its place, or another sync was faster.
+    """
     last = own.get(_REQUESTED)
     if gathered.cursors.get(_REQUESTED, last) != last:
         own = selection.only_read_times(own)
-    return {**own, **gathered.cursors}
+    continued = (kind for kind in gathered.cursors if kind == _REQUESTED or gathered.continues(kind, own.get(kind)))
+    return {**own, **{kind: gathered.cursors[kind] for kind in continued}}
 
 
 def _to_compare(deployments: Iterable[Deployment], incomparable: Iterable[str]) -> list[Deployment]:

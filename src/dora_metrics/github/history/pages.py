@@ -38,6 +38,9 @@ HistoryKind = (
     | AlertKind
 )
 
+DEPLOYMENT_KINDS: frozenset[HistoryKind] = frozenset({"deployments", "releases", "runs"})
+"""The kinds that have deployments in a list of their own."""
+
 _KIND_NAMES: dict[str, str] = {
     "pulls": "pull requests",
     "commits": "commits",
@@ -150,7 +153,8 @@ class GatheredHistory:
     """All parts of a repository together: facts by id, cursors by kind, failures, and the commit graph for linking.
 
     `name` is the repository's present name and `requested_name` the one that was asked for; `number` is GitHub's, None
-    until it has answered. `cursors_read_from` are those that the reading began with.
+    until it has answered. `cursors_read_from` are those that the reading began with, `cursors_reached` all that it has
+    had since then.
     """
 
     name: str = ""
@@ -159,6 +163,7 @@ class GatheredHistory:
     cursors_read_from: Mapping[str, Cursor] = field(default_factory=dict)
     facts: dict[str, Fact] = field(default_factory=dict)
     cursors: dict[str, Cursor] = field(default_factory=dict)
+    cursors_reached: dict[str, set[Cursor]] = field(default_factory=dict)
     last_parts: dict[HistoryKind, HistoryPart] = field(default_factory=dict)
     failures: list[ReadFailure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -169,9 +174,25 @@ class GatheredHistory:
             case ReadFailure():
                 self.failures.append(part)
             case RefusedAlerts():
-                self.cursors[part.kind] = part.cursor
+                self._move_cursor(part.kind, part.cursor)
             case HistoryPart():
                 self._add_part(part)
+
+    def continues(self, kind: str, cursor: Cursor | None) -> bool:
+        """Whether this reading began at a ledger's cursor, or has stored it there itself.
+
+        Otherwise the ledger is not the one that was read: it may lack what is older than this reading.
+        """
+        return cursor == self.cursors_read_from.get(kind) or cursor in self.cursors_reached.get(kind, ())
+
+    @property
+    def has_all_new_deployments(self) -> bool:
+        """Whether no kind of deployments failed."""
+        return DEPLOYMENT_KINDS.isdisjoint(failure.kind for failure in self.failures)
+
+    def _move_cursor(self, kind: str, cursor: Cursor) -> None:
+        self.cursors[kind] = cursor
+        self.cursors_reached.setdefault(kind, set()).add(cursor)
 
     def _add_part(self, part: HistoryPart) -> None:
         self.facts.update((fact.id, fact) for fact in part.facts)
@@ -180,7 +201,7 @@ class GatheredHistory:
         self.graph.is_complete |= part.kind == "commits" and part.is_complete
         self.last_parts[part.kind] = part
         if part.cursor is not None:
-            self.cursors[part.kind] = part.cursor
+            self._move_cursor(part.kind, part.cursor)
 
     @classmethod
     def from_parts(cls, parts: Iterable[PartOrFailure]) -> "GatheredHistory":

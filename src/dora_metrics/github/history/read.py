@@ -25,6 +25,7 @@ from dora_metrics.github.history.deployments import (
 )
 from dora_metrics.github.history.incidents import newest_issue_variables, read_issues
 from dora_metrics.github.history.pages import (
+    DEPLOYMENT_KINDS,
     MAX_IDS_PER_REQUEST,
     HistoryKind,
     HistoryPart,
@@ -47,7 +48,6 @@ _DEPLOYMENT_SOURCES: tuple[tuple[str, HistoryKind, KindReader], ...] = (
     ("releases", "releases", read_releases),
     ("workflow-runs", "runs", read_workflow_runs),
 )
-_DEPLOYMENT_KINDS: tuple[HistoryKind, ...] = ("deployments", "releases", "runs")
 
 
 Confirm = Callable[[RepositoryInfo], HistoryRequest | None]
@@ -114,7 +114,7 @@ def _first_pages(repository: JsonObject) -> Iterator[tuple[HistoryKind, ResultPa
 
 def _with_commits_reread(request: HistoryRequest) -> HistoryRequest:
     """Return the request, without the cursor of commits if older deployments follow: their commits are read again."""
-    cursors = (request.cursors.get(kind, Cursor()) for kind in _DEPLOYMENT_KINDS)
+    cursors = (request.cursors.get(kind, Cursor()) for kind in DEPLOYMENT_KINDS)
     has_more = any(cursor.has_more(request.since) for cursor in cursors)
     return _without_commit_cursor(request) if has_more else request
 
