@@ -28,7 +28,7 @@ def linked_facts(shop: SyncShop) -> dict[str, dict[str, object]]:
 def test_what_a_rewritten_ledger_lacks_comes_back(sync_shop: SyncShop, way: str) -> None:
     shop, repository = sync_shop, sync_shop.repository
     shop.run()
-    older = repository.head(BRANCH)
+    older = str(repository.head(BRANCH))
     deploy_many(shop, 150, hours=1)
     shop.merge_and_deploy(HOURS_UNTIL_NOW // 24 + 1)
     shop.run(delay=40 * HOUR)
