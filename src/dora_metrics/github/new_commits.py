@@ -18,9 +18,10 @@ from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.linking.earlier_successes import EarlierSuccesses, may_reach
 from dora_metrics.core.windows import parse_instant_or_none
 from dora_metrics.github import shapes
-from dora_metrics.github.client import Client, GitHubError, NotFoundError, UnexpectedAnswerError
+from dora_metrics.github.client import Client, GitHubError, NotFoundError, UncertainOutcomeError, UnexpectedAnswerError
 from dora_metrics.github.paging import PagesRead
 from dora_metrics.github.queries import JsonObject
+from dora_metrics.github.repository import read_objects
 
 _PAGE_SIZE = 100
 _MAX_PAGES = 30
@@ -32,6 +33,9 @@ _MAX_TIPS = 4
 
 _MAX_POSSIBLE_TIPS = 25
 """How many it is compared with if its commits were made before these were deployed."""
+
+
+_NOT_COMPARED = "GitHub answered 404 to a comparison of {} and {}, although it has both commits; try again later"
 
 
 class TooManyCommitsError(GitHubError):
@@ -72,7 +76,8 @@ def read_new_commits(client: Client, repository: str, deployment: Deployment, ea
 
     Raises:
         TooManyCommitsError: if they are more than one run may read.
-        GitHubError: if GitHub refuses a request, knows none of the earlier commits, or does not answer.
+        NotFoundError: if GitHub says that it no longer has the commit, or none of the earlier ones.
+        GitHubError: if GitHub refuses a request or does not answer.
     """
     comparer = _Comparer(client, repository, str(deployment.sha))
     nearest, remaining = comparer.compare_with_nearest(earlier.tips)
@@ -146,9 +151,22 @@ class _Comparer:
         return remaining
 
     def _note_gone(self, tip: Deployment, error: NotFoundError) -> NotFoundError:
-        """Note a tip that cannot be compared, unless it shares nothing with the head; return the error."""
-        if "common ancestor" not in str(error).lower():
-            self.gone.append(tip)
+        """Note a tip that GitHub no longer has, unless it only shares nothing with the head; return the error.
+
+        A 404 may also be a fault of GitHub's, so it is asked whether it has the commits.
+
+        Raises:
+            NotFoundError: if it no longer has the head.
+            UncertainOutcomeError: if it has both.
+        """
+        if "common ancestor" in str(error).lower():
+            return error
+        head, base = read_objects(self.client, self.repository, [self.head, str(tip.sha)])
+        if head is None:
+            raise error
+        if base is not None:
+            raise UncertainOutcomeError(_NOT_COMPARED.format(tip.sha, self.head)) from error
+        self.gone.append(tip)
         return error
 
     def _since(self, tip: Deployment) -> _Comparison:
