@@ -256,11 +256,12 @@ def read_workflow_runs(reader: HistoryReader) -> Iterator[HistoryPart]:
     for part in chain(
         _parts_of_runs(reader, deploying, earlier_attempts, open_run_times),
         _parts_of_last_reading(reader, deploying, earlier_attempts),
+        _parts_of_rests(reader, deploying, earlier_attempts),
     ):
         has_success |= any(isinstance(fact, Deployment) and fact.status == "success" for fact in part.facts)
         yield part
     newest = min([*open_run_times, reader.run.now - CLOCK_SKEW])
-    cursor = Cursor(newest=newest, open=tuple(earlier_attempts.left_to_read))
+    cursor = Cursor(newest=newest, open=earlier_attempts.cursor_entries)
     uncounted_note = None if has_success else uncounted_workflows_note(reader, workflows)
     notes = tuple(filter(None, (uncounted_note, earlier_attempts.note())))
     yield HistoryPart("runs", cursor=cursor, is_complete=True, notes=notes)
@@ -273,10 +274,11 @@ def _parts_of_runs(
     open_run_times: list[datetime],
 ) -> Iterator[HistoryPart]:
     """Yield the runs of workflows; adds the times of those that have not ended."""
+    oldest_needed = max(filter(None, (reader.cursor("runs").newest, reader.request.since)), default=None)
     for workflow in workflows:
-        for nodes in _run_pages(reader, f"{_workflows_path(reader)}/{workflow['id']}/runs"):
+        for nodes in _run_pages(reader, workflow, oldest_needed):
             counted = [node for node in nodes if any(_facts_of_run(reader, workflow, node))]
-            attempts = ([*earlier_attempts.of_run(node), node] for node in counted)
+            attempts = ([*earlier_attempts.of_run(workflow["id"], node), node] for node in counted)
             facts = tuple(fact for run in attempts for fact in _facts_of_attempts(reader, workflow, run))
             open_run_times += _open_run_times(reader, nodes)
             yield HistoryPart("runs", facts, reached=min(parse_instant(node["created_at"]) for node in nodes))
@@ -291,6 +293,20 @@ def _parts_of_last_reading(
         workflow = workflows_by_path.get(attempts[0]["path"].partition("@")[0]) if attempts else None
         if workflow:
             yield HistoryPart("runs", _facts_of_attempts(reader, workflow, attempts))
+
+
+def _parts_of_rests(
+    reader: HistoryReader, workflows: Iterable[JsonObject], earlier_attempts: EarlierAttempts
+) -> Iterator[HistoryPart]:
+    """Yield the earlier attempts of the runs that the last reading could not name."""
+    for workflow in workflows:
+        created_until = earlier_attempts.rest_of_last_reading(workflow["id"])
+        for nodes in _run_pages(reader, workflow, reader.request.since, created_until) if created_until else ():
+            counted = (node for node in nodes if any(_facts_of_run(reader, workflow, node)))
+            runs = ([*earlier_attempts.of_rest(workflow["id"], node), node] for node in counted)
+            yield HistoryPart("runs", tuple(fact for run in runs for fact in _facts_of_attempts(reader, workflow, run)))
+            if earlier_attempts.is_left(workflow["id"]):
+                break
 
 
 def _facts_of_attempts(
@@ -324,10 +340,14 @@ def _open_run_times(reader: HistoryReader, nodes: list[JsonObject]) -> Iterator[
     return (created_at for created_at in open_times if reader.run.now - created_at < _MAX_OPEN_AGE)
 
 
-def _run_pages(reader: HistoryReader, path: str) -> Iterator[list[JsonObject]]:
-    """Yield the pages of a workflow's runs, newest first: always the first page, the others as far as requested."""
-    oldest_needed = max(filter(None, (reader.cursor("runs").newest, reader.request.since)), default=None)
-    created_until: str | None = None
+def _run_pages(
+    reader: HistoryReader, workflow: JsonObject, oldest_needed: datetime | None, created_until: str | None = None
+) -> Iterator[list[JsonObject]]:
+    """Yield the pages of a workflow's runs, newest first: always the first page, the others as far as needed.
+
+    With `created_until` only runs that were created by then.
+    """
+    path = f"{_workflows_path(reader)}/{workflow['id']}/runs"
     while True:
         parameters = {"per_page": _PAGE_SIZE, **({"created": f"<={created_until}"} if created_until else {})}
         read_count, total_count, oldest = 0, 0, created_until
