@@ -18,7 +18,14 @@ from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.linking.earlier_successes import EarlierSuccesses, may_reach
 from dora_metrics.core.windows import parse_instant_or_none
 from dora_metrics.github import shapes
-from dora_metrics.github.client import Client, GitHubError, NotFoundError, UncertainOutcomeError, UnexpectedAnswerError
+from dora_metrics.github.client import (
+    Client,
+    ForbiddenError,
+    GitHubError,
+    NotFoundError,
+    UncertainOutcomeError,
+    UnexpectedAnswerError,
+)
 from dora_metrics.github.paging import PagesRead
 from dora_metrics.github.queries import JsonObject
 from dora_metrics.github.repository import read_objects
@@ -157,11 +164,14 @@ class _Comparer:
 
         Raises:
             NotFoundError: if it no longer has the head.
-            UncertainOutcomeError: if it has both.
+            GitHubError: if it has both, or does not say.
         """
         if "common ancestor" in str(error).lower():
             return error
-        head, base = read_objects(self.client, self.repository, [self.head, str(tip.sha)])
+        try:
+            head, base = read_objects(self.client, self.repository, [self.head, str(tip.sha)])
+        except NotFoundError as problem:
+            raise ForbiddenError(f"the repository of the commits: {problem}") from None
         if head is None:
             raise error
         if base is not None:

@@ -29,8 +29,8 @@ def read_issues(reader: HistoryReader) -> Iterator[HistoryPart]:
     newest = _issue_query(reader, newest_issue_variables(request))
     older = _issue_query(reader, _labelled_issue_variables(request))
     # Issues without a label need not be read, so the cursor moves to the present even if none was changed.
-    known_until = reader.run.now - CLOCK_SKEW
-    for step in reader.incremental_read("issues", newest, "updatedAt", older, known_until).steps():
+    complete_until = reader.run.now - CLOCK_SKEW
+    for step in reader.incremental_read("issues", newest, "updatedAt", older, complete_until).steps():
         observations = [_observe_node(reader, node) for node in step.nodes]
         facts = tuple(reader.prepare_fact(fact) for observation in observations for fact in observation.facts)
         notes = tuple(f"{observation.title}: {note}." for observation in observations for note in observation.notes)

@@ -289,7 +289,7 @@ class IncrementalRead:
     """Reads a list sorted newest first: what is new since the cursor, then what the last reading left.
 
     `read_newest` starts at the top, `read_older` at a page token. `time_field` is what the list is sorted by.
-    `known_until` is the time up to which the list has all, although items are left out of it that need not be read.
+    `complete_until` is the time up to which the list has all, although items are left out of it that need not be read.
     """
 
     read_newest: Callable[[], Iterator[ResultPage]]
@@ -297,7 +297,7 @@ class IncrementalRead:
     time_field: str
     cursor: Cursor
     since: datetime | None
-    known_until: datetime | None = None
+    complete_until: datetime | None = None
 
     def steps(self) -> Iterator[PageStep]:
         """Yield every page once. Items that change meanwhile move to the top, so that none is missed.
@@ -305,7 +305,7 @@ class IncrementalRead:
         Raises:
             GitHubError: if GitHub refuses a request or does not answer.
         """
-        start, updated = self.cursor, with_newest(self.cursor, self.known_until)
+        start, updated = self.cursor, with_newest(self.cursor, self.complete_until)
         if start.newest is None:
             yield from self._read_back(self.read_newest(), None)
             return
@@ -323,7 +323,7 @@ class IncrementalRead:
         """Yield pages into the past; the cursor of each step resumes after it."""
         for page in pages:
             newest, oldest = _time_range(page, self.time_field)
-            newest_time = newest_time or max(filter(None, (newest, self.known_until)), default=None)
+            newest_time = newest_time or max(filter(None, (newest, self.complete_until)), default=None)
             cursor = Cursor(newest=newest_time, reached=oldest, after=page.next_page_token)
             yield PageStep(page.nodes, cursor, oldest, is_complete=not cursor.has_more(self.since))
             if not cursor.has_more(self.since):
@@ -412,7 +412,7 @@ class HistoryReader:
         query: PagedQuery,
         time_field: str,
         older_query: PagedQuery | None = None,
-        known_until: datetime | None = None,
+        complete_until: datetime | None = None,
     ) -> IncrementalRead:
         """Return the reading of a list from its newest item on; `older_query` replaces the query for older pages."""
         return IncrementalRead(
@@ -421,7 +421,7 @@ class HistoryReader:
             time_field=time_field,
             cursor=self.cursor(kind),
             since=self.request.since,
-            known_until=known_until,
+            complete_until=complete_until,
         )
 
     def paged_query(self, query: str, *connection_path: str, **variables: object) -> PagedQuery:
