@@ -21,6 +21,8 @@ Value = Any
 R = TypeVar("R", bound=Record)
 Resolver = Callable[..., Any]
 PAGE_LIMIT = 100
+LONG_CONNECTIONS = {"pullRequests", "deployments", "releases", "issues", "history", "repositories"}
+"""The lists whose pages `ServerState.longest_page` makes shorter."""
 
 
 class TypedError(Exception):
@@ -97,6 +99,8 @@ def connection(
 ) -> dict[str, object]:
     """One page of a connection. Fails as on GitHub without `first` or `last`, or above 100."""
     start, end = _page_bounds(info.field_name, len(items), arguments)
+    if info.field_name in LONG_CONNECTIONS:
+        end = min(end, start + context(info).state.longest_page)
     nodes = [make_node(item) for item in items[start:end]]
     cursors = [_cursor(start + index) for index in range(len(nodes))]
     return {

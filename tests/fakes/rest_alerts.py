@@ -43,7 +43,7 @@ def _alerts(call: Call, repository: Repository, kind: str) -> list[Alert]:
 
 
 def _page_by_cursor(call: Call, alerts: list[Alert]) -> Answer:
-    size, after = call.number("per_page", 30, 100), call.query.get("after")
+    size, after = min(call.number("per_page", 30, 100), call.state.longest_page), call.query.get("after")
     if after is not None:
         last = base64.b64decode(after).decode("utf-8", "replace")
         positions = [position for position, alert in enumerate(alerts, 1) if _cursor(alert) >= last]

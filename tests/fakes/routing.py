@@ -130,7 +130,8 @@ class Call:
         self, items: Sequence[T], view: Callable[[T], object], *, default: int = 30, maximum: int = 100
     ) -> tuple[list[object], dict[str, str]]:
         """The requested page, and the Link header of its neighbours."""
-        size, page = self.number("per_page", default, maximum), self.number("page", 1, 1_000_000)
+        size = min(self.number("per_page", default, maximum), self.state.longest_page)
+        page = self.number("page", 1, 1_000_000)
         last = max(1, -(-len(items) // size))
         links = {"prev": page - 1, "next": page + 1, "last": last, "first": 1}
         has_page = {"prev": page > 1, "first": page > 1, "next": page < last, "last": page < last}

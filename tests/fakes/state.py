@@ -72,6 +72,8 @@ class ServerState:
         self.lock = threading.RLock()
         self.revealed_secrets = 0
         """How many leaked secrets were shown."""
+        self.longest_page = 1_000
+        """Items on a page of a repository's lists, even if more are requested."""
         self.ids = itertools.count(1001)
         self.repositories: dict[str, Repository] = {}
         self.tokens: dict[str, Token] = {}

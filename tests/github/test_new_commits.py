@@ -6,7 +6,7 @@ import pytest
 
 from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.linking.earlier_successes import EarlierSuccesses
-from dora_metrics.github.client import NotFoundError, UnexpectedAnswerError
+from dora_metrics.github.client import ForbiddenError, NotFoundError, UncertainOutcomeError, UnexpectedAnswerError
 from dora_metrics.github.new_commits import NewCommits, TooManyCommitsError, read_new_commits
 from fakes.faults import custom_answer
 from fakes.github import FakeGitHub
@@ -124,7 +124,28 @@ def test_a_commit_that_github_no_longer_has_is_said(github: FakeGitHub, shop: Re
     github.requests.clear()
     with pytest.raises(NotFoundError):
         read(github, head, *(deployed(number, f"{number:040x}") for number in range(2, 502)))
-    assert len(github.requests) == 4
+    assert len(github.requests) == 2 * 4, "a comparison of each, and whether the commits exist"
+
+
+def test_a_404_for_commits_that_github_has_says_nothing_about_them(github: FakeGitHub, shop: Repository) -> None:
+    first = commit_line(shop, "main", None, 1)
+    second = commit_line(shop, "main", first, 1, 1)
+    head = commit_line(shop, "main", second, 1, 2)
+    github.fail(custom_answer(404, {"message": "Not Found"}), to="GET /repos/acme/shop/compare/*")
+    with pytest.raises(UncertainOutcomeError, match="although it has both commits"):
+        read(github, head, deployed(1, first), deployed(2, second))
+
+
+def test_a_repository_that_github_does_not_show_says_nothing_about_its_commits(
+    github: FakeGitHub, shop: Repository
+) -> None:
+    first = commit_line(shop, "main", None, 1)
+    head = commit_line(shop, "main", first, 1, 1)
+    error = {"type": "NOT_FOUND", "path": ["repository"], "message": "Could not resolve to a Repository."}
+    github.fail(custom_answer(404, {"message": "Not Found"}), to="GET /repos/acme/shop/compare/*")
+    github.fail(custom_answer(200, {"data": {"repository": None}, "errors": [error]}), to="GitObjects")
+    with pytest.raises(ForbiddenError):
+        read(github, head, deployed(1, first))
 
 
 def test_fewer_commits_than_github_counts_are_not_taken_for_all(github: FakeGitHub, shop: Repository) -> None:

@@ -1,8 +1,9 @@
 """A fault at every request of every kind of run, then healthy runs: no traceback, nothing lost, nothing twice."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from fakes.faults import (
 from fakes.github import FakeGitHub
 from fakes.records import Deployment, Issue
 from fakes.routing import Answer
-from support.github_history import NOW
+from support.github_history import NOW, at
 from support.runs import ActionRun, PausedClock, check_out, run_action
 from support.sync_shop import SyncShop, facts_on_branch
 
@@ -226,3 +227,104 @@ def test_a_fault_at_any_request_ends_no_run_and_nothing_is_lost_or_twice(
             break
         request_number += 1
     assert request_number > 1
+
+
+ITEMS_OF_A_KIND = 10
+LONGEST_PAGE = 4
+"""So every kind has three pages."""
+
+ALL_KINDS = {
+    "window": "90d",
+    "report": "off",
+    "security": "dependabot, code-scanning, secret-scanning",
+    "deployment-source": "deployments, releases, workflow-runs",
+}
+PAGES = {
+    **dict.fromkeys(("IssuePage", "PullPage", "DeploymentPage", "ReleasePage", "CommitPage"), 2),
+    "/repos/acme/shop/actions/workflows/1/runs": 3,
+    **{f"/repos/acme/shop/{kind}/alerts": 3 for kind in ("dependabot", "code-scanning", "secret-scanning")},
+}
+"""At least so many requests for each kind; GraphQL's come after the first page, which is read for all kinds at once."""
+
+LEDGER_OPERATIONS = {"Ledger", "Append", "Head", "GitObjects"}
+
+
+def add_items(shop: Shop, first_day: int) -> None:
+    """Ten days with a pull request, a deployment, a release, a run, an incident and three alerts each."""
+    repository = shop.repository
+    for day in range(first_day, first_day + ITEMS_OF_A_KIND):
+        shop.merge_and_deploy(day)
+        time = at(24 * day + 7)
+        repository.issue(f"Broken on day {day}", labels=["incident"], created_at=time)
+        repository.issue(f"Question on day {day}", created_at=time)
+        repository.release(f"v{day}", sha=repository.head("main"), published_at=time)
+        repository.run("Deploy", sha=repository.head("main"), at=time, finished_at=time + timedelta(minutes=5))
+        for kind in ("dependabot", "code-scanning", "secret-scanning"):
+            repository.alert(kind, at=time)
+
+
+@dataclass(frozen=True)
+class PagedShop:
+    """A shop whose lists have several pages, with a ledger that has the older half of it on `older`."""
+
+    shop: Shop
+    older: str
+
+    def sync(self, now: datetime = NOW) -> ActionRun:
+        return self.shop.sync(now, **ALL_KINDS)
+
+    def reads(self, ledger: str | None) -> list[tuple[str, int]]:
+        """The requests of an undisturbed sync, as an operation and how many of that came before."""
+        self.shop.use_new_branch(copy_of=ledger)
+        self.sync()
+        names = [request.operation or request.path for request in self.shop.github.requests]
+        counted = [(name, names[:index].count(name)) for index, name in enumerate(names)]
+        return [(name, number) for name, number in counted if name not in LEDGER_OPERATIONS and "/git/" not in name]
+
+    def results(self) -> dict[str, object]:
+        """The facts after one more sync, and the numbers that follow from them and from how they are linked."""
+        ran = self.sync(NOW + timedelta(hours=2))
+        facts = facts_on_branch(self.shop.repository, self.shop.branch)
+        return {"metrics": ran.outputs["metrics"], **{fact_id: _unlinked(fact) for fact_id, fact in facts.items()}}
+
+
+def _unlinked(fact: dict[str, object]) -> dict[str, object]:
+    """A fact without what is computed; what does not count may be linked or not."""
+    computed = {"observed_at", "changes", "commit_count", "descends_from", "previous"}
+    return {name: value for name, value in fact.items() if name not in computed}
+
+
+@pytest.fixture(scope="module")
+def paged_shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PagedShop]:
+    with FakeGitHub(now=lambda: NOW) as github:
+        for budget in github.state.budgets.values():
+            budget.limit = 1_000_000
+        github.state.longest_page = LONGEST_PAGE
+        shop = Shop(github, tmp_path_factory.mktemp("paged-shop"))
+        add_items(shop, 6)
+        shop.use_new_branch()
+        shop.sync(at(24 * 17), **ALL_KINDS)
+        older = shop.branch
+        add_items(shop, 17)
+        yield PagedShop(shop, older)
+
+
+@pytest.mark.parametrize("name", ["502 for good", "a limit for an hour"])
+@pytest.mark.parametrize("sync", ["first", "later"])
+def test_a_fault_at_any_page_of_any_kind_loses_nothing(paged_shop: PagedShop, sync: str, name: str) -> None:
+    shop, ledger = paged_shop.shop, paged_shop.older if sync == "later" else None
+    reads = paged_shop.reads(ledger)
+    undisturbed = paged_shop.results()
+    pages = Counter(operation for operation, _ in reads)
+    assert {kind: pages[kind] for kind, number in PAGES.items() if pages[kind] < number} == {}
+    differences = {}
+    for operation, number in reads:
+        shop.use_new_branch(copy_of=ledger)
+        to = f"GET {operation}" if operation.startswith("/") else operation
+        shop.github.fail(FAULTS[name][0], to=to, times=None, skip=number)
+        assert paged_shop.sync().code == 0
+        shop.github.heal()
+        results = paged_shop.results()
+        different = {key for key in results.keys() | undisturbed.keys() if results.get(key) != undisturbed.get(key)}
+        differences[operation, number] = sorted(different)
+    assert {read: keys for read, keys in differences.items() if keys} == {}

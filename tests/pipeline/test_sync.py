@@ -1,6 +1,7 @@
 """`sync`: the first run records a repository's history, later runs record what no event reported."""
 
 import json
+from dataclasses import dataclass
 from datetime import timedelta
 from io import BytesIO, StringIO
 
@@ -9,7 +10,8 @@ import pytest
 from dora_metrics import cli
 from dora_metrics.pipeline import sync
 from dora_metrics.runtime import Runtime
-from fakes.faults import primary_limit, unavailable
+from fakes.faults import Fault, RequestInFlight, primary_limit, unavailable
+from fakes.routing import Answer
 from support.github_history import NOW, at, deploy
 from support.runs import deployment_status, run_action
 from support.sync_shop import SyncShop
@@ -149,6 +151,23 @@ def test_several_repositories_come_into_one_ledger_and_one_that_fails_stops_no_o
     assert "acme/gone: GitHub did not return" in ran.log
     assert "sandbox" not in ran.log
     assert "1 other scope" in ran.summary
+
+
+@dataclass(frozen=True)
+class hidden_repository(Fault):  # noqa: N801 - read as a verb
+    """One more repository of an owner, that GitHub shows as null and without an error."""
+
+    def after(self, in_flight: RequestInFlight, answer: Answer) -> Answer:
+        del in_flight
+        answer.body["data"]["repositoryOwner"]["repositories"]["nodes"].insert(0, None)
+        return answer
+
+
+def test_a_repository_of_the_owner_that_github_does_not_show_stops_no_other(sync_shop: SyncShop) -> None:
+    sync_shop.github.fail(hidden_repository(), to="OwnedRepositories", times=None)
+    ran = sync_shop.run(repositories="acme/*")
+    assert "acme/shop: all pull requests" in ran.log
+    assert "::warning" not in ran.log
 
 
 def test_archived_repositories_and_forks_are_left_out_unless_named(sync_shop: SyncShop) -> None:

@@ -53,6 +53,10 @@ class NotFoundError(GitHubError):
     """The resource does not exist, or the token may not see it."""
 
 
+class TooExpensiveError(GitHubError):
+    """GitHub did not finish a query, because that takes more of its resources than one query may have."""
+
+
 class MovedError(GitHubError):
     """The resource has moved, such as a renamed repository. `redirect`: the answer that says where to."""
 
@@ -223,18 +227,23 @@ class Client:
         return self._exchange(lambda: self._send_rest("GET", path, shape, parameters=parameters))
 
     def get_page(
-        self, path: str, parameters: Mapping[str, object], page_token: str | None = None
-    ) -> tuple[list[Any], str | None]:
-        """Read one page of a REST list; return its items and the token of the next page, None after the last page.
+        self,
+        path: str,
+        parameters: Mapping[str, object],
+        page_token: str | None = None,
+        shape: type = shapes.AnyList,
+    ) -> tuple[Any, str | None]:
+        """Read one page of a REST list; return what has `shape`, and the token of the next page, None after the last.
 
-        Of the next page's URL, which GitHub sends, only `after` or `page` is used; path and parameters stay ours.
+        A page may have fewer items than were requested, so only the token says whether others follow. Of the next
+        page's URL, which GitHub sends, only `after` or `page` is used; path and parameters stay ours.
 
         Raises:
             GitHubError: by meaning.
         """
         self._require_reads("REST")
         query_parameters = {**dict(parse_qsl(page_token or "")), **parameters}
-        return self._exchange(lambda: self._send_page(path, query_parameters))
+        return self._exchange(lambda: self._send_page(path, query_parameters, shape))
 
     def post(self, path: str, body: Mapping[str, object], shape: type = shapes.AnyObject) -> dict[str, Any]:
         """Send a REST POST once and return its JSON object, which has `shape`.
@@ -300,9 +309,9 @@ class Client:
     def _seconds_until_down(self) -> float:
         return self.max_silent_seconds - self.silence.seconds_at(self.monotonic())
 
-    def _send_page(self, path: str, parameters: Mapping[str, object]) -> tuple[list[Any], str | None]:
+    def _send_page(self, path: str, parameters: Mapping[str, object], shape: type) -> tuple[Any, str | None]:
         response = self._send_following_rename("GET", path, parameters, None)
-        self._accept(f"GET {path}", response, shapes.problem_of(response.data, shapes.AnyList))
+        self._accept(f"GET {path}", response, shapes.problem_of(response.data, shape))
         return response.data, response.next_page_token
 
     def _send_rest(
@@ -431,6 +440,8 @@ def _error_of(response: ApiResponse, token: str) -> GitHubError | None:  # noqa:
             return UncertainOutcomeError(_UNREADABLE_RESPONSE) if response.data is None else None
         case ("STALE_DATA", _):
             return StaleHeadError(message)
+        case ("RESOURCE_LIMITS_EXCEEDED" | "MAX_NODE_LIMIT_EXCEEDED", _):
+            return TooExpensiveError(message)
         case ("NOT_FOUND", _) | (_, 404 | 410):
             return NotFoundError(f"not found, or the token has no access to it ({message})")
         case ("FORBIDDEN", _) | (_, 403):

@@ -18,8 +18,17 @@ from dora_metrics.core.facts.model import Deployment
 from dora_metrics.core.linking.earlier_successes import EarlierSuccesses, may_reach
 from dora_metrics.core.windows import parse_instant_or_none
 from dora_metrics.github import shapes
-from dora_metrics.github.client import Client, GitHubError, NotFoundError, UnexpectedAnswerError
+from dora_metrics.github.client import (
+    Client,
+    ForbiddenError,
+    GitHubError,
+    NotFoundError,
+    UncertainOutcomeError,
+    UnexpectedAnswerError,
+)
+from dora_metrics.github.paging import PagesRead
 from dora_metrics.github.queries import JsonObject
+from dora_metrics.github.repository import read_objects
 
 _PAGE_SIZE = 100
 _MAX_PAGES = 30
@@ -31,6 +40,9 @@ _MAX_TIPS = 4
 
 _MAX_POSSIBLE_TIPS = 25
 """How many it is compared with if its commits were made before these were deployed."""
+
+
+_NOT_COMPARED = "GitHub answered 404 to a comparison of {} and {}, although it has both commits; try again later"
 
 
 class TooManyCommitsError(GitHubError):
@@ -51,11 +63,15 @@ class NewCommits(NamedTuple):
 
 
 class _Comparison(NamedTuple):
-    """What HEAD has and BASE lacks: all or the first of these commits, their number, and the number the other way."""
+    """What HEAD has and BASE lacks: all or the first of these commits, their number, and the number the other way.
+
+    `next_page_token` is that of the commits that follow; None if none do.
+    """
 
     commits: tuple[JsonObject, ...]
     ahead_count: int
     behind_count: int
+    next_page_token: str | None = None
 
     @property
     def is_complete(self) -> bool:
@@ -67,7 +83,8 @@ def read_new_commits(client: Client, repository: str, deployment: Deployment, ea
 
     Raises:
         TooManyCommitsError: if they are more than one run may read.
-        GitHubError: if GitHub refuses a request, knows none of the earlier commits, or does not answer.
+        NotFoundError: if GitHub says that it no longer has the commit, or none of the earlier ones.
+        GitHubError: if GitHub refuses a request or does not answer.
     """
     comparer = _Comparer(client, repository, str(deployment.sha))
     nearest, remaining = comparer.compare_with_nearest(earlier.tips)
@@ -141,9 +158,25 @@ class _Comparer:
         return remaining
 
     def _note_gone(self, tip: Deployment, error: NotFoundError) -> NotFoundError:
-        """Note a tip that cannot be compared, unless it shares nothing with the head; return the error."""
-        if "common ancestor" not in str(error).lower():
-            self.gone.append(tip)
+        """Note a tip that GitHub no longer has, unless it only shares nothing with the head; return the error.
+
+        A 404 may also be a fault of GitHub's, so it is asked whether it has the commits.
+
+        Raises:
+            NotFoundError: if it no longer has the head.
+            GitHubError: if it has both, or does not say.
+        """
+        if "common ancestor" in str(error).lower():
+            return error
+        try:
+            head, base = read_objects(self.client, self.repository, [self.head, str(tip.sha)])
+        except NotFoundError as problem:
+            raise ForbiddenError(f"the repository of the commits: {problem}") from None
+        if head is None:
+            raise error
+        if base is not None:
+            raise UncertainOutcomeError(_NOT_COMPARED.format(tip.sha, self.head)) from error
+        self.gone.append(tip)
         return error
 
     def _since(self, tip: Deployment) -> _Comparison:
@@ -173,23 +206,25 @@ class _Comparer:
         """Yield all commits of a comparison, of which the first page was read."""
         if first_page.ahead_count > _PAGE_SIZE * _MAX_PAGES:
             raise TooManyCommitsError(f"more than {_PAGE_SIZE * _MAX_PAGES} commits since the previous deployment")
-        yield from first_page.commits
-        read_count = len(first_page.commits)
-        for page in range(2, -(-first_page.ahead_count // _PAGE_SIZE) + 1):
-            commits = self._compare(base, head, page).commits
-            read_count += len(commits)
-            yield from commits
+        page, read_count, pages_read = first_page, len(first_page.commits), PagesRead("commits")
+        yield from page.commits
+        while page.next_page_token and read_count < first_page.ahead_count:
+            pages_read.add(page.next_page_token)
+            page = self._compare(base, head, page.next_page_token)
+            read_count += len(page.commits)
+            yield from page.commits
         if read_count < first_page.ahead_count:
             problem = f"GitHub shows {read_count} of the {first_page.ahead_count} commits of {base}...{head}"
             raise UnexpectedAnswerError(problem)
 
-    def _compare(self, base: str, head: str, page: int = 1) -> _Comparison:
+    def _compare(self, base: str, head: str, page_token: str | None = None) -> _Comparison:
         """Return a page of the commits that `head` has and `base` lacks, oldest first."""
         if base == head:
             return _Comparison((), 0, 0)
         path = f"/repos/{self.repository}/compare/{base}...{head}"
-        comparison = self.client.get(path, {"per_page": _PAGE_SIZE, "page": page}, shapes.Comparison)
-        return _Comparison(tuple(comparison["commits"]), comparison["total_commits"], comparison["behind_by"])
+        parameters = {"per_page": _PAGE_SIZE}
+        page, next_page_token = self.client.get_page(path, parameters, page_token, shapes.Comparison)
+        return _Comparison(tuple(page["commits"]), page["total_commits"], page["behind_by"], next_page_token)
 
 
 def _shas(commits: Iterable[JsonObject]) -> set[str]:

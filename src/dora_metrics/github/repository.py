@@ -40,7 +40,7 @@ def expand_patterns(client: Client, patterns: Sequence[str]) -> list[str]:
 
 
 def _repository_nodes(client: Client, owner: str) -> Iterator[JsonObject]:
-    """Yield the repositories of an owner; none if there is no such owner."""
+    """Yield the repositories of an owner that GitHub shows; none if there is no such owner."""
     page_token: str | None = None
     pages_read = PagesRead(f"the repositories of {owner}")
     while True:
@@ -48,7 +48,7 @@ def _repository_nodes(client: Client, owner: str) -> Iterator[JsonObject]:
         owner_node = client.query("OwnedRepositories", {"login": owner, "after": page_token})["repositoryOwner"]
         if owner_node is None:
             return
-        yield from owner_node["repositories"]["nodes"]
+        yield from filter(None, owner_node["repositories"]["nodes"])
         page_info = owner_node["repositories"]["pageInfo"]
         if not page_info["hasNextPage"]:
             return

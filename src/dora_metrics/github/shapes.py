@@ -512,6 +512,7 @@ class WorkflowRun(TypedDict):
 class WorkflowRuns(TypedDict):
     """REST: runs of workflows."""
 
+    total_count: NotRequired[int]
     workflow_runs: list[WorkflowRun]
 
 
@@ -636,7 +637,7 @@ class OwnedRepository(TypedDict):
 
 class OwnedRepositoryConnection(TypedDict):
     pageInfo: PageInfo
-    nodes: list[OwnedRepository]
+    nodes: list[OwnedRepository | None]
 
 
 class RepositoryOwner(TypedDict):

@@ -44,6 +44,9 @@ from dora_metrics.settings.model import EVERY_REPOSITORY, Settings
 _INCOMPARABLE = "apart"
 """The cursor that remembers the deployments that GitHub cannot compare."""
 
+_UNANSWERED = "unanswered"
+"""The cursor that remembers the comparisons that GitHub did not answer; they come last in the next sync."""
+
 _REQUESTED = "asked"
 """The cursor that remembers how far back the last sync read, and which settings and rules chose what it read."""
 
@@ -235,22 +238,41 @@ class Sync:
         own_facts = [fact for fact in recorded.values() if fact.repository == repository]
         linked, side_changes = self._resolve(gathered, own_facts)
         completed = _by_id((*relinked_facts(recorded, linked.facts), *changed_facts(recorded, side_changes)))
-        if linked.cursor:
+        # Deployments that come later are linked by the same commits, so these are read again.
+        if linked.cursor and gathered.has_all_new_deployments and gathered.continues("commits", cursors.get("commits")):
             cursors["commits"] = linked.cursor
-        incomparable = cursors.get(_INCOMPARABLE, Cursor()).open
-        for deployment in _to_compare(linked.unresolved, incomparable):
+        completed |= self._compare_unresolved(gathered, linked.unresolved, cursors, {**recorded, **completed})
+        notes += linked.notes
+        return completed.values()
+
+    def _compare_unresolved(
+        self,
+        gathered: GatheredHistory,
+        unresolved: Sequence[Deployment],
+        cursors: dict[str, Cursor],
+        recorded: Mapping[str, Fact],
+    ) -> dict[str, Fact]:
+        """Compare deployments, as many as one sync may; the cursors remember those without a result."""
+        incomparable, unanswered = (list(cursors.get(name, Cursor()).open) for name in (_INCOMPARABLE, _UNANSWERED))
+        completed: dict[str, Fact] = {}
+        for deployment in _to_compare(unresolved, incomparable, unanswered):
             try:
                 compared = self._compare(deployment, {**recorded, **completed})
             except RateLimitError as error:
                 self.note(Outcome("changes", "failed", f"stopped before {deployment.id}: {error}"))
                 break
             completed |= _by_id(relinked_facts(recorded, compared))
-            if self._compared.get(deployment.id) == () and not gathered.failures:
-                incomparable = (*incomparable, deployment.id)
-        if incomparable:
-            cursors[_INCOMPARABLE] = Cursor(open=incomparable)
-        notes += linked.notes
-        return completed.values()
+            is_final = self._compared.get(deployment.id) == () and not gathered.failures
+            unanswered = [each for each in unanswered if each != deployment.id]
+            if not compared:
+                (incomparable if is_final else unanswered).append(deployment.id)
+        unresolved_ids = {deployment.id for deployment in unresolved}
+        left = tuple(each for each in unanswered if each in unresolved_ids)
+        cursors |= {_INCOMPARABLE: Cursor(open=tuple(incomparable)), _UNANSWERED: Cursor(open=left)}
+        for name in (_INCOMPARABLE, _UNANSWERED):
+            if not cursors[name].open:
+                del cursors[name]
+        return completed
 
     def _resolve(self, gathered: GatheredHistory, facts: Sequence[Fact]) -> tuple[ResolvedChanges, list[Change]]:
         """Resolve changes by the graph of commits, and read the histories outside the default branch that it lacks.
@@ -305,6 +327,8 @@ class Sync:
         try:
             compared = comparer.deployment_with_changes(deployment, earlier)
         except NotFoundError:
+            problem = "GitHub no longer has its commit, or no commit of the deployments before it has its history"
+            self.note(Outcome("changes", "skipped", f"what {deployment.id} delivered stays unknown: {problem}"))
             return ()
         except TooManyCommitsError as error:
             problem = f"what {deployment.id} delivered stays unknown: {error}"
@@ -316,17 +340,25 @@ class Sync:
 
 
 def _merged_cursors(own: dict[str, Cursor], gathered: GatheredHistory) -> dict[str, Cursor]:
-    """A repository's cursors after a reading; the old ones are void if it read everything again."""
+    """A repository's cursors after a reading; the old ones are void if it read everything again.
+
+    A ledger whose cursor is another one than the reading began at keeps that, since it may lack what the reading left
+    out: somebody has deleted the ledger or put an older one in its place, or another sync was faster.
+    """
     last = own.get(_REQUESTED)
     if gathered.cursors.get(_REQUESTED, last) != last:
         own = selection.only_read_times(own)
-    return {**own, **gathered.cursors}
+    continued = (kind for kind in gathered.cursors if kind == _REQUESTED or gathered.continues(kind, own.get(kind)))
+    return {**own, **{kind: gathered.cursors[kind] for kind in continued}}
 
 
-def _to_compare(deployments: Iterable[Deployment], incomparable: Iterable[str]) -> list[Deployment]:
-    excluded = set(incomparable)
+def _to_compare(
+    deployments: Iterable[Deployment], incomparable: Iterable[str], unanswered: Sequence[str]
+) -> list[Deployment]:
+    """Return the deployments to compare, the oldest first; after them those that GitHub did not answer for before."""
+    excluded, places = set(incomparable), {deployment_id: place for place, deployment_id in enumerate(unanswered, 1)}
     candidates = [d for d in sorted(deployments, key=deployment_order) if d.sha and d.id not in excluded]
-    return candidates[:MAX_COMPARISONS]
+    return sorted(candidates, key=lambda candidate: places.get(candidate.id, 0))[:MAX_COMPARISONS]
 
 
 def _delivered_ids(facts: Iterable[Fact]) -> Iterator[str]:

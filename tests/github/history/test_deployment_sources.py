@@ -1,5 +1,7 @@
 """Which deployments are read for each `deployment-source`, and that several sources count nothing twice."""
 
+import pytest
+
 from dora_metrics.core.linking.link import link
 from dora_metrics.core.policy import Policy
 from fakes.github import FakeGitHub
@@ -107,6 +109,27 @@ def test_runs_of_every_page_are_read_and_those_that_had_not_ended_are_read_again
 def test_more_runs_than_github_shows_of_a_list_are_read_by_their_age(github: FakeGitHub, shop: Repository) -> None:
     for number in range(1150):
         shop.run(at=at(number))
+    assert len(read_fake_history(github).deployments) == 1150
+
+
+@pytest.mark.parametrize("longest_page", [99, 7])
+def test_a_page_with_fewer_runs_than_requested_is_not_the_last(
+    github: FakeGitHub, shop: Repository, longest_page: int
+) -> None:
+    for number in range(30):
+        shop.run(f"Deploy {number}", path=f".github/workflows/deploy-{number}.yml", at=at(number))
+    for number in range(110):
+        shop.run("Deploy 0", path=".github/workflows/deploy-0.yml", at=at(30 + number))
+    github.state.longest_page = longest_page
+    assert len(read_fake_history(github, deployment_source="workflow-runs").deployments) == 140
+
+
+def test_runs_beyond_those_of_a_list_are_read_if_its_pages_have_fewer_than_requested(
+    github: FakeGitHub, shop: Repository
+) -> None:
+    for number in range(1150):
+        shop.run(at=at(number))
+    github.state.longest_page = 99
     assert len(read_fake_history(github).deployments) == 1150
 
 

@@ -39,15 +39,16 @@ class endless(Fault):  # noqa: N801 - read as a verb
 
 @dataclass(frozen=True)
 class full_page(Fault):  # noqa: N801
-    """A REST list that shows the same hundred items on every page."""
+    """A REST list that shows the same hundred items on every page, and says each time that another one follows."""
 
     items: str
     first_page: list[Any] = field(default_factory=list)
 
     def after(self, in_flight: RequestInFlight, answer: Answer) -> Answer:
-        del in_flight
         self.first_page.extend(() if self.first_page else (answer.body[self.items] * 100)[:100])
-        return replace(answer, body={**answer.body, self.items: self.first_page})
+        next_page = int(in_flight.request.query.get("page", 1)) + 1
+        link = {"Link": f'<https://api.github.com/?page={next_page}>; rel="next"'}
+        return replace(answer, body={**answer.body, self.items: self.first_page}, headers={**answer.headers, **link})
 
 
 def failures(history: HistoryRead) -> str:

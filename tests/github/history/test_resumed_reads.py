@@ -1,16 +1,22 @@
 """A read continues where the last one stopped: open items, later changes, and what a limit or a kill left unread."""
 
+import json
+from dataclasses import dataclass
+
 import msgspec
 import pytest
 
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.merge import changed_facts
 from dora_metrics.core.facts.model import Deployment, Fact
-from dora_metrics.github.history import GatheredHistory, HistoryPart, HistoryRequest, read_history
+from dora_metrics.github.history import GatheredHistory, HistoryPart, HistoryRequest, deployments, read_history
+from dora_metrics.github.history.pages import CLOCK_SKEW
 from dora_metrics.settings.model import Settings
-from fakes.faults import primary_limit, unavailable
+from fakes.faults import Fault, ReplacedAnswer, RequestInFlight, primary_limit, unavailable
 from fakes.github import FakeGitHub
+from fakes.records import Deployment as Record
 from fakes.repository import Repository
+from fakes.routing import Answer
 from support.github_history import (
     HistoryRead,
     at,
@@ -56,6 +62,55 @@ def test_one_that_was_deleted_meanwhile_spoils_nothing(github: FakeGitHub, shop:
     assert second.gathered.failures == []
     assert found.keys() == {new}
     assert second.cursors["deployments"].open == ()
+
+
+@pytest.mark.parametrize("fault", [None, unavailable(502)], ids=["all at once", "by themselves"])
+def test_those_that_still_exist_are_looked_at_again_all_the_same(
+    github: FakeGitHub, shop: Repository, fault: Fault | None
+) -> None:
+    gone = shop.deployment(status="in_progress", at=at(1900))
+    waiting = shop.deployment(status="in_progress", at=at(1901))
+    for number in range(130):
+        deploy(shop, 1902 + number / 10)
+    first = read_fake_history(github)
+    shop.records.remove(gone)
+    del shop.state.nodes[gone.id]
+    shop.deployment_status(waiting, "success", at=at(1940))
+    if fault:
+        github.fail(fault, to="NewestItems", times=3)
+    second, found = read_again(github, first)
+    assert found.keys() == {f"github:deployment:{waiting.database_id}"}
+    assert second.cursors["deployments"].open == ()
+
+
+def preview_deployments(shop: Repository, number: int) -> None:
+    for minute in range(number):
+        shop.deployment("preview", status="in_progress", at=at(1900 + minute / 60))
+
+
+@pytest.mark.parametrize("ends_of", ["production", "preview"])
+def test_many_deployments_that_never_end_crowd_out_none(github: FakeGitHub, shop: Repository, ends_of: str) -> None:
+    preview_deployments(shop, 230)
+    waiting = shop.deployment(ends_of, status="queued", at=at(1905))
+    for number in range(130):
+        deploy(shop, 1910 + number / 10)
+    first = read_fake_history(github)
+    assert len(first.cursors["deployments"].open) == 231
+    shop.deployment_status(waiting, "success", at=at(1940))
+    _, found = read_again(github, first)
+    assert found.keys() == {f"github:deployment:{waiting.database_id}"}
+
+
+def test_of_too_many_that_have_not_ended_production_and_the_newest_are_looked_at_again(
+    github: FakeGitHub, shop: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deployments, "_MAX_OPEN_IDS", 3)
+    waiting = shop.deployment("production", status="queued", at=at(1890))
+    preview_deployments(shop, 4)
+    first = read_fake_history(github)
+    newest = [each.id for each in shop.records_of(Record)[:-3:-1]]
+    assert first.cursors["deployments"].open == (waiting.id, *newest)
+    assert "More than 3 deployments have not ended. Of these, syncs look again at 3: those to production" in first.notes
 
 
 def test_an_incident_that_lost_its_label_is_withdrawn(github: FakeGitHub, shop: Repository) -> None:
@@ -194,6 +249,29 @@ def test_a_page_that_github_cannot_make_in_time_is_asked_for_in_halves(
     assert found.gathered.failures == []
 
 
+@dataclass(frozen=True)
+class too_expensive(Fault):  # noqa: N801 - read as a verb
+    """GitHub refuses pages of more than this many items."""
+
+    longest_page: int
+
+    def before(self, in_flight: RequestInFlight) -> None:
+        if json.loads(in_flight.request.body)["variables"].get("first", 25) > self.longest_page:
+            error = {"type": "RESOURCE_LIMITS_EXCEEDED", "message": "Resource limits for this query exceeded."}
+            raise ReplacedAnswer(Answer(200, {"data": None, "errors": [error]}))
+
+
+def test_a_page_that_is_too_expensive_for_github_is_asked_for_in_halves(github: FakeGitHub, shop: Repository) -> None:
+    for number in range(40):
+        merge_pull_request(shop, f"Pull {number}", 1 + number)
+        shop.issue(f"Issue {number}", labels=["incident"], created_at=at(number))
+    for operation in ("NewestItems", "PullPage", "IssuePage", "CommitPage"):
+        github.fail(too_expensive(12), to=operation, times=None)
+    found = read_fake_history(github)
+    assert found.gathered.failures == []
+    assert (len(found.changes), len(found.incidents)) == (40, 40)
+
+
 def test_cursors_are_plain_data(github: FakeGitHub, shop: Repository) -> None:
     deploy(shop, 1)
     shop.deployment(status=None, at=at(1930))
@@ -220,3 +298,20 @@ def test_a_place_that_github_no_longer_knows_is_read_from_the_newest_on(
     assert found.gathered.failures == []
     assert (len(found.changes), len(found.deployments)) == (3, 3)
     assert found.cursors[kind].after is None
+
+
+def test_incidents_among_many_changed_issues_come_after_a_fault_in_the_middle(
+    github: FakeGitHub, shop: Repository
+) -> None:
+    first = read_fake_history(github)
+    issue = shop.issue("Checkout answers 500", labels=["incident"], created_at=at(1950))
+    for number in range(230):
+        shop.issue(f"Question {number}", created_at=at(1951 + number / 100))
+    github.fail(primary_limit(), to="IssuePage", times=None, skip=1)
+    second, found = read_again(github, first, now=at(1960))
+    assert not found
+    assert second.cursors["issues"].newest == first.cursors["issues"].newest, "so that the rest is read again"
+    github.heal()
+    third, found = read_again(github, second, now=at(1961))
+    assert list(found) == [f"github:issue:acme/shop#{issue.number}"]
+    assert third.cursors["issues"].newest == at(1961) - CLOCK_SKEW

@@ -1,7 +1,10 @@
 """A sync and attempts: GitHub's lists show only the newest attempt of a run, so the earlier ones are asked for."""
 
+import pytest
+
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts.merge import changed_facts
+from dora_metrics.github.history import run_attempts
 from fakes.github import FakeGitHub
 from fakes.repository import Repository
 from support.github_history import HistoryRead, at, ledger_after, read_fake_history
@@ -65,9 +68,45 @@ def test_only_so_many_are_asked_for_at_once_and_the_next_sync_goes_on(github: Fa
     assert ledger_after(ledger, second).keys() >= {name + end for name in names for end in ("", ":attempt:2")}
 
 
+def deployments_after_syncs(github: FakeGitHub, max_syncs: int) -> int:
+    """The deployments in the ledger after as many syncs as it takes until nothing is left to read."""
+    history = read_fake_history(github)
+    ledger = ledger_after({}, history)
+    for _ in range(max_syncs):
+        if not history.cursors["runs"].open:
+            break
+        assert "not read yet" in history.notes
+        assert len(history.cursors["runs"].open) <= 10 + 2
+        history = read_fake_history(github, cursors=history.cursors, known_sources=RUNS, ledger=ledger)
+        ledger = ledger_after(ledger, history)
+    assert "not read yet" not in history.notes
+    return sum(fact_id.startswith("github:run:") for fact_id in ledger)
+
+
+def test_more_than_a_cursor_names_are_read_in_the_end(
+    github: FakeGitHub, shop: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_attempts, "_MAX_RUNS_REMEMBERED", 10)
+    monkeypatch.setattr(run_attempts, "MAX_ATTEMPTS_READ", 8)
+    for number in range(1, 46):
+        name = "Deploy EU" if number % 3 else "Deploy US"
+        path = f".github/workflows/{name[-2:]}.yml"
+        shop.rerun(shop.run(name, path=path, at=at(number)), at=at(number + 0.2), finished_at=at(number + 0.4))
+    assert deployments_after_syncs(github, max_syncs=8) == 90
+
+
+def test_of_more_than_a_cursor_names_no_wrong_number_is_said(
+    github: FakeGitHub, shop: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_attempts, "_MAX_RUNS_REMEMBERED", 3)
+    for number in range(1, 31):
+        shop.rerun(shop.run(at=at(number)), at=at(number + 0.5))
+    assert "More than 3 runs were run again, and their earlier attempts are not read" in read_fake_history(github).notes
+
+
 def test_entries_of_another_form_are_left_out(github: FakeGitHub, shop: Repository) -> None:
     run = shop.rerun(shop.run(at=at(1)), at=at(2))
-    cursor = Cursor(newest=at(3), open=("abc", "1/", f"{run.database_id}/2"))
+    cursor = Cursor(newest=at(3), open=("abc", "1/", "7@", "x@2026", f"{run.database_id}/2"))
     history = read_fake_history(github, cursors={"runs": cursor}, known_sources=RUNS)
     assert f"github:run:{run.database_id}" in history.deployments
 

@@ -14,10 +14,8 @@ from dora_metrics.core.windows import parse_instant, parse_instant_or_none
 from dora_metrics.github import compare
 from dora_metrics.github.compare import OLDEST_PLAUSIBLE_YEAR, RepositoryComparer
 from dora_metrics.github.history.commit_nodes import landed_commit
-from dora_metrics.github.history.pages import HistoryPart, HistoryReader, ResultPage
+from dora_metrics.github.history.pages import MAX_IDS_PER_REQUEST, HistoryPart, HistoryReader, ResultPage
 from dora_metrics.github.queries import JsonObject
-
-_MAX_IDS_PER_REQUEST = 100
 
 
 def read_pulls(reader: HistoryReader) -> Iterator[HistoryPart]:
@@ -125,9 +123,9 @@ def _ids_of_other_pulls(reader: HistoryReader, node: JsonObject) -> Iterator[str
 
 def _read_pulls_by_id(reader: HistoryReader, ids: list[str]) -> Iterator[HistoryPart]:
     """Read merged pull requests by their node ids."""
-    for start in range(0, len(ids), _MAX_IDS_PER_REQUEST):
-        variables = {"ids": ids[start : start + _MAX_IDS_PER_REQUEST], "files": reader.needs_files}
-        pulls = filter(None, reader.client.query("PullsById", variables)["nodes"])
+    for start in range(0, len(ids), MAX_IDS_PER_REQUEST):
+        variables = {"ids": ids[start : start + MAX_IDS_PER_REQUEST], "files": reader.needs_files}
+        pulls = filter(None, reader.client.query_existing("PullsById", variables)["nodes"])
         yield HistoryPart("commits", _changes(reader, pulls))
 
 

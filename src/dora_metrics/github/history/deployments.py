@@ -5,11 +5,11 @@ Each is mapped as the event that it was. Runs are read by REST, since GraphQL do
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import reduce
-from itertools import chain, count
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -21,7 +21,6 @@ from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.facts.occurrences import occurrence_key, place_occurrences
 from dora_metrics.core.windows import parse_instant
 from dora_metrics.github import shapes
-from dora_metrics.github.client import NotFoundError
 from dora_metrics.github.events.deployments import (
     is_deploy_workflow,
     observe_deployment_status,
@@ -30,10 +29,10 @@ from dora_metrics.github.events.deployments import (
     observe_workflow_run,
 )
 from dora_metrics.github.history.job_backlog import JobBacklog
-from dora_metrics.github.history.pages import CLOCK_SKEW, HistoryPart, HistoryReader
+from dora_metrics.github.history.pages import CLOCK_SKEW, MAX_IDS_PER_REQUEST, HistoryPart, HistoryReader
 from dora_metrics.github.history.run_attempts import EarlierAttempts, uncounted_workflows_note
 from dora_metrics.github.jobs import JobReader
-from dora_metrics.github.paging import PagesRead
+from dora_metrics.github.paging import rest_pages
 from dora_metrics.github.payloads import (
     DeploymentStatusEvent,
     PushEvent,
@@ -47,7 +46,8 @@ from dora_metrics.github.queries import JsonObject
 _FINAL_STATES = frozenset({"SUCCESS", "FAILURE", "ERROR"})
 _MAX_OPEN_AGE = timedelta(days=35)
 """GitHub lets a deployment wait 30 days for an approval; what is older will not end any more."""
-_MAX_OPEN_IDS = 100
+_MAX_OPEN_IDS = 1000
+"""Deployments that have not ended and are read again by each sync."""
 _PAGE_SIZE = 100
 _MAX_RUNS_PER_LIST = 1000
 """GitHub shows this many runs of a list; older ones need a list of their own, filtered by creation time."""
@@ -68,16 +68,17 @@ def read_deployments(reader: HistoryReader) -> Iterator[HistoryPart]:
     if reread_nodes:
         facts = _facts_of_page(reader, reread_nodes, _ended(reread_nodes), backlog)
         yield HistoryPart("deployments", facts, notes=jobs.notes)
-    open_ids = {node["id"] for node in reread_nodes if _is_open(reader, node)}
+    open_nodes = {node["id"]: node for node in reread_nodes if _is_open(reader, node)}
     query = reader.paged_query("DeploymentPage", "deployments")
     for step in reader.incremental_read("deployments", query, "createdAt").steps():
-        open_ids |= {node["id"] for node in step.nodes if _is_open(reader, node)}
-        open_ids -= {node["id"] for node in step.nodes if not _is_open(reader, node)}
+        open_nodes |= {node["id"]: node for node in step.nodes}
+        open_nodes = {node_id: node for node_id, node in open_nodes.items() if _is_open(reader, node)}
         yield from backlog.before_skipping()
         new_nodes = _ended(node for node in step.nodes if _is_unread(reader, node))
         facts = _facts_of_page(reader, step.nodes, new_nodes, backlog)
-        cursor = _with_open_ids(step.cursor, open_ids)
-        yield HistoryPart("deployments", facts, cursor, step.reached, step.is_complete, jobs.notes)
+        cursor = msgspec.structs.replace(step.cursor, open=_open_ids(reader, open_nodes.values()))
+        notes = (*jobs.notes, *_open_notes(open_nodes))
+        yield HistoryPart("deployments", facts, cursor, step.reached, step.is_complete, notes)
     yield from backlog.parts()
 
 
@@ -92,19 +93,31 @@ def _facts_of_page(
     return facts
 
 
-def _with_open_ids(cursor: Cursor, open_ids: Iterable[str]) -> Cursor:
-    return msgspec.structs.replace(cursor, open=tuple(sorted(open_ids)[:_MAX_OPEN_IDS]))
+def _open_ids(reader: HistoryReader, open_nodes: Iterable[JsonObject]) -> tuple[str, ...]:
+    """Return the ids of the deployments to read again: those to production first, then the newest."""
+    is_production = reader.request.settings.policy.is_production
+    newest_first = sorted(open_nodes, key=lambda node: (node["createdAt"], node["id"]), reverse=True)
+    ordered = sorted(newest_first, key=lambda node: not is_production(node["environment"] or ""))
+    return tuple(node["id"] for node in ordered[:_MAX_OPEN_IDS])
 
 
-def _reread_open_deployments(reader: HistoryReader) -> Iterable[JsonObject]:
-    """Return the present state of the deployments that had not ended at the last reading."""
-    open_ids = reader.cursor("deployments").open
-    if reader.open_deployments is not None or not open_ids:
-        return reader.open_deployments or ()
-    try:
-        return filter(None, reader.client.query("DeploymentsById", {"ids": list(open_ids)})["nodes"])
-    except NotFoundError:
-        return ()  # one was deleted, and GitHub does not say which; recent ones are in the list anyway
+def _open_notes(open_nodes: Collection[str]) -> Iterator[str]:
+    if len(open_nodes) > _MAX_OPEN_IDS:
+        yield (
+            f"More than {_MAX_OPEN_IDS:,} deployments have not ended. Of these, syncs look again at {_MAX_OPEN_IDS:,}: "
+            "those to production first, then the newest. The end of the others stays unknown."
+        )
+
+
+def _reread_open_deployments(reader: HistoryReader) -> Iterator[JsonObject]:
+    """Yield the present state of the deployments that had not ended at the last reading, as far as they exist."""
+    open_ids = list(reader.cursor("deployments").open)
+    if reader.open_deployments is not None:
+        yield from reader.open_deployments
+        open_ids = open_ids[MAX_IDS_PER_REQUEST:]
+    for start in range(0, len(open_ids), MAX_IDS_PER_REQUEST):
+        variables = {"ids": open_ids[start : start + MAX_IDS_PER_REQUEST]}
+        yield from filter(None, reader.client.query_existing("DeploymentsById", variables)["nodes"])
 
 
 def _is_open(reader: HistoryReader, node: JsonObject) -> bool:
@@ -243,11 +256,12 @@ def read_workflow_runs(reader: HistoryReader) -> Iterator[HistoryPart]:
     for part in chain(
         _parts_of_runs(reader, deploying, earlier_attempts, open_run_times),
         _parts_of_last_reading(reader, deploying, earlier_attempts),
+        _parts_of_rests(reader, deploying, earlier_attempts),
     ):
         has_success |= any(isinstance(fact, Deployment) and fact.status == "success" for fact in part.facts)
         yield part
     newest = min([*open_run_times, reader.run.now - CLOCK_SKEW])
-    cursor = Cursor(newest=newest, open=tuple(earlier_attempts.left_to_read))
+    cursor = Cursor(newest=newest, open=earlier_attempts.cursor_entries)
     uncounted_note = None if has_success else uncounted_workflows_note(reader, workflows)
     notes = tuple(filter(None, (uncounted_note, earlier_attempts.note())))
     yield HistoryPart("runs", cursor=cursor, is_complete=True, notes=notes)
@@ -260,10 +274,11 @@ def _parts_of_runs(
     open_run_times: list[datetime],
 ) -> Iterator[HistoryPart]:
     """Yield the runs of workflows; adds the times of those that have not ended."""
+    oldest_needed = max(filter(None, (reader.cursor("runs").newest, reader.request.since)), default=None)
     for workflow in workflows:
-        for nodes in _run_pages(reader, f"{_workflows_path(reader)}/{workflow['id']}/runs"):
+        for nodes in _run_pages(reader, workflow, oldest_needed):
             counted = [node for node in nodes if any(_facts_of_run(reader, workflow, node))]
-            attempts = ([*earlier_attempts.of_run(node), node] for node in counted)
+            attempts = ([*earlier_attempts.of_run(workflow["id"], node), node] for node in counted)
             facts = tuple(fact for run in attempts for fact in _facts_of_attempts(reader, workflow, run))
             open_run_times += _open_run_times(reader, nodes)
             yield HistoryPart("runs", facts, reached=min(parse_instant(node["created_at"]) for node in nodes))
@@ -278,6 +293,20 @@ def _parts_of_last_reading(
         workflow = workflows_by_path.get(attempts[0]["path"].partition("@")[0]) if attempts else None
         if workflow:
             yield HistoryPart("runs", _facts_of_attempts(reader, workflow, attempts))
+
+
+def _parts_of_rests(
+    reader: HistoryReader, workflows: Iterable[JsonObject], earlier_attempts: EarlierAttempts
+) -> Iterator[HistoryPart]:
+    """Yield the earlier attempts of the runs that the last reading could not name."""
+    for workflow in workflows:
+        created_until = earlier_attempts.rest_of_last_reading(workflow["id"])
+        for nodes in _run_pages(reader, workflow, reader.request.since, created_until) if created_until else ():
+            counted = (node for node in nodes if any(_facts_of_run(reader, workflow, node)))
+            runs = ([*earlier_attempts.of_rest(workflow["id"], node), node] for node in counted)
+            yield HistoryPart("runs", tuple(fact for run in runs for fact in _facts_of_attempts(reader, workflow, run)))
+            if earlier_attempts.is_left(workflow["id"]):
+                break
 
 
 def _facts_of_attempts(
@@ -295,14 +324,9 @@ def _workflows_path(reader: HistoryReader) -> str:
 
 def _workflows(reader: HistoryReader) -> Iterator[JsonObject]:
     """Yield all workflows."""
-    pages_read = PagesRead("workflows")
-    for page in count(1):
-        parameters = {"per_page": _PAGE_SIZE, "page": page}
-        workflows = reader.client.get(_workflows_path(reader), parameters, shapes.Workflows)["workflows"]
-        pages_read.add(workflows[0]["id"] if workflows else None)
-        yield from workflows
-        if len(workflows) < _PAGE_SIZE:
-            return
+    parameters = {"per_page": _PAGE_SIZE}
+    for page in rest_pages(reader.client, _workflows_path(reader), parameters, shapes.Workflows, "workflows"):
+        yield from page["workflows"]
 
 
 def _deploys(reader: HistoryReader, workflow: JsonObject) -> bool:
@@ -316,25 +340,29 @@ def _open_run_times(reader: HistoryReader, nodes: list[JsonObject]) -> Iterator[
     return (created_at for created_at in open_times if reader.run.now - created_at < _MAX_OPEN_AGE)
 
 
-def _run_pages(reader: HistoryReader, path: str) -> Iterator[list[JsonObject]]:
-    """Yield the pages of a workflow's runs, newest first: always the first page, the others as far as requested."""
-    oldest_needed = max(filter(None, (reader.cursor("runs").newest, reader.request.since)), default=None)
-    created_until: str | None = None
-    page, pages_read = 1, PagesRead("workflow runs")
+def _run_pages(
+    reader: HistoryReader, workflow: JsonObject, oldest_needed: datetime | None, created_until: str | None = None
+) -> Iterator[list[JsonObject]]:
+    """Yield the pages of a workflow's runs, newest first: always the first page, the others as far as needed.
+
+    With `created_until` only runs that were created by then.
+    """
+    path = f"{_workflows_path(reader)}/{workflow['id']}/runs"
     while True:
-        filters = {"created": f"<={created_until}"} if created_until else {}
-        parameters = {"per_page": _PAGE_SIZE, "page": page, **filters}
-        nodes = reader.client.get(path, parameters, shapes.WorkflowRuns)["workflow_runs"]
-        if nodes:
-            pages_read.add((created_until, nodes[0]["id"]))
-            yield nodes
-        if len(nodes) < _PAGE_SIZE or (oldest_needed and parse_instant(nodes[-1]["created_at"]) < oldest_needed):
+        parameters = {"per_page": _PAGE_SIZE, **({"created": f"<={created_until}"} if created_until else {})}
+        read_count, total_count, oldest = 0, 0, created_until
+        for page in rest_pages(reader.client, path, parameters, shapes.WorkflowRuns, "workflow_runs"):
+            nodes = page["workflow_runs"]
+            read_count, total_count = read_count + len(nodes), page.get("total_count", 0)
+            if nodes:
+                yield nodes
+                oldest = nodes[-1]["created_at"]
+                if oldest_needed and parse_instant(oldest) < oldest_needed:
+                    return
+        is_cut = read_count >= _MAX_RUNS_PER_LIST or read_count < total_count
+        if not is_cut or oldest == created_until:
             return
-        page += 1
-        if page * _PAGE_SIZE > _MAX_RUNS_PER_LIST:
-            if nodes[-1]["created_at"] == created_until:
-                return
-            page, created_until = 1, nodes[-1]["created_at"]
+        created_until = oldest
 
 
 def _facts_of_run(reader: HistoryReader, workflow: JsonObject, node: JsonObject) -> Iterator[Fact]:

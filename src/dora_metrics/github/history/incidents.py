@@ -9,7 +9,6 @@ from dora_metrics.github.history.pages import (
     HistoryReader,
     HistoryRequest,
     PagedQuery,
-    with_newest,
 )
 from dora_metrics.github.observation import Observation
 from dora_metrics.github.payloads import IssuesEvent, parse_payload
@@ -29,13 +28,13 @@ def read_issues(reader: HistoryReader) -> Iterator[HistoryPart]:
         return
     newest = _issue_query(reader, newest_issue_variables(request))
     older = _issue_query(reader, _labelled_issue_variables(request))
-    for step in reader.incremental_read("issues", newest, "updatedAt", older).steps():
+    # Issues without a label need not be read, so the cursor moves to the present even if none was changed.
+    complete_until = reader.run.now - CLOCK_SKEW
+    for step in reader.incremental_read("issues", newest, "updatedAt", older, complete_until).steps():
         observations = [_observe_node(reader, node) for node in step.nodes]
         facts = tuple(reader.prepare_fact(fact) for observation in observations for fact in observation.facts)
         notes = tuple(f"{observation.title}: {note}." for observation in observations for note in observation.notes)
-        # Issues without a label need not be read, so the cursor moves to the present even if none was changed.
-        cursor = with_newest(step.cursor, reader.run.now - CLOCK_SKEW)
-        yield HistoryPart("issues", facts, cursor, step.reached, step.is_complete, notes)
+        yield HistoryPart("issues", facts, step.cursor, step.reached, step.is_complete, notes)
 
 
 def newest_issue_variables(request: HistoryRequest) -> dict[str, object]:

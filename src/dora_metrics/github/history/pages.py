@@ -16,6 +16,7 @@ from dora_metrics.github.client import (
     ForbiddenError,
     GitHubError,
     NotFoundError,
+    TooExpensiveError,
     UncertainOutcomeError,
     owner_and_name,
 )
@@ -27,6 +28,8 @@ from dora_metrics.settings.model import Settings
 
 CLOCK_SKEW = timedelta(minutes=10)
 """By how much GitHub's clock may differ from the runner's."""
+MAX_IDS_PER_REQUEST = 100
+"""Objects that one query reads by their ids."""
 _MAX_PAGE_SIZE, _MIN_PAGE_SIZE = 100, 10
 _TIMEOUT_PHRASES = ("timeout", "in time", "something went wrong")
 
@@ -34,6 +37,9 @@ HistoryKind = (
     Literal["pulls", "commits", "deployments", "jobs", "releases", "runs", "pushes", "issues", "sources", "repository"]
     | AlertKind
 )
+
+DEPLOYMENT_KINDS: frozenset[HistoryKind] = frozenset({"deployments", "releases", "runs"})
+"""The kinds that have deployments in a list of their own."""
 
 _KIND_NAMES: dict[str, str] = {
     "pulls": "pull requests",
@@ -147,7 +153,8 @@ class GatheredHistory:
     """All parts of a repository together: facts by id, cursors by kind, failures, and the commit graph for linking.
 
     `name` is the repository's present name and `requested_name` the one that was asked for; `number` is GitHub's, None
-    until it has answered. `cursors_read_from` are those that the reading began with.
+    until it has answered. `cursors_read_from` are those that the reading began with, `cursors_reached` all that it has
+    had since then.
     """
 
     name: str = ""
@@ -156,6 +163,7 @@ class GatheredHistory:
     cursors_read_from: Mapping[str, Cursor] = field(default_factory=dict)
     facts: dict[str, Fact] = field(default_factory=dict)
     cursors: dict[str, Cursor] = field(default_factory=dict)
+    cursors_reached: dict[str, set[Cursor]] = field(default_factory=dict)
     last_parts: dict[HistoryKind, HistoryPart] = field(default_factory=dict)
     failures: list[ReadFailure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -166,9 +174,25 @@ class GatheredHistory:
             case ReadFailure():
                 self.failures.append(part)
             case RefusedAlerts():
-                self.cursors[part.kind] = part.cursor
+                self._move_cursor(part.kind, part.cursor)
             case HistoryPart():
                 self._add_part(part)
+
+    def continues(self, kind: str, cursor: Cursor | None) -> bool:
+        """Whether this reading began at a ledger's cursor, or has stored it there itself.
+
+        Otherwise the ledger is not the one that was read: it may lack what is older than this reading.
+        """
+        return cursor == self.cursors_read_from.get(kind) or cursor in self.cursors_reached.get(kind, ())
+
+    @property
+    def has_all_new_deployments(self) -> bool:
+        """Whether no kind of deployments failed."""
+        return DEPLOYMENT_KINDS.isdisjoint(failure.kind for failure in self.failures)
+
+    def _move_cursor(self, kind: str, cursor: Cursor) -> None:
+        self.cursors[kind] = cursor
+        self.cursors_reached.setdefault(kind, set()).add(cursor)
 
     def _add_part(self, part: HistoryPart) -> None:
         self.facts.update((fact.id, fact) for fact in part.facts)
@@ -177,7 +201,7 @@ class GatheredHistory:
         self.graph.is_complete |= part.kind == "commits" and part.is_complete
         self.last_parts[part.kind] = part
         if part.cursor is not None:
-            self.cursors[part.kind] = part.cursor
+            self._move_cursor(part.kind, part.cursor)
 
     @classmethod
     def from_parts(cls, parts: Iterable[PartOrFailure]) -> "GatheredHistory":
@@ -204,8 +228,9 @@ class ResultPage:
 class PagedQuery:
     """A GraphQL query that returns a list by pages.
 
-    GitHub gives a query ten seconds. If a page takes longer, it is read again at half the size, and so are all that
-    follow: https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#timeouts
+    GitHub gives a query ten seconds, and limited resources. If a page takes more, it is read again at half the size,
+    and so are all that follow:
+    https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api#timeouts
     """
 
     client: Client
@@ -234,7 +259,7 @@ class PagedQuery:
             try:
                 data: Any = self.client.query(self.query, {**variables, "first": self.page_size})
             except GitHubError as problem:
-                if self.page_size <= _MIN_PAGE_SIZE or not _is_timeout(problem):
+                if self.page_size <= _MIN_PAGE_SIZE or not _is_too_large(problem):
                     raise
                 self.page_size //= 2
                 continue
@@ -243,9 +268,10 @@ class PagedQuery:
             return ResultPage.from_connection(data) if data else ResultPage((), None)
 
 
-def _is_timeout(problem: GitHubError) -> bool:
-    message = str(problem).lower()
-    return isinstance(problem, UncertainOutcomeError) or any(phrase in message for phrase in _TIMEOUT_PHRASES)
+def _is_too_large(problem: GitHubError) -> bool:
+    """Whether a smaller page may succeed."""
+    is_named = isinstance(problem, UncertainOutcomeError | TooExpensiveError)
+    return is_named or any(phrase in str(problem).lower() for phrase in _TIMEOUT_PHRASES)
 
 
 @dataclass(frozen=True)
@@ -263,6 +289,7 @@ class IncrementalRead:
     """Reads a list sorted newest first: what is new since the cursor, then what the last reading left.
 
     `read_newest` starts at the top, `read_older` at a page token. `time_field` is what the list is sorted by.
+    `complete_until` is the time up to which the list has all, although items are left out of it that need not be read.
     """
 
     read_newest: Callable[[], Iterator[ResultPage]]
@@ -270,6 +297,7 @@ class IncrementalRead:
     time_field: str
     cursor: Cursor
     since: datetime | None
+    complete_until: datetime | None = None
 
     def steps(self) -> Iterator[PageStep]:
         """Yield every page once. Items that change meanwhile move to the top, so that none is missed.
@@ -277,7 +305,7 @@ class IncrementalRead:
         Raises:
             GitHubError: if GitHub refuses a request or does not answer.
         """
-        start = updated = self.cursor
+        start, updated = self.cursor, with_newest(self.cursor, self.complete_until)
         if start.newest is None:
             yield from self._read_back(self.read_newest(), None)
             return
@@ -295,7 +323,7 @@ class IncrementalRead:
         """Yield pages into the past; the cursor of each step resumes after it."""
         for page in pages:
             newest, oldest = _time_range(page, self.time_field)
-            newest_time = newest_time or newest
+            newest_time = newest_time or max(filter(None, (newest, self.complete_until)), default=None)
             cursor = Cursor(newest=newest_time, reached=oldest, after=page.next_page_token)
             yield PageStep(page.nodes, cursor, oldest, is_complete=not cursor.has_more(self.since))
             if not cursor.has_more(self.since):
@@ -347,8 +375,8 @@ class RepositoryInfo:
 class HistoryReader:
     """What is needed to read the history of one repository: client, repository and request.
 
-    `first_pages` are pages that came with the first request. `open_deployments` are those that had not ended at the
-    last reading; None if the first request did not return them.
+    `first_pages` are pages that came with the first request. `open_deployments` are the first 100 of those that had not
+    ended at the last reading; None if the first request did not return them.
     """
 
     client: Client
@@ -379,7 +407,12 @@ class HistoryReader:
         return prepare_fact(fact, self.request.settings)
 
     def incremental_read(
-        self, kind: HistoryKind, query: PagedQuery, time_field: str, older_query: PagedQuery | None = None
+        self,
+        kind: HistoryKind,
+        query: PagedQuery,
+        time_field: str,
+        older_query: PagedQuery | None = None,
+        complete_until: datetime | None = None,
     ) -> IncrementalRead:
         """Return the reading of a list from its newest item on; `older_query` replaces the query for older pages."""
         return IncrementalRead(
@@ -388,6 +421,7 @@ class HistoryReader:
             time_field=time_field,
             cursor=self.cursor(kind),
             since=self.request.since,
+            complete_until=complete_until,
         )
 
     def paged_query(self, query: str, *connection_path: str, **variables: object) -> PagedQuery:

@@ -25,6 +25,8 @@ from dora_metrics.github.history.deployments import (
 )
 from dora_metrics.github.history.incidents import newest_issue_variables, read_issues
 from dora_metrics.github.history.pages import (
+    DEPLOYMENT_KINDS,
+    MAX_IDS_PER_REQUEST,
     HistoryKind,
     HistoryPart,
     HistoryReader,
@@ -46,7 +48,6 @@ _DEPLOYMENT_SOURCES: tuple[tuple[str, HistoryKind, KindReader], ...] = (
     ("releases", "releases", read_releases),
     ("workflow-runs", "runs", read_workflow_runs),
 )
-_DEPLOYMENT_KINDS: tuple[HistoryKind, ...] = ("deployments", "releases", "runs")
 
 
 Confirm = Callable[[RepositoryInfo], HistoryRequest | None]
@@ -91,10 +92,10 @@ def read_history(
 def _open_reader(client: Client, request: HistoryRequest) -> HistoryReader:
     """Return a reader with the newest items of every kind, or without any if GitHub refuses one of the kinds."""
     names = owner_and_name(request.run.repository)
-    open_ids = list(request.cursors.get("deployments", Cursor()).open)
+    open_ids = list(request.cursors.get("deployments", Cursor()).open[:MAX_IDS_PER_REQUEST])
     variables = {**names, **newest_issue_variables(request), "open": open_ids, "files": bool(request.settings.services)}
     try:
-        data = client.query("NewestItems", variables)
+        data = client.query_existing("NewestItems", variables)
     except GitHubError:
         node = client.query("RepositoryInfo", names)["repository"]
         return HistoryReader(client, RepositoryInfo.from_node(node), request)
@@ -113,7 +114,7 @@ def _first_pages(repository: JsonObject) -> Iterator[tuple[HistoryKind, ResultPa
 
 def _with_commits_reread(request: HistoryRequest) -> HistoryRequest:
     """Return the request, without the cursor of commits if older deployments follow: their commits are read again."""
-    cursors = (request.cursors.get(kind, Cursor()) for kind in _DEPLOYMENT_KINDS)
+    cursors = (request.cursors.get(kind, Cursor()) for kind in DEPLOYMENT_KINDS)
     has_more = any(cursor.has_more(request.since) for cursor in cursors)
     return _without_commit_cursor(request) if has_more else request
 

@@ -16,7 +16,11 @@ from dora_metrics.github.queries import JsonObject
 MAX_ATTEMPTS_READ = 20
 """Earlier attempts that one reading asks for; each is a request. The next reading goes on with the rest."""
 _MAX_RUNS_REMEMBERED = 100
+"""Runs that a cursor names. Of a workflow's others it has when the newest was created, and they are listed again."""
 _PAGE_SIZE = 100
+_REST_OF_WORKFLOW = re.compile(
+    r"(?P<workflow_id>\d{1,20})@(?P<created_until>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)", re.ASCII
+)
 _LEFT_TO_READ = re.compile(r"(?P<run_id>\d{1,20})/(?P<newest_attempt>\d{1,6})", re.ASCII)
 
 
@@ -25,41 +29,91 @@ class EarlierAttempts:
     """Reads the earlier attempts of runs that were run again, up to a number of requests.
 
     `reader`: what to read with. `left_to_read`: runs whose attempts are for the next reading, as `<run id>/<attempt>`.
+    `rests`: by the id of a workflow, when the newest of its runs was created that are left too and did not fit there.
     """
 
     reader: HistoryReader
     left_to_read: list[str] = field(default_factory=list)
+    rests: dict[str, str] = field(default_factory=dict)
     _request_count: int = 0
 
-    def of_run(self, node: JsonObject) -> list[JsonObject]:
+    def __post_init__(self) -> None:
+        entries = self.reader.cursor("runs").open
+        self._waiting = [match for entry in entries if (match := _LEFT_TO_READ.fullmatch(entry))]
+        rests = (match for entry in entries if (match := _REST_OF_WORKFLOW.fullmatch(entry)))
+        self._earlier_rests = {match["workflow_id"]: match["created_until"] for match in rests}
+
+    @property
+    def cursor_entries(self) -> tuple[str, ...]:
+        """What the next reading goes on with."""
+        return (*self.left_to_read, *(f"{workflow_id}@{time}" for workflow_id, time in sorted(self.rests.items())))
+
+    def of_run(self, workflow_id: int, node: JsonObject) -> list[JsonObject]:
         """Return the earlier attempts of a run that was run again since the last reading."""
-        is_new = node["status"] == "completed" and node["run_attempt"] > 1 and self._began_since_last_reading(node)
-        return self._read(node["id"], node["run_attempt"]) if is_new else []
+        return self._of_run(str(workflow_id), node) if self._began_since_last_reading(node) else []
 
     def of_last_reading(self) -> Iterable[list[JsonObject]]:
         """Yield the attempts of each run that the last reading left to this one."""
-        for entry in self.reader.cursor("runs").open:
-            if match := _LEFT_TO_READ.fullmatch(entry):
-                yield self._read(match["run_id"], int(match["newest_attempt"]))
+        while self._waiting:
+            match = self._waiting.pop(0)
+            run_id, newest_attempt = match["run_id"], int(match["newest_attempt"])
+            if self._can_read(newest_attempt):
+                yield self._read(run_id, newest_attempt)
+            else:
+                self.left_to_read.append(match[0])
+
+    def rest_of_last_reading(self, workflow_id: int) -> str | None:
+        """Return when the newest of the runs was created that the last reading could not name; None without any.
+
+        They stay for the next reading if this one left newer runs of the workflow too.
+        """
+        name = str(workflow_id)
+        created_until = self._earlier_rests.get(name)
+        if created_until and name in self.rests:
+            self.rests[name] = max(self.rests[name], created_until)
+            return None
+        return created_until
+
+    def of_rest(self, workflow_id: int, node: JsonObject) -> list[JsonObject]:
+        """Return the earlier attempts of a run that the last reading could not name."""
+        return self._of_run(str(workflow_id), node)
+
+    def is_left(self, workflow_id: int) -> bool:
+        """Whether the further runs of a workflow are left to the next reading."""
+        return str(workflow_id) in self.rests
 
     def note(self) -> str | None:
         """Return a note about the runs that are left to read; None if there are none."""
-        if not self.left_to_read:
+        if not self.cursor_entries:
             return None
-        count = len(self.left_to_read)
-        runs = "1 run was run again, and its" if count == 1 else f"{count} runs were run again, and their"
+        count, more = len(self.left_to_read), "More than " if self.rests else ""
+        runs = "1 run was run again, and its" if count == 1 else f"{more}{count} runs were run again, and their"
         return f"{runs} earlier attempts are not read yet; the next sync continues."
 
     def _began_since_last_reading(self, node: JsonObject) -> bool:
         newest = self.reader.cursor("runs").newest
         return newest is None or parse_instant(node.get("run_started_at") or node["created_at"]) >= newest
 
-    def _read(self, run_id: object, newest_attempt: int) -> list[JsonObject]:
-        numbers = range(newest_attempt - 1, 0, -1)
-        if self._request_count and self._request_count + len(numbers) > MAX_ATTEMPTS_READ:
-            self.left_to_read = [*self.left_to_read, f"{run_id}/{newest_attempt}"][:_MAX_RUNS_REMEMBERED]
+    def _of_run(self, workflow_id: str, node: JsonObject) -> list[JsonObject]:
+        """Return the earlier attempts of a run, none if they are left to the next reading."""
+        newest_attempt = node["run_attempt"]
+        if node["status"] != "completed" or newest_attempt < 2 or workflow_id in self.rests:  # noqa: PLR2004 - attempts
             return []
-        attempts = (self._read_attempt(run_id, number) for number in numbers[:MAX_ATTEMPTS_READ])
+        if self._can_read(newest_attempt):
+            return self._read(node["id"], newest_attempt)
+        if len(self.left_to_read) + len(self._waiting) < _MAX_RUNS_REMEMBERED:
+            self.left_to_read.append(f"{node['id']}/{newest_attempt}")
+        else:
+            self.rests[workflow_id] = node["created_at"]
+        return []
+
+    def _can_read(self, newest_attempt: int) -> bool:
+        """Whether requests are left for the earlier attempts; the first run may have more of them than these."""
+        return not self._request_count or self._request_count + newest_attempt - 1 <= MAX_ATTEMPTS_READ
+
+    def _read(self, run_id: object, newest_attempt: int) -> list[JsonObject]:
+        numbers = range(newest_attempt - 1, 0, -1)[:MAX_ATTEMPTS_READ]
+        attempts = (self._read_attempt(run_id, number) for number in numbers)
         return [node for node in attempts if node]
 
     def _read_attempt(self, run_id: object, number: int) -> JsonObject | None:

@@ -63,7 +63,7 @@ class SideCommitReader:
         comparer = RepositoryComparer(self.client, self.repository)
         for start in range(0, len(node_ids), _PULLS_PER_REQUEST):
             variables = {"ids": node_ids[start : start + _PULLS_PER_REQUEST], "files": False}
-            for pull in filter(None, self.client.query("PullsById", variables)["nodes"]):
+            for pull in filter(None, self.client.query_existing("PullsById", variables)["nodes"]):
                 yield comparer.change_from_pull(pull, None)
 
     def _read_batch(self, heads: Sequence[str], since: datetime | None) -> Iterator[LandedCommit]:
