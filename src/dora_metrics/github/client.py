@@ -108,7 +108,7 @@ class Client:
         monotonic: the seconds of a clock that never goes back.
         max_silent_seconds: after which GitHub counts as down; also what one exchange may take, without announced waits.
         exhausted: the limits that last longer than a run may wait, by API. Reads are not sent until they are over.
-        first_answer_at: when GitHub sent its first usable answer, by its own clock; None before that.
+        started_at: when this client was made, by the clock of GitHub's first usable answer; None before that.
         spent_seconds: waited for GitHub, with pauses and without announced waits, since the run began or since GitHub
             last said that other runs were faster.
         silence: how long GitHub has given no usable answer, to this client and those that were copied from it.
@@ -126,12 +126,15 @@ class Client:
     waited_seconds: int = 0
     monotonic: Callable[[], float] = time.monotonic
     max_silent_seconds: float = 60
-    first_answer_at: datetime | None = None
+    started_at: datetime | None = None
     exhausted: dict[Api, ExhaustedLimit] = field(default_factory=dict)
     repository_numbers: Mapping[str, int] = field(default_factory=dict)
     spent_seconds: float = 0
     silence: Silence = field(default_factory=Silence)
     _deadlines: tuple[Deadline, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._made_at_seconds = self.monotonic()
 
     @contextmanager
     def within(self, deadline: Deadline) -> Iterator[None]:
@@ -354,7 +357,8 @@ class Client:
         if problem is not None:
             raise UnexpectedAnswerError(_UNEXPECTED_ANSWER.format(request_name, problem))
         self.silence.end(self.monotonic())
-        self.first_answer_at = self.first_answer_at or response.sent_at
+        if self.started_at is None and response.sent_at is not None:
+            self.started_at = response.sent_at - timedelta(seconds=self.monotonic() - self._made_at_seconds)
 
     def _send_within_limits(self, api: Api, send: Send) -> ApiResponse:
         """Send a request, and again after each wait for a rate limit; return an answer with data."""

@@ -116,6 +116,10 @@ class HeadAnswer(TypedDict):
     repository: HeadRepository
 
 
+class TimeAnswer(TypedDict):
+    kind: str
+
+
 class CommitHolder(TypedDict):
     commit: Oid
 
@@ -705,6 +709,7 @@ _SHAPES: Mapping[str, Any] = {
     "RepositoryInfo": RepositoryInfoAnswer,
     "Setup": SetupAnswer,
     "SideCommits": SlottedAnswer,
+    "Time": TimeAnswer,
 }
 _SLOTS: Mapping[str, tuple[tuple[str, ...], Any]] = {
     "CommitsByPath": (("repository", "object"), PathHistory),

@@ -45,6 +45,9 @@ _PERSISTENT_FIELDS: dict[type[Fact], tuple[str, ...]] = {
 }
 """Fields that keep their recorded value when GitHub no longer returns one."""
 
+CLOCK_SKEW = timedelta(minutes=10)
+"""By how much a run's time may differ from GitHub's. A run whose clock differs by more uses GitHub's time."""
+
 CLOCK_TOLERANCE = timedelta(days=1)
 """How far ahead of a run's time another run can have been. A later time was written by a run whose clock was wrong."""
 

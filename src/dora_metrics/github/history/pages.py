@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from dora_metrics.core.cursors import Cursor
+from dora_metrics.core.facts.merge import CLOCK_SKEW as CLOCK_SKEW  # noqa: PLC0414 - readers of histories take it from here
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.core.linking.commit_graph import CommitGraph
 from dora_metrics.core.linking.landed_commits import LandedCommit
@@ -25,8 +26,6 @@ from dora_metrics.github.paging import PagesRead
 from dora_metrics.github.queries import JsonObject
 from dora_metrics.settings.model import Settings
 
-CLOCK_SKEW = timedelta(minutes=10)
-"""By how much GitHub's clock may differ from the runner's."""
 _MAX_PAGE_SIZE, _MIN_PAGE_SIZE = 100, 10
 _TIMEOUT_PHRASES = ("timeout", "in time", "something went wrong")
 
