@@ -102,7 +102,7 @@ class Client:
             long.
         request_count: requests sent so far, retries included.
         max_rate_limit_wait: for all waits together.
-        clock: the Unix time, for the end of a rate limit.
+        clock: the Unix time, for the end of a rate limit whose answer has no time.
         on_wait: called with a log line before each wait for a rate limit.
         waited_seconds: waited for rate limits so far.
         monotonic: the seconds of a clock that never goes back.
@@ -401,7 +401,7 @@ class Client:
         left_seconds = max_seconds - self.waited_seconds
         if limit_hit.wait_seconds > left_seconds:
             message = limit_hit.too_long_message(left_seconds, max_seconds)
-            self.exhausted[api] = ExhaustedLimit(limit_hit.now + limit_hit.wait_seconds, message)
+            self.exhausted[api] = ExhaustedLimit(self.clock() + limit_hit.wait_seconds, message)
             raise RateLimitError(message)
         self.waited_seconds += limit_hit.wait_seconds
         self.silence.end(self.monotonic())

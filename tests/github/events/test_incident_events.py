@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from dora_metrics.core.facts import jsonl
-from dora_metrics.core.facts.model import Fact, Incident
+from dora_metrics.core.facts.model import Incident
 from dora_metrics.core.ledger.layout import parse_ledger, plan_merge
 from dora_metrics.github.events import incidents
 from support.events import Payload, at, form, incident, issue, observe_event, sample
@@ -24,12 +24,12 @@ def incident_of(payload: Payload) -> Incident:
     return incident(observe_event("issues", payload))
 
 
-def merged(facts: Iterable[Incident]) -> Fact:
+def merged(facts: Iterable[Incident]) -> Incident:
     """The state of the only incident in a ledger that these facts came to in this order."""
     ledger = parse_ledger({})
     for fact in facts:
         ledger = plan_merge(ledger, [fact]).after
-    (state,) = ledger.facts
+    (state,) = (fact for fact in ledger.facts if isinstance(fact, Incident))
     return state
 
 
