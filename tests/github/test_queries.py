@@ -40,7 +40,7 @@ def test_a_query_fits_githubs_schema(name: str, schema: object) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_query_is_named_as_its_file(name: str) -> None:
-    assert f" {name}(" in queries.load(name)
+    assert re.search(rf"^(query|mutation) {name}\b", queries.load(name), re.MULTILINE)
 
 
 def test_every_query_has_a_shape_for_its_answer() -> None:

@@ -70,6 +70,37 @@ def refusal_message(desk: RateLimitedShop, most: timedelta = MINUTE) -> str:
 # --- Waits ---
 
 
+def limit_reported_at_noon(reset_in: int) -> Fault:
+    headers = primary_limit(reset=NOON + reset_in).headers(graphql=True)
+    body = {"message": "API rate limit exceeded for installation ID 1."}
+    return custom_answer(403, body, {**headers, "Date": "Sat, 21 Nov 2026 12:00:00 GMT"})
+
+
+@pytest.mark.parametrize("clock_error_hours", [-3, 0, 3])
+def test_a_wait_for_an_hourly_limit_does_not_depend_on_the_runners_clock(
+    desk: RateLimitedShop, clock_error_hours: int
+) -> None:
+    desk.with_fault(limit_reported_at_noon(reset_in=20))
+    one = desk.client()
+    one.clock = lambda: desk.now + 3600 * clock_error_hours
+    assert one.query("Head", SHOP)["repository"]["ref"]
+    assert desk.waits == [21]
+
+
+@pytest.mark.parametrize("clock_error_hours", [-3, 0, 3])
+def test_a_limit_that_lasts_too_long_ends_when_github_says_so(desk: RateLimitedShop, clock_error_hours: int) -> None:
+    desk.with_fault(limit_reported_at_noon(reset_in=1200))
+    one = desk.client()
+    one.clock = lambda: desk.now + 3600 * clock_error_hours
+    for minutes in (0, 19):
+        desk.now = NOON + 60 * minutes
+        with pytest.raises(RateLimitError, match="it resets at 12:20 UTC, in 20 min"):
+            one.query("Head", SHOP)
+    desk.now = NOON + 60 * 21
+    assert one.query("Head", SHOP)["repository"]["ref"]
+    assert one.request_count == 2
+
+
 def test_an_hour_that_is_used_up_is_waited_out_and_announced_first(desk: RateLimitedShop) -> None:
     budget = desk.github.state.budgets["graphql"]
     budget.used, budget.reset = budget.limit, NOON + 12

@@ -3,6 +3,7 @@
 GitHub is asked which commits a deployment delivered, so the repository has them.
 """
 
+import json
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -177,3 +178,57 @@ def test_deployments_that_come_in_any_order_count_the_same(tmp_path: Path, seed:
             street.run_events([told[0], *again])
             left.append((street.shop.fact_ids(), street.rebuilt_exposition()))
     assert left[0] == left[1]
+
+
+# Dispatches that state no time
+
+UNDATED_DISPATCHES = {
+    "dora-deployment": {"id": "argo-1", "version": "v1", "sha": "a" * 40},
+    "dora-incident": {"id": "pager-1", "title": "Down", "severity": "high"},
+}
+
+
+def defining_times(shop: BranchShop) -> list[object]:
+    facts = [json.loads(line) for content in shop.fact_files().values() for line in content.splitlines()]
+    return [fact.get("finished_at", fact.get("detected_at")) for fact in facts if fact["kind"] != "repository"]
+
+
+@pytest.mark.parametrize("days", [(0, 3), (3, 0, 3), (0, 30), (3, 0, 0, 3, 1)], ids=str)
+@pytest.mark.parametrize("kind", UNDATED_DISPATCHES)
+def test_a_dispatch_without_a_time_that_arrives_again_moves_nothing(
+    shop: BranchShop, kind: str, days: tuple[int, ...]
+) -> None:
+    event = {"action": kind, "client_payload": UNDATED_DISPATCHES[kind], "repository": REPOSITORY}
+    for day in days:
+        ran = shop.run_event("repository_dispatch", event, {"window": "7d"}, now=NOW + timedelta(days=day))
+    assert defining_times(shop) == ["2026-11-21T12:00:00Z"]
+    assert "nothing new" in ran.log
+
+
+@pytest.mark.parametrize("news", [{"status": "failure"}, {"version": "v2"}, {"retracted": True}], ids=str)
+def test_a_dispatch_without_a_time_that_says_something_else_happens_now(
+    shop: BranchShop, news: Mapping[str, object]
+) -> None:
+    for day, fields in enumerate(({}, news)):
+        payload = {**UNDATED_DISPATCHES["dora-deployment"], **fields}
+        event = {"action": "dora-deployment", "client_payload": payload, "repository": REPOSITORY}
+        shop.run_event("repository_dispatch", event, now=NOW + timedelta(days=day))
+    assert defining_times(shop) == ["2026-11-22T12:00:00Z"]
+
+
+def test_a_dispatch_that_states_its_time_moves_what_was_dated_by_a_run(shop: BranchShop) -> None:
+    for day, fields in enumerate(({}, {"finished_at": "2026-11-21T10:00:00Z", "observed_at": "2026-11-21T12:30:00Z"})):
+        payload = {**UNDATED_DISPATCHES["dora-deployment"], **fields}
+        event = {"action": "dora-deployment", "client_payload": payload, "repository": REPOSITORY}
+        shop.run_event("repository_dispatch", event, now=NOW + timedelta(days=day))
+    assert defining_times(shop) == ["2026-11-21T10:00:00Z"]
+
+
+def test_a_dispatch_with_only_its_order_stated_counts_in_that_order(shop: BranchShop) -> None:
+    """The success is confirmed at 15:00, so what was observed at 14:00 is out of date when it arrives."""
+    for observed_at, status in (("13:00", "success"), ("15:00", "success"), ("14:00", "failure")):
+        fields = {"status": status, "observed_at": f"2026-11-21T{observed_at}:00Z"}
+        payload = {**UNDATED_DISPATCHES["dora-deployment"], **fields}
+        event = {"action": "dora-deployment", "client_payload": payload, "repository": REPOSITORY}
+        shop.run_event("repository_dispatch", event, now=NOW + timedelta(days=1))
+    assert b'"status":"success"' in b"".join(shop.fact_files().values())

@@ -106,13 +106,13 @@ class Client:
             long.
         request_count: requests sent so far, retries included.
         max_rate_limit_wait: for all waits together.
-        clock: the Unix time, for the end of a rate limit.
+        clock: the Unix time, for the end of a rate limit whose answer has no time.
         on_wait: called with a log line before each wait for a rate limit.
         waited_seconds: waited for rate limits so far.
         monotonic: the seconds of a clock that never goes back.
         max_silent_seconds: after which GitHub counts as down; also what one exchange may take, without announced waits.
         exhausted: the limits that last longer than a run may wait, by API. Reads are not sent until they are over.
-        first_answer_at: when GitHub sent its first usable answer, by its own clock; None before that.
+        started_at: when this client was made, by the clock of GitHub's first usable answer; None before that.
         spent_seconds: waited for GitHub, with pauses and without announced waits, and for a health check, since the
             run began or since other runs were last faster.
         silence: how long GitHub has given no usable answer, to this client and those that were copied from it.
@@ -130,12 +130,15 @@ class Client:
     waited_seconds: int = 0
     monotonic: Callable[[], float] = time.monotonic
     max_silent_seconds: float = 60
-    first_answer_at: datetime | None = None
+    started_at: datetime | None = None
     exhausted: dict[Api, ExhaustedLimit] = field(default_factory=dict)
     repository_numbers: Mapping[str, int] = field(default_factory=dict)
     spent_seconds: float = 0
     silence: Silence = field(default_factory=Silence)
     _deadlines: tuple[Deadline, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._made_at_seconds = self.monotonic()
 
     @contextmanager
     def within(self, deadline: Deadline) -> Iterator[None]:
@@ -363,7 +366,8 @@ class Client:
         if problem is not None:
             raise UnexpectedAnswerError(_UNEXPECTED_ANSWER.format(request_name, problem))
         self.silence.end(self.monotonic())
-        self.first_answer_at = self.first_answer_at or response.sent_at
+        if self.started_at is None and response.sent_at is not None:
+            self.started_at = response.sent_at - timedelta(seconds=self.monotonic() - self._made_at_seconds)
 
     def _send_within_limits(self, api: Api, send: Send) -> ApiResponse:
         """Send a request, and again after each wait for a rate limit; return an answer with data."""
@@ -406,7 +410,7 @@ class Client:
         left_seconds = max_seconds - self.waited_seconds
         if limit_hit.wait_seconds > left_seconds:
             message = limit_hit.too_long_message(left_seconds, max_seconds)
-            self.exhausted[api] = ExhaustedLimit(limit_hit.now + limit_hit.wait_seconds, message)
+            self.exhausted[api] = ExhaustedLimit(self.clock() + limit_hit.wait_seconds, message)
             raise RateLimitError(message)
         self.waited_seconds += limit_hit.wait_seconds
         self.silence.end(self.monotonic())

@@ -48,7 +48,8 @@ class Observation:
 
     `title` is one sentence: what happened, or why nothing is recorded. `ledger_files` are further files to write to the
     ledger, by path. `may_repeat_since`: since when the same thing may have happened before; None if it cannot have. The
-    ledger is read back to then.
+    ledger is read back to then. `unstated_times`: the fields of the facts with the run's time, where the event states
+    none.
     """
 
     facts: tuple[Fact, ...]
@@ -56,6 +57,7 @@ class Observation:
     notes: tuple[str, ...] = ()
     ledger_files: Mapping[str, bytes] = field(default_factory=dict)
     may_repeat_since: datetime | None = None
+    unstated_times: tuple[str, ...] = ()
 
 
 def nothing_to_record(reason: str) -> Observation:

@@ -117,6 +117,10 @@ class HeadAnswer(TypedDict):
     repository: HeadRepository
 
 
+class TimeAnswer(TypedDict):
+    kind: str
+
+
 class CommitHolder(TypedDict):
     commit: Oid
 
@@ -728,6 +732,7 @@ OF_QUERIES: Mapping[str, QueryShape] = {
     "RepositoryInfo": QueryShape(RepositoryInfoAnswer),
     "Setup": QueryShape(SetupAnswer),
     "SideCommits": QueryShape(SideCommitsAnswer, ("repository",), CommitHistoryHolder | None),
+    "Time": QueryShape(TimeAnswer),
 }
 _SLOT_NAME = re.compile(r"(?:slot|path)\d+", re.ASCII)
 

@@ -241,11 +241,11 @@ _API_SUFFIXES = {"core": " for REST", "graphql": " for GraphQL"}
 
 @dataclass(frozen=True)
 class RateLimitHit:
-    """A rate limit that an answer at `now` (Unix time) reports, and the seconds to wait."""
+    """A rate limit that an answer reports, the seconds to wait, and when that was: Unix time, by GitHub's clock."""
 
     description: str
     wait_seconds: int
-    now: float
+    reported_at: float
 
     def waiting_message(self, max_seconds: float) -> str:
         """Return the log line before a wait; `max_seconds` is what a run may wait in all."""
@@ -256,7 +256,7 @@ class RateLimitHit:
 
     def too_long_message(self, left_seconds: float, max_seconds: float) -> str:
         """Return the error where a run may wait `left_seconds` more, of `max_seconds` in all."""
-        renewed_at = datetime.fromtimestamp(self.now + self.wait_seconds, UTC)
+        renewed_at = datetime.fromtimestamp(self.reported_at + self.wait_seconds, UTC)
         return (
             f"{self.description}; it resets at {renewed_at:%H:%M} UTC, in "
             f"{_format_wait(self.wait_seconds)}, and this run may wait "
@@ -270,12 +270,13 @@ def rate_limit_hit(response: ApiResponse, now: float, earlier_hits: int) -> Rate
 
     Args:
         response: the answer.
-        now: Unix time.
+        now: Unix time by this machine's clock, which counts if the answer does not say when it was sent.
         earlier_hits: how often a rate limit refused the same request before.
     """
     if not _is_rate_limited(response):
         return None
-    return RateLimitHit(_describe_limit(response), _wait_seconds(response, now, earlier_hits), now)
+    reported_at = response.sent_at.timestamp() if response.sent_at else now
+    return RateLimitHit(_describe_limit(response), _wait_seconds(response, reported_at, earlier_hits), reported_at)
 
 
 def _describe_limit(response: ApiResponse) -> str:
@@ -309,7 +310,7 @@ def _is_spent(response: ApiResponse) -> bool:
     return response.numeric_header("x-ratelimit-remaining") == 0
 
 
-def _wait_seconds(response: ApiResponse, now: float, earlier_hits: int) -> int:
+def _wait_seconds(response: ApiResponse, reported_at: float, earlier_hits: int) -> int:
     """Return the seconds that GitHub asks for, or a minute if it names none or an impossible time.
 
     The least wait doubles with each hit, so that requests stay few.
@@ -317,7 +318,7 @@ def _wait_seconds(response: ApiResponse, now: float, earlier_hits: int) -> int:
     min_seconds = 1 << earlier_hits
     requested_seconds = response.numeric_header("retry-after")
     if requested_seconds is None and (_is_primary(response) or _is_spent(response)):
-        requested_seconds = _seconds_until_reset(response, now)
+        requested_seconds = _seconds_until_reset(response, reported_at)
     return (
         max(ceil(requested_seconds), min_seconds)
         if requested_seconds is not None and 0 <= requested_seconds <= _MAX_WAIT_SECONDS
@@ -325,10 +326,10 @@ def _wait_seconds(response: ApiResponse, now: float, earlier_hits: int) -> int:
     )
 
 
-def _seconds_until_reset(response: ApiResponse, now: float) -> float | None:
+def _seconds_until_reset(response: ApiResponse, reported_at: float) -> float | None:
     """Return the seconds until the end of the second that GitHub names, since the reset comes at any time in it."""
     reset_at = response.numeric_header("x-ratelimit-reset")
-    return None if reset_at is None or reset_at < now else int(reset_at - now) + 1
+    return None if reset_at is None or reset_at < reported_at else int(reset_at - reported_at) + 1
 
 
 def _format_wait(seconds: float) -> str:

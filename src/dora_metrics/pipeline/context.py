@@ -3,9 +3,8 @@
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -90,9 +89,11 @@ class RunContext:
         """Take GitHub's time for this run if this machine's clock cannot be right."""
         if not self.has_token or self.request.has_fixed_time:
             return
-        written_at = self._prefetch_ledger()
-        github_time = self.client.first_answer_at if "client" in self.__dict__ else None
-        problem = clock_problem(self.run.now, github_time, written_at)
+        self._prefetch_ledger()
+        if self.work == "sync" and self._prefetched is None and self.client.started_at is None:
+            self._ask_for_time()
+        github_time = self.client.started_at if "client" in self.__dict__ else None
+        problem = clock_problem(self.run.now, github_time)
         if github_time is None or not problem:
             return
         self.note(Outcome("clock", "failed", f"{problem}. This run uses GitHub's time; correct the runner's clock"))
@@ -100,24 +101,27 @@ class RunContext:
         if self._prefetched:
             self._prefetched.now = github_time
 
-    def _prefetch_ledger(self) -> datetime | None:
-        """Read the ledger ahead if it is a branch, so that GitHub's time is known before anything depends on it.
+    def _ask_for_time(self) -> None:
+        """Let GitHub say what time it is, where no ledger is read from it: a sync reads up to the present."""
+        from dora_metrics.github.client import GitHubError  # noqa: PLC0415 - as below
 
-        Returns:
-            When the ledger was last written, None if that is not known.
-        """
+        with suppress(GitHubError):  # noted when the history is read
+            self.client.query("Time", {})
+
+    def _prefetch_ledger(self) -> None:
+        """Read the ledger ahead if it is a branch, so that GitHub's time is known before anything depends on it."""
         from dora_metrics.storage.branch import BranchStorage  # noqa: PLC0415 - as below
 
         try:
             storage = self.storage()
             months = months_needed(self.settings.window_spec, self.run.now, reads_everything=self.work != "record")
         except (LedgerError, ValueError):  # reported when the ledger is opened
-            return None
+            return
         if not isinstance(storage, BranchStorage):
-            return None
+            return
         self._prefetched = storage
         with self.recording_time(is_persistent=True):
-            return storage.prefetch(months)
+            storage.prefetch(months)
 
     def recording_time(self, *, is_persistent: bool) -> AbstractContextManager[None]:
         """Bound what an event asks GitHub for in the block, in which it records its facts or only shows them."""

@@ -64,7 +64,7 @@ def _with_ledger(observation: Observation, contents: LedgerContents, now: dateti
     facts = tuple(
         win_over_future(contents.fact_by_id(prepared.id), prepared, now)
         for fact in observation.facts
-        for prepared in prepare_event_facts(contents.records_named_like(fact.id), fact)
+        for prepared in prepare_event_facts(contents.records_named_like(fact.id), fact, observation.unstated_times)
     )
     if observation.facts and not facts:
         earlier = nothing_to_record("a later attempt of this run is recorded and counts instead")

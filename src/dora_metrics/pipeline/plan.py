@@ -8,6 +8,7 @@ import msgspec
 
 from dora_metrics.core import selection
 from dora_metrics.core.cursors import decode_cursors, differs_only_in_newest
+from dora_metrics.core.facts.merge import CLOCK_SKEW
 from dora_metrics.core.facts.model import Fact
 from dora_metrics.core.ledger import layout
 from dora_metrics.core.ledger.checkpoint import LedgerState, encode_checkpoint
@@ -26,7 +27,6 @@ from dora_metrics.pipeline.evaluate import prometheus_families, raised_marks, re
 from dora_metrics.settings.model import Settings
 from dora_metrics.storage.base import Storage
 
-_CLOCK_TOLERANCE = timedelta(minutes=5)
 _ONE_MICROSECOND = timedelta(microseconds=1)
 
 
@@ -155,7 +155,7 @@ def _alert_notes(gathered: Gathered, settings: Settings) -> Sequence[str]:
 
 def _after(now: datetime, facts: Sequence[Fact]) -> datetime:
     """The moment to compute for: after the newest fact, since windows are half-open and clocks differ a little."""
-    recent = (fact.defining_time for fact in facts if fact.defining_time - now < _CLOCK_TOLERANCE)
+    recent = (fact.defining_time for fact in facts if fact.defining_time - now < CLOCK_SKEW)
     return max((now, *recent)) + _ONE_MICROSECOND
 
 

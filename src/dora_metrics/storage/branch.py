@@ -114,18 +114,13 @@ class BranchStorage:
             raise prefetched
         return self.read_more(prefetched or self._query_after_conflict(months), months)
 
-    def prefetch(self, months: MonthSelection) -> datetime | None:
-        """Send the first request of the next `read` now, unless that was done; a failure is raised by that `read`.
-
-        Returns:
-            When GitHub made the newest commit of the branch; None if that is not known.
-        """
+    def prefetch(self, months: MonthSelection) -> None:
+        """Send the first request of the next `read` now, unless that was done; a failure is raised by that `read`."""
         if self._prefetched is None:
             try:
                 self._prefetched = self._query_ledger(months)
             except LedgerError as problem:
                 self._prefetched = problem
-        return None if isinstance(self._prefetched, LedgerError) else self._prefetched.written_at
 
     def _query_after_conflict(self, months: MonthSelection) -> Snapshot:
         """Query the ledger, and start the time of this run again if others have written in it: then GitHub works.

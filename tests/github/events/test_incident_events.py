@@ -1,10 +1,14 @@
 """Incidents: issues with an incident label, read again at every event."""
 
+import itertools
+from collections.abc import Iterable
+
 import pytest
 import yaml
 
 from dora_metrics.core.facts import jsonl
 from dora_metrics.core.facts.model import Incident
+from dora_metrics.core.ledger.layout import parse_ledger, plan_merge
 from dora_metrics.github.events import incidents
 from support.events import Payload, at, form, incident, issue, observe_event, sample
 from support.paths import ROOT
@@ -18,6 +22,15 @@ CLOSED: Payload = {
 
 def incident_of(payload: Payload) -> Incident:
     return incident(observe_event("issues", payload))
+
+
+def merged(facts: Iterable[Incident]) -> Incident:
+    """The state of the only incident in a ledger that these facts came to in this order."""
+    ledger = parse_ledger({})
+    for fact in facts:
+        ledger = plan_merge(ledger, [fact]).after
+    (state,) = (fact for fact in ledger.facts if isinstance(fact, Incident))
+    return state
 
 
 def test_an_issue_without_an_incident_label_is_no_incident() -> None:
@@ -74,6 +87,26 @@ def test_transferred_in_keeps_the_time_and_the_form_of_the_old_issue() -> None:
     fact = incident_of(sample("issues.opened.transferred"))
     assert (fact.detected_at, fact.observed_at) == (at("20T14:12:30"), at("20T17:00"))
     assert (fact.severity, fact.deployment, fact.retracted) == ("high", "v1.4.0", False)
+
+
+SAME_SECOND: Payload = {"updated_at": "2026-11-20T15:40:00Z"}
+STATES_IN_ORDER = {
+    "labeled": issue("labeled", **SAME_SECOND),
+    "closed": issue("closed", **CLOSED),
+    "reopened": issue("reopened", state_reason="reopened", **SAME_SECOND),
+    "deleted": issue("deleted", **CLOSED),
+}
+
+
+@pytest.mark.parametrize(("earlier", "later"), list(itertools.combinations(STATES_IN_ORDER, 2)))
+def test_of_two_states_in_one_second_the_later_one_counts(earlier: str, later: str) -> None:
+    before, after = (incident_of(STATES_IN_ORDER[name]) for name in (earlier, later))
+    assert merged([before, after]) == merged([after, before]) == after
+
+
+def test_an_issue_read_after_it_was_closed_and_reopened_in_one_second_is_open() -> None:
+    facts = [incident_of(issue("edited", **{**CLOSED, "state": "open"})), incident_of(issue("closed", **CLOSED))]
+    assert merged(facts).resolved_at is None
 
 
 @pytest.mark.parametrize("action", ["deleted", "transferred"])

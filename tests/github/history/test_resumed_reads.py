@@ -7,10 +7,9 @@ import msgspec
 import pytest
 
 from dora_metrics.core.cursors import Cursor
-from dora_metrics.core.facts.merge import changed_facts
+from dora_metrics.core.facts.merge import CLOCK_SKEW, changed_facts
 from dora_metrics.core.facts.model import Deployment, Fact
 from dora_metrics.github.history import GatheredHistory, HistoryPart, HistoryRequest, deployments, read_history
-from dora_metrics.github.history.pages import CLOCK_SKEW
 from dora_metrics.settings.model import Settings
 from fakes.faults import Fault, ReplacedAnswer, RequestInFlight, primary_limit, unavailable
 from fakes.github import FakeGitHub

@@ -5,7 +5,7 @@ associative and idempotent, whatever the order and number of arrivals.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -44,6 +44,9 @@ _PERSISTENT_FIELDS: dict[type[Fact], tuple[str, ...]] = {
     Change: ("sha", "branch", "first_review_at", "opened_at", "title", "url"),
 }
 """Fields that keep their recorded value when GitHub no longer returns one."""
+
+CLOCK_SKEW = timedelta(minutes=10)
+"""By how much a run's time may differ from GitHub's. A run whose clock differs by more uses GitHub's time."""
 
 CLOCK_TOLERANCE = timedelta(days=1)
 """How far ahead of a run's time another run can have been. A later time was written by a run whose clock was wrong."""
@@ -84,7 +87,9 @@ class NewestRecords:
         self.tied_ids.clear()
 
 
-def prepare_event_facts(records: Iterable[Fact], observed: Fact) -> tuple[Fact, ...]:
+def prepare_event_facts(
+    records: Iterable[Fact], observed: Fact, unstated_times: Collection[str] = ()
+) -> tuple[Fact, ...]:
     """Return the facts of an event as they are to be merged with the ledger's records, the observed one first.
 
     They are several if the event shows that a record is a later occurrence than was thought, and none for an attempt
@@ -93,11 +98,29 @@ def prepare_event_facts(records: Iterable[Fact], observed: Fact) -> tuple[Fact, 
     Args:
         records: the ledger's records of the same deployment and of its other occurrences; others are ignored.
         observed: the fact of the event.
+        unstated_times: its fields with the time of the run, because the event does not state one.
     """
     recorded = {fact.id: fact for fact in records}
     if isinstance(observed, Deployment) and may_occur_again(observed):
         return _prepare_occurrence(recorded, observed)
-    return (prepare_event_fact(recorded.get(observed.id), observed),)
+    record = recorded.get(observed.id)
+    return (_with_recorded_times(record, prepare_event_fact(record, observed), unstated_times),)
+
+
+def _with_recorded_times(recorded: Fact | None, observed: Fact, unstated_times: Collection[str]) -> Fact:
+    """Return what was observed; if it says nothing new, with the earlier of its unstated times and the recorded ones.
+
+    So a report without a time moves nothing when it arrives again, whichever of its runs is the first to record it.
+    """
+    if recorded is None or type(recorded) is not type(observed) or not unstated_times:
+        return observed
+    recorded_times = {name: getattr(recorded, name) for name in unstated_times}
+    if not is_same_information(recorded, replace(observed, **recorded_times)):
+        return observed
+    earliest = replace(observed, **{name: min(time, getattr(observed, name)) for name, time in recorded_times.items()})
+    is_news = not is_same_information(recorded, earliest)
+    recorded_until = recorded.observed_at + _MICROSECOND if is_news else recorded.observed_at
+    return replace(earliest, observed_at=max(earliest.observed_at, recorded_until))
 
 
 def _prepare_occurrence(recorded: Mapping[str, Fact], observed: Deployment) -> tuple[Fact, ...]:

@@ -23,8 +23,6 @@ _REMOVAL_ACTIONS = frozenset({"transferred", "deleted"})
 _RECORDED_ACTIONS = frozenset({"opened", "labeled", "unlabeled", "closed", "reopened", "edited"}) | _REMOVAL_ACTIONS
 _RESOLVED_REASONS = frozenset({"completed", None})
 _RETRACTED_REASONS = frozenset({"not_planned", "duplicate"})
-# Removing an issue may leave `updated_at` as it was, and no later event follows.
-_AFTER_LAST_UPDATE = timedelta(microseconds=1)
 _OPENED_AT_USED = "; the time the issue was opened is used instead"
 
 
@@ -58,7 +56,7 @@ def _observe_incident(run: Run, event: IssuesEvent, *, is_withdrawn: bool) -> Ob
         repository=run.repository,
         source="github",
         service=text.truncate_title(answers.get("service")),
-        observed_at=issue.updated_at + _AFTER_LAST_UPDATE if is_removed else issue.updated_at,
+        observed_at=issue.updated_at + timedelta(microseconds=_order_in_second(event)),
         url=text.first_http_url(issue.html_url),
         retracted=is_withdrawn or is_removed or (issue.state == "closed" and issue.state_reason in _RETRACTED_REASONS),
         environment=text.truncate_title(answers.get("environment")),
@@ -69,6 +67,20 @@ def _observe_incident(run: Run, event: IssuesEvent, *, is_withdrawn: bool) -> Ob
         deployment=text.truncate_title(named),
     )
     return Observation((incident,), f"Incident {issue_name} {incident_state(incident)}", notes)
+
+
+def _order_in_second(event: IssuesEvent) -> int:
+    """Return the place of an issue's state among those with the same `updated_at`, which is in seconds.
+
+    One request may label and close an issue. Removing one may leave `updated_at` as it was, and nothing follows.
+    """
+    issue = event.issue
+    if event.action in _REMOVAL_ACTIONS:
+        return 3
+    if issue.state == "closed":
+        return 1
+    is_reopened = event.action == "reopened" or issue.closed_at == issue.updated_at
+    return 2 if is_reopened else 0
 
 
 def _label_names(issue: IssuePayload) -> tuple[str, ...]:

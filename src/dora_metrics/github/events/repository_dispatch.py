@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -159,7 +161,8 @@ def _observe_deployment(run: Run, fields: Mapping[str, object], prefix: str) -> 
         health=payload.health,
         **{name: getattr(payload, name) for name in JOB_FIELDS},
     )
-    return deployment_observation(deployment, _unknown_field_notes(payload, fields, prefix))
+    observation = deployment_observation(deployment, _unknown_field_notes(payload, fields, prefix))
+    return replace(observation, unstated_times=_unstated_times("finished_at", payload.finished_at, payload.observed_at))
 
 
 def _observe_incident(run: Run, fields: Mapping[str, object], prefix: str) -> Observation:
@@ -183,7 +186,16 @@ def _observe_incident(run: Run, fields: Mapping[str, object], prefix: str) -> Ob
         deployment=payload.deployment,
     )
     notes = _unknown_field_notes(payload, fields, prefix)
-    return Observation((incident,), f"Incident {incident.id} {incident_state(incident)}", notes)
+    title = f"Incident {incident.id} {incident_state(incident)}"
+    unstated_times = _unstated_times("detected_at", payload.detected_at, payload.observed_at)
+    return Observation((incident,), title, notes, unstated_times=unstated_times)
+
+
+def _unstated_times(name: str, defining_time: datetime | None, observed_at: datetime | None) -> tuple[str, ...]:
+    """Return the fields that have the run's time: the one with this name, and `observed_at`, which follows it."""
+    if defining_time:
+        return ()
+    return (name,) if observed_at else (name, "observed_at")
 
 
 _DEPLOYMENT_IDENTITY = ("sha", "ref", "version", "started_at", "finished_at")

@@ -16,7 +16,7 @@ import msgspec
 
 from dora_metrics.core.cursors import Cursor
 from dora_metrics.core.facts import ids
-from dora_metrics.core.facts.merge import keep_counted_end
+from dora_metrics.core.facts.merge import CLOCK_SKEW, keep_counted_end
 from dora_metrics.core.facts.model import Change, Deployment, Fact
 from dora_metrics.core.facts.occurrences import occurrence_key, place_occurrences
 from dora_metrics.core.windows import parse_instant
@@ -29,7 +29,7 @@ from dora_metrics.github.events.deployments import (
     observe_workflow_run,
 )
 from dora_metrics.github.history.job_backlog import JobBacklog
-from dora_metrics.github.history.pages import CLOCK_SKEW, MAX_IDS_PER_REQUEST, HistoryPart, HistoryReader
+from dora_metrics.github.history.pages import MAX_IDS_PER_REQUEST, HistoryPart, HistoryReader
 from dora_metrics.github.history.run_attempts import EarlierAttempts, uncounted_workflows_note
 from dora_metrics.github.jobs import JobReader
 from dora_metrics.github.paging import rest_pages

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from dora_metrics.core.facts.merge import CLOCK_SKEW
 from dora_metrics.github.events.incidents import observe_issue
 from dora_metrics.github.history.pages import (
-    CLOCK_SKEW,
     HistoryPart,
     HistoryReader,
     HistoryRequest,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 from dora_metrics.core.cursors import Cursor
@@ -26,8 +26,6 @@ from dora_metrics.github.paging import PagesRead
 from dora_metrics.github.queries import JsonObject
 from dora_metrics.settings.model import Settings
 
-CLOCK_SKEW = timedelta(minutes=10)
-"""By how much GitHub's clock may differ from the runner's."""
 MAX_IDS_PER_REQUEST = 100
 """Objects that one query reads by their ids."""
 _MAX_PAGE_SIZE, _MIN_PAGE_SIZE = 100, 10
