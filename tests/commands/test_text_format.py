@@ -124,7 +124,7 @@ def test_a_clone_is_summarised_with_what_its_tags_were_read_as(tmp_path: Path) -
     assert (code, err) == (0, "")
     assert out.startswith("acme/shop · production · since 2024-03-01\n")
     assert "0 of 2; a git history has no incidents\n" in out
-    assert "  - The whole history has 2 tags on 2 commits: 2 deployments." in out
+    assert "  - The history has 2 tags, which make 2 deployments." in out
 
 
 # `sync` and `rebuild`

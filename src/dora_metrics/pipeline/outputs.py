@@ -203,7 +203,10 @@ def _with_scope(document: schema.Document, scope: Scope | None) -> schema.Docume
     """Return the document with one scope of many, without evidence and weeks, and without earlier notes."""
     short = _without_weeks(document, scope)
     own = [each for each in short.scopes if Scope(each.repository, each.service, each.environment) == scope]
-    note = f"1 of {len(short.scopes)} scopes is here, for the size of all; metrics.json in the ledger has them."
+    note = (
+        f"Only 1 of {len(short.scopes)} scopes is included; all of them would be too large. "
+        "metrics.json in the ledger has all."
+    )
     return structs.replace(short, scopes=own, notes=[note])
 
 

@@ -157,17 +157,19 @@ def _rank_levels(edge_lists: Iterable[tuple[LevelEdge, ...]]) -> dict[str, int]:
 
 def _parse_edges(metric: LevelledMetric, rows: object) -> tuple[LevelEdge, ...]:
     if not isinstance(rows, list) or not rows:
-        raise ValueError("expected a list of [name, edge], best first, the last edge null")
+        raise ValueError("expected a list of [name, limit], best first, the last limit null")
     edges = tuple(_parse_edge(metric, row) for row in rows)
     values = [edge for _, edge in edges[:-1]]
     if edges[-1][1] is not None or None in values:
-        raise ValueError("the last edge, and no other, is null")
+        raise ValueError("the last limit must be null, and only the last")
     numbers = [value for value in values if value is not None]
     higher_is_better = METRICS[metric].higher_is_better
     if numbers != sorted(set(numbers), reverse=higher_is_better):
-        raise ValueError(f"edges must grow strictly {'smaller' if higher_is_better else 'greater'}, best first")
+        raise ValueError(
+            f"each limit must be {'smaller' if higher_is_better else 'greater'} than the one before it, best first"
+        )
     if METRICS[metric].unit == "ratio" and any(number > 1 for number in numbers):
-        raise ValueError("edges must be ratios; write 0.15 for 15 %")
+        raise ValueError("limits must be ratios; write 0.15 for 15 %")
     if len({name for name, _ in edges}) < len(edges):
         raise ValueError("a level is named twice")
     return edges
@@ -185,4 +187,4 @@ def _parse_edge(metric: LevelledMetric, row: object) -> LevelEdge:
         case [str(name), int() | float() as number] if not is_duration and number >= 0:
             return name, float(number)
     expected = "a duration such as 6h" if is_duration else "a number"
-    raise ValueError(f"{row!r} is not a pair [name, edge]; an edge is {expected}, or null for the last")
+    raise ValueError(f"{row!r} is not a pair [name, limit]; a limit is {expected}, or null for the last")

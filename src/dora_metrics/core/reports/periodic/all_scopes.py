@@ -304,8 +304,7 @@ def _improved_sentence(scopes: Sequence[ScopeInReport], names: _ScopeNames) -> M
 
 
 def _before(period: Period) -> str:
-    title = previous_period_title(period)
-    return title if title.startswith("the ") else f"in the {title}"
+    return f"in the {previous_period_title(period)}"
 
 
 def _quiet_sentence(scopes: Sequence[ScopeInReport], names: _ScopeNames) -> Md:

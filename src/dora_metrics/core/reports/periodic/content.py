@@ -284,8 +284,8 @@ def _column_titles(report_input: ReportInput) -> ColumnTitles:
 
 
 def previous_period_title(period: Period) -> str:
-    """Return what the previous window is called: `the week before`, or `30 days before`."""
-    return "the week before" if period.unit == "week" else f"{round(period.window.days)} days before"
+    """Return what the previous window is called: `previous week`, or `previous 30 days`."""
+    return "previous week" if period.unit == "week" else f"previous {round(period.window.days)} days"
 
 
 def _chart_weeks(report_input: ReportInput) -> list[schema.Week]:

@@ -47,7 +47,7 @@ def _metrics_with(verdict: str, cards: Sequence[MetricCard]) -> list[str]:
 def highlights(scopes: Sequence[ScopeEntry]) -> list[str]:
     """Return lines about all scopes: which got better, which got worse, and which were not deployed."""
     lines = (
-        _line(scopes, lambda row: bool(row.improved), "Better than in the window before"),
+        _line(scopes, lambda row: bool(row.improved), "Better than in the previous window"),
         _line(scopes, lambda row: row.attention not in ([], [NO_DEPLOYMENT]), "Worse, or with an open failure"),
         _line(scopes, lambda row: NO_DEPLOYMENT in row.attention, "No deployment in the window"),
     )
@@ -55,7 +55,7 @@ def highlights(scopes: Sequence[ScopeEntry]) -> list[str]:
 
 
 def _line(scopes: Sequence[ScopeEntry], applies: Callable[[OverviewRow], bool], label: str) -> str:
-    """Return `Better than in the window before: shop and web (2 of 12 scopes)`; empty if it applies to none."""
+    """Return `Better than in the previous window: shop and web (2 of 12 scopes)`; empty if it applies to none."""
     names = [scope.name for scope in scopes if applies(scope.row)]
     if not names:
         return ""

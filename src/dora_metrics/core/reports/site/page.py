@@ -288,7 +288,7 @@ def _label(spec: WindowSpec, window: Window, results: Results) -> str:
 def _previous_window_text(spec: WindowSpec, window: Window, results: Results) -> str:
     if spec.is_all:
         return ""
-    return f"in the {_label(spec, window, results)} before" if spec.length else "in the period before"
+    return f"in the previous {_label(spec, window, results)}" if spec.length else "in the previous window"
 
 
 T = TypeVar("T", DeploymentEntry, IncidentEntry)
