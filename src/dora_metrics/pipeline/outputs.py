@@ -86,7 +86,8 @@ def _note_facts_left_out(
 def main_scope(result: RunResult, repository: str) -> Scope | None:
     """The scope that outputs and summary are about: the event's, otherwise the one of the repository deployed last."""
     histories = _histories_of(result, repository)
-    latest = last_deployed(_touched(result, histories)) or last_deployed(histories)
+    now = result.results.now
+    latest = last_deployed(_touched(result, histories), now) or last_deployed(histories, now)
     return latest.scope if latest else None
 
 

@@ -283,7 +283,7 @@ def test_deployments_with_the_time_of_their_commit_are_counted_in_the_notes(
 ) -> None:
     repository.release("v1.1.0", "More", start, at="03-02", tagged="03-03")
     assert (
-        "1 of 2 deployments in the history use the commit's time, because lightweight tags have no date."
+        "1 of 2 deployments in the history uses the commit's time, because lightweight tags have no date."
         in report(repository.folder).notes
     )
     repository.tag("1.0.0", start, "03-01")

@@ -230,9 +230,11 @@ def lightweight_tag_notes(releases: Sequence[TagRelease], tags: Iterable[Tag]) -
     timed_names = {tag.name for tag in tags if tag.tagged_at is not None}
     untimed_count = sum(timed_names.isdisjoint(release.names) for release in releases)
     if untimed_count:
+        deployments, verb = formatting.count(len(releases), "deployment"), "uses" if untimed_count == 1 else "use"
+        lead_times = "Its lead time leaves" if untimed_count == 1 else "Their lead times leave"
         yield (
-            f"{untimed_count:,} of {formatting.count(len(releases), 'deployment')} in the history use the commit's "
-            "time, because lightweight tags have no date. Their lead times leave out the wait between commit and tag."
+            f"{untimed_count:,} of {deployments} in the history {verb} the commit's time, because lightweight tags "
+            f"have no date. {lead_times} out the wait between commit and tag."
         )
 
 

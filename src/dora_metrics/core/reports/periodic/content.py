@@ -182,6 +182,11 @@ class ReportInput:
         return [each for each in incidents if each.detected_at < end and each.resolved_at is None]
 
     @property
+    def last_deployment(self) -> Deployment | None:
+        """The newest deployment as of the results; None if there is none yet."""
+        return self.history.last_deployment_by(self.results.now)
+
+    @property
     def stable_scope(self) -> Scope:
         """The scope under the first known name of its repository, by which a report is found after a rename."""
         return self.results.names.stable_scope(self.history.scope)

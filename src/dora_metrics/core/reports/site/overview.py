@@ -1,6 +1,7 @@
 """The overview of all scopes: what each row says, and the lines above the table."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from dora_metrics.core import formatting, schema
 from dora_metrics.core.metrics.scope_history import ScopeHistory
@@ -13,12 +14,15 @@ MAX_NAMES = 3
 """Scopes that a sentence names."""
 
 
-def overview_row(history: ScopeHistory, metrics: schema.Metrics, cards: Sequence[MetricCard]) -> OverviewRow:
-    """Build the row of a scope from its metrics and cards in the configured window."""
+def overview_row(
+    history: ScopeHistory, metrics: schema.Metrics, cards: Sequence[MetricCard], now: datetime
+) -> OverviewRow:
+    """Build the row of a scope as of `now`, from its metrics and cards in the configured window."""
+    newest = history.last_deployment_by(now)
     deciding_values = [metric.deciding_value(metric.result_in(metrics)) for metric in METRICS.values()]
     return OverviewRow(
         values=[value if value is None else _four_digits(value) for value in deciding_values],
-        latest=int(history.deployments[-1].finished_at.timestamp()) if history.deployments else None,
+        latest=int(newest.finished_at.timestamp()) if newest else None,
         attention=_attention_reasons(metrics, cards),
         improved=_metrics_with("better", cards),
     )

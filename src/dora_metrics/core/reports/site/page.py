@@ -176,7 +176,7 @@ def _scope_entry(
         key=scope_path(scope),
         name=page_scope.name,
         link=links.link_to(repository_url(history)),
-        row=overview_row(history, page_scope.metrics.metrics, windows[0].cards),
+        row=overview_row(history, page_scope.metrics.metrics, windows[0].cards, results.now),
         windows=windows,
         brief=not page_scope.is_full,
         weeks=week_series(history, series, results, with_stages=page_scope.is_full),
