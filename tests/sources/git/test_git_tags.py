@@ -95,6 +95,16 @@ def test_packages_of_one_commit_are_one_deployment_and_a_pattern_selects_one_of_
     )
 
 
+def test_an_odd_tag_and_names_of_prereleases_are_no_second_package(
+    repository: GitRepository, report: ReportCommand
+) -> None:
+    first = repository.release("v1.0.0", "Start", at="03-01")
+    second = repository.release("v1.1.0", "More", first, at="03-02")
+    for name in ("example-v1.1.0", "pre-release-1.1", "pre-release-1.1-2"):
+        repository.tag(name, second)
+    assert "To count one package only" not in report(repository.folder).notes
+
+
 def test_names_that_move_and_names_of_lines_are_no_deployments(
     repository: GitRepository, report: ReportCommand
 ) -> None:
